@@ -1,0 +1,40 @@
+# Two commands do all set-up on a machine with python3 and its venv module: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+PIP_FLAGS := --quiet --disable-pip-version-check --no-input
+FUZZ_MUTATIONS ?= 1000000
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test fuzz bench lint clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1|\2/' | while IFS='|' read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
+
+# Made once, and again when the pins or the package's metadata change. A stamp written last means that an
+# interrupted installation is repeated, never taken for a whole one.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("bytecap needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3")'
+	@echo "installing the pinned packages into $(VENV) (once)" >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt setuptools
+	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt --no-build-isolation -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.installed ## build a text, train a small model on it, compile it to a cap and score it
+	@$(VENV)/bin/bytecap demo --force
+
+test: $(VENV)/.installed ## run all tests
+	@$(VENV)/bin/python -m pytest -q -n 2
+
+fuzz: $(VENV)/.installed ## mutate artifacts for long (FUZZ_MUTATIONS=1000000)
+	@$(VENV)/bin/python tests/fuzz_reader.py --mutations $(FUZZ_MUTATIONS)
+
+bench: $(VENV)/.installed ## measure sizes, gaps and speeds against the peers
+	@$(VENV)/bin/python -m benchmarks.run
+
+lint: $(VENV)/.installed ## check style
+	@$(VENV)/bin/ruff check .
+
+clean: ## remove the environment, caches and what the demo wrote
+	rm -rf $(VENV) build dist bytecap-demo *.egg-info .pytest_cache .hypothesis .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
