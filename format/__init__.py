@@ -1,0 +1,1 @@
+"""Bytes to typed records and back: the container, the program, the directory, recipes and codecs. Knows no model, no torch."""

@@ -1,0 +1,114 @@
+"""Every error bytecap raises on purpose.
+
+Strategy: two sides. `ArtifactError` means the bytes are at fault and is the only thing a reader may raise for bad
+input, whatever the bytes; it carries the offset, the place and the rule of `spec/` that was broken. The others mean a
+checkpoint, a data file, an output path or a budget is at fault. Each class knows the exit code the command line gives it.
+"""
+
+from __future__ import annotations
+
+
+class BytecapError(Exception):
+    """Base of all deliberate errors; `exit_code` is what the command line returns for it."""
+
+    exit_code = 1
+
+
+class ArtifactError(BytecapError):
+    """The artifact's bytes are at fault.
+
+    Parameters
+    ----------
+    message : str          what was found and what was expected
+    rule : str             id of the broken rule in spec/, e.g. "R-HDR-3"
+    offset : int | None    byte offset in the file (or in the decoded section, when `where` says so)
+    where : str            place in words, e.g. "directory / tensor 'tok_emb.weight'"
+    """
+
+    exit_code = 4
+    kind = "artifact error"
+
+    def __init__(self, message: str, *, rule: str, offset: int | None = None, where: str = "") -> None:
+        self.message, self.rule, self.offset, self.where = message, rule, offset, where
+        place = "" if offset is None else f"0x{offset:04x}: "
+        context = f"{where}: " if where else ""
+        super().__init__(f"{place}{self.kind}: {context}{message} [{rule}]")
+
+
+class NotAnArtifact(ArtifactError):
+    """The magic does not match: this was never an artifact."""
+
+    exit_code = 3
+    kind = "not an artifact"
+
+
+class UnsupportedArtifact(ArtifactError):
+    """A good file of a newer version, or with a critical section, operation or codec this reader lacks."""
+
+    exit_code = 3
+    kind = "unsupported"
+
+
+class TruncatedArtifact(ArtifactError):
+    """The bytes end early."""
+
+    kind = "truncated"
+
+
+class MalformedArtifact(ArtifactError):
+    """The structure cannot be decoded: non-minimal number, wrong order, non-zero padding, trailing bytes."""
+
+    kind = "malformed"
+
+
+class ChecksumMismatch(ArtifactError):
+    """A stored and a computed digest differ."""
+
+    kind = "checksum mismatch"
+
+
+class InvalidArtifact(ArtifactError):
+    """The structure decodes but breaks a rule: unknown register, wrong shape, missing tensor."""
+
+    kind = "invalid"
+
+
+class LimitExceeded(ArtifactError):
+    """The artifact needs more than the caller allows; not corrupt, the caller may raise the limit."""
+
+    exit_code = 5
+    kind = "over limit"
+
+
+class CheckpointError(BytecapError):
+    """The input checkpoint or its architecture file is at fault."""
+
+    exit_code = 8
+
+
+class DataError(BytecapError):
+    """A token shard, a text or a tokenizer is at fault."""
+
+    exit_code = 8
+
+
+class OutputError(BytecapError):
+    """An output path exists already or cannot be written."""
+
+    exit_code = 9
+
+
+class CompileError(BytecapError):
+    """A recipe or a stage of the compiler cannot do what was asked."""
+
+    exit_code = 6
+
+
+class CapError(CompileError):
+    """The cap cannot be met; the message gives the smallest possible size."""
+
+
+class VerificationError(BytecapError):
+    """An artifact is well-formed but does not keep what was promised of it."""
+
+    exit_code = 7

@@ -1,0 +1,28 @@
+"""Hard limits of the reader, each a named constant with its reason.
+
+Strategy: every number taken from a file is compared with one of these before anything is allocated. A caller who
+trusts a larger artifact passes its own `Limits`; the table in spec/limits.md is checked against this file by a test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a reader accepts; all sizes in bytes or counts."""
+
+    sections: int = 32  # five are required; room for ancillary ones
+    section_bytes: int = 1 << 30  # one section, stored or decoded
+    metadata_bytes: int = 1 << 22  # decoded program, directory or provenance: kilobytes in practice
+    instructions: int = 65_536  # a 9-layer model needs about 150
+    tensors: int = 65_536
+    dimensions: int = 8
+    elements: int = 1 << 28  # all decoded weights together: 1 GiB as float32
+    streams: int = 1024
+    width: int = 1 << 20  # one register's width
+    activation_floats_per_token: int = 1 << 24  # peak live registers of one token
+
+
+DEFAULT_LIMITS = Limits()
