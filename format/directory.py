@@ -1,0 +1,127 @@
+"""The tensor directory: names, shapes, export dtypes and recipes (spec/tensors.md).
+
+Strategy: one record a tensor, in the order in which the program first uses them. `read_directory` checks each record on
+its own and against the ones before it; `check_references` checks the directory against the program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .cursor import Cursor, Writer
+from .errors import InvalidArtifact, LimitExceeded, MalformedArtifact
+from .limits import Limits
+from .recipes import STORAGES, Alias, Term, read_term, write_term
+
+MAX_TERMS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class TensorEntry:
+    """One tensor: `name` (unique), `shape`, `dtype` (what an export writes) and the `terms` whose sum it is."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    terms: tuple[Term, ...]
+
+    @property
+    def elements(self) -> int:
+        count = 1
+        for size in self.shape:
+            count *= size
+        return count
+
+
+def write_directory(entries: Sequence[TensorEntry]) -> bytes:
+    """Serialize the directory; inverse of `read_directory`."""
+    writer = Writer()
+    writer.varint(len(entries))
+    for entry in entries:
+        writer.text(entry.name)
+        writer.u8(STORAGES.index(entry.dtype))
+        writer.u8(len(entry.shape))
+        for size in entry.shape:
+            writer.varint(size)
+        writer.u8(len(entry.terms))
+        for term in entry.terms:
+            write_term(writer, term)
+    return writer.bytes()
+
+
+def read_directory(data: bytes, limits: Limits) -> tuple[TensorEntry, ...]:
+    """Parse and check the DIRECTORY section; ArtifactError [R-DIR-*, R-REC-*, R-GRD-*, R-RAW-*] when a rule is broken."""
+    cursor = Cursor(data, where="directory")
+    count = cursor.varint()
+    if count > limits.tensors or count * 4 > cursor.remaining:
+        message = f"{count} tensors, the limit is {limits.tensors} and {cursor.remaining} bytes are left"
+        raise LimitExceeded(message, rule="R-DIR-1", offset=0, where="directory")
+    entries: list[TensorEntry] = []
+    names: set[str] = set()
+    elements = 0
+    for index in range(count):
+        start = cursor.offset
+        entry = _read_entry(cursor, index, entries, limits)
+        if entry.name in names:
+            raise MalformedArtifact(f"duplicate tensor name {entry.name!r}", rule="R-DIR-2", offset=start, where="directory")
+        elements += entry.elements
+        if elements > limits.elements:
+            message = f"more than {limits.elements} weights up to tensor {entry.name!r}"
+            raise LimitExceeded(message, rule="R-DIR-4", offset=start, where="directory")
+        names.add(entry.name)
+        entries.append(entry)
+    cursor.expect_end()
+    return tuple(entries)
+
+
+def _read_entry(cursor: Cursor, index: int, earlier: Sequence[TensorEntry], limits: Limits) -> TensorEntry:
+    name = cursor.text()
+    cursor.where = f"directory / tensor {name!r}"
+    start = cursor.offset
+    dtype = cursor.u8()
+    if dtype >= len(STORAGES):
+        raise MalformedArtifact(f"dtype {dtype}, expected 0..2", rule="R-DIR-3", offset=start, where=cursor.where)
+    shape = _read_shape(cursor, limits)
+    start = cursor.offset
+    count = cursor.u8()
+    if not 1 <= count <= MAX_TERMS:
+        raise MalformedArtifact(f"{count} terms, expected 1..{MAX_TERMS}", rule="R-REC-2", offset=start, where=cursor.where)
+    terms = tuple(read_term(cursor) for _ in range(count))
+    for term in terms:
+        if isinstance(term, Alias) and (term.source >= index or earlier[term.source].shape != shape):
+            message = f"alias of tensor {term.source}, expected an earlier tensor of shape {shape}"
+            raise InvalidArtifact(message, rule="R-REC-3", offset=start, where=cursor.where)
+    cursor.where = "directory"
+    return TensorEntry(name, shape, STORAGES[dtype], terms)
+
+
+def _read_shape(cursor: Cursor, limits: Limits) -> tuple[int, ...]:
+    start = cursor.offset
+    dimensions = cursor.u8()
+    if dimensions > limits.dimensions:
+        message = f"{dimensions} dimensions, the limit is {limits.dimensions}"
+        raise LimitExceeded(message, rule="R-DIR-4", offset=start, where=cursor.where)
+    shape, elements = [], 1
+    for _ in range(dimensions):
+        size = cursor.varint()
+        elements *= size
+        if size == 0:
+            raise InvalidArtifact("a dimension of size 0", rule="R-DIR-5", offset=start, where=cursor.where)
+        if elements > limits.elements:
+            message = f"more than {limits.elements} weights"
+            raise LimitExceeded(message, rule="R-DIR-4", offset=start, where=cursor.where)
+        shape.append(size)
+    return tuple(shape)
+
+
+def check_references(entries: Sequence[TensorEntry], used: set[int]) -> None:
+    """Every tensor is used by the program or is the source of an alias that is (R-DIR-6): no place to hide bytes."""
+    needed = set(used)
+    for index in reversed(range(len(entries))):
+        if index in needed:
+            needed.update(term.source for term in entries[index].terms if isinstance(term, Alias))
+    for index, entry in enumerate(entries):
+        if index not in needed:
+            message = f"tensor {entry.name!r} is used by no instruction"
+            raise InvalidArtifact(message, rule="R-DIR-6", where="directory")
