@@ -1,0 +1,55 @@
+"""Registry of integer codecs, by wire id and by name.
+
+Strategy: a codec turns a sequence of integer matrices into one self-terminating stream and back. What the decoder knows
+of each matrix beforehand (its size and, from the transmitted steps, how large its integers are likely to be) comes in
+as `ExpectedScales`, so a codec knows nothing of tensors, recipes or files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedScales:
+    """Size of a matrix and the log2 magnitude expected of its integers, in 1/65536 octave.
+
+    rows : int64[n_rows]         part of the expectation that belongs to the row
+    columns : int64[n_columns]   part that belongs to the column; the expectation of an integer is the sum of both
+    trellis_states : int         number of states of the trellis that the columns follow, 0 for none
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    trellis_states: int = 0
+
+    @property
+    def symbols(self) -> int:
+        return self.rows.size * self.columns.size
+
+
+class IntegerCodec(Protocol):
+    wire_id: int
+    name: str
+
+    def encode(self, matrices: Sequence[np.ndarray], scales: Sequence[ExpectedScales]) -> bytes: ...
+
+    def decode(
+        self, payload: bytes, scales: Sequence[ExpectedScales], *, offset: int, where: str
+    ) -> tuple[list[np.ndarray], list[int]]: ...
+
+
+INTEGER_CODECS: dict[int, IntegerCodec] = {}
+
+
+def register_integer_codec(codec):
+    """Class decorator: add a codec under its wire id; a second use of an id or name is refused."""
+    for other in INTEGER_CODECS.values():
+        if codec.wire_id == other.wire_id or codec.name == other.name:
+            raise ValueError(f"integer codec {codec.wire_id} {codec.name!r} is registered twice")
+    INTEGER_CODECS[codec.wire_id] = codec
+    return codec

@@ -1,0 +1,285 @@
+"""Scale-class coder: adaptive multi-symbol range coding of integer matrices (spec/codecs.md).
+
+Strategy: an integer of a quantized matrix is nearly Gaussian once its own scale is known, and its scale is nearly a
+product of a row's and a column's. So the coder keeps one running log2-scale per row and per column, starts them from the
+transmitted steps (a step twice as coarse halves the expected magnitude), corrects both after every integer by a
+stochastic gradient step on log(scale), and codes the magnitude with the adaptive distribution of the scale's class
+(quarter octaves). Signs and the low bits of large magnitudes are incompressible and bypass the model.
+On a trellis grid the state of a column's trellis says whether the next integer is even or odd; each of the two has its
+own distributions of the halved magnitude. Everything is integer arithmetic. The encoder and the decoder share the model functions below, so they cannot diverge.
+
+Fixed point: scales are log2 in 1/65536 octave, distributions are cumulative 30-bit numbers read as 16 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numba import njit
+
+from ..errors import ArtifactError, MalformedArtifact, TruncatedArtifact
+from ..trellis import TRELLISES
+from . import scale_tables as tables
+from .range_coder import (
+    LOW, POSITION, RANGE, decode_bits, decode_escape, encode_bits, encode_escape, new_coder, renormalise, write_range,
+)  # fmt: skip
+from .registry import ExpectedScales, register_integer_codec
+
+N_SYMBOLS = tables.N_SYMBOLS
+N_CLASSES = tables.N_CLASSES
+ESCAPE = N_SYMBOLS - 1
+MAX_MAGNITUDE = (1 << 24) - 1  # integers stay exact in float32
+ONE_OCTAVE = 1 << 16
+SCALE_MIN = tables.MIN_OCTAVE * ONE_OCTAVE
+SCALE_MAX = tables.MAX_OCTAVE * ONE_OCTAVE - 1
+CLASS_SHIFT = 14  # quarter octaves
+TOTAL_30 = 1 << 30
+FLOOR_30 = 1 << 15  # two parts in 65,536: no symbol's probability ever reaches zero
+SLOWEST_RATE = 196  # 0.004 octave a unit of surprise
+MAX_SURPRISE = 1024  # 4.0
+MAX_ADAPTATION_SHIFT = 10
+
+# Kinds of distribution: any integer; the even ones of a trellis superset; the odd ones.
+ANY, EVEN, ODD = 0, 1, 2
+N_KINDS = 3
+TRELLIS_THRESHOLD = -5 << 14  # expected magnitude below 2**-1.25: nearly all zeros
+NO_TRELLIS = np.zeros((0, 2), np.int64)
+
+OK, ENDS_EARLY, MAGNITUDE_TOO_LARGE, OFF_TRELLIS = 0, 1, 2, 3
+
+RECIPROCALS = np.array(tables.RECIPROCALS, np.int64)
+
+
+def initial_model() -> tuple[np.ndarray, np.ndarray]:
+    """Start of every stream: cumulative int32[kinds * classes, 17] scaled to 2**30, symbol counts int32[kinds * classes]."""
+    rows = [tables.INITIAL_FREQUENCIES[c if c < 24 else 24 + c % 4] for c in range(tables.N_CLASSES)] * N_KINDS
+    cumulative = np.zeros((len(rows), N_SYMBOLS + 1), np.int64)
+    cumulative[:, 1:] = np.cumsum(np.array(rows, np.int64), axis=1) << (30 - tables.FREQUENCY_BITS)
+    return cumulative.astype(np.int32), np.zeros(len(rows), np.int32)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def clamp_scale(scale):
+    return min(max(scale, SCALE_MIN), SCALE_MAX)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def kind_of(static_scale, state, has_trellis):
+    """Kind of the next integer; below the threshold a trellis cannot afford odd integers and does not run."""
+    if not has_trellis:
+        return ANY
+    return EVEN + (state & 1) if static_scale >= TRELLIS_THRESHOLD else EVEN
+
+
+@njit(cache=True, nogil=True, inline="always")
+def class_of(scale, kind):
+    """Scale class of the coded number, which on a trellis is half the magnitude."""
+    return (clamp_scale(scale - ONE_OCTAVE if kind != ANY else scale) - SCALE_MIN) >> CLASS_SHIFT
+
+
+@njit(cache=True, nogil=True, inline="always")
+def following_state(transitions, static_scale, state, code):
+    if static_scale < TRELLIS_THRESHOLD:
+        return state
+    return transitions[state, ((code & 3) - (state & 1)) >> 1]
+
+
+@njit(cache=True, nogil=True, inline="always")
+def bin_shift(scale_class):
+    """Low bits per magnitude bin of a class: zero below a mean magnitude of 4, then one more per octave."""
+    return max(0, (scale_class >> 2) + tables.MIN_OCTAVE - 1)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def scale_step(magnitude, scale, count):
+    """Correction of a log2 scale after a magnitude: rate * (magnitude / 2**scale - 1), clipped."""
+    octave = scale >> 16
+    ratio = (magnitude * RECIPROCALS[(scale >> 12) & 15]) >> (octave + 7)
+    surprise = min(ratio - 256, MAX_SURPRISE)
+    if (scale == SCALE_MIN and surprise < 0) or (scale == SCALE_MAX and surprise > 0):
+        return 0
+    rate = max(SLOWEST_RATE, 32768 // (count + 3))
+    return (surprise * rate) >> 8
+
+
+@njit(cache=True, nogil=True, inline="always")
+def adapt(cumulative, counts, scale_class, symbol):
+    """Move a class's distribution towards a symbol; the first symbols count most (rate about 1 / (n + 16))."""
+    count = counts[scale_class]
+    shift = 4
+    while shift < MAX_ADAPTATION_SHIFT and (count + 16) >> shift:
+        shift += 1
+    counts[scale_class] = min(count + 1, 1 << 20)
+    row = cumulative[scale_class]
+    for k in range(1, N_SYMBOLS):
+        target = np.int32(FLOOR_30 * k) if k <= symbol else np.int32(TOTAL_30 - FLOOR_30 * (N_SYMBOLS - k))
+        row[k] += (target - row[k]) >> shift
+
+
+@njit(cache=True, nogil=True)
+def encode_number(payload, coder, cumulative, row, symbol, number_bin, raw, raw_bits):
+    """A symbol of distribution `row`, its escape and its raw bits."""
+    start = np.int64(cumulative[row, symbol] >> 14)
+    write_range(payload, coder, start, np.int64(cumulative[row, symbol + 1] >> 14) - start, 16)
+    if symbol == ESCAPE:
+        encode_escape(payload, coder, number_bin - ESCAPE)
+    encode_bits(payload, coder, raw, raw_bits)
+
+
+@njit(cache=True, nogil=True)
+def encode_matrix(payload, coder, cumulative, counts, row_scales, column_scales, transitions, codes):
+    rows, columns = codes.shape
+    corrections, states = np.zeros(columns, np.int64), np.zeros(columns, np.int64)
+    has_trellis = transitions.shape[0] > 0
+    for i in range(rows):
+        row_correction = np.int64(0)
+        for j in range(columns):
+            code = np.int64(codes[i, j])
+            magnitude = abs(code)
+            static_scale = row_scales[i] + column_scales[j]
+            kind = kind_of(static_scale, states[j], has_trellis)
+            if kind != ANY and (magnitude & 1) != kind - EVEN:
+                return OFF_TRELLIS
+            scale = clamp_scale(static_scale + row_correction + corrections[j])
+            scale_class = class_of(scale, kind)
+            shift = bin_shift(scale_class)
+            number = magnitude if kind == ANY else magnitude >> 1
+            first = 0 if kind == ODD else 1  # bin 0 holds zero alone, except where there is no zero
+            number_bin = ((number - first) >> shift) + first if number >= first else 0
+            symbol = min(number_bin, ESCAPE)
+            low = (number - first) & ((1 << shift) - 1)
+            raw = ((1 if code < 0 else 0) << shift) | low
+            row = kind * N_CLASSES + scale_class
+            raw_bits = shift + 1 if number_bin >= first else 0
+            encode_number(payload, coder, cumulative, row, symbol, number_bin, raw, raw_bits)
+            adapt(cumulative, counts, row, symbol)
+            row_correction += scale_step(magnitude, scale, j)
+            corrections[j] += scale_step(magnitude, scale, i)
+            if has_trellis:
+                states[j] = following_state(transitions, static_scale, states[j], code)
+    return OK
+
+
+@njit(cache=True, nogil=True, inline="always")
+def decode_symbol(coder, cumulative, row):
+    """The symbol whose interval holds the code word; narrows the range to it."""
+    unit = coder[RANGE] >> 16
+    target = min(coder[LOW] // unit, 65535)
+    symbol = 0
+    while np.int64(cumulative[row, symbol + 1] >> 14) <= target:
+        symbol += 1
+    start = np.int64(cumulative[row, symbol] >> 14)
+    coder[LOW] -= unit * start
+    coder[RANGE] = unit * (np.int64(cumulative[row, symbol + 1] >> 14) - start)
+    return symbol
+
+
+@njit(cache=True, nogil=True)
+def decode_matrix(payload, coder, cumulative, counts, row_scales, column_scales, transitions, codes):
+    rows, columns = codes.shape
+    corrections, states = np.zeros(columns, np.int64), np.zeros(columns, np.int64)
+    has_trellis = transitions.shape[0] > 0
+    for i in range(rows):
+        row_correction = np.int64(0)
+        for j in range(columns):
+            static_scale = row_scales[i] + column_scales[j]
+            kind = kind_of(static_scale, states[j], has_trellis)
+            scale = clamp_scale(static_scale + row_correction + corrections[j])
+            scale_class = class_of(scale, kind)
+            row = kind * N_CLASSES + scale_class
+            symbol = decode_symbol(coder, cumulative, row)
+            if not renormalise(payload, coder):
+                return ENDS_EARLY
+            number = np.int64(symbol)
+            if symbol == ESCAPE:
+                excess = decode_escape(payload, coder)
+                if excess < 0:
+                    return ENDS_EARLY if excess == -1 else MAGNITUDE_TOO_LARGE
+                number += excess
+            first = 0 if kind == ODD else 1
+            sign = np.int64(0)
+            if number >= first:
+                shift = bin_shift(scale_class)
+                raw = decode_bits(payload, coder, shift + 1)
+                if raw < 0:
+                    return ENDS_EARLY
+                number = ((number - first) << shift) + (raw & ((1 << shift) - 1)) + first
+                sign = raw >> shift
+            magnitude = number if kind == ANY else 2 * number + kind - EVEN
+            if magnitude > MAX_MAGNITUDE:
+                return MAGNITUDE_TOO_LARGE
+            code = -magnitude if sign else magnitude
+            codes[i, j] = code
+            adapt(cumulative, counts, row, symbol)
+            row_correction += scale_step(magnitude, scale, j)
+            corrections[j] += scale_step(magnitude, scale, i)
+            if has_trellis:
+                states[j] = following_state(transitions, static_scale, states[j], code)
+    return OK
+
+
+def _transitions(expected: ExpectedScales) -> np.ndarray:
+    return TRELLISES[expected.trellis_states] if expected.trellis_states else NO_TRELLIS
+
+
+@register_integer_codec
+class ScaleClasses:
+    """Integer codec 1, `scale-classes`: see the top of this file and spec/codecs.md."""
+
+    wire_id = 1
+    name = "scale-classes"
+
+    @staticmethod
+    def encode(matrices: Sequence[np.ndarray], scales: Sequence[ExpectedScales]) -> bytes:
+        """Code int32[rows, columns] matrices into one stream; |code| < 2**24 (ValueError otherwise). Exact."""
+        cumulative, counts = initial_model()
+        symbols = sum(m.size for m in matrices)
+        payload = np.zeros(symbols * 12 + 128, np.uint8)  # longest code: 16 + 49 + 26 bits
+        coder = new_coder(0)
+        for codes, expected in zip(matrices, scales, strict=True):
+            if codes.size and int(np.abs(codes).max()) > MAX_MAGNITUDE:
+                raise ValueError(f"codes must stay below 2**24 in magnitude, found {int(np.abs(codes).max())}")
+            codes = np.ascontiguousarray(codes, np.int32)
+            status = encode_matrix(
+                payload, coder, cumulative, counts, expected.rows, expected.columns, _transitions(expected), codes
+            )
+            if status == OFF_TRELLIS:
+                raise ValueError("codes do not follow their trellis")
+        end = int(coder[POSITION])
+        return payload[:end].tobytes() + int(coder[LOW]).to_bytes(4, "big")
+
+    @staticmethod
+    def decode(
+        payload: bytes, scales: Sequence[ExpectedScales], *, offset: int, where: str
+    ) -> tuple[list[np.ndarray], list[int]]:
+        """Inverse of `encode`: the matrices, and the payload position at which each was complete.
+
+        Raises TruncatedArtifact [R-STR-4] or MalformedArtifact [R-STR-5, R-STR-6]; never reads past the payload.
+        """
+        if len(payload) < 4:
+            raise TruncatedArtifact("a stream holds at least 4 bytes", rule="R-STR-4", offset=offset, where=where)
+        cumulative, counts = initial_model()
+        data = np.frombuffer(payload, np.uint8)
+        coder = new_coder(4)
+        coder[LOW] = int.from_bytes(payload[:4], "big")
+        matrices, ends = [], []
+        for expected in scales:
+            codes = np.empty((expected.rows.size, expected.columns.size), np.int32)
+            status = decode_matrix(
+                data, coder, cumulative, counts, expected.rows, expected.columns, _transitions(expected), codes
+            )
+            if status != OK:
+                raise _stream_error(status, offset + int(coder[POSITION]), where)
+            matrices.append(codes)
+            ends.append(int(coder[POSITION]))
+        if coder[POSITION] != len(payload) or coder[LOW] != 0:
+            message = f"{len(payload) - int(coder[POSITION])} bytes left and final state {int(coder[LOW])}, expected 0 and 0"
+            raise MalformedArtifact(message, rule="R-STR-5", offset=offset + int(coder[POSITION]), where=where)
+        return matrices, ends
+
+
+def _stream_error(status: int, offset: int, where: str) -> ArtifactError:
+    if status == ENDS_EARLY:
+        return TruncatedArtifact("the stream ends before its last integer", rule="R-STR-4", offset=offset, where=where)
+    return MalformedArtifact("an integer of 2**24 or more in magnitude", rule="R-STR-6", offset=offset, where=where)
