@@ -1,0 +1,145 @@
+"""Assembling an artifact from values: the writer's side of artifact.py.
+
+Strategy: the caller says what each tensor is (raw values, grid values or an alias) and in which stream its codes go;
+this module derives every stored number from that, encodes, and reads its own output back, so that a written artifact
+has already passed the reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .artifact import (
+    Artifact,
+    decode_tensors,
+    encode_provenance,
+    exponent_scales,
+    read_artifact,
+    tensors_digest,
+)
+from .codecs import INTEGER_CODECS
+from .container import CODES, DIGEST, DIRECTORY, PROGRAM, PROVENANCE, RAW, make_section, write_container
+from .directory import TensorEntry, write_directory
+from .grid import GridValues, expected_scales, fit_initial_scale, reconstruct_grid
+from .program import Program, encode_program
+from .raw_planes import encode_raw_planes, from_storage, to_storage
+from .recipes import Alias, Grid, Raw
+from .streams import Stream, write_streams
+
+DEFAULT_CODEC = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RawValues:
+    """float32 values stored as `storage` ("float32", "float16", "bfloat16")."""
+
+    values: np.ndarray
+    storage: str
+
+
+@dataclass(frozen=True, slots=True)
+class GridInStream:
+    """A quantized matrix and the stream (1..) that holds its codes."""
+
+    grid: GridValues
+    stream: int
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSource:
+    """What one tensor is: name, shape, export dtype and the parts whose sum it is."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    parts: tuple[RawValues | GridInStream | Alias, ...]
+
+
+def assemble_artifact(program: Program, tensors: Sequence[TensorSource], provenance: Mapping[str, object] | None = None) -> bytes:
+    """The bytes of an artifact. Deterministic; raises ArtifactError when the result would break a rule of spec/."""
+    entries = tuple(
+        TensorEntry(t.name, tuple(t.shape), t.dtype, tuple(_term_of(part) for part in t.parts)) for t in tensors
+    )
+    raw = encode_raw_planes([(p.values, p.storage) for t in tensors for p in t.parts if isinstance(p, RawValues)])
+    streams = _encode_streams([p for t in tensors for p in t.parts if isinstance(p, GridInStream)])
+    digest = tensors_digest(entries, _reconstruct(tensors))
+    sections = [
+        make_section(PROGRAM, encode_program(program)),
+        make_section(DIRECTORY, write_directory(entries)),
+        make_section(RAW, raw),
+        make_section(CODES, write_streams(streams), compress=False),
+        make_section(DIGEST, digest, compress=False),
+    ]
+    if provenance:
+        sections.append(make_section(PROVENANCE, encode_provenance(provenance)))
+    data = write_container(sections)
+    decode_tensors(read_artifact(data))
+    return data
+
+
+def _term_of(part: RawValues | GridInStream | Alias) -> Raw | Grid | Alias:
+    if isinstance(part, Alias):
+        return part
+    if isinstance(part, RawValues):
+        return Raw(part.storage)
+    grid = part.grid
+    return Grid(
+        float(np.float32(grid.base)),
+        grid.resolution,
+        grid.trellis_states,
+        _offset(grid.row_exponents),
+        _offset(grid.column_exponents),
+        fit_initial_scale(grid),
+        part.stream,
+    )
+
+
+def _offset(exponents: np.ndarray | None) -> int | None:
+    """The median: residuals of least total magnitude."""
+    return None if exponents is None else int(np.sort(exponents)[exponents.size // 2])
+
+
+def _encode_streams(parts: Sequence[GridInStream]) -> list[Stream]:
+    if not parts:
+        return []
+    residuals = []
+    for part in parts:
+        for exponents in (part.grid.row_exponents, part.grid.column_exponents):
+            if exponents is not None:
+                residuals.append((exponents - _offset(exponents)).astype(np.int32)[None, :])
+    codec = INTEGER_CODECS[DEFAULT_CODEC]
+    streams = [Stream(DEFAULT_CODEC, codec.encode(residuals, [exponent_scales(r.size) for r in residuals]))]
+    for index in range(1, max(part.stream for part in parts) + 1):
+        grids = [part.grid for part in parts if part.stream == index]
+        streams.append(Stream(DEFAULT_CODEC, encode_grid_stream(grids)))
+    return streams
+
+
+def encode_grid_stream(grids: Sequence[GridValues]) -> bytes:
+    """One stream of several grids' codes, as the CODES section holds it."""
+    scales = []
+    for grid in grids:
+        rows, columns = grid.codes.shape
+        row_exponents = np.zeros(rows, np.int64) if grid.row_exponents is None else grid.row_exponents
+        column_exponents = np.zeros(columns, np.int64) if grid.column_exponents is None else grid.column_exponents
+        steps = row_exponents, column_exponents, grid.resolution
+        scales.append(expected_scales(*steps, fit_initial_scale(grid), grid.trellis_states))
+    return INTEGER_CODECS[DEFAULT_CODEC].encode([grid.codes for grid in grids], scales)
+
+
+def _reconstruct(tensors: Sequence[TensorSource]) -> list[np.ndarray]:
+    arrays: list[np.ndarray] = []
+    for tensor in tensors:
+        terms = []
+        for part in tensor.parts:
+            if isinstance(part, Alias):
+                terms.append(arrays[part.source])
+            elif isinstance(part, RawValues):
+                terms.append(from_storage(to_storage(part.values, part.storage), part.storage).reshape(tensor.shape))
+            else:
+                terms.append(reconstruct_grid(part.grid).reshape(tensor.shape))
+        arrays.append(terms[0] if len(terms) == 1 else sum(terms[1:], terms[0]))
+    return arrays

@@ -1,0 +1,235 @@
+"""Where an artifact's bytes went, as records: what `bytecap inspect` shows.
+
+Strategy: every byte of the file is counted once. The integers of a tensor have a length of their own in its stream; the
+planes of raw tensors are compressed together, so each gets its share of the section in proportion to its uncompressed
+planes; what serves all tensors (header, program, directory, step exponents, digest) is listed beside them. The three
+tables therefore add up to the file size, and a test holds them to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+import numpy as np
+
+from .artifact import Artifact, DecodedTensors, decode_contents, read_artifact
+from .bytes_codecs import BYTES_CODECS
+from .container import CODES, RAW, VERSION, section_name
+from .directory import TensorEntry
+from .grid import GridValues
+from .limits import DEFAULT_LIMITS, Limits
+from .raw_planes import ITEM_BYTES
+from .recipes import Alias, Grid, Raw
+
+
+@dataclass(frozen=True, slots=True)
+class SectionRow:
+    """One section of the file; offsets and sizes in bytes."""
+
+    name: str
+    codec: str
+    offset: int
+    stored_bytes: int
+    decoded_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRow:
+    """One tensor; `bytes` are those of its integers or planes, and bits_per_weight is 8 * bytes / elements."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    recipe: str
+    elements: int
+    bytes: int
+
+    @property
+    def bits_per_weight(self) -> float:
+        return 8 * self.bytes / self.elements
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRow:
+    """Bytes that serve all tensors together."""
+
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What an artifact holds.
+
+    bytes : int                                file size = sum of `tensors` and `shared`
+    sections : tuple of SectionRow             in file order; with the header and table they cover the file
+    tensors : tuple of TensorRow               in directory order
+    """
+
+    format_version: str
+    bytes: int
+    sha256: str
+    header_bytes: int
+    sections: tuple[SectionRow, ...]
+    tensors: tuple[TensorRow, ...]
+    shared: tuple[SharedRow, ...]
+    provenance: Mapping[str, object]
+
+    @property
+    def weights(self) -> int:
+        """Stored weights; those of aliases are counted once, at their source."""
+        return sum(row.elements for row in self.tensors if not row.recipe.startswith(Alias.name))
+
+
+@dataclass(frozen=True, slots=True)
+class GridDetail:
+    """One grid term of a tensor.
+
+    row_steps, column_steps : (least, greatest) factor of the base that the rows' or columns' exponents give; None: no steps
+    histogram : tuple of (code, count)   every code that occurs, ascending
+    entropy_bits : float                 order-0 entropy of the codes, bits a code
+    """
+
+    base: float
+    steps_per_octave: int
+    row_steps: tuple[float, float] | None
+    column_steps: tuple[float, float] | None
+    histogram: tuple[tuple[int, int], ...]
+    entropy_bits: float
+
+
+@dataclass(frozen=True, slots=True)
+class TensorDetail:
+    """One tensor looked at closely; minimum, maximum and root mean square of its decoded values."""
+
+    row: TensorRow
+    minimum: float
+    maximum: float
+    root_mean_square: float
+    grids: tuple[GridDetail, ...]
+
+
+def inspect_artifact(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Inspection:
+    """Decode an artifact and count its bytes. Raises ArtifactError when it cannot be read or decoded."""
+    artifact = read_artifact(data, limits)
+    contents = decode_contents(artifact)
+    stored = sum(len(section.stored) for section in artifact.sections)
+    header_bytes = len(data) - stored
+    tensors = _tensor_rows(artifact, contents)
+    return Inspection(
+        format_version="{}.{}".format(*VERSION),
+        bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        header_bytes=header_bytes,
+        sections=_section_rows(artifact, header_bytes),
+        tensors=tensors,
+        shared=_shared_rows(artifact, header_bytes),
+        provenance=artifact.provenance,
+    )
+
+
+def inspect_tensor(data: bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> TensorDetail | None:
+    """One tensor of an artifact looked at closely, or None when there is none of that name. ArtifactError as above."""
+    artifact = read_artifact(data, limits)
+    names = [entry.name for entry in artifact.directory]
+    if name not in names:
+        return None
+    index = names.index(name)
+    contents = decode_contents(artifact)
+    values = contents.arrays[index].astype(np.float64)
+    return TensorDetail(
+        row=_tensor_rows(artifact, contents)[index],
+        minimum=float(values.min()),
+        maximum=float(values.max()),
+        root_mean_square=float(np.sqrt(np.mean(values * values))),
+        grids=tuple(_grid_detail(grid) for (entry, _), grid in sorted(contents.grids.items(), key=lambda item: item[0]) if entry == index),
+    )
+
+
+def _section_rows(artifact: Artifact, header_bytes: int) -> tuple[SectionRow, ...]:
+    rows, offset = [], header_bytes
+    for section in artifact.sections:
+        name = section_name(section.id)
+        rows.append(SectionRow(name, BYTES_CODECS[section.codec].name, offset, len(section.stored), len(section.decoded)))
+        offset += len(section.stored)
+    return tuple(rows)
+
+
+def _tensor_rows(artifact: Artifact, contents: DecodedTensors) -> tuple[TensorRow, ...]:
+    raw_bytes = _raw_shares(artifact)
+    return tuple(
+        TensorRow(
+            name=entry.name,
+            shape=entry.shape,
+            dtype=entry.dtype,
+            recipe=_recipe_text(entry, artifact.directory),
+            elements=entry.elements,
+            bytes=contents.code_bytes.get(index, 0) + raw_bytes[index],
+        )
+        for index, entry in enumerate(artifact.directory)
+    )
+
+
+def _raw_shares(artifact: Artifact) -> list[int]:
+    """Bytes of the RAW section by directory entry: in proportion to the planes, adding up to the section."""
+    planes = [_plane_bytes(entry) for entry in artifact.directory]
+    stored, total = len(artifact.section(RAW).stored), sum(planes)
+    if total == 0:
+        return [0] * len(planes)
+    ends = [stored * planes_so_far // total for planes_so_far in accumulate(planes)]
+    return [end - start for start, end in pairwise([0, *ends])]
+
+
+def _plane_bytes(entry: TensorEntry) -> int:
+    return sum(entry.elements * ITEM_BYTES[term.storage] for term in entry.terms if isinstance(term, Raw))
+
+
+def _recipe_text(entry: TensorEntry, directory: Sequence[TensorEntry]) -> str:
+    words = []
+    for term in entry.terms:
+        match term:
+            case Raw():
+                words.append(f"{term.name} {term.storage}")
+            case Grid():
+                sides = [side for side, offset in (("row", term.row_offset), ("column", term.column_offset)) if offset is not None]
+                words.append(f"{term.name} ({' and '.join(sides)} steps)" if sides else term.name)
+            case Alias():
+                words.append(f"{term.name} of {directory[term.source].name}")
+    return " + ".join(words)
+
+
+def _shared_rows(artifact: Artifact, header_bytes: int) -> tuple[SharedRow, ...]:
+    """Everything that the tensors' rows do not count; of CODES the step exponents and the table of streams."""
+    rows = [SharedRow("header and section table", header_bytes)]
+    for section in artifact.sections:
+        if section.id == CODES:
+            steps = len(artifact.streams[0].payload) if artifact.streams else 0
+            payloads = sum(len(stream.payload) for stream in artifact.streams)
+            rows.append(SharedRow("step exponents of all tensors", steps))
+            rows.append(SharedRow("table of streams", len(section.stored) - payloads))
+        elif section.id != RAW or not any(_plane_bytes(entry) for entry in artifact.directory):
+            rows.append(SharedRow(section_name(section.id), len(section.stored)))
+    return tuple(row for row in rows if row.bytes)
+
+
+def _grid_detail(grid: GridValues) -> GridDetail:
+    codes, counts = np.unique(grid.codes, return_counts=True)
+    shares = counts / counts.sum()
+    return GridDetail(
+        base=grid.base,
+        steps_per_octave=1 << grid.resolution,
+        row_steps=_step_range(grid.row_exponents, grid.resolution),
+        column_steps=_step_range(grid.column_exponents, grid.resolution),
+        histogram=tuple(zip(codes.tolist(), counts.tolist(), strict=True)),
+        entropy_bits=float(-(shares * np.log2(shares)).sum()),
+    )
+
+
+def _step_range(exponents: np.ndarray | None, resolution: int) -> tuple[float, float] | None:
+    """Least and greatest factor 2**(exponent / steps per octave)."""
+    if exponents is None:
+        return None
+    return tuple(2.0 ** (int(bound) / (1 << resolution)) for bound in (exponents.min(), exponents.max()))
