@@ -1,0 +1,1 @@
+"""Loads, decodes, runs and scores an artifact with numpy and numba; needs no torch."""

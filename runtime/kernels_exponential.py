@@ -1,0 +1,117 @@
+"""Kernels built on a vectorizable exponential: softmax, cross-entropy, gelu, silu, sigmoid.
+
+Strategy: `exp32` is branch-free float32 arithmetic (Cody-Waite reduction to [-ln2/2, ln2/2], polynomial of degree 6, power
+of two through the exponent bits), which LLVM turns into SIMD where a call of libm's exp would stay scalar. Reductions are
+leaves of their own: sums may be reassociated, maxima are taken over integers that order like the floats, so both become
+SIMD without telling the compiler that infinities and NaN do not exist. Everything else keeps strict arithmetic.
+All callers pass C-contiguous arrays and outputs that do not overlap inputs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .kernels_reductions import KERNEL, greatest, total
+
+ZERO, HALF, ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+EXPONENT_LEAST, EXPONENT_GREATEST = np.float32(-87.0), np.float32(88.0)
+LOG2_E = np.float32(1.4426950408889634)
+LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.1219444005469058e-4)  # ln 2 = high + low; high has 9 bits
+# exp(r) = 1 + r + r^2 (E2 + E3 r + ... + E6 r^4), least squares of the relative error on Chebyshev nodes: 4e-9
+E2, E3, E4, E5, E6 = (
+    np.float32(c) for c in (0.49999989, 0.16666518, 0.04166953, 0.00836892, 0.00137514)
+)  # fmt: skip
+# erfc(z) = exp(-z^2) s (Q0 + Q1 s + ... + Q8 s^8), s = 1 / (1 + 0.4 z), fitted likewise for z in [0, 9.5]: 6e-8
+ERFC_RATE = np.float32(0.4)
+INVERSE_ROOT_TWO = np.float32(0.7071067811865476)
+Q0, Q1, Q2, Q3, Q4, Q5, Q6, Q7, Q8 = (
+    np.float32(c) for c in (
+        0.22562996, 0.22651089, 0.20143814, 0.19502615, 0.07618931, 0.09277888, 0.08005351, -0.13853476, 0.04090798
+    )
+)  # fmt: skip
+BIAS, MANTISSA_BITS = np.int32(127), np.int32(23)
+
+
+@njit(**KERNEL)
+def exp32(x):
+    """e**x to 2e-7 relative for x in [-87, 88], clamped outside; NaN stays NaN."""
+    x = EXPONENT_LEAST if x < EXPONENT_LEAST else x
+    x = EXPONENT_GREATEST if x > EXPONENT_GREATEST else x
+    power = np.floor(x * LOG2_E + HALF)
+    r = (x - power * LN2_HIGH) - power * LN2_LOW
+    tail = (((E6 * r + E5) * r + E4) * r + E3) * r + E2
+    bits = np.int32((np.int32(power) + BIAS) << MANTISSA_BITS)
+    return (tail * (r * r) + (r + ONE)) * bits.view(np.float32)
+
+
+@njit(**KERNEL)
+def softmax_rows(scores, first_query, first_key, seen, scale):
+    """Masked softmax in place.
+
+    scores : float32 [heads, queries, keys] of queries first_query.. and keys first_key..; seen : int64 [length], the
+    first key position that each query sees (the last is its own); entries outside become 0. A row whose greatest score
+    is not finite becomes NaN.
+    """
+    for head in range(scores.shape[0]):
+        for query in range(scores.shape[1]):
+            start = seen[first_query + query] - first_key
+            stop = first_query + query + 1 - first_key
+            row = scores[head, query, start:stop]
+            peak = greatest(row)
+            for i in range(row.size):
+                row[i] = exp32((row[i] - peak) * scale)
+            inverse = ONE / total(row)
+            for i in range(row.size):
+                row[i] *= inverse
+            scores[head, query, :start] = ZERO
+            scores[head, query, stop:] = ZERO
+
+
+@njit(**KERNEL)
+def cross_entropy_rows(logits, targets, losses):
+    """losses[t] = ln sum_c exp(logits[t, c]) - logits[t, targets[t]] in nats; overwrites the logits.
+
+    logits : float32 [length, vocabulary]; targets : int64 [length]; losses : float64 [length], NaN where the greatest
+    logit is not finite.
+    """
+    for t in range(logits.shape[0]):
+        row = logits[t]
+        chosen = row[targets[t]]
+        peak = greatest(row)
+        for i in range(row.size):
+            row[i] = exp32(row[i] - peak)
+        losses[t] = np.log(np.float64(total(row))) + (np.float64(peak) - np.float64(chosen))
+
+
+@njit(**KERNEL)
+def sigmoid(x, out):
+    """out = 1 / (1 + exp(-x)) over flat float32 vectors."""
+    for i in range(x.size):
+        out[i] = ONE / (ONE + exp32(-x[i]))
+
+
+@njit(**KERNEL)
+def silu(x, out):
+    """out = x sigmoid(x) over flat float32 vectors."""
+    for i in range(x.size):
+        out[i] = x[i] / (ONE + exp32(-x[i]))
+
+
+@njit(**KERNEL)
+def gelu(x, out):
+    """out = x Phi(x) = max(x, 0) - |x| erfc(|x| / sqrt 2) / 2 over flat float32 vectors; 3e-7 of |x| off at most."""
+    for i in range(x.size):
+        size = abs(x[i])
+        s = ONE / (ONE + ERFC_RATE * (size * INVERSE_ROOT_TWO))
+        tail = (((((((Q8 * s + Q7) * s + Q6) * s + Q5) * s + Q4) * s + Q3) * s + Q2) * s + Q1) * s + Q0
+        complement = exp32(-HALF * x[i] * x[i]) * (s * tail)
+        out[i] = (x[i] + size) * HALF - HALF * size * complement
+
+
+@njit(**KERNEL)
+def leaky_relu_squared(x, slope, out):
+    """out = x^2 where x > 0, (slope x)^2 elsewhere, over flat float32 vectors; slope 0 is relu squared."""
+    for i in range(x.size):
+        value = x[i] if x[i] > ZERO else slope * x[i]
+        out[i] = value * value

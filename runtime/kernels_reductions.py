@@ -1,0 +1,49 @@
+"""Reductions over float32 vectors, the only places where kernels give up strict evaluation order for SIMD.
+
+Strategy: sums may be reassociated (results depend on the machine's vector width, never on threads or batches); the maximum
+is taken over integers that order like the floats, which needs no such licence and keeps infinities and NaN meaningful.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+ZERO = np.float32(0.0)
+INTEGER_LEAST, MAGNITUDE, SIGN_SHIFT = np.int32(-(1 << 31)), np.int32(0x7FFFFFFF), np.int32(31)
+KERNEL = {"nogil": True, "cache": True}
+REASSOCIATE = {"reassoc", "contract", "nsz"}
+
+
+@njit(fastmath=REASSOCIATE, **KERNEL)
+def total(x):
+    """Sum of a float32 vector."""
+    accumulator = ZERO
+    for i in range(x.size):
+        accumulator += x[i]
+    return accumulator
+
+
+@njit(fastmath=REASSOCIATE, **KERNEL)
+def dot(x, y):
+    """Inner product of two float32 vectors."""
+    accumulator = ZERO
+    for i in range(x.size):
+        accumulator += x[i] * y[i]
+    return accumulator
+
+
+@njit(**KERNEL)
+def ordered_bits(x):
+    """An int32 that orders like the float32 x (NaN of positive sign is greatest); its own inverse on bits."""
+    bits = np.float32(x).view(np.int32)
+    return np.int32(bits ^ ((bits >> SIGN_SHIFT) & MAGNITUDE))
+
+
+@njit(**KERNEL)
+def greatest(x):
+    """Maximum of a float32 vector of at least one element."""
+    best = INTEGER_LEAST
+    for i in range(x.size):
+        best = max(best, ordered_bits(x[i]))
+    return np.int32(best ^ ((best >> SIGN_SHIFT) & MAGNITUDE)).view(np.float32)

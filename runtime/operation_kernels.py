@@ -1,0 +1,252 @@
+"""What each operation of a program runs on: numpy for products and copies, numba kernels for the rest.
+
+Strategy: one `bind` function per operation, registered by class. It is called once per instruction, prepares constants
+(vectors expanded to their width, rotation tables) and returns a `Step`, which computes one sequence: from the workspace
+(tokens, scratch) and its input registers it fills its output register, all float32 [length, width]. Shapes were validated
+before, so steps check nothing. Semantics: spec/program.md, section 4.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ..format import operations as op
+from ..format.operands import Row
+from . import kernels_exponential, kernels_rows
+
+SCORE_FLOATS = 1 << 16  # attention scores computed at once (256 KiB): they stay in the second-level cache
+LEAST_QUERY_BLOCK = 16
+
+
+class Workspace:
+    """What steps see besides registers: the current sequence, and scratch memory that lives through a call.
+
+    tokens : int64 [length]; document_start : int64 [length], the first position of each position's document.
+    """
+
+    def __init__(self, boundary_token: int) -> None:
+        self.boundary_token = boundary_token
+        self._scratch = np.empty(0, np.float32)
+
+    def begin(self, tokens: np.ndarray) -> None:
+        """Make `tokens` the current workspace."""
+        self.tokens = tokens
+        starts = np.where(tokens == self.boundary_token, np.arange(tokens.size), 0)
+        self.document_start = np.maximum.accumulate(starts)
+
+    def scores(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Uninitialized float32 scratch of the given shape, the same memory at every call."""
+        size = math.prod(shape)
+        if self._scratch.size < size:
+            self._scratch = np.empty(size, np.float32)
+        return self._scratch[:size].reshape(shape)
+
+
+Step = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class BindContext:
+    """What `bind` functions look things up in: all tensors, and all register widths."""
+
+    tensors: Sequence[np.ndarray]
+    widths: Sequence[int]
+
+    def vector(self, row: Row | None, width: int, default: float = 0.0) -> np.ndarray:
+        """A row expanded to float32 [width]; `default` everywhere when there is none."""
+        if row is None:
+            return np.full(width, default, np.float32)
+        values = np.atleast_2d(self.tensors[row.tensor])[row.row]
+        return np.repeat(values, width // values.size)
+
+
+BINDERS: dict[type[op.Operation], Callable[..., Step]] = {}
+
+
+def binder(operation: type[op.Operation]) -> Callable[[Callable[..., Step]], Callable[..., Step]]:
+    """Register the bind function of an operation; ValueError when it has one."""
+
+    def register(bind: Callable[..., Step]) -> Callable[..., Step]:
+        if operation in BINDERS:
+            raise ValueError(f"operation {operation.name!r} is bound already")
+        BINDERS[operation] = bind
+        return bind
+
+    return register
+
+
+@lru_cache(maxsize=64)
+def rope_tables(base: float, rotary_dims: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cosine and sine of position * base**(-2i / rotary_dims), float32 [length, rotary_dims / 2], from float64 angles."""
+    frequencies = base ** (-np.arange(0, rotary_dims, 2) / rotary_dims)
+    angles = np.arange(length)[:, None] * frequencies
+    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+
+
+@binder(op.Embed)
+def _embed(o: op.Embed, context: BindContext) -> Step:
+    table = context.tensors[o.table]
+    return lambda workspace, out: np.take(table, workspace.tokens, axis=0, out=out, mode="clip")
+
+
+@binder(op.HashEmbed)
+def _hash_embed(o: op.HashEmbed, context: BindContext) -> Step:
+    table = context.tensors[o.table]
+    rows, mask = table.shape[0], (1 << 32) - 1
+
+    def step(workspace: Workspace, out: np.ndarray) -> None:
+        tokens = workspace.tokens
+        previous = np.concatenate((np.zeros(1, np.int64), tokens[:-1]))
+        current, previous = tokens * o.multiplier_current & mask, previous * o.multiplier_previous & mask
+        if o.kind is op.HashKind.XOR:
+            indices = (current ^ previous) % (rows - 1)
+            indices[0] = rows - 1
+        else:
+            indices = (current + previous & mask) % rows
+        np.take(table, indices, axis=0, out=out, mode="clip")
+
+    return step
+
+
+@binder(op.Linear)
+def _linear(o: op.Linear, context: BindContext) -> Step:
+    transposed = context.tensors[o.weight].T
+    if o.bias is None:
+        return lambda workspace, out, x: np.matmul(x, transposed, out=out)
+    bias = context.vector(o.bias, transposed.shape[1])
+
+    def step(workspace: Workspace, out: np.ndarray, x: np.ndarray) -> None:
+        np.matmul(x, transposed, out=out)
+        np.add(out, bias, out=out)
+
+    return step
+
+
+@binder(op.RmsNorm)
+def _rms_norm(o: op.RmsNorm, context: BindContext) -> Step:
+    gain, epsilon = context.vector(o.gain, context.widths[o.x], 1.0), np.float32(o.epsilon)
+    return lambda workspace, out, x: kernels_rows.rms_norm(x, o.groups, epsilon, gain, out)
+
+
+@binder(op.LayerNorm)
+def _layer_norm(o: op.LayerNorm, context: BindContext) -> Step:
+    width, epsilon = context.widths[o.x], np.float32(o.epsilon)
+    gain, bias = context.vector(o.gain, width), context.vector(o.bias, width)
+    return lambda workspace, out, x: kernels_rows.layer_norm(x, epsilon, gain, bias, out)
+
+
+@binder(op.Scale)
+def _scale(o: op.Scale, context: BindContext) -> Step:
+    vector = context.vector(o.vector, context.widths[o.x])
+    return lambda workspace, out, x: np.multiply(x, vector, out=out)
+
+
+@binder(op.Mix)
+def _mix(o: op.Mix, context: BindContext) -> Step:
+    width = context.widths[o.x]
+    a, b = context.vector(o.a, width), context.vector(o.b, width)
+    return lambda workspace, out, x, y: kernels_rows.mix(x, y, a, b, out)
+
+
+@binder(op.Add)
+def _add(o: op.Add, context: BindContext) -> Step:
+    return lambda workspace, out, x, y: np.add(x, y, out=out)
+
+
+@binder(op.Multiply)
+def _multiply(o: op.Multiply, context: BindContext) -> Step:
+    return lambda workspace, out, x, y: np.multiply(x, y, out=out)
+
+
+@binder(op.Activation)
+def _activation(o: op.Activation, context: BindContext) -> Step:
+    if o.kind is op.ActivationKind.TANH:
+        return lambda workspace, out, x: np.tanh(x, out=out)
+    if o.kind in (op.ActivationKind.RELU_SQUARED, op.ActivationKind.LEAKY_RELU_SQUARED):
+        slope = np.float32(o.slope)
+        return lambda workspace, out, x: kernels_exponential.leaky_relu_squared(x.ravel(), slope, out.ravel())
+    kernel = {
+        op.ActivationKind.GELU: kernels_exponential.gelu,
+        op.ActivationKind.SILU: kernels_exponential.silu,
+        op.ActivationKind.SIGMOID: kernels_exponential.sigmoid,
+    }[o.kind]
+    return lambda workspace, out, x: kernel(x.ravel(), out.ravel())
+
+
+@binder(op.Rope)
+def _rope(o: op.Rope, context: BindContext) -> Step:
+    half_split = o.layout is op.RopeLayout.HALF_SPLIT
+    kernel = kernels_rows.rope_half_split if half_split else kernels_rows.rope_interleaved
+    return lambda workspace, out, x: kernel(x, o.heads, *rope_tables(o.base, o.rotary_dims, x.shape[0]), out)
+
+
+@binder(op.Attention)
+def _attention(o: op.Attention, context: BindContext) -> Step:
+    scale, group = np.float32(o.scale), o.heads // o.kv_heads
+
+    def step(workspace: Workspace, out: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
+        length = q.shape[0]
+        seen = workspace.document_start if o.document_reset else np.zeros(length, np.int64)
+        if o.window:
+            seen = np.maximum(seen, np.arange(1, length + 1) - o.window)
+        queries = q.reshape(length, o.kv_heads, group, -1).transpose(1, 2, 0, 3)
+        keys = k.reshape(length, o.kv_heads, 1, -1).transpose(1, 2, 3, 0)
+        values = v.reshape(length, o.kv_heads, 1, -1).transpose(1, 2, 0, 3)
+        outputs = out.reshape(length, o.kv_heads, group, -1).transpose(1, 2, 0, 3)
+        block = max(LEAST_QUERY_BLOCK, SCORE_FLOATS // (o.heads * length))
+        for start in range(0, length, block):
+            stop = min(start + block, length)
+            first = int(seen[start])
+            scores = workspace.scores((o.kv_heads, group, stop - start, stop - first))
+            np.matmul(queries[:, :, start:stop], keys[..., first:stop], out=scores)
+            flat = scores.reshape(o.heads, stop - start, stop - first)
+            kernels_exponential.softmax_rows(flat, start, first, seen, scale)
+            np.matmul(scores, values[:, :, first:stop], out=outputs[:, :, start:stop])
+
+    return step
+
+
+@binder(op.Exclude)
+def _exclude(o: op.Exclude, context: BindContext) -> Step:
+    return lambda workspace, out, y, v: kernels_rows.exclude(y, v, o.heads, o.kv_heads, out)
+
+
+@binder(op.Shift)
+def _shift(o: op.Shift, context: BindContext) -> Step:
+    def step(workspace: Workspace, out: np.ndarray, x: np.ndarray) -> None:
+        by = min(o.by, x.shape[0])
+        out[:by] = 0
+        out[by:] = x[: x.shape[0] - by]
+        if o.reset_at_document:
+            out[np.arange(x.shape[0]) - by < workspace.document_start] = 0
+
+    return step
+
+
+@binder(op.Slice)
+def _slice(o: op.Slice, context: BindContext) -> Step:
+    return lambda workspace, out, x: np.copyto(out, x[:, o.start : o.stop])
+
+
+@binder(op.Concat)
+def _concat(o: op.Concat, context: BindContext) -> Step:
+    return lambda workspace, out, *xs: np.concatenate(xs, axis=1, out=out)
+
+
+@binder(op.Softcap)
+def _softcap(o: op.Softcap, context: BindContext) -> Step:
+    cap, inverse = np.float32(o.cap), np.float32(1 / o.cap)
+    if o.kind is op.SoftcapKind.POLYNOMIAL:
+        return lambda workspace, out, x: kernels_rows.polynomial_softcap(x.ravel(), cap, inverse, out.ravel())
+
+    def step(workspace: Workspace, out: np.ndarray, x: np.ndarray) -> None:
+        np.multiply(x, inverse, out=out)
+        np.tanh(out, out=out)
+        np.multiply(out, cap, out=out)
+
+    return step

@@ -1,0 +1,252 @@
+"""Bits per byte of a model on tokens, and the paired gap between two models.
+
+Strategy: targets are scored in windows of equal length, each with the context inside its window only; the first window
+scores all its targets, each later one its last `stride`, so every target is scored exactly once. Windows are cut into
+batches by their number alone and their losses summed exactly in float64, so that neither the thread count nor the order
+in which threads finish can change a digit.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from ..format.errors import DataError, VerificationError
+from .tokenizer import ByteTable
+from .tokens import Tokens
+
+TOKENS_PER_BATCH = 1024  # enough to make a call worth its overhead, few enough to stop soon after an interrupt
+MILLI = 1000.0
+
+
+class LanguageModel(Protocol):
+    """What can be scored: `Interpreter`, or anything else with this method."""
+
+    def token_losses(self, tokens: np.ndarray) -> np.ndarray:
+        """int [batch, length + 1] -> nats [batch, length]: -log of the probability of tokens[:, i + 1] given tokens[:, : i + 1].
+
+        The probability must be a softmax over the whole vocabulary. Called from several threads at once.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Inputs start..stop-1, targets start+1..stop; the targets after the first `skip` are scored."""
+
+    start: int
+    stop: int
+    skip: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Score:
+    """A model's losses on one stretch of tokens.
+
+    tokens, bytes : int                targets scored and the bytes of text they stand for
+    unknown_tokens : int               targets that are the unknown piece: 0 bytes, so bits per byte is an upper bound
+    sequence_losses : float64 [n]      nats of each window's scored targets, in order
+    sequence_bytes : int64 [n]         bytes of the same targets
+    seconds : float                    wall time of the scoring alone
+    """
+
+    tokens: int
+    bytes: int
+    unknown_tokens: int
+    sequence_length: int
+    stride: int
+    seconds: float
+    sequence_losses: np.ndarray
+    sequence_bytes: np.ndarray
+
+    @property
+    def nats(self) -> float:
+        """Loss of all targets together, in nats."""
+        return math.fsum(self.sequence_losses.tolist())
+
+    @property
+    def bits_per_byte(self) -> float:
+        """nats / (ln 2 * bytes)."""
+        return self.nats / (math.log(2) * self.bytes)
+
+    @property
+    def bits_per_token(self) -> float:
+        """nats / (ln 2 * tokens)."""
+        return self.nats / (math.log(2) * self.tokens)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Targets scored per second of wall time."""
+        return self.tokens / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """How much worse a model is than another on the same targets, in thousandths of a bit per byte."""
+
+    mbpb: float
+    standard_error_mbpb: float
+
+
+def target_count(tokens: Tokens, sequence_length: int, max_tokens: int | None = None) -> int:
+    """Targets that `score` covers: floor(min(n - 1, max_tokens) / L) * L of n tokens; DataError when that is none."""
+    _check_positive(sequence_length=sequence_length, max_tokens=max_tokens)
+    available = len(tokens.ids) - 1
+    limited = available if max_tokens is None else min(available, max_tokens)
+    count = limited // sequence_length * sequence_length
+    if count < 1:
+        few = "max_tokens" if limited < available else "the tokens"
+        raise DataError(
+            f"{tokens.source}: one sequence needs {sequence_length:,} targets and the token before them, but {few} "
+            f"{'allow' if limited < available else 'give'} {max(limited, 0):,}; use more, or a shorter sequence length"
+        )
+    return count
+
+
+def windows(targets: int, sequence_length: int, stride: int) -> Iterator[Window]:
+    """The windows over `targets` targets; a last window may be shorter than `sequence_length`."""
+    yield Window(0, min(sequence_length, targets), 0)
+    overlap = sequence_length - stride
+    for start in range(stride, targets - overlap, stride):
+        yield Window(start, min(start + sequence_length, targets), overlap)
+
+
+def score(
+    model: LanguageModel,
+    tokens: Tokens,
+    byte_table: ByteTable,
+    *,
+    sequence_length: int,
+    stride: int | None = None,
+    max_tokens: int | None = None,
+    batch_sequences: int | None = None,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Score:
+    """Score `model` on the first targets of `tokens`, each exactly once.
+
+    By default windows do not overlap; with `stride` < `sequence_length` each target after the first window sees at
+    least `sequence_length - stride` tokens of context. Documents do not reset the context. `progress(done, total)`
+    counts windows, in the calling thread. BLAS is held to one thread meanwhile; `threads` (default: the cores this
+    process may use) run batches of `batch_sequences` windows. The result is the same for any `threads`, and for any
+    `batch_sequences` as far as the model's losses are.
+
+    Raises DataError when the tokens give no sequence or no bytes, VerificationError when a loss is not finite.
+    """
+    targets = target_count(tokens, sequence_length, max_tokens)
+    stride = sequence_length if stride is None else stride
+    _check_positive(stride=stride, batch_sequences=batch_sequences, threads=threads)
+    if stride > sequence_length:
+        raise DataError(f"stride {stride} is longer than a sequence of {sequence_length}; tokens in between would never be scored")
+    plan = list(windows(targets, sequence_length, stride))
+    used = tokens.ids[: targets + 1]
+    target_bytes = byte_table.target_bytes(used)
+    sequence_bytes = np.array([target_bytes[w.start + w.skip : w.stop].sum(dtype=np.int64) for w in plan], dtype=np.int64)
+    if not sequence_bytes.any():
+        raise DataError(f"{tokens.source}: the {targets:,} scored tokens stand for no text at all; give other data")
+    size = batch_sequences or max(1, TOKENS_PER_BATCH // sequence_length)
+    began = time.perf_counter()
+    losses = _window_losses(model, used, plan, size, threads or usable_cores(), progress)
+    seconds = time.perf_counter() - began
+    _check_finite(losses, plan)
+    unknown = int(np.count_nonzero(byte_table.unknown[used[1:]]))
+    return Score(targets, int(sequence_bytes.sum()), unknown, sequence_length, stride, seconds, losses, sequence_bytes)
+
+
+def usable_cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check_positive(**options: int | None) -> None:
+    for name, value in options.items():
+        if value is not None and value < 1:
+            raise DataError(f"{name} is {value}; it must be at least 1")
+
+
+def _check_finite(losses: np.ndarray, plan: Sequence[Window]) -> None:
+    wrong = np.flatnonzero(~np.isfinite(losses))
+    if wrong.size:
+        window = plan[int(wrong[0])]
+        raise VerificationError(
+            f"the model's loss is {losses[wrong[0]]} in sequence {int(wrong[0]):,} (targets {window.start + window.skip:,} to "
+            f"{window.stop - 1:,}), and not finite in {wrong.size:,} of {len(losses):,} sequences; its weights are damaged or too large"
+        )
+
+
+def _batches(plan: Sequence[Window], size: int) -> Iterator[range]:
+    """Window numbers in runs of at most `size` windows of one length; only the last window can be shorter."""
+    full = len(plan) - (plan[-1].stop - plan[-1].start != plan[0].stop)
+    for first in range(0, full, size):
+        yield range(first, min(first + size, full))
+    if full < len(plan):
+        yield range(full, len(plan))
+
+
+def _window_losses(
+    model: LanguageModel, ids: np.ndarray, plan: Sequence[Window], size: int, threads: int, progress: Callable[[int, int], None] | None
+) -> np.ndarray:
+    """Nats of each window's scored targets, float64 [windows]."""
+    losses = np.empty(len(plan), dtype=np.float64)
+
+    def run(numbers: range) -> int:
+        inputs = np.stack([ids[plan[number].start : plan[number].stop + 1] for number in numbers]).astype(np.int64)
+        with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is found in the sums
+            nats = np.asarray(model.token_losses(inputs), dtype=np.float64)
+        for number, row in zip(numbers, nats, strict=True):
+            losses[number] = row[plan[number].skip :].sum()
+        return len(numbers)
+
+    with threadpool_limits(limits=1, user_api="blas"):
+        done = 0
+        for count in _completed(run, _batches(plan, size), threads):
+            done += count
+            if progress is not None:
+                progress(done, len(plan))
+    return losses
+
+
+def _completed(run: Callable[[range], int], batches: Iterator[range], threads: int) -> Iterator[int]:
+    """Results of `run` on each batch as they come; only a few batches are under way, so an interrupt ends it soon."""
+    with ThreadPoolExecutor(threads, thread_name_prefix="score") as pool:
+        pending: set[Future[int]] = {pool.submit(run, batch) for batch in islice(batches, 2 * threads)}
+        try:
+            while pending:
+                finished, pending = wait(pending, return_when=FIRST_COMPLETED)
+                pending |= {pool.submit(run, batch) for batch in islice(batches, len(finished))}
+                for future in finished:
+                    yield future.result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def paired_gap(reference: Score, other: Score) -> Gap:
+    """How much worse `other` is than `reference` on the same targets, with its standard error over sequences.
+
+    With d_i = other's nats minus the reference's in sequence i and b_i its bytes, the gap is the ratio
+    R = sum(d) / sum(b) in nats per byte; its standard error is that of a ratio estimator (Cochran, Sampling Techniques,
+    6.4): sqrt(n / (n - 1) * sum((d_i - R b_i)^2)) / sum(b). Both times 1000 / ln 2.
+
+    Raises DataError when the two scores are not of the same sequences, or are of fewer than two.
+    """
+    same = (reference.sequence_length, reference.stride, reference.tokens) == (other.sequence_length, other.stride, other.tokens)
+    if not same or not np.array_equal(reference.sequence_bytes, other.sequence_bytes):
+        raise DataError("the two scores are not of the same tokens in the same sequences; score both with the same data and options")
+    count = len(reference.sequence_losses)
+    if count < 2:
+        raise DataError("the standard error of a gap needs at least two sequences; score more tokens or use a shorter sequence length")
+    difference = other.sequence_losses - reference.sequence_losses
+    ratio = math.fsum(difference.tolist()) / reference.bytes
+    residual = difference - ratio * reference.sequence_bytes
+    error = math.sqrt(count / (count - 1) * float(residual @ residual)) / reference.bytes
+    scale = MILLI / math.log(2)
+    return Gap(ratio * scale, error * scale)
