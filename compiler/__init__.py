@@ -1,0 +1,1 @@
+"""Checkpoint to model to passes to artifact; torch is allowed here."""

@@ -1,0 +1,93 @@
+"""Hyperparameters from a file, and their checks.
+
+Strategy: a frontend declares its hyperparameters as `Parameter` records (kind of value, range, default). Everything a
+person wrote goes through them once: unknown names, wrong kinds and values out of range are refused with the file's own
+words, so the builders can rely on what they get.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...format.errors import CheckpointError
+
+FRONTEND_KEY = "frontend"
+
+
+def read_architecture(path: str | Path) -> dict[str, object]:
+    """The hyperparameters in a TOML or JSON file (JSON when the first character is a brace).
+
+    Raises CheckpointError, naming the file, when it cannot be read or is neither; the values are checked by the frontend.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{path} is not text; give hyperparameters as TOML or JSON") from error
+    kind, parse = ("JSON", json.loads) if text.lstrip().startswith("{") else ("TOML", tomllib.loads)
+    try:
+        content = parse(text)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is not valid {kind}: {error}; give hyperparameters as TOML or JSON") from error
+    return dict(content)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One hyperparameter: its kind (int, float, bool, str or list of int), its range or choices, and its default if any."""
+
+    kind: type
+    default: object = None
+    least: float = -math.inf
+    most: float = math.inf
+    choices: tuple[str, ...] = ()
+
+    def checked(self, name: str, value: object) -> object:
+        """`value` as its kind; CheckpointError when it is none or out of range."""
+        match value:
+            case bool() if self.kind is bool:
+                return value
+            case str() if self.kind is str and value in self.choices:
+                return value
+            case int() | float() if self.kind in (int, float) and not isinstance(value, bool) and self._fits(value):
+                return self.kind(value)
+            case list() | tuple() if self.kind is list and all(type(item) is int and item >= 0 for item in value):
+                return list(value)
+        raise CheckpointError(f"architecture: {name} is {value!r}; it must be {self.expected()}")
+
+    def _fits(self, value: float) -> bool:
+        whole = self.kind is float or (math.isfinite(value) and value == int(value))
+        return whole and math.isfinite(value) and self.least <= value <= self.most
+
+    def expected(self) -> str:
+        """The domain in words."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        words = {int: "a whole number", float: "a number", bool: "true or false", list: "a list of layer numbers"}[self.kind]
+        above = f" of at least {self.least:g}" if self.least > -math.inf else ""
+        return words + above + (f" and at most {self.most:g}" if self.most < math.inf else "")
+
+
+def checked_parameters(given: Mapping[str, object], parameters: Mapping[str, Parameter], frontend: str) -> dict[str, object]:
+    """The given hyperparameters as their kinds; CheckpointError for an unknown name or a value out of its domain."""
+    checked = {}
+    for name, value in given.items():
+        if name == FRONTEND_KEY:
+            continue
+        if name not in parameters:
+            raise CheckpointError(f"architecture: {frontend} has no hyperparameter {name!r}; {_suggestion(name, sorted(parameters))}")
+        checked[name] = parameters[name].checked(name, value)
+    return checked
+
+
+def _suggestion(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else "known are " + ", ".join(known)
