@@ -1,0 +1,195 @@
+"""The passes of a compile, in the order in which the pipeline runs them.
+
+Strategy: each pass holds its options and one `run`; the numerics live in calibration.py, quantization.py and
+landing.py. `QuantizeMatrices.run` returns a function of the byte price, because landing on the cap asks for the same
+model at many prices and only the last step of the work depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..format.grid import MAX_RESOLUTION, matrix_shape
+from .calibration import MatrixStatistics, Statistics, calibration_sequences, embedding_tables, measure_statistics
+from .landing import Landing, Trial, land_on_cap
+from .model import Model
+from .quantization import PreparedMatrix, QuantizedMatrix, prepare_matrix, quantize_matrix, quantize_vectors
+from .recipe import register_pass
+from .sequential import quantize_sequentially
+from .workers import run_jobs
+
+QuantizeAt = Callable[[float], Mapping[int, QuantizedMatrix]]
+
+
+@register_pass
+@dataclass(frozen=True, slots=True)
+class Calibrate:
+    """Measure the second-order model of the loss on `tokens` tokens of calibration text."""
+
+    tokens: int = 98_304
+    batch_sequences: int = 8
+    name: ClassVar[str] = "calibrate"
+
+    def run(
+        self, model: Model, text: np.ndarray, *, seed: int, device: str, threads: int, progress: Callable[[int, int], None]
+    ) -> Statistics:
+        sequences = calibration_sequences(text, model.program.sequence_length, self.tokens)
+        total = -(-len(sequences) // self.batch_sequences)
+        return measure_statistics(
+            model,
+            sequences,
+            batch_sequences=self.batch_sequences,
+            seed=seed,
+            device=device,
+            threads=threads,
+            finished=lambda done: progress(done, total),
+        )
+
+
+@register_pass
+@dataclass(frozen=True, slots=True)
+class QuantizeVectors:
+    """Control tensors on one step a row; never coarser than `coarsest` of the row's root mean square."""
+
+    resolution: int = MAX_RESOLUTION
+    coarsest: float = 0.03125
+    name: ClassVar[str] = "quantize-vectors"
+
+    def run(self, model: Model, statistics: Statistics) -> QuantizeAt:
+        def quantize_at(byte_price: float) -> Mapping[int, QuantizedMatrix]:
+            results = {}
+            for index, fisher in statistics.vectors.items():
+                shape = matrix_shape(model.tensors[index].values.shape)
+                values = model.tensors[index].values.reshape(shape)
+                results[index] = quantize_vectors(
+                    values, fisher.reshape(shape), byte_price, resolution=self.resolution, coarsest=self.coarsest
+                )
+            return results
+
+        return quantize_at
+
+
+@register_pass
+@dataclass(frozen=True, slots=True)
+class QuantizeMatrices:
+    """Matrices column by column with error feedback; 2**resolution steps an octave, integers on a trellis unless 0 states.
+
+    `rate_weight`: squared fine steps that a bit is worth when the trellis chooses a path.
+    """
+
+    resolution: int = 2
+    damping: float = 0.001
+    fisher_floor: float = 0.02
+    trellis_states: int = 8
+    rate_weight: float = 0.1
+    name: ClassVar[str] = "quantize-matrices"
+
+    def prepare(self, weights: np.ndarray, statistics: MatrixStatistics) -> PreparedMatrix:
+        return prepare_matrix(
+            weights,
+            statistics,
+            resolution=self.resolution,
+            damping=self.damping,
+            fisher_floor=self.fisher_floor,
+        )
+
+    def quantize(self, prepared: PreparedMatrix, byte_price: float) -> QuantizedMatrix:
+        return quantize_matrix(
+            prepared, byte_price, trellis_states=self.trellis_states, rate_weight=self.rate_weight
+        )
+
+    def run(self, model: Model, statistics: Statistics, *, threads: int) -> QuantizeAt:
+        """All matrices against the float model's inputs: independent of each other, prepared once."""
+        indexes = sorted(statistics.matrices)
+        prepared = dict(
+            zip(
+                indexes,
+                run_jobs(lambda i: self.prepare(model.tensors[i].values, statistics.matrices[i]), indexes, threads),
+                strict=True,
+            )
+        )
+
+        def quantize_at(byte_price: float) -> Mapping[int, QuantizedMatrix]:
+            results = run_jobs(lambda index: self.quantize(prepared[index], byte_price), indexes, threads)
+            return dict(zip(indexes, results, strict=True))
+
+        return quantize_at
+
+
+@register_pass
+@dataclass(frozen=True, slots=True)
+class CorrectDrift:
+    """Quantize again in program order, each matrix against the inputs that the quantized layers before it produce.
+
+    `correction` is the share of the drift correction in the target; `tokens` of calibration text are walked through.
+    """
+
+    enabled: bool = True
+    tokens: int = 49_152
+    correction: float = 1.0
+    batch_sequences: int = 8
+    name: ClassVar[str] = "correct-drift"
+
+    def run(
+        self, model: Model, statistics: Statistics, text: np.ndarray, quantizer: QuantizeMatrices, *, threads: int
+    ) -> Callable[[float, Mapping[int, QuantizedMatrix]], Mapping[int, QuantizedMatrix]]:
+        """A function of the byte price and of what is quantized already: vectors, and tables that embed."""
+        sequences = calibration_sequences(text, model.program.sequence_length, self.tokens)
+        tables = embedding_tables(model.program)
+
+        def correct_at(byte_price: float, quantized: Mapping[int, QuantizedMatrix]) -> Mapping[int, QuantizedMatrix]:
+            fixed = {i: q for i, q in quantized.items() if i in statistics.vectors or i in tables}
+            results = quantize_sequentially(
+                model,
+                statistics.matrices,
+                {i: q.weights.reshape(model.tensors[i].values.shape) for i, q in fixed.items()},
+                sequences,
+                lambda _, target, real: quantizer.quantize(quantizer.prepare(target, real), byte_price),
+                damping=quantizer.damping,
+                correction=self.correction,
+                batch_sequences=self.batch_sequences,
+                threads=threads,
+            )
+            return {**fixed, **results}
+
+        return correct_at
+
+
+@register_pass
+@dataclass(frozen=True, slots=True)
+class LandOnCap:
+    """Search the byte price whose artifact fills the cap to `tolerance`, in at most `trials` trial compiles.
+
+    Steps are never finer than those whose predicted loss is `finest_loss` nats a token: below that bytes buy nothing.
+    """
+
+    tolerance: float = 0.0003
+    trials: int = 24
+    finest_loss: float = 1e-7
+    name: ClassVar[str] = "land-on-cap"
+
+    def run(
+        self,
+        compile_at: Callable[[float], Trial],
+        *,
+        start_price: float,
+        smallest: int,
+        budget: int,
+        weights: int,
+        progress: Callable[[int, int], None],
+    ) -> Landing:
+        return land_on_cap(
+            compile_at,
+            start_price=start_price,
+            smallest=smallest,
+            budget=budget,
+            weights=weights,
+            finest_price=(24 * self.finest_loss / weights) ** 0.5,
+            tolerance=self.tolerance,
+            trials=self.trials,
+            progress=progress,
+        )

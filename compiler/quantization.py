@@ -1,0 +1,220 @@
+"""Column-by-column quantization with error feedback and rate-optimal steps.
+
+Strategy (design section 5): with H + damping = L Lᵀ, quantizing column j last-to-first against the target
+    t = (W L)_j / L_jj - sum_{k > j} w'_k L_kj / L_jj
+makes the loss a plain sum g_i L_jj² (t_ij - w'_ij)² / 2. An entropy-coded integer costs log2(1 / step) bits, so equal
+marginal return means step_ij = byte_price / (sqrt(g_i) L_jj): one number for the whole model. Rows of a column are
+independent given the feedback. Columns are ordered by falling H_jj, so that the strongest inputs come last and see
+every correction. Preparation (Cholesky, exponents) does not depend on the byte price and is done once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from ..format.codecs.scale_classes import MAX_MAGNITUDE, TRELLIS_THRESHOLD
+from ..format.grid import (
+    MAX_BASE, MAX_STEP_OCTAVES, MIN_BASE, GridValues, expected_scales, reconstruct_grid, scale_of_magnitudes, step_table,
+)  # fmt: skip
+from ..format.trellis import TRELLISES
+from .calibration import MatrixStatistics
+from .trellis_search import BIT_COSTS, search_path, trellis_sources
+
+BLOCK_COLUMNS = 64
+# Fine step of a trellis whose squared error equals a uniform quantizer's of step 1 (field measurements on Gaussian data).
+FINE_STEP = {8: 0.566, 64: 0.578}
+MAX_CODE = float(MAX_MAGNITUDE)
+# Exponents are stored within +-MAX_STEP_OCTAVES; half of that on each side leaves room for the base.
+EXPONENT_OCTAVES = MAX_STEP_OCTAVES // 2
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedMatrix:
+    """What quantizing a matrix at any byte price needs.
+
+    rotated : float64[rows, columns]      W L with columns in processing order
+    factor : float64[columns, columns]    L, lower triangular, of the reordered damped moment
+    order : int64[columns]                processing position -> column
+    row_fisher : float64[rows]            floored g
+    row_exponents, column_exponents : int64, in matrix order; log2_base: log2 step at byte price 1 without them
+    """
+
+    rotated: np.ndarray
+    factor: np.ndarray
+    order: np.ndarray
+    row_fisher: np.ndarray
+    row_exponents: np.ndarray
+    column_exponents: np.ndarray
+    log2_base: float
+    resolution: int
+    mean_magnitude: float  # mean |w| over the mean of 2**-(exponents): expected integers at base 1
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizedMatrix:
+    """Result of quantizing: the grid, its float32 weights and the second-order loss in nats a token."""
+
+    grid: GridValues
+    weights: np.ndarray
+    predicted_loss: float
+
+
+def damped(moment: np.ndarray, damping: float) -> np.ndarray:
+    """H + damping * mean(diag H) I, positive definite even when no input was ever seen."""
+    result = np.array(moment, np.float64)
+    mean = float(result.diagonal().mean()) or 1.0
+    result[np.diag_indices(len(result))] += damping * mean
+    return result
+
+
+def prepare_matrix(
+    weights: np.ndarray, statistics: MatrixStatistics, *, resolution: int, damping: float, fisher_floor: float
+) -> PreparedMatrix:
+    """Factor the moment and fix the step exponents.
+
+    weights : float32[rows, columns]; damping is relative to the mean of diag H; rows of less Fisher information than
+    `fisher_floor` times the median are raised to it (calibration has seen too little of them to say so small a number).
+    """
+    moment = damped(statistics.input_moment, damping)
+    order = np.argsort(-moment.diagonal(), kind="stable")
+    factor = np.linalg.cholesky(moment[np.ix_(order, order)])
+    median = float(np.median(statistics.row_fisher))
+    fisher = np.maximum(statistics.row_fisher, max(fisher_floor * median, 1e-30))
+    column_logs = np.empty(len(order))
+    column_logs[order] = -np.log2(factor.diagonal())
+    row_exponents, row_base = _exponents(-0.5 * np.log2(fisher), resolution)
+    column_exponents, column_base = _exponents(column_logs, resolution)
+    rotated = weights.astype(np.float64)[:, order] @ factor
+    finest = np.exp2(-row_exponents / 2**resolution).mean() * np.exp2(-column_exponents / 2**resolution).mean()
+    finest_units = np.abs(weights / np.exp2((row_exponents[:, None] + column_exponents) / 2**resolution)).mean()
+    exponents = row_exponents, column_exponents, row_base + column_base
+    return PreparedMatrix(rotated, factor, order, fisher, *exponents, resolution, float(finest_units / finest))
+
+
+def _exponents(logs: np.ndarray, resolution: int) -> tuple[np.ndarray, float]:
+    """Nearest exponents to log2 steps, relative to their median, and that median."""
+    base = float(np.median(logs))
+    bound = EXPONENT_OCTAVES << resolution
+    return np.clip(np.rint((logs - base) * 2**resolution), -bound, bound).astype(np.int64), base
+
+
+@njit(cache=True, nogil=True)
+def _quantize_block(rotated, factor, row_exponents, column_exponents, steps, lowest, codes, weights, losses):
+    """Quantize one block of columns last to first with feedback inside the block.
+
+    rotated float64[rows, b] (changed), factor float64[b, b]; codes, weights, losses [rows, b] are written; losses
+    holds (t - w')² L_jj².
+    """
+    rows, columns = rotated.shape
+    for j in range(columns - 1, -1, -1):
+        diagonal = factor[j, j]
+        for i in range(rows):
+            target = rotated[i, j] / diagonal
+            step = np.float64(steps[row_exponents[i] + column_exponents[j] - lowest])
+            code = min(max(np.rint(target / step), -MAX_CODE), MAX_CODE)
+            weight = code * step
+            codes[i, j] = np.int32(code)
+            weights[i, j] = weight
+            losses[i, j] = (target - weight) * diagonal * (target - weight) * diagonal
+            for k in range(j):
+                rotated[i, k] -= weight * factor[j, k]
+
+
+@njit(cache=True, nogil=True)
+def _quantize_block_on_trellis(
+    rotated, factor, row_exponents, column_exponents, steps, lowest, codes, weights, losses,
+    row_scales, column_scales, sources, rate_weight, costs,
+):  # fmt: skip
+    """`_quantize_block` with the integers of each column on a trellis, where the expected scales let it run."""
+    rows, columns = rotated.shape
+    targets, scales, path = np.empty(rows), np.empty(rows, np.int64), np.empty(rows, np.int64)
+    for j in range(columns - 1, -1, -1):
+        diagonal = factor[j, j]
+        n = 0
+        for i in range(rows):
+            step = np.float64(steps[row_exponents[i] + column_exponents[j] - lowest])
+            scale = row_scales[i] + column_scales[j]
+            target = rotated[i, j] / diagonal / step
+            if scale >= TRELLIS_THRESHOLD:
+                targets[n], scales[n] = min(max(target, 4 - MAX_CODE), MAX_CODE - 4), scale
+                n += 1
+            else:
+                codes[i, j] = np.int32(2 * min(max(np.rint(target / 2), -MAX_CODE // 2), MAX_CODE // 2))
+        search_path(targets[:n], scales[:n], sources, rate_weight, costs, path[:n])
+        n = 0
+        for i in range(rows):
+            if row_scales[i] + column_scales[j] >= TRELLIS_THRESHOLD:
+                codes[i, j] = np.int32(path[n])
+                n += 1
+            weight = codes[i, j] * np.float64(steps[row_exponents[i] + column_exponents[j] - lowest])
+            error = rotated[i, j] - weight * diagonal
+            weights[i, j], losses[i, j] = weight, error * error
+            for k in range(j):
+                rotated[i, k] -= weight * factor[j, k]
+
+
+def quantize_matrix(
+    prepared: PreparedMatrix, byte_price: float, *, trellis_states: int = 0, rate_weight: float = 0.0
+) -> QuantizedMatrix:
+    """Quantize at a byte price (steps are proportional to it), on a trellis of `trellis_states` states unless 0.
+
+    rate_weight : squared fine steps that a bit is worth to the trellis search. Deterministic for single-threaded BLAS.
+    """
+    rows, columns = prepared.rotated.shape
+    price = byte_price * FINE_STEP.get(trellis_states, 1.0)
+    base = float(np.float32(min(max(price * 2.0**prepared.log2_base, MIN_BASE), MAX_BASE)))
+    lowest = int(prepared.row_exponents.min() + prepared.column_exponents.min())
+    highest = int(prepared.row_exponents.max() + prepared.column_exponents.max())
+    steps = step_table(base, prepared.resolution, lowest, highest)
+    exponents = prepared.column_exponents[prepared.order]
+    initial_scale = None
+    if trellis_states:
+        initial_scale = scale_of_magnitudes(prepared.mean_magnitude / base)
+        expected = expected_scales(prepared.row_exponents, exponents, prepared.resolution, initial_scale)
+        search = trellis_sources(TRELLISES[trellis_states]), rate_weight, BIT_COSTS
+    rotated = prepared.rotated.copy()
+    codes, weights = np.empty((rows, columns), np.int32), np.empty((rows, columns))
+    loss = np.zeros(rows)
+    for stop in range(columns, 0, -BLOCK_COLUMNS):
+        start = max(0, stop - BLOCK_COLUMNS)
+        block = np.ascontiguousarray(rotated[:, start:stop])
+        factor = np.ascontiguousarray(prepared.factor[start:stop, start:stop])
+        results = np.empty(block.shape, np.int32), np.empty(block.shape), np.empty(block.shape)
+        inputs = block, factor, prepared.row_exponents, exponents[start:stop], steps, lowest
+        if trellis_states:
+            _quantize_block_on_trellis(*inputs, *results, expected.rows, expected.columns[start:stop], *search)
+        else:
+            _quantize_block(*inputs, *results)
+        codes[:, start:stop], weights[:, start:stop] = results[:2]
+        loss += results[2].sum(1)
+        if start:
+            rotated[:, :start] -= results[1] @ prepared.factor[start:stop, :start]
+    natural = np.empty_like(codes)
+    natural[:, prepared.order] = codes
+    steps_of = prepared.row_exponents, prepared.column_exponents, base, prepared.resolution
+    grid = GridValues(natural, *steps_of, trellis_states, initial_scale)
+    return QuantizedMatrix(grid, reconstruct_grid(grid), 0.5 * float(prepared.row_fisher @ loss))
+
+
+def quantize_vectors(
+    values: np.ndarray, fisher: np.ndarray, byte_price: float, *, resolution: int, coarsest: float
+) -> QuantizedMatrix:
+    """Quantize a control tensor (gains, scales, mixes) on one step a row, by the same price.
+
+    values : float32, seen as [rows, columns]; fisher : float64 of the same shape. The step of a row is
+    byte_price / sqrt(mean Fisher), never coarser than `coarsest` times the row's root mean square: control tensors are
+    few and the second-order model knows least about them.
+    """
+    rms = np.sqrt(np.mean(np.square(values, dtype=np.float64), axis=1)) + 1e-12
+    steps = np.minimum(byte_price / np.sqrt(fisher.mean(axis=1) + 1e-30), coarsest * rms)
+    exponents, log2_base = _exponents(np.log2(steps), resolution)
+    base = float(np.float32(min(max(2.0**log2_base, MIN_BASE), MAX_BASE)))
+    lowest = int(exponents.min())
+    table = step_table(base, resolution, lowest, int(exponents.max())).astype(np.float64)
+    codes = np.rint(values / table[exponents - lowest][:, None]).astype(np.int32)
+    grid = GridValues(codes, exponents if len(exponents) > 1 else None, None, base, resolution)
+    weights = reconstruct_grid(grid)
+    return QuantizedMatrix(grid, weights, 0.5 * float((fisher * np.square(weights - values, dtype=np.float64)).sum()))

@@ -1,0 +1,45 @@
+"""What a compile did, as data: the source of `compile --json` and of the printed report."""
+
+from __future__ import annotations
+
+from ..format.artifact import decode_contents, read_artifact
+from ..format.ledger import Ledger
+from .calibration import Statistics
+from .landing import Landing
+from .model import Model
+from .recipe import Recipe
+
+
+def build_report(
+    model: Model, statistics: Statistics, landing: Landing, ledger: Ledger, recipe: Recipe, seconds: dict[str, float]
+) -> dict:
+    """JSON-able report of a compile; bytes are integers that add up to the artifact, losses are nats a token."""
+    trial = landing.trial
+    code_bytes = decode_contents(read_artifact(trial.data)).code_bytes
+    weights = sum(t.values.size for t in model.tensors)
+    tensors = [
+        {
+            "name": tensor.name,
+            "shape": list(tensor.values.shape),
+            "elements": tensor.values.size,
+            "bytes": code_bytes[index],
+            "bits_per_weight": 8 * code_bytes[index] / tensor.values.size,
+            "quantizer": f"trellis-{states}" if (states := trial.quantized[index].grid.trellis_states) else "uniform",
+            "predicted_loss": trial.quantized[index].predicted_loss,
+        }
+        for index, tensor in enumerate(model.tensors)
+    ]
+    return {
+        "architecture": dict(model.architecture),
+        "defaults": list(model.defaults),
+        "calibration_tokens": statistics.tokens,
+        "weights": weights,
+        "byte_price": trial.byte_price,
+        "trials": [{"byte_price": price, "bytes": size} for price, size in landing.tried],
+        "at_finest_steps": landing.at_finest,
+        "predicted_loss": sum(t["predicted_loss"] for t in tensors),
+        "bits_per_weight": 8 * ledger.artifact_bytes / weights,
+        "recipe": recipe.to_toml(),
+        "seconds": seconds,
+        "tensors": tensors,
+    }

@@ -1,0 +1,119 @@
+"""Sequential quantization: each matrix is quantized against the inputs it will really see.
+
+Strategy: walk the program once, instruction by instruction, holding for every calibration batch the registers of the float
+model (x) and of the model quantized so far (x'). On reaching a linear layer, H' = E[x' x'ᵀ] and C = E[x x'ᵀ] say what its
+inputs have become: the best float weights for them, W C H'^-1, are the target, and H' weighs the error (the drift
+correction of Qronos, arXiv:2505.11695, and WaterSIC, arXiv:2603.04956). Then both models go on through it. Layers that
+share an input register share the moments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from ..format.operations import Linear
+from .calibration import MatrixStatistics, second_moment
+from .model import Model
+from .quantization import QuantizedMatrix, damped
+from .torch_executor import EXECUTIONS, Forward, TorchExecutor
+from .workers import run_jobs
+
+QuantizeTarget = Callable[[int, np.ndarray, MatrixStatistics], QuantizedMatrix]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """One batch in both models: tokens' forward states and the live registers."""
+
+    float_forward: Forward
+    quantized_forward: Forward
+    float_registers: dict[int, torch.Tensor] = field(default_factory=dict)
+    quantized_registers: dict[int, torch.Tensor] = field(default_factory=dict)
+
+
+def quantize_sequentially(
+    model: Model,
+    statistics: Mapping[int, MatrixStatistics],
+    quantized: Mapping[int, np.ndarray],
+    sequences: np.ndarray,
+    quantize: QuantizeTarget,
+    *,
+    damping: float,
+    correction: float,
+    batch_sequences: int,
+    threads: int,
+) -> dict[int, QuantizedMatrix]:
+    """Quantize every linear weight that `quantized` does not hold yet, in program order.
+
+    quantized : float32 weights by tensor index of what is already decided (vectors, embeddings)
+    sequences : int64[n, length] calibration tokens
+    quantize : (tensor index, float64 target, statistics with the real input moment) -> QuantizedMatrix
+    correction : share of the drift correction in the target, 0 (the float weights) to 1
+    Deterministic whatever `threads`: batches are summed in order.
+    """
+    tensors = {i: torch.from_numpy(t.values) for i, t in enumerate(model.tensors)}
+    current = {i: torch.from_numpy(quantized[i]) if i in quantized else t for i, t in tensors.items()}
+    executors = TorchExecutor(model.program, tensors), TorchExecutor(model.program, current)
+    batches = [
+        _Batch(*(Forward(executor, torch.from_numpy(part)) for executor in executors))
+        for part in np.array_split(sequences, max(1, len(sequences) // batch_sequences))
+    ]
+    results: dict[int, QuantizedMatrix] = {}
+    moments: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    with torch.no_grad():
+        for index, instruction in enumerate(model.program.instructions):
+            if isinstance(instruction, Linear) and instruction.weight not in quantized and instruction.weight not in results:
+                weight, source = instruction.weight, instruction.x
+                if source not in moments:
+                    moments = {source: _input_moments(batches, source, threads)}
+                target, moment = _corrected_target(model.tensors[weight].values, *moments[source], damping, correction)
+                real = MatrixStatistics(moment, statistics[weight].row_fisher)
+                results[weight] = quantize(weight, target, real)
+                current[weight] = torch.from_numpy(results[weight].weights)
+            if index + 1 < len(model.program.instructions):
+                _step(batches, index, executors[0], threads)
+    return results
+
+
+def _input_moments(batches: Sequence[_Batch], source: int, threads: int) -> tuple[np.ndarray, np.ndarray]:
+    """(E[x' x'ᵀ], E[x x'ᵀ]) of a register, summed over batches."""
+
+    def measure(batch: _Batch) -> tuple[torch.Tensor, torch.Tensor, int]:
+        x, real = batch.float_registers[source], batch.quantized_registers[source]
+        return second_moment(real), second_moment(x, real), x.shape[0] * x.shape[1]
+
+    parts = run_jobs(measure, batches, threads)
+    tokens = sum(part[2] for part in parts)
+    return tuple((sum(part[k] for part in parts) / tokens).numpy() for k in (0, 1))
+
+
+def _corrected_target(
+    weights: np.ndarray, moment: np.ndarray, cross: np.ndarray, damping: float, correction: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """(W (C + d I) (H' + d I)^-1 blended with W, H')."""
+    solid = damped(moment, damping)
+    weights = weights.astype(np.float64)
+    drift = np.linalg.solve(solid, (cross + solid - moment).T @ weights.T).T - weights
+    return weights + correction * drift, moment
+
+
+def _step(batches: Sequence[_Batch], index: int, executor: TorchExecutor, threads: int) -> None:
+    """Run one instruction in both models on every batch and drop registers that nothing reads any more."""
+    instruction = executor.program.instructions[index]
+    execute = EXECUTIONS[type(instruction)]
+    dead = [r for r in set(instruction.registers) if executor.shapes.last_use[r] == index]
+
+    def run(batch: _Batch) -> None:
+        for forward, registers in (
+            (batch.float_forward, batch.float_registers),
+            (batch.quantized_forward, batch.quantized_registers),
+        ):
+            registers[index] = execute(forward, instruction, *(registers[r] for r in instruction.registers))
+            for register in dead:
+                del registers[register]
+
+    run_jobs(run, batches, threads)
