@@ -22,6 +22,7 @@ from .model import Model
 from .torch_executor import TorchExecutor
 from .workers import run_jobs
 
+
 @dataclass(frozen=True, slots=True)
 class MatrixStatistics:
     """Second-order model of one matrix, per token.

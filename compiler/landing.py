@@ -15,7 +15,6 @@ from ..format.errors import CapError
 from .quantization import QuantizedMatrix
 
 
-
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One complete artifact: its byte price, its bytes and what it was made from, by tensor index."""
@@ -74,6 +73,7 @@ def land_on_cap(
         else:
             exceeds = (position, size)
         position = _next_position(position, size, fits, exceeds, budget, weights, finest, tolerance)
+    progress(trials, trials)
     return Landing(best, tuple(tried), at_finest=len(best.data) < budget * (1 - tolerance) and position <= finest)
 
 

@@ -10,14 +10,13 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from ..format.assembly import GridInStream, TensorSource, assemble_artifact
 from ..format.code_files import import_closure
 from ..format.errors import CapError, DataError
-from ..format.grid import GridValues, matrix_shape
 from ..format.ledger import Ledger, build_ledger
 from ..format.version import VERSION
 from ..runtime.tokenizer import Tokenizer
@@ -25,18 +24,16 @@ from ..runtime.tokens import read_tokens
 from . import passes  # noqa: F401 - registers the passes
 from .checkpoint import read_checkpoint
 from .frontends import build_model, read_architecture
-from .landing import Trial
+from .landing import Landing
 from .model import Model
 from .output import check_output, write_output
-from .quantization import QuantizedMatrix
-from .recipe import read_recipe
+from .recipe import Recipe, read_recipe
 from .report import build_report
+from .trials import Trials
 from .workers import available_threads
 
 Progress = Callable[[str, int, int], None]
 START_PRICE = 3e-4  # only where the search starts
-MAX_STREAMS = 8
-WEIGHTS_PER_STREAM = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,43 +77,19 @@ def compile_checkpoint(
     plan = read_recipe(recipe)
     code_files = import_closure([Path(c) for c in code])
     budget = _artifact_budget(cap, code_files)
-    checkpoint = read_checkpoint(Path(checkpoint_path))
-    model = build_model(checkpoint, read_architecture(Path(architecture)) if architecture else None)
+    model = _read_model(checkpoint_path, architecture)
     text = _read_calibration(Path(calibration), tokenizer, model)
     clock.lap("read")
 
     statistics = plan["calibrate"].run(
-        model, text, seed=seed, device=device, threads=threads, progress=lambda d, t: progress("calibrate", d, t)
+        model, text, seed=seed, device=device, threads=threads, progress=partial(progress, "calibrate")
     )
     clock.lap("calibrate")
     provenance = {"bytecap": VERSION, "calibration": _file_digest(Path(calibration)), "recipe": plan.digest, "seed": seed}
-    vectors_at = plan["quantize-vectors"].run(model, statistics)
-    matrices_at = plan["quantize-matrices"].run(model, statistics, threads=threads)
-    corrected_at = plan["correct-drift"].run(model, statistics, text, plan["quantize-matrices"], threads=threads)
-
-    def quick_trial(byte_price: float) -> Trial:
-        quantized = {**vectors_at(byte_price), **matrices_at(byte_price)}
-        return Trial(byte_price, assemble_model(model, quantized, provenance), quantized)
-
-    def full_trial(byte_price: float) -> Trial:
-        quantized = corrected_at(byte_price, {**vectors_at(byte_price), **matrices_at(byte_price)})
-        return Trial(byte_price, assemble_model(model, quantized, provenance), quantized)
-
-    smallest = len(assemble_model(model, {**vectors_at(1e30), **_all_zero(model, statistics.matrices)}, provenance))
-    sizes = {"smallest": smallest, "budget": budget, "weights": sum(t.values.size for t in model.tensors)}
+    trials = Trials(model, statistics, text, plan, provenance, threads)
     clock.lap("prepare")
-    landing = plan["land-on-cap"].run(
-        quick_trial, start_price=START_PRICE, progress=lambda d, t: progress("find the byte price", d, t), **sizes
-    )
-    clock.lap("find the byte price")
-    if plan["correct-drift"].enabled:
-        landing = plan["land-on-cap"].run(
-            full_trial,
-            start_price=landing.trial.byte_price,
-            progress=lambda d, t: progress("correct drift and land", d, t),
-            **sizes,
-        )
-        clock.lap("correct drift and land")
+    landing = _land(plan, trials, budget, progress)
+    clock.lap("land")
     data = landing.trial.data
     ledger = build_ledger(data, code_files, cap)
     report = build_report(model, statistics, landing, ledger, plan, clock.seconds)
@@ -136,6 +109,22 @@ class _Clock:
         now = time.perf_counter()
         self.seconds[stage] = now - self._last
         self._last = now
+
+
+def _land(plan: Recipe, trials: Trials, budget: int, progress: Progress) -> Landing:
+    """Quick trials find the byte price; full trials, many times dearer, only close in on the cap."""
+    sizes = {"smallest": trials.smallest(), "budget": budget, "weights": trials.weights}
+    land_on_cap = plan["land-on-cap"]
+    landing = land_on_cap.run(trials.quick, start_price=START_PRICE, progress=partial(progress, "find the byte price"), **sizes)
+    if plan["correct-drift"].enabled:
+        price = landing.trial.byte_price
+        landing = land_on_cap.run(trials.full, start_price=price, progress=partial(progress, "land on the cap"), **sizes)
+    return landing
+
+
+def _read_model(path: Path | str, architecture: Path | str | None) -> Model:
+    known = read_architecture(Path(architecture)) if architecture else None
+    return build_model(read_checkpoint(Path(path)), known)
 
 
 def _artifact_budget(cap: int, code_files: Sequence[Path]) -> int:
@@ -158,35 +147,3 @@ def _file_digest(path: Path) -> str:
     """First 16 hex digits of a file's SHA-256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-
-
-def _all_zero(model: Model, indexes) -> dict[int, QuantizedMatrix]:
-    """Every matrix with all codes zero: the smallest artifact of this program."""
-    result = {}
-    for index in indexes:
-        shape = matrix_shape(model.tensors[index].values.shape)
-        grid = GridValues(np.zeros(shape, np.int32), None, None, 1.0, 0)
-        result[index] = QuantizedMatrix(grid, np.zeros(shape, np.float32), 0.0)
-    return result
-
-
-def assemble_model(model: Model, quantized, provenance: dict) -> bytes:
-    """The artifact of a model whose tensors are all on grids."""
-    streams = assign_streams([t.values.size for t in model.tensors])
-    sources = [
-        TensorSource(t.name, t.values.shape, t.dtype, (GridInStream(quantized[i].grid, streams[i]),))
-        for i, t in enumerate(model.tensors)
-    ]
-    return assemble_artifact(model.program, sources, provenance)
-
-
-def assign_streams(sizes: Sequence[int]) -> list[int]:
-    """Stream (1..) of each tensor: largest first into the least filled of a few streams, so that they decode in parallel."""
-    count = min(MAX_STREAMS, max(1, sum(sizes) // WEIGHTS_PER_STREAM), len(sizes))
-    filled = [0] * count
-    streams = [1] * len(sizes)
-    for index in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
-        lightest = min(range(count), key=lambda s: filled[s])
-        streams[index] = lightest + 1
-        filled[lightest] += sizes[index]
-    return streams

@@ -17,7 +17,14 @@ from numba import njit
 
 from ..format.codecs.scale_classes import MAX_MAGNITUDE, TRELLIS_THRESHOLD
 from ..format.grid import (
-    MAX_BASE, MAX_STEP_OCTAVES, MIN_BASE, GridValues, expected_scales, reconstruct_grid, scale_of_magnitudes, step_table,
+    MAX_BASE,
+    MAX_STEP_OCTAVES,
+    MIN_BASE,
+    GridValues,
+    expected_scales,
+    reconstruct_grid,
+    scale_of_magnitudes,
+    step_table,
 )  # fmt: skip
 from ..format.trellis import TRELLISES
 from .calibration import MatrixStatistics

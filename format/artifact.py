@@ -23,7 +23,7 @@ from .limits import DEFAULT_LIMITS, Limits
 from .program import Program, decode_program, encode_program, program_tensors, validate_program
 from .raw_planes import decode_raw_planes
 from .recipes import Alias, Grid, Raw
-from .streams import Stream, check_amplification, read_streams, write_streams
+from .streams import Stream, check_amplification, read_streams
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from .artifact import (
-    Artifact,
     decode_tensors,
     encode_provenance,
     exponent_scales,

@@ -237,7 +237,7 @@ def read_directory(data):
         check(1 <= terms <= 8, "malformed", "R-REC-2", terms_at)
         entry["terms"] = [read_term(fields) for _ in range(terms)]
         for term in entry["terms"]:
-            good = term["kind"] != "alias" or term["source"] < index and entries[term["source"]]["shape"] == entry["shape"]
+            good = term["kind"] != "alias" or (term["source"] < index and entries[term["source"]]["shape"] == entry["shape"])
             check(good, "invalid", "R-REC-3", terms_at)
         check(entry["name"] not in [other["name"] for other in entries], "malformed", "R-DIR-2", start)
         elements += product(entry["shape"])
@@ -474,7 +474,7 @@ def next_state(states, state, u):
 
 def scale_step(magnitude, s, k):
     surprise = min((magnitude * RECIPROCALS[s >> 12 & 15] >> (s >> 16) + 7) - 256, 1024)
-    if s == SCALE_MIN and surprise < 0 or s == SCALE_MAX and surprise > 0:
+    if (s == SCALE_MIN and surprise < 0) or (s == SCALE_MAX and surprise > 0):
         return 0
     return surprise * max(196, 32768 // (k + 3)) >> 8
 

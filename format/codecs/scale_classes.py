@@ -22,7 +22,16 @@ from ..errors import ArtifactError, MalformedArtifact, TruncatedArtifact
 from ..trellis import TRELLISES
 from . import scale_tables as tables
 from .range_coder import (
-    LOW, POSITION, RANGE, decode_bits, decode_escape, encode_bits, encode_escape, new_coder, renormalise, write_range,
+    LOW,
+    POSITION,
+    RANGE,
+    decode_bits,
+    decode_escape,
+    encode_bits,
+    encode_escape,
+    new_coder,
+    renormalise,
+    write_range,
 )  # fmt: skip
 from .registry import ExpectedScales, register_integer_codec
 

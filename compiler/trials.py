@@ -1,0 +1,80 @@
+"""From quantized tensors to whole artifacts: what the landing search tries at a byte price.
+
+Strategy: `Trials` holds everything that does not depend on the byte price. A quick trial quantizes every matrix against the
+float model's inputs; a full trial quantizes in program order with drift correction. Both assemble the complete file, so
+sizes are exact, never estimated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..format.assembly import GridInStream, TensorSource, assemble_artifact
+from ..format.grid import GridValues, matrix_shape
+from .calibration import Statistics
+from .landing import Trial
+from .model import Model
+from .quantization import QuantizedMatrix
+from .recipe import Recipe
+
+MAX_STREAMS = 8
+WEIGHTS_PER_STREAM = 1 << 18
+
+
+class Trials:
+    """Artifacts of one model at any byte price, by the passes of a recipe."""
+
+    def __init__(
+        self, model: Model, statistics: Statistics, text: np.ndarray, plan: Recipe, provenance: Mapping[str, object], threads: int
+    ) -> None:
+        self.model, self.provenance = model, provenance
+        self.weights = sum(tensor.values.size for tensor in model.tensors)
+        self._matrices = tuple(statistics.matrices)
+        self._vectors_at = plan["quantize-vectors"].run(model, statistics)
+        self._matrices_at = plan["quantize-matrices"].run(model, statistics, threads=threads)
+        self._corrected_at = plan["correct-drift"].run(model, statistics, text, plan["quantize-matrices"], threads=threads)
+
+    def quick(self, byte_price: float) -> Trial:
+        """Every matrix by itself."""
+        return self._trial(byte_price, {**self._vectors_at(byte_price), **self._matrices_at(byte_price)})
+
+    def full(self, byte_price: float) -> Trial:
+        """In program order with drift correction; tables that embed keep their quick result."""
+        quantized = {**self._vectors_at(byte_price), **self._matrices_at(byte_price)}
+        return self._trial(byte_price, self._corrected_at(byte_price, quantized))
+
+    def smallest(self) -> int:
+        """Bytes with every code of every matrix zero and the control tensors as coarse as they may be."""
+        zero = {}
+        for index in self._matrices:
+            shape = matrix_shape(self.model.tensors[index].values.shape)
+            grid = GridValues(np.zeros(shape, np.int32), None, None, 1.0, 0)
+            zero[index] = QuantizedMatrix(grid, np.zeros(shape, np.float32), 0.0)
+        return len(self._trial(0.0, {**self._vectors_at(1e30), **zero}).data)
+
+    def _trial(self, byte_price: float, quantized: Mapping[int, QuantizedMatrix]) -> Trial:
+        return Trial(byte_price, assemble_model(self.model, quantized, self.provenance), quantized)
+
+
+def assemble_model(model: Model, quantized: Mapping[int, QuantizedMatrix], provenance: Mapping[str, object]) -> bytes:
+    """The artifact of a model whose tensors are all on grids."""
+    streams = assign_streams([t.values.size for t in model.tensors])
+    sources = [
+        TensorSource(t.name, t.values.shape, t.dtype, (GridInStream(quantized[i].grid, streams[i]),))
+        for i, t in enumerate(model.tensors)
+    ]
+    return assemble_artifact(model.program, sources, provenance)
+
+
+def assign_streams(sizes: Sequence[int]) -> list[int]:
+    """Stream (1..) of each tensor: largest first into the least filled of a few streams, so that they decode in parallel."""
+    count = min(MAX_STREAMS, max(1, sum(sizes) // WEIGHTS_PER_STREAM), len(sizes))
+    filled = [0] * count
+    streams = [1] * len(sizes)
+    for index in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
+        lightest = min(range(count), key=lambda s: filled[s])
+        streams[index] = lightest + 1
+        filled[lightest] += sizes[index]
+    return streams
