@@ -81,11 +81,11 @@ class QuantizeMatrices:
     `rate_weight`: squared fine steps that a bit is worth when the trellis chooses a path.
     """
 
-    resolution: int = 2
-    damping: float = 0.001
+    resolution: int = 3
+    damping: float = 0.003
     fisher_floor: float = 0.02
     trellis_states: int = 8
-    rate_weight: float = 0.1
+    rate_weight: float = 0.05
     name: ClassVar[str] = "quantize-matrices"
 
     def prepare(self, weights: np.ndarray, statistics: MatrixStatistics) -> PreparedMatrix:

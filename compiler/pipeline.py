@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from .workers import available_threads
 
 Progress = Callable[[str, int, int], None]
 START_PRICE = 3e-4  # only where the search starts
+QUICK_TOLERANCE = 0.01  # full trials differ from quick ones by about this much
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +116,13 @@ def _land(plan: Recipe, trials: Trials, budget: int, progress: Progress) -> Land
     """Quick trials find the byte price; full trials, many times dearer, only close in on the cap."""
     sizes = {"smallest": trials.smallest(), "budget": budget, "weights": trials.weights}
     land_on_cap = plan["land-on-cap"]
-    landing = land_on_cap.run(trials.quick, start_price=START_PRICE, progress=partial(progress, "find the byte price"), **sizes)
-    if plan["correct-drift"].enabled:
-        price = landing.trial.byte_price
-        landing = land_on_cap.run(trials.full, start_price=price, progress=partial(progress, "land on the cap"), **sizes)
-    return landing
+    if not plan["correct-drift"].enabled:
+        return land_on_cap.run(trials.quick, start_price=START_PRICE, progress=partial(progress, "land on the cap"), **sizes)
+    near = replace(land_on_cap, tolerance=QUICK_TOLERANCE).run(
+        trials.quick, start_price=START_PRICE, progress=partial(progress, "find the byte price"), **sizes
+    )
+    price = near.trial.byte_price
+    return land_on_cap.run(trials.full, start_price=price, progress=partial(progress, "land on the cap"), **sizes)
 
 
 def _read_model(path: Path | str, architecture: Path | str | None) -> Model:
