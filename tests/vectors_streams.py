@@ -7,15 +7,27 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from bytecap.format.codecs import INTEGER_CODECS, ExpectedScales
 from bytecap.format.errors import ArtifactError, InvalidArtifact, LimitExceeded, MalformedArtifact, TruncatedArtifact, UnsupportedArtifact
+from bytecap.format.trellis import TRELLISES
 from program_vectors import GOOD
 from vector_files import Vector, artifact, codes, digest, directory, entry, real, varint, zigzag
 from vectors_program import TABLE_SHAPE
 
 
-def encode(values: Sequence[int], rows: int = 1) -> bytes:
+def encode(values: Sequence[int], rows: int = 1, trellis: int = 0) -> bytes:
     """A stream of one matrix of which magnitude 1 is expected throughout."""
     matrix = np.array(values, np.int32).reshape(rows, -1)
-    return INTEGER_CODECS[1].encode([matrix], [ExpectedScales(np.zeros(rows, np.int64), np.zeros(matrix.shape[1], np.int64))])
+    scales = ExpectedScales(np.zeros(rows, np.int64), np.zeros(matrix.shape[1], np.int64), trellis)
+    return INTEGER_CODECS[1].encode([matrix], [scales])
+
+
+def trellis_integers(n_states: int, rows: int, columns: int) -> list[int]:
+    """Small integers of which every column follows the trellis."""
+    states, values = [0] * columns, []
+    for number in range(rows * columns):
+        column, u = number % columns, (number * number // 3) % 2
+        values.append(states[column] % 2 + 2 * u + 4 * (number % 3 - 1))
+        states[column] = int(TRELLISES[n_states][states[column], u])
+    return values
 
 
 def grid(
@@ -45,6 +57,17 @@ def good_streams() -> Iterator[Vector]:
     sha256 = digest(("table", TABLE_SHAPE, [value / 2 for value in large]))
     data = artifact(GOOD, GRID_DIRECTORY, codes=codes(EXPONENTS, encode(large, rows=4)), digest=sha256)
     yield Vector("good-stream-largest", "artifact", data, "The largest integers there are.", sha256=sha256.hex())
+
+
+def trellis_vectors() -> Iterator[Vector]:
+    for n_states in TRELLISES:
+        values = trellis_integers(n_states, *TABLE_SHAPE)
+        sha256 = digest(("table", TABLE_SHAPE, [value / 2 for value in values]))
+        table = directory(entry("table", TABLE_SHAPE, grid(trellis=n_states)))
+        payload = encode(values, rows=TABLE_SHAPE[0], trellis=n_states)
+        data = artifact(GOOD, table, codes=codes(EXPONENTS, payload), digest=sha256)
+        says = f"A grid of 32 integers whose columns follow the trellis of {n_states} states."
+        yield Vector(f"good-stream-trellis-{n_states}", "artifact", data, says, sha256=sha256.hex())
 
 
 def table_vectors() -> Iterator[Vector]:
@@ -86,5 +109,5 @@ def use_vectors() -> Iterator[Vector]:
 
 def stream_vectors() -> Iterator[Vector]:
     """All vectors of this page, in its order."""
-    for part in (good_streams, table_vectors, payload_vectors, use_vectors):
+    for part in (good_streams, trellis_vectors, table_vectors, payload_vectors, use_vectors):
         yield from part()
