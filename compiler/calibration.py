@@ -20,7 +20,7 @@ from ..format.operations import Embed, HashEmbed, Linear, Softcap
 from ..format.program import Program
 from .model import Model
 from .torch_executor import TorchExecutor
-from .workers import run_jobs
+from .workers import iterate_jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,10 @@ def measure_statistics(
         return _measure_batch(model.program, tensors, torch.from_numpy(tokens).to(device), generator)
 
     total = _Sums()
-    for sums in run_jobs(measure, batches, threads, finished):
+    for done, sums in enumerate(iterate_jobs(measure, batches, threads), start=1):
         total.merge(sums)
+        if finished is not None:
+            finished(done)
     return _summarize(total, sequences.size)
 
 

@@ -31,7 +31,7 @@ class Calibrate:
     """Measure the second-order model of the loss on `tokens` tokens of calibration text."""
 
     tokens: int = 98_304
-    batch_sequences: int = 8
+    batch_sequences: int = 4
     name: ClassVar[str] = "calibrate"
 
     def run(
@@ -131,7 +131,7 @@ class CorrectDrift:
     enabled: bool = True
     tokens: int = 49_152
     correction: float = 1.0
-    batch_sequences: int = 8
+    batch_sequences: int = 4
     name: ClassVar[str] = "correct-drift"
 
     def run(

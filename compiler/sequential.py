@@ -62,11 +62,13 @@ def quantize_sequentially(
         _Batch(*(Forward(executor, torch.from_numpy(part)) for executor in executors))
         for part in np.array_split(sequences, max(1, len(sequences) // batch_sequences))
     ]
+    wanted = [k for k, op in enumerate(model.program.instructions) if isinstance(op, Linear) and op.weight not in quantized]
     results: dict[int, QuantizedMatrix] = {}
     moments: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     with torch.no_grad():
-        for index, instruction in enumerate(model.program.instructions):
-            if isinstance(instruction, Linear) and instruction.weight not in quantized and instruction.weight not in results:
+        for index in range(max(wanted, default=-1) + 1):
+            instruction = model.program.instructions[index]
+            if index in wanted and instruction.weight not in results:
                 weight, source = instruction.weight, instruction.x
                 if source not in moments:
                     moments = {source: _input_moments(batches, source, threads)}
@@ -74,8 +76,7 @@ def quantize_sequentially(
                 real = MatrixStatistics(moment, statistics[weight].row_fisher)
                 results[weight] = quantize(weight, target, real)
                 current[weight] = torch.from_numpy(results[weight].weights)
-            if index + 1 < len(model.program.instructions):
-                _step(batches, index, executors[0], threads)
+            _step(batches, index, executors[0], threads)
     return results
 
 

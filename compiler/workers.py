@@ -7,6 +7,7 @@ so every sum is taken in one order, and results come back in the order of the jo
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -36,26 +37,20 @@ def one_thread_each() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def run_jobs(
-    function: Callable[[Job], Result],
-    jobs: Iterable[Job],
-    threads: int,
-    finished: Callable[[int], None] | None = None,
-) -> list[Result]:
-    """`[function(job) for job in jobs]` on `threads` threads; `finished(count)` is called as results arrive.
+def iterate_jobs(function: Callable[[Job], Result], jobs: Iterable[Job], threads: int) -> Iterator[Result]:
+    """`function(job)` for each job on `threads` threads, in the order of the jobs; a result is let go once it was taken.
 
     An interrupt or an error in a job cancels the jobs that have not started.
     """
-    jobs = list(jobs)
     with one_thread_each(), ThreadPoolExecutor(max(1, threads)) as pool:
-        futures = [pool.submit(function, job) for job in jobs]
-        results = []
+        futures = deque(pool.submit(function, job) for job in jobs)
         try:
-            for future in futures:
-                results.append(future.result())
-                if finished is not None:
-                    finished(len(results))
-        except BaseException:
+            while futures:
+                yield futures.popleft().result()
+        finally:
             pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    return results
+
+
+def run_jobs(function: Callable[[Job], Result], jobs: Iterable[Job], threads: int) -> list[Result]:
+    """`[function(job) for job in jobs]` on `threads` threads."""
+    return list(iterate_jobs(function, jobs, threads))
