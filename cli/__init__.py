@@ -1,0 +1,1 @@
+"""The bytecap command: one module a subcommand, imports kept lazy."""

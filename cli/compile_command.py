@@ -1,0 +1,45 @@
+"""`bytecap compile`: a checkpoint and a cap in, an artifact and the ledger of its bytes out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .documents import json_option, print_document
+from .parameters import INPUT_FILE, OUTPUT_FILE, SIZE, code_option, data_help, example, force_option
+from .progress import terminal_progress
+
+EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --calibration train.bin")
+
+
+@click.command(short_help="Compile a checkpoint to a byte cap.", epilog=EXAMPLE)
+@click.argument("checkpoint", type=INPUT_FILE)
+@click.option("-o", "--output", type=OUTPUT_FILE, metavar="OUT.bcap", help="Artifact to write; needed unless --dry-run.")
+@click.option("--cap", type=SIZE, required=True, help="Limit of artifact and code together: 16MB, 16MiB or 16_000_000.")
+@click.option("--calibration", type=INPUT_FILE, required=True, metavar="FILE", help=data_help + " Never the evaluation data.")
+@click.option("--tokenizer", type=INPUT_FILE, metavar="MODEL", help="Sentencepiece model; needed for a text calibration file.")
+@code_option
+@click.option("--architecture", type=INPUT_FILE, metavar="FILE", help="TOML or JSON with what shapes cannot tell: rope base, softcap.")
+@click.option("--recipe", default="default", show_default=True, metavar="NAME|TOML", help="Named recipe, or a recipe file.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where calibration runs.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the sampled labels.")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; the artifact does not depend on it.  [default: all]")
+@click.option("--dry-run", is_flag=True, help="Do everything but write the artifact.")
+@force_option
+@json_option
+def command(output: Path | None, dry_run: bool, as_json: bool, **options: Any) -> None:
+    """Compile CHECKPOINT (.pt, .safetensors or .int8.ptz) to an artifact that fits under a byte cap."""
+    if output is None and not dry_run:
+        raise click.UsageError("Missing option '-o' / '--output'; without it, use --dry-run.")
+    from .. import interface
+
+    with terminal_progress() as progress:
+        result = interface.compile(output=output, dry_run=dry_run, progress=progress, **options)
+    from .compile_report import compile_document, print_compile_report
+
+    if as_json:
+        print_document("compile", compile_document(result, None if dry_run else output))
+    else:
+        print_compile_report(result, None if dry_run else output)

@@ -1,0 +1,57 @@
+"""What `bytecap compile` prints: the verdict, what was assumed, the ledger, and what the bytes are predicted to cost."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .ledger_report import cap_line, ledger_document, print_ledger
+from .tables import integer
+
+if TYPE_CHECKING:
+    from ..compiler.pipeline import CompileResult
+
+
+def compile_document(result: CompileResult, output: Path | None) -> dict[str, Any]:
+    """The result as JSON values; `output` is null for a dry run."""
+    return {
+        "output": None if output is None else str(output),
+        "sha256": hashlib.sha256(result.artifact).hexdigest(),
+        "ledger": ledger_document(result.ledger),
+        "report": result.report,
+        "provenance": result.provenance,
+    }
+
+
+def print_compile_report(result: CompileResult, output: Path | None) -> None:
+    """The result as text; the first line is the verdict."""
+    report = result.report
+    digest = hashlib.sha256(result.artifact).hexdigest()
+    click.echo(f"{output or 'dry run, nothing written'}  {cap_line(result.ledger)}  sha256 {digest}\n")
+    print_ledger(result.ledger)
+    lines = {
+        "architecture": _assignments(report["architecture"]),
+        "from defaults": ", ".join(report["defaults"]) or "nothing",
+        "weights": f"{integer(report['weights'])} at {report['bits_per_weight']:.3f} bits each, the whole artifact counted",
+        "calibration": f"{integer(report['calibration_tokens'])} tokens",
+        "byte price": f"{report['byte_price']:.4g}, sizes tried: {', '.join(integer(trial['bytes']) for trial in report['trials'])}",
+        "predicted": f"{report['predicted_loss']:.3g} nats a token more loss than the checkpoint",
+        "seconds": _seconds(report["seconds"]),
+    }
+    for title, text in lines.items():
+        click.echo(f"{title:<14} {text}")
+    if report["at_finest_steps"]:
+        click.echo("the cap is larger than the finest steps need: more bytes would not make the model better")
+
+
+def _assignments(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _seconds(stages: Mapping[str, float]) -> str:
+    parts = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages.items())
+    return f"{sum(stages.values()):.1f} ({parts})"

@@ -1,0 +1,46 @@
+"""What `bytecap demo` prints: what was made, the ledger, both scores with their gap, the verdict, the folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .compile_report import compile_document
+from .eval_report import gap_document, gap_text, score_document, score_text
+from .ledger_report import cap_line, print_ledger
+from .tables import integer
+
+if TYPE_CHECKING:
+    from ..lab.demo import Demo
+
+
+def demo_document(demo: Demo) -> dict[str, Any]:
+    """The demo's results as JSON values."""
+    return {
+        "folder": str(demo.folder),
+        "checkpoint": str(demo.checkpoint),
+        "weights": demo.weights,
+        "training": {"steps": demo.steps, "seconds": demo.training_seconds},
+        "compile": compile_document(demo.compiled, demo.artifact),
+        "reference": score_document(demo.reference),
+        "score": score_document(demo.score),
+        "gap": gap_document(demo.gap),
+        "passed": demo.passed,
+        "checks": [{"name": check.name, "passed": check.passed, "detail": check.detail} for check in demo.checks],
+    }
+
+
+def print_demo(demo: Demo) -> None:
+    """The demo's results as text; the last line names the folder."""
+    text_bytes = demo.data.text.stat().st_size
+    click.echo(f"{'text':<11} {integer(text_bytes)} bytes of Python's own documentation")
+    click.echo(f"{'model':<11} {integer(demo.weights)} weights, {integer(demo.steps)} training steps in {demo.training_seconds:.0f} s\n")
+    print_ledger(demo.compiled.ledger)
+    click.echo(f"{'float':<11} {score_text(demo.reference)}")
+    click.echo(f"{'artifact':<11} {score_text(demo.score)}")
+    click.echo(f"{'gap':<11} {gap_text(demo.gap)}")
+    failed = [check.name for check in demo.checks if not check.passed]
+    verdict = f"FAIL: {', '.join(failed)}" if failed else f"PASS: {', '.join(check.name for check in demo.checks)}"
+    click.echo(f"{'verdict':<11} {verdict}; {cap_line(demo.compiled.ledger)}")
+    click.echo(f"{'files':<11} {demo.folder}")

@@ -1,0 +1,19 @@
+"""The `--json` side of every command: one document on stdout with a schema number, and the option that asks for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+SCHEMA = 1
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+
+
+def print_document(command: str, content: Mapping[str, Any]) -> None:
+    """Print `content` as one JSON document that names its schema and its command; refuses NaN and infinities."""
+    document = {"schema": SCHEMA, "command": command, **content}
+    click.echo(json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False))

@@ -1,0 +1,148 @@
+"""What `bytecap inspect` shows: the summary of a file, one tensor of it, or the meaning of every byte.
+
+Each view has the same two sides: `document()` for --json and `show()` for people.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..format.describe import Region, describe_container
+from ..format.errors import BytecapError
+from ..format.inspection import GridDetail, Inspection, TensorDetail, TensorRow, inspect_artifact, inspect_tensor
+from .tables import integer, percent, print_table
+
+HISTOGRAM_WIDTH = 40
+HISTOGRAM_ROWS = 33
+HEX_BYTES = 16
+
+
+class NoSuchTensor(BytecapError):
+    """The artifact holds no tensor of that name."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class SummaryView:
+    """The whole file: verdict, sections, tensors."""
+
+    path: Path
+    inspection: Inspection
+    sort: str
+
+    def document(self) -> dict[str, Any]:
+        content = asdict(self.inspection)
+        content["tensors"] = [{**asdict(row), "bits_per_weight": row.bits_per_weight} for row in self._sorted_rows()]
+        return {"artifact": str(self.path), **content}
+
+    def show(self) -> None:
+        found = self.inspection
+        click.echo(f"{self.path}  format {found.format_version}  {integer(found.bytes)} bytes  sha256 {found.sha256}\n")
+        self._show_sections()
+        self._show_tensors()
+        if found.provenance:
+            click.echo(f"provenance  {json.dumps(found.provenance, sort_keys=True)}")
+
+    def _sorted_rows(self) -> list[TensorRow]:
+        by_size = self.sort == "size"
+        return sorted(self.inspection.tensors, key=lambda row: (-row.bytes if by_size else 0, row.name))
+
+    def _show_sections(self) -> None:
+        found = self.inspection
+        rows = [("header and section table", "0x0000", "", "", integer(found.header_bytes), percent(found.header_bytes, found.bytes))]
+        for row in found.sections:
+            share = percent(row.stored_bytes, found.bytes)
+            rows.append((row.name, f"0x{row.offset:04x}", row.codec, integer(row.decoded_bytes), integer(row.stored_bytes), share))
+        print_table(("section", ">offset", "codec", ">decoded", ">bytes", ">share"), rows, ("total", "", "", "", integer(found.bytes), "100.0 %"))
+
+    def _show_tensors(self) -> None:
+        found = self.inspection
+        rows = [(*_tensor_cells(row), percent(row.bytes, found.bytes)) for row in self._sorted_rows()]
+        rows += [(row.name, "", "", "", integer(row.bytes), "", percent(row.bytes, found.bytes)) for row in found.shared]
+        bits = f"{8 * found.bytes / found.weights:.3f}" if found.weights else ""
+        totals = ("total", "", "", integer(found.weights), integer(found.bytes), bits, "100.0 %")
+        print_table(("tensor", "shape", "recipe", ">weights", ">bytes", ">bits/weight", ">share"), rows, totals)
+
+
+def _tensor_cells(row: TensorRow) -> tuple[str, ...]:
+    shape = "x".join(str(size) for size in row.shape) or "scalar"
+    return row.name, shape, row.recipe, integer(row.elements), integer(row.bytes), f"{row.bits_per_weight:.3f}"
+
+
+@dataclass(frozen=True)
+class TensorView:
+    """One tensor: its cost, its values, and of each grid the steps and the histogram of codes."""
+
+    path: Path
+    detail: TensorDetail
+
+    def document(self) -> dict[str, Any]:
+        content = asdict(self.detail)
+        content["row"]["bits_per_weight"] = self.detail.row.bits_per_weight
+        return {"artifact": str(self.path), "tensor": content}
+
+    def show(self) -> None:
+        detail = self.detail
+        print_table(("tensor", "shape", "recipe", ">weights", ">bytes", ">bits/weight"), [_tensor_cells(detail.row)])
+        click.echo(f"values      {detail.minimum:.6g} to {detail.maximum:.6g}, root mean square {detail.root_mean_square:.6g}, type {detail.row.dtype}")
+        for grid in detail.grids:
+            _show_grid(grid)
+
+
+def _show_grid(grid: GridDetail) -> None:
+    click.echo(f"base step   {grid.base:.6g}, {grid.steps_per_octave} step{'s' if grid.steps_per_octave > 1 else ''} an octave")
+    for side, steps in (("rows", grid.row_steps), ("columns", grid.column_steps)):
+        click.echo(f"{side:<11} " + ("no steps of their own" if steps is None else f"base x {steps[0]:.4g} to {steps[1]:.4g}"))
+    total = sum(count for _, count in grid.histogram)
+    least, greatest = grid.histogram[0][0], grid.histogram[-1][0]
+    click.echo(f"codes       {least} to {greatest}, {len(grid.histogram)} different, order-0 entropy {grid.entropy_bits:.3f} bits\n")
+    shown = sorted(grid.histogram, key=lambda item: (-item[1], abs(item[0])))[:HISTOGRAM_ROWS]
+    most = shown[0][1]
+    rows = [(str(code), integer(count), percent(count, total), "#" * round(HISTOGRAM_WIDTH * count / most)) for code, count in sorted(shown)]
+    print_table((">code", ">count", ">share", "histogram"), rows)
+    if len(shown) < len(grid.histogram):
+        click.echo(f"{len(grid.histogram) - len(shown)} rarer codes are not shown; --json has them all")
+
+
+@dataclass(frozen=True)
+class MapView:
+    """Every byte of the file in regions, with what each region means."""
+
+    path: Path
+    data: bytes
+    regions: list[Region]
+
+    def document(self) -> dict[str, Any]:
+        rows = [asdict(region) for region in self.regions]
+        return {"artifact": str(self.path), "bytes": len(self.data), "sha256": hashlib.sha256(self.data).hexdigest(), "regions": rows}
+
+    def show(self) -> None:
+        for region in self.regions:
+            piece = self.data[region.offset : region.offset + min(region.length, HEX_BYTES)]
+            more = " .." if region.length > HEX_BYTES else ""
+            click.echo(f"{region.offset:08x}  {piece.hex(' ') + more:<{3 * HEX_BYTES + 3}}  {integer(region.length):>9}  {region.name}: {region.text}")
+
+
+def summary_view(path: Path, data: bytes, sort: str) -> SummaryView:
+    """The default view."""
+    return SummaryView(path, inspect_artifact(data), sort)
+
+
+def tensor_view(path: Path, data: bytes, name: str) -> TensorView:
+    """The view of --tensor; NoSuchTensor when there is none of that name."""
+    detail = inspect_tensor(data, name)
+    if detail is None:
+        raise NoSuchTensor(f"{path} holds no tensor {name!r}; see its names with: bytecap inspect {path} --sort name")
+    return TensorView(path, detail)
+
+
+def map_view(path: Path, data: bytes) -> MapView:
+    """The view of --hex."""
+    return MapView(path, data, describe_container(data))

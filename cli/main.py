@@ -1,0 +1,73 @@
+"""The `bytecap` command: a group whose subcommands are imported only when named.
+
+Strategy: a subcommand lives in `cli/<name>_command.py` as `command` and imports what it works with inside its function,
+so that help and wrong usage answer at once and reading an artifact never loads torch. Deliberate errors become one line
+on stderr and their class's exit code here and nowhere else; results go to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from ..format.errors import BytecapError
+from ..format.version import VERSION
+from .exit_codes import INTERRUPTED, OUTPUT, UNEXPECTED, USAGE, exit_code_lines
+
+COMMANDS = ("compile", "inspect", "eval", "verify", "export", "demo")
+EPILOG = "\b\nExit codes:\n" + "\n".join(exit_code_lines())
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        return import_module(f".{name}_command", __package__).command
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(VERSION, message="bytecap %(version)s")
+def group() -> None:
+    """Compile a language-model checkpoint into one artifact under a byte cap, see where its bytes went, and verify it."""
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with a documented code; `arguments` defaults to the process's own."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code; every deliberate error has become one line on stderr."""
+    try:
+        result = group.main(arguments, prog_name="bytecap", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        return USAGE
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("interrupted; nothing half-written is left", INTERRUPTED)
+    except BytecapError as error:
+        return _fail(str(error), error.exit_code)
+    except OSError as error:
+        return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", OUTPUT)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        return _fail("this needs PyTorch, which is not installed; install it with: pip install 'bytecap[compile]'", UNEXPECTED)
+    return result if isinstance(result, int) else 0
+
+
+def _fail(message: str, code: int) -> int:
+    click.echo(f"bytecap: error: {message}", err=True)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Parameter types and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..format.sizes import parse_size
+
+INPUT_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class Size(click.ParamType):
+    """A number of bytes: 16MB, 16MiB or 16_000_000."""
+
+    name = "SIZE"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return value if isinstance(value, int) else parse_size(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+SIZE = Size()
+
+code_option = click.option(
+    "--code",
+    multiple=True,
+    type=INPUT_FILE,
+    metavar="FILE",
+    help="Script that counts against the cap with the local modules it imports; may be repeated.",
+)
+data_help = "Token shard, or UTF-8 text."
+force_option = click.option("--force", is_flag=True, help="Replace the output if it exists.")
+
+
+def example(command_line: str) -> str:
+    """The epilog that every command's help ends with."""
+    return f"\b\nExample:\n  {command_line}"

@@ -1,0 +1,61 @@
+"""`bytecap verify`: check somebody else's artifact without trusting their code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .documents import json_option, print_document
+from .exit_codes import VERIFICATION
+from .parameters import INPUT_FILE, SIZE, code_option, data_help, example
+from .progress import terminal_progress
+
+
+@click.command(short_help="Check an artifact and what it promises.", epilog=example("bytecap verify model.bcap --cap 16MB --code train_gpt.py"))
+@click.argument("artifact", type=INPUT_FILE)
+@click.option("--cap", type=SIZE, help="Limit of artifact and code together: 16MB, 16MiB or 16_000_000.")
+@code_option
+@click.option("--data", type=INPUT_FILE, metavar="FILE", help=data_help + " Scored when given, with --tokenizer.")
+@click.option("--tokenizer", type=INPUT_FILE, metavar="MODEL", help="Sentencepiece model of the data and the model.")
+@click.option("--expect-bpb", type=click.FloatRange(min=0), metavar="X", help="Bits per byte that was promised; needs --data.")
+@click.option("--tolerance", type=click.FloatRange(min=0), metavar="Y", default=0.0005, show_default=True, help="Allowed difference from X.")
+@json_option
+def command(
+    artifact: Path,
+    cap: int | None,
+    code: tuple[Path, ...],
+    data: Path | None,
+    tokenizer: Path | None,
+    expect_bpb: float | None,
+    tolerance: float,
+    as_json: bool,
+) -> None:
+    """Check ARTIFACT: its structure, checksums and tensors, and, when asked, its size and its score."""
+    if (data is None) != (tokenizer is None):
+        raise click.UsageError("--data and --tokenizer go together.")
+    if expect_bpb is not None and data is None:
+        raise click.UsageError("--expect-bpb needs --data and --tokenizer.")
+    from .. import interface
+    from .failures import naming_file
+
+    with terminal_progress() as progress, naming_file(artifact):
+        checks = interface.verify(
+            artifact,
+            cap=cap,
+            code=code,
+            data=data,
+            tokenizer=tokenizer,
+            expect_bpb=expect_bpb,
+            tolerance=tolerance,
+            progress=progress,
+        )
+    passed = all(check.passed for check in checks)
+    if as_json:
+        rows = [{"name": check.name, "passed": check.passed, "detail": check.detail, **check.values} for check in checks]
+        print_document("verify", {"artifact": str(artifact), "passed": passed, "checks": rows})
+    else:
+        for check in checks:
+            click.echo(f"{'PASS' if check.passed else 'FAIL'}  {check.name}: {check.detail}")
+    if not passed:
+        click.get_current_context().exit(VERIFICATION)

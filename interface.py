@@ -1,0 +1,229 @@
+"""The Python API: compile, evaluate, inspect, verify and export, the same functions that the command line calls.
+
+Strategy: one function a command, paths in and records out, no printing. What each needs is imported when it is called,
+so that inspecting, verifying and scoring an artifact work where torch is not installed. All errors are subclasses of
+`bytecap.errors.BytecapError`. `progress`, where taken, is called as `progress(stage, done, total)`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .format.errors import CapError
+from .format.sizes import parse_size
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .compiler.pipeline import CompileResult
+    from .format.inspection import Inspection
+    from .format.program import Program
+    from .runtime.scoring import Gap, Score
+    from .runtime.verification import Check
+
+PathLike = str | os.PathLike[str]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Scores of a model and, when asked for, of a reference on the same tokens.
+
+    kind : "artifact" or "checkpoint"
+    score, reference : Score      see bytecap.runtime.scoring.Score: bits_per_byte, tokens, bytes, seconds, ...
+    gap : Gap or None             score minus reference in mBPB, with the standard error over sequences
+    same_program : bool or None   whether both compute the same function of their tensors
+    """
+
+    kind: str
+    score: Score
+    reference: Score | None
+    gap: Gap | None
+    same_program: bool | None
+
+
+def compile(
+    checkpoint: PathLike,
+    *,
+    cap: int | str,
+    calibration: PathLike,
+    output: PathLike | None = None,
+    tokenizer: PathLike | None = None,
+    code: Sequence[PathLike] = (),
+    architecture: PathLike | None = None,
+    recipe: PathLike = "default",
+    device: str = "cpu",
+    seed: int = 0,
+    threads: int | None = None,
+    dry_run: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> CompileResult:
+    """Compile a checkpoint to an artifact that fits, with the code files, under `cap` bytes.
+
+    `cap` is an integer or a text such as "16MB"; `calibration` a token shard, or a text that `tokenizer` turns into
+    tokens. Without `output`, or with `dry_run`, nothing is written and the artifact is only in the result. The bytes
+    are the same for the same arguments, whatever `threads` is.
+
+    Raises CheckpointError, DataError, CompileError, CapError (with the smallest possible size) or OutputError.
+    """
+    from .compiler.pipeline import compile_checkpoint
+
+    return compile_checkpoint(
+        Path(checkpoint),
+        cap=_size(cap),
+        calibration=Path(calibration),
+        output=_optional_path(output),
+        tokenizer=_optional_path(tokenizer),
+        code=[Path(path) for path in code],
+        architecture=_optional_path(architecture),
+        recipe=recipe if isinstance(recipe, str) else Path(recipe),
+        device=device,
+        seed=seed,
+        threads=threads,
+        dry_run=dry_run or output is None,
+        force=force,
+        progress=progress,
+    )
+
+
+def evaluate(
+    model: PathLike,
+    *,
+    data: PathLike,
+    tokenizer: PathLike,
+    sequence_length: int | None = None,
+    max_tokens: int | None = None,
+    against: PathLike | None = None,
+    architecture: PathLike | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Bits per byte of an artifact or a checkpoint on a token shard or UTF-8 text.
+
+    `against` is scored on the same tokens, in sequences of the same length, and the paired gap computed. `architecture` (TOML or JSON) says of a
+    checkpoint what its shapes cannot; without it the frontend's defaults hold, and `same_program` of the result tells
+    whether that made both models compute the same function of their tensors.
+
+    Raises ArtifactError, CheckpointError, DataError or VerificationError.
+    """
+    from .runtime.evaluation import evaluate_program
+    from .runtime.scoring import paired_gap
+
+    known = _read_architecture(architecture)
+    kind, program, tensors = _load_model(Path(model), known)
+    options = {"sequence_length": sequence_length or program.sequence_length, "max_tokens": max_tokens, "threads": threads}
+    result = evaluate_program(program, tensors, data, tokenizer, **options, progress=_stage(progress, f"score {kind}"))
+    if against is None:
+        return Evaluation(kind, result, None, None, None)
+    _, other, other_tensors = _load_model(Path(against), known)
+    reference = evaluate_program(other, other_tensors, data, tokenizer, **options, progress=_stage(progress, "score reference"))
+    return Evaluation(kind, result, reference, paired_gap(reference, result), program.instructions == other.instructions)
+
+
+def inspect(artifact: PathLike) -> Inspection:
+    """What an artifact holds and what each part costs; the byte counts add up to the file. ArtifactError when it cannot be read."""
+    from .format.inspection import inspect_artifact
+
+    return inspect_artifact(Path(artifact).read_bytes())
+
+
+def verify(
+    artifact: PathLike,
+    *,
+    cap: int | str | None = None,
+    code: Sequence[PathLike] = (),
+    data: PathLike | None = None,
+    tokenizer: PathLike | None = None,
+    expect_bpb: float | None = None,
+    tolerance: float = 0.0005,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> list[Check]:
+    """Check an artifact without trusting whoever made it; one record a check, in the order in which they were made.
+
+    Always: structure, checksums, the one valid encoding, the decoding of every tensor and their digest, and the size of
+    artifact and code files together, against `cap` when given. With `data` and `tokenizer`: the score, which must be
+    within `tolerance` of `expect_bpb` when given.
+
+    Raises ArtifactError when the bytes cannot be read as an artifact at all, DataError when data or code are at fault.
+    """
+    from .format.artifact import read_artifact
+    from .runtime.verification import verify_artifact
+
+    content = Path(artifact).read_bytes()
+    read_artifact(content)
+    return verify_artifact(
+        content,
+        cap=None if cap is None else _size(cap),
+        code_files=code,
+        data_path=data,
+        tokenizer_path=tokenizer,
+        expected_bits_per_byte=expect_bpb,
+        tolerance=tolerance,
+        threads=threads,
+        progress=_stage(progress, "score"),
+    )
+
+
+def export(artifact: PathLike, output: PathLike, *, force: bool = False) -> list[str]:
+    """Decode an artifact into an ordinary checkpoint, .safetensors or .pt by the suffix of `output`; returns the tensor names.
+
+    Each tensor has the name and type it had in the checkpoint that was compiled. Raises ArtifactError or OutputError.
+    """
+    from .compiler.export import export_checkpoint
+    from .compiler.output import check_output
+    from .format.artifact import decode_tensors, read_artifact
+
+    check_output(output, force=force)
+    content = read_artifact(Path(artifact).read_bytes())
+    names = [entry.name for entry in content.directory]
+    export_checkpoint(names, decode_tensors(content), [entry.dtype for entry in content.directory], Path(output), force)
+    return names
+
+
+def _load_model(path: Path, architecture: Mapping[str, object] | None) -> tuple[str, Program, Sequence[np.ndarray]]:
+    """Kind, program and float32 tensors of an artifact, which its first bytes tell, or else of a checkpoint."""
+    from .format.layout import MAGIC
+
+    with path.open("rb") as file:
+        is_artifact = file.read(len(MAGIC)) == MAGIC
+    if is_artifact:
+        from .format.artifact import decode_tensors, read_artifact
+
+        artifact = read_artifact(path.read_bytes())
+        return "artifact", artifact.program, decode_tensors(artifact)
+    from .compiler.checkpoint import read_checkpoint
+    from .compiler.frontends import build_model
+
+    model = build_model(read_checkpoint(path), architecture)
+    return "checkpoint", model.program, [tensor.values for tensor in model.tensors]
+
+
+def _read_architecture(path: PathLike | None) -> Mapping[str, object] | None:
+    if path is None:
+        return None
+    from .compiler.frontends import read_architecture
+
+    return read_architecture(Path(path))
+
+
+def _stage(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
+    """`progress` for the steps of one stage."""
+    return None if progress is None else lambda done, total: progress(stage, done, total)
+
+
+def _optional_path(path: PathLike | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def _size(size: int | str) -> int:
+    """Bytes of a size given as a number or as text; CapError for text that is not a size."""
+    try:
+        return parse_size(size) if isinstance(size, str) else size
+    except ValueError as error:
+        raise CapError(str(error)) from error
