@@ -1,0 +1,142 @@
+"""Hypothesis strategies for records of terms and for small random artifacts: a program that uses every tensor, and tensors of
+every kind of term.
+
+Strategy: all matrices have the shape [vocabulary, width], so each can be looked up, be the head or be an alias of an
+earlier one, and the program is a chain that reads them all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from hypothesis import strategies as st
+
+from bytecap.format.assembly import GridInStream, RawValues, TensorSource
+from bytecap.format.codecs.scale_classes import TRELLIS_THRESHOLD
+from bytecap.format.grid import MAX_BASE, MAX_INITIAL_SCALE, MAX_STEP_OCTAVES, MIN_BASE, GridValues, expected_scales, reconstruct_grid
+from bytecap.format.operands import Row
+from bytecap.format.operations import Add, Embed, Linear, Scale
+from bytecap.format.program import Program
+from bytecap.format.raw_planes import from_storage, to_storage
+from bytecap.format.recipes import STORAGES, Alias, Grid, Raw
+from bytecap.format.trellis import TRELLISES
+
+
+@dataclass(frozen=True)
+class ArtifactSource:
+    """What an artifact is assembled from, and the float32 arrays that it must decode to."""
+
+    program: Program
+    tensors: list[TensorSource]
+    arrays: list[np.ndarray]
+
+
+def chain_program(tables: int, vocabulary: int) -> Program:
+    """Sum of `tables` embeddings, scaled by the vector in tensor `tables`, then the head in the next tensor."""
+    instructions: list = [Embed(0)]
+    for table in range(1, tables):
+        instructions.append(Embed(table))
+        instructions.append(Add(len(instructions) - 2, len(instructions) - 1))
+    instructions.append(Scale(len(instructions) - 1, Row(tables)))
+    instructions.append(Linear(len(instructions) - 1, tables + 1, None))
+    return Program(tuple(instructions), vocabulary, 16, 0)
+
+
+@st.composite
+def grid_terms(draw) -> Grid:
+    """Any record of a grid that the rules allow."""
+    resolution = draw(st.integers(0, 3))
+    bound = MAX_STEP_OCTAVES << resolution
+    offset = st.none() | st.integers(-bound, bound)
+    return Grid(
+        base=draw(st.floats(MIN_BASE, MAX_BASE, width=32)),
+        resolution=resolution,
+        trellis_states=draw(st.sampled_from([0, *TRELLISES])),
+        row_offset=draw(offset),
+        column_offset=draw(offset),
+        initial_scale=draw(st.integers(-MAX_INITIAL_SCALE, MAX_INITIAL_SCALE)),
+        stream=draw(st.integers(0, 2**32 - 1)),
+    )
+
+
+def terms(*, sources: st.SearchStrategy[int] | None = None) -> st.SearchStrategy:
+    """Any record of a term; aliases only with `sources` to choose from."""
+    kinds = st.builds(Raw, st.sampled_from(STORAGES)) | grid_terms()
+    return kinds if sources is None else kinds | st.builds(Alias, sources)
+
+
+@st.composite
+def grid_values(draw, rows: int, columns: int) -> GridValues:
+    """A grid of any steps and integers; sums of two such terms stay finite."""
+    resolution = draw(st.integers(0, 3))
+    bound = min(MAX_STEP_OCTAVES, draw(st.sampled_from([1, 20]))) << resolution
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    top = draw(st.sampled_from([0, 1, 2, 40, 5000, (1 << 24) - 1]))
+
+    def exponents(length: int) -> np.ndarray | None:
+        return random.integers(-bound, bound + 1, length) if draw(st.booleans()) else None
+
+    base = draw(st.floats(2.0**-30, 2.0**30, width=32))
+    codes = random.integers(-top, top + 1, (rows, columns)).astype(np.int32)
+    return GridValues(codes, exponents(rows), exponents(columns), base, resolution)
+
+
+@st.composite
+def trellis_values(draw, rows: int, columns: int) -> GridValues:
+    """A grid whose columns walk a trellis wherever the steps and the initial scale let it run."""
+    plain = draw(grid_values(rows, columns))
+    n_states, initial_scale = draw(st.sampled_from(sorted(TRELLISES))), draw(st.integers(-40, 40))
+    zeros = [np.zeros(n, np.int64) if side is None else side for n, side in ((rows, plain.row_exponents), (columns, plain.column_exponents))]
+    scales = expected_scales(*zeros, plain.resolution, initial_scale)
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    codes = 2 * random.integers(-30, 31, (rows, columns)).astype(np.int32)
+    for column in range(columns):
+        state = 0
+        for row in range(rows):
+            if scales.rows[row] + scales.columns[column] >= TRELLIS_THRESHOLD:
+                codes[row, column] += state & 1
+                state = TRELLISES[n_states][state, ((codes[row, column] & 3) - (state & 1)) >> 1]
+    return replace(plain, codes=codes, trellis_states=n_states, initial_scale=initial_scale)
+
+
+@st.composite
+def artifact_sources(draw) -> ArtifactSource:
+    """Programs of 1 to 3 tables, a vector and a head; up to 3 terms a tensor, integers in up to 3 streams."""
+    tables, vocabulary, width = draw(st.integers(1, 3)), draw(st.integers(1, 6)), draw(st.integers(1, 5))
+    shapes = [(vocabulary, width)] * tables + [(width,), (vocabulary, width)]
+    tensors, arrays, streams = [], [], []
+    for index, shape in enumerate(shapes):
+        parts, terms = [], []
+        for _ in range(draw(st.integers(1, 3))):
+            part, values = draw(one_part(shape, shapes[:index], arrays))
+            if isinstance(part, GridValues):
+                stream = draw(st.integers(1, min(3, max(streams, default=0) + 1)))
+                streams.append(stream)
+                part = GridInStream(part, stream)
+            parts.append(part)
+            terms.append(values)
+        total = terms[0]
+        for term in terms[1:]:
+            total = total + term
+        arrays.append(total)
+        dtype = draw(st.sampled_from(STORAGES))
+        tensors.append(TensorSource(f"tensor.{index}", shape, dtype, tuple(parts)))
+    return ArtifactSource(chain_program(tables, vocabulary), tensors, arrays)
+
+
+@st.composite
+def one_part(draw, shape, earlier_shapes, arrays):
+    """A part (a bare GridValues for a grid) and its float32 values in the tensor's shape."""
+    sources = [i for i, other in enumerate(earlier_shapes) if other == shape]
+    kind = draw(st.sampled_from(["raw", "grid", "grid"] + (["alias"] if sources else [])))
+    if kind == "alias":
+        source = draw(st.sampled_from(sources))
+        return Alias(source), arrays[source]
+    if kind == "grid":
+        rows, columns = (1, shape[0]) if len(shape) == 1 else shape
+        grid = draw(draw(st.sampled_from([grid_values, trellis_values]))(rows, columns))
+        return grid, reconstruct_grid(grid).reshape(shape)
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    values, storage = random.standard_normal(shape).astype(np.float32), draw(st.sampled_from(STORAGES))
+    return RawValues(values, storage), from_storage(to_storage(values, storage), storage).reshape(shape)
