@@ -167,8 +167,8 @@ class LandOnCap:
     Steps are never finer than those whose predicted loss is `finest_loss` nats a token: below that bytes buy nothing.
     """
 
-    tolerance: float = 0.0003
-    trials: int = 24
+    tolerance: float = 0.0008
+    trials: int = 16
     finest_loss: float = 1e-7
     name: ClassVar[str] = "land-on-cap"
 
