@@ -57,9 +57,9 @@ def find_material(folder: Path | None = None) -> Material:
             131_072,
         )
     folder = folder or ROOT / "bytecap-demo"
-    if not (folder / "model.pt").is_file():
+    if not (folder / "checkpoint.pt").is_file():
         raise SystemExit(f"{folder}: no demo there; run `make demo` first, or name its folder with --demo")
     return Material(
-        "demo", folder / "model.pt", folder / "architecture.json", folder / "tokenizer.model",
+        "demo", folder / "checkpoint.pt", folder / "architecture.json", folder / "tokenizer.model",
         folder / "calibration.bin", folder / "validation.bin", None,
     )  # fmt: skip
