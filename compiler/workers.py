@@ -37,12 +37,17 @@ def one_thread_each() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def job_pool(threads: int) -> ThreadPoolExecutor:
+    """A pool whose threads run torch operations on one core each (torch keeps that setting by thread)."""
+    return ThreadPoolExecutor(max(1, threads), initializer=torch.set_num_threads, initargs=(1,))
+
+
 def iterate_jobs(function: Callable[[Job], Result], jobs: Iterable[Job], threads: int) -> Iterator[Result]:
     """`function(job)` for each job on `threads` threads, in the order of the jobs; a result is let go once it was taken.
 
     An interrupt or an error in a job cancels the jobs that have not started.
     """
-    with one_thread_each(), ThreadPoolExecutor(max(1, threads)) as pool:
+    with one_thread_each(), job_pool(threads) as pool:
         futures = deque(pool.submit(function, job) for job in jobs)
         try:
             while futures:
