@@ -37,7 +37,7 @@ def land_on_cap(
     compile_at: Callable[[float], Trial],
     *,
     start_price: float,
-    smallest: int,
+    smallest: Trial,
     budget: int,
     weights: int,
     finest_price: float,
@@ -47,27 +47,27 @@ def land_on_cap(
 ) -> Landing:
     """Largest artifact of at most `budget` bytes, within `tolerance` of it unless the finest steps are smaller.
 
-    start_price : where the search starts. smallest : size in bytes with every code zero; CapError when even that
-    does not fit.
+    start_price : where the search starts. smallest : the artifact with every code zero; CapError when even that does
+    not fit, and the result when nothing larger does.
     """
-    if smallest > budget:
-        message = f"{budget} bytes are left for the artifact; the smallest possible artifact is {smallest} bytes"
-        raise CapError(f"the cap is too small: {message}; raise --cap by at least {smallest - budget}")
+    least = len(smallest.data)
+    if least > budget:
+        message = f"{budget} bytes are left for the artifact; the smallest possible artifact is {least} bytes"
+        raise CapError(f"the cap is too small: {message}; raise --cap by at least {least - budget}")
     finest = math.log2(finest_price)
     position = max(finest, math.log2(start_price))
     fits: tuple[float, int] | None = None  # coarse side of the bracket: (log2 price, bytes)
     exceeds: tuple[float, int] | None = None
-    best: Trial | None = None
+    best = smallest
     tried: list[tuple[float, int]] = []
-    while len(tried) < trials or best is None:
+    while len(tried) < trials:
         trial = compile_at(2.0**position)
         size = len(trial.data)
         tried.append((trial.byte_price, size))
         progress(min(len(tried), trials - 1), trials)
         if size <= budget:
             fits = (position, size)
-            if best is None or size > len(best.data):
-                best = trial
+            best = max(best, trial, key=lambda kept: len(kept.data))
             if size >= budget * (1 - tolerance) or position <= finest:
                 break
         else:

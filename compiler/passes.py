@@ -177,7 +177,7 @@ class LandOnCap:
         compile_at: Callable[[float], Trial],
         *,
         start_price: float,
-        smallest: int,
+        smallest: Trial,
         budget: int,
         weights: int,
         progress: Callable[[int, int], None],

@@ -19,6 +19,7 @@ from .model import Model
 from .quantization import QuantizedMatrix
 from .recipe import Recipe
 
+COARSEST_PRICE = 1e30  # every step at its bound
 MAX_STREAMS = 8
 WEIGHTS_PER_STREAM = 1 << 18
 
@@ -45,14 +46,14 @@ class Trials:
         quantized = {**self._vectors_at(byte_price), **self._matrices_at(byte_price)}
         return self._trial(byte_price, self._corrected_at(byte_price, quantized))
 
-    def smallest(self) -> int:
-        """Bytes with every code of every matrix zero and the control tensors as coarse as they may be."""
+    def smallest(self) -> Trial:
+        """The artifact with every code of every matrix zero and the control tensors as coarse as they may be."""
         zero = {}
         for index in self._matrices:
             shape = matrix_shape(self.model.tensors[index].values.shape)
             grid = GridValues(np.zeros(shape, np.int32), None, None, 1.0, 0)
             zero[index] = QuantizedMatrix(grid, np.zeros(shape, np.float32), 0.0)
-        return len(self._trial(0.0, {**self._vectors_at(1e30), **zero}).data)
+        return self._trial(COARSEST_PRICE, {**self._vectors_at(COARSEST_PRICE), **zero})
 
     def _trial(self, byte_price: float, quantized: Mapping[int, QuantizedMatrix]) -> Trial:
         return Trial(byte_price, assemble_model(self.model, quantized, self.provenance), quantized)

@@ -14,6 +14,9 @@ from bytecap.format.errors import CapError, CompileError
 TOLERANCE, TRIALS = 0.0005, 24
 
 
+NEVER_TRIED = 1e30
+
+
 class Sizes:
     """Bytes of an artifact by byte price: one eighth of a weight an octave while rates are high, `smallest` in the end.
 
@@ -39,7 +42,7 @@ class Sizes:
         return land_on_cap(
             self.compile_at,
             start_price=start_price,
-            smallest=self.smallest,
+            smallest=Trial(NEVER_TRIED, bytes(self.smallest), {}),
             budget=budget,
             weights=self.weights,
             finest_price=finest_price,
@@ -94,11 +97,23 @@ def test_however_noisy_the_sizes_nothing_above_the_cap_is_kept(noise, budget, kn
     assert len(landing.trial.data) >= budget * (1 - TOLERANCE) or len(landing.tried) == TRIALS
 
 
-def test_search_goes_on_beyond_its_trials_until_something_fits() -> None:
+def test_a_smaller_artifact_never_takes_the_place_of_a_larger_one() -> None:
+    """Real sizes are not quite monotone: a price inside the bracket may give a smaller artifact than its coarse end."""
+    sizes = Sizes(100, 10_000, 1.0)
+    order = iter([900, 1_100, 800, 700])
+    sizes.compile_at = lambda byte_price: Trial(byte_price, bytes(next(order)), {})
+    landing = sizes.land(1_000, trials=4)
+    assert [size for _, size in landing.tried] == [900, 1_100, 800, 700]
+    assert len(landing.trial.data) == 900
+
+
+def test_the_smallest_artifact_is_kept_when_no_trial_fits() -> None:
+    """A real search cannot raise the price for ever: at the smallest size only the artifact of zeros fits."""
     sizes = Sizes(2_000, 500_000, 1.0)
-    landing = sizes.land(30_000, start_price=1e-8, trials=1)
-    assert_consistent(landing, sizes, 30_000)
-    assert len(landing.tried) > 1
+    sizes.size = lambda byte_price: 2_001
+    landing = sizes.land(2_000)
+    assert landing.trial == Trial(NEVER_TRIED, bytes(2_000), {}) and not landing.at_finest
+    assert len(landing.tried) == TRIALS
 
 
 @pytest.mark.parametrize("budget", [200_000, 10**9])
