@@ -43,7 +43,7 @@ STANDARD_SCALE = DemoScale(
     steps=300,
     batch_sequences=32,
     training_seconds=110.0,
-    cap=300_000,
+    cap=200_000,
 )
 SEED = 1
 

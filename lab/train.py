@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import replace
 
 import numpy as np
@@ -23,7 +23,7 @@ from torch import Tensor
 from ..compiler.frontends import initial_model
 from ..compiler.model import Model
 from ..compiler.torch_executor import TorchExecutor
-from ..compiler.workers import available_threads, one_thread_each
+from ..compiler.workers import available_threads, job_pool, one_thread_each
 from ..format.errors import DataError
 from ..format.operations import Linear
 from ..format.program import Program
@@ -68,8 +68,8 @@ def train_model(
     executor = TorchExecutor(model.program, tensors)
     batches = _batches(tokens, model.program.sequence_length, batch_sequences, seed)
     job_sequences = max(1, JOB_TOKENS // model.program.sequence_length) if device == "cpu" else batch_sequences
-    started, step = time.monotonic(), 0
-    with one_thread_each(), ThreadPoolExecutor(threads or available_threads()) as pool:
+    started, step, planned = time.monotonic(), 0, steps
+    with one_thread_each(), job_pool(threads or available_threads()) as pool:
         optimizers = _optimizers(model.program, tensors, pool)
         while step < steps:
             _set_rates(optimizers, rate_factor(step / steps))
@@ -78,8 +78,11 @@ def train_model(
             for optimizer in optimizers:
                 optimizer.step()
             step += 1
-            if max_seconds is not None and step >= STEPS_BEFORE_ESTIMATE:
-                steps = affordable_steps(step, steps, time.monotonic() - started, max_seconds)
+            if step == 1:
+                first = time.monotonic() - started  # holds what happens once, and is no measure of the others
+            elif max_seconds is not None and step >= STEPS_BEFORE_ESTIMATE:
+                seconds = time.monotonic() - started - first
+                steps = 1 + affordable_steps(step - 1, planned - 1, seconds, max_seconds - first)
             if progress is not None:
                 progress(step, steps)
     trained = tuple(replace(t, values=tensors[i].detach().cpu().numpy().copy()) for i, t in enumerate(model.tensors))
