@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_artifacts import terms
 
@@ -184,7 +184,7 @@ def directories(draw) -> list[TensorEntry]:
     return entries
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(directories())
 def test_round_trip(entries: list[TensorEntry]) -> None:
     data = write_directory(entries)
