@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,66 +120,74 @@ def tensors_digest(entries: Sequence[TensorEntry], arrays: Sequence[np.ndarray])
         name = entry.name.encode("utf-8")
         header = [len(name).to_bytes(4, "little"), name, len(entry.shape).to_bytes(4, "little")]
         digest.update(b"".join(header + [size.to_bytes(4, "little") for size in entry.shape]))
-        digest.update(np.ascontiguousarray(array, "<f4").tobytes())
+        digest.update(np.ascontiguousarray(array, "<f4"))
     return digest.digest()
 
 
 def decode_tensors(artifact: Artifact, *, check_digest: bool = True) -> list[np.ndarray]:
     """float32 arrays of all tensors in directory order, bit-exact on every platform.
 
-    Raises ArtifactError when a stream or plane breaks a rule, ChecksumMismatch [R-DIG-1] when the result is not what
-    the writer had.
+    Holds the integers of one stream at a time. Raises ArtifactError when a stream or plane breaks a rule,
+    ChecksumMismatch [R-DIG-1] when the result is not what the writer had.
     """
-    return decode_contents(artifact, check_digest=check_digest).arrays
+    return _decode(artifact, check_digest, keep_codes=False).arrays
 
 
 def decode_contents(artifact: Artifact, *, check_digest: bool = True) -> DecodedTensors:
     """`decode_tensors` with the integers and the bytes each tensor took (for inspection)."""
+    return _decode(artifact, check_digest, keep_codes=True)
+
+
+def _decode(artifact: Artifact, check_digest: bool, keep_codes: bool) -> DecodedTensors:
     directory = artifact.directory
     raw_terms = [(i, t) for i, e in enumerate(directory) for t, term in enumerate(e.terms) if isinstance(term, Raw)]
-    planes = decode_raw_planes(
-        artifact.raw, [(directory[i].elements, directory[i].terms[t].storage) for i, t in raw_terms]
-    )
+    planes = decode_raw_planes(artifact.raw, [(directory[i].elements, directory[i].terms[t].storage) for i, t in raw_terms])
     parts: dict[tuple[int, int], np.ndarray] = dict(zip(raw_terms, planes, strict=True))
-    grids, code_bytes = decode_grids(directory, artifact.streams)
+    grids: dict[tuple[int, int], GridValues] = {}
+    code_bytes: dict[int, int] = {}
+    for place, grid, n_bytes in decode_grids(directory, artifact.streams):
+        parts[place] = reconstruct_grid(grid)
+        code_bytes[place[0]] = code_bytes.get(place[0], 0) + n_bytes
+        if keep_codes:
+            grids[place] = grid
     arrays: list[np.ndarray] = []
     for i, entry in enumerate(directory):
-        terms = []
-        for t, term in enumerate(entry.terms):
-            if isinstance(term, Alias):
-                terms.append(arrays[term.source])
-            else:
-                part = reconstruct_grid(grids[i, t]) if isinstance(term, Grid) else parts[i, t]
-                terms.append(part.reshape(entry.shape))
-        total = terms[0] if len(terms) == 1 else sum(terms[1:], terms[0])
-        arrays.append(np.ascontiguousarray(total, np.float32))
+        terms = [
+            arrays[term.source] if isinstance(term, Alias) else parts.pop((i, t)).reshape(entry.shape)
+            for t, term in enumerate(entry.terms)
+        ]
+        arrays.append(np.ascontiguousarray(sum_terms(terms, entry.name), np.float32))
     if check_digest and tensors_digest(directory, arrays) != artifact.digest:
         raise ChecksumMismatch("decoded tensors are not the ones that were stored", rule="R-DIG-1", where="digest")
     return DecodedTensors(arrays, grids, code_bytes)
 
 
+def sum_terms(terms: Sequence[np.ndarray], name: str) -> np.ndarray:
+    """The float32 sum of a tensor's terms in order; InvalidArtifact [R-REC-4] when it is not finite."""
+    if len(terms) == 1:
+        return terms[0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = sum(terms[1:], terms[0])
+    if not np.isfinite(total).all():
+        raise InvalidArtifact("a sum of terms that is not finite", rule="R-REC-4", where=f"tensor {name!r}")
+    return total
+
+
 def decode_grids(
     directory: Sequence[TensorEntry], streams: Sequence[Stream]
-) -> tuple[dict[tuple[int, int], GridValues], dict[int, int]]:
-    """Integers and steps of every grid, by (entry, term), and the code bytes of each entry."""
+) -> Iterator[tuple[tuple[int, int], GridValues, int]]:
+    """((entry, term), integers and steps, bytes of its stream) of every grid, stream by stream."""
     terms = [(i, t, term) for i, e in enumerate(directory) for t, term in enumerate(e.terms) if isinstance(term, Grid)]
-    if not terms:
-        return {}, {}
-    exponents = _decode_exponents(directory, terms, streams[0])
-    grids: dict[tuple[int, int], GridValues] = {}
-    code_bytes: dict[int, int] = {}
+    exponents = _decode_exponents(directory, terms, streams[0]) if terms else {}
     for index, stream in enumerate(streams[1:], start=1):
         members = [(i, t, term) for i, t, term in terms if term.stream == index]
         scales = [_grid_scales(directory[i], term, exponents[i, t]) for i, t, term in members]
         matrices, ends = _decode_stream(stream, index, scales)
-        starts = [0, *ends[:-1]]
         ends[-1] = len(stream.payload)
-        for (i, t, term), codes, start, end in zip(members, matrices, starts, ends, strict=True):
-            rows, columns = exponents[i, t]
-            steps = codes, rows, columns, term.base, term.resolution
-            grids[i, t] = GridValues(*steps, term.trellis_states, term.initial_scale)
-            code_bytes[i] = code_bytes.get(i, 0) + end - start
-    return grids, code_bytes
+        matrices.reverse()  # so that each can be let go as it is taken
+        for (i, t, term), start, end in zip(members, [0, *ends[:-1]], ends, strict=True):
+            steps = matrices.pop(), *exponents[i, t], term.base, term.resolution
+            yield (i, t), GridValues(*steps, term.trellis_states, term.initial_scale), end - start
 
 
 def _decode_stream(stream: Stream, index: int, scales: Sequence[ExpectedScales]) -> tuple[list[np.ndarray], list[int]]:

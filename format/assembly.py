@@ -17,6 +17,7 @@ from .artifact import (
     encode_provenance,
     exponent_scales,
     read_artifact,
+    sum_terms,
     tensors_digest,
 )
 from .codecs import INTEGER_CODECS
@@ -140,5 +141,5 @@ def _reconstruct(tensors: Sequence[TensorSource]) -> list[np.ndarray]:
                 terms.append(from_storage(to_storage(part.values, part.storage), part.storage).reshape(tensor.shape))
             else:
                 terms.append(reconstruct_grid(part.grid).reshape(tensor.shape))
-        arrays.append(terms[0] if len(terms) == 1 else sum(terms[1:], terms[0]))
+        arrays.append(sum_terms(terms, tensor.name))
     return arrays

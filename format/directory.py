@@ -65,9 +65,9 @@ def read_directory(data: bytes, limits: Limits) -> tuple[TensorEntry, ...]:
         entry = _read_entry(cursor, index, entries, limits)
         if entry.name in names:
             raise MalformedArtifact(f"duplicate tensor name {entry.name!r}", rule="R-DIR-2", offset=start, where="directory")
-        elements += entry.elements
+        elements += entry.elements * len(entry.terms)
         if elements > limits.elements:
-            message = f"more than {limits.elements} weights up to tensor {entry.name!r}"
+            message = f"more than {limits.elements} weights, counted once a term, up to tensor {entry.name!r}"
             raise LimitExceeded(message, rule="R-DIR-4", offset=start, where="directory")
         names.add(entry.name)
         entries.append(entry)

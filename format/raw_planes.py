@@ -69,6 +69,8 @@ def decode_raw_planes(data: bytes, wanted: Sequence[tuple[int, str]]) -> list[np
         values = from_storage(words, storage)
         if not np.isfinite(values).all():
             raise InvalidArtifact(f"a {storage} value that is not finite", rule="R-RAW-3", where="raw")
-        for i, part in zip(indexes, np.split(values, np.cumsum([wanted[i][0] for i in indexes])[:-1] if indexes else [])):
-            results[i] = part
+        start = 0
+        for i in indexes:
+            results[i] = values[start : start + wanted[i][0]]
+            start += wanted[i][0]
     return results

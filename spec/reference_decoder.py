@@ -240,7 +240,7 @@ def read_directory(data):
             good = term["kind"] != "alias" or (term["source"] < index and entries[term["source"]]["shape"] == entry["shape"])
             check(good, "invalid", "R-REC-3", terms_at)
         check(entry["name"] not in [other["name"] for other in entries], "malformed", "R-DIR-2", start)
-        elements += product(entry["shape"])
+        elements += product(entry["shape"]) * terms
         check(elements <= LIMITS["elements"], "over limit", "R-DIR-4", start)
         entries.append(entry)
     fields.end()
@@ -580,6 +580,14 @@ def decode_grids(entries, payloads):
 # ---- tensors.md, 5. Digest -------------------------------------------------------------------------------------------
 
 
+def finite_sum(a, b):
+    """A float32 sum; two float32 numbers add up exactly enough in a double to round once more without harm."""
+    try:
+        return to_float32(a + b)
+    except OverflowError:
+        raise Refused("invalid", "R-REC-4") from None
+
+
 def decode_tensors(sections):
     """(entries, the list of values of each, SHA-256 of them all), after the digest has been compared."""
     entries = read_directory(sections[2])
@@ -591,7 +599,7 @@ def decode_tensors(sections):
         total = None
         for t, term in enumerate(entry["terms"]):
             values = tensors[term["source"]] if term["kind"] == "alias" else parts[e, t]
-            total = values if total is None else [to_float32(a + b) for a, b in zip(total, values, strict=True)]
+            total = values if total is None else [finite_sum(a, b) for a, b in zip(total, values, strict=True)]
         tensors.append(total)
         name = entry["name"].encode()
         digest.update(struct.pack("<I", len(name)) + name)

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterator
+
+from program_vectors import GOOD
+from vector_files import Vector, artifact, codes, directory, entry, planes, text, varint, zigzag
+from vectors_fields import GOOD_DIRECTORY
+from vectors_program import RAW_FLOAT32, TABLE_SHAPE, TABLE_VALUES
+from vectors_streams import encode, grid
 
 from bytecap.format.errors import (
     ArtifactError,
@@ -13,11 +20,6 @@ from bytecap.format.errors import (
     MalformedArtifact,
     UnsupportedArtifact,
 )  # fmt: skip
-from program_vectors import GOOD
-from vector_files import Vector, artifact, codes, directory, entry, planes, text, varint, zigzag
-from vectors_fields import GOOD_DIRECTORY
-from vectors_program import RAW_FLOAT32, TABLE_SHAPE, TABLE_VALUES
-from vectors_streams import encode, grid
 
 RAW = planes(TABLE_VALUES)
 TERMS = 1 + len(text("table")) + 4  # offset of the number of terms in a directory that starts with the good tensor's shape
@@ -67,6 +69,9 @@ def directory_vectors() -> Iterator[Vector]:
 
 
 def recipe_vectors() -> Iterator[Vector]:
+    largest = b"".join(bytes([byte]) * 64 for byte in struct.pack(">f", 3e38))
+    says = "Two terms of 3e38 each."
+    yield bad("recipe-infinite-sum", InvalidArtifact, "R-REC-4", None, says, table(RAW_FLOAT32, RAW_FLOAT32), largest)
     yield bad("recipe-kind", UnsupportedArtifact, "R-REC-1", TERM, "A term of kind 3.", table(b"\x03"))
     yield bad("recipe-no-terms", MalformedArtifact, "R-REC-2", TERMS, "A tensor of no terms.", table())
     yield bad("recipe-nine-terms", MalformedArtifact, "R-REC-2", TERMS, "A tensor of nine terms.", table(*[RAW_FLOAT32] * 9))
