@@ -10,17 +10,21 @@ Batches are independent jobs whose sums are added in batch order: the result doe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
+from ..format.errors import CheckpointError
 from ..format.operations import Embed, HashEmbed, Linear, Softcap
 from ..format.program import Program
 from .model import Model
 from .torch_executor import TorchExecutor
 from .workers import iterate_jobs
+
+LEAST_MOMENT = 1e-30  # keeps an all-zero model from dividing by zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ def measure_statistics(
 
     def measure(batch: tuple[int, np.ndarray]) -> _Sums:
         first, tokens = batch
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + first)
+        generator = torch.Generator().manual_seed((seed * 1_000_003 + first) % 2**63)
         return _measure_batch(model.program, tensors, torch.from_numpy(tokens).to(device), generator)
 
     total = _Sums()
@@ -105,7 +109,8 @@ def measure_statistics(
         total.merge(sums)
         if finished is not None:
             finished(done)
-    return _summarize(total, sequences.size)
+    uses = Counter(op.weight for op in model.program.instructions if isinstance(op, Linear))
+    return _summarize(total, sequences.size, uses)
 
 
 def second_moment(x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
@@ -129,6 +134,8 @@ def _measure_batch(program: Program, tensors: Mapping[int, torch.Tensor], tokens
         return registers[index]
 
     logits = TorchExecutor(program, leaves).forward(tokens, registers=keep)
+    if not logits.isfinite().all():
+        raise CheckpointError("the model's logits on the calibration text are not finite: its weights or its architecture are wrong")
     predicted = logits.detach().cpu().softmax(-1).flatten(0, 1)
     labels = torch.multinomial(predicted, 1, generator=generator).to(tokens.device)
     loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
@@ -179,17 +186,18 @@ def _add_lookups(sums: _Sums, operation: Embed | HashEmbed, tokens, gradient: to
         sums.add("lookup_fisher", operation.table, row_gradients.double().square().mean(1))
 
 
-def _summarize(total: _Sums, tokens: int) -> Statistics:
+def _summarize(total: _Sums, tokens: int, uses: Mapping[int, int]) -> Statistics:
+    """Per token. A weight used k times has k times the Fisher information and the average moment of its uses."""
     matrices = {}
     for tensor, moment in total.moments.items():
-        moment, fisher = moment / tokens, total.fisher[tensor] / tokens
+        moment, fisher = moment / tokens / uses[tensor], total.fisher[tensor] / tokens
         if tensor in total.lookup_fisher:  # tied: in units of the head's mean input, rows add their use as embedding
-            fisher = fisher + total.lookup_fisher[tensor] / tokens / moment.diagonal().mean()
+            fisher = fisher + total.lookup_fisher[tensor] / tokens / moment.diagonal().mean().clamp_min(LEAST_MOMENT)
         matrices[tensor] = MatrixStatistics(moment.numpy(), fisher.numpy())
     for tensor, moment in total.lookup_moments.items():
         if tensor not in matrices:
             rows = total.lookup_fisher.get(tensor, total.vectors[tensor].mean(1) if tensor in total.vectors else None)
-            moment = moment / moment.diagonal().mean()
+            moment = moment / moment.diagonal().mean().clamp_min(LEAST_MOMENT)
             matrices[tensor] = MatrixStatistics(moment.numpy(), (rows / tokens).numpy())
     vectors = {i: (v / tokens).numpy() for i, v in total.vectors.items() if i not in matrices}
     return Statistics(matrices, vectors, tokens)

@@ -59,6 +59,7 @@ def land_on_cap(
     fits: tuple[float, int] | None = None  # coarse side of the bracket: (log2 price, bytes)
     exceeds: tuple[float, int] | None = None
     best = smallest
+    streak, last_fitted = 0, False
     tried: list[tuple[float, int]] = []
     while len(tried) < trials:
         trial = compile_at(2.0**position)
@@ -72,19 +73,24 @@ def land_on_cap(
                 break
         else:
             exceeds = (position, size)
-        position = _next_position(position, size, fits, exceeds, budget, weights, finest, tolerance)
+        streak = streak + 1 if (size <= budget) == last_fitted else 1
+        last_fitted = size <= budget
+        position = _next_position(tried[-1], fits, exceeds, budget * (1 - tolerance / 2), weights, streak)
+        position = max(finest, position)
     progress(trials, trials)
     return Landing(best, tuple(tried), at_finest=len(best.data) < budget * (1 - tolerance) and position <= finest)
 
 
-def _next_position(position, size, fits, exceeds, budget, weights, finest, tolerance) -> float:
-    """Next log2 price: along the slope until the budget is bracketed, then inside the bracket."""
-    goal = budget * (1 - tolerance / 2)
+def _next_position(last, fits, exceeds, goal: float, weights: int, streak: int) -> float:
+    """Next log2 price for (price, bytes) tried last, `streak` times in a row on the same side of the budget.
+
+    Without a bracket: along the slope of high rates, doubling the step each time, since at low rates an octave is worth
+    fewer bytes. In a bracket: interpolation, or its middle where interpolation keeps moving the same end.
+    """
+    price, size = last
     if fits is None or exceeds is None:
-        step = 8 * (size - goal) / weights
-        step = math.copysign(min(max(abs(step) * 1.1, 0.02), 4.0), step)
-        return max(finest, position + step)
+        step = 8 * (size - goal) / weights * 2 ** (streak - 1)
+        return math.log2(price) + math.copysign(min(max(abs(step) * 1.1, 0.02), 4.0), step)
     (coarse, below), (fine, above) = fits, exceeds
-    share = (above - goal) / (above - below)
-    share = min(max(share, 0.02), 0.98)
+    share = 0.5 if streak > 2 else min(max((above - goal) / (above - below), 0.02), 0.98)
     return fine + share * (coarse - fine)

@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..format.grid import MAX_RESOLUTION, matrix_shape
+from ..format.trellis import TRELLISES
 from .calibration import MatrixStatistics, Statistics, calibration_sequences, embedding_tables, measure_statistics
 from .landing import Landing, Trial, land_on_cap
 from .model import Model
@@ -22,6 +23,7 @@ from .recipe import register_pass
 from .sequential import quantize_sequentially
 from .workers import run_jobs
 
+Bounds = Mapping[str, tuple[float, float] | frozenset]
 QuantizeAt = Callable[[float], Mapping[int, QuantizedMatrix]]
 
 
@@ -33,6 +35,7 @@ class Calibrate:
     tokens: int = 98_304
     batch_sequences: int = 4
     name: ClassVar[str] = "calibrate"
+    bounds: ClassVar[Bounds] = {"tokens": (1, 1e12), "batch_sequences": (1, 1e6)}
 
     def run(
         self, model: Model, text: np.ndarray, *, seed: int, device: str, threads: int, progress: Callable[[int, int], None]
@@ -58,6 +61,7 @@ class QuantizeVectors:
     resolution: int = MAX_RESOLUTION
     coarsest: float = 0.03125
     name: ClassVar[str] = "quantize-vectors"
+    bounds: ClassVar[Bounds] = {"resolution": (0, MAX_RESOLUTION), "coarsest": (1e-6, 10.0)}
 
     def run(self, model: Model, statistics: Statistics) -> QuantizeAt:
         def quantize_at(byte_price: float) -> Mapping[int, QuantizedMatrix]:
@@ -87,6 +91,13 @@ class QuantizeMatrices:
     trellis_states: int = 8
     rate_weight: float = 0.05
     name: ClassVar[str] = "quantize-matrices"
+    bounds: ClassVar[Bounds] = {
+        "resolution": (0, MAX_RESOLUTION),
+        "damping": (1e-9, 10.0),
+        "fisher_floor": (0.0, 1e6),
+        "trellis_states": frozenset({0, *TRELLISES}),
+        "rate_weight": (0.0, 10.0),
+    }
 
     def prepare(self, weights: np.ndarray, statistics: MatrixStatistics) -> PreparedMatrix:
         return prepare_matrix(
@@ -133,6 +144,7 @@ class CorrectDrift:
     correction: float = 1.0
     batch_sequences: int = 4
     name: ClassVar[str] = "correct-drift"
+    bounds: ClassVar[Bounds] = {"tokens": (1, 1e12), "batch_sequences": (1, 1e6), "correction": (0.0, 1.0)}
 
     def run(
         self, model: Model, statistics: Statistics, text: np.ndarray, quantizer: QuantizeMatrices, *, threads: int
@@ -171,6 +183,7 @@ class LandOnCap:
     trials: int = 16
     finest_loss: float = 1e-7
     name: ClassVar[str] = "land-on-cap"
+    bounds: ClassVar[Bounds] = {"tolerance": (0.0, 0.5), "trials": (1, 1e6), "finest_loss": (1e-15, 1.0)}
 
     def run(
         self,

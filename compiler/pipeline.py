@@ -7,6 +7,7 @@ Nothing here measures or prints: progress goes through a callback and the report
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ from .output import check_output, write_output
 from .recipe import Recipe, read_recipe
 from .report import build_report
 from .trials import Trials
-from .workers import available_threads
+from .workers import available_threads, check_device
 
 Progress = Callable[[str, int, int], None]
 START_PRICE = 3e-4  # only where the search starts
@@ -75,6 +76,7 @@ def compile_checkpoint(
     clock = _Clock()
     if output is not None and not dry_run:
         check_output(Path(output), force)
+    check_device(device)
     plan = read_recipe(recipe)
     code_files = import_closure([Path(c) for c in code])
     budget = _artifact_budget(cap, code_files)
@@ -121,7 +123,7 @@ def _land(plan: Recipe, trials: Trials, budget: int, progress: Progress) -> Land
     near = replace(land_on_cap, tolerance=QUICK_TOLERANCE).run(
         trials.quick, start_price=START_PRICE, progress=partial(progress, "find the byte price"), **sizes
     )
-    price = near.trial.byte_price
+    price = min((price for price, _ in near.tried), key=lambda price: abs(math.log2(price / near.trial.byte_price)))
     return land_on_cap.run(trials.full, start_price=price, progress=partial(progress, "land on the cap"), **sizes)
 
 

@@ -34,6 +34,7 @@ BLOCK_COLUMNS = 64
 # Fine step of a trellis whose squared error equals a uniform quantizer's of step 1 (field measurements on Gaussian data).
 FINE_STEP = {8: 0.566, 64: 0.578}
 MAX_CODE = float(MAX_MAGNITUDE)
+LEAST_RMS = 1e-12
 # Exponents are stored within +-MAX_STEP_OCTAVES; half of that on each side leaves room for the base.
 EXPONENT_OCTAVES = MAX_STEP_OCTAVES // 2
 
@@ -149,7 +150,7 @@ def _quantize_block_on_trellis(
                 targets[n], scales[n] = min(max(target, 4 - MAX_CODE), MAX_CODE - 4), scale
                 n += 1
             else:
-                codes[i, j] = np.int32(2 * min(max(np.rint(target / 2), -MAX_CODE // 2), MAX_CODE // 2))
+                codes[i, j] = np.int32(2 * min(max(np.rint(target / 2), (1 - MAX_CODE) / 2), (MAX_CODE - 1) / 2))
         search_path(targets[:n], scales[:n], sources, rate_weight, costs, path[:n])
         n = 0
         for i in range(rows):
@@ -215,13 +216,14 @@ def quantize_vectors(
     byte_price / sqrt(mean Fisher), never coarser than `coarsest` times the row's root mean square: control tensors are
     few and the second-order model knows least about them.
     """
-    rms = np.sqrt(np.mean(np.square(values, dtype=np.float64), axis=1)) + 1e-12
+    rms = np.sqrt(np.mean(np.square(values, dtype=np.float64), axis=1)) + LEAST_RMS
     steps = np.minimum(byte_price / np.sqrt(fisher.mean(axis=1) + 1e-30), coarsest * rms)
+    steps[rms <= LEAST_RMS] = np.median(steps[rms > LEAST_RMS]) if (rms > LEAST_RMS).any() else 1.0  # rows of zeros
     exponents, log2_base = _exponents(np.log2(steps), resolution)
     base = float(np.float32(min(max(2.0**log2_base, MIN_BASE), MAX_BASE)))
     lowest = int(exponents.min())
     table = step_table(base, resolution, lowest, int(exponents.max())).astype(np.float64)
-    codes = np.rint(values / table[exponents - lowest][:, None]).astype(np.int32)
+    codes = np.clip(np.rint(values / table[exponents - lowest][:, None]), -MAX_CODE, MAX_CODE).astype(np.int32)
     grid = GridValues(codes, exponents if len(exponents) > 1 else None, None, base, resolution)
     weights = reconstruct_grid(grid)
     return QuantizedMatrix(grid, weights, 0.5 * float((fisher * np.square(weights - values, dtype=np.float64)).sum()))

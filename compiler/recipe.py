@@ -2,7 +2,8 @@
 
 Strategy: a pass is a frozen dataclass with a kebab-case `name`, typed options and one method `run`. A recipe is one
 instance of every registered pass; its file is TOML with a table a pass, it prints back as the full file, and the
-artifact's provenance carries its hash. Unknown passes, unknown options and wrong types are refused by name.
+artifact's provenance carries its hash. Unknown passes and options, wrong types
+and values outside a pass's `bounds` (a closed range or a set of choices an option) are refused by name.
 """
 
 from __future__ import annotations
@@ -80,8 +81,22 @@ def _configure(recipe: str, cls: type, table: Any) -> Any:
             value = float(value)
         if type(value) is not wanted:
             raise CompileError(f"recipe {recipe}: [{cls.name}] {key} must be {wanted.__name__}, found {value!r}")
-        values[key.replace("-", "_")] = value
+        name = key.replace("-", "_")
+        if name in cls.bounds and not _within(value, cls.bounds[name]):
+            raise CompileError(f"recipe {recipe}: [{cls.name}] {key} must be {_describe(cls.bounds[name])}, found {value!r}")
+        values[name] = value
     return cls(**values)
+
+
+def _within(value: float, bound: tuple[float, float] | frozenset) -> bool:
+    """Whether a value lies in a closed range or a set of choices; not a number lies nowhere."""
+    return value in bound if isinstance(bound, frozenset) else bound[0] <= value <= bound[1]
+
+
+def _describe(bound: tuple[float, float] | frozenset) -> str:
+    if isinstance(bound, frozenset):
+        return "one of " + ", ".join(map(str, sorted(bound)))
+    return f"between {bound[0]:g} and {bound[1]:g}"
 
 
 NAMED_RECIPES: dict[str, dict[str, Any]] = {"default": {}}

@@ -16,6 +16,8 @@ from typing import TypeVar
 import torch
 from threadpoolctl import threadpool_limits
 
+from ..format.errors import CompileError
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -23,6 +25,15 @@ Result = TypeVar("Result")
 def available_threads() -> int:
     """CPUs this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_device(device: str) -> None:
+    """CompileError for a device that torch does not know or does not see."""
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise CompileError(f"device {device!r} cannot be used ({reason}); use cpu") from None
 
 
 @contextmanager

@@ -31,15 +31,24 @@ def options_of(name: str) -> dict[str, type]:
     return {field.name.replace("_", "-"): hints[field.name] for field in fields(PASSES[name])}
 
 
+def allowed(kind: type, bound: tuple[float, float] | frozenset | None) -> st.SearchStrategy:
+    """Values of a type inside a pass's bounds."""
+    if bound is None:
+        return VALUES[kind]
+    if isinstance(bound, frozenset):
+        return st.sampled_from(sorted(bound))
+    return st.integers(int(bound[0]), int(bound[1])) if kind is int else st.floats(bound[0], bound[1])
+
+
 @st.composite
 def tables(draw) -> dict[str, dict]:
-    """Some passes with some of their options, any values of the right type."""
+    """Some passes with some of their options, any values of the right type inside their bounds."""
     chosen = draw(st.lists(st.sampled_from(sorted(PASSES)), unique=True))
     result = {}
     for name in chosen:
         options = options_of(name)
         keys = draw(st.lists(st.sampled_from(sorted(options)), unique=True))
-        result[name] = {key: draw(VALUES[options[key]]) for key in keys}
+        result[name] = {key: draw(allowed(options[key], PASSES[name].bounds.get(key.replace("-", "_")))) for key in keys}
     return result
 
 

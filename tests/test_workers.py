@@ -86,6 +86,17 @@ def test_libraries_have_one_thread_inside_jobs_and_theirs_back_afterwards() -> N
     assert library_threads() == before
 
 
+def test_a_new_thread_does_not_bring_the_cores_of_the_openmp_library_back() -> None:
+    """OpenMP keeps its limit by thread; asked before torch itself sets it up in that thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        jobs = run_jobs(lambda _: [library["num_threads"] for library in threadpool_info() if "torch" in library["filepath"]], range(4), 4)
+    finally:
+        torch.set_num_threads(before)
+    assert {count for job in jobs for count in job} <= {1}
+
+
 def test_sums_do_not_depend_on_the_number_of_threads() -> None:
     random = np.random.default_rng(0)
     parts = [random.standard_normal((300, 200)).astype(np.float32) for _ in range(6)]
