@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from bytecap.compiler.checkpoint import read_checkpoint
 from bytecap.compiler.frontends import build_model, read_architecture
 from bytecap.compiler.model import Model

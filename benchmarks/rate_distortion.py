@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from bytecap import interface
 from bytecap.compiler.calibration import calibration_sequences
 from bytecap.compiler.model import Model

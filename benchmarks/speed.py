@@ -16,11 +16,12 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
+
 from bytecap.compiler.model import Model
 from bytecap.compiler.torch_executor import TorchExecutor
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.runtime.interpreter import Interpreter
-from threadpoolctl import threadpool_limits
 
 from .material import Material
 

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 
 import brotli
 import zstandard
-from bytecap.format.container import read_container
 from make_vectors import FOLDER, read_table
 from vector_files import BROTLI, CODES, DIGEST, STORED, ZSTD, Row, container, varint
+
+from bytecap.format.container import read_container
 
 SEEDS = {
     level: tuple((FOLDER / entry["file"]).read_bytes() for entry in read_table() if "sha256" in entry and entry["level"] == level)

@@ -18,11 +18,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from fuzz_mutations import SEEDS, Mutation, mutations
+
 from bytecap.format.artifact import decode_tensors, read_artifact, write_artifact
 from bytecap.format.container import read_container, write_container
 from bytecap.format.errors import ArtifactError
 from bytecap.format.limits import Limits
-from fuzz_mutations import SEEDS, Mutation, mutations
 
 # Small enough that a reader which ignores one of them is noticed by its memory.
 FUZZ_LIMITS = Limits(section_bytes=1 << 20, metadata_bytes=1 << 16, elements=1 << 16, tensors=1000, instructions=1000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
 from bytecap.format import operations as op
 from bytecap.format.program import Program
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from hypothesis import strategies as st
+
 from bytecap.format import operations as op
 from bytecap.format.operands import Row
 from bytecap.format.program import Program
-from hypothesis import strategies as st
 
 WIDTHS = (2, 3, 4, 6, 8, 12)
 

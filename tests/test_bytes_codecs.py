@@ -7,11 +7,12 @@ import tracemalloc
 import brotli
 import pytest
 import zstandard
-from bytecap.format.bytes_codecs import BYTES_CODECS, Brotli, Stored, Zstd, decode_bytes, encode_best, register_bytes_codec
-from bytecap.format.errors import LimitExceeded, MalformedArtifact
 from hypothesis import given
 from hypothesis import strategies as st
 from zstd_frames import frame, raw_block, repeat_block
+
+from bytecap.format.bytes_codecs import BYTES_CODECS, Brotli, Stored, Zstd, decode_bytes, encode_best, register_bytes_codec
+from bytecap.format.errors import LimitExceeded, MalformedArtifact
 
 SAMPLES = [b"", b"x", bytes(5000), bytes(range(256)) * 9, b"abcabcabc" * 1000 + bytes(range(200))]
 CONTENT = b"sixteen bytes!! " * 40

@@ -8,6 +8,9 @@ import tracemalloc
 import zlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bytecap.format.bytes_codecs import BYTES_CODECS, Brotli, Stored, Zstd
 from bytecap.format.container import (
     CODES,
@@ -25,8 +28,6 @@ from bytecap.format.container import (
 from bytecap.format.errors import ArtifactError, ChecksumMismatch, LimitExceeded, NotAnArtifact, TruncatedArtifact, UnsupportedArtifact
 from bytecap.format.layout import HEADER_BYTES, MAGIC, SECTION_ENTRY_BYTES, table_end
 from bytecap.format.limits import Limits
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def example_sections() -> list[Section]:

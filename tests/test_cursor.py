@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
-from bytecap.format.cursor import Cursor, Writer
-from bytecap.format.errors import ArtifactError, MalformedArtifact, TruncatedArtifact
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bytecap.format.cursor import Cursor, Writer
+from bytecap.format.errors import ArtifactError, MalformedArtifact, TruncatedArtifact
 
 FIELDS = [
     ("u8", 0, "00"),

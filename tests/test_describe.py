@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from bytecap.format.container import CODES, DIGEST, DIRECTORY, PROGRAM, RAW, make_section, read_container, write_container
 from bytecap.format.describe import describe_container
 from bytecap.format.errors import ArtifactError

@@ -8,6 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from naive_program import naive_logits, naive_losses
+from random_programs import ADDERS, RandomProgram, programs
+
 from bytecap.compiler.torch_executor import EXECUTIONS, TorchExecutor
 from bytecap.format import operations as op
 from bytecap.format.errors import DataError, InvalidArtifact
@@ -17,10 +22,6 @@ from bytecap.format.program import Program, validate_program
 from bytecap.runtime.interpreter import Interpreter, assign_buffers
 from bytecap.runtime.kernels_exponential import gelu, sigmoid
 from bytecap.runtime.operation_kernels import BINDERS
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from naive_program import naive_logits, naive_losses
-from random_programs import ADDERS, RandomProgram, programs
 
 TOLERANCE = 1e-4  # of the largest logit's magnitude
 FEW = settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -7,11 +7,12 @@ import sys
 import zlib
 
 import pytest
-from bytecap.format.container import read_container
-from bytecap.format.errors import ArtifactError, MalformedArtifact
 from fuzz_mutations import SEEDS, STEPS, mutations
 from fuzz_reader import FuzzFailure, read_everything, read_sections_only, run_fuzz
 from source_tree import ROOT
+
+from bytecap.format.container import read_container
+from bytecap.format.errors import ArtifactError, MalformedArtifact
 
 CONTAINERS, ARTIFACTS = SEEDS["container"], SEEDS["artifact"]
 

@@ -7,6 +7,11 @@ import struct
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from program_vectors import GOOD, PROGRAM_VECTORS, SHAPES
+from random_programs import programs
+
 from bytecap.format import operations as op
 from bytecap.format.errors import ArtifactError, InvalidArtifact, LimitExceeded, MalformedArtifact, TruncatedArtifact
 from bytecap.format.limits import DEFAULT_LIMITS, Limits
@@ -21,10 +26,6 @@ from bytecap.format.program import (
     program_tensors,
     validate_program,
 )  # fmt: skip
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from program_vectors import GOOD, PROGRAM_VECTORS, SHAPES
-from random_programs import programs
 
 SPEC = Path(__file__).resolve().parent.parent / "spec" / "program.md"
 QUIET = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

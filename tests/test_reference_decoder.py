@@ -7,16 +7,17 @@ import subprocess
 import sys
 
 import pytest
-from bytecap.format.artifact import decode_tensors, read_artifact
-from bytecap.format.container import read_container
-from bytecap.format.cursor import Cursor
-from bytecap.format.errors import ArtifactError
 from fuzz_mutations import SEEDS, mutations
 from hypothesis import given
 from hypothesis import strategies as st
 from make_vectors import FOLDER
 from reference import reference_decoder
 from source_tree import ROOT, parsed
+
+from bytecap.format.artifact import decode_tensors, read_artifact
+from bytecap.format.container import read_container
+from bytecap.format.cursor import Cursor
+from bytecap.format.errors import ArtifactError
 
 FILE = ROOT / "spec" / "reference_decoder.py"
 VECTORS = sorted(FOLDER.glob("*.bcap"))

@@ -6,14 +6,15 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import reference_decoder
+
 from bytecap.format.codecs import INTEGER_CODECS, ExpectedScales
 from bytecap.format.codecs.registry import register_integer_codec
 from bytecap.format.codecs.scale_classes import MAX_MAGNITUDE, ScaleClasses, initial_model
 from bytecap.format.errors import ArtifactError, MalformedArtifact, TruncatedArtifact
 from bytecap.format.trellis import TRELLISES
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from reference import reference_decoder
 
 
 def scales_of(matrix: np.ndarray, level: int = 0) -> ExpectedScales:

@@ -7,12 +7,13 @@ import dataclasses
 import re
 
 import pytest
+from make_vectors import read_table
+from source_tree import ROOT, parsed, python_files
+
 from bytecap.format.bytes_codecs import BYTES_CODECS
 from bytecap.format.container import FIRST_ANCILLARY, REQUIRED_SECTIONS, SECTION_NAMES
 from bytecap.format.layout import HEADER, SECTION_ENTRY, field_offset
 from bytecap.format.limits import DEFAULT_LIMITS
-from make_vectors import read_table
-from source_tree import ROOT, parsed, python_files
 
 SPEC = ROOT / "spec"
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(SPEC.glob("*.md"))}

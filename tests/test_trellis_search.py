@@ -7,12 +7,13 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from bytecap.compiler.trellis_search import BIT_COSTS, search_path, trellis_sources
 from bytecap.format.codecs import ExpectedScales
 from bytecap.format.codecs.scale_classes import ScaleClasses
 from bytecap.format.trellis import TRELLISES
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def naive_bits(k: int, scale: int) -> float:

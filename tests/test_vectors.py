@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from make_vectors import FOLDER, make_files, read_table
+
 from bytecap.format.artifact import decode_tensors, read_artifact, tensors_digest, write_artifact
 from bytecap.format.container import read_container, write_container
 from bytecap.format.errors import ArtifactError
-from make_vectors import FOLDER, make_files, read_table
 
 ENTRIES = read_table()
 GOOD = [entry for entry in ENTRIES if "sha256" in entry]

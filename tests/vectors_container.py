@@ -6,6 +6,9 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from vector_files import BROTLI, CODES, DIGEST, DIRECTORY, MAGIC, PROGRAM, PROVENANCE, RAW, ZSTD, Row, Vector, container
+from zstd_frames import frame, raw_block, repeat_block
+
 from bytecap.format.errors import (
     ArtifactError,
     ChecksumMismatch,
@@ -15,8 +18,6 @@ from bytecap.format.errors import (
     TruncatedArtifact,
     UnsupportedArtifact,
 )  # fmt: skip
-from vector_files import BROTLI, CODES, DIGEST, DIRECTORY, MAGIC, PROGRAM, PROVENANCE, RAW, ZSTD, Row, Vector, container
-from zstd_frames import frame, raw_block, repeat_block
 
 ROWS = (Row(PROGRAM, b"the program"), Row(DIRECTORY, b"the directory"), Row(RAW, b"raw"), Row(CODES, b"codes"), Row(DIGEST, b"d" * 32))
 GOOD = container(ROWS)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bytecap.format.errors import ArtifactError, MalformedArtifact, TruncatedArtifact
 from program_vectors import GOOD
 from vector_files import Vector, artifact, digest, directory, entry, planes, varint
 from vectors_program import RAW_FLOAT32, TABLE_SHAPE, TABLE_VALUES
+
+from bytecap.format.errors import ArtifactError, MalformedArtifact, TruncatedArtifact
 
 RECORD = b"\x00\x02\x04\x08\x01" + RAW_FLOAT32  # what follows the name in the good directory: 4 x 8, one raw term
 GOOD_DIRECTORY = directory(entry("table", TABLE_SHAPE, RAW_FLOAT32))

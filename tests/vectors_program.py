@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bytecap.format.errors import ArtifactError, UnsupportedArtifact
-from bytecap.format.program import decode_program, validate_program
 from program_vectors import GOOD, PROGRAM_VECTORS, SHAPES
 from vector_files import Vector, artifact, digest, directory, entry, planes
+
+from bytecap.format.errors import ArtifactError, UnsupportedArtifact
+from bytecap.format.program import decode_program, validate_program
 
 RAW_FLOAT32 = b"\x00\x00"
 DIRECTORY = directory(*(entry(f"tensor {index}", shape, RAW_FLOAT32) for index, shape in enumerate(SHAPES)))

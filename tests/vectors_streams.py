@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from bytecap.format.codecs import INTEGER_CODECS, ExpectedScales
-from bytecap.format.errors import ArtifactError, InvalidArtifact, LimitExceeded, MalformedArtifact, TruncatedArtifact, UnsupportedArtifact
-from bytecap.format.trellis import TRELLISES
 from program_vectors import GOOD
 from vector_files import Vector, artifact, codes, digest, directory, entry, real, varint, zigzag
 from vectors_program import TABLE_SHAPE
+
+from bytecap.format.codecs import INTEGER_CODECS, ExpectedScales
+from bytecap.format.errors import ArtifactError, InvalidArtifact, LimitExceeded, MalformedArtifact, TruncatedArtifact, UnsupportedArtifact
+from bytecap.format.trellis import TRELLISES
 
 
 def encode(values: Sequence[int], rows: int = 1, trellis: int = 0) -> bytes:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
+from vector_files import DIGEST, Row, Vector, container
+
 from bytecap.format import operands
 from bytecap.format import operations as op
 from bytecap.format.assembly import GridInStream, RawValues, TensorSource, assemble_artifact
@@ -17,7 +19,6 @@ from bytecap.format.container import read_container
 from bytecap.format.grid import GridValues
 from bytecap.format.program import Program
 from bytecap.format.recipes import Alias
-from vector_files import DIGEST, Row, Vector, container
 
 TABLE, HASHED, VECTORS, GAIN, WEIGHT, COPY, SUM = range(7)
 EVERY_OPERATION = Program(
