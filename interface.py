@@ -176,8 +176,8 @@ def export(artifact: PathLike, output: PathLike, *, force: bool = False) -> list
     Each tensor has the name and type it had in the checkpoint that was compiled. Raises ArtifactError or OutputError.
     """
     from .compiler.export import export_checkpoint
-    from .compiler.output import check_output
     from .format.artifact import decode_tensors, read_artifact
+    from .format.output import check_output
 
     check_output(output, force=force)
     content = read_artifact(Path(artifact).read_bytes())

@@ -14,8 +14,8 @@ import numpy as np
 import safetensors
 
 from ..format.errors import OutputError
+from ..format.output import write_output
 from ..format.raw_planes import to_storage
-from .output import write_output
 
 SUFFIXES = (".safetensors", ".pt")
 

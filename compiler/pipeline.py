@@ -19,6 +19,7 @@ import numpy as np
 from ..format.code_files import import_closure
 from ..format.errors import CapError, DataError
 from ..format.ledger import Ledger, build_ledger
+from ..format.output import check_output, write_output
 from ..format.version import VERSION
 from ..runtime.tokenizer import Tokenizer
 from ..runtime.tokens import read_tokens
@@ -27,7 +28,6 @@ from .checkpoint import read_checkpoint
 from .frontends import build_model, read_architecture
 from .landing import Landing
 from .model import Model
-from .output import check_output, write_output
 from .recipe import Recipe, read_recipe
 from .report import build_report
 from .trials import Trials

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from ..compiler.export import export_checkpoint
 from ..compiler.model import Model
-from ..compiler.output import check_output, write_output
 from ..compiler.pipeline import CompileResult, compile_checkpoint
 from ..format.artifact import decode_tensors, read_artifact
 from ..format.errors import OutputError
+from ..format.output import check_output, write_output
 from ..runtime.evaluation import evaluate_program
 from ..runtime.scoring import Gap, Score, paired_gap
 from ..runtime.shards import read_shard

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import sentencepiece
 
-from ..compiler.output import check_output, write_output
 from ..format.errors import DataError
+from ..format.output import check_output, write_output
 from ..runtime.shards import write_shard
 from ..runtime.tokenizer import SPACE, Tokenizer
 

@@ -7,14 +7,13 @@ because a shard cut short would silently be scored on less text.
 
 from __future__ import annotations
 
-import os
-import secrets
 import struct
 from pathlib import Path
 
 import numpy as np
 
-from ..format.errors import DataError, OutputError
+from ..format.errors import DataError
+from ..format.output import write_output
 
 SHARD_MAGIC = 20240520
 SHARD_VERSION = 1
@@ -92,14 +91,4 @@ def write_shard(path: str | Path, tokens: np.ndarray, *, force: bool = False) ->
 
     Raises DataError as `encode_shard` does, and OutputError when the file exists or cannot be written.
     """
-    path, data = Path(path), encode_shard(tokens)
-    if path.exists() and not force:
-        raise OutputError(f"{path} exists; use force to replace it, or name another output")
-    partial = path.with_name(f".bytecap-{secrets.token_hex(8)}.partial")
-    try:
-        partial.write_bytes(data)
-        os.replace(partial, path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}; nothing was written") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    write_output(path, encode_shard(tokens), force)

@@ -10,12 +10,12 @@ import sys
 
 import pytest
 
-from bytecap.compiler.output import check_output, write_output
 from bytecap.format.errors import OutputError
+from bytecap.format.output import check_output, write_output
 
 WRITE_OVER_THE_FILE_SIZE_LIMIT = """
 import resource, sys
-from bytecap.compiler.output import write_output
+from bytecap.format.output import write_output
 from bytecap.format.errors import OutputError
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:

@@ -84,6 +84,6 @@ def test_writing_is_whole_and_careful(tmp_path):
     assert read_shard(path).tolist() == [7, 8]
     write_shard(path, np.array([9]), force=True)
     assert read_shard(path).tolist() == [9]
-    with pytest.raises(OutputError, match="nothing was written"):
+    with pytest.raises(OutputError, match="is not a folder; create it first"):
         write_shard(tmp_path / "none" / "x.bin", np.array([9]))
     assert [entry.name for entry in tmp_path.iterdir()] == ["x.bin"]

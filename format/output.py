@@ -12,7 +12,7 @@ import os
 import secrets
 from pathlib import Path
 
-from ..format.errors import OutputError
+from .errors import OutputError
 
 
 def check_output(path: str | Path, force: bool = False) -> None:
