@@ -7,7 +7,7 @@ model at many prices and only the last step of the work depends on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from ..format.grid import MAX_RESOLUTION, matrix_shape
 from ..format.trellis import TRELLISES
-from .calibration import MatrixStatistics, Statistics, calibration_sequences, embedding_tables, measure_statistics
+from .calibration import MatrixStatistics, Statistics, calibration_sequences, measure_statistics
 from .landing import Landing, Trial, land_on_cap
 from .model import Model
 from .quantization import PreparedMatrix, QuantizedMatrix, prepare_matrix, quantize_matrix, quantize_vectors
@@ -124,9 +124,10 @@ class QuantizeMatrices:
             )
         )
 
-        def quantize_at(byte_price: float) -> Mapping[int, QuantizedMatrix]:
-            results = run_jobs(lambda index: self.quantize(prepared[index], byte_price), indexes, threads)
-            return dict(zip(indexes, results, strict=True))
+        def quantize_at(byte_price: float, only: Collection[int] = indexes) -> Mapping[int, QuantizedMatrix]:
+            chosen = [index for index in indexes if index in only]
+            results = run_jobs(lambda index: self.quantize(prepared[index], byte_price), chosen, threads)
+            return dict(zip(chosen, results, strict=True))
 
         return quantize_at
 
@@ -151,14 +152,12 @@ class CorrectDrift:
     ) -> Callable[[float, Mapping[int, QuantizedMatrix]], Mapping[int, QuantizedMatrix]]:
         """A function of the byte price and of what is quantized already: vectors, and tables that embed."""
         sequences = calibration_sequences(text, model.program.sequence_length, self.tokens)
-        tables = embedding_tables(model.program)
 
         def correct_at(byte_price: float, quantized: Mapping[int, QuantizedMatrix]) -> Mapping[int, QuantizedMatrix]:
-            fixed = {i: q for i, q in quantized.items() if i in statistics.vectors or i in tables}
             results = quantize_sequentially(
                 model,
                 statistics.matrices,
-                {i: q.weights.reshape(model.tensors[i].values.shape) for i, q in fixed.items()},
+                {i: q.weights.reshape(model.tensors[i].values.shape) for i, q in quantized.items()},
                 sequences,
                 lambda _, target, real: quantizer.quantize(quantizer.prepare(target, real), byte_price),
                 damping=quantizer.damping,
@@ -166,7 +165,7 @@ class CorrectDrift:
                 batch_sequences=self.batch_sequences,
                 threads=threads,
             )
-            return {**fixed, **results}
+            return {**quantized, **results}
 
         return correct_at
 

@@ -72,8 +72,8 @@ def quantize_sequentially(
                 weight, source = instruction.weight, instruction.x
                 if source not in moments:
                     moments = {source: _input_moments(batches, source, threads)}
-                target, moment = _corrected_target(model.tensors[weight].values, *moments[source], damping, correction)
-                real = MatrixStatistics(moment, statistics[weight].row_fisher)
+                target = _corrected_target(model.tensors[weight].values, *moments[source], damping, correction)
+                real = MatrixStatistics(moments[source][0], statistics[weight].row_fisher)
                 results[weight] = quantize(weight, target, real)
                 current[weight] = torch.from_numpy(results[weight].weights)
             _step(batches, index, executors[0], threads)
@@ -94,12 +94,12 @@ def _input_moments(batches: Sequence[_Batch], source: int, threads: int) -> tupl
 
 def _corrected_target(
     weights: np.ndarray, moment: np.ndarray, cross: np.ndarray, damping: float, correction: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """(W (C + d I) (H' + d I)^-1 blended with W, H')."""
+) -> np.ndarray:
+    """W (C + d I) (H' + d I)^-1 blended with W."""
     solid = damped(moment, damping)
     weights = weights.astype(np.float64)
     drift = np.linalg.solve(solid, (cross + solid - moment).T @ weights.T).T - weights
-    return weights + correction * drift, moment
+    return weights + correction * drift
 
 
 def _step(batches: Sequence[_Batch], index: int, executor: TorchExecutor, threads: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..format.assembly import GridInStream, TensorSource, assemble_artifact
 from ..format.grid import GridValues, matrix_shape
-from .calibration import Statistics
+from .calibration import Statistics, embedding_tables
 from .landing import Trial
 from .model import Model
 from .quantization import QuantizedMatrix
@@ -32,6 +32,7 @@ class Trials:
     ) -> None:
         self.model, self.provenance = model, provenance
         self.weights = sum(tensor.values.size for tensor in model.tensors)
+        self._tables = embedding_tables(model.program)
         self._matrices = tuple(statistics.matrices)
         self._vectors_at = plan["quantize-vectors"].run(model, statistics)
         self._matrices_at = plan["quantize-matrices"].run(model, statistics, threads=threads)
@@ -43,7 +44,7 @@ class Trials:
 
     def full(self, byte_price: float) -> Trial:
         """In program order with drift correction; tables that embed keep their quick result."""
-        quantized = {**self._vectors_at(byte_price), **self._matrices_at(byte_price)}
+        quantized = {**self._vectors_at(byte_price), **self._matrices_at(byte_price, self._tables)}
         return self._trial(byte_price, self._corrected_at(byte_price, quantized))
 
     def smallest(self) -> Trial:
