@@ -7,7 +7,6 @@ shared machine hits both, and the best of each is kept. Memory is measured in fr
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -114,8 +113,3 @@ def compiling(material: Material, cap: int, output: str) -> dict:
     }  # fmt: skip
     run = subprocess.run([sys.executable, "-c", COMPILE, json.dumps(options)], capture_output=True, text=True, check=True)
     return {"cap": cap, **json.loads(run.stdout)}
-
-
-def own_peak_rss() -> int:
-    """Bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -18,7 +18,7 @@ from .codecs import INTEGER_CODECS, ExpectedScales
 from .container import CODES, DIGEST, DIRECTORY, PROGRAM, PROVENANCE, RAW, Section, read_container, write_container
 from .directory import TensorEntry, check_references, read_directory, write_directory
 from .errors import ChecksumMismatch, InvalidArtifact, MalformedArtifact
-from .grid import MAX_STEP_OCTAVES, GridValues, expected_scales, matrix_shape, reconstruct_grid
+from .grid import MAX_STEP_OCTAVES, GridValues, expected_scales, exponents_or_zeros, matrix_shape, reconstruct_grid
 from .limits import DEFAULT_LIMITS, Limits
 from .program import Program, decode_program, encode_program, program_tensors, validate_program
 from .raw_planes import decode_raw_planes
@@ -198,9 +198,8 @@ def _decode_stream(stream: Stream, index: int, scales: Sequence[ExpectedScales])
 
 def _grid_scales(entry: TensorEntry, term: Grid, exponents) -> ExpectedScales:
     rows, columns = matrix_shape(entry.shape)
-    row_exponents = np.zeros(rows, np.int64) if exponents[0] is None else exponents[0]
-    column_exponents = np.zeros(columns, np.int64) if exponents[1] is None else exponents[1]
-    return expected_scales(row_exponents, column_exponents, term.resolution, term.initial_scale, term.trellis_states)
+    sides = exponents_or_zeros(exponents[0], rows), exponents_or_zeros(exponents[1], columns)
+    return expected_scales(*sides, term.resolution, term.initial_scale, term.trellis_states)
 
 
 def exponent_scales(length: int) -> ExpectedScales:

@@ -23,7 +23,7 @@ from .artifact import (
 from .codecs import INTEGER_CODECS
 from .container import CODES, DIGEST, DIRECTORY, PROGRAM, PROVENANCE, RAW, make_section, write_container
 from .directory import TensorEntry, write_directory
-from .grid import GridValues, expected_scales, fit_initial_scale, reconstruct_grid
+from .grid import GridValues, expected_scales, exponents_or_zeros, fit_initial_scale, reconstruct_grid
 from .program import Program, encode_program
 from .raw_planes import encode_raw_planes, from_storage, to_storage
 from .recipes import Alias, Grid, Raw
@@ -123,10 +123,8 @@ def encode_grid_stream(grids: Sequence[GridValues]) -> bytes:
     scales = []
     for grid in grids:
         rows, columns = grid.codes.shape
-        row_exponents = np.zeros(rows, np.int64) if grid.row_exponents is None else grid.row_exponents
-        column_exponents = np.zeros(columns, np.int64) if grid.column_exponents is None else grid.column_exponents
-        steps = row_exponents, column_exponents, grid.resolution
-        scales.append(expected_scales(*steps, fit_initial_scale(grid), grid.trellis_states))
+        sides = exponents_or_zeros(grid.row_exponents, rows), exponents_or_zeros(grid.column_exponents, columns)
+        scales.append(expected_scales(*sides, grid.resolution, fit_initial_scale(grid), grid.trellis_states))
     return INTEGER_CODECS[DEFAULT_CODEC].encode([grid.codes for grid in grids], scales)
 
 

@@ -75,11 +75,16 @@ def _multiply_steps(codes, row_exponents, column_exponents, steps, lowest, weigh
             weights[i, j] = np.float32(codes[i, j]) * steps[row_exponents[i] + column_exponents[j] - lowest]
 
 
+def exponents_or_zeros(exponents: np.ndarray | None, size: int) -> np.ndarray:
+    """int64[size]: the exponents of a side; a side without steps has zeros."""
+    return np.zeros(size, np.int64) if exponents is None else exponents.astype(np.int64)
+
+
 def reconstruct_grid(values: GridValues) -> np.ndarray:
     """float32[rows, columns] weights of a grid. Bit-exact on every platform."""
     rows, columns = values.codes.shape
-    row_exponents = np.zeros(rows, np.int64) if values.row_exponents is None else values.row_exponents.astype(np.int64)
-    column_exponents = np.zeros(columns, np.int64) if values.column_exponents is None else values.column_exponents.astype(np.int64)
+    row_exponents = exponents_or_zeros(values.row_exponents, rows)
+    column_exponents = exponents_or_zeros(values.column_exponents, columns)
     weights = np.empty((rows, columns), np.float32)
     if weights.size:
         lowest = int(row_exponents.min() + column_exponents.min())

@@ -6,8 +6,8 @@ transmitted steps (a step twice as coarse halves the expected magnitude), correc
 stochastic gradient step on log(scale), and codes the magnitude with the adaptive distribution of the scale's class
 (quarter octaves). Signs and the low bits of large magnitudes are incompressible and bypass the model.
 On a trellis grid the state of a column's trellis says whether the next integer is even or odd; each of the two has its
-own distributions of the halved magnitude. Everything is integer arithmetic. The encoder and the decoder share the model functions below, so they
-cannot diverge.
+own distributions of the halved magnitude. Everything is integer arithmetic. The encoder and the
+decoder share the model functions below, so they cannot diverge.
 
 Fixed point: scales are log2 in 1/65536 octave, distributions are cumulative 30-bit numbers read as 16 bits.
 """
