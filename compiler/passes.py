@@ -7,20 +7,23 @@ model at many prices and only the last step of the work depends on it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import torch
 
 from ..format.grid import MAX_RESOLUTION, matrix_shape
 from ..format.trellis import TRELLISES
 from .calibration import MatrixStatistics, Statistics, calibration_sequences, measure_statistics
+from .distillation import Distiller
 from .landing import Landing, Trial, land_on_cap
 from .model import Model
 from .quantization import PreparedMatrix, QuantizedMatrix, prepare_matrix, quantize_matrix, quantize_vectors
 from .recipe import register_pass
-from .sequential import quantize_sequentially
+from .sequential import QuantizeTarget, Refine, quantize_sequentially
 from .workers import run_jobs
 
 Bounds = Mapping[str, tuple[float, float] | frozenset]
@@ -63,18 +66,18 @@ class QuantizeVectors:
     name: ClassVar[str] = "quantize-vectors"
     bounds: ClassVar[Bounds] = {"resolution": (0, MAX_RESOLUTION), "coarsest": (1e-6, 10.0)}
 
-    def run(self, model: Model, statistics: Statistics) -> QuantizeAt:
-        def quantize_at(byte_price: float) -> Mapping[int, QuantizedMatrix]:
-            results = {}
-            for index, fisher in statistics.vectors.items():
-                shape = matrix_shape(model.tensors[index].values.shape)
-                values = model.tensors[index].values.reshape(shape)
-                results[index] = quantize_vectors(
-                    values, fisher.reshape(shape), byte_price, resolution=self.resolution, coarsest=self.coarsest
-                )
-            return results
-
-        return quantize_at
+    def run(
+        self, model: Model, statistics: Statistics, byte_price: float, tuned: Mapping[int, np.ndarray] | None = None
+    ) -> Mapping[int, QuantizedMatrix]:
+        """Every vector of the model, with the values in `tuned` in place of its own."""
+        results = {}
+        for index, fisher in statistics.vectors.items():
+            values = (tuned or {}).get(index, model.tensors[index].values)
+            shape = matrix_shape(values.shape)
+            results[index] = quantize_vectors(
+                values.reshape(shape), fisher.reshape(shape), byte_price, resolution=self.resolution, coarsest=self.coarsest
+            )
+        return results
 
 
 @register_pass
@@ -148,41 +151,101 @@ class CorrectDrift:
     bounds: ClassVar[Bounds] = {"tokens": (1, 1e12), "batch_sequences": (1, 1e6), "correction": (0.0, 1.0)}
 
     def run(
-        self, model: Model, statistics: Statistics, text: np.ndarray, quantizer: QuantizeMatrices, *, threads: int
-    ) -> Callable[[float, Mapping[int, QuantizedMatrix]], Mapping[int, QuantizedMatrix]]:
-        """A function of the byte price and of what is quantized already: vectors, and tables that embed."""
-        sequences = calibration_sequences(text, model.program.sequence_length, self.tokens)
+        self,
+        model: Model,
+        statistics: Statistics,
+        text: np.ndarray,
+        quantized: Mapping[int, QuantizedMatrix],
+        quantize: QuantizeTarget,
+        *,
+        damping: float,
+        refine: Refine | None,
+        threads: int,
+    ) -> Mapping[int, QuantizedMatrix]:
+        """What is quantized already (vectors, and tables that embed) and every other matrix, by tensor index."""
+        results = quantize_sequentially(
+            model,
+            statistics.matrices,
+            {i: q.weights.reshape(model.tensors[i].values.shape) for i, q in quantized.items()},
+            calibration_sequences(text, model.program.sequence_length, self.tokens),
+            quantize,
+            damping=damping,
+            correction=self.correction,
+            batch_sequences=self.batch_sequences,
+            threads=threads,
+            refine=refine,
+        )
+        return {**quantized, **results}
 
-        def correct_at(byte_price: float, quantized: Mapping[int, QuantizedMatrix]) -> Mapping[int, QuantizedMatrix]:
-            results = quantize_sequentially(
-                model,
-                statistics.matrices,
-                {i: q.weights.reshape(model.tensors[i].values.shape) for i, q in quantized.items()},
-                sequences,
-                lambda _, target, real: quantizer.quantize(quantizer.prepare(target, real), byte_price),
-                damping=quantizer.damping,
-                correction=self.correction,
-                batch_sequences=self.batch_sequences,
-                threads=threads,
-            )
-            return {**quantized, **results}
 
-        return correct_at
+@register_pass
+@dataclass(frozen=True, slots=True)
+class Distil:
+    """Tune what is still float towards the float model: matrices between the steps of the walk, control tensors at its end.
+
+    steps : Adam steps in the whole walk; final_steps : of the control tensors afterwards
+    step_size : a first step in quantization errors of its matrix; vector_step_size : in root mean squares of its vector
+    """
+
+    enabled: bool = True
+    steps: int = 160
+    final_steps: int = 40
+    step_size: float = 0.015
+    vector_step_size: float = 0.002
+    batch_sequences: int = 16
+    name: ClassVar[str] = "distil"
+    bounds: ClassVar[Bounds] = {
+        "steps": (0, 1e6),
+        "final_steps": (0, 1e6),
+        "step_size": (0.0, 1.0),
+        "vector_step_size": (0.0, 1.0),
+        "batch_sequences": (1, 1e6),
+    }
+
+    def run(self, model: Model, text: np.ndarray, held_out: np.ndarray, *, seed: int, device: str, threads: int) -> Distiller:
+        """The distiller of a walk."""
+        training = calibration_sequences(text, model.program.sequence_length, len(text))
+        return Distiller(model, training, held_out, self.batch_sequences, seed, threads, device)
+
+    def refine(self, distiller: Distiller, quick: Mapping[int, QuantizedMatrix], groups: int) -> Refine:
+        """Tunes the waiting matrices for an equal share of the steps before each of so many groups."""
+        model, turn = distiller.model, itertools.count()
+
+        def refine(tensors: dict[int, torch.Tensor], waiting: Collection[int]) -> None:
+            k = next(turn)
+            steps = self.steps * (k + 1) // groups - self.steps * k // groups
+            rates = {i: self.step_size * _rms(quick[i].weights - model.tensors[i].values.reshape(quick[i].weights.shape)) for i in waiting}
+            distiller.tune(tensors, rates, steps)
+
+        return refine
+
+    def finish(self, distiller: Distiller, quantized: Mapping[int, QuantizedMatrix], vectors: Collection[int]) -> dict[int, np.ndarray]:
+        """Tuned values of the control tensors, everything else being quantized; their old values where that does not help."""
+        shapes = [t.values.shape for t in distiller.model.tensors]
+        tensors = {i: torch.from_numpy(q.weights.reshape(shapes[i])).to(distiller.device) for i, q in quantized.items()}
+        rates = {i: self.vector_step_size * _rms(distiller.model.tensors[i].values) for i in vectors}
+        distiller.tune(tensors, rates, self.final_steps)
+        return {i: tensors[i].cpu().numpy() for i in vectors}
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
 
 
 @register_pass
 @dataclass(frozen=True, slots=True)
 class LandOnCap:
-    """Search the byte price whose artifact fills the cap to `tolerance`, in at most `trials` trial compiles.
+    """Search the byte price whose artifact fills the cap to `tolerance`, in at most `trials` trial compiles and `walks` walks.
 
     Steps are never finer than those whose predicted loss is `finest_loss` nats a token: below that bytes buy nothing.
     """
 
-    tolerance: float = 0.0008
-    trials: int = 16
+    tolerance: float = 0.0003
+    trials: int = 24
+    walks: int = 3
     finest_loss: float = 1e-7
     name: ClassVar[str] = "land-on-cap"
-    bounds: ClassVar[Bounds] = {"tolerance": (0.0, 0.5), "trials": (1, 1e6), "finest_loss": (1e-15, 1.0)}
+    bounds: ClassVar[Bounds] = {"tolerance": (0.0, 0.5), "trials": (1, 1e6), "walks": (1, 1e6), "finest_loss": (1e-15, 1.0)}
 
     def run(
         self,
@@ -193,15 +256,21 @@ class LandOnCap:
         budget: int,
         weights: int,
         progress: Callable[[int, int], None],
+        model_weights: int | None = None,
     ) -> Landing:
+        """weights : of what the byte price changes; model_weights : of the whole model, when that is more."""
         return land_on_cap(
             compile_at,
             start_price=start_price,
             smallest=smallest,
             budget=budget,
             weights=weights,
-            finest_price=(24 * self.finest_loss / weights) ** 0.5,
+            finest_price=self.finest_price(weights if model_weights is None else model_weights),
             tolerance=self.tolerance,
             trials=self.trials,
             progress=progress,
         )
+
+    def finest_price(self, weights: int) -> float:
+        """Byte price at which the predicted loss of a model of so many weights is `finest_loss`."""
+        return (24 * self.finest_loss / weights) ** 0.5

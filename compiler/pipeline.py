@@ -7,7 +7,6 @@ Nothing here measures or prints: progress goes through a callback and the report
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,11 +30,13 @@ from .model import Model
 from .recipe import Recipe, read_recipe
 from .report import build_report
 from .trials import Trials
+from .walk import bytes_per_octave, land_walks
 from .workers import available_threads, check_device
 
 Progress = Callable[[str, int, int], None]
 START_PRICE = 3e-4  # only where the search starts
-QUICK_TOLERANCE = 0.01  # full trials differ from quick ones by about this much
+QUICK_TOLERANCE = 0.01  # walks differ from quick trials by about this much
+HELD_OUT_SEQUENCES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def compile_checkpoint(
     code_files = import_closure([Path(c) for c in code])
     budget = _artifact_budget(cap, code_files)
     model = _read_model(checkpoint_path, architecture)
-    text = _read_calibration(Path(calibration), tokenizer, model)
+    text, held_out = _hold_out(_read_calibration(Path(calibration), tokenizer, model), model.program.sequence_length)
     clock.lap("read")
 
     statistics = plan["calibrate"].run(
@@ -89,7 +90,7 @@ def compile_checkpoint(
     )
     clock.lap("calibrate")
     provenance = {"bytecap": VERSION, "calibration": _file_digest(Path(calibration)), "recipe": plan.digest, "seed": seed}
-    trials = Trials(model, statistics, text, plan, provenance, threads)
+    trials = Trials(model, statistics, text, held_out, plan, provenance, seed=seed, device=device, threads=threads)
     clock.lap("prepare")
     landing = _land(plan, trials, budget, progress)
     clock.lap("land")
@@ -115,16 +116,32 @@ class _Clock:
 
 
 def _land(plan: Recipe, trials: Trials, budget: int, progress: Progress) -> Landing:
-    """Quick trials find the byte price; full trials, many times dearer, only close in on the cap."""
-    sizes = {"smallest": trials.smallest(), "budget": budget, "weights": trials.weights}
+    """Quick trials find the byte price; a walk at that price spends the budget, and its last matrix closes the gap."""
     land_on_cap = plan["land-on-cap"]
-    if not plan["correct-drift"].enabled:
-        return land_on_cap.run(trials.quick, start_price=START_PRICE, progress=partial(progress, "land on the cap"), **sizes)
+    search = {"smallest": trials.smallest(), "budget": budget, "weights": trials.weights, "start_price": START_PRICE}
+    if not plan["correct-drift"].enabled or not trials.walked:
+        return land_on_cap.run(trials.quick, progress=partial(progress, "land on the cap"), **search)
     near = replace(land_on_cap, tolerance=QUICK_TOLERANCE).run(
-        trials.quick, start_price=START_PRICE, progress=partial(progress, "find the byte price"), **sizes
+        trials.quick, progress=partial(progress, "find the byte price"), **search
     )
-    price = min((price for price, _ in near.tried), key=lambda price: abs(math.log2(price / near.trial.byte_price)))
-    return land_on_cap.run(trials.full, start_price=price, progress=partial(progress, "land on the cap"), **sizes)
+    if near.trial is search["smallest"]:
+        return near
+    slope = bytes_per_octave(near.tried, trials.weights)
+    return land_walks(
+        lambda quick: trials.walk(quick, budget, slope, partial(progress, "quantize in order")),
+        lambda walk, smallest: land_on_cap.run(
+            walk.at, start_price=walk.last_price, smallest=smallest, budget=budget, weights=walk.last_weights,
+            model_weights=trials.weights, progress=partial(progress, "land on the cap"),
+        ),
+        trials.quick, near, budget=budget, tolerance=land_on_cap.tolerance, slope=slope * trials.weights, walks=land_on_cap.walks,
+    )  # fmt: skip
+
+
+def _hold_out(tokens: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Calibration tokens, and the sequences at their end that only judge: an eighth of the text, 32 sequences at most."""
+    count = min(HELD_OUT_SEQUENCES, len(tokens) // length // 8)
+    border = len(tokens) - count * length
+    return tokens[:border], tokens[border:].reshape(count, length).astype(np.int64)
 
 
 def _read_model(path: Path | str, architecture: Path | str | None) -> Model:

@@ -4,18 +4,20 @@ Strategy: walk the program once, instruction by instruction, holding for every c
 model (x) and of the model quantized so far (x'). On reaching a linear layer, H' = E[x' x'ᵀ] and C = E[x x'ᵀ] say what its
 inputs have become: the best float weights for them, W C H'^-1, are the target, and H' weighs the error (the drift
 correction of Qronos, arXiv:2505.11695, and WaterSIC, arXiv:2603.04956). Then both models go on through it. Layers that
-share an input register share the moments.
+share an input register share the moments. Before each such group a caller may refine the weights that are still float;
+what it changes is added to their targets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from ..format.operations import Linear
+from ..format.program import Program
 from .calibration import MatrixStatistics, second_moment
 from .model import Model
 from .quantization import QuantizedMatrix, damped
@@ -23,6 +25,7 @@ from .torch_executor import EXECUTIONS, Forward, TorchExecutor
 from .workers import run_jobs
 
 QuantizeTarget = Callable[[int, np.ndarray, MatrixStatistics], QuantizedMatrix]
+Refine = Callable[[dict[int, torch.Tensor], Collection[int]], None]
 
 
 @dataclass(slots=True)
@@ -46,6 +49,7 @@ def quantize_sequentially(
     correction: float,
     batch_sequences: int,
     threads: int,
+    refine: Refine | None = None,
 ) -> dict[int, QuantizedMatrix]:
     """Quantize every linear weight that `quantized` does not hold yet, in program order.
 
@@ -53,6 +57,8 @@ def quantize_sequentially(
     sequences : int64[n, length] calibration tokens
     quantize : (tensor index, float64 target, statistics with the real input moment) -> QuantizedMatrix
     correction : share of the drift correction in the target, 0 (the float weights) to 1
+    refine : called before each group of weights that share an input with the current tensors, float and quantized, and the
+    indexes of the weights that are still float, whose tensors it may replace
     Deterministic whatever `threads`: batches are summed in order.
     """
     tensors = {i: torch.from_numpy(t.values) for i, t in enumerate(model.tensors)}
@@ -62,22 +68,38 @@ def quantize_sequentially(
         _Batch(*(Forward(executor, torch.from_numpy(part)) for executor in executors))
         for part in np.array_split(sequences, max(1, len(sequences) // batch_sequences))
     ]
-    wanted = [k for k, op in enumerate(model.program.instructions) if isinstance(op, Linear) and op.weight not in quantized]
+    uses = {k: op.weight for k, op in enumerate(model.program.instructions) if isinstance(op, Linear) and op.weight not in quantized}
+    waiting = set(uses.values())
     results: dict[int, QuantizedMatrix] = {}
     moments: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     with torch.no_grad():
-        for index in range(max(wanted, default=-1) + 1):
-            instruction = model.program.instructions[index]
-            if index in wanted and instruction.weight not in results:
-                weight, source = instruction.weight, instruction.x
+        for index in range(max(uses, default=-1) + 1):
+            weight = uses.get(index)
+            if weight in waiting:
+                source = model.program.instructions[index].x
                 if source not in moments:
+                    if refine is not None:
+                        refine(current, sorted(waiting))
                     moments = {source: _input_moments(batches, source, threads)}
                 target = _corrected_target(model.tensors[weight].values, *moments[source], damping, correction)
+                target += (current[weight] - tensors[weight]).numpy()
                 real = MatrixStatistics(moments[source][0], statistics[weight].row_fisher)
                 results[weight] = quantize(weight, target, real)
                 current[weight] = torch.from_numpy(results[weight].weights)
+                waiting.remove(weight)
             _step(batches, index, executors[0], threads)
     return results
+
+
+def count_groups(program: Program, weights: Collection[int]) -> int:
+    """How many times a walk that quantizes these weights comes to a new input register."""
+    waiting, sources = set(weights), []
+    for op in program.instructions:
+        if isinstance(op, Linear) and op.weight in waiting:
+            waiting.remove(op.weight)
+            if sources[-1:] != [op.x]:
+                sources.append(op.x)
+    return len(sources)
 
 
 def _input_moments(batches: Sequence[_Batch], source: int, threads: int) -> tuple[np.ndarray, np.ndarray]:

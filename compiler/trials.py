@@ -1,23 +1,25 @@
 """From quantized tensors to whole artifacts: what the landing search tries at a byte price.
 
 Strategy: `Trials` holds everything that does not depend on the byte price. A quick trial quantizes every matrix against the
-float model's inputs; a full trial quantizes in program order with drift correction. Both assemble the complete file, so
-sizes are exact, never estimated.
+float model's inputs; a walk quantizes in program order with drift correction and distillation. Both assemble the complete
+file, so sizes are exact, never estimated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ..format.assembly import GridInStream, TensorSource, assemble_artifact
+from ..format.assembly import GridInStream, TensorSource, assemble_artifact, encode_grid_stream
 from ..format.grid import GridValues, matrix_shape
-from .calibration import Statistics, embedding_tables
+from .calibration import MatrixStatistics, Statistics, embedding_tables
 from .landing import Trial
 from .model import Model
-from .quantization import QuantizedMatrix
+from .quantization import PreparedMatrix, QuantizedMatrix
 from .recipe import Recipe
+from .sequential import count_groups
+from .walk import PriceSchedule, Walk
 
 COARSEST_PRICE = 1e30  # every step at its bound
 MAX_STREAMS = 8
@@ -25,39 +27,89 @@ WEIGHTS_PER_STREAM = 1 << 18
 
 
 class Trials:
-    """Artifacts of one model at any byte price, by the passes of a recipe."""
+    """Artifacts of one model at any byte price, by the passes of a recipe.
+
+    text : calibration tokens; held_out : int64[n, length] sequences that are not among them
+    """
 
     def __init__(
-        self, model: Model, statistics: Statistics, text: np.ndarray, plan: Recipe, provenance: Mapping[str, object], threads: int
+        self,
+        model: Model,
+        statistics: Statistics,
+        text: np.ndarray,
+        held_out: np.ndarray,
+        plan: Recipe,
+        provenance: Mapping[str, object],
+        *,
+        seed: int,
+        device: str,
+        threads: int,
     ) -> None:
-        self.model, self.provenance = model, provenance
+        self.model, self.statistics, self.plan, self.provenance = model, statistics, plan, provenance
         self.weights = sum(tensor.values.size for tensor in model.tensors)
+        self._text, self._held_out = text, held_out
+        self._seed, self._device, self._threads = seed, device, threads
         self._tables = embedding_tables(model.program)
-        self._matrices = tuple(statistics.matrices)
-        self._vectors_at = plan["quantize-vectors"].run(model, statistics)
         self._matrices_at = plan["quantize-matrices"].run(model, statistics, threads=threads)
-        self._corrected_at = plan["correct-drift"].run(model, statistics, text, plan["quantize-matrices"], threads=threads)
+        self.walked = [i for i in statistics.matrices if i not in self._tables]
 
     def quick(self, byte_price: float) -> Trial:
         """Every matrix by itself."""
         return self._trial(byte_price, {**self._vectors_at(byte_price), **self._matrices_at(byte_price)})
 
-    def full(self, byte_price: float) -> Trial:
-        """In program order with drift correction; tables that embed keep their quick result."""
-        quantized = {**self._vectors_at(byte_price), **self._matrices_at(byte_price, self._tables)}
-        return self._trial(byte_price, self._corrected_at(byte_price, quantized))
+    def walk(self, quick: Trial, budget: int, bytes_per_octave: float, progress: Callable[[int, int], None]) -> Walk:
+        """Every matrix in program order with drift correction and distillation; tables that embed keep their quick result."""
+        sizes = {i: len(encode_grid_stream([quick.quantized[i].grid])) for i in self.walked}
+        left = budget - (len(quick.data) - sum(sizes.values()))
+        weights = {i: self.model.tensors[i].values.size for i in self.walked}
+        finest = self.plan["land-on-cap"].finest_price(self.weights)
+        schedule = PriceSchedule(quick.byte_price, finest, sizes, weights, bytes_per_octave, left)
+        quantizer, distil = self.plan["quantize-matrices"], self.plan["distil"]
+        opened: list[tuple[int, float, PreparedMatrix]] = []
+
+        def quantize(index: int, target: np.ndarray, real: MatrixStatistics) -> QuantizedMatrix:
+            opened[:] = [(index, schedule.price(), quantizer.prepare(target, real))]
+            result = quantizer.quantize(opened[0][2], opened[0][1])
+            schedule.spend(index, len(encode_grid_stream([result.grid])))
+            progress(len(weights) - len(schedule.rest()), len(weights))
+            return result
+
+        distiller = refine = None
+        if distil.enabled and len(self._held_out):
+            distiller = distil.run(
+                self.model, self._text, self._held_out, seed=self._seed, device=self._device, threads=self._threads
+            )
+            refine = distil.refine(distiller, quick.quantized, count_groups(self.model.program, self.walked))
+        kept = {i: q for i, q in quick.quantized.items() if i not in weights}
+        quantized = self.plan["correct-drift"].run(
+            self.model, self.statistics, self._text, kept, quantize,
+            damping=quantizer.damping, refine=refine, threads=self._threads,
+        )  # fmt: skip
+        if distiller is not None:
+            tuned = distil.finish(distiller, quantized, self.statistics.vectors)
+            quantized = {**quantized, **self._vectors_at(quick.byte_price, tuned)}
+        last, last_price, prepared = opened[0]
+        return Walk(
+            quick.byte_price, quantized, last, last_price, lambda price: quantizer.quantize(prepared, price), self._assemble
+        )
 
     def smallest(self) -> Trial:
         """The artifact with every code of every matrix zero and the control tensors as coarse as they may be."""
         zero = {}
-        for index in self._matrices:
+        for index in self.statistics.matrices:
             shape = matrix_shape(self.model.tensors[index].values.shape)
             grid = GridValues(np.zeros(shape, np.int32), None, None, 1.0, 0)
             zero[index] = QuantizedMatrix(grid, np.zeros(shape, np.float32), 0.0)
         return self._trial(COARSEST_PRICE, {**self._vectors_at(COARSEST_PRICE), **zero})
 
+    def _vectors_at(self, byte_price: float, tuned: Mapping[int, np.ndarray] | None = None) -> Mapping[int, QuantizedMatrix]:
+        return self.plan["quantize-vectors"].run(self.model, self.statistics, byte_price, tuned)
+
+    def _assemble(self, quantized: Mapping[int, QuantizedMatrix]) -> bytes:
+        return assemble_model(self.model, quantized, self.provenance)
+
     def _trial(self, byte_price: float, quantized: Mapping[int, QuantizedMatrix]) -> Trial:
-        return Trial(byte_price, assemble_model(self.model, quantized, self.provenance), quantized)
+        return Trial(byte_price, self._assemble(quantized), quantized)
 
 
 def assemble_model(model: Model, quantized: Mapping[int, QuantizedMatrix], provenance: Mapping[str, object]) -> bytes:

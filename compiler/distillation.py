@@ -1,0 +1,127 @@
+"""Distillation: the weights that are still float make up for the ones that are integers already.
+
+Strategy: the float model is the teacher, KL(teacher || student) on calibration text the loss. Between two steps of the
+sequential quantization all weights that are not quantized yet are tuned by Adam; at the end the control tensors alone. A
+step's rate is a share of each tensor's quantization error, because that is how far a weight may usefully move.
+Held-out sequences decide whether a tuning is kept. A batch is cut into parts whose gradients are summed in order, so the
+result does not depend on the thread count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from .model import Model
+from .torch_executor import TorchExecutor
+from .workers import run_jobs
+
+PART_SEQUENCES = 4
+FIRST_DECAY, SECOND_DECAY = 0.9, 0.95
+LEAST_DEVIATION = 1e-12
+
+
+@dataclass(slots=True)
+class _Moments:
+    """Adam's running averages of one tensor's gradient and of its square (arXiv:1412.6980), and their age."""
+
+    first: torch.Tensor
+    second: torch.Tensor
+    age: int = 0
+
+    def direction(self, gradient: torch.Tensor) -> torch.Tensor:
+        self.age += 1
+        self.first.mul_(FIRST_DECAY).add_(gradient, alpha=1 - FIRST_DECAY)
+        self.second.mul_(SECOND_DECAY).addcmul_(gradient, gradient, value=1 - SECOND_DECAY)
+        deviation = (self.second / (1 - SECOND_DECAY**self.age)).sqrt_().add_(LEAST_DEVIATION)
+        return self.first.div(1 - FIRST_DECAY**self.age).div_(deviation)
+
+
+@dataclass(slots=True)
+class Distiller:
+    """A teacher, the sequences that students learn from, and those that judge them.
+
+    training, held_out : int64[n, length]; every training sequence is used once before any is used again, in an order
+    drawn from `seed`.
+    """
+
+    model: Model
+    training: np.ndarray
+    held_out: np.ndarray
+    batch_sequences: int
+    seed: int
+    threads: int
+    device: str = "cpu"
+    _teacher: TorchExecutor = field(init=False)
+    _order: np.ndarray = field(init=False)
+    _taken: int = field(init=False, default=0)
+    _moments: dict[int, _Moments] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        tensors = {i: torch.from_numpy(t.values).to(self.device) for i, t in enumerate(self.model.tensors)}
+        self._teacher = TorchExecutor(self.model.program, tensors)
+        self._order = np.random.default_rng(self.seed).permutation(len(self.training))
+
+    def divergence(self, tensors: Mapping[int, torch.Tensor]) -> float:
+        """KL(teacher || student) in nats a token on the held-out sequences."""
+        student = TorchExecutor(self.model.program, tensors)
+
+        def measure(part: np.ndarray) -> float:
+            with torch.no_grad():
+                return float(self._divergence(student, part).double().sum())
+
+        return sum(run_jobs(measure, _parts(self.held_out), self.threads)) / self.held_out.size
+
+    def tune(self, tensors: dict[int, torch.Tensor], rates: Mapping[int, float], steps: int) -> bool:
+        """Tune the tensors named in `rates` in place of their old values; False, and nothing changed, when that does not help.
+
+        rates : tensor index -> step of a weight at first, falling linearly to 0 over `steps`.
+        """
+        if not rates or steps < 1:
+            return False
+        before = {i: tensors[i] for i in rates}
+        loss = self.divergence(tensors)
+        for i in rates:
+            tensors[i] = before[i].clone()
+        for step in range(steps):
+            gradients = self._gradients(tensors, list(rates))
+            for i, gradient in gradients.items():
+                moments = self._moments.setdefault(i, _Moments(torch.zeros_like(gradient), torch.zeros_like(gradient)))
+                tensors[i].sub_(moments.direction(gradient), alpha=rates[i] * (1 - step / steps))
+        if self.divergence(tensors) < loss:
+            return True
+        tensors.update(before)
+        return False
+
+    def _gradients(self, tensors: Mapping[int, torch.Tensor], wanted: Collection[int]) -> dict[int, torch.Tensor]:
+        """Gradients of the mean divergence over the next batch."""
+        batch = self._next_batch()
+
+        def measure(part: np.ndarray) -> tuple[torch.Tensor, ...]:
+            leaves = {i: t.detach().requires_grad_(i in wanted) for i, t in tensors.items()}
+            loss = self._divergence(TorchExecutor(self.model.program, leaves), part).sum() / batch.size
+            return torch.autograd.grad(loss, [leaves[i] for i in wanted])
+
+        parts = run_jobs(measure, _parts(batch), self.threads)
+        return {i: sum(part[k] for part in parts) for k, i in enumerate(wanted)}
+
+    def _divergence(self, student: TorchExecutor, sequences: np.ndarray) -> torch.Tensor:
+        """KL in nats of each position, [n, length]."""
+        tokens = torch.from_numpy(sequences).to(self.device)
+        with torch.no_grad():
+            expected = self._teacher.forward(tokens).float().log_softmax(-1)
+        found = student.forward(tokens).float().log_softmax(-1)
+        return (expected.exp() * (expected - found)).sum(-1)
+
+    def _next_batch(self) -> np.ndarray:
+        """The next sequences in the drawn order, around and around."""
+        chosen = np.arange(self._taken, self._taken + min(self.batch_sequences, len(self._order))) % len(self._order)
+        self._taken += len(chosen)
+        return self.training[self._order[chosen]]
+
+
+def _parts(sequences: np.ndarray) -> list[np.ndarray]:
+    return [sequences[i : i + PART_SEQUENCES] for i in range(0, len(sequences), PART_SEQUENCES)]
