@@ -54,6 +54,7 @@ def compile(
     output: PathLike | None = None,
     tokenizer: PathLike | None = None,
     code: Sequence[PathLike] = (),
+    evaluation: Sequence[PathLike] = (),
     architecture: PathLike | None = None,
     recipe: PathLike = "default",
     device: str = "cpu",
@@ -66,8 +67,8 @@ def compile(
     """Compile a checkpoint to an artifact that fits, with the code files, under `cap` bytes.
 
     `cap` is an integer or a text such as "16MB"; `calibration` a token shard, or a text that `tokenizer` turns into
-    tokens. Without `output`, or with `dry_run`, nothing is written and the artifact is only in the result. The bytes
-    are the same for the same arguments, whatever `threads` is.
+    tokens; it is refused when it holds text of the `evaluation` files. Without `output`, or with `dry_run`, nothing is
+    written and the artifact is only in the result. The bytes are the same for the same arguments, whatever `threads` is.
 
     Raises CheckpointError, DataError, CompileError, CapError (with the smallest possible size) or OutputError.
     """
@@ -80,6 +81,7 @@ def compile(
         output=_optional_path(output),
         tokenizer=_optional_path(tokenizer),
         code=[Path(path) for path in code],
+        evaluation=[Path(path) for path in evaluation],
         architecture=_optional_path(architecture),
         recipe=recipe if isinstance(recipe, str) else Path(recipe),
         device=device,

@@ -19,6 +19,9 @@ EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --cal
 @click.option("-o", "--output", type=OUTPUT_FILE, metavar="OUT.bcap", help="Artifact to write; needed unless --dry-run.")
 @click.option("--cap", type=SIZE, required=True, help="Limit of artifact and code together: 16MB, 16MiB or 16_000_000.")
 @click.option("--calibration", type=INPUT_FILE, required=True, metavar="FILE", help=data_help + " Never the evaluation data.")
+@click.option(
+    "--evaluation", type=INPUT_FILE, multiple=True, metavar="FILE", help="Evaluation data: calibration text found in it is refused. Repeatable."
+)
 @click.option("--tokenizer", type=INPUT_FILE, metavar="MODEL", help="Sentencepiece model; needed for a text calibration file.")
 @code_option
 @click.option("--architecture", type=INPUT_FILE, metavar="FILE", help="TOML or JSON with what shapes cannot tell: rope base, softcap.")

@@ -27,6 +27,7 @@ from .checkpoint import read_checkpoint
 from .frontends import build_model, read_architecture
 from .landing import Landing
 from .model import Model
+from .overlap import check_no_overlap
 from .recipe import Recipe, read_recipe
 from .report import build_report
 from .trials import Trials
@@ -57,6 +58,7 @@ def compile_checkpoint(
     output: Path | str | None = None,
     tokenizer: Path | str | None = None,
     code: Sequence[Path | str] = (),
+    evaluation: Sequence[Path | str] = (),
     architecture: Path | str | None = None,
     recipe: str | Path = "default",
     device: str = "cpu",
@@ -68,6 +70,7 @@ def compile_checkpoint(
 ) -> CompileResult:
     """Compile a checkpoint into the largest artifact that fits, with its code files, under `cap` bytes.
 
+    `evaluation` files are only compared with the calibration text, which may not contain theirs.
     Deterministic: equal inputs and options give equal bytes, whatever `threads`. Writes `output` (atomically, refused
     when it exists unless `force`) except on a dry run. Raises CheckpointError, DataError, CapError, CompileError or
     OutputError, each naming the file and the way out.
@@ -82,7 +85,10 @@ def compile_checkpoint(
     code_files = import_closure([Path(c) for c in code])
     budget = _artifact_budget(cap, code_files)
     model = _read_model(checkpoint_path, architecture)
-    text, held_out = _hold_out(_read_calibration(Path(calibration), tokenizer, model), model.program.sequence_length)
+    text = _read_calibration(Path(calibration), tokenizer, model)
+    for path in evaluation:
+        check_no_overlap(text, _read_tokens(Path(path), tokenizer, model), Path(calibration), Path(path))
+    text, held_out = _hold_out(text, model.program.sequence_length)
     clock.lap("read")
 
     statistics = plan["calibrate"].run(
@@ -157,12 +163,16 @@ def _artifact_budget(cap: int, code_files: Sequence[Path]) -> int:
 
 
 def _read_calibration(path: Path, tokenizer: Path | str | None, model: Model) -> np.ndarray:
-    loaded = None if tokenizer is None else Tokenizer.load(Path(tokenizer))
-    tokens = read_tokens(path, loaded, model.program.vocabulary_size, model.program.boundary_token).ids
+    tokens = _read_tokens(path, tokenizer, model)
     if len(tokens) < model.program.sequence_length:
         message = f"{len(tokens)} tokens are fewer than one sequence of {model.program.sequence_length}"
         raise DataError(f"{path}: {message}; give a longer calibration file")
     return tokens
+
+
+def _read_tokens(path: Path, tokenizer: Path | str | None, model: Model) -> np.ndarray:
+    loaded = None if tokenizer is None else Tokenizer.load(Path(tokenizer))
+    return read_tokens(path, loaded, model.program.vocabulary_size, model.program.boundary_token).ids
 
 
 def _file_digest(path: Path) -> str:

@@ -181,3 +181,17 @@ def _read_all(terminal) -> bytes:
 
 def test_the_document_is_json_with_plain_numbers(small_job):
     assert json.loads(json.dumps(small_job.compiled.document, allow_nan=False)) == small_job.compiled.document
+
+
+def test_evaluation_data_in_the_calibration_text_is_refused(small_job, tmp_path):
+    copied = tmp_path / "copied.bin"
+    copied.write_bytes(small_job.calibration.read_bytes())
+    outcome = bytecap_command(*small_job.compile_arguments(tmp_path / "out.bcap", "--evaluation", copied))
+    assert (outcome.code, outcome.stdout) == (8, "")
+    assert outcome.stderr == (
+        f"bytecap: error: {small_job.calibration}: 100.0 % of its windows of 64 tokens are in {copied} too, first at token 0 there; "
+        "calibrate on text that is not evaluated\n"
+    )
+    assert list(tmp_path.iterdir()) == [copied]
+    agreed = bytecap_command(*small_job.compile_arguments(tmp_path / "out.bcap", "--evaluation", small_job.data))
+    assert agreed.code == 0
