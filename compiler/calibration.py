@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -90,11 +91,13 @@ def measure_statistics(
     device: str,
     threads: int,
     finished: Callable[[int], None] | None = None,
+    enough: Callable[[Statistics], bool] | None = None,
 ) -> Statistics:
     """Second-order statistics of every tensor of a model.
 
     sequences : int64[n, length]. The labels are drawn with a generator seeded by (seed, batch), so equal arguments give
     equal bits on one device, whatever `threads`.
+    enough : asked after 1, 2, 4, ... batches with the statistics so far; True ends the measurement
     """
     batches = [(i, sequences[i : i + batch_sequences]) for i in range(0, len(sequences), batch_sequences)]
     tensors = {i: torch.from_numpy(t.values).to(device) for i, t in enumerate(model.tensors)}
@@ -104,13 +107,17 @@ def measure_statistics(
         generator = torch.Generator().manual_seed((seed * 1_000_003 + first) % 2**63)
         return _measure_batch(model.program, tensors, torch.from_numpy(tokens).to(device), generator)
 
-    total = _Sums()
-    for done, sums in enumerate(iterate_jobs(measure, batches, threads), start=1):
-        total.merge(sums)
-        if finished is not None:
-            finished(done)
+    total, tokens = _Sums(), 0
     uses = Counter(op.weight for op in model.program.instructions if isinstance(op, Linear))
-    return _summarize(total, sequences.size, uses)
+    with closing(iterate_jobs(measure, batches, threads)) as results:
+        for done, sums in enumerate(results, start=1):
+            total.merge(sums)
+            tokens += batches[done - 1][1].size
+            if finished is not None:
+                finished(done)
+            if enough is not None and done & (done - 1) == 0 and enough(_summarize(total, tokens, uses)):
+                break
+    return _summarize(total, tokens, uses)
 
 
 def second_moment(x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:

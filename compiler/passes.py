@@ -18,6 +18,7 @@ import torch
 from ..format.grid import MAX_RESOLUTION, matrix_shape
 from ..format.trellis import TRELLISES
 from .calibration import MatrixStatistics, Statistics, calibration_sequences, measure_statistics
+from .convergence import Convergence
 from .distillation import Distiller
 from .landing import Landing, Trial, land_on_cap
 from .model import Model
@@ -33,26 +34,32 @@ QuantizeAt = Callable[[float], Mapping[int, QuantizedMatrix]]
 @register_pass
 @dataclass(frozen=True, slots=True)
 class Calibrate:
-    """Measure the second-order model of the loss on `tokens` tokens of calibration text."""
+    """Measure the second-order model of the loss on calibration text, until twice the text changes the steps no more.
 
-    tokens: int = 98_304
+    tokens : at most; tolerance : root mean square change of a step, in octaves, that counts as none
+    """
+
+    tokens: int = 393_216
+    tolerance: float = 0.035
     batch_sequences: int = 4
     name: ClassVar[str] = "calibrate"
-    bounds: ClassVar[Bounds] = {"tokens": (1, 1e12), "batch_sequences": (1, 1e6)}
+    bounds: ClassVar[Bounds] = {"tokens": (1, 1e12), "tolerance": (0.0, 100.0), "batch_sequences": (1, 1e6)}
 
     def run(
         self, model: Model, text: np.ndarray, *, seed: int, device: str, threads: int, progress: Callable[[int, int], None]
     ) -> Statistics:
         sequences = calibration_sequences(text, model.program.sequence_length, self.tokens)
+        order = np.random.default_rng(seed).permutation(len(sequences))  # any part of them is spread over the text
         total = -(-len(sequences) // self.batch_sequences)
         return measure_statistics(
             model,
-            sequences,
+            sequences[order],
             batch_sequences=self.batch_sequences,
             seed=seed,
             device=device,
             threads=threads,
             finished=lambda done: progress(done, total),
+            enough=Convergence(self.tolerance).reached,
         )
 
 

@@ -70,7 +70,7 @@ class Trials:
         def quantize(index: int, target: np.ndarray, real: MatrixStatistics) -> QuantizedMatrix:
             opened[:] = [(index, schedule.price(), quantizer.prepare(target, real))]
             result = quantizer.quantize(opened[0][2], opened[0][1])
-            schedule.spend(index, len(encode_grid_stream([result.grid])))
+            schedule.spend(index, len(encode_grid_stream([result.grid])), opened[0][1])
             progress(len(weights) - len(schedule.rest()), len(weights))
             return result
 

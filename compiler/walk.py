@@ -38,12 +38,12 @@ class PriceSchedule:
     bytes_per_octave: float
     left: float
     _spent: dict[int, int] = field(init=False, default_factory=dict)
+    _expected: float = field(init=False, default=0.0)
 
     def price(self) -> float:
         """The price at which the rest is expected to take what is left."""
         rest = self.rest()
-        expected = sum(self.planned[i] for i in self._spent)
-        ratio = sum(self._spent.values()) / expected if expected else 1.0
+        ratio = sum(self._spent.values()) / self._expected if self._expected > 0 else 1.0
         excess = sum(self.planned[i] for i in rest) * ratio - (self.left - sum(self._spent.values()))
         octaves = excess / max(self.bytes_per_octave * sum(self.weights[i] for i in rest), 1e-9)
         octaves = min(max(octaves, -MOST_OCTAVES), MOST_OCTAVES)
@@ -53,9 +53,11 @@ class PriceSchedule:
         """The matrices to come."""
         return [i for i in self.planned if i not in self._spent]
 
-    def spend(self, index: int, n_bytes: int) -> None:
-        """A matrix has been quantized and takes this many bytes by itself."""
+    def spend(self, index: int, n_bytes: int, byte_price: float) -> None:
+        """A matrix has been quantized at a price and takes this many bytes by itself."""
         self._spent[index] = n_bytes
+        octaves = np.log2(byte_price / self.base_price)
+        self._expected += self.planned[index] - self.bytes_per_octave * self.weights[index] * octaves
 
 
 @dataclass(frozen=True, slots=True)
