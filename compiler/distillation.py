@@ -19,7 +19,7 @@ from .model import Model
 from .torch_executor import TorchExecutor
 from .workers import run_jobs
 
-PART_SEQUENCES = 4
+PART_TOKENS = 1024
 FIRST_DECAY, SECOND_DECAY = 0.9, 0.95
 LEAST_DEVIATION = 1e-12
 
@@ -124,4 +124,5 @@ class Distiller:
 
 
 def _parts(sequences: np.ndarray) -> list[np.ndarray]:
-    return [sequences[i : i + PART_SEQUENCES] for i in range(0, len(sequences), PART_SEQUENCES)]
+    count = max(1, PART_TOKENS // sequences.shape[1])
+    return [sequences[i : i + count] for i in range(0, len(sequences), count)]

@@ -27,6 +27,7 @@ from .recipe import register_pass
 from .sequential import QuantizeTarget, Refine, quantize_sequentially
 from .workers import run_jobs
 
+WEIGHTS_OF_ALL_STEPS = 1 << 22
 Bounds = Mapping[str, tuple[float, float] | frozenset]
 QuantizeAt = Callable[[float], Mapping[int, QuantizedMatrix]]
 
@@ -98,7 +99,7 @@ class QuantizeMatrices:
     resolution: int = 3
     damping: float = 0.003
     fisher_floor: float = 0.02
-    trellis_states: int = 8
+    trellis_states: int = 64
     rate_weight: float = 0.05
     name: ClassVar[str] = "quantize-matrices"
     bounds: ClassVar[Bounds] = {
@@ -190,7 +191,8 @@ class CorrectDrift:
 class Distil:
     """Tune what is still float towards the float model: matrices between the steps of the walk, control tensors at its end.
 
-    steps : Adam steps in the whole walk; final_steps : of the control tensors afterwards
+    steps : Adam steps in the whole walk, for a model of up to 2**22 weights; beyond, they fall with the square root of its
+    size, so that a compile's time stays near linear. final_steps : of the control tensors afterwards, likewise
     step_size : a first step in quantization errors of its matrix; vector_step_size : in root mean squares of its vector
     """
 
@@ -199,28 +201,30 @@ class Distil:
     final_steps: int = 40
     step_size: float = 0.015
     vector_step_size: float = 0.002
-    batch_sequences: int = 16
+    batch_tokens: int = 4096
     name: ClassVar[str] = "distil"
     bounds: ClassVar[Bounds] = {
         "steps": (0, 1e6),
         "final_steps": (0, 1e6),
         "step_size": (0.0, 1.0),
         "vector_step_size": (0.0, 1.0),
-        "batch_sequences": (1, 1e6),
+        "batch_tokens": (1, 1e9),
     }
 
     def run(self, model: Model, text: np.ndarray, held_out: np.ndarray, *, seed: int, device: str, threads: int) -> Distiller:
         """The distiller of a walk."""
-        training = calibration_sequences(text, model.program.sequence_length, len(text))
-        return Distiller(model, training, held_out, self.batch_sequences, seed, threads, device)
+        length = model.program.sequence_length
+        training = calibration_sequences(text, length, len(text))
+        return Distiller(model, training, held_out, max(1, self.batch_tokens // length), seed, threads, device)
 
     def refine(self, distiller: Distiller, quick: Mapping[int, QuantizedMatrix], groups: int) -> Refine:
         """Tunes the waiting matrices for an equal share of the steps before each of so many groups."""
         model, turn = distiller.model, itertools.count()
+        total = self._scaled(self.steps, model)
 
         def refine(tensors: dict[int, torch.Tensor], waiting: Collection[int]) -> None:
             k = next(turn)
-            steps = self.steps * (k + 1) // groups - self.steps * k // groups
+            steps = total * (k + 1) // groups - total * k // groups
             rates = {i: self.step_size * _rms(quick[i].weights - model.tensors[i].values.reshape(quick[i].weights.shape)) for i in waiting}
             distiller.tune(tensors, rates, steps)
 
@@ -231,8 +235,12 @@ class Distil:
         shapes = [t.values.shape for t in distiller.model.tensors]
         tensors = {i: torch.from_numpy(q.weights.reshape(shapes[i])).to(distiller.device) for i, q in quantized.items()}
         rates = {i: self.vector_step_size * _rms(distiller.model.tensors[i].values) for i in vectors}
-        distiller.tune(tensors, rates, self.final_steps)
+        distiller.tune(tensors, rates, self._scaled(self.final_steps, distiller.model))
         return {i: tensors[i].cpu().numpy() for i in vectors}
+
+    @staticmethod
+    def _scaled(steps: int, model: Model) -> int:
+        return round(steps * min(1.0, (WEIGHTS_OF_ALL_STEPS / model.parameters) ** 0.5))
 
 
 def _rms(values: np.ndarray) -> float:

@@ -37,7 +37,7 @@ from .workers import available_threads, check_device
 Progress = Callable[[str, int, int], None]
 START_PRICE = 3e-4  # only where the search starts
 QUICK_TOLERANCE = 0.01  # walks differ from quick trials by about this much
-HELD_OUT_SEQUENCES = 32
+HELD_OUT_TOKENS = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +144,8 @@ def _land(plan: Recipe, trials: Trials, budget: int, progress: Progress) -> Land
 
 
 def _hold_out(tokens: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Calibration tokens, and the sequences at their end that only judge: an eighth of the text, 32 sequences at most."""
-    count = min(HELD_OUT_SEQUENCES, len(tokens) // length // 8)
+    """Calibration tokens, and the sequences at their end that only judge: an eighth of the text, HELD_OUT_TOKENS at most."""
+    count = min(-(-HELD_OUT_TOKENS // length), len(tokens) // length // 8)
     border = len(tokens) - count * length
     return tokens[:border], tokens[border:].reshape(count, length).astype(np.int64)
 
