@@ -71,12 +71,19 @@ TARGETS = np.array(
 )  # where the cumulative numbers move after each symbol
 
 
-def initial_model() -> tuple[np.ndarray, np.ndarray]:
-    """Start of every stream: cumulative int32[kinds * classes, 17] scaled to 2**30, symbol counts int32[kinds * classes]."""
+def _initial_cumulative() -> np.ndarray:
     rows = [tables.INITIAL_FREQUENCIES[c if c < 24 else 24 + c % 4] for c in range(tables.N_CLASSES)] * N_KINDS
     cumulative = np.zeros((len(rows), N_SYMBOLS + 1), np.int64)
     cumulative[:, 1:] = np.cumsum(np.array(rows, np.int64), axis=1) << (30 - tables.FREQUENCY_BITS)
-    return cumulative.astype(np.int32), np.zeros(len(rows), np.int32)
+    return cumulative.astype(np.int32)
+
+
+INITIAL_CUMULATIVE = _initial_cumulative()
+
+
+def initial_model() -> tuple[np.ndarray, np.ndarray]:
+    """Start of every stream: cumulative int32[kinds * classes, 17] scaled to 2**30, symbol counts int32[kinds * classes]."""
+    return INITIAL_CUMULATIVE.copy(), np.zeros(len(INITIAL_CUMULATIVE), np.int32)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -263,10 +270,14 @@ def decode_matrix(padded, coder, cumulative, counts, row_scales, column_scales, 
     return OK
 
 
+def transitions_of(expected: ExpectedScales) -> np.ndarray:
+    """int64[states, 2] of a matrix's trellis; no states where there is none."""
+    return TRELLISES[expected.trellis_states] if expected.trellis_states else NO_TRELLIS
+
+
 def _tables(expected: ExpectedScales) -> tuple[np.ndarray, np.ndarray]:
     """Rates of the corrections and transitions of the trellis of a matrix."""
-    rates = scale_rates(max(expected.rows.size, expected.columns.size))
-    return rates, TRELLISES[expected.trellis_states] if expected.trellis_states else NO_TRELLIS
+    return scale_rates(max(expected.rows.size, expected.columns.size)), transitions_of(expected)
 
 
 @register_integer_codec
