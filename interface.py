@@ -56,6 +56,7 @@ def compile(
     code: Sequence[PathLike] = (),
     architecture: PathLike | None = None,
     recipe: PathLike = "default",
+    profile: str = "default",
     device: str = "cpu",
     seed: int = 0,
     threads: int | None = None,
@@ -66,8 +67,9 @@ def compile(
     """Compile a checkpoint to an artifact that fits, with the code files, under `cap` bytes.
 
     `cap` is an integer or a text such as "16MB"; `calibration` a token shard, or a text that `tokenizer` turns into
-    tokens. Without `output`, or with `dry_run`, nothing is written and the artifact is only in the result. The bytes
-    are the same for the same arguments, whatever `threads` is.
+    tokens. `profile` is "max" (smallest), "default" or "fast" (to decode): see bytecap.format.profiles. Without `output`,
+    or with `dry_run`, nothing is written and the artifact is only in the result. The bytes are the same for the same
+    arguments, whatever `threads` is.
 
     Raises CheckpointError, DataError, CompileError, CapError (with the smallest possible size) or OutputError.
     """
@@ -82,6 +84,7 @@ def compile(
         code=[Path(path) for path in code],
         architecture=_optional_path(architecture),
         recipe=recipe if isinstance(recipe, str) else Path(recipe),
+        profile=profile,
         device=device,
         seed=seed,
         threads=threads,

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..format.assembly import GridInStream, TensorSource, assemble_artifact
+from ..format.assembly import DEFAULT_CODEC, GridInStream, TensorSource, assemble_artifact
 from ..format.grid import GridValues, matrix_shape
+from ..format.profiles import registered_profiles
 from .calibration import Statistics, embedding_tables
 from .landing import Trial
 from .model import Model
@@ -28,9 +29,16 @@ class Trials:
     """Artifacts of one model at any byte price, by the passes of a recipe."""
 
     def __init__(
-        self, model: Model, statistics: Statistics, text: np.ndarray, plan: Recipe, provenance: Mapping[str, object], threads: int
+        self,
+        model: Model,
+        statistics: Statistics,
+        text: np.ndarray,
+        plan: Recipe,
+        provenance: Mapping[str, object],
+        threads: int,
+        codec: int = DEFAULT_CODEC,
     ) -> None:
-        self.model, self.provenance = model, provenance
+        self.model, self.provenance, self.codec = model, provenance, codec
         self.weights = sum(tensor.values.size for tensor in model.tensors)
         self._tables = embedding_tables(model.program)
         self._matrices = tuple(statistics.matrices)
@@ -57,17 +65,26 @@ class Trials:
         return self._trial(COARSEST_PRICE, {**self._vectors_at(COARSEST_PRICE), **zero})
 
     def _trial(self, byte_price: float, quantized: Mapping[int, QuantizedMatrix]) -> Trial:
-        return Trial(byte_price, assemble_model(self.model, quantized, self.provenance), quantized)
+        return Trial(byte_price, assemble_model(self.model, quantized, self.provenance, self.codec), quantized)
+
+    def profile_bytes(self, trial: Trial) -> dict[str, int]:
+        """Whole-artifact bytes of a trial's integers under every profile."""
+        return {
+            profile: len(trial.data if codec == self.codec else assemble_model(self.model, trial.quantized, self.provenance, codec))
+            for profile, codec in registered_profiles().items()
+        }
 
 
-def assemble_model(model: Model, quantized: Mapping[int, QuantizedMatrix], provenance: Mapping[str, object]) -> bytes:
+def assemble_model(
+    model: Model, quantized: Mapping[int, QuantizedMatrix], provenance: Mapping[str, object], codec: int = DEFAULT_CODEC
+) -> bytes:
     """The artifact of a model whose tensors are all on grids."""
     streams = assign_streams([t.values.size for t in model.tensors])
     sources = [
         TensorSource(t.name, t.values.shape, t.dtype, (GridInStream(quantized[i].grid, streams[i]),))
         for i, t in enumerate(model.tensors)
     ]
-    return assemble_artifact(model.program, sources, provenance)
+    return assemble_artifact(model.program, sources, provenance, codec)
 
 
 def assign_streams(sizes: Sequence[int]) -> list[int]:
