@@ -57,6 +57,7 @@ def compile(
     evaluation: Sequence[PathLike] = (),
     architecture: PathLike | None = None,
     recipe: PathLike = "default",
+    profile: str = "default",
     device: str = "cpu",
     seed: int = 0,
     threads: int | None = None,
@@ -67,8 +68,9 @@ def compile(
     """Compile a checkpoint to an artifact that fits, with the code files, under `cap` bytes.
 
     `cap` is an integer or a text such as "16MB"; `calibration` a token shard, or a text that `tokenizer` turns into
-    tokens; it is refused when it holds text of the `evaluation` files. Without `output`, or with `dry_run`, nothing is
-    written and the artifact is only in the result. The bytes are the same for the same arguments, whatever `threads` is.
+    tokens; it is refused when it holds text of the `evaluation` files. `profile` is "max" (smallest), "default" or "fast"
+    (to decode): see bytecap.format.profiles. Without `output`, or with `dry_run`, nothing is written and the artifact is
+    only in the result. The bytes are the same for the same arguments, whatever `threads` is.
 
     Raises CheckpointError, DataError, CompileError, CapError (with the smallest possible size) or OutputError.
     """
@@ -84,6 +86,7 @@ def compile(
         evaluation=[Path(path) for path in evaluation],
         architecture=_optional_path(architecture),
         recipe=recipe if isinstance(recipe, str) else Path(recipe),
+        profile=profile,
         device=device,
         seed=seed,
         threads=threads,

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..format.profiles import PROFILES
 from .documents import json_option, print_document
 from .parameters import INPUT_FILE, OUTPUT_FILE, SIZE, code_option, data_help, example, force_option
 from .progress import terminal_progress
@@ -26,6 +27,9 @@ EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --cal
 @code_option
 @click.option("--architecture", type=INPUT_FILE, metavar="FILE", help="TOML or JSON with what shapes cannot tell: rope base, softcap.")
 @click.option("--recipe", default="default", show_default=True, metavar="NAME|TOML", help="Named recipe, or a recipe file.")
+@click.option(
+    "--profile", type=click.Choice(list(PROFILES)), default="default", show_default=True, metavar="NAME", help="max (smallest), default, or fast (to decode)."
+)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where calibration runs.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the sampled labels.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; the artifact does not depend on it.  [default: all]")

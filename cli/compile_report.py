@@ -39,6 +39,7 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
         "weights": f"{integer(report['weights'])} at {report['bits_per_weight']:.3f} bits each, the whole artifact counted",
         "calibration": f"{integer(report['calibration_tokens'])} tokens",
         "byte price": f"{report['byte_price']:.4g}, sizes tried: {', '.join(integer(trial['bytes']) for trial in report['trials'])}",
+        "profiles": _profiles(report["profile"], report["profiles"]),
         "predicted": f"{report['predicted_loss']:.3g} nats a token more loss than the checkpoint",
         "seconds": _seconds(report["seconds"]),
     }
@@ -50,6 +51,12 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
 
 def _assignments(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _profiles(chosen: str, sizes: Mapping[str, int]) -> str:
+    """Bytes of the artifact under every profile: `default 17,944 (this), fast 18,303 bytes with the same integers`."""
+    parts = ", ".join(f"{profile} {integer(size)}{' (this)' if profile == chosen else ''}" for profile, size in sizes.items())
+    return f"{parts} bytes with the same integers"
 
 
 def _seconds(stages: Mapping[str, float]) -> str:

@@ -47,6 +47,8 @@ class SummaryView:
         click.echo(f"{self.path}  format {found.format_version}  {integer(found.bytes)} bytes  sha256 {found.sha256}\n")
         self._show_sections()
         self._show_tensors()
+        if found.streams:
+            click.echo(f"streams  {', '.join(f'{row.number} {row.codec} {integer(row.bytes)}' for row in found.streams)} bytes\n")
         if found.provenance:
             click.echo(f"provenance  {json.dumps(found.provenance, sort_keys=True)}")
 

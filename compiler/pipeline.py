@@ -19,6 +19,7 @@ from ..format.code_files import import_closure
 from ..format.errors import CapError, DataError
 from ..format.ledger import Ledger, build_ledger
 from ..format.output import check_output, write_output
+from ..format.profiles import profile_codec
 from ..format.version import VERSION
 from ..runtime.tokenizer import Tokenizer
 from ..runtime.tokens import read_tokens
@@ -61,6 +62,7 @@ def compile_checkpoint(
     evaluation: Sequence[Path | str] = (),
     architecture: Path | str | None = None,
     recipe: str | Path = "default",
+    profile: str = "default",
     device: str = "cpu",
     seed: int = 0,
     threads: int | None = None,
@@ -81,6 +83,7 @@ def compile_checkpoint(
     if output is not None and not dry_run:
         check_output(Path(output), force)
     check_device(device)
+    codec = profile_codec(profile)
     plan = read_recipe(recipe)
     code_files = import_closure([Path(c) for c in code])
     budget = _artifact_budget(cap, code_files)
@@ -96,13 +99,17 @@ def compile_checkpoint(
     )
     clock.lap("calibrate")
     provenance = {"bytecap": VERSION, "calibration": _file_digest(Path(calibration)), "recipe": plan.digest, "seed": seed}
-    trials = Trials(model, statistics, text, held_out, plan, provenance, seed=seed, device=device, threads=threads)
+    trials = Trials(
+        model, statistics, text, held_out, plan, provenance, codec=codec, seed=seed, device=device, threads=threads
+    )
     clock.lap("prepare")
     landing = _land(plan, trials, budget, progress)
     clock.lap("land")
+    profile_bytes = trials.profile_bytes(landing.trial)
+    clock.lap("profiles")
     data = landing.trial.data
     ledger = build_ledger(data, code_files, cap)
-    report = build_report(model, statistics, landing, ledger, plan, clock.seconds)
+    report = build_report(model, statistics, landing, ledger, plan, clock.seconds) | {"profile": profile, "profiles": profile_bytes}
     if output is not None and not dry_run:
         write_output(Path(output), data, force)
     return CompileResult(data, ledger, report, provenance)

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ..format.assembly import GridInStream, TensorSource, assemble_artifact, encode_grid_stream
+from ..format.assembly import DEFAULT_CODEC, GridInStream, TensorSource, assemble_artifact, encode_grid_stream
 from ..format.grid import GridValues, matrix_shape
+from ..format.profiles import registered_profiles
 from .calibration import MatrixStatistics, Statistics, embedding_tables
 from .landing import Trial
 from .model import Model
@@ -41,11 +42,13 @@ class Trials:
         plan: Recipe,
         provenance: Mapping[str, object],
         *,
+        codec: int = DEFAULT_CODEC,
         seed: int,
         device: str,
         threads: int,
     ) -> None:
         self.model, self.statistics, self.plan, self.provenance = model, statistics, plan, provenance
+        self.codec = codec
         self.weights = sum(tensor.values.size for tensor in model.tensors)
         self._text, self._held_out = text, held_out
         self._seed, self._device, self._threads = seed, device, threads
@@ -106,20 +109,29 @@ class Trials:
         return self.plan["quantize-vectors"].run(self.model, self.statistics, byte_price, tuned)
 
     def _assemble(self, quantized: Mapping[int, QuantizedMatrix]) -> bytes:
-        return assemble_model(self.model, quantized, self.provenance)
+        return assemble_model(self.model, quantized, self.provenance, self.codec)
 
     def _trial(self, byte_price: float, quantized: Mapping[int, QuantizedMatrix]) -> Trial:
         return Trial(byte_price, self._assemble(quantized), quantized)
 
+    def profile_bytes(self, trial: Trial) -> dict[str, int]:
+        """Whole-artifact bytes of a trial's integers under every profile."""
+        return {
+            profile: len(trial.data if codec == self.codec else assemble_model(self.model, trial.quantized, self.provenance, codec))
+            for profile, codec in registered_profiles().items()
+        }
 
-def assemble_model(model: Model, quantized: Mapping[int, QuantizedMatrix], provenance: Mapping[str, object]) -> bytes:
+
+def assemble_model(
+    model: Model, quantized: Mapping[int, QuantizedMatrix], provenance: Mapping[str, object], codec: int = DEFAULT_CODEC
+) -> bytes:
     """The artifact of a model whose tensors are all on grids."""
     streams = assign_streams([t.values.size for t in model.tensors])
     sources = [
         TensorSource(t.name, t.values.shape, t.dtype, (GridInStream(quantized[i].grid, streams[i]),))
         for i, t in enumerate(model.tensors)
     ]
-    return assemble_artifact(model.program, sources, provenance)
+    return assemble_artifact(model.program, sources, provenance, codec)
 
 
 def assign_streams(sizes: Sequence[int]) -> list[int]:

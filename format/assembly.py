@@ -58,13 +58,18 @@ class TensorSource:
     parts: tuple[RawValues | GridInStream | Alias, ...]
 
 
-def assemble_artifact(program: Program, tensors: Sequence[TensorSource], provenance: Mapping[str, object] | None = None) -> bytes:
-    """The bytes of an artifact. Deterministic; raises ArtifactError when the result would break a rule of spec/."""
+def assemble_artifact(
+    program: Program, tensors: Sequence[TensorSource], provenance: Mapping[str, object] | None = None, codec: int = DEFAULT_CODEC
+) -> bytes:
+    """The bytes of an artifact whose integers are coded by the codec of that wire id.
+
+    Deterministic; raises ArtifactError when the result would break a rule of spec/.
+    """
     entries = tuple(
         TensorEntry(t.name, tuple(t.shape), t.dtype, tuple(_term_of(part) for part in t.parts)) for t in tensors
     )
     raw = encode_raw_planes([(p.values, p.storage) for t in tensors for p in t.parts if isinstance(p, RawValues)])
-    streams = _encode_streams([p for t in tensors for p in t.parts if isinstance(p, GridInStream)])
+    streams = _encode_streams([p for t in tensors for p in t.parts if isinstance(p, GridInStream)], codec)
     digest = tensors_digest(entries, _reconstruct(tensors))
     sections = [
         make_section(PROGRAM, encode_program(program)),
@@ -102,7 +107,7 @@ def _offset(exponents: np.ndarray | None) -> int | None:
     return None if exponents is None else int(np.sort(exponents)[exponents.size // 2])
 
 
-def _encode_streams(parts: Sequence[GridInStream]) -> list[Stream]:
+def _encode_streams(parts: Sequence[GridInStream], codec: int) -> list[Stream]:
     if not parts:
         return []
     residuals = []
@@ -110,22 +115,28 @@ def _encode_streams(parts: Sequence[GridInStream]) -> list[Stream]:
         for exponents in (part.grid.row_exponents, part.grid.column_exponents):
             if exponents is not None:
                 residuals.append((exponents - _offset(exponents)).astype(np.int32)[None, :])
-    codec = INTEGER_CODECS[DEFAULT_CODEC]
-    streams = [Stream(DEFAULT_CODEC, codec.encode(residuals, [exponent_scales(r.size) for r in residuals]))]
+    streams = [_encode_exponents(residuals, codec)]
     for index in range(1, max(part.stream for part in parts) + 1):
         grids = [part.grid for part in parts if part.stream == index]
-        streams.append(Stream(DEFAULT_CODEC, encode_grid_stream(grids)))
+        streams.append(Stream(codec, encode_grid_stream(grids, codec)))
     return streams
 
 
-def encode_grid_stream(grids: Sequence[GridValues]) -> bytes:
+def _encode_exponents(residuals: Sequence[np.ndarray], codec: int) -> Stream:
+    """Stream 0: few numbers, by the default codec unless that of the other streams makes it smaller."""
+    scales = [exponent_scales(r.size) for r in residuals]
+    candidates = [Stream(c, INTEGER_CODECS[c].encode(residuals, scales)) for c in dict.fromkeys((DEFAULT_CODEC, codec))]
+    return min(candidates, key=lambda stream: len(stream.payload))
+
+
+def encode_grid_stream(grids: Sequence[GridValues], codec: int = DEFAULT_CODEC) -> bytes:
     """One stream of several grids' codes, as the CODES section holds it."""
     scales = []
     for grid in grids:
         rows, columns = grid.codes.shape
         sides = exponents_or_zeros(grid.row_exponents, rows), exponents_or_zeros(grid.column_exponents, columns)
         scales.append(expected_scales(*sides, grid.resolution, fit_initial_scale(grid), grid.trellis_states))
-    return INTEGER_CODECS[DEFAULT_CODEC].encode([grid.codes for grid in grids], scales)
+    return INTEGER_CODECS[codec].encode([grid.codes for grid in grids], scales)
 
 
 def _reconstruct(tensors: Sequence[TensorSource]) -> list[np.ndarray]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from .artifact import Artifact, DecodedTensors, decode_contents, read_artifact
 from .bytes_codecs import BYTES_CODECS
+from .codecs import INTEGER_CODECS
 from .container import CODES, RAW, VERSION, section_name
 from .directory import TensorEntry
 from .grid import GridValues
@@ -34,6 +35,15 @@ class SectionRow:
     offset: int
     stored_bytes: int
     decoded_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRow:
+    """One stream of integers: its codec and the bytes of its payload."""
+
+    number: int
+    codec: str
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,7 @@ class Inspection:
     bytes : int                                file size = sum of `tensors` and `shared`
     sections : tuple of SectionRow             in file order; with the header and table they cover the file
     tensors : tuple of TensorRow               in directory order
+    streams : tuple of StreamRow               in file order; stream 0 holds step exponents
     """
 
     format_version: str
@@ -76,6 +87,7 @@ class Inspection:
     sections: tuple[SectionRow, ...]
     tensors: tuple[TensorRow, ...]
     shared: tuple[SharedRow, ...]
+    streams: tuple[StreamRow, ...]
     provenance: Mapping[str, object]
 
     @property
@@ -127,6 +139,7 @@ def inspect_artifact(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Inspection
         sections=_section_rows(artifact, header_bytes),
         tensors=tensors,
         shared=_shared_rows(artifact, header_bytes),
+        streams=tuple(StreamRow(n, INTEGER_CODECS[s.codec].name, len(s.payload)) for n, s in enumerate(artifact.streams)),
         provenance=artifact.provenance,
     )
 

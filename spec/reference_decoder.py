@@ -517,37 +517,152 @@ def decode_integer(coder, model, s, kind):
     return sign * magnitude
 
 
-def decode_stream(payload, scales):
-    """scales: (row scales, column scales, states of the trellis) of each matrix."""
-    symbols = sum(len(rows) * len(columns) for rows, columns, _ in scales)
-    check(symbols <= 16384 * len(payload), "malformed", "R-STR-3")
+class Words:
+    """Numbers of 16 bits, one after the other."""
+
+    def __init__(self, data):
+        self.words, self.at = struct.unpack(f"<{len(data) // 2}H", data[: len(data) // 2 * 2]), 0
+
+    def next(self):
+        if self.at == len(self.words):
+            raise Refused("truncated", "R-STR-4")
+        self.at += 1
+        return self.words[self.at - 1]
+
+
+class StaticStream:
+    """Tables, low bits, escapes and states of a stream of codec 3."""
+
+    def __init__(self, payload, scales):
+        check(len(payload) >= 16, "truncated", "R-STR-4")
+        side, escapes, low, *groups = struct.unpack("<IIIBBBB", payload[:16])
+        self.ranges = [(groups[0], groups[1]), (groups[2], groups[3])]
+        for trellis, (lowest, number) in enumerate(self.ranges):
+            present = any(bool(states) == bool(trellis) for _, _, states in scales)
+            check(lowest + number <= 80 and (number > 0 if present else lowest == number == 0), "malformed", "R-STR-8")
+        check(escapes <= sum(len(rows) * len(columns) for rows, columns, _ in scales), "malformed", "R-STR-8")
+        states_at = 16 + side + 2 * low
+        check(states_at <= len(payload), "truncated", "R-STR-4")
+        tables = self.ranges[0][1] + 2 * self.ranges[1][1]
+        sizes = [0] * sum(len(rows) + len(columns) for rows, columns, _ in scales)
+        columns = [max(0, 10 - k) * 65536 for k in range(15)] + [0]
+        known = [([0], sizes, 0), ([0] * tables, columns, 0), ([0], [0] * escapes, 0)]
+        (self.corrections,), halves, (self.escapes,) = decode_adaptive(payload[16 : 16 + side], known)
+        self.tables = [self.frequencies(half, t >= self.ranges[0][1] + self.ranges[1][1]) for t, half in enumerate(halves)]
+        check(states_at + 32 <= len(payload), "truncated", "R-STR-4")
+        self.low, self.bits, self.n_bits = Words(payload[16 + side : states_at]), 0, 0
+        self.states = list(struct.unpack("<8I", payload[states_at : states_at + 32]))
+        self.words, self.odd_byte = Words(payload[states_at + 32 :]), (len(payload) - states_at) % 2
+
+    @staticmethod
+    def frequencies(half, odd):
+        signed = [n for n in half[:15] for _ in range(2)]
+        table = [*signed, 0, half[15]] if odd else [4096 - sum(signed) - half[15], *signed, half[15]]
+        check(all(0 <= n <= 4094 for n in table) and sum(table) == 4096, "malformed", "R-STR-8")
+        return table
+
+    def symbol(self, lane, table):
+        x, start, symbol = self.states[lane], 0, 0
+        while start + table[symbol] <= x % 4096:
+            start, symbol = start + table[symbol], symbol + 1
+        x = table[symbol] * (x >> 12) + x % 4096 - start
+        self.states[lane] = x << 16 | self.words.next() if x < 2**16 else x
+        return symbol
+
+    def low_bits(self, count):
+        while self.n_bits < count:
+            self.bits, self.n_bits = self.bits | self.low.next() << self.n_bits, self.n_bits + 16
+        value, self.bits, self.n_bits = self.bits % 2**count, self.bits >> count, self.n_bits - count
+        return value
+
+    def integer(self, lane, c, trellis, odd):
+        lowest, number = self.ranges[trellis]
+        c = min(max(c - lowest, 0), number - 1)
+        symbol = self.symbol(lane, self.tables[trellis * self.ranges[0][1] + odd * number + c])
+        if symbol == 31:
+            check(self.escapes, "truncated", "R-STR-4")
+            e = self.escapes.pop(0)
+            return 2 * e + odd if trellis else e
+        first = 1 - odd
+        if symbol < first:
+            return 0
+        b = max(0, (lowest + c >> 2) - 5)
+        x = first + ((symbol - first) // 2 << b) + self.low_bits(b)
+        magnitude = 2 * x + odd if trellis else x
+        return -magnitude if (symbol - first) % 2 else magnitude
+
+    def take_corrections(self, count):
+        taken, self.corrections = self.corrections[:count], self.corrections[count:]
+        return taken
+
+    def matrix(self, rows, columns, trellis):
+        has_trellis = 1 if trellis else 0
+        row_classes = [(s >> 14) + n for s, n in zip(rows, self.take_corrections(len(rows)), strict=True)]
+        column_classes = [(s >> 14) + 16 - 4 * has_trellis + n for s, n in zip(columns, self.take_corrections(len(columns)), strict=True)]
+        states, matrix = [0] * len(columns), []
+        for row, row_class in zip(rows, row_classes, strict=True):
+            values = []
+            for j, column in enumerate(columns):
+                runs = trellis and row + column >= -5 * 16384
+                odd = states[j] % 2 if runs else 0
+                values.append(self.integer(j % 8, row_class + column_classes[j], has_trellis, odd))
+                if runs:
+                    states[j] = next_state(trellis, states[j], (values[j] % 4 - odd) // 2)
+            check(all(abs(q) < 2**24 for q in values), "malformed", "R-STR-6")
+            matrix.append(values)
+        return matrix
+
+    def finish(self):
+        used = not self.escapes and self.low.at == len(self.low.words) and self.words.at == len(self.words.words)
+        check(used and not self.odd_byte and not self.bits and self.states == [2**16] * 8, "malformed", "R-STR-5")
+
+
+def decode_adaptive(payload, scales):
     coder, model = RangeDecoder(payload), ScaleClassModel()
     matrices = [decode_matrix(coder, model, *known) for known in scales]
     coder.finish()
     return matrices
 
 
+def decode_static(payload, scales):
+    stream = StaticStream(payload, scales)
+    matrices = [stream.matrix(*known) for known in scales]
+    stream.finish()
+    return matrices
+
+
+STREAM_DECODERS = {1: decode_adaptive, 3: decode_static}
+
+
+def decode_stream(payload, scales, codec=1):
+    """scales: (row scales, column scales, states of the trellis) of each matrix."""
+    symbols = sum(len(rows) * len(columns) for rows, columns, _ in scales)
+    check(symbols <= 16384 * len(payload), "malformed", "R-STR-3")
+    return STREAM_DECODERS[codec](payload, scales)
+
+
 def read_streams(data):
-    """The payloads of the CODES section."""
+    """Codec and payload of each stream of the CODES section."""
     fields = Fields(data)
     count = fields.varint()
     check(count <= LIMITS["streams"] and 2 * count <= len(data) - fields.at, "over limit", "R-STR-1", 0)
-    lengths = []
+    table = []
     for _ in range(count):
         start = fields.at
-        check(fields.u8() == 1, "unsupported", "R-STR-2", start)
-        lengths.append(fields.varint())
-    payloads = [bytes(fields.take(length)) for length in lengths]
+        codec, length = fields.u8(), fields.varint()
+        check(codec in STREAM_DECODERS, "unsupported", "R-STR-2", start)
+        table.append((codec, length))
+    streams = [(codec, bytes(fields.take(length))) for codec, length in table]
     fields.end()
-    return payloads
+    return streams
 
 
-def check_stream_numbers(entries, payloads):
+def check_stream_numbers(entries, streams):
     named = {term["stream"] for entry in entries for term in entry["terms"] if term["kind"] == "grid"}
-    check(named == set(range(1, len(payloads))) and bool(named) == bool(payloads), "invalid", "R-STR-7")
+    check(named == set(range(1, len(streams))) and bool(named) == bool(streams), "invalid", "R-STR-7")
 
 
-def decode_grids(entries, payloads):
+def decode_grids(entries, streams):
     """The weights of each grid term, by (entry, term)."""
     grids = [(e, t, term) for e, entry in enumerate(entries) for t, term in enumerate(entry["terms"]) if term["kind"] == "grid"]
     if not grids:
@@ -558,13 +673,13 @@ def decode_grids(entries, payloads):
         for side in range(2)
         if term["offsets"][side] is not None
     ]
-    residuals = decode_stream(payloads[0], [([0], [0] * size, 0) for *_, size, _ in sides])
+    residuals = decode_stream(streams[0][1], [([0], [0] * size, 0) for *_, size, _ in sides], streams[0][0])
     exponents = {(e, t): [[0] * size for size in matrix_shape(entries[e]["shape"])] for e, t, _ in grids}
     for (e, t, side, offset, _, bound), (values,) in zip(sides, residuals, strict=True):
         exponents[e, t][side] = [value + offset for value in values]
         check(all(abs(value) <= bound for value in exponents[e, t][side]), "invalid", "R-GRD-2")
     weights = {}
-    for number, payload in enumerate(payloads[1:], 1):
+    for number, (codec, payload) in enumerate(streams[1:], 1):
         members = [(e, t, term) for e, t, term in grids if term["stream"] == number]
         scales = []
         for e, t, term in members:
@@ -572,7 +687,7 @@ def decode_grids(entries, payloads):
             unit = 65536 >> term["resolution"]
             start = term["initial_scale"] * 16384
             scales.append(([-r * unit for r in rows], [start - c * unit for c in columns], term["trellis"]))
-        for (e, t, term), codes in zip(members, decode_stream(payload, scales), strict=True):
+        for (e, t, term), codes in zip(members, decode_stream(payload, scales, codec), strict=True):
             weights[e, t] = grid_weights(codes, *exponents[e, t], term["base"], term["resolution"])
     return weights
 
@@ -591,9 +706,9 @@ def finite_sum(a, b):
 def decode_tensors(sections):
     """(entries, the list of values of each, SHA-256 of them all), after the digest has been compared."""
     entries = read_directory(sections[2])
-    payloads = read_streams(sections[4])
-    check_stream_numbers(entries, payloads)
-    parts = {**read_planes(sections[3], entries), **decode_grids(entries, payloads)}
+    streams = read_streams(sections[4])
+    check_stream_numbers(entries, streams)
+    parts = {**read_planes(sections[3], entries), **decode_grids(entries, streams)}
     tensors, digest = [], hashlib.sha256()
     for e, entry in enumerate(entries):
         total = None

@@ -17,7 +17,7 @@ ALLOWED_LAYERS = {
     "cli": {*LAYERS, *ROOT_MODULES},
     "": {*LAYERS, *ROOT_MODULES},
 }
-FORMAT_PACKAGES = {"brotli", "construct", "numba", "numpy", "zstandard"}
+FORMAT_PACKAGES = {"brotli", "construct", "llvmlite", "numba", "numpy", "zstandard"}
 RUNTIME_PACKAGES = {"numba", "numpy", "sentencepiece", "threadpoolctl"}
 COMPILER_PACKAGES = FORMAT_PACKAGES | RUNTIME_PACKAGES | {"safetensors", "torch"}
 ALLOWED_PACKAGES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from program_vectors import GOOD
@@ -10,6 +11,7 @@ from vector_files import Vector, artifact, codes, digest, directory, entry, real
 from vectors_program import TABLE_SHAPE
 
 from bytecap.format.codecs import INTEGER_CODECS, ExpectedScales
+from bytecap.format.codecs.static_tables import HEADER, decode_side, encode_side
 from bytecap.format.errors import ArtifactError, InvalidArtifact, LimitExceeded, MalformedArtifact, TruncatedArtifact, UnsupportedArtifact
 from bytecap.format.trellis import TRELLISES
 
@@ -41,6 +43,7 @@ def grid(
 GRID_DIRECTORY = directory(entry("table", TABLE_SHAPE, grid()))
 EXPONENTS = bytes(4)  # a stream of no integers
 INTEGERS = [(7 * k) % 5 - 2 for k in range(32)]
+LARGE = [(k * k * 37) % 301 - 150 for k in range(32)]
 PAYLOAD = encode(INTEGERS, rows=4)
 FIRST = 1 + 2 * 2  # offset of stream 0 when the table names two streams
 
@@ -97,6 +100,100 @@ def payload_vectors() -> Iterator[Vector]:
     yield bad("too-large", MalformedArtifact, "R-STR-6", start + 8, says, codes(EXPONENTS, b"\xff" * 40))
 
 
+def static_stream(
+    values: Sequence[int], rows: int = 4, trellis: int = 0, *, header: dict[int, int] | None = None, frequencies: dict[tuple[int, int], int] | None = None,
+    escapes: Sequence[int] | None = None,
+) -> bytes:
+    """A stream of codec 3 of one matrix; bytes of its header, frequencies or its escapes replaced by others."""
+    matrix = np.array(values, np.int32).reshape(rows, -1)
+    scales = [ExpectedScales(np.zeros(rows, np.int64), np.zeros(matrix.shape[1], np.int64), trellis)]
+    payload = INTEGER_CODECS[3].encode([matrix], scales)
+    side, end = decode_side(payload, scales, offset=0, where="")
+    for (table, symbol), frequency in (frequencies or {}).items():
+        side.frequencies[table, symbol] = frequency
+    if escapes is not None:
+        side = replace(side, escapes=np.array(escapes, np.int32))
+    content = bytearray(encode_side(side, scales) + payload[end:])
+    for at, value in (header or {}).items():
+        content[at] = value
+    return bytes(content)
+
+
+def static_codes(payload: bytes, exponents: bytes = EXPONENTS, exponents_codec: int = 1) -> bytes:
+    """A CODES section of exponents and a stream of codec 3."""
+    table = bytes([exponents_codec]) + varint(len(exponents)) + b"\x03" + varint(len(payload))
+    return varint(2) + table + exponents + payload
+
+
+def good_static_vectors() -> Iterator[Vector]:
+    empty = INTEGER_CODECS[3].encode([], [])
+    large = [(1 << 24) - 1, -(1 << 24) + 1, *[0] * 30]
+    cases = [
+        ("static-grid", INTEGERS, 0, EXPONENTS, 1, "Small integers in static tables."),
+        ("static-exponents", INTEGERS, 0, empty, 3, "The empty stream of exponents in static tables, too."),
+        ("static-largest", large, 0, EXPONENTS, 1, "The largest integers there are, as escapes."),
+        ("static-low-bits", LARGE, 0, EXPONENTS, 1, "Integers with low bits."),
+        ("static-trellis", trellis_integers(8, *TABLE_SHAPE), 8, EXPONENTS, 1, "Integers of a trellis in static tables."),
+    ]
+    for name, values, trellis, exponents, codec, says in cases:
+        sha256 = digest(("table", TABLE_SHAPE, [value / 2 for value in values]))
+        table = directory(entry("table", TABLE_SHAPE, grid(trellis=trellis)))
+        section = static_codes(static_stream(values, TABLE_SHAPE[0], trellis), exponents, codec)
+        yield Vector(f"good-stream-{name}", "artifact", artifact(GOOD, table, codes=section, digest=sha256), says, sha256=sha256.hex())
+
+
+def vectors_of_many_integers() -> Iterator[Vector]:
+    """Four terms of one tensor in one stream, which together take more bits than the states hold."""
+    terms = [[(11 * k * (n + 1)) % 13 - 6 for k in range(32)] for n in range(4)]
+    scales = [ExpectedScales(np.zeros(4, np.int64), np.zeros(8, np.int64))] * 4
+    payload = INTEGER_CODECS[3].encode([np.array(term, np.int32).reshape(4, 8) for term in terms], scales)
+    table = directory(entry("table", TABLE_SHAPE, *[grid()] * 4))
+    sha256 = digest(("table", TABLE_SHAPE, [sum(values) / 2 for values in zip(*terms, strict=True)]))
+    data = artifact(GOOD, table, codes=static_codes(payload), digest=sha256)
+    yield Vector("good-stream-static-words", "artifact", data, "Integers that take more bits than the states hold.", sha256=sha256.hex())
+    cut = static_codes(payload[:-2])
+    offset = len(cut)
+    yield bad("static-cut", TruncatedArtifact, "R-STR-4", offset, "The last word is missing.", cut, table)
+
+
+def bad_static_vectors() -> Iterator[Vector]:
+    start, payload = FIRST + len(EXPONENTS), static_stream(INTEGERS)
+    end = start + len(payload)
+    cut = [
+        ("header", payload[:15], start, "15 bytes of a header of 16."),
+        ("states", payload[:-2], end - 32, "The states end early."),
+        ("words", payload[:-32] + bytes(32), end, "Every state needs a word, and there is none."),
+    ]
+    for name, content, offset, says in cut:
+        yield bad(f"static-{name}", TruncatedArtifact, "R-STR-4", offset, says, static_codes(content))
+    side = {0: 200}
+    yield bad("static-side", TruncatedArtifact, "R-STR-4", start, "A side stream longer than the payload.", static_codes(static_stream(INTEGERS, header=side)))
+    yield bad("static-more", MalformedArtifact, "R-STR-5", end, "A byte follows the last word.", static_codes(payload + b"\0"))
+    spare = static_stream(INTEGERS, escapes=[7])
+    offset = start + len(spare)
+    yield bad("static-escape-unused", MalformedArtifact, "R-STR-5", offset, "An escape that no integer is.", static_codes(spare))
+    large = static_stream([1 << 23, *[0] * 31], escapes=[1 << 23], trellis=8)
+    trellis = directory(entry("table", TABLE_SHAPE, grid(trellis=8)))
+    says = "An escape of 2^23 on a trellis, the integer 2^24."
+    yield bad("static-too-large", MalformedArtifact, "R-STR-6", len(static_codes(large)), says, static_codes(large), trellis)
+    classes = {
+        "classes-none": ({13: 0}, "No class for the integers there are."),
+        "classes-beyond": ({12: 80}, "A class of 80."),
+        "classes-unused": ({15: 1}, "A class of integers on a trellis, of which there are none."),
+        "escapes": ({4: 33}, "33 escapes of 32 integers."),
+    }
+    for name, (header, says) in classes.items():
+        yield bad(f"static-{name}", MalformedArtifact, "R-STR-8", start, says, static_codes(static_stream(INTEGERS, header=header)))
+    tables = {
+        "frequency-negative": ({(0, 1): -1}, "A frequency of -1."),
+        "frequency-sum": ({(0, 1): 2049}, "Frequencies of more than 4096 together."),
+        "frequency-all": ({(0, 2 * k + 1): 0 for k in range(15)}, "A symbol that would cost nothing."),
+    }
+    for name, (frequencies, says) in tables.items():
+        content = static_codes(static_stream(INTEGERS, frequencies=frequencies))
+        yield bad(f"static-{name}", MalformedArtifact, "R-STR-8", start + HEADER.size, says, content)
+
+
 def use_vectors() -> Iterator[Vector]:
     says = "A stream of integers that no recipe names."
     yield bad("unnamed", InvalidArtifact, "R-STR-7", None, says, codes(EXPONENTS, PAYLOAD, PAYLOAD))
@@ -110,5 +207,6 @@ def use_vectors() -> Iterator[Vector]:
 
 def stream_vectors() -> Iterator[Vector]:
     """All vectors of this page, in its order."""
-    for part in (good_streams, trellis_vectors, table_vectors, payload_vectors, use_vectors):
+    static = good_static_vectors, vectors_of_many_integers, bad_static_vectors
+    for part in (good_streams, trellis_vectors, table_vectors, payload_vectors, use_vectors, *static):
         yield from part()

@@ -62,12 +62,20 @@ def encode_escape(payload, coder, excess):
 
 
 @njit(cache=True, nogil=True, inline="always")
+def shift_in(low, bits, n_bits):
+    """The code word with more bits of the payload. No writer makes a word that is not below the range; such a word stays so
+    (every symbol is then the last of its row), and is kept from growing out of its 32 bits.
+    """
+    return min((low << n_bits) | bits, LOW_MASK)
+
+
+@njit(cache=True, nogil=True, inline="always")
 def renormalise(payload, coder):
     """Shift bytes in; returns False when the payload ends early."""
     while coder[RANGE] < RENORMALISE_BELOW:
         if coder[POSITION] >= payload.size:
             return False
-        coder[LOW] = (coder[LOW] << 8) | np.int64(payload[coder[POSITION]])
+        coder[LOW] = shift_in(coder[LOW], np.int64(payload[coder[POSITION]]), 8)
         coder[POSITION] += 1
         coder[RANGE] <<= 8
     return True

@@ -22,16 +22,18 @@ from numba import njit
 from ..errors import ArtifactError, MalformedArtifact, TruncatedArtifact
 from ..trellis import TRELLISES
 from . import scale_tables as tables
+from .lanes import count_not_above, move_row
 from .range_coder import (
     LOW,
     POSITION,
     RANGE,
+    RENORMALISE_BELOW,
     decode_bits,
     decode_escape,
     encode_bits,
     encode_escape,
     new_coder,
-    renormalise,
+    shift_in,
     write_range,
 )  # fmt: skip
 from .registry import ExpectedScales, register_integer_codec
@@ -49,6 +51,8 @@ FLOOR_30 = 1 << 15  # two parts in 65,536: no symbol's probability ever reaches 
 SLOWEST_RATE = 196  # 0.004 octave a unit of surprise
 MAX_SURPRISE = 1024  # 4.0
 MAX_ADAPTATION_SHIFT = 10
+LAST_COUNT = (1 << (MAX_ADAPTATION_SHIFT - 1)) - 16  # from here on adaptation is slowest
+LOOKAHEAD = 2  # bytes that the decoder may look at behind the last one
 
 # Kinds of distribution: any integer; the even ones of a trellis superset; the odd ones.
 ANY, EVEN, ODD = 0, 1, 2
@@ -59,14 +63,27 @@ NO_TRELLIS = np.zeros((0, 2), np.int64)
 OK, ENDS_EARLY, MAGNITUDE_TOO_LARGE, OFF_TRELLIS = 0, 1, 2, 3
 
 RECIPROCALS = np.array(tables.RECIPROCALS, np.int64)
+# By count: 5 below 16, then one more whenever count + 16 has one more binary digit.
+ADAPTATION_SHIFTS = np.array([(count + 16).bit_length() for count in range(LAST_COUNT + 1)], np.int64)
+TARGETS = np.array(
+    [[FLOOR_30 * k if k <= symbol else TOTAL_30 - FLOOR_30 * (N_SYMBOLS - k) for k in range(N_SYMBOLS)] for symbol in range(N_SYMBOLS)],
+    np.int32,
+)  # where the cumulative numbers move after each symbol
+
+
+def _initial_cumulative() -> np.ndarray:
+    rows = [tables.INITIAL_FREQUENCIES[c if c < 24 else 24 + c % 4] for c in range(tables.N_CLASSES)] * N_KINDS
+    cumulative = np.zeros((len(rows), N_SYMBOLS + 1), np.int64)
+    cumulative[:, 1:] = np.cumsum(np.array(rows, np.int64), axis=1) << (30 - tables.FREQUENCY_BITS)
+    return cumulative.astype(np.int32)
+
+
+INITIAL_CUMULATIVE = _initial_cumulative()
 
 
 def initial_model() -> tuple[np.ndarray, np.ndarray]:
     """Start of every stream: cumulative int32[kinds * classes, 17] scaled to 2**30, symbol counts int32[kinds * classes]."""
-    rows = [tables.INITIAL_FREQUENCIES[c if c < 24 else 24 + c % 4] for c in range(tables.N_CLASSES)] * N_KINDS
-    cumulative = np.zeros((len(rows), N_SYMBOLS + 1), np.int64)
-    cumulative[:, 1:] = np.cumsum(np.array(rows, np.int64), axis=1) << (30 - tables.FREQUENCY_BITS)
-    return cumulative.astype(np.int32), np.zeros(len(rows), np.int32)
+    return INITIAL_CUMULATIVE.copy(), np.zeros(len(INITIAL_CUMULATIVE), np.int32)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -102,29 +119,24 @@ def bin_shift(scale_class):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def scale_step(magnitude, scale, count):
-    """Correction of a log2 scale after a magnitude: rate * (magnitude / 2**scale - 1), clipped."""
-    octave = scale >> 16
-    ratio = (magnitude * RECIPROCALS[(scale >> 12) & 15]) >> (octave + 7)
+def surprise_of(magnitude, scale):
+    """What a magnitude says of its log2 scale: magnitude / 2**scale - 1 in 1/256, clipped."""
+    ratio = (magnitude * RECIPROCALS[(scale >> 12) & 15]) >> ((scale >> 16) + 7)
     surprise = min(ratio - 256, MAX_SURPRISE)
-    if (scale == SCALE_MIN and surprise < 0) or (scale == SCALE_MAX and surprise > 0):
-        return 0
-    rate = max(SLOWEST_RATE, 32768 // (count + 3))
-    return (surprise * rate) >> 8
+    return 0 if (scale == SCALE_MIN and surprise < 0) or (scale == SCALE_MAX and surprise > 0) else surprise
+
+
+def scale_rates(count: int) -> np.ndarray:
+    """int64[count]: rate of a correction by the number of integers that it has seen; it grows by (surprise * rate) >> 8."""
+    return np.maximum(SLOWEST_RATE, 32768 // (np.arange(count, dtype=np.int64) + 3))
 
 
 @njit(cache=True, nogil=True, inline="always")
-def adapt(cumulative, counts, scale_class, symbol):
-    """Move a class's distribution towards a symbol; the first symbols count most (rate about 1 / (n + 16))."""
-    count = counts[scale_class]
-    shift = 4
-    while shift < MAX_ADAPTATION_SHIFT and (count + 16) >> shift:
-        shift += 1
-    counts[scale_class] = min(count + 1, 1 << 20)
-    row = cumulative[scale_class]
-    for k in range(1, N_SYMBOLS):
-        target = np.int32(FLOOR_30 * k) if k <= symbol else np.int32(TOTAL_30 - FLOOR_30 * (N_SYMBOLS - k))
-        row[k] += (target - row[k]) >> shift
+def adapt(cumulative, counts, row, symbol):
+    """Move a distribution towards a symbol; the first symbols count most (rate about 1 / (n + 16))."""
+    count = counts[row]
+    counts[row] = min(count + 1, LAST_COUNT)
+    move_row(cumulative, row, TARGETS, symbol, ADAPTATION_SHIFTS[count])
 
 
 @njit(cache=True, nogil=True)
@@ -138,7 +150,7 @@ def encode_number(payload, coder, cumulative, row, symbol, number_bin, raw, raw_
 
 
 @njit(cache=True, nogil=True)
-def encode_matrix(payload, coder, cumulative, counts, row_scales, column_scales, transitions, codes):
+def encode_matrix(payload, coder, cumulative, counts, row_scales, column_scales, rates, transitions, codes):
     rows, columns = codes.shape
     corrections, states = np.zeros(columns, np.int64), np.zeros(columns, np.int64)
     has_trellis = transitions.shape[0] > 0
@@ -164,32 +176,64 @@ def encode_matrix(payload, coder, cumulative, counts, row_scales, column_scales,
             raw_bits = shift + 1 if number_bin >= first else 0
             encode_number(payload, coder, cumulative, row, symbol, number_bin, raw, raw_bits)
             adapt(cumulative, counts, row, symbol)
-            row_correction += scale_step(magnitude, scale, j)
-            corrections[j] += scale_step(magnitude, scale, i)
+            surprise = surprise_of(magnitude, scale)
+            row_correction += (surprise * rates[j]) >> 8
+            corrections[j] += (surprise * rates[i]) >> 8
             if has_trellis:
                 states[j] = following_state(transitions, static_scale, states[j], code)
     return OK
 
 
 @njit(cache=True, nogil=True, inline="always")
-def decode_symbol(coder, cumulative, row):
-    """The symbol whose interval holds the code word; narrows the range to it."""
-    unit = coder[RANGE] >> 16
-    target = min(coder[LOW] // unit, 65535)
-    symbol = 0
-    while np.int64(cumulative[row, symbol + 1] >> 14) <= target:
-        symbol += 1
+def take_symbol(padded, cumulative, row, low, width, position):
+    """The symbol whose interval holds the code word, and the registers after it; a symbol takes at most two bytes."""
+    unit = width >> 16
+    symbol = count_not_above(cumulative, row, 14, unit, low) - 1
     start = np.int64(cumulative[row, symbol] >> 14)
-    coder[LOW] -= unit * start
-    coder[RANGE] = unit * (np.int64(cumulative[row, symbol + 1] >> 14) - start)
-    return symbol
+    low -= unit * start
+    width = unit * (np.int64(cumulative[row, symbol + 1] >> 14) - start)
+    n_bytes = np.int64(width < RENORMALISE_BELOW) + np.int64(width < RENORMALISE_BELOW >> 8)
+    following = (np.int64(padded[position]) << 8) | np.int64(padded[position + 1])
+    low = shift_in(low, following >> (16 - 8 * n_bytes), 8 * n_bytes)
+    return symbol, low, width << (8 * n_bytes), position + n_bytes
+
+
+@njit(cache=True, nogil=True, inline="always")
+def take_sign(padded, is_signed, low, width, position):
+    """One raw bit where `is_signed` is 1, else 0 and nothing is taken; without a branch, as it is rarely predictable."""
+    width >>= is_signed
+    sign = is_signed & np.int64(low >= width)
+    low -= width & -sign
+    n_bytes = np.int64(width < RENORMALISE_BELOW)
+    low = shift_in(low, np.int64(padded[position]) >> (8 - 8 * n_bytes), 8 * n_bytes)
+    return sign, low, width << (8 * n_bytes), position + n_bytes
 
 
 @njit(cache=True, nogil=True)
-def decode_matrix(payload, coder, cumulative, counts, row_scales, column_scales, transitions, codes):
+def decode_large(payload, coder, symbol, first, shift):
+    """Magnitude (halved on a trellis) and sign after a symbol that is an escape or has low bits; -1, -2 as decode_escape."""
+    number = np.int64(symbol)
+    if symbol == ESCAPE:
+        excess = decode_escape(payload, coder)
+        if excess < 0:
+            return excess, np.int64(0)
+        number += excess
+    if number < first:
+        return number, np.int64(0)
+    raw = decode_bits(payload, coder, shift + 1)
+    if raw < 0:
+        return np.int64(-1), np.int64(0)
+    return ((number - first) << shift) + (raw & ((1 << shift) - 1)) + first, raw >> shift
+
+
+@njit(cache=True, nogil=True)
+def decode_matrix(padded, coder, cumulative, counts, row_scales, column_scales, rates, transitions, codes):
+    """`padded` is the payload and LOOKAHEAD bytes; the registers are local between symbols, in `coder` elsewhere."""
     rows, columns = codes.shape
     corrections, states = np.zeros(columns, np.int64), np.zeros(columns, np.int64)
     has_trellis = transitions.shape[0] > 0
+    payload = padded[: padded.size - LOOKAHEAD]
+    low, width, position = coder[LOW], coder[RANGE], coder[POSITION]
     for i in range(rows):
         row_correction = np.int64(0)
         for j in range(columns):
@@ -198,39 +242,42 @@ def decode_matrix(payload, coder, cumulative, counts, row_scales, column_scales,
             scale = clamp_scale(static_scale + row_correction + corrections[j])
             scale_class = class_of(scale, kind)
             row = kind * N_CLASSES + scale_class
-            symbol = decode_symbol(coder, cumulative, row)
-            if not renormalise(payload, coder):
-                return ENDS_EARLY
-            number = np.int64(symbol)
-            if symbol == ESCAPE:
-                excess = decode_escape(payload, coder)
-                if excess < 0:
-                    return ENDS_EARLY if excess == -1 else MAGNITUDE_TOO_LARGE
-                number += excess
-            first = 0 if kind == ODD else 1
-            sign = np.int64(0)
-            if number >= first:
-                shift = bin_shift(scale_class)
-                raw = decode_bits(payload, coder, shift + 1)
-                if raw < 0:
-                    return ENDS_EARLY
-                number = ((number - first) << shift) + (raw & ((1 << shift) - 1)) + first
-                sign = raw >> shift
-            magnitude = number if kind == ANY else 2 * number + kind - EVEN
-            if magnitude > MAX_MAGNITUDE:
-                return MAGNITUDE_TOO_LARGE
-            code = -magnitude if sign else magnitude
-            codes[i, j] = code
+            symbol, low, width, position = take_symbol(padded, cumulative, row, low, width, position)
             adapt(cumulative, counts, row, symbol)
-            row_correction += scale_step(magnitude, scale, j)
-            corrections[j] += scale_step(magnitude, scale, i)
+            first = 0 if kind == ODD else 1
+            shift = bin_shift(scale_class)
+            if symbol == ESCAPE or shift > 0:
+                coder[LOW], coder[RANGE], coder[POSITION] = low, width, min(position, payload.size)
+                number, sign = (np.int64(-1), np.int64(0)) if position > payload.size else decode_large(payload, coder, symbol, first, shift)
+                if number < 0:
+                    return ENDS_EARLY if number == -1 else MAGNITUDE_TOO_LARGE
+                low, width, position = coder[LOW], coder[RANGE], coder[POSITION]
+            else:
+                number = symbol
+                sign, low, width, position = take_sign(padded, np.int64(number >= first), low, width, position)
+            magnitude = number if kind == ANY else 2 * number + kind - EVEN
+            if position > payload.size or magnitude > MAX_MAGNITUDE:
+                coder[POSITION] = min(position, payload.size)
+                return ENDS_EARLY if position > payload.size else MAGNITUDE_TOO_LARGE
+            code = (magnitude ^ -sign) + sign
+            codes[i, j] = code
+            surprise = surprise_of(magnitude, scale)
+            row_correction += (surprise * rates[j]) >> 8
+            corrections[j] += (surprise * rates[i]) >> 8
             if has_trellis:
                 states[j] = following_state(transitions, static_scale, states[j], code)
+    coder[LOW], coder[RANGE], coder[POSITION] = low, width, position
     return OK
 
 
-def _transitions(expected: ExpectedScales) -> np.ndarray:
+def transitions_of(expected: ExpectedScales) -> np.ndarray:
+    """int64[states, 2] of a matrix's trellis; no states where there is none."""
     return TRELLISES[expected.trellis_states] if expected.trellis_states else NO_TRELLIS
+
+
+def _tables(expected: ExpectedScales) -> tuple[np.ndarray, np.ndarray]:
+    """Rates of the corrections and transitions of the trellis of a matrix."""
+    return scale_rates(max(expected.rows.size, expected.columns.size)), transitions_of(expected)
 
 
 @register_integer_codec
@@ -252,7 +299,7 @@ class ScaleClasses:
                 raise ValueError(f"codes must stay below 2**24 in magnitude, found {int(np.abs(codes).max())}")
             codes = np.ascontiguousarray(codes, np.int32)
             status = encode_matrix(
-                payload, coder, cumulative, counts, expected.rows, expected.columns, _transitions(expected), codes
+                payload, coder, cumulative, counts, expected.rows, expected.columns, *_tables(expected), codes
             )
             if status == OFF_TRELLIS:
                 raise ValueError("codes do not follow their trellis")
@@ -270,14 +317,14 @@ class ScaleClasses:
         if len(payload) < 4:
             raise TruncatedArtifact("a stream holds at least 4 bytes", rule="R-STR-4", offset=offset, where=where)
         cumulative, counts = initial_model()
-        data = np.frombuffer(payload, np.uint8)
+        padded = np.frombuffer(payload + bytes(LOOKAHEAD), np.uint8)
         coder = new_coder(4)
         coder[LOW] = int.from_bytes(payload[:4], "big")
         matrices, ends = [], []
         for expected in scales:
             codes = np.empty((expected.rows.size, expected.columns.size), np.int32)
             status = decode_matrix(
-                data, coder, cumulative, counts, expected.rows, expected.columns, _transitions(expected), codes
+                padded, coder, cumulative, counts, expected.rows, expected.columns, *_tables(expected), codes
             )
             if status != OK:
                 raise _stream_error(status, offset + int(coder[POSITION]), where)
