@@ -197,9 +197,9 @@ class Distil:
     """
 
     enabled: bool = True
-    steps: int = 160
+    steps: int = 320
     final_steps: int = 40
-    step_size: float = 0.015
+    step_size: float = 0.01
     vector_step_size: float = 0.002
     batch_tokens: int = 4096
     name: ClassVar[str] = "distil"
