@@ -88,10 +88,7 @@ def compile_checkpoint(
     code_files = import_closure([Path(c) for c in code])
     budget = _artifact_budget(cap, code_files)
     model = _read_model(checkpoint_path, architecture)
-    text = _read_calibration(Path(calibration), tokenizer, model)
-    for path in evaluation:
-        check_no_overlap(text, _read_tokens(Path(path), tokenizer, model), Path(calibration), Path(path))
-    text, held_out = _hold_out(text, model.program.sequence_length)
+    text, held_out = _read_calibration(Path(calibration), [Path(path) for path in evaluation], tokenizer, model)
     clock.lap("read")
 
     statistics = plan["calibrate"].run(
@@ -99,9 +96,8 @@ def compile_checkpoint(
     )
     clock.lap("calibrate")
     provenance = {"bytecap": VERSION, "calibration": _file_digest(Path(calibration)), "recipe": plan.digest, "seed": seed}
-    trials = Trials(
-        model, statistics, text, held_out, plan, provenance, codec=codec, seed=seed, device=device, threads=threads
-    )
+    work = {"codec": codec, "seed": seed, "device": device, "threads": threads}
+    trials = Trials(model, statistics, text, held_out, plan, provenance, **work)
     clock.lap("prepare")
     landing = _land(plan, trials, budget, progress)
     clock.lap("land")
@@ -169,12 +165,17 @@ def _artifact_budget(cap: int, code_files: Sequence[Path]) -> int:
     return cap - code_bytes
 
 
-def _read_calibration(path: Path, tokenizer: Path | str | None, model: Model) -> np.ndarray:
+def _read_calibration(
+    path: Path, evaluation: Sequence[Path], tokenizer: Path | str | None, model: Model
+) -> tuple[np.ndarray, np.ndarray]:
+    """Calibration tokens without the text of any evaluation file, and the held-out sequences."""
     tokens = _read_tokens(path, tokenizer, model)
     if len(tokens) < model.program.sequence_length:
         message = f"{len(tokens)} tokens are fewer than one sequence of {model.program.sequence_length}"
         raise DataError(f"{path}: {message}; give a longer calibration file")
-    return tokens
+    for other in evaluation:
+        check_no_overlap(tokens, _read_tokens(other, tokenizer, model), path, other)
+    return _hold_out(tokens, model.program.sequence_length)
 
 
 def _read_tokens(path: Path, tokenizer: Path | str | None, model: Model) -> np.ndarray:

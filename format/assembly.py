@@ -115,17 +115,17 @@ def _encode_streams(parts: Sequence[GridInStream], codec: int) -> list[Stream]:
         for exponents in (part.grid.row_exponents, part.grid.column_exponents):
             if exponents is not None:
                 residuals.append((exponents - _offset(exponents)).astype(np.int32)[None, :])
-    streams = [_encode_exponents(residuals, codec)]
+    streams = [_encode_exponents(residuals)]
     for index in range(1, max(part.stream for part in parts) + 1):
         grids = [part.grid for part in parts if part.stream == index]
         streams.append(Stream(codec, encode_grid_stream(grids, codec)))
     return streams
 
 
-def _encode_exponents(residuals: Sequence[np.ndarray], codec: int) -> Stream:
-    """Stream 0: few numbers, by the default codec unless that of the other streams makes it smaller."""
+def _encode_exponents(residuals: Sequence[np.ndarray]) -> Stream:
+    """Stream 0: few numbers, by whatever codec makes it smallest."""
     scales = [exponent_scales(r.size) for r in residuals]
-    candidates = [Stream(c, INTEGER_CODECS[c].encode(residuals, scales)) for c in dict.fromkeys((DEFAULT_CODEC, codec))]
+    candidates = [Stream(wire_id, codec.encode(residuals, scales)) for wire_id, codec in sorted(INTEGER_CODECS.items())]
     return min(candidates, key=lambda stream: len(stream.payload))
 
 

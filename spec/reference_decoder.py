@@ -7,6 +7,7 @@ code with the package, so that each checks the other. A file that breaks a rule 
 the rule's id and an offset; nothing else is raised, whatever the bytes.
 """
 
+import bisect
 import hashlib
 import struct
 import sys
@@ -617,6 +618,338 @@ class StaticStream:
         check(used and not self.odd_byte and not self.bits and self.states == [2**16] * 8, "malformed", "R-STR-5")
 
 
+# ---- codecs.md, codec 2 ----------------------------------------------------------------------------------------------
+
+KNOTS = (
+    22, 28, 36, 47, 60, 77, 98, 126, 162, 208, 267, 342, 439, 562, 720, 922, 1179, 1506, 1921, 2446, 3108, 3938, 4971, 6249,
+    7812, 9702, 11955, 14595, 17625, 21025, 24743, 28693, 32768, 36843, 40793, 44511, 47911, 50941, 53581, 55834, 57724,
+    59287, 60565, 61598, 62428, 63090, 63615, 64030, 64357, 64614, 64816, 64974, 65097, 65194, 65269, 65328, 65374, 65410,
+    65438, 65459, 65476, 65489, 65500, 65508, 65514,
+)
+INITIAL = (  # missing entries are 32768
+    (
+        (983,),
+        (983,),
+        (983,),
+        (984, 32741),
+        (999, 32258),
+        (1113, 28950),
+        (1587, 20302),
+        (2838, 11350),
+        (5220, 6171),
+        (8804, 3661, 32752),
+        (13359, 2442, 32349),
+        (18496, 1983, 28786),
+        (23814, 2392, 18552, 32730),
+        (28995, 4086, 9176, 31819, 32767),
+        (33830, 7324, 5567, 25146, 32673),
+        (38208, 11953, 6141, 13196, 30655, 32737),
+        (42087, 17492, 9547, 8306, 20154, 31595, 32737),
+        (45471, 23377, 14834, 10089, 10961, 22278, 31396, 32697, 32766),
+        (48392, 29139, 21080, 15153, 11691, 12336, 20672, 29979, 32477, 32750, 32767),
+        (50894, 34475, 27497, 21612, 16991, 13850, 13044, 16919, 25558, 31164, 32551, 32747, 32767),
+        (53026, 39232, 33540, 28332, 23760, 19896, 16824, 14805, 14655, 18063, 24999, 30379, 32280, 32692, 32759),
+        (54835, 43365, 38921, 34633, 30626, 26966, 23687, 20811, 18383, 16533, 15625, 16516, 20336, 26160, 30426),
+        (56367, 46895, 43538, 40179, 36911, 33791, 30851, 28112, 25583, 23268, 21177, 19336, 17812, 16774, 16619),
+        (57660, 49877, 47409, 44872, 42332, 39834, 37408, 35071, 32838, 30714, 28702, 26805, 25023, 23355, 21806),
+        (58752, 40723, 34932, 29571, 24818, 20751, 17425, 14998, 14020, 15942, 22129, 28868, 31884, 32621, 32749),
+        (59672, 44514, 40040, 35687, 31595, 27837, 24452, 21458, 18883, 16809, 15479, 15540, 18198, 23772, 29123),
+        (60446, 47764, 44406, 41026, 37722, 34557, 31567, 28774, 26187, 23812, 21655, 19729, 18080, 16821, 16240),
+        (61099, 50526, 48066, 45526, 42974, 40458, 38009, 35648, 33386, 31233, 29193, 27266, 25453, 23753, 22170),
+    ),
+    (
+        (983,),
+        (983,),
+        (983,),
+        (983,),
+        (983,),
+        (983,),
+        (983,),
+        (984, 32741),
+        (999, 32258),
+        (1113, 28950),
+        (1587, 20302, 32767),
+        (2838, 11369, 32713),
+        (5220, 6366, 31764),
+        (8804, 4624, 25954, 32737),
+        (13359, 5372, 15087, 31945, 32764),
+        (18496, 8315, 8763, 25837, 32553, 32766),
+        (23814, 13013, 8640, 14551, 29226, 32617, 32765),
+        (28995, 18787, 12315, 10595, 17850, 29496, 32527, 32759),
+        (33830, 24927, 18004, 13468, 12346, 17754, 27784, 32075, 32713, 32765),
+        (38208, 30882, 24471, 19282, 15527, 13806, 15903, 23252, 30062, 32328, 32719, 32764),
+        (42087, 36316, 30875, 26006, 21827, 18432, 16028, 15235, 17447, 23416, 29349, 31964, 32628, 32749, 32766),
+        (45471, 41081, 36728, 32590, 28768, 25316, 22267, 19666, 17623, 16435, 16800, 19772, 25089, 29705, 31882),
+        (48392, 45150, 41813, 38510, 35322, 32298, 29465, 26839, 24429, 22246, 20314, 18694, 17534, 17171, 18242),
+        (50894, 48567, 46093, 43569, 41059, 38601, 36223, 33940, 31763, 29697, 27746, 25911, 24192, 22594, 21125),
+        (42087, 36316, 30875, 26006, 21827, 18432, 16028, 15235, 17447, 23416, 29349, 31964, 32628, 32749, 32766),
+        (45471, 41081, 36728, 32590, 28768, 25316, 22267, 19666, 17623, 16435, 16800, 19772, 25089, 29705, 31882),
+        (48392, 45150, 41813, 38510, 35322, 32298, 29465, 26839, 24429, 22246, 20314, 18694, 17534, 17171, 18242),
+        (50894, 48567, 46093, 43569, 41059, 38601, 36223, 33940, 31763, 29697, 27746, 25911, 24192, 22594, 21125),
+    ),
+)
+SCORE = (  # missing entries are 2216
+    (
+        (0,),
+        (0,),
+        (0,),
+        (0,),
+        (-1,),
+        (-8,),
+        (-27,),
+        (-61, 2042),
+        (-108, 1509),
+        (-158, 1125),
+        (-205, 844),
+        (-245, 630),
+        (-277, 450),
+        (-302, 290),
+        (-320, 147, 1611),
+        (-334, 25, 1120),
+        (-344, -75, 738, 2108),
+        (-351, -153, 444, 1444),
+        (-357, -212, 222, 948, 1965),
+        (-360, -256, 58, 580, 1313),
+        (-363, -288, -63, 312, 837, 1512),
+        (-365, -311, -151, 117, 492, 974, 1564),
+        (-366, -328, -214, -23, 244, 588, 1007, 1503, 2076),
+        (-367, -340, -259, -123, 67, 311, 609, 962, 1368),
+    ),
+    (
+        (0,),
+        (0,),
+        (0,),
+        (0,),
+        (0,),
+        (0,),
+        (0,),
+        (0,),
+        (-1,),
+        (-8,),
+        (-27,),
+        (-61, 2039),
+        (-108, 1495),
+        (-158, 1079),
+        (-205, 747),
+        (-245, 478, 1957),
+        (-277, 263, 1353),
+        (-302, 96, 894, 2096),
+        (-320, -31, 549, 1420),
+        (-334, -125, 293, 920, 1758),
+        (-344, -194, 106, 556, 1156, 1906),
+        (-351, -244, -30, 291, 720, 1256, 1899),
+        (-357, -280, -128, 101, 406, 788, 1246, 1780),
+        (-360, -306, -198, -35, 182, 453, 779, 1158, 1592),
+    ),
+)
+INFORMATION = (
+    (
+        0, 0, 0, 1, 13, 56, 140, 235, 305, 333, 330, 322, 334, 364, 398, 426, 448, 465, 478, 488, 495, 500, 503, 506,
+    ),
+    (
+        0, 0, 0, 0, 0, 0, 0, 1, 13, 56, 140, 236, 312, 362, 398, 426, 448, 465, 478, 488, 495, 500, 503, 506,
+    ),
+)
+LEVELS = (32, 96, 144, 192, 240, 288, 352, 432, 560, 768)
+
+
+def entry_or(row, index, missing):
+    return row[index] if index < len(row) else missing
+
+
+def squash(x):
+    k, f = x + 2048 >> 6, x + 2048 & 63
+    return min(max(KNOTS[k] * (64 - f) + KNOTS[k + 1] * f + 32 >> 6, 32), 65504)
+
+
+SQUASHED = [squash(x) for x in range(-2047, 2048)]
+STRETCHED = [min(bisect.bisect_left(SQUASHED, 16 * k + 8), 4094) - 2047 for k in range(4096)]
+
+
+class BinaryDecoder:
+    """Decisions of one payload."""
+
+    def __init__(self, payload):
+        if len(payload) < 4:
+            raise Refused("truncated", "R-STR-4")
+        self.payload, self.position = payload, 4
+        self.code, self.range = int.from_bytes(payload[:4], "big"), 2**32
+
+    def decide(self, p):
+        bound = (self.range >> 16) * p
+        yes = self.code < bound
+        if yes:
+            self.range = bound
+        else:
+            self.code, self.range = self.code - bound, self.range - bound
+        while self.range < 2**24:
+            if self.position == len(self.payload):
+                raise Refused("truncated", "R-STR-4")
+            self.code = self.code << 8 | self.payload[self.position]
+            self.range <<= 8
+            self.position += 1
+        return int(yes)
+
+    def raw(self, bits):
+        value = 0
+        for _ in range(bits):
+            value = value << 1 | self.decide(32768)
+        return value
+
+    def exponential_golomb(self):
+        length = 0
+        while self.raw(1):
+            length += 1
+            check(length <= 26, "malformed", "R-STR-6")
+        return (1 << length | self.raw(length)) - 1
+
+    finish = RangeDecoder.finish
+
+
+class MixingModel:
+    """All that one stream's decisions have taught: cells [P, count] by a key, weights by kind and decision."""
+
+    def __init__(self):
+        self.cells, self.matrix_cells, self.weights, self.vectors = {}, {}, {}, []
+
+    def decide_number(self, coder, kind, t, left, above, d):
+        """Decision d of a matrix integer."""
+        quarter = t + 4 * 65536 >> 14
+        row = INITIAL[kind == 2][quarter if quarter < 24 else 24 + quarter % 4]
+        start = entry_or(row, d, 32768) * 64
+        keys = ("fine", t + 4 * 65536 >> 12), ("left", quarter, left), ("above", quarter, above)
+        cells = [self.cells.setdefault((kind, d, *key), [start, 0]) for key in keys]
+        cells.append(self.matrix_cells.setdefault((kind, d, quarter), [start, 0]))
+        weights = self.weights.setdefault((kind, d), [16384] * 4)
+        stretched = [STRETCHED[cell[0] >> 10] for cell in cells]
+        p = squash(min(max(sum(w * s for w, s in zip(weights, stretched, strict=True)) >> 16, -2047), 2047))
+        yes = coder.decide(p)
+        for k in range(4):
+            weights[k] += ((yes << 16) - p) * stretched[k] + 131072 >> 18
+            learn(cells[k], yes, 65536 // (cells[k][1] + 30))
+        return yes
+
+    def decide_alone(self, coder, key, start=2**21):
+        """A decision about a vector."""
+        cell = self.cells.setdefault(key, [start, 0])
+        yes = coder.decide(min(max(cell[0] >> 6, 32), 65504))
+        learn(cell, yes, 655360 // (10 * min(cell[1], 60) + 16))
+        return yes
+
+
+def learn(cell, yes, rate):
+    cell[0] += (yes * 2**22 - cell[0]) * rate >> 16
+    cell[1] = min(cell[1] + 1, 1023)
+
+
+def level(ratio):
+    return sum(start <= ratio - ratio % 16 for start in LEVELS)
+
+
+class Side:
+    """What is known of a row's or a column's log scale."""
+
+    def __init__(self):
+        self.correction, self.variance = 0, 2**24 // 80
+
+    def observe(self, score, information):
+        self.correction += self.variance * score >> 16
+        self.variance -= (information * self.variance >> 8) * self.variance >> 24
+
+
+def observation(x, h, t):
+    """(ratio, score, information) of a coded number."""
+    ratio = min((2 * x + h) * RECIPROCALS[t >> 12 & 15] >> (t >> 16) + 8, 2047)
+    quarter = t + 4 * 65536 >> 14
+    if quarter < 24:
+        return ratio, entry_or(SCORE[h][quarter], min(x, 8), 2216), INFORMATION[h][quarter]
+    return ratio, min((ratio * ratio - 65536) * 369 >> 16, 2216), 512
+
+
+def decode_mixed_number(coder, model, kind, t, left, above):
+    first, shift, x = 0 if kind == 2 else 1, max(0, (t >> 16) - 1), 0
+    while x < 15 and model.decide_number(coder, kind, t, left, above, x):
+        x += 1
+    if x == 15:
+        x += coder.exponential_golomb()
+    return x if x < first else (x - first << shift) + coder.raw(shift) + first
+
+
+def decode_mixed_matrix(coder, model, row_scales, column_scales, trellis):
+    if len(row_scales) == 1 and not trellis and column_scales:
+        return [decode_vector(coder, model, row_scales[0] + column_scales[0], len(column_scales))]
+    model.matrix_cells = {}
+    columns, states, above, matrix = [Side() for _ in column_scales], [0] * len(column_scales), [205] * len(column_scales), []
+    for row_scale in row_scales:
+        row, values, last = Side(), [], [205] * 3
+        for j, column_scale in enumerate(column_scales):
+            static = row_scale + column_scale
+            runs = trellis and static >= -5 * 16384
+            kind = 0 if not trellis else 1 + states[j] % 2 if runs else 1
+            t = clamp(static + 20480 + row.correction + columns[j].correction - (65536 if kind else 0))
+            x = decode_mixed_number(coder, model, kind, t, level(2 * last[-1] + last[-2] + last[-3] >> 2), level(above[j]))
+            sign = -1 if (x > 0 or kind == 2) and coder.raw(1) else 1
+            magnitude = 2 * x + kind - 1 if kind else x
+            check(magnitude < 2**24, "malformed", "R-STR-6")
+            values.append(sign * magnitude)
+            ratio, score, information = observation(x, int(kind == 2), t)
+            last.append(ratio)
+            above[j] += ratio - above[j] >> 3
+            row.observe(score, information)
+            columns[j].observe(score, information)
+            if runs:
+                states[j] = next_state(trellis, states[j], (values[-1] % 4 - states[j] % 2) // 2)
+        matrix.append(values)
+    return matrix
+
+
+def decode_vector(coder, model, scale, length):
+    references = [v for v in model.vectors if len(v) == length][:6]
+    start = 768 * 2 ** min(max(scale >> 16, -4), 20)
+    start, values, remembered = int(start), [], None
+    errors = [start + k * (start >> 3) for k in range(2 + len(references))]
+    model.cells.pop(("repeat", False), None)
+    model.cells.pop(("repeat", True), None)
+    for j in range(length):
+        candidates = [0, values[-1] if values else 0, *(v[j] for v in references)]
+        best, second = sorted(range(len(errors)), key=lambda k: errors[k])[:2]
+        candidate, first = candidates[best], 0
+        repeat = ("repeat", remembered == candidate)
+        if remembered is not None and model.decide_alone(coder, repeat, 1258291):
+            value, first = remembered, 2
+        else:
+            value = candidate + decode_difference(coder, model, candidate, candidates[second] - candidate, errors[best], remembered)
+        check(abs(value) < 2**24, "malformed", "R-STR-6")
+        values.append(value)
+        if abs(value) >= 16:
+            remembered = value
+        for k in range(first, len(errors)):
+            errors[k] += 256 * abs(value - candidates[k]) - errors[k] >> 4
+    model.vectors.insert(0, values)
+    return values
+
+
+def decode_difference(coder, model, candidate, gap, error, remembered):
+    digits = (error + 8).bit_length()
+    scale, shift = 2 * digits + (error + 8 >> digits - 2 & 1), max(0, digits - 12)
+    toward, spread = (gap > 0) - (gap < 0), 0 if gap == 0 else 1 if abs(gap) <= 2 else 2
+    if remembered != candidate and not model.decide_alone(coder, ("nonzero", scale, spread)):
+        return 0
+    sign = 1 if model.decide_alone(coder, ("sign", toward, spread)) else -1
+    x = 0
+    while x < 19 and model.decide_alone(coder, ("more", scale, min(x, 9)), 2516582):
+        x += 1
+    if x == 19:
+        x += coder.exponential_golomb()
+    magnitude = (x << shift) + coder.raw(shift) + 1
+    if remembered is not None and (remembered - candidate) * sign > 0 and magnitude >= abs(remembered - candidate):
+        magnitude += 1
+    return sign * magnitude
+
+
+# ---- codecs.md, the CODES section ------------------------------------------------------------------------------------
+
+
 def decode_adaptive(payload, scales):
     coder, model = RangeDecoder(payload), ScaleClassModel()
     matrices = [decode_matrix(coder, model, *known) for known in scales]
@@ -631,7 +964,14 @@ def decode_static(payload, scales):
     return matrices
 
 
-STREAM_DECODERS = {1: decode_adaptive, 3: decode_static}
+def decode_mixing(payload, scales):
+    coder, model = BinaryDecoder(payload), MixingModel()
+    matrices = [decode_mixed_matrix(coder, model, *known) for known in scales]
+    coder.finish()
+    return matrices
+
+
+STREAM_DECODERS = {1: decode_adaptive, 2: decode_mixing, 3: decode_static}
 
 
 def decode_stream(payload, scales, codec=1):

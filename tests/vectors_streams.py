@@ -16,11 +16,11 @@ from bytecap.format.errors import ArtifactError, InvalidArtifact, LimitExceeded,
 from bytecap.format.trellis import TRELLISES
 
 
-def encode(values: Sequence[int], rows: int = 1, trellis: int = 0) -> bytes:
-    """A stream of one matrix of which magnitude 1 is expected throughout."""
+def encode(values: Sequence[int], rows: int = 1, trellis: int = 0, codec: int = 1, copies: int = 1) -> bytes:
+    """A stream of equal matrices of which magnitude 1 is expected throughout."""
     matrix = np.array(values, np.int32).reshape(rows, -1)
     scales = ExpectedScales(np.zeros(rows, np.int64), np.zeros(matrix.shape[1], np.int64), trellis)
-    return INTEGER_CODECS[1].encode([matrix], [scales])
+    return INTEGER_CODECS[codec].encode([matrix] * copies, [scales] * copies)
 
 
 def trellis_integers(n_states: int, rows: int, columns: int) -> list[int]:
@@ -194,6 +194,80 @@ def bad_static_vectors() -> Iterator[Vector]:
         yield bad(f"static-{name}", MalformedArtifact, "R-STR-8", start + HEADER.size, says, content)
 
 
+MIXING = 2
+
+
+def good_mixing_vectors() -> Iterator[Vector]:
+    """Codec 2 on everything that its model tells apart."""
+    large = [(1 << 24) - 1, -(1 << 24) + 1, *[0] * 30]
+    contents = {
+        "grid": (INTEGERS, 0, "A grid of 32 small integers without steps of its own, coded by codec 2."),
+        "largest": (large, 0, "The largest integers there are, in codec 2."),
+        "zeros": ([0] * 32, 0, "A grid of zeros, in codec 2."),
+        "trellis-8": (trellis_integers(8, *TABLE_SHAPE), 8, "A trellis of 8 states, in codec 2."),
+        "trellis-64": (trellis_integers(64, *TABLE_SHAPE), 64, "A trellis of 64 states, in codec 2."),
+    }
+    for name, (values, states, says) in contents.items():
+        sha256 = digest(("table", TABLE_SHAPE, [value / 2 for value in values]))
+        payload = encode(values, TABLE_SHAPE[0], states, MIXING)
+        table = directory(entry("table", TABLE_SHAPE, grid(trellis=states)))
+        data = artifact(GOOD, table, codes=codes(EXPONENTS, payload, codec=MIXING), digest=sha256)
+        yield Vector(f"good-stream-mixing-{name}", "artifact", data, says, sha256=sha256.hex())
+    terms = grid(), grid(base=0.25, trellis=8, stream=2), grid(base=1.0)
+    small = trellis_integers(8, *TABLE_SHAPE)
+    total = [value / 2 + other / 4 + value for value, other in zip(INTEGERS, small, strict=True)]
+    payloads = EXPONENTS, encode(INTEGERS, TABLE_SHAPE[0], 0, MIXING, copies=2), encode(small, TABLE_SHAPE[0], 8, MIXING)
+    sha256 = digest(("table", TABLE_SHAPE, total))
+    data = artifact(GOOD, directory(entry("table", TABLE_SHAPE, *terms)), codes=codes(*payloads, codec=MIXING), digest=sha256)
+    says = "Three terms in two streams of codec 2, two matrices in one of them."
+    yield Vector("good-stream-mixing-several", "artifact", data, says, sha256=sha256.hex())
+    yield mixed_exponents()
+
+
+def mixed_exponents() -> Vector:
+    """Three terms whose column steps are the same, and whose row steps hold one large exponent twice."""
+    rows, columns = TABLE_SHAPE
+    sides = [20, 0, 20, 1][:rows] + [0] * (rows - 4), [(3 * j) % 5 - 2 for j in range(columns)]
+    vectors = [np.array([side], np.int32) for _ in range(3) for side in sides]
+    scales = [ExpectedScales(np.zeros(1, np.int64), np.zeros(vector.size, np.int64)) for vector in vectors]
+    exponents = INTEGER_CODECS[MIXING].encode(vectors, scales)
+    r, c = (np.array(side, np.int64) for side in sides)
+    matrix = np.array(INTEGERS, np.int32).reshape(TABLE_SHAPE)
+    payload = INTEGER_CODECS[MIXING].encode([matrix] * 3, [ExpectedScales(-r << 16, -c << 16)] * 3)
+    term = grid(rows=b"\1" + zigzag(0), columns=b"\1" + zigzag(0))
+    values = [3 * q * 2.0 ** (int(r[i // columns]) + int(c[i % columns]) - 1) for i, q in enumerate(INTEGERS)]
+    sha256 = digest(("table", TABLE_SHAPE, values))
+    table = directory(entry("table", TABLE_SHAPE, term, term, term))
+    data = artifact(GOOD, table, codes=codes(exponents, payload, codec=MIXING), digest=sha256)
+    says = "Codec 2 on step exponents: the same vectors three times, and a large exponent that returns."
+    return Vector("good-stream-mixing-exponents", "artifact", data, says, sha256=sha256.hex())
+
+
+def bad_mixing_vectors() -> Iterator[Vector]:
+    payload = encode(INTEGERS, TABLE_SHAPE[0], 0, MIXING)
+    start = FIRST + len(EXPONENTS)
+    end = start + len(payload)
+    changed = payload[:-1] + bytes([payload[-1] ^ 1])
+    one_row = directory(entry("table", TABLE_SHAPE, grid(columns=b"\1\0")))
+
+    def refused(name: str, error, rule: str, offset: int, says: str, *payloads: bytes, table: bytes = GRID_DIRECTORY) -> Vector:
+        return bad(f"mixing-{name}", error, rule, offset, says, codes(*payloads, codec=MIXING), table)
+
+    yield refused("three-bytes", TruncatedArtifact, "R-STR-4", start, "A stream of codec 2 of 3 bytes.", EXPONENTS, payload[:3])
+    yield refused("cut", TruncatedArtifact, "R-STR-4", start + 8, "A stream of codec 2 ends half-way.", EXPONENTS, payload[:8])
+    yield refused("more", MalformedArtifact, "R-STR-5", end, "A byte follows the last integer of codec 2.", EXPONENTS, payload + b"\0")
+    yield refused("final-state", MalformedArtifact, "R-STR-5", end, "The last byte of codec 2 is another one.", EXPONENTS, changed)
+    says = "An integer of codec 2 begins with more than 26 ones."
+    yield refused("too-large", MalformedArtifact, "R-STR-6", start + 9, says, EXPONENTS, bytes(60))
+    says = "4 bytes of codec 2 claim to hold 2^18 integers."
+    wide = directory(entry("table", (4, 1 << 16), grid()))
+    yield refused("amplification", MalformedArtifact, "R-STR-3", FIRST + 4, says, EXPONENTS, bytes(4), table=wide)
+    says = "A step exponent of codec 2 begins with more than 26 ones."
+    yield refused("exponent-too-large", MalformedArtifact, "R-STR-6", FIRST + 8, says, bytes(60), payload, table=one_row)
+    says = "A stream of exponents of codec 2 ends half-way."
+    yield refused("exponents-cut", TruncatedArtifact, "R-STR-4", FIRST + 4, says, b"\x80\x11\x22\x33", payload, table=one_row)
+
+
 def use_vectors() -> Iterator[Vector]:
     says = "A stream of integers that no recipe names."
     yield bad("unnamed", InvalidArtifact, "R-STR-7", None, says, codes(EXPONENTS, PAYLOAD, PAYLOAD))
@@ -208,5 +282,6 @@ def use_vectors() -> Iterator[Vector]:
 def stream_vectors() -> Iterator[Vector]:
     """All vectors of this page, in its order."""
     static = good_static_vectors, vectors_of_many_integers, bad_static_vectors
-    for part in (good_streams, trellis_vectors, table_vectors, payload_vectors, use_vectors, *static):
+    mixing = good_mixing_vectors, bad_mixing_vectors
+    for part in (good_streams, trellis_vectors, table_vectors, payload_vectors, *mixing, use_vectors, *static):
         yield from part()

@@ -1,0 +1,371 @@
+"""Mixing coder: logistic mixing of adaptive predictions of every binary decision (spec/codecs.md).
+
+Strategy: an integer of a quantized matrix is nearly Gaussian once its scale is known, and the log of its scale is nearly a row's
+number plus a column's. Both start from the transmitted steps, with a variance, and after every integer move by their
+variance times the score (the derivative of the log likelihood of what was seen), which a small table holds for integers too
+coarse to show their own scale; so what is known of rows and columns counts as much as it is certain. Magnitudes are coded as
+decisions "more than t?". Each is predicted by four adaptive probabilities: of a fine class of the scale; of the scale and the
+integers to the left; of the scale and the integers above; and of the scale in this matrix alone. Weights that learn online
+mix them in the logistic domain. Signs and the low bits of large magnitudes carry no information that was found, and bypass the
+model. Matrices of one row go through mixing_vectors.
+
+On a trellis grid the state says whether the next integer is even or odd; half its magnitude is coded, each of the two with
+predictions of its own. Everything is integer arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from numba import njit
+
+from ..errors import ArtifactError, MalformedArtifact, TruncatedArtifact
+from ..trellis import TRELLISES
+from . import mixing_tables as tables
+from .mixing_bits import (
+    EVEN_CHANCE,
+    INITIAL_WEIGHT,
+    LOW,
+    N_INPUTS,
+    POSITION,
+    RENORMALISE_BELOW,
+    SIZE,
+    SLOW_RATES,
+    SPAN,
+    STRETCH,
+    adapted,
+    code_bit,
+    code_excess,
+    code_raw,
+    learned,
+    new_decoder,
+    new_encoder,
+    squashed,
+    taken,
+)  # fmt: skip
+from .mixing_vectors import ENDS_EARLY, MAGNITUDE_TOO_LARGE, MAX_MAGNITUDE, N_REFERENCES, OK, code_vector, initial_vector_cells
+from .registry import ExpectedScales, register_integer_codec
+from .scale_classes import ANY, EVEN, N_KINDS, NO_TRELLIS, ODD, following_state, kind_of
+from .scale_tables import RECIPROCALS as RECIPROCAL_LIST
+
+N_DECISIONS = tables.N_DECISIONS
+ONE_OCTAVE = 1 << 16
+SCALE_MIN = tables.MIN_OCTAVE * ONE_OCTAVE
+SCALE_MAX = tables.MAX_OCTAVE * ONE_OCTAVE - 1
+MEAN_TO_DEVIATION = 5 << 12  # 5/16 octave: a Gaussian's standard deviation is 1.25 mean magnitudes
+TABLE_OCTAVES = 6 << 2  # quarter octaves that the tables of scores cover
+INITIAL_VARIANCE = (1 << 24) // 80  # of a row's and a column's log scale, in nats squared
+TYPICAL = 205  # 0.8: the mean magnitude of a unit Gaussian, in 1/256
+MAX_RATIO = 2047
+OFF_TRELLIS = 3
+ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
+MAX_BYTES_PER_SYMBOL = 40
+VECTOR_ERROR = 768  # 3.0 at an expected magnitude of 1
+
+# Cells of the four predictions: 16 decisions (the last unused) for each kind and context.
+N_FINE = (tables.MAX_OCTAVE - tables.MIN_OCTAVE) * 16
+N_QUARTERS = N_FINE // 4
+N_LEVELS = 11
+LEFT_CELLS = N_KINDS * N_FINE * 16
+ABOVE_CELLS = LEFT_CELLS + N_KINDS * N_QUARTERS * N_LEVELS * 16
+MATRIX_CELLS = ABOVE_CELLS + N_KINDS * N_QUARTERS * N_LEVELS * 16
+N_CELLS = MATRIX_CELLS + N_KINDS * N_QUARTERS * 16
+
+RECIPROCALS = np.array(RECIPROCAL_LIST, np.int64)
+SCORES = np.array([tables.padded(rows, 9, tables.SCORE_LIMIT) for rows in tables.SCORES], np.int64)
+INFORMATION = np.array(tables.INFORMATION, np.int64)
+LEVEL_STARTS = (32, 96, 144, 192, 240, 288, 352, 432, 560, 768)  # in 1/256 of the standard deviation
+LEVELS = np.array([sum(start <= 16 * k for start in LEVEL_STARTS) for k in range(MAX_RATIO // 16 + 1)], np.int64)
+
+
+@cache
+def initial_cells() -> np.ndarray:
+    """uint32[N_CELLS] at the start of a stream, to be copied: every prediction is the Gaussian's of its quarter octave."""
+    quarters = [c if c < TABLE_OCTAVES else TABLE_OCTAVES + c % 4 for c in range(N_QUARTERS)]
+    by_kind = np.zeros((N_KINDS, N_QUARTERS, 16), np.uint32)
+    for kind in range(N_KINDS):
+        rows = tables.padded(tables.INITIAL_PROBABILITIES[kind == ODD], N_DECISIONS, 1 << 15)
+        by_kind[kind, :, :N_DECISIONS] = rows[quarters] << 16
+    repeats = 4, N_LEVELS, N_LEVELS, 1
+    return np.concatenate([np.repeat(by_kind, n, axis=1).ravel() for n in repeats])
+
+
+def initial_weights() -> np.ndarray:
+    """int64[kinds * decisions * inputs]: the plain mean of the predictions."""
+    return np.full(N_KINDS * N_DECISIONS * N_INPUTS, INITIAL_WEIGHT, np.int64)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def clamp_scale(scale):
+    return min(max(scale, SCALE_MIN), SCALE_MAX)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def observe(number, kind, scale):
+    """(ratio, score, information) of a coded number: its size and what it says of its log scale, in 1/256."""
+    octave = scale >> 16
+    half = 1 if kind == ODD else 0
+    ratio = min(((2 * number + half) * RECIPROCALS[(scale >> 12) & 15]) >> (octave + 8), MAX_RATIO)
+    quarter = (scale - SCALE_MIN) >> 14
+    if quarter < TABLE_OCTAVES:
+        return ratio, SCORES[half, quarter, min(number, 8)], INFORMATION[half, quarter]
+    return ratio, min(((ratio * ratio - 65536) * 369) >> 16, tables.SCORE_LIMIT), np.int64(512)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def less_variance(variance, information):
+    """Variance of a log scale after a number that says `information` of it."""
+    return variance - ((((information * variance) >> 8) * variance) >> 24)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def first_cells(kind, scale, left, above):
+    """Where the cells of the four predictions and the weights of decision 0 are."""
+    fine = (scale - SCALE_MIN) >> 12
+    quarter = kind * N_QUARTERS + (fine >> 2)
+    a = (kind * N_FINE + fine) * 16
+    b = LEFT_CELLS + (quarter * N_LEVELS + LEVELS[left >> 4]) * 16
+    c = ABOVE_CELLS + (quarter * N_LEVELS + LEVELS[above >> 4]) * 16
+    d = MATRIX_CELLS + quarter * 16
+    w = kind * (N_DECISIONS * N_INPUTS)
+    # unsigned: numba then spares the test for indices that count from the end
+    return np.uint64(a), np.uint64(b), np.uint64(c), np.uint64(d), np.uint64(w)
+
+
+@njit(cache=True, nogil=True)
+def code_rest(decoding, number, found, first, shift, payload, registers):
+    """The number of bin `found`: what lies beyond the last decision, then the low bits; -1 when longer than any."""
+    if found == N_DECISIONS:
+        excess = code_excess(decoding, (((number - first) >> shift) + first) - N_DECISIONS, payload, registers)
+        if excess < 0:
+            return np.int64(-1)
+        found += excess
+    if found < first:
+        return found
+    low = code_raw(decoding, (number - first) & ((np.int64(1) << shift) - 1), shift, payload, registers)
+    return ((found - first) << shift) + low + first
+
+
+@njit(cache=True, nogil=True)
+def encode_decisions(payload, registers, cells, weights, number_bin, a, b, c, d, w):
+    """The decisions "more than t?" of a bin; returns how many said yes."""
+    for t in range(N_DECISIONS):
+        bit = np.int64(number_bin > t)
+        cell_a, cell_b, cell_c, cell_d = np.int64(cells[a]), np.int64(cells[b]), np.int64(cells[c]), np.int64(cells[d])
+        in_a, in_b, in_c, in_d = STRETCH[cell_a >> 20], STRETCH[cell_b >> 20], STRETCH[cell_c >> 20], STRETCH[cell_d >> 20]
+        total = weights[w] * in_a + weights[w + ONE] * in_b + weights[w + TWO] * in_c + weights[w + THREE] * in_d
+        probability = squashed(total)
+        code_bit(False, bit, probability, payload, registers)
+        error = (bit << 16) - probability
+        weights[w], weights[w + ONE] = learned(weights[w], error, in_a), learned(weights[w + ONE], error, in_b)
+        weights[w + TWO], weights[w + THREE] = learned(weights[w + TWO], error, in_c), learned(weights[w + THREE], error, in_d)
+        cells[a], cells[b] = adapted(cell_a, bit, SLOW_RATES), adapted(cell_b, bit, SLOW_RATES)
+        cells[c], cells[d] = adapted(cell_c, bit, SLOW_RATES), adapted(cell_d, bit, SLOW_RATES)
+        if not bit:
+            return np.int64(t)
+        a, b, c, d, w = a + ONE, b + ONE, c + ONE, d + ONE, w + FOUR
+    return np.int64(N_DECISIONS)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def shift_of(scale):
+    """Low bits of a number that bypass the model: bins hold one number below a standard deviation of 4."""
+    return max(0, (scale >> 16) - 1)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def current_scale(static_scale, kind, row_correction, correction):
+    """Expected log2 of the standard deviation of the coded number, which on a trellis is half the magnitude."""
+    scale = static_scale + MEAN_TO_DEVIATION + row_correction + correction
+    return clamp_scale(scale - ONE_OCTAVE if kind != ANY else scale)
+
+
+@njit(cache=True, nogil=True)
+def encode_row(row, row_scale, column_scales, transitions, payload, registers, cells, weights, corrections, variances, above, states):
+    """All integers of a row; OFF_TRELLIS when one of them cannot be."""
+    row_correction, row_variance = np.int64(0), np.int64(INITIAL_VARIANCE)
+    left, second, third = np.int64(TYPICAL), np.int64(TYPICAL), np.int64(TYPICAL)
+    has_trellis = transitions.shape[0] > 0
+    for j in range(row.size):
+        code = np.int64(row[j])
+        magnitude = abs(code)
+        static_scale = row_scale + column_scales[j]
+        kind = kind_of(static_scale, states[j], has_trellis)
+        if kind != ANY and (magnitude & 1) != kind - EVEN:
+            return OFF_TRELLIS
+        scale = current_scale(static_scale, kind, row_correction, corrections[j])
+        number, first, shift = magnitude if kind == ANY else magnitude >> 1, 0 if kind == ODD else 1, shift_of(scale)
+        number_bin = ((number - first) >> shift) + first if number >= first else np.int64(0)
+        a, b, c, d, w = first_cells(kind, scale, (2 * left + second + third) >> 2, above[j])
+        found = encode_decisions(payload, registers, cells, weights, number_bin, a, b, c, d, w)
+        code_rest(False, number, found, first, shift, payload, registers)
+        if number >= first:
+            code_bit(False, np.int64(code < 0), EVEN_CHANCE, payload, registers)
+        ratio, score, information = observe(number, kind, scale)
+        third, second, left = second, left, ratio
+        above[j] += (ratio - above[j]) >> 3
+        row_correction += (row_variance * score) >> 16
+        corrections[j] += (variances[j] * score) >> 16
+        row_variance, variances[j] = less_variance(row_variance, information), less_variance(variances[j], information)
+        if has_trellis:
+            states[j] = following_state(transitions, static_scale, states[j], code)
+    return OK
+
+
+@njit(cache=True, nogil=True)
+def decode_row(row, row_scale, column_scales, transitions, payload, registers, cells, weights, corrections, variances, above, states):
+    """Inverse of `encode_row`. The decisions stand in the loop: arrays passed to functions would be counted for each."""
+    low, span, position = registers[LOW], registers[SPAN], registers[POSITION]
+    row_correction, row_variance = np.int64(0), np.int64(INITIAL_VARIANCE)
+    left, second, third = np.int64(TYPICAL), np.int64(TYPICAL), np.int64(TYPICAL)
+    has_trellis = transitions.shape[0] > 0
+    for j in range(row.size):
+        static_scale = row_scale + column_scales[j]
+        kind = kind_of(static_scale, states[j], has_trellis)
+        scale = current_scale(static_scale, kind, row_correction, corrections[j])
+        first, shift = 0 if kind == ODD else 1, shift_of(scale)
+        a, b, c, d, w = first_cells(kind, scale, (2 * left + second + third) >> 2, above[j])
+        number, negative, bit = np.int64(0), np.int64(0), np.int64(1)
+        while bit and number < N_DECISIONS:
+            cell_a, cell_b, cell_c, cell_d = np.int64(cells[a]), np.int64(cells[b]), np.int64(cells[c]), np.int64(cells[d])
+            in_a, in_b, in_c, in_d = STRETCH[cell_a >> 20], STRETCH[cell_b >> 20], STRETCH[cell_c >> 20], STRETCH[cell_d >> 20]
+            x, y, z = w + ONE, w + TWO, w + THREE
+            probability = squashed(weights[w] * in_a + weights[x] * in_b + weights[y] * in_c + weights[z] * in_d)
+            bit, low, span = taken(low, span, probability)
+            while span < RENORMALISE_BELOW:
+                low, span, position = (low << 8) | np.int64(payload[position]), span << 8, position + 1
+            error = (bit << 16) - probability
+            weights[w], weights[x] = learned(weights[w], error, in_a), learned(weights[x], error, in_b)
+            weights[y], weights[z] = learned(weights[y], error, in_c), learned(weights[z], error, in_d)
+            cells[a], cells[b] = adapted(cell_a, bit, SLOW_RATES), adapted(cell_b, bit, SLOW_RATES)
+            cells[c], cells[d] = adapted(cell_c, bit, SLOW_RATES), adapted(cell_d, bit, SLOW_RATES)
+            number += bit
+            a, b, c, d, w = a + ONE, b + ONE, c + ONE, d + ONE, w + FOUR
+        if number == N_DECISIONS or shift:
+            registers[LOW], registers[SPAN], registers[POSITION] = low, span, position
+            number = code_rest(True, np.int64(0), number, first, shift, payload, registers)
+            low, span, position = registers[LOW], registers[SPAN], registers[POSITION]
+        if number >= first:
+            negative, low, span = taken(low, span, EVEN_CHANCE)
+            while span < RENORMALISE_BELOW:
+                low, span, position = (low << 8) | np.int64(payload[position]), span << 8, position + 1
+        magnitude = number if kind == ANY else 2 * number + kind - EVEN
+        if position > registers[SIZE] or number < 0 or magnitude > MAX_MAGNITUDE:
+            registers[POSITION] = position
+            return ENDS_EARLY if position > registers[SIZE] else MAGNITUDE_TOO_LARGE
+        row[j] = -magnitude if negative else magnitude
+        ratio, score, information = observe(number, kind, scale)
+        third, second, left = second, left, ratio
+        above[j] += (ratio - above[j]) >> 3
+        row_correction += (row_variance * score) >> 16
+        corrections[j] += (variances[j] * score) >> 16
+        row_variance, variances[j] = less_variance(row_variance, information), less_variance(variances[j], information)
+        if has_trellis:
+            states[j] = following_state(transitions, static_scale, states[j], row[j])
+    registers[LOW], registers[SPAN], registers[POSITION] = low, span, position
+    return OK
+
+
+@njit(cache=True, nogil=True)
+def code_matrix(decoding, codes, row_scales, column_scales, transitions, payload, registers, cells, weights):
+    """All integers of a matrix, given (encoding) or written (decoding) in `codes`; returns a status."""
+    rows, columns = codes.shape
+    corrections, states = np.zeros(columns, np.int64), np.zeros(columns, np.int64)
+    variances, above = np.full(columns, INITIAL_VARIANCE, np.int64), np.full(columns, TYPICAL, np.int64)
+    for i in range(rows):
+        if decoding:
+            status = decode_row(
+                codes[i], row_scales[i], column_scales, transitions, payload, registers, cells, weights, corrections, variances, above, states
+            )
+        else:
+            status = encode_row(
+                codes[i], row_scales[i], column_scales, transitions, payload, registers, cells, weights, corrections, variances, above, states
+            )
+        if status != OK:
+            return status
+    return OK
+
+
+class _Stream:
+    """The state of one stream: payload, registers, model; `code` takes one matrix after the other in either direction."""
+
+    def __init__(self, decoding: bool, payload: np.ndarray, registers: np.ndarray) -> None:
+        self.decoding, self.payload, self.registers = decoding, payload, registers
+        self.cells, self.weights, self.vector_cells = initial_cells().copy(), initial_weights(), initial_vector_cells()
+        self.earlier: dict[int, list[np.ndarray]] = {}
+
+    @property
+    def position(self) -> int:
+        return int(self.registers[POSITION])
+
+    def code(self, codes: np.ndarray, expected: ExpectedScales) -> int:
+        """Status of coding int32[rows, columns]."""
+        if codes.shape[0] == 1 and not expected.trellis_states and codes.size:
+            return self._code_vector(codes[0], expected)
+        self.cells[MATRIX_CELLS:] = initial_cells()[MATRIX_CELLS:]
+        transitions = TRELLISES[expected.trellis_states] if expected.trellis_states else NO_TRELLIS
+        return code_matrix(
+            self.decoding, codes, expected.rows, expected.columns, transitions, self.payload, self.registers, self.cells, self.weights
+        )
+
+    def _code_vector(self, values: np.ndarray, expected: ExpectedScales) -> int:
+        octave = min(max(int(expected.rows[0] + expected.columns[0]) >> 16, -4), tables.MAX_OCTAVE)
+        initial_error = VECTOR_ERROR << octave if octave >= 0 else VECTOR_ERROR >> -octave
+        earlier = self.earlier.setdefault(values.size, [])
+        references = np.array(earlier, np.int32).reshape(len(earlier), values.size)
+        status = code_vector(self.decoding, values, references, initial_error, self.payload, self.registers, self.vector_cells)
+        earlier.insert(0, values)
+        del earlier[N_REFERENCES:]
+        return status
+
+
+@register_integer_codec
+class Mixing:
+    """Integer codec 2, `mixing`: see the top of this file and spec/codecs.md."""
+
+    wire_id = 2
+    name = "mixing"
+
+    @staticmethod
+    def encode(matrices: Sequence[np.ndarray], scales: Sequence[ExpectedScales]) -> bytes:
+        """Code int32[rows, columns] matrices into one stream; |code| < 2**24 (ValueError otherwise). Exact."""
+        stream = _Stream(False, *new_encoder(sum(m.size for m in matrices) * MAX_BYTES_PER_SYMBOL + 128))
+        for codes, expected in zip(matrices, scales, strict=True):
+            if codes.size and int(np.abs(codes).max()) > MAX_MAGNITUDE:
+                raise ValueError(f"codes must stay below 2**24 in magnitude, found {int(np.abs(codes).max())}")
+            if stream.code(np.array(codes, np.int32, order="C"), expected) == OFF_TRELLIS:
+                raise ValueError("codes do not follow their trellis")
+        return stream.payload[: stream.position].tobytes() + int(stream.registers[LOW]).to_bytes(4, "big")
+
+    @staticmethod
+    def decode(
+        payload: bytes, scales: Sequence[ExpectedScales], *, offset: int, where: str
+    ) -> tuple[list[np.ndarray], list[int]]:
+        """Inverse of `encode`: the matrices, and the payload position at which each was complete.
+
+        Raises TruncatedArtifact [R-STR-4] or MalformedArtifact [R-STR-5, R-STR-6]; never reads past the payload.
+        """
+        if len(payload) < 4:
+            raise TruncatedArtifact("a stream holds at least 4 bytes", rule="R-STR-4", offset=offset, where=where)
+        stream = _Stream(True, *new_decoder(payload))
+        matrices, ends = [], []
+        for expected in scales:
+            codes = np.zeros((expected.rows.size, expected.columns.size), np.int32)
+            status = stream.code(codes, expected)
+            if status != OK:
+                raise _stream_error(status, offset + min(stream.position, len(payload)), where)
+            matrices.append(codes)
+            ends.append(stream.position)
+        low = int(stream.registers[LOW])
+        if stream.position != len(payload) or low != 0:
+            message = f"{len(payload) - stream.position} bytes left and final state {low}, expected 0 and 0"
+            raise MalformedArtifact(message, rule="R-STR-5", offset=offset + stream.position, where=where)
+        return matrices, ends
+
+
+def _stream_error(status: int, offset: int, where: str) -> ArtifactError:
+    if status == ENDS_EARLY:
+        return TruncatedArtifact("the stream ends before its last integer", rule="R-STR-4", offset=offset, where=where)
+    return MalformedArtifact("an integer of 2**24 or more in magnitude", rule="R-STR-6", offset=offset, where=where)

@@ -1,0 +1,136 @@
+"""Binary decisions of the mixing coder: binary range coding, adaptive cells, logistic mixing (spec/codecs.md).
+
+Strategy: the state of a coder is an int64 array of four registers: `low` (in a decoder the code word relative to it), `span`,
+the position in the payload and its size. Functions that code take `decoding`, which says whether the bit is given or found,
+so that the two directions cannot diverge. A decoder's payload is padded with zeros: it may read as many as one
+integer takes beyond the end, and whoever decodes integers compares position and size after each.
+
+A cell is a probability of 22 bits that the answer is yes, and below it a count of 10 bits that sets its rate.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from . import mixing_tables as tables
+
+LOW, SPAN, POSITION, SIZE = 0, 1, 2, 3
+PADDING = 64  # bytes; no integer takes as many
+WHOLE_SPAN = 1 << 32
+RENORMALISE_BELOW = 1 << 24
+LOW_MASK = (1 << 32) - 1
+EVEN_CHANCE = 1 << 15
+MAX_COUNT = 1023
+MAX_EXCESS_BITS = 26
+N_INPUTS = 4
+INITIAL_WEIGHT = (1 << 16) // N_INPUTS
+LEARNING_SHIFT = 18
+LEARNING_HALF = 1 << (LEARNING_SHIFT - 1)
+STRETCH_LIMIT = tables.STRETCH_LIMIT
+
+SQUASH = tables.squash_table()
+STRETCH = tables.stretch_table()
+SLOW_RATES = np.array([65536 // (n + 30) for n in range(MAX_COUNT + 1)], np.int64)
+FAST_RATES = np.array([655360 // (10 * min(n, 60) + 16) for n in range(MAX_COUNT + 1)], np.int64)
+
+
+def new_encoder(capacity: int) -> tuple[np.ndarray, np.ndarray]:
+    """Payload to write into and registers."""
+    return np.empty(capacity, np.uint8), np.array([0, WHOLE_SPAN, 0, capacity], np.int64)
+
+
+def new_decoder(payload: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Padded payload (of at least 4 bytes) and registers."""
+    data = np.frombuffer(payload + bytes(PADDING), np.uint8).copy()  # writable: the type that the shared kernels know
+    return data, np.array([int.from_bytes(payload[:4], "big"), WHOLE_SPAN, 4, len(payload)], np.int64)
+
+
+@njit(cache=True, nogil=True)
+def code_bit(decoding, bit, probability, payload, registers):
+    """One decision whose yes has `probability` of 65,536: yes is the lower part of the range."""
+    low, span, position = registers[LOW], registers[SPAN], registers[POSITION]
+    bound = (span >> 16) * probability
+    if decoding:
+        bit = np.int64(low < bound)
+    if bit:
+        span = bound
+    else:
+        low += -bound if decoding else bound
+        span -= bound
+    if not decoding and low > LOW_MASK:
+        low &= LOW_MASK
+        back = position - 1
+        while payload[back] == 255:
+            payload[back] = 0
+            back -= 1
+        payload[back] += 1
+    while span < RENORMALISE_BELOW:
+        if decoding:
+            low = (low << 8) | np.int64(payload[position])
+        else:
+            payload[position] = low >> 24
+            low = (low << 8) & LOW_MASK
+        position += 1
+        span <<= 8
+    registers[LOW], registers[SPAN], registers[POSITION] = low, span, position
+    return bit
+
+
+@njit(cache=True, nogil=True, inline="always")
+def taken(low, span, probability):
+    """(bit, low, span) after a decoder's decision, before bytes are shifted in."""
+    bound = (span >> 16) * probability
+    if low < bound:
+        return np.int64(1), low, bound
+    return np.int64(0), low - bound, span - bound
+
+
+@njit(cache=True, nogil=True)
+def code_raw(decoding, value, n_bits, payload, registers):
+    """`n_bits` bits of a number, the highest first, each an even chance."""
+    found = np.int64(0)
+    for k in range(n_bits - 1, -1, -1):
+        found = (found << 1) | code_bit(decoding, (value >> k) & 1, EVEN_CHANCE, payload, registers)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def code_excess(decoding, excess, payload, registers):
+    """An exponential-Golomb number of order 0; -1 when it is longer than any magnitude's."""
+    length = np.int64(0)
+    while code_bit(decoding, np.int64((excess + 1) >> (length + 1) != 0), EVEN_CHANCE, payload, registers):
+        length += 1
+        if length > MAX_EXCESS_BITS:
+            return np.int64(-1)
+    return ((np.int64(1) << length) | code_raw(decoding, excess + 1, length, payload, registers)) - 1
+
+
+@njit(cache=True, nogil=True, inline="always")
+def adapted(cell, bit, rates):
+    """A cell (int64) after an answer."""
+    count = cell & MAX_COUNT
+    probability = cell >> 10
+    probability += (((bit << 22) - probability) * rates[count]) >> 16
+    return np.uint32((probability << 10) | min(count + 1, MAX_COUNT))
+
+
+@njit(cache=True, nogil=True)
+def code_alone(decoding, bit, payload, registers, cells, a):
+    """One decision predicted by one cell that learns fast."""
+    cell, floor = np.int64(cells[a]), tables.PROBABILITY_FLOOR
+    bit = code_bit(decoding, bit, min(max(cell >> 16, floor), 65536 - floor), payload, registers)
+    cells[a] = adapted(cell, bit, FAST_RATES)
+    return bit
+
+
+@njit(cache=True, nogil=True, inline="always")
+def squashed(total):
+    """Probability of 65,536 of a weighted sum of stretched ones (weights 16 bits after the point)."""
+    return SQUASH[np.uint64(min(max(total >> 16, -STRETCH_LIMIT), STRETCH_LIMIT) + STRETCH_LIMIT)]
+
+
+@njit(cache=True, nogil=True, inline="always")
+def learned(weight, error, stretched):
+    """A weight after an answer that was `error` of 65,536 more than predicted."""
+    return weight + ((error * stretched + LEARNING_HALF) >> LEARNING_SHIFT)
