@@ -22,6 +22,10 @@ CONTROL_NAMES = ("attn_scale", "mlp_scale", "resid_mix", "q_gain", "skip_weight"
 PUBLISHED_PASSTHROUGH_ELEMENTS = 65_536
 
 
+class UnsuitableModel(ValueError):
+    """A peer's format has no place for this model."""
+
+
 @dataclass(frozen=True)
 class Peer:
     """A published pipeline.
@@ -65,4 +69,4 @@ def passthrough_border(state_dict: StateDict) -> int:
     return min(PUBLISHED_PASSTHROUGH_ELEMENTS, min(matrices) - 1)
 
 
-from . import int6_zstd, int8_zlib, record, sdclip  # noqa: E402, F401 - they register themselves
+from . import gguf, int6_zstd, int8_zlib, nncodec, record, sdclip  # noqa: E402, F401 - they register themselves

@@ -26,7 +26,9 @@ def has_zpaq() -> bool:
 
 
 def compress_bytes(data: bytes, *, zpaq: bool) -> bytes:
-    """ZPAQ, or brotli 11; RuntimeError with the program's words when lrzip fails."""
+    """ZPAQ, or brotli 11; nothing stays nothing. RuntimeError with the program's words when lrzip fails."""
+    if not data:
+        return b""
     return _run(COMPRESS, data) if zpaq else compress_brotli(data)
 
 
@@ -37,6 +39,8 @@ def compress_brotli(data: bytes) -> bytes:
 
 def decompress_bytes(data: bytes) -> bytes:
     """Inverse of both, whichever made the bytes."""
+    if not data:
+        return b""
     return _run(DECOMPRESS, data) if data.startswith(LRZIP_MAGIC) else brotli.decompress(data)
 
 

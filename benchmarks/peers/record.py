@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from . import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, is_control, register_peer
@@ -24,6 +23,8 @@ from .sdclip import row_scales
 MATRIX_BITS, EMBEDDING_BITS = 6, 7
 PUBLISHED_MLP_K, PUBLISHED_ATTENTION_K, PUBLISHED_EMBEDDING_K = 11.5, 13.0, 14.0
 EMBEDDING = "tok_emb.weight"
+TUNED_EMBEDDING_BITS = 8  # the codes are bytes
+TUNED = ((5, 6), (6, 6), (8, 5), (10, 5), (12, 5), (14, 6), (16, 6), (18, 7), (22, 7), (26, 8))
 SWEPT_K = (6.0, 8.0, 10.0, PUBLISHED_MLP_K, 14.0, 18.0)
 
 
@@ -88,8 +89,11 @@ def codec_note() -> str:
 
 
 register_peer(
+    Peer("record", compress, tuple({"k": k} for k in SWEPT_K), SWEPT_K.index(PUBLISHED_MLP_K), needs_hessians=True, note=codec_note)
+)
+register_peer(
     Peer(
-        "record", compress, tuple({"k": k} for k in SWEPT_K),
-        published=SWEPT_K.index(PUBLISHED_MLP_K), needs_hessians=True, note=codec_note,
-    )  # fmt: skip
+        "record-tuned", compress, tuple({"k": k, "embedding_k": e, "embedding_bits": TUNED_EMBEDDING_BITS} for k, e in TUNED),
+        published=None, needs_hessians=True, note=codec_note,
+    )
 )

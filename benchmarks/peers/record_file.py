@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from . import UnsuitableModel
 from .external_codec import compress_brotli, compress_bytes, decompress_bytes
 
 MAGIC = b"PGRP"
@@ -27,7 +28,7 @@ SORTED_ROLES = ("tok_emb", "attn.c_q", "mlp.fc")
 def encode_file(codes: Mapping[str, Tensor], rest: Mapping[str, Tensor], kinds: Mapping[str, str], *, zpaq: bool) -> bytes:
     """The file of int8 `codes` [rows, columns] by weight name and the `rest`, any tensors; `kinds` are strings of the caller's.
 
-    ValueError for codes of a weight that belongs to no role.
+    UnsuitableModel for codes of a weight that belongs to no role.
     """
     names = _names_by_role(codes)
     groups, orders = [], []
@@ -93,6 +94,6 @@ def _names_by_role(weights: Mapping[str, object]) -> dict[str, list[str]]:
     for name in sorted(weights, key=lambda n: [int(part) for part in re.findall(r"\d+", n)]):
         role = next((r for r in ROLES if f"{r}.weight" in name), None)
         if role is None:
-            raise ValueError(f"{name} has none of the roles {', '.join(ROLES)}")
+            raise UnsuitableModel(f"{name} has none of the roles {', '.join(ROLES)}")
         groups[role].append(name)
     return groups
