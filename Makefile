@@ -1,7 +1,7 @@
 # Two commands do all set-up on a machine with python3 and its venv module: `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
-NNCODEC := benchmarks/.nncodec
+NNCODEC := .nncodec
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 FUZZ_MUTATIONS ?= 1000000
 

@@ -73,11 +73,11 @@ def measure_bytecap(bench: Bench, recipe: str, log: Callable[[str], None]) -> li
 def measure_peers(bench: Bench, kept: Path, log: Callable[[str], None], *, afresh: bool = False) -> list[Point]:
     """Every peer over its settings; a peer that is not installed gives only what `kept` has of it.
 
-    `kept` is read, unless `afresh`, and written after each new point. Matrices of every size are quantized, as the
-    published pipelines mean it.
+    `kept` is read first and written after each new point; `afresh` measures again whatever can be measured here.
+    Matrices of every size are quantized, as the published pipelines mean it.
     """
     conditions = _conditions(bench)
-    known = {} if afresh else read_points(kept, conditions)
+    known = read_points(kept, conditions)
     work = PeerWork(bench)
     points = []
     for peer in PEERS.values():
@@ -88,7 +88,7 @@ def measure_peers(bench: Bench, kept: Path, log: Callable[[str], None], *, afres
             if point is None and missing:
                 log(f"{peer.name:18} {text:42} not installed: {missing}")
                 continue
-            if point is None:
+            if point is None or (afresh and not missing):
                 try:
                     point = work.measure(peer, setting, text)
                 except UnsuitableModel as error:

@@ -24,7 +24,7 @@ from . import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, is_control, regis
 from .nncodec_runner import read_tensors, write_tensors
 
 PYTHON_VARIABLE = "BYTECAP_NNCODEC_PYTHON"
-OWN_PYTHON = Path(__file__).resolve().parent.parent / ".nncodec" / "bin" / "python"
+OWN_PYTHON = Path(__file__).resolve().parents[2] / ".nncodec" / "bin" / "python"  # not below benchmarks/: our own code is searched there
 RUNNER = Path(__file__).with_name("nncodec_runner.py")
 EMBEDDING = "tok_emb.weight"
 PUBLISHED_NONWEIGHT_QP = -75
