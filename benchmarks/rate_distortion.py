@@ -84,7 +84,7 @@ def measure_peers(bench: Bench, kept: Path, log: Callable[[str], None], *, afres
         missing = peer.missing()
         for setting in peer.settings:
             text = setting_text(peer, setting)
-            point = known.get((peer.name, text))
+            point = known.get((peer.name, values_text(setting)), known.get((peer.name, text)))  # a whole pipeline's before a makeshift's
             if point is None and missing:
                 log(f"{peer.name:18} {text:42} not installed: {missing}")
                 continue
@@ -121,8 +121,12 @@ class PeerWork:
 
 def setting_text(peer: Peer, setting: dict) -> str:
     """A setting's name: its values, and what differs here from the published pipeline."""
-    values = [f"{key}={value if isinstance(value, str) else format(value, 'g')}" for key, value in setting.items()]
-    return " ".join([*values, *([f"({peer.note()})"] if peer.note() else [])])
+    return " ".join([values_text(setting), *([f"({peer.note()})"] if peer.note() else [])])
+
+
+def values_text(setting: dict) -> str:
+    """The values of a setting."""
+    return " ".join(f"{key}={value if isinstance(value, str) else format(value, 'g')}" for key, value in setting.items())
 
 
 def read_points(path: Path, conditions: dict) -> dict[tuple[str, str], Point]:
