@@ -82,7 +82,7 @@ def comparison_table(rows: Sequence[dict]) -> str:
     for row in rows:
         unit = f"gap {row['damage']:g} mBPB" if row["measure"] == "gap" else f"KL {row['damage']:g} bits a token"
         cells = [_cell(row["peers"][name], row["ratios"][name]) for name in ENVELOPES]
-        lines.append(f"{unit:22}{_bytes(row['bytecap']):>12}" + "".join(cells))
+        lines.append((f"{unit:22}{_bytes(row['bytecap']):>12}" + "".join(cells)).rstrip())
     return "\n".join(lines)
 
 
