@@ -1,14 +1,15 @@
 # Two commands do all set-up on a machine with python3 and its venv module: `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
+NNCODEC := .nncodec
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 FUZZ_MUTATIONS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz bench lint clean
+.PHONY: help demo test fuzz bench bench-nncodec lint clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1|\2/' | while IFS='|' read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | while IFS='|' read -r target text; do printf '  %-20s %s\n' "$$target" "$$text"; done
 
 # Made once, and again when the pins or the package's metadata change. A stamp written last means that an
 # interrupted installation is repeated, never taken for a whole one.
@@ -32,9 +33,16 @@ fuzz: $(VENV)/.installed ## mutate artifacts for long (FUZZ_MUTATIONS=1000000)
 bench: $(VENV)/.installed ## measure sizes, gaps and speeds against the peers
 	@$(VENV)/bin/python -m benchmarks.run
 
+# Its own environment: nncodec wants a numpy below 2. Of its dependencies the codec itself imports only these.
+bench-nncodec: ## build the NNCodec peer (once, about a minute; then `make bench` runs it)
+	@$(PYTHON) -m venv $(NNCODEC)
+	@$(NNCODEC)/bin/python -m pip install $(PIP_FLAGS) setuptools wheel pybind11 'numpy<2'
+	@$(NNCODEC)/bin/python -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation nncodec==2.1.3
+	@$(NNCODEC)/bin/python -c 'import nncodec.nnc_core'
+
 lint: $(VENV)/.installed ## check style
 	@$(VENV)/bin/ruff check .
 
 clean: ## remove the environment, caches and what the demo wrote
-	rm -rf $(VENV) build dist bytecap-demo *.egg-info .pytest_cache .hypothesis .ruff_cache
+	rm -rf $(VENV) $(NNCODEC) build dist bytecap-demo *.egg-info .pytest_cache .hypothesis .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,8 +14,9 @@ from bytecap.compiler.checkpoint import read_checkpoint
 from bytecap.compiler.frontends import build_model, read_architecture
 from bytecap.compiler.model import Model
 from bytecap.runtime.evaluation import evaluate_program
-from bytecap.runtime.scoring import Score
+from bytecap.runtime.scoring import Score, target_count
 from bytecap.runtime.shards import read_shard
+from bytecap.runtime.tokens import Tokens
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -39,6 +40,12 @@ class Material:
 
     def calibration_tokens(self) -> np.ndarray:
         return read_shard(self.calibration)
+
+    def evaluation_sequences(self, length: int) -> np.ndarray:
+        """int64 [n, length]: the inputs of the windows that `evaluate` scores with its default options."""
+        tokens = Tokens(read_shard(self.validation), str(self.validation))
+        targets = target_count(tokens, length, self.max_tokens)
+        return tokens.ids[:targets].astype(np.int64).reshape(-1, length)
 
     def evaluate(self, model: Model, arrays: list[np.ndarray]) -> Score:
         return evaluate_program(model.program, arrays, self.validation, self.tokenizer, max_tokens=self.max_tokens)

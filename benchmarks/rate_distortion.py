@@ -1,17 +1,17 @@
 """Bytes against damage: bytecap and the peers on one checkpoint, one calibration text and one evaluation.
 
-Strategy: every pipeline is a curve of (file bytes, gap in mBPB) points, measured through the same runtime on the same
-tokens. At a given gap the bytes of a curve are interpolated with log2(gap) linear in bytes, as theory has it
-(gap ~ 2**(-2 rate)); the peers' lower envelope is the least of their curves there.
+Strategy: every pipeline is a curve of points (file bytes, gap, divergence), measured through the same runtime on the same
+tokens. What the peers reach does not change with bytecap, so their points are kept in a file, each under its setting, and
+measured again only when what they were measured on changes or when asked to.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
+import hashlib
+import json
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,112 +23,128 @@ from bytecap.compiler.model import Model
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.runtime.scoring import Score, paired_gap
 
+from .divergence import DivergenceMeter
 from .material import Material
-from .peers import PEERS, passthrough_border
+from .peers import PEERS, Peer, UnsuitableModel, passthrough_border
 from .peers.hessians import collect_hessians
+from .points import Point
 
 BITS_PER_WEIGHT = (3.4, 3.1, 2.8, 2.5, 2.25, 2.05)  # whole artifact over all weights: where bytecap's curve is measured
-GAPS = (4.0, 8.0, 12.0, 20.0)
 CALIBRATION_TOKENS = 98_304
 
 
 @dataclass(frozen=True)
-class Point:
-    """One file: pipeline, setting, bytes, gap and its standard error in mBPB."""
+class Bench:
+    """A material with its float model, scored once: what turns decoded tensors into a point."""
 
-    pipeline: str
-    setting: str
-    bytes: int
-    gap: float
-    standard_error: float
+    material: Material
+    model: Model
+    reference: Score
+    meter: DivergenceMeter
 
+    @classmethod
+    def prepare(cls, material: Material) -> Bench:
+        model = material.model()
+        arrays = [tensor.values for tensor in model.tensors]
+        meter = DivergenceMeter(model.program, arrays, material.evaluation_sequences(model.program.sequence_length))
+        return cls(material, model, material.evaluate(model, arrays), meter)
 
-def measure_peers(material: Material, model: Model, reference: Score, log: Callable[[str], None]) -> list[Point]:
-    """Every peer over its settings; matrices of every size are quantized, as the published pipelines mean it."""
-    sequences = calibration_sequences(material.calibration_tokens(), model.program.sequence_length, CALIBRATION_TOKENS)
-    hessians = collect_hessians(model, sequences)
-    state_dict = {tensor.name: torch.from_numpy(tensor.values) for tensor in model.tensors}
-    points = []
-    for peer in PEERS.values():
-        for setting in peer.settings:
-            options = {"passthrough_elements": passthrough_border(state_dict), **setting}
-            data, decoded = peer.compress(state_dict, hessians, **options)
-            arrays = [np.ascontiguousarray(decoded[t.name].float().numpy()) for t in model.tensors]
-            gap = paired_gap(reference, material.evaluate(model, arrays))
-            text = " ".join(f"{key}={value:g}" for key, value in setting.items())
-            points.append(Point(peer.name, text, len(data), gap.mbpb, gap.standard_error_mbpb))
-            log(_line(points[-1]))
-    return points
+    def point(self, pipeline: str, setting: str, data: bytes, arrays: Sequence[np.ndarray]) -> Point:
+        gap = paired_gap(self.reference, self.material.evaluate(self.model, arrays))
+        return Point(pipeline, setting, len(data), gap.mbpb, gap.standard_error_mbpb, self.meter.bits_per_token(arrays))
 
 
-def measure_bytecap(material: Material, model: Model, reference: Score, recipe: str, log: Callable[[str], None]) -> list[Point]:
+def measure_bytecap(bench: Bench, recipe: str, log: Callable[[str], None]) -> list[Point]:
     """Whole artifacts at a range of caps."""
-    weights = sum(tensor.values.size for tensor in model.tensors)
-    points = []
+    material, points = bench.material, []
     with tempfile.TemporaryDirectory() as folder:
         for bits in BITS_PER_WEIGHT:
             output = Path(folder) / "model.bcap"
             interface.compile(
-                material.checkpoint, cap=int(weights * bits / 8), calibration=material.calibration, output=output,
+                material.checkpoint, cap=int(bench.model.parameters * bits / 8), calibration=material.calibration, output=output,
                 tokenizer=material.tokenizer, architecture=material.architecture, recipe=recipe, force=True,
             )  # fmt: skip
             data = output.read_bytes()
-            gap = paired_gap(reference, material.evaluate(model, decode_tensors(read_artifact(data))))
-            points.append(Point(f"bytecap ({Path(recipe).stem})", f"{bits:g} bit", len(data), gap.mbpb, gap.standard_error_mbpb))
-            log(_line(points[-1]))
+            points.append(bench.point(f"bytecap ({Path(recipe).stem})", f"{bits:g} bit", data, decode_tensors(read_artifact(data))))
+            log(points[-1].line())
     return points
 
 
-def _line(point: Point) -> str:
-    return f"{point.pipeline:24} {point.setting:26} {point.bytes:10,} bytes  {point.gap:7.2f} +- {point.standard_error:.2f} mBPB"
+def measure_peers(bench: Bench, kept: Path, log: Callable[[str], None], *, afresh: bool = False) -> list[Point]:
+    """Every peer over its settings; a peer that is not installed gives only what `kept` has of it.
+
+    `kept` is read first and written after each new point; `afresh` measures again whatever can be measured here.
+    Matrices of every size are quantized, as the published pipelines mean it.
+    """
+    conditions = _conditions(bench)
+    known = read_points(kept, conditions)
+    work = PeerWork(bench)
+    points = []
+    for peer in PEERS.values():
+        missing = peer.missing()
+        for setting in peer.settings:
+            text = setting_text(peer, setting)
+            point = known.get((peer.name, values_text(setting)), known.get((peer.name, text)))  # a whole pipeline's before a makeshift's
+            if point is None and missing:
+                log(f"{peer.name:18} {text:42} not installed: {missing}")
+                continue
+            if point is None or (afresh and not missing):
+                try:
+                    point = work.measure(peer, setting, text)
+                except UnsuitableModel as error:
+                    log(f"{peer.name:18} {text:42} not for this model: {error}")
+                    continue
+                known[peer.name, text] = point
+                write_points(kept, conditions, list(known.values()))
+            points.append(point)
+            log(point.line())
+    return points
 
 
-def bytes_at_gap(points: Sequence[Point], gap: float) -> float | None:
-    """Bytes of a curve at a gap; None outside its range. Points that another beats in both are left out."""
-    useful = [p for p in points if p.gap > 0 and not any(q.bytes < p.bytes and q.gap < p.gap for q in points)]
-    useful.sort(key=lambda p: p.gap)
-    for low, high in itertools.pairwise(useful):
-        if low.gap <= gap <= high.gap:
-            share = (math.log2(gap) - math.log2(low.gap)) / (math.log2(high.gap) - math.log2(low.gap))
-            return low.bytes + share * (high.bytes - low.bytes)
-    return None
+class PeerWork:
+    """What peers compress, and the second moments they share, collected when first needed."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._state_dict = {tensor.name: torch.from_numpy(tensor.values) for tensor in bench.model.tensors}
+        self._hessians: dict[str, torch.Tensor] | None = None
+
+    def measure(self, peer: Peer, setting: dict, text: str) -> Point:
+        if peer.needs_hessians and self._hessians is None:
+            tokens, length = self._bench.material.calibration_tokens(), self._bench.model.program.sequence_length
+            self._hessians = collect_hessians(self._bench.model, calibration_sequences(tokens, length, CALIBRATION_TOKENS))
+        options = {"passthrough_elements": passthrough_border(self._state_dict), **setting}
+        data, decoded = peer.compress(self._state_dict, self._hessians, **options)
+        arrays = [np.ascontiguousarray(decoded[t.name].float().numpy()) for t in self._bench.model.tensors]
+        return self._bench.point(peer.name, text, data, arrays)
 
 
-def envelope_at_gap(points: Sequence[Point], gap: float) -> float | None:
-    """Least bytes of any pipeline at a gap."""
-    pipelines = {p.pipeline for p in points}
-    found = [bytes_at_gap([p for p in points if p.pipeline == name], gap) for name in pipelines]
-    return min((value for value in found if value is not None), default=None)
+def setting_text(peer: Peer, setting: dict) -> str:
+    """A setting's name: its values, and what differs here from the published pipeline."""
+    return " ".join([values_text(setting), *([f"({peer.note()})"] if peer.note() else [])])
 
 
-def comparison(ours: Sequence[Point], peers: Sequence[Point]) -> list[dict]:
-    """Bytes of both at each gap, and the ratio."""
-    rows = []
-    for gap in GAPS:
-        mine, best = bytes_at_gap(ours, gap), envelope_at_gap(peers, gap)
-        rows.append({"gap_mbpb": gap, "bytecap": mine, "peers": best, "ratio": mine / best if mine and best else None})
-    return rows
+def values_text(setting: dict) -> str:
+    """The values of a setting."""
+    return " ".join(f"{key}={value if isinstance(value, str) else format(value, 'g')}" for key, value in setting.items())
 
 
-def plot(points: Sequence[Point], path: Path, title: str) -> None:
-    """Coded bytes against gap, one line a pipeline, gap on a logarithmic axis."""
-    import matplotlib
+def read_points(path: Path, conditions: dict) -> dict[tuple[str, str], Point]:
+    """Points by pipeline and setting; none when the file is not there or was measured on something else."""
+    if not path.is_file():
+        return {}
+    content = json.loads(path.read_text())
+    points = [Point(**fields) for fields in content["points"]] if content["conditions"] == conditions else []
+    return {(point.pipeline, point.setting): point for point in points}
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(8, 5))
-    for name in dict.fromkeys(p.pipeline for p in points):
-        curve = sorted((p for p in points if p.pipeline == name), key=lambda p: p.bytes)
-        errors = [p.standard_error for p in curve]
-        style = "o-" if name.startswith("bytecap") else "s--"
-        axes.errorbar([p.bytes / 1e6 for p in curve], [p.gap for p in curve], yerr=errors, fmt=style, label=name, markersize=4, capsize=2)
-    axes.set_yscale("log")
-    axes.set_xlabel("whole file, million bytes")
-    axes.set_ylabel("damage, mBPB (lower is better)")
-    axes.set_title(title)
-    axes.grid(True, which="both", alpha=0.3)
-    axes.legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+def write_points(path: Path, conditions: dict, points: Sequence[Point]) -> None:
+    """Inverse of `read_points`."""
+    path.write_text(json.dumps({"conditions": conditions, "points": [asdict(point) for point in points]}, indent=1) + "\n")
+
+
+def _conditions(bench: Bench) -> dict:
+    """What the peers' points depend on besides their settings."""
+    material = bench.material
+    digests = {name: hashlib.sha256(getattr(material, name).read_bytes()).hexdigest() for name in ("checkpoint", "calibration", "validation")}
+    return {**digests, "calibration_tokens": CALIBRATION_TOKENS, "evaluation_tokens": bench.reference.tokens}

@@ -1,7 +1,7 @@
 """`python -m benchmarks.run`: every figure of the README, measured in one run, with table, plot and JSON.
 
-Strategy: three parts (speed, peers, bytecap) on one material; results go to benchmarks/results/, named after the
-material, and the table to standard output.
+Strategy: three parts (speed, bytecap, peers) on one material; results go to benchmarks/results/, named after the
+material, and the table to standard output. The peers' points are kept there, and measured only once.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from pathlib import Path
 
 from . import rate_distortion, speed
 from .material import find_material
+from .plot import plot
+from .points import comparison, comparison_table
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -24,14 +26,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--demo", type=Path, help="folder that `bytecap demo` made, instead of the prose checkpoint")
     parser.add_argument("--recipe", default="default", help="recipe to compile with")
-    parser.add_argument("--only", choices=["speed", "sizes"], help="measure only this part")
+    parser.add_argument("--only", choices=["speed", "sizes", "peers"], help="measure only this part; peers: keep their points for sizes")
+    parser.add_argument("--afresh", action="store_true", help="measure the peers again, even where their points are kept")
     arguments = parser.parse_args()
     material = find_material(arguments.demo)
     RESULTS.mkdir(exist_ok=True)
-    if arguments.only != "sizes":
+    if arguments.only in (None, "speed"):
         _write(f"{material.name}-speed.json", measure_speed(material))
-    if arguments.only != "speed":
-        _write(f"{material.name}-sizes.json", measure_sizes(material, arguments.recipe))
+    if arguments.only in (None, "sizes"):
+        _write(f"{material.name}-sizes.json", measure_sizes(material, arguments.recipe, afresh=arguments.afresh))
+    if arguments.only == "peers":
+        measure_peers(material, afresh=arguments.afresh)
 
 
 def measure_speed(material) -> dict:
@@ -52,24 +57,34 @@ def measure_speed(material) -> dict:
     return result
 
 
-def measure_sizes(material, recipe: str) -> dict:
-    model = material.model()
-    reference = material.evaluate(model, [t.values for t in model.tensors])
-    print(f"float: {reference.bits_per_byte:.5f} bits per byte on {reference.tokens:,} tokens")
-    ours = rate_distortion.measure_bytecap(material, model, reference, recipe, _say)
-    peers = rate_distortion.measure_peers(material, model, reference, _say)
-    rows = rate_distortion.comparison(ours, peers)
-    print("\ngap mBPB    bytecap bytes    peers' envelope    ratio")
-    for row in rows:
-        cells = [f"{row[key]:>14,.0f}" if row[key] else f"{'-':>14}" for key in ("bytecap", "peers")]
-        print(f"{row['gap_mbpb']:8.0f} {cells[0]}   {cells[1]}     " + (f"{row['ratio']:.3f}" if row["ratio"] else "-"))
-    rate_distortion.plot([*ours, *peers], RESULTS / f"{material.name}-sizes.png", f"{material.name}: file size against damage")
+def measure_sizes(material, recipe: str, *, afresh: bool) -> dict:
+    bench = prepare(material)
+    ours = rate_distortion.measure_bytecap(bench, recipe, _say)
+    peers = rate_distortion.measure_peers(bench, kept_points(material), _say, afresh=afresh)
+    rows = comparison(ours, peers)
+    print(f"\n{comparison_table(rows)}")
+    plot([*ours, *peers], RESULTS / f"{material.name}-sizes.png", f"{material.name}: file size against damage")
     return {
-        "float_bits_per_byte": reference.bits_per_byte,
-        "tokens": reference.tokens,
+        "float_bits_per_byte": bench.reference.bits_per_byte,
+        "tokens": bench.reference.tokens,
         "points": [asdict(point) for point in (*ours, *peers)],
         "comparison": rows,
     }
+
+
+def measure_peers(material, *, afresh: bool) -> None:
+    rate_distortion.measure_peers(prepare(material), kept_points(material), _say, afresh=afresh)
+
+
+def prepare(material) -> rate_distortion.Bench:
+    bench = rate_distortion.Bench.prepare(material)
+    print(f"float: {bench.reference.bits_per_byte:.5f} bits per byte on {bench.reference.tokens:,} tokens")
+    return bench
+
+
+def kept_points(material) -> Path:
+    """Where the peers' points are kept."""
+    return RESULTS / f"{material.name}-peers.json"
 
 
 def _say(line: str) -> None:

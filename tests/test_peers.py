@@ -13,12 +13,26 @@ import torch
 import zstandard
 from baseline_model import BaselineModel, Sizes
 
-from benchmarks.peers import PEERS, int6_zstd, int8_zlib, is_control, passthrough_border, register_peer, sdclip
+from benchmarks.peers import (
+    PEERS,
+    UnsuitableModel,
+    external_codec,
+    int6_zstd,
+    int8_zlib,
+    is_control,
+    low_rank,
+    passthrough_border,
+    record,
+    record_file,
+    register_peer,
+    sdclip,
+)
 from benchmarks.peers.gptq import quantize_gptq
 from benchmarks.peers.hessians import collect_hessians
 from bytecap.compiler.checkpoint import Checkpoint, read_checkpoint
 from bytecap.compiler.frontends import build_model
 
+PLAIN = sorted(name for name, peer in PEERS.items() if peer.missing is str)  # those that need no program of others
 SIZES = Sizes(vocabulary=64, layers=3, width=64, heads=4, kv_heads=2, mlp_width=128)
 
 
@@ -28,6 +42,12 @@ def one_torch_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def without_lrzip(monkeypatch):
+    """ZPAQ takes a third of a second a stream; its round trip has a test of its own."""
+    monkeypatch.setenv("PATH", "/nowhere")
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +95,8 @@ def test_hessians_are_the_second_moments_that_hooks_see(module, state, sequences
         torch.testing.assert_close(hessians[name], moment, rtol=2e-3, atol=2e-3)
 
 
-@pytest.mark.parametrize("name", sorted(PEERS))
+@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.usefixtures("without_lrzip")
 def test_peers_are_close_at_their_finest_and_smaller_than_float16(name, state, hessians):
     peer = PEERS[name]
     border = passthrough_border(state)
@@ -100,7 +121,12 @@ def test_the_border_quantizes_matrices_and_nothing_else(state):
 def test_a_peer_is_registered_once():
     with pytest.raises(ValueError, match="registered already"):
         register_peer(PEERS["sdclip"])
-    assert {p.name: p.settings[p.published] for p in PEERS.values() if p.published is not None} == {"int8-zlib": {}, "int6-zstd": {}, "sdclip": {"k": 12.85}}
+    assert {p.name: p.settings[p.published] for p in PEERS.values() if p.published is not None} == {
+        "int8-zlib": {},
+        "int6-zstd": {},
+        "sdclip": {"k": 12.85},
+        "record": {"k": 11.5},
+    }
 
 
 def test_int8_files_are_read_by_the_compiler(tmp_path, state):
@@ -196,3 +222,84 @@ def test_byte_shuffle(length):
     shuffled = sdclip.shuffle_bytes(data)
     assert shuffled.startswith(b"BSHF\x02") and sorted(shuffled[5:]) == sorted(data)
     assert sdclip.unshuffle_bytes(shuffled) == data
+
+
+def naive_chain(codes):
+    """Nearest unused row by L1 distance, the first of equals, from row 0."""
+    order = [0]
+    while len(order) < len(codes):
+        left = [row for row in range(len(codes)) if row not in order]
+        order.append(min(left, key=lambda row: int(np.abs(codes[row].astype(int) - codes[order[-1]]).sum())))
+    return order
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (2, 1), (40, 5), (64, 17)])
+def test_rows_are_chained_to_their_nearest(shape):
+    codes = np.random.default_rng(shape[0]).integers(-3, 4, size=shape).astype(np.int8)
+    assert record_file.chain_of_rows(codes).tolist() == naive_chain(codes)
+
+
+@pytest.mark.parametrize("zpaq", sorted({False, external_codec.has_zpaq()}))
+def test_record_file_round_trip(zpaq):
+    generator = torch.Generator().manual_seed(3)
+    shapes = {"tok_emb": (50, 16), "blocks.10.mlp.fc": (32, 16), "blocks.2.mlp.fc": (24, 16), "blocks.2.mlp.proj": (16, 24), "blocks.0.attn.c_q": (16, 16)}
+    codes = {f"{n}.weight": torch.randint(-31, 32, s, generator=generator, dtype=torch.int8) for n, s in shapes.items()}
+    rest, kinds = {"skip_weights": torch.arange(3).half()}, {"skip_weights": "float16"}
+    data = record_file.encode_file(codes, rest, kinds, zpaq=zpaq)
+    decoded, rest_back, kinds_back = record_file.decode_file(data)
+    assert list(decoded) == list(codes) and all(torch.equal(decoded[n], codes[n]) and decoded[n].dtype == torch.int8 for n in codes)
+    assert torch.equal(rest_back["skip_weights"], rest["skip_weights"]) and kinds_back == kinds
+    assert data[:4] == b"PGRP" and data[4:8] == bytes([9, 0, 0, 0])
+    lengths = np.frombuffer(data, "<u4", 9, 8)
+    assert 44 + lengths.sum() == len(data)
+    orders = np.frombuffer(brotli.decompress(data[len(data) - lengths[-1] :]), "<u2")  # the orders are in the file, and counted
+    layers = ("tok_emb", "blocks.0.attn.c_q", "blocks.2.mlp.fc", "blocks.10.mlp.fc")
+    assert orders.tolist() == [row for n in layers for row in naive_chain(codes[f"{n}.weight"].numpy())]
+
+
+def test_record_file_knows_its_roles():
+    with pytest.raises(UnsuitableModel, match=r"lm_head\.weight has none of the roles"):
+        record_file.encode_file({"lm_head.weight": torch.zeros(2, 2, dtype=torch.int8)}, {}, {}, zpaq=False)
+
+
+@pytest.mark.parametrize("data", [b"", b"x", bytes(range(256)) * 40])
+def test_external_codec_round_trip(data):
+    coded = external_codec.compress_bytes(data, zpaq=False)
+    assert external_codec.decompress_bytes(coded) == data and len(coded) < max(len(data), 6)
+
+
+def test_correction_takes_the_largest_directions():
+    generator = torch.Generator().manual_seed(5)
+    u, v = (torch.linalg.qr(torch.randn(n, 6, generator=generator)).Q for n in (60, 90))
+    sizes = torch.tensor([40.0, 30.0, 20.0, 10.0, 0.5, 0.2])
+    error = u * sizes @ v.T
+    correction = low_rank.correct_error(error, 4)
+    assert correction.a.shape == (60, 4) and correction.b.shape == (4, 90) and correction.b_scale.shape == (6,)  # 360 values in groups of 64
+    assert correction.a.min() >= -2 and correction.a.max() <= 1 and correction.b.min() >= -8 and correction.b.max() <= 7
+    assert correction.a_scale.dtype == correction.b_scale.dtype == torch.float16
+    step = (correction.b_scale.float().repeat_interleave(64)[:360]).view(4, 90)
+    expected = sum(torch.outer(correction.a[:, i] * correction.a_scale.float(), correction.b[i] * step[i]) for i in range(4))
+    torch.testing.assert_close(correction.product(), expected)
+    assert (error - correction.product()).norm() < 0.75 * error.norm()
+    assert low_rank.worst_matrices({"a": error, "b": 2 * error, "c": error / 9}, 2) == ["b", "a"]
+
+
+@pytest.mark.usefixtures("without_lrzip")
+def test_record_grids_corrections_and_note(state, hessians):
+    border = passthrough_border(state)
+    data, decoded = record.compress(state, hessians, passthrough_elements=border)
+    codes, rest, kinds = record_file.decode_file(data)
+    assert kinds["tok_emb.weight"].startswith("gptq (int7)") and kinds["skip_weights"] == "float16"
+    assert sum(kind.endswith("+lqer") for kind in kinds.values()) == 3
+    for name, k, highest in (("blocks.0.mlp.fc", 11.5, 31), ("blocks.0.attn.proj", 13.0, 31), ("tok_emb", 14.0, 63)):
+        assert torch.equal(rest[f"{name}.weight.scale"], sdclip.row_scales(state[f"{name}.weight"], k, highest))
+    for name, kind in kinds.items():
+        if not kind.startswith("gptq"):
+            continue
+        plain = codes[name].float() * rest[f"{name}.scale"].float()[:, None]
+        error = (decoded[name] - state[name]).norm()
+        assert error < (plain - state[name]).norm() if kind.endswith("+lqer") else torch.equal(decoded[name], plain)
+    finer, _ = record.compress(state, hessians, embedding_bits=8, embedding_k=7, corrected=0, passthrough_elements=border)
+    content = record_file.decode_file(finer)
+    assert content[2]["tok_emb.weight"] == "gptq (int8)" and content[0]["tok_emb.weight"].abs().max() > 63
+    assert PEERS["record"].note() == "brotli for ZPAQ" and PEERS["record"].missing() == ""

@@ -22,6 +22,10 @@ CONTROL_NAMES = ("attn_scale", "mlp_scale", "resid_mix", "q_gain", "skip_weight"
 PUBLISHED_PASSTHROUGH_ELEMENTS = 65_536
 
 
+class UnsuitableModel(ValueError):
+    """A peer's format has no place for this model."""
+
+
 @dataclass(frozen=True)
 class Peer:
     """A published pipeline.
@@ -30,6 +34,8 @@ class Peer:
     compress : function      (state_dict, hessians, **setting) -> (bytes, decoded state_dict), float32 tensors
     settings : tuple of dict keyword arguments, one a point of its curve; `published` is the index of the published one, if any
     needs_hessians : bool    whether `hessians`, a mapping from weight name to E[x xᵀ] [columns, columns], may not be None
+    missing : function       () -> what has to be installed before it can run here, empty when nothing
+    note : function          () -> what differs here from the published pipeline, part of the setting's name; empty when nothing
     """
 
     name: str
@@ -37,6 +43,8 @@ class Peer:
     settings: tuple[dict[str, Any], ...]
     published: int | None
     needs_hessians: bool
+    missing: Callable[[], str] = str
+    note: Callable[[], str] = str
 
 
 PEERS: dict[str, Peer] = {}
@@ -61,4 +69,4 @@ def passthrough_border(state_dict: StateDict) -> int:
     return min(PUBLISHED_PASSTHROUGH_ELEMENTS, min(matrices) - 1)
 
 
-from . import int6_zstd, int8_zlib, sdclip  # noqa: E402, F401 - they register themselves
+from . import gguf, int6_zstd, int8_zlib, nncodec, record, sdclip  # noqa: E402, F401 - they register themselves
