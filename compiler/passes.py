@@ -16,6 +16,8 @@ import numpy as np
 import torch
 
 from ..format.grid import MAX_RESOLUTION, matrix_shape
+from ..format.limits import DEFAULT_LIMITS
+from ..format.program import validate_program
 from ..format.trellis import TRELLISES
 from .calibration import MatrixStatistics, Statistics, calibration_sequences, measure_statistics
 from .convergence import Convergence
@@ -28,6 +30,7 @@ from .sequential import QuantizeTarget, Refine, quantize_sequentially
 from .workers import run_jobs
 
 WEIGHTS_OF_ALL_STEPS = 1 << 22
+WALK_FLOATS = 3 << 27  # 1.6 GB a model
 Bounds = Mapping[str, tuple[float, float] | frozenset]
 QuantizeAt = Callable[[float], Mapping[int, QuantizedMatrix]]
 
@@ -148,11 +151,12 @@ class QuantizeMatrices:
 class CorrectDrift:
     """Quantize again in program order, each matrix against the inputs that the quantized layers before it produce.
 
-    `correction` is the share of the drift correction in the target; `tokens` of calibration text are walked through.
+    `correction` is the share of the drift correction in the target; `tokens` of calibration text are walked through, or
+    fewer where the registers of both models would take more than 2 * WALK_FLOATS numbers.
     """
 
     enabled: bool = True
-    tokens: int = 49_152
+    tokens: int = 98_304
     correction: float = 1.0
     batch_sequences: int = 4
     name: ClassVar[str] = "correct-drift"
@@ -171,11 +175,13 @@ class CorrectDrift:
         threads: int,
     ) -> Mapping[int, QuantizedMatrix]:
         """What is quantized already (vectors, and tables that embed) and every other matrix, by tensor index."""
+        shapes = [tensor.values.shape for tensor in model.tensors]
+        most = WALK_FLOATS // validate_program(model.program, shapes, DEFAULT_LIMITS).peak_width
         results = quantize_sequentially(
             model,
             statistics.matrices,
             {i: q.weights.reshape(model.tensors[i].values.shape) for i, q in quantized.items()},
-            calibration_sequences(text, model.program.sequence_length, self.tokens),
+            calibration_sequences(text, model.program.sequence_length, min(self.tokens, most)),
             quantize,
             damping=damping,
             correction=self.correction,
@@ -191,8 +197,8 @@ class CorrectDrift:
 class Distil:
     """Tune what is still float towards the float model: matrices between the steps of the walk, control tensors at its end.
 
-    steps : Adam steps in the whole walk, for a model of up to 2**22 weights; beyond, they fall with the square root of its
-    size, so that a compile's time stays near linear. final_steps : of the control tensors afterwards, likewise
+    steps : Adam steps in the whole walk, for a model of up to 2**22 weights; beyond, they fall with its size to the power
+    3/4, so that a compile's time stays near linear. final_steps : of the control tensors afterwards, likewise
     step_size : a first step in quantization errors of its matrix; vector_step_size : in root mean squares of its vector
     """
 
@@ -240,7 +246,7 @@ class Distil:
 
     @staticmethod
     def _scaled(steps: int, model: Model) -> int:
-        return round(steps * min(1.0, (WEIGHTS_OF_ALL_STEPS / model.parameters) ** 0.5))
+        return round(steps * min(1.0, (WEIGHTS_OF_ALL_STEPS / model.parameters) ** 0.75))
 
 
 def _rms(values: np.ndarray) -> float:
