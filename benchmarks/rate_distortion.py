@@ -29,7 +29,7 @@ from .peers import PEERS, Peer, UnsuitableModel, passthrough_border
 from .peers.hessians import collect_hessians
 from .points import Point
 
-BITS_PER_WEIGHT = (3.4, 3.1, 2.8, 2.5, 2.25, 2.05)  # whole artifact over all weights: where bytecap's curve is measured
+BITS_PER_WEIGHT = (3.15, 2.75, 2.4, 2.05)  # whole artifact over all weights: where bytecap's curve is measured
 CALIBRATION_TOKENS = 98_304
 
 
@@ -55,14 +55,14 @@ class Bench:
 
 
 def measure_bytecap(bench: Bench, recipe: str, log: Callable[[str], None]) -> list[Point]:
-    """Whole artifacts at a range of caps."""
+    """Whole artifacts at a range of caps, in the profile of the smallest."""
     material, points = bench.material, []
     with tempfile.TemporaryDirectory() as folder:
         for bits in BITS_PER_WEIGHT:
             output = Path(folder) / "model.bcap"
             interface.compile(
                 material.checkpoint, cap=int(bench.model.parameters * bits / 8), calibration=material.calibration, output=output,
-                tokenizer=material.tokenizer, architecture=material.architecture, recipe=recipe, force=True,
+                tokenizer=material.tokenizer, architecture=material.architecture, recipe=recipe, profile="max", force=True,
             )  # fmt: skip
             data = output.read_bytes()
             points.append(bench.point(f"bytecap ({Path(recipe).stem})", f"{bits:g} bit", data, decode_tensors(read_artifact(data))))
