@@ -25,6 +25,7 @@ from ..runtime.tokenizer import Tokenizer
 from ..runtime.tokens import read_tokens
 from . import passes  # noqa: F401 - registers the passes
 from .checkpoint import read_checkpoint
+from .explanation import RecordedTrials, explain_compile
 from .frontends import build_model, read_architecture
 from .landing import Landing
 from .model import Model
@@ -63,13 +64,14 @@ def compile_checkpoint(
     threads: int | None = None,
     dry_run: bool = False,
     force: bool = False,
+    explain: bool = False,
     progress: Progress | None = None,
 ) -> CompileResult:
     """Compile a checkpoint into the largest artifact that fits, with its code files, under `cap` bytes.
 
     Deterministic: equal inputs and options give equal bytes, whatever `threads`. Writes `output` (atomically, refused
-    when it exists unless `force`) except on a dry run. Raises CheckpointError, DataError, CapError, CompileError or
-    OutputError, each naming the file and the way out.
+    when it exists unless `force`) except on a dry run. `explain` adds measurements of the finished artifact to the report.
+    Raises CheckpointError, DataError, CapError, CompileError or OutputError, each naming the file and the way out.
     """
     progress = progress or (lambda stage, done, total: None)
     threads = threads or available_threads()
@@ -89,13 +91,16 @@ def compile_checkpoint(
     )
     clock.lap("calibrate")
     provenance = {"bytecap": VERSION, "calibration": _file_digest(Path(calibration)), "recipe": plan.digest, "seed": seed}
-    trials = Trials(model, statistics, text, plan, provenance, threads)
+    trials = RecordedTrials(Trials(model, statistics, text, plan, provenance, threads))
     clock.lap("prepare")
     landing = _land(plan, trials, budget, progress)
     clock.lap("land")
     data = landing.trial.data
     ledger = build_ledger(data, code_files, cap)
     report = build_report(model, statistics, landing, ledger, plan, clock.seconds)
+    if explain:
+        report["explanation"] = explain_compile(model, statistics, text, plan, trials, landing, threads=threads, progress=progress)
+        clock.lap("explain")
     if output is not None and not dry_run:
         write_output(Path(output), data, force)
     return CompileResult(data, ledger, report, provenance)
@@ -114,7 +119,7 @@ class _Clock:
         self._last = now
 
 
-def _land(plan: Recipe, trials: Trials, budget: int, progress: Progress) -> Landing:
+def _land(plan: Recipe, trials: RecordedTrials, budget: int, progress: Progress) -> Landing:
     """Quick trials find the byte price; full trials, many times dearer, only close in on the cap."""
     sizes = {"smallest": trials.smallest(), "budget": budget, "weights": trials.weights}
     land_on_cap = plan["land-on-cap"]
