@@ -166,10 +166,10 @@ def _bounds(
 
 
 def command_line(checkpoint: Path | str, cap: int, options: Mapping[str, object]) -> str:
-    """The `bytecap compile` command of these options: None and False are left out, lists repeat their option."""
-    words = ["bytecap", "compile", str(checkpoint), "--cap", str(cap)]
+    """The `bytecap compile` command of these options, one a line: None and False are left out, lists repeat their option."""
+    lines = [["bytecap", "compile", str(checkpoint)], ["--cap", str(cap)]]
     for name, value in options.items():
         for item in value if isinstance(value, list | tuple) else [value]:
             if item is not None and item is not False:
-                words += [f"--{name.replace('_', '-')}"] + ([] if item is True else [str(item)])
-    return shlex.join(words)
+                lines.append([f"--{name.replace('_', '-')}"] + ([] if item is True else [str(item)]))
+    return " \\\n  ".join(shlex.join(line) for line in lines)

@@ -36,9 +36,7 @@ def render_page(report: Mapping[str, Any], ledger: Ledger, sha256: str) -> str:
         sections.entropy_section(explanation),
         sections.curve_section(explanation, None if ledger.cap is None else ledger.cap - ledger.code_bytes),
         sections.stage_section(explanation),
-        sections.reproduction_section(
-            report, [(row.kind, row.name, row.bytes) for row in ledger.rows], ledger.total_bytes, explanation["reproduce"]
-        ),
+        sections.reproduction_section(report, ledger, explanation["reproduce"]),
     )
     head = element(
         "head",
@@ -59,12 +57,12 @@ def _tiles(report: Mapping[str, Any], ledger: Ledger) -> list[tuple[str, str, Ht
     whole, mean = explanation["swaps"]["whole"], explanation["bounds"]["mean"]
     items: list[tuple[str, str, Html | None]] = []
     if ledger.cap:
-        share = percent(ledger.total_bytes, ledger.cap)
+        share = percent(ledger.total_bytes, ledger.cap, 2)
         meter = element("div", element("i", style=f"width:{100 * ledger.total_bytes / ledger.cap:.2f}%"), class_="meter")
         items.append((share, f"of the cap, {integer(ledger.cap - ledger.total_bytes)} bytes left", meter))
     items += [
         (decimals(report["bits_per_weight"], 3), f"bits a weight, {integer(report['weights'])} weights, whole file", None),
-        (f"{significant(1000 * whole['measured'])} mnat", f"KL a token, measured; predicted {significant(1000 * whole['predicted'])}", None),
+        (f"{significant(1000 * whole['measured'])} mnat", f"a token of KL from the checkpoint; {significant(1000 * whole['predicted'])} predicted", None),
         (f"{decimals(mean['distance'])} bits", "a weight above the rate-distortion bound", None),
     ]
     return items

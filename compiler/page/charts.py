@@ -64,8 +64,9 @@ def bar_chart(rows: Sequence[tuple[str, float, str]], axis_label: str, title: st
 
 
 def span_chart(rows: Sequence[tuple[str, float, float, str]], names: tuple[str, str], axis_label: str, title: str) -> Html:
-    """Two values a row, joined: (label, first, second, text behind)."""
-    axis = linear_axis(max((max(a, b) for _, a, b, _ in rows), default=1.0), LABELS, WIDTH - RIGHT)
+    """Two values a row, joined: (label, first, second, text behind); the axis starts at a whole number below them all."""
+    values = [value for _, first, second, _ in rows for value in (first, second)]
+    axis = linear_axis(max(values), LABELS, WIDTH - RIGHT, math.floor(min(values)))
     top, bottom = 22, ROW * len(rows) + 30
     marks = [_legend(names, ("b", "a")), _x_grid(axis, bottom, axis_label, top)]
     for k, (label, first, second, behind) in enumerate(rows):
@@ -82,9 +83,12 @@ def span_chart(rows: Sequence[tuple[str, float, float, str]], names: tuple[str, 
 
 
 def point_chart(points: Sequence[tuple[str, float, float, str]], names: Mapping[str, str], labels: tuple[str, str], title: str) -> Html:
-    """Points (label, x, y, class) on two equal logarithmic axes with the line x = y; `names` says what a class is."""
+    """Points (label, x, y, class) on logarithmic axes of equal range with the line x = y, the highest point named.
+
+    `names` says what each class is.
+    """
     values = [v for _, x, y, _ in points for v in (x, y)]
-    left, right, top, bottom = 92, 612, 28, 430
+    left, right, top, bottom = 92, 880, 28, 440
     across, up = log_axis(min(values), max(values), left, right), log_axis(min(values), max(values), bottom, top)
     ends = min(values), max(values)
     marks = [
@@ -98,6 +102,8 @@ def point_chart(points: Sequence[tuple[str, float, float, str]], names: Mapping[
     for label, x, y, kind in points:
         tip = element("title", f"{label}: {labels[0]} {x:.3g}, {labels[1]} {y:.3g}")
         marks.append(element("circle", tip, cx=f"{across.place(x):.1f}", cy=f"{up.place(y):.1f}", r=5, class_=f"{kind} point"))
+    label, x, y, _ = max(points, key=lambda point: point[2])
+    marks.append(_text(across.place(x) - 12, up.place(y) + 4, label, "end", "strong"))
     return _drawing(bottom + 50, title, marks)
 
 
@@ -120,7 +126,7 @@ def curve_chart(
         places = [(f"{across.place(x):.1f}", f"{up.place(y):.1f}", x, y) for x, y in sorted(points)]
         marks.append(element("polyline", points=" ".join(f"{x},{y}" for x, y, _, _ in places), class_=f"{kind} curve"))
         for px, py, x, y in places:
-            marks.append(element("circle", element("title", f"{x:,.0f} bytes, {y:.4g} nats a token"), cx=px, cy=py, r=4, class_=kind))
+            marks.append(element("circle", element("title", f"{x:,.0f}, {y:.4g}"), cx=px, cy=py, r=4, class_=kind))
     if chosen is not None:
         px, py = across.place(chosen[0]), up.place(chosen[1])
         marks += [element("circle", cx=f"{px:.1f}", cy=f"{py:.1f}", r=9, class_="ring"), _text(px - 14, py + 20, "chosen", "end", "strong")]

@@ -25,7 +25,7 @@ def escaped(content: object) -> Html:
     return content if isinstance(content, Html) else Html(html.escape(str(content), quote=True))
 
 
-def element(name: str, *content: object, **attributes: object) -> Html:
+def element(name: str, /, *content: object, **attributes: object) -> Html:
     """<name attributes>content</name>; class_ is class, stroke_width is stroke-width, attributes of None are left out."""
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value), quote=True)}"' for key, value in attributes.items() if value is not None
@@ -72,8 +72,8 @@ def integer(value: int) -> str:
     return f"{value:,}"
 
 
-def percent(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "–"
+def percent(part: float, whole: float, places: int = 1) -> str:
+    return f"{100 * part / whole:.{places}f} %" if whole else "–"
 
 
 def decimals(value: float | None, places: int = 3) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...format.ledger import Ledger
 from .charts import bar_chart, curve_chart, point_chart, span_chart
 from .markup import Html, decimals, element, folded, integer, paragraph, percent, section, significant, table
 
 Data = Mapping[str, Any]
 MOST_ROWS = 40  # of a chart
 MNAT = 1000.0
-AXES = "bytes of the artifact", "predicted loss, nats a token"
+AXES = "bytes of the artifact", "predicted loss, mnat a token"
 
 
 def byte_section(explanation: Data) -> Html:
@@ -59,12 +60,12 @@ def swap_section(explanation: Data) -> Html:
     elements = {t["name"]: t["elements"] for t in data["tensors"]}
     vectors = {row["name"] for row in data["tensors"]} - {row["name"] for row in explanation["bounds"]["matrices"]}
     points = [
-        (t["name"], t["predicted"], t["measured"], "b" if t["name"] in vectors else "a")
+        (t["name"], MNAT * t["predicted"], MNAT * t["measured"], "b" if t["name"] in vectors else "a")
         for t in data["tensors"]
         if t["predicted"] > 0 and t["measured"] > 0
     ]
     names = {"a": "matrices", "b": "control tensors"} if any(kind == "b" for *_, kind in points) else {"a": "matrices"}
-    labels = "predicted, nats a token", "measured, nats a token"
+    labels = "predicted, mnat a token", "measured, mnat a token"
     ordered = sorted(data["tensors"], key=lambda t: -t["measured"])
     rows = [[t["name"], integer(elements[t["name"]]), *_losses(t)] for t in ordered]
     source = "calibration text that no statistic has seen" if data["held_out"] else "calibration text that the statistics have seen, too short to hold some out"
@@ -73,7 +74,7 @@ def swap_section(explanation: Data) -> Html:
         paragraph(
             "One tensor of the float model at a time is swapped for its decoded one. Measured is the KL divergence from the float model on "
             f"{integer(data['tokens'])} tokens of {source}; predicted is what the second-order model says of the same swap. "
-            "On the dashed line both agree."
+            "On the dashed line both agree. 1 mnat is a thousandth of a nat."
         ),
         point_chart(points, names, labels, "Predicted and measured loss of swapping one tensor") if points else None,
         table(
@@ -92,12 +93,7 @@ def bound_section(explanation: Data) -> Html:
     data = explanation["bounds"]
     ordered = sorted(data["matrices"], key=lambda row: -row["elements"] * row["coded"])
     known = [row for row in ordered if row["bound"] is not None]
-    chart = span_chart(
-        [(r["name"], r["bound"], r["coded"], f"{r['distance']:+.3f}") for r in known[:MOST_ROWS]],
-        ("bound", "coded"),
-        "bits a weight",
-        "Coded bits and rate-distortion bound by matrix",
-    )
+    spans = [(r["name"], r["bound"], r["coded"], f"{r['distance']:+.3f}") for r in known[:MOST_ROWS]]
     mean = data["mean"]
     cells = [[r["name"], integer(r["elements"]), *(decimals(r[key]) for key in ("coded", "bound", "distance")), significant(MNAT * r["loss"])] for r in ordered]
     columns = ["matrix", ">weights", ">coded", ">bound", ">distance", ">loss, mnat"]
@@ -108,7 +104,7 @@ def bound_section(explanation: Data) -> Html:
             "The bound is the least rate at which independent Gaussian weights, with variances that are a product of a row's and a column's, "
             "could reach the same second-order loss under the same moments (reverse water filling). Bits a weight; the largest matrices first."
         ),
-        chart if known else None,
+        span_chart(spans, ("bound", "coded"), "bits a weight", "Coded bits and bound by matrix") if spans else None,
         folded("By matrix", table(columns, cells, totals)),
     )
 
@@ -135,10 +131,10 @@ def curve_section(explanation: Data, budget: int | None) -> Html:
     series: dict[str, list[tuple[float, float]]] = {}
     for point in explanation["rate_distortion"]:
         if point["predicted_loss"] > 0:
-            series.setdefault(point["kind"], []).append((point["bytes"], point["predicted_loss"]))
+            series.setdefault(point["kind"], []).append((point["bytes"], MNAT * point["predicted_loss"]))
     chosen = explanation["chosen"]
     hits = [p for p in explanation["rate_distortion"] if _is(p, chosen) and p["predicted_loss"] > 0]
-    marked = (hits[-1]["bytes"], hits[-1]["predicted_loss"]) if hits else None
+    marked = (hits[-1]["bytes"], MNAT * hits[-1]["predicted_loss"]) if hits else None
     rows = [
         [p["kind"], f"{p['byte_price']:.4g}", integer(p["bytes"]), significant(MNAT * p["predicted_loss"]), "chosen" if _is(p, chosen) else ""]
         for p in explanation["rate_distortion"]
@@ -165,6 +161,7 @@ def stage_section(explanation: Data) -> Html:
         [s["stage"], integer(s["bytes"]), significant(MNAT * s["divergence"]), significant(MNAT * s["divergence"] * 4 ** (8 * (s["bytes"] - last) / weights))]
         for s in stages
     ]
+    bars = [(s["stage"], MNAT * s["divergence"], f"{significant(MNAT * s['divergence'])} mnat") for s in stages]
     costs = explanation["bounds"]["uniform_step_costs"]
     names = {"columns": "one step for all columns of a matrix", "rows": "one step for all rows of a matrix", "tensors": "one step for all matrices"}
     uniform = [[text, decimals(costs[key])] for key, text in names.items()]
@@ -175,6 +172,7 @@ def stage_section(explanation: Data) -> Html:
             "KL divergence from the float model on the same tokens as above. The last column moves it to the artifact's size at 6.02 dB a bit, so that "
             "stages of slightly different sizes compare."
         ),
+        bar_chart(bars, "KL from the float model, mnat a token", "KL divergence after each stage"),
         table(["model after", ">bytes", ">KL, mnat", ">KL at equal bytes, mnat"], rows),
         element("h3", "What steps of their own bring"),
         paragraph("Bits a weight that coarser steps would cost: ½ log₂ of arithmetic over geometric mean of the sensitivities that steps follow."),
@@ -183,8 +181,9 @@ def stage_section(explanation: Data) -> Html:
     )
 
 
-def reproduction_section(report: Data, ledger: Sequence[Sequence[object]], total: int, reproduce: Data) -> Html:
+def reproduction_section(report: Data, ledger: Ledger, reproduce: Data) -> Html:
     seconds = report["seconds"]
+    parts = [[row.name, row.kind, integer(row.bytes)] for row in ledger.rows]
     facts = [
         ["checkpoint", reproduce["checkpoint"]],
         ["its SHA-256", reproduce["checkpoint_sha256"]],
@@ -197,15 +196,19 @@ def reproduction_section(report: Data, ledger: Sequence[Sequence[object]], total
     return section(
         "Making it again",
         paragraph("The same inputs and options give the same bytes, on any number of threads."),
-        element("pre", reproduce["command"], class_="wrap"),
+        element("pre", reproduce["command"]),
         table(["input", "value"], facts),
         element("h3", "Ledger"),
-        table(["part", "kind", ">bytes"], [[name, kind, integer(size)] for kind, name, size in ledger], ["total", "", integer(total)]),
+        table(["part", "kind", ">bytes"], parts, ["total", _against_cap(ledger), integer(ledger.total_bytes)]),
         element("h3", "Seconds"),
         table(["stage", ">seconds"], [[stage, decimals(s, 1)] for stage, s in seconds.items()], ["all", decimals(sum(seconds.values()), 1)]),
         element("h3", "Recipe"),
         element("pre", report["recipe"]),
     )
+
+
+def _against_cap(ledger: Ledger) -> str:
+    return "" if ledger.cap is None else f"of {integer(ledger.cap)}, {integer(ledger.cap - ledger.total_bytes)} left"
 
 
 def tiles(items: Sequence[tuple[str, str, Html | None]]) -> Html:

@@ -28,13 +28,13 @@ table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-nu
 th { text-align: left; font-weight: 600; color: var(--muted); white-space: nowrap; vertical-align: bottom; }
 th, td { padding: 5px 12px 5px 0; border-bottom: 1px solid var(--line); }
 th.number, td.number { text-align: right; padding: 5px 0 5px 16px; white-space: nowrap; }
+td:first-child { white-space: nowrap; }
 tbody tr:hover td { background: var(--panel); }
 tfoot td { font-weight: 650; border-top: 2px solid var(--line); border-bottom: 0; }
 details { margin: 10px 0; }
 summary { cursor: pointer; color: var(--a); font-size: 15px; }
 pre { background: var(--panel); border: 1px solid var(--line); border-radius: 8px; padding: 14px 16px; overflow-x: auto;
   font: 13px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
-pre.wrap { white-space: pre-wrap; overflow-wrap: anywhere; }
 figure { margin: 16px 0; }
 svg { display: block; width: 100%; height: auto; }
 svg text { fill: var(--ink); font-size: 12.5px; font-variant-numeric: tabular-nums; }
