@@ -28,6 +28,7 @@ from .workers import run_jobs
 
 Progress = Callable[[str, int, int], None]
 SWAP_TOKENS = 8192
+CURVE_OCTAVES = (-1.0, -0.5, 0.5, 1.0)  # byte prices around the chosen one that complete the rate-distortion curve
 
 
 @dataclass(slots=True)
@@ -76,12 +77,15 @@ def explain_compile(
     threads: int,
     progress: Progress,
 ) -> dict:
-    """JSON-able explanation of a compile; takes forward passes over about 8,192 tokens, two or three a tensor in the worst case.
+    """JSON-able explanation of a compile; takes some quick trials, and a forward pass a tensor over about 8,192 tokens.
 
     Losses and divergences are nats a token, rates bits a weight. Deterministic whatever `threads`.
     """
     artifact = read_artifact(landing.trial.data)
     contents = decode_contents(artifact)
+    if any(price == landing.trial.byte_price for _, price, _, _ in trials.points):
+        for octaves in CURVE_OCTAVES:
+            trials.quick(landing.trial.byte_price * 2.0**octaves)
     points = [
         {"kind": kind, "byte_price": price, "bytes": size, "predicted_loss": loss} for kind, price, size, loss in trials.points
     ]
@@ -96,6 +100,7 @@ def explain_compile(
     return {
         "bytes": byte_shares(inspect_artifact(landing.trial.data), artifact),
         "swaps": _swap_table(model, predicted_swap_losses(model, contents.arrays, statistics), measured[:count], measured[-1])
+        | {"landed": _compared("artifact", sum(q.predicted_loss for q in landing.trial.quantized.values()), measured[-1])}
         | {"tokens": int(sequences.size), "held_out": held_out},
         "bounds": _bounds(model, statistics, plan, landing, contents.code_bytes, threads=threads),
         "entropies": code_entropies(artifact, contents),
@@ -110,16 +115,16 @@ def explain_compile(
 
 def _stages(trials: RecordedTrials, landing: Landing, decoded: Sequence[np.ndarray], plan: Recipe) -> list[Stage]:
     """The model after each stage, the artifact itself last."""
-    final = Stage("artifact: drift-corrected" if plan["correct-drift"].enabled else "artifact", len(landing.trial.data), dict(enumerate(decoded)))
+    final = Stage("the artifact", len(landing.trial.data), dict(enumerate(decoded)))
     if not plan["correct-drift"].enabled:
         return [final]
     quick = trials.trials.quick(landing.trial.byte_price)
     weights = {i: q.weights.reshape(decoded[i].shape) for i, q in quick.quantized.items()}
-    return [Stage("error feedback alone, same byte price", len(quick.data), weights), final]
+    return [Stage("without drift correction", len(quick.data), weights), final]
 
 
 def _swap_table(model: Model, predicted: Sequence[float], measured: Sequence[float], whole: float) -> dict:
-    """Predicted and measured loss by tensor, their sums, and the whole artifact swapped at once against the sum of predictions."""
+    """Predicted and measured loss by tensor, their sums, and all swapped at once against the sum of predictions."""
     tensors = [
         _compared(tensor.name, said, found) | {"elements": tensor.values.size}
         for tensor, said, found in zip(model.tensors, predicted, measured, strict=True)

@@ -29,14 +29,14 @@ def held_out_sequences(
 ) -> tuple[np.ndarray, bool]:
     """(int64[n, sequence_length] sequences of about `wanted_tokens` tokens, whether none was used before).
 
-    used_tokens : what each earlier use asked `calibration_sequences` of the same text for. When too few sequences are
-    left, the sequences come from the whole text and the second value is False.
+    used_tokens : what each earlier use asked `calibration_sequences` of the same text for. When less than a quarter of what
+    is wanted is left, the sequences come from the whole text and the second value is False.
     """
     available = np.arange(len(text) // sequence_length)
     used = {int(i) for tokens in used_tokens for i in calibration_sequences(available, 1, -(-tokens // sequence_length))[:, 0]}
     unused = np.array([i for i in available if i not in used], np.int64)
     wanted = -(-wanted_tokens // sequence_length)
-    held_out = len(unused) >= wanted
+    held_out = 4 * len(unused) >= wanted
     chosen = calibration_sequences(unused if held_out else available, 1, wanted)[:, 0]
     return np.stack([text[i * sequence_length : (i + 1) * sequence_length] for i in chosen]).astype(np.int64), held_out
 

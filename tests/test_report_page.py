@@ -15,7 +15,7 @@ from command_line import Outcome, bytecap_command
 import bytecap
 from bytecap.compiler.page import render_page
 from bytecap.compiler.page.markup import element, joined
-from bytecap.format.errors import OutputError
+from bytecap.format.errors import CapError, OutputError
 from bytecap.format.inspection import inspect_artifact, inspect_tensor
 from bytecap.format.ledger import build_ledger
 
@@ -126,7 +126,7 @@ def test_the_verdict_comes_first(reported):
 def test_losses_compare_and_rates_keep_their_distance(reported):
     explanation = reported.explanation
     swaps = explanation["swaps"]
-    assert 0.5 < swaps["whole"]["ratio"] < 2 and 0.5 < swaps["sum"]["ratio"] < 2
+    assert all(0.5 < swaps[name]["ratio"] < 2 for name in ("sum", "whole", "landed"))
     assert swaps["sum"]["measured"] == pytest.approx(sum(t["measured"] for t in swaps["tensors"]))
     for row in explanation["bounds"]["matrices"]:
         assert row["distance"] == pytest.approx(row["coded"] - row["bound"])
@@ -136,6 +136,9 @@ def test_losses_compare_and_rates_keep_their_distance(reported):
     chosen = explanation["chosen"]
     hits = [p for p in explanation["rate_distortion"] if (p["bytes"], p["byte_price"]) == (chosen["bytes"], chosen["byte_price"])]
     assert hits and hits[-1]["predicted_loss"] == pytest.approx(reported.outcome.document["report"]["predicted_loss"])
+    assert swaps["landed"]["predicted"] == pytest.approx(reported.outcome.document["report"]["predicted_loss"])
+    sizes = [p["bytes"] for p in explanation["rate_distortion"][-4:]]  # quick trials at half to twice the price
+    assert sizes == sorted(sizes, reverse=True) and sizes[0] > 1.1 * chosen["bytes"] and sizes[-1] < 0.9 * chosen["bytes"]
     assert len(explanation["rate_distortion"]) > len(reported.outcome.document["report"]["trials"])
 
 
@@ -147,13 +150,27 @@ def test_entropies_are_those_of_the_integers(reported):
         assert row["integers"] - 1 - 1e-9 <= row["entropy"] <= row["integers"]
 
 
-def test_the_artifact_and_the_figures_are_the_same_without_a_report_and_on_one_thread(reported, small_job, tmp_path):
+def test_the_artifact_is_the_same_with_a_report(reported, small_job):
     assert reported.artifact == small_job.artifact.read_bytes()
-    options = {"cap": 18_000, "calibration": small_job.calibration, "architecture": small_job.architecture, "code": [small_job.code]}
-    result = bytecap.compile(small_job.checkpoint, **options, threads=1, report=tmp_path / "page.html")
-    again = json.loads(json.dumps(result.report["explanation"], allow_nan=False))
-    assert {**again, "reproduce": None} == {**reported.explanation, "reproduce": None}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html"]
+
+
+def quick_options(small_job, folder) -> dict:
+    """Without drift correction and on little text, which leaves some to hold out."""
+    recipe = folder / "quick.toml"
+    recipe.write_text("[correct-drift]\nenabled = false\n\n[calibrate]\ntokens = 512\n")
+    return {"calibration": small_job.calibration, "architecture": small_job.architecture, "recipe": recipe}
+
+
+def test_the_figures_do_not_depend_on_the_threads(small_job, tmp_path):
+    explanations = []
+    for threads in (1, 3):
+        options = quick_options(small_job, tmp_path) | {"cap": 15_000, "report": tmp_path / f"{threads}.html", "threads": threads}
+        result = bytecap.compile(small_job.checkpoint, **options)
+        explanations.append({**result.report["explanation"], "reproduce": None})
+        assert json.loads(json.dumps(explanations[-1], allow_nan=False)) == explanations[-1]
+    assert explanations[0] == explanations[1]
+    assert explanations[0]["swaps"]["held_out"] is True and explanations[0]["swaps"]["tokens"] == 7296 - 512
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.html", "3.html", "quick.toml"]
 
 
 def test_the_command_on_the_page_makes_the_artifact_again(reported, small_job):
@@ -188,8 +205,24 @@ def test_names_are_text_never_markup(reported, small_job):
     assert element("p", "a < b", title='"') == '<p title="&quot;">a &lt; b</p>' and joined(["<", element("br")]) == "&lt;<br>"
 
 
+def test_the_smallest_artifact_is_explained_too(reported, small_job, tmp_path):
+    """Every matrix is zero: no trial of the search, no bound, one stage; and the page still adds up."""
+    options = quick_options(small_job, tmp_path)
+    with pytest.raises(CapError) as caught:
+        bytecap.compile(small_job.checkpoint, cap=1, **options)
+    smallest = int(re.search(r"smallest possible artifact is (\d+)", str(caught.value))[1])
+    result = bytecap.compile(small_job.checkpoint, cap=smallest, report=tmp_path / "page.html", **options)
+    explanation = result.report["explanation"]
+    json.dumps(explanation, allow_nan=False)
+    assert len(result.artifact) == smallest == explanation["stages"][0]["bytes"] and len(explanation["stages"]) == 1
+    assert explanation["chosen"]["byte_price"] not in {p["byte_price"] for p in explanation["rate_distortion"]}
+    assert {row["bound"] for row in explanation["bounds"]["matrices"]} == {None}
+    assert explanation["swaps"]["whole"]["measured"] > 10 * reported.explanation["swaps"]["whole"]["measured"]
+    parsed_page((tmp_path / "page.html").read_text("utf-8"))
+
+
 def test_a_page_without_anything_to_draw(reported):
-    """A landing on the smallest artifact has no curve point of its own and nothing that loses anything."""
+    """No trial that loses anything, no swap that costs anything, no bound."""
     report = copy.deepcopy(reported.outcome.document["report"])
     explanation = report["explanation"]
     explanation["rate_distortion"], explanation["chosen"] = [], {"bytes": 1, "byte_price": 1e30}
@@ -199,4 +232,4 @@ def test_a_page_without_anything_to_draw(reported):
         row.update(bound=None, distance=None)
     explanation["bounds"]["mean"] = {"coded": None, "bound": None, "distance": None}
     page = render_page(report, build_ledger(reported.artifact), "0" * 64)
-    assert parsed_page(page).tags.count("svg") == 1
+    assert parsed_page(page).tags.count("svg") == 2

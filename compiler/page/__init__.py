@@ -54,7 +54,7 @@ def _size(ledger: Ledger) -> str:
 
 def _tiles(report: Mapping[str, Any], ledger: Ledger) -> list[tuple[str, str, Html | None]]:
     explanation = report["explanation"]
-    whole, mean = explanation["swaps"]["whole"], explanation["bounds"]["mean"]
+    whole, mean = explanation["swaps"]["landed"], explanation["bounds"]["mean"]
     items: list[tuple[str, str, Html | None]] = []
     if ledger.cap:
         share = percent(ledger.total_bytes, ledger.cap, 2)

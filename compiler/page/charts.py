@@ -30,25 +30,29 @@ class Axis:
 def linear_axis(greatest: float, start: float, stop: float, least: float = 0.0) -> Axis:
     """From `least`, with about five round ticks."""
     span = (greatest - least) or 1.0
-    raw = span / 5
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * 0.999)
-    first = math.ceil(least / step - 1e-9)
-    values = [k * step for k in range(first, math.floor(greatest / step + 1e-9) + 1)]
-    places = max(0, -math.floor(math.log10(step)))
-    ticks = tuple((v, f"{v:,.{places}f}") for v in values)
-    return Axis(lambda value: start + (value - least) / span * (stop - start), ticks)
+    return Axis(lambda value: start + (value - least) / span * (stop - start), _round_ticks(least, least + span))
 
 
 def log_axis(least: float, greatest: float, start: float, stop: float) -> Axis:
-    """Logarithmic with decades, and their 2 and 5 where there are few decades."""
+    """Logarithmic with decades, their 2 and 5 where there are few decades, and round numbers where there is less than one."""
     low, high = math.log10(least), math.log10(greatest)
     margin = max(0.04 * (high - low), 0.02)
     low, high = low - margin, high + margin
     factors = (1, 2, 5) if high - low < 2.5 else (1,)
     values = [f * 10.0**e for e in range(math.floor(low), math.ceil(high) + 1) for f in factors]
     ticks = tuple((v, f"{v:g}") for v in values if low <= math.log10(v) <= high)
+    if len(ticks) < 4:
+        ticks = _round_ticks(10.0**low, 10.0**high)
     return Axis(lambda value: start + (math.log10(value) - low) / (high - low) * (stop - start), ticks)
+
+
+def _round_ticks(least: float, greatest: float) -> tuple[tuple[float, str], ...]:
+    raw = (greatest - least) / 5
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * 0.999)
+    first, last = math.ceil(least / step - 1e-9), math.floor(greatest / step + 1e-9)
+    places = max(0, -math.floor(math.log10(step)))
+    return tuple((k * step, f"{k * step:,.{places}f}") for k in range(first, last + 1))
 
 
 def bar_chart(rows: Sequence[tuple[str, float, str]], axis_label: str, title: str) -> Html:
@@ -83,10 +87,7 @@ def span_chart(rows: Sequence[tuple[str, float, float, str]], names: tuple[str, 
 
 
 def point_chart(points: Sequence[tuple[str, float, float, str]], names: Mapping[str, str], labels: tuple[str, str], title: str) -> Html:
-    """Points (label, x, y, class) on logarithmic axes of equal range with the line x = y, the highest point named.
-
-    `names` says what each class is.
-    """
+    """Points (label, x, y, class) on logarithmic axes of equal range with the line x = y; `names` says what each class is."""
     values = [v for _, x, y, _ in points for v in (x, y)]
     left, right, top, bottom = 92, 880, 28, 440
     across, up = log_axis(min(values), max(values), left, right), log_axis(min(values), max(values), bottom, top)
@@ -102,8 +103,6 @@ def point_chart(points: Sequence[tuple[str, float, float, str]], names: Mapping[
     for label, x, y, kind in points:
         tip = element("title", f"{label}: {labels[0]} {x:.3g}, {labels[1]} {y:.3g}")
         marks.append(element("circle", tip, cx=f"{across.place(x):.1f}", cy=f"{up.place(y):.1f}", r=5, class_=f"{kind} point"))
-    label, x, y, _ = max(points, key=lambda point: point[2])
-    marks.append(_text(across.place(x) - 12, up.place(y) + 4, label, "end", "strong"))
     return _drawing(bottom + 50, title, marks)
 
 

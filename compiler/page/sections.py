@@ -16,6 +16,8 @@ from .markup import Html, decimals, element, folded, integer, paragraph, percent
 Data = Mapping[str, Any]
 MOST_ROWS = 40  # of a chart
 MNAT = 1000.0
+FITTED = """Drift correction fits each matrix to the errors of those before it. Alone in the float model it has nothing to
+correct and shows the fit as a cost, so the whole artifact costs less than the sum of its tensors."""
 AXES = "bytes of the artifact", "predicted loss, mnat a token"
 
 
@@ -24,7 +26,7 @@ def byte_section(explanation: Data) -> Html:
     file, weights = data["file"], data["weights"]
     shared = [(row["name"], row["bytes"]) for row in data["shared"]]
     chart = bar_chart(
-        [(r["role"], r["bytes"], f"{percent(r['bytes'], file)}  {decimals(r['bits_per_weight'], 2)} b/w") for r in data["roles"][:MOST_ROWS]],
+        [(r["role"], r["bytes"], f"{percent(r['bytes'], file)}, {decimals(r['bits_per_weight'], 2)} b/w") for r in data["roles"][:MOST_ROWS]],
         "bytes of coded integers",
         "Bytes by role",
     )
@@ -76,10 +78,15 @@ def swap_section(explanation: Data) -> Html:
             f"{integer(data['tokens'])} tokens of {source}; predicted is what the second-order model says of the same swap. "
             "On the dashed line both agree. 1 mnat is a thousandth of a nat."
         ),
+        paragraph(FITTED) if len(explanation["stages"]) > 1 and data["whole"]["measured"] < data["sum"]["measured"] else None,
         point_chart(points, names, labels, "Predicted and measured loss of swapping one tensor") if points else None,
         table(
             ["", ">predicted, mnat", ">measured, mnat", ">predicted / measured"],
-            [["sum over tensors, swapped one at a time", *_losses(data["sum"])], ["whole artifact, all swapped at once", *_losses(data["whole"])]],
+            [
+                ["sum over tensors, swapped one at a time", *_losses(data["sum"])],
+                ["all tensors swapped at once, the sum predicted", *_losses(data["whole"])],
+                ["all tensors swapped at once, as quantization predicted", *_losses(data["landed"])],
+            ],
         ),
         folded("By tensor", table(["tensor", ">weights", ">predicted, mnat", ">measured, mnat", ">predicted / measured"], rows)),
     )
@@ -142,7 +149,8 @@ def curve_section(explanation: Data, budget: int | None) -> Html:
     return section(
         "Rate and distortion",
         paragraph(
-            "Every whole artifact that the search for the byte price made, with its predicted loss. Drift-corrected trials measure the loss against "
+            "Every whole artifact that the search for the byte price made, with its predicted loss, and quick ones at half to twice the chosen price, "
+            "which say what another cap would cost. Drift-corrected trials measure the loss against "
             "the corrected weights and the inputs that quantized layers produce, quick ones against the float model's."
         ),
         curve_chart(series, marked, budget, AXES, "Bytes and predicted loss of all trials") if series else None,
