@@ -96,10 +96,11 @@ def explain_compile(
     measured = measure_divergences(
         model, candidates, sequences, threads=threads, finished=lambda done, total: progress("measure swaps", done, total)
     )
+    predicted = predicted_swap_losses(model, contents.arrays, statistics, threads=threads)
     count = len(model.tensors)
     return {
         "bytes": byte_shares(inspect_artifact(landing.trial.data), artifact),
-        "swaps": _swap_table(model, predicted_swap_losses(model, contents.arrays, statistics), measured[:count], measured[-1])
+        "swaps": _swap_table(model, predicted, measured[:count], measured[-1])
         | {"landed": _compared("artifact", sum(q.predicted_loss for q in landing.trial.quantized.values()), measured[-1])}
         | {"tokens": int(sequences.size), "held_out": held_out},
         "bounds": _bounds(model, statistics, plan, landing, contents.code_bytes, threads=threads),

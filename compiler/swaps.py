@@ -18,7 +18,7 @@ from ..format.program import Program
 from .calibration import Statistics, calibration_sequences
 from .model import Model
 from .torch_executor import EXECUTIONS, Forward, TorchExecutor
-from .workers import iterate_jobs
+from .workers import iterate_jobs, run_jobs
 
 BATCH_TOKENS = 1024
 Registers = dict[int, torch.Tensor]
@@ -41,12 +41,12 @@ def held_out_sequences(
     return np.stack([text[i * sequence_length : (i + 1) * sequence_length] for i in chosen]).astype(np.int64), held_out
 
 
-def predicted_swap_losses(model: Model, replacements: Sequence[np.ndarray], statistics: Statistics) -> list[float]:
+def predicted_swap_losses(model: Model, replacements: Sequence[np.ndarray], statistics: Statistics, *, threads: int = 1) -> list[float]:
     """Second-order loss in nats a token of replacing each tensor alone, by tensor index.
 
     1/2 sum_o g_o (w' - w)_o H (w' - w)_oᵀ of a matrix, 1/2 sum F (w' - w)² of any other tensor with its diagonal Fisher F.
     """
-    return [_predicted(model, i, np.asarray(new), statistics) for i, new in enumerate(replacements)]
+    return run_jobs(lambda job: _predicted(model, *job, statistics), list(enumerate(replacements)), threads)
 
 
 def _predicted(model: Model, index: int, replacement: np.ndarray, statistics: Statistics) -> float:

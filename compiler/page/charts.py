@@ -41,7 +41,7 @@ def log_axis(least: float, greatest: float, start: float, stop: float) -> Axis:
     factors = (1, 2, 5) if high - low < 2.5 else (1,)
     values = [f * 10.0**e for e in range(math.floor(low), math.ceil(high) + 1) for f in factors]
     ticks = tuple((v, f"{v:g}") for v in values if low <= math.log10(v) <= high)
-    if len(ticks) < 4:
+    if len(ticks) < 3:
         ticks = _round_ticks(10.0**low, 10.0**high)
     return Axis(lambda value: start + (math.log10(value) - low) / (high - low) * (stop - start), ticks)
 
