@@ -61,6 +61,7 @@ def compile(
     device: str = "cpu",
     seed: int = 0,
     threads: int | None = None,
+    report: PathLike | None = None,
     dry_run: bool = False,
     force: bool = False,
     progress: Progress | None = None,
@@ -70,30 +71,35 @@ def compile(
     `cap` is an integer or a text such as "16MB"; `calibration` a token shard, or a text that `tokenizer` turns into
     tokens; it is refused when it holds text of the `evaluation` files. `profile` is "max" (smallest), "default" or "fast"
     (to decode): see bytecap.format.profiles. Without `output`, or with `dry_run`, nothing is written and the artifact is
-    only in the result. The bytes are the same for the same arguments, whatever `threads` is.
+    only in the result. The bytes are the same for the same arguments, whatever `threads` is. `report` names an HTML page to
+    write: what it shows is measured only then, and is in `CompileResult.report["explanation"]` as well.
 
     Raises CheckpointError, DataError, CompileError, CapError (with the smallest possible size) or OutputError.
     """
+    options = {
+        "cap": _size(cap),
+        "calibration": Path(calibration),
+        "output": _optional_path(output),
+        "tokenizer": _optional_path(tokenizer),
+        "code": [Path(path) for path in code],
+        "evaluation": [Path(path) for path in evaluation],
+        "architecture": _optional_path(architecture),
+        "recipe": recipe if isinstance(recipe, str) else Path(recipe),
+        "profile": profile,
+        "device": device,
+        "seed": seed,
+        "threads": threads,
+        "dry_run": dry_run or output is None,
+        "force": force,
+        "progress": progress,
+    }
+    if report is not None:
+        from .compiler.report_page import compile_with_page
+
+        return compile_with_page(Path(checkpoint), Path(report), **options)
     from .compiler.pipeline import compile_checkpoint
 
-    return compile_checkpoint(
-        Path(checkpoint),
-        cap=_size(cap),
-        calibration=Path(calibration),
-        output=_optional_path(output),
-        tokenizer=_optional_path(tokenizer),
-        code=[Path(path) for path in code],
-        evaluation=[Path(path) for path in evaluation],
-        architecture=_optional_path(architecture),
-        recipe=recipe if isinstance(recipe, str) else Path(recipe),
-        profile=profile,
-        device=device,
-        seed=seed,
-        threads=threads,
-        dry_run=dry_run or output is None,
-        force=force,
-        progress=progress,
-    )
+    return compile_checkpoint(Path(checkpoint), **options)
 
 
 def evaluate(

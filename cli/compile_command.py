@@ -33,6 +33,7 @@ EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --cal
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where calibration runs.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the sampled labels.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; the artifact does not depend on it.  [default: all]")
+@click.option("--report", type=OUTPUT_FILE, metavar="PAGE.html", help="Explain the compile in an HTML page; measures more, takes longer.")
 @click.option("--dry-run", is_flag=True, help="Do everything but write the artifact.")
 @force_option
 @json_option

@@ -25,6 +25,7 @@ from ..runtime.tokenizer import Tokenizer
 from ..runtime.tokens import read_tokens
 from . import passes  # noqa: F401 - registers the passes
 from .checkpoint import read_checkpoint
+from .explanation import explain_compile
 from .frontends import build_model, read_architecture
 from .landing import Landing
 from .model import Model
@@ -68,14 +69,15 @@ def compile_checkpoint(
     threads: int | None = None,
     dry_run: bool = False,
     force: bool = False,
+    explain: bool = False,
     progress: Progress | None = None,
 ) -> CompileResult:
     """Compile a checkpoint into the largest artifact that fits, with its code files, under `cap` bytes.
 
     `evaluation` files are only compared with the calibration text, which may not contain theirs.
     Deterministic: equal inputs and options give equal bytes, whatever `threads`. Writes `output` (atomically, refused
-    when it exists unless `force`) except on a dry run. Raises CheckpointError, DataError, CapError, CompileError or
-    OutputError, each naming the file and the way out.
+    when it exists unless `force`) except on a dry run. `explain` adds measurements of the finished artifact to the report.
+    Raises CheckpointError, DataError, CapError, CompileError or OutputError, each naming the file and the way out.
     """
     progress = progress or (lambda stage, done, total: None)
     threads = threads or available_threads()
@@ -96,16 +98,17 @@ def compile_checkpoint(
     )
     clock.lap("calibrate")
     provenance = {"bytecap": VERSION, "calibration": _file_digest(Path(calibration)), "recipe": plan.digest, "seed": seed}
-    work = {"codec": codec, "seed": seed, "device": device, "threads": threads}
-    trials = Trials(model, statistics, text, held_out, plan, provenance, **work)
+    how = {"codec": codec, "seed": seed, "device": device, "threads": threads}
+    trials = Trials(model, statistics, text, held_out, plan, provenance, **how)
     clock.lap("prepare")
     landing = _land(plan, trials, budget, progress)
     clock.lap("land")
-    profile_bytes = trials.profile_bytes(landing.trial)
-    clock.lap("profiles")
     data = landing.trial.data
     ledger = build_ledger(data, code_files, cap)
-    report = build_report(model, statistics, landing, ledger, plan, clock.seconds) | {"profile": profile, "profiles": profile_bytes}
+    report = build_report(trials, landing, ledger, clock.seconds) | {"profile": profile}
+    if explain:
+        report["explanation"] = explain_compile(trials, landing, budget, progress=progress)
+        clock.lap("explain")
     if output is not None and not dry_run:
         write_output(Path(output), data, force)
     return CompileResult(data, ledger, report, provenance)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from ..format.artifact import decode_contents, read_artifact
 from ..format.ledger import Ledger
-from .calibration import Statistics
 from .landing import Landing
-from .model import Model
-from .recipe import Recipe
+from .trials import Trials
 
 
-def build_report(
-    model: Model, statistics: Statistics, landing: Landing, ledger: Ledger, recipe: Recipe, seconds: dict[str, float]
-) -> dict:
+def build_report(trials: Trials, landing: Landing, ledger: Ledger, seconds: dict[str, float]) -> dict:
     """JSON-able report of a compile; bytes are integers that add up to the artifact, losses are nats a token."""
-    trial = landing.trial
+    model, trial = trials.model, landing.trial
     code_bytes = decode_contents(read_artifact(trial.data)).code_bytes
     weights = sum(t.values.size for t in model.tensors)
     tensors = [
@@ -32,14 +28,15 @@ def build_report(
     return {
         "architecture": dict(model.architecture),
         "defaults": list(model.defaults),
-        "calibration_tokens": statistics.tokens,
+        "calibration_tokens": trials.statistics.tokens,
         "weights": weights,
         "byte_price": trial.byte_price,
         "trials": [{"byte_price": price, "bytes": size} for price, size in landing.tried],
         "at_finest_steps": landing.at_finest,
         "predicted_loss": sum(t["predicted_loss"] for t in tensors),
         "bits_per_weight": 8 * ledger.artifact_bytes / weights,
-        "recipe": recipe.to_toml(),
+        "recipe": trials.plan.to_toml(),
+        "profiles": trials.profile_bytes(trial),
         "seconds": seconds,
         "tensors": tensors,
     }

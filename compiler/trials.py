@@ -31,6 +31,7 @@ class Trials:
     """Artifacts of one model at any byte price, by the passes of a recipe.
 
     text : calibration tokens; held_out : int64[n, length] sequences that are not among them
+    points : (kind, byte price, bytes, predicted loss in nats a token) of every quick trial, for the report
     """
 
     def __init__(
@@ -50,17 +51,22 @@ class Trials:
         self.model, self.statistics, self.plan, self.provenance = model, statistics, plan, provenance
         self.codec = codec
         self.weights = sum(tensor.values.size for tensor in model.tensors)
-        self._text, self._held_out = text, held_out
-        self._seed, self._device, self._threads = seed, device, threads
+        self.text, self.held_out = text, held_out
+        self.seed, self.device, self.threads = seed, device, threads
+        self.points: list[tuple[str, float, int, float]] = []
         self._tables = embedding_tables(model.program)
         self._matrices_at = plan["quantize-matrices"].run(model, statistics, threads=threads)
         self.walked = [i for i in statistics.matrices if i not in self._tables]
 
     def quick(self, byte_price: float) -> Trial:
         """Every matrix by itself."""
-        return self._trial(byte_price, {**self._vectors_at(byte_price), **self._matrices_at(byte_price)})
+        trial = self._trial(byte_price, {**self._vectors_at(byte_price), **self._matrices_at(byte_price)})
+        self.points.append(("quick", byte_price, len(trial.data), sum(q.predicted_loss for q in trial.quantized.values())))
+        return trial
 
-    def walk(self, quick: Trial, budget: int, bytes_per_octave: float, progress: Callable[[int, int], None]) -> Walk:
+    def walk(
+        self, quick: Trial, budget: int, bytes_per_octave: float, progress: Callable[[int, int], None], *, distilled: bool = True
+    ) -> Walk:
         """Every matrix in program order with drift correction and distillation; tables that embed keep their quick result."""
         sizes = {i: len(encode_grid_stream([quick.quantized[i].grid])) for i in self.walked}
         left = budget - (len(quick.data) - sum(sizes.values()))
@@ -78,15 +84,15 @@ class Trials:
             return result
 
         distiller = refine = None
-        if distil.enabled and len(self._held_out):
+        if distilled and distil.enabled and len(self.held_out):
             distiller = distil.run(
-                self.model, self._text, self._held_out, seed=self._seed, device=self._device, threads=self._threads
+                self.model, self.text, self.held_out, seed=self.seed, device=self.device, threads=self.threads
             )
             refine = distil.refine(distiller, quick.quantized, count_groups(self.model.program, self.walked))
         kept = {i: q for i, q in quick.quantized.items() if i not in weights}
         quantized = self.plan["correct-drift"].run(
-            self.model, self.statistics, self._text, kept, quantize,
-            damping=quantizer.damping, refine=refine, threads=self._threads,
+            self.model, self.statistics, self.text, kept, quantize,
+            damping=quantizer.damping, refine=refine, threads=self.threads,
         )  # fmt: skip
         if distiller is not None:
             tuned = distil.finish(distiller, quantized, self.statistics.vectors)

@@ -17,7 +17,8 @@ from bytecap.format.version import VERSION
 
 ISSUE_OPTIONS = {
     "compile": {
-        "-o", "--cap", "--calibration", "--tokenizer", "--code", "--architecture", "--recipe", "--device", "--seed", "--threads", "--dry-run", "--force",
+        "-o", "--cap", "--calibration", "--tokenizer", "--code", "--architecture", "--recipe", "--device", "--seed", "--threads", "--report",
+        "--dry-run", "--force",
     },
     "inspect": {"--tensor", "--hex", "--sort"},
     "eval": {"--data", "--tokenizer", "--sequence-length", "--max-tokens", "--against"},
