@@ -30,6 +30,7 @@ from .sequential import QuantizeTarget, Refine, quantize_sequentially
 from .workers import run_jobs
 
 WEIGHTS_OF_ALL_STEPS = 1 << 22
+LEAST_STEPS = 8
 WALK_FLOATS = 3 << 27  # 1.6 GB a model
 Bounds = Mapping[str, tuple[float, float] | frozenset]
 QuantizeAt = Callable[[float], Mapping[int, QuantizedMatrix]]
@@ -224,15 +225,21 @@ class Distil:
         return Distiller(model, training, held_out, max(1, self.batch_tokens // length), seed, threads, device)
 
     def refine(self, distiller: Distiller, quick: Mapping[int, QuantizedMatrix], groups: int) -> Refine:
-        """Tunes the waiting matrices for an equal share of the steps before each of so many groups."""
-        model, turn = distiller.model, itertools.count()
+        """Tunes the waiting matrices for an equal share of the steps before each of so many groups.
+
+        Shares below LEAST_STEPS are saved up: fewer steps are not worth judging.
+        """
+        model, turn, spent = distiller.model, itertools.count(1), 0
         total = self._scaled(self.steps, model)
 
         def refine(tensors: dict[int, torch.Tensor], waiting: Collection[int]) -> None:
-            k = next(turn)
-            steps = total * (k + 1) // groups - total * k // groups
+            nonlocal spent
+            due = total * next(turn) // groups - spent
+            if due < LEAST_STEPS:
+                return
+            spent += due
             rates = {i: self.step_size * _rms(quick[i].weights - model.tensors[i].values.reshape(quick[i].weights.shape)) for i in waiting}
-            distiller.tune(tensors, rates, steps)
+            distiller.tune(tensors, rates, due)
 
         return refine
 
