@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +12,23 @@ from tiny_models import golf_model, random_sequences
 
 from bytecap.compiler.distillation import Distiller
 from bytecap.compiler.model import Model
+from bytecap.compiler.passes import Distil
+from bytecap.compiler.quantization import QuantizedMatrix
 from bytecap.compiler.torch_executor import TorchExecutor
+from bytecap.format.grid import GridValues
 
 TRAINING, HELD_OUT = random_sequences(24, 12, 16, seed=3), random_sequences(24, 6, 16, seed=4)
+NO_GRID = GridValues(np.zeros((1, 1), np.int32), None, None, 1.0, 0)
+
+
+class RecordingDistiller:
+    """Remembers what it was asked to tune: (rates, steps)."""
+
+    def __init__(self, judge: Distiller, taken: list) -> None:
+        self.model, self.taken = judge.model, taken
+
+    def tune(self, tensors, rates, steps) -> None:
+        self.taken.append((rates, steps))
 
 
 @cache
@@ -111,3 +126,22 @@ def test_the_first_step_moves_every_weight_by_its_rate_against_the_gradient() ->
         clear = gradient.abs() > 1e-4 * gradient.abs().max()
         moved = (tensors[i] - before[i].detach())[clear]
         torch.testing.assert_close(moved, -step[i] * gradient[clear].sign(), rtol=0.05, atol=2e-8)
+
+
+def test_steps_are_shared_among_the_groups_and_small_shares_saved_up() -> None:
+    quick = {i: QuantizedMatrix(NO_GRID, (1.1 * t.values).astype(np.float32), 0.0) for i, t in enumerate(model().tensors)}
+    for steps, groups, expected in ((40, 4, [10, 10, 10, 10]), (30, 6, [10, 10, 10]), (7, 3, []), (33, 2, [16, 17])):
+        judge, taken = distiller(), []
+        refine = Distil(steps=steps, step_size=0.5).refine(RecordingDistiller(judge, taken), quick, groups)
+        for _ in range(groups):
+            refine({}, matrices())
+        assert [n for _, n in taken] == expected
+        for rates_used, _ in taken:
+            error = 0.1 * float(np.sqrt(np.mean(model().tensors[3].values.astype(np.float64) ** 2)))
+            assert rates_used[3] == pytest.approx(0.5 * error, rel=1e-3)
+
+
+def test_larger_models_take_fewer_steps() -> None:
+    assert Distil._scaled(320, model()) == 320
+    large = SimpleNamespace(parameters=16 << 22)
+    assert Distil._scaled(320, large) == 40

@@ -1,0 +1,104 @@
+"""`python -m benchmarks.ablation`: what each part of the engine is worth, in bytes at equal divergence.
+
+Strategy: compile to one cap with one part off at a time and measure the divergence; theory (divergence ~ 2**(-2 rate)) turns
+its ratio to the base's into the bytes that would make up for it: weights / 8 * log2(ratio) / 2. What only changes how the
+same integers are coded is measured in bytes directly. Distillation takes most of a compile, so the others are switched off on a base
+without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from bytecap import interface
+from bytecap.format.artifact import decode_contents, decode_tensors, exponent_scales, read_artifact
+from bytecap.format.codecs import INTEGER_CODECS
+
+from .material import find_material
+from .rate_distortion import Bench
+
+RESULTS = Path(__file__).resolve().parent / "results"
+WITHOUT_DISTILLATION = "[distil]\nenabled = false\n"
+VARIANTS = {
+    "everything": "",
+    "no distillation (base of the rest)": WITHOUT_DISTILLATION,
+    "uniform integers": WITHOUT_DISTILLATION + "[quantize-matrices]\ntrellis-states = 0\n",
+    "trellis of 8 states": WITHOUT_DISTILLATION + "[quantize-matrices]\ntrellis-states = 8\n",
+    "no drift correction": "[correct-drift]\nenabled = false\n",
+    "same Fisher for all rows of a matrix": WITHOUT_DISTILLATION + "[quantize-matrices]\nfisher-floor = 1000000.0\n",
+}
+BASES = {"no distillation (base of the rest)": "everything"}  # all others: the base of the rest
+BITS_PER_WEIGHT = 2.65
+
+
+def compile_variant(bench: Bench, recipe: str) -> tuple[bytes, float]:
+    """The artifact and its divergence in bits a token."""
+    material = bench.material
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "recipe.toml"
+        path.write_text(recipe)
+        data = interface.compile(
+            material.checkpoint, cap=int(bench.model.parameters * BITS_PER_WEIGHT / 8), calibration=material.calibration,
+            tokenizer=material.tokenizer, architecture=material.architecture, recipe=path, profile="max",
+        ).artifact  # fmt: skip
+    return data, bench.meter.bits_per_token(decode_tensors(read_artifact(data)))
+
+
+def exponent_bytes(data: bytes) -> dict[str, int]:
+    """Bytes of the step exponents under every codec; the plain size is a byte each."""
+    artifact = read_artifact(data)
+    vectors = []
+    for _, grid in sorted(decode_contents(artifact).grids.items()):
+        sides = [side for side in (grid.row_exponents, grid.column_exponents) if side is not None]
+        vectors += [(side - int(sorted(side)[len(side) // 2])).astype("int32")[None, :] for side in sides]
+    scales = [exponent_scales(vector.size) for vector in vectors]
+    sizes = {codec.name: len(codec.encode(vectors, scales)) for codec in INTEGER_CODECS.values()}
+    return {"a byte each": sum(vector.size for vector in vectors), **sizes}
+
+
+def measure(bench: Bench, names: Sequence[str], rows: dict[str, dict], keep) -> None:
+    for name in names:
+        data, divergence = compile_variant(bench, VARIANTS[name])
+        rows[name] = {"bytes": len(data), "divergence": divergence}
+        print(f"{name:40} {len(data):10,} bytes  {divergence:.5f} bits a token", flush=True)
+        if name == "everything":
+            rows["step exponents"] = exponent_bytes(data)
+        keep(rows)
+
+
+def worth(rows: dict[str, dict], weights: int) -> dict[str, float]:
+    """Bytes that a variant needs more than its base at the base's divergence."""
+    found = {}
+    for name, row in rows.items():
+        base = rows.get(BASES.get(name, "no distillation (base of the rest)"))
+        if name in VARIANTS and name != "everything" and base:
+            bits = 0.5 * math.log2(row["divergence"] / base["divergence"])
+            found[name] = row["bytes"] - base["bytes"] + weights * bits / 8
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--demo", type=Path, help="folder that `bytecap demo` made, instead of the prose checkpoint")
+    parser.add_argument("--only", nargs="*", choices=list(VARIANTS), default=list(VARIANTS))
+    arguments = parser.parse_args()
+    material = find_material(arguments.demo)
+    path = RESULTS / f"{material.name}-ablation.json"
+    rows = json.loads(path.read_text())["rows"] if path.is_file() else {}
+    bench = Bench.prepare(material)
+
+    def keep(rows: dict[str, dict]) -> None:
+        path.write_text(json.dumps({"rows": rows, "worth_bytes": worth(rows, bench.model.parameters)}, indent=1) + "\n")
+
+    measure(bench, arguments.only, rows, keep)
+    for name, extra in worth(rows, bench.model.parameters).items():
+        print(f"{name:40} {extra:+10,.0f} bytes at equal divergence")
+
+
+if __name__ == "__main__":
+    main()
