@@ -157,7 +157,7 @@ def test_the_artifact_is_the_same_with_a_report(reported, small_job):
 def quick_options(small_job, folder) -> dict:
     """Without drift correction and on little text, which leaves some to hold out."""
     recipe = folder / "quick.toml"
-    recipe.write_text("[correct-drift]\nenabled = false\n\n[calibrate]\ntokens = 512\n")
+    recipe.write_text("[correct-drift]\nenabled = false\n\n[calibrate]\ntokens = 512\n\n[land-on-cap]\ntolerance = 0.02\n")
     return {"calibration": small_job.calibration, "architecture": small_job.architecture, "recipe": recipe}
 
 
