@@ -34,7 +34,7 @@ from .recipe import Recipe, read_recipe
 from .report import build_report
 from .trials import Trials
 from .walk import bytes_per_octave, land_walks
-from .workers import available_threads, check_device
+from .workers import available_threads, check_device, one_thread_each
 
 Progress = Callable[[str, int, int], None]
 START_PRICE = 3e-4  # only where the search starts
@@ -127,6 +127,7 @@ class _Clock:
         self._last = now
 
 
+@one_thread_each()  # what runs outside of jobs must not depend on how many threads BLAS has
 def _land(plan: Recipe, trials: Trials, budget: int, progress: Progress) -> Landing:
     """Quick trials find the byte price; a walk at that price spends the budget, and its last matrix closes the gap."""
     land_on_cap = plan["land-on-cap"]
