@@ -27,6 +27,7 @@ from .model import Model
 from .quantization import PreparedMatrix, QuantizedMatrix, prepare_matrix, quantize_matrix, quantize_vectors
 from .recipe import register_pass
 from .sequential import QuantizeTarget, Refine, quantize_sequentially
+from .symmetries import sort_hidden_units
 from .workers import run_jobs
 
 WEIGHTS_OF_ALL_STEPS = 1 << 22
@@ -66,6 +67,19 @@ class Calibrate:
             finished=lambda done: progress(done, total),
             enough=Convergence(self.tolerance).reached,
         )
+
+
+@register_pass
+@dataclass(frozen=True, slots=True)
+class SortHiddenUnits:
+    """Sort the hidden units of every MLP by Fisher information, which makes their steps cheap to store."""
+
+    enabled: bool = True
+    name: ClassVar[str] = "sort-hidden-units"
+    bounds: ClassVar[Bounds] = {}
+
+    def run(self, model: Model, statistics: Statistics) -> tuple[Model, Statistics]:
+        return sort_hidden_units(model, statistics) if self.enabled else (model, statistics)
 
 
 @register_pass

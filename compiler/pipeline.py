@@ -93,10 +93,10 @@ def compile_checkpoint(
     text, held_out = _read_calibration(Path(calibration), [Path(path) for path in evaluation], tokenizer, model)
     clock.lap("read")
 
-    statistics = plan["calibrate"].run(
-        model, text, seed=seed, device=device, threads=threads, progress=partial(progress, "calibrate")
-    )
+    shown = partial(progress, "calibrate")
+    statistics = plan["calibrate"].run(model, text, seed=seed, device=device, threads=threads, progress=shown)
     clock.lap("calibrate")
+    model, statistics = plan["sort-hidden-units"].run(model, statistics)
     provenance = {"bytecap": VERSION, "calibration": _file_digest(Path(calibration)), "recipe": plan.digest, "seed": seed}
     how = {"codec": codec, "seed": seed, "device": device, "threads": threads}
     trials = Trials(model, statistics, text, held_out, plan, provenance, **how)
