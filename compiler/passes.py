@@ -213,7 +213,8 @@ class Distil:
     """Tune what is still float towards the float model: matrices between the steps of the walk, control tensors at its end.
 
     steps : Adam steps in the whole walk, for a model of up to 2**22 weights; beyond, they fall with its size to the power
-    3/4, so that a compile's time stays near linear. final_steps : of the control tensors afterwards, likewise
+    3/4, so that a compile's time stays near linear; never more than one pass over the text
+    final_steps : of the control tensors afterwards, likewise
     step_size : a first step in quantization errors of its matrix; vector_step_size : in root mean squares of its vector
     """
 
@@ -244,7 +245,7 @@ class Distil:
         Shares below LEAST_STEPS are saved up: fewer steps are not worth judging.
         """
         model, turn, spent = distiller.model, itertools.count(1), 0
-        total = self._scaled(self.steps, model)
+        total = self._scaled(self.steps, distiller)
 
         def refine(tensors: dict[int, torch.Tensor], waiting: Collection[int]) -> None:
             nonlocal spent
@@ -262,12 +263,14 @@ class Distil:
         shapes = [t.values.shape for t in distiller.model.tensors]
         tensors = {i: torch.from_numpy(q.weights.reshape(shapes[i])).to(distiller.device) for i, q in quantized.items()}
         rates = {i: self.vector_step_size * _rms(distiller.model.tensors[i].values) for i in vectors}
-        distiller.tune(tensors, rates, self._scaled(self.final_steps, distiller.model))
+        distiller.tune(tensors, rates, self._scaled(self.final_steps, distiller))
         return {i: tensors[i].cpu().numpy() for i in vectors}
 
     @staticmethod
-    def _scaled(steps: int, model: Model) -> int:
-        return round(steps * min(1.0, (WEIGHTS_OF_ALL_STEPS / model.parameters) ** 0.75))
+    def _scaled(steps: int, distiller: Distiller) -> int:
+        """Fewer for large models; never more than one pass over the text."""
+        wanted = round(steps * min(1.0, (WEIGHTS_OF_ALL_STEPS / distiller.model.parameters) ** 0.75))
+        return min(wanted, len(distiller.training) // distiller.batch_sequences)
 
 
 def _rms(values: np.ndarray) -> float:

@@ -25,7 +25,7 @@ class RecordingDistiller:
     """Remembers what it was asked to tune: (rates, steps)."""
 
     def __init__(self, judge: Distiller, taken: list) -> None:
-        self.model, self.taken = judge.model, taken
+        self.model, self.training, self.batch_sequences, self.taken = judge.model, np.zeros((1000, 4)), 1, taken
 
     def tune(self, tensors, rates, steps) -> None:
         self.taken.append((rates, steps))
@@ -141,7 +141,9 @@ def test_steps_are_shared_among_the_groups_and_small_shares_saved_up() -> None:
             assert rates_used[3] == pytest.approx(0.5 * error, rel=1e-3)
 
 
-def test_larger_models_take_fewer_steps() -> None:
-    assert Distil._scaled(320, model()) == 320
-    large = SimpleNamespace(parameters=16 << 22)
-    assert Distil._scaled(320, large) == 40
+@pytest.mark.parametrize(
+    ("weights", "sequences", "steps"), [(1000, 10_000, 320), (16 << 22, 10_000, 40), (1000, 800, 50), (1000, 5, 0)]
+)
+def test_large_models_and_short_texts_take_fewer_steps(weights: int, sequences: int, steps: int) -> None:
+    known = SimpleNamespace(model=SimpleNamespace(parameters=weights), training=range(sequences), batch_sequences=16)
+    assert Distil._scaled(320, known) == steps
