@@ -41,6 +41,7 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
         "byte price": f"{report['byte_price']:.4g}, sizes tried: {', '.join(integer(trial['bytes']) for trial in report['trials'])}",
         "profiles": _profiles(report["profile"], report["profiles"]),
         "predicted": f"{report['predicted_loss']:.3g} nats a token more loss than the checkpoint",
+        "measured": _measured(report),
         "seconds": _seconds(report["seconds"]),
     }
     for title, text in lines.items():
@@ -57,6 +58,12 @@ def _profiles(chosen: str, sizes: Mapping[str, int]) -> str:
     """Bytes of the artifact under every profile: `default 17,944 (this), fast 18,303 bytes with the same integers`."""
     parts = ", ".join(f"{profile} {integer(size)}{' (this)' if profile == chosen else ''}" for profile, size in sizes.items())
     return f"{parts} bytes with the same integers"
+
+
+def _measured(report: Mapping[str, Any]) -> str:
+    if report["measured_loss"] is None:
+        return "nothing, the calibration text is too short to hold any of it out"
+    return f"{report['measured_loss']:.3g} nats a token on {integer(report['held_out_tokens'])} held-out tokens of the calibration text"
 
 
 def _seconds(stages: Mapping[str, float]) -> str:

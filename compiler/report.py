@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from ..format.artifact import decode_contents, read_artifact
 from ..format.ledger import Ledger
 from .landing import Landing
+from .swaps import measure_divergences
 from .trials import Trials
 
 
 def build_report(trials: Trials, landing: Landing, ledger: Ledger, seconds: dict[str, float]) -> dict:
     """JSON-able report of a compile; bytes are integers that add up to the artifact, losses are nats a token."""
     model, trial = trials.model, landing.trial
-    code_bytes = decode_contents(read_artifact(trial.data)).code_bytes
+    contents = decode_contents(read_artifact(trial.data))
+    code_bytes = contents.code_bytes
     weights = sum(t.values.size for t in model.tensors)
     tensors = [
         {
@@ -34,9 +40,18 @@ def build_report(trials: Trials, landing: Landing, ledger: Ledger, seconds: dict
         "trials": [{"byte_price": price, "bytes": size} for price, size in landing.tried],
         "at_finest_steps": landing.at_finest,
         "predicted_loss": sum(t["predicted_loss"] for t in tensors),
+        "measured_loss": _measured_loss(trials, contents.arrays),
+        "held_out_tokens": int(trials.held_out.size),
         "bits_per_weight": 8 * ledger.artifact_bytes / weights,
         "recipe": trials.plan.to_toml(),
         "profiles": trials.profile_bytes(trial),
         "seconds": seconds,
         "tensors": tensors,
     }
+
+
+def _measured_loss(trials: Trials, arrays: Sequence[np.ndarray]) -> float | None:
+    """KL divergence from the float model in nats a token on the held-out sequences; None without any."""
+    if not len(trials.held_out):
+        return None
+    return measure_divergences(trials.model, [dict(enumerate(arrays))], trials.held_out, threads=trials.threads)[0]

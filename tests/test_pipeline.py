@@ -18,11 +18,12 @@ from bytecap.compiler.export import export_checkpoint
 from bytecap.compiler.model import Model
 from bytecap.compiler.pipeline import CompileResult, compile_checkpoint
 from bytecap.compiler.recipe import read_recipe
+from bytecap.compiler.swaps import measure_divergences
 from bytecap.compiler.torch_executor import TorchExecutor
 from bytecap.format.artifact import decode_contents, decode_tensors, read_artifact, write_artifact
 from bytecap.format.errors import BytecapError, CapError, CheckpointError, CompileError, DataError, OutputError
 from bytecap.runtime.interpreter import Interpreter
-from bytecap.runtime.shards import write_shard
+from bytecap.runtime.shards import read_shard, write_shard
 
 ARCHITECTURE = SMALL | {"vocab_size": 40, "model_dim": 32}
 LENGTH, CAP = ARCHITECTURE["seq_len"], 8_000
@@ -179,6 +180,12 @@ def test_the_report_adds_up(job: Job, compiled: CompileResult) -> None:
     assert [t["bytes"] for t in report["tensors"]] == [contents.code_bytes[i] for i in range(len(job.model.tensors))]
     assert report["weights"] == sum(t["elements"] for t in report["tensors"]) == job.model.parameters
     assert report["predicted_loss"] == pytest.approx(sum(t["predicted_loss"] for t in report["tensors"]))
+    length = job.model.program.sequence_length
+    tokens = read_shard(job.path("calibration.bin"))
+    held_out = tokens[len(tokens) - report["held_out_tokens"] :].reshape(-1, length).astype(np.int64)
+    assert report["held_out_tokens"] == min(8192, len(tokens) // length // 8 * length) > 0
+    (measured,) = measure_divergences(job.model, [dict(enumerate(contents.arrays))], held_out, threads=1)
+    assert report["measured_loss"] == pytest.approx(measured, rel=1e-3)
     assert all(trial["bytes"] > 0 for trial in report["trials"]) and {"bytes": len(compiled.artifact), "byte_price": report["byte_price"]} in report["trials"]
     assert sum(row.bytes for row in compiled.ledger.rows) == len(compiled.artifact)
 
