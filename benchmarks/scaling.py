@@ -1,7 +1,7 @@
 """`python -m benchmarks.scaling MILLIONS...`: time and memory of a compile against the number of weights.
 
 Strategy: models of the challenge's architecture, with random weights whose rows and columns have the spread of trained
-ones (spectrum falling as a power law, rows log-normal), and random calibration text with Zipf frequencies; each compile runs
+ones (columns falling as a power law, rows log-normal), and random calibration text with Zipf frequencies; each compile runs
 in a process of its own, so that its peak memory is its own. What is measured is cost, not quality.
 """
 
@@ -32,13 +32,12 @@ BITS_PER_WEIGHT = 3.0
 
 
 def trained_looking(tensor: ModelTensor, random: np.random.Generator) -> ModelTensor:
-    """The tensor with a power-law spectrum and log-normal rows at the norm that it had; vectors stay as they are."""
+    """The tensor with power-law columns and log-normal rows at the norm that it had; vectors stay as they are."""
     if tensor.values.ndim < 2 or min(tensor.values.shape) < 8:
         return tensor
     rows, columns = tensor.values.shape
-    left, _, right = np.linalg.svd(random.standard_normal((rows, columns)), full_matrices=False)
-    spectrum = np.arange(1, min(rows, columns) + 1) ** -0.5
-    values = (left * spectrum) @ right * np.exp(0.3 * random.standard_normal((rows, 1)))
+    spectrum = random.permutation(np.arange(1, columns + 1)) ** -0.25
+    values = random.standard_normal((rows, columns)) * spectrum * np.exp(0.3 * random.standard_normal((rows, 1)))
     norm = np.linalg.norm(tensor.values) or (0.5 * rows * columns / max(rows, columns)) ** 0.5
     return replace(tensor, values=np.ascontiguousarray(values * norm / np.linalg.norm(values), np.float32))
 
@@ -54,12 +53,12 @@ def make_model(millions: int) -> Model:
     return replace(model, tensors=tuple(trained_looking(t, random) for t in model.tensors))
 
 
-def compile_one(folder: Path, model: Model, answers) -> None:
+def compile_one(folder: Path, model: Model, recipe: str, answers) -> None:
     """Compile in this process; puts seconds and peak bytes."""
     start = time.perf_counter()
     result = interface.compile(
         folder / "model.pt", cap=int(model.parameters * BITS_PER_WEIGHT / 8), calibration=folder / "calibration.bin",
-        output=folder / "model.bcap", architecture=folder / "architecture.json", force=True,
+        output=folder / "model.bcap", architecture=folder / "architecture.json", recipe=recipe,
     )  # fmt: skip
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -69,7 +68,7 @@ def compile_one(folder: Path, model: Model, answers) -> None:
     })  # fmt: skip
 
 
-def measure(millions: int) -> dict:
+def measure(millions: int, recipe: str) -> dict:
     model = make_model(millions)
     share = 1.0 / np.arange(1, VOCABULARY + 1)
     tokens = np.random.default_rng(2).choice(VOCABULARY, size=TOKENS, p=share / share.sum())
@@ -81,7 +80,7 @@ def measure(millions: int) -> dict:
         write_shard(folder / "calibration.bin", tokens.astype(np.uint16))
         context = multiprocessing.get_context("spawn")
         answers = context.Queue()
-        process = context.Process(target=compile_one, args=(folder, model, answers))
+        process = context.Process(target=compile_one, args=(folder, model, recipe, answers))
         process.start()
         answer = answers.get()
         process.join()
@@ -91,9 +90,12 @@ def measure(millions: int) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("millions", type=int, nargs="*", choices=sorted(SHAPES), default=sorted(SHAPES))
+    parser.add_argument("--recipe", default="default", help="recipe to compile with")
+    arguments = parser.parse_args()
     known = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
-    for millions in parser.parse_args().millions:
-        known[str(millions)] = answer = measure(millions)
+    for millions in arguments.millions:
+        answer = measure(millions, arguments.recipe)
+        known[f"{millions} million, {Path(arguments.recipe).stem}"] = answer
         rate = 1e6 * answer["seconds"] / answer["weights"]
         line = f"{answer['weights']:>12,} weights  {answer['seconds']:8.1f} s  {rate:6.1f} s a million  {answer['peak_bytes'] / 1e9:5.2f} GB"
         print(f"{line}  {answer['artifact_bytes']:,} of {answer['cap']:,} bytes", flush=True)

@@ -22,7 +22,7 @@ from .calibration import MatrixStatistics, second_moment
 from .model import Model
 from .quantization import QuantizedMatrix, damped
 from .torch_executor import EXECUTIONS, Forward, TorchExecutor
-from .workers import run_jobs
+from .workers import iterate_jobs, run_jobs
 
 QuantizeTarget = Callable[[int, np.ndarray, MatrixStatistics], QuantizedMatrix]
 Refine = Callable[[dict[int, torch.Tensor], Collection[int]], None]
@@ -109,9 +109,10 @@ def _input_moments(batches: Sequence[_Batch], source: int, threads: int) -> tupl
         x, real = batch.float_registers[source], batch.quantized_registers[source]
         return second_moment(real), second_moment(x, real), x.shape[0] * x.shape[1]
 
-    parts = run_jobs(measure, batches, threads)
-    tokens = sum(part[2] for part in parts)
-    return tuple((sum(part[k] for part in parts) / tokens).numpy() for k in (0, 1))
+    total: list = [0, 0, 0]
+    for part in iterate_jobs(measure, batches, threads):  # summed as they come: all at once would take more than the activations
+        total = [before + value for before, value in zip(total, part, strict=True)]
+    return tuple((value / total[2]).numpy() for value in total[:2])
 
 
 def _corrected_target(
