@@ -66,7 +66,7 @@ class Distiller:
         self._order = np.random.default_rng(self.seed).permutation(len(self.training))
 
     def divergence(self, tensors: Mapping[int, torch.Tensor]) -> float:
-        """KL(teacher || student) in nats a token on the held-out sequences."""
+        """KL(teacher || student) in nats a token on the held-out sequences; `tensors` on the distiller's device."""
         student = TorchExecutor(self.model.program, tensors)
 
         def measure(part: np.ndarray) -> float:
@@ -82,19 +82,18 @@ class Distiller:
         """
         if not rates or steps < 1:
             return False
-        before = {i: tensors[i] for i in rates}
-        loss = self.divergence(tensors)
-        for i in rates:
-            tensors[i] = before[i].clone()
+        working = {i: t.to(self.device) for i, t in tensors.items()}
+        loss = self.divergence(working)
+        working.update({i: working[i].clone() for i in rates})
         for step in range(steps):
-            gradients = self._gradients(tensors, list(rates))
+            gradients = self._gradients(working, list(rates))
             for i, gradient in gradients.items():
                 moments = self._moments.setdefault(i, _Moments(torch.zeros_like(gradient), torch.zeros_like(gradient)))
-                tensors[i].sub_(moments.direction(gradient), alpha=rates[i] * (1 - step / steps))
-        if self.divergence(tensors) < loss:
-            return True
-        tensors.update(before)
-        return False
+                working[i].sub_(moments.direction(gradient), alpha=rates[i] * (1 - step / steps))
+        if self.divergence(working) >= loss:
+            return False
+        tensors.update({i: working[i].to(tensors[i].device) for i in rates})
+        return True
 
     def _gradients(self, tensors: Mapping[int, torch.Tensor], wanted: Collection[int]) -> dict[int, torch.Tensor]:
         """Gradients of the mean divergence over the next batch."""

@@ -261,10 +261,10 @@ class Distil:
     def finish(self, distiller: Distiller, quantized: Mapping[int, QuantizedMatrix], vectors: Collection[int]) -> dict[int, np.ndarray]:
         """Tuned values of the control tensors, everything else being quantized; their old values where that does not help."""
         shapes = [t.values.shape for t in distiller.model.tensors]
-        tensors = {i: torch.from_numpy(q.weights.reshape(shapes[i])).to(distiller.device) for i, q in quantized.items()}
+        tensors = {i: torch.from_numpy(q.weights.reshape(shapes[i])) for i, q in quantized.items()}
         rates = {i: self.vector_step_size * _rms(distiller.model.tensors[i].values) for i in vectors}
         distiller.tune(tensors, rates, self._scaled(self.final_steps, distiller))
-        return {i: tensors[i].cpu().numpy() for i in vectors}
+        return {i: tensors[i].numpy() for i in vectors}
 
     @staticmethod
     def _scaled(steps: int, distiller: Distiller) -> int:
