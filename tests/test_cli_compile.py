@@ -162,9 +162,9 @@ def test_interrupting_a_compile_leaves_nothing_and_progress_is_for_terminals(sma
 
 
 def _slow_recipe(folder):
-    """So many calibration batches that the interrupt always comes in time."""
+    """So many calibration batches and distillation steps that the interrupt always comes in time."""
     path = folder / "slow.toml"
-    path.write_text("[calibrate]\nbatch-sequences = 1\n")
+    path.write_text("[calibrate]\nbatch-sequences = 1\ntolerance = 0.0\n\n[distil]\nsteps = 1000\nbatch-tokens = 32\n")
     return path
 
 
