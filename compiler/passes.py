@@ -32,7 +32,7 @@ from .workers import run_jobs
 
 WEIGHTS_OF_ALL_STEPS = 1 << 22
 LEAST_STEPS = 8
-WALK_FLOATS = 3 << 27  # 1.6 GB a model
+WALK_FLOATS = 1 << 28  # 1.1 GB a model
 Bounds = Mapping[str, tuple[float, float] | frozenset]
 QuantizeAt = Callable[[float], Mapping[int, QuantizedMatrix]]
 
