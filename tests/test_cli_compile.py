@@ -148,7 +148,9 @@ def test_interrupting_a_compile_leaves_nothing_and_progress_is_for_terminals(sma
     """Started on a terminal of its own, interrupted as soon as the first progress shows that the work is under way."""
     terminal, stderr = pty.openpty()
     arguments = process_arguments(*small_job.compile_arguments(tmp_path / "out.bcap", "--recipe", _slow_recipe(tmp_path)))
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=stderr, env={**os.environ, "TERM": "xterm"})
+    process = subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=stderr, env={**os.environ, "TERM": "xterm"}, preexec_fn=_heed_interrupts
+    )
     os.close(stderr)
     shown = b""
     while b"calibrate" not in shown:
@@ -159,6 +161,11 @@ def test_interrupting_a_compile_leaves_nothing_and_progress_is_for_terminals(sma
     assert process.stdout.read() == b""
     assert b"bytecap: error: interrupted; nothing half-written is left" in rest
     assert sorted(path.name for path in tmp_path.iterdir()) == ["slow.toml"]
+
+
+def _heed_interrupts() -> None:
+    """A suite that a shell runs in the background hands down that interrupts are to be ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _slow_recipe(folder):
