@@ -21,7 +21,7 @@ from functools import cache
 import numpy as np
 from numba import njit
 
-from ..errors import ArtifactError, MalformedArtifact, TruncatedArtifact
+from ..errors import MalformedArtifact, TruncatedArtifact
 from ..trellis import TRELLISES
 from . import mixing_tables as tables
 from .mixing_bits import (
@@ -45,7 +45,8 @@ from .mixing_bits import (
     squashed,
     taken,
 )  # fmt: skip
-from .mixing_vectors import ENDS_EARLY, MAGNITUDE_TOO_LARGE, MAX_MAGNITUDE, N_REFERENCES, OK, code_vector, initial_vector_cells
+from .mixing_vectors import N_REFERENCES, code_vector, initial_vector_cells
+from .outcomes import ENDS_EARLY, MAGNITUDE_TOO_LARGE, MAX_MAGNITUDE, OFF_TRELLIS, OK, check_magnitudes, stream_error
 from .registry import ExpectedScales, register_integer_codec
 from .scale_classes import ANY, EVEN, N_KINDS, NO_TRELLIS, ODD, following_state, kind_of
 from .scale_tables import RECIPROCALS as RECIPROCAL_LIST
@@ -59,7 +60,6 @@ TABLE_OCTAVES = 6 << 2  # quarter octaves that the tables of scores cover
 INITIAL_VARIANCE = (1 << 24) // 80  # of a row's and a column's log scale, in nats squared
 TYPICAL = 205  # 0.8: the mean magnitude of a unit Gaussian, in 1/256
 MAX_RATIO = 2047
-OFF_TRELLIS = 3
 ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 MAX_BYTES_PER_SYMBOL = 40
 VECTOR_ERROR = 768  # 3.0 at an expected magnitude of 1
@@ -333,8 +333,7 @@ class Mixing:
         """Code int32[rows, columns] matrices into one stream; |code| < 2**24 (ValueError otherwise). Exact."""
         stream = _Stream(False, *new_encoder(sum(m.size for m in matrices) * MAX_BYTES_PER_SYMBOL + 128))
         for codes, expected in zip(matrices, scales, strict=True):
-            if codes.size and int(np.abs(codes).max()) > MAX_MAGNITUDE:
-                raise ValueError(f"codes must stay below 2**24 in magnitude, found {int(np.abs(codes).max())}")
+            check_magnitudes(codes)
             if stream.code(np.array(codes, np.int32, order="C"), expected) == OFF_TRELLIS:
                 raise ValueError("codes do not follow their trellis")
         return stream.payload[: stream.position].tobytes() + int(stream.registers[LOW]).to_bytes(4, "big")
@@ -355,7 +354,7 @@ class Mixing:
             codes = np.zeros((expected.rows.size, expected.columns.size), np.int32)
             status = stream.code(codes, expected)
             if status != OK:
-                raise _stream_error(status, offset + min(stream.position, len(payload)), where)
+                raise stream_error(status, offset + min(stream.position, len(payload)), where)
             matrices.append(codes)
             ends.append(stream.position)
         low = int(stream.registers[LOW])
@@ -363,9 +362,3 @@ class Mixing:
             message = f"{len(payload) - stream.position} bytes left and final state {low}, expected 0 and 0"
             raise MalformedArtifact(message, rule="R-STR-5", offset=offset + stream.position, where=where)
         return matrices, ends
-
-
-def _stream_error(status: int, offset: int, where: str) -> ArtifactError:
-    if status == ENDS_EARLY:
-        return TruncatedArtifact("the stream ends before its last integer", rule="R-STR-4", offset=offset, where=where)
-    return MalformedArtifact("an integer of 2**24 or more in magnitude", rule="R-STR-6", offset=offset, where=where)

@@ -13,10 +13,10 @@ import numpy as np
 from numba import njit
 
 from .mixing_bits import POSITION, SIZE, code_alone, code_excess, code_raw
+from .outcomes import ENDS_EARLY, MAGNITUDE_TOO_LARGE, MAX_MAGNITUDE, OK
 
 N_CANDIDATES = 8  # zero, left, six earlier vectors
 N_REFERENCES = N_CANDIDATES - 2
-MAX_MAGNITUDE = (1 << 24) - 1
 LARGE = 16  # magnitudes from here on are remembered
 ERROR_SHIFT = 4
 N_UNARY = 19
@@ -34,7 +34,6 @@ INITIAL_REPEAT = 1258291 << 10  # 0.3
 INITIAL_MAGNITUDE = 2516582 << 10  # 0.6
 INITIAL_OTHER = 1 << 31  # 0.5
 
-OK, ENDS_EARLY, MAGNITUDE_TOO_LARGE = 0, 1, 2
 
 
 def initial_vector_cells() -> np.ndarray:

@@ -19,10 +19,11 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit
 
-from ..errors import ArtifactError, MalformedArtifact, TruncatedArtifact
+from ..errors import MalformedArtifact, TruncatedArtifact
 from ..trellis import TRELLISES
 from . import scale_tables as tables
 from .lanes import count_not_above, move_row
+from .outcomes import ENDS_EARLY, MAGNITUDE_TOO_LARGE, MAX_MAGNITUDE, OFF_TRELLIS, OK, check_magnitudes, stream_error
 from .range_coder import (
     LOW,
     POSITION,
@@ -41,7 +42,6 @@ from .registry import ExpectedScales, register_integer_codec
 N_SYMBOLS = tables.N_SYMBOLS
 N_CLASSES = tables.N_CLASSES
 ESCAPE = N_SYMBOLS - 1
-MAX_MAGNITUDE = (1 << 24) - 1  # integers stay exact in float32
 ONE_OCTAVE = 1 << 16
 SCALE_MIN = tables.MIN_OCTAVE * ONE_OCTAVE
 SCALE_MAX = tables.MAX_OCTAVE * ONE_OCTAVE - 1
@@ -60,7 +60,6 @@ N_KINDS = 3
 TRELLIS_THRESHOLD = -5 << 14  # expected magnitude below 2**-1.25: nearly all zeros
 NO_TRELLIS = np.zeros((0, 2), np.int64)
 
-OK, ENDS_EARLY, MAGNITUDE_TOO_LARGE, OFF_TRELLIS = 0, 1, 2, 3
 
 RECIPROCALS = np.array(tables.RECIPROCALS, np.int64)
 # By count: 5 below 16, then one more whenever count + 16 has one more binary digit.
@@ -295,8 +294,7 @@ class ScaleClasses:
         payload = np.zeros(symbols * 12 + 128, np.uint8)  # longest code: 16 + 49 + 26 bits
         coder = new_coder(0)
         for codes, expected in zip(matrices, scales, strict=True):
-            if codes.size and int(np.abs(codes).max()) > MAX_MAGNITUDE:
-                raise ValueError(f"codes must stay below 2**24 in magnitude, found {int(np.abs(codes).max())}")
+            check_magnitudes(codes)
             codes = np.ascontiguousarray(codes, np.int32)
             status = encode_matrix(
                 payload, coder, cumulative, counts, expected.rows, expected.columns, *_tables(expected), codes
@@ -327,16 +325,10 @@ class ScaleClasses:
                 padded, coder, cumulative, counts, expected.rows, expected.columns, *_tables(expected), codes
             )
             if status != OK:
-                raise _stream_error(status, offset + int(coder[POSITION]), where)
+                raise stream_error(status, offset + int(coder[POSITION]), where)
             matrices.append(codes)
             ends.append(int(coder[POSITION]))
         if coder[POSITION] != len(payload) or coder[LOW] != 0:
             message = f"{len(payload) - int(coder[POSITION])} bytes left and final state {int(coder[LOW])}, expected 0 and 0"
             raise MalformedArtifact(message, rule="R-STR-5", offset=offset + int(coder[POSITION]), where=where)
         return matrices, ends
-
-
-def _stream_error(status: int, offset: int, where: str) -> ArtifactError:
-    if status == ENDS_EARLY:
-        return TruncatedArtifact("the stream ends before its last integer", rule="R-STR-4", offset=offset, where=where)
-    return MalformedArtifact("an integer of 2**24 or more in magnitude", rule="R-STR-6", offset=offset, where=where)

@@ -16,11 +16,12 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit
 
-from ..errors import ArtifactError, MalformedArtifact, TruncatedArtifact
+from ..errors import MalformedArtifact, TruncatedArtifact
 from ..trellis import PARITY_CHECKS
 from .lanes import count_short_not_above
+from .outcomes import ENDS_EARLY, MAGNITUDE_TOO_LARGE, MAX_MAGNITUDE, OFF_TRELLIS, OK, check_magnitudes, stream_error
 from .registry import ExpectedScales, register_integer_codec
-from .scale_classes import MAX_MAGNITUDE, TRELLIS_THRESHOLD, following_state, transitions_of
+from .scale_classes import TRELLIS_THRESHOLD, following_state, transitions_of
 from .static_tables import (
     BINS,
     ESCAPE,
@@ -44,7 +45,6 @@ LANES = 8
 WORD_BITS = 16
 STATE_START = 1 << 16  # states are kept in [2**16, 2**32)
 
-OK, ENDS_EARLY, MAGNITUDE_TOO_LARGE, OFF_TRELLIS = 0, 1, 2, 3
 
 # An entry is what decoding a symbol needs: the code nearest to zero that it stands for, whether it is an escape, the number
 # of low bits that follow, its frequency and its start, in 32, 2, 4, 13 and 13 bits.
@@ -253,8 +253,7 @@ class StaticRans:
     def encode(matrices: Sequence[np.ndarray], scales: Sequence[ExpectedScales]) -> bytes:
         """Code int32[rows, columns] matrices into one stream; |code| < 2**24 (ValueError otherwise). Exact."""
         for codes in matrices:
-            if codes.size and int(np.abs(codes).max()) > MAX_MAGNITUDE:
-                raise ValueError(f"codes must stay below 2**24 in magnitude, found {int(np.abs(codes).max())}")
+            check_magnitudes(codes)
         matrices = [np.ascontiguousarray(codes, np.int32) for codes in matrices]
         rows, columns, lowest, classes = _choose_classes(matrices, scales)
         shifts, odd_from, total = low_bits(lowest, classes), sum(classes), sum(codes.size for codes in matrices)
@@ -296,7 +295,7 @@ class StaticRans:
             parity_checks = PARITY_CHECKS.get(expected.trellis_states, (0, 0))
             status = decode_matrix(words, low_words, n_words, lanes, place, *tables, side.escapes, *known, parity_checks, codes)
             if status != OK:
-                raise _stream_error(status, offset + min(first_word + 2 * int(place[0]), len(payload)), where)
+                raise stream_error(status, offset + min(first_word + 2 * int(place[0]), len(payload)), where)
             matrices.append(codes)
             ends.append(first_word + 2 * int(place[0]))
         _check_end(payload, first_word + 2 * int(place[0]), lanes, place, side, offset, where)
@@ -326,9 +325,3 @@ def _encode_words(traces, frequencies) -> bytes:
     for tables, symbols in reversed(traces):
         position = encode_matrix(words, lanes, position, frequencies, starts, tables, symbols)
     return lanes.astype("<u4").tobytes() + words[position:].astype("<u2").tobytes()
-
-
-def _stream_error(status: int, offset: int, where: str) -> ArtifactError:
-    if status == ENDS_EARLY:
-        return TruncatedArtifact("the stream ends before its last integer", rule="R-STR-4", offset=offset, where=where)
-    return MalformedArtifact("an integer of 2**24 or more in magnitude", rule="R-STR-6", offset=offset, where=where)
