@@ -70,6 +70,11 @@ class QuantizedMatrix:
     predicted_loss: float
 
 
+def zero_matrix(shape: tuple[int, int]) -> QuantizedMatrix:
+    """A matrix of zeros without steps: the cheapest there is, whose loss nobody predicts."""
+    return QuantizedMatrix(GridValues(np.zeros(shape, np.int32), None, None, 1.0, 0), np.zeros(shape, np.float32), 0.0)
+
+
 def damped(moment: np.ndarray, damping: float) -> np.ndarray:
     """H + damping * mean(diag H) I, positive definite even when no input was ever seen."""
     result = np.array(moment, np.float64)

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from ..format.assembly import DEFAULT_CODEC, GridInStream, TensorSource, assemble_artifact, encode_grid_stream
-from ..format.grid import GridValues, matrix_shape
+from ..format.grid import matrix_shape
 from ..format.profiles import registered_profiles
 from .calibration import MatrixStatistics, Statistics, embedding_tables
 from .landing import Trial
 from .model import Model
-from .quantization import PreparedMatrix, QuantizedMatrix
+from .quantization import PreparedMatrix, QuantizedMatrix, zero_matrix
 from .recipe import Recipe
 from .sequential import count_groups
 from .walk import PriceSchedule, Walk
@@ -104,11 +104,7 @@ class Trials:
 
     def smallest(self) -> Trial:
         """The artifact with every code of every matrix zero and the control tensors as coarse as they may be."""
-        zero = {}
-        for index in self.statistics.matrices:
-            shape = matrix_shape(self.model.tensors[index].values.shape)
-            grid = GridValues(np.zeros(shape, np.int32), None, None, 1.0, 0)
-            zero[index] = QuantizedMatrix(grid, np.zeros(shape, np.float32), 0.0)
+        zero = {i: zero_matrix(matrix_shape(self.model.tensors[i].values.shape)) for i in self.statistics.matrices}
         return self._trial(COARSEST_PRICE, {**self._vectors_at(COARSEST_PRICE), **zero})
 
     def _vectors_at(self, byte_price: float, tuned: Mapping[int, np.ndarray] | None = None) -> Mapping[int, QuantizedMatrix]:

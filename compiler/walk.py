@@ -13,9 +13,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..format.grid import GridValues
 from .landing import Landing, Trial
-from .quantization import QuantizedMatrix
+from .quantization import QuantizedMatrix, zero_matrix
 
 MOST_OCTAVES = 0.5  # how far a walk's price may leave the one that it was planned at
 MOST_MOVED = 1.0  # octaves between the last matrix's price in the walk and after landing
@@ -81,10 +80,7 @@ class Walk:
 
     def smallest(self) -> Trial:
         """The artifact with the last matrix all zero."""
-        codes = np.zeros_like(self.quantized[self.last].grid.codes)
-        grid = GridValues(codes, None, None, 1.0, 0)
-        zero = QuantizedMatrix(grid, np.zeros(codes.shape, np.float32), 0.0)
-        return self._trial(self.last_price, zero)
+        return self._trial(self.last_price, zero_matrix(self.quantized[self.last].grid.codes.shape))
 
     @property
     def last_weights(self) -> int:
@@ -127,11 +123,12 @@ def land_walks(
     for _ in range(walks):
         walk = walk_from(plan)
         smallest = walk.smallest()
-        reached = len(walk.at(walk.last_price).data)
         if len(smallest.data) > budget:
+            reached = len(walk.at(walk.last_price).data)
             tried.append((walk.base_price, reached))
         else:
             landing = land(walk, smallest)
+            reached = landing.tried[0][1]  # its first trial is the walk as it ended
             size, moved = len(landing.trial.data), abs(np.log2(landing.trial.byte_price / walk.last_price))
             tried.append((walk.base_price, size))
             if best is near or size > len(best.trial.data):
