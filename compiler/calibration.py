@@ -34,10 +34,12 @@ class MatrixStatistics:
 
     input_moment : float64[columns, columns]   H, symmetric positive semi-definite
     row_fisher : float64[rows]                 g, in nats per squared output unit
+    output_fisher : float32[rows, rows] or None    G = E[δ δᵀ], whose diagonal is g; None where only that is known
     """
 
     input_moment: np.ndarray
     row_fisher: np.ndarray
+    output_fisher: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class _Sums:
     """Sums over the tokens of one batch, or of all batches so far, by tensor index."""
 
     moments: dict[int, torch.Tensor] = field(default_factory=dict)  # inputs of a linear use
-    fisher: dict[int, torch.Tensor] = field(default_factory=dict)  # squared gradients of a linear use's outputs
+    fisher: dict[int, torch.Tensor] = field(default_factory=dict)  # squared gradients of the head's outputs
+    output_fisher: dict[int, torch.Tensor] = field(default_factory=dict)  # gradients of other linear uses' outputs
     lookup_fisher: dict[int, torch.Tensor] = field(default_factory=dict)  # squared gradient of each table row
     lookup_moments: dict[int, torch.Tensor] = field(default_factory=dict)  # gradients of a table use's outputs
     vectors: dict[int, torch.Tensor] = field(default_factory=dict)  # squared gradients of everything else
@@ -66,7 +69,7 @@ class _Sums:
     def merge(self, other: _Sums) -> None:
         for name in self.__slots__:
             for tensor, value in getattr(other, name).items():
-                self.add(name, tensor, value)
+                self.add(name, tensor, value.double())
 
 
 def embedding_tables(program: Program) -> set[int]:
@@ -163,7 +166,10 @@ def _measure_batch(program: Program, tensors: Mapping[int, torch.Tensor], tokens
                 moments[source] = second_moment(registers[source].detach())
             sums.add("moments", operations[index].weight, moments[source])
             exact = _head_fisher(program, index, registers, logits)
-            sums.add("fisher", operations[index].weight, gradient.double().square().sum(0) if exact is None else exact)
+            if exact is None:
+                sums.add("output_fisher", operations[index].weight, gradient.T @ gradient)
+            else:
+                sums.add("fisher", operations[index].weight, exact)
         else:
             _add_lookups(sums, operations[index], tokens.flatten(), gradient, tensors[operations[index].table].shape[0])
     return sums
@@ -197,10 +203,15 @@ def _summarize(total: _Sums, tokens: int, uses: Mapping[int, int]) -> Statistics
     """Per token. A weight used k times has k times the Fisher information and the average moment of its uses."""
     matrices = {}
     for tensor, moment in total.moments.items():
-        moment, fisher = moment / tokens / uses[tensor], total.fisher[tensor] / tokens
+        moment = moment / tokens / uses[tensor]
+        both = total.output_fisher[tensor] / tokens if tensor in total.output_fisher else None
+        fisher = 0 if both is None else both.diagonal()
+        if tensor in total.fisher:
+            fisher, both = fisher + total.fisher[tensor] / tokens, None
         if tensor in total.lookup_fisher:  # tied: in units of the head's mean input, rows add their use as embedding
             fisher = fisher + total.lookup_fisher[tensor] / tokens / moment.diagonal().mean().clamp_min(LEAST_MOMENT)
-        matrices[tensor] = MatrixStatistics(moment.numpy(), fisher.numpy())
+            both = None
+        matrices[tensor] = MatrixStatistics(moment.numpy(), fisher.numpy(), None if both is None else both.float().numpy())
     for tensor, moment in total.lookup_moments.items():
         if tensor not in matrices:
             rows = total.lookup_fisher.get(tensor, total.vectors[tensor].mean(1) if tensor in total.vectors else None)

@@ -111,7 +111,9 @@ class QuantizeVectors:
 class QuantizeMatrices:
     """Matrices column by column with error feedback; 2**resolution steps an octave, integers on a trellis unless 0 states.
 
-    `rate_weight`: squared fine steps that a bit is worth when the trellis chooses a path.
+    rate_weight : squared fine steps that a bit is worth when the trellis chooses a path
+    block_rows : rows quantized together, which make up for the rows before them; 0: every row by itself
+    correlation : share of the measured correlations of output gradients that is believed
     """
 
     resolution: int = 3
@@ -119,6 +121,8 @@ class QuantizeMatrices:
     fisher_floor: float = 0.02
     trellis_states: int = 64
     rate_weight: float = 0.05
+    block_rows: int = 32
+    correlation: float = 0.93
     name: ClassVar[str] = "quantize-matrices"
     bounds: ClassVar[Bounds] = {
         "resolution": (0, MAX_RESOLUTION),
@@ -126,6 +130,8 @@ class QuantizeMatrices:
         "fisher_floor": (0.0, 1e6),
         "trellis_states": frozenset({0, *TRELLISES}),
         "rate_weight": (0.0, 10.0),
+        "block_rows": (0, 1e6),
+        "correlation": (0.0, 1.0),
     }
 
     def prepare(self, weights: np.ndarray, statistics: MatrixStatistics) -> PreparedMatrix:
@@ -135,6 +141,8 @@ class QuantizeMatrices:
             resolution=self.resolution,
             damping=self.damping,
             fisher_floor=self.fisher_floor,
+            block_rows=self.block_rows,
+            correlation=self.correlation,
         )
 
     def quantize(self, prepared: PreparedMatrix, byte_price: float) -> QuantizedMatrix:

@@ -5,16 +5,19 @@ Strategy (design section 5): with H + damping = L Lᵀ, quantizing column j last
 makes the loss a plain sum g_i L_jj² (t_ij - w'_ij)² / 2. An entropy-coded integer costs log2(1 / step) bits, so equal
 marginal return means step_ij = byte_price / (sqrt(g_i) L_jj): one number for the whole model. Rows of a column are
 independent given the feedback. Columns are ordered by falling H_jj, so that the strongest inputs come last and see
-every correction. Preparation (Cholesky, exponents) does not depend on the byte price and is done once.
+every correction. Where the outputs' gradients are known to be correlated, blocks of rows are quantized one after the other
+and make up for each other's errors likewise (row_blocks.py). Preparation (Cholesky, exponents) does not depend on the byte price and is done once.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
 
+from ..format.codecs import ExpectedScales
 from ..format.codecs.scale_classes import MAX_MAGNITUDE, TRELLIS_THRESHOLD
 from ..format.grid import (
     MAX_BASE,
@@ -28,6 +31,7 @@ from ..format.grid import (
 )  # fmt: skip
 from ..format.trellis import TRELLISES
 from .calibration import MatrixStatistics
+from .row_blocks import RowBlock, floor_fisher, split_rows
 from .trellis_search import BIT_COSTS, search_path, trellis_sources
 
 BLOCK_COLUMNS = 64
@@ -43,17 +47,19 @@ EXPONENT_OCTAVES = MAX_STEP_OCTAVES // 2
 class PreparedMatrix:
     """What quantizing a matrix at any byte price needs.
 
-    rotated : float64[rows, columns]      W L with columns in processing order
+    weights : float64[rows, columns]      W with columns in processing order
     factor : float64[columns, columns]    L, lower triangular, of the reordered damped moment
     order : int64[columns]                processing position -> column
-    row_fisher : float64[rows]            floored g
+    row_fisher : float64[rows]            floored g, given that later blocks of rows make up for errors
+    blocks : of rows, in order
     row_exponents, column_exponents : int64, in matrix order; log2_base: log2 step at byte price 1 without them
     """
 
-    rotated: np.ndarray
+    weights: np.ndarray
     factor: np.ndarray
     order: np.ndarray
     row_fisher: np.ndarray
+    blocks: Sequence[RowBlock]
     row_exponents: np.ndarray
     column_exponents: np.ndarray
     log2_base: float
@@ -84,27 +90,34 @@ def damped(moment: np.ndarray, damping: float) -> np.ndarray:
 
 
 def prepare_matrix(
-    weights: np.ndarray, statistics: MatrixStatistics, *, resolution: int, damping: float, fisher_floor: float
+    weights: np.ndarray,
+    statistics: MatrixStatistics,
+    *,
+    resolution: int,
+    damping: float,
+    fisher_floor: float,
+    block_rows: int = 0,
+    correlation: float = 1.0,
 ) -> PreparedMatrix:
-    """Factor the moment and fix the step exponents.
+    """Factor the moments and fix the step exponents.
 
-    weights : float32[rows, columns]; damping is relative to the mean of diag H; rows of less Fisher information than
-    `fisher_floor` times the median are raised to it (calibration has seen too little of them to say so small a number).
+    weights : float32[rows, columns]; damping is relative to the mean of diag H; fisher_floor, block_rows and correlation
+    as in row_blocks.py.
     """
     moment = damped(statistics.input_moment, damping)
     order = np.argsort(-moment.diagonal(), kind="stable")
     factor = np.linalg.cholesky(moment[np.ix_(order, order)])
-    median = float(np.median(statistics.row_fisher))
-    fisher = np.maximum(statistics.row_fisher, max(fisher_floor * median, 1e-30))
+    fisher = floor_fisher(statistics.row_fisher, fisher_floor)
+    blocks, fisher = split_rows(fisher, statistics.output_fisher, block_rows, correlation)
     column_logs = np.empty(len(order))
     column_logs[order] = -np.log2(factor.diagonal())
     row_exponents, row_base = _exponents(-0.5 * np.log2(fisher), resolution)
     column_exponents, column_base = _exponents(column_logs, resolution)
-    rotated = weights.astype(np.float64)[:, order] @ factor
     finest = np.exp2(-row_exponents / 2**resolution).mean() * np.exp2(-column_exponents / 2**resolution).mean()
     finest_units = np.abs(weights / np.exp2((row_exponents[:, None] + column_exponents) / 2**resolution)).mean()
     exponents = row_exponents, column_exponents, row_base + column_base
-    return PreparedMatrix(rotated, factor, order, fisher, *exponents, resolution, float(finest_units / finest))
+    reordered = weights.astype(np.float64)[:, order]
+    return PreparedMatrix(reordered, factor, order, fisher, blocks, *exponents, resolution, float(finest_units / finest))
 
 
 def _exponents(logs: np.ndarray, resolution: int) -> tuple[np.ndarray, float]:
@@ -139,9 +152,12 @@ def _quantize_block(rotated, factor, row_exponents, column_exponents, steps, low
 @njit(cache=True, nogil=True)
 def _quantize_block_on_trellis(
     rotated, factor, row_exponents, column_exponents, steps, lowest, codes, weights, losses,
-    row_scales, column_scales, sources, rate_weight, costs,
+    row_scales, column_scales, states, sources, rate_weight, costs,
 ):  # fmt: skip
-    """`_quantize_block` with the integers of each column on a trellis, where the expected scales let it run."""
+    """`_quantize_block` with the integers of each column on a trellis, where the expected scales let it run.
+
+    states int64[b]: of each column's trellis before the first row, and after the last one when done.
+    """
     rows, columns = rotated.shape
     targets, scales, path = np.empty(rows), np.empty(rows, np.int64), np.empty(rows, np.int64)
     for j in range(columns - 1, -1, -1):
@@ -156,7 +172,7 @@ def _quantize_block_on_trellis(
                 n += 1
             else:
                 codes[i, j] = np.int32(2 * min(max(np.rint(target / 2), (1 - MAX_CODE) / 2), (MAX_CODE - 1) / 2))
-        search_path(targets[:n], scales[:n], sources, rate_weight, costs, path[:n])
+        states[j] = search_path(targets[:n], scales[:n], states[j], sources, rate_weight, costs, path[:n])
         n = 0
         for i in range(rows):
             if row_scales[i] + column_scales[j] >= TRELLIS_THRESHOLD:
@@ -176,40 +192,60 @@ def quantize_matrix(
 
     rate_weight : squared fine steps that a bit is worth to the trellis search. Deterministic for single-threaded BLAS.
     """
-    rows, columns = prepared.rotated.shape
     price = byte_price * FINE_STEP.get(trellis_states, 1.0)
     base = float(np.float32(min(max(price * 2.0**prepared.log2_base, MIN_BASE), MAX_BASE)))
+    exponents = prepared.column_exponents[prepared.order]
+    initial_scale = scale_of_magnitudes(prepared.mean_magnitude / base) if trellis_states else None
     lowest = int(prepared.row_exponents.min() + prepared.column_exponents.min())
     highest = int(prepared.row_exponents.max() + prepared.column_exponents.max())
-    steps = step_table(base, prepared.resolution, lowest, highest)
-    exponents = prepared.column_exponents[prepared.order]
-    initial_scale = None
+    kernel = _Kernel(step_table(base, prepared.resolution, lowest, highest), lowest, exponents)
     if trellis_states:
-        initial_scale = scale_of_magnitudes(prepared.mean_magnitude / base)
         expected = expected_scales(prepared.row_exponents, exponents, prepared.resolution, initial_scale)
-        search = trellis_sources(TRELLISES[trellis_states]), rate_weight, BIT_COSTS
-    rotated = prepared.rotated.copy()
-    codes, weights = np.empty((rows, columns), np.int32), np.empty((rows, columns))
-    loss = np.zeros(rows)
-    for stop in range(columns, 0, -BLOCK_COLUMNS):
-        start = max(0, stop - BLOCK_COLUMNS)
-        block = np.ascontiguousarray(rotated[:, start:stop])
-        factor = np.ascontiguousarray(prepared.factor[start:stop, start:stop])
-        results = np.empty(block.shape, np.int32), np.empty(block.shape), np.empty(block.shape)
-        inputs = block, factor, prepared.row_exponents, exponents[start:stop], steps, lowest
-        if trellis_states:
-            _quantize_block_on_trellis(*inputs, *results, expected.rows, expected.columns[start:stop], *search)
-        else:
-            _quantize_block(*inputs, *results)
-        codes[:, start:stop], weights[:, start:stop] = results[:2]
-        loss += results[2].sum(1)
-        if start:
-            rotated[:, :start] -= results[1] @ prepared.factor[start:stop, :start]
+        kernel = replace(kernel, expected=expected, search=(trellis_sources(TRELLISES[trellis_states]), rate_weight, BIT_COSTS))
+    codes, losses = _quantize_rows(prepared, kernel)
     natural = np.empty_like(codes)
     natural[:, prepared.order] = codes
     steps_of = prepared.row_exponents, prepared.column_exponents, base, prepared.resolution
     grid = GridValues(natural, *steps_of, trellis_states, initial_scale)
-    return QuantizedMatrix(grid, reconstruct_grid(grid), 0.5 * float(prepared.row_fisher @ loss))
+    return QuantizedMatrix(grid, reconstruct_grid(grid), 0.5 * float(prepared.row_fisher @ losses))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kernel:
+    """Arguments of the kernels that stay the same within a matrix; `search` only with a trellis."""
+
+    steps: np.ndarray
+    lowest: int
+    exponents: np.ndarray
+    expected: ExpectedScales | None = None
+    search: tuple | None = None
+
+
+def _quantize_rows(prepared: PreparedMatrix, kernel: _Kernel) -> tuple[np.ndarray, np.ndarray]:
+    """Codes int32[rows, columns] in processing order, and the summed losses float64[rows] before the row Fisher."""
+    rows, columns = prepared.weights.shape
+    codes, weights = np.empty((rows, columns), np.int32), np.empty((rows, columns))
+    losses, states = np.zeros(rows), np.zeros(columns, np.int64)
+    for block in prepared.blocks:
+        inside = slice(block.first, block.last)
+        targets = prepared.weights[inside] - block.shift(weights[: block.first] - prepared.weights[: block.first])
+        rotated = targets @ prepared.factor
+        for stop in range(columns, 0, -BLOCK_COLUMNS):
+            start = max(0, stop - BLOCK_COLUMNS)
+            part = np.ascontiguousarray(rotated[:, start:stop])
+            factor = np.ascontiguousarray(prepared.factor[start:stop, start:stop])
+            results = np.empty(part.shape, np.int32), np.empty(part.shape), np.empty(part.shape)
+            inputs = part, factor, prepared.row_exponents[inside], kernel.exponents[start:stop], kernel.steps, kernel.lowest
+            if kernel.search is None:
+                _quantize_block(*inputs, *results)
+            else:
+                scales = kernel.expected.rows[inside], kernel.expected.columns[start:stop]
+                _quantize_block_on_trellis(*inputs, *results, *scales, states[start:stop], *kernel.search)
+            codes[inside, start:stop], weights[inside, start:stop] = results[:2]
+            losses[inside] += results[2].sum(1)
+            if start:
+                rotated[:, :start] -= results[1] @ prepared.factor[start:stop, :start]
+    return codes, losses
 
 
 def quantize_vectors(

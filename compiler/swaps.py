@@ -27,7 +27,7 @@ Registers = dict[int, torch.Tensor]
 def predicted_swap_losses(model: Model, replacements: Sequence[np.ndarray], statistics: Statistics, *, threads: int = 1) -> list[float]:
     """Second-order loss in nats a token of replacing each tensor alone, by tensor index.
 
-    1/2 sum_o g_o (w' - w)_o H (w' - w)_oᵀ of a matrix, 1/2 sum F (w' - w)² of any other tensor with its diagonal Fisher F.
+    1/2 tr((W' - W)ᵀ G (W' - W) H) of a matrix, G diagonal where only that is known, 1/2 sum F (w' - w)² of any other tensor with its diagonal Fisher F.
     """
     return run_jobs(lambda job: _predicted(model, *job, statistics), list(enumerate(replacements)), threads)
 
@@ -38,7 +38,8 @@ def _predicted(model: Model, index: int, replacement: np.ndarray, statistics: St
     if index in statistics.matrices:
         measured = statistics.matrices[index]
         change = change.reshape(matrix_shape(before.shape))
-        return 0.5 * float(measured.row_fisher @ ((change @ measured.input_moment) * change).sum(1))
+        weighed = change * measured.row_fisher[:, None] if measured.output_fisher is None else measured.output_fisher @ change
+        return 0.5 * float(((change @ measured.input_moment) * weighed).sum())
     fisher = statistics.vectors.get(index)
     return 0.0 if fisher is None else 0.5 * float((fisher.reshape(change.shape) * change * change).sum())
 

@@ -64,5 +64,6 @@ def _permute(values: dict[int, np.ndarray], matrices: dict[int, MatrixStatistics
     maker, reader = matrices[units.maker], matrices[units.reader]
     values[units.maker] = np.ascontiguousarray(values[units.maker][order])
     values[units.reader] = np.ascontiguousarray(values[units.reader][:, order])
-    matrices[units.maker] = replace(maker, row_fisher=maker.row_fisher[order])
+    output_fisher = None if maker.output_fisher is None else np.ascontiguousarray(maker.output_fisher[np.ix_(order, order)])
+    matrices[units.maker] = replace(maker, row_fisher=maker.row_fisher[order], output_fisher=output_fisher)
     matrices[units.reader] = replace(reader, input_moment=np.ascontiguousarray(reader.input_moment[np.ix_(order, order)]))

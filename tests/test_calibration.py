@@ -117,6 +117,19 @@ def test_fisher_of_a_hidden_layer_approaches_the_expectation_over_labels() -> No
     assert_near(found, expected[2], 0.1)
 
 
+def test_output_fisher_approaches_the_expectation_over_labels() -> None:
+    """Not only its diagonal; the head's would be too large to be worth measuring."""
+    model, sequences = small_network(), random_sequences(VOCABULARY, 3, 6)
+    expected = expected_squares(
+        model, sequences, lambda _, registers: {2: registers[2]}, lambda g: g.flatten(0, -2).T @ g.flatten(0, -2)
+    )[2]
+    matrices = measured(model, np.repeat(sequences, 800, axis=0), batch=600).matrices
+    np.testing.assert_allclose(matrices[2].output_fisher, expected, atol=0.1 * np.abs(expected).max())
+    np.testing.assert_allclose(matrices[2].output_fisher.diagonal(), matrices[2].row_fisher, rtol=1e-6)
+    assert np.abs(expected - np.diag(np.diag(expected))).max() > 0.2 * np.abs(expected).max()
+    assert matrices[2].output_fisher.dtype == np.float32 and matrices[3].output_fisher is None
+
+
 def test_fisher_through_attention_approaches_the_expectation_over_labels() -> None:
     """A register's gradient comes from the losses of all later positions: their cross terms vanish in expectation."""
     model, sequences = attention_network(), random_sequences(VOCABULARY, 2, 6, seed=4)
