@@ -174,16 +174,21 @@ class QuantizeMatrices:
 class CorrectDrift:
     """Quantize again in program order, each matrix against the inputs that the quantized layers before it produce.
 
-    `correction` is the share of the drift correction in the target; `tokens` of calibration text are walked through, or
-    fewer where the registers of both models would take more than 2 * WALK_FLOATS numbers.
+    correction : share of the drift correction in the target; residual : share of the residual stream's error that a matrix
+    which writes to it makes up for
+    tokens : of calibration text that are walked through, or fewer where the registers of both models would take more than
+    2 * WALK_FLOATS numbers
     """
 
     enabled: bool = True
     tokens: int = 98_304
     correction: float = 1.0
+    residual: float = 0.7
     batch_sequences: int = 4
     name: ClassVar[str] = "correct-drift"
-    bounds: ClassVar[Bounds] = {"tokens": (1, 1e12), "batch_sequences": (1, 1e6), "correction": (0.0, 1.0)}
+    bounds: ClassVar[Bounds] = {
+        "tokens": (1, 1e12), "batch_sequences": (1, 1e6), "correction": (0.0, 1.0), "residual": (0.0, 1.0),
+    }  # fmt: skip
 
     def run(
         self,
@@ -208,6 +213,7 @@ class CorrectDrift:
             quantize,
             damping=damping,
             correction=self.correction,
+            residual=self.residual,
             batch_sequences=self.batch_sequences,
             threads=threads,
             refine=refine,

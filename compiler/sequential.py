@@ -3,15 +3,17 @@
 Strategy: walk the program once, instruction by instruction, holding for every calibration batch the registers of the float
 model (x) and of the model quantized so far (x'). On reaching a linear layer, H' = E[x' x'ᵀ] and C = E[x x'ᵀ] say what its
 inputs have become: the best float weights for them, W C H'^-1, are the target, and H' weighs the error (the drift
-correction of Qronos, arXiv:2505.11695, and WaterSIC, arXiv:2603.04956). Then both models go on through it. Layers that
-share an input register share the moments. Before each such group a caller may refine the weights that are still float;
-what it changes is added to their targets.
+correction of Qronos, arXiv:2505.11695, and WaterSIC, arXiv:2603.04956). A layer that writes into a residual stream also
+makes up for the error that the stream has by then (residuals.py). Then both models go on through it. Layers that share an
+input register share the moments; once their targets stand in for them, a caller may refine all weights that are still
+float, and what it makes of the targets is quantized.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,6 +23,7 @@ from ..format.program import Program
 from .calibration import MatrixStatistics, second_moment
 from .model import Model
 from .quantization import QuantizedMatrix, damped
+from .residuals import Residual, find_residuals
 from .torch_executor import EXECUTIONS, Forward, TorchExecutor
 from .workers import iterate_jobs, run_jobs
 
@@ -47,6 +50,7 @@ def quantize_sequentially(
     *,
     damping: float,
     correction: float,
+    residual: float,
     batch_sequences: int,
     threads: int,
     refine: Refine | None = None,
@@ -57,8 +61,9 @@ def quantize_sequentially(
     sequences : int64[n, length] calibration tokens
     quantize : (tensor index, float64 target, statistics with the real input moment) -> QuantizedMatrix
     correction : share of the drift correction in the target, 0 (the float weights) to 1
-    refine : called before each group of weights that share an input with the current tensors, float and quantized, and the
-    indexes of the weights that are still float, whose tensors it may replace
+    residual : share of the residual stream's error in the target of a layer that writes into it
+    refine : called before each group of weights that share an input with the current tensors, float (this group's: their
+    targets) and quantized, and the indexes of the weights that are still float, whose tensors it may replace
     Deterministic whatever `threads`: batches are summed in order.
     """
     tensors = {i: torch.from_numpy(t.values) for i, t in enumerate(model.tensors)}
@@ -69,22 +74,27 @@ def quantize_sequentially(
         for part in np.array_split(sequences, max(1, len(sequences) // batch_sequences))
     ]
     uses = {k: op.weight for k, op in enumerate(model.program.instructions) if isinstance(op, Linear) and op.weight not in quantized}
-    waiting = set(uses.values())
+    streams = find_residuals(model.program)
+    waiting, corrected = set(uses.values()), set()
     results: dict[int, QuantizedMatrix] = {}
-    moments: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    source = -1
     with torch.no_grad():
         for index in range(max(uses, default=-1) + 1):
             weight = uses.get(index)
             if weight in waiting:
-                source = model.program.instructions[index].x
-                if source not in moments:
+                if model.program.instructions[index].x != source:
+                    source = model.program.instructions[index].x
+                    group = {k: w for k, w in uses.items() if w in waiting - corrected and model.program.instructions[k].x == source}
+                    beside = {k: streams[k] for k in group if k in streams and residual}
+                    drift = _measure_drift(batches, source, beside, damping, threads)
+                    for k, w in group.items():
+                        change = correction * drift.of_weight(tensors[w].numpy()) + residual * drift.of_stream(k)
+                        current[w] = current[w] + torch.from_numpy(change).float()
+                    corrected.update(group.values())
                     if refine is not None:
                         refine(current, sorted(waiting))
-                    moments = {source: _input_moments(batches, source, threads)}
-                target = _corrected_target(model.tensors[weight].values, *moments[source], damping, correction)
-                target += (current[weight] - tensors[weight]).numpy()
-                real = MatrixStatistics(moments[source][0], statistics[weight].row_fisher)
-                results[weight] = quantize(weight, target, real)
+                real = replace(statistics[weight], input_moment=drift.moment)
+                results[weight] = quantize(weight, current[weight].double().numpy(), real)
                 current[weight] = torch.from_numpy(results[weight].weights)
                 waiting.remove(weight)
             _step(batches, index, executors[0], threads)
@@ -102,27 +112,48 @@ def count_groups(program: Program, weights: Collection[int]) -> int:
     return len(sources)
 
 
-def _input_moments(batches: Sequence[_Batch], source: int, threads: int) -> tuple[np.ndarray, np.ndarray]:
-    """(E[x' x'ᵀ], E[x x'ᵀ]) of a register, summed over batches."""
+@dataclass(frozen=True, slots=True)
+class _Drift:
+    """What the inputs x of a register have become in the quantized model (x'), and the streams beside the layers that read it.
 
-    def measure(batch: _Batch) -> tuple[torch.Tensor, torch.Tensor, int]:
+    moment, cross : float64[width, width]   H' = E[x' x'ᵀ] and C = E[x x'ᵀ]
+    streams : instruction of a layer -> float64[rows, width]: E[(r - r') x'ᵀ] in units of its output
+    solid : H' damped
+    """
+
+    moment: np.ndarray
+    cross: np.ndarray
+    streams: Mapping[int, np.ndarray]
+    solid: np.ndarray
+
+    def of_weight(self, weights: np.ndarray) -> np.ndarray:
+        """W (C - H') (H' + d I)^-1: what brings W x' nearest to W x."""
+        return np.linalg.solve(self.solid, (self.cross - self.moment).T @ weights.astype(np.float64).T).T
+
+    def of_stream(self, layer: int) -> np.ndarray | float:
+        """E[(r - r') x'ᵀ] (H' + d I)^-1: what brings the stream nearest to where it should be."""
+        return np.linalg.solve(self.solid, self.streams[layer].T).T if layer in self.streams else 0.0
+
+
+def _measure_drift(
+    batches: Sequence[_Batch], source: int, streams: Mapping[int, Residual], damping: float, threads: int
+) -> _Drift:
+    """Moments of a register and of the streams beside the layers that read it, over all batches."""
+
+    def measure(batch: _Batch) -> list:
         x, real = batch.float_registers[source], batch.quantized_registers[source]
-        return second_moment(real), second_moment(x, real), x.shape[0] * x.shape[1]
+        errors = [batch.float_registers[s.register] - batch.quantized_registers[s.register] for s in streams.values()]
+        return [x.shape[0] * x.shape[1], second_moment(real), second_moment(x, real), *(second_moment(e, real) for e in errors)]
 
-    total: list = [0, 0, 0]
+    total: list = [0] * (3 + len(streams))
     for part in iterate_jobs(measure, batches, threads):  # summed as they come: all at once would take more than the activations
         total = [before + value for before, value in zip(total, part, strict=True)]
-    return tuple((value / total[2]).numpy() for value in total[:2])
-
-
-def _corrected_target(
-    weights: np.ndarray, moment: np.ndarray, cross: np.ndarray, damping: float, correction: float
-) -> np.ndarray:
-    """W (C + d I) (H' + d I)^-1 blended with W."""
-    solid = damped(moment, damping)
-    weights = weights.astype(np.float64)
-    drift = np.linalg.solve(solid, (cross + solid - moment).T @ weights.T).T - weights
-    return weights + correction * drift
+    moment, cross, *errors = ((value / total[0]).numpy() for value in total[1:])
+    gained = {}
+    for (layer, stream), error in zip(streams.items(), errors, strict=True):
+        gain = stream.gain(partial(batches[0].quantized_forward.vector, width=len(error)))
+        gained[layer] = error * (gain if isinstance(gain, float) else gain.double().numpy()[:, None])
+    return _Drift(moment, cross, gained, damped(moment, damping))
 
 
 def _step(batches: Sequence[_Batch], index: int, executor: TorchExecutor, threads: int) -> None:

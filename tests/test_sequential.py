@@ -46,7 +46,9 @@ def unchanged(_: int, target: np.ndarray, statistics: MatrixStatistics) -> Quant
     return QuantizedMatrix(NO_GRID, target.astype(np.float32), 0.0)
 
 
-def sequentially(of: Model, statistics: Statistics, quantize, sequences: np.ndarray, *, fixed=None, correction: float = 1.0, threads: int = 1):
+def sequentially(
+    of: Model, statistics: Statistics, quantize, sequences: np.ndarray, *, fixed=None, correction: float = 1.0, residual: float = 0.0, threads: int = 1
+):
     """Results by tensor, and what the quantizer was given: (tensor, target, statistics) in order."""
     asked: list[tuple[int, np.ndarray, MatrixStatistics]] = []
 
@@ -56,7 +58,7 @@ def sequentially(of: Model, statistics: Statistics, quantize, sequences: np.ndar
 
     fixed = {0: of.tensors[0].values} if fixed is None else fixed
     results = quantize_sequentially(
-        of, statistics.matrices, fixed, sequences, recording, damping=DAMPING, correction=correction, batch_sequences=3, threads=threads
+        of, statistics.matrices, fixed, sequences, recording, damping=DAMPING, correction=correction, residual=residual, batch_sequences=3, threads=threads
     )
     return results, asked
 
