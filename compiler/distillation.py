@@ -1,8 +1,10 @@
 """Distillation: the weights that are still float make up for the ones that are integers already.
 
 Strategy: the float model is the teacher, KL(teacher || student) on calibration text the loss. Between two steps of the
-sequential quantization all weights that are not quantized yet are tuned by Adam; at the end the control tensors alone. A
-step's rate is a share of each tensor's quantization error, because that is how far a weight may usefully move.
+sequential quantization all weights that are not quantized yet are tuned by Adam; at the end the control tensors alone.
+Adam runs in the eigenvectors of a matrix's second moments, in which its gradients are nearly uncorrelated (SOAP,
+arXiv:2409.11321, with the bases that calibration has measured already). A step's rate is a share of each tensor's
+quantization error, because that is how far a weight may usefully move.
 Held-out sequences decide whether a tuning is kept. A batch is cut into parts whose gradients are summed in order, so the
 result does not depend on the thread count.
 """
@@ -15,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from .calibration import MatrixStatistics
 from .model import Model
 from .torch_executor import TorchExecutor
 from .workers import run_jobs
@@ -24,20 +27,45 @@ FIRST_DECAY, SECOND_DECAY = 0.9, 0.95
 LEAST_DEVIATION = 1e-12
 
 
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Orthonormal directions of a matrix [rows, columns].
+
+    outputs : float32[rows, rows] columns are eigenvectors of G = E[δ δᵀ]; inputs : float32[columns, columns], of H = E[x xᵀ]
+    """
+
+    outputs: torch.Tensor
+    inputs: torch.Tensor
+
+    @classmethod
+    def of(cls, statistics: MatrixStatistics, device: str = "cpu") -> Basis:
+        sides = statistics.output_fisher, statistics.input_moment
+        return cls(*(torch.from_numpy(np.linalg.eigh(side.astype(np.float64))[1]).float().to(device) for side in sides))
+
+    def rotate(self, matrix: torch.Tensor) -> torch.Tensor:
+        return self.outputs.T @ matrix @ self.inputs
+
+    def rotate_back(self, matrix: torch.Tensor) -> torch.Tensor:
+        return self.outputs @ matrix @ self.inputs.T
+
+
 @dataclass(slots=True)
 class _Moments:
     """Adam's running averages of one tensor's gradient and of its square (arXiv:1412.6980), and their age."""
 
     first: torch.Tensor
     second: torch.Tensor
+    basis: Basis | None
     age: int = 0
 
     def direction(self, gradient: torch.Tensor) -> torch.Tensor:
+        gradient = gradient if self.basis is None else self.basis.rotate(gradient)
         self.age += 1
         self.first.mul_(FIRST_DECAY).add_(gradient, alpha=1 - FIRST_DECAY)
         self.second.mul_(SECOND_DECAY).addcmul_(gradient, gradient, value=1 - SECOND_DECAY)
         deviation = (self.second / (1 - SECOND_DECAY**self.age)).sqrt_().add_(LEAST_DEVIATION)
-        return self.first.div(1 - FIRST_DECAY**self.age).div_(deviation)
+        step = self.first.div(1 - FIRST_DECAY**self.age).div_(deviation)
+        return step if self.basis is None else self.basis.rotate_back(step)
 
 
 @dataclass(slots=True)
@@ -45,7 +73,7 @@ class Distiller:
     """A teacher, the sequences that students learn from, and those that judge them.
 
     training, held_out : int64[n, length]; every training sequence is used once before any is used again, in an order
-    drawn from `seed`.
+    drawn from `seed`. bases : of matrices to tune, by tensor index; without one, a weight is a direction of its own.
     """
 
     model: Model
@@ -55,6 +83,7 @@ class Distiller:
     seed: int
     threads: int
     device: str = "cpu"
+    bases: Mapping[int, Basis] = field(default_factory=dict)
     _teacher: TorchExecutor = field(init=False)
     _order: np.ndarray = field(init=False)
     _taken: int = field(init=False, default=0)
@@ -85,11 +114,16 @@ class Distiller:
         working = {i: t.to(self.device) for i, t in tensors.items()}
         loss = self.divergence(working)
         working.update({i: working[i].clone() for i in rates})
+        for i in rates:
+            if i not in self._moments:
+                self._moments[i] = _Moments(torch.zeros_like(working[i]), torch.zeros_like(working[i]), self.bases.get(i))
         for step in range(steps):
             gradients = self._gradients(working, list(rates))
-            for i, gradient in gradients.items():
-                moments = self._moments.setdefault(i, _Moments(torch.zeros_like(gradient), torch.zeros_like(gradient)))
-                working[i].sub_(moments.direction(gradient), alpha=rates[i] * (1 - step / steps))
+
+            def move(i: int, gradients=gradients, share=1 - step / steps) -> None:
+                working[i].sub_(self._moments[i].direction(gradients[i]), alpha=rates[i] * share)
+
+            run_jobs(move, list(rates), self.threads)
         if self.divergence(working) >= loss:
             return False
         tensors.update({i: working[i].to(tensors[i].device) for i in rates})

@@ -21,7 +21,7 @@ from ..format.program import validate_program
 from ..format.trellis import TRELLISES
 from .calibration import MatrixStatistics, Statistics, calibration_sequences, measure_statistics
 from .convergence import Convergence
-from .distillation import Distiller
+from .distillation import Basis, Distiller
 from .landing import Landing, Trial, land_on_cap
 from .model import Model
 from .quantization import PreparedMatrix, QuantizedMatrix, prepare_matrix, quantize_matrix, quantize_vectors
@@ -235,7 +235,7 @@ class Distil:
     enabled: bool = True
     steps: int = 320
     final_steps: int = 40
-    step_size: float = 0.01
+    step_size: float = 0.014
     vector_step_size: float = 0.002
     batch_tokens: int = 4096
     name: ClassVar[str] = "distil"
@@ -247,11 +247,15 @@ class Distil:
         "batch_tokens": (1, 1e9),
     }
 
-    def run(self, model: Model, text: np.ndarray, held_out: np.ndarray, *, seed: int, device: str, threads: int) -> Distiller:
+    def run(
+        self, model: Model, statistics: Statistics, text: np.ndarray, held_out: np.ndarray, *, seed: int, device: str, threads: int
+    ) -> Distiller:
         """The distiller of a walk."""
         length = model.program.sequence_length
         training = calibration_sequences(text, length, len(text))
-        return Distiller(model, training, held_out, max(1, self.batch_tokens // length), seed, threads, device)
+        known = {i: matrix for i, matrix in statistics.matrices.items() if matrix.output_fisher is not None}
+        bases = dict(zip(known, run_jobs(lambda matrix: Basis.of(matrix, device), list(known.values()), threads), strict=True))
+        return Distiller(model, training, held_out, max(1, self.batch_tokens // length), seed, threads, device, bases)
 
     def refine(self, distiller: Distiller, quick: Mapping[int, QuantizedMatrix], groups: int) -> Refine:
         """Tunes the waiting matrices for an equal share of the steps before each of so many groups.

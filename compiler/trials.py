@@ -86,7 +86,7 @@ class Trials:
         distiller = refine = None
         if distilled and distil.enabled and len(self.held_out):
             distiller = distil.run(
-                self.model, self.text, self.held_out, seed=self.seed, device=self.device, threads=self.threads
+                self.model, self.statistics, self.text, self.held_out, seed=self.seed, device=self.device, threads=self.threads
             )
             refine = distil.refine(distiller, quick.quantized, count_groups(self.model.program, self.walked))
         kept = {i: q for i, q in quick.quantized.items() if i not in weights}

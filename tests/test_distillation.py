@@ -10,7 +10,8 @@ import pytest
 import torch
 from tiny_models import golf_model, random_sequences
 
-from bytecap.compiler.distillation import Distiller
+from bytecap.compiler.calibration import MatrixStatistics, measure_statistics
+from bytecap.compiler.distillation import Basis, Distiller
 from bytecap.compiler.model import Model
 from bytecap.compiler.passes import Distil
 from bytecap.compiler.quantization import QuantizedMatrix
@@ -36,8 +37,8 @@ def model() -> Model:
     return golf_model(5)
 
 
-def distiller(threads: int = 1, seed: int = 0) -> Distiller:
-    return Distiller(model(), TRAINING, HELD_OUT, batch_sequences=6, seed=seed, threads=threads)
+def distiller(threads: int = 1, seed: int = 0, **options) -> Distiller:
+    return Distiller(model(), TRAINING, HELD_OUT, batch_sequences=6, seed=seed, threads=threads, **options)
 
 
 def damaged(scale: float) -> dict[int, torch.Tensor]:
@@ -126,6 +127,39 @@ def test_the_first_step_moves_every_weight_by_its_rate_against_the_gradient() ->
         clear = gradient.abs() > 1e-4 * gradient.abs().max()
         moved = (tensors[i] - before[i].detach())[clear]
         torch.testing.assert_close(moved, -step[i] * gradient[clear].sign(), rtol=0.05, atol=2e-8)
+
+
+def test_a_basis_diagonalizes_both_moments() -> None:
+    random = np.random.default_rng(1)
+    gradients, inputs = random.standard_normal((40, 5)), random.standard_normal((40, 7))
+    both, moment = (gradients.T @ gradients).astype(np.float32), inputs.T @ inputs
+    basis = Basis.of(MatrixStatistics(moment, both.diagonal().astype(np.float64), both))
+    for vectors, side in ((basis.outputs, both), (basis.inputs, moment)):
+        turned = vectors.double().numpy().T @ side @ vectors.double().numpy()
+        np.testing.assert_allclose(turned, np.diag(np.diag(turned)), atol=1e-4 * turned.max())
+    matrix = torch.from_numpy(random.standard_normal((5, 7))).float()
+    torch.testing.assert_close(basis.rotate_back(basis.rotate(matrix)), matrix)
+    flat = np.outer(vectors_of(both)[:, 1], vectors_of(moment)[:, 2]).astype(np.float32)
+    turned = basis.rotate(torch.from_numpy(flat)).abs()
+    assert turned[1, 2] == pytest.approx(1, abs=1e-4) and turned.sum() == pytest.approx(1, abs=1e-3)
+
+
+def vectors_of(side: np.ndarray) -> np.ndarray:
+    return np.linalg.eigh(side.astype(np.float64))[1]
+
+
+def test_the_first_step_in_a_basis_moves_every_direction_by_its_rate() -> None:
+    """A rotation keeps lengths: the step has the length of one that moves every weight by the rate, in other directions."""
+    statistics = measure_statistics(model(), TRAINING, batch_sequences=4, seed=0, device="cpu", threads=1)
+    bases = {i: Basis.of(statistics.matrices[i]) for i in matrices() if i in statistics.matrices}
+    tensors, step = damaged(0.1), rates(1e-4)
+    before = dict(tensors)
+    assert bases and distiller(bases=bases).tune(tensors, step, 1)
+    for i, basis in bases.items():
+        moved = tensors[i] - before[i]
+        share = basis.rotate(moved).abs() / step[i]
+        assert share.median() == pytest.approx(1, rel=0.05)
+        assert float((moved.abs() / step[i] - 1).abs().mean()) > 0.2
 
 
 def test_steps_are_shared_among_the_groups_and_small_shares_saved_up() -> None:
