@@ -1,8 +1,8 @@
 """How far a coded matrix is from what rate-distortion theory allows, and what a uniform step would have cost it.
 
 Strategy: the weights of a matrix are taken as independent Gaussians of variance r_i c_j, the rank-one fit of their squares.
-With C = diag(c) and the damped input moment H, the loss 1/2 sum_i g_i e_i H e_iᵀ is a plain sum over components (i, k) of
-variance r_i g_i lambda_k, lambda the eigenvalues of C^1/2 H C^1/2. Reverse water filling (Cover and Thomas, Elements of
+With R = diag(r), C = diag(c), the output Fisher G and the damped input moment H, the loss 1/2 tr(Eᵀ G E H) is a plain sum
+over components (i, k) of variance gamma_i lambda_k, the eigenvalues of R^1/2 G R^1/2 and of C^1/2 H C^1/2. Reverse water filling (Cover and Thomas, Elements of
 Information Theory, theorem 10.3.3) then gives the least rate at a loss. The bound is one of the model: weights with heavier
 tails than Gaussian ones can be coded below it.
 """
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .quantization import PreparedMatrix
+from .row_coupling import output_eigenvalues
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def water_filling(variances: np.ndarray, loss: float) -> tuple[float, float]:
 def bound_bits(weights: np.ndarray, prepared: PreparedMatrix, loss: float) -> float | None:
     """Least bits a weight at which weights like these lose `loss` nats a token; None where no loss is achieved at all.
 
-    weights : [rows, columns]; prepared : the same matrix's factor, order and row Fisher.
+    weights : [rows, columns]; prepared : the same matrix's factor, order, row Fisher and coupling.
     """
     squares = np.square(weights.astype(np.float64))[:, prepared.order]
     mean = float(squares.mean())
@@ -60,7 +61,8 @@ def bound_bits(weights: np.ndarray, prepared: PreparedMatrix, loss: float) -> fl
     columns = np.sqrt(squares.mean(0) / mean)
     scaled = columns[:, None] * prepared.factor
     eigenvalues = np.maximum(np.linalg.eigvalsh(scaled @ scaled.T), 0.0)
-    variances = np.multiply.outer(squares.mean(1) * prepared.row_fisher, eigenvalues)
+    outputs = output_eigenvalues(prepared.coupling, prepared.row_fisher, np.sqrt(squares.mean(1)))
+    variances = np.multiply.outer(outputs, eigenvalues)
     return water_filling(variances, loss)[0] / weights.size
 
 

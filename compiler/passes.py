@@ -112,8 +112,7 @@ class QuantizeMatrices:
     """Matrices column by column with error feedback; 2**resolution steps an octave, integers on a trellis unless 0 states.
 
     rate_weight : squared fine steps that a bit is worth when the trellis chooses a path
-    block_rows : rows quantized together, which make up for the rows before them; 0: every row by itself
-    correlation : share of the measured correlations of output gradients that is believed
+    correlation : share of the measured correlations of output gradients that is believed; 0: every row by itself
     """
 
     resolution: int = 3
@@ -121,8 +120,7 @@ class QuantizeMatrices:
     fisher_floor: float = 0.02
     trellis_states: int = 64
     rate_weight: float = 0.05
-    block_rows: int = 32
-    correlation: float = 0.93
+    correlation: float = 0.9
     name: ClassVar[str] = "quantize-matrices"
     bounds: ClassVar[Bounds] = {
         "resolution": (0, MAX_RESOLUTION),
@@ -130,7 +128,6 @@ class QuantizeMatrices:
         "fisher_floor": (0.0, 1e6),
         "trellis_states": frozenset({0, *TRELLISES}),
         "rate_weight": (0.0, 10.0),
-        "block_rows": (0, 1e6),
         "correlation": (0.0, 1.0),
     }
 
@@ -141,7 +138,6 @@ class QuantizeMatrices:
             resolution=self.resolution,
             damping=self.damping,
             fisher_floor=self.fisher_floor,
-            block_rows=self.block_rows,
             correlation=self.correlation,
         )
 

@@ -5,13 +5,12 @@ Strategy (design section 5): with H + damping = L Lᵀ, quantizing column j last
 makes the loss a plain sum g_i L_jj² (t_ij - w'_ij)² / 2. An entropy-coded integer costs log2(1 / step) bits, so equal
 marginal return means step_ij = byte_price / (sqrt(g_i) L_jj): one number for the whole model. Rows of a column are
 independent given the feedback. Columns are ordered by falling H_jj, so that the strongest inputs come last and see
-every correction. Where the outputs' gradients are known to be correlated, blocks of rows are quantized one after the other
-and make up for each other's errors likewise (row_blocks.py). Preparation (Cholesky, exponents) does not depend on the byte price and is done once.
+every correction. Where the outputs' gradients are known to be correlated, the rows of a column make up for each other's
+errors likewise (row_coupling.py). Preparation (Cholesky, exponents) does not depend on the byte price and is done once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,7 +30,8 @@ from ..format.grid import (
 )  # fmt: skip
 from ..format.trellis import TRELLISES
 from .calibration import MatrixStatistics
-from .row_blocks import RowBlock, floor_fisher, split_rows
+from .coupled_search import search_coupled_path
+from .row_coupling import couple_rows, floor_fisher
 from .trellis_search import BIT_COSTS, search_path, trellis_sources
 
 BLOCK_COLUMNS = 64
@@ -50,8 +50,8 @@ class PreparedMatrix:
     weights : float64[rows, columns]      W with columns in processing order
     factor : float64[columns, columns]    L, lower triangular, of the reordered damped moment
     order : int64[columns]                processing position -> column
-    row_fisher : float64[rows]            floored g, given that later blocks of rows make up for errors
-    blocks : of rows, in order
+    row_fisher : float64[rows]            floored g, or what of it is left when later rows make up for errors
+    coupling : float64[rows, rows] or None    V of row_coupling.py
     row_exponents, column_exponents : int64, in matrix order; log2_base: log2 step at byte price 1 without them
     """
 
@@ -59,7 +59,7 @@ class PreparedMatrix:
     factor: np.ndarray
     order: np.ndarray
     row_fisher: np.ndarray
-    blocks: Sequence[RowBlock]
+    coupling: np.ndarray | None
     row_exponents: np.ndarray
     column_exponents: np.ndarray
     log2_base: float
@@ -96,19 +96,18 @@ def prepare_matrix(
     resolution: int,
     damping: float,
     fisher_floor: float,
-    block_rows: int = 0,
-    correlation: float = 1.0,
+    correlation: float = 0.0,
 ) -> PreparedMatrix:
     """Factor the moments and fix the step exponents.
 
-    weights : float32[rows, columns]; damping is relative to the mean of diag H; fisher_floor, block_rows and correlation
-    as in row_blocks.py.
+    weights : float32[rows, columns]; damping is relative to the mean of diag H; fisher_floor and correlation as in
+    row_coupling.py.
     """
     moment = damped(statistics.input_moment, damping)
     order = np.argsort(-moment.diagonal(), kind="stable")
     factor = np.linalg.cholesky(moment[np.ix_(order, order)])
     fisher = floor_fisher(statistics.row_fisher, fisher_floor)
-    blocks, fisher = split_rows(fisher, statistics.output_fisher, block_rows, correlation)
+    coupling, fisher = couple_rows(fisher, statistics.output_fisher, correlation)
     column_logs = np.empty(len(order))
     column_logs[order] = -np.log2(factor.diagonal())
     row_exponents, row_base = _exponents(-0.5 * np.log2(fisher), resolution)
@@ -117,7 +116,7 @@ def prepare_matrix(
     finest_units = np.abs(weights / np.exp2((row_exponents[:, None] + column_exponents) / 2**resolution)).mean()
     exponents = row_exponents, column_exponents, row_base + column_base
     reordered = weights.astype(np.float64)[:, order]
-    return PreparedMatrix(reordered, factor, order, fisher, blocks, *exponents, resolution, float(finest_units / finest))
+    return PreparedMatrix(reordered, factor, order, fisher, coupling, *exponents, resolution, float(finest_units / finest))
 
 
 def _exponents(logs: np.ndarray, resolution: int) -> tuple[np.ndarray, float]:
@@ -128,61 +127,83 @@ def _exponents(logs: np.ndarray, resolution: int) -> tuple[np.ndarray, float]:
 
 
 @njit(cache=True, nogil=True)
-def _quantize_block(rotated, factor, row_exponents, column_exponents, steps, lowest, codes, weights, losses):
+def _quantize_block(rotated, factor, coupling, row_exponents, column_exponents, steps, lowest, codes, weights, losses):
     """Quantize one block of columns last to first with feedback inside the block.
 
-    rotated float64[rows, b] (changed), factor float64[b, b]; codes, weights, losses [rows, b] are written; losses
-    holds (t - w')² L_jj².
+    rotated float64[rows, b] (changed), factor float64[b, b]; coupling float64[rows, rows], or [0, 0] for independent rows
+    codes, weights, losses [rows, b] are written; losses holds (t - w')² L_jj², t after the coupling.
     """
     rows, columns = rotated.shape
+    errors = np.empty(rows)
     for j in range(columns - 1, -1, -1):
         diagonal = factor[j, j]
         for i in range(rows):
-            target = rotated[i, j] / diagonal
+            wanted = rotated[i, j] / diagonal
+            target = wanted - _feedback(coupling, errors, i)
             step = np.float64(steps[row_exponents[i] + column_exponents[j] - lowest])
             code = min(max(np.rint(target / step), -MAX_CODE), MAX_CODE)
             weight = code * step
             codes[i, j] = np.int32(code)
             weights[i, j] = weight
+            errors[i] = weight - wanted
             losses[i, j] = (target - weight) * diagonal * (target - weight) * diagonal
             for k in range(j):
                 rotated[i, k] -= weight * factor[j, k]
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _feedback(coupling, errors, i):
+    """What the errors of the rows before row i amount to in it."""
+    total = 0.0
+    for k in range(i if coupling.size else 0):
+        total += coupling[k, i] * errors[k]
+    return total
+
+
 @njit(cache=True, nogil=True)
 def _quantize_block_on_trellis(
-    rotated, factor, row_exponents, column_exponents, steps, lowest, codes, weights, losses,
-    row_scales, column_scales, states, sources, rate_weight, costs,
+    rotated, factor, coupling, row_exponents, column_exponents, steps, lowest, codes, weights, losses,
+    row_scales, column_scales, sources, rate_weight, costs,
 ):  # fmt: skip
-    """`_quantize_block` with the integers of each column on a trellis, where the expected scales let it run.
-
-    states int64[b]: of each column's trellis before the first row, and after the last one when done.
-    """
+    """`_quantize_block` with the integers of each column on a trellis, where the expected scales let it run."""
     rows, columns = rotated.shape
-    targets, scales, path = np.empty(rows), np.empty(rows, np.int64), np.empty(rows, np.int64)
+    wanted, row_steps, scales, path = np.empty(rows), np.empty(rows), np.empty(rows, np.int64), np.empty(rows, np.int64)
+    errors = np.empty(rows)
     for j in range(columns - 1, -1, -1):
         diagonal = factor[j, j]
-        n = 0
         for i in range(rows):
-            step = np.float64(steps[row_exponents[i] + column_exponents[j] - lowest])
-            scale = row_scales[i] + column_scales[j]
-            target = rotated[i, j] / diagonal / step
-            if scale >= TRELLIS_THRESHOLD:
-                targets[n], scales[n] = min(max(target, 4 - MAX_CODE), MAX_CODE - 4), scale
-                n += 1
-            else:
-                codes[i, j] = np.int32(2 * min(max(np.rint(target / 2), (1 - MAX_CODE) / 2), (MAX_CODE - 1) / 2))
-        states[j] = search_path(targets[:n], scales[:n], states[j], sources, rate_weight, costs, path[:n])
-        n = 0
+            row_steps[i] = np.float64(steps[row_exponents[i] + column_exponents[j] - lowest])
+            scales[i] = row_scales[i] + column_scales[j]
+            wanted[i] = rotated[i, j] / diagonal
+        if coupling.size:
+            search_coupled_path(wanted, row_steps, scales, coupling, sources, rate_weight, costs, path)
+        else:
+            _search_independent_path(wanted, row_steps, scales, sources, rate_weight, costs, path)
         for i in range(rows):
-            if row_scales[i] + column_scales[j] >= TRELLIS_THRESHOLD:
-                codes[i, j] = np.int32(path[n])
-                n += 1
-            weight = codes[i, j] * np.float64(steps[row_exponents[i] + column_exponents[j] - lowest])
-            error = rotated[i, j] - weight * diagonal
-            weights[i, j], losses[i, j] = weight, error * error
+            weight = path[i] * row_steps[i]
+            errors[i] = weight - wanted[i]
+            error = (errors[i] + _feedback(coupling, errors, i)) * diagonal
+            codes[i, j], weights[i, j], losses[i, j] = np.int32(path[i]), weight, error * error
             for k in range(j):
                 rotated[i, k] -= weight * factor[j, k]
+
+
+@njit(cache=True, nogil=True)
+def _search_independent_path(wanted, row_steps, scales, sources, rate_weight, costs, path):
+    """`search_coupled_path` of rows that do not make up for each other: exact, and much cheaper."""
+    rows, n = wanted.size, 0
+    targets, running, places = np.empty(rows), np.empty(rows, np.int64), np.empty(rows, np.int64)
+    found = np.empty(rows, np.int64)
+    for i in range(rows):
+        target = wanted[i] / row_steps[i]
+        if scales[i] >= TRELLIS_THRESHOLD:
+            targets[n], running[n], places[n] = min(max(target, 4 - MAX_CODE), MAX_CODE - 4), scales[i], i
+            n += 1
+        else:
+            path[i] = 2 * np.int64(min(max(np.rint(target / 2), (1 - MAX_CODE) / 2), (MAX_CODE - 1) / 2))
+    search_path(targets[:n], running[:n], sources, rate_weight, costs, found[:n])
+    for k in range(n):
+        path[places[k]] = found[k]
 
 
 def quantize_matrix(
@@ -202,7 +223,7 @@ def quantize_matrix(
     if trellis_states:
         expected = expected_scales(prepared.row_exponents, exponents, prepared.resolution, initial_scale)
         kernel = replace(kernel, expected=expected, search=(trellis_sources(TRELLISES[trellis_states]), rate_weight, BIT_COSTS))
-    codes, losses = _quantize_rows(prepared, kernel)
+    codes, losses = _quantize_columns(prepared, kernel)
     natural = np.empty_like(codes)
     natural[:, prepared.order] = codes
     steps_of = prepared.row_exponents, prepared.column_exponents, base, prepared.resolution
@@ -221,30 +242,26 @@ class _Kernel:
     search: tuple | None = None
 
 
-def _quantize_rows(prepared: PreparedMatrix, kernel: _Kernel) -> tuple[np.ndarray, np.ndarray]:
+def _quantize_columns(prepared: PreparedMatrix, kernel: _Kernel) -> tuple[np.ndarray, np.ndarray]:
     """Codes int32[rows, columns] in processing order, and the summed losses float64[rows] before the row Fisher."""
     rows, columns = prepared.weights.shape
-    codes, weights = np.empty((rows, columns), np.int32), np.empty((rows, columns))
-    losses, states = np.zeros(rows), np.zeros(columns, np.int64)
-    for block in prepared.blocks:
-        inside = slice(block.first, block.last)
-        targets = prepared.weights[inside] - block.shift(weights[: block.first] - prepared.weights[: block.first])
-        rotated = targets @ prepared.factor
-        for stop in range(columns, 0, -BLOCK_COLUMNS):
-            start = max(0, stop - BLOCK_COLUMNS)
-            part = np.ascontiguousarray(rotated[:, start:stop])
-            factor = np.ascontiguousarray(prepared.factor[start:stop, start:stop])
-            results = np.empty(part.shape, np.int32), np.empty(part.shape), np.empty(part.shape)
-            inputs = part, factor, prepared.row_exponents[inside], kernel.exponents[start:stop], kernel.steps, kernel.lowest
-            if kernel.search is None:
-                _quantize_block(*inputs, *results)
-            else:
-                scales = kernel.expected.rows[inside], kernel.expected.columns[start:stop]
-                _quantize_block_on_trellis(*inputs, *results, *scales, states[start:stop], *kernel.search)
-            codes[inside, start:stop], weights[inside, start:stop] = results[:2]
-            losses[inside] += results[2].sum(1)
-            if start:
-                rotated[:, :start] -= results[1] @ prepared.factor[start:stop, :start]
+    codes, losses = np.empty((rows, columns), np.int32), np.zeros(rows)
+    rotated = prepared.weights @ prepared.factor
+    coupling = np.empty((0, 0)) if prepared.coupling is None else prepared.coupling
+    for stop in range(columns, 0, -BLOCK_COLUMNS):
+        start = max(0, stop - BLOCK_COLUMNS)
+        block = np.ascontiguousarray(rotated[:, start:stop])
+        factor = np.ascontiguousarray(prepared.factor[start:stop, start:stop])
+        results = np.empty(block.shape, np.int32), np.empty(block.shape), np.empty(block.shape)
+        inputs = block, factor, coupling, prepared.row_exponents, kernel.exponents[start:stop], kernel.steps, kernel.lowest
+        if kernel.search is None:
+            _quantize_block(*inputs, *results)
+        else:
+            _quantize_block_on_trellis(*inputs, *results, kernel.expected.rows, kernel.expected.columns[start:stop], *kernel.search)
+        codes[:, start:stop] = results[0]
+        losses += results[2].sum(1)
+        if start:
+            rotated[:, :start] -= results[1] @ prepared.factor[start:stop, :start]
     return codes, losses
 
 

@@ -63,16 +63,16 @@ def _candidates(target, scale, rate_weight, costs, best_codes, best_costs):
 
 
 @njit(cache=True, nogil=True)
-def search_path(targets, scales, start, sources, rate_weight, costs, codes):
+def search_path(targets, scales, sources, rate_weight, costs, codes):
     """Best integers of one column.
 
     targets : float64[n] in fine steps; scales : int64[n] expected log2 magnitude, 1/65536 octave
     sources : int64[states, 2, 2]: the two (state, coset u) that lead to each state
-    codes : int64[n], written. Exact minimum of the summed cost over all paths from state `start`; returns the state it ends in.
+    codes : int64[n], written. Exact minimum of the summed cost over all paths from state 0.
     """
     n, n_states = targets.size, sources.shape[0]
     cost, following = np.full(n_states, INFINITE), np.empty(n_states)
-    cost[start] = 0.0
+    cost[0] = 0.0
     came_from = np.empty((n, n_states), np.uint8)
     choices = np.zeros((n, 4), np.int64)
     coset_costs = np.empty(4)
@@ -85,13 +85,12 @@ def search_path(targets, scales, start, sources, rate_weight, costs, codes):
             came_from[t, state] = 1 if cost_b < cost_a else 0
             following[state] = min(cost_a, cost_b)
         cost, following = following, cost
-    state = end = np.argmin(cost)
+    state = np.argmin(cost)
     for t in range(n - 1, -1, -1):
         edge = came_from[t, state]
         before, u = sources[state, edge, 0], sources[state, edge, 1]
         codes[t] = choices[t, (before & 1) + 2 * u]
         state = before
-    return end
 
 
 def trellis_sources(transitions: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 After a column is fixed, what remains of each row moves to where the loss e H eᵀ is least, which the inverse of H over the
 remaining columns says; it is inverted again for every column. Steps come from the rule of design section 5: byte price
 over the square root of the row's Fisher information and of the loss's curvature in the column, given free later columns.
-With an output Fisher matrix, blocks of rows likewise: what the rows before cost is made up for by moving the later ones.
+With an output Fisher matrix rows likewise: the later rows move to where they make up best for what the rows before cost.
 """
 
 from __future__ import annotations
@@ -58,42 +58,37 @@ def nearest_exponents(logs: np.ndarray, resolution: int) -> tuple[np.ndarray, fl
     return np.array([max(-bound, min(bound, round((log - np.median(logs)) * steps))) for log in logs]), float(np.median(logs))
 
 
-def row_costs(output_fisher: np.ndarray, block_rows: int) -> np.ndarray:
-    """Curvature of each row given that all rows after its block are free: the diagonals of Schur complements."""
-    costs = []
-    for first in range(0, len(output_fisher), block_rows):
-        here, later = slice(first, first + block_rows), slice(first + block_rows, None)
-        coupling = output_fisher[here, later] @ np.linalg.inv(output_fisher[later, later]) @ output_fisher[later, here]
-        costs.append(np.diag(output_fisher[here, here] - coupling))
-    return np.concatenate(costs)
+def row_costs(output_fisher: np.ndarray) -> np.ndarray:
+    """For each row 1 / [(G over it and all later rows)^-1] of it."""
+    return curvatures(output_fisher, list(range(len(output_fisher))))
 
 
 def naive_quantize(
     weights: np.ndarray, moment: np.ndarray, fisher: np.ndarray, byte_price: float, *, resolution: int, damping: float, fisher_floor: float,
-    output_fisher: np.ndarray | None = None, block_rows: int = 0, correlation: float = 1.0,
+    output_fisher: np.ndarray | None = None, correlation: float = 1.0,
 ) -> NaiveQuantization:  # fmt: skip
     moment, fisher = damped_moment(moment, damping), floored_fisher(fisher, fisher_floor)
-    both, block_rows = np.diag(fisher), block_rows or len(fisher)
+    both = np.diag(fisher)
     if output_fisher is not None:
         both = np.where(np.eye(len(fisher)) > 0, both, output_fisher.astype(np.float64) * correlation)
-    costs = row_costs(both, block_rows)
+    costs = row_costs(both)
     processing = [int(c) for c in np.argsort(-np.diag(moment), kind="stable")][::-1]  # the strongest inputs last
     row_exponents, row_log = nearest_exponents(np.log2(costs**-0.5), resolution)
     column_exponents, column_log = nearest_exponents(np.log2(curvatures(moment, processing) ** -0.5), resolution)
     base = float(np.float32(np.clip(byte_price * 2.0 ** (row_log + column_log), 2.0**-40, 2.0**40)))
-    codes, quantized = np.zeros(weights.shape, np.int64), np.zeros(weights.shape)
-    for first in range(0, len(weights), block_rows):
-        rows = range(first, min(first + block_rows, len(weights)))
-        free = np.linalg.inv(both[first:, first:]) @ both[first:, :first] @ (quantized[:first] - weights[:first])
-        current = dict(zip(rows, weights[rows].astype(np.float64) - free[: len(rows)], strict=True))
-        for place, column in enumerate(processing):
-            remaining = processing[place:]
-            inverse = np.linalg.inv(moment[np.ix_(remaining, remaining)])
-            for row in rows:
-                step = float(naive_step(base, resolution, int(row_exponents[row] + column_exponents[column])))
-                code = max(-LARGEST_CODE, min(LARGEST_CODE, round(current[row][column] / step)))
-                codes[row, column], quantized[row, column] = code, code * step
-                error = current[row][column] - code * step
-                current[row][remaining] -= error / inverse[0, 0] * inverse[0]
+    current, codes = weights.astype(np.float64), np.zeros(weights.shape, np.int64)
+    quantized = np.zeros(weights.shape)
+    for place, column in enumerate(processing):
+        remaining = processing[place:]
+        inverse = np.linalg.inv(moment[np.ix_(remaining, remaining)])
+        for row in range(len(weights)):
+            errors = quantized[:row, column] - current[:row, column]  # of the rows before, in this column
+            target = current[row, column] - (np.linalg.inv(both[row:, row:]) @ both[row:, :row] @ errors)[0]
+            step = float(naive_step(base, resolution, int(row_exponents[row] + column_exponents[column])))
+            codes[row, column] = max(-LARGEST_CODE, min(LARGEST_CODE, round(target / step)))
+            quantized[row, column] = codes[row, column] * step
+        for row in range(len(weights)):
+            error = current[row, column] - quantized[row, column]
+            current[row, remaining[1:]] -= error / inverse[0, 0] * inverse[0, 1:]
     error = quantized - weights
     return NaiveQuantization(codes, row_exponents, column_exponents, base, 0.5 * float(np.sum((both @ error @ moment) * error)))

@@ -66,6 +66,17 @@ def test_row_and_column_variances_and_correlated_inputs_are_seen():
     assert found == pytest.approx(0.5 * (log_variances - math.log2(level)), abs=0.05)
 
 
+def test_correlated_outputs_are_seen():
+    """log det G takes the place of the sum of log g_i at high rate."""
+    random = np.random.default_rng(5)
+    weights, mixing = random.standard_normal((60, 80)), random.standard_normal((60, 60)) + 3 * np.eye(60)
+    both = mixing @ mixing.T
+    statistics = MatrixStatistics(np.eye(80), both.diagonal().copy(), both.astype(np.float32))
+    prepared = prepare_matrix(weights.astype(np.float32), statistics, resolution=3, damping=1e-12, fisher_floor=0.0, correlation=1.0)
+    found = bound_bits(weights, prepared, 0.5 * 1e-9 * weights.size)
+    assert found == pytest.approx(0.5 * (np.linalg.slogdet(both)[1] / math.log(2) / 60 + 9 * math.log2(10)), abs=0.05)
+
+
 def test_real_quantization_lies_above_the_bound_by_less_than_a_uniform_quantizers_quarter_bit():
     """Entropy of the integers minus the bound: at most 1/2 log2(2 pi e / 12) = 0.254 bits, plus the histogram's bias."""
     random = np.random.default_rng(2)
