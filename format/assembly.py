@@ -16,12 +16,23 @@ from .container import CODES, DIGEST, DIRECTORY, PROGRAM, PROVENANCE, RAW, make_
 from .directory import TensorEntry, write_directory
 from .grid import GridValues, expected_scales, exponents_or_zeros, fit_initial_scale
 from .matrices import exponent_scales
-from .parts import GridInStream, RawValues, TensorSource, all_matrices, reconstruct_part, step_offset, term_of
+from .parts import GridInStream, LowRankValues, RawValues, TensorSource, all_matrices, reconstruct_part, step_offset, term_of
 from .program import Program, encode_program
 from .raw_planes import encode_raw_planes
 from .streams import Stream, write_streams
 
 DEFAULT_CODEC = 1
+
+__all__ = [
+    "DEFAULT_CODEC",
+    "GridInStream",
+    "LowRankValues",
+    "RawValues",
+    "TensorSource",
+    "assemble_artifact",
+    "encode_grid_stream",
+    "reconstruct_part",
+]  # what a writer needs, parts included
 
 
 def assemble_artifact(
@@ -86,5 +97,5 @@ def _reconstruct(tensors: Sequence[TensorSource]) -> list[np.ndarray]:
     arrays: list[np.ndarray] = []
     for tensor in tensors:
         terms = [reconstruct_part(part, tensor.shape, arrays=arrays) for part in tensor.parts]
-        arrays.append(sum_terms(terms, tensor.name))
+        arrays.append(sum_terms(terms))
     return arrays
