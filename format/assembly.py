@@ -1,61 +1,64 @@
 """Assembling an artifact from values: the writer's side of artifact.py.
 
-Strategy: the caller says what each tensor is (raw values, grid values or an alias) and in which stream its codes go;
-this module derives every stored number from that, encodes, and reads its own output back, so that a written artifact
-has already passed the reader.
+Strategy: the caller says what each tensor is (parts.py) and in which stream its integers go; this module derives every
+stored number from that, encodes, and reads its own output back, so that a written artifact has already passed the reader.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from .artifact import (
-    decode_tensors,
-    encode_provenance,
-    exponent_scales,
-    read_artifact,
-    sum_terms,
-    tensors_digest,
-)
-from .codecs import INTEGER_CODECS
+from .artifact import decode_tensors, encode_provenance, read_artifact, sum_terms, tensors_digest
+from .codebooks import IndexValues, fit_index_scale, index_scales
+from .codecs import INTEGER_CODECS, ExpectedScales
 from .container import CODES, DIGEST, DIRECTORY, PROGRAM, PROVENANCE, RAW, make_section, write_container
 from .directory import TensorEntry, write_directory
-from .grid import GridValues, expected_scales, exponents_or_zeros, fit_initial_scale, reconstruct_grid
+from .grid import GridValues, expected_scales, exponents_or_zeros, fit_initial_scale
+from .matrices import exponent_scales
+from .member_sets import gap_scales
+from .parts import (
+    CodebookReference,
+    Codebooks,
+    CodebookValues,
+    GridInStream,
+    IndicesInStream,
+    LowRankValues,
+    RawValues,
+    SparseValues,
+    SubsetValues,
+    TensorSource,
+    all_matrices,
+    choose_sets,
+    coded_values,
+    own_codebooks,
+    reconstruct_part,
+    step_offset,
+    term_of,
+)
 from .program import Program, encode_program
-from .raw_planes import encode_raw_planes, from_storage, to_storage
-from .recipes import Alias, Grid, Raw
+from .raw_planes import encode_raw_planes
+from .set_choice import ToldSet
 from .streams import Stream, write_streams
 
 DEFAULT_CODEC = 1
 
-
-@dataclass(frozen=True, slots=True)
-class RawValues:
-    """float32 values stored as `storage` ("float32", "float16", "bfloat16")."""
-
-    values: np.ndarray
-    storage: str
-
-
-@dataclass(frozen=True, slots=True)
-class GridInStream:
-    """A quantized matrix and the stream (1..) that holds its codes."""
-
-    grid: GridValues
-    stream: int
-
-
-@dataclass(frozen=True, slots=True)
-class TensorSource:
-    """What one tensor is: name, shape, export dtype and the parts whose sum it is."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    parts: tuple[RawValues | GridInStream | Alias, ...]
+__all__ = [
+    "DEFAULT_CODEC",
+    "CodebookReference",
+    "CodebookValues",
+    "GridInStream",
+    "LowRankValues",
+    "RawValues",
+    "SparseValues",
+    "SubsetValues",
+    "TensorSource",
+    "assemble_artifact",
+    "encode_grid_stream",
+    "own_codebooks",
+    "reconstruct_part",
+]  # what a writer needs, parts included
 
 
 def assemble_artifact(
@@ -65,12 +68,12 @@ def assemble_artifact(
 
     Deterministic; raises ArtifactError when the result would break a rule of spec/.
     """
-    entries = tuple(
-        TensorEntry(t.name, tuple(t.shape), t.dtype, tuple(_term_of(part) for part in t.parts)) for t in tensors
-    )
-    raw = encode_raw_planes([(p.values, p.storage) for t in tensors for p in t.parts if isinstance(p, RawValues)])
-    streams = _encode_streams([p for t in tensors for p in t.parts if isinstance(p, GridInStream)], codec)
-    digest = tensors_digest(entries, _reconstruct(tensors))
+    sets, codebooks = choose_sets(tensors), own_codebooks(tensors)
+    entries = tuple(_entry_of(tensor, index, sets, codebooks) for index, tensor in enumerate(tensors))
+    matrices = all_matrices(tensors, codebooks)
+    raw = encode_raw_planes([(matrix.values, matrix.storage) for matrix in matrices if isinstance(matrix, RawValues)])
+    streams = _encode_streams([matrix for matrix in matrices if not isinstance(matrix, RawValues)], list(sets.values()), codec)
+    digest = tensors_digest(entries, _reconstruct(tensors, codebooks))
     sections = [
         make_section(PROGRAM, encode_program(program)),
         make_section(DIRECTORY, write_directory(entries)),
@@ -85,70 +88,52 @@ def assemble_artifact(
     return data
 
 
-def _term_of(part: RawValues | GridInStream | Alias) -> Raw | Grid | Alias:
-    if isinstance(part, Alias):
-        return part
-    if isinstance(part, RawValues):
-        return Raw(part.storage)
-    grid = part.grid
-    return Grid(
-        float(np.float32(grid.base)),
-        grid.resolution,
-        grid.trellis_states,
-        _offset(grid.row_exponents),
-        _offset(grid.column_exponents),
-        fit_initial_scale(grid),
-        part.stream,
-    )
+def _entry_of(tensor: TensorSource, index: int, sets: Mapping[tuple[int, int], ToldSet], codebooks: Codebooks) -> TensorEntry:
+    told = [sets[index, t].record if (index, t) in sets else None for t in range(len(tensor.parts))]
+    terms = (term_of(part, how, codebooks) for part, how in zip(tensor.parts, told, strict=True))
+    return TensorEntry(tensor.name, tuple(tensor.shape), tensor.dtype, tuple(terms))
 
 
-def _offset(exponents: np.ndarray | None) -> int | None:
-    """The median: residuals of least total magnitude."""
-    return None if exponents is None else int(np.sort(exponents)[exponents.size // 2])
-
-
-def _encode_streams(parts: Sequence[GridInStream], codec: int) -> list[Stream]:
-    if not parts:
+def _encode_streams(matrices: Sequence[GridInStream | IndicesInStream], sets: Sequence[ToldSet], codec: int) -> list[Stream]:
+    gaps = [told for told in sets if told.integers is not None]
+    if not matrices and not gaps:
         return []
     residuals = []
-    for part in parts:
-        for exponents in (part.grid.row_exponents, part.grid.column_exponents):
+    for matrix in matrices:
+        values = coded_values(matrix)
+        for exponents in (values.row_exponents, values.column_exponents):
             if exponents is not None:
-                residuals.append((exponents - _offset(exponents)).astype(np.int32)[None, :])
-    streams = [_encode_exponents(residuals)]
-    for index in range(1, max(part.stream for part in parts) + 1):
-        grids = [part.grid for part in parts if part.stream == index]
-        streams.append(Stream(codec, encode_grid_stream(grids, codec)))
+                residuals.append((exponents - step_offset(exponents)).astype(np.int32)[None, :])
+    scales = [exponent_scales(r.size) for r in residuals] + [gap_scales(told.integers.size, told.universe) for told in gaps]
+    streams = [_encode_first_stream(residuals + [told.integers for told in gaps], scales)]
+    for index in range(1, max((matrix.stream for matrix in matrices), default=0) + 1):
+        members = [coded_values(matrix) for matrix in matrices if matrix.stream == index]
+        streams.append(Stream(codec, encode_grid_stream(members, codec)))
     return streams
 
 
-def _encode_exponents(residuals: Sequence[np.ndarray]) -> Stream:
+def _encode_first_stream(vectors: Sequence[np.ndarray], scales: Sequence[ExpectedScales]) -> Stream:
     """Stream 0: few numbers, by whatever codec makes it smallest."""
-    scales = [exponent_scales(r.size) for r in residuals]
-    candidates = [Stream(wire_id, codec.encode(residuals, scales)) for wire_id, codec in sorted(INTEGER_CODECS.items())]
+    candidates = [Stream(wire_id, codec.encode(vectors, scales)) for wire_id, codec in sorted(INTEGER_CODECS.items())]
     return min(candidates, key=lambda stream: len(stream.payload))
 
 
-def encode_grid_stream(grids: Sequence[GridValues], codec: int = DEFAULT_CODEC) -> bytes:
-    """One stream of several grids' codes, as the CODES section holds it."""
-    scales = []
-    for grid in grids:
-        rows, columns = grid.codes.shape
-        sides = exponents_or_zeros(grid.row_exponents, rows), exponents_or_zeros(grid.column_exponents, columns)
-        scales.append(expected_scales(*sides, grid.resolution, fit_initial_scale(grid), grid.trellis_states))
-    return INTEGER_CODECS[codec].encode([grid.codes for grid in grids], scales)
+def encode_grid_stream(members: Sequence[GridValues | IndexValues], codec: int = DEFAULT_CODEC) -> bytes:
+    """One stream of several grids' codes or codebooks' indices, as the CODES section holds it."""
+    return INTEGER_CODECS[codec].encode([values.codes for values in members], [_scales_of(values) for values in members])
 
 
-def _reconstruct(tensors: Sequence[TensorSource]) -> list[np.ndarray]:
+def _scales_of(values: GridValues | IndexValues) -> ExpectedScales:
+    rows, columns = values.codes.shape
+    if isinstance(values, IndexValues):
+        return index_scales(rows, columns, fit_index_scale(values))
+    sides = exponents_or_zeros(values.row_exponents, rows), exponents_or_zeros(values.column_exponents, columns)
+    return expected_scales(*sides, values.resolution, fit_initial_scale(values), values.trellis_states)
+
+
+def _reconstruct(tensors: Sequence[TensorSource], codebooks: Codebooks) -> list[np.ndarray]:
     arrays: list[np.ndarray] = []
     for tensor in tensors:
-        terms = []
-        for part in tensor.parts:
-            if isinstance(part, Alias):
-                terms.append(arrays[part.source])
-            elif isinstance(part, RawValues):
-                terms.append(from_storage(to_storage(part.values, part.storage), part.storage).reshape(tensor.shape))
-            else:
-                terms.append(reconstruct_grid(part.grid).reshape(tensor.shape))
-        arrays.append(sum_terms(terms, tensor.name))
+        terms = [reconstruct_part(part, tensor.shape, arrays=arrays, codebooks=codebooks) for part in tensor.parts]
+        arrays.append(sum_terms(terms))
     return arrays

@@ -17,13 +17,16 @@ import numpy as np
 
 from .artifact import Artifact, DecodedTensors, decode_contents, read_artifact
 from .bytes_codecs import BYTES_CODECS
+from .codebooks import IndexValues
 from .codecs import INTEGER_CODECS
+from .combined_terms import AXES, Codebook, LowRank, Sparse, Subset
 from .container import CODES, RAW, VERSION, section_name
-from .directory import TensorEntry
-from .grid import GridValues
+from .directory import TensorEntry, set_of
+from .grid import GridValues, matrix_shape
 from .limits import DEFAULT_LIMITS, Limits
+from .matrices import Place, stored_matrices
 from .raw_planes import ITEM_BYTES
-from .recipes import Alias, Grid, Raw
+from .recipes import Alias, Grid, Raw, Term
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,21 @@ class StreamRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TermRow:
+    """One term of a tensor: its recipe in words, the bytes of its integers and planes, and apart from them those of its set.
+
+    set_bytes : int    in stream 0 or, uncompressed, in the directory; both are shared rows and not in `bytes`
+    """
+
+    kind: str
+    recipe: str
+    bytes: int
+    set_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class TensorRow:
-    """One tensor; `bytes` are those of its integers or planes, and bits_per_weight is 8 * bytes / elements."""
+    """One tensor; `bytes` are those of its terms, and bits_per_weight is 8 * bytes / elements."""
 
     name: str
     shape: tuple[int, ...]
@@ -56,6 +72,7 @@ class TensorRow:
     recipe: str
     elements: int
     bytes: int
+    terms: tuple[TermRow, ...]
 
     @property
     def bits_per_weight(self) -> float:
@@ -98,13 +115,16 @@ class Inspection:
 
 @dataclass(frozen=True, slots=True)
 class GridDetail:
-    """One grid term of a tensor.
+    """One grid of a tensor, or the centered indices of a codebook (base 1).
 
+    term, matrix : int, str              number of the term (from 1), and what the grid is in it ("" when it is the term)
     row_steps, column_steps : (least, greatest) factor of the base that the rows' or columns' exponents give; None: no steps
     histogram : tuple of (code, count)   every code that occurs, ascending
     entropy_bits : float                 order-0 entropy of the codes, bits a code
     """
 
+    term: int
+    matrix: str
     base: float
     steps_per_octave: int
     row_steps: tuple[float, float] | None
@@ -138,7 +158,7 @@ def inspect_artifact(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Inspection
         header_bytes=header_bytes,
         sections=_section_rows(artifact, header_bytes),
         tensors=tensors,
-        shared=_shared_rows(artifact, header_bytes),
+        shared=_shared_rows(artifact, header_bytes, sum(contents.set_bytes.values())),
         streams=tuple(StreamRow(n, INTEGER_CODECS[s.codec].name, len(s.payload)) for n, s in enumerate(artifact.streams)),
         provenance=artifact.provenance,
     )
@@ -158,7 +178,7 @@ def inspect_tensor(data: bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> T
         minimum=float(values.min()),
         maximum=float(values.max()),
         root_mean_square=float(np.sqrt(np.mean(values * values))),
-        grids=tuple(_grid_detail(grid) for (entry, _), grid in sorted(contents.grids.items(), key=lambda item: item[0]) if entry == index),
+        grids=_grid_details(artifact.directory[index], index, contents),
     )
 
 
@@ -172,67 +192,90 @@ def _section_rows(artifact: Artifact, header_bytes: int) -> tuple[SectionRow, ..
 
 
 def _tensor_rows(artifact: Artifact, contents: DecodedTensors) -> tuple[TensorRow, ...]:
-    raw_bytes = _raw_shares(artifact)
-    return tuple(
-        TensorRow(
-            name=entry.name,
-            shape=entry.shape,
-            dtype=entry.dtype,
-            recipe=_recipe_text(entry, artifact.directory),
-            elements=entry.elements,
-            bytes=contents.code_bytes.get(index, 0) + raw_bytes[index],
-        )
-        for index, entry in enumerate(artifact.directory)
-    )
+    value_bytes = _raw_shares(artifact)
+    for place, n_bytes in contents.matrix_bytes.items():
+        value_bytes[place] = n_bytes
+    rows = []
+    for index, entry in enumerate(artifact.directory):
+        terms = []
+        for number, term in enumerate(entry.terms):
+            matrices = range(len(term.matrices(matrix_shape(entry.shape))))
+            n_bytes = sum(value_bytes[index, number, m] for m in matrices)
+            told = set_of(term)
+            set_bytes = contents.set_bytes.get((index, number), 0) + (len(told.bitmap) if told else 0)
+            terms.append(TermRow(term.name, _term_text(term, artifact.directory), n_bytes, set_bytes))
+        recipe = " + ".join(term.recipe for term in terms)
+        n_bytes = sum(term.bytes for term in terms)
+        rows.append(TensorRow(entry.name, entry.shape, entry.dtype, recipe, entry.elements, n_bytes, tuple(terms)))
+    return tuple(rows)
 
 
-def _raw_shares(artifact: Artifact) -> list[int]:
-    """Bytes of the RAW section by directory entry: in proportion to the planes, adding up to the section."""
-    planes = [_plane_bytes(entry) for entry in artifact.directory]
-    stored, total = len(artifact.section(RAW).stored), sum(planes)
-    if total == 0:
-        return [0] * len(planes)
-    ends = [stored * planes_so_far // total for planes_so_far in accumulate(planes)]
-    return [end - start for start, end in pairwise([0, *ends])]
+def _raw_shares(artifact: Artifact) -> dict[Place, int]:
+    """Bytes of the RAW section by matrix: in proportion to the planes, adding up to the section."""
+    planes = _plane_bytes(artifact)
+    stored, total = len(artifact.section(RAW).stored), sum(planes.values())
+    ends = [stored * planes_so_far // total for planes_so_far in accumulate(planes.values())]
+    return dict(zip(planes, (end - start for start, end in pairwise([0, *ends])), strict=True))
 
 
-def _plane_bytes(entry: TensorEntry) -> int:
-    return sum(entry.elements * ITEM_BYTES[term.storage] for term in entry.terms if isinstance(term, Raw))
+def _plane_bytes(artifact: Artifact) -> dict[Place, int]:
+    matrices = stored_matrices(artifact.directory).items()
+    return {place: matrix.elements * ITEM_BYTES[matrix.record.storage] for place, matrix in matrices if isinstance(matrix.record, Raw)}
 
 
-def _recipe_text(entry: TensorEntry, directory: Sequence[TensorEntry]) -> str:
-    words = []
-    for term in entry.terms:
-        match term:
-            case Raw():
-                words.append(f"{term.name} {term.storage}")
-            case Grid():
-                sides = [side for side, offset in (("row", term.row_offset), ("column", term.column_offset)) if offset is not None]
-                words.append(f"{term.name} ({' and '.join(sides)} steps)" if sides else term.name)
-            case Alias():
-                words.append(f"{term.name} of {directory[term.source].name}")
-    return " + ".join(words)
+def _term_text(term: Term, directory: Sequence[TensorEntry]) -> str:
+    match term:
+        case Raw():
+            return f"{term.name} {term.storage}"
+        case Grid():
+            sides = [side for side, offset in (("row", term.row_offset), ("column", term.column_offset)) if offset is not None]
+            return f"{term.name} ({' and '.join(sides)} steps)" if sides else term.name
+        case Alias():
+            return f"{term.name} of {directory[term.source].name}"
+        case Codebook():
+            owner = "" if term.named is None else f" of {directory[term.named[0]].name}"
+            return f"{term.name} ({term.codewords} x {term.dimension}{owner}{', row steps' * (term.indices.row_offset is not None)})"
+        case LowRank():
+            return f"{term.name} (rank {term.rank})"
+        case Subset():
+            side = AXES[term.axis].removesuffix("s" * (term.members.count == 1))
+            return f"{term.name} ({term.members.count} {side} by {term.members.encoding}, {_term_text(term.record, directory)})"
+        case Sparse():
+            return f"{term.name} ({term.members.count} by {term.members.encoding}, {_term_text(term.record, directory)})"
+    return term.name
 
 
-def _shared_rows(artifact: Artifact, header_bytes: int) -> tuple[SharedRow, ...]:
-    """Everything that the tensors' rows do not count; of CODES the step exponents and the table of streams."""
+def _shared_rows(artifact: Artifact, header_bytes: int, set_bytes: int) -> tuple[SharedRow, ...]:
+    """Everything that the tensors' rows do not count; of CODES the step exponents, the sets and the table of streams."""
     rows = [SharedRow("header and section table", header_bytes)]
     for section in artifact.sections:
         if section.id == CODES:
             steps = len(artifact.streams[0].payload) if artifact.streams else 0
             payloads = sum(len(stream.payload) for stream in artifact.streams)
-            rows.append(SharedRow("step exponents of all tensors", steps))
+            rows.append(SharedRow("step exponents of all tensors", steps - set_bytes))
+            rows.append(SharedRow("sets of all tensors", set_bytes))
             rows.append(SharedRow("table of streams", len(section.stored) - payloads))
-        elif section.id != RAW or not any(_plane_bytes(entry) for entry in artifact.directory):
+        elif section.id != RAW or not _plane_bytes(artifact):
             rows.append(SharedRow(section_name(section.id), len(section.stored)))
     return tuple(row for row in rows if row.bytes)
 
 
-def _grid_detail(grid: GridValues) -> GridDetail:
+def _grid_details(entry: TensorEntry, index: int, contents: DecodedTensors) -> tuple[GridDetail, ...]:
+    details = []
+    for number, term in enumerate(entry.terms):
+        for m, matrix in enumerate(term.matrices(matrix_shape(entry.shape))):
+            if (index, number, m) in contents.matrices:
+                details.append(_grid_detail(contents.matrices[index, number, m], number + 1, matrix.name))
+    return tuple(details)
+
+
+def _grid_detail(grid: GridValues | IndexValues, term: int, matrix: str) -> GridDetail:
     codes, counts = np.unique(grid.codes, return_counts=True)
     shares = counts / counts.sum()
     return GridDetail(
-        base=grid.base,
+        term=term,
+        matrix=matrix,
+        base=grid.base if isinstance(grid, GridValues) else 1.0,
         steps_per_octave=1 << grid.resolution,
         row_steps=_step_range(grid.row_exponents, grid.resolution),
         column_steps=_step_range(grid.column_exponents, grid.resolution),

@@ -24,6 +24,7 @@ LIMITS = {
     "tensors": 65_536,
     "dimensions": 8,
     "elements": 1 << 28,
+    "products": 1 << 35,
     "streams": 1024,
     "width": 1 << 20,
     "activation_floats_per_token": 1 << 24,
@@ -227,7 +228,7 @@ def read_directory(data):
     fields = Fields(data)
     count = fields.varint()
     check(count <= LIMITS["tensors"] and 4 * count <= len(data) - fields.at, "over limit", "R-DIR-1", 0)
-    entries, elements = [], 0
+    entries, elements, products = [], 0, 0
     for index in range(count):
         start = fields.at
         entry = {"name": fields.text(), "start": start}
@@ -236,16 +237,38 @@ def read_directory(data):
         entry["dtype"], entry["shape"] = DTYPES[dtype], read_shape(fields)
         terms_at, terms = fields.at, fields.u8()
         check(1 <= terms <= 8, "malformed", "R-REC-2", terms_at)
-        entry["terms"] = [read_term(fields) for _ in range(terms)]
-        for term in entry["terms"]:
+        entry["terms"] = [read_term(fields, entry["shape"]) for _ in range(terms)]
+        for number, term in enumerate(entry["terms"]):
             good = term["kind"] != "alias" or (term["source"] < index and entries[term["source"]]["shape"] == entry["shape"])
             check(good, "invalid", "R-REC-3", terms_at)
+            check_set(term, number, entry, entries, terms_at)
+            if term["kind"] == "codebook" and "named" in term:
+                other = earlier_term(term["named"], number, entry, entries)
+                own = other is not None and other["kind"] == "codebook" and "named" not in other
+                check(own and other["size"] == term["size"], "invalid", "R-CBK-3", terms_at)
         check(entry["name"] not in [other["name"] for other in entries], "malformed", "R-DIR-2", start)
-        elements += product(entry["shape"]) * terms
+        elements += sum(numbers_of(term, entry["shape"]) for term in entry["terms"])
         check(elements <= LIMITS["elements"], "over limit", "R-DIR-4", start)
+        products += sum(product(entry["shape"]) * term["rank"] for term in entry["terms"] if term["kind"] == "low-rank")
+        check(products <= LIMITS["products"], "over limit", "R-REC-6", start)
         entries.append(entry)
     fields.end()
     return entries
+
+
+def earlier_term(named, number, entry, entries):
+    """The term named, before term `number` of `entry`, which follows `entries`; None when there is none."""
+    tensor, place = named
+    if tensor > len(entries):
+        return None
+    terms = entries[tensor]["terms"] if tensor < len(entries) else entry["terms"][:number]
+    return terms[place] if place < len(terms) else None
+
+
+def numbers_of(term, shape):
+    """The weights of a term, and the numbers that it makes them from when they are others."""
+    made_from = 0 if term["kind"] in ("raw", "grid") else sum(rows * columns for _, rows, columns in term["matrices"])
+    return product(shape) + made_from
 
 
 def product(numbers):
@@ -266,26 +289,92 @@ def read_shape(fields):
     return shape
 
 
-def read_term(fields):
+def read_term(fields, shape):
+    """A term; its "matrices" are (record, rows, columns) in the order in which the sections hold them."""
     start, kind = fields.at, fields.u8()
-    check(kind < 3, "unsupported", "R-REC-1", start)
-    if kind == 0:
-        start, storage = fields.at, fields.u8()
-        check(storage < 3, "malformed", "R-RAW-1", start)
-        return {"kind": "raw", "storage": DTYPES[storage]}
+    check(kind < 7, "unsupported", "R-REC-1", start)
+    rows, columns = matrix_shape(shape)
     if kind == 2:
-        return {"kind": "alias", "source": fields.varint()}
+        return {"kind": "alias", "source": fields.varint(), "matrices": []}
+    if kind == 3:
+        return read_low_rank(fields, rows, columns)
+    if kind == 4:
+        return read_subset(fields, rows, columns)
+    if kind == 6:
+        return read_codebook(fields, rows, columns)
+    if kind == 5:
+        told = read_set(fields, rows * columns)
+        return {"kind": "sparse", "set": told, "matrices": [(read_matrix(fields), 1, told["count"])]}
+    record = read_raw(fields) if kind == 0 else read_grid(fields)
+    return {"kind": record["kind"], "matrices": [(record, rows, columns)]}
+
+
+def read_low_rank(fields, rows, columns):
+    start, rank = fields.at, fields.varint()
+    check(1 <= rank <= min(rows, columns), "invalid", "R-REC-5", start)
+    return {"kind": "low-rank", "rank": rank, "matrices": [(read_grid(fields), rows, rank), (read_grid(fields), rank, columns)]}
+
+
+def read_subset(fields, rows, columns):
+    start, axis = fields.at, fields.u8()
+    check(axis < 2, "malformed", "R-REC-8", start)
+    told = read_set(fields, (rows, columns)[axis])
+    shape = (told["count"], columns) if axis == 0 else (rows, told["count"])
+    return {"kind": "subset", "axis": axis, "set": told, "matrices": [(read_matrix(fields), *shape)]}
+
+
+def read_codebook(fields, rows, columns):
+    start, codewords = fields.at, fields.varint()
+    check(2 <= codewords <= 65536, "invalid", "R-CBK-1", start)
+    start, dimension = fields.at, fields.u8()
+    check(1 <= dimension <= 64 and columns % dimension == 0, "invalid", "R-CBK-2", start)
+    term = {"kind": "codebook", "size": (codewords, dimension), "matrices": []}
+    start, kind = fields.at, fields.u8()
+    check(kind < 3, "malformed", "R-REC-7", start)
+    if kind == 2:
+        term["named"] = fields.varint(), fields.u8()
+    else:
+        term["matrices"].append((read_raw(fields) if kind == 0 else read_grid(fields), codewords, dimension))
+    indices = {"kind": "indices", "resolution": read_resolution(fields), "trellis": 0}
+    indices["offsets"] = [read_step_offset(fields, indices["resolution"]), None]
+    indices["initial_scale"], indices["stream"] = read_initial_scale(fields), fields.varint()
+    term["matrices"].append((indices, rows, columns // dimension))
+    return term
+
+
+def read_resolution(fields):
+    start, resolution = fields.at, fields.u8()
+    check(resolution <= 3, "invalid", "R-GRD-1", start)
+    return resolution
+
+
+def read_initial_scale(fields):
+    start, initial_scale = fields.at, fields.signed_varint()
+    check(abs(initial_scale) <= 256, "invalid", "R-GRD-3", start)
+    return initial_scale
+
+
+def read_matrix(fields):
+    start, kind = fields.at, fields.u8()
+    check(kind < 2, "malformed", "R-REC-7", start)
+    return read_raw(fields) if kind == 0 else read_grid(fields)
+
+
+def read_raw(fields):
+    start, storage = fields.at, fields.u8()
+    check(storage < 3, "malformed", "R-RAW-1", start)
+    return {"kind": "raw", "storage": DTYPES[storage]}
+
+
+def read_grid(fields):
     start = fields.at
     term = {"kind": "grid", "base": fields.f32()}
     check(2**-40 <= term["base"] <= 2**40, "invalid", "R-GRD-1", start)
-    term["resolution"] = fields.u8()
-    check(term["resolution"] <= 3, "invalid", "R-GRD-1", start + 4)
+    term["resolution"] = read_resolution(fields)
     term["trellis"] = fields.u8()
     check(term["trellis"] in (0, 8, 64), "unsupported", "R-GRD-4", start + 5)
     term["offsets"] = [read_step_offset(fields, term["resolution"]) for _ in range(2)]
-    start, term["initial_scale"] = fields.at, fields.signed_varint()
-    check(abs(term["initial_scale"]) <= 256, "invalid", "R-GRD-3", start)
-    term["stream"] = fields.varint()
+    term["initial_scale"], term["stream"] = read_initial_scale(fields), fields.varint()
     return term
 
 
@@ -306,22 +395,31 @@ def matrix_shape(shape):
 # ---- tensors.md, 3. Raw planes ---------------------------------------------------------------------------------------
 
 
+def matrices_of_kind(entries, *kinds):
+    """(place, record, rows, columns) of the matrices of these kinds, in the order in which the sections hold them."""
+    return [
+        ((e, t, m), *matrix)
+        for e, entry in enumerate(entries)
+        for t, term in enumerate(entry["terms"])
+        for m, matrix in enumerate(term["matrices"])
+        if matrix[0]["kind"] in kinds
+    ]
+
+
 def read_planes(data, entries):
-    """The values of each raw term, by (entry, term)."""
-    wanted = [(e, t, term["storage"]) for e, entry in enumerate(entries) for t, term in enumerate(entry["terms"]) if term["kind"] == "raw"]
+    """The values of each raw matrix, by place."""
+    wanted = [(place, record["storage"], rows * columns) for place, record, rows, columns in matrices_of_kind(entries, "raw")]
     sizes = {"float32": 4, "float16": 2, "bfloat16": 2}
-    expected = sum(product(entries[e]["shape"]) * sizes[storage] for e, _, storage in wanted)
-    check(len(data) == expected, "malformed", "R-RAW-2", 0)
+    check(len(data) == sum(count * sizes[storage] for _, storage, count in wanted), "malformed", "R-RAW-2", 0)
     values, at = {}, 0
     for storage in DTYPES:
-        members = [(e, t) for e, t, kind in wanted if kind == storage]
-        total = sum(product(entries[e]["shape"]) for e, _ in members)
+        members = [(place, count) for place, kind, count in wanted if kind == storage]
+        total = sum(count for _, count in members)
         planes = [data[at + k * total : at + (k + 1) * total] for k in range(sizes[storage])]
         at += total * sizes[storage]
         numbers = [raw_number(bytes(word), storage) for word in zip(*planes, strict=True)]
-        for e, t in members:
-            count = product(entries[e]["shape"])
-            values[e, t], numbers = numbers[:count], numbers[count:]
+        for place, count in members:
+            values[place], numbers = numbers[:count], numbers[count:]
     return values
 
 
@@ -998,47 +1096,193 @@ def read_streams(data):
 
 
 def check_stream_numbers(entries, streams):
-    named = {term["stream"] for entry in entries for term in entry["terms"] if term["kind"] == "grid"}
-    check(named == set(range(1, len(streams))) and bool(named) == bool(streams), "invalid", "R-STR-7")
+    named = {record["stream"] for _, record, _, _ in matrices_of_kind(entries, "grid", "indices")}
+    first = bool(named) or any(told["gaps"] for _, told in sets_of(entries))
+    check(named == set(range(1, len(streams))) and first == bool(streams), "invalid", "R-STR-7")
 
 
-def decode_grids(entries, streams):
-    """The weights of each grid term, by (entry, term)."""
-    grids = [(e, t, term) for e, entry in enumerate(entries) for t, term in enumerate(entry["terms"]) if term["kind"] == "grid"]
-    if not grids:
-        return {}
+def decode_first_stream(entries, streams):
+    """The row and column exponents of each grid and codebook, by place, and the gaps of each set that has any."""
+    matrices = matrices_of_kind(entries, "grid", "indices")
     sides = [
-        (e, t, side, term["offsets"][side], matrix_shape(entries[e]["shape"])[side], 20 << term["resolution"])
-        for e, t, term in grids
-        for side in range(2)
-        if term["offsets"][side] is not None
+        (place, side, record["offsets"][side], size, 20 << record["resolution"])
+        for place, record, *sizes in matrices
+        for side, size in enumerate(sizes)
+        if record["offsets"][side] is not None
     ]
-    residuals = decode_stream(streams[0][1], [([0], [0] * size, 0) for *_, size, _ in sides], streams[0][0])
-    exponents = {(e, t): [[0] * size for size in matrix_shape(entries[e]["shape"])] for e, t, _ in grids}
-    for (e, t, side, offset, _, bound), (values,) in zip(sides, residuals, strict=True):
-        exponents[e, t][side] = [value + offset for value in values]
-        check(all(abs(value) <= bound for value in exponents[e, t][side]), "invalid", "R-GRD-2")
-    weights = {}
+    sets = [(place, told["gaps"], told["universe"]) for place, told in sets_of(entries) if told["gaps"]]
+    scales = [([0], [0] * size, 0) for *_, size, _ in sides]
+    scales += [([0], [((universe // count).bit_length() - 2) * 65536] * count, 0) for _, count, universe in sets]
+    vectors = decode_stream(streams[0][1], scales, streams[0][0]) if streams else []
+    exponents = {place: [[0] * rows, [0] * columns] for place, _, rows, columns in matrices}
+    for (place, side, offset, _, bound), (values,) in zip(sides, vectors, strict=False):
+        exponents[place][side] = [value + offset for value in values]
+        check(all(abs(value) <= bound for value in exponents[place][side]), "invalid", "R-GRD-2")
+    gaps = {place: values for (place, _, _), (values,) in zip(sets, vectors[len(sides) :], strict=True)}
+    return exponents, gaps
+
+
+def decode_grids(entries, streams, exponents):
+    """The weights of each grid, and rows of indices with their exponents of each codebook, by place."""
+    found = {}
     for number, (codec, payload) in enumerate(streams[1:], 1):
-        members = [(e, t, term) for e, t, term in grids if term["stream"] == number]
-        scales = []
-        for e, t, term in members:
-            rows, columns = exponents[e, t]
-            unit = 65536 >> term["resolution"]
-            start = term["initial_scale"] * 16384
-            scales.append(([-r * unit for r in rows], [start - c * unit for c in columns], term["trellis"]))
-        for (e, t, term), codes in zip(members, decode_stream(payload, scales, codec), strict=True):
-            weights[e, t] = grid_weights(codes, *exponents[e, t], term["base"], term["resolution"])
-    return weights
+        matrices = matrices_of_kind(entries, "grid", "indices")
+        members = [(place, record) for place, record, _, _ in matrices if record["stream"] == number]
+        scales = [grid_scales(record, *exponents[place]) for place, record in members]
+        for (place, record), codes in zip(members, decode_stream(payload, scales, codec), strict=True):
+            if record["kind"] == "grid":
+                found[place] = grid_weights(codes, *exponents[place], record["base"], record["resolution"])
+            else:
+                found[place] = codes, exponents[place][0], 2 ** record["resolution"]
+    return found
 
 
-# ---- tensors.md, 5. Digest -------------------------------------------------------------------------------------------
+def grid_scales(record, rows, columns):
+    unit = 65536 >> record["resolution"] if record["kind"] == "grid" else 0
+    start = record["initial_scale"] * 16384
+    return [-r * unit for r in rows], [start - c * unit for c in columns], record["trellis"]
 
 
-def finite_sum(a, b):
-    """A float32 sum; two float32 numbers add up exactly enough in a double to round once more without harm."""
+# ---- tensors.md, 5. Terms that combine matrices ----------------------------------------------------------------------
+
+
+def term_values(term, inner, rows, columns, members):
+    """The values of a term from those of its matrices, and the members of its set."""
+    if term["kind"] == "low-rank":
+        return low_rank_values(*inner, rows, columns, term["rank"])
+    if term["kind"] == "subset":
+        return subset_values(inner[0], members, term["axis"], rows, columns)
+    if term["kind"] == "sparse":
+        values = [0.0] * (rows * columns)
+        for member, value in zip(members, inner[0], strict=True):
+            values[member] = value
+        return values
+    return inner[0]
+
+
+def subset_values(inner, members, axis, rows, columns):
+    values = [0.0] * (rows * columns)
+    for n, member in enumerate(members):
+        if axis == 0:
+            values[member * columns : (member + 1) * columns] = inner[n * columns : (n + 1) * columns]
+        else:
+            values[member::columns] = inner[n :: len(members)]
+    return values
+
+
+def low_rank_values(left, right, rows, columns, rank):
+    values = []
+    for i in range(rows):
+        for j in range(columns):
+            total = 0.0
+            for k in range(rank):
+                total += left[i * rank + k] * right[k * columns + j]
+            values.append(finite_float32(total))
+    return values
+
+
+def codebook_values(codewords, size, rows, exponents, steps_an_octave):
+    """Codewords, flat, by index; an index is stored less half their number."""
+    count, dimension = size
+    values = []
+    for stored, e in zip(rows, exponents, strict=True):
+        factor = FRACTIONS[e % steps_an_octave * 8 // steps_an_octave] * 2.0 ** (e // steps_an_octave)
+        for integer in stored:
+            index = integer + count // 2
+            check(0 <= index < count, "invalid", "R-CBK-4")
+            values += [finite_float32(codewords[index * dimension + t] * factor) for t in range(dimension)]
+    return values
+
+
+# ---- tensors.md, 6. Sets ---------------------------------------------------------------------------------------------
+
+ENCODINGS = "prefix", "finest", "bitmap", "gaps", "same", "difference"
+
+
+def read_set(fields, universe):
+    start, number = fields.at, fields.u8()
+    check(number < len(ENCODINGS), "unsupported", "R-SET-1", start)
+    told = {"encoding": ENCODINGS[number], "universe": universe, "gaps": 0}
+    start = fields.at
+    if told["encoding"] == "bitmap":
+        bitmap = bytes(fields.take((universe + 7) // 8))
+        bits = [bitmap[i // 8] >> i % 8 & 1 for i in range(8 * len(bitmap))]
+        check(not any(bits[universe:]), "malformed", "R-SET-3", start)
+        told["members"] = [i for i in range(universe) if bits[i]]
+        told["count"] = len(told["members"])
+        check(1 <= told["count"] < universe, "invalid", "R-SET-2", start)
+        return told
+    if told["encoding"] in ("same", "difference"):
+        told["named"] = fields.varint(), fields.u8()
+    start, told["count"] = fields.at, fields.varint()
+    check(1 <= told["count"] < universe, "invalid", "R-SET-2", start)
+    if told["encoding"] == "gaps":
+        told["gaps"] = told["count"]
+    if told["encoding"] == "difference":
+        start, told["gaps"] = fields.at, fields.varint()
+        check(1 <= told["gaps"] <= universe, "invalid", "R-SET-2", start)
+    return told
+
+
+def check_set(term, number, entry, entries, offset):
+    """What a set refers to exists: `entries` are the earlier ones."""
+    told = term.get("set")
+    if told is None:
+        return
+    if told["encoding"] == "finest":
+        grids = [other["matrices"][0][0] for other in entry["terms"] if other["kind"] == "grid"]
+        steps = term["kind"] == "subset" and grids and grids[0]["offsets"][term["axis"]] is not None
+        check(steps, "invalid", "R-SET-4", offset)
+    if "named" in told:
+        other = earlier_term(told["named"], number, entry, entries)
+        named = other and other.get("set")
+        check(named is not None and named["encoding"] != "same" and named["universe"] == told["universe"], "invalid", "R-SET-5", offset)
+        check(told["encoding"] != "same" or named["count"] == told["count"], "invalid", "R-SET-5", offset)
+
+
+def sets_of(entries):
+    """(entry, term) and record of every set, in order."""
+    return [((e, t), term["set"]) for e, entry in enumerate(entries) for t, term in enumerate(entry["terms"]) if "set" in term]
+
+
+def decode_sets(entries, gaps, exponents):
+    """The members of every set by (entry, term), from its integers of stream 0."""
+    members = {}
+    for (e, t), told in sets_of(entries):
+        if told["encoding"] == "prefix":
+            members[e, t] = list(range(told["count"]))
+        elif told["encoding"] == "finest":
+            first = next(number for number, term in enumerate(entries[e]["terms"]) if term["kind"] == "grid")
+            steps = exponents[e, first, 0][entries[e]["terms"][t]["axis"]]
+            members[e, t] = sorted(sorted(range(len(steps)), key=lambda i: (steps[i], i))[: told["count"]])
+        elif told["encoding"] == "bitmap":
+            members[e, t] = told["members"]
+        elif told["encoding"] == "gaps":
+            members[e, t] = members_after(gaps[e, t], told["universe"])
+        elif told["encoding"] == "same":
+            members[e, t] = members[told["named"]]
+        else:
+            changes = members_after(gaps[e, t], told["universe"])
+            members[e, t] = sorted(set(members[told["named"]]) ^ set(changes))
+            check(len(members[e, t]) == told["count"], "invalid", "R-SET-6")
+    return members
+
+
+def members_after(integers, universe):
+    members, last = [], -1
+    for integer in integers:
+        last += 1 + (2 * integer if integer >= 0 else -2 * integer - 1)
+        members.append(last)
+    check(last < universe, "invalid", "R-SET-6")
+    return members
+
+
+# ---- tensors.md, 7. Digest -------------------------------------------------------------------------------------------
+
+
+def finite_float32(value):
     try:
-        return to_float32(a + b)
+        return to_float32(value)
     except OverflowError:
         raise Refused("invalid", "R-REC-4") from None
 
@@ -1048,13 +1292,25 @@ def decode_tensors(sections):
     entries = read_directory(sections[2])
     streams = read_streams(sections[4])
     check_stream_numbers(entries, streams)
-    parts = {**read_planes(sections[3], entries), **decode_grids(entries, streams)}
-    tensors, digest = [], hashlib.sha256()
+    planes = read_planes(sections[3], entries)
+    exponents, gaps = decode_first_stream(entries, streams)
+    matrices = {**planes, **decode_grids(entries, streams, exponents)}
+    members = decode_sets(entries, gaps, exponents)
+    tensors, codebooks, digest = [], {}, hashlib.sha256()
     for e, entry in enumerate(entries):
         total = None
         for t, term in enumerate(entry["terms"]):
-            values = tensors[term["source"]] if term["kind"] == "alias" else parts[e, t]
-            total = values if total is None else [finite_sum(a, b) for a, b in zip(total, values, strict=True)]
+            if term["kind"] == "alias":
+                values = tensors[term["source"]]
+            else:
+                inner = [matrices[e, t, m] for m in range(len(term["matrices"]))]
+                if term["kind"] == "codebook":
+                    codebooks[e, t] = codebooks[term["named"]] if "named" in term else inner[0]
+                    values = codebook_values(codebooks[e, t], term["size"], *inner[-1])
+                else:
+                    values = term_values(term, inner, *matrix_shape(entry["shape"]), members.get((e, t)))
+            # two float32 numbers add up exactly enough in a double to round once more without harm
+            total = values if total is None else [finite_float32(a + b) for a, b in zip(total, values, strict=True)]
         tensors.append(total)
         name = entry["name"].encode()
         digest.update(struct.pack("<I", len(name)) + name)
