@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from ..format.assembly import GridInStream
 from ..format.codecs.scale_classes import MAX_MAGNITUDE, TRELLIS_THRESHOLD
 from ..format.grid import (
     MAX_BASE,
@@ -68,6 +69,11 @@ class QuantizedMatrix:
     grid: GridValues
     weights: np.ndarray
     predicted_loss: float
+
+    @property
+    def parts(self) -> tuple[GridInStream]:
+        """What the tensor is made of, for a stream to be named."""
+        return (GridInStream(self.grid, 1),)
 
 
 def zero_matrix(shape: tuple[int, int]) -> QuantizedMatrix:

@@ -22,11 +22,12 @@ from .artifact import (
 )
 from .codecs import INTEGER_CODECS
 from .container import CODES, DIGEST, DIRECTORY, PROGRAM, PROVENANCE, RAW, make_section, write_container
+from .cursor import Writer
 from .directory import TensorEntry, write_directory
 from .grid import GridValues, expected_scales, exponents_or_zeros, fit_initial_scale, reconstruct_grid
 from .program import Program, encode_program
 from .raw_planes import encode_raw_planes, from_storage, to_storage
-from .recipes import Alias, Grid, Raw
+from .recipes import Alias, Grid, Raw, write_term
 from .streams import Stream, write_streams
 
 DEFAULT_CODEC = 1
@@ -137,6 +138,17 @@ def encode_grid_stream(grids: Sequence[GridValues], codec: int = DEFAULT_CODEC) 
         sides = exponents_or_zeros(grid.row_exponents, rows), exponents_or_zeros(grid.column_exponents, columns)
         scales.append(expected_scales(*sides, grid.resolution, fit_initial_scale(grid), grid.trellis_states))
     return INTEGER_CODECS[codec].encode([grid.codes for grid in grids], scales)
+
+
+def part_bytes(parts: Sequence[RawValues | GridInStream | Alias], codec: int = DEFAULT_CODEC) -> int:
+    """Bytes that one tensor's parts take by themselves: recipe terms, step exponents, codes, and raw planes as compressed."""
+    writer = Writer()
+    for part in parts:
+        write_term(writer, _term_of(part))
+    planes = encode_raw_planes([(p.values, p.storage) for p in parts if isinstance(p, RawValues)])
+    stored = make_section(RAW, planes).stored if planes else b""
+    streams = _encode_streams([p for p in parts if isinstance(p, GridInStream)], codec)
+    return len(writer.bytes()) + len(stored) + sum(len(stream.payload) for stream in streams)
 
 
 def _reconstruct(tensors: Sequence[TensorSource]) -> list[np.ndarray]:
