@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bytecap import interface
-from bytecap.format.artifact import decode_contents, decode_tensors, exponent_scales, read_artifact
+from bytecap.format.artifact import decode_contents, decode_tensors, read_artifact
 from bytecap.format.codecs import INTEGER_CODECS
+from bytecap.format.matrices import exponent_scales
 
 from .material import find_material
 from .rate_distortion import Bench

@@ -19,9 +19,10 @@ from pathlib import Path
 import brotli
 import numpy as np
 
-from bytecap.format.artifact import decode_contents, exponent_scales, read_artifact
+from bytecap.format.artifact import decode_contents, read_artifact
 from bytecap.format.codecs import INTEGER_CODECS, ExpectedScales
 from bytecap.format.grid import GridValues, expected_scales, exponents_or_zeros, fit_initial_scale
+from bytecap.format.matrices import exponent_scales
 from bytecap.format.recipes import Grid
 
 from .speed import best_seconds

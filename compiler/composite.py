@@ -12,13 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..format.artifact import sum_terms
-from ..format.assembly import GridInStream, RawValues
-from ..format.grid import reconstruct_grid
-from ..format.raw_planes import from_storage, to_storage
-from ..format.recipes import Alias
+from ..format.parts import Part, reconstruct_part
 from .quantization import QuantizedMatrix
-
-Part = GridInStream | RawValues | Alias
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +38,7 @@ Quantized = QuantizedMatrix | CompositeMatrix
 
 def reconstruct_parts(parts: Sequence[Part], shape: tuple[int, int], earlier: Mapping[int, np.ndarray]) -> np.ndarray:
     """float32[rows, columns] that these parts decode to; earlier : weights of the tensors that an alias may name."""
-    return sum_terms([_reconstruct(part, shape, earlier) for part in parts], "candidate").reshape(shape)
-
-
-def _reconstruct(part: Part, shape: tuple[int, int], earlier: Mapping[int, np.ndarray]) -> np.ndarray:
-    if isinstance(part, Alias):
-        return earlier[part.source].reshape(shape)
-    if isinstance(part, RawValues):
-        return from_storage(to_storage(part.values, part.storage), part.storage).reshape(shape)
-    return reconstruct_grid(part.grid).reshape(shape)
+    return sum_terms([reconstruct_part(part, shape, arrays=earlier) for part in parts], "candidate")
 
 
 def in_stream(part: Part, stream: int) -> Part:

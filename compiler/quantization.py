@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from ..format.assembly import GridInStream
 from ..format.codecs.scale_classes import MAX_MAGNITUDE, TRELLIS_THRESHOLD
 from ..format.grid import (
     MAX_BASE,
@@ -27,6 +26,7 @@ from ..format.grid import (
     scale_of_magnitudes,
     step_table,
 )  # fmt: skip
+from ..format.parts import GridInStream
 from ..format.trellis import TRELLISES
 from .calibration import MatrixStatistics
 from .trellis_search import BIT_COSTS, search_path, trellis_sources

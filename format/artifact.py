@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from .codecs import INTEGER_CODECS, ExpectedScales
 from .container import CODES, DIGEST, DIRECTORY, PROGRAM, PROVENANCE, RAW, Section, read_container, write_container
 from .directory import TensorEntry, check_references, read_directory, write_directory
 from .errors import ChecksumMismatch, InvalidArtifact, MalformedArtifact
-from .grid import MAX_STEP_OCTAVES, GridValues, expected_scales, exponents_or_zeros, matrix_shape, reconstruct_grid
+from .grid import GridValues, matrix_shape, reconstruct_grid
 from .limits import DEFAULT_LIMITS, Limits
+from .matrices import Place, decode_exponents, decode_integers, decode_raw_matrices, in_streams, stored_matrices
 from .program import Program, decode_program, encode_program, program_tensors, validate_program
-from .raw_planes import decode_raw_planes
-from .recipes import Alias, Grid, Raw
-from .streams import Stream, check_amplification, read_streams
+from .recipes import Alias, Grid, Term
+from .streams import Stream, read_streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +45,24 @@ class Artifact:
 class DecodedTensors:
     """Everything the integer streams and planes hold.
 
-    arrays : list of float32 arrays       one a directory entry, in its shape, C-contiguous
-    grids : dict (entry, term) -> GridValues
-    code_bytes : dict entry -> int        bytes of its stream that a tensor's codes took; they add up to the stream
+    arrays : list of float32 arrays                          one a directory entry, in its shape, C-contiguous
+    grids : dict (entry, term) -> GridValues                 of the grid terms
+    matrices : dict (entry, term, matrix) -> GridValues      all that is in streams, those of other terms included
+    matrix_bytes : dict (entry, term, matrix) -> int         bytes of its stream that each took; they add up to the streams
     """
 
     arrays: list[np.ndarray]
     grids: dict[tuple[int, int], GridValues]
-    code_bytes: dict[int, int]
+    matrices: dict[Place, GridValues]
+    matrix_bytes: dict[Place, int]
+
+    @property
+    def code_bytes(self) -> dict[int, int]:
+        """Bytes in streams by directory entry, of the entries that have any."""
+        found: dict[int, int] = {}
+        for (entry, *_), n_bytes in self.matrix_bytes.items():
+            found[entry] = found.get(entry, 0) + n_bytes
+        return found
 
 
 def write_artifact(artifact: Artifact) -> bytes:
@@ -88,7 +97,7 @@ def _check_canonical(name: str, found: bytes, expected: bytes) -> None:
 
 def _check_stream_numbers(directory: Sequence[TensorEntry], streams: Sequence[Stream]) -> None:
     """Streams 1.. are each used, stream 0 exists exactly when there is a grid (R-STR-7)."""
-    named = {term.stream for entry in directory for term in entry.terms if isinstance(term, Grid)}
+    named = {matrix.record.stream for matrix in in_streams(stored_matrices(directory)).values()}
     expected = set(range(1, len(streams)))
     if named != expected or (streams and not named):
         message = f"recipes name streams {sorted(named)}, the section holds {len(streams)}"
@@ -139,27 +148,37 @@ def decode_contents(artifact: Artifact, *, check_digest: bool = True) -> Decoded
 
 
 def _decode(artifact: Artifact, check_digest: bool, keep_codes: bool) -> DecodedTensors:
-    directory = artifact.directory
-    raw_terms = [(i, t) for i, e in enumerate(directory) for t, term in enumerate(e.terms) if isinstance(term, Raw)]
-    planes = decode_raw_planes(artifact.raw, [(directory[i].elements, directory[i].terms[t].storage) for i, t in raw_terms])
-    parts: dict[tuple[int, int], np.ndarray] = dict(zip(raw_terms, planes, strict=True))
-    grids: dict[tuple[int, int], GridValues] = {}
-    code_bytes: dict[int, int] = {}
-    for place, grid, n_bytes in decode_grids(directory, artifact.streams):
-        parts[place] = reconstruct_grid(grid)
-        code_bytes[place[0]] = code_bytes.get(place[0], 0) + n_bytes
+    directory, matrices = artifact.directory, stored_matrices(artifact.directory)
+    values = decode_raw_matrices(artifact.raw, matrices)
+    coded = in_streams(matrices)
+    exponents = decode_exponents(directory, coded, artifact.streams[0]) if artifact.streams else {}
+    kept: dict[Place, GridValues] = {}
+    matrix_bytes: dict[Place, int] = {}
+    for place, grid, n_bytes in decode_integers(coded, exponents, artifact.streams):
+        values[place] = reconstruct_grid(grid)
+        matrix_bytes[place] = n_bytes
         if keep_codes:
-            grids[place] = grid
+            kept[place] = grid
     arrays: list[np.ndarray] = []
     for i, entry in enumerate(directory):
-        terms = [
-            arrays[term.source] if isinstance(term, Alias) else parts.pop((i, t)).reshape(entry.shape)
-            for t, term in enumerate(entry.terms)
-        ]
+        terms = []
+        for t, term in enumerate(entry.terms):
+            inner = [values.pop((i, t, m)) for m in range(len(term.matrices(matrix_shape(entry.shape))))]
+            terms.append(_term_values(term, inner, arrays).reshape(entry.shape))
         arrays.append(np.ascontiguousarray(sum_terms(terms, entry.name), np.float32))
     if check_digest and tensors_digest(directory, arrays) != artifact.digest:
         raise ChecksumMismatch("decoded tensors are not the ones that were stored", rule="R-DIG-1", where="digest")
-    return DecodedTensors(arrays, grids, code_bytes)
+    grids = {(i, t): grid for (i, t, _), grid in kept.items() if isinstance(directory[i].terms[t], Grid)}
+    return DecodedTensors(arrays, grids, kept, matrix_bytes)
+
+
+def _term_values(term: Term, inner: Sequence[np.ndarray], arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """The float32 values of a term from its matrices and the earlier tensors."""
+    match term:
+        case Alias():
+            return arrays[term.source]
+        case _:
+            return inner[0]
 
 
 def sum_terms(terms: Sequence[np.ndarray], name: str) -> np.ndarray:
@@ -171,56 +190,3 @@ def sum_terms(terms: Sequence[np.ndarray], name: str) -> np.ndarray:
     if not np.isfinite(total).all():
         raise InvalidArtifact("a sum of terms that is not finite", rule="R-REC-4", where=f"tensor {name!r}")
     return total
-
-
-def decode_grids(
-    directory: Sequence[TensorEntry], streams: Sequence[Stream]
-) -> Iterator[tuple[tuple[int, int], GridValues, int]]:
-    """((entry, term), integers and steps, bytes of its stream) of every grid, stream by stream."""
-    terms = [(i, t, term) for i, e in enumerate(directory) for t, term in enumerate(e.terms) if isinstance(term, Grid)]
-    exponents = _decode_exponents(directory, terms, streams[0]) if terms else {}
-    for index, stream in enumerate(streams[1:], start=1):
-        members = [(i, t, term) for i, t, term in terms if term.stream == index]
-        scales = [_grid_scales(directory[i], term, exponents[i, t]) for i, t, term in members]
-        matrices, ends = _decode_stream(stream, index, scales)
-        ends[-1] = len(stream.payload)
-        matrices.reverse()  # so that each can be let go as it is taken
-        for (i, t, term), start, end in zip(members, [0, *ends[:-1]], ends, strict=True):
-            steps = matrices.pop(), *exponents[i, t], term.base, term.resolution
-            yield (i, t), GridValues(*steps, term.trellis_states, term.initial_scale), end - start
-
-
-def _decode_stream(stream: Stream, index: int, scales: Sequence[ExpectedScales]) -> tuple[list[np.ndarray], list[int]]:
-    check_amplification(sum(s.symbols for s in scales), stream, index)
-    codec = INTEGER_CODECS[stream.codec]
-    return codec.decode(stream.payload, scales, offset=stream.offset, where=f"codes / stream {index}")
-
-
-def _grid_scales(entry: TensorEntry, term: Grid, exponents) -> ExpectedScales:
-    rows, columns = matrix_shape(entry.shape)
-    sides = exponents_or_zeros(exponents[0], rows), exponents_or_zeros(exponents[1], columns)
-    return expected_scales(*sides, term.resolution, term.initial_scale, term.trellis_states)
-
-
-def exponent_scales(length: int) -> ExpectedScales:
-    """Expectation of a vector of step exponents: magnitude 1 in stream 0 (spec/codecs.md)."""
-    return ExpectedScales(np.zeros(1, np.int64), np.zeros(length, np.int64))
-
-
-def _decode_exponents(directory, terms, stream: Stream) -> dict:
-    """Row and column exponents (int64 or None) of every grid from stream 0."""
-    wanted = []
-    for i, t, term in terms:
-        sizes = matrix_shape(directory[i].shape)
-        for side, offset in enumerate((term.row_offset, term.column_offset)):
-            if offset is not None:
-                wanted.append((i, t, side, offset, sizes[side], MAX_STEP_OCTAVES << term.resolution))
-    matrices, _ = _decode_stream(stream, 0, [exponent_scales(size) for *_, size, _ in wanted])
-    exponents = {(i, t): [None, None] for i, t, _ in terms}
-    for (i, t, side, offset, _, bound), values in zip(wanted, matrices, strict=True):
-        values = values[0].astype(np.int64) + offset
-        if np.abs(values).max() > bound:
-            message = f"a step exponent of {directory[i].name!r} is beyond {MAX_STEP_OCTAVES} octaves"
-            raise InvalidArtifact(message, rule="R-GRD-2", where="codes / stream 0")
-        exponents[i, t][side] = values
-    return exponents

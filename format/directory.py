@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from .cursor import Cursor, Writer
 from .errors import InvalidArtifact, LimitExceeded, MalformedArtifact
+from .grid import matrix_shape
 from .limits import Limits
 from .recipes import STORAGES, Alias, Term, read_term, write_term
 
@@ -87,7 +88,7 @@ def _read_entry(cursor: Cursor, index: int, earlier: Sequence[TensorEntry], limi
     count = cursor.u8()
     if not 1 <= count <= MAX_TERMS:
         raise MalformedArtifact(f"{count} terms, expected 1..{MAX_TERMS}", rule="R-REC-2", offset=start, where=cursor.where)
-    terms = tuple(read_term(cursor) for _ in range(count))
+    terms = tuple(read_term(cursor, matrix_shape(shape)) for _ in range(count))
     for term in terms:
         if isinstance(term, Alias) and (term.source >= index or earlier[term.source].shape != shape):
             message = f"alias of tensor {term.source}, expected an earlier tensor of shape {shape}"

@@ -20,7 +20,7 @@ from .bytes_codecs import BYTES_CODECS
 from .codecs import INTEGER_CODECS
 from .container import CODES, RAW, VERSION, section_name
 from .directory import TensorEntry
-from .grid import GridValues
+from .grid import GridValues, matrix_shape
 from .limits import DEFAULT_LIMITS, Limits
 from .raw_planes import ITEM_BYTES
 from .recipes import Alias, Grid, Raw
@@ -197,7 +197,8 @@ def _raw_shares(artifact: Artifact) -> list[int]:
 
 
 def _plane_bytes(entry: TensorEntry) -> int:
-    return sum(entry.elements * ITEM_BYTES[term.storage] for term in entry.terms if isinstance(term, Raw))
+    matrices = [matrix for term in entry.terms for matrix in term.matrices(matrix_shape(entry.shape))]
+    return sum(matrix.elements * ITEM_BYTES[matrix.record.storage] for matrix in matrices if isinstance(matrix.record, Raw))
 
 
 def _recipe_text(entry: TensorEntry, directory: Sequence[TensorEntry]) -> str:

@@ -2,14 +2,15 @@
 
 Strategy: a tensor is the sum of its terms. Each kind of term is a frozen dataclass with a wire id; its `write` and
 `read` stand side by side so that they cannot diverge, and one registry maps ids to kinds. Bulk data (raw planes, codes,
-step exponents) lives in other sections; a term holds only what locates and scales it.
+step exponents) lives in other sections; a term holds only what locates and scales it, and says in `matrices` which
+matrices it stores there. This page has the kinds that are one matrix or none.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from .cursor import Cursor, Writer
 from .errors import InvalidArtifact, MalformedArtifact, UnsupportedArtifact
@@ -18,6 +19,37 @@ from .trellis import TRELLISES
 
 STORAGES = ("float32", "float16", "bfloat16")
 NO_STEPS, OWN_STEPS = 0, 1
+
+Shape = tuple[int, int]  # rows and columns of the matrix as which a tensor is seen
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMatrix:
+    """A matrix that a term stores: the record that locates and scales it (Raw or Grid), and its shape."""
+
+    record: Raw | Grid
+    rows: int
+    columns: int
+
+    @property
+    def elements(self) -> int:
+        return self.rows * self.columns
+
+
+class Term(Protocol):
+    """A kind of term."""
+
+    wire_id: ClassVar[int]
+    name: ClassVar[str]
+
+    def write(self, writer: Writer) -> None: ...
+
+    @classmethod
+    def read(cls, cursor: Cursor, shape: Shape) -> Term:
+        """The term of a tensor of that shape; ArtifactError when a rule that needs nothing else is broken."""
+
+    def matrices(self, shape: Shape) -> tuple[StoredMatrix, ...]:
+        """The matrices it stores, in the order in which they stand in their sections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +63,11 @@ class Raw:
     def write(self, writer: Writer) -> None:
         writer.u8(STORAGES.index(self.storage))
 
+    def matrices(self, shape: Shape) -> tuple[StoredMatrix, ...]:
+        return (StoredMatrix(self, *shape),)
+
     @classmethod
-    def read(cls, cursor: Cursor) -> Raw:
+    def read(cls, cursor: Cursor, shape: Shape) -> Raw:
         offset = cursor.offset
         storage = cursor.u8()
         if storage >= len(STORAGES):
@@ -71,8 +106,11 @@ class Grid:
         writer.signed_varint(self.initial_scale)
         writer.varint(self.stream)
 
+    def matrices(self, shape: Shape) -> tuple[StoredMatrix, ...]:
+        return (StoredMatrix(self, *shape),)
+
     @classmethod
-    def read(cls, cursor: Cursor) -> Grid:
+    def read(cls, cursor: Cursor, shape: Shape) -> Grid:
         start, where = cursor.offset, cursor.where
         base = cursor.f32()
         if not (math.isfinite(base) and MIN_BASE <= base <= MAX_BASE):
@@ -120,13 +158,15 @@ class Alias:
     def write(self, writer: Writer) -> None:
         writer.varint(self.source)
 
+    def matrices(self, shape: Shape) -> tuple[StoredMatrix, ...]:
+        return ()
+
     @classmethod
-    def read(cls, cursor: Cursor) -> Alias:
+    def read(cls, cursor: Cursor, shape: Shape) -> Alias:
         return cls(cursor.varint())
 
 
-Term = Raw | Grid | Alias
-TERMS: dict[int, type] = {}
+TERMS: dict[int, type[Term]] = {}
 
 
 def register_term(kind: type) -> type:
@@ -146,11 +186,11 @@ def write_term(writer: Writer, term: Term) -> None:
     term.write(writer)
 
 
-def read_term(cursor: Cursor) -> Term:
-    """Read one term; UnsupportedArtifact [R-REC-1] for a kind this version lacks."""
+def read_term(cursor: Cursor, shape: Shape) -> Term:
+    """Read one term of a tensor of that shape; UnsupportedArtifact [R-REC-1] for a kind this version lacks."""
     start = cursor.offset
     kind = cursor.u8()
     if kind not in TERMS:
         message = f"term kind {kind}, this version knows {sorted(TERMS)}"
         raise UnsupportedArtifact(message, rule="R-REC-1", offset=start, where=cursor.where)
-    return TERMS[kind].read(cursor)
+    return TERMS[kind].read(cursor, shape)

@@ -236,7 +236,7 @@ def read_directory(data):
         entry["dtype"], entry["shape"] = DTYPES[dtype], read_shape(fields)
         terms_at, terms = fields.at, fields.u8()
         check(1 <= terms <= 8, "malformed", "R-REC-2", terms_at)
-        entry["terms"] = [read_term(fields) for _ in range(terms)]
+        entry["terms"] = [read_term(fields, entry["shape"]) for _ in range(terms)]
         for term in entry["terms"]:
             good = term["kind"] != "alias" or (term["source"] < index and entries[term["source"]]["shape"] == entry["shape"])
             check(good, "invalid", "R-REC-3", terms_at)
@@ -266,15 +266,23 @@ def read_shape(fields):
     return shape
 
 
-def read_term(fields):
+def read_term(fields, shape):
+    """A term; its "matrices" are (record, rows, columns) in the order in which the sections hold them."""
     start, kind = fields.at, fields.u8()
     check(kind < 3, "unsupported", "R-REC-1", start)
-    if kind == 0:
-        start, storage = fields.at, fields.u8()
-        check(storage < 3, "malformed", "R-RAW-1", start)
-        return {"kind": "raw", "storage": DTYPES[storage]}
     if kind == 2:
-        return {"kind": "alias", "source": fields.varint()}
+        return {"kind": "alias", "source": fields.varint(), "matrices": []}
+    record = read_raw(fields) if kind == 0 else read_grid(fields)
+    return {"kind": record["kind"], "matrices": [(record, *matrix_shape(shape))]}
+
+
+def read_raw(fields):
+    start, storage = fields.at, fields.u8()
+    check(storage < 3, "malformed", "R-RAW-1", start)
+    return {"kind": "raw", "storage": DTYPES[storage]}
+
+
+def read_grid(fields):
     start = fields.at
     term = {"kind": "grid", "base": fields.f32()}
     check(2**-40 <= term["base"] <= 2**40, "invalid", "R-GRD-1", start)
@@ -306,22 +314,31 @@ def matrix_shape(shape):
 # ---- tensors.md, 3. Raw planes ---------------------------------------------------------------------------------------
 
 
+def matrices_of_kind(entries, *kinds):
+    """(place, record, rows, columns) of the matrices of these kinds, in the order in which the sections hold them."""
+    return [
+        ((e, t, m), *matrix)
+        for e, entry in enumerate(entries)
+        for t, term in enumerate(entry["terms"])
+        for m, matrix in enumerate(term["matrices"])
+        if matrix[0]["kind"] in kinds
+    ]
+
+
 def read_planes(data, entries):
-    """The values of each raw term, by (entry, term)."""
-    wanted = [(e, t, term["storage"]) for e, entry in enumerate(entries) for t, term in enumerate(entry["terms"]) if term["kind"] == "raw"]
+    """The values of each raw matrix, by place."""
+    wanted = [(place, record["storage"], rows * columns) for place, record, rows, columns in matrices_of_kind(entries, "raw")]
     sizes = {"float32": 4, "float16": 2, "bfloat16": 2}
-    expected = sum(product(entries[e]["shape"]) * sizes[storage] for e, _, storage in wanted)
-    check(len(data) == expected, "malformed", "R-RAW-2", 0)
+    check(len(data) == sum(count * sizes[storage] for _, storage, count in wanted), "malformed", "R-RAW-2", 0)
     values, at = {}, 0
     for storage in DTYPES:
-        members = [(e, t) for e, t, kind in wanted if kind == storage]
-        total = sum(product(entries[e]["shape"]) for e, _ in members)
+        members = [(place, count) for place, kind, count in wanted if kind == storage]
+        total = sum(count for _, count in members)
         planes = [data[at + k * total : at + (k + 1) * total] for k in range(sizes[storage])]
         at += total * sizes[storage]
         numbers = [raw_number(bytes(word), storage) for word in zip(*planes, strict=True)]
-        for e, t in members:
-            count = product(entries[e]["shape"])
-            values[e, t], numbers = numbers[:count], numbers[count:]
+        for place, count in members:
+            values[place], numbers = numbers[:count], numbers[count:]
     return values
 
 
@@ -998,38 +1015,44 @@ def read_streams(data):
 
 
 def check_stream_numbers(entries, streams):
-    named = {term["stream"] for entry in entries for term in entry["terms"] if term["kind"] == "grid"}
+    named = {record["stream"] for _, record, _, _ in matrices_of_kind(entries, "grid")}
     check(named == set(range(1, len(streams))) and bool(named) == bool(streams), "invalid", "R-STR-7")
 
 
+def decode_exponents(matrices, stream):
+    """The row and column exponents of each matrix, by place."""
+    sides = [
+        (place, side, record["offsets"][side], size, 20 << record["resolution"])
+        for place, record, *sizes in matrices
+        for side, size in enumerate(sizes)
+        if record["offsets"][side] is not None
+    ]
+    residuals = decode_stream(stream[1], [([0], [0] * size, 0) for *_, size, _ in sides], stream[0])
+    exponents = {place: [[0] * rows, [0] * columns] for place, _, rows, columns in matrices}
+    for (place, side, offset, _, bound), (values,) in zip(sides, residuals, strict=True):
+        exponents[place][side] = [value + offset for value in values]
+        check(all(abs(value) <= bound for value in exponents[place][side]), "invalid", "R-GRD-2")
+    return exponents
+
+
 def decode_grids(entries, streams):
-    """The weights of each grid term, by (entry, term)."""
-    grids = [(e, t, term) for e, entry in enumerate(entries) for t, term in enumerate(entry["terms"]) if term["kind"] == "grid"]
+    """The weights of each grid, by place."""
+    grids = matrices_of_kind(entries, "grid")
     if not grids:
         return {}
-    sides = [
-        (e, t, side, term["offsets"][side], matrix_shape(entries[e]["shape"])[side], 20 << term["resolution"])
-        for e, t, term in grids
-        for side in range(2)
-        if term["offsets"][side] is not None
-    ]
-    residuals = decode_stream(streams[0][1], [([0], [0] * size, 0) for *_, size, _ in sides], streams[0][0])
-    exponents = {(e, t): [[0] * size for size in matrix_shape(entries[e]["shape"])] for e, t, _ in grids}
-    for (e, t, side, offset, _, bound), (values,) in zip(sides, residuals, strict=True):
-        exponents[e, t][side] = [value + offset for value in values]
-        check(all(abs(value) <= bound for value in exponents[e, t][side]), "invalid", "R-GRD-2")
+    exponents = decode_exponents(grids, streams[0])
     weights = {}
     for number, (codec, payload) in enumerate(streams[1:], 1):
-        members = [(e, t, term) for e, t, term in grids if term["stream"] == number]
-        scales = []
-        for e, t, term in members:
-            rows, columns = exponents[e, t]
-            unit = 65536 >> term["resolution"]
-            start = term["initial_scale"] * 16384
-            scales.append(([-r * unit for r in rows], [start - c * unit for c in columns], term["trellis"]))
-        for (e, t, term), codes in zip(members, decode_stream(payload, scales, codec), strict=True):
-            weights[e, t] = grid_weights(codes, *exponents[e, t], term["base"], term["resolution"])
+        members = [(place, record) for place, record, _, _ in grids if record["stream"] == number]
+        scales = [grid_scales(record, *exponents[place]) for place, record in members]
+        for (place, record), codes in zip(members, decode_stream(payload, scales, codec), strict=True):
+            weights[place] = grid_weights(codes, *exponents[place], record["base"], record["resolution"])
     return weights
+
+
+def grid_scales(record, rows, columns):
+    unit, start = 65536 >> record["resolution"], record["initial_scale"] * 16384
+    return [-r * unit for r in rows], [start - c * unit for c in columns], record["trellis"]
 
 
 # ---- tensors.md, 5. Digest -------------------------------------------------------------------------------------------
@@ -1048,12 +1071,12 @@ def decode_tensors(sections):
     entries = read_directory(sections[2])
     streams = read_streams(sections[4])
     check_stream_numbers(entries, streams)
-    parts = {**read_planes(sections[3], entries), **decode_grids(entries, streams)}
+    matrices = {**read_planes(sections[3], entries), **decode_grids(entries, streams)}
     tensors, digest = [], hashlib.sha256()
     for e, entry in enumerate(entries):
         total = None
         for t, term in enumerate(entry["terms"]):
-            values = tensors[term["source"]] if term["kind"] == "alias" else parts[e, t]
+            values = tensors[term["source"]] if term["kind"] == "alias" else matrices[e, t, 0]
             total = values if total is None else [finite_sum(a, b) for a, b in zip(total, values, strict=True)]
         tensors.append(total)
         name = entry["name"].encode()

@@ -16,6 +16,7 @@ from bytecap.format.errors import InvalidArtifact, MalformedArtifact, TruncatedA
 from bytecap.format.grid import MAX_BASE, MAX_STEP_OCTAVES, MIN_BASE
 from bytecap.format.recipes import TERMS, Alias, Grid, Raw, read_term, register_term, write_term
 
+SHAPE = 6, 4
 PLAIN = Grid(1.0, 0, 0, None, None, 0, 1)
 
 # term, its bytes field by field
@@ -75,7 +76,7 @@ def test_a_term_is_these_bytes(term, data: str) -> None:
     data = bytes.fromhex(data)
     assert written(term) == data
     cursor = Cursor(data)
-    assert read_term(cursor) == term
+    assert read_term(cursor, SHAPE) == term
     cursor.expect_end()
 
 
@@ -83,7 +84,7 @@ def test_a_term_is_these_bytes(term, data: str) -> None:
 def test_reject_a_broken_term(case: str) -> None:
     data, error, rule, offset = BROKEN[case]
     with pytest.raises(error) as caught:
-        read_term(Cursor(bytes.fromhex(data), where="directory / tensor 'w'"))
+        read_term(Cursor(bytes.fromhex(data), where="directory / tensor 'w'"), SHAPE)
     assert (type(caught.value), caught.value.rule, caught.value.offset) == (error, rule, offset)
     assert caught.value.where == "directory / tensor 'w'"
 
@@ -93,7 +94,7 @@ def test_reject_every_truncation(term, data: str) -> None:
     data = bytes.fromhex(data)
     for length in range(len(data)):
         with pytest.raises(TruncatedArtifact) as caught:
-            read_term(Cursor(data[:length]))
+            read_term(Cursor(data[:length]), SHAPE)
         assert caught.value.rule == "R-END-1" and caught.value.offset <= length
 
 
@@ -102,10 +103,10 @@ def test_offsets_at_and_beyond_the_bound(resolution: int) -> None:
     bound = MAX_STEP_OCTAVES << resolution
     for sign in (-1, 1):
         inside = replace(PLAIN, resolution=resolution, row_offset=sign * bound, column_offset=-sign * bound)
-        assert read_term(Cursor(written(inside))) == inside
+        assert read_term(Cursor(written(inside)), SHAPE) == inside
         for side in ("row_offset", "column_offset"):
             with pytest.raises(InvalidArtifact) as caught:
-                read_term(Cursor(written(replace(inside, **{side: sign * (bound + 1)}))))
+                read_term(Cursor(written(replace(inside, **{side: sign * (bound + 1)}))), SHAPE)
             assert caught.value.rule == "R-GRD-2"
 
 
@@ -120,7 +121,7 @@ def test_a_kind_is_registered_once() -> None:
 @given(terms(sources=st.integers(0, 2**32 - 1)))
 def test_round_trip(term) -> None:
     cursor = Cursor(written(term))
-    assert read_term(cursor) == term
+    assert read_term(cursor, SHAPE) == term
     cursor.expect_end()
 
 
@@ -129,7 +130,7 @@ def test_whatever_is_read_is_written_back(data: bytes) -> None:
     """A term has one encoding: what the reader accepts is what the writer writes."""
     cursor = Cursor(data)
     try:
-        term = read_term(cursor)
+        term = read_term(cursor, SHAPE)
     except (InvalidArtifact, MalformedArtifact, TruncatedArtifact, UnsupportedArtifact) as error:
         assert error.rule.startswith(("R-REC", "R-RAW", "R-GRD", "R-VAR", "R-END"))
         return
@@ -137,5 +138,5 @@ def test_whatever_is_read_is_written_back(data: bytes) -> None:
 
 
 def test_the_base_is_the_float32_that_was_written() -> None:
-    term = read_term(Cursor(written(replace(PLAIN, base=0.1))))
+    term = read_term(Cursor(written(replace(PLAIN, base=0.1))), SHAPE)
     assert term.base == float(np.float32(0.1)) and struct.pack("<f", term.base) == struct.pack("<f", 0.1)

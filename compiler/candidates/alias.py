@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...format.assembly import GridInStream
+from ...format.parts import GridInStream
 from ...format.recipes import Alias
 from ..composite import CompositeMatrix
 from .registry import Setting, register_kind

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...format.assembly import RawValues
+from ...format.parts import RawValues
 from ..composite import CompositeMatrix
 from .registry import Setting, register_kind
 from .unit import Unit

@@ -1,0 +1,100 @@
+"""Parts: what a writer says a tensor is the sum of, and exactly what a decoder will make of each.
+
+Strategy: a part is a term together with its content. `part_matrices` lists what a part stores in the order in which its
+term lists it (recipes.py, `matrices`), `term_of` makes the record, and `reconstruct_part` goes through the very functions
+that decode, so that a compiler can measure a part before it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .grid import GridValues, fit_initial_scale, reconstruct_grid
+from .raw_planes import from_storage, to_storage
+from .recipes import Alias, Grid, Raw, Term
+
+
+@dataclass(frozen=True, slots=True)
+class RawValues:
+    """float32 values stored as `storage` ("float32", "float16", "bfloat16")."""
+
+    values: np.ndarray
+    storage: str
+
+
+@dataclass(frozen=True, slots=True)
+class GridInStream:
+    """A quantized matrix and the stream (1..) that holds its codes."""
+
+    grid: GridValues
+    stream: int
+
+
+Matrix = RawValues | GridInStream
+Part = Matrix | Alias
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSource:
+    """What one tensor is: name, shape, export dtype and the parts whose sum it is."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    parts: tuple[Part, ...]
+
+
+def part_matrices(part: Part) -> tuple[Matrix, ...]:
+    """What a part stores in RAW and in the streams, in the order of its term's `matrices`."""
+    return () if isinstance(part, Alias) else (part,)
+
+
+def all_matrices(tensors: Sequence[TensorSource]) -> list[Matrix]:
+    """What all parts store, in the order in which every section holds it."""
+    return [matrix for tensor in tensors for part in tensor.parts for matrix in part_matrices(part)]
+
+
+def term_of(part: Part) -> Term:
+    """The record of a part."""
+    return part if isinstance(part, Alias) else record_of(part)
+
+
+def record_of(matrix: Matrix) -> Raw | Grid:
+    """The record of a stored matrix."""
+    if isinstance(matrix, RawValues):
+        return Raw(matrix.storage)
+    grid = matrix.grid
+    return Grid(
+        float(np.float32(grid.base)),
+        grid.resolution,
+        grid.trellis_states,
+        step_offset(grid.row_exponents),
+        step_offset(grid.column_exponents),
+        fit_initial_scale(grid),
+        matrix.stream,
+    )
+
+
+def step_offset(exponents: np.ndarray | None) -> int | None:
+    """What is subtracted from exponents before they are coded: the median, which leaves the least total magnitude."""
+    return None if exponents is None else int(np.sort(exponents)[exponents.size // 2])
+
+
+def reconstruct_matrix(matrix: Matrix) -> np.ndarray:
+    """The float32 values of a stored matrix: [rows, columns] of a grid, raw values in the shape they have."""
+    if isinstance(matrix, RawValues):
+        return from_storage(to_storage(matrix.values, matrix.storage), matrix.storage).reshape(np.shape(matrix.values))
+    return reconstruct_grid(matrix.grid)
+
+
+def reconstruct_part(part: Part, shape: tuple[int, ...], *, arrays: Sequence[np.ndarray] | Mapping[int, np.ndarray] = ()) -> np.ndarray:
+    """float32 array of `shape`: what the decoder gives for a part of a tensor of that shape, bit-exact.
+
+    arrays : values of earlier tensors by their index; needed for an Alias only
+    """
+    if isinstance(part, Alias):
+        return arrays[part.source].reshape(shape)
+    return reconstruct_matrix(part).reshape(shape)
