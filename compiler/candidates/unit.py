@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class Unit:
     codec: int
     earlier: Mapping[int, np.ndarray]
     prepared: PreparedMatrix = field(init=False)
+    _memory: dict[Hashable, Any] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prepared", self.quantizer.prepare(self.target, self.statistics))
@@ -48,9 +49,23 @@ class Unit:
     @property
     def sensitivities(self) -> np.ndarray:
         """float64[rows, columns]: g_i H_jj, what a squared error of one weight costs twice."""
-        diagonal = np.empty(self.shape[1])
-        diagonal[self.prepared.order] = np.square(self.prepared.factor).sum(1)
-        return self.prepared.row_fisher[:, None] * diagonal
+        return self.prepared.row_fisher[:, None] * self.damped_moment.diagonal()
+
+    @property
+    def damped_moment(self) -> np.ndarray:
+        """float64[columns, columns]: the moment that grids are quantized against, in matrix order."""
+        return self.remembered("moment", self._damped_moment)
+
+    def _damped_moment(self) -> np.ndarray:
+        moment = np.empty((self.shape[1], self.shape[1]))
+        moment[np.ix_(self.prepared.order, self.prepared.order)] = self.prepared.factor @ self.prepared.factor.T
+        return moment
+
+    def remembered(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """What several settings need, computed once."""
+        if key not in self._memory:
+            self._memory[key] = compute()
+        return self._memory[key]
 
     def row_losses(self, weights: np.ndarray) -> np.ndarray:
         """float64[rows]: 1/2 g_i e_i H e_iᵀ in nats a token, with the moment and the Fisher information that grids use."""
@@ -59,8 +74,13 @@ class Unit:
 
     def grid(self, target: np.ndarray | None = None, octaves: float = 0.0) -> QuantizedMatrix:
         """A grid of this target (the unit's own unless given), at a byte price so many octaves coarser."""
-        prepared = self.prepared if target is None else self.quantizer.prepare(target, self.statistics)
-        return self.quantizer.quantize(prepared, self.byte_price * 2.0**octaves)
+        if target is not None:
+            return self.quantize(target, self.statistics, octaves)
+        return self.quantizer.quantize(self.prepared, self.byte_price * 2.0**octaves)
+
+    def quantize(self, values: np.ndarray, statistics: MatrixStatistics, octaves: float = 0.0) -> QuantizedMatrix:
+        """A grid of a part of the matrix that has statistics of its own, so many octaves from the byte price."""
+        return self.quantizer.quantize(self.quantizer.prepare(values, statistics), self.byte_price * 2.0**octaves)
 
     def composite(self, kind: str, setting: tuple[str | int, ...], parts: Sequence[Part]) -> CompositeMatrix:
         """The sum of these parts, with its loss against the target and its bytes by a trial encode."""
