@@ -94,11 +94,16 @@ class TensorView:
         detail = self.detail
         print_table(("tensor", "shape", "recipe", ">weights", ">bytes", ">bits/weight"), [_tensor_cells(detail.row)])
         click.echo(f"values      {detail.minimum:.6g} to {detail.maximum:.6g}, root mean square {detail.root_mean_square:.6g}, type {detail.row.dtype}")
+        if len(detail.row.terms) > 1:
+            rows = [(str(number), term.recipe, integer(term.bytes)) for number, term in enumerate(detail.row.terms, 1)]
+            print_table((">term", "recipe", ">bytes"), rows)
         for grid in detail.grids:
-            _show_grid(grid)
+            _show_grid(grid, named=len(detail.grids) > 1)
 
 
-def _show_grid(grid: GridDetail) -> None:
+def _show_grid(grid: GridDetail, named: bool) -> None:
+    if named:
+        click.echo(f"term {grid.term}{', ' * bool(grid.matrix)}{grid.matrix}")
     click.echo(f"base step   {grid.base:.6g}, {grid.steps_per_octave} step{'s' if grid.steps_per_octave > 1 else ''} an octave")
     for side, steps in (("rows", grid.row_steps), ("columns", grid.column_steps)):
         click.echo(f"{side:<11} " + ("no steps of their own" if steps is None else f"base x {steps[0]:.4g} to {steps[1]:.4g}"))

@@ -119,9 +119,9 @@ class Trials:
         return Unit(target, statistics or self.statistics.matrices[index], self.plan["quantize-matrices"], byte_price, self.codec, earlier)
 
     def _earlier(self, index: int, weights: Mapping[int, np.ndarray]) -> Mapping[int, np.ndarray]:
-        """Matrices before `index` of its shape, which it may be an alias of."""
-        shape = self.model.tensors[index].values.shape
-        return {i: w for i, w in weights.items() if i < index and i in self.statistics.matrices and self.model.tensors[i].values.shape == shape}
+        """Matrices before `index` of its shape, which it may be an alias of; a table names tables only, which walks leave alone."""
+        shape, sources = self.model.tensors[index].values.shape, self._tables if index in self._tables else self.statistics.matrices
+        return {i: w for i, w in weights.items() if i < index and i in sources and self.model.tensors[i].values.shape == shape}
 
     @staticmethod
     def _weights_of(quantized: Mapping[int, Quantized]) -> dict[int, np.ndarray]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .combined_terms import LowRank
 from .container import CODES, DIGEST, DIRECTORY, PROGRAM, PROVENANCE, RAW, Section, read_container, write_container
 from .directory import TensorEntry, check_references, read_directory, write_directory
 from .errors import ChecksumMismatch, InvalidArtifact, MalformedArtifact
@@ -22,6 +23,7 @@ from .limits import DEFAULT_LIMITS, Limits
 from .matrices import Place, decode_exponents, decode_integers, decode_raw_matrices, in_streams, stored_matrices
 from .program import Program, decode_program, encode_program, program_tensors, validate_program
 from .recipes import Alias, Grid, Term
+from .reconstruction import low_rank_product
 from .streams import Stream, read_streams
 
 
@@ -165,7 +167,9 @@ def _decode(artifact: Artifact, check_digest: bool, keep_codes: bool) -> Decoded
         for t, term in enumerate(entry.terms):
             inner = [values.pop((i, t, m)) for m in range(len(term.matrices(matrix_shape(entry.shape))))]
             terms.append(_term_values(term, inner, arrays).reshape(entry.shape))
-        arrays.append(np.ascontiguousarray(sum_terms(terms, entry.name), np.float32))
+        arrays.append(np.ascontiguousarray(sum_terms(terms), np.float32))
+        if not np.isfinite(arrays[-1]).all():
+            raise InvalidArtifact("a term or a sum of terms that is not finite", rule="R-REC-4", where=f"tensor {entry.name!r}")
     if check_digest and tensors_digest(directory, arrays) != artifact.digest:
         raise ChecksumMismatch("decoded tensors are not the ones that were stored", rule="R-DIG-1", where="digest")
     grids = {(i, t): grid for (i, t, _), grid in kept.items() if isinstance(directory[i].terms[t], Grid)}
@@ -177,16 +181,13 @@ def _term_values(term: Term, inner: Sequence[np.ndarray], arrays: Sequence[np.nd
     match term:
         case Alias():
             return arrays[term.source]
+        case LowRank():
+            return low_rank_product(*inner)
         case _:
             return inner[0]
 
 
-def sum_terms(terms: Sequence[np.ndarray], name: str) -> np.ndarray:
-    """The float32 sum of a tensor's terms in order; InvalidArtifact [R-REC-4] when it is not finite."""
-    if len(terms) == 1:
-        return terms[0]
+def sum_terms(terms: Sequence[np.ndarray]) -> np.ndarray:
+    """The float32 sum of a tensor's terms in order."""
     with np.errstate(over="ignore", invalid="ignore"):
-        total = sum(terms[1:], terms[0])
-    if not np.isfinite(total).all():
-        raise InvalidArtifact("a sum of terms that is not finite", rule="R-REC-4", where=f"tensor {name!r}")
-    return total
+        return sum(terms[1:], terms[0])

@@ -17,13 +17,24 @@ from .cursor import Writer
 from .directory import TensorEntry, write_directory
 from .grid import GridValues, expected_scales, exponents_or_zeros, fit_initial_scale
 from .matrices import exponent_scales
-from .parts import GridInStream, Part, RawValues, TensorSource, all_matrices, part_matrices, reconstruct_part, step_offset, term_of
+from .parts import GridInStream, LowRankValues, Part, RawValues, TensorSource, all_matrices, part_matrices, reconstruct_part, step_offset, term_of
 from .program import Program, encode_program
 from .raw_planes import encode_raw_planes
 from .recipes import write_term
 from .streams import Stream, write_streams
 
 DEFAULT_CODEC = 1
+
+__all__ = [
+    "DEFAULT_CODEC",
+    "GridInStream",
+    "LowRankValues",
+    "RawValues",
+    "TensorSource",
+    "assemble_artifact",
+    "encode_grid_stream",
+    "reconstruct_part",
+]  # what a writer needs, parts included
 
 
 def assemble_artifact(
@@ -100,5 +111,5 @@ def _reconstruct(tensors: Sequence[TensorSource]) -> list[np.ndarray]:
     arrays: list[np.ndarray] = []
     for tensor in tensors:
         terms = [reconstruct_part(part, tensor.shape, arrays=arrays) for part in tensor.parts]
-        arrays.append(sum_terms(terms, tensor.name))
+        arrays.append(sum_terms(terms))
     return arrays

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .combined_terms import LowRank
 from .cursor import Cursor, Writer
 from .errors import InvalidArtifact, LimitExceeded, MalformedArtifact
 from .grid import matrix_shape
 from .limits import Limits
-from .recipes import STORAGES, Alias, Term, read_term, write_term
+from .recipes import STORAGES, Alias, Grid, Raw, Term, read_term, write_term
 
 MAX_TERMS = 8
 
@@ -60,20 +61,31 @@ def read_directory(data: bytes, limits: Limits) -> tuple[TensorEntry, ...]:
         raise LimitExceeded(message, rule="R-DIR-1", offset=0, where="directory")
     entries: list[TensorEntry] = []
     names: set[str] = set()
-    elements = 0
+    elements = products = 0
     for index in range(count):
         start = cursor.offset
         entry = _read_entry(cursor, index, entries, limits)
         if entry.name in names:
             raise MalformedArtifact(f"duplicate tensor name {entry.name!r}", rule="R-DIR-2", offset=start, where="directory")
-        elements += entry.elements * len(entry.terms)
+        elements += sum(_numbers(entry, term) for term in entry.terms)
         if elements > limits.elements:
             message = f"more than {limits.elements} weights, counted once a term, up to tensor {entry.name!r}"
             raise LimitExceeded(message, rule="R-DIR-4", offset=start, where="directory")
+        products += sum(entry.elements * term.rank for term in entry.terms if isinstance(term, LowRank))
+        if products > limits.products:
+            message = f"more than {limits.products} products of low rank up to tensor {entry.name!r}"
+            raise LimitExceeded(message, rule="R-REC-6", offset=start, where="directory")
         names.add(entry.name)
         entries.append(entry)
     cursor.expect_end()
     return tuple(entries)
+
+
+def _numbers(entry: TensorEntry, term: Term) -> int:
+    """The weights of a term, and the numbers that it makes them from when they are others."""
+    if isinstance(term, Raw | Grid):
+        return entry.elements
+    return entry.elements + sum(matrix.elements for matrix in term.matrices(matrix_shape(entry.shape)))
 
 
 def _read_entry(cursor: Cursor, index: int, earlier: Sequence[TensorEntry], limits: Limits) -> TensorEntry:

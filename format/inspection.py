@@ -18,12 +18,14 @@ import numpy as np
 from .artifact import Artifact, DecodedTensors, decode_contents, read_artifact
 from .bytes_codecs import BYTES_CODECS
 from .codecs import INTEGER_CODECS
+from .combined_terms import LowRank
 from .container import CODES, RAW, VERSION, section_name
 from .directory import TensorEntry
 from .grid import GridValues, matrix_shape
 from .limits import DEFAULT_LIMITS, Limits
+from .matrices import Place, stored_matrices
 from .raw_planes import ITEM_BYTES
-from .recipes import Alias, Grid, Raw
+from .recipes import Alias, Grid, Raw, Term
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,17 @@ class StreamRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TermRow:
+    """One term of a tensor: its recipe in words, and the bytes of its integers and planes."""
+
+    kind: str
+    recipe: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class TensorRow:
-    """One tensor; `bytes` are those of its integers or planes, and bits_per_weight is 8 * bytes / elements."""
+    """One tensor; `bytes` are those of its terms, and bits_per_weight is 8 * bytes / elements."""
 
     name: str
     shape: tuple[int, ...]
@@ -56,6 +67,7 @@ class TensorRow:
     recipe: str
     elements: int
     bytes: int
+    terms: tuple[TermRow, ...]
 
     @property
     def bits_per_weight(self) -> float:
@@ -98,13 +110,16 @@ class Inspection:
 
 @dataclass(frozen=True, slots=True)
 class GridDetail:
-    """One grid term of a tensor.
+    """One grid of a tensor.
 
+    term, matrix : int, str              number of the term (from 1), and what the grid is in it ("" when it is the term)
     row_steps, column_steps : (least, greatest) factor of the base that the rows' or columns' exponents give; None: no steps
     histogram : tuple of (code, count)   every code that occurs, ascending
     entropy_bits : float                 order-0 entropy of the codes, bits a code
     """
 
+    term: int
+    matrix: str
     base: float
     steps_per_octave: int
     row_steps: tuple[float, float] | None
@@ -158,7 +173,7 @@ def inspect_tensor(data: bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> T
         minimum=float(values.min()),
         maximum=float(values.max()),
         root_mean_square=float(np.sqrt(np.mean(values * values))),
-        grids=tuple(_grid_detail(grid) for (entry, _), grid in sorted(contents.grids.items(), key=lambda item: item[0]) if entry == index),
+        grids=_grid_details(artifact.directory[index], index, contents),
     )
 
 
@@ -172,47 +187,47 @@ def _section_rows(artifact: Artifact, header_bytes: int) -> tuple[SectionRow, ..
 
 
 def _tensor_rows(artifact: Artifact, contents: DecodedTensors) -> tuple[TensorRow, ...]:
-    raw_bytes = _raw_shares(artifact)
-    return tuple(
-        TensorRow(
-            name=entry.name,
-            shape=entry.shape,
-            dtype=entry.dtype,
-            recipe=_recipe_text(entry, artifact.directory),
-            elements=entry.elements,
-            bytes=contents.code_bytes.get(index, 0) + raw_bytes[index],
-        )
-        for index, entry in enumerate(artifact.directory)
-    )
+    value_bytes = _raw_shares(artifact)
+    for place, n_bytes in contents.matrix_bytes.items():
+        value_bytes[place] = n_bytes
+    rows = []
+    for index, entry in enumerate(artifact.directory):
+        terms = []
+        for number, term in enumerate(entry.terms):
+            matrices = range(len(term.matrices(matrix_shape(entry.shape))))
+            n_bytes = sum(value_bytes[index, number, m] for m in matrices)
+            terms.append(TermRow(term.name, _term_text(term, artifact.directory), n_bytes))
+        recipe = " + ".join(term.recipe for term in terms)
+        n_bytes = sum(term.bytes for term in terms)
+        rows.append(TensorRow(entry.name, entry.shape, entry.dtype, recipe, entry.elements, n_bytes, tuple(terms)))
+    return tuple(rows)
 
 
-def _raw_shares(artifact: Artifact) -> list[int]:
-    """Bytes of the RAW section by directory entry: in proportion to the planes, adding up to the section."""
-    planes = [_plane_bytes(entry) for entry in artifact.directory]
-    stored, total = len(artifact.section(RAW).stored), sum(planes)
-    if total == 0:
-        return [0] * len(planes)
-    ends = [stored * planes_so_far // total for planes_so_far in accumulate(planes)]
-    return [end - start for start, end in pairwise([0, *ends])]
+def _raw_shares(artifact: Artifact) -> dict[Place, int]:
+    """Bytes of the RAW section by matrix: in proportion to the planes, adding up to the section."""
+    planes = _plane_bytes(artifact)
+    stored, total = len(artifact.section(RAW).stored), sum(planes.values())
+    ends = [stored * planes_so_far // total for planes_so_far in accumulate(planes.values())]
+    return dict(zip(planes, (end - start for start, end in pairwise([0, *ends])), strict=True))
 
 
-def _plane_bytes(entry: TensorEntry) -> int:
-    matrices = [matrix for term in entry.terms for matrix in term.matrices(matrix_shape(entry.shape))]
-    return sum(matrix.elements * ITEM_BYTES[matrix.record.storage] for matrix in matrices if isinstance(matrix.record, Raw))
+def _plane_bytes(artifact: Artifact) -> dict[Place, int]:
+    matrices = stored_matrices(artifact.directory).items()
+    return {place: matrix.elements * ITEM_BYTES[matrix.record.storage] for place, matrix in matrices if isinstance(matrix.record, Raw)}
 
 
-def _recipe_text(entry: TensorEntry, directory: Sequence[TensorEntry]) -> str:
-    words = []
-    for term in entry.terms:
-        match term:
-            case Raw():
-                words.append(f"{term.name} {term.storage}")
-            case Grid():
-                sides = [side for side, offset in (("row", term.row_offset), ("column", term.column_offset)) if offset is not None]
-                words.append(f"{term.name} ({' and '.join(sides)} steps)" if sides else term.name)
-            case Alias():
-                words.append(f"{term.name} of {directory[term.source].name}")
-    return " + ".join(words)
+def _term_text(term: Term, directory: Sequence[TensorEntry]) -> str:
+    match term:
+        case Raw():
+            return f"{term.name} {term.storage}"
+        case Grid():
+            sides = [side for side, offset in (("row", term.row_offset), ("column", term.column_offset)) if offset is not None]
+            return f"{term.name} ({' and '.join(sides)} steps)" if sides else term.name
+        case Alias():
+            return f"{term.name} of {directory[term.source].name}"
+        case LowRank():
+            return f"{term.name} (rank {term.rank})"
+    return term.name
 
 
 def _shared_rows(artifact: Artifact, header_bytes: int) -> tuple[SharedRow, ...]:
@@ -224,15 +239,26 @@ def _shared_rows(artifact: Artifact, header_bytes: int) -> tuple[SharedRow, ...]
             payloads = sum(len(stream.payload) for stream in artifact.streams)
             rows.append(SharedRow("step exponents of all tensors", steps))
             rows.append(SharedRow("table of streams", len(section.stored) - payloads))
-        elif section.id != RAW or not any(_plane_bytes(entry) for entry in artifact.directory):
+        elif section.id != RAW or not _plane_bytes(artifact):
             rows.append(SharedRow(section_name(section.id), len(section.stored)))
     return tuple(row for row in rows if row.bytes)
 
 
-def _grid_detail(grid: GridValues) -> GridDetail:
+def _grid_details(entry: TensorEntry, index: int, contents: DecodedTensors) -> tuple[GridDetail, ...]:
+    details = []
+    for number, term in enumerate(entry.terms):
+        for m, matrix in enumerate(term.matrices(matrix_shape(entry.shape))):
+            if (index, number, m) in contents.matrices:
+                details.append(_grid_detail(contents.matrices[index, number, m], number + 1, matrix.name))
+    return tuple(details)
+
+
+def _grid_detail(grid: GridValues, term: int, matrix: str) -> GridDetail:
     codes, counts = np.unique(grid.codes, return_counts=True)
     shares = counts / counts.sum()
     return GridDetail(
+        term=term,
+        matrix=matrix,
         base=grid.base,
         steps_per_octave=1 << grid.resolution,
         row_steps=_step_range(grid.row_exponents, grid.resolution),

@@ -20,6 +20,7 @@ class Limits:
     tensors: int = 65_536
     dimensions: int = 8
     elements: int = 1 << 28  # all decoded weights together: 1 GiB as float32
+    products: int = 1 << 35  # multiplications of all low-rank terms together: half a minute
     streams: int = 1024
     width: int = 1 << 20  # one register's width
     activation_floats_per_token: int = 1 << 24  # peak live registers of one token

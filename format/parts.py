@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .combined_terms import LowRank
 from .grid import GridValues, fit_initial_scale, reconstruct_grid
 from .raw_planes import from_storage, to_storage
 from .recipes import Alias, Grid, Raw, Term
+from .reconstruction import low_rank_product
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,17 @@ class GridInStream:
     stream: int
 
 
+@dataclass(frozen=True, slots=True)
+class LowRankValues:
+    """The product of `left` [rows, rank] and `right` [rank, columns], rank 1..min(rows, columns); both in `stream` (1..)."""
+
+    left: GridValues
+    right: GridValues
+    stream: int
+
+
 Matrix = RawValues | GridInStream
-Part = Matrix | Alias
+Part = Matrix | Alias | LowRankValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,13 @@ class TensorSource:
 
 def part_matrices(part: Part) -> tuple[Matrix, ...]:
     """What a part stores in RAW and in the streams, in the order of its term's `matrices`."""
-    return () if isinstance(part, Alias) else (part,)
+    match part:
+        case Alias():
+            return ()
+        case LowRankValues():
+            return GridInStream(part.left, part.stream), GridInStream(part.right, part.stream)
+        case _:
+            return (part,)
 
 
 def all_matrices(tensors: Sequence[TensorSource]) -> list[Matrix]:
@@ -59,7 +76,13 @@ def all_matrices(tensors: Sequence[TensorSource]) -> list[Matrix]:
 
 def term_of(part: Part) -> Term:
     """The record of a part."""
-    return part if isinstance(part, Alias) else record_of(part)
+    match part:
+        case Alias():
+            return part
+        case LowRankValues():
+            return LowRank(part.left.codes.shape[1], *map(record_of, part_matrices(part)))
+        case _:
+            return record_of(part)
 
 
 def record_of(matrix: Matrix) -> Raw | Grid:
@@ -94,7 +117,17 @@ def reconstruct_part(part: Part, shape: tuple[int, ...], *, arrays: Sequence[np.
     """float32 array of `shape`: what the decoder gives for a part of a tensor of that shape, bit-exact.
 
     arrays : values of earlier tensors by their index; needed for an Alias only
+
+    Values beyond float32 are infinite (such a tensor is refused when it is assembled); ValueError for shapes that do not
+    fit together.
     """
-    if isinstance(part, Alias):
-        return arrays[part.source].reshape(shape)
-    return reconstruct_matrix(part).reshape(shape)
+    match part:
+        case Alias():
+            values = arrays[part.source]
+        case LowRankValues():
+            if part.left.codes.shape[1] != part.right.codes.shape[0]:
+                raise ValueError(f"{part.left.codes.shape} and {part.right.codes.shape} have no product")
+            values = low_rank_product(*map(reconstruct_matrix, part_matrices(part)))
+        case _:
+            values = reconstruct_matrix(part)
+    return values.reshape(shape)

@@ -3,7 +3,7 @@
 Strategy: a tensor is the sum of its terms. Each kind of term is a frozen dataclass with a wire id; its `write` and
 `read` stand side by side so that they cannot diverge, and one registry maps ids to kinds. Bulk data (raw planes, codes,
 step exponents) lives in other sections; a term holds only what locates and scales it, and says in `matrices` which
-matrices it stores there. This page has the kinds that are one matrix or none.
+matrices it stores there. This page has the kinds that are one matrix or none, combined_terms.py the others.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ Shape = tuple[int, int]  # rows and columns of the matrix as which a tensor is s
 
 @dataclass(frozen=True, slots=True)
 class StoredMatrix:
-    """A matrix that a term stores: the record that locates and scales it (Raw or Grid), and its shape."""
+    """A matrix that a term stores: the record that locates and scales it (Raw or Grid), its shape, its part in the term."""
 
     record: Raw | Grid
     rows: int
     columns: int
+    name: str = ""
 
     @property
     def elements(self) -> int:
@@ -170,7 +171,7 @@ TERMS: dict[int, type[Term]] = {}
 
 
 def register_term(kind: type) -> type:
-    """Add a kind of term under its wire id; a second use is refused."""
+    """Class decorator: add a kind of term under its wire id; a second use is refused."""
     if kind.wire_id in TERMS or any(kind.name == other.name for other in TERMS.values()):
         raise ValueError(f"term {kind.wire_id} {kind.name!r} is registered twice")
     TERMS[kind.wire_id] = kind

@@ -24,6 +24,7 @@ LIMITS = {
     "tensors": 65_536,
     "dimensions": 8,
     "elements": 1 << 28,
+    "products": 1 << 35,
     "streams": 1024,
     "width": 1 << 20,
     "activation_floats_per_token": 1 << 24,
@@ -227,7 +228,7 @@ def read_directory(data):
     fields = Fields(data)
     count = fields.varint()
     check(count <= LIMITS["tensors"] and 4 * count <= len(data) - fields.at, "over limit", "R-DIR-1", 0)
-    entries, elements = [], 0
+    entries, elements, products = [], 0, 0
     for index in range(count):
         start = fields.at
         entry = {"name": fields.text(), "start": start}
@@ -241,11 +242,19 @@ def read_directory(data):
             good = term["kind"] != "alias" or (term["source"] < index and entries[term["source"]]["shape"] == entry["shape"])
             check(good, "invalid", "R-REC-3", terms_at)
         check(entry["name"] not in [other["name"] for other in entries], "malformed", "R-DIR-2", start)
-        elements += product(entry["shape"]) * terms
+        elements += sum(numbers_of(term, entry["shape"]) for term in entry["terms"])
         check(elements <= LIMITS["elements"], "over limit", "R-DIR-4", start)
+        products += sum(product(entry["shape"]) * term["rank"] for term in entry["terms"] if term["kind"] == "low-rank")
+        check(products <= LIMITS["products"], "over limit", "R-REC-6", start)
         entries.append(entry)
     fields.end()
     return entries
+
+
+def numbers_of(term, shape):
+    """The weights of a term, and the numbers that it makes them from when they are others."""
+    made_from = 0 if term["kind"] in ("raw", "grid") else sum(rows * columns for _, rows, columns in term["matrices"])
+    return product(shape) + made_from
 
 
 def product(numbers):
@@ -269,11 +278,20 @@ def read_shape(fields):
 def read_term(fields, shape):
     """A term; its "matrices" are (record, rows, columns) in the order in which the sections hold them."""
     start, kind = fields.at, fields.u8()
-    check(kind < 3, "unsupported", "R-REC-1", start)
+    check(kind < 4, "unsupported", "R-REC-1", start)
+    rows, columns = matrix_shape(shape)
     if kind == 2:
         return {"kind": "alias", "source": fields.varint(), "matrices": []}
+    if kind == 3:
+        return read_low_rank(fields, rows, columns)
     record = read_raw(fields) if kind == 0 else read_grid(fields)
-    return {"kind": record["kind"], "matrices": [(record, *matrix_shape(shape))]}
+    return {"kind": record["kind"], "matrices": [(record, rows, columns)]}
+
+
+def read_low_rank(fields, rows, columns):
+    start, rank = fields.at, fields.varint()
+    check(1 <= rank <= min(rows, columns), "invalid", "R-REC-5", start)
+    return {"kind": "low-rank", "rank": rank, "matrices": [(read_grid(fields), rows, rank), (read_grid(fields), rank, columns)]}
 
 
 def read_raw(fields):
@@ -1055,13 +1073,33 @@ def grid_scales(record, rows, columns):
     return [-r * unit for r in rows], [start - c * unit for c in columns], record["trellis"]
 
 
-# ---- tensors.md, 5. Digest -------------------------------------------------------------------------------------------
+# ---- tensors.md, 5. Terms that combine matrices ----------------------------------------------------------------------
 
 
-def finite_sum(a, b):
-    """A float32 sum; two float32 numbers add up exactly enough in a double to round once more without harm."""
+def term_values(term, inner, rows, columns):
+    """The values of a term from those of its matrices."""
+    if term["kind"] == "low-rank":
+        return low_rank_values(*inner, rows, columns, term["rank"])
+    return inner[0]
+
+
+def low_rank_values(left, right, rows, columns, rank):
+    values = []
+    for i in range(rows):
+        for j in range(columns):
+            total = 0.0
+            for k in range(rank):
+                total += left[i * rank + k] * right[k * columns + j]
+            values.append(finite_float32(total))
+    return values
+
+
+# ---- tensors.md, 6. Digest -------------------------------------------------------------------------------------------
+
+
+def finite_float32(value):
     try:
-        return to_float32(a + b)
+        return to_float32(value)
     except OverflowError:
         raise Refused("invalid", "R-REC-4") from None
 
@@ -1076,8 +1114,13 @@ def decode_tensors(sections):
     for e, entry in enumerate(entries):
         total = None
         for t, term in enumerate(entry["terms"]):
-            values = tensors[term["source"]] if term["kind"] == "alias" else matrices[e, t, 0]
-            total = values if total is None else [finite_sum(a, b) for a, b in zip(total, values, strict=True)]
+            if term["kind"] == "alias":
+                values = tensors[term["source"]]
+            else:
+                inner = [matrices[e, t, m] for m in range(len(term["matrices"]))]
+                values = term_values(term, inner, *matrix_shape(entry["shape"]))
+            # two float32 numbers add up exactly enough in a double to round once more without harm
+            total = values if total is None else [finite_float32(a + b) for a, b in zip(total, values, strict=True)]
         tensors.append(total)
         name = entry["name"].encode()
         digest.update(struct.pack("<I", len(name)) + name)

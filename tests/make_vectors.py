@@ -19,6 +19,7 @@ from vectors_fields import field_vectors
 from vectors_program import program_vectors
 from vectors_streams import stream_vectors
 from vectors_tensors import tensor_vectors
+from vectors_terms import term_vectors
 from vectors_whole import whole_vectors
 
 FOLDER = Path(__file__).resolve().parent.parent / "spec" / "vectors"
@@ -28,6 +29,7 @@ AREAS: tuple[Callable[[], Iterator[Vector]], ...] = (
     field_vectors,
     program_vectors,
     tensor_vectors,
+    term_vectors,
     stream_vectors,
     whole_vectors,
 )

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from hypothesis import strategies as st
+from naive_terms import naive_low_rank
 
-from bytecap.format.assembly import GridInStream, RawValues, TensorSource
+from bytecap.format.assembly import GridInStream, LowRankValues, RawValues, TensorSource
 from bytecap.format.codecs.scale_classes import TRELLIS_THRESHOLD
+from bytecap.format.combined_terms import LowRank
 from bytecap.format.grid import MAX_BASE, MAX_INITIAL_SCALE, MAX_STEP_OCTAVES, MIN_BASE, GridValues, expected_scales, reconstruct_grid
 from bytecap.format.operands import Row
 from bytecap.format.operations import Add, Embed, Linear, Scale
@@ -60,9 +62,10 @@ def grid_terms(draw) -> Grid:
     )
 
 
-def terms(*, sources: st.SearchStrategy[int] | None = None) -> st.SearchStrategy:
-    """Any record of a term; aliases only with `sources` to choose from."""
+def terms(shape: tuple[int, int], *, sources: st.SearchStrategy[int] | None = None) -> st.SearchStrategy:
+    """Any record of a term of a matrix of that shape; aliases only with `sources` to choose from."""
     kinds = st.builds(Raw, st.sampled_from(STORAGES)) | grid_terms()
+    kinds |= st.builds(LowRank, st.integers(1, min(shape)), grid_terms(), grid_terms())
     return kinds if sources is None else kinds | st.builds(Alias, sources)
 
 
@@ -80,6 +83,14 @@ def grid_values(draw, rows: int, columns: int) -> GridValues:
     base = draw(st.floats(2.0**-30, 2.0**30, width=32))
     codes = random.integers(-top, top + 1, (rows, columns)).astype(np.int32)
     return GridValues(codes, exponents(rows), exponents(columns), base, resolution)
+
+
+@st.composite
+def modest_values(draw, rows: int, columns: int) -> GridValues:
+    """A grid whose products with another stay finite."""
+    plain = draw(grid_values(rows, columns))
+    sides = [None if side is None else side % 5 for side in (plain.row_exponents, plain.column_exponents)]
+    return replace(plain, codes=plain.codes % 997 - 400, row_exponents=sides[0], column_exponents=sides[1])
 
 
 @st.composite
@@ -107,36 +118,40 @@ def artifact_sources(draw) -> ArtifactSource:
     shapes = [(vocabulary, width)] * tables + [(width,), (vocabulary, width)]
     tensors, arrays, streams = [], [], []
     for index, shape in enumerate(shapes):
-        parts, terms = [], []
-        for _ in range(draw(st.integers(1, 3))):
-            part, values = draw(one_part(shape, shapes[:index], arrays))
-            if isinstance(part, GridValues):
-                stream = draw(st.integers(1, min(3, max(streams, default=0) + 1)))
-                streams.append(stream)
-                part = GridInStream(part, stream)
-            parts.append(part)
-            terms.append(values)
+        parts, terms = zip(*[draw(one_part(shape, shapes[:index], arrays, streams)) for _ in range(draw(st.integers(1, 3)))], strict=True)
         total = terms[0]
         for term in terms[1:]:
             total = total + term
         arrays.append(total)
         dtype = draw(st.sampled_from(STORAGES))
-        tensors.append(TensorSource(f"tensor.{index}", shape, dtype, tuple(parts)))
+        tensors.append(TensorSource(f"tensor.{index}", shape, dtype, parts))
     return ArtifactSource(chain_program(tables, vocabulary), tensors, arrays)
 
 
 @st.composite
-def one_part(draw, shape, earlier_shapes, arrays):
-    """A part (a bare GridValues for a grid) and its float32 values in the tensor's shape."""
+def one_part(draw, shape, earlier_shapes, arrays, streams):
+    """A part and its float32 values in the tensor's shape; the streams that it names are added to `streams`."""
     sources = [i for i, other in enumerate(earlier_shapes) if other == shape]
-    kind = draw(st.sampled_from(["raw", "grid", "grid"] + (["alias"] if sources else [])))
+    kind = draw(st.sampled_from(["raw", "grid", "grid", "low-rank"] + (["alias"] if sources else [])))
+    rows, columns = (1, shape[0]) if len(shape) == 1 else shape
     if kind == "alias":
         source = draw(st.sampled_from(sources))
         return Alias(source), arrays[source]
-    if kind == "grid":
-        rows, columns = (1, shape[0]) if len(shape) == 1 else shape
-        grid = draw(draw(st.sampled_from([grid_values, trellis_values]))(rows, columns))
-        return grid, reconstruct_grid(grid).reshape(shape)
+    if kind == "raw":
+        return draw(raw_values(shape))
+    streams.append(draw(st.integers(1, min(3, max(streams, default=0) + 1))))
+    if kind == "low-rank":
+        rank = draw(st.integers(1, min(rows, columns)))
+        left, right = draw(modest_values(rows, rank)), draw(modest_values(rank, columns))
+        product = naive_low_rank(reconstruct_grid(left), reconstruct_grid(right))
+        return LowRankValues(left, right, streams[-1]), product.reshape(shape)
+    grid = draw(draw(st.sampled_from([grid_values, trellis_values]))(rows, columns))
+    return GridInStream(grid, streams[-1]), reconstruct_grid(grid).reshape(shape)
+
+
+@st.composite
+def raw_values(draw, shape):
+    """Values in some storage, and what the storage makes of them."""
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     values, storage = random.standard_normal(shape).astype(np.float32), draw(st.sampled_from(STORAGES))
     return RawValues(values, storage), from_storage(to_storage(values, storage), storage).reshape(shape)

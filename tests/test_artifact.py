@@ -21,6 +21,7 @@ from bytecap.format.directory import TensorEntry, write_directory
 from bytecap.format.errors import ArtifactError, ChecksumMismatch, InvalidArtifact, MalformedArtifact, TruncatedArtifact
 from bytecap.format.grid import GridValues
 from bytecap.format.limits import DEFAULT_LIMITS
+from bytecap.format.matrices import in_streams, stored_matrices
 from bytecap.format.program import encode_program
 from bytecap.format.recipes import Alias, Grid
 from bytecap.format.streams import write_streams
@@ -101,13 +102,13 @@ def test_what_is_assembled_is_what_is_decoded(source: ArtifactSource) -> None:
 def test_shares_of_the_tensors_add_up_to_the_streams(source: ArtifactSource) -> None:
     artifact = read_artifact(assemble_artifact(source.program, source.tensors))
     code_bytes = decode_contents(artifact).code_bytes
-    grids = {i for i, e in enumerate(artifact.directory) if any(isinstance(term, Grid) for term in e.terms)}
-    assert set(code_bytes) == grids and all(share >= 0 for share in code_bytes.values())
+    coded = in_streams(stored_matrices(artifact.directory))
+    assert set(code_bytes) == {entry for entry, *_ in coded} and all(share >= 0 for share in code_bytes.values())
     assert sum(code_bytes.values()) == sum(len(stream.payload) for stream in artifact.streams[1:])
     for index, stream in enumerate(artifact.streams[1:], start=1):
-        members = [i for i, e in enumerate(artifact.directory) if {t.stream for t in e.terms if isinstance(t, Grid)} == {index}]
-        if len(members) == 1 and sum(index in {t.stream for t in e.terms if isinstance(t, Grid)} for e in artifact.directory) == 1:
-            assert code_bytes[members[0]] == len(stream.payload)
+        members = {entry for (entry, *_), matrix in coded.items() if matrix.record.stream == index}
+        if len(members) == 1 and all(matrix.record.stream == index for (entry, *_), matrix in coded.items() if entry in members):
+            assert code_bytes[members.pop()] == len(stream.payload)
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:

@@ -18,6 +18,7 @@ from bytecap.format.errors import (
     TruncatedArtifact,
     UnsupportedArtifact,
 )
+from bytecap.format.grid import matrix_shape
 from bytecap.format.limits import DEFAULT_LIMITS
 from bytecap.format.recipes import STORAGES, Alias, Grid, Raw
 
@@ -178,7 +179,7 @@ def directories(draw) -> list[TensorEntry]:
     for index, name in enumerate(names):
         shape = tuple(draw(st.lists(st.integers(1, 9), max_size=4)))
         same = [i for i in range(index) if entries[i].shape == shape]
-        kinds = terms(sources=st.sampled_from(same) if same else None)
+        kinds = terms(matrix_shape(shape), sources=st.sampled_from(same) if same else None)
         recipe = draw(st.lists(kinds, min_size=1, max_size=MAX_TERMS))
         entries.append(TensorEntry(name, shape, draw(st.sampled_from(STORAGES)), tuple(recipe)))
     return entries

@@ -72,7 +72,7 @@ def recipe_vectors() -> Iterator[Vector]:
     largest = b"".join(bytes([byte]) * 64 for byte in struct.pack(">f", 3e38))
     says = "Two terms of 3e38 each."
     yield bad("recipe-infinite-sum", InvalidArtifact, "R-REC-4", None, says, table(RAW_FLOAT32, RAW_FLOAT32), largest)
-    yield bad("recipe-kind", UnsupportedArtifact, "R-REC-1", TERM, "A term of kind 3.", table(b"\x03"))
+    yield bad("recipe-kind", UnsupportedArtifact, "R-REC-1", TERM, "A term of kind 7.", table(b"\x07"))
     yield bad("recipe-no-terms", MalformedArtifact, "R-REC-2", TERMS, "A tensor of no terms.", table())
     yield bad("recipe-nine-terms", MalformedArtifact, "R-REC-2", TERMS, "A tensor of nine terms.", table(*[RAW_FLOAT32] * 9))
     yield bad("recipe-alias-of-itself", InvalidArtifact, "R-REC-3", TERMS, "An alias of the tensor itself.", table(b"\x02\x00"))

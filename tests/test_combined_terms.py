@@ -1,0 +1,94 @@
+"""Terms that combine matrices: what the kernels compute against slow twins, and what a writer is told of its parts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from naive_terms import naive_low_rank
+from random_artifacts import ArtifactSource, artifact_sources, chain_program, modest_values
+
+from bytecap.format.artifact import decode_tensors, read_artifact
+from bytecap.format.assembly import GridInStream, LowRankValues, RawValues, TensorSource, assemble_artifact, reconstruct_part
+from bytecap.format.errors import InvalidArtifact, LimitExceeded
+from bytecap.format.grid import GridValues
+from bytecap.format.inspection import inspect_artifact, inspect_tensor
+from bytecap.format.limits import DEFAULT_LIMITS
+from bytecap.format.reconstruction import low_rank_product
+
+SHAPE = (6, 4)
+
+
+def with_table(*parts) -> bytes:
+    """An artifact whose first tensor is the sum of the parts."""
+    gain = RawValues(np.ones(4, np.float32), "float16")
+    head = RawValues(np.ones(SHAPE, np.float32), "float16")
+    tensors = [("table", SHAPE, parts), ("gain", (4,), (gain,)), ("head", SHAPE, (head,))]
+    return assemble_artifact(chain_program(1, 6), [TensorSource(name, shape, "float32", p) for name, shape, p in tensors])
+
+
+def grid(rows: int, columns: int, base: float = 0.25, steps: bool = True) -> GridValues:
+    codes = (np.arange(rows * columns, dtype=np.int32) * 5 % 13 - 6).reshape(rows, columns)
+    return GridValues(codes, np.arange(rows) if steps else None, None, base, 2)
+
+
+@given(st.integers(1, 9), st.integers(1, 5), st.integers(1, 9), st.integers(0, 2**32 - 1), st.integers(0, 30))
+def test_a_product_is_the_written_chain_of_operations(rows, rank, columns, seed, octaves):
+    """Numbers of very different sizes, so that another order of the sum would show."""
+    random = np.random.default_rng(seed)
+    left, right = (
+        (random.standard_normal(shape) * 2.0 ** random.integers(-octaves, octaves + 1, shape)).astype(np.float32)
+        for shape in ((rows, rank), (rank, columns))
+    )
+    assert low_rank_product(left, right).tobytes() == naive_low_rank(left, right).tobytes()
+
+
+@settings(max_examples=40)
+@given(artifact_sources())
+def test_a_writer_is_told_what_is_decoded(source: ArtifactSource):
+    arrays = decode_tensors(read_artifact(assemble_artifact(source.program, source.tensors)))
+    for tensor, decoded in zip(source.tensors, arrays, strict=True):
+        total = None
+        for part in tensor.parts:
+            values = reconstruct_part(part, tensor.shape, arrays=arrays)
+            assert values.shape == tensor.shape and values.dtype == np.float32
+            total = values if total is None else total + values
+        assert total.tobytes() == decoded.tobytes()
+
+
+@given(st.data())
+def test_a_product_of_the_wrong_shape_is_refused(data):
+    left, right = data.draw(modest_values(6, 2)), data.draw(modest_values(3, 4))
+    with pytest.raises(ValueError, match="no product"):
+        reconstruct_part(LowRankValues(left, right, 1), SHAPE)
+
+
+def test_a_product_beyond_float32_is_refused_when_it_is_written():
+    top = replace(grid(6, 1, 2.0**40), row_exponents=np.full(6, 80))
+    part = LowRankValues(top, replace(top, codes=grid(1, 4).codes, row_exponents=np.full(1, 80), column_exponents=np.full(4, 80)), 1)
+    with pytest.raises(InvalidArtifact) as caught:
+        with_table(part)
+    assert caught.value.rule == "R-REC-4"
+
+
+def test_products_and_stored_numbers_are_limited():
+    data = with_table(LowRankValues(grid(6, 2), grid(2, 4), 1))
+    for name, limit, rule in (("products", 6 * 4 * 2, "R-REC-6"), ("elements", 24 + 2 * (6 + 4) + 4 + 24, "R-DIR-4")):
+        read_artifact(data, replace(DEFAULT_LIMITS, **{name: limit}))
+        with pytest.raises(LimitExceeded) as caught:
+            read_artifact(data, replace(DEFAULT_LIMITS, **{name: limit - 1}))
+        assert caught.value.rule == rule
+
+
+def test_inspection_counts_the_terms():
+    data = with_table(GridInStream(grid(*SHAPE), 1), LowRankValues(grid(6, 2), grid(2, 4, steps=False), 2))
+    found = inspect_artifact(data)
+    assert sum(row.bytes for row in (*found.tensors, *found.shared)) == found.bytes == len(data)
+    row = found.tensors[0]
+    assert [(term.kind, term.recipe) for term in row.terms] == [("grid", "grid (row steps)"), ("low-rank", "low-rank (rank 2)")]
+    assert [term.bytes for term in row.terms] == [stream.bytes for stream in found.streams[1:]]
+    assert row.recipe == "grid (row steps) + low-rank (rank 2)" and row.bytes == sum(term.bytes for term in row.terms)
+    assert [(detail.term, detail.matrix) for detail in inspect_tensor(data, "table").grids] == [(1, ""), (2, "left"), (2, "right")]
