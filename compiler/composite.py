@@ -38,7 +38,7 @@ Quantized = QuantizedMatrix | CompositeMatrix
 
 def reconstruct_parts(parts: Sequence[Part], shape: tuple[int, int], earlier: Mapping[int, np.ndarray]) -> np.ndarray:
     """float32[rows, columns] that these parts decode to; earlier : weights of the tensors that an alias may name."""
-    return sum_terms([reconstruct_part(part, shape, arrays=earlier) for part in parts], "candidate")
+    return sum_terms([reconstruct_part(part, shape, arrays=earlier) for part in parts])
 
 
 def in_stream(part: Part, stream: int) -> Part:
