@@ -1,8 +1,8 @@
 """Which kind of candidate each matrix becomes: menus of trial encodes, solved as a multiple-choice knapsack.
 
 Strategy: at the byte price that quick trials found, every matrix offers its grid at a few prices around it, and every other
-kind at that price, with real coded bytes and second-order losses. The knapsack may spend as many bytes as the plain grids
-take together; what wins a matrix against its grid is a choice. The largest choices are confirmed by the measured loss of
+kind at that price, with real coded bytes and second-order losses. The knapsack may spend as many bytes as the best offers
+take at that price (landing turns what they save into finer steps); what wins a matrix against its grid is a choice. The largest choices are confirmed by the measured loss of
 swapping that matrix alone, and the whole set by an assembled artifact (in trials.py).
 """
 
@@ -112,15 +112,16 @@ class ChooseCandidates:
 
     def _solve(self, menus: Mapping[int, Sequence[Offer]]) -> Allocation:
         items = [[(offer.bytes, offer.predicted_loss) for offer in menu] for menu in menus.values()]
-        budget = sum(menu[0].bytes for menu in menus.values())
-        bound = least_loss(items, budget)
+        price = _nats_per_byte(menus.values())
+        budget = sum(min(menu, key=lambda item: item[0] + item[1] / price)[0] for menu in items)
         chosen = {i: menu[item] for (i, menu), item in zip(menus.items(), choose_items(items, budget), strict=True)}
-        allocation = Allocation(menus, chosen, _nats_per_byte(menus.values()), bound, {})
+        bound = least_loss(items, sum(menu[0].bytes for menu in menus.values()))
+        allocation = Allocation(menus, {}, price, bound, {})
         paying = {
             i: offer for i, offer in chosen.items()
             if offer.kind != PLAIN and allocation.saved(i, offer) >= self.least_saving * menus[i][0].bytes
         }  # fmt: skip
-        return Allocation(menus, paying, allocation.nats_per_byte, bound, {})
+        return replace(allocation, chosen=paying)
 
 
 def confirm_largest(

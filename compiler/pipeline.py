@@ -137,7 +137,8 @@ def _land(plan: Recipe, trials: Trials, budget: int, progress: Progress) -> Land
     shown = partial(progress, "find the byte price" if walks else "land on the cap")
     near = quick.run(trials.quick, progress=shown, **search)
     if near.trial is not search["smallest"] and trials.choose(near.trial, partial(progress, "choose candidates")):
-        near = quick.run(trials.quick, progress=shown, **(search | {"start_price": near.trial.byte_price}))
+        chosen = quick.run(trials.quick, progress=shown, **(search | {"start_price": near.trial.byte_price}))
+        near = chosen if trials.keep_choices(near.trial, chosen.trial) else near
     if not walks or near.trial is search["smallest"]:
         return near
     slope = bytes_per_octave(near.tried, trials.weights)

@@ -90,7 +90,11 @@ class Trials:
             fitted = {i: offer.fit(units[i]()).weights for i, offer in self.allocation.largest(chooser.confirmed)}
             self.allocation = confirm_largest(self.model, self.allocation, weights, fitted, self.held_out, threads=self.threads)
         self.choices = self.allocation.chosen
-        if self.choices and not self.allocation.pays(plain, self.quick(price)):
+        return bool(self.choices) and self.keep_choices(plain, self.quick(price))
+
+    def keep_choices(self, plain: Trial, chosen: Trial) -> bool:
+        """Whether an artifact with the choices is smaller than one of plain grids at equal predicted loss; if not, all are dropped."""
+        if not self.allocation.pays(plain, chosen):
             self.choices = {}
         return bool(self.choices)
 

@@ -16,7 +16,7 @@ from ..composite import CompositeMatrix
 from .registry import Setting, register_kind
 from .unit import Unit
 
-MOST_DIFFERENCE = 0.5  # energy of the difference over the matrix's own: beyond, a grid gains less than half a bit a weight
+MOST_DIFFERENCE = 1.0  # energy of the difference over the matrix's own: beyond, even no matrix at all is nearer
 MOST_SOURCES = 2
 
 
