@@ -95,8 +95,8 @@ class TensorView:
         print_table(("tensor", "shape", "recipe", ">weights", ">bytes", ">bits/weight"), [_tensor_cells(detail.row)])
         click.echo(f"values      {detail.minimum:.6g} to {detail.maximum:.6g}, root mean square {detail.root_mean_square:.6g}, type {detail.row.dtype}")
         if len(detail.row.terms) > 1:
-            rows = [(str(number), term.recipe, integer(term.bytes)) for number, term in enumerate(detail.row.terms, 1)]
-            print_table((">term", "recipe", ">bytes"), rows)
+            rows = [(str(number), term.recipe, integer(term.bytes), integer(term.set_bytes)) for number, term in enumerate(detail.row.terms, 1)]
+            print_table((">term", "recipe", ">bytes", ">bytes of the set"), rows)
         for grid in detail.grids:
             _show_grid(grid, named=len(detail.grids) > 1)
 

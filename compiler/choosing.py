@@ -2,8 +2,9 @@
 
 Strategy: at the byte price that quick trials found, every matrix offers its grid at a few prices around it, and every other
 kind at that price, with real coded bytes and second-order losses. The knapsack may spend as many bytes as the best offers
-take at that price (landing turns what they save into finer steps); what wins a matrix against its grid is a choice. The largest choices are confirmed by the measured loss of
-swapping that matrix alone, and the whole set by an assembled artifact (in trials.py).
+take at that price (landing turns what they save into finer steps); what wins a matrix against its grid is a choice. The
+largest choices are confirmed by the measured loss of swapping that matrix alone, and the whole set by an assembled artifact
+(in trials.py).
 """
 
 from __future__ import annotations

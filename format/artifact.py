@@ -14,16 +14,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .combined_terms import LowRank
+from .combined_terms import LowRank, Subset
 from .container import CODES, DIGEST, DIRECTORY, PROGRAM, PROVENANCE, RAW, Section, read_container, write_container
 from .directory import TensorEntry, check_references, read_directory, write_directory
 from .errors import ChecksumMismatch, InvalidArtifact, MalformedArtifact
 from .grid import GridValues, matrix_shape, reconstruct_grid
 from .limits import DEFAULT_LIMITS, Limits
-from .matrices import Place, decode_exponents, decode_integers, decode_raw_matrices, in_streams, stored_matrices
+from .matrices import (
+    Place,
+    SetPlace,
+    decode_first_stream,
+    decode_integers,
+    decode_raw_matrices,
+    decode_sets,
+    in_streams,
+    set_terms,
+    stored_matrices,
+)
 from .program import Program, decode_program, encode_program, program_tensors, validate_program
-from .recipes import Alias, Grid, Term
-from .reconstruction import low_rank_product
+from .recipes import Alias, Grid, Shape, Term
+from .reconstruction import low_rank_product, spread_subset
 from .streams import Stream, read_streams
 
 
@@ -51,12 +61,16 @@ class DecodedTensors:
     grids : dict (entry, term) -> GridValues                 of the grid terms
     matrices : dict (entry, term, matrix) -> GridValues      all that is in streams, those of other terms included
     matrix_bytes : dict (entry, term, matrix) -> int         bytes of its stream that each took; they add up to the streams
+    sets : dict (entry, term) -> int64 members, ascending    of the terms that have a set
+    set_bytes : dict (entry, term) -> int                    bytes of stream 0 that a set took
     """
 
     arrays: list[np.ndarray]
     grids: dict[tuple[int, int], GridValues]
     matrices: dict[Place, GridValues]
     matrix_bytes: dict[Place, int]
+    sets: dict[SetPlace, np.ndarray]
+    set_bytes: dict[SetPlace, int]
 
     @property
     def code_bytes(self) -> dict[int, int]:
@@ -98,10 +112,10 @@ def _check_canonical(name: str, found: bytes, expected: bytes) -> None:
 
 
 def _check_stream_numbers(directory: Sequence[TensorEntry], streams: Sequence[Stream]) -> None:
-    """Streams 1.. are each used, stream 0 exists exactly when there is a grid (R-STR-7)."""
+    """Streams 1.. are each used, stream 0 exists exactly when there is a grid or a set told by integers (R-STR-7)."""
     named = {matrix.record.stream for matrix in in_streams(stored_matrices(directory)).values()}
-    expected = set(range(1, len(streams)))
-    if named != expected or (streams and not named):
+    first_needed = named or any(told.vector_length for told, _ in set_terms(directory).values())
+    if named != set(range(1, len(streams))) or bool(first_needed) != bool(streams):
         message = f"recipes name streams {sorted(named)}, the section holds {len(streams)}"
         raise InvalidArtifact(message, rule="R-STR-7", where="codes")
 
@@ -153,36 +167,42 @@ def _decode(artifact: Artifact, check_digest: bool, keep_codes: bool) -> Decoded
     directory, matrices = artifact.directory, stored_matrices(artifact.directory)
     values = decode_raw_matrices(artifact.raw, matrices)
     coded = in_streams(matrices)
-    exponents = decode_exponents(directory, coded, artifact.streams[0]) if artifact.streams else {}
+    first = decode_first_stream(directory, coded, artifact.streams)
     kept: dict[Place, GridValues] = {}
     matrix_bytes: dict[Place, int] = {}
-    for place, grid, n_bytes in decode_integers(coded, exponents, artifact.streams):
+    for place, grid, n_bytes in decode_integers(coded, first.exponents, artifact.streams):
         values[place] = reconstruct_grid(grid)
         matrix_bytes[place] = n_bytes
         if keep_codes:
             kept[place] = grid
+    sets = decode_sets(directory, first)
     arrays: list[np.ndarray] = []
     for i, entry in enumerate(directory):
         terms = []
         for t, term in enumerate(entry.terms):
-            inner = [values.pop((i, t, m)) for m in range(len(term.matrices(matrix_shape(entry.shape))))]
-            terms.append(_term_values(term, inner, arrays).reshape(entry.shape))
+            shape = matrix_shape(entry.shape)
+            inner = [values.pop((i, t, m)) for m in range(len(term.matrices(shape)))]
+            terms.append(_term_values(term, shape, inner, arrays, sets.get((i, t))).reshape(entry.shape))
         arrays.append(np.ascontiguousarray(sum_terms(terms), np.float32))
         if not np.isfinite(arrays[-1]).all():
             raise InvalidArtifact("a term or a sum of terms that is not finite", rule="R-REC-4", where=f"tensor {entry.name!r}")
     if check_digest and tensors_digest(directory, arrays) != artifact.digest:
         raise ChecksumMismatch("decoded tensors are not the ones that were stored", rule="R-DIG-1", where="digest")
     grids = {(i, t): grid for (i, t, _), grid in kept.items() if isinstance(directory[i].terms[t], Grid)}
-    return DecodedTensors(arrays, grids, kept, matrix_bytes)
+    return DecodedTensors(arrays, grids, kept, matrix_bytes, sets, first.set_bytes)
 
 
-def _term_values(term: Term, inner: Sequence[np.ndarray], arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """The float32 values of a term from its matrices and the earlier tensors."""
+def _term_values(
+    term: Term, shape: Shape, inner: Sequence[np.ndarray], arrays: Sequence[np.ndarray], members: np.ndarray | None
+) -> np.ndarray:
+    """The float32 values of a term from its matrices, the earlier tensors and the members of its set."""
     match term:
         case Alias():
             return arrays[term.source]
         case LowRank():
             return low_rank_product(*inner)
+        case Subset():
+            return spread_subset(inner[0], members, term.axis, shape)
         case _:
             return inner[0]
 

@@ -11,16 +11,31 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .artifact import decode_tensors, encode_provenance, read_artifact, sum_terms, tensors_digest
-from .codecs import INTEGER_CODECS
+from .codecs import INTEGER_CODECS, ExpectedScales
 from .container import CODES, DIGEST, DIRECTORY, PROGRAM, PROVENANCE, RAW, make_section, write_container
 from .cursor import Writer
 from .directory import TensorEntry, write_directory
 from .grid import GridValues, expected_scales, exponents_or_zeros, fit_initial_scale
 from .matrices import exponent_scales
-from .parts import GridInStream, LowRankValues, Part, RawValues, TensorSource, all_matrices, part_matrices, reconstruct_part, step_offset, term_of
+from .member_sets import gap_scales
+from .parts import (
+    GridInStream,
+    LowRankValues,
+    Part,
+    RawValues,
+    SparseValues,
+    SubsetValues,
+    TensorSource,
+    all_matrices,
+    choose_sets,
+    reconstruct_part,
+    step_offset,
+    term_of,
+)
 from .program import Program, encode_program
 from .raw_planes import encode_raw_planes
 from .recipes import write_term
+from .set_choice import ToldSet
 from .streams import Stream, write_streams
 
 DEFAULT_CODEC = 1
@@ -30,9 +45,12 @@ __all__ = [
     "GridInStream",
     "LowRankValues",
     "RawValues",
+    "SparseValues",
+    "SubsetValues",
     "TensorSource",
     "assemble_artifact",
     "encode_grid_stream",
+    "part_bytes",
     "reconstruct_part",
 ]  # what a writer needs, parts included
 
@@ -44,10 +62,11 @@ def assemble_artifact(
 
     Deterministic; raises ArtifactError when the result would break a rule of spec/.
     """
-    entries = tuple(TensorEntry(t.name, tuple(t.shape), t.dtype, tuple(term_of(part) for part in t.parts)) for t in tensors)
+    sets = choose_sets(tensors)
+    entries = tuple(_entry_of(tensor, index, sets) for index, tensor in enumerate(tensors))
     matrices = all_matrices(tensors)
     raw = encode_raw_planes([(matrix.values, matrix.storage) for matrix in matrices if isinstance(matrix, RawValues)])
-    streams = _encode_streams([matrix for matrix in matrices if isinstance(matrix, GridInStream)], codec)
+    streams = _encode_streams([matrix for matrix in matrices if isinstance(matrix, GridInStream)], list(sets.values()), codec)
     digest = tensors_digest(entries, _reconstruct(tensors))
     sections = [
         make_section(PROGRAM, encode_program(program)),
@@ -63,25 +82,31 @@ def assemble_artifact(
     return data
 
 
-def _encode_streams(matrices: Sequence[GridInStream], codec: int) -> list[Stream]:
-    if not matrices:
+def _entry_of(tensor: TensorSource, index: int, sets: Mapping[tuple[int, int], ToldSet]) -> TensorEntry:
+    told = [sets[index, t].record if (index, t) in sets else None for t in range(len(tensor.parts))]
+    return TensorEntry(tensor.name, tuple(tensor.shape), tensor.dtype, tuple(map(term_of, tensor.parts, told)))
+
+
+def _encode_streams(matrices: Sequence[GridInStream], sets: Sequence[ToldSet], codec: int) -> list[Stream]:
+    gaps = [told for told in sets if told.integers is not None]
+    if not matrices and not gaps:
         return []
     residuals = []
     for matrix in matrices:
         for exponents in (matrix.grid.row_exponents, matrix.grid.column_exponents):
             if exponents is not None:
                 residuals.append((exponents - step_offset(exponents)).astype(np.int32)[None, :])
-    streams = [_encode_exponents(residuals)]
-    for index in range(1, max(matrix.stream for matrix in matrices) + 1):
+    scales = [exponent_scales(r.size) for r in residuals] + [gap_scales(told.integers.size, told.universe) for told in gaps]
+    streams = [_encode_first_stream(residuals + [told.integers for told in gaps], scales)]
+    for index in range(1, max((matrix.stream for matrix in matrices), default=0) + 1):
         grids = [matrix.grid for matrix in matrices if matrix.stream == index]
         streams.append(Stream(codec, encode_grid_stream(grids, codec)))
     return streams
 
 
-def _encode_exponents(residuals: Sequence[np.ndarray]) -> Stream:
+def _encode_first_stream(vectors: Sequence[np.ndarray], scales: Sequence[ExpectedScales]) -> Stream:
     """Stream 0: few numbers, by whatever codec makes it smallest."""
-    scales = [exponent_scales(r.size) for r in residuals]
-    candidates = [Stream(wire_id, codec.encode(residuals, scales)) for wire_id, codec in sorted(INTEGER_CODECS.items())]
+    candidates = [Stream(wire_id, codec.encode(vectors, scales)) for wire_id, codec in sorted(INTEGER_CODECS.items())]
     return min(candidates, key=lambda stream: len(stream.payload))
 
 
@@ -95,15 +120,17 @@ def encode_grid_stream(grids: Sequence[GridValues], codec: int = DEFAULT_CODEC) 
     return INTEGER_CODECS[codec].encode([grid.codes for grid in grids], scales)
 
 
-def part_bytes(parts: Sequence[Part], codec: int = DEFAULT_CODEC) -> int:
-    """Bytes that one tensor's parts take by themselves: recipe terms, step exponents, codes, and raw planes as compressed."""
+def part_bytes(parts: Sequence[Part], shape: tuple[int, ...], codec: int = DEFAULT_CODEC) -> int:
+    """Bytes that one tensor's parts take by themselves: recipe terms, stream 0, integers, and raw planes as compressed."""
+    tensor = TensorSource("", shape, "float32", tuple(parts))
+    sets = choose_sets([tensor])
     writer = Writer()
-    for part in parts:
-        write_term(writer, term_of(part))
-    matrices = [matrix for part in parts for matrix in part_matrices(part)]
+    for term in _entry_of(tensor, 0, sets).terms:
+        write_term(writer, term)
+    matrices = all_matrices([tensor])
     planes = encode_raw_planes([(matrix.values, matrix.storage) for matrix in matrices if isinstance(matrix, RawValues)])
     stored = make_section(RAW, planes).stored if planes else b""
-    streams = _encode_streams([matrix for matrix in matrices if isinstance(matrix, GridInStream)], codec)
+    streams = _encode_streams([matrix for matrix in matrices if isinstance(matrix, GridInStream)], list(sets.values()), codec)
     return len(writer.bytes()) + len(stored) + sum(len(stream.payload) for stream in streams)
 
 

@@ -10,8 +10,26 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .cursor import Cursor, Writer
-from .errors import InvalidArtifact
-from .recipes import Grid, Shape, StoredMatrix, register_term
+from .errors import InvalidArtifact, MalformedArtifact
+from .member_sets import MemberSet
+from .recipes import Grid, Raw, Shape, StoredMatrix, register_term
+
+MATRIX_KINDS = {Raw.wire_id: Raw, Grid.wire_id: Grid}
+AXES = ("rows", "columns")
+
+
+def write_matrix(writer: Writer, record: Raw | Grid) -> None:
+    writer.u8(record.wire_id)
+    record.write(writer)
+
+
+def read_matrix(cursor: Cursor, shape: Shape) -> Raw | Grid:
+    """The record of a matrix inside a term, raw or grid; MalformedArtifact [R-REC-7] for another kind."""
+    start = cursor.offset
+    kind = cursor.u8()
+    if kind not in MATRIX_KINDS:
+        raise MalformedArtifact(f"a matrix of kind {kind}, expected 0 or 1", rule="R-REC-7", offset=start, where=cursor.where)
+    return MATRIX_KINDS[kind].read(cursor, shape)
 
 
 @register_term
@@ -42,3 +60,36 @@ class LowRank:
             message = f"rank {rank}, expected 1..{min(shape)}"
             raise InvalidArtifact(message, rule="R-REC-5", offset=start, where=cursor.where)
         return cls(rank, Grid.read(cursor, (shape[0], rank)), Grid.read(cursor, (rank, shape[1])))
+
+
+@register_term
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """Some rows (axis 0) or columns (axis 1), with the values of a matrix that has only those; 0 elsewhere."""
+
+    axis: int
+    members: MemberSet
+    record: Raw | Grid
+    wire_id: ClassVar[int] = 4
+    name: ClassVar[str] = "subset"
+
+    def universe(self, shape: Shape) -> int:
+        """How many rows or columns there are to choose from."""
+        return shape[self.axis]
+
+    def write(self, writer: Writer) -> None:
+        writer.u8(self.axis)
+        self.members.write(writer)
+        write_matrix(writer, self.record)
+
+    def matrices(self, shape: Shape) -> tuple[StoredMatrix, ...]:
+        rows, columns = (self.members.count, shape[1]) if self.axis == 0 else (shape[0], self.members.count)
+        return (StoredMatrix(self.record, rows, columns, "values"),)
+
+    @classmethod
+    def read(cls, cursor: Cursor, shape: Shape) -> Subset:
+        start = cursor.offset
+        axis = cursor.u8()
+        if axis >= len(AXES):
+            raise MalformedArtifact(f"axis {axis}, expected 0 or 1", rule="R-REC-8", offset=start, where=cursor.where)
+        return cls(axis, MemberSet.read(cursor, shape[axis]), read_matrix(cursor, shape))

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .combined_terms import LowRank
+from .combined_terms import LowRank, Subset
 from .cursor import Cursor, Writer
 from .errors import InvalidArtifact, LimitExceeded, MalformedArtifact
 from .grid import matrix_shape
 from .limits import Limits
+from .member_sets import FINEST, SAME, MemberSet
 from .recipes import STORAGES, Alias, Grid, Raw, Term, read_term, write_term
 
 MAX_TERMS = 8
@@ -101,12 +102,63 @@ def _read_entry(cursor: Cursor, index: int, earlier: Sequence[TensorEntry], limi
     if not 1 <= count <= MAX_TERMS:
         raise MalformedArtifact(f"{count} terms, expected 1..{MAX_TERMS}", rule="R-REC-2", offset=start, where=cursor.where)
     terms = tuple(read_term(cursor, matrix_shape(shape)) for _ in range(count))
-    for term in terms:
-        if isinstance(term, Alias) and (term.source >= index or earlier[term.source].shape != shape):
-            message = f"alias of tensor {term.source}, expected an earlier tensor of shape {shape}"
-            raise InvalidArtifact(message, rule="R-REC-3", offset=start, where=cursor.where)
+    entry = TensorEntry(name, shape, STORAGES[dtype], terms)
+    for number, term in enumerate(terms):
+        problem = _alias_problem(term, entry, earlier) or _set_problem(term, number, entry, earlier)
+        if problem:
+            message, rule = problem
+            raise InvalidArtifact(message, rule=rule, offset=start, where=cursor.where)
     cursor.where = "directory"
-    return TensorEntry(name, shape, STORAGES[dtype], terms)
+    return entry
+
+
+def _alias_problem(term: Term, entry: TensorEntry, earlier: Sequence[TensorEntry]) -> tuple[str, str] | None:
+    """What is wrong with the source of an alias, and the rule that it breaks."""
+    if isinstance(term, Alias) and (term.source >= len(earlier) or earlier[term.source].shape != entry.shape):
+        return f"alias of tensor {term.source}, expected an earlier tensor of shape {entry.shape}", "R-REC-3"
+    return None
+
+
+def _set_problem(term: Term, number: int, entry: TensorEntry, earlier: Sequence[TensorEntry]) -> tuple[str, str] | None:
+    """What is wrong with what a set refers to, and the rule that it breaks."""
+    told = set_of(term)
+    if told is None:
+        return None
+    if told.encoding == FINEST and not _has_steps(entry, term.axis):
+        return "a set by steps that the tensor's first grid does not have", "R-SET-4"
+    if told.named is None:
+        return None
+    other = _named_term(told.named, number, entry, earlier)
+    named = other and set_of(other[1])
+    universe = term.universe(matrix_shape(entry.shape))
+    if named is None or named.encoding == SAME or other[1].universe(matrix_shape(other[0].shape)) != universe:
+        return f"term {told.named[1]} of tensor {told.named[0]} is no earlier set of {universe} that is told itself", "R-SET-5"
+    if told.encoding == SAME and named.count != told.count:
+        return f"a set of {told.count} that is the same as one of {named.count}", "R-SET-5"
+    return None
+
+
+def _named_term(named: tuple[int, int], number: int, entry: TensorEntry, earlier: Sequence[TensorEntry]) -> tuple[TensorEntry, Term] | None:
+    """An earlier term and its tensor, or None when there is none of that place."""
+    tensor, term = named
+    if tensor < len(earlier):
+        return (earlier[tensor], earlier[tensor].terms[term]) if term < len(earlier[tensor].terms) else None
+    return (entry, entry.terms[term]) if tensor == len(earlier) and term < number else None
+
+
+def set_of(term: Term) -> MemberSet | None:
+    """The set of a term, None of one without."""
+    return term.members if isinstance(term, Subset) else None
+
+
+def first_grid(entry: TensorEntry) -> int | None:
+    """Number of the first grid term of a tensor, None without any."""
+    return next((t for t, term in enumerate(entry.terms) if isinstance(term, Grid)), None)
+
+
+def _has_steps(entry: TensorEntry, axis: int) -> bool:
+    number = first_grid(entry)
+    return number is not None and (entry.terms[number].row_offset, entry.terms[number].column_offset)[axis] is not None
 
 
 def _read_shape(cursor: Cursor, limits: Limits) -> tuple[int, ...]:

@@ -18,9 +18,9 @@ import numpy as np
 from .artifact import Artifact, DecodedTensors, decode_contents, read_artifact
 from .bytes_codecs import BYTES_CODECS
 from .codecs import INTEGER_CODECS
-from .combined_terms import LowRank
+from .combined_terms import AXES, LowRank, Subset
 from .container import CODES, RAW, VERSION, section_name
-from .directory import TensorEntry
+from .directory import TensorEntry, set_of
 from .grid import GridValues, matrix_shape
 from .limits import DEFAULT_LIMITS, Limits
 from .matrices import Place, stored_matrices
@@ -50,11 +50,15 @@ class StreamRow:
 
 @dataclass(frozen=True, slots=True)
 class TermRow:
-    """One term of a tensor: its recipe in words, and the bytes of its integers and planes."""
+    """One term of a tensor: its recipe in words, the bytes of its integers and planes, and apart from them those of its set.
+
+    set_bytes : int    in stream 0 or, uncompressed, in the directory; both are shared rows and not in `bytes`
+    """
 
     kind: str
     recipe: str
     bytes: int
+    set_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,7 @@ def inspect_artifact(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Inspection
         header_bytes=header_bytes,
         sections=_section_rows(artifact, header_bytes),
         tensors=tensors,
-        shared=_shared_rows(artifact, header_bytes),
+        shared=_shared_rows(artifact, header_bytes, sum(contents.set_bytes.values())),
         streams=tuple(StreamRow(n, INTEGER_CODECS[s.codec].name, len(s.payload)) for n, s in enumerate(artifact.streams)),
         provenance=artifact.provenance,
     )
@@ -196,7 +200,9 @@ def _tensor_rows(artifact: Artifact, contents: DecodedTensors) -> tuple[TensorRo
         for number, term in enumerate(entry.terms):
             matrices = range(len(term.matrices(matrix_shape(entry.shape))))
             n_bytes = sum(value_bytes[index, number, m] for m in matrices)
-            terms.append(TermRow(term.name, _term_text(term, artifact.directory), n_bytes))
+            told = set_of(term)
+            set_bytes = contents.set_bytes.get((index, number), 0) + (len(told.bitmap) if told else 0)
+            terms.append(TermRow(term.name, _term_text(term, artifact.directory), n_bytes, set_bytes))
         recipe = " + ".join(term.recipe for term in terms)
         n_bytes = sum(term.bytes for term in terms)
         rows.append(TensorRow(entry.name, entry.shape, entry.dtype, recipe, entry.elements, n_bytes, tuple(terms)))
@@ -227,17 +233,20 @@ def _term_text(term: Term, directory: Sequence[TensorEntry]) -> str:
             return f"{term.name} of {directory[term.source].name}"
         case LowRank():
             return f"{term.name} (rank {term.rank})"
+        case Subset():
+            return f"{term.name} ({term.members.count} {AXES[term.axis]} by {term.members.encoding}, {_term_text(term.record, directory)})"
     return term.name
 
 
-def _shared_rows(artifact: Artifact, header_bytes: int) -> tuple[SharedRow, ...]:
-    """Everything that the tensors' rows do not count; of CODES the step exponents and the table of streams."""
+def _shared_rows(artifact: Artifact, header_bytes: int, set_bytes: int) -> tuple[SharedRow, ...]:
+    """Everything that the tensors' rows do not count; of CODES the step exponents, the sets and the table of streams."""
     rows = [SharedRow("header and section table", header_bytes)]
     for section in artifact.sections:
         if section.id == CODES:
             steps = len(artifact.streams[0].payload) if artifact.streams else 0
             payloads = sum(len(stream.payload) for stream in artifact.streams)
-            rows.append(SharedRow("step exponents of all tensors", steps))
+            rows.append(SharedRow("step exponents of all tensors", steps - set_bytes))
+            rows.append(SharedRow("sets of all tensors", set_bytes))
             rows.append(SharedRow("table of streams", len(section.stored) - payloads))
         elif section.id != RAW or not _plane_bytes(artifact):
             rows.append(SharedRow(section_name(section.id), len(section.stored)))

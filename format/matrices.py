@@ -1,24 +1,29 @@
-"""The matrices that terms store, wherever they stand: in RAW, in stream 0, in the streams of integers.
+"""The matrices and sets that terms store, wherever they stand: in RAW, in stream 0, in the streams of integers.
 
-Strategy: a term only lists its matrices (recipes.py); this module walks those of all terms in one order (directory, then
-terms, then matrices of a term) and decodes them, so that a new kind of term says nothing of sections or streams.
+Strategy: a term only lists its matrices (recipes.py) and its set; this module walks those of all terms in one order
+(directory, then terms, then matrices of a term) and decodes them, so that a new kind of term says nothing of sections or
+streams. Stream 0 comes first: the steps and sets in it say what to expect of everything else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from .codecs import INTEGER_CODECS, ExpectedScales
-from .directory import TensorEntry
+from .directory import TensorEntry, first_grid, set_of
 from .errors import InvalidArtifact
 from .grid import MAX_STEP_OCTAVES, GridValues, expected_scales, exponents_or_zeros, matrix_shape
+from .member_sets import FINEST, MemberSet, decode_set, gap_scales
 from .raw_planes import decode_raw_planes
 from .recipes import Grid, Raw, StoredMatrix
 from .streams import Stream, check_amplification
 
 Place = tuple[int, int, int]  # entry of the directory, term of the entry, matrix of the term
+SetPlace = tuple[int, int]  # entry of the directory, term of the entry
 Exponents = tuple[np.ndarray | None, np.ndarray | None]  # of rows and of columns
 
 
@@ -29,6 +34,16 @@ def stored_matrices(directory: Sequence[TensorEntry]) -> dict[Place, StoredMatri
         for i, entry in enumerate(directory)
         for t, term in enumerate(entry.terms)
         for m, matrix in enumerate(term.matrices(matrix_shape(entry.shape)))
+    }
+
+
+def set_terms(directory: Sequence[TensorEntry]) -> dict[SetPlace, tuple[MemberSet, int]]:
+    """The record of every set and the size of its universe, in the order in which stream 0 holds their integers."""
+    return {
+        (i, t): (told, term.universe(matrix_shape(entry.shape)))
+        for i, entry in enumerate(directory)
+        for t, term in enumerate(entry.terms)
+        if (told := set_of(term)) is not None
     }
 
 
@@ -56,21 +71,65 @@ def exponent_scales(length: int) -> ExpectedScales:
     return ExpectedScales(np.zeros(1, np.int64), np.zeros(length, np.int64))
 
 
-def decode_exponents(directory: Sequence[TensorEntry], matrices: Mapping[Place, StoredMatrix], stream: Stream) -> dict[Place, Exponents]:
-    """Row and column exponents (int64 or None) of every matrix of `in_streams` from stream 0."""
-    wanted = []
-    for place, matrix in matrices.items():
-        sides = enumerate(((matrix.record.row_offset, matrix.rows), (matrix.record.column_offset, matrix.columns)))
-        wanted += [(place, side, offset, size) for side, (offset, size) in sides if offset is not None]
-    vectors, _ = decode_stream(stream, 0, [exponent_scales(size) for *_, size in wanted])
+@dataclass(frozen=True, slots=True)
+class FirstStream:
+    """What stream 0 says.
+
+    exponents : dict place -> (int64[rows] or None, int64[columns] or None)   of every matrix of `in_streams`
+    gaps : dict (entry, term) -> int32[1, n]                                  integers of the sets that have any
+    set_bytes : dict (entry, term) -> int                                     what a set took of stream 0
+    """
+
+    exponents: dict[Place, Exponents]
+    gaps: dict[SetPlace, np.ndarray]
+    set_bytes: dict[SetPlace, int]
+
+
+def decode_first_stream(directory: Sequence[TensorEntry], matrices: Mapping[Place, StoredMatrix], streams: Sequence[Stream]) -> FirstStream:
+    """Step exponents and gaps. Raises ArtifactError [R-GRD-2, R-STR-*]."""
+    sides = [
+        (place, side, offset, size)
+        for place, matrix in matrices.items()
+        for side, (offset, size) in enumerate(((matrix.record.row_offset, matrix.rows), (matrix.record.column_offset, matrix.columns)))
+        if offset is not None
+    ]
+    sets = set_terms(directory)
+    by_gaps = [place for place, (told, _) in sets.items() if told.vector_length]
+    scales = [exponent_scales(size) for *_, size in sides] + [gap_scales(sets[place][0].vector_length, sets[place][1]) for place in by_gaps]
+    vectors, ends = decode_stream(streams[0], 0, scales) if streams else ([], [])
+    exponents = _exponents(directory, matrices, sides, vectors)
+    starts = [0, *ends][len(sides) :]
+    set_bytes = {place: end - start for place, (start, end) in zip(by_gaps, pairwise(starts), strict=True)}
+    return FirstStream(exponents, dict(zip(by_gaps, vectors[len(sides) :], strict=True)), set_bytes)
+
+
+def decode_sets(directory: Sequence[TensorEntry], first: FirstStream) -> dict[SetPlace, np.ndarray]:
+    """int64 members, ascending, of every set by (entry, term). Raises InvalidArtifact [R-SET-6].
+
+    To be called when the matrices are there: what they took of the file bounds the numbers of members.
+    """
+    members: dict[SetPlace, np.ndarray] = {}
+    for place, (told, universe) in set_terms(directory).items():
+        finest = _first_grid_steps(directory, place, first.exponents) if told.encoding == FINEST else None
+        members[place] = decode_set(told, universe, first.gaps.get(place), finest, members)
+    return members
+
+
+def _exponents(directory, matrices, sides, vectors) -> dict[Place, Exponents]:
     exponents = {place: [None, None] for place in matrices}
-    for (place, side, offset, _), values in zip(wanted, vectors, strict=True):
+    for (place, side, offset, _), values in zip(sides, vectors, strict=False):
         values = values[0].astype(np.int64) + offset
         if np.abs(values).max() > MAX_STEP_OCTAVES << matrices[place].record.resolution:
             message = f"a step exponent of {directory[place[0]].name!r} is beyond {MAX_STEP_OCTAVES} octaves"
             raise InvalidArtifact(message, rule="R-GRD-2", where="codes / stream 0")
         exponents[place][side] = values
-    return {place: tuple(sides) for place, sides in exponents.items()}
+    return {place: tuple(both) for place, both in exponents.items()}
+
+
+def _first_grid_steps(directory: Sequence[TensorEntry], place: SetPlace, exponents: Mapping[Place, Exponents]) -> np.ndarray:
+    """The exponents, on the set's side, of the first grid of its tensor (there are some, says R-SET-4)."""
+    entry, term = place
+    return exponents[entry, first_grid(directory[entry]), 0][directory[entry].terms[term].axis]
 
 
 def decode_integers(

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .combined_terms import LowRank
-from .grid import GridValues, fit_initial_scale, reconstruct_grid
+from .combined_terms import LowRank, Subset
+from .grid import GridValues, fit_initial_scale, matrix_shape, reconstruct_grid
+from .member_sets import MemberSet
 from .raw_planes import from_storage, to_storage
 from .recipes import Alias, Grid, Raw, Term
-from .reconstruction import low_rank_product
+from .reconstruction import low_rank_product, spread_subset
+from .set_choice import SetChooser, ToldSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,24 @@ class LowRankValues:
     stream: int
 
 
+@dataclass(frozen=True, slots=True)
+class SubsetValues:
+    """Some rows or columns of the tensor seen as a matrix (grid.py, `matrix_shape`), and 0 elsewhere.
+
+    axis : int                         0: members are rows, 1: columns
+    members : int64[n]                 ascending, 1 to one less than there are
+    part : GridValues or RawValues     [n, columns] for rows, [rows, n] for columns
+    stream : int                       1.. of a grid's codes; not used for raw values
+    """
+
+    axis: int
+    members: np.ndarray
+    part: GridValues | RawValues
+    stream: int
+
+
 Matrix = RawValues | GridInStream
-Part = Matrix | Alias | LowRankValues
+Part = Matrix | Alias | LowRankValues | SubsetValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +83,14 @@ def part_matrices(part: Part) -> tuple[Matrix, ...]:
             return ()
         case LowRankValues():
             return GridInStream(part.left, part.stream), GridInStream(part.right, part.stream)
+        case SubsetValues():
+            return (_inner_matrix(part.part, part.stream),)
         case _:
             return (part,)
+
+
+def _inner_matrix(values: GridValues | RawValues, stream: int) -> Matrix:
+    return GridInStream(values, stream) if isinstance(values, GridValues) else values
 
 
 def all_matrices(tensors: Sequence[TensorSource]) -> list[Matrix]:
@@ -74,15 +98,30 @@ def all_matrices(tensors: Sequence[TensorSource]) -> list[Matrix]:
     return [matrix for tensor in tensors for part in tensor.parts for matrix in part_matrices(part)]
 
 
-def term_of(part: Part) -> Term:
-    """The record of a part."""
+def term_of(part: Part, told: MemberSet | None = None) -> Term:
+    """The record of a part; `told` says how its set is told, when it has one."""
     match part:
         case Alias():
             return part
         case LowRankValues():
             return LowRank(part.left.codes.shape[1], *map(record_of, part_matrices(part)))
+        case SubsetValues():
+            return Subset(part.axis, told, record_of(*part_matrices(part)))
         case _:
             return record_of(part)
+
+
+def choose_sets(tensors: Sequence[TensorSource]) -> dict[tuple[int, int], ToldSet]:
+    """How every set is told, by entry and term, in their order. ValueError for members that are no set."""
+    chooser, told = SetChooser(), {}
+    for i, tensor in enumerate(tensors):
+        shape = matrix_shape(tensor.shape)
+        grid = next((part.grid for part in tensor.parts if isinstance(part, GridInStream)), None)
+        for t, part in enumerate(tensor.parts):
+            if isinstance(part, SubsetValues):
+                exponents = grid and (grid.row_exponents, grid.column_exponents)[part.axis]
+                told[i, t] = chooser.choose(part.members, shape[part.axis], exponents, (i, t))
+    return told
 
 
 def record_of(matrix: Matrix) -> Raw | Grid:
@@ -128,6 +167,8 @@ def reconstruct_part(part: Part, shape: tuple[int, ...], *, arrays: Sequence[np.
             if part.left.codes.shape[1] != part.right.codes.shape[0]:
                 raise ValueError(f"{part.left.codes.shape} and {part.right.codes.shape} have no product")
             values = low_rank_product(*map(reconstruct_matrix, part_matrices(part)))
+        case SubsetValues():
+            values = spread_subset(reconstruct_matrix(*part_matrices(part)), np.asarray(part.members), part.axis, matrix_shape(shape))
         case _:
             values = reconstruct_matrix(part)
     return values.reshape(shape)

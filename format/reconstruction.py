@@ -32,3 +32,13 @@ def low_rank_product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     products = np.empty((left.shape[0], right.shape[1]), np.float32)
     _multiply(left, right, products)
     return products
+
+
+def spread_subset(values: np.ndarray, members: np.ndarray, axis: int, shape: tuple[int, int]) -> np.ndarray:
+    """float32 of `shape`: `values` in the rows (axis 0) or columns (axis 1) `members`, 0 elsewhere."""
+    spread = np.zeros(shape, np.float32)
+    if axis == 0:
+        spread[members] = values
+    else:
+        spread[:, members] = values
+    return spread

@@ -238,9 +238,10 @@ def read_directory(data):
         terms_at, terms = fields.at, fields.u8()
         check(1 <= terms <= 8, "malformed", "R-REC-2", terms_at)
         entry["terms"] = [read_term(fields, entry["shape"]) for _ in range(terms)]
-        for term in entry["terms"]:
+        for number, term in enumerate(entry["terms"]):
             good = term["kind"] != "alias" or (term["source"] < index and entries[term["source"]]["shape"] == entry["shape"])
             check(good, "invalid", "R-REC-3", terms_at)
+            check_set(term, number, entry, entries, terms_at)
         check(entry["name"] not in [other["name"] for other in entries], "malformed", "R-DIR-2", start)
         elements += sum(numbers_of(term, entry["shape"]) for term in entry["terms"])
         check(elements <= LIMITS["elements"], "over limit", "R-DIR-4", start)
@@ -278,12 +279,14 @@ def read_shape(fields):
 def read_term(fields, shape):
     """A term; its "matrices" are (record, rows, columns) in the order in which the sections hold them."""
     start, kind = fields.at, fields.u8()
-    check(kind < 4, "unsupported", "R-REC-1", start)
+    check(kind < 5, "unsupported", "R-REC-1", start)
     rows, columns = matrix_shape(shape)
     if kind == 2:
         return {"kind": "alias", "source": fields.varint(), "matrices": []}
     if kind == 3:
         return read_low_rank(fields, rows, columns)
+    if kind == 4:
+        return read_subset(fields, rows, columns)
     record = read_raw(fields) if kind == 0 else read_grid(fields)
     return {"kind": record["kind"], "matrices": [(record, rows, columns)]}
 
@@ -292,6 +295,20 @@ def read_low_rank(fields, rows, columns):
     start, rank = fields.at, fields.varint()
     check(1 <= rank <= min(rows, columns), "invalid", "R-REC-5", start)
     return {"kind": "low-rank", "rank": rank, "matrices": [(read_grid(fields), rows, rank), (read_grid(fields), rank, columns)]}
+
+
+def read_subset(fields, rows, columns):
+    start, axis = fields.at, fields.u8()
+    check(axis < 2, "malformed", "R-REC-8", start)
+    told = read_set(fields, (rows, columns)[axis])
+    shape = (told["count"], columns) if axis == 0 else (rows, told["count"])
+    return {"kind": "subset", "axis": axis, "set": told, "matrices": [(read_matrix(fields), *shape)]}
+
+
+def read_matrix(fields):
+    start, kind = fields.at, fields.u8()
+    check(kind < 2, "malformed", "R-REC-7", start)
+    return read_raw(fields) if kind == 0 else read_grid(fields)
 
 
 def read_raw(fields):
@@ -1034,34 +1051,36 @@ def read_streams(data):
 
 def check_stream_numbers(entries, streams):
     named = {record["stream"] for _, record, _, _ in matrices_of_kind(entries, "grid")}
-    check(named == set(range(1, len(streams))) and bool(named) == bool(streams), "invalid", "R-STR-7")
+    first = bool(named) or any(told["gaps"] for _, told in sets_of(entries))
+    check(named == set(range(1, len(streams))) and first == bool(streams), "invalid", "R-STR-7")
 
 
-def decode_exponents(matrices, stream):
-    """The row and column exponents of each matrix, by place."""
+def decode_first_stream(entries, streams):
+    """The row and column exponents of each grid, by place, and the gaps of each set that has any."""
+    matrices = matrices_of_kind(entries, "grid")
     sides = [
         (place, side, record["offsets"][side], size, 20 << record["resolution"])
         for place, record, *sizes in matrices
         for side, size in enumerate(sizes)
         if record["offsets"][side] is not None
     ]
-    residuals = decode_stream(stream[1], [([0], [0] * size, 0) for *_, size, _ in sides], stream[0])
+    sets = [(place, told["gaps"], told["universe"]) for place, told in sets_of(entries) if told["gaps"]]
+    scales = [([0], [0] * size, 0) for *_, size, _ in sides]
+    scales += [([0], [((universe // count).bit_length() - 2) * 65536] * count, 0) for _, count, universe in sets]
+    vectors = decode_stream(streams[0][1], scales, streams[0][0]) if streams else []
     exponents = {place: [[0] * rows, [0] * columns] for place, _, rows, columns in matrices}
-    for (place, side, offset, _, bound), (values,) in zip(sides, residuals, strict=True):
+    for (place, side, offset, _, bound), (values,) in zip(sides, vectors, strict=False):
         exponents[place][side] = [value + offset for value in values]
         check(all(abs(value) <= bound for value in exponents[place][side]), "invalid", "R-GRD-2")
-    return exponents
+    gaps = {place: values for (place, _, _), (values,) in zip(sets, vectors[len(sides) :], strict=True)}
+    return exponents, gaps
 
 
-def decode_grids(entries, streams):
+def decode_grids(entries, streams, exponents):
     """The weights of each grid, by place."""
-    grids = matrices_of_kind(entries, "grid")
-    if not grids:
-        return {}
-    exponents = decode_exponents(grids, streams[0])
     weights = {}
     for number, (codec, payload) in enumerate(streams[1:], 1):
-        members = [(place, record) for place, record, _, _ in grids if record["stream"] == number]
+        members = [(place, record) for place, record, _, _ in matrices_of_kind(entries, "grid") if record["stream"] == number]
         scales = [grid_scales(record, *exponents[place]) for place, record in members]
         for (place, record), codes in zip(members, decode_stream(payload, scales, codec), strict=True):
             weights[place] = grid_weights(codes, *exponents[place], record["base"], record["resolution"])
@@ -1076,11 +1095,23 @@ def grid_scales(record, rows, columns):
 # ---- tensors.md, 5. Terms that combine matrices ----------------------------------------------------------------------
 
 
-def term_values(term, inner, rows, columns):
-    """The values of a term from those of its matrices."""
+def term_values(term, inner, rows, columns, members):
+    """The values of a term from those of its matrices, and the members of its set."""
     if term["kind"] == "low-rank":
         return low_rank_values(*inner, rows, columns, term["rank"])
+    if term["kind"] == "subset":
+        return subset_values(inner[0], members, term["axis"], rows, columns)
     return inner[0]
+
+
+def subset_values(inner, members, axis, rows, columns):
+    values = [0.0] * (rows * columns)
+    for n, member in enumerate(members):
+        if axis == 0:
+            values[member * columns : (member + 1) * columns] = inner[n * columns : (n + 1) * columns]
+        else:
+            values[member::columns] = inner[n :: len(members)]
+    return values
 
 
 def low_rank_values(left, right, rows, columns, rank):
@@ -1094,7 +1125,91 @@ def low_rank_values(left, right, rows, columns, rank):
     return values
 
 
-# ---- tensors.md, 6. Digest -------------------------------------------------------------------------------------------
+# ---- tensors.md, 6. Sets ---------------------------------------------------------------------------------------------
+
+ENCODINGS = "prefix", "finest", "bitmap", "gaps", "same", "difference"
+
+
+def read_set(fields, universe):
+    start, number = fields.at, fields.u8()
+    check(number < len(ENCODINGS), "unsupported", "R-SET-1", start)
+    told = {"encoding": ENCODINGS[number], "universe": universe, "gaps": 0}
+    start = fields.at
+    if told["encoding"] == "bitmap":
+        bitmap = bytes(fields.take((universe + 7) // 8))
+        bits = [bitmap[i // 8] >> i % 8 & 1 for i in range(8 * len(bitmap))]
+        check(not any(bits[universe:]), "malformed", "R-SET-3", start)
+        told["members"] = [i for i in range(universe) if bits[i]]
+        told["count"] = len(told["members"])
+        check(1 <= told["count"] < universe, "invalid", "R-SET-2", start)
+        return told
+    if told["encoding"] in ("same", "difference"):
+        told["named"] = fields.varint(), fields.u8()
+    start, told["count"] = fields.at, fields.varint()
+    check(1 <= told["count"] < universe, "invalid", "R-SET-2", start)
+    if told["encoding"] == "gaps":
+        told["gaps"] = told["count"]
+    if told["encoding"] == "difference":
+        start, told["gaps"] = fields.at, fields.varint()
+        check(1 <= told["gaps"] <= universe, "invalid", "R-SET-2", start)
+    return told
+
+
+def check_set(term, number, entry, entries, offset):
+    """What a set refers to exists: `entries` are the earlier ones."""
+    told = term.get("set")
+    if told is None:
+        return
+    if told["encoding"] == "finest":
+        grids = [other["matrices"][0][0] for other in entry["terms"] if other["kind"] == "grid"]
+        check(grids and grids[0]["offsets"][term["axis"]] is not None, "invalid", "R-SET-4", offset)
+    if "named" in told:
+        tensor, place = told["named"]
+        check(tensor <= len(entries), "invalid", "R-SET-5", offset)
+        earlier = entries[tensor]["terms"] if tensor < len(entries) else entry["terms"][:number]
+        named = earlier[place].get("set") if place < len(earlier) else None
+        check(named is not None and named["encoding"] != "same" and named["universe"] == told["universe"], "invalid", "R-SET-5", offset)
+        check(told["encoding"] != "same" or named["count"] == told["count"], "invalid", "R-SET-5", offset)
+
+
+def sets_of(entries):
+    """(entry, term) and record of every set, in order."""
+    return [((e, t), term["set"]) for e, entry in enumerate(entries) for t, term in enumerate(entry["terms"]) if "set" in term]
+
+
+def decode_sets(entries, gaps, exponents):
+    """The members of every set by (entry, term), from its integers of stream 0."""
+    members = {}
+    for (e, t), told in sets_of(entries):
+        if told["encoding"] == "prefix":
+            members[e, t] = list(range(told["count"]))
+        elif told["encoding"] == "finest":
+            first = next(number for number, term in enumerate(entries[e]["terms"]) if term["kind"] == "grid")
+            steps = exponents[e, first, 0][entries[e]["terms"][t]["axis"]]
+            members[e, t] = sorted(sorted(range(len(steps)), key=lambda i: (steps[i], i))[: told["count"]])
+        elif told["encoding"] == "bitmap":
+            members[e, t] = told["members"]
+        elif told["encoding"] == "gaps":
+            members[e, t] = members_after(gaps[e, t], told["universe"])
+        elif told["encoding"] == "same":
+            members[e, t] = members[told["named"]]
+        else:
+            changes = members_after(gaps[e, t], told["universe"])
+            members[e, t] = sorted(set(members[told["named"]]) ^ set(changes))
+            check(len(members[e, t]) == told["count"], "invalid", "R-SET-6")
+    return members
+
+
+def members_after(integers, universe):
+    members, last = [], -1
+    for integer in integers:
+        last += 1 + (2 * integer if integer >= 0 else -2 * integer - 1)
+        members.append(last)
+    check(last < universe, "invalid", "R-SET-6")
+    return members
+
+
+# ---- tensors.md, 7. Digest -------------------------------------------------------------------------------------------
 
 
 def finite_float32(value):
@@ -1109,7 +1224,10 @@ def decode_tensors(sections):
     entries = read_directory(sections[2])
     streams = read_streams(sections[4])
     check_stream_numbers(entries, streams)
-    matrices = {**read_planes(sections[3], entries), **decode_grids(entries, streams)}
+    planes = read_planes(sections[3], entries)
+    exponents, gaps = decode_first_stream(entries, streams)
+    matrices = {**planes, **decode_grids(entries, streams, exponents)}
+    members = decode_sets(entries, gaps, exponents)
     tensors, digest = [], hashlib.sha256()
     for e, entry in enumerate(entries):
         total = None
@@ -1118,7 +1236,7 @@ def decode_tensors(sections):
                 values = tensors[term["source"]]
             else:
                 inner = [matrices[e, t, m] for m in range(len(term["matrices"]))]
-                values = term_values(term, inner, *matrix_shape(entry["shape"]))
+                values = term_values(term, inner, *matrix_shape(entry["shape"]), members.get((e, t)))
             # two float32 numbers add up exactly enough in a double to round once more without harm
             total = values if total is None else [finite_float32(a + b) for a, b in zip(total, values, strict=True)]
         tensors.append(total)

@@ -16,3 +16,15 @@ def naive_low_rank(left, right) -> np.ndarray:
                 total = total + float(left[i][k]) * float(right[k][j])
             values[i, j] = np.float32(total)
     return values
+
+
+def naive_subset(values, members, axis: int, shape: tuple[int, int]) -> np.ndarray:
+    """float32 of `shape`: the n-th row (axis 0) or column (axis 1) of `values` where the n-th member is, 0 elsewhere."""
+    spread = np.zeros(shape, np.float32)
+    for i in range(shape[0]):
+        for j in range(shape[1]):
+            place = (i, j)[axis]
+            if place in members:
+                n = list(members).index(place)
+                spread[i, j] = values[n][j] if axis == 0 else values[i][n]
+    return spread

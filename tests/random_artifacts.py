@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from hypothesis import strategies as st
-from naive_terms import naive_low_rank
+from naive_terms import naive_low_rank, naive_subset
 
-from bytecap.format.assembly import GridInStream, LowRankValues, RawValues, TensorSource
+from bytecap.format.assembly import GridInStream, LowRankValues, RawValues, SubsetValues, TensorSource
 from bytecap.format.codecs.scale_classes import TRELLIS_THRESHOLD
-from bytecap.format.combined_terms import LowRank
+from bytecap.format.combined_terms import LowRank, Subset
 from bytecap.format.grid import MAX_BASE, MAX_INITIAL_SCALE, MAX_STEP_OCTAVES, MIN_BASE, GridValues, expected_scales, reconstruct_grid
+from bytecap.format.member_sets import BITMAP, GAPS, PREFIX, MemberSet, encode_bitmap
 from bytecap.format.operands import Row
 from bytecap.format.operations import Add, Embed, Linear, Scale
 from bytecap.format.program import Program
@@ -62,10 +63,33 @@ def grid_terms(draw) -> Grid:
     )
 
 
+def matrix_records() -> st.SearchStrategy:
+    """Any record of a matrix inside a term."""
+    return st.builds(Raw, st.sampled_from(STORAGES)) | grid_terms()
+
+
+@st.composite
+def set_records(draw, universe: int) -> MemberSet:
+    """Any record of a set that needs nothing of other terms."""
+    members = draw(member_lists(universe))
+    encoding = draw(st.sampled_from([PREFIX, BITMAP, GAPS]))
+    return MemberSet(encoding, members.size, encode_bitmap(members, universe) if encoding == BITMAP else b"")
+
+
+@st.composite
+def member_lists(draw, universe: int) -> np.ndarray:
+    """int64: 1 to universe - 1 ascending numbers below universe."""
+    found = draw(st.sets(st.integers(0, universe - 1), min_size=1, max_size=universe - 1))
+    return np.array(sorted(found), np.int64)
+
+
 def terms(shape: tuple[int, int], *, sources: st.SearchStrategy[int] | None = None) -> st.SearchStrategy:
     """Any record of a term of a matrix of that shape; aliases only with `sources` to choose from."""
-    kinds = st.builds(Raw, st.sampled_from(STORAGES)) | grid_terms()
+    kinds = matrix_records()
     kinds |= st.builds(LowRank, st.integers(1, min(shape)), grid_terms(), grid_terms())
+    for axis, universe in enumerate(shape):
+        if universe > 1:
+            kinds |= st.builds(Subset, st.just(axis), set_records(universe), matrix_records())
     return kinds if sources is None else kinds | st.builds(Alias, sources)
 
 
@@ -132,14 +156,23 @@ def artifact_sources(draw) -> ArtifactSource:
 def one_part(draw, shape, earlier_shapes, arrays, streams):
     """A part and its float32 values in the tensor's shape; the streams that it names are added to `streams`."""
     sources = [i for i, other in enumerate(earlier_shapes) if other == shape]
-    kind = draw(st.sampled_from(["raw", "grid", "grid", "low-rank"] + (["alias"] if sources else [])))
     rows, columns = (1, shape[0]) if len(shape) == 1 else shape
+    axes = [axis for axis, size in enumerate((rows, columns)) if size > 1]
+    kind = draw(st.sampled_from(["raw", "grid", "grid", "low-rank"] + ["alias"] * bool(sources) + ["subset"] * 2 * bool(axes)))
     if kind == "alias":
         source = draw(st.sampled_from(sources))
         return Alias(source), arrays[source]
     if kind == "raw":
         return draw(raw_values(shape))
-    streams.append(draw(st.integers(1, min(3, max(streams, default=0) + 1))))
+    stream = draw(st.integers(1, min(3, max(streams, default=0) + 1)))
+    if kind == "subset":
+        axis = draw(st.sampled_from(axes))
+        members = draw(member_lists((rows, columns)[axis]))
+        part, values = draw(inner_part((members.size, columns) if axis == 0 else (rows, members.size)))
+        if isinstance(part, GridValues):
+            streams.append(stream)
+        return SubsetValues(axis, members, part, stream), naive_subset(values, members, axis, (rows, columns)).reshape(shape)
+    streams.append(stream)
     if kind == "low-rank":
         rank = draw(st.integers(1, min(rows, columns)))
         left, right = draw(modest_values(rows, rank)), draw(modest_values(rank, columns))
@@ -147,6 +180,15 @@ def one_part(draw, shape, earlier_shapes, arrays, streams):
         return LowRankValues(left, right, streams[-1]), product.reshape(shape)
     grid = draw(draw(st.sampled_from([grid_values, trellis_values]))(rows, columns))
     return GridInStream(grid, streams[-1]), reconstruct_grid(grid).reshape(shape)
+
+
+@st.composite
+def inner_part(draw, shape):
+    """What a term holds as its matrix, raw or a grid, and its float32 values."""
+    if draw(st.booleans()):
+        return draw(raw_values(shape))
+    grid = draw(draw(st.sampled_from([grid_values, trellis_values]))(*shape))
+    return grid, reconstruct_grid(grid)
 
 
 @st.composite

@@ -120,7 +120,7 @@ def test_weights_bytes_and_loss_are_those_of_the_parts(kind: str) -> None:
         assert (found.kind, found.setting) == (kind, setting)
         assert found.weights.dtype == np.float32 and found.weights.shape == weights.shape
         assert found.weights.tobytes() == reconstruct_parts(found.parts, weights.shape, earlier).tobytes()
-        assert found.bytes == part_bytes(found.parts)
+        assert found.bytes == part_bytes(found.parts, weights.shape)
         expected = second_order_loss(found.weights.astype(np.float64) - weights, moment, fisher)
         assert found.predicted_loss == pytest.approx(expected, rel=1e-6, abs=1e-15)
 

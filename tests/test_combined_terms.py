@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_terms import naive_low_rank
+from naive_terms import naive_low_rank, naive_subset
 from random_artifacts import ArtifactSource, artifact_sources, chain_program, modest_values
 
 from bytecap.format.artifact import decode_tensors, read_artifact
-from bytecap.format.assembly import GridInStream, LowRankValues, RawValues, TensorSource, assemble_artifact, reconstruct_part
+from bytecap.format.assembly import GridInStream, LowRankValues, RawValues, SubsetValues, TensorSource, assemble_artifact, reconstruct_part
 from bytecap.format.errors import InvalidArtifact, LimitExceeded
 from bytecap.format.grid import GridValues
 from bytecap.format.inspection import inspect_artifact, inspect_tensor
@@ -92,3 +92,23 @@ def test_inspection_counts_the_terms():
     assert [term.bytes for term in row.terms] == [stream.bytes for stream in found.streams[1:]]
     assert row.recipe == "grid (row steps) + low-rank (rank 2)" and row.bytes == sum(term.bytes for term in row.terms)
     assert [(detail.term, detail.matrix) for detail in inspect_tensor(data, "table").grids] == [(1, ""), (2, "left"), (2, "right")]
+
+
+def test_inspection_tells_the_bytes_of_a_set_apart():
+    values = RawValues(np.arange(8, dtype=np.float32).reshape(2, 4), "float16")
+    data = with_table(GridInStream(grid(*SHAPE), 1), SubsetValues(0, np.array([1, 4]), values, 0))
+    found = inspect_artifact(data)
+    assert sum(row.bytes for row in (*found.tensors, *found.shared)) == found.bytes == len(data)
+    term = found.tensors[0].terms[1]
+    assert (term.kind, term.recipe, term.set_bytes) == ("subset", "subset (2 rows by bitmap, raw float16)", 1)
+    assert np.array_equal(decode_tensors(read_artifact(data))[0], reconstruct_part(GridInStream(grid(*SHAPE), 1), SHAPE) + spread(values.values))
+
+
+def spread(values: np.ndarray) -> np.ndarray:
+    return naive_subset(values, [1, 4], 0, SHAPE)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_subset_of_the_wrong_shape_is_refused(axis):
+    with pytest.raises(ValueError, match=r"broadcast|mismatch"):
+        reconstruct_part(SubsetValues(axis, np.array([0, 2]), RawValues(np.zeros((3, 3), np.float32), "float32"), 1), SHAPE)

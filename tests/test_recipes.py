@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_artifacts import terms
 
-from bytecap.format.combined_terms import LowRank
+from bytecap.format.combined_terms import LowRank, Subset
 from bytecap.format.cursor import Cursor, Writer
 from bytecap.format.errors import InvalidArtifact, MalformedArtifact, TruncatedArtifact, UnsupportedArtifact
 from bytecap.format.grid import MAX_BASE, MAX_STEP_OCTAVES, MIN_BASE
+from bytecap.format.member_sets import MemberSet
 from bytecap.format.recipes import TERMS, Alias, Grid, Raw, read_term, register_term, write_term
 
 SHAPE = 6, 4
@@ -40,6 +41,12 @@ TERM_BYTES = [
     (Alias(0), "02 00"),
     (Alias(300), "02 ac02"),
     (LowRank(1, PLAIN, replace(PLAIN, stream=2)), "03 01  0000803f 00 00 00 00 00 01  0000803f 00 00 00 00 00 02"),
+    (Subset(0, MemberSet("prefix", 5), Raw("float16")), "04 00 00 05 00 01"),
+    (Subset(1, MemberSet("finest", 1), PLAIN), "04 01 01 01 01 0000803f 00 00 00 00 00 01"),
+    (Subset(0, MemberSet("bitmap", 3, b"\x31"), Raw("float32")), "04 00 02 31 00 00"),
+    (Subset(1, MemberSet("gaps", 3), Raw("float32")), "04 01 03 03 00 00"),
+    (Subset(0, MemberSet("same", 2, named=(300, 7)), Raw("float32")), "04 00 04 ac02 07 02 00 00"),
+    (Subset(0, MemberSet("difference", 2, named=(1, 0), changes=6), Raw("float32")), "04 00 05 01 00 02 06 00 00"),
     (LowRank(4, PLAIN, PLAIN), "03 04  0000803f 00 00 00 00 00 01  0000803f 00 00 00 00 00 01"),
 ]
 
@@ -65,6 +72,18 @@ BROKEN = {
     "initial scale -257": ("01 0000803f 00 00 00 00 8104 01", InvalidArtifact, "R-GRD-3", 9),
     "stream not in its shortest form": ("01 0000803f 00 00 00 00 00 8100", MalformedArtifact, "R-VAR-2", 10),
     "alias beyond 2^32": ("02 ffffffff1f", MalformedArtifact, "R-VAR-1", 1),
+    "axis 2": ("04 02 00 01 00 00", MalformedArtifact, "R-REC-8", 1),
+    "a grid's kind that is an alias": ("04 00 00 01 02 00", MalformedArtifact, "R-REC-7", 4),
+    "a set told in way 6": ("04 00 06 01 00 00", UnsupportedArtifact, "R-SET-1", 2),
+    "an empty set": ("04 00 00 00 00 00", InvalidArtifact, "R-SET-2", 3),
+    "a set of all rows": ("04 00 00 06 00 00", InvalidArtifact, "R-SET-2", 3),
+    "a set of all columns": ("04 01 03 04 00 00", InvalidArtifact, "R-SET-2", 3),
+    "a set that is the same and has too many": ("04 00 04 00 00 06 00 00", InvalidArtifact, "R-SET-2", 5),
+    "a difference of no changes": ("04 00 05 00 00 02 00 00 00", InvalidArtifact, "R-SET-2", 6),
+    "a difference of too many changes": ("04 00 05 00 00 02 07 00 00", InvalidArtifact, "R-SET-2", 6),
+    "a bitmap of nothing": ("04 00 02 00 00 00", InvalidArtifact, "R-SET-2", 3),
+    "a bitmap of everything": ("04 00 02 3f 00 00", InvalidArtifact, "R-SET-2", 3),
+    "a bit after the last": ("04 00 02 41 00 00", MalformedArtifact, "R-SET-3", 3),
     "rank 0": ("03 00 0000803f 00 00 00 00 00 01 0000803f 00 00 00 00 00 01", InvalidArtifact, "R-REC-5", 1),
     "rank 5 of 6 by 4": ("03 05 0000803f 00 00 00 00 00 01 0000803f 00 00 00 00 00 01", InvalidArtifact, "R-REC-5", 1),
 }
@@ -137,7 +156,7 @@ def test_whatever_is_read_is_written_back(data: bytes) -> None:
     try:
         term = read_term(cursor, SHAPE)
     except (InvalidArtifact, MalformedArtifact, TruncatedArtifact, UnsupportedArtifact) as error:
-        assert error.rule.startswith(("R-REC", "R-RAW", "R-GRD", "R-VAR", "R-END"))
+        assert error.rule.startswith(("R-REC", "R-RAW", "R-GRD", "R-SET", "R-VAR", "R-END"))
         return
     assert written(term) == data[: len(data) - cursor.remaining]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from naive_terms import naive_low_rank
+from naive_terms import naive_low_rank, naive_subset
 from program_vectors import GOOD
 from vector_files import Vector, artifact, codes, digest, directory, entry, planes, varint, zigzag
-from vectors_program import TABLE_SHAPE
+from vectors_program import RAW_FLOAT32, TABLE_SHAPE
 from vectors_streams import grid
-from vectors_tensors import TERM, bad, table
+from vectors_tensors import TERM, TERMS, bad, table
 
 from bytecap.format.codecs import INTEGER_CODECS, ExpectedScales
-from bytecap.format.errors import InvalidArtifact, LimitExceeded
+from bytecap.format.errors import InvalidArtifact, LimitExceeded, MalformedArtifact, UnsupportedArtifact
 
 ROWS, COLUMNS = TABLE_SHAPE
 GRID = grid()[1:]  # the body of a grid of base 0.5 without steps, in stream 1
@@ -38,10 +38,10 @@ def good(name: str, says: str, values, *terms: bytes, raw: Sequence[float] = (),
     return Vector(f"good-term-{name}", "artifact", data, says, sha256=sha256.hex())
 
 
-def stream_of(*matrices: tuple[Sequence[int], int]) -> bytes:
-    """A stream of (integers, rows), of which magnitude 1 is expected throughout."""
+def stream_of(*matrices: tuple[Sequence[int], int], scale: int = 0) -> bytes:
+    """A stream of (integers, rows), of which magnitude 2^(scale / 65536) is expected throughout."""
     arrays = [np.array(values, np.int32).reshape(rows, -1) for values, rows in matrices]
-    scales = [ExpectedScales(np.zeros(a.shape[0], np.int64), np.zeros(a.shape[1], np.int64)) for a in arrays]
+    scales = [ExpectedScales(np.zeros(a.shape[0], np.int64), np.full(a.shape[1], scale, np.int64)) for a in arrays]
     return INTEGER_CODECS[1].encode(arrays, scales)
 
 
@@ -71,6 +71,88 @@ def low_rank_vectors() -> Iterator[Vector]:
     yield bad("low-rank-infinite", InvalidArtifact, "R-REC-4", None, says, table(low_rank(1, top, top)), b"", content)
 
 
+def subset(told: bytes, axis: int = 0, matrix: bytes = RAW_FLOAT32) -> bytes:
+    return b"\x04" + bytes([axis]) + told + matrix
+
+
+def subset_vectors() -> Iterator[Vector]:
+    """Rows 0 and 2, or columns 1, 2 and 7, told in every way, on a grid or on each other."""
+    rows, columns = (0, 2), (1, 2, 7)
+    raw = [value / 4 for value in small(2 * COLUMNS)]
+    values = naive_subset(np.reshape(raw, (2, COLUMNS)), rows, 0, TABLE_SHAPE)
+    plain, first = small(ROWS * COLUMNS), np.array(halves(small(ROWS * COLUMNS), COLUMNS))
+    yield good("subset-bitmap", "Rows 0 and 2 by bits, raw.", values, subset(b"\x02\x05"), raw=raw)
+    yield good("subset-prefix", "The first two rows, raw.", naive_subset(np.reshape(raw, (2, COLUMNS)), (0, 1), 0, TABLE_SHAPE), subset(b"\x00\x02"), raw=raw)
+    gaps = stream_of(([0, -1], 1))
+    yield good("subset-gaps", "Rows 0 and 2 by gaps, raw: stream 0 without a grid.", values, subset(b"\x03\x02"), raw=raw, streams=(gaps,))
+    inner = small(ROWS * 3)
+    chosen = naive_subset(halves(inner, 3), columns, 1, TABLE_SHAPE)
+    told = subset(b"\x02\x86", 1, b"\x01" + GRID)
+    stream = stream_of((plain, ROWS), (inner, ROWS))
+    yield good("subset-columns", "Columns 1, 2 and 7 of a second grid.", first + chosen, grid(), told, streams=(EXPONENTS, stream))
+    steps = grid(0.5, rows=b"\x01\x00")
+    exponents = [0, 1, 0, 2]
+    scaled = first * np.array([[2.0**e] for e in exponents])
+    yield good(
+        "subset-finest", "The rows of the two smallest exponents of the grid.", scaled + values, steps, subset(b"\x01\x02"),
+        raw=raw, streams=(stream_of((exponents, 1)), rows_stream(plain, exponents)),
+    )  # fmt: skip
+    changes = stream_of(([1], 1), scale=65536)
+    again, differing = subset(b"\x04\x00\x00\x02"), subset(b"\x05\x00\x00\x01\x01")
+    planes_of_all = raw + raw + raw[:COLUMNS]
+    sums = 2 * values + naive_subset(np.reshape(raw[:COLUMNS], (1, COLUMNS)), (0,), 0, TABLE_SHAPE)
+    yield good(
+        "subset-same-and-difference", "A set, the same set, and the set without row 2.", sums, subset(b"\x02\x05"), again, differing,
+        raw=planes_of_all, streams=(changes,),
+    )  # fmt: skip
+    yield from bad_subsets()
+
+
+def rows_stream(values: Sequence[int], exponents: Sequence[int]) -> bytes:
+    """A stream of one matrix with steps of its rows at resolution 0."""
+    matrix = np.array(values, np.int32).reshape(len(exponents), -1)
+    scales = ExpectedScales(-65536 * np.array(exponents, np.int64), np.zeros(matrix.shape[1], np.int64))
+    return INTEGER_CODECS[1].encode([matrix], [scales])
+
+
+def bad_subsets() -> Iterator[Vector]:
+    good_set = b"\x02\x05"
+    yield bad("subset-axis", MalformedArtifact, "R-REC-8", TERM + 1, "An axis of 2.", table(subset(good_set, 2)), b"")
+    inner = subset(good_set, matrix=b"\x02\x00")
+    yield bad("subset-alias", MalformedArtifact, "R-REC-7", TERM + 4, "The rows of another tensor.", table(inner), b"")
+    for name, told, error, rule, says in (
+        ("way", b"\x06\x01", UnsupportedArtifact, "R-SET-1", "A set told in way 6."),
+        ("empty", b"\x00\x00", InvalidArtifact, "R-SET-2", "A set of nothing."),
+        ("all", b"\x00\x04", InvalidArtifact, "R-SET-2", "A set of all rows."),
+        ("no-changes", b"\x05\x00\x00\x01\x00", InvalidArtifact, "R-SET-2", "A difference of no changes."),
+        ("bits-of-nothing", b"\x02\x00", InvalidArtifact, "R-SET-2", "A bitmap of no rows."),
+        ("padding", b"\x02\x11", MalformedArtifact, "R-SET-3", "A bit for a row that is not there."),
+    ):
+        offset = TERM + 2 + (0 if name == "way" else 4 if name == "no-changes" else 1)
+        yield bad(f"set-{name}", error, rule, offset, says, table(subset(told)), b"")
+    yield bad("set-finest-no-grid", InvalidArtifact, "R-SET-4", TERMS, "By steps, without a grid.", table(subset(b"\x01\x01")), b"")
+    content = table(grid(), subset(b"\x01\x01"))
+    yield bad("set-finest-no-steps", InvalidArtifact, "R-SET-4", TERMS, "By steps of a grid that has none.", content, b"")
+    for name, told, says in (
+        ("itself", b"\x04\x00\x01\x01", "The same as itself."),
+        ("later", b"\x04\x01\x00\x01", "The same as a set of a tensor that does not exist."),
+        ("count", b"\x04\x00\x00\x01", "The same as a set of two, and of one."),
+    ):
+        yield bad(f"set-named-{name}", InvalidArtifact, "R-SET-5", TERMS, says, table(subset(good_set), subset(told)), b"")
+    told = table(subset(b"\x02\x05", 1), subset(b"\x04\x00\x00\x02"))
+    yield bad("set-named-universe", InvalidArtifact, "R-SET-5", TERMS, "Rows that are the same as columns.", told, b"")
+    told = table(subset(good_set), subset(b"\x04\x00\x00\x02"), subset(b"\x04\x00\x01\x02"))
+    yield bad("set-named-same", InvalidArtifact, "R-SET-5", TERMS, "The same as a set that is the same as another.", told, b"")
+    raw = planes([0.0] * COLUMNS)
+    told, content = table(subset(b"\x03\x01")), codes(stream_of(([2], 1), scale=65536))
+    yield bad("set-gap", InvalidArtifact, "R-SET-6", None, "A gap of 4 before the first of 4 rows.", told, raw, content)
+    told, raw = table(subset(good_set), subset(b"\x05\x00\x00\x02\x01")), planes([0.0] * COLUMNS * 4)
+    content = codes(stream_of(([1], 1), scale=65536))
+    yield bad("set-difference-count", InvalidArtifact, "R-SET-6", None, "A difference of one member that says two.", told, raw, content)
+    yield bad("set-no-stream", InvalidArtifact, "R-STR-7", None, "Gaps without a stream 0.", table(subset(b"\x03\x01")), planes([0.0] * COLUMNS))
+
+
 def term_vectors() -> Iterator[Vector]:
     """All vectors of this chapter, in its order."""
     yield from low_rank_vectors()
+    yield from subset_vectors()

@@ -85,8 +85,8 @@ class Unit:
     def composite(self, kind: str, setting: tuple[str | int, ...], parts: Sequence[Part]) -> CompositeMatrix:
         """The sum of these parts, with its loss against the target and its bytes by a trial encode."""
         weights = reconstruct_parts(parts, self.shape, self.earlier)
-        return CompositeMatrix(kind, setting, tuple(parts), weights, float(self.row_losses(weights).sum()), part_bytes(parts, self.codec))
+        return CompositeMatrix(kind, setting, tuple(parts), weights, float(self.row_losses(weights).sum()), part_bytes(parts, self.shape, self.codec))
 
     def bytes_of(self, quantized: Quantized) -> int:
         """Bytes of a trial encode of a quantized matrix alone."""
-        return quantized.bytes if isinstance(quantized, CompositeMatrix) else part_bytes(quantized.parts, self.codec)
+        return quantized.bytes if isinstance(quantized, CompositeMatrix) else part_bytes(quantized.parts, self.shape, self.codec)
