@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .combined_terms import LowRank, Subset
+from .combined_terms import LowRank, Sparse, Subset
 from .container import CODES, DIGEST, DIRECTORY, PROGRAM, PROVENANCE, RAW, Section, read_container, write_container
 from .directory import TensorEntry, check_references, read_directory, write_directory
 from .errors import ChecksumMismatch, InvalidArtifact, MalformedArtifact
@@ -33,7 +33,7 @@ from .matrices import (
 )
 from .program import Program, decode_program, encode_program, program_tensors, validate_program
 from .recipes import Alias, Grid, Shape, Term
-from .reconstruction import low_rank_product, spread_subset
+from .reconstruction import low_rank_product, spread_sparse, spread_subset
 from .streams import Stream, read_streams
 
 
@@ -203,6 +203,8 @@ def _term_values(
             return low_rank_product(*inner)
         case Subset():
             return spread_subset(inner[0], members, term.axis, shape)
+        case Sparse():
+            return spread_sparse(inner[0], members, shape)
         case _:
             return inner[0]
 

@@ -93,3 +93,29 @@ class Subset:
         if axis >= len(AXES):
             raise MalformedArtifact(f"axis {axis}, expected 0 or 1", rule="R-REC-8", offset=start, where=cursor.where)
         return cls(axis, MemberSet.read(cursor, shape[axis]), read_matrix(cursor, shape))
+
+
+@register_term
+@dataclass(frozen=True, slots=True)
+class Sparse:
+    """Some elements, by their places in row-major order, with the values of a matrix of one row; 0 elsewhere."""
+
+    members: MemberSet
+    record: Raw | Grid
+    wire_id: ClassVar[int] = 5
+    name: ClassVar[str] = "sparse"
+
+    def universe(self, shape: Shape) -> int:
+        """How many elements there are to choose from."""
+        return shape[0] * shape[1]
+
+    def write(self, writer: Writer) -> None:
+        self.members.write(writer)
+        write_matrix(writer, self.record)
+
+    def matrices(self, shape: Shape) -> tuple[StoredMatrix, ...]:
+        return (StoredMatrix(self.record, 1, self.members.count, "values"),)
+
+    @classmethod
+    def read(cls, cursor: Cursor, shape: Shape) -> Sparse:
+        return cls(MemberSet.read(cursor, shape[0] * shape[1]), read_matrix(cursor, shape))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .combined_terms import LowRank, Subset
+from .combined_terms import LowRank, Sparse, Subset
 from .cursor import Cursor, Writer
 from .errors import InvalidArtifact, LimitExceeded, MalformedArtifact
 from .grid import matrix_shape
@@ -124,7 +124,7 @@ def _set_problem(term: Term, number: int, entry: TensorEntry, earlier: Sequence[
     told = set_of(term)
     if told is None:
         return None
-    if told.encoding == FINEST and not _has_steps(entry, term.axis):
+    if told.encoding == FINEST and not (isinstance(term, Subset) and _has_steps(entry, term.axis)):
         return "a set by steps that the tensor's first grid does not have", "R-SET-4"
     if told.named is None:
         return None
@@ -148,7 +148,7 @@ def _named_term(named: tuple[int, int], number: int, entry: TensorEntry, earlier
 
 def set_of(term: Term) -> MemberSet | None:
     """The set of a term, None of one without."""
-    return term.members if isinstance(term, Subset) else None
+    return term.members if isinstance(term, Subset | Sparse) else None
 
 
 def first_grid(entry: TensorEntry) -> int | None:

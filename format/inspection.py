@@ -18,7 +18,7 @@ import numpy as np
 from .artifact import Artifact, DecodedTensors, decode_contents, read_artifact
 from .bytes_codecs import BYTES_CODECS
 from .codecs import INTEGER_CODECS
-from .combined_terms import AXES, LowRank, Subset
+from .combined_terms import AXES, LowRank, Sparse, Subset
 from .container import CODES, RAW, VERSION, section_name
 from .directory import TensorEntry, set_of
 from .grid import GridValues, matrix_shape
@@ -235,6 +235,8 @@ def _term_text(term: Term, directory: Sequence[TensorEntry]) -> str:
             return f"{term.name} (rank {term.rank})"
         case Subset():
             return f"{term.name} ({term.members.count} {AXES[term.axis]} by {term.members.encoding}, {_term_text(term.record, directory)})"
+        case Sparse():
+            return f"{term.name} ({term.members.count} by {term.members.encoding}, {_term_text(term.record, directory)})"
     return term.name
 
 

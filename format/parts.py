@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .combined_terms import LowRank, Subset
+from .combined_terms import LowRank, Sparse, Subset
 from .grid import GridValues, fit_initial_scale, matrix_shape, reconstruct_grid
 from .member_sets import MemberSet
 from .raw_planes import from_storage, to_storage
 from .recipes import Alias, Grid, Raw, Term
-from .reconstruction import low_rank_product, spread_subset
+from .reconstruction import low_rank_product, spread_sparse, spread_subset
 from .set_choice import SetChooser, ToldSet
 
 
@@ -62,8 +62,22 @@ class SubsetValues:
     stream: int
 
 
+@dataclass(frozen=True, slots=True)
+class SparseValues:
+    """Single elements, and 0 elsewhere.
+
+    positions : int64[n]               ascending row-major places, 1 to one less than there are elements
+    part : GridValues or RawValues     [1, n]; raw values may also be [n]
+    stream : int                       1.. of a grid's codes; not used for raw values
+    """
+
+    positions: np.ndarray
+    part: GridValues | RawValues
+    stream: int
+
+
 Matrix = RawValues | GridInStream
-Part = Matrix | Alias | LowRankValues | SubsetValues
+Part = Matrix | Alias | LowRankValues | SubsetValues | SparseValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +97,7 @@ def part_matrices(part: Part) -> tuple[Matrix, ...]:
             return ()
         case LowRankValues():
             return GridInStream(part.left, part.stream), GridInStream(part.right, part.stream)
-        case SubsetValues():
+        case SubsetValues() | SparseValues():
             return (_inner_matrix(part.part, part.stream),)
         case _:
             return (part,)
@@ -107,6 +121,8 @@ def term_of(part: Part, told: MemberSet | None = None) -> Term:
             return LowRank(part.left.codes.shape[1], *map(record_of, part_matrices(part)))
         case SubsetValues():
             return Subset(part.axis, told, record_of(*part_matrices(part)))
+        case SparseValues():
+            return Sparse(told, record_of(*part_matrices(part)))
         case _:
             return record_of(part)
 
@@ -121,6 +137,8 @@ def choose_sets(tensors: Sequence[TensorSource]) -> dict[tuple[int, int], ToldSe
             if isinstance(part, SubsetValues):
                 exponents = grid and (grid.row_exponents, grid.column_exponents)[part.axis]
                 told[i, t] = chooser.choose(part.members, shape[part.axis], exponents, (i, t))
+            elif isinstance(part, SparseValues):
+                told[i, t] = chooser.choose(part.positions, shape[0] * shape[1], None, (i, t))
     return told
 
 
@@ -169,6 +187,8 @@ def reconstruct_part(part: Part, shape: tuple[int, ...], *, arrays: Sequence[np.
             values = low_rank_product(*map(reconstruct_matrix, part_matrices(part)))
         case SubsetValues():
             values = spread_subset(reconstruct_matrix(*part_matrices(part)), np.asarray(part.members), part.axis, matrix_shape(shape))
+        case SparseValues():
+            values = spread_sparse(reconstruct_matrix(*part_matrices(part)), np.asarray(part.positions), matrix_shape(shape))
         case _:
             values = reconstruct_matrix(part)
     return values.reshape(shape)

@@ -42,3 +42,10 @@ def spread_subset(values: np.ndarray, members: np.ndarray, axis: int, shape: tup
     else:
         spread[:, members] = values
     return spread
+
+
+def spread_sparse(values: np.ndarray, positions: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """float32 of `shape`: `values` at the row-major `positions`, 0 elsewhere."""
+    spread = np.zeros(shape, np.float32)
+    spread.ravel()[positions] = values.ravel()
+    return spread

@@ -279,7 +279,7 @@ def read_shape(fields):
 def read_term(fields, shape):
     """A term; its "matrices" are (record, rows, columns) in the order in which the sections hold them."""
     start, kind = fields.at, fields.u8()
-    check(kind < 5, "unsupported", "R-REC-1", start)
+    check(kind < 6, "unsupported", "R-REC-1", start)
     rows, columns = matrix_shape(shape)
     if kind == 2:
         return {"kind": "alias", "source": fields.varint(), "matrices": []}
@@ -287,6 +287,9 @@ def read_term(fields, shape):
         return read_low_rank(fields, rows, columns)
     if kind == 4:
         return read_subset(fields, rows, columns)
+    if kind == 5:
+        told = read_set(fields, rows * columns)
+        return {"kind": "sparse", "set": told, "matrices": [(read_matrix(fields), 1, told["count"])]}
     record = read_raw(fields) if kind == 0 else read_grid(fields)
     return {"kind": record["kind"], "matrices": [(record, rows, columns)]}
 
@@ -1101,6 +1104,11 @@ def term_values(term, inner, rows, columns, members):
         return low_rank_values(*inner, rows, columns, term["rank"])
     if term["kind"] == "subset":
         return subset_values(inner[0], members, term["axis"], rows, columns)
+    if term["kind"] == "sparse":
+        values = [0.0] * (rows * columns)
+        for member, value in zip(members, inner[0], strict=True):
+            values[member] = value
+        return values
     return inner[0]
 
 
@@ -1162,7 +1170,8 @@ def check_set(term, number, entry, entries, offset):
         return
     if told["encoding"] == "finest":
         grids = [other["matrices"][0][0] for other in entry["terms"] if other["kind"] == "grid"]
-        check(grids and grids[0]["offsets"][term["axis"]] is not None, "invalid", "R-SET-4", offset)
+        steps = term["kind"] == "subset" and grids and grids[0]["offsets"][term["axis"]] is not None
+        check(steps, "invalid", "R-SET-4", offset)
     if "named" in told:
         tensor, place = told["named"]
         check(tensor <= len(entries), "invalid", "R-SET-5", offset)

@@ -28,3 +28,11 @@ def naive_subset(values, members, axis: int, shape: tuple[int, int]) -> np.ndarr
                 n = list(members).index(place)
                 spread[i, j] = values[n][j] if axis == 0 else values[i][n]
     return spread
+
+
+def naive_sparse(values, positions, shape: tuple[int, int]) -> np.ndarray:
+    """float32 of `shape`: the n-th value at the n-th place in row-major order, 0 elsewhere."""
+    spread = np.zeros(shape, np.float32)
+    for value, position in zip(values, positions, strict=True):
+        spread[position // shape[1], position % shape[1]] = value
+    return spread

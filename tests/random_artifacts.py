@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from hypothesis import strategies as st
-from naive_terms import naive_low_rank, naive_subset
+from naive_terms import naive_low_rank, naive_sparse, naive_subset
 
-from bytecap.format.assembly import GridInStream, LowRankValues, RawValues, SubsetValues, TensorSource
+from bytecap.format.assembly import GridInStream, LowRankValues, RawValues, SparseValues, SubsetValues, TensorSource
 from bytecap.format.codecs.scale_classes import TRELLIS_THRESHOLD
-from bytecap.format.combined_terms import LowRank, Subset
+from bytecap.format.combined_terms import LowRank, Sparse, Subset
 from bytecap.format.grid import MAX_BASE, MAX_INITIAL_SCALE, MAX_STEP_OCTAVES, MIN_BASE, GridValues, expected_scales, reconstruct_grid
 from bytecap.format.member_sets import BITMAP, GAPS, PREFIX, MemberSet, encode_bitmap
 from bytecap.format.operands import Row
@@ -90,6 +90,8 @@ def terms(shape: tuple[int, int], *, sources: st.SearchStrategy[int] | None = No
     for axis, universe in enumerate(shape):
         if universe > 1:
             kinds |= st.builds(Subset, st.just(axis), set_records(universe), matrix_records())
+    if shape[0] * shape[1] > 1:
+        kinds |= st.builds(Sparse, set_records(shape[0] * shape[1]), matrix_records())
     return kinds if sources is None else kinds | st.builds(Alias, sources)
 
 
@@ -158,7 +160,7 @@ def one_part(draw, shape, earlier_shapes, arrays, streams):
     sources = [i for i, other in enumerate(earlier_shapes) if other == shape]
     rows, columns = (1, shape[0]) if len(shape) == 1 else shape
     axes = [axis for axis, size in enumerate((rows, columns)) if size > 1]
-    kind = draw(st.sampled_from(["raw", "grid", "grid", "low-rank"] + ["alias"] * bool(sources) + ["subset"] * 2 * bool(axes)))
+    kind = draw(st.sampled_from(["raw", "grid", "grid", "low-rank"] + ["alias"] * bool(sources) + ["subset", "sparse"] * bool(axes)))
     if kind == "alias":
         source = draw(st.sampled_from(sources))
         return Alias(source), arrays[source]
@@ -172,6 +174,12 @@ def one_part(draw, shape, earlier_shapes, arrays, streams):
         if isinstance(part, GridValues):
             streams.append(stream)
         return SubsetValues(axis, members, part, stream), naive_subset(values, members, axis, (rows, columns)).reshape(shape)
+    if kind == "sparse":
+        positions = draw(member_lists(rows * columns))
+        part, values = draw(inner_part((1, positions.size)))
+        if isinstance(part, GridValues):
+            streams.append(stream)
+        return SparseValues(positions, part, stream), naive_sparse(values[0], positions, (rows, columns)).reshape(shape)
     streams.append(stream)
     if kind == "low-rank":
         rank = draw(st.integers(1, min(rows, columns)))

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_terms import naive_low_rank, naive_subset
+from naive_terms import naive_low_rank, naive_sparse, naive_subset
 from random_artifacts import ArtifactSource, artifact_sources, chain_program, modest_values
 
 from bytecap.format.artifact import decode_tensors, read_artifact
-from bytecap.format.assembly import GridInStream, LowRankValues, RawValues, SubsetValues, TensorSource, assemble_artifact, reconstruct_part
+from bytecap.format.assembly import GridInStream, LowRankValues, RawValues, SparseValues, SubsetValues, TensorSource, assemble_artifact, reconstruct_part
 from bytecap.format.errors import InvalidArtifact, LimitExceeded
 from bytecap.format.grid import GridValues
 from bytecap.format.inspection import inspect_artifact, inspect_tensor
@@ -22,12 +22,12 @@ from bytecap.format.reconstruction import low_rank_product
 SHAPE = (6, 4)
 
 
-def with_table(*parts) -> bytes:
+def with_table(*parts, shape: tuple[int, int] = SHAPE) -> bytes:
     """An artifact whose first tensor is the sum of the parts."""
-    gain = RawValues(np.ones(4, np.float32), "float16")
-    head = RawValues(np.ones(SHAPE, np.float32), "float16")
-    tensors = [("table", SHAPE, parts), ("gain", (4,), (gain,)), ("head", SHAPE, (head,))]
-    return assemble_artifact(chain_program(1, 6), [TensorSource(name, shape, "float32", p) for name, shape, p in tensors])
+    gain = RawValues(np.ones(shape[1], np.float32), "float16")
+    head = RawValues(np.ones(shape, np.float32), "float16")
+    tensors = [("table", shape, parts), ("gain", shape[1:], (gain,)), ("head", shape, (head,))]
+    return assemble_artifact(chain_program(1, shape[0]), [TensorSource(name, shape, "float32", p) for name, shape, p in tensors])
 
 
 def grid(rows: int, columns: int, base: float = 0.25, steps: bool = True) -> GridValues:
@@ -112,3 +112,28 @@ def spread(values: np.ndarray) -> np.ndarray:
 def test_a_subset_of_the_wrong_shape_is_refused(axis):
     with pytest.raises(ValueError, match=r"broadcast|mismatch"):
         reconstruct_part(SubsetValues(axis, np.array([0, 2]), RawValues(np.zeros((3, 3), np.float32), "float32"), 1), SHAPE)
+
+
+def test_sparse_elements_may_be_a_vector_or_a_row():
+    positions = np.array([0, 5, 23])
+    expected = naive_sparse([1.5, -2.0, 3.0], positions, SHAPE)
+    values = np.array([1.5, -2.0, 3.0], np.float32)
+    for shape in ((3,), (1, 3)):
+        part = SparseValues(positions, RawValues(values.reshape(shape), "float32"), 0)
+        assert np.array_equal(reconstruct_part(part, SHAPE), expected)
+        assert np.array_equal(decode_tensors(read_artifact(with_table(part)))[0], expected)
+    found = inspect_artifact(with_table(part))
+    assert found.tensors[0].recipe == "sparse (3 by gaps, raw float32)"
+    assert found.tensors[0].terms[0].set_bytes == found.streams[0].bytes == next(row.bytes for row in found.shared if "sets" in row.name)
+
+
+def test_layers_share_a_mask():
+    """The second time a set costs a name; the third, one element away, a change."""
+    shape = (40, 10)
+    positions = np.sort(np.random.default_rng(0).choice(400, 150, replace=False))
+    nearly = np.delete(positions, 4)
+    parts = [SparseValues(p, GridValues(np.ones((1, p.size), np.int32), None, None, 1.0, 0), 1) for p in (positions, positions, nearly)]
+    artifact = read_artifact(with_table(*parts, shape=shape))
+    assert [term.members.encoding for term in artifact.directory[0].terms][1:] == ["same", "difference"]
+    expected = sum(np.isin(np.arange(400), p).astype(np.float32) for p in (positions, positions, nearly))
+    assert np.array_equal(decode_tensors(artifact)[0].ravel(), expected)

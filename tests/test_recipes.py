@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_artifacts import terms
 
-from bytecap.format.combined_terms import LowRank, Subset
+from bytecap.format.combined_terms import LowRank, Sparse, Subset
 from bytecap.format.cursor import Cursor, Writer
 from bytecap.format.errors import InvalidArtifact, MalformedArtifact, TruncatedArtifact, UnsupportedArtifact
 from bytecap.format.grid import MAX_BASE, MAX_STEP_OCTAVES, MIN_BASE
@@ -47,6 +47,8 @@ TERM_BYTES = [
     (Subset(1, MemberSet("gaps", 3), Raw("float32")), "04 01 03 03 00 00"),
     (Subset(0, MemberSet("same", 2, named=(300, 7)), Raw("float32")), "04 00 04 ac02 07 02 00 00"),
     (Subset(0, MemberSet("difference", 2, named=(1, 0), changes=6), Raw("float32")), "04 00 05 01 00 02 06 00 00"),
+    (Sparse(MemberSet("gaps", 23), PLAIN), "05 03 17 01 0000803f 00 00 00 00 00 01"),
+    (Sparse(MemberSet("bitmap", 2, b"\x00\x01\x80"), Raw("float16")), "05 02 000180 00 01"),
     (LowRank(4, PLAIN, PLAIN), "03 04  0000803f 00 00 00 00 00 01  0000803f 00 00 00 00 00 01"),
 ]
 
@@ -84,6 +86,8 @@ BROKEN = {
     "a bitmap of nothing": ("04 00 02 00 00 00", InvalidArtifact, "R-SET-2", 3),
     "a bitmap of everything": ("04 00 02 3f 00 00", InvalidArtifact, "R-SET-2", 3),
     "a bit after the last": ("04 00 02 41 00 00", MalformedArtifact, "R-SET-3", 3),
+    "a set of all elements": ("05 03 18 00 00", InvalidArtifact, "R-SET-2", 2),
+    "elements that are another tensor's": ("05 03 01 02 00", MalformedArtifact, "R-REC-7", 3),
     "rank 0": ("03 00 0000803f 00 00 00 00 00 01 0000803f 00 00 00 00 00 01", InvalidArtifact, "R-REC-5", 1),
     "rank 5 of 6 by 4": ("03 05 0000803f 00 00 00 00 00 01 0000803f 00 00 00 00 00 01", InvalidArtifact, "R-REC-5", 1),
 }

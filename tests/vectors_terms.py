@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from naive_terms import naive_low_rank, naive_subset
+from naive_terms import naive_low_rank, naive_sparse, naive_subset
 from program_vectors import GOOD
 from vector_files import Vector, artifact, codes, digest, directory, entry, planes, varint, zigzag
 from vectors_program import RAW_FLOAT32, TABLE_SHAPE
@@ -152,7 +152,29 @@ def bad_subsets() -> Iterator[Vector]:
     yield bad("set-no-stream", InvalidArtifact, "R-STR-7", None, "Gaps without a stream 0.", table(subset(b"\x03\x01")), planes([0.0] * COLUMNS))
 
 
+def sparse(told: bytes, matrix: bytes = RAW_FLOAT32) -> bytes:
+    return b"\x05" + told + matrix
+
+
+def sparse_vectors() -> Iterator[Vector]:
+    positions, raw = [3, 8, 30], [0.25, -7.5, 1000.0]
+    values = naive_sparse(raw, positions, TABLE_SHAPE)
+    gaps = stream_of(([-2, 2, -11], 1), scale=2 * 65536)
+    yield good("sparse-gaps", "Elements 3, 8 and 30 by gaps, raw.", values, sparse(b"\x03\x03"), raw=raw, streams=(gaps,))
+    told = sparse(b"\x02\x08\x01\x00\x40", b"\x01" + GRID)
+    first, chosen = small(ROWS * COLUMNS), small(3)
+    values = np.array(halves(first, COLUMNS)) + naive_sparse(np.array(chosen) / 2, positions, TABLE_SHAPE)
+    stream = stream_of((first, ROWS), (chosen, 1))
+    yield good("sparse-grid", "The same elements by bits, on a grid, beside a grid.", values, grid(), told, streams=(EXPONENTS, stream))
+    yield bad("sparse-all", InvalidArtifact, "R-SET-2", TERM + 2, "A set of all elements.", table(sparse(b"\x03\x20")), b"")
+    content = table(grid(rows=b"\x01\x00", columns=b"\x01\x00"), sparse(b"\x01\x01"))
+    yield bad("sparse-finest", InvalidArtifact, "R-SET-4", TERMS, "Elements by the steps of a grid.", content, b"")
+    inner = table(sparse(b"\x03\x01", b"\x05\x00"))
+    yield bad("sparse-sparse", MalformedArtifact, "R-REC-7", TERM + 3, "Elements of elements.", inner, b"")
+
+
 def term_vectors() -> Iterator[Vector]:
     """All vectors of this chapter, in its order."""
     yield from low_rank_vectors()
     yield from subset_vectors()
+    yield from sparse_vectors()
