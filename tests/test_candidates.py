@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from naive_quantization import damped_moment, floored_fisher, second_order_loss
+from tiny_models import bare_model
 
 from bytecap.compiler import passes  # noqa: F401 - registers the passes
 from bytecap.compiler.calibration import MatrixStatistics
@@ -15,8 +17,13 @@ from bytecap.compiler.candidates.grid import GridKind
 from bytecap.compiler.choosing import ChooseCandidates, Offer
 from bytecap.compiler.composite import CompositeMatrix, reconstruct_parts
 from bytecap.compiler.recipe import read_recipe
+from bytecap.compiler.trials import assemble_model
 from bytecap.compiler.workers import one_thread_each
+from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.format.assembly import part_bytes
+from bytecap.format.operations import Add, Embed, Linear
+from bytecap.format.profiles import registered_profiles
+from bytecap.format.program import Program
 
 ROWS, COLUMNS = 64, 48
 QUANTIZER = read_recipe("default")["quantize-matrices"]
@@ -44,7 +51,7 @@ def gaussian(seed: int = 3) -> np.ndarray:
 
 def with_huge(axis: int) -> np.ndarray:
     weights = gaussian()
-    weights[(slice(None),) * axis + ([3, 20],)] *= 3000
+    weights[(slice(None),) * axis + ([3, 20, 41][: 1 if axis else 3],)] *= 3000
     return weights
 
 
@@ -68,13 +75,13 @@ def repeated() -> np.ndarray:
     return np.tile(gaussian()[:8], (ROWS // 8, 1))
 
 
-EARLIER = {0: gaussian(seed=9).astype(np.float32), 4: gaussian().astype(np.float32)}
+EARLIER = {0: gaussian(seed=9).astype(np.float32), 1: gaussian().astype(np.float32)}
 # kind, the matrix it is made for, byte price, earlier tensors
 CASES = {
     "raw": (repeated(), 1e-5, {}),
     "low-rank": (of_low_rank(), 1e-4, {}),
-    "rescued-rows": (with_huge(0), 1e-2, {}),
-    "protected-columns": (with_huge(1), 1e-2, {}),
+    "rescued-rows": (with_huge(0), 3e-3, {}),
+    "protected-columns": (with_huge(1), 3e-3, {}),
     "sparse": (with_outliers(), 1e-2, {}),
     "codebook": (ternary(), 1e-5, {}),
     "alias": (gaussian(), 1e-4, EARLIER),
@@ -125,6 +132,21 @@ def test_weights_bytes_and_loss_are_those_of_the_parts(kind: str) -> None:
         assert found.predicted_loss == pytest.approx(expected, rel=1e-6, abs=1e-15)
 
 
+@pytest.mark.parametrize("kind", [k for k in CASES if k in KINDS])
+def test_an_artifact_decodes_to_the_weights(kind: str) -> None:
+    weights, price, _ = CASES[kind]
+    made = unit(weights, price, EARLIER)
+    program = Program((Embed(0), Embed(1), Add(0, 1), Linear(2, 2, None)), ROWS, 4, 0)
+    model = bare_model(program, *EARLIER.values(), weights)
+    others = {i: KINDS["raw"].fit(unit(w, price), ("float16",)) for i, w in EARLIER.items()}
+    for codec in sorted(registered_profiles().values()):
+        for setting in KINDS[kind].settings(made):
+            exact = replace(made, earlier={i: q.weights for i, q in others.items()})
+            found = KINDS[kind].fit(exact, setting)
+            artifact = read_artifact(assemble_model(model, {**others, 2: found}, {}, codec))
+            assert decode_tensors(artifact)[2].tobytes() == found.weights.tobytes()
+
+
 def test_nothing_pays_on_noise() -> None:
     made = unit(gaussian(), 1e-4, {0: EARLIER[0]})
     value = price_of_a_byte(made)
@@ -136,8 +158,8 @@ def test_nothing_pays_on_noise() -> None:
 def test_a_near_duplicate_is_its_source_and_a_grid_of_the_difference() -> None:
     weights = gaussian() + 0.003 * np.random.default_rng(1).standard_normal((ROWS, COLUMNS))
     made = unit(weights, 1e-4, EARLIER)
-    found = KINDS["alias"].fit(made, ("difference", 4))
-    assert KINDS["alias"].settings(made) == [("alone", 4), ("difference", 4)]
+    found = KINDS["alias"].fit(made, ("difference", 1))
+    assert KINDS["alias"].settings(made) == [("alone", 1), ("difference", 1)]
     assert made.bytes_of(found) < 0.5 * made.bytes_of(made.grid()) and found.predicted_loss < 1.2 * made.grid().predicted_loss
 
 
