@@ -25,7 +25,7 @@ def candidate_tables(trials: Trials, landing: Landing) -> dict | None:
         "nats_per_byte": allocation.nats_per_byte,
         "plain_loss": sum(menu[0].predicted_loss for menu in allocation.menus.values()),
         "least_loss": allocation.bound,
-        "chosen": [_choice(trials, index, offer) for index, offer in sorted(trials.choices.items())],
+        "chosen": [_choice(trials, index, offer) for index, offer in sorted(trials.choices.items()) if offer.kind != PLAIN],
         "kinds": _kinds(matrices, trials, landing),
         "matrices": matrices,
     }

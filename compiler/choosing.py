@@ -25,7 +25,7 @@ from .swaps import measure_divergences
 from .workers import iterate_jobs
 
 GRID_OCTAVES = (-0.5, -0.25, 0.0, 0.25, 0.5)  # byte prices around the found one at which plain grids are offered
-PLAIN = "grid"
+PLAIN, ALIAS = "grid", "alias"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,11 @@ class Allocation:
     def largest(self, count: int) -> list[tuple[int, Offer]]:
         """The choices that save most."""
         return sorted(self.chosen.items(), key=lambda item: (-self.saved(*item), item[0]))[:count]
+
+    def with_sources(self) -> dict[int, Offer]:
+        """The choices, and the plain offers of matrices that others became mere aliases of: these are fitted to all their uses."""
+        sources = {offer.setting[1] for offer in self.chosen.values() if offer.kind == ALIAS and offer.setting[0] == "alone"}
+        return {i: self.menus[i][0] for i in sorted(sources)} | dict(self.chosen)
 
     def pays(self, plain: Trial, other: Trial) -> bool:
         """Whether an artifact is smaller than one of plain grids at equal predicted loss, to first order."""
@@ -123,6 +128,15 @@ class ChooseCandidates:
             if offer.kind != PLAIN and allocation.saved(i, offer) >= self.least_saving * menus[i][0].bytes
         }  # fmt: skip
         return replace(allocation, chosen=paying)
+
+
+def aliases_of(index: int, choices: Mapping[int, Offer]) -> list[int]:
+    """Matrices whose values are those of matrix `index`, directly or through another alias."""
+    found: list[int] = []
+    for i, offer in sorted(choices.items()):
+        if offer.kind == ALIAS and offer.setting[0] == "alone" and offer.setting[1] in (index, *found):
+            found.append(i)
+    return found
 
 
 def confirm_largest(

@@ -9,6 +9,7 @@ is then fitted again in every trial and walk.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -18,7 +19,7 @@ from ..format.grid import matrix_shape
 from ..format.profiles import registered_profiles
 from .calibration import MatrixStatistics, Statistics, embedding_tables
 from .candidates import Unit
-from .choosing import Allocation, Offer, confirm_largest
+from .choosing import ALIAS, Allocation, Offer, aliases_of, confirm_largest
 from .composite import CompositeMatrix, Quantized, in_stream, is_coded
 from .landing import Trial
 from .model import Model
@@ -89,7 +90,7 @@ class Trials:
         if self.allocation.chosen and chooser.confirmed and len(self.held_out):
             fitted = {i: offer.fit(units[i]()).weights for i, offer in self.allocation.largest(chooser.confirmed)}
             self.allocation = confirm_largest(self.model, self.allocation, weights, fitted, self.held_out, threads=self.threads)
-        self.choices = self.allocation.chosen
+        self.choices = self.allocation.with_sources()
         return bool(self.choices) and self.keep_choices(plain, self.quick(price))
 
     def keep_choices(self, plain: Trial, chosen: Trial) -> bool:
@@ -101,13 +102,24 @@ class Trials:
     def _all_matrices_at(self, byte_price: float) -> Mapping[int, Quantized]:
         """Plain grids first, then what was chosen for other matrices, those that name an earlier tensor last and in order."""
         results = dict(self._matrices_at(byte_price, only=[i for i in self.statistics.matrices if i not in self.choices]))
-        alone = [i for i in self.choices if self.choices[i].kind != "alias"]
-        fitted = run_jobs(lambda i: self.choices[i].fit(self._unit(i, byte_price, {})), alone, self.threads)
+        alone = [i for i in self.choices if self.choices[i].kind != ALIAS]
+        fitted = run_jobs(lambda i: self._fit(i, byte_price, {}), alone, self.threads)
         results |= dict(zip(alone, fitted, strict=True))
         for index in sorted(i for i in self.choices if i not in results):
             earlier = self._earlier(index, self._weights_of(results))
-            results[index] = self.choices[index].fit(self._unit(index, byte_price, earlier))
+            results[index] = self._fit(index, byte_price, earlier)
         return results
+
+    def _fit(self, index: int, byte_price: float, earlier: Mapping[int, np.ndarray], *own: np.ndarray | MatrixStatistics) -> Quantized:
+        """A matrix as it was chosen; own : target and statistics of the walk. What others are aliases of is fitted to all its uses."""
+        unit, uses = self._unit(index, byte_price, earlier, *own), aliases_of(index, self.choices)
+        if not uses:
+            return self.choices[index].fit(unit)
+        measured = [unit.statistics, *(self.statistics.matrices[i] for i in uses)]
+        moment = sum(each.input_moment for each in measured) / len(measured)
+        shared = MatrixStatistics(moment, sum(each.row_fisher for each in measured))
+        found = self.choices[index].fit(replace(unit, statistics=shared))
+        return replace(found, predicted_loss=float(unit.row_losses(found.weights).sum()))
 
     def _unit(
         self,
@@ -175,7 +187,7 @@ class Trials:
     ) -> Callable[[float], Quantized]:
         """Byte price -> the matrix in the walk, of the kind that was chosen for it."""
         if index in self.choices:
-            return lambda price: self.choices[index].fit(self._unit(index, price, earlier, target, real))
+            return lambda price: self._fit(index, price, earlier, target, real)
         quantizer = self.plan["quantize-matrices"]
         prepared = quantizer.prepare(target, real)
         return lambda price: quantizer.quantize(prepared, price)
