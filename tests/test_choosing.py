@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import bytecap_command
 from tiny_models import ARCHITECTURE as SMALL
 from tiny_models import golf_model, random_sequences
 
 from bytecap.compiler.choosing import Allocation, ChooseCandidates, Offer, confirm_largest
 from bytecap.compiler.export import export_checkpoint
+from bytecap.compiler.landing import Trial
 from bytecap.compiler.model import Model, ModelTensor
 from bytecap.compiler.pipeline import CompileResult, compile_checkpoint
 from bytecap.compiler.recipe import parse_recipe, read_recipe
+from bytecap.compiler.report_page import compile_with_page
 from bytecap.compiler.trials import Trials
 from bytecap.compiler.workers import one_thread_each
 from bytecap.format.artifact import decode_tensors, read_artifact, write_artifact
@@ -55,7 +60,19 @@ class Job:
     def compile(self, recipe: str, **options) -> CompileResult:
         (self.folder / "recipe.toml").write_text(recipe)
         given = {"calibration": self.folder / "calibration.bin", "architecture": self.folder / "architecture.json"}
-        return compile_checkpoint(self.folder / "model.pt", recipe=self.folder / "recipe.toml", cap=CAP, **(given | {"threads": 1} | options))
+        run = partial(compile_with_page, page=options.pop("page")) if "page" in options else compile_checkpoint
+        return run(self.folder / "model.pt", recipe=self.folder / "recipe.toml", cap=CAP, **(given | {"threads": 1} | options))
+
+
+def trials_of(model: Model) -> tuple[Trials, Trial]:
+    """Trials of the recipe `everything`, and one at a price of about three bits a weight."""
+    text = random_sequences(ARCHITECTURE["vocab_size"], 48, ARCHITECTURE["seq_len"], seed=6)
+    plan = read_recipe("everything")
+    calm = {"threads": 1, "seed": 0, "device": "cpu"}
+    with one_thread_each():
+        statistics = plan["calibrate"].run(model, text.ravel(), progress=lambda done, total: None, **calm)
+        trials = Trials(model, statistics, text.ravel(), text[:4], plan, {}, **calm)
+        return trials, trials.quick(3e-3)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +88,8 @@ def plain(made) -> CompileResult:
 
 @pytest.fixture(scope="module")
 def chosen(made) -> CompileResult:
-    return made[0].compile(QUICK + MENUS)
+    """With a report page, `page.html`."""
+    return made[0].compile(QUICK + MENUS, page=made[0].folder / "page.html")
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +140,43 @@ def test_what_the_menus_came_to_adds_up(chosen: CompileResult) -> None:
     json.dumps(found, allow_nan=False)
 
 
+def test_the_page_and_the_command_line_tell_it(made, chosen: CompileResult) -> None:
+    page, found = (made[0].folder / "page.html").read_text("utf-8"), chosen.report["candidates"]
+    part = page[page.index("<h2>Kinds of candidates</h2>") : page.index("<h2>What each tensor costs</h2>")]
+    for row in found["chosen"]:
+        title = " ".join(map(str, (row["kind"], *row["setting"])))
+        assert f"<td>{row['name']}</td><td>{title}</td>" in part and f"{round(row['saved']):,}" in part
+    job = made[0].folder
+    (job / "menus.toml").write_text(QUICK + MENUS)
+    outcome = bytecap_command(
+        "compile", job / "model.pt", "--dry-run", "--cap", CAP, "--calibration", job / "calibration.bin",
+        "--architecture", job / "architecture.json", "--recipe", job / "menus.toml",
+    )  # fmt: skip
+    won = [row for row in found["kinds"] if row["won"]]
+    told = re.search(r"^candidates {5}(.*)$", outcome.stdout, re.M)
+    assert outcome.code == 0 and told is not None
+    parts = [f"{r['kind']} for {r['won']} {'matrix' if r['won'] == 1 else 'matrices'} (saves {round(r['saved']):,} bytes)" for r in won]
+    assert told[1] == ", ".join(parts)
+
+
+def test_what_others_are_aliases_of_is_fitted_to_all_its_uses() -> None:
+    """Against a source that only sees its own use: fewer bytes and loss together, at what a byte is worth."""
+    model = made_for_menus()[0]
+    names = [tensor.name for tensor in model.tensors]
+    first, second = (names.index(f"blocks.{layer}.attn.c_v.weight") for layer in (0, 1))
+    trials, plain = trials_of(model)
+    trials.choose(plain, lambda done, total: None)
+    alias = Offer("alias", ("alone", first), 0.0, 0, 0.0)
+    costs = []
+    for choices in ({second: alias}, {first: trials.allocation.menus[first][0], second: alias}):
+        trials.choices = choices
+        trial = trials.quick(plain.byte_price)
+        assert np.array_equal(trial.quantized[first].weights, trial.quantized[second].weights)
+        loss = sum(trial.quantized[i].predicted_loss for i in (first, second))
+        costs.append(len(trial.data) + loss / trials.allocation.nats_per_byte)
+    assert costs[1] < costs[0]
+
+
 def test_equal_bytes_on_two_threads(made, walked: CompileResult) -> None:
     assert made[0].compile(WALKED + MENUS, threads=2).artifact == walked.artifact
 
@@ -130,13 +185,8 @@ def test_equal_bytes_on_two_threads(made, walked: CompileResult) -> None:
 def test_never_larger_at_equal_predicted_loss(made_for_it: bool) -> None:
     """At one byte price, whole artifacts; on weights without structure nothing is chosen and the bytes are the same."""
     model = made_for_menus()[0] if made_for_it else golf_model(6, **ARCHITECTURE)
-    text = random_sequences(ARCHITECTURE["vocab_size"], 48, ARCHITECTURE["seq_len"], seed=6)
-    plan = read_recipe("everything")
-    calm = {"threads": 1, "seed": 0, "device": "cpu"}
+    trials, plain = trials_of(model)
     with one_thread_each():
-        statistics = plan["calibrate"].run(model, text.ravel(), progress=lambda done, total: None, **calm)
-        trials = Trials(model, statistics, text.ravel(), text[:4], plan, {}, **calm)
-        plain = trials.quick(3e-3)
         found = trials.choose(plain, lambda done, total: None)
         again = trials.quick(3e-3)
     losses = [sum(q.predicted_loss for q in trial.quantized.values()) for trial in (plain, again)]
