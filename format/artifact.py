@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .combined_terms import LowRank, Sparse, Subset
+from .codebooks import IndexValues, look_up
+from .combined_terms import Codebook, LowRank, Sparse, Subset
 from .container import CODES, DIGEST, DIRECTORY, PROGRAM, PROVENANCE, RAW, Section, read_container, write_container
 from .directory import TensorEntry, check_references, read_directory, write_directory
 from .errors import ChecksumMismatch, InvalidArtifact, MalformedArtifact
@@ -59,7 +60,7 @@ class DecodedTensors:
 
     arrays : list of float32 arrays                          one a directory entry, in its shape, C-contiguous
     grids : dict (entry, term) -> GridValues                 of the grid terms
-    matrices : dict (entry, term, matrix) -> GridValues      all that is in streams, those of other terms included
+    matrices : dict (entry, term, matrix) -> GridValues, IndexValues   all that is in streams, those of other terms included
     matrix_bytes : dict (entry, term, matrix) -> int         bytes of its stream that each took; they add up to the streams
     sets : dict (entry, term) -> int64 members, ascending    of the terms that have a set
     set_bytes : dict (entry, term) -> int                    bytes of stream 0 that a set took
@@ -67,7 +68,7 @@ class DecodedTensors:
 
     arrays: list[np.ndarray]
     grids: dict[tuple[int, int], GridValues]
-    matrices: dict[Place, GridValues]
+    matrices: dict[Place, GridValues | IndexValues]
     matrix_bytes: dict[Place, int]
     sets: dict[SetPlace, np.ndarray]
     set_bytes: dict[SetPlace, int]
@@ -168,43 +169,54 @@ def _decode(artifact: Artifact, check_digest: bool, keep_codes: bool) -> Decoded
     values = decode_raw_matrices(artifact.raw, matrices)
     coded = in_streams(matrices)
     first = decode_first_stream(directory, coded, artifact.streams)
-    kept: dict[Place, GridValues] = {}
+    kept: dict[Place, GridValues | IndexValues] = {}
     matrix_bytes: dict[Place, int] = {}
-    for place, grid, n_bytes in decode_integers(coded, first.exponents, artifact.streams):
-        values[place] = reconstruct_grid(grid)
+    for place, found, n_bytes in decode_integers(coded, first.exponents, artifact.streams):
+        values[place] = reconstruct_grid(found) if isinstance(found, GridValues) else found
         matrix_bytes[place] = n_bytes
         if keep_codes:
-            kept[place] = grid
-    sets = decode_sets(directory, first)
-    arrays: list[np.ndarray] = []
+            kept[place] = found
+    earlier = EarlierValues([], {}, decode_sets(directory, first))
+    arrays = earlier.arrays
     for i, entry in enumerate(directory):
         terms = []
         for t, term in enumerate(entry.terms):
             shape = matrix_shape(entry.shape)
             inner = [values.pop((i, t, m)) for m in range(len(term.matrices(shape)))]
-            terms.append(_term_values(term, shape, inner, arrays, sets.get((i, t))).reshape(entry.shape))
+            terms.append(_term_values(term, shape, inner, (i, t), earlier).reshape(entry.shape))
         arrays.append(np.ascontiguousarray(sum_terms(terms), np.float32))
         if not np.isfinite(arrays[-1]).all():
             raise InvalidArtifact("a term or a sum of terms that is not finite", rule="R-REC-4", where=f"tensor {entry.name!r}")
     if check_digest and tensors_digest(directory, arrays) != artifact.digest:
         raise ChecksumMismatch("decoded tensors are not the ones that were stored", rule="R-DIG-1", where="digest")
     grids = {(i, t): grid for (i, t, _), grid in kept.items() if isinstance(directory[i].terms[t], Grid)}
-    return DecodedTensors(arrays, grids, kept, matrix_bytes, sets, first.set_bytes)
+    return DecodedTensors(arrays, grids, kept, matrix_bytes, earlier.sets, first.set_bytes)
 
 
-def _term_values(
-    term: Term, shape: Shape, inner: Sequence[np.ndarray], arrays: Sequence[np.ndarray], members: np.ndarray | None
-) -> np.ndarray:
-    """The float32 values of a term from its matrices, the earlier tensors and the members of its set."""
+@dataclass(frozen=True, slots=True)
+class EarlierValues:
+    """What a term may refer to: the tensors before its own, codewords and members by (entry, term)."""
+
+    arrays: list[np.ndarray]
+    codebooks: dict[SetPlace, np.ndarray]
+    sets: dict[SetPlace, np.ndarray]
+
+
+def _term_values(term: Term, shape: Shape, inner: Sequence, place: SetPlace, earlier: EarlierValues) -> np.ndarray:
+    """The float32 values of a term from its matrices and what it refers to; codewords are added to the earlier ones."""
     match term:
         case Alias():
-            return arrays[term.source]
+            return earlier.arrays[term.source]
         case LowRank():
             return low_rank_product(*inner)
         case Subset():
-            return spread_subset(inner[0], members, term.axis, shape)
+            return spread_subset(inner[0], earlier.sets[place], term.axis, shape)
         case Sparse():
-            return spread_sparse(inner[0], members, shape)
+            return spread_sparse(inner[0], earlier.sets[place], shape)
+        case Codebook():
+            if term.named is None:
+                earlier.codebooks[place] = inner[0]
+            return look_up(earlier.codebooks[term.named or place], inner[-1], f"tensor {place[0]}, term {place[1]}")
         case _:
             return inner[0]
 

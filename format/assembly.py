@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .artifact import decode_tensors, encode_provenance, read_artifact, sum_terms, tensors_digest
+from .codebooks import IndexValues, fit_index_scale, index_scales
 from .codecs import INTEGER_CODECS, ExpectedScales
 from .container import CODES, DIGEST, DIRECTORY, PROGRAM, PROVENANCE, RAW, make_section, write_container
 from .cursor import Writer
@@ -19,7 +20,11 @@ from .grid import GridValues, expected_scales, exponents_or_zeros, fit_initial_s
 from .matrices import exponent_scales
 from .member_sets import gap_scales
 from .parts import (
+    CodebookReference,
+    Codebooks,
+    CodebookValues,
     GridInStream,
+    IndicesInStream,
     LowRankValues,
     Part,
     RawValues,
@@ -28,6 +33,8 @@ from .parts import (
     TensorSource,
     all_matrices,
     choose_sets,
+    coded_values,
+    own_codebooks,
     reconstruct_part,
     step_offset,
     term_of,
@@ -42,6 +49,8 @@ DEFAULT_CODEC = 1
 
 __all__ = [
     "DEFAULT_CODEC",
+    "CodebookReference",
+    "CodebookValues",
     "GridInStream",
     "LowRankValues",
     "RawValues",
@@ -50,6 +59,7 @@ __all__ = [
     "TensorSource",
     "assemble_artifact",
     "encode_grid_stream",
+    "own_codebooks",
     "part_bytes",
     "reconstruct_part",
 ]  # what a writer needs, parts included
@@ -62,12 +72,12 @@ def assemble_artifact(
 
     Deterministic; raises ArtifactError when the result would break a rule of spec/.
     """
-    sets = choose_sets(tensors)
-    entries = tuple(_entry_of(tensor, index, sets) for index, tensor in enumerate(tensors))
-    matrices = all_matrices(tensors)
+    sets, codebooks = choose_sets(tensors), own_codebooks(tensors)
+    entries = tuple(_entry_of(tensor, index, sets, codebooks) for index, tensor in enumerate(tensors))
+    matrices = all_matrices(tensors, codebooks)
     raw = encode_raw_planes([(matrix.values, matrix.storage) for matrix in matrices if isinstance(matrix, RawValues)])
-    streams = _encode_streams([matrix for matrix in matrices if isinstance(matrix, GridInStream)], list(sets.values()), codec)
-    digest = tensors_digest(entries, _reconstruct(tensors))
+    streams = _encode_streams([matrix for matrix in matrices if not isinstance(matrix, RawValues)], list(sets.values()), codec)
+    digest = tensors_digest(entries, _reconstruct(tensors, codebooks))
     sections = [
         make_section(PROGRAM, encode_program(program)),
         make_section(DIRECTORY, write_directory(entries)),
@@ -82,25 +92,27 @@ def assemble_artifact(
     return data
 
 
-def _entry_of(tensor: TensorSource, index: int, sets: Mapping[tuple[int, int], ToldSet]) -> TensorEntry:
+def _entry_of(tensor: TensorSource, index: int, sets: Mapping[tuple[int, int], ToldSet], codebooks: Codebooks) -> TensorEntry:
     told = [sets[index, t].record if (index, t) in sets else None for t in range(len(tensor.parts))]
-    return TensorEntry(tensor.name, tuple(tensor.shape), tensor.dtype, tuple(map(term_of, tensor.parts, told)))
+    terms = (term_of(part, how, codebooks) for part, how in zip(tensor.parts, told, strict=True))
+    return TensorEntry(tensor.name, tuple(tensor.shape), tensor.dtype, tuple(terms))
 
 
-def _encode_streams(matrices: Sequence[GridInStream], sets: Sequence[ToldSet], codec: int) -> list[Stream]:
+def _encode_streams(matrices: Sequence[GridInStream | IndicesInStream], sets: Sequence[ToldSet], codec: int) -> list[Stream]:
     gaps = [told for told in sets if told.integers is not None]
     if not matrices and not gaps:
         return []
     residuals = []
     for matrix in matrices:
-        for exponents in (matrix.grid.row_exponents, matrix.grid.column_exponents):
+        values = coded_values(matrix)
+        for exponents in (values.row_exponents, values.column_exponents):
             if exponents is not None:
                 residuals.append((exponents - step_offset(exponents)).astype(np.int32)[None, :])
     scales = [exponent_scales(r.size) for r in residuals] + [gap_scales(told.integers.size, told.universe) for told in gaps]
     streams = [_encode_first_stream(residuals + [told.integers for told in gaps], scales)]
     for index in range(1, max((matrix.stream for matrix in matrices), default=0) + 1):
-        grids = [matrix.grid for matrix in matrices if matrix.stream == index]
-        streams.append(Stream(codec, encode_grid_stream(grids, codec)))
+        members = [coded_values(matrix) for matrix in matrices if matrix.stream == index]
+        streams.append(Stream(codec, encode_grid_stream(members, codec)))
     return streams
 
 
@@ -110,33 +122,36 @@ def _encode_first_stream(vectors: Sequence[np.ndarray], scales: Sequence[Expecte
     return min(candidates, key=lambda stream: len(stream.payload))
 
 
-def encode_grid_stream(grids: Sequence[GridValues], codec: int = DEFAULT_CODEC) -> bytes:
-    """One stream of several grids' codes, as the CODES section holds it."""
-    scales = []
-    for grid in grids:
-        rows, columns = grid.codes.shape
-        sides = exponents_or_zeros(grid.row_exponents, rows), exponents_or_zeros(grid.column_exponents, columns)
-        scales.append(expected_scales(*sides, grid.resolution, fit_initial_scale(grid), grid.trellis_states))
-    return INTEGER_CODECS[codec].encode([grid.codes for grid in grids], scales)
+def encode_grid_stream(members: Sequence[GridValues | IndexValues], codec: int = DEFAULT_CODEC) -> bytes:
+    """One stream of several grids' codes or codebooks' indices, as the CODES section holds it."""
+    return INTEGER_CODECS[codec].encode([values.codes for values in members], [_scales_of(values) for values in members])
+
+
+def _scales_of(values: GridValues | IndexValues) -> ExpectedScales:
+    rows, columns = values.codes.shape
+    if isinstance(values, IndexValues):
+        return index_scales(rows, columns, fit_index_scale(values))
+    sides = exponents_or_zeros(values.row_exponents, rows), exponents_or_zeros(values.column_exponents, columns)
+    return expected_scales(*sides, values.resolution, fit_initial_scale(values), values.trellis_states)
 
 
 def part_bytes(parts: Sequence[Part], shape: tuple[int, ...], codec: int = DEFAULT_CODEC) -> int:
     """Bytes that one tensor's parts take by themselves: recipe terms, stream 0, integers, and raw planes as compressed."""
     tensor = TensorSource("", shape, "float32", tuple(parts))
-    sets = choose_sets([tensor])
+    sets, codebooks = choose_sets([tensor]), own_codebooks([tensor])
     writer = Writer()
-    for term in _entry_of(tensor, 0, sets).terms:
+    for term in _entry_of(tensor, 0, sets, codebooks).terms:
         write_term(writer, term)
-    matrices = all_matrices([tensor])
+    matrices = all_matrices([tensor], codebooks)
     planes = encode_raw_planes([(matrix.values, matrix.storage) for matrix in matrices if isinstance(matrix, RawValues)])
     stored = make_section(RAW, planes).stored if planes else b""
-    streams = _encode_streams([matrix for matrix in matrices if isinstance(matrix, GridInStream)], list(sets.values()), codec)
+    streams = _encode_streams([matrix for matrix in matrices if not isinstance(matrix, RawValues)], list(sets.values()), codec)
     return len(writer.bytes()) + len(stored) + sum(len(stream.payload) for stream in streams)
 
 
-def _reconstruct(tensors: Sequence[TensorSource]) -> list[np.ndarray]:
+def _reconstruct(tensors: Sequence[TensorSource], codebooks: Codebooks) -> list[np.ndarray]:
     arrays: list[np.ndarray] = []
     for tensor in tensors:
-        terms = [reconstruct_part(part, tensor.shape, arrays=arrays) for part in tensor.parts]
+        terms = [reconstruct_part(part, tensor.shape, arrays=arrays, codebooks=codebooks) for part in tensor.parts]
         arrays.append(sum_terms(terms))
     return arrays

@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from .codebooks import MAX_CODEWORDS, MAX_DIMENSION, MIN_CODEWORDS
 from .cursor import Cursor, Writer
 from .errors import InvalidArtifact, MalformedArtifact
 from .member_sets import MemberSet
-from .recipes import Grid, Raw, Shape, StoredMatrix, register_term
+from .recipes import Grid, Indices, Raw, Shape, StoredMatrix, register_term
 
 MATRIX_KINDS = {Raw.wire_id: Raw, Grid.wire_id: Grid}
+SHARED_BOOK = 2
 AXES = ("rows", "columns")
 
 
@@ -119,3 +121,64 @@ class Sparse:
     @classmethod
     def read(cls, cursor: Cursor, shape: Shape) -> Sparse:
         return cls(MemberSet.read(cursor, shape[0] * shape[1]), read_matrix(cursor, shape))
+
+
+@register_term
+@dataclass(frozen=True, slots=True)
+class Codebook:
+    """Codewords of `dimension` numbers, by an index for each such block of a row, times a factor of the row.
+
+    codewords : int                    how many there are
+    book : Raw, Grid or (entry, term)  the codewords of this term, or the codebook term whose codewords it shares
+    """
+
+    codewords: int
+    dimension: int
+    book: Raw | Grid | tuple[int, int]
+    indices: Indices
+    wire_id: ClassVar[int] = 6
+    name: ClassVar[str] = "codebook"
+
+    @property
+    def named(self) -> tuple[int, int] | None:
+        """The codebook term whose codewords it shares, None of one that has its own."""
+        return self.book if isinstance(self.book, tuple) else None
+
+    def write(self, writer: Writer) -> None:
+        writer.varint(self.codewords)
+        writer.u8(self.dimension)
+        if isinstance(self.book, tuple):
+            writer.u8(SHARED_BOOK)
+            writer.varint(self.book[0])
+            writer.u8(self.book[1])
+        else:
+            write_matrix(writer, self.book)
+        self.indices.write(writer)
+
+    def matrices(self, shape: Shape) -> tuple[StoredMatrix, ...]:
+        indices = StoredMatrix(self.indices, shape[0], shape[1] // self.dimension, "indices")
+        if isinstance(self.book, tuple):
+            return (indices,)
+        return StoredMatrix(self.book, self.codewords, self.dimension, "codewords"), indices
+
+    @classmethod
+    def read(cls, cursor: Cursor, shape: Shape) -> Codebook:
+        start, where = cursor.offset, cursor.where
+        codewords = cursor.varint()
+        if not MIN_CODEWORDS <= codewords <= MAX_CODEWORDS:
+            message = f"{codewords} codewords, expected {MIN_CODEWORDS}..{MAX_CODEWORDS}"
+            raise InvalidArtifact(message, rule="R-CBK-1", offset=start, where=where)
+        start = cursor.offset
+        dimension = cursor.u8()
+        if not 1 <= dimension <= MAX_DIMENSION or shape[1] % dimension:
+            message = f"codewords of {dimension}, expected a divisor of {shape[1]} in 1..{MAX_DIMENSION}"
+            raise InvalidArtifact(message, rule="R-CBK-2", offset=start, where=where)
+        start = cursor.offset
+        kind = cursor.u8()
+        if kind == SHARED_BOOK:
+            book = cursor.varint(), cursor.u8()
+        elif kind in MATRIX_KINDS:
+            book = MATRIX_KINDS[kind].read(cursor, (codewords, dimension))
+        else:
+            raise MalformedArtifact(f"codewords of kind {kind}, expected 0..2", rule="R-REC-7", offset=start, where=where)
+        return cls(codewords, dimension, book, Indices.read(cursor))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .combined_terms import LowRank, Sparse, Subset
+from .combined_terms import Codebook, LowRank, Sparse, Subset
 from .cursor import Cursor, Writer
 from .errors import InvalidArtifact, LimitExceeded, MalformedArtifact
 from .grid import matrix_shape
@@ -104,7 +104,7 @@ def _read_entry(cursor: Cursor, index: int, earlier: Sequence[TensorEntry], limi
     terms = tuple(read_term(cursor, matrix_shape(shape)) for _ in range(count))
     entry = TensorEntry(name, shape, STORAGES[dtype], terms)
     for number, term in enumerate(terms):
-        problem = _alias_problem(term, entry, earlier) or _set_problem(term, number, entry, earlier)
+        problem = _alias_problem(term, entry, earlier) or _set_problem(term, number, entry, earlier) or _book_problem(term, number, entry, earlier)
         if problem:
             message, rule = problem
             raise InvalidArtifact(message, rule=rule, offset=start, where=cursor.where)
@@ -135,6 +135,18 @@ def _set_problem(term: Term, number: int, entry: TensorEntry, earlier: Sequence[
         return f"term {told.named[1]} of tensor {told.named[0]} is no earlier set of {universe} that is told itself", "R-SET-5"
     if told.encoding == SAME and named.count != told.count:
         return f"a set of {told.count} that is the same as one of {named.count}", "R-SET-5"
+    return None
+
+
+def _book_problem(term: Term, number: int, entry: TensorEntry, earlier: Sequence[TensorEntry]) -> tuple[str, str] | None:
+    """What is wrong with the codewords that a codebook shares, and the rule that it breaks."""
+    if not isinstance(term, Codebook) or term.named is None:
+        return None
+    _, other = _named_term(term.named, number, entry, earlier) or (None, None)
+    own = isinstance(other, Codebook) and other.named is None
+    if not own or (other.codewords, other.dimension) != (term.codewords, term.dimension):
+        size = f"{term.codewords} codewords of {term.dimension}"
+        return f"term {term.named[1]} of tensor {term.named[0]} is no earlier codebook with {size} of its own", "R-CBK-3"
     return None
 
 

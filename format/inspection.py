@@ -17,8 +17,9 @@ import numpy as np
 
 from .artifact import Artifact, DecodedTensors, decode_contents, read_artifact
 from .bytes_codecs import BYTES_CODECS
+from .codebooks import IndexValues
 from .codecs import INTEGER_CODECS
-from .combined_terms import AXES, LowRank, Sparse, Subset
+from .combined_terms import AXES, Codebook, LowRank, Sparse, Subset
 from .container import CODES, RAW, VERSION, section_name
 from .directory import TensorEntry, set_of
 from .grid import GridValues, matrix_shape
@@ -114,7 +115,7 @@ class Inspection:
 
 @dataclass(frozen=True, slots=True)
 class GridDetail:
-    """One grid of a tensor.
+    """One grid of a tensor, or the centered indices of a codebook (base 1).
 
     term, matrix : int, str              number of the term (from 1), and what the grid is in it ("" when it is the term)
     row_steps, column_steps : (least, greatest) factor of the base that the rows' or columns' exponents give; None: no steps
@@ -231,6 +232,9 @@ def _term_text(term: Term, directory: Sequence[TensorEntry]) -> str:
             return f"{term.name} ({' and '.join(sides)} steps)" if sides else term.name
         case Alias():
             return f"{term.name} of {directory[term.source].name}"
+        case Codebook():
+            owner = "" if term.named is None else f" of {directory[term.named[0]].name}"
+            return f"{term.name} ({term.codewords} x {term.dimension}{owner}{', row steps' * (term.indices.row_offset is not None)})"
         case LowRank():
             return f"{term.name} (rank {term.rank})"
         case Subset():
@@ -264,13 +268,13 @@ def _grid_details(entry: TensorEntry, index: int, contents: DecodedTensors) -> t
     return tuple(details)
 
 
-def _grid_detail(grid: GridValues, term: int, matrix: str) -> GridDetail:
+def _grid_detail(grid: GridValues | IndexValues, term: int, matrix: str) -> GridDetail:
     codes, counts = np.unique(grid.codes, return_counts=True)
     shares = counts / counts.sum()
     return GridDetail(
         term=term,
         matrix=matrix,
-        base=grid.base,
+        base=grid.base if isinstance(grid, GridValues) else 1.0,
         steps_per_octave=1 << grid.resolution,
         row_steps=_step_range(grid.row_exponents, grid.resolution),
         column_steps=_step_range(grid.column_exponents, grid.resolution),

@@ -13,13 +13,14 @@ from itertools import pairwise
 
 import numpy as np
 
+from .codebooks import IndexValues, index_scales
 from .codecs import INTEGER_CODECS, ExpectedScales
 from .directory import TensorEntry, first_grid, set_of
 from .errors import InvalidArtifact
 from .grid import MAX_STEP_OCTAVES, GridValues, expected_scales, exponents_or_zeros, matrix_shape
 from .member_sets import FINEST, MemberSet, decode_set, gap_scales
 from .raw_planes import decode_raw_planes
-from .recipes import Grid, Raw, StoredMatrix
+from .recipes import Grid, Indices, Raw, StoredMatrix
 from .streams import Stream, check_amplification
 
 Place = tuple[int, int, int]  # entry of the directory, term of the entry, matrix of the term
@@ -49,7 +50,7 @@ def set_terms(directory: Sequence[TensorEntry]) -> dict[SetPlace, tuple[MemberSe
 
 def in_streams(matrices: Mapping[Place, StoredMatrix]) -> dict[Place, StoredMatrix]:
     """Those whose integers are in a stream."""
-    return {place: matrix for place, matrix in matrices.items() if isinstance(matrix.record, Grid)}
+    return {place: matrix for place, matrix in matrices.items() if isinstance(matrix.record, Grid | Indices)}
 
 
 def decode_raw_matrices(data: bytes, matrices: Mapping[Place, StoredMatrix]) -> dict[Place, np.ndarray]:
@@ -134,7 +135,7 @@ def _first_grid_steps(directory: Sequence[TensorEntry], place: SetPlace, exponen
 
 def decode_integers(
     matrices: Mapping[Place, StoredMatrix], exponents: Mapping[Place, Exponents], streams: Sequence[Stream]
-) -> Iterator[tuple[Place, GridValues, int]]:
+) -> Iterator[tuple[Place, GridValues | IndexValues, int]]:
     """(place, integers and steps, bytes of its stream) of every matrix of `in_streams`, stream by stream."""
     for index, stream in enumerate(streams[1:], start=1):
         members = [place for place, matrix in matrices.items() if matrix.record.stream == index]
@@ -142,12 +143,18 @@ def decode_integers(
         ends[-1] = len(stream.payload)
         integers.reverse()  # so that each can be let go as it is taken
         for place, start, end in zip(members, [0, *ends[:-1]], ends, strict=True):
-            record = matrices[place].record
-            steps = *exponents[place], record.base, record.resolution, record.trellis_states, record.initial_scale
-            yield place, GridValues(integers.pop(), *steps), end - start
+            yield place, _values(matrices[place].record, integers.pop(), exponents[place]), end - start
+
+
+def _values(record: Grid | Indices, integers: np.ndarray, exponents: Exponents) -> GridValues | IndexValues:
+    if isinstance(record, Indices):
+        return IndexValues(integers, exponents[0], record.resolution, record.initial_scale)
+    return GridValues(integers, *exponents, record.base, record.resolution, record.trellis_states, record.initial_scale)
 
 
 def _expected_scales(matrix: StoredMatrix, exponents: Exponents) -> ExpectedScales:
     record = matrix.record
+    if isinstance(record, Indices):
+        return index_scales(matrix.rows, matrix.columns, record.initial_scale)
     sides = exponents_or_zeros(exponents[0], matrix.rows), exponents_or_zeros(exponents[1], matrix.columns)
     return expected_scales(*sides, record.resolution, record.initial_scale, record.trellis_states)

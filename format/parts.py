@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .combined_terms import LowRank, Sparse, Subset
+from .codebooks import IndexValues, center_indices, fit_index_scale, look_up
+from .combined_terms import Codebook, LowRank, Sparse, Subset
 from .grid import GridValues, fit_initial_scale, matrix_shape, reconstruct_grid
 from .member_sets import MemberSet
 from .raw_planes import from_storage, to_storage
-from .recipes import Alias, Grid, Raw, Term
+from .recipes import Alias, Grid, Indices, Raw, Term
 from .reconstruction import low_rank_product, spread_sparse, spread_subset
 from .set_choice import SetChooser, ToldSet
 
@@ -76,8 +77,47 @@ class SparseValues:
     stream: int
 
 
-Matrix = RawValues | GridInStream
-Part = Matrix | Alias | LowRankValues | SubsetValues | SparseValues
+@dataclass(frozen=True, slots=True)
+class CodebookReference:
+    """The codewords of a codebook part with its own: of tensor number `tensor`, its part number `term` (both from 0).
+
+    It must stand before: in an earlier tensor, or in this one as an earlier part.
+    """
+
+    tensor: int
+    term: int
+
+
+@dataclass(frozen=True, slots=True)
+class CodebookValues:
+    """Codewords by index, times a factor of the row: value[i, j * d + t] = codewords[indices[i, j], t] * 2**(r[i] / 2**resolution).
+
+    codewords : GridValues or RawValues [K, d], or CodebookReference; K 2..65,536, d 1..64, a divisor of the columns
+    indices : int64[rows, columns / d]     0..K - 1. They are coded as index - K // 2, so order the codewords by value, or by
+                                           how often they occur with the most frequent in the middle: near K // 2 is cheap
+    row_exponents : int64[rows] or None    r, within 20 octaves; None: no factors
+    resolution : int                       0..3
+    stream : int                           1.. of the indices and of a grid's codewords
+    """
+
+    codewords: GridValues | RawValues | CodebookReference
+    indices: np.ndarray
+    row_exponents: np.ndarray | None
+    resolution: int
+    stream: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndicesInStream:
+    """Centered indices of a codebook and the stream (1..) that holds them."""
+
+    indices: IndexValues
+    stream: int
+
+
+Matrix = RawValues | GridInStream | IndicesInStream
+Part = RawValues | GridInStream | Alias | LowRankValues | SubsetValues | SparseValues | CodebookValues
+Codebooks = Mapping[tuple[int, int], np.ndarray]  # float32[K, d] codewords of the parts that have their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +130,11 @@ class TensorSource:
     parts: tuple[Part, ...]
 
 
-def part_matrices(part: Part) -> tuple[Matrix, ...]:
-    """What a part stores in RAW and in the streams, in the order of its term's `matrices`."""
+def part_matrices(part: Part, codebooks: Codebooks | None = None) -> tuple[Matrix, ...]:
+    """What a part stores in RAW and in the streams, in the order of its term's `matrices`.
+
+    codebooks : where a CodebookReference finds its codewords
+    """
     match part:
         case Alias():
             return ()
@@ -99,6 +142,11 @@ def part_matrices(part: Part) -> tuple[Matrix, ...]:
             return GridInStream(part.left, part.stream), GridInStream(part.right, part.stream)
         case SubsetValues() | SparseValues():
             return (_inner_matrix(part.part, part.stream),)
+        case CodebookValues():
+            codewords = len(codewords_of(part, codebooks))
+            indices = IndexValues(center_indices(part.indices, codewords), part.row_exponents, part.resolution)
+            own = () if isinstance(part.codewords, CodebookReference) else (_inner_matrix(part.codewords, part.stream),)
+            return *own, IndicesInStream(indices, part.stream)
         case _:
             return (part,)
 
@@ -107,13 +155,33 @@ def _inner_matrix(values: GridValues | RawValues, stream: int) -> Matrix:
     return GridInStream(values, stream) if isinstance(values, GridValues) else values
 
 
-def all_matrices(tensors: Sequence[TensorSource]) -> list[Matrix]:
+def codewords_of(part: CodebookValues, codebooks: Codebooks | None = None) -> np.ndarray:
+    """float32[K, d]: the codewords that a decoder looks up; ValueError for a reference that `codebooks` lacks."""
+    if not isinstance(part.codewords, CodebookReference):
+        return reconstruct_matrix(_inner_matrix(part.codewords, part.stream))
+    place = part.codewords.tensor, part.codewords.term
+    if place not in (codebooks or {}):
+        raise ValueError(f"no codewords are known of part {place[1]} of tensor {place[0]}")
+    return codebooks[place]
+
+
+def own_codebooks(tensors: Sequence[TensorSource]) -> dict[tuple[int, int], np.ndarray]:
+    """float32[K, d] codewords by (tensor, part), of all codebook parts that have their own."""
+    return {
+        (i, t): codewords_of(part)
+        for i, tensor in enumerate(tensors)
+        for t, part in enumerate(tensor.parts)
+        if isinstance(part, CodebookValues) and not isinstance(part.codewords, CodebookReference)
+    }
+
+
+def all_matrices(tensors: Sequence[TensorSource], codebooks: Codebooks | None = None) -> list[Matrix]:
     """What all parts store, in the order in which every section holds it."""
-    return [matrix for tensor in tensors for part in tensor.parts for matrix in part_matrices(part)]
+    return [matrix for tensor in tensors for part in tensor.parts for matrix in part_matrices(part, codebooks)]
 
 
-def term_of(part: Part, told: MemberSet | None = None) -> Term:
-    """The record of a part; `told` says how its set is told, when it has one."""
+def term_of(part: Part, told: MemberSet | None = None, codebooks: Codebooks | None = None) -> Term:
+    """The record of a part; `told` says how its set is told, and `codebooks` holds the codewords that it may refer to."""
     match part:
         case Alias():
             return part
@@ -123,6 +191,10 @@ def term_of(part: Part, told: MemberSet | None = None) -> Term:
             return Subset(part.axis, told, record_of(*part_matrices(part)))
         case SparseValues():
             return Sparse(told, record_of(*part_matrices(part)))
+        case CodebookValues():
+            *own, indices = map(record_of, part_matrices(part, codebooks))
+            named = None if own else (part.codewords.tensor, part.codewords.term)
+            return Codebook(*codewords_of(part, codebooks).shape, named or own[0], indices)
         case _:
             return record_of(part)
 
@@ -142,10 +214,13 @@ def choose_sets(tensors: Sequence[TensorSource]) -> dict[tuple[int, int], ToldSe
     return told
 
 
-def record_of(matrix: Matrix) -> Raw | Grid:
+def record_of(matrix: Matrix) -> Raw | Grid | Indices:
     """The record of a stored matrix."""
     if isinstance(matrix, RawValues):
         return Raw(matrix.storage)
+    if isinstance(matrix, IndicesInStream):
+        indices = matrix.indices
+        return Indices(indices.resolution, step_offset(indices.row_exponents), fit_index_scale(indices), matrix.stream)
     grid = matrix.grid
     return Grid(
         float(np.float32(grid.base)),
@@ -163,17 +238,25 @@ def step_offset(exponents: np.ndarray | None) -> int | None:
     return None if exponents is None else int(np.sort(exponents)[exponents.size // 2])
 
 
-def reconstruct_matrix(matrix: Matrix) -> np.ndarray:
+def coded_values(matrix: GridInStream | IndicesInStream) -> GridValues | IndexValues:
+    """The integers of a matrix in a stream, and its steps."""
+    return matrix.grid if isinstance(matrix, GridInStream) else matrix.indices
+
+
+def reconstruct_matrix(matrix: RawValues | GridInStream) -> np.ndarray:
     """The float32 values of a stored matrix: [rows, columns] of a grid, raw values in the shape they have."""
     if isinstance(matrix, RawValues):
         return from_storage(to_storage(matrix.values, matrix.storage), matrix.storage).reshape(np.shape(matrix.values))
     return reconstruct_grid(matrix.grid)
 
 
-def reconstruct_part(part: Part, shape: tuple[int, ...], *, arrays: Sequence[np.ndarray] | Mapping[int, np.ndarray] = ()) -> np.ndarray:
+def reconstruct_part(
+    part: Part, shape: tuple[int, ...], *, arrays: Sequence[np.ndarray] | Mapping[int, np.ndarray] = (), codebooks: Codebooks | None = None
+) -> np.ndarray:
     """float32 array of `shape`: what the decoder gives for a part of a tensor of that shape, bit-exact.
 
     arrays : values of earlier tensors by their index; needed for an Alias only
+    codebooks : codewords by (tensor, part), as `own_codebooks` gives them; needed for a CodebookReference only
 
     Values beyond float32 are infinite (such a tensor is refused when it is assembled); ValueError for shapes that do not
     fit together.
@@ -189,6 +272,8 @@ def reconstruct_part(part: Part, shape: tuple[int, ...], *, arrays: Sequence[np.
             values = spread_subset(reconstruct_matrix(*part_matrices(part)), np.asarray(part.members), part.axis, matrix_shape(shape))
         case SparseValues():
             values = spread_sparse(reconstruct_matrix(*part_matrices(part)), np.asarray(part.positions), matrix_shape(shape))
+        case CodebookValues():
+            values = look_up(codewords_of(part, codebooks), part_matrices(part, codebooks)[-1].indices)
         case _:
             values = reconstruct_matrix(part)
     return values.reshape(shape)

@@ -25,9 +25,9 @@ Shape = tuple[int, int]  # rows and columns of the matrix as which a tensor is s
 
 @dataclass(frozen=True, slots=True)
 class StoredMatrix:
-    """A matrix that a term stores: the record that locates and scales it (Raw or Grid), its shape, its part in the term."""
+    """A matrix that a term stores: the record that locates and scales it, its shape, its part in the term."""
 
-    record: Raw | Grid
+    record: Raw | Grid | Indices
     rows: int
     columns: int
     name: str = ""
@@ -100,10 +100,8 @@ class Grid:
         writer.f32(self.base)
         writer.u8(self.resolution)
         writer.u8(self.trellis_states)
-        for offset in (self.row_offset, self.column_offset):
-            writer.u8(NO_STEPS if offset is None else OWN_STEPS)
-            if offset is not None:
-                writer.signed_varint(offset)
+        _write_step_offset(writer, self.row_offset)
+        _write_step_offset(writer, self.column_offset)
         writer.signed_varint(self.initial_scale)
         writer.varint(self.stream)
 
@@ -116,22 +114,60 @@ class Grid:
         base = cursor.f32()
         if not (math.isfinite(base) and MIN_BASE <= base <= MAX_BASE):
             raise InvalidArtifact(f"base step {base}, expected 2**-40..2**40", rule="R-GRD-1", offset=start, where=where)
-        resolution = cursor.u8()
-        if resolution > MAX_RESOLUTION:
-            message = f"resolution {resolution}, expected 0..{MAX_RESOLUTION}"
-            raise InvalidArtifact(message, rule="R-GRD-1", offset=start + 4, where=where)
+        resolution = _read_resolution(cursor)
         trellis_states = cursor.u8()
         if trellis_states and trellis_states not in TRELLISES:
             message = f"trellis of {trellis_states} states, this version knows {sorted(TRELLISES)}"
             raise UnsupportedArtifact(message, rule="R-GRD-4", offset=start + 5, where=where)
         row_offset = _read_step_offset(cursor, resolution)
         column_offset = _read_step_offset(cursor, resolution)
-        offset = cursor.offset
-        initial_scale = cursor.signed_varint()
-        if abs(initial_scale) > MAX_INITIAL_SCALE:
-            message = f"initial scale {initial_scale}, expected at most {MAX_INITIAL_SCALE} in magnitude"
-            raise InvalidArtifact(message, rule="R-GRD-3", offset=offset, where=where)
-        return cls(base, resolution, trellis_states, row_offset, column_offset, initial_scale, cursor.varint())
+        return cls(base, resolution, trellis_states, row_offset, column_offset, _read_initial_scale(cursor), cursor.varint())
+
+
+@dataclass(frozen=True, slots=True)
+class Indices:
+    """Indices of a codebook, and the steps of the rows that they make; the fields are those of a grid."""
+
+    resolution: int
+    row_offset: int | None
+    initial_scale: int
+    stream: int
+    column_offset: ClassVar[None] = None
+
+    def write(self, writer: Writer) -> None:
+        writer.u8(self.resolution)
+        _write_step_offset(writer, self.row_offset)
+        writer.signed_varint(self.initial_scale)
+        writer.varint(self.stream)
+
+    @classmethod
+    def read(cls, cursor: Cursor) -> Indices:
+        resolution = _read_resolution(cursor)
+        return cls(resolution, _read_step_offset(cursor, resolution), _read_initial_scale(cursor), cursor.varint())
+
+
+def _read_resolution(cursor: Cursor) -> int:
+    start = cursor.offset
+    resolution = cursor.u8()
+    if resolution > MAX_RESOLUTION:
+        message = f"resolution {resolution}, expected 0..{MAX_RESOLUTION}"
+        raise InvalidArtifact(message, rule="R-GRD-1", offset=start, where=cursor.where)
+    return resolution
+
+
+def _read_initial_scale(cursor: Cursor) -> int:
+    start = cursor.offset
+    initial_scale = cursor.signed_varint()
+    if abs(initial_scale) > MAX_INITIAL_SCALE:
+        message = f"initial scale {initial_scale}, expected at most {MAX_INITIAL_SCALE} in magnitude"
+        raise InvalidArtifact(message, rule="R-GRD-3", offset=start, where=cursor.where)
+    return initial_scale
+
+
+def _write_step_offset(writer: Writer, offset: int | None) -> None:
+    writer.u8(NO_STEPS if offset is None else OWN_STEPS)
+    if offset is not None:
+        writer.signed_varint(offset)
 
 
 def _read_step_offset(cursor: Cursor, resolution: int) -> int | None:

@@ -242,6 +242,10 @@ def read_directory(data):
             good = term["kind"] != "alias" or (term["source"] < index and entries[term["source"]]["shape"] == entry["shape"])
             check(good, "invalid", "R-REC-3", terms_at)
             check_set(term, number, entry, entries, terms_at)
+            if term["kind"] == "codebook" and "named" in term:
+                other = earlier_term(term["named"], number, entry, entries)
+                own = other is not None and other["kind"] == "codebook" and "named" not in other
+                check(own and other["size"] == term["size"], "invalid", "R-CBK-3", terms_at)
         check(entry["name"] not in [other["name"] for other in entries], "malformed", "R-DIR-2", start)
         elements += sum(numbers_of(term, entry["shape"]) for term in entry["terms"])
         check(elements <= LIMITS["elements"], "over limit", "R-DIR-4", start)
@@ -250,6 +254,15 @@ def read_directory(data):
         entries.append(entry)
     fields.end()
     return entries
+
+
+def earlier_term(named, number, entry, entries):
+    """The term named, before term `number` of `entry`, which follows `entries`; None when there is none."""
+    tensor, place = named
+    if tensor > len(entries):
+        return None
+    terms = entries[tensor]["terms"] if tensor < len(entries) else entry["terms"][:number]
+    return terms[place] if place < len(terms) else None
 
 
 def numbers_of(term, shape):
@@ -279,7 +292,7 @@ def read_shape(fields):
 def read_term(fields, shape):
     """A term; its "matrices" are (record, rows, columns) in the order in which the sections hold them."""
     start, kind = fields.at, fields.u8()
-    check(kind < 6, "unsupported", "R-REC-1", start)
+    check(kind < 7, "unsupported", "R-REC-1", start)
     rows, columns = matrix_shape(shape)
     if kind == 2:
         return {"kind": "alias", "source": fields.varint(), "matrices": []}
@@ -287,6 +300,8 @@ def read_term(fields, shape):
         return read_low_rank(fields, rows, columns)
     if kind == 4:
         return read_subset(fields, rows, columns)
+    if kind == 6:
+        return read_codebook(fields, rows, columns)
     if kind == 5:
         told = read_set(fields, rows * columns)
         return {"kind": "sparse", "set": told, "matrices": [(read_matrix(fields), 1, told["count"])]}
@@ -308,6 +323,37 @@ def read_subset(fields, rows, columns):
     return {"kind": "subset", "axis": axis, "set": told, "matrices": [(read_matrix(fields), *shape)]}
 
 
+def read_codebook(fields, rows, columns):
+    start, codewords = fields.at, fields.varint()
+    check(2 <= codewords <= 65536, "invalid", "R-CBK-1", start)
+    start, dimension = fields.at, fields.u8()
+    check(1 <= dimension <= 64 and columns % dimension == 0, "invalid", "R-CBK-2", start)
+    term = {"kind": "codebook", "size": (codewords, dimension), "matrices": []}
+    start, kind = fields.at, fields.u8()
+    check(kind < 3, "malformed", "R-REC-7", start)
+    if kind == 2:
+        term["named"] = fields.varint(), fields.u8()
+    else:
+        term["matrices"].append((read_raw(fields) if kind == 0 else read_grid(fields), codewords, dimension))
+    indices = {"kind": "indices", "resolution": read_resolution(fields), "trellis": 0}
+    indices["offsets"] = [read_step_offset(fields, indices["resolution"]), None]
+    indices["initial_scale"], indices["stream"] = read_initial_scale(fields), fields.varint()
+    term["matrices"].append((indices, rows, columns // dimension))
+    return term
+
+
+def read_resolution(fields):
+    start, resolution = fields.at, fields.u8()
+    check(resolution <= 3, "invalid", "R-GRD-1", start)
+    return resolution
+
+
+def read_initial_scale(fields):
+    start, initial_scale = fields.at, fields.signed_varint()
+    check(abs(initial_scale) <= 256, "invalid", "R-GRD-3", start)
+    return initial_scale
+
+
 def read_matrix(fields):
     start, kind = fields.at, fields.u8()
     check(kind < 2, "malformed", "R-REC-7", start)
@@ -324,14 +370,11 @@ def read_grid(fields):
     start = fields.at
     term = {"kind": "grid", "base": fields.f32()}
     check(2**-40 <= term["base"] <= 2**40, "invalid", "R-GRD-1", start)
-    term["resolution"] = fields.u8()
-    check(term["resolution"] <= 3, "invalid", "R-GRD-1", start + 4)
+    term["resolution"] = read_resolution(fields)
     term["trellis"] = fields.u8()
     check(term["trellis"] in (0, 8, 64), "unsupported", "R-GRD-4", start + 5)
     term["offsets"] = [read_step_offset(fields, term["resolution"]) for _ in range(2)]
-    start, term["initial_scale"] = fields.at, fields.signed_varint()
-    check(abs(term["initial_scale"]) <= 256, "invalid", "R-GRD-3", start)
-    term["stream"] = fields.varint()
+    term["initial_scale"], term["stream"] = read_initial_scale(fields), fields.varint()
     return term
 
 
@@ -1053,14 +1096,14 @@ def read_streams(data):
 
 
 def check_stream_numbers(entries, streams):
-    named = {record["stream"] for _, record, _, _ in matrices_of_kind(entries, "grid")}
+    named = {record["stream"] for _, record, _, _ in matrices_of_kind(entries, "grid", "indices")}
     first = bool(named) or any(told["gaps"] for _, told in sets_of(entries))
     check(named == set(range(1, len(streams))) and first == bool(streams), "invalid", "R-STR-7")
 
 
 def decode_first_stream(entries, streams):
-    """The row and column exponents of each grid, by place, and the gaps of each set that has any."""
-    matrices = matrices_of_kind(entries, "grid")
+    """The row and column exponents of each grid and codebook, by place, and the gaps of each set that has any."""
+    matrices = matrices_of_kind(entries, "grid", "indices")
     sides = [
         (place, side, record["offsets"][side], size, 20 << record["resolution"])
         for place, record, *sizes in matrices
@@ -1080,18 +1123,23 @@ def decode_first_stream(entries, streams):
 
 
 def decode_grids(entries, streams, exponents):
-    """The weights of each grid, by place."""
-    weights = {}
+    """The weights of each grid, and rows of indices with their exponents of each codebook, by place."""
+    found = {}
     for number, (codec, payload) in enumerate(streams[1:], 1):
-        members = [(place, record) for place, record, _, _ in matrices_of_kind(entries, "grid") if record["stream"] == number]
+        matrices = matrices_of_kind(entries, "grid", "indices")
+        members = [(place, record) for place, record, _, _ in matrices if record["stream"] == number]
         scales = [grid_scales(record, *exponents[place]) for place, record in members]
         for (place, record), codes in zip(members, decode_stream(payload, scales, codec), strict=True):
-            weights[place] = grid_weights(codes, *exponents[place], record["base"], record["resolution"])
-    return weights
+            if record["kind"] == "grid":
+                found[place] = grid_weights(codes, *exponents[place], record["base"], record["resolution"])
+            else:
+                found[place] = codes, exponents[place][0], 2 ** record["resolution"]
+    return found
 
 
 def grid_scales(record, rows, columns):
-    unit, start = 65536 >> record["resolution"], record["initial_scale"] * 16384
+    unit = 65536 >> record["resolution"] if record["kind"] == "grid" else 0
+    start = record["initial_scale"] * 16384
     return [-r * unit for r in rows], [start - c * unit for c in columns], record["trellis"]
 
 
@@ -1130,6 +1178,19 @@ def low_rank_values(left, right, rows, columns, rank):
             for k in range(rank):
                 total += left[i * rank + k] * right[k * columns + j]
             values.append(finite_float32(total))
+    return values
+
+
+def codebook_values(codewords, size, rows, exponents, steps_an_octave):
+    """Codewords, flat, by index; an index is stored less half their number."""
+    count, dimension = size
+    values = []
+    for stored, e in zip(rows, exponents, strict=True):
+        factor = FRACTIONS[e % steps_an_octave * 8 // steps_an_octave] * 2.0 ** (e // steps_an_octave)
+        for integer in stored:
+            index = integer + count // 2
+            check(0 <= index < count, "invalid", "R-CBK-4")
+            values += [finite_float32(codewords[index * dimension + t] * factor) for t in range(dimension)]
     return values
 
 
@@ -1173,10 +1234,8 @@ def check_set(term, number, entry, entries, offset):
         steps = term["kind"] == "subset" and grids and grids[0]["offsets"][term["axis"]] is not None
         check(steps, "invalid", "R-SET-4", offset)
     if "named" in told:
-        tensor, place = told["named"]
-        check(tensor <= len(entries), "invalid", "R-SET-5", offset)
-        earlier = entries[tensor]["terms"] if tensor < len(entries) else entry["terms"][:number]
-        named = earlier[place].get("set") if place < len(earlier) else None
+        other = earlier_term(told["named"], number, entry, entries)
+        named = other and other.get("set")
         check(named is not None and named["encoding"] != "same" and named["universe"] == told["universe"], "invalid", "R-SET-5", offset)
         check(told["encoding"] != "same" or named["count"] == told["count"], "invalid", "R-SET-5", offset)
 
@@ -1237,7 +1296,7 @@ def decode_tensors(sections):
     exponents, gaps = decode_first_stream(entries, streams)
     matrices = {**planes, **decode_grids(entries, streams, exponents)}
     members = decode_sets(entries, gaps, exponents)
-    tensors, digest = [], hashlib.sha256()
+    tensors, codebooks, digest = [], {}, hashlib.sha256()
     for e, entry in enumerate(entries):
         total = None
         for t, term in enumerate(entry["terms"]):
@@ -1245,7 +1304,11 @@ def decode_tensors(sections):
                 values = tensors[term["source"]]
             else:
                 inner = [matrices[e, t, m] for m in range(len(term["matrices"]))]
-                values = term_values(term, inner, *matrix_shape(entry["shape"]), members.get((e, t)))
+                if term["kind"] == "codebook":
+                    codebooks[e, t] = codebooks[term["named"]] if "named" in term else inner[0]
+                    values = codebook_values(codebooks[e, t], term["size"], *inner[-1])
+                else:
+                    values = term_values(term, inner, *matrix_shape(entry["shape"]), members.get((e, t)))
             # two float32 numbers add up exactly enough in a double to round once more without harm
             total = values if total is None else [finite_float32(a + b) for a, b in zip(total, values, strict=True)]
         tensors.append(total)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
+from naive_grid import naive_step, round_to_float32
 
 
 def naive_low_rank(left, right) -> np.ndarray:
@@ -36,3 +39,13 @@ def naive_sparse(values, positions, shape: tuple[int, int]) -> np.ndarray:
     for value, position in zip(values, positions, strict=True):
         spread[position // shape[1], position % shape[1]] = value
     return spread
+
+
+def naive_codebook(codewords, indices, exponents, resolution: int) -> np.ndarray:
+    """float32[rows, columns]: codeword after codeword, each number times the factor of its row, rounded exactly."""
+    rows = []
+    for row, exponent in zip(indices, exponents, strict=True):
+        factor = naive_step(1.0, resolution, int(exponent))
+        numbers = [Fraction(float(number)) for index in row for number in codewords[index]]
+        rows.append([float(round_to_float32(number * factor)) for number in numbers])
+    return np.array(rows, np.float32)

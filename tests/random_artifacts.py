@@ -11,18 +11,29 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from hypothesis import strategies as st
-from naive_terms import naive_low_rank, naive_sparse, naive_subset
+from naive_terms import naive_codebook, naive_low_rank, naive_sparse, naive_subset
 
-from bytecap.format.assembly import GridInStream, LowRankValues, RawValues, SparseValues, SubsetValues, TensorSource
+from bytecap.format.assembly import (
+    CodebookReference,
+    CodebookValues,
+    GridInStream,
+    LowRankValues,
+    RawValues,
+    SparseValues,
+    SubsetValues,
+    TensorSource,
+)
+from bytecap.format.codebooks import MAX_CODEWORDS, MAX_DIMENSION, MIN_CODEWORDS
 from bytecap.format.codecs.scale_classes import TRELLIS_THRESHOLD
-from bytecap.format.combined_terms import LowRank, Sparse, Subset
+from bytecap.format.combined_terms import Codebook, LowRank, Sparse, Subset
 from bytecap.format.grid import MAX_BASE, MAX_INITIAL_SCALE, MAX_STEP_OCTAVES, MIN_BASE, GridValues, expected_scales, reconstruct_grid
 from bytecap.format.member_sets import BITMAP, GAPS, PREFIX, MemberSet, encode_bitmap
 from bytecap.format.operands import Row
 from bytecap.format.operations import Add, Embed, Linear, Scale
+from bytecap.format.parts import codewords_of
 from bytecap.format.program import Program
 from bytecap.format.raw_planes import from_storage, to_storage
-from bytecap.format.recipes import STORAGES, Alias, Grid, Raw
+from bytecap.format.recipes import STORAGES, Alias, Grid, Indices, Raw
 from bytecap.format.trellis import TRELLISES
 
 
@@ -69,6 +80,29 @@ def matrix_records() -> st.SearchStrategy:
 
 
 @st.composite
+def codebook_records(draw, shape: tuple[int, int]) -> Codebook:
+    """Any record of a codebook with its own codewords."""
+    resolution = draw(st.integers(0, 3))
+    bound = MAX_STEP_OCTAVES << resolution
+    return Codebook(
+        codewords=draw(st.integers(MIN_CODEWORDS, MAX_CODEWORDS)),
+        dimension=draw(st.sampled_from(divisors(shape[1]))),
+        book=draw(matrix_records()),
+        indices=Indices(
+            resolution=resolution,
+            row_offset=draw(st.none() | st.integers(-bound, bound)),
+            initial_scale=draw(st.integers(-MAX_INITIAL_SCALE, MAX_INITIAL_SCALE)),
+            stream=draw(st.integers(0, 2**32 - 1)),
+        ),
+    )
+
+
+def divisors(columns: int) -> list[int]:
+    """Lengths that codewords for so many columns may have."""
+    return [d for d in range(1, min(columns, MAX_DIMENSION) + 1) if columns % d == 0]
+
+
+@st.composite
 def set_records(draw, universe: int) -> MemberSet:
     """Any record of a set that needs nothing of other terms."""
     members = draw(member_lists(universe))
@@ -87,6 +121,7 @@ def terms(shape: tuple[int, int], *, sources: st.SearchStrategy[int] | None = No
     """Any record of a term of a matrix of that shape; aliases only with `sources` to choose from."""
     kinds = matrix_records()
     kinds |= st.builds(LowRank, st.integers(1, min(shape)), grid_terms(), grid_terms())
+    kinds |= codebook_records(shape)
     for axis, universe in enumerate(shape):
         if universe > 1:
             kinds |= st.builds(Subset, st.just(axis), set_records(universe), matrix_records())
@@ -142,9 +177,10 @@ def artifact_sources(draw) -> ArtifactSource:
     """Programs of 1 to 3 tables, a vector and a head; up to 3 terms a tensor, integers in up to 3 streams."""
     tables, vocabulary, width = draw(st.integers(1, 3)), draw(st.integers(1, 6)), draw(st.integers(1, 5))
     shapes = [(vocabulary, width)] * tables + [(width,), (vocabulary, width)]
-    tensors, arrays, streams = [], [], []
+    tensors, arrays, streams, books = [], [], [], {}
     for index, shape in enumerate(shapes):
-        parts, terms = zip(*[draw(one_part(shape, shapes[:index], arrays, streams)) for _ in range(draw(st.integers(1, 3)))], strict=True)
+        places = [(index, number) for number in range(draw(st.integers(1, 3)))]
+        parts, terms = zip(*[draw(one_part(shape, shapes[:index], arrays, streams, books, place)) for place in places], strict=True)
         total = terms[0]
         for term in terms[1:]:
             total = total + term
@@ -155,12 +191,12 @@ def artifact_sources(draw) -> ArtifactSource:
 
 
 @st.composite
-def one_part(draw, shape, earlier_shapes, arrays, streams):
-    """A part and its float32 values in the tensor's shape; the streams that it names are added to `streams`."""
+def one_part(draw, shape, earlier_shapes, arrays, streams, books, place):
+    """A part and its float32 values in the tensor's shape; its streams are added to `streams`, its codewords to `books`."""
     sources = [i for i, other in enumerate(earlier_shapes) if other == shape]
     rows, columns = (1, shape[0]) if len(shape) == 1 else shape
     axes = [axis for axis, size in enumerate((rows, columns)) if size > 1]
-    kind = draw(st.sampled_from(["raw", "grid", "grid", "low-rank"] + ["alias"] * bool(sources) + ["subset", "sparse"] * bool(axes)))
+    kind = draw(st.sampled_from(["raw", "grid", "grid", "low-rank", "codebook"] + ["alias"] * bool(sources) + ["subset", "sparse"] * bool(axes)))
     if kind == "alias":
         source = draw(st.sampled_from(sources))
         return Alias(source), arrays[source]
@@ -181,6 +217,11 @@ def one_part(draw, shape, earlier_shapes, arrays, streams):
             streams.append(stream)
         return SparseValues(positions, part, stream), naive_sparse(values[0], positions, (rows, columns)).reshape(shape)
     streams.append(stream)
+    if kind == "codebook":
+        part, values = draw(codebook_parts((rows, columns), books, stream))
+        if not isinstance(part.codewords, CodebookReference):
+            books[place] = codewords_of(part)
+        return part, values.reshape(shape)
     if kind == "low-rank":
         rank = draw(st.integers(1, min(rows, columns)))
         left, right = draw(modest_values(rows, rank)), draw(modest_values(rank, columns))
@@ -188,6 +229,23 @@ def one_part(draw, shape, earlier_shapes, arrays, streams):
         return LowRankValues(left, right, streams[-1]), product.reshape(shape)
     grid = draw(draw(st.sampled_from([grid_values, trellis_values]))(rows, columns))
     return GridInStream(grid, streams[-1]), reconstruct_grid(grid).reshape(shape)
+
+
+@st.composite
+def codebook_parts(draw, shape, books, stream):
+    """A codebook with codewords of its own or of an earlier one that fits, and its float32 values."""
+    rows, columns = shape
+    fitting = [place for place, codewords in sorted(books.items()) if columns % codewords.shape[1] == 0]
+    if fitting and draw(st.booleans()):
+        place = draw(st.sampled_from(fitting))
+        book, codewords = CodebookReference(*place), books[place]
+    else:
+        book, codewords = draw(inner_part((draw(st.integers(2, 9)), draw(st.sampled_from(divisors(columns))))))
+    random, resolution = np.random.default_rng(draw(st.integers(0, 2**32 - 1))), draw(st.integers(0, 3))
+    indices = random.integers(0, len(codewords), (rows, columns // codewords.shape[1]))
+    exponents = random.integers(-9, 10, rows) if draw(st.booleans()) else None
+    values = naive_codebook(codewords, indices, np.zeros(rows, np.int64) if exponents is None else exponents, resolution)
+    return CodebookValues(book, indices, exponents, resolution, stream), values
 
 
 @st.composite

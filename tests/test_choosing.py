@@ -40,9 +40,11 @@ def made_for_menus() -> tuple[Model, dict[str, str]]:
     values = {t.name: t.values.copy() for t in model.tensors}
     width = ARCHITECTURE["model_dim"]
     values["blocks.0.attn.c_k.weight"] = random.standard_normal((width, 1)) @ random.standard_normal((1, width)) * 0.15
+    values["blocks.1.attn.proj.weight"] = 0.2 * random.integers(-1, 2, (width, width))
     values["blocks.0.attn.proj.weight"] = np.tile(values["blocks.0.attn.proj.weight"][:2], (width // 2, 1))
     values["blocks.1.attn.c_v.weight"] = values["blocks.0.attn.c_v.weight"]
     kinds = {"blocks.0.attn.c_k.weight": "low-rank", "blocks.0.attn.proj.weight": "raw", "blocks.1.attn.c_v.weight": "alias"}
+    kinds["blocks.1.attn.proj.weight"] = "codebook"
     tensors = tuple(ModelTensor(t.name, np.ascontiguousarray(values[t.name], np.float32), t.dtype) for t in model.tensors)
     return replace(model, tensors=tensors), kinds
 

@@ -8,11 +8,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_terms import naive_low_rank, naive_sparse, naive_subset
+from naive_terms import naive_codebook, naive_low_rank, naive_sparse, naive_subset
 from random_artifacts import ArtifactSource, artifact_sources, chain_program, modest_values
 
 from bytecap.format.artifact import decode_tensors, read_artifact
-from bytecap.format.assembly import GridInStream, LowRankValues, RawValues, SparseValues, SubsetValues, TensorSource, assemble_artifact, reconstruct_part
+from bytecap.format.assembly import (
+    CodebookReference,
+    CodebookValues,
+    GridInStream,
+    LowRankValues,
+    RawValues,
+    SparseValues,
+    SubsetValues,
+    TensorSource,
+    assemble_artifact,
+    own_codebooks,
+    reconstruct_part,
+)
 from bytecap.format.errors import InvalidArtifact, LimitExceeded
 from bytecap.format.grid import GridValues
 from bytecap.format.inspection import inspect_artifact, inspect_tensor
@@ -53,7 +65,7 @@ def test_a_writer_is_told_what_is_decoded(source: ArtifactSource):
     for tensor, decoded in zip(source.tensors, arrays, strict=True):
         total = None
         for part in tensor.parts:
-            values = reconstruct_part(part, tensor.shape, arrays=arrays)
+            values = reconstruct_part(part, tensor.shape, arrays=arrays, codebooks=own_codebooks(source.tensors))
             assert values.shape == tensor.shape and values.dtype == np.float32
             total = values if total is None else total + values
         assert total.tobytes() == decoded.tobytes()
@@ -137,3 +149,54 @@ def test_layers_share_a_mask():
     assert [term.members.encoding for term in artifact.directory[0].terms][1:] == ["same", "difference"]
     expected = sum(np.isin(np.arange(400), p).astype(np.float32) for p in (positions, positions, nearly))
     assert np.array_equal(decode_tensors(artifact)[0].ravel(), expected)
+
+
+CODEWORDS = np.array([[-2.0, 0.5], [0.0, 0.0], [1.0, -3.0]], np.float32)
+INDICES = np.arange(12).reshape(6, 2) % 3
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(0, 3))
+def test_a_codebook_is_the_written_chain_of_operations(seed, dimension, resolution):
+    random = np.random.default_rng(seed)
+    codewords = random.standard_normal((7, dimension)).astype(np.float32)
+    indices, exponents = random.integers(0, 7, (4, 3)), random.integers(-20 << resolution, (20 << resolution) + 1, 4)
+    part = CodebookValues(RawValues(codewords, "float32"), indices, exponents, resolution, 1)
+    expected = naive_codebook(codewords, indices, exponents, resolution)
+    assert reconstruct_part(part, (4, 3 * dimension)).tobytes() == expected.tobytes()
+
+
+def test_codewords_are_stored_once():
+    own = CodebookValues(RawValues(CODEWORDS, "float16"), INDICES, None, 0, 1)
+    shared = CodebookValues(CodebookReference(0, 0), INDICES[::-1], np.arange(6), 1, 2)
+    data = with_table(own, shared)
+    found = inspect_artifact(data)
+    assert [term.recipe for term in found.tensors[0].terms] == ["codebook (3 x 2)", "codebook (3 x 2 of table, row steps)"]
+    assert found.tensors[0].terms[1].bytes == found.streams[2].bytes
+    assert sum(row.bytes for row in (*found.tensors, *found.shared)) == found.bytes == len(data)
+    assert [(detail.term, detail.matrix) for detail in inspect_tensor(data, "table").grids] == [(1, "indices"), (2, "indices")]
+    expected = CODEWORDS[INDICES].reshape(SHAPE) + naive_codebook(CODEWORDS, INDICES[::-1], np.arange(6), 1)
+    assert np.array_equal(decode_tensors(read_artifact(data))[0], expected)
+
+
+@pytest.mark.parametrize("index", [-1, 3])
+def test_an_index_of_no_codeword_is_refused(index):
+    part = CodebookValues(RawValues(CODEWORDS, "float16"), np.where(INDICES == 2, index, INDICES), None, 0, 1)
+    with pytest.raises(ValueError, match="of 3 codewords"):
+        reconstruct_part(part, SHAPE)
+
+
+def test_a_reference_to_unknown_codewords_is_refused():
+    with pytest.raises(ValueError, match="part 1 of tensor 7"):
+        reconstruct_part(CodebookValues(CodebookReference(7, 1), INDICES, None, 0, 1), SHAPE)
+
+
+def test_a_sorted_table_codes_like_a_grid():
+    """Indices of a uniform scalar codebook cost what the integers of a grid with the same values cost, within 2 %."""
+    shape = (200, 50)
+    codes = np.clip(np.round(np.random.default_rng(5).standard_normal(shape) * 3), -16, 15).astype(np.int32)
+    table = CodebookValues(RawValues(np.arange(-16, 16, dtype=np.float32)[:, None], "float16"), codes + 16, None, 0, 1)
+    by_grid = with_table(GridInStream(GridValues(codes, None, None, 1.0, 0), 1), shape=shape)
+    by_table = with_table(table, shape=shape)
+    sizes = [inspect_artifact(data).streams[1].bytes for data in (by_grid, by_table)]
+    assert sizes[1] < 1.02 * sizes[0]
+    assert np.array_equal(decode_tensors(read_artifact(by_table))[0], decode_tensors(read_artifact(by_grid))[0])

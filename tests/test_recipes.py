@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_artifacts import terms
 
-from bytecap.format.combined_terms import LowRank, Sparse, Subset
+from bytecap.format.combined_terms import Codebook, LowRank, Sparse, Subset
 from bytecap.format.cursor import Cursor, Writer
 from bytecap.format.errors import InvalidArtifact, MalformedArtifact, TruncatedArtifact, UnsupportedArtifact
 from bytecap.format.grid import MAX_BASE, MAX_STEP_OCTAVES, MIN_BASE
 from bytecap.format.member_sets import MemberSet
-from bytecap.format.recipes import TERMS, Alias, Grid, Raw, read_term, register_term, write_term
+from bytecap.format.recipes import TERMS, Alias, Grid, Indices, Raw, read_term, register_term, write_term
 
 SHAPE = 6, 4
 PLAIN = Grid(1.0, 0, 0, None, None, 0, 1)
@@ -49,6 +49,9 @@ TERM_BYTES = [
     (Subset(0, MemberSet("difference", 2, named=(1, 0), changes=6), Raw("float32")), "04 00 05 01 00 02 06 00 00"),
     (Sparse(MemberSet("gaps", 23), PLAIN), "05 03 17 01 0000803f 00 00 00 00 00 01"),
     (Sparse(MemberSet("bitmap", 2, b"\x00\x01\x80"), Raw("float16")), "05 02 000180 00 01"),
+    (Codebook(2, 1, Raw("float32"), Indices(0, None, 0, 1)), "06 02 01 00 00  00 00 00 01"),
+    (Codebook(65536, 4, PLAIN, Indices(3, -160, -256, 300)), "06 808004 04 01 0000803f 00 00 00 00 00 01  03 01 bf02 ff03 ac02"),
+    (Codebook(300, 2, (5, 1), Indices(1, 2, 12, 1)), "06 ac02 02 02 05 01  01 01 04 18 01"),
     (LowRank(4, PLAIN, PLAIN), "03 04  0000803f 00 00 00 00 00 01  0000803f 00 00 00 00 00 01"),
 ]
 
@@ -88,6 +91,14 @@ BROKEN = {
     "a bit after the last": ("04 00 02 41 00 00", MalformedArtifact, "R-SET-3", 3),
     "a set of all elements": ("05 03 18 00 00", InvalidArtifact, "R-SET-2", 2),
     "elements that are another tensor's": ("05 03 01 02 00", MalformedArtifact, "R-REC-7", 3),
+    "one codeword": ("06 01 01 00 00 00 00 00 01", InvalidArtifact, "R-CBK-1", 1),
+    "65,537 codewords": ("06 818004 01 00 00 00 00 00 01", InvalidArtifact, "R-CBK-1", 1),
+    "codewords of nothing": ("06 02 00 00 00 00 00 00 01", InvalidArtifact, "R-CBK-2", 2),
+    "codewords of 3 in rows of 4": ("06 02 03 00 00 00 00 00 01", InvalidArtifact, "R-CBK-2", 2),
+    "codewords of kind 3": ("06 02 01 03 00 00 00 00 01", MalformedArtifact, "R-REC-7", 3),
+    "indices at resolution 4": ("06 02 01 00 00 04 00 00 01", InvalidArtifact, "R-GRD-1", 5),
+    "indices with step mode 2": ("06 02 01 00 00 00 02 00 01", MalformedArtifact, "R-GRD-2", 6),
+    "indices at scale 257": ("06 02 01 00 00 00 00 8204 01", InvalidArtifact, "R-GRD-3", 7),
     "rank 0": ("03 00 0000803f 00 00 00 00 00 01 0000803f 00 00 00 00 00 01", InvalidArtifact, "R-REC-5", 1),
     "rank 5 of 6 by 4": ("03 05 0000803f 00 00 00 00 00 01 0000803f 00 00 00 00 00 01", InvalidArtifact, "R-REC-5", 1),
 }
@@ -160,7 +171,7 @@ def test_whatever_is_read_is_written_back(data: bytes) -> None:
     try:
         term = read_term(cursor, SHAPE)
     except (InvalidArtifact, MalformedArtifact, TruncatedArtifact, UnsupportedArtifact) as error:
-        assert error.rule.startswith(("R-REC", "R-RAW", "R-GRD", "R-SET", "R-VAR", "R-END"))
+        assert error.rule.startswith(("R-REC", "R-RAW", "R-GRD", "R-SET", "R-CBK", "R-VAR", "R-END"))
         return
     assert written(term) == data[: len(data) - cursor.remaining]
 

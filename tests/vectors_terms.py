@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from naive_terms import naive_low_rank, naive_sparse, naive_subset
+from naive_terms import naive_codebook, naive_low_rank, naive_sparse, naive_subset
 from program_vectors import GOOD
 from vector_files import Vector, artifact, codes, digest, directory, entry, planes, varint, zigzag
 from vectors_program import RAW_FLOAT32, TABLE_SHAPE
@@ -173,8 +173,60 @@ def sparse_vectors() -> Iterator[Vector]:
     yield bad("sparse-sparse", MalformedArtifact, "R-REC-7", TERM + 3, "Elements of elements.", inner, b"")
 
 
+def codebook(count: int, dimension: int, book: bytes = RAW_FLOAT32, rows: bytes = b"\0", resolution: int = 0, scale: int = 0) -> bytes:
+    return b"\x06" + varint(count) + bytes([dimension]) + book + bytes([resolution]) + rows + zigzag(scale) + varint(1)
+
+
+def codebook_vectors() -> Iterator[Vector]:
+    codewords = np.array([[-1.5, 0.25], [0.5, 3.0], [7.0, -0.125]])
+    flat, indices = codewords.ravel().tolist(), np.array([k * k % 3 for k in range(ROWS * 4)]).reshape(ROWS, 4)
+    exponents = [0, 3, -9, 8]
+    values = naive_codebook(codewords, indices, [0] * ROWS, 0)
+    stored = stream_of(((indices - 1).ravel().tolist(), ROWS))
+    says = "Three codewords of two, raw."
+    yield good("codebook", says, values, codebook(3, 2), raw=flat, streams=(EXPONENTS, stored))
+    scaled = naive_codebook(codewords, indices, exponents, 3)
+    steps = stream_of((exponents, 1))
+    says = "The same with factors of the rows."
+    yield good("codebook-row-steps", says, scaled, codebook(3, 2, rows=b"\x01\x00", resolution=3), raw=flat, streams=(steps, stored))
+    numbers = small(4)
+    scalar = naive_codebook(np.array(numbers)[:, None] / 2, indices.repeat(2, 1), [0] * ROWS, 0)
+    stream = stream_of((numbers, 4), ((indices.repeat(2, 1) - 2).ravel().tolist(), ROWS), ((indices - 2).repeat(2, 1).ravel().tolist(), ROWS))
+    says = "Four codewords of one on a grid, and twice the sum of them: the second term shares them."
+    own, shared = codebook(4, 1, b"\x01" + GRID), codebook(4, 1, b"\x02\x00\x00")
+    yield good("codebook-shared", says, 2 * scalar, own, shared, streams=(EXPONENTS, stream))
+    yield from bad_codebooks(flat)
+
+
+def bad_codebooks(flat: Sequence[float]) -> Iterator[Vector]:
+    for name, count in (("one", 1), ("many", 65_537)):
+        yield bad(f"codebook-{name}", InvalidArtifact, "R-CBK-1", TERM + 1, f"Codewords in the number of {count}.", table(codebook(count, 2)), b"")
+    for name, dimension in (("zero", 0), ("three", 3), ("long", 128)):
+        says = f"Codewords of {dimension} in rows of {COLUMNS}."
+        yield bad(f"codebook-dimension-{name}", InvalidArtifact, "R-CBK-2", TERM + 2, says, table(codebook(3, dimension)), b"")
+    yield bad("codebook-book", MalformedArtifact, "R-REC-7", TERM + 3, "Codewords of kind 3.", table(codebook(3, 2, b"\x03\x00")), b"")
+    own, shared = codebook(3, 2), codebook(3, 2, b"\x02\x00\x00")
+    for name, terms, says in (
+        ("itself", (shared,), "A codebook that shares its own codewords."),
+        ("grid", (grid(), shared), "A codebook that shares those of a grid."),
+        ("size", (own, codebook(3, 1, b"\x02\x00\x00")), "A codebook that shares codewords of another length."),
+        ("shared", (own, shared, codebook(3, 2, b"\x02\x00\x01")), "A codebook that shares shared codewords."),
+        ("later", (codebook(3, 2, b"\x02\x00\x01"), own), "A codebook that shares those of a term after it."),
+    ):
+        yield bad(f"codebook-shares-{name}", InvalidArtifact, "R-CBK-3", TERMS, says, table(*terms), b"")
+    for name, index in (("negative", -2), ("beyond", 2)):
+        content = codes(EXPONENTS, stream_of(([index] + [0] * 15, ROWS)))
+        says = f"The index {index + 1} of three codewords."
+        yield bad(f"codebook-index-{name}", InvalidArtifact, "R-CBK-4", None, says, table(own), planes(flat), content)
+    steps = codes(stream_of(([20, 0, 0, 0], 1)), stream_of(([0] * 16, ROWS)))
+    says = "A number of 3e38 times 2^20."
+    term = table(codebook(3, 2, rows=b"\x01\x00"))
+    yield bad("codebook-infinite", InvalidArtifact, "R-REC-4", None, says, term, planes([*flat[:2], 3e38, *flat[3:]]), steps)
+
+
 def term_vectors() -> Iterator[Vector]:
     """All vectors of this chapter, in its order."""
     yield from low_rank_vectors()
     yield from subset_vectors()
     yield from sparse_vectors()
+    yield from codebook_vectors()

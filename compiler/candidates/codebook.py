@@ -8,11 +8,12 @@ arXiv:2402.15319). "scaled" first divides every row by a step of its own, so tha
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
-from ...format.grid import MAX_RESOLUTION, reconstruct_grid, step_table
+from ...format.grid import MAX_RESOLUTION, GridValues, reconstruct_grid, step_table
 from ...format.parts import CodebookValues
 from ..composite import CompositeMatrix
 from ..quantization import quantize_vectors
@@ -52,6 +53,8 @@ class CodebookKind:
         codewords = _codewords(unit, scales, width, size)
         grid = quantize_vectors(*codewords, unit.byte_price, resolution=MAX_RESOLUTION, coarsest=COARSEST).grid
         indices = _nearest(unit, scales, reconstruct_grid(grid).astype(np.float64))
+        if width > 1:
+            grid, indices = _frequent_in_the_middle(grid, indices)
         return unit.composite(self.name, setting, [CodebookValues(grid, indices, exponents, MAX_RESOLUTION, 1)])
 
 
@@ -78,13 +81,24 @@ def _codewords(unit: Unit, scales: np.ndarray, width: int, size: int) -> tuple[n
     return cluster_vectors(values, weights, size)
 
 
+def _frequent_in_the_middle(grid: GridValues, indices: np.ndarray) -> tuple[GridValues, np.ndarray]:
+    """The same codebook in an order that makes its indices, which are coded as distances from the middle, small."""
+    size = len(grid.codes)
+    by_count = np.argsort(-np.bincount(indices.ravel(), minlength=size), kind="stable")
+    order = np.empty(size, np.int64)  # new place -> codeword
+    order[np.argsort(np.abs(np.arange(size) - size // 2), kind="stable")] = by_count
+    places = np.argsort(order)
+    exponents = None if grid.row_exponents is None else grid.row_exponents[order]
+    return replace(grid, codes=np.ascontiguousarray(grid.codes[order]), row_exponents=exponents), places[indices]
+
+
 def _nearest(unit: Unit, scales: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """int32[rows, columns / width]: codewords chosen group by group from the last, with error feedback."""
+    """int64[rows, columns / width]: codewords chosen group by group from the last, with error feedback."""
     factor = unit.remembered("factor in matrix order", lambda: np.linalg.cholesky(unit.damped_moment))
     rows, columns = unit.shape
     width = words.shape[1]
     rotated = unit.target @ factor
-    indices = np.empty((rows, columns // width), np.int32)
+    indices = np.empty((rows, columns // width), np.int64)
     block = BLOCK_COLUMNS // width * width
     for stop in range(columns, 0, -block):
         start = max(0, stop - block)

@@ -21,6 +21,7 @@ from .registry import Setting, register_kind
 from .unit import Unit
 
 RANKS = (1, 4, 16)
+TAIL_SHARES = (0.5, 1.0, 1.5)  # of the plain grid's loss that leaving out the other directions may cost
 LEAST_SINGULAR = 1e-9  # of the greatest: weaker directions are noise of the arithmetic
 
 
@@ -33,8 +34,8 @@ class LowRankKind:
     def settings(self, unit: Unit) -> list[Setting]:
         ranks = [rank for rank in RANKS if 2 * rank <= min(unit.shape)]
         found: list[Setting] = [(how, rank) for how in ("under", "over") for rank in ranks]
-        rank = _sufficient_rank(unit)
-        return found + [("alone", rank)] * (0 < 2 * rank <= min(unit.shape))
+        sufficient = sorted({_sufficient_rank(unit, share) for share in TAIL_SHARES})
+        return found + [("alone", rank) for rank in sufficient if 0 < 2 * rank <= min(unit.shape)]
 
     def follows_price(self, setting: Setting) -> bool:
         return True
@@ -67,10 +68,10 @@ def _singular(unit: Unit, of: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return unit.remembered(("singular", of), decompose)
 
 
-def _sufficient_rank(unit: Unit) -> int:
-    """Least rank whose own loss is not above that of the plain grid."""
+def _sufficient_rank(unit: Unit, share: float) -> int:
+    """Least rank whose own loss is not above this share of the plain grid's."""
     tails = 0.5 * np.cumsum(np.square(_singular(unit, "target")[1])[::-1])[::-1]
-    return int((tails > _plain(unit).predicted_loss).sum())
+    return int((tails > share * _plain(unit).predicted_loss).sum())
 
 
 def _factors(unit: Unit, values: np.ndarray, rank: int, singular: tuple[np.ndarray, np.ndarray, np.ndarray]) -> LowRankValues:
