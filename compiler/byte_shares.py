@@ -12,6 +12,7 @@ import numpy as np
 
 from ..format.artifact import Artifact, DecodedTensors
 from ..format.container import CODES, section_name
+from ..format.grid import GridValues
 from ..format.inspection import Inspection, SharedRow, TensorRow
 from ..format.matrices import in_streams, stored_matrices
 
@@ -102,10 +103,10 @@ def code_entropies(artifact: Artifact, contents: DecodedTensors) -> list[dict]:
     rows = []
     for index, n_bytes in sorted(contents.code_bytes.items()):
         entry, integers, parities = artifact.directory[index], 0.0, 0.0
-        for grid in (grid for place, grid in contents.matrices.items() if place[0] == index):
-            share = grid.codes.size / entry.elements
-            integers += entropy_bits(grid.codes) * share
-            parities += entropy_bits(grid.codes & 1) * share if grid.trellis_states else 0.0
+        for values in (values for place, values in contents.matrices.items() if place[0] == index):
+            share = values.codes.size / entry.elements
+            integers += entropy_bits(values.codes) * share
+            parities += entropy_bits(values.codes & 1) * share if isinstance(values, GridValues) and values.trellis_states else 0.0
         entropy, coded = integers - parities, 8 * n_bytes / entry.elements
         rows.append(
             {"name": entry.name, "elements": entry.elements, "integers": integers, "entropy": entropy, "coded": coded, "contexts": entropy - coded}

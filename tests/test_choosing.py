@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import bytecap_command
 from tiny_models import ARCHITECTURE as SMALL
 from tiny_models import golf_model, random_sequences
 
+from bytecap.cli.compile_report import print_compile_report
 from bytecap.compiler.choosing import Allocation, ChooseCandidates, Offer, confirm_largest
 from bytecap.compiler.export import export_checkpoint
 from bytecap.compiler.landing import Trial
@@ -84,6 +84,15 @@ def made(tmp_path_factory) -> tuple[Job, dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
+def chosen_trials(made) -> tuple[Trials, Trial]:
+    """Trials that have chosen, and the trial of plain grids before."""
+    trials, plain = trials_of(made[0].model)
+    with one_thread_each():
+        trials.choose(plain, lambda done, total: None)
+    return trials, plain
+
+
+@pytest.fixture(scope="module")
 def plain(made) -> CompileResult:
     return made[0].compile(QUICK)
 
@@ -142,36 +151,29 @@ def test_what_the_menus_came_to_adds_up(chosen: CompileResult) -> None:
     json.dumps(found, allow_nan=False)
 
 
-def test_the_page_and_the_command_line_tell_it(made, chosen: CompileResult) -> None:
+def test_the_page_and_the_command_line_tell_it(made, chosen: CompileResult, capsys) -> None:
     page, found = (made[0].folder / "page.html").read_text("utf-8"), chosen.report["candidates"]
     part = page[page.index("<h2>Kinds of candidates</h2>") : page.index("<h2>What each tensor costs</h2>")]
     for row in found["chosen"]:
         title = " ".join(map(str, (row["kind"], *row["setting"])))
         assert f"<td>{row['name']}</td><td>{title}</td>" in part and f"{round(row['saved']):,}" in part
-    job = made[0].folder
-    (job / "menus.toml").write_text(QUICK + MENUS)
-    outcome = bytecap_command(
-        "compile", job / "model.pt", "--dry-run", "--cap", CAP, "--calibration", job / "calibration.bin",
-        "--architecture", job / "architecture.json", "--recipe", job / "menus.toml",
-    )  # fmt: skip
+    print_compile_report(chosen, None)
     won = [row for row in found["kinds"] if row["won"]]
-    told = re.search(r"^candidates {5}(.*)$", outcome.stdout, re.M)
-    assert outcome.code == 0 and told is not None
+    told = re.search(r"^candidates {5}(.*)$", capsys.readouterr().out, re.M)
+    assert told is not None
     parts = [f"{r['kind']} for {r['won']} {'matrix' if r['won'] == 1 else 'matrices'} (saves {round(r['saved']):,} bytes)" for r in won]
     assert told[1] == ", ".join(parts)
 
 
-def test_what_others_are_aliases_of_is_fitted_to_all_its_uses() -> None:
+def test_what_others_are_aliases_of_is_fitted_to_all_its_uses(chosen_trials, monkeypatch) -> None:
     """Against a source that only sees its own use: fewer bytes and loss together, at what a byte is worth."""
-    model = made_for_menus()[0]
-    names = [tensor.name for tensor in model.tensors]
+    trials, plain = chosen_trials
+    names = [tensor.name for tensor in trials.model.tensors]
     first, second = (names.index(f"blocks.{layer}.attn.c_v.weight") for layer in (0, 1))
-    trials, plain = trials_of(model)
-    trials.choose(plain, lambda done, total: None)
     alias = Offer("alias", ("alone", first), 0.0, 0, 0.0)
     costs = []
     for choices in ({second: alias}, {first: trials.allocation.menus[first][0], second: alias}):
-        trials.choices = choices
+        monkeypatch.setattr(trials, "choices", choices)
         trial = trials.quick(plain.byte_price)
         assert np.array_equal(trial.quantized[first].weights, trial.quantized[second].weights)
         loss = sum(trial.quantized[i].predicted_loss for i in (first, second))
@@ -183,21 +185,25 @@ def test_equal_bytes_on_two_threads(made, walked: CompileResult) -> None:
     assert made[0].compile(WALKED + MENUS, threads=2).artifact == walked.artifact
 
 
-@pytest.mark.parametrize("made_for_it", [False, True])
-def test_never_larger_at_equal_predicted_loss(made_for_it: bool) -> None:
-    """At one byte price, whole artifacts; on weights without structure nothing is chosen and the bytes are the same."""
-    model = made_for_menus()[0] if made_for_it else golf_model(6, **ARCHITECTURE)
-    trials, plain = trials_of(model)
+def lagrangian(trials: Trials, trial: Trial) -> float:
+    """Bytes of a whole artifact and its predicted loss in bytes."""
+    return len(trial.data) + sum(q.predicted_loss for q in trial.quantized.values()) / trials.allocation.nats_per_byte
+
+
+def test_never_larger_at_equal_predicted_loss(chosen_trials) -> None:
+    """At one byte price, whole artifacts."""
+    trials, plain = chosen_trials
+    again = trials.quick(plain.byte_price)
+    assert trials.choices and len(again.data) < len(plain.data)
+    assert lagrangian(trials, again) < lagrangian(trials, plain)
+
+
+def test_on_weights_without_structure_nothing_is_chosen_and_the_bytes_are_the_same() -> None:
+    trials, plain = trials_of(golf_model(6, **ARCHITECTURE))
     with one_thread_each():
-        found = trials.choose(plain, lambda done, total: None)
-        again = trials.quick(3e-3)
-    losses = [sum(q.predicted_loss for q in trial.quantized.values()) for trial in (plain, again)]
-    assert found is made_for_it and bool(trials.choices) is made_for_it
-    if made_for_it:
-        assert len(plain.data) - len(again.data) + (losses[0] - losses[1]) / trials.allocation.nats_per_byte > 0
-        assert len(again.data) < len(plain.data)
-    else:
-        assert again.data == plain.data
+        assert trials.choose(plain, lambda done, total: None) is False
+        assert trials.quick(plain.byte_price).data == plain.data
+    assert trials.allocation.menus and not trials.choices
 
 
 def test_off_by_default_and_then_no_trace_in_the_recipe_digest(plain: CompileResult) -> None:
