@@ -95,7 +95,7 @@ class ChooseCandidates:
     codebook: bool = True
     alias: bool = True
     least_saving: float = 0.005
-    confirmed: int = 4
+    confirmed: int = 8
     name: ClassVar[str] = "choose-candidates"
     bounds: ClassVar[Mapping[str, tuple[float, float] | frozenset]] = {"least_saving": (0.0, 1.0), "confirmed": (0, 1e6)}
 
