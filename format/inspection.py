@@ -238,7 +238,8 @@ def _term_text(term: Term, directory: Sequence[TensorEntry]) -> str:
         case LowRank():
             return f"{term.name} (rank {term.rank})"
         case Subset():
-            return f"{term.name} ({term.members.count} {AXES[term.axis]} by {term.members.encoding}, {_term_text(term.record, directory)})"
+            side = AXES[term.axis].removesuffix("s" * (term.members.count == 1))
+            return f"{term.name} ({term.members.count} {side} by {term.members.encoding}, {_term_text(term.record, directory)})"
         case Sparse():
             return f"{term.name} ({term.members.count} by {term.members.encoding}, {_term_text(term.record, directory)})"
     return term.name

@@ -250,6 +250,14 @@ def reconstruct_matrix(matrix: RawValues | GridInStream) -> np.ndarray:
     return reconstruct_grid(matrix.grid)
 
 
+def _inner_values(part: SubsetValues | SparseValues, shape: tuple[int, int]) -> np.ndarray:
+    """The values of the matrix inside a part; ValueError when they are not of that shape (a vector is one row)."""
+    values = reconstruct_matrix(*part_matrices(part))
+    if np.atleast_2d(values).shape != shape:
+        raise ValueError(f"a matrix of shape {values.shape} inside a part that needs {shape}")
+    return np.atleast_2d(values)
+
+
 def reconstruct_part(
     part: Part, shape: tuple[int, ...], *, arrays: Sequence[np.ndarray] | Mapping[int, np.ndarray] = (), codebooks: Codebooks | None = None
 ) -> np.ndarray:
@@ -269,9 +277,12 @@ def reconstruct_part(
                 raise ValueError(f"{part.left.codes.shape} and {part.right.codes.shape} have no product")
             values = low_rank_product(*map(reconstruct_matrix, part_matrices(part)))
         case SubsetValues():
-            values = spread_subset(reconstruct_matrix(*part_matrices(part)), np.asarray(part.members), part.axis, matrix_shape(shape))
+            rows, columns = matrix_shape(shape)
+            n = len(part.members)
+            inner = _inner_values(part, (n, columns) if part.axis == 0 else (rows, n))
+            values = spread_subset(inner, np.asarray(part.members), part.axis, (rows, columns))
         case SparseValues():
-            values = spread_sparse(reconstruct_matrix(*part_matrices(part)), np.asarray(part.positions), matrix_shape(shape))
+            values = spread_sparse(_inner_values(part, (1, len(part.positions))), np.asarray(part.positions), matrix_shape(shape))
         case CodebookValues():
             values = look_up(codewords_of(part, codebooks), part_matrices(part, codebooks)[-1].indices)
         case _:

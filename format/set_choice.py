@@ -17,6 +17,7 @@ from .codecs import INTEGER_CODECS
 from .cursor import Writer
 from .member_sets import BITMAP, DIFFERENCE, FINEST, GAPS, MAX_GAP, PREFIX, SAME, MemberSet, encode_bitmap, encode_gaps, finest_members, gap_scales
 
+SHORT_UNIVERSE = 64  # up to which bits may be shorter than the name of a set
 N_COMPARED = 8  # latest sets of the same universe of which the nearest is tried
 STREAM_END_BYTES = 4  # what a stream has once, whatever it holds
 
@@ -49,14 +50,18 @@ class SetChooser:
         ascending = members.ndim == 1 and members.size and (np.diff(members) > 0).all()
         if not ascending or members[0] < 0 or members[-1] >= universe or members.size == universe:
             raise ValueError(f"a set has 1 to {universe - 1} ascending members below {universe}")
-        told = min(self._ways(members, universe, exponents), key=_price)
+        ways = list(self._short_ways(members, universe, exponents))
+        if not ways or universe <= SHORT_UNIVERSE:
+            ways += self._long_ways(members, universe)
+        told = min(ways, key=_price)
         key = universe, members.tobytes()
         if key not in self.originals:
             self.originals[key] = place
             self.earlier.setdefault(universe, []).append((place, members))
         return told
 
-    def _ways(self, members: np.ndarray, universe: int, exponents: np.ndarray | None) -> Iterator[ToldSet]:
+    def _short_ways(self, members: np.ndarray, universe: int, exponents: np.ndarray | None) -> Iterator[ToldSet]:
+        """Those of a few bytes, whatever the size of the set."""
         count = members.size
         if members[-1] == count - 1:
             yield ToldSet(MemberSet(PREFIX, count), None, universe)
@@ -65,9 +70,12 @@ class SetChooser:
         original = self.originals.get((universe, members.tobytes()))
         if original is not None:
             yield ToldSet(MemberSet(SAME, count, named=original), None, universe)
+
+    def _long_ways(self, members: np.ndarray, universe: int) -> Iterator[ToldSet]:
+        count = members.size
         yield from _by_gaps(MemberSet(GAPS, count), members, universe)
         yield ToldSet(MemberSet(BITMAP, count, encode_bitmap(members, universe)), None, universe)
-        latest = self.earlier.get(universe, [])[-N_COMPARED:] if original is None else []
+        latest = [(place, other) for place, other in self.earlier.get(universe, [])[-N_COMPARED:] if not np.array_equal(other, members)]
         if latest:
             changes, named = min(((np.setxor1d(members, other), place) for place, other in latest), key=lambda item: item[0].size)
             yield from _by_gaps(MemberSet(DIFFERENCE, count, named=named, changes=changes.size), changes, universe)

@@ -26,7 +26,7 @@ from bytecap.format.errors import ArtifactError
 from bytecap.format.limits import Limits
 
 # Small enough that a reader which ignores one of them is noticed by its memory.
-FUZZ_LIMITS = Limits(section_bytes=1 << 20, metadata_bytes=1 << 16, elements=1 << 16, tensors=1000, instructions=1000)
+FUZZ_LIMITS = Limits(section_bytes=1 << 20, metadata_bytes=1 << 16, elements=1 << 16, products=1 << 22, tensors=1000, instructions=1000)
 PEAK_BYTES = 1 << 23
 TRACED_EVERY = 16  # mutations between two whose memory is traced, which slows them several times
 SECONDS = 5.0  # for one mutation: work is linear in the file and what it declares

@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 import pytest
 from command_line import bytecap_command
+from source_tree import ROOT
 
 from bytecap.format.artifact import decode_contents, decode_tensors, read_artifact
 from bytecap.format.inspection import inspect_artifact
@@ -100,6 +101,17 @@ def test_every_tensor_can_be_shown_as_text(small_job, artifact):
         outcome = bytecap_command("inspect", small_job.artifact, "--tensor", entry.name)
         assert (outcome.code, outcome.stderr) == (0, "")
         assert entry.name in outcome.stdout and "histogram" in outcome.stdout
+
+
+def test_the_terms_of_a_tensor_are_shown_with_their_bytes():
+    outcome = bytecap_command("inspect", ROOT / "spec" / "vectors" / "good-term-subset-same-and-difference.bcap", "--tensor", "table")
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert outcome.stdout.split("\n\n")[1].splitlines()[1:] == [
+        "term  recipe                                     bytes  bytes of the set",
+        "   1  subset (2 rows by bitmap, raw float32)        64                 1",
+        "   2  subset (2 rows by same, raw float32)          64                 0",
+        "   3  subset (1 row by difference, raw float32)     32                 4",
+    ]
 
 
 def test_the_map_covers_every_byte(small_job):

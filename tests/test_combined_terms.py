@@ -120,10 +120,13 @@ def spread(values: np.ndarray) -> np.ndarray:
     return naive_subset(values, [1, 4], 0, SHAPE)
 
 
-@pytest.mark.parametrize("axis", [0, 1])
-def test_a_subset_of_the_wrong_shape_is_refused(axis):
-    with pytest.raises(ValueError, match=r"broadcast|mismatch"):
-        reconstruct_part(SubsetValues(axis, np.array([0, 2]), RawValues(np.zeros((3, 3), np.float32), "float32"), 1), SHAPE)
+@pytest.mark.parametrize("shape", [(3, 3), (1, 4), (4, 2), (1, 1)])
+def test_a_matrix_of_the_wrong_shape_inside_is_refused(shape):
+    """Also one that an assignment would spread over the members."""
+    inner, members = RawValues(np.zeros(shape, np.float32), "float32"), np.array([0, 2])
+    for part in (SubsetValues(0, members, inner, 1), SubsetValues(1, members, inner, 1), SparseValues(members, inner, 1)):
+        with pytest.raises(ValueError, match="inside a part"):
+            reconstruct_part(part, SHAPE)
 
 
 def test_sparse_elements_may_be_a_vector_or_a_row():
