@@ -38,6 +38,11 @@ class Offer:
     bytes: int
     predicted_loss: float
 
+    @property
+    def follows_price(self) -> bool:
+        """Whether its bytes move with the byte price."""
+        return KINDS[self.kind].follows_price(self.setting)
+
     def fit(self, unit: Unit) -> Quantized:
         """The matrix of a unit stored this way, at the unit's own byte price."""
         return KINDS[self.kind].fit(unit, self.setting)

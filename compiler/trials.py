@@ -149,7 +149,7 @@ class Trials:
         """Every matrix in program order with drift correction and distillation; tables that embed keep their quick result."""
         sizes = {i: _bytes_alone(quick.quantized[i]) for i in self.walked}
         left = budget - (len(quick.data) - sum(sizes.values()))
-        weights = {i: self.model.tensors[i].values.size for i in self.walked}
+        weights = {i: self.model.tensors[i].values.size if i not in self.choices or self.choices[i].follows_price else 0 for i in self.walked}
         finest = self.plan["land-on-cap"].finest_price(self.weights)
         schedule = PriceSchedule(quick.byte_price, finest, sizes, weights, bytes_per_octave, left)
         quantizer, distil = self.plan["quantize-matrices"], self.plan["distil"]

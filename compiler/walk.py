@@ -26,7 +26,7 @@ class PriceSchedule:
     """The byte price of the matrices to come.
 
     base_price : what the plan was made at; finest_price : never below this
-    planned, weights : bytes at the base price and number of weights, by tensor index
+    planned, weights : bytes at the base price and number of weights that a price changes, by tensor index
     bytes_per_octave : of one weight, when the price halves
     left : bytes that all planned matrices may take together
     """
