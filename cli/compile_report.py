@@ -40,6 +40,7 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
         "calibration": f"{integer(report['calibration_tokens'])} tokens",
         "byte price": f"{report['byte_price']:.4g}, sizes tried: {', '.join(integer(trial['bytes']) for trial in report['trials'])}",
         "profiles": _profiles(report["profile"], report["profiles"]),
+        **({"candidates": _candidates(report["candidates"])} if report["candidates"] else {}),
         "predicted": f"{report['predicted_loss']:.3g} nats a token more loss than the checkpoint",
         "measured": _measured(report),
         "seconds": _seconds(report["seconds"]),
@@ -52,6 +53,13 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
 
 def _assignments(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _candidates(found: Mapping[str, Any]) -> str:
+    """What the menus came to: `low-rank for 1 matrix (saves 2,571 bytes), ...`."""
+    won = [row for row in found["kinds"] if row["won"]]
+    parts = [f"{r['kind']} for {r['won']} {'matrix' if r['won'] == 1 else 'matrices'} (saves {integer(round(r['saved']))} bytes)" for r in won]
+    return ", ".join(parts) or "no kind pays, every matrix is one grid"
 
 
 def _profiles(chosen: str, sizes: Mapping[str, int]) -> str:

@@ -12,8 +12,9 @@ import numpy as np
 
 from ..format.artifact import Artifact, DecodedTensors
 from ..format.container import CODES, section_name
+from ..format.grid import GridValues
 from ..format.inspection import Inspection, SharedRow, TensorRow
-from ..format.recipes import Grid
+from ..format.matrices import in_streams, stored_matrices
 
 
 def role_of(name: str) -> str:
@@ -28,7 +29,7 @@ def layer_of(name: str) -> int | None:
 
 def byte_shares(found: Inspection, artifact: Artifact) -> dict:
     """JSON-able tables `tensors`, `roles`, `layers`, `streams`, `sections`; with `shared` where they need it, each adds up to `file`."""
-    streams = {i: term.stream for i, entry in enumerate(artifact.directory) for term in entry.terms if isinstance(term, Grid)}
+    streams = {entry: matrix.record.stream for (entry, *_), matrix in in_streams(stored_matrices(artifact.directory)).items()}
     tensors = [
         {
             "name": row.name,
@@ -93,18 +94,20 @@ def entropy_bits(values: np.ndarray) -> float:
 
 
 def code_entropies(artifact: Artifact, contents: DecodedTensors) -> list[dict]:
-    """Of each tensor of integers: their static order-0 entropy and the bits they took, both a weight.
+    """Of each tensor with integers: their static order-0 entropy, matrix by matrix, and the bits they took, both a weight.
 
     A trellis fixes the parity of each integer before it is coded, so `entropy` is that of the integer given its parity:
     H(k) - H(k mod 2); `integers` is the plain H(k). `contexts` is entropy - coded: what adaptive distributions bring,
     less what they cost to learn.
     """
     rows = []
-    for (index, _), grid in sorted(contents.grids.items(), key=lambda item: item[0]):
-        integers = entropy_bits(grid.codes)
-        entropy = integers - (entropy_bits(grid.codes & 1) if grid.trellis_states else 0.0)
-        entry = artifact.directory[index]
-        coded = 8 * contents.code_bytes[index] / entry.elements
+    for index, n_bytes in sorted(contents.code_bytes.items()):
+        entry, integers, parities = artifact.directory[index], 0.0, 0.0
+        for values in (values for place, values in contents.matrices.items() if place[0] == index):
+            share = values.codes.size / entry.elements
+            integers += entropy_bits(values.codes) * share
+            parities += entropy_bits(values.codes & 1) * share if isinstance(values, GridValues) and values.trellis_states else 0.0
+        entropy, coded = integers - parities, 8 * n_bytes / entry.elements
         rows.append(
             {"name": entry.name, "elements": entry.elements, "integers": integers, "entropy": entropy, "coded": coded, "contexts": entropy - coded}
         )

@@ -53,6 +53,7 @@ def explain_compile(trials: Trials, landing: Landing, budget: int, *, progress: 
         trials.points.append(("landed", landing.trial.byte_price, len(landing.trial.data), landed))
         for octaves in CURVE_OCTAVES:
             trials.quick(landing.trial.byte_price * 2.0**octaves)
+    found = inspect_artifact(landing.trial.data)
     points = [
         {"kind": kind, "byte_price": price, "bytes": size, "predicted_loss": loss} for kind, price, size, loss in trials.points
     ]
@@ -67,11 +68,11 @@ def explain_compile(trials: Trials, landing: Landing, budget: int, *, progress: 
     predicted = predicted_swap_losses(model, contents.arrays, statistics, threads=threads)
     count = len(model.tensors)
     return {
-        "bytes": byte_shares(inspect_artifact(landing.trial.data), artifact),
+        "bytes": byte_shares(found, artifact),
         "swaps": _swap_table(model, predicted, measured[:count], measured[-1])
         | {"landed": _compared("artifact", landed, measured[-1])}
         | {"tokens": int(sequences.size), "held_out": bool(len(trials.held_out))},
-        "bounds": _bounds(model, statistics, plan, landing, contents.code_bytes, threads=threads),
+        "bounds": _bounds(model, statistics, plan, landing, [row.bytes for row in found.tensors], threads=threads),
         "entropies": code_entropies(artifact, contents),
         "rate_distortion": points,
         "chosen": {"bytes": len(landing.trial.data), "byte_price": landing.trial.byte_price},
@@ -115,7 +116,7 @@ def _compared(name: str, predicted: float, measured: float) -> dict:
 
 
 def _bounds(
-    model: Model, statistics: Statistics, plan: Recipe, landing: Landing, code_bytes: Mapping[int, int], *, threads: int
+    model: Model, statistics: Statistics, plan: Recipe, landing: Landing, coded_bytes: Sequence[int], *, threads: int
 ) -> dict:
     """Coded bits, bound and distance of each matrix, weighted means, and what uniform steps would have cost."""
     indexes = [i for i in sorted(statistics.matrices) if model.tensors[i].values.size]
@@ -126,7 +127,7 @@ def _bounds(
     costs, single = uniform_step_costs(prepared)
     rows = []
     for index, loss, bound, (columns, over_rows) in zip(indexes, losses, bits, single, strict=True):
-        coded = 8 * code_bytes[index] / weights[index].size
+        coded = 8 * coded_bytes[index] / weights[index].size
         distance = None if bound is None else coded - bound
         rows.append(
             {

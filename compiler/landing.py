@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..format.errors import CapError
-from .quantization import QuantizedMatrix
+from .composite import Quantized
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Trial:
 
     byte_price: float
     data: bytes
-    quantized: Mapping[int, QuantizedMatrix]
+    quantized: Mapping[int, Quantized]
 
 
 @dataclass(frozen=True, slots=True)

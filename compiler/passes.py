@@ -20,6 +20,7 @@ from ..format.limits import DEFAULT_LIMITS
 from ..format.program import validate_program
 from ..format.trellis import TRELLISES
 from .calibration import MatrixStatistics, Statistics, calibration_sequences, measure_statistics
+from .choosing import ChooseCandidates
 from .convergence import Convergence
 from .distillation import Basis, Distiller
 from .landing import Landing, Trial, land_on_cap
@@ -163,6 +164,9 @@ class QuantizeMatrices:
             return dict(zip(chosen, results, strict=True))
 
         return quantize_at
+
+
+register_pass(ChooseCandidates)
 
 
 @register_pass

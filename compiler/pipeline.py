@@ -132,12 +132,14 @@ def _land(plan: Recipe, trials: Trials, budget: int, progress: Progress) -> Land
     """Quick trials find the byte price; a walk at that price spends the budget, and its last matrix closes the gap."""
     land_on_cap = plan["land-on-cap"]
     search = {"smallest": trials.smallest(), "budget": budget, "weights": trials.weights, "start_price": START_PRICE}
-    if not plan["correct-drift"].enabled or not trials.walked:
-        return land_on_cap.run(trials.quick, progress=partial(progress, "land on the cap"), **search)
-    near = replace(land_on_cap, tolerance=QUICK_TOLERANCE).run(
-        trials.quick, progress=partial(progress, "find the byte price"), **search
-    )
-    if near.trial is search["smallest"]:
+    walks = plan["correct-drift"].enabled and bool(trials.walked)
+    quick = replace(land_on_cap, tolerance=QUICK_TOLERANCE) if walks else land_on_cap
+    shown = partial(progress, "find the byte price" if walks else "land on the cap")
+    near = quick.run(trials.quick, progress=shown, **search)
+    if near.trial is not search["smallest"] and trials.choose(near.trial, partial(progress, "choose candidates")):
+        chosen = quick.run(trials.quick, progress=shown, **(search | {"start_price": near.trial.byte_price}))
+        near = chosen if trials.keep_choices(near.trial, chosen.trial) else near
+    if not walks or near.trial is search["smallest"]:
         return near
     slope = bytes_per_octave(near.tried, trials.weights)
     return land_walks(

@@ -28,6 +28,7 @@ from ..format.grid import (
     scale_of_magnitudes,
     step_table,
 )  # fmt: skip
+from ..format.parts import GridInStream
 from ..format.trellis import TRELLISES
 from .calibration import MatrixStatistics
 from .coupled_search import search_coupled_path
@@ -74,6 +75,11 @@ class QuantizedMatrix:
     grid: GridValues
     weights: np.ndarray
     predicted_loss: float
+
+    @property
+    def parts(self) -> tuple[GridInStream]:
+        """What the tensor is made of, for a stream to be named."""
+        return (GridInStream(self.grid, 1),)
 
 
 def zero_matrix(shape: tuple[int, int]) -> QuantizedMatrix:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -49,8 +49,16 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """First 16 hex digits of the SHA-256 of `to_toml()`."""
-        return hashlib.sha256(self.to_toml().encode()).hexdigest()[:16]
+        """First 16 hex digits of the SHA-256 of `to_toml()`, less the passes that are off and were never asked for.
+
+        So a new pass that is off by default changes no artifact.
+        """
+        counted = replace(self, passes=tuple(stage for stage in self.passes if not _is_left_off(stage)))
+        return hashlib.sha256(counted.to_toml().encode()).hexdigest()[:16]
+
+
+def _is_left_off(stage: Any) -> bool:
+    return getattr(stage, "enabled", True) is False and stage == type(stage)()
 
 
 def _toml_value(value: bool | int | float | str) -> str:
@@ -99,7 +107,7 @@ def _describe(bound: tuple[float, float] | frozenset) -> str:
     return f"between {bound[0]:g} and {bound[1]:g}"
 
 
-NAMED_RECIPES: dict[str, dict[str, Any]] = {"default": {}}
+NAMED_RECIPES: dict[str, dict[str, Any]] = {"default": {}, "everything": {"choose-candidates": {"enabled": True}}}
 
 
 def read_recipe(source: str | Path) -> Recipe:

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..format.artifact import decode_contents, read_artifact
+from ..format.artifact import decode_tensors, read_artifact
+from ..format.inspection import inspect_artifact
 from ..format.ledger import Ledger
+from .candidate_tables import candidate_tables
+from .composite import CompositeMatrix, Quantized
 from .landing import Landing
 from .swaps import measure_divergences
 from .trials import Trials
@@ -16,17 +19,17 @@ from .trials import Trials
 def build_report(trials: Trials, landing: Landing, ledger: Ledger, seconds: dict[str, float]) -> dict:
     """JSON-able report of a compile; bytes are integers that add up to the artifact, losses are nats a token."""
     model, trial = trials.model, landing.trial
-    contents = decode_contents(read_artifact(trial.data))
-    code_bytes = contents.code_bytes
+    arrays = decode_tensors(read_artifact(trial.data))
+    rows = inspect_artifact(trial.data).tensors
     weights = sum(t.values.size for t in model.tensors)
     tensors = [
         {
             "name": tensor.name,
             "shape": list(tensor.values.shape),
             "elements": tensor.values.size,
-            "bytes": code_bytes[index],
-            "bits_per_weight": 8 * code_bytes[index] / tensor.values.size,
-            "quantizer": f"trellis-{states}" if (states := trial.quantized[index].grid.trellis_states) else "uniform",
+            "bytes": rows[index].bytes,
+            "bits_per_weight": rows[index].bits_per_weight,
+            "quantizer": _quantizer(trial.quantized[index]),
             "predicted_loss": trial.quantized[index].predicted_loss,
         }
         for index, tensor in enumerate(model.tensors)
@@ -40,14 +43,22 @@ def build_report(trials: Trials, landing: Landing, ledger: Ledger, seconds: dict
         "trials": [{"byte_price": price, "bytes": size} for price, size in landing.tried],
         "at_finest_steps": landing.at_finest,
         "predicted_loss": sum(t["predicted_loss"] for t in tensors),
-        "measured_loss": _measured_loss(trials, contents.arrays),
+        "measured_loss": _measured_loss(trials, arrays),
         "held_out_tokens": int(trials.held_out.size),
         "bits_per_weight": 8 * ledger.artifact_bytes / weights,
         "recipe": trials.plan.to_toml(),
         "profiles": trials.profile_bytes(trial),
         "seconds": seconds,
         "tensors": tensors,
+        "candidates": candidate_tables(trials, landing),
     }
+
+
+def _quantizer(quantized: Quantized) -> str:
+    """The kind of candidate, or of integers where the matrix is one grid."""
+    if isinstance(quantized, CompositeMatrix):
+        return " ".join(map(str, (quantized.kind, *quantized.setting)))
+    return f"trellis-{states}" if (states := quantized.grid.trellis_states) else "uniform"
 
 
 def _measured_loss(trials: Trials, arrays: Sequence[np.ndarray]) -> float | None:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from .composite import Quantized
 from .landing import Landing, Trial
-from .quantization import QuantizedMatrix, zero_matrix
+from .quantization import zero_matrix
 
 MOST_OCTAVES = 0.5  # how far a walk's price may leave the one that it was planned at
 MOST_MOVED = 1.0  # octaves between the last matrix's price in the walk and after landing
@@ -25,7 +26,7 @@ class PriceSchedule:
     """The byte price of the matrices to come.
 
     base_price : what the plan was made at; finest_price : never below this
-    planned, weights : bytes at the base price and number of weights, by tensor index
+    planned, weights : bytes at the base price and number of weights that a price changes, by tensor index
     bytes_per_octave : of one weight, when the price halves
     left : bytes that all planned matrices may take together
     """
@@ -68,11 +69,11 @@ class Walk:
     """
 
     base_price: float
-    quantized: Mapping[int, QuantizedMatrix]
+    quantized: Mapping[int, Quantized]
     last: int
     last_price: float
-    requantize: Callable[[float], QuantizedMatrix]
-    assemble: Callable[[Mapping[int, QuantizedMatrix]], bytes]
+    requantize: Callable[[float], Quantized]
+    assemble: Callable[[Mapping[int, Quantized]], bytes]
 
     def at(self, byte_price: float) -> Trial:
         """The artifact with the last matrix at a byte price of its own."""
@@ -80,13 +81,13 @@ class Walk:
 
     def smallest(self) -> Trial:
         """The artifact with the last matrix all zero."""
-        return self._trial(self.last_price, zero_matrix(self.quantized[self.last].grid.codes.shape))
+        return self._trial(self.last_price, zero_matrix(self.quantized[self.last].weights.shape))
 
     @property
     def last_weights(self) -> int:
-        return self.quantized[self.last].grid.codes.size
+        return self.quantized[self.last].weights.size
 
-    def _trial(self, byte_price: float, last: QuantizedMatrix) -> Trial:
+    def _trial(self, byte_price: float, last: Quantized) -> Trial:
         quantized = {**self.quantized, self.last: last}
         return Trial(byte_price, self.assemble(quantized), quantized)
 

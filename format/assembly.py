@@ -14,6 +14,7 @@ from .artifact import decode_tensors, encode_provenance, read_artifact, sum_term
 from .codebooks import IndexValues, fit_index_scale, index_scales
 from .codecs import INTEGER_CODECS, ExpectedScales
 from .container import CODES, DIGEST, DIRECTORY, PROGRAM, PROVENANCE, RAW, make_section, write_container
+from .cursor import Writer
 from .directory import TensorEntry, write_directory
 from .grid import GridValues, expected_scales, exponents_or_zeros, fit_initial_scale
 from .matrices import exponent_scales
@@ -25,6 +26,7 @@ from .parts import (
     GridInStream,
     IndicesInStream,
     LowRankValues,
+    Part,
     RawValues,
     SparseValues,
     SubsetValues,
@@ -39,6 +41,7 @@ from .parts import (
 )
 from .program import Program, encode_program
 from .raw_planes import encode_raw_planes
+from .recipes import write_term
 from .set_choice import ToldSet
 from .streams import Stream, write_streams
 
@@ -57,6 +60,7 @@ __all__ = [
     "assemble_artifact",
     "encode_grid_stream",
     "own_codebooks",
+    "part_bytes",
     "reconstruct_part",
 ]  # what a writer needs, parts included
 
@@ -129,6 +133,20 @@ def _scales_of(values: GridValues | IndexValues) -> ExpectedScales:
         return index_scales(rows, columns, fit_index_scale(values))
     sides = exponents_or_zeros(values.row_exponents, rows), exponents_or_zeros(values.column_exponents, columns)
     return expected_scales(*sides, values.resolution, fit_initial_scale(values), values.trellis_states)
+
+
+def part_bytes(parts: Sequence[Part], shape: tuple[int, ...], codec: int = DEFAULT_CODEC) -> int:
+    """Bytes that one tensor's parts take by themselves: recipe terms, stream 0, integers, and raw planes as compressed."""
+    tensor = TensorSource("", shape, "float32", tuple(parts))
+    sets, codebooks = choose_sets([tensor]), own_codebooks([tensor])
+    writer = Writer()
+    for term in _entry_of(tensor, 0, sets, codebooks).terms:
+        write_term(writer, term)
+    matrices = all_matrices([tensor], codebooks)
+    planes = encode_raw_planes([(matrix.values, matrix.storage) for matrix in matrices if isinstance(matrix, RawValues)])
+    stored = make_section(RAW, planes).stored if planes else b""
+    streams = _encode_streams([matrix for matrix in matrices if not isinstance(matrix, RawValues)], list(sets.values()), codec)
+    return len(writer.bytes()) + len(stored) + sum(len(stream.payload) for stream in streams)
 
 
 def _reconstruct(tensors: Sequence[TensorSource], codebooks: Codebooks) -> list[np.ndarray]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...format.ledger import Ledger
 from . import sections
+from .allocation import candidate_section
 from .markup import Html, decimals, element, integer, paragraph, percent, significant
 from .style import STYLE
 
@@ -31,6 +32,7 @@ def render_page(report: Mapping[str, Any], ledger: Ledger, sha256: str) -> str:
         sections.tiles(_tiles(report, ledger)),
         _warnings(report),
         sections.byte_section(explanation),
+        candidate_section(report["candidates"]),
         sections.swap_section(explanation),
         sections.bound_section(explanation),
         sections.entropy_section(explanation),

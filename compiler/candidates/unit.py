@@ -1,0 +1,92 @@
+"""What a candidate is fitted to: one matrix, its second-order model, the price of a byte, and how its grids are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from ...format.assembly import part_bytes
+from ..calibration import MatrixStatistics
+from ..composite import CompositeMatrix, Part, Quantized, reconstruct_parts
+from ..quantization import PreparedMatrix, QuantizedMatrix
+
+
+class Quantizer(Protocol):
+    """What makes grids: the pass `quantize-matrices`."""
+
+    def prepare(self, weights: np.ndarray, statistics: MatrixStatistics) -> PreparedMatrix: ...
+
+    def quantize(self, prepared: PreparedMatrix, byte_price: float) -> QuantizedMatrix: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One matrix to be stored.
+
+    target : float64[rows, columns]; byte_price : as quantization takes it; codec : wire id of the integer codec
+    earlier : float32[rows, columns] by tensor index, tensors of the same shape that are decided and may be aliased
+    """
+
+    target: np.ndarray
+    statistics: MatrixStatistics
+    quantizer: Quantizer
+    byte_price: float
+    codec: int
+    earlier: Mapping[int, np.ndarray]
+    prepared: PreparedMatrix = field(init=False)
+    _memory: dict[Hashable, Any] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prepared", self.quantizer.prepare(self.target, self.statistics))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.target.shape
+
+    @property
+    def sensitivities(self) -> np.ndarray:
+        """float64[rows, columns]: g_i H_jj, what a squared error of one weight costs twice."""
+        return self.prepared.row_fisher[:, None] * self.damped_moment.diagonal()
+
+    @property
+    def damped_moment(self) -> np.ndarray:
+        """float64[columns, columns]: the moment that grids are quantized against, in matrix order."""
+        return self.remembered("moment", self._damped_moment)
+
+    def _damped_moment(self) -> np.ndarray:
+        moment = np.empty((self.shape[1], self.shape[1]))
+        moment[np.ix_(self.prepared.order, self.prepared.order)] = self.prepared.factor @ self.prepared.factor.T
+        return moment
+
+    def remembered(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """What several settings need, computed once."""
+        if key not in self._memory:
+            self._memory[key] = compute()
+        return self._memory[key]
+
+    def row_losses(self, weights: np.ndarray) -> np.ndarray:
+        """float64[rows]: 1/2 g_i e_i H e_iᵀ in nats a token, with the moment and the Fisher information that grids use."""
+        errors = (weights.astype(np.float64) - self.target)[:, self.prepared.order] @ self.prepared.factor
+        return 0.5 * self.prepared.row_fisher * np.square(errors).sum(1)
+
+    def grid(self, target: np.ndarray | None = None, octaves: float = 0.0) -> QuantizedMatrix:
+        """A grid of this target (the unit's own unless given), at a byte price so many octaves coarser."""
+        if target is not None:
+            return self.quantize(target, self.statistics, octaves)
+        return self.quantizer.quantize(self.prepared, self.byte_price * 2.0**octaves)
+
+    def quantize(self, values: np.ndarray, statistics: MatrixStatistics, octaves: float = 0.0) -> QuantizedMatrix:
+        """A grid of a part of the matrix that has statistics of its own, so many octaves from the byte price."""
+        return self.quantizer.quantize(self.quantizer.prepare(values, statistics), self.byte_price * 2.0**octaves)
+
+    def composite(self, kind: str, setting: tuple[str | int, ...], parts: Sequence[Part]) -> CompositeMatrix:
+        """The sum of these parts, with its loss against the target and its bytes by a trial encode."""
+        weights = reconstruct_parts(parts, self.shape, self.earlier)
+        return CompositeMatrix(kind, setting, tuple(parts), weights, float(self.row_losses(weights).sum()), part_bytes(parts, self.shape, self.codec))
+
+    def bytes_of(self, quantized: Quantized) -> int:
+        """Bytes of a trial encode of a quantized matrix alone."""
+        return quantized.bytes if isinstance(quantized, CompositeMatrix) else part_bytes(quantized.parts, self.shape, self.codec)

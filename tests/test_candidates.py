@@ -1,0 +1,175 @@
+"""Kinds of candidates on single matrices: what each is worth there, and that bytes, weights and losses are those of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from naive_quantization import damped_moment, floored_fisher, second_order_loss
+from tiny_models import bare_model
+
+from bytecap.compiler import passes  # noqa: F401 - registers the passes
+from bytecap.compiler.calibration import MatrixStatistics
+from bytecap.compiler.candidates import KINDS, Unit, register_kind
+from bytecap.compiler.candidates.grid import GridKind
+from bytecap.compiler.choosing import ChooseCandidates, Offer
+from bytecap.compiler.composite import CompositeMatrix, reconstruct_parts
+from bytecap.compiler.recipe import read_recipe
+from bytecap.compiler.trials import assemble_model
+from bytecap.compiler.workers import one_thread_each
+from bytecap.format.artifact import decode_tensors, read_artifact
+from bytecap.format.assembly import part_bytes
+from bytecap.format.operations import Add, Embed, Linear
+from bytecap.format.program import Program
+
+ROWS, COLUMNS = 64, 48
+QUANTIZER = read_recipe("default")["quantize-matrices"]
+
+
+@pytest.fixture(autouse=True)
+def single_threaded_products():
+    with one_thread_each():
+        yield
+
+
+def statistics(seed: int = 0) -> MatrixStatistics:
+    random = np.random.default_rng(seed)
+    inputs = random.standard_normal((4 * COLUMNS, COLUMNS)) * np.exp2(random.uniform(-1, 1, COLUMNS))
+    return MatrixStatistics(inputs.T @ inputs / len(inputs), np.exp2(random.uniform(-2, 2, ROWS)) * 1e-4)
+
+
+def unit(weights: np.ndarray, price: float, earlier: Mapping[int, np.ndarray] | None = None) -> Unit:
+    return Unit(weights.astype(np.float64), statistics(), QUANTIZER, price, 1, earlier or {})
+
+
+def gaussian(seed: int = 3) -> np.ndarray:
+    return 0.1 * np.random.default_rng(seed).standard_normal((ROWS, COLUMNS))
+
+
+def with_huge(axis: int) -> np.ndarray:
+    weights = gaussian()
+    weights[(slice(None),) * axis + ([3, 20, 41][: 1 if axis else 3],)] *= 3000
+    return weights
+
+
+def with_outliers() -> np.ndarray:
+    weights = gaussian()
+    random = np.random.default_rng(4)
+    weights.reshape(-1)[random.choice(weights.size, 4, replace=False)] = 1000 * random.standard_normal(4)
+    return weights
+
+
+def of_low_rank() -> np.ndarray:
+    random = np.random.default_rng(5)
+    return 0.1 * random.standard_normal((ROWS, 3)) @ random.standard_normal((3, COLUMNS))
+
+
+def ternary() -> np.ndarray:
+    random = np.random.default_rng(6)
+    return 0.1 * random.integers(-1, 2, (ROWS, COLUMNS)) * np.exp2(random.integers(-2, 3, ROWS))[:, None]
+
+
+def repeated() -> np.ndarray:
+    return np.tile(gaussian()[:8], (ROWS // 8, 1))
+
+
+EARLIER = {0: gaussian(seed=9).astype(np.float32), 1: gaussian().astype(np.float32)}
+# kind, the matrix it is made for, byte price, earlier tensors
+CASES = {
+    "raw": (repeated(), 1e-5, {}),
+    "low-rank": (of_low_rank(), 1e-4, {}),
+    "rescued-rows": (with_huge(0), 3e-3, {}),
+    "protected-columns": (with_huge(1), 3e-3, {}),
+    "sparse": (with_outliers(), 1e-3, {}),
+    "codebook": (ternary(), 1e-5, {}),
+    "alias": (gaussian(), 1e-4, EARLIER),
+}
+
+
+def all_offers(made: Unit) -> list[tuple[Offer, CompositeMatrix]]:
+    found = [(kind.name, setting, kind.fit(made, setting)) for kind in KINDS.values() for setting in kind.settings(made)]
+    return [(Offer(name, setting, 0.0, made.bytes_of(m), m.predicted_loss), m) for name, setting, m in found]
+
+
+def price_of_a_byte(made: Unit) -> float:
+    coarse, fine = made.grid(octaves=0.25), made.grid(octaves=-0.25)
+    return (coarse.predicted_loss - fine.predicted_loss) / (made.bytes_of(fine) - made.bytes_of(coarse))
+
+
+def test_every_kind_but_the_grid_is_a_case_and_an_option() -> None:
+    assert set(CASES) == set(KINDS) - {"grid"}
+    assert ChooseCandidates(enabled=True).kinds == ["grid", *(name for name in KINDS if name != "grid")]
+    assert "alias" not in ChooseCandidates(enabled=True, alias=False).kinds
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_each_kind_wins_on_the_matrix_it_is_made_for(kind: str) -> None:
+    """At equal predicted loss, by the value that a byte has in the matrix's own grid."""
+    made = unit(*CASES[kind])
+    value = price_of_a_byte(made)
+    cost = {offer: offer.bytes + offer.predicted_loss / value for offer, _ in all_offers(made)}
+    assert min(cost, key=cost.get).kind == kind
+    assert min(cost.values()) < 0.9 * next(c for offer, c in cost.items() if offer.kind == "grid")
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_weights_bytes_and_loss_are_those_of_the_parts(kind: str) -> None:
+    weights, price, earlier = CASES[kind]
+    made = unit(weights, price, earlier)
+    moment = damped_moment(made.statistics.input_moment, QUANTIZER.damping)
+    fisher = floored_fisher(made.statistics.row_fisher, QUANTIZER.fisher_floor)
+    settings = KINDS[kind].settings(made)
+    assert settings and len(set(settings)) == len(settings)
+    for setting in settings:
+        found = KINDS[kind].fit(made, setting)
+        assert (found.kind, found.setting) == (kind, setting)
+        assert found.weights.dtype == np.float32 and found.weights.shape == weights.shape
+        assert found.weights.tobytes() == reconstruct_parts(found.parts, weights.shape, earlier).tobytes()
+        assert found.bytes == part_bytes(found.parts, weights.shape)
+        expected = second_order_loss(found.weights.astype(np.float64) - weights, moment, fisher)
+        assert found.predicted_loss == pytest.approx(expected, rel=1e-6, abs=1e-15)
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_an_artifact_decodes_to_the_weights(kind: str) -> None:
+    weights, price, _ = CASES[kind]
+    made = unit(weights, price, EARLIER)
+    program = Program((Embed(0), Embed(1), Add(0, 1), Linear(2, 2, None)), ROWS, 4, 0)
+    model = bare_model(program, *EARLIER.values(), weights)
+    others = {i: KINDS["raw"].fit(unit(w, price), ("float16",)) for i, w in EARLIER.items()}
+    exact = replace(made, earlier={i: q.weights for i, q in others.items()})
+    for setting in KINDS[kind].settings(made):
+        found = KINDS[kind].fit(exact, setting)
+        artifact = read_artifact(assemble_model(model, {**others, 2: found}, {}))
+        assert decode_tensors(artifact)[2].tobytes() == found.weights.tobytes()
+
+
+def test_nothing_pays_on_noise() -> None:
+    made = unit(gaussian(), 1e-4, {0: EARLIER[0]})
+    value = price_of_a_byte(made)
+    cost = {offer: offer.bytes + offer.predicted_loss / value for offer, _ in all_offers(made)}
+    assert min(cost, key=cost.get).kind == "grid"
+    assert not KINDS["alias"].settings(made)
+
+
+def test_a_near_duplicate_is_its_source_and_a_grid_of_the_difference() -> None:
+    weights = gaussian() + 0.003 * np.random.default_rng(1).standard_normal((ROWS, COLUMNS))
+    made = unit(weights, 1e-4, EARLIER)
+    found = KINDS["alias"].fit(made, ("difference", 1))
+    assert KINDS["alias"].settings(made) == [("alone", 1), ("difference", 1)]
+    assert made.bytes_of(found) < 0.5 * made.bytes_of(made.grid()) and found.predicted_loss < 1.2 * made.grid().predicted_loss
+
+
+@pytest.mark.parametrize("weights", [np.zeros((ROWS, COLUMNS)), np.full((ROWS, COLUMNS), 0.25), np.zeros((1, 1)), np.ones((2, 1)), np.eye(3, 5)], ids=str)
+def test_degenerate_matrices_have_candidates_that_can_be_stored(weights: np.ndarray) -> None:
+    measured = MatrixStatistics(np.eye(weights.shape[1]), np.full(weights.shape[0], 1e-3))
+    made = Unit(weights, measured, QUANTIZER, 1e-3, 1, {0: weights.astype(np.float32)})
+    for offer, found in all_offers(made):
+        assert offer.bytes > 0 and np.isfinite(found.predicted_loss)
+
+
+def test_a_second_kind_of_one_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="'grid' is registered twice"):
+        register_kind(GridKind)
