@@ -27,7 +27,7 @@ from .model import Model
 from .quantization import PreparedMatrix, QuantizedMatrix, prepare_matrix, quantize_matrix, quantize_vectors
 from .recipe import register_pass
 from .sequential import QuantizeTarget, Refine, quantize_sequentially
-from .symmetries import sort_hidden_units
+from .symmetries import find_hidden_units, find_value_dimensions, sort_units
 from .workers import run_jobs
 
 WEIGHTS_OF_ALL_STEPS = 1 << 22
@@ -71,15 +71,19 @@ class Calibrate:
 
 @register_pass
 @dataclass(frozen=True, slots=True)
-class SortHiddenUnits:
-    """Sort the hidden units of every MLP by Fisher information, which makes their steps cheap to store."""
+class ExchangeSymmetries:
+    """Exact rewrites that make steps cheap to store: hidden units and dimensions of values sorted by their steps."""
 
-    enabled: bool = True
-    name: ClassVar[str] = "sort-hidden-units"
+    hidden_units: bool = True
+    value_dimensions: bool = True
+    name: ClassVar[str] = "exchange-symmetries"
     bounds: ClassVar[Bounds] = {}
 
-    def run(self, model: Model, statistics: Statistics) -> tuple[Model, Statistics]:
-        return sort_hidden_units(model, statistics) if self.enabled else (model, statistics)
+    def run(self, model: Model, statistics: Statistics, *, damping: float) -> tuple[Model, Statistics]:
+        """damping : that of the quantization, which the steps depend on."""
+        hidden = find_hidden_units(model.program) if self.hidden_units else []
+        dimensions = find_value_dimensions(model.program) if self.value_dimensions else []
+        return sort_units(model, statistics, hidden + dimensions, damping)
 
 
 @register_pass

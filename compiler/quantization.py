@@ -91,13 +91,10 @@ def prepare_matrix(
     weights : float32[rows, columns]; damping is relative to the mean of diag H; rows of less Fisher information than
     `fisher_floor` times the median are raised to it (calibration has seen too little of them to say so small a number).
     """
-    moment = damped(statistics.input_moment, damping)
-    order = np.argsort(-moment.diagonal(), kind="stable")
-    factor = np.linalg.cholesky(moment[np.ix_(order, order)])
+    factor, order = _factored(statistics.input_moment, damping)
     median = float(np.median(statistics.row_fisher))
     fisher = np.maximum(statistics.row_fisher, max(fisher_floor * median, 1e-30))
-    column_logs = np.empty(len(order))
-    column_logs[order] = -np.log2(factor.diagonal())
+    column_logs = _column_logs(factor, order)
     row_exponents, row_base = _exponents(-0.5 * np.log2(fisher), resolution)
     column_exponents, column_base = _exponents(column_logs, resolution)
     rotated = weights.astype(np.float64)[:, order] @ factor
@@ -105,6 +102,24 @@ def prepare_matrix(
     finest_units = np.abs(weights / np.exp2((row_exponents[:, None] + column_exponents) / 2**resolution)).mean()
     exponents = row_exponents, column_exponents, row_base + column_base
     return PreparedMatrix(rotated, factor, order, fisher, *exponents, resolution, float(finest_units / finest))
+
+
+def _factored(moment: np.ndarray, damping: float) -> tuple[np.ndarray, np.ndarray]:
+    """L of the damped moment with its columns in processing order, and that order."""
+    moment = damped(moment, damping)
+    order = np.argsort(-moment.diagonal(), kind="stable")
+    return np.linalg.cholesky(moment[np.ix_(order, order)]), order
+
+
+def _column_logs(factor: np.ndarray, order: np.ndarray) -> np.ndarray:
+    logs = np.empty(len(order))
+    logs[order] = -np.log2(factor.diagonal())
+    return logs
+
+
+def column_log_steps(moment: np.ndarray, damping: float) -> np.ndarray:
+    """float64[columns]: log2 of the rate-optimal steps of the columns that an input moment belongs to, but for a constant."""
+    return _column_logs(*_factored(moment, damping))
 
 
 def _exponents(logs: np.ndarray, resolution: int) -> tuple[np.ndarray, float]:
