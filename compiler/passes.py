@@ -27,7 +27,7 @@ from .model import Model
 from .quantization import PreparedMatrix, QuantizedMatrix, prepare_matrix, quantize_matrix, quantize_vectors
 from .recipe import register_pass
 from .sequential import QuantizeTarget, Refine, quantize_sequentially
-from .symmetries import find_hidden_units, find_value_dimensions, sort_units
+from .symmetries import absorb_scales, find_hidden_units, find_scaled_outputs, find_value_dimensions, sort_units
 from .workers import run_jobs
 
 WEIGHTS_OF_ALL_STEPS = 1 << 22
@@ -72,10 +72,14 @@ class Calibrate:
 @register_pass
 @dataclass(frozen=True, slots=True)
 class ExchangeSymmetries:
-    """Exact rewrites that make steps cheap to store: hidden units and dimensions of values sorted by their steps."""
+    """Exact rewrites after which less is to be stored.
+
+    hidden_units, value_dimensions : sort them by their steps; output_scales : multiply them into the rows they scale
+    """
 
     hidden_units: bool = True
     value_dimensions: bool = True
+    output_scales: bool = True
     name: ClassVar[str] = "exchange-symmetries"
     bounds: ClassVar[Bounds] = {}
 
@@ -83,7 +87,8 @@ class ExchangeSymmetries:
         """damping : that of the quantization, which the steps depend on."""
         hidden = find_hidden_units(model.program) if self.hidden_units else []
         dimensions = find_value_dimensions(model.program) if self.value_dimensions else []
-        return sort_units(model, statistics, hidden + dimensions, damping)
+        scales = find_scaled_outputs(model.program) if self.output_scales else []
+        return sort_units(*absorb_scales(model, statistics, scales), hidden + dimensions, damping)
 
 
 @register_pass

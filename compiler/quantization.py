@@ -234,8 +234,11 @@ def quantize_vectors(
 
     values : float32, seen as [rows, columns]; fisher : float64 of the same shape. The step of a row is
     byte_price / sqrt(mean Fisher), never coarser than `coarsest` times the row's root mean square: control tensors are
-    few and the second-order model knows least about them.
+    few and the second-order model knows least about them. Where all values are the same, they are the step.
     """
+    if values.size and values.flat[0] != 0 and (values == values.flat[0]).all() and MIN_BASE <= abs(values.flat[0]) <= MAX_BASE:
+        grid = GridValues(np.sign(values).astype(np.int32), None, None, float(abs(values.flat[0])), 0)
+        return QuantizedMatrix(grid, reconstruct_grid(grid), 0.0)
     rms = np.sqrt(np.mean(np.square(values, dtype=np.float64), axis=1)) + LEAST_RMS
     steps = np.minimum(byte_price / np.sqrt(fisher.mean(axis=1) + 1e-30), coarsest * rms)
     steps[rms <= LEAST_RMS] = np.median(steps[rms > LEAST_RMS]) if (rms > LEAST_RMS).any() else 1.0  # rows of zeros

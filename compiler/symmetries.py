@@ -4,8 +4,11 @@ Strategy: the hidden units of an MLP, and the dimensions of the values within a 
 the rows of the matrices that make them and the columns of the matrix that reads them are permuted alike. Sorted by the
 steps of the reader's columns, the steps of both sides cost little to store. Units are found in the program, not by name:
 from each linear map backwards through what works element by element, or through attention, to the linear maps before it.
-Factors of units (a row of the maker times a, a column of the reader divided by what comes of a) are free as well, but are
-left as training chose them: they say how large the integers of both will be, and smoother steps lose more there than they save.
+
+Factors move between a linear map and a vector that scales its output: all go into the matrix, whose steps are there anyway,
+and the vector becomes ones. Factors of units (a row of the maker times a, a column of the reader divided by what comes of a)
+are free as well, but are left as training chose them: they say how large the integers of both will be, and smoother steps
+lose more there than they save.
 """
 
 from __future__ import annotations
@@ -15,12 +18,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..format.operations import Activation, Add, Attention, Embed, Exclude, HashEmbed, Linear, Multiply, Operation, Softcap
+from ..format.operands import Row
+from ..format.operations import Activation, Add, Attention, Embed, Exclude, HashEmbed, Linear, Multiply, Operation, Scale, Softcap
 from ..format.program import Program
 from .calibration import MatrixStatistics, Statistics
 from .model import Model
 from .quantization import column_log_steps
 
+LEAST_SCALE = 1e-6
 ELEMENTWISE = Activation | Add | Multiply | Softcap
 
 
@@ -36,6 +41,14 @@ class FreeUnits:
     reader: int
     heads: int = 1
     repeats: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledOutput:
+    """A linear map whose output is read by nothing but its product with a vector."""
+
+    maker: int
+    vector: Row
 
 
 def find_hidden_units(program: Program) -> list[FreeUnits]:
@@ -61,6 +74,14 @@ def find_value_dimensions(program: Program) -> list[FreeUnits]:
             if makers:
                 found.append(FreeUnits(tuple(makers), op.weight, attention.kv_heads, attention.heads // attention.kv_heads))
     return found
+
+
+def find_scaled_outputs(program: Program) -> list[ScaledOutput]:
+    """Every linear map whose rows a vector scales that nothing else reads."""
+    search = _Search(program)
+    scales = [op for op in program.instructions if isinstance(op, Scale) and search.uses[op.vector.tensor] == 1]
+    made = [(op.vector, search.makers(op.x)) for op in scales if isinstance(program.instructions[op.x], Linear)]
+    return [ScaledOutput(makers[0], vector) for vector, makers in made if makers]
 
 
 class _Search:
@@ -127,6 +148,28 @@ def _permute(values: dict[int, np.ndarray], matrices: dict[int, MatrixStatistics
     moment = np.ascontiguousarray(matrices[units.reader].input_moment[np.ix_(columns, columns)])
     values[units.reader] = np.ascontiguousarray(values[units.reader][:, columns])
     matrices[units.reader] = replace(matrices[units.reader], input_moment=moment)
+
+
+def absorb_scales(model: Model, statistics: Statistics, found: list[ScaledOutput]) -> tuple[Model, Statistics]:
+    """Model and statistics with the scales of outputs multiplied into the rows that make them, and ones in their place.
+
+    Equal up to float32 rounding. Left alone where a scale is 0: the matrix could not take it back.
+    """
+    values = {i: tensor.values for i, tensor in enumerate(model.tensors)}
+    matrices, vectors = dict(statistics.matrices), dict(statistics.vectors)
+    for scaled in found:
+        maker, vector = scaled.maker, scaled.vector.tensor
+        scales = values[vector].astype(np.float64)
+        known = maker in matrices and vector in vectors
+        if not known or len(np.atleast_2d(scales)) > 1 or not (np.abs(scales) >= LEAST_SCALE).all():
+            continue
+        rows = np.repeat(scales.ravel(), len(values[maker]) // scales.size)
+        values[maker] = (values[maker] * rows[:, None]).astype(np.float32)
+        values[vector] = np.ones_like(values[vector])
+        matrices[maker] = replace(matrices[maker], row_fisher=matrices[maker].row_fisher / np.square(rows))
+        vectors[vector] = vectors[vector] * np.square(scales)
+    tensors = tuple(replace(tensor, values=values[i]) for i, tensor in enumerate(model.tensors))
+    return replace(model, tensors=tensors), replace(statistics, matrices=matrices, vectors=vectors)
 
 
 def _in_blocks(orders: np.ndarray) -> np.ndarray:

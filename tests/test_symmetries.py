@@ -1,4 +1,4 @@
-"""Free units are found where their order is free and only there, and sorting them changes nothing but their order."""
+"""Free units and factors are found where they are free and only there, and exchanging them changes nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from bytecap.compiler.calibration import MatrixStatistics, Statistics, measure_s
 from bytecap.compiler.model import Model
 from bytecap.compiler.passes import ExchangeSymmetries
 from bytecap.compiler.quantization import column_log_steps
-from bytecap.compiler.symmetries import FreeUnits, find_hidden_units, find_value_dimensions, sort_units
+from bytecap.compiler.symmetries import (
+    FreeUnits,
+    ScaledOutput,
+    absorb_scales,
+    find_hidden_units,
+    find_scaled_outputs,
+    find_value_dimensions,
+    sort_units,
+)  # fmt: skip
 from bytecap.compiler.torch_executor import TorchExecutor
 from bytecap.format.operands import Row
 from bytecap.format.operations import (
@@ -30,6 +38,7 @@ from bytecap.format.operations import (
     RmsNorm,
     Rope,
     RopeLayout,
+    Scale,
     Shift,
 )  # fmt: skip
 from bytecap.format.program import Program
@@ -106,9 +115,54 @@ def test_where_the_order_of_value_dimensions_is_free(operations: list, found: li
     assert find_value_dimensions(program(*operations)) == found
 
 
+@pytest.mark.parametrize(
+    ("operations", "found"),
+    [
+        ([Embed(0), Linear(0, 1), Scale(1, Row(2)), Linear(2, 3)], [ScaledOutput(1, Row(2))]),
+        ([Embed(0), Linear(0, 1, Row(3)), Scale(1, Row(2)), Linear(2, 4)], []),  # the bias is scaled, too
+        ([Embed(0), Linear(0, 1), Scale(1, Row(2)), Add(1, 2), Linear(3, 3)], []),  # the output is read twice
+        ([Embed(0), Linear(0, 1), Scale(1, Row(2)), Linear(2, 1), Scale(3, Row(3)), Linear(4, 4)], []),  # the matrix is used twice
+        ([Embed(0), Linear(0, 1), Scale(1, Row(2, 0)), Linear(2, 3), Scale(3, Row(2, 1)), Linear(4, 4)], []),  # the vectors' tensor is
+        ([Embed(0), Scale(0, Row(2)), Linear(1, 1)], []),  # the rows are tokens
+        ([Embed(0), Linear(0, 0), Scale(1, Row(2)), Linear(2, 1)], []),  # the matrix is a table
+        ([Embed(0), Linear(0, 1), Activation(1, GELU, 0.0), Scale(2, Row(2)), Linear(3, 3)], []),  # no matrix makes them alone
+    ],
+)
+def test_where_a_scale_belongs_to_a_matrix(operations: list, found: list) -> None:
+    assert find_scaled_outputs(program(*operations)) == found
+
+
+@pytest.mark.parametrize(("scales", "absorbed"), [([2.0, -0.5], True), ([3.0], True), ([[1.5, 0.5]], True), ([1.0, 0.0], False), ([[1.0, 2.0]] * 2, False)])
+def test_scales_go_into_the_rows_that_they_scale(scales: list, absorbed: bool) -> None:
+    random = np.random.default_rng(0)
+    matrix, scales = random.standard_normal((4, 3)).astype(np.float32), np.array(scales, np.float32)
+    model = bare_model(program(Embed(0), Linear(0, 1), Scale(1, Row(2)), Linear(2, 3)), random.random((24, 3)), matrix, scales, random.random((24, 4)))
+    statistics = Statistics({1: MatrixStatistics(np.eye(3), np.arange(1.0, 5.0))}, {2: np.ones_like(scales, np.float64)}, 1)
+    after, found = absorb_scales(model, statistics, find_scaled_outputs(model.program))
+    rows = np.repeat(scales.ravel(), 4 // scales.size) if absorbed else np.ones(4)
+    np.testing.assert_allclose(after.tensors[1].values, matrix * rows[:, None], rtol=1e-6)
+    np.testing.assert_allclose(found.matrices[1].row_fisher, np.arange(1, 5) / rows**2, rtol=1e-6)
+    np.testing.assert_array_equal(after.tensors[2].values, np.ones_like(scales) if absorbed else scales)
+    np.testing.assert_allclose(found.vectors[2], scales**2 if absorbed else np.ones_like(scales), rtol=1e-6)
+    assert {t.values.dtype for t in after.tensors} == {np.dtype(np.float32)}
+
+
+def test_scales_of_a_model_become_ones() -> None:
+    statistics = measured(MODEL)
+    after, found = ExchangeSymmetries(hidden_units=False, value_dimensions=False).run(MODEL, statistics, damping=DAMPING)
+    torch.testing.assert_close(logits(MODEL), logits(after), rtol=1e-4, atol=1e-4)
+    ones = {t.name for t in after.tensors if (t.values == 1).all()}
+    assert ones >= {f"blocks.{i}.{kind}_scale" for i in range(2) for kind in ("attn", "mlp")}
+    again = measured(after)
+    for i, fisher in found.vectors.items():
+        np.testing.assert_allclose(fisher, again.vectors[i], rtol=0.01, atol=1e-12)
+    for i, matrix in found.matrices.items():
+        np.testing.assert_allclose(matrix.row_fisher, again.matrices[i].row_fisher, rtol=0.01)
+
+
 def test_sorting_changes_the_order_and_nothing_else() -> None:
     statistics = measured(MODEL)
-    sorted_model, found = ExchangeSymmetries().run(MODEL, statistics, damping=DAMPING)
+    sorted_model, found = ExchangeSymmetries(output_scales=False).run(MODEL, statistics, damping=DAMPING)
     torch.testing.assert_close(logits(MODEL), logits(sorted_model), rtol=1e-4, atol=1e-4)
     again = measured(sorted_model)
     units = find_hidden_units(MODEL.program) + find_value_dimensions(MODEL.program)
@@ -137,7 +191,7 @@ def add_hidden(b: Builder, x: int) -> int:
     hidden = made()
     if b.pick(True, False):
         hidden = b.emit(b.pick(Multiply, Add)(hidden, made()), width)
-    return b.emit(Linear(hidden, b.matrix(b.widths[x], width)), b.widths[x])
+    return add_scaled_linear(b, hidden, b.widths[x])
 
 
 def add_heads(b: Builder, x: int) -> int:
@@ -148,7 +202,12 @@ def add_heads(b: Builder, x: int) -> int:
     y = b.emit(Attention(q, k, v, kv_heads * group, kv_heads, 0.5), kv_heads * group * value_width)
     if b.pick(True, False):
         y = b.emit(Exclude(y, v, kv_heads * group, kv_heads), b.widths[y])
-    return b.emit(Linear(y, b.matrix(b.widths[x], b.widths[y])), b.widths[x])
+    return add_scaled_linear(b, y, b.widths[x])
+
+
+def add_scaled_linear(b: Builder, x: int, width: int) -> int:
+    y = b.emit(Linear(x, b.matrix(width, b.widths[x])), width)
+    return b.emit(Scale(y, b.vector(width)), width)
 
 
 @st.composite
@@ -168,18 +227,20 @@ def drawn_statistics(model: Model) -> Statistics:
     random = np.random.default_rng(0)
     moments = {i: random.standard_normal((t.values.shape[1], 3 * t.values.shape[1])) for i, t in enumerate(model.tensors) if t.values.ndim == 2}
     fisher = {i: random.uniform(0.1, 2.0, len(model.tensors[i].values)) for i in moments}
-    return Statistics({i: MatrixStatistics(m @ m.T, fisher[i]) for i, m in moments.items()}, {}, 1)
+    vectors = {i: np.ones(t.values.shape) for i, t in enumerate(model.tensors)}
+    return Statistics({i: MatrixStatistics(m @ m.T, fisher[i]) for i, m in moments.items()}, vectors, 1)
 
 
 @settings(max_examples=40)
 @given(residual_programs())
-def test_random_programs_do_not_see_the_order(drawn: RandomProgram) -> None:
+def test_random_programs_do_not_see_exchanges(drawn: RandomProgram) -> None:
     model = bare_model(drawn.program, *drawn.tensors)
     hidden, dimensions = find_hidden_units(model.program), find_value_dimensions(model.program)
     attentions = sum(isinstance(op, Attention) for op in model.program.instructions)
     assert len(dimensions) == attentions and len(hidden) + attentions >= 1
-    statistics = drawn_statistics(model)
-    sorted_model, _ = sort_units(model, statistics, hidden + dimensions, DAMPING)
+    scaled = find_scaled_outputs(model.program)
+    assert len(scaled) == sum(isinstance(op, Scale) for op in model.program.instructions)
+    sorted_model, _ = sort_units(*absorb_scales(model, drawn_statistics(model), scaled), hidden + dimensions, DAMPING)
     before, after = (Interpreter(m.program, [t.values for t in m.tensors]).logits(drawn.tokens) for m in (model, sorted_model))
     np.testing.assert_allclose(after, before, rtol=1e-3, atol=1e-4 * np.abs(before).max())
 
@@ -189,7 +250,7 @@ def test_a_model_without_such_units_stays_as_it_is() -> None:
     model = bare_model(program(Embed(0), Linear(0, 1)), random.standard_normal((24, 8)), random.standard_normal((24, 8)))
     for sorted_model, _ in (
         ExchangeSymmetries().run(model, measured(model), damping=DAMPING),
-        ExchangeSymmetries(hidden_units=False, value_dimensions=False).run(MODEL, measured(MODEL), damping=DAMPING),
+        ExchangeSymmetries(hidden_units=False, value_dimensions=False, output_scales=False).run(MODEL, measured(MODEL), damping=DAMPING),
     ):
         before = model if len(sorted_model.tensors) == len(model.tensors) else MODEL
         assert all(np.array_equal(a.values, b.values) for a, b in zip(before.tensors, sorted_model.tensors, strict=True))
