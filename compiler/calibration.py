@@ -25,6 +25,7 @@ from .model import Model
 from .torch_executor import TorchExecutor
 from .workers import iterate_jobs
 
+TOKENS_A_ROW = 4
 LEAST_MOMENT = 1e-30  # keeps an all-zero model from dividing by zero
 
 
@@ -199,12 +200,18 @@ def _add_lookups(sums: _Sums, operation: Embed | HashEmbed, tokens, gradient: to
         sums.add("lookup_fisher", operation.table, row_gradients.double().square().mean(1))
 
 
+def _shrunk(moment: torch.Tensor, tokens: int) -> torch.Tensor:
+    """A sampled second moment with correlations as small as their number makes likely: few tokens tell little of many rows."""
+    diagonal = moment.diagonal().diag()
+    return diagonal + (moment - diagonal) * (tokens / (tokens + TOKENS_A_ROW * len(moment)))
+
+
 def _summarize(total: _Sums, tokens: int, uses: Mapping[int, int]) -> Statistics:
     """Per token. A weight used k times has k times the Fisher information and the average moment of its uses."""
     matrices = {}
     for tensor, moment in total.moments.items():
         moment = moment / tokens / uses[tensor]
-        both = total.output_fisher[tensor] / tokens if tensor in total.output_fisher else None
+        both = _shrunk(total.output_fisher[tensor] / tokens, tokens) if tensor in total.output_fisher else None
         fisher = 0 if both is None else both.diagonal()
         if tensor in total.fisher:
             fisher, both = fisher + total.fisher[tensor] / tokens, None

@@ -28,7 +28,7 @@ from .model import Model
 from .quantization import PreparedMatrix, QuantizedMatrix, prepare_matrix, quantize_matrix, quantize_vectors
 from .recipe import register_pass
 from .sequential import QuantizeTarget, Refine, quantize_sequentially
-from .symmetries import sort_hidden_units
+from .symmetries import absorb_scales, equal_tensors, find_hidden_units, find_scaled_outputs, find_value_dimensions, sort_units
 from .workers import run_jobs
 
 WEIGHTS_OF_ALL_STEPS = 1 << 22
@@ -72,15 +72,27 @@ class Calibrate:
 
 @register_pass
 @dataclass(frozen=True, slots=True)
-class SortHiddenUnits:
-    """Sort the hidden units of every MLP by Fisher information, which makes their steps cheap to store."""
+class ExchangeSymmetries:
+    """Exact rewrites after which less is to be stored.
 
-    enabled: bool = True
-    name: ClassVar[str] = "sort-hidden-units"
+    hidden_units, value_dimensions : sort them by their steps; output_scales : multiply them into the rows they scale.
+    Tensors that equal another are left alone: to stay equal is worth more.
+    """
+
+    hidden_units: bool = True
+    value_dimensions: bool = True
+    output_scales: bool = True
+    name: ClassVar[str] = "exchange-symmetries"
     bounds: ClassVar[Bounds] = {}
 
-    def run(self, model: Model, statistics: Statistics) -> tuple[Model, Statistics]:
-        return sort_hidden_units(model, statistics) if self.enabled else (model, statistics)
+    def run(self, model: Model, statistics: Statistics, *, damping: float) -> tuple[Model, Statistics]:
+        """damping : that of the quantization, which the steps depend on."""
+        twins = equal_tensors(model)
+        hidden = find_hidden_units(model.program) if self.hidden_units else []
+        dimensions = find_value_dimensions(model.program) if self.value_dimensions else []
+        units = [each for each in hidden + dimensions if not twins & {*each.makers, each.reader}]
+        scales = [each for each in find_scaled_outputs(model.program) if self.output_scales and each.maker not in twins]
+        return sort_units(*absorb_scales(model, statistics, scales), units, damping)
 
 
 @register_pass

@@ -96,7 +96,7 @@ def compile_checkpoint(
     shown = partial(progress, "calibrate")
     statistics = plan["calibrate"].run(model, text, seed=seed, device=device, threads=threads, progress=shown)
     clock.lap("calibrate")
-    model, statistics = plan["sort-hidden-units"].run(model, statistics)
+    model, statistics = plan["exchange-symmetries"].run(model, statistics, damping=plan["quantize-matrices"].damping)
     provenance = {"bytecap": VERSION, "calibration": _file_digest(Path(calibration)), "recipe": plan.digest, "seed": seed}
     how = {"codec": codec, "seed": seed, "device": device, "threads": threads}
     trials = Trials(model, statistics, text, held_out, plan, provenance, **how)

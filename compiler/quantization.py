@@ -109,13 +109,10 @@ def prepare_matrix(
     weights : float32[rows, columns]; damping is relative to the mean of diag H; fisher_floor and correlation as in
     row_coupling.py.
     """
-    moment = damped(statistics.input_moment, damping)
-    order = np.argsort(-moment.diagonal(), kind="stable")
-    factor = np.linalg.cholesky(moment[np.ix_(order, order)])
+    factor, order = _factored(statistics.input_moment, damping)
     fisher = floor_fisher(statistics.row_fisher, fisher_floor)
     coupling, fisher = couple_rows(fisher, statistics.output_fisher, correlation)
-    column_logs = np.empty(len(order))
-    column_logs[order] = -np.log2(factor.diagonal())
+    column_logs = _column_logs(factor, order)
     row_exponents, row_base = _exponents(-0.5 * np.log2(fisher), resolution)
     column_exponents, column_base = _exponents(column_logs, resolution)
     finest = np.exp2(-row_exponents / 2**resolution).mean() * np.exp2(-column_exponents / 2**resolution).mean()
@@ -123,6 +120,24 @@ def prepare_matrix(
     exponents = row_exponents, column_exponents, row_base + column_base
     reordered = weights.astype(np.float64)[:, order]
     return PreparedMatrix(reordered, factor, order, fisher, coupling, *exponents, resolution, float(finest_units / finest))
+
+
+def _factored(moment: np.ndarray, damping: float) -> tuple[np.ndarray, np.ndarray]:
+    """L of the damped moment with its columns in processing order, and that order."""
+    moment = damped(moment, damping)
+    order = np.argsort(-moment.diagonal(), kind="stable")
+    return np.linalg.cholesky(moment[np.ix_(order, order)]), order
+
+
+def _column_logs(factor: np.ndarray, order: np.ndarray) -> np.ndarray:
+    logs = np.empty(len(order))
+    logs[order] = -np.log2(factor.diagonal())
+    return logs
+
+
+def column_log_steps(moment: np.ndarray, damping: float) -> np.ndarray:
+    """float64[columns]: log2 of the rate-optimal steps of the columns that an input moment belongs to, but for a constant."""
+    return _column_logs(*_factored(moment, damping))
 
 
 def _exponents(logs: np.ndarray, resolution: int) -> tuple[np.ndarray, float]:
@@ -278,8 +293,11 @@ def quantize_vectors(
 
     values : float32, seen as [rows, columns]; fisher : float64 of the same shape. The step of a row is
     byte_price / sqrt(mean Fisher), never coarser than `coarsest` times the row's root mean square: control tensors are
-    few and the second-order model knows least about them.
+    few and the second-order model knows least about them. Where all values are the same, they are the step.
     """
+    if values.size and values.flat[0] != 0 and (values == values.flat[0]).all() and MIN_BASE <= abs(values.flat[0]) <= MAX_BASE:
+        grid = GridValues(np.sign(values).astype(np.int32), None, None, float(abs(values.flat[0])), 0)
+        return QuantizedMatrix(grid, reconstruct_grid(grid), 0.0)
     rms = np.sqrt(np.mean(np.square(values, dtype=np.float64), axis=1)) + LEAST_RMS
     steps = np.minimum(byte_price / np.sqrt(fisher.mean(axis=1) + 1e-30), coarsest * rms)
     steps[rms <= LEAST_RMS] = np.median(steps[rms > LEAST_RMS]) if (rms > LEAST_RMS).any() else 1.0  # rows of zeros

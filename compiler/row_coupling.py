@@ -36,6 +36,11 @@ def couple_rows(
     return np.triu(upper / upper.diagonal(), 1), np.square(upper.diagonal())
 
 
+def output_diagonal(coupling: np.ndarray | None, costs: np.ndarray) -> np.ndarray:
+    """float64[rows]: diag G of these `couple_rows`."""
+    return costs if coupling is None else costs + np.square(coupling) @ costs
+
+
 def output_eigenvalues(coupling: np.ndarray | None, costs: np.ndarray, scales: np.ndarray) -> np.ndarray:
     """float64[rows]: eigenvalues of S G S with S = diag(scales) and the G of these `couple_rows`."""
     if coupling is None:

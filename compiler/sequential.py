@@ -27,6 +27,7 @@ from .residuals import Residual, find_residuals
 from .torch_executor import EXECUTIONS, Forward, TorchExecutor
 from .workers import iterate_jobs, run_jobs
 
+TOKENS_AN_INPUT = 4
 QuantizeTarget = Callable[[int, np.ndarray, MatrixStatistics], QuantizedMatrix]
 Refine = Callable[[dict[int, torch.Tensor], Collection[int]], None]
 
@@ -117,7 +118,7 @@ class _Drift:
     """What the inputs x of a register have become in the quantized model (x'), and the streams beside the layers that read it.
 
     moment, cross : float64[width, width]   H' = E[x' x'ᵀ] and C = E[x x'ᵀ]
-    streams : instruction of a layer -> float64[rows, width]: E[(r - r') x'ᵀ] in units of its output
+    streams : instruction of a layer -> float64[rows, width]: E[(r - r') x'ᵀ] in units of its output, less where few tokens tell it
     solid : H' damped
     """
 
@@ -149,10 +150,10 @@ def _measure_drift(
     for part in iterate_jobs(measure, batches, threads):  # summed as they come: all at once would take more than the activations
         total = [before + value for before, value in zip(total, part, strict=True)]
     moment, cross, *errors = ((value / total[0]).numpy() for value in total[1:])
-    gained = {}
+    gained, told = {}, total[0] / (total[0] + TOKENS_AN_INPUT * len(moment))
     for (layer, stream), error in zip(streams.items(), errors, strict=True):
         gain = stream.gain(partial(batches[0].quantized_forward.vector, width=len(error)))
-        gained[layer] = error * (gain if isinstance(gain, float) else gain.double().numpy()[:, None])
+        gained[layer] = told * error * (gain if isinstance(gain, float) else gain.double().numpy()[:, None])
     return _Drift(moment, cross, gained, damped(moment, damping))
 
 

@@ -117,9 +117,10 @@ class Trials:
             return self.choices[index].fit(unit)
         measured = [unit.statistics, *(self.statistics.matrices[i] for i in uses)]
         moment = sum(each.input_moment for each in measured) / len(measured)
-        shared = MatrixStatistics(moment, sum(each.row_fisher for each in measured))
+        outputs = [each.output_fisher for each in measured]
+        shared = MatrixStatistics(moment, sum(each.row_fisher for each in measured), None if any(each is None for each in outputs) else sum(outputs))
         found = self.choices[index].fit(replace(unit, statistics=shared))
-        return replace(found, predicted_loss=float(unit.row_losses(found.weights).sum()))
+        return replace(found, predicted_loss=unit.loss(found.weights))
 
     def _unit(
         self,

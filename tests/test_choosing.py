@@ -29,8 +29,9 @@ from bytecap.runtime.shards import write_shard
 
 ARCHITECTURE = SMALL | {"vocab_size": 40, "model_dim": 48, "num_kv_heads": 2}
 CAP = 13_000
-QUICK = "[calibrate]\ntokens = 768\n\n[correct-drift]\nenabled = false\n"
-WALKED = "[calibrate]\ntokens = 768\n\n[correct-drift]\ntokens = 256\n\n[distil]\nbatch-tokens = 64\nsteps = 16\nfinal-steps = 4\n"
+UNSCALED = "[exchange-symmetries]\noutput-scales = false\n\n"  # scaled rows would leave less to choose
+QUICK = UNSCALED + "[calibrate]\ntokens = 768\n\n[correct-drift]\nenabled = false\n"
+WALKED = UNSCALED + "[calibrate]\ntokens = 768\n\n[correct-drift]\ntokens = 768\n\n[distil]\nbatch-tokens = 64\nsteps = 16\nfinal-steps = 4\n"
 MENUS = "\n[choose-candidates]\nenabled = true\n"
 
 

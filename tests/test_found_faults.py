@@ -161,9 +161,9 @@ def test_sums_that_are_not_finite_are_refused() -> None:
         assemble_artifact(chain_program(2, 2), tensors)
 
 
-@pytest.mark.parametrize("above_smallest", [900, 2000])
+@pytest.mark.parametrize("above_smallest", [1000, 2000])
 def test_small_caps_are_filled_too(tmp_path, above_smallest: int) -> None:
-    """A cap of little more than the artifact of zeros, which has no step exponents and is 600 bytes smaller than any other."""
+    """A cap of little more than the artifact of zeros, which has no step exponents nor scales and is 700 bytes smaller than any other."""
     compile_at = job(tmp_path, vocab_size=40, model_dim=32)
     with pytest.raises(BytecapError) as caught:
         compile_at(300)

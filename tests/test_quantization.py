@@ -199,7 +199,7 @@ def test_degenerate_matrices(case: str, states: int) -> None:
 @st.composite
 def vector_problems(draw) -> tuple[np.ndarray, np.ndarray]:
     """Rows whose size and Fisher information differ by a few octaves."""
-    rows, columns = draw(st.integers(1, 4)), draw(st.integers(1, 9))
+    rows, columns = draw(st.sampled_from([(m, n) for m in range(1, 5) for n in range(1, 10) if m * n > 1]))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     values = random.standard_normal((rows, columns)) * np.exp2(random.uniform(-3, 3, (rows, 1)))
     return values.astype(np.float32), np.exp2(random.uniform(-8, 2, (rows, columns)))
@@ -218,6 +218,18 @@ def test_vectors(drawn, byte_price: float, resolution: int, coarsest: float) -> 
     assert found.weights.dtype == np.float32 and np.array_equal(found.weights, reconstruct_grid(found.grid))
     assert (np.abs(found.weights - values) <= 0.5 * steps * (1 + 1e-5) + np.abs(values) * 2.0**-23).all()
     assert found.predicted_loss == pytest.approx(0.5 * float((fisher * (found.weights.astype(np.float64) - values) ** 2).sum()), rel=1e-5, abs=1e-30)
+    encode_grid_stream([found.grid])
+
+
+@pytest.mark.parametrize("value", [1.0, -0.3, 1e-20, 0.0])
+def test_vectors_of_one_value(value: float) -> None:
+    """The value is the step, so that every integer is 1, where the value is a step's."""
+    values = np.full((2, 3), value, np.float32)
+    found = quantize_vectors(values, np.ones(values.shape), 1e-3, resolution=3, coarsest=0.03125)
+    np.testing.assert_allclose(found.weights, values, rtol=0.05, atol=1e-12)
+    if abs(value) >= MIN_BASE:
+        assert np.array_equal(found.weights, values) and (found.grid.codes == np.sign(value)).all()
+        assert found.grid.row_exponents is None and found.predicted_loss == 0.0
     encode_grid_stream([found.grid])
 
 

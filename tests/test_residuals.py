@@ -62,7 +62,8 @@ def test_gains() -> None:
 
 @pytest.mark.parametrize("share", [0.4, 1.0])
 def test_the_target_makes_up_for_the_stream(share: float) -> None:
-    """Targets of projections move by the least-squares map from the layer's real inputs to the stream's error, over its scale."""
+    """Targets of projections move by the least-squares map from the layer's real inputs to the stream's error, over
+    its scale, and less of it the fewer tokens tell it."""
     plain = model()
     table = np.round(plain.tensors[0].values * 4).astype(np.float32) / 4
     results, asked = sequentially(plain, measured(plain, SEQUENCES), quantizer(0.02), SEQUENCES, fixed={0: table}, correction=0.0, residual=share)
@@ -81,7 +82,8 @@ def test_the_target_makes_up_for_the_stream(share: float) -> None:
             x = real[operation.x].detach().double().flatten(0, 1).numpy()
             scale = forward.vector(stream.own, error.shape[1]).double().numpy()
             solid = damped_moment(x.T @ x / len(x), DAMPING)
-            expected = share * ((error / scale).T @ x / len(x)) @ np.linalg.inv(solid)
+            told = len(x) / (len(x) + 4 * x.shape[1])
+            expected = share * told * ((error / scale).T @ x / len(x)) @ np.linalg.inv(solid)
             moved += np.abs(expected).max() > 0.01
         np.testing.assert_allclose(target - plain.tensors[operation.weight].values, expected, rtol=1e-2, atol=2e-3)
     assert moved == len(streams)

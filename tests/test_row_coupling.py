@@ -13,7 +13,7 @@ from test_quantization import problem
 
 from bytecap.compiler.calibration import MatrixStatistics
 from bytecap.compiler.quantization import QuantizedMatrix, prepare_matrix, quantize_matrix
-from bytecap.compiler.row_coupling import couple_rows, floor_fisher, output_eigenvalues
+from bytecap.compiler.row_coupling import couple_rows, floor_fisher, output_diagonal, output_eigenvalues
 from bytecap.format.assembly import encode_grid_stream
 
 OPTIONS = {"resolution": 3, "damping": 0.01, "fisher_floor": 0.02}
@@ -70,6 +70,7 @@ def test_costs_are_those_of_free_later_rows() -> None:
     np.testing.assert_allclose(costs, row_costs(both), rtol=1e-6)
     upper = (coupling + np.eye(20)) * np.sqrt(costs)
     np.testing.assert_allclose(upper @ upper.T, both, rtol=1e-6)
+    np.testing.assert_allclose(output_diagonal(coupling, costs), np.diag(both), rtol=1e-6)
     assert (coupling[np.tril_indices(20)] == 0).all() and costs.mean() < 0.7 * fisher.mean()
     eigenvalues = output_eigenvalues(coupling, costs, np.linspace(1, 2, 20))
     np.testing.assert_allclose(eigenvalues, np.linalg.eigvalsh(both * np.outer(np.linspace(1, 2, 20), np.linspace(1, 2, 20))), rtol=1e-6)

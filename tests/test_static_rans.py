@@ -12,7 +12,19 @@ from test_scale_classes import known_to_reference, matrices, random_walk, scales
 from bytecap.format.codecs import INTEGER_CODECS, ExpectedScales
 from bytecap.format.codecs.scale_classes import MAX_MAGNITUDE, ScaleClasses, following_state
 from bytecap.format.codecs.static_rans import LANES, StaticRans, follow_trellis
-from bytecap.format.codecs.static_tables import ESCAPE, HEADER, LARGEST_FREQUENCY, N_SYMBOLS, TOTAL, class_range, decode_side, fit_frequencies
+from bytecap.format.codecs.static_tables import (
+    ESCAPE,
+    FIRST_OCTAVE,
+    HEADER,
+    LARGEST_FREQUENCY,
+    N_SYMBOLS,
+    TOTAL,
+    class_range,
+    decode_side,
+    expected_classes,
+    fit_classes,
+    fit_frequencies,
+)  # fmt: skip
 from bytecap.format.errors import ArtifactError, MalformedArtifact, TruncatedArtifact
 from bytecap.format.trellis import PARITY_CHECKS, TRELLISES
 
@@ -198,3 +210,23 @@ def assert_same_answer(payload: bytes, scales: list[ExpectedScales]) -> None:
 
 def test_it_is_codec_three() -> None:
     assert INTEGER_CODECS[3] is StaticRans and LANES == 8
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(-8, 22), st.integers(1, 12), st.integers(1, 12), st.sampled_from([0, 8]))
+def test_classes_that_a_writer_fits_with_integers_are_those_of_the_formula(seed: int, octave: float, rows: int, columns: int, states: int) -> None:
+    """Rows, and then columns, three times over, whose mean magnitude is nearest to what their class expects."""
+    random = np.random.default_rng(seed)
+    codes = np.clip(np.rint(random.standard_normal((rows, columns)) * 2**octave), -MAX_MAGNITUDE, MAX_MAGNITUDE).astype(np.int32)
+    scales = ExpectedScales(random.integers(-(9 << 16), 9 << 16, rows), random.integers(-(9 << 16), 9 << 16, columns), states)
+    first = FIRST_OCTAVE + 1 / 8 + bool(states)
+    sides = [side.astype(float) for side in expected_classes(scales)]
+    least = 1.0
+    for turn in range(6):
+        sums = np.maximum(np.abs(codes.astype(float)).sum(1 - turn % 2), 0.25)
+        exact = 4 * (np.log2(sums) - first - np.log2(np.exp2(sides[1 - turn % 2] / 4).sum()))
+        sides[turn % 2] = np.rint(exact)
+        least = min(least, 0.5 - np.abs(exact - np.rint(exact)).max())
+    if least > 1e-6:  # no tie
+        for found, side in zip(fit_classes(codes, scales), sides, strict=True):
+            assert found.dtype == np.int64 and np.array_equal(found, side)

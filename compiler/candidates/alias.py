@@ -1,6 +1,6 @@
 """`alias`: an earlier tensor of the same shape, by itself for duplicates, with a grid of the difference for near ones.
 
-Strategy: candidates are the earlier tensors whose difference is small next to the matrix, nearest first. The grid of the
+Strategy: candidates are the earlier tensors that lose less in the matrix's place than nothing does, the best first. The grid of the
 difference is quantized against the earlier tensor as it decodes, so the sum is as accurate as a grid of its own.
 """
 
@@ -16,7 +16,7 @@ from ..composite import CompositeMatrix
 from .registry import Setting, register_kind
 from .unit import Unit
 
-MOST_DIFFERENCE = 1.0  # energy of the difference over the matrix's own: beyond, even no matrix at all is nearer
+MOST_LOSS = 1.0  # of the difference over that of no matrix at all
 MOST_SOURCES = 2
 
 
@@ -27,9 +27,9 @@ class AliasKind:
     name: ClassVar[str] = "alias"
 
     def settings(self, unit: Unit) -> list[Setting]:
-        energy = float(np.square(unit.target).sum())
-        distances = {i: float(np.square(unit.target - other).sum()) for i, other in unit.earlier.items()}
-        near = sorted((distance, i) for i, distance in distances.items() if distance < MOST_DIFFERENCE * energy)
+        nothing = unit.loss(np.zeros(unit.shape))
+        losses = {i: unit.loss(other) for i, other in unit.earlier.items()}
+        near = sorted((loss, i) for i, loss in losses.items() if loss < MOST_LOSS * nothing)
         return [(how, i) for _, i in near[:MOST_SOURCES] for how in ("alone", "difference")]
 
     def follows_price(self, setting: Setting) -> bool:

@@ -63,7 +63,7 @@ def _singular(unit: Unit, of: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     def decompose() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         values = unit.target if of == "target" else unit.target - _plain(unit).weights
         weighted = values[:, unit.prepared.order] @ unit.prepared.factor
-        return np.linalg.svd(np.sqrt(unit.prepared.row_fisher)[:, None] * weighted, full_matrices=False)
+        return np.linalg.svd(np.sqrt(unit.row_fisher)[:, None] * weighted, full_matrices=False)
 
     return unit.remembered(("singular", of), decompose)
 
@@ -78,7 +78,7 @@ def _factors(unit: Unit, values: np.ndarray, rank: int, singular: tuple[np.ndarr
     """The best factors of this rank for `values`, quantized one after the other."""
     left, strengths = singular[0][:, :rank], singular[1][:rank]
     strengths = np.maximum(strengths, max(float(singular[1][0]) * LEAST_SINGULAR, 1e-30))
-    fisher = unit.prepared.row_fisher
+    fisher = unit.row_fisher
     a = left * np.sqrt(strengths) / np.sqrt(fisher)[:, None]
     first = unit.quantize(a, MatrixStatistics(np.diag(strengths), fisher)).grid
     a = reconstruct_grid(first).astype(np.float64)

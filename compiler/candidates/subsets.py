@@ -59,7 +59,7 @@ def _at(members: np.ndarray, axis: int) -> tuple:
 
 def _lines(unit: Unit, values: np.ndarray, members: np.ndarray, axis: int, octaves: float) -> SubsetValues:
     """A grid for the chosen lines of `values`; columns also take up what they can of the others' share of the loss."""
-    moment, fisher = unit.statistics.input_moment, unit.prepared.row_fisher
+    moment, fisher = unit.statistics.input_moment, unit.row_fisher
     if axis == ROWS:
         found = unit.quantize(values[members], MatrixStatistics(moment, fisher[members]), octaves)
         return SubsetValues(axis, members, found.grid, 1)

@@ -12,6 +12,7 @@ from ...format.assembly import part_bytes
 from ..calibration import MatrixStatistics
 from ..composite import CompositeMatrix, Part, Quantized, reconstruct_parts
 from ..quantization import PreparedMatrix, QuantizedMatrix
+from ..row_coupling import output_diagonal
 
 
 class Quantizer(Protocol):
@@ -49,7 +50,12 @@ class Unit:
     @property
     def sensitivities(self) -> np.ndarray:
         """float64[rows, columns]: g_i H_jj, what a squared error of one weight costs twice."""
-        return self.prepared.row_fisher[:, None] * self.damped_moment.diagonal()
+        return self.row_fisher[:, None] * self.damped_moment.diagonal()
+
+    @property
+    def row_fisher(self) -> np.ndarray:
+        """float64[rows]: g, what an error of a row by itself costs with the Fisher information that grids use."""
+        return self.remembered("fisher", lambda: output_diagonal(self.prepared.coupling, self.prepared.row_fisher))
 
     @property
     def damped_moment(self) -> np.ndarray:
@@ -68,9 +74,18 @@ class Unit:
         return self._memory[key]
 
     def row_losses(self, weights: np.ndarray) -> np.ndarray:
-        """float64[rows]: 1/2 g_i e_i H e_iᵀ in nats a token, with the moment and the Fisher information that grids use."""
-        errors = (weights.astype(np.float64) - self.target)[:, self.prepared.order] @ self.prepared.factor
-        return 0.5 * self.prepared.row_fisher * np.square(errors).sum(1)
+        """float64[rows]: 1/2 g_i e_i H e_iᵀ in nats a token, the loss of each row's errors alone."""
+        return 0.5 * self.row_fisher * np.square(self._rotated_errors(weights)).sum(1)
+
+    def loss(self, weights: np.ndarray) -> float:
+        """1/2 tr(Eᵀ G E H) in nats a token, with the moments that grids use."""
+        errors = self._rotated_errors(weights)
+        if self.prepared.coupling is not None:
+            errors += self.prepared.coupling.T @ errors
+        return 0.5 * float(self.prepared.row_fisher @ np.square(errors).sum(1))
+
+    def _rotated_errors(self, weights: np.ndarray) -> np.ndarray:
+        return (weights.astype(np.float64) - self.target)[:, self.prepared.order] @ self.prepared.factor
 
     def grid(self, target: np.ndarray | None = None, octaves: float = 0.0) -> QuantizedMatrix:
         """A grid of this target (the unit's own unless given), at a byte price so many octaves coarser."""
@@ -85,7 +100,7 @@ class Unit:
     def composite(self, kind: str, setting: tuple[str | int, ...], parts: Sequence[Part]) -> CompositeMatrix:
         """The sum of these parts, with its loss against the target and its bytes by a trial encode."""
         weights = reconstruct_parts(parts, self.shape, self.earlier)
-        return CompositeMatrix(kind, setting, tuple(parts), weights, float(self.row_losses(weights).sum()), part_bytes(parts, self.shape, self.codec))
+        return CompositeMatrix(kind, setting, tuple(parts), weights, self.loss(weights), part_bytes(parts, self.shape, self.codec))
 
     def bytes_of(self, quantized: Quantized) -> int:
         """Bytes of a trial encode of a quantized matrix alone."""

@@ -130,6 +130,9 @@ def scale_rates(count: int) -> np.ndarray:
     return np.maximum(SLOWEST_RATE, 32768 // (np.arange(count, dtype=np.int64) + 3))
 
 
+COMMON_RATES = scale_rates(4096)
+
+
 @njit(cache=True, nogil=True, inline="always")
 def adapt(cumulative, counts, row, symbol):
     """Move a distribution towards a symbol; the first symbols count most (rate about 1 / (n + 16))."""
@@ -276,7 +279,8 @@ def transitions_of(expected: ExpectedScales) -> np.ndarray:
 
 def _tables(expected: ExpectedScales) -> tuple[np.ndarray, np.ndarray]:
     """Rates of the corrections and transitions of the trellis of a matrix."""
-    return scale_rates(max(expected.rows.size, expected.columns.size)), transitions_of(expected)
+    longest = max(expected.rows.size, expected.columns.size)
+    return COMMON_RATES if longest <= COMMON_RATES.size else scale_rates(longest), transitions_of(expected)
 
 
 @register_integer_codec

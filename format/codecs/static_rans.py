@@ -37,6 +37,7 @@ from .static_tables import (
     encode_side,
     fit_classes,
     fit_frequencies,
+    joined_sides,
     low_bits,
     settle_classes,
 )  # fmt: skip
@@ -54,19 +55,24 @@ ESCAPED = 1 << 30
 UNFINISHED = ESCAPED | LOW_FIELD << LOW_SHIFT
 
 
-def decoding_tables(frequencies: np.ndarray, plain: int, odd_from: int, shifts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+@njit(cache=True, nogil=True)
+def decoding_tables(frequencies, plain, odd_from, shifts):
     """Starts uint16[tables * 32] and entries int64[tables * 32] of frequencies int32[tables, 32]."""
-    starts = np.cumsum(frequencies, axis=1) - frequencies
-    codes, low_bits_of = np.zeros(frequencies.shape, np.int64), np.zeros(frequencies.shape, np.int64)
-    numbers, signs = np.repeat(np.arange(BINS), 2) << shifts[:, None], np.tile([1, -1], BINS)
-    codes[:plain, 1:-1] = (signs * (numbers + 1))[:plain]
-    codes[plain:odd_from, 1:-1] = (signs * 2 * (numbers + 1))[plain:odd_from]
-    codes[odd_from:, :-2] = (signs * (2 * numbers + 1))[odd_from:]
-    low_bits_of[:odd_from, 1:-1] = shifts[:odd_from, None]
-    low_bits_of[odd_from:, :-2] = shifts[odd_from:, None]
-    escaped = np.where(np.arange(N_SYMBOLS) == ESCAPE, ESCAPED, 0)
-    entries = codes << CODE_SHIFT | escaped | low_bits_of << LOW_SHIFT | frequencies.astype(np.int64) << FREQUENCY_SHIFT | starts
-    return starts.astype(np.uint16).ravel(), entries.ravel()
+    starts, entries = np.empty(frequencies.size, np.uint16), np.empty(frequencies.size, np.int64)
+    for t in range(frequencies.shape[0]):
+        first, start = 1 if t < odd_from else 0, np.int64(0)
+        for symbol in range(N_SYMBOLS):
+            code, low, pair = np.int64(0), np.int64(0), symbol - first
+            if 0 <= pair < 2 * BINS:
+                low, number = shifts[t], np.int64(pair >> 1) << shifts[t]
+                magnitude = number + 1 if t < plain else 2 * (number + first) + 1 - first
+                code = -magnitude if pair & 1 else magnitude
+            escaped = ESCAPED if symbol == ESCAPE else 0
+            frequency, k = np.int64(frequencies[t, symbol]), N_SYMBOLS * t + symbol
+            starts[k] = start
+            entries[k] = code << CODE_SHIFT | escaped | low << LOW_SHIFT | frequency << FREQUENCY_SHIFT | start
+            start += frequency
+    return starts, entries
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -170,6 +176,26 @@ def decode_matrix(words, low_words, ends, lanes, place, starts, entries, escapes
 
 
 @njit(cache=True, nogil=True)
+def decode_matrices(words, low_words, ends, lanes, place, starts, entries, escapes, groups, layout, classes, scales, codes, word_ends):
+    """All matrices of a stream, one behind the other in `codes`, and where the words of each end: what a call costs is paid once.
+
+    layout : int64[matrices, 5], rows, columns, group and parity checks; groups : int64[2, 3]; classes, scales : sides in turn
+    """
+    side, first = np.int64(0), np.int64(0)
+    for m in range(layout.shape[0]):
+        n_rows, n_columns, g, h0, h1 = layout[m]
+        middle, last, end = side + n_rows, side + n_rows + n_columns, first + n_rows * n_columns
+        known = classes[side:middle], classes[middle:last], scales[side:middle], scales[middle:last]
+        group = groups[g, 0], groups[g, 1], groups[g, 2]
+        matrix = codes[first:end].reshape((n_rows, n_columns))
+        status = decode_matrix(words, low_words, ends, lanes, place, starts, entries, escapes, group, *known, (h0, h1), matrix)
+        if status != OK:
+            return status
+        word_ends[m], side, first = place[0], last, end
+    return OK
+
+
+@njit(cache=True, nogil=True)
 def trace_matrix(codes, group, shifts, rows, columns, row_scales, column_scales, transitions, tables, symbols, low_words, escapes, place):
     """Table and symbol of every code; low bits and escapes behind those that `place` counts. OK or OFF_TRELLIS."""
     bit, used = place[1], place[2]
@@ -223,9 +249,12 @@ def encode_matrix(words, lanes, position, frequencies, starts, tables, symbols):
     return position
 
 
-def _group(expected: ExpectedScales, lowest: tuple[int, int], classes: tuple[int, int]) -> tuple[int, int, int]:
-    """Lowest class, number of classes and first table of a matrix's group."""
-    group = TRELLIS if expected.trellis_states else PLAIN
+def group_of(expected: ExpectedScales) -> int:
+    return TRELLIS if expected.trellis_states else PLAIN
+
+
+def _group(group: int, lowest: tuple[int, int], classes: tuple[int, int]) -> tuple[int, int, int]:
+    """Lowest class, number of classes and first table of a group."""
     return lowest[group], classes[group], classes[PLAIN] * group
 
 
@@ -235,10 +264,10 @@ def _choose_classes(matrices, scales):
     histograms = np.zeros((2, N_CLASSES), np.int64)
     for (rows, columns), expected in zip(fitted, scales, strict=True):
         classes = np.clip(rows[:, None] + columns[None, :], 0, N_CLASSES - 1)
-        histograms[TRELLIS if expected.trellis_states else PLAIN] += np.bincount(classes.ravel(), minlength=N_CLASSES)
+        histograms[group_of(expected)] += np.bincount(classes.ravel(), minlength=N_CLASSES)
     ranges = [class_range(histogram) if histogram.any() else (0, 0) for histogram in histograms]
     lowest, classes = tuple(first for first, _ in ranges), tuple(count for _, count in ranges)
-    settled = [settle_classes(*pair, *_group(e, lowest, classes)[:2], e) for pair, e in zip(fitted, scales, strict=True)]
+    settled = [settle_classes(*pair, *_group(group_of(e), lowest, classes)[:2], e) for pair, e in zip(fitted, scales, strict=True)]
     return [rows for rows, _ in settled], [columns for _, columns in settled], lowest, classes
 
 
@@ -261,14 +290,15 @@ class StaticRans:
         low_words, escapes = np.zeros(total + 2, np.uint16), np.empty(total, np.int32)
         for codes, expected, *sides in zip(matrices, scales, rows, columns, strict=True):
             tables, symbols = np.empty(codes.shape, np.uint16), np.empty(codes.shape, np.uint8)
-            known = _group(expected, lowest, classes), shifts, *sides, expected.rows, expected.columns, transitions_of(expected)
+            known = _group(group_of(expected), lowest, classes), shifts, *sides, expected.rows, expected.columns, transitions_of(expected)
             if trace_matrix(codes, *known, tables, symbols, low_words, escapes, place) == OFF_TRELLIS:
                 raise ValueError("codes do not follow their trellis")
             count_symbols(tables.ravel(), symbols.ravel(), counts)
             traces.append((tables, symbols))
         frequencies = np.array([fit_frequencies(row, t >= odd_from) for t, row in enumerate(counts)], np.int32).reshape(-1, N_SYMBOLS)
+        sides = np.concatenate([np.zeros(0, np.int64), *(side for pair in zip(rows, columns, strict=True) for side in pair)])
         found = low_words[: -(-place[1] // WORD_BITS)], escapes[: place[2]]
-        return encode_side(SideInformation(lowest, classes, rows, columns, frequencies, *found), scales) + _encode_words(traces, frequencies)
+        return encode_side(SideInformation(lowest, classes, sides, frequencies, *found), scales) + _encode_words(traces, frequencies)
 
     @staticmethod
     def decode(
@@ -283,23 +313,36 @@ class StaticRans:
         if len(payload) < first_word:
             raise TruncatedArtifact(f"a stream holds {LANES} states", rule="R-STR-4", offset=offset + start, where=where)
         lanes = np.frombuffer(payload[start:first_word], "<u4").astype(np.int64)
-        padding = max((columns.size for columns in side.columns), default=0)
+        padding = max((expected.columns.size for expected in scales), default=0)
         words = padded_words(payload[first_word : len(payload) - (len(payload) - first_word) % 2], padding)
         low_words, place = padded_words(side.low_words.tobytes(), padding), np.zeros(3, np.int64)
         n_words = np.array([(len(payload) - first_word) // 2, WORD_BITS * side.low_words.size, side.escapes.size])
         tables = decoding_tables(side.frequencies, side.classes[PLAIN], sum(side.classes), low_bits(side.lowest, side.classes))
-        matrices, ends = [], []
-        for expected, rows, columns in zip(scales, side.rows, side.columns, strict=True):
-            codes = np.empty((rows.size, columns.size), np.int32)
-            known = _group(expected, side.lowest, side.classes), rows, columns, expected.rows, expected.columns
-            parity_checks = PARITY_CHECKS.get(expected.trellis_states, (0, 0))
-            status = decode_matrix(words, low_words, n_words, lanes, place, *tables, side.escapes, *known, parity_checks, codes)
-            if status != OK:
-                raise stream_error(status, offset + min(first_word + 2 * int(place[0]), len(payload)), where)
-            matrices.append(codes)
-            ends.append(first_word + 2 * int(place[0]))
+        groups = np.array([_group(group, side.lowest, side.classes) for group in (PLAIN, TRELLIS)])
+        layout, word_ends = _layout(scales), np.empty(len(scales), np.int64)
+        codes = np.empty(sum(expected.symbols for expected in scales), np.int32)
+        known = groups, layout, side.sides, joined_sides(scales)
+        status = decode_matrices(words, low_words, n_words, lanes, place, *tables, side.escapes, *known, codes, word_ends)
+        if status != OK:
+            raise stream_error(status, offset + min(first_word + 2 * int(place[0]), len(payload)), where)
         _check_end(payload, first_word + 2 * int(place[0]), lanes, place, side, offset, where)
-        return matrices, ends
+        ends = (first_word + 2 * word_ends).tolist()
+        return _cut(codes, scales), ends
+
+
+def _layout(scales: Sequence[ExpectedScales]) -> np.ndarray:
+    """int64[matrices, 5]: rows, columns, group and parity checks of every matrix."""
+    rows = [(s.rows.size, s.columns.size, group_of(s), *PARITY_CHECKS.get(s.trellis_states, (0, 0))) for s in scales]
+    return np.array(rows, np.int64).reshape(-1, 5)
+
+
+def _cut(codes: np.ndarray, scales: Sequence[ExpectedScales]) -> list[np.ndarray]:
+    """The matrices that stand one behind the other."""
+    matrices, end = [], 0
+    for s in scales:
+        start, end = end, end + s.symbols
+        matrices.append(codes[start:end].reshape(s.rows.size, s.columns.size))
+    return matrices
 
 
 def padded_words(data: bytes, padding: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from ..errors import MalformedArtifact, TruncatedArtifact
 from .registry import ExpectedScales
@@ -28,6 +29,10 @@ N_CLASSES = 80  # class 0 is an expected magnitude of 2**-4; the last has 15 low
 FIRST_OCTAVE = -4
 PLAIN, TRELLIS = 0, 1
 HEADER = struct.Struct("<IIIBBBB")  # bytes of the side stream, escapes, words of low bits, lowest class and number of classes of each group
+QUARTER_BITS = 30
+QUARTER_OCTAVES = (1 << 30, 1276901417, 1518500250, 1805811301)  # 2**(k / 4), in 2**-30
+WIDEST = 400  # classes that a writer tells apart, in both directions
+HEADROOM = 1 << 12  # bits by which a quotient is kept above 1
 FREQUENCY_SCALES = np.array([max(0, 10 - k) << 16 for k in range(BINS)] + [0], np.int64)  # expected of the bins and the escape
 
 
@@ -36,7 +41,8 @@ class SideInformation:
     """What is known before the first integer.
 
     lowest, classes : tuple of 2 int             lowest class and number of classes of plain matrices and of those with a trellis
-    rows, columns : list of int32 arrays         of every matrix: class of an integer = row + column, clamped to its group's
+    sides : int64[n]                             classes of the rows, then of the columns, of every matrix in turn: the class of an
+                                                 integer is the sum of its row's and its column's, clamped to its group's
     frequencies : int32[tables, 32]              plain classes, then even, then odd ones; each row adds up to 2**12
     low_words : uint16[n]                        low bits of magnitudes, 16 a word, first integer first, least significant bit first
     escapes : int32[n]                           the integers (halved on a trellis) too large for their class
@@ -44,8 +50,7 @@ class SideInformation:
 
     lowest: tuple[int, int]
     classes: tuple[int, int]
-    rows: list[np.ndarray]
-    columns: list[np.ndarray]
+    sides: np.ndarray
     frequencies: np.ndarray
     low_words: np.ndarray
     escapes: np.ndarray
@@ -68,8 +73,25 @@ def low_bits(lowest: tuple[int, int], classes: tuple[int, int]) -> np.ndarray:
 
 def expected_classes(scales: ExpectedScales) -> tuple[np.ndarray, np.ndarray]:
     """int64 classes of rows and columns by the steps alone; on a trellis numbers are halved, an octave less."""
-    first = 4 * FIRST_OCTAVE + (4 if scales.trellis_states else 0)
-    return scales.rows >> CLASS_SHIFT, (scales.columns >> CLASS_SHIFT) - first
+    return scales.rows >> CLASS_SHIFT, (scales.columns >> CLASS_SHIFT) - _first_class(scales)
+
+
+def _first_class(scales: ExpectedScales) -> int:
+    return 4 * FIRST_OCTAVE + (4 if scales.trellis_states else 0)
+
+
+def joined_sides(scales: Sequence[ExpectedScales]) -> np.ndarray:
+    """int64[n]: scales of the rows, then of the columns, of every matrix in turn."""
+    return np.concatenate([np.zeros(0, np.int64), *(side for s in scales for side in (s.rows, s.columns))])
+
+
+def expected_sides(scales: Sequence[ExpectedScales]) -> np.ndarray:
+    """`expected_classes` of every matrix in turn."""
+    classes, last = joined_sides(scales) >> CLASS_SHIFT, 0
+    for s in scales:
+        first, last = last + s.rows.size, last + s.rows.size + s.columns.size
+        classes[first:last] -= _first_class(s)
+    return classes
 
 
 def _side_scales(scales: Sequence[ExpectedScales], tables: int, escapes: int) -> list[ExpectedScales]:
@@ -85,9 +107,7 @@ def _one_row(length: int) -> ExpectedScales:
 
 def encode_side(side: SideInformation, scales: Sequence[ExpectedScales]) -> bytes:
     """Header, side stream and low bits; inverse of `decode_side`."""
-    actual = [classes for pair in zip(side.rows, side.columns, strict=True) for classes in pair]
-    known = [classes for expected in scales for classes in expected_classes(expected)]
-    corrections = np.concatenate([np.zeros(0, np.int64), *actual]) - np.concatenate([np.zeros(0, np.int64), *known])
+    corrections = side.sides - expected_sides(scales)
     even = side.classes[PLAIN] + side.classes[TRELLIS]
     halves = [_half(row, table >= even) for table, row in enumerate(side.frequencies)]
     matrices = [corrections[None, :], np.array(halves).reshape(-1, BINS + 1), side.escapes[None, :]]
@@ -123,49 +143,59 @@ def decode_side(payload: bytes, scales: Sequence[ExpectedScales], *, offset: int
     tables = count_tables(classes)
     stream, known = payload[HEADER.size : low_from], _side_scales(scales, tables, escapes)
     (corrections, halves, escaped), _ = ScaleClasses.decode(stream, known, offset=offset + HEADER.size, where=where)
-    sides = [classes for expected in scales for classes in expected_classes(expected)]
-    parts = np.split(corrections[0], np.cumsum([classes.size for classes in sides])[:-1]) if sides else []
-    sums = [classes + part for classes, part in zip(sides, parts, strict=True)]
-    frequencies = _whole(halves.astype(np.int64), classes, offset + HEADER.size, where)
-    low_words = np.frombuffer(payload[low_from:end], "<u2")
-    return SideInformation(lowest, classes, sums[::2], sums[1::2], frequencies, low_words, escaped[0]), end
-
-
-def _whole(halves: np.ndarray, classes: tuple[int, int], offset: int, where: str) -> np.ndarray:
-    """int32[tables, 32] frequencies from their halves; MalformedArtifact [R-STR-8] when they are not a distribution."""
-    even = classes[PLAIN] + classes[TRELLIS]
-    frequencies = np.zeros((len(halves), N_SYMBOLS), np.int64)
-    frequencies[:, ESCAPE] = halves[:, BINS]
-    for first, tables in ((1, slice(0, even)), (0, slice(even, None))):
-        frequencies[tables, first : first + 2 * BINS : 2] = halves[tables, :BINS]
-        frequencies[tables, first + 1 : first + 1 + 2 * BINS : 2] = halves[tables, :BINS]
-    frequencies[:even, 0] = TOTAL - frequencies[:even].sum(axis=1)
-    if (frequencies < 0).any() or (frequencies > LARGEST_FREQUENCY).any() or (frequencies.sum(axis=1) != TOTAL).any():
+    frequencies, possible = _whole(halves, classes[PLAIN] + classes[TRELLIS])
+    if not possible:
         message = f"frequencies are not 0 to {LARGEST_FREQUENCY} with a sum of {TOTAL}"
-        raise MalformedArtifact(message, rule="R-STR-8", offset=offset, where=where)
-    return frequencies.astype(np.int32)
+        raise MalformedArtifact(message, rule="R-STR-8", offset=offset + HEADER.size, where=where)
+    low_words = np.frombuffer(payload[low_from:end], "<u2")
+    return SideInformation(lowest, classes, expected_sides(scales) + corrections[0], frequencies, low_words, escaped[0]), end
+
+
+@njit(cache=True, nogil=True)
+def _whole(halves, odd_from):
+    """int32[tables, 32] frequencies from their halves int32[tables, 16], and whether they are distributions."""
+    frequencies, possible = np.zeros((halves.shape[0], N_SYMBOLS), np.int32), True
+    for t in range(halves.shape[0]):
+        first, total = 1 if t < odd_from else 0, np.int64(halves[t, BINS])
+        frequencies[t, ESCAPE] = halves[t, BINS]
+        for k in range(BINS):
+            frequencies[t, first + 2 * k] = frequencies[t, first + 2 * k + 1] = halves[t, k]
+            total += 2 * np.int64(halves[t, k])
+        if t < odd_from:
+            frequencies[t, 0] = TOTAL - total
+            total = TOTAL
+        possible &= total == TOTAL
+        for symbol in range(N_SYMBOLS):
+            possible &= 0 <= frequencies[t, symbol] <= LARGEST_FREQUENCY
+    return frequencies, possible
 
 
 # ---- the writer's choices -------------------------------------------------------------------------------------------
 
 
 def fit_classes(codes: np.ndarray, scales: ExpectedScales) -> tuple[np.ndarray, np.ndarray]:
-    """int64 classes of rows and columns under which the mean magnitude of each is as expected."""
+    """int64 classes of rows and columns under which the mean magnitude of each is as expected. Integers only: the same everywhere."""
     rows, columns = expected_classes(scales)
     octaves = FIRST_OCTAVE + (1 if scales.trellis_states else 0)
-    magnitudes = np.abs(codes).astype(np.float64)
+    magnitudes = np.abs(codes)
+    sums = [magnitudes.sum(axis=axis, dtype=np.int64).tolist() for axis in (1, 0)]
     for _ in range(3):
-        rows = rows + _correction(magnitudes, rows, columns, octaves)
-        columns = columns + _correction(magnitudes.T, columns, rows, octaves)
+        rows = _fitting(sums[0], columns, octaves)
+        columns = _fitting(sums[1], rows, octaves)
     return rows, columns
 
 
-def _correction(magnitudes: np.ndarray, along: np.ndarray, across: np.ndarray, octaves: int) -> np.ndarray:
-    """Quarter octaves by which each row is larger than its classes say."""
-    middle = np.clip(along, -400, 400) / 4 + 1 / 8 + octaves
-    expected = np.exp2(middle) * np.exp2(np.clip(across, -400, 400) / 4).sum()
-    measured = np.maximum(magnitudes.sum(axis=1), 0.25)
-    return np.rint(4 * np.log2(measured / expected)).astype(np.int64)
+def _fitting(sums: list[int], across: np.ndarray, octaves: int) -> np.ndarray:
+    """Classes of rows whose magnitudes have these sums, the classes of the columns being known.
+
+    A row of class k is expected to have the sum 2**(k / 4 + 1 / 8 + octaves) * sum of 2**(class / 4) over the columns. So the nearest k is
+    floor(log2(r**8) / 2) - 4 * octaves, with r the measured sum (at least 1/4) over that of the columns: 1/8 and a half cancel.
+    """
+    classes, counts = np.unique(np.clip(across, -WIDEST, WIDEST), return_counts=True)
+    total = sum(n * QUARTER_OCTAVES[k & 3] << ((k + WIDEST) >> 2) for k, n in zip(classes.tolist(), counts.tolist(), strict=True))
+    divisor, shift = total**8, 8 * (QUARTER_BITS + (WIDEST >> 2) - 2)
+    found = {value: (((max(4 * value, 1) ** 8 << shift + HEADROOM) // divisor).bit_length() - 1 - HEADROOM) // 2 for value in set(sums)}
+    return np.array([found[value] for value in sums], np.int64) - 4 * octaves if total else np.zeros(len(sums), np.int64)
 
 
 def settle_classes(rows: np.ndarray, columns: np.ndarray, lowest: int, classes: int, scales: ExpectedScales) -> tuple[np.ndarray, np.ndarray]:
