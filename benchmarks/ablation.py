@@ -31,7 +31,11 @@ VARIANTS = {
     "uniform integers": WITHOUT_DISTILLATION + "[quantize-matrices]\ntrellis-states = 0\n",
     "trellis of 8 states": WITHOUT_DISTILLATION + "[quantize-matrices]\ntrellis-states = 8\n",
     "no drift correction": "[correct-drift]\nenabled = false\n",
-    "same Fisher for all rows of a matrix": WITHOUT_DISTILLATION + "[quantize-matrices]\nfisher-floor = 1000000.0\n",
+    "residual streams left alone": WITHOUT_DISTILLATION + "[correct-drift]\nresidual = 0.0\n",
+    "one-sided second moments": WITHOUT_DISTILLATION + "[quantize-matrices]\ncorrelation = 0.0\n",
+    "same Fisher for all rows of a matrix": WITHOUT_DISTILLATION + "[quantize-matrices]\nfisher-floor = 1000000.0\ncorrelation = 0.0\n",
+    "no symmetries": WITHOUT_DISTILLATION + "[exchange-symmetries]\nhidden-units = false\nvalue-dimensions = false\noutput-scales = false\n",
+    "menus of candidates": WITHOUT_DISTILLATION + "[choose-candidates]\nenabled = true\n",
 }
 BASES = {"no distillation (base of the rest)": "everything"}  # all others: the base of the rest
 BITS_PER_WEIGHT = 2.65
