@@ -245,8 +245,8 @@ class Distil:
     """
 
     enabled: bool = True
-    steps: int = 320
-    final_steps: int = 40
+    steps: int = 800
+    final_steps: int = 80
     step_size: float = 0.014
     vector_step_size: float = 0.002
     batch_tokens: int = 4096
