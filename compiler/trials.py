@@ -110,7 +110,7 @@ class Trials:
             results[index] = self._fit(index, byte_price, earlier)
         return results
 
-    def _fit(self, index: int, byte_price: float, earlier: Mapping[int, np.ndarray], *own: np.ndarray | MatrixStatistics) -> Quantized:
+    def _fit(self, index: int, byte_price: float, earlier: Mapping[int, np.ndarray], *own: np.ndarray | MatrixStatistics | None) -> Quantized:
         """A matrix as it was chosen; own : target and statistics of the walk. What others are aliases of is fitted to all its uses."""
         unit, uses = self._unit(index, byte_price, earlier, *own), aliases_of(index, self.choices)
         if not uses:
@@ -188,7 +188,8 @@ class Trials:
     ) -> Callable[[float], Quantized]:
         """Byte price -> the matrix in the walk, of the kind that was chosen for it."""
         if index in self.choices:
-            return lambda price: self._fit(index, price, earlier, target, real)
+            wanted = target if self.choices[index].follows_price else None  # structure without a grid is the float weights' own
+            return lambda price: self._fit(index, price, earlier, wanted, real)
         quantizer = self.plan["quantize-matrices"]
         prepared = quantizer.prepare(target, real)
         return lambda price: quantizer.quantize(prepared, price)
