@@ -238,8 +238,8 @@ class CorrectDrift:
 class Distil:
     """Tune what is still float towards the float model: matrices between the steps of the walk, control tensors at its end.
 
-    steps : Adam steps in the whole walk, for a model of up to 2**22 weights; beyond, they fall with its size to the power
-    3/4, so that a compile's time stays near linear; never more than one pass over the text
+    steps : Adam steps in the whole walk, for a model of up to 2**22 weights; beyond, they fall with its size, so
+    that a compile's time stays near linear; never more than one pass over the text
     final_steps : of the control tensors afterwards, likewise
     step_size : a first step in quantization errors of its matrix; vector_step_size : in root mean squares of its vector
     """
@@ -299,7 +299,7 @@ class Distil:
     @staticmethod
     def _scaled(steps: int, distiller: Distiller) -> int:
         """Fewer for large models; never more than one pass over the text."""
-        wanted = round(steps * min(1.0, (WEIGHTS_OF_ALL_STEPS / distiller.model.parameters) ** 0.75))
+        wanted = round(steps * min(1.0, WEIGHTS_OF_ALL_STEPS / distiller.model.parameters))
         return min(wanted, len(distiller.training) // distiller.batch_sequences)
 
 
