@@ -28,6 +28,7 @@ ISSUE_OPTIONS = {
         "--calibration", "--tokenizer", "--architecture", "--unit", "--by", "--bits", "--slices", "--top", "--output", "--plot", "--seed", "--threads",
         "--force",
     },
+    "diagnose": {"--data", "--tokenizer", "--architecture", "--bits", "--tokens", "--seed", "--threads"},
     "demo": set(),
 }  # fmt: skip
 
@@ -92,6 +93,7 @@ USAGE_ERRORS = {
     ("score", "{file}"): "Missing option '--calibration'",
     ("score", "{file}", "--calibration", "{file}", "--bits", "1"): "1 bit leaves zero alone",
     ("score", "{file}", "--calibration", "{file}", "--plot", "a", "--output", "a"): "--output and --plot are two files; name two.",
+    ("diagnose", "{file}"): "Missing option '--data'",
     ("export", "{file}"): "Missing option '-o' / '--output'",
 }
 

@@ -1,4 +1,4 @@
-"""`bytecap score`: what it prints, writes and refuses."""
+"""`bytecap score` and `bytecap diagnose`: what they print, write and refuse."""
 
 from __future__ import annotations
 
@@ -119,3 +119,45 @@ def test_torch_is_named_when_it_is_missing(small_job):
     arguments = ["score", small_job.checkpoint, "--calibration", small_job.calibration]
     ((code, stdout, stderr),) = run_without_torch(arguments)
     assert (code, stdout, stderr.count("\n")) == (1, "", 1) and "install" in stderr
+
+
+def diagnose(small_job, *more):
+    arguments = ["--data", small_job.calibration, "--architecture", small_job.architecture, "--tokens", 256, "--threads", 1]
+    return bytecap_command("diagnose", small_job.checkpoint, *arguments, *more)
+
+
+def test_the_diagnosis_as_text_and_as_a_document_are_the_same(small_job):
+    outcome, document = diagnose(small_job), diagnose(small_job, "--json").document
+    assert (outcome.code, outcome.stderr, document["schema"], document["command"]) == (0, "", 1, "diagnose")
+    lines = {line[:14].strip(): line[15:] for line in outcome.stdout.splitlines() if line}
+    assert list(lines) == [
+        "bytes", "gradient", "head", "head matrix", "hidden states", "softcap", "projection", "weighted", "head bytes", "trunk bytes", "data",
+    ]  # fmt: skip
+    for kind in ("bytes", "gradient"):
+        assert lines[kind].startswith(f"the {document['verdict'][kind]} is the limit: ")
+    projected = document["gradient"]["projected"]
+    assert lines["gradient"].endswith(f"the head loses {100 * (1 - projected):.1f} % of the squared norm of its outputs' gradient")
+    assert (document["verdict"]["gradient"] == "head") == (projected < 0.5)
+    assert lines["head"] == "tok_emb.weight, 420 x 32, tied to the embedding"
+    assert document["head_spectrum"]["rank"] == 32 == len(document["head_spectrum"]["singular_values"])
+    assert f"rank 32 of 32, effective rank {document['head_spectrum']['effective_rank']:.1f}" in lines["head matrix"]
+    sides = {side: document[side] for side in ("head", "trunk")}
+    assert {side: values["weights"] for side, values in sides.items()} == {"head": 420 * 32, "trunk": 2 * (32 * 32 * 2 + 32 * 16 * 2 + 2 * 64 * 32)}
+    for side, values in sides.items():
+        assert values["bytes"] == values["weights"] / 2
+        assert f"{values['predicted']:.3g} nats a token predicted, {values['measured']:.3g} measured" in lines[f"{side} bytes"]
+    costly = max(sides, key=lambda side: sides[side]["predicted"] / sides[side]["bytes"])
+    assert document["verdict"]["bytes"] == costly
+
+
+def test_the_python_diagnosis_gives_the_same(small_job):
+    found = bytecap.diagnose(small_job.checkpoint, data=small_job.calibration, architecture=small_job.architecture, tokens=256, bits=2)
+    document = diagnose(small_job, "--bits", 2, "--json").document
+    assert document["gradient"]["projected"] == found.gradient.projected
+    assert (document["head"]["predicted"], document["trunk"]["measured"]) == (found.head.predicted, found.trunk.measured)
+
+
+def test_a_diagnosis_of_bad_data_gets_one_line(small_job, tmp_path):
+    (tmp_path / "data.bin").write_bytes(small_job.calibration.read_bytes()[:-2])
+    outcome = diagnose(small_job, "--data", tmp_path / "data.bin")
+    assert (outcome.code, outcome.stdout, outcome.stderr.count("\n")) == (8, "", 1) and "data.bin" in outcome.stderr
