@@ -1,4 +1,4 @@
-"""The Python API: compile, evaluate, inspect, verify and export, the same functions that the command line calls.
+"""The Python API: compile, evaluate, inspect, verify, export, score and diagnose, the same functions that the command line calls.
 
 Strategy: one function a command, paths in and records out, no printing. What each needs is imported when it is called,
 so that inspecting, verifying and scoring an artifact work where torch is not installed. All errors are subclasses of
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .compiler.pipeline import CompileResult
     from .format.inspection import Inspection
     from .format.program import Program
+    from .lab.diagnosis import Diagnosis
+    from .lab.sensitivity import Sensitivity
     from .runtime.scoring import Gap, Score
     from .runtime.verification import Check
 
@@ -195,6 +197,76 @@ def export(artifact: PathLike, output: PathLike, *, force: bool = False) -> list
     names = [entry.name for entry in content.directory]
     export_checkpoint(names, decode_tensors(content), [entry.dtype for entry in content.directory], Path(output), force)
     return names
+
+
+def score(
+    checkpoint: PathLike,
+    *,
+    calibration: PathLike,
+    tokenizer: PathLike | None = None,
+    architecture: PathLike | None = None,
+    unit: str = "tensors",
+    by: str = "second-order",
+    bits: int = 4,
+    slices: int = 4,
+    top: int = 20,
+    tokens: int = 131_072,
+    seed: int = 0,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Sensitivity:
+    """How much each unit of a checkpoint matters: what quantizing it alone to `bits` bits (0: removing it) costs.
+
+    `unit` is one of bytecap.lab.units.KINDS and `by`, what the units are ranked by, of bytecap.lab.sensitivity.METHODS, which
+    says how each is defined. `tokens` of the calibration text are used, in so many disjoint `slices`; by "measured", the `top`
+    units by second order are swapped into the float model on the end of that text, which is held out. Threads do not change the result.
+
+    Raises CheckpointError, DataError or CompileError.
+    """
+    from .compiler.pipeline import read_calibration, read_model
+    from .compiler.workers import available_threads, one_thread_each
+    from .lab.sensitivity import measure_sensitivity
+    from .runtime.tokenizer import Tokenizer
+
+    model = read_model(checkpoint, architecture)
+    text, held_out = read_calibration(Path(calibration), [], tokenizer, model)
+    with one_thread_each():
+        found = measure_sensitivity(
+            model, text, held_out, kind=unit, by=by, bits=bits, slices=slices, top=top, tokens=tokens, seed=seed,
+            threads=threads or available_threads(), progress=progress or (lambda stage, done, total: None),
+        )  # fmt: skip
+    return found if tokenizer is None or unit != "tokens" else found.with_pieces(Tokenizer.load(tokenizer))
+
+
+def diagnose(
+    checkpoint: PathLike,
+    *,
+    data: PathLike,
+    tokenizer: PathLike | None = None,
+    architecture: PathLike | None = None,
+    bits: int = 4,
+    tokens: int = 65_536,
+    seed: int = 0,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Diagnosis:
+    """Whether the output head or the trunk of a checkpoint is its limit, in bytes (at so many nominal `bits`) and in gradient.
+
+    About `tokens` tokens of the data are used, and its end is held out for what is measured; threads do not change the result.
+
+    Raises CheckpointError, DataError or CompileError.
+    """
+    from .compiler.pipeline import read_calibration, read_model
+    from .compiler.workers import available_threads, one_thread_each
+    from .lab.diagnosis import diagnose_model
+
+    model = read_model(checkpoint, architecture)
+    text, held_out = read_calibration(Path(data), [], tokenizer, model)
+    with one_thread_each():
+        return diagnose_model(
+            model, text, held_out, bits=bits, tokens=tokens, seed=seed,
+            threads=threads or available_threads(), progress=progress or (lambda stage, done, total: None),
+        )  # fmt: skip
 
 
 def _load_model(path: Path, architecture: Mapping[str, object] | None) -> tuple[str, Program, Sequence[np.ndarray]]:

@@ -13,7 +13,12 @@ SCHEMA = 1
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 
 
-def print_document(command: str, content: Mapping[str, Any]) -> None:
-    """Print `content` as one JSON document that names its schema and its command; refuses NaN and infinities."""
+def document_text(command: str, content: Mapping[str, Any]) -> str:
+    """`content` as one JSON document that names its schema and its command; refuses NaN and infinities."""
     document = {"schema": SCHEMA, "command": command, **content}
-    click.echo(json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False))
+    return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
+
+
+def print_document(command: str, content: Mapping[str, Any]) -> None:
+    """Print `content` as one JSON document."""
+    click.echo(document_text(command, content))

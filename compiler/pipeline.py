@@ -89,8 +89,8 @@ def compile_checkpoint(
     plan = read_recipe(recipe)
     code_files = import_closure([Path(c) for c in code])
     budget = _artifact_budget(cap, code_files)
-    model = _read_model(checkpoint_path, architecture)
-    text, held_out = _read_calibration(Path(calibration), [Path(path) for path in evaluation], tokenizer, model)
+    model = read_model(checkpoint_path, architecture)
+    text, held_out = read_calibration(Path(calibration), [Path(path) for path in evaluation], tokenizer, model)
     clock.lap("read")
 
     shown = partial(progress, "calibrate")
@@ -159,7 +159,7 @@ def _hold_out(tokens: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
     return tokens[:border], tokens[border:].reshape(count, length).astype(np.int64)
 
 
-def _read_model(path: Path | str, architecture: Path | str | None) -> Model:
+def read_model(path: Path | str, architecture: Path | str | None) -> Model:
     known = read_architecture(Path(architecture)) if architecture else None
     return build_model(read_checkpoint(Path(path)), known)
 
@@ -171,7 +171,7 @@ def _artifact_budget(cap: int, code_files: Sequence[Path]) -> int:
     return cap - code_bytes
 
 
-def _read_calibration(
+def read_calibration(
     path: Path, evaluation: Sequence[Path], tokenizer: Path | str | None, model: Model
 ) -> tuple[np.ndarray, np.ndarray]:
     """Calibration tokens without the text of any evaluation file, and the held-out sequences."""

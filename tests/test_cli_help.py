@@ -24,6 +24,11 @@ ISSUE_OPTIONS = {
     "eval": {"--data", "--tokenizer", "--sequence-length", "--max-tokens", "--against"},
     "verify": {"--cap", "--code", "--data", "--tokenizer", "--expect-bpb", "--tolerance"},
     "export": {"-o"},
+    "score": {
+        "--calibration", "--tokenizer", "--architecture", "--unit", "--by", "--bits", "--slices", "--top", "--output", "--plot", "--seed", "--threads",
+        "--force",
+    },
+    "diagnose": {"--data", "--tokenizer", "--architecture", "--bits", "--tokens", "--seed", "--threads"},
     "demo": set(),
 }  # fmt: skip
 
@@ -85,6 +90,10 @@ USAGE_ERRORS = {
     ("verify", "{file}", "--data", "{file}"): "--data and --tokenizer go together.",
     ("verify", "{file}", "--expect-bpb", "1.2"): "--expect-bpb needs --data and --tokenizer.",
     ("eval", "{file}"): "Missing option '--data'",
+    ("score", "{file}"): "Missing option '--calibration'",
+    ("score", "{file}", "--calibration", "{file}", "--bits", "1"): "1 bit leaves zero alone",
+    ("score", "{file}", "--calibration", "{file}", "--plot", "a", "--output", "a"): "--output and --plot are two files; name two.",
+    ("diagnose", "{file}"): "Missing option '--data'",
     ("export", "{file}"): "Missing option '-o' / '--output'",
 }
 

@@ -7,10 +7,12 @@ class, so that one drawing serves light and dark; each mark has a title that bro
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .markup import Html, element, joined
+from .style import STYLE
 
 WIDTH = 920
 ROW = 24
@@ -177,3 +179,16 @@ def _text(x: float, y: float, content: str, anchor: str, kind: str) -> Html:
 
 def _drawing(height: float, title: str, marks: Sequence[Html]) -> Html:
     return element("figure", element("svg", element("title", title), *marks, viewBox=f"0 0 {WIDTH} {height:.0f}", role="img"))
+
+
+def stacked_svg(charts: Sequence[Html], title: str) -> str:
+    """Charts of this module one below the other, as an SVG document of its own with the page's style sheet."""
+    parts, top = [], 0
+    for chart in charts:
+        _, height, marks = re.fullmatch(rf'<figure><svg (viewBox="0 0 {WIDTH} (\d+)")[^>]*>(.*)</svg></figure>', chart, re.DOTALL).groups()
+        parts.append(element("g", Html(marks), transform=f"translate(0 {top})"))
+        top += int(height) + ROW
+    background = element("rect", width="100%", height="100%", style="fill: var(--paper)")
+    content = (element("title", title), element("style", Html(STYLE)), background, *parts)
+    size = {"width": WIDTH, "height": top, "viewBox": f"0 0 {WIDTH} {top}"}
+    return element("svg", *content, xmlns="http://www.w3.org/2000/svg", font_family="system-ui, sans-serif", **size) + "\n"

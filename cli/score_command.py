@@ -1,0 +1,69 @@
+"""`bytecap score`: which tensors, rows, channels, blocks, heads or tokens of a checkpoint matter, and how sure that is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .documents import document_text, json_option
+from .parameters import INPUT_FILE, OUTPUT_FILE, data_help, example, force_option
+from .progress import terminal_progress
+
+EXAMPLE = example("bytecap score final_model.pt --calibration train.bin --unit rows --plot rows.svg")
+UNITS = ("tensors", "rows", "channels", "blocks", "heads", "tokens")
+SCORES = ("second-order", "gradient", "row-error", "measured")
+
+
+class Bits(click.IntRange):
+    """0 for removal, or 2 to 16: one bit has no step that is symmetric about zero."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        bits = super().convert(value, param, ctx)
+        if bits == 1:
+            self.fail("1 bit leaves zero alone; use 0 to remove, or 2 to 16.", param, ctx)
+        return bits
+
+
+@click.command(short_help="Rank what a checkpoint is sensitive to.", epilog=EXAMPLE)
+@click.argument("checkpoint", type=INPUT_FILE)
+@click.option("--calibration", type=INPUT_FILE, required=True, metavar="FILE", help=data_help + " Its end is held out for --by measured.")
+@click.option("--tokenizer", type=INPUT_FILE, metavar="MODEL", help="Sentencepiece model; needed for a text calibration file.")
+@click.option("--architecture", type=INPUT_FILE, metavar="FILE", help="TOML or JSON with what shapes cannot tell: rope base, softcap.")
+@click.option("--unit", type=click.Choice(UNITS), default="tensors", show_default=True, help="What is ranked.")
+@click.option("--by", type=click.Choice(SCORES), default="second-order", show_default=True, help="What it is ranked by.")
+@click.option("--bits", type=Bits(0, 16), default=4, show_default=True, metavar="N", help="Bits that a unit alone is quantized to; 0 removes it.")
+@click.option("--slices", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N", help="Disjoint slices of the data to compare.")
+@click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="Units to show, and to measure.")
+@click.option("--tokens", type=click.IntRange(min=1), default=131_072, show_default=True, metavar="N", help="Calibration tokens at most.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the sampled labels.")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; the scores do not depend on it.  [default: all]")
+@click.option("--output", type=OUTPUT_FILE, metavar="SCORES.json", help="Write the JSON document with every unit.")
+@click.option("--plot", type=OUTPUT_FILE, metavar="OUT.svg", help="Draw the ranking.")
+@force_option
+@json_option
+def command(output: Path | None, plot: Path | None, force: bool, as_json: bool, **options: Any) -> None:
+    """Rank the units of CHECKPOINT by what quantizing each of them alone costs, and say how far slices of the data agree."""
+    if output is not None and plot is not None and output.resolve() == plot.resolve():
+        raise click.UsageError("--output and --plot are two files; name two.")
+    from .. import interface
+    from ..format.output import check_output, write_output
+
+    for path in filter(None, (output, plot)):
+        check_output(path, force)
+    with terminal_progress() as progress:
+        found = interface.score(progress=progress, **options)
+    from .score_report import print_sensitivity, sensitivity_document
+
+    text = document_text("score", sensitivity_document(found))
+    if plot is not None:
+        from ..lab.sensitivity_plot import plot_sensitivity
+
+        write_output(plot, plot_sensitivity(found, options["top"]).encode(), force)
+    if output is not None:
+        write_output(output, (text + "\n").encode(), force)
+    if as_json:
+        click.echo(text)
+    else:
+        print_sensitivity(found, options["top"])

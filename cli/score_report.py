@@ -1,0 +1,97 @@
+"""What `bytecap score` prints: the ranking, how much its top holds, and how far it can be relied on."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .tables import integer, percent, print_table
+
+if TYPE_CHECKING:
+    from ..lab.rank_stability import RankStability
+    from ..lab.sensitivity import Sensitivity
+
+
+def sensitivity_document(found: Sensitivity) -> dict[str, Any]:
+    """Everything found as JSON values: units from the most sensitive, those that were not scored last; null where there is no number."""
+    order = found.order.tolist()
+    order += sorted(set(range(len(found.units))) - set(order))
+    return {
+        "unit": found.kind,
+        "by": found.by,
+        "bits": found.bits,
+        "calibration_tokens": found.tokens,
+        "held_out_tokens": found.held_out_tokens,
+        "slices": len(found.slice_scores),
+        "units": [_unit_document(found, u) for u in order],
+        "concentration": [
+            {"top_share": share, "score_share": score, "weight_share": weight} for share, score, weight in found.concentration
+        ],
+        "stability": None if found.stability is None else _stability_document(found.stability),
+        "agreement": {method: _number(value) for method, value in found.agreement.items()},
+    }
+
+
+def _unit_document(found: Sensitivity, unit: int) -> dict[str, Any]:
+    return {
+        "name": found.units[unit].name,
+        "weights": found.units[unit].weights,
+        "scores": {method: _number(scores[unit]) for method, scores in found.scores.items()},
+        "by_slice": [_number(score) for score in found.slice_scores[:, unit]],
+    }
+
+
+def _stability_document(stability: RankStability) -> dict[str, Any]:
+    return {
+        "mean_rank_correlation": _number(stability.mean_correlation),
+        "least_rank_correlation": _number(stability.least_correlation),
+        "top_units": stability.top,
+        "mean_top_overlap": stability.mean_overlap,
+        "least_top_overlap": stability.least_overlap,
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def print_sensitivity(found: Sensitivity, top: int) -> None:
+    """The `top` units as a table, then concentration, stability and agreement, a line each."""
+    order, scores = found.order, found.scores[found.by]
+    total = float(scores[order].sum())
+    change = f"quantized to {found.bits} bits" if found.bits else "removed"
+    kinds = found.kind if len(order) == len(found.units) else f"of {integer(len(found.units))} {found.kind}"
+    click.echo(f"{integer(len(order))} {kinds}, each alone {change}, by {found.by} on {_data(found)}\n")
+    methods = [found.by, *(method for method in found.scores if method != found.by)]
+    rows = [
+        [
+            str(place), found.units[u].name, integer(found.units[u].weights), percent(scores[u], total),
+            *(f"{found.scores[method][u]:.3g}" for method in methods),
+        ]
+        for place, u in enumerate(order[:top].tolist(), start=1)
+    ]  # fmt: skip
+    print_table([">rank", "unit", ">weights", ">share", *(f">{method}" for method in methods)], rows)
+    held = [
+        f"{100 * share:g} % hold {100 * score:.1f} % (with {100 * weight:.1f} % of the weights)" for share, score, weight in found.concentration
+    ]
+    click.echo(f"{'concentration':<14} top {', '.join(held)}")
+    click.echo(f"{'stability':<14} {_stability(found)}")
+    click.echo(f"{'agreement':<14} {', '.join(f'{method} {value:.3f}' for method, value in found.agreement.items())} (rank correlation)")
+
+
+def _data(found: Sensitivity) -> str:
+    if found.held_out_tokens:
+        return f"{integer(found.held_out_tokens)} held-out tokens"
+    return f"{integer(found.tokens)} tokens"
+
+
+def _stability(found: Sensitivity) -> str:
+    stability = found.stability
+    if stability is None:
+        return "one slice, nothing to compare" if found.by != "row-error" else "the score does not depend on the data"
+    return (
+        f"over {len(found.slice_scores)} slices: rank correlation {stability.mean_correlation:.3f} (least {stability.least_correlation:.3f}), "
+        f"overlap of the top {stability.top} {stability.mean_overlap:.3f} (least {stability.least_overlap:.3f})"
+    )
