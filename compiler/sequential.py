@@ -85,13 +85,13 @@ def quantize_sequentially(
             if weight in waiting:
                 if model.program.instructions[index].x != source:
                     source = model.program.instructions[index].x
-                    group = {k: w for k, w in uses.items() if w in waiting - corrected and model.program.instructions[k].x == source}
-                    beside = {k: streams[k] for k in group if k in streams and residual}
+                    group = {w: k for k, w in uses.items() if w in waiting - corrected and model.program.instructions[k].x == source}
+                    beside = {k: streams[k] for k in group.values() if k in streams and residual}
                     drift = _measure_drift(batches, source, beside, damping, threads)
-                    for k, w in group.items():
+                    for w, k in group.items():
                         change = correction * drift.of_weight(tensors[w].numpy()) + residual * drift.of_stream(k)
                         current[w] = current[w] + torch.from_numpy(change).float()
-                    corrected.update(group.values())
+                    corrected.update(group)
                     if refine is not None:
                         refine(current, sorted(waiting))
                 real = replace(statistics[weight], input_moment=drift.moment)
