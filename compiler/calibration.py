@@ -25,7 +25,7 @@ from .model import Model
 from .torch_executor import TorchExecutor
 from .workers import iterate_jobs
 
-TOKENS_A_ROW = 4
+TOKENS_AN_UNKNOWN = 4
 LEAST_MOMENT = 1e-30  # keeps an all-zero model from dividing by zero
 
 
@@ -200,10 +200,15 @@ def _add_lookups(sums: _Sums, operation: Embed | HashEmbed, tokens, gradient: to
         sums.add("lookup_fisher", operation.table, row_gradients.double().square().mean(1))
 
 
+def told_share(tokens: int, unknowns: int) -> float:
+    """Share of what so many tokens say of so many rows or inputs together that is worth believing."""
+    return tokens / (tokens + TOKENS_AN_UNKNOWN * unknowns)
+
+
 def _shrunk(moment: torch.Tensor, tokens: int) -> torch.Tensor:
     """A sampled second moment with correlations as small as their number makes likely: few tokens tell little of many rows."""
     diagonal = moment.diagonal().diag()
-    return diagonal + (moment - diagonal) * (tokens / (tokens + TOKENS_A_ROW * len(moment)))
+    return diagonal + (moment - diagonal) * told_share(tokens, len(moment))
 
 
 def _summarize(total: _Sums, tokens: int, uses: Mapping[int, int]) -> Statistics:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .calibration import LEAST_MOMENT, MatrixStatistics, Statistics
+from .calibration import MatrixStatistics, Statistics
 from .quantization import damped
+from .row_coupling import floor_fisher
 
-DAMPING = 0.003
+DAMPING, FISHER_FLOOR = 0.003, 0.02
 
 
 @dataclass(slots=True)
@@ -39,6 +40,6 @@ def step_change(before: dict[int, np.ndarray], after: dict[int, np.ndarray]) -> 
 
 def _log_steps(matrix: MatrixStatistics) -> np.ndarray:
     """float64[rows + columns]: log2 of sqrt(g) and of L_jj, columns in their own order."""
-    fisher = np.maximum(matrix.row_fisher, max(0.02 * float(np.median(matrix.row_fisher)), LEAST_MOMENT))
+    fisher = floor_fisher(matrix.row_fisher, FISHER_FLOOR)
     factor = np.linalg.cholesky(damped(matrix.input_moment, DAMPING))
     return np.concatenate([0.5 * np.log2(fisher), np.log2(factor.diagonal())])

@@ -20,14 +20,13 @@ import torch
 
 from ..format.operations import Linear
 from ..format.program import Program
-from .calibration import MatrixStatistics, second_moment
+from .calibration import MatrixStatistics, second_moment, told_share
 from .model import Model
 from .quantization import QuantizedMatrix, damped
 from .residuals import Residual, find_residuals
 from .torch_executor import EXECUTIONS, Forward, TorchExecutor
 from .workers import iterate_jobs, run_jobs
 
-TOKENS_AN_INPUT = 4
 QuantizeTarget = Callable[[int, np.ndarray, MatrixStatistics], QuantizedMatrix]
 Refine = Callable[[dict[int, torch.Tensor], Collection[int]], None]
 
@@ -150,7 +149,7 @@ def _measure_drift(
     for part in iterate_jobs(measure, batches, threads):  # summed as they come: all at once would take more than the activations
         total = [before + value for before, value in zip(total, part, strict=True)]
     moment, cross, *errors = ((value / total[0]).numpy() for value in total[1:])
-    gained, told = {}, total[0] / (total[0] + TOKENS_AN_INPUT * len(moment))
+    gained, told = {}, told_share(total[0], len(moment))
     for (layer, stream), error in zip(streams.items(), errors, strict=True):
         gain = stream.gain(partial(batches[0].quantized_forward.vector, width=len(error)))
         gained[layer] = told * error * (gain if isinstance(gain, float) else gain.double().numpy()[:, None])

@@ -7,23 +7,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..composite import CompositeMatrix
-from .registry import Setting, register_kind
-from .subsets import COLUMNS, subset_parts, subset_settings
-from .unit import Unit
+from .registry import register_kind
+from .subsets import COLUMNS, LinesKind
 
 
 @register_kind
-class ProtectedColumnsKind:
+class ProtectedColumnsKind(LinesKind):
     """Setting: ("apart" or "finer", number of them)."""
 
     name: ClassVar[str] = "protected-columns"
-
-    def settings(self, unit: Unit) -> list[Setting]:
-        return subset_settings(unit, COLUMNS)
-
-    def follows_price(self, setting: Setting) -> bool:
-        return True
-
-    def fit(self, unit: Unit, setting: Setting) -> CompositeMatrix:
-        return unit.composite(self.name, setting, subset_parts(unit, setting, COLUMNS))
+    axis: ClassVar[int] = COLUMNS

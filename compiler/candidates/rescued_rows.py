@@ -7,23 +7,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..composite import CompositeMatrix
-from .registry import Setting, register_kind
-from .subsets import ROWS, subset_parts, subset_settings
-from .unit import Unit
+from .registry import register_kind
+from .subsets import ROWS, LinesKind
 
 
 @register_kind
-class RescuedRowsKind:
+class RescuedRowsKind(LinesKind):
     """Setting: ("apart" or "finer", number of them)."""
 
     name: ClassVar[str] = "rescued-rows"
-
-    def settings(self, unit: Unit) -> list[Setting]:
-        return subset_settings(unit, ROWS)
-
-    def follows_price(self, setting: Setting) -> bool:
-        return True
-
-    def fit(self, unit: Unit, setting: Setting) -> CompositeMatrix:
-        return unit.composite(self.name, setting, subset_parts(unit, setting, ROWS))
+    axis: ClassVar[int] = ROWS

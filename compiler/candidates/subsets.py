@@ -7,11 +7,14 @@ the matrix's own second-order model, restricted to the lines.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from ...format.grid import reconstruct_grid
 from ...format.parts import GridInStream, Part, SubsetValues
 from ..calibration import MatrixStatistics
+from ..composite import CompositeMatrix
 from .registry import Setting
 from .unit import Unit
 
@@ -20,14 +23,26 @@ SHARES = (0.01, 0.04)
 FINER_OCTAVES = -1.0
 
 
-def subset_settings(unit: Unit, axis: int) -> list[Setting]:
-    """("apart" or "finer", number of lines); no more than a quarter of all lines."""
-    lines = unit.shape[axis]
-    counts = sorted({max(1, round(share * lines)) for share in SHARES})
-    return [(how, count) for count in counts if 4 * count <= lines for how in ("apart", "finer")]
+class LinesKind:
+    """A kind of candidate for some lines of one axis. Setting: ("apart" or "finer", number of lines)."""
+
+    name: ClassVar[str]
+    axis: ClassVar[int]
+
+    def settings(self, unit: Unit) -> list[Setting]:
+        """No more than a quarter of all lines."""
+        lines = unit.shape[self.axis]
+        counts = sorted({max(1, round(share * lines)) for share in SHARES})
+        return [(how, count) for count in counts if 4 * count <= lines for how in ("apart", "finer")]
+
+    def follows_price(self, setting: Setting) -> bool:
+        return True
+
+    def fit(self, unit: Unit, setting: Setting) -> CompositeMatrix:
+        return unit.composite(self.name, setting, _parts(unit, setting, self.axis))
 
 
-def subset_parts(unit: Unit, setting: Setting, axis: int) -> list[Part]:
+def _parts(unit: Unit, setting: Setting, axis: int) -> list[Part]:
     """The grid of the whole matrix and the grid of the chosen lines."""
     how, count = setting[0], int(setting[1])
     if how == "apart":
