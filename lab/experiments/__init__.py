@@ -1,0 +1,8 @@
+"""The experiments that put the project's founding theses to the test, one file a thesis, in one registry."""
+
+from .findings import Chart, Estimate, Findings, Observation, Table, verdict_of
+from .registry import EXPERIMENTS, Experiment, Inputs, register_experiment
+
+__all__ = [
+    "EXPERIMENTS", "Chart", "Estimate", "Experiment", "Findings", "Inputs", "Observation", "Table", "register_experiment", "verdict_of",
+]  # fmt: skip

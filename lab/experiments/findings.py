@@ -1,0 +1,97 @@
+"""What an experiment found: estimates with intervals, observations for or against its thesis, tables, charts and the verdict.
+
+Strategy: plain records that turn into JSON as they are. An observation answers one question that was asked beforehand; the verdict
+follows from the observations by a rule, never from the author's reading of the figures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+SUPPORTS, FALSIFIES, UNDECIDED = "supports", "falsifies", "undecided"
+INTERVAL = 1.96  # standard errors on either side of a 95 % interval
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over paired sequences or seeds, with its standard error (0 when it is exact)."""
+
+    mean: float
+    standard_error: float
+
+    @classmethod
+    def of_pairs(cls, first: np.ndarray, second: np.ndarray) -> Estimate:
+        """second - first, paired: float64[n] each, n of at least 2."""
+        difference = np.asarray(second, np.float64) - np.asarray(first, np.float64)
+        return cls(float(difference.mean()), float(difference.std(ddof=1)) / math.sqrt(len(difference)))
+
+    @property
+    def low(self) -> float:
+        return self.mean - INTERVAL * self.standard_error
+
+    @property
+    def high(self) -> float:
+        return self.mean + INTERVAL * self.standard_error
+
+    def side(self) -> int:
+        """1 or -1 where the whole interval lies above or below 0, else 0."""
+        return 1 if self.low > 0 else -1 if self.high < 0 else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A question asked beforehand, the answer with its figures, and whether that supports or falsifies the thesis.
+
+    decisive : whether it counts for the verdict; the others are context
+    """
+
+    question: str
+    answer: str
+    outcome: str
+    decisive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of figures; a column whose title starts with ">" holds numbers."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Lines through (x, y) points by series, y on a logarithmic axis when `logarithmic`."""
+
+    title: str
+    labels: tuple[str, str]
+    series: Mapping[str, Sequence[tuple[float, float]]]
+    logarithmic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Everything an experiment reports; settings say what it was run on and with."""
+
+    observations: Sequence[Observation]
+    tables: Sequence[Table] = ()
+    charts: Sequence[Chart] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        return verdict_of(self.observations)
+
+
+def verdict_of(observations: Sequence[Observation]) -> str:
+    """Return "falsified" when any decisive observation falsifies, "supported" when all of them support, else "undecided"."""
+    outcomes = {o.outcome for o in observations if o.decisive}
+    if FALSIFIES in outcomes:
+        return "falsified"
+    return "supported" if outcomes == {SUPPORTS} else "undecided"
