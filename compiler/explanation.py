@@ -118,10 +118,14 @@ def _compared(name: str, predicted: float, measured: float) -> dict:
 def _bounds(
     model: Model, statistics: Statistics, plan: Recipe, landing: Landing, coded_bytes: Sequence[int], *, threads: int
 ) -> dict:
-    """Coded bits, bound and distance of each matrix, weighted means, and what uniform steps would have cost."""
+    """Coded bits, bound and distance of each matrix, weighted means, and what uniform steps would have cost.
+
+    All under the moments that a matrix was really quantized with: what is bounded is what was coded, for the loss that it was coded at.
+    """
     indexes = [i for i in sorted(statistics.matrices) if model.tensors[i].values.size]
-    weights = {i: model.tensors[i].values.reshape(matrix_shape(model.tensors[i].values.shape)) for i in indexes}
-    prepared = run_jobs(lambda i: plan["quantize-matrices"].prepare(weights[i], statistics.matrices[i]), indexes, threads)
+    own = {i: (model.tensors[i].values, statistics.matrices[i]) for i in indexes} | dict(landing.trial.targets)
+    weights = {i: values.reshape(matrix_shape(values.shape)) for i, (values, _) in own.items()}
+    prepared = run_jobs(lambda i: plan["quantize-matrices"].prepare(weights[i], own[i][1]), indexes, threads)
     losses = [landing.trial.quantized[i].predicted_loss for i in indexes]
     bits = run_jobs(lambda job: bound_bits(weights[job[0]], *job[1:]), list(zip(indexes, prepared, losses, strict=True)), threads)
     costs, single = uniform_step_costs(prepared)

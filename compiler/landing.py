@@ -9,19 +9,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from ..format.errors import CapError
+from .calibration import MatrixStatistics
 from .composite import Quantized
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One complete artifact: its byte price, its bytes and what it was made from, by tensor index."""
+    """One complete artifact: its byte price, its bytes and what it was made from, by tensor index.
+
+    targets : (weights, statistics) that a walk quantized a matrix against instead of its own, where they were kept
+    """
 
     byte_price: float
     data: bytes
     quantized: Mapping[int, Quantized]
+    targets: Mapping[int, tuple[np.ndarray, MatrixStatistics]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

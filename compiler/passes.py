@@ -126,6 +126,8 @@ class QuantizeMatrices:
 
     rate_weight : squared fine steps that a bit is worth when the trellis chooses a path
     correlation : share of the measured correlations of output gradients that is believed; 0: every row by itself
+    base_fit : share of the factor that fits the chosen integers of a matrix best. 1 is nearest to every matrix by itself, but what it
+    takes off their lengths adds up over layers: on trained models 0 is better
     """
 
     resolution: int = 3
@@ -134,6 +136,7 @@ class QuantizeMatrices:
     trellis_states: int = 64
     rate_weight: float = 0.05
     correlation: float = 0.9
+    base_fit: float = 0.0
     name: ClassVar[str] = "quantize-matrices"
     bounds: ClassVar[Bounds] = {
         "resolution": (0, MAX_RESOLUTION),
@@ -142,6 +145,7 @@ class QuantizeMatrices:
         "trellis_states": frozenset({0, *TRELLISES}),
         "rate_weight": (0.0, 10.0),
         "correlation": (0.0, 1.0),
+        "base_fit": (0.0, 1.0),
     }
 
     def prepare(self, weights: np.ndarray, statistics: MatrixStatistics) -> PreparedMatrix:
@@ -156,7 +160,7 @@ class QuantizeMatrices:
 
     def quantize(self, prepared: PreparedMatrix, byte_price: float) -> QuantizedMatrix:
         return quantize_matrix(
-            prepared, byte_price, trellis_states=self.trellis_states, rate_weight=self.rate_weight
+            prepared, byte_price, trellis_states=self.trellis_states, rate_weight=self.rate_weight, base_fit=self.base_fit
         )
 
     def run(self, model: Model, statistics: Statistics, *, threads: int) -> QuantizeAt:

@@ -98,7 +98,7 @@ def compile_checkpoint(
     clock.lap("calibrate")
     model, statistics = plan["exchange-symmetries"].run(model, statistics, damping=plan["quantize-matrices"].damping)
     provenance = {"bytecap": VERSION, "calibration": _file_digest(Path(calibration)), "recipe": plan.digest, "seed": seed}
-    how = {"codec": codec, "seed": seed, "device": device, "threads": threads}
+    how = {"codec": codec, "seed": seed, "device": device, "threads": threads, "keep_targets": explain}
     trials = Trials(model, statistics, text, held_out, plan, provenance, **how)
     clock.lap("prepare")
     landing = _land(plan, trials, budget, progress)

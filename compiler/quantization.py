@@ -30,6 +30,7 @@ from ..format.grid import (
 )  # fmt: skip
 from ..format.parts import GridInStream
 from ..format.trellis import TRELLISES
+from .base_fit import fit_base
 from .calibration import MatrixStatistics
 from .coupled_search import search_coupled_path
 from .row_coupling import couple_rows, floor_fisher
@@ -228,11 +229,12 @@ def _search_independent_path(wanted, row_steps, scales, sources, rate_weight, co
 
 
 def quantize_matrix(
-    prepared: PreparedMatrix, byte_price: float, *, trellis_states: int = 0, rate_weight: float = 0.0
+    prepared: PreparedMatrix, byte_price: float, *, trellis_states: int = 0, rate_weight: float = 0.0, base_fit: float = 0.0
 ) -> QuantizedMatrix:
     """Quantize at a byte price (steps are proportional to it), on a trellis of `trellis_states` states unless 0.
 
-    rate_weight : squared fine steps that a bit is worth to the trellis search. Deterministic for single-threaded BLAS.
+    rate_weight : squared fine steps that a bit is worth to the trellis search; base_fit : share of the factor that fits the
+    chosen integers best (base_fit.py). Deterministic for single-threaded BLAS.
     """
     price = byte_price * FINE_STEP.get(trellis_states, 1.0)
     base = float(np.float32(min(max(price * 2.0**prepared.log2_base, MIN_BASE), MAX_BASE)))
@@ -249,7 +251,10 @@ def quantize_matrix(
     natural[:, prepared.order] = codes
     steps_of = prepared.row_exponents, prepared.column_exponents, base, prepared.resolution
     grid = GridValues(natural, *steps_of, trellis_states, initial_scale)
-    return QuantizedMatrix(grid, reconstruct_grid(grid), 0.5 * float(prepared.row_fisher @ losses))
+    loss = 0.5 * float(prepared.row_fisher @ losses)
+    if base_fit:
+        grid, loss = fit_base(prepared, grid, base_fit)
+    return QuantizedMatrix(grid, reconstruct_grid(grid), loss)
 
 
 @dataclass(frozen=True, slots=True)

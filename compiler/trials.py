@@ -40,6 +40,7 @@ class Trials:
     text : calibration tokens; held_out : int64[n, length] sequences that are not among them
     points : (kind, byte price, bytes, predicted loss in nats a token) of every quick trial, for the report
     allocation : menus and choices, once `choose` has run
+    keep_targets : whether walks keep what they quantized each matrix against, for an explanation
     """
 
     def __init__(
@@ -55,12 +56,13 @@ class Trials:
         seed: int,
         device: str,
         threads: int,
+        keep_targets: bool = False,
     ) -> None:
         self.model, self.statistics, self.plan, self.provenance = model, statistics, plan, provenance
         self.codec = codec
         self.weights = sum(tensor.values.size for tensor in model.tensors)
         self.text, self.held_out = text, held_out
-        self.seed, self.device, self.threads = seed, device, threads
+        self.seed, self.device, self.threads, self.keep_targets = seed, device, threads, keep_targets
         self.points: list[tuple[str, float, int, float]] = []
         self._tables = embedding_tables(model.program)
         self._matrices_at = plan["quantize-matrices"].run(model, statistics, threads=threads)
@@ -157,8 +159,11 @@ class Trials:
         kept = {i: q for i, q in quick.quantized.items() if i not in weights}
         decided = self._weights_of(kept)
         opened: list[tuple[int, float, Callable[[float], Quantized]]] = []
+        targets: dict[int, tuple[np.ndarray, MatrixStatistics]] = {}
 
         def quantize(index: int, target: np.ndarray, real: MatrixStatistics) -> Quantized:
+            if self.keep_targets:
+                targets[index] = target.astype(np.float32), real
             at = self._quantize_at(index, target, real, self._earlier(index, decided))
             opened[:] = [(index, schedule.price(), at)]
             result = at(opened[0][1])
@@ -181,7 +186,7 @@ class Trials:
             tuned = distil.finish(distiller, quantized, self.statistics.vectors)
             quantized = {**quantized, **self._vectors_at(quick.byte_price, tuned)}
         last, last_price, requantize = opened[0]
-        return Walk(quick.byte_price, quantized, last, last_price, requantize, self._assemble)
+        return Walk(quick.byte_price, quantized, last, last_price, requantize, self._assemble, targets)
 
     def _quantize_at(
         self, index: int, target: np.ndarray, real: MatrixStatistics, earlier: Mapping[int, np.ndarray]

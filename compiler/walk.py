@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from .calibration import MatrixStatistics
 from .composite import Quantized
 from .landing import Landing, Trial
 from .quantization import zero_matrix
@@ -66,6 +67,7 @@ class Walk:
 
     quantized : everything, by tensor index; last : the matrix that was quantized last, at `last_price`
     requantize : byte price -> the last matrix at that price; assemble : quantized tensors -> artifact
+    targets : as a Trial has them
     """
 
     base_price: float
@@ -74,6 +76,7 @@ class Walk:
     last_price: float
     requantize: Callable[[float], Quantized]
     assemble: Callable[[Mapping[int, Quantized]], bytes]
+    targets: Mapping[int, tuple[np.ndarray, MatrixStatistics]] = field(default_factory=dict)
 
     def at(self, byte_price: float) -> Trial:
         """The artifact with the last matrix at a byte price of its own."""
@@ -89,7 +92,7 @@ class Walk:
 
     def _trial(self, byte_price: float, last: Quantized) -> Trial:
         quantized = {**self.quantized, self.last: last}
-        return Trial(byte_price, self.assemble(quantized), quantized)
+        return Trial(byte_price, self.assemble(quantized), quantized, self.targets)
 
 
 def bytes_per_octave(tried: Sequence[tuple[float, int]], weights: int) -> float:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_quantization import LARGEST_CODE, curvatures, damped_moment, floored_fisher, naive_quantize, second_order_loss
 
+from bytecap.compiler.base_fit import fit_base
 from bytecap.compiler.calibration import MatrixStatistics
 from bytecap.compiler.quantization import QuantizedMatrix, damped, prepare_matrix, quantize_matrix, quantize_vectors
 from bytecap.compiler.workers import one_thread_each
@@ -97,6 +98,27 @@ def test_predicted_loss_is_the_quadratic_form(rows: int, columns: int, seed: int
     assert found.weights.dtype == np.float32 and np.array_equal(found.weights, reconstruct_grid(found.grid))
     assert found.predicted_loss == pytest.approx(loss_of(weights, statistics, found.weights), rel=1e-4, abs=1e-12)
     encode_grid_stream([found.grid])  # codes that can be stored: within bounds, and on their trellis
+
+
+@pytest.mark.parametrize("coupled", [False, True])
+@pytest.mark.parametrize("states", [0, *TRELLISES])
+def test_the_fitted_base_is_the_best_for_its_integers(states: int, coupled: bool) -> None:
+    """Equal integers, and no other base loses less, under G and H both."""
+    weights, statistics = problem(6, 20, seed=5)
+    if coupled:
+        root = np.random.default_rng(6).standard_normal((6, 6)) + 2 * np.eye(6)
+        output = root @ root.T
+        statistics = replace(statistics, row_fisher=output.diagonal().copy(), output_fisher=output.astype(np.float32))
+    prepared = prepare_matrix(weights, statistics, **OPTIONS, correlation=0.9)
+    price = 1.2 * float(np.abs(weights).mean() * np.sqrt(prepared.row_fisher.mean() * np.square(prepared.factor.diagonal()).mean()))
+    plain, half, fitted = (quantize_matrix(prepared, price, trellis_states=states, base_fit=share) for share in (0.0, 0.5, 1.0))
+    assert np.array_equal(plain.grid.codes, fitted.grid.codes) and fitted.predicted_loss < half.predicted_loss < plain.predicted_loss
+    assert half.grid.base == pytest.approx((plain.grid.base + fitted.grid.base) / 2, rel=1e-6)
+    for factor in (0.99, 1.01):
+        other = replace(fitted.grid, base=fitted.grid.base * factor)
+        assert fit_base(prepared, other, 0.0)[1] > fitted.predicted_loss
+        assert fit_base(prepared, other, 1.0)[0].base == pytest.approx(fitted.grid.base, rel=1e-5)
+    assert fit_base(prepared, plain.grid, 0.0)[1] == pytest.approx(plain.predicted_loss, rel=1e-5)
 
 
 @settings(max_examples=40)
