@@ -43,10 +43,14 @@ class SparseKind:
 
 
 def strongest_weights(unit: Unit, how: str, count: int) -> np.ndarray:
-    """int64[count], ascending row-major positions of most loss: of the weights for "apart", of the plain grid's errors otherwise."""
+    """int64[count], ascending: row-major positions of most loss."""
+    return np.sort(np.argsort(-weight_losses(unit, how).reshape(-1), kind="stable")[:count]).astype(np.int64)
+
+
+def weight_losses(unit: Unit, how: str) -> np.ndarray:
+    """float64[rows, columns]: twice the loss of leaving out each weight by itself; for "finer" and "raw" of the plain grid's error."""
     values = unit.target if how == APART else unit.target - plain_grid(unit).weights
-    losses = (unit.sensitivities * np.square(values)).reshape(-1)
-    return np.sort(np.argsort(-losses, kind="stable")[:count]).astype(np.int64)
+    return unit.sensitivities * np.square(values)
 
 
 def weight_parts(unit: Unit, positions: np.ndarray, how: str) -> list[Part]:

@@ -29,6 +29,7 @@ class Unit:
 
     target : float64[rows, columns]; byte_price : as quantization takes it; codec : wire id of the integer codec
     earlier : float32[rows, columns] by tensor index, tensors of the same shape that are decided and may be aliased
+    prepared : of the target and its statistics; made unless it is given
     """
 
     target: np.ndarray
@@ -37,11 +38,12 @@ class Unit:
     byte_price: float
     codec: int
     earlier: Mapping[int, np.ndarray]
-    prepared: PreparedMatrix = field(init=False)
+    prepared: PreparedMatrix | None = None
     _memory: dict[Hashable, Any] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "prepared", self.quantizer.prepare(self.target, self.statistics))
+        if self.prepared is None:
+            object.__setattr__(self, "prepared", self.quantizer.prepare(self.target, self.statistics))
 
     @property
     def shape(self) -> tuple[int, int]:
