@@ -4,8 +4,8 @@ Strategy: the base is the cheap path at so many bits a weight. A point is the ba
 holds, counted as the difference of two whole files, and two controls of the same final bytes without exceptions:
     finer      the base with every step finer by one factor: uniformly more precision
     widened    the allocator's own grids at a lower byte price: continuous row and column steps by the second-order model
-On a base of uniform steps (the same share of each row's root mean square, hence the same bits for every weight) these are two
-things; on the allocator's own steps they are one artifact, since a lower price makes all its steps finer by one factor.
+On a base of simpler steps than the allocator's (uniform_steps.py) these are two things; on the allocator's own steps they are one
+artifact, since a lower price makes all its steps finer by one factor.
 Everything is measured on the same held-out sequences, and every difference is paired sequence by sequence.
 """
 
@@ -17,16 +17,16 @@ from dataclasses import dataclass
 from ..compiler.landing import Trial
 from ..compiler.pipeline import START_PRICE
 from ..format.artifact import decode_contents, read_artifact
+from ..format.errors import CompileError
 from ..format.inspection import inspect_artifact
 from ..format.matrices import stored_matrices
 from .equal_bytes import Bench
-from .exceptions import Ranking, rank_exceptions
+from .exceptions import FORMS, Ranking, rank_exceptions
 from .experiments.findings import Estimate
 from .sequence_quality import SequenceQuality
+from .uniform_steps import ALLOCATED, PER_MATRIX, STEPS, UNIFORM
 
-UNIFORM, ALLOCATED = "uniform", "allocated"
-BASES = (UNIFORM, ALLOCATED)
-FIRST_SHARE = 1024.0  # brings the prices of uniform steps near the allocator's, where the search starts
+FIRST_SHARES = {UNIFORM: 1024.0, PER_MATRIX: 1.0}  # bring the prices of other steps near the allocator's, where the search starts
 BASE_TOLERANCE = 0.0005
 BUDGET_TOLERANCE = 0.01  # of the protected bytes: how near a point comes to its budget, and a control to its point
 LEAST_TOLERANCE = 8  # bytes
@@ -35,12 +35,17 @@ SEARCHES = 14
 
 @dataclass(frozen=True, slots=True)
 class BaseSettings:
-    """The cheap path: `steps` one of BASES, `bits` of the whole file a weight, and what protecting means (exceptions.py)."""
+    """The cheap path: `steps` one of STEPS, `bits` of the whole file a weight, and what protecting means (exceptions.py)."""
 
-    steps: str = UNIFORM
+    steps: str = PER_MATRIX
     bits: float = 3.0
     form: str = "finer"
     octaves: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("base", self.steps, STEPS), ("form", self.form, FORMS)):
+            if value not in known:
+                raise CompileError(f"there is no {name} {value!r}; there are {', '.join(known)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class Base:
 
     bytes: int
     byte_price: float
-    share: float | None
+    share: float
     divergence: float
     bits_per_byte: float | None
     float_bits_per_byte: float | None
@@ -115,11 +120,12 @@ def measure_base(bench: Bench, settings: BaseSettings) -> Base:
     wanted = round(bench.model.parameters * settings.bits / 8)
     tolerance = round(BASE_TOLERANCE * wanted)
     allocated = bench.at_bytes(wanted, None, START_PRICE, BASE_TOLERANCE)
-    share, trial = None, allocated
-    if settings.steps == UNIFORM:
-        found = bench.with_steps(FIRST_SHARE).at_nearest(len(allocated.data), tolerance, allocated.byte_price)
-        share = FIRST_SHARE * found.byte_price / allocated.byte_price
-        trial = bench.with_steps(share).artifact(allocated.byte_price)
+    share, trial = 1.0, allocated
+    if settings.steps != ALLOCATED:
+        first = FIRST_SHARES[settings.steps]
+        found = bench.with_steps(settings.steps, first).at_nearest(len(allocated.data), tolerance, allocated.byte_price)
+        share = first * found.byte_price / allocated.byte_price
+        trial = bench.with_steps(settings.steps, share).artifact(allocated.byte_price)
     quality = bench.quality(trial)
     return Base(
         len(trial.data), allocated.byte_price, share, float(quality.divergence.mean()), quality.bits_per_byte, bench.meter.float_model.bits_per_byte
@@ -130,7 +136,7 @@ class Curves:
     """Points on the curves of one base; remembers rankings and the base itself."""
 
     def __init__(self, bench: Bench, base: Base, settings: BaseSettings) -> None:
-        self.allocated, self.cheap = bench.with_steps(None), bench.with_steps(base.share)
+        self.allocated, self.cheap = bench.with_steps(ALLOCATED), bench.with_steps(settings.steps, base.share)
         self.base, self.settings = base, settings
         self._trial: Trial | None = None
         self._quality: SequenceQuality | None = None
@@ -147,7 +153,7 @@ class Curves:
         recovered, gap = Estimate.of_pairs(quality.divergence, base.divergence), base.gap_to(quality)
         tolerance = tolerance_of(protected)
         widened = self._control(self.allocated, trial, quality, tolerance)
-        finer = widened if self.base.share is None else self._control(self.cheap, trial, quality, tolerance)
+        finer = widened if self.settings.steps == ALLOCATED else self._control(self.cheap, trial, quality, tolerance)
         return Point(
             unit, budget, items, len(trial.data), protected, metadata_bytes(trial.data, self._base_trial().data), float(quality.divergence.mean()),
             recovered.mean, recovered.standard_error, gap and gap.mbpb, gap and gap.standard_error_mbpb, finer, widened,

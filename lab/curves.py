@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 
 from ..compiler.workers import one_thread_each
+from ..format.budgets import BudgetRange
+from ..format.errors import CompileError, DataError
 from ..format.profiles import profile_codec
 from ..format.version import VERSION
-from .budgets import BudgetRange
 from .byte_returns import Base, BaseSettings, Curves, Point, measure_base
 from .equal_bytes import Bench
 from .exceptions import EXCEPTIONS
@@ -23,7 +24,6 @@ from .parallel import iterate_unordered, running_on
 from .saved_points import SavedPoints, digest_of
 from .units import KINDS, find_units
 
-UNITS = tuple(EXCEPTIONS)
 Progress = Callable[[str, int, int], None]
 _own = threading.local()  # what each thread of a worker remembers from one point to the next
 
@@ -41,7 +41,7 @@ class CurveInputs:
     recipe: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     profile: str = "default"
     seed: int = 0
-    settings: BaseSettings = BaseSettings()
+    settings: BaseSettings = field(default_factory=BaseSettings)
 
     @property
     def digest(self) -> str:
@@ -83,6 +83,9 @@ def measure_curves(
     Raises CheckpointError (also when the model has none of some units), DataError, CapError for budgets that do not fit the
     artifact, CompileError for a cluster that cannot be reached, OutputError for a folder that cannot be written.
     """
+    unknown = [unit for unit in units if unit not in EXCEPTIONS]
+    if unknown:
+        raise CompileError(f"there is no kind of exceptions {unknown[0]!r}; there are {', '.join(EXCEPTIONS)}")
     saved = SavedPoints(folder, inputs.digest)
     kept, bench = saved.load("base"), None
     if kept is None:
@@ -114,6 +117,8 @@ def _name(unit: str, budget: int) -> str:
 def _open(inputs: CurveInputs, units: Sequence[str], threads: int, progress: Progress) -> Bench:
     progress("calibrate", 0, 0)
     bench = inputs.open(threads)
+    if len(bench.meter.sequences) < 2:
+        raise DataError("the error of a difference needs two sequences to be measured on at least; give more --tokens, or more text")
     for unit in units:
         if unit in KINDS:
             find_units(bench.model, unit)

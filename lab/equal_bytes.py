@@ -1,7 +1,7 @@
 """Whole artifacts of one checkpoint with given exceptions, at given bytes, and what each loses on held-out sequences.
 
 Strategy: model, statistics and text are read once. The cheap path is the plain grid of every matrix at one byte price, by a recipe
-without walk and distillation, on the allocator's row and column steps or on uniform ones (uniform_steps.py); an exception
+without walk and distillation, on the allocator's row and column steps or on simpler ones (uniform_steps.py); an exception
 replaces the grid of a matrix by something else. Every artifact is assembled whole, so bytes are those of a file, and decoded
 again before it is measured. Sequences are the same for all, so that differences can be paired sequence by sequence.
 """
@@ -35,7 +35,7 @@ from ..runtime.evaluation import checked_byte_table
 from ..runtime.tokenizer import Tokenizer
 from ..runtime.tokens import Tokens, read_tokens
 from .sequence_quality import QualityMeter, SequenceQuality
-from .uniform_steps import UniformUnit
+from .uniform_steps import ALLOCATED, SteppedUnit
 
 WEIGHTS = 2  # beside ROWS and COLUMNS: members are row-major positions
 FAST = {
@@ -106,11 +106,11 @@ class Bench:
     """Artifacts of one model and their quality.
 
     trials : the compiler's own; meter : measures on the held-out sequences
-    uniform : None for the allocator's steps in the cheap path, or the step over the row's root mean square at byte price 1
+    steps, share : what the cheap path's grids are on, see uniform_steps.py; the allocator's own steps have no share
     """
 
-    def __init__(self, trials: Trials, meter: QualityMeter, uniform: float | None = None) -> None:
-        self.trials, self.meter, self.uniform = trials, meter, uniform
+    def __init__(self, trials: Trials, meter: QualityMeter, steps: str = ALLOCATED, share: float = 1.0) -> None:
+        self.trials, self.meter, self.steps, self.share = trials, meter, steps, share
         self.model, self.statistics = trials.model, trials.statistics
         self._plain: OrderedDict[float, Mapping[int, Quantized]] = OrderedDict()
         self._units: OrderedDict[tuple[int, float], Unit] = OrderedDict()
@@ -153,9 +153,9 @@ class Bench:
             how = {"codec": profile_codec(profile), "seed": seed, "device": "cpu", "threads": threads}
             return cls(Trials(model, statistics, text, held_out, plan, {"recipe": plan.digest}, **how), meter)
 
-    def with_steps(self, uniform: float | None) -> Bench:
-        """The same bench with other steps in the cheap path, and nothing remembered."""
-        return Bench(self.trials, self.meter, uniform)
+    def with_steps(self, steps: str, share: float = 1.0) -> Bench:
+        """The same bench with these steps in the cheap path, and nothing remembered."""
+        return Bench(self.trials, self.meter, steps, share)
 
     def use_threads(self, threads: int) -> None:
         """How many threads work from now on; no figure depends on it."""
@@ -212,7 +212,7 @@ class Bench:
         """Prepared once for all prices."""
         if index not in self._prepared:
             made = self.trials.unit(index, byte_price, {})
-            self._prepared[index] = made if self.uniform is None else UniformUnit.of(made, self.uniform)
+            self._prepared[index] = made if self.steps == ALLOCATED else SteppedUnit.of(made, self.steps, self.share)
         return replace(self._prepared[index], byte_price=byte_price)
 
     def _unit_of(self, choice: Choice, index: int, byte_price: float, weights: Mapping[int, np.ndarray]) -> Unit:

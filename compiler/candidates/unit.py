@@ -86,6 +86,22 @@ class Unit:
             errors += self.prepared.coupling.T @ errors
         return 0.5 * float(self.prepared.row_fisher @ np.square(errors).sum(1))
 
+    def weighed(self, errors: np.ndarray) -> np.ndarray:
+        """float64[rows, n]: G E of errors [rows, n], what they cost on the output side."""
+        if self.prepared.coupling is None:
+            return self.prepared.row_fisher[:, None] * errors
+        scaled = self.prepared.row_fisher[:, None] * (errors + self.prepared.coupling.T @ errors)
+        return scaled + self.prepared.coupling @ scaled
+
+    def correction_gains(self, error: np.ndarray) -> np.ndarray:
+        """float64[rows, columns]: twice the loss that the best change of each weight alone takes away, (G E H)_ij² / (g_i H_jj).
+
+        error : float64[rows, columns], target less weights. Feedback makes errors depend on each other, so that undoing one of them alone
+        can cost more than it brings.
+        """
+        pulled = self.weighed(error) @ self.damped_moment
+        return np.square(pulled) / self.row_fisher[:, None] / self.damped_moment.diagonal()
+
     def _rotated_errors(self, weights: np.ndarray) -> np.ndarray:
         return (weights.astype(np.float64) - self.target)[:, self.prepared.order] @ self.prepared.factor
 

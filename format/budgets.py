@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-from ..format.errors import CapError
-from ..format.sizes import parse_size
+from .errors import CapError
+from .sizes import parse_size
 
 MOST_BUDGETS = 1000
 
