@@ -89,7 +89,7 @@ def measure_curves(
     saved = SavedPoints(folder, inputs.digest)
     kept, bench = saved.load("base"), None
     if kept is None:
-        bench = _open(inputs, units, threads, progress)
+        bench = open_for(inputs, units, threads, progress)
         with one_thread_each():
             base = measure_base(bench, inputs.settings)
         saved.save("base", asdict(base))
@@ -99,7 +99,7 @@ def measure_curves(
     found = {job: saved.load(_name(*job)) for job in wanted}
     missing = [job for job, part in found.items() if part is None]
     if missing:
-        bench = bench or _open(inputs, units, threads, progress)
+        bench = bench or open_for(inputs, units, threads, progress)
         bench.use_threads(1)
         with running_on(backend, scheduler), one_thread_each():
             measure = partial(_measure, bench, base, inputs.settings, inputs.digest)
@@ -114,7 +114,8 @@ def _name(unit: str, budget: int) -> str:
     return f"{unit}-{budget}"
 
 
-def _open(inputs: CurveInputs, units: Sequence[str], threads: int, progress: Progress) -> Bench:
+def open_for(inputs: CurveInputs, units: Sequence[str], threads: int, progress: Progress) -> Bench:
+    """The bench, for these kinds of exceptions. CheckpointError when the model has none of a kind, DataError for too little text."""
     progress("calibrate", 0, 0)
     bench = inputs.open(threads)
     if len(bench.meter.sequences) < 2:
