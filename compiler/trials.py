@@ -72,7 +72,7 @@ class Trials:
 
     def quick(self, byte_price: float) -> Trial:
         """Every matrix by itself."""
-        trial = self._trial(byte_price, {**self._vectors_at(byte_price), **self._all_matrices_at(byte_price)})
+        trial = self.complete(byte_price, self._all_matrices_at(byte_price))
         self.points.append(("quick", byte_price, len(trial.data), sum(q.predicted_loss for q in trial.quantized.values())))
         return trial
 
@@ -86,7 +86,7 @@ class Trials:
             return False
         price, weights = plain.byte_price, self._weights_of(plain.quantized)
         indexes = sorted(self.statistics.matrices)
-        units = {i: partial(self._unit, i, price, self._earlier(i, weights)) for i in indexes}
+        units = {i: partial(self.unit, i, price, self.earlier(i, weights)) for i in indexes}
         fixed = {max(self.walked)} if self.walked else set()
         self.allocation = chooser.run(units, fixed, threads=self.threads, progress=progress)
         if self.allocation.chosen and chooser.confirmed and len(self.held_out):
@@ -108,23 +108,23 @@ class Trials:
         fitted = run_jobs(lambda i: self._fit(i, byte_price, {}), alone, self.threads)
         results |= dict(zip(alone, fitted, strict=True))
         for index in sorted(i for i in self.choices if i not in results):
-            earlier = self._earlier(index, self._weights_of(results))
+            earlier = self.earlier(index, self._weights_of(results))
             results[index] = self._fit(index, byte_price, earlier)
         return results
 
     def _fit(self, index: int, byte_price: float, earlier: Mapping[int, np.ndarray], *own: np.ndarray | MatrixStatistics | None) -> Quantized:
         """A matrix as it was chosen; own : target and statistics of the walk. What others are aliases of is fitted to all its uses."""
-        unit, uses = self._unit(index, byte_price, earlier, *own), aliases_of(index, self.choices)
+        unit, uses = self.unit(index, byte_price, earlier, *own), aliases_of(index, self.choices)
         if not uses:
             return self.choices[index].fit(unit)
         measured = [unit.statistics, *(self.statistics.matrices[i] for i in uses)]
         moment = sum(each.input_moment for each in measured) / len(measured)
         outputs = [each.output_fisher for each in measured]
         shared = MatrixStatistics(moment, sum(each.row_fisher for each in measured), None if any(each is None for each in outputs) else sum(outputs))
-        found = self.choices[index].fit(replace(unit, statistics=shared))
+        found = self.choices[index].fit(replace(unit, statistics=shared, prepared=None))
         return replace(found, predicted_loss=unit.loss(found.weights))
 
-    def _unit(
+    def unit(
         self,
         index: int,
         byte_price: float,
@@ -137,7 +137,7 @@ class Trials:
         target = values.reshape(matrix_shape(values.shape)).astype(np.float64)
         return Unit(target, statistics or self.statistics.matrices[index], self.plan["quantize-matrices"], byte_price, self.codec, earlier)
 
-    def _earlier(self, index: int, weights: Mapping[int, np.ndarray]) -> Mapping[int, np.ndarray]:
+    def earlier(self, index: int, weights: Mapping[int, np.ndarray]) -> Mapping[int, np.ndarray]:
         """Matrices before `index` of its shape, which it may be an alias of; a table names tables only, which walks leave alone."""
         shape, sources = self.model.tensors[index].values.shape, self._tables if index in self._tables else self.statistics.matrices
         return {i: w for i, w in weights.items() if i < index and i in sources and self.model.tensors[i].values.shape == shape}
@@ -164,7 +164,7 @@ class Trials:
         def quantize(index: int, target: np.ndarray, real: MatrixStatistics) -> Quantized:
             if self.keep_targets:
                 targets[index] = target.astype(np.float32), real
-            at = self._quantize_at(index, target, real, self._earlier(index, decided))
+            at = self._quantize_at(index, target, real, self.earlier(index, decided))
             opened[:] = [(index, schedule.price(), at)]
             result = at(opened[0][1])
             decided[index] = result.weights
@@ -209,6 +209,10 @@ class Trials:
 
     def _assemble(self, quantized: Mapping[int, Quantized]) -> bytes:
         return assemble_model(self.model, quantized, self.provenance, self.codec)
+
+    def complete(self, byte_price: float, matrices: Mapping[int, Quantized]) -> Trial:
+        """The artifact of these matrices, and of the control tensors at a byte price."""
+        return self._trial(byte_price, {**self._vectors_at(byte_price), **matrices})
 
     def _trial(self, byte_price: float, quantized: Mapping[int, Quantized]) -> Trial:
         return Trial(byte_price, self._assemble(quantized), quantized)
