@@ -108,7 +108,7 @@ class Bench:
     def __init__(self, trials: Trials, meter: QualityMeter) -> None:
         self.trials, self.meter = trials, meter
         self.model, self.statistics = trials.model, trials.statistics
-        self._plain: OrderedDict[float, Mapping[int, Quantized]] = OrderedDict()
+        self._plain: OrderedDict[float, dict[int, Quantized]] = OrderedDict()
         self._units: OrderedDict[tuple[int, float], Unit] = OrderedDict()
         self._smallest: Trial | None = None
 
@@ -156,10 +156,10 @@ class Bench:
     def artifact(self, byte_price: float, choices: Choices | None = None) -> Trial:
         """The whole artifact at a byte price; a matrix that is not named in `choices` is its plain grid."""
         with one_thread_each():
-            plain = self._plain_at(byte_price)
-            matrices = dict(plain)
-            weights = {i: q.weights for i, q in plain.items()}
-            for index, choice in sorted((choices or {}).items()):
+            choices = choices or {}
+            matrices = dict(self._plain_at(byte_price, [i for i in self.matrices if i not in choices]))
+            weights = {i: q.weights for i, q in matrices.items()}
+            for index, choice in sorted(choices.items()):
                 chosen = Candidate(*choice) if isinstance(choice, tuple) else choice
                 matrices[index] = chosen.fit(self._unit_of(chosen, index, byte_price, weights))
                 weights[index] = matrices[index].weights
@@ -185,7 +185,7 @@ class Bench:
         key = index, byte_price
         if key not in self._units:
             self._units[key] = self.trials.unit(index, byte_price, {})
-            self._units[key].remembered("grid", lambda: self._plain_at(byte_price)[index])
+            self._units[key].remembered("grid", lambda: self._plain_at(byte_price, [index])[index])
             while len(self._units) > REMEMBERED_PRICES * len(self.matrices):
                 self._units.popitem(last=False)
         self._units.move_to_end(key)
@@ -197,13 +197,14 @@ class Bench:
             return self.trials.unit(index, byte_price, self.trials.earlier(index, weights))
         return self.unit(index, byte_price)
 
-    def _plain_at(self, byte_price: float) -> Mapping[int, Quantized]:
-        if byte_price not in self._plain:
-            self._plain[byte_price] = self.trials.grids_at(byte_price)
-            while len(self._plain) > REMEMBERED_PRICES:
-                self._plain.popitem(last=False)
+    def _plain_at(self, byte_price: float, wanted: Sequence[int]) -> Mapping[int, Quantized]:
+        """Plain grids of these matrices, by tensor index; those of the latest prices are remembered."""
+        known = self._plain.setdefault(byte_price, {})
+        known |= self.trials.grids_at(byte_price, only=[i for i in wanted if i not in known])
         self._plain.move_to_end(byte_price)
-        return self._plain[byte_price]
+        while len(self._plain) > REMEMBERED_PRICES:
+            self._plain.popitem(last=False)
+        return {i: known[i] for i in wanted}
 
     def quality(self, trial: Trial) -> SequenceQuality:
         """Divergence, losses and bytes by sequence, of the artifact as it decodes."""
