@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,7 @@ def observations(found: AllocationPoints, about: Mapping[str, Any]) -> list[Obse
     """Those that decide first."""
     return [
         _beats_uniform(found), _steepness(found), _structure(found), _diffuseness(about["concentration"]), _stability(about["stability"]),
-        _coder(found), _execution(found), _families(found), _continuous(found), _rescue_of_allocator(found),
+        _coder(found), _execution(about["decoding"]), _families(found), _continuous(found), _rescue_of_allocator(found),
     ]  # fmt: skip
 
 
@@ -141,9 +141,9 @@ def judge_execution(ratio: float) -> str:
     return SUPPORTS if ratio <= QUICK else FALSIFIES if ratio > SLOW else UNDECIDED
 
 
-def _execution(found: AllocationPoints) -> Observation:
-    ratio = found.best.decode_seconds / found.plain.decode_seconds
-    answer = f"{ratio:.2f} times the uniform base's {found.plain.decode_seconds:.2f} s"
+def _execution(seconds: Sequence[float]) -> Observation:
+    ratio = seconds[1] / seconds[0]
+    answer = f"decoding takes {ratio:.2f} times the uniform base's {1000 * seconds[0]:.1f} ms"
     return Observation("Is the better format as quick to decode?", answer, judge_execution(ratio))
 
 

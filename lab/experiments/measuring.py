@@ -25,6 +25,7 @@ from .keeping import KeptParts
 from .registry import Inputs
 
 MILLI = 1000.0
+DECODINGS = 5
 RECIPE = {"quantize-matrices": {"correlation": 0.0}}  # beside the bench's: rows by themselves, so that one row's steps are its own affair
 NEEDED = ("checkpoint", "calibration", "evaluation", "tokenizer")
 Choices = Mapping[int, Choice]
@@ -36,7 +37,7 @@ class Point:
     """An artifact and its quality.
 
     predicted_loss : second order, nats a token; divergence : bits a token by sequence; bits, text_bytes : of the targets by sequence
-    decode_seconds : of reading and decoding the file; extra : what the caller wanted to know of it
+    extra : what the caller wanted to know of it
     """
 
     name: str
@@ -46,7 +47,6 @@ class Point:
     divergence: tuple[float, ...]
     bits: tuple[float, ...]
     text_bytes: tuple[int, ...]
-    decode_seconds: float
     extra: Mapping[str, Any]
 
     @property
@@ -93,7 +93,7 @@ class Measurements:
         def measure(bench: Bench) -> dict[str, Any]:
             found = bench.meter.float_model
             zeros = [0.0] * len(found.bits)
-            return _document("float", 0, 0.0, 0.0, zeros, found.bits.tolist(), found.bytes.tolist(), 0.0, {})
+            return _document("float", 0, 0.0, 0.0, zeros, found.bits.tolist(), found.bytes.tolist(), {})
 
         return _point(self.part("float", {}, measure))
 
@@ -121,15 +121,21 @@ class Measurements:
 
     @staticmethod
     def _measured(name: str, bench: Bench, trial: Trial, extra: Callable[[Bench, Trial], Mapping[str, Any]] | None) -> dict[str, Any]:
-        began = time.perf_counter()
-        arrays = decode_tensors(read_artifact(trial.data))
-        seconds = time.perf_counter() - began
-        found = bench.meter.measure(arrays)
+        found = bench.quality(trial)
         predicted = sum(q.predicted_loss for q in trial.quantized.values())
         known = {} if extra is None else dict(extra(bench, trial))
         return _document(
-            name, len(trial.data), trial.byte_price, predicted, found.divergence.tolist(), found.bits.tolist(), found.bytes.tolist(), seconds, known
+            name, len(trial.data), trial.byte_price, predicted, found.divergence.tolist(), found.bits.tolist(), found.bytes.tolist(), known
         )
+
+    def decode_seconds(self, point: Point, choices: MakeChoices) -> float:
+        """Processor seconds of reading and decoding the artifact of a point, the least of a few."""
+
+        def measure(bench: Bench) -> float:
+            data = bench.artifact(point.byte_price, choices(bench)).data
+            return min(_seconds_of_decoding(data) for _ in range(DECODINGS))
+
+        return self.part("decode-seconds", {"name": point.name, "byte_price": point.byte_price}, measure)
 
     def weights_and_matrices(self) -> tuple[int, int]:
         """Numbers of weights of the model, and of its matrices."""
@@ -139,8 +145,14 @@ class Measurements:
         return found[0], found[1]
 
 
-def _document(name, n_bytes, price, predicted, divergence, bits, text_bytes, seconds, extra) -> dict[str, Any]:
-    return asdict(Point(name, n_bytes, price, float(predicted), tuple(divergence), tuple(bits), tuple(text_bytes), seconds, extra))
+def _seconds_of_decoding(data: bytes) -> float:
+    began = time.process_time()
+    decode_tensors(read_artifact(data))
+    return time.process_time() - began
+
+
+def _document(name, n_bytes, price, predicted, divergence, bits, text_bytes, extra) -> dict[str, Any]:
+    return asdict(Point(name, n_bytes, price, float(predicted), tuple(divergence), tuple(bits), tuple(text_bytes), extra))
 
 
 def _point(document: Mapping[str, Any]) -> Point:

@@ -47,7 +47,7 @@ def strongest(claims: Claims, axis: str, share: float, only: Collection[int] | N
     owners = np.concatenate([np.full(len(s), i) for i, s in zip(chosen, scores, strict=True)])
     places = np.concatenate([np.arange(len(s)) for s in scores])
     order = np.argsort(-np.concatenate(scores), kind="stable")
-    count = max(1, int(np.searchsorted(np.cumsum(sizes[order]), share * sum(c.size for c in claims.values()))))
+    count = 1 + int(np.searchsorted(np.cumsum(sizes[order]), share * sum(c.size for c in claims.values())))
     taken = order[:count]
     found = {i: np.sort(places[taken[owners[taken] == i]]).tolist() for i in chosen}
     return {i: members[: len(scores[chosen.index(i)]) - 1] for i, members in found.items() if members}

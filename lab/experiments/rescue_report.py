@@ -8,14 +8,14 @@ from typing import Any
 
 from .findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Observation, Table
 from .measuring import MILLI, Point, divergence_change, gain, interval, outcome_of_change, outcome_of_share, score_change
-from .steps import ALL_STEPS, ONE_STEP, ROW_SCALE, ROW_STEPS
+from .steps import ALL_STEPS, COLUMN_STEPS, ONE_STEP, ROW_SCALE, ROW_STEPS
 
 CONCENTRATED, DIFFUSE = 0.5, 0.25  # share of the measured damage in the strongest 10 % of the rows
 STABLE, UNSTABLE = 0.5, 0.25  # overlap of the top 5 % of rows
 CHEAP = 0.5  # bookkeeping over the gain before it, both in bytes
 TITLES = {
-    ONE_STEP: "neither: one step for all rows", ROW_SCALE: "one step a row by its scale", ROW_STEPS: "continuous row steps",
-    ALL_STEPS: "continuous row and column steps",
+    COLUMN_STEPS: "neither: one step for all rows", ALL_STEPS: "continuous row steps (allocator)", ONE_STEP: "one step, columns alike",
+    ROW_STEPS: "continuous row steps, columns alike", ROW_SCALE: "one step a row by its scale",
 }  # fmt: skip
 Rescued = Mapping[tuple[str, float, float], Point]
 
@@ -32,7 +32,7 @@ class RescuePoints:
 
     @property
     def plain(self) -> Point:
-        return self.bases[ONE_STEP]
+        return self.bases[COLUMN_STEPS]
 
     @property
     def best(self) -> tuple[tuple[str, float, float], Point]:
@@ -109,7 +109,7 @@ def _divergence(found: RescuePoints) -> Observation:
 
 
 def _continuous(found: RescuePoints) -> Observation:
-    rows = found.bases[ROW_STEPS]
+    rows = found.bases[ALL_STEPS]
     change = divergence_change(rows, found.best[1])
     return Observation(
         "Does discrete rescue beat continuous row steps?",
@@ -157,6 +157,6 @@ def charts(found: RescuePoints, about: Mapping[str, Any]) -> list[Chart]:
     for (how, octaves, share), point in found.rescued.items():
         series.setdefault(_title(how, octaves), [(0.0, MILLI * found.plain.mean_divergence)]).append((100 * share, MILLI * point.mean_divergence))
     greatest = 100 * max(share for *_, share in found.rescued)
-    rows = MILLI * found.bases[ROW_STEPS].mean_divergence
-    series[TITLES[ROW_STEPS]] = [(0.0, rows), (greatest, rows)]
+    rows = MILLI * found.bases[ALL_STEPS].mean_divergence
+    series[TITLES[ALL_STEPS]] = [(0.0, rows), (greatest, rows)]
     return [Chart("Divergence at equal bytes by share of rows rescued", ("% of the rows", "KL, mbit a token"), series)]

@@ -1,9 +1,9 @@
 """row-rescue: is the head's damage in few vocabulary rows, and does rescuing those rows pay at equal bytes?
 
-Strategy: the base quantizes the token tables (head and embedding, tied or not) on one step for all their rows, the trunk as the allocator
-does. The strongest k % of the rows are rescued: by a residual of so many octaves finer steps or by half-precision values, told as a set, or
-by finer steps in the same grid. All artifacts have the same bytes. How concentrated the damage is, is measured as well: the divergence that
-is left when only the strongest rows are restored to their float values.
+Strategy: the base quantizes the token tables (head and embedding, tied or not) on the same steps in all their rows, the trunk and the
+steps of columns as the allocator does. The strongest k % of the rows are rescued: by a residual of so many octaves finer steps or by
+half-precision values, told as a set, or by finer steps in the same grid. All artifacts have the same bytes. How concentrated the damage is,
+is measured as well: the divergence that is left when only the strongest rows are restored to their float values.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .measuring import Choices, Measurements, Point
 from .protected_sets import SLICE_TOKENS, SLICES, told_bytes
 from .registry import Inputs, register_experiment
 from .rescue_report import RescuePoints, charts, observations, tables
-from .steps import ALL_STEPS, ONE_STEP, ROW_SCALE, ROW_STEPS, ROWS, Exceptions, Steps
+from .steps import ALL_STEPS, COLUMN_STEPS, ONE_STEP, ROW_SCALE, ROW_STEPS, ROWS, Exceptions, Steps
 
 BITS = 2.4  # a weight, of the whole artifact
 SHARES = (0.02, 0.05, 0.1, 0.2)
@@ -89,9 +89,9 @@ class _Plan:
         return round(self.bits * self.measurements.weights_and_matrices()[0] / 8)
 
     def measure(self) -> RescuePoints:
-        self.measurements.total = 6 + len(HOWS) * len(self.shares)
-        bases = {rule: self._of_rule(rule) for rule in (ONE_STEP, ROW_SCALE, ROW_STEPS, ALL_STEPS)}
-        more = self._at(f"head {ONE_STEP}", round(1.02 * self.budget), lambda b: table_choices(b, Steps(ONE_STEP)), None)
+        self.measurements.total = 7 + len(HOWS) * len(self.shares)
+        bases = {rule: self._of_rule(rule) for rule in (COLUMN_STEPS, ALL_STEPS, ONE_STEP, ROW_STEPS, ROW_SCALE)}
+        more = self._at(f"head {COLUMN_STEPS}", round(1.02 * self.budget), lambda b: table_choices(b, Steps(COLUMN_STEPS)), None)
         rescued = {}
         for how, octaves in HOWS:
             for share in self.shares:
@@ -111,17 +111,17 @@ class _Plan:
             members = tuple(strongest_rows(bench, share))
             return table_choices(bench, rescue(how, octaves, members))
 
-        return self._at(f"head {ONE_STEP}, rows {share:g} {how} {octaves:g}", self.budget, choices, _table_bytes)
+        return self._at(f"head {COLUMN_STEPS}, rows {share:g} {how} {octaves:g}", self.budget, choices, _table_bytes)
 
 
 @dataclass(frozen=True, slots=True)
 class HalfPrecisionRows:
-    """A matrix on one step with these rows, ascending, as half-precision values instead."""
+    """A matrix on the same steps in all rows with these rows, ascending, as half-precision values instead."""
 
     members: tuple[int, ...]
 
     def fit(self, unit: Unit) -> CompositeMatrix:
-        base: QuantizedMatrix = Steps(ONE_STEP).fit(unit)
+        base: QuantizedMatrix = Steps(COLUMN_STEPS).fit(unit)
         members = np.asarray(self.members, np.int64)
         base.grid.codes[members] = 0
         part = SubsetValues(0, members, RawValues(unit.target[members].astype(np.float32), RAW), 1)
@@ -129,10 +129,10 @@ class HalfPrecisionRows:
 
 
 def rescue(how: str, octaves: float, members: tuple[int, ...]) -> Steps | Exceptions | HalfPrecisionRows:
-    """A table on one step with these rows rescued."""
+    """A table on the same steps in all rows, with these rows rescued."""
     if how == RAW:
         return HalfPrecisionRows(members)
-    return (Steps if how == FINER_STEPS else Exceptions)(ONE_STEP, ROWS, members, octaves)
+    return (Steps if how == FINER_STEPS else Exceptions)(COLUMN_STEPS, ROWS, members, octaves)
 
 
 def table_choices(bench: Bench, choice: Steps | Exceptions | HalfPrecisionRows) -> Choices:
@@ -169,11 +169,11 @@ def _table_bytes(bench: Bench, trial: Trial) -> dict[str, int]:
 
 
 def _concentration(bench: Bench, budget: int) -> dict[str, list[float]]:
-    """Share of the damage of the tables on one step in the strongest 1, 5 and 10 % of the rows: predicted, and measured by restoring them.
+    """Share of the damage of the tables on equal row steps in the strongest 1, 5 and 10 % of the rows: predicted, and measured by restoring them.
 
     measured : 1 - KL(strongest rows restored to float) / KL(none restored), on held-out calibration text, the trunk float.
     """
-    trial = bench.at_bytes(budget, table_choices(bench, Steps(ONE_STEP)))
+    trial = bench.at_bytes(budget, table_choices(bench, Steps(COLUMN_STEPS)))
     tables = tables_of(bench)
     units = {i: bench.unit(i, trial.byte_price) for i in tables}
     losses = sum(units[i].row_losses(trial.quantized[i].weights) for i in tables)

@@ -3,10 +3,11 @@
 Strategy: a rule gives the log2 steps of rows and columns at byte price 1; error feedback and coding are the same for all rules, so
 that only the allocation differs. With g_i the Fisher information of a row and L_jj the diagonal of the factor of its input moment, a
 weight's squared error costs g_i L_jj^2 / 2, and steps of equal marginal return are price / sqrt(mean of g_i L_jj^2 over what shares one):
-    one-step    one step for the matrix
-    row-scale   one step a row in proportion to its root mean square: one precision for the whole model
-    row-steps   one step a row by its importance
-    all-steps   rows and columns by theirs: the allocator
+    one-step      one step for the matrix
+    row-scale     one step a row in proportion to its root mean square: one precision for the whole model
+    row-steps     one step a row by its importance
+    column-steps  one step a column by its importance, the same for all rows
+    all-steps     rows and columns by theirs: the allocator
 Exceptions are chosen rows, columns or single weights whose steps are some octaves finer: by the steps of their line, or by a residual on
 top of the nearest integer, told as a set, inside the feedback loop, so that other weights make up for exactly what is left.
 """
@@ -24,8 +25,8 @@ from ...compiler.quantization import PreparedMatrix, QuantizedMatrix, quantize_m
 from ...format.grid import GridValues, exponents_or_zeros, reconstruct_grid, step_table
 from ...format.parts import GridInStream, SparseValues, SubsetValues
 
-ONE_STEP, ROW_SCALE, ROW_STEPS, ALL_STEPS = "one-step", "row-scale", "row-steps", "all-steps"
-RULES = (ONE_STEP, ROW_SCALE, ROW_STEPS, ALL_STEPS)
+ONE_STEP, ROW_SCALE, ROW_STEPS, COLUMN_STEPS, ALL_STEPS = "one-step", "row-scale", "row-steps", "column-steps", "all-steps"
+RULES = (ONE_STEP, ROW_SCALE, ROW_STEPS, COLUMN_STEPS, ALL_STEPS)
 ROWS, COLUMNS, WEIGHTS = "rows", "columns", "weights"
 SCALES_A_PRICE = 2048.0  # root mean squares of a row that its step is at byte price 1, by the rule row-scale
 LEAST_RMS = 1e-12
@@ -99,10 +100,10 @@ def step_logs(prepared: PreparedMatrix, rule: str) -> tuple[np.ndarray, np.ndarr
         scale = np.sqrt(np.square(prepared.weights).mean(1))
         scale = np.maximum(scale, max(LEAST_RMS, 1e-6 * float(scale.max())))
         return np.log2(SCALES_A_PRICE * scale), np.zeros(columns)
-    if rule == ALL_STEPS:
-        return -0.5 * np.log2(fisher), -0.5 * np.log2(energies)
-    mean = np.full(columns, -0.5 * np.log2(energies.mean()))
-    return (np.full(rows, -0.5 * np.log2(fisher.mean())) if rule == ONE_STEP else -0.5 * np.log2(fisher)), mean
+    rows_alike, columns_alike = rule in (ONE_STEP, COLUMN_STEPS), rule in (ONE_STEP, ROW_STEPS)
+    row_costs = np.full(rows, fisher.mean()) if rows_alike else fisher
+    column_costs = np.full(columns, energies.mean()) if columns_alike else energies
+    return -0.5 * np.log2(row_costs), -0.5 * np.log2(column_costs)
 
 
 def expected_losses(prepared: PreparedMatrix, rule: str) -> np.ndarray:
