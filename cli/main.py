@@ -17,7 +17,7 @@ from ..format.errors import BytecapError
 from ..format.version import VERSION
 from .exit_codes import INTERRUPTED, OUTPUT, UNEXPECTED, USAGE, exit_code_lines
 
-COMMANDS = ("compile", "inspect", "eval", "verify", "export", "score", "curve", "diagnose", "demo")
+COMMANDS = ("compile", "inspect", "eval", "verify", "export", "score", "curve", "diagnose", "lab", "demo")
 OPTIONAL_PACKAGES = {"torch": ("PyTorch", "compile"), "joblib": ("joblib", "compile"), "distributed": ("Dask", "cluster")}  # and their extras
 EPILOG = "\b\nExit codes:\n" + "\n".join(exit_code_lines())
 

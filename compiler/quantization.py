@@ -122,19 +122,21 @@ def prepare_matrix(
     return PreparedMatrix(reordered, factor, order, fisher, coupling, *exponents, resolution, magnitude)
 
 
-def on_row_steps(prepared: PreparedMatrix, log_steps: np.ndarray) -> PreparedMatrix:
-    """The same matrix with one step a row, 2**log_steps (float64[rows]) at byte price 1, and none a column."""
-    rows, base = _exponents(log_steps, prepared.resolution)
-    columns = np.zeros_like(prepared.column_exponents)
-    magnitude = _mean_magnitude(prepared.weights, rows, columns, prepared.resolution)
-    return replace(prepared, row_exponents=rows, column_exponents=columns, log2_base=base, mean_magnitude=magnitude)
+def with_steps(prepared: PreparedMatrix, row_logs: np.ndarray, column_logs: np.ndarray) -> PreparedMatrix:
+    """The same matrix with other steps: float64[rows] and float64[columns] log2 steps at byte price 1, in matrix order."""
+    row_exponents, row_base = _exponents(row_logs, prepared.resolution)
+    column_exponents, column_base = _exponents(column_logs, prepared.resolution)
+    magnitude = _mean_magnitude(prepared.weights, row_exponents, column_exponents[prepared.order], prepared.resolution)
+    return replace(
+        prepared, row_exponents=row_exponents, column_exponents=column_exponents, log2_base=row_base + column_base, mean_magnitude=magnitude
+    )
 
 
 def _mean_magnitude(weights: np.ndarray, row_exponents: np.ndarray, column_exponents: np.ndarray, resolution: int) -> float:
-    """Mean |w| over the mean of 2**-(exponents)."""
+    """Mean |w| in units of the steps over the mean of 2**-(exponents): expected integers at base 1."""
     finest = np.exp2(-row_exponents / 2**resolution).mean() * np.exp2(-column_exponents / 2**resolution).mean()
-    units = np.abs(weights / np.exp2((row_exponents[:, None] + column_exponents) / 2**resolution)).mean()
-    return float(units / finest)
+    in_steps = np.abs(weights / np.exp2((row_exponents[:, None] + column_exponents) / 2**resolution)).mean()
+    return float(in_steps / finest)
 
 
 def _factored(moment: np.ndarray, damping: float) -> tuple[np.ndarray, np.ndarray]:

@@ -112,7 +112,7 @@ class Bench:
     def __init__(self, trials: Trials, meter: QualityMeter, steps: str = ALLOCATED, share: float = 1.0) -> None:
         self.trials, self.meter, self.steps, self.share = trials, meter, steps, share
         self.model, self.statistics = trials.model, trials.statistics
-        self._plain: OrderedDict[float, Mapping[int, Quantized]] = OrderedDict()
+        self._plain: OrderedDict[float, dict[int, Quantized]] = OrderedDict()
         self._units: OrderedDict[tuple[int, float], Unit] = OrderedDict()
         self._prepared: dict[int, Unit] = {}
         self._smallest: Trial | None = None
@@ -169,10 +169,10 @@ class Bench:
     def artifact(self, byte_price: float, choices: Choices | None = None) -> Trial:
         """The whole artifact at a byte price; a matrix that is not named in `choices` is its plain grid."""
         with one_thread_each():
-            plain = self._plain_at(byte_price)
-            matrices = dict(plain)
-            weights = {i: q.weights for i, q in plain.items()}
-            for index, choice in sorted((choices or {}).items()):
+            choices = choices or {}
+            matrices = dict(self._plain_at(byte_price, [i for i in self.matrices if i not in choices]))
+            weights = {i: q.weights for i, q in matrices.items()}
+            for index, choice in sorted(choices.items()):
                 chosen = Candidate(*choice) if isinstance(choice, tuple) else choice
                 matrices[index] = chosen.fit(self._unit_of(chosen, index, byte_price, weights))
                 weights[index] = matrices[index].weights
@@ -202,7 +202,7 @@ class Bench:
         key = index, byte_price
         if key not in self._units:
             self._units[key] = self._new_unit(index, byte_price)
-            self._units[key].remembered("grid", lambda: self._plain_at(byte_price)[index])
+            self._units[key].remembered("grid", lambda: self._plain_at(byte_price, [index])[index])
             while len(self._units) > REMEMBERED_PRICES * len(self.matrices):
                 self._units.popitem(last=False)
         self._units.move_to_end(key)
@@ -221,15 +221,16 @@ class Bench:
             return replace(self._new_unit(index, byte_price), earlier=self.trials.earlier(index, weights))
         return self.unit(index, byte_price)
 
-    def _plain_at(self, byte_price: float) -> Mapping[int, Quantized]:
-        if byte_price not in self._plain:
-            units = [self._new_unit(i, byte_price) for i in self.matrices]
-            grids = run_jobs(lambda unit: unit.grid(), units, self.trials.threads)
-            self._plain[byte_price] = dict(zip(self.matrices, grids, strict=True))
-            while len(self._plain) > REMEMBERED_PRICES:
-                self._plain.popitem(last=False)
+    def _plain_at(self, byte_price: float, wanted: Sequence[int]) -> Mapping[int, Quantized]:
+        """Plain grids of these matrices, by tensor index; those of the latest prices are remembered."""
+        known = self._plain.setdefault(byte_price, {})
+        missing = [i for i in wanted if i not in known]
+        units = [self._new_unit(i, byte_price) for i in missing]
+        known |= dict(zip(missing, run_jobs(lambda unit: unit.grid(), units, self.trials.threads), strict=True))
         self._plain.move_to_end(byte_price)
-        return self._plain[byte_price]
+        while len(self._plain) > REMEMBERED_PRICES:
+            self._plain.popitem(last=False)
+        return {i: known[i] for i in wanted}
 
     def quality(self, trial: Trial) -> SequenceQuality:
         """Divergence, losses and bytes by sequence, of the artifact as it decodes."""

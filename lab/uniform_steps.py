@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..compiler.candidates import Unit
-from ..compiler.quantization import PreparedMatrix, QuantizedMatrix, on_row_steps
+from ..compiler.quantization import PreparedMatrix, QuantizedMatrix, with_steps
 
 UNIFORM, PER_MATRIX, ALLOCATED = "uniform", "per-matrix", "allocated"
 STEPS = (UNIFORM, PER_MATRIX, ALLOCATED)
@@ -39,7 +39,8 @@ class SteppedUnit(Unit):
     def grid(self, target: np.ndarray | None = None, octaves: float = 0.0) -> QuantizedMatrix:
         """A grid of this target (the unit's own unless given), at a byte price so many octaves coarser."""
         prepared = self.prepared if target is None else self.quantizer.prepare(target, self.statistics)
-        return self.quantizer.quantize(on_row_steps(prepared, self._log_steps(prepared, target)), self.byte_price * 2.0**octaves)
+        stepped = with_steps(prepared, self._log_steps(prepared, target), np.zeros(self.shape[1]))
+        return self.quantizer.quantize(stepped, self.byte_price * 2.0**octaves)
 
     def _log_steps(self, prepared: PreparedMatrix, target: np.ndarray | None) -> np.ndarray:
         """float64[rows]: log2 steps at byte price 1."""

@@ -1,0 +1,50 @@
+"""Finished parts of an experiment, kept in a folder, so that a run that was stopped goes on where it was.
+
+Strategy: a part is a JSON value in a file of its own (saved_points.py), named by what it is and by the digest of its key and of everything
+that all parts depend on: the contents of the inputs, the options, the version. Other inputs or options never meet a stale part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ...format.version import VERSION
+from ..saved_points import SavedPoints, digest_of
+
+
+class KeptParts:
+    """The parts of one experiment on one set of inputs.
+
+    basis : what every part depends on, as JSON values; paths stand for the contents of their files
+    """
+
+    def __init__(self, folder: Path, basis: Mapping[str, object]) -> None:
+        self.folder, self.basis = folder, basis
+
+    @cached_property
+    def _digest(self) -> str:
+        files = {name: value for name, value in sorted(self.basis.items()) if isinstance(value, Path)}
+        options = {name: value for name, value in self.basis.items() if name not in files}
+        return digest_of(list(files.values()), {"version": VERSION, "files": list(files), **options})
+
+    def part(self, name: str, key: Mapping[str, object], measure: Callable[[], Any]) -> Any:
+        """What `measure` returns, a JSON value, or what an earlier run kept of it; raises OutputError when it cannot be kept."""
+        written = self._digest + json.dumps(key, sort_keys=True)
+        file = f"{name}-{hashlib.sha256(written.encode()).hexdigest()[:16]}"
+        saved = SavedPoints(self.folder, "")
+        kept = saved.load(file)
+        if kept is None:
+            kept = json.loads(json.dumps({"key": key, "value": measure()}, allow_nan=False))
+            saved.save(file, kept)
+        return kept["value"]
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
