@@ -5,7 +5,7 @@
     print(bytecap.evaluate("model.bcap", data="val.bin", tokenizer="tokenizer.model").score.bits_per_byte)
 
 The public names are the ones in `__all__`; each is imported when first used (PEP 562), so `import bytecap` is quick,
-and torch is loaded only by what needs it: `compile`, `score`, `diagnose`, and `evaluate` or `export` when a checkpoint or a `.pt` is asked for.
+and torch is loaded only by what needs it: `compile`, `score`, `diagnose`, the experiments, and `evaluate` or `export` when a checkpoint or `.pt` is asked for.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ _HOMES = {
     "export": ".interface",
     "score": ".interface",
     "diagnose": ".interface",
+    "experiments": ".interface",
+    "run_experiment": ".interface",
     "read_artifact": ".format.artifact",
     "write_artifact": ".format.artifact",
     "decode_tensors": ".format.artifact",

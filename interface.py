@@ -1,4 +1,4 @@
-"""The Python API: compile, evaluate, inspect, verify, export, score and diagnose, the same functions that the command line calls.
+"""The Python API: compile, evaluate, inspect, verify, export, score, diagnose and experiments, the same functions that the command line calls.
 
 Strategy: one function a command, paths in and records out, no printing. What each needs is imported when it is called,
 so that inspecting, verifying and scoring an artifact work where torch is not installed. All errors are subclasses of
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .format.inspection import Inspection
     from .format.program import Program
     from .lab.diagnosis import Diagnosis
+    from .lab.experiments.registry import Experiment
+    from .lab.experiments.running import ExperimentRun
     from .lab.sensitivity import Sensitivity
     from .runtime.scoring import Gap, Score
     from .runtime.verification import Check
@@ -267,6 +269,50 @@ def diagnose(
             model, text, held_out, bits=bits, tokens=tokens, seed=seed,
             threads=threads or available_threads(), progress=progress or (lambda stage, done, total: None),
         )  # fmt: skip
+
+
+def experiments() -> list[Experiment]:
+    """Every experiment with its thesis, and what would support or falsify it, in the order of the registry."""
+    from .lab.experiments import EXPERIMENTS
+
+    return list(EXPERIMENTS.values())
+
+
+def run_experiment(
+    name: str,
+    *,
+    checkpoint: PathLike | None = None,
+    architecture: PathLike | None = None,
+    calibration: PathLike | None = None,
+    evaluation: PathLike | None = None,
+    tokenizer: PathLike | None = None,
+    training: PathLike | None = None,
+    minutes: float = 10.0,
+    tokens: int = 65_536,
+    seed: int = 0,
+    device: str = "cpu",
+    threads: int | None = None,
+    folder: PathLike = "bytecap-lab",
+    options: Mapping[str, object] | None = None,
+    progress: Progress | None = None,
+) -> ExperimentRun:
+    """Run an experiment: its observations, tables, charts and the verdict that follows from them (`ExperimentRun.verdict`).
+
+    Which of the inputs are needed depends on the experiment; a missing one is refused by name. Finished parts are kept in
+    `folder`, so that a run that was stopped goes on; `options` are the experiment's own. Threads do not change the result.
+
+    Raises CheckpointError, DataError, CompileError or OutputError.
+    """
+    from .lab.experiments import Inputs
+    from .lab.experiments.running import run_experiment as run
+
+    files = {"checkpoint": checkpoint, "architecture": architecture, "calibration": calibration, "evaluation": evaluation}
+    files |= {"tokenizer": tokenizer, "training": training}
+    inputs = Inputs(
+        **{key: _optional_path(path) for key, path in files.items()}, folder=Path(folder), minutes=minutes, tokens=tokens, seed=seed,
+        device=device, threads=threads, options=options, progress=progress or (lambda stage, done, total: None),
+    )  # fmt: skip
+    return run(name, inputs)
 
 
 def _load_model(path: Path, architecture: Mapping[str, object] | None) -> tuple[str, Program, Sequence[np.ndarray]]:

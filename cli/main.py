@@ -17,7 +17,7 @@ from ..format.errors import BytecapError
 from ..format.version import VERSION
 from .exit_codes import INTERRUPTED, OUTPUT, UNEXPECTED, USAGE, exit_code_lines
 
-COMMANDS = ("compile", "inspect", "eval", "verify", "export", "score", "diagnose", "demo")
+COMMANDS = ("compile", "inspect", "eval", "verify", "export", "score", "diagnose", "lab", "demo")
 EPILOG = "\b\nExit codes:\n" + "\n".join(exit_code_lines())
 
 

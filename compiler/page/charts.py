@@ -19,6 +19,7 @@ ROW = 24
 LABELS = 250  # room for row labels
 RIGHT = 130  # room for what is written behind a bar
 CHARACTER = 6.7  # width of one at the size of row labels
+CURVES = ("b", "a", "c", "d", "e", "f")  # classes of the curves of one chart, which has no more than these
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,25 +110,30 @@ def point_chart(points: Sequence[tuple[str, float, float, str]], names: Mapping[
 
 
 def curve_chart(
-    series: Mapping[str, Sequence[tuple[float, float]]], chosen: tuple[float, float] | None, limit: float | None, labels: tuple[str, str], title: str
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    chosen: tuple[float, float] | None,
+    limit: float | None,
+    labels: tuple[str, str],
+    title: str,
+    *,
+    logarithmic: bool = True,
 ) -> Html:
-    """Lines through (x, y) points, y logarithmic, with the chosen point ringed and a limit on x drawn."""
+    """Lines through (x, y) points, y logarithmic or from 0 or below, with the chosen point ringed and a limit on x drawn."""
     xs = [x for points in series.values() for x, _ in points] + ([limit] if limit is not None else [])
     ys = [y for points in series.values() for _, y in points]
     left, right, top, bottom = 92, 880, 28, 360
     room = 0.05 * (max(xs) - min(xs)) or 0.01 * max(xs)
     across = linear_axis(max(xs) + room, left, right, min(xs) - room)
-    up = log_axis(min(ys), max(ys), bottom, top)
-    kinds = ("b", "a", "c")
-    marks = [_legend(tuple(series), kinds, left), _frame(across, up, (left, right, top, bottom), labels)]
+    up = log_axis(min(ys), max(ys), bottom, top) if logarithmic else linear_axis(max(*ys, 0.0), bottom, top, min(*ys, 0.0))
+    marks = [_legend(tuple(series), CURVES, left), _frame(across, up, (left, right, top, bottom), labels)]
     if limit is not None:
         x = f"{across.place(limit):.1f}"
         marks += [element("line", x1=x, x2=x, y1=top, y2=bottom, class_="limit"), _text(float(x) - 6, top + 14, "budget", "end", "behind")]
-    for kind, points in zip(kinds, series.values(), strict=False):
+    for kind, points in zip(CURVES, series.values(), strict=False):
         places = [(f"{across.place(x):.1f}", f"{up.place(y):.1f}", x, y) for x, y in sorted(points)]
         marks.append(element("polyline", points=" ".join(f"{x},{y}" for x, y, _, _ in places), class_=f"{kind} curve"))
         for px, py, x, y in places:
-            marks.append(element("circle", element("title", f"{x:,.0f}, {y:.4g}"), cx=px, cy=py, r=4, class_=kind))
+            marks.append(element("circle", element("title", f"{x:,.6g}, {y:.4g}"), cx=px, cy=py, r=4, class_=kind))
     if chosen is not None:
         px, py = across.place(chosen[0]), up.place(chosen[1])
         marks += [element("circle", cx=f"{px:.1f}", cy=f"{py:.1f}", r=9, class_="ring"), _text(px - 14, py + 20, "chosen", "end", "strong")]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+from ...format.errors import DataError
 from .findings import Findings
 
 Progress = Callable[[str, int, int], None]
@@ -40,6 +41,12 @@ class Inputs:
     threads: int | None = None
     options: Mapping[str, object] | None = None
     progress: Progress = lambda stage, done, total: None
+
+    def require(self, experiment: str, *names: str) -> None:
+        """DataError naming the options of those inputs (fields of this record) that were not given."""
+        missing = [f"--{name}" for name in names if getattr(self, name) is None]
+        if missing:
+            raise DataError(f"the experiment {experiment} needs {' and '.join(missing)}")
 
 
 class Experiment(Protocol):

@@ -1,0 +1,90 @@
+"""`bytecap lab`: the experiments that put the project's founding theses to the test, by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .documents import document_text, json_option, print_document
+from .parameters import INPUT_FILE, OUTPUT_FILE, data_help, example, force_option
+from .progress import terminal_progress
+
+EXPERIMENTS = ("byte-allocation", "row-rescue", "vq-head")
+FOLDER = "bytecap-lab"
+
+
+@click.group(short_help="Put the founding theses to the test.", epilog=example("bytecap lab list"))
+def command() -> None:
+    """Experiments that put the project's founding theses to the test, each with its verdict: supported, falsified or undecided."""
+
+
+@command.command("list", short_help="Name the experiments and their theses.", epilog=example("bytecap lab list"))
+@json_option
+def list_experiments(as_json: bool) -> None:
+    """Name every experiment, what it claims, and what would support or falsify that."""
+    from .. import interface
+    from .lab_report import experiments_document, print_experiments
+
+    found = interface.experiments()
+    if as_json:
+        print_document("lab list", experiments_document(found))
+    else:
+        print_experiments(found)
+
+
+RUN_EXAMPLE = example(
+    "bytecap lab run row-rescue --checkpoint final_model.pt --calibration train.bin --evaluation val.bin \\\n"
+    "    --tokenizer tokenizer.model --report row-rescue.html"
+)
+
+
+@command.command("run", short_help="Run one experiment.", epilog=RUN_EXAMPLE)
+@click.argument("name", type=click.Choice(EXPERIMENTS))
+@click.option("--checkpoint", type=INPUT_FILE, metavar="FILE", help="Model under test.")
+@click.option("--architecture", type=INPUT_FILE, metavar="FILE", help="TOML or JSON with what shapes cannot tell: rope base, softcap.")
+@click.option("--calibration", type=INPUT_FILE, metavar="FILE", help=data_help)
+@click.option("--evaluation", type=INPUT_FILE, metavar="FILE", help=data_help + " Not in the calibration data.")
+@click.option("--tokenizer", type=INPUT_FILE, metavar="MODEL", help="Sentencepiece model: makes tokens of text and counts bytes.")
+@click.option("--training", type=INPUT_FILE, metavar="TEXT", help="UTF-8 text for the experiments that train models.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True, metavar="M", help="Minutes of training in all.")
+@click.option("--tokens", type=click.IntRange(min=1), default=65_536, show_default=True, metavar="N", help="Evaluation tokens at most.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of everything that is drawn.")
+@click.option("--device", default="cpu", show_default=True, metavar="D", help="Where models are trained: cpu, cuda, ...")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; the result does not depend on it.  [default: all]")
+@click.option(
+    "--folder", type=click.Path(file_okay=False, path_type=Path), default=Path(FOLDER), show_default=True, metavar="DIR",
+    help="Where finished parts are kept: a run that was stopped goes on from them.",
+)  # fmt: skip
+@click.option("--report", type=OUTPUT_FILE, metavar="OUT.html", help="Write the experiment as a page.")
+@click.option("--output", type=OUTPUT_FILE, metavar="OUT.json", help="Write the JSON document.")
+@force_option
+@json_option
+def run(name: str, report: Path | None, output: Path | None, force: bool, as_json: bool, **options: Any) -> None:
+    """Run the experiment NAME and say what it found: the thesis, each observation for or against it, and the verdict.
+
+    A thesis that is falsified is a result, not a failure: the exit code is 0 whatever the verdict.
+    """
+    if report is not None and output is not None and report.resolve() == output.resolve():
+        raise click.UsageError("--report and --output are two files; name two.")
+    from .. import interface
+    from ..format.output import check_output, write_output
+
+    for path in filter(None, (report, output)):
+        check_output(path, force)
+    with terminal_progress() as progress:
+        found = interface.run_experiment(name, progress=progress, **options)
+    from ..lab.experiments.page import render_experiment
+    from .lab_report import print_run, run_document
+
+    document = run_document(found)
+    text = document_text("lab run", document)
+    if report is not None:
+        write_output(report, render_experiment(document).encode(), force)
+    if output is not None:
+        write_output(output, (text + "\n").encode(), force)
+    if as_json:
+        click.echo(text)
+    else:
+        print_run(document)

@@ -1,0 +1,86 @@
+"""Running one experiment by name, with everything that its report must say: settings, digests, the command, the verdict.
+
+Strategy: the record turns into one document of JSON values (`document_of`), and both the page and the command line show that
+document and nothing else.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ...format.errors import DataError
+from ...format.version import VERSION
+from .findings import Findings
+from .keeping import file_digest
+from .registry import EXPERIMENTS, Experiment, Inputs
+
+FILES = ("checkpoint", "architecture", "calibration", "evaluation", "tokenizer", "training")
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentRun:
+    """An experiment, what it was run on, and what it found; seconds of this run, kept parts not measured again."""
+
+    experiment: Experiment
+    inputs: Inputs
+    findings: Findings
+    seconds: float
+
+    @property
+    def verdict(self) -> str:
+        return self.findings.verdict
+
+
+def run_experiment(name: str, inputs: Inputs) -> ExperimentRun:
+    """Run the experiment of this name. DataError when there is none, when an input is missing, or when one is at fault."""
+    if name not in EXPERIMENTS:
+        raise DataError(f"there is no experiment {name!r}; there are {', '.join(EXPERIMENTS)}")
+    began = time.perf_counter()
+    findings = EXPERIMENTS[name].run(inputs)
+    return ExperimentRun(EXPERIMENTS[name], inputs, findings, time.perf_counter() - began)
+
+
+def document_of(run: ExperimentRun) -> dict[str, Any]:
+    """Everything about a run as JSON values."""
+    findings = run.findings
+    return {
+        "schema": SCHEMA,
+        "experiment": run.experiment.name,
+        "verdict": findings.verdict,
+        "thesis": run.experiment.thesis,
+        "supports": list(run.experiment.supports),
+        "falsifies": list(run.experiment.falsifies),
+        "observations": [asdict(o) for o in findings.observations],
+        "tables": [{"title": t.title, "columns": list(t.columns), "rows": [list(r) for r in t.rows], "note": t.note} for t in findings.tables],
+        "charts": [
+            {"title": c.title, "labels": list(c.labels), "logarithmic": c.logarithmic,
+             "series": [{"name": name, "points": [list(p) for p in points]} for name, points in c.series.items()]}
+            for c in findings.charts
+        ],
+        "settings": dict(findings.settings),
+        "command": command_line(run.experiment.name, run.inputs),
+        "files": {name: file_digest(path) for name in FILES if (path := getattr(run.inputs, name)) is not None},
+        "version": VERSION,
+        "seconds": run.seconds,
+    }  # fmt: skip
+
+
+def command_line(name: str, inputs: Inputs) -> str:
+    """The `bytecap lab run` command of these inputs, one option a line; options at their defaults are left out."""
+    defaults: Mapping[str, object] = {f.name: f.default for f in fields(Inputs)}
+    lines = [["bytecap", "lab", "run", name]]
+    for option in (*FILES, "minutes", "tokens", "seed", "device", "threads", "folder"):
+        value = getattr(inputs, option)
+        if value is not None and value != defaults[option]:
+            lines.append([f"--{option}", _written(value)])
+    return " \\\n  ".join(shlex.join(line) for line in lines)
+
+
+def _written(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value) if not isinstance(value, Path) else value.as_posix()
