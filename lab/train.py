@@ -57,8 +57,9 @@ def train_model(
     progress: Progress | None = None,
     observe: Observer | None = None,
     observed: Collection[int] = (),
+    trained: Collection[int] | None = None,
 ) -> Model:
-    """Train every tensor of `model` (any program) on integer `tokens` [n]; the model given stays as it is.
+    """Train `model` (any program) on integer `tokens` [n], all tensors or those that `trained` names; the one given stays as it is.
 
     Each step sees `batch_sequences` windows of the program's sequence length; `seed` chooses them. With `max_seconds` a
     machine too slow for `steps` does fewer, and the decay to zero is shortened with them. `threads` defaults to the cores
@@ -67,7 +68,9 @@ def train_model(
     device that there is not.
     """
     check_device(device)
-    tensors = {i: torch.tensor(t.values, device=device, requires_grad=True) for i, t in enumerate(model.tensors)}
+    trained = range(len(model.tensors)) if trained is None else trained
+    tensors = {i: torch.tensor(t.values, device=device, requires_grad=i in trained) for i, t in enumerate(model.tensors)}
+    leaves = [tensor for tensor in tensors.values() if tensor.requires_grad]
     executor = TorchExecutor(model.program, tensors)
     batches = _batches(torch.from_numpy(tokens.astype(np.int64)).to(device), model.program.sequence_length, batch_sequences, seed)
     job_sequences = max(1, JOB_TOKENS // model.program.sequence_length) if device == "cpu" else batch_sequences
@@ -76,8 +79,8 @@ def train_model(
         optimizers = _optimizers(model.program, tensors, pool)
         while step < steps:
             _set_rates(optimizers, rate_factor(step / steps))
-            _set_gradients(executor, next(batches), job_sequences, pool)
-            torch.nn.utils.clip_grad_norm_(tensors.values(), GRADIENT_NORM)
+            _set_gradients(executor, leaves, next(batches), job_sequences, pool)
+            torch.nn.utils.clip_grad_norm_(leaves, GRADIENT_NORM)
             for optimizer in optimizers:
                 optimizer.step()
             step += 1
@@ -98,9 +101,8 @@ def _with_values(model: Model, tensors: Mapping[int, Tensor]) -> Model:
     return replace(model, tensors=tuple(replace(t, values=tensors[i].detach().cpu().numpy().copy()) for i, t in enumerate(model.tensors)))
 
 
-def _set_gradients(executor: TorchExecutor, tokens: Tensor, job_sequences: int, pool: Executor) -> None:
-    """Gradients of the mean loss over windows [count, length + 1], one job for every `job_sequences` of them."""
-    leaves = list(executor.tensors.values())
+def _set_gradients(executor: TorchExecutor, leaves: Sequence[Tensor], tokens: Tensor, job_sequences: int, pool: Executor) -> None:
+    """Gradients by `leaves` of the mean loss over windows [count, length + 1], one job for every `job_sequences` of them."""
     targets = tokens[:, 1:].numel()
 
     def gradients(part: Tensor) -> tuple[Tensor, ...]:
@@ -146,11 +148,16 @@ def _optimizers(program: Program, tensors: Mapping[int, Tensor], pool: Executor)
     weights = {o.weight for o in program.instructions if isinstance(o, Linear)}
     tables = {o.table for o in program.instructions if hasattr(o, "table")}
     tables.add(program.instructions[_head(program)].weight)
+    trained = {i for i, tensor in tensors.items() if tensor.requires_grad}
     vectors = set(tensors) - weights - tables
     groups = [
-        {"params": [tensors[i] for i in sorted(chosen)], "full_rate": rate} for chosen, rate in ((tables, TABLE_RATE), (vectors, VECTOR_RATE)) if chosen
+        {"params": [tensors[i] for i in sorted(chosen & trained)], "full_rate": rate}
+        for chosen, rate in ((tables, TABLE_RATE), (vectors, VECTOR_RATE))
+        if chosen & trained
     ]
-    return Muon([tensors[i] for i in sorted(weights - tables)], MATRIX_RATE, pool), torch.optim.Adam(groups, lr=0.0, betas=ADAM_BETAS, fused=True)
+    adam = (torch.optim.Adam(groups, lr=0.0, betas=ADAM_BETAS, fused=True),) if groups else ()
+    matrices = [tensors[i] for i in sorted((weights - tables) & trained)]
+    return (*((Muon(matrices, MATRIX_RATE, pool),) if matrices else ()), *adam)
 
 
 def _head(program: Program) -> int:

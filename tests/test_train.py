@@ -12,7 +12,7 @@ from bytecap.compiler.checkpoint import Checkpoint
 from bytecap.compiler.frontends import build_model, initial_model
 from bytecap.format.errors import CompileError, DataError
 from bytecap.lab import train as trainer
-from bytecap.lab.factorized_head import factorize_head
+from bytecap.lab.factorized_head import replace_head
 from bytecap.lab.train import Muon, affordable_steps, orthogonalized, rate_factor, train_model
 from bytecap.runtime.interpreter import Interpreter
 
@@ -150,7 +150,7 @@ def test_too_few_tokens(count):
 
 def test_any_program_is_trained():
     """A program that no frontend makes: a head of two factors."""
-    model = train_model(factorize_head(initial_model(ARCHITECTURE, 0), 6, 0), patterned_tokens(1), steps=80, batch_sequences=8, seed=0)
+    model = train_model(replace_head(initial_model(ARCHITECTURE, 0), 6, 0), patterned_tokens(1), steps=80, batch_sequences=8, seed=0)
     assert mean_loss(model, patterned_tokens(2)) < 1.5
 
 
