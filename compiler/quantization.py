@@ -115,11 +115,27 @@ def prepare_matrix(
     column_logs = _column_logs(factor, order)
     row_exponents, row_base = _exponents(-0.5 * np.log2(fisher), resolution)
     column_exponents, column_base = _exponents(column_logs, resolution)
-    finest = np.exp2(-row_exponents / 2**resolution).mean() * np.exp2(-column_exponents / 2**resolution).mean()
-    finest_units = np.abs(weights / np.exp2((row_exponents[:, None] + column_exponents) / 2**resolution)).mean()
     exponents = row_exponents, column_exponents, row_base + column_base
     reordered = weights.astype(np.float64)[:, order]
-    return PreparedMatrix(reordered, factor, order, fisher, coupling, *exponents, resolution, float(finest_units / finest))
+    magnitude = _mean_magnitude(reordered, row_exponents, column_exponents[order], resolution)
+    return PreparedMatrix(reordered, factor, order, fisher, coupling, *exponents, resolution, magnitude)
+
+
+def with_steps(prepared: PreparedMatrix, row_logs: np.ndarray, column_logs: np.ndarray) -> PreparedMatrix:
+    """The same matrix with other steps: float64[rows] and float64[columns] log2 steps at byte price 1, in matrix order."""
+    row_exponents, row_base = _exponents(row_logs, prepared.resolution)
+    column_exponents, column_base = _exponents(column_logs, prepared.resolution)
+    magnitude = _mean_magnitude(prepared.weights, row_exponents, column_exponents[prepared.order], prepared.resolution)
+    return replace(
+        prepared, row_exponents=row_exponents, column_exponents=column_exponents, log2_base=row_base + column_base, mean_magnitude=magnitude
+    )
+
+
+def _mean_magnitude(weights: np.ndarray, row_exponents: np.ndarray, column_exponents: np.ndarray, resolution: int) -> float:
+    """Mean |w| in units of the steps over the mean of 2**-(exponents): expected integers at base 1."""
+    finest = np.exp2(-row_exponents / 2**resolution).mean() * np.exp2(-column_exponents / 2**resolution).mean()
+    in_steps = np.abs(weights / np.exp2((row_exponents[:, None] + column_exponents) / 2**resolution)).mean()
+    return float(in_steps / finest)
 
 
 def _factored(moment: np.ndarray, damping: float) -> tuple[np.ndarray, np.ndarray]:

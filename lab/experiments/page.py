@@ -95,7 +95,7 @@ def _reproduction(document: Data) -> Html:
     files = [[name, digest] for name, digest in document["files"].items()]
     return section(
         "How to see it again",
-        element("pre", document["command"]),
+        element("pre", document["reproduce"]),
         table(["setting", "value"], settings) if settings else None,
         folded("Files", table(["file", "SHA-256"], files)),
         paragraph(f"bytecap {document['version']}, {document['seconds']:.0f} s."),

@@ -20,7 +20,6 @@ from .keeping import file_digest
 from .registry import EXPERIMENTS, Experiment, Inputs
 
 FILES = ("checkpoint", "architecture", "calibration", "evaluation", "tokenizer", "training")
-SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,6 @@ def document_of(run: ExperimentRun) -> dict[str, Any]:
     """Everything about a run as JSON values."""
     findings = run.findings
     return {
-        "schema": SCHEMA,
         "experiment": run.experiment.name,
         "verdict": findings.verdict,
         "thesis": run.experiment.thesis,
@@ -64,7 +62,7 @@ def document_of(run: ExperimentRun) -> dict[str, Any]:
             for c in findings.charts
         ],
         "settings": dict(findings.settings),
-        "command": command_line(run.experiment.name, run.inputs),
+        "reproduce": command_line(run.experiment.name, run.inputs),
         "files": {name: file_digest(path) for name in FILES if (path := getattr(run.inputs, name)) is not None},
         "version": VERSION,
         "seconds": run.seconds,
