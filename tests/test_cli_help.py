@@ -106,8 +106,8 @@ USAGE_ERRORS = {
     ("score", "{file}", "--calibration", "{file}", "--bits", "1"): "1 bit leaves zero alone",
     ("score", "{file}", "--calibration", "{file}", "--plot", "a", "--output", "a"): "--output and --plot are two files; name two.",
     ("diagnose", "{file}"): "Missing option '--data'",
-    ("lab", "run"): "Missing argument '{byte-allocation|row-rescue|vq-head}'",
-    ("lab", "run", "luck"): "'luck' is not one of 'byte-allocation', 'row-rescue', 'vq-head'.",
+    ("lab", "run"): "Missing argument '{byte-allocation|head-bottleneck|head-to-depth|row-rescue|vq-head}'",
+    ("lab", "run", "luck"): "'luck' is not one of 'byte-allocation', 'head-bottleneck', 'head-to-depth', 'row-rescue', 'vq-head'.",
     ("lab", "run", "vq-head", "--report", "a", "--output", "a"): "--report and --output are two files; name two.",
     ("export", "{file}"): "Missing option '-o' / '--output'",
 }

@@ -126,7 +126,7 @@ def _score_table(results: Sequence[ArmResult], cap: int) -> Table:
         interval = "" if against is None else f"{against.low:+.1f} to {against.high:+.1f}"
         difference = "" if against is None else f"{against.mean:+.1f}"
         rows.append([result.arm.name, round(result.bits_per_byte, 4), difference, interval, round(float_bits, 4)])
-    columns = ["arm", "> bits per byte", "> mBPB against baseline", "95 % interval", "> float"]
+    columns = ["arm", ">bits per byte", ">mBPB against baseline", "95 % interval", ">float"]
     return Table(f"Bits per byte of artifacts of {cap:,} bytes", columns, rows, "means over seeds; negative is better than the baseline")
 
 
@@ -141,8 +141,8 @@ def _size_table(results: Sequence[ArmResult]) -> Table:
             round(8 * (result.mean("tensor_bytes") - head) / (result.mean("stored_weights") - weights), 2), round(result.mean("tokenizer_bytes")),
         ])  # fmt: skip
     columns = [
-        "arm", "> vocabulary", "> table width", "> width", "> unique blocks", "> weights", "> in the head", "> artifact bytes", "> of the head",
-        "> bits a head weight", "> bits a trunk weight", "> tokenizer bytes, apart",
+        "arm", ">vocabulary", ">table width", ">width", ">unique blocks", ">weights", ">in the head", ">artifact bytes", ">of the head",
+        ">bits a head weight", ">bits a trunk weight", ">tokenizer bytes, apart",
     ]  # fmt: skip
     return Table("Where the weights and bytes are", columns, rows, "the tokenizer's .model file is in no artifact")
 
@@ -152,7 +152,7 @@ def _training_table(results: Sequence[ArmResult]) -> Table:
         [r.arm.name, round(r.mean("steps")), round(r.mean("training_tokens")), round(r.mean("training_bytes")), round(1 / r.mean("tokens_a_byte"), 3)]
         for r in results
     ]
-    columns = ["arm", "> steps", "> tokens seen", "> bytes of text seen", "> bytes a token"]
+    columns = ["arm", ">steps", ">tokens seen", ">bytes of text seen", ">bytes a token"]
     return Table("Training at equal floating-point operations", columns, rows)
 
 

@@ -174,8 +174,8 @@ def _tables(ranked: Mapping[int, HeadResult], results: Mapping[str, HeadResult])
             round(final["loss"] / math.log(2), 4), _written(lag), _written(trunk),
         ])  # fmt: skip
     columns = [
-        "head", "> weights", "> surviving share", "> of a random subspace", "> effective rank of the head", "> its condition", "> of the hidden states",
-        "> of their gradients", "> bits a token", "behind full rank", "behind it with a fresh full head",
+        "head", ">weights", ">surviving share", ">of a random subspace", ">effective rank of the head", ">its condition", ">of the hidden states",
+        ">of their gradients", ">bits a token", "behind full rank", "behind it with a fresh full head",
     ]  # fmt: skip
     return [Table("Heads at the end of training", columns, rows, "means over seeds; lags in bits a token with 95 % intervals"), _curve_table(ranked)]
 
@@ -187,7 +187,7 @@ def _curve_table(ranked: Mapping[int, HeadResult]) -> Table:
         for rank, r in ranked.items()
         for k, c in enumerate(r.curves[0])
     ]  # fmt: skip
-    columns = ["> rank", "> tokens", "> bits a token", "> surviving share", "> times a random subspace's", "> effective rank of the head"]
+    columns = [">rank", ">tokens", ">bits a token", ">surviving share", ">times a random subspace's", ">effective rank of the head"]
     return Table("On the way", columns, rows)
 
 
