@@ -23,7 +23,8 @@ class DepthOptions:
     """What head-to-depth can be told beyond its inputs.
 
     vocabulary, width, layers, heads, mlp, length : of the baseline; small, large : the other vocabularies
-    seeds : trainings of every arm; bits : nominal bits a weight of the baseline, which make the cap
+    retune_share : operations that retuning a pruned vocabulary takes, of a training's; seeds : trainings of every arm
+    bits : nominal bits a weight of the baseline, which make the cap
     cap : bytes of every artifact, instead; training_bytes, tokenizer_bytes : text trained on; flops : a training's budget, instead of minutes
     """
 
@@ -36,6 +37,7 @@ class DepthOptions:
     mlp: float = 2.0
     length: int = 128
     batch_sequences: int = 16
+    retune_share: float = 0.1
     seeds: int = 3
     bits: float = 3.0
     cap: int | None = None
@@ -62,6 +64,7 @@ class Arm:
 
     embedding : columns of a factorized token table, None for a full one; shared : half the blocks, each used twice
     matched : as many weights as the baseline, else the baseline's width and blocks; public : with the tokenizer that was given
+    pruned : the trained baseline over fewer of its pieces, its token tables retuned for a share of the training's operations
     """
 
     name: str
@@ -70,12 +73,13 @@ class Arm:
     shared: bool = False
     matched: bool = False
     public: bool = False
+    pruned: bool = False
 
 
 BASELINE, SMALL, FACTORIZED, SHARED = "baseline", "small vocabulary", "factorized head", "shared trunk"
 SMALL_TO_TRUNK, FACTORIZED_TO_TRUNK = "small vocabulary to trunk", "factorized head to trunk"
 FACTORIZED_TO_BLOCKS = "factorized head to own blocks"
-PUBLIC = "public tokenizer"
+PUBLIC, PRUNED = "public tokenizer", "pruned vocabulary, retuned"
 EXCHANGES = {SMALL_TO_TRUNK: SMALL, FACTORIZED_TO_TRUNK: FACTORIZED}  # and the control with the same head
 
 
@@ -90,6 +94,7 @@ def all_arms(options: DepthOptions, public_vocabulary: int | None) -> list[Arm]:
         Arm(SMALL_TO_TRUNK, options.small, shared=True, matched=True),
         Arm(FACTORIZED_TO_TRUNK, base, embedding=quarter, shared=True, matched=True),
         Arm(FACTORIZED_TO_BLOCKS, base, embedding=quarter, matched=True),
+        Arm(PRUNED, options.small, pruned=True),
     ]
     for vocabulary in options.large:
         columns = max(2, options.width * base // vocabulary)  # as many weights in the table as the baseline's

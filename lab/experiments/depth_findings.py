@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from .depth_arms import BASELINE, EXCHANGES, FACTORIZED, FACTORIZED_TO_BLOCKS, FACTORIZED_TO_TRUNK, PUBLIC, SHARED, SMALL, SMALL_TO_TRUNK
+from .depth_arms import BASELINE, EXCHANGES, FACTORIZED, FACTORIZED_TO_BLOCKS, FACTORIZED_TO_TRUNK, PRUNED, PUBLIC, SHARED, SMALL, SMALL_TO_TRUNK
 from .depth_study import ArmResult
 from .document_scores import paired_difference
 from .findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Estimate, Observation, Table
@@ -101,6 +101,8 @@ def _context(results: Results) -> list[Observation]:
         ("The wider shared trunk alone, with the baseline's full head", BASELINE, SHARED),
         ("The factorized head with blocks of their own instead of shared ones", BASELINE, FACTORIZED_TO_BLOCKS),
         ("Sharing blocks, at the same factorized head and as many weights", FACTORIZED_TO_BLOCKS, FACTORIZED_TO_TRUNK),
+        ("The trained baseline with a pruned vocabulary, its token tables alone retuned (and so trained for longer)", BASELINE, PRUNED),
+        ("Pruning and retuning against a small vocabulary from the start", SMALL, PRUNED),
         ("Tokenizer fit: a public tokenizer of other text, at the baseline's architecture", BASELINE, PUBLIC),
     )
     known = [(question, first, second) for question, first, second in pairs if {first, second} <= set(results)]

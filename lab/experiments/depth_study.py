@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from ...compiler.checkpoint import read_checkpoint
 from ...compiler.export import export_checkpoint
-from ...compiler.frontends import initial_model
+from ...compiler.frontends import build_model, initial_model
 from ...compiler.model import Model
 from ...compiler.pipeline import compile_checkpoint, read_model
 from ...compiler.workers import available_threads, check_device
@@ -28,6 +29,7 @@ from ...format.output import write_output
 from ...runtime.shards import read_shard
 from ...runtime.tokenizer import Tokenizer
 from ..train import train_model
+from ..vocabulary import kept_pieces, prune_vocabulary, retuned_tensors, write_pruned_tokenizer
 from .corpus import CorpusFiles, deal_out, read_documents
 from .depth_arms import Architecture, Arm, DepthOptions, all_arms, architecture_of, is_head, weights_of
 from .document_scores import DocumentScores, score_documents
@@ -36,7 +38,7 @@ from .registry import Inputs
 from .training_budget import affordable_training_steps, measured_speed
 
 # Distillation takes most of a compile and gives every arm the same few percent; the other options bound the calibration.
-RECIPE = "[calibrate]\ntokens = 65536\n[correct-drift]\ntokens = 32768\n[distil]\nenabled = {distil}\n"
+RECIPE = "[calibrate]\ntokens = 32768\n[correct-drift]\ntokens = 16384\n[distil]\nenabled = {distil}\n"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,8 +115,21 @@ class DepthStudy:
         return [self._result(arm, found[arm.name]) for arm in self.arms]
 
     def tokenizer(self, arm: Arm) -> Path:
-        """The .model file of an arm: the one that was given, or one trained on the training text."""
-        return self.inputs.tokenizer if arm.public else self.files.tokenizer(arm.vocabulary, self.options.tokenizer_bytes)
+        """The .model file of an arm: the one that was given, the baseline's without its least used pieces, or one trained on the training text."""
+        if arm.public:
+            return self.inputs.tokenizer
+        if not arm.pruned:
+            return self.files.tokenizer(arm.vocabulary, self.options.tokenizer_bytes)
+        source = self.tokenizer(self.arms[0])
+        path = source.with_name(f"{source.stem}-pruned-{arm.vocabulary}.model")
+        return path if path.is_file() else write_pruned_tokenizer(source, self._kept_pieces(arm), path)
+
+    def _kept_pieces(self, arm: Arm) -> np.ndarray:
+        """Ids of the baseline's pieces that a pruned arm keeps."""
+        source = self.tokenizer(self.arms[0])
+        key = {"tokenizer": file_digest(source), "size": arm.vocabulary, "bytes": [self.options.training_bytes, self.options.calibration_bytes]}
+        documents = self.files.corpus.training
+        return np.array(self.kept.part("pieces", key, lambda: kept_pieces(Tokenizer.load(source), documents, arm.vocabulary).tolist()), np.int64)
 
     @cached_property
     def evaluated(self) -> tuple[str, ...]:
@@ -134,23 +149,42 @@ class DepthStudy:
         return self.files.token_ids("training", self.tokenizer(arm))
 
     def _measure_arm(self, arm: Arm, seed: int) -> dict[str, Any]:
-        key = {
-            "architecture": self.architectures[arm.name], "seed": seed, "flops": self.flops, "device": self.inputs.device,
-            "tokenizer": file_digest(self.tokenizer(arm)), "text": [self.options.training_bytes, self.options.calibration_bytes],
-        }  # fmt: skip
-        name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:8]
-        checkpoint = self.inputs.folder / f"{arm.name.replace(' ', '-')}-{seed}-{name}.safetensors"
+        key, checkpoint = self._key(arm, seed), self._checkpoint(arm, seed)
         trained = self.kept.part("training", key, partial(self._train, arm, seed, checkpoint))
         scored = {"cap": self.cap, "distil": self.options.distil, "documents": file_digest(self._evaluation_tokens(arm))}
         return trained | self.kept.part("compile", key | scored, partial(self._compile, arm, seed, checkpoint))
 
+    def _key(self, arm: Arm, seed: int) -> dict[str, Any]:
+        """What a training depends on, beside the training text."""
+        known = {
+            "architecture": self.architectures[arm.name], "seed": seed, "flops": self.flops, "device": self.inputs.device,
+            "tokenizer": file_digest(self.tokenizer(arm)), "text": [self.options.training_bytes, self.options.calibration_bytes],
+        }  # fmt: skip
+        return known | ({"retune": self.options.retune_share} if arm.pruned else {})
+
+    def _checkpoint(self, arm: Arm, seed: int) -> Path:
+        name = hashlib.sha256(json.dumps(self._key(arm, seed), sort_keys=True).encode()).hexdigest()[:8]
+        return self.inputs.folder / f"{arm.name.replace(' ', '-').replace(',', '')}-{seed}-{name}.safetensors"
+
+    def _start(self, arm: Arm, seed: int) -> tuple[Model, float, Sequence[int] | None]:
+        """The model that an arm's training starts from, the operations it may take, and which tensors are trained (None: all)."""
+        if not arm.pruned:
+            return self._fresh(arm, seed), self.flops, None
+        baseline = self.arms[0]
+        checkpoint = self._checkpoint(baseline, seed)
+        if not checkpoint.is_file():
+            self._train(baseline, seed, checkpoint)
+        known = build_model(read_checkpoint(checkpoint), self.architectures[baseline.name])
+        model = prune_vocabulary(known, self._kept_pieces(arm))
+        return model, self.flops * self.options.retune_share, retuned_tensors(model)
+
     def _train(self, arm: Arm, seed: int, checkpoint: Path) -> dict[str, Any]:
         """Train one arm into a checkpoint."""
-        model, tokens = self._fresh(arm, seed), self._training_tokens(arm)
-        steps = affordable_training_steps(model, self.flops, self.options.batch_sequences)
+        (model, flops, leaves), tokens = self._start(arm, seed), self._training_tokens(arm)
+        steps = affordable_training_steps(model, flops, self.options.batch_sequences)
         trained = train_model(
             model, tokens, steps=steps, batch_sequences=self.options.batch_sequences, seed=seed, device=self.inputs.device, threads=self.threads,
-            progress=partial(self.inputs.progress, f"train {arm.name}, seed {seed}"),
+            progress=partial(self.inputs.progress, f"train {arm.name}, seed {seed}"), trained=leaves,
         )  # fmt: skip
         names, values, dtypes = zip(*((t.name, t.values, t.dtype) for t in trained.tensors), strict=True)
         export_checkpoint(names, values, dtypes, checkpoint, force=True)
