@@ -115,9 +115,9 @@ def prepare_matrix(
     column_logs = _column_logs(factor, order)
     row_exponents, row_base = _exponents(-0.5 * np.log2(fisher), resolution)
     column_exponents, column_base = _exponents(column_logs, resolution)
+    magnitude = _mean_magnitude(weights, row_exponents, column_exponents, resolution)
     exponents = row_exponents, column_exponents, row_base + column_base
     reordered = weights.astype(np.float64)[:, order]
-    magnitude = _mean_magnitude(reordered, row_exponents, column_exponents[order], resolution)
     return PreparedMatrix(reordered, factor, order, fisher, coupling, *exponents, resolution, magnitude)
 
 

@@ -63,7 +63,7 @@ class Trials:
         self.seed, self.device, self.threads = seed, device, threads
         self.points: list[tuple[str, float, int, float]] = []
         self._tables = embedding_tables(model.program)
-        self.grids_at = plan["quantize-matrices"].run(model, statistics, threads=threads)
+        self._matrices_at = plan["quantize-matrices"].run(model, statistics, threads=threads)
         self.walked = [i for i in statistics.matrices if i not in self._tables]
         self.allocation: Allocation | None = None
         self.choices: Mapping[int, Offer] = {}
@@ -101,7 +101,7 @@ class Trials:
 
     def _all_matrices_at(self, byte_price: float) -> Mapping[int, Quantized]:
         """Plain grids first, then what was chosen for other matrices, those that name an earlier tensor last and in order."""
-        results = dict(self.grids_at(byte_price, only=[i for i in self.statistics.matrices if i not in self.choices]))
+        results = dict(self._matrices_at(byte_price, only=[i for i in self.statistics.matrices if i not in self.choices]))
         alone = [i for i in self.choices if self.choices[i].kind != ALIAS]
         fitted = run_jobs(lambda i: self._fit(i, byte_price, {}), alone, self.threads)
         results |= dict(zip(alone, fitted, strict=True))
@@ -119,7 +119,7 @@ class Trials:
         moment = sum(each.input_moment for each in measured) / len(measured)
         outputs = [each.output_fisher for each in measured]
         shared = MatrixStatistics(moment, sum(each.row_fisher for each in measured), None if any(each is None for each in outputs) else sum(outputs))
-        found = self.choices[index].fit(replace(unit, statistics=shared))
+        found = self.choices[index].fit(replace(unit, statistics=shared, prepared=None))
         return replace(found, predicted_loss=unit.loss(found.weights))
 
     def unit(

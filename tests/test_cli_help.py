@@ -29,6 +29,10 @@ ISSUE_OPTIONS = {
         "--force",
     },
     "diagnose": {"--data", "--tokenizer", "--architecture", "--bits", "--tokens", "--seed", "--threads"},
+    "curve": {
+        "--calibration", "--unit", "--budget", "--base", "--bits", "--form", "--octaves", "--evaluation", "--tokenizer", "--architecture", "--tokens",
+        "--calibration-tokens", "--profile", "--seed", "--threads", "--backend", "--scheduler", "--resume", "--output", "--plot", "--force",
+    },
     "lab": set(),
     "lab list": set(),
     "lab run": {

@@ -1,8 +1,7 @@
 """Finished parts of an experiment, kept in a folder, so that a run that was stopped goes on where it was.
 
-Strategy: a part is one JSON document in a file of its own, named by what it is and by the digest of everything it depends on:
-the contents of the inputs, the options, the version. Files are written whole or not at all, so whatever is there is finished;
-other inputs or options give other names and never meet a stale part.
+Strategy: a part is a JSON value in a file of its own (saved_points.py), named by what it is and by the digest of its key and of everything
+that all parts depend on: the contents of the inputs, the options, the version. Other inputs or options never meet a stale part.
 """
 
 from __future__ import annotations
@@ -14,9 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ...format.errors import OutputError
-from ...format.output import write_output
 from ...format.version import VERSION
+from ..saved_points import SavedPoints, digest_of
 
 
 class KeptParts:
@@ -29,23 +27,21 @@ class KeptParts:
         self.folder, self.basis = folder, basis
 
     @cached_property
-    def _prefix(self) -> str:
-        contents = {name: file_digest(value) if isinstance(value, Path) else value for name, value in self.basis.items()}
-        return json.dumps({"version": VERSION, **contents}, sort_keys=True)
+    def _digest(self) -> str:
+        files = {name: value for name, value in sorted(self.basis.items()) if isinstance(value, Path)}
+        options = {name: value for name, value in self.basis.items() if name not in files}
+        return digest_of(list(files.values()), {"version": VERSION, "files": list(files), **options})
 
     def part(self, name: str, key: Mapping[str, object], measure: Callable[[], Any]) -> Any:
         """What `measure` returns, a JSON value, or what an earlier run kept of it; raises OutputError when it cannot be kept."""
-        digest = hashlib.sha256((self._prefix + json.dumps({"part": name, **key}, sort_keys=True)).encode()).hexdigest()[:16]
-        path = self.folder / f"{name}-{digest}.json"
-        if path.is_file():
-            return json.loads(path.read_text("utf-8"))
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the folder {self.folder}: {error.strerror or error}") from error
-        found = measure()
-        write_output(path, json.dumps(found, allow_nan=False).encode(), force=True)
-        return json.loads(json.dumps(found))
+        written = self._digest + json.dumps(key, sort_keys=True)
+        file = f"{name}-{hashlib.sha256(written.encode()).hexdigest()[:16]}"
+        saved = SavedPoints(self.folder, "")
+        kept = saved.load(file)
+        if kept is None:
+            kept = json.loads(json.dumps({"key": key, "value": measure()}, allow_nan=False))
+            saved.save(file, kept)
+        return kept["value"]
 
 
 def file_digest(path: Path) -> str:

@@ -18,7 +18,9 @@ import numpy as np
 
 from ...compiler.landing import Trial
 from ...compiler.pipeline import START_PRICE
+from ...compiler.trials import COARSEST_PRICE
 from ...format.artifact import decode_tensors, read_artifact
+from ...format.errors import DataError
 from ..equal_bytes import Bench, Choice
 from .findings import FALSIFIES, SUPPORTS, UNDECIDED, Estimate
 from .keeping import KeptParts
@@ -48,6 +50,11 @@ class Point:
     bits: tuple[float, ...]
     text_bytes: tuple[int, ...]
     extra: Mapping[str, Any]
+
+    @property
+    def fits(self) -> bool:
+        """Whether its choices left room for any integers at all."""
+        return self.byte_price < COARSEST_PRICE
 
     @property
     def mean_divergence(self) -> float:
@@ -97,15 +104,24 @@ class Measurements:
 
         return _point(self.part("float", {}, measure))
 
-    def at_bytes(self, name: str, budget: int, choices: MakeChoices, extra: Callable[[Bench, Trial], Mapping[str, Any]] | None = None) -> Point:
-        """The largest artifact of at most `budget` bytes, with these choices at every byte price. `name` says all about the choices."""
+    def at_bytes(
+        self, name: str, budget: int, choices: MakeChoices, extra: Callable[[Bench, Trial], Mapping[str, Any]] | None = None, *, must_fit: bool = True
+    ) -> Point:
+        """The largest artifact of at most `budget` bytes, with these choices at every byte price. `name` says all about the choices.
+
+        DataError when these choices do not fit, unless `must_fit` is false: then the point is that of the smallest artifact, `fits` false.
+        """
 
         def measure(bench: Bench) -> dict[str, Any]:
             trial = bench.at_bytes(budget, choices(bench), start_price=self._prices.get(budget, START_PRICE))
-            self._prices[budget] = trial.byte_price
+            if trial.byte_price < COARSEST_PRICE:
+                self._prices[budget] = trial.byte_price
             return self._measured(name, bench, trial, extra)
 
-        return self._counted(name, {"name": name, "budget": budget}, measure)
+        found = self._counted(name, {"name": name, "budget": budget}, measure)
+        if must_fit and not found.fits:
+            raise DataError(f"{budget} bytes are too few for {name!r}; this experiment needs a larger model")
+        return found
 
     def at_price(self, name: str, byte_price: float, choices: MakeChoices) -> Point:
         """The artifact at a byte price, whatever its bytes."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ...compiler.composite import CompositeMatrix
 from ...compiler.landing import Trial
 from ...format.assembly import part_bytes
+from ...format.errors import DataError
 from ...format.grid import GridValues, matrix_shape
 from ...format.parts import CodebookValues, GridInStream
 from ..equal_bytes import Bench, Candidate
@@ -84,18 +85,25 @@ class _Plan:
         kept = self.measurements
         budget = round(bits * kept.weights_and_matrices()[0] / 8)
         grid = kept.at_bytes("allocator", budget, lambda bench: {})
-        books = {each: self._head(each, budget) for each in menu}
-        factors = {each: self._head(each, budget) for each in low_rank}
+        books = self._fitting({each: self._head(each, budget) for each in menu})
+        factors = self._fitting({each: self._head(each, budget) for each in low_rank})
+        if not books:
+            raise DataError(f"no codebook head fits into {budget} bytes; this experiment needs a larger model")
         best = min(books, key=lambda each: books[each].predicted_loss)
-        whole = min((each for each in books if each[0] == "vq-rows"), key=lambda each: books[each].predicted_loss)
-        rescued = {share: self._head((*whole[:-1], count_of(share, rows)), budget) for share in RESCUED}
+        wide = [each for each in books if each[0] == "vq-rows"]
+        whole = min(wide, key=lambda each: books[each].predicted_loss) if wide else None
+        rescued = self._fitting({share: self._head((*whole[:-1], count_of(share, rows)), budget) for share in RESCUED} if whole else {})
         shown = books[best].extra
         free = self._head(best, budget + shown["codeword_bytes"] + shown["factor_bytes"])
         return BudgetPoints(bits, budget, kept.float_model(), grid, books, factors, best, whole, rescued, free)
 
+    @staticmethod
+    def _fitting(points: Mapping[Any, Point]) -> dict[Any, Point]:
+        return {key: point for key, point in points.items() if point.fits}
+
     def _head(self, setting: tuple, budget: int) -> Point:
         name = "head " + " ".join(map(str, setting))
-        return self.measurements.at_bytes(name, budget, head_choices(setting), head_bytes)
+        return self.measurements.at_bytes(name, budget, head_choices(setting), head_bytes, must_fit=False)
 
 
 def codebook_menu(rows: int, columns: int) -> list[tuple[str | int, ...]]:

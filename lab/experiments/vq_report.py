@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Estimate, Observation, Table
@@ -15,8 +15,9 @@ Setting = tuple[str | int, ...]
 class BudgetPoints:
     """Artifacts of one budget.
 
-    grid : the allocator's; books, factors : heads by setting; best : codebook of least predicted loss; whole : that of whole or wide rows
-    rescued : the whole-row codebook by share of rows with a grid of the difference; free : `best` with its codewords and factors for nothing
+    grid : the allocator's; books, factors : heads by setting; best : codebook of least predicted loss; whole : that of whole or wide rows, None where
+    none fits
+    rescued : that codebook by share of rows with a grid of the difference; free : `best` with its codewords and factors for nothing
     """
 
     bits: float
@@ -26,7 +27,7 @@ class BudgetPoints:
     books: Mapping[Setting, Point]
     factors: Mapping[Setting, Point]
     best: Setting
-    whole: Setting
+    whole: Setting | None
     rescued: Mapping[float, Point]
     free: Point
 
@@ -35,13 +36,17 @@ class BudgetPoints:
         return self.books[self.best]
 
     @property
-    def low_rank(self) -> Point:
+    def low_rank(self) -> Point | None:
+        if not self.factors:
+            return None
         return min(self.factors.values(), key=lambda point: point.predicted_loss)
 
 
 def judge_budgets(changes: Sequence[Estimate], *, everywhere: bool) -> str:
     """Of paired changes by budget: supports when one (or, `everywhere`, all) lies below 0, falsifies when all lie above."""
     sides = [change.side() for change in changes]
+    if not sides:
+        return UNDECIDED
     if all(side > 0 for side in sides):
         return FALSIFIES
     return SUPPORTS if (all if everywhere else any)(side < 0 for side in sides) else UNDECIDED
@@ -64,13 +69,14 @@ def _against_grid(found: Sequence[BudgetPoints]) -> Observation:
 
 
 def _against_low_rank(found: Sequence[BudgetPoints]) -> Observation:
+    found = [each for each in found if each.factors]
     changes = [divergence_change(each.low_rank, each.book) for each in found]
     return Observation(
         "Does it beat low-rank factors alone?",
         "; ".join(
             f"{each.bits:g} bits: {interval(change, 'mbit a token')} of {MILLI * each.low_rank.mean_divergence:.3g}"
             for each, change in zip(found, changes, strict=True)
-        ),
+        ) or "no low-rank head fits",
         judge_budgets(changes, everywhere=True),
     )
 
@@ -98,7 +104,7 @@ def _bookkeeping(found: Sequence[BudgetPoints]) -> Observation:
 
 def _rescued(found: Sequence[BudgetPoints]) -> Observation:
     parts, changes = [], []
-    for each in found:
+    for each in (each for each in found if each.rescued):
         share, point = min(each.rescued.items(), key=lambda item: item[1].predicted_loss)
         changes.append(divergence_change(each.grid, point))
         before = divergence_change(each.books[each.whole], point)
@@ -107,8 +113,9 @@ def _rescued(found: Sequence[BudgetPoints]) -> Observation:
             f"then {interval(changes[-1], 'mbit a token')} against the grid"
         )
     return Observation(
-        "Do rescued rows repair a codebook of whole rows?", "; ".join(parts), judge_budgets(changes, everywhere=False), decisive=False
-    )
+        "Do rescued rows repair a codebook of whole rows?", "; ".join(parts) or "no codebook of whole rows fits", judge_budgets(changes, everywhere=False),
+        decisive=False,
+    )  # fmt: skip
 
 
 def title(setting: Setting) -> str:
@@ -148,13 +155,15 @@ def _row(name: str, point: Point, each: BudgetPoints) -> list[object]:
 
 
 def charts(found: Sequence[BudgetPoints]) -> list[Chart]:
-    def line(of) -> list[tuple[float, float]]:
-        return [(each.budget, MILLI * of(each).mean_divergence) for each in found]
+    def line(points: Callable[[BudgetPoints], Iterable[Point]]) -> list[tuple[float, float]]:
+        best = [(each.budget, min(points(each), key=lambda p: p.predicted_loss, default=None)) for each in found]
+        return [(budget, MILLI * point.mean_divergence) for budget, point in best if point is not None]
 
     series = {
-        "grid": line(lambda e: e.grid),
-        "best codebook": line(lambda e: e.book),
-        "best codebook, rows rescued": line(lambda e: min(e.rescued.values(), key=lambda p: p.predicted_loss)),
-        "low-rank": line(lambda e: e.low_rank),
+        "grid": line(lambda each: [each.grid]),
+        "best codebook": line(lambda each: [each.book]),
+        "whole rows, rows rescued": line(lambda each: each.rescued.values()),
+        "low-rank": line(lambda each: each.factors.values()),
     }
+    series = {name: points for name, points in series.items() if points}
     return [Chart("Divergence against bytes", ("bytes of the artifact", "KL, mbit a token"), series, logarithmic=True)]
