@@ -11,7 +11,7 @@ from .documents import document_text, json_option, print_document
 from .parameters import INPUT_FILE, OUTPUT_FILE, data_help, example, force_option
 from .progress import terminal_progress
 
-EXPERIMENTS = ("byte-allocation", "row-rescue", "vq-head")
+EXPERIMENTS = ("byte-allocation", "head-bottleneck", "head-to-depth", "row-rescue", "vq-head")
 FOLDER = "bytecap-lab"
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..compiler.export import export_checkpoint
+from ..compiler.frontends import initial_model
 from ..compiler.model import Model
 from ..compiler.pipeline import CompileResult, compile_checkpoint
 from ..format.artifact import decode_tensors, read_artifact
@@ -123,7 +124,7 @@ def _train(data: DemoData, scale: DemoScale, report: Progress) -> tuple[Model, i
 
     began = time.perf_counter()
     model = train_model(
-        scale.architecture,
+        initial_model(scale.architecture, SEED),
         read_shard(data.train),
         steps=scale.steps,
         batch_sequences=scale.batch_sequences,

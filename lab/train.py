@@ -1,4 +1,4 @@
-"""A small trainer: fresh weights to a Model, through the same program and executor that everything else uses.
+"""A small trainer: a Model of fresh weights to a trained one, through the same program and executor that everything else uses.
 
 Strategy: the matrices of the trunk take orthogonalized momentum steps (Muon), the embedding and all vectors Adam steps; a
 short warm-up, then a linear decay to exactly zero, which leaves weights that quantize well. Batches are random windows
@@ -11,7 +11,7 @@ found by trial at this scale.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 
@@ -20,10 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..compiler.frontends import initial_model
 from ..compiler.model import Model
 from ..compiler.torch_executor import TorchExecutor
-from ..compiler.workers import available_threads, job_pool, one_thread_each
+from ..compiler.workers import available_threads, check_device, job_pool, one_thread_each
 from ..format.errors import DataError
 from ..format.operations import Linear
 from ..format.program import Program
@@ -42,10 +41,11 @@ STEPS_BEFORE_ESTIMATE = 10
 JOB_TOKENS = 1024  # enough to keep one core busy between two Python calls
 
 Progress = Callable[[int, int], None]
+Observer = Callable[[int, Model], None]
 
 
 def train_model(
-    architecture: Mapping[str, object],
+    model: Model,
     tokens: np.ndarray,
     *,
     steps: int,
@@ -55,26 +55,32 @@ def train_model(
     threads: int | None = None,
     max_seconds: float | None = None,
     progress: Progress | None = None,
+    observe: Observer | None = None,
+    observed: Collection[int] = (),
+    trained: Collection[int] | None = None,
 ) -> Model:
-    """Train a fresh model of `architecture` (as for `frontends.initial_model`) on integer `tokens` [n].
+    """Train `model` (any program) on integer `tokens` [n], all tensors or those that `trained` names; the one given stays as it is.
 
-    Each step sees `batch_sequences` windows of the architecture's sequence length. With `max_seconds` a machine too slow
-    for `steps` does fewer, and the decay to zero is shortened with them. `threads` defaults to the cores there are.
-    `progress(done, steps)` is called after each step. The weights of the result are float32. Raises DataError when the
-    tokens are fewer than one window.
+    Each step sees `batch_sequences` windows of the program's sequence length; `seed` chooses them. With `max_seconds` a
+    machine too slow for `steps` does fewer, and the decay to zero is shortened with them. `threads` defaults to the cores
+    there are. `progress(done, steps)` is called after each step, `observe(done, model)` after those that `observed` names.
+    The weights of the result are float32. Raises DataError when the tokens are fewer than one window, CompileError for a
+    device that there is not.
     """
-    model = initial_model(architecture, seed)
-    tensors = {i: torch.tensor(t.values, device=device, requires_grad=True) for i, t in enumerate(model.tensors)}
+    check_device(device)
+    trained = range(len(model.tensors)) if trained is None else trained
+    tensors = {i: torch.tensor(t.values, device=device, requires_grad=i in trained) for i, t in enumerate(model.tensors)}
+    leaves = [tensor for tensor in tensors.values() if tensor.requires_grad]
     executor = TorchExecutor(model.program, tensors)
-    batches = _batches(tokens, model.program.sequence_length, batch_sequences, seed)
+    batches = _batches(torch.from_numpy(tokens.astype(np.int64)).to(device), model.program.sequence_length, batch_sequences, seed)
     job_sequences = max(1, JOB_TOKENS // model.program.sequence_length) if device == "cpu" else batch_sequences
     started, step, planned = time.monotonic(), 0, steps
     with one_thread_each(), job_pool(threads or available_threads()) as pool:
         optimizers = _optimizers(model.program, tensors, pool)
         while step < steps:
             _set_rates(optimizers, rate_factor(step / steps))
-            _set_gradients(executor, torch.from_numpy(next(batches)).to(device), job_sequences, pool)
-            torch.nn.utils.clip_grad_norm_(tensors.values(), GRADIENT_NORM)
+            _set_gradients(executor, leaves, next(batches), job_sequences, pool)
+            torch.nn.utils.clip_grad_norm_(leaves, GRADIENT_NORM)
             for optimizer in optimizers:
                 optimizer.step()
             step += 1
@@ -85,13 +91,18 @@ def train_model(
                 steps = 1 + affordable_steps(step - 1, planned - 1, seconds, max_seconds - first)
             if progress is not None:
                 progress(step, steps)
-    trained = tuple(replace(t, values=tensors[i].detach().cpu().numpy().copy()) for i, t in enumerate(model.tensors))
-    return replace(model, tensors=trained)
+            if observe is not None and step in observed:
+                observe(step, _with_values(model, tensors))
+    return _with_values(model, tensors)
 
 
-def _set_gradients(executor: TorchExecutor, tokens: Tensor, job_sequences: int, pool: Executor) -> None:
-    """Gradients of the mean loss over windows [count, length + 1], one job for every `job_sequences` of them."""
-    leaves = list(executor.tensors.values())
+def _with_values(model: Model, tensors: Mapping[int, Tensor]) -> Model:
+    """The model with the values that its tensors have now."""
+    return replace(model, tensors=tuple(replace(t, values=tensors[i].detach().cpu().numpy().copy()) for i, t in enumerate(model.tensors)))
+
+
+def _set_gradients(executor: TorchExecutor, leaves: Sequence[Tensor], tokens: Tensor, job_sequences: int, pool: Executor) -> None:
+    """Gradients by `leaves` of the mean loss over windows [count, length + 1], one job for every `job_sequences` of them."""
     targets = tokens[:, 1:].numel()
 
     def gradients(part: Tensor) -> tuple[Tensor, ...]:
@@ -121,15 +132,15 @@ def _set_rates(optimizers: Sequence[torch.optim.Optimizer], factor: float) -> No
             group["lr"] = group["full_rate"] * factor
 
 
-def _batches(tokens: np.ndarray, length: int, count: int, seed: int) -> Iterator[np.ndarray]:
-    """int64 [count, length + 1] windows at random places, without end."""
+def _batches(tokens: Tensor, length: int, count: int, seed: int) -> Iterator[Tensor]:
+    """int64 [count, length + 1] windows at random places, without end; they are cut on the device that holds the tokens."""
     starts = len(tokens) - length
     if starts < 1:
         raise DataError(f"{len(tokens):,} tokens are fewer than one training window of {length + 1:,}; give more text")
     generator = np.random.default_rng([seed, 1])
-    window = np.arange(length + 1)
+    window = torch.arange(length + 1, device=tokens.device)
     while True:
-        yield tokens[generator.integers(starts, size=count)[:, None] + window].astype(np.int64)
+        yield tokens[torch.from_numpy(generator.integers(starts, size=count)).to(tokens.device)[:, None] + window]
 
 
 def _optimizers(program: Program, tensors: Mapping[int, Tensor], pool: Executor) -> tuple[torch.optim.Optimizer, ...]:
@@ -137,11 +148,16 @@ def _optimizers(program: Program, tensors: Mapping[int, Tensor], pool: Executor)
     weights = {o.weight for o in program.instructions if isinstance(o, Linear)}
     tables = {o.table for o in program.instructions if hasattr(o, "table")}
     tables.add(program.instructions[_head(program)].weight)
+    trained = {i for i, tensor in tensors.items() if tensor.requires_grad}
     vectors = set(tensors) - weights - tables
     groups = [
-        {"params": [tensors[i] for i in sorted(chosen)], "full_rate": rate} for chosen, rate in ((tables, TABLE_RATE), (vectors, VECTOR_RATE)) if chosen
+        {"params": [tensors[i] for i in sorted(chosen & trained)], "full_rate": rate}
+        for chosen, rate in ((tables, TABLE_RATE), (vectors, VECTOR_RATE))
+        if chosen & trained
     ]
-    return Muon([tensors[i] for i in sorted(weights - tables)], MATRIX_RATE, pool), torch.optim.Adam(groups, lr=0.0, betas=ADAM_BETAS, fused=True)
+    adam = (torch.optim.Adam(groups, lr=0.0, betas=ADAM_BETAS, fused=True),) if groups else ()
+    matrices = [tensors[i] for i in sorted((weights - tables) & trained)]
+    return (*((Muon(matrices, MATRIX_RATE, pool),) if matrices else ()), *adam)
 
 
 def _head(program: Program) -> int:

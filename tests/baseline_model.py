@@ -2,7 +2,7 @@
 
 Names of parameters are those of the published state_dict, so `load_state_dict` accepts what the frontend accepts. Nothing
 here comes from the compiler. Options cover what the frontend reads beyond the baseline: looped layer lists, skip gates,
-layer-wise norm scale, partial rotation, exclusive self-attention, leaky squares, an untied head.
+layer-wise norm scale, partial rotation, exclusive self-attention, leaky squares, an untied head, factorized token tables.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class Sizes:
     kv_heads: int = 2
     mlp_width: int = 64
     tied: bool = True
+    table_width: int | None = None  # of a factorized table
     encoder: list[int] = field(default_factory=list)  # empty: halves
     decoder: list[int] = field(default_factory=list)
     gated: bool = False
@@ -116,16 +117,20 @@ class BaselineModel(nn.Module):
         self.encoder = s.encoder or list(range(s.layers // 2))
         self.decoder = s.decoder or list(range(s.layers // 2, s.layers))
         skips = min(len(self.encoder), len(self.decoder))
-        self.tok_emb = nn.Embedding(s.vocabulary, s.width)
+        table_width = s.table_width or s.width
+        self.tok_emb = nn.Embedding(s.vocabulary, table_width)
+        if s.table_width:
+            self.embed_proj, self.head_proj = nn.Linear(table_width, s.width, bias=False), nn.Linear(s.width, table_width, bias=False)
         self.skip_weights = nn.Parameter(torch.ones(skips, s.width))
         if s.gated:
             self.skip_gates = nn.Parameter(torch.zeros(skips, s.width))
         self.blocks = nn.ModuleList([Block(s, layer) for layer in range(s.layers)])
         if not s.tied:
-            self.lm_head = nn.Linear(s.width, s.vocabulary, bias=False)
+            self.lm_head = nn.Linear(table_width, s.vocabulary, bias=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        x = stem = normalized(self.tok_emb(tokens), self.s.epsilon)
+        embedded = self.tok_emb(tokens)
+        x = stem = normalized(self.embed_proj(embedded) if self.s.table_width else embedded, self.s.epsilon)
         outputs = []
         for layer in self.encoder:
             x = self.blocks[layer](x, stem)
@@ -136,7 +141,8 @@ class BaselineModel(nn.Module):
                 x = torch.lerp(skip, x, torch.sigmoid(self.skip_gates[position])) if self.s.gated else x + skip
             x = self.blocks[layer](x, stem)
         head = self.tok_emb.weight if self.s.tied else self.lm_head.weight
-        z = normalized(x, self.s.epsilon) @ head.T
+        x = normalized(x, self.s.epsilon)
+        z = (self.head_proj(x) if self.s.table_width else x) @ head.T
         return self.s.softcap * torch.tanh(z / self.s.softcap) if self.s.softcap else z
 
     @torch.no_grad()

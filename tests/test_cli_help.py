@@ -120,8 +120,8 @@ USAGE_ERRORS = {
     ("curve", "{file}", "--calibration", "{file}", "--backend", "dask"): "--backend dask and --scheduler go together.",
     ("curve", "{file}", "--calibration", "{file}", "--plot", "a", "--output", "a"): "--output and --plot are two files; name two.",
     ("diagnose", "{file}"): "Missing option '--data'",
-    ("lab", "run"): "Missing argument '{byte-allocation|row-rescue|vq-head}'",
-    ("lab", "run", "luck"): "'luck' is not one of 'byte-allocation', 'row-rescue', 'vq-head'.",
+    ("lab", "run"): "Missing argument '{byte-allocation|head-bottleneck|head-to-depth|row-rescue|vq-head}'",
+    ("lab", "run", "luck"): "'luck' is not one of 'byte-allocation', 'head-bottleneck', 'head-to-depth', 'row-rescue', 'vq-head'.",
     ("lab", "run", "vq-head", "--report", "a", "--output", "a"): "--report and --output are two files; name two.",
     ("export", "{file}"): "Missing option '-o' / '--output'",
 }

@@ -42,6 +42,11 @@ CASES = {
         Sizes(layers=5, encoder=[0, 1, 2, 1], decoder=[2, 1, 2, 3, 4]),
         {"encoder_layers": [0, 1, 2, 1], "decoder_layers": [2, 1, 2, 3, 4]},
     ),
+    "factorized table": (Sizes(table_width=6), {}),
+    "factorized table and head": (Sizes(tied=False, table_width=40), {}),
+    "factorized table, shared depth": (
+        Sizes(layers=2, table_width=8, encoder=[0, 1], decoder=[0, 1]), {"encoder_layers": [0, 1], "decoder_layers": [0, 1]},
+    ),
     "longer encoder": (Sizes(layers=3, encoder=[0, 1, 0], decoder=[2]), {"encoder_layers": [0, 1, 0], "decoder_layers": [2]}),
     "a record's trunk": (
         Sizes(layers=4, encoder=[0, 1, 2, 1], decoder=[2, 1, 2, 3], gated=True, layer_scale=True, rotary=4, exclusive_layers=4, slope=0.5),

@@ -22,7 +22,10 @@ from ..model import Model
 from ..program_builder import ProgramBuilder
 from .parameter_golf_shapes import (
     BLOCK,
+    EMBEDDING_FACTOR,
+    FACTORS,
     FRONTEND_NAME,
+    HEAD_FACTOR,
     INITIAL_PARAMETERS,
     RELU_SQUARED,
     SHAPE_PARAMETERS,
@@ -48,7 +51,7 @@ class ParameterGolf:
 
     def recognize(self, names: Iterable[str]) -> int:
         """How many names are the family's."""
-        one_layer, _ = resolve({"num_layers": 1, "tie_embeddings": False}, {})
+        one_layer, _ = resolve({"num_layers": 1, "tie_embeddings": False, "embedding_dim": 1}, {})
         known = {name.removeprefix("blocks.0.") for name in expected_shapes(one_layer, skip_gates=True)}
         return sum((match[2] if (match := BLOCK.fullmatch(name)) else name) in known for name in names)
 
@@ -88,7 +91,7 @@ def _initial_tensor(name: str, shape: tuple[int, ...], gain: float, h: Hyperpara
     if name == "tok_emb.weight":
         deviation = TIED_TABLE_DEVIATION if h.tie_embeddings else UNTIED_TABLE_DEVIATION
         return (generator.standard_normal(shape) * deviation).astype(np.float32)
-    if name.endswith(("proj.weight", "lm_head.weight")):
+    if name.endswith(("proj.weight", "lm_head.weight")) and name not in FACTORS:
         return np.zeros(shape, np.float32)
     if name.endswith(".weight"):
         bound = 1 / math.sqrt(shape[1])
@@ -114,6 +117,8 @@ def build_program(h: Hyperparameters, *, gated: bool = False) -> ProgramBuilder:
     """The instructions of an architecture; `gated` when its skips have gates."""
     builder = ProgramBuilder()
     embedded = builder.emit(op.Embed(builder.tensor("tok_emb.weight")))
+    if h.factorized:
+        embedded = builder.emit(op.Linear(embedded, builder.tensor(EMBEDDING_FACTOR)))
     x = stem = builder.emit(op.RmsNorm(embedded, 1, h.rms_norm_epsilon))
     skips: list[int] = []
     for layer in h.encoder_layers:
@@ -124,6 +129,8 @@ def build_program(h: Hyperparameters, *, gated: bool = False) -> ProgramBuilder:
             x = _skip(builder, position, x, skips.pop(), gated)
         x = _block(builder, h, layer, x, stem)
     x = builder.emit(op.RmsNorm(x, 1, h.rms_norm_epsilon))
+    if h.factorized:
+        x = builder.emit(op.Linear(x, builder.tensor(HEAD_FACTOR)))
     logits = builder.emit(op.Linear(x, builder.tensor("tok_emb.weight" if h.tie_embeddings else "lm_head.weight")))
     if h.logit_softcap:
         builder.emit(op.Softcap(logits, h.logit_softcap, op.SoftcapKind.TANH))

@@ -22,6 +22,8 @@ from .architecture_file import Parameter, checked_parameters
 FRONTEND_NAME = "parameter-golf"
 RELU_SQUARED, LEAKY_RELU_SQUARED = "relu_squared", "leaky_relu_squared"
 BLOCK = re.compile(r"blocks\.(\d{1,4})\.(.+)")
+EMBEDDING_FACTOR, HEAD_FACTOR = "embed_proj.weight", "head_proj.weight"
+FACTORS = {EMBEDDING_FACTOR, HEAD_FACTOR}
 MAX_LAYERS = 1024
 NAMES_IN_A_MESSAGE = 8
 
@@ -37,6 +39,7 @@ SHAPE_PARAMETERS = {
 }
 # Not told by shapes.
 OTHER_PARAMETERS = {
+    "embedding_dim": Parameter(int, least=1),  # told by a factorized table; default: model_dim, a table that is not
     "rope_base": Parameter(float, 10_000.0, least=1),
     "rotary_dims": Parameter(int, least=0),  # default: the whole head
     "logit_softcap": Parameter(float, 30.0, least=0),  # 0: none
@@ -66,6 +69,7 @@ class Hyperparameters:
     num_kv_heads: int
     mlp_mult: float
     tie_embeddings: bool
+    embedding_dim: int
     rope_base: float
     rotary_dims: int
     logit_softcap: float
@@ -88,6 +92,11 @@ class Hyperparameters:
         return round(self.mlp_mult * self.model_dim)
 
     @property
+    def factorized(self) -> bool:
+        """Whether projections stand between the token tables and the trunk (ALBERT, arXiv:1909.11942)."""
+        return self.embedding_dim != self.model_dim
+
+    @property
     def skips(self) -> int:
         """Encoder outputs that reach the decoder."""
         return min(len(self.encoder_layers), len(self.decoder_layers))
@@ -97,6 +106,8 @@ class Hyperparameters:
         document = asdict(self)
         if self.activation == RELU_SQUARED:
             del document["activation_slope"]
+        if not self.factorized:
+            del document["embedding_dim"]
         return {"frontend": FRONTEND_NAME, **document}
 
 
@@ -113,13 +124,16 @@ def resolve(given: Mapping[str, object], shapes: Mapping[str, object]) -> tuple[
     layers = list(range(known["num_layers"]))
     half = len(layers) // 2
     _require(known["model_dim"] % known["num_heads"] == 0, f"num_heads {known['num_heads']} does not divide model_dim {known['model_dim']}")
-    derived = {"encoder_layers": layers[:half], "decoder_layers": layers[half:], "rotary_dims": known["model_dim"] // known["num_heads"]}
+    derived = {
+        "encoder_layers": layers[:half], "decoder_layers": layers[half:],
+        "rotary_dims": known["model_dim"] // known["num_heads"], "embedding_dim": known["model_dim"],
+    }  # fmt: skip
     known |= {name: value for name, value in derived.items() if known[name] is None}
     hyperparameters = Hyperparameters(**{name: known[name] for name in SHAPE_PARAMETERS | OTHER_PARAMETERS})
     _check_consistent(hyperparameters)
-    if hyperparameters.activation == RELU_SQUARED and "activation_slope" in defaults:
-        defaults.remove("activation_slope")
-    return hyperparameters, tuple(defaults)
+    without = {"activation_slope"} if hyperparameters.activation == RELU_SQUARED else set()
+    without |= set() if hyperparameters.factorized else {"embedding_dim"}
+    return hyperparameters, tuple(name for name in defaults if name not in without)
 
 
 def _require(condition: bool, message: str) -> None:
@@ -158,10 +172,11 @@ def infer_from_shapes(tensors: Mapping[str, np.ndarray]) -> dict[str, object]:
         return tensors[name].shape if name in tensors and tensors[name].ndim == 2 else ()
 
     table, head = matrix("tok_emb.weight"), matrix("lm_head.weight")
+    factorized = not FACTORS.isdisjoint(tensors)
     found: dict[str, object] = {
         "vocab_size": next(iter([*table[:1], *head[:1]]), None),
         "num_layers": max(layers) + 1 if layers else None,
-        "model_dim": _most_common([*table[1:], *sizes("attn.c_q.weight", 1), *sizes("mlp.fc.weight", 1)]),
+        "model_dim": _most_common([*([] if factorized else table[1:]), *sizes("attn.c_q.weight", 1), *sizes("mlp.fc.weight", 1)]),
         "num_heads": _most_common(sizes("attn.q_gain", 0, rank=1)),
     }
     keys, hidden = _most_common(sizes("attn.c_k.weight", 0)), _most_common(sizes("mlp.fc.weight", 0))
@@ -169,6 +184,7 @@ def infer_from_shapes(tensors: Mapping[str, np.ndarray]) -> dict[str, object]:
         found["num_kv_heads"] = max(1, keys * found["num_heads"] // found["model_dim"])
     if found["model_dim"] and hidden:
         found["mlp_mult"] = hidden / found["model_dim"]
+    found["embedding_dim"] = next(iter(table[1:]), None) if factorized else None
     found["tie_embeddings"] = not head or _is_copy_of_table(tensors)
     return {name: value for name, value in found.items() if value} | {"tie_embeddings": found["tie_embeddings"]}
 
@@ -187,7 +203,9 @@ def _is_copy_of_table(tensors: Mapping[str, np.ndarray]) -> bool:
 def expected_shapes(h: Hyperparameters, *, skip_gates: bool = False) -> dict[str, tuple[int, ...]]:
     """Name and shape of every tensor of the state_dict."""
     d, key_dim = h.model_dim, h.num_kv_heads * h.head_dim
-    shapes: dict[str, tuple[int, ...]] = {"tok_emb.weight": (h.vocab_size, d), "skip_weights": (h.skips, d)}
+    shapes: dict[str, tuple[int, ...]] = {"tok_emb.weight": (h.vocab_size, h.embedding_dim), "skip_weights": (h.skips, d)}
+    if h.factorized:
+        shapes |= {EMBEDDING_FACTOR: (d, h.embedding_dim), HEAD_FACTOR: (h.embedding_dim, d)}
     if skip_gates:
         shapes["skip_gates"] = (h.skips, d)
     block = {
@@ -205,7 +223,7 @@ def expected_shapes(h: Hyperparameters, *, skip_gates: bool = False) -> dict[str
     for layer in range(h.num_layers):
         shapes |= {f"blocks.{layer}.{name}": shape for name, shape in block.items()}
     if not h.tie_embeddings:
-        shapes["lm_head.weight"] = (h.vocab_size, d)
+        shapes["lm_head.weight"] = (h.vocab_size, h.embedding_dim)
     return shapes
 
 

@@ -1,0 +1,97 @@
+"""Losses and bytes by document, which compare models of different vocabularies on the same text.
+
+Strategy: the windows of `runtime.scoring`, without overlap, over all tokens of the documents; each target's loss and bytes belong
+to the document that holds it, the boundary token's to the document that it begins. Differences between models are paired
+by document and by seed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...compiler.workers import iterate_jobs
+from ...format.errors import DataError, VerificationError
+from ...format.program import Program
+from ...runtime.interpreter import Interpreter
+from ...runtime.scoring import windows
+from ...runtime.tokenizer import Tokenizer, check_byte_table
+from .findings import INTERVAL, Estimate
+
+BATCH = 8  # windows a call
+# Two-sided 95 % quantiles of Student's t by degrees of freedom, from 1; the normal quantile beyond.
+STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DocumentScores:
+    """nats : float64 [documents]; bytes, tokens : int64 [documents], of the same targets."""
+
+    nats: np.ndarray
+    bytes: np.ndarray
+    tokens: np.ndarray
+
+    @property
+    def bits_per_byte(self) -> float:
+        return float(self.nats.sum() / self.bytes.sum() / math.log(2))
+
+    @property
+    def nats_per_token(self) -> float:
+        return float(self.nats.sum() / self.tokens.sum())
+
+
+def score_documents(
+    program: Program, tensors: Sequence[np.ndarray], ids: np.ndarray, tokenizer: Tokenizer, *,
+    threads: int, finished: Callable[[int, int], None] = lambda done, total: None,
+) -> DocumentScores:
+    """Score whole documents: integer ids [n], the first the boundary token.
+
+    Raises DataError when the tokens begin otherwise or the byte table contradicts their text, VerificationError for a loss
+    that is not finite.
+    """  # fmt: skip
+    if len(ids) < 2 or ids[0] != program.boundary_token:
+        raise DataError("documents to score must begin with the boundary token and hold text")
+    table = tokenizer.byte_table()
+    check_byte_table(tokenizer, table, ids, "the evaluation text")
+    model, plan = Interpreter(program, tensors), list(windows(len(ids) - 1, program.sequence_length, program.sequence_length))
+    jobs = [[w] for w in plan[-1:]] if len(plan) == 1 else [*(plan[i : min(i + BATCH, len(plan) - 1)] for i in range(0, len(plan) - 1, BATCH)), plan[-1:]]
+    losses = []
+    run = lambda job: model.token_losses(np.stack([ids[w.start : w.stop + 1] for w in job]).astype(np.int64)).ravel()  # noqa: E731
+    for done, part in enumerate(iterate_jobs(run, jobs, threads), start=1):
+        losses.append(part)
+        finished(done, len(jobs))
+    nats = np.concatenate(losses)
+    if not np.isfinite(nats).all():
+        raise VerificationError("the model's losses are not finite; its weights are damaged or the training diverged")
+    document = np.cumsum(ids == program.boundary_token)[1:] - 1
+    return DocumentScores(
+        np.bincount(document, nats), np.bincount(document, table.target_bytes(ids)).astype(np.int64), np.bincount(document).astype(np.int64)
+    )
+
+
+def paired_difference(first: np.ndarray, second: np.ndarray, weights: np.ndarray) -> Estimate:
+    """(second - first) / weights as a ratio of sums: float64 [seeds, documents] each, weights [documents] (bytes or tokens).
+
+    The error has two sources, which add in squares: which documents were drawn (that of a ratio estimator, Cochran, Sampling
+    Techniques, 6.4) and which seeds, widened so that the interval of 1.96 standard errors is Student's for so few.
+    With one seed the second is unknown and left out.
+    """
+    difference = np.asarray(second, np.float64) - np.asarray(first, np.float64)
+    total, documents = weights.sum(), difference.shape[1]
+    mean = float(difference.mean(0).sum() / total)
+    residual = difference.mean(0) - mean * weights
+    by_document = math.sqrt(documents / max(documents - 1, 1) * float(residual @ residual)) / total
+    return Estimate(mean, math.hypot(by_document, over_seeds(difference.sum(1) / total).standard_error))
+
+
+def over_seeds(values: np.ndarray | Sequence[float]) -> Estimate:
+    """Mean over seeds [n]; the standard error is widened so that 1.96 of it make Student's 95 % interval, 0 with one seed."""
+    values = np.asarray(values, np.float64)
+    count = len(values)
+    if count < 2:
+        return Estimate(float(values.mean()), 0.0)
+    quantile = STUDENT[count - 2] if count - 2 < len(STUDENT) else INTERVAL
+    return Estimate(float(values.mean()), float(values.std(ddof=1)) / math.sqrt(count) * quantile / INTERVAL)
