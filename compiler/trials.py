@@ -21,6 +21,7 @@ from .calibration import MatrixStatistics, Statistics, embedding_tables
 from .candidates import Unit
 from .choosing import ALIAS, Allocation, Offer, aliases_of, confirm_largest
 from .composite import CompositeMatrix, Quantized, in_stream, is_coded
+from .groups import find_groups
 from .landing import Trial
 from .model import Model
 from .quantization import QuantizedMatrix, zero_matrix
@@ -86,9 +87,10 @@ class Trials:
         indexes = sorted(self.statistics.matrices)
         units = {i: partial(self._unit, i, price, self._earlier(i, weights)) for i in indexes}
         fixed = {max(self.walked)} if self.walked else set()
-        self.allocation = chooser.run(units, fixed, threads=self.threads, progress=progress)
+        groups = find_groups(self.model, self.walked)
+        self.allocation = chooser.run(units, fixed, groups, threads=self.threads, progress=progress)
         if self.allocation.chosen and chooser.confirmed and len(self.held_out):
-            fitted = {i: offer.fit(units[i]()).weights for i, offer in self.allocation.largest(chooser.confirmed)}
+            fitted = [{i: offer.fit(units[i]()).weights for i, offer in bundle.items()} for bundle in self.allocation.largest(chooser.confirmed)]
             self.allocation = confirm_largest(self.model, self.allocation, weights, fitted, self.held_out, threads=self.threads)
         self.choices = self.allocation.with_sources()
         return bool(self.choices) and self.keep_choices(plain, self.quick(price))
@@ -188,7 +190,7 @@ class Trials:
     ) -> Callable[[float], Quantized]:
         """Byte price -> the matrix in the walk, of the kind that was chosen for it."""
         if index in self.choices:
-            wanted = target if self.choices[index].follows_price else None  # structure without a grid is the float weights' own
+            wanted = target if self.choices[index].fits_target else None
             return lambda price: self._fit(index, price, earlier, wanted, real)
         quantizer = self.plan["quantize-matrices"]
         prepared = quantizer.prepare(target, real)

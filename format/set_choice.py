@@ -7,7 +7,7 @@ that layers share is told once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,7 @@ N_COMPARED = 8  # latest sets of the same universe of which the nearest is tried
 STREAM_END_BYTES = 4  # what a stream has once, whatever it holds
 
 Place = tuple[int, int]
+KnownSets = Mapping[Place, tuple[int, np.ndarray]]  # size of the universe and ascending members, by (tensor, part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,16 @@ class SetChooser:
         if not ways or universe <= SHORT_UNIVERSE:
             ways += self._long_ways(members, universe)
         told = min(ways, key=_price)
+        self.remember(members, universe, place)
+        return told
+
+    def remember(self, members: np.ndarray, universe: int, place: Place) -> None:
+        """A set that later ones may name; of equal ones the first."""
+        members = np.asarray(members, np.int64)
         key = universe, members.tobytes()
         if key not in self.originals:
             self.originals[key] = place
             self.earlier.setdefault(universe, []).append((place, members))
-        return told
 
     def _short_ways(self, members: np.ndarray, universe: int, exponents: np.ndarray | None) -> Iterator[ToldSet]:
         """Those of a few bytes, whatever the size of the set."""

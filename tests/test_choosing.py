@@ -141,8 +141,8 @@ def test_menus_pay(plain: CompileResult, chosen: CompileResult, walked: CompileR
 
 
 def test_what_the_menus_came_to_adds_up(chosen: CompileResult) -> None:
-    found = chosen.report["candidates"]
-    assert [row["kind"] for row in found["kinds"]] == ChooseCandidates(enabled=True).kinds[1:]
+    found, everything = chosen.report["candidates"], ChooseCandidates(enabled=True)
+    assert [row["kind"] for row in found["kinds"]] == [*everything.kinds[1:], *everything.shared_kinds]
     assert sum(row["won"] for row in found["kinds"]) == len(found["chosen"])
     assert found["least_loss"] < found["plain_loss"]
     for matrix in found["matrices"]:
@@ -225,6 +225,6 @@ def test_a_choice_that_measurement_does_not_confirm_is_dropped() -> None:
     allocation = Allocation(menus, {i: menus[i][1] for i in menus}, 1e-6, 0.0, {})
     before = {i: model.tensors[i].values for i in menus}
     after = {good: before[good], bad: np.zeros_like(before[bad])}
-    found = confirm_largest(model, allocation, before, after, sequences, threads=1)
+    found = confirm_largest(model, allocation, before, [{i: weights} for i, weights in after.items()], sequences, threads=1)
     assert set(found.chosen) == {good} and set(found.measured) == {good, bad}
     assert found.measured[bad][1] > 1e-4 > found.measured[good][1]

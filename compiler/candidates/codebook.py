@@ -48,24 +48,24 @@ class CodebookKind:
 
     def fit(self, unit: Unit, setting: Setting) -> CompositeMatrix:
         how, width, size = str(setting[0]), int(setting[1]), int(setting[2])
-        exponents = _row_exponents(unit) if how == "scaled" else None
-        scales = np.ones(unit.shape[0]) if exponents is None else _scales(exponents)
+        exponents = relative_exponents(unit) if how == "scaled" else None
+        scales = np.ones(unit.shape[0]) if exponents is None else row_scales(exponents)
         codewords = _codewords(unit, scales, width, size)
         grid = quantize_vectors(*codewords, unit.byte_price, resolution=MAX_RESOLUTION, coarsest=COARSEST).grid
-        indices = _nearest(unit, scales, reconstruct_grid(grid).astype(np.float64))
+        indices = nearest_codewords(unit, scales, reconstruct_grid(grid).astype(np.float64))
         if width > 1:
-            grid, indices = _frequent_in_the_middle(grid, indices)
+            grid, indices = frequent_in_the_middle(grid, indices)
         return unit.composite(self.name, setting, [CodebookValues(grid, indices, exponents, MAX_RESOLUTION, 1)])
 
 
-def _row_exponents(unit: Unit) -> np.ndarray:
+def relative_exponents(unit: Unit) -> np.ndarray:
     """int64[rows]: nearest steps to the rows' root mean squares, relative to their median."""
     energies = np.square(unit.target).mean(1)
     logs = 0.5 * np.log2(np.maximum(energies, max(float(energies.max()), 1e-30) * 2.0**-40))
     return np.clip(np.rint((logs - np.median(logs)) * 2**MAX_RESOLUTION), -MAX_EXPONENT, MAX_EXPONENT).astype(np.int64)
 
 
-def _scales(exponents: np.ndarray) -> np.ndarray:
+def row_scales(exponents: np.ndarray) -> np.ndarray:
     """float64[rows]: what the decoder multiplies a row's codewords with."""
     lowest = int(exponents.min())
     return step_table(1.0, MAX_RESOLUTION, lowest, int(exponents.max())).astype(np.float64)[exponents - lowest]
@@ -81,7 +81,7 @@ def _codewords(unit: Unit, scales: np.ndarray, width: int, size: int) -> tuple[n
     return cluster_vectors(values, weights, size)
 
 
-def _frequent_in_the_middle(grid: GridValues, indices: np.ndarray) -> tuple[GridValues, np.ndarray]:
+def frequent_in_the_middle(grid: GridValues, indices: np.ndarray) -> tuple[GridValues, np.ndarray]:
     """The same codebook in an order that makes its indices, which are coded as distances from the middle, small."""
     size = len(grid.codes)
     by_count = np.argsort(-np.bincount(indices.ravel(), minlength=size), kind="stable")
@@ -92,7 +92,7 @@ def _frequent_in_the_middle(grid: GridValues, indices: np.ndarray) -> tuple[Grid
     return replace(grid, codes=np.ascontiguousarray(grid.codes[order]), row_exponents=exponents), places[indices]
 
 
-def _nearest(unit: Unit, scales: np.ndarray, words: np.ndarray) -> np.ndarray:
+def nearest_codewords(unit: Unit, scales: np.ndarray, words: np.ndarray) -> np.ndarray:
     """int64[rows, columns / width]: codewords chosen group by group from the last, with error feedback."""
     factor = unit.remembered("factor in matrix order", lambda: np.linalg.cholesky(unit.damped_moment))
     rows, columns = unit.shape

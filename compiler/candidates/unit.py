@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from ...format.assembly import part_bytes
+from ...format.parts import Codebooks
+from ...format.set_choice import KnownSets
 from ..calibration import MatrixStatistics
 from ..composite import CompositeMatrix, Part, Quantized, reconstruct_parts
 from ..quantization import PreparedMatrix, QuantizedMatrix
@@ -97,10 +99,16 @@ class Unit:
         """A grid of a part of the matrix that has statistics of its own, so many octaves from the byte price."""
         return self.quantizer.quantize(self.quantizer.prepare(values, statistics), self.byte_price * 2.0**octaves)
 
-    def composite(self, kind: str, setting: tuple[str | int, ...], parts: Sequence[Part]) -> CompositeMatrix:
-        """The sum of these parts, with its loss against the target and its bytes by a trial encode."""
-        weights = reconstruct_parts(parts, self.shape, self.earlier)
-        return CompositeMatrix(kind, setting, tuple(parts), weights, self.loss(weights), part_bytes(parts, self.shape, self.codec))
+    def composite(
+        self, kind: str, setting: tuple[str | int, ...], parts: Sequence[Part], *, codebooks: Codebooks | None = None, sets: KnownSets | None = None
+    ) -> CompositeMatrix:
+        """The sum of these parts, with its loss against the target and its bytes by a trial encode.
+
+        codebooks, sets : of earlier tensors, which the parts may name
+        """
+        weights = reconstruct_parts(parts, self.shape, self.earlier, codebooks)
+        n_bytes = part_bytes(parts, self.shape, self.codec, codebooks=codebooks, sets=sets)
+        return CompositeMatrix(kind, setting, tuple(parts), weights, self.loss(weights), n_bytes)
 
     def bytes_of(self, quantized: Quantized) -> int:
         """Bytes of a trial encode of a quantized matrix alone."""
