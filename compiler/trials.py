@@ -64,14 +64,14 @@ class Trials:
         self.seed, self.device, self.threads = seed, device, threads
         self.points: list[tuple[str, float, int, float]] = []
         self._tables = embedding_tables(model.program)
-        self._matrices_at = plan["quantize-matrices"].run(model, statistics, threads=threads)
+        self.grids_at = plan["quantize-matrices"].run(model, statistics, threads=threads)
         self.walked = [i for i in statistics.matrices if i not in self._tables]
         self.allocation: Allocation | None = None
         self.choices: Mapping[int, Offer] = {}
 
     def quick(self, byte_price: float) -> Trial:
         """Every matrix by itself."""
-        trial = self._trial(byte_price, {**self._vectors_at(byte_price), **self._all_matrices_at(byte_price)})
+        trial = self.complete(byte_price, self._all_matrices_at(byte_price))
         self.points.append(("quick", byte_price, len(trial.data), sum(q.predicted_loss for q in trial.quantized.values())))
         return trial
 
@@ -85,7 +85,7 @@ class Trials:
             return False
         price, weights = plain.byte_price, self._weights_of(plain.quantized)
         indexes = sorted(self.statistics.matrices)
-        units = {i: partial(self._unit, i, price, self._earlier(i, weights)) for i in indexes}
+        units = {i: partial(self.unit, i, price, self.earlier(i, weights)) for i in indexes}
         fixed = {max(self.walked)} if self.walked else set()
         groups = find_groups(self.model, self.walked)
         self.allocation = chooser.run(units, fixed, groups, threads=self.threads, progress=progress)
@@ -103,18 +103,18 @@ class Trials:
 
     def _all_matrices_at(self, byte_price: float) -> Mapping[int, Quantized]:
         """Plain grids first, then what was chosen for other matrices, those that name an earlier tensor last and in order."""
-        results = dict(self._matrices_at(byte_price, only=[i for i in self.statistics.matrices if i not in self.choices]))
+        results = dict(self.grids_at(byte_price, only=[i for i in self.statistics.matrices if i not in self.choices]))
         alone = [i for i in self.choices if self.choices[i].kind != ALIAS]
         fitted = run_jobs(lambda i: self._fit(i, byte_price, {}), alone, self.threads)
         results |= dict(zip(alone, fitted, strict=True))
         for index in sorted(i for i in self.choices if i not in results):
-            earlier = self._earlier(index, self._weights_of(results))
+            earlier = self.earlier(index, self._weights_of(results))
             results[index] = self._fit(index, byte_price, earlier)
         return results
 
     def _fit(self, index: int, byte_price: float, earlier: Mapping[int, np.ndarray], *own: np.ndarray | MatrixStatistics | None) -> Quantized:
         """A matrix as it was chosen; own : target and statistics of the walk. What others are aliases of is fitted to all its uses."""
-        unit, uses = self._unit(index, byte_price, earlier, *own), aliases_of(index, self.choices)
+        unit, uses = self.unit(index, byte_price, earlier, *own), aliases_of(index, self.choices)
         if not uses:
             return self.choices[index].fit(unit)
         measured = [unit.statistics, *(self.statistics.matrices[i] for i in uses)]
@@ -124,7 +124,7 @@ class Trials:
         found = self.choices[index].fit(replace(unit, statistics=shared))
         return replace(found, predicted_loss=unit.loss(found.weights))
 
-    def _unit(
+    def unit(
         self,
         index: int,
         byte_price: float,
@@ -137,7 +137,7 @@ class Trials:
         target = values.reshape(matrix_shape(values.shape)).astype(np.float64)
         return Unit(target, statistics or self.statistics.matrices[index], self.plan["quantize-matrices"], byte_price, self.codec, earlier)
 
-    def _earlier(self, index: int, weights: Mapping[int, np.ndarray]) -> Mapping[int, np.ndarray]:
+    def earlier(self, index: int, weights: Mapping[int, np.ndarray]) -> Mapping[int, np.ndarray]:
         """Matrices before `index` of its shape, which it may be an alias of; a table names tables only, which walks leave alone."""
         shape, sources = self.model.tensors[index].values.shape, self._tables if index in self._tables else self.statistics.matrices
         return {i: w for i, w in weights.items() if i < index and i in sources and self.model.tensors[i].values.shape == shape}
@@ -161,7 +161,7 @@ class Trials:
         opened: list[tuple[int, float, Callable[[float], Quantized]]] = []
 
         def quantize(index: int, target: np.ndarray, real: MatrixStatistics) -> Quantized:
-            at = self._quantize_at(index, target, real, self._earlier(index, decided))
+            at = self._quantize_at(index, target, real, self.earlier(index, decided))
             opened[:] = [(index, schedule.price(), at)]
             result = at(opened[0][1])
             decided[index] = result.weights
@@ -206,6 +206,10 @@ class Trials:
 
     def _assemble(self, quantized: Mapping[int, Quantized]) -> bytes:
         return assemble_model(self.model, quantized, self.provenance, self.codec)
+
+    def complete(self, byte_price: float, matrices: Mapping[int, Quantized]) -> Trial:
+        """The artifact of these matrices, and of the control tensors at a byte price."""
+        return self._trial(byte_price, {**self._vectors_at(byte_price), **matrices})
 
     def _trial(self, byte_price: float, quantized: Mapping[int, Quantized]) -> Trial:
         return Trial(byte_price, self._assemble(quantized), quantized)

@@ -1,8 +1,9 @@
-"""Some rows or some columns with a grid of their own: what `rescued-rows` and `protected-columns` share.
+"""Some rows or some columns stored apart from the rest: what `rescued-rows` and `protected-columns` share.
 
-Strategy: "apart" takes the chosen lines out first, on a grid of their own scale, and quantizes what is left of the matrix;
-"finer" quantizes the matrix and adds a grid of one octave finer steps for what the chosen lines still miss. Both stages see
-the matrix's own second-order model, restricted to the lines.
+Strategy: which lines, and what is made of them, are two functions, so that a set from any ranking can be built. "apart" takes the
+lines out first, on a grid of their own scale, and quantizes what is left of the matrix; "finer" quantizes the matrix and adds
+a grid of one octave finer steps for what the lines still miss; "raw" is "apart" with half-precision values instead of a
+grid. All see the matrix's own second-order model, restricted to the lines.
 """
 
 from __future__ import annotations
@@ -11,20 +12,22 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...format.grid import reconstruct_grid
-from ...format.parts import GridInStream, Part, SubsetValues
+from ...format.parts import GridInStream, Part, RawValues, SubsetValues, part_matrices, reconstruct_matrix
 from ..calibration import MatrixStatistics
 from ..composite import CompositeMatrix
+from ..quantization import QuantizedMatrix
 from .registry import Setting
 from .unit import Unit
 
 ROWS, COLUMNS = 0, 1
 SHARES = (0.01, 0.04)
 FINER_OCTAVES = -1.0
+APART, FINER, RAW = "apart", "finer", "raw"
+LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 class LinesKind:
-    """A kind of candidate for some lines of one axis. Setting: ("apart" or "finer", number of lines)."""
+    """A kind of candidate for some lines of one axis. Setting: ("apart", "finer" or "raw", number of lines); "raw" is never offered."""
 
     name: ClassVar[str]
     axis: ClassVar[int]
@@ -33,39 +36,56 @@ class LinesKind:
         """No more than a quarter of all lines."""
         lines = unit.shape[self.axis]
         counts = sorted({max(1, round(share * lines)) for share in SHARES})
-        return [(how, count) for count in counts if 4 * count <= lines for how in ("apart", "finer")]
+        return [(how, count) for count in counts if 4 * count <= lines for how in (APART, FINER)]
 
     def follows_price(self, setting: Setting) -> bool:
         return True
 
     def fit(self, unit: Unit, setting: Setting) -> CompositeMatrix:
-        return unit.composite(self.name, setting, _parts(unit, setting, self.axis))
+        how, count = str(setting[0]), int(setting[1])
+        members = strongest_lines(unit, self.axis, how, count)
+        return unit.composite(self.name, setting, line_parts(unit, self.axis, members, how))
 
 
-def _parts(unit: Unit, setting: Setting, axis: int) -> list[Part]:
-    """The grid of the whole matrix and the grid of the chosen lines."""
-    how, count = setting[0], int(setting[1])
-    if how == "apart":
-        members = _strongest(_energies(unit, unit.target, axis), count)
-        chosen = _lines(unit, unit.target, members, axis, 0.0)
-        rest = unit.target.copy()
-        rest[_at(members, axis)] -= reconstruct_grid(chosen.part)
-        return [GridInStream(unit.grid(rest).grid, 1), chosen]
-    base = unit.remembered("grid", unit.grid)
-    error = unit.target - base.weights
-    members = _strongest(_energies(unit, error, axis), count)
-    return [GridInStream(base.grid, 1), _lines(unit, error, members, axis, FINER_OCTAVES)]
+def strongest_lines(unit: Unit, axis: int, how: str, count: int) -> np.ndarray:
+    """int64[count], ascending: the lines that lose most, all of them before an "apart" grid, what the plain grid leaves of them otherwise."""
+    return np.sort(np.argsort(-line_losses(unit, axis, how), kind="stable")[:count]).astype(np.int64)
 
 
-def _energies(unit: Unit, values: np.ndarray, axis: int) -> np.ndarray:
-    """float64[lines]: twice the loss of leaving out each row, or each column by itself."""
+def line_losses(unit: Unit, axis: int, how: str) -> np.ndarray:
+    """float64[lines]: twice the second-order loss of leaving out each row, or each column by itself; for "finer" and "raw" of the grid's error."""
+    values = unit.target if how == APART else unit.target - plain_grid(unit).weights
     if axis == ROWS:
         return 2 * unit.row_losses(unit.target - values)
     return (unit.sensitivities * np.square(values)).sum(0)
 
 
-def _strongest(energies: np.ndarray, count: int) -> np.ndarray:
-    return np.sort(np.argsort(-energies, kind="stable")[:count]).astype(np.int64)
+def line_parts(unit: Unit, axis: int, members: np.ndarray, how: str, octaves: float = FINER_OCTAVES) -> list[Part]:
+    """The grid of the matrix and the lines `members` (int64, ascending, 1 to one less than there are) beside it.
+
+    how : "apart", "finer" (so many `octaves` from the byte price) or "raw"
+    """
+    if how == FINER:
+        base = plain_grid(unit)
+        return [GridInStream(base.grid, 1), _lines(unit, unit.target - base.weights, members, axis, octaves)]
+    chosen = _lines(unit, unit.target, members, axis, 0.0) if how == APART else _raw_lines(unit.target, members, axis)
+    rest = unit.target.copy()
+    rest[_at(members, axis)] -= reconstruct_matrix(*part_matrices(chosen))
+    return [GridInStream(unit.grid(rest).grid, 1), chosen]
+
+
+def plain_grid(unit: Unit) -> QuantizedMatrix:
+    """The unit's own grid at its byte price, made once."""
+    return unit.remembered("grid", unit.grid)
+
+
+def half_precision(values: np.ndarray) -> RawValues:
+    """Values as float16, those beyond it at its bounds."""
+    return RawValues(np.clip(values, -LARGEST_HALF, LARGEST_HALF).astype(np.float32), "float16")
+
+
+def _raw_lines(values: np.ndarray, members: np.ndarray, axis: int) -> SubsetValues:
+    return SubsetValues(axis, members, half_precision(values[_at(members, axis)]), 1)
 
 
 def _at(members: np.ndarray, axis: int) -> tuple:

@@ -1,0 +1,224 @@
+"""Whole artifacts of one checkpoint with given exceptions, at given bytes, and what each loses on held-out sequences.
+
+Strategy: model, statistics and text are read once. The cheap path is the plain grid of every matrix at one byte price, by a recipe
+without walk and distillation; an exception replaces the grid of a matrix by something else. Every artifact is assembled whole,
+so bytes are those of a file, and decoded again before it is measured. Sequences are the same for all, so that differences
+can be paired sequence by sequence.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ..compiler import passes  # noqa: F401 - registers the passes
+from ..compiler.candidates import KINDS, Unit
+from ..compiler.candidates.registry import Setting
+from ..compiler.candidates.sparse import weight_parts
+from ..compiler.candidates.subsets import COLUMNS, FINER, FINER_OCTAVES, ROWS, line_parts
+from ..compiler.composite import Quantized
+from ..compiler.landing import Landing, Trial, land_on_cap
+from ..compiler.pipeline import START_PRICE, read_calibration, read_model
+from ..compiler.recipe import Recipe, parse_recipe
+from ..compiler.trials import Trials
+from ..compiler.workers import available_threads, one_thread_each
+from ..format.artifact import decode_tensors, read_artifact
+from ..format.profiles import profile_codec
+from ..runtime.evaluation import checked_byte_table
+from ..runtime.tokenizer import Tokenizer
+from ..runtime.tokens import Tokens, read_tokens
+from .sequence_quality import QualityMeter, SequenceQuality
+
+WEIGHTS = 2  # beside ROWS and COLUMNS: members are row-major positions
+FAST = {
+    "calibrate": {"tokens": 65_536},
+    "exchange-symmetries": {"hidden-units": False, "value-dimensions": False, "output-scales": False},  # rows and columns stay where they are
+    "quantize-matrices": {"trellis-states": 0},
+    "correct-drift": {"enabled": False},
+    "distil": {"enabled": False},
+}
+NEAR = 0.001
+REMEMBERED_PRICES = 4
+TRIALS = 16
+
+
+class Choice(Protocol):
+    """What a matrix is instead of its plain grid."""
+
+    def fit(self, unit: Unit) -> Quantized:
+        """The matrix of a unit stored this way, at the unit's own byte price."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A kind of candidate and its setting, whose members are the candidate's own choice."""
+
+    kind: str
+    setting: Setting
+
+    def fit(self, unit: Unit) -> Quantized:
+        return KINDS[self.kind].fit(unit, self.setting)
+
+
+@dataclass(frozen=True, slots=True)
+class Finer:
+    """The plain grid, so many octaves of the byte price from the others (finer below 0)."""
+
+    octaves: float
+
+    def fit(self, unit: Unit) -> Quantized:
+        return unit.grid(octaves=self.octaves)
+
+
+@dataclass(frozen=True, slots=True)
+class Protected:
+    """Given members of a matrix, protected.
+
+    axis : ROWS, COLUMNS or WEIGHTS (row-major positions); members : int64, 1 to one less than there are, each once, in any order
+    how : "finer", a second grid for what the first one misses there; "apart", a grid of their own; "raw", half-precision values
+    octaves : of a "finer" grid of lines from the byte price
+    """
+
+    axis: int
+    members: Sequence[int] | np.ndarray
+    how: str = FINER
+    octaves: float = FINER_OCTAVES
+
+    def fit(self, unit: Unit) -> Quantized:
+        members = np.sort(np.asarray(self.members, np.int64))
+        kind = {ROWS: "rescued-rows", COLUMNS: "protected-columns", WEIGHTS: "sparse"}[self.axis]
+        parts = weight_parts(unit, members, self.how) if self.axis == WEIGHTS else line_parts(unit, self.axis, members, self.how, self.octaves)
+        return unit.composite(kind, (self.how, len(members)), parts)
+
+
+Choices = Mapping[int, Choice | tuple[str, Setting]]
+
+
+class Bench:
+    """Artifacts of one model and their quality.
+
+    trials : the compiler's own, at the recipe `plan`; meter : measures on the held-out sequences
+    """
+
+    def __init__(self, trials: Trials, meter: QualityMeter) -> None:
+        self.trials, self.meter = trials, meter
+        self.model, self.statistics = trials.model, trials.statistics
+        self._plain: OrderedDict[float, Mapping[int, Quantized]] = OrderedDict()
+        self._units: OrderedDict[tuple[int, float], Unit] = OrderedDict()
+        self._smallest: Trial | None = None
+
+    @classmethod
+    def open(
+        cls,
+        checkpoint: Path | str,
+        calibration: Path | str,
+        *,
+        architecture: Path | str | None = None,
+        tokenizer: Path | str | None = None,
+        evaluation: Path | str | None = None,
+        tokens: int = 16_384,
+        recipe: Mapping[str, Mapping[str, object]] | None = None,
+        profile: str = "default",
+        seed: int = 0,
+        threads: int | None = None,
+    ) -> Bench:
+        """Read, calibrate and get ready to measure on about `tokens` tokens of the evaluation file, or of held-out calibration text.
+
+        recipe : options by pass that differ from FAST. Bytes of text are known where there is a tokenizer.
+        Raises CheckpointError, DataError (calibration text that is evaluated, too), CompileError.
+        """
+        threads = threads or available_threads()
+        model = read_model(checkpoint, architecture)
+        others = [] if evaluation is None else [Path(evaluation)]
+        text, held_out = read_calibration(Path(calibration), others, tokenizer, model)
+        loaded = None if tokenizer is None else Tokenizer.load(Path(tokenizer))
+        vocabulary, boundary = model.program.vocabulary_size, model.program.boundary_token
+        judged = Tokens(held_out.reshape(-1), str(calibration)) if evaluation is None else read_tokens(evaluation, loaded, vocabulary, boundary)
+        table = None if loaded is None else checked_byte_table(loaded, judged, model.program.sequence_length, tokens)
+        plan = fast_recipe(recipe or {})
+        with one_thread_each():
+            meter = QualityMeter(model, judged, table, tokens, threads)
+            statistics = plan["calibrate"].run(model, text, seed=seed, device="cpu", threads=threads, progress=lambda done, total: None)
+            model, statistics = plan["exchange-symmetries"].run(model, statistics, damping=plan["quantize-matrices"].damping)
+            how = {"codec": profile_codec(profile), "seed": seed, "device": "cpu", "threads": threads}
+            return cls(Trials(model, statistics, text, held_out, plan, {"recipe": plan.digest}, **how), meter)
+
+    @property
+    def matrices(self) -> list[int]:
+        """Tensors that an exception can be made for."""
+        return sorted(self.statistics.matrices)
+
+    def artifact(self, byte_price: float, choices: Choices | None = None) -> Trial:
+        """The whole artifact at a byte price; a matrix that is not named in `choices` is its plain grid."""
+        with one_thread_each():
+            plain = self._plain_at(byte_price)
+            matrices = dict(plain)
+            weights = {i: q.weights for i, q in plain.items()}
+            for index, choice in sorted((choices or {}).items()):
+                chosen = Candidate(*choice) if isinstance(choice, tuple) else choice
+                matrices[index] = chosen.fit(self._unit_of(chosen, index, byte_price, weights))
+                weights[index] = matrices[index].weights
+            return self.trials.complete(byte_price, matrices)
+
+    def at_bytes(self, budget: int, choices: Choices | None = None, start_price: float = START_PRICE, tolerance: float = NEAR) -> Trial:
+        """The largest artifact of at most `budget` bytes found by searching the byte price, within `tolerance` of it as a rule.
+
+        Raises CapError when nothing is that small.
+        """
+        return self._land(budget, choices, start_price, tolerance).trial
+
+    def _land(self, budget: int, choices: Choices | None, start_price: float, tolerance: float) -> Landing:
+        self._smallest = self._smallest or self.trials.smallest()
+        return land_on_cap(
+            lambda price: self.artifact(price, choices), start_price=start_price, smallest=self._smallest, budget=budget,
+            weights=self.trials.weights, finest_price=self.trials.plan["land-on-cap"].finest_price(self.trials.weights),
+            tolerance=tolerance, trials=TRIALS, progress=lambda done, total: None,
+        )  # fmt: skip
+
+    def unit(self, index: int, byte_price: float) -> Unit:
+        """What exceptions of a matrix are fitted to; remembers what several of them need."""
+        key = index, byte_price
+        if key not in self._units:
+            self._units[key] = self.trials.unit(index, byte_price, {})
+            self._units[key].remembered("grid", lambda: self._plain_at(byte_price)[index])
+            while len(self._units) > REMEMBERED_PRICES * len(self.matrices):
+                self._units.popitem(last=False)
+        self._units.move_to_end(key)
+        return self._units[key]
+
+    def _unit_of(self, choice: Choice, index: int, byte_price: float, weights: Mapping[int, np.ndarray]) -> Unit:
+        """An alias is fitted to the other tensors as they are in this artifact."""
+        if isinstance(choice, Candidate) and choice.kind == "alias":
+            return self.trials.unit(index, byte_price, self.trials.earlier(index, weights))
+        return self.unit(index, byte_price)
+
+    def _plain_at(self, byte_price: float) -> Mapping[int, Quantized]:
+        if byte_price not in self._plain:
+            self._plain[byte_price] = self.trials.grids_at(byte_price)
+            while len(self._plain) > REMEMBERED_PRICES:
+                self._plain.popitem(last=False)
+        self._plain.move_to_end(byte_price)
+        return self._plain[byte_price]
+
+    def quality(self, trial: Trial) -> SequenceQuality:
+        """Divergence, losses and bytes by sequence, of the artifact as it decodes."""
+        return self.meter.measure(decode_tensors(read_artifact(trial.data)))
+
+    def divergence(self, trial: Trial) -> np.ndarray:
+        """float64[sequences]: KL divergence from the float model in bits a token."""
+        return self.quality(trial).divergence
+
+    def bits_per_byte(self, trial: Trial) -> tuple[np.ndarray, np.ndarray | None]:
+        """(float64[sequences] bits of all targets, int64[sequences] bytes of their text or None without a tokenizer)."""
+        found = self.quality(trial)
+        return found.bits, found.bytes
+
+
+def fast_recipe(changes: Mapping[str, Mapping[str, object]]) -> Recipe:
+    """FAST with other options; CompileError names what no recipe has."""
+    return parse_recipe("equal-bytes", {name: {**FAST.get(name, {}), **changes.get(name, {})} for name in {**FAST, **changes}})
