@@ -33,8 +33,9 @@ class Group:
 
 def find_groups(model: Model, indexes: Collection[int]) -> list[Group]:
     """Every group among these matrices, each set of members once, in the order of FAMILIES."""
-    known = set(indexes) - set(embedding_tables(model.program))
-    readers = {op.weight: op.x for op in reversed(model.program.instructions) if isinstance(op, Linear) and op.weight in known}
+    allowed = set(indexes) - set(embedding_tables(model.program))
+    readers = {op.weight: op.x for op in reversed(model.program.instructions) if isinstance(op, Linear) and op.weight in allowed}
+    known = set(readers)
     shapes = {i: matrix_shape(model.tensors[i].values.shape) for i in known}
     keys = {
         ROLE: {i: (role_of(model.tensors[i].name), shapes[i]) for i in known},

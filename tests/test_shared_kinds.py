@@ -44,10 +44,10 @@ def unit(weights: np.ndarray, price: float, seed: int = 0) -> Unit:
 
 
 def from_one_bank() -> list[np.ndarray]:
-    """Three matrices of vectors from one bank: a book of its own would cost each of them more than its indices do."""
+    """Three matrices of pairs from one bank: a book of its own would cost each of them a fifth of what its indices do."""
     random = np.random.default_rng(1)
-    bank = 0.1 * random.standard_normal((200, 8))
-    return [bank[random.integers(0, len(bank), (ROWS, COLUMNS // 8))].reshape(ROWS, COLUMNS) for _ in range(3)]
+    bank = 0.1 * random.standard_normal((60, 2))
+    return [bank[random.integers(0, len(bank), (ROWS, COLUMNS // 2))].reshape(ROWS, COLUMNS) for _ in range(3)]
 
 
 # kind, the family and matrices it is made for, byte price
