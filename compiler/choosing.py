@@ -94,6 +94,7 @@ class ChooseCandidates:
     sparse: bool = True
     codebook: bool = True
     alias: bool = True
+    vq_rows: bool = True
     shared_codebook: bool = True
     least_saving: float = 0.005
     confirmed: int = 8

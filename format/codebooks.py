@@ -1,4 +1,4 @@
-"""Codebooks: values by index into a table of codewords, a codeword for every few neighbours of a row (spec/tensors.md).
+"""Codebooks: values by index into a table of codewords, a codeword for every few neighbours of a row, or for all of it (spec/tensors.md).
 
 Strategy: an index is stored as its distance from the middle of the table, so that to an integer coder a table in the order of
 its values looks like any other quantizer: integers around 0, of which one magnitude is expected throughout. Codewords
@@ -16,7 +16,7 @@ from .errors import InvalidArtifact
 from .grid import scale_of_magnitudes, step_table
 
 MIN_CODEWORDS, MAX_CODEWORDS = 2, 1 << 16
-MAX_DIMENSION = 64
+MAX_DIMENSION = 1 << 16  # whole rows of any model
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,7 @@ class Codebook:
 
     def write(self, writer: Writer) -> None:
         writer.varint(self.codewords)
-        writer.u8(self.dimension)
+        writer.varint(self.dimension)
         if isinstance(self.book, tuple):
             writer.u8(SHARED_BOOK)
             writer.varint(self.book[0])
@@ -169,7 +169,7 @@ class Codebook:
             message = f"{codewords} codewords, expected {MIN_CODEWORDS}..{MAX_CODEWORDS}"
             raise InvalidArtifact(message, rule="R-CBK-1", offset=start, where=where)
         start = cursor.offset
-        dimension = cursor.u8()
+        dimension = cursor.varint()
         if not 1 <= dimension <= MAX_DIMENSION or shape[1] % dimension:
             message = f"codewords of {dimension}, expected a divisor of {shape[1]} in 1..{MAX_DIMENSION}"
             raise InvalidArtifact(message, rule="R-CBK-2", offset=start, where=where)

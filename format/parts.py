@@ -92,7 +92,7 @@ class CodebookReference:
 class CodebookValues:
     """Codewords by index, times a factor of the row: value[i, j * d + t] = codewords[indices[i, j], t] * 2**(r[i] / 2**resolution).
 
-    codewords : GridValues or RawValues [K, d], or CodebookReference; K 2..65,536, d 1..64, a divisor of the columns
+    codewords : GridValues or RawValues [K, d], or CodebookReference; K and d to 65,536, d a divisor of the columns
     indices : int64[rows, columns / d]     0..K - 1. They are coded as index - K // 2, so order the codewords by value, or by
                                            how often they occur with the most frequent in the middle: near K // 2 is cheap
     row_exponents : int64[rows] or None    r, within 20 octaves; None: no factors

@@ -326,8 +326,8 @@ def read_subset(fields, rows, columns):
 def read_codebook(fields, rows, columns):
     start, codewords = fields.at, fields.varint()
     check(2 <= codewords <= 65536, "invalid", "R-CBK-1", start)
-    start, dimension = fields.at, fields.u8()
-    check(1 <= dimension <= 64 and columns % dimension == 0, "invalid", "R-CBK-2", start)
+    start, dimension = fields.at, fields.varint()
+    check(1 <= dimension <= 65536 and columns % dimension == 0, "invalid", "R-CBK-2", start)
     term = {"kind": "codebook", "size": (codewords, dimension), "matrices": []}
     start, kind = fields.at, fields.u8()
     check(kind < 3, "malformed", "R-REC-7", start)

@@ -72,7 +72,16 @@ def ternary() -> np.ndarray:
 
 
 def repeated() -> np.ndarray:
-    return np.tile(gaussian()[:8], (ROWS // 8, 1))
+    """Repetitions that no row shows."""
+    return np.resize(gaussian(), 61)[np.arange(ROWS * COLUMNS) % 61].reshape(ROWS, COLUMNS)
+
+
+def of_few_rows() -> np.ndarray:
+    """Eight rows at many scales, and two rows that are like no other."""
+    random = np.random.default_rng(8)
+    weights = gaussian()[random.integers(0, 8, ROWS)] * np.exp2(random.integers(-8, 9, ROWS) / 8)[:, None]
+    weights[[5, 50]] = 0.2 * random.standard_normal((2, COLUMNS))
+    return weights
 
 
 EARLIER = {0: gaussian(seed=9).astype(np.float32), 1: gaussian().astype(np.float32)}
@@ -85,6 +94,7 @@ CASES = {
     "sparse": (with_outliers(), 1e-3, {}),
     "codebook": (ternary(), 1e-5, {}),
     "alias": (gaussian(), 1e-4, EARLIER),
+    "vq-rows": (of_few_rows(), 1e-4, {}),
 }
 
 

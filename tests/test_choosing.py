@@ -42,7 +42,7 @@ def made_for_menus() -> tuple[Model, dict[str, str]]:
     width = ARCHITECTURE["model_dim"]
     values["blocks.0.attn.c_k.weight"] = random.standard_normal((width, 1)) @ random.standard_normal((1, width)) * 0.15
     values["blocks.1.attn.proj.weight"] = 0.2 * random.integers(-1, 2, (width, width))
-    values["blocks.0.attn.proj.weight"] = np.tile(values["blocks.0.attn.proj.weight"][:2], (width // 2, 1))
+    values["blocks.0.attn.proj.weight"] = np.resize(values["blocks.0.attn.proj.weight"].ravel()[:61], (width, width))
     values["blocks.1.attn.c_v.weight"] = values["blocks.0.attn.c_v.weight"]
     kinds = {"blocks.0.attn.c_k.weight": "low-rank", "blocks.0.attn.proj.weight": "raw", "blocks.1.attn.c_v.weight": "alias"}
     kinds["blocks.1.attn.proj.weight"] = "codebook"

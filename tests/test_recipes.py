@@ -95,6 +95,8 @@ BROKEN = {
     "65,537 codewords": ("06 818004 01 00 00 00 00 00 01", InvalidArtifact, "R-CBK-1", 1),
     "codewords of nothing": ("06 02 00 00 00 00 00 00 01", InvalidArtifact, "R-CBK-2", 2),
     "codewords of 3 in rows of 4": ("06 02 03 00 00 00 00 00 01", InvalidArtifact, "R-CBK-2", 2),
+    "codewords of 65,540 in rows of 4": ("06 02 848004 00 00 00 00 00 01", InvalidArtifact, "R-CBK-2", 2),
+    "codewords of 4 in two bytes": ("06 02 8400 00 00 00 00 00 01", MalformedArtifact, "R-VAR-2", 2),
     "codewords of kind 3": ("06 02 01 03 00 00 00 00 01", MalformedArtifact, "R-REC-7", 3),
     "indices at resolution 4": ("06 02 01 00 00 04 00 00 01", InvalidArtifact, "R-GRD-1", 5),
     "indices with step mode 2": ("06 02 01 00 00 00 02 00 01", MalformedArtifact, "R-GRD-2", 6),

@@ -16,6 +16,7 @@ from bytecap.format.codecs import INTEGER_CODECS, ExpectedScales
 from bytecap.format.errors import InvalidArtifact, LimitExceeded, MalformedArtifact, UnsupportedArtifact
 
 ROWS, COLUMNS = TABLE_SHAPE
+WIDE = 130  # its varint takes two bytes
 GRID = grid()[1:]  # the body of a grid of base 0.5 without steps, in stream 1
 EXPONENTS = bytes(4)  # a stream 0 of no integers
 
@@ -32,9 +33,9 @@ def halves(values: Sequence[int], columns: int) -> list[list[float]]:
 
 def good(name: str, says: str, values, *terms: bytes, raw: Sequence[float] = (), streams: Sequence[bytes] = ()) -> Vector:
     """An artifact whose table decodes to `values`."""
-    flat = [float(value) for row in values for value in row]
-    sha256 = digest(("table", TABLE_SHAPE, flat))
-    data = artifact(GOOD, table(*terms), planes(raw), codes(*streams), digest=sha256)
+    flat, shape = [float(value) for row in values for value in row], (len(values), len(values[0]))
+    sha256 = digest(("table", shape, flat))
+    data = artifact(GOOD, table(*terms, shape=shape), planes(raw), codes(*streams), digest=sha256)
     return Vector(f"good-term-{name}", "artifact", data, says, sha256=sha256.hex())
 
 
@@ -174,7 +175,7 @@ def sparse_vectors() -> Iterator[Vector]:
 
 
 def codebook(count: int, dimension: int, book: bytes = RAW_FLOAT32, rows: bytes = b"\0", resolution: int = 0, scale: int = 0) -> bytes:
-    return b"\x06" + varint(count) + bytes([dimension]) + book + bytes([resolution]) + rows + zigzag(scale) + varint(1)
+    return b"\x06" + varint(count) + varint(dimension) + book + bytes([resolution]) + rows + zigzag(scale) + varint(1)
 
 
 def codebook_vectors() -> Iterator[Vector]:
@@ -195,13 +196,18 @@ def codebook_vectors() -> Iterator[Vector]:
     says = "Four codewords of one on a grid, and twice the sum of them: the second term shares them."
     own, shared = codebook(4, 1, b"\x01" + GRID), codebook(4, 1, b"\x02\x00\x00")
     yield good("codebook-shared", says, 2 * scalar, own, shared, streams=(EXPONENTS, stream))
+    wide = np.reshape(small(2 * WIDE), (2, WIDE)) / 2
+    rows, stored = np.array([[1], [0], [1], [1]]), stream_of((small(2 * WIDE), 2), ([0, -1, 0, 0], ROWS))
+    says = "Two codewords of a whole row of 130, on a grid, with factors of the rows."
+    term = codebook(2, WIDE, b"\x01" + GRID, rows=b"\x01\x00", resolution=3)
+    yield good("codebook-rows", says, naive_codebook(wide, rows, exponents, 3), term, streams=(steps, stored))
     yield from bad_codebooks(flat)
 
 
 def bad_codebooks(flat: Sequence[float]) -> Iterator[Vector]:
     for name, count in (("one", 1), ("many", 65_537)):
         yield bad(f"codebook-{name}", InvalidArtifact, "R-CBK-1", TERM + 1, f"Codewords in the number of {count}.", table(codebook(count, 2)), b"")
-    for name, dimension in (("zero", 0), ("three", 3), ("long", 128)):
+    for name, dimension in (("zero", 0), ("three", 3), ("long", 128), ("beyond", 65_537)):
         says = f"Codewords of {dimension} in rows of {COLUMNS}."
         yield bad(f"codebook-dimension-{name}", InvalidArtifact, "R-CBK-2", TERM + 2, says, table(codebook(3, dimension)), b"")
     yield bad("codebook-book", MalformedArtifact, "R-REC-7", TERM + 3, "Codewords of kind 3.", table(codebook(3, 2, b"\x03\x00")), b"")

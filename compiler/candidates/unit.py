@@ -69,6 +69,21 @@ class Unit:
         moment[np.ix_(self.prepared.order, self.prepared.order)] = self.prepared.factor @ self.prepared.factor.T
         return moment
 
+    @property
+    def factor(self) -> np.ndarray:
+        """float64[columns, columns]: lower triangular L with L Lᵀ the damped moment, in matrix order."""
+        return self.remembered("factor in matrix order", lambda: np.linalg.cholesky(self.damped_moment))
+
+    @property
+    def distortion(self) -> float:
+        """Squared error, in units of its sensitivity, with which a grid stores a weight at the byte price."""
+        return self.byte_price * self.byte_price / 12
+
+    @property
+    def bit_value(self) -> float:
+        """Nats a token that one bit is worth at the byte price: D/2 a weight falls to a quarter with each."""
+        return float(np.log(2)) * self.distortion
+
     def remembered(self, key: Hashable, compute: Callable[[], Any]) -> Any:
         """What several settings need, computed once."""
         if key not in self._memory:
@@ -99,6 +114,10 @@ class Unit:
         """A grid of a part of the matrix that has statistics of its own, so many octaves from the byte price."""
         return self.quantizer.quantize(self.quantizer.prepare(values, statistics), self.byte_price * 2.0**octaves)
 
+    def decoded(self, parts: Sequence[Part], codebooks: Codebooks | None = None) -> np.ndarray:
+        """float32[rows, columns]: what these parts add up to; codebooks : of earlier tensors."""
+        return reconstruct_parts(parts, self.shape, self.earlier, codebooks)
+
     def composite(
         self, kind: str, setting: tuple[str | int, ...], parts: Sequence[Part], *, codebooks: Codebooks | None = None, sets: KnownSets | None = None
     ) -> CompositeMatrix:
@@ -106,7 +125,7 @@ class Unit:
 
         codebooks, sets : of earlier tensors, which the parts may name
         """
-        weights = reconstruct_parts(parts, self.shape, self.earlier, codebooks)
+        weights = self.decoded(parts, codebooks)
         n_bytes = part_bytes(parts, self.shape, self.codec, codebooks=codebooks, sets=sets)
         return CompositeMatrix(kind, setting, tuple(parts), weights, self.loss(weights), n_bytes)
 
