@@ -95,7 +95,11 @@ class ChooseCandidates:
     codebook: bool = True
     alias: bool = True
     vq_rows: bool = True
+    heads: bool = True
+    blocks: bool = True
+    decoupled: bool = True
     shared_codebook: bool = True
+    shared_columns: bool = True
     least_saving: float = 0.005
     confirmed: int = 8
     name: ClassVar[str] = "choose-candidates"

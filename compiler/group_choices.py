@@ -44,7 +44,7 @@ def join_groups(
     def join(job: tuple[str, Group]) -> Joined | None:
         name, group = job
         kind, said = SHARED_KINDS[name], [told[i][name] for i in group.members]
-        settings = kind.settings([each.shape for each in said])
+        settings = kind.settings(said)
         settings = [setting for setting in settings if kind.follows_price(setting) or not set(fixed) & set(group.members)]
         contents = [kind.join(said, setting) for setting in settings]
         costs = [kind.estimate(said, *pair, nats_per_byte) for pair in zip(settings, contents, strict=True)]

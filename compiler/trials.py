@@ -17,6 +17,7 @@ import numpy as np
 from ..format.assembly import DEFAULT_CODEC, TensorSource, assemble_artifact, encode_grid_stream
 from ..format.grid import matrix_shape
 from ..format.profiles import registered_profiles
+from .attention_heads import head_lines
 from .calibration import MatrixStatistics, Statistics, embedding_tables
 from .candidates import Unit
 from .choosing import ALIAS, Allocation, Offer, aliases_of, confirm_largest
@@ -64,6 +65,7 @@ class Trials:
         self.seed, self.device, self.threads = seed, device, threads
         self.points: list[tuple[str, float, int, float]] = []
         self._tables = embedding_tables(model.program)
+        self._heads = head_lines(model.program, [tensor.values.shape for tensor in model.tensors])
         self.grids_at = plan["quantize-matrices"].run(model, statistics, threads=threads)
         self.walked = [i for i in statistics.matrices if i not in self._tables]
         self.allocation: Allocation | None = None
@@ -135,7 +137,8 @@ class Trials:
         """What a candidate of this matrix is fitted to: its own weights and statistics unless others are given."""
         values = self.model.tensors[index].values if target is None else target
         target = values.reshape(matrix_shape(values.shape)).astype(np.float64)
-        return Unit(target, statistics or self.statistics.matrices[index], self.plan["quantize-matrices"], byte_price, self.codec, earlier)
+        measured, quantizer = statistics or self.statistics.matrices[index], self.plan["quantize-matrices"]
+        return Unit(target, measured, quantizer, byte_price, self.codec, earlier, self._heads.get(index))
 
     def earlier(self, index: int, weights: Mapping[int, np.ndarray]) -> Mapping[int, np.ndarray]:
         """Matrices before `index` of its shape, which it may be an alias of; a table names tables only, which walks leave alone."""

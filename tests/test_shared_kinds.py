@@ -37,9 +37,9 @@ def single_threaded_products():
 
 
 def unit(weights: np.ndarray, price: float, seed: int = 0) -> Unit:
-    random = np.random.default_rng(seed)
-    inputs = random.standard_normal((4 * COLUMNS, COLUMNS))
-    statistics = MatrixStatistics(inputs.T @ inputs / len(inputs), np.exp2(random.uniform(-1, 1, ROWS)) * 1e-4)
+    random, (rows, columns) = np.random.default_rng(seed), weights.shape
+    inputs = random.standard_normal((4 * columns, columns))
+    statistics = MatrixStatistics(inputs.T @ inputs / len(inputs), np.exp2(random.uniform(-1, 1, rows)) * 1e-4)
     return Unit(weights.astype(np.float64), statistics, QUANTIZER, price, 1, {})
 
 
@@ -50,9 +50,18 @@ def from_one_bank() -> list[np.ndarray]:
     return [bank[random.integers(0, len(bank), (ROWS, COLUMNS // 2))].reshape(ROWS, COLUMNS) for _ in range(3)]
 
 
+def with_huge_channels() -> list[np.ndarray]:
+    """Three matrices of few rows in which the same channels stand out, in each of them others most."""
+    random = np.random.default_rng(2)
+    found = 0.1 * random.standard_normal((3, 4, 512))
+    found[:, :, random.choice(512, 20, replace=False)] *= 2000 * np.exp2(random.uniform(0, 1, (3, 1, 20)))
+    return list(found)
+
+
 # kind, the family and matrices it is made for, byte price
-CASES = {"shared-codebook": ("role", from_one_bank(), 1e-4)}
-SHARED = {"shared-codebook": lambda term: term.named}  # (tensor, term) whose book or set a term names
+CASES = {"shared-codebook": ("role", from_one_bank(), 1e-4), "shared-columns": ("input", with_huge_channels(), 1e-3)}
+LEAST_SHARE = {"shared-codebook": 0.05, "shared-columns": 0.005}  # of the members' own best offers that sharing saves
+SHARED = {"shared-codebook": lambda term: term.named, "shared-columns": lambda term: term.members.named}  # (tensor, term) whose book or set a term names
 
 
 def allocate(kind: str, others: bool = True, matrices: list[np.ndarray] | None = None):
@@ -77,11 +86,11 @@ def test_every_kind_is_a_case_and_an_option() -> None:
 
 @pytest.mark.parametrize("kind", CASES)
 def test_each_kind_wins_on_the_group_it_is_made_for(kind: str, allocations: Mapping) -> None:
-    """Against every offer that its members have alone, by at least a twentieth."""
+    """Against every offer that its members have alone."""
     units, allocation = allocations[kind]
     assert {offer.kind for offer in allocation.chosen.values()} == {kind} and set(allocation.chosen) == set(units)
     alone = sum(min(offer.cost(allocation.nats_per_byte) for offer in menu) for menu in allocation.menus.values())
-    assert sum(offer.cost(allocation.nats_per_byte) for offer in allocation.chosen.values()) < 0.95 * alone
+    assert sum(offer.cost(allocation.nats_per_byte) for offer in allocation.chosen.values()) < (1 - LEAST_SHARE[kind]) * alone
     assert [len(bundle) for bundle in allocation.largest(3)] == [3]
 
 
@@ -89,8 +98,8 @@ def test_each_kind_wins_on_the_group_it_is_made_for(kind: str, allocations: Mapp
 def test_an_artifact_of_the_group_decodes_to_the_weights(kind: str, allocations: Mapping) -> None:
     """By the package and by the plain decoder; bytes are those of the trial encodes, the owner paying for what is shared."""
     units, allocation = allocations[kind]
-    program = Program((Embed(0), Linear(0, 1, None), Linear(0, 2, None), Linear(0, 3, None), Add(1, 2), Add(3, 4)), ROWS, 4, 0)
-    table = unit(np.zeros((ROWS, COLUMNS)), 1e-3)
+    program = Program((Embed(0), Linear(0, 1, None), Linear(0, 2, None), Linear(0, 3, None), Add(1, 2), Add(3, 4)), units[1]().shape[0], 4, 0)
+    table = unit(np.zeros(units[1]().shape), 1e-3)
     model = bare_model(program, table.target, *(make().target for make in units.values()))
     fitted = {i: offer.fit(units[i]()) for i, offer in allocation.chosen.items()}
     assert [(found.kind, found.setting, found.bytes) for found in fitted.values()] == [(kind, o.setting, o.bytes) for o in allocation.chosen.values()]
@@ -108,7 +117,7 @@ def test_what_is_shared_stays_when_targets_change(kind: str, allocations: Mappin
     """As in a walk: another target, the same book or set; the loss is that of the decoded weights against the new target."""
     units, allocation = allocations[kind]
     offer = allocation.chosen[2]
-    moved = replace(units[2](), target=units[2]().target + 0.01 * np.random.default_rng(0).standard_normal((ROWS, COLUMNS)))
+    moved = replace(units[2](), target=units[2]().target + 0.01 * np.random.default_rng(0).standard_normal(units[2]().shape))
     found = offer.fit(moved)
     assert found.weights.tobytes() != offer.fit(units[2]()).weights.tobytes()
     assert found.predicted_loss == pytest.approx(moved.loss(found.weights))

@@ -92,12 +92,12 @@ def frequent_in_the_middle(grid: GridValues, indices: np.ndarray) -> tuple[GridV
     return replace(grid, codes=np.ascontiguousarray(grid.codes[order]), row_exponents=exponents), places[indices]
 
 
-def nearest_codewords(unit: Unit, scales: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """int64[rows, columns / width]: codewords chosen group by group from the last, with error feedback."""
+def nearest_codewords(unit: Unit, scales: np.ndarray, words: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
+    """int64[rows, columns / width]: codewords for `values` (the target unless given), group by group from the last, with error feedback."""
     factor = unit.remembered("factor in matrix order", lambda: np.linalg.cholesky(unit.damped_moment))
     rows, columns = unit.shape
     width = words.shape[1]
-    rotated = unit.target @ factor
+    rotated = (unit.target if values is None else values) @ factor
     indices = np.empty((rows, columns // width), np.int64)
     block = BLOCK_COLUMNS // width * width
     for stop in range(columns, 0, -block):

@@ -68,6 +68,22 @@ def _singular(unit: Unit, of: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return unit.remembered(("singular", of), decompose)
 
 
+def best_factors(unit: Unit, rank: int) -> np.ndarray:
+    """float64[rows, columns]: the matrix of this rank that is nearest to the target under the second-order loss."""
+    left, strengths, right = _singular(unit, "target")
+    kept = (left[:, :rank] * strengths[:rank]) @ right[:rank]
+    found = np.empty(unit.shape)
+    found[:, unit.prepared.order] = np.linalg.solve(unit.prepared.factor.T, kept.T).T / np.sqrt(unit.row_fisher)[:, None]
+    return found
+
+
+def low_rank_part(unit: Unit, values: np.ndarray, rank: int) -> LowRankValues:
+    """The best factors of this rank for `values`, float64[rows, columns]."""
+    weighted = values[:, unit.prepared.order] @ unit.prepared.factor
+    singular = np.linalg.svd(np.sqrt(unit.row_fisher)[:, None] * weighted, full_matrices=False)
+    return _factors(unit, values, rank, singular)
+
+
 def _sufficient_rank(unit: Unit, share: float) -> int:
     """Least rank whose own loss is not above this share of the plain grid's."""
     tails = 0.5 * np.cumsum(np.square(_singular(unit, "target")[1])[::-1])[::-1]

@@ -43,11 +43,11 @@ class SharedKind(Protocol):
     families: ClassVar[tuple[str, ...]]
     term: ClassVar[int]
 
-    def settings(self, shapes: Sequence[tuple[int, int]]) -> Sequence[Setting]:
-        """Settings worth a thought for members of these shapes; none where the kind cannot hold them."""
-
     def tell(self, unit: Unit) -> Any:
         """What the groups of a matrix have to know of it, small."""
+
+    def settings(self, told: Sequence[Any]) -> Sequence[Setting]:
+        """Settings worth a thought for members that told this; none where the kind cannot hold them."""
 
     def join(self, told: Sequence[Any], setting: Setting) -> Any:
         """What the members share (`Shared.content`), of what they told."""

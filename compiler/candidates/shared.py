@@ -8,6 +8,7 @@ import numpy as np
 
 from ...format.grid import GridValues, reconstruct_grid
 from ...format.parts import CodebookReference
+from ...format.set_choice import KnownSets
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +38,7 @@ class Shared:
     def codebooks(self) -> dict[tuple[int, int], np.ndarray]:
         """Where a reference to the book finds float32[K, d] codewords."""
         return {} if self.owned else {self.place: reconstruct_grid(self.content)}
+
+    def sets(self, universe: int) -> KnownSets:
+        """The earlier set that this member may name, of numbers below `universe`."""
+        return {} if self.owned else {self.place: (universe, self.content)}

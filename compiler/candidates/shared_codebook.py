@@ -64,7 +64,8 @@ class SharedCodebookKind:
     families: ClassVar[tuple[str, ...]] = ("role", "model")
     term: ClassVar[int] = 0
 
-    def settings(self, shapes: Sequence[tuple[int, int]]) -> list[Setting]:
+    def settings(self, told: Sequence[Told]) -> list[Setting]:
+        shapes = [each.shape for each in told]
         elements = sum(rows * columns for rows, columns in shapes)
         return [
             (how, width, size) for width, size in SIZES for how in (PLAIN, SCALED)

@@ -11,6 +11,7 @@ import numpy as np
 from ...format.assembly import part_bytes
 from ...format.parts import Codebooks
 from ...format.set_choice import KnownSets
+from ..attention_heads import HeadLines
 from ..calibration import MatrixStatistics
 from ..composite import CompositeMatrix, Part, Quantized, reconstruct_parts
 from ..quantization import PreparedMatrix, QuantizedMatrix
@@ -31,6 +32,7 @@ class Unit:
 
     target : float64[rows, columns]; byte_price : as quantization takes it; codec : wire id of the integer codec
     earlier : float32[rows, columns] by tensor index, tensors of the same shape that are decided and may be aliased
+    heads : the rows or columns that belong to heads of attention, if any do
     """
 
     target: np.ndarray
@@ -39,6 +41,7 @@ class Unit:
     byte_price: float
     codec: int
     earlier: Mapping[int, np.ndarray]
+    heads: HeadLines | None = None
     prepared: PreparedMatrix = field(init=False)
     _memory: dict[Hashable, Any] = field(init=False, default_factory=dict)
 
