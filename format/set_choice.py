@@ -18,7 +18,7 @@ from .cursor import Writer
 from .member_sets import BITMAP, DIFFERENCE, FINEST, GAPS, MAX_GAP, PREFIX, SAME, MemberSet, encode_bitmap, encode_gaps, finest_members, gap_scales
 
 SHORT_UNIVERSE = 64  # up to which bits may be shorter than the name of a set
-N_COMPARED = 8  # latest sets of the same universe of which the nearest is tried
+N_COMPARED = 64  # latest sets of the same universe of which the nearest is tried: those of all layers
 STREAM_END_BYTES = 4  # what a stream has once, whatever it holds
 
 Place = tuple[int, int]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from reference import reference_decoder
-from tiny_models import bare_model, golf_model
+from tiny_models import bare_model, golf_model, random_sequences
 
 from bytecap.compiler import passes  # noqa: F401 - registers the passes
 from bytecap.compiler.calibration import MatrixStatistics
@@ -19,11 +19,12 @@ from bytecap.compiler.choosing import ChooseCandidates
 from bytecap.compiler.group_choices import choose_groups
 from bytecap.compiler.groups import Group, find_groups
 from bytecap.compiler.offers import GroupOffer, Offer
-from bytecap.compiler.recipe import read_recipe
-from bytecap.compiler.trials import assemble_model
+from bytecap.compiler.recipe import parse_recipe, read_recipe
+from bytecap.compiler.trials import Trials, assemble_model
 from bytecap.compiler.workers import one_thread_each
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.format.operations import Add, Embed, Linear
+from bytecap.format.parts import CodebookReference
 from bytecap.format.program import Program
 
 ROWS, COLUMNS = 32, 64
@@ -121,6 +122,34 @@ def test_what_is_shared_stays_when_targets_change(kind: str, allocations: Mappin
     found = offer.fit(moved)
     assert found.weights.tobytes() != offer.fit(units[2]()).weights.tobytes()
     assert found.predicted_loss == pytest.approx(moved.loss(found.weights))
+
+
+def test_a_group_survives_landing_and_the_walk() -> None:
+    """In whole artifacts: the book that the menus made is what the first member stores, the others' indices follow the walk's targets."""
+    model, random = golf_model(6, vocab_size=40, model_dim=48, num_layers=3), np.random.default_rng(3)
+    bank = 0.15 * random.standard_normal((60, 2))
+    places = [i for i, t in enumerate(model.tensors) if t.name.endswith("c_q.weight")]
+    values = {i: bank[random.integers(0, len(bank), (48, 24))].reshape(48, 48).astype(np.float32) for i in places}
+    model = replace(model, tensors=tuple(replace(t, values=values.get(i, t.values)) for i, t in enumerate(model.tensors)))
+    text = random_sequences(40, 48, 16, seed=6)
+    switches = dict.fromkeys(ChooseCandidates(enabled=True).kinds[1:], False) | {"codebook": True, "enabled": True}
+    plan, calm = parse_recipe("groups", {"choose-candidates": switches}), {"threads": 1, "seed": 0, "device": "cpu"}
+    statistics = plan["calibrate"].run(model, text.ravel(), progress=lambda done, total: None, **calm)
+    trials = Trials(model, statistics, text.ravel(), text[:4], plan, {}, **calm)
+    plain = trials.quick(1e-3)
+    assert trials.choose(plain, lambda done, total: None)
+    assert {i for i, offer in trials.choices.items() if offer.kind == "shared-codebook"} == set(places)
+    assert set(trials.allocation.measured) >= set(places)
+    quick = trials.quick(1.2e-3)
+    walk = trials.walk(quick, len(quick.data), 1 / 8, lambda done, total: None, distilled=False)
+    walked = walk.at(walk.last_price)
+    for trial in (quick, walked):
+        arrays = decode_tensors(read_artifact(trial.data))
+        first, *others = (trial.quantized[i].parts[0].codewords for i in places)
+        assert first == trials.choices[places[0]].shared.content and others == [CodebookReference(places[0], 0)] * 2
+        assert all(arrays[i].tobytes() == trial.quantized[i].weights.tobytes() for i in places)
+    assert any((quick.quantized[i].parts[0].indices != walked.quantized[i].parts[0].indices).any() for i in places[1:])
+    assert len(walk.smallest().data) < len(walked.data) < len(plain.data)
 
 
 def test_on_noise_no_group_is_chosen() -> None:
