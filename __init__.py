@@ -5,7 +5,7 @@
     print(bytecap.evaluate("model.bcap", data="val.bin", tokenizer="tokenizer.model").score.bits_per_byte)
 
 The public names are the ones in `__all__`; each is imported when first used (PEP 562), so `import bytecap` is quick,
-and torch is loaded only by what needs it: `compile`, `score`, `diagnose`, and `evaluate` or `export` when a checkpoint or a `.pt` is asked for.
+and torch is loaded only by what needs it: `compile`, `score`, `curve`, `diagnose`, and `evaluate` or `export` when a checkpoint or a `.pt` is asked for.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _HOMES = {
     "verify": ".interface",
     "export": ".interface",
     "score": ".interface",
+    "curve": ".interface",
     "diagnose": ".interface",
     "read_artifact": ".format.artifact",
     "write_artifact": ".format.artifact",

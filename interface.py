@@ -1,4 +1,4 @@
-"""The Python API: compile, evaluate, inspect, verify, export, score and diagnose, the same functions that the command line calls.
+"""The Python API: compile, evaluate, inspect, verify, export, score, curve and diagnose, the same functions that the command line calls.
 
 Strategy: one function a command, paths in and records out, no printing. What each needs is imported when it is called,
 so that inspecting, verifying and scoring an artifact work where torch is not installed. All errors are subclasses of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .compiler.pipeline import CompileResult
     from .format.inspection import Inspection
     from .format.program import Program
+    from .lab.curves import ByteReturns
     from .lab.diagnosis import Diagnosis
     from .lab.sensitivity import Sensitivity
     from .runtime.scoring import Gap, Score
@@ -236,6 +237,58 @@ def score(
             threads=threads or available_threads(), progress=progress or (lambda stage, done, total: None),
         )  # fmt: skip
     return found if tokenizer is None or unit != "tokens" else found.with_pieces(Tokenizer.load(tokenizer))
+
+
+def curve(
+    checkpoint: PathLike,
+    *,
+    calibration: PathLike,
+    units: Sequence[str] = ("rows",),
+    budget: str = "0.5%:10%:6",
+    base: str = "per-matrix",
+    bits: float = 3.0,
+    form: str = "finer",
+    octaves: float = 1.0,
+    evaluation: PathLike | None = None,
+    tokenizer: PathLike | None = None,
+    architecture: PathLike | None = None,
+    tokens: int = 16_384,
+    calibration_tokens: int = 65_536,
+    profile: str = "default",
+    seed: int = 0,
+    threads: int | None = None,
+    backend: str | None = None,
+    scheduler: str | None = None,
+    folder: PathLike | None = None,
+    progress: Progress | None = None,
+) -> ByteReturns:
+    """What each kind of exception in `units` recovers for each byte it takes, against two controls of the same final bytes.
+
+    `units` are of bytecap.lab.exceptions.EXCEPTIONS, which says what each is; `base`, `bits`, `form` and `octaves` are those of
+    bytecap.lab.byte_returns.BaseSettings. `budget` is a range such as "0.5%:10%:6" or "4KB:64KB:5". Points are measured `threads` at a
+    time on joblib's `backend`: "loky", "threading", "dask" at the address `scheduler`, or None for what joblib is set to by the caller,
+    Ray for instance. They are kept in `folder`, if given, and a later call with the same inputs measures only the missing ones. No
+    figure depends on any of these.
+
+    Raises CheckpointError, DataError, CapError, CompileError or OutputError.
+    """
+    from .compiler.workers import available_threads
+    from .format.budgets import parse_budgets
+    from .lab.byte_returns import BaseSettings
+    from .lab.curves import CurveInputs, measure_curves
+
+    try:
+        budgets = parse_budgets(budget)
+    except ValueError as error:
+        raise CapError(str(error)) from error
+    inputs = CurveInputs(
+        Path(checkpoint), Path(calibration), _optional_path(architecture), _optional_path(tokenizer), _optional_path(evaluation),
+        tokens=tokens, recipe={"calibrate": {"tokens": calibration_tokens}}, profile=profile, seed=seed, settings=BaseSettings(base, bits, form, octaves),
+    )  # fmt: skip
+    return measure_curves(
+        inputs, list(units), budgets, backend=backend, scheduler=scheduler, threads=threads or available_threads(),
+        folder=_optional_path(folder), progress=progress or (lambda stage, done, total: None),
+    )  # fmt: skip
 
 
 def diagnose(

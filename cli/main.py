@@ -17,7 +17,8 @@ from ..format.errors import BytecapError
 from ..format.version import VERSION
 from .exit_codes import INTERRUPTED, OUTPUT, UNEXPECTED, USAGE, exit_code_lines
 
-COMMANDS = ("compile", "inspect", "eval", "verify", "export", "score", "diagnose", "demo")
+COMMANDS = ("compile", "inspect", "eval", "verify", "export", "score", "curve", "diagnose", "demo")
+OPTIONAL_PACKAGES = {"torch": ("PyTorch", "compile"), "joblib": ("joblib", "compile"), "distributed": ("Dask", "cluster")}  # and their extras
 EPILOG = "\b\nExit codes:\n" + "\n".join(exit_code_lines())
 
 
@@ -58,9 +59,10 @@ def run(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", OUTPUT)
     except ModuleNotFoundError as error:
-        if error.name != "torch":
+        if error.name not in OPTIONAL_PACKAGES:
             raise
-        return _fail("this needs PyTorch, which is not installed; install it with: pip install 'bytecap[compile]'", UNEXPECTED)
+        name, extra = OPTIONAL_PACKAGES[error.name]
+        return _fail(f"this needs {name}, which is not installed; install it with: pip install 'bytecap[{extra}]'", UNEXPECTED)
     return result if isinstance(result, int) else 0
 
 

@@ -115,11 +115,25 @@ def prepare_matrix(
     column_logs = _column_logs(factor, order)
     row_exponents, row_base = _exponents(-0.5 * np.log2(fisher), resolution)
     column_exponents, column_base = _exponents(column_logs, resolution)
-    finest = np.exp2(-row_exponents / 2**resolution).mean() * np.exp2(-column_exponents / 2**resolution).mean()
-    finest_units = np.abs(weights / np.exp2((row_exponents[:, None] + column_exponents) / 2**resolution)).mean()
+    magnitude = _mean_magnitude(weights, row_exponents, column_exponents, resolution)
     exponents = row_exponents, column_exponents, row_base + column_base
     reordered = weights.astype(np.float64)[:, order]
-    return PreparedMatrix(reordered, factor, order, fisher, coupling, *exponents, resolution, float(finest_units / finest))
+    return PreparedMatrix(reordered, factor, order, fisher, coupling, *exponents, resolution, magnitude)
+
+
+def on_row_steps(prepared: PreparedMatrix, log_steps: np.ndarray) -> PreparedMatrix:
+    """The same matrix with one step a row, 2**log_steps (float64[rows]) at byte price 1, and none a column."""
+    rows, base = _exponents(log_steps, prepared.resolution)
+    columns = np.zeros_like(prepared.column_exponents)
+    magnitude = _mean_magnitude(prepared.weights, rows, columns, prepared.resolution)
+    return replace(prepared, row_exponents=rows, column_exponents=columns, log2_base=base, mean_magnitude=magnitude)
+
+
+def _mean_magnitude(weights: np.ndarray, row_exponents: np.ndarray, column_exponents: np.ndarray, resolution: int) -> float:
+    """Mean |w| over the mean of 2**-(exponents)."""
+    finest = np.exp2(-row_exponents / 2**resolution).mean() * np.exp2(-column_exponents / 2**resolution).mean()
+    units = np.abs(weights / np.exp2((row_exponents[:, None] + column_exponents) / 2**resolution)).mean()
+    return float(units / finest)
 
 
 def _factored(moment: np.ndarray, damping: float) -> tuple[np.ndarray, np.ndarray]:

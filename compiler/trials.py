@@ -66,7 +66,7 @@ class Trials:
         self.points: list[tuple[str, float, int, float]] = []
         self._tables = embedding_tables(model.program)
         self._heads = head_lines(model.program, [tensor.values.shape for tensor in model.tensors])
-        self.grids_at = plan["quantize-matrices"].run(model, statistics, threads=threads)
+        self._matrices_at = plan["quantize-matrices"].run(model, statistics, threads=threads)
         self.walked = [i for i in statistics.matrices if i not in self._tables]
         self.allocation: Allocation | None = None
         self.choices: Mapping[int, Offer] = {}
@@ -105,7 +105,7 @@ class Trials:
 
     def _all_matrices_at(self, byte_price: float) -> Mapping[int, Quantized]:
         """Plain grids first, then what was chosen for other matrices, those that name an earlier tensor last and in order."""
-        results = dict(self.grids_at(byte_price, only=[i for i in self.statistics.matrices if i not in self.choices]))
+        results = dict(self._matrices_at(byte_price, only=[i for i in self.statistics.matrices if i not in self.choices]))
         alone = [i for i in self.choices if self.choices[i].kind != ALIAS]
         fitted = run_jobs(lambda i: self._fit(i, byte_price, {}), alone, self.threads)
         results |= dict(zip(alone, fitted, strict=True))
@@ -123,7 +123,7 @@ class Trials:
         moment = sum(each.input_moment for each in measured) / len(measured)
         outputs = [each.output_fisher for each in measured]
         shared = MatrixStatistics(moment, sum(each.row_fisher for each in measured), None if any(each is None for each in outputs) else sum(outputs))
-        found = self.choices[index].fit(replace(unit, statistics=shared))
+        found = self.choices[index].fit(replace(unit, statistics=shared, prepared=None))
         return replace(found, predicted_loss=unit.loss(found.weights))
 
     def unit(
@@ -138,7 +138,7 @@ class Trials:
         values = self.model.tensors[index].values if target is None else target
         target = values.reshape(matrix_shape(values.shape)).astype(np.float64)
         measured, quantizer = statistics or self.statistics.matrices[index], self.plan["quantize-matrices"]
-        return Unit(target, measured, quantizer, byte_price, self.codec, earlier, self._heads.get(index))
+        return Unit(target, measured, quantizer, byte_price, self.codec, earlier, heads=self._heads.get(index))
 
     def earlier(self, index: int, weights: Mapping[int, np.ndarray]) -> Mapping[int, np.ndarray]:
         """Matrices before `index` of its shape, which it may be an alias of; a table names tables only, which walks leave alone."""

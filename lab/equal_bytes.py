@@ -1,16 +1,17 @@
 """Whole artifacts of one checkpoint with given exceptions, at given bytes, and what each loses on held-out sequences.
 
 Strategy: model, statistics and text are read once. The cheap path is the plain grid of every matrix at one byte price, by a recipe
-without walk and distillation; an exception replaces the grid of a matrix by something else. Every artifact is assembled whole,
-so bytes are those of a file, and decoded again before it is measured. Sequences are the same for all, so that differences
-can be paired sequence by sequence.
+without walk and distillation, on the allocator's row and column steps or on simpler ones (uniform_steps.py); an exception
+replaces the grid of a matrix by something else. Every artifact is assembled whole, so bytes are those of a file, and decoded
+again before it is measured. Sequences are the same for all, so that differences can be paired sequence by sequence.
 """
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -21,18 +22,20 @@ from ..compiler.candidates import KINDS, Unit
 from ..compiler.candidates.registry import Setting
 from ..compiler.candidates.sparse import weight_parts
 from ..compiler.candidates.subsets import COLUMNS, FINER, FINER_OCTAVES, ROWS, line_parts
+from ..compiler.choosing import ALIAS
 from ..compiler.composite import Quantized
 from ..compiler.landing import Landing, Trial, land_on_cap
 from ..compiler.pipeline import START_PRICE, read_calibration, read_model
 from ..compiler.recipe import Recipe, parse_recipe
 from ..compiler.trials import Trials
-from ..compiler.workers import available_threads, one_thread_each
+from ..compiler.workers import available_threads, one_thread_each, run_jobs
 from ..format.artifact import decode_tensors, read_artifact
 from ..format.profiles import profile_codec
 from ..runtime.evaluation import checked_byte_table
 from ..runtime.tokenizer import Tokenizer
 from ..runtime.tokens import Tokens, read_tokens
 from .sequence_quality import QualityMeter, SequenceQuality
+from .uniform_steps import ALLOCATED, SteppedUnit
 
 WEIGHTS = 2  # beside ROWS and COLUMNS: members are row-major positions
 FAST = {
@@ -102,14 +105,16 @@ Choices = Mapping[int, Choice | tuple[str, Setting]]
 class Bench:
     """Artifacts of one model and their quality.
 
-    trials : the compiler's own, at the recipe `plan`; meter : measures on the held-out sequences
+    trials : the compiler's own; meter : measures on the held-out sequences
+    steps, share : what the cheap path's grids are on, see uniform_steps.py; the allocator's own steps have no share
     """
 
-    def __init__(self, trials: Trials, meter: QualityMeter) -> None:
-        self.trials, self.meter = trials, meter
+    def __init__(self, trials: Trials, meter: QualityMeter, steps: str = ALLOCATED, share: float = 1.0) -> None:
+        self.trials, self.meter, self.steps, self.share = trials, meter, steps, share
         self.model, self.statistics = trials.model, trials.statistics
         self._plain: OrderedDict[float, Mapping[int, Quantized]] = OrderedDict()
         self._units: OrderedDict[tuple[int, float], Unit] = OrderedDict()
+        self._prepared: dict[int, Unit] = {}
         self._smallest: Trial | None = None
 
     @classmethod
@@ -148,6 +153,14 @@ class Bench:
             how = {"codec": profile_codec(profile), "seed": seed, "device": "cpu", "threads": threads}
             return cls(Trials(model, statistics, text, held_out, plan, {"recipe": plan.digest}, **how), meter)
 
+    def with_steps(self, steps: str, share: float = 1.0) -> Bench:
+        """The same bench with these steps in the cheap path, and nothing remembered."""
+        return Bench(self.trials, self.meter, steps, share)
+
+    def use_threads(self, threads: int) -> None:
+        """How many threads work from now on; no figure depends on it."""
+        self.trials.threads = self.meter.threads = threads
+
     @property
     def matrices(self) -> list[int]:
         """Tensors that an exception can be made for."""
@@ -180,26 +193,39 @@ class Bench:
             tolerance=tolerance, trials=TRIALS, progress=lambda done, total: None,
         )  # fmt: skip
 
+    def at_nearest(self, wanted: int, tolerance: int, start_price: float) -> Trial:
+        """The plain artifact whose size comes nearest to `wanted` bytes, the search ending within `tolerance` bytes of it."""
+        return nearest_trial(self.artifact, wanted, tolerance, start_price, self.trials.weights)
+
     def unit(self, index: int, byte_price: float) -> Unit:
         """What exceptions of a matrix are fitted to; remembers what several of them need."""
         key = index, byte_price
         if key not in self._units:
-            self._units[key] = self.trials.unit(index, byte_price, {})
+            self._units[key] = self._new_unit(index, byte_price)
             self._units[key].remembered("grid", lambda: self._plain_at(byte_price)[index])
             while len(self._units) > REMEMBERED_PRICES * len(self.matrices):
                 self._units.popitem(last=False)
         self._units.move_to_end(key)
         return self._units[key]
 
+    def _new_unit(self, index: int, byte_price: float) -> Unit:
+        """Prepared once for all prices."""
+        if index not in self._prepared:
+            made = self.trials.unit(index, byte_price, {})
+            self._prepared[index] = made if self.steps == ALLOCATED else SteppedUnit.of(made, self.steps, self.share)
+        return replace(self._prepared[index], byte_price=byte_price)
+
     def _unit_of(self, choice: Choice, index: int, byte_price: float, weights: Mapping[int, np.ndarray]) -> Unit:
         """An alias is fitted to the other tensors as they are in this artifact."""
-        if isinstance(choice, Candidate) and choice.kind == "alias":
-            return self.trials.unit(index, byte_price, self.trials.earlier(index, weights))
+        if isinstance(choice, Candidate) and choice.kind == ALIAS:
+            return replace(self._new_unit(index, byte_price), earlier=self.trials.earlier(index, weights))
         return self.unit(index, byte_price)
 
     def _plain_at(self, byte_price: float) -> Mapping[int, Quantized]:
         if byte_price not in self._plain:
-            self._plain[byte_price] = self.trials.grids_at(byte_price)
+            units = [self._new_unit(i, byte_price) for i in self.matrices]
+            grids = run_jobs(lambda unit: unit.grid(), units, self.trials.threads)
+            self._plain[byte_price] = dict(zip(self.matrices, grids, strict=True))
             while len(self._plain) > REMEMBERED_PRICES:
                 self._plain.popitem(last=False)
         self._plain.move_to_end(byte_price)
@@ -222,3 +248,23 @@ class Bench:
 def fast_recipe(changes: Mapping[str, Mapping[str, object]]) -> Recipe:
     """FAST with other options; CompileError names what no recipe has."""
     return parse_recipe("equal-bytes", {name: {**FAST.get(name, {}), **changes.get(name, {})} for name in {**FAST, **changes}})
+
+
+def nearest_trial(make: Callable[[float], Trial], wanted: int, tolerance: int, start_price: float, weights: int) -> Trial:
+    """The trial nearest to `wanted` bytes: steps along the slope of high rates until two sizes enclose it, then interpolation."""
+    position, best = math.log2(start_price), None
+    ends: dict[bool, tuple[float, int]] = {}  # whether it is too large -> (log2 price, bytes)
+    for _ in range(TRIALS):
+        trial = make(2.0**position)
+        size = len(trial.data)
+        best = trial if best is None or abs(size - wanted) < abs(len(best.data) - wanted) else best
+        if abs(size - wanted) <= tolerance:
+            break
+        ends[size > wanted] = position, size
+        if len(ends) < 2:
+            position += max(-4.0, min(4.0, 8.8 * (size - wanted) / weights))
+            continue
+        (coarse, below), (fine, above) = ends[False], ends[True]
+        share = min(max((above - wanted) / (above - below), 0.05), 0.95)
+        position = fine + share * (coarse - fine)
+    return best

@@ -70,7 +70,7 @@ class QualityMeter:
         used = tokens.ids[: count + 1].astype(np.int64)
         self.sequences, self.targets = used[:-1].reshape(-1, length), used[1:].reshape(-1, length)
         self.bytes = None if table is None else table.target_bytes(used).astype(np.int64).reshape(-1, length).sum(1)
-        self._program, self._threads = model.program, threads
+        self._program, self.threads = model.program, threads
         self._reference: list[torch.Tensor] = []
         self.float_model = self._measure([t.values for t in model.tensors], self._keep)
 
@@ -91,7 +91,7 @@ class QualityMeter:
         starts = range(0, len(self.sequences), size)
         if not self._reference:
             self._reference = [torch.empty(0)] * len(starts)
-        found = run_jobs(measure, starts, self._threads)
+        found = run_jobs(measure, starts, self.threads)
         divergence, bits = (np.concatenate([each[k] for each in found]) for k in (0, 1))
         return SequenceQuality(divergence, bits, self.bytes, self.sequences.shape[1])
 

@@ -44,7 +44,7 @@ def statistics(seed: int = 0) -> MatrixStatistics:
 
 
 def unit(weights: np.ndarray, price: float, earlier: Mapping[int, np.ndarray] | None = None) -> Unit:
-    return Unit(weights.astype(np.float64), statistics(), QUANTIZER, price, 1, earlier or {}, HEADS)
+    return Unit(weights.astype(np.float64), statistics(), QUANTIZER, price, 1, earlier or {}, heads=HEADS)
 
 
 def gaussian(seed: int = 3) -> np.ndarray:

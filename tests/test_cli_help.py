@@ -28,6 +28,10 @@ ISSUE_OPTIONS = {
         "--calibration", "--tokenizer", "--architecture", "--unit", "--by", "--bits", "--slices", "--top", "--output", "--plot", "--seed", "--threads",
         "--force",
     },
+    "curve": {
+        "--calibration", "--tokenizer", "--architecture", "--unit", "--budget", "--base", "--bits", "--form", "--octaves", "--evaluation", "--tokens",
+        "--profile", "--seed", "--threads", "--backend", "--scheduler", "--resume", "--output", "--plot", "--force",
+    },
     "diagnose": {"--data", "--tokenizer", "--architecture", "--bits", "--tokens", "--seed", "--threads"},
     "demo": set(),
 }  # fmt: skip
@@ -93,6 +97,12 @@ USAGE_ERRORS = {
     ("score", "{file}"): "Missing option '--calibration'",
     ("score", "{file}", "--calibration", "{file}", "--bits", "1"): "1 bit leaves zero alone",
     ("score", "{file}", "--calibration", "{file}", "--plot", "a", "--output", "a"): "--output and --plot are two files; name two.",
+    ("curve", "{file}"): "Missing option '--calibration'",
+    ("curve", "{file}", "--calibration", "{file}", "--unit", "colours"): "'colours' is not one of 'rows', 'channels'",
+    ("curve", "{file}", "--calibration", "{file}", "--budget", "1:2"): "'1:2' is not a range of budgets",
+    ("curve", "{file}", "--calibration", "{file}", "--budget", "1%:100%:2"): "'100%' is not a share between 0% and 100%",
+    ("curve", "{file}", "--calibration", "{file}", "--backend", "dask"): "--backend dask and --scheduler go together.",
+    ("curve", "{file}", "--calibration", "{file}", "--plot", "a", "--output", "a"): "--output and --plot are two files; name two.",
     ("diagnose", "{file}"): "Missing option '--data'",
     ("export", "{file}"): "Missing option '-o' / '--output'",
 }

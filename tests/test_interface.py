@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from command_line import bytecap_command
 from small_job import CAP
+from tiny_curves import make_curve_job
 
 import bytecap
 
@@ -54,6 +55,16 @@ def test_the_artifact_as_records(small_job):
     artifact = bytecap.read_artifact(data)
     assert bytecap.write_artifact(artifact) == data
     assert [array.shape for array in bytecap.decode_tensors(artifact)] == [entry.shape for entry in artifact.directory]
+
+
+def test_curve_agrees_with_the_command(tmp_path):
+    job, calls = make_curve_job(tmp_path), []
+    found = bytecap.curve(job.checkpoint, **job.options(units=["channels"], budget="6%", progress=lambda *call: calls.append(call)))
+    document = bytecap_command(*job.arguments("--unit", "channels", "--budget", "6%", "--json")).document
+    assert document["base"]["bytes"] == found.base.bytes
+    assert document["units"][0]["points"][0]["divergence"] == found.points[0].divergence
+    assert calls == [("calibrate", 0, 0), ("measure points", 1, 1)]
+    assert {path.name for path in tmp_path.iterdir()} == {"model.pt", "calibration.bin", "architecture.json"}
 
 
 @pytest.mark.parametrize("cap", [0, -5, "0", "16M", 200])

@@ -24,7 +24,7 @@ ALLOWED_PACKAGES = {
     "format": FORMAT_PACKAGES,
     "runtime": RUNTIME_PACKAGES,
     "compiler": COMPILER_PACKAGES,
-    "lab": COMPILER_PACKAGES,
+    "lab": COMPILER_PACKAGES | {"distributed", "joblib"},
     "cli": {"click", "rich", "numpy"},
     "": {"numpy"},
 }

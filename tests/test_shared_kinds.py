@@ -118,7 +118,7 @@ def test_what_is_shared_stays_when_targets_change(kind: str, allocations: Mappin
     """As in a walk: another target, the same book or set; the loss is that of the decoded weights against the new target."""
     units, allocation = allocations[kind]
     offer = allocation.chosen[2]
-    moved = replace(units[2](), target=units[2]().target + 0.01 * np.random.default_rng(0).standard_normal(units[2]().shape))
+    moved = replace(units[2](), target=units[2]().target + 0.01 * np.random.default_rng(0).standard_normal(units[2]().shape), prepared=None)
     found = offer.fit(moved)
     assert found.weights.tobytes() != offer.fit(units[2]()).weights.tobytes()
     assert found.predicted_loss == pytest.approx(moved.loss(found.weights))

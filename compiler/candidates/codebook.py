@@ -47,20 +47,25 @@ class CodebookKind:
         return False
 
     def fit(self, unit: Unit, setting: Setting) -> CompositeMatrix:
-        how, width, size = str(setting[0]), int(setting[1]), int(setting[2])
-        exponents = relative_exponents(unit) if how == "scaled" else None
-        scales = np.ones(unit.shape[0]) if exponents is None else row_scales(exponents)
-        codewords = _codewords(unit, scales, width, size)
-        grid = quantize_vectors(*codewords, unit.byte_price, resolution=MAX_RESOLUTION, coarsest=COARSEST).grid
-        indices = nearest_codewords(unit, scales, reconstruct_grid(grid).astype(np.float64))
-        if width > 1:
-            grid, indices = frequent_in_the_middle(grid, indices)
-        return unit.composite(self.name, setting, [CodebookValues(grid, indices, exponents, MAX_RESOLUTION, 1)])
+        return unit.composite(self.name, setting, [codebook_part(unit, unit.target, setting)])
 
 
-def relative_exponents(unit: Unit) -> np.ndarray:
+def codebook_part(unit: Unit, target: np.ndarray, setting: Setting) -> CodebookValues:
+    """Codewords and indices of `target`, float64[rows, columns], under the unit's second-order model."""
+    how, width, size = str(setting[0]), int(setting[1]), int(setting[2])
+    exponents = relative_exponents(target) if how == "scaled" else None
+    scales = np.ones(len(target)) if exponents is None else row_scales(exponents)
+    codewords = _codewords(unit, target, scales, width, size)
+    grid = quantize_vectors(*codewords, unit.byte_price, resolution=MAX_RESOLUTION, coarsest=COARSEST).grid
+    indices = nearest_codewords(unit, target, scales, reconstruct_grid(grid).astype(np.float64))
+    if width > 1:
+        grid, indices = frequent_in_the_middle(grid, indices)
+    return CodebookValues(grid, indices, exponents, MAX_RESOLUTION, 1)
+
+
+def relative_exponents(target: np.ndarray) -> np.ndarray:
     """int64[rows]: nearest steps to the rows' root mean squares, relative to their median."""
-    energies = np.square(unit.target).mean(1)
+    energies = np.square(target).mean(1)
     logs = 0.5 * np.log2(np.maximum(energies, max(float(energies.max()), 1e-30) * 2.0**-40))
     return np.clip(np.rint((logs - np.median(logs)) * 2**MAX_RESOLUTION), -MAX_EXPONENT, MAX_EXPONENT).astype(np.int64)
 
@@ -71,9 +76,9 @@ def row_scales(exponents: np.ndarray) -> np.ndarray:
     return step_table(1.0, MAX_RESOLUTION, lowest, int(exponents.max())).astype(np.float64)[exponents - lowest]
 
 
-def _codewords(unit: Unit, scales: np.ndarray, width: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+def _codewords(unit: Unit, target: np.ndarray, scales: np.ndarray, width: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     """float64[size, width] codewords, and the Fisher information of each of their values."""
-    values = (unit.target / scales[:, None]).reshape(-1, width)
+    values = (target / scales[:, None]).reshape(-1, width)
     weights = (unit.sensitivities * np.square(scales)[:, None]).reshape(-1, width)
     if width == 1:
         words, sums = cluster_scalars(values[:, 0], weights[:, 0], size)
@@ -92,12 +97,12 @@ def frequent_in_the_middle(grid: GridValues, indices: np.ndarray) -> tuple[GridV
     return replace(grid, codes=np.ascontiguousarray(grid.codes[order]), row_exponents=exponents), places[indices]
 
 
-def nearest_codewords(unit: Unit, scales: np.ndarray, words: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
-    """int64[rows, columns / width]: codewords for `values` (the target unless given), group by group from the last, with error feedback."""
+def nearest_codewords(unit: Unit, target: np.ndarray, scales: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """int64[rows, columns / width]: codewords chosen group by group from the last, with error feedback."""
     factor = unit.remembered("factor in matrix order", lambda: np.linalg.cholesky(unit.damped_moment))
     rows, columns = unit.shape
     width = words.shape[1]
-    rotated = (unit.target if values is None else values) @ factor
+    rotated = target @ factor
     indices = np.empty((rows, columns // width), np.int64)
     block = BLOCK_COLUMNS // width * width
     for stop in range(columns, 0, -block):

@@ -93,12 +93,12 @@ def _base(unit: Unit, values: np.ndarray, levels: tuple[int, ...]) -> Part:
     """Levels times row factors, chosen with error feedback, and the factors once more for the levels chosen."""
     words = np.array(levels, np.float64)[:, None]
     exponents = _exponents(unit, values, levels)
-    indices = nearest_codewords(unit, row_scales(exponents), words, values)
+    indices = nearest_codewords(unit, values, row_scales(exponents), words)
     chosen = words[:, 0][indices]
     weighed = chosen @ unit.damped_moment
     scales = (weighed * values).sum(1) / np.maximum((weighed * chosen).sum(1), LEAST_SCALE)
     better = _nearest_exponents(np.where(scales > 0, scales, row_scales(exponents)))
-    indices = nearest_codewords(unit, row_scales(better), words, values)
+    indices = nearest_codewords(unit, values, row_scales(better), words)
     book = GridValues(np.array(levels, np.int32)[:, None], None, None, 1.0, 0)
     return CodebookValues(book, indices, better, MAX_RESOLUTION, 1)
 

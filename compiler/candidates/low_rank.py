@@ -16,8 +16,9 @@ import numpy as np
 from ...format.grid import reconstruct_grid
 from ...format.parts import GridInStream, LowRankValues
 from ..calibration import MatrixStatistics
-from ..composite import CompositeMatrix, Quantized
+from ..composite import CompositeMatrix
 from .registry import Setting, register_kind
+from .subsets import plain_grid
 from .unit import Unit
 
 RANKS = (1, 4, 16)
@@ -43,25 +44,21 @@ class LowRankKind:
     def fit(self, unit: Unit, setting: Setting) -> CompositeMatrix:
         how, rank = str(setting[0]), int(setting[1])
         if how == "over":
-            base = _plain(unit)
-            factors = _factors(unit, unit.target - base.weights, rank, _singular(unit, "error"))
+            base = plain_grid(unit)
+            factors = _factors(unit, unit.target - base.weights, rank, weighted_directions(unit, "error"))
             return unit.composite(self.name, setting, [GridInStream(base.grid, 1), factors])
-        factors = _factors(unit, unit.target, rank, _singular(unit, "target"))
+        factors = _factors(unit, unit.target, rank, weighted_directions(unit, "target"))
         if how == "alone":
             return unit.composite(self.name, setting, [factors])
         product = unit.composite(self.name, setting, [factors]).weights
         return unit.composite(self.name, setting, [factors, GridInStream(unit.grid(unit.target - product).grid, 1)])
 
 
-def _plain(unit: Unit) -> Quantized:
-    return unit.remembered("grid", unit.grid)
-
-
-def _singular(unit: Unit, of: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def weighted_directions(unit: Unit, of: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Singular value decomposition of G^1/2 T L; T is the target or the error of its grid."""
 
     def decompose() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        values = unit.target if of == "target" else unit.target - _plain(unit).weights
+        values = unit.target if of == "target" else unit.target - plain_grid(unit).weights
         weighted = values[:, unit.prepared.order] @ unit.prepared.factor
         return np.linalg.svd(np.sqrt(unit.row_fisher)[:, None] * weighted, full_matrices=False)
 
@@ -70,7 +67,7 @@ def _singular(unit: Unit, of: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def best_factors(unit: Unit, rank: int) -> np.ndarray:
     """float64[rows, columns]: the matrix of this rank that is nearest to the target under the second-order loss."""
-    left, strengths, right = _singular(unit, "target")
+    left, strengths, right = weighted_directions(unit, "target")
     kept = (left[:, :rank] * strengths[:rank]) @ right[:rank]
     found = np.empty(unit.shape)
     found[:, unit.prepared.order] = np.linalg.solve(unit.prepared.factor.T, kept.T).T / np.sqrt(unit.row_fisher)[:, None]
@@ -86,8 +83,8 @@ def low_rank_part(unit: Unit, values: np.ndarray, rank: int) -> LowRankValues:
 
 def _sufficient_rank(unit: Unit, share: float) -> int:
     """Least rank whose own loss is not above this share of the plain grid's."""
-    tails = 0.5 * np.cumsum(np.square(_singular(unit, "target")[1])[::-1])[::-1]
-    return int((tails > share * _plain(unit).predicted_loss).sum())
+    tails = 0.5 * np.cumsum(np.square(weighted_directions(unit, "target")[1])[::-1])[::-1]
+    return int((tails > share * plain_grid(unit).predicted_loss).sum())
 
 
 def _factors(unit: Unit, values: np.ndarray, rank: int, singular: tuple[np.ndarray, np.ndarray, np.ndarray]) -> LowRankValues:

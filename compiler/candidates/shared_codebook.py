@@ -110,7 +110,7 @@ class SharedCodebookKind:
         words = reconstruct_grid(shared.content).astype(np.float64)
         exponents = _best_exponents(unit, words) if how == SCALED else None
         scales = np.ones(unit.shape[0]) if exponents is None else row_scales(exponents)
-        part = CodebookValues(shared.codewords, nearest_codewords(unit, scales, words), exponents, MAX_RESOLUTION, 1)
+        part = CodebookValues(shared.codewords, nearest_codewords(unit, unit.target, scales, words), exponents, MAX_RESOLUTION, 1)
         return unit.composite(self.name, setting, [part], codebooks=shared.codebooks)
 
 

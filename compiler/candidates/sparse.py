@@ -1,10 +1,11 @@
 """`sparse`: single weights with values of their own: outliers of the matrix, or of its quantization error.
 
-Strategy: a weight's claim is g_i H_jj times its square (as in SpQR, arXiv:2306.03078). "apart" takes the largest weights out
-before the grid is made, which keeps its scales small, "raw" likewise in half precision; "finer" corrects the largest errors of the
-grid afterwards. Which weights, and what is made of them, are two functions, so that a set from any ranking can be built. "in-block" lets
-every block of a row pay for its own exceptions, as MicroScopiQ (arXiv:2411.05282) does: as many of its least important weights become
-zero. Coded integers have no width that stays the same; zeros where they cost least are what is left of it.
+Strategy: a weight's claim is what leaving it out costs, g_i H_jj times its square (as in SpQR, arXiv:2306.03078), or what the best
+correction of its error takes away. "apart" takes the largest weights out before the grid is made, which keeps its scales small,
+"raw" likewise in half precision; "finer" corrects the grid afterwards, all chosen weights of a row together. Which weights, and
+what is made of them, are two functions, so that a set from any ranking can be built. "in-block" lets every block of a row pay
+for its own exceptions, as MicroScopiQ (arXiv:2411.05282) does: as many of its least important weights become zero. Coded integers
+have no width that stays the same; zeros where they cost least are what is left of it.
 """
 
 from __future__ import annotations
@@ -54,17 +55,23 @@ class SparseKind:
 
 
 def strongest_weights(unit: Unit, how: str, count: int) -> np.ndarray:
-    """int64[count], ascending row-major positions of most loss: of the weights for "apart", of the plain grid's errors otherwise."""
-    values = unit.target if how == APART else unit.target - plain_grid(unit).weights
-    losses = (unit.sensitivities * np.square(values)).reshape(-1)
-    return np.sort(np.argsort(-losses, kind="stable")[:count]).astype(np.int64)
+    """int64[count], ascending: row-major positions of most loss."""
+    return np.sort(np.argsort(-weight_losses(unit, how).reshape(-1), kind="stable")[:count]).astype(np.int64)
+
+
+def weight_losses(unit: Unit, how: str) -> np.ndarray:
+    """float64[rows, columns]: twice the loss of leaving out each weight by itself, or that correcting it in the plain grid takes away."""
+    if how == APART:
+        return unit.sensitivities * np.square(unit.target)
+    return unit.correction_gains(unit.target - plain_grid(unit).weights)
 
 
 def weight_parts(unit: Unit, positions: np.ndarray, how: str) -> list[Part]:
     """The grid of the matrix and the single weights at `positions` (int64, ascending, row-major) beside it: "apart", "finer" or "raw"."""
     if how == FINER:
         base = plain_grid(unit)
-        return [GridInStream(base.grid, 1), _weights(unit, unit.target - base.weights, positions, unit.byte_price * FINER_PRICE)]
+        wanted = _corrections(unit, unit.target - base.weights, positions)
+        return [GridInStream(base.grid, 1), _weights(unit, wanted, positions, unit.byte_price * FINER_PRICE)]
     if how == APART:
         chosen = _weights(unit, unit.target, positions, unit.byte_price)
     else:
@@ -89,6 +96,19 @@ def block_parts(unit: Unit, count: int) -> list[Part]:
     rest.reshape(-1)[positions] -= reconstruct_matrix(*part_matrices(chosen))[0]
     np.put_along_axis(rest, np.concatenate(weak, axis=1), 0.0, axis=1)
     return [GridInStream(unit.grid(rest).grid, 1), chosen]
+
+
+def _corrections(unit: Unit, error: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """float64[rows, columns]: changes at these positions, those of a row the best there are beside the changed rows before it."""
+    changes, moment, fisher = np.zeros(unit.shape), unit.damped_moment, unit.row_fisher
+    coupled, weighed = unit.weighed(np.eye(len(fisher))), unit.weighed(error)
+    rows, columns = np.divmod(positions, unit.shape[1])
+    starts = np.flatnonzero(np.diff(rows, prepend=-1))
+    for row, chosen in zip(rows[starts], np.split(columns, starts[1:]), strict=True):
+        pulled = weighed[row] @ moment[:, chosen] / fisher[row]
+        changes[row, chosen] = np.linalg.solve(moment[np.ix_(chosen, chosen)], pulled)
+        weighed[:, chosen] -= np.outer(coupled[:, row], changes[row, chosen])
+    return changes
 
 
 def _weights(unit: Unit, values: np.ndarray, positions: np.ndarray, byte_price: float) -> SparseValues:

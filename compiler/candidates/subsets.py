@@ -64,11 +64,14 @@ def strongest_lines(unit: Unit, axis: int, how: str, count: int) -> np.ndarray:
 
 
 def line_losses(unit: Unit, axis: int, how: str) -> np.ndarray:
-    """float64[lines]: twice the second-order loss of leaving out each row, or each column by itself; for "finer" and "raw" of the grid's error."""
-    values = unit.target if how == APART else unit.target - plain_grid(unit).weights
+    """float64[lines]: twice the loss of leaving out each row, or each column by itself, or that correcting the plain grid there takes away."""
+    if how == APART:
+        return 2 * unit.row_losses(np.zeros(unit.shape)) if axis == ROWS else (unit.sensitivities * np.square(unit.target)).sum(0)
+    error, moment = unit.target - plain_grid(unit).weights, unit.damped_moment
+    weighed = unit.weighed(error)
     if axis == ROWS:
-        return 2 * unit.row_losses(unit.target - values)
-    return (unit.sensitivities * np.square(values)).sum(0)
+        return ((weighed @ moment) * weighed).sum(1) / unit.row_fisher
+    return ((error @ moment) * (weighed @ moment)).sum(0) / moment.diagonal()
 
 
 def line_parts(unit: Unit, axis: int, members: np.ndarray, how: str, octaves: float = FINER_OCTAVES) -> list[Part]:
@@ -104,14 +107,18 @@ def _at(members: np.ndarray, axis: int) -> tuple:
 
 
 def lines_part(unit: Unit, values: np.ndarray, members: np.ndarray, axis: int, octaves: float) -> SubsetValues:
-    """A grid for the chosen lines of `values`; columns also take up what they can of the others' share of the loss."""
+    """A grid for the chosen lines of `values`; of an error (octaves below 0) for what corrects the whole of it best."""
     moment, fisher = unit.statistics.input_moment, unit.row_fisher
     if axis == ROWS:
-        found = unit.quantize(values[members], MatrixStatistics(moment, fisher[members]), octaves)
+        wanted = values[members]
+        if octaves < 0:  # (G_mm)^-1 (G E)_m
+            coupled = unit.weighed(np.eye(len(values))[:, members])[members]
+            wanted = np.linalg.solve(coupled, unit.weighed(values)[members])
+        found = unit.quantize(wanted, MatrixStatistics(moment, fisher[members]), octaves)
         return SubsetValues(axis, members, found.grid, 1)
     among = moment[np.ix_(members, members)]
     wanted = values[:, members]
-    if octaves < 0:  # an error: the chosen columns correct the whole of it, e H_m (H_mm)^-1
+    if octaves < 0:  # e H_m (H_mm)^-1
         solid = unit.damped_moment
         wanted = np.linalg.solve(solid[np.ix_(members, members)], (values @ solid[:, members]).T).T
     return SubsetValues(axis, members, unit.quantize(wanted, MatrixStatistics(among, fisher), octaves).grid, 1)

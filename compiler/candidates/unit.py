@@ -33,6 +33,7 @@ class Unit:
     target : float64[rows, columns]; byte_price : as quantization takes it; codec : wire id of the integer codec
     earlier : float32[rows, columns] by tensor index, tensors of the same shape that are decided and may be aliased
     heads : the rows or columns that belong to heads of attention, if any do
+    prepared : of the target and its statistics; made unless it is given
     """
 
     target: np.ndarray
@@ -41,12 +42,13 @@ class Unit:
     byte_price: float
     codec: int
     earlier: Mapping[int, np.ndarray]
+    prepared: PreparedMatrix | None = None
     heads: HeadLines | None = None
-    prepared: PreparedMatrix = field(init=False)
     _memory: dict[Hashable, Any] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "prepared", self.quantizer.prepare(self.target, self.statistics))
+        if self.prepared is None:
+            object.__setattr__(self, "prepared", self.quantizer.prepare(self.target, self.statistics))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -103,6 +105,22 @@ class Unit:
         if self.prepared.coupling is not None:
             errors += self.prepared.coupling.T @ errors
         return 0.5 * float(self.prepared.row_fisher @ np.square(errors).sum(1))
+
+    def weighed(self, errors: np.ndarray) -> np.ndarray:
+        """float64[rows, n]: G E of errors [rows, n], what they cost on the output side."""
+        if self.prepared.coupling is None:
+            return self.prepared.row_fisher[:, None] * errors
+        scaled = self.prepared.row_fisher[:, None] * (errors + self.prepared.coupling.T @ errors)
+        return scaled + self.prepared.coupling @ scaled
+
+    def correction_gains(self, error: np.ndarray) -> np.ndarray:
+        """float64[rows, columns]: twice the loss that the best change of each weight alone takes away, (G E H)_ij² / (g_i H_jj).
+
+        error : float64[rows, columns], target less weights. Feedback makes errors depend on each other, so that undoing one of them alone
+        can cost more than it brings.
+        """
+        pulled = self.weighed(error) @ self.damped_moment
+        return np.square(pulled) / self.row_fisher[:, None] / self.damped_moment.diagonal()
 
     def _rotated_errors(self, weights: np.ndarray) -> np.ndarray:
         return (weights.astype(np.float64) - self.target)[:, self.prepared.order] @ self.prepared.factor

@@ -1,0 +1,79 @@
+"""What `bytecap curve` prints: a row a point, and for every kind how it does against the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .tables import integer, print_table
+
+if TYPE_CHECKING:
+    from ..lab.byte_returns import Control, Point
+    from ..lab.curves import ByteReturns
+
+INTERVAL = 1.96  # standard errors on either side of a 95 % interval
+CONTROLS = {"finer": "uniformly finer steps", "widened": "the allocator's own steps"}
+
+
+def curve_document(found: ByteReturns) -> dict[str, Any]:
+    """Everything found as JSON values: bits, not thousandths of bits, but for what is named mbpb."""
+    inputs = found.inputs
+    settings = asdict(inputs.settings) | {"profile": inputs.profile, "seed": inputs.seed, "tokens": inputs.tokens}
+    return {
+        "settings": settings,
+        "inputs": inputs.digest,
+        "base": asdict(found.base),
+        "units": [{"unit": unit, "points": [_point(point) for point in found.of(unit)]} for unit in found.units],
+    }
+
+
+def _point(point: Point) -> dict[str, Any]:
+    values = asdict(point)
+    del values["unit"]
+    per_byte = {"recovered_per_byte": point.recovered_per_byte, "recovered_bits_per_byte_per_byte": point.bits_per_byte_per_byte}
+    return values | per_byte
+
+
+def print_curves(found: ByteReturns) -> None:
+    """The base, a table of all points, and the standing of each kind."""
+    base, settings = found.base, found.inputs.settings
+    text = "" if base.bits_per_byte is None else f", {base.bits_per_byte:.5f} bits per byte (float {base.float_bits_per_byte:.5f})"
+    click.echo(f"base: {integer(base.bytes)} bytes on {settings.steps} steps, divergence {1000 * base.divergence:.3f} mbit a token{text}\n")
+    scored = base.bits_per_byte is not None
+    columns = ["unit", ">budget", ">items", ">protected", ">metadata", ">recovered", ">a KB", *([">mBPB a KB"] * scored), ">against finer", ">against widened"]
+    print_table(columns, [_row(point, scored) for point in found.points])
+    click.echo("recovered and differences in mbit a token of divergence, with 95 % intervals; above 0 the exceptions are better")
+    for unit in found.units:
+        click.echo(f"{unit:<9} {_standing([point for point in found.of(unit) if point.bytes is not None])}")
+
+
+def _row(point: Point, scored: bool) -> list[str]:
+    if point.bytes is None:
+        return [point.unit, integer(point.budget), "0", *["-"] * (6 + scored)]
+    recovered = _interval(point.recovered, point.recovered_error)
+    a_kb = [f"{1e6 * point.recovered_per_byte:.3f}"] if point.protected_bytes else ["-"]
+    if scored:
+        a_kb.append(f"{1e6 * point.bits_per_byte_per_byte:.3f}" if point.protected_bytes else "-")
+    controls = [_interval(control.advantage, control.advantage_error) for control in (point.finer, point.widened)]
+    metadata = integer(sum(point.metadata.values()))
+    return [point.unit, integer(point.budget), integer(point.items), integer(point.protected_bytes), metadata, recovered, *a_kb, *controls]
+
+
+def _interval(mean: float, error: float) -> str:
+    return f"{1000 * mean:+.3f} +- {1000 * INTERVAL * error:.3f}"
+
+
+def _standing(points: Sequence[Point]) -> str:
+    if not points:
+        return "no budget holds one"
+    first = f"{1e6 * points[0].recovered_per_byte:.3f} mbit a token for the first KB" if points[0].protected_bytes else "nothing spent"
+    return f"{first}; " + ", ".join(f"{_wins([getattr(p, name) for p in points])} {words}" for name, words in CONTROLS.items())
+
+
+def _wins(controls: Sequence[Control]) -> str:
+    sides = [control.advantage - INTERVAL * control.advantage_error > 0 for control in controls]
+    worse = [control.advantage + INTERVAL * control.advantage_error < 0 for control in controls]
+    return f"better at {sum(sides)} and worse at {sum(worse)} of {len(controls)} budgets than"
