@@ -3,9 +3,9 @@
 Strategy: the codebook head of VQ-Logits (arXiv:2505.10202: a map from tokens to codewords) with what it leaves out repaired. Rows are
 clustered under the second-order model: in units of the factor L of the moment their distances are plain ones, weighed by their
 Fisher information (row_clustering.py). Codewords go on a grid with the statistics they really have, the moment of the rows and the sum
-of the Fisher information of their uses; then every row chooses again among codewords as they decode. Rows that still lose more than
-their bits are worth get a grid of the difference, as a subset or, where most of them do, as one grid. How many that are, and which
-settings are worth a trial, is estimated beforehand (prices.py) on clusters of randomly projected rows.
+of the Fisher information of their uses, less where a grid makes up for their errors (rescue.py); then every row chooses again among
+codewords as they decode. Rows that still lose more than their bits are worth get a grid of the difference, as a subset or, where most
+of them do, as one grid. How many that are, and which settings are worth a trial, is estimated on clusters of randomly projected rows.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import ClassVar
 import numpy as np
 
 from ...format.grid import MAX_RESOLUTION, reconstruct_grid
-from ...format.parts import CodebookValues, GridInStream, Part, SubsetValues
+from ...format.parts import CodebookValues, Part
 from ..calibration import MatrixStatistics
 from ..composite import CompositeMatrix
-from .prices import coded_cost, coded_costs
+from .prices import coded_cost
 from .registry import Setting, register_kind
-from .row_clustering import Clusters, cluster_rows, nearest_rows
+from .rescue import paying_rows, rescue_discounts, rescue_rows
+from .row_clustering import ROUNDS, Clusters, cluster_rows, nearest_rows
 from .unit import Unit
 
 ROWS_A_WORD = (2, 4, 8, 16, 32)
@@ -29,8 +30,7 @@ LEAST_PIECE = 16  # shorter pieces are what `codebook` is for
 MOST_WORDS = 4096
 MOST_OFFERS = 2
 MOST_COST = 1.5  # estimated, over that of a grid, of a setting that is tried
-ALL_SHARE = 0.75  # of the rows: from here on all of them get a grid of the difference
-PROJECTED = 32
+PROJECTED, PROJECTED_ROUNDS = 32, 3
 FACTOR_BITS = 5.0  # of a row's factor, about
 MAX_EXPONENT = 10 << MAX_RESOLUTION
 LEAST = 1e-30
@@ -48,7 +48,7 @@ class VqRowsKind:
         tried = [
             (how, pieces, min(max(2, rows // share) * pieces, MOST_WORDS))
             for pieces in PIECES for share in ROWS_A_WORD for how in ("plain", "scaled")
-            if rows >= 2 * share and columns % pieces == 0 and (pieces == 1 or columns // pieces >= LEAST_PIECE)
+            if rows >= 2 * share and pieces <= share and columns % pieces == 0 and (pieces == 1 or columns // pieces >= LEAST_PIECE)
         ]  # fmt: skip
         most = MOST_COST * coded_cost(unit, unit.target)
         found = [(*_estimate(unit, *setting), setting) for setting in dict.fromkeys(tried)]
@@ -60,29 +60,11 @@ class VqRowsKind:
 
     def fit(self, unit: Unit, setting: Setting) -> CompositeMatrix:
         how, pieces, count, rescued = str(setting[0]), int(setting[1]), int(setting[2]), int(setting[3])
-        book = _codebook(unit, how, pieces, count)
+        book = _codebook(unit, how, pieces, count, rescued)
         parts: list[Part] = [book]
         if rescued:
             parts.append(rescue_rows(unit, unit.target - unit.decoded([book]), rescued))
         return unit.composite(self.name, setting, parts)
-
-
-def rescue_rows(unit: Unit, error: np.ndarray, count: int) -> Part:
-    """A grid of the `count` rows of an error that lose most, of the whole error when that is all of them."""
-    if count >= len(error):
-        return GridInStream(unit.grid(error).grid, 1)
-    members = np.sort(np.argsort(-unit.row_losses(unit.target - error), kind="stable")[:count]).astype(np.int64)
-    found = unit.quantize(error[members], MatrixStatistics(unit.statistics.input_moment, unit.row_fisher[members]))
-    return SubsetValues(0, members, found.grid, 1)
-
-
-def paying_rows(unit: Unit, error: np.ndarray) -> tuple[float, int]:
-    """(estimated nats of an error whose rows are rescued where that pays, how many these are)."""
-    coded, left = coded_costs(unit, error).sum(1), unit.row_losses(unit.target - error)
-    count = int((coded < left).sum())
-    if count >= ALL_SHARE * len(error):
-        return float(coded.sum()), len(error)
-    return float(np.minimum(coded, left).sum()), count
 
 
 def _estimate(unit: Unit, how: str, pieces: int, count: int) -> tuple[float, int]:
@@ -92,8 +74,8 @@ def _estimate(unit: Unit, how: str, pieces: int, count: int) -> tuple[float, int
     words = clusters.means(parts, weights, count)
     decoded = scales[:, None] * (clusters.scales[:, None] * words[clusters.labels]).reshape(unit.shape)
     cost, rescued = paying_rows(unit, unit.target - decoded)
-    factor, claims = _piece_factor(unit, pieces), np.sqrt(clusters.claims(weights, count))
-    cost += coded_cost(unit, words, factor, claims)
+    claims = clusters.claims(weights * np.repeat(rescue_discounts(unit, unit.target - decoded, rescued), pieces), count)
+    cost += coded_cost(unit, words, _piece_factor(unit, pieces), np.sqrt(claims))
     bits = clusters.labels.size * np.log2(count) + (FACTOR_BITS * len(scales) if how == "scaled" else 0.0)
     return cost + unit.bit_value * bits, rescued
 
@@ -127,10 +109,11 @@ def _clusters(unit: Unit, how: str, pieces: int, count: int, projected: int | No
     if projected is not None and projected < vectors.shape[1]:
         vectors = vectors @ np.random.default_rng(0).standard_normal((vectors.shape[1], projected)) / np.sqrt(projected)
     gains = how == "scaled" and pieces == 1
-    return cluster_rows(vectors, weights, count, gains=gains, bit_value=2 * unit.bit_value), scales
+    rounds = ROUNDS if projected is None else PROJECTED_ROUNDS
+    return cluster_rows(vectors, weights, count, gains=gains, bit_value=2 * unit.bit_value, rounds=rounds), scales
 
 
-def _codebook(unit: Unit, how: str, pieces: int, count: int) -> CodebookValues:
+def _codebook(unit: Unit, how: str, pieces: int, count: int, rescued: int) -> CodebookValues:
     """Codewords for the factors that rows can have, the most frequent in the middle, quantized; every row's choice as they decode."""
     clusters, scales = unit.remembered(("row clusters", how, pieces, count), lambda: _clusters(unit, how, pieces, count))
     labels, exponents, resolution = clusters.labels, None, 0
@@ -142,8 +125,10 @@ def _codebook(unit: Unit, how: str, pieces: int, count: int) -> CodebookValues:
     parts, weights = _scaled_pieces(unit, scales, pieces)
     factor, settled = _piece_factor(unit, pieces), Clusters(labels, np.ones(len(labels)))
     order = _middle_out(np.bincount(labels, minlength=count))
-    words, claims = settled.means(parts, weights, count)[order], settled.claims(weights, count)[order]
-    grid = unit.quantize(words, MatrixStatistics(factor @ factor.T, np.maximum(claims, LEAST))).grid
+    words = settled.means(parts, weights, count)
+    error = unit.target - scales[:, None] * words[labels].reshape(unit.shape)
+    claims = settled.claims(weights * np.repeat(rescue_discounts(unit, error, rescued), pieces), count)
+    grid = unit.quantize(words[order], MatrixStatistics(factor @ factor.T, np.maximum(claims[order], LEAST))).grid
     chosen = nearest_rows(parts @ factor, weights, reconstruct_grid(grid) @ factor, gains=False)
     return CodebookValues(grid, chosen.labels.reshape(-1, pieces), exponents, resolution, 1)
 
