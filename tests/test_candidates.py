@@ -177,6 +177,19 @@ def test_a_low_rank_step_from_an_earlier_matrix_is_its_source_and_two_factors(no
     assert cost[best] < 0.8 * next(c for offer, c in cost.items() if offer.kind == "grid")
 
 
+def test_a_sum_of_two_codebooks_is_found() -> None:
+    """Every eight weights are the sum of two of 16 codewords each."""
+    random = np.random.default_rng(13)
+    words = random.standard_normal((2, 16, 8)) * np.array([0.2, 0.02])[:, None, None]
+    chosen = random.integers(0, 16, (2, ROWS * COLUMNS // 8))
+    made = unit((words[0][chosen[0]] + words[1][chosen[1]]).reshape(ROWS, COLUMNS), 1e-3)
+    value = price_of_a_byte(made)
+    cost = {offer: offer.bytes + offer.predicted_loss / value for offer, _ in all_offers(made)}
+    best = min(cost, key=cost.get)
+    assert (best.kind, best.setting) == ("codebook", ("residual", 8, 16))
+    assert cost[best] < 0.5 * next(c for offer, c in cost.items() if offer.kind == "grid")
+
+
 def test_rows_beside_factors_are_rescued() -> None:
     """Low rank but for a few rows: a rank that holds them costs more, and so does a grid of everything."""
     weights = of_low_rank()

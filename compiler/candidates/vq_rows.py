@@ -70,23 +70,23 @@ class VqRowsKind:
 def _estimate(unit: Unit, how: str, pieces: int, count: int) -> tuple[float, int]:
     """Nats a token of loss and bits that a setting will about cost, and the rows worth rescuing."""
     clusters, scales = _clusters(unit, how, pieces, count, PROJECTED)
-    parts, weights = _scaled_pieces(unit, scales, pieces)
+    parts, weights = scaled_pieces(unit, scales, pieces)
     words = clusters.means(parts, weights, count)
     decoded = scales[:, None] * (clusters.scales[:, None] * words[clusters.labels]).reshape(unit.shape)
     cost, rescued = paying_rows(unit, unit.target - decoded)
     claims = clusters.claims(weights * np.repeat(rescue_discounts(unit, unit.target - decoded, rescued), pieces), count)
-    cost += coded_cost(unit, words, _piece_factor(unit, pieces), np.sqrt(claims))
+    cost += coded_cost(unit, words, piece_factor(unit, pieces), np.sqrt(claims))
     bits = clusters.labels.size * np.log2(count) + (FACTOR_BITS * len(scales) if how == "scaled" else 0.0)
     return cost + unit.bit_value * bits, rescued
 
 
-def _scaled_pieces(unit: Unit, scales: np.ndarray, pieces: int) -> tuple[np.ndarray, np.ndarray]:
+def scaled_pieces(unit: Unit, scales: np.ndarray, pieces: int) -> tuple[np.ndarray, np.ndarray]:
     """float64[rows * pieces, d] pieces of rows over the factors of their rows, and their weights."""
     parts = (unit.target / scales[:, None]).reshape(len(scales) * pieces, -1)
     return parts, np.repeat(unit.row_fisher * np.square(scales), pieces)
 
 
-def _piece_factor(unit: Unit, pieces: int) -> np.ndarray:
+def piece_factor(unit: Unit, pieces: int) -> np.ndarray:
     """float64[d, d]: factor of the moment of a piece, the mean of the pieces' own."""
     if pieces == 1:
         return unit.factor
@@ -104,8 +104,8 @@ def _clusters(unit: Unit, how: str, pieces: int, count: int, projected: int | No
     if how == "scaled" and pieces > 1:
         energies = np.square(unit.target).mean(1)
         scales = np.exp2(_exponents(np.sqrt(energies / max(float(np.median(energies)), LEAST)), 0))
-    parts, weights = _scaled_pieces(unit, scales, pieces)
-    vectors = parts @ _piece_factor(unit, pieces)
+    parts, weights = scaled_pieces(unit, scales, pieces)
+    vectors = parts @ piece_factor(unit, pieces)
     if projected is not None and projected < vectors.shape[1]:
         vectors = vectors @ np.random.default_rng(0).standard_normal((vectors.shape[1], projected)) / np.sqrt(projected)
     gains = how == "scaled" and pieces == 1
@@ -118,13 +118,13 @@ def _codebook(unit: Unit, how: str, pieces: int, count: int, rescued: int) -> Co
     clusters, scales = unit.remembered(("row clusters", how, pieces, count), lambda: _clusters(unit, how, pieces, count))
     labels, exponents, resolution = clusters.labels, None, 0
     if how == "scaled":
-        words = clusters.means(*_scaled_pieces(unit, scales, pieces), count)
+        words = clusters.means(*scaled_pieces(unit, scales, pieces), count)
         found = scales[:, None] * words[labels].reshape(unit.shape)
-        exponents, resolution = _fit_exponents(unit, scales * _row_factors(unit, found))
+        exponents, resolution = fit_exponents(unit, scales * _row_factors(unit, found))
         scales = np.exp2(exponents / 2.0**resolution)
-    parts, weights = _scaled_pieces(unit, scales, pieces)
-    factor, settled = _piece_factor(unit, pieces), Clusters(labels, np.ones(len(labels)))
-    order = _middle_out(np.bincount(labels, minlength=count))
+    parts, weights = scaled_pieces(unit, scales, pieces)
+    factor, settled = piece_factor(unit, pieces), Clusters(labels, np.ones(len(labels)))
+    order = middle_out(np.bincount(labels, minlength=count))
     words = settled.means(parts, weights, count)
     error = unit.target - scales[:, None] * words[labels].reshape(unit.shape)
     claims = settled.claims(weights * np.repeat(rescue_discounts(unit, error, rescued), pieces), count)
@@ -145,7 +145,7 @@ def _exponents(scales: np.ndarray, resolution: int) -> np.ndarray:
     return np.clip(np.rint(np.log2(np.maximum(scales, LEAST)) * 2.0**resolution), -bound, bound).astype(np.int64)
 
 
-def _fit_exponents(unit: Unit, scales: np.ndarray) -> tuple[np.ndarray, int]:
+def fit_exponents(unit: Unit, scales: np.ndarray) -> tuple[np.ndarray, int]:
     """Exponents of the rows' factors and their resolution, of least loss and bits."""
     energies = unit.row_losses(np.zeros(unit.shape))  # of the rows, nearly those of their codewords with the right factor
 
@@ -159,7 +159,7 @@ def _fit_exponents(unit: Unit, scales: np.ndarray) -> tuple[np.ndarray, int]:
     return _exponents(scales, resolution), resolution
 
 
-def _middle_out(uses: np.ndarray) -> np.ndarray:
+def middle_out(uses: np.ndarray) -> np.ndarray:
     """int64[K]: which codeword comes at each place when the most frequent ones are in the middle, whose index is cheap."""
     order = np.empty(len(uses), np.int64)
     order[np.argsort(np.abs(np.arange(len(uses)) - len(uses) // 2), kind="stable")] = np.argsort(-uses, kind="stable")
