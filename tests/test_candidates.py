@@ -242,11 +242,48 @@ def test_nothing_pays_on_noise() -> None:
     assert not KINDS["alias"].settings(made)
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_a_low_rank_step_from_an_earlier_matrix_is_its_source_and_two_factors(noise: float) -> None:
+    """W2 = W1 + A B, and with noise also a grid of what these leave; the step is larger than the matrix."""
+    random = np.random.default_rng(11)
+    step = 0.3 * random.standard_normal((ROWS, 2)) @ random.standard_normal((2, COLUMNS))
+    made = unit(gaussian() + step + noise * random.standard_normal((ROWS, COLUMNS)), 1e-4, EARLIER)
+    value = price_of_a_byte(made)
+    cost = {offer: offer.bytes + offer.predicted_loss / value for offer, _ in all_offers(made)}
+    best = min(cost, key=cost.get)
+    assert (best.kind, best.setting[:2]) == ("alias", ("low-rank-difference" if noise else "low-rank", 1))
+    assert cost[best] < 0.8 * next(c for offer, c in cost.items() if offer.kind == "grid")
+
+
+def test_a_sum_of_two_codebooks_is_found() -> None:
+    """Every eight weights are the sum of two of 16 codewords each."""
+    random = np.random.default_rng(13)
+    words = random.standard_normal((2, 16, 8)) * np.array([0.2, 0.02])[:, None, None]
+    chosen = random.integers(0, 16, (2, ROWS * COLUMNS // 8))
+    made = unit((words[0][chosen[0]] + words[1][chosen[1]]).reshape(ROWS, COLUMNS), 1e-3)
+    value = price_of_a_byte(made)
+    cost = {offer: offer.bytes + offer.predicted_loss / value for offer, _ in all_offers(made)}
+    best = min(cost, key=cost.get)
+    assert (best.kind, best.setting) == ("codebook", ("residual", 8, 16))
+    assert cost[best] < 0.5 * next(c for offer, c in cost.items() if offer.kind == "grid")
+
+
+def test_rows_beside_factors_are_rescued() -> None:
+    """Low rank but for a few rows: a rank that holds them costs more, and so does a grid of everything."""
+    weights = of_low_rank()
+    weights[::5] = np.random.default_rng(12).standard_normal((13, COLUMNS))
+    made = unit(weights, 1e-3)
+    value = price_of_a_byte(made)
+    cost = {offer: offer.bytes + offer.predicted_loss / value for offer, _ in all_offers(made)}
+    best = min(cost, key=cost.get)
+    assert (best.kind, best.setting[0], best.setting[2]) == ("low-rank", "rescued", 16)
+
+
 def test_a_near_duplicate_is_its_source_and_a_grid_of_the_difference() -> None:
     weights = gaussian() + 0.003 * np.random.default_rng(1).standard_normal((ROWS, COLUMNS))
     made = unit(weights, 1e-4, EARLIER)
     found = KINDS["alias"].fit(made, ("difference", 1))
-    assert KINDS["alias"].settings(made) == [("alone", 1), ("difference", 1)]
+    assert KINDS["alias"].settings(made)[:2] == [("alone", 1), ("difference", 1)]
     assert made.bytes_of(found) < 0.5 * made.bytes_of(made.grid()) and found.predicted_loss < 1.2 * made.grid().predicted_loss
 
 

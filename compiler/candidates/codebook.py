@@ -17,6 +17,7 @@ from ...format.grid import MAX_RESOLUTION, GridValues, reconstruct_grid, step_ta
 from ...format.parts import CodebookValues
 from ..composite import CompositeMatrix
 from ..quantization import quantize_vectors
+from .additive import ADDITIVE, additive_parts, additive_settings
 from .clustering import cluster_scalars, cluster_vectors
 from .registry import Setting, register_kind
 from .unit import Unit
@@ -31,7 +32,7 @@ COARSEST = 0.25
 
 @register_kind
 class CodebookKind:
-    """Setting: ("plain" or "scaled", weights in a codeword, number of codewords)."""
+    """Setting: ("plain", "scaled" or "residual" for the sum of two codebooks, weights in a codeword, number of codewords)."""
 
     name: ClassVar[str] = "codebook"
 
@@ -41,12 +42,14 @@ class CodebookKind:
             ("scaled", width, size) for width, size in VECTOR_SIZES
             if unit.shape[1] % width == 0 and width * size * LEAST_SHARE <= unit.target.size
         ]  # fmt: skip
-        return scalars + vectors
+        return scalars + vectors + additive_settings(unit)
 
     def follows_price(self, setting: Setting) -> bool:
         return False
 
     def fit(self, unit: Unit, setting: Setting) -> CompositeMatrix:
+        if setting[0] == ADDITIVE:
+            return unit.composite(self.name, setting, additive_parts(unit, int(setting[1]), int(setting[2])))
         return unit.composite(self.name, setting, [codebook_part(unit, unit.target, setting)])
 
 

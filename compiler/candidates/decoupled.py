@@ -16,7 +16,7 @@ from ...format.grid import MAX_RESOLUTION, GridValues
 from ...format.parts import CodebookValues, LowRankValues, Part, SubsetValues
 from ..composite import CompositeMatrix
 from .codebook import MAX_EXPONENT, nearest_codewords, row_scales
-from .low_rank import best_factors, low_rank_part
+from .low_rank import factor_values, product, weighted_directions, weighted_singular
 from .registry import Setting, register_kind
 from .subsets import APART, COLUMNS, lines_part, plain_grid, strongest_lines
 from .unit import Unit
@@ -76,7 +76,7 @@ def _base_loss(unit: Unit, setting: Setting) -> float:
 def _ideal_branch(unit: Unit, how: str, count: int, columns: np.ndarray) -> np.ndarray:
     """float64[rows, columns]: the branch by itself, before it is quantized."""
     if how == "low-rank":
-        return best_factors(unit, count)
+        return product(unit, weighted_directions(unit, "target"), count)
     branch = np.zeros(unit.shape)
     branch[:, columns] = unit.target[:, columns]
     return branch
@@ -85,7 +85,7 @@ def _ideal_branch(unit: Unit, how: str, count: int, columns: np.ndarray) -> np.n
 def _branch(unit: Unit, rest: np.ndarray, how: str, count: int, columns: np.ndarray) -> SubsetValues | LowRankValues:
     """The branch for what the base leaves."""
     if how == "low-rank":
-        return low_rank_part(unit, rest, count)
+        return factor_values(unit, rest, count, weighted_singular(unit, rest))
     return lines_part(unit, rest, columns, COLUMNS, 0.0)
 
 
