@@ -160,8 +160,12 @@ def test_the_page_and_the_command_line_tell_it(made, chosen: CompileResult, caps
         assert f"<td>{row['name']}</td><td>{title}</td>" in part and f"{round(row['saved']):,}" in part
     print_compile_report(chosen, None)
     won = [row for row in found["kinds"] if row["won"]]
-    told = re.search(r"^candidates {5}(.*)$", capsys.readouterr().out, re.M)
+    printed = capsys.readouterr().out
+    told = re.search(r"^candidates {5}(.*)$", printed, re.M)
     assert told is not None
+    metadata = ", ".join(f"{row['name']} {row['bytes']:,}" for row in chosen.report["metadata"])
+    assert f"\nmetadata       {metadata} bytes\n" in printed and "codewords" in metadata
+    assert "<summary>Metadata, which the tables above count too</summary>" in page
     parts = [f"{r['kind']} for {r['won']} {'matrix' if r['won'] == 1 else 'matrices'} (saves {round(r['saved']):,} bytes)" for r in won]
     assert told[1] == ", ".join(parts)
 
