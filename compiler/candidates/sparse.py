@@ -24,6 +24,7 @@ from .unit import Unit
 
 SHARES = (0.0002, 0.001, 0.005)
 COARSEST = 1.0  # root mean squares of the values: a step is never coarser
+LEAST_OUTLIER_BITS = 4.0  # of an integer, whose rarity costs beside its length; raw values also need no scale of their own
 FINER_PRICE = 0.5
 IN_BLOCK = "in-block"
 BLOCK, LEAST_BLOCK = 128, 16  # weights of a row; a row's last block may be smaller
@@ -39,7 +40,7 @@ class SparseKind:
         """No more than an eighth of all weights; "raw" where a grid would take nearly as many bits for the strongest."""
         counts = [count for count in sorted({max(1, round(share * unit.target.size)) for share in SHARES}) if 8 * count <= unit.target.size]
         at = {count: np.unravel_index(strongest_weights(unit, APART, count), unit.shape) for count in counts}
-        raw = {count for count in counts if worth_half_precision(unit, at[count])}
+        raw = {count for count in counts if worth_half_precision(unit, at[count], LEAST_OUTLIER_BITS)}
         found: list[Setting] = [(how, count) for count in counts for how in (APART, FINER, RAW) if how != RAW or count in raw]
         return found + [(IN_BLOCK, 1)] * (unit.shape[1] >= LEAST_BLOCK)
 

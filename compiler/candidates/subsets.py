@@ -50,12 +50,12 @@ class LinesKind:
         return unit.remembered((self.name, setting), lambda: unit.composite(self.name, setting, line_parts(unit, self.axis, members, how)))
 
 
-def worth_half_precision(unit: Unit, at: tuple) -> bool:
-    """Whether a grid spends so many bits on these weights that half-precision values may take fewer.
+def worth_half_precision(unit: Unit, at: tuple, least_bits: float = LEAST_RAW_BITS) -> bool:
+    """Whether a grid spends more than so many bits on these weights, so that half-precision values may take fewer.
 
     1/2 log2(1 + s w² / D) bits on average, D the squared error times sensitivity s that the byte price allows.
     """
-    return float(0.5 * np.log2(1 + unit.sensitivities[at] * np.square(unit.target[at]) / unit.distortion).mean()) > LEAST_RAW_BITS
+    return float(0.5 * np.log2(1 + unit.sensitivities[at] * np.square(unit.target[at]) / unit.distortion).mean()) > least_bits
 
 
 def strongest_lines(unit: Unit, axis: int, how: str, count: int) -> np.ndarray:
