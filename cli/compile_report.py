@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
         "byte price": f"{report['byte_price']:.4g}, sizes tried: {', '.join(integer(trial['bytes']) for trial in report['trials'])}",
         "profiles": _profiles(report["profile"], report["profiles"]),
         **({"candidates": _candidates(report["candidates"])} if report["candidates"] else {}),
+        **({"metadata": _metadata(report["metadata"])} if report["candidates"] else {}),
         "predicted": f"{report['predicted_loss']:.3g} nats a token more loss than the checkpoint",
         "measured": _measured(report),
         "seconds": _seconds(report["seconds"]),
@@ -66,6 +67,11 @@ def _profiles(chosen: str, sizes: Mapping[str, int]) -> str:
     """Bytes of the artifact under every profile: `default 17,944 (this), fast 18,303 bytes with the same integers`."""
     parts = ", ".join(f"{profile} {integer(size)}{' (this)' if profile == chosen else ''}" for profile, size in sizes.items())
     return f"{parts} bytes with the same integers"
+
+
+def _metadata(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Bytes that say where and how finely values stand: `step exponents 201, codewords 35 bytes`."""
+    return ", ".join(f"{row['name']} {integer(row['bytes'])}" for row in rows) + " bytes" if rows else "none"
 
 
 def _measured(report: Mapping[str, Any]) -> str:

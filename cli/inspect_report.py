@@ -49,6 +49,8 @@ class SummaryView:
         self._show_tensors()
         if found.streams:
             click.echo(f"streams  {', '.join(f'{row.number} {row.codec} {integer(row.bytes)}' for row in found.streams)} bytes\n")
+        if found.metadata:
+            click.echo(f"metadata  {', '.join(f'{row.name} {integer(row.bytes)}' for row in found.metadata)} bytes\n")
         if found.provenance:
             click.echo(f"provenance  {json.dumps(found.provenance, sort_keys=True)}")
 

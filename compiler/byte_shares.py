@@ -28,7 +28,10 @@ def layer_of(name: str) -> int | None:
 
 
 def byte_shares(found: Inspection, artifact: Artifact) -> dict:
-    """JSON-able tables `tensors`, `roles`, `layers`, `streams`, `sections`; with `shared` where they need it, each adds up to `file`."""
+    """JSON-able tables `tensors`, `roles`, `layers`, `streams`, `sections`; with `shared` where they need it, each adds up to `file`.
+
+    `metadata` is of bytes that those tables count already: steps, sets, codewords.
+    """
     streams = {entry: matrix.record.stream for (entry, *_), matrix in in_streams(stored_matrices(artifact.directory)).items()}
     tensors = [
         {
@@ -53,6 +56,7 @@ def byte_shares(found: Inspection, artifact: Artifact) -> dict:
         "streams": _stream_rows(artifact, found),
         "sections": sections,
         "shared": _shared(found.shared),
+        "metadata": _shared(found.metadata),
     }
 
 

@@ -2,25 +2,29 @@
 
 Strategy: at the byte price that quick trials found, every matrix offers its grid at a few prices around it, and every other
 kind at that price, with real coded bytes and second-order losses. The knapsack may spend as many bytes as the best offers
-take at that price (landing turns what they save into finer steps); what wins a matrix against its grid is a choice. The
-largest choices are confirmed by the measured loss of swapping that matrix alone, and the whole set by an assembled artifact
-(in trials.py).
+take at that price (landing turns what they save into finer steps); what wins a matrix against its grid is a choice. Groups
+that store something together come first (group_choices.py): one that beats the best offers of its members takes their menus' place.
+The largest choices are confirmed by the measured loss of swapping that matrix, or that group, alone, and the whole set by an
+assembled artifact (in trials.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from .candidates import KINDS, Unit
+from .candidates import KINDS, SHARED_KINDS, Unit
 from .candidates.registry import Setting
 from .composite import Quantized
+from .group_choices import choose_groups, fit_members, join_groups
+from .groups import Group
 from .knapsack import choose_items, least_loss
 from .landing import Trial
 from .model import Model
+from .offers import GroupOffer, Offer
 from .swaps import measure_divergences
 from .workers import iterate_jobs
 
@@ -29,32 +33,13 @@ PLAIN, ALIAS = "grid", "alias"
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """One line of a menu: the kind, its setting, octaves from the byte price, coded bytes and second-order loss in nats a token."""
-
-    kind: str
-    setting: Setting
-    octaves: float
-    bytes: int
-    predicted_loss: float
-
-    @property
-    def follows_price(self) -> bool:
-        """Whether its bytes move with the byte price."""
-        return KINDS[self.kind].follows_price(self.setting)
-
-    def fit(self, unit: Unit) -> Quantized:
-        """The matrix of a unit stored this way, at the unit's own byte price."""
-        return KINDS[self.kind].fit(unit, self.setting)
-
-
-@dataclass(frozen=True, slots=True)
 class Allocation:
     """Solved menus, by tensor index.
 
     menus : every offer, the plain grid at the byte price first; chosen : the offer of each matrix that is not its plain grid
     nats_per_byte : what a byte buys at the byte price; bound : least loss that mixing offers could reach in the same bytes
-    measured : of the largest choices, (loss of the plain grid, loss of the choice) swapped alone into the float model
+    measured : of the largest choices, (loss of the plain grid, loss of the choice) swapped alone into the float model, a group's at once
+    groups : every offer to a group; chosen : holds all members' offers of one, or none
     """
 
     menus: Mapping[int, Sequence[Offer]]
@@ -62,15 +47,25 @@ class Allocation:
     nats_per_byte: float
     bound: float
     measured: Mapping[int, tuple[float, float]]
+    groups: Sequence[GroupOffer] = ()
 
     def saved(self, index: int, offer: Offer) -> float:
         """Bytes that an offer saves against the plain grid at equal loss."""
-        plain = self.menus[index][0]
-        return plain.bytes - offer.bytes + (plain.predicted_loss - offer.predicted_loss) / self.nats_per_byte
+        return self.menus[index][0].cost(self.nats_per_byte) - offer.cost(self.nats_per_byte)
 
-    def largest(self, count: int) -> list[tuple[int, Offer]]:
-        """The choices that save most."""
-        return sorted(self.chosen.items(), key=lambda item: (-self.saved(*item), item[0]))[:count]
+    def saved_together(self, offers: Mapping[int, Offer]) -> float:
+        """The sum of `saved`: a group's offers mean something together only."""
+        return sum(self.saved(index, offer) for index, offer in offers.items())
+
+    def bundles(self) -> list[Mapping[int, Offer]]:
+        """The choices: every chosen group at once, every other matrix by itself."""
+        groups = [group.offers for group in self.groups if all(self.chosen.get(i) is offer for i, offer in group.offers.items())]
+        grouped = {index for group in groups for index in group}
+        return groups + [{index: offer} for index, offer in self.chosen.items() if index not in grouped]
+
+    def largest(self, count: int) -> list[Mapping[int, Offer]]:
+        """The choices that save most, as `bundles` has them."""
+        return sorted(self.bundles(), key=lambda bundle: (-self.saved_together(bundle), *bundle))[:count]
 
     def with_sources(self) -> dict[int, Offer]:
         """The choices, and the plain offers of matrices that others became mere aliases of: these are fitted to all their uses."""
@@ -100,6 +95,11 @@ class ChooseCandidates:
     codebook: bool = True
     alias: bool = True
     vq_rows: bool = True
+    heads: bool = True
+    blocks: bool = True
+    decoupled: bool = True
+    shared_codebook: bool = True
+    shared_columns: bool = True
     least_saving: float = 0.005
     confirmed: int = 8
     name: ClassVar[str] = "choose-candidates"
@@ -107,33 +107,50 @@ class ChooseCandidates:
 
     @property
     def kinds(self) -> list[str]:
-        """Names of the kinds that are offered, the plain grid first."""
-        switches = {field.name.replace("_", "-") for field in fields(self) if getattr(self, field.name) is True}
-        return [PLAIN, *(name for name in KINDS if name != PLAIN and name in switches)]
+        """Names of the kinds that are offered to single matrices, the plain grid first."""
+        return [PLAIN, *(name for name in KINDS if name != PLAIN and name in self._switched_on())]
+
+    @property
+    def shared_kinds(self) -> list[str]:
+        """Names of the kinds that are offered to groups."""
+        return [name for name in SHARED_KINDS if name in self._switched_on()]
+
+    def _switched_on(self) -> set[str]:
+        return {field.name.replace("_", "-") for field in fields(self) if getattr(self, field.name) is True}
 
     def run(
-        self, units: Mapping[int, Callable[[], Unit]], fixed: Collection[int], *, threads: int, progress: Callable[[int, int], None]
+        self,
+        units: Mapping[int, Callable[[], Unit]],
+        fixed: Collection[int],
+        groups: Sequence[Group] = (),
+        *,
+        threads: int,
+        progress: Callable[[int, int], None],
     ) -> Allocation:
         """Menus of these matrices and the knapsack's choices; matrices in `fixed` need a kind that follows the byte price."""
-        menus = {}
-        jobs = [(unit, self.kinds, index in fixed) for index, unit in units.items()]
-        for index, menu in zip(units, iterate_jobs(lambda job: _menu(*job), jobs, threads), strict=True):
-            menus[index] = menu
+        menus, told = {}, {}
+        jobs = [(unit, self.kinds, self.shared_kinds, index in fixed) for index, unit in units.items()]
+        for index, (menu, said) in zip(units, iterate_jobs(lambda job: _menu(*job), jobs, threads), strict=True):
+            menus[index], told[index] = menu, said
             progress(len(menus), len(units))
-        return self._solve(menus)
-
-    def _solve(self, menus: Mapping[int, Sequence[Offer]]) -> Allocation:
-        items = [[(offer.bytes, offer.predicted_loss) for offer in menu] for menu in menus.values()]
         price = _nats_per_byte(menus.values())
+        joined = join_groups(groups, self.shared_kinds, told, fixed, price, threads)
+        return self._solve(menus, price, fit_members(joined, units, threads))
+
+    def _solve(self, menus: Mapping[int, Sequence[Offer]], price: float, groups: Sequence[GroupOffer]) -> Allocation:
+        allocation = Allocation(menus, {}, price, 0.0, {}, groups)
+        grouped = choose_groups(groups, menus, price, self.least_saving)
+        open_menus = {i: [grouped[i]] if i in grouped else menu for i, menu in menus.items()}
+        items = [[(offer.bytes, offer.predicted_loss) for offer in menu] for menu in open_menus.values()]
         budget = sum(min(menu, key=lambda item: item[0] + item[1] / price)[0] for menu in items)
-        chosen = {i: menu[item] for (i, menu), item in zip(menus.items(), choose_items(items, budget), strict=True)}
-        bound = least_loss(items, sum(menu[0].bytes for menu in menus.values()))
-        allocation = Allocation(menus, {}, price, bound, {})
+        chosen = {i: menu[item] for (i, menu), item in zip(open_menus.items(), choose_items(items, budget), strict=True)}
+        everything = sum(menu[0].bytes for menu in menus.values())
+        bound = least_loss(items, max(everything, sum(min(item[0] for item in menu) for menu in items)))
         paying = {
             i: offer for i, offer in chosen.items()
-            if offer.kind != PLAIN and allocation.saved(i, offer) >= self.least_saving * menus[i][0].bytes
+            if i in grouped or (offer.kind != PLAIN and allocation.saved(i, offer) >= self.least_saving * menus[i][0].bytes)
         }  # fmt: skip
-        return replace(allocation, chosen=paying)
+        return replace(allocation, chosen=paying, bound=bound)
 
 
 def aliases_of(index: int, choices: Mapping[int, Offer]) -> list[int]:
@@ -149,30 +166,30 @@ def confirm_largest(
     model: Model,
     allocation: Allocation,
     plain: Mapping[int, np.ndarray],
-    fitted: Mapping[int, np.ndarray],
+    fitted: Sequence[Mapping[int, np.ndarray]],
     sequences: np.ndarray,
     *,
     threads: int,
 ) -> Allocation:
     """The allocation without those choices whose measured loss eats up the bytes that they save.
 
-    plain, fitted : weights by tensor index, of the grids and of the choices to be confirmed
+    plain : weights of the grids by tensor index; fitted : of the choices to be confirmed, a group's members in one mapping
     sequences : int64[n, length] that the statistics have not seen
     """
     shapes = [tensor.values.shape for tensor in model.tensors]
-    swaps = [{i: weights[i].reshape(shapes[i])} for i in fitted for weights in (plain, fitted)]
+    swaps = [{i: weights[i].reshape(shapes[i]) for i in bundle} for bundle in fitted for weights in (plain, bundle)]
     losses = measure_divergences(model, swaps, sequences, threads=threads)
-    measured = dict(zip(fitted, zip(losses[::2], losses[1::2], strict=True), strict=True))
-    kept = dict(allocation.chosen)
-    for index, (before, after) in measured.items():
-        saved = allocation.menus[index][0].bytes - kept[index].bytes
+    measured, kept = {}, dict(allocation.chosen)
+    for bundle, before, after in zip(fitted, losses[::2], losses[1::2], strict=True):
+        measured |= dict.fromkeys(bundle, (before, after))
+        saved = sum(allocation.menus[i][0].bytes - kept[i].bytes for i in bundle)
         if saved + (before - after) / allocation.nats_per_byte <= 0:
-            del kept[index]
+            kept = {i: offer for i, offer in kept.items() if i not in bundle}
     return replace(allocation, chosen=kept, measured=measured)
 
 
-def _menu(make_unit: Callable[[], Unit], kinds: Sequence[str], fixed: bool) -> list[Offer]:
-    """Every offer of one matrix, the plain grid at the byte price first."""
+def _menu(make_unit: Callable[[], Unit], kinds: Sequence[str], shared: Sequence[str], fixed: bool) -> tuple[list[Offer], dict[str, Any]]:
+    """Every offer of one matrix, the plain grid at the byte price first, and what it tells its groups by kind."""
     unit = make_unit()
     menu = []
     for octaves in sorted(GRID_OCTAVES, key=abs):
@@ -181,7 +198,7 @@ def _menu(make_unit: Callable[[], Unit], kinds: Sequence[str], fixed: bool) -> l
         for setting in KINDS[name].settings(unit):
             if KINDS[name].follows_price(setting) or not fixed:
                 menu.append(_offer(unit, name, setting, 0.0, KINDS[name].fit(unit, setting)))
-    return menu
+    return menu, {name: SHARED_KINDS[name].tell(unit) for name in shared}
 
 
 def _offer(unit: Unit, kind: str, setting: Setting, octaves: float, quantized: Quantized) -> Offer:

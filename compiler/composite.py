@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..format.artifact import sum_terms
-from ..format.parts import Part, reconstruct_part
+from ..format.parts import Codebooks, Part, reconstruct_part
 from .quantization import QuantizedMatrix
 
 
@@ -36,9 +36,14 @@ class CompositeMatrix:
 Quantized = QuantizedMatrix | CompositeMatrix
 
 
-def reconstruct_parts(parts: Sequence[Part], shape: tuple[int, int], earlier: Mapping[int, np.ndarray]) -> np.ndarray:
-    """float32[rows, columns] that these parts decode to; earlier : weights of the tensors that an alias may name."""
-    return sum_terms([reconstruct_part(part, shape, arrays=earlier) for part in parts])
+def reconstruct_parts(
+    parts: Sequence[Part], shape: tuple[int, int], earlier: Mapping[int, np.ndarray], codebooks: Codebooks | None = None
+) -> np.ndarray:
+    """float32[rows, columns] that these parts decode to.
+
+    earlier : weights of the tensors that an alias may name; codebooks : codewords that a part may refer to
+    """
+    return sum_terms([reconstruct_part(part, shape, arrays=earlier, codebooks=codebooks) for part in parts])
 
 
 def in_stream(part: Part, stream: int) -> Part:

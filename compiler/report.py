@@ -20,7 +20,8 @@ def build_report(trials: Trials, landing: Landing, ledger: Ledger, seconds: dict
     """JSON-able report of a compile; bytes are integers that add up to the artifact, losses are nats a token."""
     model, trial = trials.model, landing.trial
     arrays = decode_tensors(read_artifact(trial.data))
-    rows = inspect_artifact(trial.data).tensors
+    found = inspect_artifact(trial.data)
+    rows = found.tensors
     weights = sum(t.values.size for t in model.tensors)
     tensors = [
         {
@@ -29,6 +30,8 @@ def build_report(trials: Trials, landing: Landing, ledger: Ledger, seconds: dict
             "elements": tensor.values.size,
             "bytes": rows[index].bytes,
             "bits_per_weight": rows[index].bits_per_weight,
+            "set_bytes": sum(term.set_bytes for term in rows[index].terms),
+            "book_bytes": sum(term.book_bytes for term in rows[index].terms),
             "quantizer": _quantizer(trial.quantized[index]),
             "predicted_loss": trial.quantized[index].predicted_loss,
         }
@@ -50,6 +53,7 @@ def build_report(trials: Trials, landing: Landing, ledger: Ledger, seconds: dict
         "profiles": trials.profile_bytes(trial),
         "seconds": seconds,
         "tensors": tensors,
+        "metadata": [{"name": row.name, "bytes": row.bytes} for row in found.metadata],
         "candidates": candidate_tables(trials, landing),
     }
 

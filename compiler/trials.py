@@ -17,10 +17,12 @@ import numpy as np
 from ..format.assembly import DEFAULT_CODEC, TensorSource, assemble_artifact, encode_grid_stream
 from ..format.grid import matrix_shape
 from ..format.profiles import registered_profiles
+from .attention_heads import head_lines
 from .calibration import MatrixStatistics, Statistics, embedding_tables
 from .candidates import Unit
 from .choosing import ALIAS, Allocation, Offer, aliases_of, confirm_largest
 from .composite import CompositeMatrix, Quantized, in_stream, is_coded
+from .groups import find_groups
 from .landing import Trial
 from .model import Model
 from .quantization import QuantizedMatrix, zero_matrix
@@ -65,6 +67,7 @@ class Trials:
         self.seed, self.device, self.threads, self.keep_targets = seed, device, threads, keep_targets
         self.points: list[tuple[str, float, int, float]] = []
         self._tables = embedding_tables(model.program)
+        self._heads = head_lines(model.program, [tensor.values.shape for tensor in model.tensors])
         self._matrices_at = plan["quantize-matrices"].run(model, statistics, threads=threads)
         self.walked = [i for i in statistics.matrices if i not in self._tables]
         self.allocation: Allocation | None = None
@@ -88,9 +91,10 @@ class Trials:
         indexes = sorted(self.statistics.matrices)
         units = {i: partial(self.unit, i, price, self.earlier(i, weights)) for i in indexes}
         fixed = {max(self.walked)} if self.walked else set()
-        self.allocation = chooser.run(units, fixed, threads=self.threads, progress=progress)
+        groups = find_groups(self.model, self.walked)
+        self.allocation = chooser.run(units, fixed, groups, threads=self.threads, progress=progress)
         if self.allocation.chosen and chooser.confirmed and len(self.held_out):
-            fitted = {i: offer.fit(units[i]()).weights for i, offer in self.allocation.largest(chooser.confirmed)}
+            fitted = [{i: offer.fit(units[i]()).weights for i, offer in bundle.items()} for bundle in self.allocation.largest(chooser.confirmed)]
             self.allocation = confirm_largest(self.model, self.allocation, weights, fitted, self.held_out, threads=self.threads)
         self.choices = self.allocation.with_sources()
         return bool(self.choices) and self.keep_choices(plain, self.quick(price))
@@ -135,7 +139,8 @@ class Trials:
         """What a candidate of this matrix is fitted to: its own weights and statistics unless others are given."""
         values = self.model.tensors[index].values if target is None else target
         target = values.reshape(matrix_shape(values.shape)).astype(np.float64)
-        return Unit(target, statistics or self.statistics.matrices[index], self.plan["quantize-matrices"], byte_price, self.codec, earlier)
+        measured, quantizer = statistics or self.statistics.matrices[index], self.plan["quantize-matrices"]
+        return Unit(target, measured, quantizer, byte_price, self.codec, earlier, heads=self._heads.get(index))
 
     def earlier(self, index: int, weights: Mapping[int, np.ndarray]) -> Mapping[int, np.ndarray]:
         """Matrices before `index` of its shape, which it may be an alias of; a table names tables only, which walks leave alone."""
@@ -193,7 +198,7 @@ class Trials:
     ) -> Callable[[float], Quantized]:
         """Byte price -> the matrix in the walk, of the kind that was chosen for it."""
         if index in self.choices:
-            wanted = target if self.choices[index].follows_price else None  # structure without a grid is the float weights' own
+            wanted = target if self.choices[index].fits_target else None
             return lambda price: self._fit(index, price, earlier, wanted, real)
         quantizer = self.plan["quantize-matrices"]
         prepared = quantizer.prepare(target, real)

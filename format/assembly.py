@@ -42,7 +42,7 @@ from .parts import (
 from .program import Program, encode_program
 from .raw_planes import encode_raw_planes
 from .recipes import write_term
-from .set_choice import ToldSet
+from .set_choice import KnownSets, ToldSet
 from .streams import Stream, write_streams
 
 DEFAULT_CODEC = 1
@@ -135,17 +135,23 @@ def _scales_of(values: GridValues | IndexValues) -> ExpectedScales:
     return expected_scales(*sides, values.resolution, fit_initial_scale(values), values.trellis_states)
 
 
-def part_bytes(parts: Sequence[Part], shape: tuple[int, ...], codec: int = DEFAULT_CODEC) -> int:
-    """Bytes that one tensor's parts take by themselves: recipe terms, stream 0, integers, and raw planes as compressed."""
+def part_bytes(
+    parts: Sequence[Part], shape: tuple[int, ...], codec: int = DEFAULT_CODEC, *, codebooks: Codebooks | None = None, sets: KnownSets | None = None
+) -> int:
+    """Bytes that one tensor's parts take by themselves: recipe terms, stream 0, integers, and raw planes as compressed.
+
+    codebooks, sets : of earlier tensors, which the parts may name for the bytes of the name
+    """
     tensor = TensorSource("", shape, "float32", tuple(parts))
-    sets, codebooks = choose_sets([tensor]), own_codebooks([tensor])
+    index = 1 + max((entry for entry, _ in (*(codebooks or {}), *(sets or {}))), default=-1)
+    told, books = choose_sets([tensor], sets, index), {**(codebooks or {}), **own_codebooks([tensor], index)}
     writer = Writer()
-    for term in _entry_of(tensor, 0, sets, codebooks).terms:
+    for term in _entry_of(tensor, index, told, books).terms:
         write_term(writer, term)
-    matrices = all_matrices([tensor], codebooks)
+    matrices = all_matrices([tensor], books)
     planes = encode_raw_planes([(matrix.values, matrix.storage) for matrix in matrices if isinstance(matrix, RawValues)])
     stored = make_section(RAW, planes).stored if planes else b""
-    streams = _encode_streams([matrix for matrix in matrices if not isinstance(matrix, RawValues)], list(sets.values()), codec)
+    streams = _encode_streams([matrix for matrix in matrices if not isinstance(matrix, RawValues)], list(told.values()), codec)
     return len(writer.bytes()) + len(stored) + sum(len(stream.payload) for stream in streams)
 
 

@@ -21,6 +21,7 @@ from .codebooks import IndexValues
 from .codecs import INTEGER_CODECS
 from .combined_terms import AXES, Codebook, LowRank, Sparse, Subset
 from .container import CODES, RAW, VERSION, section_name
+from .cursor import Writer
 from .directory import TensorEntry, set_of
 from .grid import GridValues, matrix_shape
 from .limits import DEFAULT_LIMITS, Limits
@@ -54,12 +55,14 @@ class TermRow:
     """One term of a tensor: its recipe in words, the bytes of its integers and planes, and apart from them those of its set.
 
     set_bytes : int    in stream 0 or, uncompressed, in the directory; both are shared rows and not in `bytes`
+    book_bytes : int   of the codewords that it stores; in `bytes`
     """
 
     kind: str
     recipe: str
     bytes: int
     set_bytes: int
+    book_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,8 @@ class Inspection:
     sections : tuple of SectionRow             in file order; with the header and table they cover the file
     tensors : tuple of TensorRow               in directory order
     streams : tuple of StreamRow               in file order; stream 0 holds step exponents
+    metadata : tuple of SharedRow              bytes that say where and how finely values stand, counted in other rows already;
+                                               records in the directory before it is compressed
     """
 
     format_version: str
@@ -105,6 +110,7 @@ class Inspection:
     tensors: tuple[TensorRow, ...]
     shared: tuple[SharedRow, ...]
     streams: tuple[StreamRow, ...]
+    metadata: tuple[SharedRow, ...]
     provenance: Mapping[str, object]
 
     @property
@@ -160,6 +166,7 @@ def inspect_artifact(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Inspection
         tensors=tensors,
         shared=_shared_rows(artifact, header_bytes, sum(contents.set_bytes.values())),
         streams=tuple(StreamRow(n, INTEGER_CODECS[s.codec].name, len(s.payload)) for n, s in enumerate(artifact.streams)),
+        metadata=_metadata_rows(artifact, sum(contents.set_bytes.values()), tensors),
         provenance=artifact.provenance,
     )
 
@@ -203,11 +210,28 @@ def _tensor_rows(artifact: Artifact, contents: DecodedTensors) -> tuple[TensorRo
             n_bytes = sum(value_bytes[index, number, m] for m in matrices)
             told = set_of(term)
             set_bytes = contents.set_bytes.get((index, number), 0) + (len(told.bitmap) if told else 0)
-            terms.append(TermRow(term.name, _term_text(term, artifact.directory), n_bytes, set_bytes))
+            book_bytes = value_bytes[index, number, 0] if isinstance(term, Codebook) and term.named is None else 0
+            terms.append(TermRow(term.name, _term_text(term, artifact.directory), n_bytes, set_bytes, book_bytes))
         recipe = " + ".join(term.recipe for term in terms)
         n_bytes = sum(term.bytes for term in terms)
         rows.append(TensorRow(entry.name, entry.shape, entry.dtype, recipe, entry.elements, n_bytes, tuple(terms)))
     return tuple(rows)
+
+
+def _metadata_rows(artifact: Artifact, set_bytes: int, tensors: Sequence[TensorRow]) -> tuple[SharedRow, ...]:
+    """What is not a value: steps, sets and codebooks."""
+    writer = Writer()
+    for entry in artifact.directory:
+        for told in filter(None, map(set_of, entry.terms)):
+            told.write(writer)
+    steps = len(artifact.streams[0].payload) - set_bytes if artifact.streams else 0
+    rows = [
+        SharedRow("step exponents", steps),
+        SharedRow("sets, their gaps and changes", set_bytes),
+        SharedRow("sets, their records in the directory", len(writer.bytes())),
+        SharedRow("codewords", sum(term.book_bytes for row in tensors for term in row.terms)),
+    ]
+    return tuple(row for row in rows if row.bytes)
 
 
 def _raw_shares(artifact: Artifact) -> dict[Place, int]:

@@ -19,7 +19,7 @@ from .member_sets import MemberSet
 from .raw_planes import from_storage, to_storage
 from .recipes import Alias, Grid, Indices, Raw, Term
 from .reconstruction import low_rank_product, spread_sparse, spread_subset
-from .set_choice import SetChooser, ToldSet
+from .set_choice import KnownSets, SetChooser, ToldSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +165,11 @@ def codewords_of(part: CodebookValues, codebooks: Codebooks | None = None) -> np
     return codebooks[place]
 
 
-def own_codebooks(tensors: Sequence[TensorSource]) -> dict[tuple[int, int], np.ndarray]:
-    """float32[K, d] codewords by (tensor, part), of all codebook parts that have their own."""
+def own_codebooks(tensors: Sequence[TensorSource], first: int = 0) -> dict[tuple[int, int], np.ndarray]:
+    """float32[K, d] codewords by (tensor, part), of all codebook parts that have their own; first : number of the first tensor."""
     return {
         (i, t): codewords_of(part)
-        for i, tensor in enumerate(tensors)
+        for i, tensor in enumerate(tensors, first)
         for t, part in enumerate(tensor.parts)
         if isinstance(part, CodebookValues) and not isinstance(part.codewords, CodebookReference)
     }
@@ -199,10 +199,15 @@ def term_of(part: Part, told: MemberSet | None = None, codebooks: Codebooks | No
             return record_of(part)
 
 
-def choose_sets(tensors: Sequence[TensorSource]) -> dict[tuple[int, int], ToldSet]:
-    """How every set is told, by entry and term, in their order. ValueError for members that are no set."""
+def choose_sets(tensors: Sequence[TensorSource], known: KnownSets | None = None, first: int = 0) -> dict[tuple[int, int], ToldSet]:
+    """How every set is told, by entry and term, in their order. ValueError for members that are no set.
+
+    known : sets of earlier entries, which these may name; first : number of the first of these entries
+    """
     chooser, told = SetChooser(), {}
-    for i, tensor in enumerate(tensors):
+    for place, (universe, members) in (known or {}).items():
+        chooser.remember(members, universe, place)
+    for i, tensor in enumerate(tensors, first):
         shape = matrix_shape(tensor.shape)
         grid = next((part.grid for part in tensor.parts if isinstance(part, GridInStream)), None)
         for t, part in enumerate(tensor.parts):

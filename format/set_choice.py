@@ -7,7 +7,7 @@ that layers share is told once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,10 +18,11 @@ from .cursor import Writer
 from .member_sets import BITMAP, DIFFERENCE, FINEST, GAPS, MAX_GAP, PREFIX, SAME, MemberSet, encode_bitmap, encode_gaps, finest_members, gap_scales
 
 SHORT_UNIVERSE = 64  # up to which bits may be shorter than the name of a set
-N_COMPARED = 8  # latest sets of the same universe of which the nearest is tried
+N_COMPARED = 64  # latest sets of the same universe of which the nearest is tried: those of all layers
 STREAM_END_BYTES = 4  # what a stream has once, whatever it holds
 
 Place = tuple[int, int]
+KnownSets = Mapping[Place, tuple[int, np.ndarray]]  # size of the universe and ascending members, by (tensor, part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,16 @@ class SetChooser:
         if not ways or universe <= SHORT_UNIVERSE:
             ways += self._long_ways(members, universe)
         told = min(ways, key=_price)
+        self.remember(members, universe, place)
+        return told
+
+    def remember(self, members: np.ndarray, universe: int, place: Place) -> None:
+        """A set that later ones may name; of equal ones the first."""
+        members = np.asarray(members, np.int64)
         key = universe, members.tobytes()
         if key not in self.originals:
             self.originals[key] = place
             self.earlier.setdefault(universe, []).append((place, members))
-        return told
 
     def _short_ways(self, members: np.ndarray, universe: int, exponents: np.ndarray | None) -> Iterator[ToldSet]:
         """Those of a few bytes, whatever the size of the set."""

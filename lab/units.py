@@ -1,9 +1,8 @@
 """The units of a model at every granularity: tensors, rows, channels, blocks, heads, tokens.
 
 Strategy: a unit is a list of parts, each a tensor seen as a matrix and the rows and columns of it that belong to the unit.
-Units of one granularity share no weight, so that their scores add up. Heads and token tables are found in the program: from
-each attention backwards to the linear maps that make its queries, keys and values, and from each linear map backwards to
-the attention that it reads. Blocks go by the names of the tensors, which say what a loop or a shared layer is; where names
+Units of one granularity share no weight, so that their scores add up. Heads (compiler/attention_heads.py) and token tables are found
+in the program. Blocks go by the names of the tensors, which say what a loop or a shared layer is; where names
 do not, a block starts with the first linear map that leads to an attention.
 """
 
@@ -15,17 +14,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..compiler.attention_heads import AttentionMaps, find_attentions, maker
 from ..compiler.calibration import embedding_tables
 from ..compiler.model import Model
 from ..format.errors import CheckpointError
 from ..format.grid import matrix_shape
-from ..format.operations import Attention, Embed, Exclude, LayerNorm, Linear, Multiply, RmsNorm, Rope, Scale, Slice, Softcap
-from ..format.program import Program, validate_program
+from ..format.operations import Attention, Embed, Linear, Scale, Softcap
+from ..format.program import Program
 
 KINDS = ("tensors", "rows", "channels", "blocks", "heads", "tokens")
 BLOCK_NAME = re.compile(r"(?:.*\.)?(?:blocks?|layers?|h)\.\d+(?=\.)")
 REST = "outside blocks"
-SAME_WIDTH = (RmsNorm, LayerNorm, Rope, Scale)  # element i of the output is made of the head that holds element i
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +136,7 @@ def _blocks_by_program(program: Program) -> Mapping[int, str]:
     starts = []
     for op in program.instructions:
         if isinstance(op, Attention):
-            makers = [_maker(program, register) for register in (op.q, op.k, op.v)]
+            makers = [maker(program, register) for register in (op.q, op.k, op.v)]
             starts += [min(index for index, _ in filter(None, makers))] if any(makers) else []
     head, places = output_head(program), {}
     for index, op in enumerate(program.instructions[:head]):
@@ -148,63 +147,23 @@ def _blocks_by_program(program: Program) -> Mapping[int, str]:
     return {tensor: name for tensor, name in places.items() if tensor not in outside}
 
 
-def _maker(program: Program, register: int) -> tuple[int, int] | None:
-    """(index of the linear instruction whose outputs end up in a register in their order, output at which it starts)."""
-    offset = 0
-    while not isinstance(op := program.instructions[register], Linear):
-        if isinstance(op, Slice):
-            offset += op.start
-        elif not isinstance(op, SAME_WIDTH):
-            return None
-        register = op.x
-    return register, offset
-
-
-def _read_attention(program: Program, register: int) -> int | None:
-    """Index of the attention whose outputs end up in a register in their order; gates multiply without moving them."""
-    op = program.instructions[register]
-    if isinstance(op, Attention):
-        return register
-    if isinstance(op, Multiply):
-        found = {_read_attention(program, each) for each in (op.x, op.y)} - {None}
-        return found.pop() if len(found) == 1 else None
-    source = op.y if isinstance(op, Exclude) else op.x if isinstance(op, SAME_WIDTH) else None
-    return None if source is None else _read_attention(program, source)
-
-
 def _heads(model: Model) -> list[Unit]:
-    program, units, seen = model.program, [], set()
-    widths = validate_program(program, [tensor.values.shape for tensor in model.tensors]).widths
-    readers: dict[int, list[int]] = {}
-    for op in program.instructions:
-        if isinstance(op, Linear) and (found := _read_attention(program, op.x)) is not None:
-            readers.setdefault(found, []).append(op.weight)
-    for index, op in enumerate(program.instructions):
-        if not isinstance(op, Attention):
-            continue
-        makers = [_maker(program, register) for register in (op.q, op.k, op.v)]
-        made = tuple((program.instructions[k].weight, offset) for k, offset in filter(None, makers))
-        if None not in makers and made not in seen:
-            sizes = widths[op.k] // op.kv_heads, widths[op.v] // op.kv_heads
-            units += _heads_of(model, op, made, sizes, readers.get(index, []), len(seen))
-            seen.add(made)
-    return units
+    found = find_attentions(model.program, [tensor.values.shape for tensor in model.tensors])
+    return [unit for number, maps in enumerate(found) for unit in _heads_of(model, maps, number)]
 
 
-def _heads_of(
-    model: Model, op: Attention, made: tuple[tuple[int, int], ...], sizes: tuple[int, int], readers: list[int], number: int
-) -> list[Unit]:
-    """Units of one attention; made : (tensor, first row) of q, k and v; sizes : widths of a key and of a value of one head."""
+def _heads_of(model: Model, maps: AttentionMaps, number: int) -> list[Unit]:
+    """Units of one attention, number `number` of the program."""
+    op, made, key, value = maps.operation, maps.made, maps.key, maps.value
     match = BLOCK_NAME.match(model.tensors[made[0][0]].name)
     place = match[0] if match else f"attention {number}"
-    key, value = sizes
 
     def rows(which: int, head: int, size: int) -> Part:
         tensor, first = made[which]
         return _part(model, tensor, rows=slice(first + head * size, first + (head + 1) * size))
 
     queries = [
-        [rows(0, h, key), *(_part(model, t, columns=slice(h * value, (h + 1) * value)) for t in readers)] for h in range(op.heads)
+        [rows(0, h, key), *(_part(model, t, columns=slice(h * value, (h + 1) * value)) for t in maps.readers)] for h in range(op.heads)
     ]
     shared = [[rows(1, h, key), rows(2, h, value)] for h in range(op.kv_heads)]
     if op.heads == op.kv_heads:

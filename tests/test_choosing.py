@@ -141,8 +141,8 @@ def test_menus_pay(plain: CompileResult, chosen: CompileResult, walked: CompileR
 
 
 def test_what_the_menus_came_to_adds_up(chosen: CompileResult) -> None:
-    found = chosen.report["candidates"]
-    assert [row["kind"] for row in found["kinds"]] == ChooseCandidates(enabled=True).kinds[1:]
+    found, everything = chosen.report["candidates"], ChooseCandidates(enabled=True)
+    assert [row["kind"] for row in found["kinds"]] == [*everything.kinds[1:], *everything.shared_kinds]
     assert sum(row["won"] for row in found["kinds"]) == len(found["chosen"])
     assert found["least_loss"] < found["plain_loss"]
     for matrix in found["matrices"]:
@@ -160,8 +160,12 @@ def test_the_page_and_the_command_line_tell_it(made, chosen: CompileResult, caps
         assert f"<td>{row['name']}</td><td>{title}</td>" in part and f"{round(row['saved']):,}" in part
     print_compile_report(chosen, None)
     won = [row for row in found["kinds"] if row["won"]]
-    told = re.search(r"^candidates {5}(.*)$", capsys.readouterr().out, re.M)
+    printed = capsys.readouterr().out
+    told = re.search(r"^candidates {5}(.*)$", printed, re.M)
     assert told is not None
+    metadata = ", ".join(f"{row['name']} {row['bytes']:,}" for row in chosen.report["metadata"])
+    assert f"\nmetadata       {metadata} bytes\n" in printed and "codewords" in metadata
+    assert "<summary>Metadata, which the tables above count too</summary>" in page
     parts = [f"{r['kind']} for {r['won']} {'matrix' if r['won'] == 1 else 'matrices'} (saves {round(r['saved']):,} bytes)" for r in won]
     assert told[1] == ", ".join(parts)
 
@@ -225,6 +229,6 @@ def test_a_choice_that_measurement_does_not_confirm_is_dropped() -> None:
     allocation = Allocation(menus, {i: menus[i][1] for i in menus}, 1e-6, 0.0, {})
     before = {i: model.tensors[i].values for i in menus}
     after = {good: before[good], bad: np.zeros_like(before[bad])}
-    found = confirm_largest(model, allocation, before, after, sequences, threads=1)
+    found = confirm_largest(model, allocation, before, [{i: weights} for i, weights in after.items()], sequences, threads=1)
     assert set(found.chosen) == {good} and set(found.measured) == {good, bad}
     assert found.measured[bad][1] > 1e-4 > found.measured[good][1]

@@ -112,8 +112,19 @@ def test_inspection_tells_the_bytes_of_a_set_apart():
     found = inspect_artifact(data)
     assert sum(row.bytes for row in (*found.tensors, *found.shared)) == found.bytes == len(data)
     term = found.tensors[0].terms[1]
-    assert (term.kind, term.recipe, term.set_bytes) == ("subset", "subset (2 rows by bitmap, raw float16)", 1)
+    assert (term.kind, term.recipe, term.set_bytes, term.book_bytes) == ("subset", "subset (2 rows by bitmap, raw float16)", 1, 0)
+    metadata = {row.name: row.bytes for row in found.metadata}
+    assert metadata["sets, their records in the directory"] == 2 and "codewords" not in metadata and "sets, their gaps and changes" not in metadata
+    assert metadata["step exponents"] == found.streams[0].bytes
     assert np.array_equal(decode_tensors(read_artifact(data))[0], reconstruct_part(GridInStream(grid(*SHAPE), 1), SHAPE) + spread(values.values))
+
+
+def test_inspection_tells_the_bytes_of_codewords_apart():
+    own = CodebookValues(grid(4, 2), np.arange(12).reshape(6, 2) % 4, None, 0, 1)
+    found = inspect_artifact(with_table(own, CodebookValues(CodebookReference(0, 0), np.zeros((6, 2), np.int64), None, 0, 2)))
+    first, second = found.tensors[0].terms
+    assert 0 < first.book_bytes < first.bytes and second.book_bytes == 0
+    assert {row.name: row.bytes for row in found.metadata}["codewords"] == first.book_bytes
 
 
 def spread(values: np.ndarray) -> np.ndarray:

@@ -1,7 +1,23 @@
 """Candidates: the ways in which one matrix may be stored, one file a kind, in one registry."""
 
-from . import alias, codebook, grid, low_rank, protected_columns, raw, rescued_rows, sparse, vq_rows  # noqa: F401 - register the kinds
-from .registry import KINDS, CandidateKind, register_kind
+from . import (  # noqa: F401 - register the kinds
+    alias,
+    blocks,
+    codebook,
+    decoupled,
+    grid,
+    heads,
+    low_rank,
+    protected_columns,
+    raw,
+    rescued_rows,
+    shared_codebook,
+    shared_columns,
+    sparse,
+    vq_rows,
+)
+from .registry import KINDS, SHARED_KINDS, CandidateKind, SharedKind, register_kind, register_shared_kind
+from .shared import Shared
 from .unit import Unit
 
-__all__ = ["KINDS", "CandidateKind", "Unit", "register_kind"]
+__all__ = ["KINDS", "SHARED_KINDS", "CandidateKind", "Shared", "SharedKind", "Unit", "register_kind", "register_shared_kind"]

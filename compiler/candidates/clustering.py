@@ -94,7 +94,7 @@ def _search_intervals(prefix, count):
 
 
 def cluster_vectors(values: np.ndarray, weights: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """(float64[count, d] codewords, the weights of each of their values) by Lloyd's iteration from a weighted draw.
+    """(float64[count, d] codewords, the weights of each of their values) by Lloyd's iteration from seeds far apart.
 
     values, weights : float64[n, d]. At most MOST_SAMPLES vectors, drawn with a fixed seed, are looked at.
     """
@@ -103,9 +103,7 @@ def cluster_vectors(values: np.ndarray, weights: np.ndarray, count: int) -> tupl
     if len(values) > MOST_SAMPLES:
         sample = np.sort(random.choice(len(values), MOST_SAMPLES, replace=False))
         values, weights = values[sample], weights[sample]
-    claims = (weights * np.square(values)).sum(1) + LEAST_WEIGHT
-    words = values[random.choice(len(values), min(count, len(values)), replace=False, p=claims / claims.sum())]
-    words = np.concatenate([words, np.zeros((count - len(words), values.shape[1]))])
+    words = _seeds(values, weights, count, random)
     for _ in range(ITERATIONS):
         nearest = (weights @ np.square(words).T - 2 * (weights * values) @ words.T).argmin(1)
         sums = np.full(words.shape, LEAST_WEIGHT)
@@ -115,3 +113,18 @@ def cluster_vectors(values: np.ndarray, weights: np.ndarray, count: int) -> tupl
         used = np.bincount(nearest, minlength=count) > 0
         words[used] = moments[used] / sums[used]
     return words, sums
+
+
+def _seeds(values: np.ndarray, weights: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+    """float64[count, d]: values drawn one after the other, each by its weighted squared distance to the nearest before (k-means++,
+    Arthur and Vassilvitskii, SODA 2007); zeros once all are met."""
+    words = np.zeros((count, values.shape[1]))
+    claims = (weights * np.square(values)).sum(1)
+    for n, draw in enumerate(random.random(count)):
+        sums = np.cumsum(claims)
+        if sums[-1] <= LEAST_WEIGHT:
+            break
+        words[n] = values[min(np.searchsorted(sums, draw * sums[-1], side="right"), len(values) - 1)]
+        distances = (weights * np.square(values - words[n])).sum(1)
+        claims = distances if n == 0 else np.minimum(claims, distances)
+    return words

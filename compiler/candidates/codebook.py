@@ -17,6 +17,7 @@ from ...format.grid import MAX_RESOLUTION, GridValues, reconstruct_grid, step_ta
 from ...format.parts import CodebookValues
 from ..composite import CompositeMatrix
 from ..quantization import quantize_vectors
+from .additive import ADDITIVE, additive_parts, additive_settings
 from .clustering import cluster_scalars, cluster_vectors
 from .registry import Setting, register_kind
 from .unit import Unit
@@ -31,7 +32,7 @@ COARSEST = 0.25
 
 @register_kind
 class CodebookKind:
-    """Setting: ("plain" or "scaled", weights in a codeword, number of codewords)."""
+    """Setting: ("plain", "scaled" or "residual" for the sum of two codebooks, weights in a codeword, number of codewords)."""
 
     name: ClassVar[str] = "codebook"
 
@@ -41,36 +42,38 @@ class CodebookKind:
             ("scaled", width, size) for width, size in VECTOR_SIZES
             if unit.shape[1] % width == 0 and width * size * LEAST_SHARE <= unit.target.size
         ]  # fmt: skip
-        return scalars + vectors
+        return scalars + vectors + additive_settings(unit)
 
     def follows_price(self, setting: Setting) -> bool:
         return False
 
     def fit(self, unit: Unit, setting: Setting) -> CompositeMatrix:
+        if setting[0] == ADDITIVE:
+            return unit.composite(self.name, setting, additive_parts(unit, int(setting[1]), int(setting[2])))
         return unit.composite(self.name, setting, [codebook_part(unit, unit.target, setting)])
 
 
 def codebook_part(unit: Unit, target: np.ndarray, setting: Setting) -> CodebookValues:
     """Codewords and indices of `target`, float64[rows, columns], under the unit's second-order model."""
     how, width, size = str(setting[0]), int(setting[1]), int(setting[2])
-    exponents = _row_exponents(target) if how == "scaled" else None
-    scales = np.ones(len(target)) if exponents is None else _scales(exponents)
+    exponents = relative_exponents(target) if how == "scaled" else None
+    scales = np.ones(len(target)) if exponents is None else row_scales(exponents)
     codewords = _codewords(unit, target, scales, width, size)
     grid = quantize_vectors(*codewords, unit.byte_price, resolution=MAX_RESOLUTION, coarsest=COARSEST).grid
-    indices = _nearest(unit, target, scales, reconstruct_grid(grid).astype(np.float64))
+    indices = nearest_codewords(unit, target, scales, reconstruct_grid(grid).astype(np.float64))
     if width > 1:
-        grid, indices = _frequent_in_the_middle(grid, indices)
+        grid, indices = frequent_in_the_middle(grid, indices)
     return CodebookValues(grid, indices, exponents, MAX_RESOLUTION, 1)
 
 
-def _row_exponents(target: np.ndarray) -> np.ndarray:
+def relative_exponents(target: np.ndarray) -> np.ndarray:
     """int64[rows]: nearest steps to the rows' root mean squares, relative to their median."""
     energies = np.square(target).mean(1)
     logs = 0.5 * np.log2(np.maximum(energies, max(float(energies.max()), 1e-30) * 2.0**-40))
     return np.clip(np.rint((logs - np.median(logs)) * 2**MAX_RESOLUTION), -MAX_EXPONENT, MAX_EXPONENT).astype(np.int64)
 
 
-def _scales(exponents: np.ndarray) -> np.ndarray:
+def row_scales(exponents: np.ndarray) -> np.ndarray:
     """float64[rows]: what the decoder multiplies a row's codewords with."""
     lowest = int(exponents.min())
     return step_table(1.0, MAX_RESOLUTION, lowest, int(exponents.max())).astype(np.float64)[exponents - lowest]
@@ -86,7 +89,7 @@ def _codewords(unit: Unit, target: np.ndarray, scales: np.ndarray, width: int, s
     return cluster_vectors(values, weights, size)
 
 
-def _frequent_in_the_middle(grid: GridValues, indices: np.ndarray) -> tuple[GridValues, np.ndarray]:
+def frequent_in_the_middle(grid: GridValues, indices: np.ndarray) -> tuple[GridValues, np.ndarray]:
     """The same codebook in an order that makes its indices, which are coded as distances from the middle, small."""
     size = len(grid.codes)
     by_count = np.argsort(-np.bincount(indices.ravel(), minlength=size), kind="stable")
@@ -97,7 +100,7 @@ def _frequent_in_the_middle(grid: GridValues, indices: np.ndarray) -> tuple[Grid
     return replace(grid, codes=np.ascontiguousarray(grid.codes[order]), row_exponents=exponents), places[indices]
 
 
-def _nearest(unit: Unit, target: np.ndarray, scales: np.ndarray, words: np.ndarray) -> np.ndarray:
+def nearest_codewords(unit: Unit, target: np.ndarray, scales: np.ndarray, words: np.ndarray) -> np.ndarray:
     """int64[rows, columns / width]: codewords chosen group by group from the last, with error feedback."""
     factor = unit.remembered("factor in matrix order", lambda: np.linalg.cholesky(unit.damped_moment))
     rows, columns = unit.shape

@@ -35,7 +35,7 @@ class Clusters:
         return np.bincount(self.labels, weights * np.square(self.scales), count)
 
 
-def cluster_rows(vectors: np.ndarray, weights: np.ndarray, count: int, *, gains: bool, bit_value: float) -> Clusters:
+def cluster_rows(vectors: np.ndarray, weights: np.ndarray, count: int, *, gains: bool, bit_value: float, rounds: int = ROUNDS) -> Clusters:
     """Clusters around at most `count` codewords.
 
     vectors : float64[n, d]; weights : float64[n]; bit_value : weighted squared error that a bit is worth. Deterministic for
@@ -43,7 +43,7 @@ def cluster_rows(vectors: np.ndarray, weights: np.ndarray, count: int, *, gains:
     """
     words = _first_words(vectors, weights, count, gains)
     bits = np.zeros(count)
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         clusters = nearest_rows(vectors, weights, words, gains=gains, costs=bit_value * bits)
         uses = np.bincount(clusters.labels, minlength=count)
         bits = -np.log2((uses + 0.5) / (len(vectors) + 0.5 * count))

@@ -23,28 +23,39 @@ ROWS, COLUMNS = 0, 1
 SHARES = (0.01, 0.04)
 FINER_OCTAVES = -1.0
 APART, FINER, RAW = "apart", "finer", "raw"
+LEAST_RAW_BITS = 8.0
 LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 class LinesKind:
-    """A kind of candidate for some lines of one axis. Setting: ("apart", "finer" or "raw", number of lines); "raw" is never offered."""
+    """A kind of candidate for some lines of one axis. Setting: ("apart", "finer" or "raw", number of lines)."""
 
     name: ClassVar[str]
     axis: ClassVar[int]
 
     def settings(self, unit: Unit) -> list[Setting]:
-        """No more than a quarter of all lines."""
+        """No more than a quarter of all lines; "raw" where a grid would take nearly as many bits for the strongest."""
         lines = unit.shape[self.axis]
-        counts = sorted({max(1, round(share * lines)) for share in SHARES})
-        return [(how, count) for count in counts if 4 * count <= lines for how in (APART, FINER)]
+        counts = [count for count in sorted({max(1, round(share * lines)) for share in SHARES}) if 4 * count <= lines]
+        members = {count: strongest_lines(unit, self.axis, APART, count) for count in counts}
+        raw = {count for count in counts if worth_half_precision(unit, _at(members[count], self.axis))}
+        return [(how, count) for count in counts for how in (APART, FINER, RAW) if how != RAW or count in raw]
 
     def follows_price(self, setting: Setting) -> bool:
         return True
 
     def fit(self, unit: Unit, setting: Setting) -> CompositeMatrix:
         how, count = str(setting[0]), int(setting[1])
-        members = strongest_lines(unit, self.axis, how, count)
-        return unit.composite(self.name, setting, line_parts(unit, self.axis, members, how))
+        members = strongest_lines(unit, self.axis, APART if how == RAW else how, count)
+        return unit.remembered((self.name, setting), lambda: unit.composite(self.name, setting, line_parts(unit, self.axis, members, how)))
+
+
+def worth_half_precision(unit: Unit, at: tuple, least_bits: float = LEAST_RAW_BITS) -> bool:
+    """Whether a grid spends more than so many bits on these weights, so that half-precision values may take fewer.
+
+    1/2 log2(1 + s w² / D) bits on average, D the squared error times sensitivity s that the byte price allows.
+    """
+    return float(0.5 * np.log2(1 + unit.sensitivities[at] * np.square(unit.target[at]) / unit.distortion).mean()) > least_bits
 
 
 def strongest_lines(unit: Unit, axis: int, how: str, count: int) -> np.ndarray:
@@ -70,8 +81,8 @@ def line_parts(unit: Unit, axis: int, members: np.ndarray, how: str, octaves: fl
     """
     if how == FINER:
         base = plain_grid(unit)
-        return [GridInStream(base.grid, 1), _lines(unit, unit.target - base.weights, members, axis, octaves)]
-    chosen = _lines(unit, unit.target, members, axis, 0.0) if how == APART else _raw_lines(unit.target, members, axis)
+        return [GridInStream(base.grid, 1), lines_part(unit, unit.target - base.weights, members, axis, octaves)]
+    chosen = lines_part(unit, unit.target, members, axis, 0.0) if how == APART else _raw_lines(unit.target, members, axis)
     rest = unit.target.copy()
     rest[_at(members, axis)] -= reconstruct_matrix(*part_matrices(chosen))
     return [GridInStream(unit.grid(rest).grid, 1), chosen]
@@ -95,7 +106,7 @@ def _at(members: np.ndarray, axis: int) -> tuple:
     return (members,) if axis == ROWS else (slice(None), members)
 
 
-def _lines(unit: Unit, values: np.ndarray, members: np.ndarray, axis: int, octaves: float) -> SubsetValues:
+def lines_part(unit: Unit, values: np.ndarray, members: np.ndarray, axis: int, octaves: float) -> SubsetValues:
     """A grid for the chosen lines of `values`; of an error (octaves below 0) for what corrects the whole of it best."""
     moment, fisher = unit.statistics.input_moment, unit.row_fisher
     if axis == ROWS:

@@ -9,6 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from ...format.assembly import part_bytes
+from ...format.parts import Codebooks
+from ...format.set_choice import KnownSets
+from ..attention_heads import HeadLines
 from ..calibration import MatrixStatistics
 from ..composite import CompositeMatrix, Part, Quantized, reconstruct_parts
 from ..quantization import PreparedMatrix, QuantizedMatrix
@@ -29,6 +32,7 @@ class Unit:
 
     target : float64[rows, columns]; byte_price : as quantization takes it; codec : wire id of the integer codec
     earlier : float32[rows, columns] by tensor index, tensors of the same shape that are decided and may be aliased
+    heads : the rows or columns that belong to heads of attention, if any do
     prepared : of the target and its statistics; made unless it is given
     """
 
@@ -39,6 +43,7 @@ class Unit:
     codec: int
     earlier: Mapping[int, np.ndarray]
     prepared: PreparedMatrix | None = None
+    heads: HeadLines | None = None
     _memory: dict[Hashable, Any] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -130,14 +135,20 @@ class Unit:
         """A grid of a part of the matrix that has statistics of its own, so many octaves from the byte price."""
         return self.quantizer.quantize(self.quantizer.prepare(values, statistics), self.byte_price * 2.0**octaves)
 
-    def decoded(self, parts: Sequence[Part]) -> np.ndarray:
-        """float32[rows, columns]: what these parts add up to."""
-        return reconstruct_parts(parts, self.shape, self.earlier)
+    def decoded(self, parts: Sequence[Part], codebooks: Codebooks | None = None) -> np.ndarray:
+        """float32[rows, columns]: what these parts add up to; codebooks : of earlier tensors."""
+        return reconstruct_parts(parts, self.shape, self.earlier, codebooks)
 
-    def composite(self, kind: str, setting: tuple[str | int, ...], parts: Sequence[Part]) -> CompositeMatrix:
-        """The sum of these parts, with its loss against the target and its bytes by a trial encode."""
-        weights = self.decoded(parts)
-        return CompositeMatrix(kind, setting, tuple(parts), weights, self.loss(weights), part_bytes(parts, self.shape, self.codec))
+    def composite(
+        self, kind: str, setting: tuple[str | int, ...], parts: Sequence[Part], *, codebooks: Codebooks | None = None, sets: KnownSets | None = None
+    ) -> CompositeMatrix:
+        """The sum of these parts, with its loss against the target and its bytes by a trial encode.
+
+        codebooks, sets : of earlier tensors, which the parts may name
+        """
+        weights = self.decoded(parts, codebooks)
+        n_bytes = part_bytes(parts, self.shape, self.codec, codebooks=codebooks, sets=sets)
+        return CompositeMatrix(kind, setting, tuple(parts), weights, self.loss(weights), n_bytes)
 
     def bytes_of(self, quantized: Quantized) -> int:
         """Bytes of a trial encode of a quantized matrix alone."""

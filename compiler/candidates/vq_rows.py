@@ -3,9 +3,9 @@
 Strategy: the codebook head of VQ-Logits (arXiv:2505.10202: a map from tokens to codewords) with what it leaves out repaired. Rows are
 clustered under the second-order model: in units of the factor L of the moment their distances are plain ones, weighed by their
 Fisher information (row_clustering.py). Codewords go on a grid with the statistics they really have, the moment of the rows and the sum
-of the Fisher information of their uses; then every row chooses again among codewords as they decode. Rows that still lose more than
-their bits are worth get a grid of the difference, as a subset or, where most of them do, as one grid. How many that are, and which
-settings are worth a trial, is estimated beforehand (prices.py) on clusters of randomly projected rows.
+of the Fisher information of their uses, less where a grid makes up for their errors (rescue.py); then every row chooses again among
+codewords as they decode. Rows that still lose more than their bits are worth get a grid of the difference, as a subset or, where most
+of them do, as one grid. How many that are, and which settings are worth a trial, is estimated on clusters of randomly projected rows.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import ClassVar
 import numpy as np
 
 from ...format.grid import MAX_RESOLUTION, reconstruct_grid
-from ...format.parts import CodebookValues, GridInStream, Part, SubsetValues
+from ...format.parts import CodebookValues, Part
 from ..calibration import MatrixStatistics
 from ..composite import CompositeMatrix
-from .prices import coded_cost, coded_costs
+from .prices import coded_cost
 from .registry import Setting, register_kind
-from .row_clustering import Clusters, cluster_rows, nearest_rows
+from .rescue import paying_rows, rescue_discounts, rescue_rows
+from .row_clustering import ROUNDS, Clusters, cluster_rows, nearest_rows
 from .unit import Unit
 
 ROWS_A_WORD = (2, 4, 8, 16, 32)
@@ -29,8 +30,7 @@ LEAST_PIECE = 16  # shorter pieces are what `codebook` is for
 MOST_WORDS = 4096
 MOST_OFFERS = 2
 MOST_COST = 1.5  # estimated, over that of a grid, of a setting that is tried
-ALL_SHARE = 0.75  # of the rows: from here on all of them get a grid of the difference
-PROJECTED = 32
+PROJECTED, PROJECTED_ROUNDS = 32, 3
 FACTOR_BITS = 5.0  # of a row's factor, about
 MAX_EXPONENT = 10 << MAX_RESOLUTION
 LEAST = 1e-30
@@ -48,7 +48,7 @@ class VqRowsKind:
         tried = [
             (how, pieces, min(max(2, rows // share) * pieces, MOST_WORDS))
             for pieces in PIECES for share in ROWS_A_WORD for how in ("plain", "scaled")
-            if rows >= 2 * share and columns % pieces == 0 and (pieces == 1 or columns // pieces >= LEAST_PIECE)
+            if rows >= 2 * share and pieces <= share and columns % pieces == 0 and (pieces == 1 or columns // pieces >= LEAST_PIECE)
         ]  # fmt: skip
         most = MOST_COST * coded_cost(unit, unit.target)
         found = [(*_estimate(unit, *setting), setting) for setting in dict.fromkeys(tried)]
@@ -60,51 +60,33 @@ class VqRowsKind:
 
     def fit(self, unit: Unit, setting: Setting) -> CompositeMatrix:
         how, pieces, count, rescued = str(setting[0]), int(setting[1]), int(setting[2]), int(setting[3])
-        book = _codebook(unit, how, pieces, count)
+        book = _codebook(unit, how, pieces, count, rescued)
         parts: list[Part] = [book]
         if rescued:
             parts.append(rescue_rows(unit, unit.target - unit.decoded([book]), rescued))
         return unit.composite(self.name, setting, parts)
 
 
-def rescue_rows(unit: Unit, error: np.ndarray, count: int) -> Part:
-    """A grid of the `count` rows of an error that lose most, of the whole error when that is all of them."""
-    if count >= len(error):
-        return GridInStream(unit.grid(error).grid, 1)
-    members = np.sort(np.argsort(-unit.row_losses(unit.target - error), kind="stable")[:count]).astype(np.int64)
-    found = unit.quantize(error[members], MatrixStatistics(unit.statistics.input_moment, unit.row_fisher[members]))
-    return SubsetValues(0, members, found.grid, 1)
-
-
-def paying_rows(unit: Unit, error: np.ndarray) -> tuple[float, int]:
-    """(estimated nats of an error whose rows are rescued where that pays, how many these are)."""
-    coded, left = coded_costs(unit, error).sum(1), unit.row_losses(unit.target - error)
-    count = int((coded < left).sum())
-    if count >= ALL_SHARE * len(error):
-        return float(coded.sum()), len(error)
-    return float(np.minimum(coded, left).sum()), count
-
-
 def _estimate(unit: Unit, how: str, pieces: int, count: int) -> tuple[float, int]:
     """Nats a token of loss and bits that a setting will about cost, and the rows worth rescuing."""
     clusters, scales = _clusters(unit, how, pieces, count, PROJECTED)
-    parts, weights = _scaled_pieces(unit, scales, pieces)
+    parts, weights = scaled_pieces(unit, scales, pieces)
     words = clusters.means(parts, weights, count)
     decoded = scales[:, None] * (clusters.scales[:, None] * words[clusters.labels]).reshape(unit.shape)
     cost, rescued = paying_rows(unit, unit.target - decoded)
-    factor, claims = _piece_factor(unit, pieces), np.sqrt(clusters.claims(weights, count))
-    cost += coded_cost(unit, words, factor, claims)
+    claims = clusters.claims(weights * np.repeat(rescue_discounts(unit, unit.target - decoded, rescued), pieces), count)
+    cost += coded_cost(unit, words, piece_factor(unit, pieces), np.sqrt(claims))
     bits = clusters.labels.size * np.log2(count) + (FACTOR_BITS * len(scales) if how == "scaled" else 0.0)
     return cost + unit.bit_value * bits, rescued
 
 
-def _scaled_pieces(unit: Unit, scales: np.ndarray, pieces: int) -> tuple[np.ndarray, np.ndarray]:
+def scaled_pieces(unit: Unit, scales: np.ndarray, pieces: int) -> tuple[np.ndarray, np.ndarray]:
     """float64[rows * pieces, d] pieces of rows over the factors of their rows, and their weights."""
     parts = (unit.target / scales[:, None]).reshape(len(scales) * pieces, -1)
     return parts, np.repeat(unit.row_fisher * np.square(scales), pieces)
 
 
-def _piece_factor(unit: Unit, pieces: int) -> np.ndarray:
+def piece_factor(unit: Unit, pieces: int) -> np.ndarray:
     """float64[d, d]: factor of the moment of a piece, the mean of the pieces' own."""
     if pieces == 1:
         return unit.factor
@@ -122,28 +104,31 @@ def _clusters(unit: Unit, how: str, pieces: int, count: int, projected: int | No
     if how == "scaled" and pieces > 1:
         energies = np.square(unit.target).mean(1)
         scales = np.exp2(_exponents(np.sqrt(energies / max(float(np.median(energies)), LEAST)), 0))
-    parts, weights = _scaled_pieces(unit, scales, pieces)
-    vectors = parts @ _piece_factor(unit, pieces)
+    parts, weights = scaled_pieces(unit, scales, pieces)
+    vectors = parts @ piece_factor(unit, pieces)
     if projected is not None and projected < vectors.shape[1]:
         vectors = vectors @ np.random.default_rng(0).standard_normal((vectors.shape[1], projected)) / np.sqrt(projected)
     gains = how == "scaled" and pieces == 1
-    return cluster_rows(vectors, weights, count, gains=gains, bit_value=2 * unit.bit_value), scales
+    rounds = ROUNDS if projected is None else PROJECTED_ROUNDS
+    return cluster_rows(vectors, weights, count, gains=gains, bit_value=2 * unit.bit_value, rounds=rounds), scales
 
 
-def _codebook(unit: Unit, how: str, pieces: int, count: int) -> CodebookValues:
+def _codebook(unit: Unit, how: str, pieces: int, count: int, rescued: int) -> CodebookValues:
     """Codewords for the factors that rows can have, the most frequent in the middle, quantized; every row's choice as they decode."""
     clusters, scales = unit.remembered(("row clusters", how, pieces, count), lambda: _clusters(unit, how, pieces, count))
     labels, exponents, resolution = clusters.labels, None, 0
     if how == "scaled":
-        words = clusters.means(*_scaled_pieces(unit, scales, pieces), count)
+        words = clusters.means(*scaled_pieces(unit, scales, pieces), count)
         found = scales[:, None] * words[labels].reshape(unit.shape)
-        exponents, resolution = _fit_exponents(unit, scales * _row_factors(unit, found))
+        exponents, resolution = fit_exponents(unit, scales * _row_factors(unit, found))
         scales = np.exp2(exponents / 2.0**resolution)
-    parts, weights = _scaled_pieces(unit, scales, pieces)
-    factor, settled = _piece_factor(unit, pieces), Clusters(labels, np.ones(len(labels)))
-    order = _middle_out(np.bincount(labels, minlength=count))
-    words, claims = settled.means(parts, weights, count)[order], settled.claims(weights, count)[order]
-    grid = unit.quantize(words, MatrixStatistics(factor @ factor.T, np.maximum(claims, LEAST))).grid
+    parts, weights = scaled_pieces(unit, scales, pieces)
+    factor, settled = piece_factor(unit, pieces), Clusters(labels, np.ones(len(labels)))
+    order = middle_out(np.bincount(labels, minlength=count))
+    words = settled.means(parts, weights, count)
+    error = unit.target - scales[:, None] * words[labels].reshape(unit.shape)
+    claims = settled.claims(weights * np.repeat(rescue_discounts(unit, error, rescued), pieces), count)
+    grid = unit.quantize(words[order], MatrixStatistics(factor @ factor.T, np.maximum(claims[order], LEAST))).grid
     chosen = nearest_rows(parts @ factor, weights, reconstruct_grid(grid) @ factor, gains=False)
     return CodebookValues(grid, chosen.labels.reshape(-1, pieces), exponents, resolution, 1)
 
@@ -160,7 +145,7 @@ def _exponents(scales: np.ndarray, resolution: int) -> np.ndarray:
     return np.clip(np.rint(np.log2(np.maximum(scales, LEAST)) * 2.0**resolution), -bound, bound).astype(np.int64)
 
 
-def _fit_exponents(unit: Unit, scales: np.ndarray) -> tuple[np.ndarray, int]:
+def fit_exponents(unit: Unit, scales: np.ndarray) -> tuple[np.ndarray, int]:
     """Exponents of the rows' factors and their resolution, of least loss and bits."""
     energies = unit.row_losses(np.zeros(unit.shape))  # of the rows, nearly those of their codewords with the right factor
 
@@ -174,7 +159,7 @@ def _fit_exponents(unit: Unit, scales: np.ndarray) -> tuple[np.ndarray, int]:
     return _exponents(scales, resolution), resolution
 
 
-def _middle_out(uses: np.ndarray) -> np.ndarray:
+def middle_out(uses: np.ndarray) -> np.ndarray:
     """int64[K]: which codeword comes at each place when the most frequent ones are in the middle, whose index is cheap."""
     order = np.empty(len(uses), np.int64)
     order[np.argsort(np.abs(np.arange(len(uses)) - len(uses) // 2), kind="stable")] = np.argsort(-uses, kind="stable")

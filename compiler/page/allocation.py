@@ -26,12 +26,14 @@ def candidate_section(found: Data | None) -> Html | None:
             "Every matrix was offered in other kinds than one grid, at the byte price found, with coded bytes of a trial encode and second-order losses. "
             "Saved are bytes at equal predicted loss against its grid, "
             f"1,000 bytes being worth {significant(1000 * MNAT * found['nats_per_byte'])} mnat; below 0 the kind would have cost so much more. "
-            "The largest choices were confirmed by the loss measured on held-out text."
+            "The largest choices were confirmed by the loss measured on held-out text. Kinds named shared are offered to groups of matrices, "
+            "which take them together or not at all: of those, offered to counts groups, and the first member pays for what all use."
         ),
         bar_chart(bars[:MOST_ROWS], "bytes saved at equal predicted loss", "Bytes saved by choice") if bars else None,
         table(["kind", ">offered to", ">won", ">bytes of them", ">saved", ">best offer saves"], kinds),
         _chosen_table(found) if found["chosen"] else paragraph("No kind pays on any matrix: every one of them is one grid."),
         folded("Best offer of each kind by matrix", _offer_table(found)),
+        folded("Offers to groups of matrices", _group_table(found)) if found["groups"] else None,
     )
 
 
@@ -52,6 +54,15 @@ def _offer_table(found: Data) -> Html:
         for offer in matrix["offers"]:
             rows.append(["", _title(offer), integer(offer["bytes"]), significant(MNAT * offer["predicted_loss"]), _bytes(offer["saved"])])
     return table(["matrix", "kind", ">bytes", ">predicted, mnat", ">saved"], rows)
+
+
+def _group_table(found: Data) -> Html:
+    rows = [
+        [_title(g), ", ".join(g["names"]), integer(g["plain"]["bytes"]), integer(g["bytes"]), significant(MNAT * g["plain"]["predicted_loss"]),
+         significant(MNAT * g["predicted_loss"]), _bytes(g["saved"]), "chosen" if g["chosen"] else ""]
+        for g in found["groups"]
+    ]  # fmt: skip
+    return table(["kind", "matrices", ">bytes as grids", ">bytes", ">loss as grids, mnat", ">loss, mnat", ">saved", ""], rows)
 
 
 def _measured(losses: Data | None) -> list[str]:

@@ -40,6 +40,7 @@ def byte_section(explanation: Data) -> Html:
         folded("By tensor", _share_table("tensor", [(r["name"], r) for r in data["tensors"]], shared, file, weights)),
         folded("By section of the file", _plain_table("section", data["sections"], file)),
         folded("By stream", _plain_table("part", data["streams"], file)),
+        folded("Metadata, which the tables above count too", _metadata_table(data["metadata"], file)) if data["metadata"] else None,
     )
 
 
@@ -55,6 +56,11 @@ def _plain_table(title: str, rows: Sequence[Data], file: int) -> Html:
     total = sum(row["bytes"] for row in rows)
     cells = [[row["name"], integer(row["bytes"]), percent(row["bytes"], file)] for row in rows]
     return table([title, ">bytes", ">share"], cells, ["file", integer(total), percent(total, file)])
+
+
+def _metadata_table(rows: Sequence[Data], file: int) -> Html:
+    """Bytes that say where and how finely values stand."""
+    return table(["what", ">bytes", ">share of the file"], [[row["name"], integer(row["bytes"]), percent(row["bytes"], file)] for row in rows])
 
 
 def swap_section(explanation: Data) -> Html:
