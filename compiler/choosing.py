@@ -99,6 +99,7 @@ class ChooseCandidates:
     sparse: bool = True
     codebook: bool = True
     alias: bool = True
+    token_groups: bool = True
     vq_rows: bool = True
     least_saving: float = 0.005
     confirmed: int = 8

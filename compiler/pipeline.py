@@ -33,6 +33,7 @@ from .overlap import check_no_overlap
 from .recipe import Recipe, read_recipe
 from .report import build_report
 from .trials import Trials
+from .vocabulary import token_groupings
 from .walk import bytes_per_octave, land_walks
 from .workers import available_threads, check_device, one_thread_each
 
@@ -98,7 +99,8 @@ def compile_checkpoint(
     clock.lap("calibrate")
     model, statistics = plan["exchange-symmetries"].run(model, statistics, damping=plan["quantize-matrices"].damping)
     provenance = {"bytecap": VERSION, "calibration": _file_digest(Path(calibration)), "recipe": plan.digest, "seed": seed}
-    how = {"codec": codec, "seed": seed, "device": device, "threads": threads}
+    known = Tokenizer.load(Path(tokenizer)) if tokenizer is not None and plan["choose-candidates"].enabled else None
+    how = {"groupings": known and token_groupings(known), "codec": codec, "seed": seed, "device": device, "threads": threads}
     trials = Trials(model, statistics, text, held_out, plan, provenance, **how)
     clock.lap("prepare")
     landing = _land(plan, trials, budget, progress)

@@ -26,6 +26,7 @@ from .model import Model
 from .quantization import QuantizedMatrix, zero_matrix
 from .recipe import Recipe
 from .sequential import count_groups
+from .vocabulary import token_tables
 from .walk import PriceSchedule, Walk
 from .workers import run_jobs
 
@@ -38,6 +39,7 @@ class Trials:
     """Artifacts of one model at any byte price, by the passes of a recipe.
 
     text : calibration tokens; held_out : int64[n, length] sequences that are not among them
+    groupings : int64[vocabulary] group of each token by the name of a grouping, where the tokenizer is known
     points : (kind, byte price, bytes, predicted loss in nats a token) of every quick trial, for the report
     allocation : menus and choices, once `choose` has run
     """
@@ -52,6 +54,7 @@ class Trials:
         provenance: Mapping[str, object],
         *,
         codec: int = DEFAULT_CODEC,
+        groupings: Mapping[str, np.ndarray] | None = None,
         seed: int,
         device: str,
         threads: int,
@@ -63,6 +66,7 @@ class Trials:
         self.seed, self.device, self.threads = seed, device, threads
         self.points: list[tuple[str, float, int, float]] = []
         self._tables = embedding_tables(model.program)
+        self._groupings = dict.fromkeys(token_tables(model.program), groupings or {})
         self._matrices_at = plan["quantize-matrices"].run(model, statistics, threads=threads)
         self.walked = [i for i in statistics.matrices if i not in self._tables]
         self.allocation: Allocation | None = None
@@ -133,7 +137,8 @@ class Trials:
         """What a candidate of this matrix is fitted to: its own weights and statistics unless others are given."""
         values = self.model.tensors[index].values if target is None else target
         target = values.reshape(matrix_shape(values.shape)).astype(np.float64)
-        return Unit(target, statistics or self.statistics.matrices[index], self.plan["quantize-matrices"], byte_price, self.codec, earlier)
+        measured, groupings = statistics or self.statistics.matrices[index], self._groupings.get(index, {})
+        return Unit(target, measured, self.plan["quantize-matrices"], byte_price, self.codec, earlier, groupings)
 
     def _earlier(self, index: int, weights: Mapping[int, np.ndarray]) -> Mapping[int, np.ndarray]:
         """Matrices before `index` of its shape, which it may be an alias of; a table names tables only, which walks leave alone."""

@@ -25,6 +25,7 @@ from bytecap.format.operations import Add, Embed, Linear
 from bytecap.format.program import Program
 
 ROWS, COLUMNS = 64, 48
+GROUPS = np.arange(ROWS) * 7 % 20
 QUANTIZER = read_recipe("default")["quantize-matrices"]
 
 
@@ -41,7 +42,7 @@ def statistics(seed: int = 0) -> MatrixStatistics:
 
 
 def unit(weights: np.ndarray, price: float, earlier: Mapping[int, np.ndarray] | None = None) -> Unit:
-    return Unit(weights.astype(np.float64), statistics(), QUANTIZER, price, 1, earlier or {})
+    return Unit(weights.astype(np.float64), statistics(), QUANTIZER, price, 1, earlier or {}, {"made": GROUPS})
 
 
 def gaussian(seed: int = 3) -> np.ndarray:
@@ -84,6 +85,12 @@ def of_few_rows() -> np.ndarray:
     return weights
 
 
+def of_groups() -> np.ndarray:
+    """Rows near the mean of their group."""
+    random = np.random.default_rng(14)
+    return gaussian()[GROUPS] + 0.01 * random.standard_normal((ROWS, COLUMNS))
+
+
 EARLIER = {0: gaussian(seed=9).astype(np.float32), 1: gaussian().astype(np.float32)}
 # kind, the matrix it is made for, byte price, earlier tensors
 CASES = {
@@ -95,6 +102,7 @@ CASES = {
     "codebook": (ternary(), 1e-5, {}),
     "alias": (gaussian(), 1e-4, EARLIER),
     "vq-rows": (of_few_rows(), 1e-4, {}),
+    "token-groups": (of_groups(), 1e-4, {}),
 }
 
 

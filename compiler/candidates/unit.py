@@ -29,6 +29,7 @@ class Unit:
 
     target : float64[rows, columns]; byte_price : as quantization takes it; codec : wire id of the integer codec
     earlier : float32[rows, columns] by tensor index, tensors of the same shape that are decided and may be aliased
+    groupings : int64[rows] group of each row by the name of a grouping, where rows are tokens of a known tokenizer
     """
 
     target: np.ndarray
@@ -37,6 +38,7 @@ class Unit:
     byte_price: float
     codec: int
     earlier: Mapping[int, np.ndarray]
+    groupings: Mapping[str, np.ndarray] = field(default_factory=dict)
     prepared: PreparedMatrix = field(init=False)
     _memory: dict[Hashable, Any] = field(init=False, default_factory=dict)
 
