@@ -98,6 +98,8 @@ def compile_checkpoint(
     statistics = plan["calibrate"].run(model, text, seed=seed, device=device, threads=threads, progress=shown)
     clock.lap("calibrate")
     model, statistics = plan["exchange-symmetries"].run(model, statistics, damping=plan["quantize-matrices"].damping)
+    with one_thread_each():
+        model, statistics = plan["bias-head"].run(model, statistics, plan["quantize-matrices"], START_PRICE)
     provenance = {"bytecap": VERSION, "calibration": _file_digest(Path(calibration)), "recipe": plan.digest, "seed": seed}
     known = Tokenizer.load(Path(tokenizer)) if tokenizer is not None and plan["choose-candidates"].enabled else None
     how = {"groupings": known and token_groupings(known), "codec": codec, "seed": seed, "device": device, "threads": threads}

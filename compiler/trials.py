@@ -21,6 +21,7 @@ from .calibration import MatrixStatistics, Statistics, embedding_tables
 from .candidates import Unit
 from .choosing import ALIAS, Allocation, Offer, aliases_of, confirm_largest
 from .composite import CompositeMatrix, Quantized, in_stream, is_coded
+from .head_bias import find_head, mean_error, quantize_bias
 from .landing import Trial
 from .model import Model
 from .quantization import QuantizedMatrix, zero_matrix
@@ -74,7 +75,8 @@ class Trials:
 
     def quick(self, byte_price: float) -> Trial:
         """Every matrix by itself."""
-        trial = self._trial(byte_price, {**self._vectors_at(byte_price), **self._all_matrices_at(byte_price)})
+        matrices = self._all_matrices_at(byte_price)
+        trial = self._trial(byte_price, {**self._vectors_at(byte_price), **self._bias_at(byte_price, matrices), **matrices})
         self.points.append(("quick", byte_price, len(trial.data), sum(q.predicted_loss for q in trial.quantized.values())))
         return trial
 
@@ -185,6 +187,7 @@ class Trials:
         if distiller is not None:
             tuned = distil.finish(distiller, quantized, self.statistics.vectors)
             quantized = {**quantized, **self._vectors_at(quick.byte_price, tuned)}
+        quantized = {**quantized, **self._bias_at(quick.byte_price, quantized)}
         last, last_price, requantize = opened[0]
         return Walk(quick.byte_price, quantized, last, last_price, requantize, self._assemble)
 
@@ -206,6 +209,17 @@ class Trials:
 
     def _vectors_at(self, byte_price: float, tuned: Mapping[int, np.ndarray] | None = None) -> Mapping[int, QuantizedMatrix]:
         return self.plan["quantize-vectors"].run(self.model, self.statistics, byte_price, tuned)
+
+    def _bias_at(self, byte_price: float, matrices: Mapping[int, Quantized]) -> Mapping[int, QuantizedMatrix]:
+        """The bias of the output head that these matrices need, where the recipe fits one."""
+        head = find_head(self.model.program) if self.plan["bias-head"].enabled and self.statistics.head_mean is not None else None
+        bias = None if head is None else self.model.program.instructions[head].bias
+        index = -1 if bias is None else bias.tensor
+        own = self.model.tensors[index].values.astype(np.float64).ravel()
+        if index not in self.statistics.vectors or own.size != len(self.statistics.head_fisher):
+            return {}
+        missing = mean_error(self.model, self.statistics, matrices[self.model.program.instructions[head].weight])
+        return {index: quantize_bias(own + missing, own, self.statistics.vectors[index].ravel(), byte_price)}
 
     def _assemble(self, quantized: Mapping[int, Quantized]) -> bytes:
         return assemble_model(self.model, quantized, self.provenance, self.codec)
