@@ -45,11 +45,16 @@ class MatrixStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What calibration measured: matrices and vectors by tensor index, and over how many tokens."""
+    """What calibration measured: matrices and vectors by tensor index, and over how many tokens.
+
+    head_mean, head_fisher : float64[columns], float64[rows] mean input and own row Fisher of the linear map that makes the logits
+    """
 
     matrices: Mapping[int, MatrixStatistics]
     vectors: Mapping[int, np.ndarray]  # float64 in the tensor's shape: diagonal Fisher per token
     tokens: int
+    head_mean: np.ndarray | None = None
+    head_fisher: np.ndarray | None = None
 
 
 @dataclass(slots=True)
@@ -58,6 +63,7 @@ class _Sums:
 
     moments: dict[int, torch.Tensor] = field(default_factory=dict)  # inputs of a linear use
     fisher: dict[int, torch.Tensor] = field(default_factory=dict)  # squared gradients of the head's outputs
+    means: dict[int, torch.Tensor] = field(default_factory=dict)  # inputs of the head
     output_fisher: dict[int, torch.Tensor] = field(default_factory=dict)  # gradients of other linear uses' outputs
     lookup_fisher: dict[int, torch.Tensor] = field(default_factory=dict)  # squared gradient of each table row
     lookup_moments: dict[int, torch.Tensor] = field(default_factory=dict)  # gradients of a table use's outputs
@@ -171,6 +177,7 @@ def _measure_batch(program: Program, tensors: Mapping[int, torch.Tensor], tokens
                 sums.add("output_fisher", operations[index].weight, gradient.T @ gradient)
             else:
                 sums.add("fisher", operations[index].weight, exact)
+                sums.add("means", operations[index].weight, registers[source].detach().flatten(0, -2).double().sum(0))
         else:
             _add_lookups(sums, operations[index], tokens.flatten(), gradient, tensors[operations[index].table].shape[0])
     return sums
@@ -230,4 +237,5 @@ def _summarize(total: _Sums, tokens: int, uses: Mapping[int, int]) -> Statistics
             moment = moment / moment.diagonal().mean().clamp_min(LEAST_MOMENT)
             matrices[tensor] = MatrixStatistics(moment.numpy(), (rows / tokens).numpy())
     vectors = {i: (v / tokens).numpy() for i, v in total.vectors.items() if i not in matrices}
-    return Statistics(matrices, vectors, tokens)
+    head = {t: ((mean / tokens).numpy(), (total.fisher[t] / tokens).numpy()) for t, mean in total.means.items() if uses[t] == 1}
+    return Statistics(matrices, vectors, tokens, *next(iter(head.values()), (None, None)))

@@ -94,6 +94,7 @@ class ChooseCandidates:
     sparse: bool = True
     codebook: bool = True
     alias: bool = True
+    token_groups: bool = True
     vq_rows: bool = True
     heads: bool = True
     blocks: bool = True

@@ -23,6 +23,7 @@ from .calibration import MatrixStatistics, Statistics, calibration_sequences, me
 from .choosing import ChooseCandidates
 from .convergence import Convergence
 from .distillation import Basis, Distiller
+from .head_bias import BiasHead
 from .landing import Landing, Trial, land_on_cap
 from .model import Model
 from .quantization import PreparedMatrix, QuantizedMatrix, prepare_matrix, quantize_matrix, quantize_vectors
@@ -93,6 +94,9 @@ class ExchangeSymmetries:
         units = [each for each in hidden + dimensions if not twins & {*each.makers, each.reader}]
         scales = [each for each in find_scaled_outputs(model.program) if self.output_scales and each.maker not in twins]
         return sort_units(*absorb_scales(model, statistics, scales), units, damping)
+
+
+register_pass(BiasHead)
 
 
 @register_pass

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from ..format.version import VERSION
 from ..runtime.tokenizer import Tokenizer
 from ..runtime.tokens import read_tokens
 from . import passes  # noqa: F401 - registers the passes
+from .calibration import Statistics
 from .checkpoint import read_checkpoint
 from .explanation import explain_compile
 from .frontends import build_model, read_architecture
@@ -33,6 +34,7 @@ from .overlap import check_no_overlap
 from .recipe import Recipe, read_recipe
 from .report import build_report
 from .trials import Trials
+from .vocabulary import token_groupings
 from .walk import bytes_per_octave, land_walks
 from .workers import available_threads, check_device, one_thread_each
 
@@ -96,9 +98,9 @@ def compile_checkpoint(
     shown = partial(progress, "calibrate")
     statistics = plan["calibrate"].run(model, text, seed=seed, device=device, threads=threads, progress=shown)
     clock.lap("calibrate")
-    model, statistics = plan["exchange-symmetries"].run(model, statistics, damping=plan["quantize-matrices"].damping)
+    model, statistics = _rewrite(plan, model, statistics)
     provenance = {"bytecap": VERSION, "calibration": _file_digest(Path(calibration)), "recipe": plan.digest, "seed": seed}
-    how = {"codec": codec, "seed": seed, "device": device, "threads": threads, "keep_targets": explain}
+    how = {"groupings": _related_tokens(plan, tokenizer), "codec": codec, "seed": seed, "device": device, "threads": threads, "keep_targets": explain}
     trials = Trials(model, statistics, text, held_out, plan, provenance, **how)
     clock.lap("prepare")
     landing = _land(plan, trials, budget, progress)
@@ -112,6 +114,20 @@ def compile_checkpoint(
     if output is not None and not dry_run:
         write_output(Path(output), data, force)
     return CompileResult(data, ledger, report, provenance)
+
+
+@one_thread_each()
+def _rewrite(plan: Recipe, model: Model, statistics: Statistics) -> tuple[Model, Statistics]:
+    """The model with its symmetries used, and with a bias at its head where that pays."""
+    quantizer = plan["quantize-matrices"]
+    model, statistics = plan["exchange-symmetries"].run(model, statistics, damping=quantizer.damping)
+    return plan["bias-head"].run(model, statistics, quantizer, START_PRICE)
+
+
+def _related_tokens(plan: Recipe, tokenizer: Path | str | None) -> Mapping[str, np.ndarray] | None:
+    """Groupings of the tokens, where they are asked for and the tokenizer is known."""
+    wanted = tokenizer is not None and plan["choose-candidates"].enabled and plan["choose-candidates"].token_groups
+    return token_groupings(Tokenizer.load(Path(tokenizer))) if wanted else None
 
 
 class _Clock:

@@ -107,7 +107,7 @@ def _describe(bound: tuple[float, float] | frozenset) -> str:
     return f"between {bound[0]:g} and {bound[1]:g}"
 
 
-NAMED_RECIPES: dict[str, dict[str, Any]] = {"default": {}, "everything": {"choose-candidates": {"enabled": True}}}
+NAMED_RECIPES: dict[str, dict[str, Any]] = {"default": {}, "everything": {"bias-head": {"enabled": True}, "choose-candidates": {"enabled": True}}}
 
 
 def read_recipe(source: str | Path) -> Recipe:

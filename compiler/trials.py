@@ -23,11 +23,13 @@ from .candidates import Unit
 from .choosing import ALIAS, Allocation, Offer, aliases_of, confirm_largest
 from .composite import CompositeMatrix, Quantized, in_stream, is_coded
 from .groups import find_groups
+from .head_bias import find_head, mean_error, quantize_bias
 from .landing import Trial
 from .model import Model
 from .quantization import QuantizedMatrix, zero_matrix
 from .recipe import Recipe
 from .sequential import count_groups
+from .vocabulary import token_tables
 from .walk import PriceSchedule, Walk
 from .workers import run_jobs
 
@@ -40,6 +42,7 @@ class Trials:
     """Artifacts of one model at any byte price, by the passes of a recipe.
 
     text : calibration tokens; held_out : int64[n, length] sequences that are not among them
+    groupings : int64[vocabulary] group of each token by the name of a grouping, where the tokenizer is known
     points : (kind, byte price, bytes, predicted loss in nats a token) of every quick trial, for the report
     allocation : menus and choices, once `choose` has run
     keep_targets : whether walks keep what they quantized each matrix against, for an explanation
@@ -55,6 +58,7 @@ class Trials:
         provenance: Mapping[str, object],
         *,
         codec: int = DEFAULT_CODEC,
+        groupings: Mapping[str, np.ndarray] | None = None,
         seed: int,
         device: str,
         threads: int,
@@ -68,6 +72,7 @@ class Trials:
         self.points: list[tuple[str, float, int, float]] = []
         self._tables = embedding_tables(model.program)
         self._heads = head_lines(model.program, [tensor.values.shape for tensor in model.tensors])
+        self._groupings = dict.fromkeys(token_tables(model.program), groupings or {})
         self._matrices_at = plan["quantize-matrices"].run(model, statistics, threads=threads)
         self.walked = [i for i in statistics.matrices if i not in self._tables]
         self.allocation: Allocation | None = None
@@ -139,8 +144,8 @@ class Trials:
         """What a candidate of this matrix is fitted to: its own weights and statistics unless others are given."""
         values = self.model.tensors[index].values if target is None else target
         target = values.reshape(matrix_shape(values.shape)).astype(np.float64)
-        measured, quantizer = statistics or self.statistics.matrices[index], self.plan["quantize-matrices"]
-        return Unit(target, measured, quantizer, byte_price, self.codec, earlier, heads=self._heads.get(index))
+        measured, groupings = statistics or self.statistics.matrices[index], self._groupings.get(index, {})
+        return Unit(target, measured, self.plan["quantize-matrices"], byte_price, self.codec, earlier, groupings, heads=self._heads.get(index))
 
     def earlier(self, index: int, weights: Mapping[int, np.ndarray]) -> Mapping[int, np.ndarray]:
         """Matrices before `index` of its shape, which it may be an alias of; a table names tables only, which walks leave alone."""
@@ -190,6 +195,7 @@ class Trials:
         if distiller is not None:
             tuned = distil.finish(distiller, quantized, self.statistics.vectors)
             quantized = {**quantized, **self._vectors_at(quick.byte_price, tuned)}
+        quantized = {**quantized, **self._bias_at(quick.byte_price, quantized)}
         last, last_price, requantize = opened[0]
         return Walk(quick.byte_price, quantized, last, last_price, requantize, self._assemble, targets)
 
@@ -212,12 +218,23 @@ class Trials:
     def _vectors_at(self, byte_price: float, tuned: Mapping[int, np.ndarray] | None = None) -> Mapping[int, QuantizedMatrix]:
         return self.plan["quantize-vectors"].run(self.model, self.statistics, byte_price, tuned)
 
+    def _bias_at(self, byte_price: float, matrices: Mapping[int, Quantized]) -> Mapping[int, QuantizedMatrix]:
+        """The bias of the output head that these matrices need, where the recipe fits one."""
+        head = find_head(self.model.program) if self.plan["bias-head"].enabled and self.statistics.head_mean is not None else None
+        bias = None if head is None else self.model.program.instructions[head].bias
+        index = -1 if bias is None else bias.tensor
+        own = self.model.tensors[index].values.astype(np.float64).ravel()
+        if index not in self.statistics.vectors or own.size != len(self.statistics.head_fisher):
+            return {}
+        missing = mean_error(self.model, self.statistics, matrices[self.model.program.instructions[head].weight])
+        return {index: quantize_bias(own + missing, own, self.statistics.vectors[index].ravel(), byte_price)}
+
     def _assemble(self, quantized: Mapping[int, Quantized]) -> bytes:
         return assemble_model(self.model, quantized, self.provenance, self.codec)
 
     def complete(self, byte_price: float, matrices: Mapping[int, Quantized]) -> Trial:
         """The artifact of these matrices, and of the control tensors at a byte price."""
-        return self._trial(byte_price, {**self._vectors_at(byte_price), **matrices})
+        return self._trial(byte_price, {**self._vectors_at(byte_price), **self._bias_at(byte_price, matrices), **matrices})
 
     def _trial(self, byte_price: float, quantized: Mapping[int, Quantized]) -> Trial:
         return Trial(byte_price, self._assemble(quantized), quantized)

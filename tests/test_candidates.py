@@ -27,6 +27,7 @@ from bytecap.format.operations import Add, Embed, Linear
 from bytecap.format.program import Program
 
 ROWS, COLUMNS = 64, 48
+GROUPS = np.arange(ROWS) * 7 % 20
 QUANTIZER = read_recipe("default")["quantize-matrices"]
 HEADS = HeadLines(0, ((0, 16), (16, 32), (32, 48), (48, 64)))
 
@@ -44,7 +45,7 @@ def statistics(seed: int = 0) -> MatrixStatistics:
 
 
 def unit(weights: np.ndarray, price: float, earlier: Mapping[int, np.ndarray] | None = None) -> Unit:
-    return Unit(weights.astype(np.float64), statistics(), QUANTIZER, price, 1, earlier or {}, heads=HEADS)
+    return Unit(weights.astype(np.float64), statistics(), QUANTIZER, price, 1, earlier or {}, {"made": GROUPS}, heads=HEADS)
 
 
 def gaussian(seed: int = 3) -> np.ndarray:
@@ -113,6 +114,12 @@ def with_an_exception_in_every_row() -> np.ndarray:
     return weights
 
 
+def of_groups() -> np.ndarray:
+    """Rows near the mean of their group."""
+    random = np.random.default_rng(14)
+    return gaussian()[GROUPS] + 0.01 * random.standard_normal((ROWS, COLUMNS))
+
+
 EARLIER = {0: gaussian(seed=9).astype(np.float32), 1: gaussian().astype(np.float32)}
 # kind, the matrix it is made for, byte price, earlier tensors
 CASES = {
@@ -127,6 +134,7 @@ CASES = {
     "decoupled": (of_signs_and_columns(), 3e-4, {}),
     "heads": (with_a_huge_head(), 3e-3, {}),
     "blocks": (with_huge_blocks(), 1e-3, {}),
+    "token-groups": (of_groups(), 1e-4, {}),
 }
 
 

@@ -74,7 +74,8 @@ def trials_of(model: Model) -> tuple[Trials, Trial]:
     calm = {"threads": 1, "seed": 0, "device": "cpu"}
     with one_thread_each():
         statistics = plan["calibrate"].run(model, text.ravel(), progress=lambda done, total: None, **calm)
-        trials = Trials(model, statistics, text.ravel(), text[:4], plan, {}, **calm)
+        pairs = np.arange(ARCHITECTURE["vocab_size"]) // 2
+        trials = Trials(model, statistics, text.ravel(), text[:4], plan, {}, groupings={"pairs": pairs}, **calm)
         return trials, trials.quick(3e-3)
 
 
@@ -184,6 +185,12 @@ def test_what_others_are_aliases_of_is_fitted_to_all_its_uses(chosen_trials, mon
         loss = sum(trial.quantized[i].predicted_loss for i in (first, second))
         costs.append(len(trial.data) + loss / trials.allocation.nats_per_byte)
     assert costs[1] < costs[0]
+
+
+def test_token_tables_are_offered_the_means_of_related_tokens(chosen_trials) -> None:
+    trials, _ = chosen_trials
+    offered = {trials.model.tensors[i].name for i, menu in trials.allocation.menus.items() if any(o.kind == "token-groups" for o in menu)}
+    assert offered == {"tok_emb.weight"}
 
 
 def test_equal_bytes_on_two_threads(made, walked: CompileResult) -> None:

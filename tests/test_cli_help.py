@@ -28,10 +28,6 @@ ISSUE_OPTIONS = {
         "--calibration", "--tokenizer", "--architecture", "--unit", "--by", "--bits", "--slices", "--top", "--output", "--plot", "--seed", "--threads",
         "--force",
     },
-    "curve": {
-        "--calibration", "--tokenizer", "--architecture", "--unit", "--budget", "--base", "--bits", "--form", "--octaves", "--evaluation", "--tokens",
-        "--profile", "--seed", "--threads", "--backend", "--scheduler", "--resume", "--output", "--plot", "--force",
-    },
     "diagnose": {"--data", "--tokenizer", "--architecture", "--bits", "--tokens", "--seed", "--threads"},
     "curve": {
         "--calibration", "--unit", "--budget", "--base", "--bits", "--form", "--octaves", "--evaluation", "--tokenizer", "--architecture", "--tokens",

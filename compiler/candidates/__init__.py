@@ -14,6 +14,7 @@ from . import (  # noqa: F401 - register the kinds
     shared_codebook,
     shared_columns,
     sparse,
+    token_groups,
     vq_rows,
 )
 from .registry import KINDS, SHARED_KINDS, CandidateKind, SharedKind, register_kind, register_shared_kind

@@ -22,7 +22,7 @@ from .unit import Unit
 from .vq_rows import fit_exponents, middle_out, piece_factor, scaled_pieces
 
 ADDITIVE = "residual"
-SIZES = ((8, 16), (4, 16), (8, 256), (4, 256))
+SIZES = ((8, 16), (8, 256))
 TABLES = 2
 BEAM = 4
 TURNS = 4

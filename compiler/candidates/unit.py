@@ -34,6 +34,7 @@ class Unit:
     earlier : float32[rows, columns] by tensor index, tensors of the same shape that are decided and may be aliased
     heads : the rows or columns that belong to heads of attention, if any do
     prepared : of the target and its statistics; made unless it is given
+    groupings : int64[rows] group of each row by the name of a grouping, where rows are tokens of a known tokenizer
     """
 
     target: np.ndarray
@@ -42,6 +43,7 @@ class Unit:
     byte_price: float
     codec: int
     earlier: Mapping[int, np.ndarray]
+    groupings: Mapping[str, np.ndarray] = field(default_factory=dict)
     prepared: PreparedMatrix | None = None
     heads: HeadLines | None = None
     _memory: dict[Hashable, Any] = field(init=False, default_factory=dict)

@@ -60,7 +60,8 @@ class VqRowsKind:
 
     def fit(self, unit: Unit, setting: Setting) -> CompositeMatrix:
         how, pieces, count, rescued = str(setting[0]), int(setting[1]), int(setting[2]), int(setting[3])
-        book = _codebook(unit, how, pieces, count, rescued)
+        clusters, scales = unit.remembered(("row clusters", how, pieces, count), lambda: _clusters(unit, how, pieces, count))
+        book = row_codebook(unit, clusters, scales, scaled=how == "scaled", pieces=pieces, count=count, rescued=rescued)
         parts: list[Part] = [book]
         if rescued:
             parts.append(rescue_rows(unit, unit.target - unit.decoded([book]), rescued))
@@ -113,11 +114,13 @@ def _clusters(unit: Unit, how: str, pieces: int, count: int, projected: int | No
     return cluster_rows(vectors, weights, count, gains=gains, bit_value=2 * unit.bit_value, rounds=rounds), scales
 
 
-def _codebook(unit: Unit, how: str, pieces: int, count: int, rescued: int) -> CodebookValues:
-    """Codewords for the factors that rows can have, the most frequent in the middle, quantized; every row's choice as they decode."""
-    clusters, scales = unit.remembered(("row clusters", how, pieces, count), lambda: _clusters(unit, how, pieces, count))
+def row_codebook(unit: Unit, clusters: Clusters, scales: np.ndarray, *, scaled: bool, pieces: int, count: int, rescued: int) -> CodebookValues:
+    """Codewords for the factors that rows can have, the most frequent in the middle, quantized; every row's choice as they decode.
+
+    clusters : of the pieces of all rows; scales : float64[rows] factors of rows besides those of the clusters
+    """
     labels, exponents, resolution = clusters.labels, None, 0
-    if how == "scaled":
+    if scaled:
         words = clusters.means(*scaled_pieces(unit, scales, pieces), count)
         found = scales[:, None] * words[labels].reshape(unit.shape)
         exponents, resolution = fit_exponents(unit, scales * _row_factors(unit, found))
