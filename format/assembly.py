@@ -136,7 +136,7 @@ def _scales_of(values: GridValues | IndexValues) -> ExpectedScales:
 
 
 def part_bytes(parts: Sequence[Part], shape: tuple[int, ...], codec: int = DEFAULT_CODEC) -> int:
-    """Bytes that one tensor's parts take by themselves: recipe terms, stream 0, integers, and raw planes as compressed."""
+    """Bytes that one tensor's parts take by themselves: recipe terms and raw planes as compressed, stream 0, integers."""
     tensor = TensorSource("", shape, "float32", tuple(parts))
     sets, codebooks = choose_sets([tensor]), own_codebooks([tensor])
     writer = Writer()
@@ -146,7 +146,8 @@ def part_bytes(parts: Sequence[Part], shape: tuple[int, ...], codec: int = DEFAU
     planes = encode_raw_planes([(matrix.values, matrix.storage) for matrix in matrices if isinstance(matrix, RawValues)])
     stored = make_section(RAW, planes).stored if planes else b""
     streams = _encode_streams([matrix for matrix in matrices if not isinstance(matrix, RawValues)], list(sets.values()), codec)
-    return len(writer.bytes()) + len(stored) + sum(len(stream.payload) for stream in streams)
+    terms = make_section(DIRECTORY, writer.bytes()).stored  # a set told by bits is long, and compresses well
+    return len(terms) + len(stored) + sum(len(stream.payload) for stream in streams)
 
 
 def _reconstruct(tensors: Sequence[TensorSource], codebooks: Codebooks) -> list[np.ndarray]:
