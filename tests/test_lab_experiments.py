@@ -25,6 +25,7 @@ from bytecap.lab.experiments.measuring import outcome_of_change, outcome_of_shar
 from bytecap.lab.experiments.page import render_experiment
 from bytecap.lab.experiments.protected_sets import concentration, strongest, told_bytes
 from bytecap.lab.experiments.rescue_report import judge_bookkeeping
+from bytecap.lab.experiments.row_rescue import HalfPrecisionRows
 from bytecap.lab.experiments.running import document_of
 from bytecap.lab.experiments.steps import (
     ALL_STEPS,
@@ -168,6 +169,8 @@ def test_a_set_told_by_bits_costs_what_compressed_bits_cost():
     unit = unit_of(rows=128, columns=128)
     column = Exceptions(ROW_STEPS, WEIGHTS, tuple(range(5, 128 * 128, 128)), 2.0).fit(unit)
     known = told_bytes({0: column}, 1)
+    rows = told_bytes({0: HalfPrecisionRows((3, 9, 77)).fit(unit)}, 1)
+    assert 0 < rows["told_bytes"] < 40 and 0.7 * 768 < rows["residual_bytes"] < 1.1 * 768
     assert 0 < known["told_bytes"] < 100 and 0 < known["residual_bytes"] < 128
 
 
