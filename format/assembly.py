@@ -138,7 +138,7 @@ def _scales_of(values: GridValues | IndexValues) -> ExpectedScales:
 def part_bytes(
     parts: Sequence[Part], shape: tuple[int, ...], codec: int = DEFAULT_CODEC, *, codebooks: Codebooks | None = None, sets: KnownSets | None = None
 ) -> int:
-    """Bytes that one tensor's parts take by themselves: recipe terms, stream 0, integers, and raw planes as compressed.
+    """Bytes that one tensor's parts take by themselves: recipe terms and raw planes as compressed, stream 0, integers.
 
     codebooks, sets : of earlier tensors, which the parts may name for the bytes of the name
     """
@@ -152,7 +152,8 @@ def part_bytes(
     planes = encode_raw_planes([(matrix.values, matrix.storage) for matrix in matrices if isinstance(matrix, RawValues)])
     stored = make_section(RAW, planes).stored if planes else b""
     streams = _encode_streams([matrix for matrix in matrices if not isinstance(matrix, RawValues)], list(told.values()), codec)
-    return len(writer.bytes()) + len(stored) + sum(len(stream.payload) for stream in streams)
+    terms = make_section(DIRECTORY, writer.bytes()).stored  # a set told by bits is long, and compresses well
+    return len(terms) + len(stored) + sum(len(stream.payload) for stream in streams)
 
 
 def _reconstruct(tensors: Sequence[TensorSource], codebooks: Codebooks) -> list[np.ndarray]:

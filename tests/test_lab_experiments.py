@@ -23,8 +23,9 @@ from bytecap.lab.experiments import EXPERIMENTS, Estimate, Observation, verdict_
 from bytecap.lab.experiments.allocation_report import judge_coder, judge_execution, judge_steepness
 from bytecap.lab.experiments.measuring import outcome_of_change, outcome_of_share
 from bytecap.lab.experiments.page import render_experiment
-from bytecap.lab.experiments.protected_sets import concentration, strongest
+from bytecap.lab.experiments.protected_sets import concentration, strongest, told_bytes
 from bytecap.lab.experiments.rescue_report import judge_bookkeeping
+from bytecap.lab.experiments.row_rescue import HalfPrecisionRows
 from bytecap.lab.experiments.running import document_of
 from bytecap.lab.experiments.steps import (
     ALL_STEPS,
@@ -161,6 +162,16 @@ def test_expected_losses_are_those_of_fine_steps(rule):
     unit = unit_of(rows=60, columns=40, price=PRICES[rule] / 4)
     found = Steps(rule).fit(unit)
     assert expected_losses(unit.prepared, rule).sum() * unit.byte_price**2 == pytest.approx(found.predicted_loss, rel=0.25)
+
+
+def test_a_set_told_by_bits_costs_what_compressed_bits_cost():
+    """The exceptions of one column: 128 places a row apart, a bitmap of 2,048 bytes that compresses to a few dozen."""
+    unit = unit_of(rows=128, columns=128)
+    column = Exceptions(ROW_STEPS, WEIGHTS, tuple(range(5, 128 * 128, 128)), 2.0).fit(unit)
+    known = told_bytes({0: column}, 1)
+    rows = told_bytes({0: HalfPrecisionRows((3, 9, 77)).fit(unit)}, 1)
+    assert 0 < rows["told_bytes"] < 40 and 0.7 * 768 < rows["residual_bytes"] < 1.1 * 768
+    assert 0 < known["told_bytes"] < 100 and 0 < known["residual_bytes"] < 128
 
 
 @given(st.integers(0, 10_000), st.sampled_from([ROWS, COLUMNS, WEIGHTS]), st.floats(0.01, 0.9))

@@ -18,7 +18,7 @@ from ...compiler.model import Model
 from ...compiler.pipeline import START_PRICE
 from ...format.assembly import part_bytes
 from ...format.errors import CheckpointError
-from ...format.parts import GridInStream
+from ...format.parts import GridInStream, RawValues
 from ..equal_bytes import Bench
 from ..rank_stability import rank_stability
 from ..sensitivity import calibrate_slices, data_slices
@@ -105,14 +105,16 @@ def families(model: Model, matrices: Collection[int]) -> dict[str, list[int]]:
 
 
 def told_bytes(matrices: Mapping[int, Quantized], codec: int) -> dict[str, int]:
-    """Bytes of all exceptions of an artifact: the residuals' integers, and everything else that tells where they belong."""
+    """Bytes of all exceptions of an artifact: their own values, and everything else that tells where they belong."""
     residual = told = 0
     for each in matrices.values():
         if isinstance(each, CompositeMatrix):
             grid, exceptions = each.parts
-            own = part_bytes([GridInStream(exceptions.part, 1)], exceptions.part.codes.shape, codec)
+            values = exceptions.part
+            raw = isinstance(values, RawValues)
+            own = part_bytes([values if raw else GridInStream(values, 1)], (values.values if raw else values.codes).shape, codec)
             residual += own
-            told += each.bytes - part_bytes([grid], each.weights.shape, codec) - own
+            told += part_bytes(each.parts, each.weights.shape, codec) - part_bytes([grid], each.weights.shape, codec) - own
     return {"residual_bytes": residual, "told_bytes": told}
 
 

@@ -161,10 +161,6 @@ def _table_bytes(bench: Bench, trial: Trial) -> dict[str, int]:
     codec = bench.trials.codec
     found = {i: trial.quantized[i] for i in tables_of(bench)}
     known = {"head_bytes": sum(part_bytes(q.parts, q.weights.shape, codec) for q in found.values())}
-    if any(isinstance(q, CompositeMatrix) and isinstance(q.parts[1].part, RawValues) for q in found.values()):
-        values = sum(q.parts[1].part.values.size * 2 for q in found.values())
-        grids = sum(part_bytes([q.parts[0]], q.weights.shape, codec) for q in found.values())
-        return known | {"residual_bytes": values, "told_bytes": known["head_bytes"] - grids - values}
     return known | told_bytes(found, codec)
 
 
