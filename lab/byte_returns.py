@@ -160,7 +160,8 @@ class Curves:
         )  # fmt: skip
 
     def _control(self, bench: Bench, trial: Trial, quality: SequenceQuality, tolerance: int) -> Control:
-        control = bench.at_nearest(len(trial.data), tolerance, self.base.byte_price)
+        octaves = 8 * (len(trial.data) - self.base.bytes) / bench.model.parameters
+        control = bench.at_nearest(len(trial.data), tolerance, self.base.byte_price * 2.0**-octaves)
         found = bench.quality(control)
         advantage, gap = Estimate.of_pairs(quality.divergence, found.divergence), found.gap_to(quality)
         return Control(

@@ -97,7 +97,7 @@ def measure_curves(
         base = Base(**kept)
     wanted = [(unit, budget) for unit in dict.fromkeys(units) for budget in budgets.of_artifact(base.bytes)]
     found = {job: saved.load(_name(*job)) for job in wanted}
-    missing = [job for job, part in found.items() if part is None]
+    missing = sorted((job for job, part in found.items() if part is None), key=lambda job: job[1])  # every kind has its first bytes first
     if missing:
         bench = bench or open_for(inputs, units, threads, progress)
         bench.use_threads(1)
