@@ -1,4 +1,4 @@
-"""What `bytecap curve` prints: a row a point, and for every kind how it does against the controls."""
+"""What `bytecap curve` prints: a row a point, and how often each kind does better or worse than the controls."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _point(point: Point) -> dict[str, Any]:
 
 
 def print_curves(found: ByteReturns) -> None:
-    """The base, a table of all points, and the standing of each kind."""
+    """The base, a table of all points, and a line a kind."""
     base, settings = found.base, found.inputs.settings
     text = "" if base.bits_per_byte is None else f", {base.bits_per_byte:.5f} bits per byte (float {base.float_bits_per_byte:.5f})"
     click.echo(f"base: {integer(base.bytes)} bytes on {settings.steps} steps, divergence {1000 * base.divergence:.3f} mbit a token{text}\n")
@@ -69,8 +69,7 @@ def _interval(mean: float, error: float) -> str:
 def _standing(points: Sequence[Point]) -> str:
     if not points:
         return "no budget holds one"
-    first = f"{1e6 * points[0].recovered_per_byte:.3f} mbit a token for the first KB" if points[0].protected_bytes else "nothing spent"
-    return f"{first}; " + ", ".join(f"{_wins([getattr(p, name) for p in points])} {words}" for name, words in CONTROLS.items())
+    return ", ".join(f"{_wins([getattr(point, name) for point in points])} {words}" for name, words in CONTROLS.items())
 
 
 def _wins(controls: Sequence[Control]) -> str:

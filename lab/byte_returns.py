@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from ..compiler.landing import Trial
 from ..compiler.pipeline import START_PRICE
 from ..format.artifact import decode_contents, read_artifact
+from ..format.container import DIRECTORY, section_name
 from ..format.errors import CompileError
 from ..format.inspection import inspect_artifact
 from ..format.matrices import stored_matrices
@@ -160,7 +161,8 @@ class Curves:
         )  # fmt: skip
 
     def _control(self, bench: Bench, trial: Trial, quality: SequenceQuality, tolerance: int) -> Control:
-        control = bench.at_nearest(len(trial.data), tolerance, self.base.byte_price)
+        octaves = 8 * (len(trial.data) - self.base.bytes) / bench.model.parameters
+        control = bench.at_nearest(len(trial.data), tolerance, self.base.byte_price * 2.0**-octaves)
         found = bench.quality(control)
         advantage, gap = Estimate.of_pairs(quality.divergence, found.divergence), found.gap_to(quality)
         return Control(
@@ -254,12 +256,14 @@ def metadata_bytes(data: bytes, base: bytes) -> dict[str, int]:
 
 
 def _metadata(data: bytes) -> dict[str, int]:
+    """A bitmap has its share of the compressed directory, in proportion to what both are before compression."""
     found, artifact = inspect_artifact(data), read_artifact(data)
     shared = {row.name: row.bytes for row in found.shared}
-    sets = sum(term.set_bytes for row in found.tensors for term in row.terms)
+    directory = next(row for row in found.sections if row.name == section_name(DIRECTORY))
+    steps, in_stream = (shared.pop(name, 0) for name in ("step exponents of all tensors", "sets of all tensors"))
+    bitmaps = sum(term.set_bytes for row in found.tensors for term in row.terms) - in_stream
+    in_directory = directory.stored_bytes * bitmaps // directory.decoded_bytes
     words = {place for place, matrix in stored_matrices(artifact.directory).items() if matrix.name == "codewords"}
     codebooks = sum(size for place, size in decode_contents(artifact).matrix_bytes.items() if place in words)
-    steps = shared.pop("step exponents of all tensors", 0)
-    in_streams = shared.pop("sets of all tensors", 0)
-    rest = sum(shared.values()) - (sets - in_streams)  # bitmaps lie in the directory
-    return {"sets": sets, "codebooks": codebooks, "steps": steps, "directory and headers": rest}
+    rest = sum(shared.values()) - in_directory
+    return {"sets": in_stream + in_directory, "codebooks": codebooks, "steps": steps, "directory and headers": rest}

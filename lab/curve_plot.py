@@ -25,7 +25,7 @@ def plot_curves(found: ByteReturns) -> str:
     for unit, points in kinds.items():
         series = {
             f"{unit} on {found.inputs.settings.steps} steps": [base, *((p.bytes, 1000 * p.divergence) for p in points)],
-            "all steps finer": [(p.finer.bytes, 1000 * p.finer.divergence) for p in points],
+            "all steps finer": [base, *((p.finer.bytes, 1000 * p.finer.divergence) for p in points)],
             "the allocator's steps": [(p.widened.bytes, 1000 * p.widened.divergence) for p in points],
         }
         charts.append(curve_chart(series, None, None, ("bytes of the file", "mbit a token"), f"{unit}: divergence over bytes"))

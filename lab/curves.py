@@ -7,7 +7,8 @@ jobs (parallel.py); whatever runs them, and in whatever order, gives the same fi
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -97,11 +98,11 @@ def measure_curves(
         base = Base(**kept)
     wanted = [(unit, budget) for unit in dict.fromkeys(units) for budget in budgets.of_artifact(base.bytes)]
     found = {job: saved.load(_name(*job)) for job in wanted}
-    missing = [job for job, part in found.items() if part is None]
+    missing = sorted((job for job, part in found.items() if part is None), key=lambda job: job[1])  # every kind has its first bytes first
     if missing:
         bench = bench or open_for(inputs, units, threads, progress)
         bench.use_threads(1)
-        with running_on(backend, scheduler), one_thread_each():
+        with running_on(backend, scheduler), one_thread_each(), _forgetting():
             measure = partial(_measure, bench, base, inputs.settings, inputs.digest)
             for done, part in enumerate(iterate_unordered(measure, missing, threads=threads), start=1):
                 saved.save(_name(part["unit"], part["budget"]), part)
@@ -124,6 +125,15 @@ def open_for(inputs: CurveInputs, units: Sequence[str], threads: int, progress: 
         if unit in KINDS:
             find_units(bench.model, unit)
     return bench
+
+
+@contextmanager
+def _forgetting() -> Iterator[None]:
+    """What this thread measured itself is not kept beyond the call."""
+    try:
+        yield
+    finally:
+        vars(_own).clear()
 
 
 def _measure(bench: Bench, base: Base, settings: BaseSettings, digest: str, job: tuple[str, int]) -> dict:

@@ -6,6 +6,7 @@ torch for good: several jobs of one process would otherwise restore each other's
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TypeVar
@@ -47,11 +48,16 @@ def running_on(backend: str | None, scheduler: str | None = None) -> Iterator[No
         yield
         return
     with ExitStack() as stack:
-        options = {}
+        options = {"initializer": _leave_interrupts} if backend == "loky" else {}
         if backend == "dask":
             options["client"] = stack.enter_context(_dask_client(scheduler))
         stack.enter_context(parallel_config(backend=backend, **options))
         yield
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C reaches a terminal's whole group: the process that waits for the results answers it and ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _dask_client(scheduler: str | None):

@@ -13,12 +13,13 @@ from tiny_models import bare_model, golf_model, random_sequences
 import bytecap
 from bytecap.format.artifact import decode_contents, read_artifact
 from bytecap.format.errors import CapError, CheckpointError, CompileError, DataError
+from bytecap.format.inspection import inspect_artifact
 from bytecap.format.operations import Embed, Linear
 from bytecap.format.program import Program
 from bytecap.lab.byte_returns import BaseSettings, Curves, fill_budget, fill_share, measure_base, metadata_bytes, tolerance_of
 from bytecap.lab.curve_plot import plot_curves
 from bytecap.lab.curves import CurveInputs, open_for
-from bytecap.lab.equal_bytes import Bench
+from bytecap.lab.equal_bytes import WEIGHTS, Bench, Protected
 from bytecap.lab.exceptions import EXCEPTIONS, lower_hull, rank_exceptions
 
 SETTINGS = BaseSettings("per-matrix", 4.0)
@@ -115,6 +116,10 @@ def test_metadata_are_counted_where_they_lie(curves):
     assert found["sets"] == sum(contents.set_bytes.values()) > 0
     assert found["codebooks"] == contents.matrix_bytes[curves.cheap.matrices[1], 0, 0] > 0
     assert metadata_bytes(base.data, base.data) == dict.fromkeys(found, 0)
+    half = np.random.default_rng(0).choice(1024, 512, replace=False)
+    dense = curves.cheap.artifact(curves.base.byte_price, {curves.cheap.matrices[1]: Protected(WEIGHTS, half)})
+    (told,) = [term for row in inspect_artifact(dense.data).tensors for term in row.terms if term.kind == "sparse"]
+    assert "by bitmap" in told.recipe and 0 < metadata_bytes(dense.data, base.data)["sets"] <= told.set_bytes
 
 
 def returns(job, **changes):

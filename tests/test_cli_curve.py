@@ -53,7 +53,9 @@ def test_the_text_is_the_document_as_a_table(job, tmp_path):
         for text, name in ((finer, "finer"), (widened, "widened")):
             assert text == f"{1000 * point[name]['advantage']:+.3f} +- {1960 * point[name]['advantage_error']:.3f}"
         assert point["recovered_per_byte"] == point["recovered"] / point["protected_bytes"]
-    assert rest.splitlines()[1].startswith("rows      ") and "of 2 budgets than uniformly finer steps" in rest
+    sides = [[control["advantage"] / control["advantage_error"] for control in (p[name] for p in kind["points"])] for name in ("finer", "widened")]
+    counts = [f"better at {sum(z > 1.96 for z in side)} and worse at {sum(z < -1.96 for z in side)} of 2 budgets than" for side in sides]
+    assert rest.splitlines()[1] == f"rows      {counts[0]} uniformly finer steps, {counts[1]} the allocator's own steps"
     again = curve(job, *files)
     assert (again.code, again.stdout, again.stderr.count("\n")) == (9, "", 1) and "--force" in again.stderr
 
