@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from html import escape
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from command_line import bytecap_command
 from tiny_tokenizers import words
 
 from bytecap.compiler.frontends import initial_model
@@ -23,7 +25,9 @@ from bytecap.lab.experiments.findings import FALSIFIES, SUPPORTS, UNDECIDED, Est
 from bytecap.lab.experiments.head_bottleneck import HeadBottleneck, rank_correlation
 from bytecap.lab.experiments.head_to_depth import HeadToDepth
 from bytecap.lab.experiments.keeping import KeptParts
+from bytecap.lab.experiments.page import render_experiment
 from bytecap.lab.experiments.registry import Inputs
+from bytecap.lab.experiments.running import ExperimentRun, document_of
 from bytecap.runtime.interpreter import Interpreter
 
 DEPTH = {
@@ -73,6 +77,24 @@ def test_head_to_depth_compares_at_equal_bytes(depth):
     assert all(1 < row[1] < 10 for row in scores.rows)
     assert [o.decisive for o in findings.observations].count(True) == 3  # no small vocabulary among these arms
     assert findings.settings["evaluated_documents"] >= 1 and findings.verdict in ("supported", "falsified", "undecided")
+
+
+@pytest.mark.parametrize("name", ["depth", "bottleneck"])
+def test_findings_become_a_document_and_a_page(name, request):
+    inputs, findings = request.getfixturevalue(name)
+    experiment = HeadToDepth() if name == "depth" else HeadBottleneck()
+    document = document_of(ExperimentRun(experiment, inputs, findings, 1.0))
+    assert json.loads(json.dumps(document, allow_nan=False))["verdict"] == findings.verdict
+    page = render_experiment(document)
+    assert all(escape(table.title) in page for table in findings.tables) and all(escape(o.answer) in page for o in findings.observations)
+
+
+@pytest.mark.parametrize("name", ["head-to-depth", "head-bottleneck"])
+def test_missing_inputs_of_the_command(name, tmp_path):
+    outcome = bytecap_command("lab", "run", name, "--folder", tmp_path / "parts")
+    expected = f"bytecap: error: the experiment {name} needs --training and --evaluation\n"
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (8, "", expected)
+    assert not (tmp_path / "parts").exists()
 
 
 def test_head_to_depth_goes_on_where_it_was(depth, monkeypatch):
