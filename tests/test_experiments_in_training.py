@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
+from html import escape
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from command_line import bytecap_command
 from tiny_tokenizers import words
 
 from bytecap.compiler.frontends import initial_model
@@ -17,20 +20,37 @@ from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.format.errors import CompileError, DataError
 from bytecap.lab.experiments import bottleneck_study, depth_study, training_budget
 from bytecap.lab.experiments.bottleneck_study import BottleneckOptions, BottleneckStudy
-from bytecap.lab.experiments.depth_arms import Arm, DepthOptions, all_arms, architecture_of, head_weights_of, read_options, weights_of
-from bytecap.lab.experiments.depth_findings import judged
+from bytecap.lab.experiments.depth_arms import (
+    BASELINE,
+    FACTORIZED,
+    FACTORIZED_TO_TRUNK,
+    SMALL,
+    SMALL_TO_TRUNK,
+    Arm,
+    DepthOptions,
+    all_arms,
+    architecture_of,
+    head_weights_of,
+    read_options,
+    weights_of,
+)
+from bytecap.lab.experiments.depth_findings import depth_observations, gain, judged
+from bytecap.lab.experiments.depth_study import ArmResult
+from bytecap.lab.experiments.document_scores import DocumentScores
 from bytecap.lab.experiments.findings import FALSIFIES, SUPPORTS, UNDECIDED, Estimate
 from bytecap.lab.experiments.head_bottleneck import HeadBottleneck, rank_correlation
 from bytecap.lab.experiments.head_to_depth import HeadToDepth
 from bytecap.lab.experiments.keeping import KeptParts
+from bytecap.lab.experiments.page import render_experiment
 from bytecap.lab.experiments.registry import Inputs
+from bytecap.lab.experiments.running import ExperimentRun, document_of
 from bytecap.runtime.interpreter import Interpreter
 
 DEPTH = {
     "vocabulary": 400, "small": 330, "large": [], "width": 16, "layers": 2, "heads": 2, "length": 32, "batch_sequences": 2, "seeds": 1, "flops": 3e7,
     "cap": 2800, "training_bytes": 40_000, "calibration_bytes": 4_000, "tokenizer_bytes": 40_000,
 }  # fmt: skip
-FEW = DEPTH | {"arms": ["factorized head", "factorized head to trunk", "pruned vocabulary, retuned"]}
+FEW = DEPTH | {"arms": ["factorized head to trunk", "pruned vocabulary, retuned"]}
 BOTTLENECK = {
     "vocabulary": 330, "width": 16, "layers": 1, "heads": 2, "length": 32, "batch_sequences": 4, "ranks": [1, 4], "seeds": 2, "checkpoints": 3,
     "flops": 2e8, "training_bytes": 40_000, "tokenizer_bytes": 40_000,
@@ -67,18 +87,36 @@ def test_head_to_depth_compares_at_equal_bytes(depth):
     scores, sizes, training = findings.tables
     assert [row[0] for row in scores.rows] == [row[0] for row in sizes.rows] == ["baseline", *FEW["arms"]]
     assert all(0.9 * FEW["cap"] < row[7] <= FEW["cap"] for row in sizes.rows)
-    assert sizes.rows[0][5] == pytest.approx(sizes.rows[2][5], rel=0.01) and sizes.rows[1][5] < sizes.rows[0][5]
+    assert sizes.rows[0][5] == pytest.approx(sizes.rows[1][5], rel=0.01) and sizes.rows[2][5] < sizes.rows[0][5]
     assert all(0 < row[8] < row[7] for row in sizes.rows)
-    assert [row[1] for row in sizes.rows] == [400, 400, 400, 330] and training.rows[3][1] >= 10
+    assert [row[1] for row in sizes.rows] == [400, 400, 330] and training.rows[2][1] >= 10
     assert all(1 < row[1] < 10 for row in scores.rows)
-    assert [o.decisive for o in findings.observations].count(True) == 3  # no small vocabulary among these arms
+    assert [o.decisive for o in findings.observations].count(True) == 2  # no small vocabulary, no factorized head alone
     assert findings.settings["evaluated_documents"] >= 1 and findings.verdict in ("supported", "falsified", "undecided")
+
+
+@pytest.mark.parametrize("name", ["depth", "bottleneck"])
+def test_findings_become_a_document_and_a_page(name, request):
+    inputs, findings = request.getfixturevalue(name)
+    experiment = HeadToDepth() if name == "depth" else HeadBottleneck()
+    document = document_of(ExperimentRun(experiment, inputs, findings, 1.0))
+    assert json.loads(json.dumps(document, allow_nan=False))["verdict"] == findings.verdict
+    page = render_experiment(document)
+    assert all(escape(table.title) in page for table in findings.tables) and all(escape(o.answer) in page for o in findings.observations)
+
+
+@pytest.mark.parametrize("name", ["head-to-depth", "head-bottleneck"])
+def test_missing_inputs_of_the_command(name, tmp_path):
+    outcome = bytecap_command("lab", "run", name, "--folder", tmp_path / "parts")
+    expected = f"bytecap: error: the experiment {name} needs --training and --evaluation\n"
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (8, "", expected)
+    assert not (tmp_path / "parts").exists()
 
 
 def test_head_to_depth_goes_on_where_it_was(depth, monkeypatch):
     inputs, findings = depth
     compiled = sorted(inputs.folder.glob("compile-*.json"))
-    assert len(compiled) == len(sorted(inputs.folder.glob("training-*.json"))) == 4
+    assert len(compiled) == len(sorted(inputs.folder.glob("training-*.json"))) == 3
     monkeypatch.setattr(depth_study, "train_model", forbidden)
     compiled[0].unlink()
     counted = []
@@ -199,6 +237,31 @@ def test_minutes_become_equal_operations(texts, monkeypatch):
 )
 def test_the_rule_of_a_gain(mean, error, outcome):
     assert judged(Estimate(mean, error)) == outcome
+
+
+def planted(name, bits, head_bytes=50):
+    """An arm's result of so many bits a byte on 20 documents of 100 bytes, two seeds; the head is half of 1,000 weights and 100 bytes."""
+    noise = np.random.default_rng(sum(map(ord, name))).normal(0, 1e-4, (2, 20))
+    scores = tuple(DocumentScores((bits + row) * 100 * math.log(2), np.full(20, 100), np.full(20, 40)) for row in noise)
+    facts = {"head_bytes": head_bytes, "tensor_bytes": 100, "head_weights": 500, "stored_weights": 1000, "tokens_a_byte": 0.5}
+    return ArmResult(Arm(name, 8), {}, scores, scores, (facts, facts))
+
+
+@pytest.mark.parametrize(
+    ("bits", "head_bytes", "outcomes"),
+    [
+        ({BASELINE: 2.0, SMALL: 2.1, FACTORIZED: 2.05, SMALL_TO_TRUNK: 1.9, FACTORIZED_TO_TRUNK: 1.95}, 50, [SUPPORTS] * 4),
+        ({BASELINE: 2.0, SMALL: 2.1, FACTORIZED: 2.05, SMALL_TO_TRUNK: 2.02, FACTORIZED_TO_TRUNK: 1.95}, 50, [SUPPORTS, FALSIFIES, SUPPORTS, SUPPORTS]),
+        ({BASELINE: 2.0, SMALL: 1.8, FACTORIZED: 1.9, SMALL_TO_TRUNK: 1.9, FACTORIZED_TO_TRUNK: 1.95}, 20, [SUPPORTS, SUPPORTS, FALSIFIES, FALSIFIES]),
+        ({BASELINE: 2.0, SMALL: 2.1, FACTORIZED: 2.05, SMALL_TO_TRUNK: 2.01, FACTORIZED_TO_TRUNK: 2.0}, 35, [FALSIFIES, FALSIFIES, UNDECIDED, SUPPORTS]),
+    ],
+)
+def test_planted_scores_are_judged_as_written_beforehand(bits, head_bytes, outcomes):
+    results = {name: planted(name, value, head_bytes) for name, value in bits.items()}
+    observations = depth_observations(results)
+    assert [o.outcome for o in observations if o.decisive] == outcomes
+    assert gain(results, BASELINE, SMALL).mean == pytest.approx(1000 * (bits[SMALL] - 2.0), abs=0.2)
+    assert len(observations) == 5 and not observations[4].decisive  # the factorized head alone
 
 
 def test_rank_correlation():

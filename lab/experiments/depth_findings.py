@@ -159,6 +159,11 @@ def _training_table(results: Sequence[ArmResult]) -> Table:
 
 
 def depth_chart(results: Sequence[ArmResult]) -> Chart:
-    """Bits per byte by the head's share of the weights, one point an arm."""
-    series = {r.arm.name: [(r.mean("head_weights") / r.mean("stored_weights"), r.bits_per_byte)] for r in results}
-    return Chart("Bits per byte at equal artifact bytes", ("share of the weights in the head", "bits per byte"), series)
+    """Change of bits per byte against the baseline by the head's share of the weights, one point an arm, by the kind of trunk."""
+    known = {result.arm.name: result for result in results}
+    series: dict[str, list[tuple[float, float]]] = {}
+    for result in results:
+        kind = "wider shared trunk" if result.arm.shared else "wider trunk of own blocks" if result.arm.matched else "the baseline's trunk"
+        change = 0.0 if result.arm.name == BASELINE else gain(known, BASELINE, result.arm.name).mean
+        series.setdefault(kind, []).append((result.mean("head_weights") / result.mean("stored_weights"), change))
+    return Chart("Against the baseline, at equal artifact bytes", ("share of the weights in the head", "mBPB"), series)
