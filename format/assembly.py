@@ -151,8 +151,11 @@ def part_bytes(
     matrices = all_matrices([tensor], books)
     planes = encode_raw_planes([(matrix.values, matrix.storage) for matrix in matrices if isinstance(matrix, RawValues)])
     stored = make_section(RAW, planes).stored if planes else b""
+    terms = writer.bytes()
+    if any(each.record.bitmap for each in told.values()):  # the directory is compressed, and bits of a set may nearly vanish
+        terms = make_section(DIRECTORY, terms).stored
     streams = _encode_streams([matrix for matrix in matrices if not isinstance(matrix, RawValues)], list(told.values()), codec)
-    return len(writer.bytes()) + len(stored) + sum(len(stream.payload) for stream in streams)
+    return len(terms) + len(stored) + sum(len(stream.payload) for stream in streams)
 
 
 def _reconstruct(tensors: Sequence[TensorSource], codebooks: Codebooks) -> list[np.ndarray]:
