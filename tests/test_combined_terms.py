@@ -23,6 +23,7 @@ from bytecap.format.assembly import (
     TensorSource,
     assemble_artifact,
     own_codebooks,
+    part_bytes,
     reconstruct_part,
 )
 from bytecap.format.errors import InvalidArtifact, LimitExceeded
@@ -125,6 +126,17 @@ def test_inspection_tells_the_bytes_of_codewords_apart():
     first, second = found.tensors[0].terms
     assert 0 < first.book_bytes < first.bytes and second.book_bytes == 0
     assert {row.name: row.bytes for row in found.metadata}["codewords"] == first.book_bytes
+
+
+def test_bits_of_a_set_cost_what_they_take_in_a_compressed_directory():
+    """Square blocks of a large matrix, whose bitmap is a few patterns: far less than a bit an element, as in a whole artifact."""
+    chosen = np.zeros((128, 256), bool)
+    chosen[8:16, 40:48] = chosen[64:72, 96:104] = chosen[80:88, 8:16] = True
+    positions = np.flatnonzero(chosen.ravel())
+    part = SparseValues(positions, GridValues(np.ones((1, positions.size), np.int32), None, None, 1.0, 0), 1)
+    assert part_bytes([part], chosen.shape) < 0.05 * chosen.size / 8
+    whole = len(with_table(part, shape=chosen.shape)) - len(with_table(RawValues(np.zeros(chosen.shape, np.float32), "float16"), shape=chosen.shape))
+    assert part_bytes([part], chosen.shape) == pytest.approx(whole, abs=60)
 
 
 def spread(values: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from .unit import Unit
 
 LEVELS = {"binary": (-1, 1), "ternary": (-1, 0, 1)}
 BRANCHES = {"columns": (1 / 32, 1 / 8), "low-rank": (1 / 32, 1 / 8)}  # columns or ranks in columns or of the smaller side
+SLACK = {"columns": 1, "low-rank": 16}  # directions come apart from the base only by turns, after the estimate
 ROUNDS = 2
 SCALE_ROUNDS = 4
 LEAST_SCALE = 2.0**-60
@@ -38,7 +39,7 @@ class DecoupledKind:
     def settings(self, unit: Unit) -> list[Setting]:
         plain = plain_grid(unit)
         worth = plain.predicted_loss + 8 * unit.bit_value * unit.bytes_of(plain)
-        return [setting for setting in possible_settings(unit) if _base_loss(unit, setting) < worth]
+        return [setting for setting in possible_settings(unit) if _base_loss(unit, setting) < worth * SLACK[str(setting[1])]]
 
     def follows_price(self, setting: Setting) -> bool:
         return True
