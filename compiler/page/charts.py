@@ -18,6 +18,7 @@ WIDTH = 920
 ROW = 24
 LABELS = 250  # room for row labels
 RIGHT = 130  # room for what is written behind a bar
+LEGEND_LINE = 18
 CHARACTER = 6.7  # width of one at the size of row labels
 CURVES = ("b", "a", "c", "d", "e", "f")  # classes of the curves of one chart, which has no more than these
 
@@ -121,7 +122,8 @@ def curve_chart(
     """Lines through (x, y) points, y logarithmic or from 0 or below, with the chosen point ringed and a limit on x drawn."""
     xs = [x for points in series.values() for x, _ in points] + ([limit] if limit is not None else [])
     ys = [y for points in series.values() for _, y in points]
-    left, right, top, bottom = 92, 880, 28, 360
+    lower = _legend_places(tuple(series)[: len(CURVES)], 92)[-1][1] - 9
+    left, right, top, bottom = 92, 880, 28 + lower, 360 + lower
     room = 0.05 * (max(xs) - min(xs)) or 0.01 * max(xs)
     across = linear_axis(max(xs) + room, left, right, min(xs) - room)
     up = log_axis(min(ys), max(ys), bottom, top) if logarithmic else linear_axis(max(*ys, 0.0), bottom, top, min(*ys, 0.0))
@@ -165,11 +167,22 @@ def _frame(across: Axis, up: Axis, box: tuple[float, float, float, float], label
 
 
 def _legend(names: Sequence[str], kinds: Sequence[str], left: float = LABELS) -> Html:
-    parts, x = [], left
-    for name, kind in zip(names, kinds, strict=False):
-        parts += [element("circle", cx=x + 5, cy=9, r=5, class_=kind), _text(x + 16, 13, name, "start", "behind")]
-        x += 40 + 7 * len(name)
-    return joined(parts)
+    return joined(
+        joined([element("circle", cx=x + 5, cy=y, r=5, class_=kind), _text(x + 16, y + 4, name, "start", "behind")])
+        for name, kind, (x, y) in zip(names, kinds, _legend_places(names, left), strict=False)
+    )
+
+
+def _legend_places(names: Sequence[str], left: float) -> list[tuple[float, float]]:
+    """Where each name of a legend begins, (x, y), in as many lines as they need."""
+    places, x, y = [], left, 9.0
+    for name in names:
+        width = 40 + 7 * len(name)
+        if x > left and x + width > WIDTH:
+            x, y = left, y + LEGEND_LINE
+        places.append((x, y))
+        x += width
+    return places
 
 
 def _label(text: str, row: int, top: float = 0) -> Html:

@@ -140,7 +140,7 @@ def tables(found: RescuePoints, about: Mapping[str, Any]) -> list[Table]:
 
 
 def _title(how: str, octaves: float) -> str:
-    return f"rescued: {how}" + (f", {octaves:g} octaves finer" if octaves else "")
+    return f"rescued, {how}" + (f" {octaves:g} octave{'s' if octaves > 1 else ''} finer" if octaves else "")
 
 
 def _row(title: str, share: float | None, point: Point, found: RescuePoints) -> list[object]:
