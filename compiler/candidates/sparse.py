@@ -51,7 +51,7 @@ class SparseKind:
         how, count = str(setting[0]), int(setting[1])
         if how == IN_BLOCK:
             return unit.composite(self.name, setting, block_parts(unit, count))
-        positions = strongest_weights(unit, APART if how == RAW else how, count)
+        positions = strongest_weights(unit, how, count)
         return unit.composite(self.name, setting, weight_parts(unit, positions, how))
 
 
@@ -62,7 +62,7 @@ def strongest_weights(unit: Unit, how: str, count: int) -> np.ndarray:
 
 def weight_losses(unit: Unit, how: str) -> np.ndarray:
     """float64[rows, columns]: twice the loss of leaving out each weight by itself, or that correcting it in the plain grid takes away."""
-    if how == APART:
+    if how != FINER:
         return unit.sensitivities * np.square(unit.target)
     return unit.correction_gains(unit.target - plain_grid(unit).weights)
 

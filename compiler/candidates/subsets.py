@@ -46,7 +46,7 @@ class LinesKind:
 
     def fit(self, unit: Unit, setting: Setting) -> CompositeMatrix:
         how, count = str(setting[0]), int(setting[1])
-        members = strongest_lines(unit, self.axis, APART if how == RAW else how, count)
+        members = strongest_lines(unit, self.axis, how, count)
         return unit.remembered((self.name, setting), lambda: unit.composite(self.name, setting, line_parts(unit, self.axis, members, how)))
 
 
@@ -59,13 +59,13 @@ def worth_half_precision(unit: Unit, at: tuple, least_bits: float = LEAST_RAW_BI
 
 
 def strongest_lines(unit: Unit, axis: int, how: str, count: int) -> np.ndarray:
-    """int64[count], ascending: the lines that lose most, all of them before an "apart" grid, what the plain grid leaves of them otherwise."""
+    """int64[count], ascending: the lines that lose most, what the plain grid leaves of them where it is "finer", all of them otherwise."""
     return np.sort(np.argsort(-line_losses(unit, axis, how), kind="stable")[:count]).astype(np.int64)
 
 
 def line_losses(unit: Unit, axis: int, how: str) -> np.ndarray:
     """float64[lines]: twice the loss of leaving out each row, or each column by itself, or that correcting the plain grid there takes away."""
-    if how == APART:
+    if how != FINER:
         return 2 * unit.row_losses(np.zeros(unit.shape)) if axis == ROWS else (unit.sensitivities * np.square(unit.target)).sum(0)
     error, moment = unit.target - plain_grid(unit).weights, unit.damped_moment
     weighed = unit.weighed(error)
