@@ -42,7 +42,7 @@ class BiasHead:
 
     def run(self, model: Model, statistics: Statistics, quantizer: Quantizer, byte_price: float) -> tuple[Model, Statistics]:
         """The model with a bias of zeros at its head, and its statistics; both as they are where that does not pay or cannot be."""
-        if not self.enabled or statistics.head_mean is None or not _may_have_bias(model.program):
+        if not self.enabled or statistics.head_mean is None or not may_have_bias(model.program):
             return model, statistics
         saved, n_bytes = weigh_bias(model, statistics, quantizer, byte_price)
         return with_bias(model, statistics) if saved > n_bytes else (model, statistics)
@@ -56,7 +56,7 @@ def find_head(program: Program) -> int | None:
     return index if isinstance(program.instructions[index], Linear) else None
 
 
-def _may_have_bias(program: Program) -> bool:
+def may_have_bias(program: Program) -> bool:
     """Whether the head has none, and what comes after it names no tensor for the first time: the bias will be the last tensor."""
     head = find_head(program)
     if head is None or program.instructions[head].bias is not None:

@@ -24,6 +24,7 @@ from ..compiler.candidates.sparse import weight_parts
 from ..compiler.candidates.subsets import COLUMNS, FINER, FINER_OCTAVES, ROWS, line_parts
 from ..compiler.choosing import ALIAS
 from ..compiler.composite import Quantized
+from ..compiler.head_bias import BiasHead, may_have_bias, with_bias
 from ..compiler.landing import Landing, Trial, land_on_cap
 from ..compiler.pipeline import START_PRICE, read_calibration, read_model
 from ..compiler.recipe import Recipe, parse_recipe
@@ -157,6 +158,17 @@ class Bench:
         """The same bench with these steps in the cheap path, and nothing remembered."""
         return Bench(self.trials, self.meter, steps, share)
 
+    def with_head_bias(self) -> Bench | None:
+        """The same bench with a bias at the output head, fitted to every artifact; None where the head has one or can have none."""
+        t = self.trials
+        if t.statistics.head_mean is None or not may_have_bias(t.model.program):
+            return None
+        plan = replace(t.plan, passes=tuple(replace(each, enabled=True) if each.name == BiasHead.name else each for each in t.plan.passes))
+        how = {"codec": t.codec, "seed": t.seed, "device": t.device, "threads": t.threads}
+        with one_thread_each():
+            trials = Trials(*with_bias(t.model, t.statistics), t.text, t.held_out, plan, t.provenance, **how)
+        return Bench(trials, self.meter, self.steps, self.share)
+
     def use_threads(self, threads: int) -> None:
         """How many threads work from now on; no figure depends on it."""
         self.trials.threads = self.meter.threads = threads
@@ -234,7 +246,8 @@ class Bench:
 
     def quality(self, trial: Trial) -> SequenceQuality:
         """Divergence, losses and bytes by sequence, of the artifact as it decodes."""
-        return self.meter.measure(decode_tensors(read_artifact(trial.data)))
+        artifact = read_artifact(trial.data)
+        return self.meter.measure(decode_tensors(artifact), artifact.program)
 
     def divergence(self, trial: Trial) -> np.ndarray:
         """float64[sequences]: KL divergence from the float model in bits a token."""

@@ -16,6 +16,7 @@ import torch
 from ..compiler.model import Model
 from ..compiler.torch_executor import TorchExecutor
 from ..compiler.workers import run_jobs
+from ..format.program import Program
 from ..runtime.scoring import Gap, Score, paired_gap, target_count
 from ..runtime.tokenizer import ByteTable
 from ..runtime.tokens import Tokens
@@ -72,14 +73,16 @@ class QualityMeter:
         self.bytes = None if table is None else table.target_bytes(used).astype(np.int64).reshape(-1, length).sum(1)
         self._program, self.threads = model.program, threads
         self._reference: list[torch.Tensor] = []
-        self.float_model = self._measure([t.values for t in model.tensors], self._keep)
+        self.float_model = self._measure(model.program, [t.values for t in model.tensors], self._keep)
 
-    def measure(self, arrays: Sequence[np.ndarray]) -> SequenceQuality:
-        """Of the program with these float32 tensors."""
-        return self._measure(arrays, self._diverge)
+    def measure(self, arrays: Sequence[np.ndarray], program: Program | None = None) -> SequenceQuality:
+        """Of the program, or of another one for the same tokens, with these float32 tensors."""
+        return self._measure(program or self._program, arrays, self._diverge)
 
-    def _measure(self, arrays: Sequence[np.ndarray], compare: Callable[[int, torch.Tensor], torch.Tensor]) -> SequenceQuality:
-        executor = TorchExecutor(self._program, {i: torch.from_numpy(np.ascontiguousarray(a)) for i, a in enumerate(arrays)})
+    def _measure(
+        self, program: Program, arrays: Sequence[np.ndarray], compare: Callable[[int, torch.Tensor], torch.Tensor]
+    ) -> SequenceQuality:
+        executor = TorchExecutor(program, {i: torch.from_numpy(np.ascontiguousarray(a)) for i, a in enumerate(arrays)})
         size = max(1, BATCH_TOKENS // self.sequences.shape[1])
 
         def measure(start: int) -> tuple[np.ndarray, np.ndarray]:

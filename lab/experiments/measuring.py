@@ -90,6 +90,11 @@ class Measurements:
         self.inputs.progress("calibrate", 1, 1)
         return bench
 
+    @cached_property
+    def biased_bench(self) -> Bench | None:
+        """The same with a bias at the head that every artifact fits; None where there can be none."""
+        return self.bench.with_head_bias()
+
     def part(self, name: str, key: Mapping[str, object], measure: Callable[[Bench], Any]) -> Any:
         """A JSON value that is computed on the bench and kept."""
         return self.kept.part(name, key, lambda: measure(self.bench))
@@ -105,20 +110,24 @@ class Measurements:
         return _point(self.part("float", {}, measure))
 
     def at_bytes(
-        self, name: str, budget: int, choices: MakeChoices, extra: Callable[[Bench, Trial], Mapping[str, Any]] | None = None, *, must_fit: bool = True
-    ) -> Point:
+        self, name: str, budget: int, choices: MakeChoices, extra: Callable[[Bench, Trial], Mapping[str, Any]] | None = None, *, must_fit: bool = True,
+        biased: bool = False,
+    ) -> Point:  # fmt: skip
         """The largest artifact of at most `budget` bytes, with these choices at every byte price. `name` says all about the choices.
+
+        biased : with a bias at the head, which must be possible
 
         DataError when these choices do not fit, unless `must_fit` is false: then the point is that of the smallest artifact, `fits` false.
         """
 
         def measure(bench: Bench) -> dict[str, Any]:
+            bench = self.biased_bench if biased else bench
             trial = bench.at_bytes(budget, choices(bench), start_price=self._prices.get(budget, START_PRICE))
             if trial.byte_price < COARSEST_PRICE:
                 self._prices[budget] = trial.byte_price
             return self._measured(name, bench, trial, extra)
 
-        found = self._counted(name, {"name": name, "budget": budget}, measure)
+        found = self._counted(name, {"name": name, "budget": budget} | ({"biased": True} if biased else {}), measure)
         if must_fit and not found.fits:
             raise DataError(f"{budget} bytes are too few for {name!r}; this experiment needs a larger model")
         return found

@@ -2,7 +2,8 @@
 
 Strategy: the token tables are stored as codewords (whole rows, quarters of rows, or short pieces), a map from tokens to codewords and a
 factor a row; the trunk as the allocator does, at the byte price that brings every artifact to the same bytes. Against it: the allocator's
-grid, and low-rank factors alone. Which codebook is judged follows from the second-order prediction. Rescued rows are an ablation.
+grid, and low-rank factors alone. Which codebook is judged follows from the second-order prediction. A bias a token and rescued rows are
+ablations.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class _Plan:
         rows, columns = kept.part("head-shape", {}, lambda b: list(matrix_shape(b.model.tensors[tables_of(b)[0]].values.shape)))
         menu = [tuple(each) for each in self.menu or codebook_menu(rows, columns)]
         low_rank = [("low-rank", "alone", max(1, columns // part)) for part in RANKS]
-        kept.total = len(self.budgets) * (2 + len(menu) + len(low_rank) + len(RESCUED))
+        kept.total = len(self.budgets) * (3 + len(menu) + len(low_rank) + len(RESCUED))
         return [self._at(bits, rows, menu, low_rank) for bits in self.budgets]
 
     def _at(self, bits: float, rows: int, menu: Sequence[tuple], low_rank: Sequence[tuple]) -> BudgetPoints:
@@ -95,15 +96,19 @@ class _Plan:
         rescued = self._fitting({share: self._head((*whole[:-1], count_of(share, rows)), budget) for share in RESCUED} if whole else {})
         shown = books[best].extra
         free = self._head(best, budget + shown["codeword_bytes"] + shown["factor_bytes"])
-        return BudgetPoints(bits, budget, kept.float_model(), grid, books, factors, best, whole, rescued, free)
+        biased = self._head(best, budget, biased=True) if self._bias_possible() else None
+        return BudgetPoints(bits, budget, kept.float_model(), grid, books, factors, best, whole, rescued, free, biased)
+
+    def _bias_possible(self) -> bool:
+        return self.measurements.part("bias-possible", {}, lambda b: b.with_head_bias() is not None)
 
     @staticmethod
     def _fitting(points: Mapping[Any, Point]) -> dict[Any, Point]:
         return {key: point for key, point in points.items() if point.fits}
 
-    def _head(self, setting: tuple, budget: int) -> Point:
+    def _head(self, setting: tuple, budget: int, *, biased: bool = False) -> Point:
         name = "head " + " ".join(map(str, setting))
-        return self.measurements.at_bytes(name, budget, head_choices(setting), head_bytes, must_fit=False)
+        return self.measurements.at_bytes(name, budget, head_choices(setting), head_bytes, must_fit=False, biased=biased)
 
 
 def codebook_menu(rows: int, columns: int) -> list[tuple[str | int, ...]]:

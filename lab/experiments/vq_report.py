@@ -18,6 +18,7 @@ class BudgetPoints:
     grid : the allocator's; books, factors : heads by setting; best : codebook of least predicted loss; whole : that of whole or wide rows, None where
     none fits
     rescued : that codebook by share of rows with a grid of the difference; free : `best` with its codewords and factors for nothing
+    biased : `best` with a bias a token, None where the head can have none
     """
 
     bits: float
@@ -30,6 +31,7 @@ class BudgetPoints:
     whole: Setting | None
     rescued: Mapping[float, Point]
     free: Point
+    biased: Point | None
 
     @property
     def book(self) -> Point:
@@ -53,7 +55,7 @@ def judge_budgets(changes: Sequence[Estimate], *, everywhere: bool) -> str:
 
 
 def observations(found: Sequence[BudgetPoints]) -> list[Observation]:
-    return [_against_grid(found), _against_low_rank(found), _score(found), _bookkeeping(found), _rescued(found)]
+    return [_against_grid(found), _against_low_rank(found), _score(found), _bookkeeping(found), _biased(found), _rescued(found)]
 
 
 def _against_grid(found: Sequence[BudgetPoints]) -> Observation:
@@ -102,6 +104,15 @@ def _bookkeeping(found: Sequence[BudgetPoints]) -> Observation:
     return Observation("Would it win if its bookkeeping were free?", "; ".join(parts), judge_budgets(changes, everywhere=False), decisive=False)
 
 
+def _biased(found: Sequence[BudgetPoints]) -> Observation:
+    found = [each for each in found if each.biased is not None]
+    changes = [divergence_change(each.book, each.biased) for each in found]
+    parts = (f"{each.bits:g} bits: {interval(change, 'mbit a token')}" for each, change in zip(found, changes, strict=True))
+    return Observation(
+        "Does a bias a token improve it at equal bytes?", "; ".join(parts) or "the head can have none", judge_budgets(changes, everywhere=False), decisive=False
+    )
+
+
 def _rescued(found: Sequence[BudgetPoints]) -> Observation:
     parts, changes = [], []
     for each in (each for each in found if each.rescued):
@@ -138,6 +149,7 @@ def _table(each: BudgetPoints) -> Table:
         ">gap, mBPB", ">predicted, mnat",
     ]  # fmt: skip
     heads = [("grid", each.grid), *((title(s), p) for s, p in each.books.items())]
+    heads += [] if each.biased is None else [(f"{title(each.best)}, with a bias a token", each.biased)]
     heads += [(f"{title(each.whole)}, {share:.0%} of rows rescued", p) for share, p in each.rescued.items()]
     heads += [(f"low-rank, {title(s)}", p) for s, p in each.factors.items()]
     rows = [_row(name, point, each) for name, point in heads]
