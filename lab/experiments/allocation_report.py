@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,10 +77,15 @@ def judge_steepness(gains: Mapping[float, float]) -> str:
     return FALSIFIES if early < LATE_GAIN else SUPPORTS if early >= EARLY_GAIN and saturated else UNDECIDED
 
 
+def divided(value: float) -> str:
+    """What a gain (ln of divergence) divides the divergence by."""
+    return f"{math.exp(value):.3g}"
+
+
 def _steepness(found: AllocationPoints) -> Observation:
     gains = {x: gain(found.plain, point) for x, point in found.by_share[found.best_axis].items()}
-    shown = ", ".join(f"{x:.1%}: {100 * value:+.1f} %" for x, value in sorted(gains.items()))
-    return Observation("Is the gain steep at first, and does it then saturate?", f"{found.best_axis}, ln of divergence: {shown}", judge_steepness(gains))
+    shown = ", ".join(f"{x:.1%}: {divided(value)}" for x, value in sorted(gains.items()))
+    return Observation("Is the gain steep at first, and does it then saturate?", f"{found.best_axis}, divergence divided by: {shown}", judge_steepness(gains))
 
 
 def _structure(found: AllocationPoints) -> Observation:
@@ -130,8 +136,8 @@ def _coder(found: AllocationPoints) -> Observation:
     single = gains(WEIGHTS)
     return Observation(
         "Does the win survive the coder?",
-        f"{found.best_axis} at {found.best_share:.1%}: {100 * nominal:+.1f} % at equal nominal bits, {100 * coded:+.1f} % at equal coded bytes; "
-        f"single weights {100 * single[0]:+.1f} % and {100 * single[1]:+.1f} %",
+        f"{found.best_axis} at {found.best_share:.1%}: divergence divided by {divided(nominal)} at equal nominal bits, by {divided(coded)} at equal "
+        f"coded bytes; single weights by {divided(single[0])} and {divided(single[1])}",
         judge_coder(nominal, coded),
     )
 
@@ -149,8 +155,8 @@ def _execution(seconds: Sequence[float]) -> Observation:
 
 def _families(found: AllocationPoints) -> Observation:
     gains = {name: gain(found.plain, point) for name, point in found.families.items()}
-    shown = ", ".join(f"{name} {100 * value:+.1f} %" for name, value in sorted(gains.items(), key=lambda item: -item[1]))
-    return Observation("Where do the same protected bytes (rows with 1 % of the weights) belong?", f"ln of divergence: {shown}", UNDECIDED, decisive=False)
+    shown = ", ".join(f"{name} {divided(value)}" for name, value in sorted(gains.items(), key=lambda item: -item[1]))
+    return Observation("Where do the same protected bytes (rows with 1 % of the weights) belong?", f"divergence divided by: {shown}", UNDECIDED, decisive=False)
 
 
 def _continuous(found: AllocationPoints) -> Observation:
@@ -159,7 +165,7 @@ def _continuous(found: AllocationPoints) -> Observation:
     return Observation(
         "Does the best protected set reach the allocator's continuous steps?",
         f"protected set against continuous steps: divergence {interval(change, 'mbit a token')} of {MILLI * allocated.mean_divergence:.3g}; "
-        f"over the uniform base the set gains {100 * gain(found.plain, found.best):.1f} %, continuous steps {100 * gain(found.plain, allocated):.1f} %",
+        f"the set divides that of the uniform base by {divided(gain(found.plain, found.best))}, continuous steps by {divided(gain(found.plain, allocated))}",
         outcome_of_change(change), decisive=False,
     )  # fmt: skip
 
