@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,21 @@ from .progress import terminal_progress
 
 EXPERIMENTS = ("byte-allocation", "head-bottleneck", "head-to-depth", "row-rescue", "vq-head")
 FOLDER = "bytecap-lab"
+
+
+class ExperimentOption(click.ParamType):
+    """NAME=VALUE, the value as JSON, or as it stands where it is none."""
+
+    name = "NAME=VALUE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Any]:
+        name, separator, text = value.partition("=")
+        if not name or not separator:
+            self.fail(f"{value!r} is not NAME=VALUE.", param, ctx)
+        try:
+            return name, json.loads(text)
+        except ValueError:
+            return name, text
 
 
 @click.group(short_help="Put the founding theses to the test.", epilog=example("bytecap lab list"))
@@ -57,11 +73,14 @@ RUN_EXAMPLE = example(
     "--folder", type=click.Path(file_okay=False, path_type=Path), default=Path(FOLDER), show_default=True, metavar="DIR",
     help="Where finished parts are kept: a run that was stopped goes on from them.",
 )  # fmt: skip
+@click.option("--option", "options", type=ExperimentOption(), multiple=True, help="An option of this experiment, its value as JSON; may be repeated.")
 @click.option("--report", type=OUTPUT_FILE, metavar="OUT.html", help="Write the experiment as a page.")
 @click.option("--output", type=OUTPUT_FILE, metavar="OUT.json", help="Write the JSON document.")
 @force_option
 @json_option
-def run(name: str, report: Path | None, output: Path | None, force: bool, as_json: bool, **options: Any) -> None:
+def run(
+    name: str, options: tuple[tuple[str, Any], ...], report: Path | None, output: Path | None, force: bool, as_json: bool, **inputs: Any
+) -> None:
     """Run the experiment NAME and say what it found: the thesis, each observation for or against it, and the verdict.
 
     A thesis that is falsified is a result, not a failure: the exit code is 0 whatever the verdict.
@@ -74,7 +93,7 @@ def run(name: str, report: Path | None, output: Path | None, force: bool, as_jso
     for path in filter(None, (report, output)):
         check_output(path, force)
     with terminal_progress() as progress:
-        found = interface.run_experiment(name, progress=progress, **options)
+        found = interface.run_experiment(name, options=dict(options), progress=progress, **inputs)
     from ..lab.experiments.page import render_experiment
     from .lab_report import print_run, run_document
 

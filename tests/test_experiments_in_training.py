@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from html import escape
 from itertools import pairwise
 
@@ -31,7 +31,6 @@ from bytecap.lab.experiments.depth_arms import (
     all_arms,
     architecture_of,
     head_weights_of,
-    read_options,
     weights_of,
 )
 from bytecap.lab.experiments.depth_findings import depth_observations, gain, judged
@@ -186,7 +185,7 @@ def test_head_bottleneck_goes_on_where_it_was(bottleneck, monkeypatch):
 def test_missing_and_unknown_inputs(experiment, texts):
     with pytest.raises(DataError, match=f"the experiment {experiment.name} needs --training and --evaluation"):
         experiment.run(replace(texts, training=None, evaluation=None))
-    with pytest.raises(DataError, match="there is no option 'colour'; there are vocabulary, "):
+    with pytest.raises(DataError, match="there is no option 'colour' of this experiment; there are vocabulary, "):
         experiment.run(replace(texts, options={"colour": 1}))
     with pytest.raises(DataError, match="holds a document that is evaluated"):
         experiment.run(replace(texts, training=texts.evaluation))
@@ -222,14 +221,15 @@ def test_minutes_become_equal_operations(texts, monkeypatch):
     clock = iter(range(1000))
     monkeypatch.setattr(training_budget, "training_clock", lambda device: float(next(clock)))
     options = {name: value for name, value in DEPTH.items() if name != "flops"} | {"arms": ["shared trunk"]}
-    study = depth_study.DepthStudy(replace(texts, folder=texts.folder / "speed", minutes=0.5, options=options), read_options(DepthOptions, options))
+    study = depth_study.DepthStudy(replace(texts, folder=texts.folder / "speed", minutes=0.5, options=options), DepthOptions(**options))
     model = initial_model(study.architectures["baseline"], 0)
     assert training_budget.affordable_training_steps(model, study.flops, 2) == 15
     kept = KeptParts(study.kept.folder, study.kept.basis)
     monkeypatch.setattr(training_budget, "train_model", forbidden)
     again = training_budget.measured_speed(kept, model, np.zeros(1), batch_sequences=2, device="cpu", threads=1)
     assert again * 15 == pytest.approx(study.flops)
-    assert read_options(BottleneckOptions, {"ranks": [3, 5]}).ranks == (3, 5)
+    chosen = replace(texts, options={"ranks": [3, 5]}).chosen(**asdict(BottleneckOptions()))
+    assert BottleneckOptions(**chosen).ranks == (3, 5)
 
 
 @pytest.mark.parametrize(

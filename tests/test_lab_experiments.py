@@ -289,6 +289,23 @@ def test_missing_inputs_are_named(small_job, tmp_path, name):
     assert not (tmp_path / "parts").exists()
 
 
+def test_options_of_an_experiment(small_job, tmp_path, monkeypatch):
+    outcome = lab_run(small_job, tmp_path / "parts", "row-rescue", "--option", "colour=red")
+    expected = "bytecap: error: there is no option 'colour' of this experiment; there are shares, bits\n"
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (8, "", expected)
+    outcome = lab_run(small_job, tmp_path / "parts", "row-rescue", "--option", "bits")
+    assert (outcome.code, outcome.stdout) == (2, "") and "'bits' is not NAME=VALUE" in outcome.stderr
+    given = {}
+
+    def look(name: str, **options: object) -> None:
+        given.update(options)
+        raise bytecap.errors.DataError("seen")
+
+    monkeypatch.setattr("bytecap.interface.run_experiment", look)
+    lab_run(small_job, tmp_path / "parts", "row-rescue", "--option", "bits=3.5", "--option", "shares=[0.1, 0.2]", "--option", "word=tokens")
+    assert given["options"] == {"bits": 3.5, "shares": [0.1, 0.2], "word": "tokens"}
+
+
 def test_an_experiment_that_is_not_there():
     with pytest.raises(bytecap.errors.DataError, match="there is no experiment 'luck'; there are byte-allocation, "):
         bytecap.run_experiment("luck")

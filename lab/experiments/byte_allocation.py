@@ -54,8 +54,7 @@ class ByteAllocation:
     )
 
     def run(self, inputs: Inputs) -> Findings:
-        options = dict(inputs.options or {})
-        plan = _Plan(Measurements(self.name, inputs), options.get("shares", SHARES), options.get("bits", BITS))
+        plan = _Plan(Measurements(self.name, inputs), **inputs.chosen(shares=SHARES, bits=BITS))
         found = plan.measure()
         kept = plan.measurements
         about = {

@@ -49,15 +49,6 @@ class DepthOptions:
     arms: tuple[str, ...] = ()
 
 
-def read_options(kind: type, given: Mapping[str, object] | None):
-    """The options of an experiment as a record of `kind`, lists as tuples; DataError for a name that it does not have."""
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in (given or {}).items()}
-    unknown = sorted(set(given) - set(kind.__dataclass_fields__))
-    if unknown:
-        raise DataError(f"there is no option {unknown[0]!r}; there are {', '.join(kind.__dataclass_fields__)}")
-    return kind(**given)
-
-
 @dataclass(frozen=True, slots=True)
 class Arm:
     """One way to spend the bytes.

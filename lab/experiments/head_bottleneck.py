@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from .bottleneck_study import BottleneckOptions, BottleneckStudy, HeadResult, nats_of
-from .depth_arms import read_options
 from .document_scores import over_seeds, paired_difference
 from .findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Estimate, Findings, Observation, Table
 from .registry import Inputs, register_experiment
@@ -46,7 +45,7 @@ class HeadBottleneck:
     def run(self, inputs: Inputs) -> Findings:
         """Train and measure every arm. DataError for missing inputs, unknown options, text that is too small or overlaps."""
         inputs.require(self.name, "training", "evaluation")
-        options = read_options(BottleneckOptions, inputs.options)
+        options = BottleneckOptions(**inputs.chosen(**asdict(BottleneckOptions())))
         study = BottleneckStudy(inputs, options)
         results = {result.arm.name: result for result in study.measure()}
         settings = asdict(options) | {

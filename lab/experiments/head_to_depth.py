@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from .depth_arms import DepthOptions, read_options
+from .depth_arms import DepthOptions
 from .depth_findings import LEAST_GAIN, SAVED_AS_EXPECTED, SAVED_TOO_LITTLE, depth_chart, depth_observations, depth_tables
 from .depth_study import DepthStudy
 from .findings import Findings
@@ -40,7 +40,7 @@ class HeadToDepth:
     def run(self, inputs: Inputs) -> Findings:
         """Train, compile and score every arm. DataError for missing inputs, unknown options, text that is too small or overlaps."""
         inputs.require(self.name, "training", "evaluation")
-        options = read_options(DepthOptions, inputs.options)
+        options = DepthOptions(**inputs.chosen(**asdict(DepthOptions())))
         study = DepthStudy(inputs, options)
         results = study.measure()
         known = {result.arm.name: result for result in results}

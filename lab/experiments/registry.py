@@ -48,6 +48,14 @@ class Inputs:
         if missing:
             raise DataError(f"the experiment {experiment} needs {' and '.join(missing)}")
 
+    def chosen(self, **defaults: object) -> dict[str, object]:
+        """The experiment's own options over these defaults, lists as tuples; DataError for one that it does not have."""
+        given = {name: tuple(value) if isinstance(value, list) else value for name, value in (self.options or {}).items()}
+        unknown = sorted(set(given) - set(defaults))
+        if unknown:
+            raise DataError(f"there is no option {unknown[0]!r} of this experiment; there are {', '.join(defaults)}")
+        return defaults | given
+
 
 class Experiment(Protocol):
     """One thesis and its test; the name is kebab-case."""

@@ -61,9 +61,8 @@ class RowRescue:
     )
 
     def run(self, inputs: Inputs) -> Findings:
-        options = dict(inputs.options or {})
         kept = Measurements(self.name, inputs)
-        plan = _Plan(kept, options.get("shares", SHARES), options.get("bits", BITS))
+        plan = _Plan(kept, **inputs.chosen(shares=SHARES, bits=BITS))
         about = {
             "concentration": kept.part("row-concentration", {"bits": plan.bits}, lambda b: _concentration(b, plan.budget)),
             "stability": kept.part("row-stability", {}, lambda b: _stability(b, inputs.seed)),

@@ -6,6 +6,7 @@ document and nothing else.
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from collections.abc import Mapping
@@ -77,6 +78,7 @@ def command_line(name: str, inputs: Inputs) -> str:
         value = getattr(inputs, option)
         if value is not None and value != defaults[option]:
             lines.append([f"--{option}", _written(value)])
+    lines += [["--option", f"{key}={json.dumps(value)}"] for key, value in (inputs.options or {}).items()]
     return " \\\n  ".join(shlex.join(line) for line in lines)
 
 

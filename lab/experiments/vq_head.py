@@ -55,9 +55,8 @@ class VqHead:
     )
 
     def run(self, inputs: Inputs) -> Findings:
-        options = dict(inputs.options or {})
         kept = Measurements(self.name, inputs)
-        plan = _Plan(kept, options.get("budgets", BITS), options.get("menu"))
+        plan = _Plan(kept, **inputs.chosen(budgets=BITS, menu=None))
         found = plan.measure()
         settings = {
             "bits a weight": ", ".join(f"{bits:g}" for bits in plan.budgets), "weights": kept.weights_and_matrices()[0],
