@@ -83,7 +83,7 @@ class _Plan:
 
     @property
     def budget(self) -> int:
-        return round(self.bits * self.measurements.weights_and_matrices()[0] / 8)
+        return self.measurements.budget_of(self.bits)
 
     def measure(self) -> AllocationPoints:
         kept, budget = self.measurements, self.budget

@@ -162,6 +162,10 @@ class Measurements:
 
         return self.part("decode-seconds", {"name": point.name, "byte_price": point.byte_price}, measure)
 
+    def budget_of(self, bits: float) -> int:
+        """Bytes of a whole artifact that has so many bits a weight."""
+        return round(bits * self.weights_and_matrices()[0] / 8)
+
     def weights_and_matrices(self) -> tuple[int, int]:
         """Numbers of weights of the model, and of its matrices."""
         found = self.part(

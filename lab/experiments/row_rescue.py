@@ -85,7 +85,7 @@ class _Plan:
 
     @property
     def budget(self) -> int:
-        return round(self.bits * self.measurements.weights_and_matrices()[0] / 8)
+        return self.measurements.budget_of(self.bits)
 
     def measure(self) -> RescuePoints:
         self.measurements.total = 7 + len(HOWS) * len(self.shares)

@@ -83,7 +83,7 @@ class _Plan:
 
     def _at(self, bits: float, rows: int, menu: Sequence[tuple], low_rank: Sequence[tuple]) -> BudgetPoints:
         kept = self.measurements
-        budget = round(bits * kept.weights_and_matrices()[0] / 8)
+        budget = kept.budget_of(bits)
         grid = kept.at_bytes("allocator", budget, lambda bench: {})
         books = self._fitting({each: self._head(each, budget) for each in menu})
         factors = self._fitting({each: self._head(each, budget) for each in low_rank})
