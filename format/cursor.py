@@ -67,6 +67,10 @@ class Cursor:
         """Two bytes, little-endian."""
         return int.from_bytes(self.take(2), "little")
 
+    def u32(self) -> int:
+        """Four bytes, little-endian."""
+        return int.from_bytes(self.take(4), "little")
+
     def f32(self) -> float:
         """IEEE 754 binary32, little-endian; any value, also infinities and NaN."""
         return struct.unpack("<f", self.take(4))[0]
@@ -132,6 +136,10 @@ class Writer:
     def u16(self, value: int) -> None:
         """Two bytes, little-endian."""
         self._whole(value, 2)
+
+    def u32(self, value: int) -> None:
+        """Four bytes, little-endian."""
+        self._whole(value, 4)
 
     def f32(self, value: float) -> None:
         """IEEE 754 binary32, little-endian; `value` is rounded to it."""
