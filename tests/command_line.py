@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -41,6 +42,11 @@ def bytecap_command(*arguments) -> Outcome:
 def process_arguments(*arguments) -> list[str]:
     """The command line of a fresh process."""
     return [sys.executable, "-m", "bytecap.cli.main", *map(str, arguments)]
+
+
+def heed_interrupts() -> None:
+    """For a process to be interrupted: a suite that a shell runs in the background hands down that interrupts are to be ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def bytecap_process(*arguments) -> Outcome:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 
 import pytest
-from command_line import bytecap_command, process_arguments
+from command_line import bytecap_command, heed_interrupts, process_arguments
 from small_job import CAP
 
 MESSAGES = {
@@ -149,7 +149,7 @@ def test_interrupting_a_compile_leaves_nothing_and_progress_is_for_terminals(sma
     terminal, stderr = pty.openpty()
     arguments = process_arguments(*small_job.compile_arguments(tmp_path / "out.bcap", "--recipe", _slow_recipe(tmp_path)))
     process = subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=stderr, env={**os.environ, "TERM": "xterm"}, preexec_fn=_heed_interrupts
+        arguments, stdout=subprocess.PIPE, stderr=stderr, env={**os.environ, "TERM": "xterm"}, preexec_fn=heed_interrupts
     )
     os.close(stderr)
     shown = b""
@@ -161,11 +161,6 @@ def test_interrupting_a_compile_leaves_nothing_and_progress_is_for_terminals(sma
     assert process.stdout.read() == b""
     assert b"bytecap: error: interrupted; nothing half-written is left" in rest
     assert sorted(path.name for path in tmp_path.iterdir()) == ["slow.toml"]
-
-
-def _heed_interrupts() -> None:
-    """A suite that a shell runs in the background hands down that interrupts are to be ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _slow_recipe(folder):

@@ -11,7 +11,7 @@ import time
 from xml.etree import ElementTree
 
 import pytest
-from command_line import bytecap_command, process_arguments
+from command_line import bytecap_command, heed_interrupts, process_arguments
 from test_runtime_without_torch import run_without_torch
 from tiny_curves import make_curve_job
 
@@ -91,7 +91,9 @@ MANY = ["--unit", "rows", "--unit", "low-rank", "--budget", "3%:20%:4"]
 def started(job, folder, *more) -> subprocess.Popen:
     """The command in a process of its own session, once two points are finished."""
     arguments = process_arguments(*job.arguments(*MANY, "--resume", folder, *more))
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed_interrupts
+    )
     while len(points(folder)) < 3 and process.poll() is None:
         time.sleep(0.002)
     return process
