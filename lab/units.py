@@ -16,10 +16,11 @@ import numpy as np
 
 from ..compiler.attention_heads import AttentionMaps, find_attentions, maker
 from ..compiler.calibration import embedding_tables
+from ..compiler.head_bias import find_head
 from ..compiler.model import Model
 from ..format.errors import CheckpointError
 from ..format.grid import matrix_shape
-from ..format.operations import Attention, Embed, Linear, Scale, Softcap
+from ..format.operations import Attention, Embed, Linear
 from ..format.program import Program
 
 KINDS = ("tensors", "rows", "channels", "blocks", "heads", "tokens")
@@ -60,12 +61,10 @@ def find_units(model: Model, kind: str) -> list[Unit]:
 
 def output_head(program: Program) -> int:
     """Index of the linear instruction that makes the logits; CheckpointError when there is none."""
-    last = len(program.instructions) - 1
-    while isinstance(program.instructions[last], Softcap | Scale):
-        last = program.instructions[last].x
-    if not isinstance(program.instructions[last], Linear):
+    head = find_head(program)
+    if head is None:
         raise CheckpointError("the model's logits are not made by one linear map")
-    return last
+    return head
 
 
 def token_tables(program: Program) -> list[int]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...format.parts import GridInStream, Part, SubsetValues
-from ..calibration import MatrixStatistics
+from ...format.parts import GridInStream, Part
 from .prices import coded_costs
+from .subsets import ROWS, lines_part
 from .unit import Unit
 
 ALL_SHARE = 0.75  # of the rows: from here on all of them get a grid of the difference
@@ -26,9 +26,7 @@ def rescue_rows(unit: Unit, error: np.ndarray, count: int) -> Part:
     """A grid of the `count` rows of an error that lose most, of the whole error when that is all of them."""
     if count >= len(error):
         return GridInStream(unit.grid(error).grid, 1)
-    members = worst_rows(unit, error, count)
-    found = unit.quantize(error[members], MatrixStatistics(unit.statistics.input_moment, unit.row_fisher[members]))
-    return SubsetValues(0, members, found.grid, 1)
+    return lines_part(unit, error, worst_rows(unit, error, count), ROWS, 0.0)
 
 
 def rescue_discounts(unit: Unit, error: np.ndarray, count: int) -> np.ndarray:

@@ -12,8 +12,7 @@ from typing import Any
 from ...format.ledger import Ledger
 from . import sections
 from .allocation import candidate_section
-from .markup import Html, decimals, element, integer, paragraph, percent, significant
-from .style import STYLE
+from .markup import Html, decimals, element, integer, paragraph, percent, significant, whole_page
 
 
 def render_page(report: Mapping[str, Any], ledger: Ledger, sha256: str) -> str:
@@ -40,14 +39,7 @@ def render_page(report: Mapping[str, Any], ledger: Ledger, sha256: str) -> str:
         sections.stage_section(explanation),
         sections.reproduction_section(report, ledger, explanation["reproduce"]),
     )
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", f"bytecap: {name}"),
-        element("style", Html(STYLE)),
-    )
-    return "<!doctype html>\n" + element("html", head, "\n", element("body", body), lang="en") + "\n"
+    return whole_page(f"bytecap: {name}", body)
 
 
 def _size(ledger: Ledger) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
+from .style import STYLE
+
 VOID = frozenset({"meta", "br", "hr"})
 
 
@@ -51,6 +53,18 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], totals: Sequ
 
 def _row(cells: Sequence[object], sides: Sequence[str | None]) -> Html:
     return element("tr", *(element("td", cell, class_=side) for cell, side in zip(cells, sides, strict=True)))
+
+
+def whole_page(title: str, body: Html) -> str:
+    """An HTML document that needs nothing else, with the page's style sheet."""
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("title", title),
+        element("style", Html(STYLE)),
+    )
+    return "<!doctype html>\n" + element("html", head, "\n", element("body", body), lang="en") + "\n"
 
 
 def section(title: str, *content: object) -> Html:

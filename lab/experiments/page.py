@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...compiler.page.charts import curve_chart
-from ...compiler.page.markup import Html, element, folded, integer, joined, paragraph, section, significant, table
-from ...compiler.page.style import STYLE
+from ...compiler.page.markup import Html, element, folded, integer, joined, paragraph, section, significant, table, whole_page
 
 Data = Mapping[str, Any]
 
@@ -30,14 +29,7 @@ def render_experiment(document: Data) -> str:
         *(_table(each) for each in document["tables"]),
         _reproduction(document),
     )
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", f"bytecap: {name}, {verdict}"),
-        element("style", Html(STYLE)),
-    )
-    return "<!doctype html>\n" + element("html", head, "\n", element("body", body), lang="en") + "\n"
+    return whole_page(f"bytecap: {name}, {verdict}", body)
 
 
 def _observations(observations: Sequence[Data]) -> Html:
