@@ -28,7 +28,7 @@ test: $(VENV)/.installed ## run all tests
 	@$(VENV)/bin/python -m pytest -q -n 2
 
 fuzz: $(VENV)/.installed ## mutate artifacts for long (FUZZ_MUTATIONS=1000000)
-	@$(VENV)/bin/python tests/fuzz_reader.py --mutations $(FUZZ_MUTATIONS)
+	@$(VENV)/bin/python tests/fuzz/fuzz_reader.py --mutations $(FUZZ_MUTATIONS)
 
 bench: $(VENV)/.installed ## measure sizes, gaps and speeds against the peers
 	@$(VENV)/bin/python -m benchmarks.run

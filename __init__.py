@@ -14,7 +14,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from .format.version import VERSION as __version__
+from .version import VERSION as __version__
 
 _HOMES = {
     "compile": ".interface",
@@ -31,7 +31,7 @@ _HOMES = {
     "write_artifact": ".format.artifact",
     "decode_tensors": ".format.artifact",
 }
-_MODULES = {"errors": ".format.errors"}
+_MODULES = {"errors": ".errors"}
 
 __all__ = [*_HOMES, *_MODULES, "__version__"]
 

@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .format.errors import CapError
-from .format.sizes import parse_size
+from .errors import CapError
+from .files.sizes import parse_size
 
 if TYPE_CHECKING:
     import numpy as np
 
     from .compiler.pipeline import CompileResult
     from .format.inspection import Inspection
-    from .format.program import Program
-    from .lab.curves import ByteReturns
-    from .lab.diagnosis import Diagnosis
+    from .format.program.program import Program
     from .lab.experiments.registry import Experiment
     from .lab.experiments.running import ExperimentRun
-    from .lab.sensitivity import Sensitivity
+    from .lab.measure.curves import ByteReturns
+    from .lab.measure.diagnosis import Diagnosis
+    from .lab.measure.sensitivity import Sensitivity
     from .runtime.scoring import Gap, Score
     from .runtime.verification import Check
 
@@ -75,7 +75,7 @@ def compile(
 
     `cap` is an integer or a text such as "16MB"; `calibration` a token shard, or a text that `tokenizer` turns into
     tokens; it is refused when it holds text of the `evaluation` files. `profile` is "max" (smallest), "default" or "fast"
-    (to decode): see bytecap.format.profiles. Without `output`, or with `dry_run`, nothing is written and the artifact is
+    (to decode): see bytecap.format.codecs.profiles. Without `output`, or with `dry_run`, nothing is written and the artifact is
     only in the result. The bytes are the same for the same arguments, whatever `threads` is. `report` names an HTML page to
     write: what it shows is measured only then, and is in `CompileResult.report["explanation"]` as well.
 
@@ -99,7 +99,7 @@ def compile(
         "progress": progress,
     }
     if report is not None:
-        from .compiler.report_page import compile_with_page
+        from .report.compile_page import compile_with_page
 
         return compile_with_page(Path(checkpoint), Path(report), **options)
     from .compiler.pipeline import compile_checkpoint
@@ -132,13 +132,21 @@ def evaluate(
 
     known = _read_architecture(architecture)
     kind, program, tensors = _load_model(Path(model), known)
-    options = {"sequence_length": sequence_length or program.sequence_length, "max_tokens": max_tokens, "threads": threads}
+    options = {
+        "sequence_length": sequence_length or program.sequence_length,
+        "max_tokens": max_tokens,
+        "threads": threads,
+    }
     result = evaluate_program(program, tensors, data, tokenizer, **options, progress=_stage(progress, f"score {kind}"))
     if against is None:
         return Evaluation(kind, result, None, None, None)
     _, other, other_tensors = _load_model(Path(against), known)
-    reference = evaluate_program(other, other_tensors, data, tokenizer, **options, progress=_stage(progress, "score reference"))
-    return Evaluation(kind, result, reference, paired_gap(reference, result), program.instructions == other.instructions)
+    reference = evaluate_program(
+        other, other_tensors, data, tokenizer, **options, progress=_stage(progress, "score reference")
+    )
+    return Evaluation(
+        kind, result, reference, paired_gap(reference, result), program.instructions == other.instructions
+    )
 
 
 def inspect(artifact: PathLike) -> Inspection:
@@ -184,9 +192,9 @@ def export(artifact: PathLike, output: PathLike, *, force: bool = False) -> list
 
     Each tensor has the name and type it had in the checkpoint that was compiled. Raises ArtifactError or OutputError.
     """
-    from .compiler.export import export_checkpoint
+    from .compiler.checkpoints.export import export_checkpoint
+    from .files.output import check_output
     from .format.artifact import decode_tensors, read_artifact
-    from .format.output import check_output
 
     check_output(output, force=force)
     content = read_artifact(Path(artifact).read_bytes())
@@ -213,7 +221,7 @@ def score(
 ) -> Sensitivity:
     """How much each unit of a checkpoint matters: what quantizing it alone to `bits` bits (0: removing it) costs.
 
-    `unit` is one of bytecap.lab.units.KINDS and `by`, what the units are ranked by, of bytecap.lab.sensitivity.METHODS, which
+    `unit` is one of bytecap.lab.measure.units.KINDS and `by`, what the units are ranked by, of bytecap.lab.measure.sensitivity.METHODS, which
     says how each is defined. `tokens` of the calibration text are used, in so many disjoint `slices`; by "measured", the `top`
     units by second order are swapped into the float model on the end of that text, which is held out. Threads do not change the result.
 
@@ -221,7 +229,7 @@ def score(
     """
     from .compiler.pipeline import read_calibration, read_model
     from .compiler.workers import available_threads, one_thread_each
-    from .lab.sensitivity import measure_sensitivity
+    from .lab.measure.sensitivity import measure_sensitivity
     from .runtime.tokenizer import Tokenizer
 
     model = read_model(checkpoint, architecture)
@@ -259,8 +267,8 @@ def curve(
 ) -> ByteReturns:
     """What each kind of exception in `units` recovers for each byte it takes, against two controls of the same final bytes.
 
-    `units` are of bytecap.lab.exceptions.EXCEPTIONS, which says what each is; `base`, `bits`, `form` and `octaves` are those of
-    bytecap.lab.byte_returns.BaseSettings. `budget` is a range such as "0.5%:10%:6" or "4KB:64KB:5". Points are measured `threads` at a
+    `units` are of bytecap.lab.measure.protected.EXCEPTIONS, which says what each is; `base`, `bits`, `form` and `octaves` are those of
+    bytecap.lab.measure.byte_returns.BaseSettings. `budget` is a range such as "0.5%:10%:6" or "4KB:64KB:5". Points are measured `threads` at a
     time on joblib's `backend`: "loky", "threading", "dask" at the address `scheduler`, or None for what joblib is set to by the caller,
     Ray for instance. They are kept in `folder`, if given, and a later call with the same inputs measures only the missing ones. No
     figure depends on any of these.
@@ -268,9 +276,9 @@ def curve(
     Raises CheckpointError, DataError, CapError, CompileError or OutputError.
     """
     from .compiler.workers import available_threads
-    from .format.budgets import parse_budgets
-    from .lab.byte_returns import BaseSettings
-    from .lab.curves import CurveInputs, measure_curves
+    from .lab.measure.budgets import parse_budgets
+    from .lab.measure.byte_returns import BaseSettings
+    from .lab.measure.curves import CurveInputs, measure_curves
 
     try:
         budgets = parse_budgets(budget)
@@ -306,7 +314,7 @@ def diagnose(
     """
     from .compiler.pipeline import read_calibration, read_model
     from .compiler.workers import available_threads, one_thread_each
-    from .lab.diagnosis import diagnose_model
+    from .lab.measure.diagnosis import diagnose_model
 
     model = read_model(checkpoint, architecture)
     text, held_out = read_calibration(Path(data), [], tokenizer, model)
@@ -353,12 +361,15 @@ def run_experiment(
     from .lab.experiments.running import run_experiment as run
 
     paths = map(_optional_path, (checkpoint, calibration, evaluation, folder, tokenizer, architecture, training))
-    return run(name, Inputs(*paths, minutes, tokens, seed, device, threads, options, progress or (lambda stage, done, total: None)))
+    return run(
+        name,
+        Inputs(*paths, minutes, tokens, seed, device, threads, options, progress or (lambda stage, done, total: None)),
+    )
 
 
 def _load_model(path: Path, architecture: Mapping[str, object] | None) -> tuple[str, Program, Sequence[np.ndarray]]:
     """Kind, program and float32 tensors of an artifact, which its first bytes tell, or else of a checkpoint."""
-    from .format.layout import MAGIC
+    from .format.container.layout import MAGIC
 
     with path.open("rb") as file:
         is_artifact = file.read(len(MAGIC)) == MAGIC
@@ -367,7 +378,7 @@ def _load_model(path: Path, architecture: Mapping[str, object] | None) -> tuple[
 
         artifact = read_artifact(path.read_bytes())
         return "artifact", artifact.program, decode_tensors(artifact)
-    from .compiler.checkpoint import read_checkpoint
+    from .compiler.checkpoints.checkpoint import read_checkpoint
     from .compiler.frontends import build_model
 
     model = build_model(read_checkpoint(path), architecture)

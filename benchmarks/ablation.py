@@ -18,7 +18,7 @@ from pathlib import Path
 from bytecap import interface
 from bytecap.format.artifact import decode_contents, decode_tensors, read_artifact
 from bytecap.format.codecs import INTEGER_CODECS
-from bytecap.format.matrices import exponent_scales
+from bytecap.format.tensors.matrices import exponent_scales
 
 from .material import find_material
 from .rate_distortion import Bench
@@ -33,8 +33,10 @@ VARIANTS = {
     "no drift correction": "[correct-drift]\nenabled = false\n",
     "residual streams left alone": WITHOUT_DISTILLATION + "[correct-drift]\nresidual = 0.0\n",
     "one-sided second moments": WITHOUT_DISTILLATION + "[quantize-matrices]\ncorrelation = 0.0\n",
-    "same Fisher for all rows of a matrix": WITHOUT_DISTILLATION + "[quantize-matrices]\nfisher-floor = 1000000.0\ncorrelation = 0.0\n",
-    "no symmetries": WITHOUT_DISTILLATION + "[exchange-symmetries]\nhidden-units = false\nvalue-dimensions = false\noutput-scales = false\n",
+    "same Fisher for all rows of a matrix": WITHOUT_DISTILLATION
+    + "[quantize-matrices]\nfisher-floor = 1000000.0\ncorrelation = 0.0\n",
+    "no symmetries": WITHOUT_DISTILLATION
+    + "[exchange-symmetries]\nhidden-units = false\nvalue-dimensions = false\noutput-scales = false\n",
     "menus of candidates": WITHOUT_DISTILLATION + "[choose-candidates]\nenabled = true\n",
 }
 BASES = {"no distillation (base of the rest)": "everything"}  # all others: the base of the rest

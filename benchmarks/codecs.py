@@ -21,9 +21,9 @@ import numpy as np
 
 from bytecap.format.artifact import decode_contents, read_artifact
 from bytecap.format.codecs import INTEGER_CODECS, ExpectedScales
-from bytecap.format.grid import GridValues, expected_scales, exponents_or_zeros, fit_initial_scale
-from bytecap.format.matrices import exponent_scales
-from bytecap.format.recipes import Grid
+from bytecap.format.tensors.grid import GridValues, expected_scales, exponents_or_zeros, fit_initial_scale
+from bytecap.format.tensors.matrices import exponent_scales
+from bytecap.format.tensors.recipes import Grid
 
 from .speed import best_seconds
 
@@ -57,7 +57,12 @@ def read_integers(data: bytes) -> Integers:
     """The integers of an artifact, stream by stream."""
     artifact = read_artifact(data)
     grids = decode_contents(artifact).grids
-    terms = [(i, t, term) for i, e in enumerate(artifact.directory) for t, term in enumerate(e.terms) if isinstance(term, Grid)]
+    terms = [
+        (i, t, term)
+        for i, e in enumerate(artifact.directory)
+        for t, term in enumerate(e.terms)
+        if isinstance(term, Grid)
+    ]
     residuals, members = [], {}
     for i, t, term in terms:
         grid = grids[i, t]
@@ -66,7 +71,9 @@ def read_integers(data: bytes) -> Integers:
                 residuals.append((exponents - offset).astype(np.int32)[None, :])
         members.setdefault(term.stream, []).append(grid)
     streams = [Stream([g.codes for g in members[k]], [known_scales(g) for g in members[k]]) for k in sorted(members)]
-    return Integers(Stream(residuals, [exponent_scales(r.size) for r in residuals]), streams, [grids[i, t] for i, t, _ in terms])
+    return Integers(
+        Stream(residuals, [exponent_scales(r.size) for r in residuals]), streams, [grids[i, t] for i, t, _ in terms]
+    )
 
 
 def known_scales(grid: GridValues) -> ExpectedScales:
@@ -89,7 +96,12 @@ def plain_bytes(grids: Sequence[GridValues], transposed: bool) -> bytes:
     codes = [np.ascontiguousarray(grid.codes.T if transposed else grid.codes) for grid in grids]
     small = [np.clip(matrix, -128, 127).astype(np.int8).tobytes() for matrix in codes]
     large = [matrix[(matrix <= -128) | (matrix >= 127)].astype("<i4").tobytes() for matrix in codes]
-    steps = [side.astype(np.int8).tobytes() for grid in grids for side in (grid.row_exponents, grid.column_exponents) if side is not None]
+    steps = [
+        side.astype(np.int8).tobytes()
+        for grid in grids
+        for side in (grid.row_exponents, grid.column_exponents)
+        if side is not None
+    ]
     return b"".join([*small, *large, *steps])
 
 
@@ -103,7 +115,9 @@ def zpaq_bytes(data: bytes) -> int:
 
 
 def compressors() -> dict[str, Callable[[bytes], int]]:
-    found: dict[str, Callable[[bytes], int]] = {"brotli-11": lambda data: len(brotli.compress(data, quality=11, lgwin=24))}
+    found: dict[str, Callable[[bytes], int]] = {
+        "brotli-11": lambda data: len(brotli.compress(data, quality=11, lgwin=24))
+    }
     return found | ({"zpaq (lrzip -L 9)": zpaq_bytes} if shutil.which("lrzip") else {})
 
 
@@ -133,7 +147,11 @@ def main() -> None:
         print(f"{path}\n{'codec':>20} {'bytes':>12} {'ratio':>7} {'one stream':>12} {'ratio':>7} {'M weights/s':>12}")
         for name, size, one, speed in rows:
             single = f"{one:12,} {one / rows[0][1]:7.4f}" if one else f"{'-':>12} {'-':>7}"
-            print(f"{name:>20} {size:12,} {size / rows[0][1]:7.4f} {single} " + (f"{speed:12.1f}" if speed else f"{'-':>12}"), flush=True)
+            print(
+                f"{name:>20} {size:12,} {size / rows[0][1]:7.4f} {single} "
+                + (f"{speed:12.1f}" if speed else f"{'-':>12}"),
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

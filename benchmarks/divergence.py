@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bytecap.compiler.torch_executor import TorchExecutor
-from bytecap.format.program import Program
+from bytecap.compiler.model.torch_executor import TorchExecutor
+from bytecap.format.program.program import Program
 
 BATCH_SEQUENCES = 16
 

@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
-from bytecap.compiler.calibration import MatrixStatistics
-from bytecap.compiler.quantization import prepare_matrix, quantize_matrix
+from bytecap.compiler.quantize.gptq import prepare_matrix, quantize_matrix
+from bytecap.compiler.statistics.calibration import MatrixStatistics
 from bytecap.format.assembly import encode_grid_stream
 
 ROWS, COLUMNS = 512, 1024
@@ -38,7 +38,10 @@ def main() -> None:
             for base_fit in (0.0, 1.0):
                 bound, above = distances(weights, price, states, base_fit)
                 text = ", ".join(f"{name} +{bits:.3f}" for name, bits in above.items())
-                print(f"{states or 'no':>2} states  base fit {base_fit:.0f}  bound {bound:.3f} bits a weight  coded {text}", flush=True)
+                print(
+                    f"{states or 'no':>2} states  base fit {base_fit:.0f}  bound {bound:.3f} bits a weight  coded {text}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

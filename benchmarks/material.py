@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bytecap.compiler.checkpoint import read_checkpoint
+from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
 from bytecap.compiler.frontends import build_model, read_architecture
-from bytecap.compiler.model import Model
+from bytecap.compiler.model.model import Model
 from bytecap.runtime.evaluation import evaluate_program
 from bytecap.runtime.scoring import Score, target_count
 from bytecap.runtime.shards import read_shard

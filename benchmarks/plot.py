@@ -11,7 +11,14 @@ from .points import Point
 
 matplotlib.use("Agg")
 MEASURES = {"gap": "damage, mBPB (lower is better)", "kl": "divergence from the float model, bits a token"}
-FAMILIES = {"int8": "tab:gray", "int6": "tab:gray", "sdclip": "tab:green", "record": "tab:red", "nncodec": "tab:purple", "gguf": "tab:orange"}
+FAMILIES = {
+    "int8": "tab:gray",
+    "int6": "tab:gray",
+    "sdclip": "tab:green",
+    "record": "tab:red",
+    "nncodec": "tab:purple",
+    "gguf": "tab:orange",
+}
 
 
 def plot(points: Sequence[Point], path: Path, title: str) -> None:
@@ -23,7 +30,13 @@ def plot(points: Sequence[Point], path: Path, title: str) -> None:
         for name in dict.fromkeys(p.pipeline for p in points):
             curve = sorted((p for p in points if p.pipeline == name), key=lambda p: p.bytes)
             errors = [p.standard_error for p in curve] if measure == "gap" else None
-            axes.errorbar([p.bytes / 1e6 for p in curve], [getattr(p, measure) for p in curve], yerr=errors, label=name, **_style(name))
+            axes.errorbar(
+                [p.bytes / 1e6 for p in curve],
+                [getattr(p, measure) for p in curve],
+                yerr=errors,
+                label=name,
+                **_style(name),
+            )
         axes.set_yscale("log")
         axes.set_xlabel("whole file, million bytes")
         axes.set_ylabel(label)

@@ -50,7 +50,9 @@ class Point:
 def bytes_at(points: Sequence[Point], damage: float, measure: str) -> float | None:
     """Bytes of a curve at a damage; None outside its range. `measure` is "gap" or "kl"."""
     values = {p: getattr(p, measure) for p in points}
-    useful = [p for p in points if values[p] > 0 and not any(q.bytes < p.bytes and values[q] < values[p] for q in points)]
+    useful = [
+        p for p in points if values[p] > 0 and not any(q.bytes < p.bytes and values[q] < values[p] for q in points)
+    ]
     useful.sort(key=values.get)
     for low, high in itertools.pairwise(useful):
         if values[low] <= damage <= values[high]:

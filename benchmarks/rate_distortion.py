@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from bytecap import interface
-from bytecap.compiler.calibration import calibration_sequences
-from bytecap.compiler.model import Model
+from bytecap.compiler.model.model import Model
+from bytecap.compiler.statistics.calibration import calibration_sequences
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.runtime.scoring import Score, paired_gap
 
@@ -65,7 +65,11 @@ def measure_bytecap(bench: Bench, recipe: str, log: Callable[[str], None]) -> li
                 tokenizer=material.tokenizer, architecture=material.architecture, recipe=recipe, profile="max", force=True,
             )  # fmt: skip
             data = output.read_bytes()
-            points.append(bench.point(f"bytecap ({Path(recipe).stem})", f"{bits:g} bit", data, decode_tensors(read_artifact(data))))
+            points.append(
+                bench.point(
+                    f"bytecap ({Path(recipe).stem})", f"{bits:g} bit", data, decode_tensors(read_artifact(data))
+                )
+            )
             log(points[-1].line())
     return points
 
@@ -84,7 +88,9 @@ def measure_peers(bench: Bench, kept: Path, log: Callable[[str], None], *, afres
         missing = peer.missing()
         for setting in peer.settings:
             text = setting_text(peer, setting)
-            point = known.get((peer.name, values_text(setting)), known.get((peer.name, text)))  # a whole pipeline's before a makeshift's
+            point = known.get(
+                (peer.name, values_text(setting)), known.get((peer.name, text))
+            )  # a whole pipeline's before a makeshift's
             if point is None and missing:
                 log(f"{peer.name:18} {text:42} not installed: {missing}")
                 continue
@@ -112,7 +118,9 @@ class PeerWork:
     def measure(self, peer: Peer, setting: dict, text: str) -> Point:
         if peer.needs_hessians and self._hessians is None:
             tokens, length = self._bench.material.calibration_tokens(), self._bench.model.program.sequence_length
-            self._hessians = collect_hessians(self._bench.model, calibration_sequences(tokens, length, CALIBRATION_TOKENS))
+            self._hessians = collect_hessians(
+                self._bench.model, calibration_sequences(tokens, length, CALIBRATION_TOKENS)
+            )
         options = {"passthrough_elements": passthrough_border(self._state_dict), **setting}
         data, decoded = peer.compress(self._state_dict, self._hessians, **options)
         arrays = [np.ascontiguousarray(decoded[t.name].float().numpy()) for t in self._bench.model.tensors]
@@ -126,7 +134,9 @@ def setting_text(peer: Peer, setting: dict) -> str:
 
 def values_text(setting: dict) -> str:
     """The values of a setting."""
-    return " ".join(f"{key}={value if isinstance(value, str) else format(value, 'g')}" for key, value in setting.items())
+    return " ".join(
+        f"{key}={value if isinstance(value, str) else format(value, 'g')}" for key, value in setting.items()
+    )
 
 
 def read_points(path: Path, conditions: dict) -> dict[tuple[str, str], Point]:
@@ -140,11 +150,16 @@ def read_points(path: Path, conditions: dict) -> dict[tuple[str, str], Point]:
 
 def write_points(path: Path, conditions: dict, points: Sequence[Point]) -> None:
     """Inverse of `read_points`."""
-    path.write_text(json.dumps({"conditions": conditions, "points": [asdict(point) for point in points]}, indent=1) + "\n")
+    path.write_text(
+        json.dumps({"conditions": conditions, "points": [asdict(point) for point in points]}, indent=1) + "\n"
+    )
 
 
 def _conditions(bench: Bench) -> dict:
     """What the peers' points depend on besides their settings."""
     material = bench.material
-    digests = {name: hashlib.sha256(getattr(material, name).read_bytes()).hexdigest() for name in ("checkpoint", "calibration", "validation")}
+    digests = {
+        name: hashlib.sha256(getattr(material, name).read_bytes()).hexdigest()
+        for name in ("checkpoint", "calibration", "validation")
+    }
     return {**digests, "calibration_tokens": CALIBRATION_TOKENS, "evaluation_tokens": bench.reference.tokens}

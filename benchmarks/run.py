@@ -26,8 +26,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--demo", type=Path, help="folder that `bytecap demo` made, instead of the prose checkpoint")
     parser.add_argument("--recipe", default="default", help="recipe to compile with")
-    parser.add_argument("--only", choices=["speed", "sizes", "peers"], help="measure only this part; peers: keep their points for sizes")
-    parser.add_argument("--afresh", action="store_true", help="measure the peers again, even where their points are kept")
+    parser.add_argument(
+        "--only", choices=["speed", "sizes", "peers"], help="measure only this part; peers: keep their points for sizes"
+    )
+    parser.add_argument(
+        "--afresh", action="store_true", help="measure the peers again, even where their points are kept"
+    )
     arguments = parser.parse_args()
     material = find_material(arguments.demo)
     RESULTS.mkdir(exist_ok=True)

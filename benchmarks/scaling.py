@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from bytecap import interface
-from bytecap.compiler.export import export_checkpoint
+from bytecap.compiler.checkpoints.export import export_checkpoint
 from bytecap.compiler.frontends import initial_model
-from bytecap.compiler.model import Model, ModelTensor
+from bytecap.compiler.model.model import Model, ModelTensor
 from bytecap.runtime.shards import write_shard
 
 RESULTS = Path(__file__).resolve().parent / "results" / "scaling.json"

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from bytecap.compiler.model import Model
-from bytecap.compiler.torch_executor import TorchExecutor
+from bytecap.compiler.model.model import Model
+from bytecap.compiler.model.torch_executor import TorchExecutor
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.runtime.interpreter import Interpreter
 
@@ -56,7 +56,11 @@ def decoding(data: bytes) -> dict:
 def evaluation(material: Material, model: Model) -> dict:
     """Tokens a second of the numba runtime and of torch: same float checkpoint, batch and one thread each."""
     length = model.program.sequence_length
-    tokens = material.calibration_tokens()[: BATCH_SEQUENCES * (length + 1)].astype(np.int64).reshape(BATCH_SEQUENCES, length + 1)
+    tokens = (
+        material.calibration_tokens()[: BATCH_SEQUENCES * (length + 1)]
+        .astype(np.int64)
+        .reshape(BATCH_SEQUENCES, length + 1)
+    )
     interpreter = Interpreter(model.program, [t.values for t in model.tensors])
     executor = TorchExecutor(model.program, {i: torch.from_numpy(t.values) for i, t in enumerate(model.tensors)})
     batch = torch.from_numpy(tokens)
@@ -81,7 +85,9 @@ def evaluation_memory(material: Material, data: bytes) -> dict:
 
     artifact = read_artifact(data)
     weights = 4 * sum(entry.elements for entry in artifact.directory)
-    evaluate_program(artifact.program, decode_tensors(artifact), material.validation, material.tokenizer, max_tokens=4096)
+    evaluate_program(
+        artifact.program, decode_tensors(artifact), material.validation, material.tokenizer, max_tokens=4096
+    )
     del artifact
     tracemalloc.start()
     artifact = read_artifact(data)
@@ -111,5 +117,7 @@ def compiling(material: Material, cap: int, output: str) -> dict:
         "checkpoint": str(material.checkpoint), "cap": cap, "calibration": str(material.calibration), "output": output,
         "tokenizer": str(material.tokenizer), "architecture": str(material.architecture) if material.architecture else None, "force": True,
     }  # fmt: skip
-    run = subprocess.run([sys.executable, "-c", COMPILE, json.dumps(options)], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", COMPILE, json.dumps(options)], capture_output=True, text=True, check=True
+    )
     return {"cap": cap, **json.loads(run.stdout)}

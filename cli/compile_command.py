@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..format.profiles import PROFILES
+from ..format.codecs.profiles import PROFILES
 from .documents import json_option, print_document
 from .parameters import INPUT_FILE, OUTPUT_FILE, SIZE, code_option, data_help, example, force_option
 from .progress import terminal_progress
@@ -17,23 +17,59 @@ EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --cal
 
 @click.command(short_help="Compile a checkpoint to a byte cap.", epilog=EXAMPLE)
 @click.argument("checkpoint", type=INPUT_FILE)
-@click.option("-o", "--output", type=OUTPUT_FILE, metavar="OUT.bcap", help="Artifact to write; needed unless --dry-run.")
+@click.option(
+    "-o", "--output", type=OUTPUT_FILE, metavar="OUT.bcap", help="Artifact to write; needed unless --dry-run."
+)
 @click.option("--cap", type=SIZE, required=True, help="Limit of artifact and code together: 16MB, 16MiB or 16_000_000.")
-@click.option("--calibration", type=INPUT_FILE, required=True, metavar="FILE", help=data_help + " Never the evaluation data.")
 @click.option(
-    "--evaluation", type=INPUT_FILE, multiple=True, metavar="FILE", help="Evaluation data: calibration text found in it is refused. Repeatable."
+    "--calibration", type=INPUT_FILE, required=True, metavar="FILE", help=data_help + " Never the evaluation data."
 )
-@click.option("--tokenizer", type=INPUT_FILE, metavar="MODEL", help="Sentencepiece model; needed for a text calibration file.")
+@click.option(
+    "--evaluation",
+    type=INPUT_FILE,
+    multiple=True,
+    metavar="FILE",
+    help="Evaluation data: calibration text found in it is refused. Repeatable.",
+)
+@click.option(
+    "--tokenizer", type=INPUT_FILE, metavar="MODEL", help="Sentencepiece model; needed for a text calibration file."
+)
 @code_option
-@click.option("--architecture", type=INPUT_FILE, metavar="FILE", help="TOML or JSON with what shapes cannot tell: rope base, softcap.")
-@click.option("--recipe", default="default", show_default=True, metavar="NAME|TOML", help="Named recipe, or a recipe file.")
 @click.option(
-    "--profile", type=click.Choice(list(PROFILES)), default="default", show_default=True, metavar="NAME", help="max (smallest), default, or fast (to decode)."
+    "--architecture",
+    type=INPUT_FILE,
+    metavar="FILE",
+    help="TOML or JSON with what shapes cannot tell: rope base, softcap.",
 )
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where calibration runs.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the sampled labels.")
-@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; the artifact does not depend on it.  [default: all]")
-@click.option("--report", type=OUTPUT_FILE, metavar="PAGE.html", help="Explain the compile in an HTML page; measures more, takes longer.")
+@click.option(
+    "--recipe", default="default", show_default=True, metavar="NAME|TOML", help="Named recipe, or a recipe file."
+)
+@click.option(
+    "--profile",
+    type=click.Choice(list(PROFILES)),
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    help="max (smallest), default, or fast (to decode).",
+)
+@click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where calibration runs."
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the sampled labels."
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="CPU threads; the artifact does not depend on it.  [default: all]",
+)
+@click.option(
+    "--report",
+    type=OUTPUT_FILE,
+    metavar="PAGE.html",
+    help="Explain the compile in an HTML page; measures more, takes longer.",
+)
 @click.option("--dry-run", is_flag=True, help="Do everything but write the artifact.")
 @force_option
 @json_option

@@ -59,13 +59,18 @@ def _assignments(values: Mapping[str, object]) -> str:
 def _candidates(found: Mapping[str, Any]) -> str:
     """What the menus came to: `low-rank for 1 matrix (saves 2,571 bytes), ...`."""
     won = [row for row in found["kinds"] if row["won"]]
-    parts = [f"{r['kind']} for {r['won']} {'matrix' if r['won'] == 1 else 'matrices'} (saves {integer(round(r['saved']))} bytes)" for r in won]
+    parts = [
+        f"{r['kind']} for {r['won']} {'matrix' if r['won'] == 1 else 'matrices'} (saves {integer(round(r['saved']))} bytes)"
+        for r in won
+    ]
     return ", ".join(parts) or "no kind pays, every matrix is one grid"
 
 
 def _profiles(chosen: str, sizes: Mapping[str, int]) -> str:
     """Bytes of the artifact under every profile: `default 17,944 (this), fast 18,303 bytes with the same integers`."""
-    parts = ", ".join(f"{profile} {integer(size)}{' (this)' if profile == chosen else ''}" for profile, size in sizes.items())
+    parts = ", ".join(
+        f"{profile} {integer(size)}{' (this)' if profile == chosen else ''}" for profile, size in sizes.items()
+    )
     return f"{parts} bytes with the same integers"
 
 

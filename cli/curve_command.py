@@ -11,7 +11,9 @@ from .documents import document_text, json_option
 from .parameters import INPUT_FILE, OUTPUT_FILE, data_help, example, force_option
 from .progress import terminal_progress
 
-EXAMPLE = example("bytecap curve final_model.pt --calibration train.bin --unit rows --unit sparse --budget 0.5%:10%:6 --plot curve.svg")
+EXAMPLE = example(
+    "bytecap curve final_model.pt --calibration train.bin --unit rows --unit sparse --budget 0.5%:10%:6 --plot curve.svg"
+)
 UNITS = ("rows", "channels", "tensors", "blocks", "heads", "codebook", "low-rank", "sparse")
 BASES = ("uniform", "per-matrix", "allocated")
 FORMS = ("finer", "apart", "raw")
@@ -26,7 +28,7 @@ class Budgets(click.ParamType):
     name = "A:B:N"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from ..format.budgets import parse_budgets
+        from ..lab.measure.budgets import parse_budgets
 
         try:
             parse_budgets(value)
@@ -38,28 +40,123 @@ class Budgets(click.ParamType):
 @click.command(short_help="Measure what exceptions return for their bytes.", epilog=EXAMPLE)
 @click.argument("checkpoint", type=INPUT_FILE)
 @click.option("--calibration", type=INPUT_FILE, required=True, metavar="FILE", help=data_help)
-@click.option("--unit", "units", type=click.Choice(UNITS), multiple=True, default=("rows",), show_default=True, help="Kind of exception; may be repeated.")
-@click.option("--budget", type=Budgets(), default="0.5%:10%:6", show_default=True, help="N budgets from A to B in equal ratios: bytes, or percent of the base.")
-@click.option("--base", type=click.Choice(BASES), default="per-matrix", show_default=True, help="Steps of the cheap path that exceptions are made from.")
-@click.option("--bits", type=click.FloatRange(0.1, 16), default=3.0, show_default=True, metavar="X", help="Bits a weight of the base, as a whole file.")
-@click.option("--form", type=click.Choice(FORMS), default="finer", show_default=True, help="What protecting rows, channels, heads and weights means.")
-@click.option("--octaves", type=click.FloatRange(0, 12), default=1.0, show_default=True, metavar="X", help="How much finer protected parts are.")
-@click.option("--evaluation", type=INPUT_FILE, metavar="FILE", help="Data to measure on; the held-out end of the calibration text without it.")
-@click.option("--tokenizer", type=INPUT_FILE, metavar="MODEL", help="Sentencepiece model, for bits per byte; needed for text files.")
-@click.option("--architecture", type=INPUT_FILE, metavar="FILE", help="TOML or JSON with what shapes cannot tell: rope base, softcap.")
-@click.option("--tokens", type=click.IntRange(min=1), default=16_384, show_default=True, metavar="N", help="Tokens to measure on at most.")
-@click.option("--calibration-tokens", type=click.IntRange(min=1), default=65_536, show_default=True, metavar="N", help="Calibration tokens at most.")
-@click.option("--profile", type=click.Choice(PROFILES), default="default", show_default=True, help="What the integers are coded for.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the sampled labels.")
-@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Points at a time; no figure depends on it.  [default: all CPUs]")
-@click.option("--backend", type=click.Choice(BACKENDS), default="loky", show_default=True, help="Local processes, threads, or a Dask cluster.")
+@click.option(
+    "--unit",
+    "units",
+    type=click.Choice(UNITS),
+    multiple=True,
+    default=("rows",),
+    show_default=True,
+    help="Kind of exception; may be repeated.",
+)
+@click.option(
+    "--budget",
+    type=Budgets(),
+    default="0.5%:10%:6",
+    show_default=True,
+    help="N budgets from A to B in equal ratios: bytes, or percent of the base.",
+)
+@click.option(
+    "--base",
+    type=click.Choice(BASES),
+    default="per-matrix",
+    show_default=True,
+    help="Steps of the cheap path that exceptions are made from.",
+)
+@click.option(
+    "--bits",
+    type=click.FloatRange(0.1, 16),
+    default=3.0,
+    show_default=True,
+    metavar="X",
+    help="Bits a weight of the base, as a whole file.",
+)
+@click.option(
+    "--form",
+    type=click.Choice(FORMS),
+    default="finer",
+    show_default=True,
+    help="What protecting rows, channels, heads and weights means.",
+)
+@click.option(
+    "--octaves",
+    type=click.FloatRange(0, 12),
+    default=1.0,
+    show_default=True,
+    metavar="X",
+    help="How much finer protected parts are.",
+)
+@click.option(
+    "--evaluation",
+    type=INPUT_FILE,
+    metavar="FILE",
+    help="Data to measure on; the held-out end of the calibration text without it.",
+)
+@click.option(
+    "--tokenizer",
+    type=INPUT_FILE,
+    metavar="MODEL",
+    help="Sentencepiece model, for bits per byte; needed for text files.",
+)
+@click.option(
+    "--architecture",
+    type=INPUT_FILE,
+    metavar="FILE",
+    help="TOML or JSON with what shapes cannot tell: rope base, softcap.",
+)
+@click.option(
+    "--tokens",
+    type=click.IntRange(min=1),
+    default=16_384,
+    show_default=True,
+    metavar="N",
+    help="Tokens to measure on at most.",
+)
+@click.option(
+    "--calibration-tokens",
+    type=click.IntRange(min=1),
+    default=65_536,
+    show_default=True,
+    metavar="N",
+    help="Calibration tokens at most.",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(PROFILES),
+    default="default",
+    show_default=True,
+    help="What the integers are coded for.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the sampled labels."
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Points at a time; no figure depends on it.  [default: all CPUs]",
+)
+@click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    default="loky",
+    show_default=True,
+    help="Local processes, threads, or a Dask cluster.",
+)
 @click.option("--scheduler", metavar="ADDRESS", help="Of the Dask cluster, such as tcp://10.0.0.1:8786.")
-@click.option("--resume", type=FOLDER, metavar="DIR", help="Keep finished points here and go on from them.  [default: OUTPUT.points]")
+@click.option(
+    "--resume",
+    type=FOLDER,
+    metavar="DIR",
+    help="Keep finished points here and go on from them.  [default: OUTPUT.points]",
+)
 @click.option("--output", type=OUTPUT_FILE, metavar="CURVE.json", help="Write the JSON document.")
 @click.option("--plot", type=OUTPUT_FILE, metavar="OUT.svg", help="Draw the curves.")
 @force_option
 @json_option
-def command(output: Path | None, plot: Path | None, resume: Path | None, force: bool, as_json: bool, **options: Any) -> None:
+def command(
+    output: Path | None, plot: Path | None, resume: Path | None, force: bool, as_json: bool, **options: Any
+) -> None:
     """Measure what exceptions to a cheap path recover for every byte they really take, at equal final bytes.
 
     For each kind and each budget a whole artifact is made: the base and as many exceptions as fit. Two controls have the same bytes
@@ -69,7 +166,7 @@ def command(output: Path | None, plot: Path | None, resume: Path | None, force: 
     if (options["backend"] == "dask") != (options["scheduler"] is not None):
         raise click.UsageError("--backend dask and --scheduler go together.")
     from .. import interface
-    from ..format.output import check_output, write_output
+    from ..files.output import check_output, write_output
 
     for path in filter(None, (output, plot)):
         check_output(path, force)
@@ -80,7 +177,7 @@ def command(output: Path | None, plot: Path | None, resume: Path | None, force: 
 
     text = document_text("curve", curve_document(found))
     if plot is not None:
-        from ..lab.curve_plot import plot_curves
+        from ..lab.measure.curve_plot import plot_curves
 
         write_output(plot, plot_curves(found).encode(), force)
     if output is not None:

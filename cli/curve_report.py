@@ -11,8 +11,8 @@ import click
 from .tables import integer, print_table
 
 if TYPE_CHECKING:
-    from ..lab.byte_returns import Control, Point
-    from ..lab.curves import ByteReturns
+    from ..lab.measure.byte_returns import Control, Point
+    from ..lab.measure.curves import ByteReturns
 
 INTERVAL = 1.96  # standard errors on either side of a 95 % interval
 CONTROLS = {"finer": "uniformly finer steps", "widened": "the allocator's own steps"}
@@ -33,19 +33,41 @@ def curve_document(found: ByteReturns) -> dict[str, Any]:
 def _point(point: Point) -> dict[str, Any]:
     values = asdict(point)
     del values["unit"]
-    per_byte = {"recovered_per_byte": point.recovered_per_byte, "recovered_bits_per_byte_per_byte": point.bits_per_byte_per_byte}
+    per_byte = {
+        "recovered_per_byte": point.recovered_per_byte,
+        "recovered_bits_per_byte_per_byte": point.bits_per_byte_per_byte,
+    }
     return values | per_byte
 
 
 def print_curves(found: ByteReturns) -> None:
     """The base, a table of all points, and a line a kind."""
     base, settings = found.base, found.inputs.settings
-    text = "" if base.bits_per_byte is None else f", {base.bits_per_byte:.5f} bits per byte (float {base.float_bits_per_byte:.5f})"
-    click.echo(f"base: {integer(base.bytes)} bytes on {settings.steps} steps, divergence {1000 * base.divergence:.3f} mbit a token{text}\n")
+    text = (
+        ""
+        if base.bits_per_byte is None
+        else f", {base.bits_per_byte:.5f} bits per byte (float {base.float_bits_per_byte:.5f})"
+    )
+    click.echo(
+        f"base: {integer(base.bytes)} bytes on {settings.steps} steps, divergence {1000 * base.divergence:.3f} mbit a token{text}\n"
+    )
     scored = base.bits_per_byte is not None
-    columns = ["unit", ">budget", ">items", ">protected", ">metadata", ">recovered", ">a KB", *([">mBPB a KB"] * scored), ">against finer", ">against widened"]
+    columns = [
+        "unit",
+        ">budget",
+        ">items",
+        ">protected",
+        ">metadata",
+        ">recovered",
+        ">a KB",
+        *([">mBPB a KB"] * scored),
+        ">against finer",
+        ">against widened",
+    ]
     print_table(columns, [_row(point, scored) for point in found.points])
-    click.echo("recovered and differences in mbit a token of divergence, with 95 % intervals; above 0 the exceptions are better")
+    click.echo(
+        "recovered and differences in mbit a token of divergence, with 95 % intervals; above 0 the exceptions are better"
+    )
     for unit in found.units:
         click.echo(f"{unit:<9} {_standing([point for point in found.of(unit) if point.bytes is not None])}")
 
@@ -59,7 +81,16 @@ def _row(point: Point, scored: bool) -> list[str]:
         a_kb.append(f"{1e6 * point.bits_per_byte_per_byte:.3f}" if point.protected_bytes else "-")
     controls = [_interval(control.advantage, control.advantage_error) for control in (point.finer, point.widened)]
     metadata = integer(sum(point.metadata.values()))
-    return [point.unit, integer(point.budget), integer(point.items), integer(point.protected_bytes), metadata, recovered, *a_kb, *controls]
+    return [
+        point.unit,
+        integer(point.budget),
+        integer(point.items),
+        integer(point.protected_bytes),
+        metadata,
+        recovered,
+        *a_kb,
+        *controls,
+    ]
 
 
 def _interval(mean: float, error: float) -> str:

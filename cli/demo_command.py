@@ -21,7 +21,7 @@ def command(folder: Path, force: bool, as_json: bool) -> None:
 
     Everything is kept in FOLDER [default: bytecap-demo]. Takes a few minutes on two cores.
     """
-    from ..lab.demo import run_demo
+    from ..lab.demo.demo import run_demo
 
     with terminal_progress() as progress:
         demo = run_demo(folder, force=force, progress=progress)

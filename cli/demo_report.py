@@ -12,7 +12,7 @@ from .ledger_report import cap_line, print_ledger
 from .tables import integer
 
 if TYPE_CHECKING:
-    from ..lab.demo import Demo
+    from ..lab.demo.demo import Demo
 
 
 def demo_document(demo: Demo) -> dict[str, Any]:
@@ -35,7 +35,9 @@ def print_demo(demo: Demo) -> None:
     """The demo's results as text; the last line names the folder."""
     text_bytes = demo.data.text.stat().st_size
     click.echo(f"{'text':<11} {integer(text_bytes)} bytes of Python's own documentation")
-    click.echo(f"{'model':<11} {integer(demo.weights)} weights, {integer(demo.steps)} training steps in {demo.training_seconds:.0f} s\n")
+    click.echo(
+        f"{'model':<11} {integer(demo.weights)} weights, {integer(demo.steps)} training steps in {demo.training_seconds:.0f} s\n"
+    )
     print_ledger(demo.compiled.ledger)
     click.echo(f"{'float':<11} {score_text(demo.reference)}")
     click.echo(f"{'artifact':<11} {score_text(demo.score)}")

@@ -11,15 +11,50 @@ from .parameters import INPUT_FILE, data_help, example
 from .progress import terminal_progress
 
 
-@click.command(short_help="Tell whether head or trunk is the limit.", epilog=example("bytecap diagnose final_model.pt --data train.bin"))
+@click.command(
+    short_help="Tell whether head or trunk is the limit.",
+    epilog=example("bytecap diagnose final_model.pt --data train.bin"),
+)
 @click.argument("checkpoint", type=INPUT_FILE)
-@click.option("--data", type=INPUT_FILE, required=True, metavar="FILE", help=data_help + " Its end is held out for what is measured.")
+@click.option(
+    "--data",
+    type=INPUT_FILE,
+    required=True,
+    metavar="FILE",
+    help=data_help + " Its end is held out for what is measured.",
+)
 @click.option("--tokenizer", type=INPUT_FILE, metavar="MODEL", help="Sentencepiece model; needed for a text.")
-@click.option("--architecture", type=INPUT_FILE, metavar="FILE", help="TOML or JSON with what shapes cannot tell: rope base, softcap.")
-@click.option("--bits", type=click.IntRange(2, 16), default=4, show_default=True, metavar="N", help="Nominal bits at which bytes are compared.")
-@click.option("--tokens", type=click.IntRange(min=1), default=65_536, show_default=True, metavar="N", help="Tokens to use at most.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the sampled labels.")
-@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; the result does not depend on it.  [default: all]")
+@click.option(
+    "--architecture",
+    type=INPUT_FILE,
+    metavar="FILE",
+    help="TOML or JSON with what shapes cannot tell: rope base, softcap.",
+)
+@click.option(
+    "--bits",
+    type=click.IntRange(2, 16),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="Nominal bits at which bytes are compared.",
+)
+@click.option(
+    "--tokens",
+    type=click.IntRange(min=1),
+    default=65_536,
+    show_default=True,
+    metavar="N",
+    help="Tokens to use at most.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the sampled labels."
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="CPU threads; the result does not depend on it.  [default: all]",
+)
 @json_option
 def command(as_json: bool, **options: Any) -> None:
     """Say of CHECKPOINT whether its output head or its trunk is the limit: rank and conditioning of the head and of the

@@ -11,8 +11,8 @@ import click
 from .tables import integer
 
 if TYPE_CHECKING:
-    from ..lab.diagnosis import Diagnosis, Side
-    from ..lab.head_gradient import Spectrum
+    from ..lab.measure.diagnosis import Diagnosis, Side
+    from ..lab.measure.head_gradient import Spectrum
 
 
 def diagnosis_document(found: Diagnosis) -> dict[str, Any]:
@@ -76,7 +76,11 @@ def _bytes_verdict(found: Diagnosis) -> str:
     """`the head is the limit: an error costs it 45.2 times as much a byte as the trunk (measured: 30.1 times)`."""
     first, second = (found.head, found.trunk) if found.limit_in_bytes == "head" else (found.trunk, found.head)
     other = "trunk" if found.limit_in_bytes == "head" else "head"
-    measured = "" if first.measured_per_byte is None else f" (measured: {_times(first.measured_per_byte, second.measured_per_byte)})"
+    measured = (
+        ""
+        if first.measured_per_byte is None
+        else f" (measured: {_times(first.measured_per_byte, second.measured_per_byte)})"
+    )
     times = _times(first.loss_per_byte, second.loss_per_byte)
     return f"the {found.limit_in_bytes} is the limit: at {found.bits} bits, error costs it {times} as much a byte as the {other}{measured}"
 

@@ -16,11 +16,31 @@ EXAMPLE = example("bytecap eval model.bcap --data val.bin --tokenizer tokenizer.
 @click.command(short_help="Score a model on text in bits per byte.", epilog=EXAMPLE)
 @click.argument("model", type=INPUT_FILE, metavar="OUT.bcap|CHECKPOINT")
 @click.option("--data", type=INPUT_FILE, required=True, metavar="FILE", help=data_help)
-@click.option("--tokenizer", type=INPUT_FILE, required=True, metavar="MODEL", help="Sentencepiece model of the data and the model.")
-@click.option("--sequence-length", type=click.IntRange(min=1), metavar="N", help="Tokens of context.  [default: the model's own]")
-@click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Score the first N tokens only.  [default: all]")
-@click.option("--against", type=INPUT_FILE, metavar="CHECKPOINT", help="Score this too, and print the paired gap with its standard error.")
-@click.option("--architecture", type=INPUT_FILE, metavar="FILE", help="TOML or JSON for a checkpoint whose architecture is not the default.")
+@click.option(
+    "--tokenizer",
+    type=INPUT_FILE,
+    required=True,
+    metavar="MODEL",
+    help="Sentencepiece model of the data and the model.",
+)
+@click.option(
+    "--sequence-length", type=click.IntRange(min=1), metavar="N", help="Tokens of context.  [default: the model's own]"
+)
+@click.option(
+    "--max-tokens", type=click.IntRange(min=1), metavar="N", help="Score the first N tokens only.  [default: all]"
+)
+@click.option(
+    "--against",
+    type=INPUT_FILE,
+    metavar="CHECKPOINT",
+    help="Score this too, and print the paired gap with its standard error.",
+)
+@click.option(
+    "--architecture",
+    type=INPUT_FILE,
+    metavar="FILE",
+    help="TOML or JSON for a checkpoint whose architecture is not the default.",
+)
 @json_option
 def command(
     model: Path,

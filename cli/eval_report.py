@@ -64,4 +64,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
         lost = f"{integer(evaluation.score.unknown_tokens)} tokens are unknown pieces, whose text is not counted"
         click.echo(f"bytecap: note: {lost}; the score is an upper bound", err=True)
     if evaluation.same_program is False:
-        click.echo("bytecap: note: the two models have different programs; if the architecture was guessed wrong, give --architecture", err=True)
+        click.echo(
+            "bytecap: note: the two models have different programs; if the architecture was guessed wrong, give --architecture",
+            err=True,
+        )

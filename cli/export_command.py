@@ -11,9 +11,14 @@ from .parameters import INPUT_FILE, OUTPUT_FILE, example, force_option
 from .tables import integer
 
 
-@click.command(short_help="Write an artifact's tensors as a checkpoint.", epilog=example("bytecap export model.bcap -o model.safetensors"))
+@click.command(
+    short_help="Write an artifact's tensors as a checkpoint.",
+    epilog=example("bytecap export model.bcap -o model.safetensors"),
+)
 @click.argument("artifact", type=INPUT_FILE)
-@click.option("-o", "--output", type=OUTPUT_FILE, required=True, metavar="FILE", help="Checkpoint to write: .safetensors or .pt.")
+@click.option(
+    "-o", "--output", type=OUTPUT_FILE, required=True, metavar="FILE", help="Checkpoint to write: .safetensors or .pt."
+)
 @force_option
 @json_option
 def command(artifact: Path, output: Path, force: bool, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..format.errors import ArtifactError, BytecapError
+from ..errors import ArtifactError, BytecapError
 
 
 class FileError(BytecapError):

@@ -10,11 +10,15 @@ from .documents import json_option, print_document
 from .parameters import INPUT_FILE, example
 
 
-@click.command(short_help="Show where an artifact's bytes went.", epilog=example("bytecap inspect model.bcap --sort size"))
+@click.command(
+    short_help="Show where an artifact's bytes went.", epilog=example("bytecap inspect model.bcap --sort size")
+)
 @click.argument("artifact", type=INPUT_FILE)
 @click.option("--tensor", metavar="NAME", help="Show one tensor: its recipe, steps, codes and values.")
 @click.option("--hex", "as_map", is_flag=True, help="Show every byte of the file with what it means.")
-@click.option("--sort", type=click.Choice(["size", "name"]), default="size", show_default=True, help="Order of the tensor table.")
+@click.option(
+    "--sort", type=click.Choice(["size", "name"]), default="size", show_default=True, help="Order of the tensor table."
+)
 @json_option
 def command(artifact: Path, tensor: str | None, as_map: bool, sort: str, as_json: bool) -> None:
     """Show what ARTIFACT holds and what each part of it costs. Nothing is run, and torch is not needed."""

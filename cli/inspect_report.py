@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
-from ..format.describe import Region, describe_container
-from ..format.errors import BytecapError
+from ..errors import BytecapError
+from ..format.container.describe import Region, describe_container
 from ..format.inspection import GridDetail, Inspection, TensorDetail, TensorRow, inspect_artifact, inspect_tensor
 from .tables import integer, percent, print_table
 
@@ -48,7 +48,9 @@ class SummaryView:
         self._show_sections()
         self._show_tensors()
         if found.streams:
-            click.echo(f"streams  {', '.join(f'{row.number} {row.codec} {integer(row.bytes)}' for row in found.streams)} bytes\n")
+            click.echo(
+                f"streams  {', '.join(f'{row.number} {row.codec} {integer(row.bytes)}' for row in found.streams)} bytes\n"
+            )
         if found.metadata:
             click.echo(f"metadata  {', '.join(f'{row.name} {integer(row.bytes)}' for row in found.metadata)} bytes\n")
         if found.provenance:
@@ -60,16 +62,40 @@ class SummaryView:
 
     def _show_sections(self) -> None:
         found = self.inspection
-        rows = [("header and section table", "0x0000", "", "", integer(found.header_bytes), percent(found.header_bytes, found.bytes))]
+        rows = [
+            (
+                "header and section table",
+                "0x0000",
+                "",
+                "",
+                integer(found.header_bytes),
+                percent(found.header_bytes, found.bytes),
+            )
+        ]
         for row in found.sections:
             share = percent(row.stored_bytes, found.bytes)
-            rows.append((row.name, f"0x{row.offset:04x}", row.codec, integer(row.decoded_bytes), integer(row.stored_bytes), share))
-        print_table(("section", ">offset", "codec", ">decoded", ">bytes", ">share"), rows, ("total", "", "", "", integer(found.bytes), "100.0 %"))
+            rows.append(
+                (
+                    row.name,
+                    f"0x{row.offset:04x}",
+                    row.codec,
+                    integer(row.decoded_bytes),
+                    integer(row.stored_bytes),
+                    share,
+                )
+            )
+        print_table(
+            ("section", ">offset", "codec", ">decoded", ">bytes", ">share"),
+            rows,
+            ("total", "", "", "", integer(found.bytes), "100.0 %"),
+        )
 
     def _show_tensors(self) -> None:
         found = self.inspection
         rows = [(*_tensor_cells(row), percent(row.bytes, found.bytes)) for row in self._sorted_rows()]
-        rows += [(row.name, "", "", "", integer(row.bytes), "", percent(row.bytes, found.bytes)) for row in found.shared]
+        rows += [
+            (row.name, "", "", "", integer(row.bytes), "", percent(row.bytes, found.bytes)) for row in found.shared
+        ]
         bits = f"{8 * found.bytes / found.weights:.3f}" if found.weights else ""
         totals = ("total", "", "", integer(found.weights), integer(found.bytes), bits, "100.0 %")
         print_table(("tensor", "shape", "recipe", ">weights", ">bytes", ">bits/weight", ">share"), rows, totals)
@@ -95,9 +121,14 @@ class TensorView:
     def show(self) -> None:
         detail = self.detail
         print_table(("tensor", "shape", "recipe", ">weights", ">bytes", ">bits/weight"), [_tensor_cells(detail.row)])
-        click.echo(f"values      {detail.minimum:.6g} to {detail.maximum:.6g}, root mean square {detail.root_mean_square:.6g}, type {detail.row.dtype}")
+        click.echo(
+            f"values      {detail.minimum:.6g} to {detail.maximum:.6g}, root mean square {detail.root_mean_square:.6g}, type {detail.row.dtype}"
+        )
         if len(detail.row.terms) > 1:
-            rows = [(str(number), term.recipe, integer(term.bytes), integer(term.set_bytes)) for number, term in enumerate(detail.row.terms, 1)]
+            rows = [
+                (str(number), term.recipe, integer(term.bytes), integer(term.set_bytes))
+                for number, term in enumerate(detail.row.terms, 1)
+            ]
             print_table((">term", "recipe", ">bytes", ">bytes of the set"), rows)
         for grid in detail.grids:
             _show_grid(grid, named=len(detail.grids) > 1)
@@ -106,15 +137,24 @@ class TensorView:
 def _show_grid(grid: GridDetail, named: bool) -> None:
     if named:
         click.echo(f"term {grid.term}{', ' * bool(grid.matrix)}{grid.matrix}")
-    click.echo(f"base step   {grid.base:.6g}, {grid.steps_per_octave} step{'s' if grid.steps_per_octave > 1 else ''} an octave")
+    click.echo(
+        f"base step   {grid.base:.6g}, {grid.steps_per_octave} step{'s' if grid.steps_per_octave > 1 else ''} an octave"
+    )
     for side, steps in (("rows", grid.row_steps), ("columns", grid.column_steps)):
-        click.echo(f"{side:<11} " + ("no steps of their own" if steps is None else f"base x {steps[0]:.4g} to {steps[1]:.4g}"))
+        click.echo(
+            f"{side:<11} " + ("no steps of their own" if steps is None else f"base x {steps[0]:.4g} to {steps[1]:.4g}")
+        )
     total = sum(count for _, count in grid.histogram)
     least, greatest = grid.histogram[0][0], grid.histogram[-1][0]
-    click.echo(f"codes       {least} to {greatest}, {len(grid.histogram)} different, order-0 entropy {grid.entropy_bits:.3f} bits\n")
+    click.echo(
+        f"codes       {least} to {greatest}, {len(grid.histogram)} different, order-0 entropy {grid.entropy_bits:.3f} bits\n"
+    )
     shown = sorted(grid.histogram, key=lambda item: (-item[1], abs(item[0])))[:HISTOGRAM_ROWS]
     most = shown[0][1]
-    rows = [(str(code), integer(count), percent(count, total), "#" * round(HISTOGRAM_WIDTH * count / most)) for code, count in sorted(shown)]
+    rows = [
+        (str(code), integer(count), percent(count, total), "#" * round(HISTOGRAM_WIDTH * count / most))
+        for code, count in sorted(shown)
+    ]
     print_table((">code", ">count", ">share", "histogram"), rows)
     if len(shown) < len(grid.histogram):
         click.echo(f"{len(grid.histogram) - len(shown)} rarer codes are not shown; --json has them all")
@@ -130,13 +170,20 @@ class MapView:
 
     def document(self) -> dict[str, Any]:
         rows = [asdict(region) for region in self.regions]
-        return {"artifact": str(self.path), "bytes": len(self.data), "sha256": hashlib.sha256(self.data).hexdigest(), "regions": rows}
+        return {
+            "artifact": str(self.path),
+            "bytes": len(self.data),
+            "sha256": hashlib.sha256(self.data).hexdigest(),
+            "regions": rows,
+        }
 
     def show(self) -> None:
         for region in self.regions:
             piece = self.data[region.offset : region.offset + min(region.length, HEX_BYTES)]
             more = " .." if region.length > HEX_BYTES else ""
-            click.echo(f"{region.offset:08x}  {piece.hex(' ') + more:<{3 * HEX_BYTES + 3}}  {integer(region.length):>9}  {region.name}: {region.text}")
+            click.echo(
+                f"{region.offset:08x}  {piece.hex(' ') + more:<{3 * HEX_BYTES + 3}}  {integer(region.length):>9}  {region.name}: {region.text}"
+            )
 
 
 def summary_view(path: Path, data: bytes, sort: str) -> SummaryView:

@@ -59,27 +59,74 @@ RUN_EXAMPLE = example(
 @command.command("run", short_help="Run one experiment.", epilog=RUN_EXAMPLE)
 @click.argument("name", type=click.Choice(EXPERIMENTS))
 @click.option("--checkpoint", type=INPUT_FILE, metavar="FILE", help="Model under test.")
-@click.option("--architecture", type=INPUT_FILE, metavar="FILE", help="TOML or JSON with what shapes cannot tell: rope base, softcap.")
+@click.option(
+    "--architecture",
+    type=INPUT_FILE,
+    metavar="FILE",
+    help="TOML or JSON with what shapes cannot tell: rope base, softcap.",
+)
 @click.option("--calibration", type=INPUT_FILE, metavar="FILE", help=data_help)
 @click.option("--evaluation", type=INPUT_FILE, metavar="FILE", help=data_help + " Not in the calibration data.")
-@click.option("--tokenizer", type=INPUT_FILE, metavar="MODEL", help="Sentencepiece model: makes tokens of text and counts bytes.")
+@click.option(
+    "--tokenizer", type=INPUT_FILE, metavar="MODEL", help="Sentencepiece model: makes tokens of text and counts bytes."
+)
 @click.option("--training", type=INPUT_FILE, metavar="TEXT", help="UTF-8 text for the experiments that train models.")
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True, metavar="M", help="Minutes of training in all.")
-@click.option("--tokens", type=click.IntRange(min=1), default=65_536, show_default=True, metavar="N", help="Evaluation tokens at most.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of everything that is drawn.")
-@click.option("--device", default="cpu", show_default=True, metavar="D", help="Where models are trained: cpu, cuda, ...")
-@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; the result does not depend on it.  [default: all]")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    metavar="M",
+    help="Minutes of training in all.",
+)
+@click.option(
+    "--tokens",
+    type=click.IntRange(min=1),
+    default=65_536,
+    show_default=True,
+    metavar="N",
+    help="Evaluation tokens at most.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed of everything that is drawn.",
+)
+@click.option(
+    "--device", default="cpu", show_default=True, metavar="D", help="Where models are trained: cpu, cuda, ..."
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="CPU threads; the result does not depend on it.  [default: all]",
+)
 @click.option(
     "--folder", type=click.Path(file_okay=False, path_type=Path), default=Path(FOLDER), show_default=True, metavar="DIR",
     help="Where finished parts are kept: a run that was stopped goes on from them.",
 )  # fmt: skip
-@click.option("--option", "options", type=ExperimentOption(), multiple=True, help="An option of this experiment, its value as JSON; may be repeated.")
+@click.option(
+    "--option",
+    "options",
+    type=ExperimentOption(),
+    multiple=True,
+    help="An option of this experiment, its value as JSON; may be repeated.",
+)
 @click.option("--report", type=OUTPUT_FILE, metavar="OUT.html", help="Write the experiment as a page.")
 @click.option("--output", type=OUTPUT_FILE, metavar="OUT.json", help="Write the JSON document.")
 @force_option
 @json_option
 def run(
-    name: str, options: tuple[tuple[str, Any], ...], report: Path | None, output: Path | None, force: bool, as_json: bool, **inputs: Any
+    name: str,
+    options: tuple[tuple[str, Any], ...],
+    report: Path | None,
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+    **inputs: Any,
 ) -> None:
     """Run the experiment NAME and say what it found: the thesis, each observation for or against it, and the verdict.
 
@@ -88,7 +135,7 @@ def run(
     if report is not None and output is not None and report.resolve() == output.resolve():
         raise click.UsageError("--report and --output are two files; name two.")
     from .. import interface
-    from ..format.output import check_output, write_output
+    from ..files.output import check_output, write_output
 
     for path in filter(None, (report, output)):
         check_output(path, force)

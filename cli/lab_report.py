@@ -17,7 +17,8 @@ Data = Mapping[str, Any]
 def experiments_document(experiments: Sequence[Experiment]) -> dict[str, Any]:
     return {
         "experiments": [
-            {"name": e.name, "thesis": e.thesis, "supports": list(e.supports), "falsifies": list(e.falsifies)} for e in experiments
+            {"name": e.name, "thesis": e.thesis, "supports": list(e.supports), "falsifies": list(e.falsifies)}
+            for e in experiments
         ]
     }
 
@@ -45,5 +46,7 @@ def print_run(document: Data) -> None:
         weight = "" if observation["decisive"] else " (beside)"
         click.echo(f"{observation['outcome']:<10} {observation['question']}{weight}  {observation['answer']}")
     decisive = [o for o in document["observations"] if o["decisive"]]
-    counts = ", ".join(f"{sum(o['outcome'] == kind for o in decisive)} {kind}" for kind in ("supports", "falsifies", "undecided"))
+    counts = ", ".join(
+        f"{sum(o['outcome'] == kind for o in decisive)} {kind}" for kind in ("supports", "falsifies", "undecided")
+    )
     click.echo(f"\nverdict    {document['verdict']} ({counts})")

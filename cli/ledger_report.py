@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .tables import integer, percent, print_table
 
 if TYPE_CHECKING:
-    from ..format.ledger import Ledger
+    from ..files.ledger import Ledger
 
 
 def print_ledger(ledger: Ledger) -> None:

@@ -13,12 +13,16 @@ from typing import NoReturn
 
 import click
 
-from ..format.errors import BytecapError
-from ..format.version import VERSION
+from ..errors import BytecapError
+from ..version import VERSION
 from .exit_codes import INTERRUPTED, OUTPUT, UNEXPECTED, USAGE, exit_code_lines
 
 COMMANDS = ("compile", "inspect", "eval", "verify", "export", "score", "curve", "diagnose", "lab", "demo")
-OPTIONAL_PACKAGES = {"torch": ("PyTorch", "compile"), "joblib": ("joblib", "compile"), "distributed": ("Dask", "cluster")}  # and their extras
+OPTIONAL_PACKAGES = {
+    "torch": ("PyTorch", "compile"),
+    "joblib": ("joblib", "compile"),
+    "distributed": ("Dask", "cluster"),
+}  # and their extras
 EPILOG = "\b\nExit codes:\n" + "\n".join(exit_code_lines())
 
 
@@ -34,7 +38,9 @@ class LazyGroup(click.Group):
         return import_module(f".{name}_command", __package__).command
 
 
-@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(VERSION, message="bytecap %(version)s")
 def group() -> None:
     """Compile a language-model checkpoint into one artifact under a byte cap, see where its bytes went, and verify it."""
@@ -62,7 +68,9 @@ def run(arguments: list[str] | None = None) -> int:
         if error.name not in OPTIONAL_PACKAGES:
             raise
         name, extra = OPTIONAL_PACKAGES[error.name]
-        return _fail(f"this needs {name}, which is not installed; install it with: pip install 'bytecap[{extra}]'", UNEXPECTED)
+        return _fail(
+            f"this needs {name}, which is not installed; install it with: pip install 'bytecap[{extra}]'", UNEXPECTED
+        )
     return result if isinstance(result, int) else 0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..format.sizes import parse_size
+from ..files.sizes import parse_size
 
 INPUT_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)

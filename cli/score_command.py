@@ -28,17 +28,67 @@ class Bits(click.IntRange):
 
 @click.command(short_help="Rank what a checkpoint is sensitive to.", epilog=EXAMPLE)
 @click.argument("checkpoint", type=INPUT_FILE)
-@click.option("--calibration", type=INPUT_FILE, required=True, metavar="FILE", help=data_help + " Its end is held out for --by measured.")
-@click.option("--tokenizer", type=INPUT_FILE, metavar="MODEL", help="Sentencepiece model; needed for a text calibration file.")
-@click.option("--architecture", type=INPUT_FILE, metavar="FILE", help="TOML or JSON with what shapes cannot tell: rope base, softcap.")
+@click.option(
+    "--calibration",
+    type=INPUT_FILE,
+    required=True,
+    metavar="FILE",
+    help=data_help + " Its end is held out for --by measured.",
+)
+@click.option(
+    "--tokenizer", type=INPUT_FILE, metavar="MODEL", help="Sentencepiece model; needed for a text calibration file."
+)
+@click.option(
+    "--architecture",
+    type=INPUT_FILE,
+    metavar="FILE",
+    help="TOML or JSON with what shapes cannot tell: rope base, softcap.",
+)
 @click.option("--unit", type=click.Choice(UNITS), default="tensors", show_default=True, help="What is ranked.")
-@click.option("--by", type=click.Choice(SCORES), default="second-order", show_default=True, help="What it is ranked by.")
-@click.option("--bits", type=Bits(0, 16), default=4, show_default=True, metavar="N", help="Bits that a unit alone is quantized to; 0 removes it.")
-@click.option("--slices", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N", help="Disjoint slices of the data to compare.")
-@click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="Units to show, and to measure.")
-@click.option("--tokens", type=click.IntRange(min=1), default=131_072, show_default=True, metavar="N", help="Calibration tokens at most.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the sampled labels.")
-@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; the scores do not depend on it.  [default: all]")
+@click.option(
+    "--by", type=click.Choice(SCORES), default="second-order", show_default=True, help="What it is ranked by."
+)
+@click.option(
+    "--bits",
+    type=Bits(0, 16),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="Bits that a unit alone is quantized to; 0 removes it.",
+)
+@click.option(
+    "--slices",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="Disjoint slices of the data to compare.",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Units to show, and to measure.",
+)
+@click.option(
+    "--tokens",
+    type=click.IntRange(min=1),
+    default=131_072,
+    show_default=True,
+    metavar="N",
+    help="Calibration tokens at most.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the sampled labels."
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="CPU threads; the scores do not depend on it.  [default: all]",
+)
 @click.option("--output", type=OUTPUT_FILE, metavar="SCORES.json", help="Write the JSON document with every unit.")
 @click.option("--plot", type=OUTPUT_FILE, metavar="OUT.svg", help="Draw the ranking.")
 @force_option
@@ -48,7 +98,7 @@ def command(output: Path | None, plot: Path | None, force: bool, as_json: bool, 
     if output is not None and plot is not None and output.resolve() == plot.resolve():
         raise click.UsageError("--output and --plot are two files; name two.")
     from .. import interface
-    from ..format.output import check_output, write_output
+    from ..files.output import check_output, write_output
 
     for path in filter(None, (output, plot)):
         check_output(path, force)
@@ -58,7 +108,7 @@ def command(output: Path | None, plot: Path | None, force: bool, as_json: bool, 
 
     text = document_text("score", sensitivity_document(found))
     if plot is not None:
-        from ..lab.sensitivity_plot import plot_sensitivity
+        from ..lab.measure.sensitivity_plot import plot_sensitivity
 
         write_output(plot, plot_sensitivity(found, options["top"]).encode(), force)
     if output is not None:

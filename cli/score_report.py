@@ -10,8 +10,8 @@ import click
 from .tables import integer, percent, print_table
 
 if TYPE_CHECKING:
-    from ..lab.rank_stability import RankStability
-    from ..lab.sensitivity import Sensitivity
+    from ..lab.measure.rank_stability import RankStability
+    from ..lab.measure.sensitivity import Sensitivity
 
 
 def sensitivity_document(found: Sensitivity) -> dict[str, Any]:
@@ -27,7 +27,8 @@ def sensitivity_document(found: Sensitivity) -> dict[str, Any]:
         "slices": len(found.slice_scores),
         "units": [_unit_document(found, u) for u in order],
         "concentration": [
-            {"top_share": share, "score_share": score, "weight_share": weight} for share, score, weight in found.concentration
+            {"top_share": share, "score_share": score, "weight_share": weight}
+            for share, score, weight in found.concentration
         ],
         "stability": None if found.stability is None else _stability_document(found.stability),
         "agreement": {method: _number(value) for method, value in found.agreement.items()},
@@ -74,11 +75,14 @@ def print_sensitivity(found: Sensitivity, top: int) -> None:
     ]  # fmt: skip
     print_table([">rank", "unit", ">weights", ">share", *(f">{method}" for method in methods)], rows)
     held = [
-        f"{100 * share:g} % hold {100 * score:.1f} % (with {100 * weight:.1f} % of the weights)" for share, score, weight in found.concentration
+        f"{100 * share:g} % hold {100 * score:.1f} % (with {100 * weight:.1f} % of the weights)"
+        for share, score, weight in found.concentration
     ]
     click.echo(f"{'concentration':<14} top {', '.join(held)}")
     click.echo(f"{'stability':<14} {_stability(found)}")
-    click.echo(f"{'agreement':<14} {', '.join(f'{method} {value:.3f}' for method, value in found.agreement.items())} (rank correlation)")
+    click.echo(
+        f"{'agreement':<14} {', '.join(f'{method} {value:.3f}' for method, value in found.agreement.items())} (rank correlation)"
+    )
 
 
 def _data(found: Sensitivity) -> str:

@@ -12,14 +12,26 @@ from .parameters import INPUT_FILE, SIZE, code_option, data_help, example
 from .progress import terminal_progress
 
 
-@click.command(short_help="Check an artifact and what it promises.", epilog=example("bytecap verify model.bcap --cap 16MB --code train_gpt.py"))
+@click.command(
+    short_help="Check an artifact and what it promises.",
+    epilog=example("bytecap verify model.bcap --cap 16MB --code train_gpt.py"),
+)
 @click.argument("artifact", type=INPUT_FILE)
 @click.option("--cap", type=SIZE, help="Limit of artifact and code together: 16MB, 16MiB or 16_000_000.")
 @code_option
 @click.option("--data", type=INPUT_FILE, metavar="FILE", help=data_help + " Scored when given, with --tokenizer.")
 @click.option("--tokenizer", type=INPUT_FILE, metavar="MODEL", help="Sentencepiece model of the data and the model.")
-@click.option("--expect-bpb", type=click.FloatRange(min=0), metavar="X", help="Bits per byte that was promised; needs --data.")
-@click.option("--tolerance", type=click.FloatRange(min=0), metavar="Y", default=0.0005, show_default=True, help="Allowed difference from X.")
+@click.option(
+    "--expect-bpb", type=click.FloatRange(min=0), metavar="X", help="Bits per byte that was promised; needs --data."
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    metavar="Y",
+    default=0.0005,
+    show_default=True,
+    help="Allowed difference from X.",
+)
 @json_option
 def command(
     artifact: Path,
@@ -52,7 +64,9 @@ def command(
         )
     passed = all(check.passed for check in checks)
     if as_json:
-        rows = [{"name": check.name, "passed": check.passed, "detail": check.detail, **check.values} for check in checks]
+        rows = [
+            {"name": check.name, "passed": check.passed, "detail": check.detail, **check.values} for check in checks
+        ]
         print_document("verify", {"artifact": str(artifact), "passed": passed, "checks": rows})
     else:
         for check in checks:

@@ -15,21 +15,28 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from ..format.grid import MAX_RESOLUTION, matrix_shape
-from ..format.limits import DEFAULT_LIMITS
-from ..format.program import validate_program
-from ..format.trellis import TRELLISES
-from .calibration import MatrixStatistics, Statistics, calibration_sequences, measure_statistics
-from .choosing import ChooseCandidates
-from .convergence import Convergence
-from .distillation import Basis, Distiller
-from .head_bias import BiasHead
-from .landing import Landing, Trial, land_on_cap
-from .model import Model
-from .quantization import PreparedMatrix, QuantizedMatrix, prepare_matrix, quantize_matrix, quantize_vectors
+from ..format.codecs.trellis import TRELLISES
+from ..format.container.limits import DEFAULT_LIMITS
+from ..format.program.program import validate_program
+from ..format.tensors.grid import MAX_RESOLUTION, matrix_shape
+from .menu.choosing import ChooseCandidates
+from .model.model import Model
+from .quantize.distillation import Basis, Distiller
+from .quantize.gptq import PreparedMatrix, QuantizedMatrix, prepare_matrix, quantize_matrix, quantize_vectors
+from .quantize.sequential import QuantizeTarget, Refine, quantize_sequentially
+from .rate_control.landing import Landing, Trial, land_on_cap
 from .recipe import register_pass
-from .sequential import QuantizeTarget, Refine, quantize_sequentially
-from .symmetries import absorb_scales, equal_tensors, find_hidden_units, find_scaled_outputs, find_value_dimensions, sort_units
+from .rewrites.head_bias import BiasHead
+from .rewrites.symmetries import (
+    absorb_scales,
+    equal_tensors,
+    find_hidden_units,
+    find_scaled_outputs,
+    find_value_dimensions,
+    sort_units,
+)
+from .statistics.calibration import MatrixStatistics, Statistics, calibration_sequences, measure_statistics
+from .statistics.convergence import Convergence
 from .workers import run_jobs
 
 WEIGHTS_OF_ALL_STEPS = 1 << 22
@@ -54,7 +61,14 @@ class Calibrate:
     bounds: ClassVar[Bounds] = {"tokens": (1, 1e12), "tolerance": (0.0, 100.0), "batch_sequences": (1, 1e6)}
 
     def run(
-        self, model: Model, text: np.ndarray, *, seed: int, device: str, threads: int, progress: Callable[[int, int], None]
+        self,
+        model: Model,
+        text: np.ndarray,
+        *,
+        seed: int,
+        device: str,
+        threads: int,
+        progress: Callable[[int, int], None],
     ) -> Statistics:
         sequences = calibration_sequences(text, model.program.sequence_length, self.tokens)
         order = np.random.default_rng(seed).permutation(len(sequences))  # any part of them is spread over the text
@@ -118,7 +132,11 @@ class QuantizeVectors:
             values = (tuned or {}).get(index, model.tensors[index].values)
             shape = matrix_shape(values.shape)
             results[index] = quantize_vectors(
-                values.reshape(shape), fisher.reshape(shape), byte_price, resolution=self.resolution, coarsest=self.coarsest
+                values.reshape(shape),
+                fisher.reshape(shape),
+                byte_price,
+                resolution=self.resolution,
+                coarsest=self.coarsest,
             )
         return results
 
@@ -164,7 +182,11 @@ class QuantizeMatrices:
 
     def quantize(self, prepared: PreparedMatrix, byte_price: float) -> QuantizedMatrix:
         return quantize_matrix(
-            prepared, byte_price, trellis_states=self.trellis_states, rate_weight=self.rate_weight, base_fit=self.base_fit
+            prepared,
+            byte_price,
+            trellis_states=self.trellis_states,
+            rate_weight=self.rate_weight,
+            base_fit=self.base_fit,
         )
 
     def run(self, model: Model, statistics: Statistics, *, threads: int) -> QuantizeAt:
@@ -268,13 +290,23 @@ class Distil:
     }
 
     def run(
-        self, model: Model, statistics: Statistics, text: np.ndarray, held_out: np.ndarray, *, seed: int, device: str, threads: int
+        self,
+        model: Model,
+        statistics: Statistics,
+        text: np.ndarray,
+        held_out: np.ndarray,
+        *,
+        seed: int,
+        device: str,
+        threads: int,
     ) -> Distiller:
         """The distiller of a walk."""
         length = model.program.sequence_length
         training = calibration_sequences(text, length, len(text))
         known = {i: matrix for i, matrix in statistics.matrices.items() if matrix.output_fisher is not None}
-        bases = dict(zip(known, run_jobs(lambda matrix: Basis.of(matrix, device), list(known.values()), threads), strict=True))
+        bases = dict(
+            zip(known, run_jobs(lambda matrix: Basis.of(matrix, device), list(known.values()), threads), strict=True)
+        )
         return Distiller(model, training, held_out, max(1, self.batch_tokens // length), seed, threads, device, bases)
 
     def refine(self, distiller: Distiller, quick: Mapping[int, QuantizedMatrix], groups: int) -> Refine:
@@ -291,12 +323,17 @@ class Distil:
             if due < LEAST_STEPS:
                 return
             spent += due
-            rates = {i: self.step_size * _rms(quick[i].weights - model.tensors[i].values.reshape(quick[i].weights.shape)) for i in waiting}
+            rates = {
+                i: self.step_size * _rms(quick[i].weights - model.tensors[i].values.reshape(quick[i].weights.shape))
+                for i in waiting
+            }
             distiller.tune(tensors, rates, due)
 
         return refine
 
-    def finish(self, distiller: Distiller, quantized: Mapping[int, QuantizedMatrix], vectors: Collection[int]) -> dict[int, np.ndarray]:
+    def finish(
+        self, distiller: Distiller, quantized: Mapping[int, QuantizedMatrix], vectors: Collection[int]
+    ) -> dict[int, np.ndarray]:
         """Tuned values of the control tensors, everything else being quantized; their old values where that does not help."""
         shapes = [t.values.shape for t in distiller.model.tensors]
         tensors = {i: torch.from_numpy(q.weights.reshape(shapes[i])) for i, q in quantized.items()}
@@ -328,7 +365,12 @@ class LandOnCap:
     walks: int = 3
     finest_loss: float = 1e-7
     name: ClassVar[str] = "land-on-cap"
-    bounds: ClassVar[Bounds] = {"tolerance": (0.0, 0.5), "trials": (1, 1e6), "walks": (1, 1e6), "finest_loss": (1e-15, 1.0)}
+    bounds: ClassVar[Bounds] = {
+        "tolerance": (0.0, 0.5),
+        "trials": (1, 1e6),
+        "walks": (1, 1e6),
+        "finest_loss": (1e-15, 1.0),
+    }
 
     def run(
         self,

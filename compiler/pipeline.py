@@ -15,27 +15,27 @@ from pathlib import Path
 
 import numpy as np
 
-from ..format.code_files import import_closure
-from ..format.errors import CapError, DataError
-from ..format.ledger import Ledger, build_ledger
-from ..format.output import check_output, write_output
-from ..format.profiles import profile_codec
-from ..format.version import VERSION
+from ..errors import CapError, DataError
+from ..files.code_files import import_closure
+from ..files.ledger import Ledger, build_ledger
+from ..files.output import check_output, write_output
+from ..format.codecs.profiles import profile_codec
 from ..runtime.tokenizer import Tokenizer
 from ..runtime.tokens import read_tokens
+from ..version import VERSION
 from . import passes  # noqa: F401 - registers the passes
-from .calibration import Statistics
-from .checkpoint import read_checkpoint
-from .explanation import explain_compile
+from .checkpoints.checkpoint import read_checkpoint
+from .explanation.explanation import explain_compile
+from .explanation.record import build_report
 from .frontends import build_model, read_architecture
-from .landing import Landing
-from .model import Model
-from .overlap import check_no_overlap
+from .model.model import Model
+from .model.vocabulary import token_groupings
+from .rate_control.landing import Landing
+from .rate_control.trials import Trials
+from .rate_control.walk import bytes_per_octave, land_walks
 from .recipe import Recipe, read_recipe
-from .report import build_report
-from .trials import Trials
-from .vocabulary import token_groupings
-from .walk import bytes_per_octave, land_walks
+from .statistics.calibration import Statistics
+from .statistics.overlap import check_no_overlap
 from .workers import available_threads, check_device, one_thread_each
 
 Progress = Callable[[str, int, int], None]
@@ -99,8 +99,20 @@ def compile_checkpoint(
     statistics = plan["calibrate"].run(model, text, seed=seed, device=device, threads=threads, progress=shown)
     clock.lap("calibrate")
     model, statistics = _rewrite(plan, model, statistics)
-    provenance = {"bytecap": VERSION, "calibration": _file_digest(Path(calibration)), "recipe": plan.digest, "seed": seed}
-    how = {"groupings": _related_tokens(plan, tokenizer), "codec": codec, "seed": seed, "device": device, "threads": threads, "keep_targets": explain}
+    provenance = {
+        "bytecap": VERSION,
+        "calibration": _file_digest(Path(calibration)),
+        "recipe": plan.digest,
+        "seed": seed,
+    }
+    how = {
+        "groupings": _related_tokens(plan, tokenizer),
+        "codec": codec,
+        "seed": seed,
+        "device": device,
+        "threads": threads,
+        "keep_targets": explain,
+    }
     trials = Trials(model, statistics, text, held_out, plan, provenance, **how)
     clock.lap("prepare")
     landing = _land(plan, trials, budget, progress)
@@ -183,7 +195,9 @@ def read_model(path: Path | str, architecture: Path | str | None) -> Model:
 def _artifact_budget(cap: int, code_files: Sequence[Path]) -> int:
     code_bytes = sum(path.stat().st_size for path in code_files)
     if cap <= code_bytes:
-        raise CapError(f"the cap of {cap} bytes leaves nothing for the artifact: code files take {code_bytes}; raise --cap")
+        raise CapError(
+            f"the cap of {cap} bytes leaves nothing for the artifact: code files take {code_bytes}; raise --cap"
+        )
     return cap - code_bytes
 
 

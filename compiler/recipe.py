@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from ..format.errors import CompileError
+from ..errors import CompileError
 
 PASSES: dict[str, type] = {}
 
@@ -91,7 +91,9 @@ def _configure(recipe: str, cls: type, table: Any) -> Any:
             raise CompileError(f"recipe {recipe}: [{cls.name}] {key} must be {wanted.__name__}, found {value!r}")
         name = key.replace("-", "_")
         if name in cls.bounds and not _within(value, cls.bounds[name]):
-            raise CompileError(f"recipe {recipe}: [{cls.name}] {key} must be {_describe(cls.bounds[name])}, found {value!r}")
+            raise CompileError(
+                f"recipe {recipe}: [{cls.name}] {key} must be {_describe(cls.bounds[name])}, found {value!r}"
+            )
         values[name] = value
     return cls(**values)
 
@@ -107,7 +109,10 @@ def _describe(bound: tuple[float, float] | frozenset) -> str:
     return f"between {bound[0]:g} and {bound[1]:g}"
 
 
-NAMED_RECIPES: dict[str, dict[str, Any]] = {"default": {}, "everything": {"bias-head": {"enabled": True}, "choose-candidates": {"enabled": True}}}
+NAMED_RECIPES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "everything": {"bias-head": {"enabled": True}, "choose-candidates": {"enabled": True}},
+}
 
 
 def read_recipe(source: str | Path) -> Recipe:
@@ -119,6 +124,8 @@ def read_recipe(source: str | Path) -> Recipe:
         return parse_recipe(str(path), tomllib.loads(path.read_text("utf-8")))
     except OSError as error:
         names = ", ".join(NAMED_RECIPES)
-        raise CompileError(f"recipe {source}: neither a named recipe ({names}) nor a readable file ({error.strerror})") from None
+        raise CompileError(
+            f"recipe {source}: neither a named recipe ({names}) nor a readable file ({error.strerror})"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CompileError(f"recipe {source}: not a TOML file: {error}") from None

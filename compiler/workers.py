@@ -16,7 +16,7 @@ from typing import TypeVar
 import torch
 from threadpoolctl import threadpool_limits
 
-from ..format.errors import CompileError
+from ..errors import CompileError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

@@ -14,14 +14,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .codebooks import IndexValues, look_up
-from .combined_terms import Codebook, LowRank, Sparse, Subset
-from .container import CODES, DIGEST, DIRECTORY, PROGRAM, PROVENANCE, RAW, Section, read_container, write_container
-from .directory import TensorEntry, check_references, read_directory, write_directory
-from .errors import ChecksumMismatch, InvalidArtifact, MalformedArtifact
-from .grid import GridValues, matrix_shape, reconstruct_grid
-from .limits import DEFAULT_LIMITS, Limits
-from .matrices import (
+from ..errors import ChecksumMismatch, InvalidArtifact, MalformedArtifact
+from .container.container import (
+    CODES,
+    DIGEST,
+    DIRECTORY,
+    PROGRAM,
+    PROVENANCE,
+    RAW,
+    Section,
+    read_container,
+    write_container,
+)
+from .container.limits import DEFAULT_LIMITS, Limits
+from .program.program import Program, decode_program, encode_program, program_tensors, validate_program
+from .tensors.codebooks import IndexValues, look_up
+from .tensors.combined_terms import Codebook, LowRank, Sparse, Subset
+from .tensors.directory import TensorEntry, check_references, read_directory, write_directory
+from .tensors.grid import GridValues, matrix_shape, reconstruct_grid
+from .tensors.matrices import (
     Place,
     SetPlace,
     decode_first_stream,
@@ -32,10 +43,9 @@ from .matrices import (
     set_terms,
     stored_matrices,
 )
-from .program import Program, decode_program, encode_program, program_tensors, validate_program
-from .recipes import Alias, Grid, Shape, Term
-from .reconstruction import low_rank_product, spread_sparse, spread_subset
-from .streams import Stream, read_streams
+from .tensors.recipes import Alias, Grid, Shape, Term
+from .tensors.reconstruction import low_rank_product, spread_sparse, spread_subset
+from .tensors.streams import Stream, read_streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +196,9 @@ def _decode(artifact: Artifact, check_digest: bool, keep_codes: bool) -> Decoded
             terms.append(_term_values(term, shape, inner, (i, t), earlier).reshape(entry.shape))
         arrays.append(np.ascontiguousarray(sum_terms(terms), np.float32))
         if not np.isfinite(arrays[-1]).all():
-            raise InvalidArtifact("a term or a sum of terms that is not finite", rule="R-REC-4", where=f"tensor {entry.name!r}")
+            raise InvalidArtifact(
+                "a term or a sum of terms that is not finite", rule="R-REC-4", where=f"tensor {entry.name!r}"
+            )
     if check_digest and tensors_digest(directory, arrays) != artifact.digest:
         raise ChecksumMismatch("decoded tensors are not the ones that were stored", rule="R-DIG-1", where="digest")
     grids = {(i, t): grid for (i, t, _), grid in kept.items() if isinstance(directory[i].terms[t], Grid)}

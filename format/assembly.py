@@ -11,15 +11,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .artifact import decode_tensors, encode_provenance, read_artifact, sum_terms, tensors_digest
-from .codebooks import IndexValues, fit_index_scale, index_scales
 from .codecs import INTEGER_CODECS, ExpectedScales
-from .container import CODES, DIGEST, DIRECTORY, PROGRAM, PROVENANCE, RAW, make_section, write_container
-from .cursor import Writer
-from .directory import TensorEntry, write_directory
-from .grid import GridValues, expected_scales, exponents_or_zeros, fit_initial_scale
-from .matrices import exponent_scales
-from .member_sets import gap_scales
-from .parts import (
+from .container.container import CODES, DIGEST, DIRECTORY, PROGRAM, PROVENANCE, RAW, make_section, write_container
+from .container.cursor import Writer
+from .program.program import Program, encode_program
+from .tensors.codebooks import IndexValues, fit_index_scale, index_scales
+from .tensors.directory import TensorEntry, write_directory
+from .tensors.grid import GridValues, expected_scales, exponents_or_zeros, fit_initial_scale
+from .tensors.matrices import exponent_scales
+from .tensors.member_sets import gap_scales
+from .tensors.parts import (
     CodebookReference,
     Codebooks,
     CodebookValues,
@@ -39,11 +40,10 @@ from .parts import (
     step_offset,
     term_of,
 )
-from .program import Program, encode_program
-from .raw_planes import encode_raw_planes
-from .recipes import write_term
-from .set_choice import KnownSets, ToldSet
-from .streams import Stream, write_streams
+from .tensors.raw_planes import encode_raw_planes
+from .tensors.recipes import write_term
+from .tensors.set_choice import KnownSets, ToldSet
+from .tensors.streams import Stream, write_streams
 
 DEFAULT_CODEC = 1
 
@@ -66,7 +66,10 @@ __all__ = [
 
 
 def assemble_artifact(
-    program: Program, tensors: Sequence[TensorSource], provenance: Mapping[str, object] | None = None, codec: int = DEFAULT_CODEC
+    program: Program,
+    tensors: Sequence[TensorSource],
+    provenance: Mapping[str, object] | None = None,
+    codec: int = DEFAULT_CODEC,
 ) -> bytes:
     """The bytes of an artifact whose integers are coded by the codec of that wire id.
 
@@ -76,7 +79,9 @@ def assemble_artifact(
     entries = tuple(_entry_of(tensor, index, sets, codebooks) for index, tensor in enumerate(tensors))
     matrices = all_matrices(tensors, codebooks)
     raw = encode_raw_planes([(matrix.values, matrix.storage) for matrix in matrices if isinstance(matrix, RawValues)])
-    streams = _encode_streams([matrix for matrix in matrices if not isinstance(matrix, RawValues)], list(sets.values()), codec)
+    streams = _encode_streams(
+        [matrix for matrix in matrices if not isinstance(matrix, RawValues)], list(sets.values()), codec
+    )
     digest = tensors_digest(entries, _reconstruct(tensors, codebooks))
     sections = [
         make_section(PROGRAM, encode_program(program)),
@@ -92,13 +97,17 @@ def assemble_artifact(
     return data
 
 
-def _entry_of(tensor: TensorSource, index: int, sets: Mapping[tuple[int, int], ToldSet], codebooks: Codebooks) -> TensorEntry:
+def _entry_of(
+    tensor: TensorSource, index: int, sets: Mapping[tuple[int, int], ToldSet], codebooks: Codebooks
+) -> TensorEntry:
     told = [sets[index, t].record if (index, t) in sets else None for t in range(len(tensor.parts))]
     terms = (term_of(part, how, codebooks) for part, how in zip(tensor.parts, told, strict=True))
     return TensorEntry(tensor.name, tuple(tensor.shape), tensor.dtype, tuple(terms))
 
 
-def _encode_streams(matrices: Sequence[GridInStream | IndicesInStream], sets: Sequence[ToldSet], codec: int) -> list[Stream]:
+def _encode_streams(
+    matrices: Sequence[GridInStream | IndicesInStream], sets: Sequence[ToldSet], codec: int
+) -> list[Stream]:
     gaps = [told for told in sets if told.integers is not None]
     if not matrices and not gaps:
         return []
@@ -108,7 +117,9 @@ def _encode_streams(matrices: Sequence[GridInStream | IndicesInStream], sets: Se
         for exponents in (values.row_exponents, values.column_exponents):
             if exponents is not None:
                 residuals.append((exponents - step_offset(exponents)).astype(np.int32)[None, :])
-    scales = [exponent_scales(r.size) for r in residuals] + [gap_scales(told.integers.size, told.universe) for told in gaps]
+    scales = [exponent_scales(r.size) for r in residuals] + [
+        gap_scales(told.integers.size, told.universe) for told in gaps
+    ]
     streams = [_encode_first_stream(residuals + [told.integers for told in gaps], scales)]
     for index in range(1, max((matrix.stream for matrix in matrices), default=0) + 1):
         members = [coded_values(matrix) for matrix in matrices if matrix.stream == index]
@@ -124,7 +135,9 @@ def _encode_first_stream(vectors: Sequence[np.ndarray], scales: Sequence[Expecte
 
 def encode_grid_stream(members: Sequence[GridValues | IndexValues], codec: int = DEFAULT_CODEC) -> bytes:
     """One stream of several grids' codes or codebooks' indices, as the CODES section holds it."""
-    return INTEGER_CODECS[codec].encode([values.codes for values in members], [_scales_of(values) for values in members])
+    return INTEGER_CODECS[codec].encode(
+        [values.codes for values in members], [_scales_of(values) for values in members]
+    )
 
 
 def _scales_of(values: GridValues | IndexValues) -> ExpectedScales:
@@ -136,7 +149,12 @@ def _scales_of(values: GridValues | IndexValues) -> ExpectedScales:
 
 
 def part_bytes(
-    parts: Sequence[Part], shape: tuple[int, ...], codec: int = DEFAULT_CODEC, *, codebooks: Codebooks | None = None, sets: KnownSets | None = None
+    parts: Sequence[Part],
+    shape: tuple[int, ...],
+    codec: int = DEFAULT_CODEC,
+    *,
+    codebooks: Codebooks | None = None,
+    sets: KnownSets | None = None,
 ) -> int:
     """Bytes that one tensor's parts take by themselves: recipe terms and raw planes as compressed, stream 0, integers.
 
@@ -149,9 +167,13 @@ def part_bytes(
     for term in _entry_of(tensor, index, told, books).terms:
         write_term(writer, term)
     matrices = all_matrices([tensor], books)
-    planes = encode_raw_planes([(matrix.values, matrix.storage) for matrix in matrices if isinstance(matrix, RawValues)])
+    planes = encode_raw_planes(
+        [(matrix.values, matrix.storage) for matrix in matrices if isinstance(matrix, RawValues)]
+    )
     stored = make_section(RAW, planes).stored if planes else b""
-    streams = _encode_streams([matrix for matrix in matrices if not isinstance(matrix, RawValues)], list(told.values()), codec)
+    streams = _encode_streams(
+        [matrix for matrix in matrices if not isinstance(matrix, RawValues)], list(told.values()), codec
+    )
     terms = make_section(DIRECTORY, writer.bytes()).stored  # a set told by bits is long, and compresses well
     return len(terms) + len(stored) + sum(len(stream.payload) for stream in streams)
 

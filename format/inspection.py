@@ -16,18 +16,18 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 from .artifact import Artifact, DecodedTensors, decode_contents, read_artifact
-from .bytes_codecs import BYTES_CODECS
-from .codebooks import IndexValues
 from .codecs import INTEGER_CODECS
-from .combined_terms import AXES, Codebook, LowRank, Sparse, Subset
-from .container import CODES, RAW, VERSION, section_name
-from .cursor import Writer
-from .directory import TensorEntry, set_of
-from .grid import GridValues, matrix_shape
-from .limits import DEFAULT_LIMITS, Limits
-from .matrices import Place, stored_matrices
-from .raw_planes import ITEM_BYTES
-from .recipes import Alias, Grid, Raw, Term
+from .container.bytes_codecs import BYTES_CODECS
+from .container.container import CODES, RAW, VERSION, section_name
+from .container.cursor import Writer
+from .container.limits import DEFAULT_LIMITS, Limits
+from .tensors.codebooks import IndexValues
+from .tensors.combined_terms import AXES, Codebook, LowRank, Sparse, Subset
+from .tensors.directory import TensorEntry, set_of
+from .tensors.grid import GridValues, matrix_shape
+from .tensors.matrices import Place, stored_matrices
+from .tensors.raw_planes import ITEM_BYTES
+from .tensors.recipes import Alias, Grid, Raw, Term
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,9 @@ def inspect_artifact(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Inspection
         sections=_section_rows(artifact, header_bytes),
         tensors=tensors,
         shared=_shared_rows(artifact, header_bytes, sum(contents.set_bytes.values())),
-        streams=tuple(StreamRow(n, INTEGER_CODECS[s.codec].name, len(s.payload)) for n, s in enumerate(artifact.streams)),
+        streams=tuple(
+            StreamRow(n, INTEGER_CODECS[s.codec].name, len(s.payload)) for n, s in enumerate(artifact.streams)
+        ),
         metadata=_metadata_rows(artifact, sum(contents.set_bytes.values()), tensors),
         provenance=artifact.provenance,
     )
@@ -193,7 +195,9 @@ def _section_rows(artifact: Artifact, header_bytes: int) -> tuple[SectionRow, ..
     rows, offset = [], header_bytes
     for section in artifact.sections:
         name = section_name(section.id)
-        rows.append(SectionRow(name, BYTES_CODECS[section.codec].name, offset, len(section.stored), len(section.decoded)))
+        rows.append(
+            SectionRow(name, BYTES_CODECS[section.codec].name, offset, len(section.stored), len(section.decoded))
+        )
         offset += len(section.stored)
     return tuple(rows)
 
@@ -244,7 +248,11 @@ def _raw_shares(artifact: Artifact) -> dict[Place, int]:
 
 def _plane_bytes(artifact: Artifact) -> dict[Place, int]:
     matrices = stored_matrices(artifact.directory).items()
-    return {place: matrix.elements * ITEM_BYTES[matrix.record.storage] for place, matrix in matrices if isinstance(matrix.record, Raw)}
+    return {
+        place: matrix.elements * ITEM_BYTES[matrix.record.storage]
+        for place, matrix in matrices
+        if isinstance(matrix.record, Raw)
+    }
 
 
 def _term_text(term: Term, directory: Sequence[TensorEntry]) -> str:
@@ -252,7 +260,11 @@ def _term_text(term: Term, directory: Sequence[TensorEntry]) -> str:
         case Raw():
             return f"{term.name} {term.storage}"
         case Grid():
-            sides = [side for side, offset in (("row", term.row_offset), ("column", term.column_offset)) if offset is not None]
+            sides = [
+                side
+                for side, offset in (("row", term.row_offset), ("column", term.column_offset))
+                if offset is not None
+            ]
             return f"{term.name} ({' and '.join(sides)} steps)" if sides else term.name
         case Alias():
             return f"{term.name} of {directory[term.source].name}"
@@ -265,7 +277,9 @@ def _term_text(term: Term, directory: Sequence[TensorEntry]) -> str:
             side = AXES[term.axis].removesuffix("s" * (term.members.count == 1))
             return f"{term.name} ({term.members.count} {side} by {term.members.encoding}, {_term_text(term.record, directory)})"
         case Sparse():
-            return f"{term.name} ({term.members.count} by {term.members.encoding}, {_term_text(term.record, directory)})"
+            return (
+                f"{term.name} ({term.members.count} by {term.members.encoding}, {_term_text(term.record, directory)})"
+            )
     return term.name
 
 

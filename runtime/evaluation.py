@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..format.program import Program
+from ..format.program.program import Program
 from .interpreter import Interpreter
 from .scoring import Score, score, target_count
 from .tokenizer import ByteTable, Tokenizer, check_byte_table
@@ -41,10 +41,21 @@ def evaluate_program(
     length = program.sequence_length if sequence_length is None else sequence_length
     byte_table = checked_byte_table(tokenizer, tokens, length, max_tokens)
     model = Interpreter(program, tensors)
-    return score(model, tokens, byte_table, sequence_length=length, stride=stride, max_tokens=max_tokens, threads=threads, progress=progress)
+    return score(
+        model,
+        tokens,
+        byte_table,
+        sequence_length=length,
+        stride=stride,
+        max_tokens=max_tokens,
+        threads=threads,
+        progress=progress,
+    )
 
 
-def checked_byte_table(tokenizer: Tokenizer, tokens: Tokens, sequence_length: int, max_tokens: int | None = None) -> ByteTable:
+def checked_byte_table(
+    tokenizer: Tokenizer, tokens: Tokens, sequence_length: int, max_tokens: int | None = None
+) -> ByteTable:
     """The tokenizer's byte table, checked against the text of every document that the scored targets touch.
 
     Raises DataError when the tokens give no sequence of `sequence_length` or the text contradicts the table.

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ..format.errors import DataError
-from ..format.limits import DEFAULT_LIMITS, Limits
-from ..format.program import Program, ProgramShapes, validate_program
+from ..errors import DataError
+from ..format.container.limits import DEFAULT_LIMITS, Limits
+from ..format.program.program import Program, ProgramShapes, validate_program
 from . import kernels_exponential
 from .operation_kernels import BINDERS, BindContext, Workspace
 
@@ -85,8 +85,14 @@ class Interpreter:
         if length == 0:
             return
         memory = [np.empty(capacity * length, np.float32) for capacity in self._capacities]
-        registers = [memory[buffer][: width * length].reshape(length, width) for buffer, width in zip(self._buffers, self.shapes.widths, strict=True)]
-        plan = [(step, register, [registers[i] for i in inputs]) for step, register, inputs in zip(self._steps, registers, self._inputs, strict=True)]
+        registers = [
+            memory[buffer][: width * length].reshape(length, width)
+            for buffer, width in zip(self._buffers, self.shapes.widths, strict=True)
+        ]
+        plan = [
+            (step, register, [registers[i] for i in inputs])
+            for step, register, inputs in zip(self._steps, registers, self._inputs, strict=True)
+        ]
         workspace = Workspace(self.program.boundary_token)
         for row in tokens:
             workspace.begin(row)

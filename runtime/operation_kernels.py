@@ -15,8 +15,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..format import operations as op
-from ..format.operands import Row
+from ..format.program import operations as op
+from ..format.program.operands import Row
 from . import kernels_exponential, kernels_rows
 
 SCORE_FLOATS = 1 << 16  # attention scores computed at once (256 KiB): they stay in the second-level cache

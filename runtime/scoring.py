@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ..format.errors import DataError, VerificationError
+from ..errors import DataError, VerificationError
 from .tokenizer import ByteTable
 from .tokens import Tokens
 
@@ -145,11 +145,15 @@ def score(
     stride = sequence_length if stride is None else stride
     _check_positive(stride=stride, batch_sequences=batch_sequences, threads=threads)
     if stride > sequence_length:
-        raise DataError(f"stride {stride} is longer than a sequence of {sequence_length}; tokens in between would never be scored")
+        raise DataError(
+            f"stride {stride} is longer than a sequence of {sequence_length}; tokens in between would never be scored"
+        )
     plan = list(windows(targets, sequence_length, stride))
     used = tokens.ids[: targets + 1]
     target_bytes = byte_table.target_bytes(used)
-    sequence_bytes = np.array([target_bytes[w.start + w.skip : w.stop].sum(dtype=np.int64) for w in plan], dtype=np.int64)
+    sequence_bytes = np.array(
+        [target_bytes[w.start + w.skip : w.stop].sum(dtype=np.int64) for w in plan], dtype=np.int64
+    )
     if not sequence_bytes.any():
         raise DataError(f"{tokens.source}: the {targets:,} scored tokens stand for no text at all; give other data")
     size = batch_sequences or max(1, TOKENS_PER_BATCH // sequence_length)
@@ -192,7 +196,12 @@ def _batches(plan: Sequence[Window], size: int) -> Iterator[range]:
 
 
 def _window_losses(
-    model: LanguageModel, ids: np.ndarray, plan: Sequence[Window], size: int, threads: int, progress: Callable[[int, int], None] | None
+    model: LanguageModel,
+    ids: np.ndarray,
+    plan: Sequence[Window],
+    size: int,
+    threads: int,
+    progress: Callable[[int, int], None] | None,
 ) -> np.ndarray:
     """Nats of each window's scored targets, float64 [windows]."""
     losses = np.empty(len(plan), dtype=np.float64)
@@ -238,12 +247,20 @@ def paired_gap(reference: Score, other: Score) -> Gap:
 
     Raises DataError when the two scores are not of the same sequences, or are of fewer than two.
     """
-    same = (reference.sequence_length, reference.stride, reference.tokens) == (other.sequence_length, other.stride, other.tokens)
+    same = (reference.sequence_length, reference.stride, reference.tokens) == (
+        other.sequence_length,
+        other.stride,
+        other.tokens,
+    )
     if not same or not np.array_equal(reference.sequence_bytes, other.sequence_bytes):
-        raise DataError("the two scores are not of the same tokens in the same sequences; score both with the same data and options")
+        raise DataError(
+            "the two scores are not of the same tokens in the same sequences; score both with the same data and options"
+        )
     count = len(reference.sequence_losses)
     if count < 2:
-        raise DataError("the standard error of a gap needs at least two sequences; score more tokens or use a shorter sequence length")
+        raise DataError(
+            "the standard error of a gap needs at least two sequences; score more tokens or use a shorter sequence length"
+        )
     difference = other.sequence_losses - reference.sequence_losses
     ratio = math.fsum(difference.tolist()) / reference.bytes
     residual = difference - ratio * reference.sequence_bytes

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..format.errors import DataError
-from ..format.output import write_output
+from ..errors import DataError
+from ..files.output import write_output
 
 SHARD_MAGIC = 20240520
 SHARD_VERSION = 1
@@ -57,12 +57,16 @@ def _checked_count(data: bytes, source: str) -> int:
         raise DataError(f"{source} ends inside the shard header, at byte {len(data)} of {HEADER_BYTES}; copy it again")
     _, version, count = struct.unpack_from("<3i", data)
     if version != SHARD_VERSION:
-        raise DataError(f"{source} is a shard of version {version}; only version {SHARD_VERSION} is known, write it as that")
+        raise DataError(
+            f"{source} is a shard of version {version}; only version {SHARD_VERSION} is known, write it as that"
+        )
     if count < 1:
         raise DataError(f"{source} says that it holds {count} tokens; a shard needs at least one, write it again")
     body = len(data) - HEADER_BYTES
     if body != 2 * count:
-        raise DataError(f"{source} says {count:,} tokens ({2 * count:,} bytes) but holds {_held(body)}; it was cut or damaged, copy it again")
+        raise DataError(
+            f"{source} says {count:,} tokens ({2 * count:,} bytes) but holds {_held(body)}; it was cut or damaged, copy it again"
+        )
     return count
 
 
@@ -78,10 +82,14 @@ def encode_shard(tokens: np.ndarray) -> bytes:
     """
     tokens = np.asarray(tokens)
     if tokens.ndim != 1 or tokens.dtype.kind not in "iu" or not 1 <= tokens.size <= MAX_TOKENS:
-        raise DataError(f"a shard holds 1 to {MAX_TOKENS:,} integers in one row, not {tokens.dtype} {list(tokens.shape)}")
+        raise DataError(
+            f"a shard holds 1 to {MAX_TOKENS:,} integers in one row, not {tokens.dtype} {list(tokens.shape)}"
+        )
     wrong = np.flatnonzero((tokens < 0) | (tokens > MAX_TOKEN_ID))
     if wrong.size:
-        raise DataError(f"token {int(wrong[0]):,} has the id {int(tokens[wrong[0]])}; a shard holds ids from 0 to {MAX_TOKEN_ID}")
+        raise DataError(
+            f"token {int(wrong[0]):,} has the id {int(tokens[wrong[0]])}; a shard holds ids from 0 to {MAX_TOKEN_ID}"
+        )
     header = struct.pack("<3i", SHARD_MAGIC, SHARD_VERSION, tokens.size).ljust(HEADER_BYTES, b"\0")
     return header + tokens.astype("<u2").tobytes()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import sentencepiece
 
-from ..format.errors import DataError
+from ..errors import DataError
 
 SPACE = "\u2581"  # how sentencepiece writes a space inside a piece
 SPACE_AS_BYTES = tuple(f"<0x{byte:02X}>" for byte in SPACE.encode())
@@ -65,7 +65,9 @@ class Tokenizer:
         try:
             processor = sentencepiece.SentencePieceProcessor(model_proto=data)
         except RuntimeError as error:
-            raise DataError(f"{path} is not a sentencepiece model; give the .model file that the tokens were made with") from error
+            raise DataError(
+                f"{path} is not a sentencepiece model; give the .model file that the tokens were made with"
+            ) from error
         return cls(processor, str(path))
 
     def encode_document(self, text: str) -> list[int]:
@@ -112,7 +114,9 @@ class Tokenizer:
         texts = [piece.removeprefix(SPACE).replace(SPACE, " ").encode() for piece in pieces]
         lengths = [1 if processor.is_byte(token) else len(texts[token]) for token in tokens]
         if max(lengths) > np.iinfo(np.int16).max:
-            raise DataError(f"{self.source}: piece {int(np.argmax(lengths))} is {max(lengths):,} bytes long; the byte table ends at 32,767")
+            raise DataError(
+                f"{self.source}: piece {int(np.argmax(lengths))} is {max(lengths):,} bytes long; the byte table ends at 32,767"
+            )
         base_bytes = np.where(boundary, 0, lengths).astype(np.int16)
         return ByteTable(base_bytes, leading_space, boundary, unknown)
 
@@ -133,7 +137,13 @@ def check_byte_table(tokenizer: Tokenizer, table: ByteTable, ids: np.ndarray, so
     anchor_bytes = len(tokenizer.decode([anchor]).encode())
     starts, stops = _runs(table, ids)
     for first in range(0, len(starts), RUNS_PER_DECODE):
-        spans = list(zip(starts[first : first + RUNS_PER_DECODE].tolist(), stops[first : first + RUNS_PER_DECODE].tolist(), strict=True))
+        spans = list(
+            zip(
+                starts[first : first + RUNS_PER_DECODE].tolist(),
+                stops[first : first + RUNS_PER_DECODE].tolist(),
+                strict=True,
+            )
+        )
         spans = [_without_cut_characters(tokenizer, ids, start, stop) for start, stop in spans]
         runs = [ids[start:stop].tolist() for start, stop in spans]
         decoded = tokenizer.decode_runs([[anchor, *run] for run in runs])

@@ -12,14 +12,20 @@ from pathlib import Path
 
 import numpy as np
 
-from ..format.errors import DataError
+from ..errors import DataError
 from .shards import decode_shard, is_shard
 from .tokenizer import Tokenizer
 
 DOCUMENT_SEPARATOR = "\0"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 SHARD_SUFFIX = ".bin"
-COMPRESSED = {b"\x28\xb5\x2f\xfd": "zstd", b"\x1f\x8b": "gzip", b"\xfd7zXZ": "xz", b"BZh": "bzip2", b"PK\x03\x04": "zip"}
+COMPRESSED = {
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x1f\x8b": "gzip",
+    b"\xfd7zXZ": "xz",
+    b"BZh": "bzip2",
+    b"PK\x03\x04": "zip",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +81,9 @@ def _tokens_of_text(data: bytes, source: str, tokenizer: Tokenizer | None, bound
     documents = [document for document in text.split(DOCUMENT_SEPARATOR) if document]
     if not documents:
         raise DataError(f"{source} holds no text; give a token shard or UTF-8 text")
-    encoded = [np.array([boundary_token, *tokenizer.encode_document(document)], dtype=np.int32) for document in documents]
+    encoded = [
+        np.array([boundary_token, *tokenizer.encode_document(document)], dtype=np.int32) for document in documents
+    ]
     return np.concatenate(encoded)
 
 
@@ -85,7 +93,14 @@ def _decode_text(data: bytes, source: str) -> str:
         return data[mark:].decode("utf-8")
     except UnicodeDecodeError as error:
         place = error.start + mark
-        found = next((f"; it looks like a {name} file, decompress it first" for magic, name in COMPRESSED.items() if data.startswith(magic)), "")
+        found = next(
+            (
+                f"; it looks like a {name} file, decompress it first"
+                for magic, name in COMPRESSED.items()
+                if data.startswith(magic)
+            ),
+            "",
+        )
         raise DataError(
             f"{source} is neither a token shard nor UTF-8 text: byte 0x{data[place]:02x} at offset {place:,} ({error.reason})"
             f"{found or '; convert it to UTF-8, or give a shard'}"

@@ -13,11 +13,19 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import (
+    ArtifactError,
+    ChecksumMismatch,
+    DataError,
+    LimitExceeded,
+    NotAnArtifact,
+    UnsupportedArtifact,
+    VerificationError,
+)
+from ..files.code_files import import_closure
+from ..files.ledger import build_ledger
 from ..format.artifact import Artifact, decode_tensors, read_artifact, write_artifact
-from ..format.code_files import import_closure
-from ..format.errors import ArtifactError, ChecksumMismatch, DataError, LimitExceeded, NotAnArtifact, UnsupportedArtifact, VerificationError
-from ..format.ledger import build_ledger
-from ..format.limits import DEFAULT_LIMITS, Limits
+from ..format.container.limits import DEFAULT_LIMITS, Limits
 from .evaluation import evaluate_program
 
 CANNOT_JUDGE = (NotAnArtifact, UnsupportedArtifact, LimitExceeded)
@@ -63,7 +71,9 @@ def verify_artifact(
     when data, tokenizer or code files are at fault or one of data and tokenizer is missing.
     """
     if (data_path is None) != (tokenizer_path is None) or (expected_bits_per_byte is not None and data_path is None):
-        raise DataError("a score needs both data and their tokenizer; give both, or neither and no expected bits per byte")
+        raise DataError(
+            "a score needs both data and their tokenizer; give both, or neither and no expected bits per byte"
+        )
     checks, artifact = _check_structure(data, limits)
     if artifact is None:
         return checks
@@ -72,8 +82,16 @@ def verify_artifact(
     checks += decoded
     checks.append(_check_size(data, code_files, cap))
     if tensors is not None and data_path is not None:
-        options = {"sequence_length": sequence_length, "stride": stride, "max_tokens": max_tokens, "threads": threads, "progress": progress}
-        checks.append(_check_score(artifact, tensors, data_path, tokenizer_path, expected_bits_per_byte, tolerance, options))
+        options = {
+            "sequence_length": sequence_length,
+            "stride": stride,
+            "max_tokens": max_tokens,
+            "threads": threads,
+            "progress": progress,
+        }
+        checks.append(
+            _check_score(artifact, tensors, data_path, tokenizer_path, expected_bits_per_byte, tolerance, options)
+        )
     return checks
 
 
@@ -100,7 +118,9 @@ def _check_canonical(data: bytes, artifact: Artifact) -> Check:
     written = write_artifact(artifact)
     detail = "writing it again gives the same bytes"
     if written != data:
-        place = next((i for i, (a, b) in enumerate(zip(written, data, strict=False)) if a != b), min(len(written), len(data)))
+        place = next(
+            (i for i, (a, b) in enumerate(zip(written, data, strict=False)) if a != b), min(len(written), len(data))
+        )
         detail = f"writing it again gives other bytes from offset 0x{place:04x} on"
     return Check("canonical", written == data, detail)
 
@@ -122,7 +142,12 @@ def _check_tensors(artifact: Artifact) -> tuple[list[Check], list[np.ndarray] | 
 
 def _check_size(data: bytes, code_files: Sequence[str | Path], cap: int | None) -> Check:
     ledger = build_ledger(data, import_closure(code_files), cap)
-    values = {"artifact_bytes": ledger.artifact_bytes, "code_bytes": ledger.code_bytes, "total_bytes": ledger.total_bytes, "cap": cap}
+    values = {
+        "artifact_bytes": ledger.artifact_bytes,
+        "code_bytes": ledger.code_bytes,
+        "total_bytes": ledger.total_bytes,
+        "cap": cap,
+    }
     detail = f"{ledger.artifact_bytes:,} artifact + {ledger.code_bytes:,} code = {ledger.total_bytes:,} bytes"
     if cap is not None:
         side = "within" if ledger.fits else "over"
@@ -144,7 +169,10 @@ def _check_score(
     except VerificationError as error:
         return Check("score", False, str(error))
     names = ("bits_per_byte", "bits_per_token", "tokens", "bytes", "unknown_tokens", "seconds", "tokens_per_second")
-    values = {name: getattr(score, name) for name in names} | {"expected_bits_per_byte": expected, "tolerance": tolerance}
+    values = {name: getattr(score, name) for name in names} | {
+        "expected_bits_per_byte": expected,
+        "tolerance": tolerance,
+    }
     detail = f"{score.bits_per_byte:.6f} bits per byte on {score.tokens:,} tokens, {score.bytes:,} bytes"
     if expected is None:
         return Check("score", True, detail, values)

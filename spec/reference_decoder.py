@@ -239,7 +239,9 @@ def read_directory(data):
         check(1 <= terms <= 8, "malformed", "R-REC-2", terms_at)
         entry["terms"] = [read_term(fields, entry["shape"]) for _ in range(terms)]
         for number, term in enumerate(entry["terms"]):
-            good = term["kind"] != "alias" or (term["source"] < index and entries[term["source"]]["shape"] == entry["shape"])
+            good = term["kind"] != "alias" or (
+                term["source"] < index and entries[term["source"]]["shape"] == entry["shape"]
+            )
             check(good, "invalid", "R-REC-3", terms_at)
             check_set(term, number, entry, entries, terms_at)
             if term["kind"] == "codebook" and "named" in term:
@@ -312,7 +314,11 @@ def read_term(fields, shape):
 def read_low_rank(fields, rows, columns):
     start, rank = fields.at, fields.varint()
     check(1 <= rank <= min(rows, columns), "invalid", "R-REC-5", start)
-    return {"kind": "low-rank", "rank": rank, "matrices": [(read_grid(fields), rows, rank), (read_grid(fields), rank, columns)]}
+    return {
+        "kind": "low-rank",
+        "rank": rank,
+        "matrices": [(read_grid(fields), rows, rank), (read_grid(fields), rank, columns)],
+    }
 
 
 def read_subset(fields, rows, columns):
@@ -408,7 +414,9 @@ def matrices_of_kind(entries, *kinds):
 
 def read_planes(data, entries):
     """The values of each raw matrix, by place."""
-    wanted = [(place, record["storage"], rows * columns) for place, record, rows, columns in matrices_of_kind(entries, "raw")]
+    wanted = [
+        (place, record["storage"], rows * columns) for place, record, rows, columns in matrices_of_kind(entries, "raw")
+    ]
     sizes = {"float32": 4, "float16": 2, "bfloat16": 2}
     check(len(data) == sum(count * sizes[storage] for _, storage, count in wanted), "malformed", "R-RAW-2", 0)
     values, at = {}, 0
@@ -448,7 +456,9 @@ def grid_weights(codes, rows, columns, base, resolution):
     for row, values in zip(rows, codes, strict=True):
         for column, q in zip(columns, values, strict=True):
             e = row + column
-            step = to_float32(base * FRACTIONS[e % steps_an_octave * 8 // steps_an_octave]) * 2.0 ** (e // steps_an_octave)
+            step = to_float32(base * FRACTIONS[e % steps_an_octave * 8 // steps_an_octave]) * 2.0 ** (
+                e // steps_an_octave
+            )
             weights.append(to_float32(q * step))
     return weights
 
@@ -485,7 +495,24 @@ INITIAL_FREQUENCIES = (
     (3757, 13195, 12085, 10377, 8351, 6297, 4448, 2945, 1828, 1066, 585, 303, 150, 71, 34, 44),
     (3177, 11190, 10501, 9415, 8065, 6597, 5153, 3843, 2738, 1863, 1212, 754, 450, 258, 143, 177),
 )
-RECIPROCALS = (32066, 30706, 29405, 28158, 26964, 25821, 24726, 23678, 22674, 21713, 20792, 19911, 19066, 18258, 17484, 16743)
+RECIPROCALS = (
+    32066,
+    30706,
+    29405,
+    28158,
+    26964,
+    25821,
+    24726,
+    23678,
+    22674,
+    21713,
+    20792,
+    19911,
+    19066,
+    18258,
+    17484,
+    16743,
+)
 SCALE_MIN, SCALE_MAX = -4 * 65536, 20 * 65536 - 1
 PARITY_CHECKS = {8: (0o13, 0o04), 64: (0o103, 0o024)}
 
@@ -647,7 +674,9 @@ class StaticStream:
         columns = [max(0, 10 - k) * 65536 for k in range(15)] + [0]
         known = [([0], sizes, 0), ([0] * tables, columns, 0), ([0], [0] * escapes, 0)]
         (self.corrections,), halves, (self.escapes,) = decode_adaptive(payload[16 : 16 + side], known)
-        self.tables = [self.frequencies(half, t >= self.ranges[0][1] + self.ranges[1][1]) for t, half in enumerate(halves)]
+        self.tables = [
+            self.frequencies(half, t >= self.ranges[0][1] + self.ranges[1][1]) for t, half in enumerate(halves)
+        ]
         check(states_at + 32 <= len(payload), "truncated", "R-STR-4")
         self.low, self.bits, self.n_bits = Words(payload[16 + side : states_at]), 0, 0
         self.states = list(struct.unpack("<8I", payload[states_at : states_at + 32]))
@@ -697,7 +726,10 @@ class StaticStream:
     def matrix(self, rows, columns, trellis):
         has_trellis = 1 if trellis else 0
         row_classes = [(s >> 14) + n for s, n in zip(rows, self.take_corrections(len(rows)), strict=True)]
-        column_classes = [(s >> 14) + 16 - 4 * has_trellis + n for s, n in zip(columns, self.take_corrections(len(columns)), strict=True)]
+        column_classes = [
+            (s >> 14) + 16 - 4 * has_trellis + n
+            for s, n in zip(columns, self.take_corrections(len(columns)), strict=True)
+        ]
         states, matrix = [0] * len(columns), []
         for row, row_class in zip(rows, row_classes, strict=True):
             values = []
@@ -719,10 +751,71 @@ class StaticStream:
 # ---- codecs.md, codec 2 ----------------------------------------------------------------------------------------------
 
 KNOTS = (
-    22, 28, 36, 47, 60, 77, 98, 126, 162, 208, 267, 342, 439, 562, 720, 922, 1179, 1506, 1921, 2446, 3108, 3938, 4971, 6249,
-    7812, 9702, 11955, 14595, 17625, 21025, 24743, 28693, 32768, 36843, 40793, 44511, 47911, 50941, 53581, 55834, 57724,
-    59287, 60565, 61598, 62428, 63090, 63615, 64030, 64357, 64614, 64816, 64974, 65097, 65194, 65269, 65328, 65374, 65410,
-    65438, 65459, 65476, 65489, 65500, 65508, 65514,
+    22,
+    28,
+    36,
+    47,
+    60,
+    77,
+    98,
+    126,
+    162,
+    208,
+    267,
+    342,
+    439,
+    562,
+    720,
+    922,
+    1179,
+    1506,
+    1921,
+    2446,
+    3108,
+    3938,
+    4971,
+    6249,
+    7812,
+    9702,
+    11955,
+    14595,
+    17625,
+    21025,
+    24743,
+    28693,
+    32768,
+    36843,
+    40793,
+    44511,
+    47911,
+    50941,
+    53581,
+    55834,
+    57724,
+    59287,
+    60565,
+    61598,
+    62428,
+    63090,
+    63615,
+    64030,
+    64357,
+    64614,
+    64816,
+    64974,
+    65097,
+    65194,
+    65269,
+    65328,
+    65374,
+    65410,
+    65438,
+    65459,
+    65476,
+    65489,
+    65500,
+    65508,
+    65514,
 )
 INITIAL = (  # missing entries are 32768
     (
@@ -842,10 +935,56 @@ SCORE = (  # missing entries are 2216
 )
 INFORMATION = (
     (
-        0, 0, 0, 1, 13, 56, 140, 235, 305, 333, 330, 322, 334, 364, 398, 426, 448, 465, 478, 488, 495, 500, 503, 506,
+        0,
+        0,
+        0,
+        1,
+        13,
+        56,
+        140,
+        235,
+        305,
+        333,
+        330,
+        322,
+        334,
+        364,
+        398,
+        426,
+        448,
+        465,
+        478,
+        488,
+        495,
+        500,
+        503,
+        506,
     ),
     (
-        0, 0, 0, 0, 0, 0, 0, 1, 13, 56, 140, 236, 312, 362, 398, 426, 448, 465, 478, 488, 495, 500, 503, 506,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        1,
+        13,
+        56,
+        140,
+        236,
+        312,
+        362,
+        398,
+        426,
+        448,
+        465,
+        478,
+        488,
+        495,
+        500,
+        503,
+        506,
     ),
 )
 LEVELS = (32, 96, 144, 192, 240, 288, 352, 432, 560, 768)
@@ -977,7 +1116,12 @@ def decode_mixed_matrix(coder, model, row_scales, column_scales, trellis):
     if len(row_scales) == 1 and not trellis and column_scales:
         return [decode_vector(coder, model, row_scales[0] + column_scales[0], len(column_scales))]
     model.matrix_cells = {}
-    columns, states, above, matrix = [Side() for _ in column_scales], [0] * len(column_scales), [205] * len(column_scales), []
+    columns, states, above, matrix = (
+        [Side() for _ in column_scales],
+        [0] * len(column_scales),
+        [205] * len(column_scales),
+        [],
+    )
     for row_scale in row_scales:
         row, values, last = Side(), [], [205] * 3
         for j, column_scale in enumerate(column_scales):
@@ -985,7 +1129,9 @@ def decode_mixed_matrix(coder, model, row_scales, column_scales, trellis):
             runs = trellis and static >= -5 * 16384
             kind = 0 if not trellis else 1 + states[j] % 2 if runs else 1
             t = clamp(static + 20480 + row.correction + columns[j].correction - (65536 if kind else 0))
-            x = decode_mixed_number(coder, model, kind, t, level(2 * last[-1] + last[-2] + last[-3] >> 2), level(above[j]))
+            x = decode_mixed_number(
+                coder, model, kind, t, level(2 * last[-1] + last[-2] + last[-3] >> 2), level(above[j])
+            )
             sign = -1 if (x > 0 or kind == 2) and coder.raw(1) else 1
             magnitude = 2 * x + kind - 1 if kind else x
             check(magnitude < 2**24, "malformed", "R-STR-6")
@@ -1016,7 +1162,9 @@ def decode_vector(coder, model, scale, length):
         if remembered is not None and model.decide_alone(coder, repeat, 1258291):
             value, first = remembered, 2
         else:
-            value = candidate + decode_difference(coder, model, candidate, candidates[second] - candidate, errors[best], remembered)
+            value = candidate + decode_difference(
+                coder, model, candidate, candidates[second] - candidate, errors[best], remembered
+            )
         check(abs(value) < 2**24, "malformed", "R-STR-6")
         values.append(value)
         if abs(value) >= 16:
@@ -1236,13 +1384,23 @@ def check_set(term, number, entry, entries, offset):
     if "named" in told:
         other = earlier_term(told["named"], number, entry, entries)
         named = other and other.get("set")
-        check(named is not None and named["encoding"] != "same" and named["universe"] == told["universe"], "invalid", "R-SET-5", offset)
+        check(
+            named is not None and named["encoding"] != "same" and named["universe"] == told["universe"],
+            "invalid",
+            "R-SET-5",
+            offset,
+        )
         check(told["encoding"] != "same" or named["count"] == told["count"], "invalid", "R-SET-5", offset)
 
 
 def sets_of(entries):
     """(entry, term) and record of every set, in order."""
-    return [((e, t), term["set"]) for e, entry in enumerate(entries) for t, term in enumerate(entry["terms"]) if "set" in term]
+    return [
+        ((e, t), term["set"])
+        for e, entry in enumerate(entries)
+        for t, term in enumerate(entry["terms"])
+        if "set" in term
+    ]
 
 
 def decode_sets(entries, gaps, exponents):

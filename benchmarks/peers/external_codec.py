@@ -52,5 +52,7 @@ def _run(command: tuple[str, ...], data: bytes) -> bytes:
         niceness = ("-N", str(os.nice(0)))  # the caller's: lrzip's own default is 19, which starves on a busy machine
         done = subprocess.run([*command, *niceness, "-o", target, source], capture_output=True, cwd=folder)
         if done.returncode or not target.is_file():
-            raise RuntimeError(f"{' '.join(command)} failed: {(done.stderr or done.stdout).decode(errors='replace').strip()}")
+            raise RuntimeError(
+                f"{' '.join(command)} failed: {(done.stderr or done.stdout).decode(errors='replace').strip()}"
+            )
         return target.read_bytes()

@@ -32,8 +32,19 @@ MAGIC = b"GGML"
 ROW_MULTIPLE = 256
 FLOAT = "F32"
 EMBEDDING = "tok_emb.weight"
-TYPES = {"Q6_K": 14, "Q5_K": 13, "Q4_K": 12, "IQ4_XS": 23, "Q3_K": 11, "IQ3_S": 21, "Q2_K": 10}  # ggml's numbers, finest first
-READERS = {name: f"dequantize_row_{name[:-2].lower()}_K" if name.endswith("_K") else f"dequantize_row_{name.lower()}" for name in TYPES}
+TYPES = {
+    "Q6_K": 14,
+    "Q5_K": 13,
+    "Q4_K": 12,
+    "IQ4_XS": 23,
+    "Q3_K": 11,
+    "IQ3_S": 21,
+    "Q2_K": 10,
+}  # ggml's numbers, finest first
+READERS = {
+    name: f"dequantize_row_{name[:-2].lower()}_K" if name.endswith("_K") else f"dequantize_row_{name.lower()}"
+    for name in TYPES
+}
 FLOATS = ctypes.POINTER(ctypes.c_float)
 
 
@@ -78,7 +89,11 @@ def compress(
         matrix_type = embedding_type or type if name == EMBEDDING else type
         kind = FLOAT if is_control(name) or tensor.numel() <= passthrough_elements else matrix_type
         entries.append((name, kind, list(values.shape)))
-        blocks.append(values.tobytes() if kind == FLOAT else quantize(library, kind, values, hessians[name].diagonal().float().numpy()))
+        blocks.append(
+            values.tobytes()
+            if kind == FLOAT
+            else quantize(library, kind, values, hessians[name].diagonal().float().numpy())
+        )
     data = encode_container(entries, blocks)
     return data, decode(data, library)
 
@@ -91,7 +106,9 @@ def quantize(library: ctypes.CDLL, kind: str, values: np.ndarray, importance: np
     importance = np.ascontiguousarray(importance, dtype=np.float32)
     blocks = ctypes.create_string_buffer(rows * library.ggml_row_size(TYPES[kind], columns))
     source = values.ctypes.data_as(FLOATS)
-    written = library.ggml_quantize_chunk(TYPES[kind], source, blocks, 0, rows, columns, importance.ctypes.data_as(FLOATS))
+    written = library.ggml_quantize_chunk(
+        TYPES[kind], source, blocks, 0, rows, columns, importance.ctypes.data_as(FLOATS)
+    )
     if written != len(blocks):
         raise RuntimeError(f"ggml wrote {written} bytes of {kind} where {len(blocks)} were due")
     return blocks.raw
@@ -128,9 +145,28 @@ def decode_table(data: bytes) -> tuple[list[list], bytes]:
     return json.loads(zlib.decompress(data[start : start + length])), data[start + length :]
 
 
-MIXED = (("Q5_K", "Q6_K"), ("Q4_K", "Q6_K"), ("IQ4_XS", "Q6_K"), ("IQ4_XS", "Q5_K"), ("Q3_K", "Q6_K"), ("IQ3_S", "Q6_K"), ("Q2_K", "Q6_K"))
+MIXED = (
+    ("Q5_K", "Q6_K"),
+    ("Q4_K", "Q6_K"),
+    ("IQ4_XS", "Q6_K"),
+    ("IQ4_XS", "Q5_K"),
+    ("Q3_K", "Q6_K"),
+    ("IQ3_S", "Q6_K"),
+    ("Q2_K", "Q6_K"),
+)
 
-register_peer(Peer("gguf", compress, tuple({"type": name} for name in TYPES), published=None, needs_hessians=True, missing=missing))
 register_peer(
-    Peer("gguf-mixed", compress, tuple({"type": t, "embedding_type": e} for t, e in MIXED), published=None, needs_hessians=True, missing=missing)
+    Peer(
+        "gguf", compress, tuple({"type": name} for name in TYPES), published=None, needs_hessians=True, missing=missing
+    )
+)
+register_peer(
+    Peer(
+        "gguf-mixed",
+        compress,
+        tuple({"type": t, "embedding_type": e} for t, e in MIXED),
+        published=None,
+        needs_hessians=True,
+        missing=missing,
+    )
 )

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bytecap.compiler.model import Model
-from bytecap.compiler.torch_executor import TorchExecutor
-from bytecap.format.operations import Linear
+from bytecap.compiler.model.model import Model
+from bytecap.compiler.model.torch_executor import TorchExecutor
+from bytecap.format.program.operations import Linear
 
 
 @torch.no_grad()

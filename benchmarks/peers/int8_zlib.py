@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bytecap.compiler.int8_checkpoint import FORMAT_KEY, FORMAT_NAME, decompress, restore_int8_state
+from bytecap.compiler.checkpoints.int8_checkpoint import FORMAT_KEY, FORMAT_NAME, decompress, restore_int8_state
 
 from . import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, is_control, register_peer
 

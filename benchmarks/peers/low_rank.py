@@ -48,7 +48,9 @@ def correct_error(error: Tensor, rank: int) -> Correction:
     b_scale = (padded.abs().amax(1) / B_RANGE).clamp_min(LEAST_SCALE).half()
     b_codes = (padded / b_scale.float()[:, None]).round().clamp(B_LOWEST, B_HIGHEST)
     a_codes = (a / a_scale.float()).round().clamp(A_LOWEST, A_HIGHEST)
-    return Correction(a_codes.to(torch.int8), a_scale, b_codes.flatten()[: len(flat)].view_as(b).to(torch.int8), b_scale)
+    return Correction(
+        a_codes.to(torch.int8), a_scale, b_codes.flatten()[: len(flat)].view_as(b).to(torch.int8), b_scale
+    )
 
 
 def worst_matrices(errors: Mapping[str, Tensor], count: int) -> list[str]:

@@ -24,7 +24,9 @@ from . import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, is_control, regis
 from .nncodec_runner import read_tensors, write_tensors
 
 PYTHON_VARIABLE = "BYTECAP_NNCODEC_PYTHON"
-OWN_PYTHON = Path(__file__).resolve().parents[2] / ".nncodec" / "bin" / "python"  # not below benchmarks/: our own code is searched there
+OWN_PYTHON = (
+    Path(__file__).resolve().parents[2] / ".nncodec" / "bin" / "python"
+)  # not below benchmarks/: our own code is searched there
 RUNNER = Path(__file__).with_name("nncodec_runner.py")
 EMBEDDING = "tok_emb.weight"
 PUBLISHED_NONWEIGHT_QP = -75
@@ -60,7 +62,9 @@ def compress(
     if embedding_qp is not None:
         options["qp_per_tensor"] = {EMBEDDING: embedding_qp}
     data, decoded = run_codec(python_with_nncodec() or OWN_PYTHON, tensors, options)
-    return data, {name: torch.from_numpy(decoded[name]).float().view(tensor.shape) for name, tensor in state_dict.items()}
+    return data, {
+        name: torch.from_numpy(decoded[name]).float().view(tensor.shape) for name, tensor in state_dict.items()
+    }
 
 
 def flat_controls(state_dict: StateDict, passthrough_elements: int) -> dict[str, np.ndarray]:
@@ -77,17 +81,33 @@ def run_codec(python: Path, tensors: dict[str, np.ndarray], options: dict) -> tu
     with tempfile.TemporaryDirectory() as folder:
         source, bitstream, decoded = (Path(folder) / name for name in ("tensors.npz", "bitstream.nnc", "decoded.npz"))
         write_tensors(source, tensors)
-        command = [python, "-I", RUNNER, source, bitstream, decoded, json.dumps(options)]  # isolated: this file must not pass for the package
+        command = [
+            python,
+            "-I",
+            RUNNER,
+            source,
+            bitstream,
+            decoded,
+            json.dumps(options),
+        ]  # isolated: this file must not pass for the package
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
         if done.returncode:
             raise RuntimeError(f"{python} {RUNNER.name} failed with status {done.returncode}: {done.stderr.strip()}")
         return bitstream.read_bytes(), read_tensors(decoded)
 
 
-register_peer(Peer("nncodec", compress, tuple({"qp": qp} for qp in SWEPT_QP), published=None, needs_hessians=False, missing=missing))
 register_peer(
     Peer(
-        "nncodec-tuned", compress, tuple({"qp": q, "embedding_qp": e, "nonweight_qp": TUNED_NONWEIGHT_QP} for q, e in TUNED),
-        published=None, needs_hessians=False, missing=missing,
+        "nncodec", compress, tuple({"qp": qp} for qp in SWEPT_QP), published=None, needs_hessians=False, missing=missing
+    )
+)
+register_peer(
+    Peer(
+        "nncodec-tuned",
+        compress,
+        tuple({"qp": q, "embedding_qp": e, "nonweight_qp": TUNED_NONWEIGHT_QP} for q, e in TUNED),
+        published=None,
+        needs_hessians=False,
+        missing=missing,
     )
 )

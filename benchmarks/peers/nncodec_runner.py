@@ -36,7 +36,14 @@ def write_tensors(path: str | Path, tensors: dict[str, np.ndarray]) -> None:
         np.savez(file, **tensors)
 
 
-def encode(tensors: dict[str, np.ndarray], *, qp: int, nonweight_qp: int, use_dq: bool, qp_per_tensor: dict[str, int] | None = None) -> bytes:
+def encode(
+    tensors: dict[str, np.ndarray],
+    *,
+    qp: int,
+    nonweight_qp: int,
+    use_dq: bool,
+    qp_per_tensor: dict[str, int] | None = None,
+) -> bytes:
     """The whole bitstream; tensors of one dimension are quantized with `nonweight_qp`, others with `qp`."""
     from nncodec import nnc_core
 
@@ -61,7 +68,12 @@ def encode(tensors: dict[str, np.ndarray], *, qp: int, nonweight_qp: int, use_dq
     }
     quantized = nnc_core.approximator.approx(approximation.approx_info, model.model_info, data, coding)
     bitstream, _ = nnc_core.coder.encode(
-        enc_info=coding, model_info=model.model_info, approx_data=quantized, approx_param_base=None, update_base_param=False, tool_if=None
+        enc_info=coding,
+        model_info=model.model_info,
+        approx_data=quantized,
+        approx_param_base=None,
+        update_base_param=False,
+        tool_if=None,
     )
     return bytes(bitstream)
 
@@ -70,8 +82,18 @@ def decode(bitstream: bytes) -> dict[str, np.ndarray]:
     """The tensors of a bitstream."""
     from nncodec import nnc_core
 
-    flags = ("mps_sparsification", "lps_sparsification", "mps_pruning", "lps_pruning", "mps_unification", "lps_unification")
-    names = [f"{flag}_flag" for flag in flags] + ["mps_decomposition_performance_map_flag", "lps_decomposition_performance_map_flag"]
+    flags = (
+        "mps_sparsification",
+        "lps_sparsification",
+        "mps_pruning",
+        "lps_pruning",
+        "mps_unification",
+        "lps_unification",
+    )
+    names = [f"{flag}_flag" for flag in flags] + [
+        "mps_decomposition_performance_map_flag",
+        "lps_decomposition_performance_map_flag",
+    ]
     information = {
         "parameter_type": {},
         "parameter_dimensions": {},

@@ -89,11 +89,22 @@ def codec_note() -> str:
 
 
 register_peer(
-    Peer("record", compress, tuple({"k": k} for k in SWEPT_K), SWEPT_K.index(PUBLISHED_MLP_K), needs_hessians=True, note=codec_note)
+    Peer(
+        "record",
+        compress,
+        tuple({"k": k} for k in SWEPT_K),
+        SWEPT_K.index(PUBLISHED_MLP_K),
+        needs_hessians=True,
+        note=codec_note,
+    )
 )
 register_peer(
     Peer(
-        "record-tuned", compress, tuple({"k": k, "embedding_k": e, "embedding_bits": TUNED_EMBEDDING_BITS} for k, e in TUNED),
-        published=None, needs_hessians=True, note=codec_note,
+        "record-tuned",
+        compress,
+        tuple({"k": k, "embedding_k": e, "embedding_bits": TUNED_EMBEDDING_BITS} for k, e in TUNED),
+        published=None,
+        needs_hessians=True,
+        note=codec_note,
     )
 )

@@ -25,7 +25,9 @@ ROLES = ("tok_emb", "attn.c_k", "attn.c_q", "attn.c_v", "attn.proj", "mlp.fc", "
 SORTED_ROLES = ("tok_emb", "attn.c_q", "mlp.fc")
 
 
-def encode_file(codes: Mapping[str, Tensor], rest: Mapping[str, Tensor], kinds: Mapping[str, str], *, zpaq: bool) -> bytes:
+def encode_file(
+    codes: Mapping[str, Tensor], rest: Mapping[str, Tensor], kinds: Mapping[str, str], *, zpaq: bool
+) -> bytes:
     """The file of int8 `codes` [rows, columns] by weight name and the `rest`, any tensors; `kinds` are strings of the caller's.
 
     UnsuitableModel for codes of a weight that belongs to no role.
@@ -42,7 +44,9 @@ def encode_file(codes: Mapping[str, Tensor], rest: Mapping[str, Tensor], kinds: 
             parts.append(matrix.T.tobytes())
         groups.append(compress_bytes(b"".join(parts), zpaq=zpaq))
     buffer = io.BytesIO()
-    torch.save({"w": dict(rest), "m": dict(kinds), "s": {name: list(tensor.shape) for name, tensor in codes.items()}}, buffer)
+    torch.save(
+        {"w": dict(rest), "m": dict(kinds), "s": {name: list(tensor.shape) for name, tensor in codes.items()}}, buffer
+    )
     permutations = b"".join(order.astype("<u2").tobytes() for order in orders)
     streams = [*groups, compress_brotli(buffer.getvalue()), compress_brotli(permutations)]
     return MAGIC + struct.pack(f"<I{len(streams)}I", len(streams), *map(len, streams)) + b"".join(streams)

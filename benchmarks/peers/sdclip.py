@@ -46,7 +46,9 @@ def compress(
         if is_control(name) or tensor.numel() <= passthrough_elements:
             tensors[name], kinds[name] = tensor.half().contiguous(), "float16"
             continue
-        bits, deviations = (EMBEDDING_BITS, embedding_k or k * EMBEDDING_RATIO) if name == "tok_emb.weight" else (MATRIX_BITS, k)
+        bits, deviations = (
+            (EMBEDDING_BITS, embedding_k or k * EMBEDDING_RATIO) if name == "tok_emb.weight" else (MATRIX_BITS, k)
+        )
         highest_code = 2 ** (bits - 1) - 1
         scale = row_scales(tensor, deviations, highest_code)
         codes = quantize_gptq(tensor, hessians[name], scale, highest_code)
@@ -65,7 +67,11 @@ def row_scales(weight: Tensor, deviations: float, highest_code: int) -> Tensor:
 
 def shuffle_bytes(data: bytes) -> bytes:
     """Bytes at even places, then those at odd places, behind a magic and the stride."""
-    return SHUFFLE_MAGIC + bytes([SHUFFLE_STRIDE]) + b"".join(data[place::SHUFFLE_STRIDE] for place in range(SHUFFLE_STRIDE))
+    return (
+        SHUFFLE_MAGIC
+        + bytes([SHUFFLE_STRIDE])
+        + b"".join(data[place::SHUFFLE_STRIDE] for place in range(SHUFFLE_STRIDE))
+    )
 
 
 def unshuffle_bytes(data: bytes) -> bytes:
@@ -87,6 +93,20 @@ def decode(data: bytes) -> dict[str, Tensor]:
 
 
 register_peer(
-    Peer("sdclip", compress, tuple({"k": k} for k in SWEPT_K), published=SWEPT_K.index(PUBLISHED_MATRIX_K), needs_hessians=True)
+    Peer(
+        "sdclip",
+        compress,
+        tuple({"k": k} for k in SWEPT_K),
+        published=SWEPT_K.index(PUBLISHED_MATRIX_K),
+        needs_hessians=True,
+    )
 )
-register_peer(Peer("sdclip-tuned", compress, tuple({"k": k, "embedding_k": e} for k, e in TUNED), published=None, needs_hessians=True))
+register_peer(
+    Peer(
+        "sdclip-tuned",
+        compress,
+        tuple({"k": k, "embedding_k": e} for k, e in TUNED),
+        published=None,
+        needs_hessians=True,
+    )
+)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...format.errors import CheckpointError
-from ..checkpoint import Checkpoint
-from ..model import Model
+from ...errors import CheckpointError
+from ..checkpoints.checkpoint import Checkpoint
+from ..model.model import Model
 from . import parameter_golf  # noqa: F401 - registers itself
 from .architecture_file import FRONTEND_KEY, read_architecture
 from .registry import FRONTENDS, Frontend

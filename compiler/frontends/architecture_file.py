@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...format.errors import CheckpointError
+from ...errors import CheckpointError
 
 FRONTEND_KEY = "frontend"
 
@@ -71,19 +71,25 @@ class Parameter:
         """The domain in words."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
-        words = {int: "a whole number", float: "a number", bool: "true or false", list: "a list of layer numbers"}[self.kind]
+        words = {int: "a whole number", float: "a number", bool: "true or false", list: "a list of layer numbers"}[
+            self.kind
+        ]
         above = f" of at least {self.least:g}" if self.least > -math.inf else ""
         return words + above + (f" and at most {self.most:g}" if self.most < math.inf else "")
 
 
-def checked_parameters(given: Mapping[str, object], parameters: Mapping[str, Parameter], frontend: str) -> dict[str, object]:
+def checked_parameters(
+    given: Mapping[str, object], parameters: Mapping[str, Parameter], frontend: str
+) -> dict[str, object]:
     """The given hyperparameters as their kinds; CheckpointError for an unknown name or a value out of its domain."""
     checked = {}
     for name, value in given.items():
         if name == FRONTEND_KEY:
             continue
         if name not in parameters:
-            raise CheckpointError(f"architecture: {frontend} has no hyperparameter {name!r}; {_suggestion(name, sorted(parameters))}")
+            raise CheckpointError(
+                f"architecture: {frontend} has no hyperparameter {name!r}; {_suggestion(name, sorted(parameters))}"
+            )
         checked[name] = parameters[name].checked(name, value)
     return checked
 

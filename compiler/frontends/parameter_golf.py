@@ -14,12 +14,12 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from ...format import operations as op
-from ...format.errors import CheckpointError
-from ...format.program import Program
-from ..checkpoint import Checkpoint
-from ..model import Model
-from ..program_builder import ProgramBuilder
+from ...errors import CheckpointError
+from ...format.program import operations as op
+from ...format.program.program import Program
+from ..checkpoints.checkpoint import Checkpoint
+from ..model.model import Model
+from ..model.program_builder import ProgramBuilder
 from .parameter_golf_shapes import (
     BLOCK,
     EMBEDDING_FACTOR,
@@ -70,9 +70,14 @@ class ParameterGolf:
         derived = _derived_tensors(hyperparameters, checkpoint.tensors)
         builder = build_program(hyperparameters, gated="skip_gates" in checkpoint.tensors)
         program = Program(
-            tuple(builder.instructions), hyperparameters.vocab_size, hyperparameters.seq_len, hyperparameters.boundary_token
+            tuple(builder.instructions),
+            hyperparameters.vocab_size,
+            hyperparameters.seq_len,
+            hyperparameters.boundary_token,
         )
-        tensors = builder.tensors({**checkpoint.tensors, **derived}, {**checkpoint.dtypes, **dict.fromkeys(derived, "float32")})
+        tensors = builder.tensors(
+            {**checkpoint.tensors, **derived}, {**checkpoint.dtypes, **dict.fromkeys(derived, "float32")}
+        )
         document = hyperparameters.document() | {name: given[name] for name in INITIAL_PARAMETERS if name in given}
         return Model(program, tensors, document, defaults)
 
@@ -86,7 +91,9 @@ class ParameterGolf:
         return {name: _initial_tensor(name, shape, gain, hyperparameters, generator) for name, shape in shapes.items()}
 
 
-def _initial_tensor(name: str, shape: tuple[int, ...], gain: float, h: Hyperparameters, generator: np.random.Generator) -> np.ndarray:
+def _initial_tensor(
+    name: str, shape: tuple[int, ...], gain: float, h: Hyperparameters, generator: np.random.Generator
+) -> np.ndarray:
     """One fresh tensor; matrices are uniform on ±1/sqrt(columns), the standard start of a linear layer."""
     if name == "tok_emb.weight":
         deviation = TIED_TABLE_DEVIATION if h.tie_embeddings else UNTIED_TABLE_DEVIATION

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from ...format.errors import CheckpointError
-from ..checkpoint import Checkpoint
+from ...errors import CheckpointError
+from ..checkpoints.checkpoint import Checkpoint
 from .architecture_file import Parameter, checked_parameters
 
 FRONTEND_NAME = "parameter-golf"
@@ -123,7 +123,10 @@ def resolve(given: Mapping[str, object], shapes: Mapping[str, object]) -> tuple[
         raise CheckpointError("architecture: encoder_layers and decoder_layers go together; give both or neither")
     layers = list(range(known["num_layers"]))
     half = len(layers) // 2
-    _require(known["model_dim"] % known["num_heads"] == 0, f"num_heads {known['num_heads']} does not divide model_dim {known['model_dim']}")
+    _require(
+        known["model_dim"] % known["num_heads"] == 0,
+        f"num_heads {known['num_heads']} does not divide model_dim {known['model_dim']}",
+    )
     derived = {
         "encoder_layers": layers[:half], "decoder_layers": layers[half:],
         "rotary_dims": known["model_dim"] // known["num_heads"], "embedding_dim": known["model_dim"],
@@ -142,11 +145,15 @@ def _require(condition: bool, message: str) -> None:
 
 
 def _check_consistent(h: Hyperparameters) -> None:
-    _require(h.num_heads % h.num_kv_heads == 0, f"num_kv_heads {h.num_kv_heads} does not divide num_heads {h.num_heads}")
+    _require(
+        h.num_heads % h.num_kv_heads == 0, f"num_kv_heads {h.num_kv_heads} does not divide num_heads {h.num_heads}"
+    )
     even = h.rotary_dims % 2 == 0 and h.rotary_dims <= h.head_dim
     _require(even, f"rotary_dims {h.rotary_dims} is not an even number of at most {h.head_dim}, the head width")
     _require(h.mlp_dim >= 1, f"mlp_mult {h.mlp_mult:g} leaves the MLP without units")
-    _require(h.boundary_token < h.vocab_size, f"boundary_token {h.boundary_token} is not below vocab_size {h.vocab_size}")
+    _require(
+        h.boundary_token < h.vocab_size, f"boundary_token {h.boundary_token} is not below vocab_size {h.vocab_size}"
+    )
     _require(h.xsa_last_n <= h.num_layers, f"xsa_last_n {h.xsa_last_n} is more than num_layers {h.num_layers}")
     used = {*h.encoder_layers, *h.decoder_layers}
     beyond = sorted(used - set(range(h.num_layers)))
@@ -176,7 +183,9 @@ def infer_from_shapes(tensors: Mapping[str, np.ndarray]) -> dict[str, object]:
     found: dict[str, object] = {
         "vocab_size": next(iter([*table[:1], *head[:1]]), None),
         "num_layers": max(layers) + 1 if layers else None,
-        "model_dim": _most_common([*([] if factorized else table[1:]), *sizes("attn.c_q.weight", 1), *sizes("mlp.fc.weight", 1)]),
+        "model_dim": _most_common(
+            [*([] if factorized else table[1:]), *sizes("attn.c_q.weight", 1), *sizes("mlp.fc.weight", 1)]
+        ),
         "num_heads": _most_common(sizes("attn.q_gain", 0, rank=1)),
     }
     keys, hidden = _most_common(sizes("attn.c_k.weight", 0)), _most_common(sizes("mlp.fc.weight", 0))
@@ -203,7 +212,10 @@ def _is_copy_of_table(tensors: Mapping[str, np.ndarray]) -> bool:
 def expected_shapes(h: Hyperparameters, *, skip_gates: bool = False) -> dict[str, tuple[int, ...]]:
     """Name and shape of every tensor of the state_dict."""
     d, key_dim = h.model_dim, h.num_kv_heads * h.head_dim
-    shapes: dict[str, tuple[int, ...]] = {"tok_emb.weight": (h.vocab_size, h.embedding_dim), "skip_weights": (h.skips, d)}
+    shapes: dict[str, tuple[int, ...]] = {
+        "tok_emb.weight": (h.vocab_size, h.embedding_dim),
+        "skip_weights": (h.skips, d),
+    }
     if h.factorized:
         shapes |= {EMBEDDING_FACTOR: (d, h.embedding_dim), HEAD_FACTOR: (h.embedding_dim, d)}
     if skip_gates:
@@ -237,7 +249,9 @@ def check_shapes(checkpoint: Checkpoint, h: Hyperparameters) -> None:
     missing = [name for name in expected if name not in tensors and name not in optional]
     unexpected = [name for name in tensors if name not in expected]
     misshapen = [
-        f"{name} is {list(tensors[name].shape)}, expected {list(shape)}" for name, shape in expected.items() if name in tensors and tensors[name].shape != shape
+        f"{name} is {list(tensors[name].shape)}, expected {list(shape)}"
+        for name, shape in expected.items()
+        if name in tensors and tensors[name].shape != shape
     ]
     lists = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
     if not any(lists.values()):
@@ -245,7 +259,9 @@ def check_shapes(checkpoint: Checkpoint, h: Hyperparameters) -> None:
     found = "; ".join(f"{kind}: {_listed(names)}" for kind, names in lists.items() if names)
     heads = f"{h.num_heads} heads, {h.num_kv_heads} key-value heads"
     size = f"{h.num_layers} layers of width {h.model_dim}, {heads}, MLP of {h.mlp_dim}, vocabulary of {h.vocab_size}"
-    raise CheckpointError(f"{checkpoint.path} does not fit {FRONTEND_NAME} with {size}; {found}{_loop_hint(tensors, h)}")
+    raise CheckpointError(
+        f"{checkpoint.path} does not fit {FRONTEND_NAME} with {size}; {found}{_loop_hint(tensors, h)}"
+    )
 
 
 def _loop_hint(tensors: Mapping[str, np.ndarray], h: Hyperparameters) -> str:

@@ -11,8 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
-from ..checkpoint import Checkpoint
-from ..model import Model
+from ..checkpoints.checkpoint import Checkpoint
+from ..model.model import Model
 
 
 class Frontend(Protocol):

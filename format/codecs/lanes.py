@@ -29,7 +29,10 @@ def _row_pointer(context, builder, array_type, array, row):
 
 def _every_lane(builder, number, vector=_VECTOR):
     """The low bits of a number in every lane."""
-    undefined, first_lane = ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(_I32, vector.count), [0] * vector.count)
+    undefined, first_lane = (
+        ir.Constant(vector, ir.Undefined),
+        ir.Constant(ir.VectorType(_I32, vector.count), [0] * vector.count),
+    )
     first = builder.insert_element(undefined, builder.trunc(number, vector.element), ir.Constant(_I32, 0))
     return builder.shuffle_vector(first, undefined, first_lane)
 

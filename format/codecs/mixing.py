@@ -21,10 +21,9 @@ from functools import cache
 import numpy as np
 from numba import njit
 
-from ..errors import MalformedArtifact, TruncatedArtifact
-from ..trellis import TRELLISES
+from ...errors import MalformedArtifact, TruncatedArtifact
 from . import mixing_tables as tables
-from .mixing_bits import (
+from .mixing_bits import (  # fmt: skip
     EVEN_CHANCE,
     INITIAL_WEIGHT,
     LOW,
@@ -44,12 +43,13 @@ from .mixing_bits import (
     new_encoder,
     squashed,
     taken,
-)  # fmt: skip
+)
 from .mixing_vectors import N_REFERENCES, code_vector, initial_vector_cells
 from .outcomes import ENDS_EARLY, MAGNITUDE_TOO_LARGE, MAX_MAGNITUDE, OFF_TRELLIS, OK, check_magnitudes, stream_error
 from .registry import ExpectedScales, register_integer_codec
 from .scale_classes import ANY, EVEN, N_KINDS, NO_TRELLIS, ODD, following_state, kind_of
 from .scale_tables import RECIPROCALS as RECIPROCAL_LIST
+from .trellis import TRELLISES
 
 N_DECISIONS = tables.N_DECISIONS
 ONE_OCTAVE = 1 << 16
@@ -154,13 +154,21 @@ def encode_decisions(payload, registers, cells, weights, number_bin, a, b, c, d,
     for t in range(N_DECISIONS):
         bit = np.int64(number_bin > t)
         cell_a, cell_b, cell_c, cell_d = np.int64(cells[a]), np.int64(cells[b]), np.int64(cells[c]), np.int64(cells[d])
-        in_a, in_b, in_c, in_d = STRETCH[cell_a >> 20], STRETCH[cell_b >> 20], STRETCH[cell_c >> 20], STRETCH[cell_d >> 20]
+        in_a, in_b, in_c, in_d = (
+            STRETCH[cell_a >> 20],
+            STRETCH[cell_b >> 20],
+            STRETCH[cell_c >> 20],
+            STRETCH[cell_d >> 20],
+        )
         total = weights[w] * in_a + weights[w + ONE] * in_b + weights[w + TWO] * in_c + weights[w + THREE] * in_d
         probability = squashed(total)
         code_bit(False, bit, probability, payload, registers)
         error = (bit << 16) - probability
         weights[w], weights[w + ONE] = learned(weights[w], error, in_a), learned(weights[w + ONE], error, in_b)
-        weights[w + TWO], weights[w + THREE] = learned(weights[w + TWO], error, in_c), learned(weights[w + THREE], error, in_d)
+        weights[w + TWO], weights[w + THREE] = (
+            learned(weights[w + TWO], error, in_c),
+            learned(weights[w + THREE], error, in_d),
+        )
         cells[a], cells[b] = adapted(cell_a, bit, SLOW_RATES), adapted(cell_b, bit, SLOW_RATES)
         cells[c], cells[d] = adapted(cell_c, bit, SLOW_RATES), adapted(cell_d, bit, SLOW_RATES)
         if not bit:
@@ -183,7 +191,20 @@ def current_scale(static_scale, kind, row_correction, correction):
 
 
 @njit(cache=True, nogil=True)
-def encode_row(row, row_scale, column_scales, transitions, payload, registers, cells, weights, corrections, variances, above, states):
+def encode_row(
+    row,
+    row_scale,
+    column_scales,
+    transitions,
+    payload,
+    registers,
+    cells,
+    weights,
+    corrections,
+    variances,
+    above,
+    states,
+):
     """All integers of a row; OFF_TRELLIS when one of them cannot be."""
     row_correction, row_variance = np.int64(0), np.int64(INITIAL_VARIANCE)
     left, second, third = np.int64(TYPICAL), np.int64(TYPICAL), np.int64(TYPICAL)
@@ -215,7 +236,20 @@ def encode_row(row, row_scale, column_scales, transitions, payload, registers, c
 
 
 @njit(cache=True, nogil=True)
-def decode_row(row, row_scale, column_scales, transitions, payload, registers, cells, weights, corrections, variances, above, states):
+def decode_row(
+    row,
+    row_scale,
+    column_scales,
+    transitions,
+    payload,
+    registers,
+    cells,
+    weights,
+    corrections,
+    variances,
+    above,
+    states,
+):
     """Inverse of `encode_row`. The decisions stand in the loop: arrays passed to functions would be counted for each."""
     low, span, position = registers[LOW], registers[SPAN], registers[POSITION]
     row_correction, row_variance = np.int64(0), np.int64(INITIAL_VARIANCE)
@@ -229,8 +263,18 @@ def decode_row(row, row_scale, column_scales, transitions, payload, registers, c
         a, b, c, d, w = first_cells(kind, scale, (2 * left + second + third) >> 2, above[j])
         number, negative, bit = np.int64(0), np.int64(0), np.int64(1)
         while bit and number < N_DECISIONS:
-            cell_a, cell_b, cell_c, cell_d = np.int64(cells[a]), np.int64(cells[b]), np.int64(cells[c]), np.int64(cells[d])
-            in_a, in_b, in_c, in_d = STRETCH[cell_a >> 20], STRETCH[cell_b >> 20], STRETCH[cell_c >> 20], STRETCH[cell_d >> 20]
+            cell_a, cell_b, cell_c, cell_d = (
+                np.int64(cells[a]),
+                np.int64(cells[b]),
+                np.int64(cells[c]),
+                np.int64(cells[d]),
+            )
+            in_a, in_b, in_c, in_d = (
+                STRETCH[cell_a >> 20],
+                STRETCH[cell_b >> 20],
+                STRETCH[cell_c >> 20],
+                STRETCH[cell_d >> 20],
+            )
             x, y, z = w + ONE, w + TWO, w + THREE
             probability = squashed(weights[w] * in_a + weights[x] * in_b + weights[y] * in_c + weights[z] * in_d)
             bit, low, span = taken(low, span, probability)
@@ -277,11 +321,33 @@ def code_matrix(decoding, codes, row_scales, column_scales, transitions, payload
     for i in range(rows):
         if decoding:
             status = decode_row(
-                codes[i], row_scales[i], column_scales, transitions, payload, registers, cells, weights, corrections, variances, above, states
+                codes[i],
+                row_scales[i],
+                column_scales,
+                transitions,
+                payload,
+                registers,
+                cells,
+                weights,
+                corrections,
+                variances,
+                above,
+                states,
             )
         else:
             status = encode_row(
-                codes[i], row_scales[i], column_scales, transitions, payload, registers, cells, weights, corrections, variances, above, states
+                codes[i],
+                row_scales[i],
+                column_scales,
+                transitions,
+                payload,
+                registers,
+                cells,
+                weights,
+                corrections,
+                variances,
+                above,
+                states,
             )
         if status != OK:
             return status
@@ -307,7 +373,15 @@ class _Stream:
         self.cells[MATRIX_CELLS:] = initial_cells()[MATRIX_CELLS:]
         transitions = TRELLISES[expected.trellis_states] if expected.trellis_states else NO_TRELLIS
         return code_matrix(
-            self.decoding, codes, expected.rows, expected.columns, transitions, self.payload, self.registers, self.cells, self.weights
+            self.decoding,
+            codes,
+            expected.rows,
+            expected.columns,
+            transitions,
+            self.payload,
+            self.registers,
+            self.cells,
+            self.weights,
         )
 
     def _code_vector(self, values: np.ndarray, expected: ExpectedScales) -> int:
@@ -315,7 +389,9 @@ class _Stream:
         initial_error = VECTOR_ERROR << octave if octave >= 0 else VECTOR_ERROR >> -octave
         earlier = self.earlier.setdefault(values.size, [])
         references = np.array(earlier, np.int32).reshape(len(earlier), values.size)
-        status = code_vector(self.decoding, values, references, initial_error, self.payload, self.registers, self.vector_cells)
+        status = code_vector(
+            self.decoding, values, references, initial_error, self.payload, self.registers, self.vector_cells
+        )
         earlier.insert(0, values)
         del earlier[N_REFERENCES:]
         return status

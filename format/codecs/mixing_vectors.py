@@ -35,7 +35,6 @@ INITIAL_MAGNITUDE = 2516582 << 10  # 0.6
 INITIAL_OTHER = 1 << 31  # 0.5
 
 
-
 def initial_vector_cells() -> np.ndarray:
     """uint32[N_CELLS] at the start of a stream."""
     cells = np.full(N_CELLS, INITIAL_OTHER, np.uint32)
@@ -129,7 +128,16 @@ def code_vector(decoding, values, references, initial_error, payload, registers,
         else:
             toward, spread = np.int64(gap > 0) - np.int64(gap < 0), np.int64(gap != 0) + np.int64(abs(gap) > 2)
             found, difference = code_difference(
-                decoding, value - candidate, remembered - candidate, known, toward, spread, errors[best], payload, registers, cells
+                decoding,
+                value - candidate,
+                remembered - candidate,
+                known,
+                toward,
+                spread,
+                errors[best],
+                payload,
+                registers,
+                cells,
             )
             value = candidate + difference
         if registers[POSITION] > registers[SIZE] and decoding:

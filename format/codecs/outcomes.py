@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import ArtifactError, MalformedArtifact, TruncatedArtifact
+from ...errors import ArtifactError, MalformedArtifact, TruncatedArtifact
 
 MAX_MAGNITUDE = (1 << 24) - 1  # integers stay exact in float32
 OK, ENDS_EARLY, MAGNITUDE_TOO_LARGE, OFF_TRELLIS = 0, 1, 2, 3

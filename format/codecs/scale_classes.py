@@ -19,12 +19,11 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit
 
-from ..errors import MalformedArtifact, TruncatedArtifact
-from ..trellis import TRELLISES
+from ...errors import MalformedArtifact, TruncatedArtifact
 from . import scale_tables as tables
 from .lanes import count_not_above, move_row
 from .outcomes import ENDS_EARLY, MAGNITUDE_TOO_LARGE, MAX_MAGNITUDE, OFF_TRELLIS, OK, check_magnitudes, stream_error
-from .range_coder import (
+from .range_coder import (  # fmt: skip
     LOW,
     POSITION,
     RANGE,
@@ -36,8 +35,9 @@ from .range_coder import (
     new_coder,
     shift_in,
     write_range,
-)  # fmt: skip
+)
 from .registry import ExpectedScales, register_integer_codec
+from .trellis import TRELLISES
 
 N_SYMBOLS = tables.N_SYMBOLS
 N_CLASSES = tables.N_CLASSES
@@ -65,7 +65,10 @@ RECIPROCALS = np.array(tables.RECIPROCALS, np.int64)
 # By count: 5 below 16, then one more whenever count + 16 has one more binary digit.
 ADAPTATION_SHIFTS = np.array([(count + 16).bit_length() for count in range(LAST_COUNT + 1)], np.int64)
 TARGETS = np.array(
-    [[FLOOR_30 * k if k <= symbol else TOTAL_30 - FLOOR_30 * (N_SYMBOLS - k) for k in range(N_SYMBOLS)] for symbol in range(N_SYMBOLS)],
+    [
+        [FLOOR_30 * k if k <= symbol else TOTAL_30 - FLOOR_30 * (N_SYMBOLS - k) for k in range(N_SYMBOLS)]
+        for symbol in range(N_SYMBOLS)
+    ],
     np.int32,
 )  # where the cumulative numbers move after each symbol
 
@@ -250,7 +253,11 @@ def decode_matrix(padded, coder, cumulative, counts, row_scales, column_scales, 
             shift = bin_shift(scale_class)
             if symbol == ESCAPE or shift > 0:
                 coder[LOW], coder[RANGE], coder[POSITION] = low, width, min(position, payload.size)
-                number, sign = (np.int64(-1), np.int64(0)) if position > payload.size else decode_large(payload, coder, symbol, first, shift)
+                number, sign = (
+                    (np.int64(-1), np.int64(0))
+                    if position > payload.size
+                    else decode_large(payload, coder, symbol, first, shift)
+                )
                 if number < 0:
                     return ENDS_EARLY if number == -1 else MAGNITUDE_TOO_LARGE
                 low, width, position = coder[LOW], coder[RANGE], coder[POSITION]
@@ -333,6 +340,8 @@ class ScaleClasses:
             matrices.append(codes)
             ends.append(int(coder[POSITION]))
         if coder[POSITION] != len(payload) or coder[LOW] != 0:
-            message = f"{len(payload) - int(coder[POSITION])} bytes left and final state {int(coder[LOW])}, expected 0 and 0"
+            message = (
+                f"{len(payload) - int(coder[POSITION])} bytes left and final state {int(coder[LOW])}, expected 0 and 0"
+            )
             raise MalformedArtifact(message, rule="R-STR-5", offset=offset + int(coder[POSITION]), where=where)
         return matrices, ends

@@ -16,13 +16,12 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit
 
-from ..errors import MalformedArtifact, TruncatedArtifact
-from ..trellis import PARITY_CHECKS
+from ...errors import MalformedArtifact, TruncatedArtifact
 from .lanes import count_short_not_above
 from .outcomes import ENDS_EARLY, MAGNITUDE_TOO_LARGE, MAX_MAGNITUDE, OFF_TRELLIS, OK, check_magnitudes, stream_error
 from .registry import ExpectedScales, register_integer_codec
 from .scale_classes import TRELLIS_THRESHOLD, following_state, transitions_of
-from .static_tables import (
+from .static_tables import (  # fmt: skip
     BINS,
     ESCAPE,
     N_CLASSES,
@@ -40,7 +39,8 @@ from .static_tables import (
     joined_sides,
     low_bits,
     settle_classes,
-)  # fmt: skip
+)
+from .trellis import PARITY_CHECKS
 
 LANES = 8
 WORD_BITS = 16
@@ -155,11 +155,31 @@ def finish_codes(found, low_words, escapes, place, halved, tables, odd_from, cod
 
 
 @njit(cache=True, nogil=True)
-def decode_matrix(words, low_words, ends, lanes, place, starts, entries, escapes, group, rows, columns, row_scales, column_scales, parity_checks, codes):
+def decode_matrix(
+    words,
+    low_words,
+    ends,
+    lanes,
+    place,
+    starts,
+    entries,
+    escapes,
+    group,
+    rows,
+    columns,
+    row_scales,
+    column_scales,
+    parity_checks,
+    codes,
+):
     """`lanes` holds the states, `place` positions in words, low bits and escapes, `ends` their numbers; words have a row's padding."""
     halved = np.int64(parity_checks[0] > 0)
     odd_from = N_SYMBOLS * (group[2] + group[1])
-    states, tables, found = np.zeros(columns.size, np.int64), np.empty(columns.size, np.int64), np.empty(columns.size, np.int64)
+    states, tables, found = (
+        np.zeros(columns.size, np.int64),
+        np.empty(columns.size, np.int64),
+        np.empty(columns.size, np.int64),
+    )
     for i in range(rows.size):
         place_tables(rows[i], columns, group, row_scales[i], column_scales, states, tables)
         place[0] = decode_row(words, place[0], lanes, starts, entries, tables, found)
@@ -176,7 +196,9 @@ def decode_matrix(words, low_words, ends, lanes, place, starts, entries, escapes
 
 
 @njit(cache=True, nogil=True)
-def decode_matrices(words, low_words, ends, lanes, place, starts, entries, escapes, groups, layout, classes, scales, codes, word_ends):
+def decode_matrices(
+    words, low_words, ends, lanes, place, starts, entries, escapes, groups, layout, classes, scales, codes, word_ends
+):
     """All matrices of a stream, one behind the other in `codes`, and where the words of each end: what a call costs is paid once.
 
     layout : int64[matrices, 5], rows, columns, group and parity checks; groups : int64[2, 3]; classes, scales : sides in turn
@@ -188,7 +210,9 @@ def decode_matrices(words, low_words, ends, lanes, place, starts, entries, escap
         known = classes[side:middle], classes[middle:last], scales[side:middle], scales[middle:last]
         group = groups[g, 0], groups[g, 1], groups[g, 2]
         matrix = codes[first:end].reshape((n_rows, n_columns))
-        status = decode_matrix(words, low_words, ends, lanes, place, starts, entries, escapes, group, *known, (h0, h1), matrix)
+        status = decode_matrix(
+            words, low_words, ends, lanes, place, starts, entries, escapes, group, *known, (h0, h1), matrix
+        )
         if status != OK:
             return status
         word_ends[m], side, first = place[0], last, end
@@ -196,7 +220,21 @@ def decode_matrices(words, low_words, ends, lanes, place, starts, entries, escap
 
 
 @njit(cache=True, nogil=True)
-def trace_matrix(codes, group, shifts, rows, columns, row_scales, column_scales, transitions, tables, symbols, low_words, escapes, place):
+def trace_matrix(
+    codes,
+    group,
+    shifts,
+    rows,
+    columns,
+    row_scales,
+    column_scales,
+    transitions,
+    tables,
+    symbols,
+    low_words,
+    escapes,
+    place,
+):
     """Table and symbol of every code; low bits and escapes behind those that `place` counts. OK or OFF_TRELLIS."""
     bit, used = place[1], place[2]
     halved = transitions.shape[0] > 0
@@ -267,7 +305,10 @@ def _choose_classes(matrices, scales):
         histograms[group_of(expected)] += np.bincount(classes.ravel(), minlength=N_CLASSES)
     ranges = [class_range(histogram) if histogram.any() else (0, 0) for histogram in histograms]
     lowest, classes = tuple(first for first, _ in ranges), tuple(count for _, count in ranges)
-    settled = [settle_classes(*pair, *_group(group_of(e), lowest, classes)[:2], e) for pair, e in zip(fitted, scales, strict=True)]
+    settled = [
+        settle_classes(*pair, *_group(group_of(e), lowest, classes)[:2], e)
+        for pair, e in zip(fitted, scales, strict=True)
+    ]
     return [rows for rows, _ in settled], [columns for _, columns in settled], lowest, classes
 
 
@@ -290,15 +331,28 @@ class StaticRans:
         low_words, escapes = np.zeros(total + 2, np.uint16), np.empty(total, np.int32)
         for codes, expected, *sides in zip(matrices, scales, rows, columns, strict=True):
             tables, symbols = np.empty(codes.shape, np.uint16), np.empty(codes.shape, np.uint8)
-            known = _group(group_of(expected), lowest, classes), shifts, *sides, expected.rows, expected.columns, transitions_of(expected)
+            known = (
+                _group(group_of(expected), lowest, classes),
+                shifts,
+                *sides,
+                expected.rows,
+                expected.columns,
+                transitions_of(expected),
+            )
             if trace_matrix(codes, *known, tables, symbols, low_words, escapes, place) == OFF_TRELLIS:
                 raise ValueError("codes do not follow their trellis")
             count_symbols(tables.ravel(), symbols.ravel(), counts)
             traces.append((tables, symbols))
-        frequencies = np.array([fit_frequencies(row, t >= odd_from) for t, row in enumerate(counts)], np.int32).reshape(-1, N_SYMBOLS)
-        sides = np.concatenate([np.zeros(0, np.int64), *(side for pair in zip(rows, columns, strict=True) for side in pair)])
+        frequencies = np.array([fit_frequencies(row, t >= odd_from) for t, row in enumerate(counts)], np.int32).reshape(
+            -1, N_SYMBOLS
+        )
+        sides = np.concatenate(
+            [np.zeros(0, np.int64), *(side for pair in zip(rows, columns, strict=True) for side in pair)]
+        )
         found = low_words[: -(-place[1] // WORD_BITS)], escapes[: place[2]]
-        return encode_side(SideInformation(lowest, classes, sides, frequencies, *found), scales) + _encode_words(traces, frequencies)
+        return encode_side(SideInformation(lowest, classes, sides, frequencies, *found), scales) + _encode_words(
+            traces, frequencies
+        )
 
     @staticmethod
     def decode(
@@ -311,18 +365,24 @@ class StaticRans:
         side, start = decode_side(payload, scales, offset=offset, where=where)
         first_word = start + 4 * LANES
         if len(payload) < first_word:
-            raise TruncatedArtifact(f"a stream holds {LANES} states", rule="R-STR-4", offset=offset + start, where=where)
+            raise TruncatedArtifact(
+                f"a stream holds {LANES} states", rule="R-STR-4", offset=offset + start, where=where
+            )
         lanes = np.frombuffer(payload[start:first_word], "<u4").astype(np.int64)
         padding = max((expected.columns.size for expected in scales), default=0)
         words = padded_words(payload[first_word : len(payload) - (len(payload) - first_word) % 2], padding)
         low_words, place = padded_words(side.low_words.tobytes(), padding), np.zeros(3, np.int64)
         n_words = np.array([(len(payload) - first_word) // 2, WORD_BITS * side.low_words.size, side.escapes.size])
-        tables = decoding_tables(side.frequencies, side.classes[PLAIN], sum(side.classes), low_bits(side.lowest, side.classes))
+        tables = decoding_tables(
+            side.frequencies, side.classes[PLAIN], sum(side.classes), low_bits(side.lowest, side.classes)
+        )
         groups = np.array([_group(group, side.lowest, side.classes) for group in (PLAIN, TRELLIS)])
         layout, word_ends = _layout(scales), np.empty(len(scales), np.int64)
         codes = np.empty(sum(expected.symbols for expected in scales), np.int32)
         known = groups, layout, side.sides, joined_sides(scales)
-        status = decode_matrices(words, low_words, n_words, lanes, place, *tables, side.escapes, *known, codes, word_ends)
+        status = decode_matrices(
+            words, low_words, n_words, lanes, place, *tables, side.escapes, *known, codes, word_ends
+        )
         if status != OK:
             raise stream_error(status, offset + min(first_word + 2 * int(place[0]), len(payload)), where)
         _check_end(payload, first_word + 2 * int(place[0]), lanes, place, side, offset, where)
@@ -356,7 +416,9 @@ def _check_end(payload, end, lanes, place, side: SideInformation, offset, where)
     words = side.low_words.size - -(-bit // WORD_BITS)
     rest = int(side.low_words[-1]) >> (bit % WORD_BITS) if bit % WORD_BITS and not words else 0
     if end != len(payload) or (lanes != STATE_START).any() or words or rest or escapes:
-        message = f"{len(payload) - end} bytes, {words} words of low bits, {escapes} escapes left; states {lanes.tolist()}"
+        message = (
+            f"{len(payload) - end} bytes, {words} words of low bits, {escapes} escapes left; states {lanes.tolist()}"
+        )
         raise MalformedArtifact(message, rule="R-STR-5", offset=offset + end, where=where)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from ..errors import MalformedArtifact, TruncatedArtifact
+from ...errors import MalformedArtifact, TruncatedArtifact
 from .registry import ExpectedScales
 from .scale_classes import CLASS_SHIFT, ScaleClasses
 
@@ -28,12 +28,16 @@ BINS = 15  # magnitude bins that have both signs
 N_CLASSES = 80  # class 0 is an expected magnitude of 2**-4; the last has 15 low bits a bin
 FIRST_OCTAVE = -4
 PLAIN, TRELLIS = 0, 1
-HEADER = struct.Struct("<IIIBBBB")  # bytes of the side stream, escapes, words of low bits, lowest class and number of classes of each group
+HEADER = struct.Struct(
+    "<IIIBBBB"
+)  # bytes of the side stream, escapes, words of low bits, lowest class and number of classes of each group
 QUARTER_BITS = 30
 QUARTER_OCTAVES = (1 << 30, 1276901417, 1518500250, 1805811301)  # 2**(k / 4), in 2**-30
 WIDEST = 400  # classes that a writer tells apart, in both directions
 HEADROOM = 1 << 12  # bits by which a quotient is kept above 1
-FREQUENCY_SCALES = np.array([max(0, 10 - k) << 16 for k in range(BINS)] + [0], np.int64)  # expected of the bins and the escape
+FREQUENCY_SCALES = np.array(
+    [max(0, 10 - k) << 16 for k in range(BINS)] + [0], np.int64
+)  # expected of the bins and the escape
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,9 @@ def count_tables(classes: tuple[int, int]) -> int:
 def low_bits(lowest: tuple[int, int], classes: tuple[int, int]) -> np.ndarray:
     """int64[tables]: low bits of a magnitude that its bin leaves out; zero below a mean magnitude of 4, then one more an octave."""
     groups = [np.arange(n) + low for low, n in zip(lowest, classes, strict=True)]
-    return np.maximum(0, (np.concatenate([groups[PLAIN], groups[TRELLIS], groups[TRELLIS]]) >> 2) + FIRST_OCTAVE - 1).astype(np.int64)
+    return np.maximum(
+        0, (np.concatenate([groups[PLAIN], groups[TRELLIS], groups[TRELLIS]]) >> 2) + FIRST_OCTAVE - 1
+    ).astype(np.int64)
 
 
 def expected_classes(scales: ExpectedScales) -> tuple[np.ndarray, np.ndarray]:
@@ -113,7 +119,11 @@ def encode_side(side: SideInformation, scales: Sequence[ExpectedScales]) -> byte
     matrices = [corrections[None, :], np.array(halves).reshape(-1, BINS + 1), side.escapes[None, :]]
     stream = ScaleClasses.encode(matrices, _side_scales(scales, len(halves), side.escapes.size))
     groups = side.lowest[PLAIN], side.classes[PLAIN], side.lowest[TRELLIS], side.classes[TRELLIS]
-    return HEADER.pack(len(stream), side.escapes.size, side.low_words.size, *groups) + stream + side.low_words.astype("<u2").tobytes()
+    return (
+        HEADER.pack(len(stream), side.escapes.size, side.low_words.size, *groups)
+        + stream
+        + side.low_words.astype("<u2").tobytes()
+    )
 
 
 def _half(frequencies: np.ndarray, odd: bool) -> np.ndarray:
@@ -121,13 +131,17 @@ def _half(frequencies: np.ndarray, odd: bool) -> np.ndarray:
     return np.append(frequencies[0 if odd else 1 : ESCAPE - 1 : 2][:BINS], frequencies[ESCAPE])
 
 
-def decode_side(payload: bytes, scales: Sequence[ExpectedScales], *, offset: int, where: str) -> tuple[SideInformation, int]:
+def decode_side(
+    payload: bytes, scales: Sequence[ExpectedScales], *, offset: int, where: str
+) -> tuple[SideInformation, int]:
     """Side information of a stream and where it ends.
 
     Raises TruncatedArtifact [R-STR-4] or MalformedArtifact [R-STR-5, R-STR-6, R-STR-8].
     """
     if len(payload) < HEADER.size:
-        raise TruncatedArtifact(f"a static stream holds at least {HEADER.size} bytes", rule="R-STR-4", offset=offset, where=where)
+        raise TruncatedArtifact(
+            f"a static stream holds at least {HEADER.size} bytes", rule="R-STR-4", offset=offset, where=where
+        )
     length, escapes, n_low_words, *groups = HEADER.unpack_from(payload)
     lowest, classes = (groups[0], groups[2]), (groups[1], groups[3])
     present, symbols = groups_of(scales), sum(s.symbols for s in scales)
@@ -148,7 +162,9 @@ def decode_side(payload: bytes, scales: Sequence[ExpectedScales], *, offset: int
         message = f"frequencies are not 0 to {LARGEST_FREQUENCY} with a sum of {TOTAL}"
         raise MalformedArtifact(message, rule="R-STR-8", offset=offset + HEADER.size, where=where)
     low_words = np.frombuffer(payload[low_from:end], "<u2")
-    return SideInformation(lowest, classes, expected_sides(scales) + corrections[0], frequencies, low_words, escaped[0]), end
+    return SideInformation(
+        lowest, classes, expected_sides(scales) + corrections[0], frequencies, low_words, escaped[0]
+    ), end
 
 
 @njit(cache=True, nogil=True)
@@ -192,13 +208,23 @@ def _fitting(sums: list[int], across: np.ndarray, octaves: int) -> np.ndarray:
     floor(log2(r**8) / 2) - 4 * octaves, with r the measured sum (at least 1/4) over that of the columns: 1/8 and a half cancel.
     """
     classes, counts = np.unique(np.clip(across, -WIDEST, WIDEST), return_counts=True)
-    total = sum(n * QUARTER_OCTAVES[k & 3] << ((k + WIDEST) >> 2) for k, n in zip(classes.tolist(), counts.tolist(), strict=True))
+    total = sum(
+        n * QUARTER_OCTAVES[k & 3] << ((k + WIDEST) >> 2)
+        for k, n in zip(classes.tolist(), counts.tolist(), strict=True)
+    )
     divisor, shift = total**8, 8 * (QUARTER_BITS + (WIDEST >> 2) - 2)
-    found = {value: (((max(4 * value, 1) ** 8 << shift + HEADROOM) // divisor).bit_length() - 1 - HEADROOM) // 2 for value in set(sums)}
-    return np.array([found[value] for value in sums], np.int64) - 4 * octaves if total else np.zeros(len(sums), np.int64)
+    found = {
+        value: (((max(4 * value, 1) ** 8 << shift + HEADROOM) // divisor).bit_length() - 1 - HEADROOM) // 2
+        for value in set(sums)
+    }
+    return (
+        np.array([found[value] for value in sums], np.int64) - 4 * octaves if total else np.zeros(len(sums), np.int64)
+    )
 
 
-def settle_classes(rows: np.ndarray, columns: np.ndarray, lowest: int, classes: int, scales: ExpectedScales) -> tuple[np.ndarray, np.ndarray]:
+def settle_classes(
+    rows: np.ndarray, columns: np.ndarray, lowest: int, classes: int, scales: ExpectedScales
+) -> tuple[np.ndarray, np.ndarray]:
     """The same classes within a range from rows and columns that need no larger corrections than it takes to leave the range."""
     if classes == 1:
         return expected_classes(scales)

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import zstandard
 
-from ...format.errors import DataError, OutputError
-from ...format.output import write_output
+from ...errors import DataError, OutputError
+from ...files.output import write_output
 from ...runtime.shards import decode_shard, is_shard, read_shard, write_shard
 from ...runtime.tokenizer import Tokenizer
 from ...runtime.tokens import DOCUMENT_SEPARATOR
-from ..demo_text import BOUNDARY_TOKEN, encode_documents, train_tokenizer
+from ..demo.demo_text import BOUNDARY_TOKEN, encode_documents, train_tokenizer
 
 ZSTD = b"\x28\xb5\x2f\xfd"
 
@@ -51,7 +51,9 @@ def read_documents(path: Path, tokenizer: Path | None = None) -> list[str]:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is neither UTF-8 text nor a token shard: {error.reason} at byte {error.start:,}") from error
+        raise DataError(
+            f"{path} is neither UTF-8 text nor a token shard: {error.reason} at byte {error.start:,}"
+        ) from error
     documents = [document for document in text.split(DOCUMENT_SEPARATOR) if document.strip()]
     if not documents:
         raise DataError(f"{path} holds no text")
@@ -72,14 +74,18 @@ def _decompressed(data: bytes, path: Path) -> bytes:
 def _decoded(ids: np.ndarray, tokenizer: Tokenizer) -> list[str]:
     """The documents of a shard as text."""
     if int(ids.max()) >= tokenizer.vocabulary_size:
-        raise DataError(f"{tokenizer.source} has {tokenizer.vocabulary_size:,} pieces, fewer than the shard's tokens; give the one that made it")
+        raise DataError(
+            f"{tokenizer.source} has {tokenizer.vocabulary_size:,} pieces, fewer than the shard's tokens; give the one that made it"
+        )
     starts = np.flatnonzero(ids == BOUNDARY_TOKEN)
     parts = np.split(ids, starts) if len(starts) else [ids]
     texts = tokenizer.decode_runs([part[part != BOUNDARY_TOKEN].tolist() for part in parts])
     return [text for text in texts if text.strip()]
 
 
-def deal_out(training: Sequence[str], evaluation: Sequence[str], *, training_bytes: int, calibration_bytes: int) -> Corpus:
+def deal_out(
+    training: Sequence[str], evaluation: Sequence[str], *, training_bytes: int, calibration_bytes: int
+) -> Corpus:
     """So many bytes of training and of calibration documents, in an order drawn once for all; a last document may go beyond.
 
     Raises DataError when the training text holds an evaluation document, or too little for both parts.
@@ -93,11 +99,15 @@ def deal_out(training: Sequence[str], evaluation: Sequence[str], *, training_byt
         if part is None:
             break
         if training[number] in known:
-            raise DataError(f"the training text holds a document that is evaluated ({training[number][:40]!r} ...); train on other text")
+            raise DataError(
+                f"the training text holds a document that is evaluated ({training[number][:40]!r} ...); train on other text"
+            )
         parts[part].append(training[number])
         wanted[part] -= len(training[number].encode())
     if not parts["training"]:
-        raise DataError(f"{len(training):,} training documents are too few to set {calibration_bytes:,} bytes apart for calibration; give more text")
+        raise DataError(
+            f"{len(training):,} training documents are too few to set {calibration_bytes:,} bytes apart for calibration; give more text"
+        )
     return Corpus(tuple(parts["training"]), tuple(parts["calibration"]), tuple(evaluation))
 
 

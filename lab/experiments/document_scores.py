@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...compiler.workers import iterate_jobs
-from ...format.errors import DataError, VerificationError
-from ...format.program import Program
+from ...errors import DataError, VerificationError
+from ...format.program.program import Program
 from ...runtime.interpreter import Interpreter
 from ...runtime.scoring import windows
 from ...runtime.tokenizer import Tokenizer, check_byte_table
@@ -44,8 +44,13 @@ class DocumentScores:
 
 
 def score_documents(
-    program: Program, tensors: Sequence[np.ndarray], ids: np.ndarray, tokenizer: Tokenizer, *,
-    threads: int, finished: Callable[[int, int], None] = lambda done, total: None,
+    program: Program,
+    tensors: Sequence[np.ndarray],
+    ids: np.ndarray,
+    tokenizer: Tokenizer,
+    *,
+    threads: int,
+    finished: Callable[[int, int], None] = lambda done, total: None,
 ) -> DocumentScores:
     """Score whole documents: integer ids [n], the first the boundary token.
 
@@ -56,8 +61,15 @@ def score_documents(
         raise DataError("documents to score must begin with the boundary token and hold text")
     table = tokenizer.byte_table()
     check_byte_table(tokenizer, table, ids, "the evaluation text")
-    model, plan = Interpreter(program, tensors), list(windows(len(ids) - 1, program.sequence_length, program.sequence_length))
-    jobs = [[w] for w in plan[-1:]] if len(plan) == 1 else [*(plan[i : min(i + BATCH, len(plan) - 1)] for i in range(0, len(plan) - 1, BATCH)), plan[-1:]]
+    model, plan = (
+        Interpreter(program, tensors),
+        list(windows(len(ids) - 1, program.sequence_length, program.sequence_length)),
+    )
+    jobs = (
+        [[w] for w in plan[-1:]]
+        if len(plan) == 1
+        else [*(plan[i : min(i + BATCH, len(plan) - 1)] for i in range(0, len(plan) - 1, BATCH)), plan[-1:]]
+    )
     losses = []
     run = lambda job: model.token_losses(np.stack([ids[w.start : w.stop + 1] for w in job]).astype(np.int64)).ravel()  # noqa: E731
     for done, part in enumerate(iterate_jobs(run, jobs, threads), start=1):
@@ -68,7 +80,9 @@ def score_documents(
         raise VerificationError("the model's losses are not finite; its weights are damaged or the training diverged")
     document = np.cumsum(ids == program.boundary_token)[1:] - 1
     return DocumentScores(
-        np.bincount(document, nats), np.bincount(document, table.target_bytes(ids)).astype(np.int64), np.bincount(document).astype(np.int64)
+        np.bincount(document, nats),
+        np.bincount(document, table.target_bytes(ids)).astype(np.int64),
+        np.bincount(document).astype(np.int64),
     )
 
 

@@ -13,8 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ...format.version import VERSION
-from ..saved_points import SavedPoints, digest_of
+from ...version import VERSION
+from ..measure.saved_points import SavedPoints, digest_of
 
 
 class KeptParts:

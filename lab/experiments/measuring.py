@@ -16,19 +16,21 @@ from typing import Any
 
 import numpy as np
 
-from ...compiler.landing import Trial
 from ...compiler.pipeline import START_PRICE
-from ...compiler.trials import COARSEST_PRICE
+from ...compiler.rate_control.landing import Trial
+from ...compiler.rate_control.trials import COARSEST_PRICE
+from ...errors import DataError
 from ...format.artifact import decode_tensors, read_artifact
-from ...format.errors import DataError
-from ..equal_bytes import Bench, Choice
+from ..measure.equal_bytes import Bench, Choice
 from .findings import FALSIFIES, SUPPORTS, UNDECIDED, Estimate
 from .keeping import KeptParts
 from .registry import Inputs
 
 MILLI = 1000.0
 DECODINGS = 5
-RECIPE = {"quantize-matrices": {"correlation": 0.0}}  # beside the bench's: rows by themselves, so that one row's steps are its own affair
+RECIPE = {
+    "quantize-matrices": {"correlation": 0.0}
+}  # beside the bench's: rows by themselves, so that one row's steps are its own affair
 NEEDED = ("checkpoint", "calibration", "evaluation", "tokenizer")
 Choices = Mapping[int, Choice]
 MakeChoices = Callable[[Bench], Choices]
@@ -135,7 +137,9 @@ class Measurements:
     def at_price(self, name: str, byte_price: float, choices: MakeChoices) -> Point:
         """The artifact at a byte price, whatever its bytes."""
         key = {"name": name, "byte_price": byte_price}
-        return self._counted(name, key, lambda bench: self._measured(name, bench, bench.artifact(byte_price, choices(bench)), None))
+        return self._counted(
+            name, key, lambda bench: self._measured(name, bench, bench.artifact(byte_price, choices(bench)), None)
+        )
 
     def _counted(self, name: str, key: Mapping[str, object], measure: Callable[[Bench], dict[str, Any]]) -> Point:
         self.inputs.progress("artifacts", self._done, self.total)
@@ -145,12 +149,21 @@ class Measurements:
         return found
 
     @staticmethod
-    def _measured(name: str, bench: Bench, trial: Trial, extra: Callable[[Bench, Trial], Mapping[str, Any]] | None) -> dict[str, Any]:
+    def _measured(
+        name: str, bench: Bench, trial: Trial, extra: Callable[[Bench, Trial], Mapping[str, Any]] | None
+    ) -> dict[str, Any]:
         found = bench.quality(trial)
         predicted = sum(q.predicted_loss for q in trial.quantized.values())
         known = {} if extra is None else dict(extra(bench, trial))
         return _document(
-            name, len(trial.data), trial.byte_price, predicted, found.divergence.tolist(), found.bits.tolist(), found.bytes.tolist(), known
+            name,
+            len(trial.data),
+            trial.byte_price,
+            predicted,
+            found.divergence.tolist(),
+            found.bits.tolist(),
+            found.bytes.tolist(),
+            known,
         )
 
     def decode_seconds(self, point: Point, choices: MakeChoices) -> float:
@@ -181,7 +194,9 @@ def _seconds_of_decoding(data: bytes) -> float:
 
 
 def _document(name, n_bytes, price, predicted, divergence, bits, text_bytes, extra) -> dict[str, Any]:
-    return asdict(Point(name, n_bytes, price, float(predicted), tuple(divergence), tuple(bits), tuple(text_bytes), extra))
+    return asdict(
+        Point(name, n_bytes, price, float(predicted), tuple(divergence), tuple(bits), tuple(text_bytes), extra)
+    )
 
 
 def _point(document: Mapping[str, Any]) -> Point:

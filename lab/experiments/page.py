@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...compiler.page.charts import curve_chart
-from ...compiler.page.markup import Html, element, folded, integer, joined, paragraph, section, significant, table, whole_page
+from ...report.charts import curve_chart
+from ...report.markup import Html, element, folded, integer, joined, paragraph, section, significant, table, whole_page
 
 Data = Mapping[str, Any]
 
@@ -37,7 +37,10 @@ def _observations(observations: Sequence[Data]) -> Html:
     parts = []
     for title, decisive in (("What decides", True), ("What else was seen", False)):
         rows = [
-            [element("span", o["outcome"], class_=f"tag {o['outcome']}"), element("div", element("b", o["question"]), element("br"), o["answer"])]
+            [
+                element("span", o["outcome"], class_=f"tag {o['outcome']}"),
+                element("div", element("b", o["question"]), element("br"), o["answer"]),
+            ]
             for o in observations
             if o["decisive"] == decisive
         ]
@@ -45,7 +48,9 @@ def _observations(observations: Sequence[Data]) -> Html:
             parts += [element("h3", title), table(["", ""], rows)]
     return section(
         "Observations",
-        paragraph("The verdict is falsified when any deciding observation falsifies the thesis, supported when all of them support it, else undecided."),
+        paragraph(
+            "The verdict is falsified when any deciding observation falsifies the thesis, supported when all of them support it, else undecided."
+        ),
         *parts,
     )
 

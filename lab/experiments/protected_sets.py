@@ -11,18 +11,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...compiler.calibration import Statistics
-from ...compiler.candidates.unit import Quantizer
-from ...compiler.composite import CompositeMatrix, Quantized
-from ...compiler.model import Model
+from ...compiler.menu.kinds.unit import Quantizer
+from ...compiler.model.model import Model
 from ...compiler.pipeline import START_PRICE
+from ...compiler.quantize.composite import CompositeMatrix, Quantized
+from ...compiler.statistics.calibration import Statistics
+from ...errors import CheckpointError
 from ...format.assembly import part_bytes
-from ...format.errors import CheckpointError
-from ...format.parts import GridInStream, RawValues
-from ..equal_bytes import Bench
-from ..rank_stability import rank_stability
-from ..sensitivity import calibrate_slices, data_slices
-from ..units import find_units, token_tables
+from ...format.tensors.parts import GridInStream, RawValues
+from ..measure.equal_bytes import Bench
+from ..measure.rank_stability import rank_stability
+from ..measure.sensitivity import calibrate_slices, data_slices
+from ..measure.units import find_units, token_tables
 from .steps import COLUMNS, ROWS, WEIGHTS, expected_losses
 
 Members = Mapping[int, Sequence[int]]
@@ -88,7 +88,9 @@ def _row_scores(model: Model, quantizer: Quantizer, statistics: Statistics, rule
     found = []
     for i in sorted(statistics.matrices):
         values = model.tensors[i].values
-        prepared = quantizer.prepare(values.reshape(values.shape[0], -1), replace(statistics.matrices[i], output_fisher=None))
+        prepared = quantizer.prepare(
+            values.reshape(values.shape[0], -1), replace(statistics.matrices[i], output_fisher=None)
+        )
         found.append(expected_losses(prepared, rule).mean(1))
     return np.concatenate(found)
 
@@ -101,7 +103,11 @@ def families(model: Model, matrices: Collection[int]) -> dict[str, list[int]]:
     except CheckpointError:  # no attention that can be found
         attention = set()
     rest = set(matrices) - tables - attention
-    return {name: sorted(group & set(matrices)) for name, group in (("head", tables), ("attention", attention), ("MLP", rest)) if group}
+    return {
+        name: sorted(group & set(matrices))
+        for name, group in (("head", tables), ("attention", attention), ("MLP", rest))
+        if group
+    }
 
 
 def told_bytes(matrices: Mapping[int, Quantized], codec: int) -> dict[str, int]:
@@ -112,9 +118,13 @@ def told_bytes(matrices: Mapping[int, Quantized], codec: int) -> dict[str, int]:
             grid, exceptions = each.parts
             values = exceptions.part
             raw = isinstance(values, RawValues)
-            own = part_bytes([values if raw else GridInStream(values, 1)], (values.values if raw else values.codes).shape, codec)
+            own = part_bytes(
+                [values if raw else GridInStream(values, 1)], (values.values if raw else values.codes).shape, codec
+            )
             residual += own
-            told += part_bytes(each.parts, each.weights.shape, codec) - part_bytes([grid], each.weights.shape, codec) - own
+            told += (
+                part_bytes(each.parts, each.weights.shape, codec) - part_bytes([grid], each.weights.shape, codec) - own
+            )
     return {"residual_bytes": residual, "told_bytes": told}
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from ...format.errors import DataError
+from ...errors import DataError
 from .findings import Findings
 
 Progress = Callable[[str, int, int], None]
@@ -50,7 +50,9 @@ class Inputs:
 
     def chosen(self, **defaults: object) -> dict[str, object]:
         """The experiment's own options over these defaults, lists as tuples; DataError for one that it does not have."""
-        given = {name: tuple(value) if isinstance(value, list) else value for name, value in (self.options or {}).items()}
+        given = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in (self.options or {}).items()
+        }
         unknown = sorted(set(given) - set(defaults))
         if unknown:
             raise DataError(f"there is no option {unknown[0]!r} of this experiment; there are {', '.join(defaults)}")

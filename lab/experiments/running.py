@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ...format.errors import DataError
-from ...format.version import VERSION
+from ...errors import DataError
+from ...version import VERSION
 from .findings import Findings
 from .keeping import file_digest
 from .registry import EXPERIMENTS, Experiment, Inputs

@@ -19,13 +19,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...compiler.candidates import Unit
-from ...compiler.composite import CompositeMatrix, Quantized
-from ...compiler.quantization import PreparedMatrix, QuantizedMatrix, quantize_matrix, with_steps
-from ...format.grid import GridValues, exponents_or_zeros, reconstruct_grid, step_table
-from ...format.parts import GridInStream, SparseValues, SubsetValues
+from ...compiler.menu.kinds import Unit
+from ...compiler.quantize.composite import CompositeMatrix, Quantized
+from ...compiler.quantize.gptq import PreparedMatrix, QuantizedMatrix, quantize_matrix, with_steps
+from ...format.tensors.grid import GridValues, exponents_or_zeros, reconstruct_grid, step_table
+from ...format.tensors.parts import GridInStream, SparseValues, SubsetValues
 
-ONE_STEP, ROW_SCALE, ROW_STEPS, COLUMN_STEPS, ALL_STEPS = "one-step", "row-scale", "row-steps", "column-steps", "all-steps"
+ONE_STEP, ROW_SCALE, ROW_STEPS, COLUMN_STEPS, ALL_STEPS = (
+    "one-step",
+    "row-scale",
+    "row-steps",
+    "column-steps",
+    "all-steps",
+)
 RULES = (ONE_STEP, ROW_SCALE, ROW_STEPS, COLUMN_STEPS, ALL_STEPS)
 ROWS, COLUMNS, WEIGHTS = "rows", "columns", "weights"
 SCALES_A_PRICE = 2048.0  # root mean squares of a row that its step is at byte price 1, by the rule row-scale
@@ -64,7 +70,9 @@ class Exceptions:
 
     def fit(self, unit: Unit) -> CompositeMatrix:
         members = np.asarray(self.members, np.int64)
-        base = without_equal_steps(empty_grid(with_steps(unit.prepared, *step_logs(unit.prepared, self.rule)), unit.byte_price))
+        base = without_equal_steps(
+            empty_grid(with_steps(unit.prepared, *step_logs(unit.prepared, self.rule)), unit.byte_price)
+        )
         mask = self._mask(unit.shape, members)
         steps = steps_of(base)
         fine = float(np.float32(np.exp2(np.log2(steps[mask]).mean() - self.octaves)))
@@ -80,7 +88,9 @@ class Exceptions:
             mask[(members,) if self.axis == ROWS else (slice(None), members)] = True
         return mask
 
-    def _part(self, members: np.ndarray, mask: np.ndarray, residual: np.ndarray, step: float) -> SubsetValues | SparseValues:
+    def _part(
+        self, members: np.ndarray, mask: np.ndarray, residual: np.ndarray, step: float
+    ) -> SubsetValues | SparseValues:
         if self.axis == WEIGHTS:
             return SparseValues(members, GridValues(residual[mask][None], None, None, step, 0), 1)
         chosen = residual[members] if self.axis == ROWS else np.ascontiguousarray(residual[:, members])
@@ -114,10 +124,12 @@ def expected_losses(prepared: PreparedMatrix, rule: str) -> np.ndarray:
     return np.multiply.outer(prepared.row_fisher * np.exp2(2 * row_logs), energies * np.exp2(2 * column_logs)) / 24
 
 
-def quantize_with_residual(prepared: PreparedMatrix, steps: np.ndarray, mask: np.ndarray, fine: float) -> tuple[np.ndarray, np.ndarray]:
+def quantize_with_residual(
+    prepared: PreparedMatrix, steps: np.ndarray, mask: np.ndarray, fine: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Integers int32[rows, columns] on `steps`, and of what the masked ones leave on the step `fine`; others have residual 0.
 
-    steps : float64[rows, columns]; columns last to first with error feedback, as compiler/quantization.py without coupling.
+    steps : float64[rows, columns]; columns last to first with error feedback, as compiler/quantize/gptq.py without coupling.
     """
     factor, order = prepared.factor, prepared.order
     rows, columns = steps.shape
@@ -141,13 +153,21 @@ def quantize_with_residual(prepared: PreparedMatrix, steps: np.ndarray, mask: np
 def empty_grid(prepared: PreparedMatrix, byte_price: float) -> GridValues:
     """The grid of a matrix at a byte price with all integers 0."""
     base = float(np.float32(byte_price * 2.0**prepared.log2_base))
-    return GridValues(np.zeros(prepared.weights.shape, np.int32), prepared.row_exponents, prepared.column_exponents, base, prepared.resolution)
+    return GridValues(
+        np.zeros(prepared.weights.shape, np.int32),
+        prepared.row_exponents,
+        prepared.column_exponents,
+        base,
+        prepared.resolution,
+    )
 
 
 def steps_of(grid: GridValues) -> np.ndarray:
     """float64[rows, columns]: the steps that the decoder multiplies with."""
     rows, columns = grid.codes.shape
-    exponents = np.add.outer(exponents_or_zeros(grid.row_exponents, rows), exponents_or_zeros(grid.column_exponents, columns))
+    exponents = np.add.outer(
+        exponents_or_zeros(grid.row_exponents, rows), exponents_or_zeros(grid.column_exponents, columns)
+    )
     lowest = int(exponents.min())
     return step_table(grid.base, grid.resolution, lowest, int(exponents.max())).astype(np.float64)[exponents - lowest]
 
@@ -155,7 +175,12 @@ def steps_of(grid: GridValues) -> np.ndarray:
 def without_equal_steps(grid: GridValues) -> GridValues:
     """The same grid without exponents that are all 0, which then cost nothing."""
     row, column = (e if e is not None and e.any() else None for e in (grid.row_exponents, grid.column_exponents))
-    return replace(grid, row_exponents=row, column_exponents=column, resolution=0 if row is None and column is None else grid.resolution)
+    return replace(
+        grid,
+        row_exponents=row,
+        column_exponents=column,
+        resolution=0 if row is None and column is None else grid.resolution,
+    )
 
 
 def set_bytes(quantized: Quantized, unit: Unit) -> int:

@@ -11,9 +11,9 @@ import time
 
 import numpy as np
 
-from ...compiler.model import Model
-from ..program_cost import training_flops
-from ..train import train_model
+from ...compiler.model.model import Model
+from ..train.program_cost import training_flops
+from ..train.training import train_model
 from .keeping import KeptParts
 
 UNMEASURED_STEPS, MEASURED_STEPS = 2, 6
@@ -25,7 +25,9 @@ def training_clock(device: str) -> float:
     return time.process_time() if device == "cpu" else time.perf_counter()
 
 
-def measured_speed(kept: KeptParts, model: Model, tokens: np.ndarray, *, batch_sequences: int, device: str, threads: int) -> float:
+def measured_speed(
+    kept: KeptParts, model: Model, tokens: np.ndarray, *, batch_sequences: int, device: str, threads: int
+) -> float:
     """Floating-point operations a second in training `model`; measured once a folder."""
     step_flops = training_flops(model) * batch_sequences * model.program.sequence_length
 
@@ -37,7 +39,9 @@ def measured_speed(kept: KeptParts, model: Model, tokens: np.ndarray, *, batch_s
         )  # fmt: skip
         return MEASURED_STEPS * step_flops / max(times[-1] - times[UNMEASURED_STEPS - 1], 1e-9)
 
-    return float(kept.part("speed", {"step_flops": step_flops, "device": device, "batch_sequences": batch_sequences}, measure))
+    return float(
+        kept.part("speed", {"step_flops": step_flops, "device": device, "batch_sequences": batch_sequences}, measure)
+    )
 
 
 def affordable_training_steps(model: Model, flops: float, batch_sequences: int) -> int:

@@ -1,0 +1,1 @@
+"""Checkpoint files: names and float arrays in, and out again."""

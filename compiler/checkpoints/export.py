@@ -1,0 +1,65 @@
+"""Writes tensors as an ordinary checkpoint: .safetensors (without torch) or .pt.
+
+Strategy: tensors keep the names, shapes and types they had in the checkpoint that was compiled. Files appear whole or
+not at all. The inverse is `checkpoint.read_checkpoint`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import safetensors
+
+from ...errors import OutputError
+from ...files.output import write_output
+from ...format.tensors.raw_planes import to_storage
+
+SUFFIXES = (".safetensors", ".pt")
+
+
+def export_checkpoint(
+    names: Sequence[str], arrays: Sequence[np.ndarray], dtypes: Sequence[str], path: str | Path, force: bool = False
+) -> None:
+    """Write float32 `arrays` rounded to their `dtypes` ("float32", "float16", "bfloat16") under their `names`.
+
+    Exact for values that came out of a checkpoint with that type. The bytes depend on the arguments alone.
+    Raises OutputError for a suffix other than .safetensors and .pt, for an existing file without `force`, and for
+    anything that keeps the file from being written.
+    """
+    path = Path(path)
+    encoders = dict(zip(SUFFIXES, (encode_safetensors, encode_state_dict), strict=True))
+    if path.suffix not in encoders:
+        raise OutputError(
+            f"{path}: a checkpoint is written as {' or '.join(SUFFIXES)}; give the output one of these endings"
+        )
+    write_output(path, encoders[path.suffix](names, arrays, dtypes), force=force)
+
+
+def encode_safetensors(names: Sequence[str], arrays: Sequence[np.ndarray], dtypes: Sequence[str]) -> bytes:
+    """The bytes of a safetensors file."""
+    words = [to_storage(array, dtype) for array, dtype in zip(arrays, dtypes, strict=True)]  # alive until serialized
+    specifications = {
+        name: safetensors.TensorSpec(
+            dtype=dtype, shape=list(array.shape), data_ptr=data.ctypes.data, data_len=data.nbytes
+        )
+        for name, array, dtype, data in zip(names, arrays, dtypes, words, strict=True)
+    }
+    return bytes(safetensors.serialize(specifications, None))
+
+
+def encode_state_dict(names: Sequence[str], arrays: Sequence[np.ndarray], dtypes: Sequence[str]) -> bytes:
+    """The bytes of a file that `torch.load` reads as a state_dict. Raises OutputError where torch is not installed."""
+    try:
+        import torch
+    except ImportError as error:
+        raise OutputError("writing a .pt file needs torch; write .safetensors, or install bytecap[compile]") from error
+    state = {
+        name: torch.from_numpy(np.array(array, np.float32)).to(getattr(torch, dtype))
+        for name, array, dtype in zip(names, arrays, dtypes, strict=True)
+    }
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()

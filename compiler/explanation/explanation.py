@@ -1,0 +1,189 @@
+"""The measurements behind a compile's report: where the bytes went, what they cost, and how far from the bounds they are.
+
+Strategy: everything here is computed after the artifact is decided, from the artifact's own bytes and from what the stages
+left behind, so it cannot change what is compiled. The result is JSON values only; page/ draws it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...format.artifact import decode_contents, read_artifact
+from ...format.inspection import inspect_artifact
+from ...format.tensors.grid import matrix_shape
+from ..model.model import Model
+from ..rate_control.landing import Landing, Trial
+from ..rate_control.trials import Trials
+from ..recipe import Recipe
+from ..statistics.calibration import Statistics, calibration_sequences
+from ..statistics.swaps import measure_divergences, predicted_swap_losses
+from ..workers import run_jobs
+from .bound import bound_bits, uniform_step_costs
+from .byte_shares import byte_shares, code_entropies
+
+Progress = Callable[[str, int, int], None]
+SWAP_TOKENS = 8192
+CURVE_OCTAVES = (-1.0, -0.5, 0.5, 1.0)  # byte prices around the chosen one that complete the rate-distortion curve
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The model after one stage of the pipeline: its weights by tensor index and the bytes of its artifact."""
+
+    name: str
+    bytes: int
+    weights: Mapping[int, np.ndarray]
+
+
+def explain_compile(trials: Trials, landing: Landing, budget: int, *, progress: Progress) -> dict:
+    """JSON-able explanation of a compile; takes some quick trials, a walk without distillation, and a forward pass a tensor.
+
+    Losses and divergences are nats a token on the held-out sequences, rates bits a weight. Deterministic whatever the threads.
+    """
+    model, statistics, plan, threads = trials.model, trials.statistics, trials.plan, trials.threads
+    artifact = read_artifact(landing.trial.data)
+    contents = decode_contents(artifact)
+    landed = sum(q.predicted_loss for q in landing.trial.quantized.values())
+    if any(price == landing.trial.byte_price for _, price, _, _ in trials.points):
+        trials.points.append(("landed", landing.trial.byte_price, len(landing.trial.data), landed))
+        for octaves in CURVE_OCTAVES:
+            trials.quick(landing.trial.byte_price * 2.0**octaves)
+    found = inspect_artifact(landing.trial.data)
+    points = [
+        {"kind": kind, "byte_price": price, "bytes": size, "predicted_loss": loss}
+        for kind, price, size, loss in trials.points
+    ]
+    stages = _stages(trials, landing, contents.arrays, budget, progress)
+    sequences = trials.held_out
+    if not len(sequences):  # a text too short to hold anything out
+        sequences = calibration_sequences(trials.text, model.program.sequence_length, SWAP_TOKENS)
+    candidates = [{i: array} for i, array in enumerate(contents.arrays)] + [stage.weights for stage in stages]
+    measured = measure_divergences(
+        model,
+        candidates,
+        sequences,
+        threads=threads,
+        finished=lambda done, total: progress("measure swaps", done, total),
+    )
+    predicted = predicted_swap_losses(model, contents.arrays, statistics, threads=threads)
+    count = len(model.tensors)
+    return {
+        "bytes": byte_shares(found, artifact),
+        "swaps": _swap_table(model, predicted, measured[:count], measured[-1])
+        | {"landed": _compared("artifact", landed, measured[-1])}
+        | {"tokens": int(sequences.size), "held_out": bool(len(trials.held_out))},
+        "bounds": _bounds(model, statistics, plan, landing, [row.bytes for row in found.tensors], threads=threads),
+        "entropies": code_entropies(artifact, contents),
+        "rate_distortion": points,
+        "chosen": {"bytes": len(landing.trial.data), "byte_price": landing.trial.byte_price},
+        "stages": [
+            {"stage": stage.name, "bytes": stage.bytes, "divergence": divergence}
+            for stage, divergence in zip(stages, measured[count:], strict=True)
+        ],
+    }
+
+
+def _stages(
+    trials: Trials, landing: Landing, decoded: Sequence[np.ndarray], budget: int, progress: Progress
+) -> list[Stage]:
+    """The model after each stage at the same byte price, the artifact itself last."""
+    stages = [Stage("the artifact", len(landing.trial.data), dict(enumerate(decoded)))]
+
+    def add(name: str, trial: Trial) -> None:
+        weights = {i: q.weights.reshape(decoded[i].shape) for i, q in trial.quantized.items()}
+        stages.insert(-1, Stage(name, len(trial.data), weights))
+
+    chosen = any(price == landing.trial.byte_price for _, price, _, _ in trials.points)
+    if trials.plan["correct-drift"].enabled and trials.walked and chosen:
+        quick = trials.quick(landing.trial.byte_price)
+        add("every matrix by itself", quick)
+        if trials.plan["distil"].enabled:
+            walk = trials.walk(
+                quick,
+                budget,
+                1 / 8,
+                lambda done, total: progress("walk without distillation", done, total),
+                distilled=False,
+            )
+            add("with drift correction", walk.at(walk.last_price))
+    return stages
+
+
+def _swap_table(model: Model, predicted: Sequence[float], measured: Sequence[float], whole: float) -> dict:
+    """Predicted and measured loss by tensor, their sums, and all swapped at once against the sum of predictions."""
+    tensors = [
+        _compared(tensor.name, said, found) | {"elements": tensor.values.size}
+        for tensor, said, found in zip(model.tensors, predicted, measured, strict=True)
+    ]
+    total = sum(predicted)
+    return {
+        "tensors": tensors,
+        "sum": _compared("sum over tensors", total, sum(measured)),
+        "whole": _compared("whole artifact", total, whole),
+    }
+
+
+def _compared(name: str, predicted: float, measured: float) -> dict:
+    return {
+        "name": name,
+        "predicted": predicted,
+        "measured": measured,
+        "ratio": predicted / measured if measured > 0 else None,
+    }
+
+
+def _bounds(
+    model: Model, statistics: Statistics, plan: Recipe, landing: Landing, coded_bytes: Sequence[int], *, threads: int
+) -> dict:
+    """Coded bits, bound and distance of each matrix, weighted means, and what uniform steps would have cost.
+
+    All under the moments that a matrix was really quantized with: what is bounded is what was coded, for the loss that it was coded at.
+    """
+    indexes = [i for i in sorted(statistics.matrices) if model.tensors[i].values.size]
+    own = {i: (model.tensors[i].values, statistics.matrices[i]) for i in indexes} | dict(landing.trial.targets)
+    weights = {i: values.reshape(matrix_shape(values.shape)) for i, (values, _) in own.items()}
+    prepared = run_jobs(lambda i: plan["quantize-matrices"].prepare(weights[i], own[i][1]), indexes, threads)
+    losses = [landing.trial.quantized[i].predicted_loss for i in indexes]
+    bits = run_jobs(
+        lambda job: bound_bits(weights[job[0]], *job[1:]), list(zip(indexes, prepared, losses, strict=True)), threads
+    )
+    costs, single = uniform_step_costs(prepared)
+    rows = []
+    for index, loss, bound, (columns, over_rows) in zip(indexes, losses, bits, single, strict=True):
+        coded = 8 * coded_bytes[index] / weights[index].size
+        distance = None if bound is None else coded - bound
+        rows.append(
+            {
+                "name": model.tensors[index].name,
+                "elements": weights[index].size,
+                "loss": loss,
+                "coded": coded,
+                "bound": bound,
+                "distance": distance,
+                "uniform_columns": columns,
+                "uniform_rows": over_rows,
+            }
+        )
+    known = [row for row in rows if row["bound"] is not None]
+    total = sum(row["elements"] for row in known)
+    mean = {
+        key: sum(row["elements"] * row[key] for row in known) / total if total else None
+        for key in ("coded", "bound", "distance")
+    }
+    uniform = {"columns": costs.columns, "rows": costs.rows, "tensors": costs.tensors}
+    return {"matrices": rows, "mean": mean, "uniform_step_costs": uniform}
+
+
+def command_line(checkpoint: Path | str, cap: int, options: Mapping[str, object]) -> str:
+    """The `bytecap compile` command of these options, one a line: None and False are left out, lists repeat their option."""
+    lines = [["bytecap", "compile", str(checkpoint)], ["--cap", str(cap)]]
+    for name, value in options.items():
+        for item in value if isinstance(value, list | tuple) else [value]:
+            if item is not None and item is not False:
+                lines.append([f"--{name.replace('_', '-')}"] + ([] if item is True else [str(item)]))
+    return " \\\n  ".join(shlex.join(line) for line in lines)

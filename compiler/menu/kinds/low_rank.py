@@ -1,0 +1,203 @@
+"""`low-rank`: two thin factors on grids, alone, beside rows that they miss, under a grid of what they leave, or over a grid to correct it.
+
+Strategy: the loss of a change E is 1/2 |G^1/2 E L|² with G = diag(g) and L the factor of the moment, so the best factors of
+rank r are those of a singular value decomposition of G^1/2 T L, mapped back (activation-weighted decomposition, as in LQER,
+arXiv:2402.02446, where T is the quantization error). With A = G^-1/2 U S^1/2 and B = S^1/2 Vᵀ L^-1 an error of A is weighed by
+B H Bᵀ = S and one of B by Aᵀ G A = S: both factors are matrices with second-order statistics of their own and go through the
+ordinary quantizer at the ordinary price, less where a grid makes up for their errors (rescue.py). B is fitted anew to A as it decodes.
+Alone they are the factorized embedding of ALBERT (arXiv:1909.11942). Ranks come from the spectrum: a direction of strength s saves
+s²/2 and costs what coding its two vectors does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from ....format.tensors.grid import reconstruct_grid
+from ....format.tensors.parts import GridInStream, LowRankValues, Part
+from ...quantize.composite import CompositeMatrix
+from ...statistics.calibration import MatrixStatistics
+from .prices import coded_cost, coded_costs
+from .registry import Setting, register_kind
+from .rescue import rescue_discounts, rescue_rows, worst_rows
+from .subsets import plain_grid
+from .unit import Unit
+
+RANKS = (1, 2, 4, 8, 16, 32)
+CORRECTIONS = (1, 4)
+MOST_TRIED = 2  # settings of one way, those of least estimated cost
+ROW_SHARES = (1 / 64, 1 / 16, 1 / 4)
+TAIL_SHARES = (0.5, 1.0, 1.5)  # of the plain grid's loss that leaving out the other directions may cost
+LEAST_SINGULAR = 1e-9  # of the greatest: weaker directions are noise of the arithmetic
+MOST_COST = 1.5  # estimated, over that of a grid, of factors alone or beside a few rows
+
+Singular = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+@register_kind
+class LowRankKind:
+    """Setting: ("alone", rank), ("under", rank) a grid of the rest, ("over", rank) a grid whose error they correct, or
+
+    ("rescued", rank, rows) beside grids of the rows that they miss most.
+    """
+
+    name: ClassVar[str] = "low-rank"
+
+    def settings(self, unit: Unit) -> list[Setting]:
+        most, limit = min(unit.shape) // 2, MOST_COST * coded_cost(unit, unit.target)
+        singular = weighted_directions(unit, "target")
+        costs, paying = direction_costs(unit, singular), paying_rank(unit, singular)
+        under = sorted(
+            (paid + coded_cost(unit, rest), "under", r)
+            for r, paid, rest in _truncations(unit, [r for r in RANKS if r <= most])
+        )
+        sufficient = {_sufficient_rank(unit, share) for share in TAIL_SHARES}
+        alone = [
+            ("alone", r)
+            for r in sorted(sufficient | {paying})
+            if 0 < r <= most and costs[:r].sum() + _tail(singular, r) <= limit
+        ]
+        rescued = sorted(
+            _beside_rows(unit, max(1, int(share * len(unit.target)))) for share in ROW_SHARES if len(unit.target) > 1
+        )
+        found: list[Setting] = [
+            tuple(setting)
+            for cost, *setting in (*under[:MOST_TRIED], *rescued[:MOST_TRIED])
+            if cost <= limit and 0 < setting[1] <= most
+        ]
+        return found + [("over", r) for r in CORRECTIONS if r <= most] + alone
+
+    def follows_price(self, setting: Setting) -> bool:
+        return True
+
+    def fit(self, unit: Unit, setting: Setting) -> CompositeMatrix:
+        how, rank = str(setting[0]), int(setting[1])
+        if how == "over":
+            base = plain_grid(unit)
+            factors = factor_values(unit, unit.target - base.weights, rank, weighted_directions(unit, "error"))
+            return unit.composite(self.name, setting, [GridInStream(base.grid, 1), factors])
+        if how == "rescued":
+            singular, members = _trimmed(unit, int(setting[2]))
+            factors = factor_values(unit, _without(unit.target, members), rank, singular)
+            parts = [factors, rescue_rows(unit, unit.target - unit.decoded([factors]), len(members))]
+        else:
+            parts = factored_parts(
+                unit, unit.target, rank, weighted_directions(unit, "target"), len(unit.target) if how == "under" else 0
+            )
+        return unit.composite(self.name, setting, parts)
+
+
+def factored_parts(unit: Unit, values: np.ndarray, rank: int, singular: Singular, rescued: int) -> list[Part]:
+    """Factors of this rank for `values`, and a grid of what they leave of so many rows."""
+    fisher = None
+    if rescued:
+        rest = values - product(unit, singular, rank)
+        fisher = unit.row_fisher * rescue_discounts(unit, rest, rescued)
+    factors = factor_values(unit, values, rank, singular, fisher)
+    return [factors, rescue_rows(unit, values - unit.decoded([factors]), rescued)] if rescued else [factors]
+
+
+def weighted_singular(unit: Unit, values: np.ndarray) -> Singular:
+    """Singular value decomposition of G^1/2 T L."""
+    weighted = np.sqrt(unit.row_fisher)[:, None] * (values @ unit.factor)
+    return np.linalg.svd(weighted, full_matrices=False)
+
+
+def weighted_directions(unit: Unit, of: str) -> Singular:
+    """Decomposition of the target, or of the error of its grid."""
+    return unit.remembered(
+        ("singular", of),
+        lambda: weighted_singular(unit, unit.target if of == "target" else unit.target - plain_grid(unit).weights),
+    )
+
+
+def product(unit: Unit, singular: Singular, rank: int) -> np.ndarray:
+    """float64[rows, columns]: the best approximation of this rank, before anything is quantized."""
+    weighted = (singular[0][:, :rank] * singular[1][:rank]) @ singular[2][:rank]
+    return np.linalg.solve(unit.factor.T, (weighted / np.sqrt(unit.row_fisher)[:, None]).T).T
+
+
+def direction_costs(unit: Unit, singular: Singular) -> np.ndarray:
+    """float64[directions]: nats of the loss and bits of storing each, its strength being split between both factors."""
+    left, strengths, right = singular
+    shares = np.concatenate([np.square(left), np.square(right.T)]) * np.square(strengths) / unit.distortion
+    return 0.5 * unit.distortion * (shares / (1 + shares) + np.log1p(shares)).sum(0)
+
+
+def _trimmed(unit: Unit, count: int) -> tuple[Singular, np.ndarray]:
+    """Decomposition of the target without the `count` rows that fit the others least, and these rows.
+
+    First without the heaviest rows, then without those that the directions which pay miss most.
+    """
+
+    def trim() -> tuple[Singular, np.ndarray]:
+        members = worst_rows(unit, unit.target, count)
+        singular = weighted_singular(unit, _without(unit.target, members))
+        right = singular[2][: paying_rank(unit, singular)] @ np.linalg.inv(unit.factor)  # directions of rows
+        seen = unit.target @ unit.factor @ singular[2][: len(right)].T
+        members = worst_rows(unit, unit.target - seen @ right, count)
+        return weighted_singular(unit, _without(unit.target, members)), members
+
+    return unit.remembered(("trimmed", count), trim)
+
+
+def _without(values: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """The same values with these rows 0."""
+    values = values.copy()
+    values[members] = 0.0
+    return values
+
+
+def _beside_rows(unit: Unit, count: int) -> tuple[float, str, int, int]:
+    """(estimated nats, setting) of the rank that pays beside `count` rescued rows."""
+    singular, members = _trimmed(unit, count)
+    rank = paying_rank(unit, singular)
+    cost = (
+        float(direction_costs(unit, singular)[:rank].sum())
+        + _tail(singular, rank)
+        + float(coded_costs(unit, unit.target)[members].sum())
+    )
+    return cost, "rescued", rank, count
+
+
+def paying_rank(unit: Unit, singular: Singular) -> int:
+    """How many directions cost less to store than to leave out."""
+    return int((direction_costs(unit, singular) < 0.5 * np.square(singular[1])).sum())
+
+
+def _truncations(unit: Unit, ranks: Sequence[int]) -> Iterator[tuple[int, float, np.ndarray]]:
+    """(rank, nats of the target's factors, float64[rows, columns] what they leave)."""
+    singular = weighted_directions(unit, "target")
+    costs = np.cumsum(direction_costs(unit, singular))
+    for rank in ranks:
+        yield rank, float(costs[rank - 1]), unit.target - product(unit, singular, rank)
+
+
+def _tail(singular: Singular, rank: int) -> float:
+    return 0.5 * float(np.square(singular[1][rank:]).sum())
+
+
+def _sufficient_rank(unit: Unit, share: float) -> int:
+    """Least rank whose own loss is not above this share of the plain grid's."""
+    tails = 0.5 * np.cumsum(np.square(weighted_directions(unit, "target")[1])[::-1])[::-1]
+    return int((tails > share * plain_grid(unit).predicted_loss).sum())
+
+
+def factor_values(
+    unit: Unit, values: np.ndarray, rank: int, singular: Singular, fisher: np.ndarray | None = None
+) -> LowRankValues:
+    """The best factors of this rank for `values`, quantized one after the other; fisher : float64[rows] of what errors cost here."""
+    left, strengths = singular[0][:, :rank], singular[1][:rank]
+    strengths = np.maximum(strengths, max(float(singular[1][0]) * LEAST_SINGULAR, 1e-30))
+    a = left * np.sqrt(strengths) / np.sqrt(unit.row_fisher)[:, None]
+    fisher = unit.row_fisher if fisher is None else fisher
+    first = unit.quantize(a, MatrixStatistics(np.diag(strengths), fisher)).grid
+    a = reconstruct_grid(first).astype(np.float64)
+    gram = a.T @ (fisher[:, None] * a)
+    b = np.linalg.lstsq(np.sqrt(fisher)[:, None] * a, np.sqrt(fisher)[:, None] * values, rcond=None)[0]
+    row_fisher = np.maximum(gram.diagonal(), 1e-30)
+    second = unit.quantize(b, MatrixStatistics(unit.statistics.input_moment, row_fisher)).grid
+    return LowRankValues(first, second, 1)

@@ -1,0 +1,83 @@
+"""The registry of candidate kinds: the ways in which a matrix may be stored.
+
+Strategy: a kind proposes settings for a unit (a matrix with its statistics and the price of a byte) and fits one setting at
+a time. Fitting is separate so that a choice made on the float matrix is fitted again to the target of the walk. A shared kind is
+for groups of matrices: each member tells what the group needs to know of it, what they share is made of that once, and then every
+member is fitted to it, as often as its target changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
+
+from ...quantize.composite import Quantized
+from .shared import Shared
+from .unit import Unit
+
+Setting = tuple[str | int, ...]
+
+
+class CandidateKind(Protocol):
+    """One kind of candidate; its name is kebab-case."""
+
+    name: ClassVar[str]
+
+    def settings(self, unit: Unit) -> Sequence[Setting]:
+        """Settings worth a trial for this matrix; none where the kind cannot hold it."""
+
+    def follows_price(self, setting: Setting) -> bool:
+        """Whether the bytes move with the byte price, as those of a grid do."""
+
+    def fit(self, unit: Unit, setting: Setting) -> Quantized:
+        """The matrix stored this way, at the unit's byte price."""
+
+
+class SharedKind(Protocol):
+    """One kind of candidate for a group of matrices, all of it or none; its name is kebab-case and no other kind's.
+
+    families : kinds of groups that it is offered to (groups.py); term : the part (from 0) that holds what is shared
+    """
+
+    name: ClassVar[str]
+    families: ClassVar[tuple[str, ...]]
+    term: ClassVar[int]
+
+    def tell(self, unit: Unit) -> Any:
+        """What the groups of a matrix have to know of it, small."""
+
+    def settings(self, told: Sequence[Any]) -> Sequence[Setting]:
+        """Settings worth a thought for members that told this; none where the kind cannot hold them."""
+
+    def join(self, told: Sequence[Any], setting: Setting) -> Any:
+        """What the members share (`Shared.content`), of what they told."""
+
+    def estimate(self, told: Sequence[Any], setting: Setting, content: Any, nats_per_byte: float) -> float:
+        """About what the members would cost together: bytes, and loss in bytes. Settings are compared by it."""
+
+    def follows_price(self, setting: Setting) -> bool:
+        """Whether the bytes move with the byte price, as those of a grid do."""
+
+    def fit(self, unit: Unit, setting: Setting, shared: Shared) -> Quantized:
+        """One member stored this way, at the unit's byte price."""
+
+
+KINDS: dict[str, CandidateKind] = {}
+SHARED_KINDS: dict[str, SharedKind] = {}
+
+
+def register_kind(kind: type) -> type:
+    """Class decorator: add a kind under its name; a duplicate is refused."""
+    return _register(kind, KINDS)
+
+
+def register_shared_kind(kind: type) -> type:
+    """Class decorator: add a kind for groups under its name; a duplicate is refused."""
+    return _register(kind, SHARED_KINDS)
+
+
+def _register(kind: type, registry: dict) -> type:
+    if kind.name in KINDS or kind.name in SHARED_KINDS:
+        raise ValueError(f"candidate kind {kind.name!r} is registered twice")
+    registry[kind.name] = kind()
+    return kind

@@ -1,0 +1,167 @@
+"""What a candidate is fitted to: one matrix, its second-order model, the price of a byte, and how its grids are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from ....format.assembly import part_bytes
+from ....format.tensors.parts import Codebooks
+from ....format.tensors.set_choice import KnownSets
+from ...model.attention_heads import HeadLines
+from ...quantize.composite import CompositeMatrix, Part, Quantized, reconstruct_parts
+from ...quantize.gptq import PreparedMatrix, QuantizedMatrix
+from ...statistics.calibration import MatrixStatistics
+from ...statistics.row_coupling import output_diagonal
+
+
+class Quantizer(Protocol):
+    """What makes grids: the pass `quantize-matrices`."""
+
+    def prepare(self, weights: np.ndarray, statistics: MatrixStatistics) -> PreparedMatrix: ...
+
+    def quantize(self, prepared: PreparedMatrix, byte_price: float) -> QuantizedMatrix: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One matrix to be stored.
+
+    target : float64[rows, columns]; byte_price : as quantization takes it; codec : wire id of the integer codec
+    earlier : float32[rows, columns] by tensor index, tensors of the same shape that are decided and may be aliased
+    heads : the rows or columns that belong to heads of attention, if any do
+    prepared : of the target and its statistics; made unless it is given
+    groupings : int64[rows] group of each row by the name of a grouping, where rows are tokens of a known tokenizer
+    """
+
+    target: np.ndarray
+    statistics: MatrixStatistics
+    quantizer: Quantizer
+    byte_price: float
+    codec: int
+    earlier: Mapping[int, np.ndarray]
+    groupings: Mapping[str, np.ndarray] = field(default_factory=dict)
+    prepared: PreparedMatrix | None = None
+    heads: HeadLines | None = None
+    _memory: dict[Hashable, Any] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.prepared is None:
+            object.__setattr__(self, "prepared", self.quantizer.prepare(self.target, self.statistics))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.target.shape
+
+    @property
+    def sensitivities(self) -> np.ndarray:
+        """float64[rows, columns]: g_i H_jj, what a squared error of one weight costs twice."""
+        return self.row_fisher[:, None] * self.damped_moment.diagonal()
+
+    @property
+    def row_fisher(self) -> np.ndarray:
+        """float64[rows]: g, what an error of a row by itself costs with the Fisher information that grids use."""
+        return self.remembered("fisher", lambda: output_diagonal(self.prepared.coupling, self.prepared.row_fisher))
+
+    @property
+    def damped_moment(self) -> np.ndarray:
+        """float64[columns, columns]: the moment that grids are quantized against, in matrix order."""
+        return self.remembered("moment", self._damped_moment)
+
+    def _damped_moment(self) -> np.ndarray:
+        moment = np.empty((self.shape[1], self.shape[1]))
+        moment[np.ix_(self.prepared.order, self.prepared.order)] = self.prepared.factor @ self.prepared.factor.T
+        return moment
+
+    @property
+    def factor(self) -> np.ndarray:
+        """float64[columns, columns]: lower triangular L with L Lᵀ the damped moment, in matrix order."""
+        return self.remembered("factor in matrix order", lambda: np.linalg.cholesky(self.damped_moment))
+
+    @property
+    def distortion(self) -> float:
+        """Squared error, in units of its sensitivity, with which a grid stores a weight at the byte price."""
+        return self.byte_price * self.byte_price / 12
+
+    @property
+    def bit_value(self) -> float:
+        """Nats a token that one bit is worth at the byte price: D/2 a weight falls to a quarter with each."""
+        return float(np.log(2)) * self.distortion
+
+    def remembered(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """What several settings need, computed once."""
+        if key not in self._memory:
+            self._memory[key] = compute()
+        return self._memory[key]
+
+    def row_losses(self, weights: np.ndarray) -> np.ndarray:
+        """float64[rows]: 1/2 g_i e_i H e_iᵀ in nats a token, the loss of each row's errors alone."""
+        return 0.5 * self.row_fisher * np.square(self._rotated_errors(weights)).sum(1)
+
+    def loss(self, weights: np.ndarray) -> float:
+        """1/2 tr(Eᵀ G E H) in nats a token, with the moments that grids use."""
+        errors = self._rotated_errors(weights)
+        if self.prepared.coupling is not None:
+            errors += self.prepared.coupling.T @ errors
+        return 0.5 * float(self.prepared.row_fisher @ np.square(errors).sum(1))
+
+    def weighed(self, errors: np.ndarray) -> np.ndarray:
+        """float64[rows, n]: G E of errors [rows, n], what they cost on the output side."""
+        if self.prepared.coupling is None:
+            return self.prepared.row_fisher[:, None] * errors
+        scaled = self.prepared.row_fisher[:, None] * (errors + self.prepared.coupling.T @ errors)
+        return scaled + self.prepared.coupling @ scaled
+
+    def correction_gains(self, error: np.ndarray) -> np.ndarray:
+        """float64[rows, columns]: twice the loss that the best change of each weight alone takes away, (G E H)_ij² / (g_i H_jj).
+
+        error : float64[rows, columns], target less weights. Feedback makes errors depend on each other, so that undoing one of them alone
+        can cost more than it brings.
+        """
+        pulled = self.weighed(error) @ self.damped_moment
+        return np.square(pulled) / self.row_fisher[:, None] / self.damped_moment.diagonal()
+
+    def _rotated_errors(self, weights: np.ndarray) -> np.ndarray:
+        return (weights.astype(np.float64) - self.target)[:, self.prepared.order] @ self.prepared.factor
+
+    def grid(self, target: np.ndarray | None = None, octaves: float = 0.0) -> QuantizedMatrix:
+        """A grid of this target (the unit's own unless given), at a byte price so many octaves coarser."""
+        if target is not None:
+            return self.quantize(target, self.statistics, octaves)
+        return self.quantizer.quantize(self.prepared, self.byte_price * 2.0**octaves)
+
+    def quantize(self, values: np.ndarray, statistics: MatrixStatistics, octaves: float = 0.0) -> QuantizedMatrix:
+        """A grid of a part of the matrix that has statistics of its own, so many octaves from the byte price."""
+        return self.quantizer.quantize(self.quantizer.prepare(values, statistics), self.byte_price * 2.0**octaves)
+
+    def decoded(self, parts: Sequence[Part], codebooks: Codebooks | None = None) -> np.ndarray:
+        """float32[rows, columns]: what these parts add up to; codebooks : of earlier tensors."""
+        return reconstruct_parts(parts, self.shape, self.earlier, codebooks)
+
+    def composite(
+        self,
+        kind: str,
+        setting: tuple[str | int, ...],
+        parts: Sequence[Part],
+        *,
+        codebooks: Codebooks | None = None,
+        sets: KnownSets | None = None,
+    ) -> CompositeMatrix:
+        """The sum of these parts, with its loss against the target and its bytes by a trial encode.
+
+        codebooks, sets : of earlier tensors, which the parts may name
+        """
+        weights = self.decoded(parts, codebooks)
+        n_bytes = part_bytes(parts, self.shape, self.codec, codebooks=codebooks, sets=sets)
+        return CompositeMatrix(kind, setting, tuple(parts), weights, self.loss(weights), n_bytes)
+
+    def bytes_of(self, quantized: Quantized) -> int:
+        """Bytes of a trial encode of a quantized matrix alone."""
+        return (
+            quantized.bytes
+            if isinstance(quantized, CompositeMatrix)
+            else part_bytes(quantized.parts, self.shape, self.codec)
+        )

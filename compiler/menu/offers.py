@@ -1,0 +1,63 @@
+"""Offers: the lines of the menus from which a matrix's kind is chosen, and those that several matrices take together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..quantize.composite import Quantized
+from .kinds import KINDS, SHARED_KINDS, Unit
+from .kinds.registry import Setting
+from .kinds.shared import Shared
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One line of a menu: the kind, its setting, octaves from the byte price, coded bytes and second-order loss in nats a token.
+
+    shared : what the matrix stores for, or takes from, the other members of its group; None of one that stands alone
+    """
+
+    kind: str
+    setting: Setting
+    octaves: float
+    bytes: int
+    predicted_loss: float
+    shared: Shared | None = None
+
+    @property
+    def follows_price(self) -> bool:
+        """Whether its bytes move with the byte price."""
+        return (KINDS if self.shared is None else SHARED_KINDS)[self.kind].follows_price(self.setting)
+
+    @property
+    def fits_target(self) -> bool:
+        """Whether a walk fits it to the corrected target: structure without a grid is the float weights' own, unless it is a group's."""
+        return self.follows_price or self.shared is not None
+
+    def fit(self, unit: Unit) -> Quantized:
+        """The matrix of a unit stored this way, at the unit's own byte price."""
+        if self.shared is not None:
+            return SHARED_KINDS[self.kind].fit(unit, self.setting, self.shared)
+        return KINDS[self.kind].fit(unit, self.setting)
+
+    def cost(self, nats_per_byte: float) -> float:
+        """Its bytes and what its loss is worth in bytes."""
+        return self.bytes + self.predicted_loss / nats_per_byte
+
+
+@dataclass(frozen=True, slots=True)
+class GroupOffer:
+    """One choice for several matrices: all take their offer, or none does; offers by tensor index."""
+
+    kind: str
+    setting: Setting
+    offers: Mapping[int, Offer]
+
+    @property
+    def members(self) -> tuple[int, ...]:
+        return tuple(self.offers)
+
+    def cost(self, nats_per_byte: float) -> float:
+        """Of all members together."""
+        return sum(offer.cost(nats_per_byte) for offer in self.offers.values())

@@ -1,0 +1,45 @@
+"""A model as the compiler sees it: a program, the tensors it names, and the architecture both were made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...format.program.program import Program
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelTensor:
+    """One weight.
+
+    name : str               as in the checkpoint
+    values : float32 array   C-contiguous, finite
+    dtype : str              type in the checkpoint: "float32", "float16" or "bfloat16"
+    """
+
+    name: str
+    values: np.ndarray
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A program with its weights.
+
+    program : Program
+    tensors : tuple of ModelTensor    in the order in which the program first names them
+    architecture : mapping            every hyperparameter used, JSON values; rebuilds the same program from the checkpoint
+    defaults : tuple of str           hyperparameters that neither the shapes nor the caller told
+    """
+
+    program: Program
+    tensors: tuple[ModelTensor, ...]
+    architecture: Mapping[str, object]
+    defaults: tuple[str, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return sum(tensor.values.size for tensor in self.tensors)

@@ -1,0 +1,1 @@
+"""Float matrices to integers and steps: GPTQ with rate-optimal steps, trellis search, sequential quantization, distillation."""

@@ -1,0 +1,1 @@
+"""Exact rewrites of a model after which less is to be stored."""

@@ -1,0 +1,212 @@
+"""Free symmetries: rewrites of a model that its function does not see, so that nothing has to be stored about them.
+
+Strategy: the hidden units of an MLP, and the dimensions of the values within a head of attention, may stand in any order, if
+the rows of the matrices that make them and the columns of the matrix that reads them are permuted alike. Sorted by the
+steps of the reader's columns, the steps of both sides cost little to store. Units are found in the program, not by name:
+from each linear map backwards through what works element by element, or through attention, to the linear maps before it.
+
+Factors move between a linear map and a vector that scales its output: all go into the matrix, whose steps are there anyway,
+and the vector becomes ones. Factors of units (a row of the maker times a, a column of the reader divided by what comes of a)
+are free as well, but are left as training chose them: they say how large the integers of both will be, and smoother steps
+lose more there than they save.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...format.program.operands import Row
+from ...format.program.operations import (
+    Activation,
+    Add,
+    Attention,
+    Embed,
+    Exclude,
+    HashEmbed,
+    Linear,
+    Multiply,
+    Operation,
+    Scale,
+    Softcap,
+)
+from ...format.program.program import Program
+from ..model.model import Model
+from ..quantize.gptq import column_log_steps
+from ..statistics.calibration import MatrixStatistics, Statistics
+
+LEAST_SCALE = 1e-6
+ELEMENTWISE = Activation | Add | Multiply | Softcap
+
+
+@dataclass(frozen=True, slots=True)
+class FreeUnits:
+    """Units that are the rows of the tensors `makers` and the columns of tensor `reader`, and nothing else.
+
+    heads : so many equal blocks of rows, within which the order is free
+    repeats : how many times in a row each block stands in the reader's columns (query heads of a group)
+    """
+
+    makers: tuple[int, ...]
+    reader: int
+    heads: int = 1
+    repeats: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledOutput:
+    """A linear map whose output is read by nothing but its product with a vector."""
+
+    maker: int
+    vector: Row
+
+
+def find_hidden_units(program: Program) -> list[FreeUnits]:
+    """Every set of units between linear maps, with only element-wise operations in between."""
+    search = _Search(program)
+    found = []
+    for op in program.instructions:
+        if isinstance(op, Linear) and search.only_use(op):
+            makers = search.makers(op.x)
+            if makers:
+                found.append(FreeUnits(tuple(makers), op.weight))
+    return found
+
+
+def find_value_dimensions(program: Program) -> list[FreeUnits]:
+    """Every attention whose values are linear maps and whose output only a linear map reads."""
+    search = _Search(program)
+    found = []
+    for op in program.instructions:
+        if isinstance(op, Linear) and search.only_use(op):
+            attention, readers = search.attention(op.x)
+            makers = search.makers(attention.v, readers) if attention else None
+            if makers:
+                found.append(
+                    FreeUnits(tuple(makers), op.weight, attention.kv_heads, attention.heads // attention.kv_heads)
+                )
+    return found
+
+
+def find_scaled_outputs(program: Program) -> list[ScaledOutput]:
+    """Every linear map whose rows a vector scales that nothing else reads."""
+    search = _Search(program)
+    scales = [op for op in program.instructions if isinstance(op, Scale) and search.uses[op.vector.tensor] == 1]
+    made = [(op.vector, search.makers(op.x)) for op in scales if isinstance(program.instructions[op.x], Linear)]
+    return [ScaledOutput(makers[0], vector) for vector, makers in made if makers]
+
+
+def equal_tensors(model: Model) -> set[int]:
+    """Tensors whose values another tensor of the same shape has, too."""
+    digests = [hashlib.sha256(repr(t.values.shape).encode() + t.values.tobytes()).digest() for t in model.tensors]
+    counts = Counter(digests)
+    return {i for i, digest in enumerate(digests) if counts[digest] > 1 and np.ptp(model.tensors[i].values) > 0}
+
+
+class _Search:
+    """Looks backwards in a program for registers and tensors that are used in one place only."""
+
+    def __init__(self, program: Program) -> None:
+        self.instructions = program.instructions
+        self.readers = Counter(register for op in self.instructions for register in op.registers)
+        self.readers[len(self.instructions) - 1] += 1  # the logits have a reader outside
+        self.uses = Counter(tensor for op in self.instructions for tensor in op.tensors)
+        self.tables = {op.table for op in self.instructions if isinstance(op, Embed | HashEmbed)}
+
+    def only_use(self, op: Linear) -> bool:
+        """Whether nothing else names the weight."""
+        return self.uses[op.weight] == 1 and op.weight not in self.tables
+
+    def makers(self, register: int, readers: int = 1) -> list[int] | None:
+        """Weights whose rows are a register's elements; None unless they are that alone and so many operands read the register."""
+        op = self.instructions[register]
+        if self.readers[register] != readers:
+            return None
+        if isinstance(op, Linear):
+            return [op.weight] if self.only_use(op) and op.bias is None else None
+        if not isinstance(op, ELEMENTWISE):
+            return None
+        parts = [self.makers(x) for x in op.registers]
+        return None if None in parts else [weight for part in parts for weight in part]
+
+    def attention(self, register: int) -> tuple[Attention | None, int]:
+        """The attention that ends in a register nothing else reads, and how many operands read its values."""
+        op, readers = self.instructions[register], 1
+        if isinstance(op, Exclude) and self._excludes_own_values(op) and self.readers[register] == 1:
+            register, op, readers = op.y, self.instructions[op.y], 2
+        alone = isinstance(op, Attention) and self.readers[register] == 1
+        return (op if alone else None), readers
+
+    def _excludes_own_values(self, op: Exclude) -> bool:
+        y: Operation = self.instructions[op.y]
+        return isinstance(y, Attention) and (y.v, y.heads, y.kv_heads) == (op.v, op.heads, op.kv_heads)
+
+
+def sort_units(
+    model: Model, statistics: Statistics, found: list[FreeUnits], damping: float
+) -> tuple[Model, Statistics]:
+    """Model and statistics with units in the order of the steps of the columns that read them, the finest first.
+
+    Equal up to the order of float32 sums. Units of a value head stand in the order of the first query head that reads them.
+    """
+    values = {i: tensor.values for i, tensor in enumerate(model.tensors)}
+    matrices = dict(statistics.matrices)
+    for units in found:
+        if matrices.keys() >= {*units.makers, units.reader}:
+            steps = column_log_steps(matrices[units.reader].input_moment, damping).reshape(
+                units.heads, units.repeats, -1
+            )
+            _permute(values, matrices, units, np.argsort(steps[:, 0], axis=1, kind="stable"))
+    tensors = tuple(replace(tensor, values=values[i]) for i, tensor in enumerate(model.tensors))
+    return replace(model, tensors=tensors), replace(statistics, matrices=matrices)
+
+
+def _permute(
+    values: dict[int, np.ndarray], matrices: dict[int, MatrixStatistics], units: FreeUnits, orders: np.ndarray
+) -> None:
+    """Put the units of each head into its order; orders : int64[heads, units of a head]."""
+    rows = _in_blocks(orders)
+    for maker in units.makers:
+        values[maker] = np.ascontiguousarray(values[maker][rows])
+        both = matrices[maker].output_fisher
+        both = None if both is None else np.ascontiguousarray(both[np.ix_(rows, rows)])
+        matrices[maker] = replace(matrices[maker], row_fisher=matrices[maker].row_fisher[rows], output_fisher=both)
+    columns = _in_blocks(np.repeat(orders, units.repeats, axis=0))
+    moment = np.ascontiguousarray(matrices[units.reader].input_moment[np.ix_(columns, columns)])
+    values[units.reader] = np.ascontiguousarray(values[units.reader][:, columns])
+    matrices[units.reader] = replace(matrices[units.reader], input_moment=moment)
+
+
+def absorb_scales(model: Model, statistics: Statistics, found: list[ScaledOutput]) -> tuple[Model, Statistics]:
+    """Model and statistics with the scales of outputs multiplied into the rows that make them, and ones in their place.
+
+    Equal up to float32 rounding. Left alone where a scale is 0: the matrix could not take it back.
+    """
+    values = {i: tensor.values for i, tensor in enumerate(model.tensors)}
+    matrices, vectors = dict(statistics.matrices), dict(statistics.vectors)
+    for scaled in found:
+        maker, vector = scaled.maker, scaled.vector.tensor
+        scales = values[vector].astype(np.float64)
+        known = maker in matrices and vector in vectors
+        if not known or len(np.atleast_2d(scales)) > 1 or not (np.abs(scales) >= LEAST_SCALE).all():
+            continue
+        rows = np.repeat(scales.ravel(), len(values[maker]) // scales.size)
+        values[maker] = (values[maker] * rows[:, None]).astype(np.float32)
+        values[vector] = np.ones_like(values[vector])
+        both = matrices[maker].output_fisher
+        both = None if both is None else (both / np.multiply.outer(rows, rows)).astype(np.float32)
+        matrices[maker] = replace(
+            matrices[maker], row_fisher=matrices[maker].row_fisher / np.square(rows), output_fisher=both
+        )
+        vectors[vector] = vectors[vector] * np.square(scales)
+    tensors = tuple(replace(tensor, values=values[i]) for i, tensor in enumerate(model.tensors))
+    return replace(model, tensors=tensors), replace(statistics, matrices=matrices, vectors=vectors)
+
+
+def _in_blocks(orders: np.ndarray) -> np.ndarray:
+    """Indexes into the whole from the order within each block."""
+    blocks, size = orders.shape
+    return (orders + size * np.arange(blocks)[:, None]).ravel()

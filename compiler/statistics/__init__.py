@@ -1,0 +1,1 @@
+"""What calibration text tells of a model: second moments, Fisher information, divergence from the float model."""

@@ -1,0 +1,125 @@
+"""What swapping tensors of the float model for decoded ones costs, measured, and what the second-order model says it costs.
+
+Strategy: the cost is the KL divergence from the float model in nats a token. A candidate is a set of replaced tensors; up to
+the first instruction that reads one of them it computes what the float model computes, so each batch walks the float
+model once and every candidate forks off at its own first instruction: half the work of running each from the start.
+Batches are fixed and their sums are added in order, so the result does not depend on the thread count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+
+from ...format.program.program import Program
+from ...format.tensors.grid import matrix_shape
+from ..model.model import Model
+from ..model.torch_executor import EXECUTIONS, Forward, TorchExecutor
+from ..workers import iterate_jobs, run_jobs
+from .calibration import Statistics
+
+BATCH_TOKENS = 1024
+Registers = dict[int, torch.Tensor]
+
+
+def predicted_swap_losses(
+    model: Model, replacements: Sequence[np.ndarray], statistics: Statistics, *, threads: int = 1
+) -> list[float]:
+    """Second-order loss in nats a token of replacing each tensor alone, by tensor index.
+
+    1/2 tr((W' - W)ᵀ G (W' - W) H) of a matrix, G diagonal where only that is known, 1/2 sum F (w' - w)² of any other tensor with its diagonal Fisher F.
+    """
+    return run_jobs(lambda job: _predicted(model, *job, statistics), list(enumerate(replacements)), threads)
+
+
+def _predicted(model: Model, index: int, replacement: np.ndarray, statistics: Statistics) -> float:
+    before = model.tensors[index].values
+    change = replacement.reshape(before.shape).astype(np.float64) - before
+    if index in statistics.matrices:
+        measured = statistics.matrices[index]
+        change = change.reshape(matrix_shape(before.shape))
+        weighed = (
+            change * measured.row_fisher[:, None] if measured.output_fisher is None else measured.output_fisher @ change
+        )
+        return 0.5 * float(((change @ measured.input_moment) * weighed).sum())
+    fisher = statistics.vectors.get(index)
+    return 0.0 if fisher is None else 0.5 * float((fisher.reshape(change.shape) * change * change).sum())
+
+
+def measure_divergences(
+    model: Model,
+    candidates: Sequence[Mapping[int, np.ndarray]],
+    sequences: np.ndarray,
+    *,
+    threads: int,
+    finished: Callable[[int, int], None] | None = None,
+) -> list[float]:
+    """KL divergence from the float model in nats a token of each candidate.
+
+    candidates : float32 arrays by the index of the tensor they replace; sequences : int64[n, length].
+    `finished(batches done, batches)` is called after each batch. Deterministic whatever `threads`.
+    """
+    originals = {i: torch.from_numpy(t.values) for i, t in enumerate(model.tensors)}
+    executors = [
+        TorchExecutor(
+            model.program, originals | {i: torch.from_numpy(np.ascontiguousarray(a)) for i, a in candidate.items()}
+        )
+        for candidate in candidates
+    ]
+    starts = [_first_use(model.program, candidate) for candidate in candidates]
+    base = TorchExecutor(model.program, originals)
+    by_batch = max(1, BATCH_TOKENS // sequences.shape[1])
+    batches = [torch.from_numpy(sequences[i : i + by_batch]) for i in range(0, len(sequences), by_batch)]
+    totals = np.zeros(len(candidates))
+    jobs = iterate_jobs(lambda tokens: _divergence_sums(base, executors, starts, tokens), batches, threads)
+    for done, sums in enumerate(jobs, start=1):
+        totals += sums
+        if finished is not None:
+            finished(done, len(batches))
+    return (totals / sequences.size).tolist()
+
+
+def _first_use(program: Program, candidate: Mapping[int, np.ndarray]) -> int:
+    """Index of the first instruction that reads a replaced tensor; the number of instructions when none does."""
+    uses = (k for k, operation in enumerate(program.instructions) if not candidate.keys().isdisjoint(operation.tensors))
+    return next(uses, len(program.instructions))
+
+
+def _divergence_sums(
+    base: TorchExecutor, executors: Sequence[TorchExecutor], starts: Sequence[int], tokens: torch.Tensor
+) -> np.ndarray:
+    """float64[candidates]: sums over the tokens of one batch."""
+    sums = np.zeros(len(executors))
+    with torch.no_grad():
+        reference = base.forward(tokens).double().log_softmax(-1)
+        probabilities = reference.exp()
+        forward, registers = Forward(base, tokens), {}
+        for index in range(len(base.program.instructions)):
+            for k in (k for k, start in enumerate(starts) if start == index):
+                logits = _finish(Forward(executors[k], tokens), dict(registers), index)
+                changed = logits.double().log_softmax(-1)
+                sums[k] = float((probabilities * (reference - changed)).sum())
+            _execute(forward, registers, index)
+    return sums
+
+
+def _finish(forward: Forward, registers: Registers, start: int) -> torch.Tensor:
+    """The logits, from the registers that are live before instruction `start`."""
+    last = len(forward.executor.program.instructions) - 1
+    for index in range(start, last + 1):
+        _execute(forward, registers, index)
+    return registers[last]
+
+
+def _execute(forward: Forward, registers: Registers, index: int) -> None:
+    """Write register `index` and let go of registers that nothing reads any more."""
+    executor = forward.executor
+    instruction = executor.program.instructions[index]
+    registers[index] = EXECUTIONS[type(instruction)](
+        forward, instruction, *(registers[r] for r in instruction.registers)
+    )
+    for register in set(instruction.registers):
+        if executor.shapes.last_use[register] == index:
+            del registers[register]

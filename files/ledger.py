@@ -1,0 +1,66 @@
+"""Where every byte of a submission goes: one integer ledger, from the bytes on disk.
+
+Strategy: the same function serves compiling, inspecting and verifying, so they cannot print different numbers. What the
+sections do not take is the header, so the rows add up to the artifact by construction; code counts as the files' sizes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..format.container.container import read_container, section_name
+from ..format.container.limits import DEFAULT_LIMITS, Limits
+from .code_files import existing_code_file
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """Bytes of one thing; `kind` is "header" (magic, section table and its checksum), "section" or "code"."""
+
+    kind: str
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Rows and their sums in bytes: artifact_bytes = header + sections, total_bytes = artifact + code."""
+
+    rows: tuple[LedgerRow, ...]
+    artifact_bytes: int
+    code_bytes: int
+    total_bytes: int
+    cap: int | None
+
+    @property
+    def fits(self) -> bool:
+        """Whether the total is at most the cap; true without a cap."""
+        return self.cap is None or self.total_bytes <= self.cap
+
+
+def build_ledger(
+    artifact_data: bytes, code_files: Sequence[str | Path] = (), cap: int | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Ledger:
+    """The ledger of an artifact's bytes and of the code files shipped with it.
+
+    `code_files` are counted as given: pass them through `code_files.import_closure` first. A file named twice counts
+    once. Raises ArtifactError for bytes that are no container, DataError for a code file that does not exist.
+    """
+    sections = read_container(artifact_data, limits)
+    header = len(artifact_data) - sum(len(section.stored) for section in sections)
+    rows = [LedgerRow("header", "header and section table", header)]
+    rows += [LedgerRow("section", section_name(section.id), len(section.stored)) for section in sections]
+    code = _code_rows(code_files)
+    code_bytes = sum(row.bytes for row in code)
+    artifact_bytes = len(artifact_data)
+    return Ledger((*rows, *code), artifact_bytes, code_bytes, artifact_bytes + code_bytes, cap)
+
+
+def _code_rows(code_files: Sequence[str | Path]) -> list[LedgerRow]:
+    """One row a file, in the given order, named from the folder that holds them all."""
+    paths = list(dict.fromkeys(existing_code_file(path) for path in code_files))
+    folder = os.path.commonpath([path.parent for path in paths]) if paths else ""
+    return [LedgerRow("code", path.relative_to(folder).as_posix(), path.stat().st_size) for path in paths]

@@ -1,0 +1,237 @@
+"""The operations a program is made of, each a frozen dataclass whose annotations say what its operands are.
+
+Strategy: one dataclass per operation, registered once by wire id and by name; everything else about operations (the
+encoding in `program`, the shape rules in `operation_shapes`, the executors) looks them up here. The meaning of each is
+normative in spec/program.md, section 4; the docstrings only name it.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Annotated
+
+from .operands import (
+    AtLeastOne,
+    Count,
+    EnumOperand,
+    Flag,
+    OptionalVector,
+    Positive,
+    Real,
+    Register,
+    Registers,
+    TensorIndex,
+    Vector,
+    Whole,
+)
+from .operation_registry import Operation, OperationRegistry
+
+OPERATIONS = OperationRegistry()
+
+
+class HashKind(enum.IntEnum):
+    """How `hash-embed` turns two token ids into a table row."""
+
+    XOR = 0
+    POLYNOMIAL = 1
+
+
+class ActivationKind(enum.IntEnum):
+    """Element-wise functions of `activation`."""
+
+    RELU_SQUARED = 0
+    LEAKY_RELU_SQUARED = 1
+    GELU = 2
+    SILU = 3
+    SIGMOID = 4
+    TANH = 5
+
+
+class RopeLayout(enum.IntEnum):
+    """Which two elements of a head `rope` rotates together."""
+
+    HALF_SPLIT = 0
+    INTERLEAVED = 1
+
+
+class SoftcapKind(enum.IntEnum):
+    """The bounded function of `softcap`."""
+
+    TANH = 0
+    POLYNOMIAL = 1
+
+
+@OPERATIONS.register(1)
+@dataclass(frozen=True)
+class Embed(Operation):
+    """Row `token` of a table."""
+
+    table: TensorIndex
+
+
+@OPERATIONS.register(2)
+@dataclass(frozen=True)
+class HashEmbed(Operation):
+    """The table row chosen by a hash of the current and the previous token."""
+
+    table: TensorIndex
+    kind: Annotated[HashKind, EnumOperand(HashKind)]
+    multiplier_current: Whole
+    multiplier_previous: Whole
+
+
+@OPERATIONS.register(3)
+@dataclass(frozen=True)
+class Linear(Operation):
+    """x Wᵀ, plus a bias."""
+
+    x: Register
+    weight: TensorIndex
+    bias: OptionalVector = None
+
+
+@OPERATIONS.register(4)
+@dataclass(frozen=True)
+class RmsNorm(Operation):
+    """Each of `groups` equal parts of x divided by its root mean square, times a gain."""
+
+    x: Register
+    groups: Count
+    epsilon: Positive
+    gain: OptionalVector = None
+
+
+@OPERATIONS.register(5)
+@dataclass(frozen=True)
+class LayerNorm(Operation):
+    """x standardized over its width, times a gain, plus a bias."""
+
+    x: Register
+    epsilon: Positive
+    gain: Vector
+    bias: OptionalVector = None
+
+
+@OPERATIONS.register(6)
+@dataclass(frozen=True)
+class Scale(Operation):
+    """vector * x."""
+
+    x: Register
+    vector: Vector
+
+
+@OPERATIONS.register(7)
+@dataclass(frozen=True)
+class Mix(Operation):
+    """a * x + b * y."""
+
+    x: Register
+    y: Register
+    a: Vector
+    b: Vector
+
+
+@OPERATIONS.register(8)
+@dataclass(frozen=True)
+class Add(Operation):
+    """x + y."""
+
+    x: Register
+    y: Register
+
+
+@OPERATIONS.register(9)
+@dataclass(frozen=True)
+class Multiply(Operation):
+    """x * y."""
+
+    x: Register
+    y: Register
+
+
+@OPERATIONS.register(10)
+@dataclass(frozen=True)
+class Activation(Operation):
+    """An element-wise function; `slope` belongs to leaky-relu-squared and is 0 otherwise."""
+
+    x: Register
+    kind: Annotated[ActivationKind, EnumOperand(ActivationKind)]
+    slope: Real = 0.0
+
+
+@OPERATIONS.register(11)
+@dataclass(frozen=True)
+class Rope(Operation):
+    """Rotary position embedding on the first `rotary_dims` elements of each head."""
+
+    x: Register
+    heads: Count
+    base: AtLeastOne
+    rotary_dims: Count
+    layout: Annotated[RopeLayout, EnumOperand(RopeLayout)]
+
+
+@OPERATIONS.register(12)
+@dataclass(frozen=True)
+class Attention(Operation):
+    """Causal softmax attention with grouped queries; `window` 0 sees the whole past."""
+
+    q: Register
+    k: Register
+    v: Register
+    heads: Count
+    kv_heads: Count
+    scale: Positive
+    window: Whole = 0
+    document_reset: Flag = False
+
+
+@OPERATIONS.register(13)
+@dataclass(frozen=True)
+class Exclude(Operation):
+    """Each head of y less its projection on the value vector of the same position."""
+
+    y: Register
+    v: Register
+    heads: Count
+    kv_heads: Count
+
+
+@OPERATIONS.register(14)
+@dataclass(frozen=True)
+class Shift(Operation):
+    """x of the position `by` earlier, zero where there is none."""
+
+    x: Register
+    by: Count
+    reset_at_document: Flag = False
+
+
+@OPERATIONS.register(15)
+@dataclass(frozen=True)
+class Slice(Operation):
+    """Elements start to stop - 1 of x."""
+
+    x: Register
+    start: Whole
+    stop: Whole
+
+
+@OPERATIONS.register(16)
+@dataclass(frozen=True)
+class Concat(Operation):
+    """Several registers side by side."""
+
+    xs: Registers
+
+
+@OPERATIONS.register(17)
+@dataclass(frozen=True)
+class Softcap(Operation):
+    """A bounded function of x between -cap and cap."""
+
+    x: Register
+    cap: Positive
+    kind: Annotated[SoftcapKind, EnumOperand(SoftcapKind)]

@@ -1,0 +1,200 @@
+"""The program section: a model's architecture as a list of typed instructions.
+
+Strategy: registers are single-assignment (instruction k writes register k, the last one holds the logits), so that
+validation is one forward walk. `decode_program` reads the bytes and checks every operand's domain; `validate_program`
+needs the directory's shapes and infers all widths, lifetimes and the peak of live activations. After both, an executor
+checks nothing. Every rule R-PRG-n is stated in spec/program.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...errors import InvalidArtifact, LimitExceeded, MalformedArtifact, UnsupportedArtifact
+from ..container.cursor import Cursor, Writer
+from ..container.limits import DEFAULT_LIMITS, Limits
+from .operands import EncodingState, Place
+from .operation_registry import Operation
+from .operation_shapes import SHAPE_RULES, ShapeContext
+from .operations import OPERATIONS
+
+MAXIMUM_SEQUENCE_LENGTH = 1 << 20
+
+
+@dataclass(frozen=True)
+class Program:
+    """A model as instructions over single-assignment registers.
+
+    Parameters
+    ----------
+    instructions : tuple of Operation   instruction k writes register k; the last writes the logits
+    vocabulary_size : int               width of the logits; token ids are below it
+    sequence_length : int               length in tokens at which the model is evaluated by default
+    boundary_token : int                id of the token that starts a document
+    """
+
+    instructions: tuple[Operation, ...]
+    vocabulary_size: int
+    sequence_length: int
+    boundary_token: int
+
+
+@dataclass(frozen=True)
+class ProgramShapes:
+    """What validation inferred.
+
+    Parameters
+    ----------
+    widths : tuple of int     width of each register
+    last_use : tuple of int   index of the last instruction that reads each register; the last register's own index
+    peak_width : int          most floats per token that are live at once
+    """
+
+    widths: tuple[int, ...]
+    last_use: tuple[int, ...]
+    peak_width: int
+
+
+def program_tensors(program: Program) -> set[int]:
+    """Directory indices of all tensors that the program names."""
+    return {tensor for instruction in program.instructions for tensor in instruction.tensors}
+
+
+def encode_program(program: Program) -> bytes:
+    """The program's one encoding; raises InvalidArtifact when an operand lies outside its domain."""
+    check_operands(program)
+    writer, state = Writer(), EncodingState()
+    for value in (program.vocabulary_size, program.sequence_length, program.boundary_token, len(program.instructions)):
+        writer.varint(value)
+    for index, instruction in enumerate(program.instructions):
+        state.instruction = index
+        writer.u8(instruction.wire_id)
+        for _, operand, value in instruction.values():
+            operand.write(writer, value, state)
+    return writer.bytes()
+
+
+def decode_program(data: bytes, limits: Limits = DEFAULT_LIMITS, where: str = "program") -> Program:
+    """Read a program; raises ArtifactError for anything but the encoding of a program with operands in their domains."""
+    cursor = Cursor(data, where=where)
+    vocabulary_size, sequence_length, boundary_token = cursor.varint(), cursor.varint(), cursor.varint()
+    offset = cursor.offset
+    count = cursor.varint()
+    if count == 0:
+        raise MalformedArtifact("a program without instructions", rule="R-PRG-1", offset=offset, where=where)
+    if count > limits.instructions:
+        message = f"{count} instructions, at most {limits.instructions} are allowed"
+        raise LimitExceeded(message, rule="R-PRG-2", offset=offset, where=where)
+    state = EncodingState()
+    instructions = tuple(_read_instruction(cursor, state, index, where) for index in range(count))
+    if cursor.remaining:
+        message = f"{cursor.remaining} bytes after the last instruction"
+        raise MalformedArtifact(message, rule="R-PRG-8", offset=cursor.offset, where=where)
+    program = Program(instructions, vocabulary_size, sequence_length, boundary_token)
+    _check_header(program, where)
+    return program
+
+
+def _read_instruction(cursor: Cursor, state: EncodingState, index: int, where: str) -> Operation:
+    offset, cursor.where = cursor.offset, where
+    wire_id = cursor.u8()
+    operation = OPERATIONS.by_id.get(wire_id)
+    if operation is None:
+        raise UnsupportedArtifact(
+            f"instruction {index} is operation {wire_id}, which this reader does not know",
+            rule="R-PRG-3",
+            offset=offset,
+            where=where,
+        )
+    state.instruction = index
+    values = []
+    for name, operand in operation.operands:
+        place = _place(where, index, operation, name, cursor.offset)
+        cursor.where = place.text
+        value = operand.read(cursor, state, place)
+        operand.check(value, place)
+        values.append(value)
+    return operation(*values)
+
+
+def _place(
+    where: str, index: int, operation: type[Operation], operand: str | None = None, offset: int | None = None
+) -> Place:
+    text = f"{where} / instruction {index} ({operation.name})"
+    return Place(text if operand is None else f"{text} / {operand}", index, offset)
+
+
+def _check_header(program: Program, where: str) -> None:
+    if program.vocabulary_size < 1:
+        raise InvalidArtifact("an empty vocabulary", rule="R-PRG-12", where=where)
+    if not 1 <= program.sequence_length <= MAXIMUM_SEQUENCE_LENGTH:
+        message = f"sequence length {program.sequence_length} is not between 1 and {MAXIMUM_SEQUENCE_LENGTH}"
+        raise InvalidArtifact(message, rule="R-PRG-13", where=where)
+    if not 0 <= program.boundary_token < program.vocabulary_size:
+        message = f"boundary token {program.boundary_token} is not below the vocabulary size {program.vocabulary_size}"
+        raise InvalidArtifact(message, rule="R-PRG-14", where=where)
+
+
+def check_operands(program: Program, where: str = "program") -> None:
+    """Check the header and each operand's own domain; raises InvalidArtifact, MalformedArtifact when there are none."""
+    if not program.instructions:
+        raise MalformedArtifact("a program without instructions", rule="R-PRG-1", where=where)
+    _check_header(program, where)
+    for index, instruction in enumerate(program.instructions):
+        for name, operand, value in instruction.values():
+            operand.check(value, _place(where, index, type(instruction), name))
+
+
+def validate_program(
+    program: Program, shapes: Sequence[tuple[int, ...]], limits: Limits = DEFAULT_LIMITS, where: str = "program"
+) -> ProgramShapes:
+    """Check a program against the shapes of the directory's tensors and infer every width.
+
+    Raises InvalidArtifact for a program that cannot run as written, LimitExceeded for one whose activations are larger
+    than `limits`. Costs time and memory in proportion to the program's bytes, whatever the widths.
+    """
+    check_operands(program, where)
+    if len(program.instructions) > limits.instructions:
+        message = f"{len(program.instructions)} instructions, at most {limits.instructions} are allowed"
+        raise LimitExceeded(message, rule="R-PRG-2", where=where)
+    context = ShapeContext([], shapes, program.vocabulary_size, Place(where, 0))
+    for index, instruction in enumerate(program.instructions):
+        context.place = _place(where, index, type(instruction))
+        width = SHAPE_RULES[type(instruction)](instruction, context)
+        if width > limits.width:
+            message = f"width {width}, at most {limits.width} is allowed"
+            raise LimitExceeded(message, rule="R-PRG-28", where=context.place.text)
+        context.widths.append(width)
+    if context.widths[-1] != program.vocabulary_size:
+        message = f"the last output has width {context.widths[-1]}, the vocabulary {program.vocabulary_size}"
+        raise context.place.invalid(message, "R-PRG-31")
+    last_use = _last_uses(program, where)
+    peak_width = _peak_width(context.widths, last_use)
+    if peak_width > limits.activation_floats_per_token:
+        message = f"{peak_width} live floats per token, at most {limits.activation_floats_per_token} are allowed"
+        raise LimitExceeded(message, rule="R-PRG-29", where=where)
+    return ProgramShapes(tuple(context.widths), last_use, peak_width)
+
+
+def _last_uses(program: Program, where: str) -> tuple[int, ...]:
+    last_use = list(range(len(program.instructions)))
+    for index, instruction in enumerate(program.instructions):
+        for register in instruction.registers:
+            last_use[register] = index
+    for index, instruction in enumerate(program.instructions[:-1]):
+        if last_use[index] == index:
+            raise _place(where, index, type(instruction)).invalid("its output is never read", "R-PRG-30")
+    return tuple(last_use)
+
+
+def _peak_width(widths: Sequence[int], last_use: Sequence[int]) -> int:
+    """Most floats live at once: a register lives from the instruction that writes it through its last reader."""
+    freed = [0] * len(widths)
+    live = peak = 0
+    for index, width in enumerate(widths):
+        live += width
+        peak = max(peak, live)
+        freed[last_use[index]] += width
+        live -= freed[index]
+    return peak

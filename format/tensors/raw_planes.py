@@ -1,0 +1,80 @@
+"""Raw values in byte planes (spec/tensors.md).
+
+Strategy: sign and exponent bytes of similar values repeat and mantissa bytes do not, so all values of one storage are
+laid out plane by plane, most significant first, and the section's general compressor sees each kind by itself.
+Order: float32 tensors, then float16, then bfloat16; within a storage in directory order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...errors import InvalidArtifact, MalformedArtifact
+from .recipes import STORAGES
+
+ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+
+
+def to_storage(values: np.ndarray, storage: str) -> np.ndarray:
+    """Unsigned words of float32 values rounded (half to even) to a storage: uint32 for float32, else uint16."""
+    values = np.ascontiguousarray(values, np.float32).ravel()
+    if storage == "float32":
+        return values.view(np.uint32)
+    if storage == "float16":
+        return values.astype(np.float16).view(np.uint16)
+    bits = values.view(np.uint32).astype(np.uint64)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+
+
+def from_storage(words: np.ndarray, storage: str) -> np.ndarray:
+    """float32 values of storage words; exact inverse of the rounded values."""
+    if storage == "float32":
+        return words.astype(np.uint32).view(np.float32)
+    if storage == "float16":
+        return words.astype(np.uint16).view(np.float16).astype(np.float32)
+    return (words.astype(np.uint32) << 16).view(np.float32)
+
+
+def encode_raw_planes(arrays: Sequence[tuple[np.ndarray, str]]) -> bytes:
+    """Content of the RAW section for (values, storage) pairs in directory order."""
+    parts = []
+    for storage in STORAGES:
+        words = [to_storage(values, kind) for values, kind in arrays if kind == storage]
+        if words:
+            joined = np.concatenate(words)
+            parts += [
+                (joined >> (8 * plane)).astype(np.uint8).tobytes() for plane in reversed(range(ITEM_BYTES[storage]))
+            ]
+    return b"".join(parts)
+
+
+def decode_raw_planes(data: bytes, wanted: Sequence[tuple[int, str]]) -> list[np.ndarray]:
+    """float32 vectors for (elements, storage) pairs in directory order.
+
+    Raises MalformedArtifact [R-RAW-2] when the section's size is not exactly theirs, InvalidArtifact [R-RAW-3] for a
+    value that is not finite.
+    """
+    expected = sum(elements * ITEM_BYTES[storage] for elements, storage in wanted)
+    if len(data) != expected:
+        raise MalformedArtifact(
+            f"{len(data)} bytes, the directory needs {expected}", rule="R-RAW-2", offset=0, where="raw"
+        )
+    results: list[np.ndarray] = [np.empty(0, np.float32)] * len(wanted)
+    position = 0
+    for storage in STORAGES:
+        indexes = [i for i, (_, kind) in enumerate(wanted) if kind == storage]
+        total = sum(wanted[i][0] for i in indexes)
+        words = np.zeros(total, np.uint32)
+        for _ in range(ITEM_BYTES[storage]):
+            words = (words << 8) | np.frombuffer(data, np.uint8, total, position)
+            position += total
+        values = from_storage(words, storage)
+        if not np.isfinite(values).all():
+            raise InvalidArtifact(f"a {storage} value that is not finite", rule="R-RAW-3", where="raw")
+        start = 0
+        for i in indexes:
+            results[i] = values[start : start + wanted[i][0]]
+            start += wanted[i][0]
+    return results

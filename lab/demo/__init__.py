@@ -1,0 +1,1 @@
+"""The demonstration: text, tokenizer, model, artifact and score in one folder."""

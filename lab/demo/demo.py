@@ -1,0 +1,182 @@
+"""The whole job at the size of a demonstration: text, tokenizer, trained model, artifact under a cap, scores, verdict.
+
+Strategy: nothing comes from outside the machine, every file stays in one folder, and each step goes through the function
+that a user would call for it. Seeded: the files are the same on every run on one machine, unless it is too slow to train
+the planned steps within the time set aside for that.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...compiler.checkpoints.export import export_checkpoint
+from ...compiler.frontends import initial_model
+from ...compiler.model.model import Model
+from ...compiler.pipeline import CompileResult, compile_checkpoint
+from ...errors import OutputError
+from ...files.output import check_output, write_output
+from ...format.artifact import decode_tensors, read_artifact
+from ...runtime.evaluation import evaluate_program
+from ...runtime.scoring import Gap, Score, paired_gap
+from ...runtime.shards import read_shard
+from ...runtime.verification import Check, verify_artifact
+from ..train.training import train_model
+from .demo_text import DemoData, write_demo_data
+
+
+@dataclass(frozen=True, slots=True)
+class DemoScale:
+    """How large a demonstration is: the model, its training, and the cap in bytes."""
+
+    architecture: Mapping[str, object]
+    steps: int
+    batch_sequences: int
+    training_seconds: float
+    cap: int
+
+
+STANDARD_SCALE = DemoScale(
+    architecture={
+        "vocab_size": 1024,
+        "num_layers": 4,
+        "model_dim": 128,
+        "num_heads": 4,
+        "num_kv_heads": 2,
+        "mlp_mult": 3,
+        "seq_len": 128,
+    },
+    steps=300,
+    batch_sequences=32,
+    training_seconds=110.0,
+    cap=200_000,
+)
+SEED = 1
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """Everything the demo made and found.
+
+    steps, training_seconds      of the trainer
+    reference, score : Score     of the float checkpoint and of the artifact, on the validation shard
+    checks                       of `verify_artifact`, the cap among them
+    """
+
+    folder: Path
+    data: DemoData
+    checkpoint: Path
+    artifact: Path
+    weights: int
+    steps: int
+    training_seconds: float
+    compiled: CompileResult
+    reference: Score
+    score: Score
+    gap: Gap
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(check.passed for check in self.checks)
+
+
+def run_demo(
+    folder: str | Path, *, scale: DemoScale = STANDARD_SCALE, force: bool = False, progress: Progress | None = None
+) -> Demo:
+    """Do the whole job in `folder`, which is made if needed.
+
+    Raises OutputError when the folder already holds anything and `force` is false; with `force`, files of an earlier
+    demo are replaced and others left alone.
+    """
+    report = progress or (lambda stage, done, total: None)
+    folder = Path(folder)
+    _prepare_folder(folder, force)
+    report("build the text and the tokenizer", 0, 0)
+    data = write_demo_data(folder, scale.architecture["vocab_size"], force=force)
+    model, steps, seconds = _train(data, scale, report)
+    checkpoint, architecture, artifact = folder / "checkpoint.pt", folder / "architecture.json", folder / "model.bcap"
+    names, values, dtypes = zip(*((tensor.name, tensor.values, tensor.dtype) for tensor in model.tensors), strict=True)
+    export_checkpoint(names, values, dtypes, checkpoint, force)
+    write_output(architecture, (json.dumps(scale.architecture, indent=1) + "\n").encode(), force)
+    compiled = compile_checkpoint(
+        checkpoint,
+        cap=scale.cap,
+        calibration=data.calibration,
+        output=artifact,
+        architecture=architecture,
+        force=force,
+        progress=progress,
+    )
+    reference, score = _scores(model, compiled.artifact, data, report)
+    checks = verify_artifact(artifact.read_bytes(), cap=scale.cap)
+    gap = paired_gap(reference, score)
+    return Demo(
+        folder,
+        data,
+        checkpoint,
+        artifact,
+        model.parameters,
+        steps,
+        seconds,
+        compiled,
+        reference,
+        score,
+        gap,
+        tuple(checks),
+    )
+
+
+def _prepare_folder(folder: Path, force: bool) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
+    if not force and any(folder.iterdir()):
+        raise OutputError(
+            f"{folder} is not empty; use --force to replace an earlier demo's files in it, or name another folder"
+        )
+    check_output(folder / "model.bcap", force)
+
+
+def _train(data: DemoData, scale: DemoScale, report: Progress) -> tuple[Model, int, float]:
+    """The trained model, the steps made and the seconds they took."""
+    steps = 0
+
+    def count(done: int, total: int) -> None:
+        nonlocal steps
+        steps = done
+        report("train", done, total)
+
+    began = time.perf_counter()
+    model = train_model(
+        initial_model(scale.architecture, SEED),
+        read_shard(data.train),
+        steps=scale.steps,
+        batch_sequences=scale.batch_sequences,
+        seed=SEED,
+        max_seconds=scale.training_seconds,
+        progress=count,
+    )
+    return model, steps, time.perf_counter() - began
+
+
+def _scores(model: Model, artifact_bytes: bytes, data: DemoData, report: Progress) -> tuple[Score, Score]:
+    """Scores of the float model and of the artifact on the validation shard."""
+    artifact = read_artifact(artifact_bytes)
+    candidates = (
+        ("score the checkpoint", model.program, [tensor.values for tensor in model.tensors]),
+        ("score the artifact", artifact.program, decode_tensors(artifact)),
+    )
+    reference, score = (
+        evaluate_program(
+            program, tensors, data.validation, data.tokenizer, progress=lambda d, t, stage=stage: report(stage, d, t)
+        )
+        for stage, program, tensors in candidates
+    )
+    return reference, score

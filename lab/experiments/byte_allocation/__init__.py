@@ -1,0 +1,1 @@
+"""Does protecting the strongest columns pay?"""

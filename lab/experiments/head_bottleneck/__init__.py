@@ -1,0 +1,1 @@
+"""Is a narrow head a bottleneck for the gradient?"""

@@ -1,0 +1,1 @@
+"""Do bytes of the head return more as depth?"""

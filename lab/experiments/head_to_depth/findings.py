@@ -1,0 +1,206 @@
+"""What head-to-depth's figures say about its thesis: the questions asked beforehand, and the tables.
+
+Strategy: each question is one falsifier of the thesis with its threshold as a constant; differences are in thousandths of a bit per byte
+(mBPB) at equal artifact bytes, negative where the second arm is better, with 95 % intervals over documents and seeds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from ..document_scores import paired_difference
+from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Estimate, Observation, Table
+from .arms import (
+    BASELINE,
+    EXCHANGES,
+    FACTORIZED,
+    FACTORIZED_TO_BLOCKS,
+    FACTORIZED_TO_TRUNK,
+    PRUNED,
+    PUBLIC,
+    SHARED,
+    SMALL,
+    SMALL_TO_TRUNK,
+)
+from .study import ArmResult
+
+MILLI = 1000.0
+LEAST_GAIN = 5.0  # mBPB: a gain whose interval excludes so much is none
+SAVED_AS_EXPECTED, SAVED_TOO_LITTLE = 0.8, 0.5  # bytes a weight of the head over those of all weights
+
+Results = Mapping[str, ArmResult]
+
+
+def depth_observations(results: Results) -> list[Observation]:
+    """The answers to every question that the arms at hand can answer."""
+    found = [_exchange(results), _longer_sequences(results), _head_savings(results), _wider_trunk(results)]
+    return [observation for observation in found if observation is not None] + _context(results)
+
+
+def gain(results: Results, first: str, second: str) -> Estimate:
+    """bits per byte of the second arm less the first's, in mBPB."""
+    a, b = results[first], results[second]
+    found = paired_difference(a.nats / math.log(2), b.nats / math.log(2), a.scores[0].bytes)
+    return Estimate(found.mean * MILLI, found.standard_error * MILLI)
+
+
+def judged(estimate: Estimate) -> str:
+    """Whether an arm is better: the whole interval above -LEAST_GAIN falsifies, else the whole interval below 0 supports."""
+    return FALSIFIES if estimate.low > -LEAST_GAIN else SUPPORTS if estimate.high < 0 else UNDECIDED
+
+
+def written(estimate: Estimate) -> str:
+    """As text."""
+    return f"{estimate.mean:+.1f} mBPB ({estimate.low:+.1f} to {estimate.high:+.1f})"
+
+
+def _exchange(results: Results) -> Observation:
+    gains = {name: gain(results, BASELINE, name) for name in EXCHANGES if name in results}
+    outcomes = {judged(estimate) for estimate in gains.values()}
+    outcome = SUPPORTS if SUPPORTS in outcomes else FALSIFIES if outcomes == {FALSIFIES} else UNDECIDED
+    return Observation(
+        "At equal artifact bytes and equal training compute, is a smaller head with a wider shared trunk better than the baseline?",
+        "; ".join(f"{name}: {written(estimate)}" for name, estimate in gains.items()), outcome,
+    )  # fmt: skip
+
+
+def _longer_sequences(results: Results) -> Observation | None:
+    """Falsifier 1: the price of the small vocabulary at the same trunk, against what its exchange wins in all."""
+    if not {SMALL, SMALL_TO_TRUNK} <= set(results):
+        return None
+    price, net = gain(results, BASELINE, SMALL), gain(results, BASELINE, SMALL_TO_TRUNK)
+    longer = results[SMALL].mean("tokens_a_byte") / results[BASELINE].mean("tokens_a_byte")
+    return Observation(
+        "Does the smaller vocabulary lengthen sequences so much that the gain is erased?",
+        f"{100 * (longer - 1):.0f} % more tokens for the same text; at the same trunk {written(price)}, with the wider shared trunk {written(net)}",
+        judged(net),
+    )
+
+
+def _head_savings(results: Results) -> Observation:
+    """Falsifier 2: bytes a weight of the baseline's head over bytes a weight of its whole artifact."""
+    baseline = results[BASELINE]
+    share, weights = (
+        baseline.mean(f"head_{unit}") / baseline.mean(whole)
+        for unit, whole in (("bytes", "tensor_bytes"), ("weights", "stored_weights"))
+    )
+    ratio = share / weights
+    outcome = SUPPORTS if ratio >= SAVED_AS_EXPECTED else FALSIFIES if ratio <= SAVED_TOO_LITTLE else UNDECIDED
+    return Observation(
+        "Are the head's bytes after compression as many as its weights let expect?",
+        f"the baseline's head is {100 * weights:.1f} % of the weights and {100 * share:.1f} % of the bytes of its tensors: {ratio:.2f} times the "
+        f"expected saving (at least {SAVED_AS_EXPECTED} supports, at most {SAVED_TOO_LITTLE} falsifies)",
+        outcome,
+    )
+
+
+def _wider_trunk(results: Results) -> Observation | None:
+    """Falsifier 3: the same head, its freed bytes spent on the wider shared trunk against finer steps."""
+    gains = {
+        name: gain(results, control, name) for name, control in EXCHANGES.items() if {name, control} <= set(results)
+    }
+    if not gains:
+        return None
+    outcomes = {judged(estimate) for estimate in gains.values()}
+    outcome = FALSIFIES if FALSIFIES in outcomes else SUPPORTS if outcomes == {SUPPORTS} else UNDECIDED
+    return Observation(
+        "Does the wider shared trunk turn the freed bytes into fewer bits per byte than finer steps of the same trunk do?",
+        "; ".join(f"{name} against {EXCHANGES[name]}: {written(estimate)}" for name, estimate in gains.items()), outcome,
+    )  # fmt: skip
+
+
+def _context(results: Results) -> list[Observation]:
+    """Where a gain would come from, each part alone; none of them counts for the verdict."""
+    pairs = (
+        ("The factorized head alone, at the baseline's trunk", BASELINE, FACTORIZED),
+        ("The wider shared trunk alone, with the baseline's full head", BASELINE, SHARED),
+        ("The factorized head with blocks of their own instead of shared ones", BASELINE, FACTORIZED_TO_BLOCKS),
+        ("Sharing blocks, at the same factorized head and as many weights", FACTORIZED_TO_BLOCKS, FACTORIZED_TO_TRUNK),
+        (
+            "The trained baseline with a pruned vocabulary, its token tables alone retuned (and so trained for longer)",
+            BASELINE,
+            PRUNED,
+        ),
+        ("Pruning and retuning against a small vocabulary from the start", SMALL, PRUNED),
+        ("Tokenizer fit: a public tokenizer of other text, at the baseline's architecture", BASELINE, PUBLIC),
+    )
+    known = [(question, first, second) for question, first, second in pairs if {first, second} <= set(results)]
+    known += [(f"The other direction: {name}", BASELINE, name) for name in results if name.split()[0].isdigit()]
+    return [
+        Observation(question + "?", f"{second} against {first}: {written(estimate)}", judged(estimate), decisive=False)
+        for question, first, second in known
+        for estimate in [gain(results, first, second)]
+    ]
+
+
+def depth_tables(results: Sequence[ArmResult], cap: int) -> list[Table]:
+    """Sizes, training and scores of every arm."""
+    return [_score_table(results, cap), _size_table(results), _training_table(results)]
+
+
+def _score_table(results: Sequence[ArmResult], cap: int) -> Table:
+    known = {result.arm.name: result for result in results}
+    rows = []
+    for result in results:
+        against = None if result.arm.name == BASELINE else gain(known, BASELINE, result.arm.name)
+        float_bits = sum(score.bits_per_byte for score in result.float_scores) / len(result.float_scores)
+        interval = "" if against is None else f"{against.low:+.1f} to {against.high:+.1f}"
+        difference = "" if against is None else f"{against.mean:+.1f}"
+        rows.append([result.arm.name, round(result.bits_per_byte, 4), difference, interval, round(float_bits, 4)])
+    columns = ["arm", ">bits per byte", ">mBPB against baseline", "95 % interval", ">float"]
+    return Table(
+        f"Bits per byte of artifacts of {cap:,} bytes",
+        columns,
+        rows,
+        "means over seeds; negative is better than the baseline",
+    )
+
+
+def _size_table(results: Sequence[ArmResult]) -> Table:
+    rows = []
+    for result in results:
+        known = result.architecture
+        head, weights = result.mean("head_bytes"), result.mean("head_weights")
+        rows.append([
+            result.arm.name, known["vocab_size"], known.get("embedding_dim", known["model_dim"]), known["model_dim"], known["num_layers"],
+            round(result.mean("weights")), round(weights), round(result.mean("artifact_bytes")), round(head), round(8 * head / weights, 2),
+            round(8 * (result.mean("tensor_bytes") - head) / (result.mean("stored_weights") - weights), 2), round(result.mean("tokenizer_bytes")),
+        ])  # fmt: skip
+    columns = [
+        "arm", ">vocabulary", ">table width", ">width", ">unique blocks", ">weights", ">in the head", ">artifact bytes", ">of the head",
+        ">bits a head weight", ">bits a trunk weight", ">tokenizer bytes, apart",
+    ]  # fmt: skip
+    return Table("Where the weights and bytes are", columns, rows, "the tokenizer's .model file is in no artifact")
+
+
+def _training_table(results: Sequence[ArmResult]) -> Table:
+    rows = [
+        [
+            r.arm.name,
+            round(r.mean("steps")),
+            round(r.mean("training_tokens")),
+            round(r.mean("training_bytes")),
+            round(1 / r.mean("tokens_a_byte"), 3),
+        ]
+        for r in results
+    ]
+    columns = ["arm", ">steps", ">tokens seen", ">bytes of text seen", ">bytes a token"]
+    return Table("Training at equal floating-point operations", columns, rows)
+
+
+def depth_chart(results: Sequence[ArmResult]) -> Chart:
+    """Change of bits per byte against the baseline by the head's share of the weights, one point an arm, by the kind of trunk."""
+    known = {result.arm.name: result for result in results}
+    series: dict[str, list[tuple[float, float]]] = {}
+    for result in results:
+        kind = (
+            "wider shared trunk"
+            if result.arm.shared
+            else "wider trunk of own blocks"
+            if result.arm.matched
+            else "the baseline's trunk"
+        )
+        change = 0.0 if result.arm.name == BASELINE else gain(known, BASELINE, result.arm.name).mean
+        series.setdefault(kind, []).append((result.mean("head_weights") / result.mean("stored_weights"), change))
+    return Chart("Against the baseline, at equal artifact bytes", ("share of the weights in the head", "mBPB"), series)

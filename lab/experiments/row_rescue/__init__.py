@@ -1,0 +1,1 @@
+"""Does rescuing the most damaged vocabulary rows pay?"""

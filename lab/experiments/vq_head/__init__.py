@@ -1,0 +1,1 @@
+"""Does a codebook head beat a grid?"""

@@ -1,0 +1,1 @@
+"""Measurements on a model: exceptions that bytes are spent on, curves, sensitivity, diagnosis, all at equal bytes."""

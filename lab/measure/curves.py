@@ -1,0 +1,152 @@
+"""From files and options to byte-return curves: which points there are, which are finished already, and where the others are measured.
+
+Strategy: the base and every point are parts of their own, kept as soon as they are there (saved_points.py). Points are independent
+jobs (parallel.py); whatever runs them, and in whatever order, gives the same figures. When all parts are kept nothing is computed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+
+from ...compiler.workers import one_thread_each
+from ...errors import CompileError, DataError
+from ...format.codecs.profiles import profile_codec
+from ...version import VERSION
+from .budgets import BudgetRange
+from .byte_returns import Base, BaseSettings, Curves, Point, measure_base
+from .equal_bytes import Bench
+from .parallel import iterate_unordered, running_on
+from .protected import EXCEPTIONS
+from .saved_points import SavedPoints, digest_of
+from .units import KINDS, find_units
+
+Progress = Callable[[str, int, int], None]
+_own = threading.local()  # what each thread of a worker remembers from one point to the next
+
+
+@dataclass(frozen=True, slots=True)
+class CurveInputs:
+    """What the figures depend on, beside units and budgets; `recipe` : options by pass that differ from equal_bytes.FAST."""
+
+    checkpoint: Path
+    calibration: Path
+    architecture: Path | None = None
+    tokenizer: Path | None = None
+    evaluation: Path | None = None
+    tokens: int = 16_384
+    recipe: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    profile: str = "default"
+    seed: int = 0
+    settings: BaseSettings = field(default_factory=BaseSettings)
+
+    @property
+    def digest(self) -> str:
+        """Of the files' contents and all options."""
+        files = [self.checkpoint, self.calibration, self.architecture, self.tokenizer, self.evaluation]
+        options = {
+            "tokens": self.tokens,
+            "recipe": self.recipe,
+            "codec": profile_codec(self.profile),
+            "seed": self.seed,
+        }
+        return digest_of(files, options | {"settings": asdict(self.settings), "bytecap": VERSION})
+
+    def open(self, threads: int) -> Bench:
+        """The bench. Raises CheckpointError, DataError, CompileError."""
+        return Bench.open(
+            self.checkpoint, self.calibration, architecture=self.architecture, tokenizer=self.tokenizer, evaluation=self.evaluation,
+            tokens=self.tokens, recipe=self.recipe, profile=self.profile, seed=self.seed, threads=threads,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ByteReturns:
+    """Everything measured: the base, and points by kind of exception in the order of their budgets."""
+
+    inputs: CurveInputs
+    base: Base
+    points: tuple[Point, ...]
+
+    def of(self, unit: str) -> list[Point]:
+        return [point for point in self.points if point.unit == unit]
+
+    @property
+    def units(self) -> list[str]:
+        return list(dict.fromkeys(point.unit for point in self.points))
+
+
+def measure_curves(
+    inputs: CurveInputs, units: Sequence[str], budgets: BudgetRange, *,
+    backend: str | None, scheduler: str | None, threads: int, folder: Path | None, progress: Progress,
+) -> ByteReturns:  # fmt: skip
+    """Measure the points that `folder` does not have yet, and return all.
+
+    Raises CheckpointError (also when the model has none of some units), DataError, CapError for budgets that do not fit the
+    artifact, CompileError for a cluster that cannot be reached, OutputError for a folder that cannot be written.
+    """
+    unknown = [unit for unit in units if unit not in EXCEPTIONS]
+    if unknown:
+        raise CompileError(f"there is no kind of exceptions {unknown[0]!r}; there are {', '.join(EXCEPTIONS)}")
+    saved = SavedPoints(folder, inputs.digest)
+    kept, bench = saved.load("base"), None
+    if kept is None:
+        bench = open_for(inputs, units, threads, progress)
+        with one_thread_each():
+            base = measure_base(bench, inputs.settings)
+        saved.save("base", asdict(base))
+    else:
+        base = Base(**kept)
+    wanted = [(unit, budget) for unit in dict.fromkeys(units) for budget in budgets.of_artifact(base.bytes)]
+    found = {job: saved.load(_name(*job)) for job in wanted}
+    missing = sorted(
+        (job for job, part in found.items() if part is None), key=lambda job: job[1]
+    )  # every kind has its first bytes first
+    if missing:
+        bench = bench or open_for(inputs, units, threads, progress)
+        bench.use_threads(1)
+        with running_on(backend, scheduler), one_thread_each(), _forgetting():
+            measure = partial(_measure, bench, base, inputs.settings, inputs.digest)
+            for done, part in enumerate(iterate_unordered(measure, missing, threads=threads), start=1):
+                saved.save(_name(part["unit"], part["budget"]), part)
+                found[part["unit"], part["budget"]] = part
+                progress("measure points", len(wanted) - len(missing) + done, len(wanted))
+    return ByteReturns(inputs, base, tuple(Point.from_document(found[job]) for job in wanted))
+
+
+def _name(unit: str, budget: int) -> str:
+    return f"{unit}-{budget}"
+
+
+def open_for(inputs: CurveInputs, units: Sequence[str], threads: int, progress: Progress) -> Bench:
+    """The bench, for these kinds of exceptions. CheckpointError when the model has none of a kind, DataError for too little text."""
+    progress("calibrate", 0, 0)
+    bench = inputs.open(threads)
+    if len(bench.meter.sequences) < 2:
+        raise DataError(
+            "the error of a difference needs two sequences to be measured on at least; give more --tokens, or more text"
+        )
+    for unit in units:
+        if unit in KINDS:
+            find_units(bench.model, unit)
+    return bench
+
+
+@contextmanager
+def _forgetting() -> Iterator[None]:
+    """What this thread measured itself is not kept beyond the call."""
+    try:
+        yield
+    finally:
+        vars(_own).clear()
+
+
+def _measure(bench: Bench, base: Base, settings: BaseSettings, digest: str, job: tuple[str, int]) -> dict:
+    """One point as JSON values, with what this thread remembers of the same bench."""
+    if getattr(_own, "digest", None) != digest:
+        _own.digest, _own.curves = digest, Curves(bench, base, settings)
+    return asdict(_own.curves.point(*job))

@@ -1,0 +1,134 @@
+"""Is the head or the trunk the limit of a model, in bytes and in gradient.
+
+Strategy: in bytes, compare what the error of quantizing costs a byte stored: the tables of tokens (embedding and head, tied
+or not) against all other matrices, at the same nominal bits on one step a row. Errors fall fourfold with a bit more, for both, so the
+side with the greater loss a byte is the one where the next byte brings more. In gradient, the head is the limit when it
+loses more than half of the squared norm of the gradient by its outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...compiler.model.model import Model
+from ...compiler.statistics.calibration import Statistics, calibration_sequences, measure_statistics
+from ...compiler.statistics.swaps import measure_divergences
+from .head_gradient import HeadGradient, Spectrum, measure_head
+from .sensitivity import BATCH_SEQUENCES, Progress, quantization_error, second_order_scores, swapped, weight_matrices
+from .units import Unit, find_units, matrices_of, output_head, token_tables
+
+HEAD, TRUNK = "head", "trunk"
+LEAST_PROJECTED = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of the comparison in bytes.
+
+    tensors : names; weights : their number; bytes : weights at the nominal bits, steps not counted
+    predicted : second-order loss of quantizing it, nats a token; measured : KL on held-out text, None without any
+    """
+
+    tensors: tuple[str, ...]
+    weights: int
+    bytes: float
+    predicted: float
+    measured: float | None
+
+    @property
+    def loss_per_byte(self) -> float:
+        """Predicted nats a token for each byte stored."""
+        return self.predicted / self.bytes if self.bytes else 0.0
+
+    @property
+    def measured_per_byte(self) -> float | None:
+        """Measured nats a token for each byte stored."""
+        return None if self.measured is None or not self.bytes else self.measured / self.bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What `diagnose_model` found; `tied` when one table embeds tokens and makes their logits."""
+
+    head_tensor: str
+    head_shape: tuple[int, int]
+    tied: bool
+    bits: int
+    tokens: int
+    held_out_tokens: int
+    head_spectrum: Spectrum
+    hidden_spectrum: Spectrum
+    gradient: HeadGradient
+    head: Side
+    trunk: Side
+
+    @property
+    def limit_in_bytes(self) -> str:
+        """The side whose next byte brings more, as the second-order model predicts it."""
+        return HEAD if self.head.loss_per_byte > self.trunk.loss_per_byte else TRUNK
+
+    @property
+    def limit_in_gradient(self) -> str:
+        """The head where it loses more than half of the gradient's squared norm."""
+        return HEAD if self.gradient.projected < LEAST_PROJECTED else TRUNK
+
+
+def diagnose_model(
+    model: Model,
+    text: np.ndarray,
+    held_out: np.ndarray,
+    *,
+    bits: int,
+    tokens: int,
+    seed: int,
+    threads: int,
+    progress: Progress,
+) -> Diagnosis:
+    """Compare head and trunk on about `tokens` tokens of a text; held_out : int64[n, length], maybe none, for the measured losses.
+
+    bits : 2 or more. Raises CheckpointError when one linear map does not make the logits, DataError for too short sequences.
+    """
+    sequences = calibration_sequences(text, model.program.sequence_length, tokens)
+    spectra = measure_head(
+        model, sequences, threads=threads, finished=lambda done, total: progress("head", done, total)
+    )
+    batches = -(-len(sequences) // BATCH_SEQUENCES)
+    statistics = measure_statistics(
+        model, sequences, batch_sequences=BATCH_SEQUENCES, seed=seed, device="cpu", threads=threads,
+        finished=lambda done: progress("calibrate", done, batches),
+    )  # fmt: skip
+    tables = token_tables(model.program)
+    groups = tables, [i for i in matrices_of(model) if i not in tables]
+    head, trunk = _sides(model, groups, statistics, held_out, bits, threads)
+    weight = model.program.instructions[output_head(model.program)].weight
+    return Diagnosis(
+        head_tensor=model.tensors[weight].name, head_shape=model.tensors[weight].values.shape, tied=len(tables) == 1, bits=bits,
+        tokens=int(sequences.size), held_out_tokens=int(held_out.size),
+        head_spectrum=spectra[0], hidden_spectrum=spectra[1], gradient=spectra[2], head=head, trunk=trunk,
+    )  # fmt: skip
+
+
+def _sides(
+    model: Model, groups: Sequence[Sequence[int]], statistics: Statistics, held_out: np.ndarray, bits: int, threads: int
+) -> list[Side]:
+    """Each group of tensors as a side: errors of its matrices at so many bits, all at once."""
+    errors = [quantization_error(w, bits) for w in weight_matrices(model)]
+    tensors = find_units(model, "tensors")
+    units = [
+        Unit("", tuple(tensors[i].parts[0] for i in group), sum(tensors[i].weights for i in group)) for group in groups
+    ]
+    predicted = second_order_scores(units, errors, statistics)
+    measured: Sequence[float | None] = [None] * len(units)
+    if len(held_out):
+        measured = measure_divergences(
+            model, [swapped(model, unit, errors) for unit in units], held_out, threads=threads
+        )
+    return [
+        Side(
+            tuple(model.tensors[i].name for i in group), unit.weights, unit.weights * bits / 8, float(loss), divergence
+        )
+        for group, unit, loss, divergence in zip(groups, units, predicted, measured, strict=True)
+    ]

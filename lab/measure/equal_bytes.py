@@ -1,0 +1,309 @@
+"""Whole artifacts of one checkpoint with given exceptions, at given bytes, and what each loses on held-out sequences.
+
+Strategy: model, statistics and text are read once. The cheap path is the plain grid of every matrix at one byte price, by a recipe
+without walk and distillation, on the allocator's row and column steps or on simpler ones (uniform_steps.py); an exception
+replaces the grid of a matrix by something else. Every artifact is assembled whole, so bytes are those of a file, and decoded
+again before it is measured. Sequences are the same for all, so that differences can be paired sequence by sequence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ...compiler import passes  # noqa: F401 - registers the passes
+from ...compiler.menu.choosing import ALIAS
+from ...compiler.menu.kinds import KINDS, Unit
+from ...compiler.menu.kinds.registry import Setting
+from ...compiler.menu.kinds.sparse import weight_parts
+from ...compiler.menu.kinds.subsets import COLUMNS, FINER, FINER_OCTAVES, ROWS, line_parts
+from ...compiler.pipeline import START_PRICE, read_calibration, read_model
+from ...compiler.quantize.composite import Quantized
+from ...compiler.rate_control.landing import Landing, Trial, land_on_cap
+from ...compiler.rate_control.trials import Trials
+from ...compiler.recipe import Recipe, parse_recipe
+from ...compiler.rewrites.head_bias import BiasHead, may_have_bias, with_bias
+from ...compiler.workers import available_threads, one_thread_each, run_jobs
+from ...format.artifact import decode_tensors, read_artifact
+from ...format.codecs.profiles import profile_codec
+from ...runtime.evaluation import checked_byte_table
+from ...runtime.tokenizer import Tokenizer
+from ...runtime.tokens import Tokens, read_tokens
+from .sequence_quality import QualityMeter, SequenceQuality
+from .uniform_steps import ALLOCATED, SteppedUnit
+
+WEIGHTS = 2  # beside ROWS and COLUMNS: members are row-major positions
+FAST = {
+    "calibrate": {"tokens": 65_536},
+    "exchange-symmetries": {
+        "hidden-units": False,
+        "value-dimensions": False,
+        "output-scales": False,
+    },  # rows and columns stay where they are
+    "quantize-matrices": {"trellis-states": 0},
+    "correct-drift": {"enabled": False},
+    "distil": {"enabled": False},
+}
+NEAR = 0.001
+REMEMBERED_PRICES = 4
+TRIALS = 16
+
+
+class Choice(Protocol):
+    """What a matrix is instead of its plain grid."""
+
+    def fit(self, unit: Unit) -> Quantized:
+        """The matrix of a unit stored this way, at the unit's own byte price."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A kind of candidate and its setting, whose members are the candidate's own choice."""
+
+    kind: str
+    setting: Setting
+
+    def fit(self, unit: Unit) -> Quantized:
+        return KINDS[self.kind].fit(unit, self.setting)
+
+
+@dataclass(frozen=True, slots=True)
+class Finer:
+    """The plain grid, so many octaves of the byte price from the others (finer below 0)."""
+
+    octaves: float
+
+    def fit(self, unit: Unit) -> Quantized:
+        return unit.grid(octaves=self.octaves)
+
+
+@dataclass(frozen=True, slots=True)
+class Protected:
+    """Given members of a matrix, protected.
+
+    axis : ROWS, COLUMNS or WEIGHTS (row-major positions); members : int64, 1 to one less than there are, each once, in any order
+    how : "finer", a second grid for what the first one misses there; "apart", a grid of their own; "raw", half-precision values
+    octaves : of a "finer" grid of lines from the byte price
+    """
+
+    axis: int
+    members: Sequence[int] | np.ndarray
+    how: str = FINER
+    octaves: float = FINER_OCTAVES
+
+    def fit(self, unit: Unit) -> Quantized:
+        members = np.sort(np.asarray(self.members, np.int64))
+        kind = {ROWS: "rescued-rows", COLUMNS: "protected-columns", WEIGHTS: "sparse"}[self.axis]
+        parts = (
+            weight_parts(unit, members, self.how)
+            if self.axis == WEIGHTS
+            else line_parts(unit, self.axis, members, self.how, self.octaves)
+        )
+        return unit.composite(kind, (self.how, len(members)), parts)
+
+
+Choices = Mapping[int, Choice | tuple[str, Setting]]
+
+
+class Bench:
+    """Artifacts of one model and their quality.
+
+    trials : the compiler's own; meter : measures on the held-out sequences
+    steps, share : what the cheap path's grids are on, see uniform_steps.py; the allocator's own steps have no share
+    """
+
+    def __init__(self, trials: Trials, meter: QualityMeter, steps: str = ALLOCATED, share: float = 1.0) -> None:
+        self.trials, self.meter, self.steps, self.share = trials, meter, steps, share
+        self.model, self.statistics = trials.model, trials.statistics
+        self._plain: OrderedDict[float, dict[int, Quantized]] = OrderedDict()
+        self._units: OrderedDict[tuple[int, float], Unit] = OrderedDict()
+        self._prepared: dict[int, Unit] = {}
+        self._smallest: Trial | None = None
+
+    @classmethod
+    def open(
+        cls,
+        checkpoint: Path | str,
+        calibration: Path | str,
+        *,
+        architecture: Path | str | None = None,
+        tokenizer: Path | str | None = None,
+        evaluation: Path | str | None = None,
+        tokens: int = 16_384,
+        recipe: Mapping[str, Mapping[str, object]] | None = None,
+        profile: str = "default",
+        seed: int = 0,
+        threads: int | None = None,
+    ) -> Bench:
+        """Read, calibrate and get ready to measure on about `tokens` tokens of the evaluation file, or of held-out calibration text.
+
+        recipe : options by pass that differ from FAST. Bytes of text are known where there is a tokenizer.
+        Raises CheckpointError, DataError (calibration text that is evaluated, too), CompileError.
+        """
+        threads = threads or available_threads()
+        model = read_model(checkpoint, architecture)
+        others = [] if evaluation is None else [Path(evaluation)]
+        text, held_out = read_calibration(Path(calibration), others, tokenizer, model)
+        loaded = None if tokenizer is None else Tokenizer.load(Path(tokenizer))
+        vocabulary, boundary = model.program.vocabulary_size, model.program.boundary_token
+        judged = (
+            Tokens(held_out.reshape(-1), str(calibration))
+            if evaluation is None
+            else read_tokens(evaluation, loaded, vocabulary, boundary)
+        )
+        table = None if loaded is None else checked_byte_table(loaded, judged, model.program.sequence_length, tokens)
+        plan = fast_recipe(recipe or {})
+        with one_thread_each():
+            meter = QualityMeter(model, judged, table, tokens, threads)
+            statistics = plan["calibrate"].run(
+                model, text, seed=seed, device="cpu", threads=threads, progress=lambda done, total: None
+            )
+            model, statistics = plan["exchange-symmetries"].run(
+                model, statistics, damping=plan["quantize-matrices"].damping
+            )
+            how = {"codec": profile_codec(profile), "seed": seed, "device": "cpu", "threads": threads}
+            return cls(Trials(model, statistics, text, held_out, plan, {"recipe": plan.digest}, **how), meter)
+
+    def with_steps(self, steps: str, share: float = 1.0) -> Bench:
+        """The same bench with these steps in the cheap path, and nothing remembered."""
+        return Bench(self.trials, self.meter, steps, share)
+
+    def with_head_bias(self) -> Bench | None:
+        """The same bench with a bias at the output head, fitted to every artifact; None where the head has one or can have none."""
+        t = self.trials
+        if t.statistics.head_mean is None or not may_have_bias(t.model.program):
+            return None
+        plan = replace(
+            t.plan,
+            passes=tuple(replace(each, enabled=True) if each.name == BiasHead.name else each for each in t.plan.passes),
+        )
+        how = {"codec": t.codec, "seed": t.seed, "device": t.device, "threads": t.threads}
+        with one_thread_each():
+            trials = Trials(*with_bias(t.model, t.statistics), t.text, t.held_out, plan, t.provenance, **how)
+        return Bench(trials, self.meter, self.steps, self.share)
+
+    def use_threads(self, threads: int) -> None:
+        """How many threads work from now on; no figure depends on it."""
+        self.trials.threads = self.meter.threads = threads
+
+    @property
+    def matrices(self) -> list[int]:
+        """Tensors that an exception can be made for."""
+        return sorted(self.statistics.matrices)
+
+    def artifact(self, byte_price: float, choices: Choices | None = None) -> Trial:
+        """The whole artifact at a byte price; a matrix that is not named in `choices` is its plain grid."""
+        with one_thread_each():
+            choices = choices or {}
+            matrices = dict(self._plain_at(byte_price, [i for i in self.matrices if i not in choices]))
+            weights = {i: q.weights for i, q in matrices.items()}
+            for index, choice in sorted(choices.items()):
+                chosen = Candidate(*choice) if isinstance(choice, tuple) else choice
+                matrices[index] = chosen.fit(self._unit_of(chosen, index, byte_price, weights))
+                weights[index] = matrices[index].weights
+            return self.trials.complete(byte_price, matrices)
+
+    def at_bytes(
+        self, budget: int, choices: Choices | None = None, start_price: float = START_PRICE, tolerance: float = NEAR
+    ) -> Trial:
+        """The largest artifact of at most `budget` bytes found by searching the byte price, within `tolerance` of it as a rule.
+
+        Raises CapError when nothing is that small.
+        """
+        return self._land(budget, choices, start_price, tolerance).trial
+
+    def _land(self, budget: int, choices: Choices | None, start_price: float, tolerance: float) -> Landing:
+        self._smallest = self._smallest or self.trials.smallest()
+        return land_on_cap(
+            lambda price: self.artifact(price, choices), start_price=start_price, smallest=self._smallest, budget=budget,
+            weights=self.trials.weights, finest_price=self.trials.plan["land-on-cap"].finest_price(self.trials.weights),
+            tolerance=tolerance, trials=TRIALS, progress=lambda done, total: None,
+        )  # fmt: skip
+
+    def at_nearest(self, wanted: int, tolerance: int, start_price: float) -> Trial:
+        """The plain artifact whose size comes nearest to `wanted` bytes, the search ending within `tolerance` bytes of it."""
+        return nearest_trial(self.artifact, wanted, tolerance, start_price, self.trials.weights)
+
+    def unit(self, index: int, byte_price: float) -> Unit:
+        """What exceptions of a matrix are fitted to; remembers what several of them need."""
+        key = index, byte_price
+        if key not in self._units:
+            self._units[key] = self._new_unit(index, byte_price)
+            self._units[key].remembered("grid", lambda: self._plain_at(byte_price, [index])[index])
+            while len(self._units) > REMEMBERED_PRICES * len(self.matrices):
+                self._units.popitem(last=False)
+        self._units.move_to_end(key)
+        return self._units[key]
+
+    def _new_unit(self, index: int, byte_price: float) -> Unit:
+        """Prepared once for all prices."""
+        if index not in self._prepared:
+            made = self.trials.unit(index, byte_price, {})
+            self._prepared[index] = made if self.steps == ALLOCATED else SteppedUnit.of(made, self.steps, self.share)
+        return replace(self._prepared[index], byte_price=byte_price)
+
+    def _unit_of(self, choice: Choice, index: int, byte_price: float, weights: Mapping[int, np.ndarray]) -> Unit:
+        """An alias is fitted to the other tensors as they are in this artifact."""
+        if isinstance(choice, Candidate) and choice.kind == ALIAS:
+            return replace(self._new_unit(index, byte_price), earlier=self.trials.earlier(index, weights))
+        return self.unit(index, byte_price)
+
+    def _plain_at(self, byte_price: float, wanted: Sequence[int]) -> Mapping[int, Quantized]:
+        """Plain grids of these matrices, by tensor index; those of the latest prices are remembered."""
+        known = self._plain.setdefault(byte_price, {})
+        missing = [i for i in wanted if i not in known]
+        units = [self._new_unit(i, byte_price) for i in missing]
+        known |= dict(zip(missing, run_jobs(lambda unit: unit.grid(), units, self.trials.threads), strict=True))
+        self._plain.move_to_end(byte_price)
+        while len(self._plain) > REMEMBERED_PRICES:
+            self._plain.popitem(last=False)
+        return {i: known[i] for i in wanted}
+
+    def quality(self, trial: Trial) -> SequenceQuality:
+        """Divergence, losses and bytes by sequence, of the artifact as it decodes."""
+        artifact = read_artifact(trial.data)
+        return self.meter.measure(decode_tensors(artifact), artifact.program)
+
+    def divergence(self, trial: Trial) -> np.ndarray:
+        """float64[sequences]: KL divergence from the float model in bits a token."""
+        return self.quality(trial).divergence
+
+    def bits_per_byte(self, trial: Trial) -> tuple[np.ndarray, np.ndarray | None]:
+        """(float64[sequences] bits of all targets, int64[sequences] bytes of their text or None without a tokenizer)."""
+        found = self.quality(trial)
+        return found.bits, found.bytes
+
+
+def fast_recipe(changes: Mapping[str, Mapping[str, object]]) -> Recipe:
+    """FAST with other options; CompileError names what no recipe has."""
+    return parse_recipe(
+        "equal-bytes", {name: {**FAST.get(name, {}), **changes.get(name, {})} for name in {**FAST, **changes}}
+    )
+
+
+def nearest_trial(
+    make: Callable[[float], Trial], wanted: int, tolerance: int, start_price: float, weights: int
+) -> Trial:
+    """The trial nearest to `wanted` bytes: steps along the slope of high rates until two sizes enclose it, then interpolation."""
+    position, best = math.log2(start_price), None
+    ends: dict[bool, tuple[float, int]] = {}  # whether it is too large -> (log2 price, bytes)
+    for _ in range(TRIALS):
+        trial = make(2.0**position)
+        size = len(trial.data)
+        best = trial if best is None or abs(size - wanted) < abs(len(best.data) - wanted) else best
+        if abs(size - wanted) <= tolerance:
+            break
+        ends[size > wanted] = position, size
+        if len(ends) < 2:
+            position += max(-4.0, min(4.0, 8.8 * (size - wanted) / weights))
+            continue
+        (coarse, below), (fine, above) = ends[False], ends[True]
+        share = min(max((above - wanted) / (above - below), 0.05), 0.95)
+        position = fine + share * (coarse - fine)
+    return best

@@ -1,0 +1,174 @@
+"""The output head as a bottleneck of the gradient: what of the loss's pull on the logits can pass to the hidden states.
+
+Strategy: the head is z = x Wᵀ with W [vocabulary, width]. The gradient g of the loss by z (p - onehot, times the softcap's slope
+where there is one) reaches x only as Wᵀ g, so that whatever of g lies outside the range of W is lost to everything before
+(arXiv:2603.10145). Measured with the real next tokens, not sampled ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ...compiler.model.model import Model
+from ...compiler.model.torch_executor import TorchExecutor
+from ...compiler.workers import iterate_jobs
+from ...errors import CheckpointError, DataError
+from .units import output_head
+
+BATCH_SEQUENCES = 4
+ROUNDING = float(
+    np.finfo(np.float32).eps
+)  # weights and states are float32: a product of factors has only about their rank
+
+
+@dataclass(frozen=True, slots=True)
+class Spectrum:
+    """Singular values of a matrix and what they come to.
+
+    values : float64[width], falling; rank : how many are above rounding error
+    effective_rank : exp of the entropy of values / sum (Roy and Vetterli 2007); stable_rank : sum of squares over the greatest square
+    condition : greatest over least of the `rank` values
+    """
+
+    values: np.ndarray
+    rank: int
+    effective_rank: float
+    stable_rank: float
+    condition: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeadGradient:
+    """Shares of squared norms of the gradient g by the head's outputs, summed over tokens.
+
+    through_softcap : |g|² of |p - onehot|²
+    projected : |P g|² of |g|², P the projector onto the range of W; projected_mean : mean of the shares of single tokens
+    random_projected : what a random direction keeps, rank over vocabulary
+    weighted : |Wᵀ g|² of s₁² |g|², s₁ the greatest singular value; random_weighted : |W|² / (vocabulary s₁²), a random direction's
+    hidden_directions : effective rank of the gradients Wᵀ g by the hidden states; tokens : how many gave a gradient
+    """
+
+    through_softcap: float
+    projected: float
+    projected_mean: float
+    random_projected: float
+    weighted: float
+    random_weighted: float
+    hidden_directions: float
+    tokens: int
+
+
+def spectrum(values: np.ndarray, tolerance: float) -> Spectrum:
+    """What singular values (any order) come to; those of at most `tolerance` times the greatest count as zero."""
+    values = np.sort(values.astype(np.float64))[::-1]
+    if not len(values) or values[0] <= 0:
+        return Spectrum(values, 0, 0.0, 0.0, math.inf)
+    rank = int((values > tolerance * values[0]).sum())
+    shares = values[:rank] / values[:rank].sum()
+    entropy = -float((shares * np.log(shares)).sum())
+    return Spectrum(
+        values,
+        rank,
+        math.exp(entropy),
+        float(np.square(values).sum() / values[0] ** 2),
+        float(values[0] / values[rank - 1]),
+    )
+
+
+def moment_spectrum(moment: np.ndarray) -> Spectrum:
+    """Spectrum of the matrix X / sqrt(rows) whose second moment Xᵀ X / rows is float64[width, width]."""
+    return spectrum(np.sqrt(np.maximum(np.linalg.eigvalsh(moment), 0.0)), len(moment) * ROUNDING)
+
+
+def measure_head(
+    model: Model, sequences: np.ndarray, *, threads: int, finished: Callable[[int, int], None]
+) -> tuple[Spectrum, Spectrum, HeadGradient]:
+    """Spectra of the head and of the hidden states it reads, and the gradient that it lets through.
+
+    sequences : int64[n, length], length 2 or more. `finished(batches done, batches)`; the same whatever `threads`.
+    Raises CheckpointError when one linear map does not make the logits, DataError for sequences without a next token.
+    """
+    head = output_head(model.program)
+    if sequences.shape[1] < 2:
+        raise DataError("sequences of one token have no next token; give an architecture with a longer seq_len")
+    weights = model.tensors[model.program.instructions[head].weight].values.astype(np.float64)
+    if not weights.any():
+        raise CheckpointError("the output head is zero: no gradient passes it")
+    left, values, _ = np.linalg.svd(weights, full_matrices=False)
+    found = spectrum(values, max(weights.shape) * ROUNDING)
+    sums = _Sums(model, head, weights, left[:, : found.rank])
+    batches = [sequences[i : i + BATCH_SEQUENCES] for i in range(0, len(sequences), BATCH_SEQUENCES)]
+    totals: list[np.ndarray] | None = None
+    for done, part in enumerate(iterate_jobs(sums.measure, batches, threads), start=1):
+        totals = part if totals is None else [a + b for a, b in zip(totals, part, strict=True)]
+        finished(done, len(batches))
+    hidden, passed, scalars = totals
+    return found, moment_spectrum(hidden / scalars[5]), _gradient(found, passed, scalars, len(weights))
+
+
+def _gradient(head: Spectrum, passed: np.ndarray, scalars: np.ndarray, vocabulary: int) -> HeadGradient:
+    """The shares from the sums of `_Sums.measure`."""
+    plain, through, projected, weighted, ratios, tokens = scalars.tolist()
+    return HeadGradient(
+        through_softcap=_share(through, plain),
+        projected=_share(projected, through),
+        projected_mean=ratios / tokens,
+        random_projected=head.rank / vocabulary,
+        weighted=_share(weighted, through * float(head.values[0]) ** 2),
+        random_weighted=head.stable_rank / vocabulary,
+        hidden_directions=moment_spectrum(passed / tokens).effective_rank,
+        tokens=int(tokens),
+    )
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
+class _Sums:
+    """Sums over the tokens of one batch."""
+
+    def __init__(self, model: Model, head: int, weights: np.ndarray, basis: np.ndarray) -> None:
+        self.head, self.source = head, model.program.instructions[head].x
+        self.executor = TorchExecutor(
+            model.program, {i: torch.from_numpy(t.values) for i, t in enumerate(model.tensors)}
+        )
+        self.weights, self.basis = torch.from_numpy(weights), torch.from_numpy(np.ascontiguousarray(basis))
+
+    def measure(self, tokens: np.ndarray) -> list[np.ndarray]:
+        """[sum x xᵀ, sum Wᵀ g gᵀ W, (|p - onehot|², |g|², |P g|², |Wᵀ g|², |P g|² / |g|², tokens)], float64."""
+        kept: dict[int, torch.Tensor] = {}
+
+        def keep(index: int, value: torch.Tensor) -> torch.Tensor:
+            if index == self.head:
+                value = value.detach().requires_grad_()
+            if index in (self.head, self.source):
+                kept[index] = value
+            return value
+
+        ids = torch.from_numpy(tokens)
+        labels = ids[:, 1:].flatten()
+        logits = self.executor.forward(ids[:, :-1], registers=keep).flatten(0, 1)
+        loss = torch.nn.functional.cross_entropy(logits.double(), labels, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, kept[self.head])
+        gradient = gradient.flatten(0, 1).double()
+        plain = logits.detach().double().softmax(-1)
+        plain[torch.arange(len(labels)), labels] -= 1
+        hidden = kept[self.source].detach().flatten(0, 1).double()
+        passed = gradient @ self.weights
+        squares, projected = gradient.square().sum(1), (gradient @ self.basis).square().sum(1)
+        ratios = torch.where(squares > 0, projected / squares, 0.0)
+        scalars = [
+            plain.square().sum(),
+            squares.sum(),
+            projected.sum(),
+            passed.square().sum(),
+            ratios.sum(),
+            len(labels),
+        ]
+        return [(hidden.T @ hidden).numpy(), (passed.T @ passed).numpy(), np.array([float(value) for value in scalars])]

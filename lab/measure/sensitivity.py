@@ -1,0 +1,276 @@
+"""How much each unit of a model matters: what quantizing it alone, and nothing else, costs.
+
+Strategy: one error E = Q(W) - W for the whole model, Q rounding to a uniform step of so many bits, with one step a row set by
+its greatest magnitude (0 bits: removal, Q = 0). A unit's error is E where the unit is and zero elsewhere, and every score is
+one way to weigh it:
+    second-order   1/2 tr(E_uᵀ G E_u H), nats a token: the Kronecker form of swaps.py restricted to the unit
+    gradient       1/2 sum of g_i H_jj w_ij²: the Fisher diagonal's loss of removing the unit, weight by weight
+                   (LeCun, Denker and Solla, "Optimal Brain Damage"); it does not depend on the bits
+    row-error      sum of e_ij²; it does not depend on the data
+    measured       KL divergence from the float model, nats a token of held-out text, of really swapping the unit
+A unit of several tensors adds up their scores. Each disjoint slice of the calibration text gives scores of its own; a unit's score
+is their mean, and how far the slices agree on the ranks says whether there is a ranking at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from ...compiler.model.model import Model
+from ...compiler.statistics.calibration import MatrixStatistics, Statistics, measure_statistics
+from ...compiler.statistics.swaps import measure_divergences
+from ...errors import DataError
+from ...format.tensors.grid import matrix_shape
+from ...runtime.tokenizer import Tokenizer
+from .rank_stability import RankStability, rank_correlation, rank_stability, top_shares
+from .units import Part, Unit, find_units
+
+SECOND_ORDER, GRADIENT, ROW_ERROR, MEASURED = "second-order", "gradient", "row-error", "measured"
+METHODS = (SECOND_ORDER, GRADIENT, ROW_ERROR, MEASURED)
+BATCH_SEQUENCES = 4
+CANDIDATES_AT_ONCE = 64  # swapped copies of a model's tensors that are alive together
+Matrices = Sequence[np.ndarray]  # float64[rows, columns] by tensor
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """Scores of every unit of one granularity.
+
+    scores : float64[units] by method; `measured` is there only when asked for, NaN where it was not measured
+    slice_scores : float64[slices, units] of the method `by`
+    stability : over the units that `by` scored, None for one slice and for scores that do not depend on data
+    concentration : share of the sum of scores that the top 1, 5 and 10 % of the units hold, and their share of the weights
+    agreement : Spearman correlation of `by` with each other method, over the units that both scored; NaN for constant ranks
+    """
+
+    kind: str
+    by: str
+    bits: int
+    tokens: int
+    held_out_tokens: int
+    units: tuple[Unit, ...]
+    scores: Mapping[str, np.ndarray]
+    slice_scores: np.ndarray
+    stability: RankStability | None
+    concentration: tuple[tuple[float, float, float], ...]
+    agreement: Mapping[str, float]
+
+    @property
+    def order(self) -> np.ndarray:
+        """Units that `by` scored, the most sensitive first; ties in program order."""
+        scored = np.flatnonzero(~np.isnan(self.scores[self.by]))
+        return scored[np.argsort(-self.scores[self.by][scored], kind="stable")]
+
+    def with_pieces(self, tokenizer: Tokenizer) -> Sensitivity:
+        """The same with tokens named by their pieces, too; for scores of tokens, in order of their ids."""
+        return replace(
+            self, units=tuple(replace(u, name=f"{u.name} {tokenizer.piece(t)!r}") for t, u in enumerate(self.units))
+        )
+
+
+def measure_sensitivity(
+    model: Model, text: np.ndarray, held_out: np.ndarray, *,
+    kind: str, by: str, bits: int, slices: int, top: int, tokens: int, seed: int, threads: int, progress: Progress,
+) -> Sensitivity:  # fmt: skip
+    """Score the units of one granularity.
+
+    text : int[n] calibration tokens, of which about `tokens` are used; held_out : int64[m, length] sequences for `measured`,
+    which only the `top` units by second order get, for they cost a forward pass each.
+    Raises DataError when the text is too short for so many slices, CheckpointError when the model has no such units.
+    """
+    units = find_units(model, kind)
+    parts = data_slices(text, model.program.sequence_length, tokens, slices)
+    if by == MEASURED and len(held_out) < slices:
+        raise DataError(
+            f"{len(held_out)} held-out sequences are fewer than {slices} slices; give more calibration text or fewer --slices"
+        )
+    weights = weight_matrices(model)
+    errors = [quantization_error(w, bits) for w in weights]
+    found = calibrate_slices(model, parts, seed, threads, progress)
+    scored = {
+        SECOND_ORDER: np.stack([second_order_scores(units, errors, statistics) for statistics in found]),
+        GRADIENT: np.stack([gradient_scores(units, weights, statistics) for statistics in found]),
+        ROW_ERROR: row_error_scores(units, errors)[None],
+    }
+    if by == MEASURED:
+        largest = np.argsort(-scored[SECOND_ORDER].mean(0), kind="stable")[:top]
+        scored[MEASURED] = measured_scores(model, units, errors, held_out, slices, np.sort(largest), threads, progress)
+    counts = sum(part.size for part in parts), held_out.size if by == MEASURED else 0
+    return _summarize(kind, by, bits, counts, units, scored)
+
+
+def calibrate_slices(
+    model: Model, parts: Sequence[np.ndarray], seed: int, threads: int, progress: Progress
+) -> list[Statistics]:
+    """Statistics of each slice int64[n, length], n the same for all; slice k samples its labels with seed + k."""
+    batches = -(-len(parts[0]) // BATCH_SEQUENCES)
+
+    def measure(k: int) -> Statistics:
+        return measure_statistics(
+            model, parts[k], batch_sequences=BATCH_SEQUENCES, seed=seed + k, device="cpu", threads=threads,
+            finished=lambda done: progress("calibrate", k * batches + done, len(parts) * batches),
+        )  # fmt: skip
+
+    return [measure(k) for k in range(len(parts))]
+
+
+def _summarize(
+    kind: str, by: str, bits: int, counts: tuple[int, int], units: Sequence[Unit], scored: Mapping[str, np.ndarray]
+) -> Sensitivity:
+    """What the scores float64[slices, units] of each method come to."""
+    scores = {method: rows.mean(0) for method, rows in scored.items()}
+    there = ~np.isnan(scores[by])
+    own = scored[by][:, there]
+    stability = rank_stability(own) if len(own) > 1 else None
+    shares = top_shares(scores[by][there], np.array([unit.weights for unit in units])[there])
+    agreement = {
+        method: rank_correlation(scores[by][there], values[there]) for method, values in scores.items() if method != by
+    }
+    return Sensitivity(kind, by, bits, *counts, tuple(units), scores, scored[by], stability, shares, agreement)
+
+
+def data_slices(text: np.ndarray, length: int, tokens: int, slices: int) -> list[np.ndarray]:
+    """int64[n, length] sequences of `slices` disjoint stretches of the text, equally many, spread evenly over each stretch.
+
+    Raises DataError when a stretch has no whole sequence.
+    """
+    available = len(text) // length // slices
+    if available == 0:
+        raise DataError(
+            f"{len(text)} tokens are fewer than {slices} slices of one sequence of {length}; give more text or fewer --slices"
+        )
+    count = max(1, min(available, -(-tokens // (slices * length))))
+    starts = [[(k * available + i * available // count) * length for i in range(count)] for k in range(slices)]
+    return [np.stack([text[s : s + length] for s in row]).astype(np.int64) for row in starts]
+
+
+def weight_matrices(model: Model) -> Matrices:
+    """Every tensor as a float64 matrix."""
+    return [t.values.reshape(matrix_shape(t.values.shape)).astype(np.float64) for t in model.tensors]
+
+
+def quantization_error(weights: np.ndarray, bits: int) -> np.ndarray:
+    """Q(W) - W, float64[rows, columns]: the nearest of 2^bits - 1 values on a step a row of max |w| / (2^(bits - 1) - 1).
+
+    bits : 2 or more, or 0 for removal, Q(W) = 0.
+    """
+    if bits == 0:
+        return -weights
+    steps = np.abs(weights).max(axis=1, keepdims=True, initial=0.0) / (2 ** (bits - 1) - 1)
+    steps[steps == 0] = 1.0
+    return np.rint(weights / steps) * steps - weights
+
+
+def second_order_scores(units: Sequence[Unit], errors: Matrices, statistics: Statistics) -> np.ndarray:
+    """float64[units] nats a token: 1/2 tr(E_uᵀ G E_u H) of matrices, G diagonal where only that is known, 1/2 sum F e² of vectors."""
+    losses = [
+        _MatrixLosses(error, statistics.matrices[i])
+        if i in statistics.matrices
+        else _VectorLosses(error, _fisher_diagonal(i, statistics, errors))
+        for i, error in enumerate(errors)
+    ]
+    return np.array([sum(losses[part.tensor].of(part) for part in unit.parts) for unit in units])
+
+
+class _VectorLosses:
+    """Second-order losses of parts of a control tensor with its Fisher diagonal."""
+
+    def __init__(self, error: np.ndarray, fisher: np.ndarray) -> None:
+        self.losses = 0.5 * fisher * error * error
+
+    def of(self, part: Part) -> float:
+        return float(self.losses[part.rows, part.columns].sum())
+
+
+class _MatrixLosses:
+    """Second-order losses of parts of a matrix; its single rows, and its single columns, share one product."""
+
+    def __init__(self, error: np.ndarray, statistics: MatrixStatistics) -> None:
+        self.error, self.moment, self.fisher = error, statistics.input_moment, statistics.row_fisher
+        self.both = None if statistics.output_fisher is None else statistics.output_fisher.astype(np.float64)
+
+    def of(self, part: Part) -> float:
+        height, width = part.rows.stop - part.rows.start, part.columns.stop - part.columns.start
+        if (height, width) == (1, self.error.shape[1]):
+            return float(self.of_rows[part.rows.start])
+        if (height, width) == (self.error.shape[0], 1):
+            return float(self.of_columns[part.columns.start])
+        error = self.error[part.rows, part.columns]
+        return 0.5 * float(((error @ self.moment[part.columns, part.columns]) * self._weighed(error, part.rows)).sum())
+
+    @cached_property
+    def of_rows(self) -> np.ndarray:
+        return 0.5 * self.fisher * ((self.error @ self.moment) * self.error).sum(1)
+
+    @cached_property
+    def of_columns(self) -> np.ndarray:
+        return 0.5 * self.moment.diagonal() * (self._weighed(self.error, slice(None)) * self.error).sum(0)
+
+    def _weighed(self, error: np.ndarray, rows: slice) -> np.ndarray:
+        return self.fisher[rows, None] * error if self.both is None else self.both[rows, rows] @ error
+
+
+def gradient_scores(units: Sequence[Unit], weights: Matrices, statistics: Statistics) -> np.ndarray:
+    """float64[units] nats a token: 1/2 sum F_ij w_ij² with the Fisher diagonal F_ij = g_i H_jj of a matrix."""
+    saliency = [0.5 * _fisher_diagonal(i, statistics, weights) * w * w for i, w in enumerate(weights)]
+    return _sums(units, saliency)
+
+
+def row_error_scores(units: Sequence[Unit], errors: Matrices) -> np.ndarray:
+    """float64[units]: squared error."""
+    return _sums(units, [error * error for error in errors])
+
+
+def _sums(units: Sequence[Unit], matrices: Matrices) -> np.ndarray:
+    return np.array([sum(float(matrices[p.tensor][p.rows, p.columns].sum()) for p in unit.parts) for unit in units])
+
+
+def _fisher_diagonal(tensor: int, statistics: Statistics, like: Matrices) -> np.ndarray:
+    """float64 in the shape of the tensor's matrix; zero for a tensor that nothing depends on."""
+    if tensor in statistics.matrices:
+        measured = statistics.matrices[tensor]
+        return np.multiply.outer(measured.row_fisher, measured.input_moment.diagonal())
+    fisher = statistics.vectors.get(tensor)
+    return np.zeros(like[tensor].shape) if fisher is None else fisher.reshape(like[tensor].shape)
+
+
+def measured_scores(
+    model: Model,
+    units: Sequence[Unit],
+    errors: Matrices,
+    held_out: np.ndarray,
+    slices: int,
+    chosen: np.ndarray,
+    threads: int,
+    progress: Progress,
+) -> np.ndarray:
+    """float64[slices, units] nats a token: KL of swapping each of the `chosen` units, NaN for the others.
+
+    held_out : int64[n, length], n >= slices; slice k is the k-th stretch of the sequences, all equally long.
+    """
+    result = np.full((slices, len(units)), np.nan)
+    length = len(held_out) // slices
+    groups = [chosen[i : i + CANDIDATES_AT_ONCE] for i in range(0, len(chosen), CANDIDATES_AT_ONCE)]
+    for done, (group, k) in enumerate((group, k) for group in groups for k in range(slices)):
+        candidates = [swapped(model, units[u], errors) for u in group]
+        result[k, group] = measure_divergences(
+            model, candidates, held_out[k * length : (k + 1) * length], threads=threads
+        )
+        progress("measure swaps", done + 1, len(groups) * slices)
+    return result
+
+
+def swapped(model: Model, unit: Unit, errors: Matrices) -> dict[int, np.ndarray]:
+    """float32 values of the tensors that a unit touches, with its error in them, by tensor."""
+    values: dict[int, np.ndarray] = {}
+    for part in unit.parts:
+        before = model.tensors[part.tensor].values
+        if part.tensor not in values:
+            values[part.tensor] = before.astype(np.float64).reshape(matrix_shape(before.shape))
+        values[part.tensor][part.rows, part.columns] += errors[part.tensor][part.rows, part.columns]
+    return {i: v.reshape(model.tensors[i].values.shape).astype(np.float32) for i, v in values.items()}

@@ -1,0 +1,58 @@
+"""A compile with its report page: the page is refused before the work if it cannot be written, and written whole at the end."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..compiler.explanation.explanation import command_line
+from ..compiler.pipeline import CompileResult, compile_checkpoint
+from ..errors import OutputError
+from ..files.output import check_output, write_output
+from ..version import VERSION
+from .page import render_page
+
+REPRODUCED = (
+    "calibration", "output", "tokenizer", "code", "evaluation", "architecture", "recipe", "profile", "device", "seed", "dry_run",
+)  # fmt: skip
+
+
+def compile_with_page(checkpoint_path: Path | str, page: Path | str, *, cap: int, **options: Any) -> CompileResult:
+    """`compile_checkpoint` with an explanation in its report, and `page` written from it; a dry run writes the page too.
+
+    Raises what `compile_checkpoint` raises, and OutputError when `page` exists (unless `force`), cannot be written or is
+    the artifact's own path.
+    """
+    page, output, force = Path(page), options.get("output"), options.get("force", False)
+    if output is not None and Path(output).resolve() == page.resolve():
+        raise OutputError(f"{page} is named for the artifact and for the report; name two files")
+    check_output(page, force)
+    result = compile_checkpoint(checkpoint_path, cap=cap, explain=True, **options)
+    written = None if options.get("dry_run") else output
+    shown = {name: options.get(name) for name in REPRODUCED} | {"report": page}
+    result.report["explanation"]["reproduce"] = _reproduction(checkpoint_path, cap, written, shown)
+    digest = hashlib.sha256(result.artifact).hexdigest()
+    write_output(page, render_page(result.report, result.ledger, digest).encode(), force)
+    return result
+
+
+def _reproduction(
+    checkpoint: Path | str, cap: int, output: Path | str | None, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What to type, and what the inputs were: names as given, digests of their contents."""
+    return {
+        "command": command_line(checkpoint, cap, options),
+        "checkpoint": str(checkpoint),
+        "checkpoint_sha256": _sha256(checkpoint),
+        "calibration": str(options["calibration"]),
+        "calibration_sha256": _sha256(options["calibration"]),
+        "output": None if output is None else str(output),
+        "version": VERSION,
+    }
+
+
+def _sha256(path: Path | str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

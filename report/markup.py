@@ -1,0 +1,110 @@
+"""HTML as text: elements, tables and numbers, with every text that comes from outside escaped.
+
+Strategy: `Html` marks text that is markup already; `element` escapes all other content and all attribute values, so a
+tensor's name can say what it likes. Tables take columns whose title starts with ">" as numbers, aligned to the right.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+
+from .style import STYLE
+
+VOID = frozenset({"meta", "br", "hr"})
+
+
+class Html(str):
+    """Text that is markup."""
+
+    __slots__ = ()
+
+
+def escaped(content: object) -> Html:
+    """Markup as it is, everything else escaped; None is nothing."""
+    if content is None:
+        return Html("")
+    return content if isinstance(content, Html) else Html(html.escape(str(content), quote=True))
+
+
+def element(name: str, /, *content: object, **attributes: object) -> Html:
+    """<name attributes>content</name>; class_ is class, stroke_width is stroke-width, attributes of None are left out."""
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value), quote=True)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    if name in VOID:
+        return Html(f"<{name}{written}>")
+    return Html(f"<{name}{written}>{joined(content)}</{name}>")
+
+
+def joined(parts: Iterable[object], between: str = "") -> Html:
+    """Parts one after another, escaped where they are not markup."""
+    return Html(between.join(escaped(part) for part in parts))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], totals: Sequence[object] | None = None) -> Html:
+    """A table with a header row and, set apart, a row of totals. Wide ones scroll by themselves."""
+    sides = ["number" if column.startswith(">") else None for column in columns]
+    head = element(
+        "tr",
+        *(element("th", c.removeprefix(">"), class_=side, scope="col") for c, side in zip(columns, sides, strict=True)),
+    )
+    body = joined(_row(row, sides) for row in rows)
+    foot = "" if totals is None else element("tfoot", _row(totals, sides))
+    return element("div", element("table", element("thead", head), element("tbody", body), Html(foot)), class_="scroll")
+
+
+def _row(cells: Sequence[object], sides: Sequence[str | None]) -> Html:
+    return element("tr", *(element("td", cell, class_=side) for cell, side in zip(cells, sides, strict=True)))
+
+
+def whole_page(title: str, body: Html) -> str:
+    """An HTML document that needs nothing else, with the page's style sheet."""
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("title", title),
+        element("style", Html(STYLE)),
+    )
+    return "<!doctype html>\n" + element("html", head, "\n", element("body", body), lang="en") + "\n"
+
+
+def section(title: str, *content: object) -> Html:
+    """One part of the page under a heading."""
+    return element("section", element("h2", title), *content)
+
+
+def paragraph(*content: object) -> Html:
+    return element("p", *content)
+
+
+def folded(summary: str, *content: object) -> Html:
+    """Content behind a summary line that opens it."""
+    return element("details", element("summary", summary), *content)
+
+
+def integer(value: int) -> str:
+    """1234567 as "1,234,567"."""
+    return f"{value:,}"
+
+
+def percent(part: float, whole: float, places: int = 1) -> str:
+    return f"{100 * part / whole:.{places}f} %" if whole else "–"
+
+
+def decimals(value: float | None, places: int = 3) -> str:
+    return "–" if value is None else f"{value:.{places}f}"
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    """Three significant digits, written out where that is short: 0.00123, 1.2e-07."""
+    if value is None:
+        return "–"
+    return (
+        f"{value:.{digits}g}"
+        if value == 0 or abs(value) < 1e-4 or abs(value) >= 1e6
+        else f"{value:#.{digits}g}".rstrip(".")
+    )

@@ -1,0 +1,100 @@
+"""Points, curves, envelopes, the divergence and the kept points of the benchmarks."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from baseline_model import BaselineModel, Sizes
+
+from benchmarks.divergence import DivergenceMeter
+from benchmarks.peers import PEERS
+from benchmarks.points import ENVELOPES, Point, bytes_at, comparison, comparison_table, envelope_at
+from benchmarks.rate_distortion import read_points, setting_text, write_points
+from bytecap.compiler.checkpoints.checkpoint import Checkpoint
+from bytecap.compiler.frontends import build_model
+
+
+def curve(pipeline, factor=1.0, damages=(32.0, 16.0, 8.0, 4.0, 2.0)):
+    """`factor` times 1,000 bytes for each halving below 64 mBPB; the divergence is the gap over 400."""
+    return [Point(pipeline, f"{d:g}", round(1000 * factor * math.log2(64 / d)), d, 0.1, d / 400) for d in damages]
+
+
+@pytest.mark.parametrize("damage", [2.0, 3.0, 4.0, 12.0, 20.0, 32.0])
+def test_bytes_are_linear_in_the_logarithm_of_damage(damage):
+    for measure, value in (("gap", damage), ("kl", damage / 400)):
+        assert bytes_at(curve("a"), value, measure) == pytest.approx(1000 * math.log2(64 / damage))
+
+
+def test_nothing_is_extrapolated_and_beaten_points_do_not_count():
+    assert (
+        bytes_at(curve("a"), 1.9, "gap") is None
+        and bytes_at(curve("a"), 33, "gap") is None
+        and bytes_at([], 4, "gap") is None
+    )
+    beaten = Point("a", "bad", 3500, 9.0, 0.1, 1.0)
+    assert bytes_at([*curve("a"), beaten], 9, "gap") == bytes_at(curve("a"), 9, "gap")
+
+
+def test_envelopes_and_ratios():
+    peers = [*curve("sdclip", 2.0), *curve("record", 1.5, (32.0, 16.0)), *curve("record-tuned", 1.25)]
+    assert envelope_at(peers, ("sdclip", "record"), 20, "gap") == pytest.approx(1500 * math.log2(64 / 20), rel=1e-3)
+    assert envelope_at(peers, ("sdclip", "record"), 8, "gap") == pytest.approx(6000)
+    rows = comparison(curve("bytecap (x)"), peers)
+    assert [(row["measure"], row["damage"]) for row in rows] == [("gap", g) for g in (4, 8, 12, 20)] + [
+        ("kl", k) for k in (0.01, 0.02, 0.03, 0.05, 0.08)
+    ]
+    for row in rows:
+        assert (
+            row["ratios"]["tuned"] == pytest.approx(0.8, rel=1e-3)
+            and row["peers"]["gguf"] is None
+            and row["ratios"]["nncodec"] is None
+        )
+    assert rows[0]["ratios"]["published"] == pytest.approx(0.5) and rows[3]["ratios"]["published"] == pytest.approx(
+        1 / 1.5, rel=1e-3
+    )
+    text = comparison_table(rows).splitlines()
+    assert (
+        len(text) == 10
+        and all(name in text[0] for name in ENVELOPES)
+        and text[1].split()[:5] == ["gap", "4", "mBPB", "4,000", "8,000"]
+    )
+
+
+def test_envelopes_name_peers_that_exist():
+    assert {name for pipelines in ENVELOPES.values() for name in pipelines} <= set(PEERS)
+
+
+def test_divergence_is_the_sum_over_the_vocabulary():
+    sizes = Sizes(vocabulary=32, layers=2, width=32, heads=2, kv_heads=1, mlp_width=64)
+    first, second = (BaselineModel(sizes).randomize(seed) for seed in (1, 2))
+    sequences = np.random.default_rng(0).integers(32, size=(20, 12))
+    models = []
+    for module in (first, second):
+        tensors = {name: t.detach().numpy() for name, t in module.state_dict().items()}
+        models.append(build_model(Checkpoint(tensors, dict.fromkeys(tensors, "float32"), None)))
+    arrays = [[t.values for t in model.tensors] for model in models]
+    meter = DivergenceMeter(models[0].program, arrays[0], sequences)
+    with torch.no_grad():
+        p, q = (module(torch.from_numpy(sequences)).double().softmax(-1) for module in (first, second))
+    assert meter.bits_per_token(arrays[0]) == pytest.approx(0, abs=1e-6)
+    assert meter.bits_per_token(arrays[1]) == pytest.approx(float((p * (p / q).log2()).sum(-1).mean()), rel=1e-4)
+
+
+def test_points_are_kept_under_their_setting(tmp_path):
+    path, points = tmp_path / "peers.json", curve("a")
+    assert read_points(path, {"tokens": 1}) == {}
+    write_points(path, {"tokens": 1}, points)
+    assert read_points(path, {"tokens": 1}) == {("a", p.setting): p for p in points}
+    assert read_points(path, {"tokens": 2}) == {}  # measured on something else
+
+
+def test_settings_have_names(monkeypatch):
+    assert setting_text(PEERS["sdclip"], {"k": 12.85, "embedding_k": 5}) == "k=12.85 embedding_k=5"
+    assert setting_text(PEERS["gguf"], {"type": "Q4_K"}) == "type=Q4_K"
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert setting_text(PEERS["record"], {"k": 10.0}) == "k=10 (brotli for ZPAQ)"
+    for peer in PEERS.values():
+        assert len({setting_text(peer, setting) for setting in peer.settings}) == len(peer.settings)

@@ -1,0 +1,191 @@
+"""Help texts and usage errors, word for word; what each exit code means; how little is loaded to say so."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from command_line import bytecap_command, bytecap_process
+from golden_files import GOLDEN, assert_golden
+from source_tree import ROOT
+
+from bytecap import errors
+from bytecap.cli.exit_codes import EXIT_CODES
+from bytecap.cli.main import COMMANDS
+from bytecap.version import VERSION
+
+ISSUE_OPTIONS = {
+    "compile": {
+        "-o", "--cap", "--calibration", "--tokenizer", "--code", "--architecture", "--recipe", "--device", "--seed", "--threads", "--report",
+        "--dry-run", "--force",
+    },
+    "inspect": {"--tensor", "--hex", "--sort"},
+    "eval": {"--data", "--tokenizer", "--sequence-length", "--max-tokens", "--against"},
+    "verify": {"--cap", "--code", "--data", "--tokenizer", "--expect-bpb", "--tolerance"},
+    "export": {"-o"},
+    "score": {
+        "--calibration", "--tokenizer", "--architecture", "--unit", "--by", "--bits", "--slices", "--top", "--output", "--plot", "--seed", "--threads",
+        "--force",
+    },
+    "diagnose": {"--data", "--tokenizer", "--architecture", "--bits", "--tokens", "--seed", "--threads"},
+    "curve": {
+        "--calibration", "--unit", "--budget", "--base", "--bits", "--form", "--octaves", "--evaluation", "--tokenizer", "--architecture", "--tokens",
+        "--calibration-tokens", "--profile", "--seed", "--threads", "--backend", "--scheduler", "--resume", "--output", "--plot", "--force",
+    },
+    "lab": set(),
+    "lab list": set(),
+    "lab run": {
+        "--checkpoint", "--architecture", "--calibration", "--evaluation", "--tokenizer", "--training", "--minutes", "--tokens", "--seed", "--device",
+        "--threads", "--folder", "--report", "--output", "--force",
+    },
+    "demo": set(),
+}  # fmt: skip
+GROUPS = {"lab"}
+ALL_COMMANDS = [*COMMANDS, *(name for name in ISSUE_OPTIONS if " " in name)]
+
+
+def test_help_of_the_group():
+    outcome = bytecap_command("--help")
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert_golden("cli/help.txt", outcome.stdout)
+
+
+@pytest.mark.parametrize("command", ALL_COMMANDS)
+def test_help_of_a_command(command):
+    outcome = bytecap_command(*command.split(), "--help")
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert_golden(golden_name(command), outcome.stdout)
+
+
+def golden_name(command):
+    return f"cli/help_{command.replace(' ', '_')}.txt"
+
+
+@pytest.mark.parametrize("command", [name for name in ALL_COMMANDS if name not in GROUPS])
+def test_every_command_has_its_options_json_and_one_example_at_the_end(command):
+    text = bytecap_command(*command.split(), "--help").stdout
+    options = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text.split("Options:")[1]))
+    assert ISSUE_OPTIONS[command] | {"--json"} <= options
+    example = text.rstrip().split("Example:\n")
+    assert len(example) == 2
+    assert example[1].strip().startswith(f"bytecap {command}")
+    assert all(line.endswith("\\") for line in example[1].splitlines()[:-1])
+
+
+def test_no_golden_help_is_left_over():
+    assert {path.name for path in (GOLDEN / "cli").glob("help*.txt")} == {
+        "help.txt",
+        *(golden_name(command).removeprefix("cli/") for command in ALL_COMMANDS),
+    }
+
+
+def test_every_error_has_a_documented_exit_code():
+    classes = [
+        value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, errors.BytecapError)
+    ]
+    assert {cls.exit_code for cls in classes} <= set(EXIT_CODES)
+    help_text = bytecap_command("--help").stdout
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for code, meaning in EXIT_CODES.items():
+        assert re.search(rf"^ *{code}  {re.escape(meaning)}$", help_text, re.MULTILINE)
+        assert f"| {code} | {meaning} |" in readme
+
+
+def test_version():
+    assert bytecap_command("--version").stdout == f"bytecap {VERSION}\n"
+
+
+USAGE_ERRORS = {
+    (): "Usage: bytecap",
+    ("squeeze",): "No such command 'squeeze'",
+    ("inspect",): "Missing argument 'ARTIFACT'",
+    ("inspect", "missing.bcap"): "File 'missing.bcap' does not exist",
+    ("inspect", "{file}", "--sort", "colour"): "'colour' is not one of 'size', 'name'",
+    ("inspect", "{file}", "--hex", "--tensor", "a"): "--tensor and --hex are two views; choose one.",
+    ("compile", "{file}"): "Missing option '--cap'",
+    ("compile", "{file}", "--cap", "1MB", "--calibration", "{file}"): "Missing option '-o' / '--output'",
+    ("compile", "{file}", "--cap", "0", "--calibration", "{file}", "--dry-run"): "'0' is no room at all",
+    ("compile", "{file}", "--cap", "16M", "--calibration", "{file}", "--dry-run"): "'16M' is not a size in bytes",
+    (
+        "compile",
+        "{file}",
+        "--cap",
+        "1MB",
+        "--calibration",
+        "{file}",
+        "--threads",
+        "0",
+        "--dry-run",
+    ): "0 is not in the range x>=1",
+    ("verify", "{file}", "--data", "{file}"): "--data and --tokenizer go together.",
+    ("verify", "{file}", "--expect-bpb", "1.2"): "--expect-bpb needs --data and --tokenizer.",
+    ("eval", "{file}"): "Missing option '--data'",
+    ("score", "{file}"): "Missing option '--calibration'",
+    ("score", "{file}", "--calibration", "{file}", "--bits", "1"): "1 bit leaves zero alone",
+    (
+        "score",
+        "{file}",
+        "--calibration",
+        "{file}",
+        "--plot",
+        "a",
+        "--output",
+        "a",
+    ): "--output and --plot are two files; name two.",
+    ("curve", "{file}"): "Missing option '--calibration'",
+    ("curve", "{file}", "--calibration", "{file}", "--unit", "colours"): "'colours' is not one of 'rows', 'channels'",
+    ("curve", "{file}", "--calibration", "{file}", "--budget", "1:2"): "'1:2' is not a range of budgets",
+    (
+        "curve",
+        "{file}",
+        "--calibration",
+        "{file}",
+        "--budget",
+        "1%:100%:2",
+    ): "'100%' is not a share between 0% and 100%",
+    ("curve", "{file}", "--calibration", "{file}", "--backend", "dask"): "--backend dask and --scheduler go together.",
+    (
+        "curve",
+        "{file}",
+        "--calibration",
+        "{file}",
+        "--plot",
+        "a",
+        "--output",
+        "a",
+    ): "--output and --plot are two files; name two.",
+    ("diagnose", "{file}"): "Missing option '--data'",
+    ("lab", "run"): "Missing argument '{byte-allocation|head-bottleneck|head-to-depth|row-rescue|vq-head}'",
+    (
+        "lab",
+        "run",
+        "luck",
+    ): "'luck' is not one of 'byte-allocation', 'head-bottleneck', 'head-to-depth', 'row-rescue', 'vq-head'.",
+    ("lab", "run", "vq-head", "--report", "a", "--output", "a"): "--report and --output are two files; name two.",
+    ("export", "{file}"): "Missing option '-o' / '--output'",
+}
+
+
+@pytest.mark.parametrize("arguments", USAGE_ERRORS, ids=" ".join)
+def test_wrong_usage_is_code_2_and_says_what_is_wrong(arguments, tmp_path):
+    (tmp_path / "file").write_bytes(b"anything")
+    outcome = bytecap_command(*(tmp_path / "file" if argument == "{file}" else argument for argument in arguments))
+    assert outcome.code == 2
+    assert " ".join(USAGE_ERRORS[arguments].split()) in " ".join((outcome.stdout + outcome.stderr).split())
+    assert "Traceback" not in outcome.stderr
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_help_is_quick():
+    """Half a second is what a person waits without noticing; the best of three, since other tests run beside this one."""
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        assert bytecap_process("--help").code == 0
+        seconds.append(time.perf_counter() - began)
+    assert min(seconds) < 0.5
+
+
+def test_in_process_and_fresh_process_print_the_same():
+    assert bytecap_process("compile", "--help") == bytecap_command("compile", "--help")

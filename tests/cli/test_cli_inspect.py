@@ -1,0 +1,175 @@
+"""`bytecap inspect`: every table adds up to the file, every view of it names real things, bad files get one line."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+from command_line import bytecap_command
+from source_tree import ROOT
+
+from bytecap.format.artifact import decode_contents, decode_tensors, read_artifact
+from bytecap.format.inspection import inspect_artifact
+from bytecap.runtime.verification import verify_artifact
+
+
+@pytest.fixture(scope="module")
+def artifact(small_job):
+    return read_artifact(small_job.artifact.read_bytes())
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """Blocks of lines between empty lines, split at runs of two spaces."""
+    return [
+        [[cell for cell in line.split("  ") if cell.strip()] for line in block.splitlines()]
+        for block in text.split("\n\n")
+    ]
+
+
+def number(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+def test_every_byte_is_counted_once(small_job):
+    data = small_job.artifact.read_bytes()
+    found = inspect_artifact(data)
+    assert found.bytes == len(data)
+    assert sum(row.bytes for row in (*found.tensors, *found.shared)) == len(data)
+    assert found.header_bytes + sum(row.stored_bytes for row in found.sections) == len(data)
+    ends = [found.header_bytes, *(row.offset + row.stored_bytes for row in found.sections)]
+    assert [row.offset for row in found.sections] == ends[:-1] and ends[-1] == len(data)
+
+
+def test_compile_inspect_and_verify_count_the_same_bytes(small_job):
+    data = small_job.artifact.read_bytes()
+    ledger = small_job.compiled.document["ledger"]
+    found = inspect_artifact(data)
+    sections = {row["name"]: row["bytes"] for row in ledger["rows"] if row["kind"] == "section"}
+    assert sections == {row.name: row.stored_bytes for row in found.sections}
+    assert next(row["bytes"] for row in ledger["rows"] if row["kind"] == "header") == found.header_bytes
+    size = next(check for check in verify_artifact(data) if check.name == "size")
+    assert size.values["artifact_bytes"] == found.bytes == ledger["artifact_bytes"]
+
+
+def test_the_first_line_is_the_verdict(small_job):
+    data = small_job.artifact.read_bytes()
+    outcome = bytecap_command("inspect", small_job.artifact)
+    digest = hashlib.sha256(data).hexdigest()
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert outcome.stdout.splitlines()[0] == f"{small_job.artifact}  format 1.0  {len(data):,} bytes  sha256 {digest}"
+
+
+def test_the_printed_tables_add_up_to_the_file(small_job):
+    data = small_job.artifact.read_bytes()
+    _, sections, tensors, *_ = tables(bytecap_command("inspect", small_job.artifact).stdout)
+    for table, column in ((sections, -2), (tensors, -3)):
+        total = number(table[-1][column])
+        assert total == len(data)
+    assert sum(number(row[-2]) for row in sections[1:-1]) == len(data)
+    document = bytecap_command("inspect", small_job.artifact, "--json").document
+    assert sum(row["bytes"] for row in (*document["tensors"], *document["shared"])) == document["bytes"] == len(data)
+
+
+@pytest.mark.parametrize(
+    ("sort", "key"), [("size", lambda row: (-row["bytes"], row["name"])), ("name", lambda row: row["name"])]
+)
+def test_order_of_the_tensors(small_job, sort, key):
+    rows = bytecap_command("inspect", small_job.artifact, "--sort", sort, "--json").document["tensors"]
+    assert rows == sorted(rows, key=key)
+
+
+def test_the_rows_are_the_directory(small_job, artifact):
+    rows = {row["name"]: row for row in bytecap_command("inspect", small_job.artifact, "--json").document["tensors"]}
+    assert set(rows) == {entry.name for entry in artifact.directory}
+    for entry in artifact.directory:
+        assert tuple(rows[entry.name]["shape"]) == entry.shape
+        assert rows[entry.name]["bits_per_weight"] == pytest.approx(8 * rows[entry.name]["bytes"] / entry.elements)
+
+
+def test_one_tensor_looked_at_closely(small_job, artifact):
+    index, entry = max(enumerate(artifact.directory), key=lambda item: item[1].elements)
+    detail = bytecap_command("inspect", small_job.artifact, "--tensor", entry.name, "--json").document["tensor"]
+    values = decode_tensors(artifact)[index]
+    grids = [grid for (owner, _), grid in decode_contents(artifact).grids.items() if owner == index]
+    assert (detail["minimum"], detail["maximum"]) == (values.min(), values.max())
+    assert detail["root_mean_square"] == pytest.approx(np.sqrt((values.astype(float) ** 2).mean()))
+    assert len(detail["grids"]) == len(grids) == 1
+    codes = grids[0].codes.ravel().tolist()
+    assert detail["grids"][0]["histogram"] == [[code, codes.count(code)] for code in sorted(set(codes))]
+    shares = np.array([count / len(codes) for _, count in detail["grids"][0]["histogram"]])
+    assert detail["grids"][0]["entropy_bits"] == pytest.approx(-(shares * np.log2(shares)).sum())
+
+
+def test_every_tensor_can_be_shown_as_text(small_job, artifact):
+    for entry in artifact.directory:
+        outcome = bytecap_command("inspect", small_job.artifact, "--tensor", entry.name)
+        assert (outcome.code, outcome.stderr) == (0, "")
+        assert entry.name in outcome.stdout and "histogram" in outcome.stdout
+
+
+def test_the_terms_of_a_tensor_are_shown_with_their_bytes():
+    outcome = bytecap_command(
+        "inspect", ROOT / "spec" / "vectors" / "good-term-subset-same-and-difference.bcap", "--tensor", "table"
+    )
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert outcome.stdout.split("\n\n")[1].splitlines()[1:] == [
+        "term  recipe                                     bytes  bytes of the set",
+        "   1  subset (2 rows by bitmap, raw float32)        64                 1",
+        "   2  subset (2 rows by same, raw float32)          64                 0",
+        "   3  subset (1 row by difference, raw float32)     32                 4",
+    ]
+
+
+def test_the_map_covers_every_byte(small_job):
+    data = small_job.artifact.read_bytes()
+    regions = bytecap_command("inspect", small_job.artifact, "--hex", "--json").document["regions"]
+    place = 0
+    for region in regions:
+        assert region["offset"] == place and region["length"] > 0 and region["name"]
+        place += region["length"]
+    assert place == len(data)
+    lines = bytecap_command("inspect", small_job.artifact, "--hex").stdout.splitlines()
+    assert len(lines) == len(regions)
+    for line, region in zip(lines, regions, strict=True):
+        shown = line[10:].split("  ")[0].removesuffix(" ..")
+        assert int(line[:8], 16) == region["offset"]
+        assert bytes.fromhex(shown) == data[region["offset"] : region["offset"] + min(region["length"], 16)]
+
+
+def test_a_tensor_that_is_not_there(small_job):
+    outcome = bytecap_command("inspect", small_job.artifact, "--tensor", "nonsense")
+    assert (outcome.code, outcome.stdout) == (2, "")
+    assert "holds no tensor 'nonsense'" in outcome.stderr
+
+
+DAMAGE = {
+    "empty": (lambda data: b"", {3, 4}),
+    "text": (lambda data: b"hello, this is not an artifact at all\n" * 3, {3}),
+    "truncated": (lambda data: data[:-7], {4}),
+    "only the magic": (lambda data: data[:8], {4}),
+    "trailing byte": (lambda data: data + b"\0", {4}),
+    "flipped bit": (lambda data: data[:-40] + bytes([data[-40] ^ 1]) + data[-39:], {4}),
+    "newer version": (lambda data: data[:8] + bytes([data[8] + 1]) + data[9:], {3}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("command", ["inspect", "verify", "export", "eval"])
+def test_a_damaged_file_gets_one_line_with_file_place_and_rule(small_job, tmp_path, damage, command):
+    change, codes = DAMAGE[damage]
+    path = tmp_path / "bad.bcap"
+    path.write_bytes(change(small_job.artifact.read_bytes()))
+    more = {"export": ["-o", tmp_path / "out.safetensors"], "eval": small_job.score_arguments()}.get(command, [])
+    outcome = bytecap_command(command, path, *more)
+    if command == "eval" and damage in (
+        "empty",
+        "text",
+    ):  # eval also takes checkpoints: what has no magic is read as one
+        codes = {8}
+    else:
+        assert outcome.stderr.startswith((f"bytecap: error: {path}:0x", f"bytecap: error: {path}: "))
+        assert outcome.stderr.rstrip().endswith("]") and "[R-" in outcome.stderr
+    assert outcome.code in codes
+    assert (outcome.stdout, outcome.stderr.count("\n")) == ("", 1)
+    assert list(tmp_path.iterdir()) == [path]

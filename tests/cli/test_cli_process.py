@@ -1,0 +1,119 @@
+"""The command as a process: pipes that close, errors of the system, tables on and off a terminal, progress."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from command_line import bytecap_command, process_arguments
+
+from bytecap.cli import main
+from bytecap.cli.progress import terminal_progress
+from bytecap.cli.tables import integer, percent, print_table
+from bytecap.errors import BytecapError, CapError, CheckpointError, OutputError
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (CapError("too small"), 6, "too small"),
+        (CheckpointError("not one"), 8, "not one"),
+        (OutputError("exists"), 9, "exists"),
+        (BytecapError("other"), 1, "other"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/x"), 9, "/tmp/x: No space left on device"),
+        (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/tmp/x"), 9, "/tmp/x: Permission denied"),
+        (KeyboardInterrupt(), 130, "interrupted; nothing half-written is left"),
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), 1, "this needs PyTorch"),
+    ],
+)
+def test_an_error_is_one_line_and_its_code(monkeypatch, error, code, message):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(main.group, "main", fail)
+    outcome = bytecap_command("inspect")
+    assert (outcome.code, outcome.stdout) == (code, "")
+    assert outcome.stderr.startswith(f"bytecap: error: {message}") and outcome.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [ModuleNotFoundError("No module named 'numpy'", name="numpy"), ValueError("a bug")])
+def test_a_bug_is_not_dressed_up(monkeypatch, error):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(main.group, "main", fail)
+    with pytest.raises(type(error)):
+        bytecap_command("inspect")
+
+
+def test_a_reader_that_stops_early_is_no_error(small_job):
+    """`bytecap inspect --hex | head -1`: the pipe closes while there is more to print."""
+    process = subprocess.Popen(
+        process_arguments("inspect", small_job.artifact, "--hex"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+    )
+    process.stdout.read(1)
+    process.stdout.close()
+    assert b"Traceback" not in process.stderr.read()
+    process.stderr.close()
+    process.wait()
+
+
+def test_a_plain_table_is_as_wide_as_its_content(capsys):
+    print_table(("name", ">bytes"), [("a", "1,000"), ("a much longer name", "5")], ("total", "1,005"))
+    assert capsys.readouterr().out.splitlines() == [
+        "name                bytes",
+        "a                   1,000",
+        "a much longer name      5",
+        "total               1,005",
+        "",
+    ]
+
+
+def test_a_plain_table_takes_brackets_and_long_cells_as_they_are(capsys):
+    print_table(("name", "text"), [("[red]x[/red]", "y" * 500)])
+    assert capsys.readouterr().out.splitlines()[1] == "[red]x[/red]  " + "y" * 500
+
+
+def test_a_drawn_table_fits_the_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    print_table(("name", ">bytes"), [("n" * 100, "1,000")])
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert max(map(len, lines)) <= 40
+    assert sum(line.count("n") for line in lines[2:]) == 100
+
+
+@pytest.mark.parametrize(("value", "text"), [(0, "0"), (999, "999"), (1234567, "1,234,567")])
+def test_integers(value, text):
+    assert integer(value) == text
+
+
+@pytest.mark.parametrize(("part", "whole", "text"), [(1, 3, "33.3 %"), (0, 5, "0.0 %"), (5, 5, "100.0 %"), (1, 0, "-")])
+def test_percent(part, whole, text):
+    assert percent(part, whole) == text
+
+
+def test_progress_is_silent_off_a_terminal(capsys):
+    with terminal_progress() as progress:
+        assert progress is None
+    assert capsys.readouterr().err == ""
+
+
+def test_progress_on_a_terminal_shows_each_stage(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with terminal_progress() as progress:
+        progress("calibrate", 0, 4)
+        progress("calibrate", 4, 4)
+        progress("land on cap", 1, 0)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "calibrate" in shown.err and "4/4" in shown.err and "land on cap" in shown.err

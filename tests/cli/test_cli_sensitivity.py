@@ -1,0 +1,210 @@
+"""`bytecap score` and `bytecap diagnose`: what they print, write and refuse."""
+
+from __future__ import annotations
+
+import json
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from command_line import bytecap_command
+from small_job import ARCHITECTURE
+from test_runtime_without_torch import run_without_torch
+
+import bytecap
+from bytecap.cli.score_command import SCORES, UNITS
+from bytecap.lab.measure.sensitivity import METHODS
+from bytecap.lab.measure.units import KINDS
+
+QUICK = ["--tokens", 256, "--slices", 2, "--threads", 1]
+
+
+def score(small_job, *more):
+    return bytecap_command(
+        "score",
+        small_job.checkpoint,
+        "--calibration",
+        small_job.calibration,
+        "--architecture",
+        small_job.architecture,
+        *QUICK,
+        *more,
+    )
+
+
+def test_the_text_is_the_ranking_and_three_lines(small_job):
+    outcome = score(small_job, "--unit", "blocks", "--top", 2)
+    document = score(small_job, "--unit", "blocks", "--json").document
+    assert (outcome.code, outcome.stderr) == (0, "")
+    title, table, rest = outcome.stdout.split("\n\n")
+    assert title == "3 blocks, each alone quantized to 4 bits, by second-order on 256 tokens"
+    assert table.splitlines()[0].split() == [
+        "rank",
+        "unit",
+        "weights",
+        "share",
+        "second-order",
+        "gradient",
+        "row-error",
+    ]
+    total = sum(unit["scores"]["second-order"] for unit in document["units"])
+    for place, (line, unit) in enumerate(zip(table.splitlines()[1:], document["units"], strict=False), start=1):
+        scores = [f"{unit['scores'][method]:.3g}" for method in METHODS[:3]]
+        share = f"{100 * unit['scores']['second-order'] / total:.1f}"
+        assert line.split() == [str(place), *unit["name"].split(), f"{unit['weights']:,}", share, "%", *scores]
+    assert len(table.splitlines()) == 3
+    assert [line.split()[0] for line in rest.splitlines()] == ["concentration", "stability", "agreement"]
+    assert re.search(
+        r"over 2 slices: rank correlation -?\d\.\d{3} \(least -?\d\.\d{3}\), overlap of the top 1 \d\.\d{3}", rest
+    )
+
+
+def test_the_choices_are_those_of_the_library():
+    assert (UNITS, SCORES) == (KINDS, METHODS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_document_has_every_unit_once_in_order(small_job, kind):
+    document = score(small_job, "--unit", kind, "--json").document
+    assert (document["schema"], document["command"], document["unit"], document["slices"]) == (1, "score", kind, 2)
+    scores = [unit["scores"]["second-order"] for unit in document["units"]]
+    assert scores == sorted(scores, reverse=True) and scores[0] > 0
+    assert len({unit["name"] for unit in document["units"]}) == len(scores)
+    for unit in document["units"]:
+        assert unit["scores"]["second-order"] == pytest.approx(np.mean(unit["by_slice"]))
+    assert [row["top_share"] for row in document["concentration"]] == [0.01, 0.05, 0.1]
+    assert -1 <= document["stability"]["least_rank_correlation"] <= document["stability"]["mean_rank_correlation"] <= 1
+
+
+def test_measured_ranks_the_top_and_leaves_the_rest_null(small_job):
+    outcome = score(small_job, "--unit", "tokens", "--by", "measured", "--top", 3, "--bits", 0)
+    document = score(small_job, "--unit", "tokens", "--by", "measured", "--top", 3, "--bits", 0, "--json").document
+    assert outcome.stdout.startswith(
+        f"3 of 420 tokens, each alone removed, by measured on {document['held_out_tokens']:,} held-out tokens\n"
+    )
+    measured = [unit["scores"]["measured"] for unit in document["units"]]
+    assert measured[:3] == sorted(measured[:3], reverse=True) and measured[3:] == [None] * 417
+
+
+def test_row_error_does_not_depend_on_data(small_job):
+    outcome = score(small_job, "--by", "row-error", "--json")
+    assert outcome.document["stability"] is None and outcome.document["slices"] == 1
+    assert "stability      the score does not depend on the data\n" in score(small_job, "--by", "row-error").stdout
+
+
+def test_token_names_carry_their_pieces(small_job):
+    units = score(small_job, "--unit", "tokens", "--tokenizer", small_job.tokenizer, "--json").document["units"]
+    assert len(units) == ARCHITECTURE["vocab_size"] and all(
+        re.fullmatch(r"token \d+ '.*'", unit["name"]) for unit in units
+    )
+    assert "token 1 '<s>'" in {unit["name"] for unit in units}
+
+
+def test_files_are_written_whole_and_not_replaced_without_force(small_job, tmp_path):
+    files = ["--output", tmp_path / "scores.json", "--plot", tmp_path / "scores.svg"]
+    outcome = score(small_job, *files, "--json")
+    assert outcome.code == 0
+    assert (tmp_path / "scores.json").read_text(encoding="utf-8") == outcome.stdout
+    assert ElementTree.parse(tmp_path / "scores.svg").getroot().tag == "{http://www.w3.org/2000/svg}svg"
+    again = score(small_job, *files)
+    assert (again.code, again.stdout, again.stderr.count("\n")) == (9, "", 1) and "--force" in again.stderr
+    forced = score(small_job, *files, "--force", "--unit", "blocks")
+    assert forced.code == 0 and json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))["unit"] == "blocks"
+    assert {path.name for path in tmp_path.iterdir()} == {"scores.json", "scores.svg"}
+
+
+def test_what_is_wrong_is_said_in_one_line(small_job, tmp_path):
+    (tmp_path / "short.bin").write_bytes(small_job.calibration.read_bytes()[:100])
+    table = {
+        ("--slices", 64, "--by", "measured"): (8, "held-out sequences are fewer than 64 slices"),
+        ("--calibration", tmp_path / "short.bin"): (8, "short.bin"),
+        ("--output", tmp_path / "no" / "scores.json"): (9, "is not a folder"),
+    }
+    for arguments, (code, words) in table.items():
+        outcome = score(small_job, *arguments)
+        assert (outcome.code, outcome.stdout, outcome.stderr.count("\n")) == (code, "", 1) and words in outcome.stderr
+
+
+def test_the_python_call_gives_the_same(small_job):
+    calls = []
+    found = bytecap.score(
+        small_job.checkpoint, calibration=small_job.calibration, architecture=small_job.architecture,
+        unit="heads", slices=2, tokens=256, progress=lambda *call: calls.append(call),
+    )  # fmt: skip
+    document = score(small_job, "--unit", "heads", "--json").document
+    assert [found.units[u].name for u in found.order] == [unit["name"] for unit in document["units"]]
+    assert found.scores["second-order"][found.order].tolist() == [
+        unit["scores"]["second-order"] for unit in document["units"]
+    ]
+    assert calls[-1][1] == calls[-1][2] and {stage for stage, _, _ in calls} == {"calibrate"}
+
+
+def test_torch_is_named_when_it_is_missing(small_job):
+    arguments = ["score", small_job.checkpoint, "--calibration", small_job.calibration]
+    ((code, stdout, stderr),) = run_without_torch(arguments)
+    assert (code, stdout, stderr.count("\n")) == (1, "", 1) and "install" in stderr
+
+
+def diagnose(small_job, *more):
+    arguments = [
+        "--data",
+        small_job.calibration,
+        "--architecture",
+        small_job.architecture,
+        "--tokens",
+        256,
+        "--threads",
+        1,
+    ]
+    return bytecap_command("diagnose", small_job.checkpoint, *arguments, *more)
+
+
+def test_the_diagnosis_as_text_and_as_a_document_are_the_same(small_job):
+    outcome, document = diagnose(small_job), diagnose(small_job, "--json").document
+    assert (outcome.code, outcome.stderr, document["schema"], document["command"]) == (0, "", 1, "diagnose")
+    lines = {line[:14].strip(): line[15:] for line in outcome.stdout.splitlines() if line}
+    assert list(lines) == [
+        "bytes", "gradient", "head", "head matrix", "hidden states", "softcap", "projection", "weighted", "head bytes", "trunk bytes", "data",
+    ]  # fmt: skip
+    for kind in ("bytes", "gradient"):
+        assert lines[kind].startswith(f"the {document['verdict'][kind]} is the limit: ")
+    projected = document["gradient"]["projected"]
+    assert lines["gradient"].endswith(
+        f"the head loses {100 * (1 - projected):.1f} % of the squared norm of its outputs' gradient"
+    )
+    assert (document["verdict"]["gradient"] == "head") == (projected < 0.5)
+    assert lines["head"] == "tok_emb.weight, 420 x 32, tied to the embedding"
+    assert document["head_spectrum"]["rank"] == 32 == len(document["head_spectrum"]["singular_values"])
+    assert f"rank 32 of 32, effective rank {document['head_spectrum']['effective_rank']:.1f}" in lines["head matrix"]
+    sides = {side: document[side] for side in ("head", "trunk")}
+    assert {side: values["weights"] for side, values in sides.items()} == {
+        "head": 420 * 32,
+        "trunk": 2 * (32 * 32 * 2 + 32 * 16 * 2 + 2 * 64 * 32),
+    }
+    for side, values in sides.items():
+        assert values["bytes"] == values["weights"] / 2
+        assert (
+            f"{values['predicted']:.3g} nats a token predicted, {values['measured']:.3g} measured"
+            in lines[f"{side} bytes"]
+        )
+    costly = max(sides, key=lambda side: sides[side]["predicted"] / sides[side]["bytes"])
+    assert document["verdict"]["bytes"] == costly
+
+
+def test_the_python_diagnosis_gives_the_same(small_job):
+    found = bytecap.diagnose(
+        small_job.checkpoint, data=small_job.calibration, architecture=small_job.architecture, tokens=256, bits=2
+    )
+    document = diagnose(small_job, "--bits", 2, "--json").document
+    assert document["gradient"]["projected"] == found.gradient.projected
+    assert (document["head"]["predicted"], document["trunk"]["measured"]) == (
+        found.head.predicted,
+        found.trunk.measured,
+    )
+
+
+def test_a_diagnosis_of_bad_data_gets_one_line(small_job, tmp_path):
+    (tmp_path / "data.bin").write_bytes(small_job.calibration.read_bytes()[:-2])
+    outcome = diagnose(small_job, "--data", tmp_path / "data.bin")
+    assert (outcome.code, outcome.stdout, outcome.stderr.count("\n")) == (8, "", 1) and "data.bin" in outcome.stderr

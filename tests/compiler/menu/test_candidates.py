@@ -1,0 +1,328 @@
+"""Kinds of candidates on single matrices: what each is worth there, and that bytes, weights and losses are those of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from naive_quantization import damped_moment, floored_fisher, second_order_loss
+from tiny_models import bare_model
+
+from bytecap.compiler import passes  # noqa: F401 - registers the passes
+from bytecap.compiler.menu.choosing import ChooseCandidates, Offer
+from bytecap.compiler.menu.kinds import KINDS, Unit, register_kind
+from bytecap.compiler.menu.kinds.decoupled import possible_settings
+from bytecap.compiler.menu.kinds.grid import GridKind
+from bytecap.compiler.model.attention_heads import HeadLines
+from bytecap.compiler.quantize.composite import CompositeMatrix, reconstruct_parts
+from bytecap.compiler.rate_control.trials import assemble_model
+from bytecap.compiler.recipe import read_recipe
+from bytecap.compiler.statistics.calibration import MatrixStatistics
+from bytecap.compiler.workers import one_thread_each
+from bytecap.format.artifact import decode_tensors, read_artifact
+from bytecap.format.assembly import part_bytes
+from bytecap.format.program.operations import Add, Embed, Linear
+from bytecap.format.program.program import Program
+
+ROWS, COLUMNS = 64, 48
+GROUPS = np.arange(ROWS) * 7 % 20
+QUANTIZER = read_recipe("default")["quantize-matrices"]
+HEADS = HeadLines(0, ((0, 16), (16, 32), (32, 48), (48, 64)))
+
+
+@pytest.fixture(autouse=True)
+def single_threaded_products():
+    with one_thread_each():
+        yield
+
+
+def statistics(seed: int = 0) -> MatrixStatistics:
+    random = np.random.default_rng(seed)
+    inputs = random.standard_normal((4 * COLUMNS, COLUMNS)) * np.exp2(random.uniform(-1, 1, COLUMNS))
+    return MatrixStatistics(inputs.T @ inputs / len(inputs), np.exp2(random.uniform(-2, 2, ROWS)) * 1e-4)
+
+
+def unit(weights: np.ndarray, price: float, earlier: Mapping[int, np.ndarray] | None = None) -> Unit:
+    return Unit(
+        weights.astype(np.float64), statistics(), QUANTIZER, price, 1, earlier or {}, {"made": GROUPS}, heads=HEADS
+    )
+
+
+def gaussian(seed: int = 3) -> np.ndarray:
+    return 0.1 * np.random.default_rng(seed).standard_normal((ROWS, COLUMNS))
+
+
+def with_huge(axis: int) -> np.ndarray:
+    weights = gaussian()
+    weights[(slice(None),) * axis + ([3, 20, 41][: 1 if axis else 3],)] *= 3000
+    return weights
+
+
+def with_outliers() -> np.ndarray:
+    weights = gaussian()
+    random = np.random.default_rng(4)
+    weights.reshape(-1)[random.choice(weights.size, 4, replace=False)] = 1000 * random.standard_normal(4)
+    return weights
+
+
+def of_low_rank() -> np.ndarray:
+    random = np.random.default_rng(5)
+    return 0.1 * random.standard_normal((ROWS, 3)) @ random.standard_normal((3, COLUMNS))
+
+
+def ternary() -> np.ndarray:
+    random = np.random.default_rng(6)
+    return 0.1 * random.integers(-1, 2, (ROWS, COLUMNS)) * np.exp2(random.integers(-2, 3, ROWS))[:, None]
+
+
+def repeated() -> np.ndarray:
+    """Repetitions that no row shows."""
+    return np.resize(gaussian(), 61)[np.arange(ROWS * COLUMNS) % 61].reshape(ROWS, COLUMNS)
+
+
+def of_few_rows() -> np.ndarray:
+    """Eight rows at many scales, and two rows that are like no other."""
+    random = np.random.default_rng(8)
+    weights = gaussian()[random.integers(0, 8, ROWS)] * np.exp2(random.integers(-8, 9, ROWS) / 8)[:, None]
+    weights[[5, 50]] = 0.2 * random.standard_normal((2, COLUMNS))
+    return weights
+
+
+def with_a_huge_head() -> np.ndarray:
+    weights = gaussian()
+    weights[slice(*HEADS.ranges[2])] *= 3000
+    return weights
+
+
+def with_huge_blocks() -> np.ndarray:
+    weights = gaussian()
+    weights[8:16, 24:32] *= 3000
+    return weights
+
+
+def of_signs_and_columns() -> np.ndarray:
+    """Signs times factors of the rows, hardly blurred, and two columns of another kind."""
+    random = np.random.default_rng(11)
+    weights = 0.1 * random.choice([-1.0, 1.0], (ROWS, COLUMNS)) * np.exp2(random.integers(-8, 9, ROWS) / 8)[:, None]
+    weights[:, [7, 30]] = 3 * random.standard_normal((ROWS, 2))
+    return weights * (1 + 0.01 * random.standard_normal(weights.shape))
+
+
+def with_an_exception_in_every_row() -> np.ndarray:
+    weights = gaussian()
+    weights[np.arange(ROWS), np.random.default_rng(12).integers(0, COLUMNS, ROWS)] *= 1000
+    return weights
+
+
+def of_groups() -> np.ndarray:
+    """Rows near the mean of their group."""
+    random = np.random.default_rng(14)
+    return gaussian()[GROUPS] + 0.01 * random.standard_normal((ROWS, COLUMNS))
+
+
+EARLIER = {0: gaussian(seed=9).astype(np.float32), 1: gaussian().astype(np.float32)}
+# kind, the matrix it is made for, byte price, earlier tensors
+CASES = {
+    "raw": (repeated(), 1e-5, {}),
+    "low-rank": (of_low_rank(), 1e-4, {}),
+    "rescued-rows": (with_huge(0), 3e-3, {}),
+    "protected-columns": (with_huge(1), 3e-3, {}),
+    "sparse": (with_outliers(), 1e-3, {}),
+    "codebook": (ternary(), 1e-5, {}),
+    "alias": (gaussian(), 1e-4, EARLIER),
+    "vq-rows": (of_few_rows(), 1e-4, {}),
+    "decoupled": (of_signs_and_columns(), 3e-4, {}),
+    "heads": (with_a_huge_head(), 3e-3, {}),
+    "blocks": (with_huge_blocks(), 1e-3, {}),
+    "token-groups": (of_groups(), 1e-4, {}),
+}
+
+
+def all_offers(made: Unit) -> list[tuple[Offer, CompositeMatrix]]:
+    found = [
+        (kind.name, setting, kind.fit(made, setting)) for kind in KINDS.values() for setting in kind.settings(made)
+    ]
+    return [(Offer(name, setting, 0.0, made.bytes_of(m), m.predicted_loss), m) for name, setting, m in found]
+
+
+def price_of_a_byte(made: Unit) -> float:
+    coarse, fine = made.grid(octaves=0.25), made.grid(octaves=-0.25)
+    return (coarse.predicted_loss - fine.predicted_loss) / (made.bytes_of(fine) - made.bytes_of(coarse))
+
+
+def test_every_kind_but_the_grid_is_a_case_and_an_option() -> None:
+    assert set(CASES) == set(KINDS) - {"grid"}
+    assert ChooseCandidates(enabled=True).kinds == ["grid", *(name for name in KINDS if name != "grid")]
+    assert "alias" not in ChooseCandidates(enabled=True, alias=False).kinds
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_each_kind_wins_on_the_matrix_it_is_made_for(kind: str) -> None:
+    """At equal predicted loss, by the value that a byte has in the matrix's own grid."""
+    made = unit(*CASES[kind])
+    value = price_of_a_byte(made)
+    cost = {offer: offer.bytes + offer.predicted_loss / value for offer, _ in all_offers(made)}
+    assert min(cost, key=cost.get).kind == kind
+    assert min(cost.values()) < 0.9 * next(c for offer, c in cost.items() if offer.kind == "grid")
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_weights_bytes_and_loss_are_those_of_the_parts(kind: str) -> None:
+    weights, price, earlier = CASES[kind]
+    made = unit(weights, price, earlier)
+    moment = damped_moment(made.statistics.input_moment, QUANTIZER.damping)
+    fisher = floored_fisher(made.statistics.row_fisher, QUANTIZER.fisher_floor)
+    settings = KINDS[kind].settings(made)
+    assert settings and len(set(settings)) == len(settings)
+    for setting in settings:
+        found = KINDS[kind].fit(made, setting)
+        assert (found.kind, found.setting) == (kind, setting)
+        assert found.weights.dtype == np.float32 and found.weights.shape == weights.shape
+        assert found.weights.tobytes() == reconstruct_parts(found.parts, weights.shape, earlier).tobytes()
+        assert found.bytes == part_bytes(found.parts, weights.shape)
+        expected = second_order_loss(found.weights.astype(np.float64) - weights, moment, fisher)
+        assert found.predicted_loss == pytest.approx(expected, rel=1e-6, abs=1e-15)
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_an_artifact_decodes_to_the_weights(kind: str) -> None:
+    weights, price, _ = CASES[kind]
+    made = unit(weights, price, EARLIER)
+    program = Program((Embed(0), Embed(1), Add(0, 1), Linear(2, 2, None)), ROWS, 4, 0)
+    model = bare_model(program, *EARLIER.values(), weights)
+    others = {i: KINDS["raw"].fit(unit(w, price), ("float16",)) for i, w in EARLIER.items()}
+    exact = replace(made, earlier={i: q.weights for i, q in others.items()})
+    for setting in KINDS[kind].settings(made):
+        found = KINDS[kind].fit(exact, setting)
+        artifact = read_artifact(assemble_model(model, {**others, 2: found}, {}))
+        assert decode_tensors(artifact)[2].tobytes() == found.weights.tobytes()
+
+
+def constant_and_huge(at: tuple) -> np.ndarray:
+    """Weights of which those in one place are so large that integers take twenty bits, and all the same."""
+    weights = gaussian()
+    weights[at] = 3000.0
+    return weights
+
+
+@pytest.mark.parametrize(
+    ("kind", "at"),
+    [
+        ("rescued-rows", ([3, 20, 41],)),
+        ("protected-columns", (slice(None), [5, 30])),
+        (
+            "sparse",
+            (
+                [1, 9, 9, 30, 31, 33, 40, 41, 50, 55, 60, 62, 63, 63, 63],
+                [5, 6, 40, 40, 2, 3, 1, 0, 44, 21, 20, 20, 18, 19, 33],
+            ),
+        ),
+        ("heads", (slice(16, 32),)),
+    ],
+)
+def test_raw_values_win_where_they_repeat_and_integers_are_long(kind: str, at: tuple) -> None:
+    """Among the settings of one kind, and against the plain grid; where integers are short they are not offered."""
+    made = unit(constant_and_huge(at), 1e-4)
+    value = price_of_a_byte(made)
+    cost = {
+        setting: (f := KINDS[kind].fit(made, setting)).bytes + f.predicted_loss / value
+        for setting in KINDS[kind].settings(made)
+    }
+    best = min(cost, key=cost.get)
+    assert best[0] == "raw" and cost[best] < made.bytes_of(made.grid()) + made.grid().predicted_loss / value
+    assert not any("raw" in setting for setting in KINDS[kind].settings(unit(gaussian(), 1e-2)))
+
+
+def test_exceptions_paid_for_in_their_block_win_where_every_block_has_one() -> None:
+    made = unit(with_an_exception_in_every_row(), 1e-3)
+    value = price_of_a_byte(made)
+    cost = {offer: offer.cost(value) for offer, _ in all_offers(made)}
+    best = min(cost, key=cost.get)
+    assert (best.kind, best.setting) == ("sparse", ("in-block", 1))
+    positions = KINDS["sparse"].fit(made, best.setting).parts[1].positions
+    assert np.array_equal(positions // COLUMNS, np.arange(ROWS))
+
+
+def test_base_and_branch_are_fitted_together() -> None:
+    """Signs and two directions: the factors take the directions, and the base loses far less than without them."""
+    random = np.random.default_rng(13)
+    smooth = 0.5 * random.standard_normal((ROWS, 2)) @ random.standard_normal((2, COLUMNS))
+    made = unit(0.1 * random.choice([-1.0, 1.0], (ROWS, COLUMNS)) + smooth, 1e-4)
+    found = {count: KINDS["decoupled"].fit(made, ("binary", "low-rank", count)).predicted_loss for count in (1, 2)}
+    assert found[2] < 0.05 * found[1]
+    assert ("binary", "low-rank", 2) in possible_settings(made)
+
+
+def test_nothing_pays_on_noise() -> None:
+    made = unit(gaussian(), 1e-4, {0: EARLIER[0]})
+    value = price_of_a_byte(made)
+    cost = {offer: offer.bytes + offer.predicted_loss / value for offer, _ in all_offers(made)}
+    assert min(cost, key=cost.get).kind == "grid"
+    assert not KINDS["alias"].settings(made)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_a_low_rank_step_from_an_earlier_matrix_is_its_source_and_two_factors(noise: float) -> None:
+    """W2 = W1 + A B, and with noise also a grid of what these leave; the step is larger than the matrix."""
+    random = np.random.default_rng(11)
+    step = 0.3 * random.standard_normal((ROWS, 2)) @ random.standard_normal((2, COLUMNS))
+    made = unit(gaussian() + step + noise * random.standard_normal((ROWS, COLUMNS)), 1e-4, EARLIER)
+    value = price_of_a_byte(made)
+    cost = {offer: offer.bytes + offer.predicted_loss / value for offer, _ in all_offers(made)}
+    best = min(cost, key=cost.get)
+    assert (best.kind, best.setting[:2]) == ("alias", ("low-rank-difference" if noise else "low-rank", 1))
+    assert cost[best] < 0.8 * next(c for offer, c in cost.items() if offer.kind == "grid")
+
+
+def test_a_sum_of_two_codebooks_is_found() -> None:
+    """Every eight weights are the sum of two of 16 codewords each."""
+    random = np.random.default_rng(13)
+    words = random.standard_normal((2, 16, 8)) * np.array([0.2, 0.02])[:, None, None]
+    chosen = random.integers(0, 16, (2, ROWS * COLUMNS // 8))
+    made = unit((words[0][chosen[0]] + words[1][chosen[1]]).reshape(ROWS, COLUMNS), 1e-3)
+    value = price_of_a_byte(made)
+    cost = {offer: offer.bytes + offer.predicted_loss / value for offer, _ in all_offers(made)}
+    best = min(cost, key=cost.get)
+    assert (best.kind, best.setting) == ("codebook", ("residual", 8, 16))
+    assert cost[best] < 0.5 * next(c for offer, c in cost.items() if offer.kind == "grid")
+
+
+def test_rows_beside_factors_are_rescued() -> None:
+    """Low rank but for a few rows: a rank that holds them costs more, and so does a grid of everything."""
+    weights = of_low_rank()
+    weights[::5] = np.random.default_rng(12).standard_normal((13, COLUMNS))
+    made = unit(weights, 1e-3)
+    value = price_of_a_byte(made)
+    cost = {offer: offer.bytes + offer.predicted_loss / value for offer, _ in all_offers(made)}
+    best = min(cost, key=cost.get)
+    assert (best.kind, best.setting[0], best.setting[2]) == ("low-rank", "rescued", 16)
+
+
+def test_a_near_duplicate_is_its_source_and_a_grid_of_the_difference() -> None:
+    weights = gaussian() + 0.003 * np.random.default_rng(1).standard_normal((ROWS, COLUMNS))
+    made = unit(weights, 1e-4, EARLIER)
+    found = KINDS["alias"].fit(made, ("difference", 1))
+    assert KINDS["alias"].settings(made)[:2] == [("alone", 1), ("difference", 1)]
+    assert (
+        made.bytes_of(found) < 0.5 * made.bytes_of(made.grid())
+        and found.predicted_loss < 1.2 * made.grid().predicted_loss
+    )
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [np.zeros((ROWS, COLUMNS)), np.full((ROWS, COLUMNS), 0.25), np.zeros((1, 1)), np.ones((2, 1)), np.eye(3, 5)],
+    ids=str,
+)
+def test_degenerate_matrices_have_candidates_that_can_be_stored(weights: np.ndarray) -> None:
+    measured = MatrixStatistics(np.eye(weights.shape[1]), np.full(weights.shape[0], 1e-3))
+    made = Unit(weights, measured, QUANTIZER, 1e-3, 1, {0: weights.astype(np.float32)})
+    for offer, found in all_offers(made):
+        assert offer.bytes > 0 and np.isfinite(found.predicted_loss)
+
+
+def test_a_second_kind_of_one_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="'grid' is registered twice"):
+        register_kind(GridKind)

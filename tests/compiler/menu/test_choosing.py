@@ -1,0 +1,276 @@
+"""Menus in whole compiles: what is chosen on a model made for it, that it pays in real bytes, and that off means untouched."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_models import ARCHITECTURE as SMALL
+from tiny_models import golf_model, random_sequences
+
+from bytecap.cli.compile_report import print_compile_report
+from bytecap.compiler.checkpoints.export import export_checkpoint
+from bytecap.compiler.menu.choosing import Allocation, ChooseCandidates, Offer, confirm_largest
+from bytecap.compiler.model.model import Model, ModelTensor
+from bytecap.compiler.pipeline import CompileResult, compile_checkpoint
+from bytecap.compiler.rate_control.landing import Trial
+from bytecap.compiler.rate_control.trials import Trials
+from bytecap.compiler.recipe import parse_recipe, read_recipe
+from bytecap.compiler.workers import one_thread_each
+from bytecap.format.artifact import decode_tensors, read_artifact, write_artifact
+from bytecap.report.compile_page import compile_with_page
+from bytecap.runtime.interpreter import Interpreter
+from bytecap.runtime.shards import write_shard
+
+ARCHITECTURE = SMALL | {"vocab_size": 40, "model_dim": 48, "num_kv_heads": 2}
+CAP = 13_000
+UNSCALED = "[exchange-symmetries]\noutput-scales = false\n\n"  # scaled rows would leave less to choose
+QUICK = UNSCALED + "[calibrate]\ntokens = 768\n\n[correct-drift]\nenabled = false\n"
+WALKED = (
+    UNSCALED
+    + "[calibrate]\ntokens = 768\n\n[correct-drift]\ntokens = 768\n\n[distil]\nbatch-tokens = 64\nsteps = 16\nfinal-steps = 4\n"
+)
+MENUS = "\n[choose-candidates]\nenabled = true\n"
+
+
+def made_for_menus() -> tuple[Model, dict[str, str]]:
+    """A model with matrices that other kinds than a grid store best, and which kinds those are by name."""
+    model, random = golf_model(6, **ARCHITECTURE), np.random.default_rng(7)
+    values = {t.name: t.values.copy() for t in model.tensors}
+    width = ARCHITECTURE["model_dim"]
+    values["blocks.0.attn.c_k.weight"] = random.standard_normal((width, 1)) @ random.standard_normal((1, width)) * 0.15
+    values["blocks.1.attn.proj.weight"] = 0.2 * random.integers(-1, 2, (width, width))
+    values["blocks.0.attn.proj.weight"] = np.resize(values["blocks.0.attn.proj.weight"].ravel()[:61], (width, width))
+    values["blocks.1.attn.c_v.weight"] = values["blocks.0.attn.c_v.weight"]
+    kinds = {
+        "blocks.0.attn.c_k.weight": "low-rank",
+        "blocks.0.attn.proj.weight": "raw",
+        "blocks.1.attn.c_v.weight": "alias",
+    }
+    kinds["blocks.1.attn.proj.weight"] = "codebook"
+    tensors = tuple(
+        ModelTensor(t.name, np.ascontiguousarray(values[t.name], np.float32), t.dtype) for t in model.tensors
+    )
+    return replace(model, tensors=tensors), kinds
+
+
+class Job:
+    """The files of a compile and how it is run."""
+
+    def __init__(self, folder: Path, model: Model) -> None:
+        self.folder, self.model = folder, model
+        self.sequences = random_sequences(ARCHITECTURE["vocab_size"], 48, ARCHITECTURE["seq_len"], seed=6)
+        export_checkpoint(
+            [t.name for t in model.tensors],
+            [t.values for t in model.tensors],
+            [t.dtype for t in model.tensors],
+            folder / "model.pt",
+        )
+        write_shard(folder / "calibration.bin", self.sequences.ravel())
+        (folder / "architecture.json").write_text(json.dumps(ARCHITECTURE))
+
+    def compile(self, recipe: str, **options) -> CompileResult:
+        (self.folder / "recipe.toml").write_text(recipe)
+        given = {"calibration": self.folder / "calibration.bin", "architecture": self.folder / "architecture.json"}
+        run = partial(compile_with_page, page=options.pop("page")) if "page" in options else compile_checkpoint
+        return run(
+            self.folder / "model.pt", recipe=self.folder / "recipe.toml", cap=CAP, **(given | {"threads": 1} | options)
+        )
+
+
+def trials_of(model: Model) -> tuple[Trials, Trial]:
+    """Trials of the recipe `everything`, and one at a price of about three bits a weight."""
+    text = random_sequences(ARCHITECTURE["vocab_size"], 48, ARCHITECTURE["seq_len"], seed=6)
+    plan = read_recipe("everything")
+    calm = {"threads": 1, "seed": 0, "device": "cpu"}
+    with one_thread_each():
+        statistics = plan["calibrate"].run(model, text.ravel(), progress=lambda done, total: None, **calm)
+        pairs = np.arange(ARCHITECTURE["vocab_size"]) // 2
+        trials = Trials(model, statistics, text.ravel(), text[:4], plan, {}, groupings={"pairs": pairs}, **calm)
+        return trials, trials.quick(3e-3)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> tuple[Job, dict[str, str]]:
+    model, kinds = made_for_menus()
+    return Job(tmp_path_factory.mktemp("made"), model), kinds
+
+
+@pytest.fixture(scope="module")
+def chosen_trials(made) -> tuple[Trials, Trial]:
+    """Trials that have chosen, and the trial of plain grids before."""
+    trials, plain = trials_of(made[0].model)
+    with one_thread_each():
+        trials.choose(plain, lambda done, total: None)
+    return trials, plain
+
+
+@pytest.fixture(scope="module")
+def plain(made) -> CompileResult:
+    return made[0].compile(QUICK)
+
+
+@pytest.fixture(scope="module")
+def chosen(made) -> CompileResult:
+    """With a report page, `page.html`."""
+    return made[0].compile(QUICK + MENUS, page=made[0].folder / "page.html")
+
+
+@pytest.fixture(scope="module")
+def walked(made) -> CompileResult:
+    return made[0].compile(WALKED + MENUS)
+
+
+def test_every_matrix_becomes_what_it_was_made_for(made, chosen: CompileResult) -> None:
+    kinds = made[1]
+    found = {row["name"]: row["kind"] for row in chosen.report["candidates"]["chosen"]}
+    assert kinds.items() <= found.items()
+    quantizers = {row["name"]: row["quantizer"].split()[0] for row in chosen.report["tensors"]}
+    assert kinds.items() <= quantizers.items()
+    assert all(
+        row["saved"] > 0 and row["bytes"] < row["plain"]["bytes"] for row in chosen.report["candidates"]["chosen"]
+    )
+
+
+@pytest.mark.parametrize("which", ["chosen", "walked"])
+def test_the_artifact_decodes_and_runs(made, which: str, request) -> None:
+    job, result = made[0], request.getfixturevalue(which)
+    artifact = read_artifact(result.artifact)
+    assert write_artifact(artifact) == result.artifact and CAP * 0.99 <= len(result.artifact) <= CAP
+    arrays = decode_tensors(artifact)
+    terms = {entry.name: entry.terms[0].name for entry in artifact.directory}
+    assert made[1].items() <= terms.items()
+    logits = Interpreter(artifact.program, arrays).logits(job.sequences[:2])
+    expected = Interpreter(artifact.program, [t.values for t in job.model.tensors]).logits(job.sequences[:2])
+    assert np.abs(logits - expected).mean() < 0.25 * np.abs(expected).mean()
+    assert sum(row["bytes"] for row in result.report["tensors"]) < len(result.artifact)
+
+
+def test_menus_pay(plain: CompileResult, chosen: CompileResult, walked: CompileResult) -> None:
+    """In as many bytes, far less loss, predicted and measured: the bytes saved went to finer steps."""
+    assert len(chosen.artifact) <= CAP and chosen.report["byte_price"] < plain.report["byte_price"]
+    for key in ("predicted_loss", "measured_loss"):
+        assert chosen.report[key] < 0.8 * plain.report[key]
+    assert walked.report["measured_loss"] < 0.8 * plain.report["measured_loss"]
+
+
+def test_what_the_menus_came_to_adds_up(chosen: CompileResult) -> None:
+    found, everything = chosen.report["candidates"], ChooseCandidates(enabled=True)
+    assert [row["kind"] for row in found["kinds"]] == [*everything.kinds[1:], *everything.shared_kinds]
+    assert sum(row["won"] for row in found["kinds"]) == len(found["chosen"])
+    assert found["least_loss"] < found["plain_loss"]
+    for matrix in found["matrices"]:
+        for offer in matrix["offers"]:
+            saved = (
+                matrix["bytes"]
+                - offer["bytes"]
+                + (matrix["predicted_loss"] - offer["predicted_loss"]) / found["nats_per_byte"]
+            )
+            assert offer["saved"] == pytest.approx(saved)
+    json.dumps(found, allow_nan=False)
+
+
+def test_the_page_and_the_command_line_tell_it(made, chosen: CompileResult, capsys) -> None:
+    page, found = (made[0].folder / "page.html").read_text("utf-8"), chosen.report["candidates"]
+    part = page[page.index("<h2>Kinds of candidates</h2>") : page.index("<h2>What each tensor costs</h2>")]
+    for row in found["chosen"]:
+        title = " ".join(map(str, (row["kind"], *row["setting"])))
+        assert f"<td>{row['name']}</td><td>{title}</td>" in part and f"{round(row['saved']):,}" in part
+    print_compile_report(chosen, None)
+    won = [row for row in found["kinds"] if row["won"]]
+    printed = capsys.readouterr().out
+    told = re.search(r"^candidates {5}(.*)$", printed, re.M)
+    assert told is not None
+    metadata = ", ".join(f"{row['name']} {row['bytes']:,}" for row in chosen.report["metadata"])
+    assert f"\nmetadata       {metadata} bytes\n" in printed and "codewords" in metadata
+    assert "<summary>Metadata, which the tables above count too</summary>" in page
+    parts = [
+        f"{r['kind']} for {r['won']} {'matrix' if r['won'] == 1 else 'matrices'} (saves {round(r['saved']):,} bytes)"
+        for r in won
+    ]
+    assert told[1] == ", ".join(parts)
+
+
+def test_what_others_are_aliases_of_is_fitted_to_all_its_uses(chosen_trials, monkeypatch) -> None:
+    """Against a source that only sees its own use: fewer bytes and loss together, at what a byte is worth."""
+    trials, plain = chosen_trials
+    names = [tensor.name for tensor in trials.model.tensors]
+    first, second = (names.index(f"blocks.{layer}.attn.c_v.weight") for layer in (0, 1))
+    alias = Offer("alias", ("alone", first), 0.0, 0, 0.0)
+    costs = []
+    for choices in ({second: alias}, {first: trials.allocation.menus[first][0], second: alias}):
+        monkeypatch.setattr(trials, "choices", choices)
+        trial = trials.quick(plain.byte_price)
+        assert np.array_equal(trial.quantized[first].weights, trial.quantized[second].weights)
+        loss = sum(trial.quantized[i].predicted_loss for i in (first, second))
+        costs.append(len(trial.data) + loss / trials.allocation.nats_per_byte)
+    assert costs[1] < costs[0]
+
+
+def test_token_tables_are_offered_the_means_of_related_tokens(chosen_trials) -> None:
+    trials, _ = chosen_trials
+    offered = {
+        trials.model.tensors[i].name
+        for i, menu in trials.allocation.menus.items()
+        if any(o.kind == "token-groups" for o in menu)
+    }
+    assert offered == {"tok_emb.weight"}
+
+
+def test_equal_bytes_on_two_threads(made, walked: CompileResult) -> None:
+    assert made[0].compile(WALKED + MENUS, threads=2).artifact == walked.artifact
+
+
+def lagrangian(trials: Trials, trial: Trial) -> float:
+    """Bytes of a whole artifact and its predicted loss in bytes."""
+    return len(trial.data) + sum(q.predicted_loss for q in trial.quantized.values()) / trials.allocation.nats_per_byte
+
+
+def test_never_larger_at_equal_predicted_loss(chosen_trials) -> None:
+    """At one byte price, whole artifacts."""
+    trials, plain = chosen_trials
+    again = trials.quick(plain.byte_price)
+    assert trials.choices and len(again.data) < len(plain.data)
+    assert lagrangian(trials, again) < lagrangian(trials, plain)
+
+
+def test_on_weights_without_structure_nothing_is_chosen_and_the_bytes_are_the_same() -> None:
+    trials, plain = trials_of(golf_model(6, **ARCHITECTURE))
+    with one_thread_each():
+        assert trials.choose(plain, lambda done, total: None) is False
+        assert trials.quick(plain.byte_price).data == plain.data
+    assert trials.allocation.menus and not trials.choices
+
+
+def test_off_by_default_and_then_no_trace_in_the_recipe_digest(plain: CompileResult) -> None:
+    assert plain.report["candidates"] is None
+    default = read_recipe("default")
+    assert (
+        default["choose-candidates"].enabled is False and read_recipe("everything")["choose-candidates"].enabled is True
+    )
+    without = replace(default, passes=tuple(p for p in default.passes if p.name != "choose-candidates"))
+    assert default.digest == without.digest != read_recipe("everything").digest
+    switched = parse_recipe("switched", {"choose-candidates": {"enabled": False, "raw": False}})
+    assert switched.digest != default.digest
+
+
+def test_a_choice_that_measurement_does_not_confirm_is_dropped() -> None:
+    """Two choices that save 100 bytes each, by their menus; measured, one of them costs more than those are worth."""
+    model, sequences = golf_model(1), random_sequences(SMALL["vocab_size"], 4, SMALL["seq_len"])
+    good, bad = (
+        i for i, t in enumerate(model.tensors) if t.name in ("blocks.0.attn.c_q.weight", "blocks.1.attn.c_q.weight")
+    )
+    menus = {i: [Offer("grid", (), 0.0, 300, 1e-4), Offer("raw", ("float16",), 0.0, 200, 1e-4)] for i in (good, bad)}
+    allocation = Allocation(menus, {i: menus[i][1] for i in menus}, 1e-6, 0.0, {})
+    before = {i: model.tensors[i].values for i in menus}
+    after = {good: before[good], bad: np.zeros_like(before[bad])}
+    found = confirm_largest(
+        model, allocation, before, [{i: weights} for i, weights in after.items()], sequences, threads=1
+    )
+    assert set(found.chosen) == {good} and set(found.measured) == {good, bad}
+    assert found.measured[bad][1] > 1e-4 > found.measured[good][1]

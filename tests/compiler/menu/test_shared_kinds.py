@@ -1,0 +1,232 @@
+"""Kinds for groups of matrices: what they share is stored once, they win on groups made for them, and all members take them or none does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from reference import reference_decoder
+from tiny_models import bare_model, golf_model, random_sequences
+
+from bytecap.compiler import passes  # noqa: F401 - registers the passes
+from bytecap.compiler.menu.choosing import ChooseCandidates
+from bytecap.compiler.menu.group_choices import choose_groups
+from bytecap.compiler.menu.kinds import SHARED_KINDS, Shared, Unit, register_shared_kind
+from bytecap.compiler.menu.kinds.raw import RawKind
+from bytecap.compiler.menu.kinds.shared_codebook import SharedCodebookKind
+from bytecap.compiler.menu.offers import GroupOffer, Offer
+from bytecap.compiler.model.groups import Group, find_groups
+from bytecap.compiler.rate_control.trials import Trials, assemble_model
+from bytecap.compiler.recipe import parse_recipe, read_recipe
+from bytecap.compiler.statistics.calibration import MatrixStatistics
+from bytecap.compiler.workers import one_thread_each
+from bytecap.format.artifact import decode_tensors, read_artifact
+from bytecap.format.program.operations import Add, Embed, Linear
+from bytecap.format.program.program import Program
+from bytecap.format.tensors.parts import CodebookReference
+
+ROWS, COLUMNS = 32, 64
+QUANTIZER = read_recipe("default")["quantize-matrices"]
+
+
+@pytest.fixture(autouse=True)
+def single_threaded_products():
+    with one_thread_each():
+        yield
+
+
+def unit(weights: np.ndarray, price: float, seed: int = 0) -> Unit:
+    random, (rows, columns) = np.random.default_rng(seed), weights.shape
+    inputs = random.standard_normal((4 * columns, columns))
+    statistics = MatrixStatistics(inputs.T @ inputs / len(inputs), np.exp2(random.uniform(-1, 1, rows)) * 1e-4)
+    return Unit(weights.astype(np.float64), statistics, QUANTIZER, price, 1, {})
+
+
+def from_one_bank() -> list[np.ndarray]:
+    """Three matrices of pairs from one bank: a book of its own would cost each of them a fifth of what its indices do."""
+    random = np.random.default_rng(1)
+    bank = 0.1 * random.standard_normal((60, 2))
+    return [bank[random.integers(0, len(bank), (ROWS, COLUMNS // 2))].reshape(ROWS, COLUMNS) for _ in range(3)]
+
+
+def with_huge_channels() -> list[np.ndarray]:
+    """Three matrices of few rows in which the same channels stand out, in each of them others most."""
+    random = np.random.default_rng(2)
+    found = 0.1 * random.standard_normal((3, 4, 512))
+    found[:, :, random.choice(512, 20, replace=False)] *= 2000 * np.exp2(random.uniform(0, 1, (3, 1, 20)))
+    return list(found)
+
+
+# kind, the family and matrices it is made for, byte price
+CASES = {"shared-codebook": ("role", from_one_bank(), 1e-4), "shared-columns": ("input", with_huge_channels(), 1e-3)}
+LEAST_SHARE = {"shared-codebook": 0.05, "shared-columns": 0.005}  # of the members' own best offers that sharing saves
+SHARED = {
+    "shared-codebook": lambda term: term.named,
+    "shared-columns": lambda term: term.members.named,
+}  # (tensor, term) whose book or set a term names
+
+
+def allocate(kind: str, others: bool = True, matrices: list[np.ndarray] | None = None):
+    """What menus choose for the group of a case; `others`: whether single matrices are offered anything but grids."""
+    family, made, price = CASES[kind]
+    units = {i: lambda w=w, i=i: unit(w, price, i) for i, w in enumerate(matrices or made, 1)}
+    switches = (
+        {}
+        if others
+        else dict.fromkeys((name.replace("-", "_") for name in ChooseCandidates(enabled=True).kinds[1:]), False)
+    )
+    chooser = replace(ChooseCandidates(enabled=True), **switches)
+    return units, chooser.run(units, set(), [Group(family, tuple(units))], threads=1, progress=lambda done, total: None)
+
+
+@pytest.fixture(scope="module")
+def allocations() -> Mapping:
+    with one_thread_each():
+        return {kind: allocate(kind) for kind in CASES}
+
+
+def test_every_kind_is_a_case_and_an_option() -> None:
+    assert set(CASES) == set(SHARED_KINDS) == set(ChooseCandidates(enabled=True).shared_kinds)
+    assert "shared-codebook" not in ChooseCandidates(enabled=True, shared_codebook=False).shared_kinds
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_each_kind_wins_on_the_group_it_is_made_for(kind: str, allocations: Mapping) -> None:
+    """Against every offer that its members have alone."""
+    units, allocation = allocations[kind]
+    assert {offer.kind for offer in allocation.chosen.values()} == {kind} and set(allocation.chosen) == set(units)
+    alone = sum(min(offer.cost(allocation.nats_per_byte) for offer in menu) for menu in allocation.menus.values())
+    assert (
+        sum(offer.cost(allocation.nats_per_byte) for offer in allocation.chosen.values())
+        < (1 - LEAST_SHARE[kind]) * alone
+    )
+    assert [len(bundle) for bundle in allocation.largest(3)] == [3]
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_an_artifact_of_the_group_decodes_to_the_weights(kind: str, allocations: Mapping) -> None:
+    """By the package and by the plain decoder; bytes are those of the trial encodes, the owner paying for what is shared."""
+    units, allocation = allocations[kind]
+    program = Program(
+        (Embed(0), Linear(0, 1, None), Linear(0, 2, None), Linear(0, 3, None), Add(1, 2), Add(3, 4)),
+        units[1]().shape[0],
+        4,
+        0,
+    )
+    table = unit(np.zeros(units[1]().shape), 1e-3)
+    model = bare_model(program, table.target, *(make().target for make in units.values()))
+    fitted = {i: offer.fit(units[i]()) for i, offer in allocation.chosen.items()}
+    assert [(found.kind, found.setting, found.bytes) for found in fitted.values()] == [
+        (kind, o.setting, o.bytes) for o in allocation.chosen.values()
+    ]
+    data = assemble_model(model, {0: RawKind().fit(table, ("float16",)), **fitted}, {})
+    arrays = decode_tensors(read_artifact(data))
+    assert all(arrays[i].tobytes() == found.weights.tobytes() for i, found in fitted.items())
+    plainly = reference_decoder.decode_tensors(reference_decoder.read_sections(data))[1]
+    assert plainly == [array.ravel().tolist() for array in arrays]
+    terms = [entry.terms[-1] for entry in read_artifact(data).directory[1:]]
+    assert SHARED[kind](terms[0]) is None and {SHARED[kind](term) for term in terms[1:]} == {
+        (1, SHARED_KINDS[kind].term)
+    }
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_what_is_shared_stays_when_targets_change(kind: str, allocations: Mapping) -> None:
+    """As in a walk: another target, the same book or set; the loss is that of the decoded weights against the new target."""
+    units, allocation = allocations[kind]
+    offer = allocation.chosen[2]
+    moved = replace(
+        units[2](),
+        target=units[2]().target + 0.01 * np.random.default_rng(0).standard_normal(units[2]().shape),
+        prepared=None,
+    )
+    found = offer.fit(moved)
+    assert found.weights.tobytes() != offer.fit(units[2]()).weights.tobytes()
+    assert found.predicted_loss == pytest.approx(moved.loss(found.weights))
+
+
+def test_a_group_survives_landing_and_the_walk() -> None:
+    """In whole artifacts: the book that the menus made is what the first member stores, the others' indices follow the walk's targets."""
+    model, random = golf_model(6, vocab_size=40, model_dim=48, num_layers=3), np.random.default_rng(3)
+    bank = 0.15 * random.standard_normal((60, 2))
+    places = [i for i, t in enumerate(model.tensors) if t.name.endswith("c_q.weight")]
+    values = {i: bank[random.integers(0, len(bank), (48, 24))].reshape(48, 48).astype(np.float32) for i in places}
+    model = replace(
+        model, tensors=tuple(replace(t, values=values.get(i, t.values)) for i, t in enumerate(model.tensors))
+    )
+    text = random_sequences(40, 48, 16, seed=6)
+    switches = dict.fromkeys(ChooseCandidates(enabled=True).kinds[1:], False) | {"codebook": True, "enabled": True}
+    plan, calm = parse_recipe("groups", {"choose-candidates": switches}), {"threads": 1, "seed": 0, "device": "cpu"}
+    statistics = plan["calibrate"].run(model, text.ravel(), progress=lambda done, total: None, **calm)
+    trials = Trials(model, statistics, text.ravel(), text[:4], plan, {}, **calm)
+    plain = trials.quick(1e-3)
+    assert trials.choose(plain, lambda done, total: None)
+    assert {i for i, offer in trials.choices.items() if offer.kind == "shared-codebook"} == set(places)
+    assert set(trials.allocation.measured) >= set(places)
+    quick = trials.quick(1.2e-3)
+    walk = trials.walk(quick, len(quick.data), 1 / 8, lambda done, total: None, distilled=False)
+    walked = walk.at(walk.last_price)
+    for trial in (quick, walked):
+        arrays = decode_tensors(read_artifact(trial.data))
+        first, *others = (trial.quantized[i].parts[0].codewords for i in places)
+        assert first == trials.choices[places[0]].shared.content and others == [CodebookReference(places[0], 0)] * 2
+        assert all(arrays[i].tobytes() == trial.quantized[i].weights.tobytes() for i in places)
+    assert any((quick.quantized[i].parts[0].indices != walked.quantized[i].parts[0].indices).any() for i in places[1:])
+    assert len(walk.smallest().data) < len(walked.data) < len(plain.data)
+
+
+def test_on_noise_no_group_is_chosen() -> None:
+    noise = [0.1 * np.random.default_rng(seed).standard_normal((ROWS, COLUMNS)) for seed in range(3)]
+    for kind in CASES:
+        _, allocation = allocate(kind, others=False, matrices=noise)
+        assert allocation.groups and not allocation.chosen
+
+
+def test_groups_that_overlap_are_chosen_one_at_a_time() -> None:
+    menus = {i: [Offer("grid", (), 0.0, 100, 0.0)] for i in range(4)}
+    shared = Shared(np.arange(1), 0, True)
+
+    def group(members: tuple[int, ...], n_bytes: int) -> GroupOffer:
+        return GroupOffer(
+            "shared-codebook",
+            (n_bytes,),
+            {i: Offer("shared-codebook", (n_bytes,), 0.0, n_bytes, 0.0, shared) for i in members},
+        )
+
+    offered = [group((0, 1), 80), group((0, 1, 2), 60), group((2, 3), 50), group((1, 3), 99)]
+    assert {i: o.bytes for i, o in choose_groups(offered, menus, 1.0, 0.0).items()} == {0: 60, 1: 60, 2: 60}
+    assert {i: o.bytes for i, o in choose_groups([*offered[::2], offered[3]], menus, 1.0, 0.0).items()} == {
+        0: 80,
+        1: 80,
+        2: 50,
+        3: 50,
+    }
+    assert choose_groups(offered[:1], menus, 1.0, 0.21) == {}
+    menus[0].append(Offer("raw", (), 0.0, 20, 0.0))  # alone, that member is cheaper
+    assert choose_groups(offered[:1], menus, 1.0, 0.0) == {}
+
+
+def test_groups_are_found_in_the_program() -> None:
+    model = golf_model()
+    names = {t.name: i for i, t in enumerate(model.tensors)}
+    found = find_groups(model, [i for i, t in enumerate(model.tensors) if t.values.ndim == 2])
+    by_family = {
+        family: {g.members for g in found if g.family == family} for family in ("role", "model", "input", "stream")
+    }
+
+    def at(layer: int, *ends: str) -> tuple[int, ...]:
+        return tuple(sorted(names[f"blocks.{layer}.{end}.weight"] for end in ends))
+
+    qkv = ("attn.c_q", "attn.c_k", "attn.c_v")
+    assert by_family["input"] == {at(0, *qkv), at(1, *qkv)}
+    assert by_family["stream"] == {tuple(sorted(at(0, *qkv, "mlp.fc") + at(1, *qkv, "mlp.fc")))}
+    ends = (*qkv, "attn.proj", "mlp.fc", "mlp.proj")
+    assert by_family["role"] == {at(0, end) + at(1, end) for end in ends}
+    assert by_family["model"] == {tuple(sorted(at(0, *ends) + at(1, *ends)))}
+
+
+def test_a_second_kind_of_one_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="'shared-codebook' is registered twice"):
+        register_shared_kind(SharedCodebookKind)

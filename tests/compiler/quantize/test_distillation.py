@@ -1,0 +1,190 @@
+"""Distillation: the loss is the divergence it claims to be, tuning lowers it, and only where it was told to."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import golf_model, random_sequences
+
+from bytecap.compiler.model.model import Model
+from bytecap.compiler.model.torch_executor import TorchExecutor
+from bytecap.compiler.passes import Distil
+from bytecap.compiler.quantize.distillation import Basis, Distiller
+from bytecap.compiler.quantize.gptq import QuantizedMatrix
+from bytecap.compiler.statistics.calibration import MatrixStatistics, measure_statistics
+from bytecap.format.tensors.grid import GridValues
+
+TRAINING, HELD_OUT = random_sequences(24, 12, 16, seed=3), random_sequences(24, 6, 16, seed=4)
+NO_GRID = GridValues(np.zeros((1, 1), np.int32), None, None, 1.0, 0)
+
+
+class RecordingDistiller:
+    """Remembers what it was asked to tune: (rates, steps)."""
+
+    def __init__(self, judge: Distiller, taken: list) -> None:
+        self.model, self.training, self.batch_sequences, self.taken = judge.model, np.zeros((1000, 4)), 1, taken
+
+    def tune(self, tensors, rates, steps) -> None:
+        self.taken.append((rates, steps))
+
+
+@cache
+def model() -> Model:
+    return golf_model(5)
+
+
+def distiller(threads: int = 1, seed: int = 0, **options) -> Distiller:
+    return Distiller(model(), TRAINING, HELD_OUT, batch_sequences=6, seed=seed, threads=threads, **options)
+
+
+def damaged(scale: float) -> dict[int, torch.Tensor]:
+    """The model's tensors with noise of `scale` root mean squares."""
+    random = np.random.default_rng(9)
+    tensors = {}
+    for i, tensor in enumerate(model().tensors):
+        noise = random.normal(size=tensor.values.shape) * np.sqrt(np.mean(tensor.values**2)) * scale
+        tensors[i] = torch.from_numpy((tensor.values + noise).astype(np.float32))
+    return tensors
+
+
+def matrices() -> list[int]:
+    return [i for i, tensor in enumerate(model().tensors) if tensor.values.ndim == 2 and i > 0]
+
+
+def rates(size: float) -> dict[int, float]:
+    return {i: size * float(np.sqrt(np.mean(model().tensors[i].values ** 2))) for i in matrices()}
+
+
+def naive_divergence(tensors: dict[int, torch.Tensor], sequences: np.ndarray) -> float:
+    """Mean over positions of sum over tokens of p log(p / q), in float64."""
+    teacher = {i: torch.from_numpy(t.values) for i, t in enumerate(model().tensors)}
+    total = 0.0
+    for sequence in sequences:
+        p, q = (
+            TorchExecutor(model().program, t).forward(torch.from_numpy(sequence)[None])[0].double().softmax(-1)
+            for t in (teacher, tensors)
+        )
+        total += float((p * (p / q).log()).sum())
+    return total / sequences.size
+
+
+def test_the_divergence_is_that_of_the_definition() -> None:
+    tensors = damaged(0.1)
+    found = distiller().divergence(tensors)
+    assert found == pytest.approx(naive_divergence(tensors, HELD_OUT), rel=1e-4)
+    assert found > 1e-4
+    assert abs(distiller().divergence(damaged(0.0))) < 1e-6
+
+
+def test_tuning_some_tensors_mends_what_all_of_them_broke() -> None:
+    tensors = damaged(0.1)
+    before, judge = dict(tensors), distiller()
+    loss = judge.divergence(tensors)
+    assert judge.tune(tensors, rates(0.01), 20)
+    assert judge.divergence(tensors) < 0.9 * loss
+    for i, tensor in before.items():
+        assert torch.equal(tensors[i], tensor) == (i not in matrices())
+
+
+def test_a_tuning_that_does_not_help_is_undone() -> None:
+    tensors = damaged(0.02)
+    before = {i: t.clone() for i, t in tensors.items()}
+    assert not distiller().tune(tensors, rates(3.0), 3)
+    assert all(torch.equal(tensors[i], before[i]) for i in tensors)
+
+
+@pytest.mark.parametrize(("wanted", "steps"), [({}, 5), (None, 0)])
+def test_nothing_to_tune_changes_nothing(wanted: dict | None, steps: int) -> None:
+    tensors = damaged(0.1)
+    before = dict(tensors)
+    assert not distiller().tune(tensors, rates(0.01) if wanted is None else wanted, steps)
+    assert all(tensors[i] is before[i] for i in before)
+
+
+def test_the_result_does_not_depend_on_the_threads_but_on_the_seed() -> None:
+    results = []
+    for threads, seed in ((1, 0), (3, 0), (1, 1)):
+        tensors = damaged(0.1)
+        distiller(threads, seed).tune(tensors, rates(0.01), 5)
+        results.append(tensors)
+    assert all(torch.equal(results[0][i], results[1][i]) for i in results[0])
+    assert not all(torch.equal(results[0][i], results[2][i]) for i in matrices())
+
+
+def test_the_first_step_moves_every_weight_by_its_rate_against_the_gradient() -> None:
+    """Adam's first direction is the sign of the gradient."""
+    tensors = damaged(0.1)
+    before = {i: tensors[i].clone().requires_grad_() for i in tensors}
+    judge = distiller()
+    batch = TRAINING[np.random.default_rng(0).permutation(len(TRAINING))[:6]]
+    teacher = {i: torch.from_numpy(t.values) for i, t in enumerate(model().tensors)}
+    p, q = (
+        TorchExecutor(model().program, t).forward(torch.from_numpy(batch)).log_softmax(-1) for t in (teacher, before)
+    )
+    gradients = torch.autograd.grad((p.exp() * (p - q)).sum(), [before[i] for i in matrices()])
+    step = rates(1e-4)
+    assert judge.tune(tensors, step, 1)
+    for i, gradient in zip(matrices(), gradients, strict=True):
+        clear = gradient.abs() > 1e-4 * gradient.abs().max()
+        moved = (tensors[i] - before[i].detach())[clear]
+        torch.testing.assert_close(moved, -step[i] * gradient[clear].sign(), rtol=0.05, atol=2e-8)
+
+
+def test_a_basis_diagonalizes_both_moments() -> None:
+    random = np.random.default_rng(1)
+    gradients, inputs = random.standard_normal((40, 5)), random.standard_normal((40, 7))
+    both, moment = (gradients.T @ gradients).astype(np.float32), inputs.T @ inputs
+    basis = Basis.of(MatrixStatistics(moment, both.diagonal().astype(np.float64), both))
+    for vectors, side in ((basis.outputs, both), (basis.inputs, moment)):
+        turned = vectors.double().numpy().T @ side @ vectors.double().numpy()
+        np.testing.assert_allclose(turned, np.diag(np.diag(turned)), atol=1e-4 * turned.max())
+    matrix = torch.from_numpy(random.standard_normal((5, 7))).float()
+    torch.testing.assert_close(basis.rotate_back(basis.rotate(matrix)), matrix)
+    flat = np.outer(vectors_of(both)[:, 1], vectors_of(moment)[:, 2]).astype(np.float32)
+    turned = basis.rotate(torch.from_numpy(flat)).abs()
+    assert turned[1, 2] == pytest.approx(1, abs=1e-4) and turned.sum() == pytest.approx(1, abs=1e-3)
+
+
+def vectors_of(side: np.ndarray) -> np.ndarray:
+    return np.linalg.eigh(side.astype(np.float64))[1]
+
+
+def test_the_first_step_in_a_basis_moves_every_direction_by_its_rate() -> None:
+    """A rotation keeps lengths: the step has the length of one that moves every weight by the rate, in other directions."""
+    statistics = measure_statistics(model(), TRAINING, batch_sequences=4, seed=0, device="cpu", threads=1)
+    bases = {i: Basis.of(statistics.matrices[i]) for i in matrices() if i in statistics.matrices}
+    tensors, step = damaged(0.1), rates(1e-4)
+    before = dict(tensors)
+    assert bases and distiller(bases=bases).tune(tensors, step, 1)
+    for i, basis in bases.items():
+        moved = tensors[i] - before[i]
+        share = basis.rotate(moved).abs() / step[i]
+        assert share.median() == pytest.approx(1, rel=0.05)
+        assert float((moved.abs() / step[i] - 1).abs().mean()) > 0.2
+
+
+def test_steps_are_shared_among_the_groups_and_small_shares_saved_up() -> None:
+    quick = {
+        i: QuantizedMatrix(NO_GRID, (1.1 * t.values).astype(np.float32), 0.0) for i, t in enumerate(model().tensors)
+    }
+    for steps, groups, expected in ((40, 4, [10, 10, 10, 10]), (30, 6, [10, 10, 10]), (7, 3, []), (33, 2, [16, 17])):
+        judge, taken = distiller(), []
+        refine = Distil(steps=steps, step_size=0.5).refine(RecordingDistiller(judge, taken), quick, groups)
+        for _ in range(groups):
+            refine({}, matrices())
+        assert [n for _, n in taken] == expected
+        for rates_used, _ in taken:
+            error = 0.1 * float(np.sqrt(np.mean(model().tensors[3].values.astype(np.float64) ** 2)))
+            assert rates_used[3] == pytest.approx(0.5 * error, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("weights", "sequences", "steps"), [(1000, 10_000, 320), (16 << 22, 10_000, 20), (1000, 800, 50), (1000, 5, 0)]
+)
+def test_large_models_and_short_texts_take_fewer_steps(weights: int, sequences: int, steps: int) -> None:
+    known = SimpleNamespace(model=SimpleNamespace(parameters=weights), training=range(sequences), batch_sequences=16)
+    assert Distil._scaled(320, known) == steps

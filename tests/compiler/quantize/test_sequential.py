@@ -1,0 +1,212 @@
+"""Sequential quantization: what each matrix is quantized against, and that correcting the drift pays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from naive_fisher import naive_input_moments, run
+from naive_quantization import damped_moment
+from tiny_models import bare_model, golf_model, random_sequences
+
+from bytecap.compiler.model.model import Model
+from bytecap.compiler.quantize.gptq import QuantizedMatrix, prepare_matrix, quantize_matrix
+from bytecap.compiler.quantize.sequential import quantize_sequentially
+from bytecap.compiler.statistics.calibration import MatrixStatistics, Statistics, measure_statistics
+from bytecap.format.program.operations import Activation, ActivationKind, Embed, Linear
+from bytecap.format.program.program import Program
+from bytecap.format.tensors.grid import GridValues
+
+DAMPING = 0.01
+NO_GRID = GridValues(np.zeros((1, 1), np.int32), None, None, 1.0, 0)
+SEQUENCES = random_sequences(24, 10, 16, seed=3)
+
+
+@cache
+def model() -> Model:
+    return golf_model(5)
+
+
+def measured(of: Model, sequences: np.ndarray) -> Statistics:
+    return measure_statistics(of, sequences, batch_sequences=4, seed=0, device="cpu", threads=1)
+
+
+def quantizer(byte_price: float):
+    def quantize(_: int, target: np.ndarray, statistics: MatrixStatistics) -> QuantizedMatrix:
+        return quantize_matrix(
+            prepare_matrix(target, statistics, resolution=2, damping=DAMPING, fisher_floor=0.02), byte_price
+        )
+
+    return quantize
+
+
+def unchanged(_: int, target: np.ndarray, statistics: MatrixStatistics) -> QuantizedMatrix:
+    """A quantizer without loss."""
+    return QuantizedMatrix(NO_GRID, target.astype(np.float32), 0.0)
+
+
+def sequentially(
+    of: Model,
+    statistics: Statistics,
+    quantize,
+    sequences: np.ndarray,
+    *,
+    fixed=None,
+    correction: float = 1.0,
+    residual: float = 0.0,
+    threads: int = 1,
+):
+    """Results by tensor, and what the quantizer was given: (tensor, target, statistics) in order."""
+    asked: list[tuple[int, np.ndarray, MatrixStatistics]] = []
+
+    def recording(index: int, target: np.ndarray, real: MatrixStatistics) -> QuantizedMatrix:
+        asked.append((index, target.copy(), real))
+        return quantize(index, target, real)
+
+    fixed = {0: of.tensors[0].values} if fixed is None else fixed
+    results = quantize_sequentially(
+        of,
+        statistics.matrices,
+        fixed,
+        sequences,
+        recording,
+        damping=DAMPING,
+        correction=correction,
+        residual=residual,
+        batch_sequences=3,
+        threads=threads,
+    )
+    return results, asked
+
+
+def with_weights(of: Model, weights: dict[int, np.ndarray]) -> Model:
+    tensors = (replace(t, values=weights.get(i, t.values).reshape(t.values.shape)) for i, t in enumerate(of.tensors))
+    return replace(of, tensors=tuple(tensors))
+
+
+def linear_weights(of: Model) -> list[int]:
+    """In program order, each once."""
+    return list(dict.fromkeys(op.weight for op in of.program.instructions if isinstance(op, Linear)))
+
+
+@pytest.mark.parametrize("correction", [0.0, 0.5, 1.0])
+def test_without_quantization_error_nothing_changes(correction: float) -> None:
+    """Both models stay equal: the targets are the weights, and the moments those of plain calibration."""
+    statistics = measured(model(), SEQUENCES)
+    results, asked = sequentially(model(), statistics, unchanged, SEQUENCES, correction=correction)
+    assert [index for index, _, _ in asked] == [w for w in linear_weights(model()) if w != 0] == list(results)
+    for index, target, real in asked:
+        np.testing.assert_allclose(target, model().tensors[index].values, atol=0 if correction == 0 else 1e-5)
+        np.testing.assert_allclose(real.input_moment, statistics.matrices[index].input_moment, rtol=1e-4, atol=1e-5)
+        assert real.row_fisher is statistics.matrices[index].row_fisher
+
+
+def test_each_matrix_sees_the_inputs_that_the_quantized_model_gives_it() -> None:
+    """The moment of every layer's inputs in the finished model, the embedding quantized beforehand."""
+    table = np.round(model().tensors[0].values * 4).astype(np.float32) / 4
+    results, asked = sequentially(
+        model(), measured(model(), SEQUENCES), quantizer(0.02), SEQUENCES, fixed={0: table}, correction=0.0
+    )
+    finished = with_weights(model(), {0: table} | {i: q.weights for i, q in results.items()})
+    expected = naive_input_moments(finished, SEQUENCES)
+    for index, target, real in asked:
+        assert np.array_equal(target, model().tensors[index].values)
+        np.testing.assert_allclose(real.input_moment, expected[index], rtol=1e-4, atol=1e-5 * expected[index].max())
+    before = naive_input_moments(model(), SEQUENCES)
+    assert any(not np.allclose(before[i], expected[i], rtol=0.01) for i in expected)
+
+
+@pytest.mark.parametrize("correction", [0.3, 1.0])
+def test_the_corrected_target_is_the_least_squares_one(correction: float) -> None:
+    """T minimizes E|W x - T x'|² with damping: T (H' + d I) = W (C + d I), then blended with W."""
+    results, asked = sequentially(
+        model(), measured(model(), SEQUENCES), quantizer(0.02), SEQUENCES, correction=correction
+    )
+    finished = with_weights(model(), {i: q.weights for i, q in results.items()})
+    (_, float_registers), (_, real_registers) = run(model(), SEQUENCES), run(finished, SEQUENCES)
+    sources = {op.weight: op.x for op in model().program.instructions if isinstance(op, Linear)}
+    moved = 0.0
+    for index, target, real in asked:
+        x, y = (
+            registers[sources[index]].detach().double().flatten(0, 1).numpy()
+            for registers in (float_registers, real_registers)
+        )
+        solid = damped_moment(y.T @ y / len(y), DAMPING)
+        weights = model().tensors[index].values.astype(np.float64)
+        best = weights @ (x.T @ y / len(x) + solid - y.T @ y / len(y)) @ np.linalg.inv(solid)
+        np.testing.assert_allclose(target, weights + correction * (best - weights), rtol=1e-3, atol=2e-3)
+        np.testing.assert_allclose(real.input_moment, y.T @ y / len(y), rtol=1e-4, atol=1e-5)
+        moved += np.abs(target - weights).mean()
+    assert moved > 0.01
+
+
+def two_layers() -> tuple[Model, np.ndarray]:
+    """Table, a wide hidden layer, a head, and tokens."""
+    random = np.random.default_rng(2)
+    program = Program(
+        (Embed(0), Linear(0, 1, None), Activation(1, ActivationKind.SILU, 0.0), Linear(2, 2, None)), 60, 16, 0
+    )
+    shapes = ((60, 12), (40, 12), (60, 40))
+    return bare_model(
+        program, *(random.standard_normal(shape) / shape[1] ** 0.5 for shape in shapes)
+    ), random_sequences(60, 30, 16)
+
+
+def output_error(of: Model, weights: dict[int, np.ndarray], sequences: np.ndarray) -> float:
+    with torch.no_grad():
+        return float((run(of, sequences)[0] - run(with_weights(of, weights), sequences)[0]).square().mean())
+
+
+@pytest.mark.parametrize("byte_price", [0.002, 0.01])
+def test_correcting_the_drift_lowers_the_output_error(byte_price: float) -> None:
+    network, sequences = two_layers()
+    statistics = measured(network, sequences)
+    table = quantizer(byte_price)(0, network.tensors[0].values, statistics.matrices[0]).weights
+    errors = []
+    for correction in (0.0, 1.0):
+        results, _ = sequentially(
+            network, statistics, quantizer(byte_price), sequences, fixed={0: table}, correction=correction
+        )
+        errors.append(output_error(network, {0: table} | {i: q.weights for i, q in results.items()}, sequences))
+    plain = {
+        i: quantizer(byte_price)(i, network.tensors[i].values, statistics.matrices[i]).weights
+        for i in statistics.matrices
+    }
+    assert errors[1] < 0.9 * errors[0] and errors[1] < 0.9 * output_error(network, plain, sequences)
+
+
+def test_equal_bits_whatever_the_threads() -> None:
+    statistics = measured(model(), SEQUENCES)
+    one, two = (sequentially(model(), statistics, quantizer(0.01), SEQUENCES, threads=threads)[0] for threads in (1, 2))
+    assert list(one) == list(two)
+    for index, result in one.items():
+        assert (
+            np.array_equal(result.grid.codes, two[index].grid.codes)
+            and result.weights.tobytes() == two[index].weights.tobytes()
+        )
+
+
+def test_a_matrix_used_twice_is_quantized_at_its_first_use() -> None:
+    looped = golf_model(1, num_layers=2, encoder_layers=[0, 1], decoder_layers=[1, 0])
+    statistics = measured(looped, SEQUENCES)
+    results, asked = sequentially(looped, statistics, quantizer(0.01), SEQUENCES)
+    assert [index for index, _, _ in asked] == [w for w in linear_weights(looped) if w != 0] == list(results)
+
+
+def test_what_is_decided_already_is_left_alone() -> None:
+    statistics = measured(model(), SEQUENCES)
+    everything = {i: t.values for i, t in enumerate(model().tensors)}
+    results, asked = sequentially(model(), statistics, quantizer(0.01), SEQUENCES, fixed=everything)
+    assert results == {} and asked == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_few_sequences(count: int) -> None:
+    """Fewer sequences than a batch, and a last batch that is not full."""
+    statistics = measured(model(), SEQUENCES[:count])
+    _, asked = sequentially(model(), statistics, unchanged, SEQUENCES[:count])
+    for index, _, real in asked:
+        np.testing.assert_allclose(real.input_moment, statistics.matrices[index].input_moment, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,293 @@
+"""Calibration against slow twins: moments token by token, the Fisher information label by label, and the loss itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from naive_fisher import expected_squares, linear_outputs, naive_input_moments
+from tiny_models import bare_model, golf_model, random_sequences
+
+from bytecap.compiler.model.model import Model
+from bytecap.compiler.model.torch_executor import TorchExecutor
+from bytecap.compiler.statistics.calibration import (
+    Statistics,
+    calibration_sequences,
+    embedding_tables,
+    measure_statistics,
+    second_moment,
+)
+from bytecap.compiler.workers import one_thread_each
+from bytecap.format.program.operands import Row
+from bytecap.format.program.operations import (
+    Activation,
+    ActivationKind,
+    Embed,
+    HashEmbed,
+    HashKind,
+    Linear,
+    RmsNorm,
+    Scale,
+    Softcap,
+    SoftcapKind,
+)
+from bytecap.format.program.program import Program
+
+VOCABULARY, WIDTH = 6, 4
+
+
+def measured(model: Model, sequences: np.ndarray, *, batch: int = 4, seed: int = 0, threads: int = 1) -> Statistics:
+    return measure_statistics(model, sequences, batch_sequences=batch, seed=seed, device="cpu", threads=threads)
+
+
+def small_network(*, softcap: bool = True, tied: bool = False, hashed: bool = False) -> Model:
+    """Position by position: table, gain, hidden layer, head."""
+    random = np.random.default_rng(7)
+    first = HashEmbed(0, HashKind.POLYNOMIAL, 5, 3) if hashed else Embed(0)
+    head = 0 if tied else 3
+    instructions = [
+        first, RmsNorm(0, 1, 1e-3, Row(1)), Linear(1, 2, None), Activation(2, ActivationKind.TANH, 0.0), Linear(3, head, None),
+    ]  # fmt: skip
+    if softcap:
+        instructions.append(Softcap(4, 3.0, SoftcapKind.TANH))
+    arrays = [
+        random.standard_normal((VOCABULARY, WIDTH)),
+        1 + 0.3 * random.standard_normal(WIDTH),
+        random.standard_normal((WIDTH, WIDTH)),
+    ]
+    if not tied:
+        arrays.append(1.5 * random.standard_normal((VOCABULARY, WIDTH)))
+    return bare_model(Program(tuple(instructions), VOCABULARY, 6, 0), *arrays)
+
+
+def attention_network() -> Model:
+    return golf_model(3, vocab_size=VOCABULARY, model_dim=8, seq_len=6, mlp_mult=1)
+
+
+def assert_near(found: np.ndarray, expected: np.ndarray, relative: float) -> None:
+    """Element by element, and far closer on the whole."""
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=relative, atol=relative * 0.2 * float(np.max(expected)))
+    assert abs(found.sum() / expected.sum() - 1) < relative / 2
+
+
+@given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 700))
+def test_sequences_are_spread_evenly(sequences: int, length: int, wanted: int) -> None:
+    text = np.arange(sequences * length + (length - 1) // 2, dtype=np.uint16)
+    found = calibration_sequences(text, length, wanted)
+    assert found.dtype == np.int64 and found.shape == (min(sequences, -(-wanted // length)), length)
+    starts = found[:, 0]
+    assert np.array_equal(found, starts[:, None] + np.arange(length))  # unbroken pieces of the text
+    gaps = np.diff(starts)
+    assert starts[0] == 0 and (gaps >= length).all() and (len(gaps) == 0 or gaps.max() - gaps.min() <= length)
+    assert (sequences * length - starts[-1]) - (gaps.max() if len(gaps) else sequences * length) <= length
+
+
+def test_second_moment_equals_the_sum_of_outer_products() -> None:
+    random = np.random.default_rng(0)
+    x, y = (random.standard_normal((3, 5, 4)).astype(np.float32) for _ in range(2))
+    pairs = zip(x.reshape(-1, 4).astype(np.float64), y.reshape(-1, 4).astype(np.float64), strict=True)
+    expected = sum(np.outer(a, b) for a, b in pairs)
+    found = second_moment(torch.from_numpy(x), torch.from_numpy(y)).numpy()
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_array_equal(
+        second_moment(torch.from_numpy(x)), second_moment(torch.from_numpy(x), torch.from_numpy(x))
+    )
+
+
+@pytest.mark.parametrize("batch", [1, 3, 20])
+def test_input_moments_equal_naive_sums(batch: int) -> None:
+    model = golf_model(1)
+    sequences = random_sequences(24, 7, 16)
+    statistics = measured(model, sequences, batch=batch)
+    expected = naive_input_moments(model, sequences)
+    assert statistics.tokens == sequences.size and expected.keys() <= statistics.matrices.keys()
+    for tensor, moment in expected.items():
+        found = statistics.matrices[tensor].input_moment
+        np.testing.assert_allclose(found, moment, rtol=2e-4, atol=1e-5 * moment.max())
+        np.testing.assert_array_equal(found, found.T)
+
+
+def test_every_tensor_is_measured_once() -> None:
+    model = golf_model(1)
+    statistics = measured(model, random_sequences(24, 4, 16))
+    assert set(statistics.matrices) | set(statistics.vectors) == set(range(len(model.tensors)))
+    assert not set(statistics.matrices) & set(statistics.vectors)
+    for tensor, matrix in statistics.matrices.items():
+        rows, columns = model.tensors[tensor].values.shape
+        assert matrix.input_moment.shape == (columns, columns) and matrix.row_fisher.shape == (rows,)
+        assert matrix.input_moment.dtype == matrix.row_fisher.dtype == np.float64
+        assert (matrix.row_fisher >= 0).all() and np.linalg.eigvalsh(matrix.input_moment)[0] > -1e-6
+    for tensor, fisher in statistics.vectors.items():
+        assert fisher.shape == model.tensors[tensor].values.shape and fisher.dtype == np.float64 and (fisher > 0).all()
+
+
+@pytest.mark.parametrize("softcap", [True, False])
+def test_fisher_of_the_head_is_exact(softcap: bool) -> None:
+    """Not sampled: equal to the expectation over all labels after one pass over each token."""
+    model, sequences = small_network(softcap=softcap), random_sequences(VOCABULARY, 3, 6)
+    expected = expected_squares(
+        model, sequences, lambda _, registers: {3: registers[4]}, lambda g: g.square().sum((0, 1))
+    )
+    np.testing.assert_allclose(measured(model, sequences).matrices[3].row_fisher, expected[3], rtol=1e-4)
+
+
+def test_fisher_of_a_hidden_layer_approaches_the_expectation_over_labels() -> None:
+    model, sequences = small_network(), random_sequences(VOCABULARY, 3, 6)
+    expected = expected_squares(
+        model, sequences, lambda _, registers: {2: registers[2]}, lambda g: g.square().sum((0, 1))
+    )
+    found = measured(model, np.repeat(sequences, 800, axis=0), batch=600).matrices[2].row_fisher
+    assert_near(found, expected[2], 0.1)
+
+
+def test_output_fisher_approaches_the_expectation_over_labels() -> None:
+    """Not only its diagonal; the head's would be too large to be worth measuring."""
+    model, sequences = small_network(), random_sequences(VOCABULARY, 3, 6)
+    expected = expected_squares(
+        model, sequences, lambda _, registers: {2: registers[2]}, lambda g: g.flatten(0, -2).T @ g.flatten(0, -2)
+    )[2]
+    matrices = measured(model, np.repeat(sequences, 800, axis=0), batch=600).matrices
+    np.testing.assert_allclose(matrices[2].output_fisher, expected, atol=0.1 * np.abs(expected).max())
+    np.testing.assert_allclose(matrices[2].output_fisher.diagonal(), matrices[2].row_fisher, rtol=1e-6)
+    assert np.abs(expected - np.diag(np.diag(expected))).max() > 0.2 * np.abs(expected).max()
+    assert matrices[2].output_fisher.dtype == np.float32 and matrices[3].output_fisher is None
+
+
+def test_fisher_through_attention_approaches_the_expectation_over_labels() -> None:
+    """A register's gradient comes from the losses of all later positions: their cross terms vanish in expectation."""
+    model, sequences = attention_network(), random_sequences(VOCABULARY, 2, 6, seed=4)
+    outputs = linear_outputs(model)
+    del outputs[0]  # the tied table
+    expected = expected_squares(
+        model,
+        sequences,
+        lambda _, registers: {w: registers[k] for w, k in outputs.items()},
+        lambda g: g.square().sum((0, 1)),
+    )
+    statistics = measured(model, np.repeat(sequences, 1500, axis=0), batch=500)
+    assert expected.keys() == outputs.keys() and len(expected) == 12
+    for tensor, fisher in expected.items():
+        assert_near(statistics.matrices[tensor].row_fisher, fisher, 0.15)
+
+
+def test_fisher_of_vectors_approaches_the_expectation_over_labels() -> None:
+    model, sequences = small_network(), random_sequences(VOCABULARY, 2, 6, seed=1)
+    expected = expected_squares(model, sequences, lambda tensors, _: {1: tensors[1]})
+    found = measured(model, np.repeat(sequences, 400, axis=0), batch=1).vectors[1]
+    assert_near(found, expected[1], 0.25)
+
+
+@pytest.mark.parametrize("hashed", [False, True])
+def test_fisher_of_a_table_approaches_the_expectation_over_labels(hashed: bool) -> None:
+    """Rows: mean squared gradient of an element. Columns: second moment of the gradients, scaled to a mean of 1."""
+    model, sequences = small_network(hashed=hashed), random_sequences(VOCABULARY, 2, 6, seed=1)
+    expected = expected_squares(model, sequences, lambda tensors, _: {0: tensors[0]})[0].mean(1)
+    found = measured(model, np.repeat(sequences, 400, axis=0), batch=1).matrices[0]
+    assert_near(found.row_fisher, expected, 0.25)
+    outer = expected_squares(
+        model, sequences, lambda _, registers: {0: registers[0]}, lambda g: torch.einsum("bti,btj->ij", g, g)
+    )[0]
+    np.testing.assert_allclose(found.input_moment, outer / outer.diagonal().mean(), atol=0.1)
+    assert found.input_moment.diagonal().mean() == pytest.approx(1)
+
+
+def test_a_tied_table_has_the_fisher_of_both_uses() -> None:
+    """The head's rows, and the mean squared gradient of the lookups in units of the head's mean squared input."""
+    model, sequences = small_network(tied=True), np.array([[0, 1, 2, 3, 4, 5]])
+    head = expected_squares(model, sequences, lambda _, registers: {0: registers[4]}, lambda g: g.square().sum((0, 1)))[
+        0
+    ]
+    lookups = expected_squares(
+        model, sequences, lambda _, registers: {0: registers[0]}, lambda g: g[0].square().mean(1)
+    )[0]
+    found = measured(model, np.repeat(sequences, 400, axis=0), batch=1).matrices[0]
+    moment = naive_input_moments(model, sequences)[0]
+    np.testing.assert_allclose(found.input_moment, moment, rtol=1e-4, atol=1e-6)
+    assert_near(found.row_fisher, head + lookups / np.diag(moment).mean(), 0.25)
+
+
+def test_a_token_that_never_occurs_has_no_fisher_as_an_embedding() -> None:
+    model = small_network()
+    fisher = measured(model, np.array([[0, 1, 2, 3, 2, 1]])).matrices[0].row_fisher
+    assert (fisher[:4] > 0).all() and (fisher[4:] == 0).all()
+
+
+def mean_divergence(model: Model, sequences: np.ndarray, changed: int, values: np.ndarray) -> float:
+    """KL divergence in nats a token when one tensor takes other values."""
+
+    def log_p(arrays: list[np.ndarray]) -> torch.Tensor:
+        executor = TorchExecutor(model.program, {i: torch.from_numpy(a) for i, a in enumerate(arrays)})
+        return executor.forward(torch.from_numpy(sequences)).double().log_softmax(-1)
+
+    arrays = [t.values for t in model.tensors]
+    with torch.no_grad():
+        before, after = log_p(arrays), log_p([*arrays[:changed], values, *arrays[changed + 1 :]])
+    return float((before.exp() * (before - after)).sum(-1).mean())
+
+
+def predicted_divergence(statistics: Statistics, tensor: int, error: np.ndarray) -> float:
+    """The second-order model: 1/2 sum_o g_o e_o H e_oᵀ, or the diagonal for a vector."""
+    if tensor in statistics.vectors:
+        return 0.5 * float((statistics.vectors[tensor] * error**2).sum())
+    matrix = statistics.matrices[tensor]
+    return 0.5 * float(matrix.row_fisher @ np.einsum("oi,ij,oj->o", error, matrix.input_moment, error))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_predicted_loss_of_small_errors_is_the_measured_one(tied: bool) -> None:
+    model, sequences = golf_model(0, tie_embeddings=tied), random_sequences(24, 128, 16)
+    random = np.random.default_rng(1)
+    with one_thread_each():
+        statistics = measured(model, sequences)
+        predicted, real = np.zeros(len(model.tensors)), np.zeros(len(model.tensors))
+        for index, tensor in enumerate(model.tensors):
+            for _ in range(3):
+                error = random.standard_normal(tensor.values.shape) * 0.01 * np.sqrt(np.mean(tensor.values**2))
+                values = (tensor.values + error).astype(np.float32)
+                error = values.astype(np.float64) - tensor.values
+                predicted[index] += predicted_divergence(statistics, index, error)
+                real[index] += mean_divergence(model, sequences, index, values)
+    assert 0.7 < predicted.sum() / real.sum() < 1.4
+    ratio = predicted / real
+    assert (ratio > 0.3).all() and (ratio < 2).all() and 0.7 < np.median(ratio) < 1.4
+
+
+def test_equal_bits_whatever_the_threads() -> None:
+    model, sequences = golf_model(2), random_sequences(24, 11, 16)
+    one, two = (measured(model, sequences, batch=2, threads=threads) for threads in (1, 2))
+    for tensor, matrix in one.matrices.items():
+        assert matrix.input_moment.tobytes() == two.matrices[tensor].input_moment.tobytes()
+        assert matrix.row_fisher.tobytes() == two.matrices[tensor].row_fisher.tobytes()
+    assert all(fisher.tobytes() == two.vectors[tensor].tobytes() for tensor, fisher in one.vectors.items())
+
+
+def test_the_seed_draws_the_labels() -> None:
+    model, sequences = golf_model(2), random_sequences(24, 4, 16)
+    first, again, other = (measured(model, sequences, seed=seed) for seed in (1, 1, 2))
+    hidden = max(linear_outputs(model))
+    assert first.matrices[hidden].row_fisher.tobytes() == again.matrices[hidden].row_fisher.tobytes()
+    assert first.matrices[hidden].row_fisher.tobytes() != other.matrices[hidden].row_fisher.tobytes()
+    assert first.matrices[hidden].input_moment.tobytes() == other.matrices[hidden].input_moment.tobytes()
+
+
+def test_progress_counts_batches() -> None:
+    counted: list[int] = []
+    measure_statistics(
+        golf_model(2),
+        random_sequences(24, 5, 16),
+        batch_sequences=2,
+        seed=0,
+        device="cpu",
+        threads=2,
+        finished=counted.append,
+    )
+    assert counted == [1, 2, 3]
+
+
+def test_embedding_tables() -> None:
+    program = Program((Embed(2), HashEmbed(0, HashKind.XOR, 1, 2), Scale(1, Row(1)), Linear(2, 3, None)), 4, 8, 0)
+    assert embedding_tables(program) == {0, 2}

@@ -1,0 +1,283 @@
+"""The numba interpreter and the torch executor against the slow twin, and what each promises about batches, threads and gradients."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from naive_program import naive_logits, naive_losses
+from random_programs import ADDERS, RandomProgram, programs
+
+from bytecap.compiler.model.torch_executor import EXECUTIONS, TorchExecutor
+from bytecap.errors import DataError, InvalidArtifact
+from bytecap.format.program import operations as op
+from bytecap.format.program.operands import Row
+from bytecap.format.program.operation_shapes import SHAPE_RULES
+from bytecap.format.program.program import Program, validate_program
+from bytecap.runtime.interpreter import Interpreter, assign_buffers
+from bytecap.runtime.kernels_exponential import gelu, sigmoid
+from bytecap.runtime.operation_kernels import BINDERS
+
+TOLERANCE = 1e-4  # of the largest logit's magnitude
+FEW = settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+MANY = settings(FEW, max_examples=60)
+
+
+def torch_executor(program, tensors) -> TorchExecutor:
+    return TorchExecutor(program, {index: torch.from_numpy(tensor) for index, tensor in enumerate(tensors)})
+
+
+def assert_close(found, expected):
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= TOLERANCE * np.abs(expected).max()
+
+
+def check_agreement(case: RandomProgram) -> None:
+    interpreter, executor = Interpreter(case.program, case.tensors), torch_executor(case.program, case.tensors)
+    inputs = case.tokens[:, :-1]
+    expected = np.stack([naive_logits(case.program, case.tensors, row) for row in inputs])
+    assert_close(interpreter.logits(inputs), expected)
+    with torch.inference_mode():
+        assert_close(executor.forward(torch.from_numpy(inputs)).numpy(), expected)
+        torch_losses = executor.losses(torch.from_numpy(case.tokens)).numpy()
+    losses = np.array([naive_losses(logits, row[1:]) for logits, row in zip(expected, case.tokens, strict=True)])
+    scale = max(1.0, np.abs(expected).max())
+    np.testing.assert_allclose(interpreter.token_losses(case.tokens), losses, atol=2 * TOLERANCE * scale)
+    np.testing.assert_allclose(torch_losses, losses, atol=2 * TOLERANCE * scale)
+
+
+@pytest.mark.parametrize("operation", list(op.OPERATIONS), ids=lambda operation: operation.name)
+@given(data=st.data())
+@FEW
+def test_executors_agree_on_each_operation(operation, data):
+    check_agreement(data.draw(programs(including=operation)))
+
+
+@given(case=programs())
+@MANY
+def test_executors_agree_on_random_programs(case):
+    check_agreement(case)
+
+
+def test_every_operation_is_covered_everywhere():
+    registered = set(op.OPERATIONS)
+    assert len(registered) == 17
+    for covered in (SHAPE_RULES, BINDERS, EXECUTIONS, ADDERS):
+        assert set(covered) == registered
+
+
+def attention_model(window: int, document_reset: bool, heads: int = 4, kv_heads: int = 2, width: int = 32):
+    """Two attention layers with rope, exclusion and shift, long enough for several query blocks."""
+    random = np.random.default_rng(7)
+    tensors = [
+        random.standard_normal(shape).astype(np.float32) * 0.2
+        for shape in ((50, width), (width // 2, width), (width, width))
+    ]
+    instructions = [op.Embed(0)]
+    for _ in range(2):
+        x = len(instructions) - 1
+        instructions += [
+            op.RmsNorm(x, 1, 1e-6),
+            op.Linear(x + 1, 2),
+            op.Rope(x + 2, heads, 10000.0, width // heads, op.RopeLayout.HALF_SPLIT),
+            op.Linear(x + 1, 1),
+            op.Attention(x + 3, x + 4, x + 4, heads, kv_heads, 0.5, window, document_reset),
+            op.Exclude(x + 5, x + 4, heads, kv_heads),
+            op.Shift(x + 6, 3, document_reset),
+            op.Add(x, x + 7),
+        ]
+    instructions.append(op.Linear(len(instructions) - 1, 0))
+    return Program(tuple(instructions), 50, 700, 1), tensors
+
+
+@pytest.mark.parametrize("document_reset", [False, True])
+@pytest.mark.parametrize("window", [0, 1, 37, 5000])
+def test_long_sequences_agree(window, document_reset):
+    program, tensors = attention_model(window, document_reset)
+    tokens = np.random.default_rng(0).integers(0, 50, (2, 700))
+    with torch.inference_mode():
+        expected = torch_executor(program, tensors).forward(torch.from_numpy(tokens)).numpy()
+    assert_close(Interpreter(program, tensors).logits(tokens), expected)
+
+
+def test_a_sequence_does_not_depend_on_its_batch_or_thread():
+    program, tensors = attention_model(0, True)
+    interpreter = Interpreter(program, tensors)
+    tokens = np.random.default_rng(1).integers(0, 50, (6, 129))
+    together = interpreter.token_losses(tokens)
+    apart = np.concatenate([interpreter.token_losses(row[None]) for row in tokens])
+    assert np.array_equal(together, apart)
+    barrier = threading.Barrier(3)
+
+    def run(index):
+        barrier.wait()
+        return interpreter.token_losses(tokens[2 * index : 2 * index + 2])
+
+    with ThreadPoolExecutor(3) as pool:
+        assert np.array_equal(together, np.concatenate(list(pool.map(run, range(3)))))
+
+
+def test_tokens_see_no_future():
+    program, tensors = attention_model(0, False)
+    interpreter = Interpreter(program, tensors)
+    tokens = np.random.default_rng(2).integers(0, 50, (1, 40))
+    changed = tokens.copy()
+    changed[0, 25:] = (changed[0, 25:] + 1) % 50
+    before, after = interpreter.logits(tokens), interpreter.logits(changed)
+    np.testing.assert_allclose(before[0, :25], after[0, :25], rtol=1e-5, atol=1e-6)
+    assert np.abs(before[0, 25:] - after[0, 25:]).max() > 1e-3
+
+
+def test_interpreter_refuses_tokens_out_of_range_and_names_the_place():
+    program, tensors = attention_model(0, False)
+    interpreter = Interpreter(program, tensors)
+    for bad in (50, -1):
+        with pytest.raises(DataError, match=rf"token id {bad} at position 2 of sequence 1 .*vocabulary size 50"):
+            interpreter.logits(np.array([[0, 1, 2], [3, 4, bad]]))
+    with pytest.raises(ValueError, match="1 dimensions"):
+        interpreter.logits(np.array([1, 2]))
+
+
+def test_interpreter_refuses_other_dtypes_and_unfitting_tensors():
+    program, tensors = attention_model(0, False)
+    with pytest.raises(ValueError, match="tensor 0 is float64"):
+        Interpreter(program, [tensors[0].astype(np.float64), *tensors[1:]])
+    with pytest.raises(ValueError, match="tensor 1 is float32, expected C-contiguous"):
+        Interpreter(program, [tensors[0], np.asfortranarray(tensors[1]), tensors[2]])
+    with pytest.raises(InvalidArtifact):
+        Interpreter(program, tensors[:2])
+    with pytest.raises(InvalidArtifact):
+        torch_executor(program, tensors[:2])
+
+
+def test_batches_of_nothing_and_of_one_token():
+    program, tensors = attention_model(0, True)
+    interpreter = Interpreter(program, tensors)
+    assert interpreter.logits(np.zeros((0, 5), int)).shape == (0, 5, 50)
+    assert interpreter.token_losses(np.zeros((2, 1), int)).shape == (2, 0)
+    assert interpreter.logits(np.zeros((2, 1), int)).shape == (2, 1, 50)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite_give_nan_losses_not_numbers(wrong):
+    program, tensors = attention_model(0, False)
+    tensors[2] = tensors[2].copy()
+    tensors[2][3, 3] = wrong
+    with np.errstate(invalid="ignore"):
+        losses = Interpreter(program, tensors).token_losses(np.random.default_rng(3).integers(0, 50, (1, 9)))
+    assert np.isnan(losses[0, -1])
+
+
+def test_losses_of_extreme_logits():
+    tensors = [np.array([[3e4, -3e4, 0.0]], np.float32).repeat(3, axis=0), np.eye(3, dtype=np.float32)]
+    program = Program((op.Embed(0), op.Linear(0, 1)), 3, 4, 0)
+    losses = Interpreter(program, tensors).token_losses(np.array([[0, 0, 1, 2]]))
+    np.testing.assert_allclose(losses, [[0.0, 6e4, 3e4]])
+
+
+@given(case=programs())
+@MANY
+def test_live_registers_never_share_a_buffer(case):
+    shapes = validate_program(case.program, [tensor.shape for tensor in case.tensors])
+    buffers, capacities = assign_buffers(case.program, shapes)
+    for later in range(len(buffers)):
+        assert shapes.widths[later] <= capacities[buffers[later]]
+        live = [register for register in range(later) if shapes.last_use[register] >= later]
+        assert buffers[later] not in {buffers[register] for register in live}
+
+
+def test_activation_kernels_at_the_ends_of_the_range():
+    x = np.array([-np.inf, -1e30, -100, -30, -5, -1e-3, 0, 1e-3, 5, 30, 100, 1e30], np.float32)
+    out = np.empty_like(x)
+    sigmoid(x, out)
+    exact = 1 / (1 + np.exp(-np.clip(x.astype(np.float64), -700, 700)))
+    np.testing.assert_allclose(out, exact, rtol=1e-6, atol=1e-37)
+    gelu(x[1:], out[1:])
+    values = torch.from_numpy(x[1:]).double()
+    np.testing.assert_allclose(out[1:], torch.nn.functional.gelu(values).numpy(), rtol=1e-6, atol=1e-9)
+
+
+def test_gelu_kernel_is_accurate_over_its_whole_range():
+    x = np.linspace(-12, 12, 200_001, dtype=np.float32)
+    out = np.empty_like(x)
+    gelu(x, out)
+    exact = torch.nn.functional.gelu(torch.from_numpy(x).double()).numpy()
+    assert (np.abs(out - exact) <= 3e-7 * np.maximum(np.abs(x), 1e-3)).all()
+
+
+def test_torch_executor_offers_every_register_and_takes_replacements():
+    program, tensors = attention_model(0, False)
+    executor = torch_executor(program, tensors)
+    tokens = torch.randint(0, 50, (2, 11), generator=torch.Generator().manual_seed(0))
+    seen = []
+
+    def record(index, value):
+        seen.append((index, tuple(value.shape)))
+        return value
+
+    plain = executor.forward(tokens, registers=record)
+    assert seen == [(k, (2, 11, width)) for k, width in enumerate(executor.shapes.widths)]
+    assert torch.equal(plain, executor.forward(tokens))
+    replaced = executor.forward(tokens, registers=lambda k, value: torch.zeros_like(value) if k == 8 else value)
+    assert not torch.allclose(plain, replaced)
+
+
+@given(case=programs())
+@FEW
+def test_torch_gradients_match_finite_differences(case):
+    tensors = {index: torch.from_numpy(tensor).double().requires_grad_() for index, tensor in enumerate(case.tensors)}
+    executor, tokens = TorchExecutor(case.program, tensors), torch.from_numpy(case.tokens)
+    gradients = torch.autograd.grad(executor.losses(tokens).double().sum(), list(tensors.values()), allow_unused=True)
+    directions = [torch.randn(t.shape, generator=torch.Generator().manual_seed(5)).double() for t in tensors.values()]
+    slope = sum(float((g * d).sum()) for g, d in zip(gradients, directions, strict=True) if g is not None)
+
+    def shifted(step):
+        moved = {index: (t + step * d).detach() for (index, t), d in zip(tensors.items(), directions, strict=True)}
+        logits = TorchExecutor(case.program, moved).forward(tokens[:, :-1])
+        return float(torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="sum"))
+
+    estimates = [(shifted(step) - shifted(-step)) / (2 * step) for step in (1e-4, 1e-5, 1e-6)]
+    assert min(abs(estimate - slope) for estimate in estimates) <= 1e-3 * max(1.0, abs(slope))
+
+
+@given(case=programs())
+@FEW
+def test_torch_executor_stays_on_its_tensors_device(case):
+    """The meta device refuses to mix with any other, as an accelerator would."""
+    tensors = {index: torch.from_numpy(tensor).to("meta") for index, tensor in enumerate(case.tensors)}
+    losses = TorchExecutor(case.program, tensors).losses(torch.from_numpy(case.tokens).to("meta"))
+    assert losses.device.type == "meta"
+    assert losses.shape == (case.tokens.shape[0], case.tokens.shape[1] - 1)
+
+
+def test_torch_gradients_reach_tensors_and_registers():
+    program, tensors = attention_model(5, True)
+    parameters = {index: torch.from_numpy(tensor).requires_grad_() for index, tensor in enumerate(tensors)}
+    kept = {}
+
+    def keep(index, value):
+        value.retain_grad()
+        kept[index] = value
+        return value
+
+    tokens = torch.randint(0, 50, (2, 12), generator=torch.Generator().manual_seed(1))
+    TorchExecutor(program, parameters).losses(tokens, registers=keep).mean().backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in parameters.values())
+    assert all(value.grad is not None for value in kept.values())
+
+
+def test_a_vector_reaches_scalars_heads_and_widths_alike():
+    tensors = [
+        np.ones((2, 4), np.float32),
+        np.array([[2.0, 3.0], [5.0, 7.0]], np.float32),
+        np.array([11.0], np.float32),
+    ]
+    program = Program((op.Embed(0), op.Scale(0, Row(1, 1)), op.Scale(1, Row(2)), op.Slice(2, 1, 3)), 2, 4, 0)
+    expected = np.array([[[55.0, 77.0]]], np.float32)
+    assert np.array_equal(Interpreter(program, tensors).logits(np.array([[0]])), expected)
+    assert np.array_equal(torch_executor(program, tensors).forward(torch.tensor([[0]])).numpy(), expected)

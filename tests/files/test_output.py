@@ -1,0 +1,150 @@
+"""Result files appear whole or not at all: every refusal, every failure, and what is left in the folder after it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from bytecap.errors import OutputError
+from bytecap.files.output import check_output, write_output
+
+WRITE_OVER_THE_FILE_SIZE_LIMIT = """
+import resource, sys
+from bytecap.files.output import write_output
+from bytecap.errors import OutputError
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    write_output(sys.argv[1], bytes(1 << 20))
+except OutputError as error:
+    print(error)
+"""
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("data", [b"", b"x", bytes(range(256)) * 5000])
+def test_written_bytes_are_the_given_bytes(tmp_path, data):
+    check_output(tmp_path / "a.bcap")
+    write_output(tmp_path / "a.bcap", data)
+    assert contents(tmp_path) == {"a.bcap": data}
+
+
+def test_permissions_are_those_of_an_ordinary_file(tmp_path):
+    write_output(tmp_path / "a.bcap", b"1")
+    (tmp_path / "plain").write_bytes(b"1")
+    assert stat.S_IMODE((tmp_path / "a.bcap").stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+
+
+@pytest.mark.parametrize("operation", [lambda path: check_output(path), lambda path: write_output(path, b"new")])
+def test_an_existing_file_is_kept_without_force(tmp_path, operation):
+    target = tmp_path / "a.bcap"
+    target.write_bytes(b"old")
+    with pytest.raises(OutputError, match="exists; use --force"):
+        operation(target)
+    assert contents(tmp_path) == {"a.bcap": b"old"}
+
+
+def test_force_replaces_an_existing_file(tmp_path):
+    target = tmp_path / "a.bcap"
+    target.write_bytes(b"old and longer")
+    check_output(target, force=True)
+    assert contents(tmp_path) == {"a.bcap": b"old and longer"}
+    write_output(target, b"new", force=True)
+    assert contents(tmp_path) == {"a.bcap": b"new"}
+
+
+def unusable_paths(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_bytes(b"")
+    os.mkfifo(tmp_path / "pipe")
+    return {
+        "is a folder": tmp_path / "folder",
+        "is not a folder; create it first": tmp_path / "missing" / "a.bcap",
+        "file is not a folder": tmp_path / "file" / "a.bcap",
+        "is not a regular file": tmp_path / "pipe",
+    }
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_unusable_paths_are_refused_and_nothing_appears(tmp_path, force):
+    paths = unusable_paths(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    for message, path in paths.items():
+        for operation in (check_output, lambda path, force: write_output(path, b"data", force=force)):
+            with pytest.raises(OutputError, match=message):
+                operation(path, force=force)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(tmp_path):
+    """The mode bits stop an ordinary user; root passes them, so for root the refusal comes from /proc, which takes no files."""
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    folder.chmod(0o500)
+    target = "/proc/a.bcap" if os.geteuid() == 0 else folder / "a.bcap"
+    with pytest.raises(OutputError, match=r"cannot write .*a\.bcap: .*nothing was written"):
+        check_output(target)
+    with pytest.raises(OutputError, match=r"cannot write .*a\.bcap: .*nothing was written"):
+        write_output(target, b"data")
+
+
+def test_a_write_the_system_refuses_half_way_leaves_nothing(tmp_path):
+    """A real refusal: the process may write 4096 bytes a file and asks for a megabyte."""
+    process = subprocess.run(
+        [sys.executable, "-c", WRITE_OVER_THE_FILE_SIZE_LIMIT, str(tmp_path / "a.bcap")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert process.stdout == f"cannot write {tmp_path}/a.bcap: File too large; nothing was written\n"
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize(
+    ("failure", "raised", "message"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), OutputError, "No space left on device"),
+        (KeyboardInterrupt(), KeyboardInterrupt, None),
+        (MemoryError(), MemoryError, None),
+    ],
+)
+def test_a_failing_step_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, step, failure, raised, message):
+    target = tmp_path / "a.bcap"
+    target.write_bytes(b"old")
+
+    def fail(*arguments):
+        raise failure
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(raised, match=message):
+        write_output(target, b"new", force=True)
+    monkeypatch.undo()
+    assert contents(tmp_path) == {"a.bcap": b"old"}
+
+
+def test_a_file_that_appears_during_the_work_is_not_overwritten(tmp_path, monkeypatch):
+    target = tmp_path / "a.bcap"
+    real_fsync = os.fsync
+
+    def another_program_writes(descriptor):
+        real_fsync(descriptor)
+        target.write_bytes(b"theirs")
+
+    monkeypatch.setattr(os, "fsync", another_program_writes)
+    with pytest.raises(OutputError, match="exists"):
+        write_output(target, b"ours")
+    assert contents(tmp_path) == {"a.bcap": b"theirs"}
+
+
+def test_a_very_long_name_still_gets_a_sibling(tmp_path):
+    target = tmp_path / ("é" * 125)
+    write_output(target, b"data")
+    assert contents(tmp_path) == {target.name: b"data"}

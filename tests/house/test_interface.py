@@ -1,0 +1,109 @@
+"""The Python API: the same results as the command line, errors as exceptions."""
+
+from __future__ import annotations
+
+import pytest
+from command_line import bytecap_command
+from small_job import CAP
+from tiny_curves import make_curve_job
+
+import bytecap
+
+
+def compile_options(small_job, **changes):
+    options = {
+        "cap": CAP,
+        "calibration": small_job.calibration,
+        "architecture": small_job.architecture,
+        "code": [small_job.code],
+    }
+    return {**options, **changes}
+
+
+def test_compile_gives_the_bytes_and_writes_only_where_it_is_told(small_job, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = bytecap.compile(small_job.checkpoint, **compile_options(small_job, cap="18KB"))
+    assert result.artifact == small_job.artifact.read_bytes()
+    assert list(tmp_path.iterdir()) == []
+    written = bytecap.compile(str(small_job.checkpoint), **compile_options(small_job, output="out.bcap"))
+    assert (tmp_path / "out.bcap").read_bytes() == written.artifact == result.artifact
+
+
+def test_compile_reports_progress_by_stage(small_job):
+    calls = []
+    bytecap.compile(small_job.checkpoint, **compile_options(small_job, progress=lambda *call: calls.append(call)))
+    assert len({stage for stage, _, _ in calls}) >= 2
+    assert all(0 <= done and (done <= total or total == 0) for _, done, total in calls)
+
+
+def test_evaluate_agrees_with_the_command(small_job):
+    evaluation = bytecap.evaluate(
+        small_job.artifact,
+        data=small_job.data,
+        tokenizer=small_job.tokenizer,
+        against=small_job.checkpoint,
+        architecture=small_job.architecture,
+    )
+    arguments = [
+        *small_job.score_arguments(),
+        "--against",
+        small_job.checkpoint,
+        "--architecture",
+        small_job.architecture,
+        "--json",
+    ]
+    document = bytecap_command("eval", small_job.artifact, *arguments).document
+    assert document["score"]["bits_per_byte"] == evaluation.score.bits_per_byte
+    assert document["gap"]["mbpb"] == evaluation.gap.mbpb
+    assert evaluation.same_program
+
+
+def test_inspect_verify_and_export(small_job, tmp_path):
+    found = bytecap.inspect(small_job.artifact)
+    assert found.bytes == small_job.artifact.stat().st_size
+    assert all(check.passed for check in bytecap.verify(small_job.artifact, cap="18KB", code=[small_job.code]))
+    names = bytecap.export(small_job.artifact, tmp_path / "model.safetensors")
+    assert names == [row.name for row in found.tensors]
+
+
+def test_the_artifact_as_records(small_job):
+    data = small_job.artifact.read_bytes()
+    artifact = bytecap.read_artifact(data)
+    assert bytecap.write_artifact(artifact) == data
+    assert [array.shape for array in bytecap.decode_tensors(artifact)] == [entry.shape for entry in artifact.directory]
+
+
+def test_curve_agrees_with_the_command(tmp_path):
+    job, calls = make_curve_job(tmp_path), []
+    found = bytecap.curve(
+        job.checkpoint, **job.options(units=["channels"], budget="6%", progress=lambda *call: calls.append(call))
+    )
+    document = bytecap_command(*job.arguments("--unit", "channels", "--budget", "6%", "--json")).document
+    assert document["base"]["bytes"] == found.base.bytes
+    assert document["units"][0]["points"][0]["divergence"] == found.points[0].divergence
+    assert calls == [("calibrate", 0, 0), ("measure points", 1, 1)]
+    assert {path.name for path in tmp_path.iterdir()} == {"model.pt", "calibration.bin", "architecture.json"}
+
+
+@pytest.mark.parametrize("cap", [0, -5, "0", "16M", 200])
+def test_a_cap_that_holds_nothing(small_job, cap):
+    with pytest.raises(bytecap.errors.CapError):
+        bytecap.compile(small_job.checkpoint, **compile_options(small_job, cap=cap))
+
+
+def test_the_output_is_refused_before_the_work(small_job, tmp_path):
+    calls = []
+    with pytest.raises(bytecap.errors.OutputError):
+        bytecap.compile(
+            small_job.checkpoint,
+            **compile_options(
+                small_job, output=tmp_path / "no" / "out.bcap", progress=lambda *call: calls.append(call)
+            ),
+        )
+    assert calls == []
+
+
+def test_what_is_not_an_artifact_is_an_artifact_error(small_job):
+    for read in (bytecap.inspect, bytecap.verify):
+        with pytest.raises(bytecap.errors.ArtifactError):
+            read(small_job.checkpoint)

@@ -1,0 +1,104 @@
+"""Who may import whom, read from the source: the layers of the design, relative imports inside, named packages outside."""
+
+from __future__ import annotations
+
+import ast
+import sys
+
+import pytest
+from source_tree import LAYERS, ROOT, parsed, place, python_files
+
+GROUND = {"errors", "version"}  # modules of the root that every layer may import
+ROOT_MODULES = {"interface", *GROUND}
+ALLOWED_LAYERS = {
+    "format": {*GROUND, "format"},
+    "files": {*GROUND, "format", "files"},
+    "runtime": {*GROUND, "format", "files", "runtime"},
+    "compiler": {*GROUND, "format", "files", "runtime", "compiler"},
+    "report": {*GROUND, "format", "files", "runtime", "compiler", "report"},
+    "lab": {*GROUND, "format", "files", "runtime", "compiler", "report", "lab"},
+    "cli": {*LAYERS, *ROOT_MODULES},
+    "": {*LAYERS, *ROOT_MODULES},
+}
+FORMAT_PACKAGES = {"brotli", "construct", "llvmlite", "numba", "numpy", "zstandard"}
+RUNTIME_PACKAGES = {"numba", "numpy", "sentencepiece", "threadpoolctl"}
+COMPILER_PACKAGES = FORMAT_PACKAGES | RUNTIME_PACKAGES | {"safetensors", "torch"}
+ALLOWED_PACKAGES = {
+    "files": set(),
+    "report": set(),
+    "format": FORMAT_PACKAGES,
+    "runtime": RUNTIME_PACKAGES,
+    "compiler": COMPILER_PACKAGES,
+    "lab": COMPILER_PACKAGES | {"distributed", "joblib"},
+    "cli": {"click", "rich", "numpy"},
+    "": {"numpy"},
+}
+
+
+def relative_target(path, node: ast.ImportFrom) -> set[str]:
+    """The layers or root modules that `from ..x.y import z` in `path` reaches: one dot is the file's own folder."""
+    folder = list(path.parent.relative_to(ROOT).parts)
+    above = node.level - 1
+    names = [*folder[: len(folder) - above], *(node.module.split(".") if node.module else [])]
+    return {names[0]} if names else {alias.name for alias in node.names}
+
+
+def imports_of(path):
+    """Yield (node, own layer names, outside package names) of every import, function bodies included."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            yield node, set(), {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node, set(), {node.module.split(".")[0]}
+        elif isinstance(node, ast.ImportFrom):
+            yield node, relative_target(path, node), set()
+
+
+@pytest.mark.parametrize("layer", ALLOWED_LAYERS)
+def test_a_layer_imports_only_the_layers_below_it(layer):
+    wrong = [
+        f"{place(path, node)} imports {name}"
+        for path in python_files(layer)
+        for node, own, _ in imports_of(path)
+        for name in own - ALLOWED_LAYERS[layer]
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("layer", ALLOWED_PACKAGES)
+def test_a_layer_imports_only_its_packages(layer):
+    allowed = ALLOWED_PACKAGES[layer] | set(sys.stdlib_module_names)
+    wrong = [
+        f"{place(path, node)} imports {name}"
+        for path in python_files(layer)
+        for node, _, outside in imports_of(path)
+        for name in outside - allowed
+    ]
+    assert wrong == []
+
+
+def test_code_imports_itself_relatively():
+    """`import format` or `import bytecap.format` would load a second copy of the module when run from the checkout."""
+    own = {"bytecap", *LAYERS, *ROOT_MODULES}
+    wrong = [
+        f"{place(path, node)} imports {name}"
+        for path in python_files("", *LAYERS)
+        for node, _, outside in imports_of(path)
+        for name in outside & own
+    ]
+    assert wrong == []
+
+
+def test_relative_targets_are_resolved():
+    """The resolution itself: what the other tests would miss if it were wrong."""
+    table = {
+        ("format/container/container.py", "from .cursor import x"): {"format"},
+        ("format/container/container.py", "from ...runtime.kernels import x"): {"runtime"},
+        ("format/codecs/grid.py", "from ..limits import x"): {"format"},
+        ("format/codecs/grid.py", "from ...compiler import x"): {"compiler"},
+        ("cli/main.py", "from .. import interface"): {"interface"},
+        ("interface.py", "from .errors import x"): {"errors"},
+        ("interface.py", "from . import compiler, lab"): {"compiler", "lab"},
+    }
+    for (name, text), expected in table.items():
+        assert relative_target(ROOT / name, ast.parse(text).body[0]) == expected, (name, text)

@@ -1,0 +1,186 @@
+"""Head against trunk: shares of the gradient against a slow twin, spectra of known matrices, verdicts that are planted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from naive_head_gradient import naive_head_gradients, naive_projection
+from naive_sensitivity import naive_part_loss
+from tiny_models import ARCHITECTURE, bare_model, golf_model, random_sequences
+
+from bytecap.compiler.model.model import Model
+from bytecap.compiler.statistics.calibration import measure_statistics
+from bytecap.compiler.statistics.swaps import measure_divergences
+from bytecap.errors import CheckpointError, DataError
+from bytecap.format.program import operations as op
+from bytecap.format.program.program import Program
+from bytecap.lab.measure.diagnosis import HEAD, TRUNK, diagnose_model
+from bytecap.lab.measure.head_gradient import measure_head, moment_spectrum, spectrum
+from bytecap.lab.measure.sensitivity import quantization_error
+from bytecap.lab.measure.units import Part
+
+LENGTH, VOCABULARY = ARCHITECTURE["seq_len"], ARCHITECTURE["vocab_size"]
+SEQUENCES = random_sequences(VOCABULARY, 10, LENGTH, seed=2)
+
+
+def measured(model, sequences=SEQUENCES, threads=1):
+    return measure_head(model, sequences, threads=threads, finished=lambda *call: None)
+
+
+def with_tensor(model: Model, name: str, change) -> Model:
+    """The model with one tensor's values changed."""
+    return replace(
+        model,
+        tensors=tuple(
+            replace(t, values=change(t.values).astype(np.float32)) if t.name == name else t for t in model.tensors
+        ),
+    )
+
+
+def low_rank(values: np.ndarray) -> np.ndarray:
+    random = np.random.default_rng(5)
+    return random.standard_normal((len(values), 3)) @ random.standard_normal((3, values.shape[1]))
+
+
+MODELS = {
+    "tied": golf_model(1),
+    "untied, softcap that bites": golf_model(2, tie_embeddings=False, logit_softcap=3.0),
+    "no softcap": golf_model(3, logit_softcap=0.0),
+    "head of rank 3": with_tensor(golf_model(4, tie_embeddings=False), "lm_head.weight", low_rank),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_shares_of_the_gradient_are_those_of_single_tokens(name):
+    model = MODELS[name]
+    head, hidden, found = measured(model)
+    assert head.rank == (3 if name == "head of rank 3" else 16)
+    values = {t.name: t.values.astype(np.float64) for t in model.tensors}
+    weights = values.get("lm_head.weight", values["tok_emb.weight"])
+    rows = naive_head_gradients(model, SEQUENCES)
+    plain, through = (sum(float(row[k] @ row[k]) for row in rows) for k in (1, 2))
+    projected = [float(np.square(naive_projection(weights, g)).sum()) for _, _, g in rows]
+    greatest = np.linalg.norm(weights, 2)
+    assert found.tokens == len(rows) == SEQUENCES.size - len(SEQUENCES)
+    assert found.through_softcap == pytest.approx(through / plain, rel=1e-5)
+    assert found.projected == pytest.approx(sum(projected) / through, rel=1e-5)
+    assert found.projected_mean == pytest.approx(
+        np.mean([p / float(g @ g) for p, (_, _, g) in zip(projected, rows, strict=True)]), rel=1e-5
+    )
+    weighted = sum(float(np.square(g @ weights).sum()) for _, _, g in rows) / (through * greatest**2)
+    assert found.weighted == pytest.approx(weighted, rel=1e-5)
+    assert (
+        found.random_projected
+        == np.linalg.matrix_rank(weights.astype(np.float32)) / VOCABULARY
+        == head.rank / VOCABULARY
+    )
+    assert found.random_weighted == pytest.approx(np.square(weights).sum() / greatest**2 / VOCABULARY)
+    states = np.stack([x for x, _, _ in rows]) / math.sqrt(len(rows))
+    np.testing.assert_allclose(hidden.values, np.linalg.svd(states, compute_uv=False), rtol=1e-4)
+    passed = np.stack([g @ weights for _, _, g in rows])
+    expected = np.linalg.svd(passed, compute_uv=False)
+    expected = expected[: head.rank]
+    assert found.hidden_directions == pytest.approx(
+        np.exp(-(expected / expected.sum() * np.log(expected / expected.sum())).sum()), rel=1e-4
+    )
+
+
+def test_a_head_as_wide_as_the_vocabulary_loses_nothing():
+    model = golf_model(1, vocab_size=8)
+    _, _, found = measured(model, random_sequences(8, 6, LENGTH))
+    assert found.projected == pytest.approx(1.0) and found.random_projected == 1.0
+
+
+def test_the_shares_do_not_depend_on_the_threads():
+    one, three = measured(MODELS["tied"]), measured(MODELS["tied"], threads=3)
+    assert one[2] == three[2] and (one[1].values == three[1].values).all()
+
+
+def test_spectrum_of_known_singular_values():
+    found = spectrum(np.array([1.0, 4.0, 2.0, 0.0]), 1e-12)
+    assert found.values.tolist() == [4.0, 2.0, 1.0, 0.0]
+    assert (found.rank, found.stable_rank, found.condition) == (3, pytest.approx(21 / 16), 4.0)
+    p = np.array([4, 2, 1]) / 7
+    assert found.effective_rank == pytest.approx(np.prod(p**-p))
+    assert spectrum(np.full(5, 3.0), 1e-12).effective_rank == pytest.approx(5)
+    assert (spectrum(np.zeros(3), 1e-12).rank, spectrum(np.zeros(3), 1e-12).condition) == (0, math.inf)
+    x = np.random.default_rng(0).standard_normal((50, 2)) @ np.random.default_rng(1).standard_normal((2, 6))
+    assert moment_spectrum(x.T @ x / 50).rank == 2
+
+
+def diagnosed(model, **changes):
+    text = random_sequences(VOCABULARY, 24, LENGTH, seed=3)
+    options = {"bits": 3, "tokens": 256, "seed": 0, "threads": 1, "progress": lambda *call: None} | changes
+    return diagnose_model(model, text[:16].ravel(), text[16:], **options), text
+
+
+def test_sides_are_the_second_order_losses_and_the_divergences_of_their_matrices():
+    model = MODELS["untied, softcap that bites"]
+    found, text = diagnosed(model)
+    statistics = measure_statistics(
+        model, text[:16].astype(np.int64), batch_sequences=4, seed=0, device="cpu", threads=1
+    )
+    assert set(found.head.tensors) == {"tok_emb.weight", "lm_head.weight"} and not found.tied
+    assert set(found.trunk.tensors) == {t.name for t in model.tensors if t.name.endswith(".weight")} - set(
+        found.head.tensors
+    )
+    for side in (found.head, found.trunk):
+        loss, values, weights = 0.0, {}, 0
+        for i, tensor in enumerate(model.tensors):
+            if tensor.name in side.tensors:
+                error = quantization_error(tensor.values.astype(np.float64), 3)
+                values[i] = (tensor.values + error).astype(np.float32)
+                loss += naive_part_loss(Part(i, slice(None), slice(None)), error, statistics.matrices[i])
+                weights += tensor.values.size
+        assert (side.weights, side.bytes) == (weights, weights * 3 / 8)
+        assert side.predicted == pytest.approx(loss, rel=1e-6)
+        assert side.measured == pytest.approx(measure_divergences(model, [values], text[16:], threads=1)[0], rel=1e-4)
+        assert (
+            side.loss_per_byte == side.predicted / side.bytes and side.measured_per_byte == side.measured / side.bytes
+        )
+
+
+def test_the_verdict_in_bytes_follows_a_planted_error():
+    """A heavy weight in every row coarsens all steps of the table; one of only plus and minus the same value has no error at all."""
+    heavy = with_tensor(
+        golf_model(0), "tok_emb.weight", lambda values: values * np.where(np.arange(values.shape[1]) == 0, 60, 1)
+    )
+    exact = with_tensor(golf_model(0), "tok_emb.weight", np.sign)
+    assert (diagnosed(heavy)[0].limit_in_bytes, diagnosed(exact)[0].limit_in_bytes) == (HEAD, TRUNK)
+    assert diagnosed(exact)[0].head.predicted == 0.0
+
+
+def test_the_verdict_in_gradient_follows_the_rank():
+    """Nearly even predictions leave a gradient that points nowhere special: three directions of 24 keep little of it."""
+    narrow = with_tensor(MODELS["head of rank 3"], "lm_head.weight", lambda values: values / 100)
+    assert diagnosed(narrow)[0].gradient.projected < 0.5 and diagnosed(narrow)[0].limit_in_gradient == HEAD
+    assert diagnosed(golf_model(1, model_dim=32, num_heads=2))[0].limit_in_gradient == TRUNK
+
+
+def test_without_held_out_text_nothing_is_measured():
+    text = random_sequences(VOCABULARY, 2, LENGTH)
+    found = diagnose_model(
+        MODELS["tied"],
+        text.ravel(),
+        np.zeros((0, LENGTH), np.int64),
+        bits=4,
+        tokens=32,
+        seed=0,
+        threads=1,
+        progress=lambda *call: None,
+    )
+    assert found.head.measured is None and found.trunk.measured_per_byte is None and found.tied
+
+
+def test_models_whose_head_cannot_be_told():
+    zero = bare_model(Program((op.Embed(0), op.Linear(0, 1)), 9, 8, 1), np.ones((9, 4)), np.zeros((9, 4)))
+    with pytest.raises(CheckpointError, match="head is zero"):
+        measured(zero, random_sequences(9, 2, 8))
+    none = bare_model(Program((op.Embed(0),), 9, 8, 1), np.eye(9))
+    with pytest.raises(CheckpointError, match="one linear map"):
+        measured(none, random_sequences(9, 2, 8))
+    with pytest.raises(DataError, match="no next token"):
+        measured(MODELS["tied"], SEQUENCES[:, :1])

@@ -1,0 +1,109 @@
+"""Evaluation from files: a real program on a shard and on text, against a computation one target at a time."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from naive_program import naive_logits, naive_losses
+from naive_scoring import naive_target_bytes
+from tiny_tokenizers import model_bytes, tiny_tokenizer, words
+
+from bytecap.errors import DataError, VerificationError
+from bytecap.format.program.operations import Embed, Linear, Shift
+from bytecap.format.program.program import Program
+from bytecap.runtime.evaluation import checked_byte_table, evaluate_program
+from bytecap.runtime.shards import write_shard
+from bytecap.runtime.tokens import read_tokens
+
+VOCABULARY, LENGTH = 420, 16
+PROGRAM = Program((Embed(0), Shift(0, 1, False), Linear(1, 1, None)), VOCABULARY, LENGTH, 1)
+DOCUMENTS = [" ".join(words(seed, 25)) + " \u4e2d\u00e9" for seed in range(4)]
+
+
+@pytest.fixture
+def tensors():
+    rng = np.random.default_rng(3)
+    return [rng.normal(size=(VOCABULARY, 8)).astype(np.float32) for _ in range(2)]
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "x.model").write_bytes(model_bytes())
+    (tmp_path / "x.txt").write_text("\0".join(DOCUMENTS), encoding="utf-8")
+    write_shard(tmp_path / "x.bin", read_tokens(tmp_path / "x.txt", tiny_tokenizer(), VOCABULARY, 1).ids)
+    return tmp_path
+
+
+def naive_bits_per_byte(tensors, ids, length, count):
+    nats, size = [], 0
+    for start in range(0, count, length):
+        window = [int(token) for token in ids[start : start + length + 1]]
+        nats += naive_losses(naive_logits(PROGRAM, tensors, window[:-1]), window[1:])
+        size += sum(naive_target_bytes(tiny_tokenizer(), *pair) for pair in pairwise(window))
+    return math.fsum(nats) / (math.log(2) * size), size
+
+
+@pytest.mark.parametrize("data", ["x.bin", "x.txt"])
+@pytest.mark.parametrize(
+    ("options", "length", "count"), [({}, 16, 96), ({"sequence_length": 10, "max_tokens": 45, "threads": 2}, 10, 40)]
+)
+def test_bits_per_byte_of_a_program(data, options, length, count, files, tensors):
+    result = evaluate_program(PROGRAM, tensors, files / data, files / "x.model", **{"max_tokens": 100, **options})
+    ids = read_tokens(files / "x.bin", tiny_tokenizer(), VOCABULARY, 1).ids
+    expected, size = naive_bits_per_byte(tensors, ids, length, count)
+    assert (result.tokens, result.bytes) == (count, size)
+    assert result.bits_per_byte == pytest.approx(expected, rel=1e-6)
+
+
+def test_bytes_of_a_whole_text_are_its_length(files, tensors):
+    ids = read_tokens(files / "x.bin", tiny_tokenizer(), VOCABULARY, 1).ids
+    result = evaluate_program(PROGRAM, tensors, files / "x.txt", files / "x.model", sequence_length=len(ids) - 1)
+    assert result.bytes == sum(len(document.encode()) for document in DOCUMENTS)
+
+
+def test_threads_and_sliding_windows(files, tensors):
+    one = evaluate_program(PROGRAM, tensors, files / "x.bin", files / "x.model", stride=3, threads=1)
+    two = evaluate_program(PROGRAM, tensors, files / "x.bin", files / "x.model", stride=3, threads=2)
+    assert one.bits_per_byte == two.bits_per_byte and one.stride == 3
+
+
+def test_a_contradicted_table_stops_the_evaluation(files, tensors):
+    """Bytes that are no character, beyond the scored targets but in a document that they touch."""
+    tokenizer = tiny_tokenizer()
+    a, lone = tokenizer.token("a"), tokenizer.token("<0xE2>")
+    good, bad = [1, *[a] * 40], [1, *[a] * 30, lone, *[a] * 9]
+    write_shard(files / "y.bin", np.array(good + bad))
+    assert evaluate_program(PROGRAM, tensors, files / "y.bin", files / "x.model", max_tokens=32).tokens == 32
+    with pytest.raises(DataError, match="bits per byte would be wrong"):
+        evaluate_program(PROGRAM, tensors, files / "y.bin", files / "x.model", max_tokens=48)
+
+
+def test_the_checked_table_is_the_tokenizers(files):
+    tokenizer = tiny_tokenizer()
+    tokens = read_tokens(files / "x.bin", tokenizer, VOCABULARY, 1)
+    for max_tokens in (16, 17, 50, None):
+        assert np.array_equal(
+            checked_byte_table(tokenizer, tokens, LENGTH, max_tokens).base_bytes, tokenizer.byte_table().base_bytes
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sequence_length": 0}, "sequence_length is 0"),
+        ({"sequence_length": 10_000}, "one sequence needs"),
+        ({"max_tokens": 0}, "max_tokens is 0"),
+    ],
+)
+def test_bad_options(options, message, files, tensors):
+    with pytest.raises(DataError, match=message):
+        evaluate_program(PROGRAM, tensors, files / "x.bin", files / "x.model", **options)
+
+
+def test_damaged_weights_are_named(files, tensors):
+    tensors[1][7, 3] = np.nan
+    with pytest.raises(VerificationError, match="its weights are damaged"):
+        evaluate_program(PROGRAM, tensors, files / "x.bin", files / "x.model")

@@ -1,0 +1,187 @@
+"""Slow, obvious twin of both executors: every operation of spec/program.md as loops over float64, one sequence at a time."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from bytecap.format.program import operations as op
+from bytecap.format.program.program import Program
+
+
+def naive_logits(program: Program, tensors, tokens) -> np.ndarray:
+    """Logits float64 [length, vocabulary] of one sequence of token ids."""
+    run = NaiveRun(
+        [np.asarray(tensor, np.float64) for tensor in tensors], [int(t) for t in tokens], program.boundary_token
+    )
+    for instruction in program.instructions:
+        method = getattr(run, instruction.name.replace("-", "_"))
+        run.registers.append(method(instruction))
+    return run.registers[-1]
+
+
+def naive_losses(logits: np.ndarray, targets) -> list[float]:
+    """Loss in nats of each target under its row of logits."""
+    return [
+        math.log(sum(math.exp(z - max(row)) for z in row)) + max(row) - row[t]
+        for row, t in zip(logits, targets, strict=True)
+    ]
+
+
+class NaiveRun:
+    """One sequence's registers, and one method per operation."""
+
+    def __init__(self, tensors, tokens, boundary_token):
+        self.tensors, self.tokens, self.registers = tensors, tokens, []
+        self.document_start = []
+        for i, token in enumerate(tokens):
+            previous = self.document_start[-1] if i else 0
+            self.document_start.append(i if token == boundary_token else previous)
+
+    def vector(self, row, width, default=0.0):
+        if row is None:
+            return [default] * width
+        tensor = self.tensors[row.tensor]
+        values = tensor[row.row] if tensor.ndim == 2 else tensor
+        return [values[c // (width // len(values))] for c in range(width)]
+
+    def each(self, function, *registers):
+        """Apply `function(element index, *elements)` everywhere."""
+        inputs = [self.registers[r] for r in registers]
+        out = np.zeros_like(inputs[0])
+        for i in range(out.shape[0]):
+            for c in range(out.shape[1]):
+                out[i, c] = function(c, *(x[i, c] for x in inputs))
+        return out
+
+    def embed(self, o):
+        return np.array([self.tensors[o.table][token] for token in self.tokens])
+
+    def hash_embed(self, o):
+        table, out = self.tensors[o.table], []
+        for i, token in enumerate(self.tokens):
+            a = o.multiplier_current * token % 2**32
+            b = o.multiplier_previous * (self.tokens[i - 1] if i else 0) % 2**32
+            if o.kind == op.HashKind.XOR:
+                row = (a ^ b) % (len(table) - 1) if i else len(table) - 1
+            else:
+                row = (a + b) % 2**32 % len(table)
+            out.append(table[row])
+        return np.array(out)
+
+    def linear(self, o):
+        x, weight = self.registers[o.x], self.tensors[o.weight]
+        bias = self.vector(o.bias, len(weight))
+        return np.array([[bias[r] + sum(row * weight[r]) for r in range(len(weight))] for row in x])
+
+    def rms_norm(self, o):
+        x = self.registers[o.x]
+        gain, part, out = self.vector(o.gain, x.shape[1], 1.0), x.shape[1] // o.groups, np.zeros_like(x)
+        for i in range(x.shape[0]):
+            for c in range(x.shape[1]):
+                group = c // part
+                mean = sum(x[i, group * part + j] ** 2 for j in range(part)) / part
+                out[i, c] = gain[c] * x[i, c] / math.sqrt(mean + o.epsilon)
+        return out
+
+    def layer_norm(self, o):
+        x = self.registers[o.x]
+        width, out = x.shape[1], np.zeros_like(x)
+        gain, bias = self.vector(o.gain, width), self.vector(o.bias, width)
+        for i, row in enumerate(x):
+            mean = sum(row) / width
+            variance = sum((value - mean) ** 2 for value in row) / width
+            for c in range(width):
+                out[i, c] = gain[c] * (row[c] - mean) / math.sqrt(variance + o.epsilon) + bias[c]
+        return out
+
+    def scale(self, o):
+        vector = self.vector(o.vector, self.registers[o.x].shape[1])
+        return self.each(lambda c, x: vector[c] * x, o.x)
+
+    def mix(self, o):
+        width = self.registers[o.x].shape[1]
+        a, b = self.vector(o.a, width), self.vector(o.b, width)
+        return self.each(lambda c, x, y: a[c] * x + b[c] * y, o.x, o.y)
+
+    def add(self, o):
+        return self.each(lambda c, x, y: x + y, o.x, o.y)
+
+    def multiply(self, o):
+        return self.each(lambda c, x, y: x * y, o.x, o.y)
+
+    def activation(self, o):
+        functions = {
+            op.ActivationKind.RELU_SQUARED: lambda z: max(z, 0) ** 2,
+            op.ActivationKind.LEAKY_RELU_SQUARED: lambda z: z**2 if z > 0 else (o.slope * z) ** 2,
+            op.ActivationKind.GELU: lambda z: z * (1 + math.erf(z / math.sqrt(2))) / 2,
+            op.ActivationKind.SILU: lambda z: z / (1 + math.exp(-z)),
+            op.ActivationKind.SIGMOID: lambda z: 1 / (1 + math.exp(-z)),
+            op.ActivationKind.TANH: math.tanh,
+        }
+        return self.each(lambda c, x: functions[o.kind](x), o.x)
+
+    def rope(self, o):
+        x = self.registers[o.x]
+        out, head_width = x.copy(), x.shape[1] // o.heads
+        for i in range(x.shape[0]):
+            for head in range(o.heads):
+                for j in range(o.rotary_dims // 2):
+                    angle = i * o.base ** (-2 * j / o.rotary_dims)
+                    pair = (j, j + o.rotary_dims // 2) if o.layout == op.RopeLayout.HALF_SPLIT else (2 * j, 2 * j + 1)
+                    p, q = (head * head_width + c for c in pair)
+                    out[i, p] = x[i, p] * math.cos(angle) + x[i, q] * math.sin(angle)
+                    out[i, q] = x[i, q] * math.cos(angle) - x[i, p] * math.sin(angle)
+        return out
+
+    def attention(self, o):
+        q, k, v = (self.registers[r] for r in (o.q, o.k, o.v))
+        query_width, value_width = q.shape[1] // o.heads, v.shape[1] // o.kv_heads
+        out = np.zeros((q.shape[0], o.heads * value_width))
+        for i in range(q.shape[0]):
+            first = max(0, i - o.window + 1 if o.window else 0, self.document_start[i] if o.document_reset else 0)
+            for head in range(o.heads):
+                group = head // (o.heads // o.kv_heads)
+                query = q[i, head * query_width : (head + 1) * query_width]
+                keys = [k[j, group * query_width : (group + 1) * query_width] for j in range(first, i + 1)]
+                scores = [o.scale * sum(query * key) for key in keys]
+                weights = [math.exp(score - max(scores)) for score in scores]
+                for j, weight in zip(range(first, i + 1), weights, strict=True):
+                    value = v[j, group * value_width : (group + 1) * value_width]
+                    out[i, head * value_width : (head + 1) * value_width] += weight / sum(weights) * value
+        return out
+
+    def exclude(self, o):
+        y, v = self.registers[o.y], self.registers[o.v]
+        out, head_width = np.zeros_like(y), y.shape[1] // o.heads
+        for i in range(y.shape[0]):
+            for head in range(o.heads):
+                group = head // (o.heads // o.kv_heads)
+                value = v[i, group * head_width : (group + 1) * head_width]
+                part = y[i, head * head_width : (head + 1) * head_width]
+                share = sum(part * value) / max(sum(value * value), 1e-24)
+                out[i, head * head_width : (head + 1) * head_width] = part - share * value
+        return out
+
+    def shift(self, o):
+        x = self.registers[o.x]
+        out = np.zeros_like(x)
+        for i in range(x.shape[0]):
+            if i - o.by >= (self.document_start[i] if o.reset_at_document else 0):
+                out[i] = x[i - o.by]
+        return out
+
+    def slice(self, o):
+        return self.registers[o.x][:, o.start : o.stop].copy()
+
+    def concat(self, o):
+        return np.concatenate([self.registers[r] for r in o.xs], axis=1)
+
+    def softcap(self, o):
+        def polynomial(u):
+            u = min(max(u, -2), 2)
+            return min(max(u - u**3 / 3 + u**5 / 15, -1), 1)
+
+        function = math.tanh if o.kind == op.SoftcapKind.TANH else polynomial
+        return self.each(lambda c, x: o.cap * function(x / o.cap), o.x)

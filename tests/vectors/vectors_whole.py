@@ -1,0 +1,91 @@
+"""A test vector that is a small but complete model: every operation, every kind of term, provenance.
+
+Strategy: the package's own writer makes the sections, since the point is what a reader makes of them; they are stored
+plainly, so that the file does not change with a compression library. It is the fuzzer's richest seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+from vector_files import DIGEST, Row, Vector, container
+
+from bytecap.format.assembly import GridInStream, RawValues, TensorSource, assemble_artifact
+from bytecap.format.container.container import read_container
+from bytecap.format.program import operands
+from bytecap.format.program import operations as op
+from bytecap.format.program.program import Program
+from bytecap.format.tensors.grid import GridValues
+from bytecap.format.tensors.recipes import Alias
+
+TABLE, HASHED, VECTORS, GAIN, WEIGHT, COPY, SUM = range(7)
+EVERY_OPERATION = Program(
+    (
+        op.Embed(TABLE),
+        op.HashEmbed(HASHED, op.HashKind.XOR, 36_313, 27_191),
+        op.Mix(0, 1, operands.Row(VECTORS, 0), operands.Row(VECTORS, 1)),
+        op.RmsNorm(2, 2, 1e-6, operands.Row(GAIN)),
+        op.LayerNorm(3, 1e-5, operands.Row(VECTORS, 2), operands.Row(VECTORS, 3)),
+        op.Linear(3, WEIGHT, operands.Row(GAIN)),
+        op.Linear(3, COPY),
+        op.Linear(4, SUM),
+        op.Rope(5, 2, 1e4, 2, op.RopeLayout.HALF_SPLIT),
+        op.Rope(6, 2, 1e4, 2, op.RopeLayout.INTERLEAVED),
+        op.Attention(8, 9, 7, 2, 2, 0.5, 8, True),
+        op.Exclude(10, 7, 2, 2),
+        op.Shift(11, 1, True),
+        op.Activation(12, op.ActivationKind.LEAKY_RELU_SQUARED, 0.5),
+        op.Multiply(13, 11),
+        op.Slice(14, 0, 2),
+        op.Slice(14, 2, 4),
+        op.Concat((16, 15)),
+        op.Add(17, 2),
+        op.Scale(18, operands.Row(GAIN)),
+        op.Linear(19, TABLE),
+        op.Softcap(20, 30.0, op.SoftcapKind.TANH),
+    ),
+    vocabulary_size=8,
+    sequence_length=16,
+    boundary_token=1,
+)
+
+
+def grid(rows: int, columns: int, base: float, resolution: int, row_steps: bool, column_steps: bool) -> GridValues:
+    """Integers and steps from a formula: small, of both signs, a few of them large."""
+    codes = np.array([(k * k * 7 + 3 * k) % 11 - 5 + 900 * (k % 13 == 12) for k in range(rows * columns)], np.int32)
+    exponents = [np.array([k * k % 5 - 3 for k in range(n)], np.int32) if wanted else None
+                 for n, wanted in ((rows, row_steps), (columns, column_steps))]  # fmt: skip
+    return GridValues(codes.reshape(rows, columns), *exponents, base, resolution)
+
+
+def raw(shape: tuple[int, ...], storage: str) -> RawValues:
+    """Multiples of an eighth: exact in every storage."""
+    size = int(np.prod(shape))
+    return RawValues(((np.arange(size) * 5 % 17 - 8) / 8).astype(np.float32).reshape(shape), storage)
+
+
+@cache
+def every_operation() -> bytes:
+    """The artifact of EVERY_OPERATION, its sections stored plainly."""
+    tensors = [
+        TensorSource("table", (8, 4), "float32", (GridInStream(grid(8, 4, 0.25, 1, True, True), 1),)),
+        TensorSource("hashed", (5, 4), "float16", (raw((5, 4), "float16"),)),
+        TensorSource("vectors", (4, 4), "float32", (raw((4, 4), "float32"),)),
+        TensorSource("gain", (4,), "bfloat16", (raw((4,), "bfloat16"),)),
+        TensorSource("weight", (4, 4), "bfloat16", (GridInStream(grid(4, 4, 1 / 64, 3, True, False), 1),)),
+        TensorSource("copy of weight", (4, 4), "float32", (Alias(WEIGHT),)),
+        TensorSource(
+            "sum", (4, 4), "float32", (raw((4, 4), "float16"), GridInStream(grid(4, 4, 1 / 32, 0, False, False), 2))
+        ),
+    ]
+    data = assemble_artifact(EVERY_OPERATION, tensors, {"made": "by hand", "steps": [1, 2.5, None, True]})
+    return container([Row(section.id, section.decoded) for section in read_container(data)])
+
+
+def whole_vectors() -> Iterator[Vector]:
+    data = every_operation()
+    sha256 = next(section.decoded for section in read_container(data) if section.id == DIGEST)
+    says = "A whole model: every operation, every kind of term, three storages, steps on both sides, provenance."
+    yield Vector("good-whole-every-operation", "artifact", data, says, sha256=sha256.hex())
