@@ -29,7 +29,7 @@ from .explanation.explanation import explain_compile
 from .explanation.record import build_report
 from .frontends import build_model, read_architecture
 from .model.model import Model
-from .model.vocabulary import token_groupings
+from .model.related_tokens import token_groupings
 from .rate_control.landing import Landing
 from .rate_control.trials import Trials
 from .rate_control.walk import bytes_per_octave, land_walks

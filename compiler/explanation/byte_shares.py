@@ -15,16 +15,7 @@ from ...format.container.container import CODES, section_name
 from ...format.inspection import Inspection, SharedRow, TensorRow
 from ...format.tensors.grid import GridValues
 from ...format.tensors.matrices import in_streams, stored_matrices
-
-
-def role_of(name: str) -> str:
-    """A tensor's name with its numbers replaced: blocks.3.mlp.fc.weight is one of blocks.*.mlp.fc.weight."""
-    return ".".join("*" if part.isdigit() else part for part in name.split("."))
-
-
-def layer_of(name: str) -> int | None:
-    """The first number in a tensor's name."""
-    return next((int(part) for part in name.split(".") if part.isdigit()), None)
+from ..model.tensor_names import layer_of, role_of
 
 
 def byte_shares(found: Inspection, artifact: Artifact) -> dict:
@@ -53,7 +44,7 @@ def byte_shares(found: Inspection, artifact: Artifact) -> dict:
         "file": found.bytes,
         "weights": found.weights,
         "tensors": tensors,
-        "roles": sorted(_groups(found.tensors, lambda name: role_of(name), "role"), key=lambda group: -group["bytes"]),
+        "roles": sorted(_groups(found.tensors, role_of, "role"), key=lambda group: -group["bytes"]),
         "layers": _groups(found.tensors, layer_of, "layer"),
         "streams": _stream_rows(artifact, found),
         "sections": sections,

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from ...format.program.operations import Add, Embed, LayerNorm, Linear, Mix, RmsNorm, Scale
-from ...format.program.program import Program
+from ...format.program.operations import Linear
 from ...format.tensors.grid import matrix_shape
-from ..explanation.byte_shares import role_of
-from ..statistics.calibration import embedding_tables
 from .model import Model
+from .residual_streams import is_stream
+from .structure import embedding_tables
+from .tensor_names import role_of
 
 ROLE, MODEL, INPUT, STREAM = FAMILIES = ("role", "model", "input", "stream")
 
@@ -33,7 +33,7 @@ class Group:
 
 def find_groups(model: Model, indexes: Collection[int]) -> list[Group]:
     """Every group among these matrices, each set of members once, in the order of FAMILIES."""
-    allowed = set(indexes) - set(embedding_tables(model.program))
+    allowed = set(indexes) - embedding_tables(model.program)
     readers = {
         op.weight: op.x
         for op in reversed(model.program.instructions)
@@ -45,7 +45,7 @@ def find_groups(model: Model, indexes: Collection[int]) -> list[Group]:
         ROLE: {i: (role_of(model.tensors[i].name), shapes[i]) for i in known},
         MODEL: dict.fromkeys(known, 0),
         INPUT: readers,
-        STREAM: {i: shapes[i][1] for i, register in readers.items() if _is_stream(model.program, register)},
+        STREAM: {i: shapes[i][1] for i, register in readers.items() if is_stream(model.program, register)},
     }
     found: dict[tuple[bool, tuple[int, ...]], Group] = {}
     for family in FAMILIES:
@@ -60,11 +60,3 @@ def _classes(keys: dict[int, object]) -> Iterator[tuple[int, ...]]:
     for index in sorted(keys):
         classes.setdefault(keys[index], []).append(index)
     return (tuple(members) for members in classes.values() if len(members) > 1)
-
-
-def _is_stream(program: Program, register: int) -> bool:
-    """Whether a register is a sum that layers write into, or the embedding they start from, perhaps normalized or scaled."""
-    op = program.instructions[register]
-    while isinstance(op, RmsNorm | LayerNorm | Scale):
-        op = program.instructions[op.x]
-    return isinstance(op, Add | Mix | Embed)

@@ -21,7 +21,7 @@ import torch
 from ...format.program.operations import Linear
 from ...format.program.program import Program
 from ..model.model import Model
-from ..model.residuals import Residual, find_residuals
+from ..model.residual_streams import Residual, find_residuals
 from ..model.torch_executor import EXECUTIONS, Forward, TorchExecutor
 from ..statistics.calibration import MatrixStatistics, second_moment, told_share
 from ..workers import iterate_jobs, run_jobs

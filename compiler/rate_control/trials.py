@@ -22,13 +22,13 @@ from ..menu.kinds import Unit
 from ..model.attention_heads import head_lines
 from ..model.groups import find_groups
 from ..model.model import Model
-from ..model.vocabulary import token_tables
+from ..model.structure import embedding_tables, find_head, token_tables
 from ..quantize.composite import CompositeMatrix, Quantized, in_stream, is_coded
 from ..quantize.gptq import QuantizedMatrix, zero_matrix
 from ..quantize.sequential import count_groups
 from ..recipe import Recipe
-from ..rewrites.head_bias import find_head, mean_error, quantize_bias
-from ..statistics.calibration import MatrixStatistics, Statistics, embedding_tables
+from ..rewrites.head_bias import mean_error, quantize_bias
+from ..statistics.calibration import MatrixStatistics, Statistics
 from ..workers import run_jobs
 from .landing import Trial
 from .walk import PriceSchedule, Walk

@@ -17,12 +17,12 @@ import numpy as np
 
 from ...format.assembly import part_bytes
 from ...format.program.operands import Row
-from ...format.program.operations import Linear, Scale, Softcap
 from ...format.program.program import Program
 from ...format.tensors.grid import MAX_RESOLUTION, matrix_shape
 from ...format.tensors.parts import GridInStream
 from ..menu.kinds.unit import Quantizer
 from ..model.model import Model, ModelTensor
+from ..model.structure import find_head
 from ..quantize.composite import Quantized
 from ..quantize.gptq import QuantizedMatrix, quantize_vectors
 from ..statistics.calibration import Statistics
@@ -48,14 +48,6 @@ class BiasHead:
             return model, statistics
         saved, n_bytes = weigh_bias(model, statistics, quantizer, byte_price)
         return with_bias(model, statistics) if saved > n_bytes else (model, statistics)
-
-
-def find_head(program: Program) -> int | None:
-    """Index of the linear instruction whose outputs are the logits, but for a cap or a scale."""
-    index = len(program.instructions) - 1
-    while isinstance(program.instructions[index], Softcap | Scale):
-        index = program.instructions[index].x
-    return index if isinstance(program.instructions[index], Linear) else None
 
 
 def may_have_bias(program: Program) -> bool:

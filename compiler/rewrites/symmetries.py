@@ -24,9 +24,7 @@ from ...format.program.operations import (
     Activation,
     Add,
     Attention,
-    Embed,
     Exclude,
-    HashEmbed,
     Linear,
     Multiply,
     Operation,
@@ -35,6 +33,7 @@ from ...format.program.operations import (
 )
 from ...format.program.program import Program
 from ..model.model import Model
+from ..model.structure import embedding_tables
 from ..quantize.gptq import column_log_steps
 from ..statistics.calibration import MatrixStatistics, Statistics
 
@@ -114,7 +113,7 @@ class _Search:
         self.readers = Counter(register for op in self.instructions for register in op.registers)
         self.readers[len(self.instructions) - 1] += 1  # the logits have a reader outside
         self.uses = Counter(tensor for op in self.instructions for tensor in op.tensors)
-        self.tables = {op.table for op in self.instructions if isinstance(op, Embed | HashEmbed)}
+        self.tables = embedding_tables(program)
 
     def only_use(self, op: Linear) -> bool:
         """Whether nothing else names the weight."""

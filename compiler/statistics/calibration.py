@@ -19,9 +19,10 @@ import numpy as np
 import torch
 
 from ...errors import CheckpointError
-from ...format.program.operations import Embed, HashEmbed, Linear, Softcap
+from ...format.program.operations import Embed, HashEmbed, Linear
 from ...format.program.program import Program
 from ..model.model import Model
+from ..model.structure import find_head
 from ..model.torch_executor import TorchExecutor
 from ..workers import iterate_jobs
 
@@ -77,11 +78,6 @@ class _Sums:
         for name in self.__slots__:
             for tensor, value in getattr(other, name).items():
                 self.add(name, tensor, value.double())
-
-
-def embedding_tables(program: Program) -> set[int]:
-    """Tensors that a program looks tokens up in."""
-    return {op.table for op in program.instructions if isinstance(op, Embed | HashEmbed)}
 
 
 def calibration_sequences(tokens: np.ndarray, sequence_length: int, wanted_tokens: int) -> np.ndarray:
@@ -190,13 +186,12 @@ def _head_fisher(program: Program, index: int, registers: Mapping[int, torch.Ten
 
     Expecting over the labels instead of sampling one makes the rows of rare tokens measurable.
     """
-    last = program.instructions[-1]
-    if isinstance(last, Softcap) and last.x == index:
-        (slope,) = torch.autograd.grad(logits.sum(), registers[index], retain_graph=True)
-    elif index == len(program.instructions) - 1:
-        slope = torch.ones_like(logits)
-    else:
+    if index != find_head(program):
         return None
+    if index == len(program.instructions) - 1:
+        slope = torch.ones_like(logits)
+    else:  # what follows the head works element by element, so that the gradient of the sum is the slope of each
+        (slope,) = torch.autograd.grad(logits.sum(), registers[index], retain_graph=True)
     p = logits.detach().softmax(-1)
     return ((p - p * p) * slope.square()).flatten(0, 1).double().sum(0)
 

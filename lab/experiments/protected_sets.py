@@ -13,6 +13,7 @@ import numpy as np
 
 from ...compiler.menu.kinds.unit import Quantizer
 from ...compiler.model.model import Model
+from ...compiler.model.structure import token_tables
 from ...compiler.pipeline import START_PRICE
 from ...compiler.quantize.composite import CompositeMatrix, Quantized
 from ...compiler.statistics.calibration import Statistics
@@ -22,7 +23,7 @@ from ...format.tensors.parts import GridInStream, RawValues
 from ..measure.equal_bytes import Bench
 from ..measure.rank_stability import rank_stability
 from ..measure.sensitivity import calibrate_slices, data_slices
-from ..measure.units import find_units, token_tables
+from ..measure.units import find_units
 from .steps import COLUMNS, ROWS, WEIGHTS, expected_losses
 
 Members = Mapping[int, Sequence[int]]

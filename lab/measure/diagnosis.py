@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...compiler.model.model import Model
+from ...compiler.model.structure import output_head, token_tables
 from ...compiler.statistics.calibration import Statistics, calibration_sequences, measure_statistics
 from ...compiler.statistics.swaps import measure_divergences
 from .head_gradient import HeadGradient, Spectrum, measure_head
 from .sensitivity import BATCH_SEQUENCES, Progress, quantization_error, second_order_scores, swapped, weight_matrices
-from .units import Unit, find_units, matrices_of, output_head, token_tables
+from .units import Unit, find_units, matrices_of
 
 HEAD, TRUNK = "head", "trunk"
 LEAST_PROJECTED = 0.5

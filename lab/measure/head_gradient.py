@@ -15,10 +15,10 @@ import numpy as np
 import torch
 
 from ...compiler.model.model import Model
+from ...compiler.model.structure import output_head
 from ...compiler.model.torch_executor import TorchExecutor
 from ...compiler.workers import iterate_jobs
 from ...errors import CheckpointError, DataError
-from .units import output_head
 
 BATCH_SEQUENCES = 4
 ROUNDING = float(

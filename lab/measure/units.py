@@ -16,10 +16,9 @@ import numpy as np
 
 from ...compiler.model.attention_heads import AttentionMaps, find_attentions, maker
 from ...compiler.model.model import Model
-from ...compiler.rewrites.head_bias import find_head
-from ...compiler.statistics.calibration import embedding_tables
+from ...compiler.model.structure import embedding_tables, output_head, token_tables
 from ...errors import CheckpointError
-from ...format.program.operations import Attention, Embed, Linear
+from ...format.program.operations import Attention, Linear
 from ...format.program.program import Program
 from ...format.tensors.grid import matrix_shape
 
@@ -64,20 +63,6 @@ def find_units(model: Model, kind: str) -> list[Unit]:
     if not found:
         raise CheckpointError(f"the model has no {kind} that can be found in its program; choose another --unit")
     return found
-
-
-def output_head(program: Program) -> int:
-    """Index of the linear instruction that makes the logits; CheckpointError when there is none."""
-    head = find_head(program)
-    if head is None:
-        raise CheckpointError("the model's logits are not made by one linear map")
-    return head
-
-
-def token_tables(program: Program) -> list[int]:
-    """Tensors with one row a token: what embeds them and what makes their logits, tied or not."""
-    tables = {op.table for op in program.instructions if isinstance(op, Embed)}
-    return sorted(tables | {program.instructions[output_head(program)].weight})
 
 
 def matrices_of(model: Model) -> list[int]:

@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from ...compiler.model.model import Model, ModelTensor
+from ...compiler.model.structure import output_head
 from ...errors import CheckpointError
 from ...format.program.operations import Linear, Softcap
 from ...format.program.program import validate_program
-from ..measure.units import output_head
 
 OUTER, INNER = "lm_head.weight", "lm_head.inner.weight"
 

@@ -19,11 +19,11 @@ import numpy as np
 import sentencepiece
 
 from ...compiler.model.model import Model
+from ...compiler.model.structure import token_tables
 from ...errors import DataError
 from ...files.output import write_output
 from ...format.program.operations import Embed, Linear
 from ...runtime.tokenizer import Tokenizer
-from ..measure.units import token_tables
 
 PIECES, SELF_TEST = 1, 4  # fields of sentencepiece's ModelProto
 BYTES_OF_WIRE_TYPE = {1: 8, 5: 4}

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ....compiler.menu.kinds import Unit
+from ....compiler.model.structure import token_tables
 from ....compiler.pipeline import START_PRICE
 from ....compiler.quantize.composite import CompositeMatrix
 from ....compiler.quantize.gptq import QuantizedMatrix
@@ -25,7 +26,6 @@ from ....format.tensors.parts import GridInStream, RawValues, SubsetValues
 from ...measure.equal_bytes import Bench
 from ...measure.rank_stability import count_of, rank_stability
 from ...measure.sensitivity import calibrate_slices, data_slices
-from ...measure.units import token_tables
 from ..findings import Findings
 from ..measuring import Choices, Measurements, Point
 from ..protected_sets import SLICE_TOKENS, SLICES, told_bytes

@@ -1,12 +1,11 @@
-"""Related tokens: what the pieces of a vocabulary have in common, and which tensors have a row a token."""
+"""Related tokens: what the pieces of a vocabulary have in common."""
 
 from __future__ import annotations
 
 import numpy as np
-from tiny_models import golf_model
 from tiny_tokenizers import tiny_tokenizer
 
-from bytecap.compiler.model.vocabulary import token_groupings, token_tables
+from bytecap.compiler.model.related_tokens import token_groupings
 
 SPACE = "\u2581"
 
@@ -27,10 +26,3 @@ def test_the_first_piece_starts_every_piece_of_its_group() -> None:
     for group in range(labels.max() + 1):
         pieces = sorted((tokenizer.piece(int(t)) for t in np.flatnonzero(labels == group)), key=len)
         assert all(piece.startswith(pieces[0]) for piece in pieces)
-
-
-def test_tables_are_what_embeds_and_what_makes_the_logits() -> None:
-    for tied in (True, False):
-        model = golf_model(1, tie_embeddings=tied)
-        names = {model.tensors[i].name for i in token_tables(model.program)}
-        assert names == ({"tok_emb.weight"} if tied else {"tok_emb.weight", "lm_head.weight"})

@@ -10,9 +10,10 @@ from tiny_models import ARCHITECTURE, golf_model, random_sequences
 
 from bytecap.compiler import passes  # noqa: F401 - registers the passes
 from bytecap.compiler.model.model import Model
+from bytecap.compiler.model.structure import find_head
 from bytecap.compiler.rate_control.trials import Trials
 from bytecap.compiler.recipe import parse_recipe, read_recipe
-from bytecap.compiler.rewrites.head_bias import BiasHead, find_head, mean_error, quantize_bias, weigh_bias, with_bias
+from bytecap.compiler.rewrites.head_bias import BiasHead, mean_error, quantize_bias, weigh_bias, with_bias
 from bytecap.compiler.statistics.calibration import MatrixStatistics, Statistics
 from bytecap.compiler.workers import one_thread_each
 from bytecap.format.artifact import decode_tensors, read_artifact

@@ -15,7 +15,6 @@ from bytecap.compiler.model.torch_executor import TorchExecutor
 from bytecap.compiler.statistics.calibration import (
     Statistics,
     calibration_sequences,
-    embedding_tables,
     measure_statistics,
     second_moment,
 )
@@ -29,7 +28,6 @@ from bytecap.format.program.operations import (
     HashKind,
     Linear,
     RmsNorm,
-    Scale,
     Softcap,
     SoftcapKind,
 )
@@ -286,8 +284,3 @@ def test_progress_counts_batches() -> None:
         finished=counted.append,
     )
     assert counted == [1, 2, 3]
-
-
-def test_embedding_tables() -> None:
-    program = Program((Embed(2), HashEmbed(0, HashKind.XOR, 1, 2), Scale(1, Row(1)), Linear(2, 3, None)), 4, 8, 0)
-    assert embedding_tables(program) == {0, 2}

@@ -1,4 +1,4 @@
-"""Which linear layers write into a residual stream, found in the program.
+"""Residual streams, found in the program: which registers are one, and which linear layers write into one.
 
 Strategy: a layer whose output y only feeds `own * y + other * r`, with r computed before it, can make up for an error that
 r already has: of r' instead of r it should give y + (other / own) (r - r'), as far as its inputs tell what that is.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ...format.program.operations import Add, Linear, Mix, Scale
+from ...format.program.operations import Add, Embed, LayerNorm, Linear, Mix, RmsNorm, Scale
 from ...format.program.program import Program
 
 LEAST_SCALE = 1e-3  # of the root mean square of a scale; channels below write next to nothing
@@ -33,6 +33,14 @@ class Residual:
             return other
         solid = own.abs() > LEAST_SCALE * own.square().mean().sqrt()
         return torch.where(solid, other / own.where(solid, torch.ones_like(own)), 0.0)
+
+
+def is_stream(program: Program, register: int) -> bool:
+    """Whether a register is a sum that layers write into, or the embedding they start from, perhaps normalized or scaled."""
+    op = program.instructions[register]
+    while isinstance(op, RmsNorm | LayerNorm | Scale):
+        op = program.instructions[op.x]
+    return isinstance(op, Add | Mix | Embed)
 
 
 def find_residuals(program: Program) -> dict[int, Residual]:

@@ -10,7 +10,7 @@ from naive_quantization import damped_moment
 from test_sequential import DAMPING, SEQUENCES, measured, model, quantizer, sequentially, with_weights
 from tiny_models import bare_model, golf_model, random_sequences
 
-from bytecap.compiler.model.residuals import Residual, find_residuals
+from bytecap.compiler.model.residual_streams import Residual, find_residuals
 from bytecap.compiler.model.torch_executor import Forward, TorchExecutor
 from bytecap.format.program.operands import Row
 from bytecap.format.program.operations import Activation, ActivationKind, Add, Embed, Linear, Mix, Scale

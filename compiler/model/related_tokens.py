@@ -1,4 +1,4 @@
-"""What a tokenizer says of a token table: which tensors are such tables, and which tokens are related.
+"""Which tokens are related, as their pieces tell: tables with one row a token may let related rows share what they store.
 
 Strategy: relations come from the pieces alone (Vocabulary Compression, arXiv:2411.06371, groups tokens by their merges). Two are made:
 pieces that are one text but for case and the space before it, and pieces whose chains of longest prefixes in the vocabulary, which for
@@ -11,15 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ...format.program.operations import Embed, Linear
-from ...format.program.program import Program
 from ...runtime.tokenizer import SPACE, Tokenizer
-
-
-def token_tables(program: Program) -> set[int]:
-    """Tensors with one row a token: tables that embed, and the weight of the last linear map, which makes the logits."""
-    linear = [op.weight for op in program.instructions if isinstance(op, Linear)]
-    return {op.table for op in program.instructions if isinstance(op, Embed)} | set(linear[-1:])
 
 
 def token_groupings(tokenizer: Tokenizer) -> dict[str, np.ndarray]:

@@ -1,0 +1,42 @@
+"""What the tensors of a program are for: the output head, the token tables, the embedding tables.
+
+Strategy: one rule for each question, read off the instructions and never off tensor names, so that every part of the compiler and
+of the lab means the same tensor. The heads of attention and the residual streams have modules of their own beside this one.
+"""
+
+from __future__ import annotations
+
+from ...errors import CheckpointError
+from ...format.program.operations import Embed, HashEmbed, Linear, Scale, Softcap
+from ...format.program.program import Program
+
+
+def find_head(program: Program) -> int | None:
+    """Index of the linear instruction whose outputs are the logits, but for a cap or a scale; None when there is none."""
+    index = len(program.instructions) - 1
+    while isinstance(program.instructions[index], Softcap | Scale):
+        index = program.instructions[index].x
+    return index if isinstance(program.instructions[index], Linear) else None
+
+
+def output_head(program: Program) -> int:
+    """Index of the linear instruction that makes the logits, as `find_head`; CheckpointError when there is none."""
+    head = find_head(program)
+    if head is None:
+        raise CheckpointError("the model's logits are not made by one linear map")
+    return head
+
+
+def embedding_tables(program: Program) -> set[int]:
+    """Tensors that a program looks up rows of, by token or by a hash of tokens."""
+    return {op.table for op in program.instructions if isinstance(op, Embed | HashEmbed)}
+
+
+def token_tables(program: Program) -> list[int]:
+    """Tensors with one row a token, ascending: what embeds tokens, and the weight of the head, tied or not.
+
+    Where no linear map makes the logits there is no head, and what embeds is all: a linear map elsewhere has no row a token.
+    """
+    tables = {op.table for op in program.instructions if isinstance(op, Embed)}
+    head = find_head(program)
+    return sorted(tables if head is None else tables | {program.instructions[head].weight})
