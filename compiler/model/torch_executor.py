@@ -1,8 +1,8 @@
 """Runs a program with torch: differentiable, on any device, for calibration, tuning and training.
 
-Strategy: one function per operation over [batch, length, width] tensors, registered by class; the executor walks the
-instructions, frees registers after their last use and offers each fresh register to a callback, which may keep, measure
-or replace it. Weights enter as torch tensors by directory index, so gradients flow to whatever the caller passed.
+Strategy: one function per operation over [batch, length, width] tensors, in one table by class. A forward pass advances by
+one instruction at a time, frees registers after their last use and offers each fresh register to a callback, which may
+keep, measure or replace it; whoever needs to stop in between, or to go on with other weights, holds the pass itself. Weights enter as torch tensors by directory index, so gradients flow to whatever the caller passed.
 Semantics: spec/program.md, section 4; agreement with the numba interpreter is a property test.
 """
 
@@ -52,7 +52,6 @@ class TorchExecutor:
         self.program, self.tensors = program, tensors
         shapes = [tuple(tensors[i].shape) if i in tensors else () for i in range(max(tensors, default=-1) + 1)]
         self.shapes = validate_program(program, shapes, limits)
-        self._inputs = [instruction.registers for instruction in program.instructions]
         self._rotations: dict[tuple, tuple[Tensor, Tensor]] = {}
 
     def forward(self, tokens: Tensor, *, registers: RegisterCallback | None = None) -> Tensor:
@@ -61,15 +60,7 @@ class TorchExecutor:
         `registers(k, value)` is called with each register [batch, length, width] right after it is computed; what it
         returns takes the register's place.
         """
-        forward = Forward(self, tokens)
-        values: list[Tensor | None] = []
-        for index, (instruction, inputs) in enumerate(zip(self.program.instructions, self._inputs, strict=True)):
-            value = EXECUTIONS[type(instruction)](forward, instruction, *(values[i] for i in inputs))
-            values.append(value if registers is None else registers(index, value))
-            for i in inputs:
-                if self.shapes.last_use[i] == index:
-                    values[i] = None
-        return values[-1]
+        return Forward(self, tokens).finish(registers)
 
     def losses(self, tokens: Tensor, *, registers: RegisterCallback | None = None) -> Tensor:
         """Loss in nats of each next token [batch, length] for int64 tokens [batch, length + 1]."""
@@ -86,13 +77,43 @@ class TorchExecutor:
 
 
 class Forward:
-    """One forward pass: its tokens, and what several instructions derive from them."""
+    """One forward pass, which may be stopped between any two instructions.
+
+    tokens : int64 [batch, length]; index : of the next instruction
+    registers : the live registers [batch, length, width] by index, those that a later instruction reads and the last one
+    """
 
     def __init__(self, executor: TorchExecutor, tokens: Tensor) -> None:
         self.executor, self.tokens = executor, tokens
         self.tensors = executor.tensors
+        self.index = 0
+        self.registers: dict[int, Tensor] = {}
         self._document_start: Tensor | None = None
         self._masks: dict[tuple[int, bool], Tensor] = {}
+
+    def advance(self, callback: RegisterCallback | None = None) -> None:
+        """Compute the next register, `callback(k, value)` where there is one, and let go of those that nothing reads any more."""
+        index, executor = self.index, self.executor
+        instruction = executor.program.instructions[index]
+        value = EXECUTIONS[type(instruction)](self, instruction, *(self.registers[r] for r in instruction.registers))
+        self.registers[index] = value if callback is None else callback(index, value)
+        for register in set(instruction.registers):
+            if executor.shapes.last_use[register] == index:
+                del self.registers[register]
+        self.index += 1
+
+    def finish(self, callback: RegisterCallback | None = None) -> Tensor:
+        """The logits [batch, length, vocabulary], after all instructions that are left."""
+        last = len(self.executor.program.instructions) - 1
+        while self.index <= last:
+            self.advance(callback)
+        return self.registers[last]
+
+    def fork(self, executor: TorchExecutor) -> Forward:
+        """The same pass from here on with the tensors of another executor of the same program; this one stays where it is."""
+        other = Forward(executor, self.tokens)
+        other.index, other.registers = self.index, dict(self.registers)
+        return other
 
     @property
     def positions(self) -> Tensor:

@@ -12,7 +12,7 @@ float, and what it makes of the targets is quantized.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -22,7 +22,7 @@ from ...format.program.operations import Linear
 from ...format.program.program import Program
 from ..model.model import Model
 from ..model.residual_streams import Residual, find_residuals
-from ..model.torch_executor import EXECUTIONS, Forward, TorchExecutor
+from ..model.torch_executor import Forward, TorchExecutor
 from ..statistics.calibration import MatrixStatistics, second_moment, told_share
 from ..workers import iterate_jobs, run_jobs
 from .gptq import QuantizedMatrix, damped
@@ -33,12 +33,10 @@ Refine = Callable[[dict[int, torch.Tensor], Collection[int]], None]
 
 @dataclass(slots=True)
 class _Batch:
-    """One batch in both models: tokens' forward states and the live registers."""
+    """One batch in both models, at the same instruction."""
 
     float_forward: Forward
     quantized_forward: Forward
-    float_registers: dict[int, torch.Tensor] = field(default_factory=dict)
-    quantized_registers: dict[int, torch.Tensor] = field(default_factory=dict)
 
 
 def quantize_sequentially(
@@ -105,7 +103,7 @@ def quantize_sequentially(
                 results[weight] = quantize(weight, current[weight].double().numpy(), real)
                 current[weight] = torch.from_numpy(results[weight].weights)
                 waiting.remove(weight)
-            _step(batches, index, executors[0], threads)
+            _advance(batches, threads)
     return results
 
 
@@ -149,8 +147,9 @@ def _measure_drift(
     """Moments of a register and of the streams beside the layers that read it, over all batches."""
 
     def measure(batch: _Batch) -> list:
-        x, real = batch.float_registers[source], batch.quantized_registers[source]
-        errors = [batch.float_registers[s.register] - batch.quantized_registers[s.register] for s in streams.values()]
+        before, now = batch.float_forward.registers, batch.quantized_forward.registers
+        x, real = before[source], now[source]
+        errors = [before[s.register] - now[s.register] for s in streams.values()]
         return [
             x.shape[0] * x.shape[1],
             second_moment(real),
@@ -171,19 +170,11 @@ def _measure_drift(
     return _Drift(moment, cross, gained, damped(moment, damping))
 
 
-def _step(batches: Sequence[_Batch], index: int, executor: TorchExecutor, threads: int) -> None:
-    """Run one instruction in both models on every batch and drop registers that nothing reads any more."""
-    instruction = executor.program.instructions[index]
-    execute = EXECUTIONS[type(instruction)]
-    dead = [r for r in set(instruction.registers) if executor.shapes.last_use[r] == index]
+def _advance(batches: Sequence[_Batch], threads: int) -> None:
+    """Run one instruction in both models on every batch."""
 
-    def run(batch: _Batch) -> None:
-        for forward, registers in (
-            (batch.float_forward, batch.float_registers),
-            (batch.quantized_forward, batch.quantized_registers),
-        ):
-            registers[index] = execute(forward, instruction, *(registers[r] for r in instruction.registers))
-            for register in dead:
-                del registers[register]
+    def advance(batch: _Batch) -> None:
+        batch.float_forward.advance()
+        batch.quantized_forward.advance()
 
-    run_jobs(run, batches, threads)
+    run_jobs(advance, batches, threads)

@@ -16,12 +16,11 @@ import torch
 from ...format.program.program import Program
 from ...format.tensors.grid import matrix_shape
 from ..model.model import Model
-from ..model.torch_executor import EXECUTIONS, Forward, TorchExecutor
+from ..model.torch_executor import Forward, TorchExecutor
 from ..workers import iterate_jobs, run_jobs
 from .calibration import Statistics
 
 BATCH_TOKENS = 1024
-Registers = dict[int, torch.Tensor]
 
 
 def predicted_swap_losses(
@@ -95,31 +94,10 @@ def _divergence_sums(
     with torch.no_grad():
         reference = base.forward(tokens).double().log_softmax(-1)
         probabilities = reference.exp()
-        forward, registers = Forward(base, tokens), {}
+        forward = Forward(base, tokens)
         for index in range(len(base.program.instructions)):
             for k in (k for k, start in enumerate(starts) if start == index):
-                logits = _finish(Forward(executors[k], tokens), dict(registers), index)
-                changed = logits.double().log_softmax(-1)
+                changed = forward.fork(executors[k]).finish().double().log_softmax(-1)
                 sums[k] = float((probabilities * (reference - changed)).sum())
-            _execute(forward, registers, index)
+            forward.advance()
     return sums
-
-
-def _finish(forward: Forward, registers: Registers, start: int) -> torch.Tensor:
-    """The logits, from the registers that are live before instruction `start`."""
-    last = len(forward.executor.program.instructions) - 1
-    for index in range(start, last + 1):
-        _execute(forward, registers, index)
-    return registers[last]
-
-
-def _execute(forward: Forward, registers: Registers, index: int) -> None:
-    """Write register `index` and let go of registers that nothing reads any more."""
-    executor = forward.executor
-    instruction = executor.program.instructions[index]
-    registers[index] = EXECUTIONS[type(instruction)](
-        forward, instruction, *(registers[r] for r in instruction.registers)
-    )
-    for register in set(instruction.registers):
-        if executor.shapes.last_use[register] == index:
-            del registers[register]
