@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 from command_line import bytecap_command, heed_interrupts, process_arguments
-from test_runtime_without_torch import run_without_torch
 from tiny_curves import make_curve_job
+from without_torch import run_without_torch
 
 from bytecap.cli.curve_command import BACKENDS, BASES, FORMS, UNITS
 from bytecap.lab.measure import parallel

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from command_line import bytecap_command
 from small_job import ARCHITECTURE
-from test_runtime_without_torch import run_without_torch
+from without_torch import run_without_torch
 
 import bytecap
 from bytecap.cli.score_command import SCORES, UNITS

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from artifact_sizes import TOLERANCE, TRIALS, Sizes
 from random_artifacts import chain_program
-from test_artifact import DEFAULT_LIMITS, rewritten, streams_of
-from test_calibration import mean_divergence, measured, predicted_divergence
-from test_landing import TOLERANCE, TRIALS, Sizes
+from rewritten_artifacts import rewritten, streams_of
+from second_order import mean_divergence, measured, predicted_divergence
 from tiny_models import ARCHITECTURE, golf_model, random_sequences
 
 from bytecap.compiler.checkpoints.export import export_checkpoint
@@ -24,6 +24,7 @@ from bytecap.errors import BytecapError, CompileError, LimitExceeded
 from bytecap.format.artifact import read_artifact
 from bytecap.format.assembly import RawValues, TensorSource, assemble_artifact, encode_grid_stream
 from bytecap.format.codecs import INTEGER_CODECS, ExpectedScales
+from bytecap.format.container.limits import DEFAULT_LIMITS
 from bytecap.format.program.program import encode_program
 from bytecap.format.tensors.directory import TensorEntry, write_directory
 from bytecap.format.tensors.recipes import Alias, Grid

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import struct
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_artifacts import ArtifactSource, artifact_sources, chain_program
+from rewritten_artifacts import SHAPE, VOCABULARY, rewritten, small_artifact, small_tensors, streams_of
 
 from bytecap.errors import ArtifactError, ChecksumMismatch, InvalidArtifact, MalformedArtifact, TruncatedArtifact
 from bytecap.format import artifact as artifact_module
@@ -41,52 +41,7 @@ from bytecap.format.program.program import encode_program
 from bytecap.format.tensors.directory import TensorEntry, write_directory
 from bytecap.format.tensors.grid import GridValues
 from bytecap.format.tensors.matrices import in_streams, stored_matrices
-from bytecap.format.tensors.recipes import Alias, Grid
-from bytecap.format.tensors.streams import write_streams
-
-VOCABULARY, WIDTH = 6, 4
-SHAPE = (VOCABULARY, WIDTH)
-
-
-@cache
-def small_tensors() -> tuple[TensorSource, ...]:
-    """Two tables, a scale and a head over two streams: every kind of term, both sides of steps, one side, none."""
-    random = np.random.default_rng(5)
-
-    def codes(*shape: int) -> np.ndarray:
-        return random.integers(-9, 10, shape).astype(np.int32)
-
-    both = GridValues(codes(*SHAPE), np.arange(VOCABULARY) - 2, np.array([0, 3, -3, 1]), 0.25, 2)
-    rows = GridValues(codes(*SHAPE), np.arange(VOCABULARY), None, 0.001, 3)
-    plain = GridValues(codes(1, WIDTH), None, None, 0.5, 0)
-    return (
-        TensorSource("table", SHAPE, "float32", (GridInStream(both, 1),)),
-        TensorSource("copy", SHAPE, "bfloat16", (Alias(0), GridInStream(rows, 2))),
-        TensorSource("gain", (WIDTH,), "float16", (GridInStream(plain, 1),)),
-        TensorSource(
-            "head", SHAPE, "float32", (RawValues(random.standard_normal(SHAPE).astype(np.float32), "float16"),)
-        ),
-    )
-
-
-@cache
-def small_artifact() -> bytes:
-    return assemble_artifact(chain_program(2, VOCABULARY), small_tensors(), {"made": "by a test", "seed": 3})
-
-
-def rewritten(**decoded: bytes) -> bytes:
-    """The small artifact with some sections' decoded bytes replaced and all checksums right."""
-    ids = {
-        "program": PROGRAM,
-        "directory": DIRECTORY,
-        "raw": RAW,
-        "codes": CODES,
-        "digest": DIGEST,
-        "provenance": PROVENANCE,
-    }
-    sections = read_container(small_artifact())
-    wanted = {ids[name]: content for name, content in decoded.items()}
-    return write_container([make_section(s.id, wanted.get(s.id, s.decoded)) for s in sections])
+from bytecap.format.tensors.recipes import Grid
 
 
 def content(section_id: int) -> bytes:
@@ -241,12 +196,6 @@ def test_without_provenance_there_is_no_section() -> None:
     artifact = read_artifact(assemble_artifact(chain_program(2, VOCABULARY), small_tensors()))
     assert artifact.section(PROVENANCE) is None and artifact.provenance == {}
     assert [s.id for s in artifact.sections] == [PROGRAM, DIRECTORY, RAW, CODES, DIGEST]
-
-
-def streams_of(*payloads: bytes) -> bytes:
-    artifact = read_artifact(small_artifact())
-    kinds = [replace(artifact.streams[0], payload=payload) for payload in payloads]
-    return write_streams(kinds)
 
 
 @pytest.mark.parametrize("keep", [[], [0], [0, 1], [0, 1, 2, 2], [0, 1, 2, 2, 2]])

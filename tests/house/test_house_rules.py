@@ -120,3 +120,16 @@ def test_every_test_runs():
         and ast.unparse(node).startswith(("pytest.", "unittest."))
     ]
     assert found == []
+
+
+def test_no_test_module_imports_another():
+    """What tests share stands in tests/support, tests/vectors or tests/fuzz under a name that says what it is."""
+    found = [
+        f"{place(path, node)} imports {name}"
+        for path in python_files("tests")
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+        if name.split(".")[-1].startswith("test_")
+    ]
+    assert found == []

@@ -7,10 +7,10 @@ import json
 import re
 import shlex
 from dataclasses import dataclass
-from html.parser import HTMLParser
 
 import pytest
 from command_line import Outcome, bytecap_command
+from html_pages import parsed_page
 
 import bytecap
 from bytecap.errors import CapError, OutputError
@@ -18,8 +18,6 @@ from bytecap.files.ledger import build_ledger
 from bytecap.format.inspection import inspect_artifact, inspect_tensor
 from bytecap.report.markup import element, joined
 from bytecap.report.page import render_page
-
-VOID = {"meta", "br", "hr"}
 
 
 @dataclass(frozen=True)
@@ -44,44 +42,6 @@ def reported(small_job, tmp_path_factory) -> Reported:
     )
     outcome = bytecap_command(*arguments)
     return Reported((folder / "page.html").read_text("utf-8"), outcome, (folder / "out.bcap").read_bytes(), arguments)
-
-
-class Balance(HTMLParser):
-    """Checks that every element that opens closes, in order; collects attributes, tables and the text outside of them."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str, str]] = []
-        self.tables: list[list[list[str]]] = []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, name, value) for name, value in attrs]
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "table":
-            self.tables.append([])
-        if tag == "tr":
-            self.tables[-1].append([])
-        if tag in ("td", "th"):
-            self.tables[-1][-1].append("")
-
-    def handle_endtag(self, tag):
-        assert self.open and self.open.pop() == tag, (tag, self.getpos())
-
-    def handle_data(self, data):
-        if {"td", "th"} & set(self.open):
-            self.tables[-1][-1][-1] += data
-
-
-def parsed_page(page: str) -> Balance:
-    balance = Balance()
-    balance.feed(page)
-    balance.close()
-    assert balance.open == []
-    return balance
 
 
 def test_the_page_is_well_formed_and_stands_by_itself(reported):

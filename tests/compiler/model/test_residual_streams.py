@@ -7,7 +7,8 @@ import pytest
 import torch
 from naive_fisher import run
 from naive_quantization import damped_moment
-from test_sequential import DAMPING, SEQUENCES, measured, model, quantizer, sequentially, with_weights
+from second_order import measured
+from sequential_walk import DAMPING, SEQUENCES, model, quantizer, sequentially, with_weights
 from tiny_models import bare_model, golf_model, random_sequences
 
 from bytecap.compiler.model.residual_streams import Residual, find_residuals

@@ -8,12 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from naive_fisher import expected_squares, linear_outputs, naive_input_moments
+from second_order import mean_divergence, measured, predicted_divergence
 from tiny_models import bare_model, golf_model, random_sequences
 
 from bytecap.compiler.model.model import Model
-from bytecap.compiler.model.torch_executor import TorchExecutor
 from bytecap.compiler.statistics.calibration import (
-    Statistics,
     calibration_sequences,
     measure_statistics,
     second_moment,
@@ -34,10 +33,6 @@ from bytecap.format.program.operations import (
 from bytecap.format.program.program import Program
 
 VOCABULARY, WIDTH = 6, 4
-
-
-def measured(model: Model, sequences: np.ndarray, *, batch: int = 4, seed: int = 0, threads: int = 1) -> Statistics:
-    return measure_statistics(model, sequences, batch_sequences=batch, seed=seed, device="cpu", threads=threads)
 
 
 def small_network(*, softcap: bool = True, tied: bool = False, hashed: bool = False) -> Model:
@@ -212,27 +207,6 @@ def test_a_token_that_never_occurs_has_no_fisher_as_an_embedding() -> None:
     model = small_network()
     fisher = measured(model, np.array([[0, 1, 2, 3, 2, 1]])).matrices[0].row_fisher
     assert (fisher[:4] > 0).all() and (fisher[4:] == 0).all()
-
-
-def mean_divergence(model: Model, sequences: np.ndarray, changed: int, values: np.ndarray) -> float:
-    """KL divergence in nats a token when one tensor takes other values."""
-
-    def log_p(arrays: list[np.ndarray]) -> torch.Tensor:
-        executor = TorchExecutor(model.program, {i: torch.from_numpy(a) for i, a in enumerate(arrays)})
-        return executor.forward(torch.from_numpy(sequences)).double().log_softmax(-1)
-
-    arrays = [t.values for t in model.tensors]
-    with torch.no_grad():
-        before, after = log_p(arrays), log_p([*arrays[:changed], values, *arrays[changed + 1 :]])
-    return float((before.exp() * (before - after)).sum(-1).mean())
-
-
-def predicted_divergence(statistics: Statistics, tensor: int, error: np.ndarray) -> float:
-    """The second-order model: 1/2 sum_o g_o e_o H e_oᵀ, or the diagonal for a vector."""
-    if tensor in statistics.vectors:
-        return 0.5 * float((statistics.vectors[tensor] * error**2).sum())
-    matrix = statistics.matrices[tensor]
-    return 0.5 * float(matrix.row_fisher @ np.einsum("oi,ij,oj->o", error, matrix.input_moment, error))
 
 
 @pytest.mark.parametrize("tied", [True, False])

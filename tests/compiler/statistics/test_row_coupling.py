@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matrix_problems import problem
 from naive_quantization import damped_moment, naive_quantize, row_costs
-from test_quantization import problem
 
 from bytecap.compiler.quantize.gptq import QuantizedMatrix, prepare_matrix, quantize_matrix
 from bytecap.compiler.statistics.calibration import MatrixStatistics

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 from command_line import bytecap_command
+from html_pages import parsed_page
 from hypothesis import given
 from hypothesis import strategies as st
-from test_report_page import parsed_page
 
 import bytecap
 from bytecap.cli.lab_command import EXPERIMENTS as NAMES
