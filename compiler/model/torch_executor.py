@@ -18,7 +18,6 @@ from ...format.container.limits import DEFAULT_LIMITS, Limits
 from ...format.program import operations as op
 from ...format.program.operands import Row
 from ...format.program.program import Program, validate_program
-from ...runtime.operation_kernels import rope_tables
 
 RegisterCallback = Callable[[int, Tensor], Tensor]
 EXECUTIONS: dict[type[op.Operation], Callable[..., Tensor]] = {}
@@ -71,9 +70,20 @@ class TorchExecutor:
         """Cosine and sine [length, 1, rotary_dims / 2] for a register [batch, length, width]."""
         key = (o.base, o.rotary_dims, like.shape[1], like.device, like.dtype)
         if key not in self._rotations:
-            tables = rope_tables(o.base, o.rotary_dims, like.shape[1])
-            self._rotations[key] = tuple(torch.from_numpy(table).to(like).unsqueeze(1) for table in tables)
+            angles = rotation_angles(o.base, o.rotary_dims, like.shape[1])
+            tables = angles.cos().float(), angles.sin().float()
+            self._rotations[key] = tuple(table.to(like).unsqueeze(1) for table in tables)
         return self._rotations[key]
+
+
+def rotation_angles(base: float, rotary_dims: int, length: int) -> Tensor:
+    """float64 [length, rotary_dims / 2]: position * base**(-2i / rotary_dims).
+
+    Computed here and not taken from the interpreter's kernels, so that each executor checks the other's.
+    """
+    exponents = torch.arange(0, rotary_dims, 2, dtype=torch.float64) / rotary_dims
+    frequencies = torch.pow(torch.tensor(base, dtype=torch.float64), -exponents)
+    return torch.arange(length, dtype=torch.float64)[:, None] * frequencies
 
 
 class Forward:

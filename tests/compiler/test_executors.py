@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from naive_program import naive_logits, naive_losses
 from random_programs import ADDERS, RandomProgram, programs
 
-from bytecap.compiler.model.torch_executor import EXECUTIONS, TorchExecutor
+from bytecap.compiler.model.torch_executor import EXECUTIONS, TorchExecutor, rotation_angles
 from bytecap.errors import DataError, InvalidArtifact
 from bytecap.format.program import operations as op
 from bytecap.format.program.operands import Row
@@ -21,7 +21,7 @@ from bytecap.format.program.operation_shapes import SHAPE_RULES
 from bytecap.format.program.program import Program, validate_program
 from bytecap.runtime.interpreter import Interpreter, assign_buffers
 from bytecap.runtime.kernels_exponential import gelu, sigmoid
-from bytecap.runtime.operation_kernels import BINDERS
+from bytecap.runtime.operation_kernels import BINDERS, rope_tables
 
 TOLERANCE = 1e-4  # of the largest logit's magnitude
 FEW = settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -62,6 +62,13 @@ def test_executors_agree_on_each_operation(operation, data):
 @MANY
 def test_executors_agree_on_random_programs(case):
     check_agreement(case)
+
+
+@pytest.mark.parametrize(("base", "rotary_dims"), [(1e4, 16), (5e5, 64), (1e6, 128), (1e3, 6)])
+def test_both_executors_make_the_same_rotations(base, rotary_dims):
+    angles = rotation_angles(base, rotary_dims, 2048)
+    for found, expected in zip((angles.cos(), angles.sin()), rope_tables(base, rotary_dims, 2048), strict=True):
+        np.testing.assert_array_max_ulp(found.float().numpy(), expected, 1)
 
 
 def test_every_operation_is_covered_everywhere():
