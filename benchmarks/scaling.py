@@ -20,8 +20,8 @@ import numpy as np
 
 from bytecap import interface
 from bytecap.compiler.checkpoints.export import export_checkpoint
-from bytecap.compiler.frontends import initial_model
 from bytecap.compiler.model.model import Model, ModelTensor
+from bytecap.lab.train.fresh_models import initial_model
 from bytecap.runtime.shards import write_shard
 
 RESULTS = Path(__file__).resolve().parent / "results" / "scaling.json"

@@ -1,18 +1,16 @@
-"""From a checkpoint, or from hyperparameters alone, to a model: the frontends and how one is chosen."""
+"""From a checkpoint to a model: the frontends and how one is chosen."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from ...errors import CheckpointError
 from ..checkpoints.checkpoint import Checkpoint
 from ..model.model import Model
-from . import parameter_golf  # noqa: F401 - registers itself
 from .architecture_file import FRONTEND_KEY, read_architecture
 from .registry import FRONTENDS, Frontend
 
-__all__ = ["FRONTENDS", "build_model", "initial_model", "read_architecture"]
+__all__ = ["FRONTENDS", "build_model", "read_architecture"]
 
 
 def build_model(checkpoint: Checkpoint, architecture: Mapping[str, object] | None = None) -> Model:
@@ -27,16 +25,8 @@ def build_model(checkpoint: Checkpoint, architecture: Mapping[str, object] | Non
     return _chosen(checkpoint, architecture).build(checkpoint, architecture)
 
 
-def initial_model(architecture: Mapping[str, object], seed: int) -> Model:
-    """A model with fresh weights, ready to be trained; equal arguments give equal weights. CheckpointError as above."""
-    frontend = _named(architecture.get(FRONTEND_KEY, "parameter-golf"))
-    state = frontend.initial_state(architecture, seed)
-    checkpoint = Checkpoint(state, dict.fromkeys(state, "float32"), Path("initial weights"))
-    return frontend.build(checkpoint, architecture)
-
-
 def _named(name: object) -> Frontend:
-    if name not in FRONTENDS:
+    if not isinstance(name, str) or name not in FRONTENDS:
         raise CheckpointError(f"architecture: frontend {name!r} is unknown; known are {', '.join(sorted(FRONTENDS))}")
     return FRONTENDS[name]
 
@@ -47,7 +37,8 @@ def _chosen(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Front
     best = max(FRONTENDS.values(), key=lambda frontend: frontend.recognize(checkpoint.tensors))
     if best.recognize(checkpoint.tensors) == 0:
         first = ", ".join(list(checkpoint.tensors)[:3])
+        known = ", ".join(sorted(FRONTENDS))
         raise CheckpointError(
-            f"{checkpoint.path}: no frontend knows these tensors ({first}, ...); known architectures are {', '.join(sorted(FRONTENDS))}"
+            f"{checkpoint.path}: no frontend knows these tensors ({first}, ...); known architectures are {known}"
         )
     return best

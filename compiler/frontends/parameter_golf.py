@@ -23,7 +23,6 @@ from ..model.program_builder import ProgramBuilder
 from .parameter_golf_shapes import (
     BLOCK,
     EMBEDDING_FACTOR,
-    FACTORS,
     FRONTEND_NAME,
     HEAD_FACTOR,
     INITIAL_PARAMETERS,
@@ -36,10 +35,7 @@ from .parameter_golf_shapes import (
     parse_given,
     resolve,
 )
-from .registry import register_frontend
 
-TIED_TABLE_DEVIATION = 0.005
-UNTIED_TABLE_DEVIATION = 1.0
 LAYER_SCALE = "ln_scale"
 KEPT_SHARE, SKIP_SHARE = "skip_gates.sigmoid", "skip_weights.gated"
 
@@ -56,7 +52,7 @@ class ParameterGolf:
         return sum((match[2] if (match := BLOCK.fullmatch(name)) else name) in known for name in names)
 
     def build(self, checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Model:
-        """The model of a checkpoint; see `frontends.build_model`."""
+        """The model of a checkpoint; see `build_model` of this folder."""
         given = parse_given(architecture)
         told = infer_from_shapes(checkpoint.tensors)
         untold = [name for name in SHAPE_PARAMETERS if name not in told and name not in given]
@@ -80,32 +76,6 @@ class ParameterGolf:
         )
         document = hyperparameters.document() | {name: given[name] for name in INITIAL_PARAMETERS if name in given}
         return Model(program, tensors, document, defaults)
-
-    def initial_state(self, architecture: Mapping[str, object], seed: int) -> dict[str, np.ndarray]:
-        """Fresh weights as the challenge starts them: projections back into the residual stream are zero."""
-        given = parse_given(architecture)
-        hyperparameters, _ = resolve(given, {})
-        gain = given.get("qk_gain_init", INITIAL_PARAMETERS["qk_gain_init"].default)
-        generator = np.random.default_rng(seed)
-        shapes = expected_shapes(hyperparameters)
-        return {name: _initial_tensor(name, shape, gain, hyperparameters, generator) for name, shape in shapes.items()}
-
-
-def _initial_tensor(
-    name: str, shape: tuple[int, ...], gain: float, h: Hyperparameters, generator: np.random.Generator
-) -> np.ndarray:
-    """One fresh tensor; matrices are uniform on ±1/sqrt(columns), the standard start of a linear layer."""
-    if name == "tok_emb.weight":
-        deviation = TIED_TABLE_DEVIATION if h.tie_embeddings else UNTIED_TABLE_DEVIATION
-        return (generator.standard_normal(shape) * deviation).astype(np.float32)
-    if name.endswith(("proj.weight", "lm_head.weight")) and name not in FACTORS:
-        return np.zeros(shape, np.float32)
-    if name.endswith(".weight"):
-        bound = 1 / math.sqrt(shape[1])
-        return generator.uniform(-bound, bound, shape).astype(np.float32)
-    if name.endswith("resid_mix"):
-        return np.stack([np.ones(shape[1], np.float32), np.zeros(shape[1], np.float32)])
-    return np.full(shape, gain if name.endswith("q_gain") else 1, np.float32)
 
 
 def _derived_tensors(h: Hyperparameters, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -190,6 +160,3 @@ def _mlp(builder: ProgramBuilder, h: Hyperparameters, prefix: str, x: int) -> in
     else:
         hidden = builder.emit(op.Activation(hidden, op.ActivationKind.LEAKY_RELU_SQUARED, h.activation_slope))
     return builder.emit(op.Linear(hidden, builder.tensor(prefix + "mlp.proj.weight")))
-
-
-register_frontend(ParameterGolf())

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...compiler.checkpoints.export import export_checkpoint
-from ...compiler.frontends import initial_model
 from ...compiler.model.model import Model
 from ...compiler.pipeline import CompileResult, compile_checkpoint
 from ...errors import OutputError
@@ -24,6 +23,7 @@ from ...runtime.evaluation import evaluate_program
 from ...runtime.scoring import Gap, Score, paired_gap
 from ...runtime.shards import read_shard
 from ...runtime.verification import Check, verify_artifact
+from ..train.fresh_models import initial_model
 from ..train.training import train_model
 from .demo_text import DemoData, write_demo_data
 

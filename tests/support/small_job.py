@@ -14,7 +14,7 @@ from command_line import Outcome, bytecap_command
 from tiny_tokenizers import model_bytes, tiny_tokenizer, words
 
 from bytecap.compiler.checkpoints.export import export_checkpoint
-from bytecap.compiler.frontends import initial_model
+from bytecap.lab.train.fresh_models import initial_model
 from bytecap.runtime.shards import write_shard
 from bytecap.runtime.tokens import read_tokens
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from bytecap.compiler.frontends import initial_model
 from bytecap.compiler.model.model import Model, ModelTensor
 from bytecap.format.program.program import Program
+from bytecap.lab.train.fresh_models import initial_model
 
 ARCHITECTURE = {
     "vocab_size": 24, "num_layers": 2, "model_dim": 16, "num_heads": 2, "num_kv_heads": 1, "mlp_mult": 2, "seq_len": 16,

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from ....compiler.frontends import initial_model
 from ....compiler.model.model import Model
 from ....compiler.workers import available_threads, check_device
 from ....errors import DataError
 from ....runtime.tokenizer import Tokenizer
 from ...measure.head_gradient import measure_head
 from ...train.factorized_head import head_tensors, replace_head
+from ...train.fresh_models import initial_model
 from ...train.training import train_model
 from ..corpus import CorpusFiles, deal_out, read_documents
 from ..document_scores import DocumentScores, score_documents

@@ -19,7 +19,7 @@ import numpy as np
 
 from ....compiler.checkpoints.checkpoint import read_checkpoint
 from ....compiler.checkpoints.export import export_checkpoint
-from ....compiler.frontends import build_model, initial_model
+from ....compiler.frontends import build_model
 from ....compiler.model.model import Model
 from ....compiler.pipeline import compile_checkpoint, read_model
 from ....compiler.workers import available_threads, check_device
@@ -28,6 +28,7 @@ from ....format.artifact import decode_tensors, read_artifact
 from ....format.inspection import inspect_artifact
 from ....runtime.shards import read_shard
 from ....runtime.tokenizer import Tokenizer
+from ...train.fresh_models import initial_model
 from ...train.training import train_model
 from ...train.vocabulary import kept_pieces, prune_vocabulary, retuned_tensors, write_pruned_tokenizer
 from ..corpus import CorpusFiles, deal_out, read_documents

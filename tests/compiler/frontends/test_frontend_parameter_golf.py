@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bytecap.compiler.checkpoints.checkpoint import Checkpoint
-from bytecap.compiler.frontends import FRONTENDS, build_model, initial_model, read_architecture
-from bytecap.compiler.frontends.registry import register_frontend
+from bytecap.compiler.frontends import build_model, read_architecture
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.torch_executor import TorchExecutor
 from bytecap.errors import CheckpointError
@@ -241,11 +240,6 @@ def test_tensors_of_another_family_are_named():
         build_model(checkpoint)
 
 
-def test_a_frontend_is_registered_once():
-    with pytest.raises(ValueError, match="registered already"):
-        register_frontend(FRONTENDS["parameter-golf"])
-
-
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
@@ -278,27 +272,7 @@ def test_architecture_files_that_are_none(tmp_path, data, message):
         build_model(checkpoint_of(BaselineModel(Sizes()).state_dict()), read_architecture(path))
 
 
-def test_initial_models_are_functions_of_their_arguments():
-    architecture = {
-        "vocab_size": 40,
-        "num_layers": 3,
-        "model_dim": 24,
-        "num_heads": 2,
-        "num_kv_heads": 1,
-        "mlp_mult": 2,
-        "seq_len": 16,
-        "qk_gain_init": 1.25,
-    }
-    one, same, other = (initial_model(architecture, seed) for seed in (5, 5, 6))
-    values = {t.name: t.values for t in one.tensors}
-    assert all(np.array_equal(a.values, b.values) for a, b in zip(one.tensors, same.tensors, strict=True))
-    assert not np.array_equal(values["tok_emb.weight"], other.tensors[0].values)
-    assert not values["blocks.0.attn.proj.weight"].any() and not values["blocks.2.mlp.proj.weight"].any()
-    assert (values["blocks.1.attn.q_gain"] == 1.25).all() and (values["skip_weights"] == 1).all()
-    assert abs(values["blocks.0.mlp.fc.weight"]).max() <= 24**-0.5
-    assert values["tok_emb.weight"].std() == pytest.approx(0.005, rel=0.1)
-    assert one.program.sequence_length == 16 and one.architecture["mlp_mult"] == 2
-
-
-def test_the_default_initial_model_is_the_challenge_baseline():
-    assert initial_model({}, 0).parameters == 17_059_912
+@pytest.mark.parametrize("name", ["gpt-9", ["parameter-golf"], 3])
+def test_a_frontend_that_there_is_not(name):
+    with pytest.raises(CheckpointError, match=r"frontend .* is unknown; known are parameter-golf"):
+        build_model(checkpoint_of(BaselineModel(Sizes()).state_dict()), {"frontend": name})

@@ -14,7 +14,6 @@ import torch
 from command_line import bytecap_command
 from tiny_tokenizers import words
 
-from bytecap.compiler.frontends import initial_model
 from bytecap.compiler.model.torch_executor import TorchExecutor
 from bytecap.errors import CompileError, DataError
 from bytecap.format.artifact import decode_tensors, read_artifact
@@ -45,6 +44,7 @@ from bytecap.lab.experiments.keeping import KeptParts
 from bytecap.lab.experiments.page import render_experiment
 from bytecap.lab.experiments.registry import Inputs
 from bytecap.lab.experiments.running import ExperimentRun, document_of
+from bytecap.lab.train.fresh_models import initial_model
 from bytecap.runtime.interpreter import Interpreter
 
 DEPTH = {

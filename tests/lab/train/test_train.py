@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from bytecap.compiler.checkpoints.checkpoint import Checkpoint
-from bytecap.compiler.frontends import build_model, initial_model
+from bytecap.compiler.frontends import build_model
 from bytecap.errors import CompileError, DataError
 from bytecap.lab.train import training as trainer
 from bytecap.lab.train.factorized_head import replace_head
+from bytecap.lab.train.fresh_models import initial_model
 from bytecap.lab.train.training import Muon, affordable_steps, orthogonalized, rate_factor, train_model
 from bytecap.runtime.interpreter import Interpreter
 

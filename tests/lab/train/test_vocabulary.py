@@ -7,8 +7,8 @@ import pytest
 from tiny_models import golf_model
 from tiny_tokenizers import model_bytes, tiny_tokenizer, words
 
-from bytecap.compiler.frontends import initial_model
 from bytecap.errors import DataError, OutputError
+from bytecap.lab.train.fresh_models import initial_model
 from bytecap.lab.train.training import train_model
 from bytecap.lab.train.vocabulary import kept_pieces, prune_vocabulary, retuned_tensors, write_pruned_tokenizer
 from bytecap.runtime.interpreter import Interpreter
