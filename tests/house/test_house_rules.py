@@ -6,7 +6,7 @@ import ast
 import re
 
 import pytest
-from source_tree import LAYERS, ROOT, parsed, place, python_files
+from source_tree import LAYERS, ROOT, nodes, parsed, place, python_files, source_lines
 
 MAX_FUNCTION_LINES = 60
 MAX_FILE_LINES = 400
@@ -16,7 +16,7 @@ WAYS_NOT_TO_TEST = {"skip", "skipif", "skipUnless", "xfail", "importorskip"}
 
 
 def calls(path):
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Call):
             yield node, ast.unparse(node.func), {keyword.arg: keyword.value for keyword in node.keywords}
 
@@ -25,7 +25,7 @@ def test_functions_are_short():
     long = [
         f"{place(path, node)} {node.name}: {node.end_lineno - node.lineno + 1} lines"
         for path in python_files(*PRODUCT)
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.end_lineno - node.lineno + 1 > MAX_FUNCTION_LINES
     ]
@@ -33,7 +33,7 @@ def test_functions_are_short():
 
 
 def test_files_are_short():
-    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in python_files(*PRODUCT)}
+    lengths = {path: len(source_lines(path)) for path in python_files(*PRODUCT)}
     assert [
         f"{path.relative_to(ROOT)}: {lines} lines" for path, lines in lengths.items() if lines > MAX_FILE_LINES
     ] == []
@@ -47,12 +47,7 @@ def test_every_module_says_what_it_is():
 @pytest.mark.parametrize("layer", ["format", "runtime"])
 def test_input_is_never_checked_with_assert(layer):
     """`python -O` removes asserts: a check of untrusted bytes must not be one."""
-    found = [
-        place(path, node)
-        for path in python_files(layer)
-        for node in ast.walk(parsed(path))
-        if isinstance(node, ast.Assert)
-    ]
+    found = [place(path, node) for path in python_files(layer) for node in nodes(path) if isinstance(node, ast.Assert)]
     assert found == []
 
 
@@ -70,10 +65,8 @@ def test_nothing_unpickles():
     """No pickle module anywhere, and `torch.load` only in the compiler and only with weights_only=True."""
     wrong = []
     for path in python_files(*PRODUCT):
-        names = {alias.name for node in ast.walk(parsed(path)) if isinstance(node, ast.Import) for alias in node.names}
-        names |= {
-            node.module for node in ast.walk(parsed(path)) if isinstance(node, ast.ImportFrom) and node.level == 0
-        }
+        names = {alias.name for node in nodes(path) if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module for node in nodes(path) if isinstance(node, ast.ImportFrom) and node.level == 0}
         wrong += [
             f"{path.relative_to(ROOT)} imports {name}"
             for name in names & {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
@@ -93,7 +86,7 @@ def test_no_bare_except():
     found = [
         place(path, node)
         for path in python_files(*PRODUCT)
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.ExceptHandler) and node.type is None
     ]
     assert found == []
@@ -103,7 +96,7 @@ def test_nothing_is_left_for_later():
     found = [
         f"{path.relative_to(ROOT)}:{number} {line.strip()}"
         for path in python_files(*PRODUCT)
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        for number, line in enumerate(source_lines(path), 1)
         if LEFTOVERS.search(line)
     ]
     assert found == []
@@ -114,7 +107,7 @@ def test_every_test_runs():
     found = [
         place(path, node)
         for path in python_files("tests")
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.Attribute)
         and node.attr in WAYS_NOT_TO_TEST
         and ast.unparse(node).startswith(("pytest.", "unittest."))
@@ -127,7 +120,7 @@ def test_no_test_module_imports_another():
     found = [
         f"{place(path, node)} imports {name}"
         for path in python_files("tests")
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.Import | ast.ImportFrom)
         for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
         if name.split(".")[-1].startswith("test_")

@@ -6,7 +6,7 @@ import ast
 import sys
 
 import pytest
-from source_tree import LAYERS, ROOT, parsed, place, python_files
+from source_tree import LAYERS, ROOT, nodes, place, python_files
 
 GROUND = {"errors", "version"}  # modules of the root that every layer may import
 ROOT_MODULES = {"interface", *GROUND}
@@ -45,7 +45,7 @@ def relative_target(path, node: ast.ImportFrom) -> set[str]:
 
 def imports_of(path):
     """Yield (node, own layer names, outside package names) of every import, function bodies included."""
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield node, set(), {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:

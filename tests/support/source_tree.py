@@ -1,4 +1,7 @@
-"""The project's own source files, parsed once: what the tests about the code itself look at."""
+"""The project's own source files: what the tests about the code itself look at.
+
+Strategy: a file is read, parsed and walked once a session, however many rules ask about it.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,19 @@ def python_files(*folders: str) -> tuple[Path, ...]:
 
 
 @cache
+def source_lines(path: Path) -> tuple[str, ...]:
+    return tuple(path.read_text(encoding="utf-8").splitlines())
+
+
+@cache
 def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of a file, function bodies included."""
+    return tuple(ast.walk(parsed(path)))
 
 
 def place(path: Path, node: ast.AST) -> str:
