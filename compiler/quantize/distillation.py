@@ -39,7 +39,7 @@ class Basis:
 
     @classmethod
     def of(cls, statistics: MatrixStatistics, device: str = "cpu") -> Basis:
-        sides = statistics.output_fisher, statistics.input_moment
+        sides = statistics.output_fisher, statistics.hessian
         return cls(*(torch.from_numpy(np.linalg.eigh(side.astype(np.float64))[1]).float().to(device) for side in sides))
 
     def rotate(self, matrix: torch.Tensor) -> torch.Tensor:

@@ -50,7 +50,7 @@ class PreparedMatrix:
     """What quantizing a matrix at any byte price needs.
 
     weights : float64[rows, columns]      W with columns in processing order
-    factor : float64[columns, columns]    L, lower triangular, of the reordered damped moment
+    factor : float64[columns, columns]    L, lower triangular, of the reordered damped Hessian
     order : int64[columns]                processing position -> column
     row_fisher : float64[rows]            floored g, or what of it is left when later rows make up for errors
     coupling : float64[rows, rows] or None    V of row_coupling.py
@@ -88,9 +88,9 @@ def zero_matrix(shape: tuple[int, int]) -> QuantizedMatrix:
     return QuantizedMatrix(GridValues(np.zeros(shape, np.int32), None, None, 1.0, 0), np.zeros(shape, np.float32), 0.0)
 
 
-def damped(moment: np.ndarray, damping: float) -> np.ndarray:
+def damped(hessian: np.ndarray, damping: float) -> np.ndarray:
     """H + damping * mean(diag H) I, positive definite even when no input was ever seen."""
-    result = np.array(moment, np.float64)
+    result = np.array(hessian, np.float64)
     mean = float(result.diagonal().mean()) or 1.0
     result[np.diag_indices(len(result))] += damping * mean
     return result
@@ -110,7 +110,7 @@ def prepare_matrix(
     weights : float32[rows, columns]; damping is relative to the mean of diag H; fisher_floor and correlation as in
     row_coupling.py.
     """
-    factor, order = _factored(statistics.input_moment, damping)
+    factor, order = _factored(statistics.hessian, damping)
     fisher = floor_fisher(statistics.row_fisher, fisher_floor)
     coupling, fisher = couple_rows(fisher, statistics.output_fisher, correlation)
     column_logs = _column_logs(factor, order)
@@ -145,11 +145,11 @@ def _mean_magnitude(
     return float(in_steps / finest)
 
 
-def _factored(moment: np.ndarray, damping: float) -> tuple[np.ndarray, np.ndarray]:
-    """L of the damped moment with its columns in processing order, and that order."""
-    moment = damped(moment, damping)
-    order = np.argsort(-moment.diagonal(), kind="stable")
-    return np.linalg.cholesky(moment[np.ix_(order, order)]), order
+def _factored(hessian: np.ndarray, damping: float) -> tuple[np.ndarray, np.ndarray]:
+    """L of the damped Hessian with its columns in processing order, and that order."""
+    hessian = damped(hessian, damping)
+    order = np.argsort(-hessian.diagonal(), kind="stable")
+    return np.linalg.cholesky(hessian[np.ix_(order, order)]), order
 
 
 def _column_logs(factor: np.ndarray, order: np.ndarray) -> np.ndarray:
@@ -158,9 +158,9 @@ def _column_logs(factor: np.ndarray, order: np.ndarray) -> np.ndarray:
     return logs
 
 
-def column_log_steps(moment: np.ndarray, damping: float) -> np.ndarray:
-    """float64[columns]: log2 of the rate-optimal steps of the columns that an input moment belongs to, but for a constant."""
-    return _column_logs(*_factored(moment, damping))
+def column_log_steps(hessian: np.ndarray, damping: float) -> np.ndarray:
+    """float64[columns]: log2 of the rate-optimal steps of the columns that a Hessian belongs to, but for a constant."""
+    return _column_logs(*_factored(hessian, damping))
 
 
 def _exponents(logs: np.ndarray, resolution: int) -> tuple[np.ndarray, float]:

@@ -57,7 +57,7 @@ def quantize_sequentially(
 
     quantized : float32 weights by tensor index of what is already decided (vectors, embeddings)
     sequences : int64[n, length] calibration tokens
-    quantize : (tensor index, float64 target, statistics with the real input moment) -> QuantizedMatrix
+    quantize : (tensor index, float64 target, statistics with the real Hessian) -> QuantizedMatrix
     correction : share of the drift correction in the target, 0 (the float weights) to 1
     residual : share of the residual stream's error in the target of a layer that writes into it
     refine : called before each group of weights that share an input with the current tensors, float (this group's: their
@@ -99,7 +99,7 @@ def quantize_sequentially(
                     corrected.update(group)
                     if refine is not None:
                         refine(current, sorted(waiting))
-                real = replace(statistics[weight], input_moment=drift.moment)
+                real = replace(statistics[weight], hessian=drift.hessian)
                 results[weight] = quantize(weight, current[weight].double().numpy(), real)
                 current[weight] = torch.from_numpy(results[weight].weights)
                 waiting.remove(weight)
@@ -122,19 +122,19 @@ def count_groups(program: Program, weights: Collection[int]) -> int:
 class _Drift:
     """What the inputs x of a register have become in the quantized model (x'), and the streams beside the layers that read it.
 
-    moment, cross : float64[width, width]   H' = E[x' x'ᵀ] and C = E[x x'ᵀ]
+    hessian, cross : float64[width, width]   H' = E[x' x'ᵀ] and C = E[x x'ᵀ]
     streams : instruction of a layer -> float64[rows, width]: E[(r - r') x'ᵀ] in units of its output, less where few tokens tell it
     solid : H' damped
     """
 
-    moment: np.ndarray
+    hessian: np.ndarray
     cross: np.ndarray
     streams: Mapping[int, np.ndarray]
     solid: np.ndarray
 
     def of_weight(self, weights: np.ndarray) -> np.ndarray:
         """W (C - H') (H' + d I)^-1: what brings W x' nearest to W x."""
-        return np.linalg.solve(self.solid, (self.cross - self.moment).T @ weights.astype(np.float64).T).T
+        return np.linalg.solve(self.solid, (self.cross - self.hessian).T @ weights.astype(np.float64).T).T
 
     def of_stream(self, layer: int) -> np.ndarray | float:
         """E[(r - r') x'ᵀ] (H' + d I)^-1: what brings the stream nearest to where it should be."""
@@ -162,12 +162,12 @@ def _measure_drift(
         measure, batches, threads
     ):  # summed as they come: all at once would take more than the activations
         total = [before + value for before, value in zip(total, part, strict=True)]
-    moment, cross, *errors = ((value / total[0]).numpy() for value in total[1:])
-    gained, told = {}, told_share(total[0], len(moment))
+    hessian, cross, *errors = ((value / total[0]).numpy() for value in total[1:])
+    gained, told = {}, told_share(total[0], len(hessian))
     for (layer, stream), error in zip(streams.items(), errors, strict=True):
         gain = stream.gain(partial(batches[0].quantized_forward.vector, width=len(error)))
         gained[layer] = told * error * (gain if isinstance(gain, float) else gain.double().numpy()[:, None])
-    return _Drift(moment, cross, gained, damped(moment, damping))
+    return _Drift(hessian, cross, gained, damped(hessian, damping))
 
 
 def _advance(batches: Sequence[_Batch], threads: int) -> None:

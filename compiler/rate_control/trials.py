@@ -142,10 +142,10 @@ class Trials:
         if not uses:
             return self.choices[index].fit(unit)
         measured = [unit.statistics, *(self.statistics.matrices[i] for i in uses)]
-        moment = sum(each.input_moment for each in measured) / len(measured)
+        hessian = sum(each.hessian for each in measured) / len(measured)
         outputs = [each.output_fisher for each in measured]
         shared = MatrixStatistics(
-            moment,
+            hessian,
             sum(each.row_fisher for each in measured),
             None if any(each is None for each in outputs) else sum(outputs),
         )

@@ -155,9 +155,7 @@ def sort_units(
     matrices = dict(statistics.matrices)
     for units in found:
         if matrices.keys() >= {*units.makers, units.reader}:
-            steps = column_log_steps(matrices[units.reader].input_moment, damping).reshape(
-                units.heads, units.repeats, -1
-            )
+            steps = column_log_steps(matrices[units.reader].hessian, damping).reshape(units.heads, units.repeats, -1)
             _permute(values, matrices, units, np.argsort(steps[:, 0], axis=1, kind="stable"))
     tensors = tuple(replace(tensor, values=values[i]) for i, tensor in enumerate(model.tensors))
     return replace(model, tensors=tensors), replace(statistics, matrices=matrices)
@@ -174,9 +172,9 @@ def _permute(
         both = None if both is None else np.ascontiguousarray(both[np.ix_(rows, rows)])
         matrices[maker] = replace(matrices[maker], row_fisher=matrices[maker].row_fisher[rows], output_fisher=both)
     columns = _in_blocks(np.repeat(orders, units.repeats, axis=0))
-    moment = np.ascontiguousarray(matrices[units.reader].input_moment[np.ix_(columns, columns)])
+    hessian = np.ascontiguousarray(matrices[units.reader].hessian[np.ix_(columns, columns)])
     values[units.reader] = np.ascontiguousarray(values[units.reader][:, columns])
-    matrices[units.reader] = replace(matrices[units.reader], input_moment=moment)
+    matrices[units.reader] = replace(matrices[units.reader], hessian=hessian)
 
 
 def absorb_scales(model: Model, statistics: Statistics, found: list[ScaledOutput]) -> tuple[Model, Statistics]:

@@ -34,12 +34,12 @@ LEAST_MOMENT = 1e-30  # keeps an all-zero model from dividing by zero
 class MatrixStatistics:
     """Second-order model of one matrix, per token.
 
-    input_moment : float64[columns, columns]   H, symmetric positive semi-definite
+    hessian : float64[columns, columns]   H, symmetric positive semi-definite
     row_fisher : float64[rows]                 g, in nats per squared output unit
     output_fisher : float32[rows, rows] or None    G = E[δ δᵀ], whose diagonal is g; None where only that is known
     """
 
-    input_moment: np.ndarray
+    hessian: np.ndarray
     row_fisher: np.ndarray
     output_fisher: np.ndarray | None = None
 

@@ -42,7 +42,7 @@ def _predicted(model: Model, index: int, replacement: np.ndarray, statistics: St
         weighed = (
             change * measured.row_fisher[:, None] if measured.output_fisher is None else measured.output_fisher @ change
         )
-        return 0.5 * float(((change @ measured.input_moment) * weighed).sum())
+        return 0.5 * float(((change @ measured.hessian) * weighed).sum())
     fisher = statistics.vectors.get(index)
     return 0.0 if fisher is None else 0.5 * float((fisher.reshape(change.shape) * change * change).sum())
 

@@ -1,7 +1,7 @@
 """Rules for the steps of a matrix, from what papers call uniform to the allocator's own, and exceptions to them.
 
 Strategy: a rule gives the log2 steps of rows and columns at byte price 1; error feedback and coding are the same for all rules, so
-that only the allocation differs. With g_i the Fisher information of a row and L_jj the diagonal of the factor of its input moment, a
+that only the allocation differs. With g_i the Fisher information of a row and L_jj the diagonal of the factor of its Hessian, a
 weight's squared error costs g_i L_jj^2 / 2, and steps of equal marginal return are price / sqrt(mean of g_i L_jj^2 over what shares one):
     one-step      one step for the matrix
     row-scale     one step a row in proportion to its root mean square: one precision for the whole model

@@ -191,7 +191,7 @@ class _MatrixLosses:
     """Second-order losses of parts of a matrix; its single rows, and its single columns, share one product."""
 
     def __init__(self, error: np.ndarray, statistics: MatrixStatistics) -> None:
-        self.error, self.moment, self.fisher = error, statistics.input_moment, statistics.row_fisher
+        self.error, self.moment, self.fisher = error, statistics.hessian, statistics.row_fisher
         self.both = None if statistics.output_fisher is None else statistics.output_fisher.astype(np.float64)
 
     def of(self, part: Part) -> float:
@@ -234,7 +234,7 @@ def _fisher_diagonal(tensor: int, statistics: Statistics, like: Matrices) -> np.
     """float64 in the shape of the tensor's matrix; zero for a tensor that nothing depends on."""
     if tensor in statistics.matrices:
         measured = statistics.matrices[tensor]
-        return np.multiply.outer(measured.row_fisher, measured.input_moment.diagonal())
+        return np.multiply.outer(measured.row_fisher, measured.hessian.diagonal())
     fisher = statistics.vectors.get(tensor)
     return np.zeros(like[tensor].shape) if fisher is None else fisher.reshape(like[tensor].shape)
 

@@ -29,7 +29,7 @@ def run(model: Model, sequences: np.ndarray, tensors: dict[int, torch.Tensor] | 
     return logits, registers
 
 
-def naive_input_moments(model: Model, sequences: np.ndarray) -> dict[int, np.ndarray]:
+def naive_hessians(model: Model, sequences: np.ndarray) -> dict[int, np.ndarray]:
     """float64 mean of x xᵀ over all tokens, by weight, one outer product at a time."""
     _, registers = run(model, sequences)
     moments = {}

@@ -28,26 +28,26 @@ class NaiveQuantization:
     predicted_loss: float
 
 
-def damped_moment(moment: np.ndarray, damping: float) -> np.ndarray:
-    mean = np.trace(moment) / len(moment)
-    return moment + damping * (mean if mean > 0 else 1.0) * np.eye(len(moment))
+def damped_hessian(hessian: np.ndarray, damping: float) -> np.ndarray:
+    mean = np.trace(hessian) / len(hessian)
+    return hessian + damping * (mean if mean > 0 else 1.0) * np.eye(len(hessian))
 
 
 def floored_fisher(fisher: np.ndarray, fisher_floor: float) -> np.ndarray:
     return np.maximum(fisher, max(fisher_floor * np.median(fisher), 1e-30))
 
 
-def second_order_loss(error: np.ndarray, moment: np.ndarray, fisher: np.ndarray) -> float:
+def second_order_loss(error: np.ndarray, hessian: np.ndarray, fisher: np.ndarray) -> float:
     """1/2 sum_o g_o e_o H e_oᵀ, row by row."""
-    return 0.5 * sum(float(g * (e @ moment @ e)) for e, g in zip(error, fisher, strict=True))
+    return 0.5 * sum(float(g * (e @ hessian @ e)) for e, g in zip(error, fisher, strict=True))
 
 
-def curvatures(moment: np.ndarray, processing: list[int]) -> np.ndarray:
+def curvatures(hessian: np.ndarray, processing: list[int]) -> np.ndarray:
     """For each column 1 / [(H over it and all later columns)^-1] of it, in matrix order."""
-    result = np.empty(len(moment))
+    result = np.empty(len(hessian))
     for place, column in enumerate(processing):
         remaining = processing[place:]
-        result[column] = 1 / np.linalg.inv(moment[np.ix_(remaining, remaining)])[0, 0]
+        result[column] = 1 / np.linalg.inv(hessian[np.ix_(remaining, remaining)])[0, 0]
     return result
 
 
@@ -66,23 +66,23 @@ def row_costs(output_fisher: np.ndarray) -> np.ndarray:
 
 
 def naive_quantize(
-    weights: np.ndarray, moment: np.ndarray, fisher: np.ndarray, byte_price: float, *, resolution: int, damping: float, fisher_floor: float,
+    weights: np.ndarray, hessian: np.ndarray, fisher: np.ndarray, byte_price: float, *, resolution: int, damping: float, fisher_floor: float,
     output_fisher: np.ndarray | None = None, correlation: float = 1.0,
 ) -> NaiveQuantization:  # fmt: skip
-    moment, fisher = damped_moment(moment, damping), floored_fisher(fisher, fisher_floor)
+    hessian, fisher = damped_hessian(hessian, damping), floored_fisher(fisher, fisher_floor)
     both = np.diag(fisher)
     if output_fisher is not None:
         both = np.where(np.eye(len(fisher)) > 0, both, output_fisher.astype(np.float64) * correlation)
     costs = row_costs(both)
-    processing = [int(c) for c in np.argsort(-np.diag(moment), kind="stable")][::-1]  # the strongest inputs last
+    processing = [int(c) for c in np.argsort(-np.diag(hessian), kind="stable")][::-1]  # the strongest inputs last
     row_exponents, row_log = nearest_exponents(np.log2(costs**-0.5), resolution)
-    column_exponents, column_log = nearest_exponents(np.log2(curvatures(moment, processing) ** -0.5), resolution)
+    column_exponents, column_log = nearest_exponents(np.log2(curvatures(hessian, processing) ** -0.5), resolution)
     base = float(np.float32(np.clip(byte_price * 2.0 ** (row_log + column_log), 2.0**-40, 2.0**40)))
     current, codes = weights.astype(np.float64), np.zeros(weights.shape, np.int64)
     quantized = np.zeros(weights.shape)
     for place, column in enumerate(processing):
         remaining = processing[place:]
-        inverse = np.linalg.inv(moment[np.ix_(remaining, remaining)])
+        inverse = np.linalg.inv(hessian[np.ix_(remaining, remaining)])
         for row in range(len(weights)):
             errors = quantized[:row, column] - current[:row, column]  # of the rows before, in this column
             target = current[row, column] - (np.linalg.inv(both[row:, row:]) @ both[row:, :row] @ errors)[0]
@@ -94,5 +94,5 @@ def naive_quantize(
             current[row, remaining[1:]] -= error / inverse[0, 0] * inverse[0, 1:]
     error = quantized - weights
     return NaiveQuantization(
-        codes, row_exponents, column_exponents, base, 0.5 * float(np.sum((both @ error @ moment) * error))
+        codes, row_exponents, column_exponents, base, 0.5 * float(np.sum((both @ error @ hessian) * error))
     )

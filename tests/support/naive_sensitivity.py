@@ -24,7 +24,7 @@ def naive_part_loss(part: Part, error: np.ndarray, statistics: MatrixStatistics)
     own = np.zeros(error.shape)
     own[part.rows, part.columns] = error[part.rows, part.columns]
     both = np.diag(statistics.row_fisher) if statistics.output_fisher is None else statistics.output_fisher
-    return 0.5 * float(np.einsum("ij,ik,kl,lj->", own, both, own, statistics.input_moment, optimize=False))
+    return 0.5 * float(np.einsum("ij,ik,kl,lj->", own, both, own, statistics.hessian, optimize=False))
 
 
 def naive_ranks(scores: np.ndarray) -> np.ndarray:

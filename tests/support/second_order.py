@@ -32,4 +32,4 @@ def predicted_divergence(statistics: Statistics, tensor: int, error: np.ndarray)
     if tensor in statistics.vectors:
         return 0.5 * float((statistics.vectors[tensor] * error**2).sum())
     matrix = statistics.matrices[tensor]
-    return 0.5 * float(matrix.row_fisher @ np.einsum("oi,ij,oj->o", error, matrix.input_moment, error))
+    return 0.5 * float(matrix.row_fisher @ np.einsum("oi,ij,oj->o", error, matrix.hessian, error))

@@ -109,7 +109,7 @@ def frequent_in_the_middle(grid: GridValues, indices: np.ndarray) -> tuple[GridV
 
 def nearest_codewords(unit: Unit, target: np.ndarray, scales: np.ndarray, words: np.ndarray) -> np.ndarray:
     """int64[rows, columns / width]: codewords chosen group by group from the last, with error feedback."""
-    factor = unit.remembered("factor in matrix order", lambda: np.linalg.cholesky(unit.damped_moment))
+    factor = unit.remembered("factor in matrix order", lambda: np.linalg.cholesky(unit.damped_hessian))
     rows, columns = unit.shape
     width = words.shape[1]
     rotated = target @ factor

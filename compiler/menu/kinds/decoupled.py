@@ -101,7 +101,7 @@ def _base(unit: Unit, values: np.ndarray, levels: tuple[int, ...]) -> Part:
     exponents = _exponents(unit, values, levels)
     indices = nearest_codewords(unit, values, row_scales(exponents), words)
     chosen = words[:, 0][indices]
-    weighed = chosen @ unit.damped_moment
+    weighed = chosen @ unit.damped_hessian
     scales = (weighed * values).sum(1) / np.maximum((weighed * chosen).sum(1), LEAST_SCALE)
     better = _nearest_exponents(np.where(scales > 0, scales, row_scales(exponents)))
     indices = nearest_codewords(unit, values, row_scales(better), words)
@@ -111,7 +111,7 @@ def _base(unit: Unit, values: np.ndarray, levels: tuple[int, ...]) -> Part:
 
 def _exponents(unit: Unit, values: np.ndarray, levels: tuple[int, ...]) -> np.ndarray:
     """int64[rows]: factors of least weighted squared error, by turns with the levels."""
-    weights = unit.damped_moment.diagonal()
+    weights = unit.damped_hessian.diagonal()
     scales = FIRST_SCALE * np.abs(values).mean(1, keepdims=True) + LEAST_SCALE
     for _ in range(SCALE_ROUNDS):
         chosen = _rounded(values / scales, levels)

@@ -199,5 +199,5 @@ def factor_values(
     gram = a.T @ (fisher[:, None] * a)
     b = np.linalg.lstsq(np.sqrt(fisher)[:, None] * a, np.sqrt(fisher)[:, None] * values, rcond=None)[0]
     row_fisher = np.maximum(gram.diagonal(), 1e-30)
-    second = unit.quantize(b, MatrixStatistics(unit.statistics.input_moment, row_fisher)).grid
+    second = unit.quantize(b, MatrixStatistics(unit.statistics.hessian, row_fisher)).grid
     return LowRankValues(first, second, 1)

@@ -109,13 +109,13 @@ def block_parts(unit: Unit, count: int) -> list[Part]:
 
 def _corrections(unit: Unit, error: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """float64[rows, columns]: changes at these positions, those of a row the best there are beside the changed rows before it."""
-    changes, moment, fisher = np.zeros(unit.shape), unit.damped_moment, unit.row_fisher
+    changes, hessian, fisher = np.zeros(unit.shape), unit.damped_hessian, unit.row_fisher
     coupled, weighed = unit.weighed(np.eye(len(fisher))), unit.weighed(error)
     rows, columns = np.divmod(positions, unit.shape[1])
     starts = np.flatnonzero(np.diff(rows, prepend=-1))
     for row, chosen in zip(rows[starts], np.split(columns, starts[1:]), strict=True):
-        pulled = weighed[row] @ moment[:, chosen] / fisher[row]
-        changes[row, chosen] = np.linalg.solve(moment[np.ix_(chosen, chosen)], pulled)
+        pulled = weighed[row] @ hessian[:, chosen] / fisher[row]
+        changes[row, chosen] = np.linalg.solve(hessian[np.ix_(chosen, chosen)], pulled)
         weighed[:, chosen] -= np.outer(coupled[:, row], changes[row, chosen])
     return changes
 

@@ -76,11 +76,11 @@ def line_losses(unit: Unit, axis: int, how: str) -> np.ndarray:
             if axis == ROWS
             else (unit.sensitivities * np.square(unit.target)).sum(0)
         )
-    error, moment = unit.target - plain_grid(unit).weights, unit.damped_moment
+    error, hessian = unit.target - plain_grid(unit).weights, unit.damped_hessian
     weighed = unit.weighed(error)
     if axis == ROWS:
-        return ((weighed @ moment) * weighed).sum(1) / unit.row_fisher
-    return ((error @ moment) * (weighed @ moment)).sum(0) / moment.diagonal()
+        return ((weighed @ hessian) * weighed).sum(1) / unit.row_fisher
+    return ((error @ hessian) * (weighed @ hessian)).sum(0) / hessian.diagonal()
 
 
 def line_parts(unit: Unit, axis: int, members: np.ndarray, how: str, octaves: float = FINER_OCTAVES) -> list[Part]:
@@ -119,17 +119,17 @@ def _at(members: np.ndarray, axis: int) -> tuple:
 
 def lines_part(unit: Unit, values: np.ndarray, members: np.ndarray, axis: int, octaves: float) -> SubsetValues:
     """A grid for the chosen lines of `values`; of an error (octaves below 0) for what corrects the whole of it best."""
-    moment, fisher = unit.statistics.input_moment, unit.row_fisher
+    hessian, fisher = unit.statistics.hessian, unit.row_fisher
     if axis == ROWS:
         wanted = values[members]
         if octaves < 0:  # (G_mm)^-1 (G E)_m
             coupled = unit.weighed(np.eye(len(values))[:, members])[members]
             wanted = np.linalg.solve(coupled, unit.weighed(values)[members])
-        found = unit.quantize(wanted, MatrixStatistics(moment, fisher[members]), octaves)
+        found = unit.quantize(wanted, MatrixStatistics(hessian, fisher[members]), octaves)
         return SubsetValues(axis, members, found.grid, 1)
-    among = moment[np.ix_(members, members)]
+    among = hessian[np.ix_(members, members)]
     wanted = values[:, members]
     if octaves < 0:  # e H_m (H_mm)^-1
-        solid = unit.damped_moment
+        solid = unit.damped_hessian
         wanted = np.linalg.solve(solid[np.ix_(members, members)], (values @ solid[:, members]).T).T
     return SubsetValues(axis, members, unit.quantize(wanted, MatrixStatistics(among, fisher), octaves).grid, 1)

@@ -59,7 +59,7 @@ class Unit:
     @property
     def sensitivities(self) -> np.ndarray:
         """float64[rows, columns]: g_i H_jj, what a squared error of one weight costs twice."""
-        return self.row_fisher[:, None] * self.damped_moment.diagonal()
+        return self.row_fisher[:, None] * self.damped_hessian.diagonal()
 
     @property
     def row_fisher(self) -> np.ndarray:
@@ -67,19 +67,19 @@ class Unit:
         return self.remembered("fisher", lambda: output_diagonal(self.prepared.coupling, self.prepared.row_fisher))
 
     @property
-    def damped_moment(self) -> np.ndarray:
-        """float64[columns, columns]: the moment that grids are quantized against, in matrix order."""
-        return self.remembered("moment", self._damped_moment)
+    def damped_hessian(self) -> np.ndarray:
+        """float64[columns, columns]: the Hessian that grids are quantized against, in matrix order."""
+        return self.remembered("hessian", self._damped_hessian)
 
-    def _damped_moment(self) -> np.ndarray:
-        moment = np.empty((self.shape[1], self.shape[1]))
-        moment[np.ix_(self.prepared.order, self.prepared.order)] = self.prepared.factor @ self.prepared.factor.T
-        return moment
+    def _damped_hessian(self) -> np.ndarray:
+        hessian = np.empty((self.shape[1], self.shape[1]))
+        hessian[np.ix_(self.prepared.order, self.prepared.order)] = self.prepared.factor @ self.prepared.factor.T
+        return hessian
 
     @property
     def factor(self) -> np.ndarray:
-        """float64[columns, columns]: lower triangular L with L Lᵀ the damped moment, in matrix order."""
-        return self.remembered("factor in matrix order", lambda: np.linalg.cholesky(self.damped_moment))
+        """float64[columns, columns]: lower triangular L with L Lᵀ the damped Hessian, in matrix order."""
+        return self.remembered("factor in matrix order", lambda: np.linalg.cholesky(self.damped_hessian))
 
     @property
     def distortion(self) -> float:
@@ -121,8 +121,8 @@ class Unit:
         error : float64[rows, columns], target less weights. Feedback makes errors depend on each other, so that undoing one of them alone
         can cost more than it brings.
         """
-        pulled = self.weighed(error) @ self.damped_moment
-        return np.square(pulled) / self.row_fisher[:, None] / self.damped_moment.diagonal()
+        pulled = self.weighed(error) @ self.damped_hessian
+        return np.square(pulled) / self.row_fisher[:, None] / self.damped_hessian.diagonal()
 
     def _rotated_errors(self, weights: np.ndarray) -> np.ndarray:
         return (weights.astype(np.float64) - self.target)[:, self.prepared.order] @ self.prepared.factor

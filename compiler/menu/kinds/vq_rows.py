@@ -1,8 +1,8 @@
 """`vq-rows`: a few whole rows, or wide pieces of rows, as codewords, an index and a factor for every row, and the worst rows rescued.
 
 Strategy: the codebook head of VQ-Logits (arXiv:2505.10202: a map from tokens to codewords) with what it leaves out repaired. Rows are
-clustered under the second-order model: in units of the factor L of the moment their distances are plain ones, weighed by their
-Fisher information (row_clustering.py). Codewords go on a grid with the statistics they really have, the moment of the rows and the sum
+clustered under the second-order model: in units of the factor L of the Hessian their distances are plain ones, weighed by their
+Fisher information (row_clustering.py). Codewords go on a grid with the statistics they really have, the Hessian of the rows and the sum
 of the Fisher information of their uses, less where a grid makes up for their errors (rescue.py); then every row chooses again among
 codewords as they decode. Rows that still lose more than their bits are worth get a grid of the difference, as a subset or, where most
 of them do, as one grid. How many that are, and which settings are worth a trial, is estimated on clusters of randomly projected rows.
@@ -90,11 +90,11 @@ def scaled_pieces(unit: Unit, scales: np.ndarray, pieces: int) -> tuple[np.ndarr
 
 
 def piece_factor(unit: Unit, pieces: int) -> np.ndarray:
-    """float64[d, d]: factor of the moment of a piece, the mean of the pieces' own."""
+    """float64[d, d]: factor of the Hessian of a piece, the mean of the pieces' own."""
     if pieces == 1:
         return unit.factor
     width = unit.shape[1] // pieces
-    blocks = [unit.damped_moment[k : k + width, k : k + width] for k in range(0, unit.shape[1], width)]
+    blocks = [unit.damped_hessian[k : k + width, k : k + width] for k in range(0, unit.shape[1], width)]
     return np.linalg.cholesky(sum(blocks) / pieces)
 
 

@@ -14,8 +14,8 @@ from bytecap.compiler.quantize.gptq import PreparedMatrix, prepare_matrix, quant
 from bytecap.compiler.statistics.calibration import MatrixStatistics
 
 
-def prepared_matrix(weights: np.ndarray, moment: np.ndarray, fisher: np.ndarray) -> PreparedMatrix:
-    return prepare_matrix(weights, MatrixStatistics(moment, fisher), resolution=3, damping=1e-9, fisher_floor=0.0)
+def prepared_matrix(weights: np.ndarray, hessian: np.ndarray, fisher: np.ndarray) -> PreparedMatrix:
+    return prepare_matrix(weights, MatrixStatistics(hessian, fisher), resolution=3, damping=1e-9, fisher_floor=0.0)
 
 
 @pytest.mark.parametrize(
@@ -59,15 +59,15 @@ def test_row_and_column_variances_and_correlated_inputs_are_seen():
     weights = random.standard_normal((200, 30)) * np.sqrt(np.multiply.outer(rows, columns))
     mixing = random.standard_normal((30, 30)) + 3 * np.eye(30)
     fisher = 2.0 ** random.uniform(-3, 3, 200)
-    moment = mixing @ mixing.T
+    hessian = mixing @ mixing.T
     level = 1e-9
     log_variances = (
         np.log2(rows).mean()
         + np.log2(columns).mean()
         + np.log2(fisher).mean()
-        + np.linalg.slogdet(moment)[1] / math.log(2) / 30
+        + np.linalg.slogdet(hessian)[1] / math.log(2) / 30
     )
-    found = bound_bits(weights, prepared_matrix(weights, moment, fisher), 0.5 * level * weights.size)
+    found = bound_bits(weights, prepared_matrix(weights, hessian, fisher), 0.5 * level * weights.size)
     assert found == pytest.approx(0.5 * (log_variances - math.log2(level)), abs=0.05)
 
 
@@ -112,9 +112,9 @@ def test_uniform_step_costs_add_up_to_one_step_for_all():
     random = np.random.default_rng(4)
     matrices = []
     for rows, columns in ((6, 4), (3, 10)):
-        moment = np.diag(2.0 ** random.uniform(-4, 4, columns))
+        hessian = np.diag(2.0 ** random.uniform(-4, 4, columns))
         matrices.append(
-            prepared_matrix(random.standard_normal((rows, columns)), moment, 2.0 ** random.uniform(-4, 4, rows))
+            prepared_matrix(random.standard_normal((rows, columns)), hessian, 2.0 ** random.uniform(-4, 4, rows))
         )
     costs, single = uniform_step_costs(matrices)
     everything = np.concatenate([np.multiply.outer(m.row_fisher, m.factor.diagonal() ** 2).ravel() for m in matrices])

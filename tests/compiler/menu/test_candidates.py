@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from naive_quantization import damped_moment, floored_fisher, second_order_loss
+from naive_quantization import damped_hessian, floored_fisher, second_order_loss
 from tiny_models import bare_model
 
 from bytecap.compiler import passes  # noqa: F401 - registers the passes
@@ -172,7 +172,7 @@ def test_each_kind_wins_on_the_matrix_it_is_made_for(kind: str) -> None:
 def test_weights_bytes_and_loss_are_those_of_the_parts(kind: str) -> None:
     weights, price, earlier = CASES[kind]
     made = unit(weights, price, earlier)
-    moment = damped_moment(made.statistics.input_moment, QUANTIZER.damping)
+    hessian = damped_hessian(made.statistics.hessian, QUANTIZER.damping)
     fisher = floored_fisher(made.statistics.row_fisher, QUANTIZER.fisher_floor)
     settings = KINDS[kind].settings(made)
     assert settings and len(set(settings)) == len(settings)
@@ -182,7 +182,7 @@ def test_weights_bytes_and_loss_are_those_of_the_parts(kind: str) -> None:
         assert found.weights.dtype == np.float32 and found.weights.shape == weights.shape
         assert found.weights.tobytes() == reconstruct_parts(found.parts, weights.shape, earlier).tobytes()
         assert found.bytes == part_bytes(found.parts, weights.shape)
-        expected = second_order_loss(found.weights.astype(np.float64) - weights, moment, fisher)
+        expected = second_order_loss(found.weights.astype(np.float64) - weights, hessian, fisher)
         assert found.predicted_loss == pytest.approx(expected, rel=1e-6, abs=1e-15)
 
 

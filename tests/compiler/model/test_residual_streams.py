@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from naive_fisher import run
-from naive_quantization import damped_moment
+from naive_quantization import damped_hessian
 from second_order import measured
 from sequential_walk import DAMPING, SEQUENCES, model, quantizer, sequentially, with_weights
 from tiny_models import bare_model, golf_model, random_sequences
@@ -90,7 +90,7 @@ def test_the_target_makes_up_for_the_stream(share: float) -> None:
             error = (right[stream.register] - real[stream.register]).detach().double().flatten(0, 1).numpy()
             x = real[operation.x].detach().double().flatten(0, 1).numpy()
             scale = forward.vector(stream.own, error.shape[1]).double().numpy()
-            solid = damped_moment(x.T @ x / len(x), DAMPING)
+            solid = damped_hessian(x.T @ x / len(x), DAMPING)
             told = len(x) / (len(x) + 4 * x.shape[1])
             expected = share * told * ((error / scale).T @ x / len(x)) @ np.linalg.inv(solid)
             moved += np.abs(expected).max() > 0.01

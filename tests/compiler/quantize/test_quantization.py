@@ -13,7 +13,7 @@ from matrix_problems import problem
 from naive_quantization import (
     LARGEST_CODE,
     curvatures,
-    damped_moment,
+    damped_hessian,
     floored_fisher,
     naive_quantize,
     second_order_loss,
@@ -57,16 +57,16 @@ def step_of(grid: GridValues) -> np.ndarray:
 def loss_of(weights: np.ndarray, statistics: MatrixStatistics, values: np.ndarray, **options) -> float:
     """1/2 sum_o g_o e_o (H + damping) e_oᵀ."""
     options = OPTIONS | options
-    moment = damped_moment(statistics.input_moment, options["damping"])
+    hessian = damped_hessian(statistics.hessian, options["damping"])
     return second_order_loss(
-        values.astype(np.float64) - weights, moment, floored_fisher(statistics.row_fisher, options["fisher_floor"])
+        values.astype(np.float64) - weights, hessian, floored_fisher(statistics.row_fisher, options["fisher_floor"])
     )
 
 
 def assert_equals_twin(weights: np.ndarray, statistics: MatrixStatistics, byte_price: float, **options) -> None:
     options = OPTIONS | options
     found = quantized(weights, statistics, byte_price, **options)
-    twin = naive_quantize(weights, statistics.input_moment, statistics.row_fisher, byte_price, **options)
+    twin = naive_quantize(weights, statistics.hessian, statistics.row_fisher, byte_price, **options)
     assert np.array_equal(found.grid.row_exponents, twin.row_exponents)
     assert np.array_equal(found.grid.column_exponents, twin.column_exponents)
     assert found.grid.base == pytest.approx(twin.base, rel=1e-6) and found.grid.resolution == options["resolution"]
@@ -154,10 +154,10 @@ def test_steps_obey_the_rule(rows: int, columns: int, seed: int, resolution: int
     weights, statistics = problem(rows, columns, seed)
     byte_price = 1e-3
     found = quantized(weights, statistics, byte_price, resolution=resolution)
-    moment = damped_moment(statistics.input_moment, OPTIONS["damping"])
-    processing = [int(c) for c in np.argsort(-np.diag(moment), kind="stable")][::-1]
+    hessian = damped_hessian(statistics.hessian, OPTIONS["damping"])
+    processing = [int(c) for c in np.argsort(-np.diag(hessian), kind="stable")][::-1]
     fisher = floored_fisher(statistics.row_fisher, OPTIONS["fisher_floor"])
-    wanted = byte_price / np.sqrt(np.outer(fisher, curvatures(moment, processing)))
+    wanted = byte_price / np.sqrt(np.outer(fisher, curvatures(hessian, processing)))
     assert np.abs(np.log2(step_of(found.grid) / wanted)).max() <= 2.0**-resolution + 1e-5
 
 
@@ -203,10 +203,10 @@ def test_a_trellis_needs_fewer_bytes_for_the_same_loss(states: int) -> None:
 
 
 def test_damping() -> None:
-    moment = np.diag([1.0, 3.0])
-    np.testing.assert_allclose(damped(moment, 0.5), np.diag([2.0, 4.0]))
+    hessian = np.diag([1.0, 3.0])
+    np.testing.assert_allclose(damped(hessian, 0.5), np.diag([2.0, 4.0]))
     np.testing.assert_allclose(damped(np.zeros((2, 2)), 0.5), 0.5 * np.eye(2))
-    assert moment.tolist() == [[1, 0], [0, 3]]
+    assert hessian.tolist() == [[1, 0], [0, 3]]
 
 
 DEGENERATE = {
@@ -216,15 +216,15 @@ DEGENERATE = {
         w,
         replace(s, row_fisher=s.row_fisher * (np.arange(len(w)) > 0)),
     ),
-    "inputs that are always zero": lambda w, s: (w, replace(s, input_moment=np.zeros_like(s.input_moment))),
+    "inputs that are always zero": lambda w, s: (w, replace(s, hessian=np.zeros_like(s.hessian))),
     "a dead input": lambda w, s: (
         w,
-        replace(s, input_moment=s.input_moment * np.outer(np.arange(w.shape[1]) > 0, np.arange(w.shape[1]) > 0)),
+        replace(s, hessian=s.hessian * np.outer(np.arange(w.shape[1]) > 0, np.arange(w.shape[1]) > 0)),
     ),
-    "one weight": lambda w, s: (w[:1, :1], MatrixStatistics(s.input_moment[:1, :1], s.row_fisher[:1])),
+    "one weight": lambda w, s: (w[:1, :1], MatrixStatistics(s.hessian[:1, :1], s.row_fisher[:1])),
     "one row": lambda w, s: (w[:1], replace(s, row_fisher=s.row_fisher[:1])),
-    "one column": lambda w, s: (w[:, :1], replace(s, input_moment=s.input_moment[:1, :1])),
-    "inputs of rank one": lambda w, s: (w, replace(s, input_moment=np.ones_like(s.input_moment))),
+    "one column": lambda w, s: (w[:, :1], replace(s, hessian=s.hessian[:1, :1])),
+    "inputs of rank one": lambda w, s: (w, replace(s, hessian=np.ones_like(s.hessian))),
     "rows that differ by 60 octaves": lambda w, s: (w, replace(s, row_fisher=np.exp2(np.linspace(-60, 60, len(w))))),
     "huge weights": lambda w, s: (w * np.float32(1e12), s),
     "one huge weight": lambda w, s: (np.where(np.arange(w.size).reshape(w.shape) == 3, np.float32(1e8), w), s),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from naive_fisher import naive_input_moments, run
-from naive_quantization import damped_moment
+from naive_fisher import naive_hessians, run
+from naive_quantization import damped_hessian
 from second_order import measured
 from sequential_walk import DAMPING, SEQUENCES, model, quantizer, sequentially, with_weights
 from tiny_models import bare_model, golf_model, random_sequences
@@ -39,7 +39,7 @@ def test_without_quantization_error_nothing_changes(correction: float) -> None:
     assert [index for index, _, _ in asked] == [w for w in linear_weights(model()) if w != 0] == list(results)
     for index, target, real in asked:
         np.testing.assert_allclose(target, model().tensors[index].values, atol=0 if correction == 0 else 1e-5)
-        np.testing.assert_allclose(real.input_moment, statistics.matrices[index].input_moment, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(real.hessian, statistics.matrices[index].hessian, rtol=1e-4, atol=1e-5)
         assert real.row_fisher is statistics.matrices[index].row_fisher
 
 
@@ -50,11 +50,11 @@ def test_each_matrix_sees_the_inputs_that_the_quantized_model_gives_it() -> None
         model(), measured(model(), SEQUENCES), quantizer(0.02), SEQUENCES, fixed={0: table}, correction=0.0
     )
     finished = with_weights(model(), {0: table} | {i: q.weights for i, q in results.items()})
-    expected = naive_input_moments(finished, SEQUENCES)
+    expected = naive_hessians(finished, SEQUENCES)
     for index, target, real in asked:
         assert np.array_equal(target, model().tensors[index].values)
-        np.testing.assert_allclose(real.input_moment, expected[index], rtol=1e-4, atol=1e-5 * expected[index].max())
-    before = naive_input_moments(model(), SEQUENCES)
+        np.testing.assert_allclose(real.hessian, expected[index], rtol=1e-4, atol=1e-5 * expected[index].max())
+    before = naive_hessians(model(), SEQUENCES)
     assert any(not np.allclose(before[i], expected[i], rtol=0.01) for i in expected)
 
 
@@ -73,11 +73,11 @@ def test_the_corrected_target_is_the_least_squares_one(correction: float) -> Non
             registers[sources[index]].detach().double().flatten(0, 1).numpy()
             for registers in (float_registers, real_registers)
         )
-        solid = damped_moment(y.T @ y / len(y), DAMPING)
+        solid = damped_hessian(y.T @ y / len(y), DAMPING)
         weights = model().tensors[index].values.astype(np.float64)
         best = weights @ (x.T @ y / len(x) + solid - y.T @ y / len(y)) @ np.linalg.inv(solid)
         np.testing.assert_allclose(target, weights + correction * (best - weights), rtol=1e-3, atol=2e-3)
-        np.testing.assert_allclose(real.input_moment, y.T @ y / len(y), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(real.hessian, y.T @ y / len(y), rtol=1e-4, atol=1e-5)
         moved += np.abs(target - weights).mean()
     assert moved > 0.01
 
@@ -148,4 +148,4 @@ def test_few_sequences(count: int) -> None:
     statistics = measured(model(), SEQUENCES[:count])
     _, asked = sequentially(model(), statistics, unchanged, SEQUENCES[:count])
     for index, _, real in asked:
-        np.testing.assert_allclose(real.input_moment, statistics.matrices[index].input_moment, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(real.hessian, statistics.matrices[index].hessian, rtol=1e-4, atol=1e-5)

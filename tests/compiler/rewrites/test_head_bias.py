@@ -34,8 +34,8 @@ def around_mean(model: Model, statistics: Statistics) -> Statistics:
     """Statistics of a head whose inputs are nearly always the same, and whose outputs matter more than its grid was told."""
     weight = model.program.instructions[find_head(model.program)].weight
     mean = np.random.default_rng(3).standard_normal(len(statistics.head_mean))
-    moment = np.multiply.outer(mean, mean) + 1e-3 * np.eye(len(mean))
-    matrices = {**statistics.matrices, weight: MatrixStatistics(moment, 1e-2 * statistics.head_fisher)}
+    hessian = np.multiply.outer(mean, mean) + 1e-3 * np.eye(len(mean))
+    matrices = {**statistics.matrices, weight: MatrixStatistics(hessian, 1e-2 * statistics.head_fisher)}
     return replace(statistics, matrices=matrices, head_mean=mean)
 
 

@@ -208,9 +208,7 @@ def test_sorting_changes_the_order_and_nothing_else() -> None:
     again = measured(sorted_model)
     units = find_hidden_units(MODEL.program) + find_value_dimensions(MODEL.program)
     for each in units:
-        steps = column_log_steps(found.matrices[each.reader].input_moment, DAMPING).reshape(
-            each.heads, each.repeats, -1
-        )
+        steps = column_log_steps(found.matrices[each.reader].hessian, DAMPING).reshape(each.heads, each.repeats, -1)
         assert (np.diff(steps[:, 0]) > -1e-9).all() and steps[:, 0].std() > 0.01
         for i in (*each.makers, each.reader):
             assert not np.array_equal(sorted_model.tensors[i].values, MODEL.tensors[i].values)
@@ -219,7 +217,7 @@ def test_sorting_changes_the_order_and_nothing_else() -> None:
         if matrix.output_fisher is not None:
             largest = matrix.row_fisher.max()
             np.testing.assert_allclose(matrix.output_fisher, again.matrices[i].output_fisher, atol=0.05 * largest)
-        np.testing.assert_allclose(matrix.input_moment, again.matrices[i].input_moment, rtol=0.02, atol=1e-4)
+        np.testing.assert_allclose(matrix.hessian, again.matrices[i].hessian, rtol=0.02, atol=1e-4)
         assert sorted_model.tensors[i].values.flags.c_contiguous
     assert [t.name for t in sorted_model.tensors] == [t.name for t in MODEL.tensors]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from naive_fisher import expected_squares, linear_outputs, naive_input_moments
+from naive_fisher import expected_squares, linear_outputs, naive_hessians
 from second_order import mean_divergence, measured, predicted_divergence
 from tiny_models import bare_model, golf_model, random_sequences
 
@@ -92,14 +92,14 @@ def test_second_moment_equals_the_sum_of_outer_products() -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 3, 20])
-def test_input_moments_equal_naive_sums(batch: int) -> None:
+def test_hessians_equal_naive_sums(batch: int) -> None:
     model = golf_model(1)
     sequences = random_sequences(24, 7, 16)
     statistics = measured(model, sequences, batch=batch)
-    expected = naive_input_moments(model, sequences)
+    expected = naive_hessians(model, sequences)
     assert statistics.tokens == sequences.size and expected.keys() <= statistics.matrices.keys()
     for tensor, moment in expected.items():
-        found = statistics.matrices[tensor].input_moment
+        found = statistics.matrices[tensor].hessian
         np.testing.assert_allclose(found, moment, rtol=2e-4, atol=1e-5 * moment.max())
         np.testing.assert_array_equal(found, found.T)
 
@@ -111,9 +111,9 @@ def test_every_tensor_is_measured_once() -> None:
     assert not set(statistics.matrices) & set(statistics.vectors)
     for tensor, matrix in statistics.matrices.items():
         rows, columns = model.tensors[tensor].values.shape
-        assert matrix.input_moment.shape == (columns, columns) and matrix.row_fisher.shape == (rows,)
-        assert matrix.input_moment.dtype == matrix.row_fisher.dtype == np.float64
-        assert (matrix.row_fisher >= 0).all() and np.linalg.eigvalsh(matrix.input_moment)[0] > -1e-6
+        assert matrix.hessian.shape == (columns, columns) and matrix.row_fisher.shape == (rows,)
+        assert matrix.hessian.dtype == matrix.row_fisher.dtype == np.float64
+        assert (matrix.row_fisher >= 0).all() and np.linalg.eigvalsh(matrix.hessian)[0] > -1e-6
     for tensor, fisher in statistics.vectors.items():
         assert fisher.shape == model.tensors[tensor].values.shape and fisher.dtype == np.float64 and (fisher > 0).all()
 
@@ -184,8 +184,8 @@ def test_fisher_of_a_table_approaches_the_expectation_over_labels(hashed: bool) 
     outer = expected_squares(
         model, sequences, lambda _, registers: {0: registers[0]}, lambda g: torch.einsum("bti,btj->ij", g, g)
     )[0]
-    np.testing.assert_allclose(found.input_moment, outer / outer.diagonal().mean(), atol=0.1)
-    assert found.input_moment.diagonal().mean() == pytest.approx(1)
+    np.testing.assert_allclose(found.hessian, outer / outer.diagonal().mean(), atol=0.1)
+    assert found.hessian.diagonal().mean() == pytest.approx(1)
 
 
 def test_a_tied_table_has_the_fisher_of_both_uses() -> None:
@@ -198,8 +198,8 @@ def test_a_tied_table_has_the_fisher_of_both_uses() -> None:
         model, sequences, lambda _, registers: {0: registers[0]}, lambda g: g[0].square().mean(1)
     )[0]
     found = measured(model, np.repeat(sequences, 400, axis=0), batch=1).matrices[0]
-    moment = naive_input_moments(model, sequences)[0]
-    np.testing.assert_allclose(found.input_moment, moment, rtol=1e-4, atol=1e-6)
+    moment = naive_hessians(model, sequences)[0]
+    np.testing.assert_allclose(found.hessian, moment, rtol=1e-4, atol=1e-6)
     assert_near(found.row_fisher, head + lookups / np.diag(moment).mean(), 0.25)
 
 
@@ -232,7 +232,7 @@ def test_equal_bits_whatever_the_threads() -> None:
     model, sequences = golf_model(2), random_sequences(24, 11, 16)
     one, two = (measured(model, sequences, batch=2, threads=threads) for threads in (1, 2))
     for tensor, matrix in one.matrices.items():
-        assert matrix.input_moment.tobytes() == two.matrices[tensor].input_moment.tobytes()
+        assert matrix.hessian.tobytes() == two.matrices[tensor].hessian.tobytes()
         assert matrix.row_fisher.tobytes() == two.matrices[tensor].row_fisher.tobytes()
     assert all(fisher.tobytes() == two.vectors[tensor].tobytes() for tensor, fisher in one.vectors.items())
 
@@ -243,7 +243,7 @@ def test_the_seed_draws_the_labels() -> None:
     hidden = max(linear_outputs(model))
     assert first.matrices[hidden].row_fisher.tobytes() == again.matrices[hidden].row_fisher.tobytes()
     assert first.matrices[hidden].row_fisher.tobytes() != other.matrices[hidden].row_fisher.tobytes()
-    assert first.matrices[hidden].input_moment.tobytes() == other.matrices[hidden].input_moment.tobytes()
+    assert first.matrices[hidden].hessian.tobytes() == other.matrices[hidden].hessian.tobytes()
 
 
 def test_progress_counts_batches() -> None:

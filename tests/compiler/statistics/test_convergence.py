@@ -54,6 +54,6 @@ def test_measuring_stops_at_a_doubling_and_equals_measuring_that_text() -> None:
     same = measure_statistics(model, sequences[:8], **options)
     for i in found.matrices:
         assert np.array_equal(found.matrices[i].row_fisher, same.matrices[i].row_fisher)
-        assert np.array_equal(found.matrices[i].input_moment, same.matrices[i].input_moment)
+        assert np.array_equal(found.matrices[i].hessian, same.matrices[i].hessian)
     whole = measure_statistics(model, sequences, enough=lambda _: False, **options)
     assert whole.tokens == sequences.size

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matrix_problems import problem
-from naive_quantization import damped_moment, naive_quantize, row_costs
+from naive_quantization import damped_hessian, naive_quantize, row_costs
 
 from bytecap.compiler.quantize.gptq import QuantizedMatrix, prepare_matrix, quantize_matrix
 from bytecap.compiler.statistics.calibration import MatrixStatistics
@@ -41,8 +41,8 @@ def quantized(
 def true_loss(weights: np.ndarray, statistics: MatrixStatistics, values: np.ndarray) -> float:
     """1/2 tr(Eᵀ G E H), H damped."""
     error = values.astype(np.float64) - weights
-    moment = damped_moment(statistics.input_moment, OPTIONS["damping"])
-    return 0.5 * float(np.sum((statistics.output_fisher @ error @ moment) * error))
+    hessian = damped_hessian(statistics.hessian, OPTIONS["damping"])
+    return 0.5 * float(np.sum((statistics.output_fisher @ error @ hessian) * error))
 
 
 @settings(max_examples=40, deadline=None)
@@ -50,7 +50,7 @@ def true_loss(weights: np.ndarray, statistics: MatrixStatistics, values: np.ndar
 def test_codes_equal_the_twin(rows: int, columns: int, seed: int, correlation: float) -> None:
     weights, statistics = coupled_problem(rows, columns, seed)
     found = quantized(weights, statistics, 1e-3, correlation=correlation)
-    sides = statistics.input_moment, statistics.row_fisher
+    sides = statistics.hessian, statistics.row_fisher
     twin = naive_quantize(
         weights, *sides, 1e-3, **OPTIONS, output_fisher=statistics.output_fisher, correlation=correlation
     )

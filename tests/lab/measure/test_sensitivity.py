@@ -202,7 +202,7 @@ def test_gradient_and_row_error_add_up_from_rows_to_tensors(statistics):
             own = [k for k, unit in enumerate(units) if unit.parts[0].tensor == i]
             measured = statistics.matrices[i]
             saliency = 0.5 * sum(
-                measured.row_fisher[r] * measured.input_moment[c, c] * weights[i][r, c] ** 2
+                measured.row_fisher[r] * measured.hessian[c, c] * weights[i][r, c] ** 2
                 for r in range(len(weights[i]))
                 for c in range(weights[i].shape[1])
             )
