@@ -11,7 +11,7 @@ FUZZ_MUTATIONS ?= 1000000
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | while IFS='|' read -r target text; do printf '  %-20s %s\n' "$$target" "$$text"; done
 
-# Made once, and again when the pins or the package's metadata change. A stamp written last means that an
+# Made once, with a link by which mypy finds the package in a folder of any name, and again when the pins or the package's metadata change. A stamp written last means that an
 # interrupted installation is repeated, never taken for a whole one.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("bytecap needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3")'
@@ -19,6 +19,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt setuptools
 	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt --no-build-isolation -e '.[dev]'
+	@mkdir -p $(VENV)/types && ln -sfn ../.. $(VENV)/types/bytecap
 	@touch $@
 
 demo: $(VENV)/.installed ## build a text, train a small model on it, compile it to a cap and score it
@@ -40,9 +41,11 @@ bench-nncodec: ## build the NNCodec peer (once, about a minute; then `make bench
 	@$(NNCODEC)/bin/python -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation nncodec==2.1.3
 	@$(NNCODEC)/bin/python -c 'import nncodec.nnc_core'
 
-lint: $(VENV)/.installed ## check style
-	@$(VENV)/bin/ruff check .
+lint: $(VENV)/.installed ## check style, format and types
+	@$(VENV)/bin/ruff check --quiet .
+	@$(VENV)/bin/ruff format --quiet --check .
+	@$(VENV)/bin/mypy --no-error-summary
 
 clean: ## remove the environment, caches and what the demo wrote
-	rm -rf $(VENV) $(NNCODEC) build dist bytecap-demo *.egg-info .pytest_cache .hypothesis .ruff_cache
+	rm -rf $(VENV) $(NNCODEC) build dist bytecap-demo *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
