@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..files.numbers import integer
 from .ledger_report import cap_line, ledger_document, print_ledger
-from .tables import integer
 
 if TYPE_CHECKING:
     from ..compiler.pipeline import CompileResult

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .tables import integer, print_table
+from ..files.numbers import integer
+from .tables import print_table
 
 if TYPE_CHECKING:
     from ..lab.measure.byte_returns import Control, Point

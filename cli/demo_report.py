@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..files.numbers import integer
 from .compile_report import compile_document
 from .eval_report import gap_document, gap_text, score_document, score_text
 from .ledger_report import cap_line, print_ledger
-from .tables import integer
 
 if TYPE_CHECKING:
     from ..lab.demo.demo import Demo

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .tables import integer
+from ..files.numbers import integer
 
 if TYPE_CHECKING:
     from ..lab.measure.diagnosis import Diagnosis, Side

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .tables import integer
+from ..files.numbers import integer
 
 if TYPE_CHECKING:
     from ..interface import Evaluation

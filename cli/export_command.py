@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from ..files.numbers import integer
 from .documents import json_option, print_document
 from .parameters import INPUT_FILE, OUTPUT_FILE, example, force_option
-from .tables import integer
 
 
 @click.command(

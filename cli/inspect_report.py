@@ -14,9 +14,10 @@ from typing import Any
 import click
 
 from ..errors import BytecapError
+from ..files.numbers import integer, percent
 from ..format.container.describe import Region, describe_container
 from ..format.inspection import GridDetail, Inspection, TensorDetail, TensorRow, inspect_artifact, inspect_tensor
-from .tables import integer, percent, print_table
+from .tables import print_table
 
 HISTOGRAM_WIDTH = 40
 HISTOGRAM_ROWS = 33

@@ -141,7 +141,7 @@ def run(
         check_output(path, force)
     with terminal_progress() as progress:
         found = interface.run_experiment(name, options=dict(options), progress=progress, **inputs)
-    from ..lab.experiments.page import render_experiment
+    from ..report.experiment_page import render_experiment
     from .lab_report import print_run, run_document
 
     document = run_document(found)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .tables import integer, percent, print_table
+from ..files.numbers import integer, percent
+from .tables import print_table
 
 if TYPE_CHECKING:
     from ..files.ledger import Ledger

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .tables import integer, percent, print_table
+from ..files.numbers import integer, percent
+from .tables import print_table
 
 if TYPE_CHECKING:
     from ..lab.measure.rank_stability import RankStability

@@ -44,13 +44,3 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], totals: Sequen
         table.add_section()
         table.add_row(*(Text(cell, style="bold") for cell in totals))
     return table
-
-
-def integer(value: int) -> str:
-    """1234567 as "1,234,567"."""
-    return f"{value:,}"
-
-
-def percent(part: float, whole: float) -> str:
-    """The share of `part` in `whole` with one decimal, or "-" of nothing."""
-    return f"{100 * part / whole:.1f} %" if whole else "-"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..files.numbers import integer, significant
 from .charts import bar_chart
-from .markup import Html, folded, integer, paragraph, section, significant, table
+from .markup import Html, folded, paragraph, section, table
 from .sections import MNAT, MOST_ROWS
 
 Data = Mapping[str, Any]

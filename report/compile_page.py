@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..compiler.explanation.explanation import command_line
 from ..compiler.pipeline import CompileResult, compile_checkpoint
 from ..errors import OutputError
+from ..files.digests import file_sha256
 from ..files.output import check_output, write_output
+from ..files.shell_commands import shell_command
 from ..version import VERSION
 from .page import render_page
 
@@ -43,16 +44,11 @@ def _reproduction(
 ) -> dict[str, Any]:
     """What to type, and what the inputs were: names as given, digests of their contents."""
     return {
-        "command": command_line(checkpoint, cap, options),
+        "command": shell_command(["bytecap", "compile", str(checkpoint)], {"cap": cap, **options}.items()),
         "checkpoint": str(checkpoint),
-        "checkpoint_sha256": _sha256(checkpoint),
+        "checkpoint_sha256": file_sha256(checkpoint),
         "calibration": str(options["calibration"]),
-        "calibration_sha256": _sha256(options["calibration"]),
+        "calibration_sha256": file_sha256(options["calibration"]),
         "output": None if output is None else str(output),
         "version": VERSION,
     }
-
-
-def _sha256(path: Path | str) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -60,8 +60,8 @@ def _row(cells: Sequence[object], sides: Sequence[str | None]) -> Html:
     return element("tr", *(element("td", cell, class_=side) for cell, side in zip(cells, sides, strict=True)))
 
 
-def whole_page(title: str, body: Html) -> str:
-    """An HTML document that needs nothing else, with the page's style sheet."""
+def whole_page(title: str, overline: str, heading: str, *content: object) -> str:
+    """An HTML document that needs nothing else: the style sheet, a line above the heading, the heading, the content."""
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -69,7 +69,8 @@ def whole_page(title: str, body: Html) -> str:
         element("title", title),
         element("style", Html(STYLE)),
     )
-    return "<!doctype html>\n" + element("html", head, "\n", element("body", body), lang="en") + "\n"
+    main = element("main", element("p", overline, class_="overline"), element("h1", heading), *content)
+    return "<!doctype html>\n" + element("html", head, "\n", element("body", main), lang="en") + "\n"
 
 
 def section(title: str, *content: object) -> Html:
@@ -84,27 +85,3 @@ def paragraph(*content: object) -> Html:
 def folded(summary: str, *content: object) -> Html:
     """Content behind a summary line that opens it."""
     return element("details", element("summary", summary), *content)
-
-
-def integer(value: int) -> str:
-    """1234567 as "1,234,567"."""
-    return f"{value:,}"
-
-
-def percent(part: float, whole: float, places: int = 1) -> str:
-    return f"{100 * part / whole:.{places}f} %" if whole else "–"
-
-
-def decimals(value: float | None, places: int = 3) -> str:
-    return "–" if value is None else f"{value:.{places}f}"
-
-
-def significant(value: float | None, digits: int = 3) -> str:
-    """Three significant digits, written out where that is short: 0.00123, 1.2e-07."""
-    if value is None:
-        return "–"
-    return (
-        f"{value:.{digits}g}"
-        if value == 0 or abs(value) < 1e-4 or abs(value) >= 1e6
-        else f"{value:#.{digits}g}".rstrip(".")
-    )

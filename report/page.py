@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..files.ledger import Ledger
+from ..files.numbers import decimals, integer, percent, significant
 from . import sections
 from .allocation import candidate_section
-from .markup import Html, decimals, element, integer, paragraph, percent, significant, whole_page
+from .markup import Html, element, paragraph, whole_page
 
 
 def render_page(report: Mapping[str, Any], ledger: Ledger, sha256: str) -> str:
@@ -21,10 +22,10 @@ def render_page(report: Mapping[str, Any], ledger: Ledger, sha256: str) -> str:
     whole = explanation["swaps"]["whole"]
     name = explanation["reproduce"]["output"] or "dry run, nothing written"
     verdict = f"{_size(ledger)}, {decimals(report['bits_per_weight'], 2)} bits a weight, KL {significant(whole['measured'])} nats a token from the checkpoint"
-    body = element(
-        "main",
-        element("p", "bytecap compile report", class_="overline"),
-        element("h1", verdict),
+    return whole_page(
+        f"bytecap: {name}",
+        "bytecap compile report",
+        verdict,
         element("p", f"{name}  ·  SHA-256 {sha256}", class_="digest"),
         sections.tiles(_tiles(report, ledger)),
         _warnings(report),
@@ -37,7 +38,6 @@ def render_page(report: Mapping[str, Any], ledger: Ledger, sha256: str) -> str:
         sections.stage_section(explanation),
         sections.reproduction_section(report, ledger, explanation["reproduce"]),
     )
-    return whole_page(f"bytecap: {name}", body)
 
 
 def _size(ledger: Ledger) -> str:

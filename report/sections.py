@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..files.ledger import Ledger
+from ..files.numbers import decimals, integer, percent, significant
 from .charts import bar_chart, curve_chart, point_chart, span_chart
-from .markup import Html, decimals, element, folded, integer, paragraph, percent, section, significant, table
+from .markup import Html, element, folded, paragraph, section, table
 
 Data = Mapping[str, Any]
 MOST_ROWS = 40  # of a chart

@@ -6,10 +6,8 @@ left behind, so it cannot change what is compiled. The result is JSON values onl
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -177,13 +175,3 @@ def _bounds(
     }
     uniform = {"columns": costs.columns, "rows": costs.rows, "tensors": costs.tensors}
     return {"matrices": rows, "mean": mean, "uniform_step_costs": uniform}
-
-
-def command_line(checkpoint: Path | str, cap: int, options: Mapping[str, object]) -> str:
-    """The `bytecap compile` command of these options, one a line: None and False are left out, lists repeat their option."""
-    lines = [["bytecap", "compile", str(checkpoint)], ["--cap", str(cap)]]
-    for name, value in options.items():
-        for item in value if isinstance(value, list | tuple) else [value]:
-            if item is not None and item is not False:
-                lines.append([f"--{name.replace('_', '-')}"] + ([] if item is True else [str(item)]))
-    return " \\\n  ".join(shlex.join(line) for line in lines)

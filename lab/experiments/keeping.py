@@ -42,9 +42,3 @@ class KeptParts:
             kept = json.loads(json.dumps({"key": key, "value": measure()}, allow_nan=False))
             saved.save(file, kept)
         return kept["value"]
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, as hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,20 +7,19 @@ document and nothing else.
 from __future__ import annotations
 
 import json
-import shlex
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from ...errors import DataError
+from ...files.digests import file_sha256
+from ...files.shell_commands import shell_command
 from ...version import VERSION
 from .findings import Findings
-from .keeping import file_digest
 from .registry import EXPERIMENTS, Experiment, Inputs
 
 FILES = ("checkpoint", "architecture", "calibration", "evaluation", "tokenizer", "training")
+NUMBERS = ("minutes", "tokens", "seed", "device", "threads", "folder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +63,16 @@ def document_of(run: ExperimentRun) -> dict[str, Any]:
         ],
         "settings": dict(findings.settings),
         "reproduce": command_line(run.experiment.name, run.inputs),
-        "files": {name: file_digest(path) for name in FILES if (path := getattr(run.inputs, name)) is not None},
+        "files": {name: file_sha256(path) for name in FILES if (path := getattr(run.inputs, name)) is not None},
         "version": VERSION,
         "seconds": run.seconds,
     }  # fmt: skip
 
 
 def command_line(name: str, inputs: Inputs) -> str:
-    """The `bytecap lab run` command of these inputs, one option a line; options at their defaults are left out."""
-    defaults: Mapping[str, object] = {f.name: f.default for f in fields(Inputs)}
-    lines = [["bytecap", "lab", "run", name]]
-    for option in (*FILES, "minutes", "tokens", "seed", "device", "threads", "folder"):
-        value = getattr(inputs, option)
-        if value is not None and value != defaults[option]:
-            lines.append([f"--{option}", _written(value)])
-    lines += [["--option", f"{key}={json.dumps(value)}"] for key, value in (inputs.options or {}).items()]
-    return " \\\n  ".join(shlex.join(line) for line in lines)
-
-
-def _written(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value) if not isinstance(value, Path) else value.as_posix()
+    """The `bytecap lab run` command of these inputs; options at their defaults are left out."""
+    defaults = {field.name: field.default for field in fields(Inputs)}
+    known = {option: getattr(inputs, option) for option in (*FILES, *NUMBERS)}
+    options = [(option, value) for option, value in known.items() if value != defaults[option]]
+    own = [f"{key}={json.dumps(value)}" for key, value in (inputs.options or {}).items()]
+    return shell_command(["bytecap", "lab", "run", name], [*options, ("option", own)])

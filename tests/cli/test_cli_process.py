@@ -13,8 +13,9 @@ from command_line import bytecap_command, process_arguments
 
 from bytecap.cli import main
 from bytecap.cli.progress import terminal_progress
-from bytecap.cli.tables import integer, percent, print_table
+from bytecap.cli.tables import print_table
 from bytecap.errors import BytecapError, CapError, CheckpointError, OutputError
+from bytecap.files.numbers import integer, percent
 
 
 @pytest.mark.parametrize(

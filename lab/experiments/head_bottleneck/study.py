@@ -19,6 +19,7 @@ import numpy as np
 from ....compiler.model.model import Model
 from ....compiler.workers import available_threads, check_device
 from ....errors import DataError
+from ....files.digests import file_sha256
 from ....runtime.tokenizer import Tokenizer
 from ...measure.head_gradient import measure_head
 from ...train.factorized_head import head_tensors, replace_head
@@ -26,7 +27,7 @@ from ...train.fresh_models import initial_model
 from ...train.training import train_model
 from ..corpus import CorpusFiles, deal_out, read_documents
 from ..document_scores import DocumentScores, score_documents
-from ..keeping import KeptParts, file_digest
+from ..keeping import KeptParts
 from ..registry import Inputs
 from ..training_budget import affordable_training_steps, measured_speed
 
@@ -116,7 +117,7 @@ class BottleneckStudy:
             )
         self.arms = self._arms()
         self.kept = KeptParts(inputs.folder, {
-            "experiment": "head-bottleneck", "training": inputs.training, "tokenizer": file_digest(self.tokenizer_path),
+            "experiment": "head-bottleneck", "training": inputs.training, "tokenizer": file_sha256(self.tokenizer_path),
             "text": [options.training_bytes, inputs.tokens], "evaluation": inputs.evaluation,
         })  # fmt: skip
 

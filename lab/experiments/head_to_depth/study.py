@@ -23,6 +23,7 @@ from ....compiler.frontends import build_model
 from ....compiler.model.model import Model
 from ....compiler.pipeline import compile_checkpoint, read_model
 from ....compiler.workers import available_threads, check_device
+from ....files.digests import file_sha256
 from ....files.output import write_output
 from ....format.artifact import decode_tensors, read_artifact
 from ....format.inspection import inspect_artifact
@@ -33,7 +34,7 @@ from ...train.training import train_model
 from ...train.vocabulary import kept_pieces, prune_vocabulary, retuned_tensors, write_pruned_tokenizer
 from ..corpus import CorpusFiles, deal_out, read_documents
 from ..document_scores import DocumentScores, score_documents
-from ..keeping import KeptParts, file_digest
+from ..keeping import KeptParts
 from ..registry import Inputs
 from ..training_budget import affordable_training_steps, measured_speed
 from .arms import Architecture, Arm, DepthOptions, all_arms, architecture_of, is_head, weights_of
@@ -132,7 +133,7 @@ class DepthStudy:
         """Ids of the baseline's pieces that a pruned arm keeps."""
         source = self.tokenizer(self.arms[0])
         key = {
-            "tokenizer": file_digest(source),
+            "tokenizer": file_sha256(source),
             "size": arm.vocabulary,
             "bytes": [self.options.training_bytes, self.options.calibration_bytes],
         }
@@ -167,7 +168,7 @@ class DepthStudy:
         scored = {
             "cap": self.cap,
             "distil": self.options.distil,
-            "documents": file_digest(self._evaluation_tokens(arm)),
+            "documents": file_sha256(self._evaluation_tokens(arm)),
         }
         return trained | self.kept.part("compile", key | scored, partial(self._compile, arm, seed, checkpoint))
 
@@ -175,7 +176,7 @@ class DepthStudy:
         """What a training depends on, beside the training text."""
         known = {
             "architecture": self.architectures[arm.name], "seed": seed, "flops": self.flops, "device": self.inputs.device,
-            "tokenizer": file_digest(self.tokenizer(arm)), "text": [self.options.training_bytes, self.options.calibration_bytes],
+            "tokenizer": file_sha256(self.tokenizer(arm)), "text": [self.options.training_bytes, self.options.calibration_bytes],
         }  # fmt: skip
         return known | ({"retune": self.options.retune_share} if arm.pruned else {})
 

@@ -21,7 +21,6 @@ from bytecap.format.tensors.grid import reconstruct_grid
 from bytecap.lab.experiments import EXPERIMENTS, Estimate, Observation, verdict_of
 from bytecap.lab.experiments.byte_allocation.report import judge_coder, judge_execution, judge_steepness
 from bytecap.lab.experiments.measuring import outcome_of_change, outcome_of_share
-from bytecap.lab.experiments.page import render_experiment
 from bytecap.lab.experiments.protected_sets import concentration, strongest, told_bytes
 from bytecap.lab.experiments.row_rescue.experiment import HalfPrecisionRows
 from bytecap.lab.experiments.row_rescue.report import judge_bookkeeping
@@ -42,6 +41,7 @@ from bytecap.lab.experiments.steps import (
 )
 from bytecap.lab.experiments.vq_head.report import judge_budgets
 from bytecap.lab.measure.equal_bytes import Bench
+from bytecap.report.experiment_page import render_experiment
 
 QUICK = {
     "byte-allocation": {"shares": [0.02, 0.2], "bits": 3.0},

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...report.charts import curve_chart
-from ...report.markup import Html, element, folded, integer, joined, paragraph, section, significant, table, whole_page
+from ..files.numbers import integer, significant
+from .charts import curve_chart
+from .markup import Html, element, folded, joined, paragraph, section, table, whole_page
 
 Data = Mapping[str, Any]
 
@@ -18,10 +19,10 @@ Data = Mapping[str, Any]
 def render_experiment(document: Data) -> str:
     """The page of a document of running.py."""
     name, verdict = document["experiment"], document["verdict"]
-    body = element(
-        "main",
-        element("p", f"bytecap experiment  ·  {name}", class_="overline"),
-        element("h1", verdict[:1].upper() + verdict[1:]),
+    return whole_page(
+        f"bytecap: {name}, {verdict}",
+        f"bytecap experiment  ·  {name}",
+        verdict[:1].upper() + verdict[1:],
         element("p", document["thesis"]),
         _observations(document["observations"]),
         _beforehand(document),
@@ -29,7 +30,6 @@ def render_experiment(document: Data) -> str:
         *(_table(each) for each in document["tables"]),
         _reproduction(document),
     )
-    return whole_page(f"bytecap: {name}, {verdict}", body)
 
 
 def _observations(observations: Sequence[Data]) -> Html:
