@@ -8,13 +8,14 @@ so that inspecting, verifying and scoring an artifact work where torch is not in
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import CapError
 from .files.sizes import parse_size
+from .progress import Progress, silent, stage_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from .runtime.verification import Check
 
 PathLike = str | os.PathLike[str]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +137,14 @@ def evaluate(
         "max_tokens": max_tokens,
         "threads": threads,
     }
-    result = evaluate_program(program, tensors, data, tokenizer, **options, progress=_stage(progress, f"score {kind}"))
+    result = evaluate_program(
+        program, tensors, data, tokenizer, **options, progress=stage_of(progress, f"score {kind}")
+    )
     if against is None:
         return Evaluation(kind, result, None, None, None)
     _, other, other_tensors = _load_model(Path(against), known)
     reference = evaluate_program(
-        other, other_tensors, data, tokenizer, **options, progress=_stage(progress, "score reference")
+        other, other_tensors, data, tokenizer, **options, progress=stage_of(progress, "score reference")
     )
     return Evaluation(
         kind, result, reference, paired_gap(reference, result), program.instructions == other.instructions
@@ -183,7 +185,7 @@ def verify(
     read_artifact(content)
     return verify_artifact(
         content, cap=None if cap is None else _size(cap), code_files=code, data_path=data, tokenizer_path=tokenizer,
-        expected_bits_per_byte=expect_bpb, tolerance=tolerance, threads=threads, progress=_stage(progress, "score"),
+        expected_bits_per_byte=expect_bpb, tolerance=tolerance, threads=threads, progress=stage_of(progress, "score"),
     )  # fmt: skip
 
 
@@ -237,7 +239,7 @@ def score(
     with one_thread_each():
         found = measure_sensitivity(
             model, text, held_out, kind=unit, by=by, bits=bits, slices=slices, top=top, tokens=tokens, seed=seed,
-            threads=threads or available_threads(), progress=progress or (lambda stage, done, total: None),
+            threads=threads or available_threads(), progress=progress or silent,
         )  # fmt: skip
     return found if tokenizer is None or unit != "tokens" else found.with_pieces(Tokenizer.load(tokenizer))
 
@@ -290,7 +292,7 @@ def curve(
     )  # fmt: skip
     return measure_curves(
         inputs, list(units), budgets, backend=backend, scheduler=scheduler, threads=threads or available_threads(),
-        folder=_optional_path(folder), progress=progress or (lambda stage, done, total: None),
+        folder=_optional_path(folder), progress=progress or silent,
     )  # fmt: skip
 
 
@@ -321,7 +323,7 @@ def diagnose(
     with one_thread_each():
         return diagnose_model(
             model, text, held_out, bits=bits, tokens=tokens, seed=seed,
-            threads=threads or available_threads(), progress=progress or (lambda stage, done, total: None),
+            threads=threads or available_threads(), progress=progress or silent,
         )  # fmt: skip
 
 
@@ -363,7 +365,7 @@ def run_experiment(
     paths = map(_optional_path, (checkpoint, calibration, evaluation, folder, tokenizer, architecture, training))
     return run(
         name,
-        Inputs(*paths, minutes, tokens, seed, device, threads, options, progress or (lambda stage, done, total: None)),
+        Inputs(*paths, minutes, tokens, seed, device, threads, options, progress or silent),
     )
 
 
@@ -391,11 +393,6 @@ def _read_architecture(path: PathLike | None) -> Mapping[str, object] | None:
     from .compiler.frontends import read_architecture
 
     return read_architecture(Path(path))
-
-
-def _stage(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
-    """`progress` for the steps of one stage."""
-    return None if progress is None else lambda done, total: progress(stage, done, total)
 
 
 def _optional_path(path: PathLike | None) -> Path | None:

@@ -7,7 +7,6 @@ measured again only when what they were measured on changes or when asked to.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ import torch
 from bytecap import interface
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.statistics.calibration import calibration_sequences
+from bytecap.files.digests import file_sha256
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.runtime.scoring import Score, paired_gap
 
@@ -158,8 +158,5 @@ def write_points(path: Path, conditions: dict, points: Sequence[Point]) -> None:
 def _conditions(bench: Bench) -> dict:
     """What the peers' points depend on besides their settings."""
     material = bench.material
-    digests = {
-        name: hashlib.sha256(getattr(material, name).read_bytes()).hexdigest()
-        for name in ("checkpoint", "calibration", "validation")
-    }
+    digests = {name: file_sha256(getattr(material, name)) for name in ("checkpoint", "calibration", "validation")}
     return {**digests, "calibration_tokens": CALIBRATION_TOKENS, "evaluation_tokens": bench.reference.tokens}

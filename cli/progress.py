@@ -6,10 +6,10 @@ The compiler and the scorer call back with `(stage, done, total)`; a total of 0 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-Progress = Callable[[str, int, int], None]
+from ..progress import Progress
 
 
 @contextmanager

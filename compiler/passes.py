@@ -19,6 +19,7 @@ from ..format.codecs.trellis import TRELLISES
 from ..format.container.limits import DEFAULT_LIMITS
 from ..format.program.program import validate_program
 from ..format.tensors.grid import MAX_RESOLUTION, matrix_shape
+from ..progress import StageProgress
 from .menu.choosing import ChooseCandidates
 from .model.model import Model
 from .quantize.distillation import Basis, Distiller
@@ -68,7 +69,7 @@ class Calibrate:
         seed: int,
         device: str,
         threads: int,
-        progress: Callable[[int, int], None],
+        progress: StageProgress,
     ) -> Statistics:
         sequences = calibration_sequences(text, model.program.sequence_length, self.tokens)
         order = np.random.default_rng(seed).permutation(len(sequences))  # any part of them is spread over the text
@@ -380,7 +381,7 @@ class LandOnCap:
         smallest: Trial,
         budget: int,
         weights: int,
-        progress: Callable[[int, int], None],
+        progress: StageProgress,
         model_weights: int | None = None,
     ) -> Landing:
         """weights : of what the byte price changes; model_weights : of the whole model, when that is more."""

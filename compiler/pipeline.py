@@ -6,9 +6,8 @@ Nothing here measures or prints: progress goes through a callback and the report
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,9 +16,11 @@ import numpy as np
 
 from ..errors import CapError, DataError
 from ..files.code_files import import_closure
+from ..files.digests import file_sha256
 from ..files.ledger import Ledger, build_ledger
 from ..files.output import check_output, write_output
 from ..format.codecs.profiles import profile_codec
+from ..progress import Progress, silent
 from ..runtime.tokenizer import Tokenizer
 from ..runtime.tokens import read_tokens
 from ..version import VERSION
@@ -38,7 +39,6 @@ from .statistics.calibration import Statistics
 from .statistics.overlap import check_no_overlap
 from .workers import available_threads, check_device, one_thread_each
 
-Progress = Callable[[str, int, int], None]
 START_PRICE = 3e-4  # only where the search starts
 QUICK_TOLERANCE = 0.01  # walks differ from quick trials by about this much
 HELD_OUT_TOKENS = 8192
@@ -81,7 +81,7 @@ def compile_checkpoint(
     when it exists unless `force`) except on a dry run. `explain` adds measurements of the finished artifact to the report.
     Raises CheckpointError, DataError, CapError, CompileError or OutputError, each naming the file and the way out.
     """
-    progress = progress or (lambda stage, done, total: None)
+    progress = progress or silent
     threads = threads or available_threads()
     clock = _Clock()
     if output is not None and not dry_run:
@@ -101,7 +101,7 @@ def compile_checkpoint(
     model, statistics = _rewrite(plan, model, statistics)
     provenance = {
         "bytecap": VERSION,
-        "calibration": _file_digest(Path(calibration)),
+        "calibration": file_sha256(calibration)[:16],
         "recipe": plan.digest,
         "seed": seed,
     }
@@ -217,9 +217,3 @@ def read_calibration(
 def _read_tokens(path: Path, tokenizer: Path | str | None, model: Model) -> np.ndarray:
     loaded = None if tokenizer is None else Tokenizer.load(Path(tokenizer))
     return read_tokens(path, loaded, model.program.vocabulary_size, model.program.boundary_token).ids
-
-
-def _file_digest(path: Path) -> str:
-    """First 16 hex digits of a file's SHA-256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -6,12 +6,13 @@ then run the model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ..format.program.program import Program
+from ..progress import StageProgress
 from .interpreter import Interpreter
 from .scoring import Score, score, target_count
 from .tokenizer import ByteTable, Tokenizer, check_byte_table
@@ -28,7 +29,7 @@ def evaluate_program(
     stride: int | None = None,
     max_tokens: int | None = None,
     threads: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: StageProgress | None = None,
 ) -> Score:
     """Bits per byte of `program` over float32 `tensors` on a shard or UTF-8 text.
 

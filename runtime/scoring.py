@@ -21,6 +21,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ..errors import DataError, VerificationError
+from ..progress import StageProgress
 from .tokenizer import ByteTable
 from .tokens import Tokens
 
@@ -129,7 +130,7 @@ def score(
     max_tokens: int | None = None,
     batch_sequences: int | None = None,
     threads: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: StageProgress | None = None,
 ) -> Score:
     """Score `model` on the first targets of `tokens`, each exactly once.
 
@@ -201,7 +202,7 @@ def _window_losses(
     plan: Sequence[Window],
     size: int,
     threads: int,
-    progress: Callable[[int, int], None] | None,
+    progress: StageProgress | None,
 ) -> np.ndarray:
     """Nats of each window's scored targets, float64 [windows]."""
     losses = np.empty(len(plan), dtype=np.float64)

@@ -7,7 +7,7 @@ that is no artifact, or one that this reader does not know or was told to be too
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from ..files.code_files import import_closure
 from ..files.ledger import build_ledger
 from ..format.artifact import Artifact, decode_tensors, read_artifact, write_artifact
 from ..format.container.limits import DEFAULT_LIMITS, Limits
+from ..progress import StageProgress
 from .evaluation import evaluate_program
 
 CANNOT_JUDGE = (NotAnArtifact, UnsupportedArtifact, LimitExceeded)
@@ -56,7 +57,7 @@ def verify_artifact(
     max_tokens: int | None = None,
     threads: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
-    progress: Callable[[int, int], None] | None = None,
+    progress: StageProgress | None = None,
 ) -> list[Check]:
     """Check the bytes of an artifact; the checks in the order made.
 

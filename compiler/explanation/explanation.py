@@ -6,14 +6,16 @@ left behind, so it cannot change what is compiled. The result is JSON values onl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from ...format.artifact import decode_contents, read_artifact
 from ...format.inspection import inspect_artifact
 from ...format.tensors.grid import matrix_shape
+from ...progress import Progress
 from ..model.model import Model
 from ..rate_control.landing import Landing, Trial
 from ..rate_control.trials import Trials
@@ -24,7 +26,6 @@ from ..workers import run_jobs
 from .bound import bound_bits, uniform_step_costs
 from .byte_shares import byte_shares, code_entropies
 
-Progress = Callable[[str, int, int], None]
 SWAP_TOKENS = 8192
 CURVE_OCTAVES = (-1.0, -0.5, 0.5, 1.0)  # byte prices around the chosen one that complete the rate-distortion curve
 
@@ -66,7 +67,7 @@ def explain_compile(trials: Trials, landing: Landing, budget: int, *, progress: 
         candidates,
         sequences,
         threads=threads,
-        finished=lambda done, total: progress("measure swaps", done, total),
+        finished=partial(progress, "measure swaps"),
     )
     predicted = predicted_swap_losses(model, contents.arrays, statistics, threads=threads)
     count = len(model.tensors)
@@ -105,7 +106,7 @@ def _stages(
                 quick,
                 budget,
                 1 / 8,
-                lambda done, total: progress("walk without distillation", done, total),
+                partial(progress, "walk without distillation"),
                 distilled=False,
             )
             add("with drift correction", walk.at(walk.last_price))

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ...progress import StageProgress
 from ..model.groups import Group
 from ..model.model import Model
 from ..quantize.composite import Quantized
@@ -135,7 +136,7 @@ class ChooseCandidates:
         groups: Sequence[Group] = (),
         *,
         threads: int,
-        progress: Callable[[int, int], None],
+        progress: StageProgress,
     ) -> Allocation:
         """Menus of these matrices and the knapsack's choices; matrices in `fixed` need a kind that follows the byte price."""
         menus, told = {}, {}

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...errors import CapError
+from ...progress import StageProgress
 from ..quantize.composite import Quantized
 from ..statistics.calibration import MatrixStatistics
 
@@ -50,7 +51,7 @@ def land_on_cap(
     finest_price: float,
     tolerance: float,
     trials: int,
-    progress: Callable[[int, int], None],
+    progress: StageProgress,
 ) -> Landing:
     """Largest artifact of at most `budget` bytes, within `tolerance` of it unless the finest steps are smaller.
 

@@ -17,6 +17,7 @@ import numpy as np
 from ...format.assembly import DEFAULT_CODEC, TensorSource, assemble_artifact, encode_grid_stream
 from ...format.codecs.profiles import registered_profiles
 from ...format.tensors.grid import matrix_shape
+from ...progress import StageProgress
 from ..menu.choosing import ALIAS, Allocation, Offer, aliases_of, confirm_largest
 from ..menu.kinds import Unit
 from ..model.attention_heads import head_lines
@@ -86,7 +87,7 @@ class Trials:
         )
         return trial
 
-    def choose(self, plain: Trial, progress: Callable[[int, int], None]) -> bool:
+    def choose(self, plain: Trial, progress: StageProgress) -> bool:
         """Offer every matrix other kinds at the byte price of a trial of plain grids; True when some of them pay.
 
         They are dropped when the artifact with them is not smaller at equal predicted loss, whatever their menus said.
@@ -196,7 +197,7 @@ class Trials:
         quick: Trial,
         budget: int,
         bytes_per_octave: float,
-        progress: Callable[[int, int], None],
+        progress: StageProgress,
         *,
         distilled: bool = True,
     ) -> Walk:

@@ -8,13 +8,14 @@ Batches are fixed and their sums are added in order, so the result does not depe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
 from ...format.program.program import Program
 from ...format.tensors.grid import matrix_shape
+from ...progress import StageProgress
 from ..model.model import Model
 from ..model.torch_executor import Forward, TorchExecutor
 from ..workers import iterate_jobs, run_jobs
@@ -53,7 +54,7 @@ def measure_divergences(
     sequences: np.ndarray,
     *,
     threads: int,
-    finished: Callable[[int, int], None] | None = None,
+    finished: StageProgress | None = None,
 ) -> list[float]:
     """KL divergence from the float model in nats a token of each candidate.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from ...compiler.pipeline import CompileResult, compile_checkpoint
 from ...errors import OutputError
 from ...files.output import check_output, write_output
 from ...format.artifact import decode_tensors, read_artifact
+from ...progress import Progress, silent
 from ...runtime.evaluation import evaluate_program
 from ...runtime.scoring import Gap, Score, paired_gap
 from ...runtime.shards import read_shard
@@ -56,8 +57,6 @@ STANDARD_SCALE = DemoScale(
 )
 SEED = 1
 
-Progress = Callable[[str, int, int], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Demo:
@@ -94,7 +93,7 @@ def run_demo(
     Raises OutputError when the folder already holds anything and `force` is false; with `force`, files of an earlier
     demo are replaced and others left alone.
     """
-    report = progress or (lambda stage, done, total: None)
+    report = progress or silent
     folder = Path(folder)
     _prepare_folder(folder, force)
     report("build the text and the tokenizer", 0, 0)

@@ -8,7 +8,7 @@ by document and by seed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from ...compiler.workers import iterate_jobs
 from ...errors import DataError, VerificationError
 from ...format.program.program import Program
+from ...progress import StageProgress, silent_stage
 from ...runtime.interpreter import Interpreter
 from ...runtime.scoring import windows
 from ...runtime.tokenizer import Tokenizer, check_byte_table
@@ -50,7 +51,7 @@ def score_documents(
     tokenizer: Tokenizer,
     *,
     threads: int,
-    finished: Callable[[int, int], None] = lambda done, total: None,
+    finished: StageProgress = silent_stage,
 ) -> DocumentScores:
     """Score whole documents: integer ids [n], the first the boundary token.
 

@@ -20,6 +20,7 @@ from ...compiler.statistics.calibration import Statistics
 from ...errors import CheckpointError
 from ...format.assembly import part_bytes
 from ...format.tensors.parts import GridInStream, RawValues
+from ...progress import silent
 from ..measure.equal_bytes import Bench
 from ..measure.rank_stability import rank_stability
 from ..measure.sensitivity import calibrate_slices, data_slices
@@ -75,7 +76,7 @@ def stability(bench: Bench, rule: str, seed: int) -> dict[str, dict[str, float]]
     slices = data_slices(trials.text, length, SLICES * SLICE_TOKENS, SLICES)
     found = {}
     for name, parts in (("slices", slices), ("seeds", [slices[0]] * SEEDS)):
-        measured = calibrate_slices(bench.model, parts, seed, trials.threads, lambda stage, done, total: None)
+        measured = calibrate_slices(bench.model, parts, seed, trials.threads, silent)
         scores = np.stack([_row_scores(bench.model, trials.plan["quantize-matrices"], each, rule) for each in measured])
         rank = rank_stability(scores)
         found[name] = {

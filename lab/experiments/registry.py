@@ -6,15 +6,14 @@ known, and one method that measures. What all of them need comes in one record, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 from ...errors import DataError
+from ...progress import Progress, silent
 from .findings import Findings
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Inputs:
     device: str = "cpu"
     threads: int | None = None
     options: Mapping[str, object] | None = None
-    progress: Progress = lambda stage, done, total: None
+    progress: Progress = silent
 
     def require(self, experiment: str, *names: str) -> None:
         """DataError naming the options of those inputs (fields of this record) that were not given."""

@@ -7,7 +7,7 @@ jobs (parallel.py); whatever runs them, and in whatever order, gives the same fi
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -16,6 +16,7 @@ from pathlib import Path
 from ...compiler.workers import one_thread_each
 from ...errors import CompileError, DataError
 from ...format.codecs.profiles import profile_codec
+from ...progress import Progress
 from ...version import VERSION
 from .budgets import BudgetRange
 from .byte_returns import Base, BaseSettings, Curves, Point, measure_base
@@ -25,7 +26,6 @@ from .protected import EXCEPTIONS
 from .saved_points import SavedPoints, digest_of
 from .units import KINDS, find_units
 
-Progress = Callable[[str, int, int], None]
 _own = threading.local()  # what each thread of a worker remembers from one point to the next
 
 

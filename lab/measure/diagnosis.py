@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -17,8 +18,9 @@ from ...compiler.model.model import Model
 from ...compiler.model.structure import output_head, token_tables
 from ...compiler.statistics.calibration import Statistics, calibration_sequences, measure_statistics
 from ...compiler.statistics.swaps import measure_divergences
+from ...progress import Progress
 from .head_gradient import HeadGradient, Spectrum, measure_head
-from .sensitivity import BATCH_SEQUENCES, Progress, quantization_error, second_order_scores, swapped, weight_matrices
+from .sensitivity import BATCH_SEQUENCES, quantization_error, second_order_scores, swapped, weight_matrices
 from .units import Unit, find_units, matrices_of
 
 HEAD, TRUNK = "head", "trunk"
@@ -93,9 +95,7 @@ def diagnose_model(
     bits : 2 or more. Raises CheckpointError when one linear map does not make the logits, DataError for too short sequences.
     """
     sequences = calibration_sequences(text, model.program.sequence_length, tokens)
-    spectra = measure_head(
-        model, sequences, threads=threads, finished=lambda done, total: progress("head", done, total)
-    )
+    spectra = measure_head(model, sequences, threads=threads, finished=partial(progress, "head"))
     batches = -(-len(sequences) // BATCH_SEQUENCES)
     statistics = measure_statistics(
         model, sequences, batch_sequences=BATCH_SEQUENCES, seed=seed, device="cpu", threads=threads,

@@ -32,6 +32,7 @@ from ...compiler.rewrites.head_bias import BiasHead, may_have_bias, with_bias
 from ...compiler.workers import available_threads, one_thread_each, run_jobs
 from ...format.artifact import decode_tensors, read_artifact
 from ...format.codecs.profiles import profile_codec
+from ...progress import silent_stage
 from ...runtime.evaluation import checked_byte_table
 from ...runtime.tokenizer import Tokenizer
 from ...runtime.tokens import Tokens, read_tokens
@@ -162,7 +163,7 @@ class Bench:
         with one_thread_each():
             meter = QualityMeter(model, judged, table, tokens, threads)
             statistics = plan["calibrate"].run(
-                model, text, seed=seed, device="cpu", threads=threads, progress=lambda done, total: None
+                model, text, seed=seed, device="cpu", threads=threads, progress=silent_stage
             )
             model, statistics = plan["exchange-symmetries"].run(
                 model, statistics, damping=plan["quantize-matrices"].damping
@@ -223,7 +224,7 @@ class Bench:
         return land_on_cap(
             lambda price: self.artifact(price, choices), start_price=start_price, smallest=self._smallest, budget=budget,
             weights=self.trials.weights, finest_price=self.trials.plan["land-on-cap"].finest_price(self.trials.weights),
-            tolerance=tolerance, trials=TRIALS, progress=lambda done, total: None,
+            tolerance=tolerance, trials=TRIALS, progress=silent_stage,
         )  # fmt: skip
 
     def at_nearest(self, wanted: int, tolerance: int, start_price: float) -> Trial:

@@ -8,7 +8,6 @@ where there is one) reaches x only as Wᵀ g, so that whatever of g lies outside
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +18,7 @@ from ...compiler.model.structure import output_head
 from ...compiler.model.torch_executor import TorchExecutor
 from ...compiler.workers import iterate_jobs
 from ...errors import CheckpointError, DataError
+from ...progress import StageProgress
 
 BATCH_SEQUENCES = 4
 ROUNDING = float(
@@ -86,7 +86,7 @@ def moment_spectrum(moment: np.ndarray) -> Spectrum:
 
 
 def measure_head(
-    model: Model, sequences: np.ndarray, *, threads: int, finished: Callable[[int, int], None]
+    model: Model, sequences: np.ndarray, *, threads: int, finished: StageProgress
 ) -> tuple[Spectrum, Spectrum, HeadGradient]:
     """Spectra of the head and of the hidden states it reads, and the gradient that it lets through.
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...errors import OutputError
+from ...files.digests import file_sha256
 from ...files.output import write_output
 
 
@@ -52,7 +53,6 @@ def digest_of(files: Sequence[Path | None], options: Mapping[str, object]) -> st
         if path is None:
             total.update(b"none")
             continue
-        with path.open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
+        total.update(bytes.fromhex(file_sha256(path)))
     total.update(json.dumps(options, sort_keys=True).encode())
     return total.hexdigest()[:16]

@@ -14,7 +14,7 @@ is their mean, and how far the slices agree on the ranks says whether there is a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -25,6 +25,7 @@ from ...compiler.statistics.calibration import MatrixStatistics, Statistics, mea
 from ...compiler.statistics.swaps import measure_divergences
 from ...errors import DataError
 from ...format.tensors.grid import matrix_shape
+from ...progress import Progress
 from ...runtime.tokenizer import Tokenizer
 from .rank_stability import RankStability, rank_correlation, rank_stability, top_shares
 from .units import Part, Unit, find_units
@@ -34,7 +35,6 @@ METHODS = (SECOND_ORDER, GRADIENT, ROW_ERROR, MEASURED)
 BATCH_SEQUENCES = 4
 CANDIDATES_AT_ONCE = 64  # swapped copies of a model's tensors that are alive together
 Matrices = Sequence[np.ndarray]  # float64[rows, columns] by tensor
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

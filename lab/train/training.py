@@ -26,6 +26,7 @@ from ...compiler.workers import available_threads, check_device, job_pool, one_t
 from ...errors import DataError
 from ...format.program.operations import Linear
 from ...format.program.program import Program
+from ...progress import StageProgress
 
 MATRIX_RATE = 0.03
 TABLE_RATE = 0.02
@@ -40,7 +41,6 @@ NEWTON_SCHULZ_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 STEPS_BEFORE_ESTIMATE = 10
 JOB_TOKENS = 1024  # enough to keep one core busy between two Python calls
 
-Progress = Callable[[int, int], None]
 Observer = Callable[[int, Model], None]
 
 
@@ -54,7 +54,7 @@ def train_model(
     device: str = "cpu",
     threads: int | None = None,
     max_seconds: float | None = None,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
     observe: Observer | None = None,
     observed: Collection[int] = (),
     trained: Collection[int] | None = None,

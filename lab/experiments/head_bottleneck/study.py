@@ -20,6 +20,7 @@ from ....compiler.model.model import Model
 from ....compiler.workers import available_threads, check_device
 from ....errors import DataError
 from ....files.digests import file_sha256
+from ....progress import silent_stage
 from ....runtime.tokenizer import Tokenizer
 from ...measure.head_gradient import measure_head
 from ...train.factorized_head import head_tensors, replace_head
@@ -234,7 +235,7 @@ class BottleneckStudy:
         length = model.program.sequence_length
         count = max(1, min(GRADIENT_SEQUENCES, len(self.evaluation) // length))
         sequences = self.evaluation[: count * length].reshape(count, -1).astype(np.int64)
-        head, hidden, gradient = measure_head(model, sequences, threads=self.threads, finished=lambda done, total: None)
+        head, hidden, gradient = measure_head(model, sequences, threads=self.threads, finished=silent_stage)
         return {
             "step": step, "tokens": step * self.options.batch_sequences * length, "loss": self._score(model).nats_per_token,
             "projected": gradient.projected, "random": gradient.random_projected, "weighted": gradient.weighted,

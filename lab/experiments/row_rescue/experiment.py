@@ -23,6 +23,7 @@ from ....compiler.rate_control.landing import Trial
 from ....compiler.statistics.swaps import measure_divergences
 from ....format.assembly import part_bytes
 from ....format.tensors.parts import GridInStream, RawValues, SubsetValues
+from ....progress import silent
 from ...measure.equal_bytes import Bench
 from ...measure.rank_stability import count_of, rank_stability
 from ...measure.sensitivity import calibrate_slices, data_slices
@@ -209,7 +210,7 @@ def _stability(bench: Bench, seed: int) -> dict[str, float]:
     """How far disjoint slices of text agree on the rows: rank correlation of their claims, overlap of the top 5 %."""
     trials, length = bench.trials, bench.model.program.sequence_length
     slices = data_slices(trials.text, length, SLICES * SLICE_TOKENS, SLICES)
-    measured = calibrate_slices(bench.model, slices, seed, trials.threads, lambda stage, done, total: None)
+    measured = calibrate_slices(bench.model, slices, seed, trials.threads, silent)
     rank = rank_stability(np.stack([sum(s.matrices[i].row_fisher for i in tables_of(bench)) for s in measured]))
     counts = np.bincount(trials.text[: trials.text.size], minlength=len(row_claims(bench)))[: len(row_claims(bench))]
     top = count_of(0.05, len(counts))
