@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import CapError
+from .errors import CapError, DataError
 from .files.sizes import parse_size
 from .progress import Progress, silent, stage_of
 
@@ -170,23 +170,33 @@ def verify(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> list[Check]:
-    """Check an artifact without trusting whoever made it; one record a check, in the order in which they were made.
+    """Check an artifact without trusting whoever made it; one record a level, in this order.
 
-    Always: structure, checksums, the one valid encoding, the decoding of every tensor and their digest, and the size of
-    artifact and code files together, against `cap` when given. With `data` and `tokenizer`: the score, which must be
-    within `tolerance` of `expect_bpb` when given.
+    Always: structure, checksums, the decoding of every tensor, their digest, and the size of artifact and code files
+    together, against `cap` when given. With `data` and `tokenizer`: the score, which must be within `tolerance` of
+    `expect_bpb` when given. Each is passed, failed, or skipped where an earlier failure leaves nothing to judge; a file
+    that is damaged, of a newer version or no artifact at all is a failed check and no exception.
 
-    Raises ArtifactError when the bytes cannot be read as an artifact at all, DataError when data or code are at fault.
+    Raises DataError when data or code are at fault, or only one of data and tokenizer is given; CapError for a text that
+    is no size; OSError when the artifact cannot be read.
     """
-    from .format.artifact import read_artifact
-    from .runtime.verification import verify_artifact
+    from .runtime.verification import ScoreRequest, verify_artifact
 
-    content = Path(artifact).read_bytes()
-    read_artifact(content)
+    if (data is None) != (tokenizer is None) or (expect_bpb is not None and data is None):
+        raise DataError(
+            "a score needs both data and their tokenizer; give both, or neither and no expected bits per byte"
+        )
+    request = None
+    if data is not None and tokenizer is not None:
+        request = ScoreRequest(
+            Path(data), Path(tokenizer), expect_bpb, tolerance, threads=threads, progress=stage_of(progress, "score")
+        )
     return verify_artifact(
-        content, cap=None if cap is None else _size(cap), code_files=code, data_path=data, tokenizer_path=tokenizer,
-        expected_bits_per_byte=expect_bpb, tolerance=tolerance, threads=threads, progress=stage_of(progress, "score"),
-    )  # fmt: skip
+        Path(artifact).read_bytes(),
+        cap=None if cap is None else _size(cap),
+        code_files=[Path(path) for path in code],
+        score=request,
+    )
 
 
 def export(artifact: PathLike, output: PathLike, *, force: bool = False) -> list[str]:

@@ -10,6 +10,7 @@ from ..files.numbers import integer
 from .compile_report import compile_document
 from .eval_report import gap_document, gap_text, score_document, score_text
 from .ledger_report import cap_line, print_ledger
+from .verify_report import check_document
 
 if TYPE_CHECKING:
     from ..lab.demo.demo import Demo
@@ -27,7 +28,7 @@ def demo_document(demo: Demo) -> dict[str, Any]:
         "score": score_document(demo.score),
         "gap": gap_document(demo.gap),
         "passed": demo.passed,
-        "checks": [{"name": check.name, "passed": check.passed, "detail": check.detail} for check in demo.checks],
+        "checks": [check_document(check) for check in demo.checks],
     }
 
 

@@ -43,15 +43,17 @@ def command(
     tolerance: float,
     as_json: bool,
 ) -> None:
-    """Check ARTIFACT: its structure, checksums and tensors, and, when asked, its size and its score."""
+    """Check ARTIFACT: its structure, checksums, tensors and digest, its size, and, when asked, its score.
+
+    Each check is PASS, FAIL, or SKIPPED where an earlier failure leaves nothing to judge. One FAIL and the exit code is 7,
+    also for a file that is damaged, of a newer version, or no artifact at all."""
     if (data is None) != (tokenizer is None):
         raise click.UsageError("--data and --tokenizer go together.")
     if expect_bpb is not None and data is None:
         raise click.UsageError("--expect-bpb needs --data and --tokenizer.")
     from .. import interface
-    from .failures import naming_file
 
-    with terminal_progress() as progress, naming_file(artifact):
+    with terminal_progress() as progress:
         checks = interface.verify(
             artifact,
             cap=cap,
@@ -62,14 +64,11 @@ def command(
             tolerance=tolerance,
             progress=progress,
         )
-    passed = all(check.passed for check in checks)
+    from .verify_report import print_checks, verification_document
+
     if as_json:
-        rows = [
-            {"name": check.name, "passed": check.passed, "detail": check.detail, **check.values} for check in checks
-        ]
-        print_document("verify", {"artifact": str(artifact), "passed": passed, "checks": rows})
+        print_document("verify", {"artifact": str(artifact), **verification_document(checks)})
     else:
-        for check in checks:
-            click.echo(f"{'PASS' if check.passed else 'FAIL'}  {check.name}: {check.detail}")
-    if not passed:
+        print_checks(checks)
+    if not all(check.passed for check in checks):
         click.get_current_context().exit(VERIFICATION)

@@ -53,14 +53,14 @@ def build_ledger(
     header = len(artifact_data) - sum(len(section.stored) for section in sections)
     rows = [LedgerRow("header", "header and section table", header)]
     rows += [LedgerRow("section", section_name(section.id), len(section.stored)) for section in sections]
-    code = _code_rows(code_files)
+    code = code_rows(code_files)
     code_bytes = sum(row.bytes for row in code)
     artifact_bytes = len(artifact_data)
     return Ledger((*rows, *code), artifact_bytes, code_bytes, artifact_bytes + code_bytes, cap)
 
 
-def _code_rows(code_files: Sequence[str | Path]) -> list[LedgerRow]:
-    """One row a file, in the given order, named from the folder that holds them all."""
+def code_rows(code_files: Sequence[str | Path]) -> list[LedgerRow]:
+    """One row a file, in the given order, named from the folder that holds them all; DataError for a missing file."""
     paths = list(dict.fromkeys(existing_code_file(path) for path in code_files))
     folder = os.path.commonpath([path.parent for path in paths]) if paths else ""
     return [LedgerRow("code", path.relative_to(folder).as_posix(), path.stat().st_size) for path in paths]

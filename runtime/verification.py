@@ -1,46 +1,76 @@
 """Checking somebody else's artifact: every promise is recomputed from its bytes, nothing in it is believed.
 
-Strategy: a straight list of checks from the bytes up to the score; one that fails ends the list where the later ones
-would have no meaning. Only the artifact's faults become failed checks: unreadable data or code files raise, and so does a file
-that is no artifact, or one that this reader does not know or was told to be too small for.
+Strategy: six levels from the bytes up to the score, each of which passes, fails, or is skipped where an earlier failure
+leaves nothing to judge; the reason is always said. The reader refuses a file with one error, which tells the level that
+failed. Whatever the bytes are, the answer is a list of checks and never an error: a file of a newer version, one beyond
+the limits and one that never was an artifact fail their structure. Only data, tokenizers and code files that cannot be
+read raise.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import (
-    ArtifactError,
-    ChecksumMismatch,
-    DataError,
-    LimitExceeded,
-    NotAnArtifact,
-    UnsupportedArtifact,
-    VerificationError,
-)
+from ..errors import ArtifactError, ChecksumMismatch, VerificationError
 from ..files.code_files import import_closure
-from ..files.ledger import build_ledger
-from ..format.artifact import Artifact, decode_tensors, read_artifact, write_artifact
+from ..files.ledger import code_rows
+from ..format.artifact import Artifact, decode_tensors, read_artifact
+from ..format.container.container import checked_section_table
 from ..format.container.limits import DEFAULT_LIMITS, Limits
 from ..progress import StageProgress
 from .evaluation import evaluate_program
 
-CANNOT_JUDGE = (NotAnArtifact, UnsupportedArtifact, LimitExceeded)
 DEFAULT_TOLERANCE = 0.0005  # bits per byte; the difference between two machines' float32 sums is far below it
+SCORE_VALUES = ("bits_per_byte", "bits_per_token", "tokens", "bytes", "unknown_tokens", "seconds", "tokens_per_second")
+
+
+class Outcome(enum.Enum):
+    """What became of a check: `SKIPPED` means that an earlier failure left nothing to judge."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One promise and whether it is kept; `values` are its numbers, for machines."""
+    """One promise and whether it is kept; `detail` says it in words, `values` in numbers for machines."""
 
     name: str
-    passed: bool
+    outcome: Outcome
     detail: str
     values: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the promise was judged and is kept."""
+        return self.outcome is Outcome.PASSED
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """What to score an artifact on, and the score that was promised of it.
+
+    data, tokenizer : paths          token shard or UTF-8 text, and the sentencepiece model
+    expected : float or None         promised bits per byte, None to only measure
+    tolerance : float                allowed distance from `expected`, in bits per byte
+    the others                       as in `evaluation.evaluate_program`
+    """
+
+    data: str | Path
+    tokenizer: str | Path
+    expected: float | None = None
+    tolerance: float = DEFAULT_TOLERANCE
+    sequence_length: int | None = None
+    stride: int | None = None
+    max_tokens: int | None = None
+    threads: int | None = None
+    progress: StageProgress | None = None
 
 
 def verify_artifact(
@@ -48,135 +78,121 @@ def verify_artifact(
     *,
     cap: int | None = None,
     code_files: Sequence[str | Path] = (),
-    data_path: str | Path | None = None,
-    tokenizer_path: str | Path | None = None,
-    expected_bits_per_byte: float | None = None,
-    tolerance: float = DEFAULT_TOLERANCE,
-    sequence_length: int | None = None,
-    stride: int | None = None,
-    max_tokens: int | None = None,
-    threads: int | None = None,
+    score: ScoreRequest | None = None,
     limits: Limits = DEFAULT_LIMITS,
-    progress: StageProgress | None = None,
 ) -> list[Check]:
-    """Check the bytes of an artifact; the checks in the order made.
+    """Check the bytes of an artifact, whatever they are; one check a level, always in this order.
 
-    structure, checksums       it parses, obeys every rule, and its stored CRC-32s are those of its sections
-    canonical                  it is the one encoding of its content: write(read(b)) == b
-    decoding, digest           all tensors decode, and to the SHA-256 that was stored
-    size                       artifact plus the import closure of `code_files`, in bytes, at most `cap` when given
-    score                      with `data_path` and `tokenizer_path`: bits per byte, at most `tolerance` from
-                               `expected_bits_per_byte` when given
+    structure     every record parses and obeys every rule of the format
+    checksums     the stored CRC-32s are those of the header and of every section
+    decoding      all tensors decode
+    digest        their SHA-256 is the stored one
+    size          artifact plus the import closure of `code_files`, in bytes, at most `cap` when given
+    score         when asked for: bits per byte, at most `tolerance` from `expected` when given
 
-    Raises NotAnArtifact, UnsupportedArtifact or LimitExceeded where nothing can be said about the promises; DataError
-    when data, tokenizer or code files are at fault or one of data and tokenizer is missing.
+    Raises DataError when data, tokenizer or code files are at fault.
     """
-    if (data_path is None) != (tokenizer_path is None) or (expected_bits_per_byte is not None and data_path is None):
-        raise DataError(
-            "a score needs both data and their tokenizer; give both, or neither and no expected bits per byte"
-        )
-    checks, artifact = _check_structure(data, limits)
-    if artifact is None:
-        return checks
-    checks.append(_check_canonical(data, artifact))
-    decoded, tensors = _check_tensors(artifact)
-    checks += decoded
-    checks.append(_check_size(data, code_files, cap))
-    if tensors is not None and data_path is not None:
-        options = {
-            "sequence_length": sequence_length,
-            "stride": stride,
-            "max_tokens": max_tokens,
-            "threads": threads,
-            "progress": progress,
-        }
-        checks.append(
-            _check_score(artifact, tensors, data_path, tokenizer_path, expected_bits_per_byte, tolerance, options)
-        )
+    file_checks, artifact = _check_file(data, limits)
+    tensor_checks, tensors = _check_tensors(artifact)
+    checks = [*file_checks, *tensor_checks, _check_size(len(data), code_files, cap)]
+    if score is not None:
+        checks.append(_check_score(artifact, tensors, score))
     return checks
 
 
-def _check_structure(data: bytes, limits: Limits) -> tuple[list[Check], Artifact | None]:
+def _check_file(data: bytes, limits: Limits) -> tuple[list[Check], Artifact | None]:
+    """The checks "structure" and "checksums", and the artifact when both pass."""
     try:
         artifact = read_artifact(data, limits)
-    except CANNOT_JUDGE:
-        raise
     except ChecksumMismatch as error:
-        return [_failed("checksums", error)], None
+        return [_skipped("structure", "the bytes are not those that were written"), _failed("checksums", error)], None
     except ArtifactError as error:
-        return [_failed("structure", error)], None
+        return [_failed("structure", error), _checksums_alone(data, limits)], None
     tensors, instructions = len(artifact.directory), len(artifact.program.instructions)
     structure = f"{len(artifact.sections)} sections, {instructions} instructions, {tensors} tensors"
-    checksums = f"the header's and {len(artifact.sections)} sections'"
-    return [Check("structure", True, structure), Check("checksums", True, checksums)], artifact
+    return [_passed("structure", structure), _checksums_passed(len(artifact.sections))], artifact
 
 
-def _failed(name: str, error: ArtifactError) -> Check:
-    return Check(name, False, str(error), {"rule": error.rule, "offset": error.offset})
+def _checksums_alone(data: bytes, limits: Limits) -> Check:
+    """The check "checksums" of a file whose structure is at fault, which may lie behind the checksums or before them."""
+    try:
+        return _checksums_passed(len(checked_section_table(data, limits)))
+    except ChecksumMismatch as error:
+        return _failed("checksums", error)
+    except ArtifactError:
+        return _skipped("checksums", "its sections cannot be found whole")
 
 
-def _check_canonical(data: bytes, artifact: Artifact) -> Check:
-    written = write_artifact(artifact)
-    detail = "writing it again gives the same bytes"
-    if written != data:
-        place = next(
-            (i for i, (a, b) in enumerate(zip(written, data, strict=False)) if a != b), min(len(written), len(data))
-        )
-        detail = f"writing it again gives other bytes from offset 0x{place:04x} on"
-    return Check("canonical", written == data, detail)
-
-
-def _check_tensors(artifact: Artifact) -> tuple[list[Check], list[np.ndarray] | None]:
+def _check_tensors(artifact: Artifact | None) -> tuple[list[Check], list[np.ndarray] | None]:
     """The checks "decoding" and "digest", and the tensors when both pass."""
-    decoding = Check("decoding", True, f"{sum(entry.elements for entry in artifact.directory):,} weights")
+    if artifact is None:
+        return [_skipped(name, "the file could not be read") for name in ("decoding", "digest")], None
+    decoding = _passed("decoding", f"{sum(entry.elements for entry in artifact.directory):,} weights")
     try:
         tensors = decode_tensors(artifact)
-    except CANNOT_JUDGE:
-        raise
     except ChecksumMismatch as error:
         return [decoding, _failed("digest", error)], None
     except ArtifactError as error:
-        return [_failed("decoding", error)], None
+        return [_failed("decoding", error), _skipped("digest", "the tensors do not decode")], None
     digest = artifact.digest.hex()
-    return [decoding, Check("digest", True, f"sha256 {digest}", {"sha256": digest})], tensors
+    return [decoding, _passed("digest", f"sha256 {digest}", {"sha256": digest})], tensors
 
 
-def _check_size(data: bytes, code_files: Sequence[str | Path], cap: int | None) -> Check:
-    ledger = build_ledger(data, import_closure(code_files), cap)
-    values = {
-        "artifact_bytes": ledger.artifact_bytes,
-        "code_bytes": ledger.code_bytes,
-        "total_bytes": ledger.total_bytes,
-        "cap": cap,
-    }
-    detail = f"{ledger.artifact_bytes:,} artifact + {ledger.code_bytes:,} code = {ledger.total_bytes:,} bytes"
-    if cap is not None:
-        side = "within" if ledger.fits else "over"
-        detail += f", {abs(cap - ledger.total_bytes):,} {side} the cap of {cap:,}"
-    return Check("size", ledger.fits, detail, values)
+def _check_size(artifact_bytes: int, code_files: Sequence[str | Path], cap: int | None) -> Check:
+    """The check "size", which needs no more of the artifact than its length."""
+    code_bytes = sum(row.bytes for row in code_rows(import_closure(code_files)))
+    total = artifact_bytes + code_bytes
+    values = {"artifact_bytes": artifact_bytes, "code_bytes": code_bytes, "total_bytes": total, "cap": cap}
+    detail = f"{artifact_bytes:,} artifact + {code_bytes:,} code = {total:,} bytes"
+    if cap is None:
+        return _passed("size", detail, values)
+    detail += f", {abs(cap - total):,} {'within' if total <= cap else 'over'} the cap of {cap:,}"
+    return _judged("size", total <= cap, detail, values)
 
 
-def _check_score(
-    artifact: Artifact,
-    tensors: list[np.ndarray],
-    data_path: str | Path,
-    tokenizer_path: str | Path,
-    expected: float | None,
-    tolerance: float,
-    options: Mapping[str, object],
-) -> Check:
+def _check_score(artifact: Artifact | None, tensors: list[np.ndarray] | None, request: ScoreRequest) -> Check:
+    if artifact is None or tensors is None:
+        return _skipped("score", "there are no trustworthy tensors to run")
     try:
-        score = evaluate_program(artifact.program, tensors, data_path, tokenizer_path, **options)
+        score = evaluate_program(
+            artifact.program,
+            tensors,
+            request.data,
+            request.tokenizer,
+            sequence_length=request.sequence_length,
+            stride=request.stride,
+            max_tokens=request.max_tokens,
+            threads=request.threads,
+            progress=request.progress,
+        )
     except VerificationError as error:
-        return Check("score", False, str(error))
-    names = ("bits_per_byte", "bits_per_token", "tokens", "bytes", "unknown_tokens", "seconds", "tokens_per_second")
-    values = {name: getattr(score, name) for name in names} | {
-        "expected_bits_per_byte": expected,
-        "tolerance": tolerance,
-    }
+        return Check("score", Outcome.FAILED, str(error))
+    expected, tolerance = request.expected, request.tolerance
+    promise = {"expected_bits_per_byte": expected, "tolerance": tolerance}
+    values = {name: getattr(score, name) for name in SCORE_VALUES} | promise
     detail = f"{score.bits_per_byte:.6f} bits per byte on {score.tokens:,} tokens, {score.bytes:,} bytes"
     if expected is None:
-        return Check("score", True, detail, values)
+        return _passed("score", detail, values)
     difference = score.bits_per_byte - expected
     detail += f"; {difference:+.6f} from the expected {expected}, tolerance {tolerance}"
-    return Check("score", abs(difference) <= tolerance, detail, values)
+    return _judged("score", abs(difference) <= tolerance, detail, values)
+
+
+def _judged(name: str, kept: bool, detail: str, values: Mapping[str, object]) -> Check:
+    return Check(name, Outcome.PASSED if kept else Outcome.FAILED, detail, values)
+
+
+def _passed(name: str, detail: str, values: Mapping[str, object] | None = None) -> Check:
+    return Check(name, Outcome.PASSED, detail, values or {})
+
+
+def _checksums_passed(sections: int) -> Check:
+    return _passed("checksums", f"the header's and {sections} sections'")
+
+
+def _failed(name: str, error: ArtifactError) -> Check:
+    return Check(name, Outcome.FAILED, str(error), {"rule": error.rule, "offset": error.offset})
+
+
+def _skipped(name: str, reason: str) -> Check:
+    return Check(name, Outcome.SKIPPED, f"not judged, {reason}")

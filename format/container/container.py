@@ -138,12 +138,21 @@ def read_container(data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS) ->
     allow (`section_bytes` for RAW, `metadata_bytes` for each other compressible section), plus brotli's 16 MiB window.
     """
     data = memoryview(data).cast("B")
+    return tuple(_read_section(data, entry) for entry in checked_section_table(data, limits))
+
+
+def checked_section_table(data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS) -> tuple[SectionEntry, ...]:
+    """The section table of a file in which every checksum is right; nothing is decompressed.
+
+    Raises ArtifactError for what `read_container` raises it for before it decompresses.
+    """
+    data = memoryview(data).cast("B")
     entries = read_section_table(data, limits)
     for entry in entries:
         if zlib.crc32(_stored(data, entry)) != entry.checksum:
             message = f"CRC-32 of its {entry.stored_length} bytes is not the stored {entry.checksum:08x}"
             raise ChecksumMismatch(message, rule="R-SEC-10", offset=entry.start, where=entry.where)
-    return tuple(_read_section(data, entry) for entry in entries)
+    return entries
 
 
 def _stored(data: memoryview, entry: SectionEntry) -> memoryview:

@@ -103,7 +103,14 @@ def test_the_output_is_refused_before_the_work(small_job, tmp_path):
     assert calls == []
 
 
-def test_what_is_not_an_artifact_is_an_artifact_error(small_job):
-    for read in (bytecap.inspect, bytecap.verify):
-        with pytest.raises(bytecap.errors.ArtifactError):
-            read(small_job.checkpoint)
+def test_what_is_not_an_artifact_is_an_error_to_read_and_a_failed_check(small_job):
+    with pytest.raises(bytecap.errors.ArtifactError):
+        bytecap.inspect(small_job.checkpoint)
+    checks = bytecap.verify(small_job.checkpoint)
+    assert [check.outcome.value for check in checks] == ["failed", "skipped", "skipped", "skipped", "passed"]
+
+
+@pytest.mark.parametrize("given", [{"data": "x.bin"}, {"tokenizer": "x.model"}, {"expect_bpb": 1.0}])
+def test_half_of_what_a_score_needs_is_refused(small_job, given):
+    with pytest.raises(bytecap.errors.DataError, match="needs both data and their tokenizer"):
+        bytecap.verify(small_job.artifact, **given)
