@@ -339,9 +339,9 @@ def diagnose(
 
 def experiments() -> list[Experiment]:
     """Every experiment with its thesis, and what would support or falsify it, in the order of the registry."""
-    from .lab.experiments import EXPERIMENTS
+    from .lab.experiments.registry import EXPERIMENTS
 
-    return list(EXPERIMENTS.values())
+    return list(EXPERIMENTS)
 
 
 def run_experiment(
@@ -369,7 +369,7 @@ def run_experiment(
 
     Raises CheckpointError, DataError, CompileError or OutputError.
     """
-    from .lab.experiments.registry import Inputs
+    from .lab.experiments.inputs import Inputs
     from .lab.experiments.running import run_experiment as run
 
     paths = map(_optional_path, (checkpoint, calibration, evaluation, folder, tokenizer, architecture, training))

@@ -23,8 +23,8 @@ from ...errors import DataError
 from ...format.artifact import decode_tensors, read_artifact
 from ..measure.equal_bytes import Bench, Choice
 from .findings import FALSIFIES, SUPPORTS, UNDECIDED, Estimate
+from .inputs import Inputs
 from .keeping import KeptParts
-from .registry import Inputs
 
 MILLI = 1000.0
 DECODINGS = 5

@@ -16,7 +16,8 @@ from ...files.digests import file_sha256
 from ...files.shell_commands import shell_command
 from ...version import VERSION
 from .findings import Findings
-from .registry import EXPERIMENTS, Experiment, Inputs
+from .inputs import Inputs
+from .registry import EXPERIMENTS, Experiment
 
 FILES = ("checkpoint", "architecture", "calibration", "evaluation", "tokenizer", "training")
 NUMBERS = ("minutes", "tokens", "seed", "device", "threads", "folder")
@@ -38,11 +39,12 @@ class ExperimentRun:
 
 def run_experiment(name: str, inputs: Inputs) -> ExperimentRun:
     """Run the experiment of this name. DataError when there is none, when an input is missing, or when one is at fault."""
-    if name not in EXPERIMENTS:
-        raise DataError(f"there is no experiment {name!r}; there are {', '.join(EXPERIMENTS)}")
+    experiment = next((each for each in EXPERIMENTS if each.name == name), None)
+    if experiment is None:
+        raise DataError(f"there is no experiment {name!r}; there are {', '.join(each.name for each in EXPERIMENTS)}")
     began = time.perf_counter()
-    findings = EXPERIMENTS[name].run(inputs)
-    return ExperimentRun(EXPERIMENTS[name], inputs, findings, time.perf_counter() - began)
+    findings = experiment.run(inputs)
+    return ExperimentRun(experiment, inputs, findings, time.perf_counter() - began)
 
 
 def document_of(run: ExperimentRun) -> dict[str, Any]:

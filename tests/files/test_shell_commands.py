@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from bytecap.files.digests import file_sha256
 from bytecap.files.shell_commands import shell_command
 
 
@@ -36,8 +35,3 @@ def test_one_option_a_line():
         "--minutes",
         "10",
     ]
-
-
-def test_the_digest_of_a_file(tmp_path):
-    (tmp_path / "empty").touch()
-    assert file_sha256(tmp_path / "empty") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

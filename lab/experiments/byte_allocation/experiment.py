@@ -16,9 +16,9 @@ from ....compiler.rate_control.landing import Trial
 from ...measure.equal_bytes import Bench
 from .. import protected_sets
 from ..findings import Findings
+from ..inputs import Inputs
 from ..measuring import Choices, Measurements, Point
 from ..protected_sets import Members, claims_of, families, strongest
-from ..registry import Inputs, register_experiment
 from ..steps import ALL_STEPS, COLUMNS, ROW_SCALE, ROWS, WEIGHTS, Exceptions, Steps
 from .report import AllocationPoints, charts, observations, tables
 
@@ -30,7 +30,6 @@ OCTAVES = 2.0
 BUDGETS = (0.85, 1.0, 1.15)  # of the budget, for the curves against bytes
 
 
-@register_experiment
 class ByteAllocation:
     """Thesis of seed 001: the quality gains from a tiny protected subset, against uniformly raising precision."""
 

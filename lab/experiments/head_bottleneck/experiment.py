@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 from ..document_scores import over_seeds, paired_difference
 from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Estimate, Findings, Observation, Table
-from ..registry import Inputs, register_experiment
+from ..inputs import Inputs
 from .study import BottleneckOptions, BottleneckStudy, HeadResult, nats_of
 
 LEAST_LOSS = 0.01  # bits a token: a trunk that loses no more than that is not held back
@@ -22,7 +22,6 @@ LEAST_FALL = 0.5
 TRUNK_PART = 0.5  # of what a narrow head costs, from which on the trunk's part is the greater
 
 
-@register_experiment
 class HeadBottleneck:
     """The third thesis: the head as a bottleneck of optimization, not only of expression."""
 

@@ -28,8 +28,8 @@ from ...train.fresh_models import initial_model
 from ...train.training import train_model
 from ..corpus import CorpusFiles, deal_out, read_documents
 from ..document_scores import DocumentScores, score_documents
+from ..inputs import Inputs
 from ..keeping import KeptParts
-from ..registry import Inputs
 from ..training_budget import affordable_training_steps, measured_speed
 
 GRADIENT_SEQUENCES = 16

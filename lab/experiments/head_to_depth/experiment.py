@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from ..findings import Findings
-from ..registry import Inputs, register_experiment
+from ..inputs import Inputs
 from .arms import DepthOptions
 from .findings import LEAST_GAIN, SAVED_AS_EXPECTED, SAVED_TOO_LITTLE, depth_chart, depth_observations, depth_tables
 from .study import DepthStudy
 
 
-@register_experiment
 class HeadToDepth:
     """The second thesis: the head as a donor of bytes, a recurrent trunk as their recipient."""
 

@@ -34,8 +34,8 @@ from ...train.training import train_model
 from ...train.vocabulary import kept_pieces, prune_vocabulary, retuned_tensors, write_pruned_tokenizer
 from ..corpus import CorpusFiles, deal_out, read_documents
 from ..document_scores import DocumentScores, score_documents
+from ..inputs import Inputs
 from ..keeping import KeptParts
-from ..registry import Inputs
 from ..training_budget import affordable_training_steps, measured_speed
 from .arms import Architecture, Arm, DepthOptions, all_arms, architecture_of, is_head, weights_of
 

@@ -28,9 +28,9 @@ from ...measure.equal_bytes import Bench
 from ...measure.rank_stability import count_of, rank_stability
 from ...measure.sensitivity import calibrate_slices, data_slices
 from ..findings import Findings
+from ..inputs import Inputs
 from ..measuring import Choices, Measurements, Point
 from ..protected_sets import SLICE_TOKENS, SLICES, told_bytes
-from ..registry import Inputs, register_experiment
 from ..steps import ALL_STEPS, COLUMN_STEPS, ONE_STEP, ROW_SCALE, ROW_STEPS, ROWS, Exceptions, Steps
 from .report import RescuePoints, charts, observations, tables
 
@@ -41,7 +41,6 @@ HOWS = ((RESIDUAL, 1.0), (RESIDUAL, 2.0), (FINER_STEPS, 1.0), (FINER_STEPS, 2.0)
 CONCENTRATION = (0.01, 0.05, 0.1)
 
 
-@register_experiment
 class RowRescue:
     """Thesis of seed 000: rescue the few vocabulary rows that hold the damage."""
 

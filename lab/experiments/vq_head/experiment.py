@@ -21,8 +21,8 @@ from ....format.tensors.parts import CodebookValues, GridInStream
 from ...measure.equal_bytes import Bench, Candidate
 from ...measure.rank_stability import count_of
 from ..findings import Findings
+from ..inputs import Inputs
 from ..measuring import Choices, Measurements, Point
-from ..registry import Inputs, register_experiment
 from ..row_rescue.experiment import tables_of
 from .report import BudgetPoints, charts, observations, tables
 
@@ -35,7 +35,6 @@ LEAST_SHARE = 8  # short codewords take less than this part of the weights they 
 RANKS = (2, 4)  # of the low-rank head: the width over this
 
 
-@register_experiment
 class VqHead:
     """Thesis of seed 004: structured compression of the output head by a codebook."""
 

@@ -40,8 +40,8 @@ from bytecap.lab.experiments.head_to_depth.arms import (
 from bytecap.lab.experiments.head_to_depth.experiment import HeadToDepth
 from bytecap.lab.experiments.head_to_depth.findings import depth_observations, gain, judged
 from bytecap.lab.experiments.head_to_depth.study import ArmResult
+from bytecap.lab.experiments.inputs import Inputs
 from bytecap.lab.experiments.keeping import KeptParts
-from bytecap.lab.experiments.registry import Inputs
 from bytecap.lab.experiments.running import ExperimentRun, document_of
 from bytecap.lab.train.fresh_models import initial_model
 from bytecap.report.experiment_page import render_experiment

@@ -18,10 +18,11 @@ from bytecap.compiler.menu.kinds import Unit
 from bytecap.compiler.quantize.gptq import quantize_matrix
 from bytecap.compiler.statistics.calibration import MatrixStatistics
 from bytecap.format.tensors.grid import reconstruct_grid
-from bytecap.lab.experiments import EXPERIMENTS, Estimate, Observation, verdict_of
 from bytecap.lab.experiments.byte_allocation.report import judge_coder, judge_execution, judge_steepness
+from bytecap.lab.experiments.findings import Estimate, Observation, verdict_of
 from bytecap.lab.experiments.measuring import outcome_of_change, outcome_of_share
 from bytecap.lab.experiments.protected_sets import concentration, strongest, told_bytes
+from bytecap.lab.experiments.registry import EXPERIMENTS
 from bytecap.lab.experiments.row_rescue.experiment import HalfPrecisionRows
 from bytecap.lab.experiments.row_rescue.report import judge_bookkeeping
 from bytecap.lab.experiments.running import document_of
@@ -275,8 +276,9 @@ def test_a_stopped_run_goes_on(runs, small_job, tmp_path, monkeypatch):
 
 
 def test_the_names_are_those_of_the_registry():
-    assert NAMES == tuple(EXPERIMENTS)
-    assert all(e.thesis and e.supports and e.falsifies for e in EXPERIMENTS.values())
+    assert tuple(experiment.name for experiment in EXPERIMENTS) == NAMES
+    assert len(set(NAMES)) == len(NAMES)
+    assert all(e.thesis and e.supports and e.falsifies for e in EXPERIMENTS)
 
 
 def test_list_as_text_and_as_a_document():
