@@ -21,12 +21,12 @@ from bytecap.format.codecs import INTEGER_CODECS
 from bytecap.format.tensors.matrices import exponent_scales
 
 from .material import find_material
-from .rate_distortion import Bench
+from .rate_distortion import PointMeter
 
 RESULTS = Path(__file__).resolve().parent / "results"
 WITHOUT_DISTILLATION = "[distil]\nenabled = false\n"
 VARIANTS = {
-    "everything": "",
+    "the default recipe": "",
     "no distillation (base of the rest)": WITHOUT_DISTILLATION,
     "uniform integers": WITHOUT_DISTILLATION + "[quantize-matrices]\ntrellis-states = 0\n",
     "trellis of 8 states": WITHOUT_DISTILLATION + "[quantize-matrices]\ntrellis-states = 8\n",
@@ -39,21 +39,21 @@ VARIANTS = {
     + "[exchange-symmetries]\nhidden-units = false\nvalue-dimensions = false\noutput-scales = false\n",
     "menus of candidates": WITHOUT_DISTILLATION + "[choose-candidates]\nenabled = true\n",
 }
-BASES = {"no distillation (base of the rest)": "everything"}  # all others: the base of the rest
+BASES = {"no distillation (base of the rest)": "the default recipe"}  # all others: the base of the rest
 BITS_PER_WEIGHT = 2.6
 
 
-def compile_variant(bench: Bench, recipe: str) -> tuple[bytes, float]:
+def compile_variant(meter: PointMeter, recipe: str) -> tuple[bytes, float]:
     """The artifact and its divergence in bits a token."""
-    material = bench.material
+    material = meter.material
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "recipe.toml"
         path.write_text(recipe)
         data = interface.compile(
-            material.checkpoint, cap=int(bench.model.parameters * BITS_PER_WEIGHT / 8), calibration=material.calibration,
+            material.checkpoint, cap=int(meter.model.parameters * BITS_PER_WEIGHT / 8), calibration=material.calibration,
             tokenizer=material.tokenizer, architecture=material.architecture, recipe=path, profile="max",
         ).artifact  # fmt: skip
-    return data, bench.meter.bits_per_token(decode_tensors(read_artifact(data)))
+    return data, meter.bits_per_token(decode_tensors(read_artifact(data)))
 
 
 def exponent_bytes(data: bytes) -> dict[str, int]:
@@ -68,12 +68,12 @@ def exponent_bytes(data: bytes) -> dict[str, int]:
     return {"a byte each": sum(vector.size for vector in vectors), **sizes}
 
 
-def measure(bench: Bench, names: Sequence[str], rows: dict[str, dict], keep) -> None:
+def measure(meter: PointMeter, names: Sequence[str], rows: dict[str, dict], keep) -> None:
     for name in names:
-        data, divergence = compile_variant(bench, VARIANTS[name])
+        data, divergence = compile_variant(meter, VARIANTS[name])
         rows[name] = {"bytes": len(data), "divergence": divergence}
         print(f"{name:40} {len(data):10,} bytes  {divergence:.5f} bits a token", flush=True)
-        if name == "everything":
+        if name == "the default recipe":
             rows["step exponents"] = exponent_bytes(data)
         keep(rows)
 
@@ -83,7 +83,7 @@ def worth(rows: dict[str, dict], weights: int) -> dict[str, float]:
     found = {}
     for name, row in rows.items():
         base = rows.get(BASES.get(name, "no distillation (base of the rest)"))
-        if name in VARIANTS and name != "everything" and base:
+        if name in VARIANTS and name != "the default recipe" and base:
             bits = 0.5 * math.log2(row["divergence"] / base["divergence"])
             found[name] = row["bytes"] - base["bytes"] + weights * bits / 8
     return found
@@ -97,13 +97,13 @@ def main() -> None:
     material = find_material(arguments.demo)
     path = RESULTS / f"{material.name}-ablation.json"
     rows = json.loads(path.read_text())["rows"] if path.is_file() else {}
-    bench = Bench.prepare(material)
+    meter = PointMeter.prepare(material)
 
     def keep(rows: dict[str, dict]) -> None:
-        path.write_text(json.dumps({"rows": rows, "worth_bytes": worth(rows, bench.model.parameters)}, indent=1) + "\n")
+        path.write_text(json.dumps({"rows": rows, "worth_bytes": worth(rows, meter.model.parameters)}, indent=1) + "\n")
 
-    measure(bench, arguments.only, rows, keep)
-    for name, extra in worth(rows, bench.model.parameters).items():
+    measure(meter, arguments.only, rows, keep)
+    for name, extra in worth(rows, meter.model.parameters).items():
         print(f"{name:40} {extra:+10,.0f} bytes at equal divergence")
 
 

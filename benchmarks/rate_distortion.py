@@ -8,6 +8,7 @@ measured again only when what they were measured on changes or when asked to.
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -19,11 +20,12 @@ import torch
 from bytecap import interface
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.statistics.calibration import calibration_sequences
+from bytecap.compiler.statistics.divergence import DivergenceMeter
+from bytecap.compiler.workers import available_threads
 from bytecap.files.digests import file_sha256
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.runtime.scoring import Score, paired_gap
 
-from .divergence import DivergenceMeter
 from .material import Material
 from .peers import PEERS, Peer, UnsuitableModel, passthrough_border
 from .peers.hessians import collect_hessians
@@ -34,39 +36,44 @@ CALIBRATION_TOKENS = 98_304
 
 
 @dataclass(frozen=True)
-class Bench:
+class PointMeter:
     """A material with its float model, scored once: what turns decoded tensors into a point."""
 
     material: Material
     model: Model
     reference: Score
-    meter: DivergenceMeter
+    divergences: DivergenceMeter
 
     @classmethod
-    def prepare(cls, material: Material) -> Bench:
+    def prepare(cls, material: Material) -> PointMeter:
         model = material.model()
         arrays = [tensor.values for tensor in model.tensors]
-        meter = DivergenceMeter(model.program, arrays, material.evaluation_sequences(model.program.sequence_length))
-        return cls(material, model, material.evaluate(model, arrays), meter)
+        sequences = material.evaluation_sequences(model.program.sequence_length)
+        divergences = DivergenceMeter(model.program, arrays, sequences, threads=available_threads())
+        return cls(material, model, material.evaluate(model, arrays), divergences)
 
     def point(self, pipeline: str, setting: str, data: bytes, arrays: Sequence[np.ndarray]) -> Point:
         gap = paired_gap(self.reference, self.material.evaluate(self.model, arrays))
-        return Point(pipeline, setting, len(data), gap.mbpb, gap.standard_error_mbpb, self.meter.bits_per_token(arrays))
+        return Point(pipeline, setting, len(data), gap.mbpb, gap.standard_error_mbpb, self.bits_per_token(arrays))
+
+    def bits_per_token(self, arrays: Sequence[np.ndarray]) -> float:
+        """Divergence of these tensors from the float model, mean over all positions."""
+        return float(self.divergences.measure(arrays, threads=available_threads()).divergence.mean()) / math.log(2)
 
 
-def measure_bytecap(bench: Bench, recipe: str, log: Callable[[str], None]) -> list[Point]:
+def measure_bytecap(meter: PointMeter, recipe: str, log: Callable[[str], None]) -> list[Point]:
     """Whole artifacts at a range of caps, in the profile of the smallest."""
-    material, points = bench.material, []
+    material, points = meter.material, []
     with tempfile.TemporaryDirectory() as folder:
         for bits in BITS_PER_WEIGHT:
             output = Path(folder) / "model.bcap"
             interface.compile(
-                material.checkpoint, cap=int(bench.model.parameters * bits / 8), calibration=material.calibration, output=output,
+                material.checkpoint, cap=int(meter.model.parameters * bits / 8), calibration=material.calibration, output=output,
                 tokenizer=material.tokenizer, architecture=material.architecture, recipe=recipe, profile="max", force=True,
             )  # fmt: skip
             data = output.read_bytes()
             points.append(
-                bench.point(
+                meter.point(
                     f"bytecap ({Path(recipe).stem})", f"{bits:g} bit", data, decode_tensors(read_artifact(data))
                 )
             )
@@ -74,15 +81,15 @@ def measure_bytecap(bench: Bench, recipe: str, log: Callable[[str], None]) -> li
     return points
 
 
-def measure_peers(bench: Bench, kept: Path, log: Callable[[str], None], *, afresh: bool = False) -> list[Point]:
+def measure_peers(meter: PointMeter, kept: Path, log: Callable[[str], None], *, afresh: bool = False) -> list[Point]:
     """Every peer over its settings; a peer that is not installed gives only what `kept` has of it.
 
     `kept` is read first and written after each new point; `afresh` measures again whatever can be measured here.
     Matrices of every size are quantized, as the published pipelines mean it.
     """
-    conditions = _conditions(bench)
+    conditions = _conditions(meter)
     known = read_points(kept, conditions)
-    work = PeerWork(bench)
+    work = PeerWork(meter)
     points = []
     for peer in PEERS.values():
         missing = peer.missing()
@@ -110,21 +117,21 @@ def measure_peers(bench: Bench, kept: Path, log: Callable[[str], None], *, afres
 class PeerWork:
     """What peers compress, and the second moments they share, collected when first needed."""
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
-        self._state_dict = {tensor.name: torch.from_numpy(tensor.values) for tensor in bench.model.tensors}
+    def __init__(self, meter: PointMeter) -> None:
+        self._meter = meter
+        self._state_dict = {tensor.name: torch.from_numpy(tensor.values) for tensor in meter.model.tensors}
         self._hessians: dict[str, torch.Tensor] | None = None
 
     def measure(self, peer: Peer, setting: dict, text: str) -> Point:
         if peer.needs_hessians and self._hessians is None:
-            tokens, length = self._bench.material.calibration_tokens(), self._bench.model.program.sequence_length
+            tokens, length = self._meter.material.calibration_tokens(), self._meter.model.program.sequence_length
             self._hessians = collect_hessians(
-                self._bench.model, calibration_sequences(tokens, length, CALIBRATION_TOKENS)
+                self._meter.model, calibration_sequences(tokens, length, CALIBRATION_TOKENS)
             )
         options = {"passthrough_elements": passthrough_border(self._state_dict), **setting}
         data, decoded = peer.compress(self._state_dict, self._hessians, **options)
-        arrays = [np.ascontiguousarray(decoded[t.name].float().numpy()) for t in self._bench.model.tensors]
-        return self._bench.point(peer.name, text, data, arrays)
+        arrays = [np.ascontiguousarray(decoded[t.name].float().numpy()) for t in self._meter.model.tensors]
+        return self._meter.point(peer.name, text, data, arrays)
 
 
 def setting_text(peer: Peer, setting: dict) -> str:
@@ -155,8 +162,8 @@ def write_points(path: Path, conditions: dict, points: Sequence[Point]) -> None:
     )
 
 
-def _conditions(bench: Bench) -> dict:
+def _conditions(meter: PointMeter) -> dict:
     """What the peers' points depend on besides their settings."""
-    material = bench.material
+    material = meter.material
     digests = {name: file_sha256(getattr(material, name)) for name in ("checkpoint", "calibration", "validation")}
-    return {**digests, "calibration_tokens": CALIBRATION_TOKENS, "evaluation_tokens": bench.reference.tokens}
+    return {**digests, "calibration_tokens": CALIBRATION_TOKENS, "evaluation_tokens": meter.reference.tokens}

@@ -62,15 +62,15 @@ def measure_speed(material) -> dict:
 
 
 def measure_sizes(material, recipe: str, *, afresh: bool) -> dict:
-    bench = prepare(material)
-    ours = rate_distortion.measure_bytecap(bench, recipe, _say)
-    peers = rate_distortion.measure_peers(bench, kept_points(material), _say, afresh=afresh)
+    meter = prepare(material)
+    ours = rate_distortion.measure_bytecap(meter, recipe, _say)
+    peers = rate_distortion.measure_peers(meter, kept_points(material), _say, afresh=afresh)
     rows = comparison(ours, peers)
     print(f"\n{comparison_table(rows)}")
     plot([*ours, *peers], RESULTS / f"{material.name}-sizes.png", f"{material.name}: file size against damage")
     return {
-        "float_bits_per_byte": bench.reference.bits_per_byte,
-        "tokens": bench.reference.tokens,
+        "float_bits_per_byte": meter.reference.bits_per_byte,
+        "tokens": meter.reference.tokens,
         "points": [asdict(point) for point in (*ours, *peers)],
         "comparison": rows,
     }
@@ -80,10 +80,10 @@ def measure_peers(material, *, afresh: bool) -> None:
     rate_distortion.measure_peers(prepare(material), kept_points(material), _say, afresh=afresh)
 
 
-def prepare(material) -> rate_distortion.Bench:
-    bench = rate_distortion.Bench.prepare(material)
-    print(f"float: {bench.reference.bits_per_byte:.5f} bits per byte on {bench.reference.tokens:,} tokens")
-    return bench
+def prepare(material) -> rate_distortion.PointMeter:
+    meter = rate_distortion.PointMeter.prepare(material)
+    print(f"float: {meter.reference.bits_per_byte:.5f} bits per byte on {meter.reference.tokens:,} tokens")
+    return meter
 
 
 def kept_points(material) -> Path:

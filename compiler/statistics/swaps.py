@@ -20,8 +20,7 @@ from ..model.model import Model
 from ..model.torch_executor import Forward, TorchExecutor
 from ..workers import iterate_jobs, run_jobs
 from .calibration import Statistics
-
-BATCH_TOKENS = 1024
+from .divergence import BATCH_TOKENS, Predictions, log_probabilities
 
 
 def predicted_swap_losses(
@@ -93,12 +92,11 @@ def _divergence_sums(
     """float64[candidates]: sums over the tokens of one batch."""
     sums = np.zeros(len(executors))
     with torch.no_grad():
-        reference = base.forward(tokens).double().log_softmax(-1)
-        probabilities = reference.exp()
+        reference = Predictions(base.forward(tokens))
         forward = Forward(base, tokens)
         for index in range(len(base.program.instructions)):
             for k in (k for k, start in enumerate(starts) if start == index):
-                changed = forward.fork(executors[k]).finish().double().log_softmax(-1)
-                sums[k] = float((probabilities * (reference - changed)).sum())
+                changed = log_probabilities(forward.fork(executors[k]).finish())
+                sums[k] = float(reference.divergence_terms(changed).sum())
             forward.advance()
     return sums

@@ -1,20 +1,14 @@
-"""Points, curves, envelopes, the divergence and the kept points of the benchmarks."""
+"""Points, curves, envelopes and the kept points of the benchmarks."""
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
-import torch
-from baseline_model import BaselineModel, Sizes
 
-from benchmarks.divergence import DivergenceMeter
 from benchmarks.peers import PEERS
 from benchmarks.points import ENVELOPES, Point, bytes_at, comparison, comparison_table, envelope_at
 from benchmarks.rate_distortion import read_points, setting_text, write_points
-from bytecap.compiler.checkpoints.checkpoint import Checkpoint
-from bytecap.compiler.frontends import build_model
 
 
 def curve(pipeline, factor=1.0, damages=(32.0, 16.0, 8.0, 4.0, 2.0)):
@@ -65,22 +59,6 @@ def test_envelopes_and_ratios():
 
 def test_envelopes_name_peers_that_exist():
     assert {name for pipelines in ENVELOPES.values() for name in pipelines} <= set(PEERS)
-
-
-def test_divergence_is_the_sum_over_the_vocabulary():
-    sizes = Sizes(vocabulary=32, layers=2, width=32, heads=2, kv_heads=1, mlp_width=64)
-    first, second = (BaselineModel(sizes).randomize(seed) for seed in (1, 2))
-    sequences = np.random.default_rng(0).integers(32, size=(20, 12))
-    models = []
-    for module in (first, second):
-        tensors = {name: t.detach().numpy() for name, t in module.state_dict().items()}
-        models.append(build_model(Checkpoint(tensors, dict.fromkeys(tensors, "float32"), None)))
-    arrays = [[t.values for t in model.tensors] for model in models]
-    meter = DivergenceMeter(models[0].program, arrays[0], sequences)
-    with torch.no_grad():
-        p, q = (module(torch.from_numpy(sequences)).double().softmax(-1) for module in (first, second))
-    assert meter.bits_per_token(arrays[0]) == pytest.approx(0, abs=1e-6)
-    assert meter.bits_per_token(arrays[1]) == pytest.approx(float((p * (p / q).log2()).sum(-1).mean()), rel=1e-4)
 
 
 def test_points_are_kept_under_their_setting(tmp_path):

@@ -1,0 +1,67 @@
+"""The one divergence of the house: against softmaxes written out, sequence by sequence, for any thread count and program."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from baseline_model import BaselineModel, Sizes
+from tiny_models import golf_model, random_sequences
+
+from bytecap.compiler.checkpoints.checkpoint import Checkpoint
+from bytecap.compiler.frontends import build_model
+from bytecap.compiler.statistics import divergence
+from bytecap.compiler.statistics.divergence import DivergenceMeter
+from bytecap.compiler.statistics.swaps import measure_divergences
+
+LENGTH = 16
+MODEL = golf_model(4, vocab_size=40, model_dim=32, mlp_mult=2, seq_len=LENGTH)
+ARRAYS = [t.values for t in MODEL.tensors]
+TEXT = random_sequences(40, 30, LENGTH + 1, seed=4)
+SEQUENCES, TARGETS = TEXT[:, :-1], TEXT[:, 1:]
+
+
+def shaken(seed: int = 0) -> list[np.ndarray]:
+    random = np.random.default_rng(seed)
+    return [(a * (1 + 0.1 * random.standard_normal(a.shape))).astype(np.float32) for a in ARRAYS]
+
+
+def test_it_is_the_sum_over_the_vocabulary():
+    sizes = Sizes(vocabulary=32, layers=2, width=32, heads=2, kv_heads=1, mlp_width=64)
+    modules = [BaselineModel(sizes).randomize(seed) for seed in (1, 2)]
+    sequences = np.random.default_rng(0).integers(32, size=(20, 12))
+    models = []
+    for module in modules:
+        tensors = {name: t.detach().numpy() for name, t in module.state_dict().items()}
+        models.append(build_model(Checkpoint(tensors, dict.fromkeys(tensors, "float32"), None)))
+    arrays = [[t.values for t in model.tensors] for model in models]
+    meter = DivergenceMeter(models[0].program, arrays[0], sequences, threads=1)
+    with torch.no_grad():
+        p, q = (module(torch.from_numpy(sequences)).double().softmax(-1) for module in modules)
+    expected = (p * (p / q).log()).sum(-1).mean(-1).numpy()
+    assert np.allclose(meter.measure(arrays[1], threads=1).divergence, expected, rtol=1e-4)
+    assert not meter.measure(arrays[0], threads=1).divergence.any() and meter.float_model.loss is None
+
+
+def test_losses_are_those_of_the_targets():
+    meter = DivergenceMeter(MODEL.program, ARRAYS, SEQUENCES, TARGETS, threads=1)
+    flat = [np.zeros_like(a) if t.name == "tok_emb.weight" else a for a, t in zip(ARRAYS, MODEL.tensors, strict=True)]
+    assert meter.measure(flat, threads=1).loss == pytest.approx(np.full(30, LENGTH * math.log(40)))
+    assert np.array_equal(meter.measure(ARRAYS, threads=1).loss, meter.float_model.loss)
+
+
+def test_threads_and_batches_change_nothing(monkeypatch):
+    monkeypatch.setattr(divergence, "BATCH_TOKENS", 5 * LENGTH)  # six batches
+    meter = DivergenceMeter(MODEL.program, ARRAYS, SEQUENCES, TARGETS, threads=1)
+    one, three = (meter.measure(shaken(), threads=threads) for threads in (1, 3))
+    assert np.array_equal(one.divergence, three.divergence) and np.array_equal(one.loss, three.loss)
+    whole = DivergenceMeter(MODEL.program, ARRAYS, SEQUENCES[7:8], threads=1).measure(shaken(), threads=1)
+    assert one.divergence[7] == pytest.approx(whole.divergence[0], rel=1e-4)
+
+
+def test_swaps_measure_the_same():
+    found = DivergenceMeter(MODEL.program, ARRAYS, SEQUENCES, threads=1).measure(shaken(), threads=1)
+    (swapped,) = measure_divergences(MODEL, [dict(enumerate(shaken()))], SEQUENCES, threads=1)
+    assert found.divergence.mean() == pytest.approx(swapped, rel=1e-6)
