@@ -75,7 +75,7 @@ def compile(
 
     `cap` is an integer or a text such as "16MB"; `calibration` a token shard, or a text that `tokenizer` turns into
     tokens; it is refused when it holds text of the `evaluation` files. `profile` is "max" (smallest), "default" or "fast"
-    (to decode): see bytecap.format.codecs.profiles. Without `output`, or with `dry_run`, nothing is written and the artifact is
+    (to decode): see bytecap.compiler.profiles. Without `output`, or with `dry_run`, nothing is written and the artifact is
     only in the result. The bytes are the same for the same arguments, whatever `threads` is. `report` names an HTML page to
     write: what it shows is measured only then, and is in `CompileResult.report["explanation"]` as well.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..format.codecs.profiles import PROFILES
+from ..compiler.profiles import PROFILES
 from .documents import json_option, print_document
 from .parameters import INPUT_FILE, OUTPUT_FILE, SIZE, code_option, data_help, example, force_option
 from .progress import terminal_progress

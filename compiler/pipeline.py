@@ -19,7 +19,6 @@ from ..files.code_files import import_closure
 from ..files.digests import file_sha256
 from ..files.ledger import Ledger, build_ledger
 from ..files.output import check_output, write_output
-from ..format.codecs.profiles import profile_codec
 from ..progress import Progress, silent
 from ..runtime.tokenizer import Tokenizer
 from ..runtime.tokens import read_tokens
@@ -31,6 +30,7 @@ from .explanation.record import build_report
 from .frontends import build_model, read_architecture
 from .model.model import Model
 from .model.related_tokens import token_groupings
+from .profiles import profile_codec
 from .rate_control.landing import Landing
 from .rate_control.trials import Trials
 from .rate_control.walk import bytes_per_octave, land_walks

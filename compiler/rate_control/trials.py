@@ -15,7 +15,6 @@ from functools import partial
 import numpy as np
 
 from ...format.assembly import DEFAULT_CODEC, TensorSource, assemble_artifact, encode_grid_stream
-from ...format.codecs.profiles import registered_profiles
 from ...format.tensors.grid import matrix_shape
 from ...progress import StageProgress
 from ..menu.choosing import ALIAS, Allocation, Offer, aliases_of, confirm_largest
@@ -24,6 +23,7 @@ from ..model.attention_heads import head_lines
 from ..model.groups import find_groups
 from ..model.model import Model
 from ..model.structure import embedding_tables, find_head, token_tables
+from ..profiles import profile_codecs
 from ..quantize.composite import CompositeMatrix, Quantized, in_stream, is_coded
 from ..quantize.gptq import QuantizedMatrix, zero_matrix
 from ..quantize.sequential import count_groups
@@ -306,7 +306,7 @@ class Trials:
                 if codec == self.codec
                 else assemble_model(self.model, trial.quantized, self.provenance, codec)
             )
-            for profile, codec in registered_profiles().items()
+            for profile, codec in profile_codecs().items()
         }
 
 

@@ -1,6 +1,11 @@
-"""Codecs of integer matrices: one file a codec (encoder and decoder together), one registry by wire id."""
+"""Codecs of integer matrices: one file a codec, encoder and decoder together; INTEGER_CODECS has them all by wire id."""
 
-from . import mixing, scale_classes, static_rans
-from .registry import INTEGER_CODECS, ExpectedScales
+from ..registry import keyed
+from .integer_codec import ExpectedScales, IntegerCodec
+from .mixing import Mixing
+from .scale_classes import ScaleClasses
+from .static_rans import StaticRans
 
-__all__ = ["INTEGER_CODECS", "ExpectedScales", "mixing", "scale_classes", "static_rans"]
+INTEGER_CODECS: dict[int, type[IntegerCodec]] = keyed((ScaleClasses, Mixing, StaticRans), "wire_id", "name")
+
+__all__ = ["INTEGER_CODECS", "ExpectedScales", "IntegerCodec"]

@@ -23,6 +23,7 @@ from numba import njit
 
 from ...errors import MalformedArtifact, TruncatedArtifact
 from . import mixing_tables as tables
+from .integer_codec import ExpectedScales
 from .mixing_bits import (  # fmt: skip
     EVEN_CHANCE,
     INITIAL_WEIGHT,
@@ -46,7 +47,6 @@ from .mixing_bits import (  # fmt: skip
 )
 from .mixing_vectors import N_REFERENCES, code_vector, initial_vector_cells
 from .outcomes import ENDS_EARLY, MAGNITUDE_TOO_LARGE, MAX_MAGNITUDE, OFF_TRELLIS, OK, check_magnitudes, stream_error
-from .registry import ExpectedScales, register_integer_codec
 from .scale_classes import ANY, EVEN, N_KINDS, NO_TRELLIS, ODD, following_state, kind_of
 from .scale_tables import RECIPROCALS as RECIPROCAL_LIST
 from .trellis import TRELLISES
@@ -397,7 +397,6 @@ class _Stream:
         return status
 
 
-@register_integer_codec
 class Mixing:
     """Integer codec 2, `mixing`: see the top of this file and spec/codecs.md."""
 

@@ -21,6 +21,7 @@ from numba import njit
 
 from ...errors import MalformedArtifact, TruncatedArtifact
 from . import scale_tables as tables
+from .integer_codec import ExpectedScales
 from .lanes import count_not_above, move_row
 from .outcomes import ENDS_EARLY, MAGNITUDE_TOO_LARGE, MAX_MAGNITUDE, OFF_TRELLIS, OK, check_magnitudes, stream_error
 from .range_coder import (  # fmt: skip
@@ -36,7 +37,6 @@ from .range_coder import (  # fmt: skip
     shift_in,
     write_range,
 )
-from .registry import ExpectedScales, register_integer_codec
 from .trellis import TRELLISES
 
 N_SYMBOLS = tables.N_SYMBOLS
@@ -290,7 +290,6 @@ def _tables(expected: ExpectedScales) -> tuple[np.ndarray, np.ndarray]:
     return COMMON_RATES if longest <= COMMON_RATES.size else scale_rates(longest), transitions_of(expected)
 
 
-@register_integer_codec
 class ScaleClasses:
     """Integer codec 1, `scale-classes`: see the top of this file and spec/codecs.md."""
 

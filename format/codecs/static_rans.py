@@ -17,9 +17,9 @@ import numpy as np
 from numba import njit
 
 from ...errors import MalformedArtifact, TruncatedArtifact
+from .integer_codec import ExpectedScales
 from .lanes import count_short_not_above
 from .outcomes import ENDS_EARLY, MAGNITUDE_TOO_LARGE, MAX_MAGNITUDE, OFF_TRELLIS, OK, check_magnitudes, stream_error
-from .registry import ExpectedScales, register_integer_codec
 from .scale_classes import TRELLIS_THRESHOLD, following_state, transitions_of
 from .static_tables import (  # fmt: skip
     BINS,
@@ -312,7 +312,6 @@ def _choose_classes(matrices, scales):
     return [rows for rows, _ in settled], [columns for _, columns in settled], lowest, classes
 
 
-@register_integer_codec
 class StaticRans:
     """Integer codec 3, `static-rans`: see the top of this file and spec/codecs.md."""
 

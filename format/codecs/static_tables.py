@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 
 from ...errors import MalformedArtifact, TruncatedArtifact
-from .registry import ExpectedScales
+from .integer_codec import ExpectedScales
 from .scale_classes import CLASS_SHIFT, ScaleClasses
 
 TOTAL_BITS = 12

@@ -15,6 +15,7 @@ import brotli
 import zstandard
 
 from ...errors import LimitExceeded, MalformedArtifact
+from ..registry import keyed
 
 PIECE_BYTES = 1 << 16  # brotli's output limit a call; the library may return about twice as much
 MINIMUM_WINDOW_BYTES = 1 << 10  # the smallest window a zstd frame can express
@@ -35,19 +36,6 @@ class BytesCodec(Protocol):
         """At most about `decoded_length` bytes; raises `fail(message, rule)` or the library's own error."""
 
 
-BYTES_CODECS: dict[int, BytesCodec] = {}
-
-
-def register_bytes_codec(kind: type) -> type:
-    """Class decorator: add a codec under its wire id; a second use of an id or a name is refused."""
-    for other in BYTES_CODECS.values():
-        if kind.wire_id == other.wire_id or kind.name == other.name:
-            raise ValueError(f"bytes codec {kind.wire_id} {kind.name!r} is registered twice")
-    BYTES_CODECS[kind.wire_id] = kind()
-    return kind
-
-
-@register_bytes_codec
 class Stored:
     """The bytes themselves."""
 
@@ -61,7 +49,6 @@ class Stored:
         return stored
 
 
-@register_bytes_codec
 class Zstd:
     """One zstd frame (RFC 8878), level 22, that declares its content size and nothing else."""
 
@@ -88,7 +75,6 @@ class Zstd:
         return decompressor.decompress(stored, read_across_frames=False, allow_extra_data=False)
 
 
-@register_bytes_codec
 class Brotli:
     """One brotli stream (RFC 7932), quality 11 and a window of 16 MiB."""
 
@@ -113,6 +99,9 @@ class Brotli:
                 raise fail(f"the brotli stream ends early, after {length} of {decoded_length} bytes", "R-BYT-2")
             pieces.append(piece)
         return b"".join(pieces)
+
+
+BYTES_CODECS: dict[int, BytesCodec] = keyed((Stored(), Zstd(), Brotli()), "wire_id", "name")
 
 
 def encode_best(data: bytes) -> tuple[int, bytes]:

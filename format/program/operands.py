@@ -41,7 +41,7 @@ class EncodingState:
 
 
 @dataclass(frozen=True)
-class Place:
+class OperandPlace:
     """Where a value stands, for error messages: a text and, when it came from bytes, an offset."""
 
     text: str
@@ -56,10 +56,10 @@ class Place:
 class Operand(Protocol):
     """What every kind of operand offers."""
 
-    def check(self, value: Any, place: Place) -> None:
+    def check(self, value: Any, place: OperandPlace) -> None:
         """Raise InvalidArtifact unless `value` lies in the operand's domain."""
 
-    def read(self, cursor: Cursor, state: EncodingState, place: Place) -> Any:
+    def read(self, cursor: Cursor, state: EncodingState, place: OperandPlace) -> Any:
         """The value at the cursor; raises ArtifactError."""
 
     def write(self, writer: Writer, value: Any, state: EncodingState) -> None:
@@ -69,12 +69,12 @@ class Operand(Protocol):
 class RegisterOperand:
     """An earlier instruction's output; on the wire the distance back to it, at least 1."""
 
-    def check(self, value: Any, place: Place) -> None:
+    def check(self, value: Any, place: OperandPlace) -> None:
         """[R-PRG-4]"""
         if not 0 <= value < place.instruction:
             raise place.invalid(f"register {value} is not the output of an earlier instruction", "R-PRG-4")
 
-    def read(self, cursor: Cursor, state: EncodingState, place: Place) -> int:
+    def read(self, cursor: Cursor, state: EncodingState, place: OperandPlace) -> int:
         """A varint distance."""
         return state.instruction - cursor.varint()
 
@@ -90,14 +90,14 @@ class RegisterOperand:
 class RegistersOperand:
     """Two or more registers, in order: a varint count, then the distances."""
 
-    def check(self, value: Any, place: Place) -> None:
+    def check(self, value: Any, place: OperandPlace) -> None:
         """[R-PRG-27], and [R-PRG-4] for each register."""
         if len(value) < 2:
             raise place.invalid(f"{len(value)} registers where at least 2 are joined", "R-PRG-27")
         for register in value:
             REGISTER.check(register, place)
 
-    def read(self, cursor: Cursor, state: EncodingState, place: Place) -> tuple[int, ...]:
+    def read(self, cursor: Cursor, state: EncodingState, place: OperandPlace) -> tuple[int, ...]:
         """Grows with the bytes that are there, so a wild count allocates nothing."""
         count = cursor.varint()
         return tuple(REGISTER.read(cursor, state, place) for _ in range(count))
@@ -116,12 +116,12 @@ class RegistersOperand:
 class TensorOperand:
     """A tensor of the directory; on the wire a signed step from the successor of the tensor named last."""
 
-    def check(self, value: Any, place: Place) -> None:
+    def check(self, value: Any, place: OperandPlace) -> None:
         """[R-PRG-15], its lower half; the directory's size is checked with the shapes."""
         if value < 0:
             raise place.invalid(f"tensor {value} is not in the directory", "R-PRG-15")
 
-    def read(self, cursor: Cursor, state: EncodingState, place: Place) -> int:
+    def read(self, cursor: Cursor, state: EncodingState, place: OperandPlace) -> int:
         """A zigzag varint step; 0 names the next tensor in directory order."""
         state.last_tensor += 1 + cursor.signed_varint()
         return state.last_tensor
@@ -142,13 +142,13 @@ class RowOperand:
 
     optional: bool = False
 
-    def check(self, value: Any, place: Place) -> None:
+    def check(self, value: Any, place: OperandPlace) -> None:
         """[R-PRG-15] and [R-PRG-9]."""
         if value is not None:
             TENSOR.check(value.tensor, place)
             check_integer(value.row, 0, place)
 
-    def read(self, cursor: Cursor, state: EncodingState, place: Place) -> Row | None:
+    def read(self, cursor: Cursor, state: EncodingState, place: OperandPlace) -> Row | None:
         """Flag (when optional), tensor, row."""
         if self.optional and not FLAG.read(cursor, state, place):
             return None
@@ -173,11 +173,11 @@ class IntegerOperand:
 
     least: int = 0
 
-    def check(self, value: Any, place: Place) -> None:
+    def check(self, value: Any, place: OperandPlace) -> None:
         """[R-PRG-9]"""
         check_integer(value, self.least, place)
 
-    def read(self, cursor: Cursor, state: EncodingState, place: Place) -> int:
+    def read(self, cursor: Cursor, state: EncodingState, place: OperandPlace) -> int:
         """A varint."""
         return cursor.varint()
 
@@ -193,7 +193,7 @@ class FloatOperand:
     least: float = -math.inf
     strict: bool = False
 
-    def check(self, value: Any, place: Place) -> None:
+    def check(self, value: Any, place: OperandPlace) -> None:
         """[R-PRG-7] finite, [R-PRG-10] in range."""
         if not math.isfinite(value):
             raise place.invalid(f"{value} is not a finite binary32 number", "R-PRG-7")
@@ -201,7 +201,7 @@ class FloatOperand:
             bound = f"above {self.least:g}" if self.strict else f"at least {self.least:g}"
             raise place.invalid(f"{value:g} where a number {bound} is needed", "R-PRG-10")
 
-    def read(self, cursor: Cursor, state: EncodingState, place: Place) -> float:
+    def read(self, cursor: Cursor, state: EncodingState, place: OperandPlace) -> float:
         """Four bytes, little-endian."""
         return cursor.f32()
 
@@ -216,10 +216,10 @@ class EnumOperand:
 
     kinds: type[enum.IntEnum]
 
-    def check(self, value: Any, place: Place) -> None:
+    def check(self, value: Any, place: OperandPlace) -> None:
         """Nothing to check: the field's type is the domain."""
 
-    def read(self, cursor: Cursor, state: EncodingState, place: Place) -> enum.IntEnum:
+    def read(self, cursor: Cursor, state: EncodingState, place: OperandPlace) -> enum.IntEnum:
         """[R-PRG-6]"""
         value = cursor.u8()
         if value not in list(self.kinds):
@@ -240,10 +240,10 @@ class EnumOperand:
 class FlagOperand:
     """True or false, one byte 1 or 0."""
 
-    def check(self, value: Any, place: Place) -> None:
+    def check(self, value: Any, place: OperandPlace) -> None:
         """Nothing to check: the field's type is the domain."""
 
-    def read(self, cursor: Cursor, state: EncodingState, place: Place) -> bool:
+    def read(self, cursor: Cursor, state: EncodingState, place: OperandPlace) -> bool:
         """[R-PRG-5]"""
         value = cursor.u8()
         if value > 1:
@@ -257,7 +257,7 @@ class FlagOperand:
         writer.u8(int(value))
 
 
-def check_integer(value: int, least: int, place: Place) -> None:
+def check_integer(value: int, least: int, place: OperandPlace) -> None:
     """[R-PRG-9] for one whole number."""
     if not least <= value <= GREATEST_INTEGER:
         raise place.invalid(f"{value} where a whole number from {least} to 2**32 - 1 is needed", "R-PRG-9")

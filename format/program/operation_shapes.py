@@ -1,6 +1,6 @@
 """Shape inference: the width of each operation's output, and whether its operands fit each other and their tensors.
 
-Strategy: one rule function per operation, registered by class. A rule sees the operation and a `ShapeContext` (widths of
+Strategy: one rule function per operation, and SHAPE_RULES has them by class. A rule sees the operation and a `ShapeContext` (widths of
 earlier registers, shapes of the directory's tensors) and returns the output width or raises InvalidArtifact. Domains of
 single operands (ranges, signs) are checked before, by their kinds. Normative text: spec/program.md, section 5.
 """
@@ -11,24 +11,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..registry import paired
 from . import operations as op
-from .operands import Place, Row
+from .operands import OperandPlace, Row
 
 ShapeRule = Callable[..., int]
-SHAPE_RULES: dict[type[op.Operation], ShapeRule] = {}
-
-
-def shape_rule(*classes: type[op.Operation]) -> Callable[[ShapeRule], ShapeRule]:
-    """Register a rule for operations; ValueError when one has a rule already."""
-
-    def register(rule: ShapeRule) -> ShapeRule:
-        for cls in classes:
-            if cls in SHAPE_RULES:
-                raise ValueError(f"operation {cls.name!r} has a shape rule already")
-            SHAPE_RULES[cls] = rule
-        return rule
-
-    return register
 
 
 @dataclass
@@ -38,7 +25,7 @@ class ShapeContext:
     widths: list[int]
     shapes: Sequence[tuple[int, ...]]
     vocabulary_size: int
-    place: Place
+    place: OperandPlace
 
     def shape(self, tensor: int) -> tuple[int, ...]:
         """Shape of a directory tensor [R-PRG-15]."""
@@ -86,7 +73,6 @@ class ShapeContext:
             raise self.place.invalid(f"{kv_heads} key-value heads do not divide {heads} heads", "R-PRG-24")
 
 
-@shape_rule(op.Embed)
 def _embed(instruction: op.Embed, context: ShapeContext) -> int:
     rows, columns = context.matrix(instruction.table)
     if rows < context.vocabulary_size:
@@ -94,7 +80,6 @@ def _embed(instruction: op.Embed, context: ShapeContext) -> int:
     return columns
 
 
-@shape_rule(op.HashEmbed)
 def _hash_embed(instruction: op.HashEmbed, context: ShapeContext) -> int:
     rows, columns = context.matrix(instruction.table)
     if instruction.kind is op.HashKind.XOR and rows < 2:
@@ -102,7 +87,6 @@ def _hash_embed(instruction: op.HashEmbed, context: ShapeContext) -> int:
     return columns
 
 
-@shape_rule(op.Linear)
 def _linear(instruction: op.Linear, context: ShapeContext) -> int:
     rows, columns = context.matrix(instruction.weight)
     width = context.widths[instruction.x]
@@ -112,7 +96,6 @@ def _linear(instruction: op.Linear, context: ShapeContext) -> int:
     return rows
 
 
-@shape_rule(op.RmsNorm)
 def _rms_norm(instruction: op.RmsNorm, context: ShapeContext) -> int:
     width = context.widths[instruction.x]
     context.split(width, instruction.groups, "groups")
@@ -120,7 +103,6 @@ def _rms_norm(instruction: op.RmsNorm, context: ShapeContext) -> int:
     return width
 
 
-@shape_rule(op.LayerNorm)
 def _layer_norm(instruction: op.LayerNorm, context: ShapeContext) -> int:
     width = context.widths[instruction.x]
     context.vector(instruction.gain, width)
@@ -128,14 +110,12 @@ def _layer_norm(instruction: op.LayerNorm, context: ShapeContext) -> int:
     return width
 
 
-@shape_rule(op.Scale)
 def _scale(instruction: op.Scale, context: ShapeContext) -> int:
     width = context.widths[instruction.x]
     context.vector(instruction.vector, width)
     return width
 
 
-@shape_rule(op.Mix)
 def _mix(instruction: op.Mix, context: ShapeContext) -> int:
     width = context.equal(instruction.x, instruction.y)
     context.vector(instruction.a, width)
@@ -143,12 +123,10 @@ def _mix(instruction: op.Mix, context: ShapeContext) -> int:
     return width
 
 
-@shape_rule(op.Add, op.Multiply)
 def _elementwise(instruction: op.Add | op.Multiply, context: ShapeContext) -> int:
     return context.equal(instruction.x, instruction.y)
 
 
-@shape_rule(op.Activation)
 def _activation(instruction: op.Activation, context: ShapeContext) -> int:
     unused = instruction.kind is not op.ActivationKind.LEAKY_RELU_SQUARED
     if unused and (instruction.slope != 0 or math.copysign(1, instruction.slope) < 0):
@@ -156,7 +134,6 @@ def _activation(instruction: op.Activation, context: ShapeContext) -> int:
     return context.widths[instruction.x]
 
 
-@shape_rule(op.Rope)
 def _rope(instruction: op.Rope, context: ShapeContext) -> int:
     width = context.widths[instruction.x]
     head = context.split(width, instruction.heads, "heads")
@@ -167,7 +144,6 @@ def _rope(instruction: op.Rope, context: ShapeContext) -> int:
     return width
 
 
-@shape_rule(op.Attention)
 def _attention(instruction: op.Attention, context: ShapeContext) -> int:
     context.grouped(instruction.heads, instruction.kv_heads)
     query = context.split(context.widths[instruction.q], instruction.heads, "heads")
@@ -178,7 +154,6 @@ def _attention(instruction: op.Attention, context: ShapeContext) -> int:
     return instruction.heads * value
 
 
-@shape_rule(op.Exclude)
 def _exclude(instruction: op.Exclude, context: ShapeContext) -> int:
     context.grouped(instruction.heads, instruction.kv_heads)
     width = context.widths[instruction.y]
@@ -189,12 +164,10 @@ def _exclude(instruction: op.Exclude, context: ShapeContext) -> int:
     return width
 
 
-@shape_rule(op.Shift, op.Softcap)
 def _same(instruction: op.Shift | op.Softcap, context: ShapeContext) -> int:
     return context.widths[instruction.x]
 
 
-@shape_rule(op.Slice)
 def _slice(instruction: op.Slice, context: ShapeContext) -> int:
     width = context.widths[instruction.x]
     if not instruction.start < instruction.stop <= width:
@@ -204,6 +177,28 @@ def _slice(instruction: op.Slice, context: ShapeContext) -> int:
     return instruction.stop - instruction.start
 
 
-@shape_rule(op.Concat)
 def _concat(instruction: op.Concat, context: ShapeContext) -> int:
     return sum(context.widths[register] for register in instruction.xs)
+
+
+SHAPE_RULES: dict[type[op.Operation], ShapeRule] = paired(
+    (
+        (op.Embed, _embed),
+        (op.HashEmbed, _hash_embed),
+        (op.Linear, _linear),
+        (op.RmsNorm, _rms_norm),
+        (op.LayerNorm, _layer_norm),
+        (op.Scale, _scale),
+        (op.Mix, _mix),
+        (op.Add, _elementwise),
+        (op.Multiply, _elementwise),
+        (op.Activation, _activation),
+        (op.Rope, _rope),
+        (op.Attention, _attention),
+        (op.Exclude, _exclude),
+        (op.Shift, _same),
+        (op.Softcap, _same),
+        (op.Slice, _slice),
+        (op.Concat, _concat),
+    )
+)

@@ -1,7 +1,7 @@
 """The operations a program is made of, each a frozen dataclass whose annotations say what its operands are.
 
-Strategy: one dataclass per operation, registered once by wire id and by name; everything else about operations (the
-encoding in `program`, the shape rules in `operation_shapes`, the executors) looks them up here. The meaning of each is
+Strategy: one dataclass per operation, with its wire id, and one tuple of them all; everything else about operations (the
+encoding in `program`, the shape rules in `operation_shapes`, the executors) is a table over that tuple. The meaning of each is
 normative in spec/program.md, section 4; the docstrings only name it.
 """
 
@@ -11,6 +11,7 @@ import enum
 from dataclasses import dataclass
 from typing import Annotated
 
+from ..registry import keyed
 from .operands import (
     AtLeastOne,
     Count,
@@ -25,9 +26,7 @@ from .operands import (
     Vector,
     Whole,
 )
-from .operation_registry import Operation, OperationRegistry
-
-OPERATIONS = OperationRegistry()
+from .operation import Operation, operation
 
 
 class HashKind(enum.IntEnum):
@@ -62,7 +61,7 @@ class SoftcapKind(enum.IntEnum):
     POLYNOMIAL = 1
 
 
-@OPERATIONS.register(1)
+@operation(1)
 @dataclass(frozen=True)
 class Embed(Operation):
     """Row `token` of a table."""
@@ -70,7 +69,7 @@ class Embed(Operation):
     table: TensorIndex
 
 
-@OPERATIONS.register(2)
+@operation(2)
 @dataclass(frozen=True)
 class HashEmbed(Operation):
     """The table row chosen by a hash of the current and the previous token."""
@@ -81,7 +80,7 @@ class HashEmbed(Operation):
     multiplier_previous: Whole
 
 
-@OPERATIONS.register(3)
+@operation(3)
 @dataclass(frozen=True)
 class Linear(Operation):
     """x Wᵀ, plus a bias."""
@@ -91,7 +90,7 @@ class Linear(Operation):
     bias: OptionalVector = None
 
 
-@OPERATIONS.register(4)
+@operation(4)
 @dataclass(frozen=True)
 class RmsNorm(Operation):
     """Each of `groups` equal parts of x divided by its root mean square, times a gain."""
@@ -102,7 +101,7 @@ class RmsNorm(Operation):
     gain: OptionalVector = None
 
 
-@OPERATIONS.register(5)
+@operation(5)
 @dataclass(frozen=True)
 class LayerNorm(Operation):
     """x standardized over its width, times a gain, plus a bias."""
@@ -113,7 +112,7 @@ class LayerNorm(Operation):
     bias: OptionalVector = None
 
 
-@OPERATIONS.register(6)
+@operation(6)
 @dataclass(frozen=True)
 class Scale(Operation):
     """vector * x."""
@@ -122,7 +121,7 @@ class Scale(Operation):
     vector: Vector
 
 
-@OPERATIONS.register(7)
+@operation(7)
 @dataclass(frozen=True)
 class Mix(Operation):
     """a * x + b * y."""
@@ -133,7 +132,7 @@ class Mix(Operation):
     b: Vector
 
 
-@OPERATIONS.register(8)
+@operation(8)
 @dataclass(frozen=True)
 class Add(Operation):
     """x + y."""
@@ -142,7 +141,7 @@ class Add(Operation):
     y: Register
 
 
-@OPERATIONS.register(9)
+@operation(9)
 @dataclass(frozen=True)
 class Multiply(Operation):
     """x * y."""
@@ -151,7 +150,7 @@ class Multiply(Operation):
     y: Register
 
 
-@OPERATIONS.register(10)
+@operation(10)
 @dataclass(frozen=True)
 class Activation(Operation):
     """An element-wise function; `slope` belongs to leaky-relu-squared and is 0 otherwise."""
@@ -161,7 +160,7 @@ class Activation(Operation):
     slope: Real = 0.0
 
 
-@OPERATIONS.register(11)
+@operation(11)
 @dataclass(frozen=True)
 class Rope(Operation):
     """Rotary position embedding on the first `rotary_dims` elements of each head."""
@@ -173,7 +172,7 @@ class Rope(Operation):
     layout: Annotated[RopeLayout, EnumOperand(RopeLayout)]
 
 
-@OPERATIONS.register(12)
+@operation(12)
 @dataclass(frozen=True)
 class Attention(Operation):
     """Causal softmax attention with grouped queries; `window` 0 sees the whole past."""
@@ -188,7 +187,7 @@ class Attention(Operation):
     document_reset: Flag = False
 
 
-@OPERATIONS.register(13)
+@operation(13)
 @dataclass(frozen=True)
 class Exclude(Operation):
     """Each head of y less its projection on the value vector of the same position."""
@@ -199,7 +198,7 @@ class Exclude(Operation):
     kv_heads: Count
 
 
-@OPERATIONS.register(14)
+@operation(14)
 @dataclass(frozen=True)
 class Shift(Operation):
     """x of the position `by` earlier, zero where there is none."""
@@ -209,7 +208,7 @@ class Shift(Operation):
     reset_at_document: Flag = False
 
 
-@OPERATIONS.register(15)
+@operation(15)
 @dataclass(frozen=True)
 class Slice(Operation):
     """Elements start to stop - 1 of x."""
@@ -219,7 +218,7 @@ class Slice(Operation):
     stop: Whole
 
 
-@OPERATIONS.register(16)
+@operation(16)
 @dataclass(frozen=True)
 class Concat(Operation):
     """Several registers side by side."""
@@ -227,7 +226,7 @@ class Concat(Operation):
     xs: Registers
 
 
-@OPERATIONS.register(17)
+@operation(17)
 @dataclass(frozen=True)
 class Softcap(Operation):
     """A bounded function of x between -cap and cap."""
@@ -235,3 +234,25 @@ class Softcap(Operation):
     x: Register
     cap: Positive
     kind: Annotated[SoftcapKind, EnumOperand(SoftcapKind)]
+
+
+OPERATIONS: tuple[type[Operation], ...] = (
+    Embed,
+    HashEmbed,
+    Linear,
+    RmsNorm,
+    LayerNorm,
+    Scale,
+    Mix,
+    Add,
+    Multiply,
+    Activation,
+    Rope,
+    Attention,
+    Exclude,
+    Shift,
+    Slice,
+    Concat,
+    Softcap,
+)
+OPERATIONS_BY_ID = keyed(OPERATIONS, "wire_id", "name")

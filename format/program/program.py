@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from ...errors import InvalidArtifact, LimitExceeded, MalformedArtifact, UnsupportedArtifact
 from ..container.cursor import Cursor, Writer
 from ..container.limits import DEFAULT_LIMITS, Limits
-from .operands import EncodingState, Place
-from .operation_registry import Operation
+from .operands import EncodingState, OperandPlace
+from .operation import Operation
 from .operation_shapes import SHAPE_RULES, ShapeContext
-from .operations import OPERATIONS
+from .operations import OPERATIONS_BY_ID
 
 MAXIMUM_SEQUENCE_LENGTH = 1 << 20
 
@@ -99,7 +99,7 @@ def decode_program(data: bytes, limits: Limits = DEFAULT_LIMITS, where: str = "p
 def _read_instruction(cursor: Cursor, state: EncodingState, index: int, where: str) -> Operation:
     offset, cursor.where = cursor.offset, where
     wire_id = cursor.u8()
-    operation = OPERATIONS.by_id.get(wire_id)
+    operation = OPERATIONS_BY_ID.get(wire_id)
     if operation is None:
         raise UnsupportedArtifact(
             f"instruction {index} is operation {wire_id}, which this reader does not know",
@@ -120,9 +120,9 @@ def _read_instruction(cursor: Cursor, state: EncodingState, index: int, where: s
 
 def _place(
     where: str, index: int, operation: type[Operation], operand: str | None = None, offset: int | None = None
-) -> Place:
+) -> OperandPlace:
     text = f"{where} / instruction {index} ({operation.name})"
-    return Place(text if operand is None else f"{text} / {operand}", index, offset)
+    return OperandPlace(text if operand is None else f"{text} / {operand}", index, offset)
 
 
 def _check_header(program: Program, where: str) -> None:
@@ -158,7 +158,7 @@ def validate_program(
     if len(program.instructions) > limits.instructions:
         message = f"{len(program.instructions)} instructions, at most {limits.instructions} are allowed"
         raise LimitExceeded(message, rule="R-PRG-2", where=where)
-    context = ShapeContext([], shapes, program.vocabulary_size, Place(where, 0))
+    context = ShapeContext([], shapes, program.vocabulary_size, OperandPlace(where, 0))
     for index, instruction in enumerate(program.instructions):
         context.place = _place(where, index, type(instruction))
         width = SHAPE_RULES[type(instruction)](instruction, context)

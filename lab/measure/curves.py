@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
+from ...compiler.profiles import profile_codec
 from ...compiler.workers import one_thread_each
 from ...errors import CompileError, DataError
-from ...format.codecs.profiles import profile_codec
 from ...progress import Progress
 from ...version import VERSION
 from .budgets import BudgetRange

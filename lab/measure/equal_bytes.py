@@ -24,6 +24,7 @@ from ...compiler.menu.kinds.registry import Setting
 from ...compiler.menu.kinds.sparse import weight_parts
 from ...compiler.menu.kinds.subsets import COLUMNS, FINER, FINER_OCTAVES, ROWS, line_parts
 from ...compiler.pipeline import START_PRICE, read_calibration, read_model
+from ...compiler.profiles import profile_codec
 from ...compiler.quantize.composite import Quantized
 from ...compiler.rate_control.landing import Landing, Trial, land_on_cap
 from ...compiler.rate_control.trials import Trials
@@ -31,7 +32,6 @@ from ...compiler.recipe import Recipe, parse_recipe
 from ...compiler.rewrites.head_bias import BiasHead, may_have_bias, with_bias
 from ...compiler.workers import available_threads, one_thread_each, run_jobs
 from ...format.artifact import decode_tensors, read_artifact
-from ...format.codecs.profiles import profile_codec
 from ...progress import silent_stage
 from ...runtime.evaluation import checked_byte_table
 from ...runtime.tokenizer import Tokenizer

@@ -8,8 +8,7 @@ from codec_checks import round_trip, scales_of
 from reference import reference_decoder
 
 from bytecap.errors import MalformedArtifact
-from bytecap.format.codecs import INTEGER_CODECS, ExpectedScales
-from bytecap.format.codecs.registry import register_integer_codec
+from bytecap.format.codecs import ExpectedScales
 from bytecap.format.codecs.scale_classes import ScaleClasses, initial_model
 from bytecap.format.codecs.trellis import TRELLISES
 
@@ -58,9 +57,3 @@ def test_reject_magnitude_beyond_the_limit() -> None:
     assert caught.value.rule == "R-STR-6"
     with pytest.raises(ValueError, match="2\\*\\*24"):
         ScaleClasses.encode([np.array([[1 << 24]])], [scales_of(np.zeros((1, 1)))])
-
-
-def test_duplicate_codec_is_refused() -> None:
-    with pytest.raises(ValueError, match="registered twice"):
-        register_integer_codec(ScaleClasses)
-    assert INTEGER_CODECS[1] is ScaleClasses

@@ -19,7 +19,6 @@ from bytecap.format.container.bytes_codecs import (
     Zstd,
     decode_bytes,
     encode_best,
-    register_bytes_codec,
 )
 
 SAMPLES = [b"", b"x", bytes(5000), bytes(range(256)) * 9, b"abcabcabc" * 1000 + bytes(range(200))]
@@ -148,11 +147,3 @@ def test_the_library_runs_out_of_memory():
     stored = b"\x28\xb5\x2f\xfd" + bytes([0b11100000]) + (1 << 45).to_bytes(8, "little") + repeat_block(300, last=True)
     with pytest.raises(LimitExceeded, match=r"\[R-SEC-6\]"):
         decode(BYTES_CODECS[1], stored, 1 << 45)
-
-
-@pytest.mark.parametrize(("wire_id", "name"), [(0, "other"), (9, "zstd")])
-def test_reject_a_second_registration(wire_id, name):
-    before = dict(BYTES_CODECS)
-    with pytest.raises(ValueError, match="registered twice"):
-        register_bytes_codec(type("Other", (Stored,), {"wire_id": wire_id, "name": name}))
-    assert before == BYTES_CODECS

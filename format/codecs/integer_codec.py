@@ -1,8 +1,8 @@
-"""Registry of integer codecs, by wire id and by name.
+"""What every integer codec offers, and what it is told of each matrix.
 
 Strategy: a codec turns a sequence of integer matrices into one self-terminating stream and back. What the decoder knows
 of each matrix beforehand (its size and, from the transmitted steps, how large its integers are likely to be) comes in
-as `ExpectedScales`, so a codec knows nothing of tensors, recipes or files.
+as `ExpectedScales`, so a codec knows nothing of tensors, terms or files.
 """
 
 from __future__ import annotations
@@ -41,15 +41,3 @@ class IntegerCodec(Protocol):
     def decode(
         self, payload: bytes, scales: Sequence[ExpectedScales], *, offset: int, where: str
     ) -> tuple[list[np.ndarray], list[int]]: ...
-
-
-INTEGER_CODECS: dict[int, IntegerCodec] = {}
-
-
-def register_integer_codec(codec):
-    """Class decorator: add a codec under its wire id; a second use of an id or name is refused."""
-    for other in INTEGER_CODECS.values():
-        if codec.wire_id == other.wire_id or codec.name == other.name:
-            raise ValueError(f"integer codec {codec.wire_id} {codec.name!r} is registered twice")
-    INTEGER_CODECS[codec.wire_id] = codec
-    return codec

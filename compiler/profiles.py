@@ -1,0 +1,26 @@
+"""Profiles: what the integers of an artifact are coded for, size or speed.
+
+Strategy: a profile names the integer codec of a compile's streams; readers know nothing of profiles, since every stream
+says which codec it is of.
+"""
+
+from __future__ import annotations
+
+from ..errors import CompileError
+from ..format.codecs import INTEGER_CODECS
+
+# Profile -> name of the integer codec; smallest first.
+PROFILES = {"max": "mixing", "default": "scale-classes", "fast": "static-rans"}
+
+
+def profile_codecs() -> dict[str, int]:
+    """Wire id of the codec of every profile."""
+    ids = {codec.name: wire_id for wire_id, codec in INTEGER_CODECS.items()}
+    return {profile: ids[name] for profile, name in PROFILES.items()}
+
+
+def profile_codec(profile: str) -> int:
+    """Wire id of a profile's codec; CompileError for a profile that does not exist."""
+    if profile not in PROFILES:
+        raise CompileError(f"no profile is named {profile!r}; there are {', '.join(PROFILES)}")
+    return profile_codecs()[profile]

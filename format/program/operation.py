@@ -1,0 +1,58 @@
+"""What all operations of a program have in common: their base class and what it derives from a declaration.
+
+Strategy: an operation declares its operands by annotation; `operation` derives its name and the list of operand kinds, which
+is all that the encoding, the executors and `inspect` need to treat operations alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from typing import Any, ClassVar, TypeVar, get_type_hints
+
+from .operands import FloatOperand, Operand, round_binary32
+
+
+class Operation:
+    """Base of all operations: the operand kinds of the class, and what an instance refers to."""
+
+    wire_id: ClassVar[int]
+    name: ClassVar[str]
+    operands: ClassVar[tuple[tuple[str, Operand], ...]]
+
+    def __post_init__(self) -> None:
+        """Round floats to binary32, so that a program equals its own decoding."""
+        for name, operand in self.operands:
+            if isinstance(operand, FloatOperand):
+                object.__setattr__(self, name, round_binary32(getattr(self, name)))
+
+    def values(self) -> Iterator[tuple[str, Operand, Any]]:
+        """(name, kind, value) of each operand, in wire order."""
+        return ((name, operand, getattr(self, name)) for name, operand in self.operands)
+
+    @property
+    def registers(self) -> tuple[int, ...]:
+        """Registers read, in operand order."""
+        return tuple(r for _, kind, value in self.values() if hasattr(kind, "registers") for r in kind.registers(value))
+
+    @property
+    def tensors(self) -> tuple[int, ...]:
+        """Tensors read, in operand order."""
+        return tuple(t for _, kind, value in self.values() if hasattr(kind, "tensors") for t in kind.tensors(value))
+
+
+OperationClass = TypeVar("OperationClass", bound=type[Operation])
+
+
+def operation(wire_id: int) -> Callable[[OperationClass], OperationClass]:
+    """Class decorator: give an operation its wire id, its kebab-case name and its operand kinds."""
+
+    def decorate(cls: OperationClass) -> OperationClass:
+        hints = get_type_hints(cls, include_extras=True)
+        cls.wire_id = wire_id
+        cls.name = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
+        cls.operands = tuple((field.name, hints[field.name].__metadata__[0]) for field in fields(cls))
+        return cls
+
+    return decorate
