@@ -4,9 +4,9 @@
     result = bytecap.compile("final_model.pt", cap="1MB", calibration="calib.bin", output="model.bcap")
     print(bytecap.evaluate("model.bcap", data="val.bin", tokenizer="tokenizer.model").score.bits_per_byte)
 
-The public names are the ones in `__all__`; each is imported when first used (PEP 562), so `import bytecap` is quick,
-and torch is loaded only by what needs it: `compile`, `score`, `curve`, `diagnose`, the experiments, and `evaluate` or `export` when a
-checkpoint or a `.pt` is asked for.
+The public names are the ones in `__all__`; each is imported when first used (PEP 562), so `import bytecap` is quick. Torch is
+loaded only by what needs it: `compile`, `sensitivity`, `curve`, `diagnose`, the experiments, and `evaluate` or `export` of a
+checkpoint that is a pickle (.pt, .int8.ptz). `score` is the old name of `sensitivity` and goes with the next version.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from typing import Any
 
 from .version import VERSION as __version__
 
-_HOMES = {
-    "compile": ".interface",
-    "evaluate": ".interface",
-    "inspect": ".interface",
-    "verify": ".interface",
-    "export": ".interface",
-    "score": ".interface",
-    "curve": ".interface",
-    "diagnose": ".interface",
-    "experiments": ".interface",
-    "run_experiment": ".interface",
-    "read_artifact": ".format.artifact",
-    "write_artifact": ".format.artifact",
-    "decode_tensors": ".format.artifact",
-}
+_INTERFACE = (
+    "compile",
+    "evaluate",
+    "inspect",
+    "verify",
+    "export",
+    "sensitivity",
+    "score",
+    "curve",
+    "diagnose",
+    "experiments",
+    "run_experiment",
+)
+_ARTIFACT = ("read_artifact", "write_artifact", "decode_tensors")
+_HOMES = {**dict.fromkeys(_INTERFACE, ".interface"), **dict.fromkeys(_ARTIFACT, ".format.artifact")}
 _MODULES = {"errors": ".errors"}
 
 __all__ = [*_HOMES, *_MODULES, "__version__"]

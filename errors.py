@@ -2,16 +2,23 @@
 
 Strategy: two sides. `ArtifactError` means the bytes are at fault and is the only thing a reader may raise for bad
 input, whatever the bytes; it carries the offset, the place and the rule of `spec/` that was broken. The others mean a
-checkpoint, a data file, an output path or a budget is at fault. Each class knows the exit code the command line gives it.
+checkpoint, a data file, an output path or a budget is at fault. An error says what is wrong; where an argument of the public
+functions would put it right, it names that argument, and the command line says which option that is.
 """
 
 from __future__ import annotations
 
 
 class BytecapError(Exception):
-    """Base of all deliberate errors; `exit_code` is what the command line returns for it."""
+    """Base of all deliberate errors.
 
-    exit_code = 1
+    message : str             what was found and what was expected
+    argument : str or None    the argument of the public functions that would change the outcome, e.g. "force"
+    """
+
+    def __init__(self, message: str, *, argument: str | None = None) -> None:
+        self.argument = argument
+        super().__init__(message)
 
 
 class ArtifactError(BytecapError):
@@ -25,7 +32,6 @@ class ArtifactError(BytecapError):
     where : str            place in words, e.g. "directory / tensor 'tok_emb.weight'"
     """
 
-    exit_code = 4
     kind = "artifact error"
 
     def __init__(self, message: str, *, rule: str, offset: int | None = None, where: str = "") -> None:
@@ -38,14 +44,12 @@ class ArtifactError(BytecapError):
 class NotAnArtifact(ArtifactError):
     """The magic does not match: this was never an artifact."""
 
-    exit_code = 3
     kind = "not an artifact"
 
 
 class UnsupportedArtifact(ArtifactError):
     """A good file of a newer version, or with a critical section, operation or codec this reader lacks."""
 
-    exit_code = 3
     kind = "unsupported"
 
 
@@ -76,32 +80,23 @@ class InvalidArtifact(ArtifactError):
 class LimitExceeded(ArtifactError):
     """The artifact needs more than the caller allows; not corrupt, the caller may raise the limit."""
 
-    exit_code = 5
     kind = "over limit"
 
 
 class CheckpointError(BytecapError):
     """The input checkpoint or its architecture file is at fault."""
 
-    exit_code = 8
-
 
 class DataError(BytecapError):
     """A token shard, a text or a tokenizer is at fault."""
-
-    exit_code = 8
 
 
 class OutputError(BytecapError):
     """An output path exists already or cannot be written."""
 
-    exit_code = 9
-
 
 class CompileError(BytecapError):
     """A recipe or a stage of the compiler cannot do what was asked."""
-
-    exit_code = 6
 
 
 class CapError(CompileError):
@@ -110,5 +105,3 @@ class CapError(CompileError):
 
 class VerificationError(BytecapError):
     """An artifact is well-formed but does not keep what was promised of it."""
-
-    exit_code = 7

@@ -13,9 +13,12 @@ SCHEMA = 1
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 
 
-def document_text(command: str, content: Mapping[str, Any]) -> str:
-    """`content` as one JSON document that names its schema and its command; refuses NaN and infinities."""
-    document = {"schema": SCHEMA, "command": command, **content}
+def document_text(command: str, content: Mapping[str, Any], schema: int = SCHEMA) -> str:
+    """`content` as one JSON document that names its schema and its command; refuses NaN and infinities.
+
+    `schema` is counted up, command by command, when a name in the document changes its meaning or goes away.
+    """
+    document = {"schema": schema, "command": command, **content}
     return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
 
 

@@ -1,26 +1,73 @@
-"""What the command's exit status means: one table that the help prints and the tests compare with the errors' classes."""
+"""What the command's exit status means: one table that the help prints, and the code of every class of errors."""
 
 from __future__ import annotations
 
+from ..errors import (
+    ArtifactError,
+    BytecapError,
+    CheckpointError,
+    CompileError,
+    DataError,
+    LimitExceeded,
+    NotAnArtifact,
+    OutputError,
+    UnsupportedArtifact,
+    VerificationError,
+)
+
+DONE = 0
 UNEXPECTED = 1
 USAGE = 2
+UNREADABLE = 3
+DAMAGED = 4
+OVER_LIMIT = 5
+NOT_COMPILED = 6
 VERIFICATION = 7
+INPUT = 8
 OUTPUT = 9
 INTERRUPTED = 130
 
 EXIT_CODES = {
-    0: "done",
+    DONE: "done",
     UNEXPECTED: "unexpected failure",
     USAGE: "wrong usage",
-    3: "not an artifact, or one of a kind this version does not read",
-    4: "truncated, malformed, invalid or damaged artifact",
-    5: "artifact that needs more than the reader's limits",
-    6: "the cap cannot be met, or a recipe cannot be followed",
+    UNREADABLE: "not an artifact, or one of a kind this version does not read",
+    DAMAGED: "truncated, malformed, invalid or damaged artifact",
+    OVER_LIMIT: "artifact that needs more than the reader's limits",
+    NOT_COMPILED: "the cap cannot be met, or a recipe cannot be followed",
     VERIFICATION: "a verification check failed",
-    8: "checkpoint, architecture, data or tokenizer at fault",
+    INPUT: "checkpoint, architecture, data or tokenizer at fault",
     OUTPUT: "output exists or cannot be written",
     INTERRUPTED: "interrupted; nothing half-written is left",
 }
+
+CODE_OF_ERROR: dict[type[BytecapError], int] = {
+    BytecapError: UNEXPECTED,
+    ArtifactError: DAMAGED,
+    NotAnArtifact: UNREADABLE,
+    UnsupportedArtifact: UNREADABLE,
+    LimitExceeded: OVER_LIMIT,
+    CompileError: NOT_COMPILED,
+    VerificationError: VERIFICATION,
+    CheckpointError: INPUT,
+    DataError: INPUT,
+    OutputError: OUTPUT,
+}
+
+
+class CommandError(BytecapError):
+    """An error of the command line's own, which brings its exit code."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__(message)
+
+
+def exit_code_of(error: BytecapError) -> int:
+    """The code of the error's class, or of the nearest class above it that has one."""
+    if isinstance(error, CommandError):
+        return error.exit_code
+    return next(CODE_OF_ERROR[cls] for cls in type(error).__mro__ if cls in CODE_OF_ERROR)
 
 
 def exit_code_lines() -> list[str]:

@@ -1,4 +1,4 @@
-"""Errors that name the file: `model.bcap:0x0004: malformed: ... [R-HDR-3]`."""
+"""Errors as the command line words them: with the file in front, and with the option that would help at the end."""
 
 from __future__ import annotations
 
@@ -7,21 +7,27 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import ArtifactError, BytecapError
+from .exit_codes import CommandError, exit_code_of
 
-
-class FileError(BytecapError):
-    """An error of the artifact in `path`, with the exit code of its class."""
-
-    def __init__(self, path: Path, error: ArtifactError) -> None:
-        self.exit_code = error.exit_code
-        separator = ": " if error.offset is None else ":"
-        super().__init__(f"{path}{separator}{error}")
+HINTS = {
+    "cap": "raise --cap",
+    "force": "use --force to replace it, or name another output",
+}  # by the argument of the Python API that an error names; others get a line of one form
 
 
 @contextmanager
 def naming_file(path: Path) -> Iterator[None]:
-    """Put `path` before the message of an ArtifactError raised inside."""
+    """Put `path` before the message of an ArtifactError raised inside: `model.bcap:0x0004: malformed: ... [R-HDR-3]`."""
     try:
         yield
     except ArtifactError as error:
-        raise FileError(path, error) from error
+        separator = ": " if error.offset is None else ":"
+        raise CommandError(f"{path}{separator}{error}", exit_code_of(error)) from error
+
+
+def error_text(error: BytecapError) -> str:
+    """The message, and the option of the command line for the argument that the error names."""
+    if error.argument is None:
+        return str(error)
+    option = f"--{error.argument.replace('_', '-')}"
+    return f"{error}; {HINTS.get(error.argument, f'change it with {option}')}"

@@ -13,21 +13,15 @@ from typing import Any
 
 import click
 
-from ..errors import BytecapError
 from ..files.numbers import integer, percent
 from ..format.container.describe import Region, describe_container
 from ..format.inspection import GridDetail, Inspection, TensorDetail, TensorRow, inspect_artifact, inspect_tensor
+from .exit_codes import USAGE, CommandError
 from .tables import print_table
 
 HISTOGRAM_WIDTH = 40
 HISTOGRAM_ROWS = 33
 HEX_BYTES = 16
-
-
-class NoSuchTensor(BytecapError):
-    """The artifact holds no tensor of that name."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True)
@@ -193,10 +187,11 @@ def summary_view(path: Path, data: bytes, sort: str) -> SummaryView:
 
 
 def tensor_view(path: Path, data: bytes, name: str) -> TensorView:
-    """The view of --tensor; NoSuchTensor when there is none of that name."""
+    """The view of --tensor; wrong usage when there is none of that name."""
     detail = inspect_tensor(data, name)
     if detail is None:
-        raise NoSuchTensor(f"{path} holds no tensor {name!r}; see its names with: bytecap inspect {path} --sort name")
+        names = f"see its names with: bytecap inspect {path} --sort name"
+        raise CommandError(f"{path} holds no tensor {name!r}; {names}", USAGE)
     return TensorView(path, detail)
 
 

@@ -1,8 +1,11 @@
 """The `bytecap` command: a group whose subcommands are imported only when named.
 
-Strategy: a subcommand lives in `cli/<name>_command.py` as `command` and imports what it works with inside its function,
-so that help and wrong usage answer at once and reading an artifact never loads torch. Deliberate errors become one line
-on stderr and their class's exit code here and nowhere else; results go to stdout, everything else to stderr.
+Strategy: a subcommand lives in `cli/<name>_command.py` as `command`, with what it prints in `cli/<name>_report.py`, and imports
+what it works with inside its function, so that help and wrong usage answer at once and reading an artifact never loads torch.
+Deliberate errors become one line on stderr and the exit code of their class here and nowhere else; results go to stdout,
+everything else to stderr.
+
+To add a command: write these two files, name it in COMMANDS, and write its function in `interface/`, which it calls.
 """
 
 from __future__ import annotations
@@ -15,9 +18,11 @@ import click
 
 from ..errors import BytecapError
 from ..version import VERSION
-from .exit_codes import INTERRUPTED, OUTPUT, UNEXPECTED, USAGE, exit_code_lines
+from .exit_codes import DONE, INTERRUPTED, OUTPUT, UNEXPECTED, USAGE, exit_code_lines, exit_code_of
+from .failures import error_text
 
-COMMANDS = ("compile", "inspect", "eval", "verify", "export", "score", "curve", "diagnose", "lab", "demo")
+COMMANDS = ("compile", "inspect", "eval", "verify", "export", "sensitivity", "curve", "diagnose", "lab", "demo")
+FORMER_NAMES = {"score": "sensitivity"}  # for one version; the help does not list them
 OPTIONAL_PACKAGES = {
     "torch": ("PyTorch", "compile"),
     "joblib": ("joblib", "compile"),
@@ -33,9 +38,19 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in FORMER_NAMES:
+            name = _present_name(name)
         if name not in COMMANDS:
             return None
         return import_module(f".{name}_command", __package__).command
+
+
+def _present_name(former: str) -> str:
+    """What a command is called now; said on stderr."""
+    present = FORMER_NAMES[former]
+    note = f"`bytecap {former}` is now `bytecap {present}`; the next version has only the new name"
+    click.echo(f"bytecap: note: {note}", err=True)
+    return present
 
 
 @click.group(
@@ -61,7 +76,7 @@ def run(arguments: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _fail("interrupted; nothing half-written is left", INTERRUPTED)
     except BytecapError as error:
-        return _fail(str(error), error.exit_code)
+        return _fail(error_text(error), exit_code_of(error))
     except OSError as error:
         return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", OUTPUT)
     except ModuleNotFoundError as error:
@@ -71,7 +86,7 @@ def run(arguments: list[str] | None = None) -> int:
         return _fail(
             f"this needs {name}, which is not installed; install it with: pip install 'bytecap[{extra}]'", UNEXPECTED
         )
-    return result if isinstance(result, int) else 0
+    return result if isinstance(result, int) else DONE
 
 
 def _fail(message: str, code: int) -> int:

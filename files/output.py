@@ -59,7 +59,7 @@ def _check_target(path: Path, force: bool) -> None:
     if not path.is_file():
         raise OutputError(f"{path} is not a regular file; name another output")
     if not force:
-        raise OutputError(f"{path} exists; use --force to replace it, or name another output")
+        raise OutputError(f"{path} exists", argument="force")
 
 
 def _partial_sibling(path: Path) -> Path:

@@ -11,7 +11,7 @@ from golden_files import GOLDEN, assert_golden
 from source_tree import ROOT
 
 from bytecap import errors
-from bytecap.cli.exit_codes import EXIT_CODES
+from bytecap.cli.exit_codes import CODE_OF_ERROR, EXIT_CODES
 from bytecap.cli.main import COMMANDS
 from bytecap.version import VERSION
 
@@ -24,7 +24,7 @@ ISSUE_OPTIONS = {
     "eval": {"--data", "--tokenizer", "--sequence-length", "--max-tokens", "--against"},
     "verify": {"--cap", "--code", "--data", "--tokenizer", "--expect-bpb", "--tolerance"},
     "export": {"-o"},
-    "score": {
+    "sensitivity": {
         "--calibration", "--tokenizer", "--architecture", "--unit", "--by", "--bits", "--slices", "--top", "--output", "--plot", "--seed", "--threads",
         "--force",
     },
@@ -80,11 +80,14 @@ def test_no_golden_help_is_left_over():
     }
 
 
-def test_every_error_has_a_documented_exit_code():
-    classes = [
+def error_classes():
+    return [
         value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, errors.BytecapError)
     ]
-    assert {cls.exit_code for cls in classes} <= set(EXIT_CODES)
+
+
+def test_every_error_has_a_documented_exit_code():
+    assert set(CODE_OF_ERROR) <= set(error_classes()) and set(CODE_OF_ERROR.values()) <= set(EXIT_CODES)
     help_text = bytecap_command("--help").stdout
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for code, meaning in EXIT_CODES.items():
@@ -121,10 +124,10 @@ USAGE_ERRORS = {
     ("verify", "{file}", "--data", "{file}"): "--data and --tokenizer go together.",
     ("verify", "{file}", "--expect-bpb", "1.2"): "--expect-bpb needs --data and --tokenizer.",
     ("eval", "{file}"): "Missing option '--data'",
-    ("score", "{file}"): "Missing option '--calibration'",
-    ("score", "{file}", "--calibration", "{file}", "--bits", "1"): "1 bit leaves zero alone",
+    ("sensitivity", "{file}"): "Missing option '--calibration'",
+    ("sensitivity", "{file}", "--calibration", "{file}", "--bits", "1"): "1 bit leaves zero alone",
     (
-        "score",
+        "sensitivity",
         "{file}",
         "--calibration",
         "{file}",

@@ -14,7 +14,7 @@ from command_line import bytecap_command, process_arguments
 from bytecap.cli import main
 from bytecap.cli.progress import terminal_progress
 from bytecap.cli.tables import print_table
-from bytecap.errors import BytecapError, CapError, CheckpointError, OutputError
+from bytecap.errors import BytecapError, CapError, CheckpointError, DataError, OutputError
 from bytecap.files.numbers import integer, percent
 
 
@@ -25,6 +25,9 @@ from bytecap.files.numbers import integer, percent
         (CheckpointError("not one"), 8, "not one"),
         (OutputError("exists"), 9, "exists"),
         (BytecapError("other"), 1, "other"),
+        (CapError("too small", argument="cap"), 6, "too small; raise --cap"),
+        (OutputError("it exists", argument="force"), 9, "it exists; use --force to replace it, or name another output"),
+        (DataError("few", argument="max_tokens"), 8, "few; change it with --max-tokens"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/x"), 9, "/tmp/x: No space left on device"),
         (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/tmp/x"), 9, "/tmp/x: Permission denied"),
         (KeyboardInterrupt(), 130, "interrupted; nothing half-written is left"),

@@ -1,4 +1,4 @@
-"""`bytecap score` and `bytecap diagnose`: what they print, write and refuse."""
+"""`bytecap sensitivity` and `bytecap diagnose`: what they print, write and refuse."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from small_job import ARCHITECTURE
 from without_torch import run_without_torch
 
 import bytecap
-from bytecap.cli.score_command import SCORES, UNITS
+from bytecap.cli.sensitivity_command import METHODS as LISTED
+from bytecap.cli.sensitivity_command import UNITS
 from bytecap.lab.measure.sensitivity import METHODS
 from bytecap.lab.measure.units import KINDS
 
 QUICK = ["--tokens", 256, "--slices", 2, "--threads", 1]
 
 
-def score(small_job, *more):
+def rank(small_job, *more):
     return bytecap_command(
-        "score",
+        "sensitivity",
         small_job.checkpoint,
         "--calibration",
         small_job.calibration,
@@ -34,8 +35,8 @@ def score(small_job, *more):
 
 
 def test_the_text_is_the_ranking_and_three_lines(small_job):
-    outcome = score(small_job, "--unit", "blocks", "--top", 2)
-    document = score(small_job, "--unit", "blocks", "--json").document
+    outcome = rank(small_job, "--unit", "blocks", "--top", 2)
+    document = rank(small_job, "--unit", "blocks", "--json").document
     assert (outcome.code, outcome.stderr) == (0, "")
     title, table, rest = outcome.stdout.split("\n\n")
     assert title == "3 blocks, each alone quantized to 4 bits, by second-order on 256 tokens"
@@ -48,10 +49,10 @@ def test_the_text_is_the_ranking_and_three_lines(small_job):
         "gradient",
         "row-error",
     ]
-    total = sum(unit["scores"]["second-order"] for unit in document["units"])
+    total = sum(unit["sensitivities"]["second-order"] for unit in document["units"])
     for place, (line, unit) in enumerate(zip(table.splitlines()[1:], document["units"], strict=False), start=1):
-        scores = [f"{unit['scores'][method]:.3g}" for method in METHODS[:3]]
-        share = f"{100 * unit['scores']['second-order'] / total:.1f}"
+        scores = [f"{unit['sensitivities'][method]:.3g}" for method in METHODS[:3]]
+        share = f"{100 * unit['sensitivities']['second-order'] / total:.1f}"
         assert line.split() == [str(place), *unit["name"].split(), f"{unit['weights']:,}", share, "%", *scores]
     assert len(table.splitlines()) == 3
     assert [line.split()[0] for line in rest.splitlines()] == ["concentration", "stability", "agreement"]
@@ -61,40 +62,45 @@ def test_the_text_is_the_ranking_and_three_lines(small_job):
 
 
 def test_the_choices_are_those_of_the_library():
-    assert (UNITS, SCORES) == (KINDS, METHODS)
+    assert (UNITS, LISTED) == (KINDS, METHODS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_document_has_every_unit_once_in_order(small_job, kind):
-    document = score(small_job, "--unit", kind, "--json").document
-    assert (document["schema"], document["command"], document["unit"], document["slices"]) == (1, "score", kind, 2)
-    scores = [unit["scores"]["second-order"] for unit in document["units"]]
+    document = rank(small_job, "--unit", kind, "--json").document
+    assert (document["schema"], document["command"], document["unit"], document["slices"]) == (
+        2,
+        "sensitivity",
+        kind,
+        2,
+    )
+    scores = [unit["sensitivities"]["second-order"] for unit in document["units"]]
     assert scores == sorted(scores, reverse=True) and scores[0] > 0
     assert len({unit["name"] for unit in document["units"]}) == len(scores)
     for unit in document["units"]:
-        assert unit["scores"]["second-order"] == pytest.approx(np.mean(unit["by_slice"]))
+        assert unit["sensitivities"]["second-order"] == pytest.approx(np.mean(unit["by_slice"]))
     assert [row["top_share"] for row in document["concentration"]] == [0.01, 0.05, 0.1]
     assert -1 <= document["stability"]["least_rank_correlation"] <= document["stability"]["mean_rank_correlation"] <= 1
 
 
 def test_measured_ranks_the_top_and_leaves_the_rest_null(small_job):
-    outcome = score(small_job, "--unit", "tokens", "--by", "measured", "--top", 3, "--bits", 0)
-    document = score(small_job, "--unit", "tokens", "--by", "measured", "--top", 3, "--bits", 0, "--json").document
+    outcome = rank(small_job, "--unit", "tokens", "--by", "measured", "--top", 3, "--bits", 0)
+    document = rank(small_job, "--unit", "tokens", "--by", "measured", "--top", 3, "--bits", 0, "--json").document
     assert outcome.stdout.startswith(
         f"3 of 420 tokens, each alone removed, by measured on {document['held_out_tokens']:,} held-out tokens\n"
     )
-    measured = [unit["scores"]["measured"] for unit in document["units"]]
+    measured = [unit["sensitivities"]["measured"] for unit in document["units"]]
     assert measured[:3] == sorted(measured[:3], reverse=True) and measured[3:] == [None] * 417
 
 
 def test_row_error_does_not_depend_on_data(small_job):
-    outcome = score(small_job, "--by", "row-error", "--json")
+    outcome = rank(small_job, "--by", "row-error", "--json")
     assert outcome.document["stability"] is None and outcome.document["slices"] == 1
-    assert "stability      the score does not depend on the data\n" in score(small_job, "--by", "row-error").stdout
+    assert "stability      the ranking does not depend on the data\n" in rank(small_job, "--by", "row-error").stdout
 
 
 def test_token_names_carry_their_pieces(small_job):
-    units = score(small_job, "--unit", "tokens", "--tokenizer", small_job.tokenizer, "--json").document["units"]
+    units = rank(small_job, "--unit", "tokens", "--tokenizer", small_job.tokenizer, "--json").document["units"]
     assert len(units) == ARCHITECTURE["vocab_size"] and all(
         re.fullmatch(r"token \d+ '.*'", unit["name"]) for unit in units
     )
@@ -102,16 +108,16 @@ def test_token_names_carry_their_pieces(small_job):
 
 
 def test_files_are_written_whole_and_not_replaced_without_force(small_job, tmp_path):
-    files = ["--output", tmp_path / "scores.json", "--plot", tmp_path / "scores.svg"]
-    outcome = score(small_job, *files, "--json")
+    files = ["--output", tmp_path / "ranking.json", "--plot", tmp_path / "ranking.svg"]
+    outcome = rank(small_job, *files, "--json")
     assert outcome.code == 0
-    assert (tmp_path / "scores.json").read_text(encoding="utf-8") == outcome.stdout
-    assert ElementTree.parse(tmp_path / "scores.svg").getroot().tag == "{http://www.w3.org/2000/svg}svg"
-    again = score(small_job, *files)
+    assert (tmp_path / "ranking.json").read_text(encoding="utf-8") == outcome.stdout
+    assert ElementTree.parse(tmp_path / "ranking.svg").getroot().tag == "{http://www.w3.org/2000/svg}svg"
+    again = rank(small_job, *files)
     assert (again.code, again.stdout, again.stderr.count("\n")) == (9, "", 1) and "--force" in again.stderr
-    forced = score(small_job, *files, "--force", "--unit", "blocks")
-    assert forced.code == 0 and json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))["unit"] == "blocks"
-    assert {path.name for path in tmp_path.iterdir()} == {"scores.json", "scores.svg"}
+    forced = rank(small_job, *files, "--force", "--unit", "blocks")
+    assert forced.code == 0 and json.loads((tmp_path / "ranking.json").read_text(encoding="utf-8"))["unit"] == "blocks"
+    assert {path.name for path in tmp_path.iterdir()} == {"ranking.json", "ranking.svg"}
 
 
 def test_what_is_wrong_is_said_in_one_line(small_job, tmp_path):
@@ -119,29 +125,42 @@ def test_what_is_wrong_is_said_in_one_line(small_job, tmp_path):
     table = {
         ("--slices", 64, "--by", "measured"): (8, "held-out sequences are fewer than 64 slices"),
         ("--calibration", tmp_path / "short.bin"): (8, "short.bin"),
-        ("--output", tmp_path / "no" / "scores.json"): (9, "is not a folder"),
+        ("--output", tmp_path / "no" / "ranking.json"): (9, "is not a folder"),
     }
     for arguments, (code, words) in table.items():
-        outcome = score(small_job, *arguments)
+        outcome = rank(small_job, *arguments)
         assert (outcome.code, outcome.stdout, outcome.stderr.count("\n")) == (code, "", 1) and words in outcome.stderr
 
 
 def test_the_python_call_gives_the_same(small_job):
     calls = []
-    found = bytecap.score(
+    found = bytecap.sensitivity(
         small_job.checkpoint, calibration=small_job.calibration, architecture=small_job.architecture,
         unit="heads", slices=2, tokens=256, progress=lambda *call: calls.append(call),
     )  # fmt: skip
-    document = score(small_job, "--unit", "heads", "--json").document
+    document = rank(small_job, "--unit", "heads", "--json").document
     assert [found.units[u].name for u in found.order] == [unit["name"] for unit in document["units"]]
     assert found.scores["second-order"][found.order].tolist() == [
-        unit["scores"]["second-order"] for unit in document["units"]
+        unit["sensitivities"]["second-order"] for unit in document["units"]
     ]
     assert calls[-1][1] == calls[-1][2] and {stage for stage, _, _ in calls} == {"calibrate"}
 
 
+def test_the_former_name_works_and_says_so(small_job):
+    arguments = [small_job.checkpoint, "--calibration", small_job.calibration, "--unit", "blocks", *QUICK]
+    architecture = ["--architecture", small_job.architecture]
+    former, present = (bytecap_command(name, *arguments, *architecture) for name in ("score", "sensitivity"))
+    assert (former.code, former.stdout) == (0, present.stdout) and present.stderr == ""
+    assert former.stderr == (
+        "bytecap: note: `bytecap score` is now `bytecap sensitivity`; the next version has only the new name\n"
+    )
+    with pytest.warns(DeprecationWarning, match=r"bytecap\.score is now bytecap\.sensitivity"):
+        found = bytecap.score(small_job.checkpoint, calibration=small_job.calibration, unit="blocks", tokens=256)
+    assert len(found.units) == 3
+
+
 def test_torch_is_named_when_it_is_missing(small_job):
-    arguments = ["score", small_job.checkpoint, "--calibration", small_job.calibration]
+    arguments = ["sensitivity", small_job.checkpoint, "--calibration", small_job.calibration]
     ((code, stdout, stderr),) = run_without_torch(arguments)
     assert (code, stdout, stderr.count("\n")) == (1, "", 1) and "install" in stderr
 

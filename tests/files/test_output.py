@@ -46,8 +46,9 @@ def test_permissions_are_those_of_an_ordinary_file(tmp_path):
 def test_an_existing_file_is_kept_without_force(tmp_path, operation):
     target = tmp_path / "a.bcap"
     target.write_bytes(b"old")
-    with pytest.raises(OutputError, match="exists; use --force"):
+    with pytest.raises(OutputError, match=r"a\.bcap exists$") as caught:
         operation(target)
+    assert caught.value.argument == "force"
     assert contents(tmp_path) == {"a.bcap": b"old"}
 
 

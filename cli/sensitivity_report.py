@@ -1,4 +1,4 @@
-"""What `bytecap score` prints: the ranking, how much its top holds, and how far it can be relied on."""
+"""What `bytecap sensitivity` prints: the ranking, how much its top holds, and how far it can be relied on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def sensitivity_document(found: Sensitivity) -> dict[str, Any]:
-    """Everything found as JSON values: units from the most sensitive, those that were not scored last; null where there is no number."""
+    """Everything found as JSON values: units from the most sensitive, those that were not measured last.
+
+    Null stands where there is no number. `sensitivities` of a unit are by method.
+    """
     order = found.order.tolist()
     order += sorted(set(range(len(found.units))) - set(order))
     return {
@@ -28,8 +31,8 @@ def sensitivity_document(found: Sensitivity) -> dict[str, Any]:
         "slices": len(found.slice_scores),
         "units": [_unit_document(found, u) for u in order],
         "concentration": [
-            {"top_share": share, "score_share": score, "weight_share": weight}
-            for share, score, weight in found.concentration
+            {"top_share": share, "sensitivity_share": share_of_sum, "weight_share": weight}
+            for share, share_of_sum, weight in found.concentration
         ],
         "stability": None if found.stability is None else _stability_document(found.stability),
         "agreement": {method: _number(value) for method, value in found.agreement.items()},
@@ -40,8 +43,8 @@ def _unit_document(found: Sensitivity, unit: int) -> dict[str, Any]:
     return {
         "name": found.units[unit].name,
         "weights": found.units[unit].weights,
-        "scores": {method: _number(scores[unit]) for method, scores in found.scores.items()},
-        "by_slice": [_number(score) for score in found.slice_scores[:, unit]],
+        "sensitivities": {method: _number(values[unit]) for method, values in found.scores.items()},
+        "by_slice": [_number(value) for value in found.slice_scores[:, unit]],
     }
 
 
@@ -61,23 +64,23 @@ def _number(value: float) -> float | None:
 
 def print_sensitivity(found: Sensitivity, top: int) -> None:
     """The `top` units as a table, then concentration, stability and agreement, a line each."""
-    order, scores = found.order, found.scores[found.by]
-    total = float(scores[order].sum())
+    order, values = found.order, found.scores[found.by]
+    total = float(values[order].sum())
     change = f"quantized to {found.bits} bits" if found.bits else "removed"
     kinds = found.kind if len(order) == len(found.units) else f"of {integer(len(found.units))} {found.kind}"
     click.echo(f"{integer(len(order))} {kinds}, each alone {change}, by {found.by} on {_data(found)}\n")
     methods = [found.by, *(method for method in found.scores if method != found.by)]
     rows = [
         [
-            str(place), found.units[u].name, integer(found.units[u].weights), percent(scores[u], total),
+            str(place), found.units[u].name, integer(found.units[u].weights), percent(values[u], total),
             *(f"{found.scores[method][u]:.3g}" for method in methods),
         ]
         for place, u in enumerate(order[:top].tolist(), start=1)
     ]  # fmt: skip
     print_table([">rank", "unit", ">weights", ">share", *(f">{method}" for method in methods)], rows)
     held = [
-        f"{100 * share:g} % hold {100 * score:.1f} % (with {100 * weight:.1f} % of the weights)"
-        for share, score, weight in found.concentration
+        f"{100 * share:g} % hold {100 * share_of_sum:.1f} % (with {100 * weight:.1f} % of the weights)"
+        for share, share_of_sum, weight in found.concentration
     ]
     click.echo(f"{'concentration':<14} top {', '.join(held)}")
     click.echo(f"{'stability':<14} {_stability(found)}")
@@ -95,7 +98,7 @@ def _data(found: Sensitivity) -> str:
 def _stability(found: Sensitivity) -> str:
     stability = found.stability
     if stability is None:
-        return "one slice, nothing to compare" if found.by != "row-error" else "the score does not depend on the data"
+        return "one slice, nothing to compare" if found.by != "row-error" else "the ranking does not depend on the data"
     return (
         f"over {len(found.slice_scores)} slices: rank correlation {stability.mean_correlation:.3f} (least {stability.least_correlation:.3f}), "
         f"overlap of the top {stability.top} {stability.mean_overlap:.3f} (least {stability.least_overlap:.3f})"

@@ -1,4 +1,4 @@
-"""`bytecap score`: which tensors, rows, channels, blocks, heads or tokens of a checkpoint matter, and how sure that is."""
+"""`bytecap sensitivity`: which tensors, rows, channels, blocks, heads or tokens matter, and how sure that is."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .documents import document_text, json_option
 from .parameters import INPUT_FILE, OUTPUT_FILE, data_help, example, force_option
 from .progress import terminal_progress
 
-EXAMPLE = example("bytecap score final_model.pt --calibration train.bin --unit rows --plot rows.svg")
+EXAMPLE = example("bytecap sensitivity final_model.pt --calibration train.bin --unit rows --plot rows.svg")
 UNITS = ("tensors", "rows", "channels", "blocks", "heads", "tokens")
-SCORES = ("second-order", "gradient", "row-error", "measured")
+METHODS = ("second-order", "gradient", "row-error", "measured")
 
 
 class Bits(click.IntRange):
@@ -46,7 +46,7 @@ class Bits(click.IntRange):
 )
 @click.option("--unit", type=click.Choice(UNITS), default="tensors", show_default=True, help="What is ranked.")
 @click.option(
-    "--by", type=click.Choice(SCORES), default="second-order", show_default=True, help="What it is ranked by."
+    "--by", type=click.Choice(METHODS), default="second-order", show_default=True, help="What it is ranked by."
 )
 @click.option(
     "--bits",
@@ -87,14 +87,14 @@ class Bits(click.IntRange):
     "--threads",
     type=click.IntRange(min=1),
     metavar="N",
-    help="CPU threads; the scores do not depend on it.  [default: all]",
+    help="CPU threads; the result does not depend on it.  [default: all]",
 )
-@click.option("--output", type=OUTPUT_FILE, metavar="SCORES.json", help="Write the JSON document with every unit.")
+@click.option("--output", type=OUTPUT_FILE, metavar="RANKING.json", help="Write the JSON document with every unit.")
 @click.option("--plot", type=OUTPUT_FILE, metavar="OUT.svg", help="Draw the ranking.")
 @force_option
 @json_option
 def command(output: Path | None, plot: Path | None, force: bool, as_json: bool, **options: Any) -> None:
-    """Rank the units of CHECKPOINT by what quantizing each of them alone costs, and say how far slices of the data agree."""
+    """Rank the units of CHECKPOINT by what quantizing each alone costs, and say how far slices of the data agree."""
     if output is not None and plot is not None and output.resolve() == plot.resolve():
         raise click.UsageError("--output and --plot are two files; name two.")
     from .. import interface
@@ -103,10 +103,10 @@ def command(output: Path | None, plot: Path | None, force: bool, as_json: bool, 
     for path in filter(None, (output, plot)):
         check_output(path, force)
     with terminal_progress() as progress:
-        found = interface.score(progress=progress, **options)
-    from .score_report import print_sensitivity, sensitivity_document
+        found = interface.sensitivity(progress=progress, **options)
+    from .sensitivity_report import print_sensitivity, sensitivity_document
 
-    text = document_text("score", sensitivity_document(found))
+    text = document_text("sensitivity", sensitivity_document(found), schema=2)
     if plot is not None:
         from ..lab.measure.sensitivity_plot import plot_sensitivity
 

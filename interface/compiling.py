@@ -1,0 +1,76 @@
+"""Compiling a checkpoint, the one function that writes an artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..progress import Progress
+from .arguments import PathLike, optional_path, size_in_bytes
+
+if TYPE_CHECKING:
+    from ..compiler.pipeline import CompileResult
+
+
+def compile(
+    checkpoint: PathLike,
+    *,
+    cap: int | str,
+    calibration: PathLike,
+    output: PathLike | None = None,
+    tokenizer: PathLike | None = None,
+    code: Sequence[PathLike] = (),
+    evaluation: Sequence[PathLike] = (),
+    architecture: PathLike | None = None,
+    recipe: PathLike = "default",
+    profile: str = "default",
+    device: str = "cpu",
+    seed: int = 0,
+    threads: int | None = None,
+    report: PathLike | None = None,
+    dry_run: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> CompileResult:
+    """Compile a checkpoint to an artifact that fits, with the code files, under `cap` bytes.
+
+    checkpoint     .pt, .safetensors or .int8.ptz
+    cap            an integer or a text such as "16MB"
+    calibration    a token shard, or a text that `tokenizer` turns into tokens; refused when it holds text of `evaluation`
+    output         where to write; without it, or with `dry_run`, the artifact is only in the result
+    code           scripts that count against the cap with the local modules they import
+    architecture   TOML or JSON with what the shapes of the checkpoint cannot tell
+    recipe         name of a recipe, or the path of a recipe file
+    profile        "max" (smallest), "default" or "fast" (to decode): see bytecap.compiler.profiles
+    device         "cpu" or "cuda", where the calibration runs
+    report         an HTML page to write; what it shows is measured only then, and is in `report["explanation"]` of the result
+
+    The bytes are the same for the same arguments, whatever `threads` is.
+
+    Raises CheckpointError, DataError, CompileError, CapError (with the smallest possible size) or OutputError.
+    """
+    options: dict[str, Any] = {
+        "cap": size_in_bytes(cap),
+        "calibration": Path(calibration),
+        "output": optional_path(output),
+        "tokenizer": optional_path(tokenizer),
+        "code": [Path(path) for path in code],
+        "evaluation": [Path(path) for path in evaluation],
+        "architecture": optional_path(architecture),
+        "recipe": recipe if isinstance(recipe, str) else Path(recipe),
+        "profile": profile,
+        "device": device,
+        "seed": seed,
+        "threads": threads,
+        "dry_run": dry_run or output is None,
+        "force": force,
+        "progress": progress,
+    }
+    if report is not None:
+        from ..report.compile_page import compile_with_page
+
+        return compile_with_page(Path(checkpoint), Path(report), **options)
+    from ..compiler.pipeline import compile_checkpoint
+
+    return compile_checkpoint(Path(checkpoint), **options)

@@ -1,0 +1,68 @@
+"""The experiments that put the project's founding theses to the test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..progress import Progress, silent
+from .arguments import PathLike, optional_path
+
+if TYPE_CHECKING:
+    from ..lab.experiments.registry import Experiment
+    from ..lab.experiments.running import ExperimentRun
+
+
+def experiments() -> list[Experiment]:
+    """Every experiment with its thesis, and what would support or falsify it, in the order of the registry."""
+    from ..lab.experiments.registry import EXPERIMENTS
+
+    return list(EXPERIMENTS)
+
+
+def run_experiment(
+    name: str,
+    *,
+    checkpoint: PathLike | None = None,
+    architecture: PathLike | None = None,
+    calibration: PathLike | None = None,
+    evaluation: PathLike | None = None,
+    tokenizer: PathLike | None = None,
+    training: PathLike | None = None,
+    minutes: float = 10.0,
+    tokens: int = 65_536,
+    seed: int = 0,
+    device: str = "cpu",
+    threads: int | None = None,
+    folder: PathLike = "bytecap-lab",
+    options: Mapping[str, object] | None = None,
+    progress: Progress | None = None,
+) -> ExperimentRun:
+    """Run an experiment: its observations, tables, charts and the verdict that follows from them (`ExperimentRun.verdict`).
+
+    Which of the inputs are needed depends on the experiment; a missing one is refused by name. Finished parts are kept in
+    `folder`, so that a run that was stopped goes on; `options` are the experiment's own. Threads do not change the result.
+
+    Raises CheckpointError, DataError, CompileError or OutputError.
+    """
+    from ..lab.experiments.inputs import Inputs
+    from ..lab.experiments.running import run_experiment as run
+
+    inputs = Inputs(
+        checkpoint=optional_path(checkpoint),
+        calibration=optional_path(calibration),
+        evaluation=optional_path(evaluation),
+        folder=Path(folder),
+        tokenizer=optional_path(tokenizer),
+        architecture=optional_path(architecture),
+        training=optional_path(training),
+        minutes=minutes,
+        tokens=tokens,
+        seed=seed,
+        device=device,
+        threads=threads,
+        options=options,
+        progress=progress or silent,
+    )
+    return run(name, inputs)

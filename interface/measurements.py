@@ -1,0 +1,179 @@
+"""What measures a checkpoint and writes nothing: the sensitivity of its units, byte curves, the diagnosis of head and trunk."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CapError
+from ..progress import Progress, silent
+from .arguments import PathLike, optional_path
+
+if TYPE_CHECKING:
+    from ..lab.measure.curves import ByteReturns
+    from ..lab.measure.diagnosis import Diagnosis
+    from ..lab.measure.sensitivity import Sensitivity
+
+
+def sensitivity(
+    checkpoint: PathLike,
+    *,
+    calibration: PathLike,
+    tokenizer: PathLike | None = None,
+    architecture: PathLike | None = None,
+    unit: str = "tensors",
+    by: str = "second-order",
+    bits: int = 4,
+    slices: int = 4,
+    top: int = 20,
+    tokens: int = 131_072,
+    seed: int = 0,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Sensitivity:
+    """How much each unit of a checkpoint matters: what quantizing it alone to `bits` bits (0: removing it) costs.
+
+    unit      what is ranked: one of bytecap.lab.measure.units.KINDS
+    by        what it is ranked by: one of bytecap.lab.measure.sensitivity.METHODS, which says how each is defined
+    tokens    of the calibration text that are used, at most, in so many disjoint `slices`
+    top       by "measured", how many units of the highest second-order sensitivity are swapped into the float model, on the
+              end of the calibration text, which is held out
+
+    Threads do not change the result. Raises CheckpointError, DataError or CompileError.
+    """
+    from ..compiler.pipeline import read_calibration, read_model
+    from ..compiler.workers import available_threads, one_thread_each
+    from ..lab.measure.sensitivity import measure_sensitivity
+    from ..runtime.tokenizer import Tokenizer
+
+    model = read_model(Path(checkpoint), optional_path(architecture))
+    text, held_out = read_calibration(Path(calibration), [], optional_path(tokenizer), model)
+    with one_thread_each():
+        found = measure_sensitivity(
+            model,
+            text,
+            held_out,
+            kind=unit,
+            by=by,
+            bits=bits,
+            slices=slices,
+            top=top,
+            tokens=tokens,
+            seed=seed,
+            threads=threads or available_threads(),
+            progress=progress or silent,
+        )
+    return found if tokenizer is None or unit != "tokens" else found.with_pieces(Tokenizer.load(Path(tokenizer)))
+
+
+def score(checkpoint: PathLike, **options: Any) -> Sensitivity:
+    """The old name of `sensitivity`, with the same options; it goes with the next version."""
+    warnings.warn("bytecap.score is now bytecap.sensitivity", DeprecationWarning, stacklevel=2)
+    return sensitivity(checkpoint, **options)
+
+
+def curve(
+    checkpoint: PathLike,
+    *,
+    calibration: PathLike,
+    units: Sequence[str] = ("rows",),
+    budget: str = "0.5%:10%:6",
+    base: str = "per-matrix",
+    bits: float = 3.0,
+    form: str = "finer",
+    octaves: float = 1.0,
+    evaluation: PathLike | None = None,
+    tokenizer: PathLike | None = None,
+    architecture: PathLike | None = None,
+    tokens: int = 16_384,
+    calibration_tokens: int = 65_536,
+    profile: str = "default",
+    seed: int = 0,
+    threads: int | None = None,
+    backend: str | None = None,
+    scheduler: str | None = None,
+    folder: PathLike | None = None,
+    progress: Progress | None = None,
+) -> ByteReturns:
+    """What each kind of exception in `units` recovers for each byte it takes, against two controls of the same final bytes.
+
+    units      of bytecap.lab.measure.protected.EXCEPTIONS, which says what each is
+    budget     a range such as "0.5%:10%:6" or "4KB:64KB:5"
+    base, bits, form, octaves    those of bytecap.lab.measure.byte_returns.BaseSettings
+    threads    how many points are measured at a time
+    backend    of joblib: "loky", "threading", "dask" at the address `scheduler`, or None for what the caller has set joblib to,
+               Ray for instance
+    folder     where points are kept; a later call with the same inputs measures only the missing ones
+
+    No figure depends on the last three. Raises CheckpointError, DataError, CapError, CompileError or OutputError.
+    """
+    from ..compiler.workers import available_threads
+    from ..lab.measure.budgets import parse_budgets
+    from ..lab.measure.byte_returns import BaseSettings
+    from ..lab.measure.curves import CurveInputs, measure_curves
+
+    try:
+        budgets = parse_budgets(budget)
+    except ValueError as error:
+        raise CapError(str(error)) from error
+    inputs = CurveInputs(
+        Path(checkpoint),
+        Path(calibration),
+        optional_path(architecture),
+        optional_path(tokenizer),
+        optional_path(evaluation),
+        tokens=tokens,
+        recipe={"calibrate": {"tokens": calibration_tokens}},
+        profile=profile,
+        seed=seed,
+        settings=BaseSettings(base, bits, form, octaves),
+    )
+    return measure_curves(
+        inputs,
+        list(units),
+        budgets,
+        backend=backend,
+        scheduler=scheduler,
+        threads=threads or available_threads(),
+        folder=optional_path(folder),
+        progress=progress or silent,
+    )
+
+
+def diagnose(
+    checkpoint: PathLike,
+    *,
+    data: PathLike,
+    tokenizer: PathLike | None = None,
+    architecture: PathLike | None = None,
+    bits: int = 4,
+    tokens: int = 65_536,
+    seed: int = 0,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Diagnosis:
+    """Whether the output head or the trunk of a checkpoint is its limit, in bytes (at so many nominal `bits`) and in gradient.
+
+    About `tokens` tokens of the data are used, and its end is held out for what is measured; threads do not change the result.
+
+    Raises CheckpointError, DataError or CompileError.
+    """
+    from ..compiler.pipeline import read_calibration, read_model
+    from ..compiler.workers import available_threads, one_thread_each
+    from ..lab.measure.diagnosis import diagnose_model
+
+    model = read_model(Path(checkpoint), optional_path(architecture))
+    text, held_out = read_calibration(Path(data), [], optional_path(tokenizer), model)
+    with one_thread_each():
+        return diagnose_model(
+            model,
+            text,
+            held_out,
+            bits=bits,
+            tokens=tokens,
+            seed=seed,
+            threads=threads or available_threads(),
+            progress=progress or silent,
+        )
