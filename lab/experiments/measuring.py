@@ -1,20 +1,17 @@
-"""Points: whole artifacts at given bytes and what they lose by sequence, kept once they are measured.
+"""Whole artifacts at given bytes and what they lose by sequence, kept once they are measured.
 
-Strategy: a point is a named way to spend the bytes. It is landed on its budget by the byte price, assembled, decoded and measured on
-the evaluation text; what is kept of it is a small JSON document, so that a run that was stopped measures only what is missing and
-one that was finished opens nothing at all. All comparisons are between points of one budget, paired by sequence.
+Strategy: an artifact is a named way to spend the bytes. It is brought to its budget by a search of the byte price,
+assembled, decoded and measured on the evaluation text. What is kept of it is a small JSON document, so that a run that was
+stopped measures only what is missing, and one that was finished opens nothing at all. All comparisons are between
+artifacts of one budget, paired by sequence.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
-
-import numpy as np
 
 from ...compiler.pipeline import START_PRICE
 from ...compiler.rate_control.landing import Trial
@@ -22,74 +19,40 @@ from ...compiler.rate_control.trials import COARSEST_PRICE
 from ...errors import DataError
 from ...format.artifact import decode_tensors, read_artifact
 from ..measure.equal_bytes import Bench, Choice
-from .findings import FALSIFIES, SUPPORTS, UNDECIDED, Estimate
 from .inputs import Inputs
 from .keeping import KeptParts
+from .measured_artifact import MeasuredArtifact
 
-MILLI = 1000.0
 DECODINGS = 5
-RECIPE = {
-    "quantize-matrices": {"correlation": 0.0}
-}  # beside the bench's: rows by themselves, so that one row's steps are its own affair
+# Beside the bench's own recipe: rows by themselves, so that the steps of one row do not move the others.
+RECIPE = {"quantize-matrices": {"correlation": 0.0}}
 NEEDED = ("checkpoint", "calibration", "evaluation", "tokenizer")
+UNCHANGED = {"trellis": "none", "drift correction, distillation": "none"}  # settings that all these experiments report
 Choices = Mapping[int, Choice]
 MakeChoices = Callable[[Bench], Choices]
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """An artifact and its quality.
-
-    predicted_loss : second order, nats a token; divergence : bits a token by sequence; bits, text_bytes : of the targets by sequence
-    extra : what the caller wanted to know of it
-    """
-
-    name: str
-    bytes: int
-    byte_price: float
-    predicted_loss: float
-    divergence: tuple[float, ...]
-    bits: tuple[float, ...]
-    text_bytes: tuple[int, ...]
-    extra: Mapping[str, Any]
-
-    @property
-    def fits(self) -> bool:
-        """Whether its choices left room for any integers at all."""
-        return self.byte_price < COARSEST_PRICE
-
-    @property
-    def mean_divergence(self) -> float:
-        """Bits a token."""
-        return float(np.mean(self.divergence))
-
-    @property
-    def bits_per_byte(self) -> float:
-        return math.fsum(self.bits) / sum(self.text_bytes)
+MakeExtra = Callable[[Bench, Trial], Mapping[str, Any]]
 
 
 class Measurements:
-    """Points of one checkpoint on one evaluation text. Raises DataError naming inputs that were not given."""
+    """Artifacts of one checkpoint on one evaluation text. Raises DataError naming inputs that were not given."""
 
     def __init__(self, experiment: str, inputs: Inputs) -> None:
         inputs.require(experiment, *NEEDED)
         self.inputs = inputs
         basis = {name: getattr(inputs, name) for name in (*NEEDED, "architecture", "tokens", "seed")}
-        self.kept = KeptParts(inputs.folder, basis | {"recipe": RECIPE})
-        self._prices: dict[int, float] = {}
-        self._done = 0
-        self.total = 0  # of points, for progress; callers say
+        self._kept = KeptParts(inputs.folder, basis | {"recipe": RECIPE})
+        self._prices: dict[int, float] = {}  # by budget: where the next search starts
+        self._done = self._expected = 0
 
     @cached_property
     def bench(self) -> Bench:
         """Opened when the first part is missing."""
         i = self.inputs
-        self.inputs.progress("calibrate", 0, 1)
-        bench = Bench.open(
-            i.checkpoint, i.calibration, architecture=i.architecture, tokenizer=i.tokenizer, evaluation=i.evaluation,
-            tokens=i.tokens, recipe=RECIPE, seed=i.seed, threads=i.threads,
-        )  # fmt: skip
-        self.inputs.progress("calibrate", 1, 1)
+        i.progress("calibrate", 0, 1)
+        files = {"architecture": i.architecture, "tokenizer": i.tokenizer, "evaluation": i.evaluation}
+        how = {"tokens": i.tokens, "recipe": RECIPE, "seed": i.seed, "threads": i.threads}
+        bench = Bench.open(i.checkpoint, i.calibration, **files, **how)
+        i.progress("calibrate", 1, 1)
         return bench
 
     @cached_property
@@ -97,29 +60,40 @@ class Measurements:
         """The same with a bias at the head that every artifact fits; None where there can be none."""
         return self.bench.with_head_bias()
 
+    def expect(self, artifacts: int) -> None:
+        """Say how many artifacts will be asked for, which progress is reported by."""
+        self._expected = artifacts
+
     def part(self, name: str, key: Mapping[str, object], measure: Callable[[Bench], Any]) -> Any:
         """A JSON value that is computed on the bench and kept."""
-        return self.kept.part(name, key, lambda: measure(self.bench))
+        return self._kept.part(name, key, lambda: measure(self.bench))
 
-    def float_model(self) -> Point:
+    def float_model(self) -> MeasuredArtifact:
         """The checkpoint itself: no bytes, no divergence."""
 
         def measure(bench: Bench) -> dict[str, Any]:
             found = bench.meter.float_model
-            zeros = [0.0] * len(found.bits)
-            return _document("float", 0, 0.0, 0.0, zeros, found.bits.tolist(), found.bytes.tolist(), {})
+            bits, text_bytes = found.bits.tolist(), found.bytes.tolist()
+            return MeasuredArtifact("float", 0, 0.0, 0.0, [0.0] * len(bits), bits, text_bytes, {}).document
 
-        return _point(self.part("float", {}, measure))
+        return MeasuredArtifact.of(self.part("float", {}, measure))
 
     def at_bytes(
-        self, name: str, budget: int, choices: MakeChoices, extra: Callable[[Bench, Trial], Mapping[str, Any]] | None = None, *, must_fit: bool = True,
+        self,
+        name: str,
+        budget: int,
+        choices: MakeChoices,
+        extra: MakeExtra | None = None,
+        *,
+        must_fit: bool = True,
         biased: bool = False,
-    ) -> Point:  # fmt: skip
-        """The largest artifact of at most `budget` bytes, with these choices at every byte price. `name` says all about the choices.
+    ) -> MeasuredArtifact:
+        """The largest artifact of at most `budget` bytes, with these choices at every byte price.
 
+        name : says all about the choices; what was kept under this name and budget is not measured again
+        extra : what else to know of the artifact, as JSON values
+        must_fit : DataError when these choices do not fit; otherwise the smallest artifact, whose `fits` is false
         biased : with a bias at the head, which must be possible
-
-        DataError when these choices do not fit, unless `must_fit` is false: then the point is that of the smallest artifact, `fits` false.
         """
 
         def measure(bench: Bench) -> dict[str, Any]:
@@ -127,109 +101,60 @@ class Measurements:
             trial = bench.at_bytes(budget, choices(bench), start_price=self._prices.get(budget, START_PRICE))
             if trial.byte_price < COARSEST_PRICE:
                 self._prices[budget] = trial.byte_price
-            return self._measured(name, bench, trial, extra)
+            return _measured(name, bench, trial, extra)
 
-        found = self._counted(name, {"name": name, "budget": budget} | ({"biased": True} if biased else {}), measure)
+        found = self._counted({"name": name, "budget": budget} | ({"biased": True} if biased else {}), measure)
         if must_fit and not found.fits:
             raise DataError(f"{budget} bytes are too few for {name!r}; this experiment needs a larger model")
         return found
 
-    def at_price(self, name: str, byte_price: float, choices: MakeChoices) -> Point:
+    def at_price(self, name: str, byte_price: float, choices: MakeChoices) -> MeasuredArtifact:
         """The artifact at a byte price, whatever its bytes."""
-        key = {"name": name, "byte_price": byte_price}
-        return self._counted(
-            name, key, lambda bench: self._measured(name, bench, bench.artifact(byte_price, choices(bench)), None)
-        )
 
-    def _counted(self, name: str, key: Mapping[str, object], measure: Callable[[Bench], dict[str, Any]]) -> Point:
-        self.inputs.progress("artifacts", self._done, self.total)
-        found = _point(self.part("point", key, measure))
+        def measure(bench: Bench) -> dict[str, Any]:
+            return _measured(name, bench, bench.artifact(byte_price, choices(bench)), None)
+
+        return self._counted({"name": name, "byte_price": byte_price}, measure)
+
+    def _counted(self, key: Mapping[str, object], measure: Callable[[Bench], dict[str, Any]]) -> MeasuredArtifact:
+        self.inputs.progress("artifacts", self._done, self._expected)
+        found = MeasuredArtifact.of(self.part("artifact", key, measure))
         self._done += 1
-        self.inputs.progress("artifacts", self._done, max(self.total, self._done))
+        self.inputs.progress("artifacts", self._done, max(self._expected, self._done))
         return found
 
-    @staticmethod
-    def _measured(
-        name: str, bench: Bench, trial: Trial, extra: Callable[[Bench, Trial], Mapping[str, Any]] | None
-    ) -> dict[str, Any]:
-        found = bench.quality(trial)
-        predicted = sum(q.predicted_loss for q in trial.quantized.values())
-        known = {} if extra is None else dict(extra(bench, trial))
-        return _document(
-            name,
-            len(trial.data),
-            trial.byte_price,
-            predicted,
-            found.divergence.tolist(),
-            found.bits.tolist(),
-            found.bytes.tolist(),
-            known,
-        )
-
-    def decode_seconds(self, point: Point, choices: MakeChoices) -> float:
-        """Processor seconds of reading and decoding the artifact of a point, the least of a few."""
+    def decode_seconds(self, artifact: MeasuredArtifact, choices: MakeChoices) -> float:
+        """Processor seconds of reading and decoding an artifact, the least of a few."""
 
         def measure(bench: Bench) -> float:
-            data = bench.artifact(point.byte_price, choices(bench)).data
+            data = bench.artifact(artifact.byte_price, choices(bench)).data
             return min(_seconds_of_decoding(data) for _ in range(DECODINGS))
 
-        return self.part("decode-seconds", {"name": point.name, "byte_price": point.byte_price}, measure)
+        return self.part("decode-seconds", {"name": artifact.name, "byte_price": artifact.byte_price}, measure)
 
     def budget_of(self, bits: float) -> int:
         """Bytes of a whole artifact that has so many bits a weight."""
-        return round(bits * self.weights_and_matrices()[0] / 8)
+        return round(bits * self.weights / 8)
 
-    def weights_and_matrices(self) -> tuple[int, int]:
-        """Numbers of weights of the model, and of its matrices."""
-        found = self.part(
-            "sizes", {}, lambda b: [int(b.trials.weights), int(sum(b.model.tensors[i].values.size for i in b.matrices))]
-        )
-        return found[0], found[1]
+    @cached_property
+    def weights(self) -> int:
+        """Weights of the model."""
+        return self.part("weights", {}, lambda bench: int(bench.trials.weights))
+
+    def settings(self, chosen: Mapping[str, object]) -> dict[str, object]:
+        """What a report says the experiment was run with: the settings of its own, then those that all share."""
+        return {**chosen, "evaluation tokens": self.inputs.tokens, "seed": self.inputs.seed, **UNCHANGED}
+
+
+def _measured(name: str, bench: Bench, trial: Trial, extra: MakeExtra | None) -> dict[str, Any]:
+    found = bench.quality(trial)
+    by_sequence = found.divergence.tolist(), found.bits.tolist(), found.bytes.tolist()
+    predicted = float(sum(q.predicted_loss for q in trial.quantized.values()))
+    known = {} if extra is None else dict(extra(bench, trial))
+    return MeasuredArtifact(name, len(trial.data), trial.byte_price, predicted, *by_sequence, known).document
 
 
 def _seconds_of_decoding(data: bytes) -> float:
     began = time.process_time()
     decode_tensors(read_artifact(data))
     return time.process_time() - began
-
-
-def _document(name, n_bytes, price, predicted, divergence, bits, text_bytes, extra) -> dict[str, Any]:
-    return asdict(
-        Point(name, n_bytes, price, float(predicted), tuple(divergence), tuple(bits), tuple(text_bytes), extra)
-    )
-
-
-def _point(document: Mapping[str, Any]) -> Point:
-    lists = {name: tuple(document[name]) for name in ("divergence", "bits", "text_bytes")}
-    return Point(**{**document, **lists})
-
-
-def divergence_change(first: Point, second: Point) -> Estimate:
-    """second - first, millibits a token, paired by sequence."""
-    return Estimate.of_pairs(MILLI * np.array(first.divergence), MILLI * np.array(second.divergence))
-
-
-def score_change(first: Point, second: Point) -> Estimate:
-    """second - first in thousandths of a bit per byte, paired by sequence, each in proportion to the mean bytes of a sequence."""
-    scale = MILLI / np.mean(first.text_bytes)
-    return Estimate.of_pairs(scale * np.array(first.bits), scale * np.array(second.bits))
-
-
-def gain(first: Point, second: Point) -> float:
-    """ln of how many times less the second diverges from the float model; below 0 when it diverges more."""
-    return math.log(first.mean_divergence / second.mean_divergence)
-
-
-def outcome_of_change(change: Estimate) -> str:
-    """Of a change for which the thesis predicts a fall: supports when the whole interval is below 0, falsifies when it is above."""
-    return {-1: SUPPORTS, 0: UNDECIDED, 1: FALSIFIES}[change.side()]
-
-
-def outcome_of_share(value: float, least: float, too_little: float) -> str:
-    """Supports from `least` on, falsifies below `too_little`."""
-    return SUPPORTS if value >= least else FALSIFIES if value < too_little else UNDECIDED
-
-
-def interval(estimate: Estimate, unit: str) -> str:
-    """`-1.23 [-1.50, -0.96] mbit`."""
-    return f"{estimate.mean:+.3g} [{estimate.low:+.3g}, {estimate.high:+.3g}] {unit}"

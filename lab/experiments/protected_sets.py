@@ -1,7 +1,8 @@
-"""Which rows, columns or single weights of a model to protect, how concentrated what they would lose is, and whether that holds.
+"""Which rows, columns or single weights of a model to protect, how concentrated their loss is, and whether that holds.
 
-Strategy: a weight's claim is the loss that its step is expected to cost under the base rule (steps.py, `expected_losses`), a line's the
-mean of its weights' claims, and the strongest claims of all matrices together are taken until they hold a given share of the weights.
+Strategy: a weight's claim is the loss that its step is expected to cost under the base rule (measure/simple_steps.py,
+`expected_losses`), and a line's claim is the mean of its weights' claims. The strongest claims of all matrices together
+are taken until they hold a given share of the weights.
 """
 
 from __future__ import annotations
@@ -19,16 +20,19 @@ from ...compiler.quantize.composite import CompositeMatrix, Quantized
 from ...compiler.statistics.calibration import Statistics
 from ...errors import CheckpointError
 from ...format.assembly import part_bytes
+from ...format.tensors.grid import GridValues
 from ...format.tensors.parts import GridInStream, RawValues
 from ...progress import silent
 from ..measure.equal_bytes import Bench
-from ..measure.rank_stability import rank_stability
+from ..measure.rank_stability import RankStability, rank_stability
 from ..measure.sensitivity import calibrate_slices, data_slices
+from ..measure.simple_steps import expected_losses
 from ..measure.units import find_units
-from .steps import COLUMNS, ROWS, WEIGHTS, expected_losses
+from .finer_members import COLUMNS, ROWS, WEIGHTS
 
 Members = Mapping[int, Sequence[int]]
 Claims = Mapping[int, np.ndarray]  # float64[rows, columns] by tensor, nats a token at byte price 1
+AXES = (ROWS, COLUMNS, WEIGHTS)
 SLICES, SEEDS, SLICE_TOKENS = 4, 3, 8192
 CONCENTRATION = (0.01, 0.05, 0.1, 0.2)
 
@@ -39,20 +43,21 @@ def claims_of(bench: Bench, rule: str) -> Claims:
 
 
 def strongest(claims: Claims, axis: str, share: float, only: Collection[int] | None = None) -> dict[int, list[int]]:
-    """Members by tensor, ascending: the strongest of `only` these matrices, until they hold `share` of the weights of all.
+    """Members by tensor, ascending: the strongest until they hold `share` of the weights of all matrices.
 
-    Never all lines of a matrix, at least one member.
+    Members come from the matrices `only`, or from all; there is at least one, and never every line of a matrix.
     """
     chosen = [i for i in sorted(claims) if only is None or i in only]
-    scores = [line_claims(claims[i], axis) for i in chosen]
-    sizes = np.concatenate([np.full(len(s), claims[i].size // len(s)) for i, s in zip(chosen, scores, strict=True)])
-    owners = np.concatenate([np.full(len(s), i) for i, s in zip(chosen, scores, strict=True)])
-    places = np.concatenate([np.arange(len(s)) for s in scores])
-    order = np.argsort(-np.concatenate(scores), kind="stable")
+    lines = [line_claims(claims[i], axis) for i in chosen]
+    sizes = np.concatenate([np.full(len(s), claims[i].size // len(s)) for i, s in zip(chosen, lines, strict=True)])
+    owners = np.concatenate([np.full(len(s), i) for i, s in zip(chosen, lines, strict=True)])
+    places = np.concatenate([np.arange(len(s)) for s in lines])
+    order = np.argsort(-np.concatenate(lines), kind="stable")
     count = 1 + int(np.searchsorted(np.cumsum(sizes[order]), share * sum(c.size for c in claims.values())))
     taken = order[:count]
     found = {i: np.sort(places[taken[owners[taken] == i]]).tolist() for i in chosen}
-    return {i: members[: len(scores[chosen.index(i)]) - 1] for i, members in found.items() if members}
+    most = {i: len(s) - 1 for i, s in zip(chosen, lines, strict=True)}
+    return {i: members[: most[i]] for i, members in found.items() if members}
 
 
 def line_claims(claims: np.ndarray, axis: str) -> np.ndarray:
@@ -62,37 +67,52 @@ def line_claims(claims: np.ndarray, axis: str) -> np.ndarray:
 
 def concentration(claims: Claims, axis: str) -> list[float]:
     """Share of all claims that the strongest lines with 1, 5, 10 and 20 % of the weights hold."""
-    scores = [line_claims(c, axis) for c in claims.values()]
-    sizes = np.concatenate([np.full(len(s), c.size // len(s)) for s, c in zip(scores, claims.values(), strict=True)])
-    values = np.concatenate(scores)
+    lines = [line_claims(c, axis) for c in claims.values()]
+    sizes = np.concatenate([np.full(len(s), c.size // len(s)) for s, c in zip(lines, claims.values(), strict=True)])
+    values = np.concatenate(lines)
     order = np.argsort(-values, kind="stable")
     weights, held = np.cumsum(sizes[order]), np.cumsum((values * sizes)[order])
     return [float(np.interp(share * weights[-1], weights, held) / held[-1]) for share in CONCENTRATION]
 
 
+def statistics_of_slices(bench: Bench, seed: int) -> list[Statistics]:
+    """Of SLICES disjoint pieces of the calibration text."""
+    length = bench.model.program.sequence_length
+    slices = data_slices(bench.trials.text, length, SLICES * SLICE_TOKENS, SLICES)
+    return calibrate_slices(bench.model, slices, seed, bench.trials.threads, silent)
+
+
+def agreement(rank: RankStability) -> dict[str, float]:
+    """Rank stability as JSON values."""
+    return {
+        "correlation": rank.mean_correlation,
+        "overlap": rank.mean_overlap,
+        "least_overlap": rank.least_overlap,
+        "top": rank.top,
+    }
+
+
 def stability(bench: Bench, rule: str, seed: int) -> dict[str, dict[str, float]]:
-    """Rank correlation of rows and overlap of their top 5 % between disjoint slices of text, and between seeds on one slice."""
+    """How far rows keep their rank between disjoint slices of text, and between seeds on one slice.
+
+    Rank correlation, and overlap of the top 5 %.
+    """
     trials, length = bench.trials, bench.model.program.sequence_length
-    slices = data_slices(trials.text, length, SLICES * SLICE_TOKENS, SLICES)
-    found = {}
-    for name, parts in (("slices", slices), ("seeds", [slices[0]] * SEEDS)):
-        measured = calibrate_slices(bench.model, parts, seed, trials.threads, silent)
-        scores = np.stack([_row_scores(bench.model, trials.plan["quantize-matrices"], each, rule) for each in measured])
-        rank = rank_stability(scores)
-        found[name] = {
-            "correlation": rank.mean_correlation, "overlap": rank.mean_overlap, "least_overlap": rank.least_overlap, "top": rank.top,
-        }  # fmt: skip
+    first = data_slices(trials.text, length, SLICES * SLICE_TOKENS, SLICES)[0]
+    by_seed = calibrate_slices(bench.model, [first] * SEEDS, seed, trials.threads, silent)
+    quantizer, found = trials.plan["quantize-matrices"], {}
+    for name, measured in (("slices", statistics_of_slices(bench, seed)), ("seeds", by_seed)):
+        claims = np.stack([_row_claims(bench.model, quantizer, each, rule) for each in measured])
+        found[name] = agreement(rank_stability(claims))
     return found
 
 
-def _row_scores(model: Model, quantizer: Quantizer, statistics: Statistics, rule: str) -> np.ndarray:
+def _row_claims(model: Model, quantizer: Quantizer, statistics: Statistics, rule: str) -> np.ndarray:
     """float64: claims of all rows of all matrices, in order."""
     found = []
     for i in sorted(statistics.matrices):
-        values = model.tensors[i].values
-        prepared = quantizer.prepare(
-            values.reshape(values.shape[0], -1), replace(statistics.matrices[i], output_fisher=None)
-        )
+        values = model.tensors[i].values.reshape(len(model.tensors[i].values), -1)
+        prepared = quantizer.prepare(values, replace(statistics.matrices[i], output_fisher=None))
         found.append(expected_losses(prepared, rule).mean(1))
     return np.concatenate(found)
 
@@ -112,22 +132,20 @@ def families(model: Model, matrices: Collection[int]) -> dict[str, list[int]]:
     }
 
 
-def told_bytes(matrices: Mapping[int, Quantized], codec: int) -> dict[str, int]:
-    """Bytes of all exceptions of an artifact: their own values, and everything else that tells where they belong."""
-    residual = told = 0
+def exception_bytes(matrices: Mapping[int, Quantized], codec: int) -> dict[str, int]:
+    """Bytes of all exceptions of an artifact: of their own values, and of everything that says where they belong."""
+    residual = places = 0
     for each in matrices.values():
         if isinstance(each, CompositeMatrix):
             grid, exceptions = each.parts
-            values = exceptions.part
-            raw = isinstance(values, RawValues)
-            own = part_bytes(
-                [values if raw else GridInStream(values, 1)], (values.values if raw else values.codes).shape, codec
-            )
-            residual += own
-            told += (
-                part_bytes(each.parts, each.weights.shape, codec) - part_bytes([grid], each.weights.shape, codec) - own
-            )
-    return {"residual_bytes": residual, "told_bytes": told}
+            own = _value_bytes(exceptions.part, codec)
+            whole, alone = (part_bytes(parts, each.weights.shape, codec) for parts in (each.parts, [grid]))
+            residual, places = residual + own, places + whole - alone - own
+    return {"residual_bytes": residual, "place_bytes": places}
 
 
-AXES = (ROWS, COLUMNS, WEIGHTS)
+def _value_bytes(values: RawValues | GridValues, codec: int) -> int:
+    """Of the values of exceptions by themselves."""
+    if isinstance(values, RawValues):
+        return part_bytes([values], values.values.shape, codec)
+    return part_bytes([GridInStream(values, 1)], values.codes.shape, codec)

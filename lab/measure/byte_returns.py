@@ -4,7 +4,7 @@ Strategy: the base is the cheap path at so many bits a weight. A point is the ba
 holds, counted as the difference of two whole files, and two controls of the same final bytes without exceptions:
     finer      the base with every step finer by one factor: uniformly more precision
     widened    the allocator's own grids at a lower byte price: continuous row and column steps by the second-order model
-On a base of simpler steps than the allocator's (uniform_steps.py) these are two things; on the allocator's own steps they are one
+On a base of simpler steps than the allocator's (simple_steps.py) these are two things; on the allocator's own steps they are one
 artifact, since a lower price makes all its steps finer by one factor.
 Everything is measured on the same held-out sequences, and every difference is paired sequence by sequence.
 """
@@ -25,7 +25,7 @@ from ..experiments.findings import Estimate
 from .equal_bytes import Bench
 from .protected import FORMS, Ranking, rank_exceptions
 from .sequence_quality import SequenceQuality
-from .uniform_steps import ALLOCATED, PER_MATRIX, STEPS, UNIFORM
+from .simple_steps import ALLOCATED, PER_MATRIX, STEPS, UNIFORM
 
 FIRST_SHARES = {
     UNIFORM: 1024.0,

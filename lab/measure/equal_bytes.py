@@ -1,7 +1,7 @@
 """Whole artifacts of one checkpoint with given exceptions, at given bytes, and what each loses on held-out sequences.
 
 Strategy: model, statistics and text are read once. The cheap path is the plain grid of every matrix at one byte price, by a recipe
-without walk and distillation, on the allocator's row and column steps or on simpler ones (uniform_steps.py); an exception
+without walk and distillation, on the allocator's row and column steps or on simpler ones (simple_steps.py); an exception
 replaces the grid of a matrix by something else. Every artifact is assembled whole, so bytes are those of a file, and decoded
 again before it is measured. Sequences are the same for all, so that differences can be paired sequence by sequence.
 """
@@ -37,7 +37,7 @@ from ...runtime.evaluation import checked_byte_table
 from ...runtime.tokenizer import Tokenizer
 from ...runtime.tokens import Tokens, read_tokens
 from .sequence_quality import QualityMeter, SequenceQuality
-from .uniform_steps import ALLOCATED, SteppedUnit
+from .simple_steps import ALLOCATED, SteppedUnit
 
 WEIGHTS = 2  # beside ROWS and COLUMNS: members are row-major positions
 FAST = {
@@ -116,7 +116,7 @@ class Bench:
     """Artifacts of one model and their quality.
 
     trials : the compiler's own; meter : measures on the held-out sequences
-    steps, share : what the cheap path's grids are on, see uniform_steps.py; the allocator's own steps have no share
+    steps, share : what the cheap path's grids are on, see simple_steps.py; the allocator's own steps have no share
     """
 
     def __init__(self, trials: Trials, meter: QualityMeter, steps: str = ALLOCATED, share: float = 1.0) -> None:

@@ -19,7 +19,7 @@ from bytecap.cli.curve_command import BACKENDS, BASES, FORMS, UNITS
 from bytecap.lab.measure import parallel
 from bytecap.lab.measure.protected import EXCEPTIONS
 from bytecap.lab.measure.protected import FORMS as KNOWN_FORMS
-from bytecap.lab.measure.uniform_steps import STEPS
+from bytecap.lab.measure.simple_steps import STEPS
 
 ROW = r"rows +([\d,]+) +\d+ +([\d,]+) +\d+ +([+-]\S+ \+- \S+) +-?\d+\.\d{3} +([+-]\S+ \+- \S+) +([+-]\S+ \+- \S+)"
 

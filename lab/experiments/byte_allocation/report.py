@@ -1,25 +1,32 @@
-"""What the points of byte-allocation come to: observations by thresholds fixed beforehand, tables, charts."""
+"""What the artifacts of byte-allocation come to: observations by thresholds fixed beforehand, tables, charts."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Observation, Table
-from ..measuring import (
+from ..comparing import (
+    ARTIFACT_BYTES,
+    CHANGE_COLUMNS,
+    KL_AXIS,
     MILLI,
-    Point,
+    change_cells,
+    chart_line,
     divergence_change,
+    divergence_observation,
+    divergence_text,
+    divided,
     gain,
     interval,
     outcome_of_change,
     outcome_of_share,
-    score_change,
+    score_text,
 )
+from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Observation, Table
+from ..finer_members import COLUMNS, ROWS, WEIGHTS
+from ..measured_artifact import MeasuredArtifact
 from ..protected_sets import CONCENTRATION
-from ..steps import COLUMNS, ROWS, WEIGHTS
+from .artifacts import AllocationArtifacts
 
 DOMINANT, DIFFUSE = 0.5, 0.25  # share of the expected loss that the strongest 10 % hold
 EARLY_SHARE, EARLY_GAIN, LATE_GAIN = 0.02, 0.5, 0.2  # share of the greatest gain that the first 2 % bring
@@ -27,51 +34,32 @@ SATURATED = 1.1  # greatest share's gain over the one before
 STABLE, UNSTABLE = 0.5, 0.25  # overlap of the top 5 % of rows
 KEPT, ERASED = 0.5, 0.25  # share of the nominal gain that is left in coded bytes
 QUICK, SLOW = 1.25, 2.0  # decoding time over that of the uniform base
-Shares = Mapping[float, Point]
 
 
-@dataclass(frozen=True, slots=True)
-class AllocationPoints:
-    """Every artifact of the experiment.
-
-    uniform, allocated : by budget; by_share : by kind of exception and share; on_allocator : rows on continuous steps, by share
-    best_axis, best_share : structured exceptions of least predicted loss; nominal : those and single weights at equal nominal bits
-    """
-
-    budget: int
-    uniform: Mapping[int, Point]
-    allocated: Mapping[int, Point]
-    by_share: Mapping[str, Shares]
-    on_allocator: Shares
-    best_axis: str
-    best_share: float
-    nominal: Mapping[str, Point]
-    families: Mapping[str, Point]
-
-    @property
-    def plain(self) -> Point:
-        return self.uniform[self.budget]
-
-    @property
-    def best(self) -> Point:
-        return self.by_share[self.best_axis][self.best_share]
-
-
-def observations(found: AllocationPoints, about: Mapping[str, Any]) -> list[Observation]:
+def observations(found: AllocationArtifacts, about: Mapping[str, Any]) -> list[Observation]:
     """Those that decide first."""
     return [
-        _beats_uniform(found), _steepness(found), _structure(found), _diffuseness(about["concentration"]), _stability(about["stability"]),
-        _coder(found), _execution(about["decoding"]), _families(found), _continuous(found), _rescue_of_allocator(found),
-    ]  # fmt: skip
+        _beats_uniform(found),
+        _steepness(found),
+        _structure(found),
+        _diffuseness(about["concentration"]),
+        _stability(about["stability"]),
+        _coder(found),
+        _execution(about["decoding"]),
+        _families(found),
+        _continuous(found),
+        _rescue_of_allocator(found),
+    ]
 
 
-def _beats_uniform(found: AllocationPoints) -> Observation:
-    change = divergence_change(found.plain, found.best)
-    return Observation(
+def _beats_uniform(found: AllocationArtifacts) -> Observation:
+    return divergence_observation(
         "Does protecting the strongest rows or columns beat finer steps everywhere at equal final bytes?",
-        f"{found.best_axis}, {found.best_share:.1%} of the weights, at {found.budget:,} bytes: divergence {interval(change, 'mbit a token')} of "
-        f"{MILLI * found.plain.mean_divergence:.3g}, score {interval(score_change(found.plain, found.best), 'mBPB')}",
-        outcome_of_change(change),
+        f"{found.best_axis}, {found.best_share:.1%} of the weights, at {found.budget:,} bytes: divergence "
+        f"{divergence_text(found.plain, found.best)}, score {score_text(found.plain, found.best)}",
+        found.plain,
+        found.best,
+        decisive=True,
     )
 
 
@@ -86,13 +74,8 @@ def judge_steepness(gains: Mapping[float, float]) -> str:
     return FALSIFIES if early < LATE_GAIN else SUPPORTS if early >= EARLY_GAIN and saturated else UNDECIDED
 
 
-def divided(value: float) -> str:
-    """What a gain (ln of divergence) divides the divergence by."""
-    return f"{math.exp(value):.3g}"
-
-
-def _steepness(found: AllocationPoints) -> Observation:
-    gains = {x: gain(found.plain, point) for x, point in found.by_share[found.best_axis].items()}
+def _steepness(found: AllocationArtifacts) -> Observation:
+    gains = {x: gain(found.plain, each) for x, each in found.by_share[found.best_axis].items()}
     shown = ", ".join(f"{x:.1%}: {divided(value)}" for x, value in sorted(gains.items()))
     return Observation(
         "Is the gain steep at first, and does it then saturate?",
@@ -101,37 +84,38 @@ def _steepness(found: AllocationPoints) -> Observation:
     )
 
 
-def _structure(found: AllocationPoints) -> Observation:
+def _structure(found: AllocationArtifacts) -> Observation:
     single = found.by_share[WEIGHTS][found.best_share]
-    change = divergence_change(single, found.best)
-    side = outcome_of_change(change)
-    extra = single.extra
+    change, extra = divergence_change(single, found.best), single.extra
     return Observation(
         "Do structured exceptions beat single weights of the same share after coding?",
-        f"{found.best_axis} against single weights at {found.best_share:.1%}: divergence {interval(change, 'mbit a token')}; "
-        f"places of the single weights take {extra['told_bytes']:,} bytes, their residuals {extra['residual_bytes']:,}",
-        SUPPORTS if side == SUPPORTS else UNDECIDED,
+        f"{found.best_axis} against single weights at {found.best_share:.1%}: divergence "
+        f"{interval(change, 'mbit a token')}; places of the single weights take {extra['place_bytes']:,} bytes, "
+        f"their residuals {extra['residual_bytes']:,}",
+        SUPPORTS if outcome_of_change(change) == SUPPORTS else UNDECIDED,
     )
 
 
 def _diffuseness(shares: Mapping[str, list[float]]) -> Observation:
     tenth = CONCENTRATION.index(0.1)
     axis = max((ROWS, COLUMNS), key=lambda each: shares[each][tenth])
+    held = ", ".join(f"{shares[each][tenth]:.1%} as {each}" for each in (ROWS, COLUMNS, WEIGHTS))
     return Observation(
         "Is sensitivity concentrated enough for a small set to dominate?",
-        "the strongest 10 % of the weights hold " + ", ".join(f"{shares[each][tenth]:.1%} as {each}" for each in (ROWS, COLUMNS, WEIGHTS))
-        + " of the expected loss",
+        f"the strongest 10 % of the weights hold {held} of the expected loss",
         outcome_of_share(shares[axis][tenth], DOMINANT, DIFFUSE),
-    )  # fmt: skip
+    )
 
 
 def _stability(found: Mapping[str, Mapping[str, float]]) -> Observation:
+    shown = "; ".join(
+        f"{name}: overlap of the top 5 % of rows {each['overlap']:.2f} (least {each['least_overlap']:.2f}), "
+        f"rank correlation {each['correlation']:.3f}"
+        for name, each in found.items()
+    )
     return Observation(
         "Is the protected set the same on other slices of data and with other seeds?",
-        "; ".join(
-            f"{name}: overlap of the top 5 % of rows {each['overlap']:.2f} (least {each['least_overlap']:.2f}), rank correlation {each['correlation']:.3f}"
-            for name, each in found.items()
-        ),
+        shown,
         outcome_of_share(min(each["overlap"] for each in found.values()), STABLE, UNSTABLE),
     )
 
@@ -141,7 +125,7 @@ def judge_coder(nominal: float, coded: float) -> str:
     return FALSIFIES if nominal <= 0 or coded <= 0 else outcome_of_share(coded / nominal, KEPT, ERASED)
 
 
-def _coder(found: AllocationPoints) -> Observation:
+def _coder(found: AllocationArtifacts) -> Observation:
     def gains(axis: str) -> tuple[float, float]:
         return gain(found.plain, found.nominal[axis]), gain(found.plain, found.by_share[axis][found.best_share])
 
@@ -149,8 +133,8 @@ def _coder(found: AllocationPoints) -> Observation:
     single = gains(WEIGHTS)
     return Observation(
         "Does the win survive the coder?",
-        f"{found.best_axis} at {found.best_share:.1%}: divergence divided by {divided(nominal)} at equal nominal bits, by {divided(coded)} at equal "
-        f"coded bytes; single weights by {divided(single[0])} and {divided(single[1])}",
+        f"{found.best_axis} at {found.best_share:.1%}: divergence divided by {divided(nominal)} at equal nominal bits, "
+        f"by {divided(coded)} at equal coded bytes; single weights by {divided(single[0])} and {divided(single[1])}",
         judge_coder(nominal, coded),
     )
 
@@ -166,8 +150,8 @@ def _execution(seconds: Sequence[float]) -> Observation:
     return Observation("Is the better format as quick to decode?", answer, judge_execution(ratio))
 
 
-def _families(found: AllocationPoints) -> Observation:
-    gains = {name: gain(found.plain, point) for name, point in found.families.items()}
+def _families(found: AllocationArtifacts) -> Observation:
+    gains = {name: gain(found.plain, each) for name, each in found.families.items()}
     shown = ", ".join(f"{name} {divided(value)}" for name, value in sorted(gains.items(), key=lambda item: -item[1]))
     return Observation(
         "Where do the same protected bytes (rows with 1 % of the weights) belong?",
@@ -177,86 +161,79 @@ def _families(found: AllocationPoints) -> Observation:
     )
 
 
-def _continuous(found: AllocationPoints) -> Observation:
+def _continuous(found: AllocationArtifacts) -> Observation:
     allocated = found.allocated[found.budget]
-    change = divergence_change(allocated, found.best)
-    return Observation(
+    by_set, by_steps = (divided(gain(found.plain, each)) for each in (found.best, allocated))
+    return divergence_observation(
         "Does the best protected set reach the allocator's continuous steps?",
-        f"protected set against continuous steps: divergence {interval(change, 'mbit a token')} of {MILLI * allocated.mean_divergence:.3g}; "
-        f"the set divides that of the uniform base by {divided(gain(found.plain, found.best))}, continuous steps by {divided(gain(found.plain, allocated))}",
-        outcome_of_change(change), decisive=False,
-    )  # fmt: skip
+        f"protected set against continuous steps: divergence {divergence_text(allocated, found.best)}; the set divides "
+        f"that of the uniform base by {by_set}, continuous steps by {by_steps}",
+        allocated,
+        found.best,
+    )
 
 
-def _rescue_of_allocator(found: AllocationPoints) -> Observation:
+def _rescue_of_allocator(found: AllocationArtifacts) -> Observation:
     allocated = found.allocated[found.budget]
-    share, point = min(found.on_allocator.items(), key=lambda item: item[1].predicted_loss)
-    change = divergence_change(allocated, point)
-    return Observation(
+    share, best = min(found.on_allocator.items(), key=lambda item: item[1].predicted_loss)
+    return divergence_observation(
         "Does protecting the same rows still pay on continuous steps?",
-        f"{share:.1%} of the weights: divergence {interval(change, 'mbit a token')} of {MILLI * allocated.mean_divergence:.3g}",
-        outcome_of_change(change), decisive=False,
-    )  # fmt: skip
+        f"{share:.1%} of the weights: divergence {divergence_text(allocated, best)}",
+        allocated,
+        best,
+    )
 
 
-def tables(found: AllocationPoints, about: Mapping[str, Any]) -> list[Table]:
-    columns = [
-        "exceptions", ">% of weights", ">bytes", ">KL, mbit", ">change, mbit", ">low", ">high", ">predicted, mnat", ">BPB",
-        ">bytes of residuals", ">of their places",
-    ]  # fmt: skip
-    rows = [_row("none: uniform", 0.0, found.plain, found.plain)]
-    rows += [
-        _row(kind, share, point, found.plain)
-        for kind, points in found.by_share.items()
-        for share, point in sorted(points.items())
-    ]
-    allocated = found.allocated[found.budget]
-    rows += [_row("allocator", 0.0, allocated, found.plain)]
-    rows += [_row("allocator, rows", share, point, found.plain) for share, point in sorted(found.on_allocator.items())]
-    rows += [_row(f"rows of {name}", 0.01, point, found.plain) for name, point in found.families.items()]
-    concentrated = [[axis, *(100 * share for share in shares)] for axis, shares in about["concentration"].items()]
+def tables(found: AllocationArtifacts, about: Mapping[str, Any]) -> list[Table]:
+    """Every artifact, and how concentrated the expected loss is."""
     titles = ["by", *(f">top {share:.0%}" for share in CONCENTRATION)]
+    shares = [[axis, *(100 * share for share in shares)] for axis, shares in about["concentration"].items()]
     return [
-        Table(
-            "Artifacts of equal bytes",
-            columns,
-            rows,
-            "Changes are against the uniform base, paired by sequence, with their 95 % intervals.",
-        ),
+        _artifact_table(found),
         Table(
             "Expected loss held by the strongest, %",
             titles,
-            concentrated,
+            shares,
             "Under the uniform base, by share of the weights.",
         ),
     ]
 
 
-def _row(kind: str, share: float, point: Point, plain: Point) -> list[object]:
-    change = divergence_change(plain, point)
-    told = point.extra.get("residual_bytes"), point.extra.get("told_bytes")
-    return [
-        kind, 100 * share, point.bytes, MILLI * point.mean_divergence, change.mean, change.low, change.high, MILLI * point.predicted_loss,
-        f"{point.bits_per_byte:.5f}", *told,
-    ]  # fmt: skip
+def _artifact_table(found: AllocationArtifacts) -> Table:
+    columns = [
+        *("exceptions", ">% of weights", ">bytes", *CHANGE_COLUMNS, ">predicted, mnat", ">BPB"),
+        *(">bytes of residuals", ">of their places"),
+    ]
+    shown = [("none: uniform", 0.0, found.plain)]
+    shown += [(kind, x, each) for kind, by_share in found.by_share.items() for x, each in sorted(by_share.items())]
+    shown += [("allocator", 0.0, found.allocated[found.budget])]
+    shown += [("allocator, rows", x, each) for x, each in sorted(found.on_allocator.items())]
+    shown += [(f"rows of {name}", 0.01, each) for name, each in found.families.items()]
+    note = "Changes are against the uniform base, paired by sequence, with their 95 % intervals."
+    return Table("Artifacts of equal bytes", columns, [_row(*each, found.plain) for each in shown], note)
 
 
-def charts(found: AllocationPoints) -> list[Chart]:
-    shares = {
-        kind: [(0.0, MILLI * found.plain.mean_divergence), *((100 * x, MILLI * p.mean_divergence) for x, p in points.items())]
-        for kind, points in found.by_share.items() if len(points) > 2
-    }  # fmt: skip
+def _row(kind: str, share: float, artifact: MeasuredArtifact, plain: MeasuredArtifact) -> list[object]:
+    measured = [*change_cells(artifact, plain), MILLI * artifact.predicted_loss, f"{artifact.bits_per_byte:.5f}"]
+    exceptions = artifact.extra.get("residual_bytes"), artifact.extra.get("place_bytes")
+    return [kind, 100 * share, artifact.bytes, *measured, *exceptions]
+
+
+def charts(found: AllocationArtifacts) -> list[Chart]:
+    """Divergence by the share of the weights that is protected, and by bytes."""
     allocated = found.allocated[found.budget]
-    shares["rows on continuous steps"] = [
-        (0.0, MILLI * allocated.mean_divergence), *((100 * x, MILLI * p.mean_divergence) for x, p in found.on_allocator.items())
-    ]  # fmt: skip
-    curves = {
-        name: [(p.bytes, MILLI * p.mean_divergence) for p in points.values()]
-        for name, points in (("uniform", found.uniform), ("allocator", found.allocated))
+    shares = {
+        kind: chart_line([(0.0, found.plain), *((100 * x, each) for x, each in by_share.items())])
+        for kind, by_share in found.by_share.items()
+        if len(by_share) > 2
     }
-    curves["best protected set"] = [(found.best.bytes, MILLI * found.best.mean_divergence)]
-    axes = "bytes of the artifact", "KL, mbit a token"
+    shares["rows on continuous steps"] = chart_line(
+        [(0.0, allocated), *((100 * x, each) for x, each in found.on_allocator.items())]
+    )
+    by_bytes = {"uniform": found.uniform.values(), "allocator": found.allocated.values()}
+    by_bytes["best protected set"] = [found.best]
+    curves = {name: chart_line((each.bytes, each) for each in line) for name, line in by_bytes.items()}
     return [
-        Chart("Divergence at equal bytes by share protected", ("% of the weights protected", axes[1]), shares),
-        Chart("Divergence against bytes", axes, curves, logarithmic=True),
+        Chart("Divergence at equal bytes by share protected", ("% of the weights protected", KL_AXIS), shares),
+        Chart("Divergence against bytes", (ARTIFACT_BYTES, KL_AXIS), curves, logarithmic=True),
     ]

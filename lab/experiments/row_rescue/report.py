@@ -1,72 +1,62 @@
-"""What the points of row-rescue come to: observations by thresholds fixed beforehand, tables, charts."""
+"""What the artifacts of row-rescue come to: observations by thresholds fixed beforehand, tables, charts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Observation, Table
-from ..measuring import (
+from ...measure.simple_steps import ALL_STEPS, COLUMN_STEPS, ONE_STEP, ROW_SCALE, ROW_STEPS
+from ..comparing import (
+    CHANGE_COLUMNS,
+    KL_AXIS,
     MILLI,
-    Point,
-    divergence_change,
+    change_cells,
+    chart_line,
+    divergence_observation,
+    divergence_text,
     gain,
-    interval,
     outcome_of_change,
     outcome_of_share,
     score_change,
+    score_text,
 )
-from ..steps import ALL_STEPS, COLUMN_STEPS, ONE_STEP, ROW_SCALE, ROW_STEPS
+from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Observation, Table
+from ..measured_artifact import MeasuredArtifact
+from .artifacts import RescueArtifacts
 
 CONCENTRATED, DIFFUSE = 0.5, 0.25  # share of the measured damage in the strongest 10 % of the rows
 STABLE, UNSTABLE = 0.5, 0.25  # overlap of the top 5 % of rows
 CHEAP = 0.5  # bookkeeping over the gain before it, both in bytes
 TITLES = {
-    COLUMN_STEPS: "neither: one step for all rows", ALL_STEPS: "continuous row steps (allocator)", ONE_STEP: "one step, columns alike",
-    ROW_STEPS: "continuous row steps, columns alike", ROW_SCALE: "one step a row by its scale",
-}  # fmt: skip
-Rescued = Mapping[tuple[str, float, float], Point]
+    COLUMN_STEPS: "neither: one step for all rows",
+    ALL_STEPS: "continuous row steps (allocator)",
+    ONE_STEP: "one step, columns alike",
+    ROW_STEPS: "continuous row steps, columns alike",
+    ROW_SCALE: "one step a row by its scale",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class RescuePoints:
-    """Every artifact: by the rule of the head's steps, the base with 2 % more bytes, and rescued by (how, octaves, share of rows)."""
-
-    budget: int
-    float_model: Point
-    bases: Mapping[str, Point]
-    more: Point
-    rescued: Rescued
-
-    @property
-    def plain(self) -> Point:
-        return self.bases[COLUMN_STEPS]
-
-    @property
-    def best(self) -> tuple[tuple[str, float, float], Point]:
-        """The rescue of least predicted loss: the evaluation text has no say."""
-        return min(self.rescued.items(), key=lambda item: item[1].predicted_loss)
-
-    @property
-    def gain_of_a_byte(self) -> float:
-        """ln of divergence that one more byte gains on the base."""
-        return gain(self.plain, self.more) / (self.more.bytes - self.plain.bytes)
-
-
-def observations(found: RescuePoints, about: Mapping[str, Any]) -> list[Observation]:
+def observations(found: RescueArtifacts, about: Mapping[str, Any]) -> list[Observation]:
+    """Those that decide first."""
     return [
-        _concentration(about["concentration"]), _stability(about["stability"]), _bookkeeping(found), _score(found),
-        _divergence(found), _continuous(found), _whole(found),
-    ]  # fmt: skip
+        _concentration(about["concentration"]),
+        _stability(about["stability"]),
+        _bookkeeping(found),
+        _score(found),
+        _divergence(found),
+        _continuous(found),
+        _scaled(found),
+    ]
 
 
 def _concentration(shares: Mapping[str, list[float]]) -> Observation:
-    measured, predicted = ([f"{100 * each:.0f}" for each in shares[name]] for name in ("measured", "predicted"))
+    measured, predicted = (
+        ", ".join(f"{100 * each:.0f}" for each in shares[name]) for name in ("measured", "predicted")
+    )
     return Observation(
         "Is the damage of the head concentrated in few rows?",
-        f"the strongest 1, 5 and 10 % of the rows hold {', '.join(measured)} % of the divergence (measured by restoring them), "
-        f"{', '.join(predicted)} % by the second-order model",
+        f"the strongest 1, 5 and 10 % of the rows hold {measured} % of the divergence (measured by restoring them), "
+        f"{predicted} % by the second-order model",
         outcome_of_share(shares["measured"][-1], CONCENTRATED, DIFFUSE),
     )
 
@@ -74,109 +64,97 @@ def _concentration(shares: Mapping[str, list[float]]) -> Observation:
 def _stability(found: Mapping[str, float]) -> Observation:
     return Observation(
         "Are the selected rows the same on other slices of data?",
-        f"overlap of the top 5 % {found['overlap']:.2f} (least {found['least_overlap']:.2f}), rank correlation {found['correlation']:.3f}; "
-        f"{found['frequent']:.0%} of them are among the equally many most frequent tokens",
+        f"overlap of the top 5 % {found['overlap']:.2f} (least {found['least_overlap']:.2f}), rank correlation "
+        f"{found['correlation']:.3f}; {found['frequent']:.0%} of them are among the equally many most frequent tokens",
         outcome_of_share(found["overlap"], STABLE, UNSTABLE),
     )
 
 
-def judge_bookkeeping(net: float, told: float) -> str:
-    """Of bytes gained at equal divergence with everything counted, and of bookkeeping bytes."""
+def judge_bookkeeping(net: float, places: float) -> str:
+    """Of bytes gained at equal divergence with everything counted, and of the bytes that say where the rows are."""
     if net <= 0:
         return FALSIFIES
-    return SUPPORTS if told < CHEAP * (net + told) else UNDECIDED
+    return SUPPORTS if places < CHEAP * (net + places) else UNDECIDED
 
 
-def _bookkeeping(found: RescuePoints) -> Observation:
+def _bookkeeping(found: RescueArtifacts) -> Observation:
     (how, octaves, share), best = found.best
     net = gain(found.plain, best) / found.gain_of_a_byte
-    told = best.extra["told_bytes"]
+    places = best.extra["place_bytes"]
     return Observation(
         "Do sets and records cost less than the rescue gains?",
-        f"{how} {octaves:g}, {share:.0%} of the rows: worth {net:,.0f} bytes at equal divergence with everything counted; its places take {told:,} bytes",
-        judge_bookkeeping(net, told),
+        f"{how} {octaves:g}, {share:.0%} of the rows: worth {net:,.0f} bytes at equal divergence with everything "
+        f"counted; its places take {places:,} bytes",
+        judge_bookkeeping(net, places),
     )
 
 
-def _score(found: RescuePoints) -> Observation:
+def _score(found: RescueArtifacts) -> Observation:
     (how, octaves, share), best = found.best
-    change = score_change(found.plain, best)
+    lost = score_change(found.float_model, found.plain).mean
     return Observation(
         "Does the best rescue improve final bits per byte at equal bytes?",
-        f"{how} {octaves:g}, {share:.0%} of the rows against one step for all: {interval(change, 'mBPB')}; "
-        f"the base loses {score_change(found.float_model, found.plain).mean:.3g}",
-        outcome_of_change(change),
+        f"{how} {octaves:g}, {share:.0%} of the rows against one step for all: {score_text(found.plain, best)}; "
+        f"the base loses {lost:.3g}",
+        outcome_of_change(score_change(found.plain, best)),
     )
 
 
-def _divergence(found: RescuePoints) -> Observation:
-    change = divergence_change(found.plain, found.best[1])
-    return Observation(
-        "And the divergence from the float model, which is less noisy?",
-        f"{interval(change, 'mbit a token')} of {MILLI * found.plain.mean_divergence:.3g}", outcome_of_change(change), decisive=False,
-    )  # fmt: skip
+def _divergence(found: RescueArtifacts) -> Observation:
+    _, best = found.best
+    question = "And the divergence from the float model, which is less noisy?"
+    return divergence_observation(question, divergence_text(found.plain, best), found.plain, best)
 
 
-def _continuous(found: RescuePoints) -> Observation:
-    rows = found.bases[ALL_STEPS]
-    change = divergence_change(rows, found.best[1])
-    return Observation(
+def _continuous(found: RescueArtifacts) -> Observation:
+    rows, (_, best) = found.bases[ALL_STEPS], found.best
+    return divergence_observation(
         "Does discrete rescue beat continuous row steps?",
-        f"rescue against row steps: divergence {interval(change, 'mbit a token')} of {MILLI * rows.mean_divergence:.3g}, "
-        f"score {interval(score_change(rows, found.best[1]), 'mBPB')}",
-        outcome_of_change(change), decisive=False,
-    )  # fmt: skip
+        f"rescue against row steps: divergence {divergence_text(rows, best)}, score {score_text(rows, best)}",
+        rows,
+        best,
+    )
 
 
-def _whole(found: RescuePoints) -> Observation:
-    scale = found.bases[ROW_SCALE]
-    change = divergence_change(scale, found.best[1])
-    return Observation(
+def _scaled(found: RescueArtifacts) -> Observation:
+    scaled, (_, best) = found.bases[ROW_SCALE], found.best
+    return divergence_observation(
         "Does it beat one step a row by its scale, which most published heads use?",
-        f"rescue against those: divergence {interval(change, 'mbit a token')} of {MILLI * scale.mean_divergence:.3g}",
-        outcome_of_change(change), decisive=False,
-    )  # fmt: skip
+        f"rescue against those: divergence {divergence_text(scaled, best)}",
+        scaled,
+        best,
+    )
 
 
-def tables(found: RescuePoints, about: Mapping[str, Any]) -> list[Table]:
+def tables(found: RescueArtifacts) -> list[Table]:
+    """Every artifact."""
     columns = [
-        "head", ">% of rows", ">bytes", ">of the head", ">rescued values", ">their places", ">KL, mbit", ">change, mbit", ">low", ">high",
-        ">gap, mBPB", ">predicted, mnat",
-    ]  # fmt: skip
-    rows = [_row(TITLES[rule], None, point, found) for rule, point in found.bases.items()]
-    rows += [
-        _row(_title(how, octaves), 100 * share, point, found) for (how, octaves, share), point in found.rescued.items()
+        *("head", ">% of rows", ">bytes", ">of the head", ">rescued values", ">their places"),
+        *(*CHANGE_COLUMNS, ">gap, mBPB", ">predicted, mnat"),
     ]
-    return [
-        Table(
-            "Artifacts of equal bytes",
-            columns,
-            rows,
-            "Changes are against one step for all rows, paired by sequence, with 95 % intervals.",
-        )
-    ]
+    rows = [_row(TITLES[rule], None, base, found) for rule, base in found.bases.items()]
+    rows += [_row(_title(how, octaves), 100 * x, each, found) for (how, octaves, x), each in found.rescued.items()]
+    note = "Changes are against one step for all rows, paired by sequence, with 95 % intervals."
+    return [Table("Artifacts of equal bytes", columns, rows, note)]
 
 
 def _title(how: str, octaves: float) -> str:
     return f"rescued, {how}" + (f" {octaves:g} octave{'s' if octaves > 1 else ''} finer" if octaves else "")
 
 
-def _row(title: str, share: float | None, point: Point, found: RescuePoints) -> list[object]:
-    change = divergence_change(found.plain, point)
-    extra = point.extra
-    return [
-        title, share, point.bytes, extra.get("head_bytes"), extra.get("residual_bytes"), extra.get("told_bytes"),
-        MILLI * point.mean_divergence, change.mean, change.low, change.high, score_change(found.float_model, point).mean, MILLI * point.predicted_loss,
-    ]  # fmt: skip
+def _row(title: str, share: float | None, artifact: MeasuredArtifact, found: RescueArtifacts) -> list[object]:
+    parts = [artifact.extra.get(f"{part}_bytes") for part in ("head", "residual", "place")]
+    gap = score_change(found.float_model, artifact).mean
+    measured = [*change_cells(artifact, found.plain), gap, MILLI * artifact.predicted_loss]
+    return [title, share, artifact.bytes, *parts, *measured]
 
 
-def charts(found: RescuePoints, about: Mapping[str, Any]) -> list[Chart]:
-    series: dict[str, list[tuple[float, float]]] = {}
-    for (how, octaves, share), point in found.rescued.items():
-        series.setdefault(_title(how, octaves), [(0.0, MILLI * found.plain.mean_divergence)]).append(
-            (100 * share, MILLI * point.mean_divergence)
-        )
-    greatest = 100 * max(share for *_, share in found.rescued)
-    rows = MILLI * found.bases[ALL_STEPS].mean_divergence
-    series[TITLES[ALL_STEPS]] = [(0.0, rows), (greatest, rows)]
-    return [Chart("Divergence at equal bytes by share of rows rescued", ("% of the rows", "KL, mbit a token"), series)]
+def charts(found: RescueArtifacts) -> list[Chart]:
+    """Divergence by the share of the rows that is rescued."""
+    lines: dict[str, list[tuple[float, MeasuredArtifact]]] = {}
+    for (how, octaves, share), artifact in found.rescued.items():
+        lines.setdefault(_title(how, octaves), [(0.0, found.plain)]).append((100 * share, artifact))
+    greatest, rows = 100 * max(share for *_, share in found.rescued), found.bases[ALL_STEPS]
+    lines[TITLES[ALL_STEPS]] = [(0.0, rows), (greatest, rows)]
+    series = {name: chart_line(line) for name, line in lines.items()}
+    return [Chart("Divergence at equal bytes by share of rows rescued", ("% of the rows", KL_AXIS), series)]

@@ -19,29 +19,16 @@ from bytecap.compiler.quantize.gptq import quantize_matrix
 from bytecap.compiler.statistics.calibration import MatrixStatistics
 from bytecap.format.tensors.grid import reconstruct_grid
 from bytecap.lab.experiments.byte_allocation.report import judge_coder, judge_execution, judge_steepness
+from bytecap.lab.experiments.comparing import outcome_by_budget, outcome_of_change, outcome_of_share
 from bytecap.lab.experiments.findings import Estimate, Observation, verdict_of
-from bytecap.lab.experiments.measuring import outcome_of_change, outcome_of_share
-from bytecap.lab.experiments.protected_sets import concentration, strongest, told_bytes
+from bytecap.lab.experiments.finer_members import COLUMNS, ROWS, WEIGHTS, OnSteps, WithResidual, steps_of
+from bytecap.lab.experiments.protected_sets import concentration, exception_bytes, strongest
 from bytecap.lab.experiments.registry import EXPERIMENTS
-from bytecap.lab.experiments.row_rescue.experiment import HalfPrecisionRows
+from bytecap.lab.experiments.row_rescue.artifacts import HalfPrecisionRows
 from bytecap.lab.experiments.row_rescue.report import judge_bookkeeping
 from bytecap.lab.experiments.running import document_of
-from bytecap.lab.experiments.steps import (
-    ALL_STEPS,
-    COLUMNS,
-    ONE_STEP,
-    ROW_SCALE,
-    ROW_STEPS,
-    ROWS,
-    RULES,
-    WEIGHTS,
-    Exceptions,
-    Steps,
-    expected_losses,
-    steps_of,
-)
-from bytecap.lab.experiments.vq_head.report import judge_budgets
 from bytecap.lab.measure.equal_bytes import Bench
+from bytecap.lab.measure.simple_steps import ALL_STEPS, ONE_STEP, ROW_SCALE, ROW_STEPS, RULES, expected_losses
 from bytecap.report.experiment_page import render_experiment
 
 QUICK = {
@@ -108,8 +95,8 @@ def test_coder_execution_bookkeeping_and_budgets():
     assert [judge_execution(ratio) for ratio in (0.9, 1.25, 1.5, 2.1)] == [S, S, U, F]
     assert [judge_bookkeeping(net, told) for net, told in ((10, 9), (10, 10), (0, 1), (-5, 1))] == [S, U, F, F]
     down, flat, up = Estimate(-3, 1), Estimate(0, 1), Estimate(3, 1)
-    assert [judge_budgets(each, everywhere=False) for each in ([up, down], [up, flat], [up, up])] == [S, U, F]
-    assert [judge_budgets(each, everywhere=True) for each in ([up, down], [down, down], [up, up])] == [U, S, F]
+    assert [outcome_by_budget(each, everywhere=False) for each in ([up, down], [up, flat], [up, up])] == [S, U, F]
+    assert [outcome_by_budget(each, everywhere=True) for each in ([up, down], [down, down], [up, up])] == [U, S, F]
 
 
 def unit_of(rows=12, columns=10, seed=0, price=0.05):
@@ -143,7 +130,7 @@ def naive_residual(unit, steps, mask, fine):
 @pytest.mark.parametrize("axis, members", [(ROWS, (0, 7)), (COLUMNS, (3,)), (WEIGHTS, (1, 17, 50, 119))])
 def test_exceptions_are_those_of_the_slow_twin(rule, axis, members):
     unit = unit_of(price=PRICES[rule])
-    found = Exceptions(rule, axis, members, 2.0).fit(unit)
+    found = WithResidual(rule, axis, members, 2.0).fit(unit)
     grid, told = found.parts
     mask = np.zeros(unit.shape, bool)
     mask.reshape(-1)[list(members)] = axis == WEIGHTS
@@ -157,7 +144,7 @@ def test_exceptions_are_those_of_the_slow_twin(rule, axis, members):
 @pytest.mark.parametrize("rule", RULES)
 def test_finer_lines_of_the_same_grid(rule):
     unit = unit_of(price=PRICES[rule])
-    plain, finer = Steps(rule).fit(unit), Steps(rule, ROWS, (2, 5), 2.0).fit(unit)
+    plain, finer = OnSteps(rule).fit(unit), OnSteps(rule, ROWS, (2, 5), 2.0).fit(unit)
     ratio = steps_of(finer.grid) / steps_of(plain.grid)
     assert np.allclose(ratio[[2, 5]], 0.25, rtol=0.1) and np.allclose(np.delete(ratio, [2, 5], 0), 1.0, rtol=0.1)
     assert unit.row_losses(finer.weights)[[2, 5]].sum() < unit.row_losses(plain.weights)[[2, 5]].sum()
@@ -166,12 +153,12 @@ def test_finer_lines_of_the_same_grid(rule):
 def test_the_rules_are_what_they_say():
     unit = unit_of()
     plain = quantize_matrix(unit.prepared, unit.byte_price)
-    assert np.array_equal(Steps(ALL_STEPS).fit(unit).weights, plain.weights)
-    assert len(set(steps_of(Steps(ONE_STEP).fit(unit).grid).reshape(-1))) == 1
-    scaled = steps_of(Steps(ROW_SCALE).fit(unit).grid)
+    assert np.array_equal(OnSteps(ALL_STEPS).fit(unit).weights, plain.weights)
+    assert len(set(steps_of(OnSteps(ONE_STEP).fit(unit).grid).reshape(-1))) == 1
+    scaled = steps_of(OnSteps(ROW_SCALE).fit(unit).grid)
     rms = np.sqrt(np.square(unit.target).mean(1))
     assert np.allclose(scaled / rms[:, None], (scaled / rms[:, None])[0, 0], rtol=0.1)
-    by_importance = steps_of(Steps(ROW_STEPS).fit(unit).grid)
+    by_importance = steps_of(OnSteps(ROW_STEPS).fit(unit).grid)
     assert np.allclose(
         by_importance * np.sqrt(unit.prepared.row_fisher)[:, None],
         (by_importance * np.sqrt(unit.prepared.row_fisher)[:, None])[0, 0],
@@ -182,7 +169,7 @@ def test_the_rules_are_what_they_say():
 @pytest.mark.parametrize("rule", RULES)
 def test_expected_losses_are_those_of_fine_steps(rule):
     unit = unit_of(rows=60, columns=40, price=PRICES[rule] / 4)
-    found = Steps(rule).fit(unit)
+    found = OnSteps(rule).fit(unit)
     assert expected_losses(unit.prepared, rule).sum() * unit.byte_price**2 == pytest.approx(
         found.predicted_loss, rel=0.25
     )
@@ -191,11 +178,11 @@ def test_expected_losses_are_those_of_fine_steps(rule):
 def test_a_set_told_by_bits_costs_what_compressed_bits_cost():
     """The exceptions of one column: 128 places a row apart, a bitmap of 2,048 bytes that compresses to a few dozen."""
     unit = unit_of(rows=128, columns=128)
-    column = Exceptions(ROW_STEPS, WEIGHTS, tuple(range(5, 128 * 128, 128)), 2.0).fit(unit)
-    known = told_bytes({0: column}, 1)
-    rows = told_bytes({0: HalfPrecisionRows((3, 9, 77)).fit(unit)}, 1)
-    assert 0 < rows["told_bytes"] < 40 and 0.7 * 768 < rows["residual_bytes"] < 1.1 * 768
-    assert 0 < known["told_bytes"] < 100 and 0 < known["residual_bytes"] < 128
+    column = WithResidual(ROW_STEPS, WEIGHTS, tuple(range(5, 128 * 128, 128)), 2.0).fit(unit)
+    known = exception_bytes({0: column}, 1)
+    rows = exception_bytes({0: HalfPrecisionRows((3, 9, 77)).fit(unit)}, 1)
+    assert 0 < rows["place_bytes"] < 40 and 0.7 * 768 < rows["residual_bytes"] < 1.1 * 768
+    assert 0 < known["place_bytes"] < 100 and 0 < known["residual_bytes"] < 128
 
 
 @given(st.integers(0, 10_000), st.sampled_from([ROWS, COLUMNS, WEIGHTS]), st.floats(0.01, 0.9))

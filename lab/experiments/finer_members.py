@@ -1,15 +1,8 @@
-"""Rules for the steps of a matrix, from what papers call uniform to the allocator's own, and exceptions to them.
+"""Choices for the bench: a matrix on the steps of a rule, some of whose rows, columns or weights are kept finer.
 
-Strategy: a rule gives the log2 steps of rows and columns at byte price 1; error feedback and coding are the same for all rules, so
-that only the allocation differs. With g_i the Fisher information of a row and L_jj the diagonal of the factor of its Hessian, a
-weight's squared error costs g_i L_jj^2 / 2, and steps of equal marginal return are price / sqrt(mean of g_i L_jj^2 over what shares one):
-    one-step      one step for the matrix
-    row-scale     one step a row in proportion to its root mean square: one precision for the whole model
-    row-steps     one step a row by its importance
-    column-steps  one step a column by its importance, the same for all rows
-    all-steps     rows and columns by theirs: the allocator
-Exceptions are chosen rows, columns or single weights whose steps are some octaves finer: by the steps of their line, or by a residual on
-top of the nearest integer, told as a set, inside the feedback loop, so that other weights make up for exactly what is left.
+Strategy: the members of a matrix are made finer either by the steps of their line in the same grid, or by a residual on
+top of the nearest integer, whose places are stored as a set. The residual is chosen inside the error feedback loop, so
+that the other weights make up for exactly what is left.
 """
 
 from __future__ import annotations
@@ -20,28 +13,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...compiler.menu.kinds import Unit
-from ...compiler.quantize.composite import CompositeMatrix, Quantized
+from ...compiler.quantize.composite import CompositeMatrix
 from ...compiler.quantize.gptq import PreparedMatrix, QuantizedMatrix, quantize_matrix, with_steps
-from ...format.tensors.grid import GridValues, exponents_or_zeros, reconstruct_grid, step_table
+from ...format.tensors.grid import GridValues, exponents_or_zeros, step_table
 from ...format.tensors.parts import GridInStream, SparseValues, SubsetValues
+from ..measure.simple_steps import step_logs
 
-ONE_STEP, ROW_SCALE, ROW_STEPS, COLUMN_STEPS, ALL_STEPS = (
-    "one-step",
-    "row-scale",
-    "row-steps",
-    "column-steps",
-    "all-steps",
-)
-RULES = (ONE_STEP, ROW_SCALE, ROW_STEPS, COLUMN_STEPS, ALL_STEPS)
 ROWS, COLUMNS, WEIGHTS = "rows", "columns", "weights"
-SCALES_A_PRICE = 2048.0  # root mean squares of a row that its step is at byte price 1, by the rule row-scale
-LEAST_RMS = 1e-12
 BLOCK_COLUMNS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
-    """A matrix on steps of a rule; `members` of one axis (ROWS or COLUMNS) are `octaves` finer."""
+class OnSteps:
+    """A matrix on the steps of a rule, `members` of one axis (ROWS or COLUMNS) `octaves` finer than the rule has them."""
 
     rule: str
     axis: str = ROWS
@@ -57,10 +41,11 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True)
-class Exceptions:
-    """A matrix on steps of a rule with a residual for `members`: rows, columns, or row-major places of single weights, ascending.
+class WithResidual:
+    """A matrix on the steps of a rule with a residual for its `members`.
 
-    The residual's one step is `octaves` finer than the geometric mean of the steps that it refines.
+    axis, members : ROWS, COLUMNS or WEIGHTS, and which of them, ascending; weights by their row-major places
+    octaves : how much finer the residual's one step is than the geometric mean of the steps that it refines
     """
 
     rule: str
@@ -97,39 +82,14 @@ class Exceptions:
         return SubsetValues(0 if self.axis == ROWS else 1, members, GridValues(chosen, None, None, step, 0), 1)
 
 
-Allocated = Steps | Exceptions
-
-
-def step_logs(prepared: PreparedMatrix, rule: str) -> tuple[np.ndarray, np.ndarray]:
-    """float64[rows], float64[columns]: log2 steps of a rule at byte price 1, in matrix order."""
-    rows, columns = prepared.weights.shape
-    energies = np.empty(columns)
-    energies[prepared.order] = np.square(prepared.factor.diagonal())
-    fisher = prepared.row_fisher
-    if rule == ROW_SCALE:
-        scale = np.sqrt(np.square(prepared.weights).mean(1))
-        scale = np.maximum(scale, max(LEAST_RMS, 1e-6 * float(scale.max())))
-        return np.log2(SCALES_A_PRICE * scale), np.zeros(columns)
-    rows_alike, columns_alike = rule in (ONE_STEP, COLUMN_STEPS), rule in (ONE_STEP, ROW_STEPS)
-    row_costs = np.full(rows, fisher.mean()) if rows_alike else fisher
-    column_costs = np.full(columns, energies.mean()) if columns_alike else energies
-    return -0.5 * np.log2(row_costs), -0.5 * np.log2(column_costs)
-
-
-def expected_losses(prepared: PreparedMatrix, rule: str) -> np.ndarray:
-    """float64[rows, columns] nats a token at byte price 1: g_i L_jj^2 step^2 / 24, what uniform errors within the steps cost."""
-    row_logs, column_logs = step_logs(prepared, rule)
-    energies = np.empty(len(column_logs))
-    energies[prepared.order] = np.square(prepared.factor.diagonal())
-    return np.multiply.outer(prepared.row_fisher * np.exp2(2 * row_logs), energies * np.exp2(2 * column_logs)) / 24
-
-
 def quantize_with_residual(
     prepared: PreparedMatrix, steps: np.ndarray, mask: np.ndarray, fine: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Integers int32[rows, columns] on `steps`, and of what the masked ones leave on the step `fine`; others have residual 0.
+    """Integers on `steps`, and the integers on the step `fine` of what is left of the masked weights.
 
-    steps : float64[rows, columns]; columns last to first with error feedback, as compiler/quantize/gptq.py without coupling.
+    steps : float64[rows, columns]; mask : bool of the same shape. Returns int32[rows, columns] twice, the second 0 where
+    the mask is not set. Columns are quantized last to first with error feedback, as in compiler/quantize/gptq.py without
+    coupled rows.
     """
     factor, order = prepared.factor, prepared.order
     rows, columns = steps.shape
@@ -181,11 +141,3 @@ def without_equal_steps(grid: GridValues) -> GridValues:
         column_exponents=column,
         resolution=0 if row is None and column is None else grid.resolution,
     )
-
-
-def set_bytes(quantized: Quantized, unit: Unit) -> int:
-    """Bytes of a composite of grid and residual over those of its grid alone: set, residual and their records."""
-    if not isinstance(quantized, CompositeMatrix):
-        return 0
-    grid = quantized.parts[0].grid
-    return unit.bytes_of(quantized) - unit.bytes_of(QuantizedMatrix(grid, reconstruct_grid(grid), 0.0))

@@ -1,0 +1,94 @@
+"""How two measured artifacts are compared, and how the reports of experiments show it.
+
+Strategy: every difference is paired by sequence and comes with its 95 % interval; which outcome a difference has follows
+from thresholds that were fixed beforehand. The experiments that compare artifacts of equal bytes share the sentences of
+their answers, the columns of their tables and the points of their charts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from .findings import FALSIFIES, SUPPORTS, UNDECIDED, Estimate, Observation
+from .measured_artifact import MeasuredArtifact
+
+MILLI = 1000.0
+CHANGE_COLUMNS = (">KL, mbit", ">change, mbit", ">low", ">high")
+ARTIFACT_BYTES, KL_AXIS = "bytes of the artifact", "KL, mbit a token"
+
+
+def divergence_change(first: MeasuredArtifact, second: MeasuredArtifact) -> Estimate:
+    """second - first, millibits a token, paired by sequence."""
+    return Estimate.of_pairs(MILLI * np.array(first.divergence), MILLI * np.array(second.divergence))
+
+
+def score_change(first: MeasuredArtifact, second: MeasuredArtifact) -> Estimate:
+    """second - first in thousandths of a bit per byte, paired by sequence, for sequences of the mean number of bytes."""
+    scale = MILLI / np.mean(first.text_bytes)
+    return Estimate.of_pairs(scale * np.array(first.bits), scale * np.array(second.bits))
+
+
+def gain(first: MeasuredArtifact, second: MeasuredArtifact) -> float:
+    """ln of how many times less the second diverges from the float model; below 0 when it diverges more."""
+    return math.log(first.mean_divergence / second.mean_divergence)
+
+
+def divided(value: float) -> str:
+    """What a gain (ln of divergence) divides the divergence by."""
+    return f"{math.exp(value):.3g}"
+
+
+def outcome_of_change(change: Estimate) -> str:
+    """Of a change that the thesis predicts to be a fall: an interval below 0 supports, one above 0 falsifies."""
+    return {-1: SUPPORTS, 0: UNDECIDED, 1: FALSIFIES}[change.side()]
+
+
+def outcome_of_share(value: float, least: float, too_little: float) -> str:
+    """A share of at least `least` supports, one below `too_little` falsifies."""
+    return SUPPORTS if value >= least else FALSIFIES if value < too_little else UNDECIDED
+
+
+def outcome_by_budget(changes: Sequence[Estimate], *, everywhere: bool) -> str:
+    """Of changes by budget: one below 0 (or all, `everywhere`) supports, all above 0 falsify."""
+    sides = [change.side() for change in changes]
+    if not sides:
+        return UNDECIDED
+    if all(side > 0 for side in sides):
+        return FALSIFIES
+    return SUPPORTS if (all if everywhere else any)(side < 0 for side in sides) else UNDECIDED
+
+
+def interval(estimate: Estimate, unit: str) -> str:
+    """`-1.23 [-1.50, -0.96] mbit`."""
+    return f"{estimate.mean:+.3g} [{estimate.low:+.3g}, {estimate.high:+.3g}] {unit}"
+
+
+def divergence_text(first: MeasuredArtifact, second: MeasuredArtifact) -> str:
+    """The change of divergence with its interval, and the divergence that it is a change of."""
+    return f"{interval(divergence_change(first, second), 'mbit a token')} of {MILLI * first.mean_divergence:.3g}"
+
+
+def score_text(first: MeasuredArtifact, second: MeasuredArtifact) -> str:
+    """The change of bits per byte with its interval."""
+    return interval(score_change(first, second), "mBPB")
+
+
+def divergence_observation(
+    question: str, answer: str, first: MeasuredArtifact, second: MeasuredArtifact, *, decisive: bool = False
+) -> Observation:
+    """The answer, judged by whether the second artifact diverges less than the first."""
+    return Observation(question, answer, outcome_of_change(divergence_change(first, second)), decisive)
+
+
+def change_cells(artifact: MeasuredArtifact, base: MeasuredArtifact) -> list[object]:
+    """The cells under CHANGE_COLUMNS."""
+    change = divergence_change(base, artifact)
+    return [MILLI * artifact.mean_divergence, change.mean, change.low, change.high]
+
+
+def chart_line(artifacts: Iterable[tuple[float, MeasuredArtifact]]) -> list[tuple[float, float]]:
+    """(x, divergence in millibits a token) of artifacts by any x."""
+    return [(x, MILLI * artifact.mean_divergence) for x, artifact in artifacts]
