@@ -1,1 +1,1 @@
-"""Loads, decodes, runs and scores an artifact with numpy and numba; needs no torch."""
+"""Runs, scores and verifies what an artifact holds, with numpy and numba; needs no torch."""

@@ -2,10 +2,10 @@
 
 Strategy: everything that does not depend on the tokens is settled at construction: shapes validated, each instruction
 bound to its kernel, registers assigned to buffers by their lifetimes. A call then runs the steps for one sequence after
-the other in the same buffers, which for usual lengths stay in cache. So a sequence's numbers never depend on the batch it
-came in, and memory beyond the weights is one sequence's live registers plus the result. Single-threaded inside (callers
-limit the BLAS with threadpoolctl); kernels and products release the GIL, and calls share no mutable state, so several
-threads may call one interpreter at once.
+the other in the same buffers, which for usual lengths stay in cache. So a sequence's numbers never depend on the batch
+it came in, and memory beyond the weights is one sequence's live registers plus the result. Single-threaded inside
+(callers limit the BLAS with threadpoolctl); kernels and products release the GIL, and calls share no mutable state, so
+several threads may call one interpreter at once.
 """
 
 from __future__ import annotations
@@ -104,9 +104,9 @@ class Interpreter:
 def assign_buffers(program: Program, shapes: ProgramShapes) -> tuple[list[int], list[int]]:
     """Buffer of each register, and capacity of each buffer in floats per token.
 
-    Two registers share a buffer only when their lifetimes do not overlap. A register takes the smallest free buffer that
-    holds it, else the largest free one is enlarged, so that wide registers of different widths follow each other in the
-    same memory.
+    Two registers share a buffer only when their lifetimes do not overlap. A register takes the smallest free buffer
+    that holds it, else the largest free one is enlarged, so that wide registers of different widths follow each other
+    in the same memory.
     """
     buffers: list[int] = []
     capacities: list[int] = []

@@ -1,9 +1,10 @@
 """Kernels built on a vectorizable exponential: softmax, cross-entropy, gelu, silu, sigmoid.
 
-Strategy: `exp32` is branch-free float32 arithmetic (Cody-Waite reduction to [-ln2/2, ln2/2], polynomial of degree 6, power
-of two through the exponent bits), which LLVM turns into SIMD where a call of libm's exp would stay scalar. Reductions are
-leaves of their own: sums may be reassociated, maxima are taken over integers that order like the floats, so both become
-SIMD without telling the compiler that infinities and NaN do not exist. Everything else keeps strict arithmetic.
+Strategy: `exp32` is branch-free float32 arithmetic (Cody-Waite reduction to [-ln2/2, ln2/2], polynomial of degree 6,
+power of two through the exponent bits), which LLVM turns into SIMD where a call of libm's exp would stay scalar.
+Reductions are leaves of their own: sums may be reassociated, maxima are taken over integers that order like the floats,
+so both become SIMD without telling the compiler that infinities and NaN do not exist. Everything else keeps strict
+arithmetic.
 All callers pass C-contiguous arrays and outputs that do not overlap inputs.
 """
 
@@ -19,23 +20,30 @@ EXPONENT_LEAST, EXPONENT_GREATEST = np.float32(-87.0), np.float32(88.0)
 LOG2_E = np.float32(1.4426950408889634)
 LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.1219444005469058e-4)  # ln 2 = high + low; high has 9 bits
 # exp(r) = 1 + r + r^2 (E2 + E3 r + ... + E6 r^4), least squares of the relative error on Chebyshev nodes: 4e-9
-E2, E3, E4, E5, E6 = (
-    np.float32(c) for c in (0.49999989, 0.16666518, 0.04166953, 0.00836892, 0.00137514)
-)  # fmt: skip
+E2, E3, E4, E5, E6 = (np.float32(c) for c in (0.49999989, 0.16666518, 0.04166953, 0.00836892, 0.00137514))
 # erfc(z) = exp(-z^2) s (Q0 + Q1 s + ... + Q8 s^8), s = 1 / (1 + 0.4 z), fitted likewise for z in [0, 9.5]: 6e-8
 ERFC_RATE = np.float32(0.4)
 INVERSE_ROOT_TWO = np.float32(0.7071067811865476)
 Q0, Q1, Q2, Q3, Q4, Q5, Q6, Q7, Q8 = (
-    np.float32(c) for c in (
-        0.22562996, 0.22651089, 0.20143814, 0.19502615, 0.07618931, 0.09277888, 0.08005351, -0.13853476, 0.04090798
+    np.float32(c)
+    for c in (
+        0.22562996,
+        0.22651089,
+        0.20143814,
+        0.19502615,
+        0.07618931,
+        0.09277888,
+        0.08005351,
+        -0.13853476,
+        0.04090798,
     )
-)  # fmt: skip
+)
 BIAS, MANTISSA_BITS = np.int32(127), np.int32(23)
 
 
 @njit(**KERNEL)
 def exp32(x):
-    """e**x to 2e-7 relative for x in [-87, 88], clamped outside; NaN stays NaN."""
+    """e**x to 2e-7 relative for a float32 x in [-87, 88], clamped outside; NaN stays NaN."""
     x = EXPONENT_LEAST if x < EXPONENT_LEAST else x
     x = EXPONENT_GREATEST if x > EXPONENT_GREATEST else x
     power = np.floor(x * LOG2_E + HALF)
@@ -47,11 +55,13 @@ def exp32(x):
 
 @njit(**KERNEL)
 def softmax_rows(scores, first_query, first_key, seen, scale):
-    """Masked softmax in place.
+    """Masked softmax in place; a row whose greatest score is not finite becomes NaN.
 
-    scores : float32 [heads, queries, keys] of queries first_query.. and keys first_key..; seen : int64 [length], the
-    first key position that each query sees (the last is its own); entries outside become 0. A row whose greatest score
-    is not finite becomes NaN.
+    scores : float32 [heads, queries, keys]    of the queries from first_query on and the keys from first_key on
+    first_query, first_key : int               positions in the sequence
+    seen : int64 [length]                      first key position that each query sees; the last is its own, and the
+                                               scores of keys outside become 0
+    scale : float32                            factor of the scores before the exponential
     """
     for head in range(scores.shape[0]):
         for query in range(scores.shape[1]):
@@ -70,10 +80,11 @@ def softmax_rows(scores, first_query, first_key, seen, scale):
 
 @njit(**KERNEL)
 def cross_entropy_rows(logits, targets, losses):
-    """losses[t] = ln sum_c exp(logits[t, c]) - logits[t, targets[t]] in nats; overwrites the logits.
+    """losses[t] = ln sum_c exp(logits[t, c]) - logits[t, targets[t]].
 
-    logits : float32 [length, vocabulary]; targets : int64 [length]; losses : float64 [length], NaN where the greatest
-    logit is not finite.
+    logits : float32 [length, vocabulary]    overwritten
+    targets : int64 [length]
+    losses : float64 [length]                output in nats, NaN where the greatest logit is not finite
     """
     for t in range(logits.shape[0]):
         row = logits[t]
@@ -86,21 +97,30 @@ def cross_entropy_rows(logits, targets, losses):
 
 @njit(**KERNEL)
 def sigmoid(x, out):
-    """out = 1 / (1 + exp(-x)) over flat float32 vectors."""
+    """out = 1 / (1 + exp(-x)).
+
+    x, out : float32 [elements]
+    """
     for i in range(x.size):
         out[i] = ONE / (ONE + exp32(-x[i]))
 
 
 @njit(**KERNEL)
 def silu(x, out):
-    """out = x sigmoid(x) over flat float32 vectors."""
+    """out = x sigmoid(x).
+
+    x, out : float32 [elements]
+    """
     for i in range(x.size):
         out[i] = x[i] / (ONE + exp32(-x[i]))
 
 
 @njit(**KERNEL)
 def gelu(x, out):
-    """out = x Phi(x) = max(x, 0) - |x| erfc(|x| / sqrt 2) / 2 over flat float32 vectors; 3e-7 of |x| off at most."""
+    """out = x Phi(x) = max(x, 0) - |x| erfc(|x| / sqrt 2) / 2; at most 3e-7 of |x| off.
+
+    x, out : float32 [elements]
+    """
     for i in range(x.size):
         size = abs(x[i])
         s = ONE / (ONE + ERFC_RATE * (size * INVERSE_ROOT_TWO))
@@ -111,7 +131,11 @@ def gelu(x, out):
 
 @njit(**KERNEL)
 def leaky_relu_squared(x, slope, out):
-    """out = x^2 where x > 0, (slope x)^2 elsewhere, over flat float32 vectors; slope 0 is relu squared."""
+    """out = x^2 where x > 0, (slope x)^2 elsewhere; slope 0 is relu squared.
+
+    x, out : float32 [elements]
+    slope : float32
+    """
     for i in range(x.size):
         value = x[i] if x[i] > ZERO else slope * x[i]
         out[i] = value * value

@@ -1,8 +1,8 @@
 """Kernels that work on one position's activations at a time: norms, scaling, rotation, exclusion.
 
-Strategy: plain loops over C-contiguous float32 [length, width] arrays, written so that the inner loop runs over adjacent
-elements and becomes SIMD; only the sums inside norms and dot products may be reassociated. Vectors arrive expanded to the
-full width. Outputs never overlap inputs (else LLVM's run-time check would fall back to scalar code).
+Strategy: plain loops over C-contiguous float32 [length, width] arrays, written so that the inner loop runs over
+adjacent elements and becomes SIMD; only the sums inside norms and dot products may be reassociated. Vectors arrive
+expanded to the full width. Outputs never overlap inputs (else LLVM's run-time check would fall back to scalar code).
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ LEAST_SQUARED_NORM = np.float32(1e-24)
 
 @njit(**KERNEL)
 def rms_norm(x, groups, epsilon, gain, out):
-    """out = gain * part / sqrt(mean(part^2) + epsilon) for each of `groups` equal parts; gain : float32 [width]."""
+    """out = gain * part / sqrt(mean(part^2) + epsilon) for each of `groups` equal parts of a position.
+
+    x, out : float32 [length, width]
+    groups : int                        divides the width
+    epsilon : float32
+    gain : float32 [width]
+    """
     part = x.shape[1] // groups
     for t in range(x.shape[0]):
         for group in range(groups):
@@ -33,7 +39,12 @@ def rms_norm(x, groups, epsilon, gain, out):
 
 @njit(**KERNEL)
 def layer_norm(x, epsilon, gain, bias, out):
-    """out = gain * (x - mean) / sqrt(variance + epsilon) + bias; variance over the width, not corrected."""
+    """out = gain * (x - mean) / sqrt(variance + epsilon) + bias; variance over the width, not corrected.
+
+    x, out : float32 [length, width]
+    epsilon : float32
+    gain, bias : float32 [width]
+    """
     width = np.float32(x.shape[1])
     for t in range(x.shape[0]):
         source, target = x[t], out[t]
@@ -47,7 +58,11 @@ def layer_norm(x, epsilon, gain, bias, out):
 
 @njit(**KERNEL)
 def mix(x, y, a, b, out):
-    """out = a * x + b * y; a, b : float32 [width]."""
+    """out = a * x + b * y.
+
+    x, y, out : float32 [length, width]
+    a, b : float32 [width]
+    """
     for t in range(x.shape[0]):
         left, right, target = x[t], y[t], out[t]
         for i in range(left.size):
@@ -56,7 +71,12 @@ def mix(x, y, a, b, out):
 
 @njit(**KERNEL)
 def rope_half_split(x, heads, cosine, sine, out):
-    """Rotate element i of a head with element i + rotary_dims / 2; cosine, sine : float32 [>= length, rotary_dims / 2]."""
+    """Rotate element i of each head with element i + rotary_dims / 2.
+
+    x, out : float32 [length, heads * head width]
+    heads : int
+    cosine, sine : float32 [at least length, rotary_dims / 2]   elements of a head beyond rotary_dims are copied
+    """
     head_width, half = x.shape[1] // heads, cosine.shape[1]
     for t in range(x.shape[0]):
         cos, sin = cosine[t], sine[t]
@@ -73,7 +93,12 @@ def rope_half_split(x, heads, cosine, sine, out):
 
 @njit(**KERNEL)
 def rope_interleaved(x, heads, cosine, sine, out):
-    """Rotate element 2i of a head with element 2i + 1; cosine, sine : float32 [>= length, rotary_dims / 2]."""
+    """Rotate element 2i of each head with element 2i + 1.
+
+    x, out : float32 [length, heads * head width]
+    heads : int
+    cosine, sine : float32 [at least length, rotary_dims / 2]   elements of a head beyond rotary_dims are copied
+    """
     head_width, half = x.shape[1] // heads, cosine.shape[1]
     for t in range(x.shape[0]):
         cos, sin = cosine[t], sine[t]
@@ -89,7 +114,12 @@ def rope_interleaved(x, heads, cosine, sine, out):
 
 @njit(**KERNEL)
 def exclude(y, v, heads, kv_heads, out):
-    """out = y - v (y.v) / max(v.v, 1e-24) for each head of y and its group's head of v."""
+    """out = y - v (y.v) / max(v.v, 1e-24) for each head of y and its group's head of v.
+
+    y, out : float32 [length, heads * head width]
+    v : float32 [length, kv_heads * head width]
+    heads, kv_heads : int                           each head of v belongs to heads / kv_heads heads of y
+    """
     head_width, group = y.shape[1] // heads, heads // kv_heads
     for t in range(y.shape[0]):
         for kv_head in range(kv_heads):
@@ -105,7 +135,11 @@ def exclude(y, v, heads, kv_heads, out):
 
 @njit(**KERNEL)
 def polynomial_softcap(x, cap, inverse_cap, out):
-    """out = cap clip(u - u^3/3 + u^5/15, -1, 1), u = clip(x / cap, -2, 2), over flat float32 vectors."""
+    """out = cap clip(u - u^3/3 + u^5/15, -1, 1), u = clip(x / cap, -2, 2).
+
+    x, out : float32 [elements]
+    cap, inverse_cap : float32    inverse_cap is 1 / cap
+    """
     for i in range(x.size):
         u = min(max(x[i] * inverse_cap, -TWO), TWO)
         square = u * u

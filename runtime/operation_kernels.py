@@ -1,9 +1,9 @@
 """What each operation of a program runs on: numpy for products and copies, numba kernels for the rest.
 
-Strategy: one `bind` function per operation, registered by class. It is called once per instruction, prepares constants
-(vectors expanded to their width, rotation tables) and returns a `Step`, which computes one sequence: from the workspace
-(tokens, scratch) and its input registers it fills its output register, all float32 [length, width]. Shapes were validated
-before, so steps check nothing. Semantics: spec/program.md, section 4.
+Strategy: one `bind` function per operation, and one table of them at the end. A `bind` is called once per instruction,
+prepares constants (vectors expanded to their width) and returns a `Step`, which computes one sequence: from the
+workspace (tokens, scratch) and its input registers it fills its output register, all float32 [length, width]. Shapes
+were validated before, so steps check nothing. Semantics: spec/program.md, section 4.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 
 from ..format.program import operations as op
 from ..format.program.operands import Row
+from ..format.registry import paired
 from . import kernels_exponential, kernels_rows
 
 SCORE_FLOATS = 1 << 16  # attention scores computed at once (256 KiB): they stay in the second-level cache
@@ -34,7 +35,7 @@ class Workspace:
         self._scratch = np.empty(0, np.float32)
 
     def begin(self, tokens: np.ndarray) -> None:
-        """Make `tokens` the current workspace."""
+        """Make `tokens`, int64 [length], the current sequence."""
         self.tokens = tokens
         starts = np.where(tokens == self.boundary_token, np.arange(tokens.size), 0)
         self.document_start = np.maximum.accumulate(starts)
@@ -47,7 +48,8 @@ class Workspace:
         return self._scratch[:size].reshape(shape)
 
 
-Step = Callable[..., None]
+Step = Callable[..., None]  # (workspace, output register, *input registers)
+Bind = Callable[..., Step]  # (operation, BindContext)
 
 
 @dataclass(frozen=True)
@@ -65,37 +67,23 @@ class BindContext:
         return np.repeat(values, width // values.size)
 
 
-BINDERS: dict[type[op.Operation], Callable[..., Step]] = {}
-
-
-def binder(operation: type[op.Operation]) -> Callable[[Callable[..., Step]], Callable[..., Step]]:
-    """Register the bind function of an operation; ValueError when it has one."""
-
-    def register(bind: Callable[..., Step]) -> Callable[..., Step]:
-        if operation in BINDERS:
-            raise ValueError(f"operation {operation.name!r} is bound already")
-        BINDERS[operation] = bind
-        return bind
-
-    return register
-
-
 @lru_cache(maxsize=64)
 def rope_tables(base: float, rotary_dims: int, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cosine and sine of position * base**(-2i / rotary_dims), float32 [length, rotary_dims / 2], from float64 angles."""
+    """Cosine and sine of position * base**(-2i / rotary_dims), from float64 angles.
+
+    Each is float32 [length, rotary_dims / 2]; i counts the columns.
+    """
     frequencies = base ** (-np.arange(0, rotary_dims, 2) / rotary_dims)
     angles = np.arange(length)[:, None] * frequencies
     return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
 
 
-@binder(op.Embed)
-def _embed(o: op.Embed, context: BindContext) -> Step:
+def bind_embed(o: op.Embed, context: BindContext) -> Step:
     table = context.tensors[o.table]
     return lambda workspace, out: np.take(table, workspace.tokens, axis=0, out=out, mode="clip")
 
 
-@binder(op.HashEmbed)
-def _hash_embed(o: op.HashEmbed, context: BindContext) -> Step:
+def bind_hash_embed(o: op.HashEmbed, context: BindContext) -> Step:
     table = context.tensors[o.table]
     rows, mask = table.shape[0], (1 << 32) - 1
 
@@ -113,8 +101,7 @@ def _hash_embed(o: op.HashEmbed, context: BindContext) -> Step:
     return step
 
 
-@binder(op.Linear)
-def _linear(o: op.Linear, context: BindContext) -> Step:
+def bind_linear(o: op.Linear, context: BindContext) -> Step:
     transposed = context.tensors[o.weight].T
     if o.bias is None:
         return lambda workspace, out, x: np.matmul(x, transposed, out=out)
@@ -127,44 +114,37 @@ def _linear(o: op.Linear, context: BindContext) -> Step:
     return step
 
 
-@binder(op.RmsNorm)
-def _rms_norm(o: op.RmsNorm, context: BindContext) -> Step:
+def bind_rms_norm(o: op.RmsNorm, context: BindContext) -> Step:
     gain, epsilon = context.vector(o.gain, context.widths[o.x], 1.0), np.float32(o.epsilon)
     return lambda workspace, out, x: kernels_rows.rms_norm(x, o.groups, epsilon, gain, out)
 
 
-@binder(op.LayerNorm)
-def _layer_norm(o: op.LayerNorm, context: BindContext) -> Step:
+def bind_layer_norm(o: op.LayerNorm, context: BindContext) -> Step:
     width, epsilon = context.widths[o.x], np.float32(o.epsilon)
     gain, bias = context.vector(o.gain, width), context.vector(o.bias, width)
     return lambda workspace, out, x: kernels_rows.layer_norm(x, epsilon, gain, bias, out)
 
 
-@binder(op.Scale)
-def _scale(o: op.Scale, context: BindContext) -> Step:
+def bind_scale(o: op.Scale, context: BindContext) -> Step:
     vector = context.vector(o.vector, context.widths[o.x])
     return lambda workspace, out, x: np.multiply(x, vector, out=out)
 
 
-@binder(op.Mix)
-def _mix(o: op.Mix, context: BindContext) -> Step:
+def bind_mix(o: op.Mix, context: BindContext) -> Step:
     width = context.widths[o.x]
     a, b = context.vector(o.a, width), context.vector(o.b, width)
     return lambda workspace, out, x, y: kernels_rows.mix(x, y, a, b, out)
 
 
-@binder(op.Add)
-def _add(o: op.Add, context: BindContext) -> Step:
+def bind_add(o: op.Add, context: BindContext) -> Step:
     return lambda workspace, out, x, y: np.add(x, y, out=out)
 
 
-@binder(op.Multiply)
-def _multiply(o: op.Multiply, context: BindContext) -> Step:
+def bind_multiply(o: op.Multiply, context: BindContext) -> Step:
     return lambda workspace, out, x, y: np.multiply(x, y, out=out)
 
 
-@binder(op.Activation)
-def _activation(o: op.Activation, context: BindContext) -> Step:
+def bind_activation(o: op.Activation, context: BindContext) -> Step:
     if o.kind is op.ActivationKind.TANH:
         return lambda workspace, out, x: np.tanh(x, out=out)
     if o.kind in (op.ActivationKind.RELU_SQUARED, op.ActivationKind.LEAKY_RELU_SQUARED):
@@ -178,15 +158,13 @@ def _activation(o: op.Activation, context: BindContext) -> Step:
     return lambda workspace, out, x: kernel(x.ravel(), out.ravel())
 
 
-@binder(op.Rope)
-def _rope(o: op.Rope, context: BindContext) -> Step:
+def bind_rope(o: op.Rope, context: BindContext) -> Step:
     half_split = o.layout is op.RopeLayout.HALF_SPLIT
     kernel = kernels_rows.rope_half_split if half_split else kernels_rows.rope_interleaved
     return lambda workspace, out, x: kernel(x, o.heads, *rope_tables(o.base, o.rotary_dims, x.shape[0]), out)
 
 
-@binder(op.Attention)
-def _attention(o: op.Attention, context: BindContext) -> Step:
+def bind_attention(o: op.Attention, context: BindContext) -> Step:
     scale, group = np.float32(o.scale), o.heads // o.kv_heads
 
     def step(workspace: Workspace, out: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
@@ -211,13 +189,11 @@ def _attention(o: op.Attention, context: BindContext) -> Step:
     return step
 
 
-@binder(op.Exclude)
-def _exclude(o: op.Exclude, context: BindContext) -> Step:
+def bind_exclude(o: op.Exclude, context: BindContext) -> Step:
     return lambda workspace, out, y, v: kernels_rows.exclude(y, v, o.heads, o.kv_heads, out)
 
 
-@binder(op.Shift)
-def _shift(o: op.Shift, context: BindContext) -> Step:
+def bind_shift(o: op.Shift, context: BindContext) -> Step:
     def step(workspace: Workspace, out: np.ndarray, x: np.ndarray) -> None:
         by = min(o.by, x.shape[0])
         out[:by] = 0
@@ -228,18 +204,15 @@ def _shift(o: op.Shift, context: BindContext) -> Step:
     return step
 
 
-@binder(op.Slice)
-def _slice(o: op.Slice, context: BindContext) -> Step:
+def bind_slice(o: op.Slice, context: BindContext) -> Step:
     return lambda workspace, out, x: np.copyto(out, x[:, o.start : o.stop])
 
 
-@binder(op.Concat)
-def _concat(o: op.Concat, context: BindContext) -> Step:
+def bind_concat(o: op.Concat, context: BindContext) -> Step:
     return lambda workspace, out, *xs: np.concatenate(xs, axis=1, out=out)
 
 
-@binder(op.Softcap)
-def _softcap(o: op.Softcap, context: BindContext) -> Step:
+def bind_softcap(o: op.Softcap, context: BindContext) -> Step:
     cap, inverse = np.float32(o.cap), np.float32(1 / o.cap)
     if o.kind is op.SoftcapKind.POLYNOMIAL:
         return lambda workspace, out, x: kernels_rows.polynomial_softcap(x.ravel(), cap, inverse, out.ravel())
@@ -250,3 +223,26 @@ def _softcap(o: op.Softcap, context: BindContext) -> Step:
         np.multiply(out, cap, out=out)
 
     return step
+
+
+BINDERS: dict[type[op.Operation], Bind] = paired(
+    (
+        (op.Embed, bind_embed),
+        (op.HashEmbed, bind_hash_embed),
+        (op.Linear, bind_linear),
+        (op.RmsNorm, bind_rms_norm),
+        (op.LayerNorm, bind_layer_norm),
+        (op.Scale, bind_scale),
+        (op.Mix, bind_mix),
+        (op.Add, bind_add),
+        (op.Multiply, bind_multiply),
+        (op.Activation, bind_activation),
+        (op.Rope, bind_rope),
+        (op.Attention, bind_attention),
+        (op.Exclude, bind_exclude),
+        (op.Shift, bind_shift),
+        (op.Slice, bind_slice),
+        (op.Concat, bind_concat),
+        (op.Softcap, bind_softcap),
+    )
+)

@@ -33,8 +33,9 @@ class LanguageModel(Protocol):
     """What can be scored: `Interpreter`, or anything else with this method."""
 
     def token_losses(self, tokens: np.ndarray) -> np.ndarray:
-        """int [batch, length + 1] -> nats [batch, length]: -log of the probability of tokens[:, i + 1] given tokens[:, : i + 1].
+        """Loss of each next token: int [batch, length + 1] -> nats [batch, length].
 
+        Entry i of a row is -log of the probability of tokens[i + 1] given tokens[: i + 1].
         The probability must be a softmax over the whole vocabulary. Called from several threads at once.
         """
 
@@ -180,10 +181,12 @@ def _check_positive(**options: int | None) -> None:
 def _check_finite(losses: np.ndarray, plan: Sequence[Window]) -> None:
     wrong = np.flatnonzero(~np.isfinite(losses))
     if wrong.size:
-        window = plan[int(wrong[0])]
+        first = int(wrong[0])
+        window = plan[first]
+        targets = f"targets {window.start + window.skip:,} to {window.stop - 1:,}"
         raise VerificationError(
-            f"the model's loss is {losses[wrong[0]]} in sequence {int(wrong[0]):,} (targets {window.start + window.skip:,} to "
-            f"{window.stop - 1:,}), and not finite in {wrong.size:,} of {len(losses):,} sequences; its weights are damaged or too large"
+            f"the model's loss is {losses[first]} in sequence {first:,} ({targets}), and not finite in "
+            f"{wrong.size:,} of {len(losses):,} sequences; its weights are damaged or too large"
         )
 
 
@@ -260,7 +263,8 @@ def paired_gap(reference: Score, other: Score) -> Gap:
     count = len(reference.sequence_losses)
     if count < 2:
         raise DataError(
-            "the standard error of a gap needs at least two sequences; score more tokens or use a shorter sequence length"
+            "the standard error of a gap needs at least two sequences; "
+            "score more tokens or use a shorter sequence length"
         )
     difference = other.sequence_losses - reference.sequence_losses
     ratio = math.fsum(difference.tolist()) / reference.bytes

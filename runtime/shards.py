@@ -65,7 +65,8 @@ def _checked_count(data: bytes, source: str) -> int:
     body = len(data) - HEADER_BYTES
     if body != 2 * count:
         raise DataError(
-            f"{source} says {count:,} tokens ({2 * count:,} bytes) but holds {_held(body)}; it was cut or damaged, copy it again"
+            f"{source} says {count:,} tokens ({2 * count:,} bytes) but holds {_held(body)}; "
+            "it was cut or damaged, copy it again"
         )
     return count
 

@@ -25,7 +25,8 @@ RUNS_PER_DECODE = 4096  # bounds the Python lists alive at once
 class ByteTable:
     """Bytes of text by token id, V entries each.
 
-    base_bytes : int16 [V]    UTF-8 length of the piece's text without one leading space; 1 for byte pieces, 0 at a boundary
+    base_bytes : int16 [V]    UTF-8 length of the piece's text without one leading space;
+                              1 for byte pieces, 0 at a boundary
     leading_space : bool [V]  the piece starts with a space, one byte more unless the token before it is a boundary
     boundary : bool [V]       control, unknown and unused pieces: no bytes, though their loss counts
     unknown : bool [V]        of these the unknown piece, whose text is lost
@@ -114,8 +115,9 @@ class Tokenizer:
         texts = [piece.removeprefix(SPACE).replace(SPACE, " ").encode() for piece in pieces]
         lengths = [1 if processor.is_byte(token) else len(texts[token]) for token in tokens]
         if max(lengths) > np.iinfo(np.int16).max:
+            longest = int(np.argmax(lengths))
             raise DataError(
-                f"{self.source}: piece {int(np.argmax(lengths))} is {max(lengths):,} bytes long; the byte table ends at 32,767"
+                f"{self.source}: piece {longest} is {lengths[longest]:,} bytes long; the byte table ends at 32,767"
             )
         base_bytes = np.where(boundary, 0, lengths).astype(np.int16)
         return ByteTable(base_bytes, leading_space, boundary, unknown)
@@ -156,15 +158,16 @@ def check_byte_table(tokenizer: Tokenizer, table: ByteTable, ids: np.ndarray, so
 
 def _disagreement(tokenizer: Tokenizer, source: str, start: int, stop: int, counted: int, expected: int) -> str:
     return (
-        f"{source}: tokens {start:,} to {stop - 1:,} decode to {expected:,} bytes of text but the byte table of {tokenizer.source} "
-        f"counts {counted:,}; bits per byte would be wrong. Score with the tokenizer that made the tokens"
+        f"{source}: tokens {start:,} to {stop - 1:,} decode to {expected:,} bytes of text but the byte table of "
+        f"{tokenizer.source} counts {counted:,}; bits per byte would be wrong. "
+        "Score with the tokenizer that made the tokens"
     )
 
 
 def _run_bytes(table: ByteTable, run: np.ndarray) -> int:
     """Bytes of a run whose first token follows a boundary."""
     spaces = np.count_nonzero(table.leading_space[run[1:]])
-    return int(table.base_bytes[run].sum(dtype=np.int64)) + spaces
+    return int(table.base_bytes[run].sum(dtype=np.int64) + spaces)
 
 
 def _runs(table: ByteTable, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -183,15 +186,19 @@ def _plain_token(tokenizer: Tokenizer, table: ByteTable) -> int:
 
 
 def _refuse_spelled_spaces(tokenizer: Tokenizer, ids: np.ndarray, source: str) -> None:
-    """Without a bare U+2581 piece a lone space becomes three byte pieces, and the text would count as longer than it is."""
+    """Refuse lone spaces that became three byte pieces, for want of a bare U+2581 piece.
+
+    The text would count as longer than it is.
+    """
     spelled = [tokenizer.token(piece) for piece in SPACE_AS_BYTES]
     if tokenizer.token(SPACE) is not None or None in spelled:
         return
     places = np.flatnonzero((ids[:-2] == spelled[0]) & (ids[1:-1] == spelled[1]) & (ids[2:] == spelled[2]))
     if places.size:
         raise DataError(
-            f"{source}: token {int(places[0]):,} begins a space spelled as three bytes ({places.size:,} in all), because {tokenizer.source} "
-            "has no piece for a bare space; bits per byte would come out too low. Train the tokenizer with U+2581 as a piece of its own"
+            f"{source}: token {int(places[0]):,} begins a space spelled as three bytes ({places.size:,} in all), "
+            f"because {tokenizer.source} has no piece for a bare space; bits per byte would come out too low. "
+            "Train the tokenizer with U+2581 as a piece of its own"
         )
 
 

@@ -64,8 +64,8 @@ def check_tokenizer(tokenizer: Tokenizer, vocabulary_size: int, boundary_token: 
     """Refuse a tokenizer that cannot belong to a model with this vocabulary and boundary token, with a DataError."""
     if tokenizer.vocabulary_size < vocabulary_size:
         raise DataError(
-            f"{tokenizer.source} has {tokenizer.vocabulary_size:,} pieces but the model has {vocabulary_size:,} tokens; "
-            "give the tokenizer that the model was trained with"
+            f"{tokenizer.source} has {tokenizer.vocabulary_size:,} pieces "
+            f"but the model has {vocabulary_size:,} tokens; give the tokenizer that the model was trained with"
         )
     if not tokenizer.is_boundary(boundary_token):
         raise DataError(
@@ -93,18 +93,12 @@ def _decode_text(data: bytes, source: str) -> str:
         return data[mark:].decode("utf-8")
     except UnicodeDecodeError as error:
         place = error.start + mark
-        found = next(
-            (
-                f"; it looks like a {name} file, decompress it first"
-                for magic, name in COMPRESSED.items()
-                if data.startswith(magic)
-            ),
-            "",
-        )
-        raise DataError(
-            f"{source} is neither a token shard nor UTF-8 text: byte 0x{data[place]:02x} at offset {place:,} ({error.reason})"
-            f"{found or '; convert it to UTF-8, or give a shard'}"
-        ) from error
+        kind = next((name for magic, name in COMPRESSED.items() if data.startswith(magic)), None)
+        remedy = "convert it to UTF-8, or give a shard"
+        if kind is not None:
+            remedy = f"it looks like a {kind} file, decompress it first"
+        found = f"byte 0x{data[place]:02x} at offset {place:,} ({error.reason})"
+        raise DataError(f"{source} is neither a token shard nor UTF-8 text: {found}; {remedy}") from error
 
 
 def _check_ids(ids: np.ndarray, vocabulary_size: int, source: str) -> None:
@@ -112,6 +106,6 @@ def _check_ids(ids: np.ndarray, vocabulary_size: int, source: str) -> None:
         return
     place = int(np.argmax(ids >= vocabulary_size))
     raise DataError(
-        f"{source}: token {place:,} has the id {int(ids[place])}, but the model's vocabulary ends at {vocabulary_size - 1}; "
-        "give data made with the model's own tokenizer"
+        f"{source}: token {place:,} has the id {int(ids[place])}, "
+        f"but the model's vocabulary ends at {vocabulary_size - 1}; give data made with the model's own tokenizer"
     )

@@ -114,7 +114,7 @@ def _check_file(data: bytes, limits: Limits) -> tuple[list[Check], Artifact | No
 
 
 def _checksums_alone(data: bytes, limits: Limits) -> Check:
-    """The check "checksums" of a file whose structure is at fault, which may lie behind the checksums or before them."""
+    """The check "checksums" of a file whose structure is at fault, in what they protect or already before them."""
     try:
         return _checksums_passed(len(checked_section_table(data, limits)))
     except ChecksumMismatch as error:
