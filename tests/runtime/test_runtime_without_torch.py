@@ -1,4 +1,4 @@
-"""Inspecting, verifying, scoring and exporting where torch cannot be imported, and what the compiler says there."""
+"""Which commands work where torch cannot be imported, and what the others say there: every command is one or the other."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import json
 
 import pytest
 from without_torch import run_without_torch
+
+from bytecap.cli.main import COMMANDS
+
+WORK_WITHOUT_TORCH = ("inspect", "verify", "eval", "export")
+NEED_TORCH = ("compile", "sensitivity", "curve", "diagnose", "lab", "demo")
 
 
 @pytest.fixture(scope="module")
@@ -18,16 +23,22 @@ def outcomes(small_job, tmp_path_factory):
         "verify": ["verify", small_job.artifact, *scoring],
         "eval": ["eval", small_job.artifact, *scoring],
         "export": ["export", small_job.artifact, "-o", exported, "--json"],
+        "inspect --tensor": ["inspect", small_job.artifact, "--tensor", "tok_emb.weight", "--json"],
+        "inspect --hex": ["inspect", small_job.artifact, "--hex", "--json"],
         "exported": ["eval", exported, "--architecture", small_job.architecture, *scoring],
     }
     return dict(zip(commands, run_without_torch(*commands.values()), strict=True))
 
 
-@pytest.mark.parametrize("command", ["inspect", "verify", "eval", "export"])
+def test_every_command_is_known_to_need_torch_or_not():
+    assert sorted((*WORK_WITHOUT_TORCH, *NEED_TORCH)) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("command", [*WORK_WITHOUT_TORCH, "inspect --tensor", "inspect --hex"])
 def test_what_reads_an_artifact_works_without_torch(outcomes, command):
     code, stdout, stderr = outcomes[command]
     assert (code, stderr) == (0, "")
-    assert json.loads(stdout)["command"] == command
+    assert json.loads(stdout)["command"] == command.split(" --")[0]
 
 
 def test_the_export_scores_as_the_artifact(outcomes):
@@ -36,11 +47,20 @@ def test_the_export_scores_as_the_artifact(outcomes):
 
 
 def test_what_needs_torch_says_so(small_job, tmp_path):
-    output = tmp_path / "model.pt"
-    compiling, exporting = run_without_torch(
-        small_job.compile_arguments(tmp_path / "out.bcap"), ["export", small_job.artifact, "-o", output]
-    )
-    for (code, stdout, stderr), expected in ((compiling, 1), (exporting, 9)):
-        assert (code, stdout, stderr.count("\n")) == (expected, "", 1)
-        assert "torch" in stderr.lower() and "install" in stderr
+    calibrated = [small_job.checkpoint, "--calibration", small_job.calibration]
+    commands = {
+        "compile": small_job.compile_arguments(tmp_path / "out.bcap"),
+        "sensitivity": ["sensitivity", *calibrated],
+        "curve": ["curve", *calibrated],
+        "diagnose": ["diagnose", small_job.checkpoint, "--data", small_job.calibration],
+        "demo": ["demo", tmp_path],
+        "lab": ["lab", "list"],
+        "export to .pt": ["export", small_job.artifact, "-o", tmp_path / "model.pt"],
+        "eval of .pt": ["eval", small_job.checkpoint, *small_job.score_arguments()],
+    }
+    assert set(NEED_TORCH) <= set(commands)
+    codes = {"export to .pt": 9, "eval of .pt": 8}
+    for name, (code, stdout, stderr) in zip(commands, run_without_torch(*commands.values()), strict=True):
+        assert (code, stdout, stderr.count("\n")) == (codes.get(name, 1), "", 1), name
+        assert "torch" in stderr.lower() and "install" in stderr, name
     assert list(tmp_path.iterdir()) == []
