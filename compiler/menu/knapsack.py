@@ -13,26 +13,10 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from ...errors import CompileError
+from ..statistics.convex_hull import loss_saved, lower_hull
 
 Item = tuple[int, float]  # bytes, loss in nats a token
 Upgrade = tuple[int, int, int]  # menu, item before, item after
-
-
-def hull(menu: Sequence[Item]) -> list[int]:
-    """Indexes of the items on the lower convex hull, from the fewest bytes to the least loss."""
-    result: list[int] = []
-    for index in sorted(range(len(menu)), key=lambda i: (*menu[i], i)):
-        if result and menu[index][1] >= menu[result[-1]][1]:
-            continue
-        while len(result) > 1 and _saving(menu, result[-1], index) >= _saving(menu, result[-2], result[-1]):
-            result.pop()
-        result.append(index)
-    return result
-
-
-def _saving(menu: Sequence[Item], before: int, after: int) -> float:
-    """Loss saved a byte; items of equal bytes do not occur on a hull."""
-    return (menu[before][1] - menu[after][1]) / (menu[after][0] - menu[before][0])
 
 
 def choose_items(menus: Sequence[Sequence[Item]], budget: int) -> list[int]:
@@ -68,7 +52,7 @@ def least_loss(menus: Sequence[Sequence[Item]], budget: int) -> float:
 
 def _start(menus: Sequence[Sequence[Item]], budget: int) -> tuple[list[Upgrade], list[int], int]:
     """All upgrades along the hulls, best saving first; the smallest item of each menu; the bytes that these leave."""
-    hulls = [hull(menu) for menu in menus]
+    hulls = [lower_hull(menu) for menu in menus]
     chosen = [items[0] for items in hulls]
     left = budget - sum(menu[item][0] for menu, item in zip(menus, chosen, strict=True))
     if left < 0:
@@ -76,7 +60,7 @@ def _start(menus: Sequence[Sequence[Item]], budget: int) -> tuple[list[Upgrade],
             f"the smallest candidates take {budget - left} bytes, {budget} are left for them; raise --cap by {-left}"
         )
     upgrades = [(m, before, after) for m, items in enumerate(hulls) for before, after in itertools.pairwise(items)]
-    return sorted(upgrades, key=lambda u: -_saving(menus[u[0]], u[1], u[2])), chosen, left
+    return sorted(upgrades, key=lambda u: -loss_saved(menus[u[0]], u[1], u[2])), chosen, left
 
 
 def _fitting(

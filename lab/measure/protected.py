@@ -25,6 +25,7 @@ from ...compiler.menu.kinds.registry import Setting
 from ...compiler.menu.kinds.sparse import weight_losses
 from ...compiler.menu.kinds.subsets import APART, COLUMNS, FINER, RAW, ROWS, line_losses, plain_grid
 from ...compiler.quantize.composite import CompositeMatrix
+from ...compiler.statistics.convex_hull import loss_saved, lower_hull
 from ...format.tensors.grid import matrix_shape
 from ...format.tensors.parts import GridInStream
 from .equal_bytes import WEIGHTS, Bench, Candidate, Choice, Finer, Protected
@@ -153,10 +154,10 @@ def _codebook(bench: Bench, price: float, form: str, octaves: float) -> Ranking:
         plain = plain_grid(unit)
         points = [(unit.bytes_of(plain), plain.predicted_loss)]
         points += [(found.bytes, found.predicted_loss) for found in (ResidualCodebook(s).fit(unit) for s in offered)]
-        kept = lower_hull(points)
+        kept = lower_hull(points, first=0)
         settings[i] = [offered[k - 1] for k in kept[1:]]
         for place, (a, b) in enumerate(pairwise(kept)):
-            upgrades.append(((points[a][1] - points[b][1]) / (points[b][0] - points[a][0]), i, place))
+            upgrades.append((loss_saved(points, a, b), i, place))
     upgrades.sort(key=lambda upgrade: (-upgrade[0], upgrade[1], upgrade[2]))
 
     def build(count: int, share: float) -> dict[int, Choice]:
@@ -169,17 +170,6 @@ def _codebook(bench: Bench, price: float, form: str, octaves: float) -> Ranking:
 
 def _holds(unit: Unit, width: int, size: int) -> bool:
     return unit.shape[1] % width == 0 and width * size * LEAST_WEIGHTS <= unit.target.size
-
-
-def lower_hull(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Places of the points (bytes, loss) on the lower convex hull from the first one on, each with more bytes and less loss."""
-    kept, last = [0], 0
-    while True:
-        further = [k for k in range(len(points)) if points[k][0] > points[last][0] and points[k][1] < points[last][1]]
-        if not further:
-            return kept
-        last = max(further, key=lambda k: ((points[last][1] - points[k][1]) / (points[k][0] - points[last][0]), -k))
-        kept.append(last)
 
 
 def _named_units(kind: str) -> Callable[..., Ranking]:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_knapsack import least_loss_exactly
 
-from bytecap.compiler.menu.knapsack import choose_items, hull, least_loss
+from bytecap.compiler.menu.knapsack import choose_items, least_loss
+from bytecap.compiler.statistics.convex_hull import lower_hull
 from bytecap.errors import CompileError
 
 MENUS = st.lists(
@@ -27,23 +28,6 @@ def lost(menus, chosen) -> float:
     return sum(menu[item][1] for menu, item in zip(menus, chosen, strict=True))
 
 
-@pytest.mark.parametrize(
-    ("menu", "expected"),
-    [
-        ([(5, 1.0)], [0]),
-        ([(5, 1.0), (3, 1.0)], [1]),  # the same loss for fewer bytes
-        ([(5, 1.0), (5, 2.0)], [0]),  # less loss for the same bytes
-        ([(5, 1.0), (5, 1.0)], [0]),  # the first of two equals
-        ([(0, 10.0), (5, 4.0), (10, 0.0)], [0, 1, 2]),
-        ([(0, 10.0), (5, 5.0), (10, 0.0)], [0, 2]),  # on the line between its neighbours
-        ([(0, 10.0), (5, 6.0), (10, 0.0)], [0, 2]),
-        ([(10, 0.0), (0, 10.0), (4, 9.0), (6, 2.0), (12, 1.0)], [1, 3, 0]),
-    ],
-)
-def test_the_hull_holds_what_can_be_best(menu, expected) -> None:
-    assert hull(menu) == expected
-
-
 @settings(max_examples=150, deadline=None)
 @given(MENUS, st.integers(0, 120))
 def test_within_the_budget_and_within_one_upgrade_of_the_optimum(menus, budget) -> None:
@@ -54,7 +38,7 @@ def test_within_the_budget_and_within_one_upgrade_of_the_optimum(menus, budget) 
         return
     chosen = choose_items(menus, budget)
     assert spent(menus, chosen) <= budget
-    steps = [menu[a][1] - menu[b][1] for menu in menus for a, b in itertools.pairwise(hull(menu))]
+    steps = [menu[a][1] - menu[b][1] for menu in menus for a, b in itertools.pairwise(lower_hull(menu))]
     assert optimum <= lost(menus, chosen) <= optimum + max(steps, default=0.0)
     assert least_loss(menus, budget) <= optimum + 1e-9
 
@@ -63,7 +47,7 @@ def test_within_the_budget_and_within_one_upgrade_of_the_optimum(menus, budget) 
 @given(MENUS, st.integers(0, 30))
 def test_optimal_at_every_budget_where_an_upgrade_ends(menus, count) -> None:
     """Where the bytes of whole upgrades are spent exactly, greedy, dynamic programming and the bound on hulls agree."""
-    hulls = [hull(menu) for menu in menus]
+    hulls = [lower_hull(menu) for menu in menus]
     pairs = [(m, a, b) for m, items in enumerate(hulls) for a, b in itertools.pairwise(items)]
     pairs.sort(
         key=lambda p: -(menus[p[0]][p[1]][1] - menus[p[0]][p[2]][1]) / (menus[p[0]][p[2]][0] - menus[p[0]][p[1]][0])

@@ -28,7 +28,7 @@ from bytecap.lab.measure.byte_returns import (
 from bytecap.lab.measure.curve_plot import plot_curves
 from bytecap.lab.measure.curves import CurveInputs, open_for
 from bytecap.lab.measure.equal_bytes import WEIGHTS, Bench, Protected
-from bytecap.lab.measure.protected import EXCEPTIONS, lower_hull, rank_exceptions
+from bytecap.lab.measure.protected import EXCEPTIONS, rank_exceptions
 
 SETTINGS = BaseSettings("per-matrix", 4.0)
 
@@ -74,12 +74,6 @@ def test_a_budget_is_filled_but_never_exceeded(power, budget):
 def test_a_share_is_filled_by_halves():
     assert len(fill_share(lambda share: Sized(100 + round(500 * share)), 100, 90, 85).data) - 100 in range(85, 91)
     assert fill_share(lambda share: Sized(1000), 100, 90, 85) is None
-
-
-def test_the_lower_hull_has_falling_returns():
-    points = [(0, 10.0), (1, 9.0), (2, 4.0), (3, 5.0), (5, 3.0), (6, 0.5), (7, 0.5)]
-    assert lower_hull(points) == [0, 2, 5]
-    assert lower_hull([(0, 1.0), (1, 2.0)]) == [0]
 
 
 @pytest.mark.parametrize("unit", EXCEPTIONS)
