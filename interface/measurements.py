@@ -35,7 +35,7 @@ def sensitivity(
 ) -> Sensitivity:
     """How much each unit of a checkpoint matters: what quantizing it alone to `bits` bits (0: removing it) costs.
 
-    unit      what is ranked: one of bytecap.lab.measure.units.KINDS
+    unit      what is ranked: one of bytecap.lab.measure.units.GRANULARITIES
     by        what it is ranked by: one of bytecap.lab.measure.sensitivity.METHODS, which says how each is defined
     tokens    of the calibration text that are used, at most, in so many disjoint `slices`
     top       by "measured", how many units of the highest second-order sensitivity are swapped into the float model, on the
@@ -45,7 +45,7 @@ def sensitivity(
     """
     from ..compiler.pipeline import read_calibration, read_model
     from ..compiler.workers import available_threads, one_thread_each
-    from ..lab.measure.sensitivity import measure_sensitivity
+    from ..lab.measure.sensitivity import SensitivityOptions, measure_sensitivity
     from ..runtime.tokenizer import Tokenizer
 
     model = read_model(Path(checkpoint), optional_path(architecture))
@@ -55,13 +55,7 @@ def sensitivity(
             model,
             text,
             held_out,
-            kind=unit,
-            by=by,
-            bits=bits,
-            slices=slices,
-            top=top,
-            tokens=tokens,
-            seed=seed,
+            SensitivityOptions(unit, by, bits, slices, top, tokens, seed),
             threads=threads or available_threads(),
             progress=progress or silent,
         )
@@ -99,7 +93,7 @@ def curve(
 ) -> ByteReturns:
     """What each kind of exception in `units` recovers for each byte it takes, against two controls of the same final bytes.
 
-    units      of bytecap.lab.measure.protected.EXCEPTIONS, which says what each is
+    units      of bytecap.lab.measure.protected.PROTECTED_KINDS, which says what each is
     budget     a range such as "0.5%:10%:6" or "4KB:64KB:5"
     base, bits, form, octaves    those of bytecap.lab.measure.byte_returns.BaseSettings
     threads    how many points are measured at a time

@@ -121,7 +121,7 @@ def families(model: Model, matrices: Collection[int]) -> dict[str, list[int]]:
     """Matrices by what they are for: token tables (head and embedding), attention, and the rest, which is the MLPs."""
     tables = set(token_tables(model.program))
     try:
-        attention = {part.tensor for unit in find_units(model, "heads") for part in unit.parts} - tables
+        attention = {part.tensor for unit in find_units(model, "heads") for part in unit.submatrices} - tables
     except CheckpointError:  # no attention that can be found
         attention = set()
     rest = set(matrices) - tables - attention

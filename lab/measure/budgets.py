@@ -33,7 +33,7 @@ class BudgetRange:
             )
         if last >= size:
             raise CapError(
-                f"a budget of {last:,} bytes is not less than the artifact itself, {size:,} bytes; give a smaller --budget"
+                f"a budget of {last:,} bytes is not less than the artifact itself, {size:,} bytes; give a smaller budget"
             )
         if self.count == 1:
             return [first]

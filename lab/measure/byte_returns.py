@@ -23,7 +23,7 @@ from ...format.inspection import inspect_artifact
 from ...format.tensors.matrices import stored_matrices
 from ..experiments.findings import Estimate
 from .equal_bytes import Bench
-from .protected import FORMS, Ranking, rank_exceptions
+from .protected import FORMS, Ranking, rank_protected
 from .sequence_quality import SequenceQuality
 from .simple_steps import ALLOCATED, PER_MATRIX, STEPS, UNIFORM
 
@@ -194,7 +194,7 @@ class Curves:
 
     def _ranking(self, unit: str) -> Ranking:
         if unit not in self._rankings:
-            self._rankings[unit] = rank_exceptions(
+            self._rankings[unit] = rank_protected(
                 self.cheap, self.base.byte_price, unit, self.settings.form, self.settings.octaves
             )
         return self._rankings[unit]

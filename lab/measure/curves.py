@@ -22,9 +22,9 @@ from .budgets import BudgetRange
 from .byte_returns import Base, BaseSettings, Curves, Point, measure_base
 from .equal_bytes import Bench
 from .parallel import iterate_unordered, running_on
-from .protected import EXCEPTIONS
+from .protected import PROTECTED_KINDS
 from .saved_points import SavedPoints, digest_of
-from .units import KINDS, find_units
+from .units import GRANULARITIES, find_units
 
 _own = threading.local()  # what each thread of a worker remembers from one point to the next
 
@@ -66,7 +66,7 @@ class CurveInputs:
 
 @dataclass(frozen=True, slots=True)
 class ByteReturns:
-    """Everything measured: the base, and points by kind of exception in the order of their budgets."""
+    """Everything measured: the base, and points by kind of protected weights, in the order of their budgets."""
 
     inputs: CurveInputs
     base: Base
@@ -89,9 +89,11 @@ def measure_curves(
     Raises CheckpointError (also when the model has none of some units), DataError, CapError for budgets that do not fit the
     artifact, CompileError for a cluster that cannot be reached, OutputError for a folder that cannot be written.
     """
-    unknown = [unit for unit in units if unit not in EXCEPTIONS]
+    unknown = [unit for unit in units if unit not in PROTECTED_KINDS]
     if unknown:
-        raise CompileError(f"there is no kind of exceptions {unknown[0]!r}; there are {', '.join(EXCEPTIONS)}")
+        raise CompileError(
+            f"there is no kind of protected weights {unknown[0]!r}; there are {', '.join(PROTECTED_KINDS)}"
+        )
     saved = SavedPoints(folder, inputs.digest)
     kept, bench = saved.load("base"), None
     if kept is None:
@@ -123,15 +125,15 @@ def _name(unit: str, budget: int) -> str:
 
 
 def open_for(inputs: CurveInputs, units: Sequence[str], threads: int, progress: Progress) -> Bench:
-    """The bench, for these kinds of exceptions. CheckpointError when the model has none of a kind, DataError for too little text."""
+    """The bench, for these kinds of protected weights. CheckpointError when the model has none of a kind, DataError for too little text."""
     progress("calibrate", 0, 0)
     bench = inputs.open(threads)
     if len(bench.meter.sequences) < 2:
         raise DataError(
-            "the error of a difference needs two sequences to be measured on at least; give more --tokens, or more text"
+            "the error of a difference needs two sequences to be measured on at least; ask for more tokens or give more text"
         )
     for unit in units:
-        if unit in KINDS:
+        if unit in GRANULARITIES:
             find_units(bench.model, unit)
     return bench
 

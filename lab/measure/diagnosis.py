@@ -21,7 +21,7 @@ from ...compiler.statistics.swaps import measure_divergences
 from ...progress import Progress
 from .head_gradient import HeadGradient, Spectrum, measure_head
 from .sensitivity import BATCH_SEQUENCES, quantization_error, second_order_scores, swapped, weight_matrices
-from .units import Unit, find_units, matrices_of
+from .units import WeightSet, find_units, matrices_of
 
 HEAD, TRUNK = "head", "trunk"
 LEAST_PROJECTED = 0.5
@@ -119,7 +119,8 @@ def _sides(
     errors = [quantization_error(w, bits) for w in weight_matrices(model)]
     tensors = find_units(model, "tensors")
     units = [
-        Unit("", tuple(tensors[i].parts[0] for i in group), sum(tensors[i].weights for i in group)) for group in groups
+        WeightSet("", tuple(tensors[i].submatrices[0] for i in group), sum(tensors[i].weights for i in group))
+        for group in groups
     ]
     predicted = second_order_scores(units, errors, statistics)
     measured: Sequence[float | None] = [None] * len(units)

@@ -64,7 +64,7 @@ def _dask_client(scheduler: str | None):
     from distributed import Client
 
     if scheduler is None:
-        raise CompileError("backend dask needs the address of a scheduler; name one with --scheduler")
+        raise CompileError("backend dask needs the address of a scheduler; name it as `scheduler`")
     try:
         return Client(scheduler, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:

@@ -1,7 +1,7 @@
-"""Exceptions to the cheap path, each kind in the order in which its bytes are expected to pay.
+"""Protected weights: what gets more precision than the cheap path gives, each kind in the order in which its bytes should pay.
 
-Strategy: a kind ranks its items over all matrices at once by how much of the grid's second-order loss each recovers for a weight
-stored, and turns the first n of them into what every matrix becomes. Which n fills a budget is found with whole files.
+Strategy: a kind ranks its items over all matrices at once by how much of the grid's second-order loss each recovers for a
+weight stored, and turns the first n of them into what every matrix becomes. Which n fills a budget is found with whole files.
     rows, channels        the lines, protected in one of FORMS
     sparse                single weights, likewise
     tensors, blocks       whole matrices on finer steps
@@ -30,7 +30,7 @@ from ...format.tensors.grid import matrix_shape
 from ...format.tensors.parts import GridInStream
 from .equal_bytes import WEIGHTS, Bench, Candidate, Choice, Finer, Protected
 from .sensitivity import second_order_scores
-from .units import Part, find_units
+from .units import Submatrix, WeightSet, find_units, weight_set
 
 FORMS = (FINER, APART, RAW)
 RESIDUAL_CODEBOOKS = (
@@ -71,12 +71,14 @@ class ResidualCodebook:
         return unit.composite("codebook", ("over", *self.setting), [GridInStream(base.grid, 1), part])
 
 
-def rank_exceptions(bench: Bench, byte_price: float, kind: str, form: str = FINER, octaves: float = 1.0) -> Ranking:
-    """Everything of one of EXCEPTIONS on the cheap path at a byte price; protected lines and matrices are so many `octaves` finer.
+def rank_protected(bench: Bench, byte_price: float, kind: str, form: str = FINER, octaves: float = 1.0) -> Ranking:
+    """Everything of one of PROTECTED_KINDS on the cheap path at a byte price.
+
+    form : one of FORMS, of protected lines and single weights; octaves : how much finer protected lines and matrices are
 
     Raises CheckpointError when the model has no such units.
     """
-    return EXCEPTIONS[kind](bench, byte_price, form, octaves)
+    return PROTECTED_KINDS[kind](bench, byte_price, form, octaves)
 
 
 def _by_falling(gains: np.ndarray) -> np.ndarray:
@@ -174,46 +176,38 @@ def _holds(unit: Unit, width: int, size: int) -> bool:
 
 def _named_units(kind: str) -> Callable[..., Ranking]:
     def rank(bench: Bench, price: float, form: str, octaves: float) -> Ranking:
-        found = [_only(unit.parts, bench.matrices) for unit in find_units(bench.model, kind)]
-        found = [parts for parts in found if parts]
+        found = [_within(unit, bench.matrices) for unit in find_units(bench.model, kind)]
+        found = [unit for unit in found if unit.submatrices]
         errors = [np.zeros(matrix_shape(t.values.shape)) for t in bench.model.tensors]
         for i in bench.matrices:
             unit = bench.unit(i, price)
             errors[i] = plain_grid(unit).weights - unit.target
-        weights = np.array(
-            [sum((p.rows.stop - p.rows.start) * (p.columns.stop - p.columns.start) for p in parts) for parts in found]
-        )
-        order = _by_falling(second_order_scores([_Parts(parts) for parts in found], errors, bench.statistics) / weights)
+        weights = np.array([unit.weights for unit in found])
+        order = _by_falling(second_order_scores(found, errors, bench.statistics) / weights)
         shapes = {i: bench.unit(i, price).shape for i in bench.matrices}
 
         def build(count: int, share: float) -> dict[int, Choice]:
-            taken: dict[int, list[Part]] = {}
+            taken: dict[int, list[Submatrix]] = {}
             for item in order[:count]:
-                for part in found[item]:
-                    taken.setdefault(part.tensor, []).append(part)
-            return {i: _cover(shapes[i], parts, form, -octaves * share) for i, parts in sorted(taken.items())}
+                for area in found[item].submatrices:
+                    taken.setdefault(area.tensor, []).append(area)
+            return {i: _cover(shapes[i], areas, form, -octaves * share) for i, areas in sorted(taken.items())}
 
         return Ranking(len(order), build, shared=True)
 
     return rank
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What second_order_scores asks of a unit."""
-
-    parts: tuple[Part, ...]
+def _within(unit: WeightSet, tensors: Sequence[int]) -> WeightSet:
+    """What of a unit lies in these tensors."""
+    return weight_set(unit.name, [area for area in unit.submatrices if area.tensor in tensors])
 
 
-def _only(parts: Sequence[Part], tensors: Sequence[int]) -> tuple[Part, ...]:
-    return tuple(part for part in parts if part.tensor in tensors)
-
-
-def _cover(shape: tuple[int, int], parts: Sequence[Part], form: str, octaves: float) -> Choice:
-    """A matrix with these parts of it protected: whole, in rows, in columns or in single weights, whichever says it."""
+def _cover(shape: tuple[int, int], areas: Sequence[Submatrix], form: str, octaves: float) -> Choice:
+    """A matrix with these areas of it protected: whole, in rows, in columns or in single weights, whichever says it."""
     mask = np.zeros(shape, bool)
-    for part in parts:
-        mask[part.rows, part.columns] = True
+    for area in areas:
+        mask[area.rows, area.columns] = True
     if mask.all():
         return Finer(octaves)
     rows, columns = mask.all(1), mask.all(0)
@@ -224,7 +218,7 @@ def _cover(shape: tuple[int, int], parts: Sequence[Part], form: str, octaves: fl
     return Protected(WEIGHTS, np.flatnonzero(mask), form)
 
 
-EXCEPTIONS: dict[str, Callable[..., Ranking]] = {
+PROTECTED_KINDS: dict[str, Callable[..., Ranking]] = {
     "rows": _lines(ROWS),
     "channels": _lines(COLUMNS),
     "tensors": _named_units("tensors"),

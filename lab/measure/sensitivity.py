@@ -28,7 +28,7 @@ from ...format.tensors.grid import matrix_shape
 from ...progress import Progress
 from ...runtime.tokenizer import Tokenizer
 from .rank_stability import RankStability, rank_correlation, rank_stability, top_shares
-from .units import Part, Unit, find_units
+from .units import Submatrix, WeightSet, find_units
 
 SECOND_ORDER, GRADIENT, ROW_ERROR, MEASURED = "second-order", "gradient", "row-error", "measured"
 METHODS = (SECOND_ORDER, GRADIENT, ROW_ERROR, MEASURED)
@@ -53,7 +53,7 @@ class Sensitivity:
     bits: int
     tokens: int
     held_out_tokens: int
-    units: tuple[Unit, ...]
+    units: tuple[WeightSet, ...]
     scores: Mapping[str, np.ndarray]
     slice_scores: np.ndarray
     stability: RankStability | None
@@ -73,35 +73,59 @@ class Sensitivity:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class SensitivityOptions:
+    """What to score and how.
+
+    kind : one of units.GRANULARITIES; by : one of METHODS, what the units are ranked by
+    bits : 2 or more, or 0 for removal; slices : disjoint stretches of the text; tokens : of the text, about, in all slices
+    top : how many units by second order are measured; seed : of the sampled labels
+    """
+
+    kind: str
+    by: str
+    bits: int
+    slices: int
+    top: int
+    tokens: int
+    seed: int
+
+
 def measure_sensitivity(
-    model: Model, text: np.ndarray, held_out: np.ndarray, *,
-    kind: str, by: str, bits: int, slices: int, top: int, tokens: int, seed: int, threads: int, progress: Progress,
-) -> Sensitivity:  # fmt: skip
+    model: Model,
+    text: np.ndarray,
+    held_out: np.ndarray,
+    options: SensitivityOptions,
+    *,
+    threads: int,
+    progress: Progress,
+) -> Sensitivity:
     """Score the units of one granularity.
 
-    text : int[n] calibration tokens, of which about `tokens` are used; held_out : int64[m, length] sequences for `measured`,
-    which only the `top` units by second order get, for they cost a forward pass each.
+    text : int[n] calibration tokens; held_out : int64[m, length] sequences for `measured`, which only the `top` units by second
+    order get, for they cost a forward pass each.
     Raises DataError when the text is too short for so many slices, CheckpointError when the model has no such units.
     """
-    units = find_units(model, kind)
-    parts = data_slices(text, model.program.sequence_length, tokens, slices)
+    slices, by = options.slices, options.by
+    units = find_units(model, options.kind)
+    parts = data_slices(text, model.program.sequence_length, options.tokens, slices)
     if by == MEASURED and len(held_out) < slices:
         raise DataError(
-            f"{len(held_out)} held-out sequences are fewer than {slices} slices; give more calibration text or fewer --slices"
+            f"{len(held_out)} held-out sequences are fewer than {slices} slices; give more calibration text or ask for fewer slices"
         )
     weights = weight_matrices(model)
-    errors = [quantization_error(w, bits) for w in weights]
-    found = calibrate_slices(model, parts, seed, threads, progress)
+    errors = [quantization_error(w, options.bits) for w in weights]
+    found = calibrate_slices(model, parts, options.seed, threads, progress)
     scored = {
         SECOND_ORDER: np.stack([second_order_scores(units, errors, statistics) for statistics in found]),
         GRADIENT: np.stack([gradient_scores(units, weights, statistics) for statistics in found]),
         ROW_ERROR: row_error_scores(units, errors)[None],
     }
     if by == MEASURED:
-        largest = np.argsort(-scored[SECOND_ORDER].mean(0), kind="stable")[:top]
+        largest = np.argsort(-scored[SECOND_ORDER].mean(0), kind="stable")[: options.top]
         scored[MEASURED] = measured_scores(model, units, errors, held_out, slices, np.sort(largest), threads, progress)
     counts = sum(part.size for part in parts), held_out.size if by == MEASURED else 0
-    return _summarize(kind, by, bits, counts, units, scored)
+    return _summarize(options, counts, units, scored)
 
 
 def calibrate_slices(
@@ -120,9 +144,10 @@ def calibrate_slices(
 
 
 def _summarize(
-    kind: str, by: str, bits: int, counts: tuple[int, int], units: Sequence[Unit], scored: Mapping[str, np.ndarray]
+    options: SensitivityOptions, counts: tuple[int, int], units: Sequence[WeightSet], scored: Mapping[str, np.ndarray]
 ) -> Sensitivity:
     """What the scores float64[slices, units] of each method come to."""
+    by = options.by
     scores = {method: rows.mean(0) for method, rows in scored.items()}
     there = ~np.isnan(scores[by])
     own = scored[by][:, there]
@@ -131,7 +156,9 @@ def _summarize(
     agreement = {
         method: rank_correlation(scores[by][there], values[there]) for method, values in scores.items() if method != by
     }
-    return Sensitivity(kind, by, bits, *counts, tuple(units), scores, scored[by], stability, shares, agreement)
+    return Sensitivity(
+        options.kind, by, options.bits, *counts, tuple(units), scores, scored[by], stability, shares, agreement
+    )
 
 
 def data_slices(text: np.ndarray, length: int, tokens: int, slices: int) -> list[np.ndarray]:
@@ -142,7 +169,7 @@ def data_slices(text: np.ndarray, length: int, tokens: int, slices: int) -> list
     available = len(text) // length // slices
     if available == 0:
         raise DataError(
-            f"{len(text)} tokens are fewer than {slices} slices of one sequence of {length}; give more text or fewer --slices"
+            f"{len(text)} tokens are fewer than {slices} slices of one sequence of {length}; give more text or ask for fewer slices"
         )
     count = max(1, min(available, -(-tokens // (slices * length))))
     starts = [[(k * available + i * available // count) * length for i in range(count)] for k in range(slices)]
@@ -166,7 +193,7 @@ def quantization_error(weights: np.ndarray, bits: int) -> np.ndarray:
     return np.rint(weights / steps) * steps - weights
 
 
-def second_order_scores(units: Sequence[Unit], errors: Matrices, statistics: Statistics) -> np.ndarray:
+def second_order_scores(units: Sequence[WeightSet], errors: Matrices, statistics: Statistics) -> np.ndarray:
     """float64[units] nats a token: 1/2 tr(E_uᵀ G E_u H) of matrices, G diagonal where only that is known, 1/2 sum F e² of vectors."""
     losses = [
         _MatrixLosses(error, statistics.matrices[i])
@@ -174,34 +201,34 @@ def second_order_scores(units: Sequence[Unit], errors: Matrices, statistics: Sta
         else _VectorLosses(error, _fisher_diagonal(i, statistics, errors))
         for i, error in enumerate(errors)
     ]
-    return np.array([sum(losses[part.tensor].of(part) for part in unit.parts) for unit in units])
+    return np.array([sum(losses[area.tensor].of(area) for area in unit.submatrices) for unit in units])
 
 
 class _VectorLosses:
-    """Second-order losses of parts of a control tensor with its Fisher diagonal."""
+    """Second-order losses of submatrices of a control tensor with its Fisher diagonal."""
 
     def __init__(self, error: np.ndarray, fisher: np.ndarray) -> None:
         self.losses = 0.5 * fisher * error * error
 
-    def of(self, part: Part) -> float:
-        return float(self.losses[part.rows, part.columns].sum())
+    def of(self, area: Submatrix) -> float:
+        return float(self.losses[area.rows, area.columns].sum())
 
 
 class _MatrixLosses:
-    """Second-order losses of parts of a matrix; its single rows, and its single columns, share one product."""
+    """Second-order losses of submatrices of a matrix; its single rows, and its single columns, share one product."""
 
     def __init__(self, error: np.ndarray, statistics: MatrixStatistics) -> None:
         self.error, self.moment, self.fisher = error, statistics.hessian, statistics.row_fisher
         self.both = None if statistics.output_fisher is None else statistics.output_fisher.astype(np.float64)
 
-    def of(self, part: Part) -> float:
-        height, width = part.rows.stop - part.rows.start, part.columns.stop - part.columns.start
+    def of(self, area: Submatrix) -> float:
+        height, width = area.rows.stop - area.rows.start, area.columns.stop - area.columns.start
         if (height, width) == (1, self.error.shape[1]):
-            return float(self.of_rows[part.rows.start])
+            return float(self.of_rows[area.rows.start])
         if (height, width) == (self.error.shape[0], 1):
-            return float(self.of_columns[part.columns.start])
-        error = self.error[part.rows, part.columns]
-        return 0.5 * float(((error @ self.moment[part.columns, part.columns]) * self._weighed(error, part.rows)).sum())
+            return float(self.of_columns[area.columns.start])
+        error = self.error[area.rows, area.columns]
+        return 0.5 * float(((error @ self.moment[area.columns, area.columns]) * self._weighed(error, area.rows)).sum())
 
     @cached_property
     def of_rows(self) -> np.ndarray:
@@ -215,19 +242,21 @@ class _MatrixLosses:
         return self.fisher[rows, None] * error if self.both is None else self.both[rows, rows] @ error
 
 
-def gradient_scores(units: Sequence[Unit], weights: Matrices, statistics: Statistics) -> np.ndarray:
+def gradient_scores(units: Sequence[WeightSet], weights: Matrices, statistics: Statistics) -> np.ndarray:
     """float64[units] nats a token: 1/2 sum F_ij w_ij² with the Fisher diagonal F_ij = g_i H_jj of a matrix."""
     saliency = [0.5 * _fisher_diagonal(i, statistics, weights) * w * w for i, w in enumerate(weights)]
     return _sums(units, saliency)
 
 
-def row_error_scores(units: Sequence[Unit], errors: Matrices) -> np.ndarray:
+def row_error_scores(units: Sequence[WeightSet], errors: Matrices) -> np.ndarray:
     """float64[units]: squared error."""
     return _sums(units, [error * error for error in errors])
 
 
-def _sums(units: Sequence[Unit], matrices: Matrices) -> np.ndarray:
-    return np.array([sum(float(matrices[p.tensor][p.rows, p.columns].sum()) for p in unit.parts) for unit in units])
+def _sums(units: Sequence[WeightSet], matrices: Matrices) -> np.ndarray:
+    return np.array(
+        [sum(float(matrices[p.tensor][p.rows, p.columns].sum()) for p in unit.submatrices) for unit in units]
+    )
 
 
 def _fisher_diagonal(tensor: int, statistics: Statistics, like: Matrices) -> np.ndarray:
@@ -241,7 +270,7 @@ def _fisher_diagonal(tensor: int, statistics: Statistics, like: Matrices) -> np.
 
 def measured_scores(
     model: Model,
-    units: Sequence[Unit],
+    units: Sequence[WeightSet],
     errors: Matrices,
     held_out: np.ndarray,
     slices: int,
@@ -265,12 +294,12 @@ def measured_scores(
     return result
 
 
-def swapped(model: Model, unit: Unit, errors: Matrices) -> dict[int, np.ndarray]:
+def swapped(model: Model, unit: WeightSet, errors: Matrices) -> dict[int, np.ndarray]:
     """float32 values of the tensors that a unit touches, with its error in them, by tensor."""
     values: dict[int, np.ndarray] = {}
-    for part in unit.parts:
-        before = model.tensors[part.tensor].values
-        if part.tensor not in values:
-            values[part.tensor] = before.astype(np.float64).reshape(matrix_shape(before.shape))
-        values[part.tensor][part.rows, part.columns] += errors[part.tensor][part.rows, part.columns]
+    for area in unit.submatrices:
+        before = model.tensors[area.tensor].values
+        if area.tensor not in values:
+            values[area.tensor] = before.astype(np.float64).reshape(matrix_shape(before.shape))
+        values[area.tensor][area.rows, area.columns] += errors[area.tensor][area.rows, area.columns]
     return {i: v.reshape(model.tensors[i].values.shape).astype(np.float32) for i, v in values.items()}

@@ -1,6 +1,6 @@
 """The units of a model at every granularity: tensors, rows, channels, blocks, heads, tokens.
 
-Strategy: a unit is a list of parts, each a tensor seen as a matrix and the rows and columns of it that belong to the unit.
+Strategy: a unit is a set of weights, a list of submatrices, each a tensor seen as a matrix and the rows and columns of it that belong to the unit.
 Units of one granularity share no weight, so that their scores add up. Heads (compiler/model/attention_heads.py) and token tables are found
 in the program. Blocks go by the names of the tensors, which say what a loop or a shared layer is; where names
 do not, a block starts with the first linear map that leads to an attention.
@@ -22,13 +22,13 @@ from ...format.program.operations import Attention, Linear
 from ...format.program.program import Program
 from ...format.tensors.grid import matrix_shape
 
-KINDS = ("tensors", "rows", "channels", "blocks", "heads", "tokens")
+GRANULARITIES = ("tensors", "rows", "channels", "blocks", "heads", "tokens")
 BLOCK_NAME = re.compile(r"(?:.*\.)?(?:blocks?|layers?|h)\.\d+(?=\.)")
 REST = "outside blocks"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Submatrix:
     """Weights of tensor `tensor`, seen as a matrix: a range of rows by a range of columns."""
 
     tensor: int
@@ -37,16 +37,16 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
-    """A named set of weights; `weights` is their number."""
+class WeightSet:
+    """One unit: a named set of weights; `weights` is their number, `submatrices` share none."""
 
     name: str
-    parts: tuple[Part, ...]
+    submatrices: tuple[Submatrix, ...]
     weights: int
 
 
-def find_units(model: Model, kind: str) -> list[Unit]:
-    """Every unit of a granularity, one of KINDS, in program order.
+def find_units(model: Model, kind: str) -> list[WeightSet]:
+    """Every unit of a granularity, one of GRANULARITIES, in program order.
 
     tensors, blocks : all weights; rows, channels : of matrices; heads : of attention, query heads (rows of q, columns of the
     map that reads the attention) apart from key-value heads (rows of k and v) where several queries share one; tokens : rows
@@ -61,7 +61,7 @@ def find_units(model: Model, kind: str) -> list[Unit]:
         "tokens": _tokens,
     }[kind](model)
     if not found:
-        raise CheckpointError(f"the model has no {kind} that can be found in its program; choose another --unit")
+        raise CheckpointError(f"the model has no {kind} that can be found in its program; choose another unit")
     return found
 
 
@@ -75,51 +75,55 @@ def _shape(model: Model, tensor: int) -> tuple[int, int]:
     return matrix_shape(model.tensors[tensor].values.shape)
 
 
-def _unit(name: str, parts: list[Part]) -> Unit:
-    """A unit of parts, each named once."""
-    kept = list({(p.tensor, p.rows.start, p.rows.stop, p.columns.start, p.columns.stop): p for p in parts}.values())
-    return Unit(name, tuple(kept), sum((p.rows.stop - p.rows.start) * (p.columns.stop - p.columns.start) for p in kept))
+def weight_set(name: str, submatrices: list[Submatrix]) -> WeightSet:
+    """The submatrices as one set, each named once."""
+    kept = list(
+        {(p.tensor, p.rows.start, p.rows.stop, p.columns.start, p.columns.stop): p for p in submatrices}.values()
+    )
+    return WeightSet(
+        name, tuple(kept), sum((p.rows.stop - p.rows.start) * (p.columns.stop - p.columns.start) for p in kept)
+    )
 
 
-def _part(model: Model, tensor: int, rows: slice | None = None, columns: slice | None = None) -> Part:
-    """A part with its ranges written out."""
+def _submatrix(model: Model, tensor: int, rows: slice | None = None, columns: slice | None = None) -> Submatrix:
+    """A submatrix with its ranges written out."""
     shape = _shape(model, tensor)
-    return Part(tensor, rows or slice(0, shape[0]), columns or slice(0, shape[1]))
+    return Submatrix(tensor, rows or slice(0, shape[0]), columns or slice(0, shape[1]))
 
 
-def _tensors(model: Model) -> list[Unit]:
-    return [_unit(t.name, [_part(model, i)]) for i, t in enumerate(model.tensors)]
+def _tensors(model: Model) -> list[WeightSet]:
+    return [weight_set(t.name, [_submatrix(model, i)]) for i, t in enumerate(model.tensors)]
 
 
-def _rows(model: Model) -> list[Unit]:
+def _rows(model: Model) -> list[WeightSet]:
     return [
-        _unit(f"{model.tensors[i].name} row {r}", [_part(model, i, rows=slice(r, r + 1))])
+        weight_set(f"{model.tensors[i].name} row {r}", [_submatrix(model, i, rows=slice(r, r + 1))])
         for i in matrices_of(model)
         for r in range(_shape(model, i)[0])
     ]
 
 
-def _channels(model: Model) -> list[Unit]:
+def _channels(model: Model) -> list[WeightSet]:
     return [
-        _unit(f"{model.tensors[i].name} column {c}", [_part(model, i, columns=slice(c, c + 1))])
+        weight_set(f"{model.tensors[i].name} column {c}", [_submatrix(model, i, columns=slice(c, c + 1))])
         for i in matrices_of(model)
         for c in range(_shape(model, i)[1])
     ]
 
 
-def _tokens(model: Model) -> list[Unit]:
+def _tokens(model: Model) -> list[WeightSet]:
     tables = [i for i in token_tables(model.program) if _shape(model, i)[0] == model.program.vocabulary_size]
     tokens = range(model.program.vocabulary_size if tables else 0)
-    return [_unit(f"token {t}", [_part(model, i, rows=slice(t, t + 1)) for i in tables]) for t in tokens]
+    return [weight_set(f"token {t}", [_submatrix(model, i, rows=slice(t, t + 1)) for i in tables]) for t in tokens]
 
 
-def _blocks(model: Model) -> list[Unit]:
+def _blocks(model: Model) -> list[WeightSet]:
     names = {i: match[0] for i, t in enumerate(model.tensors) if (match := BLOCK_NAME.match(t.name))}
-    blocks: dict[str, list[Part]] = {}
+    blocks: dict[str, list[Submatrix]] = {}
     places = names or _blocks_by_program(model.program)
     for i in range(len(model.tensors)):
-        blocks.setdefault(places.get(i, REST), []).append(_part(model, i))
-    return [_unit(name, parts) for name, parts in blocks.items()]
+        blocks.setdefault(places.get(i, REST), []).append(_submatrix(model, i))
+    return [weight_set(name, submatrices) for name, submatrices in blocks.items()]
 
 
 def _blocks_by_program(program: Program) -> Mapping[int, str]:
@@ -138,28 +142,28 @@ def _blocks_by_program(program: Program) -> Mapping[int, str]:
     return {tensor: name for tensor, name in places.items() if tensor not in outside}
 
 
-def _heads(model: Model) -> list[Unit]:
+def _heads(model: Model) -> list[WeightSet]:
     found = find_attentions(model.program, [tensor.values.shape for tensor in model.tensors])
     return [unit for number, maps in enumerate(found) for unit in _heads_of(model, maps, number)]
 
 
-def _heads_of(model: Model, maps: AttentionMaps, number: int) -> list[Unit]:
+def _heads_of(model: Model, maps: AttentionMaps, number: int) -> list[WeightSet]:
     """Units of one attention, number `number` of the program."""
     op, made, key, value = maps.operation, maps.made, maps.key, maps.value
     match = BLOCK_NAME.match(model.tensors[made[0][0]].name)
     place = match[0] if match else f"attention {number}"
 
-    def rows(which: int, head: int, size: int) -> Part:
+    def rows(which: int, head: int, size: int) -> Submatrix:
         tensor, first = made[which]
-        return _part(model, tensor, rows=slice(first + head * size, first + (head + 1) * size))
+        return _submatrix(model, tensor, rows=slice(first + head * size, first + (head + 1) * size))
 
     queries = [
-        [rows(0, h, key), *(_part(model, t, columns=slice(h * value, (h + 1) * value)) for t in maps.readers)]
+        [rows(0, h, key), *(_submatrix(model, t, columns=slice(h * value, (h + 1) * value)) for t in maps.readers)]
         for h in range(op.heads)
     ]
     shared = [[rows(1, h, key), rows(2, h, value)] for h in range(op.kv_heads)]
     if op.heads == op.kv_heads:
-        return [_unit(f"{place} head {h}", q + kv) for h, (q, kv) in enumerate(zip(queries, shared, strict=True))]
-    return [_unit(f"{place} query head {h}", parts) for h, parts in enumerate(queries)] + [
-        _unit(f"{place} key-value head {h}", parts) for h, parts in enumerate(shared)
+        return [weight_set(f"{place} head {h}", q + kv) for h, (q, kv) in enumerate(zip(queries, shared, strict=True))]
+    return [weight_set(f"{place} query head {h}", submatrices) for h, submatrices in enumerate(queries)] + [
+        weight_set(f"{place} key-value head {h}", submatrices) for h, submatrices in enumerate(shared)
     ]

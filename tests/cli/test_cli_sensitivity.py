@@ -16,7 +16,7 @@ import bytecap
 from bytecap.cli.sensitivity_command import METHODS as LISTED
 from bytecap.cli.sensitivity_command import UNITS
 from bytecap.lab.measure.sensitivity import METHODS
-from bytecap.lab.measure.units import KINDS
+from bytecap.lab.measure.units import GRANULARITIES
 
 QUICK = ["--tokens", 256, "--slices", 2, "--threads", 1]
 
@@ -62,10 +62,10 @@ def test_the_text_is_the_ranking_and_three_lines(small_job):
 
 
 def test_the_choices_are_those_of_the_library():
-    assert (UNITS, LISTED) == (KINDS, METHODS)
+    assert (UNITS, LISTED) == (GRANULARITIES, METHODS)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", GRANULARITIES)
 def test_the_document_has_every_unit_once_in_order(small_job, kind):
     document = rank(small_job, "--unit", kind, "--json").document
     assert (document["schema"], document["command"], document["unit"], document["slices"]) == (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bytecap.compiler.statistics.calibration import MatrixStatistics
-from bytecap.lab.measure.units import Part
+from bytecap.lab.measure.units import Submatrix
 
 
 def naive_quantization_error(weights: np.ndarray, bits: int) -> np.ndarray:
@@ -19,7 +19,7 @@ def naive_quantization_error(weights: np.ndarray, bits: int) -> np.ndarray:
     return result
 
 
-def naive_part_loss(part: Part, error: np.ndarray, statistics: MatrixStatistics) -> float:
+def naive_part_loss(part: Submatrix, error: np.ndarray, statistics: MatrixStatistics) -> float:
     """1/2 sum over i, k, j, l of e_ij G_ik e_kl H_lj, with E zero outside the part."""
     own = np.zeros(error.shape)
     own[part.rows, part.columns] = error[part.rows, part.columns]

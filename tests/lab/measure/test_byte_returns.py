@@ -28,7 +28,7 @@ from bytecap.lab.measure.byte_returns import (
 from bytecap.lab.measure.curve_plot import plot_curves
 from bytecap.lab.measure.curves import CurveInputs, open_for
 from bytecap.lab.measure.equal_bytes import WEIGHTS, Bench, Protected
-from bytecap.lab.measure.protected import EXCEPTIONS, rank_exceptions
+from bytecap.lab.measure.protected import PROTECTED_KINDS, rank_protected
 
 SETTINGS = BaseSettings("per-matrix", 4.0)
 
@@ -76,7 +76,7 @@ def test_a_share_is_filled_by_halves():
     assert fill_share(lambda share: Sized(1000), 100, 90, 85) is None
 
 
-@pytest.mark.parametrize("unit", EXCEPTIONS)
+@pytest.mark.parametrize("unit", PROTECTED_KINDS)
 def test_points_are_whole_files_within_their_budget_and_controls_are_as_large(curves, unit):
     budget = round(0.15 * curves.base.bytes)
     point = curves.point(unit, budget)
@@ -93,9 +93,9 @@ def test_points_are_whole_files_within_their_budget_and_controls_are_as_large(cu
     assert type(point).from_document(dataclasses.asdict(point)) == point
 
 
-def test_exceptions_of_the_first_items_are_nested_and_better(curves):
+def test_the_first_items_are_nested_and_better(curves):
     """More items are more protected weights in every matrix; what they take off the predicted loss grows."""
-    ranking = rank_exceptions(curves.cheap, curves.base.byte_price, "rows")
+    ranking = rank_protected(curves.cheap, curves.base.byte_price, "rows")
     few, many = ranking.build(5, 1.0), ranking.build(25, 1.0)
     assert all(set(choice.members) <= set(many[i].members) for i, choice in few.items())
     losses = [
@@ -163,7 +163,7 @@ def test_the_digest_knows_everything_that_matters(job, tmp_path):
 
 def test_what_is_wrong_is_said(job, tmp_path):
     for error, words, changes in (
-        (CompileError, "no kind of exceptions 'colours'", {"units": ["colours"]}),
+        (CompileError, "no kind of protected weights 'colours'", {"units": ["colours"]}),
         (CapError, "is not a range of budgets", {"budget": "1:2"}),
         (CapError, "not less than the artifact itself", {"budget": "1MB"}),
         (CompileError, "there is no base 'cheap'", {"base": "cheap"}),

@@ -20,7 +20,7 @@ from bytecap.format.program.program import Program
 from bytecap.lab.measure.diagnosis import HEAD, TRUNK, diagnose_model
 from bytecap.lab.measure.head_gradient import measure_head, moment_spectrum, spectrum
 from bytecap.lab.measure.sensitivity import quantization_error
-from bytecap.lab.measure.units import Part
+from bytecap.lab.measure.units import Submatrix
 
 LENGTH, VOCABULARY = ARCHITECTURE["seq_len"], ARCHITECTURE["vocab_size"]
 SEQUENCES = random_sequences(VOCABULARY, 10, LENGTH, seed=2)
@@ -133,7 +133,7 @@ def test_sides_are_the_second_order_losses_and_the_divergences_of_their_matrices
             if tensor.name in side.tensors:
                 error = quantization_error(tensor.values.astype(np.float64), 3)
                 values[i] = (tensor.values + error).astype(np.float32)
-                loss += naive_part_loss(Part(i, slice(None), slice(None)), error, statistics.matrices[i])
+                loss += naive_part_loss(Submatrix(i, slice(None), slice(None)), error, statistics.matrices[i])
                 weights += tensor.values.size
         assert (side.weights, side.bytes) == (weights, weights * 3 / 8)
         assert side.predicted == pytest.approx(loss, rel=1e-6)

@@ -23,6 +23,7 @@ from bytecap.lab.measure.rank_stability import count_of, rank_correlation, rank_
 from bytecap.lab.measure.sensitivity import (
     MEASURED,
     METHODS,
+    SensitivityOptions,
     data_slices,
     gradient_scores,
     measure_sensitivity,
@@ -33,7 +34,8 @@ from bytecap.lab.measure.sensitivity import (
     weight_matrices,
 )
 from bytecap.lab.measure.sensitivity_plot import plot_sensitivity
-from bytecap.lab.measure.units import KINDS, find_units
+from bytecap.lab.measure.units import GRANULARITIES, find_units
+from bytecap.progress import silent
 
 MODEL = golf_model(3)
 LENGTH, VOCABULARY = ARCHITECTURE["seq_len"], ARCHITECTURE["vocab_size"]
@@ -48,16 +50,11 @@ def statistics():
 
 
 def sensitivity(kind="tensors", by="second-order", **changes):
-    options = {
-        "bits": 4,
-        "slices": 2,
-        "top": 5,
-        "tokens": 512,
-        "seed": 0,
-        "threads": 1,
-        "progress": lambda *call: None,
-    } | changes
-    return measure_sensitivity(MODEL, TEXT, HELD_OUT, kind=kind, by=by, **options)
+    how = {"threads": 1, "progress": silent} | {k: changes.pop(k) for k in ("threads", "progress") if k in changes}
+    options = SensitivityOptions(
+        **{"kind": kind, "by": by, "bits": 4, "slices": 2, "top": 5, "tokens": 512, "seed": 0} | changes
+    )
+    return measure_sensitivity(MODEL, TEXT, HELD_OUT, options, **how)
 
 
 def covered(model, kind):
@@ -65,7 +62,7 @@ def covered(model, kind):
     counts = [np.zeros(w.shape, int) for w in weight_matrices(model)]
     for unit in find_units(model, kind):
         before = sum(int(count.sum()) for count in counts)
-        for part in unit.parts:
+        for part in unit.submatrices:
             counts[part.tensor][part.rows, part.columns] += 1
         assert sum(int(count.sum()) for count in counts) - before == unit.weights
     return dict(zip((tensor.name for tensor in model.tensors), counts, strict=True))
@@ -92,7 +89,9 @@ def test_heads_hold_the_projections_of_attention_once(heads):
     shared = ["blocks.0 query head 0", "blocks.0 query head 1", "blocks.0 key-value head 0"]
     assert units == (["blocks.0 head 0", "blocks.0 head 1"] if heads == 2 else shared)
     first = find_units(model, "heads")[0]
-    parts = {model.tensors[p.tensor].name.removeprefix("blocks.0.attn."): (p.rows, p.columns) for p in first.parts}
+    parts = {
+        model.tensors[p.tensor].name.removeprefix("blocks.0.attn."): (p.rows, p.columns) for p in first.submatrices
+    }
     assert parts["c_q.weight"] == (slice(0, 8), slice(0, 16)) and parts["proj.weight"] == (slice(0, 16), slice(0, 8))
 
 
@@ -114,7 +113,9 @@ def test_a_token_is_its_rows_in_both_tables(tied):
     units = find_units(model, "tokens")
     tables = ["tok_emb.weight"] if tied else ["tok_emb.weight", "lm_head.weight"]
     assert len(units) == VOCABULARY and units[5].name == "token 5"
-    assert [(model.tensors[p.tensor].name, p.rows) for p in units[5].parts] == [(name, slice(5, 6)) for name in tables]
+    assert [(model.tensors[p.tensor].name, p.rows) for p in units[5].submatrices] == [
+        (name, slice(5, 6)) for name in tables
+    ]
 
 
 def fused_model(names=True):
@@ -144,10 +145,10 @@ def test_heads_and_blocks_are_found_without_names():
     model = fused_model()
     heads = find_units(model, "heads")
     assert [unit.name for unit in heads] == [f"attention {k} head {h}" for k in range(2) for h in range(2)]
-    assert [(p.tensor, p.rows, p.columns) for p in heads[3].parts] == [
+    assert [(p.tensor, p.rows, p.columns) for p in heads[3].submatrices] == [
         (3, slice(2, 4), slice(0, 4)), (4, slice(0, 4), slice(2, 4)), (3, slice(6, 8), slice(0, 4)), (3, slice(10, 12), slice(0, 4)),
     ]  # fmt: skip
-    blocks = {unit.name: [p.tensor for p in unit.parts] for unit in find_units(model, "blocks")}
+    blocks = {unit.name: [p.tensor for p in unit.submatrices] for unit in find_units(model, "blocks")}
     assert blocks == {"outside blocks": [0, 5], "block 0": [1, 2], "block 1": [3, 4]}
 
 
@@ -169,14 +170,14 @@ def test_removal_and_rows_of_zeros():
     assert (quantization_error(weights, 4)[1] == 0).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", GRANULARITIES)
 def test_second_order_scores_are_the_sum_over_all_pairs_of_weights(kind, statistics):
     units = find_units(MODEL, kind)
     errors = [quantization_error(w, 3) for w in weight_matrices(MODEL)]
     found = second_order_scores(units, errors, statistics)
     for unit, score in list(zip(units, found, strict=True))[:: max(1, len(units) // 12)]:
         expected = 0.0
-        for part in unit.parts:
+        for part in unit.submatrices:
             if part.tensor in statistics.matrices:
                 expected += naive_part_loss(part, errors[part.tensor], statistics.matrices[part.tensor])
             else:
@@ -199,7 +200,7 @@ def test_gradient_and_row_error_add_up_from_rows_to_tensors(statistics):
     for kind in ("rows", "channels"):
         units = find_units(MODEL, kind)
         for i in statistics.matrices:
-            own = [k for k, unit in enumerate(units) if unit.parts[0].tensor == i]
+            own = [k for k, unit in enumerate(units) if unit.submatrices[0].tensor == i]
             measured = statistics.matrices[i]
             saliency = 0.5 * sum(
                 measured.row_fisher[r] * measured.hessian[c, c] * weights[i][r, c] ** 2
@@ -216,7 +217,7 @@ def test_measured_scores_are_the_divergences_of_the_largest():
     largest = set(np.argsort(-found.scores["second-order"], kind="stable")[:5].tolist())
     assert set(np.flatnonzero(~np.isnan(found.scores[MEASURED])).tolist()) == largest == set(found.order.tolist())
     for u in largest:
-        part = found.units[u].parts[0]
+        part = found.units[u].submatrices[0]
         values = MODEL.tensors[part.tensor].values.copy()
         values[part.rows] += errors[part.tensor][part.rows].astype(np.float32)
         for sequences, score in zip(np.split(HELD_OUT, 2), found.slice_scores[:, u], strict=True):
