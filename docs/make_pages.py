@@ -59,7 +59,9 @@ def command_reference(name: str) -> str:
     context = click.Context(command, info_name=f"bytecap {name}")
     usage = "\n".join(["```text", " ".join([f"bytecap {name}", *command.collect_usage_pieces(context)]), "```"])
     purpose = _one_line(command.help or "")
-    rows = [_parameter_row(parameter, context) for parameter in command.params if not getattr(parameter, "hidden", False)]
+    rows = [
+        _parameter_row(parameter, context) for parameter in command.params if not getattr(parameter, "hidden", False)
+    ]
     table = "\n".join(["| argument or option | what it is |", "|---|---|", *rows])
     return "\n\n".join([usage, purpose, *([table] if rows else [])])
 
@@ -110,7 +112,8 @@ def _one_line(text: str) -> str:
 def command_list(_: str) -> str:
     """A table of the commands with links to their pages."""
     rows = [
-        _row(f"[`{name}`]({name}.md)", _one_line(command.short_help or "")) for name, command in shown_commands().items()
+        _row(f"[`{name}`]({name}.md)", _one_line(command.short_help or ""))
+        for name, command in shown_commands().items()
     ]
     return "\n".join(["| command | what it does |", "|---|---|", *rows])
 

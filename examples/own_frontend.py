@@ -1,0 +1,135 @@
+"""Compile an architecture that bytecap does not know: a small Llama, by a frontend of its own.
+
+    python examples/own_frontend.py
+
+A frontend says which tensor names it knows and turns a checkpoint into a program. All else, from calibration to scoring,
+works on the program and needs nothing more.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+from small_data import VOCABULARY, write_data
+
+import bytecap
+from bytecap.compiler.checkpoints.checkpoint import Checkpoint
+from bytecap.compiler.frontends import FRONTENDS
+from bytecap.compiler.model.model import Model
+from bytecap.compiler.model.program_builder import ProgramBuilder
+from bytecap.errors import CheckpointError
+from bytecap.format.program import operations as op
+from bytecap.format.program.program import Program
+
+EPSILON, ROPE_BASE, SEQUENCE_LENGTH, BOUNDARY_TOKEN = 1e-5, 10_000.0, 64, 1
+
+
+class SmallLlama:
+    """Checkpoints with the names of Llama's, rotary embedding as Hugging Face stores it, head untied."""
+
+    name = "small-llama"
+
+    def recognize(self, names: Iterable[str]) -> int:
+        """How many of the tensor names are ours; the frontend that knows most of them is taken."""
+        return sum(
+            name.startswith("model.layers.") or name in ("model.embed_tokens.weight", "lm_head.weight")
+            for name in names
+        )
+
+    def build(self, checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Model:
+        """The program of a checkpoint; `architecture` is what the user's file says beyond the shapes."""
+        if "num_attention_heads" not in architecture:
+            raise CheckpointError(
+                "a small Llama's shapes do not tell num_attention_heads; give it in the architecture file"
+            )
+        heads = int(architecture["num_attention_heads"])
+        tensors = checkpoint.tensors
+        builder = ProgramBuilder()
+        x = builder.emit(op.Embed(builder.tensor("model.embed_tokens.weight")))
+        layers = sum(name.endswith(".self_attn.q_proj.weight") for name in tensors)
+        for layer in range(layers):
+            x = self._layer(builder, f"model.layers.{layer}.", x, heads, tensors)
+        x = builder.emit(op.RmsNorm(x, 1, EPSILON, builder.row("model.norm.weight")))
+        builder.emit(op.Linear(x, builder.tensor("lm_head.weight")))
+        vocabulary = tensors["model.embed_tokens.weight"].shape[0]
+        program = Program(tuple(builder.instructions), vocabulary, SEQUENCE_LENGTH, BOUNDARY_TOKEN)
+        told = {"frontend": self.name, "num_attention_heads": heads}
+        return Model(program, builder.tensors(tensors, checkpoint.dtypes), told, ("rope_base", "rms_norm_eps"))
+
+    def _layer(
+        self, builder: ProgramBuilder, prefix: str, x: int, heads: int, tensors: Mapping[str, np.ndarray]
+    ) -> int:
+        """Attention and gated MLP, each behind its norm and added to the residual stream; returns its register."""
+
+        def linear(value: int, name: str) -> int:
+            return builder.emit(op.Linear(value, builder.tensor(f"{prefix}{name}.weight")))
+
+        width, attention = tensors[prefix + "self_attn.q_proj.weight"].shape[0], prefix + "self_attn."
+        head_width = width // heads
+        kv_heads = tensors[attention + "k_proj.weight"].shape[0] // head_width
+        normed = builder.emit(op.RmsNorm(x, 1, EPSILON, builder.row(prefix + "input_layernorm.weight")))
+        q, k, v = (linear(normed, f"self_attn.{name}_proj") for name in "qkv")
+        q = builder.emit(op.Rope(q, heads, ROPE_BASE, head_width, op.RopeLayout.HALF_SPLIT))
+        k = builder.emit(op.Rope(k, kv_heads, ROPE_BASE, head_width, op.RopeLayout.HALF_SPLIT))
+        attended = builder.emit(op.Attention(q, k, v, heads, kv_heads, head_width**-0.5, 0, False))
+        x = builder.emit(op.Add(x, linear(attended, "self_attn.o_proj")))
+        normed = builder.emit(op.RmsNorm(x, 1, EPSILON, builder.row(prefix + "post_attention_layernorm.weight")))
+        gate = builder.emit(op.Activation(linear(normed, "mlp.gate_proj"), op.ActivationKind.SILU, 0.0))
+        gated = builder.emit(op.Multiply(gate, linear(normed, "mlp.up_proj")))
+        return builder.emit(op.Add(x, linear(gated, "mlp.down_proj")))
+
+
+def write_checkpoint(path: Path, width: int = 32, hidden: int = 48) -> None:
+    """Random weights under Llama's names, one layer."""
+    random = np.random.default_rng(0)
+    shapes = {
+        "self_attn.q_proj": (width, width),
+        "self_attn.k_proj": (width // 2, width),
+        "self_attn.v_proj": (width // 2, width),
+        "self_attn.o_proj": (width, width),
+        "mlp.gate_proj": (hidden, width),
+        "mlp.up_proj": (hidden, width),
+        "mlp.down_proj": (width, hidden),
+    }
+    state = {
+        f"model.layers.0.{name}.weight": random.standard_normal(shape) / shape[1] ** 0.5
+        for name, shape in shapes.items()
+    }
+    for name in ("layers.0.input_layernorm", "layers.0.post_attention_layernorm", "norm"):
+        state[f"model.{name}.weight"] = np.ones(width)
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        state[name] = random.standard_normal((VOCABULARY, width)) / width**0.5
+    save_file({name: values.astype(np.float32) for name, values in state.items()}, path)
+
+
+def main(folder: Path) -> None:
+    FRONTENDS[SmallLlama.name] = SmallLlama()
+    files = write_data(folder)
+    checkpoint, architecture, artifact = folder / "llama.safetensors", folder / "llama.json", folder / "llama.bcap"
+    write_checkpoint(checkpoint)
+    architecture.write_text(json.dumps({"num_attention_heads": 4}), encoding="utf-8")
+    result = bytecap.compile(
+        checkpoint,
+        cap="20KB",
+        calibration=files["calibration"],
+        tokenizer=files["tokenizer"],
+        architecture=architecture,
+        output=artifact,
+    )
+    print(
+        f"compiled   {result.ledger.total_bytes:,} of {result.ledger.cap:,} bytes, frontend {result.report['architecture']['frontend']}"
+    )
+    score = bytecap.evaluate(artifact, data=files["validation"], tokenizer=files["tokenizer"]).score
+    print(
+        f"score      {score.bits_per_byte:.4f} bits per byte; the artifact carries its program, so nobody else needs the frontend"
+    )
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as name:
+        main(Path(name))
