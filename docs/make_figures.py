@@ -1,8 +1,8 @@
 """Draw the two figures of docs/: `python docs/make_figures.py`.
 
-Strategy: plain SVG from text, with the colours as style classes, so that one file is legible on a light and on a dark page.
-`pipeline.svg` is laid out by hand as a table of boxes; `sizes.svg` is drawn from benchmarks/results/prose-sizes.json. A test
-compares both files with what this script would write.
+Strategy: plain SVG from text, with the colours as style classes, so that one file is legible on a light and on a dark
+page. `pipeline.svg` is laid out by hand as a table of boxes; `sizes.svg` is drawn from
+benchmarks/results/prose-sizes.json. A test compares both files with what this script would write.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ STYLE = """
   .grid { stroke: #d0d7de; } .axis { stroke: #57606a; }
   .bytecap { stroke: #0969da; fill: #0969da; } .tuned { stroke: #bc4c00; fill: #bc4c00; }
   .published { stroke: #cf222e; fill: #cf222e; } .nncodec { stroke: #8250df; fill: #8250df; }
-  .ggml { stroke: #116329; fill: #116329; } .line { fill: none; stroke-width: 2.5; } .label { stroke: none; font-size: 14px; }
+  .ggml { stroke: #116329; fill: #116329; }
+  .line { fill: none; stroke-width: 2.5; } .label { stroke: none; font-size: 14px; }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3; } .back { fill: #0d1117; } .small, .head { fill: #9198a1; }
     .box { fill: #161b22; stroke: #6e7681; } .file { fill: #0c2d6b; stroke: #58a6ff; }

@@ -1,8 +1,8 @@
 """Write the parts of docs/ that are taken from the code: `python docs/make_pages.py`.
 
-Strategy: a page is written by hand but for blocks between `<!-- NAME: WHAT -->` and `<!-- end -->`, which are filled from the
-code: the options of a command from its click parameters, the exit codes, the default recipe, and the source of a class or
-function by its name. A test compares every page with what this script would write, so no page goes stale unnoticed.
+Strategy: a page is written by hand except for blocks between `<!-- NAME: WHAT -->` and `<!-- end -->`. These are filled
+from the code: the options of a command from its click parameters, the exit codes, the default recipe, and the source of
+a class or function by its name. A test compares every page with what this script would write.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ WIDTH, HEAD, HIDDEN = 32, 16, 64
 
 
 def write_checkpoint(path: Path) -> None:
-    """Random weights under the names of the Parameter Golf baseline: what a training script saves, without the training."""
+    """Random weights under the names of the Parameter Golf baseline, as a training script would save its own."""
     random = np.random.default_rng(0)
 
     def matrix(rows: int, columns: int) -> np.ndarray:

@@ -2,8 +2,8 @@
 
     python examples/own_frontend.py
 
-A frontend says which tensor names it knows and turns a checkpoint into a program. All else, from calibration to scoring,
-works on the program and needs nothing more.
+A frontend says which tensor names it knows and turns a checkpoint into a program. All else, from calibration to
+scoring, works on the program and needs nothing more.
 """
 
 from __future__ import annotations
@@ -121,13 +121,11 @@ def main(folder: Path) -> None:
         architecture=architecture,
         output=artifact,
     )
-    print(
-        f"compiled   {result.ledger.total_bytes:,} of {result.ledger.cap:,} bytes, frontend {result.report['architecture']['frontend']}"
-    )
+    print(f"compiled   {result.ledger.total_bytes:,} of {result.ledger.cap:,} bytes")
+    print(f"frontend   {result.report['architecture']['frontend']}")
+    # The artifact carries its program: whoever scores it needs no frontend.
     score = bytecap.evaluate(artifact, data=files["validation"], tokenizer=files["tokenizer"]).score
-    print(
-        f"score      {score.bits_per_byte:.4f} bits per byte; the artifact carries its program, so nobody else needs the frontend"
-    )
+    print(f"score      {score.bits_per_byte:.4f} bits per byte")
 
 
 if __name__ == "__main__":

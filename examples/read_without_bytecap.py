@@ -2,7 +2,8 @@
 
     python examples/read_without_bytecap.py model.bcap
 
-Copy the decoder beside your script; it is one file. Every rule of the format is checked while it reads, and the digest at the end.
+Copy the decoder beside your script; it is one file. It checks every rule of the format while it reads, and the digest
+at the end.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "spec"))
-import reference_decoder  # noqa: E402 - found in the folder that the line above names
+import reference_decoder
 
 
 def read_tensors(path: Path) -> tuple[dict[str, tuple[list[int], list[float]]], str]:
