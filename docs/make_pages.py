@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import textwrap
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,7 @@ from bytecap.cli.main import group
 from bytecap.compiler.pipeline import read_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
+LINE = 116
 PAGES = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))
 BLOCK = re.compile(r"<!-- (?P<kind>[a-z-]+)(?:: (?P<what>[^\n]*?))? -->\n(?P<content>.*?)<!-- end -->", re.DOTALL)
 
@@ -36,11 +38,16 @@ def _filled_block(match: re.Match[str]) -> str:
     return f"{opening}\n{KINDS[kind](what)}\n<!-- end -->"
 
 
+def top_context() -> click.Context:
+    """The context of `bytecap` itself: commands below it take its settings."""
+    return click.Context(group, info_name="bytecap", **group.context_settings)
+
+
 def command_named(name: str) -> click.Command:
     """The click command that `bytecap NAME` runs; NAME may have two words."""
     command: click.Command = group
     for word in name.split():
-        found = command.get_command(click.Context(command), word) if isinstance(command, click.Group) else None
+        found = command.get_command(top_context(), word) if isinstance(command, click.Group) else None
         if found is None:
             raise LookupError(f"there is no command {name!r}")
         command = found
@@ -49,16 +56,16 @@ def command_named(name: str) -> click.Command:
 
 def shown_commands() -> dict[str, click.Command]:
     """The commands that `bytecap --help` lists, by name."""
-    found = {name: command_named(name) for name in group.list_commands(click.Context(group))}
+    found = {name: command_named(name) for name in group.list_commands(top_context())}
     return {name: command for name, command in found.items() if not command.hidden}
 
 
 def command_reference(name: str) -> str:
     """What `bytecap NAME --help` says, as Markdown: the command line, the purpose, a table of arguments and options."""
     command = command_named(name)
-    context = click.Context(command, info_name=f"bytecap {name}")
+    context = click.Context(command, parent=top_context(), info_name=name)
     usage = "\n".join(["```text", " ".join([f"bytecap {name}", *command.collect_usage_pieces(context)]), "```"])
-    purpose = _one_line(command.help or "")
+    purpose = textwrap.fill(_one_line(command.help or ""), LINE)
     rows = [
         _parameter_row(parameter, context) for parameter in command.params if not getattr(parameter, "hidden", False)
     ]

@@ -89,10 +89,10 @@ def error_classes():
 def test_every_error_has_a_documented_exit_code():
     assert set(CODE_OF_ERROR) <= set(error_classes()) and set(CODE_OF_ERROR.values()) <= set(EXIT_CODES)
     help_text = bytecap_command("--help").stdout
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "commands" / "README.md").read_text(encoding="utf-8")
     for code, meaning in EXIT_CODES.items():
         assert re.search(rf"^ *{code}  {re.escape(meaning)}$", help_text, re.MULTILINE)
-        assert f"| {code} | {meaning} |" in readme
+        assert f"| {code} | {meaning} |" in page
 
 
 def test_version():

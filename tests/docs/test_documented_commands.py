@@ -19,10 +19,14 @@ import click
 import pytest
 from command_line import bytecap_command
 from documentation import blocks, commands, programs
+from small_job import ARCHITECTURE
 from source_tree import ROOT
+from tiny_tokenizers import tiny_tokenizer, words
 
 import bytecap
 from bytecap.cli.main import group
+from bytecap.runtime.shards import write_shard
+from bytecap.runtime.tokens import read_tokens
 
 OUTPUT_OPTIONS = ("-o", "--output", "--report", "--plot")
 LONG_COMMANDS = {  # the beginning of a command line, and why it is only read
@@ -44,13 +48,23 @@ LONG_PROGRAMS = {  # a call in a Python block, and why the block is only read
 }
 
 
+@pytest.fixture(scope="session")
+def long_calibration(tmp_path_factory):
+    """A token shard that is long enough for commands without an architecture, whose sequences have 1,024 tokens."""
+    folder = tmp_path_factory.mktemp("calibration")
+    text, shard = folder / "train.txt", folder / "train.bin"
+    text.write_text("\0".join(" ".join(words(seed, 60)) for seed in range(200, 520)), encoding="utf-8")
+    write_shard(shard, read_tokens(text, tiny_tokenizer(), ARCHITECTURE["vocab_size"], 1).ids)
+    return shard
+
+
 @pytest.fixture
-def pages_folder(small_job, tmp_path, monkeypatch):
+def pages_folder(small_job, long_calibration, tmp_path, monkeypatch):
     """A folder with every file that the pages name, entered."""
     named = {
         "final_model.pt": small_job.checkpoint,
         "config.json": small_job.architecture,
-        "train.bin": small_job.calibration,
+        "train.bin": long_calibration,
         "train.txt": small_job.folder / "calibration.txt",
         "val.bin": small_job.data,
         "val.txt": small_job.text,
@@ -113,10 +127,10 @@ def test_a_documented_command_runs_and_prints_what_its_page_shows(command, pages
 def test_a_long_command_is_one_that_the_command_line_takes(command, pages_folder):
     """Options, their values and the files are checked as if it were to run."""
     words, found = shlex.split(command.line)[1:], group
-    context = click.Context(group, info_name="bytecap")
+    context = click.Context(group, info_name="bytecap", **group.context_settings)
     while isinstance(found, click.Group):
         found = found.get_command(context, words.pop(0))
-    assert found.make_context(command.line, words) is not None
+    assert found.make_context(command.line, words, parent=context) is not None
 
 
 @pytest.mark.parametrize("command", OTHERS, ids=name_of)
