@@ -28,7 +28,7 @@ def sensitivity_document(found: Sensitivity) -> dict[str, Any]:
         "bits": found.bits,
         "calibration_tokens": found.tokens,
         "held_out_tokens": found.held_out_tokens,
-        "slices": len(found.slice_scores),
+        "slices": len(found.slice_sensitivities),
         "units": [_unit_document(found, u) for u in order],
         "concentration": [
             {"top_share": share, "sensitivity_share": share_of_sum, "weight_share": weight}
@@ -43,8 +43,8 @@ def _unit_document(found: Sensitivity, unit: int) -> dict[str, Any]:
     return {
         "name": found.units[unit].name,
         "weights": found.units[unit].weights,
-        "sensitivities": {method: _number(values[unit]) for method, values in found.scores.items()},
-        "by_slice": [_number(value) for value in found.slice_scores[:, unit]],
+        "sensitivities": {method: _number(values[unit]) for method, values in found.sensitivities.items()},
+        "by_slice": [_number(value) for value in found.slice_sensitivities[:, unit]],
     }
 
 
@@ -64,16 +64,16 @@ def _number(value: float) -> float | None:
 
 def print_sensitivity(found: Sensitivity, top: int) -> None:
     """The `top` units as a table, then concentration, stability and agreement, a line each."""
-    order, values = found.order, found.scores[found.by]
+    order, values = found.order, found.sensitivities[found.by]
     total = float(values[order].sum())
     change = f"quantized to {found.bits} bits" if found.bits else "removed"
     kinds = found.kind if len(order) == len(found.units) else f"of {integer(len(found.units))} {found.kind}"
     click.echo(f"{integer(len(order))} {kinds}, each alone {change}, by {found.by} on {_data(found)}\n")
-    methods = [found.by, *(method for method in found.scores if method != found.by)]
+    methods = [found.by, *(method for method in found.sensitivities if method != found.by)]
     rows = [
         [
             str(place), found.units[u].name, integer(found.units[u].weights), percent(values[u], total),
-            *(f"{found.scores[method][u]:.3g}" for method in methods),
+            *(f"{found.sensitivities[method][u]:.3g}" for method in methods),
         ]
         for place, u in enumerate(order[:top].tolist(), start=1)
     ]  # fmt: skip
@@ -100,6 +100,6 @@ def _stability(found: Sensitivity) -> str:
     if stability is None:
         return "one slice, nothing to compare" if found.by != "row-error" else "the ranking does not depend on the data"
     return (
-        f"over {len(found.slice_scores)} slices: rank correlation {stability.mean_correlation:.3f} (least {stability.least_correlation:.3f}), "
+        f"over {len(found.slice_sensitivities)} slices: rank correlation {stability.mean_correlation:.3f} (least {stability.least_correlation:.3f}), "
         f"overlap of the top {stability.top} {stability.mean_overlap:.3f} (least {stability.least_overlap:.3f})"
     )

@@ -20,7 +20,7 @@ from ...compiler.statistics.calibration import Statistics, calibration_sequences
 from ...compiler.statistics.swaps import measure_divergences
 from ...progress import Progress
 from .head_gradient import HeadGradient, Spectrum, measure_head
-from .sensitivity import BATCH_SEQUENCES, quantization_error, second_order_scores, swapped, weight_matrices
+from .sensitivity import BATCH_SEQUENCES, quantization_error, second_order_losses, swapped, weight_matrices
 from .units import WeightSet, find_units, matrices_of
 
 HEAD, TRUNK = "head", "trunk"
@@ -122,7 +122,7 @@ def _sides(
         WeightSet("", tuple(tensors[i].submatrices[0] for i in group), sum(tensors[i].weights for i in group))
         for group in groups
     ]
-    predicted = second_order_scores(units, errors, statistics)
+    predicted = second_order_losses(units, errors, statistics)
     measured: Sequence[float | None] = [None] * len(units)
     if len(held_out):
         measured = measure_divergences(

@@ -29,7 +29,7 @@ from ...compiler.statistics.convex_hull import loss_saved, lower_hull
 from ...format.tensors.grid import matrix_shape
 from ...format.tensors.parts import GridInStream
 from .equal_bytes import WEIGHTS, Bench, Candidate, Choice, Finer, Protected
-from .sensitivity import second_order_scores
+from .sensitivity import second_order_losses
 from .units import Submatrix, WeightSet, find_units, weight_set
 
 FORMS = (FINER, APART, RAW)
@@ -183,7 +183,7 @@ def _named_units(kind: str) -> Callable[..., Ranking]:
             unit = bench.unit(i, price)
             errors[i] = plain_grid(unit).weights - unit.target
         weights = np.array([unit.weights for unit in found])
-        order = _by_falling(second_order_scores(found, errors, bench.statistics) / weights)
+        order = _by_falling(second_order_losses(found, errors, bench.statistics) / weights)
         shapes = {i: bench.unit(i, price).shape for i in bench.matrices}
 
         def build(count: int, share: float) -> dict[int, Choice]:

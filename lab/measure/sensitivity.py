@@ -1,14 +1,14 @@
 """How much each unit of a model matters: what quantizing it alone, and nothing else, costs.
 
 Strategy: one error E = Q(W) - W for the whole model, Q rounding to a uniform step of so many bits, with one step a row set by
-its greatest magnitude (0 bits: removal, Q = 0). A unit's error is E where the unit is and zero elsewhere, and every score is
+its greatest magnitude (0 bits: removal, Q = 0). A unit's error is E where the unit is and zero elsewhere, and every sensitivity is
 one way to weigh it:
     second-order   1/2 tr(E_uᵀ G E_u H), nats a token: the Kronecker form of swaps.py restricted to the unit
     gradient       1/2 sum of g_i H_jj w_ij²: the Fisher diagonal's loss of removing the unit, weight by weight
                    (LeCun, Denker and Solla, "Optimal Brain Damage"); it does not depend on the bits
     row-error      sum of e_ij²; it does not depend on the data
     measured       KL divergence from the float model, nats a token of held-out text, of really swapping the unit
-A unit of several tensors adds up their scores. Each disjoint slice of the calibration text gives scores of its own; a unit's score
+A unit of several tensors adds up their sensitivities. Each disjoint slice of the calibration text gives sensitivities of its own; a unit's sensitivity
 is their mean, and how far the slices agree on the ranks says whether there is a ranking at all.
 """
 
@@ -41,11 +41,11 @@ Matrices = Sequence[np.ndarray]  # float64[rows, columns] by tensor
 class Sensitivity:
     """Scores of every unit of one granularity.
 
-    scores : float64[units] by method; `measured` is there only when asked for, NaN where it was not measured
-    slice_scores : float64[slices, units] of the method `by`
-    stability : over the units that `by` scored, None for one slice and for scores that do not depend on data
-    concentration : share of the sum of scores that the top 1, 5 and 10 % of the units hold, and their share of the weights
-    agreement : Spearman correlation of `by` with each other method, over the units that both scored; NaN for constant ranks
+    sensitivities : float64[units] by method; `measured` is there only when asked for, NaN where it was not measured
+    slice_sensitivities : float64[slices, units] of the method `by`
+    stability : over the units that `by` ranked, None for one slice and for sensitivities that do not depend on data
+    concentration : share of the sum of sensitivities that the top 1, 5 and 10 % of the units hold, and their share of the weights
+    agreement : Spearman correlation of `by` with each other method, over the units that both ranked; NaN for constant ranks
     """
 
     kind: str
@@ -54,20 +54,20 @@ class Sensitivity:
     tokens: int
     held_out_tokens: int
     units: tuple[WeightSet, ...]
-    scores: Mapping[str, np.ndarray]
-    slice_scores: np.ndarray
+    sensitivities: Mapping[str, np.ndarray]
+    slice_sensitivities: np.ndarray
     stability: RankStability | None
     concentration: tuple[tuple[float, float, float], ...]
     agreement: Mapping[str, float]
 
     @property
     def order(self) -> np.ndarray:
-        """Units that `by` scored, the most sensitive first; ties in program order."""
-        scored = np.flatnonzero(~np.isnan(self.scores[self.by]))
-        return scored[np.argsort(-self.scores[self.by][scored], kind="stable")]
+        """Units that `by` ranked, the most sensitive first; ties in program order."""
+        ranked = np.flatnonzero(~np.isnan(self.sensitivities[self.by]))
+        return ranked[np.argsort(-self.sensitivities[self.by][ranked], kind="stable")]
 
     def with_pieces(self, tokenizer: Tokenizer) -> Sensitivity:
-        """The same with tokens named by their pieces, too; for scores of tokens, in order of their ids."""
+        """The same with tokens named by their pieces, too; for sensitivities of tokens, in order of their ids."""
         return replace(
             self, units=tuple(replace(u, name=f"{u.name} {tokenizer.piece(t)!r}") for t, u in enumerate(self.units))
         )
@@ -75,7 +75,7 @@ class Sensitivity:
 
 @dataclass(frozen=True, slots=True)
 class SensitivityOptions:
-    """What to score and how.
+    """What to rank and how.
 
     kind : one of units.GRANULARITIES; by : one of METHODS, what the units are ranked by
     bits : 2 or more, or 0 for removal; slices : disjoint stretches of the text; tokens : of the text, about, in all slices
@@ -100,7 +100,7 @@ def measure_sensitivity(
     threads: int,
     progress: Progress,
 ) -> Sensitivity:
-    """Score the units of one granularity.
+    """Rank the units of one granularity.
 
     text : int[n] calibration tokens; held_out : int64[m, length] sequences for `measured`, which only the `top` units by second
     order get, for they cost a forward pass each.
@@ -116,16 +116,16 @@ def measure_sensitivity(
     weights = weight_matrices(model)
     errors = [quantization_error(w, options.bits) for w in weights]
     found = calibrate_slices(model, parts, options.seed, threads, progress)
-    scored = {
-        SECOND_ORDER: np.stack([second_order_scores(units, errors, statistics) for statistics in found]),
-        GRADIENT: np.stack([gradient_scores(units, weights, statistics) for statistics in found]),
-        ROW_ERROR: row_error_scores(units, errors)[None],
+    ranked = {
+        SECOND_ORDER: np.stack([second_order_losses(units, errors, statistics) for statistics in found]),
+        GRADIENT: np.stack([gradient_losses(units, weights, statistics) for statistics in found]),
+        ROW_ERROR: row_errors(units, errors)[None],
     }
     if by == MEASURED:
-        largest = np.argsort(-scored[SECOND_ORDER].mean(0), kind="stable")[: options.top]
-        scored[MEASURED] = measured_scores(model, units, errors, held_out, slices, np.sort(largest), threads, progress)
+        largest = np.argsort(-ranked[SECOND_ORDER].mean(0), kind="stable")[: options.top]
+        ranked[MEASURED] = measured_losses(model, units, errors, held_out, slices, np.sort(largest), threads, progress)
     counts = sum(part.size for part in parts), held_out.size if by == MEASURED else 0
-    return _summarize(options, counts, units, scored)
+    return _summarize(options, counts, units, ranked)
 
 
 def calibrate_slices(
@@ -144,20 +144,22 @@ def calibrate_slices(
 
 
 def _summarize(
-    options: SensitivityOptions, counts: tuple[int, int], units: Sequence[WeightSet], scored: Mapping[str, np.ndarray]
+    options: SensitivityOptions, counts: tuple[int, int], units: Sequence[WeightSet], ranked: Mapping[str, np.ndarray]
 ) -> Sensitivity:
-    """What the scores float64[slices, units] of each method come to."""
+    """What the sensitivities float64[slices, units] of each method come to."""
     by = options.by
-    scores = {method: rows.mean(0) for method, rows in scored.items()}
-    there = ~np.isnan(scores[by])
-    own = scored[by][:, there]
+    sensitivities = {method: rows.mean(0) for method, rows in ranked.items()}
+    there = ~np.isnan(sensitivities[by])
+    own = ranked[by][:, there]
     stability = rank_stability(own) if len(own) > 1 else None
-    shares = top_shares(scores[by][there], np.array([unit.weights for unit in units])[there])
+    shares = top_shares(sensitivities[by][there], np.array([unit.weights for unit in units])[there])
     agreement = {
-        method: rank_correlation(scores[by][there], values[there]) for method, values in scores.items() if method != by
+        method: rank_correlation(sensitivities[by][there], values[there])
+        for method, values in sensitivities.items()
+        if method != by
     }
     return Sensitivity(
-        options.kind, by, options.bits, *counts, tuple(units), scores, scored[by], stability, shares, agreement
+        options.kind, by, options.bits, *counts, tuple(units), sensitivities, ranked[by], stability, shares, agreement
     )
 
 
@@ -193,7 +195,7 @@ def quantization_error(weights: np.ndarray, bits: int) -> np.ndarray:
     return np.rint(weights / steps) * steps - weights
 
 
-def second_order_scores(units: Sequence[WeightSet], errors: Matrices, statistics: Statistics) -> np.ndarray:
+def second_order_losses(units: Sequence[WeightSet], errors: Matrices, statistics: Statistics) -> np.ndarray:
     """float64[units] nats a token: 1/2 tr(E_uᵀ G E_u H) of matrices, G diagonal where only that is known, 1/2 sum F e² of vectors."""
     losses = [
         _MatrixLosses(error, statistics.matrices[i])
@@ -242,13 +244,13 @@ class _MatrixLosses:
         return self.fisher[rows, None] * error if self.both is None else self.both[rows, rows] @ error
 
 
-def gradient_scores(units: Sequence[WeightSet], weights: Matrices, statistics: Statistics) -> np.ndarray:
+def gradient_losses(units: Sequence[WeightSet], weights: Matrices, statistics: Statistics) -> np.ndarray:
     """float64[units] nats a token: 1/2 sum F_ij w_ij² with the Fisher diagonal F_ij = g_i H_jj of a matrix."""
     saliency = [0.5 * _fisher_diagonal(i, statistics, weights) * w * w for i, w in enumerate(weights)]
     return _sums(units, saliency)
 
 
-def row_error_scores(units: Sequence[WeightSet], errors: Matrices) -> np.ndarray:
+def row_errors(units: Sequence[WeightSet], errors: Matrices) -> np.ndarray:
     """float64[units]: squared error."""
     return _sums(units, [error * error for error in errors])
 
@@ -268,7 +270,7 @@ def _fisher_diagonal(tensor: int, statistics: Statistics, like: Matrices) -> np.
     return np.zeros(like[tensor].shape) if fisher is None else fisher.reshape(like[tensor].shape)
 
 
-def measured_scores(
+def measured_losses(
     model: Model,
     units: Sequence[WeightSet],
     errors: Matrices,

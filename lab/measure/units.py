@@ -1,7 +1,7 @@
 """The units of a model at every granularity: tensors, rows, channels, blocks, heads, tokens.
 
 Strategy: a unit is a set of weights, a list of submatrices, each a tensor seen as a matrix and the rows and columns of it that belong to the unit.
-Units of one granularity share no weight, so that their scores add up. Heads (compiler/model/attention_heads.py) and token tables are found
+Units of one granularity share no weight, so that their sensitivities add up. Heads (compiler/model/attention_heads.py) and token tables are found
 in the program. Blocks go by the names of the tensors, which say what a loop or a shared layer is; where names
 do not, a block starts with the first linear map that leads to an attention.
 """

@@ -140,7 +140,7 @@ def test_the_python_call_gives_the_same(small_job):
     )  # fmt: skip
     document = rank(small_job, "--unit", "heads", "--json").document
     assert [found.units[u].name for u in found.order] == [unit["name"] for unit in document["units"]]
-    assert found.scores["second-order"][found.order].tolist() == [
+    assert found.sensitivities["second-order"][found.order].tolist() == [
         unit["sensitivities"]["second-order"] for unit in document["units"]
     ]
     assert calls[-1][1] == calls[-1][2] and {stage for stage, _, _ in calls} == {"calibrate"}

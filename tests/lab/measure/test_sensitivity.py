@@ -1,4 +1,4 @@
-"""Sensitivity of units: which weights they are, each score against a slow twin, stability against its definition."""
+"""Sensitivity of units: which weights they are, each sensitivity against a slow twin, stability against its definition."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from bytecap.lab.measure.sensitivity import (
     METHODS,
     SensitivityOptions,
     data_slices,
-    gradient_scores,
+    gradient_losses,
     measure_sensitivity,
     quantization_error,
-    row_error_scores,
-    second_order_scores,
+    row_errors,
+    second_order_losses,
     swapped,
     weight_matrices,
 )
@@ -171,10 +171,10 @@ def test_removal_and_rows_of_zeros():
 
 
 @pytest.mark.parametrize("kind", GRANULARITIES)
-def test_second_order_scores_are_the_sum_over_all_pairs_of_weights(kind, statistics):
+def test_second_order_losses_are_the_sum_over_all_pairs_of_weights(kind, statistics):
     units = find_units(MODEL, kind)
     errors = [quantization_error(w, 3) for w in weight_matrices(MODEL)]
-    found = second_order_scores(units, errors, statistics)
+    found = second_order_losses(units, errors, statistics)
     for unit, score in list(zip(units, found, strict=True))[:: max(1, len(units) // 12)]:
         expected = 0.0
         for part in unit.submatrices:
@@ -187,10 +187,10 @@ def test_second_order_scores_are_the_sum_over_all_pairs_of_weights(kind, statist
     assert found.any()
 
 
-def test_scores_of_tensors_are_the_predicted_swap_losses(statistics):
+def test_losses_of_tensors_are_the_predicted_swap_losses(statistics):
     errors = [quantization_error(w, 4) for w in weight_matrices(MODEL)]
     replacements = [(t.values + e.reshape(t.values.shape)) for t, e in zip(MODEL.tensors, errors, strict=True)]
-    found = second_order_scores(find_units(MODEL, "tensors"), errors, statistics)
+    found = second_order_losses(find_units(MODEL, "tensors"), errors, statistics)
     np.testing.assert_allclose(found, predicted_swap_losses(MODEL, replacements, statistics), rtol=1e-9)
 
 
@@ -207,20 +207,22 @@ def test_gradient_and_row_error_add_up_from_rows_to_tensors(statistics):
                 for r in range(len(weights[i]))
                 for c in range(weights[i].shape[1])
             )
-            assert gradient_scores(units, weights, statistics)[own].sum() == pytest.approx(saliency)
-            assert row_error_scores(units, errors)[own].sum() == pytest.approx((errors[i] ** 2).sum())
+            assert gradient_losses(units, weights, statistics)[own].sum() == pytest.approx(saliency)
+            assert row_errors(units, errors)[own].sum() == pytest.approx((errors[i] ** 2).sum())
 
 
-def test_measured_scores_are_the_divergences_of_the_largest():
+def test_measured_losses_are_the_divergences_of_the_largest():
     found = sensitivity("rows", MEASURED, top=5, bits=3)
     errors = [quantization_error(w, 3) for w in weight_matrices(MODEL)]
-    largest = set(np.argsort(-found.scores["second-order"], kind="stable")[:5].tolist())
-    assert set(np.flatnonzero(~np.isnan(found.scores[MEASURED])).tolist()) == largest == set(found.order.tolist())
+    largest = set(np.argsort(-found.sensitivities["second-order"], kind="stable")[:5].tolist())
+    assert (
+        set(np.flatnonzero(~np.isnan(found.sensitivities[MEASURED])).tolist()) == largest == set(found.order.tolist())
+    )
     for u in largest:
         part = found.units[u].submatrices[0]
         values = MODEL.tensors[part.tensor].values.copy()
         values[part.rows] += errors[part.tensor][part.rows].astype(np.float32)
-        for sequences, score in zip(np.split(HELD_OUT, 2), found.slice_scores[:, u], strict=True):
+        for sequences, score in zip(np.split(HELD_OUT, 2), found.slice_sensitivities[:, u], strict=True):
             assert score == pytest.approx(
                 measure_divergences(MODEL, [{part.tensor: values}], sequences, threads=1)[0], rel=1e-3
             )
@@ -243,12 +245,12 @@ def test_a_planted_row_is_found_at_every_granularity_that_has_it():
         "blocks": "blocks.1",
     }.items():
         units = find_units(model, kind)
-        assert units[int(np.argmax(row_error_scores(units, [quantization_error(w, 4) for w in weights])))].name == name
+        assert units[int(np.argmax(row_errors(units, [quantization_error(w, 4) for w in weights])))].name == name
 
 
-def test_scores_do_not_depend_on_the_threads():
+def test_sensitivities_do_not_depend_on_the_threads():
     one, two = sensitivity("rows", threads=1), sensitivity("rows", threads=3)
-    assert (one.slice_scores == two.slice_scores).all() and one.stability == two.stability
+    assert (one.slice_sensitivities == two.slice_sensitivities).all() and one.stability == two.stability
 
 
 def test_slices_share_no_token():
