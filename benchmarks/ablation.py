@@ -1,9 +1,9 @@
 """`python -m benchmarks.ablation`: what each part of the engine is worth, in bytes at equal divergence.
 
-Strategy: compile to one cap with one part off at a time and measure the divergence; theory (divergence ~ 2**(-2 rate)) turns
-its ratio to the base's into the bytes that would make up for it: weights / 8 * log2(ratio) / 2. What only changes how the
-same integers are coded is measured in bytes directly. Distillation takes most of a compile, so the others are switched off on a base
-without it.
+Strategy: compile to one cap with one part off at a time and measure the divergence; theory (divergence
+~ 2**(-2 rate)) turns its ratio to the base's into the bytes that would make up for it: weights / 8 *
+log2(ratio) / 2. What only changes how the same integers are coded is measured in bytes directly.
+Distillation takes most of a compile, so the others are switched off on a base without it.
 """
 
 from __future__ import annotations
@@ -50,9 +50,14 @@ def compile_variant(meter: PointMeter, recipe: str) -> tuple[bytes, float]:
         path = Path(name) / "recipe.toml"
         path.write_text(recipe)
         data = interface.compile(
-            material.checkpoint, cap=int(meter.model.parameters * BITS_PER_WEIGHT / 8), calibration=material.calibration,
-            tokenizer=material.tokenizer, architecture=material.architecture, recipe=path, profile="max",
-        ).artifact  # fmt: skip
+            material.checkpoint,
+            cap=int(meter.model.parameters * BITS_PER_WEIGHT / 8),
+            calibration=material.calibration,
+            tokenizer=material.tokenizer,
+            architecture=material.architecture,
+            recipe=path,
+            profile="max",
+        ).artifact
     return data, meter.bits_per_token(decode_tensors(read_artifact(data)))
 
 

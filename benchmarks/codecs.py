@@ -1,9 +1,10 @@
 """`python -m benchmarks.codecs ARTIFACT...`: the integers of artifacts under every registered codec, brotli and ZPAQ.
 
-Strategy: an artifact's integers and step exponents are coded again, in the streams they are in and in one stream, by
-each codec of the registry; every stream is decoded and compared. Other compressors get the same integers one
-byte each (larger ones clipped to a byte and their true values appended) and the exponents one byte each, in both reading
-orders of a matrix; the smaller result counts. Timings alternate between codecs and the best of each is kept.
+Strategy: an artifact's integers and step exponents are coded again, in the streams they are in and in
+one stream, by each codec of the registry; every stream is decoded and compared. Other compressors get
+the same integers one byte each (larger ones clipped to a byte and their true values appended) and the
+exponents one byte each, in both reading orders of a matrix; the smaller result counts. Timings
+alternate between codecs and the best of each is kept.
 """
 
 from __future__ import annotations
@@ -130,10 +131,14 @@ def measure(data: bytes) -> list[tuple[str, int, int | None, float | None]]:
         apart = sum(len(coded(codec, stream)) for stream in integers.streams)
         payloads[codec.name] = codec, coded(codec, together)
         rows.append((codec.name, exponents + apart, exponents + len(payloads[codec.name][1])))
-    seconds = best_seconds({
-        name: lambda codec=codec, payload=payload: codec.decode(payload, together.scales, offset=0, where="benchmark")
-        for name, (codec, payload) in payloads.items()
-    })  # fmt: skip
+    seconds = best_seconds(
+        {
+            name: lambda codec=codec, payload=payload: codec.decode(
+                payload, together.scales, offset=0, where="benchmark"
+            )
+            for name, (codec, payload) in payloads.items()
+        }
+    )
     measured = [(name, apart, one, together.integers / seconds[name] / 1e6) for name, apart, one in rows]
     plain = [plain_bytes(integers.grids, transposed) for transposed in (False, True)]
     return measured + [(name, min(map(size, plain)), None, None) for name, size in compressors().items()]

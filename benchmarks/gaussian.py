@@ -1,8 +1,10 @@
-"""`python -m benchmarks.gaussian`: distance to the rate-distortion bound on independent Gaussian weights, through the real coder.
+"""`python -m benchmarks.gaussian`: distance to the rate-distortion bound on independent Gaussian
+weights, through the real coder.
 
-Strategy: a matrix with white inputs and equal Fisher information of all rows, quantized and coded as in a compile; the bound at
-the distortion that was reached is log2(variance / distortion) / 2. Everything is counted: codes, final state, adaptation.
-With the step as it is, and with the step that fits the integers best (`base-fit`).
+Strategy: a matrix with white inputs and equal Fisher information of all rows, quantized and coded as in
+a compile; the bound at the distortion that was reached is log2(variance / distortion) / 2. Everything
+is counted: codes, final state, adaptation. With the step as it is, and with the step that fits the
+integers best (`base-fit`).
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ def main() -> None:
                 bound, above = distances(weights, price, states, base_fit)
                 text = ", ".join(f"{name} +{bits:.3f}" for name, bits in above.items())
                 print(
-                    f"{states or 'no':>2} states  base fit {base_fit:.0f}  bound {bound:.3f} bits a weight  coded {text}",
+                    f"{states or 'no':>2} states  base fit {base_fit:.0f}  bound {bound:.3f} bits a "
+                    f"weight  coded {text}",
                     flush=True,
                 )
 

@@ -68,6 +68,11 @@ def find_material(folder: Path | None = None) -> Material:
     if not (folder / "checkpoint.pt").is_file():
         raise SystemExit(f"{folder}: no demo there; run `make demo` first, or name its folder with --demo")
     return Material(
-        "demo", folder / "checkpoint.pt", folder / "architecture.json", folder / "tokenizer.model",
-        folder / "calibration.bin", folder / "validation.bin", None,
-    )  # fmt: skip
+        "demo",
+        folder / "checkpoint.pt",
+        folder / "architecture.json",
+        folder / "tokenizer.model",
+        folder / "calibration.bin",
+        folder / "validation.bin",
+        None,
+    )

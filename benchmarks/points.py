@@ -1,8 +1,9 @@
 """Measured points of pipelines, and the bytes that a curve of them needs for a given damage.
 
-Strategy: a curve's bytes at a damage are interpolated with log2(damage) linear in bytes, as theory has it (damage ~
-2**(-2 rate), both for the gap and for the divergence), between the points that no other of the curve beats in both; nothing
-is extrapolated. The envelope of several pipelines is the least of their curves.
+Strategy: a curve's bytes at a damage are interpolated with log2(damage) linear in bytes, as theory has
+it (damage ~ 2**(-2 rate), both for the gap and for the divergence), between the points that no other of
+the curve beats in both; nothing is extrapolated. The envelope of several pipelines is the least of
+their curves.
 """
 
 from __future__ import annotations

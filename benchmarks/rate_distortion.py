@@ -1,8 +1,9 @@
 """Bytes against damage: bytecap and the peers on one checkpoint, one calibration text and one evaluation.
 
-Strategy: every pipeline is a curve of points (file bytes, gap, divergence), measured through the same runtime on the same
-tokens. What the peers reach does not change with bytecap, so their points are kept in a file, each under its setting, and
-measured again only when what they were measured on changes or when asked to.
+Strategy: every pipeline is a curve of points (file bytes, gap, divergence), measured through the same
+runtime on the same tokens. What the peers reach does not change with bytecap, so their points are kept
+in a file, each under its setting, and measured again only when what they were measured on changes or
+when asked to.
 """
 
 from __future__ import annotations
@@ -68,9 +69,16 @@ def measure_bytecap(meter: PointMeter, recipe: str, log: Callable[[str], None]) 
         for bits in BITS_PER_WEIGHT:
             output = Path(folder) / "model.bcap"
             interface.compile(
-                material.checkpoint, cap=int(meter.model.parameters * bits / 8), calibration=material.calibration, output=output,
-                tokenizer=material.tokenizer, architecture=material.architecture, recipe=recipe, profile="max", force=True,
-            )  # fmt: skip
+                material.checkpoint,
+                cap=int(meter.model.parameters * bits / 8),
+                calibration=material.calibration,
+                output=output,
+                tokenizer=material.tokenizer,
+                architecture=material.architecture,
+                recipe=recipe,
+                profile="max",
+                force=True,
+            )
             data = output.read_bytes()
             points.append(
                 meter.point(

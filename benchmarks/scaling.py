@@ -1,8 +1,9 @@
 """`python -m benchmarks.scaling MILLIONS...`: time and memory of a compile against the number of weights.
 
-Strategy: models of the challenge's architecture, with random weights whose rows and columns have the spread of trained
-ones (columns falling as a power law, rows log-normal), and random calibration text with Zipf frequencies; each compile runs
-in a process of its own, so that its peak memory is its own. What is measured is cost, not quality.
+Strategy: models of the challenge's architecture, with random weights whose rows and columns have the
+spread of trained ones (columns falling as a power law, rows log-normal), and random calibration text
+with Zipf frequencies; each compile runs in a process of its own, so that its peak memory is its own.
+What is measured is cost, not quality.
 """
 
 from __future__ import annotations
@@ -45,9 +46,14 @@ def trained_looking(tensor: ModelTensor, random: np.random.Generator) -> ModelTe
 def make_model(millions: int) -> Model:
     layers, width = SHAPES[millions]
     architecture = {
-        "vocab_size": VOCABULARY, "num_layers": layers, "model_dim": width, "num_heads": width // 64, "num_kv_heads": width // 64 // 2 or 1,
-        "mlp_mult": 4, "seq_len": SEQUENCE_LENGTH,
-    }  # fmt: skip
+        "vocab_size": VOCABULARY,
+        "num_layers": layers,
+        "model_dim": width,
+        "num_heads": width // 64,
+        "num_kv_heads": width // 64 // 2 or 1,
+        "mlp_mult": 4,
+        "seq_len": SEQUENCE_LENGTH,
+    }
     model = initial_model(architecture, 0)
     random = np.random.default_rng(1)
     return replace(model, tensors=tuple(trained_looking(t, random) for t in model.tensors))
@@ -57,15 +63,26 @@ def compile_one(folder: Path, model: Model, recipe: str, answers) -> None:
     """Compile in this process; puts seconds and peak bytes."""
     start = time.perf_counter()
     result = interface.compile(
-        folder / "model.pt", cap=int(model.parameters * BITS_PER_WEIGHT / 8), calibration=folder / "calibration.bin",
-        output=folder / "model.bcap", architecture=folder / "architecture.json", recipe=recipe,
-    )  # fmt: skip
+        folder / "model.pt",
+        cap=int(model.parameters * BITS_PER_WEIGHT / 8),
+        calibration=folder / "calibration.bin",
+        output=folder / "model.bcap",
+        architecture=folder / "architecture.json",
+        recipe=recipe,
+    )
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    answers.put({
-        "weights": model.parameters, "seconds": seconds, "processor_seconds": time.process_time(), "peak_bytes": peak,
-        "artifact_bytes": result.ledger.artifact_bytes, "cap": result.ledger.cap, "stages": result.report["seconds"],
-    })  # fmt: skip
+    answers.put(
+        {
+            "weights": model.parameters,
+            "seconds": seconds,
+            "processor_seconds": time.process_time(),
+            "peak_bytes": peak,
+            "artifact_bytes": result.ledger.artifact_bytes,
+            "cap": result.ledger.cap,
+            "stages": result.report["seconds"],
+        }
+    )
 
 
 def measure(millions: int, recipe: str) -> dict:
@@ -97,7 +114,10 @@ def main() -> None:
         answer = measure(millions, arguments.recipe)
         known[f"{millions} million, {Path(arguments.recipe).stem}"] = answer
         rate = 1e6 * answer["seconds"] / answer["weights"]
-        line = f"{answer['weights']:>12,} weights  {answer['seconds']:8.1f} s  {rate:6.1f} s a million  {answer['peak_bytes'] / 1e9:5.2f} GB"
+        line = (
+            f"{answer['weights']:>12,} weights  {answer['seconds']:8.1f} s  {rate:6.1f} s a million  "
+            f"{answer['peak_bytes'] / 1e9:5.2f} GB"
+        )
         print(f"{line}  {answer['artifact_bytes']:,} of {answer['cap']:,} bytes", flush=True)
         RESULTS.write_text(json.dumps(known, indent=1) + "\n")
 

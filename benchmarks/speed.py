@@ -45,12 +45,18 @@ def decoding(data: bytes) -> dict:
     weights = sum(array.size for array in decode_tensors(read_artifact(data)))
     first = time.perf_counter() - start
     with threadpool_limits(1):
-        seconds = best_seconds({
-            "decode": lambda: decode_tensors(read_artifact(data), check_digest=False),
-            "with digest": lambda: decode_tensors(read_artifact(data)),
-        })  # fmt: skip
-    return {"weights": weights, "first_call_seconds": first, "weights_per_second": weights / seconds["decode"],
-            "weights_per_second_with_digest": weights / seconds["with digest"]}  # fmt: skip
+        seconds = best_seconds(
+            {
+                "decode": lambda: decode_tensors(read_artifact(data), check_digest=False),
+                "with digest": lambda: decode_tensors(read_artifact(data)),
+            }
+        )
+    return {
+        "weights": weights,
+        "first_call_seconds": first,
+        "weights_per_second": weights / seconds["decode"],
+        "weights_per_second_with_digest": weights / seconds["with digest"],
+    }
 
 
 def evaluation(material: Material, model: Model) -> dict:
@@ -75,8 +81,11 @@ def evaluation(material: Material, model: Model) -> dict:
         run_torch()
         seconds = best_seconds({"bytecap": lambda: interpreter.token_losses(tokens), "torch": run_torch})
     count = BATCH_SEQUENCES * length
-    return {"tokens_per_second": count / seconds["bytecap"], "torch_tokens_per_second": count / seconds["torch"],
-            "ratio": seconds["torch"] / seconds["bytecap"]}  # fmt: skip
+    return {
+        "tokens_per_second": count / seconds["bytecap"],
+        "torch_tokens_per_second": count / seconds["torch"],
+        "ratio": seconds["torch"] / seconds["bytecap"],
+    }
 
 
 def evaluation_memory(material: Material, data: bytes) -> dict:
@@ -114,9 +123,14 @@ print(json.dumps({"seconds": time.perf_counter() - start, "peak_rss_bytes": peak
 def compiling(material: Material, cap: int, output: str) -> dict:
     """Wall seconds and peak resident memory of one compile in a fresh process, JIT compilation included."""
     options = {
-        "checkpoint": str(material.checkpoint), "cap": cap, "calibration": str(material.calibration), "output": output,
-        "tokenizer": str(material.tokenizer), "architecture": str(material.architecture) if material.architecture else None, "force": True,
-    }  # fmt: skip
+        "checkpoint": str(material.checkpoint),
+        "cap": cap,
+        "calibration": str(material.calibration),
+        "output": output,
+        "tokenizer": str(material.tokenizer),
+        "architecture": str(material.architecture) if material.architecture else None,
+        "force": True,
+    }
     run = subprocess.run(
         [sys.executable, "-c", COMPILE, json.dumps(options)], capture_output=True, text=True, check=True
     )

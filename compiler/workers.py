@@ -54,7 +54,8 @@ def job_pool(threads: int) -> ThreadPoolExecutor:
 
 
 def iterate_jobs(function: Callable[[Job], Result], jobs: Iterable[Job], threads: int) -> Iterator[Result]:
-    """`function(job)` for each job on `threads` threads, in the order of the jobs; a result is let go once it was taken.
+    """`function(job)` for each job on `threads` threads, in the order of the jobs; a result is let go
+    once it was taken.
 
     An interrupt or an error in a job cancels the jobs that have not started.
     """

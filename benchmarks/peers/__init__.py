@@ -1,8 +1,9 @@
-"""What bytecap is compared with: the public challenge's published pipelines, one file each, written from their formulas.
+"""What bytecap is compared with: the public challenge's published pipelines, one file each, written
+from their formulas.
 
-Strategy: a peer turns a state_dict into the bytes of its real container (torch.save and its codec, as published) and the
-state_dict that decoding those bytes gives; nothing is estimated. One registry by name. Each peer declares the settings
-that its curve is swept over, the published one among them.
+Strategy: a peer turns a state_dict into the bytes of its real container (torch.save and its codec, as
+published) and the state_dict that decoding those bytes gives; nothing is estimated. One registry by
+name. Each peer declares the settings that its curve is swept over, the published one among them.
 
 The published routing keeps tensors of at most 65,536 weights in float16, which is nothing at 17 million parameters and
 most of the attention at 2 million. `passthrough_elements` moves that border; `passthrough_border` gives the value that
@@ -32,10 +33,13 @@ class Peer:
 
     name : str
     compress : function      (state_dict, hessians, **setting) -> (bytes, decoded state_dict), float32 tensors
-    settings : tuple of dict keyword arguments, one a point of its curve; `published` is the index of the published one, if any
-    needs_hessians : bool    whether `hessians`, a mapping from weight name to E[x xᵀ] [columns, columns], may not be None
+    settings : tuple of dict keyword arguments, one a point of its curve; `published` is the index of
+        the published one, if any
+    needs_hessians : bool    whether `hessians`, a mapping from weight name to E[x xᵀ] [columns,
+        columns], may not be None
     missing : function       () -> what has to be installed before it can run here, empty when nothing
-    note : function          () -> what differs here from the published pipeline, part of the setting's name; empty when nothing
+    note : function          () -> what differs here from the published pipeline, part of the setting's
+        name; empty when nothing
     """
 
     name: str

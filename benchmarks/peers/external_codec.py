@@ -1,8 +1,10 @@
-"""ZPAQ through the external program lrzip, as the challenge's final record runs it; brotli 11 where that is not installed.
+"""ZPAQ through the external program lrzip, as the challenge's final record runs it; brotli 11 where
+that is not installed.
 
-Strategy: `lrzip -z -L 9` on files of their own, one thread so that a stream is one ZPAQ block on any machine. By itself
-lrzip first tries whether LZO can shrink the data and stores it raw when not, a known mishap with entropy-rich codes; `-T`
-leaves that test out, in the peer's favour. lrzip's magic number tells its files from brotli's.
+Strategy: `lrzip -z -L 9` on files of their own, one thread so that a stream is one ZPAQ block on any
+machine. By itself lrzip first tries whether LZO can shrink the data and stores it raw when not, a known
+mishap with entropy-rich codes; `-T` leaves that test out, in the peer's favour. lrzip's magic number
+tells its files from brotli's.
 """
 
 from __future__ import annotations

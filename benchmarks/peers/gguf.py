@@ -1,10 +1,12 @@
 """The K-quants and I-quants of GGUF files, made and read by ggml's own library (llama.cpp).
 
-Strategy: `libggml-base.so`, named in BYTECAP_GGML_LIBRARY, quantizes every matrix to one type with an importance matrix of
-E[x²] a column, the diagonal of the same second moments that the other peers get, and reads its blocks back. Control tensors
-are float32, as in such files. "gguf" gives every matrix one type; "gguf-mixed" keeps the embedding, which is the head too, in a
-finer one, as llama.cpp's own mixtures do. The container is minimal, smaller than GGUF's own: magic, a zlib'd table of names, types and
-shapes, then the blocks. Rows must be a multiple of 256 weights. To build the library from a source tree of llama.cpp:
+Strategy: `libggml-base.so`, named in BYTECAP_GGML_LIBRARY, quantizes every matrix to one type with an
+importance matrix of E[x²] a column, the diagonal of the same second moments that the other peers get,
+and reads its blocks back. Control tensors are float32, as in such files. "gguf" gives every matrix one
+type; "gguf-mixed" keeps the embedding, which is the head too, in a finer one, as llama.cpp's own
+mixtures do. The container is minimal, smaller than GGUF's own: magic, a zlib'd table of names, types
+and shapes, then the blocks. Rows must be a multiple of 256 weights. To build the library from a source
+tree of llama.cpp:
 
     cmake -S llama.cpp -B build -DBUILD_SHARED_LIBS=ON -DGGML_OPENMP=OFF -DLLAMA_CURL=OFF
     cmake --build build --target ggml-base      # build/bin/libggml-base.so
@@ -81,7 +83,10 @@ def compress(
     embedding_type: str | None = None,
     passthrough_elements: int = PUBLISHED_PASSTHROUGH_ELEMENTS,
 ) -> tuple[bytes, dict[str, Tensor]]:
-    """The file's bytes and the tensors they decode to. UnsuitableModel for a matrix whose rows ggml cannot cut into blocks."""
+    """The file's bytes and the tensors they decode to.
+
+    UnsuitableModel for a matrix whose rows ggml cannot cut into blocks.
+    """
     library = load_library(library_path())
     entries, blocks = [], []
     for name, tensor in state_dict.items():

@@ -1,8 +1,8 @@
 """GPTQ with given row steps, as the public challenge's records run it: act-order, 1 % damping, blocks of 128 columns.
 
-Strategy: quantize one column at a time, in the order of falling Hessian diagonal, and let the columns not yet quantized
-take over the error through U, the upper Cholesky factor of the inverse Hessian. Source: the GPTQ paper's algorithm 1 with
-the activation order of its authors' code.
+Strategy: quantize one column at a time, in the order of falling Hessian diagonal, and let the columns
+not yet quantized take over the error through U, the upper Cholesky factor of the inverse Hessian.
+Source: the GPTQ paper's algorithm 1 with the activation order of its authors' code.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The challenge's middle period: int6 with the row's maximum as its range, torch.save, zstd level 22 (pull request 162).
+"""The challenge's middle period: int6 with the row's maximum as its range, torch.save, zstd level 22
+(pull request 162).
 
 Strategy: as published. Attention and MLP matrices get a float16 step of max/31 a row and codes -32..31, one a byte; the
 embedding and the last layer's key projection stay float16, as do tensors up to the passthrough size; control tensors

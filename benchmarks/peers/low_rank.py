@@ -1,8 +1,10 @@
-"""LQER, low-rank quantization error reconstruction, in the asymmetric form of the challenge's records (pull request 1797).
+"""LQER, low-rank quantization error reconstruction, in the asymmetric form of the challenge's records
+(pull request 1797).
 
-Strategy: of all matrices take those whose quantization error E has the largest Frobenius norm; E = U S Vᵀ, cut to rank r,
-gives factors A = U_r S_r and B = V_rᵀ. A is held in 2 bits, -2..1, with one float16 step for the matrix; B in 4 bits, -8..7,
-with a float16 step for each 64 values in row order. Both stand as one code a byte and are left to the general codec.
+Strategy: of all matrices take those whose quantization error E has the largest Frobenius norm; E = U S
+Vᵀ, cut to rank r, gives factors A = U_r S_r and B = V_rᵀ. A is held in 2 bits, -2..1, with one float16
+step for the matrix; B in 4 bits, -8..7, with a float16 step for each 64 values in row order. Both stand
+as one code a byte and are left to the general codec.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """NNCodec 2.1.3, the reference software of the MPEG neural network coding standard (ISO/IEC 15938-17), with DeepCABAC.
 
-Strategy: the codec runs in a Python of its own (see nncodec_runner.py), named in BYTECAP_NNCODEC_PYTHON or made by
-`make bench-nncodec`; the whole bitstream counts. One quantization parameter for all matrices, dependent quantization on,
-and the package's own parameter of -75 for tensors of one dimension. Departure in the peer's favour: the few control tensors
-of two dimensions are handed over flat, so that they too are coded as finely as vectors. "nncodec-tuned" is the same by
-somebody who gives the embedding, whose weights are larger, a quantization parameter of its own and vectors a coarser one.
+Strategy: the codec runs in a Python of its own (see nncodec_runner.py), named in BYTECAP_NNCODEC_PYTHON
+or made by `make bench-nncodec`; the whole bitstream counts. One quantization parameter for all
+matrices, dependent quantization on, and the package's own parameter of -75 for tensors of one
+dimension. Departure in the peer's favour: the few control tensors of two dimensions are handed over
+flat, so that they too are coded as finely as vectors. "nncodec-tuned" is the same by somebody who gives
+the embedding, whose weights are larger, a quantization parameter of its own and vectors a coarser one.
 The codec uses no calibration data.
 """
 
@@ -36,7 +37,9 @@ TUNED = ((-30, -32), (-28, -30), (-26, -30), (-24, -28), (-23, -27), (-22, -28),
 
 
 def python_with_nncodec() -> Path | None:
-    """The Python that runs the codec: the environment's, else the one that `make bench-nncodec` made; None without both."""
+    """The Python that runs the codec: the environment's, else the one that `make bench-nncodec` made;
+    None without both.
+    """
     named = os.environ.get(PYTHON_VARIABLE)
     path = Path(named) if named else OWN_PYTHON
     return path if path.is_file() else None
@@ -56,7 +59,10 @@ def compress(
     nonweight_qp: int = PUBLISHED_NONWEIGHT_QP,
     passthrough_elements: int = PUBLISHED_PASSTHROUGH_ELEMENTS,
 ) -> tuple[bytes, dict[str, Tensor]]:
-    """The bitstream and the tensors it decodes to; `hessians` are not used. RuntimeError with the codec's words when it fails."""
+    """The bitstream and the tensors it decodes to; `hessians` are not used.
+
+    RuntimeError with the codec's words when it fails.
+    """
     tensors = flat_controls(state_dict, passthrough_elements)
     options = {"qp": qp, "nonweight_qp": nonweight_qp, "use_dq": True}
     if embedding_qp is not None:

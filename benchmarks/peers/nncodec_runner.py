@@ -1,8 +1,9 @@
 """Runs NNCodec 2.1.3 by itself, in the Python that has it: tensors in, bitstream and decoded tensors out.
 
-Strategy: a program of its own, because nncodec pins numpy below 2. It reads a .npz of float32 tensors, encodes them with
-nncodec's codec core in the configuration that `nncodec.nn.encode` gives a plain dict, writes the bitstream, decodes what it
-wrote and writes that as .npz. The core needs neither torch nor torchvision, which the package's front door imports.
+Strategy: a program of its own, because nncodec pins numpy below 2. It reads a .npz of float32 tensors,
+encodes them with nncodec's codec core in the configuration that `nncodec.nn.encode` gives a plain dict,
+writes the bitstream, decodes what it wrote and writes that as .npz. The core needs neither torch nor
+torchvision, which the package's front door imports.
 
     python nncodec_runner.py tensors.npz bitstream.nnc decoded.npz '{"qp": -22, "nonweight_qp": -75, "use_dq": true}'
 
@@ -50,9 +51,19 @@ def encode(
     model = nnc_core.nnr_model.NNRModel(tensors)
     data = nnc_core.approximator.init_approx_data(tensors, model.model_info, qp_density=QP_DENSITY, scan_order=0)
     approximation = nnc_core.approximator.ApproxInfo(
-        data, model.model_info, "uniform", 0, qp, False, not use_dq, CABAC_UNARY_LENGTH, 0,
-        nonweight_qp=nonweight_qp, qp_per_tensor=qp_per_tensor, int_quant_bw=None,
-    )  # fmt: skip
+        data,
+        model.model_info,
+        "uniform",
+        0,
+        qp,
+        False,
+        not use_dq,
+        CABAC_UNARY_LENGTH,
+        0,
+        nonweight_qp=nonweight_qp,
+        qp_per_tensor=qp_per_tensor,
+        int_quant_bw=None,
+    )
     coding = {
         "cabac_unary_length_minus1": CABAC_UNARY_LENGTH,
         "param_opt_flag": True,
@@ -105,9 +116,15 @@ def decode(bitstream: bytes) -> dict[str, np.ndarray]:
         "performance_map_flags": {name: {} for name in names},
     }
     data = nnc_core.coder.decode(
-        bytearray(bitstream), information, hls_stats={}, oob_dict={}, approx_param_base=None, update_base_param=False,
-        return_hls=False, tool_if=None,
-    )  # fmt: skip
+        bytearray(bitstream),
+        information,
+        hls_stats={},
+        oob_dict={},
+        approx_param_base=None,
+        update_base_param=False,
+        return_hls=False,
+        tool_if=None,
+    )
     nnc_core.approximator.rec(data)
     return nnc_core.approximator.recompose_params(information, data)["parameters"]
 

@@ -1,9 +1,10 @@
 """The challenge's final record: per-role clips, GPTQ, low-rank error correction and grouped ZPAQ (pull request 1855).
 
-Strategy: as published. A row's step is k * std / (2**(bits - 1) - 1) in float16: k = 11.5 in the MLP and 13 in attention, at 6
-bits; k = 14 at 7 bits in the embedding, quantized as the head it is tied to. The three matrices with the largest error get a
-rank 4 correction. Everything up to the passthrough size is float16. "record" sweeps k with the published ratios between roles;
-"record-tuned" is the same pipeline by somebody who sweeps the embedding's bits and k apart, which pays where a model's embedding
+Strategy: as published. A row's step is k * std / (2**(bits - 1) - 1) in float16: k = 11.5 in the MLP
+and 13 in attention, at 6 bits; k = 14 at 7 bits in the embedding, quantized as the head it is tied to.
+The three matrices with the largest error get a rank 4 correction. Everything up to the passthrough size
+is float16. "record" sweeps k with the published ratios between roles; "record-tuned" is the same
+pipeline by somebody who sweeps the embedding's bits and k apart, which pays where a model's embedding
 has heavier rows than the published one's: 7 bits then clip it before they resolve it.
 """
 
@@ -38,7 +39,9 @@ def compress(
     corrected: int = PUBLISHED_MATRICES,
     passthrough_elements: int = PUBLISHED_PASSTHROUGH_ELEMENTS,
 ) -> tuple[bytes, dict[str, Tensor]]:
-    """The file's bytes and the tensors they decode to; `k` is that of the MLP, `corrected` the number of corrected matrices."""
+    """The file's bytes and the tensors they decode to; `k` is that of the MLP, `corrected` the number
+    of corrected matrices.
+    """
     codes: dict[str, Tensor] = {}
     rest: dict[str, Tensor] = {}
     errors: dict[str, Tensor] = {}

@@ -1,9 +1,11 @@
-"""The file of the challenge's final record: codes grouped by role, rows sorted by likeness, ZPAQ a group (pull request 1855).
+"""The file of the challenge's final record: codes grouped by role, rows sorted by likeness, ZPAQ a
+group (pull request 1855).
 
-Strategy: as published. Seven groups of codes in a fixed order, layers of a role one after another, each matrix column by
-column; the rest (steps, corrections, float16 tensors, names and shapes) is a torch.save under brotli. In three roles the
-rows are first put in a chain of nearest neighbours, so that the context mixer meets like after like; the uint16 orders are
-a stream of their own. File: "PGRP", u32 count, u32 lengths, the streams; integers little-endian.
+Strategy: as published. Seven groups of codes in a fixed order, layers of a role one after another, each
+matrix column by column; the rest (steps, corrections, float16 tensors, names and shapes) is a
+torch.save under brotli. In three roles the rows are first put in a chain of nearest neighbours, so that
+the context mixer meets like after like; the uint16 orders are a stream of their own. File: "PGRP", u32
+count, u32 lengths, the streams; integers little-endian.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ SORTED_ROLES = ("tok_emb", "attn.c_q", "mlp.fc")
 def encode_file(
     codes: Mapping[str, Tensor], rest: Mapping[str, Tensor], kinds: Mapping[str, str], *, zpaq: bool
 ) -> bytes:
-    """The file of int8 `codes` [rows, columns] by weight name and the `rest`, any tensors; `kinds` are strings of the caller's.
+    """The file of int8 `codes` [rows, columns] by weight name and the `rest`, any tensors; `kinds` are
+    strings of the caller's.
 
     UnsuitableModel for codes of a weight that belongs to no role.
     """
@@ -72,7 +75,9 @@ def decode_file(data: bytes) -> tuple[dict[str, Tensor], dict[str, Tensor], dict
 
 
 def chain_of_rows(codes: np.ndarray) -> np.ndarray:
-    """Order [rows] that starts at row 0 and goes on to the nearest row by L1 distance that is still left, the first of equals."""
+    """Order [rows] that starts at row 0 and goes on to the nearest row by L1 distance that is still
+    left, the first of equals.
+    """
     rows = torch.from_numpy(codes).float()
     distance = torch.cdist(rows, rows, p=1).numpy()  # sums of integers far below 2**24: exact
     order = np.zeros(len(codes), dtype=np.int64)

@@ -1,11 +1,12 @@
 """SDClip: GPTQ with steps of k standard deviations a row, torch.save, byte shuffle, brotli 11 (pull request 1394).
 
-Strategy: as published. A row's step is k * std / (2**(bits - 1) - 1), float16, so that k alone sets the ratio of step to
-weight: 12.85 at 6 bits for the matrices, 20 at 8 bits for the embedding, which is quantized as the head it is tied to.
-Everything up to the passthrough size is float16.
-Departure in the peer's favour: codes are stored column by column, which brotli packs 2 % smaller than the published row
-order. Sweeping k sweeps the embedding's k with it, in the published ratio, unless it is given; "sdclip-tuned" is the same
-pipeline by somebody who sweeps both, which pays where a model's embedding is more sensitive than the published one's.
+Strategy: as published. A row's step is k * std / (2**(bits - 1) - 1), float16, so that k alone sets the
+ratio of step to weight: 12.85 at 6 bits for the matrices, 20 at 8 bits for the embedding, which is
+quantized as the head it is tied to. Everything up to the passthrough size is float16. Departure in the
+peer's favour: codes are stored column by column, which brotli packs 2 % smaller than the published row
+order. Sweeping k sweeps the embedding's k with it, in the published ratio, unless it is given;
+"sdclip-tuned" is the same pipeline by somebody who sweeps both, which pays where a model's embedding is
+more sensitive than the published one's.
 """
 
 from __future__ import annotations

@@ -166,7 +166,8 @@ def _state_dict(content: Any, path: Path) -> Mapping[str, Any]:
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, torch.Tensor):
             raise CheckpointError(
-                f"{path}: {name!r} is {_described(value)}, not a tensor; save model.state_dict() alone, or under one of {', '.join(WRAPPER_KEYS)}"
+                f"{path}: {name!r} is {_described(value)}, not a tensor; save model.state_dict() "
+                f"alone, or under one of {', '.join(WRAPPER_KEYS)}"
             )
     return content
 
@@ -241,7 +242,8 @@ def _check_finite(tensors: Mapping[str, np.ndarray], path: Path) -> None:
             )
     if wrong:
         raise CheckpointError(
-            f"{path} has weights that are not finite: {_listed(wrong)}; the training run diverged, take an earlier checkpoint"
+            f"{path} has weights that are not finite: {_listed(wrong)}; the training run diverged, "
+            "take an earlier checkpoint"
         )
 
 

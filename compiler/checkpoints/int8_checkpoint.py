@@ -35,7 +35,8 @@ def decompress(data: bytes, path: Path) -> bytes:
         raise CheckpointError(f"{path} is not a whole zlib stream: {error}; copy it again") from error
     if not whole:
         raise CheckpointError(
-            f"{path} unfolds into more than {CONTENT_BYTES:,} bytes; it is not a checkpoint of a model that can be compiled"
+            f"{path} unfolds into more than {CONTENT_BYTES:,} bytes; it is not a checkpoint of a "
+            "model that can be compiled"
         )
     if not decoder.eof or decoder.unused_data:
         state = "ends early" if not decoder.eof else f"is followed by {len(decoder.unused_data):,} other bytes"
@@ -76,7 +77,8 @@ def restore_int8_state(content: Mapping[str, Any], path: Path) -> dict[str, torc
         )
         if not fits or not (scale.ndim == 0 or (codes.ndim >= 1 and scale.shape == codes.shape[:1])):
             raise CheckpointError(
-                f"{path}: the codes and scales of {name!r} do not fit each other; the file is damaged or of another version"
+                f"{path}: the codes and scales of {name!r} do not fit each other; the file is damaged "
+                "or of another version"
             )
         row_scale = scale.float().reshape(-1, *(1 for _ in codes.shape[1:])) if scale.ndim else scale.float()
         state[name] = (codes.float() * row_scale).to(_type(parts["dtypes"].get(name), name, path))

@@ -16,10 +16,10 @@ __all__ = ["FRONTENDS", "build_model", "read_architecture"]
 def build_model(checkpoint: Checkpoint, architecture: Mapping[str, object] | None = None) -> Model:
     """The program and tensors of a checkpoint.
 
-    Hyperparameters come from `architecture` (as `read_architecture` gives it, or a model's own `architecture`), else from
-    the tensors' shapes, else from defaults, which the model lists. Raises CheckpointError when no frontend knows the
-    tensor names, when hyperparameters are unknown or out of range, and, listing missing, unexpected and misshapen
-    tensors, when the checkpoint does not fit.
+    Hyperparameters come from `architecture` (as `read_architecture` gives it, or a model's own
+    `architecture`), else from the tensors' shapes, else from defaults, which the model lists. Raises
+    CheckpointError when no frontend knows the tensor names, when hyperparameters are unknown or out of
+    range, and, listing missing, unexpected and misshapen tensors, when the checkpoint does not fit.
     """
     architecture = dict(architecture or {})
     return _chosen(checkpoint, architecture).build(checkpoint, architecture)

@@ -23,7 +23,8 @@ FRONTEND_KEY = "frontend"
 def read_architecture(path: str | Path) -> dict[str, object]:
     """The hyperparameters in a TOML or JSON file (JSON when the first character is a brace).
 
-    Raises CheckpointError, naming the file, when it cannot be read or is neither; the values are checked by the frontend.
+    Raises CheckpointError, naming the file, when it cannot be read or is neither; the values are
+    checked by the frontend.
     """
     path = Path(path)
     try:
@@ -42,7 +43,9 @@ def read_architecture(path: str | Path) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One hyperparameter: its kind (int, float, bool, str or list of int), its range or choices, and its default if any."""
+    """One hyperparameter: its kind (int, float, bool, str or list of int), its range or choices, and
+    its default if any.
+    """
 
     kind: type
     default: object = None

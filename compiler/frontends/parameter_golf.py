@@ -59,7 +59,8 @@ class ParameterGolf:
         if untold:
             raise CheckpointError(
                 f"{checkpoint.path} lacks the tensors of {FRONTEND_NAME} that would tell {', '.join(untold)} "
-                "(tok_emb.weight, blocks.N.attn.q_gain, blocks.N.attn.c_k.weight, blocks.N.mlp.fc.weight); it is another architecture or incomplete"
+                "(tok_emb.weight, blocks.N.attn.q_gain, blocks.N.attn.c_k.weight, "
+                "blocks.N.mlp.fc.weight); it is another architecture or incomplete"
             )
         hyperparameters, defaults = resolve(given, told)
         check_shapes(checkpoint, hyperparameters)

@@ -128,9 +128,11 @@ def resolve(given: Mapping[str, object], shapes: Mapping[str, object]) -> tuple[
         f"num_heads {known['num_heads']} does not divide model_dim {known['model_dim']}",
     )
     derived = {
-        "encoder_layers": layers[:half], "decoder_layers": layers[half:],
-        "rotary_dims": known["model_dim"] // known["num_heads"], "embedding_dim": known["model_dim"],
-    }  # fmt: skip
+        "encoder_layers": layers[:half],
+        "decoder_layers": layers[half:],
+        "rotary_dims": known["model_dim"] // known["num_heads"],
+        "embedding_dim": known["model_dim"],
+    }
     known |= {name: value for name, value in derived.items() if known[name] is None}
     hyperparameters = Hyperparameters(**{name: known[name] for name in SHAPE_PARAMETERS | OTHER_PARAMETERS})
     _check_consistent(hyperparameters)
@@ -240,7 +242,9 @@ def expected_shapes(h: Hyperparameters, *, skip_gates: bool = False) -> dict[str
 
 
 def check_shapes(checkpoint: Checkpoint, h: Hyperparameters) -> None:
-    """Compare the checkpoint with the architecture; CheckpointError that lists missing, unexpected and misshapen tensors."""
+    """Compare the checkpoint with the architecture; CheckpointError that lists missing, unexpected and
+    misshapen tensors.
+    """
     tensors = checkpoint.tensors
     expected = expected_shapes(h, skip_gates="skip_gates" in tensors)
     optional = {"skip_weights"} if h.skips == 0 else set()

@@ -1,7 +1,8 @@
 """The kinds of checkpoint that can become a program.
 
-Strategy: a frontend knows one family of state_dicts: which names it uses, and how to turn tensors and hyperparameters into a
-program. One tuple of them, by name; `build_model` picks by the tensor names that it finds.
+Strategy: a frontend knows one family of state_dicts: which names it uses, and how to turn tensors and
+hyperparameters into a program. One tuple of them, by name; `build_model` picks by the tensor names that
+it finds.
 """
 
 from __future__ import annotations

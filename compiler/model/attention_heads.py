@@ -1,7 +1,8 @@
 """The heads of every attention, as rows and columns of the linear maps around it, found in the program and not by name.
 
-Strategy: from each attention backwards to the linear maps that make its queries, keys and values, and from each linear map backwards to the
-attention that it reads, through what keeps the elements of a head in their places.
+Strategy: from each attention backwards to the linear maps that make its queries, keys and values, and
+from each linear map backwards to the attention that it reads, through what keeps the elements of a head
+in their places.
 """
 
 from __future__ import annotations
@@ -34,14 +35,18 @@ class AttentionMaps:
 
 @dataclass(frozen=True, slots=True)
 class HeadLines:
-    """Lines of a matrix by head: ranges [start, stop) of its rows (axis 0) or columns (axis 1), in the order of the heads."""
+    """Lines of a matrix by head: ranges [start, stop) of its rows (axis 0) or columns (axis 1), in the
+    order of the heads.
+    """
 
     axis: int
     ranges: tuple[tuple[int, int], ...]
 
 
 def maker(program: Program, register: int) -> tuple[int, int] | None:
-    """(index of the linear instruction whose outputs end up in a register in their order, output at which it starts)."""
+    """(index of the linear instruction whose outputs end up in a register in their order, output at
+    which it starts).
+    """
     offset = 0
     while not isinstance(op := program.instructions[register], Linear):
         if isinstance(op, Slice):
@@ -65,7 +70,9 @@ def read_attention(program: Program, register: int) -> int | None:
 
 
 def find_attentions(program: Program, shapes: Sequence[Shape]) -> list[AttentionMaps]:
-    """Every attention whose queries, keys and values are linear maps, those of shared weights once, in program order."""
+    """Every attention whose queries, keys and values are linear maps, those of shared weights once, in
+    program order.
+    """
     widths = validate_program(program, list(shapes)).widths
     readers: dict[int, list[int]] = {}
     for op in program.instructions:

@@ -1,7 +1,8 @@
 """Groups of matrices that may store something together, found in the program and, by role, in the tensors' names.
 
-Strategy: matrices of one role are the same map in every layer; those that read one register, or the residual stream anywhere,
-have the same input channels, so that a set of channels may serve them all. Tables are in no group: a walk leaves them alone.
+Strategy: matrices of one role are the same map in every layer; those that read one register, or the
+residual stream anywhere, have the same input channels, so that a set of channels may serve them all.
+Tables are in no group: a walk leaves them alone.
 """
 
 from __future__ import annotations

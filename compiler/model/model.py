@@ -30,7 +30,8 @@ class Model:
 
     program : Program
     tensors : tuple of ModelTensor    in the order in which the program first names them
-    architecture : mapping            every hyperparameter used, JSON values; rebuilds the same program from the checkpoint
+    architecture : mapping            every hyperparameter used, JSON values; rebuilds the same program
+        from the checkpoint
     defaults : tuple of str           hyperparameters that neither the shapes nor the caller told
     """
 

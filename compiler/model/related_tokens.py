@@ -1,8 +1,10 @@
-"""Which tokens are related, as their pieces tell: tables with one row a token may let related rows share what they store.
+"""Which tokens are related, as their pieces tell: tables with one row a token may let related rows
+share what they store.
 
-Strategy: relations come from the pieces alone (Vocabulary Compression, arXiv:2411.06371, groups tokens by their merges). Two are made:
-pieces that are one text but for case and the space before it, and pieces whose chains of longest prefixes in the vocabulary, which for
-byte-pair merges are mostly their left parts, begin with the same piece. Pieces of raw bytes and boundaries are groups of their own.
+Strategy: relations come from the pieces alone (Vocabulary Compression, arXiv:2411.06371, groups tokens
+by their merges). Two are made: pieces that are one text but for case and the space before it, and
+pieces whose chains of longest prefixes in the vocabulary, which for byte-pair merges are mostly their
+left parts, begin with the same piece. Pieces of raw bytes and boundaries are groups of their own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Residual streams, found in the program: which registers are one, and which linear layers write into one.
 
-Strategy: a layer whose output y only feeds `own * y + other * r`, with r computed before it, can make up for an error that
-r already has: of r' instead of r it should give y + (other / own) (r - r'), as far as its inputs tell what that is.
+Strategy: a layer whose output y only feeds `own * y + other * r`, with r computed before it, can make
+up for an error that r already has: of r' instead of r it should give y + (other / own) (r - r'), as far
+as its inputs tell what that is.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class Residual:
 
 
 def is_stream(program: Program, register: int) -> bool:
-    """Whether a register is a sum that layers write into, or the embedding they start from, perhaps normalized or scaled."""
+    """Whether a register is a sum that layers write into, or the embedding they start from, perhaps
+    normalized or scaled.
+    """
     op = program.instructions[register]
     while isinstance(op, RmsNorm | LayerNorm | Scale):
         op = program.instructions[op.x]

@@ -1,7 +1,8 @@
 """What the tensors of a program are for: the output head, the token tables, the embedding tables.
 
-Strategy: one rule for each question, read off the instructions and never off tensor names, so that every part of the compiler and
-of the lab means the same tensor. The heads of attention and the residual streams have modules of their own beside this one.
+Strategy: one rule for each question, read off the instructions and never off tensor names, so that
+every part of the compiler and of the lab means the same tensor. The heads of attention and the residual
+streams have modules of their own beside this one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from ...format.program.program import Program
 
 
 def find_head(program: Program) -> int | None:
-    """Index of the linear instruction whose outputs are the logits, but for a cap or a scale; None when there is none."""
+    """Index of the linear instruction whose outputs are the logits, but for a cap or a scale; None when
+    there is none.
+    """
     index = len(program.instructions) - 1
     while isinstance(program.instructions[index], Softcap | Scale):
         index = program.instructions[index].x
@@ -35,7 +38,8 @@ def embedding_tables(program: Program) -> set[int]:
 def token_tables(program: Program) -> list[int]:
     """Tensors with one row a token, ascending: what embeds tokens, and the weight of the head, tied or not.
 
-    Where no linear map makes the logits there is no head, and what embeds is all: a linear map elsewhere has no row a token.
+    Where no linear map makes the logits there is no head, and what embeds is all: a linear map
+    elsewhere has no row a token.
     """
     tables = {op.table for op in program.instructions if isinstance(op, Embed)}
     head = find_head(program)

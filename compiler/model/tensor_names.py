@@ -1,4 +1,6 @@
-"""What the name of a tensor says of its place in a model: the layer it belongs to and the role it has in every layer."""
+"""What the name of a tensor says of its place in a model: the layer it belongs to and the role it has
+in every layer.
+"""
 
 from __future__ import annotations
 

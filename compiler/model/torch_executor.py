@@ -1,9 +1,11 @@
 """Runs a program with torch: differentiable, on any device, for calibration, tuning and training.
 
-Strategy: one function per operation over [batch, length, width] tensors, in one table by class. A forward pass advances by
-one instruction at a time, frees registers after their last use and offers each fresh register to a callback, which may
-keep, measure or replace it; whoever needs to stop in between, or to go on with other weights, holds the pass itself. Weights enter as torch tensors by directory index, so gradients flow to whatever the caller passed.
-Semantics: spec/program.md, section 4; agreement with the numba interpreter is a property test.
+Strategy: one function per operation over [batch, length, width] tensors, in one table by class. A
+forward pass advances by one instruction at a time, frees registers after their last use and offers each
+fresh register to a callback, which may keep, measure or replace it; whoever needs to stop in between,
+or to go on with other weights, holds the pass itself. Weights enter as torch tensors by directory
+index, so gradients flow to whatever the caller passed. Semantics: spec/program.md, section 4; agreement
+with the numba interpreter is a property test.
 """
 
 from __future__ import annotations
@@ -90,7 +92,8 @@ class Forward:
     """One forward pass, which may be stopped between any two instructions.
 
     tokens : int64 [batch, length]; index : of the next instruction
-    registers : the live registers [batch, length, width] by index, those that a later instruction reads and the last one
+    registers : the live registers [batch, length, width] by index, those that a later instruction reads
+        and the last one
     """
 
     def __init__(self, executor: TorchExecutor, tokens: Tensor) -> None:
@@ -102,7 +105,9 @@ class Forward:
         self._masks: dict[tuple[int, bool], Tensor] = {}
 
     def advance(self, callback: RegisterCallback | None = None) -> None:
-        """Compute the next register, `callback(k, value)` where there is one, and let go of those that nothing reads any more."""
+        """Compute the next register, `callback(k, value)` where there is one, and let go of those that
+        nothing reads any more.
+        """
         index, executor = self.index, self.executor
         instruction = executor.program.instructions[index]
         value = EXECUTIONS[type(instruction)](self, instruction, *(self.registers[r] for r in instruction.registers))
@@ -120,7 +125,9 @@ class Forward:
         return self.registers[last]
 
     def fork(self, executor: TorchExecutor) -> Forward:
-        """The same pass from here on with the tensors of another executor of the same program; this one stays where it is."""
+        """The same pass from here on with the tensors of another executor of the same program; this one
+        stays where it is.
+        """
         other = Forward(executor, self.tokens)
         other.index, other.registers = self.index, dict(self.registers)
         return other

@@ -48,7 +48,8 @@ class MatrixStatistics:
 class Statistics:
     """What calibration measured: matrices and vectors by tensor index, and over how many tokens.
 
-    head_mean, head_fisher : float64[columns], float64[rows] mean input and own row Fisher of the linear map that makes the logits
+    head_mean, head_fisher : float64[columns], float64[rows] mean input and own row Fisher of the linear
+        map that makes the logits
     """
 
     matrices: Mapping[int, MatrixStatistics]
@@ -81,7 +82,9 @@ class _Sums:
 
 
 def calibration_sequences(tokens: np.ndarray, sequence_length: int, wanted_tokens: int) -> np.ndarray:
-    """int64[n, sequence_length] sequences spread evenly over the text, about `wanted_tokens` in all, without overlap."""
+    """int64[n, sequence_length] sequences spread evenly over the text, about `wanted_tokens` in all,
+    without overlap.
+    """
     available = len(tokens) // sequence_length
     count = max(1, min(available, -(-wanted_tokens // sequence_length)))
     starts = [i * available // count * sequence_length for i in range(count)]
@@ -197,7 +200,9 @@ def _head_fisher(program: Program, index: int, registers: Mapping[int, torch.Ten
 
 
 def _add_lookups(sums: _Sums, operation: Embed | HashEmbed, tokens, gradient: torch.Tensor, rows: int) -> None:
-    """A hash table's rows are measured as `vectors` are; a token table may be tied, so its own use is separated here."""
+    """A hash table's rows are measured as `vectors` are; a token table may be tied, so its own use is
+    separated here.
+    """
     sums.add("lookup_moments", operation.table, second_moment(gradient))
     if isinstance(operation, Embed):
         row_gradients = gradient.new_zeros(rows, gradient.shape[1]).index_add_(0, tokens, gradient)
@@ -210,7 +215,9 @@ def told_share(tokens: int, unknowns: int) -> float:
 
 
 def _shrunk(moment: torch.Tensor, tokens: int) -> torch.Tensor:
-    """A sampled second moment with correlations as small as their number makes likely: few tokens tell little of many rows."""
+    """A sampled second moment with correlations as small as their number makes likely: few tokens tell
+    little of many rows.
+    """
     diagonal = moment.diagonal().diag()
     return diagonal + (moment - diagonal) * told_share(tokens, len(moment))
 

@@ -1,8 +1,8 @@
 """When calibration has seen enough text: twice as much would leave the quantization steps where they are.
 
-Strategy: steps are byte_price / (sqrt(g_i) L_jj), so the change of log2 of both factors between two statistics, the second on
-twice the text of the first, says how far a step moves. Errors of a mean halve with four times the text: what the last doubling changed
-bounds what all further text can change.
+Strategy: steps are byte_price / (sqrt(g_i) L_jj), so the change of log2 of both factors between two
+statistics, the second on twice the text of the first, says how far a step moves. Errors of a mean halve
+with four times the text: what the last doubling changed bounds what all further text can change.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The lower convex hull of (bytes, loss): what can be best at some price of a byte, with falling returns along it.
 
-Strategy: Andrew's monotone chain over the points in the order of their bytes (Information Processing Letters 9 (1979), 216-219).
+Strategy: Andrew's monotone chain over the points in the order of their bytes (Information Processing
+Letters 9 (1979), 216-219).
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ Point = tuple[float, float]  # bytes, loss
 def lower_hull(points: Sequence[Point], first: int | None = None) -> list[int]:
     """Indexes of the points on the lower convex hull, from the fewest bytes to the least loss.
 
-    With `first`, the hull starts at that point and holds only points of more bytes and less loss. Of equal points the first one
-    counts, and what lies on the line between its neighbours is left out.
+    With `first`, the hull starts at that point and holds only points of more bytes and less loss. Of
+    equal points the first one counts, and what lies on the line between its neighbours is left out.
     """
     result: list[int] = []
     for index in sorted(_allowed(points, first), key=lambda i: (*points[i], i)):

@@ -1,9 +1,10 @@
 """Divergence from the float model: KL(float model || other model) of the next token, in float64.
 
-Strategy: at each position the divergence is the sum over the whole vocabulary of p (log p - log q), p the float model's. It sees
-every token that the model might have said, the loss only the one that the text says, so it is the less noisy of the two.
-Logits are float32, everything after them float64. The float model's logits are kept, 4 bytes times tokens times vocabulary.
-Batches are fixed and every sequence's sum is its own, so that the thread count cannot change a digit. (Distillation has its own
+Strategy: at each position the divergence is the sum over the whole vocabulary of p (log p - log q), p
+the float model's. It sees every token that the model might have said, the loss only the one that the
+text says, so it is the less noisy of the two. Logits are float32, everything after them float64. The
+float model's logits are kept, 4 bytes times tokens times vocabulary. Batches are fixed and every
+sequence's sum is its own, so that the thread count cannot change a digit. (Distillation has its own
 float32 loss, which is differentiated and never reported.)
 """
 
@@ -35,7 +36,9 @@ class Predictions:
         self.probabilities = self.logs.exp()
 
     def divergence_terms(self, logs: torch.Tensor) -> torch.Tensor:
-        """p (log p - log q) of each token in nats, float64 [..., vocabulary], for log-probabilities log q of another model."""
+        """p (log p - log q) of each token in nats, float64 [..., vocabulary], for log-probabilities log
+        q of another model.
+        """
         return self.probabilities * (self.logs - logs)
 
 

@@ -1,11 +1,13 @@
 """The output side of the second-order loss: what errors of one row cost beside those of the others.
 
-Strategy: with G = E[δ δᵀ] over output gradients the loss of an error E is 1/2 tr(Eᵀ G E H), both sides at once (the Kronecker
-form of YAQA, arXiv:2505.22988). G = U Uᵀ with U upper triangular and V_ki = U_ki / U_ii give the sum over rows i
+Strategy: with G = E[δ δᵀ] over output gradients the loss of an error E is 1/2 tr(Eᵀ G E H), both sides
+at once (the Kronecker form of YAQA, arXiv:2505.22988). G = U Uᵀ with U upper triangular and V_ki = U_ki
+/ U_ii give the sum over rows i
     1/2 U_ii² (E_i + sum_{k < i} V_ki E_k) H (..)ᵀ
-so row i is weighed by what its errors cost when all later rows make up for them, and makes up itself for the rows before it.
-With H = L Lᵀ that holds for every column of E L by itself, hence within each column of the feedback loop. Sampled
-correlations of gradients are overestimates and G (x) H is a model, so correlations are shrunk.
+so row i is weighed by what its errors cost when all later rows make up for them, and makes up itself
+for the rows before it. With H = L Lᵀ that holds for every column of E L by itself, hence within each
+column of the feedback loop. Sampled correlations of gradients are overestimates and G (x) H is a model,
+so correlations are shrunk.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ LEAST_FISHER = 1e-30
 
 
 def floor_fisher(row_fisher: np.ndarray, fisher_floor: float) -> np.ndarray:
-    """Row Fisher of at least `fisher_floor` times the median: calibration has seen too little of a row to say so small a number."""
+    """Row Fisher of at least `fisher_floor` times the median: calibration has seen too little of a row
+    to say so small a number.
+    """
     return np.maximum(row_fisher, max(fisher_floor * float(np.median(row_fisher)), LEAST_FISHER))
 
 
@@ -25,8 +29,8 @@ def couple_rows(
 ) -> tuple[np.ndarray | None, np.ndarray]:
     """(V float64[rows, rows], zero on and below its diagonal, or None for independent rows; U_ii² float64[rows]).
 
-    row_fisher : float64[rows], positive, the diagonal of G to use; output_fisher : [rows, rows] or None, whose off-diagonal
-    times `correlation` is used.
+    row_fisher : float64[rows], positive, the diagonal of G to use; output_fisher : [rows, rows] or
+        None, whose off-diagonal times `correlation` is used.
     """
     if output_fisher is None or not correlation:
         return None, row_fisher

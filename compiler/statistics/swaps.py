@@ -1,9 +1,11 @@
-"""What swapping tensors of the float model for decoded ones costs, measured, and what the second-order model says it costs.
+"""What swapping tensors of the float model for decoded ones costs, measured, and what the second-order
+model says it costs.
 
-Strategy: the cost is the KL divergence from the float model in nats a token. A candidate is a set of replaced tensors; up to
-the first instruction that reads one of them it computes what the float model computes, so each batch walks the float
-model once and every candidate forks off at its own first instruction: half the work of running each from the start.
-Batches are fixed and their sums are added in order, so the result does not depend on the thread count.
+Strategy: the cost is the KL divergence from the float model in nats a token. A candidate is a set of
+replaced tensors; up to the first instruction that reads one of them it computes what the float model
+computes, so each batch walks the float model once and every candidate forks off at its own first
+instruction: half the work of running each from the start. Batches are fixed and their sums are added in
+order, so the result does not depend on the thread count.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ def predicted_swap_losses(
 ) -> list[float]:
     """Second-order loss in nats a token of replacing each tensor alone, by tensor index.
 
-    1/2 tr((W' - W)ᵀ G (W' - W) H) of a matrix, G diagonal where only that is known, 1/2 sum F (w' - w)² of any other tensor with its diagonal Fisher F.
+    1/2 tr((W' - W)ᵀ G (W' - W) H) of a matrix, G diagonal where only that is known, 1/2 sum F (w' - w)²
+    of any other tensor with its diagonal Fisher F.
     """
     return run_jobs(lambda job: _predicted(model, *job, statistics), list(enumerate(replacements)), threads)
 

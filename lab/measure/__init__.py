@@ -1,1 +1,3 @@
-"""Measurements on a model: weights that bytes are spent on to protect, curves, sensitivity, diagnosis, all at equal bytes."""
+"""Measurements on a model: weights that bytes are spent on to protect, curves, sensitivity, diagnosis,
+all at equal bytes.
+"""

@@ -29,11 +29,13 @@ class BudgetRange:
         )
         if not 1 <= first <= last:
             raise CapError(
-                f"the budgets go from {first:,} to {last:,} bytes of an artifact of {size:,}; they must begin with 1 or more and not fall"
+                f"the budgets go from {first:,} to {last:,} bytes of an artifact of {size:,}; they "
+                "must begin with 1 or more and not fall"
             )
         if last >= size:
             raise CapError(
-                f"a budget of {last:,} bytes is not less than the artifact itself, {size:,} bytes; give a smaller budget"
+                f"a budget of {last:,} bytes is not less than the artifact itself, {size:,} bytes; "
+                "give a smaller budget"
             )
         if self.count == 1:
             return [first]

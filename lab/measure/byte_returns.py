@@ -1,12 +1,16 @@
-"""Byte-return curves: what exceptions recover for each byte that they really take, against two ways to spend the same bytes.
+"""Byte-return curves: what exceptions recover for each byte that they really take, against two ways to
+spend the same bytes.
 
-Strategy: the base is the cheap path at so many bits a weight. A point is the base with as many exceptions of one kind as a budget
-holds, counted as the difference of two whole files, and two controls of the same final bytes without exceptions:
+Strategy: the base is the cheap path at so many bits a weight. A point is the base with as many
+exceptions of one kind as a budget holds, counted as the difference of two whole files, and two controls
+of the same final bytes without exceptions:
     finer      the base with every step finer by one factor: uniformly more precision
-    widened    the allocator's own grids at a lower byte price: continuous row and column steps by the second-order model
-On a base of simpler steps than the allocator's (simple_steps.py) these are two things; on the allocator's own steps they are one
-artifact, since a lower price makes all its steps finer by one factor.
-Everything is measured on the same held-out sequences, and every difference is paired sequence by sequence.
+    widened    the allocator's own grids at a lower byte price: continuous row and column steps by the
+               second-order model
+On a base of simpler steps than the allocator's (simple_steps.py) these are two things; on the
+allocator's own steps they are one artifact, since a lower price makes all its steps finer by one
+factor. Everything is measured on the same held-out sequences, and every difference is paired sequence
+by sequence.
 """
 
 from __future__ import annotations
@@ -39,7 +43,9 @@ SEARCHES = 14
 
 @dataclass(frozen=True, slots=True)
 class BaseSettings:
-    """The cheap path: `steps` one of STEPS, `bits` of the whole file a weight, and what protecting means (exceptions.py)."""
+    """The cheap path: `steps` one of STEPS, `bits` of the whole file a weight, and what protecting
+    means (exceptions.py).
+    """
 
     steps: str = PER_MATRIX
     bits: float = 3.0
@@ -66,7 +72,9 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Another way to spend the bytes of a point. Advantages are the control's loss minus the point's: above 0 the exceptions win.
+    """Another way to spend the bytes of a point.
+
+    Advantages are the control's loss minus the point's: above 0 the exceptions win.
 
     advantage, advantage_error : bits a token of divergence, mean over sequences and standard error
     mbpb, mbpb_error : thousandths of a bit per byte likewise, None without a tokenizer
@@ -84,7 +92,8 @@ class Control:
 class Point:
     """Exceptions of one kind at one budget; everything after `items` is None where not even the first one fits.
 
-    bytes : of the file; protected_bytes : file less base; metadata : those of them that hold no values, by what they are
+    bytes : of the file; protected_bytes : file less base; metadata : those of them that hold no values,
+        by what they are
     recovered : of the base's divergence, bits a token, with its standard error; recovered_mbpb : of the base's loss
     """
 
@@ -158,7 +167,10 @@ class Curves:
         self._rankings: dict[str, Ranking] = {}
 
     def point(self, unit: str, budget: int) -> Point:
-        """Exceptions of a kind within `budget` bytes, and the controls. CheckpointError when there are no such units."""
+        """Exceptions of a kind within `budget` bytes, and the controls.
+
+        CheckpointError when there are no such units.
+        """
         ranking = self._ranking(unit)
         items, trial = self._fill(ranking, budget)
         if trial is None:
@@ -170,9 +182,20 @@ class Curves:
         widened = self._control(self.allocated, trial, quality, tolerance)
         finer = widened if self.settings.steps == ALLOCATED else self._control(self.cheap, trial, quality, tolerance)
         return Point(
-            unit, budget, items, len(trial.data), protected, metadata_bytes(trial.data, self._base_trial().data), float(quality.divergence.mean()),
-            recovered.mean, recovered.standard_error, gap and gap.mbpb, gap and gap.standard_error_mbpb, finer, widened,
-        )  # fmt: skip
+            unit,
+            budget,
+            items,
+            len(trial.data),
+            protected,
+            metadata_bytes(trial.data, self._base_trial().data),
+            float(quality.divergence.mean()),
+            recovered.mean,
+            recovered.standard_error,
+            gap and gap.mbpb,
+            gap and gap.standard_error_mbpb,
+            finer,
+            widened,
+        )
 
     def _control(self, bench: Bench, trial: Trial, quality: SequenceQuality, tolerance: int) -> Control:
         octaves = 8 * (len(trial.data) - self.base.bytes) / bench.model.parameters
@@ -180,9 +203,13 @@ class Curves:
         found = bench.quality(control)
         advantage, gap = Estimate.of_pairs(quality.divergence, found.divergence), found.gap_to(quality)
         return Control(
-            len(control.data), float(found.divergence.mean()), advantage.mean, advantage.standard_error,
-            gap and gap.mbpb, gap and gap.standard_error_mbpb,
-        )  # fmt: skip
+            len(control.data),
+            float(found.divergence.mean()),
+            advantage.mean,
+            advantage.standard_error,
+            gap and gap.mbpb,
+            gap and gap.standard_error_mbpb,
+        )
 
     def _base_trial(self) -> Trial:
         self._trial = self._trial or self.cheap.artifact(self.base.byte_price)
@@ -200,7 +227,9 @@ class Curves:
         return self._rankings[unit]
 
     def _fill(self, ranking: Ranking, budget: int) -> tuple[int, Trial | None]:
-        """The most items whose file is at most `budget` bytes larger than the base, and that file; None where one item is too large."""
+        """The most items whose file is at most `budget` bytes larger than the base, and that file; None
+        where one item is too large.
+        """
 
         def make(count: int, share: float = 1.0) -> Trial:
             return self.cheap.artifact(self.base.byte_price, ranking.build(count, share))
@@ -223,7 +252,9 @@ def tolerance_of(budget: int) -> int:
 def fill_budget(
     make: Callable[[int], Trial], items: int, base: int, budget: int, least: int
 ) -> tuple[int, Trial | None]:
-    """(n, make(n)) with the largest file found of base + least to base + budget bytes; (0, None) where make(1) is too large."""
+    """(n, make(n)) with the largest file found of base + least to base + budget bytes; (0, None) where
+    make(1) is too large.
+    """
     count, trial, size = 0, None, 0
     excess, above = items + 1, 0
     wanted = round(items * budget / base)
@@ -247,7 +278,9 @@ def fill_budget(
 
 
 def fill_share(make: Callable[[float], Trial], base: int, budget: int, least: int) -> Trial | None:
-    """The largest file found of at most base + budget bytes, by halving the interval of the share; None where none is larger than the base."""
+    """The largest file found of at most base + budget bytes, by halving the interval of the share; None
+    where none is larger than the base.
+    """
     low, high, best = 0.0, 1.0, None
     for _ in range(SEARCHES // 2):
         share = (low + high) / 2
@@ -265,9 +298,11 @@ def fill_share(make: Callable[[float], Trial], base: int, budget: int, least: in
 
 
 def metadata_bytes(data: bytes, base: bytes) -> dict[str, int]:
-    """Bytes of a file with exceptions beyond those of the base that hold no values of weights: sets, codebooks, steps, the rest.
+    """Bytes of a file with exceptions beyond those of the base that hold no values of weights: sets,
+    codebooks, steps, the rest.
 
-    The remainder of the difference is what the exceptions' own integers and raw values take, and the change of the grids under them.
+    The remainder of the difference is what the exceptions' own integers and raw values take, and the
+    change of the grids under them.
     """
     tables = [_metadata(content) for content in (data, base)]
     return {name: tables[0][name] - tables[1][name] for name in tables[0]}

@@ -1,4 +1,5 @@
-"""The plot of byte-return curves: what the first bytes of each kind bring, then divergence over file bytes, a chart a kind.
+"""The plot of byte-return curves: what the first bytes of each kind bring, then divergence over file
+bytes, a chart a kind.
 
 Strategy: the charts of the report page, stacked in one SVG file that carries their style sheet and needs nothing else.
 """

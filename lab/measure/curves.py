@@ -1,7 +1,9 @@
-"""From files and options to byte-return curves: which points there are, which are finished already, and where the others are measured.
+"""From files and options to byte-return curves: which points there are, which are finished already, and
+where the others are measured.
 
-Strategy: the base and every point are parts of their own, kept as soon as they are there (saved_points.py). Points are independent
-jobs (parallel.py); whatever runs them, and in whatever order, gives the same figures. When all parts are kept nothing is computed.
+Strategy: the base and every point are parts of their own, kept as soon as they are there
+(saved_points.py). Points are independent jobs (parallel.py); whatever runs them, and in whatever order,
+gives the same figures. When all parts are kept nothing is computed.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ _own = threading.local()  # what each thread of a worker remembers from one poin
 
 @dataclass(frozen=True, slots=True)
 class CurveInputs:
-    """What the figures depend on, beside units and budgets; `recipe` : options by pass that differ from equal_bytes.FAST."""
+    """What the figures depend on, beside units and budgets; `recipe` : options by pass that differ from
+    equal_bytes.FAST.
+    """
 
     checkpoint: Path
     calibration: Path
@@ -59,9 +63,17 @@ class CurveInputs:
     def open(self, threads: int) -> Bench:
         """The bench. Raises CheckpointError, DataError, CompileError."""
         return Bench.open(
-            self.checkpoint, self.calibration, architecture=self.architecture, tokenizer=self.tokenizer, evaluation=self.evaluation,
-            tokens=self.tokens, recipe=self.recipe, profile=self.profile, seed=self.seed, threads=threads,
-        )  # fmt: skip
+            self.checkpoint,
+            self.calibration,
+            architecture=self.architecture,
+            tokenizer=self.tokenizer,
+            evaluation=self.evaluation,
+            tokens=self.tokens,
+            recipe=self.recipe,
+            profile=self.profile,
+            seed=self.seed,
+            threads=threads,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +93,21 @@ class ByteReturns:
 
 
 def measure_curves(
-    inputs: CurveInputs, units: Sequence[str], budgets: BudgetRange, *,
-    backend: str | None, scheduler: str | None, threads: int, folder: Path | None, progress: Progress,
-) -> ByteReturns:  # fmt: skip
+    inputs: CurveInputs,
+    units: Sequence[str],
+    budgets: BudgetRange,
+    *,
+    backend: str | None,
+    scheduler: str | None,
+    threads: int,
+    folder: Path | None,
+    progress: Progress,
+) -> ByteReturns:
     """Measure the points that `folder` does not have yet, and return all.
 
-    Raises CheckpointError (also when the model has none of some units), DataError, CapError for budgets that do not fit the
-    artifact, CompileError for a cluster that cannot be reached, OutputError for a folder that cannot be written.
+    Raises CheckpointError (also when the model has none of some units), DataError, CapError for budgets
+    that do not fit the artifact, CompileError for a cluster that cannot be reached, OutputError for a
+    folder that cannot be written.
     """
     unknown = [unit for unit in units if unit not in PROTECTED_KINDS]
     if unknown:
@@ -125,12 +145,16 @@ def _name(unit: str, budget: int) -> str:
 
 
 def open_for(inputs: CurveInputs, units: Sequence[str], threads: int, progress: Progress) -> Bench:
-    """The bench, for these kinds of protected weights. CheckpointError when the model has none of a kind, DataError for too little text."""
+    """The bench, for these kinds of protected weights.
+
+    CheckpointError when the model has none of a kind, DataError for too little text.
+    """
     progress("calibrate", 0, 0)
     bench = inputs.open(threads)
     if len(bench.meter.sequences) < 2:
         raise DataError(
-            "the error of a difference needs two sequences to be measured on at least; ask for more tokens or give more text"
+            "the error of a difference needs two sequences to be measured on at least; ask for more "
+            "tokens or give more text"
         )
     for unit in units:
         if unit in GRANULARITIES:

@@ -1,9 +1,10 @@
 """Is the head or the trunk the limit of a model, in bytes and in gradient.
 
-Strategy: in bytes, compare what the error of quantizing costs a byte stored: the tables of tokens (embedding and head, tied
-or not) against all other matrices, at the same nominal bits on one step a row. Errors fall fourfold with a bit more, for both, so the
-side with the greater loss a byte is the one where the next byte brings more. In gradient, the head is the limit when it
-loses more than half of the squared norm of the gradient by its outputs.
+Strategy: in bytes, compare what the error of quantizing costs a byte stored: the tables of tokens
+(embedding and head, tied or not) against all other matrices, at the same nominal bits on one step a
+row. Errors fall fourfold with a bit more, for both, so the side with the greater loss a byte is the one
+where the next byte brings more. In gradient, the head is the limit when it loses more than half of the
+squared norm of the gradient by its outputs.
 """
 
 from __future__ import annotations
@@ -90,26 +91,41 @@ def diagnose_model(
     threads: int,
     progress: Progress,
 ) -> Diagnosis:
-    """Compare head and trunk on about `tokens` tokens of a text; held_out : int64[n, length], maybe none, for the measured losses.
+    """Compare head and trunk on about `tokens` tokens of a text; held_out : int64[n, length], maybe
+    none, for the measured losses.
 
-    bits : 2 or more. Raises CheckpointError when one linear map does not make the logits, DataError for too short sequences.
+    bits : 2 or more. Raises CheckpointError when one linear map does not make the logits, DataError for
+        too short sequences.
     """
     sequences = calibration_sequences(text, model.program.sequence_length, tokens)
     spectra = measure_head(model, sequences, threads=threads, finished=partial(progress, "head"))
     batches = -(-len(sequences) // BATCH_SEQUENCES)
     statistics = measure_statistics(
-        model, sequences, batch_sequences=BATCH_SEQUENCES, seed=seed, device="cpu", threads=threads,
+        model,
+        sequences,
+        batch_sequences=BATCH_SEQUENCES,
+        seed=seed,
+        device="cpu",
+        threads=threads,
         finished=lambda done: progress("calibrate", done, batches),
-    )  # fmt: skip
+    )
     tables = token_tables(model.program)
     groups = tables, [i for i in matrices_of(model) if i not in tables]
     head, trunk = _sides(model, groups, statistics, held_out, bits, threads)
     weight = model.program.instructions[output_head(model.program)].weight
     return Diagnosis(
-        head_tensor=model.tensors[weight].name, head_shape=model.tensors[weight].values.shape, tied=len(tables) == 1, bits=bits,
-        tokens=int(sequences.size), held_out_tokens=int(held_out.size),
-        head_spectrum=spectra[0], hidden_spectrum=spectra[1], gradient=spectra[2], head=head, trunk=trunk,
-    )  # fmt: skip
+        head_tensor=model.tensors[weight].name,
+        head_shape=model.tensors[weight].values.shape,
+        tied=len(tables) == 1,
+        bits=bits,
+        tokens=int(sequences.size),
+        held_out_tokens=int(held_out.size),
+        head_spectrum=spectra[0],
+        hidden_spectrum=spectra[1],
+        gradient=spectra[2],
+        head=head,
+        trunk=trunk,
+    )
 
 
 def _sides(

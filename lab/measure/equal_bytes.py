@@ -1,9 +1,10 @@
 """Whole artifacts of one checkpoint with given exceptions, at given bytes, and what each loses on held-out sequences.
 
-Strategy: model, statistics and text are read once. The cheap path is the plain grid of every matrix at one byte price, by a recipe
-without walk and distillation, on the allocator's row and column steps or on simpler ones (simple_steps.py); an exception
-replaces the grid of a matrix by something else. Every artifact is assembled whole, so bytes are those of a file, and decoded
-again before it is measured. Sequences are the same for all, so that differences can be paired sequence by sequence.
+Strategy: model, statistics and text are read once. The cheap path is the plain grid of every matrix at
+one byte price, by a recipe without walk and distillation, on the allocator's row and column steps or on
+simpler ones (simple_steps.py); an exception replaces the grid of a matrix by something else. Every
+artifact is assembled whole, so bytes are those of a file, and decoded again before it is measured.
+Sequences are the same for all, so that differences can be paired sequence by sequence.
 """
 
 from __future__ import annotations
@@ -88,8 +89,10 @@ class Finer:
 class Protected:
     """Given members of a matrix, protected.
 
-    axis : ROWS, COLUMNS or WEIGHTS (row-major positions); members : int64, 1 to one less than there are, each once, in any order
-    how : "finer", a second grid for what the first one misses there; "apart", a grid of their own; "raw", half-precision values
+    axis : ROWS, COLUMNS or WEIGHTS (row-major positions); members : int64, 1 to one less than there
+        are, each once, in any order
+    how : "finer", a second grid for what the first one misses there; "apart", a grid of their own;
+        "raw", half-precision values
     octaves : of a "finer" grid of lines from the byte price
     """
 
@@ -142,7 +145,8 @@ class Bench:
         seed: int = 0,
         threads: int | None = None,
     ) -> Bench:
-        """Read, calibrate and get ready to measure on about `tokens` tokens of the evaluation file, or of held-out calibration text.
+        """Read, calibrate and get ready to measure on about `tokens` tokens of the evaluation file, or
+        of held-out calibration text.
 
         recipe : options by pass that differ from FAST. Bytes of text are known where there is a tokenizer.
         Raises CheckpointError, DataError (calibration text that is evaluated, too), CompileError.
@@ -176,7 +180,9 @@ class Bench:
         return Bench(self.trials, self.meter, steps, share)
 
     def with_head_bias(self) -> Bench | None:
-        """The same bench with a bias at the output head, fitted to every artifact; None where the head has one or can have none."""
+        """The same bench with a bias at the output head, fitted to every artifact; None where the head
+        has one or can have none.
+        """
         t = self.trials
         if t.statistics.head_mean is None or not may_have_bias(t.model.program):
             return None
@@ -213,7 +219,8 @@ class Bench:
     def at_bytes(
         self, budget: int, choices: Choices | None = None, start_price: float = START_PRICE, tolerance: float = NEAR
     ) -> Trial:
-        """The largest artifact of at most `budget` bytes found by searching the byte price, within `tolerance` of it as a rule.
+        """The largest artifact of at most `budget` bytes found by searching the byte price, within
+        `tolerance` of it as a rule.
 
         Raises CapError when nothing is that small.
         """
@@ -222,13 +229,21 @@ class Bench:
     def _land(self, budget: int, choices: Choices | None, start_price: float, tolerance: float) -> Landing:
         self._smallest = self._smallest or self.trials.smallest()
         return land_on_cap(
-            lambda price: self.artifact(price, choices), start_price=start_price, smallest=self._smallest, budget=budget,
-            weights=self.trials.weights, finest_price=self.trials.plan["land-on-cap"].finest_price(self.trials.weights),
-            tolerance=tolerance, trials=TRIALS, progress=silent_stage,
-        )  # fmt: skip
+            lambda price: self.artifact(price, choices),
+            start_price=start_price,
+            smallest=self._smallest,
+            budget=budget,
+            weights=self.trials.weights,
+            finest_price=self.trials.plan["land-on-cap"].finest_price(self.trials.weights),
+            tolerance=tolerance,
+            trials=TRIALS,
+            progress=silent_stage,
+        )
 
     def at_nearest(self, wanted: int, tolerance: int, start_price: float) -> Trial:
-        """The plain artifact whose size comes nearest to `wanted` bytes, the search ending within `tolerance` bytes of it."""
+        """The plain artifact whose size comes nearest to `wanted` bytes, the search ending within
+        `tolerance` bytes of it.
+        """
         return nearest_trial(self.artifact, wanted, tolerance, start_price, self.trials.weights)
 
     def unit(self, index: int, byte_price: float) -> Unit:
@@ -276,7 +291,9 @@ class Bench:
         return self.quality(trial).divergence
 
     def bits_per_byte(self, trial: Trial) -> tuple[np.ndarray, np.ndarray | None]:
-        """(float64[sequences] bits of all targets, int64[sequences] bytes of their text or None without a tokenizer)."""
+        """(float64[sequences] bits of all targets, int64[sequences] bytes of their text or None without
+        a tokenizer).
+        """
         found = self.quality(trial)
         return found.bits, found.bytes
 
@@ -291,7 +308,9 @@ def fast_recipe(changes: Mapping[str, Mapping[str, object]]) -> Recipe:
 def nearest_trial(
     make: Callable[[float], Trial], wanted: int, tolerance: int, start_price: float, weights: int
 ) -> Trial:
-    """The trial nearest to `wanted` bytes: steps along the slope of high rates until two sizes enclose it, then interpolation."""
+    """The trial nearest to `wanted` bytes: steps along the slope of high rates until two sizes enclose
+    it, then interpolation.
+    """
     position, best = math.log2(start_price), None
     ends: dict[bool, tuple[float, int]] = {}  # whether it is too large -> (log2 price, bytes)
     for _ in range(TRIALS):

@@ -1,8 +1,9 @@
 """The output head as a bottleneck of the gradient: what of the loss's pull on the logits can pass to the hidden states.
 
-Strategy: the head is z = x Wᵀ with W [vocabulary, width]. The gradient g of the loss by z (p - onehot, times the softcap's slope
-where there is one) reaches x only as Wᵀ g, so that whatever of g lies outside the range of W is lost to everything before
-(arXiv:2603.10145). Measured with the real next tokens, not sampled ones.
+Strategy: the head is z = x Wᵀ with W [vocabulary, width]. The gradient g of the loss by z (p - onehot,
+times the softcap's slope where there is one) reaches x only as Wᵀ g, so that whatever of g lies outside
+the range of W is lost to everything before (arXiv:2603.10145). Measured with the real next tokens, not
+sampled ones.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Spectrum:
     """Singular values of a matrix and what they come to.
 
     values : float64[width], falling; rank : how many are above rounding error
-    effective_rank : exp of the entropy of values / sum (Roy and Vetterli 2007); stable_rank : sum of squares over the greatest square
+    effective_rank : exp of the entropy of values / sum (Roy and Vetterli 2007); stable_rank : sum of
+        squares over the greatest square
     condition : greatest over least of the `rank` values
     """
 
@@ -47,9 +49,11 @@ class HeadGradient:
     """Shares of squared norms of the gradient g by the head's outputs, summed over tokens.
 
     through_softcap : |g|² of |p - onehot|²
-    projected : |P g|² of |g|², P the projector onto the range of W; projected_mean : mean of the shares of single tokens
+    projected : |P g|² of |g|², P the projector onto the range of W; projected_mean : mean of the shares
+        of single tokens
     random_projected : what a random direction keeps, rank over vocabulary
-    weighted : |Wᵀ g|² of s₁² |g|², s₁ the greatest singular value; random_weighted : |W|² / (vocabulary s₁²), a random direction's
+    weighted : |Wᵀ g|² of s₁² |g|², s₁ the greatest singular value; random_weighted : |W|² / (vocabulary
+        s₁²), a random direction's
     hidden_directions : effective rank of the gradients Wᵀ g by the hidden states; tokens : how many gave a gradient
     """
 

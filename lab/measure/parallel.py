@@ -1,7 +1,9 @@
-"""Independent jobs on whatever joblib runs on: processes of this machine, threads, a Dask cluster, or the backend a caller has set.
+"""Independent jobs on whatever joblib runs on: processes of this machine, threads, a Dask cluster, or
+the backend a caller has set.
 
-Strategy: results are taken as they are finished, so that each can be kept at once. A job holds its process to one thread for BLAS and
-torch for good: several jobs of one process would otherwise restore each other's settings in the middle of a sum.
+Strategy: results are taken as they are finished, so that each can be kept at once. A job holds its
+process to one thread for BLAS and torch for good: several jobs of one process would otherwise restore
+each other's settings in the middle of a sum.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ Result = TypeVar("Result")
 
 
 def iterate_unordered(function: Callable[[Job], Result], jobs: Sequence[Job], *, threads: int) -> Iterator[Result]:
-    """`function(job)` of every job in the order in which they are finished, on the backend of the surrounding `running_on`.
+    """`function(job)` of every job in the order in which they are finished, on the backend of the
+    surrounding `running_on`.
 
     An interrupt or an error in a job ends the others.
     """
@@ -56,7 +59,9 @@ def running_on(backend: str | None, scheduler: str | None = None) -> Iterator[No
 
 
 def _leave_interrupts() -> None:
-    """Ctrl-C reaches a terminal's whole group: the process that waits for the results answers it and ends the others."""
+    """Ctrl-C reaches a terminal's whole group: the process that waits for the results answers it and
+    ends the others.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

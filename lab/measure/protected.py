@@ -1,12 +1,15 @@
-"""Protected weights: what gets more precision than the cheap path gives, each kind in the order in which its bytes should pay.
+"""Protected weights: what gets more precision than the cheap path gives, each kind in the order in
+which its bytes should pay.
 
-Strategy: a kind ranks its items over all matrices at once by how much of the grid's second-order loss each recovers for a
-weight stored, and turns the first n of them into what every matrix becomes. Which n fills a budget is found with whole files.
+Strategy: a kind ranks its items over all matrices at once by how much of the grid's second-order loss
+each recovers for a weight stored, and turns the first n of them into what every matrix becomes. Which n
+fills a budget is found with whole files.
     rows, channels        the lines, protected in one of FORMS
     sparse                single weights, likewise
     tensors, blocks       whole matrices on finer steps
     heads                 the rows and columns of an attention head, protected
-    low-rank              singular directions of the grid's error under both second moments, as a product on top of the grid
+    low-rank              singular directions of the grid's error under both second moments, as a
+                          product on top of the grid
     codebook              a codebook of the grid's error on top of the grid; an item is a larger codebook for one matrix
 """
 
@@ -47,7 +50,8 @@ LEAST_WEIGHTS = 8  # a codebook takes less than this part of the weights that it
 class Ranking:
     """Items of one kind, the best first.
 
-    items : their number; build(n, share) : what the matrices become with the first n, refined by this share of the octaves
+    items : their number; build(n, share) : what the matrices become with the first n, refined by this
+        share of the octaves
     shared : whether a share below 1 means anything
     """
 
@@ -74,7 +78,8 @@ class ResidualCodebook:
 def rank_protected(bench: Bench, byte_price: float, kind: str, form: str = FINER, octaves: float = 1.0) -> Ranking:
     """Everything of one of PROTECTED_KINDS on the cheap path at a byte price.
 
-    form : one of FORMS, of protected lines and single weights; octaves : how much finer protected lines and matrices are
+    form : one of FORMS, of protected lines and single weights; octaves : how much finer protected lines
+        and matrices are
 
     Raises CheckpointError when the model has no such units.
     """
@@ -111,7 +116,9 @@ def _lines(axis: int) -> Callable[..., Ranking]:
 
 
 def _protected(axis: int, members: np.ndarray, lines: int, form: str, octaves: float) -> Choice:
-    """Given lines protected; where these are all lines, the last one in the order is left as it is, for a set is never everything."""
+    """Given lines protected; where these are all lines, the last one in the order is left as it is, for
+    a set is never everything.
+    """
     return Protected(axis, members[: lines - 1], form, octaves)
 
 

@@ -1,7 +1,8 @@
 """Whether a ranking holds across slices of data, and how much of the whole its top holds.
 
-Strategy: all pairs of slices are compared by Spearman's rank correlation (tied scores share the mean of their ranks), which
-looks at every unit, and by the Jaccard overlap of their top sets, which looks only at what would be protected.
+Strategy: all pairs of slices are compared by Spearman's rank correlation (tied scores share the mean of
+their ranks), which looks at every unit, and by the Jaccard overlap of their top sets, which looks only
+at what would be protected.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ def ranks(scores: np.ndarray) -> np.ndarray:
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's correlation of two float64[n]; NaN where one of them ranks nothing (fewer than two values, or all equal)."""
+    """Spearman's correlation of two float64[n]; NaN where one of them ranks nothing (fewer than two
+    values, or all equal).
+    """
     a, b = ranks(first) - (len(first) + 1) / 2, ranks(second) - (len(second) + 1) / 2
     scale = math.sqrt(float(a @ a) * float(b @ b))
     return float(a @ b) / scale if scale else math.nan
@@ -56,7 +59,9 @@ def count_of(share: float, units: int) -> int:
 
 
 def rank_stability(scores: np.ndarray) -> RankStability:
-    """Stability of scores float64[slices, units], two slices or more; correlations are NaN where a slice ranks nothing."""
+    """Stability of scores float64[slices, units], two slices or more; correlations are NaN where a
+    slice ranks nothing.
+    """
     count = count_of(TOP_SHARE, scores.shape[1])
     tops = [top_set(row, count) for row in scores]
     pairs = list(itertools.combinations(range(len(scores)), 2))
@@ -68,7 +73,9 @@ def rank_stability(scores: np.ndarray) -> RankStability:
 
 
 def top_shares(scores: np.ndarray, weights: np.ndarray) -> tuple[tuple[float, float, float], ...]:
-    """(share of units, share of the sum of scores they hold, share of the sum of weights they are) for each of SHARES."""
+    """(share of units, share of the sum of scores they hold, share of the sum of weights they are) for
+    each of SHARES.
+    """
     order = np.argsort(-scores, kind="stable")
     held, total = np.cumsum(scores[order]), float(scores.sum())
     stored = np.cumsum(weights[order])

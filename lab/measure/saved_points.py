@@ -1,7 +1,8 @@
 """Finished parts of a long measurement in a folder, so that a run that was stopped goes on and loses nothing.
 
-Strategy: one JSON file a part, written whole or not at all, in a subfolder named by the digest of everything that the parts depend
-on. A file that is not the JSON of a part (a full disk, another hand) counts as not there.
+Strategy: one JSON file a part, written whole or not at all, in a subfolder named by the digest of
+everything that the parts depend on. A file that is not the JSON of a part (a full disk, another hand)
+counts as not there.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ class SavedPoints:
 
 
 def digest_of(files: Sequence[Path | None], options: Mapping[str, object]) -> str:
-    """First 16 hex digits of the SHA-256 over the files' contents, in order, and the options; what is None differs from any file."""
+    """First 16 hex digits of the SHA-256 over the files' contents, in order, and the options; what is
+    None differs from any file.
+    """
     total = hashlib.sha256()
     for path in files:
         if path is None:

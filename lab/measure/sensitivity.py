@@ -1,15 +1,16 @@
 """How much each unit of a model matters: what quantizing it alone, and nothing else, costs.
 
-Strategy: one error E = Q(W) - W for the whole model, Q rounding to a uniform step of so many bits, with one step a row set by
-its greatest magnitude (0 bits: removal, Q = 0). A unit's error is E where the unit is and zero elsewhere, and every sensitivity is
-one way to weigh it:
+Strategy: one error E = Q(W) - W for the whole model, Q rounding to a uniform step of so many bits, with
+one step a row set by its greatest magnitude (0 bits: removal, Q = 0). A unit's error is E where the
+unit is and zero elsewhere, and every sensitivity is one way to weigh it:
     second-order   1/2 tr(E_uᵀ G E_u H), nats a token: the Kronecker form of swaps.py restricted to the unit
     gradient       1/2 sum of g_i H_jj w_ij²: the Fisher diagonal's loss of removing the unit, weight by weight
                    (LeCun, Denker and Solla, "Optimal Brain Damage"); it does not depend on the bits
     row-error      sum of e_ij²; it does not depend on the data
     measured       KL divergence from the float model, nats a token of held-out text, of really swapping the unit
-A unit of several tensors adds up their sensitivities. Each disjoint slice of the calibration text gives sensitivities of its own; a unit's sensitivity
-is their mean, and how far the slices agree on the ranks says whether there is a ranking at all.
+A unit of several tensors adds up their sensitivities. Each disjoint slice of the calibration text gives
+sensitivities of its own; a unit's sensitivity is their mean, and how far the slices agree on the ranks
+says whether there is a ranking at all.
 """
 
 from __future__ import annotations
@@ -44,8 +45,10 @@ class Sensitivity:
     sensitivities : float64[units] by method; `measured` is there only when asked for, NaN where it was not measured
     slice_sensitivities : float64[slices, units] of the method `by`
     stability : over the units that `by` ranked, None for one slice and for sensitivities that do not depend on data
-    concentration : share of the sum of sensitivities that the top 1, 5 and 10 % of the units hold, and their share of the weights
-    agreement : Spearman correlation of `by` with each other method, over the units that both ranked; NaN for constant ranks
+    concentration : share of the sum of sensitivities that the top 1, 5 and 10 % of the units hold, and
+        their share of the weights
+    agreement : Spearman correlation of `by` with each other method, over the units that both ranked;
+        NaN for constant ranks
     """
 
     kind: str
@@ -78,7 +81,8 @@ class SensitivityOptions:
     """What to rank and how.
 
     kind : one of units.GRANULARITIES; by : one of METHODS, what the units are ranked by
-    bits : 2 or more, or 0 for removal; slices : disjoint stretches of the text; tokens : of the text, about, in all slices
+    bits : 2 or more, or 0 for removal; slices : disjoint stretches of the text; tokens : of the text,
+        about, in all slices
     top : how many units by second order are measured; seed : of the sampled labels
     """
 
@@ -102,8 +106,8 @@ def measure_sensitivity(
 ) -> Sensitivity:
     """Rank the units of one granularity.
 
-    text : int[n] calibration tokens; held_out : int64[m, length] sequences for `measured`, which only the `top` units by second
-    order get, for they cost a forward pass each.
+    text : int[n] calibration tokens; held_out : int64[m, length] sequences for `measured`, which only
+        the `top` units by second order get, for they cost a forward pass each.
     Raises DataError when the text is too short for so many slices, CheckpointError when the model has no such units.
     """
     slices, by = options.slices, options.by
@@ -111,7 +115,8 @@ def measure_sensitivity(
     parts = data_slices(text, model.program.sequence_length, options.tokens, slices)
     if by == MEASURED and len(held_out) < slices:
         raise DataError(
-            f"{len(held_out)} held-out sequences are fewer than {slices} slices; give more calibration text or ask for fewer slices"
+            f"{len(held_out)} held-out sequences are fewer than {slices} slices; give more "
+            "calibration text or ask for fewer slices"
         )
     weights = weight_matrices(model)
     errors = [quantization_error(w, options.bits) for w in weights]
@@ -136,9 +141,14 @@ def calibrate_slices(
 
     def measure(k: int) -> Statistics:
         return measure_statistics(
-            model, parts[k], batch_sequences=BATCH_SEQUENCES, seed=seed + k, device="cpu", threads=threads,
+            model,
+            parts[k],
+            batch_sequences=BATCH_SEQUENCES,
+            seed=seed + k,
+            device="cpu",
+            threads=threads,
             finished=lambda done: progress("calibrate", k * batches + done, len(parts) * batches),
-        )  # fmt: skip
+        )
 
     return [measure(k) for k in range(len(parts))]
 
@@ -164,14 +174,16 @@ def _summarize(
 
 
 def data_slices(text: np.ndarray, length: int, tokens: int, slices: int) -> list[np.ndarray]:
-    """int64[n, length] sequences of `slices` disjoint stretches of the text, equally many, spread evenly over each stretch.
+    """int64[n, length] sequences of `slices` disjoint stretches of the text, equally many, spread
+    evenly over each stretch.
 
     Raises DataError when a stretch has no whole sequence.
     """
     available = len(text) // length // slices
     if available == 0:
         raise DataError(
-            f"{len(text)} tokens are fewer than {slices} slices of one sequence of {length}; give more text or ask for fewer slices"
+            f"{len(text)} tokens are fewer than {slices} slices of one sequence of {length}; give "
+            "more text or ask for fewer slices"
         )
     count = max(1, min(available, -(-tokens // (slices * length))))
     starts = [[(k * available + i * available // count) * length for i in range(count)] for k in range(slices)]
@@ -184,7 +196,8 @@ def weight_matrices(model: Model) -> Matrices:
 
 
 def quantization_error(weights: np.ndarray, bits: int) -> np.ndarray:
-    """Q(W) - W, float64[rows, columns]: the nearest of 2^bits - 1 values on a step a row of max |w| / (2^(bits - 1) - 1).
+    """Q(W) - W, float64[rows, columns]: the nearest of 2^bits - 1 values on a step a row of max |w| /
+    (2^(bits - 1) - 1).
 
     bits : 2 or more, or 0 for removal, Q(W) = 0.
     """
@@ -196,7 +209,9 @@ def quantization_error(weights: np.ndarray, bits: int) -> np.ndarray:
 
 
 def second_order_losses(units: Sequence[WeightSet], errors: Matrices, statistics: Statistics) -> np.ndarray:
-    """float64[units] nats a token: 1/2 tr(E_uᵀ G E_u H) of matrices, G diagonal where only that is known, 1/2 sum F e² of vectors."""
+    """float64[units] nats a token: 1/2 tr(E_uᵀ G E_u H) of matrices, G diagonal where only that is
+    known, 1/2 sum F e² of vectors.
+    """
     losses = [
         _MatrixLosses(error, statistics.matrices[i])
         if i in statistics.matrices

@@ -15,7 +15,9 @@ MOST_POINTS = 200
 
 
 def plot_sensitivity(found: Sensitivity, top: int) -> str:
-    """An SVG document: bars of the `top` units (MOST_BARS at most), and sensitivity by rank where there is more than one rank."""
+    """An SVG document: bars of the `top` units (MOST_BARS at most), and sensitivity by rank where there
+    is more than one rank.
+    """
     order, sensitivities = found.order, found.sensitivities[found.by]
     total = float(sensitivities[order].sum())
     unit = "squared error" if found.by == ROW_ERROR else "nats a token"

@@ -1,7 +1,7 @@
 """How far a changed model is from the float model, sequence by sequence: divergence, loss, bits per byte.
 
-Strategy: the compiler's meter (compiler/statistics/divergence.py) on the sequences that an experiment judges by, in bits and with the
-bytes of their text.
+Strategy: the compiler's meter (compiler/statistics/divergence.py) on the sequences that an experiment
+judges by, in bits and with the bytes of their text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class SequenceQuality:
     """Of one model on n sequences of `length` targets.
 
     divergence : float64[n] KL divergence from the float model, bits a token
-    bits : float64[n] of loss of all targets of a sequence; bytes : int64[n] of their text, None where no tokenizer is known
+    bits : float64[n] of loss of all targets of a sequence; bytes : int64[n] of their text, None where
+        no tokenizer is known
     """
 
     divergence: np.ndarray
@@ -44,7 +45,8 @@ class SequenceQuality:
         return None if self.bytes is None else float(self.bits.sum()) / int(self.bytes.sum())
 
     def gap_to(self, reference: SequenceQuality) -> Gap | None:
-        """How much worse than another model, paired by sequence, in thousandths of a bit per byte; None without a tokenizer.
+        """How much worse than another model, paired by sequence, in thousandths of a bit per byte; None
+        without a tokenizer.
 
         The ratio estimator of runtime.scoring.paired_gap; DataError for fewer than two sequences.
         """

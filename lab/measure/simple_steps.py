@@ -1,9 +1,10 @@
 """Steps of a matrix by simpler rules than the allocator's, from what papers call uniform to the allocator's own.
 
-Strategy: a rule gives the log2 steps of rows and columns at byte price 1. Error feedback, coding and second-order losses
-stay those of the compiler, so that a comparison is one of where the precision goes. With g_i the Fisher information of a
-row and L_jj the diagonal of the Cholesky factor of the Hessian proxy, the squared error of a weight costs g_i L_jj^2 / 2,
-and steps of equal marginal return are price / sqrt(mean of g_i L_jj^2 over the weights that share one):
+Strategy: a rule gives the log2 steps of rows and columns at byte price 1. Error feedback, coding and
+second-order losses stay those of the compiler, so that a comparison is one of where the precision goes.
+With g_i the Fisher information of a row and L_jj the diagonal of the Cholesky factor of the Hessian
+proxy, the squared error of a weight costs g_i L_jj^2 / 2, and steps of equal marginal return are price
+/ sqrt(mean of g_i L_jj^2 over the weights that share one):
 
     one-step      one step for the whole matrix
     row-scale     one step a row in proportion to the row's root mean square: the same precision for every weight
@@ -48,14 +49,18 @@ def step_logs(prepared: PreparedMatrix, rule: str) -> tuple[np.ndarray, np.ndarr
 
 
 def column_energies(prepared: PreparedMatrix) -> np.ndarray:
-    """float64[columns], in matrix order: L_jj^2, what a squared error in a column costs once later columns make up for it."""
+    """float64[columns], in matrix order: L_jj^2, what a squared error in a column costs once later
+    columns make up for it.
+    """
     energies = np.empty(prepared.weights.shape[1])
     energies[prepared.order] = np.square(prepared.factor.diagonal())
     return energies
 
 
 def expected_losses(prepared: PreparedMatrix, rule: str) -> np.ndarray:
-    """float64[rows, columns], nats a token at byte price 1: g_i L_jj^2 step^2 / 24, the cost of errors uniform in a step."""
+    """float64[rows, columns], nats a token at byte price 1: g_i L_jj^2 step^2 / 24, the cost of errors
+    uniform in a step.
+    """
     row_logs, column_logs = step_logs(prepared, rule)
     by_row, by_column = (np.exp2(2 * logs) for logs in (row_logs, column_logs))
     return np.multiply.outer(prepared.row_fisher * by_row, column_energies(prepared) * by_column) / 24

@@ -1,8 +1,9 @@
 """The units of a model at every granularity: tensors, rows, channels, blocks, heads, tokens.
 
-Strategy: a unit is a set of weights, a list of submatrices, each a tensor seen as a matrix and the rows and columns of it that belong to the unit.
-Units of one granularity share no weight, so that their sensitivities add up. Heads (compiler/model/attention_heads.py) and token tables are found
-in the program. Blocks go by the names of the tensors, which say what a loop or a shared layer is; where names
+Strategy: a unit is a set of weights, a list of submatrices, each a tensor seen as a matrix and the rows
+and columns of it that belong to the unit. Units of one granularity share no weight, so that their
+sensitivities add up. Heads (compiler/model/attention_heads.py) and token tables are found in the
+program. Blocks go by the names of the tensors, which say what a loop or a shared layer is; where names
 do not, a block starts with the first linear map that leads to an attention.
 """
 
@@ -48,9 +49,10 @@ class WeightSet:
 def find_units(model: Model, kind: str) -> list[WeightSet]:
     """Every unit of a granularity, one of GRANULARITIES, in program order.
 
-    tensors, blocks : all weights; rows, channels : of matrices; heads : of attention, query heads (rows of q, columns of the
-    map that reads the attention) apart from key-value heads (rows of k and v) where several queries share one; tokens : rows
-    of the tables that embed tokens or make their logits. Raises CheckpointError when the program has no such units.
+    tensors, blocks : all weights; rows, channels : of matrices; heads : of attention, query heads (rows
+        of q, columns of the map that reads the attention) apart from key-value heads (rows of k and v)
+        where several queries share one; tokens : rows of the tables that embed tokens or make their
+        logits. Raises CheckpointError when the program has no such units.
     """
     found = {
         "tensors": _tensors,

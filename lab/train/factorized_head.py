@@ -1,7 +1,8 @@
 """Another output head on the same trunk: of two factors with a bottleneck between them, or one matrix of full rank.
 
-Strategy: the head is every linear map between the register of the hidden states and the logits; it is cut off and new linear
-maps take its place, everything before keeps its instructions and tensors. A softcap behind the head stays.
+Strategy: the head is every linear map between the register of the hidden states and the logits; it is
+cut off and new linear maps take its place, everything before keeps its instructions and tensors. A
+softcap behind the head stays.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ OUTER, INNER = "lm_head.weight", "lm_head.inner.weight"
 
 
 def hidden_register(model: Model) -> int:
-    """The register that the head reads: the first before the logits that no linear map makes. CheckpointError without a head."""
+    """The register that the head reads: the first before the logits that no linear map makes.
+
+    CheckpointError without a head.
+    """
     register = output_head(model.program)
     while isinstance(instruction := model.program.instructions[register], Linear):
         register = instruction.x
@@ -29,7 +33,8 @@ def hidden_register(model: Model) -> int:
 
 
 def replace_head(model: Model, rank: int | None, seed: int) -> Model:
-    """The model with a fresh head W [vocabulary, width], or with a rank A B: A [vocabulary, rank] zero, B [rank, width] random.
+    """The model with a fresh head W [vocabulary, width], or with a rank A B: A [vocabulary, rank] zero,
+    B [rank, width] random.
 
     W starts at zero and B uniform on ±1/sqrt(width), as an untied head and a linear map of a fresh model do. Raises
     CheckpointError when anything but a softcap follows the head, or when the head's own tensors are not the last ones.

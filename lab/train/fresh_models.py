@@ -1,7 +1,8 @@
 """Models with fresh weights, ready to be trained: the other end of the frontends, which read trained ones.
 
-Strategy: an architecture that can be started afresh has one function here, from hyperparameters and a seed to a state_dict; the
-frontend of the same name then makes the model of it, as it does of a checkpoint. A frontend needs no such function.
+Strategy: an architecture that can be started afresh has one function here, from hyperparameters and a
+seed to a state_dict; the frontend of the same name then makes the model of it, as it does of a
+checkpoint. A frontend needs no such function.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ InitialState = Callable[[Mapping[str, object], int], dict[str, np.ndarray]]
 def initial_model(architecture: Mapping[str, object], seed: int) -> Model:
     """A model with fresh float32 weights; equal arguments give equal weights.
 
-    Raises CheckpointError for hyperparameters that do not fit, and when the architecture is none that can be started afresh.
+    Raises CheckpointError for hyperparameters that do not fit, and when the architecture is none that
+    can be started afresh.
     """
     only = next(iter(INITIAL_STATES)) if len(INITIAL_STATES) == 1 else None
     name = architecture.get(FRONTEND_KEY, only)

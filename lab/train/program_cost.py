@@ -1,7 +1,8 @@
 """How many multiplications and additions a program takes a token, for training at equal compute.
 
-Strategy: only what grows with the square of a width counts: linear maps, and scores and sums of attention over the positions
-that a query sees on average. Norms, gates and softmax are left out, for every program alike.
+Strategy: only what grows with the square of a width counts: linear maps, and scores and sums of
+attention over the positions that a query sees on average. Norms, gates and softmax are left out, for
+every program alike.
 """
 
 from __future__ import annotations

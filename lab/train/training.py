@@ -1,11 +1,12 @@
-"""A small trainer: a Model of fresh weights to a trained one, through the same program and executor that everything else uses.
+"""A small trainer: a Model of fresh weights to a trained one, through the same program and executor
+that everything else uses.
 
-Strategy: the matrices of the trunk take orthogonalized momentum steps (Muon), the embedding and all vectors Adam steps; a
-short warm-up, then a linear decay to exactly zero, which leaves weights that quantize well. Batches are random windows
-of the tokens. A batch is cut into jobs of a fixed size whose gradients are added in their order, so that on one machine
-equal arguments give equal bits whatever the thread count, unless `max_seconds` cuts the run.
-Sources: Muon from its author's publication (momentum 0.95, five Newton-Schulz steps, quintic coefficients below); rates
-found by trial at this scale.
+Strategy: the matrices of the trunk take orthogonalized momentum steps (Muon), the embedding and all
+vectors Adam steps; a short warm-up, then a linear decay to exactly zero, which leaves weights that
+quantize well. Batches are random windows of the tokens. A batch is cut into jobs of a fixed size whose
+gradients are added in their order, so that on one machine equal arguments give equal bits whatever the
+thread count, unless `max_seconds` cuts the run. Sources: Muon from its author's publication (momentum
+0.95, five Newton-Schulz steps, quintic coefficients below); rates found by trial at this scale.
 """
 
 from __future__ import annotations
@@ -59,13 +60,15 @@ def train_model(
     observed: Collection[int] = (),
     trained: Collection[int] | None = None,
 ) -> Model:
-    """Train `model` (any program) on integer `tokens` [n], all tensors or those that `trained` names; the one given stays as it is.
+    """Train `model` (any program) on integer `tokens` [n], all tensors or those that `trained` names;
+    the one given stays as it is.
 
-    Each step sees `batch_sequences` windows of the program's sequence length; `seed` chooses them. With `max_seconds` a
-    machine too slow for `steps` does fewer, and the decay to zero is shortened with them. `threads` defaults to the cores
-    there are. `progress(done, steps)` is called after each step, `observe(done, model)` after those that `observed` names.
-    The weights of the result are float32. Raises DataError when the tokens are fewer than one window, CompileError for a
-    device that there is not.
+    Each step sees `batch_sequences` windows of the program's sequence length; `seed` chooses them. With
+    `max_seconds` a machine too slow for `steps` does fewer, and the decay to zero is shortened with
+    them. `threads` defaults to the cores there are. `progress(done, steps)` is called after each step,
+    `observe(done, model)` after those that `observed` names. The weights of the result are float32.
+    Raises DataError when the tokens are fewer than one window, CompileError for a device that there is
+    not.
     """
     check_device(device)
     trained = range(len(model.tensors)) if trained is None else trained
@@ -111,7 +114,9 @@ def _with_values(model: Model, tensors: Mapping[int, Tensor]) -> Model:
 def _set_gradients(
     executor: TorchExecutor, leaves: Sequence[Tensor], tokens: Tensor, job_sequences: int, pool: Executor
 ) -> None:
-    """Gradients by `leaves` of the mean loss over windows [count, length + 1], one job for every `job_sequences` of them."""
+    """Gradients by `leaves` of the mean loss over windows [count, length + 1], one job for every
+    `job_sequences` of them.
+    """
     targets = tokens[:, 1:].numel()
 
     def gradients(part: Tensor) -> tuple[Tensor, ...]:
@@ -142,7 +147,9 @@ def _set_rates(optimizers: Sequence[torch.optim.Optimizer], factor: float) -> No
 
 
 def _batches(tokens: Tensor, length: int, count: int, seed: int) -> Iterator[Tensor]:
-    """int64 [count, length + 1] windows at random places, without end; they are cut on the device that holds the tokens."""
+    """int64 [count, length + 1] windows at random places, without end; they are cut on the device that
+    holds the tokens.
+    """
     starts = len(tokens) - length
     if starts < 1:
         raise DataError(f"{len(tokens):,} tokens are fewer than one training window of {length + 1:,}; give more text")

@@ -1,9 +1,11 @@
-"""A smaller vocabulary for a model that is trained already: drop pieces, keep the rows of the others, retune the token tables.
+"""A smaller vocabulary for a model that is trained already: drop pieces, keep the rows of the others,
+retune the token tables.
 
-Strategy: a byte-pair piece is made by merging two others, so only pieces that no kept piece is made of can go; the least frequent of
-these goes first, and its occurrences count for its two halves from then on. Bytes, special pieces and single characters stay, so
-every text stays encodable. The .model file is edited as what it is, a protocol buffer whose field 1 holds the pieces in order.
-Source of the retuning: ReTok, arXiv:2410.04335 (token tables first, the trunk frozen).
+Strategy: a byte-pair piece is made by merging two others, so only pieces that no kept piece is made of
+can go; the least frequent of these goes first, and its occurrences count for its two halves from then
+on. Bytes, special pieces and single characters stay, so every text stays encodable. The .model file is
+edited as what it is, a protocol buffer whose field 1 holds the pieces in order. Source of the retuning:
+ReTok, arXiv:2410.04335 (token tables first, the trunk frozen).
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ def kept_pieces(tokenizer: Tokenizer, documents: Iterable[str], size: int) -> np
     fixed = tokenizer.vocabulary_size - len(plain)
     if not fixed <= size < tokenizer.vocabulary_size:
         raise DataError(
-            f"{tokenizer.source}: a pruned vocabulary has at least {fixed:,} pieces and fewer than {tokenizer.vocabulary_size:,}, not {size:,}"
+            f"{tokenizer.source}: a pruned vocabulary has at least {fixed:,} pieces and fewer than "
+            f"{tokenizer.vocabulary_size:,}, not {size:,}"
         )
     counts = Counter(token for document in documents for token in tokenizer.encode_document(document))
     halves = {piece: found for piece in plain if (found := _merged_of(piece, pieces)) is not None}
@@ -81,7 +84,9 @@ def _without_least_used(
 
 
 def _merged_of(piece: str, pieces: Mapping[str, int]) -> tuple[str, str] | None:
-    """The two pieces whose merge makes this one, or None when merging never arrives at it; merges go by the order of ids."""
+    """The two pieces whose merge makes this one, or None when merging never arrives at it; merges go by
+    the order of ids.
+    """
     parts = list(piece)
     while len(parts) > 2:
         known = [(pieces[a + b], place) for place, (a, b) in enumerate(pairwise(parts)) if a + b in pieces]
@@ -147,7 +152,8 @@ def prune_vocabulary(model: Model, kept: np.ndarray) -> Model:
     boundary = np.flatnonzero(kept == model.program.boundary_token)
     if len(boundary) != 1 or kept.max() >= model.program.vocabulary_size:
         raise DataError(
-            f"the kept tokens must be below {model.program.vocabulary_size:,} and hold the boundary token {model.program.boundary_token}"
+            f"the kept tokens must be below {model.program.vocabulary_size:,} and hold the boundary "
+            f"token {model.program.boundary_token}"
         )
     tables = token_tables(model.program)
     tensors = tuple(

@@ -36,7 +36,9 @@ def test_tensors_travel_to_the_runner_and_back(tmp_path):
 
 
 def test_a_python_without_the_codec_says_so(tmp_path, monkeypatch):
-    """The runner is started for real; this environment has no nncodec, and the file of that name beside it is not taken for it."""
+    """The runner is started for real; this environment has no nncodec, and the file of that name beside
+    it is not taken for it.
+    """
     monkeypatch.setenv(nncodec.PYTHON_VARIABLE, sys.executable)
     assert PEERS["nncodec"].missing() == "" and nncodec.python_with_nncodec().samefile(sys.executable)
     with pytest.raises(
@@ -48,7 +50,10 @@ def test_a_python_without_the_codec_says_so(tmp_path, monkeypatch):
 
 def test_the_runner_is_a_program_of_its_own():
     """It must run in a Python that has numpy and nncodec only."""
-    code = "import sys; sys.argv = ['x']; import nncodec_runner; print(*{name.partition('.')[0] for name in sys.modules} & {'torch', 'bytecap', 'benchmarks'})"
+    code = (
+        "import sys; sys.argv = ['x']; import nncodec_runner; "
+        "print(*{name.partition('.')[0] for name in sys.modules} & {'torch', 'bytecap', 'benchmarks'})"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=nncodec.RUNNER.parent, capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout.strip() == ""
 

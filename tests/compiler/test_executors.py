@@ -1,4 +1,6 @@
-"""The numba interpreter and the torch executor against the slow twin, and what each promises about batches, threads and gradients."""
+"""The numba interpreter and the torch executor against the slow twin, and what each promises about
+batches, threads and gradients.
+"""
 
 from __future__ import annotations
 

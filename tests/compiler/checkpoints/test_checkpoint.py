@@ -1,4 +1,6 @@
-"""Checkpoints: every kind of file read and written, wrappers seen through, and everything else refused without running it."""
+"""Checkpoints: every kind of file read and written, wrappers seen through, and everything else refused
+without running it.
+"""
 
 from __future__ import annotations
 

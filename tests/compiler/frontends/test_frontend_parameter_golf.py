@@ -1,4 +1,6 @@
-"""The parameter-golf frontend: its program against an independent torch model, and what it says when things do not fit."""
+"""The parameter-golf frontend: its program against an independent torch model, and what it says when
+things do not fit.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,10 @@ CASES = {
     "baseline proportions": (BASELINE_512, {}),
     "one head": (Sizes(vocabulary=17, layers=2, width=10, heads=1, kv_heads=1, mlp_width=15), {}),
     "untied head": (Sizes(tied=False), {}),
-    "other constants": (Sizes(softcap=8.0, rope_base=500.0, epsilon=1e-3), {"logit_softcap": 8, "rope_base": 500, "rms_norm_epsilon": 1e-3}),
+    "other constants": (
+        Sizes(softcap=8.0, rope_base=500.0, epsilon=1e-3),
+        {"logit_softcap": 8, "rope_base": 500, "rms_norm_epsilon": 1e-3},
+    ),
     "no softcap": (Sizes(softcap=0.0), {"logit_softcap": 0}),
     "partial rotation": (Sizes(rotary=4), {"rotary_dims": 4}),
     "no rotation": (Sizes(rotary=0), {"rotary_dims": 0}),
@@ -44,17 +49,34 @@ CASES = {
     "factorized table": (Sizes(table_width=6), {}),
     "factorized table and head": (Sizes(tied=False, table_width=40), {}),
     "factorized table, shared depth": (
-        Sizes(layers=2, table_width=8, encoder=[0, 1], decoder=[0, 1]), {"encoder_layers": [0, 1], "decoder_layers": [0, 1]},
+        Sizes(layers=2, table_width=8, encoder=[0, 1], decoder=[0, 1]),
+        {"encoder_layers": [0, 1], "decoder_layers": [0, 1]},
     ),
-    "longer encoder": (Sizes(layers=3, encoder=[0, 1, 0], decoder=[2]), {"encoder_layers": [0, 1, 0], "decoder_layers": [2]}),
+    "longer encoder": (
+        Sizes(layers=3, encoder=[0, 1, 0], decoder=[2]),
+        {"encoder_layers": [0, 1, 0], "decoder_layers": [2]},
+    ),
     "a record's trunk": (
-        Sizes(layers=4, encoder=[0, 1, 2, 1], decoder=[2, 1, 2, 3], gated=True, layer_scale=True, rotary=4, exclusive_layers=4, slope=0.5),
+        Sizes(
+            layers=4,
+            encoder=[0, 1, 2, 1],
+            decoder=[2, 1, 2, 3],
+            gated=True,
+            layer_scale=True,
+            rotary=4,
+            exclusive_layers=4,
+            slope=0.5,
+        ),
         {
-            "encoder_layers": [0, 1, 2, 1], "decoder_layers": [2, 1, 2, 3], "ln_scale": True,
-            "rotary_dims": 4, "xsa_last_n": 4, "activation": "leaky_relu_squared",
+            "encoder_layers": [0, 1, 2, 1],
+            "decoder_layers": [2, 1, 2, 3],
+            "ln_scale": True,
+            "rotary_dims": 4,
+            "xsa_last_n": 4,
+            "activation": "leaky_relu_squared",
         },
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -96,9 +118,15 @@ def test_program_computes_what_the_module_computes(case):
 
 @settings(max_examples=25, deadline=None)
 @given(
-    vocabulary=st.integers(3, 80), layers=st.integers(1, 6), kv_heads=st.integers(1, 3), group=st.integers(1, 3),
-    half_head=st.integers(1, 6), mlp=st.integers(1, 70), tied=st.booleans(), seed=st.integers(0, 1000),
-)  # fmt: skip
+    vocabulary=st.integers(3, 80),
+    layers=st.integers(1, 6),
+    kv_heads=st.integers(1, 3),
+    group=st.integers(1, 3),
+    half_head=st.integers(1, 6),
+    mlp=st.integers(1, 70),
+    tied=st.booleans(),
+    seed=st.integers(0, 1000),
+)
 def test_sizes_are_read_off_the_shapes(vocabulary, layers, kv_heads, group, half_head, mlp, tied, seed):
     heads = kv_heads * group
     sizes = Sizes(vocabulary, layers, 2 * half_head * heads, heads, kv_heads, mlp, tied)
@@ -177,17 +205,31 @@ MISFITS = [
     ({"blocks__1__mlp__fc__weight": None}, {}, ["missing: blocks.1.mlp.fc.weight"]),
     ({"tok_emb__weight": None}, {}, ["lacks the tensors", "vocab_size"]),
     ({"blocks__1__attn__c_q__bias": (32,)}, {}, ["unexpected: blocks.1.attn.c_q.bias"]),
-    ({"blocks__2__mlp__fc__weight": (63, 32)}, {}, ["misshapen: blocks.2.mlp.fc.weight is [63, 32], expected [64, 32]"]),
-    ({"blocks__0__attn_scale": (31,), "blocks__3__attn__proj__weight": None, "smear": (3,)}, {}, [
-        "missing: blocks.3.attn.proj.weight", "unexpected: smear", "misshapen: blocks.0.attn_scale is [31], expected [32]",
-    ]),
-    ({"skip_weights": (3, 32)}, {}, ["skip_weights is [3, 32], expected [2, 32]", "give encoder_layers and decoder_layers"]),
+    (
+        {"blocks__2__mlp__fc__weight": (63, 32)},
+        {},
+        ["misshapen: blocks.2.mlp.fc.weight is [63, 32], expected [64, 32]"],
+    ),
+    (
+        {"blocks__0__attn_scale": (31,), "blocks__3__attn__proj__weight": None, "smear": (3,)},
+        {},
+        [
+            "missing: blocks.3.attn.proj.weight",
+            "unexpected: smear",
+            "misshapen: blocks.0.attn_scale is [31], expected [32]",
+        ],
+    ),
+    (
+        {"skip_weights": (3, 32)},
+        {},
+        ["skip_weights is [3, 32], expected [2, 32]", "give encoder_layers and decoder_layers"],
+    ),
     ({}, {"num_layers": 5}, ["missing: blocks.4.attn_scale", "and 2 more"]),
     ({}, {"num_layers": 3}, ["unexpected: blocks.3.", "misshapen: skip_weights is [2, 32], expected [1, 32]"]),
     ({}, {"model_dim": 64}, ["tok_emb.weight is [64, 32], expected [64, 64]"]),
     ({}, {"tie_embeddings": False}, ["missing: lm_head.weight"]),
     ({"lm_head__weight": (64, 32)}, {"tie_embeddings": True}, ["unexpected: lm_head.weight"]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("changes", "architecture", "messages"), MISFITS)

@@ -1,4 +1,6 @@
-"""Heads of attention as lines of the maps around it, found in the program, and offered to the candidates of these maps."""
+"""Heads of attention as lines of the maps around it, found in the program, and offered to the
+candidates of these maps.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Calibration against slow twins: moments token by token, the Fisher information label by label, and the loss itself."""
+"""Calibration against slow twins: moments token by token, the Fisher information label by label, and
+the loss itself.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +43,12 @@ def small_network(*, softcap: bool = True, tied: bool = False, hashed: bool = Fa
     first = HashEmbed(0, HashKind.POLYNOMIAL, 5, 3) if hashed else Embed(0)
     head = 0 if tied else 3
     instructions = [
-        first, RmsNorm(0, 1, 1e-3, Row(1)), Linear(1, 2, None), Activation(2, ActivationKind.TANH, 0.0), Linear(3, head, None),
-    ]  # fmt: skip
+        first,
+        RmsNorm(0, 1, 1e-3, Row(1)),
+        Linear(1, 2, None),
+        Activation(2, ActivationKind.TANH, 0.0),
+        Linear(3, head, None),
+    ]
     if softcap:
         instructions.append(Softcap(4, 3.0, SoftcapKind.TANH))
     arrays = [

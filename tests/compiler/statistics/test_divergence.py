@@ -1,4 +1,6 @@
-"""The one divergence of the house: against softmaxes written out, sequence by sequence, for any thread count and program."""
+"""The one divergence of the house: against softmaxes written out, sequence by sequence, for any thread
+count and program.
+"""
 
 from __future__ import annotations
 

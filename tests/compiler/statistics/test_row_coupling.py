@@ -92,7 +92,10 @@ def test_without_coupling_every_row_stands_alone() -> None:
 
 @pytest.mark.parametrize("states", [8, 64])
 def test_the_coupled_search_of_independent_rows_finds_the_cheapest_path(states: int) -> None:
-    """No feedback: survivors are those of the exact search. With many columns one rare difference changes all that follow."""
+    """No feedback: survivors are those of the exact search.
+
+    With many columns one rare difference changes all that follow.
+    """
     for columns, seed in ((1, 4), (1, 5), (6, 4)):
         weights, statistics = coupled_problem(400, columns, seed)
         diagonal = replace(statistics, output_fisher=np.diag(statistics.row_fisher).astype(np.float32))

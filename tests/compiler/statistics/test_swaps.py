@@ -58,7 +58,9 @@ def test_divergences_do_not_depend_on_the_threads():
 
 
 def test_small_swaps_cost_what_the_second_order_model_says():
-    """Each matrix within a factor of 1.6, their sum within 1.25, and a change twice as large costs four times as much."""
+    """Each matrix within a factor of 1.6, their sum within 1.25, and a change twice as large costs four
+    times as much.
+    """
     statistics = measure_statistics(
         MODEL, random_sequences(40, 600, LENGTH, seed=5), batch_sequences=50, seed=0, device="cpu", threads=1
     )

@@ -154,9 +154,16 @@ def test_the_digest_knows_everything_that_matters(job, tmp_path):
     assert dataclasses.replace(first, calibration=tmp_path / "copy.bin").digest == first.digest
     (tmp_path / "copy.bin").write_bytes(job.calibration.read_bytes() + b"\0\0")
     changes = {
-        "calibration": tmp_path / "copy.bin", "architecture": job.architecture, "evaluation": job.calibration, "tokenizer": job.calibration, "tokens": 5,
-        "recipe": {"calibrate": {"tokens": 3}}, "profile": "max", "seed": 1, "settings": BaseSettings(bits=2.0),
-    }  # fmt: skip
+        "calibration": tmp_path / "copy.bin",
+        "architecture": job.architecture,
+        "evaluation": job.calibration,
+        "tokenizer": job.calibration,
+        "tokens": 5,
+        "recipe": {"calibrate": {"tokens": 3}},
+        "profile": "max",
+        "seed": 1,
+        "settings": BaseSettings(bits=2.0),
+    }
     digests = {dataclasses.replace(first, **{name: value}).digest for name, value in changes.items()} | {first.digest}
     assert len(digests) == len(changes) + 1
 

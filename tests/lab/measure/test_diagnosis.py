@@ -1,4 +1,6 @@
-"""Head against trunk: shares of the gradient against a slow twin, spectra of known matrices, verdicts that are planted."""
+"""Head against trunk: shares of the gradient against a slow twin, spectra of known matrices, verdicts
+that are planted.
+"""
 
 from __future__ import annotations
 
@@ -144,7 +146,9 @@ def test_sides_are_the_second_order_losses_and_the_divergences_of_their_matrices
 
 
 def test_the_verdict_in_bytes_follows_a_planted_error():
-    """A heavy weight in every row coarsens all steps of the table; one of only plus and minus the same value has no error at all."""
+    """A heavy weight in every row coarsens all steps of the table; one of only plus and minus the same
+    value has no error at all.
+    """
     heavy = with_tensor(
         golf_model(0), "tok_emb.weight", lambda values: values * np.where(np.arange(values.shape[1]) == 0, 60, 1)
     )
@@ -154,7 +158,9 @@ def test_the_verdict_in_bytes_follows_a_planted_error():
 
 
 def test_the_verdict_in_gradient_follows_the_rank():
-    """Nearly even predictions leave a gradient that points nowhere special: three directions of 24 keep little of it."""
+    """Nearly even predictions leave a gradient that points nowhere special: three directions of 24 keep
+    little of it.
+    """
     narrow = with_tensor(MODELS["head of rank 3"], "lm_head.weight", lambda values: values / 100)
     assert diagnosed(narrow)[0].gradient.projected < 0.5 and diagnosed(narrow)[0].limit_in_gradient == HEAD
     assert diagnosed(golf_model(1, model_dim=32, num_heads=2))[0].limit_in_gradient == TRUNK

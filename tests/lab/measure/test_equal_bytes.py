@@ -75,7 +75,9 @@ def test_a_candidates_own_choice_is_a_set_like_any_other(bench, kind, axis, how)
 
 
 def test_corrections_of_single_weights_take_away_the_loss_that_they_claim(bench):
-    """One corrected weight lowers the loss by half its claim, but for the rounding of its value; several lower it further."""
+    """One corrected weight lowers the loss by half its claim, but for the rounding of its value;
+    several lower it further.
+    """
     unit = bench.unit(bench.matrices[1], PRICE)
     assert unit.prepared.coupling is not None
     claims = weight_losses(unit, "finer").reshape(-1)

@@ -1,4 +1,6 @@
-"""Sensitivity of units: which weights they are, each sensitivity against a slow twin, stability against its definition."""
+"""Sensitivity of units: which weights they are, each sensitivity against a slow twin, stability against
+its definition.
+"""
 
 from __future__ import annotations
 
@@ -146,8 +148,11 @@ def test_heads_and_blocks_are_found_without_names():
     heads = find_units(model, "heads")
     assert [unit.name for unit in heads] == [f"attention {k} head {h}" for k in range(2) for h in range(2)]
     assert [(p.tensor, p.rows, p.columns) for p in heads[3].submatrices] == [
-        (3, slice(2, 4), slice(0, 4)), (4, slice(0, 4), slice(2, 4)), (3, slice(6, 8), slice(0, 4)), (3, slice(10, 12), slice(0, 4)),
-    ]  # fmt: skip
+        (3, slice(2, 4), slice(0, 4)),
+        (4, slice(0, 4), slice(2, 4)),
+        (3, slice(6, 8), slice(0, 4)),
+        (3, slice(10, 12), slice(0, 4)),
+    ]
     blocks = {unit.name: [p.tensor for p in unit.submatrices] for unit in find_units(model, "blocks")}
     assert blocks == {"outside blocks": [0, 5], "block 0": [1, 2], "block 1": [3, 4]}
 

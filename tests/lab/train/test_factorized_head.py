@@ -1,4 +1,6 @@
-"""Another head on the same trunk: what it computes, that the trunk stays, and that it is cut off cleanly however it was made."""
+"""Another head on the same trunk: what it computes, that the trunk stays, and that it is cut off
+cleanly however it was made.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +42,13 @@ def hidden_states(model):
 def filled(model, seed=0):
     """The model with random numbers in its head."""
     random, head = np.random.default_rng(seed), head_tensors(model)
-    return replace(model, tensors=tuple(
-        replace(t, values=random.standard_normal(t.values.shape).astype(np.float32) * 0.3) if i in head else t for i, t in enumerate(model.tensors)
-    ))  # fmt: skip
+    return replace(
+        model,
+        tensors=tuple(
+            replace(t, values=random.standard_normal(t.values.shape).astype(np.float32) * 0.3) if i in head else t
+            for i, t in enumerate(model.tensors)
+        ),
+    )
 
 
 @pytest.mark.parametrize("rank", [None, 1, 5])

@@ -1,4 +1,6 @@
-"""Fresh models: functions of architecture and seed, with the challenge's starting values, of known architectures only."""
+"""Fresh models: functions of architecture and seed, with the challenge's starting values, of known
+architectures only.
+"""
 
 from __future__ import annotations
 

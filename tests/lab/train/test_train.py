@@ -18,8 +18,14 @@ from bytecap.lab.train.training import Muon, affordable_steps, orthogonalized, r
 from bytecap.runtime.interpreter import Interpreter
 
 ARCHITECTURE = {
-    "vocab_size": 32, "num_layers": 2, "model_dim": 32, "num_heads": 2, "num_kv_heads": 1, "mlp_mult": 2, "seq_len": 24,
-}  # fmt: skip
+    "vocab_size": 32,
+    "num_layers": 2,
+    "model_dim": 32,
+    "num_heads": 2,
+    "num_kv_heads": 1,
+    "mlp_mult": 2,
+    "seq_len": 24,
+}
 
 
 def patterned_tokens(seed: int, length: int = 4000) -> np.ndarray:
