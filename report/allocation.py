@@ -36,11 +36,15 @@ def candidate_section(found: Data | None) -> Html | None:
     return section(
         "Kinds of candidates",
         paragraph(
-            "Every matrix was offered in other kinds than one grid, at the byte price found, with coded bytes of a trial encode and second-order losses. "
+            "Every matrix was offered in other kinds than one grid, at the byte price found, with coded bytes of a "
+            "trial encode and second-order losses. "
             "Saved are bytes at equal predicted loss against its grid, "
-            f"1,000 bytes being worth {significant(1000 * MNAT * found['nats_per_byte'])} mnat; below 0 the kind would have cost so much more. "
-            "The largest choices were confirmed by the loss measured on held-out text. Kinds named shared are offered to groups of matrices, "
-            "which take them together or not at all: of those, offered to counts groups, and the first member pays for what all use."
+            f"1,000 bytes being worth {significant(1000 * MNAT * found['nats_per_byte'])} mnat; below 0 the kind would "
+            "have cost so much more. "
+            "The largest choices were confirmed by the loss measured on held-out text. Kinds named shared are offered "
+            "to groups of matrices, "
+            "which take them together or not at all: of those, offered to counts groups, and the first member pays for "
+            "what all use."
         ),
         bar_chart(bars[:MOST_ROWS], "bytes saved at equal predicted loss", "Bytes saved by choice") if bars else None,
         table(["kind", ">offered to", ">won", ">bytes of them", ">saved", ">best offer saves"], kinds),
@@ -54,10 +58,18 @@ def candidate_section(found: Data | None) -> Html | None:
 
 def _chosen_table(found: Data) -> Html:
     rows = [
-        [c["name"], _title(c), integer(c["plain"]["bytes"]), integer(c["bytes"]), significant(MNAT * c["plain"]["predicted_loss"]),
-         significant(MNAT * c["predicted_loss"]), _bytes(c["saved"]), *_measured(c["measured"])]
+        [
+            c["name"],
+            _title(c),
+            integer(c["plain"]["bytes"]),
+            integer(c["bytes"]),
+            significant(MNAT * c["plain"]["predicted_loss"]),
+            significant(MNAT * c["predicted_loss"]),
+            _bytes(c["saved"]),
+            *_measured(c["measured"]),
+        ]
         for c in found["chosen"]
-    ]  # fmt: skip
+    ]
     columns = [
         "matrix",
         "became",
@@ -93,10 +105,18 @@ def _offer_table(found: Data) -> Html:
 
 def _group_table(found: Data) -> Html:
     rows = [
-        [_title(g), ", ".join(g["names"]), integer(g["plain"]["bytes"]), integer(g["bytes"]), significant(MNAT * g["plain"]["predicted_loss"]),
-         significant(MNAT * g["predicted_loss"]), _bytes(g["saved"]), "chosen" if g["chosen"] else ""]
+        [
+            _title(g),
+            ", ".join(g["names"]),
+            integer(g["plain"]["bytes"]),
+            integer(g["bytes"]),
+            significant(MNAT * g["plain"]["predicted_loss"]),
+            significant(MNAT * g["predicted_loss"]),
+            _bytes(g["saved"]),
+            "chosen" if g["chosen"] else "",
+        ]
         for g in found["groups"]
-    ]  # fmt: skip
+    ]
     return table(
         ["kind", "matrices", ">bytes as grids", ">bytes", ">loss as grids, mnat", ">loss, mnat", ">saved", ""], rows
     )

@@ -1,7 +1,8 @@
 """Charts as inline SVG: bars, spans between two values, points and lines on plain or logarithmic axes.
 
-Strategy: each chart is a fixed drawing of 920 units' width that the page scales. Colors come from the page's style sheet by
-class, so that one drawing serves light and dark; each mark has a title that browsers show on hovering.
+Strategy: each chart is a fixed drawing of 920 units' width that the page scales. Colors come from the page's
+style sheet by class, so that one drawing serves light and dark; each mark has a title that browsers show on
+hovering.
 """
 
 from __future__ import annotations
@@ -113,10 +114,14 @@ def point_chart(
         _legend(tuple(names.values()), tuple(names), left),
         _frame(across, up, (left, right, top, bottom), labels),
         element(
-            "line", x1=f"{across.place(ends[0]):.1f}", y1=f"{up.place(ends[0]):.1f}",
-            x2=f"{across.place(ends[1]):.1f}", y2=f"{up.place(ends[1]):.1f}", class_="equal",
+            "line",
+            x1=f"{across.place(ends[0]):.1f}",
+            y1=f"{up.place(ends[0]):.1f}",
+            x2=f"{across.place(ends[1]):.1f}",
+            y2=f"{up.place(ends[1]):.1f}",
+            class_="equal",
         ),
-    ]  # fmt: skip
+    ]
     for label, x, y, kind in points:
         tip = element("title", f"{label}: {labels[0]} {x:.3g}, {labels[1]} {y:.3g}")
         marks.append(

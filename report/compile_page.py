@@ -16,15 +16,26 @@ from ..version import VERSION
 from .page import render_page
 
 REPRODUCED = (
-    "calibration", "output", "tokenizer", "code", "evaluation", "architecture", "recipe", "profile", "device", "seed", "dry_run",
-)  # fmt: skip
+    "calibration",
+    "output",
+    "tokenizer",
+    "code",
+    "evaluation",
+    "architecture",
+    "recipe",
+    "profile",
+    "device",
+    "seed",
+    "dry_run",
+)
 
 
 def compile_with_page(checkpoint_path: Path | str, page: Path | str, *, cap: int, **options: Any) -> CompileResult:
-    """`compile_checkpoint` with an explanation in its report, and `page` written from it; a dry run writes the page too.
+    """`compile_checkpoint` with an explanation in its report, and `page` written from it; a dry run writes
+    the page too.
 
-    Raises what `compile_checkpoint` raises, and OutputError when `page` exists (unless `force`), cannot be written or is
-    the artifact's own path.
+    Raises what `compile_checkpoint` raises, and OutputError when `page` exists (unless `force`), cannot be
+    written or is the artifact's own path.
     """
     page, output, force = Path(page), options.get("output"), options.get("force", False)
     if output is not None and Path(output).resolve() == page.resolve():

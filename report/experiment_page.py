@@ -1,7 +1,7 @@
 """The page of an experiment: one HTML file that stands by itself, drawn from the run's document.
 
-Strategy: the verdict and the thesis first, then what was asked and answered, then the figures, and last what it was run on and
-how to run it again. Nothing is computed here.
+Strategy: the verdict and the thesis first, then what was asked and answered, then the figures, and last what
+it was run on and how to run it again. Nothing is computed here.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def _observations(observations: Sequence[Data]) -> Html:
     return section(
         "Observations",
         paragraph(
-            "The verdict is falsified when any deciding observation falsifies the thesis, supported when all of them support it, else undecided."
+            "The verdict is falsified when any deciding observation falsifies the thesis, supported when all of them "
+            "support it, else undecided."
         ),
         *parts,
     )
@@ -59,9 +60,11 @@ def _beforehand(document: Data) -> Html:
     """What was written down before anything was measured."""
     return folded(
         "What would support or falsify it, written down beforehand",
-        element("h3", "Supports"), _list(document["supports"]),
-        element("h3", "Falsifies"), _list(document["falsifies"]),
-    )  # fmt: skip
+        element("h3", "Supports"),
+        _list(document["supports"]),
+        element("h3", "Falsifies"),
+        _list(document["falsifies"]),
+    )
 
 
 def _list(items: Sequence[str]) -> Html:

@@ -1,7 +1,7 @@
 """The report page of a compile: one HTML file that stands by itself, drawn from the report's data.
 
-Strategy: no scripts, no fonts, no images and no addresses: one inline style sheet and inline SVG. Everything shown is in the
-report that `--json` prints, and nothing is computed here but sums and shares.
+Strategy: no scripts, no fonts, no images and no addresses: one inline style sheet and inline SVG. Everything
+shown is in the report that `--json` prints, and nothing is computed here but sums and shares.
 """
 
 from __future__ import annotations

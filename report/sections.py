@@ -38,7 +38,8 @@ def byte_section(explanation: Data) -> Html:
     return section(
         "Where the bytes went",
         paragraph(
-            "By role, a role being the tensors of one name in all layers. b/w are coded bits a weight. Each table adds up to the file."
+            "By role, a role being the tensors of one name in all layers. b/w are coded bits a weight. Each table adds "
+            "up to the file."
         ),
         chart,
         _share_table("role", [(r["role"], r) for r in data["roles"]], shared, file, weights),
@@ -104,8 +105,10 @@ def swap_section(explanation: Data) -> Html:
     return section(
         "What each tensor costs",
         paragraph(
-            "One tensor of the float model at a time is swapped for its decoded one. Measured is the KL divergence from the float model on "
-            f"{integer(data['tokens'])} tokens of {source}; predicted is what the second-order model says of the same swap. "
+            "One tensor of the float model at a time is swapped for its decoded one. Measured is the KL divergence "
+            "from the float model on "
+            f"{integer(data['tokens'])} tokens of {source}; predicted is what the second-order model says of the same "
+            "swap. "
             "On the dashed line both agree. 1 mnat is a thousandth of a nat."
         ),
         paragraph(FITTED)
@@ -156,8 +159,10 @@ def bound_section(explanation: Data) -> Html:
     return section(
         "Distance to the rate-distortion bound",
         paragraph(
-            "The bound is the least rate at which independent Gaussian weights, with variances that are a product of a row's and a column's, "
-            "could reach the same second-order loss under the same moments (reverse water filling). Bits a weight; the largest matrices first."
+            "The bound is the least rate at which independent Gaussian weights, with variances that are a product of a "
+            "row's and a column's, "
+            "could reach the same second-order loss under the same moments (reverse water filling). Bits a weight; the "
+            "largest matrices first."
         ),
         span_chart(spans, ("bound", "coded"), "bits a weight", "Coded bits and bound by matrix") if spans else None,
         folded("By matrix", table(columns, cells, totals)),
@@ -174,8 +179,10 @@ def entropy_section(explanation: Data) -> Html:
     return section(
         "Entropy and coded size",
         paragraph(
-            "Bits a weight. The order-0 entropy is that of one static distribution a tensor; a trellis fixes an integer's parity, which then costs "
-            f"nothing. Contexts (running scales of rows and columns) bring the rest: {decimals(means[3])} bits a weight on average."
+            "Bits a weight. The order-0 entropy is that of one static distribution a tensor; a trellis fixes an "
+            "integer's parity, which then costs "
+            f"nothing. Contexts (running scales of rows and columns) bring the rest: {decimals(means[3])} bits a "
+            "weight on average."
         ),
         table(columns[:1] + columns[2:], [["all tensors", *(decimals(mean) for mean in means)]]),
         folded(
@@ -206,7 +213,8 @@ def curve_section(explanation: Data, budget: int | None) -> Html:
     return section(
         "Rate and distortion",
         paragraph(
-            "Every whole artifact that the search for the byte price made, with its predicted loss, and quick ones at half to twice the chosen price, "
+            "Every whole artifact that the search for the byte price made, with its predicted loss, and quick ones at "
+            "half to twice the chosen price, "
             "which say what another cap would cost. Drift-corrected trials measure the loss against "
             "the corrected weights and the inputs that quantized layers produce, quick ones against the float model's."
         ),
@@ -246,14 +254,16 @@ def stage_section(explanation: Data) -> Html:
     return section(
         "What each stage brings",
         paragraph(
-            "KL divergence from the float model on the same tokens as above. The last column moves it to the artifact's size at 6.02 dB a bit, so that "
+            "KL divergence from the float model on the same tokens as above. The last column moves it to the "
+            "artifact's size at 6.02 dB a bit, so that "
             "stages of slightly different sizes compare."
         ),
         bar_chart(bars, "KL from the float model, mnat a token", "KL divergence after each stage"),
         table(["model after", ">bytes", ">KL, mnat", ">KL at equal bytes, mnat"], rows),
         element("h3", "What steps of their own bring"),
         paragraph(
-            "Bits a weight that coarser steps would cost: ½ log₂ of arithmetic over geometric mean of the sensitivities that steps follow."
+            "Bits a weight that coarser steps would cost: ½ log₂ of arithmetic over geometric mean of the "
+            "sensitivities that steps follow."
         ),
         table(
             ["instead of sensitivity-weighted steps", ">bits a weight"],

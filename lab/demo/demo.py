@@ -1,8 +1,8 @@
 """The whole job at the size of a demonstration: text, tokenizer, trained model, artifact under a cap, scores, verdict.
 
-Strategy: nothing comes from outside the machine, every file stays in one folder, and each step goes through the function
-that a user would call for it. Seeded: the files are the same on every run on one machine, unless it is too slow to train
-the planned steps within the time set aside for that.
+Strategy: nothing comes from outside the machine, every file stays in one folder, and each step goes through
+the function that a user would call for it. Seeded: the files are the same on every run on one machine, unless
+it is too slow to train the planned steps within the time set aside for that.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """A few megabytes of English that every CPython carries, and a tokenizer and token shards made of it.
 
-Strategy: one document a topic of `pydoc_data.topics` and one a module of the standard library (its docstrings, in the
-order of the source), each text once, in an order that depends on the texts alone. Documents, not lines, are dealt out to
-validation, calibration and training, so that nothing scored has been trained or calibrated on.
+Strategy: one document a topic of `pydoc_data.topics` and one a module of the standard library (its
+docstrings, in the order of the source), each text once, in an order that depends on the texts alone.
+Documents, not lines, are dealt out to validation, calibration and training, so that nothing scored has been
+trained or calibrated on.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ class DemoData:
 def write_demo_data(folder: str | Path, vocabulary_size: int = 1024, *, force: bool = False) -> DemoData:
     """Write text.txt, tokenizer.model and one shard a part into an existing folder.
 
-    The same files on every run of one Python version. Raises OutputError when a file exists (without `force`) or cannot be
-    written, DataError when this Python carries too little documentation.
+    The same files on every run of one Python version. Raises OutputError when a file exists (without `force`)
+    or cannot be written, DataError when this Python carries too little documentation.
     """
     folder = Path(folder)
     files = DemoData(folder / "text.txt", folder / "tokenizer.model", *(folder / f"{part}.bin" for part in PARTS))
@@ -63,12 +64,16 @@ def write_demo_data(folder: str | Path, vocabulary_size: int = 1024, *, force: b
 
 
 def python_documentation() -> list[str]:
-    """The documents, sorted by the SHA-256 of their text. Raises DataError where a Python comes without documentation."""
+    """The documents, sorted by the SHA-256 of their text.
+
+    Raises DataError where a Python comes without documentation.
+    """
     documents = [text.strip() for text in (*_topics(), *_module_documents(Path(sysconfig.get_path("stdlib"))))]
     usable = {text for text in documents if len(text) >= LEAST_DOCUMENT}
     if len(usable) < 100:
         raise DataError(
-            f"this Python carries only {len(usable)} documents of its own; the demo needs pydoc_data and the standard library's sources"
+            f"this Python carries only {len(usable)} documents of its own; the demo needs pydoc_data and the standard "
+            "library's sources"
         )
     return sorted(usable, key=_digest)
 
@@ -115,7 +120,7 @@ def _clean(text: str) -> str:
 
 
 def split_documents(documents: Sequence[str]) -> dict[str, list[str]]:
-    """Deal documents out in order: validation and calibration until each has its share of the characters, the rest to train."""
+    """Documents by part, in order: validation and calibration up to their share of the characters, then training."""
     total = sum(map(len, documents))
     shares = {"validation": VALIDATION_SHARE, "calibration": CALIBRATION_SHARE}
     parts: dict[str, list[str]] = {part: [] for part in PARTS}

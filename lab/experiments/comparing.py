@@ -1,8 +1,8 @@
 """How two measured artifacts are compared, and how the reports of experiments show it.
 
-Strategy: every difference is paired by sequence and comes with its 95 % interval; which outcome a difference has follows
-from thresholds that were fixed beforehand. The experiments that compare artifacts of equal bytes share the sentences of
-their answers, the columns of their tables and the points of their charts.
+Strategy: every difference is paired by sequence and comes with its 95 % interval; which outcome a difference
+has follows from thresholds that were fixed beforehand. The experiments that compare artifacts of equal bytes
+share the sentences of their answers, the columns of their tables and the points of their charts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ def divergence_change(first: MeasuredArtifact, second: MeasuredArtifact) -> Esti
 
 
 def score_change(first: MeasuredArtifact, second: MeasuredArtifact) -> Estimate:
-    """second - first in thousandths of a bit per byte, paired by sequence, for sequences of the mean number of bytes."""
+    """second - first in thousandths of a bit per byte, paired by sequence.
+
+    Every sequence counts in proportion to its bits over the mean number of bytes of a sequence.
+    """
     scale = MILLI / np.mean(first.text_bytes)
     return Estimate.of_pairs(scale * np.array(first.bits), scale * np.array(second.bits))
 

@@ -1,7 +1,8 @@
-"""The text that experiments train on: documents dealt out to training, calibration and evaluation, and their tokens by tokenizer.
+"""The text that experiments train on: documents dealt out to training, calibration and evaluation, and their tokens.
 
-Strategy: everything starts from documents, not tokens, so that vocabularies of any size see the same text. Training documents are
-drawn from the whole file in an order that a seed fixes; tokens are kept as shards, named by what they were made of.
+Strategy: everything starts from documents, not tokens, so that vocabularies of any size see the same text.
+Training documents are drawn from the whole file in an order that a seed fixes; tokens are kept as shards,
+named by what they were made of.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class Corpus:
 
 
 def read_documents(path: Path, tokenizer: Path | None = None) -> list[str]:
-    """The documents of a UTF-8 text that NUL separates, plain or compressed with zstandard, or of a shard, by its tokenizer.
+    """The documents of a file: of a UTF-8 text that NUL separates, or of a token shard by its tokenizer.
+
+    The text may be compressed with zstandard.
 
     Raises DataError for a file that is none of these, holds no text, or is a shard without its tokenizer.
     """
@@ -75,7 +78,8 @@ def _decoded(ids: np.ndarray, tokenizer: Tokenizer) -> list[str]:
     """The documents of a shard as text."""
     if int(ids.max()) >= tokenizer.vocabulary_size:
         raise DataError(
-            f"{tokenizer.source} has {tokenizer.vocabulary_size:,} pieces, fewer than the shard's tokens; give the one that made it"
+            f"{tokenizer.source} has {tokenizer.vocabulary_size:,} pieces, fewer than the shard's tokens; give the one "
+            "that made it"
         )
     starts = np.flatnonzero(ids == BOUNDARY_TOKEN)
     parts = np.split(ids, starts) if len(starts) else [ids]
@@ -86,7 +90,9 @@ def _decoded(ids: np.ndarray, tokenizer: Tokenizer) -> list[str]:
 def deal_out(
     training: Sequence[str], evaluation: Sequence[str], *, training_bytes: int, calibration_bytes: int
 ) -> Corpus:
-    """So many bytes of training and of calibration documents, in an order drawn once for all; a last document may go beyond.
+    """So many bytes of training and of calibration documents, in an order that is drawn once for all.
+
+    The last document of a part may go beyond its bytes.
 
     Raises DataError when the training text holds an evaluation document, or too little for both parts.
     """
@@ -100,13 +106,15 @@ def deal_out(
             break
         if training[number] in known:
             raise DataError(
-                f"the training text holds a document that is evaluated ({training[number][:40]!r} ...); train on other text"
+                f"the training text holds a document that is evaluated ({training[number][:40]!r} ...); train on other "
+                "text"
             )
         parts[part].append(training[number])
         wanted[part] -= len(training[number].encode())
     if not parts["training"]:
         raise DataError(
-            f"{len(training):,} training documents are too few to set {calibration_bytes:,} bytes apart for calibration; give more text"
+            f"{len(training):,} training documents are too few to set {calibration_bytes:,} bytes apart for "
+            "calibration; give more text"
         )
     return Corpus(tuple(parts["training"]), tuple(parts["calibration"]), tuple(evaluation))
 

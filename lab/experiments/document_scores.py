@@ -1,14 +1,14 @@
 """Losses and bytes by document, which compare models of different vocabularies on the same text.
 
-Strategy: the windows of `runtime.scoring`, without overlap, over all tokens of the documents; each target's loss and bytes belong
-to the document that holds it, the boundary token's to the document that it begins. Differences between models are paired
-by document and by seed.
+Strategy: the windows of `runtime.scoring`, without overlap, over all tokens of the documents; each target's
+loss and bytes belong to the document that holds it, the boundary token's to the document that it begins.
+Differences between models are paired by document and by seed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from ...errors import DataError, VerificationError
 from ...format.program.program import Program
 from ...progress import StageProgress, silent_stage
 from ...runtime.interpreter import Interpreter
-from ...runtime.scoring import windows
+from ...runtime.scoring import Window, windows
 from ...runtime.tokenizer import Tokenizer, check_byte_table
 from .findings import INTERVAL, Estimate
 
@@ -34,6 +34,16 @@ class DocumentScores:
     nats: np.ndarray
     bytes: np.ndarray
     tokens: np.ndarray
+
+    @classmethod
+    def of(cls, lists: Mapping[str, Sequence[float]]) -> DocumentScores:
+        """From what `lists` gave."""
+        return cls(**{name: np.array(values) for name, values in lists.items()})
+
+    @property
+    def lists(self) -> dict[str, list]:
+        """As JSON values."""
+        return {"nats": self.nats.tolist(), "bytes": self.bytes.tolist(), "tokens": self.tokens.tolist()}
 
     @property
     def bits_per_byte(self) -> float:
@@ -55,9 +65,9 @@ def score_documents(
 ) -> DocumentScores:
     """Score whole documents: integer ids [n], the first the boundary token.
 
-    Raises DataError when the tokens begin otherwise or the byte table contradicts their text, VerificationError for a loss
-    that is not finite.
-    """  # fmt: skip
+    Raises DataError when the tokens begin otherwise or the byte table contradicts their text,
+    VerificationError for a loss that is not finite.
+    """
     if len(ids) < 2 or ids[0] != program.boundary_token:
         raise DataError("documents to score must begin with the boundary token and hold text")
     table = tokenizer.byte_table()
@@ -72,7 +82,10 @@ def score_documents(
         else [*(plan[i : min(i + BATCH, len(plan) - 1)] for i in range(0, len(plan) - 1, BATCH)), plan[-1:]]
     )
     losses = []
-    run = lambda job: model.token_losses(np.stack([ids[w.start : w.stop + 1] for w in job]).astype(np.int64)).ravel()  # noqa: E731
+
+    def run(job: Sequence[Window]) -> np.ndarray:
+        return model.token_losses(np.stack([ids[w.start : w.stop + 1] for w in job]).astype(np.int64)).ravel()
+
     for done, part in enumerate(iterate_jobs(run, jobs, threads), start=1):
         losses.append(part)
         finished(done, len(jobs))
@@ -87,12 +100,19 @@ def score_documents(
     )
 
 
-def paired_difference(first: np.ndarray, second: np.ndarray, weights: np.ndarray) -> Estimate:
-    """(second - first) / weights as a ratio of sums: float64 [seeds, documents] each, weights [documents] (bytes or tokens).
+def nats_of(scores: Sequence[DocumentScores]) -> np.ndarray:
+    """float64 [seeds, documents]."""
+    return np.stack([score.nats for score in scores])
 
-    The error has two sources, which add in squares: which documents were drawn (that of a ratio estimator, Cochran, Sampling
-    Techniques, 6.4) and which seeds, widened so that the interval of 1.96 standard errors is Student's for so few.
-    With one seed the second is unknown and left out.
+
+def paired_difference(first: np.ndarray, second: np.ndarray, weights: np.ndarray) -> Estimate:
+    """(second - first) / weights as a ratio of sums.
+
+    first, second : float64 [seeds, documents]; weights : [documents], bytes or tokens
+
+    The error has two sources, which add in squares: which documents were drawn (that of a ratio estimator,
+    Cochran, Sampling Techniques, 6.4) and which seeds, widened so that the interval of 1.96 standard errors
+    is Student's for so few. With one seed the second is unknown and left out.
     """
     difference = np.asarray(second, np.float64) - np.asarray(first, np.float64)
     total, documents = weights.sum(), difference.shape[1]
@@ -103,7 +123,10 @@ def paired_difference(first: np.ndarray, second: np.ndarray, weights: np.ndarray
 
 
 def over_seeds(values: np.ndarray | Sequence[float]) -> Estimate:
-    """Mean over seeds [n]; the standard error is widened so that 1.96 of it make Student's 95 % interval, 0 with one seed."""
+    """Mean over seeds [n], and its standard error, which is 0 with one seed.
+
+    The error is widened so that 1.96 of it make Student's 95 % interval.
+    """
     values = np.asarray(values, np.float64)
     count = len(values)
     if count < 2:

@@ -1,7 +1,8 @@
-"""What an experiment found: estimates with intervals, observations for or against its thesis, tables, charts and the verdict.
+"""What an experiment found: estimates with intervals, observations about its thesis, tables, charts and the verdict.
 
-Strategy: plain records that turn into JSON as they are. An observation answers one question that was asked beforehand; the verdict
-follows from the observations by a rule, never from the author's reading of the figures.
+Strategy: plain records that turn into JSON as they are. An observation answers one question that was asked
+beforehand; the verdict follows from the observations by a rule, never from the author's reading of the
+figures.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class Findings:
 
 
 def verdict_of(observations: Sequence[Observation]) -> str:
-    """Return "falsified" when any decisive observation falsifies, "supported" when all of them support, else "undecided"."""
+    """Return "falsified" when any decisive observation falsifies, "supported" when all support, else "undecided"."""
     outcomes = {o.outcome for o in observations if o.decisive}
     if FALSIFIES in outcomes:
         return "falsified"

@@ -25,7 +25,10 @@ BLOCK_COLUMNS = 64
 
 @dataclass(frozen=True, slots=True)
 class OnSteps:
-    """A matrix on the steps of a rule, `members` of one axis (ROWS or COLUMNS) `octaves` finer than the rule has them."""
+    """A matrix on the steps of a rule, some of whose lines are finer.
+
+    axis, members : ROWS or COLUMNS, and which of them; octaves : how much finer than by the rule
+    """
 
     rule: str
     axis: str = ROWS
@@ -87,9 +90,10 @@ def quantize_with_residual(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Integers on `steps`, and the integers on the step `fine` of what is left of the masked weights.
 
-    steps : float64[rows, columns]; mask : bool of the same shape. Returns int32[rows, columns] twice, the second 0 where
-    the mask is not set. Columns are quantized last to first with error feedback, as in compiler/quantize/gptq.py without
-    coupled rows.
+    steps : float64[rows, columns]; mask : bool of the same shape
+
+    Returns int32[rows, columns] twice, the second 0 where the mask is not set. Columns are quantized last to first
+    with error feedback, as in compiler/quantize/gptq.py without coupled rows.
     """
     factor, order = prepared.factor, prepared.order
     rows, columns = steps.shape

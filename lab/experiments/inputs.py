@@ -1,7 +1,7 @@
 """What an experiment is run on.
 
-Strategy: one record holds what any experiment may need, so that the command and the tests start each alike; an experiment
-asks for the inputs that it cannot do without, and takes options of its own by name.
+Strategy: one record holds what any experiment may need, so that the command and the tests start each alike;
+an experiment asks for the inputs that it cannot do without, and takes options of its own by name.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ class Inputs:
             raise DataError(f"the experiment {experiment} needs {' and '.join(missing)}")
 
     def chosen(self, **defaults: object) -> dict[str, object]:
-        """The experiment's own options over these defaults, lists as tuples; DataError for one that it does not have."""
+        """The experiment's own options over these defaults, lists as tuples.
+
+        DataError for an option that it does not have.
+        """
         given = {
             name: tuple(value) if isinstance(value, list) else value for name, value in (self.options or {}).items()
         }

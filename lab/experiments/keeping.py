@@ -1,7 +1,8 @@
 """Finished parts of an experiment, kept in a folder, so that a run that was stopped goes on where it was.
 
-Strategy: a part is a JSON value in a file of its own (saved_points.py), named by what it is and by the digest of its key and of everything
-that all parts depend on: the contents of the inputs, the options, the version. Other inputs or options never meet a stale part.
+Strategy: a part is a JSON value in a file of its own (saved_points.py), named by what it is and by the digest
+of its key and of everything that all parts depend on: the contents of the inputs, the options, the version.
+Other inputs or options never meet a stale part.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ class KeptParts:
         return digest_of(list(files.values()), {"version": VERSION, "files": list(files), **options})
 
     def part(self, name: str, key: Mapping[str, object], measure: Callable[[], Any]) -> Any:
-        """What `measure` returns, a JSON value, or what an earlier run kept of it; raises OutputError when it cannot be kept."""
+        """What `measure` returns, a JSON value, or what an earlier run kept of it.
+
+        Raises OutputError when it cannot be kept.
+        """
         written = self._digest + json.dumps(key, sort_keys=True)
         file = f"{name}-{hashlib.sha256(written.encode()).hexdigest()[:16]}"
         saved = SavedPoints(self.folder, "")

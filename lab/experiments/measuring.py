@@ -1,9 +1,9 @@
 """Whole artifacts at given bytes and what they lose by sequence, kept once they are measured.
 
-Strategy: an artifact is a named way to spend the bytes. It is brought to its budget by a search of the byte price,
-assembled, decoded and measured on the evaluation text. What is kept of it is a small JSON document, so that a run that was
-stopped measures only what is missing, and one that was finished opens nothing at all. All comparisons are between
-artifacts of one budget, paired by sequence.
+Strategy: an artifact is a named way to spend the bytes. It is brought to its budget by a search of the byte
+price, assembled, decoded and measured on the evaluation text. What is kept of it is a small JSON document, so
+that a run that was stopped measures only what is missing, and one that was finished opens nothing at all. All
+comparisons are between artifacts of one budget, paired by sequence.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Running one experiment by name, with everything that its report must say: settings, digests, the command, the verdict.
+"""Running one experiment by name, with everything that its report must say.
 
-Strategy: the record turns into one document of JSON values (`document_of`), and both the page and the command line show that
-document and nothing else.
+Strategy: the record turns into one document of JSON values (`document_of`), and both the page and the command
+line show that document and nothing else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ...errors import DataError
 from ...files.digests import file_sha256
 from ...files.shell_commands import shell_command
 from ...version import VERSION
-from .findings import Findings
+from .findings import Chart, Findings, Table
 from .inputs import Inputs
 from .registry import EXPERIMENTS, Experiment
 
@@ -38,7 +38,10 @@ class ExperimentRun:
 
 
 def run_experiment(name: str, inputs: Inputs) -> ExperimentRun:
-    """Run the experiment of this name. DataError when there is none, when an input is missing, or when one is at fault."""
+    """Run the experiment of this name.
+
+    DataError when there is none, when an input is missing, or when one is at fault.
+    """
     experiment = next((each for each in EXPERIMENTS if each.name == name), None)
     if experiment is None:
         raise DataError(f"there is no experiment {name!r}; there are {', '.join(each.name for each in EXPERIMENTS)}")
@@ -49,26 +52,32 @@ def run_experiment(name: str, inputs: Inputs) -> ExperimentRun:
 
 def document_of(run: ExperimentRun) -> dict[str, Any]:
     """Everything about a run as JSON values."""
-    findings = run.findings
+    experiment, findings, inputs = run.experiment, run.findings, run.inputs
     return {
-        "experiment": run.experiment.name,
+        "experiment": experiment.name,
         "verdict": findings.verdict,
-        "thesis": run.experiment.thesis,
-        "supports": list(run.experiment.supports),
-        "falsifies": list(run.experiment.falsifies),
-        "observations": [asdict(o) for o in findings.observations],
-        "tables": [{"title": t.title, "columns": list(t.columns), "rows": [list(r) for r in t.rows], "note": t.note} for t in findings.tables],
-        "charts": [
-            {"title": c.title, "labels": list(c.labels), "logarithmic": c.logarithmic,
-             "series": [{"name": name, "points": [list(p) for p in points]} for name, points in c.series.items()]}
-            for c in findings.charts
-        ],
+        "thesis": experiment.thesis,
+        "supports": list(experiment.supports),
+        "falsifies": list(experiment.falsifies),
+        "observations": [asdict(observation) for observation in findings.observations],
+        "tables": [_table_document(table) for table in findings.tables],
+        "charts": [_chart_document(chart) for chart in findings.charts],
         "settings": dict(findings.settings),
-        "reproduce": command_line(run.experiment.name, run.inputs),
-        "files": {name: file_sha256(path) for name in FILES if (path := getattr(run.inputs, name)) is not None},
+        "reproduce": command_line(experiment.name, inputs),
+        "files": {name: file_sha256(path) for name in FILES if (path := getattr(inputs, name)) is not None},
         "version": VERSION,
         "seconds": run.seconds,
-    }  # fmt: skip
+    }
+
+
+def _table_document(table: Table) -> dict[str, Any]:
+    rows = [list(row) for row in table.rows]
+    return {"title": table.title, "columns": list(table.columns), "rows": rows, "note": table.note}
+
+
+def _chart_document(chart: Chart) -> dict[str, Any]:
+    series = [{"name": name, "points": [list(point) for point in line]} for name, line in chart.series.items()]
+    return {"title": chart.title, "labels": list(chart.labels), "logarithmic": chart.logarithmic, "series": series}
 
 
 def command_line(name: str, inputs: Inputs) -> str:

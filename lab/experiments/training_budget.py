@@ -1,8 +1,8 @@
-"""How much a training may cost: minutes of this machine turned into floating-point operations, and those into steps.
+"""How much a training may cost: minutes of this machine turned into floating-point operations, and those into updates.
 
-Strategy: the speed of one model's training is measured once and kept with the experiment's parts, so that a run that goes on later
-gives each model what the first run would have. On the CPU it is processor time that counts, which neighbours do not
-change; elsewhere wall time.
+Strategy: the speed of one model's training is measured once and kept with the experiment's parts, so that a
+run that goes on later gives each model what the first run would have. On the CPU it is processor time that
+counts, which neighbours do not change; elsewhere wall time.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ..train.program_cost import training_flops
 from ..train.training import train_model
 from .keeping import KeptParts
 
-UNMEASURED_STEPS, MEASURED_STEPS = 2, 6
-LEAST_STEPS = 10
+UNMEASURED, MEASURED = 2, 6  # updates
+LEAST_UPDATES = 10
 
 
 def training_clock(device: str) -> float:
@@ -29,21 +29,29 @@ def measured_speed(
     kept: KeptParts, model: Model, tokens: np.ndarray, *, batch_sequences: int, device: str, threads: int
 ) -> float:
     """Floating-point operations a second in training `model`; measured once a folder."""
-    step_flops = training_flops(model) * batch_sequences * model.program.sequence_length
+    update_flops = training_flops(model) * batch_sequences * model.program.sequence_length
 
     def measure() -> float:
         times: list[float] = []
         train_model(
-            model, tokens, steps=UNMEASURED_STEPS + MEASURED_STEPS, batch_sequences=batch_sequences, seed=0, device=device, threads=threads,
+            model,
+            tokens,
+            steps=UNMEASURED + MEASURED,
+            batch_sequences=batch_sequences,
+            seed=0,
+            device=device,
+            threads=threads,
             progress=lambda done, total: times.append(training_clock(device)),
-        )  # fmt: skip
-        return MEASURED_STEPS * step_flops / max(times[-1] - times[UNMEASURED_STEPS - 1], 1e-9)
+        )
+        return MEASURED * update_flops / max(times[-1] - times[UNMEASURED - 1], 1e-9)
 
     return float(
-        kept.part("speed", {"step_flops": step_flops, "device": device, "batch_sequences": batch_sequences}, measure)
+        kept.part(
+            "speed", {"update_flops": update_flops, "device": device, "batch_sequences": batch_sequences}, measure
+        )
     )
 
 
-def affordable_training_steps(model: Model, flops: float, batch_sequences: int) -> int:
-    """Steps of so many sequences that `flops` pay for, LEAST_STEPS at least."""
-    return max(LEAST_STEPS, round(flops / (training_flops(model) * batch_sequences * model.program.sequence_length)))
+def affordable_updates(model: Model, flops: float, batch_sequences: int) -> int:
+    """Updates of so many sequences that `flops` pay for, LEAST_UPDATES at least."""
+    return max(LEAST_UPDATES, round(flops / (training_flops(model) * batch_sequences * model.program.sequence_length)))

@@ -1,9 +1,10 @@
-"""byte-allocation: does protecting a small part of a model bring more than the same bytes spent on finer steps everywhere?
+"""byte-allocation: does protecting a small part of a model bring more than as many bytes for finer steps everywhere?
 
-Strategy: the base is what papers call uniform, one step a row in proportion to its scale and one precision for all. The
-strongest x % of rows, columns or single weights get steps two octaves (two bits) finer, the byte price makes up for it, and
-all artifacts have the same bytes. Which x is judged follows from the second-order prediction, not from the evaluation
-text. The same exceptions on the allocator's continuous steps say what is left of the win there.
+Strategy: the base is what papers call uniform, one step a row in proportion to its scale and one precision
+for all. The strongest x % of rows, columns or single weights get steps two octaves (two bits) finer, the byte
+price makes up for it, and all artifacts have the same bytes. Which x is judged follows from the second-order
+prediction, not from the evaluation text. The same exceptions on the allocator's continuous steps say what is
+left of the win there.
 """
 
 from __future__ import annotations
@@ -28,20 +29,23 @@ class ByteAllocation:
 
     name: ClassVar[str] = "byte-allocation"
     thesis: ClassVar[str] = (
-        "Quality gains from a tiny protected subset of rows or channels scale much more steeply than gains from uniformly raising "
-        "precision, until metadata overhead dominates."
+        "Quality gains from a tiny protected subset of rows or channels scale much more steeply than gains from "
+        "uniformly raising precision, until metadata overhead dominates."
     )
     supports: ClassVar[tuple[str, ...]] = (
         "Protecting the top x % rows or channels beats spending the same final bytes on a uniform precision increase "
         "(95 % interval of the paired divergence below 0).",
-        "The curve is steep at first and then saturates: 2 % of the weights bring at least half of the greatest gain, and twice the "
-        "greatest but one share brings less than a tenth more.",
+        "The curve is steep at first and then saturates: 2 % of the weights bring at least half of the greatest gain, "
+        "and twice the greatest but one share brings less than a tenth more.",
         "Structured exceptions beat single weights of the same share after coding, sets counted.",
     )
     falsifies: ClassVar[tuple[str, ...]] = (
-        "Sensitivity is diffuse: the strongest 10 % hold less than a quarter of what is expected to be lost (dominant: half or more).",
-        "The protected set is unstable: the top 5 % of rows overlap by less than 0.25 between slices or seeds (stable: 0.5 or more).",
-        "The coder erases the win: less than a quarter of the gain at equal nominal bits is left at equal coded bytes (kept: half or more).",
+        "Sensitivity is diffuse: the strongest 10 % hold less than a quarter of what is expected to be lost (dominant: "
+        "half or more).",
+        "The protected set is unstable: the top 5 % of rows overlap by less than 0.25 between slices or seeds (stable: "
+        "0.5 or more).",
+        "The coder erases the win: less than a quarter of the gain at equal nominal bits is left at equal coded bytes "
+        "(kept: half or more).",
         "Execution suffers: decoding takes more than twice as long (unharmed: at most 1.25 times).",
     )
 

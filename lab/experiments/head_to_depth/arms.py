@@ -1,8 +1,9 @@
 """The models that head-to-depth compares: where each keeps its weights, at the same number of them.
 
-Strategy: an arm says which vocabulary, how wide a factorized table, and whether the trunk's blocks are shared; its architecture
-follows. Arms that move weights from the head to the trunk are as many weights as the baseline: the width closest to the
-baseline's proportions is taken and the MLP takes up what is left. Controls keep the baseline's trunk and simply hold fewer weights.
+Strategy: an arm says which vocabulary, how wide a factorized table, and whether the trunk's blocks are
+shared; its architecture follows. Arms that move weights from the head to the trunk are as many weights as the
+baseline: the width closest to the baseline's proportions is taken and the MLP takes up what is left. Controls
+keep the baseline's trunk and simply hold fewer weights.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ class DepthOptions:
     """What head-to-depth can be told beyond its inputs.
 
     vocabulary, width, layers, heads, mlp, length : of the baseline; small, large : the other vocabularies
-    retune_share : operations that retuning a pruned vocabulary takes, of a training's; seeds : trainings of every arm
+    retune_share : operations that retuning a pruned vocabulary takes, of a training's; seeds : trainings of
+        every arm
     bits : nominal bits a weight of the baseline, which make the cap
-    cap : bytes of every artifact, instead; training_bytes, tokenizer_bytes : text trained on; flops : a training's budget, instead of minutes
+    cap : bytes of every artifact, instead; training_bytes, tokenizer_bytes : text trained on; flops : a
+        training's budget, instead of minutes
     """
 
     vocabulary: int = 1024
@@ -53,9 +56,12 @@ class DepthOptions:
 class Arm:
     """One way to spend the bytes.
 
-    embedding : columns of a factorized token table, None for a full one; shared : half the blocks, each used twice
-    matched : as many weights as the baseline, else the baseline's width and blocks; public : with the tokenizer that was given
-    pruned : the trained baseline over fewer of its pieces, its token tables retuned for a share of the training's operations
+    embedding : columns of a factorized token table, None for a full one; shared : half the blocks, each used
+        twice
+    matched : as many weights as the baseline, else the baseline's width and blocks; public : with the
+        tokenizer that was given
+    pruned : the trained baseline over fewer of its pieces, its token tables retuned for a share of the
+        training's operations
     """
 
     name: str
@@ -104,8 +110,8 @@ def architecture_of(arm: Arm, options: DepthOptions) -> Architecture:
     if not arm.matched:
         return known
     wanted = weights_of(_architecture(Arm(BASELINE, options.vocabulary), options, options.width, options.mlp))
-    step, found = 2 * options.heads, []
-    for width in range(max(LEAST_WIDTH, step), 64 * options.width, step):
+    multiple, found = 2 * options.heads, []
+    for width in range(max(LEAST_WIDTH, multiple), 64 * options.width, multiple):
         bare = _architecture(arm, options, width, 1 / width)  # an MLP of one unit
         left = wanted - weights_of(bare)
         if left < 0:
@@ -114,7 +120,8 @@ def architecture_of(arm: Arm, options: DepthOptions) -> Architecture:
         found.append((abs(math.log(units / width / options.mlp)), width, units))
     if not found:
         raise DataError(
-            f"the arm {arm.name!r} has more weights in its token tables than the whole baseline; take a smaller vocabulary or a wider baseline"
+            f"the arm {arm.name!r} has more weights in its token tables than the whole baseline; take a smaller "
+            "vocabulary or a wider baseline"
         )
     _, width, units = min(found)
     return _architecture(arm, options, width, units / width)
@@ -123,9 +130,15 @@ def architecture_of(arm: Arm, options: DepthOptions) -> Architecture:
 def _architecture(arm: Arm, options: DepthOptions, width: int, mlp: float) -> Architecture:
     """The hyperparameters of an arm at one width."""
     known: Architecture = {
-        "frontend": "parameter-golf", "vocab_size": arm.vocabulary, "num_layers": options.layers, "model_dim": width,
-        "num_heads": options.heads, "num_kv_heads": max(1, options.heads // 2), "mlp_mult": mlp, "seq_len": options.length,
-    }  # fmt: skip
+        "frontend": "parameter-golf",
+        "vocab_size": arm.vocabulary,
+        "num_layers": options.layers,
+        "model_dim": width,
+        "num_heads": options.heads,
+        "num_kv_heads": max(1, options.heads // 2),
+        "mlp_mult": mlp,
+        "seq_len": options.length,
+    }
     if arm.embedding is not None:
         known["embedding_dim"] = arm.embedding
     if arm.shared:
@@ -136,19 +149,10 @@ def _architecture(arm: Arm, options: DepthOptions, width: int, mlp: float) -> Ar
 
 def weights_of(architecture: Mapping[str, object]) -> int:
     """Number of weights of an architecture."""
-    return sum(math.prod(shape) for shape in _shapes(architecture).values())
-
-
-def head_weights_of(architecture: Mapping[str, object]) -> int:
-    """Weights of the token table and of what stands between it and the trunk."""
-    return sum(math.prod(shape) for name, shape in _shapes(architecture).items() if is_head(name))
+    hyperparameters, _ = resolve(parse_given(architecture), {})
+    return sum(math.prod(shape) for shape in expected_shapes(hyperparameters).values())
 
 
 def is_head(name: str) -> bool:
     """Whether a tensor is part of the vocabulary path: token tables and their factors."""
     return name.startswith(("tok_emb", "lm_head", "embed_proj", "head_proj"))
-
-
-def _shapes(architecture: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
-    hyperparameters, _ = resolve(parse_given(architecture), {})
-    return expected_shapes(hyperparameters)

@@ -1,7 +1,8 @@
 """head-to-depth: does a smaller vocabulary path pay for a wider trunk of shared depth, at equal bytes of the artifact?
 
-Strategy: small models of every kind are trained on the same text for the same compute, compiled to the same cap by bytecap itself
-and scored in bits per byte of the same documents. Controls take the exchange apart: the smaller head alone, the shared trunk alone.
+Strategy: small models of every kind are trained on the same text for the same compute, compiled to the same
+cap by bytecap itself and scored in bits per byte of the same documents. Controls take the exchange apart: the
+smaller head alone, the shared trunk alone.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ class HeadToDepth:
 
     name = "head-to-depth"
     thesis = (
-        "At equal artifact bytes, shrinking the tokenizer and the head and spending the saved bytes on a wider trunk of shared depth "
+        "At equal artifact bytes, shrinking the tokenizer and the head and spending the saved bytes on a wider trunk "
+        "of shared depth "
         "gives fewer bits per byte than the baseline."
     )
     supports = (
-        "a smaller or factorized head with a wider shared trunk is better than the baseline, its whole interval below 0",
+        "a smaller or factorized head with a wider shared trunk is better than the baseline, its whole interval below "
+        "0",
         "the small vocabulary's exchange is better in spite of its longer sequences",
-        f"the head takes at least {SAVED_AS_EXPECTED} of the bytes in the artifact that its share of the weights lets expect",
+        f"the head takes at least {SAVED_AS_EXPECTED} of the bytes in the artifact that its share of the weights lets "
+        "expect",
         "the wider shared trunk beats finer steps of the same trunk, with the same head",
     )
     falsifies = (
@@ -37,13 +41,19 @@ class HeadToDepth:
     )
 
     def run(self, inputs: Inputs) -> Findings:
-        """Train, compile and score every arm. DataError for missing inputs, unknown options, text that is too small or overlaps."""
+        """Train, compile and score every arm.
+
+        DataError for missing inputs, unknown options, text that is too small or overlaps.
+        """
         inputs.require(self.name, "training", "evaluation")
         options = DepthOptions(**inputs.chosen(**asdict(DepthOptions())))
         study = DepthStudy(inputs, options)
         results = study.measure()
         known = {result.arm.name: result for result in results}
         settings = asdict(options) | {
-            "cap": study.cap, "flops": study.flops, "evaluated_documents": len(study.evaluated), "evaluated_bytes": int(results[0].scores[0].bytes.sum()),
-        }  # fmt: skip
+            "cap": study.cap,
+            "flops": study.flops,
+            "evaluated_documents": len(study.evaluated),
+            "evaluated_bytes": int(results[0].scores[0].bytes.sum()),
+        }
         return Findings(depth_observations(known), depth_tables(results, study.cap), [depth_chart(results)], settings)

@@ -1,7 +1,8 @@
 """What head-to-depth's figures say about its thesis: the questions asked beforehand, and the tables.
 
-Strategy: each question is one falsifier of the thesis with its threshold as a constant; differences are in thousandths of a bit per byte
-(mBPB) at equal artifact bytes, negative where the second arm is better, with 95 % intervals over documents and seeds.
+Strategy: each question is one falsifier of the thesis with its threshold as a constant; differences are in
+thousandths of a bit per byte (mBPB) at equal artifact bytes, negative where the second arm is better, with 95
+% intervals over documents and seeds.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from ..document_scores import paired_difference
+from ..document_scores import nats_of, paired_difference
 from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Estimate, Observation, Table
 from .arms import (
     BASELINE,
@@ -41,12 +42,12 @@ def depth_observations(results: Results) -> list[Observation]:
 def gain(results: Results, first: str, second: str) -> Estimate:
     """bits per byte of the second arm less the first's, in mBPB."""
     a, b = results[first], results[second]
-    found = paired_difference(a.nats / math.log(2), b.nats / math.log(2), a.scores[0].bytes)
+    found = paired_difference(nats_of(a.scores) / math.log(2), nats_of(b.scores) / math.log(2), a.scores[0].bytes)
     return Estimate(found.mean * MILLI, found.standard_error * MILLI)
 
 
 def judged(estimate: Estimate) -> str:
-    """Whether an arm is better: the whole interval above -LEAST_GAIN falsifies, else the whole interval below 0 supports."""
+    """Whether an arm is better: an interval above -LEAST_GAIN falsifies, else one below 0 supports."""
     return FALSIFIES if estimate.low > -LEAST_GAIN else SUPPORTS if estimate.high < 0 else UNDECIDED
 
 
@@ -60,9 +61,11 @@ def _exchange(results: Results) -> Observation:
     outcomes = {judged(estimate) for estimate in gains.values()}
     outcome = SUPPORTS if SUPPORTS in outcomes else FALSIFIES if outcomes == {FALSIFIES} else UNDECIDED
     return Observation(
-        "At equal artifact bytes and equal training compute, is a smaller head with a wider shared trunk better than the baseline?",
-        "; ".join(f"{name}: {written(estimate)}" for name, estimate in gains.items()), outcome,
-    )  # fmt: skip
+        "At equal artifact bytes and equal training compute, is a smaller head with a wider shared trunk better than "
+        "the baseline?",
+        "; ".join(f"{name}: {written(estimate)}" for name, estimate in gains.items()),
+        outcome,
+    )
 
 
 def _longer_sequences(results: Results) -> Observation | None:
@@ -73,7 +76,8 @@ def _longer_sequences(results: Results) -> Observation | None:
     longer = results[SMALL].mean("tokens_a_byte") / results[BASELINE].mean("tokens_a_byte")
     return Observation(
         "Does the smaller vocabulary lengthen sequences so much that the gain is erased?",
-        f"{100 * (longer - 1):.0f} % more tokens for the same text; at the same trunk {written(price)}, with the wider shared trunk {written(net)}",
+        f"{100 * (longer - 1):.0f} % more tokens for the same text; at the same trunk {written(price)}, with the wider "
+        f"shared trunk {written(net)}",
         judged(net),
     )
 
@@ -89,7 +93,8 @@ def _head_savings(results: Results) -> Observation:
     outcome = SUPPORTS if ratio >= SAVED_AS_EXPECTED else FALSIFIES if ratio <= SAVED_TOO_LITTLE else UNDECIDED
     return Observation(
         "Are the head's bytes after compression as many as its weights let expect?",
-        f"the baseline's head is {100 * weights:.1f} % of the weights and {100 * share:.1f} % of the bytes of its tensors: {ratio:.2f} times the "
+        f"the baseline's head is {100 * weights:.1f} % of the weights and {100 * share:.1f} % of the bytes of its "
+        f"tensors: {ratio:.2f} times the "
         f"expected saving (at least {SAVED_AS_EXPECTED} supports, at most {SAVED_TOO_LITTLE} falsifies)",
         outcome,
     )
@@ -105,9 +110,11 @@ def _wider_trunk(results: Results) -> Observation | None:
     outcomes = {judged(estimate) for estimate in gains.values()}
     outcome = FALSIFIES if FALSIFIES in outcomes else SUPPORTS if outcomes == {SUPPORTS} else UNDECIDED
     return Observation(
-        "Does the wider shared trunk turn the freed bytes into fewer bits per byte than finer steps of the same trunk do?",
-        "; ".join(f"{name} against {EXCHANGES[name]}: {written(estimate)}" for name, estimate in gains.items()), outcome,
-    )  # fmt: skip
+        "Does the wider shared trunk turn the freed bytes into fewer bits per byte than finer steps of the same trunk "
+        "do?",
+        "; ".join(f"{name} against {EXCHANGES[name]}: {written(estimate)}" for name, estimate in gains.items()),
+        outcome,
+    )
 
 
 def _context(results: Results) -> list[Observation]:
@@ -158,49 +165,58 @@ def _score_table(results: Sequence[ArmResult], cap: int) -> Table:
 
 
 def _size_table(results: Sequence[ArmResult]) -> Table:
-    rows = []
-    for result in results:
-        known = result.architecture
-        head, weights = result.mean("head_bytes"), result.mean("head_weights")
-        rows.append([
-            result.arm.name, known["vocab_size"], known.get("embedding_dim", known["model_dim"]), known["model_dim"], known["num_layers"],
-            round(result.mean("weights")), round(weights), round(result.mean("artifact_bytes")), round(head), round(8 * head / weights, 2),
-            round(8 * (result.mean("tensor_bytes") - head) / (result.mean("stored_weights") - weights), 2), round(result.mean("tokenizer_bytes")),
-        ])  # fmt: skip
-    columns = [
-        "arm", ">vocabulary", ">table width", ">width", ">unique blocks", ">weights", ">in the head", ">artifact bytes", ">of the head",
-        ">bits a head weight", ">bits a trunk weight", ">tokenizer bytes, apart",
-    ]  # fmt: skip
-    return Table("Where the weights and bytes are", columns, rows, "the tokenizer's .model file is in no artifact")
+    rows = [_size_row(result) for result in results]
+    note = "the tokenizer's .model file is in no artifact"
+    return Table("Where the weights and bytes are", list(rows[0]), [list(row.values()) for row in rows], note)
+
+
+def _size_row(result: ArmResult) -> dict[str, object]:
+    """Cells by their columns."""
+    known, head, weights = result.architecture, result.mean("head_bytes"), result.mean("head_weights")
+    trunk = result.mean("tensor_bytes") - head, result.mean("stored_weights") - weights
+    return {
+        "arm": result.arm.name,
+        ">vocabulary": known["vocab_size"],
+        ">table width": known.get("embedding_dim", known["model_dim"]),
+        ">width": known["model_dim"],
+        ">unique blocks": known["num_layers"],
+        ">weights": round(result.mean("weights")),
+        ">in the head": round(weights),
+        ">artifact bytes": round(result.mean("artifact_bytes")),
+        ">of the head": round(head),
+        ">bits a head weight": round(8 * head / weights, 2),
+        ">bits a trunk weight": round(8 * trunk[0] / trunk[1], 2),
+        ">tokenizer bytes, apart": round(result.mean("tokenizer_bytes")),
+    }
 
 
 def _training_table(results: Sequence[ArmResult]) -> Table:
-    rows = [
-        [
-            r.arm.name,
-            round(r.mean("steps")),
-            round(r.mean("training_tokens")),
-            round(r.mean("training_bytes")),
-            round(1 / r.mean("tokens_a_byte"), 3),
-        ]
-        for r in results
-    ]
-    columns = ["arm", ">steps", ">tokens seen", ">bytes of text seen", ">bytes a token"]
-    return Table("Training at equal floating-point operations", columns, rows)
+    rows = [_training_row(result) for result in results]
+    title = "Training at equal floating-point operations"
+    return Table(title, list(rows[0]), [list(row.values()) for row in rows])
+
+
+def _training_row(result: ArmResult) -> dict[str, object]:
+    """Cells by their columns."""
+    return {
+        "arm": result.arm.name,
+        ">steps": round(result.mean("updates")),
+        ">tokens seen": round(result.mean("training_tokens")),
+        ">bytes of text seen": round(result.mean("training_bytes")),
+        ">bytes a token": round(1 / result.mean("tokens_a_byte"), 3),
+    }
 
 
 def depth_chart(results: Sequence[ArmResult]) -> Chart:
-    """Change of bits per byte against the baseline by the head's share of the weights, one point an arm, by the kind of trunk."""
+    """Change of bits per byte against the baseline over the head's share of the weights.
+
+    One point an arm, one series a kind of trunk.
+    """
     known = {result.arm.name: result for result in results}
     series: dict[str, list[tuple[float, float]]] = {}
     for result in results:
-        kind = (
-            "wider shared trunk"
-            if result.arm.shared
-            else "wider trunk of own blocks"
-            if result.arm.matched
-            else "the baseline's trunk"
-        )
+        wider = "wider shared trunk" if result.arm.shared else "wider trunk of own blocks"
+        kind = wider if result.arm.shared or result.arm.matched else "the baseline's trunk"
         change = 0.0 if result.arm.name == BASELINE else gain(known, BASELINE, result.arm.name).mean
         series.setdefault(kind, []).append((result.mean("head_weights") / result.mean("stored_weights"), change))
     return Chart("Against the baseline, at equal artifact bytes", ("share of the weights in the head", "mBPB"), series)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,11 @@ from ..corpus import CorpusFiles, deal_out, read_documents
 from ..document_scores import DocumentScores, score_documents
 from ..inputs import Inputs
 from ..keeping import KeptParts
-from ..training_budget import affordable_training_steps, measured_speed
+from ..training_budget import affordable_updates, measured_speed
 from .arms import Architecture, Arm, DepthOptions, all_arms, architecture_of, is_head, weights_of
 
-# Distillation takes most of a compile and gives every arm the same few percent; the other options bound the calibration.
+# Distillation takes most of a compile and gives every arm the same few percent; the other options bound the
+# calibration.
 RECIPE = "[calibrate]\ntokens = 32768\n[correct-drift]\ntokens = 16384\n[distil]\nenabled = {distil}\n"
 
 
@@ -47,7 +48,8 @@ RECIPE = "[calibrate]\ntokens = 32768\n[correct-drift]\ntokens = 16384\n[distil]
 class ArmResult:
     """What one arm came to.
 
-    scores, float_scores : one a seed, of the artifacts and of the float models; facts : of training and compiling, one mapping a seed
+    scores, float_scores : one a seed, of the artifacts and of the float models; facts : of training and
+        compiling, one mapping a seed
     """
 
     arm: Arm
@@ -55,11 +57,6 @@ class ArmResult:
     scores: tuple[DocumentScores, ...]
     float_scores: tuple[DocumentScores, ...]
     facts: tuple[dict[str, Any], ...]
-
-    @property
-    def nats(self) -> np.ndarray:
-        """float64 [seeds, documents] of the artifacts."""
-        return np.stack([score.nats for score in self.scores])
 
     @property
     def bits_per_byte(self) -> float:
@@ -83,9 +80,11 @@ class DepthStudy:
         self.architectures = {arm.name: architecture_of(arm, options) for arm in self.arms}
         evaluation = read_documents(inputs.evaluation, inputs.tokenizer)
         corpus = deal_out(
-            read_documents(inputs.training, inputs.tokenizer), evaluation,
-            training_bytes=options.training_bytes, calibration_bytes=options.calibration_bytes,
-        )  # fmt: skip
+            read_documents(inputs.training, inputs.tokenizer),
+            evaluation,
+            training_bytes=options.training_bytes,
+            calibration_bytes=options.calibration_bytes,
+        )
         self.files = CorpusFiles(corpus, inputs.folder)
         self.kept = KeptParts(
             inputs.folder,
@@ -104,9 +103,13 @@ class DepthStudy:
             return self.options.flops
         baseline = self.arms[0]
         speed = measured_speed(
-            self.kept, self._fresh(baseline, 0), self._training_tokens(baseline),
-            batch_sequences=self.options.batch_sequences, device=self.inputs.device, threads=self.threads,
-        )  # fmt: skip
+            self.kept,
+            self._fresh(baseline, 0),
+            self._training_tokens(baseline),
+            batch_sequences=self.options.batch_sequences,
+            device=self.inputs.device,
+            threads=self.threads,
+        )
         return speed * 60 * self.inputs.minutes / (len(self.arms) * self.options.seeds)
 
     def measure(self) -> list[ArmResult]:
@@ -120,7 +123,10 @@ class DepthStudy:
         return [self._result(arm, found[arm.name]) for arm in self.arms]
 
     def tokenizer(self, arm: Arm) -> Path:
-        """The .model file of an arm: the one that was given, the baseline's without its least used pieces, or one trained on the training text."""
+        """The .model file of an arm.
+
+        The one that was given, the baseline's without its least used pieces, or one trained on the training text.
+        """
         if arm.public:
             return self.inputs.tokenizer
         if not arm.pruned:
@@ -175,9 +181,13 @@ class DepthStudy:
     def _key(self, arm: Arm, seed: int) -> dict[str, Any]:
         """What a training depends on, beside the training text."""
         known = {
-            "architecture": self.architectures[arm.name], "seed": seed, "flops": self.flops, "device": self.inputs.device,
-            "tokenizer": file_sha256(self.tokenizer(arm)), "text": [self.options.training_bytes, self.options.calibration_bytes],
-        }  # fmt: skip
+            "architecture": self.architectures[arm.name],
+            "seed": seed,
+            "flops": self.flops,
+            "device": self.inputs.device,
+            "tokenizer": file_sha256(self.tokenizer(arm)),
+            "text": [self.options.training_bytes, self.options.calibration_bytes],
+        }
         return known | ({"retune": self.options.retune_share} if arm.pruned else {})
 
     def _checkpoint(self, arm: Arm, seed: int) -> Path:
@@ -185,7 +195,7 @@ class DepthStudy:
         return self.inputs.folder / f"{arm.name.replace(' ', '-').replace(',', '')}-{seed}-{name}.safetensors"
 
     def _start(self, arm: Arm, seed: int) -> tuple[Model, float, Sequence[int] | None]:
-        """The model that an arm's training starts from, the operations it may take, and which tensors are trained (None: all)."""
+        """What a training starts from: the model, the operations it may take, and the tensors trained (None: all)."""
         if not arm.pruned:
             return self._fresh(arm, seed), self.flops, None
         baseline = self.arms[0]
@@ -199,35 +209,56 @@ class DepthStudy:
     def _train(self, arm: Arm, seed: int, checkpoint: Path) -> dict[str, Any]:
         """Train one arm into a checkpoint."""
         (model, flops, leaves), tokens = self._start(arm, seed), self._training_tokens(arm)
-        steps = affordable_training_steps(model, flops, self.options.batch_sequences)
+        updates = affordable_updates(model, flops, self.options.batch_sequences)
         trained = train_model(
-            model, tokens, steps=steps, batch_sequences=self.options.batch_sequences, seed=seed, device=self.inputs.device, threads=self.threads,
-            progress=partial(self.inputs.progress, f"train {arm.name}, seed {seed}"), trained=leaves,
-        )  # fmt: skip
+            model,
+            tokens,
+            steps=updates,
+            batch_sequences=self.options.batch_sequences,
+            seed=seed,
+            device=self.inputs.device,
+            threads=self.threads,
+            progress=partial(self.inputs.progress, f"train {arm.name}, seed {seed}"),
+            trained=leaves,
+        )
         names, values, dtypes = zip(*((t.name, t.values, t.dtype) for t in trained.tensors), strict=True)
         export_checkpoint(names, values, dtypes, checkpoint, force=True)
-        seen = steps * self.options.batch_sequences * model.program.sequence_length
+        seen = updates * self.options.batch_sequences * model.program.sequence_length
         training_bytes = sum(len(document.encode()) for document in self.files.corpus.training)
         return {
-            "steps": steps, "training_tokens": seen, "training_bytes": seen * training_bytes / len(tokens),
-            "tokens_a_byte": len(tokens) / training_bytes, "weights": model.parameters,
-        }  # fmt: skip
+            "updates": updates,
+            "training_tokens": seen,
+            "training_bytes": seen * training_bytes / len(tokens),
+            "tokens_a_byte": len(tokens) / training_bytes,
+            "weights": model.parameters,
+        }
 
     def _evaluation_tokens(self, arm: Arm) -> Path:
         return self.files.tokens("evaluation", self.tokenizer(arm), self.evaluated)
 
     def _compile(self, arm: Arm, seed: int, checkpoint: Path) -> dict[str, Any]:
-        """Compile a trained arm to the cap and score both; one whose checkpoint was removed is trained again, to the same weights."""
+        """Compile a trained arm to the cap and score both.
+
+        An arm whose checkpoint was removed is trained again, to the same weights.
+        """
         if not checkpoint.is_file():
             self._train(arm, seed, checkpoint)
         recipe, known = self.inputs.folder / "recipe.toml", checkpoint.with_suffix(".json")
         write_output(recipe, RECIPE.format(distil=str(self.options.distil).lower()).encode(), force=True)
         write_output(known, json.dumps(self.architectures[arm.name]).encode(), force=True)
         compiled = compile_checkpoint(
-            checkpoint, cap=self.cap, calibration=self.files.tokens("calibration", self.tokenizer(arm)), output=checkpoint.with_suffix(".bcap"),
-            architecture=known, recipe=recipe, profile="max", seed=seed, threads=self.threads, force=True,
+            checkpoint,
+            cap=self.cap,
+            calibration=self.files.tokens("calibration", self.tokenizer(arm)),
+            output=checkpoint.with_suffix(".bcap"),
+            architecture=known,
+            recipe=recipe,
+            profile="max",
+            seed=seed,
+            threads=self.threads,
+            force=True,
             progress=lambda stage, done, total: self.inputs.progress(f"compile {arm.name}: {stage}", done, total),
-        )  # fmt: skip
+        )
         artifact, model = read_artifact(compiled.artifact), read_model(checkpoint, known)
         rows = inspect_artifact(compiled.artifact).tensors
         return {
@@ -251,13 +282,11 @@ class DepthStudy:
             threads=self.threads,
             finished=partial(self.inputs.progress, f"score {arm.name}"),
         )
-        return {name: values.tolist() for name, values in asdict(score).items()}
+        return score.lists
 
     def _result(self, arm: Arm, parts: Sequence[dict[str, Any]]) -> ArmResult:
         def scores(which: str) -> tuple[DocumentScores, ...]:
-            return tuple(
-                DocumentScores(**{name: np.array(values) for name, values in part[which].items()}) for part in parts
-            )
+            return tuple(DocumentScores.of(part[which]) for part in parts)
 
         facts = tuple(
             {name: value for name, value in part.items() if name not in ("artifact", "float")} for part in parts

@@ -1,7 +1,7 @@
 """The artifacts of row-rescue: the token tables on simple row steps, with and without rescued rows, at equal bytes.
 
-Strategy: the base has the same steps in all rows of the tables. A share of the rows is rescued in one of several ways: by
-a residual on finer steps, by half-precision values, or by finer steps in the same grid.
+Strategy: the base has the same steps in all rows of the tables. A share of the rows is rescued in one of
+several ways: by a residual on finer steps, by half-precision values, or by finer steps in the same grid.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ def damage_by_row(bench: Bench, budget: int) -> dict[str, list[float]]:
     """Share of the damage of the tables, on equal steps in all rows, in the strongest 1, 5 and 10 % of the rows.
 
     predicted : by the second-order model
-    measured : 1 - KL(strongest rows restored to float) / KL(none restored) on held-out calibration text, the trunk float
+    measured : 1 - KL(strongest rows restored to float) / KL(none restored) on held-out calibration text, the
+        trunk float
     divergence : KL with none restored, nats a token
     """
     trial, tables = bench.at_bytes(budget, base_choices(bench)), tables_of(bench)

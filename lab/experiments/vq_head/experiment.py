@@ -1,9 +1,9 @@
 """vq-head: is a codebook head a better use of the same bytes than a grid head, with all bookkeeping counted?
 
-Strategy: the token tables are stored as codewords (whole rows, quarters of rows, or short pieces), a map from tokens to
-codewords and a factor a row; the trunk as the allocator does, at the byte price that brings every artifact to the same
-bytes. Against it: the allocator's grid, and low-rank factors alone. Which codebook is judged follows from the second-order
-prediction. A bias a token and rescued rows are ablations.
+Strategy: the token tables are stored as codewords (whole rows, quarters of rows, or short pieces), a map from
+tokens to codewords and a factor a row; the trunk as the allocator does, at the byte price that brings every
+artifact to the same bytes. Against it: the allocator's grid, and low-rank factors alone. Which codebook is
+judged follows from the second-order prediction. A bias a token and rescued rows are ablations.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class VqHead:
 
     name: ClassVar[str] = "vq-head"
     thesis: ClassVar[str] = (
-        "A codebook head (codewords, a token-to-codeword map, row factors) is a better use of the head's bytes than a grid, "
+        "A codebook head (codewords, a token-to-codeword map, row factors) is a better use of the head's bytes than a "
+        "grid, "
         "and than naive low-rank factors, after all bookkeeping is counted."
     )
     supports: ClassVar[tuple[str, ...]] = (

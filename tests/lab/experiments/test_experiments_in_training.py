@@ -21,8 +21,10 @@ from bytecap.lab.experiments import training_budget
 from bytecap.lab.experiments.document_scores import DocumentScores
 from bytecap.lab.experiments.findings import FALSIFIES, SUPPORTS, UNDECIDED, Estimate
 from bytecap.lab.experiments.head_bottleneck import study as bottleneck_study
-from bytecap.lab.experiments.head_bottleneck.experiment import HeadBottleneck, rank_correlation
-from bytecap.lab.experiments.head_bottleneck.study import BottleneckOptions, BottleneckStudy
+from bytecap.lab.experiments.head_bottleneck.arms import BottleneckOptions
+from bytecap.lab.experiments.head_bottleneck.experiment import HeadBottleneck
+from bytecap.lab.experiments.head_bottleneck.findings import rank_correlation
+from bytecap.lab.experiments.head_bottleneck.study import BottleneckStudy
 from bytecap.lab.experiments.head_to_depth import study as depth_study
 from bytecap.lab.experiments.head_to_depth.arms import (
     BASELINE,
@@ -34,7 +36,6 @@ from bytecap.lab.experiments.head_to_depth.arms import (
     DepthOptions,
     all_arms,
     architecture_of,
-    head_weights_of,
     weights_of,
 )
 from bytecap.lab.experiments.head_to_depth.experiment import HeadToDepth
@@ -234,7 +235,9 @@ def test_every_arm_of_the_standard_scale_has_the_baselines_weights():
         assert model.parameters == pytest.approx(wanted, rel=0.005) if arm.matched else model.parameters <= wanted, (
             arm.name
         )
-    assert head_weights_of(known["small vocabulary"]) == head_weights_of(known["baseline"]) / 2
+    for name, columns in (("small vocabulary", options.width), ("factorized head", options.width // 4)):
+        tables = [t.values.size for t in initial_model(known[name], 0).tensors if t.name == "tok_emb.weight"]
+        assert tables == [known[name]["vocab_size"] * columns]
     assert (
         known["factorized head to trunk"]["model_dim"]
         > known["factorized head to own blocks"]["model_dim"]
@@ -254,7 +257,7 @@ def test_minutes_become_equal_operations(texts, monkeypatch):
         replace(texts, folder=texts.folder / "speed", minutes=0.5, options=options), DepthOptions(**options)
     )
     model = initial_model(study.architectures["baseline"], 0)
-    assert training_budget.affordable_training_steps(model, study.flops, 2) == 15
+    assert training_budget.affordable_updates(model, study.flops, 2) == 15
     kept = KeptParts(study.kept.folder, study.kept.basis)
     monkeypatch.setattr(training_budget, "train_model", forbidden)
     again = training_budget.measured_speed(kept, model, np.zeros(1), batch_sequences=2, device="cpu", threads=1)
