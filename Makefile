@@ -11,8 +11,9 @@ FUZZ_MUTATIONS ?= 1000000
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | while IFS='|' read -r target text; do printf '  %-20s %s\n' "$$target" "$$text"; done
 
-# Made once, with a link by which mypy finds the package in a folder of any name, and again when the pins or the package's metadata change. A stamp written last means that an
-# interrupted installation is repeated, never taken for a whole one.
+# Made once, and again when the pins or the package's metadata change. A stamp written last means that an
+# interrupted installation is repeated, never taken for a whole one. By the link, mypy finds the package, whatever
+# the folder of the checkout is called.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("bytecap needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3")'
 	@echo "installing the pinned packages into $(VENV) (once)" >&2

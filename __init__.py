@@ -1,12 +1,13 @@
-"""bytecap: language-model checkpoints compiled to one artifact under a byte cap, and proof of what it costs and is worth.
+"""bytecap: language-model checkpoints compiled to one artifact under a byte cap, and proof of what it is worth.
 
     import bytecap
     result = bytecap.compile("final_model.pt", cap="1MB", calibration="calib.bin", output="model.bcap")
     print(bytecap.evaluate("model.bcap", data="val.bin", tokenizer="tokenizer.model").score.bits_per_byte)
 
-The public names are the ones in `__all__`; each is imported when first used (PEP 562), so `import bytecap` is quick. Torch is
-loaded only by what needs it: `compile`, `sensitivity`, `curve`, `diagnose`, the experiments, and `evaluate` or `export` of a
-checkpoint that is a pickle (.pt, .int8.ptz). `score` is the old name of `sensitivity` and goes with the next version.
+The public names are the ones in `__all__`; each is imported when first used (PEP 562), so `import
+bytecap` is quick. Torch is loaded only by what needs it: `compile`, `sensitivity`, `curve`,
+`diagnose`, the experiments, and `evaluate` or `export` of a checkpoint that is a pickle (.pt,
+.int8.ptz). `score` is the old name of `sensitivity` and goes with the next version.
 """
 
 from __future__ import annotations

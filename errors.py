@@ -1,9 +1,10 @@
 """Every error bytecap raises on purpose.
 
-Strategy: two sides. `ArtifactError` means the bytes are at fault and is the only thing a reader may raise for bad
-input, whatever the bytes; it carries the offset, the place and the rule of `spec/` that was broken. The others mean a
-checkpoint, a data file, an output path or a budget is at fault. An error says what is wrong; where an argument of the public
-functions would put it right, it names that argument, and the command line says which option that is.
+Strategy: two sides. `ArtifactError` means the bytes are at fault and is the only thing a reader may
+raise for bad input, whatever the bytes; it carries the offset, the place and the rule of `spec/`
+that was broken. The others mean a checkpoint, a data file, an output path or a budget is at fault.
+An error says what is wrong; where an argument of the public functions would put it right, it names
+that argument, and the command line says which option that is.
 """
 
 from __future__ import annotations

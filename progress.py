@@ -1,7 +1,7 @@
 """How long work reports how far it is: two shapes of callback that every layer shares.
 
-Strategy: work calls back and never prints. Whoever runs several stages takes a `Progress`; one stage by itself takes a `StageProgress`
-and does not know its own name.
+Strategy: work calls back and never prints. Whoever runs several stages takes a `Progress`; one
+stage by itself takes a `StageProgress` and does not know its own name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `bytecap compile` prints: the verdict, what was assumed, the ledger, and what the bytes are predicted to cost."""
+"""What `bytecap compile` prints: the verdict, the ledger, what was assumed, and the predicted loss."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
     lines = {
         "architecture": _assignments(report["architecture"]),
         "from defaults": ", ".join(report["defaults"]) or "nothing",
-        "weights": f"{integer(report['weights'])} at {report['bits_per_weight']:.3f} bits each, the whole artifact counted",
+        "weights": _weights(report),
         "calibration": f"{integer(report['calibration_tokens'])} tokens",
-        "byte price": f"{report['byte_price']:.4g}, sizes tried: {', '.join(integer(trial['bytes']) for trial in report['trials'])}",
+        "byte price": _price(report),
         "profiles": _profiles(report["profile"], report["profiles"]),
         **({"candidates": _candidates(report["candidates"])} if report["candidates"] else {}),
         **({"metadata": _metadata(report["metadata"])} if report["candidates"] else {}),
@@ -52,6 +52,15 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
         click.echo("the cap is larger than the finest steps need: more bytes would not make the model better")
 
 
+def _weights(report: Mapping[str, Any]) -> str:
+    return f"{integer(report['weights'])} at {report['bits_per_weight']:.3f} bits each, the whole artifact counted"
+
+
+def _price(report: Mapping[str, Any]) -> str:
+    sizes = ", ".join(integer(trial["bytes"]) for trial in report["trials"])
+    return f"{report['byte_price']:.4g}, sizes tried: {sizes}"
+
+
 def _assignments(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
@@ -59,10 +68,10 @@ def _assignments(values: Mapping[str, object]) -> str:
 def _candidates(found: Mapping[str, Any]) -> str:
     """What the menus came to: `low-rank for 1 matrix (saves 2,571 bytes), ...`."""
     won = [row for row in found["kinds"] if row["won"]]
-    parts = [
-        f"{r['kind']} for {r['won']} {'matrix' if r['won'] == 1 else 'matrices'} (saves {integer(round(r['saved']))} bytes)"
-        for r in won
-    ]
+    parts = []
+    for row in won:
+        matrices = "1 matrix" if row["won"] == 1 else f"{row['won']} matrices"
+        parts.append(f"{row['kind']} for {matrices} (saves {integer(round(row['saved']))} bytes)")
     return ", ".join(parts) or "no kind pays, every matrix is one grid"
 
 
@@ -82,7 +91,8 @@ def _metadata(rows: Sequence[Mapping[str, Any]]) -> str:
 def _measured(report: Mapping[str, Any]) -> str:
     if report["measured_loss"] is None:
         return "nothing, the calibration text is too short to hold any of it out"
-    return f"{report['measured_loss']:.3g} nats a token on {integer(report['held_out_tokens'])} held-out tokens of the calibration text"
+    tokens = f"{integer(report['held_out_tokens'])} held-out tokens of the calibration text"
+    return f"{report['measured_loss']:.3g} nats a token on {tokens}"
 
 
 def _seconds(stages: Mapping[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""`bytecap curve`: what each kind of exception recovers for each byte it takes, against two other ways to spend the same bytes."""
+"""`bytecap curve`: what exceptions recover for each byte they take, against two other uses of the same bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from .parameters import INPUT_FILE, OUTPUT_FILE, data_help, example, force_optio
 from .progress import terminal_progress
 
 EXAMPLE = example(
-    "bytecap curve final_model.pt --calibration train.bin --unit rows --unit sparse --budget 0.5%:10%:6 --plot curve.svg"
+    "bytecap curve final_model.pt --calibration train.bin --unit rows --unit sparse \\\n"
+    "    --budget 0.5%:10%:6 --plot curve.svg"
 )
 UNITS = ("rows", "channels", "tensors", "blocks", "heads", "codebook", "low-rank", "sparse")
 BASES = ("uniform", "per-matrix", "allocated")
@@ -159,8 +160,10 @@ def command(
 ) -> None:
     """Measure what exceptions to a cheap path recover for every byte they really take, at equal final bytes.
 
-    For each kind and each budget a whole artifact is made: the base and as many exceptions as fit. Two controls have the same bytes
-    without exceptions: the base with all its steps finer by one factor, and the allocator's own row and column steps."""
+    For each kind and each budget a whole artifact is made: the base and as many exceptions as fit.
+    Two controls have the same bytes without exceptions: the base with all its steps finer by one
+    factor, and the allocator's own row and column steps.
+    """
     if output is not None and plot is not None and output.resolve() == plot.resolve():
         raise click.UsageError("--output and --plot are two files; name two.")
     if (options["backend"] == "dask") != (options["scheduler"] is not None):

@@ -49,9 +49,8 @@ def print_curves(found: ByteReturns) -> None:
         if base.bits_per_byte is None
         else f", {base.bits_per_byte:.5f} bits per byte (float {base.float_bits_per_byte:.5f})"
     )
-    click.echo(
-        f"base: {integer(base.bytes)} bytes on {settings.steps} steps, divergence {1000 * base.divergence:.3f} mbit a token{text}\n"
-    )
+    steps = f"{integer(base.bytes)} bytes on {settings.steps} steps"
+    click.echo(f"base: {steps}, divergence {1000 * base.divergence:.3f} mbit a token{text}\n")
     scored = base.bits_per_byte is not None
     columns = [
         "unit",
@@ -67,7 +66,8 @@ def print_curves(found: ByteReturns) -> None:
     ]
     print_table(columns, [_row(point, scored) for point in found.points])
     click.echo(
-        "recovered and differences in mbit a token of divergence, with 95 % intervals; above 0 the exceptions are better"
+        "recovered and differences in mbit a token of divergence, with 95 % intervals; "
+        "above 0 the exceptions are better"
     )
     for unit in found.units:
         click.echo(f"{unit:<9} {_standing([point for point in found.of(unit) if point.bytes is not None])}")

@@ -36,9 +36,8 @@ def print_demo(demo: Demo) -> None:
     """The demo's results as text; the last line names the folder."""
     text_bytes = demo.data.text.stat().st_size
     click.echo(f"{'text':<11} {integer(text_bytes)} bytes of Python's own documentation")
-    click.echo(
-        f"{'model':<11} {integer(demo.weights)} weights, {integer(demo.steps)} training steps in {demo.training_seconds:.0f} s\n"
-    )
+    training = f"{integer(demo.steps)} training steps in {demo.training_seconds:.0f} s"
+    click.echo(f"{'model':<11} {integer(demo.weights)} weights, {training}\n")
     print_ledger(demo.compiled.ledger)
     click.echo(f"{'float':<11} {score_text(demo.reference)}")
     click.echo(f"{'artifact':<11} {score_text(demo.score)}")

@@ -57,8 +57,11 @@ from .progress import terminal_progress
 )
 @json_option
 def command(as_json: bool, **options: Any) -> None:
-    """Say of CHECKPOINT whether its output head or its trunk is the limit: rank and conditioning of the head and of the
-    hidden states, how much of the logits' gradient the head lets through, and what an error costs a byte on either side."""
+    """Say whether the output head or the trunk of CHECKPOINT is its limit.
+
+    Shown are rank and conditioning of the head and of the hidden states, how much of the logits'
+    gradient the head lets through, and what an error costs a byte on either side.
+    """
     from .. import interface
 
     with terminal_progress() as progress:

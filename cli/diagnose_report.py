@@ -52,18 +52,20 @@ def print_diagnosis(found: Diagnosis) -> None:
     """The diagnosis as text, a line each."""
     gradient = found.gradient
     rows, columns = found.head_shape
+    tied = "tied to" if found.tied else "apart from"
     lines = {
         "bytes": _bytes_verdict(found),
         "gradient": _gradient_verdict(found),
         "": None,
-        "head": f"{found.head_tensor}, {integer(rows)} x {integer(columns)}, {'tied to' if found.tied else 'apart from'} the embedding",
+        "head": f"{found.head_tensor}, {integer(rows)} x {integer(columns)}, {tied} the embedding",
         "head matrix": _spectrum_text(found.head_spectrum),
         "hidden states": _spectrum_text(found.hidden_spectrum),
         "softcap": f"{100 * gradient.through_softcap:.1f} % of the squared norm of p - onehot is left after its slope",
         "projection": f"{100 * gradient.projected:.2f} % of that is in the range of the head (mean over tokens "
         f"{100 * gradient.projected_mean:.2f} %, a random direction {100 * gradient.random_projected:.2f} %)",
         "weighted": f"|W'g|² is {100 * gradient.weighted:.2f} % of what the head's greatest singular value would pass "
-        f"(a random direction {100 * gradient.random_weighted:.2f} %), in {gradient.hidden_directions:.1f} effective directions",
+        f"(a random direction {100 * gradient.random_weighted:.2f} %), "
+        f"in {gradient.hidden_directions:.1f} effective directions",
         "head bytes": _side_text(found.head, found.bits),
         "trunk bytes": _side_text(found.trunk, found.bits),
         "data": f"{integer(found.tokens)} tokens, measured on {integer(found.held_out_tokens)} held-out tokens",
@@ -82,7 +84,8 @@ def _bytes_verdict(found: Diagnosis) -> str:
         else f" (measured: {_times(first.measured_per_byte, second.measured_per_byte)})"
     )
     times = _times(first.loss_per_byte, second.loss_per_byte)
-    return f"the {found.limit_in_bytes} is the limit: at {found.bits} bits, error costs it {times} as much a byte as the {other}{measured}"
+    cost = f"error costs it {times} as much a byte as the {other}{measured}"
+    return f"the {found.limit_in_bytes} is the limit: at {found.bits} bits, {cost}"
 
 
 def _times(first: float | None, second: float | None) -> str:
@@ -91,14 +94,16 @@ def _times(first: float | None, second: float | None) -> str:
 
 def _gradient_verdict(found: Diagnosis) -> str:
     lost = 100 * (1 - found.gradient.projected)
-    return f"the {found.limit_in_gradient} is the limit: the head loses {lost:.1f} % of the squared norm of its outputs' gradient"
+    loss = f"the head loses {lost:.1f} % of the squared norm of its outputs' gradient"
+    return f"the {found.limit_in_gradient} is the limit: {loss}"
 
 
 def _spectrum_text(spectrum: Spectrum) -> str:
     least = spectrum.values[spectrum.rank - 1] if spectrum.rank else 0.0
     greatest = spectrum.values[0] if spectrum.rank else 0.0
     return (
-        f"rank {spectrum.rank} of {len(spectrum.values)}, effective rank {spectrum.effective_rank:.1f}, stable rank {spectrum.stable_rank:.2f}, "
+        f"rank {spectrum.rank} of {len(spectrum.values)}, effective rank {spectrum.effective_rank:.1f}, "
+        f"stable rank {spectrum.stable_rank:.2f}, "
         f"singular values {greatest:.4g} to {least:.4g}, condition number {spectrum.condition:.4g}"
     )
 
@@ -106,6 +111,6 @@ def _spectrum_text(spectrum: Spectrum) -> str:
 def _side_text(side: Side, bits: int) -> str:
     measured = "" if side.measured is None else f", {side.measured:.3g} measured"
     return (
-        f"{integer(side.weights)} weights at {bits} bits, {integer(round(side.bytes))} bytes: {side.predicted:.3g} nats a token predicted{measured}; "
-        f"{side.loss_per_byte:.3g} a byte"
+        f"{integer(side.weights)} weights at {bits} bits, {integer(round(side.bytes))} bytes: "
+        f"{side.predicted:.3g} nats a token predicted{measured}; {side.loss_per_byte:.3g} a byte"
     )

@@ -16,7 +16,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 def document_text(command: str, content: Mapping[str, Any], schema: int = SCHEMA) -> str:
     """`content` as one JSON document that names its schema and its command; refuses NaN and infinities.
 
-    `schema` is counted up, command by command, when a name in the document changes its meaning or goes away.
+    `schema` is counted up, command by command, when a name in the document changes its meaning or
+    goes away.
     """
     document = {"schema": schema, "command": command, **content}
     return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)

@@ -51,7 +51,8 @@ def gap_text(gap: Gap) -> str:
 def score_text(score: Score) -> str:
     """Bits per byte, and what they were measured on."""
     speed = f"{score.seconds:.1f} s, {integer(round(score.tokens_per_second))} tokens/s"
-    return f"{score.bits_per_byte:.5f} bits per byte  ({integer(score.tokens)} tokens, {integer(score.bytes)} bytes, {speed})"
+    text = f"{integer(score.tokens)} tokens, {integer(score.bytes)} bytes"
+    return f"{score.bits_per_byte:.5f} bits per byte  ({text}, {speed})"
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
@@ -65,6 +66,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
         click.echo(f"bytecap: note: {lost}; the score is an upper bound", err=True)
     if evaluation.same_program is False:
         click.echo(
-            "bytecap: note: the two models have different programs; if the architecture was guessed wrong, give --architecture",
+            "bytecap: note: the two models have different programs; "
+            "if the architecture was guessed wrong, give --architecture",
             err=True,
         )

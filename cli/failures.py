@@ -17,7 +17,7 @@ HINTS = {
 
 @contextmanager
 def naming_file(path: Path) -> Iterator[None]:
-    """Put `path` before the message of an ArtifactError raised inside: `model.bcap:0x0004: malformed: ... [R-HDR-3]`."""
+    """Put `path` before the message of an ArtifactError raised inside: `model.bcap:0x0004: malformed: ...`."""
     try:
         yield
     except ArtifactError as error:

@@ -43,9 +43,8 @@ class SummaryView:
         self._show_sections()
         self._show_tensors()
         if found.streams:
-            click.echo(
-                f"streams  {', '.join(f'{row.number} {row.codec} {integer(row.bytes)}' for row in found.streams)} bytes\n"
-            )
+            streams = ", ".join(f"{row.number} {row.codec} {integer(row.bytes)}" for row in found.streams)
+            click.echo(f"streams  {streams} bytes\n")
         if found.metadata:
             click.echo(f"metadata  {', '.join(f'{row.name} {integer(row.bytes)}' for row in found.metadata)} bytes\n")
         if found.provenance:
@@ -116,9 +115,8 @@ class TensorView:
     def show(self) -> None:
         detail = self.detail
         print_table(("tensor", "shape", "recipe", ">weights", ">bytes", ">bits/weight"), [_tensor_cells(detail.row)])
-        click.echo(
-            f"values      {detail.minimum:.6g} to {detail.maximum:.6g}, root mean square {detail.root_mean_square:.6g}, type {detail.row.dtype}"
-        )
+        extent = f"{detail.minimum:.6g} to {detail.maximum:.6g}"
+        click.echo(f"values      {extent}, root mean square {detail.root_mean_square:.6g}, type {detail.row.dtype}")
         if len(detail.row.terms) > 1:
             rows = [
                 (str(number), term.recipe, integer(term.bytes), integer(term.set_bytes))
@@ -141,9 +139,8 @@ def _show_grid(grid: GridDetail, named: bool) -> None:
         )
     total = sum(count for _, count in grid.histogram)
     least, greatest = grid.histogram[0][0], grid.histogram[-1][0]
-    click.echo(
-        f"codes       {least} to {greatest}, {len(grid.histogram)} different, order-0 entropy {grid.entropy_bits:.3f} bits\n"
-    )
+    entropy = f"order-0 entropy {grid.entropy_bits:.3f} bits"
+    click.echo(f"codes       {least} to {greatest}, {len(grid.histogram)} different, {entropy}\n")
     shown = sorted(grid.histogram, key=lambda item: (-item[1], abs(item[0])))[:HISTOGRAM_ROWS]
     most = shown[0][1]
     rows = [
@@ -176,9 +173,9 @@ class MapView:
         for region in self.regions:
             piece = self.data[region.offset : region.offset + min(region.length, HEX_BYTES)]
             more = " .." if region.length > HEX_BYTES else ""
-            click.echo(
-                f"{region.offset:08x}  {piece.hex(' ') + more:<{3 * HEX_BYTES + 3}}  {integer(region.length):>9}  {region.name}: {region.text}"
-            )
+            shown = f"{piece.hex(' ') + more:<{3 * HEX_BYTES + 3}}"
+            size = f"{integer(region.length):>9}"
+            click.echo(f"{region.offset:08x}  {shown}  {size}  {region.name}: {region.text}")
 
 
 def summary_view(path: Path, data: bytes, sort: str) -> SummaryView:

@@ -33,7 +33,10 @@ class ExperimentOption(click.ParamType):
 
 @click.group(short_help="Put the founding theses to the test.", epilog=example("bytecap lab list"))
 def command() -> None:
-    """Experiments that put the project's founding theses to the test, each with its verdict: supported, falsified or undecided."""
+    """Experiments that put the project's founding theses to the test.
+
+    Each ends with its verdict: supported, falsified or undecided.
+    """
 
 
 @command.command("list", short_help="Name the experiments and their theses.", epilog=example("bytecap lab list"))
@@ -105,9 +108,13 @@ RUN_EXAMPLE = example(
     help="CPU threads; the result does not depend on it.  [default: all]",
 )
 @click.option(
-    "--folder", type=click.Path(file_okay=False, path_type=Path), default=Path(FOLDER), show_default=True, metavar="DIR",
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(FOLDER),
+    show_default=True,
+    metavar="DIR",
     help="Where finished parts are kept: a run that was stopped goes on from them.",
-)  # fmt: skip
+)
 @click.option(
     "--option",
     "options",

@@ -1,4 +1,4 @@
-"""What `bytecap lab` prints: the experiments there are, and of one that was run its thesis, observations and verdict."""
+"""What `bytecap lab` prints: the experiments there are; of one that was run, its thesis, findings and verdict."""
 
 from __future__ import annotations
 

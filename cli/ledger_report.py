@@ -24,7 +24,8 @@ def cap_line(ledger: Ledger) -> str:
         return f"{integer(ledger.total_bytes)} bytes"
     left = ledger.cap - ledger.total_bytes
     rest = f"{integer(left)} left" if left >= 0 else f"{integer(-left)} over"
-    return f"{integer(ledger.total_bytes)} of {integer(ledger.cap)} bytes ({100 * ledger.total_bytes / ledger.cap:.2f} %), {rest}"
+    share = f"{100 * ledger.total_bytes / ledger.cap:.2f} %"
+    return f"{integer(ledger.total_bytes)} of {integer(ledger.cap)} bytes ({share}), {rest}"
 
 
 def ledger_document(ledger: Ledger) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """The `bytecap` command: a group whose subcommands are imported only when named.
 
-Strategy: a subcommand lives in `cli/<name>_command.py` as `command`, with what it prints in `cli/<name>_report.py`, and imports
-what it works with inside its function, so that help and wrong usage answer at once and reading an artifact never loads torch.
-Deliberate errors become one line on stderr and the exit code of their class here and nowhere else; results go to stdout,
-everything else to stderr.
+Strategy: a subcommand lives in `cli/<name>_command.py` as `command`, with what it prints in
+`cli/<name>_report.py`, and imports what it works with inside its function, so that help and wrong
+usage answer at once and reading an artifact never loads torch. Deliberate errors become one line on
+stderr and the exit code of their class here and nowhere else; results go to stdout, everything else
+to stderr.
 
-To add a command: write these two files, name it in COMMANDS, and write its function in `interface/`, which it calls.
+To add a command: write these two files, name it in COMMANDS, and write its function in
+`interface/`, which it calls.
 """
 
 from __future__ import annotations
@@ -58,7 +60,8 @@ def _present_name(former: str) -> str:
 )
 @click.version_option(VERSION, message="bytecap %(version)s")
 def group() -> None:
-    """Compile a language-model checkpoint into one artifact under a byte cap, see where its bytes went, and verify it."""
+    """Compile a language-model checkpoint into one artifact under a byte cap, see where its bytes
+    went, and verify it."""
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -1,6 +1,7 @@
 """Progress of long work: a bar a stage on stderr, and only when stderr is a terminal.
 
-The compiler and the scorer call back with `(stage, done, total)`; a total of 0 means that the end is not known.
+The compiler and the scorer call back with `(stage, done, total)`; a total of 0 means that the end
+is not known.
 """
 
 from __future__ import annotations

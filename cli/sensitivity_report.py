@@ -72,11 +72,14 @@ def print_sensitivity(found: Sensitivity, top: int) -> None:
     methods = [found.by, *(method for method in found.sensitivities if method != found.by)]
     rows = [
         [
-            str(place), found.units[u].name, integer(found.units[u].weights), percent(values[u], total),
+            str(place),
+            found.units[u].name,
+            integer(found.units[u].weights),
+            percent(values[u], total),
             *(f"{found.sensitivities[method][u]:.3g}" for method in methods),
         ]
         for place, u in enumerate(order[:top].tolist(), start=1)
-    ]  # fmt: skip
+    ]
     print_table([">rank", "unit", ">weights", ">share", *(f">{method}" for method in methods)], rows)
     held = [
         f"{100 * share:g} % hold {100 * share_of_sum:.1f} % (with {100 * weight:.1f} % of the weights)"
@@ -84,9 +87,8 @@ def print_sensitivity(found: Sensitivity, top: int) -> None:
     ]
     click.echo(f"{'concentration':<14} top {', '.join(held)}")
     click.echo(f"{'stability':<14} {_stability(found)}")
-    click.echo(
-        f"{'agreement':<14} {', '.join(f'{method} {value:.3f}' for method, value in found.agreement.items())} (rank correlation)"
-    )
+    agreement = ", ".join(f"{method} {value:.3f}" for method, value in found.agreement.items())
+    click.echo(f"{'agreement':<14} {agreement} (rank correlation)")
 
 
 def _data(found: Sensitivity) -> str:
@@ -100,6 +102,7 @@ def _stability(found: Sensitivity) -> str:
     if stability is None:
         return "one slice, nothing to compare" if found.by != "row-error" else "the ranking does not depend on the data"
     return (
-        f"over {len(found.slice_sensitivities)} slices: rank correlation {stability.mean_correlation:.3f} (least {stability.least_correlation:.3f}), "
+        f"over {len(found.slice_sensitivities)} slices: "
+        f"rank correlation {stability.mean_correlation:.3f} (least {stability.least_correlation:.3f}), "
         f"overlap of the top {stability.top} {stability.mean_overlap:.3f} (least {stability.least_overlap:.3f})"
     )

@@ -45,8 +45,10 @@ def command(
 ) -> None:
     """Check ARTIFACT: its structure, checksums, tensors and digest, its size, and, when asked, its score.
 
-    Each check is PASS, FAIL, or SKIPPED where an earlier failure leaves nothing to judge. One FAIL and the exit code is 7,
-    also for a file that is damaged, of a newer version, or no artifact at all."""
+    Each check is PASS, FAIL, or SKIPPED where an earlier failure leaves nothing to judge. One FAIL
+    and the exit code is 7, also for a file that is damaged, of a newer version, or no artifact at
+    all.
+    """
     if (data is None) != (tokenizer is None):
         raise click.UsageError("--data and --tokenizer go together.")
     if expect_bpb is not None and data is None:

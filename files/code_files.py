@@ -1,9 +1,10 @@
 """The code that a submission ships: given scripts and every local module they import.
 
-Strategy: read imports from the syntax tree, never run anything. A module is local when Python would find it beside the
-script (the script's folder is the first entry of the import path), above the package that the script belongs to (for
-`python -m`) or, for a relative import, beside the importing file. Imports inside functions, branches and `try` count
-too: a file too many is seen in the ledger, a file too few is an understated size.
+Strategy: read imports from the syntax tree, never run anything. A module is local when Python would
+find it beside the script (the script's folder is the first entry of the import path), above the
+package that the script belongs to (for `python -m`) or, for a relative import, beside the importing
+file. Imports inside functions, branches and `try` count too: a file too many is seen in the ledger,
+a file too few is an understated size.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ DYNAMIC_IMPORTS = {"__import__", "import_module", "importlib.import_module"}
 def import_closure(scripts: Sequence[str | Path]) -> tuple[Path, ...]:
     """Resolved paths of `scripts` in the given order, then of all local modules they import, sorted; each file once.
 
-    A file that is not Python (shell, CUDA) counts as given and is not read. Modules named only by a computed string
-    cannot be seen: give them as scripts. Raises DataError for a missing or unreadable file and for invalid Python.
+    A file that is not Python (shell, CUDA) counts as given and is not read. Modules named only by a
+    computed string cannot be seen: give them as scripts. Raises DataError for a missing or
+    unreadable file and for invalid Python.
     """
     given = list(dict.fromkeys(existing_code_file(script) for script in scripts))
     found: set[Path] = set()
@@ -54,7 +56,7 @@ def _reachable(script: Path) -> set[Path]:
 
 
 def _import_roots(script: Path) -> tuple[Path, ...]:
-    """Folders that absolute imports are looked up in: the script's, and the one above the package it lies in, if any."""
+    """Folders that absolute imports are looked up in: the script's, and the one above its package, if any."""
     above = script.parent
     while (above / "__init__.py").is_file() and above != above.parent:
         above = above.parent

@@ -1,7 +1,8 @@
 """Where every byte of a submission goes: one integer ledger, from the bytes on disk.
 
-Strategy: the same function serves compiling, inspecting and verifying, so they cannot print different numbers. What the
-sections do not take is the header, so the rows add up to the artifact by construction; code counts as the files' sizes.
+Strategy: the same function serves compiling, inspecting and verifying, so they cannot print
+different numbers. What the sections do not take is the header, so the rows add up to the artifact
+by construction; code counts as the files' sizes.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ def build_ledger(
 ) -> Ledger:
     """The ledger of an artifact's bytes and of the code files shipped with it.
 
-    `code_files` are counted as given: pass them through `code_files.import_closure` first. A file named twice counts
-    once. Raises ArtifactError for bytes that are no container, DataError for a code file that does not exist.
+    `code_files` are counted as given: pass them through `code_files.import_closure` first. A file
+    named twice counts once. Raises ArtifactError for bytes that are no container, DataError for a
+    code file that does not exist.
     """
     sections = read_container(artifact_data, limits)
     header = len(artifact_data) - sum(len(section.stored) for section in sections)

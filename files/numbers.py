@@ -1,7 +1,7 @@
 """Numbers as people read them, in terminals and on pages.
 
-Strategy: one spelling of each kind of number, whoever prints it: thousands separated by commas, shares in percent, and
-as many digits as a reader can use.
+Strategy: one spelling of each kind of number, whoever prints it: thousands separated by commas,
+shares in percent, and as many digits as a reader can use.
 """
 
 from __future__ import annotations

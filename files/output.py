@@ -1,9 +1,9 @@
 """Writing a result file whole or not at all.
 
-Strategy: the bytes go to a hidden sibling of the target, are flushed to the disk, and take the target's name in one
-rename; whatever interrupts that, Ctrl-C and a full disk included, the sibling is removed and the target is as it was.
-`check_output` makes the same refusals before the long work starts, with a real trial file, since permission bits do not
-tell whether a folder can be written.
+Strategy: the bytes go to a hidden sibling of the target, are flushed to the disk, and take the
+target's name in one rename; whatever interrupts that, Ctrl-C and a full disk included, the sibling
+is removed and the target is as it was. `check_output` makes the same refusals before the long work
+starts, with a real trial file, since permission bits do not tell whether a folder can be written.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from ..errors import OutputError
 def check_output(path: str | Path, force: bool = False) -> None:
     """Refuse an output path that `write_output` would refuse, before the work that makes the bytes.
 
-    Raises OutputError: the path is a folder or a special file, exists while `force` is false, or its folder is
-    missing or cannot be written.
+    Raises OutputError: the path is a folder or a special file, exists while `force` is false, or
+    its folder is missing or cannot be written.
     """
     path = Path(path)
     _check_target(path, force)
@@ -34,7 +34,8 @@ def check_output(path: str | Path, force: bool = False) -> None:
 def write_output(path: str | Path, data: bytes, force: bool = False) -> None:
     """Write `data` to `path`, whole or not at all; an existing file is replaced only with `force`.
 
-    Raises OutputError for what `check_output` refuses and for any failure to write, a full disk included.
+    Raises OutputError for what `check_output` refuses and for any failure to write, a full disk
+    included.
     """
     path = Path(path)
     _check_target(path, force)

@@ -1,6 +1,7 @@
 """The command that makes a result again, as text to paste into a shell.
 
-Strategy: one option a line, quoted where the shell needs it; what was left at its default does not come in.
+Strategy: one option a line, quoted where the shell needs it; what was left at its default does not
+come in.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from pathlib import Path
 def shell_command(words: Sequence[str], options: Iterable[tuple[str, object]]) -> str:
     """`words` and then each (option, value) on a line of its own.
 
-    An option whose value is None or False is left out and one that is True stands alone; a list or tuple repeats its
-    option, paths are written with slashes, and underscores of an option's name become hyphens.
+    An option whose value is None or False is left out and one that is True stands alone; a list or
+    tuple repeats its option, paths are written with slashes, and underscores of an option's name
+    become hyphens.
     """
     lines = [list(words)]
     for option, value in options:

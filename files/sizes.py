@@ -1,7 +1,8 @@
 """Byte counts as people write them.
 
-Strategy: only spellings with one meaning. Decimal units are powers of 1000 and binary units (with the i) powers of
-1024; a bare letter as in "16M", which different programs read differently, is refused rather than guessed.
+Strategy: only spellings with one meaning. Decimal units are powers of 1000 and binary units (with
+the i) powers of 1024; a bare letter as in "16M", which different programs read differently, is
+refused rather than guessed.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ _MAX_DIGITS = 30
 
 
 def parse_size(text: str) -> int:
-    """The number of bytes that `text` names: "16_000_000", "16MB" = 16,000,000, "16MiB" = 16,777,216, "500KB", "1.5 MB".
+    """The number of bytes that `text` names.
 
-    Upper and lower case are the same. Raises ValueError, with a message for the user, for any other spelling, for a
-    fraction of a byte and for less than one byte.
+    "16_000_000", "16MB" = 16,000,000, "16MiB" = 16,777,216, "500KB", "1.5 MB".
+    Upper and lower case are the same. Raises ValueError, with a message for the user, for any other
+    spelling, for a fraction of a byte and for less than one byte.
     """
     match = _SIZE.fullmatch(text.strip().lower()) if len(text) <= _MAX_DIGITS else None
     if match is None or match[2] not in UNITS:

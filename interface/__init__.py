@@ -1,10 +1,11 @@
 """The Python API: one function a command, the same functions that the command line calls.
 
-Strategy: paths in and records out, no printing. Each function lives with its kind: `compiling`, `artifacts` (what reads an
-artifact), `measurements` (what measures a checkpoint) and `laboratory`. What a function needs is imported when it is called, so
-that evaluating, inspecting and verifying an artifact, and exporting it to safetensors, work where torch is not installed. All
-errors are subclasses of `bytecap.errors.BytecapError`, but for an OSError of a file that cannot be opened. `progress`, where
-taken, is called as `progress(stage, done, total)`.
+Strategy: paths in and records out, no printing. Each function lives with its kind: `compiling`,
+`artifacts` (what reads an artifact), `measurements` (what measures a checkpoint) and `laboratory`.
+What a function needs is imported when it is called, so that evaluating, inspecting and verifying an
+artifact, and exporting it to safetensors, work where torch is not installed. All errors are
+subclasses of `bytecap.errors.BytecapError`, but for an OSError of a file that cannot be opened.
+`progress`, where taken, is called as `progress(stage, done, total)`.
 
 To add a function: write it in the module of its kind, name it here and in `bytecap.__init__`.
 """

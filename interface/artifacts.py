@@ -54,9 +54,10 @@ def evaluate(
 ) -> Evaluation:
     """Bits per byte of an artifact or a checkpoint on a token shard or UTF-8 text.
 
-    `against` is scored on the same tokens, in sequences of the same length, and the paired gap computed. `architecture`
-    (TOML or JSON) says of a checkpoint what its shapes cannot; without it the frontend's defaults hold, and `same_program`
-    of the result tells whether that made both models compute the same function of their tensors.
+    `against` is scored on the same tokens, in sequences of the same length, and the paired gap
+    computed. `architecture` (TOML or JSON) says of a checkpoint what its shapes cannot; without it
+    the frontend's defaults hold, and `same_program` of the result tells whether that made both
+    models compute the same function of their tensors.
 
     Raises ArtifactError, CheckpointError, DataError or VerificationError.
     """
@@ -112,13 +113,14 @@ def verify(
 ) -> list[Check]:
     """Check an artifact without trusting whoever made it; one record a level, in this order.
 
-    Always: structure, checksums, the decoding of every tensor, their digest, and the size of artifact and code files
-    together, against `cap` when given. With `data` and `tokenizer`: the score, which must be within `tolerance` of
-    `expect_bpb` when given. Each is passed, failed, or skipped where an earlier failure leaves nothing to judge; a file
-    that is damaged, of a newer version or no artifact at all is a failed check and no exception.
+    Always: structure, checksums, the decoding of every tensor, their digest, and the size of
+    artifact and code files together, against `cap` when given. With `data` and `tokenizer`: the
+    score, which must be within `tolerance` of `expect_bpb` when given. Each is passed, failed, or
+    skipped where an earlier failure leaves nothing to judge; a file that is damaged, of a newer
+    version or no artifact at all is a failed check and no exception.
 
-    Raises DataError when data or code are at fault, or only one of data and tokenizer is given; CapError for a text that
-    is no size; OSError when the artifact cannot be read.
+    Raises DataError when data or code are at fault, or only one of data and tokenizer is given;
+    CapError for a text that is no size; OSError when the artifact cannot be read.
     """
     from ..runtime.verification import ScoreRequest, verify_artifact
 
@@ -142,8 +144,9 @@ def verify(
 def export(artifact: PathLike, output: PathLike, *, force: bool = False) -> list[str]:
     """Decode an artifact into an ordinary checkpoint; returns the tensor names.
 
-    `output` is .safetensors or .pt by its suffix; only the latter needs torch. Each tensor has the name and type that it had
-    in the checkpoint that was compiled. Raises ArtifactError or OutputError.
+    `output` is .safetensors or .pt by its suffix; only the latter needs torch. Each tensor has the
+    name and type that it had in the checkpoint that was compiled. Raises ArtifactError or
+    OutputError.
     """
     from ..compiler.checkpoints.export import export_checkpoint
     from ..files.output import check_output

@@ -39,10 +39,12 @@ def run_experiment(
     options: Mapping[str, object] | None = None,
     progress: Progress | None = None,
 ) -> ExperimentRun:
-    """Run an experiment: its observations, tables, charts and the verdict that follows from them (`ExperimentRun.verdict`).
+    """Run an experiment: its observations, tables, charts and the verdict that follows from them
+    (`ExperimentRun.verdict`).
 
-    Which of the inputs are needed depends on the experiment; a missing one is refused by name. Finished parts are kept in
-    `folder`, so that a run that was stopped goes on; `options` are the experiment's own. Threads do not change the result.
+    Which of the inputs are needed depends on the experiment; a missing one is refused by name.
+    Finished parts are kept in `folder`, so that a run that was stopped goes on; `options` are the
+    experiment's own. Threads do not change the result.
 
     Raises CheckpointError, DataError, CompileError or OutputError.
     """

@@ -1,4 +1,4 @@
-"""What measures a checkpoint and writes nothing: the sensitivity of its units, byte curves, the diagnosis of head and trunk."""
+"""What measures a checkpoint and writes no artifact: sensitivity, byte curves, the diagnosis of head and trunk."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def sensitivity(
     unit      what is ranked: one of bytecap.lab.measure.units.GRANULARITIES
     by        what it is ranked by: one of bytecap.lab.measure.sensitivity.METHODS, which says how each is defined
     tokens    of the calibration text that are used, at most, in so many disjoint `slices`
-    top       by "measured", how many units of the highest second-order sensitivity are swapped into the float model, on the
+    top       by "measured", how many units of the highest second-order sensitivity are swapped into the
+              float model, on the
               end of the calibration text, which is held out
 
     Threads do not change the result. Raises CheckpointError, DataError or CompileError.
@@ -91,17 +92,19 @@ def curve(
     folder: PathLike | None = None,
     progress: Progress | None = None,
 ) -> ByteReturns:
-    """What each kind of exception in `units` recovers for each byte it takes, against two controls of the same final bytes.
+    """What exceptions recover for each byte that they take, against two controls of the same final bytes.
 
     units      of bytecap.lab.measure.protected.PROTECTED_KINDS, which says what each is
     budget     a range such as "0.5%:10%:6" or "4KB:64KB:5"
     base, bits, form, octaves    those of bytecap.lab.measure.byte_returns.BaseSettings
     threads    how many points are measured at a time
-    backend    of joblib: "loky", "threading", "dask" at the address `scheduler`, or None for what the caller has set joblib to,
+    backend    of joblib: "loky", "threading", "dask" at the address `scheduler`, or None for what the
+               caller has set joblib to,
                Ray for instance
     folder     where points are kept; a later call with the same inputs measures only the missing ones
 
-    No figure depends on the last three. Raises CheckpointError, DataError, CapError, CompileError or OutputError.
+    No figure depends on the last three. Raises CheckpointError, DataError, CapError, CompileError
+    or OutputError.
     """
     from ..compiler.workers import available_threads
     from ..lab.measure.budgets import parse_budgets
@@ -148,9 +151,10 @@ def diagnose(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Diagnosis:
-    """Whether the output head or the trunk of a checkpoint is its limit, in bytes (at so many nominal `bits`) and in gradient.
+    """Whether the output head or the trunk of a checkpoint is its limit, in bytes and in gradient.
 
-    About `tokens` tokens of the data are used, and its end is held out for what is measured; threads do not change the result.
+    Bytes are compared at so many nominal `bits`. About `tokens` tokens of the data are used, and its
+    end is held out for what is measured; threads do not change the result.
 
     Raises CheckpointError, DataError or CompileError.
     """

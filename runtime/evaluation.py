@@ -1,7 +1,7 @@
 """From a program, its tensors and a data file to a score: the one path by which every published number is made.
 
-Strategy: read the tokens, hold the byte table against the decoded text of all documents that will be scored, and only
-then run the model.
+Strategy: read the tokens, hold the byte table against the decoded text of all documents that will
+be scored, and only then run the model.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ def evaluate_program(
 ) -> Score:
     """Bits per byte of `program` over float32 `tensors` on a shard or UTF-8 text.
 
-    `sequence_length` defaults to the program's own; the other options are those of `scoring.score`. Raises DataError
-    for whatever is wrong with the data, the tokenizer or their fit to the program, and for a byte table that the text
-    contradicts; VerificationError when the model's losses are not finite.
+    `sequence_length` defaults to the program's own; the other options are those of `scoring.score`.
+    Raises DataError for whatever is wrong with the data, the tokenizer or their fit to the program,
+    and for a byte table that the text contradicts; VerificationError when the model's losses are
+    not finite.
     """
     tokenizer = Tokenizer.load(tokenizer_path)
     tokens = read_tokens(data_path, tokenizer, program.vocabulary_size, program.boundary_token)
@@ -59,7 +60,8 @@ def checked_byte_table(
 ) -> ByteTable:
     """The tokenizer's byte table, checked against the text of every document that the scored targets touch.
 
-    Raises DataError when the tokens give no sequence of `sequence_length` or the text contradicts the table.
+    Raises DataError when the tokens give no sequence of `sequence_length` or the text contradicts
+    the table.
     """
     byte_table = tokenizer.byte_table()
     scored = target_count(tokens, sequence_length, max_tokens) + 1

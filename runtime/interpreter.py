@@ -1,11 +1,12 @@
 """Runs a program with numpy and numba; needs no torch.
 
-Strategy: everything that does not depend on the tokens is settled at construction: shapes validated, each instruction
-bound to its kernel, registers assigned to buffers by their lifetimes. A call then runs the steps for one sequence after
-the other in the same buffers, which for usual lengths stay in cache. So a sequence's numbers never depend on the batch
-it came in, and memory beyond the weights is one sequence's live registers plus the result. Single-threaded inside
-(callers limit the BLAS with threadpoolctl); kernels and products release the GIL, and calls share no mutable state, so
-several threads may call one interpreter at once.
+Strategy: everything that does not depend on the tokens is settled at construction: shapes
+validated, each instruction bound to its kernel, registers assigned to buffers by their lifetimes. A
+call then runs the steps for one sequence after the other in the same buffers, which for usual
+lengths stay in cache. So a sequence's numbers never depend on the batch it came in, and memory
+beyond the weights is one sequence's live registers plus the result. Single-threaded inside (callers
+limit the BLAS with threadpoolctl); kernels and products release the GIL, and calls share no mutable
+state, so several threads may call one interpreter at once.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Interpreter:
     tensors : sequence of float32 C-contiguous arrays   the whole directory; kept by reference
     limits : Limits                                     what the program may need
 
-    Raises ArtifactError when program and tensors do not fit, ValueError for a tensor of another dtype or layout.
+    Raises ArtifactError when program and tensors do not fit, ValueError for a tensor of another
+    dtype or layout.
     """
 
     def __init__(self, program: Program, tensors: Sequence[np.ndarray], limits: Limits = DEFAULT_LIMITS) -> None:
@@ -56,8 +58,9 @@ class Interpreter:
     def token_losses(self, tokens: np.ndarray) -> np.ndarray:
         """Loss in nats of each next token: float64 [batch, length] for int [batch, length + 1].
 
-        Entry t is -ln p(tokens[t + 1] | tokens[0..t]); NaN where the logits are not finite. Within 1e-5 nats of exact
-        arithmetic on the float32 logits. Raises DataError for an id out of range.
+        Entry t is -ln p(tokens[t + 1] | tokens[0..t]); NaN where the logits are not finite. Within
+        1e-5 nats of exact arithmetic on the float32 logits. Raises DataError for an id out of
+        range.
         """
         tokens = self._checked(tokens)
         losses = np.empty((tokens.shape[0], tokens.shape[1] - 1), np.float64)
@@ -104,9 +107,9 @@ class Interpreter:
 def assign_buffers(program: Program, shapes: ProgramShapes) -> tuple[list[int], list[int]]:
     """Buffer of each register, and capacity of each buffer in floats per token.
 
-    Two registers share a buffer only when their lifetimes do not overlap. A register takes the smallest free buffer
-    that holds it, else the largest free one is enlarged, so that wide registers of different widths follow each other
-    in the same memory.
+    Two registers share a buffer only when their lifetimes do not overlap. A register takes the
+    smallest free buffer that holds it, else the largest free one is enlarged, so that wide
+    registers of different widths follow each other in the same memory.
     """
     buffers: list[int] = []
     capacities: list[int] = []

@@ -1,11 +1,11 @@
 """Kernels built on a vectorizable exponential: softmax, cross-entropy, gelu, silu, sigmoid.
 
-Strategy: `exp32` is branch-free float32 arithmetic (Cody-Waite reduction to [-ln2/2, ln2/2], polynomial of degree 6,
-power of two through the exponent bits), which LLVM turns into SIMD where a call of libm's exp would stay scalar.
-Reductions are leaves of their own: sums may be reassociated, maxima are taken over integers that order like the floats,
-so both become SIMD without telling the compiler that infinities and NaN do not exist. Everything else keeps strict
-arithmetic.
-All callers pass C-contiguous arrays and outputs that do not overlap inputs.
+Strategy: `exp32` is branch-free float32 arithmetic (Cody-Waite reduction to [-ln2/2, ln2/2],
+polynomial of degree 6, power of two through the exponent bits), which LLVM turns into SIMD where a
+call of libm's exp would stay scalar. Reductions are leaves of their own: sums may be reassociated,
+maxima are taken over integers that order like the floats, so both become SIMD without telling the
+compiler that infinities and NaN do not exist. Everything else keeps strict arithmetic. All callers
+pass C-contiguous arrays and outputs that do not overlap inputs.
 """
 
 from __future__ import annotations

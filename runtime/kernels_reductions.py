@@ -1,8 +1,8 @@
 """Reductions over float32 vectors, the only places where kernels give up strict evaluation order for SIMD.
 
-Strategy: sums may be reassociated (results depend on the machine's vector width, never on threads or batches); the
-maximum is taken over integers that order like the floats, which needs no such licence and keeps infinities and NaN
-meaningful.
+Strategy: sums may be reassociated (results depend on the machine's vector width, never on threads
+or batches); the maximum is taken over integers that order like the floats, which needs no such
+licence and keeps infinities and NaN meaningful.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Kernels that work on one position's activations at a time: norms, scaling, rotation, exclusion.
 
-Strategy: plain loops over C-contiguous float32 [length, width] arrays, written so that the inner loop runs over
-adjacent elements and becomes SIMD; only the sums inside norms and dot products may be reassociated. Vectors arrive
-expanded to the full width. Outputs never overlap inputs (else LLVM's run-time check would fall back to scalar code).
+Strategy: plain loops over C-contiguous float32 [length, width] arrays, written so that the inner
+loop runs over adjacent elements and becomes SIMD; only the sums inside norms and dot products may
+be reassociated. Vectors arrive expanded to the full width. Outputs never overlap inputs (else
+LLVM's run-time check would fall back to scalar code).
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """What each operation of a program runs on: numpy for products and copies, numba kernels for the rest.
 
-Strategy: one `bind` function per operation, and one table of them at the end. A `bind` is called once per instruction,
-prepares constants (vectors expanded to their width) and returns a `Step`, which computes one sequence: from the
-workspace (tokens, scratch) and its input registers it fills its output register, all float32 [length, width]. Shapes
-were validated before, so steps check nothing. Semantics: spec/program.md, section 4.
+Strategy: one `bind` function per operation, and one table of them at the end. A `bind` is called
+once per instruction, prepares constants (vectors expanded to their width) and returns a `Step`,
+which computes one sequence: from the workspace (tokens, scratch) and its input registers it fills
+its output register, all float32 [length, width]. Shapes were validated before, so steps check
+nothing. Semantics: spec/program.md, section 4.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ LEAST_QUERY_BLOCK = 16
 class Workspace:
     """What steps see besides registers: the current sequence, and scratch memory that lives through a call.
 
-    tokens : int64 [length]; document_start : int64 [length], the first position of each position's document.
+    tokens : int64 [length]; document_start : int64 [length], the first position of each position's
+    document.
     """
 
     def __init__(self, boundary_token: int) -> None:

@@ -1,9 +1,10 @@
 """Bits per byte of a model on tokens, and the paired gap between two models.
 
-Strategy: targets are scored in windows of equal length, each with the context inside its window only; the first window
-scores all its targets, each later one its last `stride`, so every target is scored exactly once. Windows are cut into
-batches by their number alone and their losses summed exactly in float64, so that neither the thread count nor the order
-in which threads finish can change a digit.
+Strategy: targets are scored in windows of equal length, each with the context inside its window
+only; the first window scores all its targets, each later one its last `stride`, so every target is
+scored exactly once. Windows are cut into batches by their number alone and their losses summed
+exactly in float64, so that neither the thread count nor the order in which threads finish can
+change a digit.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ class LanguageModel(Protocol):
     def token_losses(self, tokens: np.ndarray) -> np.ndarray:
         """Loss of each next token: int [batch, length + 1] -> nats [batch, length].
 
-        Entry i of a row is -log of the probability of tokens[i + 1] given tokens[: i + 1].
-        The probability must be a softmax over the whole vocabulary. Called from several threads at once.
+        Entry i of a row is -log of the probability of tokens[i + 1] given tokens[: i + 1]. The
+        probability must be a softmax over the whole vocabulary. Called from several threads at
+        once.
         """
 
 
@@ -135,13 +137,15 @@ def score(
 ) -> Score:
     """Score `model` on the first targets of `tokens`, each exactly once.
 
-    By default windows do not overlap; with `stride` < `sequence_length` each target after the first window sees at
-    least `sequence_length - stride` tokens of context. Documents do not reset the context. `progress(done, total)`
-    counts windows, in the calling thread. BLAS is held to one thread meanwhile; `threads` (default: the cores this
-    process may use) run batches of `batch_sequences` windows. The result is the same for any `threads`, and for any
+    By default windows do not overlap; with `stride` < `sequence_length` each target after the first
+    window sees at least `sequence_length - stride` tokens of context. Documents do not reset the
+    context. `progress(done, total)` counts windows, in the calling thread. BLAS is held to one
+    thread meanwhile; `threads` (default: the cores this process may use) run batches of
+    `batch_sequences` windows. The result is the same for any `threads`, and for any
     `batch_sequences` as far as the model's losses are.
 
-    Raises DataError when the tokens give no sequence or no bytes, VerificationError when a loss is not finite.
+    Raises DataError when the tokens give no sequence or no bytes, VerificationError when a loss is
+    not finite.
     """
     targets = target_count(tokens, sequence_length, max_tokens)
     stride = sequence_length if stride is None else stride
@@ -245,9 +249,10 @@ def _completed(run: Callable[[range], int], batches: Iterator[range], threads: i
 def paired_gap(reference: Score, other: Score) -> Gap:
     """How much worse `other` is than `reference` on the same targets, with its standard error over sequences.
 
-    With d_i = other's nats minus the reference's in sequence i and b_i its bytes, the gap is the ratio
-    R = sum(d) / sum(b) in nats per byte; its standard error is that of a ratio estimator (Cochran, Sampling Techniques,
-    6.4): sqrt(n / (n - 1) * sum((d_i - R b_i)^2)) / sum(b). Both times 1000 / ln 2.
+    With d_i = other's nats minus the reference's in sequence i and b_i its bytes, the gap is the
+    ratio R = sum(d) / sum(b) in nats per byte; its standard error is that of a ratio estimator
+    (Cochran, Sampling Techniques, 6.4): sqrt(n / (n - 1) * sum((d_i - R b_i)^2)) / sum(b). Both
+    times 1000 / ln 2.
 
     Raises DataError when the two scores are not of the same sequences, or are of fewer than two.
     """

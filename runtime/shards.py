@@ -1,8 +1,9 @@
 """Token shards: the public challenge's file of token ids.
 
-Strategy: a header of 256 int32, little-endian: the magic 20240520, the version 1, the number of tokens n, the rest
-reserved; then n uint16, little-endian. The header and the file's size must agree to the byte before any token is used,
-because a shard cut short would silently be scored on less text.
+Strategy: a header of 256 int32, little-endian: the magic 20240520, the version 1, the number of
+tokens n, the rest reserved; then n uint16, little-endian. The header and the file's size must agree
+to the byte before any token is used, because a shard cut short would silently be scored on less
+text.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ def is_shard(head: bytes) -> bool:
 def read_shard(path: str | Path) -> np.ndarray:
     """The tokens of a shard: uint16 [tokens], read-only.
 
-    Raises DataError, naming the file and the way out, when it cannot be read, is not a shard, is of another version,
-    or its size is not exactly what its header says.
+    Raises DataError, naming the file and the way out, when it cannot be read, is not a shard, is of
+    another version, or its size is not exactly what its header says.
     """
     path = Path(path)
     try:
@@ -79,7 +80,8 @@ def _held(body: int) -> str:
 def encode_shard(tokens: np.ndarray) -> bytes:
     """The bytes of a shard of `tokens`, an integer array [tokens].
 
-    Raises DataError for no tokens, more than the header can count, or an id that 16 bits cannot hold.
+    Raises DataError for no tokens, more than the header can count, or an id that 16 bits cannot
+    hold.
     """
     tokens = np.asarray(tokens)
     if tokens.ndim != 1 or tokens.dtype.kind not in "iu" or not 1 <= tokens.size <= MAX_TOKENS:
@@ -98,6 +100,7 @@ def encode_shard(tokens: np.ndarray) -> bytes:
 def write_shard(path: str | Path, tokens: np.ndarray, *, force: bool = False) -> None:
     """Write `tokens` as a shard, whole or not at all; an existing file is replaced only with `force`.
 
-    Raises DataError as `encode_shard` does, and OutputError when the file exists or cannot be written.
+    Raises DataError as `encode_shard` does, and OutputError when the file exists or cannot be
+    written.
     """
     write_output(path, encode_shard(tokens), force)

@@ -1,8 +1,9 @@
 """Tokenizers, and how many bytes of text each token stands for.
 
-Strategy: a thin adapter over sentencepiece and a byte table derived from its pieces. The table is the denominator of
-bits per byte, where published results have gone wrong by up to 44 %, so `check_byte_table` holds it against what
-sentencepiece itself decodes, run by run, before any score is printed.
+Strategy: a thin adapter over sentencepiece and a byte table derived from its pieces. The table is
+the denominator of bits per byte, where published results have gone wrong by up to 44 %, so
+`check_byte_table` holds it against what sentencepiece itself decodes, run by run, before any score
+is printed.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class ByteTable:
     def target_bytes(self, ids: np.ndarray) -> np.ndarray:
         """Bytes of each target ids[1:] given the token before it: integers [tokens] -> int16 [tokens - 1].
 
-        base[target] + (leading_space[target] and not boundary[previous]), the rule of the public challenge.
+        base[target] + (leading_space[target] and not boundary[previous]), the rule of the public
+        challenge.
         """
         previous, target = ids[:-1], ids[1:]
         return self.base_bytes[target] + (self.leading_space[target] & ~self.boundary[previous])
@@ -104,8 +106,9 @@ class Tokenizer:
     def byte_table(self) -> ByteTable:
         """The byte table of all pieces, by the rules of the public challenge.
 
-        A space inside a piece counts the one byte it decodes to, where the challenge's script would count the three
-        of U+2581; its own vocabularies have no such piece. Raises DataError for a piece too long for the table.
+        A space inside a piece counts the one byte it decodes to, where the challenge's script would
+        count the three of U+2581; its own vocabularies have no such piece. Raises DataError for a
+        piece too long for the table.
         """
         processor, tokens = self._processor, range(self.vocabulary_size)
         unknown = np.array([processor.is_unknown(token) for token in tokens])
@@ -126,13 +129,14 @@ class Tokenizer:
 def check_byte_table(tokenizer: Tokenizer, table: ByteTable, ids: np.ndarray, source: str) -> None:
     """Hold the table against the text that sentencepiece decodes, for integers `ids` [tokens] of whole documents.
 
-    The ids fall into runs between boundary tokens. Of each run the table's sum, with no space counted before its first
-    word, must equal the UTF-8 length of its decoded text without that space. Runs are decoded behind a plain piece, so
-    that the answer does not hang on how much white space the tokenizer strips at the start of a text. Where `ids` was
-    cut out of a longer file, the bytes of a character that lost others at the cut are left out at both ends.
+    The ids fall into runs between boundary tokens. Of each run the table's sum, with no space
+    counted before its first word, must equal the UTF-8 length of its decoded text without that
+    space. Runs are decoded behind a plain piece, so that the answer does not hang on how much white
+    space the tokenizer strips at the start of a text. Where `ids` was cut out of a longer file, the
+    bytes of a character that lost others at the cut are left out at both ends.
 
-    Raises DataError that names the first run that disagrees, or spaces spelled as bytes where a vocabulary without a
-    piece for the bare space makes each count three times.
+    Raises DataError that names the first run that disagrees, or spaces spelled as bytes where a
+    vocabulary without a piece for the bare space makes each count three times.
     """
     _refuse_spelled_spaces(tokenizer, ids, source)
     anchor = _plain_token(tokenizer, table)

@@ -1,8 +1,9 @@
 """The tokens that a model is scored or calibrated on, read from a shard or from plain text.
 
-Strategy: a shard is known by its first four bytes (or the name *.bin, so that a damaged one is not mistaken for text);
-anything else must be UTF-8 text, whose documents a NUL byte separates and whose tokens the tokenizer makes. Either way
-each id is checked against the model's vocabulary, and errors name the file and the place in it.
+Strategy: a shard is known by its first four bytes (or the name *.bin, so that a damaged one is not
+mistaken for text); anything else must be UTF-8 text, whose documents a NUL byte separates and whose
+tokens the tokenizer makes. Either way each id is checked against the model's vocabulary, and errors
+name the file and the place in it.
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ class Tokens:
 def read_tokens(path: str | Path, tokenizer: Tokenizer | None, vocabulary_size: int, boundary_token: int) -> Tokens:
     """The tokens of a shard or of a UTF-8 text, the boundary token before each document of a text.
 
-    `tokenizer` may be None for a shard that is only read, not scored. Raises DataError for a file that is missing,
-    empty, or neither of the two; for text without a tokenizer; for a tokenizer with fewer pieces than the model's
-    `vocabulary_size` or one to which `boundary_token` is ordinary text; and for an id outside the vocabulary.
+    `tokenizer` may be None for a shard that is only read, not scored. Raises DataError for a file
+    that is missing, empty, or neither of the two; for text without a tokenizer; for a tokenizer
+    with fewer pieces than the model's `vocabulary_size` or one to which `boundary_token` is
+    ordinary text; and for an id outside the vocabulary.
     """
     if tokenizer is not None:
         check_tokenizer(tokenizer, vocabulary_size, boundary_token)

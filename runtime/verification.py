@@ -1,10 +1,11 @@
 """Checking somebody else's artifact: every promise is recomputed from its bytes, nothing in it is believed.
 
-Strategy: six levels from the bytes up to the score, each of which passes, fails, or is skipped where an earlier failure
-leaves nothing to judge; the reason is always said. The reader refuses a file with one error, which tells the level that
-failed. Whatever the bytes are, the answer is a list of checks and never an error: a file of a newer version, one beyond
-the limits and one that never was an artifact fail their structure. Only data, tokenizers and code files that cannot be
-read raise.
+Strategy: six levels from the bytes up to the score, each of which passes, fails, or is skipped
+where an earlier failure leaves nothing to judge; the reason is always said. The reader refuses a
+file with one error, which tells the level that failed. Whatever the bytes are, the answer is a list
+of checks and never an error: a file of a newer version, one beyond the limits and one that never
+was an artifact fail their structure. Only data, tokenizers and code files that cannot be read
+raise.
 """
 
 from __future__ import annotations

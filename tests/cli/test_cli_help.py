@@ -17,30 +17,84 @@ from bytecap.version import VERSION
 
 ISSUE_OPTIONS = {
     "compile": {
-        "-o", "--cap", "--calibration", "--tokenizer", "--code", "--architecture", "--recipe", "--device", "--seed", "--threads", "--report",
-        "--dry-run", "--force",
+        "-o",
+        "--cap",
+        "--calibration",
+        "--tokenizer",
+        "--code",
+        "--architecture",
+        "--recipe",
+        "--device",
+        "--seed",
+        "--threads",
+        "--report",
+        "--dry-run",
+        "--force",
     },
     "inspect": {"--tensor", "--hex", "--sort"},
     "eval": {"--data", "--tokenizer", "--sequence-length", "--max-tokens", "--against"},
     "verify": {"--cap", "--code", "--data", "--tokenizer", "--expect-bpb", "--tolerance"},
     "export": {"-o"},
     "sensitivity": {
-        "--calibration", "--tokenizer", "--architecture", "--unit", "--by", "--bits", "--slices", "--top", "--output", "--plot", "--seed", "--threads",
+        "--calibration",
+        "--tokenizer",
+        "--architecture",
+        "--unit",
+        "--by",
+        "--bits",
+        "--slices",
+        "--top",
+        "--output",
+        "--plot",
+        "--seed",
+        "--threads",
         "--force",
     },
     "diagnose": {"--data", "--tokenizer", "--architecture", "--bits", "--tokens", "--seed", "--threads"},
     "curve": {
-        "--calibration", "--unit", "--budget", "--base", "--bits", "--form", "--octaves", "--evaluation", "--tokenizer", "--architecture", "--tokens",
-        "--calibration-tokens", "--profile", "--seed", "--threads", "--backend", "--scheduler", "--resume", "--output", "--plot", "--force",
+        "--calibration",
+        "--unit",
+        "--budget",
+        "--base",
+        "--bits",
+        "--form",
+        "--octaves",
+        "--evaluation",
+        "--tokenizer",
+        "--architecture",
+        "--tokens",
+        "--calibration-tokens",
+        "--profile",
+        "--seed",
+        "--threads",
+        "--backend",
+        "--scheduler",
+        "--resume",
+        "--output",
+        "--plot",
+        "--force",
     },
     "lab": set(),
     "lab list": set(),
     "lab run": {
-        "--checkpoint", "--architecture", "--calibration", "--evaluation", "--tokenizer", "--training", "--minutes", "--tokens", "--seed", "--device",
-        "--threads", "--folder", "--report", "--output", "--force",
+        "--checkpoint",
+        "--architecture",
+        "--calibration",
+        "--evaluation",
+        "--tokenizer",
+        "--training",
+        "--minutes",
+        "--tokens",
+        "--seed",
+        "--device",
+        "--threads",
+        "--folder",
+        "--report",
+        "--output",
+        "--force",
     },
     "demo": set(),
-}  # fmt: skip
+}
 GROUPS = {"lab"}
 ALL_COMMANDS = [*COMMANDS, *(name for name in ISSUE_OPTIONS if " " in name)]
 
@@ -181,7 +235,7 @@ def test_wrong_usage_is_code_2_and_says_what_is_wrong(arguments, tmp_path):
 
 
 def test_help_is_quick():
-    """Half a second is what a person waits without noticing; the best of three, since other tests run beside this one."""
+    """Half a second is what a person waits without noticing; best of three, since other tests run beside it."""
     seconds = []
     for _ in range(3):
         began = time.perf_counter()

@@ -135,9 +135,14 @@ def test_what_is_wrong_is_said_in_one_line(small_job, tmp_path):
 def test_the_python_call_gives_the_same(small_job):
     calls = []
     found = bytecap.sensitivity(
-        small_job.checkpoint, calibration=small_job.calibration, architecture=small_job.architecture,
-        unit="heads", slices=2, tokens=256, progress=lambda *call: calls.append(call),
-    )  # fmt: skip
+        small_job.checkpoint,
+        calibration=small_job.calibration,
+        architecture=small_job.architecture,
+        unit="heads",
+        slices=2,
+        tokens=256,
+        progress=lambda *call: calls.append(call),
+    )
     document = rank(small_job, "--unit", "heads", "--json").document
     assert [found.units[u].name for u in found.order] == [unit["name"] for unit in document["units"]]
     assert found.sensitivities["second-order"][found.order].tolist() == [
@@ -184,8 +189,18 @@ def test_the_diagnosis_as_text_and_as_a_document_are_the_same(small_job):
     assert (outcome.code, outcome.stderr, document["schema"], document["command"]) == (0, "", 1, "diagnose")
     lines = {line[:14].strip(): line[15:] for line in outcome.stdout.splitlines() if line}
     assert list(lines) == [
-        "bytes", "gradient", "head", "head matrix", "hidden states", "softcap", "projection", "weighted", "head bytes", "trunk bytes", "data",
-    ]  # fmt: skip
+        "bytes",
+        "gradient",
+        "head",
+        "head matrix",
+        "hidden states",
+        "softcap",
+        "projection",
+        "weighted",
+        "head bytes",
+        "trunk bytes",
+        "data",
+    ]
     for kind in ("bytes", "gradient"):
         assert lines[kind].startswith(f"the {document['verdict'][kind]} is the limit: ")
     projected = document["gradient"]["projected"]

@@ -1,4 +1,4 @@
-"""`bytecap verify` of good, damaged and foreign files: a line a check, one JSON document, and the exit code, exactly."""
+"""`bytecap verify` of good, damaged and foreign files: a line a check, one JSON document, the exit code."""
 
 from __future__ import annotations
 

@@ -85,7 +85,8 @@ CASES = {
     ),
     "hidden places": (
         {
-            "main.py": "def f():\n    import a\nif 0:\n    import b\ntry:\n    import c\nexcept ImportError:\n    pass\n",
+            "main.py": "def f():\n    import a\nif 0:\n    import b\n"
+            "try:\n    import c\nexcept ImportError:\n    pass\n",
             "a.py": "",
             "b.py": "",
             "c.py": "",
@@ -169,7 +170,10 @@ def test_python_loads_nothing_outside_the_closure(name, tmp_path):
     watch = (
         "import json, runpy, sys\nsys.path.insert(0, sys.argv[1])\nrunpy.run_path(sys.argv[2], run_name='__main__')\n"
     )
-    watch += "print(json.dumps([m.__file__ for m in list(sys.modules.values()) if (getattr(m, '__file__', None) or '').startswith(sys.argv[1])]))\n"
+    watch += (
+        "paths = [getattr(module, '__file__', None) or '' for module in list(sys.modules.values())]\n"
+        "print(json.dumps([path for path in paths if path.startswith(sys.argv[1])]))\n"
+    )
     command = [sys.executable, "-B", "-c", watch, str(tmp_path), str(tmp_path / scripts[0])]
     loaded = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
     assert loaded and set(loaded) <= {str(path) for path in import_closure([tmp_path / scripts[0]])}

@@ -85,7 +85,7 @@ def test_unusable_paths_are_refused_and_nothing_appears(tmp_path, force):
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_the_work(tmp_path):
-    """The mode bits stop an ordinary user; root passes them, so for root the refusal comes from /proc, which takes no files."""
+    """The mode bits stop an ordinary user; for root the refusal comes from /proc, which takes no files."""
     folder = tmp_path / "closed"
     folder.mkdir()
     folder.chmod(0o500)

@@ -1,4 +1,4 @@
-"""Which commands work where torch cannot be imported, and what the others say there: every command is one or the other."""
+"""Which commands work where torch cannot be imported, and what all the others say there."""
 
 from __future__ import annotations
 

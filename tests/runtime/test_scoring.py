@@ -178,9 +178,14 @@ def test_progress_and_one_blas_thread():
     before = [pool["num_threads"] for pool in threadpool_info()]
     main = threading.get_ident()
     score(
-        Watching(VOCABULARY), some_tokens(400), TABLE, sequence_length=16, batch_sequences=3, threads=2,
+        Watching(VOCABULARY),
+        some_tokens(400),
+        TABLE,
+        sequence_length=16,
+        batch_sequences=3,
+        threads=2,
         progress=lambda done, total: seen.append((done, total, threading.get_ident())),
-    )  # fmt: skip
+    )
     assert [pool["num_threads"] for pool in threadpool_info()] == before and set(blas) == {1}
     assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen) and seen[-1] == (24, 24, main)
 
