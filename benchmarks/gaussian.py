@@ -13,7 +13,8 @@ import math
 
 import numpy as np
 
-from bytecap.compiler.quantize.gptq import prepare_matrix, quantize_matrix
+from bytecap.compiler.quantize.gptq import quantize_matrix
+from bytecap.compiler.quantize.grid_matrix import prepare_matrix
 from bytecap.compiler.statistics.calibration import MatrixStatistics
 from bytecap.format.assembly import encode_grid_stream
 

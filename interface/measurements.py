@@ -44,7 +44,7 @@ def sensitivity(
 
     Threads do not change the result. Raises CheckpointError, DataError or CompileError.
     """
-    from ..compiler.pipeline import read_calibration, read_model
+    from ..compiler.inputs import read_calibration, read_model
     from ..compiler.workers import available_threads, one_thread_each
     from ..lab.measure.sensitivity import SensitivityOptions, measure_sensitivity
     from ..runtime.tokenizer import Tokenizer
@@ -158,7 +158,7 @@ def diagnose(
 
     Raises CheckpointError, DataError or CompileError.
     """
-    from ..compiler.pipeline import read_calibration, read_model
+    from ..compiler.inputs import read_calibration, read_model
     from ..compiler.workers import available_threads, one_thread_each
     from ..lab.measure.diagnosis import diagnose_model
 

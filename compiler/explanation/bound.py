@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..quantize.gptq import PreparedMatrix
+from ..quantize.grid_matrix import PreparedMatrix
 from ..statistics.row_coupling import output_eigenvalues
 
 

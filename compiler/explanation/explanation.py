@@ -1,13 +1,13 @@
 """The measurements behind a compile's report: where the bytes went, what they cost, and how far from the bounds they are.
 
-Strategy: everything here is computed after the artifact is decided, from the artifact's own bytes and from what the stages
-left behind, so it cannot change what is compiled. The result is JSON values only; page/ draws it.
+Strategy: everything here is computed after the artifact is decided, from its own bytes and from further trials of the same job, and
+nothing of it is handed back to the compile. The result is JSON values only; report/ draws it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import numpy as np
@@ -16,11 +16,15 @@ from ...format.artifact import decode_contents, read_artifact
 from ...format.inspection import inspect_artifact
 from ...format.tensors.grid import matrix_shape
 from ...progress import Progress
+from ..job import CompileJob
 from ..model.model import Model
+from ..quantize.grids import GridQuantizer
+from ..rate_control.artifacts import COARSEST_PRICE
+from ..rate_control.budget import is_walked
 from ..rate_control.landing import Landing, Trial
-from ..rate_control.trials import Trials
-from ..recipe import Recipe
-from ..statistics.calibration import Statistics, calibration_sequences
+from ..rate_control.quick_trials import CurvePoint, QuickTrials
+from ..rate_control.sequential_walk import SequentialWalk
+from ..statistics.calibration import calibration_sequences
 from ..statistics.swaps import measure_divergences, predicted_swap_losses
 from ..workers import run_jobs
 from .bound import bound_bits, uniform_step_costs
@@ -39,28 +43,22 @@ class Stage:
     weights: Mapping[int, np.ndarray]
 
 
-def explain_compile(trials: Trials, landing: Landing, budget: int, *, progress: Progress) -> dict:
+def explain_compile(trials: QuickTrials, landing: Landing, budget: int, *, progress: Progress) -> dict:
     """JSON-able explanation of a compile; takes some quick trials, a walk without distillation, and a forward pass a tensor.
 
+    trials : the quick trials of the compile, with the representations that it chose
     Losses and divergences are nats a token on the held-out sequences, rates bits a weight. Deterministic whatever the threads.
     """
-    model, statistics, plan, threads = trials.model, trials.statistics, trials.plan, trials.threads
+    job, model, statistics, threads = trials.job, trials.job.model, trials.job.statistics, trials.job.threads
     artifact = read_artifact(landing.trial.data)
     contents = decode_contents(artifact)
-    landed = sum(q.predicted_loss for q in landing.trial.quantized.values())
-    if any(price == landing.trial.byte_price for _, price, _, _ in trials.points):
-        trials.points.append(("landed", landing.trial.byte_price, len(landing.trial.data), landed))
-        for octaves in CURVE_OCTAVES:
-            trials.quick(landing.trial.byte_price * 2.0**octaves)
+    landed = landing.trial.predicted_loss
     found = inspect_artifact(landing.trial.data)
-    points = [
-        {"kind": kind, "byte_price": price, "bytes": size, "predicted_loss": loss}
-        for kind, price, size, loss in trials.points
-    ]
+    points = _curve(trials, landing)
     stages = _stages(trials, landing, contents.arrays, budget, progress)
-    sequences = trials.held_out
+    sequences = job.held_out
     if not len(sequences):  # a text too short to hold anything out
-        sequences = calibration_sequences(trials.text, model.program.sequence_length, SWAP_TOKENS)
+        sequences = calibration_sequences(job.text, model.program.sequence_length, SWAP_TOKENS)
     candidates = [{i: array} for i, array in enumerate(contents.arrays)] + [stage.weights for stage in stages]
     measured = measure_divergences(
         model,
@@ -75,11 +73,11 @@ def explain_compile(trials: Trials, landing: Landing, budget: int, *, progress: 
         "bytes": byte_shares(found, artifact),
         "swaps": _swap_table(model, predicted, measured[:count], measured[-1])
         | {"landed": _compared("artifact", landed, measured[-1])}
-        | {"tokens": int(sequences.size), "held_out": bool(len(trials.held_out))},
-        "bounds": _bounds(model, statistics, plan, landing, [row.bytes for row in found.tensors], threads=threads),
+        | {"tokens": int(sequences.size), "held_out": bool(len(job.held_out))},
+        "bounds": _bounds(job, landing, [row.bytes for row in found.tensors]),
         "entropies": code_entropies(artifact, contents),
-        "rate_distortion": points,
-        "chosen": {"bytes": len(landing.trial.data), "byte_price": landing.trial.byte_price},
+        "rate_distortion": [asdict(point) for point in points],
+        "chosen": {"bytes": landing.trial.size, "byte_price": landing.trial.byte_price},
         "stages": [
             {"stage": stage.name, "bytes": stage.bytes, "divergence": divergence}
             for stage, divergence in zip(stages, measured[count:], strict=True)
@@ -87,30 +85,34 @@ def explain_compile(trials: Trials, landing: Landing, budget: int, *, progress: 
     }
 
 
+def _curve(trials: QuickTrials, landing: Landing) -> list[CurvePoint]:
+    """The quick trials of the compile, the artifact, and quick trials at prices around its own where it has one."""
+    points, price = list(trials.points), landing.trial.byte_price
+    if price < COARSEST_PRICE:
+        around = QuickTrials(trials.job, trials.representations)
+        points.append(CurvePoint.of("landed", landing.trial))
+        points += [CurvePoint.of("quick", around.at(price * 2.0**octaves)) for octaves in CURVE_OCTAVES]
+    return points
+
+
 def _stages(
-    trials: Trials, landing: Landing, decoded: Sequence[np.ndarray], budget: int, progress: Progress
+    trials: QuickTrials, landing: Landing, decoded: Sequence[np.ndarray], budget: int, progress: Progress
 ) -> list[Stage]:
     """The model after each stage at the same byte price, the artifact itself last."""
-    stages = [Stage("the artifact", len(landing.trial.data), dict(enumerate(decoded)))]
-
-    def add(name: str, trial: Trial) -> None:
-        weights = {i: q.weights.reshape(decoded[i].shape) for i, q in trial.quantized.items()}
-        stages.insert(-1, Stage(name, len(trial.data), weights))
-
-    chosen = any(price == landing.trial.byte_price for _, price, _, _ in trials.points)
-    if trials.plan["correct-drift"].enabled and trials.walked and chosen:
-        quick = trials.quick(landing.trial.byte_price)
-        add("every matrix by itself", quick)
-        if trials.plan["distil"].enabled:
-            walk = trials.walk(
-                quick,
-                budget,
-                1 / 8,
-                partial(progress, "walk without distillation"),
-                distilled=False,
-            )
-            add("with drift correction", walk.at(walk.last_price))
-    return stages
+    job, price = trials.job, landing.trial.byte_price
+    before: list[tuple[str, Trial]] = []
+    if is_walked(job) and price < COARSEST_PRICE:
+        quick = QuickTrials(job, trials.representations).at(price)
+        before.append(("every matrix by itself", quick))
+        if job.recipe.distillation.enabled:
+            walk = SequentialWalk(job, trials.representations, quick, budget, 1 / 8)
+            finished = walk.run(partial(progress, "walk without distillation"), distilled=False)
+            before.append(("with drift correction", finished.at(finished.last_price)))
+    stages = [
+        Stage(name, trial.size, {i: w.reshape(decoded[i].shape) for i, w in trial.weights.items()})
+        for name, trial in before
+    ]
+    return [*stages, Stage("the artifact", landing.trial.size, dict(enumerate(decoded)))]
 
 
 def _swap_table(model: Model, predicted: Sequence[float], measured: Sequence[float], whole: float) -> dict:
@@ -136,17 +138,17 @@ def _compared(name: str, predicted: float, measured: float) -> dict:
     }
 
 
-def _bounds(
-    model: Model, statistics: Statistics, plan: Recipe, landing: Landing, coded_bytes: Sequence[int], *, threads: int
-) -> dict:
+def _bounds(job: CompileJob, landing: Landing, coded_bytes: Sequence[int]) -> dict:
     """Coded bits, bound and distance of each matrix, weighted means, and what uniform steps would have cost.
 
-    All under the moments that a matrix was really quantized with: what is bounded is what was coded, for the loss that it was coded at.
+    All under the Hessians that the matrices were really quantized with: the bound is for what was coded, at the loss of coding it.
     """
+    model, statistics, threads = job.model, job.statistics, job.threads
     indexes = [i for i in sorted(statistics.matrices) if model.tensors[i].values.size]
     own = {i: (model.tensors[i].values, statistics.matrices[i]) for i in indexes} | dict(landing.trial.targets)
     weights = {i: values.reshape(matrix_shape(values.shape)) for i, (values, _) in own.items()}
-    prepared = run_jobs(lambda i: plan["quantize-matrices"].prepare(weights[i], own[i][1]), indexes, threads)
+    quantizer = GridQuantizer(job.recipe.quantization)
+    prepared = run_jobs(lambda i: quantizer.prepare(weights[i], own[i][1]), indexes, threads)
     losses = [landing.trial.quantized[i].predicted_loss for i in indexes]
     bits = run_jobs(
         lambda job: bound_bits(weights[job[0]], *job[1:]), list(zip(indexes, prepared, losses, strict=True)), threads

@@ -9,16 +9,20 @@ import numpy as np
 from ...files.ledger import Ledger
 from ...format.artifact import decode_tensors, read_artifact
 from ...format.inspection import inspect_artifact
-from ..menu.candidate_tables import candidate_tables
-from ..quantize.composite import CompositeMatrix, Quantized
+from ..job import CompileJob
+from ..rate_control.artifacts import profile_bytes
 from ..rate_control.landing import Landing
-from ..rate_control.trials import Trials
 from ..statistics.swaps import measure_divergences
 
 
-def build_report(trials: Trials, landing: Landing, ledger: Ledger, seconds: dict[str, float]) -> dict:
-    """JSON-able report of a compile; bytes are integers that add up to the artifact, losses are nats a token."""
-    model, trial = trials.model, landing.trial
+def build_report(
+    job: CompileJob, landing: Landing, ledger: Ledger, seconds: dict[str, float], candidates: dict | None = None
+) -> dict:
+    """JSON-able report of a compile; bytes are integers that add up to the artifact, losses are nats a token.
+
+    seconds : by stage; candidates : the tables of the menu, where the recipe asked for one
+    """
+    model, trial = job.model, landing.trial
     arrays = decode_tensors(read_artifact(trial.data))
     found = inspect_artifact(trial.data)
     rows = found.tensors
@@ -32,7 +36,7 @@ def build_report(trials: Trials, landing: Landing, ledger: Ledger, seconds: dict
             "bits_per_weight": rows[index].bits_per_weight,
             "set_bytes": sum(term.set_bytes for term in rows[index].terms),
             "book_bytes": sum(term.book_bytes for term in rows[index].terms),
-            "quantizer": _quantizer(trial.quantized[index]),
+            "quantizer": trial.quantized[index].label,
             "predicted_loss": trial.quantized[index].predicted_loss,
         }
         for index, tensor in enumerate(model.tensors)
@@ -40,33 +44,26 @@ def build_report(trials: Trials, landing: Landing, ledger: Ledger, seconds: dict
     return {
         "architecture": dict(model.architecture),
         "defaults": list(model.defaults),
-        "calibration_tokens": trials.statistics.tokens,
+        "calibration_tokens": job.statistics.tokens,
         "weights": weights,
         "byte_price": trial.byte_price,
         "trials": [{"byte_price": price, "bytes": size} for price, size in landing.tried],
         "at_finest_steps": landing.at_finest,
         "predicted_loss": sum(t["predicted_loss"] for t in tensors),
-        "measured_loss": _measured_loss(trials, arrays),
-        "held_out_tokens": int(trials.held_out.size),
+        "measured_loss": _measured_loss(job, arrays),
+        "held_out_tokens": int(job.held_out.size),
         "bits_per_weight": 8 * ledger.artifact_bytes / weights,
-        "recipe": trials.plan.to_toml(),
-        "profiles": trials.profile_bytes(trial),
+        "recipe": job.recipe.to_toml(),
+        "profiles": profile_bytes(job, trial),
         "seconds": seconds,
         "tensors": tensors,
         "metadata": [{"name": row.name, "bytes": row.bytes} for row in found.metadata],
-        "candidates": candidate_tables(trials, landing),
+        "candidates": candidates,
     }
 
 
-def _quantizer(quantized: Quantized) -> str:
-    """The kind of candidate, or of integers where the matrix is one grid."""
-    if isinstance(quantized, CompositeMatrix):
-        return " ".join(map(str, (quantized.kind, *quantized.setting)))
-    return f"trellis-{states}" if (states := quantized.grid.trellis_states) else "uniform"
-
-
-def _measured_loss(trials: Trials, arrays: Sequence[np.ndarray]) -> float | None:
+def _measured_loss(job: CompileJob, arrays: Sequence[np.ndarray]) -> float | None:
     """KL divergence from the float model in nats a token on the held-out sequences; None without any."""
-    if not len(trials.held_out):
+    if not len(job.held_out):
         return None
-    return measure_divergences(trials.model, [dict(enumerate(arrays))], trials.held_out, threads=trials.threads)[0]
+    return measure_divergences(job.model, [dict(enumerate(arrays))], job.held_out, threads=job.threads)[0]

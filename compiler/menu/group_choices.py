@@ -14,7 +14,7 @@ from typing import Any
 from ..model.groups import Group
 from ..workers import run_jobs
 from .kinds import SHARED_KINDS, Shared, Unit
-from .kinds.registry import Setting
+from .kinds.protocols import Setting
 from .offers import GroupOffer, Offer
 
 

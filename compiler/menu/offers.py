@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..quantize.composite import Quantized
+from ..quantize.representation import Quantized
 from .kinds import KINDS, SHARED_KINDS, Unit
-from .kinds.registry import Setting
+from .kinds.protocols import Setting
 from .kinds.shared import Shared
+
+PLAIN, ALIAS = "grid", "alias"  # kinds that the menu treats apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Offer:
     @property
     def follows_price(self) -> bool:
         """Whether its bytes move with the byte price."""
+        if self.kind == PLAIN:
+            return True
         return (KINDS if self.shared is None else SHARED_KINDS)[self.kind].follows_price(self.setting)
 
     @property
@@ -37,6 +41,8 @@ class Offer:
 
     def fit(self, unit: Unit) -> Quantized:
         """The matrix of a unit stored this way, at the unit's own byte price."""
+        if self.kind == PLAIN:
+            return unit.grid()
         if self.shared is not None:
             return SHARED_KINDS[self.kind].fit(unit, self.setting, self.shared)
         return KINDS[self.kind].fit(unit, self.setting)

@@ -1,21 +1,19 @@
 """The step that fits integers best once they are chosen.
 
-Strategy: what an integer was chosen for lies nearer to zero than the integer does, on average, the more so the coarser the steps
-are: w is 1 / (1 - D / var) times too long (the backward test channel of rate-distortion theory). One factor on the step of the whole
-matrix costs no byte, for the base is a float. It is the regression of W on what the integers decode to, under the loss itself.
+Strategy: on average an integer lies further from zero than the value it was chosen for, the more so the coarser the steps are:
+the quantized weights are 1 / (1 - D / var) times too long (the backward test channel of rate-distortion theory). One factor on
+the step of the whole matrix costs no byte, because the base is stored as a float anyway. The factor is the regression of W on
+the decoded integers under the second-order loss.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...format.tensors.grid import MAX_BASE, MIN_BASE, GridValues, reconstruct_grid
-
-if TYPE_CHECKING:
-    from .gptq import PreparedMatrix
+from .grid_matrix import PreparedMatrix
 
 
 def fit_base(prepared: PreparedMatrix, grid: GridValues, share: float) -> tuple[GridValues, float]:

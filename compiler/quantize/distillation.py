@@ -1,9 +1,9 @@
 """Distillation: the weights that are still float make up for the ones that are integers already.
 
-Strategy: the float model is the teacher, KL(teacher || student) on calibration text the loss. Between two steps of the
-sequential quantization all weights that are not quantized yet are tuned by Adam; at the end the control tensors alone.
-Adam runs in the eigenvectors of a matrix's second moments, in which its gradients are nearly uncorrelated (SOAP,
-arXiv:2409.11321, with the bases that calibration has measured already). A step's rate is a share of each tensor's
+Strategy: the float model is the teacher, KL(teacher || student) on calibration text the loss. Before each group of matrices that
+the sequential walk quantizes, all weights that are not quantized yet are tuned by Adam; at the end the control tensors alone.
+Adam runs in the eigenvectors of a matrix's Hessian and output Fisher, in which its gradients are nearly uncorrelated (SOAP,
+arXiv:2409.11321, with the bases that calibration has measured already). The rate of an update is a share of each tensor's
 quantization error, because that is how far a weight may usefully move.
 Held-out sequences decide whether a tuning is kept. A batch is cut into parts whose gradients are summed in order, so the
 result does not depend on the thread count.
@@ -17,14 +17,19 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from ..job import CompileJob
 from ..model.model import Model
 from ..model.torch_executor import TorchExecutor
-from ..statistics.calibration import MatrixStatistics
+from ..settings import DistillationSettings
+from ..statistics.calibration import MatrixStatistics, calibration_sequences
 from ..workers import run_jobs
+from .representation import Quantized
 
 PART_TOKENS = 1024
 FIRST_DECAY, SECOND_DECAY = 0.9, 0.95
 LEAST_DEVIATION = 1e-12
+WEIGHTS_OF_ALL_UPDATES = 1 << 22  # of a model; larger ones take fewer updates in proportion
+LEAST_UPDATES = 8  # fewer are not worth judging
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,8 @@ class _Moments:
         self.first.mul_(FIRST_DECAY).add_(gradient, alpha=1 - FIRST_DECAY)
         self.second.mul_(SECOND_DECAY).addcmul_(gradient, gradient, value=1 - SECOND_DECAY)
         deviation = (self.second / (1 - SECOND_DECAY**self.age)).sqrt_().add_(LEAST_DEVIATION)
-        step = self.first.div(1 - FIRST_DECAY**self.age).div_(deviation)
-        return step if self.basis is None else self.basis.rotate_back(step)
+        update = self.first.div(1 - FIRST_DECAY**self.age).div_(deviation)
+        return update if self.basis is None else self.basis.rotate_back(update)
 
 
 @dataclass(slots=True)
@@ -104,12 +109,12 @@ class Distiller:
 
         return sum(run_jobs(measure, _parts(self.held_out), self.threads)) / self.held_out.size
 
-    def tune(self, tensors: dict[int, torch.Tensor], rates: Mapping[int, float], steps: int) -> bool:
+    def tune(self, tensors: dict[int, torch.Tensor], rates: Mapping[int, float], updates: int) -> bool:
         """Tune the tensors named in `rates` in place of their old values; False, and nothing changed, when that does not help.
 
-        rates : tensor index -> step of a weight at first, falling linearly to 0 over `steps`.
+        rates : tensor index -> length of the first update of a weight, falling linearly to 0 over so many `updates`.
         """
-        if not rates or steps < 1:
+        if not rates or updates < 1:
             return False
         working = {i: t.to(self.device) for i, t in tensors.items()}
         loss = self.divergence(working)
@@ -119,10 +124,10 @@ class Distiller:
                 self._moments[i] = _Moments(
                     torch.zeros_like(working[i]), torch.zeros_like(working[i]), self.bases.get(i)
                 )
-        for step in range(steps):
+        for update in range(updates):
             gradients = self._gradients(working, list(rates))
 
-            def move(i: int, gradients=gradients, share=1 - step / steps) -> None:
+            def move(i: int, gradients=gradients, share=1 - update / updates) -> None:
                 working[i].sub_(self._moments[i].direction(gradients[i]), alpha=rates[i] * share)
 
             run_jobs(move, list(rates), self.threads)
@@ -161,3 +166,71 @@ class Distiller:
 def _parts(sequences: np.ndarray) -> list[np.ndarray]:
     count = max(1, PART_TOKENS // sequences.shape[1])
     return [sequences[i : i + count] for i in range(0, len(sequences), count)]
+
+
+def make_distiller(job: CompileJob) -> Distiller:
+    """The distiller of a walk: all calibration text to learn from, the held-out sequences to judge by."""
+    length = job.model.program.sequence_length
+    training = calibration_sequences(job.text, length, len(job.text))
+    known = {i: matrix for i, matrix in job.statistics.matrices.items() if matrix.output_fisher is not None}
+    bases = run_jobs(lambda matrix: Basis.of(matrix, job.device), list(known.values()), job.threads)
+    return Distiller(
+        job.model,
+        training,
+        job.held_out,
+        max(1, job.recipe.distillation.batch_tokens // length),
+        job.seed,
+        job.threads,
+        job.device,
+        dict(zip(known, bases, strict=True)),
+    )
+
+
+class Refiner:
+    """Tunes the waiting matrices of a walk, for an equal share of the updates before each of its groups.
+
+    Called as `Refine` of sequential.py. Shares below LEAST_UPDATES are saved up for a later group.
+    """
+
+    def __init__(
+        self, distiller: Distiller, settings: DistillationSettings, quick: Mapping[int, Quantized], groups: int
+    ) -> None:
+        """quick : the matrices quantized by themselves, whose errors say how far an update goes; groups : that will come."""
+        self.distiller, self.quick, self.groups, self.length = distiller, quick, groups, settings.step_size
+        self._total = scaled_updates(settings.steps, distiller)
+        self._turn = self._spent = 0
+
+    def __call__(self, tensors: dict[int, torch.Tensor], waiting: Collection[int]) -> None:
+        self._turn += 1
+        due = self._total * self._turn // self.groups - self._spent
+        if due < LEAST_UPDATES:
+            return
+        self._spent += due
+        rates = {i: self.length * _error(self.distiller.model, i, self.quick[i]) for i in waiting}
+        self.distiller.tune(tensors, rates, due)
+
+
+def tune_vectors(
+    distiller: Distiller, settings: DistillationSettings, quantized: Mapping[int, Quantized], vectors: Collection[int]
+) -> dict[int, np.ndarray]:
+    """Values of the control tensors, tuned with everything else quantized; their old values where that does not help."""
+    shapes = [t.values.shape for t in distiller.model.tensors]
+    tensors = {i: torch.from_numpy(q.weights.reshape(shapes[i])) for i, q in quantized.items()}
+    rates = {i: settings.vector_step_size * _rms(distiller.model.tensors[i].values) for i in vectors}
+    distiller.tune(tensors, rates, scaled_updates(settings.final_steps, distiller))
+    return {i: tensors[i].numpy() for i in vectors}
+
+
+def scaled_updates(updates: int, distiller: Distiller) -> int:
+    """Fewer for large models; never more than one pass over the text."""
+    wanted = round(updates * min(1.0, WEIGHTS_OF_ALL_UPDATES / distiller.model.parameters))
+    return min(wanted, len(distiller.training) // distiller.batch_sequences)
+
+
+def _error(model: Model, index: int, quantized: Quantized) -> float:
+    """Root mean square error of a quantized matrix."""
+    return _rms(quantized.weights - model.tensors[index].values.reshape(quantized.weights.shape))
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))

@@ -1,11 +1,11 @@
-"""Sequential quantization: each matrix is quantized against the inputs it will really see.
+"""GPTQ-style sequential quantization: each matrix is quantized against the inputs that it will really see.
 
 Strategy: walk the program once, instruction by instruction, holding for every calibration batch the registers of the float
 model (x) and of the model quantized so far (x'). On reaching a linear layer, H' = E[x' x'ᵀ] and C = E[x x'ᵀ] say what its
 inputs have become: the best float weights for them, W C H'^-1, are the target, and H' weighs the error (the drift
 correction of Qronos, arXiv:2505.11695, and WaterSIC, arXiv:2603.04956). A layer that writes into a residual stream also
-makes up for the error that the stream has by then (residuals.py). Then both models go on through it. Layers that share an
-input register share the moments; once their targets stand in for them, a caller may refine all weights that are still
+makes up for the error that the stream has by then (residual_streams.py). Then both models go on through it. Layers that share
+an input register share its measurements; once their targets stand in for them, a caller may refine all weights that are still
 float, and what it makes of the targets is quantized.
 """
 
@@ -18,17 +18,66 @@ from functools import partial
 import numpy as np
 import torch
 
+from ...format.container.limits import DEFAULT_LIMITS
 from ...format.program.operations import Linear
-from ...format.program.program import Program
+from ...format.program.program import Program, validate_program
 from ..model.model import Model
 from ..model.residual_streams import Residual, find_residuals
 from ..model.torch_executor import Forward, TorchExecutor
-from ..statistics.calibration import MatrixStatistics, second_moment, told_share
+from ..settings import SequentialSettings
+from ..statistics.calibration import MatrixStatistics, calibration_sequences, second_moment, told_share
+from ..statistics.damping import damped
 from ..workers import iterate_jobs, run_jobs
-from .gptq import QuantizedMatrix, damped
+from .representation import Quantized
 
-QuantizeTarget = Callable[[int, np.ndarray, MatrixStatistics], QuantizedMatrix]
+WALK_FLOATS = 1 << 28  # of activations of one model that a walk may hold: 1.1 GB
+
+QuantizeTarget = Callable[[int, np.ndarray, MatrixStatistics], Quantized]
 Refine = Callable[[dict[int, torch.Tensor], Collection[int]], None]
+
+
+def walk_sequences(model: Model, text: np.ndarray, settings: SequentialSettings) -> np.ndarray:
+    """int64[n, length] calibration tokens for a walk: `settings.tokens` of them, or as many as memory allows."""
+    shapes = [tensor.values.shape for tensor in model.tensors]
+    most = WALK_FLOATS // validate_program(model.program, shapes, DEFAULT_LIMITS).peak_width
+    return calibration_sequences(text, model.program.sequence_length, min(settings.tokens, most))
+
+
+def quantize_sequentially(
+    model: Model,
+    statistics: Mapping[int, MatrixStatistics],
+    quantized: Mapping[int, np.ndarray],
+    sequences: np.ndarray,
+    quantize: QuantizeTarget,
+    settings: SequentialSettings,
+    *,
+    damping: float,
+    threads: int,
+    refine: Refine | None = None,
+) -> dict[int, Quantized]:
+    """Quantize every linear weight that `quantized` does not hold yet, in program order.
+
+    quantized : float32 weights by tensor index of what is already decided (vectors, embeddings)
+    sequences : int64[n, length] calibration tokens
+    quantize : (tensor index, float64 target, statistics with the Hessian of the real inputs) -> the matrix quantized
+    damping : of the Hessian, relative to the mean of its diagonal
+    refine : called before each group of weights that share an input with the current tensors, float (this group's: their
+    targets) and quantized, and the indexes of the weights that are still float, whose tensors it may replace
+    Deterministic whatever `threads`: batches are summed in order.
+    """
+    walk = _Walk(model, quantized, sequences, settings, damping, threads)
+    results: dict[int, Quantized] = {}
+    with torch.no_grad():
+        for index in range(walk.length):
+            weight = walk.uses.get(index)
+            if weight in walk.waiting:
+                if walk.set_targets(index) and refine is not None:
+                    refine(walk.current, sorted(walk.waiting))
+                real = replace(statistics[weight], hessian=walk.drift.hessian)
+                results[weight] = quantize(weight, walk.current[weight].double().numpy(), real)
+                walk.settle(weight, results[weight].weights)
+            walk.advance()
+    return results
 
 
 @dataclass(slots=True)
@@ -38,73 +87,82 @@ class _Batch:
     float_forward: Forward
     quantized_forward: Forward
 
+    def advance(self) -> None:
+        """Compute the next register of both models."""
+        self.float_forward.advance()
+        self.quantized_forward.advance()
 
-def quantize_sequentially(
-    model: Model,
-    statistics: Mapping[int, MatrixStatistics],
-    quantized: Mapping[int, np.ndarray],
-    sequences: np.ndarray,
-    quantize: QuantizeTarget,
-    *,
-    damping: float,
-    correction: float,
-    residual: float,
-    batch_sequences: int,
-    threads: int,
-    refine: Refine | None = None,
-) -> dict[int, QuantizedMatrix]:
-    """Quantize every linear weight that `quantized` does not hold yet, in program order.
 
-    quantized : float32 weights by tensor index of what is already decided (vectors, embeddings)
-    sequences : int64[n, length] calibration tokens
-    quantize : (tensor index, float64 target, statistics with the real Hessian) -> QuantizedMatrix
-    correction : share of the drift correction in the target, 0 (the float weights) to 1
-    residual : share of the residual stream's error in the target of a layer that writes into it
-    refine : called before each group of weights that share an input with the current tensors, float (this group's: their
-    targets) and quantized, and the indexes of the weights that are still float, whose tensors it may replace
-    Deterministic whatever `threads`: batches are summed in order.
+class _Walk:
+    """Both models on their way through the program.
+
+    uses : instruction -> weight of the linear layers that are to be quantized
+    waiting : weights that are still float; current : tensors of the model quantized so far
+    drift : what the inputs of the layers have become whose targets were set last
     """
-    tensors = {i: torch.from_numpy(t.values) for i, t in enumerate(model.tensors)}
-    current = {i: torch.from_numpy(quantized[i]) if i in quantized else t for i, t in tensors.items()}
-    executors = TorchExecutor(model.program, tensors), TorchExecutor(model.program, current)
-    batches = [
-        _Batch(*(Forward(executor, torch.from_numpy(part)) for executor in executors))
-        for part in np.array_split(sequences, max(1, len(sequences) // batch_sequences))
-    ]
-    uses = {
-        k: op.weight
-        for k, op in enumerate(model.program.instructions)
-        if isinstance(op, Linear) and op.weight not in quantized
-    }
-    streams = find_residuals(model.program)
-    waiting, corrected = set(uses.values()), set()
-    results: dict[int, QuantizedMatrix] = {}
-    source = -1
-    with torch.no_grad():
-        for index in range(max(uses, default=-1) + 1):
-            weight = uses.get(index)
-            if weight in waiting:
-                if model.program.instructions[index].x != source:
-                    source = model.program.instructions[index].x
-                    group = {
-                        w: k
-                        for k, w in uses.items()
-                        if w in waiting - corrected and model.program.instructions[k].x == source
-                    }
-                    beside = {k: streams[k] for k in group.values() if k in streams and residual}
-                    drift = _measure_drift(batches, source, beside, damping, threads)
-                    for w, k in group.items():
-                        change = correction * drift.of_weight(tensors[w].numpy()) + residual * drift.of_stream(k)
-                        current[w] = current[w] + torch.from_numpy(change).float()
-                    corrected.update(group)
-                    if refine is not None:
-                        refine(current, sorted(waiting))
-                real = replace(statistics[weight], hessian=drift.hessian)
-                results[weight] = quantize(weight, current[weight].double().numpy(), real)
-                current[weight] = torch.from_numpy(results[weight].weights)
-                waiting.remove(weight)
-            _advance(batches, threads)
-    return results
+
+    def __init__(
+        self,
+        model: Model,
+        quantized: Mapping[int, np.ndarray],
+        sequences: np.ndarray,
+        settings: SequentialSettings,
+        damping: float,
+        threads: int,
+    ) -> None:
+        self.program, self.settings, self.damping, self.threads = model.program, settings, damping, threads
+        self.tensors = {i: torch.from_numpy(t.values) for i, t in enumerate(model.tensors)}
+        self.current = {i: torch.from_numpy(quantized[i]) if i in quantized else t for i, t in self.tensors.items()}
+        executors = TorchExecutor(model.program, self.tensors), TorchExecutor(model.program, self.current)
+        self.batches = [
+            _Batch(*(Forward(executor, torch.from_numpy(part)) for executor in executors))
+            for part in np.array_split(sequences, max(1, len(sequences) // settings.batch_sequences))
+        ]
+        self.uses = {
+            k: op.weight
+            for k, op in enumerate(model.program.instructions)
+            if isinstance(op, Linear) and op.weight not in quantized
+        }
+        self.waiting = set(self.uses.values())
+        self.drift: _Drift | None = None
+        self._streams = find_residuals(model.program)
+        self._corrected: set[int] = set()
+        self._source = -1
+
+    @property
+    def length(self) -> int:
+        """Instructions up to the last layer that is to be quantized."""
+        return max(self.uses, default=-1) + 1
+
+    def set_targets(self, index: int) -> bool:
+        """Correct the targets of all layers that read the input of layer `index`; False when that has been done already."""
+        source = self.program.instructions[index].x
+        if source == self._source:
+            return False
+        self._source = source
+        group = {
+            weight: k
+            for k, weight in self.uses.items()
+            if weight in self.waiting - self._corrected and self.program.instructions[k].x == source
+        }
+        beside = {k: self._streams[k] for k in group.values() if k in self._streams and self.settings.residual}
+        self.drift = _measure_drift(self.batches, source, beside, self.damping, self.threads)
+        correction, residual = self.settings.correction, self.settings.residual
+        for weight, k in group.items():
+            values = self.tensors[weight].numpy()
+            change = correction * self.drift.of_weight(values) + residual * self.drift.of_stream(k)
+            self.current[weight] = self.current[weight] + torch.from_numpy(change).float()
+        self._corrected.update(group)
+        return True
+
+    def settle(self, weight: int, values: np.ndarray) -> None:
+        """A weight is quantized: the second model has these values from here on."""
+        self.current[weight] = torch.from_numpy(values)
+        self.waiting.remove(weight)
+
+    def advance(self) -> None:
+        """Run one instruction in both models on every batch."""
+        run_jobs(_Batch.advance, self.batches, self.threads)
 
 
 def count_groups(program: Program, weights: Collection[int]) -> int:
@@ -144,7 +202,7 @@ class _Drift:
 def _measure_drift(
     batches: Sequence[_Batch], source: int, streams: Mapping[int, Residual], damping: float, threads: int
 ) -> _Drift:
-    """Moments of a register and of the streams beside the layers that read it, over all batches."""
+    """Second moments of a register and of the streams beside the layers that read it, over all batches."""
 
     def measure(batch: _Batch) -> list:
         before, now = batch.float_forward.registers, batch.quantized_forward.registers
@@ -158,9 +216,8 @@ def _measure_drift(
         ]
 
     total: list = [0] * (3 + len(streams))
-    for part in iterate_jobs(
-        measure, batches, threads
-    ):  # summed as they come: all at once would take more than the activations
+    # summed as they come: all at once would take more than the activations
+    for part in iterate_jobs(measure, batches, threads):
         total = [before + value for before, value in zip(total, part, strict=True)]
     hessian, cross, *errors = ((value / total[0]).numpy() for value in total[1:])
     gained, told = {}, told_share(total[0], len(hessian))
@@ -168,13 +225,3 @@ def _measure_drift(
         gain = stream.gain(partial(batches[0].quantized_forward.vector, width=len(error)))
         gained[layer] = told * error * (gain if isinstance(gain, float) else gain.double().numpy()[:, None])
     return _Drift(hessian, cross, gained, damped(hessian, damping))
-
-
-def _advance(batches: Sequence[_Batch], threads: int) -> None:
-    """Run one instruction in both models on every batch."""
-
-    def advance(batch: _Batch) -> None:
-        batch.float_forward.advance()
-        batch.quantized_forward.advance()
-
-    run_jobs(advance, batches, threads)

@@ -1,13 +1,10 @@
-"""Landing on the cap: the byte price whose artifact is as large as allowed and not a byte larger.
+"""Landing on the cap: the artifact as large as allowed and not a byte larger.
 
-Strategy: the size of a real artifact, assembled in full, falls smoothly with log2 of the byte price, by about one
-eighth of the number of weights an octave while rates are high. Bracket the budget by steps of that slope, then close in
-by interpolation that falls back to halving. Only artifacts that fit are ever kept.
+Strategy: search the byte price (price_search.py) with real artifacts, assembled in full. Only artifacts that fit are ever kept.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -15,8 +12,9 @@ import numpy as np
 
 from ...errors import CapError
 from ...progress import StageProgress
-from ..quantize.composite import Quantized
+from ..quantize.representation import Quantized
 from ..statistics.calibration import MatrixStatistics
+from .price_search import PriceSearch, SizeWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +28,21 @@ class Trial:
     data: bytes
     quantized: Mapping[int, Quantized]
     targets: Mapping[int, tuple[np.ndarray, MatrixStatistics]] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the artifact."""
+        return len(self.data)
+
+    @property
+    def predicted_loss(self) -> float:
+        """Second-order loss of all tensors together, nats a token."""
+        return sum(q.predicted_loss for q in self.quantized.values())
+
+    @property
+    def weights(self) -> dict[int, np.ndarray]:
+        """float32 weights by tensor index, as they decode."""
+        return {i: q.weights for i, q in self.quantized.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,52 +66,24 @@ def land_on_cap(
     trials: int,
     progress: StageProgress,
 ) -> Landing:
-    """Largest artifact of at most `budget` bytes, within `tolerance` of it unless the finest steps are smaller.
+    """Largest artifact of at most `budget` bytes, within `tolerance` of it unless the finest steps take less.
 
-    start_price : where the search starts. smallest : the artifact with every code zero; CapError when even that does
-    not fit, and the result when nothing larger does.
+    compile_at : byte price -> artifact; start_price : where the search starts; weights : of which a price changes the bytes
+    smallest : the artifact with every code zero; CapError when even that does not fit, and the result when nothing larger does
     """
-    least = len(smallest.data)
-    if least > budget:
-        message = f"{budget} bytes are left for the artifact; the smallest possible artifact is {least} bytes"
-        raise CapError(f"the cap is too small: {message}; raise --cap by at least {least - budget}")
-    finest = math.log2(finest_price)
-    position = max(finest, math.log2(start_price))
-    fits: tuple[float, int] | None = None  # coarse side of the bracket: (log2 price, bytes)
-    exceeds: tuple[float, int] | None = None
+    if smallest.size > budget:
+        message = f"{budget} bytes are left for the artifact; the smallest possible artifact is {smallest.size} bytes"
+        raise CapError(f"the cap is too small: {message}; raise --cap by at least {smallest.size - budget}")
+    window = SizeWindow(budget * (1 - tolerance), budget, budget * (1 - tolerance / 2))
+    search = PriceSearch(window, weights, start_price, finest_price)
     best = smallest
-    streak, last_fitted = 0, False
     tried: list[tuple[float, int]] = []
-    while len(tried) < trials:
-        trial = compile_at(2.0**position)
-        size = len(trial.data)
-        tried.append((trial.byte_price, size))
+    while len(tried) < trials and not search.finished:
+        trial = compile_at(search.price)
+        tried.append((trial.byte_price, trial.size))
         progress(min(len(tried), trials - 1), trials)
-        if size <= budget:
-            fits = (position, size)
-            best = max(best, trial, key=lambda kept: len(kept.data))
-            if size >= budget * (1 - tolerance) or position <= finest:
-                break
-        else:
-            exceeds = (position, size)
-        streak = streak + 1 if (size <= budget) == last_fitted else 1
-        last_fitted = size <= budget
-        position = _next_position(tried[-1], fits, exceeds, budget * (1 - tolerance / 2), weights, streak)
-        position = max(finest, position)
+        if trial.size <= budget:
+            best = max(best, trial, key=lambda kept: kept.size)
+        search.learn(trial.size)
     progress(trials, trials)
-    return Landing(best, tuple(tried), at_finest=len(best.data) < budget * (1 - tolerance) and position <= finest)
-
-
-def _next_position(last, fits, exceeds, goal: float, weights: int, streak: int) -> float:
-    """Next log2 price for (price, bytes) tried last, `streak` times in a row on the same side of the budget.
-
-    Without a bracket: along the slope of high rates, doubling the step each time, since at low rates an octave is worth
-    fewer bytes. In a bracket: interpolation, or its middle where interpolation keeps moving the same end.
-    """
-    price, size = last
-    if fits is None or exceeds is None:
-        step = 8 * (size - goal) / weights * 2 ** (streak - 1)
-        return math.log2(price) + math.copysign(min(max(abs(step) * 1.1, 0.02), 4.0), step)
-    (coarse, below), (fine, above) = fits, exceeds
-    share = 0.5 if streak > 2 else min(max((above - goal) / (above - below), 0.02), 0.98)
-    return fine + share * (coarse - fine)
+    return Landing(best, tuple(tried), at_finest=best.size < window.least and search.at_finest)

@@ -1,17 +1,15 @@
-"""A bias for the map that makes the logits: what its quantized rows get wrong on the mean input, told apart from the rows.
+"""A bias for the map that makes the logits, in place of the mean error of its quantized rows.
 
-Strategy: with W' for W the logits are wrong by (W - W') x, of which b = (W - W') E[x] is the same for every token of text, and a vector
-of its own costs far fewer numbers than finer rows. It saves 1/2 sum_o g_o b_o² nats a token. By rate-distortion theory a grid spends
-about as many bits on that one direction of its inputs as the vector would take, so whether it pays is a matter of real bytes: of an
-encoded vector against what a byte buys in the head's own grid. On the prose checkpoint, where 95 % of E|x|² is the mean, a bias saves 283 to
-293 bytes of loss and takes 318 to 327 at byte prices from 3e-4 to 4e-3: it does not pay.
+Strategy: with W' for W the logits are wrong by (W - W') x, of which b = (W - W') E[x] is the same for every token of text, and a
+vector of its own costs far fewer numbers than finer rows. It saves 1/2 sum_o g_o b_o² nats a token. By rate-distortion theory a grid
+spends about as many bits on that one direction of its inputs as the vector would take, so whether it pays is a matter of real
+bytes: of an encoded vector against what a byte buys in the head's own grid.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,11 +18,14 @@ from ...format.program.operands import Row
 from ...format.program.program import Program
 from ...format.tensors.grid import MAX_RESOLUTION, matrix_shape
 from ...format.tensors.parts import GridInStream
-from ..menu.kinds.unit import Quantizer
 from ..model.model import Model, ModelTensor
 from ..model.structure import find_head
-from ..quantize.composite import Quantized
-from ..quantize.gptq import QuantizedMatrix, quantize_vectors
+from ..quantize.grid_matrix import QuantizedMatrix
+from ..quantize.grids import GridQuantizer, Quantizer
+from ..quantize.representation import Quantized
+from ..quantize.vectors import quantize_vectors
+from ..recipe import Recipe
+from ..settings import START_PRICE
 from ..statistics.calibration import Statistics
 
 COARSEST = 1.0
@@ -32,22 +33,30 @@ OCTAVES = 0.25  # to both sides of the byte price: grids that say what a byte bu
 NAME = "output_bias"
 
 
-@dataclass(frozen=True, slots=True)
-class BiasHead:
-    """Give the output head a bias that its quantized rows are made up for by, where it pays in coded bytes."""
+def add_head_bias(model: Model, statistics: Statistics, recipe: Recipe) -> tuple[Model, Statistics]:
+    """The model with a bias of zeros at its head; as it is where the recipe asks for none, none pays or none can be."""
+    if not recipe.head_bias.enabled or statistics.head_mean is None or not may_have_bias(model.program):
+        return model, statistics
+    saved, n_bytes = weigh_bias(model, statistics, GridQuantizer(recipe.quantization), START_PRICE)
+    return with_bias(model, statistics) if saved > n_bytes else (model, statistics)
 
-    enabled: bool = False
-    name: ClassVar[str] = "bias-head"
-    bounds: ClassVar[Mapping[str, tuple[float, float] | frozenset]] = {}
 
-    def run(
-        self, model: Model, statistics: Statistics, quantizer: Quantizer, byte_price: float
-    ) -> tuple[Model, Statistics]:
-        """The model with a bias of zeros at its head, and its statistics; both as they are where that does not pay or cannot be."""
-        if not self.enabled or statistics.head_mean is None or not may_have_bias(model.program):
-            return model, statistics
-        saved, n_bytes = weigh_bias(model, statistics, quantizer, byte_price)
-        return with_bias(model, statistics) if saved > n_bytes else (model, statistics)
+def fit_head_bias(
+    model: Model, statistics: Statistics, recipe: Recipe, byte_price: float, quantized: Mapping[int, Quantized]
+) -> dict[int, QuantizedMatrix]:
+    """The bias of the head that these quantized matrices need, by its tensor index; empty where the recipe fits none."""
+    if not recipe.head_bias.enabled or statistics.head_mean is None:
+        return {}
+    head = find_head(model.program)
+    bias = None if head is None else model.program.instructions[head].bias
+    if bias is None or bias.tensor not in statistics.vectors:
+        return {}
+    own = model.tensors[bias.tensor].values.astype(np.float64).ravel()
+    if own.size != len(statistics.head_fisher):
+        return {}
+    missing = mean_error(model, statistics, quantized[model.program.instructions[head].weight])
+    fisher = statistics.vectors[bias.tensor].ravel()
+    return {bias.tensor: quantize_bias(own + missing, own, fisher, byte_price)}
 
 
 def may_have_bias(program: Program) -> bool:
@@ -80,7 +89,7 @@ def mean_error(model: Model, statistics: Statistics, quantized: Quantized) -> np
 
 
 def quantize_bias(bias: np.ndarray, own: np.ndarray, fisher: np.ndarray, byte_price: float) -> QuantizedMatrix:
-    """A bias of float64[rows] on one step; its predicted loss is less than 0 by what it makes up for beyond the model's `own`."""
+    """A bias of float64[rows] on one step; its predicted loss is below 0 by what it saves over the model's `own` bias."""
     found = quantize_vectors(
         bias[None].astype(np.float32), fisher[None], byte_price, resolution=MAX_RESOLUTION, coarsest=COARSEST
     )

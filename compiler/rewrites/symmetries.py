@@ -34,11 +34,23 @@ from ...format.program.operations import (
 from ...format.program.program import Program
 from ..model.model import Model
 from ..model.structure import embedding_tables
-from ..quantize.gptq import column_log_steps
+from ..quantize.grid_matrix import column_log_steps
+from ..recipe import Recipe
 from ..statistics.calibration import MatrixStatistics, Statistics
 
 LEAST_SCALE = 1e-6
 ELEMENTWISE = Activation | Add | Multiply | Softcap
+
+
+def exchange_symmetries(model: Model, statistics: Statistics, recipe: Recipe) -> tuple[Model, Statistics]:
+    """The rewrites that the recipe asks for. Tensors that equal another are left alone: to stay equal is worth more."""
+    settings, twins = recipe.symmetries, equal_tensors(model)
+    hidden = find_hidden_units(model.program) if settings.hidden_units else []
+    dimensions = find_value_dimensions(model.program) if settings.value_dimensions else []
+    units = [each for each in hidden + dimensions if not twins & {*each.makers, each.reader}]
+    scales = find_scaled_outputs(model.program) if settings.output_scales else []
+    scaled = absorb_scales(model, statistics, [each for each in scales if each.maker not in twins])
+    return sort_units(*scaled, units, recipe.quantization.damping)
 
 
 @dataclass(frozen=True, slots=True)

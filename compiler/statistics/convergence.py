@@ -11,11 +11,43 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..quantize.gptq import damped
-from .calibration import MatrixStatistics, Statistics
+from ...progress import StageProgress
+from ..model.model import Model
+from ..settings import CalibrationSettings
+from .calibration import MatrixStatistics, Statistics, calibration_sequences, measure_statistics
+from .damping import damped
 from .row_coupling import floor_fisher
 
 DAMPING, FISHER_FLOOR = 0.003, 0.02
+
+
+def calibrate(
+    model: Model,
+    text: np.ndarray,
+    settings: CalibrationSettings,
+    *,
+    seed: int,
+    device: str,
+    threads: int,
+    progress: StageProgress,
+) -> Statistics:
+    """Measure the second-order model of the loss on as much of the text as it takes.
+
+    text : int64 tokens; progress : called with the batches so far and all that there could be
+    """
+    sequences = calibration_sequences(text, model.program.sequence_length, settings.tokens)
+    order = np.random.default_rng(seed).permutation(len(sequences))  # any part of them is spread over the text
+    total = -(-len(sequences) // settings.batch_sequences)
+    return measure_statistics(
+        model,
+        sequences[order],
+        batch_sequences=settings.batch_sequences,
+        seed=seed,
+        device=device,
+        threads=threads,
+        finished=lambda done: progress(done, total),
+        enough=Convergence(settings.tolerance).reached,
+    )
 
 
 @dataclass(slots=True)

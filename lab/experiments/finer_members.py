@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...compiler.menu.composite import CompositeMatrix
 from ...compiler.menu.kinds import Unit
-from ...compiler.quantize.composite import CompositeMatrix
-from ...compiler.quantize.gptq import PreparedMatrix, QuantizedMatrix, quantize_matrix, with_steps
+from ...compiler.quantize.gptq import quantize_matrix
+from ...compiler.quantize.grid_matrix import PreparedMatrix, QuantizedMatrix, with_steps
 from ...format.tensors.grid import GridValues, exponents_or_zeros, step_table
 from ...format.tensors.parts import GridInStream, SparseValues, SubsetValues
 from ..measure.simple_steps import step_logs

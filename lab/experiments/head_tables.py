@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...compiler.model.structure import token_tables
-from ...compiler.pipeline import START_PRICE
-from ...compiler.quantize.composite import Quantized
+from ...compiler.quantize.representation import Quantized
+from ...compiler.settings import START_PRICE
 from ..measure.equal_bytes import Bench, Choice
 from ..measure.rank_stability import count_of
 from .measuring import Choices

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...compiler.rate_control.trials import COARSEST_PRICE
+from ...compiler.rate_control.artifacts import COARSEST_PRICE
 
 
 @dataclass(frozen=True, slots=True)

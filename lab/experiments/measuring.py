@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
-from ...compiler.pipeline import START_PRICE
+from ...compiler.rate_control.artifacts import COARSEST_PRICE
 from ...compiler.rate_control.landing import Trial
-from ...compiler.rate_control.trials import COARSEST_PRICE
+from ...compiler.settings import START_PRICE
 from ...errors import DataError
 from ...format.artifact import decode_tensors, read_artifact
 from ..measure.equal_bytes import Bench, Choice
@@ -139,7 +139,7 @@ class Measurements:
     @cached_property
     def weights(self) -> int:
         """Weights of the model."""
-        return self.part("weights", {}, lambda bench: int(bench.trials.weights))
+        return self.part("weights", {}, lambda bench: int(bench.job.weights))
 
     def settings(self, chosen: Mapping[str, object]) -> dict[str, object]:
         """What a report says the experiment was run with: the settings of its own, then those that all share."""

@@ -12,11 +12,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...compiler.menu.kinds.unit import Quantizer
+from ...compiler.menu.composite import CompositeMatrix
 from ...compiler.model.model import Model
 from ...compiler.model.structure import token_tables
-from ...compiler.pipeline import START_PRICE
-from ...compiler.quantize.composite import CompositeMatrix, Quantized
+from ...compiler.quantize.grids import GridQuantizer, Quantizer
+from ...compiler.quantize.representation import Quantized
+from ...compiler.settings import START_PRICE
 from ...compiler.statistics.calibration import Statistics
 from ...errors import CheckpointError
 from ...format.assembly import part_bytes
@@ -78,8 +79,8 @@ def concentration(claims: Claims, axis: str) -> list[float]:
 def statistics_of_slices(bench: Bench, seed: int) -> list[Statistics]:
     """Of SLICES disjoint pieces of the calibration text."""
     length = bench.model.program.sequence_length
-    slices = data_slices(bench.trials.text, length, SLICES * SLICE_TOKENS, SLICES)
-    return calibrate_slices(bench.model, slices, seed, bench.trials.threads, silent)
+    slices = data_slices(bench.job.text, length, SLICES * SLICE_TOKENS, SLICES)
+    return calibrate_slices(bench.model, slices, seed, bench.job.threads, silent)
 
 
 def agreement(rank: RankStability) -> dict[str, float]:
@@ -97,10 +98,10 @@ def stability(bench: Bench, rule: str, seed: int) -> dict[str, dict[str, float]]
 
     Rank correlation, and overlap of the top 5 %.
     """
-    trials, length = bench.trials, bench.model.program.sequence_length
-    first = data_slices(trials.text, length, SLICES * SLICE_TOKENS, SLICES)[0]
-    by_seed = calibrate_slices(bench.model, [first] * SEEDS, seed, trials.threads, silent)
-    quantizer, found = trials.plan["quantize-matrices"], {}
+    job, length = bench.job, bench.model.program.sequence_length
+    first = data_slices(job.text, length, SLICES * SLICE_TOKENS, SLICES)[0]
+    by_seed = calibrate_slices(bench.model, [first] * SEEDS, seed, job.threads, silent)
+    quantizer, found = GridQuantizer(job.recipe.quantization), {}
     for name, measured in (("slices", statistics_of_slices(bench, seed)), ("seeds", by_seed)):
         claims = np.stack([_row_claims(bench.model, quantizer, each, rule) for each in measured])
         found[name] = agreement(rank_stability(claims))

@@ -18,8 +18,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ...compiler.pipeline import START_PRICE
 from ...compiler.rate_control.landing import Trial
+from ...compiler.settings import START_PRICE
 from ...errors import CompileError
 from ...format.artifact import decode_contents, read_artifact
 from ...format.container.container import DIRECTORY, section_name

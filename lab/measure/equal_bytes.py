@@ -18,19 +18,23 @@ from typing import Protocol
 
 import numpy as np
 
-from ...compiler import passes  # noqa: F401 - registers the passes
-from ...compiler.menu.choosing import ALIAS
+from ...compiler.inputs import read_calibration, read_model
+from ...compiler.job import CompileJob
 from ...compiler.menu.kinds import KINDS, Unit
-from ...compiler.menu.kinds.registry import Setting
+from ...compiler.menu.kinds.protocols import Setting
 from ...compiler.menu.kinds.sparse import weight_parts
 from ...compiler.menu.kinds.subsets import COLUMNS, FINER, FINER_OCTAVES, ROWS, line_parts
-from ...compiler.pipeline import START_PRICE, read_calibration, read_model
+from ...compiler.menu.offers import ALIAS
+from ...compiler.menu.units import Units
 from ...compiler.profiles import profile_codec
-from ...compiler.quantize.composite import Quantized
+from ...compiler.quantize.representation import Quantized
+from ...compiler.rate_control.artifacts import complete_trial, smallest_trial
 from ...compiler.rate_control.landing import Landing, Trial, land_on_cap
-from ...compiler.rate_control.trials import Trials
 from ...compiler.recipe import Recipe, parse_recipe
-from ...compiler.rewrites.head_bias import BiasHead, may_have_bias, with_bias
+from ...compiler.rewrites import exchange_symmetries
+from ...compiler.rewrites.head_bias import may_have_bias, with_bias
+from ...compiler.settings import START_PRICE, HeadBiasSettings
+from ...compiler.statistics.convergence import calibrate
 from ...compiler.workers import available_threads, one_thread_each, run_jobs
 from ...format.artifact import decode_tensors, read_artifact
 from ...progress import silent_stage
@@ -118,13 +122,14 @@ Choices = Mapping[int, Choice | tuple[str, Setting]]
 class Bench:
     """Artifacts of one model and their quality.
 
-    trials : the compiler's own; meter : measures on the held-out sequences
+    job : of the compiler; meter : measures on the held-out sequences
     steps, share : what the cheap path's grids are on, see simple_steps.py; the allocator's own steps have no share
     """
 
-    def __init__(self, trials: Trials, meter: QualityMeter, steps: str = ALLOCATED, share: float = 1.0) -> None:
-        self.trials, self.meter, self.steps, self.share = trials, meter, steps, share
-        self.model, self.statistics = trials.model, trials.statistics
+    def __init__(self, job: CompileJob, meter: QualityMeter, steps: str = ALLOCATED, share: float = 1.0) -> None:
+        self.job, self.meter, self.steps, self.share = job, meter, steps, share
+        self.model, self.statistics = job.model, job.statistics
+        self._maker = Units(job)
         self._plain: OrderedDict[float, dict[int, Quantized]] = OrderedDict()
         self._units: OrderedDict[tuple[int, float], Unit] = OrderedDict()
         self._prepared: dict[int, Unit] = {}
@@ -148,7 +153,7 @@ class Bench:
         """Read, calibrate and get ready to measure on about `tokens` tokens of the evaluation file, or
         of held-out calibration text.
 
-        recipe : options by pass that differ from FAST. Bytes of text are known where there is a tokenizer.
+        recipe : options by table that differ from FAST. Bytes of text are known where there is a tokenizer.
         Raises CheckpointError, DataError (calibration text that is evaluated, too), CompileError.
         """
         threads = threads or available_threads()
@@ -163,41 +168,33 @@ class Bench:
             else read_tokens(evaluation, loaded, vocabulary, boundary)
         )
         table = None if loaded is None else checked_byte_table(loaded, judged, model.program.sequence_length, tokens)
-        plan = fast_recipe(recipe or {})
+        options = fast_recipe(recipe or {})
+        how = {"seed": seed, "device": "cpu", "threads": threads}
         with one_thread_each():
             meter = QualityMeter(model, judged, table, tokens, threads)
-            statistics = plan["calibrate"].run(
-                model, text, seed=seed, device="cpu", threads=threads, progress=silent_stage
-            )
-            model, statistics = plan["exchange-symmetries"].run(
-                model, statistics, damping=plan["quantize-matrices"].damping
-            )
-            how = {"codec": profile_codec(profile), "seed": seed, "device": "cpu", "threads": threads}
-            return cls(Trials(model, statistics, text, held_out, plan, {"recipe": plan.digest}, **how), meter)
+            statistics = calibrate(model, text, options.calibration, progress=silent_stage, **how)
+            model, statistics = exchange_symmetries(model, statistics, options)
+            provenance, codec = {"recipe": options.digest}, profile_codec(profile)
+            return cls(CompileJob(model, statistics, text, held_out, options, provenance, codec, **how), meter)
 
     def with_steps(self, steps: str, share: float = 1.0) -> Bench:
         """The same bench with these steps in the cheap path, and nothing remembered."""
-        return Bench(self.trials, self.meter, steps, share)
+        return Bench(self.job, self.meter, steps, share)
 
     def with_head_bias(self) -> Bench | None:
         """The same bench with a bias at the output head, fitted to every artifact; None where the head
         has one or can have none.
         """
-        t = self.trials
-        if t.statistics.head_mean is None or not may_have_bias(t.model.program):
+        if self.statistics.head_mean is None or not may_have_bias(self.model.program):
             return None
-        plan = replace(
-            t.plan,
-            passes=tuple(replace(each, enabled=True) if each.name == BiasHead.name else each for each in t.plan.passes),
-        )
-        how = {"codec": t.codec, "seed": t.seed, "device": t.device, "threads": t.threads}
-        with one_thread_each():
-            trials = Trials(*with_bias(t.model, t.statistics), t.text, t.held_out, plan, t.provenance, **how)
-        return Bench(trials, self.meter, self.steps, self.share)
+        model, statistics = with_bias(self.model, self.statistics)
+        recipe = replace(self.job.recipe, head_bias=HeadBiasSettings(enabled=True))
+        job = replace(self.job, model=model, statistics=statistics, recipe=recipe)
+        return Bench(job, self.meter, self.steps, self.share)
 
     def use_threads(self, threads: int) -> None:
         """How many threads work from now on; no figure depends on it."""
-        self.trials.threads = self.meter.threads = threads
+        self.job, self.meter.threads = replace(self.job, threads=threads), threads
 
     @property
     def matrices(self) -> list[int]:
@@ -214,7 +211,7 @@ class Bench:
                 chosen = Candidate(*choice) if isinstance(choice, tuple) else choice
                 matrices[index] = chosen.fit(self._unit_of(chosen, index, byte_price, weights))
                 weights[index] = matrices[index].weights
-            return self.trials.complete(byte_price, matrices)
+            return complete_trial(self.job, byte_price, matrices)
 
     def at_bytes(
         self, budget: int, choices: Choices | None = None, start_price: float = START_PRICE, tolerance: float = NEAR
@@ -227,14 +224,14 @@ class Bench:
         return self._land(budget, choices, start_price, tolerance).trial
 
     def _land(self, budget: int, choices: Choices | None, start_price: float, tolerance: float) -> Landing:
-        self._smallest = self._smallest or self.trials.smallest()
+        self._smallest = self._smallest or smallest_trial(self.job)
         return land_on_cap(
             lambda price: self.artifact(price, choices),
             start_price=start_price,
             smallest=self._smallest,
             budget=budget,
-            weights=self.trials.weights,
-            finest_price=self.trials.plan["land-on-cap"].finest_price(self.trials.weights),
+            weights=self.job.weights,
+            finest_price=self.job.recipe.rate_control.finest_price(self.job.weights),
             tolerance=tolerance,
             trials=TRIALS,
             progress=silent_stage,
@@ -244,7 +241,7 @@ class Bench:
         """The plain artifact whose size comes nearest to `wanted` bytes, the search ending within
         `tolerance` bytes of it.
         """
-        return nearest_trial(self.artifact, wanted, tolerance, start_price, self.trials.weights)
+        return nearest_trial(self.artifact, wanted, tolerance, start_price, self.job.weights)
 
     def unit(self, index: int, byte_price: float) -> Unit:
         """What exceptions of a matrix are fitted to; remembers what several of them need."""
@@ -260,14 +257,14 @@ class Bench:
     def _new_unit(self, index: int, byte_price: float) -> Unit:
         """Prepared once for all prices."""
         if index not in self._prepared:
-            made = self.trials.unit(index, byte_price, {})
+            made = self._maker.unit(index, byte_price, {})
             self._prepared[index] = made if self.steps == ALLOCATED else SteppedUnit.of(made, self.steps, self.share)
         return replace(self._prepared[index], byte_price=byte_price)
 
     def _unit_of(self, choice: Choice, index: int, byte_price: float, weights: Mapping[int, np.ndarray]) -> Unit:
         """An alias is fitted to the other tensors as they are in this artifact."""
         if isinstance(choice, Candidate) and choice.kind == ALIAS:
-            return replace(self._new_unit(index, byte_price), earlier=self.trials.earlier(index, weights))
+            return replace(self._new_unit(index, byte_price), earlier=self._maker.earlier(index, weights))
         return self.unit(index, byte_price)
 
     def _plain_at(self, byte_price: float, wanted: Sequence[int]) -> Mapping[int, Quantized]:
@@ -275,7 +272,7 @@ class Bench:
         known = self._plain.setdefault(byte_price, {})
         missing = [i for i in wanted if i not in known]
         units = [self._new_unit(i, byte_price) for i in missing]
-        known |= dict(zip(missing, run_jobs(lambda unit: unit.grid(), units, self.trials.threads), strict=True))
+        known |= dict(zip(missing, run_jobs(lambda unit: unit.grid(), units, self.job.threads), strict=True))
         self._plain.move_to_end(byte_price)
         while len(self._plain) > REMEMBERED_PRICES:
             self._plain.popitem(last=False)

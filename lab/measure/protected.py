@@ -21,13 +21,13 @@ from itertools import pairwise
 
 import numpy as np
 
+from ...compiler.menu.composite import CompositeMatrix
 from ...compiler.menu.kinds import Unit
 from ...compiler.menu.kinds.codebook import codebook_part
 from ...compiler.menu.kinds.low_rank import weighted_directions
-from ...compiler.menu.kinds.registry import Setting
+from ...compiler.menu.kinds.protocols import Setting
 from ...compiler.menu.kinds.sparse import weight_losses
 from ...compiler.menu.kinds.subsets import APART, COLUMNS, FINER, RAW, ROWS, line_losses, plain_grid
-from ...compiler.quantize.composite import CompositeMatrix
 from ...compiler.statistics.convex_hull import loss_saved, lower_hull
 from ...format.tensors.grid import matrix_shape
 from ...format.tensors.parts import GridInStream

@@ -23,7 +23,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ...compiler.menu.kinds import Unit
-from ...compiler.quantize.gptq import PreparedMatrix, QuantizedMatrix, with_steps
+from ...compiler.quantize.grid_matrix import PreparedMatrix, QuantizedMatrix, with_steps
 
 ONE_STEP, ROW_SCALE, ROW_STEPS, COLUMN_STEPS = "one-step", "row-scale", "row-steps", "column-steps"
 ALL_STEPS = "all-steps"

@@ -17,7 +17,7 @@ from tiny_models import ARCHITECTURE, golf_model, random_sequences
 
 from bytecap.compiler.checkpoints.export import export_checkpoint
 from bytecap.compiler.pipeline import compile_checkpoint
-from bytecap.compiler.quantize.gptq import quantize_vectors
+from bytecap.compiler.quantize.vectors import quantize_vectors
 from bytecap.compiler.recipe import parse_recipe
 from bytecap.compiler.workers import one_thread_each
 from bytecap.errors import BytecapError, CompileError, LimitExceeded

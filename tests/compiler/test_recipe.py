@@ -1,4 +1,4 @@
-"""Recipes: text both ways, errors that name what is wrong, and the registry of passes."""
+"""Recipes: text both ways, errors that name what is wrong, and digests that stay what they were."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import re
 import tomllib
 from dataclasses import fields
 from pathlib import Path
-from typing import ClassVar, get_type_hints
+from typing import get_type_hints
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bytecap.compiler import passes  # noqa: F401 - registers the passes
-from bytecap.compiler.recipe import NAMED_RECIPES, PASSES, Recipe, parse_recipe, read_recipe, register_pass
+from bytecap.compiler.recipe import NAMED_RECIPES, SETTINGS, TABLES, Recipe, parse_recipe, read_recipe
 from bytecap.errors import CompileError
 
 DEFAULT = read_recipe("default")
@@ -27,12 +26,12 @@ VALUES = {
 
 def options_of(name: str) -> dict[str, type]:
     """Option, as written in a file, and its type."""
-    hints = get_type_hints(PASSES[name])
-    return {field.name.replace("_", "-"): hints[field.name] for field in fields(PASSES[name])}
+    hints = get_type_hints(TABLES[name])
+    return {field.name.replace("_", "-"): hints[field.name] for field in fields(TABLES[name])}
 
 
 def allowed(kind: type, bound: tuple[float, float] | frozenset | None) -> st.SearchStrategy:
-    """Values of a type inside a pass's bounds."""
+    """Values of a type inside an option's bounds."""
     if bound is None:
         return VALUES[kind]
     if isinstance(bound, frozenset):
@@ -42,14 +41,14 @@ def allowed(kind: type, bound: tuple[float, float] | frozenset | None) -> st.Sea
 
 @st.composite
 def tables(draw) -> dict[str, dict]:
-    """Some passes with some of their options, any values of the right type inside their bounds."""
-    chosen = draw(st.lists(st.sampled_from(sorted(PASSES)), unique=True))
+    """Some tables with some of their options, any values of the right type inside their bounds."""
+    chosen = draw(st.lists(st.sampled_from(sorted(TABLES)), unique=True))
     result = {}
     for name in chosen:
         options = options_of(name)
         keys = draw(st.lists(st.sampled_from(sorted(options)), unique=True))
         result[name] = {
-            key: draw(allowed(options[key], PASSES[name].bounds.get(key.replace("-", "_")))) for key in keys
+            key: draw(allowed(options[key], TABLES[name].bounds.get(key.replace("-", "_")))) for key in keys
         }
     return result
 
@@ -59,7 +58,7 @@ def tables(draw) -> dict[str, dict]:
 def test_print_and_parse_round_trip(drawn: dict[str, dict]) -> None:
     recipe = parse_recipe("a recipe", drawn)
     printed = tomllib.loads(recipe.to_toml())
-    assert list(printed) == list(PASSES)  # in the order of the pipeline, every pass, every option
+    assert list(printed) == list(TABLES)  # in their order, every table, every option
     for name, table in printed.items():
         assert list(table) == list(options_of(name))
         assert drawn.get(name, {}).items() <= table.items()
@@ -69,16 +68,14 @@ def test_print_and_parse_round_trip(drawn: dict[str, dict]) -> None:
 
 def test_options_not_named_keep_their_defaults() -> None:
     recipe = parse_recipe("one change", {"calibrate": {"tokens": 7}})
-    assert recipe["calibrate"].tokens == 7
-    assert recipe["calibrate"].batch_sequences == DEFAULT["calibrate"].batch_sequences
-    assert [stage for stage in recipe.passes if stage.name != "calibrate"] == [
-        stage for stage in DEFAULT.passes if stage.name != "calibrate"
-    ]
+    assert recipe.calibration.tokens == 7
+    assert recipe.calibration.batch_sequences == DEFAULT.calibration.batch_sequences
+    assert recipe.settings[1:] == DEFAULT.settings[1:]
 
 
 def test_a_whole_number_serves_as_a_float_and_prints_as_one() -> None:
     recipe = parse_recipe("whole", {"quantize-matrices": {"damping": 1}})
-    assert type(recipe["quantize-matrices"].damping) is float
+    assert type(recipe.quantization.damping) is float
     assert recipe.digest == parse_recipe("whole", {"quantize-matrices": {"damping": 1.0}}).digest
 
 
@@ -87,22 +84,43 @@ def test_the_digest_tells_recipes_apart_and_is_stable() -> None:
     assert DEFAULT.digest == parse_recipe("another name", {}).digest == read_recipe("default").digest
     digests = {parse_recipe("x", {"calibrate": {"tokens": n}}).digest for n in range(1, 20)}
     assert len(digests) == 19
-    fixed = Recipe(
-        "x",
-        tuple(
-            stage
-            for stage in parse_recipe("x", {"calibrate": {"tokens": 5, "batch-sequences": 2}}).passes
-            if stage.name == "calibrate"
-        ),
-    )
-    assert fixed.to_toml() == "[calibrate]\ntokens = 5\ntolerance = 0.035\nbatch-sequences = 2\n"
-    assert fixed.digest == "da63907732cb9109"
+    fixed = parse_recipe("x", {"calibrate": {"tokens": 5, "batch-sequences": 2}})
+    assert fixed.to_toml().startswith("[calibrate]\ntokens = 5\ntolerance = 0.035\nbatch-sequences = 2\n\n")
+
+
+@pytest.mark.parametrize(
+    ("tables", "digest"),
+    [
+        ({}, "69d0c3badc002e8c"),
+        ({"calibrate": {"tokens": 5}}, "cbf487d69b3b2fdf"),
+        ({"exchange-symmetries": {"hidden-units": False}}, "6d726b4b9816b375"),
+        ({"bias-head": {"enabled": True}}, "5b6db3a965802163"),
+        ({"quantize-matrices": {"damping": 1}}, "421310574b02b2e2"),
+        ({"correct-drift": {"enabled": False}}, "45b93e20c4b8ed43"),
+        ({"distil": {"enabled": False}}, "8e6bc6378db1424d"),
+        ({"land-on-cap": {"walks": 1}, "quantize-vectors": {"resolution": 2}}, "280aabe871da1308"),
+    ],
+)
+def test_digests_that_artifacts_carry_stay_what_they_were(tables: dict, digest: str) -> None:
+    """They stand in the provenance of artifacts: the text of a recipe may not change in a byte."""
+    assert parse_recipe("x", tables).digest == digest
+
+
+def test_the_digest_of_everything() -> None:
+    """It changes with the kinds of the menu, and with nothing else."""
+    assert read_recipe("everything").digest == "a3a174ab250bb443"
+
+
+def test_a_recipe_is_one_typed_record() -> None:
+    """Every field but the name is the record of one table, and the tables stand in the order of the fields."""
+    assert [field.name for field in fields(Recipe)][1:] == list(SETTINGS)
+    assert [type(settings) for settings in DEFAULT.settings] == list(TABLES.values())
 
 
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        ({"calibrat": {}}, ["unknown pass [calibrat]", "calibrate"]),
+        ({"calibrat": {}}, ["unknown table [calibrat]", "calibrate"]),
         ({"calibrate": {"token": 1}}, ["[calibrate]", "'token'", "tokens"]),
         ({"calibrate": {"batch_sequences": 1}}, ["[calibrate]", "'batch_sequences'", "batch-sequences"]),
         ({"calibrate": {"tokens": "many"}}, ["[calibrate] tokens", "int", "'many'"]),
@@ -114,25 +132,14 @@ def test_the_digest_tells_recipes_apart_and_is_stable() -> None:
         ({"correct-drift": {"enabled": 1}}, ["[correct-drift] enabled", "bool", "1"]),
         ({"calibrate": 3}, ["calibrate", "table of options"]),
         ({"calibrate": [{}]}, ["calibrate", "table of options"]),
-        ({"name": "mine"}, ["unknown pass [name]"]),
+        ({"name": "mine"}, ["unknown table [name]"]),
     ],
 )
-def test_reject_what_no_pass_knows(content, named) -> None:
+def test_reject_what_no_table_knows(content, named) -> None:
     with pytest.raises(CompileError) as caught:
         parse_recipe("mine.toml", content)
     message = str(caught.value)
     assert message.startswith("recipe mine.toml: ") and all(part in message for part in named)
-
-
-def test_a_pass_is_registered_once() -> None:
-    before = dict(PASSES)
-
-    class Another:
-        name: ClassVar[str] = "calibrate"
-
-    with pytest.raises(ValueError, match="'calibrate' is registered twice"):
-        register_pass(Another)
-    assert before == PASSES
 
 
 def test_named_recipes_parse() -> None:
@@ -144,7 +151,7 @@ def test_read_a_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text("# fewer tokens\n[calibrate]\ntokens = 64\n[correct-drift]\nenabled = false\n", "utf-8")
     recipe = read_recipe(path)
-    assert recipe["calibrate"].tokens == 64 and recipe["correct-drift"].enabled is False
+    assert recipe.calibration.tokens == 64 and recipe.sequential.enabled is False
     assert read_recipe(str(path)) == recipe
     path.write_text(recipe.to_toml(), "utf-8")
     assert read_recipe(path) == recipe
@@ -163,7 +170,7 @@ def test_reject_files_that_are_no_recipe(tmp_path: Path) -> None:
         (folder, "neither a named recipe"),
         (not_toml, "not a TOML file"),
         (not_text, "not a TOML file"),
-        (unknown, "unknown pass [prune]"),
+        (unknown, "unknown table [prune]"),
     ):
         with pytest.raises(CompileError) as caught:
             read_recipe(path)

@@ -9,8 +9,10 @@ import numpy as np
 from tiny_models import golf_model, random_sequences
 
 from bytecap.compiler.model.model import Model
-from bytecap.compiler.quantize.gptq import QuantizedMatrix, prepare_matrix, quantize_matrix
+from bytecap.compiler.quantize.gptq import quantize_matrix
+from bytecap.compiler.quantize.grid_matrix import QuantizedMatrix, prepare_matrix
 from bytecap.compiler.quantize.sequential import quantize_sequentially
+from bytecap.compiler.settings import SequentialSettings
 from bytecap.compiler.statistics.calibration import MatrixStatistics, Statistics
 
 DAMPING = 0.01
@@ -56,10 +58,8 @@ def sequentially(
         fixed,
         sequences,
         recording,
+        SequentialSettings(correction=correction, residual=residual, batch_sequences=3),
         damping=DAMPING,
-        correction=correction,
-        residual=residual,
-        batch_sequences=3,
         threads=threads,
     )
     return results, asked

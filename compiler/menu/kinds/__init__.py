@@ -1,33 +1,18 @@
-"""Candidates: the ways in which one matrix may be stored, one file a kind, in one registry."""
+"""Kinds of representation, the ways in which one matrix may be stored: one file a kind.
 
-from . import (  # noqa: F401 - register the kinds
-    alias,
-    blocks,
-    codebook,
-    decoupled,
-    grid,
-    heads,
-    low_rank,
-    protected_columns,
-    raw,
-    rescued_rows,
-    shared_codebook,
-    shared_columns,
-    sparse,
-    token_groups,
-    vq_rows,
-)
-from .registry import KINDS, SHARED_KINDS, CandidateKind, SharedKind, register_kind, register_shared_kind
+Strategy: the switches of `MenuSettings` are the list of kinds, and the only one. The file of a switch makes one instance of its
+class, `KIND`. Kinds for single matrices and kinds for groups stand in one table each.
+"""
+
+from importlib import import_module
+
+from ...settings import MenuSettings
+from .protocols import CandidateKind, SharedKind, is_shared
 from .shared import Shared
 from .unit import Unit
 
-__all__ = [
-    "KINDS",
-    "SHARED_KINDS",
-    "CandidateKind",
-    "Shared",
-    "SharedKind",
-    "Unit",
-    "register_kind",
-    "register_shared_kind",
-]
+_ALL = [import_module(f".{switch}", __name__).KIND for switch in MenuSettings.switches()]
+KINDS: dict[str, CandidateKind] = {kind.name: kind for kind in _ALL if not is_shared(kind)}
+SHARED_KINDS: dict[str, SharedKind] = {kind.name: kind for kind in _ALL if is_shared(kind)}
+
+__all__ = ["KINDS", "SHARED_KINDS", "CandidateKind", "Shared", "SharedKind", "Unit"]

@@ -13,10 +13,10 @@ import numpy as np
 
 from ....format.tensors.grid import MAX_RESOLUTION, reconstruct_grid
 from ....format.tensors.parts import CodebookValues, Part
-from ...quantize.gptq import quantize_vectors
+from ...quantize.vectors import quantize_vectors
 from .clustering import MOST_SAMPLES
 from .prices import coded_cost
-from .registry import Setting
+from .protocols import Setting
 from .row_clustering import LEAST, cluster_rows
 from .unit import Unit
 from .vq_rows import fit_exponents, middle_out, piece_factor, scaled_pieces

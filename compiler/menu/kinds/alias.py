@@ -14,10 +14,10 @@ import numpy as np
 
 from ....format.tensors.parts import GridInStream
 from ....format.tensors.recipes import Alias
-from ...quantize.composite import CompositeMatrix
+from ..composite import CompositeMatrix
 from .low_rank import Singular, direction_costs, factored_parts, paying_rank, product, weighted_singular
 from .prices import coded_cost
-from .registry import Setting, register_kind
+from .protocols import Setting
 from .unit import Unit
 
 MOST_LOSS = 1.0  # of the difference over that of no matrix at all
@@ -25,7 +25,6 @@ MOST_SOURCES = 2
 PROJECTED = 24  # a difference of up to this rank is found
 
 
-@register_kind
 class AliasKind:
     """Setting: ("alone" or "difference", index of the earlier tensor), or
 
@@ -81,3 +80,6 @@ def _low_rank_settings(unit: Unit, source: int) -> list[Setting]:
     rest = difference - product(unit, singular, rank)
     costs = {"low-rank": unit.loss(unit.target - rest), "low-rank-difference": coded_cost(unit, rest)}
     return [(how, source, rank) for how, cost in costs.items() if paid + cost < most]
+
+
+KIND = AliasKind()

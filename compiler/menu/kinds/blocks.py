@@ -11,8 +11,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...quantize.composite import CompositeMatrix
-from .registry import Setting, register_kind
+from ..composite import CompositeMatrix
+from .protocols import Setting
 from .sparse import weight_parts
 from .subsets import APART, FINER, plain_grid
 from .unit import Unit
@@ -21,7 +21,6 @@ SIZES = (8, 32)
 SHARE = 0.01  # of all weights
 
 
-@register_kind
 class BlocksKind:
     """Setting: ("apart" or "finer", rows and columns of a block, number of blocks)."""
 
@@ -50,3 +49,6 @@ def block_weights(unit: Unit, how: str, size: int, count: int) -> np.ndarray:
     losses = np.bincount(numbers.ravel(), (unit.sensitivities * np.square(values)).ravel())
     chosen = np.argsort(-losses, kind="stable")[:count]
     return np.flatnonzero(np.isin(numbers.ravel(), chosen)).astype(np.int64)
+
+
+KIND = BlocksKind()

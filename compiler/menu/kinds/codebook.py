@@ -15,11 +15,11 @@ import numpy as np
 
 from ....format.tensors.grid import MAX_RESOLUTION, GridValues, reconstruct_grid, step_table
 from ....format.tensors.parts import CodebookValues
-from ...quantize.composite import CompositeMatrix
-from ...quantize.gptq import quantize_vectors
+from ...quantize.vectors import quantize_vectors
+from ..composite import CompositeMatrix
 from .additive import ADDITIVE, additive_parts, additive_settings
 from .clustering import cluster_scalars, cluster_vectors
-from .registry import Setting, register_kind
+from .protocols import Setting
 from .unit import Unit
 
 SCALAR_SIZES = (2, 3, 4, 8, 16)
@@ -30,7 +30,6 @@ MAX_EXPONENT = 10 << MAX_RESOLUTION
 COARSEST = 0.25
 
 
-@register_kind
 class CodebookKind:
     """Setting: ("plain", "scaled" or "residual" for the sum of two codebooks, weights in a codeword, number of codewords)."""
 
@@ -129,3 +128,6 @@ def nearest_codewords(unit: Unit, target: np.ndarray, scales: np.ndarray, words:
             rotated[:, start:group] -= found @ factor[group:end, start:group]
         rotated[:, :start] -= chosen @ factor[start:stop, :start]
     return indices
+
+
+KIND = CodebookKind()

@@ -14,10 +14,10 @@ import numpy as np
 
 from ....format.tensors.grid import MAX_RESOLUTION, GridValues
 from ....format.tensors.parts import CodebookValues, LowRankValues, Part, SubsetValues
-from ...quantize.composite import CompositeMatrix
+from ..composite import CompositeMatrix
 from .codebook import MAX_EXPONENT, nearest_codewords, row_scales
 from .low_rank import factor_values, product, weighted_directions, weighted_singular
-from .registry import Setting, register_kind
+from .protocols import Setting
 from .subsets import APART, COLUMNS, lines_part, plain_grid, strongest_lines
 from .unit import Unit
 
@@ -33,7 +33,6 @@ LEAST_SCALE = 2.0**-60
 FIRST_SCALE = 1.4  # means of the magnitudes; of three levels on Gaussian weights
 
 
-@register_kind
 class DecoupledKind:
     """Setting: ("binary" or "ternary", "columns" or "low-rank", their number)."""
 
@@ -129,3 +128,6 @@ def _nearest_exponents(scales: np.ndarray) -> np.ndarray:
 def _rounded(values: np.ndarray, levels: tuple[int, ...]) -> np.ndarray:
     """The nearest level of each value."""
     return np.where(values < 0, -1.0, 1.0) * (1.0 if 0 not in levels else np.abs(values) > 0.5)
+
+
+KIND = DecoupledKind()

@@ -10,15 +10,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...quantize.composite import CompositeMatrix
-from .registry import Setting, register_kind
+from ..composite import CompositeMatrix
+from .protocols import Setting
 from .subsets import APART, FINER, RAW, line_losses, line_parts, worth_half_precision
 from .unit import Unit
 
 MOST_SHARE = 2  # one head of so many, at least
 
 
-@register_kind
 class HeadsKind:
     """Setting: ("apart", "finer" or "raw", number of heads)."""
 
@@ -45,3 +44,6 @@ def _members(unit: Unit, how: str, count: int) -> np.ndarray:
     losses = line_losses(unit, unit.heads.axis, how)
     ranges = sorted(unit.heads.ranges, key=lambda bounds: -float(losses[slice(*bounds)].sum()))[:count]
     return np.concatenate([np.arange(*bounds) for bounds in sorted(ranges)])
+
+
+KIND = HeadsKind()

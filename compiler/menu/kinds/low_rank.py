@@ -18,10 +18,10 @@ import numpy as np
 
 from ....format.tensors.grid import reconstruct_grid
 from ....format.tensors.parts import GridInStream, LowRankValues, Part
-from ...quantize.composite import CompositeMatrix
 from ...statistics.calibration import MatrixStatistics
+from ..composite import CompositeMatrix
 from .prices import coded_cost, coded_costs
-from .registry import Setting, register_kind
+from .protocols import Setting
 from .rescue import rescue_discounts, rescue_rows, worst_rows
 from .subsets import plain_grid
 from .unit import Unit
@@ -37,7 +37,6 @@ MOST_COST = 1.5  # estimated, over that of a grid, of factors alone or beside a 
 Singular = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-@register_kind
 class LowRankKind:
     """Setting: ("alone", rank), ("under", rank) a grid of the rest, ("over", rank) a grid whose error they correct, or
 
@@ -201,3 +200,6 @@ def factor_values(
     row_fisher = np.maximum(gram.diagonal(), 1e-30)
     second = unit.quantize(b, MatrixStatistics(unit.statistics.hessian, row_fisher)).grid
     return LowRankValues(first, second, 1)
+
+
+KIND = LowRankKind()

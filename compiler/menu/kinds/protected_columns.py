@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from .registry import register_kind
 from .subsets import COLUMNS, LinesKind
 
 
-@register_kind
 class ProtectedColumnsKind(LinesKind):
     """Setting: ("apart" or "finer", number of them)."""
 
     name: ClassVar[str] = "protected-columns"
     axis: ClassVar[int] = COLUMNS
+
+
+KIND = ProtectedColumnsKind()

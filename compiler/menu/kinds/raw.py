@@ -7,12 +7,11 @@ from typing import ClassVar
 import numpy as np
 
 from ....format.tensors.parts import RawValues
-from ...quantize.composite import CompositeMatrix
-from .registry import Setting, register_kind
+from ..composite import CompositeMatrix
+from .protocols import Setting
 from .unit import Unit
 
 
-@register_kind
 class RawKind:
     """Setting: the storage."""
 
@@ -30,3 +29,6 @@ class RawKind:
         limit = float(np.finfo(np.float16 if storage == "float16" else np.float32).max) * (1 - 2.0**-8)
         values = np.clip(unit.target, -limit, limit).astype(np.float32)
         return unit.composite(self.name, setting, [RawValues(values, storage)])
+
+
+KIND = RawKind()

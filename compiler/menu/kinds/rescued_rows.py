@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from .registry import register_kind
 from .subsets import ROWS, LinesKind
 
 
-@register_kind
 class RescuedRowsKind(LinesKind):
     """Setting: ("apart" or "finer", number of them)."""
 
     name: ClassVar[str] = "rescued-rows"
     axis: ClassVar[int] = ROWS
+
+
+KIND = RescuedRowsKind()

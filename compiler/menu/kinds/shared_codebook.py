@@ -17,11 +17,11 @@ import numpy as np
 
 from ....format.tensors.grid import MAX_RESOLUTION, GridValues, reconstruct_grid
 from ....format.tensors.parts import CodebookValues
-from ...quantize.composite import CompositeMatrix
-from ...quantize.gptq import quantize_vectors
+from ...quantize.vectors import quantize_vectors
+from ..composite import CompositeMatrix
 from .clustering import MOST_SAMPLES, cluster_scalars, cluster_vectors
 from .codebook import COARSEST, LEAST_SHARE, MAX_EXPONENT, frequent_in_the_middle, nearest_codewords, row_scales
-from .registry import Setting, register_shared_kind
+from .protocols import Setting
 from .shared import Shared
 from .unit import Unit
 
@@ -56,7 +56,6 @@ class Told:
     samples: dict[tuple[str, int], Sample]
 
 
-@register_shared_kind
 class SharedCodebookKind:
     """Setting: ("plain" or "scaled", weights in a codeword, number of codewords)."""
 
@@ -177,3 +176,6 @@ def _best_exponents(unit: Unit, words: np.ndarray) -> np.ndarray:
         found.append((weights * np.square(values - nearest)).reshape(unit.shape[0], -1).sum(1))
     chosen = np.array(SHIFTS)[np.argmin(found, axis=0)]
     return np.clip(exponents + chosen, -MAX_EXPONENT, MAX_EXPONENT)
+
+
+KIND = SharedCodebookKind()

@@ -14,9 +14,9 @@ from typing import ClassVar
 import numpy as np
 
 from ....format.assembly import part_bytes
-from ...quantize.composite import CompositeMatrix
+from ..composite import CompositeMatrix
 from .protected_columns import ProtectedColumnsKind
-from .registry import Setting, register_shared_kind
+from .protocols import Setting
 from .shared import Shared
 from .subsets import APART, COLUMNS, RAW, line_losses, line_parts
 from .unit import Unit
@@ -33,7 +33,6 @@ class Told:
     alone: dict[Setting, tuple[int, float, int]]
 
 
-@register_shared_kind
 class SharedColumnsKind:
     """Setting: ("apart", "finer" or "raw", number of columns)."""
 
@@ -80,3 +79,6 @@ def _alone(unit: Unit, single: ProtectedColumnsKind, setting: Setting) -> tuple[
     found = single.fit(unit, setting)
     known = {(0, SUBSET_TERM): (unit.shape[1], found.parts[SUBSET_TERM].members)}
     return found.bytes, found.predicted_loss, found.bytes - part_bytes(found.parts, unit.shape, unit.codec, sets=known)
+
+
+KIND = SharedColumnsKind()

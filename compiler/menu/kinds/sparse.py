@@ -16,9 +16,9 @@ import numpy as np
 
 from ....format.tensors.grid import MAX_RESOLUTION
 from ....format.tensors.parts import GridInStream, Part, SparseValues, part_matrices, reconstruct_matrix
-from ...quantize.composite import CompositeMatrix
-from ...quantize.gptq import quantize_vectors
-from .registry import Setting, register_kind
+from ...quantize.vectors import quantize_vectors
+from ..composite import CompositeMatrix
+from .protocols import Setting
 from .subsets import APART, FINER, RAW, half_precision, plain_grid, worth_half_precision
 from .unit import Unit
 
@@ -32,7 +32,6 @@ IN_BLOCK = "in-block"
 BLOCK, LEAST_BLOCK = 128, 16  # weights of a row; a row's last block may be smaller
 
 
-@register_kind
 class SparseKind:
     """Setting: ("apart", "finer" or "raw", number of weights), or ("in-block", number in each block of a row)."""
 
@@ -125,3 +124,6 @@ def _weights(unit: Unit, values: np.ndarray, positions: np.ndarray, byte_price: 
     wanted, sensitivities = values.reshape(-1)[positions][None], unit.sensitivities.reshape(-1)[positions][None]
     found = quantize_vectors(wanted, sensitivities, byte_price, resolution=MAX_RESOLUTION, coarsest=COARSEST)
     return SparseValues(positions, found.grid, 1)
+
+
+KIND = SparseKind()

@@ -13,10 +13,10 @@ from typing import ClassVar
 import numpy as np
 
 from ....format.tensors.parts import GridInStream, Part, RawValues, SubsetValues, part_matrices, reconstruct_matrix
-from ...quantize.composite import CompositeMatrix
-from ...quantize.gptq import QuantizedMatrix
+from ...quantize.grid_matrix import QuantizedMatrix
 from ...statistics.calibration import MatrixStatistics
-from .registry import Setting
+from ..composite import CompositeMatrix
+from .protocols import Setting
 from .unit import Unit
 
 ROWS, COLUMNS = 0, 1

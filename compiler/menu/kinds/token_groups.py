@@ -12,9 +12,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...quantize.composite import CompositeMatrix
+from ..composite import CompositeMatrix
 from .prices import coded_cost
-from .registry import Setting, register_kind
+from .protocols import Setting
 from .rescue import rescue_discounts, rescue_rows
 from .row_clustering import Clusters
 from .unit import Unit
@@ -23,7 +23,6 @@ from .vq_rows import row_codebook
 MOST_COST = 1.5  # estimated, over that of a grid, of a grouping that is tried
 
 
-@register_kind
 class TokenGroupsKind:
     """Setting: (name of the grouping, "plain" or "scaled")."""
 
@@ -64,3 +63,6 @@ def _estimate(unit: Unit, labels: np.ndarray) -> float:
         + coded_cost(unit, words, unit.factor, np.sqrt(claims))
         + unit.bit_value * len(labels) * np.log2(count)
     )
+
+
+KIND = TokenGroupsKind()

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from ....format.assembly import part_bytes
-from ....format.tensors.parts import Codebooks
+from ....format.tensors.parts import Codebooks, Part
 from ....format.tensors.set_choice import KnownSets
 from ...model.attention_heads import HeadLines
-from ...quantize.composite import CompositeMatrix, Part, Quantized, reconstruct_parts
-from ...quantize.gptq import PreparedMatrix, QuantizedMatrix
+from ...quantize.grid_matrix import PreparedMatrix, QuantizedMatrix
+from ...quantize.grids import Quantizer
+from ...quantize.representation import Quantized
 from ...statistics.calibration import MatrixStatistics
 from ...statistics.row_coupling import output_diagonal
-
-
-class Quantizer(Protocol):
-    """What makes grids: the pass `quantize-matrices`."""
-
-    def prepare(self, weights: np.ndarray, statistics: MatrixStatistics) -> PreparedMatrix: ...
-
-    def quantize(self, prepared: PreparedMatrix, byte_price: float) -> QuantizedMatrix: ...
+from ..composite import CompositeMatrix, reconstruct_parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ import numpy as np
 
 from ....format.tensors.grid import MAX_RESOLUTION, reconstruct_grid
 from ....format.tensors.parts import CodebookValues, Part
-from ...quantize.composite import CompositeMatrix
 from ...statistics.calibration import MatrixStatistics
+from ..composite import CompositeMatrix
 from .prices import coded_cost
-from .registry import Setting, register_kind
+from .protocols import Setting
 from .rescue import paying_rows, rescue_discounts, rescue_rows
 from .row_clustering import ROUNDS, Clusters, cluster_rows, nearest_rows
 from .unit import Unit
@@ -36,7 +36,6 @@ MAX_EXPONENT = 10 << MAX_RESOLUTION
 LEAST = 1e-30
 
 
-@register_kind
 class VqRowsKind:
     """Setting: ("plain" or "scaled", pieces of a row, codewords, rescued rows); all rows rescued are one grid of the difference."""
 
@@ -177,3 +176,6 @@ def middle_out(uses: np.ndarray) -> np.ndarray:
     order = np.empty(len(uses), np.int64)
     order[np.argsort(np.abs(np.arange(len(uses)) - len(uses) // 2), kind="stable")] = np.argsort(-uses, kind="stable")
     return order
+
+
+KIND = VqRowsKind()

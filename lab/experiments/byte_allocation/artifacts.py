@@ -146,4 +146,4 @@ def protected_choices(bench: Bench, rule: str, axis: str, members: Members, *, a
 
 
 def _exception_bytes(bench: Bench, trial: Trial) -> Mapping[str, int]:
-    return exception_bytes({i: trial.quantized[i] for i in bench.matrices}, bench.trials.codec)
+    return exception_bytes({i: trial.quantized[i] for i in bench.matrices}, bench.job.codec)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ....compiler.menu.composite import CompositeMatrix
 from ....compiler.menu.kinds import Unit
-from ....compiler.quantize.composite import CompositeMatrix
 from ....compiler.rate_control.landing import Trial
 from ....format.assembly import part_bytes
 from ....format.tensors.parts import GridInStream, RawValues, SubsetValues
@@ -124,6 +124,6 @@ def rescue(how: str, octaves: float, members: tuple[int, ...]) -> Choice:
 
 def _table_bytes(bench: Bench, trial: Trial) -> dict[str, int]:
     """Bytes of the tables alone by a trial encode, and of their rescued rows and where these are."""
-    codec, tables = bench.trials.codec, quantized_tables(bench, trial.quantized)
+    codec, tables = bench.job.codec, quantized_tables(bench, trial.quantized)
     head = sum(part_bytes(q.parts, q.weights.shape, codec) for q in tables.values())
     return {"head_bytes": head} | exception_bytes(tables, codec)

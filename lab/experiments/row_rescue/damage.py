@@ -35,9 +35,9 @@ def damage_by_row(bench: Bench, budget: int) -> dict[str, list[float]]:
     order = np.argsort(-row_claims(bench), kind="stable")
     tops = [order[: count_of(share, len(order))] for share in CONCENTRATION]
     swaps = [_restored(bench, trial, tables, rows) for rows in (order[:0], *tops)]
-    trials = bench.trials
-    held_out = trials.held_out if len(trials.held_out) else bench.meter.sequences
-    whole, *left = measure_divergences(bench.model, swaps, held_out, threads=trials.threads)
+    job = bench.job
+    held_out = job.held_out if len(job.held_out) else bench.meter.sequences
+    whole, *left = measure_divergences(bench.model, swaps, held_out, threads=job.threads)
     predicted = [float(losses[top].sum() / losses.sum()) for top in tops]
     return {"predicted": predicted, "measured": [1 - each / whole for each in left], "divergence": [whole]}
 
@@ -59,7 +59,7 @@ def row_stability(bench: Bench, seed: int) -> dict[str, float]:
     """
     measured, tables, claims = statistics_of_slices(bench, seed), tables_of(bench), row_claims(bench)
     rank = rank_stability(np.stack([sum(each.matrices[i].row_fisher for i in tables) for each in measured]))
-    counts = np.bincount(bench.trials.text, minlength=len(claims))[: len(claims)]
+    counts = np.bincount(bench.job.text, minlength=len(claims))[: len(claims)]
     top = count_of(TOP_SHARE, len(counts))
     frequent, strong = (set(np.argsort(-each, kind="stable")[:top].tolist()) for each in (counts, claims))
     return agreement(rank) | {"frequent": len(frequent & strong) / len(strong)}

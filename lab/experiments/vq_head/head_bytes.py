@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ....compiler.quantize.composite import CompositeMatrix
+from ....compiler.menu.composite import CompositeMatrix
 from ....compiler.rate_control.landing import Trial
 from ....format.assembly import part_bytes
 from ....format.tensors.parts import CodebookValues, GridInStream
@@ -18,7 +18,7 @@ from ..head_tables import quantized_tables
 
 def head_bytes(bench: Bench, trial: Trial) -> Mapping[str, int]:
     """Bytes of the tables by a trial encode; of codebooks: codewords, row factors, the map, and rescued rows."""
-    codec = bench.trials.codec
+    codec = bench.job.codec
     found = {f"{part}_bytes": 0 for part in ("head", "codeword", "factor", "map", "rescued")}
     for quantized in quantized_tables(bench, trial.quantized).values():
         shape = quantized.weights.shape

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bytecap.compiler.explanation.bound import bound_bits, uniform_step_costs, water_filling
-from bytecap.compiler.quantize.gptq import PreparedMatrix, prepare_matrix, quantize_matrix
+from bytecap.compiler.quantize.gptq import quantize_matrix
+from bytecap.compiler.quantize.grid_matrix import PreparedMatrix, prepare_matrix
 from bytecap.compiler.statistics.calibration import MatrixStatistics
 
 

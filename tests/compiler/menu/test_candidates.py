@@ -10,15 +10,16 @@ import pytest
 from naive_quantization import damped_hessian, floored_fisher, second_order_loss
 from tiny_models import bare_model
 
-from bytecap.compiler import passes  # noqa: F401 - registers the passes
-from bytecap.compiler.menu.choosing import ChooseCandidates, Offer
-from bytecap.compiler.menu.kinds import KINDS, Unit, register_kind
+from bytecap.compiler.menu.composite import CompositeMatrix, reconstruct_parts
+from bytecap.compiler.menu.kinds import KINDS, Unit
 from bytecap.compiler.menu.kinds.decoupled import possible_settings
-from bytecap.compiler.menu.kinds.grid import GridKind
+from bytecap.compiler.menu.menus import offered_kinds
+from bytecap.compiler.menu.offers import PLAIN, Offer
 from bytecap.compiler.model.attention_heads import HeadLines
-from bytecap.compiler.quantize.composite import CompositeMatrix, reconstruct_parts
-from bytecap.compiler.rate_control.trials import assemble_model
+from bytecap.compiler.quantize.grids import GridQuantizer
+from bytecap.compiler.rate_control.artifacts import assemble_model
 from bytecap.compiler.recipe import read_recipe
+from bytecap.compiler.settings import MenuSettings
 from bytecap.compiler.statistics.calibration import MatrixStatistics
 from bytecap.compiler.workers import one_thread_each
 from bytecap.format.artifact import decode_tensors, read_artifact
@@ -28,7 +29,7 @@ from bytecap.format.program.program import Program
 
 ROWS, COLUMNS = 64, 48
 GROUPS = np.arange(ROWS) * 7 % 20
-QUANTIZER = read_recipe("default")["quantize-matrices"]
+QUANTIZER = GridQuantizer(read_recipe("default").quantization)
 HEADS = HeadLines(0, ((0, 16), (16, 32), (32, 48), (48, 64)))
 
 
@@ -144,6 +145,7 @@ def all_offers(made: Unit) -> list[tuple[Offer, CompositeMatrix]]:
     found = [
         (kind.name, setting, kind.fit(made, setting)) for kind in KINDS.values() for setting in kind.settings(made)
     ]
+    found.append((PLAIN, (), made.grid()))
     return [(Offer(name, setting, 0.0, made.bytes_of(m), m.predicted_loss), m) for name, setting, m in found]
 
 
@@ -152,10 +154,10 @@ def price_of_a_byte(made: Unit) -> float:
     return (coarse.predicted_loss - fine.predicted_loss) / (made.bytes_of(fine) - made.bytes_of(coarse))
 
 
-def test_every_kind_but_the_grid_is_a_case_and_an_option() -> None:
-    assert set(CASES) == set(KINDS) - {"grid"}
-    assert ChooseCandidates(enabled=True).kinds == ["grid", *(name for name in KINDS if name != "grid")]
-    assert "alias" not in ChooseCandidates(enabled=True, alias=False).kinds
+def test_every_kind_is_a_case_and_an_option() -> None:
+    assert set(CASES) == set(KINDS)
+    assert offered_kinds(MenuSettings()) == list(KINDS)
+    assert "alias" not in offered_kinds(MenuSettings(alias=False))
 
 
 @pytest.mark.parametrize("kind", CASES)
@@ -172,8 +174,8 @@ def test_each_kind_wins_on_the_matrix_it_is_made_for(kind: str) -> None:
 def test_weights_bytes_and_loss_are_those_of_the_parts(kind: str) -> None:
     weights, price, earlier = CASES[kind]
     made = unit(weights, price, earlier)
-    hessian = damped_hessian(made.statistics.hessian, QUANTIZER.damping)
-    fisher = floored_fisher(made.statistics.row_fisher, QUANTIZER.fisher_floor)
+    hessian = damped_hessian(made.statistics.hessian, QUANTIZER.settings.damping)
+    fisher = floored_fisher(made.statistics.row_fisher, QUANTIZER.settings.fisher_floor)
     settings = KINDS[kind].settings(made)
     assert settings and len(set(settings)) == len(settings)
     for setting in settings:
@@ -321,8 +323,3 @@ def test_degenerate_matrices_have_candidates_that_can_be_stored(weights: np.ndar
     made = Unit(weights, measured, QUANTIZER, 1e-3, 1, {0: weights.astype(np.float32)})
     for offer, found in all_offers(made):
         assert offer.bytes > 0 and np.isfinite(found.predicted_loss)
-
-
-def test_a_second_kind_of_one_name_is_refused() -> None:
-    with pytest.raises(ValueError, match="'grid' is registered twice"):
-        register_kind(GridKind)

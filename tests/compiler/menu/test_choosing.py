@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import replace
@@ -15,14 +16,23 @@ from tiny_models import golf_model, random_sequences
 
 from bytecap.cli.compile_report import print_compile_report
 from bytecap.compiler.checkpoints.export import export_checkpoint
-from bytecap.compiler.menu.choosing import Allocation, ChooseCandidates, Offer, confirm_largest
+from bytecap.compiler.job import CompileJob
+from bytecap.compiler.menu.allocation import Allocation, confirm_largest
+from bytecap.compiler.menu.choose import MenuOutcome, choose_representations
+from bytecap.compiler.menu.menus import offered_kinds, offered_shared_kinds
+from bytecap.compiler.menu.offers import Offer
+from bytecap.compiler.menu.representations import ChosenRepresentations
 from bytecap.compiler.model.model import Model, ModelTensor
 from bytecap.compiler.pipeline import CompileResult, compile_checkpoint
-from bytecap.compiler.rate_control.landing import Trial
-from bytecap.compiler.rate_control.trials import Trials
+from bytecap.compiler.quantize.grids import GridQuantizer, PlainGrids
+from bytecap.compiler.rate_control.landing import Landing, Trial
+from bytecap.compiler.rate_control.quick_trials import QuickTrials
 from bytecap.compiler.recipe import parse_recipe, read_recipe
+from bytecap.compiler.settings import MenuSettings
+from bytecap.compiler.statistics.convergence import calibrate
 from bytecap.compiler.workers import one_thread_each
 from bytecap.format.artifact import decode_tensors, read_artifact, write_artifact
+from bytecap.progress import silent_stage
 from bytecap.report.compile_page import compile_with_page
 from bytecap.runtime.interpreter import Interpreter
 from bytecap.runtime.shards import write_shard
@@ -83,16 +93,29 @@ class Job:
         )
 
 
-def trials_of(model: Model) -> tuple[Trials, Trial]:
-    """Trials of the recipe `everything`, and one at a price of about three bits a weight."""
+def trials_of(model: Model) -> tuple[QuickTrials, Trial]:
+    """Plain grids under the recipe `everything`, and a trial at a price of about three bits a weight."""
     text = random_sequences(ARCHITECTURE["vocab_size"], 48, ARCHITECTURE["seq_len"], seed=6)
-    plan = read_recipe("everything")
+    recipe = read_recipe("everything")
     calm = {"threads": 1, "seed": 0, "device": "cpu"}
     with one_thread_each():
-        statistics = plan["calibrate"].run(model, text.ravel(), progress=lambda done, total: None, **calm)
-        pairs = np.arange(ARCHITECTURE["vocab_size"]) // 2
-        trials = Trials(model, statistics, text.ravel(), text[:4], plan, {}, groupings={"pairs": pairs}, **calm)
-        return trials, trials.quick(3e-3)
+        statistics = calibrate(model, text.ravel(), recipe.calibration, progress=silent_stage, **calm)
+        job = CompileJob(model, statistics, text.ravel(), text[:4], recipe, {}, **calm)
+        trials = QuickTrials(job, PlainGrids(model, statistics, GridQuantizer(recipe.quantization), 1))
+        return trials, trials.at(3e-3)
+
+
+def choose(trials: QuickTrials, plain: Trial) -> MenuOutcome:
+    """What the menus choose at the price of a trial, without another landing."""
+    pairs = {"pairs": np.arange(ARCHITECTURE["vocab_size"]) // 2}
+    with one_thread_each():
+        return choose_representations(
+            trials,
+            Landing(plain, (), False),
+            lambda chosen, price: Landing(chosen.at(price), (), False),
+            pairs,
+            silent_stage,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +125,10 @@ def made(tmp_path_factory) -> tuple[Job, dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def chosen_trials(made) -> tuple[Trials, Trial]:
-    """Trials that have chosen, and the trial of plain grids before."""
+def outcome(made) -> tuple[MenuOutcome, Trial]:
+    """What the menus came to, and the trial of plain grids before."""
     trials, plain = trials_of(made[0].model)
-    with one_thread_each():
-        trials.choose(plain, lambda done, total: None)
-    return trials, plain
+    return choose(trials, plain), plain
 
 
 @pytest.fixture(scope="module")
@@ -160,9 +181,19 @@ def test_menus_pay(plain: CompileResult, chosen: CompileResult, walked: CompileR
 
 
 def test_what_the_menus_came_to_adds_up(chosen: CompileResult) -> None:
-    found, everything = chosen.report["candidates"], ChooseCandidates(enabled=True)
-    assert [row["kind"] for row in found["kinds"]] == [*everything.kinds[1:], *everything.shared_kinds]
+    found, everything = chosen.report["candidates"], MenuSettings(enabled=True)
+    assert [row["kind"] for row in found["kinds"]] == [*offered_kinds(everything), *offered_shared_kinds(everything)]
     assert sum(row["won"] for row in found["kinds"]) == len(found["chosen"])
+    for row in found["kinds"]:
+        offers = [
+            o["saved"]
+            for m in [*found["matrices"], {"offers": found["groups"]}]
+            for o in m["offers"]
+            if o["kind"] == row["kind"]
+        ]
+        assert row["offered"] == len(offers) and row["would_save"] - row["would_lose"] == pytest.approx(sum(offers))
+        if offers:
+            assert row["most_saved"] == max(offers) and row["most_lost"] == -min(offers)
     assert found["least_loss"] < found["plain_loss"]
     for matrix in found["matrices"]:
         for offer in matrix["offers"]:
@@ -196,27 +227,28 @@ def test_the_page_and_the_command_line_tell_it(made, chosen: CompileResult, caps
     assert told[1] == ", ".join(parts)
 
 
-def test_what_others_are_aliases_of_is_fitted_to_all_its_uses(chosen_trials, monkeypatch) -> None:
+def test_what_others_are_aliases_of_is_fitted_to_all_its_uses(outcome) -> None:
     """Against a source that only sees its own use: fewer bytes and loss together, at what a byte is worth."""
-    trials, plain = chosen_trials
-    names = [tensor.name for tensor in trials.model.tensors]
+    found, plain = outcome
+    made, menus = found.trials.representations, found.allocation.menus
+    names = [tensor.name for tensor in found.trials.job.model.tensors]
     first, second = (names.index(f"blocks.{layer}.attn.c_v.weight") for layer in (0, 1))
     alias = Offer("alias", ("alone", first), 0.0, 0, 0.0)
     costs = []
-    for choices in ({second: alias}, {first: trials.allocation.menus[first][0], second: alias}):
-        monkeypatch.setattr(trials, "choices", choices)
-        trial = trials.quick(plain.byte_price)
+    for choices in ({second: alias}, {first: menus[first][0], second: alias}):
+        chosen = ChosenRepresentations(made.plain, made.units, choices)
+        trial = replace(found.trials, representations=chosen).at(plain.byte_price)
         assert np.array_equal(trial.quantized[first].weights, trial.quantized[second].weights)
         loss = sum(trial.quantized[i].predicted_loss for i in (first, second))
-        costs.append(len(trial.data) + loss / trials.allocation.nats_per_byte)
+        costs.append(trial.size + loss / found.allocation.nats_per_byte)
     assert costs[1] < costs[0]
 
 
-def test_token_tables_are_offered_the_means_of_related_tokens(chosen_trials) -> None:
-    trials, _ = chosen_trials
+def test_token_tables_are_offered_the_means_of_related_tokens(outcome) -> None:
+    found, _ = outcome
     offered = {
-        trials.model.tensors[i].name
-        for i, menu in trials.allocation.menus.items()
+        found.trials.job.model.tensors[i].name
+        for i, menu in found.allocation.menus.items()
         if any(o.kind == "token-groups" for o in menu)
     }
     assert offered == {"tok_emb.weight"}
@@ -226,35 +258,29 @@ def test_equal_bytes_on_two_threads(made, walked: CompileResult) -> None:
     assert made[0].compile(WALKED + MENUS, threads=2).artifact == walked.artifact
 
 
-def lagrangian(trials: Trials, trial: Trial) -> float:
-    """Bytes of a whole artifact and its predicted loss in bytes."""
-    return len(trial.data) + sum(q.predicted_loss for q in trial.quantized.values()) / trials.allocation.nats_per_byte
-
-
-def test_never_larger_at_equal_predicted_loss(chosen_trials) -> None:
+def test_never_larger_at_equal_predicted_loss(outcome) -> None:
     """At one byte price, whole artifacts."""
-    trials, plain = chosen_trials
-    again = trials.quick(plain.byte_price)
-    assert trials.choices and len(again.data) < len(plain.data)
-    assert lagrangian(trials, again) < lagrangian(trials, plain)
+    found, plain = outcome
+    again, nats_per_byte = found.trials.at(plain.byte_price), found.allocation.nats_per_byte
+    assert found.choices and again.size < plain.size and again.data == found.near.trial.data
+    assert again.size + again.predicted_loss / nats_per_byte < plain.size + plain.predicted_loss / nats_per_byte
 
 
 def test_on_weights_without_structure_nothing_is_chosen_and_the_bytes_are_the_same() -> None:
     trials, plain = trials_of(golf_model(6, **ARCHITECTURE))
-    with one_thread_each():
-        assert trials.choose(plain, lambda done, total: None) is False
-        assert trials.quick(plain.byte_price).data == plain.data
-    assert trials.allocation.menus and not trials.choices
+    found = choose(trials, plain)
+    assert found.allocation.menus and not found.choices
+    assert found.trials is trials and found.near.trial is plain
 
 
 def test_off_by_default_and_then_no_trace_in_the_recipe_digest(plain: CompileResult) -> None:
     assert plain.report["candidates"] is None
     default = read_recipe("default")
-    assert (
-        default["choose-candidates"].enabled is False and read_recipe("everything")["choose-candidates"].enabled is True
-    )
-    without = replace(default, passes=tuple(p for p in default.passes if p.name != "choose-candidates"))
-    assert default.digest == without.digest != read_recipe("everything").digest
+    assert default.menu.enabled is False and read_recipe("everything").menu.enabled is True
+    tables = default.to_toml().split("\n\n")
+    counted = [t for t in tables if not t.startswith(("[choose-candidates]", "[bias-head]"))]
+    assert default.digest == hashlib.sha256("\n\n".join(counted).encode()).hexdigest()[:16]
+    assert default.digest != read_recipe("everything").digest
     switched = parse_recipe("switched", {"choose-candidates": {"enabled": False, "raw": False}})
     assert switched.digest != default.digest
 

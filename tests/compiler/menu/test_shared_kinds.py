@@ -10,25 +10,32 @@ import pytest
 from reference import reference_decoder
 from tiny_models import bare_model, golf_model, random_sequences
 
-from bytecap.compiler import passes  # noqa: F401 - registers the passes
-from bytecap.compiler.menu.choosing import ChooseCandidates
+from bytecap.compiler.job import CompileJob
+from bytecap.compiler.menu import menus
+from bytecap.compiler.menu.choose import choose_representations
 from bytecap.compiler.menu.group_choices import choose_groups
-from bytecap.compiler.menu.kinds import SHARED_KINDS, Shared, Unit, register_shared_kind
+from bytecap.compiler.menu.kinds import KINDS, SHARED_KINDS, Shared, Unit
 from bytecap.compiler.menu.kinds.raw import RawKind
-from bytecap.compiler.menu.kinds.shared_codebook import SharedCodebookKind
 from bytecap.compiler.menu.offers import GroupOffer, Offer
 from bytecap.compiler.model.groups import Group, find_groups
-from bytecap.compiler.rate_control.trials import Trials, assemble_model
+from bytecap.compiler.quantize.grids import GridQuantizer, PlainGrids
+from bytecap.compiler.rate_control.artifacts import assemble_model
+from bytecap.compiler.rate_control.landing import Landing
+from bytecap.compiler.rate_control.quick_trials import QuickTrials
+from bytecap.compiler.rate_control.sequential_walk import SequentialWalk
 from bytecap.compiler.recipe import parse_recipe, read_recipe
+from bytecap.compiler.settings import MenuSettings
 from bytecap.compiler.statistics.calibration import MatrixStatistics
+from bytecap.compiler.statistics.convergence import calibrate
 from bytecap.compiler.workers import one_thread_each
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.format.program.operations import Add, Embed, Linear
 from bytecap.format.program.program import Program
 from bytecap.format.tensors.parts import CodebookReference
+from bytecap.progress import silent_stage
 
 ROWS, COLUMNS = 32, 64
-QUANTIZER = read_recipe("default")["quantize-matrices"]
+QUANTIZER = GridQuantizer(read_recipe("default").quantization)
 
 
 @pytest.fixture(autouse=True)
@@ -72,13 +79,9 @@ def allocate(kind: str, others: bool = True, matrices: list[np.ndarray] | None =
     """What menus choose for the group of a case; `others`: whether single matrices are offered anything but grids."""
     family, made, price = CASES[kind]
     units = {i: lambda w=w, i=i: unit(w, price, i) for i, w in enumerate(matrices or made, 1)}
-    switches = (
-        {}
-        if others
-        else dict.fromkeys((name.replace("-", "_") for name in ChooseCandidates(enabled=True).kinds[1:]), False)
-    )
-    chooser = replace(ChooseCandidates(enabled=True), **switches)
-    return units, chooser.run(units, set(), [Group(family, tuple(units))], threads=1, progress=lambda done, total: None)
+    switches = {} if others else dict.fromkeys((name.replace("-", "_") for name in KINDS), False)
+    groups = [Group(family, tuple(units))]
+    return units, menus.allocate(MenuSettings(**switches), units, set(), groups, threads=1, progress=silent_stage)
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +91,8 @@ def allocations() -> Mapping:
 
 
 def test_every_kind_is_a_case_and_an_option() -> None:
-    assert set(CASES) == set(SHARED_KINDS) == set(ChooseCandidates(enabled=True).shared_kinds)
-    assert "shared-codebook" not in ChooseCandidates(enabled=True, shared_codebook=False).shared_kinds
+    assert set(CASES) == set(SHARED_KINDS) == set(menus.offered_shared_kinds(MenuSettings()))
+    assert "shared-codebook" not in menus.offered_shared_kinds(MenuSettings(shared_codebook=False))
 
 
 @pytest.mark.parametrize("kind", CASES)
@@ -157,21 +160,27 @@ def test_a_group_survives_landing_and_the_walk() -> None:
         model, tensors=tuple(replace(t, values=values.get(i, t.values)) for i, t in enumerate(model.tensors))
     )
     text = random_sequences(40, 48, 16, seed=6)
-    switches = dict.fromkeys(ChooseCandidates(enabled=True).kinds[1:], False) | {"codebook": True, "enabled": True}
-    plan, calm = parse_recipe("groups", {"choose-candidates": switches}), {"threads": 1, "seed": 0, "device": "cpu"}
-    statistics = plan["calibrate"].run(model, text.ravel(), progress=lambda done, total: None, **calm)
-    trials = Trials(model, statistics, text.ravel(), text[:4], plan, {}, **calm)
-    plain = trials.quick(1e-3)
-    assert trials.choose(plain, lambda done, total: None)
-    assert {i for i, offer in trials.choices.items() if offer.kind == "shared-codebook"} == set(places)
-    assert set(trials.allocation.measured) >= set(places)
-    quick = trials.quick(1.2e-3)
-    walk = trials.walk(quick, len(quick.data), 1 / 8, lambda done, total: None, distilled=False)
+    switches = dict.fromkeys(KINDS, False) | {"codebook": True, "enabled": True}
+    recipe, calm = parse_recipe("groups", {"choose-candidates": switches}), {"threads": 1, "seed": 0, "device": "cpu"}
+    statistics = calibrate(model, text.ravel(), recipe.calibration, progress=silent_stage, **calm)
+    job = CompileJob(model, statistics, text.ravel(), text[:4], recipe, {}, **calm)
+    trials = QuickTrials(job, PlainGrids(model, statistics, GridQuantizer(recipe.quantization), 1))
+    plain = trials.at(1e-3)
+
+    def land_again(chosen: QuickTrials, price: float) -> Landing:
+        return Landing(chosen.at(price), (), False)
+
+    found = choose_representations(trials, Landing(plain, (), False), land_again, None, silent_stage)
+    assert {i for i, offer in found.choices.items() if offer.kind == "shared-codebook"} == set(places)
+    assert set(found.allocation.measured) >= set(places)
+    quick = found.trials.at(1.2e-3)
+    walk = SequentialWalk(job, found.trials.representations, quick, quick.size, 1 / 8)
+    walk = walk.run(silent_stage, distilled=False)
     walked = walk.at(walk.last_price)
     for trial in (quick, walked):
         arrays = decode_tensors(read_artifact(trial.data))
         first, *others = (trial.quantized[i].parts[0].codewords for i in places)
-        assert first == trials.choices[places[0]].shared.content and others == [CodebookReference(places[0], 0)] * 2
+        assert first == found.choices[places[0]].shared.content and others == [CodebookReference(places[0], 0)] * 2
         assert all(arrays[i].tobytes() == trial.quantized[i].weights.tobytes() for i in places)
     assert any((quick.quantized[i].parts[0].indices != walked.quantized[i].parts[0].indices).any() for i in places[1:])
     assert len(walk.smallest().data) < len(walked.data) < len(plain.data)
@@ -225,8 +234,3 @@ def test_groups_are_found_in_the_program() -> None:
     ends = (*qkv, "attn.proj", "mlp.fc", "mlp.proj")
     assert by_family["role"] == {at(0, end) + at(1, end) for end in ends}
     assert by_family["model"] == {tuple(sorted(at(0, *ends) + at(1, *ends)))}
-
-
-def test_a_second_kind_of_one_name_is_refused() -> None:
-    with pytest.raises(ValueError, match="'shared-codebook' is registered twice"):
-        register_shared_kind(SharedCodebookKind)

@@ -12,9 +12,9 @@ from tiny_models import golf_model, random_sequences
 
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.torch_executor import TorchExecutor
-from bytecap.compiler.passes import Distil
-from bytecap.compiler.quantize.distillation import Basis, Distiller
-from bytecap.compiler.quantize.gptq import QuantizedMatrix
+from bytecap.compiler.quantize.distillation import Basis, Distiller, Refiner, scaled_updates
+from bytecap.compiler.quantize.grid_matrix import QuantizedMatrix
+from bytecap.compiler.settings import DistillationSettings
 from bytecap.compiler.statistics.calibration import MatrixStatistics, measure_statistics
 from bytecap.format.tensors.grid import GridValues
 
@@ -173,7 +173,8 @@ def test_steps_are_shared_among_the_groups_and_small_shares_saved_up() -> None:
     }
     for steps, groups, expected in ((40, 4, [10, 10, 10, 10]), (30, 6, [10, 10, 10]), (7, 3, []), (33, 2, [16, 17])):
         judge, taken = distiller(), []
-        refine = Distil(steps=steps, step_size=0.5).refine(RecordingDistiller(judge, taken), quick, groups)
+        settings = DistillationSettings(steps=steps, step_size=0.5)
+        refine = Refiner(RecordingDistiller(judge, taken), settings, quick, groups)
         for _ in range(groups):
             refine({}, matrices())
         assert [n for _, n in taken] == expected
@@ -187,4 +188,4 @@ def test_steps_are_shared_among_the_groups_and_small_shares_saved_up() -> None:
 )
 def test_large_models_and_short_texts_take_fewer_steps(weights: int, sequences: int, steps: int) -> None:
     known = SimpleNamespace(model=SimpleNamespace(parameters=weights), training=range(sequences), batch_sequences=16)
-    assert Distil._scaled(320, known) == steps
+    assert scaled_updates(320, known) == steps

@@ -12,7 +12,7 @@ from sequential_walk import DAMPING, SEQUENCES, model, quantizer, sequentially, 
 from tiny_models import bare_model, golf_model, random_sequences
 
 from bytecap.compiler.model.model import Model
-from bytecap.compiler.quantize.gptq import QuantizedMatrix
+from bytecap.compiler.quantize.grid_matrix import QuantizedMatrix
 from bytecap.compiler.statistics.calibration import MatrixStatistics
 from bytecap.format.program.operations import Activation, ActivationKind, Embed, Linear
 from bytecap.format.program.program import Program

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bytecap.compiler.rate_control.land_walks import land_walks
 from bytecap.compiler.rate_control.landing import Landing, Trial, land_on_cap
-from bytecap.compiler.rate_control.walk import MOST_OCTAVES, PriceSchedule, bytes_per_octave, land_walks
+from bytecap.compiler.rate_control.price_schedule import MOST_OCTAVES, PriceSchedule, bytes_per_octave
 
 WEIGHTS = {3: 8_000, 5: 16_000, 7: 8_000}
 PLANNED = {3: 3_000, 5: 6_000, 7: 3_000}

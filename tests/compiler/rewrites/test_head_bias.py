@@ -8,26 +8,29 @@ import numpy as np
 import pytest
 from tiny_models import ARCHITECTURE, golf_model, random_sequences
 
-from bytecap.compiler import passes  # noqa: F401 - registers the passes
+from bytecap.compiler.job import CompileJob
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.structure import find_head
-from bytecap.compiler.rate_control.trials import Trials
+from bytecap.compiler.quantize.grids import GridQuantizer, PlainGrids
+from bytecap.compiler.rate_control.quick_trials import QuickTrials
 from bytecap.compiler.recipe import parse_recipe, read_recipe
-from bytecap.compiler.rewrites.head_bias import BiasHead, mean_error, quantize_bias, weigh_bias, with_bias
+from bytecap.compiler.rewrites.head_bias import add_head_bias, mean_error, quantize_bias, weigh_bias, with_bias
 from bytecap.compiler.statistics.calibration import MatrixStatistics, Statistics
+from bytecap.compiler.statistics.convergence import calibrate
 from bytecap.compiler.workers import one_thread_each
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.format.program.program import validate_program
+from bytecap.progress import silent_stage
 from bytecap.runtime.interpreter import Interpreter
 
-PLAN = parse_recipe("biased", {"bias-head": {"enabled": True}, "calibrate": {"tokens": 512}})
+RECIPE = parse_recipe("biased", {"bias-head": {"enabled": True}, "calibrate": {"tokens": 512}})
 CALM = {"threads": 1, "seed": 0, "device": "cpu"}
 UNCAPPED = {"tie_embeddings": False, "logit_softcap": 0.0}
 
 
 def measured(model: Model, sequences: np.ndarray) -> Statistics:
     with one_thread_each():
-        return PLAN["calibrate"].run(model, sequences.ravel(), progress=lambda done, total: None, **CALM)
+        return calibrate(model, sequences.ravel(), RECIPE.calibration, progress=silent_stage, **CALM)
 
 
 def around_mean(model: Model, statistics: Statistics) -> Statistics:
@@ -64,8 +67,8 @@ def test_the_mean_error_of_the_logits_vanishes(case) -> None:
     model, sequences, statistics = case
     biased, known = with_bias(model, statistics)
     with one_thread_each():
-        trials = Trials(biased, known, sequences.ravel(), sequences[:0], PLAN, {}, **CALM)
-        trial = trials.quick(3e-2)
+        job = CompileJob(biased, known, sequences.ravel(), sequences[:0], RECIPE, {}, **CALM)
+        trial = QuickTrials(job, PlainGrids(biased, known, GridQuantizer(RECIPE.quantization), 1)).at(3e-2)
     arrays = decode_tensors(read_artifact(trial.data))
     head = biased.program.instructions[find_head(biased.program)]
     weights = [
@@ -95,17 +98,17 @@ def test_what_a_bias_saves_is_the_loss_of_the_mean_error() -> None:
 def test_kept_only_where_it_pays(case) -> None:
     """It pays where the grid was made for other costs than the head's, not for inputs without a mean."""
     model, _, statistics = case
-    quantizer, bias = PLAN["quantize-matrices"], BiasHead(enabled=True)
+    quantizer = GridQuantizer(RECIPE.quantization)
     with one_thread_each():
         saved, cost = weigh_bias(model, around_mean(model, statistics), quantizer, 1e-2)
         assert saved > cost
-        kept, known = bias.run(model, around_mean(model, statistics), quantizer, 1e-2)
+        kept, known = add_head_bias(model, around_mean(model, statistics), RECIPE)
         assert len(kept.tensors) == len(model.tensors) + 1 and len(known.vectors) == len(statistics.vectors) + 1
         centred = replace(statistics, head_mean=np.zeros_like(statistics.head_mean))
-        assert bias.run(model, centred, quantizer, 1e-3) == (model, centred)
-        assert BiasHead().run(model, statistics, quantizer, 1e-2) == (model, statistics)
-        assert bias.run(kept, known, quantizer, 1e-2) == (kept, known)
+        assert add_head_bias(model, centred, RECIPE) == (model, centred)
+        assert add_head_bias(model, around_mean(model, statistics), read_recipe("default"))[0] is model
+        assert add_head_bias(kept, known, RECIPE) == (kept, known)
 
 
 def test_off_unless_everything_is_asked_for() -> None:
-    assert not read_recipe("default")["bias-head"].enabled and read_recipe("everything")["bias-head"].enabled
+    assert not read_recipe("default").head_bias.enabled and read_recipe("everything").head_bias.enabled

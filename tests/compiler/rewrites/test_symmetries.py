@@ -14,8 +14,9 @@ from tiny_models import bare_model, golf_model, random_sequences
 
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.torch_executor import TorchExecutor
-from bytecap.compiler.passes import ExchangeSymmetries
-from bytecap.compiler.quantize.gptq import column_log_steps
+from bytecap.compiler.quantize.grid_matrix import column_log_steps
+from bytecap.compiler.recipe import Recipe
+from bytecap.compiler.rewrites import exchange_symmetries
 from bytecap.compiler.rewrites.symmetries import (  # fmt: skip
     FreeUnits,
     ScaledOutput,
@@ -25,6 +26,7 @@ from bytecap.compiler.rewrites.symmetries import (  # fmt: skip
     find_value_dimensions,
     sort_units,
 )
+from bytecap.compiler.settings import QuantizationSettings, SymmetrySettings
 from bytecap.compiler.statistics.calibration import MatrixStatistics, Statistics, measure_statistics
 from bytecap.format.program.operands import Row
 from bytecap.format.program.operations import (  # fmt: skip
@@ -183,11 +185,15 @@ def test_scales_go_into_the_rows_that_they_scale(scales: list, absorbed: bool) -
     assert {t.values.dtype for t in after.tensors} == {np.dtype(np.float32)}
 
 
+def exchanged(model: Model, statistics: Statistics, **switches: bool) -> tuple[Model, Statistics]:
+    """The rewrite with these switches."""
+    settings = {"symmetries": SymmetrySettings(**switches), "quantization": QuantizationSettings(damping=DAMPING)}
+    return exchange_symmetries(model, statistics, Recipe("test", **settings))
+
+
 def test_scales_of_a_model_become_ones() -> None:
     statistics = measured(MODEL)
-    after, found = ExchangeSymmetries(hidden_units=False, value_dimensions=False).run(
-        MODEL, statistics, damping=DAMPING
-    )
+    after, found = exchanged(MODEL, statistics, hidden_units=False, value_dimensions=False)
     torch.testing.assert_close(logits(MODEL), logits(after), rtol=1e-4, atol=1e-4)
     ones = {t.name for t in after.tensors if (t.values == 1).all()}
     assert ones >= {f"blocks.{i}.{kind}_scale" for i in range(2) for kind in ("attn", "mlp")}
@@ -203,7 +209,7 @@ def test_scales_of_a_model_become_ones() -> None:
 
 def test_sorting_changes_the_order_and_nothing_else() -> None:
     statistics = measured(MODEL)
-    sorted_model, found = ExchangeSymmetries(output_scales=False).run(MODEL, statistics, damping=DAMPING)
+    sorted_model, found = exchanged(MODEL, statistics, output_scales=False)
     torch.testing.assert_close(logits(MODEL), logits(sorted_model), rtol=1e-4, atol=1e-4)
     again = measured(sorted_model)
     units = find_hidden_units(MODEL.program) + find_value_dimensions(MODEL.program)
@@ -304,10 +310,8 @@ def test_a_model_without_such_units_stays_as_it_is() -> None:
         program(Embed(0), Linear(0, 1)), random.standard_normal((24, 8)), random.standard_normal((24, 8))
     )
     for sorted_model, _ in (
-        ExchangeSymmetries().run(model, measured(model), damping=DAMPING),
-        ExchangeSymmetries(hidden_units=False, value_dimensions=False, output_scales=False).run(
-            MODEL, measured(MODEL), damping=DAMPING
-        ),
+        exchanged(model, measured(model)),
+        exchanged(MODEL, measured(MODEL), hidden_units=False, value_dimensions=False, output_scales=False),
     ):
         before = model if len(sorted_model.tensors) == len(model.tensors) else MODEL
         assert all(
@@ -324,7 +328,7 @@ def test_equal_tensors_stay_equal() -> None:
         MODEL,
         tensors=tuple(replace(t, values=values if i == second else t.values) for i, t in enumerate(MODEL.tensors)),
     )
-    after, _ = ExchangeSymmetries().run(twins, measured(twins), damping=DAMPING)
+    after, _ = exchanged(twins, measured(twins))
     assert np.array_equal(after.tensors[first].values, after.tensors[second].values)
     assert not np.array_equal(
         after.tensors[names.index("blocks.0.mlp.fc.weight")].values,

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 import bytecap
 from bytecap.cli.lab_command import EXPERIMENTS as NAMES
-from bytecap.compiler import passes
 from bytecap.compiler.menu.kinds import Unit
 from bytecap.compiler.quantize.gptq import quantize_matrix
+from bytecap.compiler.quantize.grids import GridQuantizer
+from bytecap.compiler.settings import QuantizationSettings
 from bytecap.compiler.statistics.calibration import MatrixStatistics
 from bytecap.format.tensors.grid import reconstruct_grid
 from bytecap.lab.experiments.byte_allocation.report import judge_coder, judge_execution, judge_steepness
@@ -103,7 +104,7 @@ def unit_of(rows=12, columns=10, seed=0, price=0.05):
     random = np.random.default_rng(seed)
     mixing = random.standard_normal((columns, columns))
     statistics = MatrixStatistics(mixing @ mixing.T + np.eye(columns), random.uniform(0.1, 4.0, rows))
-    quantizer = passes.QuantizeMatrices(trellis_states=0, correlation=0.0)
+    quantizer = GridQuantizer(QuantizationSettings(trellis_states=0, correlation=0.0))
     return Unit(
         random.standard_normal((rows, columns)) * random.uniform(0.5, 2, (rows, 1)), statistics, quantizer, price, 1, {}
     )

@@ -162,7 +162,7 @@ def test_an_evaluation_file_is_measured_on_and_may_not_be_calibration_text(job, 
     )
     with pytest.raises(DataError, match="not evaluated"):
         open_bench(job, evaluation=job.calibration)
-    with pytest.raises(CompileError, match="unknown pass"):
+    with pytest.raises(CompileError, match="unknown table"):
         open_bench(job, recipe={"polish": {}})
 
 

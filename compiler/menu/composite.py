@@ -1,19 +1,18 @@
 """Quantized matrices that are more than one grid: sums of parts, each of a kind that the format knows.
 
-Strategy: what the rest of the compiler asks of a quantized matrix is its float32 weights, its parts and its predicted loss;
-`QuantizedMatrix` (one grid) and `CompositeMatrix` both answer. Parts name stream 1; assembling moves them to theirs.
+Strategy: a `CompositeMatrix` answers what the compiler asks of every quantized matrix (quantize/representation.py). Its parts name
+stream 1; assembling moves them to theirs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from ...format.artifact import sum_terms
 from ...format.tensors.parts import Codebooks, Part, reconstruct_part
-from .gptq import QuantizedMatrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +31,10 @@ class CompositeMatrix:
     predicted_loss: float
     bytes: int
 
-
-Quantized = QuantizedMatrix | CompositeMatrix
+    @property
+    def label(self) -> str:
+        """The kind and its setting, in words."""
+        return " ".join(map(str, (self.kind, *self.setting)))
 
 
 def reconstruct_parts(
@@ -44,13 +45,3 @@ def reconstruct_parts(
     earlier : weights of the tensors that an alias may name; codebooks : codewords that a part may refer to
     """
     return sum_terms([reconstruct_part(part, shape, arrays=earlier, codebooks=codebooks) for part in parts])
-
-
-def in_stream(part: Part, stream: int) -> Part:
-    """The part with its integers in a stream (1..); parts without integers stay as they are."""
-    return replace(part, stream=stream) if hasattr(part, "stream") else part
-
-
-def is_coded(quantized: Quantized) -> bool:
-    """Whether any part holds integers, and so needs a stream."""
-    return any(hasattr(part, "stream") for part in quantized.parts)

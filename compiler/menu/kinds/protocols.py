@@ -1,4 +1,4 @@
-"""The registry of candidate kinds: the ways in which a matrix may be stored.
+"""What a kind of representation has to answer.
 
 Strategy: a kind proposes settings for a unit (a matrix with its statistics and the price of a byte) and fits one setting at
 a time. Fitting is separate so that a choice made on the float matrix is fitted again to the target of the walk. A shared kind is
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
-from ...quantize.composite import Quantized
+from ...quantize.representation import Quantized
 from .shared import Shared
 from .unit import Unit
 
@@ -62,22 +62,6 @@ class SharedKind(Protocol):
         """One member stored this way, at the unit's byte price."""
 
 
-KINDS: dict[str, CandidateKind] = {}
-SHARED_KINDS: dict[str, SharedKind] = {}
-
-
-def register_kind(kind: type) -> type:
-    """Class decorator: add a kind under its name; a duplicate is refused."""
-    return _register(kind, KINDS)
-
-
-def register_shared_kind(kind: type) -> type:
-    """Class decorator: add a kind for groups under its name; a duplicate is refused."""
-    return _register(kind, SHARED_KINDS)
-
-
-def _register(kind: type, registry: dict) -> type:
-    if kind.name in KINDS or kind.name in SHARED_KINDS:
-        raise ValueError(f"candidate kind {kind.name!r} is registered twice")
-    registry[kind.name] = kind()
-    return kind
+def is_shared(kind: CandidateKind | SharedKind) -> bool:
+    """Whether a kind is for groups."""
+    return hasattr(kind, "families")

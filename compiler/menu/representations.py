@@ -1,0 +1,81 @@
+"""The matrices of a model as a menu's choices and, where nothing was chosen, as plain grids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ..quantize.grids import PlainGrids
+from ..quantize.representation import FitAt, Quantized
+from ..statistics.calibration import MatrixStatistics
+from ..workers import run_jobs
+from .allocation import aliases_of
+from .offers import ALIAS, Offer
+from .units import Units
+
+
+class ChosenRepresentations:
+    """Choices that are fitted again at every byte price and to every target; implements `Representations`.
+
+    choices : by tensor index, of the matrices that are not plain grids and of those that others are aliases of
+    """
+
+    def __init__(self, plain: PlainGrids, units: Units, choices: Mapping[int, Offer]) -> None:
+        self.plain, self.units, self.choices = plain, units, choices
+
+    def fit_all(self, byte_price: float) -> Mapping[int, Quantized]:
+        """Plain grids first, then what was chosen for other matrices, those that name an earlier tensor last and in order."""
+        job = self.units.job
+        results: dict[int, Quantized] = dict(
+            self.plain.fit(byte_price, [i for i in job.statistics.matrices if i not in self.choices])
+        )
+        alone = [i for i in self.choices if self.choices[i].kind != ALIAS]
+        fitted = run_jobs(lambda i: self._fit(i, byte_price, {}), alone, job.threads)
+        results |= dict(zip(alone, fitted, strict=True))
+        for index in sorted(i for i in self.choices if i not in results):
+            earlier = self.units.earlier(index, {i: q.weights for i, q in results.items()})
+            results[index] = self._fit(index, byte_price, earlier)
+        return results
+
+    def prepare(
+        self, index: int, target: np.ndarray, statistics: MatrixStatistics, decided: Mapping[int, np.ndarray]
+    ) -> FitAt:
+        """One matrix of a walk, of the kind that was chosen for it."""
+        if index not in self.choices:
+            return self.plain.prepare(index, target, statistics, decided)
+        earlier = self.units.earlier(index, decided)
+        wanted = target if self.choices[index].fits_target else None
+        return lambda byte_price: self._fit(index, byte_price, earlier, wanted, statistics)
+
+    def follows_price(self, index: int) -> bool:
+        """Whether the bytes of a matrix move with the byte price."""
+        return index not in self.choices or self.choices[index].follows_price
+
+    def _fit(
+        self,
+        index: int,
+        byte_price: float,
+        earlier: Mapping[int, np.ndarray],
+        target: np.ndarray | None = None,
+        statistics: MatrixStatistics | None = None,
+    ) -> Quantized:
+        """A matrix as it was chosen. One that others are aliases of is fitted to the statistics of all its uses."""
+        unit = self.units.unit(index, byte_price, earlier, target, statistics)
+        uses = aliases_of(index, self.choices)
+        if not uses:
+            return self.choices[index].fit(unit)
+        measured = [unit.statistics, *(self.units.job.statistics.matrices[i] for i in uses)]
+        found = self.choices[index].fit(replace(unit, statistics=_of_all_uses(measured), prepared=None))
+        return replace(found, predicted_loss=unit.loss(found.weights))
+
+
+def _of_all_uses(measured: list[MatrixStatistics]) -> MatrixStatistics:
+    """Statistics of a matrix that stands in several places: the mean Hessian, the sum of the Fisher information."""
+    outputs = [each.output_fisher for each in measured]
+    return MatrixStatistics(
+        sum(each.hessian for each in measured) / len(measured),
+        sum(each.row_fisher for each in measured),
+        None if any(each is None for each in outputs) else sum(outputs),
+    )

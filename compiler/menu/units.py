@@ -1,0 +1,61 @@
+"""Units of a job's matrices: what kinds of representation are fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ...format.tensors.grid import matrix_shape
+from ..job import CompileJob
+from ..model.attention_heads import head_lines
+from ..model.structure import embedding_tables, token_tables
+from ..quantize.grids import GridQuantizer
+from ..statistics.calibration import MatrixStatistics
+from .kinds.unit import Unit
+
+
+class Units:
+    """Makes units, at any byte price and for any target."""
+
+    def __init__(self, job: CompileJob, groupings: Mapping[str, np.ndarray] | None = None) -> None:
+        """groupings : int64[vocabulary] group of each token by the name of a grouping, where the tokenizer is known."""
+        self.job = job
+        self.quantizer = GridQuantizer(job.recipe.quantization)
+        self._tables = embedding_tables(job.model.program)
+        self._heads = head_lines(job.model.program, [tensor.values.shape for tensor in job.model.tensors])
+        self._groupings = dict.fromkeys(token_tables(job.model.program), groupings or {})
+
+    def unit(
+        self,
+        index: int,
+        byte_price: float,
+        earlier: Mapping[int, np.ndarray],
+        target: np.ndarray | None = None,
+        statistics: MatrixStatistics | None = None,
+    ) -> Unit:
+        """The unit of a matrix: its own weights and statistics unless others are given.
+
+        earlier : float32 weights by tensor index of the tensors that it may be an alias of
+        """
+        values = self.job.model.tensors[index].values if target is None else target
+        return Unit(
+            values.reshape(matrix_shape(values.shape)).astype(np.float64),
+            statistics or self.job.statistics.matrices[index],
+            self.quantizer,
+            byte_price,
+            self.job.codec,
+            earlier,
+            self._groupings.get(index, {}),
+            heads=self._heads.get(index),
+        )
+
+    def earlier(self, index: int, weights: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+        """Of these weights, those that a matrix may be an alias of: earlier tensors of its shape.
+
+        A table names tables only, which walks leave alone.
+        """
+        tensors = self.job.model.tensors
+        sources = self._tables if index in self._tables else self.job.statistics.matrices
+        shape = tensors[index].values.shape
+        return {i: w for i, w in weights.items() if i < index and i in sources and tensors[i].values.shape == shape}

@@ -1,0 +1,150 @@
+"""A matrix on its way to a scalar quantization grid: prepared for any byte price, and quantized at one.
+
+Strategy: the factor of the Hessian and the exponents of the steps do not depend on the byte price, so they are made once.
+With H + damping = L Lᵀ and the row Fisher g, equal marginal return means step_ij = byte_price / (sqrt(g_i) L_jj): exponents of the
+rows come from g, exponents of the columns from the diagonal of L. Columns are ordered by falling H_jj, so that the strongest
+inputs come last in the walk over them and see every correction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...format.assembly import encode_grid_stream
+from ...format.tensors.grid import MAX_STEP_OCTAVES, GridValues
+from ...format.tensors.parts import GridInStream
+from ..statistics.calibration import MatrixStatistics
+from ..statistics.damping import damped
+from ..statistics.row_coupling import couple_rows, floor_fisher
+
+# Exponents are stored within +-MAX_STEP_OCTAVES; half of that on each side leaves room for the base.
+EXPONENT_OCTAVES = MAX_STEP_OCTAVES // 2
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedMatrix:
+    """What quantizing a matrix at any byte price needs.
+
+    weights : float64[rows, columns]      W with columns in processing order
+    factor : float64[columns, columns]    L, lower triangular, of the reordered damped Hessian
+    order : int64[columns]                processing position -> column
+    row_fisher : float64[rows]            floored g, or what of it is left when later rows make up for errors
+    coupling : float64[rows, rows] or None    V of row_coupling.py
+    row_exponents, column_exponents : int64, in matrix order; log2_base: log2 step at byte price 1 without them
+    """
+
+    weights: np.ndarray
+    factor: np.ndarray
+    order: np.ndarray
+    row_fisher: np.ndarray
+    coupling: np.ndarray | None
+    row_exponents: np.ndarray
+    column_exponents: np.ndarray
+    log2_base: float
+    resolution: int
+    mean_magnitude: float  # mean |w| over the mean of 2**-(exponents): expected integers at base 1
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizedMatrix:
+    """Result of quantizing: the grid, its float32 weights and the second-order loss in nats a token."""
+
+    grid: GridValues
+    weights: np.ndarray
+    predicted_loss: float
+
+    @property
+    def parts(self) -> tuple[GridInStream]:
+        """What the tensor is made of, for a stream to be named."""
+        return (GridInStream(self.grid, 1),)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the integers, by encoding them alone."""
+        return len(encode_grid_stream([self.grid]))
+
+    @property
+    def label(self) -> str:
+        """How the integers are stored, in a word."""
+        return f"trellis-{self.grid.trellis_states}" if self.grid.trellis_states else "uniform"
+
+
+def zero_matrix(shape: tuple[int, int]) -> QuantizedMatrix:
+    """A matrix of zeros without steps: the cheapest there is, whose loss nobody predicts."""
+    return QuantizedMatrix(GridValues(np.zeros(shape, np.int32), None, None, 1.0, 0), np.zeros(shape, np.float32), 0.0)
+
+
+def prepare_matrix(
+    weights: np.ndarray,
+    statistics: MatrixStatistics,
+    *,
+    resolution: int,
+    damping: float,
+    fisher_floor: float,
+    correlation: float = 0.0,
+) -> PreparedMatrix:
+    """Factor the Hessian and fix the step exponents.
+
+    weights : float32[rows, columns]; damping is relative to the mean of diag H; fisher_floor and correlation as in
+    row_coupling.py.
+    """
+    factor, order = _factored(statistics.hessian, damping)
+    fisher = floor_fisher(statistics.row_fisher, fisher_floor)
+    coupling, fisher = couple_rows(fisher, statistics.output_fisher, correlation)
+    column_logs = _column_logs(factor, order)
+    row_exponents, row_base = nearest_exponents(-0.5 * np.log2(fisher), resolution)
+    column_exponents, column_base = nearest_exponents(column_logs, resolution)
+    magnitude = _mean_magnitude(weights, row_exponents, column_exponents, resolution)
+    exponents = row_exponents, column_exponents, row_base + column_base
+    reordered = weights.astype(np.float64)[:, order]
+    return PreparedMatrix(reordered, factor, order, fisher, coupling, *exponents, resolution, magnitude)
+
+
+def with_steps(prepared: PreparedMatrix, row_logs: np.ndarray, column_logs: np.ndarray) -> PreparedMatrix:
+    """The same matrix with other steps: float64[rows] and float64[columns] log2 steps at byte price 1, in matrix order."""
+    row_exponents, row_base = nearest_exponents(row_logs, prepared.resolution)
+    column_exponents, column_base = nearest_exponents(column_logs, prepared.resolution)
+    magnitude = _mean_magnitude(prepared.weights, row_exponents, column_exponents[prepared.order], prepared.resolution)
+    return replace(
+        prepared,
+        row_exponents=row_exponents,
+        column_exponents=column_exponents,
+        log2_base=row_base + column_base,
+        mean_magnitude=magnitude,
+    )
+
+
+def _mean_magnitude(
+    weights: np.ndarray, row_exponents: np.ndarray, column_exponents: np.ndarray, resolution: int
+) -> float:
+    """Mean |w| in units of the steps over the mean of 2**-(exponents): expected integers at base 1."""
+    finest = np.exp2(-row_exponents / 2**resolution).mean() * np.exp2(-column_exponents / 2**resolution).mean()
+    in_steps = np.abs(weights / np.exp2((row_exponents[:, None] + column_exponents) / 2**resolution)).mean()
+    return float(in_steps / finest)
+
+
+def _factored(hessian: np.ndarray, damping: float) -> tuple[np.ndarray, np.ndarray]:
+    """L of the damped Hessian with its columns in processing order, and that order."""
+    hessian = damped(hessian, damping)
+    order = np.argsort(-hessian.diagonal(), kind="stable")
+    return np.linalg.cholesky(hessian[np.ix_(order, order)]), order
+
+
+def _column_logs(factor: np.ndarray, order: np.ndarray) -> np.ndarray:
+    logs = np.empty(len(order))
+    logs[order] = -np.log2(factor.diagonal())
+    return logs
+
+
+def column_log_steps(hessian: np.ndarray, damping: float) -> np.ndarray:
+    """float64[columns]: log2 of the rate-optimal steps of the columns that a Hessian belongs to, but for a constant."""
+    return _column_logs(*_factored(hessian, damping))
+
+
+def nearest_exponents(logs: np.ndarray, resolution: int) -> tuple[np.ndarray, float]:
+    """Nearest exponents to log2 steps, relative to their median, and that median."""
+    base = float(np.median(logs))
+    bound = EXPONENT_OCTAVES << resolution
+    return np.clip(np.rint((logs - base) * 2**resolution), -bound, bound).astype(np.int64), base

@@ -1,0 +1,90 @@
+"""From quantized tensors to whole artifacts.
+
+Strategy: every trial of the search is the complete file, so sizes are exact, never estimated. Matrices come from the caller, control
+tensors are quantized here at the same byte price. Large tensors are spread over a few streams, which decode in parallel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ...format.assembly import DEFAULT_CODEC, TensorSource, assemble_artifact
+from ...format.tensors.grid import matrix_shape
+from ...format.tensors.parts import Part
+from ..job import CompileJob
+from ..model.model import Model
+from ..profiles import profile_codecs
+from ..quantize.grid_matrix import zero_matrix
+from ..quantize.representation import Quantized
+from ..quantize.vectors import quantize_control_tensors
+from ..rewrites.head_bias import fit_head_bias
+from .landing import Trial
+
+COARSEST_PRICE = 1e30  # every step at its bound
+MAX_STREAMS = 8
+WEIGHTS_PER_STREAM = 1 << 18
+
+
+def complete_trial(job: CompileJob, byte_price: float, matrices: Mapping[int, Quantized]) -> Trial:
+    """The artifact of these matrices, by tensor index, and of the control tensors at a byte price."""
+    vectors = quantize_control_tensors(job.model, job.statistics, job.recipe.vectors, byte_price)
+    bias = fit_head_bias(job.model, job.statistics, job.recipe, byte_price, matrices)
+    return make_trial(job, byte_price, {**vectors, **bias, **matrices})
+
+
+def make_trial(job: CompileJob, byte_price: float, quantized: Mapping[int, Quantized]) -> Trial:
+    """The artifact of a model whose tensors are all quantized."""
+    return Trial(byte_price, assemble_model(job.model, quantized, job.provenance, job.codec), quantized)
+
+
+def smallest_trial(job: CompileJob) -> Trial:
+    """The artifact with every code of every matrix zero and the control tensors as coarse as they may be."""
+    zero = {i: zero_matrix(matrix_shape(job.model.tensors[i].values.shape)) for i in job.statistics.matrices}
+    vectors = quantize_control_tensors(job.model, job.statistics, job.recipe.vectors, COARSEST_PRICE)
+    return make_trial(job, COARSEST_PRICE, {**vectors, **zero})
+
+
+def profile_bytes(job: CompileJob, trial: Trial) -> dict[str, int]:
+    """Bytes of the whole artifact with a trial's integers coded under every profile."""
+    sizes = {}
+    for profile, codec in profile_codecs().items():
+        same = codec == job.codec
+        data = trial.data if same else assemble_model(job.model, trial.quantized, job.provenance, codec)
+        sizes[profile] = len(data)
+    return sizes
+
+
+def assemble_model(
+    model: Model, quantized: Mapping[int, Quantized], provenance: Mapping[str, object], codec: int = DEFAULT_CODEC
+) -> bytes:
+    """The artifact of a model whose tensors are all quantized, by tensor index."""
+    coded = [i for i in range(len(model.tensors)) if any(_is_coded(part) for part in quantized[i].parts)]
+    streams = dict(zip(coded, assign_streams([model.tensors[i].values.size for i in coded]), strict=True))
+    sources = []
+    for i, tensor in enumerate(model.tensors):
+        parts = tuple(_in_stream(part, streams.get(i, 1)) for part in quantized[i].parts)
+        sources.append(TensorSource(tensor.name, tensor.values.shape, tensor.dtype, parts))
+    return assemble_artifact(model.program, sources, provenance, codec)
+
+
+def assign_streams(sizes: Sequence[int]) -> list[int]:
+    """Stream (1..) of each tensor: largest first into the least filled of a few streams, so that they decode in parallel."""
+    count = min(MAX_STREAMS, max(1, sum(sizes) // WEIGHTS_PER_STREAM), len(sizes))
+    filled = [0] * count
+    streams = [1] * len(sizes)
+    for index in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
+        lightest = min(range(count), key=lambda s: filled[s])
+        streams[index] = lightest + 1
+        filled[lightest] += sizes[index]
+    return streams
+
+
+def _is_coded(part: Part) -> bool:
+    """Whether a part holds integers, and so needs a stream."""
+    return hasattr(part, "stream")
+
+
+def _in_stream(part: Part, stream: int) -> Part:
+    """The part with its integers in a stream (1..); parts without integers stay as they are."""
+    return replace(part, stream=stream) if _is_coded(part) else part

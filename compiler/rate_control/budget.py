@@ -1,0 +1,83 @@
+"""Spending a budget of bytes: first with quick trials, then with sequential walks.
+
+Strategy: quick trials find the byte price; a walk at that price spends the budget, and its last matrix closes the gap.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ...progress import Progress
+from ..job import CompileJob
+from .land_walks import land_walks
+from .landing import Landing, Trial, land_on_cap
+from .price_schedule import bytes_per_octave
+from .quick_trials import QuickTrials
+from .sequential_walk import FinishedWalk, SequentialWalk
+
+QUICK_TOLERANCE = 0.01  # walks differ from quick trials by about this much
+
+
+def is_walked(job: CompileJob) -> bool:
+    """Whether the recipe asks for walks and there is a matrix to quantize in one."""
+    return job.recipe.sequential.enabled and bool(job.walked)
+
+
+def land_quick(trials: QuickTrials, start_price: float, smallest: Trial, budget: int, progress: Progress) -> Landing:
+    """The quick trial that fills the budget, roughly where walks come after it.
+
+    start_price : byte price where the search starts
+    smallest : the artifact with every code zero; CapError when even that is larger than the budget
+    """
+    job, walked = trials.job, is_walked(trials.job)
+    settings = job.recipe.rate_control
+    return land_on_cap(
+        trials.at,
+        start_price=start_price,
+        smallest=smallest,
+        budget=budget,
+        weights=job.weights,
+        finest_price=settings.finest_price(job.weights),
+        tolerance=QUICK_TOLERANCE if walked else settings.tolerance,
+        trials=settings.trials,
+        progress=partial(progress, "find the byte price" if walked else "land on the cap"),
+    )
+
+
+def land_sequential(
+    trials: QuickTrials, near: Landing, budget: int, progress: Progress, *, keep_targets: bool
+) -> Landing:
+    """The walk that fills the budget, planned on a quick landing near it; that landing itself when no walk fits.
+
+    keep_targets : whether the trial keeps what each matrix was quantized against
+    """
+    job, settings = trials.job, trials.job.recipe.rate_control
+    slope = bytes_per_octave(near.tried, job.weights)
+
+    def walk_from(quick: Trial) -> FinishedWalk:
+        walk = SequentialWalk(job, trials.representations, quick, budget, slope, keep_targets)
+        return walk.run(partial(progress, "quantize in order"))
+
+    def land(walk: FinishedWalk, smallest: Trial) -> Landing:
+        return land_on_cap(
+            walk.at,
+            start_price=walk.last_price,
+            smallest=smallest,
+            budget=budget,
+            weights=walk.last_weights,
+            finest_price=settings.finest_price(job.weights),
+            tolerance=settings.tolerance,
+            trials=settings.trials,
+            progress=partial(progress, "land on the cap"),
+        )
+
+    return land_walks(
+        walk_from,
+        land,
+        trials.at,
+        near,
+        budget=budget,
+        tolerance=settings.tolerance,
+        slope=slope * job.weights,
+        walks=settings.walks,
+    )

@@ -1,0 +1,153 @@
+"""One sequential walk through the program that spends a budget: a price for every matrix, and the last one open.
+
+Strategy: quantize/sequential.py brings one target after the other; `SequentialWalk` prices it (price_schedule.py), quantizes it and keeps
+the accounts. The last matrix stays open: requantizing it alone is cheap, and closes the gap to the last bytes (land_walks.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...progress import StageProgress
+from ..job import CompileJob
+from ..quantize.distillation import Distiller, Refiner, make_distiller, tune_vectors
+from ..quantize.grid_matrix import zero_matrix
+from ..quantize.representation import FitAt, Quantized, Representations
+from ..quantize.sequential import count_groups, quantize_sequentially, walk_sequences
+from ..quantize.vectors import quantize_control_tensors
+from ..rewrites.head_bias import fit_head_bias
+from ..statistics.calibration import MatrixStatistics
+from .artifacts import make_trial
+from .landing import Trial
+from .price_schedule import PriceSchedule
+
+Target = tuple[np.ndarray, MatrixStatistics]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMatrix:
+    """The matrix that a walk quantized last: its tensor index, its price in the walk, and how to quantize it at another."""
+
+    index: int
+    byte_price: float
+    fit_at: FitAt
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedWalk:
+    """Every tensor quantized, the last matrix open for another price.
+
+    base_price : that the walk was planned at; quantized : everything, by tensor index; targets : as a Trial has them
+    """
+
+    job: CompileJob
+    base_price: float
+    quantized: Mapping[int, Quantized]
+    last: OpenMatrix
+    targets: Mapping[int, Target] = field(default_factory=dict)
+
+    def at(self, byte_price: float) -> Trial:
+        """The artifact with the last matrix at a byte price of its own."""
+        return self._trial(byte_price, self.last.fit_at(byte_price))
+
+    def smallest(self) -> Trial:
+        """The artifact with the last matrix all zero."""
+        return self._trial(self.last_price, zero_matrix(self.quantized[self.last.index].weights.shape))
+
+    @property
+    def last_price(self) -> float:
+        """Byte price of the last matrix in the walk."""
+        return self.last.byte_price
+
+    @property
+    def last_weights(self) -> int:
+        """Number of weights of the last matrix."""
+        return self.quantized[self.last.index].weights.size
+
+    def _trial(self, byte_price: float, last: Quantized) -> Trial:
+        made = make_trial(self.job, byte_price, {**self.quantized, self.last.index: last})
+        return Trial(byte_price, made.data, made.quantized, self.targets)
+
+
+class SequentialWalk:
+    """The accounts of one walk: what is decided, what it took, and which matrix is open.
+
+    decided : float32 weights by tensor index, for representations that name earlier tensors
+    targets : what each matrix was quantized against, kept for an explanation
+    """
+
+    def __init__(
+        self,
+        job: CompileJob,
+        representations: Representations,
+        quick: Trial,
+        budget: int,
+        bytes_per_octave: float,
+        keep_targets: bool = False,
+    ) -> None:
+        """Plan on a quick trial.
+
+        budget : bytes of the whole artifact; bytes_per_octave : of one weight, when the byte price halves
+        """
+        self.job, self.representations, self.quick = job, representations, quick
+        sizes = {i: quick.quantized[i].bytes for i in job.walked}
+        weights = {i: job.model.tensors[i].values.size if representations.follows_price(i) else 0 for i in job.walked}
+        left = budget - (quick.size - sum(sizes.values()))
+        finest = job.recipe.rate_control.finest_price(job.weights)
+        self.schedule = PriceSchedule(quick.byte_price, finest, sizes, weights, bytes_per_octave, left)
+        self.kept = {i: q for i, q in quick.quantized.items() if i not in weights}
+        self.decided = {i: q.weights for i, q in self.kept.items()}
+        self.keep_targets, self.targets = keep_targets, {}
+        self.open: OpenMatrix | None = None
+
+    def run(self, progress: StageProgress, *, distilled: bool = True) -> FinishedWalk:
+        """Quantize every matrix in program order with drift correction and distillation, then what depends on all of them.
+
+        Tables that embed keep their quick result. distilled : False leaves distillation out, whatever the recipe says
+        """
+        job, price = self.job, self.quick.byte_price
+        distiller = self._distiller() if distilled else None
+        walked = quantize_sequentially(
+            job.model,
+            job.statistics.matrices,
+            {i: q.weights.reshape(job.model.tensors[i].values.shape) for i, q in self.kept.items()},
+            walk_sequences(job.model, job.text, job.recipe.sequential),
+            lambda *given: self._quantize(*given, progress),
+            job.recipe.sequential,
+            damping=job.recipe.quantization.damping,
+            threads=job.threads,
+            refine=self._refiner(distiller),
+        )
+        quantized = {**self.kept, **walked}
+        if distiller is not None:
+            tuned = tune_vectors(distiller, job.recipe.distillation, quantized, job.statistics.vectors)
+            vectors = quantize_control_tensors(job.model, job.statistics, job.recipe.vectors, price, tuned)
+            quantized = {**quantized, **vectors}
+        quantized |= fit_head_bias(job.model, job.statistics, job.recipe, price, quantized)
+        return FinishedWalk(job, price, quantized, self.open, self.targets)
+
+    def _quantize(self, index: int, target: np.ndarray, real: MatrixStatistics, progress: StageProgress) -> Quantized:
+        """The next matrix, at the price that the accounts allow it."""
+        if self.keep_targets:
+            self.targets[index] = target.astype(np.float32), real
+        fit_at = self.representations.prepare(index, target, real, self.decided)
+        self.open = OpenMatrix(index, self.schedule.price(), fit_at)
+        result = fit_at(self.open.byte_price)
+        self.decided[index] = result.weights
+        self.schedule.spend(index, result.bytes, self.open.byte_price)
+        progress(len(self.schedule.planned) - len(self.schedule.rest()), len(self.schedule.planned))
+        return result
+
+    def _distiller(self) -> Distiller | None:
+        """None where the recipe has no distillation or no text is held out to judge it."""
+        wanted = self.job.recipe.distillation.enabled and len(self.job.held_out)
+        return make_distiller(self.job) if wanted else None
+
+    def _refiner(self, distiller: Distiller | None) -> Refiner | None:
+        if distiller is None:
+            return None
+        groups = count_groups(self.job.model.program, self.job.walked)
+        return Refiner(distiller, self.job.recipe.distillation, self.quick.quantized, groups)

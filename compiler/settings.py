@@ -1,0 +1,224 @@
+"""The options of a compile, one frozen dataclass for each table of a recipe.
+
+Strategy: a record holds values and nothing else; what they do is said and done where they are used. `table` is the name of the table
+in a recipe file, `bounds` the closed range or the set of choices that an option must lie in. `recipe.py` puts the records together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+from ..format.codecs.trellis import TRELLISES
+from ..format.tensors.grid import MAX_RESOLUTION
+
+START_PRICE = 3e-4  # byte price at which searches start and rewrites are weighed
+
+Bound = tuple[float, float] | frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationSettings:
+    """Measuring the second-order model of the loss on text, until twice the text changes the quantizer's steps no more.
+
+    tokens : of calibration text, at most
+    tolerance : root mean square change of a quantizer's step, in octaves, that counts as none
+    batch_sequences : sequences in one forward and backward pass
+    """
+
+    tokens: int = 393_216
+    tolerance: float = 0.035
+    batch_sequences: int = 4
+    table: ClassVar[str] = "calibrate"
+    bounds: ClassVar[Mapping[str, Bound]] = {
+        "tokens": (1, 1e12),
+        "tolerance": (0.0, 100.0),
+        "batch_sequences": (1, 1e6),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class SymmetrySettings:
+    """Exact rewrites that leave less to store.
+
+    hidden_units, value_dimensions : sort them by the steps of the columns that read them
+    output_scales : multiply the scale of an output into the rows of the matrix before it
+    """
+
+    hidden_units: bool = True
+    value_dimensions: bool = True
+    output_scales: bool = True
+    table: ClassVar[str] = "exchange-symmetries"
+    bounds: ClassVar[Mapping[str, Bound]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class HeadBiasSettings:
+    """A bias at the output head for the mean error of its quantized rows, where that pays in coded bytes."""
+
+    enabled: bool = False
+    table: ClassVar[str] = "bias-head"
+    bounds: ClassVar[Mapping[str, Bound]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSettings:
+    """Control tensors, quantized with one step for each row.
+
+    resolution : steps are powers of 2**(1 / 2**resolution)
+    coarsest : a step is never coarser than this part of the row's root mean square
+    """
+
+    resolution: int = MAX_RESOLUTION
+    coarsest: float = 0.03125
+    table: ClassVar[str] = "quantize-vectors"
+    bounds: ClassVar[Mapping[str, Bound]] = {"resolution": (0, MAX_RESOLUTION), "coarsest": (1e-6, 10.0)}
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizationSettings:
+    """Matrices on scalar quantization grids, column by column with error feedback.
+
+    resolution : 2**resolution step sizes an octave
+    damping : added to the diagonal of the Hessian, as a share of its mean
+    fisher_floor : least row Fisher information, as a share of the mean
+    trellis_states : states of the trellis that the integers are on; 0 for integers that are free
+    rate_weight : squared fine steps that a bit is worth when the trellis chooses a path
+    correlation : share of the measured correlations of output gradients that is believed; 0 takes every row by itself
+    base_fit : share of the factor that fits the chosen integers of a matrix best. 1 is nearest to every matrix by itself,
+    but what it takes off their lengths adds up over the layers: on trained models 0 is better
+    """
+
+    resolution: int = 3
+    damping: float = 0.003
+    fisher_floor: float = 0.02
+    trellis_states: int = 64
+    rate_weight: float = 0.05
+    correlation: float = 0.9
+    base_fit: float = 0.0
+    table: ClassVar[str] = "quantize-matrices"
+    bounds: ClassVar[Mapping[str, Bound]] = {
+        "resolution": (0, MAX_RESOLUTION),
+        "damping": (1e-9, 10.0),
+        "fisher_floor": (0.0, 1e6),
+        "trellis_states": frozenset({0, *TRELLISES}),
+        "rate_weight": (0.0, 10.0),
+        "correlation": (0.0, 1.0),
+        "base_fit": (0.0, 1.0),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class MenuSettings:
+    """Other kinds of representation that a matrix is offered, and takes where they pay in coded bytes. Experimental.
+
+    One switch for each kind: switch `x_y` is the kind "x-y" in menu/kinds/x_y.py.
+    least_saving : share of a matrix's bytes that a choice must save at equal loss
+    confirmed : how many of the largest choices must also pay in loss measured on held-out text
+    """
+
+    enabled: bool = False
+    raw: bool = True
+    low_rank: bool = True
+    rescued_rows: bool = True
+    protected_columns: bool = True
+    sparse: bool = True
+    codebook: bool = True
+    alias: bool = True
+    token_groups: bool = True
+    vq_rows: bool = True
+    heads: bool = True
+    blocks: bool = True
+    decoupled: bool = True
+    shared_codebook: bool = True
+    shared_columns: bool = True
+    least_saving: float = 0.005
+    confirmed: int = 8
+    table: ClassVar[str] = "choose-candidates"
+    bounds: ClassVar[Mapping[str, Bound]] = {"least_saving": (0.0, 1.0), "confirmed": (0, 1e6)}
+
+    @classmethod
+    def switches(cls) -> list[str]:
+        """Every kind that there is, by the name of its switch."""
+        return [field.name for field in fields(cls) if isinstance(field.default, bool) and field.name != "enabled"]
+
+    def offers(self, kind: str) -> bool:
+        """Whether a kind is switched on; kind : its name, in kebab-case."""
+        return bool(getattr(self, kind.replace("-", "_")))
+
+
+@dataclass(frozen=True, slots=True)
+class SequentialSettings:
+    """GPTQ-style sequential quantization: each matrix against the inputs that the quantized layers before it produce.
+
+    tokens : of calibration text that are walked through; fewer where their activations would not fit into memory
+    correction : share of the drift correction in the target
+    residual : share of the residual stream's error that a matrix which writes to the stream makes up for
+    """
+
+    enabled: bool = True
+    tokens: int = 98_304
+    correction: float = 1.0
+    residual: float = 0.7
+    batch_sequences: int = 4
+    table: ClassVar[str] = "correct-drift"
+    bounds: ClassVar[Mapping[str, Bound]] = {
+        "tokens": (1, 1e12),
+        "batch_sequences": (1, 1e6),
+        "correction": (0.0, 1.0),
+        "residual": (0.0, 1.0),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class DistillationSettings:
+    """Tuning what is still float towards the float model: matrices during the walk, control tensors at its end.
+
+    steps : Adam updates in the whole walk, for a model of up to 2**22 weights. Larger models take fewer in proportion, so that
+    the time of a compile stays near linear; never more than one pass over the text
+    final_steps : updates of the control tensors afterwards, likewise
+    step_size : length of a first update, in quantization errors of its matrix
+    vector_step_size : the same, in root mean squares of its vector
+    """
+
+    enabled: bool = True
+    steps: int = 800
+    final_steps: int = 80
+    step_size: float = 0.014
+    vector_step_size: float = 0.002
+    batch_tokens: int = 4096
+    table: ClassVar[str] = "distil"
+    bounds: ClassVar[Mapping[str, Bound]] = {
+        "steps": (0, 1e6),
+        "final_steps": (0, 1e6),
+        "step_size": (0.0, 1.0),
+        "vector_step_size": (0.0, 1.0),
+        "batch_tokens": (1, 1e9),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class RateControlSettings:
+    """The search of the byte price whose artifact fills the cap.
+
+    tolerance : share of the budget that may be left over
+    trials : trial compiles of one search, at most; walks : sequential quantizations, at most
+    finest_loss : nats a token. Steps are never finer than those whose predicted loss this is: below it bytes buy nothing
+    """
+
+    tolerance: float = 0.0003
+    trials: int = 24
+    walks: int = 3
+    finest_loss: float = 1e-7
+    table: ClassVar[str] = "land-on-cap"
+    bounds: ClassVar[Mapping[str, Bound]] = {
+        "tolerance": (0.0, 0.5),
+        "trials": (1, 1e6),
+        "walks": (1, 1e6),
+        "finest_loss": (1e-15, 1.0),
+    }
+
+    def finest_price(self, weights: int) -> float:
+        """Byte price at which the predicted loss of a model of so many weights is `finest_loss`."""
+        return (24 * self.finest_loss / weights) ** 0.5
