@@ -18,7 +18,7 @@ def experiments() -> list[Experiment]:
     """Every experiment with its thesis, and what would support or falsify it, in the order of the registry."""
     from ..lab.experiments.registry import EXPERIMENTS
 
-    return list(EXPERIMENTS)
+    return list(EXPERIMENTS.values())
 
 
 def run_experiment(

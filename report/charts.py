@@ -39,7 +39,10 @@ def linear_axis(greatest: float, start: float, stop: float, least: float = 0.0) 
 
 
 def log_axis(least: float, greatest: float, start: float, stop: float) -> Axis:
-    """Logarithmic with decades, their 2 and 5 where there are few decades, and round numbers where there is less than one."""
+    """Logarithmic, with a little room on either side.
+
+    Ticks are decades, with their 2 and 5 where there are few, or round numbers where there is less than one decade.
+    """
     low, high = math.log10(least), math.log10(greatest)
     margin = max(0.04 * (high - low), 0.02)
     low, high = low - margin, high + margin
@@ -84,7 +87,10 @@ def bar_chart(rows: Sequence[tuple[str, float, str]], axis_label: str, title: st
 def span_chart(
     rows: Sequence[tuple[str, float, float, str]], names: tuple[str, str], axis_label: str, title: str
 ) -> Html:
-    """Two values a row, joined: (label, first, second, text behind); the axis starts at a whole number below them all."""
+    """Two values a row, joined: (label, first, second, text behind).
+
+    The axis starts at a whole number below them all.
+    """
     values = [value for _, first, second, _ in rows for value in (first, second)]
     axis = linear_axis(max(values), LABELS, WIDTH - RIGHT, math.floor(min(values)))
     top, bottom = 22, ROW * len(rows) + 30
@@ -105,7 +111,10 @@ def span_chart(
 def point_chart(
     points: Sequence[tuple[str, float, float, str]], names: Mapping[str, str], labels: tuple[str, str], title: str
 ) -> Html:
-    """Points (label, x, y, class) on logarithmic axes of equal range with the line x = y; `names` says what each class is."""
+    """Points (label, x, y, class) on logarithmic axes of equal range, with the line x = y.
+
+    `names` says what each class is.
+    """
     values = [v for _, x, y, _ in points for v in (x, y)]
     left, right, top, bottom = 92, 880, 28, 440
     across, up = log_axis(min(values), max(values), left, right), log_axis(min(values), max(values), bottom, top)
@@ -139,7 +148,10 @@ def curve_chart(
     *,
     logarithmic: bool = True,
 ) -> Html:
-    """Lines through (x, y) points, y logarithmic or from 0 or below, with the chosen point ringed and a limit on x drawn."""
+    """Lines through (x, y) points, the chosen point ringed and a limit on x drawn.
+
+    logarithmic : of y, whose axis otherwise starts at 0, or below where a point lies below
+    """
     xs = [x for points in series.values() for x, _ in points] + ([limit] if limit is not None else [])
     ys = [y for points in series.values() for _, y in points]
     lower = _legend_places(tuple(series)[: len(CURVES)], 92)[-1][1] - 9

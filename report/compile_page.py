@@ -1,4 +1,7 @@
-"""A compile with its report page: the page is refused before the work if it cannot be written, and written whole at the end."""
+"""A compile with its report page.
+
+Strategy: the page is refused before the work if it cannot be written, and written whole at the end.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ tensor's name can say what it likes. Tables take columns whose title starts with
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from .style import STYLE
 
@@ -28,7 +28,10 @@ def escaped(content: object) -> Html:
 
 
 def element(name: str, /, *content: object, **attributes: object) -> Html:
-    """<name attributes>content</name>; class_ is class, stroke_width is stroke-width, attributes of None are left out."""
+    """<name attributes>content</name>.
+
+    `class_` is written class and `stroke_width` stroke-width; attributes of None are left out.
+    """
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value), quote=True)}"'
         for key, value in attributes.items()
@@ -54,6 +57,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], totals: Sequ
     body = joined(_row(row, sides) for row in rows)
     foot = "" if totals is None else element("tfoot", _row(totals, sides))
     return element("div", element("table", element("thead", head), element("tbody", body), Html(foot)), class_="scroll")
+
+
+def record_table(rows: Sequence[Mapping[str, object]]) -> Html:
+    """A table of rows that are cells by column, all of the same columns; nothing where there is no row."""
+    return table(list(rows[0]), [list(row.values()) for row in rows]) if rows else Html("")
 
 
 def _row(cells: Sequence[object], sides: Sequence[str | None]) -> Html:

@@ -17,11 +17,12 @@ from .markup import Html, element, paragraph, whole_page
 
 
 def render_page(report: Mapping[str, Any], ledger: Ledger, sha256: str) -> str:
-    """The page of a report with an explanation (explanation.py) and its `reproduce` facts (report_page.py)."""
+    """The page of a report with an explanation (explanation.py) and its `reproduce` facts (compile_page.py)."""
     explanation = report["explanation"]
     whole = explanation["swaps"]["whole"]
     name = explanation["reproduce"]["output"] or "dry run, nothing written"
-    verdict = f"{_size(ledger)}, {decimals(report['bits_per_weight'], 2)} bits a weight, KL {significant(whole['measured'])} nats a token from the checkpoint"
+    bits, loss = decimals(report["bits_per_weight"], 2), significant(whole["measured"])
+    verdict = f"{_size(ledger)}, {bits} bits a weight, KL {loss} nats a token from the checkpoint"
     return whole_page(
         f"bytecap: {name}",
         "bytecap compile report",
@@ -54,20 +55,14 @@ def _tiles(report: Mapping[str, Any], ledger: Ledger) -> list[tuple[str, str, Ht
             "div", element("i", style=f"width:{100 * ledger.total_bytes / ledger.cap:.2f}%"), class_="meter"
         )
         items.append((share, f"of the cap, {integer(ledger.cap - ledger.total_bytes)} bytes left", meter))
-    items += [
-        (
-            decimals(report["bits_per_weight"], 3),
-            f"bits a weight, {integer(report['weights'])} weights, whole file",
-            None,
-        ),
-        (
-            f"{significant(1000 * whole['measured'])} mnat",
-            f"a token of KL from the checkpoint; {significant(1000 * whole['predicted'])} predicted",
-            None,
-        ),
+    weights = f"bits a weight, {integer(report['weights'])} weights, whole file"
+    loss = f"a token of KL from the checkpoint; {significant(1000 * whole['predicted'])} predicted"
+    return [
+        *items,
+        (decimals(report["bits_per_weight"], 3), weights, None),
+        (f"{significant(1000 * whole['measured'])} mnat", loss, None),
         (f"{decimals(mean['distance'])} bits", "a weight above the rate-distortion bound", None),
     ]
-    return items
 
 
 def _warnings(report: Mapping[str, Any]) -> Html | None:

@@ -17,8 +17,10 @@ from .markup import Html, element, folded, paragraph, section, table
 Data = Mapping[str, Any]
 MOST_ROWS = 40  # of a chart
 MNAT = 1000.0
-FITTED = """Drift correction fits each matrix to the errors of those before it. Alone in the float model it has nothing to
-correct and shows the fit as a cost, so the whole artifact costs less than the sum of its tensors."""
+FITTED = (
+    "Drift correction fits each matrix to the errors of those before it. Alone in the float model it has nothing to\n"
+    "correct and shows the fit as a cost, so the whole artifact costs less than the sum of its tensors."
+)
 AXES = "bytes of the artifact", "predicted loss, mnat a token"
 
 
@@ -38,8 +40,8 @@ def byte_section(explanation: Data) -> Html:
     return section(
         "Where the bytes went",
         paragraph(
-            "By role, a role being the tensors of one name in all layers. b/w are coded bits a weight. Each table adds "
-            "up to the file."
+            "By role, a role being the tensors of one name in all layers. b/w are coded bits a weight. Each table "
+            "adds up to the file."
         ),
         chart,
         _share_table("role", [(r["role"], r) for r in data["roles"]], shared, file, weights),
@@ -106,10 +108,8 @@ def swap_section(explanation: Data) -> Html:
         "What each tensor costs",
         paragraph(
             "One tensor of the float model at a time is swapped for its decoded one. Measured is the KL divergence "
-            "from the float model on "
-            f"{integer(data['tokens'])} tokens of {source}; predicted is what the second-order model says of the same "
-            "swap. "
-            "On the dashed line both agree. 1 mnat is a thousandth of a nat."
+            f"from the float model on {integer(data['tokens'])} tokens of {source}; predicted is what the second-order "
+            "model says of the same swap. On the dashed line both agree. 1 mnat is a thousandth of a nat."
         ),
         paragraph(FITTED)
         if len(explanation["stages"]) > 1 and data["whole"]["measured"] < data["sum"]["measured"]
@@ -159,10 +159,9 @@ def bound_section(explanation: Data) -> Html:
     return section(
         "Distance to the rate-distortion bound",
         paragraph(
-            "The bound is the least rate at which independent Gaussian weights, with variances that are a product of a "
-            "row's and a column's, "
-            "could reach the same second-order loss under the same moments (reverse water filling). Bits a weight; the "
-            "largest matrices first."
+            "The bound is the least rate at which independent Gaussian weights, with variances that are a product of "
+            "a row's and a column's, could reach the same second-order loss under the same moments (reverse water "
+            "filling). Bits a weight; the largest matrices first."
         ),
         span_chart(spans, ("bound", "coded"), "bits a weight", "Coded bits and bound by matrix") if spans else None,
         folded("By matrix", table(columns, cells, totals)),
@@ -180,9 +179,8 @@ def entropy_section(explanation: Data) -> Html:
         "Entropy and coded size",
         paragraph(
             "Bits a weight. The order-0 entropy is that of one static distribution a tensor; a trellis fixes an "
-            "integer's parity, which then costs "
-            f"nothing. Contexts (running scales of rows and columns) bring the rest: {decimals(means[3])} bits a "
-            "weight on average."
+            "integer's parity, which then costs nothing. Contexts (running scales of rows and columns) bring the "
+            f"rest: {decimals(means[3])} bits a weight on average."
         ),
         table(columns[:1] + columns[2:], [["all tensors", *(decimals(mean) for mean in means)]]),
         folded(
@@ -214,9 +212,9 @@ def curve_section(explanation: Data, budget: int | None) -> Html:
         "Rate and distortion",
         paragraph(
             "Every whole artifact that the search for the byte price made, with its predicted loss, and quick ones at "
-            "half to twice the chosen price, "
-            "which say what another cap would cost. Drift-corrected trials measure the loss against "
-            "the corrected weights and the inputs that quantized layers produce, quick ones against the float model's."
+            "half to twice the chosen price, which say what another cap would cost. Drift-corrected trials measure "
+            "the loss against the corrected weights and the inputs that quantized layers produce, quick ones against "
+            "the float model's."
         ),
         curve_chart(series, marked, budget, AXES, "Bytes and predicted loss of all trials") if series else None,
         folded("All trials", table(["trial", ">byte price", ">bytes", ">predicted, mnat", ""], rows)),
@@ -255,8 +253,7 @@ def stage_section(explanation: Data) -> Html:
         "What each stage brings",
         paragraph(
             "KL divergence from the float model on the same tokens as above. The last column moves it to the "
-            "artifact's size at 6.02 dB a bit, so that "
-            "stages of slightly different sizes compare."
+            "artifact's size at 6.02 dB a bit, so that stages of slightly different sizes compare."
         ),
         bar_chart(bars, "KL from the float model, mnat a token", "KL divergence after each stage"),
         table(["model after", ">bytes", ">KL, mnat", ">KL at equal bytes, mnat"], rows),

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 STYLE = """
 :root { color-scheme: light dark;
-  --paper: #ffffff; --ink: #1b1f24; --muted: #5d6671; --line: #e3e7ec; --panel: #f6f8fa; --a: #2463b4; --b: #c8702a; --c: #3f8f5b;
-  --d: #8a56b8; --e: #b23a62; --f: #6f7780; }
+  --paper: #ffffff; --ink: #1b1f24; --muted: #5d6671; --line: #e3e7ec; --panel: #f6f8fa;
+  --a: #2463b4; --b: #c8702a; --c: #3f8f5b; --d: #8a56b8; --e: #b23a62; --f: #6f7780; }
 @media (prefers-color-scheme: dark) { :root {
-  --paper: #14171b; --ink: #e6e9ed; --muted: #98a2ae; --line: #2c323a; --panel: #1c2127; --a: #6ca6ee; --b: #e59a5c; --c: #74c08f;
-  --d: #b793dd; --e: #e0799a; --f: #a5adb7; } }
+  --paper: #14171b; --ink: #e6e9ed; --muted: #98a2ae; --line: #2c323a; --panel: #1c2127;
+  --a: #6ca6ee; --b: #e59a5c; --c: #74c08f; --d: #b793dd; --e: #e0799a; --f: #a5adb7; } }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
+body { margin: 0; background: var(--paper); color: var(--ink);
+  font: 16px/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
 main { max-width: 960px; margin: 0 auto; padding: 40px 20px 80px; }
 h1 { font-size: 28px; line-height: 1.25; font-weight: 650; margin: 4px 0 6px; letter-spacing: -0.01em; }
-h2 { font-size: 21px; font-weight: 650; margin: 56px 0 8px; padding-top: 20px; border-top: 1px solid var(--line); letter-spacing: -0.005em; }
+h2 { font-size: 21px; font-weight: 650; margin: 56px 0 8px; padding-top: 20px;
+  border-top: 1px solid var(--line); letter-spacing: -0.005em; }
 h3 { font-size: 16px; font-weight: 650; margin: 28px 0 6px; }
 p { max-width: 74ch; margin: 8px 0 12px; }
 .muted, figcaption { color: var(--muted); }
@@ -46,11 +48,12 @@ svg .grid { stroke: var(--line); }
 svg .join { stroke: var(--muted); stroke-width: 2; opacity: 0.5; }
 svg .equal { stroke: var(--muted); stroke-dasharray: 5 4; }
 svg .limit { stroke: var(--muted); stroke-dasharray: 2 4; }
-svg .a { fill: var(--a); stroke: var(--a); } svg .b { fill: var(--b); stroke: var(--b); } svg .c { fill: var(--c); stroke: var(--c); }
-svg .d { fill: var(--d); stroke: var(--d); } svg .e { fill: var(--e); stroke: var(--e); } svg .f { fill: var(--f); stroke: var(--f); }
+svg .a { fill: var(--a); stroke: var(--a); } svg .b { fill: var(--b); stroke: var(--b); }
+svg .c { fill: var(--c); stroke: var(--c); } svg .d { fill: var(--d); stroke: var(--d); }
+svg .e { fill: var(--e); stroke: var(--e); } svg .f { fill: var(--f); stroke: var(--f); }
 svg rect.a, svg circle.a, svg circle.b, svg circle.c, svg circle.d, svg circle.e, svg circle.f { stroke: none; }
-.tag { font-size: 13px; font-weight: 650; white-space: nowrap; } .tag.supports { color: var(--c); } .tag.falsifies { color: var(--e); }
-.tag.undecided { color: var(--muted); }
+.tag { font-size: 13px; font-weight: 650; white-space: nowrap; } .tag.supports { color: var(--c); }
+.tag.falsifies { color: var(--e); } .tag.undecided { color: var(--muted); }
 svg .point { opacity: 0.75; }
 svg .curve { fill: none; stroke-width: 2; }
 svg .ring { fill: none; stroke: var(--ink); stroke-width: 2; }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol
 
+from ...format.registry import keyed
 from .byte_allocation.experiment import ByteAllocation
 from .findings import Findings
 from .head_bottleneck.experiment import HeadBottleneck
@@ -30,4 +31,6 @@ class Experiment(Protocol):
         """Measure. Raises DataError naming an input that this experiment needs and did not get."""
 
 
-EXPERIMENTS: tuple[Experiment, ...] = (ByteAllocation(), HeadBottleneck(), HeadToDepth(), RowRescue(), VqHead())
+EXPERIMENTS: dict[str, Experiment] = keyed(
+    (ByteAllocation(), HeadBottleneck(), HeadToDepth(), RowRescue(), VqHead()), "name"
+)

@@ -42,12 +42,11 @@ def run_experiment(name: str, inputs: Inputs) -> ExperimentRun:
 
     DataError when there is none, when an input is missing, or when one is at fault.
     """
-    experiment = next((each for each in EXPERIMENTS if each.name == name), None)
-    if experiment is None:
-        raise DataError(f"there is no experiment {name!r}; there are {', '.join(each.name for each in EXPERIMENTS)}")
+    if name not in EXPERIMENTS:
+        raise DataError(f"there is no experiment {name!r}; there are {', '.join(EXPERIMENTS)}")
     began = time.perf_counter()
-    findings = experiment.run(inputs)
-    return ExperimentRun(experiment, inputs, findings, time.perf_counter() - began)
+    findings = EXPERIMENTS[name].run(inputs)
+    return ExperimentRun(EXPERIMENTS[name], inputs, findings, time.perf_counter() - began)
 
 
 def document_of(run: ExperimentRun) -> dict[str, Any]:

@@ -35,17 +35,17 @@ class ByteAllocation:
     supports: ClassVar[tuple[str, ...]] = (
         "Protecting the top x % rows or channels beats spending the same final bytes on a uniform precision increase "
         "(95 % interval of the paired divergence below 0).",
-        "The curve is steep at first and then saturates: 2 % of the weights bring at least half of the greatest gain, "
-        "and twice the greatest but one share brings less than a tenth more.",
+        "The curve is steep at first and then saturates: 2 % of the weights bring at least half of the greatest "
+        "gain, and twice the greatest but one share brings less than a tenth more.",
         "Structured exceptions beat single weights of the same share after coding, sets counted.",
     )
     falsifies: ClassVar[tuple[str, ...]] = (
-        "Sensitivity is diffuse: the strongest 10 % hold less than a quarter of what is expected to be lost (dominant: "
-        "half or more).",
-        "The protected set is unstable: the top 5 % of rows overlap by less than 0.25 between slices or seeds (stable: "
-        "0.5 or more).",
-        "The coder erases the win: less than a quarter of the gain at equal nominal bits is left at equal coded bytes "
-        "(kept: half or more).",
+        "Sensitivity is diffuse: the strongest 10 % hold less than a quarter of what is expected to be lost "
+        "(dominant: half or more).",
+        "The protected set is unstable: the top 5 % of rows overlap by less than 0.25 between slices or seeds "
+        "(stable: 0.5 or more).",
+        "The coder erases the win: less than a quarter of the gain at equal nominal bits is left at equal coded "
+        "bytes (kept: half or more).",
         "Execution suffers: decoding takes more than twice as long (unharmed: at most 1.25 times).",
     )
 

@@ -90,8 +90,8 @@ def _structure(found: AllocationArtifacts) -> Observation:
     return Observation(
         "Do structured exceptions beat single weights of the same share after coding?",
         f"{found.best_axis} against single weights at {found.best_share:.1%}: divergence "
-        f"{interval(change, 'mbit a token')}; places of the single weights take {extra['place_bytes']:,} bytes, "
-        f"their residuals {extra['residual_bytes']:,}",
+        f"{interval(change, 'mbit a token')}; places of the single weights take {extra['place_bytes']:,} bytes, their "
+        f"residuals {extra['residual_bytes']:,}",
         SUPPORTS if outcome_of_change(change) == SUPPORTS else UNDECIDED,
     )
 
@@ -109,8 +109,8 @@ def _diffuseness(shares: Mapping[str, list[float]]) -> Observation:
 
 def _stability(found: Mapping[str, Mapping[str, float]]) -> Observation:
     shown = "; ".join(
-        f"{name}: overlap of the top 5 % of rows {each['overlap']:.2f} (least {each['least_overlap']:.2f}), "
-        f"rank correlation {each['correlation']:.3f}"
+        f"{name}: overlap of the top 5 % of rows {each['overlap']:.2f} (least {each['least_overlap']:.2f}), rank "
+        f"correlation {each['correlation']:.3f}"
         for name, each in found.items()
     )
     return Observation(
@@ -133,8 +133,9 @@ def _coder(found: AllocationArtifacts) -> Observation:
     single = gains(WEIGHTS)
     return Observation(
         "Does the win survive the coder?",
-        f"{found.best_axis} at {found.best_share:.1%}: divergence divided by {divided(nominal)} at equal nominal bits, "
-        f"by {divided(coded)} at equal coded bytes; single weights by {divided(single[0])} and {divided(single[1])}",
+        f"{found.best_axis} at {found.best_share:.1%}: divergence divided by {divided(nominal)} at equal nominal "
+        f"bits, by {divided(coded)} at equal coded bytes; single weights by {divided(single[0])} and "
+        f"{divided(single[1])}",
         judge_coder(nominal, coded),
     )
 
@@ -166,8 +167,8 @@ def _continuous(found: AllocationArtifacts) -> Observation:
     by_set, by_steps = (divided(gain(found.plain, each)) for each in (found.best, allocated))
     return divergence_observation(
         "Does the best protected set reach the allocator's continuous steps?",
-        f"protected set against continuous steps: divergence {divergence_text(allocated, found.best)}; the set divides "
-        f"that of the uniform base by {by_set}, continuous steps by {by_steps}",
+        f"protected set against continuous steps: divergence {divergence_text(allocated, found.best)}; the set "
+        f"divides that of the uniform base by {by_set}, continuous steps by {by_steps}",
         allocated,
         found.best,
     )

@@ -33,8 +33,8 @@ class HeadBottleneck:
     )
     falsifies = (
         f"the surviving share falls by less than {LEAST_FALL} of itself: its whole interval is below that",
-        f"the trunk of the least rank stays behind by less than {LEAST_LOSS} bits a token: its whole interval is below "
-        "that",
+        f"the trunk of the least rank stays behind by less than {LEAST_LOSS} bits a token: its whole interval is "
+        "below that",
         "trunks stay behind in another order than that of the surviving shares",
     )
 

@@ -60,8 +60,8 @@ def _share_falls(full: HeadResult, least: HeadResult) -> Observation:
     )
     return Observation(
         "Does the share of the gradient that survives the head fall with its rank?",
-        f"{kept[0]} at rank {full.arm.rank}, {kept[1]} at rank {least.arm.rank}: a fall by {_written(fall)} of itself; "
-        f"a random subspace would keep {random[0]} and {random[1]}",
+        f"{kept[0]} at rank {full.arm.rank}, {kept[1]} at rank {least.arm.rank}: a fall by {_written(fall)} of "
+        f"itself; a random subspace would keep {random[0]} and {random[1]}",
         _above(fall, LEAST_FALL),
     )
 

@@ -22,12 +22,11 @@ class HeadToDepth:
     name = "head-to-depth"
     thesis = (
         "At equal artifact bytes, shrinking the tokenizer and the head and spending the saved bytes on a wider trunk "
-        "of shared depth "
-        "gives fewer bits per byte than the baseline."
+        "of shared depth gives fewer bits per byte than the baseline."
     )
     supports = (
-        "a smaller or factorized head with a wider shared trunk is better than the baseline, its whole interval below "
-        "0",
+        "a smaller or factorized head with a wider shared trunk is better than the baseline, its whole interval "
+        "below 0",
         "the small vocabulary's exchange is better in spite of its longer sequences",
         f"the head takes at least {SAVED_AS_EXPECTED} of the bytes in the artifact that its share of the weights lets "
         "expect",

@@ -76,8 +76,8 @@ def _longer_sequences(results: Results) -> Observation | None:
     longer = results[SMALL].mean("tokens_a_byte") / results[BASELINE].mean("tokens_a_byte")
     return Observation(
         "Does the smaller vocabulary lengthen sequences so much that the gain is erased?",
-        f"{100 * (longer - 1):.0f} % more tokens for the same text; at the same trunk {written(price)}, with the wider "
-        f"shared trunk {written(net)}",
+        f"{100 * (longer - 1):.0f} % more tokens for the same text; at the same trunk {written(price)}, with the "
+        f"wider shared trunk {written(net)}",
         judged(net),
     )
 
@@ -94,8 +94,8 @@ def _head_savings(results: Results) -> Observation:
     return Observation(
         "Are the head's bytes after compression as many as its weights let expect?",
         f"the baseline's head is {100 * weights:.1f} % of the weights and {100 * share:.1f} % of the bytes of its "
-        f"tensors: {ratio:.2f} times the "
-        f"expected saving (at least {SAVED_AS_EXPECTED} supports, at most {SAVED_TOO_LITTLE} falsifies)",
+        f"tensors: {ratio:.2f} times the expected saving (at least {SAVED_AS_EXPECTED} supports, at most "
+        f"{SAVED_TOO_LITTLE} falsifies)",
         outcome,
     )
 
@@ -110,8 +110,8 @@ def _wider_trunk(results: Results) -> Observation | None:
     outcomes = {judged(estimate) for estimate in gains.values()}
     outcome = FALSIFIES if FALSIFIES in outcomes else SUPPORTS if outcomes == {SUPPORTS} else UNDECIDED
     return Observation(
-        "Does the wider shared trunk turn the freed bytes into fewer bits per byte than finer steps of the same trunk "
-        "do?",
+        "Does the wider shared trunk turn the freed bytes into fewer bits per byte than finer steps of the same "
+        "trunk do?",
         "; ".join(f"{name} against {EXCHANGES[name]}: {written(estimate)}" for name, estimate in gains.items()),
         outcome,
     )

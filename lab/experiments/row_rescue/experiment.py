@@ -28,8 +28,7 @@ class RowRescue:
     name: ClassVar[str] = "row-rescue"
     thesis: ClassVar[str] = (
         "Most of the damage of quantizing embedding and head comes from a small subset of vocabulary rows, so that "
-        "keeping only those rows "
-        "in higher precision is the right use of the bytes."
+        "keeping only those rows in higher precision is the right use of the bytes."
     )
     supports: ClassVar[tuple[str, ...]] = (
         "The strongest 10 % of the rows hold half of the measured damage or more.",
@@ -38,8 +37,8 @@ class RowRescue:
     )
     falsifies: ClassVar[tuple[str, ...]] = (
         "The damage is diffuse: the strongest 10 % of the rows hold less than a quarter of it.",
-        "The selected rows are unstable: the top 5 % overlap by less than 0.25 between slices of data (stable: 0.5 or "
-        "more).",
+        "The selected rows are unstable: the top 5 % overlap by less than 0.25 between slices of data (stable: 0.5 "
+        "or more).",
         "Sets and residual records cost more bytes than the rescue gains (cheap: less than half of the gain).",
         "Rescuing rows does not improve final bits per byte on the scored artifact.",
     )

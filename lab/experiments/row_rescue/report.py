@@ -94,8 +94,8 @@ def _score(found: RescueArtifacts) -> Observation:
     lost = score_change(found.float_model, found.plain).mean
     return Observation(
         "Does the best rescue improve final bits per byte at equal bytes?",
-        f"{how} {octaves:g}, {share:.0%} of the rows against one step for all: {score_text(found.plain, best)}; "
-        f"the base loses {lost:.3g}",
+        f"{how} {octaves:g}, {share:.0%} of the rows against one step for all: {score_text(found.plain, best)}; the "
+        f"base loses {lost:.3g}",
         outcome_of_change(score_change(found.plain, best)),
     )
 

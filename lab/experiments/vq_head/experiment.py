@@ -25,12 +25,11 @@ class VqHead:
     name: ClassVar[str] = "vq-head"
     thesis: ClassVar[str] = (
         "A codebook head (codewords, a token-to-codeword map, row factors) is a better use of the head's bytes than a "
-        "grid, "
-        "and than naive low-rank factors, after all bookkeeping is counted."
+        "grid, and than naive low-rank factors, after all bookkeeping is counted."
     )
     supports: ClassVar[tuple[str, ...]] = (
-        "At some budget the best codebook head (by predicted loss) beats the grid head at equal artifact bytes "
-        "(95 % interval of the paired divergence below 0).",
+        "At some budget the best codebook head (by predicted loss) beats the grid head at equal artifact bytes (95 % "
+        "interval of the paired divergence below 0).",
         "At every budget it beats low-rank factors alone.",
     )
     falsifies: ClassVar[tuple[str, ...]] = (

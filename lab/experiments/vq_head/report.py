@@ -81,8 +81,8 @@ def _bookkeeping(found: Sequence[HeadsAtBudget]) -> Observation:
     def text(each: HeadsAtBudget) -> str:
         codewords, factors, places = (each.book.extra[f"{part}_bytes"] for part in ("codeword", "factor", "map"))
         return (
-            f"{each.bits:g} bits: codewords {codewords:,}, factors {factors:,}, map {places:,} bytes; "
-            f"with codewords and factors for nothing {_change(each.grid, each.free)}"
+            f"{each.bits:g} bits: codewords {codewords:,}, factors {factors:,}, map {places:,} bytes; with codewords "
+            f"and factors for nothing {_change(each.grid, each.free)}"
         )
 
     answers = [(text(each), each.grid, each.free) for each in found]
@@ -140,8 +140,8 @@ def _table(each: HeadsAtBudget) -> Table:
     heads += [(f"{title(each.whole)}, {share:.0%} of rows rescued", head) for share, head in each.rescued.items()]
     heads += [(f"low-rank, {title(setting)}", head) for setting, head in each.factors.items()]
     note = (
-        f"{each.budget:,} bytes. Changes are against the grid head, paired by sequence, with 95 % intervals; "
-        "predicted losses choose the best codebook."
+        f"{each.budget:,} bytes. Changes are against the grid head, paired by sequence, with 95 % intervals; predicted "
+        "losses choose the best codebook."
     )
     return Table(f"Heads at {each.bits:g} bits a weight", columns, [_row(*head, each) for head in heads], note)
 
