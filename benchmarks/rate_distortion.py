@@ -28,8 +28,9 @@ from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.runtime.scoring import Score, paired_gap
 
 from .material import Material
-from .peers import PEERS, Peer, UnsuitableModel, passthrough_border
+from .peers import PEERS
 from .peers.hessians import collect_hessians
+from .peers.peer import Peer, UnsuitableModel, passthrough_border
 from .points import Point
 
 BITS_PER_WEIGHT = (3.05, 2.6, 2.2, 1.85)  # whole artifact over all weights: where bytecap's curve is measured

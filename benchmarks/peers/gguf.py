@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, UnsuitableModel, is_control, register_peer
+from .peer import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, UnsuitableModel, is_control
 
 LIBRARY_VARIABLE = "BYTECAP_GGML_LIBRARY"
 MAGIC = b"GGML"
@@ -160,12 +160,10 @@ MIXED = (
     ("Q2_K", "Q6_K"),
 )
 
-register_peer(
+PEERS = (
     Peer(
         "gguf", compress, tuple({"type": name} for name in TYPES), published=None, needs_hessians=True, missing=missing
-    )
-)
-register_peer(
+    ),
     Peer(
         "gguf-mixed",
         compress,
@@ -173,5 +171,5 @@ register_peer(
         published=None,
         needs_hessians=True,
         missing=missing,
-    )
+    ),
 )

@@ -15,8 +15,8 @@ import torch
 import zstandard
 from torch import Tensor
 
-from . import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, is_control, register_peer
 from .int8_zlib import quantize_int8
+from .peer import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, is_control
 
 LEAST_SCALE = 1e-12
 HIGHEST_CODE = 31
@@ -73,4 +73,4 @@ def dequantize(tensors: StateDict, name: str, kind: str) -> Tensor:
     return tensors[f"{name}.q"].float() * (scale[:, None] if scale.ndim else scale)
 
 
-register_peer(Peer("int6-zstd", compress, ({},), published=0, needs_hessians=False))
+PEERS = (Peer("int6-zstd", compress, ({},), published=0, needs_hessians=False),)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from bytecap.compiler.checkpoints.int8_checkpoint import FORMAT_KEY, FORMAT_NAME, decompress, restore_int8_state
 
-from . import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, is_control, register_peer
+from .peer import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, is_control
 
 CLIP_QUANTILE = 0.9999984
 LEVELS = 127
@@ -67,4 +67,4 @@ def decode(data: bytes) -> dict[str, Tensor]:
     return {name: tensor.float() for name, tensor in restore_int8_state(content, path).items()}
 
 
-register_peer(Peer("int8-zlib", compress, ({},), published=0, needs_hessians=False))
+PEERS = (Peer("int8-zlib", compress, ({},), published=0, needs_hessians=False),)

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, is_control, register_peer
 from .nncodec_runner import read_tensors, write_tensors
+from .peer import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, is_control
 
 PYTHON_VARIABLE = "BYTECAP_NNCODEC_PYTHON"
 OWN_PYTHON = (
@@ -102,12 +102,10 @@ def run_codec(python: Path, tensors: dict[str, np.ndarray], options: dict) -> tu
         return bitstream.read_bytes(), read_tensors(decoded)
 
 
-register_peer(
+PEERS = (
     Peer(
         "nncodec", compress, tuple({"qp": qp} for qp in SWEPT_QP), published=None, needs_hessians=False, missing=missing
-    )
-)
-register_peer(
+    ),
     Peer(
         "nncodec-tuned",
         compress,
@@ -115,5 +113,5 @@ register_peer(
         published=None,
         needs_hessians=False,
         missing=missing,
-    )
+    ),
 )

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from . import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, is_control, register_peer
 from .external_codec import has_zpaq
 from .gptq import quantize_gptq
 from .low_rank import PUBLISHED_MATRICES, PUBLISHED_RANK, Correction, correct_error, worst_matrices
+from .peer import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, is_control
 from .record_file import decode_file, encode_file
 from .sdclip import row_scales
 
@@ -91,7 +91,7 @@ def codec_note() -> str:
     return "" if has_zpaq() else "brotli for ZPAQ"
 
 
-register_peer(
+PEERS = (
     Peer(
         "record",
         compress,
@@ -99,9 +99,7 @@ register_peer(
         SWEPT_K.index(PUBLISHED_MLP_K),
         needs_hessians=True,
         note=codec_note,
-    )
-)
-register_peer(
+    ),
     Peer(
         "record-tuned",
         compress,
@@ -109,5 +107,5 @@ register_peer(
         published=None,
         needs_hessians=True,
         note=codec_note,
-    )
+    ),
 )

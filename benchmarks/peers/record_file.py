@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import UnsuitableModel
 from .external_codec import compress_brotli, compress_bytes, decompress_bytes
+from .peer import UnsuitableModel
 
 MAGIC = b"PGRP"
 ROLES = ("tok_emb", "attn.c_k", "attn.c_q", "attn.c_v", "attn.proj", "mlp.fc", "mlp.proj")

@@ -18,9 +18,9 @@ import brotli
 import torch
 from torch import Tensor
 
-from . import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, is_control, register_peer
 from .gptq import quantize_gptq
 from .int6_zstd import dequantize
+from .peer import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, is_control
 
 MATRIX_BITS, EMBEDDING_BITS = 6, 8
 PUBLISHED_MATRIX_K, PUBLISHED_EMBEDDING_K = 12.85, 20.0
@@ -93,21 +93,19 @@ def decode(data: bytes) -> dict[str, Tensor]:
     return {name: dequantize(tensors, name, kind).contiguous() for name, kind in content["m"].items()}
 
 
-register_peer(
+PEERS = (
     Peer(
         "sdclip",
         compress,
         tuple({"k": k} for k in SWEPT_K),
         published=SWEPT_K.index(PUBLISHED_MATRIX_K),
         needs_hessians=True,
-    )
-)
-register_peer(
+    ),
     Peer(
         "sdclip-tuned",
         compress,
         tuple({"k": k, "embedding_k": e} for k, e in TUNED),
         published=None,
         needs_hessians=True,
-    )
+    ),
 )

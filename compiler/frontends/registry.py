@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+from ...format.registry import keyed
 from ..checkpoints.checkpoint import Checkpoint
 from ..model.model import Model
 from .parameter_golf import ParameterGolf
@@ -27,4 +28,4 @@ class Frontend(Protocol):
         """The model of a checkpoint; CheckpointError when tensors and hyperparameters do not fit."""
 
 
-FRONTENDS: dict[str, Frontend] = {frontend.name: frontend for frontend in (ParameterGolf(),)}
+FRONTENDS: dict[str, Frontend] = keyed((ParameterGolf(),), "name")

@@ -27,6 +27,7 @@ from ...compiler.frontends.parameter_golf_shapes import (
 )
 from ...compiler.model.model import Model
 from ...errors import CheckpointError
+from ...format.registry import paired
 
 TIED_TABLE_DEVIATION = 0.005
 UNTIED_TABLE_DEVIATION = 1.0
@@ -75,4 +76,4 @@ def _golf_tensor(
     return np.full(shape, gain if name.endswith("q_gain") else 1, np.float32)
 
 
-INITIAL_STATES: dict[str, InitialState] = {FRONTEND_NAME: parameter_golf_state}
+INITIAL_STATES: dict[str, InitialState] = paired([(FRONTEND_NAME, parameter_golf_state)])

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.peers import PEERS, UnsuitableModel, gguf, nncodec, nncodec_runner
+from benchmarks.peers import PEERS, gguf, nncodec, nncodec_runner
+from benchmarks.peers.peer import UnsuitableModel
 
 STATE = {
     "tok_emb.weight": torch.arange(32.0).view(8, 4),

@@ -15,20 +15,17 @@ from baseline_model import BaselineModel, Sizes
 
 from benchmarks.peers import (
     PEERS,
-    UnsuitableModel,
     external_codec,
     int6_zstd,
     int8_zlib,
-    is_control,
     low_rank,
-    passthrough_border,
     record,
     record_file,
-    register_peer,
     sdclip,
 )
 from benchmarks.peers.gptq import quantize_gptq
 from benchmarks.peers.hessians import collect_hessians
+from benchmarks.peers.peer import UnsuitableModel, is_control, passthrough_border
 from bytecap.compiler.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from bytecap.compiler.frontends import build_model
 
@@ -129,9 +126,7 @@ def test_the_border_quantizes_matrices_and_nothing_else(state):
         assert (tensor.numel() > border) == (tensor.ndim == 2 and not is_control(name)), name
 
 
-def test_a_peer_is_registered_once():
-    with pytest.raises(ValueError, match="registered already"):
-        register_peer(PEERS["sdclip"])
+def test_the_published_settings():
     assert {p.name: p.settings[p.published] for p in PEERS.values() if p.published is not None} == {
         "int8-zlib": {},
         "int6-zstd": {},

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from naive_program import naive_logits, naive_losses
 from random_programs import ADDERS, RandomProgram, programs
 
-from bytecap.compiler.model.torch_executor import EXECUTIONS, TorchExecutor, rotation_angles
+from bytecap.compiler.model.torch_executor import TorchExecutor
+from bytecap.compiler.model.torch_operations import EXECUTIONS, rotation_angles
 from bytecap.errors import DataError, InvalidArtifact
 from bytecap.format.program import operations as op
 from bytecap.format.program.operands import Row

@@ -1,0 +1,61 @@
+"""Every operation of the format against every analysis that recognizes operations by their class.
+
+An analysis answers "not found" for an operation that it does not know, without a word. So each operation is decided here: a new one
+fails this test until somebody has gone through the analyses and written down which of them know it.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+
+import pytest
+
+from bytecap.compiler.model import attention_heads, groups, residual_streams, structure
+from bytecap.compiler.quantize import sequential
+from bytecap.compiler.rewrites import symmetries
+from bytecap.compiler.statistics import calibration
+from bytecap.format.program.operations import OPERATIONS
+from bytecap.lab.measure import units
+from bytecap.lab.train import factorized_head, program_cost, training, vocabulary
+
+HEAD, HEADS, STREAMS, GROUPS = structure, attention_heads, residual_streams, groups
+UNITS, COST = units, program_cost
+# By operation the analyses that name it; the others treat it as "something else", which was found right for each of them:
+# what moves or mixes the elements of a register ends a search for heads, hidden units, residual streams and the output head.
+KNOWN_TO = {
+    "embed": {HEAD, STREAMS, calibration, vocabulary},
+    "hash-embed": {HEAD, calibration},
+    "linear": {
+        HEAD, HEADS, STREAMS, GROUPS, sequential, symmetries, calibration, UNITS, COST, factorized_head, training, vocabulary,
+    },
+    "rms-norm": {HEADS, STREAMS},
+    "layer-norm": {HEADS, STREAMS},
+    "scale": {HEAD, HEADS, STREAMS, symmetries},
+    "mix": {STREAMS},
+    "add": {STREAMS, symmetries},
+    "multiply": {HEADS, symmetries},
+    "activation": {symmetries},
+    "rope": {HEADS},
+    "attention": {HEADS, symmetries, UNITS, COST},
+    "exclude": {HEADS, symmetries},
+    "shift": set(),
+    "slice": {HEADS},
+    "concat": set(),
+    "softcap": {HEAD, symmetries, factorized_head},
+}  # fmt: skip
+ANALYSES = sorted(set().union(*KNOWN_TO.values()), key=lambda module: module.__name__)
+
+
+def test_every_operation_is_decided():
+    assert set(KNOWN_TO) == {operation.name for operation in OPERATIONS}
+
+
+@pytest.mark.parametrize("analysis", ANALYSES, ids=lambda module: module.__name__.removeprefix("bytecap."))
+def test_an_analysis_names_the_operations_that_it_is_said_to_know(analysis):
+    by_class = {operation.__name__: operation.name for operation in OPERATIONS}
+    tree = ast.parse(inspect.getsource(analysis))
+    named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert {by_class[name] for name in named & by_class.keys()} == {
+        operation for operation, analyses in KNOWN_TO.items() if analysis in analyses
+    }
