@@ -37,21 +37,17 @@ def compile(
 
     checkpoint     .pt, .safetensors or .int8.ptz
     cap            an integer or a text such as "16MB"
-    calibration    a token shard, or a text that `tokenizer` turns into tokens; refused when it holds
-                   text of `evaluation`
+    calibration    token shard, or text with its `tokenizer`; refused when it holds text of `evaluation`
     output         where to write; without it, or with `dry_run`, the artifact is only in the result
     code           scripts that count against the cap with the local modules they import
     architecture   TOML or JSON with what the shapes of the checkpoint cannot tell
     recipe         name of a recipe, or the path of a recipe file
     profile        "max" (smallest), "default" or "fast" (to decode): see bytecap.compiler.profiles
     device         "cpu" or "cuda", where the calibration runs
-    report         an HTML page to write; what it shows is measured only then, and is in
-                   `report["explanation"]` of the result
+    report         an HTML page to write from `report["explanation"]` of the result, measured only then
 
-    The bytes are the same for the same arguments, whatever `threads` is.
-
-    Raises CheckpointError, DataError, CompileError, CapError (with the smallest possible size) or
-    OutputError.
+    The bytes are the same for the same arguments, whatever `threads` is. Raises CheckpointError,
+    DataError, CompileError, CapError (with the smallest possible size) or OutputError.
     """
     options: dict[str, Any] = {
         "cap": size_in_bytes(cap),

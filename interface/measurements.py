@@ -12,6 +12,7 @@ from ..progress import Progress, silent
 from .arguments import PathLike, optional_path
 
 if TYPE_CHECKING:
+    from ..lab.measure.budgets import BudgetRange
     from ..lab.measure.curves import ByteReturns
     from ..lab.measure.diagnosis import Diagnosis
     from ..lab.measure.sensitivity import Sensitivity
@@ -97,24 +98,16 @@ def curve(
     units      of bytecap.lab.measure.protected.PROTECTED_KINDS, which says what each is
     budget     a range such as "0.5%:10%:6" or "4KB:64KB:5"
     base, bits, form, octaves    those of bytecap.lab.measure.byte_returns.BaseSettings
-    threads    how many points are measured at a time
-    backend    of joblib: "loky", "threading", "dask" at the address `scheduler`, or None for what the
-               caller has set joblib to,
-               Ray for instance
+    threads, backend    how many points at a time, and where: joblib's "loky", "threading", "dask" at the
+                        address `scheduler`, or None for what the caller has set (Ray, for instance)
     folder     where points are kept; a later call with the same inputs measures only the missing ones
 
-    No figure depends on the last three. Raises CheckpointError, DataError, CapError, CompileError
-    or OutputError.
+    No figure depends on these. Raises CheckpointError, DataError, CapError, CompileError, OutputError.
     """
     from ..compiler.workers import available_threads
-    from ..lab.measure.budgets import parse_budgets
     from ..lab.measure.byte_returns import BaseSettings
     from ..lab.measure.curves import CurveInputs, measure_curves
 
-    try:
-        budgets = parse_budgets(budget)
-    except ValueError as error:
-        raise CapError(str(error)) from error
     inputs = CurveInputs(
         Path(checkpoint),
         Path(calibration),
@@ -130,13 +123,23 @@ def curve(
     return measure_curves(
         inputs,
         list(units),
-        budgets,
+        _budgets(budget),
         backend=backend,
         scheduler=scheduler,
         threads=threads or available_threads(),
         folder=optional_path(folder),
         progress=progress or silent,
     )
+
+
+def _budgets(text: str) -> BudgetRange:
+    """The budgets of a range; CapError for a text that is none."""
+    from ..lab.measure.budgets import parse_budgets
+
+    try:
+        return parse_budgets(text)
+    except ValueError as error:
+        raise CapError(str(error)) from error
 
 
 def diagnose(
