@@ -19,7 +19,7 @@ import click
 
 from bytecap.cli.exit_codes import EXIT_CODES
 from bytecap.cli.main import group
-from bytecap.compiler.pipeline import read_recipe
+from bytecap.compiler.recipe import read_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 LINE = 116

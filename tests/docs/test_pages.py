@@ -13,7 +13,7 @@ from documentation import FENCE, PAGES, anchors, links, page_name
 from source_tree import ROOT
 
 from bytecap.cli.exit_codes import EXIT_CODES
-from bytecap.compiler.pipeline import read_recipe
+from bytecap.compiler.recipe import read_recipe
 
 LONGEST_LINE = 120
 DOCS = ROOT / "docs"
