@@ -34,8 +34,7 @@ REPRODUCED = (
 
 
 def compile_with_page(checkpoint_path: Path | str, page: Path | str, *, cap: int, **options: Any) -> CompileResult:
-    """`compile_checkpoint` with an explanation in its report, and `page` written from it; a dry run writes
-    the page too.
+    """`compile_checkpoint` with an explanation in its report, and `page` written from it, after a dry run too.
 
     Raises what `compile_checkpoint` raises, and OutputError when `page` exists (unless `force`), cannot be
     written or is the artifact's own path.

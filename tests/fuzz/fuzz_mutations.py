@@ -107,7 +107,7 @@ def _compressed(row: Row) -> Row:
     return replace(row, content=stored, decoded_length=len(row.content))
 
 
-# ---- steps on the decoded bytes of one section -------------------------------------------------------------------------
+# ---- steps on the decoded bytes of one section ---------------------------------------------------
 
 
 def _change(parts: Parts, rng: random.Random, change: Callable[[bytearray, int], None]) -> None:
@@ -189,7 +189,7 @@ def splice(parts: Parts, rng: random.Random, others: Sequence[Sequence[Row]]) ->
     _change(parts, rng, change)
 
 
-# ---- steps on the table and the order of sections ----------------------------------------------------------------------
+# ---- steps on the table and the order of sections ------------------------------------------------
 
 
 def take_section_of_another(parts: Parts, rng: random.Random, others: Sequence[Sequence[Row]]) -> None:
@@ -258,17 +258,20 @@ def damage_compressed(parts: Parts, rng: random.Random, _) -> None:
         parts.rows[index] = replace(row, content=bytes(content[:cut]))
 
 
-# ---- steps on the header and the file as a whole -----------------------------------------------------------------------
+# ---- steps on the header and the file as a whole -------------------------------------------------
 
 
 def set_header_field(parts: Parts, rng: random.Random, _) -> None:
     """One field of the header; the checksum is true unless it is the field."""
     name, value = rng.choice(
         (
-            ("magic", bytes(8)), ("version", (rng.choice(BYTES), rng.choice(BYTES))), ("reserved", rng.choice(BYTES)),
-            ("checksum", rng.choice(NUMBERS)), ("version", (1, rng.choice(BYTES))),
+            ("magic", bytes(8)),
+            ("version", (rng.choice(BYTES), rng.choice(BYTES))),
+            ("reserved", rng.choice(BYTES)),
+            ("checksum", rng.choice(NUMBERS)),
+            ("version", (1, rng.choice(BYTES))),
         )
-    )  # fmt: skip
+    )
     parts.header[name] = value
 
 
@@ -304,8 +307,15 @@ CONTENT_STEPS = (
     splice,
 )
 SECTION_STEPS = (
-    take_section_of_another, swap_sections, swap_contents, drop_section, duplicate_section, add_section, set_table_field, damage_compressed,
-)  # fmt: skip
+    take_section_of_another,
+    swap_sections,
+    swap_contents,
+    drop_section,
+    duplicate_section,
+    add_section,
+    set_table_field,
+    damage_compressed,
+)
 FILE_STEPS = (set_header_field, cut_file, extend_file, damage_file)
 STEPS = CONTENT_STEPS + SECTION_STEPS + FILE_STEPS
 WEIGHTS = (8,) * len(CONTENT_STEPS) + (2,) * len(SECTION_STEPS) + (1,) * len(FILE_STEPS)

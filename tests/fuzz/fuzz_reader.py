@@ -81,9 +81,14 @@ def read_everything(data: bytes) -> None:
 
 
 def run_fuzz(
-    count: int, seed: int, reader: Reader = read_everything, *, seeds: Sequence[bytes] = ARTIFACTS, first: int = 0,
+    count: int,
+    seed: int,
+    reader: Reader = read_everything,
+    *,
+    seeds: Sequence[bytes] = ARTIFACTS,
+    first: int = 0,
     progress: Callable[[FuzzResult], None] | None = None,
-) -> FuzzResult:  # fmt: skip
+) -> FuzzResult:
     """Give `count` mutations to a reader; FuzzFailure for the first that breaks the invariant."""
     for data in seeds:  # warm caches and compiled kernels, whose memory is not a mutation's
         _outcome(reader, data)

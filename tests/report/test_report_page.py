@@ -1,4 +1,4 @@
-"""`bytecap compile --report`: a page that stands by itself, figures that add up, and files that are never half-written."""
+"""`bytecap compile --report`: a page that stands by itself, figures that add up, files that are never half-written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The specification, the code and the vectors say the same: every rule is stated once, enforced, and proved by a file."""
+"""Specification, code and vectors say the same: every rule is stated once, enforced, and proved by a file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ STATEMENT = re.compile(r"^ *[*-] \[(R-[A-Z]+-\d+)\] ", re.MULTILINE)
 # Rules that no bytes are known to break: a second line of defence behind the others. Each with the reason; a vector for
 # one of them is a reason to take it off this list.
 GUARDS = {
-    "R-CAN-1": "every field of program and directory has one encoding by its own rule; re-encoding would find a rule that was forgotten",
+    "R-CAN-1": (
+        "every field of program and directory has one encoding by its own rule; re-encoding would find a rule that "
+        "was forgotten"
+    ),
 }
 
 

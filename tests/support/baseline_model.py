@@ -1,8 +1,9 @@
 """The challenge's baseline as an ordinary torch module, written from its published formulas: the twin of the frontend.
 
-Names of parameters are those of the published state_dict, so `load_state_dict` accepts what the frontend accepts. Nothing
-here comes from the compiler. Options cover what the frontend reads beyond the baseline: looped layer lists, skip gates,
-layer-wise norm scale, partial rotation, exclusive self-attention, leaky squares, an untied head, factorized token tables.
+Names of parameters are those of the published state_dict, so `load_state_dict` accepts what the frontend
+accepts. Nothing here comes from the compiler. Options cover what the frontend reads beyond the baseline:
+looped layer lists, skip gates, layer-wise norm scale, partial rotation, exclusive self-attention, leaky
+squares, an untied head, factorized token tables.
 """
 
 from __future__ import annotations

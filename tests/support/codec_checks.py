@@ -1,4 +1,4 @@
-"""What any integer codec must do: matrices to encode, a round trip, and the reference decoder's answer to the same bytes.
+"""What any integer codec must do: round trips of any matrices, and the reference decoder's answer to the same bytes.
 
 Strategy: a check takes the codec as an argument and knows nothing of how it codes, so that a new codec is under all of
 them as soon as it is in the table of codecs.

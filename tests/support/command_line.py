@@ -1,4 +1,4 @@
-"""Running the `bytecap` command in tests: in this process for speed, in a fresh one where the process itself is tested."""
+"""Running the `bytecap` command in tests: in this process for speed, in a fresh one where the process is tested."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def process_arguments(*arguments) -> list[str]:
 
 
 def heed_interrupts() -> None:
-    """For a process to be interrupted: a suite that a shell runs in the background hands down that interrupts are to be ignored."""
+    """In a process to be interrupted: one that a shell started in the background would ignore interrupts."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

@@ -11,7 +11,7 @@ VOID = {"meta", "br", "hr"}
 
 
 class Balance(HTMLParser):
-    """Checks that every element that opens closes, in order; collects attributes, tables and the text outside of them."""
+    """Checks that every element that opens closes, in order, and collects tags, attributes and tables."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)

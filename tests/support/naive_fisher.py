@@ -46,7 +46,9 @@ def naive_hessians(model: Model, sequences: np.ndarray) -> dict[int, np.ndarray]
 def expected_squares(
     model: Model, sequences: np.ndarray, of: Callable[[dict, dict], dict], squares=lambda gradient: gradient.square()
 ):
-    """Mean over tokens of E[square of the gradient], by key of `of(tensors, registers)`, which chooses what to differentiate.
+    """Mean over tokens of E[square of the gradient], by key.
+
+    `of(tensors, registers)` chooses what to differentiate.
 
     `squares` maps a gradient [sequences, ...] (or a tensor's own shape) to what is summed.
     """

@@ -1,6 +1,7 @@
 """Slow twins of the grid arithmetic: exact fractions, each rounding to float32 written out.
 
-A weight is rounded twice (base times the fraction of an octave, integer times step), half to even, as spec/tensors.md says.
+A weight is rounded twice (base times the fraction of an octave, integer times step), half to even, as
+spec/tensors.md says.
 """
 
 from __future__ import annotations

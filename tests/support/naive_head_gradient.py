@@ -1,4 +1,7 @@
-"""Slow twin of the head's gradient: token by token, the slope of the softcap written out, the projection by least squares."""
+"""Slow twin of the head's gradient.
+
+Strategy: token by token, the slope of the softcap written out, the projection by least squares.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slow, obvious twin of both executors: every operation of spec/program.md as loops over float64, one sequence at a time."""
+"""Slow, obvious twin of both executors: the operations of spec/program.md as loops over float64."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """Slow twin of the uniform quantizer: optimal brain surgery in its plainest form, one column at a time.
 
-After a column is fixed, what remains of each row moves to where the loss e H eᵀ is least, which the inverse of H over the
-remaining columns says; it is inverted again for every column. Steps come from the rule of design section 5: byte price
-over the square root of the row's Fisher information and of the loss's curvature in the column, given free later columns.
-With an output Fisher matrix rows likewise: the later rows move to where they make up best for what the rows before cost.
+After a column is fixed, what remains of each row moves to where the loss e H eᵀ is least, which the inverse
+of H over the remaining columns says; it is inverted again for every column. Steps come from the rule of
+design section 5: byte price over the square root of the row's Fisher information and of the loss's curvature
+in the column, given free later columns. With an output Fisher matrix rows likewise: the later rows move to
+where they make up best for what the rows before cost.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ OCTAVES_A_SIDE = 10
 
 @dataclass(frozen=True)
 class NaiveQuantization:
-    """codes int [rows, columns], exponents, base as float32, and the loss 1/2 sum_o g_o e_o H e_oᵀ of the float64 weights."""
+    """A matrix on a grid: codes int [rows, columns], exponents, the base as float32, and its loss.
+
+    The loss is 1/2 sum_o g_o e_o H e_oᵀ of the float64 weights, nats a token.
+    """
 
     codes: np.ndarray
     row_exponents: np.ndarray
@@ -66,9 +70,17 @@ def row_costs(output_fisher: np.ndarray) -> np.ndarray:
 
 
 def naive_quantize(
-    weights: np.ndarray, hessian: np.ndarray, fisher: np.ndarray, byte_price: float, *, resolution: int, damping: float, fisher_floor: float,
-    output_fisher: np.ndarray | None = None, correlation: float = 1.0,
-) -> NaiveQuantization:  # fmt: skip
+    weights: np.ndarray,
+    hessian: np.ndarray,
+    fisher: np.ndarray,
+    byte_price: float,
+    *,
+    resolution: int,
+    damping: float,
+    fisher_floor: float,
+    output_fisher: np.ndarray | None = None,
+    correlation: float = 1.0,
+) -> NaiveQuantization:
     hessian, fisher = damped_hessian(hessian, damping), floored_fisher(fisher, fisher_floor)
     both = np.diag(fisher)
     if output_fisher is not None:

@@ -22,7 +22,10 @@ def naive_low_rank(left, right) -> np.ndarray:
 
 
 def naive_subset(values, members, axis: int, shape: tuple[int, int]) -> np.ndarray:
-    """float32 of `shape`: the n-th row (axis 0) or column (axis 1) of `values` where the n-th member is, 0 elsewhere."""
+    """float32 of `shape`: the n-th row or column of `values` where the n-th member is, 0 elsewhere.
+
+    axis : 0 for rows, 1 for columns
+    """
     spread = np.zeros(shape, np.float32)
     for i in range(shape[0]):
         for j in range(shape[1]):

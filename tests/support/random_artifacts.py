@@ -1,5 +1,4 @@
-"""Hypothesis strategies for records of terms and for small random artifacts: a program that uses every tensor, and tensors of
-every kind of term.
+"""Hypothesis strategies for records of terms and for small random artifacts with tensors of every kind of term.
 
 Strategy: all matrices have the shape [vocabulary, width], so each can be looked up, be the head or be an alias of an
 earlier one, and the program is a chain that reads them all.
@@ -205,7 +204,10 @@ def artifact_sources(draw) -> ArtifactSource:
 
 @st.composite
 def one_part(draw, shape, earlier_shapes, arrays, streams, books, place):
-    """A part and its float32 values in the tensor's shape; its streams are added to `streams`, its codewords to `books`."""
+    """A part and its float32 values in the tensor's shape.
+
+    Its streams are added to `streams`, its codewords to `books`.
+    """
     sources = [i for i, other in enumerate(earlier_shapes) if other == shape]
     rows, columns = (1, shape[0]) if len(shape) == 1 else shape
     axes = [axis for axis, size in enumerate((rows, columns)) if size > 1]

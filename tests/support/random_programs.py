@@ -1,9 +1,9 @@
 """A hypothesis strategy for valid programs with weights and token batches, covering every operation.
 
-Strategy: grow a program instruction by instruction, each drawn operation making the operands it needs (fresh linear maps
-bring registers to the widths that fit). Inputs of operations that square or exponentiate are normalized first, epsilons are
-large enough to bound what a norm amplifies, and the logits always see the embedding: results are well conditioned, and
-float32 executors must agree closely.
+Strategy: grow a program instruction by instruction, each drawn operation making the operands it needs (fresh
+linear maps bring registers to the widths that fit). Inputs of operations that square or exponentiate are
+normalized first, epsilons are large enough to bound what a norm amplifies, and the logits always see the
+embedding: results are well conditioned, and float32 executors must agree closely.
 """
 
 from __future__ import annotations
@@ -187,11 +187,24 @@ def add_softcap(b: Builder) -> int:
 
 
 ADDERS = {
-    op.Embed: add_embed, op.HashEmbed: add_hash_embed, op.Linear: add_linear, op.RmsNorm: add_rms_norm,
-    op.LayerNorm: add_layer_norm, op.Scale: add_scale, op.Mix: add_mix, op.Add: add_add, op.Multiply: add_multiply,
-    op.Activation: add_activation, op.Rope: add_rope, op.Attention: add_attention, op.Exclude: add_exclude,
-    op.Shift: add_shift, op.Slice: add_slice, op.Concat: add_concat, op.Softcap: add_softcap,
-}  # fmt: skip
+    op.Embed: add_embed,
+    op.HashEmbed: add_hash_embed,
+    op.Linear: add_linear,
+    op.RmsNorm: add_rms_norm,
+    op.LayerNorm: add_layer_norm,
+    op.Scale: add_scale,
+    op.Mix: add_mix,
+    op.Add: add_add,
+    op.Multiply: add_multiply,
+    op.Activation: add_activation,
+    op.Rope: add_rope,
+    op.Attention: add_attention,
+    op.Exclude: add_exclude,
+    op.Shift: add_shift,
+    op.Slice: add_slice,
+    op.Concat: add_concat,
+    op.Softcap: add_softcap,
+}
 
 
 def add_head(b: Builder) -> None:

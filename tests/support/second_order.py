@@ -1,4 +1,4 @@
-"""The second-order model beside the truth: a model's statistics, the loss they predict and the loss that is measured."""
+"""The second-order model beside the truth: a model's statistics, the loss they predict, the loss that is measured."""
 
 from __future__ import annotations
 

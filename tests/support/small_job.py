@@ -1,6 +1,7 @@
-"""A whole job at the size of a test: random weights of the baseline architecture, generated text, one compiled artifact.
+"""A whole job at the size of a test: random weights, generated text, one compiled artifact.
 
-The weights are not trained: what is tested with them is that the parts fit, count and agree, not that the model is good.
+The weights are not trained: what is tested with them is that the parts fit, count and agree, not that the model is
+good.
 """
 
 from __future__ import annotations
@@ -19,8 +20,14 @@ from bytecap.runtime.shards import write_shard
 from bytecap.runtime.tokens import read_tokens
 
 ARCHITECTURE = {
-    "vocab_size": 420, "num_layers": 2, "model_dim": 32, "num_heads": 2, "num_kv_heads": 1, "mlp_mult": 2, "seq_len": 32,
-}  # fmt: skip
+    "vocab_size": 420,
+    "num_layers": 2,
+    "model_dim": 32,
+    "num_heads": 2,
+    "num_kv_heads": 1,
+    "mlp_mult": 2,
+    "seq_len": 32,
+}
 CAP = 18_000
 
 

@@ -1,4 +1,4 @@
-"""Small models with random weights of a trained model's size: logits that are far from flat, control tensors near one."""
+"""Small models with random weights of a trained model's size: logits far from flat, control tensors near one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ from bytecap.format.program.program import Program
 from bytecap.lab.train.fresh_models import initial_model
 
 ARCHITECTURE = {
-    "vocab_size": 24, "num_layers": 2, "model_dim": 16, "num_heads": 2, "num_kv_heads": 1, "mlp_mult": 2, "seq_len": 16,
-}  # fmt: skip
+    "vocab_size": 24,
+    "num_layers": 2,
+    "model_dim": 16,
+    "num_heads": 2,
+    "num_kv_heads": 1,
+    "mlp_mult": 2,
+    "seq_len": 16,
+}
 
 
 def golf_model(seed: int = 0, **changes) -> Model:

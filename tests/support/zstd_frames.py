@@ -1,4 +1,4 @@
-"""zstd frames assembled by hand (RFC 8878, 3.1.1): what no compressor writes, and the same bytes in every library version."""
+"""zstd frames assembled by hand (RFC 8878, 3.1.1): what no compressor writes, the same bytes in every version."""
 
 from __future__ import annotations
 

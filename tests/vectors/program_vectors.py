@@ -281,7 +281,9 @@ SHAPE_VECTORS = (
         "slice-outside", assemble(EMBED, b"\x0f\x01\x05\x09", HEAD), BAD, "R-PRG-26",
         "A slice of a register of width 8 stops at 9.",
     ),
-    ProgramVector("concat-of-one", assemble(EMBED, b"\x10\x01\x01", HEAD), BAD, "R-PRG-27", "A concat joins one register."),
+    ProgramVector(
+        "concat-of-one", assemble(EMBED, b"\x10\x01\x01", HEAD), BAD, "R-PRG-27", "A concat joins one register.",
+    ),
     ProgramVector(
         "width-over-limit", assemble(EMBED, *doubled(18), SLICE_4), OVER, "R-PRG-28",
         "Doubling a register of width 8 18 times makes it 2^21 wide.",

@@ -21,7 +21,7 @@ PROGRAM, DIRECTORY, RAW, CODES, DIGEST, PROVENANCE = 1, 2, 3, 4, 5, 128
 
 @dataclass(frozen=True)
 class Vector:
-    """One file: `name` without suffix, the level at which a reader has to decide it, one sentence, and what must come out.
+    """One file: its name without suffix, the level at which a reader has to decide it, and what must come out.
 
     A good file has a `sha256`, another one `error` and `rule`, and the `offset` of the field at fault when one is.
     """

@@ -9,7 +9,7 @@ from dataclasses import replace
 from vector_files import BROTLI, CODES, DIGEST, DIRECTORY, MAGIC, PROGRAM, PROVENANCE, RAW, ZSTD, Row, Vector, container
 from zstd_frames import frame, raw_block, repeat_block
 
-from bytecap.errors import (  # fmt: skip
+from bytecap.errors import (
     ArtifactError,
     ChecksumMismatch,
     LimitExceeded,
@@ -69,8 +69,12 @@ def good_containers() -> Iterator[Vector]:
     yield good("stored", ROWS, contents, "All five critical sections, stored plainly.")
     empty = [Row(i) for i in (PROGRAM, DIRECTORY, RAW, CODES)] + [ROWS[4]]
     yield good("empty-sections", empty, [b"d" * 32], "Sections may be empty, as far as the container goes.")
-    rows = [replace(ROWS[0], content=BROTLI_AS, codec=BROTLI, decoded_length=1000), ROWS[1],
-            replace(ROWS[2], content=SEVENS, codec=ZSTD, decoded_length=300), *ROWS[3:]]  # fmt: skip
+    rows = [
+        replace(ROWS[0], content=BROTLI_AS, codec=BROTLI, decoded_length=1000),
+        ROWS[1],
+        replace(ROWS[2], content=SEVENS, codec=ZSTD, decoded_length=300),
+        *ROWS[3:],
+    ]
     yield good(
         "compressed",
         rows,

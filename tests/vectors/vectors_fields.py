@@ -1,4 +1,4 @@
-"""Test vectors of container.md, chapter 5: ends, numbers and names, as they occur in programs, directories and streams."""
+"""Test vectors of container.md, chapter 5: ends, numbers and names in programs, directories and streams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test vectors of program.md: the bad programs of program_vectors.py, each as the program of an otherwise good artifact."""
+"""Test vectors of program.md: the bad programs of program_vectors.py, each in an otherwise good artifact."""
 
 from __future__ import annotations
 

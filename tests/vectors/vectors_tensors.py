@@ -12,7 +12,7 @@ from vectors_fields import GOOD_DIRECTORY
 from vectors_program import RAW_FLOAT32, TABLE_SHAPE, TABLE_VALUES
 from vectors_streams import encode, grid
 
-from bytecap.errors import (  # fmt: skip
+from bytecap.errors import (
     ArtifactError,
     ChecksumMismatch,
     InvalidArtifact,
@@ -29,9 +29,16 @@ TERM = TERMS + 1  # offset of the first term's kind
 
 
 def bad(
-    name: str, error: type[ArtifactError], rule: str, offset: int | None, says: str,
-    directory: bytes = GOOD_DIRECTORY, raw: bytes = RAW, codes: bytes = b"\0", provenance: bytes | None = None,
-) -> Vector:  # fmt: skip
+    name: str,
+    error: type[ArtifactError],
+    rule: str,
+    offset: int | None,
+    says: str,
+    directory: bytes = GOOD_DIRECTORY,
+    raw: bytes = RAW,
+    codes: bytes = b"\0",
+    provenance: bytes | None = None,
+) -> Vector:
     prefix = "unsupported" if error is UnsupportedArtifact else "bad"
     data = artifact(GOOD, directory, raw, codes, provenance=provenance)
     return Vector(f"{prefix}-{name}", "artifact", data, says, error=error, rule=rule, offset=offset)

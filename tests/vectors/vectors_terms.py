@@ -117,17 +117,28 @@ def subset_vectors() -> Iterator[Vector]:
     exponents = [0, 1, 0, 2]
     scaled = first * np.array([[2.0**e] for e in exponents])
     yield good(
-        "subset-finest", "The rows of the two smallest exponents of the grid.", scaled + values, steps, subset(b"\x01\x02"),
-        raw=raw, streams=(stream_of((exponents, 1)), rows_stream(plain, exponents)),
-    )  # fmt: skip
+        "subset-finest",
+        "The rows of the two smallest exponents of the grid.",
+        scaled + values,
+        steps,
+        subset(b"\x01\x02"),
+        raw=raw,
+        streams=(stream_of((exponents, 1)), rows_stream(plain, exponents)),
+    )
     changes = stream_of(([1], 1), scale=65536)
     again, differing = subset(b"\x04\x00\x00\x02"), subset(b"\x05\x00\x00\x01\x01")
     planes_of_all = raw + raw + raw[:COLUMNS]
     sums = 2 * values + naive_subset(np.reshape(raw[:COLUMNS], (1, COLUMNS)), (0,), 0, TABLE_SHAPE)
     yield good(
-        "subset-same-and-difference", "A set, the same set, and the set without row 2.", sums, subset(b"\x02\x05"), again, differing,
-        raw=planes_of_all, streams=(changes,),
-    )  # fmt: skip
+        "subset-same-and-difference",
+        "A set, the same set, and the set without row 2.",
+        sums,
+        subset(b"\x02\x05"),
+        again,
+        differing,
+        raw=planes_of_all,
+        streams=(changes,),
+    )
     yield from bad_subsets()
 
 

@@ -55,8 +55,10 @@ EVERY_OPERATION = Program(
 def grid(rows: int, columns: int, base: float, resolution: int, row_steps: bool, column_steps: bool) -> GridValues:
     """Integers and steps from a formula: small, of both signs, a few of them large."""
     codes = np.array([(k * k * 7 + 3 * k) % 11 - 5 + 900 * (k % 13 == 12) for k in range(rows * columns)], np.int32)
-    exponents = [np.array([k * k % 5 - 3 for k in range(n)], np.int32) if wanted else None
-                 for n, wanted in ((rows, row_steps), (columns, column_steps))]  # fmt: skip
+    exponents = [
+        np.array([k * k % 5 - 3 for k in range(n)], np.int32) if wanted else None
+        for n, wanted in ((rows, row_steps), (columns, column_steps))
+    ]
     return GridValues(codes.reshape(rows, columns), *exponents, base, resolution)
 
 

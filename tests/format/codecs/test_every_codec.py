@@ -1,4 +1,4 @@
-"""What holds of every integer codec: round trips, agreement with the reference decoder, refusals, and any bytes at all."""
+"""Every integer codec: round trips, agreement with the reference decoder, refusals, and any bytes at all."""
 
 from __future__ import annotations
 

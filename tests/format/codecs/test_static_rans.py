@@ -100,8 +100,9 @@ def test_golden_bytes() -> None:
 
 
 GOLDEN = (
-    "28000000000000000300000019020000ffe8feeb14d0fb36dbae05022c4e4aa21e6f27d14fe14800740dee001787a77543ca7ae7000000006cd8241b"
-    "3609d54f390076843900e2a62e0091fa370022c126006c8d1700eef4370035862e009028a4a79a7e0892c90abff8cc33d92f"
+    "28000000000000000300000019020000ffe8feeb14d0fb36dbae05022c4e4aa21e6f27d14fe14800740dee001787a77543ca"
+    "7ae7000000006cd8241b3609d54f390076843900e2a62e0091fa370022c126006c8d1700eef4370035862e009028a4a79a7e"
+    "0892c90abff8cc33d92f"
 )
 
 
@@ -140,7 +141,7 @@ def test_reject_truncated(cut: int) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_whatever_the_bytes(data) -> None:
-    """Any damage: the same rule as the reference decoder's, or the same integers, and then from other bytes than an encoder's."""
+    """Of damaged bytes the codec and the reference decoder read the same integers or refuse by the same rule."""
     n_states = data.draw(st.sampled_from([0, 8]))
     seed, octave = data.draw(st.integers(0, 5)), data.draw(st.sampled_from([-2, 1, 7]))
     known = ExpectedScales(np.zeros(9, np.int64), np.zeros(12, np.int64), n_states)

@@ -90,7 +90,8 @@ def test_a_folder_with_files_is_refused(printed):
     assert (outcome.code, outcome.stdout) == (9, "")
     assert (
         outcome.stderr
-        == f"bytecap: error: {folder} is not empty; use --force to replace an earlier demo's files in it, or name another folder\n"
+        == f"bytecap: error: {folder} is not empty; use --force to replace an earlier demo's files in it, "
+        "or name another folder\n"
     )
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 

@@ -1,4 +1,4 @@
-"""The demo's data: made of this Python's own documentation, the same every time, its parts disjoint, its tokenizer sound."""
+"""The demo's data: this Python's own documentation, the same every time, disjoint parts, a sound tokenizer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The experiments that train models, for real on generated text: what they find, that they go on after an end, what they refuse."""
+"""Experiments that train models, for real on generated text: what they find, how they go on, what they refuse."""
 
 from __future__ import annotations
 
@@ -49,14 +49,36 @@ from bytecap.report.experiment_page import render_experiment
 from bytecap.runtime.interpreter import Interpreter
 
 DEPTH = {
-    "vocabulary": 400, "small": 330, "large": [], "width": 16, "layers": 2, "heads": 2, "length": 32, "batch_sequences": 2, "seeds": 1, "flops": 3e7,
-    "cap": 2800, "training_bytes": 40_000, "calibration_bytes": 4_000, "tokenizer_bytes": 40_000,
-}  # fmt: skip
+    "vocabulary": 400,
+    "small": 330,
+    "large": [],
+    "width": 16,
+    "layers": 2,
+    "heads": 2,
+    "length": 32,
+    "batch_sequences": 2,
+    "seeds": 1,
+    "flops": 3e7,
+    "cap": 2800,
+    "training_bytes": 40_000,
+    "calibration_bytes": 4_000,
+    "tokenizer_bytes": 40_000,
+}
 FEW = DEPTH | {"arms": ["factorized head to trunk", "pruned vocabulary, retuned"]}
 BOTTLENECK = {
-    "vocabulary": 330, "width": 16, "layers": 1, "heads": 2, "length": 32, "batch_sequences": 4, "ranks": [1, 4], "seeds": 2, "checkpoints": 3,
-    "flops": 2e8, "training_bytes": 40_000, "tokenizer_bytes": 40_000,
-}  # fmt: skip
+    "vocabulary": 330,
+    "width": 16,
+    "layers": 1,
+    "heads": 2,
+    "length": 32,
+    "batch_sequences": 4,
+    "ranks": [1, 4],
+    "seeds": 2,
+    "checkpoints": 3,
+    "flops": 2e8,
+    "training_bytes": 40_000,
+    "tokenizer_bytes": 40_000,
+}
 
 
 @pytest.fixture(scope="module")
@@ -282,7 +304,10 @@ def test_the_rule_of_a_gain(mean, error, outcome):
 
 
 def planted(name, bits, head_bytes=50):
-    """An arm's result of so many bits a byte on 20 documents of 100 bytes, two seeds; the head is half of 1,000 weights and 100 bytes."""
+    """An arm's result of so many bits a byte on 20 documents of 100 bytes, with two seeds.
+
+    The head is half of 1,000 weights, and `head_bytes` of 100 bytes.
+    """
     noise = np.random.default_rng(sum(map(ord, name))).normal(0, 1e-4, (2, 20))
     scores = tuple(DocumentScores((bits + row) * 100 * math.log(2), np.full(20, 100), np.full(20, 40)) for row in noise)
     facts = {

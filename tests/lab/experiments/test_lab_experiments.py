@@ -1,4 +1,4 @@
-"""The experiments: rules that make a verdict, steps and exceptions against a slow twin, and each experiment for real on a small model."""
+"""Experiments on artifacts: how a verdict comes about, finer members against a slow twin, each run for real."""
 
 from __future__ import annotations
 
@@ -111,7 +111,10 @@ def unit_of(rows=12, columns=10, seed=0, price=0.05):
 
 
 def naive_residual(unit, steps, mask, fine):
-    """Column by column, the last in processing order first, each on its own: t = (W L)_j / L_jj - sum over k > j of w'_k L_kj / L_jj."""
+    """Column by column, the last in processing order first, each on its own.
+
+    t = (W L)_j / L_jj - sum over k > j of w'_k L_kj / L_jj
+    """
     prepared, (rows, columns) = unit.prepared, unit.shape
     found = np.zeros((rows, columns))
     for j in reversed(range(columns)):
@@ -210,9 +213,17 @@ def runs(small_job, tmp_path_factory):
 
 def run(small_job, name, folder):
     return bytecap.run_experiment(
-        name, checkpoint=small_job.checkpoint, architecture=small_job.architecture, calibration=small_job.calibration,
-        evaluation=small_job.data, tokenizer=small_job.tokenizer, tokens=256, threads=1, folder=folder, options=QUICK[name],
-    )  # fmt: skip
+        name,
+        checkpoint=small_job.checkpoint,
+        architecture=small_job.architecture,
+        calibration=small_job.calibration,
+        evaluation=small_job.data,
+        tokenizer=small_job.tokenizer,
+        tokens=256,
+        threads=1,
+        folder=folder,
+        options=QUICK[name],
+    )
 
 
 @pytest.mark.parametrize("name", QUICK)
