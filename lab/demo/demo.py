@@ -25,7 +25,7 @@ from ...runtime.scoring import Gap, Score, paired_gap
 from ...runtime.shards import read_shard
 from ...runtime.verification import Check, verify_artifact
 from ..train.fresh_models import initial_model
-from ..train.training import train_model
+from ..train.training import Schedule, train_model
 from .demo_text import DemoData, write_demo_data
 
 
@@ -156,10 +156,7 @@ def _train(data: DemoData, scale: DemoScale, report: Progress) -> tuple[Model, i
     model = train_model(
         initial_model(scale.architecture, SEED),
         read_shard(data.train),
-        steps=scale.steps,
-        batch_sequences=scale.batch_sequences,
-        seed=SEED,
-        max_seconds=scale.training_seconds,
+        Schedule(scale.steps, scale.batch_sequences, SEED, scale.training_seconds),
         progress=count,
     )
     return model, steps, time.perf_counter() - began

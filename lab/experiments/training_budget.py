@@ -13,7 +13,7 @@ import numpy as np
 
 from ...compiler.model.model import Model
 from ..train.program_cost import training_flops
-from ..train.training import train_model
+from ..train.training import Schedule, train_model
 from .keeping import KeptParts
 
 UNMEASURED, MEASURED = 2, 6  # updates
@@ -36,9 +36,7 @@ def measured_speed(
         train_model(
             model,
             tokens,
-            steps=UNMEASURED + MEASURED,
-            batch_sequences=batch_sequences,
-            seed=0,
+            Schedule(UNMEASURED + MEASURED, batch_sequences, seed=0),
             device=device,
             threads=threads,
             progress=lambda done, total: times.append(training_clock(device)),

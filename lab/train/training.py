@@ -1,8 +1,8 @@
 """A small trainer: a Model of fresh weights to a trained one, through the same program and executor
 that everything else uses.
 
-Strategy: the matrices of the trunk take orthogonalized momentum steps (Muon), the embedding and all
-vectors Adam steps; a short warm-up, then a linear decay to exactly zero, which leaves weights that
+Strategy: the matrices of the trunk take orthogonalized momentum updates (Muon), the embedding and all
+vectors Adam updates; a short warm-up, then a linear decay to exactly zero, which leaves weights that
 quantize well. Batches are random windows of the tokens. A batch is cut into jobs of a fixed size whose
 gradients are added in their order, so that on one machine equal arguments give equal bits whatever the
 thread count, unless `max_seconds` cuts the run. Sources: Muon from its author's publication (momentum
@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,12 +22,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...compiler.model.model import Model
+from ...compiler.model.structure import embedding_tables, token_tables
 from ...compiler.model.torch_executor import TorchExecutor
 from ...compiler.workers import available_threads, check_device, job_pool, one_thread_each
 from ...errors import DataError
 from ...format.program.operations import Linear
 from ...format.program.program import Program
-from ...progress import StageProgress
+from ...progress import StageProgress, silent_stage
 
 MATRIX_RATE = 0.03
 TABLE_RATE = 0.02
@@ -39,36 +40,45 @@ ADAM_BETAS = (0.9, 0.95)
 GRADIENT_NORM = 1.0
 NEWTON_SCHULZ_STEPS = 5
 NEWTON_SCHULZ_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-STEPS_BEFORE_ESTIMATE = 10
+UPDATES_BEFORE_ESTIMATE = 10
 JOB_TOKENS = 1024  # enough to keep one core busy between two Python calls
 
 Observer = Callable[[int, Model], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long to train, and on what.
+
+    updates : of the weights; batch_sequences : windows of the program's sequence length in each; seed : chooses the windows
+    max_seconds : a machine too slow for all updates does fewer, and the decay to zero is shortened with them
+    """
+
+    updates: int
+    batch_sequences: int
+    seed: int
+    max_seconds: float | None = None
+
+
 def train_model(
     model: Model,
     tokens: np.ndarray,
+    schedule: Schedule,
     *,
-    steps: int,
-    batch_sequences: int,
-    seed: int,
     device: str = "cpu",
     threads: int | None = None,
-    max_seconds: float | None = None,
-    progress: StageProgress | None = None,
+    progress: StageProgress = silent_stage,
     observe: Observer | None = None,
     observed: Collection[int] = (),
     trained: Collection[int] | None = None,
 ) -> Model:
-    """Train `model` (any program) on integer `tokens` [n], all tensors or those that `trained` names;
-    the one given stays as it is.
+    """Train `model` (any program) on integer `tokens` [n]; the one given stays as it is.
 
-    Each step sees `batch_sequences` windows of the program's sequence length; `seed` chooses them. With
-    `max_seconds` a machine too slow for `steps` does fewer, and the decay to zero is shortened with
-    them. `threads` defaults to the cores there are. `progress(done, steps)` is called after each step,
-    `observe(done, model)` after those that `observed` names. The weights of the result are float32.
-    Raises DataError when the tokens are fewer than one window, CompileError for a device that there is
-    not.
+    trained : tensors by directory index, all unless given; threads : the cores there are unless given
+    progress : called with (done, updates) after each update; observe : called with (done, model) after those in `observed`
+
+    The weights of the result are float32. Raises DataError when the tokens are fewer than one window,
+    CompileError for a device that there is not.
     """
     check_device(device)
     trained = range(len(model.tensors)) if trained is None else trained
@@ -76,31 +86,42 @@ def train_model(
         i: torch.tensor(t.values, device=device, requires_grad=i in trained) for i, t in enumerate(model.tensors)
     }
     leaves = [tensor for tensor in tensors.values() if tensor.requires_grad]
-    executor = TorchExecutor(model.program, tensors)
-    batches = _batches(
-        torch.from_numpy(tokens.astype(np.int64)).to(device), model.program.sequence_length, batch_sequences, seed
-    )
-    job_sequences = max(1, JOB_TOKENS // model.program.sequence_length) if device == "cpu" else batch_sequences
-    started, step, planned = time.monotonic(), 0, steps
+    executor, length = TorchExecutor(model.program, tensors), model.program.sequence_length
+    text = torch.from_numpy(tokens.astype(np.int64)).to(device)
+    batches = _batches(text, length, schedule.batch_sequences, schedule.seed)
+    job_sequences = max(1, JOB_TOKENS // length) if device == "cpu" else schedule.batch_sequences
+    pace = _Pace(schedule)
     with one_thread_each(), job_pool(threads or available_threads()) as pool:
         optimizers = _optimizers(model.program, tensors, pool)
-        while step < steps:
-            _set_rates(optimizers, rate_factor(step / steps))
+        while pace.done < pace.updates:
+            _set_rates(optimizers, rate_factor(pace.done / pace.updates))
             _set_gradients(executor, leaves, next(batches), job_sequences, pool)
             torch.nn.utils.clip_grad_norm_(leaves, GRADIENT_NORM)
             for optimizer in optimizers:
                 optimizer.step()
-            step += 1
-            if step == 1:
-                first = time.monotonic() - started  # holds what happens once, and is no measure of the others
-            elif max_seconds is not None and step >= STEPS_BEFORE_ESTIMATE:
-                seconds = time.monotonic() - started - first
-                steps = 1 + affordable_steps(step - 1, planned - 1, seconds, max_seconds - first)
-            if progress is not None:
-                progress(step, steps)
-            if observe is not None and step in observed:
-                observe(step, _with_values(model, tensors))
+            pace.count()
+            progress(pace.done, pace.updates)
+            if observe is not None and pace.done in observed:
+                observe(pace.done, _with_values(model, tensors))
     return _with_values(model, tensors)
+
+
+class _Pace:
+    """Updates done, and how many there will be in the time that the schedule allows."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule, self.done, self.updates = schedule, 0, schedule.updates
+        self._started, self._first = time.monotonic(), 0.0
+
+    def count(self) -> None:
+        """One update is done. The first one holds what happens once, and is no measure of the others."""
+        self.done += 1
+        if self.done == 1:
+            self._first = time.monotonic() - self._started
+        elif self.schedule.max_seconds is not None and self.done >= UPDATES_BEFORE_ESTIMATE:
+            seconds = time.monotonic() - self._started - self._first
+            left = self.schedule.max_seconds - self._first
+            self.updates = 1 + updates_in_time(self.done - 1, self.schedule.updates - 1, seconds, left)
 
 
 def _with_values(model: Model, tensors: Mapping[int, Tensor]) -> Model:
@@ -130,8 +151,8 @@ def _set_gradients(
             leaf.grad = gradient if leaf.grad is None else leaf.grad.add_(gradient)
 
 
-def affordable_steps(done: int, planned: int, seconds: float, max_seconds: float) -> int:
-    """Steps that fit into `max_seconds` when `done` of them took `seconds`; at least `done`, at most `planned`."""
+def updates_in_time(done: int, planned: int, seconds: float, max_seconds: float) -> int:
+    """Updates that fit into `max_seconds` when `done` of them took `seconds`; at least `done`, at most `planned`."""
     return max(done, min(planned, int(done * max_seconds / max(seconds, 1e-9))))
 
 
@@ -162,8 +183,7 @@ def _batches(tokens: Tensor, length: int, count: int, seed: int) -> Iterator[Ten
 def _optimizers(program: Program, tensors: Mapping[int, Tensor], pool: Executor) -> tuple[torch.optim.Optimizer, ...]:
     """Muon for the weights that are only multiplied with, Adam for tables and vectors."""
     weights = {o.weight for o in program.instructions if isinstance(o, Linear)}
-    tables = {o.table for o in program.instructions if hasattr(o, "table")}
-    tables.add(program.instructions[_head(program)].weight)
+    tables = embedding_tables(program) | set(token_tables(program))
     trained = {i for i, tensor in tensors.items() if tensor.requires_grad}
     vectors = set(tensors) - weights - tables
     groups = [
@@ -174,11 +194,6 @@ def _optimizers(program: Program, tensors: Mapping[int, Tensor], pool: Executor)
     adam = (torch.optim.Adam(groups, lr=0.0, betas=ADAM_BETAS, fused=True),) if groups else ()
     matrices = [tensors[i] for i in sorted((weights - tables) & trained)]
     return (*((Muon(matrices, MATRIX_RATE, pool),) if matrices else ()), *adam)
-
-
-def _head(program: Program) -> int:
-    """Index of the last linear instruction, which makes the logits."""
-    return max(index for index, o in enumerate(program.instructions) if isinstance(o, Linear))
 
 
 class Muon(torch.optim.Optimizer):

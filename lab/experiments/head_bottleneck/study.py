@@ -24,7 +24,7 @@ from ....runtime.tokenizer import Tokenizer
 from ...measure.head_gradient import measure_head
 from ...train.factorized_head import head_tensors, replace_head
 from ...train.fresh_models import initial_model
-from ...train.training import train_model
+from ...train.training import Schedule, train_model
 from ..corpus import CorpusFiles, deal_out, read_documents
 from ..document_scores import DocumentScores, score_documents
 from ..inputs import Inputs
@@ -195,9 +195,7 @@ class BottleneckStudy:
         return train_model(
             model,
             self.training,
-            steps=updates,
-            batch_sequences=self.options.batch_sequences,
-            seed=seed,
+            Schedule(updates, self.options.batch_sequences, seed),
             device=self.inputs.device,
             threads=self.threads,
             progress=partial(self.inputs.progress, stage),

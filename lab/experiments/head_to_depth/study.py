@@ -30,7 +30,7 @@ from ....format.inspection import inspect_artifact
 from ....runtime.shards import read_shard
 from ....runtime.tokenizer import Tokenizer
 from ...train.fresh_models import initial_model
-from ...train.training import train_model
+from ...train.training import Schedule, train_model
 from ...train.vocabulary import kept_pieces, prune_vocabulary, retuned_tensors, write_pruned_tokenizer
 from ..corpus import CorpusFiles, deal_out, read_documents
 from ..document_scores import DocumentScores, score_documents
@@ -213,9 +213,7 @@ class DepthStudy:
         trained = train_model(
             model,
             tokens,
-            steps=updates,
-            batch_sequences=self.options.batch_sequences,
-            seed=seed,
+            Schedule(updates, self.options.batch_sequences, seed),
             device=self.inputs.device,
             threads=self.threads,
             progress=partial(self.inputs.progress, f"train {arm.name}, seed {seed}"),

@@ -14,7 +14,7 @@ from bytecap.errors import CompileError, DataError
 from bytecap.lab.train import training as trainer
 from bytecap.lab.train.factorized_head import replace_head
 from bytecap.lab.train.fresh_models import initial_model
-from bytecap.lab.train.training import Muon, affordable_steps, orthogonalized, rate_factor, train_model
+from bytecap.lab.train.training import Muon, Schedule, orthogonalized, rate_factor, train_model, updates_in_time
 from bytecap.runtime.interpreter import Interpreter
 
 ARCHITECTURE = {
@@ -39,9 +39,10 @@ def patterned_tokens(seed: int, length: int = 4000) -> np.ndarray:
     return tokens
 
 
-def train(architecture, *, seed=0, **options):
+def train(architecture, *, updates, batch_sequences, seed=0, max_seconds=None, **options):
     """A fresh model trained on the patterned tokens."""
-    return train_model(initial_model(architecture, seed), patterned_tokens(1), seed=seed, **options)
+    schedule = Schedule(updates, batch_sequences, seed, max_seconds)
+    return train_model(initial_model(architecture, seed), patterned_tokens(1), schedule, **options)
 
 
 def values(model):
@@ -56,13 +57,13 @@ def mean_loss(model, tokens) -> float:
 @pytest.mark.parametrize("tied", [True, False])
 def test_training_learns_what_there_is_to_learn(tied):
     """The source's entropy is 0.65 nats; a model that knows only the frequencies stands at ln 32 = 3.47."""
-    model = train(ARCHITECTURE | {"tie_embeddings": tied}, steps=80, batch_sequences=8)
+    model = train(ARCHITECTURE | {"tie_embeddings": tied}, updates=80, batch_sequences=8)
     assert mean_loss(model, patterned_tokens(2)) < 1.0
     assert all(t.values.dtype == np.float32 and np.isfinite(t.values).all() for t in model.tensors)
 
 
 def test_a_trained_model_is_an_ordinary_checkpoint():
-    model = train(ARCHITECTURE, steps=2, batch_sequences=2, seed=0)
+    model = train(ARCHITECTURE, updates=2, batch_sequences=2, seed=0)
     again = build_model(
         Checkpoint(values(model), dict.fromkeys(values(model), "float32"), "memory"), model.architecture
     )
@@ -73,7 +74,7 @@ def test_equal_arguments_give_equal_weights_whatever_the_threads(monkeypatch):
     monkeypatch.setattr(trainer, "JOB_TOKENS", 60)  # two windows a job, five jobs a batch, the last one shorter
 
     def trained(seed, threads):
-        return values(train(ARCHITECTURE, steps=5, batch_sequences=9, seed=seed, threads=threads))
+        return values(train(ARCHITECTURE, updates=5, batch_sequences=9, seed=seed, threads=threads))
 
     first, second, other = trained(3, 1), trained(3, 3), trained(4, 1)
     assert all(np.array_equal(first[name], second[name]) for name in first)
@@ -83,7 +84,7 @@ def test_equal_arguments_give_equal_weights_whatever_the_threads(monkeypatch):
 def test_jobs_add_up_to_the_whole_batch(monkeypatch):
     def trained(job_tokens):
         monkeypatch.setattr(trainer, "JOB_TOKENS", job_tokens)
-        return values(train(ARCHITECTURE, steps=1, batch_sequences=6, seed=0))
+        return values(train(ARCHITECTURE, updates=1, batch_sequences=6, seed=0))
 
     whole, cut = trained(10_000), trained(24)
     for name in whole:
@@ -91,23 +92,23 @@ def test_jobs_add_up_to_the_whole_batch(monkeypatch):
 
 
 def test_every_tensor_is_trained():
-    before = values(train(ARCHITECTURE, steps=0, batch_sequences=4, seed=0))
-    after = values(train(ARCHITECTURE, steps=4, batch_sequences=4, seed=0))
+    before = values(train(ARCHITECTURE, updates=0, batch_sequences=4, seed=0))
+    after = values(train(ARCHITECTURE, updates=4, batch_sequences=4, seed=0))
     assert [name for name in before if np.array_equal(before[name], after[name])] == []
 
 
 def test_progress_counts_every_step():
     calls = []
-    train(ARCHITECTURE, steps=3, batch_sequences=2, seed=0, progress=lambda *c: calls.append(c))
+    train(ARCHITECTURE, updates=3, batch_sequences=2, seed=0, progress=lambda *c: calls.append(c))
     assert calls == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_a_slow_machine_does_fewer_steps_and_still_decays_to_zero(monkeypatch):
-    """A clock on which each look takes half a second: 10 seconds are about 20 steps."""
+def test_a_slow_machine_does_fewer_updates_and_still_decays_to_zero(monkeypatch):
+    """A clock on which each look takes half a second: 10 seconds are about 20 updates."""
     clock, factors, calls = iter(np.arange(1000) * 0.5), [], []
     monkeypatch.setattr(trainer.time, "monotonic", lambda: float(next(clock)))
     monkeypatch.setattr(trainer, "rate_factor", lambda position: factors.append(rate_factor(position)) or factors[-1])
-    train(ARCHITECTURE, steps=200, batch_sequences=1, seed=0, max_seconds=10, progress=lambda *c: calls.append(c))
+    train(ARCHITECTURE, updates=200, batch_sequences=1, seed=0, max_seconds=10, progress=lambda *c: calls.append(c))
     done, planned = calls[-1]
     assert done == planned < 80 and len(calls) == done
     assert factors[-1] < 0.1
@@ -117,8 +118,8 @@ def test_a_slow_machine_does_fewer_steps_and_still_decays_to_zero(monkeypatch):
     ("done", "planned", "seconds", "budget", "expected"),
     [(10, 100, 5, 100, 100), (10, 100, 5, 25, 50), (10, 100, 5, 1, 10), (10, 100, 0, 1, 100), (60, 100, 30, 20, 60)],
 )
-def test_affordable_steps(done, planned, seconds, budget, expected):
-    assert affordable_steps(done, planned, seconds, budget) == expected
+def test_updates_in_time(done, planned, seconds, budget, expected):
+    assert updates_in_time(done, planned, seconds, budget) == expected
 
 
 def test_the_rate_rises_stays_and_falls_to_zero():
@@ -154,13 +155,13 @@ def test_a_muon_step_moves_by_the_rate():
 @pytest.mark.parametrize("count", [0, 1, 24])
 def test_too_few_tokens(count):
     with pytest.raises(DataError, match=f"{count} tokens are fewer than one training window of 25"):
-        train_model(initial_model(ARCHITECTURE, 0), np.zeros(count, np.uint16), steps=1, batch_sequences=1, seed=0)
+        train_model(initial_model(ARCHITECTURE, 0), np.zeros(count, np.uint16), Schedule(1, 1, seed=0))
 
 
 def test_any_program_is_trained():
     """A program that no frontend makes: a head of two factors."""
     model = train_model(
-        replace_head(initial_model(ARCHITECTURE, 0), 6, 0), patterned_tokens(1), steps=80, batch_sequences=8, seed=0
+        replace_head(initial_model(ARCHITECTURE, 0), 6, 0), patterned_tokens(1), Schedule(80, 8, seed=0)
     )
     assert mean_loss(model, patterned_tokens(2)) < 1.5
 
@@ -171,10 +172,8 @@ def test_the_model_is_observed_on_its_way_and_not_changed():
     last = train_model(
         fresh,
         patterned_tokens(1),
-        steps=4,
-        batch_sequences=2,
-        seed=0,
-        observe=lambda step, model: seen.update({step: values(model)}),
+        Schedule(4, 2, seed=0),
+        observe=lambda done, model: seen.update({done: values(model)}),
         observed=(2, 4),
     )
     assert sorted(seen) == [2, 4]
@@ -187,4 +186,4 @@ def test_the_model_is_observed_on_its_way_and_not_changed():
 
 def test_a_device_that_is_not_there():
     with pytest.raises(CompileError, match="device 'nonesuch' cannot be used"):
-        train(ARCHITECTURE, steps=1, batch_sequences=1, device="nonesuch")
+        train(ARCHITECTURE, updates=1, batch_sequences=1, device="nonesuch")

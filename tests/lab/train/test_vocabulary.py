@@ -9,7 +9,7 @@ from tiny_tokenizers import model_bytes, tiny_tokenizer, words
 
 from bytecap.errors import DataError, OutputError
 from bytecap.lab.train.fresh_models import initial_model
-from bytecap.lab.train.training import train_model
+from bytecap.lab.train.training import Schedule, train_model
 from bytecap.lab.train.vocabulary import kept_pieces, prune_vocabulary, retuned_tensors, write_pruned_tokenizer
 from bytecap.runtime.interpreter import Interpreter
 from bytecap.runtime.tokenizer import Tokenizer, check_byte_table
@@ -90,7 +90,7 @@ def test_retuning_leaves_the_trunk_alone(pruned):
     untied = golf_model(3, tie_embeddings=False)
     assert sorted(untied.tensors[i].name for i in retuned_tensors(untied)) == ["lm_head.weight", "tok_emb.weight"]
     ids = np.concatenate([[1, *tokenizer.encode_document(text)] for text in DOCUMENTS])
-    tuned = train_model(model, ids, steps=12, batch_sequences=8, seed=0, trained=retuned_tensors(model), threads=1)
+    tuned = train_model(model, ids, Schedule(12, 8, seed=0), trained=retuned_tensors(model), threads=1)
     changed = [
         a.name for a, b in zip(model.tensors, tuned.tensors, strict=True) if not np.array_equal(a.values, b.values)
     ]
