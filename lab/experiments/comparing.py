@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from .findings import FALSIFIES, SUPPORTS, UNDECIDED, Estimate, Observation
+from ..measure.estimate import Estimate
+from .findings import FALSIFIES, SUPPORTS, UNDECIDED, Observation
 from .measured_artifact import MeasuredArtifact
 
 MILLI = 1000.0

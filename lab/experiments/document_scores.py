@@ -20,7 +20,7 @@ from ...progress import StageProgress, silent_stage
 from ...runtime.interpreter import Interpreter
 from ...runtime.scoring import Window, windows
 from ...runtime.tokenizer import Tokenizer, check_byte_table
-from .findings import INTERVAL, Estimate
+from ..measure.estimate import INTERVAL, Estimate
 
 BATCH = 8  # windows a call
 # Two-sided 95 % quantiles of Student's t by degrees of freedom, from 1; the normal quantile beyond.

@@ -7,40 +7,10 @@ figures.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 SUPPORTS, FALSIFIES, UNDECIDED = "supports", "falsifies", "undecided"
-INTERVAL = 1.96  # standard errors on either side of a 95 % interval
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A mean over paired sequences or seeds, with its standard error (0 when it is exact)."""
-
-    mean: float
-    standard_error: float
-
-    @classmethod
-    def of_pairs(cls, first: np.ndarray, second: np.ndarray) -> Estimate:
-        """second - first, paired: float64[n] each, n of at least 2."""
-        difference = np.asarray(second, np.float64) - np.asarray(first, np.float64)
-        return cls(float(difference.mean()), float(difference.std(ddof=1)) / math.sqrt(len(difference)))
-
-    @property
-    def low(self) -> float:
-        return self.mean - INTERVAL * self.standard_error
-
-    @property
-    def high(self) -> float:
-        return self.mean + INTERVAL * self.standard_error
-
-    def side(self) -> int:
-        """1 or -1 where the whole interval lies above or below 0, else 0."""
-        return 1 if self.low > 0 else -1 if self.high < 0 else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ from ...format.artifact import decode_contents, read_artifact
 from ...format.container.container import DIRECTORY, section_name
 from ...format.inspection import inspect_artifact
 from ...format.tensors.matrices import stored_matrices
-from ..experiments.findings import Estimate
 from .equal_bytes import Bench
+from .estimate import Estimate
 from .protected import FORMS, Ranking, rank_protected
 from .sequence_quality import SequenceQuality
 from .simple_steps import ALLOCATED, PER_MATRIX, STEPS, UNIFORM

@@ -6,6 +6,7 @@ import ast
 import sys
 
 import pytest
+from import_graph import find_circle, import_graph
 from source_tree import LAYERS, ROOT, nodes, place, python_files
 
 GROUND = {"errors", "progress", "version"}  # modules of the root that every layer may import
@@ -104,3 +105,69 @@ def test_relative_targets_are_resolved():
     }
     for (name, text), expected in table.items():
         assert relative_target(ROOT / name, ast.parse(text).body[0]) == expected, (name, text)
+
+
+# Rooms of a layer, from the ground up: a room imports the rooms before it and nothing else of its layer.
+ROOMS = {
+    "format": ("registry", "container", "codecs", "program", "tensors", "artifact", "assembly", "inspection"),
+    "compiler": (
+        "workers",
+        "profiles",
+        "settings",
+        "recipe",
+        "checkpoints",
+        "model",
+        "frontends",
+        "statistics",
+        "job",
+        "quantize",
+        "rewrites",
+        "rate_control",
+        "menu",
+        "explanation",
+        "inputs",
+        "pipeline",
+    ),
+    "lab": ("train", "measure", "demo", "experiments"),
+}
+
+
+def room_of(module: str) -> str:
+    """The folder or single file of its layer that a module stands in."""
+    return module.split("/")[1]
+
+
+@pytest.mark.parametrize("layer", ROOMS)
+def test_a_room_imports_only_the_rooms_before_it(layer):
+    order = ROOMS[layer]
+    graph = {module: found for module, found in import_graph(layer).items() if module != layer}
+    assert {room_of(module) for module in graph} == set(order), "every room of the layer has its place in the order"
+    wrong = [
+        f"{module} imports {target}"
+        for module, found in sorted(graph.items())
+        for target in sorted(found)
+        if order.index(room_of(target)) > order.index(room_of(module))
+    ]
+    assert wrong == []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Inside functions and for types only neither."""
+    graph = import_graph("", *LAYERS)
+    assert len(graph) > 200
+    assert find_circle(graph) == []
+
+
+def test_a_circle_is_found():
+    """The search itself: what the test above would miss if it were wrong."""
+    graph = {"a": frozenset({"b", "d"}), "b": frozenset({"c"}), "c": frozenset({"d", "b"}), "d": frozenset()}
+    assert find_circle(graph) == ["b", "c", "b"]
+    assert find_circle({**graph, "c": frozenset({"d"})}) == []
+    assert find_circle({"a": frozenset({"a"})}) == ["a", "a"]
+
+
+def test_only_the_pipeline_imports_the_menu_and_only_inside_a_function():
+    """Of the compiler: the lab measures with it. Whether a compile loads it is asked in test_complete_tables.py."""
+    graph = import_graph("compiler")
+    users = {module for module, found in graph.items() for target in found if target.startswith("compiler/menu")}
+    assert {module for module in users if not module.startswith("compiler/menu")} == {"compiler/pipeline"}

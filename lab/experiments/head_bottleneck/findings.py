@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from ...measure.estimate import Estimate
 from ..document_scores import DocumentScores, nats_of, over_seeds, paired_difference
-from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Estimate, Observation, Table
+from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Observation, Table
 from .study import HeadResult
 
 LEAST_LOSS = 0.01  # bits a token: a trunk that loses no more than that is not held back

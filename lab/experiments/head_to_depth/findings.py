@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from ...measure.estimate import Estimate
 from ..document_scores import nats_of, paired_difference
-from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Estimate, Observation, Table
+from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Observation, Table
 from .arms import (
     BASELINE,
     EXCHANGES,

@@ -19,7 +19,7 @@ from bytecap.errors import CompileError, DataError
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.lab.experiments import training_budget
 from bytecap.lab.experiments.document_scores import DocumentScores
-from bytecap.lab.experiments.findings import FALSIFIES, SUPPORTS, UNDECIDED, Estimate
+from bytecap.lab.experiments.findings import FALSIFIES, SUPPORTS, UNDECIDED
 from bytecap.lab.experiments.head_bottleneck import study as bottleneck_study
 from bytecap.lab.experiments.head_bottleneck.arms import BottleneckOptions
 from bytecap.lab.experiments.head_bottleneck.experiment import HeadBottleneck
@@ -44,6 +44,7 @@ from bytecap.lab.experiments.head_to_depth.study import ArmResult
 from bytecap.lab.experiments.inputs import Inputs
 from bytecap.lab.experiments.keeping import KeptParts
 from bytecap.lab.experiments.running import ExperimentRun, document_of
+from bytecap.lab.measure.estimate import Estimate
 from bytecap.lab.train.fresh_models import initial_model
 from bytecap.report.experiment_page import render_experiment
 from bytecap.runtime.interpreter import Interpreter

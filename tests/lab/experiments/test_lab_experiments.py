@@ -21,7 +21,7 @@ from bytecap.compiler.statistics.calibration import MatrixStatistics
 from bytecap.format.tensors.grid import reconstruct_grid
 from bytecap.lab.experiments.byte_allocation.report import judge_coder, judge_execution, judge_steepness
 from bytecap.lab.experiments.comparing import outcome_by_budget, outcome_of_change, outcome_of_share
-from bytecap.lab.experiments.findings import Estimate, Observation, verdict_of
+from bytecap.lab.experiments.findings import Observation, verdict_of
 from bytecap.lab.experiments.finer_members import COLUMNS, ROWS, WEIGHTS, OnSteps, WithResidual, steps_of
 from bytecap.lab.experiments.protected_sets import concentration, exception_bytes, strongest
 from bytecap.lab.experiments.registry import EXPERIMENTS
@@ -29,6 +29,7 @@ from bytecap.lab.experiments.row_rescue.artifacts import HalfPrecisionRows
 from bytecap.lab.experiments.row_rescue.report import judge_bookkeeping
 from bytecap.lab.experiments.running import document_of
 from bytecap.lab.measure.equal_bytes import Bench
+from bytecap.lab.measure.estimate import Estimate
 from bytecap.lab.measure.simple_steps import ALL_STEPS, ONE_STEP, ROW_SCALE, ROW_STEPS, RULES, expected_losses
 from bytecap.report.experiment_page import render_experiment
 

@@ -1,0 +1,74 @@
+"""Tables are complete whichever module is imported first, and a default compile leaves the menu alone.
+
+Strategy: a fresh process imports one module of the package before anything else and says what the tables hold; the answer may not depend
+on the module. The processes are forks of one that has loaded the packages of others only, so that a fresh start for every module
+stays cheap.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from import_graph import modules
+from small_job import CAP
+from source_tree import LAYERS
+
+from bytecap.compiler.recipe import NAMED_RECIPES, read_recipe
+
+PUBLIC = [f"bytecap.{name.replace('/', '.')}" for name in modules("", *LAYERS) if name != "."]
+IN_FORKS = """
+import importlib, json, os, sys
+import brotli, click, construct, numba, numpy, rich, safetensors, sentencepiece, threadpoolctl, torch, zstandard
+
+def answer(module):
+    importlib.import_module(module)
+    from bytecap.compiler.recipe import NAMED_RECIPES, read_recipe
+    return {name: [read_recipe(name).to_toml(), read_recipe(name).digest] for name in NAMED_RECIPES}
+
+assert not any(name.split(".")[0] == "bytecap" for name in sys.modules)
+for module in sys.argv[1:]:
+    reader, writer = os.pipe()
+    if not (child := os.fork()):
+        with os.fdopen(writer, "w") as out:
+            json.dump(answer(module), out)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as told:
+        print(json.dumps([module, told.read()]))
+    os.waitpid(child, 0)
+"""
+
+
+def test_every_module_may_be_imported_first() -> None:
+    """In a fresh process for each module, the recipes are the same."""
+    expected = {name: [read_recipe(name).to_toml(), read_recipe(name).digest] for name in NAMED_RECIPES}
+    run = subprocess.run([sys.executable, "-c", IN_FORKS, *PUBLIC], capture_output=True, text=True, check=False)
+    told = dict(json.loads(line) for line in run.stdout.splitlines())
+    assert set(told) == set(PUBLIC), run.stderr
+    wrong = [module for module, answer in told.items() if not answer or json.loads(answer) != expected]
+    assert wrong == [], run.stderr
+
+
+COMPILE = """
+import sys
+import bytecap
+
+checkpoint, calibration, architecture, cap, recipe = sys.argv[1:]
+bytecap.compile(checkpoint, cap=cap, calibration=calibration, architecture=architecture, recipe=recipe)
+print(any(name.startswith("bytecap.compiler.menu") for name in sys.modules))
+"""
+
+
+def test_only_a_recipe_that_asks_for_the_menu_imports_it(small_job, tmp_path) -> None:
+    """Both are whole compiles in fresh processes; the second recipe is the default but for the menu, and little text."""
+    little = tmp_path / "little.toml"
+    little.write_text(
+        "[calibrate]\ntokens = 64\n[correct-drift]\nenabled = false\n[choose-candidates]\nenabled = true\n"
+    )
+    files = [str(path) for path in (small_job.checkpoint, small_job.calibration, small_job.architecture)]
+    for recipe, imported in (("default", "False"), (str(little), "True")):
+        command = [sys.executable, "-c", COMPILE, *files, str(CAP), recipe]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert run.stdout.strip() == imported, run.stderr
