@@ -24,7 +24,7 @@ from bytecap.format.artifact import decode_contents, read_artifact
 from bytecap.format.codecs import INTEGER_CODECS, ExpectedScales
 from bytecap.format.tensors.grid import GridValues, expected_scales, exponents_or_zeros, fit_initial_scale
 from bytecap.format.tensors.matrices import exponent_scales
-from bytecap.format.tensors.recipes import Grid
+from bytecap.format.tensors.terms import Grid
 
 from .speed import best_seconds
 

@@ -28,13 +28,10 @@ from .container.container import (
 )
 from .container.limits import DEFAULT_LIMITS, Limits
 from .program.program import Program, decode_program, encode_program, program_tensors, validate_program
-from .tensors.codebooks import IndexValues, look_up
-from .tensors.combined_terms import Codebook, LowRank, Sparse, Subset
-from .tensors.directory import TensorEntry, check_references, read_directory, write_directory
-from .tensors.grid import GridValues, matrix_shape, reconstruct_grid
+from .tensors.directory import check_references, read_directory, write_directory
+from .tensors.grid import GridValues
+from .tensors.keys import MatrixKey, TermKey
 from .tensors.matrices import (
-    Place,
-    SetPlace,
     decode_first_stream,
     decode_integers,
     decode_raw_matrices,
@@ -43,9 +40,8 @@ from .tensors.matrices import (
     set_terms,
     stored_matrices,
 )
-from .tensors.recipes import Alias, Grid, Shape, Term
-from .tensors.reconstruction import low_rank_product, spread_sparse, spread_subset
 from .tensors.streams import Stream, read_streams
+from .tensors.terms import Grid, IndexValues, RawValues, TensorEntry, reconstruct_tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +74,10 @@ class DecodedTensors:
 
     arrays: list[np.ndarray]
     grids: dict[tuple[int, int], GridValues]
-    matrices: dict[Place, GridValues | IndexValues]
-    matrix_bytes: dict[Place, int]
-    sets: dict[SetPlace, np.ndarray]
-    set_bytes: dict[SetPlace, int]
+    matrices: dict[MatrixKey, GridValues | IndexValues]
+    matrix_bytes: dict[MatrixKey, int]
+    sets: dict[TermKey, np.ndarray]
+    set_bytes: dict[TermKey, int]
 
     @property
     def code_bytes(self) -> dict[int, int]:
@@ -127,7 +123,7 @@ def _check_stream_numbers(directory: Sequence[TensorEntry], streams: Sequence[St
     named = {matrix.record.stream for matrix in in_streams(stored_matrices(directory)).values()}
     first_needed = named or any(told.vector_length for told, _ in set_terms(directory).values())
     if named != set(range(1, len(streams))) or bool(first_needed) != bool(streams):
-        message = f"recipes name streams {sorted(named)}, the section holds {len(streams)}"
+        message = f"terms name streams {sorted(named)}, the section holds {len(streams)}"
         raise InvalidArtifact(message, rule="R-STR-7", where="codes")
 
 
@@ -163,7 +159,7 @@ def tensors_digest(entries: Sequence[TensorEntry], arrays: Sequence[np.ndarray])
 def decode_tensors(artifact: Artifact, *, check_digest: bool = True) -> list[np.ndarray]:
     """float32 arrays of all tensors in directory order, bit-exact on every platform.
 
-    Holds the integers of one stream at a time. Raises ArtifactError when a stream or plane breaks a rule,
+    Lets go of the integers of a tensor when it is there. Raises ArtifactError when a stream or plane breaks a rule,
     ChecksumMismatch [R-DIG-1] when the result is not what the writer had.
     """
     return _decode(artifact, check_digest, keep_codes=False).arrays
@@ -176,64 +172,40 @@ def decode_contents(artifact: Artifact, *, check_digest: bool = True) -> Decoded
 
 def _decode(artifact: Artifact, check_digest: bool, keep_codes: bool) -> DecodedTensors:
     directory, matrices = artifact.directory, stored_matrices(artifact.directory)
-    values = decode_raw_matrices(artifact.raw, matrices)
+    values: dict[MatrixKey, RawValues | GridValues | IndexValues] = dict(decode_raw_matrices(artifact.raw, matrices))
     coded = in_streams(matrices)
     first = decode_first_stream(directory, coded, artifact.streams)
-    kept: dict[Place, GridValues | IndexValues] = {}
-    matrix_bytes: dict[Place, int] = {}
-    for place, found, n_bytes in decode_integers(coded, first.exponents, artifact.streams):
-        values[place] = reconstruct_grid(found) if isinstance(found, GridValues) else found
-        matrix_bytes[place] = n_bytes
-        if keep_codes:
-            kept[place] = found
-    earlier = EarlierValues([], {}, decode_sets(directory, first))
-    arrays = earlier.arrays
-    for i, entry in enumerate(directory):
-        terms = []
-        for t, term in enumerate(entry.terms):
-            shape = matrix_shape(entry.shape)
-            inner = [values.pop((i, t, m)) for m in range(len(term.matrices(shape)))]
-            terms.append(_term_values(term, shape, inner, (i, t), earlier).reshape(entry.shape))
-        arrays.append(np.ascontiguousarray(sum_terms(terms), np.float32))
-        if not np.isfinite(arrays[-1]).all():
-            raise InvalidArtifact(
-                "a term or a sum of terms that is not finite", rule="R-REC-4", where=f"tensor {entry.name!r}"
-            )
+    matrix_bytes: dict[MatrixKey, int] = {}
+    for key, found, n_bytes in decode_integers(coded, first.exponents, artifact.streams):
+        values[key], matrix_bytes[key] = found, n_bytes
+    kept = {key: values[key] for key in coded} if keep_codes else {}
+    sets = decode_sets(directory, first)
+    arrays = _reconstruct(directory, values, sets)
     if check_digest and tensors_digest(directory, arrays) != artifact.digest:
         raise ChecksumMismatch("decoded tensors are not the ones that were stored", rule="R-DIG-1", where="digest")
     grids = {(i, t): grid for (i, t, _), grid in kept.items() if isinstance(directory[i].terms[t], Grid)}
-    return DecodedTensors(arrays, grids, kept, matrix_bytes, earlier.sets, first.set_bytes)
+    return DecodedTensors(arrays, grids, kept, matrix_bytes, sets, first.set_bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class EarlierValues:
-    """What a term may refer to: the tensors before its own, codewords and members by (entry, term)."""
-
-    arrays: list[np.ndarray]
-    codebooks: dict[SetPlace, np.ndarray]
-    sets: dict[SetPlace, np.ndarray]
-
-
-def _term_values(term: Term, shape: Shape, inner: Sequence, place: SetPlace, earlier: EarlierValues) -> np.ndarray:
-    """The float32 values of a term from its matrices and what it refers to; codewords are added to the earlier ones."""
-    match term:
-        case Alias():
-            return earlier.arrays[term.source]
-        case LowRank():
-            return low_rank_product(*inner)
-        case Subset():
-            return spread_subset(inner[0], earlier.sets[place], term.axis, shape)
-        case Sparse():
-            return spread_sparse(inner[0], earlier.sets[place], shape)
-        case Codebook():
-            if term.named is None:
-                earlier.codebooks[place] = inner[0]
-            return look_up(earlier.codebooks[term.named or place], inner[-1], f"tensor {place[0]}, term {place[1]}")
-        case _:
-            return inner[0]
-
-
-def sum_terms(terms: Sequence[np.ndarray]) -> np.ndarray:
-    """The float32 sum of a tensor's terms in order."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return sum(terms[1:], terms[0])
+def _reconstruct(
+    directory: Sequence[TensorEntry],
+    values: dict[MatrixKey, RawValues | GridValues | IndexValues],
+    sets: Mapping[TermKey, np.ndarray],
+) -> list[np.ndarray]:
+    """float32 arrays of all tensors; takes the matrices out of `values`, so that each is let go when it has been used."""
+    arrays: list[np.ndarray] = []
+    codebooks: dict[TermKey, np.ndarray] = {}
+    for i, entry in enumerate(directory):
+        parts = []
+        for t, term in enumerate(entry.terms):
+            inner = [values.pop((i, t, m)) for m in range(len(term.matrices(entry.matrix_shape)))]
+            parts.append(term.part(inner, sets.get((i, t)), (i, t)))
+            codewords = parts[-1].own_codewords()
+            if codewords is not None:
+                codebooks[i, t] = codewords
+        array = reconstruct_tensor(parts, entry.shape, arrays=arrays, codebooks=codebooks)
+        arrays.append(np.ascontiguousarray(array, np.float32))
+        if not np.isfinite(arrays[-1]).all():
+            message, where = "a term or a sum of terms that is not finite", f"tensor {entry.name!r}"
+            raise InvalidArtifact(message, rule="R-REC-4", where=where)
+    return arrays

@@ -21,13 +21,12 @@ from .container.bytes_codecs import BYTES_CODECS
 from .container.container import CODES, RAW, VERSION, section_name
 from .container.cursor import Writer
 from .container.limits import DEFAULT_LIMITS, Limits
-from .tensors.codebooks import IndexValues
-from .tensors.combined_terms import AXES, Codebook, LowRank, Sparse, Subset
-from .tensors.directory import TensorEntry, set_of
-from .tensors.grid import GridValues, matrix_shape
-from .tensors.matrices import Place, stored_matrices
+from .tensors.grid import GridValues
+from .tensors.keys import MatrixKey
+from .tensors.matrices import stored_matrices
 from .tensors.raw_planes import ITEM_BYTES
-from .tensors.recipes import Alias, Grid, Raw, Term
+from .tensors.terms import Alias, IndexValues, TensorEntry
+from .tensors.terms.codebook import CODEWORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ class Inspection:
     @property
     def weights(self) -> int:
         """Stored weights; those of aliases are counted once, at their source."""
-        return sum(row.elements for row in self.tensors if not row.recipe.startswith(Alias.name))
+        return sum(row.elements for row in self.tensors if row.terms[0].kind != Alias.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,19 +202,19 @@ def _section_rows(artifact: Artifact, header_bytes: int) -> tuple[SectionRow, ..
 
 
 def _tensor_rows(artifact: Artifact, contents: DecodedTensors) -> tuple[TensorRow, ...]:
-    value_bytes = _raw_shares(artifact)
-    for place, n_bytes in contents.matrix_bytes.items():
-        value_bytes[place] = n_bytes
+    value_bytes = _raw_shares(artifact) | contents.matrix_bytes
+    names = [entry.name for entry in artifact.directory]
     rows = []
     for index, entry in enumerate(artifact.directory):
         terms = []
         for number, term in enumerate(entry.terms):
-            matrices = range(len(term.matrices(matrix_shape(entry.shape))))
-            n_bytes = sum(value_bytes[index, number, m] for m in matrices)
-            told = set_of(term)
+            sizes = {
+                matrix.name: value_bytes[index, number, m] for m, matrix in enumerate(term.matrices(entry.matrix_shape))
+            }
+            told = term.member_set
             set_bytes = contents.set_bytes.get((index, number), 0) + (len(told.bitmap) if told else 0)
-            book_bytes = value_bytes[index, number, 0] if isinstance(term, Codebook) and term.named is None else 0
-            terms.append(TermRow(term.name, _term_text(term, artifact.directory), n_bytes, set_bytes, book_bytes))
+            book_bytes = sizes.get(CODEWORDS, 0)
+            terms.append(TermRow(term.name, term.describe(names), sum(sizes.values()), set_bytes, book_bytes))
         recipe = " + ".join(term.recipe for term in terms)
         n_bytes = sum(term.bytes for term in terms)
         rows.append(TensorRow(entry.name, entry.shape, entry.dtype, recipe, entry.elements, n_bytes, tuple(terms)))
@@ -226,8 +225,9 @@ def _metadata_rows(artifact: Artifact, set_bytes: int, tensors: Sequence[TensorR
     """What is not a value: steps, sets and codebooks."""
     writer = Writer()
     for entry in artifact.directory:
-        for told in filter(None, map(set_of, entry.terms)):
-            told.write(writer)
+        for term in entry.terms:
+            if term.member_set is not None:
+                term.member_set.write(writer)
     steps = len(artifact.streams[0].payload) - set_bytes if artifact.streams else 0
     rows = [
         SharedRow("step exponents", steps),
@@ -238,7 +238,7 @@ def _metadata_rows(artifact: Artifact, set_bytes: int, tensors: Sequence[TensorR
     return tuple(row for row in rows if row.bytes)
 
 
-def _raw_shares(artifact: Artifact) -> dict[Place, int]:
+def _raw_shares(artifact: Artifact) -> dict[MatrixKey, int]:
     """Bytes of the RAW section by matrix: in proportion to the planes, adding up to the section."""
     planes = _plane_bytes(artifact)
     stored, total = len(artifact.section(RAW).stored), sum(planes.values())
@@ -246,41 +246,13 @@ def _raw_shares(artifact: Artifact) -> dict[Place, int]:
     return dict(zip(planes, (end - start for start, end in pairwise([0, *ends])), strict=True))
 
 
-def _plane_bytes(artifact: Artifact) -> dict[Place, int]:
+def _plane_bytes(artifact: Artifact) -> dict[MatrixKey, int]:
     matrices = stored_matrices(artifact.directory).items()
     return {
-        place: matrix.elements * ITEM_BYTES[matrix.record.storage]
-        for place, matrix in matrices
-        if isinstance(matrix.record, Raw)
+        key: matrix.elements * ITEM_BYTES[matrix.record.storage]
+        for key, matrix in matrices
+        if matrix.record.stream is None
     }
-
-
-def _term_text(term: Term, directory: Sequence[TensorEntry]) -> str:
-    match term:
-        case Raw():
-            return f"{term.name} {term.storage}"
-        case Grid():
-            sides = [
-                side
-                for side, offset in (("row", term.row_offset), ("column", term.column_offset))
-                if offset is not None
-            ]
-            return f"{term.name} ({' and '.join(sides)} steps)" if sides else term.name
-        case Alias():
-            return f"{term.name} of {directory[term.source].name}"
-        case Codebook():
-            owner = "" if term.named is None else f" of {directory[term.named[0]].name}"
-            return f"{term.name} ({term.codewords} x {term.dimension}{owner}{', row steps' * (term.indices.row_offset is not None)})"
-        case LowRank():
-            return f"{term.name} (rank {term.rank})"
-        case Subset():
-            side = AXES[term.axis].removesuffix("s" * (term.members.count == 1))
-            return f"{term.name} ({term.members.count} {side} by {term.members.encoding}, {_term_text(term.record, directory)})"
-        case Sparse():
-            return (
-                f"{term.name} ({term.members.count} by {term.members.encoding}, {_term_text(term.record, directory)})"
-            )
-    return term.name
 
 
 def _shared_rows(artifact: Artifact, header_bytes: int, set_bytes: int) -> tuple[SharedRow, ...]:
@@ -301,7 +273,7 @@ def _shared_rows(artifact: Artifact, header_bytes: int, set_bytes: int) -> tuple
 def _grid_details(entry: TensorEntry, index: int, contents: DecodedTensors) -> tuple[GridDetail, ...]:
     details = []
     for number, term in enumerate(entry.terms):
-        for m, matrix in enumerate(term.matrices(matrix_shape(entry.shape))):
+        for m, matrix in enumerate(term.matrices(entry.matrix_shape)):
             if (index, number, m) in contents.matrices:
                 details.append(_grid_detail(contents.matrices[index, number, m], number + 1, matrix.name))
     return tuple(details)
@@ -313,7 +285,7 @@ def _grid_detail(grid: GridValues | IndexValues, term: int, matrix: str) -> Grid
     return GridDetail(
         term=term,
         matrix=matrix,
-        base=grid.base if isinstance(grid, GridValues) else 1.0,
+        base=grid.base,
         steps_per_octave=1 << grid.resolution,
         row_steps=_step_range(grid.row_exponents, grid.resolution),
         column_steps=_step_range(grid.column_exponents, grid.resolution),

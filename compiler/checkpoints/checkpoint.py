@@ -20,8 +20,7 @@ import numpy as np
 import safetensors
 
 from ...errors import CheckpointError
-from ...format.tensors.raw_planes import from_storage
-from ...format.tensors.recipes import STORAGES
+from ...format.tensors.raw_planes import STORAGES, from_storage
 from .int8_checkpoint import check_element_count, decompress, is_int8_state, restore_int8_state
 
 WRAPPER_KEYS = ("model", "state_dict", "model_state_dict")

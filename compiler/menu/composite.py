@@ -6,13 +6,11 @@ stream 1; assembling moves them to theirs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ...format.artifact import sum_terms
-from ...format.tensors.parts import Codebooks, Part, reconstruct_part
+from ...format.tensors.terms import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +33,3 @@ class CompositeMatrix:
     def label(self) -> str:
         """The kind and its setting, in words."""
         return " ".join(map(str, (self.kind, *self.setting)))
-
-
-def reconstruct_parts(
-    parts: Sequence[Part], shape: tuple[int, int], earlier: Mapping[int, np.ndarray], codebooks: Codebooks | None = None
-) -> np.ndarray:
-    """float32[rows, columns] that these parts decode to.
-
-    earlier : weights of the tensors that an alias may name; codebooks : codewords that a part may refer to
-    """
-    return sum_terms([reconstruct_part(part, shape, arrays=earlier, codebooks=codebooks) for part in parts])

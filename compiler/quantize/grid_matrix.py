@@ -14,7 +14,7 @@ import numpy as np
 
 from ...format.assembly import encode_grid_stream
 from ...format.tensors.grid import MAX_STEP_OCTAVES, GridValues
-from ...format.tensors.parts import GridInStream
+from ...format.tensors.terms import GridInStream
 from ..statistics.calibration import MatrixStatistics
 from ..statistics.damping import damped
 from ..statistics.row_coupling import couple_rows, floor_fisher

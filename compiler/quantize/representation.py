@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ...format.tensors.parts import Part
+from ...format.tensors.terms import Part
 from ..statistics.calibration import MatrixStatistics
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ...format.assembly import DEFAULT_CODEC, TensorSource, assemble_artifact
+from ...format.assembly import DEFAULT_CODEC, assemble_artifact
 from ...format.tensors.grid import matrix_shape
-from ...format.tensors.parts import Part
+from ...format.tensors.sources import TensorSource
+from ...format.tensors.terms import Part
 from ..job import CompileJob
 from ..model.model import Model
 from ..profiles import profile_codecs
@@ -82,7 +83,7 @@ def assign_streams(sizes: Sequence[int]) -> list[int]:
 
 def _is_coded(part: Part) -> bool:
     """Whether a part holds integers, and so needs a stream."""
-    return hasattr(part, "stream")
+    return part.stream is not None
 
 
 def _in_stream(part: Part, stream: int) -> Part:

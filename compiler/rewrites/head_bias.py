@@ -17,7 +17,7 @@ from ...format.assembly import part_bytes
 from ...format.program.operands import Row
 from ...format.program.program import Program
 from ...format.tensors.grid import MAX_RESOLUTION, matrix_shape
-from ...format.tensors.parts import GridInStream
+from ...format.tensors.terms import GridInStream
 from ..model.model import Model, ModelTensor
 from ..model.structure import find_head
 from ..quantize.grid_matrix import QuantizedMatrix

@@ -1,4 +1,4 @@
-"""The tensor directory: names, shapes, export dtypes and recipes (spec/tensors.md).
+"""The tensor directory: names, shapes, export dtypes and terms (spec/tensors.md).
 
 Strategy: one record a tensor, in the order in which the program first uses them. `read_directory` checks each record on
 its own and against the ones before it; `check_references` checks the directory against the program.
@@ -7,34 +7,15 @@ its own and against the ones before it; `check_references` checks the directory 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ...errors import InvalidArtifact, LimitExceeded, MalformedArtifact
 from ..container.cursor import Cursor, Writer
 from ..container.limits import Limits
-from .combined_terms import Codebook, LowRank, Sparse, Subset
 from .grid import matrix_shape
-from .member_sets import FINEST, SAME, MemberSet
-from .recipes import STORAGES, Alias, Grid, Raw, Term, read_term, write_term
+from .raw_planes import STORAGES
+from .terms import EarlierTerms, TensorEntry, read_term, write_term
 
 MAX_TERMS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class TensorEntry:
-    """One tensor: `name` (unique), `shape`, `dtype` (what an export writes) and the `terms` whose sum it is."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    terms: tuple[Term, ...]
-
-    @property
-    def elements(self) -> int:
-        count = 1
-        for size in self.shape:
-            count *= size
-        return count
 
 
 def write_directory(entries: Sequence[TensorEntry]) -> bytes:
@@ -70,11 +51,11 @@ def read_directory(data: bytes, limits: Limits) -> tuple[TensorEntry, ...]:
             raise MalformedArtifact(
                 f"duplicate tensor name {entry.name!r}", rule="R-DIR-2", offset=start, where="directory"
             )
-        elements += sum(_numbers(entry, term) for term in entry.terms)
+        elements += sum(term.numbers(entry.matrix_shape) for term in entry.terms)
         if elements > limits.elements:
             message = f"more than {limits.elements} weights, counted once a term, up to tensor {entry.name!r}"
             raise LimitExceeded(message, rule="R-DIR-4", offset=start, where="directory")
-        products += sum(entry.elements * term.rank for term in entry.terms if isinstance(term, LowRank))
+        products += sum(term.products(entry.matrix_shape) for term in entry.terms)
         if products > limits.products:
             message = f"more than {limits.products} products of low rank up to tensor {entry.name!r}"
             raise LimitExceeded(message, rule="R-REC-6", offset=start, where="directory")
@@ -82,13 +63,6 @@ def read_directory(data: bytes, limits: Limits) -> tuple[TensorEntry, ...]:
         entries.append(entry)
     cursor.expect_end()
     return tuple(entries)
-
-
-def _numbers(entry: TensorEntry, term: Term) -> int:
-    """The weights of a term, and the numbers that it makes them from when they are others."""
-    if isinstance(term, Raw | Grid):
-        return entry.elements
-    return entry.elements + sum(matrix.elements for matrix in term.matrices(matrix_shape(entry.shape)))
 
 
 def _read_entry(cursor: Cursor, index: int, earlier: Sequence[TensorEntry], limits: Limits) -> TensorEntry:
@@ -108,87 +82,12 @@ def _read_entry(cursor: Cursor, index: int, earlier: Sequence[TensorEntry], limi
     terms = tuple(read_term(cursor, matrix_shape(shape)) for _ in range(count))
     entry = TensorEntry(name, shape, STORAGES[dtype], terms)
     for number, term in enumerate(terms):
-        problem = (
-            _alias_problem(term, entry, earlier)
-            or _set_problem(term, number, entry, earlier)
-            or _book_problem(term, number, entry, earlier)
-        )
+        problem = term.reference_problem(EarlierTerms(earlier, entry, number))
         if problem:
             message, rule = problem
             raise InvalidArtifact(message, rule=rule, offset=start, where=cursor.where)
     cursor.where = "directory"
     return entry
-
-
-def _alias_problem(term: Term, entry: TensorEntry, earlier: Sequence[TensorEntry]) -> tuple[str, str] | None:
-    """What is wrong with the source of an alias, and the rule that it breaks."""
-    if isinstance(term, Alias) and (term.source >= len(earlier) or earlier[term.source].shape != entry.shape):
-        return f"alias of tensor {term.source}, expected an earlier tensor of shape {entry.shape}", "R-REC-3"
-    return None
-
-
-def _set_problem(term: Term, number: int, entry: TensorEntry, earlier: Sequence[TensorEntry]) -> tuple[str, str] | None:
-    """What is wrong with what a set refers to, and the rule that it breaks."""
-    told = set_of(term)
-    if told is None:
-        return None
-    if told.encoding == FINEST and not (isinstance(term, Subset) and _has_steps(entry, term.axis)):
-        return "a set by steps that the tensor's first grid does not have", "R-SET-4"
-    if told.named is None:
-        return None
-    other = _named_term(told.named, number, entry, earlier)
-    named = other and set_of(other[1])
-    universe = term.universe(matrix_shape(entry.shape))
-    if named is None or named.encoding == SAME or other[1].universe(matrix_shape(other[0].shape)) != universe:
-        return (
-            f"term {told.named[1]} of tensor {told.named[0]} is no earlier set of {universe} that is told itself",
-            "R-SET-5",
-        )
-    if told.encoding == SAME and named.count != told.count:
-        return f"a set of {told.count} that is the same as one of {named.count}", "R-SET-5"
-    return None
-
-
-def _book_problem(
-    term: Term, number: int, entry: TensorEntry, earlier: Sequence[TensorEntry]
-) -> tuple[str, str] | None:
-    """What is wrong with the codewords that a codebook shares, and the rule that it breaks."""
-    if not isinstance(term, Codebook) or term.named is None:
-        return None
-    _, other = _named_term(term.named, number, entry, earlier) or (None, None)
-    own = isinstance(other, Codebook) and other.named is None
-    if not own or (other.codewords, other.dimension) != (term.codewords, term.dimension):
-        size = f"{term.codewords} codewords of {term.dimension}"
-        return (
-            f"term {term.named[1]} of tensor {term.named[0]} is no earlier codebook with {size} of its own",
-            "R-CBK-3",
-        )
-    return None
-
-
-def _named_term(
-    named: tuple[int, int], number: int, entry: TensorEntry, earlier: Sequence[TensorEntry]
-) -> tuple[TensorEntry, Term] | None:
-    """An earlier term and its tensor, or None when there is none of that place."""
-    tensor, term = named
-    if tensor < len(earlier):
-        return (earlier[tensor], earlier[tensor].terms[term]) if term < len(earlier[tensor].terms) else None
-    return (entry, entry.terms[term]) if tensor == len(earlier) and term < number else None
-
-
-def set_of(term: Term) -> MemberSet | None:
-    """The set of a term, None of one without."""
-    return term.members if isinstance(term, Subset | Sparse) else None
-
-
-def first_grid(entry: TensorEntry) -> int | None:
-    """Number of the first grid term of a tensor, None without any."""
-    return next((t for t, term in enumerate(entry.terms) if isinstance(term, Grid)), None)
-
-
-def _has_steps(entry: TensorEntry, axis: int) -> bool:
-    number = first_grid(entry)
-    return number is not None and (entry.terms[number].row_offset, entry.terms[number].column_offset)[axis] is not None
 
 
 def _read_shape(cursor: Cursor, limits: Limits) -> tuple[int, ...]:
@@ -215,7 +114,7 @@ def check_references(entries: Sequence[TensorEntry], used: set[int]) -> None:
     needed = set(used)
     for index in reversed(range(len(entries))):
         if index in needed:
-            needed.update(term.source for term in entries[index].terms if isinstance(term, Alias))
+            needed.update(source for term in entries[index].terms for source in term.sources)
     for index, entry in enumerate(entries):
         if index not in needed:
             message = f"tensor {entry.name!r} is used by no instruction"

@@ -28,6 +28,9 @@ EIGHTH_OCTAVES = np.array(
 )  # fmt: skip
 
 
+Exponents = tuple[np.ndarray | None, np.ndarray | None]  # of rows and of columns; None: a side without steps
+
+
 @dataclass(frozen=True, slots=True)
 class GridValues:
     """A quantized matrix.
@@ -49,6 +52,12 @@ class GridValues:
     resolution: int
     trellis_states: int = 0
     initial_scale: int | None = None
+
+    def expected_scales(self) -> ExpectedScales:
+        """What the codes are expected to be."""
+        rows, columns = self.codes.shape
+        sides = exponents_or_zeros(self.row_exponents, rows), exponents_or_zeros(self.column_exponents, columns)
+        return expected_scales(*sides, self.resolution, fit_initial_scale(self), self.trellis_states)
 
 
 def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -15,6 +15,7 @@ import numpy as np
 from ...errors import InvalidArtifact, MalformedArtifact, UnsupportedArtifact
 from ..codecs import ExpectedScales
 from ..container.cursor import Cursor, Writer
+from .keys import TermKey
 
 PREFIX, FINEST, BITMAP, GAPS, SAME, DIFFERENCE = ENCODINGS = (
     "prefix",
@@ -42,7 +43,7 @@ class MemberSet:
     encoding: str
     count: int
     bitmap: bytes = b""
-    named: tuple[int, int] | None = None
+    named: TermKey | None = None
     changes: int = 0
 
     @property
@@ -68,7 +69,7 @@ class MemberSet:
         start = cursor.offset
         number = cursor.u8()
         if number >= len(ENCODINGS):
-            message = f"a set told in way {number}, this version knows 0..{len(ENCODINGS) - 1}"
+            message = f"encoding {number} of a set, this version knows 0..{len(ENCODINGS) - 1}"
             raise UnsupportedArtifact(message, rule="R-SET-1", offset=start, where=cursor.where)
         encoding = ENCODINGS[number]
         if encoding == BITMAP:
@@ -146,7 +147,7 @@ def decode_set(
     universe: int,
     integers: np.ndarray | None,
     exponents: np.ndarray | None,
-    earlier: Mapping[tuple[int, int], np.ndarray],
+    earlier: Mapping[TermKey, np.ndarray],
 ) -> np.ndarray:
     """int64[count] members, ascending, from the set's integers of stream 0, the steps of its side and the earlier sets.
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...errors import InvalidArtifact, MalformedArtifact
-from .recipes import STORAGES
 
+STORAGES = ("float32", "float16", "bfloat16")
 ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 

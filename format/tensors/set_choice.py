@@ -15,6 +15,7 @@ import numpy as np
 from ..codecs import INTEGER_CODECS
 from ..container.bytes_codecs import BYTES_CODECS
 from ..container.cursor import Writer
+from .keys import TermKey
 from .member_sets import (
     BITMAP,
     DIFFERENCE,
@@ -34,8 +35,7 @@ SHORT_UNIVERSE = 64  # up to which bits may be shorter than the name of a set
 N_COMPARED = 64  # latest sets of the same universe of which the nearest is tried: those of all layers
 STREAM_END_BYTES = 4  # what a stream has once, whatever it holds
 
-Place = tuple[int, int]
-KnownSets = Mapping[Place, tuple[int, np.ndarray]]  # size of the universe and ascending members, by (tensor, part)
+KnownSets = Mapping[TermKey, tuple[int, np.ndarray]]  # size of the universe and ascending members, by (tensor, part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,10 @@ class ToldSet:
 class SetChooser:
     """Chooses in the order of the directory; remembers the sets so far, by the size of their universe."""
 
-    earlier: dict[int, list[tuple[Place, np.ndarray]]] = field(default_factory=dict)
-    originals: dict[tuple[int, bytes], Place] = field(default_factory=dict)
+    earlier: dict[int, list[tuple[TermKey, np.ndarray]]] = field(default_factory=dict)
+    originals: dict[tuple[int, bytes], TermKey] = field(default_factory=dict)
 
-    def choose(self, members: np.ndarray, universe: int, exponents: np.ndarray | None, place: Place) -> ToldSet:
+    def choose(self, members: np.ndarray, universe: int, exponents: np.ndarray | None, key: TermKey) -> ToldSet:
         """The cheapest way to tell a set of numbers below `universe`.
 
         members : ascending integers, 1 to universe - 1 of them; ValueError otherwise
@@ -68,16 +68,16 @@ class SetChooser:
         if not ways or universe <= SHORT_UNIVERSE:
             ways += self._long_ways(members, universe)
         told = min(ways, key=_price)
-        self.remember(members, universe, place)
+        self.remember(members, universe, key)
         return told
 
-    def remember(self, members: np.ndarray, universe: int, place: Place) -> None:
+    def remember(self, members: np.ndarray, universe: int, key: TermKey) -> None:
         """A set that later ones may name; of equal ones the first."""
         members = np.asarray(members, np.int64)
-        key = universe, members.tobytes()
-        if key not in self.originals:
-            self.originals[key] = place
-            self.earlier.setdefault(universe, []).append((place, members))
+        content = universe, members.tobytes()
+        if content not in self.originals:
+            self.originals[content] = key
+            self.earlier.setdefault(universe, []).append((key, members))
 
     def _short_ways(self, members: np.ndarray, universe: int, exponents: np.ndarray | None) -> Iterator[ToldSet]:
         """Those of a few bytes, whatever the size of the set."""
@@ -95,13 +95,13 @@ class SetChooser:
         yield from _by_gaps(MemberSet(GAPS, count), members, universe)
         yield ToldSet(MemberSet(BITMAP, count, encode_bitmap(members, universe)), None, universe)
         latest = [
-            (place, other)
-            for place, other in self.earlier.get(universe, [])[-N_COMPARED:]
+            (key, other)
+            for key, other in self.earlier.get(universe, [])[-N_COMPARED:]
             if not np.array_equal(other, members)
         ]
         if latest:
             changes, named = min(
-                ((np.setxor1d(members, other), place) for place, other in latest), key=lambda item: item[0].size
+                ((np.setxor1d(members, other), key) for key, other in latest), key=lambda item: item[0].size
             )
             yield from _by_gaps(MemberSet(DIFFERENCE, count, named=named, changes=changes.size), changes, universe)
 

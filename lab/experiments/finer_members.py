@@ -17,7 +17,7 @@ from ...compiler.menu.kinds import Unit
 from ...compiler.quantize.gptq import quantize_matrix
 from ...compiler.quantize.grid_matrix import PreparedMatrix, QuantizedMatrix, with_steps
 from ...format.tensors.grid import GridValues, exponents_or_zeros, step_table
-from ...format.tensors.parts import GridInStream, SparseValues, SubsetValues
+from ...format.tensors.terms import GridInStream, SparseValues, SubsetValues
 from ..measure.simple_steps import step_logs
 
 ROWS, COLUMNS, WEIGHTS = "rows", "columns", "weights"

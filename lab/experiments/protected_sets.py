@@ -22,7 +22,7 @@ from ...compiler.statistics.calibration import Statistics
 from ...errors import CheckpointError
 from ...format.assembly import part_bytes
 from ...format.tensors.grid import GridValues
-from ...format.tensors.parts import GridInStream, RawValues
+from ...format.tensors.terms import GridInStream, RawValues
 from ...progress import silent
 from ..measure.equal_bytes import Bench
 from ..measure.rank_stability import RankStability, rank_stability

@@ -30,7 +30,7 @@ from ...compiler.menu.kinds.sparse import weight_losses
 from ...compiler.menu.kinds.subsets import APART, COLUMNS, FINER, RAW, ROWS, line_losses, plain_grid
 from ...compiler.statistics.convex_hull import loss_saved, lower_hull
 from ...format.tensors.grid import matrix_shape
-from ...format.tensors.parts import GridInStream
+from ...format.tensors.terms import GridInStream
 from .equal_bytes import WEIGHTS, Bench, Candidate, Choice, Finer, Protected
 from .sensitivity import second_order_losses
 from .units import Submatrix, WeightSet, find_units, weight_set

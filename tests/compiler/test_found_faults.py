@@ -22,12 +22,13 @@ from bytecap.compiler.recipe import parse_recipe
 from bytecap.compiler.workers import one_thread_each
 from bytecap.errors import BytecapError, CompileError, LimitExceeded
 from bytecap.format.artifact import read_artifact
-from bytecap.format.assembly import RawValues, TensorSource, assemble_artifact, encode_grid_stream
+from bytecap.format.assembly import assemble_artifact, encode_grid_stream
 from bytecap.format.codecs import INTEGER_CODECS, ExpectedScales
 from bytecap.format.container.limits import DEFAULT_LIMITS
 from bytecap.format.program.program import encode_program
-from bytecap.format.tensors.directory import TensorEntry, write_directory
-from bytecap.format.tensors.recipes import Alias, Grid
+from bytecap.format.tensors.directory import write_directory
+from bytecap.format.tensors.sources import TensorSource
+from bytecap.format.tensors.terms import Alias, Grid, RawValues, TensorEntry
 from bytecap.runtime.shards import write_shard
 
 

@@ -16,8 +16,10 @@ import bytecap
 from bytecap.compiler.profiles import PROFILES, profile_codec, profile_codecs
 from bytecap.errors import CompileError
 from bytecap.format.artifact import decode_contents, decode_tensors, read_artifact
-from bytecap.format.assembly import GridInStream, TensorSource, assemble_artifact
+from bytecap.format.assembly import assemble_artifact
 from bytecap.format.codecs import INTEGER_CODECS
+from bytecap.format.tensors.sources import TensorSource
+from bytecap.format.tensors.terms import GridInStream
 
 
 def codecs_of(data: bytes) -> list[int]:

@@ -24,7 +24,7 @@ from bytecap.format.artifact import (
     tensors_digest,
     write_artifact,
 )
-from bytecap.format.assembly import GridInStream, RawValues, TensorSource, assemble_artifact
+from bytecap.format.assembly import assemble_artifact
 from bytecap.format.container.container import (
     CODES,
     DIGEST,
@@ -38,10 +38,11 @@ from bytecap.format.container.container import (
 )
 from bytecap.format.container.limits import DEFAULT_LIMITS
 from bytecap.format.program.program import encode_program
-from bytecap.format.tensors.directory import TensorEntry, write_directory
+from bytecap.format.tensors.directory import write_directory
 from bytecap.format.tensors.grid import GridValues
 from bytecap.format.tensors.matrices import in_streams, stored_matrices
-from bytecap.format.tensors.recipes import Grid
+from bytecap.format.tensors.sources import TensorSource
+from bytecap.format.tensors.terms import Grid, GridInStream, RawValues, TensorEntry
 
 
 def content(section_id: int) -> bytes:

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from bytecap.errors import ArtifactError
-from bytecap.format.assembly import GridInStream, RawValues, TensorSource, assemble_artifact
+from bytecap.format.assembly import assemble_artifact
 from bytecap.format.inspection import inspect_artifact, inspect_tensor
 from bytecap.format.program.operations import Add, Embed, Linear
 from bytecap.format.program.program import Program
 from bytecap.format.tensors.grid import GridValues
-from bytecap.format.tensors.recipes import Alias
+from bytecap.format.tensors.sources import TensorSource
+from bytecap.format.tensors.terms import Alias, GridInStream, RawValues
 
 PROGRAM = Program((Embed(0), Linear(0, 1, None), Embed(2), Add(1, 2), Linear(3, 3, None)), 24, 8, 1)
 

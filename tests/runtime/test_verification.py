@@ -13,10 +13,12 @@ from tiny_tokenizers import model_bytes, tiny_tokenizer, words
 from bytecap.errors import ArtifactError, DataError
 from bytecap.files.ledger import build_ledger
 from bytecap.format.artifact import decode_tensors, read_artifact
-from bytecap.format.assembly import RawValues, TensorSource, assemble_artifact
+from bytecap.format.assembly import assemble_artifact
 from bytecap.format.container.container import DIGEST, RAW, make_section, read_container, write_container
 from bytecap.format.container.container import PROGRAM as PROGRAM_SECTION
 from bytecap.format.container.limits import Limits
+from bytecap.format.tensors.sources import TensorSource
+from bytecap.format.tensors.terms import RawValues
 from bytecap.runtime.evaluation import evaluate_program
 from bytecap.runtime.shards import write_shard
 from bytecap.runtime.verification import Check, ScoreRequest, verify_artifact

@@ -12,23 +12,11 @@ import numpy as np
 from hypothesis import strategies as st
 from naive_terms import naive_codebook, naive_low_rank, naive_sparse, naive_subset
 
-from bytecap.format.assembly import (
-    CodebookReference,
-    CodebookValues,
-    GridInStream,
-    LowRankValues,
-    RawValues,
-    SparseValues,
-    SubsetValues,
-    TensorSource,
-)
 from bytecap.format.codecs.scale_classes import TRELLIS_THRESHOLD
 from bytecap.format.codecs.trellis import TRELLISES
 from bytecap.format.program.operands import Row
 from bytecap.format.program.operations import Add, Embed, Linear, Scale
 from bytecap.format.program.program import Program
-from bytecap.format.tensors.codebooks import MAX_CODEWORDS, MAX_DIMENSION, MIN_CODEWORDS
-from bytecap.format.tensors.combined_terms import Codebook, LowRank, Sparse, Subset
 from bytecap.format.tensors.grid import (
     MAX_BASE,
     MAX_INITIAL_SCALE,
@@ -39,9 +27,26 @@ from bytecap.format.tensors.grid import (
     reconstruct_grid,
 )
 from bytecap.format.tensors.member_sets import BITMAP, GAPS, PREFIX, MemberSet, encode_bitmap
-from bytecap.format.tensors.parts import codewords_of
-from bytecap.format.tensors.raw_planes import from_storage, to_storage
-from bytecap.format.tensors.recipes import STORAGES, Alias, Grid, Indices, Raw
+from bytecap.format.tensors.raw_planes import STORAGES, from_storage, to_storage
+from bytecap.format.tensors.sources import TensorSource
+from bytecap.format.tensors.terms import (
+    Alias,
+    Codebook,
+    CodebookReference,
+    CodebookValues,
+    Grid,
+    GridInStream,
+    Indices,
+    LowRank,
+    LowRankValues,
+    Raw,
+    RawValues,
+    Sparse,
+    SparseValues,
+    Subset,
+    SubsetValues,
+)
+from bytecap.format.tensors.terms.codebook import MAX_CODEWORDS, MAX_DIMENSION, MIN_CODEWORDS
 
 
 @dataclass(frozen=True)
@@ -243,7 +248,7 @@ def one_part(draw, shape, earlier_shapes, arrays, streams, books, place):
     if kind == "codebook":
         part, values = draw(codebook_parts((rows, columns), books, stream))
         if not isinstance(part.codewords, CodebookReference):
-            books[place] = codewords_of(part)
+            books[place] = part.own_codewords()
         return part, values.reshape(shape)
     if kind == "low-rank":
         rank = draw(st.integers(1, min(rows, columns)))

@@ -9,7 +9,7 @@ import numpy as np
 from random_artifacts import chain_program
 
 from bytecap.format.artifact import read_artifact
-from bytecap.format.assembly import GridInStream, RawValues, TensorSource, assemble_artifact
+from bytecap.format.assembly import assemble_artifact
 from bytecap.format.container.container import (
     CODES,
     DIGEST,
@@ -22,8 +22,9 @@ from bytecap.format.container.container import (
     write_container,
 )
 from bytecap.format.tensors.grid import GridValues
-from bytecap.format.tensors.recipes import Alias
+from bytecap.format.tensors.sources import TensorSource
 from bytecap.format.tensors.streams import write_streams
+from bytecap.format.tensors.terms import Alias, GridInStream, RawValues
 
 VOCABULARY, WIDTH = 6, 4
 SHAPE = (VOCABULARY, WIDTH)

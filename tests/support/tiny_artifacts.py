@@ -6,10 +6,12 @@ from functools import cache
 
 import numpy as np
 
-from bytecap.format.assembly import GridInStream, RawValues, TensorSource, assemble_artifact
+from bytecap.format.assembly import assemble_artifact
 from bytecap.format.program.operations import Embed, Linear, Shift
 from bytecap.format.program.program import Program
 from bytecap.format.tensors.grid import GridValues
+from bytecap.format.tensors.sources import TensorSource
+from bytecap.format.tensors.terms import GridInStream, RawValues
 
 VOCABULARY, WIDTH, LENGTH, BOUNDARY = 420, 8, 16, 1
 PROGRAM = Program((Embed(0), Shift(0, 1, False), Linear(1, 1, None)), VOCABULARY, LENGTH, BOUNDARY)

@@ -12,13 +12,14 @@ from functools import cache
 import numpy as np
 from vector_files import DIGEST, Row, Vector, container
 
-from bytecap.format.assembly import GridInStream, RawValues, TensorSource, assemble_artifact
+from bytecap.format.assembly import assemble_artifact
 from bytecap.format.container.container import read_container
 from bytecap.format.program import operands
 from bytecap.format.program import operations as op
 from bytecap.format.program.program import Program
 from bytecap.format.tensors.grid import GridValues
-from bytecap.format.tensors.recipes import Alias
+from bytecap.format.tensors.sources import TensorSource
+from bytecap.format.tensors.terms import Alias, GridInStream, RawValues
 
 TABLE, HASHED, VECTORS, GAIN, WEIGHT, COPY, SUM = range(7)
 EVERY_OPERATION = Program(

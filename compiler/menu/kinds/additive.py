@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from ....format.tensors.grid import MAX_RESOLUTION, reconstruct_grid
-from ....format.tensors.parts import CodebookValues, Part
+from ....format.tensors.terms import CodebookValues, Part
 from ...quantize.vectors import quantize_vectors
 from .clustering import MOST_SAMPLES
 from .prices import coded_cost

@@ -12,8 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ....format.tensors.parts import GridInStream
-from ....format.tensors.recipes import Alias
+from ....format.tensors.terms import Alias, GridInStream
 from ..composite import CompositeMatrix
 from .low_rank import Singular, direction_costs, factored_parts, paying_rank, product, weighted_singular
 from .prices import coded_cost

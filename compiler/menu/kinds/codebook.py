@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from ....format.tensors.grid import MAX_RESOLUTION, GridValues, reconstruct_grid, step_table
-from ....format.tensors.parts import CodebookValues
+from ....format.tensors.terms import CodebookValues
 from ...quantize.vectors import quantize_vectors
 from ..composite import CompositeMatrix
 from .additive import ADDITIVE, additive_parts, additive_settings

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from ....format.tensors.grid import MAX_RESOLUTION, GridValues
-from ....format.tensors.parts import CodebookValues, LowRankValues, Part, SubsetValues
+from ....format.tensors.terms import CodebookValues, LowRankValues, Part, SubsetValues
 from ..composite import CompositeMatrix
 from .codebook import MAX_EXPONENT, nearest_codewords, row_scales
 from .low_rank import factor_values, product, weighted_directions, weighted_singular

@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from ....format.tensors.grid import reconstruct_grid
-from ....format.tensors.parts import GridInStream, LowRankValues, Part
+from ....format.tensors.terms import GridInStream, LowRankValues, Part
 from ...statistics.calibration import MatrixStatistics
 from ..composite import CompositeMatrix
 from .prices import coded_cost, coded_costs

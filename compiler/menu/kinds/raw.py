@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ....format.tensors.parts import RawValues
+from ....format.tensors.terms import RawValues
 from ..composite import CompositeMatrix
 from .protocols import Setting
 from .unit import Unit

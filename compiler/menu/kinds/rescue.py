@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....format.tensors.parts import GridInStream, Part
+from ....format.tensors.terms import GridInStream, Part
 from .prices import coded_costs
 from .subsets import ROWS, lines_part
 from .unit import Unit

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....format.tensors.grid import GridValues, reconstruct_grid
-from ....format.tensors.parts import CodebookReference
 from ....format.tensors.set_choice import KnownSets
+from ....format.tensors.terms import CodebookReference
 
 
 @dataclass(frozen=True, slots=True)

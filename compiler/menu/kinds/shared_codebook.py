@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from ....format.tensors.grid import MAX_RESOLUTION, GridValues, reconstruct_grid
-from ....format.tensors.parts import CodebookValues
+from ....format.tensors.terms import CodebookValues
 from ...quantize.vectors import quantize_vectors
 from ..composite import CompositeMatrix
 from .clustering import MOST_SAMPLES, cluster_scalars, cluster_vectors

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from ....format.tensors.grid import MAX_RESOLUTION
-from ....format.tensors.parts import GridInStream, Part, SparseValues, part_matrices, reconstruct_matrix
+from ....format.tensors.terms import GridInStream, Part, SparseValues
 from ...quantize.vectors import quantize_vectors
 from ..composite import CompositeMatrix
 from .protocols import Setting
@@ -85,7 +85,7 @@ def weight_parts(unit: Unit, positions: np.ndarray, how: str) -> list[Part]:
     else:
         chosen = SparseValues(positions, half_precision(unit.target.reshape(-1)[positions][None]), 1)
     rest = unit.target.copy()
-    rest.reshape(-1)[positions] -= reconstruct_matrix(*part_matrices(chosen))[0]
+    rest.reshape(-1)[positions] -= chosen.inner_values()[0]
     return [GridInStream(unit.grid(rest).grid, 1), chosen]
 
 
@@ -101,7 +101,7 @@ def block_parts(unit: Unit, count: int) -> list[Part]:
     rows = np.arange(unit.shape[0])[:, None] * unit.shape[1]
     positions = np.sort((rows + np.concatenate(strong, axis=1)).ravel()).astype(np.int64)
     chosen = _weights(unit, unit.target, positions, unit.byte_price * FINER_PRICE)
-    rest.reshape(-1)[positions] -= reconstruct_matrix(*part_matrices(chosen))[0]
+    rest.reshape(-1)[positions] -= chosen.inner_values()[0]
     np.put_along_axis(rest, np.concatenate(weak, axis=1), 0.0, axis=1)
     return [GridInStream(unit.grid(rest).grid, 1), chosen]
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ....format.tensors.parts import GridInStream, Part, RawValues, SubsetValues, part_matrices, reconstruct_matrix
+from ....format.tensors.terms import GridInStream, Part, RawValues, SubsetValues
 from ...quantize.grid_matrix import QuantizedMatrix
 from ...statistics.calibration import MatrixStatistics
 from ..composite import CompositeMatrix
@@ -95,7 +95,7 @@ def line_parts(unit: Unit, axis: int, members: np.ndarray, how: str, octaves: fl
         lines_part(unit, unit.target, members, axis, 0.0) if how == APART else _raw_lines(unit.target, members, axis)
     )
     rest = unit.target.copy()
-    rest[_at(members, axis)] -= reconstruct_matrix(*part_matrices(chosen))
+    rest[_at(members, axis)] -= chosen.inner_values()
     return [GridInStream(unit.grid(rest).grid, 1), chosen]
 
 

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from ....format.assembly import part_bytes
-from ....format.tensors.parts import Codebooks, Part
 from ....format.tensors.set_choice import KnownSets
+from ....format.tensors.terms import Codebooks, Part, reconstruct_tensor
 from ...model.attention_heads import HeadLines
 from ...quantize.grid_matrix import PreparedMatrix, QuantizedMatrix
 from ...quantize.grids import Quantizer
 from ...quantize.representation import Quantized
 from ...statistics.calibration import MatrixStatistics
 from ...statistics.row_coupling import output_diagonal
-from ..composite import CompositeMatrix, reconstruct_parts
+from ..composite import CompositeMatrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Unit:
 
     def decoded(self, parts: Sequence[Part], codebooks: Codebooks | None = None) -> np.ndarray:
         """float32[rows, columns]: what these parts add up to; codebooks : of earlier tensors."""
-        return reconstruct_parts(parts, self.shape, self.earlier, codebooks)
+        return reconstruct_tensor(parts, self.shape, arrays=self.earlier, codebooks=codebooks)
 
     def composite(
         self,

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from ....format.tensors.grid import MAX_RESOLUTION, reconstruct_grid
-from ....format.tensors.parts import CodebookValues, Part
+from ....format.tensors.terms import CodebookValues, Part
 from ...statistics.calibration import MatrixStatistics
 from ..composite import CompositeMatrix
 from .prices import coded_cost

@@ -15,7 +15,7 @@ from ....compiler.menu.composite import CompositeMatrix
 from ....compiler.menu.kinds import Unit
 from ....compiler.rate_control.landing import Trial
 from ....format.assembly import part_bytes
-from ....format.tensors.parts import GridInStream, RawValues, SubsetValues
+from ....format.tensors.terms import GridInStream, RawValues, SubsetValues
 from ...measure.equal_bytes import Bench, Choice
 from ...measure.simple_steps import ALL_STEPS, COLUMN_STEPS, ONE_STEP, ROW_SCALE, ROW_STEPS
 from ..comparing import gain

@@ -11,7 +11,7 @@ from dataclasses import replace
 from ....compiler.menu.composite import CompositeMatrix
 from ....compiler.rate_control.landing import Trial
 from ....format.assembly import part_bytes
-from ....format.tensors.parts import CodebookValues, GridInStream
+from ....format.tensors.terms import CodebookValues, GridInStream
 from ...measure.equal_bytes import Bench
 from ..head_tables import quantized_tables
 

@@ -10,7 +10,7 @@ import pytest
 from naive_quantization import damped_hessian, floored_fisher, second_order_loss
 from tiny_models import bare_model
 
-from bytecap.compiler.menu.composite import CompositeMatrix, reconstruct_parts
+from bytecap.compiler.menu.composite import CompositeMatrix
 from bytecap.compiler.menu.kinds import KINDS, Unit
 from bytecap.compiler.menu.kinds.decoupled import possible_settings
 from bytecap.compiler.menu.menus import offered_kinds
@@ -26,6 +26,7 @@ from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.format.assembly import part_bytes
 from bytecap.format.program.operations import Add, Embed, Linear
 from bytecap.format.program.program import Program
+from bytecap.format.tensors.terms import reconstruct_tensor
 
 ROWS, COLUMNS = 64, 48
 GROUPS = np.arange(ROWS) * 7 % 20
@@ -182,7 +183,7 @@ def test_weights_bytes_and_loss_are_those_of_the_parts(kind: str) -> None:
         found = KINDS[kind].fit(made, setting)
         assert (found.kind, found.setting) == (kind, setting)
         assert found.weights.dtype == np.float32 and found.weights.shape == weights.shape
-        assert found.weights.tobytes() == reconstruct_parts(found.parts, weights.shape, earlier).tobytes()
+        assert found.weights.tobytes() == reconstruct_tensor(found.parts, weights.shape, arrays=earlier).tobytes()
         assert found.bytes == part_bytes(found.parts, weights.shape)
         expected = second_order_loss(found.weights.astype(np.float64) - weights, hessian, fisher)
         assert found.predicted_loss == pytest.approx(expected, rel=1e-6, abs=1e-15)

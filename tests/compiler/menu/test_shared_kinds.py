@@ -31,7 +31,7 @@ from bytecap.compiler.workers import one_thread_each
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.format.program.operations import Add, Embed, Linear
 from bytecap.format.program.program import Program
-from bytecap.format.tensors.parts import CodebookReference
+from bytecap.format.tensors.terms import CodebookReference
 from bytecap.progress import silent_stage
 
 ROWS, COLUMNS = 32, 64

@@ -18,9 +18,10 @@ from bytecap.errors import (
     UnsupportedArtifact,
 )
 from bytecap.format.container.limits import DEFAULT_LIMITS
-from bytecap.format.tensors.directory import MAX_TERMS, TensorEntry, check_references, read_directory, write_directory
+from bytecap.format.tensors.directory import MAX_TERMS, check_references, read_directory, write_directory
 from bytecap.format.tensors.grid import matrix_shape
-from bytecap.format.tensors.recipes import STORAGES, Alias, Grid, Raw
+from bytecap.format.tensors.raw_planes import STORAGES
+from bytecap.format.tensors.terms import Alias, Grid, Raw, TensorEntry
 
 A_VECTOR = TensorEntry("b", (3,), "bfloat16", (Raw("float32"),))
 

@@ -9,8 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bytecap.errors import InvalidArtifact, MalformedArtifact
-from bytecap.format.tensors.raw_planes import ITEM_BYTES, decode_raw_planes, encode_raw_planes, from_storage, to_storage
-from bytecap.format.tensors.recipes import STORAGES
+from bytecap.format.tensors.raw_planes import (
+    ITEM_BYTES,
+    STORAGES,
+    decode_raw_planes,
+    encode_raw_planes,
+    from_storage,
+    to_storage,
+)
 
 LARGEST = {"float32": 3.4028234663852886e38, "float16": 65504.0, "bfloat16": 3.3895313892515355e38}
 

@@ -13,7 +13,12 @@ from random_artifacts import ArtifactSource, artifact_sources, chain_program, mo
 
 from bytecap.errors import InvalidArtifact, LimitExceeded
 from bytecap.format.artifact import decode_tensors, read_artifact
-from bytecap.format.assembly import (
+from bytecap.format.assembly import assemble_artifact, part_bytes
+from bytecap.format.container.limits import DEFAULT_LIMITS
+from bytecap.format.inspection import inspect_artifact, inspect_tensor
+from bytecap.format.tensors.grid import GridValues
+from bytecap.format.tensors.sources import TensorSource, own_codebooks
+from bytecap.format.tensors.terms import (
     CodebookReference,
     CodebookValues,
     GridInStream,
@@ -21,16 +26,8 @@ from bytecap.format.assembly import (
     RawValues,
     SparseValues,
     SubsetValues,
-    TensorSource,
-    assemble_artifact,
-    own_codebooks,
-    part_bytes,
-    reconstruct_part,
 )
-from bytecap.format.container.limits import DEFAULT_LIMITS
-from bytecap.format.inspection import inspect_artifact, inspect_tensor
-from bytecap.format.tensors.grid import GridValues
-from bytecap.format.tensors.reconstruction import low_rank_product
+from bytecap.format.tensors.terms.low_rank import low_rank_product
 
 SHAPE = (6, 4)
 
@@ -68,7 +65,7 @@ def test_a_writer_is_told_what_is_decoded(source: ArtifactSource):
     for tensor, decoded in zip(source.tensors, arrays, strict=True):
         total = None
         for part in tensor.parts:
-            values = reconstruct_part(part, tensor.shape, arrays=arrays, codebooks=own_codebooks(source.tensors))
+            values = part.reconstruct(tensor.shape, arrays=arrays, codebooks=own_codebooks(source.tensors))
             assert values.shape == tensor.shape and values.dtype == np.float32
             total = values if total is None else total + values
         assert total.tobytes() == decoded.tobytes()
@@ -78,7 +75,7 @@ def test_a_writer_is_told_what_is_decoded(source: ArtifactSource):
 def test_a_product_of_the_wrong_shape_is_refused(data):
     left, right = data.draw(modest_values(6, 2)), data.draw(modest_values(3, 4))
     with pytest.raises(ValueError, match="no product"):
-        reconstruct_part(LowRankValues(left, right, 1), SHAPE)
+        LowRankValues(left, right, 1).reconstruct(SHAPE)
 
 
 def test_a_product_beyond_float32_is_refused_when_it_is_written():
@@ -139,7 +136,7 @@ def test_inspection_tells_the_bytes_of_a_set_apart():
     assert metadata["step exponents"] == found.streams[0].bytes
     assert np.array_equal(
         decode_tensors(read_artifact(data))[0],
-        reconstruct_part(GridInStream(grid(*SHAPE), 1), SHAPE) + spread(values.values),
+        GridInStream(grid(*SHAPE), 1).reconstruct(SHAPE) + spread(values.values),
     )
 
 
@@ -180,7 +177,7 @@ def test_a_matrix_of_the_wrong_shape_inside_is_refused(shape):
         SparseValues(members, inner, 1),
     ):
         with pytest.raises(ValueError, match="inside a part"):
-            reconstruct_part(part, SHAPE)
+            part.reconstruct(SHAPE)
 
 
 def test_sparse_elements_may_be_a_vector_or_a_row():
@@ -189,7 +186,7 @@ def test_sparse_elements_may_be_a_vector_or_a_row():
     values = np.array([1.5, -2.0, 3.0], np.float32)
     for shape in ((3,), (1, 3)):
         part = SparseValues(positions, RawValues(values.reshape(shape), "float32"), 0)
-        assert np.array_equal(reconstruct_part(part, SHAPE), expected)
+        assert np.array_equal(part.reconstruct(SHAPE), expected)
         assert np.array_equal(decode_tensors(read_artifact(with_table(part)))[0], expected)
     found = inspect_artifact(with_table(part))
     assert found.tensors[0].recipe == "sparse (3 by gaps, raw float32)"
@@ -226,7 +223,7 @@ def test_a_codebook_is_the_written_chain_of_operations(seed, dimension, resoluti
     indices, exponents = random.integers(0, 7, (4, 3)), random.integers(-20 << resolution, (20 << resolution) + 1, 4)
     part = CodebookValues(RawValues(codewords, "float32"), indices, exponents, resolution, 1)
     expected = naive_codebook(codewords, indices, exponents, resolution)
-    assert reconstruct_part(part, (4, 3 * dimension)).tobytes() == expected.tobytes()
+    assert part.reconstruct((4, 3 * dimension)).tobytes() == expected.tobytes()
 
 
 def test_codewords_are_stored_once():
@@ -252,12 +249,12 @@ def test_codewords_are_stored_once():
 def test_an_index_of_no_codeword_is_refused(index):
     part = CodebookValues(RawValues(CODEWORDS, "float16"), np.where(INDICES == 2, index, INDICES), None, 0, 1)
     with pytest.raises(ValueError, match="of 3 codewords"):
-        reconstruct_part(part, SHAPE)
+        part.reconstruct(SHAPE)
 
 
 def test_a_reference_to_unknown_codewords_is_refused():
     with pytest.raises(ValueError, match="part 1 of tensor 7"):
-        reconstruct_part(CodebookValues(CodebookReference(7, 1), INDICES, None, 0, 1), SHAPE)
+        CodebookValues(CodebookReference(7, 1), INDICES, None, 0, 1).reconstruct(SHAPE)
 
 
 def test_a_sorted_table_codes_like_a_grid():

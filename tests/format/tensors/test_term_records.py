@@ -1,4 +1,4 @@
-"""Terms of a recipe: bytes both ways, and every rule that a term can break."""
+"""Records of terms: bytes both ways, and every rule that a term can break."""
 
 from __future__ import annotations
 
@@ -13,10 +13,22 @@ from random_artifacts import terms
 
 from bytecap.errors import InvalidArtifact, MalformedArtifact, TruncatedArtifact, UnsupportedArtifact
 from bytecap.format.container.cursor import Cursor, Writer
-from bytecap.format.tensors.combined_terms import Codebook, LowRank, Sparse, Subset
 from bytecap.format.tensors.grid import MAX_BASE, MAX_STEP_OCTAVES, MIN_BASE
 from bytecap.format.tensors.member_sets import MemberSet
-from bytecap.format.tensors.recipes import TERMS, Alias, Grid, Indices, Raw, read_term, register_term, write_term
+from bytecap.format.tensors.terms import (
+    TERMS,
+    TERMS_BY_ID,
+    Alias,
+    Codebook,
+    Grid,
+    Indices,
+    LowRank,
+    Raw,
+    Sparse,
+    Subset,
+    read_term,
+    write_term,
+)
 
 SHAPE = 6, 4
 PLAIN = Grid(1.0, 0, 0, None, None, 0, 1)
@@ -154,16 +166,10 @@ def test_offsets_at_and_beyond_the_bound(resolution: int) -> None:
             assert caught.value.rule == "R-GRD-2"
 
 
-def test_a_kind_is_registered_once() -> None:
-    before = dict(TERMS)
-    for kind in (
-        Raw,
-        type("Other", (), {"wire_id": Grid.wire_id, "name": "other"}),
-        type("Other", (), {"wire_id": 99, "name": "alias"}),
-    ):
-        with pytest.raises(ValueError, match="registered twice"):
-            register_term(kind)
-    assert before == TERMS
+def test_the_kinds_are_those_of_the_specification() -> None:
+    names = ["raw", "grid", "alias", "low-rank", "subset", "sparse", "codebook"]
+    assert [(kind.wire_id, kind.name) for kind in TERMS] == list(enumerate(names))
+    assert list(TERMS_BY_ID.items()) == list(enumerate(TERMS))
 
 
 @given(terms(SHAPE, sources=st.integers(0, 2**32 - 1)))

@@ -1,0 +1,80 @@
+"""Raw: the values themselves, in byte planes of the RAW section."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from ....errors import MalformedArtifact
+from ...container.cursor import Cursor, Writer
+from ..keys import TermKey
+from ..member_sets import MemberSet
+from ..raw_planes import STORAGES, from_storage, to_storage
+from .term import Arrays, Codebooks, Part, Shape, StoredMatrix, Term
+
+if TYPE_CHECKING:
+    from .term import MatrixValues
+
+
+@dataclass(frozen=True, slots=True)
+class Raw(Term):
+    """The record: in which storage the values are ("float32", "float16", "bfloat16")."""
+
+    storage: str
+    wire_id: ClassVar[int] = 0
+    name: ClassVar[str] = "raw"
+    stream: ClassVar[None] = None
+
+    @classmethod
+    def read(cls, cursor: Cursor, shape: Shape) -> Raw:
+        """One byte [R-RAW-1]."""
+        offset = cursor.offset
+        storage = cursor.u8()
+        if storage >= len(STORAGES):
+            message = f"storage {storage}, expected 0..2"
+            raise MalformedArtifact(message, rule="R-RAW-1", offset=offset, where=cursor.where)
+        return cls(STORAGES[storage])
+
+    def write(self, writer: Writer) -> None:
+        writer.u8(STORAGES.index(self.storage))
+
+    def matrices(self, shape: Shape) -> tuple[StoredMatrix, ...]:
+        return (StoredMatrix(self, *shape),)
+
+    def numbers(self, shape: Shape) -> int:
+        """Its weights are the numbers that it stores."""
+        return shape[0] * shape[1]
+
+    def part(self, matrices: Sequence[MatrixValues], members: np.ndarray | None, key: TermKey) -> RawValues:
+        (values,) = matrices
+        return values
+
+    def describe(self, names: Sequence[str] = ()) -> str:
+        return f"{self.name} {self.storage}"
+
+
+@dataclass(frozen=True, slots=True)
+class RawValues(Part):
+    """float32 values stored as `storage` ("float32", "float16", "bfloat16")."""
+
+    values: np.ndarray
+    storage: str
+    stream: ClassVar[None] = None
+
+    def record(self, told: MemberSet | None = None, codebooks: Codebooks | None = None) -> Raw:
+        return Raw(self.storage)
+
+    def stored(self, codebooks: Codebooks | None = None) -> tuple[RawValues]:
+        return (self,)
+
+    def decoded(self) -> np.ndarray:
+        """float32: what the storage keeps of the values, in their shape."""
+        return from_storage(to_storage(self.values, self.storage), self.storage).reshape(np.shape(self.values))
+
+    def reconstruct(
+        self, shape: tuple[int, ...], *, arrays: Arrays = (), codebooks: Codebooks | None = None
+    ) -> np.ndarray:
+        return self.decoded().reshape(shape)
