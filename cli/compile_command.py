@@ -9,7 +9,19 @@ import click
 
 from ..compiler.profiles import PROFILES
 from .documents import json_option, print_document
-from .parameters import INPUT_FILE, OUTPUT_FILE, SIZE, code_option, data_help, example, force_option
+from .parameters import (
+    INPUT_FILE,
+    OUTPUT_FILE,
+    SIZE,
+    architecture_option,
+    code_option,
+    data_help,
+    example,
+    force_option,
+    seed_option,
+    threads_option,
+    tokenizer_option,
+)
 from .progress import terminal_progress
 
 EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --calibration train.bin")
@@ -31,16 +43,9 @@ EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --cal
     metavar="FILE",
     help="Evaluation data: calibration text found in it is refused. Repeatable.",
 )
-@click.option(
-    "--tokenizer", type=INPUT_FILE, metavar="MODEL", help="Sentencepiece model; needed for a text calibration file."
-)
+@tokenizer_option("Sentencepiece model; needed for a text calibration file.")
 @code_option
-@click.option(
-    "--architecture",
-    type=INPUT_FILE,
-    metavar="FILE",
-    help="TOML or JSON with what shapes cannot tell: rope base, softcap.",
-)
+@architecture_option
 @click.option(
     "--recipe", default="default", show_default=True, metavar="NAME|TOML", help="Named recipe, or a recipe file."
 )
@@ -55,15 +60,8 @@ EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --cal
 @click.option(
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where calibration runs."
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the sampled labels."
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="CPU threads; the artifact does not depend on it.  [default: all]",
-)
+@seed_option()
+@threads_option("CPU threads; the artifact does not depend on it.  [default: all]")
 @click.option(
     "--report",
     type=OUTPUT_FILE,

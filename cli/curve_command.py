@@ -8,7 +8,18 @@ from typing import Any
 import click
 
 from .documents import document_text, json_option
-from .parameters import INPUT_FILE, OUTPUT_FILE, data_help, example, force_option
+from .parameters import (
+    INPUT_FILE,
+    OUTPUT_FILE,
+    architecture_option,
+    count_option,
+    data_help,
+    example,
+    force_option,
+    seed_option,
+    threads_option,
+    tokenizer_option,
+)
 from .progress import terminal_progress
 
 EXAMPLE = example(
@@ -93,34 +104,10 @@ class Budgets(click.ParamType):
     metavar="FILE",
     help="Data to measure on; the held-out end of the calibration text without it.",
 )
-@click.option(
-    "--tokenizer",
-    type=INPUT_FILE,
-    metavar="MODEL",
-    help="Sentencepiece model, for bits per byte; needed for text files.",
-)
-@click.option(
-    "--architecture",
-    type=INPUT_FILE,
-    metavar="FILE",
-    help="TOML or JSON with what shapes cannot tell: rope base, softcap.",
-)
-@click.option(
-    "--tokens",
-    type=click.IntRange(min=1),
-    default=16_384,
-    show_default=True,
-    metavar="N",
-    help="Tokens to measure on at most.",
-)
-@click.option(
-    "--calibration-tokens",
-    type=click.IntRange(min=1),
-    default=65_536,
-    show_default=True,
-    metavar="N",
-    help="Calibration tokens at most.",
-)
+@tokenizer_option("Sentencepiece model, for bits per byte; needed for text files.")
+@architecture_option
+@count_option("--tokens", 16_384, "Tokens to measure on at most.")
+@count_option("--calibration-tokens", 65_536, "Calibration tokens at most.")
 @click.option(
     "--profile",
     type=click.Choice(PROFILES),
@@ -128,15 +115,8 @@ class Budgets(click.ParamType):
     show_default=True,
     help="What the integers are coded for.",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the sampled labels."
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Points at a time; no figure depends on it.  [default: all CPUs]",
-)
+@seed_option()
+@threads_option("Points at a time; no figure depends on it.  [default: all CPUs]")
 @click.option(
     "--backend",
     type=click.Choice(BACKENDS),

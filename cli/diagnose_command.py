@@ -7,7 +7,16 @@ from typing import Any
 import click
 
 from .documents import json_option, print_document
-from .parameters import INPUT_FILE, data_help, example
+from .parameters import (
+    INPUT_FILE,
+    architecture_option,
+    count_option,
+    data_help,
+    example,
+    seed_option,
+    threads_option,
+    tokenizer_option,
+)
 from .progress import terminal_progress
 
 
@@ -23,13 +32,8 @@ from .progress import terminal_progress
     metavar="FILE",
     help=data_help + " Its end is held out for what is measured.",
 )
-@click.option("--tokenizer", type=INPUT_FILE, metavar="MODEL", help="Sentencepiece model; needed for a text.")
-@click.option(
-    "--architecture",
-    type=INPUT_FILE,
-    metavar="FILE",
-    help="TOML or JSON with what shapes cannot tell: rope base, softcap.",
-)
+@tokenizer_option("Sentencepiece model; needed for a text.")
+@architecture_option
 @click.option(
     "--bits",
     type=click.IntRange(2, 16),
@@ -38,23 +42,9 @@ from .progress import terminal_progress
     metavar="N",
     help="Nominal bits at which bytes are compared.",
 )
-@click.option(
-    "--tokens",
-    type=click.IntRange(min=1),
-    default=65_536,
-    show_default=True,
-    metavar="N",
-    help="Tokens to use at most.",
-)
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the sampled labels."
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="CPU threads; the result does not depend on it.  [default: all]",
-)
+@count_option("--tokens", 65_536, "Tokens to use at most.")
+@seed_option()
+@threads_option("CPU threads; the result does not depend on it.  [default: all]")
 @json_option
 def command(as_json: bool, **options: Any) -> None:
     """Say whether the output head or the trunk of CHECKPOINT is its limit.

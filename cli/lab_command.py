@@ -9,7 +9,18 @@ from typing import Any
 import click
 
 from .documents import document_text, json_option, print_document
-from .parameters import INPUT_FILE, OUTPUT_FILE, data_help, example, force_option
+from .parameters import (
+    INPUT_FILE,
+    OUTPUT_FILE,
+    architecture_option,
+    count_option,
+    data_help,
+    example,
+    force_option,
+    seed_option,
+    threads_option,
+    tokenizer_option,
+)
 from .progress import terminal_progress
 
 EXPERIMENTS = ("byte-allocation", "head-bottleneck", "head-to-depth", "row-rescue", "vq-head")
@@ -62,17 +73,10 @@ RUN_EXAMPLE = example(
 @command.command("run", short_help="Run one experiment.", epilog=RUN_EXAMPLE)
 @click.argument("name", type=click.Choice(EXPERIMENTS))
 @click.option("--checkpoint", type=INPUT_FILE, metavar="FILE", help="Model under test.")
-@click.option(
-    "--architecture",
-    type=INPUT_FILE,
-    metavar="FILE",
-    help="TOML or JSON with what shapes cannot tell: rope base, softcap.",
-)
+@architecture_option
 @click.option("--calibration", type=INPUT_FILE, metavar="FILE", help=data_help)
 @click.option("--evaluation", type=INPUT_FILE, metavar="FILE", help=data_help + " Not in the calibration data.")
-@click.option(
-    "--tokenizer", type=INPUT_FILE, metavar="MODEL", help="Sentencepiece model: makes tokens of text and counts bytes."
-)
+@tokenizer_option("Sentencepiece model: makes tokens of text and counts bytes.")
 @click.option("--training", type=INPUT_FILE, metavar="TEXT", help="UTF-8 text for the experiments that train models.")
 @click.option(
     "--minutes",
@@ -82,31 +86,12 @@ RUN_EXAMPLE = example(
     metavar="M",
     help="Minutes of training in all.",
 )
-@click.option(
-    "--tokens",
-    type=click.IntRange(min=1),
-    default=65_536,
-    show_default=True,
-    metavar="N",
-    help="Evaluation tokens at most.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Seed of everything that is drawn.",
-)
+@count_option("--tokens", 65_536, "Evaluation tokens at most.")
+@seed_option("Seed of everything that is drawn.")
 @click.option(
     "--device", default="cpu", show_default=True, metavar="D", help="Where models are trained: cpu, cuda, ..."
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="CPU threads; the result does not depend on it.  [default: all]",
-)
+@threads_option("CPU threads; the result does not depend on it.  [default: all]")
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),

@@ -1,4 +1,4 @@
-"""The ledger as a table and as JSON: what compile, verify and the demo print of it is the same."""
+"""The ledger as a table and as JSON, the same for compile and the demo."""
 
 from __future__ import annotations
 

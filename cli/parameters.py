@@ -34,7 +34,35 @@ code_option = click.option(
     help="Script that counts against the cap with the local modules it imports; may be repeated.",
 )
 data_help = "Token shard, or UTF-8 text."
+architecture_option = click.option(
+    "--architecture",
+    type=INPUT_FILE,
+    metavar="FILE",
+    help="TOML or JSON with what shapes cannot tell: rope base, softcap.",
+)
 force_option = click.option("--force", is_flag=True, help="Replace the output if it exists.")
+
+
+def tokenizer_option(help_text: str):
+    """`--tokenizer`, where it is not required."""
+    return click.option("--tokenizer", type=INPUT_FILE, metavar="MODEL", help=help_text)
+
+
+def count_option(name: str, default: int, help_text: str):
+    """A whole number of at least one, with its default shown."""
+    kind = click.IntRange(min=1)
+    return click.option(name, type=kind, default=default, show_default=True, metavar="N", help=help_text)
+
+
+def seed_option(help_text: str = "Seed of the sampled labels."):
+    """`--seed`, 0 unless given."""
+    kind = click.IntRange(min=0)
+    return click.option("--seed", type=kind, default=0, show_default=True, metavar="N", help=help_text)
+
+
+def threads_option(help_text: str):
+    """`--threads`, all CPUs unless given."""
+    return click.option("--threads", type=click.IntRange(min=1), metavar="N", help=help_text)
 
 
 def example(command_line: str) -> str:

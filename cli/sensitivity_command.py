@@ -8,7 +8,18 @@ from typing import Any
 import click
 
 from .documents import document_text, json_option
-from .parameters import INPUT_FILE, OUTPUT_FILE, data_help, example, force_option
+from .parameters import (
+    INPUT_FILE,
+    OUTPUT_FILE,
+    architecture_option,
+    count_option,
+    data_help,
+    example,
+    force_option,
+    seed_option,
+    threads_option,
+    tokenizer_option,
+)
 from .progress import terminal_progress
 
 EXAMPLE = example("bytecap sensitivity final_model.pt --calibration train.bin --unit rows --plot rows.svg")
@@ -35,15 +46,8 @@ class Bits(click.IntRange):
     metavar="FILE",
     help=data_help + " Its end is held out for --by measured.",
 )
-@click.option(
-    "--tokenizer", type=INPUT_FILE, metavar="MODEL", help="Sentencepiece model; needed for a text calibration file."
-)
-@click.option(
-    "--architecture",
-    type=INPUT_FILE,
-    metavar="FILE",
-    help="TOML or JSON with what shapes cannot tell: rope base, softcap.",
-)
+@tokenizer_option("Sentencepiece model; needed for a text calibration file.")
+@architecture_option
 @click.option("--unit", type=click.Choice(UNITS), default="tensors", show_default=True, help="What is ranked.")
 @click.option(
     "--by", type=click.Choice(METHODS), default="second-order", show_default=True, help="What it is ranked by."
@@ -64,31 +68,10 @@ class Bits(click.IntRange):
     metavar="N",
     help="Disjoint slices of the data to compare.",
 )
-@click.option(
-    "--top",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    metavar="N",
-    help="Units to show, and to measure.",
-)
-@click.option(
-    "--tokens",
-    type=click.IntRange(min=1),
-    default=131_072,
-    show_default=True,
-    metavar="N",
-    help="Calibration tokens at most.",
-)
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the sampled labels."
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="CPU threads; the result does not depend on it.  [default: all]",
-)
+@count_option("--top", 20, "Units to show, and to measure.")
+@count_option("--tokens", 131_072, "Calibration tokens at most.")
+@seed_option()
+@threads_option("CPU threads; the result does not depend on it.  [default: all]")
 @click.option("--output", type=OUTPUT_FILE, metavar="RANKING.json", help="Write the JSON document with every unit.")
 @click.option("--plot", type=OUTPUT_FILE, metavar="OUT.svg", help="Draw the ranking.")
 @force_option

@@ -8,7 +8,7 @@ import click
 
 from .documents import json_option, print_document
 from .exit_codes import VERIFICATION
-from .parameters import INPUT_FILE, SIZE, code_option, data_help, example
+from .parameters import INPUT_FILE, SIZE, code_option, data_help, example, tokenizer_option
 from .progress import terminal_progress
 
 
@@ -20,7 +20,7 @@ from .progress import terminal_progress
 @click.option("--cap", type=SIZE, help="Limit of artifact and code together: 16MB, 16MiB or 16_000_000.")
 @code_option
 @click.option("--data", type=INPUT_FILE, metavar="FILE", help=data_help + " Scored when given, with --tokenizer.")
-@click.option("--tokenizer", type=INPUT_FILE, metavar="MODEL", help="Sentencepiece model of the data and the model.")
+@tokenizer_option("Sentencepiece model of the data and the model.")
 @click.option(
     "--expect-bpb", type=click.FloatRange(min=0), metavar="X", help="Bits per byte that was promised; needs --data."
 )

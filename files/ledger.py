@@ -1,8 +1,7 @@
 """Where every byte of a submission goes: one integer ledger, from the bytes on disk.
 
-Strategy: the same function serves compiling, inspecting and verifying, so they cannot print
-different numbers. What the sections do not take is the header, so the rows add up to the artifact
-by construction; code counts as the files' sizes.
+Strategy: what the sections do not take is the header, so the rows add up to the artifact by
+construction; code counts as the sizes of its files, for the ledger and for verification alike.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a program, its tensors and a data file to a score: the one path by which every published number is made.
+"""From a program, its tensors and a data file to a score: the one path of `eval`, `verify` and the demo.
 
 Strategy: read the tokens, hold the byte table against the decoded text of all documents that will
 be scored, and only then run the model.
