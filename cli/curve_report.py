@@ -12,7 +12,7 @@ from ..files.numbers import integer
 from .tables import print_table
 
 if TYPE_CHECKING:
-    from ..lab.measure.byte_returns import Control, Point
+    from ..lab.measure.byte_returns import Control, ReturnPoint
     from ..lab.measure.curves import ByteReturns
 
 INTERVAL = 1.96  # standard errors on either side of a 95 % interval
@@ -31,7 +31,7 @@ def curve_document(found: ByteReturns) -> dict[str, Any]:
     }
 
 
-def _point(point: Point) -> dict[str, Any]:
+def _point(point: ReturnPoint) -> dict[str, Any]:
     values = asdict(point)
     del values["unit"]
     per_byte = {
@@ -73,7 +73,7 @@ def print_curves(found: ByteReturns) -> None:
         click.echo(f"{unit:<9} {_standing([point for point in found.of(unit) if point.bytes is not None])}")
 
 
-def _row(point: Point, scored: bool) -> list[str]:
+def _row(point: ReturnPoint, scored: bool) -> list[str]:
     if point.bytes is None:
         return [point.unit, integer(point.budget), "0", *["-"] * (6 + scored)]
     recovered = _interval(point.recovered, point.recovered_error)
@@ -98,7 +98,7 @@ def _interval(mean: float, error: float) -> str:
     return f"{1000 * mean:+.3f} +- {1000 * INTERVAL * error:.3f}"
 
 
-def _standing(points: Sequence[Point]) -> str:
+def _standing(points: Sequence[ReturnPoint]) -> str:
     if not points:
         return "no budget holds one"
     return ", ".join(f"{_wins([getattr(point, name) for point in points])} {words}" for name, words in CONTROLS.items())

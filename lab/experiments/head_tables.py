@@ -9,7 +9,8 @@ import numpy as np
 from ...compiler.model.structure import token_tables
 from ...compiler.quantize.representation import Quantized
 from ...compiler.settings import START_PRICE
-from ..measure.equal_bytes import Bench, Choice
+from ..measure.choices import Choice
+from ..measure.equal_bytes import Bench
 from ..measure.rank_stability import count_of
 from .measuring import Choices
 

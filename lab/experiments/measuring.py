@@ -18,7 +18,8 @@ from ...compiler.rate_control.landing import Trial
 from ...compiler.settings import START_PRICE
 from ...errors import DataError
 from ...format.artifact import decode_tensors, read_artifact
-from ..measure.equal_bytes import Bench, Choice
+from ..measure.choices import Choice
+from ..measure.equal_bytes import Bench, BenchInputs
 from .inputs import Inputs
 from .keeping import KeptParts
 from .measured_artifact import MeasuredArtifact
@@ -50,8 +51,8 @@ class Measurements:
         i = self.inputs
         i.progress("calibrate", 0, 1)
         files = {"architecture": i.architecture, "tokenizer": i.tokenizer, "evaluation": i.evaluation}
-        how = {"tokens": i.tokens, "recipe": RECIPE, "seed": i.seed, "threads": i.threads}
-        bench = Bench.open(i.checkpoint, i.calibration, **files, **how)
+        how = {"tokens": i.tokens, "recipe": RECIPE, "seed": i.seed}
+        bench = Bench.open(BenchInputs(i.checkpoint, i.calibration, **files, **how), i.threads)
         i.progress("calibrate", 1, 1)
         return bench
 

@@ -1,9 +1,8 @@
-"""Byte-return curves: what exceptions recover for each byte that they really take, against two ways to
-spend the same bytes.
+"""Byte-return curves: what protected weights recover a byte, against two other ways to spend the same bytes.
 
 Strategy: the base is the cheap path at so many bits a weight. A point is the base with as many
-exceptions of one kind as a budget holds, counted as the difference of two whole files, and two controls
-of the same final bytes without exceptions:
+protected weights of one kind as a budget holds, counted as the difference of two whole files, and two
+controls of the same final bytes without any:
     finer      the base with every step finer by one factor: uniformly more precision
     widened    the allocator's own grids at a lower byte price: continuous row and column steps by the
                second-order model
@@ -15,36 +14,28 @@ by sequence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...compiler.rate_control.landing import Trial
 from ...compiler.settings import START_PRICE
 from ...errors import CompileError
-from ...format.artifact import decode_contents, read_artifact
-from ...format.container.container import DIRECTORY, section_name
-from ...format.inspection import inspect_artifact
-from ...format.tensors.matrices import stored_matrices
 from .equal_bytes import Bench
 from .estimate import Estimate
 from .protected import FORMS, Ranking, rank_protected
+from .protected_bytes import fill_budget, fill_share, metadata_bytes, tolerance_of
 from .sequence_quality import SequenceQuality
 from .simple_steps import ALLOCATED, PER_MATRIX, STEPS, UNIFORM
 
-FIRST_SHARES = {
-    UNIFORM: 1024.0,
-    PER_MATRIX: 1.0,
-}  # bring the prices of other steps near the allocator's, where the search starts
+# bring the prices of other steps near the allocator's, where the search starts
+FIRST_SHARES = {UNIFORM: 1024.0, PER_MATRIX: 1.0}
 BASE_TOLERANCE = 0.0005
-BUDGET_TOLERANCE = 0.01  # of the protected bytes: how near a point comes to its budget, and a control to its point
-LEAST_TOLERANCE = 8  # bytes
-SEARCHES = 14
 
 
 @dataclass(frozen=True, slots=True)
 class BaseSettings:
-    """The cheap path: `steps` one of STEPS, `bits` of the whole file a weight, and what protecting
-    means (exceptions.py).
+    """The cheap path: `steps` one of STEPS, `bits` of the whole file a weight; and what protecting means,
+    `form` and `octaves` as protected.py has them.
     """
 
     steps: str = PER_MATRIX
@@ -74,7 +65,7 @@ class Base:
 class Control:
     """Another way to spend the bytes of a point.
 
-    Advantages are the control's loss minus the point's: above 0 the exceptions win.
+    Advantages are the control's loss minus the point's: above 0 the protected weights win.
 
     advantage, advantage_error : bits a token of divergence, mean over sequences and standard error
     mbpb, mbpb_error : thousandths of a bit per byte likewise, None without a tokenizer
@@ -89,8 +80,8 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """Exceptions of one kind at one budget; everything after `items` is None where not even the first one fits.
+class ReturnPoint:
+    """Protected weights of one kind at one budget; everything after `items` is None where not even the first one fits.
 
     bytes : of the file; protected_bytes : file less base; metadata : those of them that hold no values,
         by what they are
@@ -126,7 +117,7 @@ class Point:
         )
 
     @classmethod
-    def from_document(cls, document: Mapping) -> Point:
+    def from_document(cls, document: Mapping) -> ReturnPoint:
         """From what dataclasses.asdict made of it."""
         controls = {
             name: None if document[name] is None else Control(**document[name]) for name in ("finer", "widened")
@@ -166,22 +157,22 @@ class Curves:
         self._quality: SequenceQuality | None = None
         self._rankings: dict[str, Ranking] = {}
 
-    def point(self, unit: str, budget: int) -> Point:
-        """Exceptions of a kind within `budget` bytes, and the controls.
+    def point(self, unit: str, budget: int) -> ReturnPoint:
+        """Protected weights of a kind within `budget` bytes, and the controls.
 
         CheckpointError when there are no such units.
         """
         ranking = self._ranking(unit)
         items, trial = self._fill(ranking, budget)
         if trial is None:
-            return Point(unit, budget, 0)
+            return ReturnPoint(unit, budget, 0)
         protected = len(trial.data) - self.base.bytes
         quality, base = self.cheap.quality(trial), self._base_quality()
         recovered, gap = Estimate.of_pairs(quality.divergence, base.divergence), base.gap_to(quality)
         tolerance = tolerance_of(protected)
         widened = self._control(self.allocated, trial, quality, tolerance)
         finer = widened if self.settings.steps == ALLOCATED else self._control(self.cheap, trial, quality, tolerance)
-        return Point(
+        return ReturnPoint(
             unit,
             budget,
             items,
@@ -242,81 +233,3 @@ class Curves:
             if shared is not None and len(shared.data) > size + self.base.bytes:
                 return count + 1, shared
         return count, trial
-
-
-def tolerance_of(budget: int) -> int:
-    """How many bytes from its goal a search may end."""
-    return max(LEAST_TOLERANCE, round(BUDGET_TOLERANCE * budget))
-
-
-def fill_budget(
-    make: Callable[[int], Trial], items: int, base: int, budget: int, least: int
-) -> tuple[int, Trial | None]:
-    """(n, make(n)) with the largest file found of base + least to base + budget bytes; (0, None) where
-    make(1) is too large.
-    """
-    count, trial, size = 0, None, 0
-    excess, above = items + 1, 0
-    wanted = round(items * budget / base)
-    for _ in range(SEARCHES):
-        tried = min(max(wanted, count + 1), excess - 1)
-        if tried <= count:
-            break
-        made = make(tried)
-        spent = len(made.data) - base
-        if spent > budget:
-            excess, above = tried, spent
-        else:
-            count, trial, size = tried, made, spent
-            if size >= least:
-                break
-        if excess > items:
-            wanted = round(count * min(16.0, 0.995 * budget / size)) if size > 0 else 4 * tried
-        else:
-            wanted = count + round((excess - count) * min(max((0.995 * budget - size) / (above - size), 0.02), 0.98))
-    return count, trial
-
-
-def fill_share(make: Callable[[float], Trial], base: int, budget: int, least: int) -> Trial | None:
-    """The largest file found of at most base + budget bytes, by halving the interval of the share; None
-    where none is larger than the base.
-    """
-    low, high, best = 0.0, 1.0, None
-    for _ in range(SEARCHES // 2):
-        share = (low + high) / 2
-        made = make(share)
-        spent = len(made.data) - base
-        if spent > budget:
-            high = share
-            continue
-        low = share
-        if spent > 0 and (best is None or len(made.data) > len(best.data)):
-            best = made
-        if spent >= least:
-            break
-    return best
-
-
-def metadata_bytes(data: bytes, base: bytes) -> dict[str, int]:
-    """Bytes of a file with exceptions beyond those of the base that hold no values of weights: sets,
-    codebooks, steps, the rest.
-
-    The remainder of the difference is what the exceptions' own integers and raw values take, and the
-    change of the grids under them.
-    """
-    tables = [_metadata(content) for content in (data, base)]
-    return {name: tables[0][name] - tables[1][name] for name in tables[0]}
-
-
-def _metadata(data: bytes) -> dict[str, int]:
-    """A bitmap has its share of the compressed directory, in proportion to what both are before compression."""
-    found, artifact = inspect_artifact(data), read_artifact(data)
-    shared = {row.name: row.bytes for row in found.shared}
-    directory = next(row for row in found.sections if row.name == section_name(DIRECTORY))
-    steps, in_stream = (shared.pop(name, 0) for name in ("step exponents of all tensors", "sets of all tensors"))
-    bitmaps = sum(term.set_bytes for row in found.tensors for term in row.terms) - in_stream
-    in_directory = directory.stored_bytes * bitmaps // directory.decoded_bytes
-    words = {place for place, matrix in stored_matrices(artifact.directory).items() if matrix.name == "codewords"}
-    codebooks = sum(size for place, size in decode_contents(artifact).matrix_bytes.items() if place in words)
-    rest = sum(shared.values()) - in_directory
-    return {"sets": in_stream + in_directory, "codebooks": codebooks, "steps": steps, "directory and headers": rest}

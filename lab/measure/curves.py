@@ -9,7 +9,7 @@ gives the same figures. When all parts are kept nothing is computed.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -21,8 +21,8 @@ from ...errors import CompileError, DataError
 from ...progress import Progress
 from ...version import VERSION
 from .budgets import BudgetRange
-from .byte_returns import Base, BaseSettings, Curves, Point, measure_base
-from .equal_bytes import Bench
+from .byte_returns import Base, BaseSettings, Curves, ReturnPoint, measure_base
+from .equal_bytes import Bench, BenchInputs
 from .parallel import iterate_unordered, running_on
 from .protected import PROTECTED_KINDS
 from .saved_points import SavedPoints, digest_of
@@ -32,20 +32,9 @@ _own = threading.local()  # what each thread of a worker remembers from one poin
 
 
 @dataclass(frozen=True, slots=True)
-class CurveInputs:
-    """What the figures depend on, beside units and budgets; `recipe` : options by pass that differ from
-    equal_bytes.FAST.
-    """
+class CurveInputs(BenchInputs):
+    """What the figures depend on, beside units and budgets."""
 
-    checkpoint: Path
-    calibration: Path
-    architecture: Path | None = None
-    tokenizer: Path | None = None
-    evaluation: Path | None = None
-    tokens: int = 16_384
-    recipe: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    profile: str = "default"
-    seed: int = 0
     settings: BaseSettings = field(default_factory=BaseSettings)
 
     @property
@@ -60,21 +49,6 @@ class CurveInputs:
         }
         return digest_of(files, options | {"settings": asdict(self.settings), "bytecap": VERSION})
 
-    def open(self, threads: int) -> Bench:
-        """The bench. Raises CheckpointError, DataError, CompileError."""
-        return Bench.open(
-            self.checkpoint,
-            self.calibration,
-            architecture=self.architecture,
-            tokenizer=self.tokenizer,
-            evaluation=self.evaluation,
-            tokens=self.tokens,
-            recipe=self.recipe,
-            profile=self.profile,
-            seed=self.seed,
-            threads=threads,
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class ByteReturns:
@@ -82,9 +56,9 @@ class ByteReturns:
 
     inputs: CurveInputs
     base: Base
-    points: tuple[Point, ...]
+    points: tuple[ReturnPoint, ...]
 
-    def of(self, unit: str) -> list[Point]:
+    def of(self, unit: str) -> list[ReturnPoint]:
         return [point for point in self.points if point.unit == unit]
 
     @property
@@ -137,7 +111,7 @@ def measure_curves(
                 saved.save(_name(part["unit"], part["budget"]), part)
                 found[part["unit"], part["budget"]] = part
                 progress("measure points", len(wanted) - len(missing) + done, len(wanted))
-    return ByteReturns(inputs, base, tuple(Point.from_document(found[job]) for job in wanted))
+    return ByteReturns(inputs, base, tuple(ReturnPoint.from_document(found[job]) for job in wanted))
 
 
 def _name(unit: str, budget: int) -> str:
@@ -150,7 +124,7 @@ def open_for(inputs: CurveInputs, units: Sequence[str], threads: int, progress: 
     CheckpointError when the model has none of a kind, DataError for too little text.
     """
     progress("calibrate", 0, 0)
-    bench = inputs.open(threads)
+    bench = Bench.open(inputs, threads)
     if len(bench.meter.sequences) < 2:
         raise DataError(
             "the error of a difference needs two sequences to be measured on at least; ask for more "

@@ -1,35 +1,33 @@
-"""Whole artifacts of one checkpoint with given exceptions, at given bytes, and what each loses on held-out sequences.
+"""Whole artifacts of one checkpoint with given protected weights, at given bytes, and what each loses
+on held-out sequences.
 
 Strategy: model, statistics and text are read once. The cheap path is the plain grid of every matrix at
 one byte price, by a recipe without walk and distillation, on the allocator's row and column steps or on
-simpler ones (simple_steps.py); an exception replaces the grid of a matrix by something else. Every
+simpler ones (simple_steps.py); a choice (choices.py) puts something else in place of the grid of a matrix. Every
 artifact is assembled whole, so bytes are those of a file, and decoded again before it is measured.
 Sequences are the same for all, so that differences can be paired sequence by sequence.
 """
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from ...compiler.inputs import read_calibration, read_model
 from ...compiler.job import CompileJob
-from ...compiler.menu.kinds import KINDS, Unit
-from ...compiler.menu.kinds.protocols import Setting
-from ...compiler.menu.kinds.sparse import weight_parts
-from ...compiler.menu.kinds.subsets import COLUMNS, FINER, FINER_OCTAVES, ROWS, line_parts
+from ...compiler.menu.kinds import Unit
 from ...compiler.menu.offers import ALIAS
 from ...compiler.menu.units import Units
+from ...compiler.model.model import Model
 from ...compiler.profiles import profile_codec
 from ...compiler.quantize.representation import Quantized
 from ...compiler.rate_control.artifacts import complete_trial, smallest_trial
 from ...compiler.rate_control.landing import Landing, Trial, land_on_cap
+from ...compiler.rate_control.price_search import PriceSearch, SizeWindow
 from ...compiler.recipe import Recipe, parse_recipe
 from ...compiler.rewrites import exchange_symmetries
 from ...compiler.rewrites.head_bias import may_have_bias, with_bias
@@ -39,19 +37,16 @@ from ...compiler.workers import available_threads, one_thread_each, run_jobs
 from ...format.artifact import decode_tensors, read_artifact
 from ...progress import silent_stage
 from ...runtime.evaluation import checked_byte_table
-from ...runtime.tokenizer import Tokenizer
+from ...runtime.tokenizer import ByteTable, Tokenizer
 from ...runtime.tokens import Tokens, read_tokens
+from .choices import Candidate, Choice, Choices
 from .sequence_quality import QualityMeter, SequenceQuality
 from .simple_steps import ALLOCATED, SteppedUnit
 
-WEIGHTS = 2  # beside ROWS and COLUMNS: members are row-major positions
 FAST = {
     "calibrate": {"tokens": 65_536},
-    "exchange-symmetries": {
-        "hidden-units": False,
-        "value-dimensions": False,
-        "output-scales": False,
-    },  # rows and columns stay where they are
+    # rows and columns stay where they are
+    "exchange-symmetries": {"hidden-units": False, "value-dimensions": False, "output-scales": False},
     "quantize-matrices": {"trellis-states": 0},
     "correct-drift": {"enabled": False},
     "distil": {"enabled": False},
@@ -61,62 +56,24 @@ REMEMBERED_PRICES = 4
 TRIALS = 16
 
 
-class Choice(Protocol):
-    """What a matrix is instead of its plain grid."""
-
-    def fit(self, unit: Unit) -> Quantized:
-        """The matrix of a unit stored this way, at the unit's own byte price."""
-
-
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A kind of candidate and its setting, whose members are the candidate's own choice."""
+class BenchInputs:
+    """What the figures of a bench depend on.
 
-    kind: str
-    setting: Setting
-
-    def fit(self, unit: Unit) -> Quantized:
-        return KINDS[self.kind].fit(unit, self.setting)
-
-
-@dataclass(frozen=True, slots=True)
-class Finer:
-    """The plain grid, so many octaves of the byte price from the others (finer below 0)."""
-
-    octaves: float
-
-    def fit(self, unit: Unit) -> Quantized:
-        return unit.grid(octaves=self.octaves)
-
-
-@dataclass(frozen=True, slots=True)
-class Protected:
-    """Given members of a matrix, protected.
-
-    axis : ROWS, COLUMNS or WEIGHTS (row-major positions); members : int64, 1 to one less than there
-        are, each once, in any order
-    how : "finer", a second grid for what the first one misses there; "apart", a grid of their own;
-        "raw", half-precision values
-    octaves : of a "finer" grid of lines from the byte price
+    evaluation : what is measured on, about `tokens` tokens; None: held-out calibration text
+    tokenizer : tells how many bytes of text the tokens are; None: figures a byte are not known
+    recipe : options by table that differ from FAST
     """
 
-    axis: int
-    members: Sequence[int] | np.ndarray
-    how: str = FINER
-    octaves: float = FINER_OCTAVES
-
-    def fit(self, unit: Unit) -> Quantized:
-        members = np.sort(np.asarray(self.members, np.int64))
-        kind = {ROWS: "rescued-rows", COLUMNS: "protected-columns", WEIGHTS: "sparse"}[self.axis]
-        parts = (
-            weight_parts(unit, members, self.how)
-            if self.axis == WEIGHTS
-            else line_parts(unit, self.axis, members, self.how, self.octaves)
-        )
-        return unit.composite(kind, (self.how, len(members)), parts)
-
-
-Choices = Mapping[int, Choice | tuple[str, Setting]]
+    checkpoint: Path
+    calibration: Path
+    architecture: Path | None = None
+    tokenizer: Path | None = None
+    evaluation: Path | None = None
+    tokens: int = 16_384
+    recipe: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    profile: str = "default"
+    seed: int = 0
 
 
 class Bench:
@@ -136,45 +93,23 @@ class Bench:
         self._smallest: Trial | None = None
 
     @classmethod
-    def open(
-        cls,
-        checkpoint: Path | str,
-        calibration: Path | str,
-        *,
-        architecture: Path | str | None = None,
-        tokenizer: Path | str | None = None,
-        evaluation: Path | str | None = None,
-        tokens: int = 16_384,
-        recipe: Mapping[str, Mapping[str, object]] | None = None,
-        profile: str = "default",
-        seed: int = 0,
-        threads: int | None = None,
-    ) -> Bench:
-        """Read, calibrate and get ready to measure on about `tokens` tokens of the evaluation file, or
-        of held-out calibration text.
+    def open(cls, inputs: BenchInputs, threads: int | None = None) -> Bench:
+        """Read, calibrate and get ready to measure, on as many threads as there are cores unless given.
 
-        recipe : options by table that differ from FAST. Bytes of text are known where there is a tokenizer.
         Raises CheckpointError, DataError (calibration text that is evaluated, too), CompileError.
         """
         threads = threads or available_threads()
-        model = read_model(checkpoint, architecture)
-        others = [] if evaluation is None else [Path(evaluation)]
-        text, held_out = read_calibration(Path(calibration), others, tokenizer, model)
-        loaded = None if tokenizer is None else Tokenizer.load(Path(tokenizer))
-        vocabulary, boundary = model.program.vocabulary_size, model.program.boundary_token
-        judged = (
-            Tokens(held_out.reshape(-1), str(calibration))
-            if evaluation is None
-            else read_tokens(evaluation, loaded, vocabulary, boundary)
-        )
-        table = None if loaded is None else checked_byte_table(loaded, judged, model.program.sequence_length, tokens)
-        options = fast_recipe(recipe or {})
-        how = {"seed": seed, "device": "cpu", "threads": threads}
+        model = read_model(inputs.checkpoint, inputs.architecture)
+        others = [] if inputs.evaluation is None else [inputs.evaluation]
+        text, held_out = read_calibration(inputs.calibration, others, inputs.tokenizer, model)
+        judged, table = _judged(inputs, model, held_out)
+        options = fast_recipe(inputs.recipe)
+        how = {"seed": inputs.seed, "device": "cpu", "threads": threads}
         with one_thread_each():
-            meter = QualityMeter(model, judged, table, tokens, threads)
+            meter = QualityMeter(model, judged, table, inputs.tokens, threads)
             statistics = calibrate(model, text, options.calibration, progress=silent_stage, **how)
             model, statistics = exchange_symmetries(model, statistics, options)
-            provenance, codec = {"recipe": options.digest}, profile_codec(profile)
+            provenance, codec = {"recipe": options.digest}, profile_codec(inputs.profile)
             return cls(CompileJob(model, statistics, text, held_out, options, provenance, codec, **how), meter)
 
     def with_steps(self, steps: str, share: float = 1.0) -> Bench:
@@ -198,7 +133,7 @@ class Bench:
 
     @property
     def matrices(self) -> list[int]:
-        """Tensors that an exception can be made for."""
+        """Tensors that there can be a choice for."""
         return sorted(self.statistics.matrices)
 
     def artifact(self, byte_price: float, choices: Choices | None = None) -> Trial:
@@ -244,7 +179,7 @@ class Bench:
         return nearest_trial(self.artifact, wanted, tolerance, start_price, self.job.weights)
 
     def unit(self, index: int, byte_price: float) -> Unit:
-        """What exceptions of a matrix are fitted to; remembers what several of them need."""
+        """What choices for a matrix are fitted to; remembers what several of them need."""
         key = index, byte_price
         if key not in self._units:
             self._units[key] = self._new_unit(index, byte_price)
@@ -295,6 +230,18 @@ class Bench:
         return found.bits, found.bytes
 
 
+def _judged(inputs: BenchInputs, model: Model, held_out: np.ndarray) -> tuple[Tokens, ByteTable | None]:
+    """What is measured on, and the bytes of each token."""
+    program = model.program
+    loaded = None if inputs.tokenizer is None else Tokenizer.load(inputs.tokenizer)
+    if inputs.evaluation is None:
+        judged = Tokens(held_out.reshape(-1), str(inputs.calibration))
+    else:
+        judged = read_tokens(inputs.evaluation, loaded, program.vocabulary_size, program.boundary_token)
+    table = None if loaded is None else checked_byte_table(loaded, judged, program.sequence_length, inputs.tokens)
+    return judged, table
+
+
 def fast_recipe(changes: Mapping[str, Mapping[str, object]]) -> Recipe:
     """FAST with other options; CompileError names what no recipe has."""
     return parse_recipe(
@@ -305,22 +252,10 @@ def fast_recipe(changes: Mapping[str, Mapping[str, object]]) -> Recipe:
 def nearest_trial(
     make: Callable[[float], Trial], wanted: int, tolerance: int, start_price: float, weights: int
 ) -> Trial:
-    """The trial nearest to `wanted` bytes: steps along the slope of high rates until two sizes enclose
-    it, then interpolation.
-    """
-    position, best = math.log2(start_price), None
-    ends: dict[bool, tuple[float, int]] = {}  # whether it is too large -> (log2 price, bytes)
-    for _ in range(TRIALS):
-        trial = make(2.0**position)
-        size = len(trial.data)
-        best = trial if best is None or abs(size - wanted) < abs(len(best.data) - wanted) else best
-        if abs(size - wanted) <= tolerance:
-            break
-        ends[size > wanted] = position, size
-        if len(ends) < 2:
-            position += max(-4.0, min(4.0, 8.8 * (size - wanted) / weights))
-            continue
-        (coarse, below), (fine, above) = ends[False], ends[True]
-        share = min(max((above - wanted) / (above - below), 0.05), 0.95)
-        position = fine + share * (coarse - fine)
-    return best
+    """The trial nearest to `wanted` bytes, the search ending within `tolerance` bytes of it."""
+    search = PriceSearch(SizeWindow(wanted - tolerance, wanted + tolerance, wanted), weights, start_price)
+    tried: list[Trial] = []
+    while len(tried) < TRIALS and not search.finished:
+        tried.append(make(search.price))
+        search.learn(tried[-1].size)
+    return min(tried, key=lambda trial: abs(trial.size - wanted))

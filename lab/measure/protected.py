@@ -31,7 +31,8 @@ from ...compiler.menu.kinds.subsets import APART, COLUMNS, FINER, RAW, ROWS, lin
 from ...compiler.statistics.convex_hull import loss_saved, lower_hull
 from ...format.tensors.grid import matrix_shape
 from ...format.tensors.terms import GridInStream
-from .equal_bytes import WEIGHTS, Bench, Candidate, Choice, Finer, Protected
+from .choices import WEIGHTS, Candidate, Choice, Finer, Protected
+from .equal_bytes import Bench
 from .sensitivity import second_order_losses
 from .units import Submatrix, WeightSet, find_units, weight_set
 

@@ -50,7 +50,8 @@ Observer = Callable[[int, Model], None]
 class Schedule:
     """How long to train, and on what.
 
-    updates : of the weights; batch_sequences : windows of the program's sequence length in each; seed : chooses the windows
+    updates : of the weights; batch_sequences : windows of the program's sequence length in each; seed :
+        chooses the windows
     max_seconds : a machine too slow for all updates does fewer, and the decay to zero is shortened with them
     """
 
@@ -75,7 +76,8 @@ def train_model(
     """Train `model` (any program) on integer `tokens` [n]; the one given stays as it is.
 
     trained : tensors by directory index, all unless given; threads : the cores there are unless given
-    progress : called with (done, updates) after each update; observe : called with (done, model) after those in `observed`
+    progress : called with (done, updates) after each update; observe : called with (done, model) after
+        those in `observed`
 
     The weights of the result are float32. Raises DataError when the tokens are fewer than one window,
     CompileError for a device that there is not.

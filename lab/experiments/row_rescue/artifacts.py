@@ -16,7 +16,8 @@ from ....compiler.menu.kinds import Unit
 from ....compiler.rate_control.landing import Trial
 from ....format.assembly import part_bytes
 from ....format.tensors.terms import GridInStream, RawValues, SubsetValues
-from ...measure.equal_bytes import Bench, Choice
+from ...measure.choices import Choice
+from ...measure.equal_bytes import Bench
 from ...measure.simple_steps import ALL_STEPS, COLUMN_STEPS, ONE_STEP, ROW_SCALE, ROW_STEPS
 from ..comparing import gain
 from ..finer_members import ROWS, OnSteps, WithResidual

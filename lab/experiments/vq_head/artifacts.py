@@ -13,7 +13,8 @@ from typing import Any
 
 from ....errors import DataError
 from ....format.tensors.grid import matrix_shape
-from ...measure.equal_bytes import Bench, Candidate
+from ...measure.choices import Candidate
+from ...measure.equal_bytes import Bench
 from ...measure.rank_stability import count_of
 from ..head_tables import table_choices, tables_of
 from ..measured_artifact import MeasuredArtifact

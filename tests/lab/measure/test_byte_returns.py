@@ -19,16 +19,14 @@ from bytecap.format.program.program import Program
 from bytecap.lab.measure.byte_returns import (
     BaseSettings,
     Curves,
-    fill_budget,
-    fill_share,
     measure_base,
-    metadata_bytes,
-    tolerance_of,
 )
+from bytecap.lab.measure.choices import WEIGHTS, Protected
 from bytecap.lab.measure.curve_plot import plot_curves
 from bytecap.lab.measure.curves import CurveInputs, open_for
-from bytecap.lab.measure.equal_bytes import WEIGHTS, Bench, Protected
+from bytecap.lab.measure.equal_bytes import Bench, BenchInputs
 from bytecap.lab.measure.protected import PROTECTED_KINDS, rank_protected
+from bytecap.lab.measure.protected_bytes import fill_budget, fill_share, metadata_bytes, tolerance_of
 
 SETTINGS = BaseSettings("per-matrix", 4.0)
 
@@ -40,9 +38,8 @@ def job(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def curves(job) -> Curves:
-    bench = Bench.open(
-        job.checkpoint, job.calibration, architecture=job.architecture, recipe={"calibrate": {"tokens": 384}}, threads=1
-    )
+    recipe = {"calibrate": {"tokens": 384}}
+    bench = Bench.open(BenchInputs(job.checkpoint, job.calibration, job.architecture, recipe=recipe), threads=1)
     return Curves(bench, measure_base(bench, SETTINGS), SETTINGS)
 
 

@@ -1,4 +1,4 @@
-"""Artifacts with given exceptions at given bytes, and what is measured of them sequence by sequence."""
+"""Artifacts with given protected weights at given bytes, and what is measured of them sequence by sequence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from bytecap.compiler.menu.kinds.sparse import weight_losses, weight_parts
 from bytecap.compiler.menu.kinds.subsets import COLUMNS, ROWS, line_losses, line_parts, plain_grid
 from bytecap.errors import CapError, CompileError, DataError
 from bytecap.format.artifact import decode_tensors, read_artifact
-from bytecap.lab.measure.equal_bytes import WEIGHTS, Bench, Candidate, Finer, Protected
+from bytecap.lab.measure.choices import WEIGHTS, Candidate, Finer, Protected
+from bytecap.lab.measure.equal_bytes import Bench, BenchInputs
 from bytecap.runtime.interpreter import Interpreter
 from bytecap.runtime.shards import write_shard
 
@@ -29,7 +30,8 @@ def open_bench(job, **changes) -> Bench:
         "recipe": {"calibrate": {"tokens": CALIBRATION_TOKENS}},
         "threads": 1,
     } | changes
-    return Bench.open(job.checkpoint, job.calibration, **options)
+    threads = options.pop("threads")
+    return Bench.open(BenchInputs(job.checkpoint, job.calibration, **options), threads)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ def test_lines_claim_what_their_correction_takes_away(bench, axis):
     assert plain.predicted_loss - fine.predicted_loss == pytest.approx(claims[line] / 2, rel=1e-3)
 
 
-def test_bytes_are_met_from_below_with_and_without_exceptions(bench):
+def test_bytes_are_met_from_below_with_and_without_choices(bench):
     index = bench.matrices[0]
     for choices in (None, {index: ("rescued-rows", ("finer", 2))}, {index: Finer(-1.0)}):
         trial = bench.at_bytes(8000, choices, PRICE, tolerance=0.004)
