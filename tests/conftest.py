@@ -1,4 +1,8 @@
-"""Settings all tests share: reproducible property tests under CI, and one small compiled model a session."""
+"""Settings all tests share: reproducible property tests under CI, and one small compiled model a session.
+
+Test processes that run beside each other do their sums on one thread each. Left alone, every one of them takes all cores
+for every small product, and most of the time goes into waiting for each other.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,10 @@ import os
 
 import pytest
 from hypothesis import settings
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # read when torch and numpy are loaded, which is later
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

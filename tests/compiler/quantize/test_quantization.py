@@ -284,7 +284,9 @@ def test_vectors(drawn, byte_price: float, resolution: int, coarsest: float) -> 
     )
     assert np.abs(np.log2(steps[:, 0] / wanted)).max() <= 0.5 / 2**resolution + 1e-5
     assert found.weights.dtype == np.float32 and np.array_equal(found.weights, reconstruct_grid(found.grid))
-    assert (np.abs(found.weights - values) <= 0.5 * steps * (1 + 1e-5) + np.abs(values) * 2.0**-23).all()
+    inside = np.abs(found.grid.codes) < LARGEST_CODE  # a step that is far too fine leaves no integer large enough
+    near = np.abs(found.weights - values) <= 0.5 * steps * (1 + 1e-5) + np.abs(values) * 2.0**-23
+    assert near[inside].all()
     assert found.predicted_loss == pytest.approx(
         0.5 * float((fisher * (found.weights.astype(np.float64) - values) ** 2).sum()), rel=1e-5, abs=1e-30
     )
