@@ -7,7 +7,7 @@ from pathlib import Path
 
 import matplotlib
 
-from .points import Point
+from .points import CompressionPoint
 
 matplotlib.use("Agg")
 MEASURES = {"gap": "damage, mBPB (lower is better)", "kl": "divergence from the float model, bits a token"}
@@ -21,7 +21,7 @@ FAMILIES = {
 }
 
 
-def plot(points: Sequence[Point], path: Path, title: str) -> None:
+def plot(points: Sequence[CompressionPoint], path: Path, title: str) -> None:
     """One line a pipeline, damage on a logarithmic axis; a family's tuned variant has its colour, dotted and hollow."""
     from matplotlib import pyplot
 

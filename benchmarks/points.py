@@ -26,7 +26,7 @@ ENVELOPES = {
 
 
 @dataclass(frozen=True)
-class Point:
+class CompressionPoint:
     """One file.
 
     pipeline, setting : str
@@ -48,7 +48,7 @@ class Point:
         return f"{self.pipeline:18} {self.setting:42} {self.bytes:10,} bytes  {damage}"
 
 
-def bytes_at(points: Sequence[Point], damage: float, measure: str) -> float | None:
+def bytes_at(points: Sequence[CompressionPoint], damage: float, measure: str) -> float | None:
     """Bytes of a curve at a damage; None outside its range. `measure` is "gap" or "kl"."""
     values = {p: getattr(p, measure) for p in points}
     useful = [
@@ -62,13 +62,15 @@ def bytes_at(points: Sequence[Point], damage: float, measure: str) -> float | No
     return None
 
 
-def envelope_at(points: Sequence[Point], pipelines: Sequence[str], damage: float, measure: str) -> float | None:
+def envelope_at(
+    points: Sequence[CompressionPoint], pipelines: Sequence[str], damage: float, measure: str
+) -> float | None:
     """Least bytes of any of these pipelines at a damage."""
     found = [bytes_at([p for p in points if p.pipeline == name], damage, measure) for name in pipelines]
     return min((value for value in found if value is not None), default=None)
 
 
-def comparison(ours: Sequence[Point], peers: Sequence[Point]) -> list[dict]:
+def comparison(ours: Sequence[CompressionPoint], peers: Sequence[CompressionPoint]) -> list[dict]:
     """Bytes at each gap and each divergence: bytecap's, each envelope's, and the ratios of the first to the others."""
     rows = []
     for measure, damage in [*(("gap", gap) for gap in GAPS), *(("kl", kl) for kl in DIVERGENCES)]:

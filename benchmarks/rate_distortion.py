@@ -31,7 +31,7 @@ from .material import Material
 from .peers import PEERS
 from .peers.hessians import collect_hessians
 from .peers.peer import Peer, UnsuitableModel, passthrough_border
-from .points import Point
+from .points import CompressionPoint
 
 BITS_PER_WEIGHT = (3.05, 2.6, 2.2, 1.85)  # whole artifact over all weights: where bytecap's curve is measured
 CALIBRATION_TOKENS = 98_304
@@ -54,16 +54,18 @@ class PointMeter:
         divergences = DivergenceMeter(model.program, arrays, sequences, threads=available_threads())
         return cls(material, model, material.evaluate(model, arrays), divergences)
 
-    def point(self, pipeline: str, setting: str, data: bytes, arrays: Sequence[np.ndarray]) -> Point:
+    def point(self, pipeline: str, setting: str, data: bytes, arrays: Sequence[np.ndarray]) -> CompressionPoint:
         gap = paired_gap(self.reference, self.material.evaluate(self.model, arrays))
-        return Point(pipeline, setting, len(data), gap.mbpb, gap.standard_error_mbpb, self.bits_per_token(arrays))
+        return CompressionPoint(
+            pipeline, setting, len(data), gap.mbpb, gap.standard_error_mbpb, self.bits_per_token(arrays)
+        )
 
     def bits_per_token(self, arrays: Sequence[np.ndarray]) -> float:
         """Divergence of these tensors from the float model, mean over all positions."""
         return float(self.divergences.measure(arrays, threads=available_threads()).divergence.mean()) / math.log(2)
 
 
-def measure_bytecap(meter: PointMeter, recipe: str, log: Callable[[str], None]) -> list[Point]:
+def measure_bytecap(meter: PointMeter, recipe: str, log: Callable[[str], None]) -> list[CompressionPoint]:
     """Whole artifacts at a range of caps, in the profile of the smallest."""
     material, points = meter.material, []
     with tempfile.TemporaryDirectory() as folder:
@@ -90,7 +92,9 @@ def measure_bytecap(meter: PointMeter, recipe: str, log: Callable[[str], None]) 
     return points
 
 
-def measure_peers(meter: PointMeter, kept: Path, log: Callable[[str], None], *, afresh: bool = False) -> list[Point]:
+def measure_peers(
+    meter: PointMeter, kept: Path, log: Callable[[str], None], *, afresh: bool = False
+) -> list[CompressionPoint]:
     """Every peer over its settings; a peer that is not installed gives only what `kept` has of it.
 
     `kept` is read first and written after each new point; `afresh` measures again whatever can be measured here.
@@ -131,7 +135,7 @@ class PeerWork:
         self._state_dict = {tensor.name: torch.from_numpy(tensor.values) for tensor in meter.model.tensors}
         self._hessians: dict[str, torch.Tensor] | None = None
 
-    def measure(self, peer: Peer, setting: dict, text: str) -> Point:
+    def measure(self, peer: Peer, setting: dict, text: str) -> CompressionPoint:
         if peer.needs_hessians and self._hessians is None:
             tokens, length = self._meter.material.calibration_tokens(), self._meter.model.program.sequence_length
             self._hessians = collect_hessians(
@@ -155,16 +159,16 @@ def values_text(setting: dict) -> str:
     )
 
 
-def read_points(path: Path, conditions: dict) -> dict[tuple[str, str], Point]:
+def read_points(path: Path, conditions: dict) -> dict[tuple[str, str], CompressionPoint]:
     """Points by pipeline and setting; none when the file is not there or was measured on something else."""
     if not path.is_file():
         return {}
     content = json.loads(path.read_text())
-    points = [Point(**fields) for fields in content["points"]] if content["conditions"] == conditions else []
+    points = [CompressionPoint(**fields) for fields in content["points"]] if content["conditions"] == conditions else []
     return {(point.pipeline, point.setting): point for point in points}
 
 
-def write_points(path: Path, conditions: dict, points: Sequence[Point]) -> None:
+def write_points(path: Path, conditions: dict, points: Sequence[CompressionPoint]) -> None:
     """Inverse of `read_points`."""
     path.write_text(
         json.dumps({"conditions": conditions, "points": [asdict(point) for point in points]}, indent=1) + "\n"

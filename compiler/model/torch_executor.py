@@ -1,9 +1,10 @@
 """Runs a program with torch: differentiable, on any device, for calibration, tuning and training.
 
-Strategy: the operations are in torch_operations.py. A forward pass advances by one instruction at a time, frees registers
-after their last use and offers each fresh register to a callback, which may keep, measure or replace it; whoever needs to
-stop in between, or to go on with other weights, holds the pass itself. Weights enter as torch tensors by directory index,
-so that gradients flow to whatever the caller passed. Agreement with the numba interpreter is a property test.
+Strategy: the operations are in torch_operations.py. A forward pass advances by one instruction at a
+time, frees registers after their last use and offers each fresh register to a callback, which may keep,
+measure or replace it; whoever needs to stop in between, or to go on with other weights, holds the pass
+itself. Weights enter as torch tensors by directory index, so that gradients flow to whatever the caller
+passed. Agreement with the numba interpreter is a property test.
 """
 
 from __future__ import annotations

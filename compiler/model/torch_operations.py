@@ -1,8 +1,9 @@
 """What each operation computes in torch: one function an operation, over [batch, length, width] tensors.
 
-Strategy: a function takes the context of its forward pass, the operation and the registers that it reads, and returns the register
-that it makes; all of them stand in one table by class. What several instructions derive from the tokens (positions, documents,
-masks) is in the context, computed once a pass. Semantics: spec/program.md, section 4.
+Strategy: a function takes the context of its forward pass, the operation and the registers that it
+reads, and returns the register that it makes; all of them stand in one table by class. What several
+instructions derive from the tokens (positions, documents, masks) is in the context, computed once a
+pass. Semantics: spec/program.md, section 4.
 """
 
 from __future__ import annotations

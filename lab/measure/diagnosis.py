@@ -21,7 +21,8 @@ from ...compiler.statistics.calibration import Statistics, calibration_sequences
 from ...compiler.statistics.swaps import measure_divergences
 from ...progress import Progress
 from .head_gradient import HeadGradient, Spectrum, measure_head
-from .sensitivity import BATCH_SEQUENCES, quantization_error, second_order_losses, swapped, weight_matrices
+from .sensitivity import BATCH_SEQUENCES
+from .unit_losses import quantization_error, second_order_losses, swapped, weight_matrices
 from .units import WeightSet, find_units, matrices_of
 
 HEAD, TRUNK = "head", "trunk"

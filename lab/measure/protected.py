@@ -33,7 +33,7 @@ from ...format.tensors.grid import matrix_shape
 from ...format.tensors.terms import GridInStream
 from .choices import WEIGHTS, Candidate, Choice, Finer, Protected
 from .equal_bytes import Bench
-from .sensitivity import second_order_losses
+from .unit_losses import second_order_losses
 from .units import Submatrix, WeightSet, find_units, weight_set
 
 FORMS = (FINER, APART, RAW)

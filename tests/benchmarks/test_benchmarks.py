@@ -7,13 +7,15 @@ import math
 import pytest
 
 from benchmarks.peers import PEERS
-from benchmarks.points import ENVELOPES, Point, bytes_at, comparison, comparison_table, envelope_at
+from benchmarks.points import ENVELOPES, CompressionPoint, bytes_at, comparison, comparison_table, envelope_at
 from benchmarks.rate_distortion import read_points, setting_text, write_points
 
 
 def curve(pipeline, factor=1.0, damages=(32.0, 16.0, 8.0, 4.0, 2.0)):
     """`factor` times 1,000 bytes for each halving below 64 mBPB; the divergence is the gap over 400."""
-    return [Point(pipeline, f"{d:g}", round(1000 * factor * math.log2(64 / d)), d, 0.1, d / 400) for d in damages]
+    return [
+        CompressionPoint(pipeline, f"{d:g}", round(1000 * factor * math.log2(64 / d)), d, 0.1, d / 400) for d in damages
+    ]
 
 
 @pytest.mark.parametrize("damage", [2.0, 3.0, 4.0, 12.0, 20.0, 32.0])
@@ -28,7 +30,7 @@ def test_nothing_is_extrapolated_and_beaten_points_do_not_count():
         and bytes_at(curve("a"), 33, "gap") is None
         and bytes_at([], 4, "gap") is None
     )
-    beaten = Point("a", "bad", 3500, 9.0, 0.1, 1.0)
+    beaten = CompressionPoint("a", "bad", 3500, 9.0, 0.1, 1.0)
     assert bytes_at([*curve("a"), beaten], 9, "gap") == bytes_at(curve("a"), 9, "gap")
 
 

@@ -1,7 +1,8 @@
 """Every operation of the format against every analysis that recognizes operations by their class.
 
-An analysis answers "not found" for an operation that it does not know, without a word. So each operation is decided here: a new one
-fails this test until somebody has gone through the analyses and written down which of them know it.
+An analysis answers "not found" for an operation that it does not know, without a word. So each
+operation is decided here: a new one fails this test until somebody has gone through the analyses and
+written down which of them know it.
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ from bytecap.lab.train import factorized_head, program_cost, training, vocabular
 
 HEAD, HEADS, STREAMS, GROUPS = structure, attention_heads, residual_streams, groups
 UNITS, COST = units, program_cost
-# By operation the analyses that name it; the others treat it as "something else", which was found right for each of them:
-# what moves or mixes the elements of a register ends a search for heads, hidden units, residual streams and the output head.
+# By operation the analyses that name it; the others treat it as "something else", which was found right
+# for each of them: what moves or mixes the elements of a register ends a search for heads, hidden
+# units, residual streams and the output head.
 KNOWN_TO = {
     "embed": {HEAD, STREAMS, calibration, vocabulary},
     "hash-embed": {HEAD, calibration},
     "linear": {
-        HEAD, HEADS, STREAMS, GROUPS, sequential, symmetries, calibration, UNITS, COST, factorized_head, training, vocabulary,
+        HEAD, HEADS, STREAMS, GROUPS, sequential, symmetries, calibration,
+        UNITS, COST, factorized_head, training, vocabulary,
     },
     "rms-norm": {HEADS, STREAMS},
     "layer-norm": {HEADS, STREAMS},

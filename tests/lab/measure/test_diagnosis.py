@@ -21,7 +21,7 @@ from bytecap.format.program import operations as op
 from bytecap.format.program.program import Program
 from bytecap.lab.measure.diagnosis import HEAD, TRUNK, diagnose_model
 from bytecap.lab.measure.head_gradient import measure_head, moment_spectrum, spectrum
-from bytecap.lab.measure.sensitivity import quantization_error
+from bytecap.lab.measure.unit_losses import quantization_error
 from bytecap.lab.measure.units import Submatrix
 
 LENGTH, VOCABULARY = ARCHITECTURE["seq_len"], ARCHITECTURE["vocab_size"]

@@ -22,20 +22,16 @@ from bytecap.errors import CheckpointError, DataError
 from bytecap.format.program import operations as op
 from bytecap.format.program.program import Program
 from bytecap.lab.measure.rank_stability import count_of, rank_correlation, rank_stability, ranks, top_shares
-from bytecap.lab.measure.sensitivity import (
-    MEASURED,
-    METHODS,
-    SensitivityOptions,
-    data_slices,
+from bytecap.lab.measure.sensitivity import MEASURED, METHODS, SensitivityOptions, data_slices, measure_sensitivity
+from bytecap.lab.measure.sensitivity_plot import plot_sensitivity
+from bytecap.lab.measure.unit_losses import (
     gradient_losses,
-    measure_sensitivity,
     quantization_error,
     row_errors,
     second_order_losses,
     swapped,
     weight_matrices,
 )
-from bytecap.lab.measure.sensitivity_plot import plot_sensitivity
 from bytecap.lab.measure.units import GRANULARITIES, find_units
 from bytecap.progress import silent
 
