@@ -94,7 +94,7 @@ def compile_checkpoint(
     job = CompileJob(model, statistics, text, held_out, options, provenance, codec, **how)
     trials = QuickTrials(job, PlainGrids(model, statistics, GridQuantizer(options.quantization), job.threads))
     clock.lap("prepare")
-    landed = _land(trials, budget, tokenizer, progress, keep_targets=explain)
+    landed = _land(trials, budget, progress, keep_targets=explain)
     clock.lap("land")
 
     data = landed.landing.trial.data
@@ -126,21 +126,15 @@ class _Landed:
 
 
 @one_thread_each()
-def _land(
-    trials: QuickTrials, budget: int, tokenizer: Path | str | None, progress: Progress, *, keep_targets: bool
-) -> _Landed:
+def _land(trials: QuickTrials, budget: int, progress: Progress, *, keep_targets: bool) -> _Landed:
     """Find the byte price with quick trials, offer other representations, and spend the budget in a sequential walk."""
     smallest, menu = smallest_trial(trials.job), None
     near = land_quick(trials, START_PRICE, smallest, budget, progress)
     if trials.job.recipe.menu.enabled and near.trial is not smallest:
-        from .menu.choose import (  # here, so that a default compile never imports the menu
-            choose_representations,
-            groupings_of,
-        )
+        from .menu.choose import choose_representations  # here, so that a default compile never imports the menu
 
         again = partial(land_quick, smallest=smallest, budget=budget, progress=progress)
-        groupings, shown = groupings_of(trials.job, tokenizer), partial(progress, "choose candidates")
-        menu = choose_representations(trials, near, again, groupings, shown)
+        menu = choose_representations(trials, near, again, partial(progress, "choose candidates"))
         trials, near = menu.trials, menu.near
     landing = near
     if is_walked(trials.job) and near.trial is not smallest:

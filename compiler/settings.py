@@ -113,7 +113,9 @@ class QuantizationSettings:
 class MenuSettings:
     """Other kinds of representation that a matrix is offered, and takes where they pay in coded bytes. Experimental.
 
-    One switch for each kind: switch `x_y` is the kind "x-y" in menu/kinds/x_y.py.
+    One switch for each kind: switch `x_y` is the kind "x-y" in menu/kinds/x_y.py. The kinds in `GONE` saved nothing on any
+    checkpoint measured and were taken away; their switches are read and mean nothing, so that recipes stay readable and
+    keep their digests.
     least_saving : share of a matrix's bytes that a choice must save at equal loss
     confirmed : how many of the largest choices must also pay in loss measured on held-out text
     """
@@ -136,12 +138,13 @@ class MenuSettings:
     least_saving: float = 0.005
     confirmed: int = 8
     table: ClassVar[str] = "choose-candidates"
+    GONE: ClassVar[tuple[str, ...]] = ("raw", "token_groups", "heads", "blocks", "decoupled", "shared_codebook")
     bounds: ClassVar[Mapping[str, Bound]] = {"least_saving": (0.0, 1.0), "confirmed": (0, 1e6)}
 
     @classmethod
     def switches(cls) -> list[str]:
         """Every kind that there is, by the name of its switch."""
-        return [field.name for field in fields(cls) if isinstance(field.default, bool) and field.name != "enabled"]
+        return [f.name for f in fields(cls) if isinstance(f.default, bool) and f.name not in {"enabled", *cls.GONE}]
 
     def offers(self, kind: str) -> bool:
         """Whether a kind is switched on; kind : its name, in kebab-case."""

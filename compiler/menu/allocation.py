@@ -14,7 +14,7 @@ import numpy as np
 from ..model.model import Model
 from ..rate_control.landing import Trial
 from ..statistics.swaps import measure_divergences
-from .offers import ALIAS, GroupOffer, Offer
+from .offers import GroupOffer, Offer, is_mere_alias
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,7 @@ class Allocation:
 
     def with_sources(self) -> dict[int, Offer]:
         """The choices, and the plain offers of the matrices that choices are mere aliases of: those are fitted to all their uses."""
-        sources = {
-            offer.setting[1] for offer in self.chosen.values() if offer.kind == ALIAS and offer.setting[0] == "alone"
-        }
+        sources = {offer.setting.source for offer in self.chosen.values() if is_mere_alias(offer)}
         return {i: self.menus[i][0] for i in sorted(sources)} | dict(self.chosen)
 
     def pays(self, plain: Trial, other: Trial) -> bool:
@@ -72,7 +70,7 @@ def aliases_of(index: int, choices: Mapping[int, Offer]) -> list[int]:
     """Matrices whose values are those of matrix `index`, directly or through another alias."""
     found: list[int] = []
     for i, offer in sorted(choices.items()):
-        if offer.kind == ALIAS and offer.setting[0] == "alone" and offer.setting[1] in (index, *found):
+        if is_mere_alias(offer) and offer.setting.source in (index, *found):
             found.append(i)
     return found
 

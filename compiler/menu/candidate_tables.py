@@ -69,7 +69,7 @@ def _matrix(model: Model, allocation: Allocation, index: int, menu: Sequence[Off
 def _offered(allocation: Allocation, index: int, offer: Offer) -> dict:
     return {
         "kind": offer.kind,
-        "setting": list(offer.setting),
+        "setting": list(offer.setting.values()),
         "bytes": offer.bytes,
         "predicted_loss": offer.predicted_loss,
         "saved": allocation.saved(index, offer),
@@ -81,7 +81,7 @@ def _group(model: Model, allocation: Allocation, choices: Mapping[int, Offer], g
     members = group.members
     return {
         "kind": group.kind,
-        "setting": list(group.setting),
+        "setting": [group.family, *group.setting.values()],
         "names": [model.tensors[i].name for i in members],
         "bytes": sum(offer.bytes for offer in group.offers.values()),
         "predicted_loss": sum(offer.predicted_loss for offer in group.offers.values()),

@@ -10,15 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-
-import numpy as np
 
 from ...progress import StageProgress
-from ...runtime.tokenizer import Tokenizer
-from ..job import CompileJob
 from ..model.groups import find_groups
-from ..model.related_tokens import token_groupings
 from ..rate_control.landing import Landing, Trial
 from ..rate_control.quick_trials import QuickTrials
 from .allocation import Allocation, confirm_largest
@@ -53,14 +47,10 @@ def choose_representations(
     plain: QuickTrials,
     near: Landing,
     land_again: LandAgain,
-    groupings: Mapping[str, np.ndarray] | None,
     progress: StageProgress,
 ) -> MenuOutcome:
-    """Offer every matrix other kinds at the byte price of a landing of plain grids, and land again with what pays.
-
-    groupings : int64[vocabulary] group of each token by the name of a grouping, where the tokenizer is known
-    """
-    price, units = near.trial.byte_price, Units(plain.job, groupings)
+    """Offer every matrix other kinds at the byte price of a landing of plain grids, and land again with what pays."""
+    price, units = near.trial.byte_price, Units(plain.job)
     allocation = _allocate(units, near.trial, progress)
     choices = allocation.with_sources()
     chosen = replace(plain, representations=ChosenRepresentations(plain.representations, units, choices))
@@ -86,9 +76,3 @@ def _allocate(units: Units, plain: Trial, progress: StageProgress) -> Allocation
         for bundle in allocation.largest(settings.confirmed)
     ]
     return confirm_largest(job.model, allocation, weights, fitted, job.held_out, threads=job.threads)
-
-
-def groupings_of(job: CompileJob, tokenizer: Path | str | None) -> Mapping[str, np.ndarray] | None:
-    """Groupings of the tokens, where they are asked for and the tokenizer is known."""
-    wanted = tokenizer is not None and job.recipe.menu.token_groups
-    return token_groupings(Tokenizer.load(Path(tokenizer))) if wanted else None

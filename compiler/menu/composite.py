@@ -11,19 +11,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...format.tensors.terms import Part
+from .setting import Setting
 
 
 @dataclass(frozen=True, slots=True)
 class CompositeMatrix:
     """A matrix as the sum of its parts.
 
-    kind, setting : the kind of candidate and its setting, as the registry knows them
+    kind, setting : the kind of representation and how it was fitted
     parts : parts of the format in the order of their sum; weights : float32[rows, columns], what they decode to
     predicted_loss : second order, nats a token; bytes : of a trial encode of these parts alone
     """
 
     kind: str
-    setting: tuple[str | int, ...]
+    setting: Setting
     parts: tuple[Part, ...]
     weights: np.ndarray
     predicted_loss: float
@@ -32,4 +33,4 @@ class CompositeMatrix:
     @property
     def label(self) -> str:
         """The kind and its setting, in words."""
-        return " ".join(map(str, (self.kind, *self.setting)))
+        return " ".join(map(str, (self.kind, *self.setting.values())))

@@ -14,15 +14,16 @@ from typing import Any
 from ..model.groups import Group
 from ..workers import run_jobs
 from .kinds import SHARED_KINDS, Shared, Unit
-from .kinds.protocols import Setting
 from .offers import GroupOffer, Offer
+from .setting import Setting
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A group whose members know what they share; the setting starts with the family."""
+    """A group of a family whose members know what they share."""
 
     kind: str
+    family: str
     setting: Setting
     shared: Mapping[int, Shared]
 
@@ -55,7 +56,7 @@ def join_groups(
         best = costs.index(min(costs))
         owner = group.members[0]
         shared = {i: Shared(contents[best], owner, i == owner, kind.term) for i in group.members}
-        return Joined(name, (group.family, *settings[best]), shared)
+        return Joined(name, group.family, settings[best], shared)
 
     return [joined for joined in run_jobs(join, jobs, threads) if joined is not None]
 
@@ -72,7 +73,10 @@ def fit_members(joined: Sequence[Joined], units: Mapping[int, Callable[[], Unit]
         return [_offer(unit, group, index) for group in wanted[index]]
 
     found = dict(zip(wanted, (iter(offers) for offers in run_jobs(fit, list(wanted), threads)), strict=True))
-    return [GroupOffer(group.kind, group.setting, {i: next(found[i]) for i in group.shared}) for group in joined]
+    return [
+        GroupOffer(group.kind, group.family, group.setting, {i: next(found[i]) for i in group.shared})
+        for group in joined
+    ]
 
 
 def _offer(unit: Unit, group: Joined, index: int) -> Offer:

@@ -20,9 +20,9 @@ from ..workers import iterate_jobs
 from .allocation import Allocation
 from .group_choices import choose_groups, fit_members, join_groups
 from .kinds import KINDS, SHARED_KINDS, Unit
-from .kinds.protocols import Setting
 from .knapsack import choose_items, least_loss
 from .offers import PLAIN, GroupOffer, Offer
+from .setting import Setting
 
 GRID_OCTAVES = (-0.5, -0.25, 0.0, 0.25, 0.5)  # byte prices around the found one at which plain grids are offered
 
@@ -84,7 +84,7 @@ def _menu(
     unit = make_unit()
     menu = []
     for octaves in sorted(GRID_OCTAVES, key=abs):
-        menu.append(_offer(unit, PLAIN, (), octaves, unit.grid(octaves=octaves)))
+        menu.append(_offer(unit, PLAIN, Setting(), octaves, unit.grid(octaves=octaves)))
     for name in kinds:
         for setting in KINDS[name].settings(unit):
             if KINDS[name].follows_price(setting) or not fixed:

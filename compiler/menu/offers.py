@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from ..quantize.representation import Quantized
 from .kinds import KINDS, SHARED_KINDS, Unit
-from .kinds.protocols import Setting
+from .kinds.alias import ALONE
 from .kinds.shared import Shared
+from .setting import Setting
 
 PLAIN, ALIAS = "grid", "alias"  # kinds that the menu treats apart
 
@@ -57,6 +58,7 @@ class GroupOffer:
     """One choice for several matrices: all take their offer, or none does; offers by tensor index."""
 
     kind: str
+    family: str
     setting: Setting
     offers: Mapping[int, Offer]
 
@@ -67,3 +69,8 @@ class GroupOffer:
     def cost(self, nats_per_byte: float) -> float:
         """Of all members together."""
         return sum(offer.cost(nats_per_byte) for offer in self.offers.values())
+
+
+def is_mere_alias(offer: Offer) -> bool:
+    """Whether a matrix takes the values of an earlier tensor as they are."""
+    return offer.kind == ALIAS and offer.setting.how == ALONE

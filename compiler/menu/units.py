@@ -8,8 +8,7 @@ import numpy as np
 
 from ...format.tensors.grid import matrix_shape
 from ..job import CompileJob
-from ..model.attention_heads import head_lines
-from ..model.structure import embedding_tables, token_tables
+from ..model.structure import embedding_tables
 from ..quantize.grids import GridQuantizer
 from ..statistics.calibration import MatrixStatistics
 from .kinds.unit import Unit
@@ -18,13 +17,10 @@ from .kinds.unit import Unit
 class Units:
     """Makes units, at any byte price and for any target."""
 
-    def __init__(self, job: CompileJob, groupings: Mapping[str, np.ndarray] | None = None) -> None:
-        """groupings : int64[vocabulary] group of each token by the name of a grouping, where the tokenizer is known."""
+    def __init__(self, job: CompileJob) -> None:
         self.job = job
         self.quantizer = GridQuantizer(job.recipe.quantization)
         self._tables = embedding_tables(job.model.program)
-        self._heads = head_lines(job.model.program, [tensor.values.shape for tensor in job.model.tensors])
-        self._groupings = dict.fromkeys(token_tables(job.model.program), groupings or {})
 
     def unit(
         self,
@@ -46,8 +42,6 @@ class Units:
             byte_price,
             self.job.codec,
             earlier,
-            self._groupings.get(index, {}),
-            heads=self._heads.get(index),
         )
 
     def earlier(self, index: int, weights: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:

@@ -33,16 +33,6 @@ class AttentionMaps:
     value: int
 
 
-@dataclass(frozen=True, slots=True)
-class HeadLines:
-    """Lines of a matrix by head: ranges [start, stop) of its rows (axis 0) or columns (axis 1), in the
-    order of the heads.
-    """
-
-    axis: int
-    ranges: tuple[tuple[int, int], ...]
-
-
 def maker(program: Program, register: int) -> tuple[int, int] | None:
     """(index of the linear instruction whose outputs end up in a register in their order, output at
     which it starts).
@@ -87,22 +77,3 @@ def find_attentions(program: Program, shapes: Sequence[Shape]) -> list[Attention
             if None not in makers:
                 found.setdefault(made, AttentionMaps(op, made, tuple(readers.get(index, [])), *sizes))
     return list(found.values())
-
-
-def head_lines(program: Program, shapes: Sequence[Shape]) -> dict[int, HeadLines]:
-    """By tensor: the rows that make each head's queries, keys or values, or the columns that read each head's output.
-
-    Of a tensor that is several of these, as a fused map is, the lines of all, the first's first.
-    """
-    found: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for maps in find_attentions(program, shapes):
-        op = maps.operation
-        counts = (op.heads, maps.key), (op.kv_heads, maps.key), (op.kv_heads, maps.value)
-        sides = [(tensor, ROWS, first, *count) for (tensor, first), count in zip(maps.made, counts, strict=True)]
-        for tensor, axis, first, heads, size in sides + [(t, COLUMNS, 0, op.heads, maps.value) for t in maps.readers]:
-            ranges = found.setdefault((tensor, axis), [])
-            ranges += [(first + h * size, first + (h + 1) * size) for h in range(heads)]
-    lines: dict[int, HeadLines] = {}
-    for (tensor, axis), ranges in found.items():
-        lines.setdefault(tensor, HeadLines(axis, tuple(dict.fromkeys(ranges))))
-    return lines

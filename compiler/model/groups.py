@@ -1,7 +1,6 @@
-"""Groups of matrices that may store something together, found in the program and, by role, in the tensors' names.
+"""Groups of matrices that may store something together, found in the program.
 
-Strategy: matrices of one role are the same map in every layer; those that read one register, or the
-residual stream anywhere, have the same input channels, so that a set of channels may serve them all.
+Strategy: matrices that read one register, or the residual stream anywhere, have the same input channels, so that a set of channels may serve them all.
 Tables are in no group: a walk leaves them alone.
 """
 
@@ -15,16 +14,14 @@ from ...format.tensors.grid import matrix_shape
 from .model import Model
 from .residual_streams import is_stream
 from .structure import embedding_tables
-from .tensor_names import role_of
 
-ROLE, MODEL, INPUT, STREAM = FAMILIES = ("role", "model", "input", "stream")
+INPUT, STREAM = FAMILIES = ("input", "stream")
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """Matrices of one family: tensor indexes, ascending, at least two.
 
-    role : of equal names but for their numbers, and equal shape; model : all
     input : read one register; stream : read the residual stream, normalized or not, at any place
     """
 
@@ -40,18 +37,15 @@ def find_groups(model: Model, indexes: Collection[int]) -> list[Group]:
         for op in reversed(model.program.instructions)
         if isinstance(op, Linear) and op.weight in allowed
     }
-    known = set(readers)
-    shapes = {i: matrix_shape(model.tensors[i].values.shape) for i in known}
+    columns = {i: matrix_shape(model.tensors[i].values.shape)[1] for i in readers}
     keys = {
-        ROLE: {i: (role_of(model.tensors[i].name), shapes[i]) for i in known},
-        MODEL: dict.fromkeys(known, 0),
         INPUT: readers,
-        STREAM: {i: shapes[i][1] for i, register in readers.items() if is_stream(model.program, register)},
+        STREAM: {i: columns[i] for i, register in readers.items() if is_stream(model.program, register)},
     }
-    found: dict[tuple[bool, tuple[int, ...]], Group] = {}
+    found: dict[tuple[int, ...], Group] = {}
     for family in FAMILIES:
         for members in _classes(keys[family]):
-            found.setdefault((family in (INPUT, STREAM), members), Group(family, members))
+            found.setdefault(members, Group(family, members))
     return list(found.values())
 
 

@@ -14,6 +14,8 @@ import numpy as np
 
 from ...compiler.menu.composite import CompositeMatrix
 from ...compiler.menu.kinds import Unit
+from ...compiler.menu.kinds.subsets import FINER
+from ...compiler.menu.setting import Selection
 from ...compiler.quantize.gptq import quantize_matrix
 from ...compiler.quantize.grid_matrix import PreparedMatrix, QuantizedMatrix, with_steps
 from ...format.tensors.grid import GridValues, exponents_or_zeros, step_table
@@ -67,7 +69,9 @@ class WithResidual:
         fine = float(np.float32(np.exp2(np.log2(steps[mask]).mean() - self.octaves)))
         codes, residual = quantize_with_residual(unit.prepared, steps, mask, fine)
         grid = GridInStream(replace(base, codes=codes), 1)
-        return unit.composite(self.axis, (len(members),), [grid, self._part(members, mask, residual, fine)])
+        return unit.composite(
+            self.axis, Selection(FINER, len(members)), [grid, self._part(members, mask, residual, fine)]
+        )
 
     def _mask(self, shape: tuple[int, int], members: np.ndarray) -> np.ndarray:
         mask = np.zeros(shape, bool)

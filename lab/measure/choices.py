@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 
 from ...compiler.menu.kinds import KINDS, Unit
-from ...compiler.menu.kinds.protocols import Setting
 from ...compiler.menu.kinds.sparse import weight_parts
 from ...compiler.menu.kinds.subsets import COLUMNS, FINER, FINER_OCTAVES, ROWS, line_parts
+from ...compiler.menu.setting import Selection
 from ...compiler.quantize.representation import Quantized
 
 WEIGHTS = 2  # beside ROWS and COLUMNS: members are row-major positions
@@ -28,13 +28,14 @@ class Choice(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A kind of candidate and its setting, whose members are the candidate's own choice."""
+    """A kind of candidate and the values of its setting, whose members are the candidate's own choice."""
 
     kind: str
-    setting: Setting
+    setting: tuple[str | int, ...]
 
     def fit(self, unit: Unit) -> Quantized:
-        return KINDS[self.kind].fit(unit, self.setting)
+        kind = KINDS[self.kind]
+        return kind.fit(unit, kind.setting(*self.setting))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Protected:
             if self.axis == WEIGHTS
             else line_parts(unit, self.axis, members, self.how, self.octaves)
         )
-        return unit.composite(kind, (self.how, len(members)), parts)
+        return unit.composite(kind, Selection(self.how, len(members)), parts)
 
 
-Choices = Mapping[int, Choice | tuple[str, Setting]]
+Choices = Mapping[int, Choice | tuple[str, tuple[str | int, ...]]]

@@ -16,16 +16,15 @@ fills a budget is found with whole files.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
 from ...compiler.menu.composite import CompositeMatrix
 from ...compiler.menu.kinds import Unit
-from ...compiler.menu.kinds.codebook import codebook_part
+from ...compiler.menu.kinds.codebook import CodebookSetting, codebook_part
 from ...compiler.menu.kinds.low_rank import weighted_directions
-from ...compiler.menu.kinds.protocols import Setting
 from ...compiler.menu.kinds.sparse import weight_losses
 from ...compiler.menu.kinds.subsets import APART, COLUMNS, FINER, RAW, ROWS, line_losses, plain_grid
 from ...compiler.statistics.convex_hull import loss_saved, lower_hull
@@ -65,7 +64,7 @@ class Ranking:
 class ResidualCodebook:
     """The plain grid, and a codebook of what it misses."""
 
-    setting: Setting
+    setting: CodebookSetting
 
     def fit(self, unit: Unit) -> CompositeMatrix:
         return unit.remembered(("residual", self.setting), lambda: self._fit(unit))
@@ -73,7 +72,9 @@ class ResidualCodebook:
     def _fit(self, unit: Unit) -> CompositeMatrix:
         base = plain_grid(unit)
         part = codebook_part(unit, unit.target - base.weights, self.setting)
-        return unit.composite("codebook", ("over", *self.setting), [GridInStream(base.grid, 1), part])
+        return unit.composite(
+            "codebook", replace(self.setting, how=f"over {self.setting.how}"), [GridInStream(base.grid, 1), part]
+        )
 
 
 def rank_protected(bench: Bench, byte_price: float, kind: str, form: str = FINER, octaves: float = 1.0) -> Ranking:
@@ -160,7 +161,7 @@ def _codebook(bench: Bench, price: float, form: str, octaves: float) -> Ranking:
     settings = {}
     for i in bench.matrices:
         unit = bench.unit(i, price)
-        offered = [("scaled", width, size) for width, size in RESIDUAL_CODEBOOKS if _holds(unit, width, size)]
+        offered = [CodebookSetting("scaled", *each) for each in RESIDUAL_CODEBOOKS if _holds(unit, *each)]
         plain = plain_grid(unit)
         points = [(unit.bytes_of(plain), plain.predicted_loss)]
         points += [(found.bytes, found.predicted_loss) for found in (ResidualCodebook(s).fit(unit) for s in offered)]

@@ -8,7 +8,7 @@ arXiv:2402.15319). "scaled" first divides every row by a step of its own, so tha
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -17,9 +17,8 @@ from ....format.tensors.grid import MAX_RESOLUTION, GridValues, reconstruct_grid
 from ....format.tensors.terms import CodebookValues
 from ...quantize.vectors import quantize_vectors
 from ..composite import CompositeMatrix
-from .additive import ADDITIVE, additive_parts, additive_settings
+from ..setting import Setting
 from .clustering import cluster_scalars, cluster_vectors
-from .protocols import Setting
 from .unit import Unit
 
 SCALAR_SIZES = (2, 3, 4, 8, 16)
@@ -30,42 +29,49 @@ MAX_EXPONENT = 10 << MAX_RESOLUTION
 COARSEST = 0.25
 
 
+@dataclass(frozen=True, slots=True)
+class CodebookSetting(Setting):
+    """how : "plain", or "scaled" with a factor for every row; width : weights in a codeword; count : of the codewords."""
+
+    how: str
+    width: int
+    count: int
+
+
 class CodebookKind:
-    """Setting: ("plain", "scaled" or "residual" for the sum of two codebooks, weights in a codeword, number of codewords)."""
+    """One codebook for the whole matrix."""
 
     name: ClassVar[str] = "codebook"
+    setting: ClassVar[type[CodebookSetting]] = CodebookSetting
 
-    def settings(self, unit: Unit) -> list[Setting]:
+    def settings(self, unit: Unit) -> list[CodebookSetting]:
         scalars = [
-            (how, 1, size)
+            CodebookSetting(how, 1, size)
             for size in SCALAR_SIZES
             for how in ("plain", "scaled")
             if size * LEAST_SHARE <= unit.target.size
         ]
         vectors = [
-            ("scaled", width, size) for width, size in VECTOR_SIZES
+            CodebookSetting("scaled", width, size) for width, size in VECTOR_SIZES
             if unit.shape[1] % width == 0 and width * size * LEAST_SHARE <= unit.target.size
         ]  # fmt: skip
-        return scalars + vectors + additive_settings(unit)
+        return scalars + vectors
 
-    def follows_price(self, setting: Setting) -> bool:
+    def follows_price(self, setting: CodebookSetting) -> bool:
         return False
 
-    def fit(self, unit: Unit, setting: Setting) -> CompositeMatrix:
-        if setting[0] == ADDITIVE:
-            return unit.composite(self.name, setting, additive_parts(unit, int(setting[1]), int(setting[2])))
+    def fit(self, unit: Unit, setting: CodebookSetting) -> CompositeMatrix:
         return unit.composite(self.name, setting, [codebook_part(unit, unit.target, setting)])
 
 
-def codebook_part(unit: Unit, target: np.ndarray, setting: Setting) -> CodebookValues:
+def codebook_part(unit: Unit, target: np.ndarray, setting: CodebookSetting) -> CodebookValues:
     """Codewords and indices of `target`, float64[rows, columns], under the unit's second-order model."""
-    how, width, size = str(setting[0]), int(setting[1]), int(setting[2])
-    exponents = relative_exponents(target) if how == "scaled" else None
+    exponents = relative_exponents(target) if setting.how == "scaled" else None
     scales = np.ones(len(target)) if exponents is None else row_scales(exponents)
-    codewords = _codewords(unit, target, scales, width, size)
+    codewords = _codewords(unit, target, scales, setting.width, setting.count)
     grid = quantize_vectors(*codewords, unit.byte_price, resolution=MAX_RESOLUTION, coarsest=COARSEST).grid
     indices = nearest_codewords(unit, target, scales, reconstruct_grid(grid).astype(np.float64))
-    if width > 1:
+    if setting.width > 1:
         grid, indices = frequent_in_the_middle(grid, indices)
     return CodebookValues(grid, indices, exponents, MAX_RESOLUTION, 1)
 

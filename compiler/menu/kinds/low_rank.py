@@ -12,6 +12,7 @@ s²/2 and costs what coding its two vectors does.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -20,8 +21,8 @@ from ....format.tensors.grid import reconstruct_grid
 from ....format.tensors.terms import GridInStream, LowRankValues, Part
 from ...statistics.calibration import MatrixStatistics
 from ..composite import CompositeMatrix
+from ..setting import Setting
 from .prices import coded_cost, coded_costs
-from .protocols import Setting
 from .rescue import rescue_discounts, rescue_rows, worst_rows
 from .subsets import plain_grid
 from .unit import Unit
@@ -37,15 +38,27 @@ MOST_COST = 1.5  # estimated, over that of a grid, of factors alone or beside a 
 Singular = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-class LowRankKind:
-    """Setting: ("alone", rank), ("under", rank) a grid of the rest, ("over", rank) a grid whose error they correct, or
+@dataclass(frozen=True, slots=True)
+class LowRankSetting(Setting):
+    """Factors and what stands beside them.
 
-    ("rescued", rank, rows) beside grids of the rows that they miss most.
+    how : "alone"; "under" a grid of the rest; "over" a grid whose error they correct; "rescued", beside grids of the rows that
+    they miss most
+    rows : how many rows are rescued; None unless they are
     """
 
-    name: ClassVar[str] = "low-rank"
+    how: str
+    rank: int
+    rows: int | None = None
 
-    def settings(self, unit: Unit) -> list[Setting]:
+
+class LowRankKind:
+    """Two factors, alone or with what they leave."""
+
+    name: ClassVar[str] = "low-rank"
+    setting: ClassVar[type[LowRankSetting]] = LowRankSetting
+
+    def settings(self, unit: Unit) -> list[LowRankSetting]:
         most, limit = min(unit.shape) // 2, MOST_COST * coded_cost(unit, unit.target)
         singular = weighted_directions(unit, "target")
         costs, paying = direction_costs(unit, singular), paying_rank(unit, singular)
@@ -55,31 +68,31 @@ class LowRankKind:
         )
         sufficient = {_sufficient_rank(unit, share) for share in TAIL_SHARES}
         alone = [
-            ("alone", r)
+            LowRankSetting("alone", r)
             for r in sorted(sufficient | {paying})
             if 0 < r <= most and costs[:r].sum() + _tail(singular, r) <= limit
         ]
         rescued = sorted(
             _beside_rows(unit, max(1, int(share * len(unit.target)))) for share in ROW_SHARES if len(unit.target) > 1
         )
-        found: list[Setting] = [
-            tuple(setting)
+        found = [
+            LowRankSetting(*setting)
             for cost, *setting in (*under[:MOST_TRIED], *rescued[:MOST_TRIED])
             if cost <= limit and 0 < setting[1] <= most
         ]
-        return found + [("over", r) for r in CORRECTIONS if r <= most] + alone
+        return found + [LowRankSetting("over", r) for r in CORRECTIONS if r <= most] + alone
 
-    def follows_price(self, setting: Setting) -> bool:
+    def follows_price(self, setting: LowRankSetting) -> bool:
         return True
 
-    def fit(self, unit: Unit, setting: Setting) -> CompositeMatrix:
-        how, rank = str(setting[0]), int(setting[1])
+    def fit(self, unit: Unit, setting: LowRankSetting) -> CompositeMatrix:
+        how, rank = setting.how, setting.rank
         if how == "over":
             base = plain_grid(unit)
             factors = factor_values(unit, unit.target - base.weights, rank, weighted_directions(unit, "error"))
             return unit.composite(self.name, setting, [GridInStream(base.grid, 1), factors])
         if how == "rescued":
-            singular, members = _trimmed(unit, int(setting[2]))
+            singular, members = _trimmed(unit, setting.rows)
             factors = factor_values(unit, _without(unit.target, members), rank, singular)
             parts = [factors, rescue_rows(unit, unit.target - unit.decoded([factors]), len(members))]
         else:

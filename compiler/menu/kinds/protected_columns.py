@@ -11,7 +11,7 @@ from .subsets import COLUMNS, LinesKind
 
 
 class ProtectedColumnsKind(LinesKind):
-    """Setting: ("apart" or "finer", number of them)."""
+    """The strongest columns, how many and how: `Selection`."""
 
     name: ClassVar[str] = "protected-columns"
     axis: ClassVar[int] = COLUMNS

@@ -12,16 +12,16 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 from ...quantize.representation import Quantized
+from ..setting import Setting
 from .shared import Shared
 from .unit import Unit
-
-Setting = tuple[str | int, ...]
 
 
 class CandidateKind(Protocol):
     """One kind of candidate; its name is kebab-case."""
 
     name: ClassVar[str]
+    setting: ClassVar[type[Setting]]
 
     def settings(self, unit: Unit) -> Sequence[Setting]:
         """Settings worth a trial for this matrix; none where the kind cannot hold it."""
@@ -40,6 +40,7 @@ class SharedKind(Protocol):
     """
 
     name: ClassVar[str]
+    setting: ClassVar[type[Setting]]
     families: ClassVar[tuple[str, ...]]
     term: ClassVar[int]
 

@@ -11,7 +11,7 @@ from .subsets import ROWS, LinesKind
 
 
 class RescuedRowsKind(LinesKind):
-    """Setting: ("apart" or "finer", number of them)."""
+    """The strongest rows, how many and how: `Selection`."""
 
     name: ClassVar[str] = "rescued-rows"
     axis: ClassVar[int] = ROWS

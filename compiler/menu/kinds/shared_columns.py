@@ -15,8 +15,8 @@ import numpy as np
 
 from ....format.assembly import part_bytes
 from ..composite import CompositeMatrix
+from ..setting import Selection
 from .protected_columns import ProtectedColumnsKind
-from .protocols import Setting
 from .shared import Shared
 from .subsets import APART, COLUMNS, RAW, line_losses, line_parts
 from .unit import Unit
@@ -30,42 +30,42 @@ class Told:
 
     shape: tuple[int, int]
     losses: dict[str, np.ndarray]
-    alone: dict[Setting, tuple[int, float, int]]
+    alone: dict[Selection, tuple[int, float, int]]
 
 
 class SharedColumnsKind:
-    """Setting: ("apart", "finer" or "raw", number of columns)."""
+    """The columns that lose most in all members together: `Selection`."""
 
     name: ClassVar[str] = "shared-columns"
+    setting: ClassVar[type[Selection]] = Selection
     families: ClassVar[tuple[str, ...]] = ("input", "stream")
     term: ClassVar[int] = SUBSET_TERM
 
-    def settings(self, told: Sequence[Told]) -> list[Setting]:
+    def settings(self, told: Sequence[Told]) -> list[Selection]:
         """Those that every member would have alone."""
         return [setting for setting in told[0].alone if all(setting in each.alone for each in told)]
 
     def tell(self, unit: Unit) -> Told:
         single = ProtectedColumnsKind()
-        rankings = {_ranking(str(how)) for how, _ in single.settings(unit)}
+        rankings = {_ranking(setting.how) for setting in single.settings(unit)}
         losses = {how: line_losses(unit, COLUMNS, how) for how in sorted(rankings)}
         return Told(unit.shape, losses, {setting: _alone(unit, single, setting) for setting in single.settings(unit)})
 
-    def join(self, told: Sequence[Told], setting: Setting) -> np.ndarray:
+    def join(self, told: Sequence[Told], setting: Selection) -> np.ndarray:
         """int64[n], ascending: the channels that lose most, summed over the members."""
-        how, count = str(setting[-2]), int(setting[-1])
-        losses = sum(each.losses[_ranking(how)] for each in told)
-        return np.sort(np.argsort(-losses, kind="stable")[:count]).astype(np.int64)
+        losses = sum(each.losses[_ranking(setting.how)] for each in told)
+        return np.sort(np.argsort(-losses, kind="stable")[: setting.count]).astype(np.int64)
 
-    def estimate(self, told: Sequence[Told], setting: Setting, content: np.ndarray, nats_per_byte: float) -> float:
+    def estimate(self, told: Sequence[Told], setting: Selection, content: np.ndarray, nats_per_byte: float) -> float:
         """What the members' own sets would cost if only the first were told: nearly a lower bound."""
         found = [each.alone[setting] for each in told]
         return sum(size + loss / nats_per_byte for size, loss, _ in found) - sum(mask for *_, mask in found[1:])
 
-    def follows_price(self, setting: Setting) -> bool:
+    def follows_price(self, setting: Selection) -> bool:
         return True
 
-    def fit(self, unit: Unit, setting: Setting, shared: Shared) -> CompositeMatrix:
-        parts = line_parts(unit, COLUMNS, shared.content, str(setting[-2]))
+    def fit(self, unit: Unit, setting: Selection, shared: Shared) -> CompositeMatrix:
+        parts = line_parts(unit, COLUMNS, shared.content, setting.how)
         return unit.composite(self.name, setting, parts, sets=shared.sets(unit.shape[1]))
 
 
@@ -74,7 +74,7 @@ def _ranking(how: str) -> str:
     return APART if how == RAW else how
 
 
-def _alone(unit: Unit, single: ProtectedColumnsKind, setting: Setting) -> tuple[int, float, int]:
+def _alone(unit: Unit, single: ProtectedColumnsKind, setting: Selection) -> tuple[int, float, int]:
     """Bytes and loss with the best columns of this matrix alone, and how many of the bytes tell which they are."""
     found = single.fit(unit, setting)
     known = {(0, SUBSET_TERM): (unit.shape[1], found.parts[SUBSET_TERM].members)}

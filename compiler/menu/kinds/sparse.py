@@ -3,9 +3,7 @@
 Strategy: a weight's claim is what leaving it out costs, g_i H_jj times its square (as in SpQR, arXiv:2306.03078), or what the best
 correction of its error takes away. "apart" takes the largest weights out before the grid is made, which keeps its scales small,
 "raw" likewise in half precision; "finer" corrects the grid afterwards, all chosen weights of a row together. Which weights, and
-what is made of them, are two functions, so that a set from any ranking can be built. "in-block" lets every block of a row pay
-for its own exceptions, as MicroScopiQ (arXiv:2411.05282) does: as many of its least important weights become zero. Coded integers
-have no width that stays the same; zeros where they cost least are what is left of it.
+what is made of them, are two functions, so that a set from any ranking can be built.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from ....format.tensors.grid import MAX_RESOLUTION
 from ....format.tensors.terms import GridInStream, Part, SparseValues
 from ...quantize.vectors import quantize_vectors
 from ..composite import CompositeMatrix
-from .protocols import Setting
+from ..setting import Selection
 from .subsets import APART, FINER, RAW, half_precision, plain_grid, worth_half_precision
 from .unit import Unit
 
@@ -28,16 +26,15 @@ LEAST_OUTLIER_BITS = (
     4.0  # of an integer, whose rarity costs beside its length; raw values also need no scale of their own
 )
 FINER_PRICE = 0.5
-IN_BLOCK = "in-block"
-BLOCK, LEAST_BLOCK = 128, 16  # weights of a row; a row's last block may be smaller
 
 
 class SparseKind:
-    """Setting: ("apart", "finer" or "raw", number of weights), or ("in-block", number in each block of a row)."""
+    """The strongest weights, how many and how: `Selection`."""
 
     name: ClassVar[str] = "sparse"
+    setting: ClassVar[type[Selection]] = Selection
 
-    def settings(self, unit: Unit) -> list[Setting]:
+    def settings(self, unit: Unit) -> list[Selection]:
         """No more than an eighth of all weights; "raw" where a grid would take nearly as many bits for the strongest."""
         counts = [
             count
@@ -46,20 +43,14 @@ class SparseKind:
         ]
         at = {count: np.unravel_index(strongest_weights(unit, APART, count), unit.shape) for count in counts}
         raw = {count for count in counts if worth_half_precision(unit, at[count], LEAST_OUTLIER_BITS)}
-        found: list[Setting] = [
-            (how, count) for count in counts for how in (APART, FINER, RAW) if how != RAW or count in raw
-        ]
-        return found + [(IN_BLOCK, 1)] * (unit.shape[1] >= LEAST_BLOCK)
+        return [Selection(how, count) for count in counts for how in (APART, FINER, RAW) if how != RAW or count in raw]
 
-    def follows_price(self, setting: Setting) -> bool:
+    def follows_price(self, setting: Selection) -> bool:
         return True
 
-    def fit(self, unit: Unit, setting: Setting) -> CompositeMatrix:
-        how, count = str(setting[0]), int(setting[1])
-        if how == IN_BLOCK:
-            return unit.composite(self.name, setting, block_parts(unit, count))
-        positions = strongest_weights(unit, how, count)
-        return unit.composite(self.name, setting, weight_parts(unit, positions, how))
+    def fit(self, unit: Unit, setting: Selection) -> CompositeMatrix:
+        positions = strongest_weights(unit, setting.how, setting.count)
+        return unit.composite(self.name, setting, weight_parts(unit, positions, setting.how))
 
 
 def strongest_weights(unit: Unit, how: str, count: int) -> np.ndarray:
@@ -86,23 +77,6 @@ def weight_parts(unit: Unit, positions: np.ndarray, how: str) -> list[Part]:
         chosen = SparseValues(positions, half_precision(unit.target.reshape(-1)[positions][None]), 1)
     rest = unit.target.copy()
     rest.reshape(-1)[positions] -= chosen.inner_values()[0]
-    return [GridInStream(unit.grid(rest).grid, 1), chosen]
-
-
-def block_parts(unit: Unit, count: int) -> list[Part]:
-    """The `count` weights of most loss in every block on finer steps, and a grid of the rest with as many of least loss set to zero."""
-    losses = unit.sensitivities * np.square(unit.target)
-    columns, rest = np.arange(unit.shape[1]), unit.target.copy()
-    strong, weak = [], []
-    for block in np.split(columns, columns[BLOCK::BLOCK]):
-        order = block[np.argsort(-losses[:, block], axis=1, kind="stable")]
-        strong.append(order[:, : min(count, len(block) // 2)])
-        weak.append(order[:, len(block) - strong[-1].shape[1] :])
-    rows = np.arange(unit.shape[0])[:, None] * unit.shape[1]
-    positions = np.sort((rows + np.concatenate(strong, axis=1)).ravel()).astype(np.int64)
-    chosen = _weights(unit, unit.target, positions, unit.byte_price * FINER_PRICE)
-    rest.reshape(-1)[positions] -= chosen.inner_values()[0]
-    np.put_along_axis(rest, np.concatenate(weak, axis=1), 0.0, axis=1)
     return [GridInStream(unit.grid(rest).grid, 1), chosen]
 
 

@@ -16,7 +16,7 @@ from ....format.tensors.terms import GridInStream, Part, RawValues, SubsetValues
 from ...quantize.grid_matrix import QuantizedMatrix
 from ...statistics.calibration import MatrixStatistics
 from ..composite import CompositeMatrix
-from .protocols import Setting
+from ..setting import Selection
 from .unit import Unit
 
 ROWS, COLUMNS = 0, 1
@@ -28,28 +28,30 @@ LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 class LinesKind:
-    """A kind of candidate for some lines of one axis. Setting: ("apart", "finer" or "raw", number of lines)."""
+    """A kind of representation for some lines of one axis."""
 
     name: ClassVar[str]
+    setting: ClassVar[type[Selection]] = Selection
     axis: ClassVar[int]
 
-    def settings(self, unit: Unit) -> list[Setting]:
+    def settings(self, unit: Unit) -> list[Selection]:
         """No more than a quarter of all lines; "raw" where a grid would take nearly as many bits for the strongest."""
         lines = unit.shape[self.axis]
         counts = [count for count in sorted({max(1, round(share * lines)) for share in SHARES}) if 4 * count <= lines]
         members = {count: strongest_lines(unit, self.axis, APART, count) for count in counts}
         raw = {count for count in counts if worth_half_precision(unit, _at(members[count], self.axis))}
-        return [(how, count) for count in counts for how in (APART, FINER, RAW) if how != RAW or count in raw]
+        return [Selection(how, count) for count in counts for how in (APART, FINER, RAW) if how != RAW or count in raw]
 
-    def follows_price(self, setting: Setting) -> bool:
+    def follows_price(self, setting: Selection) -> bool:
         return True
 
-    def fit(self, unit: Unit, setting: Setting) -> CompositeMatrix:
-        how, count = str(setting[0]), int(setting[1])
-        members = strongest_lines(unit, self.axis, how, count)
-        return unit.remembered(
-            (self.name, setting), lambda: unit.composite(self.name, setting, line_parts(unit, self.axis, members, how))
-        )
+    def fit(self, unit: Unit, setting: Selection) -> CompositeMatrix:
+        members = strongest_lines(unit, self.axis, setting.how, setting.count)
+
+        def made() -> CompositeMatrix:
+            return unit.composite(self.name, setting, line_parts(unit, self.axis, members, setting.how))
+
+        return unit.remembered((self.name, setting), made)
 
 
 def worth_half_precision(unit: Unit, at: tuple, least_bits: float = LEAST_RAW_BITS) -> bool:

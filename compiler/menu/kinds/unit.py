@@ -1,4 +1,4 @@
-"""What a candidate is fitted to: one matrix, its second-order model, the price of a byte, and how its grids are made."""
+"""What a representation is fitted to: one matrix, its second-order model, the price of a byte, and how its grids are made."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 
 from ....format.assembly import part_bytes
 from ....format.tensors.set_choice import KnownSets
-from ....format.tensors.terms import Codebooks, Part, reconstruct_tensor
-from ...model.attention_heads import HeadLines
+from ....format.tensors.terms import Part, reconstruct_tensor
 from ...quantize.grid_matrix import PreparedMatrix, QuantizedMatrix
 from ...quantize.grids import Quantizer
 from ...quantize.representation import Quantized
 from ...statistics.calibration import MatrixStatistics
 from ...statistics.row_coupling import output_diagonal
 from ..composite import CompositeMatrix
+from ..setting import Setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,7 @@ class Unit:
 
     target : float64[rows, columns]; byte_price : as quantization takes it; codec : wire id of the integer codec
     earlier : float32[rows, columns] by tensor index, tensors of the same shape that are decided and may be aliased
-    heads : the rows or columns that belong to heads of attention, if any do
     prepared : of the target and its statistics; made unless it is given
-    groupings : int64[rows] group of each row by the name of a grouping, where rows are tokens of a known tokenizer
     """
 
     target: np.ndarray
@@ -37,9 +35,7 @@ class Unit:
     byte_price: float
     codec: int
     earlier: Mapping[int, np.ndarray]
-    groupings: Mapping[str, np.ndarray] = field(default_factory=dict)
     prepared: PreparedMatrix | None = None
-    heads: HeadLines | None = None
     _memory: dict[Hashable, Any] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -131,31 +127,23 @@ class Unit:
         """A grid of a part of the matrix that has statistics of its own, so many octaves from the byte price."""
         return self.quantizer.quantize(self.quantizer.prepare(values, statistics), self.byte_price * 2.0**octaves)
 
-    def decoded(self, parts: Sequence[Part], codebooks: Codebooks | None = None) -> np.ndarray:
-        """float32[rows, columns]: what these parts add up to; codebooks : of earlier tensors."""
-        return reconstruct_tensor(parts, self.shape, arrays=self.earlier, codebooks=codebooks)
+    def decoded(self, parts: Sequence[Part]) -> np.ndarray:
+        """float32[rows, columns]: what these parts add up to."""
+        return reconstruct_tensor(parts, self.shape, arrays=self.earlier)
 
     def composite(
-        self,
-        kind: str,
-        setting: tuple[str | int, ...],
-        parts: Sequence[Part],
-        *,
-        codebooks: Codebooks | None = None,
-        sets: KnownSets | None = None,
+        self, kind: str, setting: Setting, parts: Sequence[Part], *, sets: KnownSets | None = None
     ) -> CompositeMatrix:
         """The sum of these parts, with its loss against the target and its bytes by a trial encode.
 
-        codebooks, sets : of earlier tensors, which the parts may name
+        sets : of earlier tensors, which the parts may name
         """
-        weights = self.decoded(parts, codebooks)
-        n_bytes = part_bytes(parts, self.shape, self.codec, codebooks=codebooks, sets=sets)
+        weights = self.decoded(parts)
+        n_bytes = part_bytes(parts, self.shape, self.codec, sets=sets)
         return CompositeMatrix(kind, setting, tuple(parts), weights, self.loss(weights), n_bytes)
 
     def bytes_of(self, quantized: Quantized) -> int:
         """Bytes of a trial encode of a quantized matrix alone."""
-        return (
-            quantized.bytes
-            if isinstance(quantized, CompositeMatrix)
-            else part_bytes(quantized.parts, self.shape, self.codec)
-        )
+        if isinstance(quantized, CompositeMatrix):
+            return quantized.bytes
+        return part_bytes(quantized.parts, self.shape, self.codec)

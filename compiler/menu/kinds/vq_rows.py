@@ -10,6 +10,7 @@ of them do, as one grid. How many that are, and which settings are worth a trial
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -18,15 +19,13 @@ from ....format.tensors.grid import MAX_RESOLUTION, reconstruct_grid
 from ....format.tensors.terms import CodebookValues, Part
 from ...statistics.calibration import MatrixStatistics
 from ..composite import CompositeMatrix
+from ..setting import Setting
 from .prices import coded_cost
-from .protocols import Setting
 from .rescue import paying_rows, rescue_discounts, rescue_rows
 from .row_clustering import ROUNDS, Clusters, cluster_rows, nearest_rows
 from .unit import Unit
 
 ROWS_A_WORD = (2, 4, 8, 16, 32)
-PIECES = (1, 4)
-LEAST_PIECE = 16  # shorter pieces are what `codebook` is for
 MOST_WORDS = 4096
 MOST_OFFERS = 2
 MOST_COST = 1.5  # estimated, over that of a grid, of a setting that is tried
@@ -36,29 +35,45 @@ MAX_EXPONENT = 10 << MAX_RESOLUTION
 LEAST = 1e-30
 
 
+@dataclass(frozen=True, slots=True)
+class VqRowsSetting(Setting):
+    """Codewords for rows.
+
+    how : "plain", or "scaled" with a factor for every row; pieces : of a row, a codeword each; count : of the codewords
+    rescued : rows with a grid of what their codewords leave; all of them share one
+    """
+
+    how: str
+    pieces: int
+    count: int
+    rescued: int
+
+
 class VqRowsKind:
-    """Setting: ("plain" or "scaled", pieces of a row, codewords, rescued rows); all rows rescued are one grid of the difference."""
+    """Whole rows as codewords; pieces of rows only where a caller asks for them."""
 
     name: ClassVar[str] = "vq-rows"
+    setting: ClassVar[type[VqRowsSetting]] = VqRowsSetting
 
-    def settings(self, unit: Unit) -> list[Setting]:
+    def settings(self, unit: Unit) -> list[VqRowsSetting]:
         """The few of least estimated cost, for each the number of rows that pay to be rescued."""
-        rows, columns = unit.shape
+        rows = len(unit.target)
         tried = [
-            (how, pieces, min(max(2, rows // share) * pieces, MOST_WORDS))
-            for pieces in PIECES for share in ROWS_A_WORD for how in ("plain", "scaled")
-            if rows >= 2 * share and pieces <= share and columns % pieces == 0 and (pieces == 1 or columns // pieces >= LEAST_PIECE)
-        ]  # fmt: skip
+            (how, 1, min(max(2, rows // share), MOST_WORDS))
+            for share in ROWS_A_WORD
+            for how in ("plain", "scaled")
+            if rows >= 2 * share
+        ]
         most = MOST_COST * coded_cost(unit, unit.target)
         found = [(*_estimate(unit, *setting), setting) for setting in dict.fromkeys(tried)]
         worth = sorted((cost, *setting, rescued) for cost, rescued, setting in found if cost <= most)
-        return [tuple(setting) for _, *setting in worth[:MOST_OFFERS]]
+        return [VqRowsSetting(*setting) for _, *setting in worth[:MOST_OFFERS]]
 
-    def follows_price(self, setting: Setting) -> bool:
+    def follows_price(self, setting: VqRowsSetting) -> bool:
         return True
 
-    def fit(self, unit: Unit, setting: Setting) -> CompositeMatrix:
-        how, pieces, count, rescued = str(setting[0]), int(setting[1]), int(setting[2]), int(setting[3])
+    def fit(self, unit: Unit, setting: VqRowsSetting) -> CompositeMatrix:
+        how, pieces, count, rescued = setting.how, setting.pieces, setting.count, setting.rescued
         clusters, scales = unit.remembered(
             ("row clusters", how, pieces, count), lambda: _clusters(unit, how, pieces, count)
         )

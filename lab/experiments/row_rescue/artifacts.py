@@ -13,6 +13,7 @@ import numpy as np
 
 from ....compiler.menu.composite import CompositeMatrix
 from ....compiler.menu.kinds import Unit
+from ....compiler.menu.setting import Selection
 from ....compiler.rate_control.landing import Trial
 from ....format.assembly import part_bytes
 from ....format.tensors.terms import GridInStream, RawValues, SubsetValues
@@ -108,7 +109,7 @@ class HalfPrecisionRows:
         members = np.asarray(self.members, np.int64)
         base.grid.codes[members] = 0
         part = SubsetValues(0, members, RawValues(unit.target[members].astype(np.float32), RAW), 1)
-        return unit.composite(ROWS, (RAW, len(members)), [GridInStream(base.grid, 1), part])
+        return unit.composite(ROWS, Selection(RAW, len(members)), [GridInStream(base.grid, 1), part])
 
 
 def base_choices(bench: Bench) -> Choices:

@@ -12,10 +12,10 @@ from tiny_models import bare_model
 
 from bytecap.compiler.menu.composite import CompositeMatrix
 from bytecap.compiler.menu.kinds import KINDS, Unit
-from bytecap.compiler.menu.kinds.decoupled import possible_settings
+from bytecap.compiler.menu.kinds.alias import AliasSetting
 from bytecap.compiler.menu.menus import offered_kinds
 from bytecap.compiler.menu.offers import PLAIN, Offer
-from bytecap.compiler.model.attention_heads import HeadLines
+from bytecap.compiler.menu.setting import Setting
 from bytecap.compiler.quantize.grids import GridQuantizer
 from bytecap.compiler.rate_control.artifacts import assemble_model
 from bytecap.compiler.recipe import read_recipe
@@ -29,9 +29,7 @@ from bytecap.format.program.program import Program
 from bytecap.format.tensors.terms import reconstruct_tensor
 
 ROWS, COLUMNS = 64, 48
-GROUPS = np.arange(ROWS) * 7 % 20
 QUANTIZER = GridQuantizer(read_recipe("default").quantization)
-HEADS = HeadLines(0, ((0, 16), (16, 32), (32, 48), (48, 64)))
 
 
 @pytest.fixture(autouse=True)
@@ -47,9 +45,7 @@ def statistics(seed: int = 0) -> MatrixStatistics:
 
 
 def unit(weights: np.ndarray, price: float, earlier: Mapping[int, np.ndarray] | None = None) -> Unit:
-    return Unit(
-        weights.astype(np.float64), statistics(), QUANTIZER, price, 1, earlier or {}, {"made": GROUPS}, heads=HEADS
-    )
+    return Unit(weights.astype(np.float64), statistics(), QUANTIZER, price, 1, earlier or {})
 
 
 def gaussian(seed: int = 3) -> np.ndarray:
@@ -79,11 +75,6 @@ def ternary() -> np.ndarray:
     return 0.1 * random.integers(-1, 2, (ROWS, COLUMNS)) * np.exp2(random.integers(-2, 3, ROWS))[:, None]
 
 
-def repeated() -> np.ndarray:
-    """Repetitions that no row shows."""
-    return np.resize(gaussian(), 61)[np.arange(ROWS * COLUMNS) % 61].reshape(ROWS, COLUMNS)
-
-
 def of_few_rows() -> np.ndarray:
     """Eight rows at many scales, and two rows that are like no other."""
     random = np.random.default_rng(8)
@@ -92,42 +83,9 @@ def of_few_rows() -> np.ndarray:
     return weights
 
 
-def with_a_huge_head() -> np.ndarray:
-    weights = gaussian()
-    weights[slice(*HEADS.ranges[2])] *= 3000
-    return weights
-
-
-def with_huge_blocks() -> np.ndarray:
-    weights = gaussian()
-    weights[8:16, 24:32] *= 3000
-    return weights
-
-
-def of_signs_and_columns() -> np.ndarray:
-    """Signs times factors of the rows, hardly blurred, and two columns of another kind."""
-    random = np.random.default_rng(11)
-    weights = 0.1 * random.choice([-1.0, 1.0], (ROWS, COLUMNS)) * np.exp2(random.integers(-8, 9, ROWS) / 8)[:, None]
-    weights[:, [7, 30]] = 3 * random.standard_normal((ROWS, 2))
-    return weights * (1 + 0.01 * random.standard_normal(weights.shape))
-
-
-def with_an_exception_in_every_row() -> np.ndarray:
-    weights = gaussian()
-    weights[np.arange(ROWS), np.random.default_rng(12).integers(0, COLUMNS, ROWS)] *= 1000
-    return weights
-
-
-def of_groups() -> np.ndarray:
-    """Rows near the mean of their group."""
-    random = np.random.default_rng(14)
-    return gaussian()[GROUPS] + 0.01 * random.standard_normal((ROWS, COLUMNS))
-
-
 EARLIER = {0: gaussian(seed=9).astype(np.float32), 1: gaussian().astype(np.float32)}
 # kind, the matrix it is made for, byte price, earlier tensors
 CASES = {
-    "raw": (repeated(), 1e-5, {}),
     "low-rank": (of_low_rank(), 1e-4, {}),
     "rescued-rows": (with_huge(0), 3e-3, {}),
     "protected-columns": (with_huge(1), 3e-3, {}),
@@ -135,10 +93,6 @@ CASES = {
     "codebook": (ternary(), 1e-5, {}),
     "alias": (gaussian(), 1e-4, EARLIER),
     "vq-rows": (of_few_rows(), 1e-4, {}),
-    "decoupled": (of_signs_and_columns(), 3e-4, {}),
-    "heads": (with_a_huge_head(), 3e-3, {}),
-    "blocks": (with_huge_blocks(), 1e-3, {}),
-    "token-groups": (of_groups(), 1e-4, {}),
 }
 
 
@@ -146,7 +100,7 @@ def all_offers(made: Unit) -> list[tuple[Offer, CompositeMatrix]]:
     found = [
         (kind.name, setting, kind.fit(made, setting)) for kind in KINDS.values() for setting in kind.settings(made)
     ]
-    found.append((PLAIN, (), made.grid()))
+    found.append((PLAIN, Setting(), made.grid()))
     return [(Offer(name, setting, 0.0, made.bytes_of(m), m.predicted_loss), m) for name, setting, m in found]
 
 
@@ -195,7 +149,7 @@ def test_an_artifact_decodes_to_the_weights(kind: str) -> None:
     made = unit(weights, price, EARLIER)
     program = Program((Embed(0), Embed(1), Add(0, 1), Linear(2, 2, None)), ROWS, 4, 0)
     model = bare_model(program, *EARLIER.values(), weights)
-    others = {i: KINDS["raw"].fit(unit(w, price), ("float16",)) for i, w in EARLIER.items()}
+    others = {i: unit(w, price).grid() for i, w in EARLIER.items()}
     exact = replace(made, earlier={i: q.weights for i, q in others.items()})
     for setting in KINDS[kind].settings(made):
         found = KINDS[kind].fit(exact, setting)
@@ -222,7 +176,6 @@ def constant_and_huge(at: tuple) -> np.ndarray:
                 [5, 6, 40, 40, 2, 3, 1, 0, 44, 21, 20, 20, 18, 19, 33],
             ),
         ),
-        ("heads", (slice(16, 32),)),
     ],
 )
 def test_raw_values_win_where_they_repeat_and_integers_are_long(kind: str, at: tuple) -> None:
@@ -234,28 +187,8 @@ def test_raw_values_win_where_they_repeat_and_integers_are_long(kind: str, at: t
         for setting in KINDS[kind].settings(made)
     }
     best = min(cost, key=cost.get)
-    assert best[0] == "raw" and cost[best] < made.bytes_of(made.grid()) + made.grid().predicted_loss / value
-    assert not any("raw" in setting for setting in KINDS[kind].settings(unit(gaussian(), 1e-2)))
-
-
-def test_exceptions_paid_for_in_their_block_win_where_every_block_has_one() -> None:
-    made = unit(with_an_exception_in_every_row(), 1e-3)
-    value = price_of_a_byte(made)
-    cost = {offer: offer.cost(value) for offer, _ in all_offers(made)}
-    best = min(cost, key=cost.get)
-    assert (best.kind, best.setting) == ("sparse", ("in-block", 1))
-    positions = KINDS["sparse"].fit(made, best.setting).parts[1].positions
-    assert np.array_equal(positions // COLUMNS, np.arange(ROWS))
-
-
-def test_base_and_branch_are_fitted_together() -> None:
-    """Signs and two directions: the factors take the directions, and the base loses far less than without them."""
-    random = np.random.default_rng(13)
-    smooth = 0.5 * random.standard_normal((ROWS, 2)) @ random.standard_normal((2, COLUMNS))
-    made = unit(0.1 * random.choice([-1.0, 1.0], (ROWS, COLUMNS)) + smooth, 1e-4)
-    found = {count: KINDS["decoupled"].fit(made, ("binary", "low-rank", count)).predicted_loss for count in (1, 2)}
-    assert found[2] < 0.05 * found[1]
-    assert ("binary", "low-rank", 2) in possible_settings(made)
+    assert best.how == "raw" and cost[best] < made.bytes_of(made.grid()) + made.grid().predicted_loss / value
+    assert not any(setting.how == "raw" for setting in KINDS[kind].settings(unit(gaussian(), 1e-2)))
 
 
 def test_nothing_pays_on_noise() -> None:
@@ -266,32 +199,6 @@ def test_nothing_pays_on_noise() -> None:
     assert not KINDS["alias"].settings(made)
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.02])
-def test_a_low_rank_step_from_an_earlier_matrix_is_its_source_and_two_factors(noise: float) -> None:
-    """W2 = W1 + A B, and with noise also a grid of what these leave; the step is larger than the matrix."""
-    random = np.random.default_rng(11)
-    step = 0.3 * random.standard_normal((ROWS, 2)) @ random.standard_normal((2, COLUMNS))
-    made = unit(gaussian() + step + noise * random.standard_normal((ROWS, COLUMNS)), 1e-4, EARLIER)
-    value = price_of_a_byte(made)
-    cost = {offer: offer.bytes + offer.predicted_loss / value for offer, _ in all_offers(made)}
-    best = min(cost, key=cost.get)
-    assert (best.kind, best.setting[:2]) == ("alias", ("low-rank-difference" if noise else "low-rank", 1))
-    assert cost[best] < 0.8 * next(c for offer, c in cost.items() if offer.kind == "grid")
-
-
-def test_a_sum_of_two_codebooks_is_found() -> None:
-    """Every eight weights are the sum of two of 16 codewords each."""
-    random = np.random.default_rng(13)
-    words = random.standard_normal((2, 16, 8)) * np.array([0.2, 0.02])[:, None, None]
-    chosen = random.integers(0, 16, (2, ROWS * COLUMNS // 8))
-    made = unit((words[0][chosen[0]] + words[1][chosen[1]]).reshape(ROWS, COLUMNS), 1e-3)
-    value = price_of_a_byte(made)
-    cost = {offer: offer.bytes + offer.predicted_loss / value for offer, _ in all_offers(made)}
-    best = min(cost, key=cost.get)
-    assert (best.kind, best.setting) == ("codebook", ("residual", 8, 16))
-    assert cost[best] < 0.5 * next(c for offer, c in cost.items() if offer.kind == "grid")
-
-
 def test_rows_beside_factors_are_rescued() -> None:
     """Low rank but for a few rows: a rank that holds them costs more, and so does a grid of everything."""
     weights = of_low_rank()
@@ -300,14 +207,14 @@ def test_rows_beside_factors_are_rescued() -> None:
     value = price_of_a_byte(made)
     cost = {offer: offer.bytes + offer.predicted_loss / value for offer, _ in all_offers(made)}
     best = min(cost, key=cost.get)
-    assert (best.kind, best.setting[0], best.setting[2]) == ("low-rank", "rescued", 16)
+    assert (best.kind, best.setting.how, best.setting.rows) == ("low-rank", "rescued", 16)
 
 
 def test_a_near_duplicate_is_its_source_and_a_grid_of_the_difference() -> None:
     weights = gaussian() + 0.003 * np.random.default_rng(1).standard_normal((ROWS, COLUMNS))
     made = unit(weights, 1e-4, EARLIER)
-    found = KINDS["alias"].fit(made, ("difference", 1))
-    assert KINDS["alias"].settings(made)[:2] == [("alone", 1), ("difference", 1)]
+    found = KINDS["alias"].fit(made, AliasSetting("difference", 1))
+    assert KINDS["alias"].settings(made)[:2] == [AliasSetting("alone", 1), AliasSetting("difference", 1)]
     assert (
         made.bytes_of(found) < 0.5 * made.bytes_of(made.grid())
         and found.predicted_loss < 1.2 * made.grid().predicted_loss

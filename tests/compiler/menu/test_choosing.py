@@ -19,9 +19,11 @@ from bytecap.compiler.checkpoints.export import export_checkpoint
 from bytecap.compiler.job import CompileJob
 from bytecap.compiler.menu.allocation import Allocation, confirm_largest
 from bytecap.compiler.menu.choose import MenuOutcome, choose_representations
+from bytecap.compiler.menu.kinds.alias import AliasSetting
 from bytecap.compiler.menu.menus import offered_kinds, offered_shared_kinds
 from bytecap.compiler.menu.offers import Offer
 from bytecap.compiler.menu.representations import ChosenRepresentations
+from bytecap.compiler.menu.setting import Selection, Setting
 from bytecap.compiler.model.model import Model, ModelTensor
 from bytecap.compiler.pipeline import CompileResult, compile_checkpoint
 from bytecap.compiler.quantize.grids import GridQuantizer, PlainGrids
@@ -55,11 +57,9 @@ def made_for_menus() -> tuple[Model, dict[str, str]]:
     width = ARCHITECTURE["model_dim"]
     values["blocks.0.attn.c_k.weight"] = random.standard_normal((width, 1)) @ random.standard_normal((1, width)) * 0.15
     values["blocks.1.attn.proj.weight"] = 0.2 * random.integers(-1, 2, (width, width))
-    values["blocks.0.attn.proj.weight"] = np.resize(values["blocks.0.attn.proj.weight"].ravel()[:61], (width, width))
     values["blocks.1.attn.c_v.weight"] = values["blocks.0.attn.c_v.weight"]
     kinds = {
         "blocks.0.attn.c_k.weight": "low-rank",
-        "blocks.0.attn.proj.weight": "raw",
         "blocks.1.attn.c_v.weight": "alias",
     }
     kinds["blocks.1.attn.proj.weight"] = "codebook"
@@ -107,13 +107,11 @@ def trials_of(model: Model) -> tuple[QuickTrials, Trial]:
 
 def choose(trials: QuickTrials, plain: Trial) -> MenuOutcome:
     """What the menus choose at the price of a trial, without another landing."""
-    pairs = {"pairs": np.arange(ARCHITECTURE["vocab_size"]) // 2}
     with one_thread_each():
         return choose_representations(
             trials,
             Landing(plain, (), False),
             lambda chosen, price: Landing(chosen.at(price), (), False),
-            pairs,
             silent_stage,
         )
 
@@ -233,7 +231,7 @@ def test_what_others_are_aliases_of_is_fitted_to_all_its_uses(outcome) -> None:
     made, menus = found.trials.representations, found.allocation.menus
     names = [tensor.name for tensor in found.trials.job.model.tensors]
     first, second = (names.index(f"blocks.{layer}.attn.c_v.weight") for layer in (0, 1))
-    alias = Offer("alias", ("alone", first), 0.0, 0, 0.0)
+    alias = Offer("alias", AliasSetting("alone", first), 0.0, 0, 0.0)
     costs = []
     for choices in ({second: alias}, {first: menus[first][0], second: alias}):
         chosen = ChosenRepresentations(made.plain, made.units, choices)
@@ -242,16 +240,6 @@ def test_what_others_are_aliases_of_is_fitted_to_all_its_uses(outcome) -> None:
         loss = sum(trial.quantized[i].predicted_loss for i in (first, second))
         costs.append(trial.size + loss / found.allocation.nats_per_byte)
     assert costs[1] < costs[0]
-
-
-def test_token_tables_are_offered_the_means_of_related_tokens(outcome) -> None:
-    found, _ = outcome
-    offered = {
-        found.trials.job.model.tensors[i].name
-        for i, menu in found.allocation.menus.items()
-        if any(o.kind == "token-groups" for o in menu)
-    }
-    assert offered == {"tok_emb.weight"}
 
 
 def test_equal_bytes_on_two_threads(made, walked: CompileResult) -> None:
@@ -291,7 +279,10 @@ def test_a_choice_that_measurement_does_not_confirm_is_dropped() -> None:
     good, bad = (
         i for i, t in enumerate(model.tensors) if t.name in ("blocks.0.attn.c_q.weight", "blocks.1.attn.c_q.weight")
     )
-    menus = {i: [Offer("grid", (), 0.0, 300, 1e-4), Offer("raw", ("float16",), 0.0, 200, 1e-4)] for i in (good, bad)}
+    menus = {
+        i: [Offer("grid", Setting(), 0.0, 300, 1e-4), Offer("sparse", Selection("raw", 9), 0.0, 200, 1e-4)]
+        for i in (good, bad)
+    }
     allocation = Allocation(menus, {i: menus[i][1] for i in menus}, 1e-6, 0.0, {})
     before = {i: model.tensors[i].values for i in menus}
     after = {good: before[good], bad: np.zeros_like(before[bad])}

@@ -12,18 +12,18 @@ from tiny_models import bare_model, golf_model, random_sequences
 
 from bytecap.compiler.job import CompileJob
 from bytecap.compiler.menu import menus
-from bytecap.compiler.menu.choose import choose_representations
 from bytecap.compiler.menu.group_choices import choose_groups
 from bytecap.compiler.menu.kinds import KINDS, SHARED_KINDS, Shared, Unit
-from bytecap.compiler.menu.kinds.raw import RawKind
 from bytecap.compiler.menu.offers import GroupOffer, Offer
+from bytecap.compiler.menu.representations import ChosenRepresentations
+from bytecap.compiler.menu.setting import Selection, Setting
+from bytecap.compiler.menu.units import Units
 from bytecap.compiler.model.groups import Group, find_groups
 from bytecap.compiler.quantize.grids import GridQuantizer, PlainGrids
 from bytecap.compiler.rate_control.artifacts import assemble_model
-from bytecap.compiler.rate_control.landing import Landing
 from bytecap.compiler.rate_control.quick_trials import QuickTrials
 from bytecap.compiler.rate_control.sequential_walk import SequentialWalk
-from bytecap.compiler.recipe import parse_recipe, read_recipe
+from bytecap.compiler.recipe import read_recipe
 from bytecap.compiler.settings import MenuSettings
 from bytecap.compiler.statistics.calibration import MatrixStatistics
 from bytecap.compiler.statistics.convergence import calibrate
@@ -31,7 +31,6 @@ from bytecap.compiler.workers import one_thread_each
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.format.program.operations import Add, Embed, Linear
 from bytecap.format.program.program import Program
-from bytecap.format.tensors.terms import CodebookReference
 from bytecap.progress import silent_stage
 
 ROWS, COLUMNS = 32, 64
@@ -51,13 +50,6 @@ def unit(weights: np.ndarray, price: float, seed: int = 0) -> Unit:
     return Unit(weights.astype(np.float64), statistics, QUANTIZER, price, 1, {})
 
 
-def from_one_bank() -> list[np.ndarray]:
-    """Three matrices of pairs from one bank: a book of its own would cost each of them a fifth of what its indices do."""
-    random = np.random.default_rng(1)
-    bank = 0.1 * random.standard_normal((60, 2))
-    return [bank[random.integers(0, len(bank), (ROWS, COLUMNS // 2))].reshape(ROWS, COLUMNS) for _ in range(3)]
-
-
 def with_huge_channels() -> list[np.ndarray]:
     """Three matrices of few rows in which the same channels stand out, in each of them others most."""
     random = np.random.default_rng(2)
@@ -67,12 +59,9 @@ def with_huge_channels() -> list[np.ndarray]:
 
 
 # kind, the family and matrices it is made for, byte price
-CASES = {"shared-codebook": ("role", from_one_bank(), 1e-4), "shared-columns": ("input", with_huge_channels(), 1e-3)}
-LEAST_SHARE = {"shared-codebook": 0.05, "shared-columns": 0.005}  # of the members' own best offers that sharing saves
-SHARED = {
-    "shared-codebook": lambda term: term.named,
-    "shared-columns": lambda term: term.members.named,
-}  # (tensor, term) whose book or set a term names
+CASES = {"shared-columns": ("input", with_huge_channels(), 1e-3)}
+LEAST_SHARE = {"shared-columns": 0.005}  # of the members' own best offers that sharing saves
+SHARED = {"shared-columns": lambda term: term.members.named}  # (tensor, term) whose set a term names
 
 
 def allocate(kind: str, others: bool = True, matrices: list[np.ndarray] | None = None):
@@ -92,7 +81,7 @@ def allocations() -> Mapping:
 
 def test_every_kind_is_a_case_and_an_option() -> None:
     assert set(CASES) == set(SHARED_KINDS) == set(menus.offered_shared_kinds(MenuSettings()))
-    assert "shared-codebook" not in menus.offered_shared_kinds(MenuSettings(shared_codebook=False))
+    assert menus.offered_shared_kinds(MenuSettings(shared_columns=False)) == []
 
 
 @pytest.mark.parametrize("kind", CASES)
@@ -124,7 +113,7 @@ def test_an_artifact_of_the_group_decodes_to_the_weights(kind: str, allocations:
     assert [(found.kind, found.setting, found.bytes) for found in fitted.values()] == [
         (kind, o.setting, o.bytes) for o in allocation.chosen.values()
     ]
-    data = assemble_model(model, {0: RawKind().fit(table, ("float16",)), **fitted}, {})
+    data = assemble_model(model, {0: table.grid(), **fitted}, {})
     arrays = decode_tensors(read_artifact(data))
     assert all(arrays[i].tobytes() == found.weights.tobytes() for i, found in fitted.items())
     plainly = reference_decoder.decode_tensors(reference_decoder.read_sections(data))[1]
@@ -150,40 +139,36 @@ def test_what_is_shared_stays_when_targets_change(kind: str, allocations: Mappin
     assert found.predicted_loss == pytest.approx(moved.loss(found.weights))
 
 
-def test_a_group_survives_landing_and_the_walk() -> None:
-    """In whole artifacts: the book that the menus made is what the first member stores, the others' indices follow the walk's targets."""
-    model, random = golf_model(6, vocab_size=40, model_dim=48, num_layers=3), np.random.default_rng(3)
-    bank = 0.15 * random.standard_normal((60, 2))
-    places = [i for i, t in enumerate(model.tensors) if t.name.endswith("c_q.weight")]
-    values = {i: bank[random.integers(0, len(bank), (48, 24))].reshape(48, 48).astype(np.float32) for i in places}
-    model = replace(
-        model, tensors=tuple(replace(t, values=values.get(i, t.values)) for i, t in enumerate(model.tensors))
-    )
+def test_a_group_survives_the_walk() -> None:
+    """In whole artifacts: the first member stores the set, the others name it, and values follow the targets of the walk."""
+    model = golf_model(6, vocab_size=40, model_dim=48)
     text = random_sequences(40, 48, 16, seed=6)
-    switches = dict.fromkeys(KINDS, False) | {"codebook": True, "enabled": True}
-    recipe, calm = parse_recipe("groups", {"choose-candidates": switches}), {"threads": 1, "seed": 0, "device": "cpu"}
+    recipe, calm = read_recipe("everything"), {"threads": 1, "seed": 0, "device": "cpu"}
     statistics = calibrate(model, text.ravel(), recipe.calibration, progress=silent_stage, **calm)
     job = CompileJob(model, statistics, text.ravel(), text[:4], recipe, {}, **calm)
-    trials = QuickTrials(job, PlainGrids(model, statistics, GridQuantizer(recipe.quantization), 1))
-    plain = trials.at(1e-3)
-
-    def land_again(chosen: QuickTrials, price: float) -> Landing:
-        return Landing(chosen.at(price), (), False)
-
-    found = choose_representations(trials, Landing(plain, (), False), land_again, None, silent_stage)
-    assert {i for i, offer in found.choices.items() if offer.kind == "shared-codebook"} == set(places)
-    assert set(found.allocation.measured) >= set(places)
-    quick = found.trials.at(1.2e-3)
-    walk = SequentialWalk(job, found.trials.representations, quick, quick.size, 1 / 8)
-    walk = walk.run(silent_stage, distilled=False)
+    places = next(g.members for g in find_groups(model, job.walked) if g.family == "input")
+    chosen = np.sort(np.random.default_rng(5).choice(48, 20, replace=False))  # more than a name of the set takes
+    setting = Selection("apart", len(chosen))
+    term = SHARED_KINDS["shared-columns"].term
+    choices = {
+        i: Offer("shared-columns", setting, 0.0, 0, 0.0, Shared(chosen, places[0], i == places[0], term))
+        for i in places
+    }
+    plain = PlainGrids(model, statistics, GridQuantizer(recipe.quantization), 1)
+    trials = QuickTrials(job, ChosenRepresentations(plain, Units(job), choices))
+    quick = trials.at(1.2e-3)
+    walk = SequentialWalk(job, trials.representations, quick, quick.size, 1 / 8).run(silent_stage, distilled=False)
     walked = walk.at(walk.last_price)
     for trial in (quick, walked):
-        arrays = decode_tensors(read_artifact(trial.data))
-        first, *others = (trial.quantized[i].parts[0].codewords for i in places)
-        assert first == found.choices[places[0]].shared.content and others == [CodebookReference(places[0], 0)] * 2
-        assert all(arrays[i].tobytes() == trial.quantized[i].weights.tobytes() for i in places)
-    assert any((quick.quantized[i].parts[0].indices != walked.quantized[i].parts[0].indices).any() for i in places[1:])
-    assert len(walk.smallest().data) < len(walked.data) < len(plain.data)
+        artifact = read_artifact(trial.data)
+        arrays = decode_tensors(artifact)
+        named = [SHARED["shared-columns"](artifact.directory[i].terms[term]) for i in places]
+        assert named == [None, *[(places[0], term)] * (len(places) - 1)]
+        for i in places:
+            assert trial.quantized[i].parts[term].members.tolist() == chosen.tolist()
+            assert arrays[i].tobytes() == trial.quantized[i].weights.tobytes()
+    assert any((quick.quantized[i].weights != walked.quantized[i].weights).any() for i in places)
+    assert walk.smallest().size < walked.size
 
 
 def test_on_noise_no_group_is_chosen() -> None:
@@ -194,15 +179,13 @@ def test_on_noise_no_group_is_chosen() -> None:
 
 
 def test_groups_that_overlap_are_chosen_one_at_a_time() -> None:
-    menus = {i: [Offer("grid", (), 0.0, 100, 0.0)] for i in range(4)}
+    menus = {i: [Offer("grid", Setting(), 0.0, 100, 0.0)] for i in range(4)}
     shared = Shared(np.arange(1), 0, True)
 
     def group(members: tuple[int, ...], n_bytes: int) -> GroupOffer:
-        return GroupOffer(
-            "shared-codebook",
-            (n_bytes,),
-            {i: Offer("shared-codebook", (n_bytes,), 0.0, n_bytes, 0.0, shared) for i in members},
-        )
+        setting = Selection("apart", n_bytes)
+        offers = {i: Offer("shared-columns", setting, 0.0, n_bytes, 0.0, shared) for i in members}
+        return GroupOffer("shared-columns", "input", setting, offers)
 
     offered = [group((0, 1), 80), group((0, 1, 2), 60), group((2, 3), 50), group((1, 3), 99)]
     assert {i: o.bytes for i, o in choose_groups(offered, menus, 1.0, 0.0).items()} == {0: 60, 1: 60, 2: 60}
@@ -213,7 +196,7 @@ def test_groups_that_overlap_are_chosen_one_at_a_time() -> None:
         3: 50,
     }
     assert choose_groups(offered[:1], menus, 1.0, 0.21) == {}
-    menus[0].append(Offer("raw", (), 0.0, 20, 0.0))  # alone, that member is cheaper
+    menus[0].append(Offer("sparse", Selection("raw", 1), 0.0, 20, 0.0))  # alone, that member is cheaper
     assert choose_groups(offered[:1], menus, 1.0, 0.0) == {}
 
 
@@ -221,9 +204,7 @@ def test_groups_are_found_in_the_program() -> None:
     model = golf_model()
     names = {t.name: i for i, t in enumerate(model.tensors)}
     found = find_groups(model, [i for i, t in enumerate(model.tensors) if t.values.ndim == 2])
-    by_family = {
-        family: {g.members for g in found if g.family == family} for family in ("role", "model", "input", "stream")
-    }
+    by_family = {family: {g.members for g in found if g.family == family} for family in ("input", "stream")}
 
     def at(layer: int, *ends: str) -> tuple[int, ...]:
         return tuple(sorted(names[f"blocks.{layer}.{end}.weight"] for end in ends))
@@ -231,6 +212,3 @@ def test_groups_are_found_in_the_program() -> None:
     qkv = ("attn.c_q", "attn.c_k", "attn.c_v")
     assert by_family["input"] == {at(0, *qkv), at(1, *qkv)}
     assert by_family["stream"] == {tuple(sorted(at(0, *qkv, "mlp.fc") + at(1, *qkv, "mlp.fc")))}
-    ends = (*qkv, "attn.proj", "mlp.fc", "mlp.proj")
-    assert by_family["role"] == {at(0, end) + at(1, end) for end in ends}
-    assert by_family["model"] == {tuple(sorted(at(0, *ends) + at(1, *ends)))}

@@ -51,7 +51,7 @@ def test_given_members_are_better_and_decode_to_what_was_fitted(bench, how, axis
     values, target = decoded(trial)[index], bench.model.tensors[index].values
     assert values.tobytes() == trial.quantized[index].weights.tobytes()
     at = {ROWS: (members,), COLUMNS: (slice(None), members), WEIGHTS: np.unravel_index(members, target.shape)}[axis]
-    assert trial.quantized[index].setting == (how, len(members))
+    assert trial.quantized[index].setting.values() == (how, len(members))
     if how == "raw":
         assert np.abs(values[at] - target[at]).max() < 2e-3 * np.abs(target).max()
     if how == "finer":
