@@ -9,10 +9,7 @@ from pathlib import Path
 from ..errors import ArtifactError, BytecapError
 from .exit_codes import CommandError, exit_code_of
 
-HINTS = {
-    "cap": "raise --cap",
-    "force": "use --force to replace it, or name another output",
-}  # by the argument of the Python API that an error names; others get a line of one form
+HINTS = {"force": "use --force to replace it, or name another output"}  # by the argument that an error names
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def artifact_budget(cap: int, code_files: Sequence[Path]) -> int:
     code_bytes = sum(path.stat().st_size for path in code_files)
     if cap <= code_bytes:
         message = f"the cap of {cap} bytes leaves nothing for the artifact"
-        raise CapError(f"{message}: code files take {code_bytes}; raise --cap")
+        raise CapError(f"{message}: code files take {code_bytes}; raise the cap")
     return cap - code_bytes
 
 

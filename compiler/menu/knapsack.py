@@ -57,7 +57,7 @@ def _start(menus: Sequence[Sequence[Item]], budget: int) -> tuple[list[Upgrade],
     left = budget - sum(menu[item][0] for menu, item in zip(menus, chosen, strict=True))
     if left < 0:
         raise CompileError(
-            f"the smallest candidates take {budget - left} bytes, {budget} are left for them; raise --cap by {-left}"
+            f"the smallest candidates take {budget - left} bytes, {budget} are left for them; raise the cap by {-left}"
         )
     upgrades = [(m, before, after) for m, items in enumerate(hulls) for before, after in itertools.pairwise(items)]
     return sorted(upgrades, key=lambda u: -loss_saved(menus[u[0]], u[1], u[2])), chosen, left

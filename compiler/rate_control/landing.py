@@ -73,7 +73,7 @@ def land_on_cap(
     """
     if smallest.size > budget:
         message = f"{budget} bytes are left for the artifact; the smallest possible artifact is {smallest.size} bytes"
-        raise CapError(f"the cap is too small: {message}; raise --cap by at least {smallest.size - budget}")
+        raise CapError(f"the cap is too small: {message}; raise the cap by at least {smallest.size - budget}")
     window = SizeWindow(budget * (1 - tolerance), budget, budget * (1 - tolerance / 2))
     search = PriceSearch(window, weights, start_price, finest_price)
     best = smallest

@@ -47,7 +47,7 @@ def read_documents(path: Path, tokenizer: Path | None = None) -> list[str]:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     if is_shard(data):
         if tokenizer is None:
-            raise DataError(f"{path} is a token shard; give the --tokenizer that made it, or the text itself")
+            raise DataError(f"{path} is a token shard; give the tokenizer that made it, or the text itself")
         return _decoded(decode_shard(data, str(path)), Tokenizer.load(tokenizer))
     if data.startswith(ZSTD):
         data = _decompressed(data, path)

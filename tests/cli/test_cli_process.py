@@ -25,7 +25,6 @@ from bytecap.files.numbers import integer, percent
         (CheckpointError("not one"), 8, "not one"),
         (OutputError("exists"), 9, "exists"),
         (BytecapError("other"), 1, "other"),
-        (CapError("too small", argument="cap"), 6, "too small; raise --cap"),
         (OutputError("it exists", argument="force"), 9, "it exists; use --force to replace it, or name another output"),
         (DataError("few", argument="max_tokens"), 8, "few; change it with --max-tokens"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/x"), 9, "/tmp/x: No space left on device"),

@@ -150,7 +150,7 @@ def test_fewer_bytes_lose_more_and_the_report_says_about_how_much(job: Job, fine
 def test_a_cap_that_is_too_small_names_the_smallest_size(job: Job) -> None:
     with pytest.raises(CapError) as caught:
         job.compile(300)
-    found = re.search(r"smallest possible artifact is (\d+) bytes; raise --cap by at least (\d+)", str(caught.value))
+    found = re.search(r"smallest possible artifact is (\d+) bytes; raise the cap by at least (\d+)", str(caught.value))
     assert found and int(found[1]) == 300 + int(found[2])
     smallest = int(found[1])
     with pytest.raises(CapError, match=str(smallest)):

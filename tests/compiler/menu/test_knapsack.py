@@ -69,6 +69,6 @@ def test_the_last_bytes_go_to_whatever_still_fits() -> None:
 
 
 def test_a_budget_below_the_smallest_items_is_refused_with_what_it_would_take() -> None:
-    with pytest.raises(CompileError, match=r"take 7 bytes, 6 are left for them; raise --cap by 1"):
+    with pytest.raises(CompileError, match=r"take 7 bytes, 6 are left for them; raise the cap by 1"):
         choose_items([[(3, 1.0), (9, 0.0)], [(4, 2.0)]], 6)
     assert choose_items([[(3, 1.0), (9, 0.0)], [(4, 2.0)]], 7) == [0, 0]

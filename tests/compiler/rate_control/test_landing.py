@@ -109,7 +109,7 @@ def test_a_cap_below_the_smallest_size_is_refused_with_that_size(budget: int) ->
     message = str(caught.value)
     assert (
         "5000 bytes" in message
-        and f"raise --cap by at least {5_000 - budget}" in message
+        and f"raise the cap by at least {5_000 - budget}" in message
         and f"{budget} bytes are left" in message
     )
     assert sizes.asked == []

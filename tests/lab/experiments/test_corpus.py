@@ -49,7 +49,7 @@ def test_files_that_are_no_text(tmp_path, content, message):
 
 def test_a_shard_needs_the_tokenizer_that_made_it(tmp_path, tokenizer):
     write_shard(tmp_path / "a.bin", np.array([1, 500]))
-    with pytest.raises(DataError, match="give the --tokenizer that made it"):
+    with pytest.raises(DataError, match="give the tokenizer that made it"):
         read_documents(tmp_path / "a.bin")
     with pytest.raises(DataError, match="420 pieces, fewer than the shard's tokens"):
         read_documents(tmp_path / "a.bin", tokenizer)
