@@ -28,6 +28,7 @@ from ...compiler.menu.kinds.low_rank import weighted_directions
 from ...compiler.menu.kinds.sparse import weight_losses
 from ...compiler.menu.kinds.subsets import APART, COLUMNS, FINER, RAW, ROWS, line_losses, plain_grid
 from ...compiler.statistics.convex_hull import loss_saved, lower_hull
+from ...format.registry import paired
 from ...format.tensors.grid import matrix_shape
 from ...format.tensors.terms import GridInStream
 from .choices import WEIGHTS, Candidate, Choice, Finer, Protected
@@ -44,6 +45,16 @@ RESIDUAL_CODEBOOKS = (
     (4, 256),
 )  # (weights in a codeword, codewords), the cheapest first
 LEAST_WEIGHTS = 8  # a codebook takes less than this part of the weights that it stands for
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What protecting means: `form`, one of FORMS, of lines and single weights; how many `octaves`
+    finer lines and matrices are.
+    """
+
+    form: str
+    octaves: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +96,7 @@ def rank_protected(bench: Bench, byte_price: float, kind: str, form: str = FINER
 
     Raises CheckpointError when the model has no such units.
     """
-    return PROTECTED_KINDS[kind](bench, byte_price, form, octaves)
+    return PROTECTED_KINDS[kind](bench, byte_price, Protection(form, octaves))
 
 
 def _by_falling(gains: np.ndarray) -> np.ndarray:
@@ -97,10 +108,10 @@ def _counted(owners: np.ndarray) -> list[tuple[int, np.ndarray]]:
     return [(int(i), np.flatnonzero(owners == i)) for i in np.unique(owners)]
 
 
-def _lines(axis: int) -> Callable[..., Ranking]:
-    def rank(bench: Bench, price: float, form: str, octaves: float) -> Ranking:
+def _lines(axis: int) -> Callable[[Bench, float, Protection], Ranking]:
+    def rank(bench: Bench, price: float, how: Protection) -> Ranking:
         units = {i: bench.unit(i, price) for i in bench.matrices}
-        gains = [line_losses(unit, axis, form) / unit.shape[1 - axis] for unit in units.values()]
+        gains = [line_losses(unit, axis, how.form) / unit.shape[1 - axis] for unit in units.values()]
         owners = np.repeat(list(units), [len(each) for each in gains])
         members = np.concatenate([np.arange(len(each)) for each in gains])
         order = _by_falling(np.concatenate(gains))
@@ -108,7 +119,7 @@ def _lines(axis: int) -> Callable[..., Ranking]:
         def build(count: int, share: float) -> dict[int, Choice]:
             taken = order[:count]
             return {
-                i: _protected(axis, members[taken[own]], units[i].shape[axis], form, -octaves)
+                i: _protected(axis, members[taken[own]], units[i].shape[axis], how)
                 for i, own in _counted(owners[taken])
             }
 
@@ -117,16 +128,16 @@ def _lines(axis: int) -> Callable[..., Ranking]:
     return rank
 
 
-def _protected(axis: int, members: np.ndarray, lines: int, form: str, octaves: float) -> Choice:
+def _protected(axis: int, members: np.ndarray, lines: int, how: Protection) -> Choice:
     """Given lines protected; where these are all lines, the last one in the order is left as it is, for
     a set is never everything.
     """
-    return Protected(axis, members[: lines - 1], form, octaves)
+    return Protected(axis, members[: lines - 1], how.form, -how.octaves)
 
 
-def _sparse(bench: Bench, price: float, form: str, octaves: float) -> Ranking:
+def _sparse(bench: Bench, price: float, how: Protection) -> Ranking:
     units = {i: bench.unit(i, price) for i in bench.matrices}
-    losses = [weight_losses(unit, form).reshape(-1) for unit in units.values()]
+    losses = [weight_losses(unit, how.form).reshape(-1) for unit in units.values()]
     owners = np.repeat(np.array(list(units), np.int32), [each.size for each in losses])
     positions = np.concatenate([np.arange(each.size) for each in losses])
     order = _by_falling(np.concatenate(losses))
@@ -134,14 +145,14 @@ def _sparse(bench: Bench, price: float, form: str, octaves: float) -> Ranking:
     def build(count: int, share: float) -> dict[int, Choice]:
         taken = order[:count]
         return {
-            i: Protected(WEIGHTS, positions[taken[own]][: units[i].target.size - 1], form)
+            i: Protected(WEIGHTS, positions[taken[own]][: units[i].target.size - 1], how.form)
             for i, own in _counted(owners[taken])
         }
 
     return Ranking(len(order) // 4, build)
 
 
-def _low_rank(bench: Bench, price: float, form: str, octaves: float) -> Ranking:
+def _low_rank(bench: Bench, price: float, how: Protection) -> Ranking:
     units = {i: bench.unit(i, price) for i in bench.matrices}
     squares = [
         np.square(weighted_directions(unit, "error")[1][: min(unit.shape) // 2]) / sum(unit.shape)
@@ -156,7 +167,7 @@ def _low_rank(bench: Bench, price: float, form: str, octaves: float) -> Ranking:
     return Ranking(len(order), build)
 
 
-def _codebook(bench: Bench, price: float, form: str, octaves: float) -> Ranking:
+def _codebook(bench: Bench, price: float, how: Protection) -> Ranking:
     upgrades = []  # (loss recovered a byte, tensor, place among its settings)
     settings = {}
     for i in bench.matrices:
@@ -183,8 +194,8 @@ def _holds(unit: Unit, width: int, size: int) -> bool:
     return unit.shape[1] % width == 0 and width * size * LEAST_WEIGHTS <= unit.target.size
 
 
-def _named_units(kind: str) -> Callable[..., Ranking]:
-    def rank(bench: Bench, price: float, form: str, octaves: float) -> Ranking:
+def _named_units(kind: str) -> Callable[[Bench, float, Protection], Ranking]:
+    def rank(bench: Bench, price: float, how: Protection) -> Ranking:
         found = [_within(unit, bench.matrices) for unit in find_units(bench.model, kind)]
         found = [unit for unit in found if unit.submatrices]
         errors = [np.zeros(matrix_shape(t.values.shape)) for t in bench.model.tensors]
@@ -200,7 +211,7 @@ def _named_units(kind: str) -> Callable[..., Ranking]:
             for item in order[:count]:
                 for area in found[item].submatrices:
                     taken.setdefault(area.tensor, []).append(area)
-            return {i: _cover(shapes[i], areas, form, -octaves * share) for i, areas in sorted(taken.items())}
+            return {i: _cover(shapes[i], areas, how.form, -how.octaves * share) for i, areas in sorted(taken.items())}
 
         return Ranking(len(order), build, shared=True)
 
@@ -227,13 +238,15 @@ def _cover(shape: tuple[int, int], areas: Sequence[Submatrix], form: str, octave
     return Protected(WEIGHTS, np.flatnonzero(mask), form)
 
 
-PROTECTED_KINDS: dict[str, Callable[..., Ranking]] = {
-    "rows": _lines(ROWS),
-    "channels": _lines(COLUMNS),
-    "tensors": _named_units("tensors"),
-    "blocks": _named_units("blocks"),
-    "heads": _named_units("heads"),
-    "codebook": _codebook,
-    "low-rank": _low_rank,
-    "sparse": _sparse,
-}
+PROTECTED_KINDS: dict[str, Callable[[Bench, float, Protection], Ranking]] = paired(
+    (
+        ("rows", _lines(ROWS)),
+        ("channels", _lines(COLUMNS)),
+        ("tensors", _named_units("tensors")),
+        ("blocks", _named_units("blocks")),
+        ("heads", _named_units("heads")),
+        ("codebook", _codebook),
+        ("low-rank", _low_rank),
+        ("sparse", _sparse),
+    )
+)
