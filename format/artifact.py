@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -37,11 +38,12 @@ from .tensors.matrices import (
     decode_raw_matrices,
     decode_sets,
     in_streams,
-    set_terms,
     stored_matrices,
+    stored_sets,
 )
+from .tensors.stored import CodedValues
 from .tensors.streams import Stream, read_streams
-from .tensors.terms import Grid, IndexValues, RawValues, TensorEntry, reconstruct_tensor
+from .tensors.terms import Grid, TensorEntry, reconstruct_tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class DecodedTensors:
 
     arrays: list[np.ndarray]
     grids: dict[tuple[int, int], GridValues]
-    matrices: dict[MatrixKey, GridValues | IndexValues]
+    matrices: dict[MatrixKey, CodedValues]
     matrix_bytes: dict[MatrixKey, int]
     sets: dict[TermKey, np.ndarray]
     set_bytes: dict[TermKey, int]
@@ -121,7 +123,7 @@ def _check_canonical(name: str, found: bytes, expected: bytes) -> None:
 def _check_stream_numbers(directory: Sequence[TensorEntry], streams: Sequence[Stream]) -> None:
     """Streams 1.. are each used, stream 0 exists exactly when there is a grid or a set told by integers (R-STR-7)."""
     named = {matrix.record.stream for matrix in in_streams(stored_matrices(directory)).values()}
-    first_needed = named or any(told.vector_length for told, _ in set_terms(directory).values())
+    first_needed = named or any(stored.record.vector_length for stored in stored_sets(directory).values())
     if named != set(range(1, len(streams))) or bool(first_needed) != bool(streams):
         message = f"terms name streams {sorted(named)}, the section holds {len(streams)}"
         raise InvalidArtifact(message, rule="R-STR-7", where="codes")
@@ -172,7 +174,7 @@ def decode_contents(artifact: Artifact, *, check_digest: bool = True) -> Decoded
 
 def _decode(artifact: Artifact, check_digest: bool, keep_codes: bool) -> DecodedTensors:
     directory, matrices = artifact.directory, stored_matrices(artifact.directory)
-    values: dict[MatrixKey, RawValues | GridValues | IndexValues] = dict(decode_raw_matrices(artifact.raw, matrices))
+    values: dict[MatrixKey, Any] = dict(decode_raw_matrices(artifact.raw, matrices))
     coded = in_streams(matrices)
     first = decode_first_stream(directory, coded, artifact.streams)
     matrix_bytes: dict[MatrixKey, int] = {}
@@ -189,7 +191,7 @@ def _decode(artifact: Artifact, check_digest: bool, keep_codes: bool) -> Decoded
 
 def _reconstruct(
     directory: Sequence[TensorEntry],
-    values: dict[MatrixKey, RawValues | GridValues | IndexValues],
+    values: dict[MatrixKey, Any],
     sets: Mapping[TermKey, np.ndarray],
 ) -> list[np.ndarray]:
     """float32 arrays of all tensors; takes the matrices out of `values`, so that each is let go when it has been used."""

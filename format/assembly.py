@@ -7,7 +7,6 @@ stored number from that, encodes, and reads its own output back, so that a writt
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,18 +16,15 @@ from .container.container import CODES, DIGEST, DIRECTORY, PROGRAM, PROVENANCE, 
 from .container.cursor import Writer
 from .program.program import Program, encode_program
 from .tensors.directory import write_directory
-from .tensors.grid import GridValues
 from .tensors.matrices import exponent_scales
 from .tensors.member_sets import gap_scales
 from .tensors.raw_planes import encode_raw_planes
 from .tensors.set_choice import KnownSets, ToldSet
 from .tensors.sources import TensorSource, all_matrices, choose_sets, entry_of, own_codebooks
+from .tensors.stored import CodedContent, CodedValues, RawContent, StoredContent
 from .tensors.streams import Stream, write_streams
-from .tensors.terms import Codebooks, IndexValues, Part, RawValues, reconstruct_tensor, write_term
+from .tensors.terms import Codebooks, Part, reconstruct_tensor, write_term
 from .tensors.terms.grid import median_exponent
-
-if TYPE_CHECKING:
-    from .tensors.terms.term import Matrix
 
 DEFAULT_CODEC = 1
 
@@ -62,27 +58,27 @@ def assemble_artifact(
     return data
 
 
-def _raw_planes(matrices: Sequence[Matrix]) -> bytes:
+def _raw_planes(matrices: Sequence[StoredContent]) -> bytes:
     """Content of the RAW section."""
-    return encode_raw_planes([(matrix.values, matrix.storage) for matrix in matrices if isinstance(matrix, RawValues)])
+    return encode_raw_planes([(matrix.values, matrix.storage) for matrix in matrices if isinstance(matrix, RawContent)])
 
 
-def _encode_streams(matrices: Sequence[Matrix], sets: Sequence[ToldSet], codec: int) -> list[Stream]:
+def _encode_streams(matrices: Sequence[StoredContent], sets: Sequence[ToldSet], codec: int) -> list[Stream]:
     """Stream 0, and those that the matrices name; none at all when there are no integers."""
-    coded = [matrix for matrix in matrices if not isinstance(matrix, RawValues)]
+    coded = [matrix for matrix in matrices if isinstance(matrix, CodedContent)]
     gaps = [told for told in sets if told.integers is not None]
     if not coded and not gaps:
         return []
     vectors = []
     for matrix in coded:
-        for exponents in (matrix.coded.row_exponents, matrix.coded.column_exponents):
+        for exponents in (matrix.values.row_exponents, matrix.values.column_exponents):
             if exponents is not None:
                 vectors.append((exponents - median_exponent(exponents)).astype(np.int32)[None, :])
     scales = [exponent_scales(vector.size) for vector in vectors]
     scales += [gap_scales(told.integers.size, told.universe) for told in gaps]
     streams = [_encode_first_stream(vectors + [told.integers for told in gaps], scales)]
     for index in range(1, max((matrix.stream for matrix in coded), default=0) + 1):
-        members = [matrix.coded for matrix in coded if matrix.stream == index]
+        members = [matrix.values for matrix in coded if matrix.stream == index]
         streams.append(Stream(codec, encode_grid_stream(members, codec)))
     return streams
 
@@ -93,7 +89,7 @@ def _encode_first_stream(vectors: Sequence[np.ndarray], scales: Sequence[Expecte
     return min(candidates, key=lambda stream: len(stream.payload))
 
 
-def encode_grid_stream(members: Sequence[GridValues | IndexValues], codec: int = DEFAULT_CODEC) -> bytes:
+def encode_grid_stream(members: Sequence[CodedValues], codec: int = DEFAULT_CODEC) -> bytes:
     """One stream of several grids' codes or codebooks' indices, as the CODES section holds it."""
     return INTEGER_CODECS[codec].encode(
         [values.codes for values in members], [values.expected_scales() for values in members]

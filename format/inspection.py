@@ -21,11 +21,11 @@ from .container.bytes_codecs import BYTES_CODECS
 from .container.container import CODES, RAW, VERSION, section_name
 from .container.cursor import Writer
 from .container.limits import DEFAULT_LIMITS, Limits
-from .tensors.grid import GridValues
 from .tensors.keys import MatrixKey
-from .tensors.matrices import stored_matrices
+from .tensors.matrices import in_planes, stored_matrices, stored_sets
 from .tensors.raw_planes import ITEM_BYTES
-from .tensors.terms import Alias, IndexValues, TensorEntry
+from .tensors.stored import CodedValues
+from .tensors.terms import Alias, TensorEntry
 from .tensors.terms.codebook import CODEWORDS
 
 
@@ -211,8 +211,8 @@ def _tensor_rows(artifact: Artifact, contents: DecodedTensors) -> tuple[TensorRo
             sizes = {
                 matrix.name: value_bytes[index, number, m] for m, matrix in enumerate(term.matrices(entry.matrix_shape))
             }
-            told = term.member_set
-            set_bytes = contents.set_bytes.get((index, number), 0) + (len(told.bitmap) if told else 0)
+            told = term.stored_set(entry.matrix_shape)
+            set_bytes = contents.set_bytes.get((index, number), 0) + (len(told.record.bitmap) if told else 0)
             book_bytes = sizes.get(CODEWORDS, 0)
             terms.append(TermRow(term.name, term.describe(names), sum(sizes.values()), set_bytes, book_bytes))
         recipe = " + ".join(term.recipe for term in terms)
@@ -224,10 +224,8 @@ def _tensor_rows(artifact: Artifact, contents: DecodedTensors) -> tuple[TensorRo
 def _metadata_rows(artifact: Artifact, set_bytes: int, tensors: Sequence[TensorRow]) -> tuple[SharedRow, ...]:
     """What is not a value: steps, sets and codebooks."""
     writer = Writer()
-    for entry in artifact.directory:
-        for term in entry.terms:
-            if term.member_set is not None:
-                term.member_set.write(writer)
+    for stored in stored_sets(artifact.directory).values():
+        stored.record.write(writer)
     steps = len(artifact.streams[0].payload) - set_bytes if artifact.streams else 0
     rows = [
         SharedRow("step exponents", steps),
@@ -247,12 +245,8 @@ def _raw_shares(artifact: Artifact) -> dict[MatrixKey, int]:
 
 
 def _plane_bytes(artifact: Artifact) -> dict[MatrixKey, int]:
-    matrices = stored_matrices(artifact.directory).items()
-    return {
-        key: matrix.elements * ITEM_BYTES[matrix.record.storage]
-        for key, matrix in matrices
-        if matrix.record.stream is None
-    }
+    raw = in_planes(stored_matrices(artifact.directory))
+    return {key: matrix.elements * ITEM_BYTES[matrix.storage] for key, matrix in raw.items()}
 
 
 def _shared_rows(artifact: Artifact, header_bytes: int, set_bytes: int) -> tuple[SharedRow, ...]:
@@ -279,7 +273,7 @@ def _grid_details(entry: TensorEntry, index: int, contents: DecodedTensors) -> t
     return tuple(details)
 
 
-def _grid_detail(grid: GridValues | IndexValues, term: int, matrix: str) -> GridDetail:
+def _grid_detail(grid: CodedValues, term: int, matrix: str) -> GridDetail:
     codes, counts = np.unique(grid.codes, return_counts=True)
     shares = counts / counts.sum()
     return GridDetail(

@@ -36,8 +36,10 @@ class IntegerCodec(Protocol):
     wire_id: int
     name: str
 
-    def encode(self, matrices: Sequence[np.ndarray], scales: Sequence[ExpectedScales]) -> bytes: ...
+    @staticmethod
+    def encode(matrices: Sequence[np.ndarray], scales: Sequence[ExpectedScales]) -> bytes: ...
 
+    @staticmethod
     def decode(
-        self, payload: bytes, scales: Sequence[ExpectedScales], *, offset: int, where: str
+        payload: bytes, scales: Sequence[ExpectedScales], *, offset: int, where: str
     ) -> tuple[list[np.ndarray], list[int]]: ...

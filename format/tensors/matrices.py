@@ -15,12 +15,13 @@ import numpy as np
 
 from ...errors import InvalidArtifact
 from ..codecs import INTEGER_CODECS, ExpectedScales
-from .grid import MAX_STEP_OCTAVES, Exponents, GridValues
+from .grid import MAX_STEP_OCTAVES, Exponents
 from .keys import MatrixKey, TermKey
-from .member_sets import FINEST, MemberSet, decode_set, gap_scales
+from .member_sets import FINEST, decode_set, gap_scales
 from .raw_planes import decode_raw_planes
+from .stored import CodedMatrix, CodedValues, RawMatrix, StoredMatrix, StoredSet
 from .streams import Stream, check_amplification
-from .terms import IndexValues, RawValues, StoredMatrix, TensorEntry
+from .terms import TensorEntry
 
 
 def stored_matrices(directory: Sequence[TensorEntry]) -> dict[MatrixKey, StoredMatrix]:
@@ -33,29 +34,31 @@ def stored_matrices(directory: Sequence[TensorEntry]) -> dict[MatrixKey, StoredM
     }
 
 
-def set_terms(directory: Sequence[TensorEntry]) -> dict[TermKey, tuple[MemberSet, int]]:
-    """The record of every set and the size of its universe, in the order in which stream 0 holds their integers."""
+def stored_sets(directory: Sequence[TensorEntry]) -> dict[TermKey, StoredSet]:
+    """All sets, in the order in which stream 0 holds their integers."""
     return {
-        (i, t): (told, term.universe(entry.matrix_shape))
+        (i, t): stored
         for i, entry in enumerate(directory)
         for t, term in enumerate(entry.terms)
-        if (told := term.member_set) is not None
+        if (stored := term.stored_set(entry.matrix_shape)) is not None
     }
 
 
-def in_streams(matrices: Mapping[MatrixKey, StoredMatrix]) -> dict[MatrixKey, StoredMatrix]:
+def in_streams(matrices: Mapping[MatrixKey, StoredMatrix]) -> dict[MatrixKey, CodedMatrix]:
     """Those whose integers are in a stream."""
-    return {key: matrix for key, matrix in matrices.items() if matrix.record.stream is not None}
+    return {key: matrix for key, matrix in matrices.items() if isinstance(matrix, CodedMatrix)}
 
 
-def decode_raw_matrices(data: bytes, matrices: Mapping[MatrixKey, StoredMatrix]) -> dict[MatrixKey, RawValues]:
-    """Every raw matrix, in its shape. Raises ArtifactError [R-RAW-2, R-RAW-3]."""
-    raw = {key: matrix for key, matrix in matrices.items() if matrix.record.stream is None}
-    planes = decode_raw_planes(data, [(matrix.elements, matrix.record.storage) for matrix in raw.values()])
-    return {
-        key: RawValues(values.reshape(raw[key].rows, raw[key].columns), raw[key].record.storage)
-        for key, values in zip(raw, planes, strict=True)
-    }
+def in_planes(matrices: Mapping[MatrixKey, StoredMatrix]) -> dict[MatrixKey, RawMatrix]:
+    """Those whose values are in RAW."""
+    return {key: matrix for key, matrix in matrices.items() if isinstance(matrix, RawMatrix)}
+
+
+def decode_raw_matrices(data: bytes, matrices: Mapping[MatrixKey, StoredMatrix]) -> dict[MatrixKey, np.ndarray]:
+    """float32[rows, columns] of every raw matrix. Raises ArtifactError [R-RAW-2, R-RAW-3]."""
+    raw = in_planes(matrices)
+    planes = decode_raw_planes(data, [(matrix.elements, matrix.storage) for matrix in raw.values()])
+    return {key: values.reshape(raw[key].rows, raw[key].columns) for key, values in zip(raw, planes, strict=True)}
 
 
 def decode_stream(stream: Stream, index: int, scales: Sequence[ExpectedScales]) -> tuple[list[np.ndarray], list[int]]:
@@ -85,7 +88,7 @@ class FirstStream:
 
 
 def decode_first_stream(
-    directory: Sequence[TensorEntry], matrices: Mapping[MatrixKey, StoredMatrix], streams: Sequence[Stream]
+    directory: Sequence[TensorEntry], matrices: Mapping[MatrixKey, CodedMatrix], streams: Sequence[Stream]
 ) -> FirstStream:
     """Step exponents and gaps. Raises ArtifactError [R-GRD-2, R-STR-*]."""
     sides = [
@@ -96,11 +99,9 @@ def decode_first_stream(
         )
         if offset is not None
     ]
-    sets = set_terms(directory)
-    by_gaps = [key for key, (told, _) in sets.items() if told.vector_length]
-    scales = [exponent_scales(size) for *_, size in sides] + [
-        gap_scales(sets[key][0].vector_length, sets[key][1]) for key in by_gaps
-    ]
+    by_gaps = {key: stored for key, stored in stored_sets(directory).items() if stored.record.vector_length}
+    scales = [exponent_scales(size) for *_, size in sides]
+    scales += [gap_scales(stored.record.vector_length, stored.universe) for stored in by_gaps.values()]
     vectors, ends = decode_stream(streams[0], 0, scales) if streams else ([], [])
     exponents = _exponents(directory, matrices, sides, vectors)
     starts = [0, *ends][len(sides) :]
@@ -114,34 +115,41 @@ def decode_sets(directory: Sequence[TensorEntry], first: FirstStream) -> dict[Te
     To be called when the matrices are there: what they took of the file bounds the numbers of members.
     """
     members: dict[TermKey, np.ndarray] = {}
-    for key, (told, universe) in set_terms(directory).items():
-        finest = _first_grid_steps(directory, key, first.exponents) if told.encoding == FINEST else None
-        members[key] = decode_set(told, universe, first.gaps.get(key), finest, members)
+    for key, stored in stored_sets(directory).items():
+        finest = _first_grid_steps(directory[key[0]], key[0], stored, first.exponents)
+        members[key] = decode_set(stored.record, stored.universe, first.gaps.get(key), finest, members)
     return members
 
 
-def _exponents(directory, matrices, sides, vectors) -> dict[MatrixKey, Exponents]:
-    exponents = {key: [None, None] for key in matrices}
-    for (key, side, offset, _), values in zip(sides, vectors, strict=False):
-        values = values[0].astype(np.int64) + offset
+def _exponents(
+    directory: Sequence[TensorEntry],
+    matrices: Mapping[MatrixKey, CodedMatrix],
+    sides: Sequence[tuple[MatrixKey, int, int, int]],
+    vectors: Sequence[np.ndarray],
+) -> dict[MatrixKey, Exponents]:
+    """Exponents of all matrices; sides : (key, 0 rows or 1 columns, offset, size) of the first `vectors`."""
+    exponents: dict[MatrixKey, list[np.ndarray | None]] = {key: [None, None] for key in matrices}
+    for (key, side, offset, _), vector in zip(sides, vectors, strict=False):
+        values = vector[0].astype(np.int64) + offset
         if np.abs(values).max() > MAX_STEP_OCTAVES << matrices[key].record.resolution:
             message = f"a step exponent of {directory[key[0]].name!r} is beyond {MAX_STEP_OCTAVES} octaves"
             raise InvalidArtifact(message, rule="R-GRD-2", where="codes / stream 0")
         exponents[key][side] = values
-    return {key: tuple(both) for key, both in exponents.items()}
+    return {key: (rows, columns) for key, (rows, columns) in exponents.items()}
 
 
 def _first_grid_steps(
-    directory: Sequence[TensorEntry], key: TermKey, exponents: Mapping[MatrixKey, Exponents]
-) -> np.ndarray:
-    """The exponents, on the set's side, of the first grid of its tensor (there are some, says R-SET-4)."""
-    entry, term = key
-    return exponents[entry, directory[entry].first_grid, 0][directory[entry].terms[term].axis]
+    entry: TensorEntry, number: int, stored: StoredSet, exponents: Mapping[MatrixKey, Exponents]
+) -> np.ndarray | None:
+    """The exponents, on the set's side, of the first grid of tensor `number`; there are some where a set needs them (R-SET-4)."""
+    if stored.record.encoding != FINEST or stored.axis is None or entry.first_grid is None:
+        return None
+    return exponents[number, entry.first_grid, 0][stored.axis]
 
 
 def decode_integers(
-    matrices: Mapping[MatrixKey, StoredMatrix], exponents: Mapping[MatrixKey, Exponents], streams: Sequence[Stream]
-) -> Iterator[tuple[MatrixKey, GridValues | IndexValues, int]]:
+    matrices: Mapping[MatrixKey, CodedMatrix], exponents: Mapping[MatrixKey, Exponents], streams: Sequence[Stream]
+) -> Iterator[tuple[MatrixKey, CodedValues, int]]:
     """(key, integers and steps, bytes of its stream) of every matrix of `in_streams`, stream by stream."""
     for index, stream in enumerate(streams[1:], start=1):
         members = [key for key, matrix in matrices.items() if matrix.record.stream == index]

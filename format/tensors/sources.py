@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .grid import matrix_shape
 from .keys import TermKey
 from .set_choice import KnownSets, SetChooser, ToldSet
+from .stored import StoredContent
 from .terms import Codebooks, Part, TensorEntry
-
-if TYPE_CHECKING:
-    from .terms.term import Matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,7 @@ def own_codebooks(tensors: Sequence[TensorSource], first: int = 0) -> dict[TermK
     return {key: codewords for key, codewords in found.items() if codewords is not None}
 
 
-def all_matrices(tensors: Sequence[TensorSource], codebooks: Codebooks | None = None) -> list[Matrix]:
+def all_matrices(tensors: Sequence[TensorSource], codebooks: Codebooks | None = None) -> list[StoredContent]:
     """What all parts store, in the order in which every section holds it."""
     return [matrix for tensor in tensors for part in tensor.parts for matrix in part.stored(codebooks)]
 

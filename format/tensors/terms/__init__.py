@@ -12,7 +12,7 @@ from .low_rank import LowRank, LowRankValues
 from .raw import Raw, RawValues
 from .sparse import Sparse, SparseValues
 from .subset import Subset, SubsetValues
-from .term import Codebooks, EarlierTerms, Part, StoredMatrix, TensorEntry, Term, reconstruct_tensor
+from .term import Codebooks, EarlierTerms, Part, TensorEntry, Term, reconstruct_tensor
 
 TERMS: tuple[type[Term], ...] = (Raw, Grid, Alias, LowRank, Subset, Sparse, Codebook)
 TERMS_BY_ID: dict[int, type[Term]] = keyed(TERMS, "wire_id", "name")
@@ -37,7 +37,6 @@ __all__ = [
     "RawValues",
     "Sparse",
     "SparseValues",
-    "StoredMatrix",
     "Subset",
     "SubsetValues",
     "TensorEntry",

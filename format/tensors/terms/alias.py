@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ...container.cursor import Cursor, Writer
 from ..keys import TermKey
 from ..member_sets import MemberSet
-from .term import Arrays, Codebooks, EarlierTerms, Part, Problem, Shape, StoredMatrix, Term
-
-if TYPE_CHECKING:
-    from .term import MatrixValues
+from ..stored import Shape, StoredMatrix
+from .term import Arrays, Codebooks, EarlierTerms, Part, Problem, Term
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class Alias(Term, Part):
     def sources(self) -> tuple[int, ...]:
         return (self.source,)
 
-    def part(self, matrices: Sequence[MatrixValues], members: np.ndarray | None, key: TermKey) -> Alias:
+    def part(self, matrices: Sequence[Any], members: np.ndarray | None, key: TermKey) -> Alias:
         return self
 
     def describe(self, names: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from ...container.cursor import Cursor, Writer
 from ..grid import Exponents, GridValues, scale_of_magnitudes, step_table
 from ..keys import TermKey
 from ..member_sets import MemberSet
+from ..stored import CodedContent, CodedMatrix, Shape, StoredContent, StoredMatrix
 from .grid import (
     Grid,
     median_exponent,
@@ -29,10 +30,7 @@ from .grid import (
 )
 from .raw import Raw, RawValues
 from .selection import MATRIX_KINDS, inner_matrix, write_matrix
-from .term import Arrays, Codebooks, EarlierTerms, Part, Problem, Shape, StoredMatrix, Term
-
-if TYPE_CHECKING:
-    from .term import Matrix, MatrixValues
+from .term import Arrays, Codebooks, EarlierTerms, Part, Problem, Term
 
 MIN_CODEWORDS, MAX_CODEWORDS = 2, 1 << 16
 MAX_DIMENSION = 1 << 16  # whole rows of any model
@@ -61,6 +59,11 @@ class Indices:
         write_step_offset(writer, self.row_offset)
         writer.signed_varint(self.initial_scale)
         writer.varint(self.stream)
+
+    @classmethod
+    def of(cls, values: IndexValues, stream: int) -> Indices:
+        """The record of indices in a stream."""
+        return cls(values.resolution, median_exponent(values.row_exponents), values.fitted_scale(), stream)
 
     def values(self, integers: np.ndarray, exponents: Exponents) -> IndexValues:
         """The matrix of this record: int32[rows, columns / d] of its stream, and the row exponents of stream 0."""
@@ -118,10 +121,10 @@ class Codebook(Term):
         self.indices.write(writer)
 
     def matrices(self, shape: Shape) -> tuple[StoredMatrix, ...]:
-        indices = StoredMatrix(self.indices, shape[0], shape[1] // self.dimension, "indices")
+        indices = CodedMatrix(self.indices, shape[0], shape[1] // self.dimension, "indices")
         if isinstance(self.book, tuple):
             return (indices,)
-        return StoredMatrix(self.book, self.codewords, self.dimension, CODEWORDS), indices
+        return self.book.matrix(self.codewords, self.dimension, CODEWORDS), indices
 
     def reference_problem(self, before: EarlierTerms) -> Problem | None:
         """[R-CBK-3]"""
@@ -135,14 +138,17 @@ class Codebook(Term):
         name = f"term {self.named[1]} of tensor {self.named[0]}"
         return f"{name} is no earlier codebook with {size} of its own", "R-CBK-3"
 
-    def part(self, matrices: Sequence[MatrixValues], members: np.ndarray | None, key: TermKey) -> CodebookValues:
+    def part(self, matrices: Sequence[Any], members: np.ndarray | None, key: TermKey) -> CodebookValues:
         """[R-CBK-4]"""
         *own, stored = matrices
         indices = stored.codes + self.codewords // 2
         if indices.min() < 0 or indices.max() >= self.codewords:
             message = f"indices {indices.min()}..{indices.max()} of {self.codewords} codewords"
             raise InvalidArtifact(message, rule="R-CBK-4", where=f"tensor {key[0]}, term {key[1]}")
-        book = own[0] if own else CodebookReference(*self.named)
+        if isinstance(self.book, tuple):
+            book: GridValues | RawValues | CodebookReference = CodebookReference(*self.book)
+        else:
+            book = self.book.content(own[0])
         return CodebookValues(book, indices, stored.row_exponents, self.indices.resolution, self.indices.stream)
 
     def describe(self, names: Sequence[str]) -> str:
@@ -172,6 +178,11 @@ class CodebookReference:
 
     tensor: int
     term: int
+
+    @property
+    def key(self) -> TermKey:
+        """How an artifact names it."""
+        return self.tensor, self.term
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,24 +218,6 @@ def _index_scales(shape: Shape, initial_scale: int) -> ExpectedScales:
 
 
 @dataclass(frozen=True, slots=True)
-class IndicesInStream:
-    """Stored indices of a codebook and the stream (1..) that holds them."""
-
-    indices: IndexValues
-    stream: int
-
-    @property
-    def coded(self) -> IndexValues:
-        """What the stream holds, and what is known of it."""
-        return self.indices
-
-    def record(self) -> Indices:
-        """What the directory says of them."""
-        offset = median_exponent(self.indices.row_exponents)
-        return Indices(self.indices.resolution, offset, self.indices.fitted_scale(), self.stream)
-
-
-@dataclass(frozen=True, slots=True)
 class CodebookValues(Part):
     """Codewords by index, times a factor of the row.
 
@@ -244,32 +237,33 @@ class CodebookValues(Part):
     resolution: int
     stream: int
 
-    def own_codewords(self) -> np.ndarray | None:
-        if isinstance(self.codewords, CodebookReference):
-            return None
-        return inner_matrix(self.codewords, self.stream).decoded()
-
     def codewords_from(self, codebooks: Codebooks | None = None) -> np.ndarray:
         """float32[K, d]: the codewords that a decoder looks up; ValueError for a reference that `codebooks` lacks."""
-        own = self.own_codewords()
-        if own is not None:
-            return own
-        key = self.codewords.tensor, self.codewords.term
-        if key not in (codebooks or {}):
-            raise ValueError(f"no codewords are known of part {key[1]} of tensor {key[0]}")
-        return codebooks[key]
+        if not isinstance(self.codewords, CodebookReference):
+            return inner_matrix(self.codewords, self.stream).decoded()
+        if codebooks is None or self.codewords.key not in codebooks:
+            raise ValueError(f"no codewords are known of part {self.codewords.term} of tensor {self.codewords.tensor}")
+        return codebooks[self.codewords.key]
+
+    def own_codewords(self) -> np.ndarray | None:
+        return None if isinstance(self.codewords, CodebookReference) else self.codewords_from()
 
     def record(self, told: MemberSet | None = None, codebooks: Codebooks | None = None) -> Codebook:
-        *own, indices = (matrix.record() for matrix in self.stored(codebooks))
-        book = own[0] if own else (self.codewords.tensor, self.codewords.term)
-        return Codebook(*self.codewords_from(codebooks).shape, book, indices)
-
-    def stored(self, codebooks: Codebooks | None = None) -> tuple[Matrix, ...]:
-        indices = center_indices(self.indices, len(self.codewords_from(codebooks)))
-        stored = IndicesInStream(IndexValues(indices, self.row_exponents, self.resolution), self.stream)
+        count, dimension = self.codewords_from(codebooks).shape
+        indices = Indices.of(self._index_values(count), self.stream)
         if isinstance(self.codewords, CodebookReference):
-            return (stored,)
-        return inner_matrix(self.codewords, self.stream), stored
+            return Codebook(count, dimension, self.codewords.key, indices)
+        return Codebook(count, dimension, inner_matrix(self.codewords, self.stream).record(), indices)
+
+    def stored(self, codebooks: Codebooks | None = None) -> tuple[StoredContent, ...]:
+        indices = CodedContent(self._index_values(len(self.codewords_from(codebooks))), self.stream)
+        if isinstance(self.codewords, CodebookReference):
+            return (indices,)
+        return *inner_matrix(self.codewords, self.stream).stored(), indices
+
+    def _index_values(self, codewords: int) -> IndexValues:
+        """The indices as a stream holds them."""
+        return IndexValues(center_indices(self.indices, codewords), self.row_exponents, self.resolution)
 
     def reconstruct(
         self, shape: tuple[int, ...], *, arrays: Arrays = (), codebooks: Codebooks | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,10 +28,8 @@ from ..grid import (
 )
 from ..keys import TermKey
 from ..member_sets import MemberSet
-from .term import Arrays, Codebooks, Part, Shape, StoredMatrix, Term
-
-if TYPE_CHECKING:
-    from .term import MatrixValues
+from ..stored import CodedContent, CodedMatrix, Shape, StoredMatrix
+from .term import Arrays, Codebooks, Part, Term
 
 NO_STEPS, OWN_STEPS = 0, 1
 
@@ -83,7 +81,15 @@ class Grid(Term):
         writer.varint(self.stream)
 
     def matrices(self, shape: Shape) -> tuple[StoredMatrix, ...]:
-        return (StoredMatrix(self, *shape),)
+        return (self.matrix(*shape),)
+
+    def matrix(self, rows: int, columns: int, name: str = "") -> CodedMatrix:
+        """A matrix of this record; `name` says what it is within its term."""
+        return CodedMatrix(self, rows, columns, name)
+
+    def content(self, values: GridValues) -> GridValues:
+        """What a part holds of a matrix of this record, from its decoded values."""
+        return values
 
     def numbers(self, shape: Shape) -> int:
         """Its weights are made from as many integers, which count once."""
@@ -93,7 +99,7 @@ class Grid(Term):
     def step_offsets(self) -> tuple[int | None, int | None]:
         return self.row_offset, self.column_offset
 
-    def part(self, matrices: Sequence[MatrixValues], members: np.ndarray | None, key: TermKey) -> GridInStream:
+    def part(self, matrices: Sequence[Any], members: np.ndarray | None, key: TermKey) -> GridInStream:
         (values,) = matrices
         return GridInStream(values, self.stream)
 
@@ -119,11 +125,6 @@ class GridInStream(Part):
     stream: int
 
     @property
-    def coded(self) -> GridValues:
-        """What the stream holds, and what is known of it."""
-        return self.grid
-
-    @property
     def step_exponents(self) -> Exponents:
         return self.grid.row_exponents, self.grid.column_exponents
 
@@ -139,8 +140,8 @@ class GridInStream(Part):
             self.stream,
         )
 
-    def stored(self, codebooks: Codebooks | None = None) -> tuple[GridInStream]:
-        return (self,)
+    def stored(self, codebooks: Codebooks | None = None) -> tuple[CodedContent]:
+        return (CodedContent(self.grid, self.stream),)
 
     def decoded(self) -> np.ndarray:
         """float32[rows, columns]."""

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numba import njit
 
 from ....errors import InvalidArtifact
 from ...container.cursor import Cursor, Writer
-from ..grid import GridValues
+from ..grid import GridValues, reconstruct_grid
 from ..keys import TermKey
 from ..member_sets import MemberSet
+from ..stored import CodedContent, Shape, StoredMatrix
 from .grid import Grid, GridInStream
-from .term import Arrays, Codebooks, Part, Shape, StoredMatrix, Term
-
-if TYPE_CHECKING:
-    from .term import MatrixValues
+from .term import Arrays, Codebooks, Part, Term
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +50,13 @@ class LowRank(Term):
 
     def matrices(self, shape: Shape) -> tuple[StoredMatrix, ...]:
         rows, columns = shape
-        return StoredMatrix(self.left, rows, self.rank, "left"), StoredMatrix(self.right, self.rank, columns, "right")
+        return self.left.matrix(rows, self.rank, "left"), self.right.matrix(self.rank, columns, "right")
 
     def products(self, shape: Shape) -> int:
         """`rank` a weight."""
         return shape[0] * shape[1] * self.rank
 
-    def part(self, matrices: Sequence[MatrixValues], members: np.ndarray | None, key: TermKey) -> LowRankValues:
+    def part(self, matrices: Sequence[Any], members: np.ndarray | None, key: TermKey) -> LowRankValues:
         left, right = matrices
         return LowRankValues(left, right, self.left.stream)
 
@@ -75,19 +73,18 @@ class LowRankValues(Part):
     stream: int
 
     def record(self, told: MemberSet | None = None, codebooks: Codebooks | None = None) -> LowRank:
-        left, right = self.stored()
+        left, right = GridInStream(self.left, self.stream), GridInStream(self.right, self.stream)
         return LowRank(self.left.codes.shape[1], left.record(), right.record())
 
-    def stored(self, codebooks: Codebooks | None = None) -> tuple[GridInStream, GridInStream]:
-        return GridInStream(self.left, self.stream), GridInStream(self.right, self.stream)
+    def stored(self, codebooks: Codebooks | None = None) -> tuple[CodedContent, CodedContent]:
+        return CodedContent(self.left, self.stream), CodedContent(self.right, self.stream)
 
     def reconstruct(
         self, shape: tuple[int, ...], *, arrays: Arrays = (), codebooks: Codebooks | None = None
     ) -> np.ndarray:
         if self.left.codes.shape[1] != self.right.codes.shape[0]:
             raise ValueError(f"{self.left.codes.shape} and {self.right.codes.shape} have no product")
-        left, right = self.stored()
-        return low_rank_product(left.decoded(), right.decoded()).reshape(shape)
+        return low_rank_product(reconstruct_grid(self.left), reconstruct_grid(self.right)).reshape(shape)
 
 
 def low_rank_product(left: np.ndarray, right: np.ndarray) -> np.ndarray:

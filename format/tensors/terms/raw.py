@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,10 +13,8 @@ from ...container.cursor import Cursor, Writer
 from ..keys import TermKey
 from ..member_sets import MemberSet
 from ..raw_planes import STORAGES, from_storage, to_storage
-from .term import Arrays, Codebooks, Part, Shape, StoredMatrix, Term
-
-if TYPE_CHECKING:
-    from .term import MatrixValues
+from ..stored import RawContent, RawMatrix, Shape, StoredMatrix
+from .term import Arrays, Codebooks, Part, Term
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +40,23 @@ class Raw(Term):
         writer.u8(STORAGES.index(self.storage))
 
     def matrices(self, shape: Shape) -> tuple[StoredMatrix, ...]:
-        return (StoredMatrix(self, *shape),)
+        return (self.matrix(*shape),)
+
+    def matrix(self, rows: int, columns: int, name: str = "") -> RawMatrix:
+        """A matrix of this record; `name` says what it is within its term."""
+        return RawMatrix(self.storage, rows, columns, name)
+
+    def content(self, values: np.ndarray) -> RawValues:
+        """What a part holds of a matrix of this record, from its float32[rows, columns]."""
+        return RawValues(values, self.storage)
 
     def numbers(self, shape: Shape) -> int:
         """Its weights are the numbers that it stores."""
         return shape[0] * shape[1]
 
-    def part(self, matrices: Sequence[MatrixValues], members: np.ndarray | None, key: TermKey) -> RawValues:
+    def part(self, matrices: Sequence[Any], members: np.ndarray | None, key: TermKey) -> RawValues:
         (values,) = matrices
-        return values
+        return self.content(values)
 
     def describe(self, names: Sequence[str] = ()) -> str:
         return f"{self.name} {self.storage}"
@@ -67,8 +73,8 @@ class RawValues(Part):
     def record(self, told: MemberSet | None = None, codebooks: Codebooks | None = None) -> Raw:
         return Raw(self.storage)
 
-    def stored(self, codebooks: Codebooks | None = None) -> tuple[RawValues]:
-        return (self,)
+    def stored(self, codebooks: Codebooks | None = None) -> tuple[RawContent]:
+        return (RawContent(self.values, self.storage),)
 
     def decoded(self) -> np.ndarray:
         """float32: what the storage keeps of the values, in their shape."""

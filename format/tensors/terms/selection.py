@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +11,10 @@ from ....errors import MalformedArtifact
 from ...container.cursor import Cursor, Writer
 from ..grid import GridValues
 from ..member_sets import FINEST, SAME, MemberSet
+from ..stored import Shape, StoredContent, StoredSet
 from .grid import Grid, GridInStream
 from .raw import Raw, RawValues
-from .term import Codebooks, EarlierTerms, Part, Problem, Shape, Term
+from .term import Codebooks, EarlierTerms, Part, Problem, Term
 
 MATRIX_KINDS: dict[int, type[Raw] | type[Grid]] = {Raw.wire_id: Raw, Grid.wire_id: Grid}
 
@@ -44,16 +45,19 @@ class SelectionTerm(Term):
 
     __slots__ = ()
     if TYPE_CHECKING:
-        members: MemberSet
-        record: Raw | Grid
-        axis: int | None
 
-        def universe(self, shape: Shape) -> int:
-            """How many rows, columns or elements there are to choose from."""
+        @property
+        def members(self) -> MemberSet: ...
 
-    @property
-    def member_set(self) -> MemberSet:
-        return self.members
+        @property
+        def record(self) -> Raw | Grid: ...
+
+        @property
+        def axis(self) -> int | None: ...
+
+    @abstractmethod
+    def stored_set(self, shape: Shape) -> StoredSet:
+        """How its set is told, and how many rows, columns or elements there are to choose from."""
 
     @property
     def inner_stream(self) -> int:
@@ -67,21 +71,21 @@ class SelectionTerm(Term):
             return "a set by steps that the tensor's first grid does not have", "R-SET-4"
         if told.named is None:
             return None
-        entry, other = before.find(told.named) or (None, None)
-        named, universe = other and other.member_set, self.universe(before.entry.matrix_shape)
-        if named is None or named.encoding == SAME or other.universe(entry.matrix_shape) != universe:
+        universe = self.stored_set(before.entry.matrix_shape).universe
+        found = before.find(told.named)
+        other = found and found[1].stored_set(found[0].matrix_shape)
+        if other is None or other.record.encoding == SAME or other.universe != universe:
             name = f"term {told.named[1]} of tensor {told.named[0]}"
             return f"{name} is no earlier set of {universe} that is told itself", "R-SET-5"
-        if told.encoding == SAME and named.count != told.count:
-            return f"a set of {told.count} that is the same as one of {named.count}", "R-SET-5"
+        if told.encoding == SAME and other.record.count != told.count:
+            return f"a set of {told.count} that is the same as one of {other.record.count}", "R-SET-5"
         return None
 
     def _has_steps(self, before: EarlierTerms) -> bool:
         """Whether the tensor's first grid has steps on the side of the set."""
         number = before.entry.first_grid
-        if number is None or self.axis is None:
-            return False
-        return before.entry.terms[number].step_offsets[self.axis] is not None
+        offsets = None if number is None else before.entry.terms[number].step_offsets
+        return offsets is not None and self.axis is not None and offsets[self.axis] is not None
 
 
 class SelectionPart(Part):
@@ -89,11 +93,15 @@ class SelectionPart(Part):
 
     __slots__ = ()
     if TYPE_CHECKING:
-        part: GridValues | RawValues
-        stream: int
 
-    def stored(self, codebooks: Codebooks | None = None) -> Sequence[GridInStream | RawValues]:
-        return (inner_matrix(self.part, self.stream),)
+        @property
+        def part(self) -> GridValues | RawValues: ...
+
+        @property
+        def stream(self) -> int: ...
+
+    def stored(self, codebooks: Codebooks | None = None) -> tuple[StoredContent, ...]:
+        return inner_matrix(self.part, self.stream).stored()
 
     def inner_values(self) -> np.ndarray:
         """float32: the values of the matrix inside, in its shape."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -12,13 +12,11 @@ from ...container.cursor import Cursor, Writer
 from ..grid import GridValues, matrix_shape
 from ..keys import TermKey
 from ..member_sets import MemberSet
+from ..stored import Shape, StoredMatrix, StoredSet
 from .grid import Grid
 from .raw import Raw, RawValues
 from .selection import SelectionPart, SelectionTerm, inner_matrix, read_matrix, write_matrix
-from .term import Arrays, Codebooks, Selection, Shape, StoredMatrix
-
-if TYPE_CHECKING:
-    from .term import MatrixValues
+from .term import Arrays, Codebooks, Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +38,15 @@ class Sparse(SelectionTerm):
         self.members.write(writer)
         write_matrix(writer, self.record)
 
-    def universe(self, shape: Shape) -> int:
-        """How many elements there are to choose from."""
-        return shape[0] * shape[1]
+    def stored_set(self, shape: Shape) -> StoredSet:
+        return StoredSet(self.members, shape[0] * shape[1], None)
 
     def matrices(self, shape: Shape) -> tuple[StoredMatrix, ...]:
-        return (StoredMatrix(self.record, 1, self.members.count, "values"),)
+        return (self.record.matrix(1, self.members.count, "values"),)
 
-    def part(self, matrices: Sequence[MatrixValues], members: np.ndarray | None, key: TermKey) -> SparseValues:
+    def part(self, matrices: Sequence[Any], members: np.ndarray | None, key: TermKey) -> SparseValues:
         (values,) = matrices
-        return SparseValues(members, values, self.inner_stream)
+        return SparseValues(cast(np.ndarray, members), self.record.content(values), self.inner_stream)
 
     def describe(self, names: Sequence[str] = ()) -> str:
         return f"{self.name} ({self.members.count} by {self.members.encoding}, {self.record.describe()})"
@@ -69,7 +66,7 @@ class SparseValues(SelectionPart):
     stream: int
 
     def record(self, told: MemberSet | None = None, codebooks: Codebooks | None = None) -> Sparse:
-        return Sparse(told, inner_matrix(self.part, self.stream).record())
+        return Sparse(cast(MemberSet, told), inner_matrix(self.part, self.stream).record())
 
     def selection(self, shape: Shape) -> Selection:
         return Selection(self.positions, shape[0] * shape[1], None)

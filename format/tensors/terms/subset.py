@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -13,13 +13,11 @@ from ...container.cursor import Cursor, Writer
 from ..grid import GridValues, matrix_shape
 from ..keys import TermKey
 from ..member_sets import MemberSet
+from ..stored import Shape, StoredMatrix, StoredSet
 from .grid import Grid
 from .raw import Raw, RawValues
 from .selection import SelectionPart, SelectionTerm, inner_matrix, read_matrix, write_matrix
-from .term import Arrays, Codebooks, Selection, Shape, StoredMatrix
-
-if TYPE_CHECKING:
-    from .term import MatrixValues
+from .term import Arrays, Codebooks, Selection
 
 AXES = ("rows", "columns")
 
@@ -48,16 +46,15 @@ class Subset(SelectionTerm):
         self.members.write(writer)
         write_matrix(writer, self.record)
 
-    def universe(self, shape: Shape) -> int:
-        """How many rows or columns there are to choose from."""
-        return shape[self.axis]
+    def stored_set(self, shape: Shape) -> StoredSet:
+        return StoredSet(self.members, shape[self.axis], self.axis)
 
     def matrices(self, shape: Shape) -> tuple[StoredMatrix, ...]:
-        return (StoredMatrix(self.record, *_inner_shape(self.axis, self.members.count, shape), "values"),)
+        return (self.record.matrix(*_inner_shape(self.axis, self.members.count, shape), "values"),)
 
-    def part(self, matrices: Sequence[MatrixValues], members: np.ndarray | None, key: TermKey) -> SubsetValues:
+    def part(self, matrices: Sequence[Any], members: np.ndarray | None, key: TermKey) -> SubsetValues:
         (values,) = matrices
-        return SubsetValues(self.axis, members, values, self.inner_stream)
+        return SubsetValues(self.axis, cast(np.ndarray, members), self.record.content(values), self.inner_stream)
 
     def describe(self, names: Sequence[str] = ()) -> str:
         side = AXES[self.axis].removesuffix("s" * (self.members.count == 1))
@@ -80,7 +77,7 @@ class SubsetValues(SelectionPart):
     stream: int
 
     def record(self, told: MemberSet | None = None, codebooks: Codebooks | None = None) -> Subset:
-        return Subset(self.axis, told, inner_matrix(self.part, self.stream).record())
+        return Subset(self.axis, cast(MemberSet, told), inner_matrix(self.part, self.stream).record())
 
     def selection(self, shape: Shape) -> Selection:
         return Selection(self.members, shape[self.axis], self.axis)

@@ -11,48 +11,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ...codecs import ExpectedScales
 from ...container.cursor import Cursor, Writer
-from ..grid import Exponents, GridValues, matrix_shape
+from ..grid import Exponents, matrix_shape
 from ..keys import TermKey
 from ..member_sets import MemberSet
+from ..stored import Shape, StoredContent, StoredMatrix, StoredSet
 
-if TYPE_CHECKING:
-    from .codebook import IndexValues, Indices, IndicesInStream
-    from .grid import Grid, GridInStream
-    from .raw import Raw, RawValues
-
-    MatrixRecord = Raw | Grid | Indices
-    Matrix = RawValues | GridInStream | IndicesInStream  # a matrix as a writer gives it
-    MatrixValues = RawValues | GridValues | IndexValues  # a matrix as a decoder finds it
-
-Shape = tuple[int, int]  # rows and columns of the matrix as which a tensor is seen
 Problem = tuple[str, str]  # what is wrong, and the rule that it breaks
 Codebooks = Mapping[TermKey, np.ndarray]  # float32[K, d] codewords of the codebook terms that store their own
 Arrays = Sequence[np.ndarray] | Mapping[int, np.ndarray]  # float32 values of earlier tensors by their number
-
-
-@dataclass(frozen=True, slots=True)
-class StoredMatrix:
-    """A matrix that a term stores: the record that locates and scales it, its shape, its name within the term."""
-
-    record: MatrixRecord
-    rows: int
-    columns: int
-    name: str = ""
-
-    @property
-    def elements(self) -> int:
-        """Rows times columns."""
-        return self.rows * self.columns
-
-    def expected_scales(self, exponents: Exponents) -> ExpectedScales:
-        """What its integers, of a matrix in a stream, are expected to be."""
-        return self.record.expected_scales((self.rows, self.columns), exponents)
 
 
 class Term(ABC):
@@ -76,9 +47,10 @@ class Term(ABC):
         """The matrices it stores, in the order in which they stand in their sections."""
 
     @abstractmethod
-    def part(self, matrices: Sequence[MatrixValues], members: np.ndarray | None, key: TermKey) -> Part:
+    def part(self, matrices: Sequence[Any], members: np.ndarray | None, key: TermKey) -> Part:
         """The term with its content, from its decoded matrices and the members of its set.
 
+        matrices : float32[rows, columns] of each raw one, and of each coded one what its record makes (`CodedRecord.values`)
         members : int64[n], ascending; None of a term without a set
         key : of this term, for errors. Raises ArtifactError when the content breaks a rule.
         """
@@ -104,9 +76,8 @@ class Term(ABC):
         """Tensors that are used when this one is [R-DIR-6]."""
         return ()
 
-    @property
-    def member_set(self) -> MemberSet | None:
-        """The record of its set."""
+    def stored_set(self, shape: Shape) -> StoredSet | None:
+        """How its set is told; None of a term without one."""
         return None
 
     @property
@@ -181,7 +152,7 @@ class Part(ABC):
         """
 
     @abstractmethod
-    def stored(self, codebooks: Codebooks | None = None) -> tuple[Matrix, ...]:
+    def stored(self, codebooks: Codebooks | None = None) -> tuple[StoredContent, ...]:
         """What it stores in RAW and in the streams, in the order of its record's `matrices`."""
 
     @abstractmethod
@@ -205,7 +176,7 @@ class Part(ABC):
         return None
 
     @property
-    def step_exponents(self) -> tuple[np.ndarray | None, np.ndarray | None] | None:
+    def step_exponents(self) -> Exponents | None:
         """Of a grid, the exponents of its rows and of its columns; a side without steps has None."""
         return None
 
