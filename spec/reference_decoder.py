@@ -32,7 +32,9 @@ LIMITS = {
 
 
 class Refused(Exception):
-    """`word` is one of README.md's; `offset` counts from the start of the file or, from chapter 5 on, of the section."""
+    """`word` is one of README.md's; `offset` counts from the start of the file or, from chapter 5 on,
+    of the section.
+    """
 
     def __init__(self, word, rule, offset=None):
         super().__init__(f"{word} [{rule}]" + ("" if offset is None else f" at {offset}"))
@@ -133,7 +135,9 @@ def decode_stored(stored, length, offset):
 
 
 def decode_zstd(stored, length, offset):
-    """Block by block through a streaming decoder, a few bytes of input at a time: slow, and bounded another way than the package."""
+    """Block by block through a streaming decoder, a few bytes of input at a time: slow, and bounded
+    another way than the package.
+    """
     check(stored[:4] == bytes.fromhex("28 B5 2F FD"), "malformed", "R-BYT-2", offset)
     frame = zstandard.get_frame_parameters(stored)
     check(frame.content_size == length, "malformed", "R-BYT-1", offset)

@@ -1,7 +1,7 @@
 """Settings all tests share: reproducible property tests under CI, and one small compiled model a session.
 
-Test processes that run beside each other do their sums on one thread each. Left alone, every one of them takes all cores
-for every small product, and most of the time goes into waiting for each other.
+Test processes that run beside each other do their sums on one thread each. Left alone, every one of
+them takes all cores for every small product, and most of the time goes into waiting for each other.
 """
 
 from __future__ import annotations

@@ -67,7 +67,9 @@ def job(folder, edit=lambda name, values: values, recipe: str = "", **changes):
 
 
 def test_control_tensors_with_rows_of_zeros(tmp_path) -> None:
-    """Skip weights of which most rows are zero: the zero rows' tiny steps become the base, the others overflow int32."""
+    """Skip weights of which most rows are zero: the zero rows' tiny steps become the base, the others
+    overflow int32.
+    """
     keep_last = np.array([[0.0], [0.0], [0.0], [1.0]])
     compile_at = job(
         tmp_path, lambda name, values: values * keep_last if name == "skip_weights" else values, num_layers=8
@@ -83,7 +85,9 @@ def test_control_tensors_with_rows_of_zeros(tmp_path) -> None:
     ],
 )
 def test_models_without_a_usable_loss_get_a_clear_error(tmp_path, case) -> None:
-    """All weights zero (division by a zero moment), weights so large that logits are not numbers (multinomial fails)."""
+    """All weights zero (division by a zero moment), weights so large that logits are not numbers
+    (multinomial fails).
+    """
     try:
         job(tmp_path, **case)()
     except BytecapError:
@@ -107,14 +111,28 @@ def test_vectors_of_very_different_rows(values) -> None:
 @pytest.mark.parametrize(
     ("name", "option", "value"),
     [
-        ("calibrate", "tokens", 0), ("calibrate", "tokens", -5), ("calibrate", "batch-sequences", 0), ("calibrate", "batch-sequences", -1),
-        ("correct-drift", "batch-sequences", 0), ("correct-drift", "correction", float("nan")), ("correct-drift", "correction", -3.0),
-        ("quantize-matrices", "resolution", 9), ("quantize-matrices", "resolution", -1), ("quantize-vectors", "resolution", 4),
-        ("quantize-matrices", "trellis-states", 5), ("quantize-matrices", "damping", -1.0), ("quantize-matrices", "damping", float("nan")),
-        ("quantize-vectors", "coarsest", 0.0), ("quantize-vectors", "coarsest", -1.0), ("land-on-cap", "trials", 0),
-        ("land-on-cap", "tolerance", -1.0), ("land-on-cap", "tolerance", 2.0), ("land-on-cap", "finest-loss", 0.0), ("land-on-cap", "finest-loss", -1.0),
+        ("calibrate", "tokens", 0),
+        ("calibrate", "tokens", -5),
+        ("calibrate", "batch-sequences", 0),
+        ("calibrate", "batch-sequences", -1),
+        ("correct-drift", "batch-sequences", 0),
+        ("correct-drift", "correction", float("nan")),
+        ("correct-drift", "correction", -3.0),
+        ("quantize-matrices", "resolution", 9),
+        ("quantize-matrices", "resolution", -1),
+        ("quantize-vectors", "resolution", 4),
+        ("quantize-matrices", "trellis-states", 5),
+        ("quantize-matrices", "damping", -1.0),
+        ("quantize-matrices", "damping", float("nan")),
+        ("quantize-vectors", "coarsest", 0.0),
+        ("quantize-vectors", "coarsest", -1.0),
+        ("land-on-cap", "trials", 0),
+        ("land-on-cap", "tolerance", -1.0),
+        ("land-on-cap", "tolerance", 2.0),
+        ("land-on-cap", "finest-loss", 0.0),
+        ("land-on-cap", "finest-loss", -1.0),
     ],
-)  # fmt: skip
+)
 def test_reject_options_out_of_range(name: str, option: str, value) -> None:
     with pytest.raises(CompileError, match=option):
         parse_recipe("mine.toml", {name: {option: value}})
@@ -143,7 +161,9 @@ def test_predicted_loss_of_weights_that_are_used_twice() -> None:
 
 
 def test_memory_of_a_tensor_with_many_terms() -> None:
-    """Every term needs memory of its own, so weights are counted once a term: a file of 1.3 kB must not take 17 times its tensors."""
+    """Every term needs memory of its own, so weights are counted once a term: a file of 1.3 kB must not
+    take 17 times its tensors.
+    """
     n, terms = 1 << 9, 8
     grid = Grid(1.0, 0, 0, None, None, -256, 1)
     entries = [
@@ -163,7 +183,10 @@ def test_memory_of_a_tensor_with_many_terms() -> None:
 
 
 def test_sums_that_are_not_finite_are_refused() -> None:
-    """Terms are finite, their sum need not be: 3e38 twice. NaN bits differ between platforms, the digest cannot hold."""
+    """Terms are finite, their sum need not be: 3e38 twice.
+
+    NaN bits differ between platforms, the digest cannot hold.
+    """
     shape = (2, 2)
     tensors = [
         TensorSource("t", shape, "float32", (RawValues(np.full(shape, 3e38, np.float32), "float32"),)),
@@ -177,7 +200,9 @@ def test_sums_that_are_not_finite_are_refused() -> None:
 
 @pytest.mark.parametrize("above_smallest", [1000, 2000])
 def test_small_caps_are_filled_too(tmp_path, above_smallest: int) -> None:
-    """A cap of little more than the artifact of zeros, which has no step exponents nor scales and is 700 bytes smaller than any other."""
+    """A cap of little more than the artifact of zeros, which has no step exponents nor scales and is
+    700 bytes smaller than any other.
+    """
     compile_at = job(tmp_path, vocab_size=40, model_dim=32)
     with pytest.raises(BytecapError) as caught:
         compile_at(300)

@@ -29,7 +29,8 @@ ARCHITECTURE = SMALL | {"vocab_size": 40, "model_dim": 32}
 LENGTH, CAP = ARCHITECTURE["seq_len"], 8_000
 QUICK = "[calibrate]\ntokens = 768\n\n[correct-drift]\nenabled = false\n"
 FULL = (
-    "[calibrate]\ntokens = 768\n\n[correct-drift]\ntokens = 256\n\n[distil]\nbatch-tokens = 64\nsteps = 16\nfinal-steps = 4\n\n"
+    "[calibrate]\ntokens = 768\n\n[correct-drift]\ntokens = 256\n\n"
+    "[distil]\nbatch-tokens = 64\nsteps = 16\nfinal-steps = 4\n\n"
     "[land-on-cap]\ntolerance = 0.0009\n"
 )
 

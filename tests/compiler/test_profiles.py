@@ -1,4 +1,6 @@
-"""Profiles: which codec each one is, what the command prints of them, and that their sizes are those of real artifacts."""
+"""Profiles: which codec each one is, what the command prints of them, and that their sizes are those of
+real artifacts.
+"""
 
 from __future__ import annotations
 

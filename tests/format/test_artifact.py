@@ -137,7 +137,9 @@ def test_the_digest_covers_names_and_values() -> None:
 
 
 def test_reject_a_program_in_another_encoding(monkeypatch) -> None:
-    """Each field has one form by its own rule, so no bytes reach this check; a writer that differs from the reader does."""
+    """Each field has one form by its own rule, so no bytes reach this check; a writer that differs from
+    the reader does.
+    """
     for name in ("encode_program", "write_directory"):
         with monkeypatch.context() as patch:
             patch.setattr(artifact_module, name, lambda content: b"another form")

@@ -1,8 +1,8 @@
 """Tables are complete whichever module is imported first, and a default compile leaves the menu alone.
 
-Strategy: a fresh process imports one module of the package before anything else and says what the tables hold; the answer may not depend
-on the module. The processes are forks of one that has loaded the packages of others only, so that a fresh start for every module
-stays cheap.
+Strategy: a fresh process imports one module of the package before anything else and says what the
+tables hold; the answer may not depend on the module. The processes are forks of one that has loaded the
+packages of others only, so that a fresh start for every module stays cheap.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ print(any(name.startswith("bytecap.compiler.menu") for name in sys.modules))
 
 
 def test_only_a_recipe_that_asks_for_the_menu_imports_it(small_job, tmp_path) -> None:
-    """Both are whole compiles in fresh processes; the second recipe is the default but for the menu, and little text."""
+    """Both are whole compiles in fresh processes; the second recipe is the default but for the menu,
+    and little text.
+    """
     little = tmp_path / "little.toml"
     little.write_text(
         "[calibrate]\ntokens = 64\n[correct-drift]\nenabled = false\n[choose-candidates]\nenabled = true\n"

@@ -1,4 +1,6 @@
-"""Who may import whom, read from the source: the layers of the design, relative imports inside, named packages outside."""
+"""Who may import whom, read from the source: the layers of the design, relative imports inside, named
+packages outside.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Which module of the package imports which, read from the source: imports inside functions and for types only count too.
+"""Which module of the package imports which, read from the source: imports inside functions and for
+types only count too.
 
-Strategy: a module is its path below the root without suffix, a package its folder. `from .x import y` reaches module x/y where there is
-one, and x otherwise; that importing a module also runs the packages above it is left out.
+Strategy: a module is its path below the root without suffix, a package its folder. `from .x import y`
+reaches module x/y where there is one, and x otherwise; that importing a module also runs the packages
+above it is left out.
 """
 
 from __future__ import annotations

@@ -54,7 +54,9 @@ def test_gaussian_weights_with_white_inputs_follow_the_closed_form():
 
 
 def test_row_and_column_variances_and_correlated_inputs_are_seen():
-    """A random rotation and scaling of white inputs changes log det H alone, which the closed form at high rate counts."""
+    """A random rotation and scaling of white inputs changes log det H alone, which the closed form at
+    high rate counts.
+    """
     random = np.random.default_rng(1)
     rows, columns = 2.0 ** random.uniform(-2, 2, 200), 2.0 ** random.uniform(-2, 2, 30)
     weights = random.standard_normal((200, 30)) * np.sqrt(np.multiply.outer(rows, columns))
@@ -86,7 +88,9 @@ def test_correlated_outputs_are_seen():
 
 
 def test_real_quantization_lies_above_the_bound_by_less_than_a_uniform_quantizers_quarter_bit():
-    """Entropy of the integers minus the bound: at most 1/2 log2(2 pi e / 12) = 0.254 bits, plus the histogram's bias."""
+    """Entropy of the integers minus the bound: at most 1/2 log2(2 pi e / 12) = 0.254 bits, plus the
+    histogram's bias.
+    """
     random = np.random.default_rng(2)
     weights = random.standard_normal((600, 24)).astype(np.float32)
     inputs = random.standard_normal((500, 24)) @ random.standard_normal((24, 24))

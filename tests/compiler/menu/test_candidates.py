@@ -1,4 +1,6 @@
-"""Kinds of candidates on single matrices: what each is worth there, and that bytes, weights and losses are those of its parts."""
+"""Kinds of candidates on single matrices: what each is worth there, and that bytes, weights and losses
+are those of its parts.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Menus in whole compiles: what is chosen on a model made for it, that it pays in real bytes, and that off means untouched."""
+"""Menus in whole compiles: what is chosen on a model made for it, that it pays in real bytes, and that
+off means untouched.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,8 @@ UNSCALED = "[exchange-symmetries]\noutput-scales = false\n\n"  # scaled rows wou
 QUICK = UNSCALED + "[calibrate]\ntokens = 768\n\n[correct-drift]\nenabled = false\n"
 WALKED = (
     UNSCALED
-    + "[calibrate]\ntokens = 768\n\n[correct-drift]\ntokens = 768\n\n[distil]\nbatch-tokens = 64\nsteps = 16\nfinal-steps = 4\n"
+    + "[calibrate]\ntokens = 768\n\n[correct-drift]\ntokens = 768\n\n"
+    + "[distil]\nbatch-tokens = 64\nsteps = 16\nfinal-steps = 4\n"
 )
 MENUS = "\n[choose-candidates]\nenabled = true\n"
 

@@ -1,4 +1,6 @@
-"""Kinds for groups of matrices: what they share is stored once, they win on groups made for them, and all members take them or none does."""
+"""Kinds for groups of matrices: what they share is stored once, they win on groups made for them, and
+all members take them or none does.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +101,9 @@ def test_each_kind_wins_on_the_group_it_is_made_for(kind: str, allocations: Mapp
 
 @pytest.mark.parametrize("kind", CASES)
 def test_an_artifact_of_the_group_decodes_to_the_weights(kind: str, allocations: Mapping) -> None:
-    """By the package and by the plain decoder; bytes are those of the trial encodes, the owner paying for what is shared."""
+    """By the package and by the plain decoder; bytes are those of the trial encodes, the owner paying
+    for what is shared.
+    """
     units, allocation = allocations[kind]
     program = Program(
         (Embed(0), Linear(0, 1, None), Linear(0, 2, None), Linear(0, 3, None), Add(1, 2), Add(3, 4)),
@@ -126,7 +130,9 @@ def test_an_artifact_of_the_group_decodes_to_the_weights(kind: str, allocations:
 
 @pytest.mark.parametrize("kind", CASES)
 def test_what_is_shared_stays_when_targets_change(kind: str, allocations: Mapping) -> None:
-    """As in a walk: another target, the same book or set; the loss is that of the decoded weights against the new target."""
+    """As in a walk: another target, the same book or set; the loss is that of the decoded weights
+    against the new target.
+    """
     units, allocation = allocations[kind]
     offer = allocation.chosen[2]
     moved = replace(
@@ -140,7 +146,9 @@ def test_what_is_shared_stays_when_targets_change(kind: str, allocations: Mappin
 
 
 def test_a_group_survives_the_walk() -> None:
-    """In whole artifacts: the first member stores the set, the others name it, and values follow the targets of the walk."""
+    """In whole artifacts: the first member stores the set, the others name it, and values follow the
+    targets of the walk.
+    """
     model = golf_model(6, vocab_size=40, model_dim=48)
     text = random_sequences(40, 48, 16, seed=6)
     recipe, calm = read_recipe("everything"), {"threads": 1, "seed": 0, "device": "cpu"}

@@ -154,7 +154,9 @@ def vectors_of(side: np.ndarray) -> np.ndarray:
 
 
 def test_the_first_step_in_a_basis_moves_every_direction_by_its_rate() -> None:
-    """A rotation keeps lengths: the step has the length of one that moves every weight by the rate, in other directions."""
+    """A rotation keeps lengths: the step has the length of one that moves every weight by the rate, in
+    other directions.
+    """
     statistics = measure_statistics(model(), TRAINING, batch_sequences=4, seed=0, device="cpu", threads=1)
     bases = {i: Basis.of(statistics.matrices[i]) for i in matrices() if i in statistics.matrices}
     tensors, step = damaged(0.1), rates(1e-4)

@@ -238,7 +238,9 @@ DEGENERATE = {
 @pytest.mark.parametrize("states", [0, 8])
 @pytest.mark.parametrize("case", DEGENERATE)
 def test_degenerate_matrices(case: str, states: int) -> None:
-    """Finite weights and codes that can be stored, at any price; a finer price loses less while no code is at its bound."""
+    """Finite weights and codes that can be stored, at any price; a finer price loses less while no code
+    is at its bound.
+    """
     weights, statistics = DEGENERATE[case](*problem(6, 9, seed=8))
     losses = []
     for byte_price in (1e-9, 1e-5, 1e-3, 0.1, 1e3, 1e30):
@@ -270,7 +272,9 @@ def vector_problems(draw) -> tuple[np.ndarray, np.ndarray]:
     st.sampled_from([0.5, 0.03125, 1e-4]),
 )
 def test_vectors(drawn, byte_price: float, resolution: int, coarsest: float) -> None:
-    """Nearest integers on the row's step, which is the rule's, but no coarser than allowed; both to the nearest exponent."""
+    """Nearest integers on the row's step, which is the rule's, but no coarser than allowed; both to the
+    nearest exponent.
+    """
     values, fisher = drawn
     found = quantize_vectors(values, fisher, byte_price, resolution=resolution, coarsest=coarsest)
     steps = step_of(found.grid)

@@ -78,18 +78,25 @@ def test_a_walk_ends_near_its_budget(ratio: float, sizes: list[int], moved: floa
 @pytest.mark.parametrize(
     ("tried", "slope"),
     [
-        ([], 1 / 8), ([(1e-3, 900)], 1 / 8), ([(2e-3, 900), (1e-3, 1_000)], 0.1), ([(1e-3, 1_000), (2e-3, 900)], 0.1),
-        ([(9.0, 5), (2e-3, 950), (1e-3, 1_000)], 0.05), ([(2e-3, 1_000), (1e-3, 1_000)], 1 / 64), ([(2e-3, 0), (1e-3, 1_000)], 1 / 8),
+        ([], 1 / 8),
+        ([(1e-3, 900)], 1 / 8),
+        ([(2e-3, 900), (1e-3, 1_000)], 0.1),
+        ([(1e-3, 1_000), (2e-3, 900)], 0.1),
+        ([(9.0, 5), (2e-3, 950), (1e-3, 1_000)], 0.05),
+        ([(2e-3, 1_000), (1e-3, 1_000)], 1 / 64),
+        ([(2e-3, 0), (1e-3, 1_000)], 1 / 8),
         ([(1e-3, 1_000), (1e-3, 1_000)], 1 / 8),
     ],
-)  # fmt: skip
+)
 def test_the_slope_of_the_trials_nearest_to_the_last(tried: list, slope: float) -> None:
     assert bytes_per_octave(tried, 1_000) == pytest.approx(slope)
 
 
 @dataclass(frozen=True)
 class FakeWalk:
-    """All but the last matrix take `fixed` bytes; the last takes 100 bytes an octave below price 1, and never less than 0."""
+    """All but the last matrix take `fixed` bytes; the last takes 100 bytes an octave below price 1, and
+    never less than 0.
+    """
 
     base_price: float
     fixed: int
@@ -112,9 +119,16 @@ def landed(budget: int, fixed_of, walks: int = 3) -> tuple[Landing, list[float]]
 
     def land(walk: FakeWalk, smallest: Trial) -> Landing:
         return land_on_cap(
-            walk.at, start_price=walk.last_price, smallest=smallest, budget=budget, weights=800, finest_price=1e-9,
-            tolerance=0.001, trials=20, progress=lambda done, total: None,
-        )  # fmt: skip
+            walk.at,
+            start_price=walk.last_price,
+            smallest=smallest,
+            budget=budget,
+            weights=800,
+            finest_price=1e-9,
+            tolerance=0.001,
+            trials=20,
+            progress=lambda done, total: None,
+        )
 
     near = Landing(Trial(1.0, bytes(budget // 2), {}), ((1.0, budget // 2),), False)
     found = land_walks(

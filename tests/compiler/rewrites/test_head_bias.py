@@ -1,4 +1,6 @@
-"""A bias for the output head: that it takes the mean error of the logits away, pays where it is taken, and is left out elsewhere."""
+"""A bias for the output head: that it takes the mean error of the logits away, pays where it is taken,
+and is left out elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def measured(model: Model, sequences: np.ndarray) -> Statistics:
 
 
 def around_mean(model: Model, statistics: Statistics) -> Statistics:
-    """Statistics of a head whose inputs are nearly always the same, and whose outputs matter more than its grid was told."""
+    """Statistics of a head whose inputs are nearly always the same, and whose outputs matter more than
+    its grid was told.
+    """
     weight = model.program.instructions[find_head(model.program)].weight
     mean = np.random.default_rng(3).standard_normal(len(statistics.head_mean))
     hessian = np.multiply.outer(mean, mean) + 1e-3 * np.eye(len(mean))

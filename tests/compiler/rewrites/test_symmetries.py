@@ -17,7 +17,7 @@ from bytecap.compiler.model.torch_executor import TorchExecutor
 from bytecap.compiler.quantize.grid_matrix import column_log_steps
 from bytecap.compiler.recipe import Recipe
 from bytecap.compiler.rewrites import exchange_symmetries
-from bytecap.compiler.rewrites.symmetries import (  # fmt: skip
+from bytecap.compiler.rewrites.symmetries import (
     FreeUnits,
     ScaledOutput,
     absorb_scales,
@@ -29,7 +29,7 @@ from bytecap.compiler.rewrites.symmetries import (  # fmt: skip
 from bytecap.compiler.settings import QuantizationSettings, SymmetrySettings
 from bytecap.compiler.statistics.calibration import MatrixStatistics, Statistics, measure_statistics
 from bytecap.format.program.operands import Row
-from bytecap.format.program.operations import (  # fmt: skip
+from bytecap.format.program.operations import (
     Activation,
     ActivationKind,
     Add,
@@ -85,19 +85,38 @@ def test_the_units_of_a_model_are_found() -> None:
     [
         ([Embed(0), Linear(0, 1), Activation(1, GELU, 0.0), Linear(2, 2)], [FreeUnits((1,), 2)]),
         ([Embed(0), Linear(0, 1), Linear(1, 2)], [FreeUnits((1,), 2)]),
-        ([Embed(0), Linear(0, 1), Activation(1, GELU, 0.0), Linear(0, 2), Multiply(2, 3), Linear(4, 3)], [FreeUnits((1, 2), 3)]),
+        (
+            [Embed(0), Linear(0, 1), Activation(1, GELU, 0.0), Linear(0, 2), Multiply(2, 3), Linear(4, 3)],
+            [FreeUnits((1, 2), 3)],
+        ),
         ([Embed(0), Linear(0, 1, Row(3, 0)), Activation(1, RELU, 0.0), Linear(2, 2)], []),  # a bias has an order, too
         ([Embed(0), Linear(0, 1), Activation(1, RELU, 0.0), Add(1, 2), Linear(3, 2)], []),  # the units are read twice
-        ([Embed(0), Linear(0, 1), Activation(1, RELU, 0.0), Linear(2, 2), Linear(2, 3), Add(3, 4)], []),  # the activations are
+        (
+            [Embed(0), Linear(0, 1), Activation(1, RELU, 0.0), Linear(2, 2), Linear(2, 3), Add(3, 4)],
+            [],
+        ),  # the activations are
         ([Embed(0), Linear(0, 1), Activation(1, RELU, 0.0), Linear(2, 1)], []),  # one matrix in both places
         ([Embed(0), Linear(0, 0), Activation(1, RELU, 0.0), Linear(2, 2)], []),  # the rows are tokens
-        ([Embed(0), Linear(0, 1), Activation(1, RELU, 0.0), Linear(2, 2), Linear(3, 1), Activation(4, RELU, 0.0), Linear(5, 2)],
-         []),  # a loop: every matrix is used twice
+        (
+            [
+                Embed(0),
+                Linear(0, 1),
+                Activation(1, RELU, 0.0),
+                Linear(2, 2),
+                Linear(3, 1),
+                Activation(4, RELU, 0.0),
+                Linear(5, 2),
+            ],
+            [],
+        ),  # a loop: every matrix is used twice
         ([Embed(0), Linear(0, 1), RmsNorm(1, 2, 1e-3), Linear(2, 2)], []),  # groups of units
-        ([Embed(0), Linear(0, 1), Rope(1, 1, 100.0, 4, RopeLayout.INTERLEAVED), Linear(2, 2)], []),  # units turn in pairs
+        (
+            [Embed(0), Linear(0, 1), Rope(1, 1, 100.0, 4, RopeLayout.INTERLEAVED), Linear(2, 2)],
+            [],
+        ),  # units turn in pairs
         ([Embed(0), Add(0, 0), Linear(1, 1)], []),  # the units are the table's
     ],
-)  # fmt: skip
+)
 def test_where_the_order_of_hidden_units_is_free(operations: list, found: list) -> None:
     assert find_hidden_units(program(*operations)) == found
 
@@ -245,7 +264,9 @@ def add_hidden(b: Builder, x: int) -> int:
 
 
 def add_heads(b: Builder, x: int) -> int:
-    """Attention with rotated queries and keys and plain values, perhaps without its own values, and a linear map back."""
+    """Attention with rotated queries and keys and plain values, perhaps without its own values, and a
+    linear map back.
+    """
     kv_heads, group, key_width, value_width = b.pick(1, 2), b.pick(1, 2, 3), 4, b.pick(2, 3)
     q, k, v = (
         b.emit(Linear(x, b.matrix(n, b.widths[x])), n)

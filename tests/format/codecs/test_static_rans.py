@@ -20,7 +20,7 @@ from bytecap.errors import TruncatedArtifact
 from bytecap.format.codecs import ExpectedScales
 from bytecap.format.codecs.scale_classes import MAX_MAGNITUDE, ScaleClasses, following_state
 from bytecap.format.codecs.static_rans import StaticRans, follow_trellis
-from bytecap.format.codecs.static_tables import (  # fmt: skip
+from bytecap.format.codecs.static_tables import (
     ESCAPE,
     FIRST_OCTAVE,
     HEADER,

@@ -20,7 +20,7 @@ from bytecap.errors import (
     UnsupportedArtifact,
 )
 from bytecap.format.container.bytes_codecs import BYTES_CODECS, Brotli, Stored, Zstd
-from bytecap.format.container.container import (  # fmt: skip
+from bytecap.format.container.container import (
     CODES,
     DIGEST,
     DIRECTORY,

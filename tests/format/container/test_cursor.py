@@ -1,4 +1,6 @@
-"""Fields of decoded sections: one table of bytes and values drives reading and writing; then what is refused, and where."""
+"""Fields of decoded sections: one table of bytes and values drives reading and writing; then what is
+refused, and where.
+"""
 
 from __future__ import annotations
 
@@ -147,10 +149,20 @@ def test_the_offset_moves_with_the_fields():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("u8", 256), ("u8", -1), ("u16", 65_536), ("u32", 2**32), ("varint", -1), ("varint", 2**32),
-        ("signed_varint", 2**31), ("signed_varint", -(2**31) - 1), ("f32", 1e39), ("text", ""), ("text", "x" * 256), ("text", "\ud800"),
+        ("u8", 256),
+        ("u8", -1),
+        ("u16", 65_536),
+        ("u32", 2**32),
+        ("varint", -1),
+        ("varint", 2**32),
+        ("signed_varint", 2**31),
+        ("signed_varint", -(2**31) - 1),
+        ("f32", 1e39),
+        ("text", ""),
+        ("text", "x" * 256),
+        ("text", "\ud800"),
     ],
-)  # fmt: skip
+)
 def test_the_writer_refuses_what_the_cursor_would(field, value):
     with pytest.raises(ValueError):
         getattr(Writer(), field)(value)

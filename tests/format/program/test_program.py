@@ -1,4 +1,6 @@
-"""The program section: every operation's bytes both ways, round trips, canonicity, shape inference, and each rule's refusal."""
+"""The program section: every operation's bytes both ways, round trips, canonicity, shape inference, and
+each rule's refusal.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from bytecap.errors import ArtifactError, InvalidArtifact, LimitExceeded, Malfor
 from bytecap.format.container.limits import DEFAULT_LIMITS, Limits
 from bytecap.format.program import operations as op
 from bytecap.format.program.operands import Row
-from bytecap.format.program.program import (  # fmt: skip
+from bytecap.format.program.program import (
     Program,
     ProgramShapes,
     check_operands,

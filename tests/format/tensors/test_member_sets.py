@@ -111,7 +111,9 @@ def test_what_is_no_set_is_refused(members):
 
 
 def test_gaps_cost_about_their_entropy():
-    """The price of telling a random set by gaps: at most 4 % above log2 of the number of such sets, and the stream's end."""
+    """The price of telling a random set by gaps: at most 4 % above log2 of the number of such sets, and
+    the stream's end.
+    """
     universe, members = 20_000, np.sort(np.random.default_rng(1).choice(20_000, 1_000, replace=False))
     scales = [gap_scales(members.size, universe)]
     sizes = [len(codec.encode([encode_gaps(members)], scales)) for codec in INTEGER_CODECS.values()]

@@ -151,7 +151,9 @@ def test_inspection_tells_the_bytes_of_codewords_apart():
 
 
 def test_bits_of_a_set_cost_what_they_take_in_a_compressed_directory():
-    """Square blocks of a large matrix, whose bitmap is a few patterns: far less than a bit an element, as in a whole artifact."""
+    """Square blocks of a large matrix, whose bitmap is a few patterns: far less than a bit an element,
+    as in a whole artifact.
+    """
     chosen = np.zeros((128, 256), bool)
     chosen[8:16, 40:48] = chosen[64:72, 96:104] = chosen[80:88, 8:16] = True
     positions = np.flatnonzero(chosen.ravel())
