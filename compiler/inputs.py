@@ -1,4 +1,6 @@
-"""What a compile starts from, read from files: the model, the calibration text, the code files and the bytes that they leave."""
+"""What a compile starts from, read from files: the model, the calibration text, the code files and the
+bytes that they leave.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ def _read_tokens(path: Path, tokenizer: Path | str | None, model: Model) -> np.n
 
 
 def _hold_out(tokens: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens to measure on, and the sequences at their end that only judge: an eighth of them, HELD_OUT_TOKENS at most."""
+    """Tokens to measure on, and the sequences at their end that only judge: an eighth of them,
+    HELD_OUT_TOKENS at most.
+    """
     count = min(-(-HELD_OUT_TOKENS // length), len(tokens) // length // 8)
     border = len(tokens) - count * length
     return tokens[:border], tokens[border:].reshape(count, length).astype(np.int64)

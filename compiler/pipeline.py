@@ -1,7 +1,8 @@
 """The whole compile as one straight function: checkpoint and cap in, artifact and report out.
 
-Strategy: every line of `compile_checkpoint` is a stage; what a stage needs is an argument, what it found is a value. The report is
-data, and a callback hears of the progress. A clock takes the seconds of the stages and nothing depends on it.
+Strategy: every line of `compile_checkpoint` is a stage; what a stage needs is an argument, what it
+found is a value. The report is data, and a callback hears of the progress. A clock takes the seconds of
+the stages and nothing depends on it.
 """
 
 from __future__ import annotations
@@ -70,9 +71,10 @@ def compile_checkpoint(
     """Compile a checkpoint into the largest artifact that fits, with its code files, under `cap` bytes.
 
     `evaluation` files are only compared with the calibration text, which may not contain theirs.
-    Deterministic: equal inputs and options give equal bytes, whatever `threads`. Writes `output` (atomically, refused
-    when it exists unless `force`) except on a dry run. `explain` adds measurements of the finished artifact to the report.
-    Raises CheckpointError, DataError, CapError, CompileError or OutputError, each naming the file and the way out.
+    Deterministic: equal inputs and options give equal bytes, whatever `threads`. Writes `output`
+    (atomically, refused when it exists unless `force`) except on a dry run. `explain` adds measurements
+    of the finished artifact to the report. Raises CheckpointError, DataError, CapError, CompileError or
+    OutputError, each naming the file and the way out.
     """
     progress = progress or silent
     how = {"seed": seed, "device": device, "threads": threads or available_threads()}

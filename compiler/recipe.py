@@ -1,8 +1,8 @@
 """Recipes: the options of a compile as one typed record, its TOML text and its digest.
 
-Strategy: a recipe has one record of options (settings.py) for each table of its file, in a fixed order. It prints back as the full
-file, and the provenance of an artifact carries the hash of that text. Unknown tables and options, wrong types and values
-out of bounds are refused by name.
+Strategy: a recipe has one record of options (settings.py) for each table of its file, in a fixed order.
+It prints back as the full file, and the provenance of an artifact carries the hash of that text.
+Unknown tables and options, wrong types and values out of bounds are refused by name.
 """
 
 from __future__ import annotations

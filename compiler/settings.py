@@ -1,7 +1,8 @@
 """The options of a compile, one frozen dataclass for each table of a recipe.
 
-Strategy: a record holds values and nothing else; what they do is said and done where they are used. `table` is the name of the table
-in a recipe file, `bounds` the closed range or the set of choices that an option must lie in. `recipe.py` puts the records together.
+Strategy: a record holds values and nothing else; what they do is said and done where they are used.
+`table` is the name of the table in a recipe file, `bounds` the closed range or the set of choices that
+an option must lie in. `recipe.py` puts the records together.
 """
 
 from __future__ import annotations
@@ -86,8 +87,9 @@ class QuantizationSettings:
     trellis_states : states of the trellis that the integers are on; 0 for integers that are free
     rate_weight : squared fine steps that a bit is worth when the trellis chooses a path
     correlation : share of the measured correlations of output gradients that is believed; 0 takes every row by itself
-    base_fit : share of the factor that fits the chosen integers of a matrix best. 1 is nearest to every matrix by itself,
-    but what it takes off their lengths adds up over the layers: on trained models 0 is better
+    base_fit : share of the factor that fits the chosen integers of a matrix best. 1 is nearest to every
+        matrix by itself, but what it takes off their lengths adds up over the layers: on trained models
+        0 is better
     """
 
     resolution: int = 3
@@ -113,9 +115,9 @@ class QuantizationSettings:
 class MenuSettings:
     """Other kinds of representation that a matrix is offered, and takes where they pay in coded bytes. Experimental.
 
-    One switch for each kind: switch `x_y` is the kind "x-y" in menu/kinds/x_y.py. The kinds in `GONE` saved nothing on any
-    checkpoint measured and were taken away; their switches are read and mean nothing, so that recipes stay readable and
-    keep their digests.
+    One switch for each kind: switch `x_y` is the kind "x-y" in menu/kinds/x_y.py. The kinds in `GONE`
+    saved nothing on any checkpoint measured and were taken away; their switches are read and mean
+    nothing, so that recipes stay readable and keep their digests.
     least_saving : share of a matrix's bytes that a choice must save at equal loss
     confirmed : how many of the largest choices must also pay in loss measured on held-out text
     """
@@ -178,8 +180,9 @@ class SequentialSettings:
 class DistillationSettings:
     """Tuning what is still float towards the float model: matrices during the walk, control tensors at its end.
 
-    steps : Adam updates in the whole walk, for a model of up to 2**22 weights. Larger models take fewer in proportion, so that
-    the time of a compile stays near linear; never more than one pass over the text
+    steps : Adam updates in the whole walk, for a model of up to 2**22 weights. Larger models take fewer
+        in proportion, so that the time of a compile stays near linear; never more than one pass over
+        the text
     final_steps : updates of the control tensors afterwards, likewise
     step_size : length of a first update, in quantization errors of its matrix
     vector_step_size : the same, in root mean squares of its vector
@@ -207,7 +210,8 @@ class RateControlSettings:
 
     tolerance : share of the budget that may be left over
     trials : trial compiles of one search, at most; walks : sequential quantizations, at most
-    finest_loss : nats a token. Steps are never finer than those whose predicted loss this is: below it bytes buy nothing
+    finest_loss : nats a token. Steps are never finer than those whose predicted loss this is: below it
+        bytes buy nothing
     """
 
     tolerance: float = 0.0003

@@ -1,1 +1,4 @@
-"""Bytes to typed records and back: the container, the program, the directory, recipes and codecs. Knows no model, no torch."""
+"""Bytes to typed records and back: the container, the program, the directory, recipes and codecs.
+
+Knows no model, no torch.
+"""

@@ -68,8 +68,10 @@ class DecodedTensors:
 
     arrays : list of float32 arrays                          one a directory entry, in its shape, C-contiguous
     grids : dict (entry, term) -> GridValues                 of the grid terms
-    matrices : dict (entry, term, matrix) -> GridValues, IndexValues   all that is in streams, those of other terms included
-    matrix_bytes : dict (entry, term, matrix) -> int         bytes of its stream that each took; they add up to the streams
+    matrices : dict (entry, term, matrix) -> GridValues, IndexValues   all that is in streams, those of
+        other terms included
+    matrix_bytes : dict (entry, term, matrix) -> int         bytes of its stream that each took; they
+        add up to the streams
     sets : dict (entry, term) -> int64 members, ascending    of the terms that have a set
     set_bytes : dict (entry, term) -> int                    bytes of stream 0 that a set took
     """
@@ -194,7 +196,9 @@ def _reconstruct(
     values: dict[MatrixKey, Any],
     sets: Mapping[TermKey, np.ndarray],
 ) -> list[np.ndarray]:
-    """float32 arrays of all tensors; takes the matrices out of `values`, so that each is let go when it has been used."""
+    """float32 arrays of all tensors; takes the matrices out of `values`, so that each is let go when it
+    has been used.
+    """
     arrays: list[np.ndarray] = []
     codebooks: dict[TermKey, np.ndarray] = {}
     for i, entry in enumerate(directory):

@@ -1,7 +1,8 @@
 """Assembling an artifact from values: the writer's side of artifact.py.
 
-Strategy: the caller says what each tensor is (tensors/sources.py) and in which stream its integers go; this module derives every
-stored number from that, encodes, and reads its own output back, so that a written artifact has already passed the reader.
+Strategy: the caller says what each tensor is (tensors/sources.py) and in which stream its integers go;
+this module derives every stored number from that, encodes, and reads its own output back, so that a
+written artifact has already passed the reader.
 """
 
 from __future__ import annotations

@@ -51,7 +51,8 @@ class StreamRow:
 
 @dataclass(frozen=True, slots=True)
 class TermRow:
-    """One term of a tensor: its recipe in words, the bytes of its integers and planes, and apart from them those of its set.
+    """One term of a tensor: its recipe in words, the bytes of its integers and planes, and apart from
+    them those of its set.
 
     set_bytes : int    in stream 0 or, uncompressed, in the directory; both are shared rows and not in `bytes`
     book_bytes : int   of the codewords that it stores; in `bytes`
@@ -97,8 +98,8 @@ class Inspection:
     sections : tuple of SectionRow             in file order; with the header and table they cover the file
     tensors : tuple of TensorRow               in directory order
     streams : tuple of StreamRow               in file order; stream 0 holds step exponents
-    metadata : tuple of SharedRow              bytes that say where and how finely values stand, counted in other rows already;
-                                               records in the directory before it is compressed
+    metadata : tuple of SharedRow              bytes that say where and how finely values stand, counted
+        in other rows already; records in the directory before it is compressed
     """
 
     format_version: str
@@ -122,8 +123,10 @@ class Inspection:
 class GridDetail:
     """One grid of a tensor, or the centered indices of a codebook (base 1).
 
-    term, matrix : int, str              number of the term (from 1), and what the grid is in it ("" when it is the term)
-    row_steps, column_steps : (least, greatest) factor of the base that the rows' or columns' exponents give; None: no steps
+    term, matrix : int, str              number of the term (from 1), and what the grid is in it (""
+        when it is the term)
+    row_steps, column_steps : (least, greatest) factor of the base that the rows' or columns' exponents
+        give; None: no steps
     histogram : tuple of (code, count)   every code that occurs, ascending
     entropy_bits : float                 order-0 entropy of the codes, bits a code
     """
@@ -250,7 +253,9 @@ def _plane_bytes(artifact: Artifact) -> dict[MatrixKey, int]:
 
 
 def _shared_rows(artifact: Artifact, header_bytes: int, set_bytes: int) -> tuple[SharedRow, ...]:
-    """Everything that the tensors' rows do not count; of CODES the step exponents, the sets and the table of streams."""
+    """Everything that the tensors' rows do not count; of CODES the step exponents, the sets and the
+    table of streams.
+    """
     rows = [SharedRow("header and section table", header_bytes)]
     for section in artifact.sections:
         if section.id == CODES:

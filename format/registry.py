@@ -1,7 +1,7 @@
 """Tables of kinds: what is looked up by wire id, by name or by class.
 
-Strategy: a table is made in one place from an explicit tuple, so that it is complete whichever module is imported first;
-two kinds that claim one key are refused here, in the same words for every table.
+Strategy: a table is made in one place from an explicit tuple, so that it is complete whichever module
+is imported first; two kinds that claim one key are refused here, in the same words for every table.
 """
 
 from __future__ import annotations

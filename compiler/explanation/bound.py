@@ -1,10 +1,11 @@
 """How far a coded matrix is from what rate-distortion theory allows, and what a uniform step would have cost it.
 
-Strategy: the weights of a matrix are taken as independent Gaussians of variance r_i c_j, the rank-one fit of their squares.
-With R = diag(r), C = diag(c), the output Fisher G and the damped Hessian H, the loss 1/2 tr(Eᵀ G E H) is a plain sum
-over components (i, k) of variance gamma_i lambda_k, the eigenvalues of R^1/2 G R^1/2 and of C^1/2 H C^1/2. Reverse water filling (Cover and Thomas, Elements of
-Information Theory, theorem 10.3.3) then gives the least rate at a loss. The bound is one of the model: weights with heavier
-tails than Gaussian ones can be coded below it.
+Strategy: the weights of a matrix are taken as independent Gaussians of variance r_i c_j, the rank-one
+fit of their squares. With R = diag(r), C = diag(c), the output Fisher G and the damped Hessian H, the
+loss 1/2 tr(Eᵀ G E H) is a plain sum over components (i, k) of variance gamma_i lambda_k, the
+eigenvalues of R^1/2 G R^1/2 and of C^1/2 H C^1/2. Reverse water filling (Cover and Thomas, Elements of
+Information Theory, theorem 10.3.3) then gives the least rate at a loss. The bound is one of the model:
+weights with heavier tails than Gaussian ones can be coded below it.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from ..statistics.row_coupling import output_eigenvalues
 
 @dataclass(frozen=True, slots=True)
 class UniformStepCosts:
-    """Bits a weight that one step for all would cost, 1/2 log2 of arithmetic over geometric mean of the squared sensitivities.
+    """Bits a weight that one step for all would cost, 1/2 log2 of arithmetic over geometric mean of the
+    squared sensitivities.
 
-    columns : over the columns of each matrix, L_jj²; rows : over its rows, g_i; tensors : between the matrices' averages.
-    All three are weighted by the weights and add up to one step for the whole model.
+    columns : over the columns of each matrix, L_jj²; rows : over its rows, g_i; tensors : between the
+        matrices' averages. All three are weighted by the weights and add up to one step for the whole
+        model.
     """
 
     columns: float

@@ -1,7 +1,8 @@
 """Where an artifact's bytes went, in the groups a reader asks for, and what its integers would take without contexts.
 
-Strategy: the records of format/inspection.py count every byte once; here they are only added up by role, layer and stream.
-What belongs to no group (header, program, directory, step exponents) has rows of its own, so each table adds up to the file.
+Strategy: the records of format/inspection.py count every byte once; here they are only added up by
+role, layer and stream. What belongs to no group (header, program, directory, step exponents) has rows
+of its own, so each table adds up to the file.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from ..model.tensor_names import layer_of, role_of
 
 
 def byte_shares(found: Inspection, artifact: Artifact) -> dict:
-    """JSON-able tables `tensors`, `roles`, `layers`, `streams`, `sections`; with `shared` where they need it, each adds up to `file`.
+    """JSON-able tables `tensors`, `roles`, `layers`, `streams`, `sections`; with `shared` where they
+    need it, each adds up to `file`.
 
     `metadata` is of bytes that those tables count already: steps, sets, codewords.
     """
@@ -98,7 +100,8 @@ def entropy_bits(values: np.ndarray) -> float:
 
 
 def code_entropies(artifact: Artifact, contents: DecodedTensors) -> list[dict]:
-    """Of each tensor with integers: their static order-0 entropy, matrix by matrix, and the bits they took, both a weight.
+    """Of each tensor with integers: their static order-0 entropy, matrix by matrix, and the bits they
+    took, both a weight.
 
     A trellis fixes the parity of each integer before it is coded, so `entropy` is that of the integer given its parity:
     H(k) - H(k mod 2); `integers` is the plain H(k). `contexts` is entropy - coded: what adaptive distributions bring,

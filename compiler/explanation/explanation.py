@@ -1,7 +1,9 @@
-"""The measurements behind a compile's report: where the bytes went, what they cost, and how far from the bounds they are.
+"""The measurements behind a compile's report: where the bytes went, what they cost, and how far from
+the bounds they are.
 
-Strategy: everything here is computed after the artifact is decided, from its own bytes and from further trials of the same job, and
-nothing of it is handed back to the compile. The result is JSON values only; report/ draws it.
+Strategy: everything here is computed after the artifact is decided, from its own bytes and from further
+trials of the same job, and nothing of it is handed back to the compile. The result is JSON values only;
+report/ draws it.
 """
 
 from __future__ import annotations
@@ -44,10 +46,12 @@ class Stage:
 
 
 def explain_compile(trials: QuickTrials, landing: Landing, budget: int, *, progress: Progress) -> dict:
-    """JSON-able explanation of a compile; takes some quick trials, a walk without distillation, and a forward pass a tensor.
+    """JSON-able explanation of a compile; takes some quick trials, a walk without distillation, and a
+    forward pass a tensor.
 
     trials : the quick trials of the compile, with the representations that it chose
-    Losses and divergences are nats a token on the held-out sequences, rates bits a weight. Deterministic whatever the threads.
+    Losses and divergences are nats a token on the held-out sequences, rates bits a weight.
+    Deterministic whatever the threads.
     """
     job, model, statistics, threads = trials.job, trials.job.model, trials.job.statistics, trials.job.threads
     artifact = read_artifact(landing.trial.data)
@@ -141,7 +145,8 @@ def _compared(name: str, predicted: float, measured: float) -> dict:
 def _bounds(job: CompileJob, landing: Landing, coded_bytes: Sequence[int]) -> dict:
     """Coded bits, bound and distance of each matrix, weighted means, and what uniform steps would have cost.
 
-    All under the Hessians that the matrices were really quantized with: the bound is for what was coded, at the loss of coding it.
+    All under the Hessians that the matrices were really quantized with: the bound is for what was
+    coded, at the loss of coding it.
     """
     model, statistics, threads = job.model, job.statistics, job.threads
     indexes = [i for i in sorted(statistics.matrices) if model.tensors[i].values.size]

@@ -1,7 +1,7 @@
 """Solved menus: which offers were chosen, what they save, and whether measurements confirm them.
 
-Strategy: the largest choices are confirmed by the measured loss of swapping that matrix, or that group, alone into the float model;
-whether all of them together pay is asked of an assembled artifact.
+Strategy: the largest choices are confirmed by the measured loss of swapping that matrix, or that group,
+alone into the float model; whether all of them together pay is asked of an assembled artifact.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ from .offers import GroupOffer, Offer, is_mere_alias
 class Allocation:
     """Solved menus, by tensor index.
 
-    menus : every offer, the plain grid at the byte price first; chosen : the offer of each matrix that is not its plain grid
-    nats_per_byte : what a byte buys at the byte price; bound : least loss that mixing offers could reach in the same bytes
-    measured : of the largest choices, (loss of the plain grid, loss of the choice) swapped alone into the float model, a group's at once
+    menus : every offer, the plain grid at the byte price first; chosen : the offer of each matrix that
+        is not its plain grid
+    nats_per_byte : what a byte buys at the byte price; bound : least loss that mixing offers could
+        reach in the same bytes
+    measured : of the largest choices, (loss of the plain grid, loss of the choice) swapped alone into
+        the float model, a group's at once
     groups : every offer to a group; chosen : holds all members' offers of one, or none
     """
 
@@ -57,7 +60,9 @@ class Allocation:
         return sorted(self.bundles(), key=lambda bundle: (-self.saved_together(bundle), *bundle))[:count]
 
     def with_sources(self) -> dict[int, Offer]:
-        """The choices, and the plain offers of the matrices that choices are mere aliases of: those are fitted to all their uses."""
+        """The choices, and the plain offers of the matrices that choices are mere aliases of: those are
+        fitted to all their uses.
+        """
         sources = {offer.setting.source for offer in self.chosen.values() if is_mere_alias(offer)}
         return {i: self.menus[i][0] for i in sorted(sources)} | dict(self.chosen)
 
@@ -86,7 +91,8 @@ def confirm_largest(
 ) -> Allocation:
     """The allocation without those choices whose measured loss eats up the bytes that they save.
 
-    plain : weights of the grids by tensor index; fitted : of the choices to be confirmed, a group's members in one mapping
+    plain : weights of the grids by tensor index; fitted : of the choices to be confirmed, a group's
+        members in one mapping
     sequences : int64[n, length] that the statistics have not seen
     """
     shapes = [tensor.values.shape for tensor in model.tensors]

@@ -1,6 +1,7 @@
 """What the menus of candidates came to, as data for the report: what won, and what every other kind would have cost.
 
-Strategy: one table of what was chosen, matrix by matrix; one of the offers to groups, which stand and fall together; one sum a kind.
+Strategy: one table of what was chosen, matrix by matrix; one of the offers to groups, which stand and
+fall together; one sum a kind.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from .offers import PLAIN, GroupOffer, Offer
 def candidate_tables(job: CompileJob, allocation: Allocation, choices: Mapping[int, Offer], landing: Landing) -> dict:
     """JSON-able tables `chosen`, `kinds`, `groups` and `matrices`.
 
-    choices : by tensor index, as they were kept. `saved` is bytes against the plain grid at equal predicted loss, at the price
-    of a byte in `nats_per_byte`; below 0 the kind would cost that much more. Losses are nats a token, `bytes` those of
-    a trial encode of the matrix alone.
+    choices : by tensor index, as they were kept. `saved` is bytes against the plain grid at equal
+        predicted loss, at the price of a byte in `nats_per_byte`; below 0 the kind would cost that much
+        more. Losses are nats a token, `bytes` those of a trial encode of the matrix alone.
     """
     model = job.model
     matrices = [_matrix(model, allocation, index, menu) for index, menu in allocation.menus.items()]

@@ -1,8 +1,9 @@
 """The menu's way in: offer every matrix other kinds of representation, and keep those that pay.
 
-Strategy: quick trials of plain grids have found a byte price. At that price every matrix gets a menu (menus.py), a knapsack
-chooses (allocation.py), held-out text confirms the largest choices, and the choices are kept only when an assembled artifact is smaller
-for them at equal predicted loss, both at the price that was found and at the one that fills the budget.
+Strategy: quick trials of plain grids have found a byte price. At that price every matrix gets a menu
+(menus.py), a knapsack chooses (allocation.py), held-out text confirms the largest choices, and the
+choices are kept only when an assembled artifact is smaller for them at equal predicted loss, both at
+the price that was found and at the one that fills the budget.
 """
 
 from __future__ import annotations

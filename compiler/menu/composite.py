@@ -1,7 +1,7 @@
 """Quantized matrices that are more than one grid: sums of parts, each of a kind that the format knows.
 
-Strategy: a `CompositeMatrix` answers what the compiler asks of every quantized matrix (quantize/representation.py). Its parts name
-stream 1; assembling moves them to theirs.
+Strategy: a `CompositeMatrix` answers what the compiler asks of every quantized matrix
+(quantize/representation.py). Its parts name stream 1; assembling moves them to theirs.
 """
 
 from __future__ import annotations

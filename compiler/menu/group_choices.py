@@ -1,8 +1,10 @@
-"""Choices of whole groups: what their members share, what each of them then takes, and which groups beat their members' own menus.
+"""Choices of whole groups: what their members share, what each of them then takes, and which groups
+beat their members' own menus.
 
-Strategy: for every group and kind what is shared is made for each setting, and the setting of least estimated cost is fitted for real, member
-by member. At the price of a byte a group is worth what its members' best own offers cost together more than it; groups are taken
-in the order of that, as long as no member belongs to one already.
+Strategy: for every group and kind what is shared is made for each setting, and the setting of least
+estimated cost is fitted for real, member by member. At the price of a byte a group is worth what its
+members' best own offers cost together more than it; groups are taken in the order of that, as long as
+no member belongs to one already.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ def join_groups(
     nats_per_byte: float,
     threads: int,
 ) -> list[Joined]:
-    """The best setting of every kind for every group that it is for; groups with a member in `fixed` need one that follows the price.
+    """The best setting of every kind for every group that it is for; groups with a member in `fixed`
+    need one that follows the price.
 
     told : by tensor index and kind, what `tell` gave
     """
@@ -90,7 +93,8 @@ def choose_groups(
 ) -> dict[int, Offer]:
     """Offers of the members of those groups that pay, by tensor index.
 
-    least_saving : share of the members' bytes as plain grids that a group must save against the best of their own offers
+    least_saving : share of the members' bytes as plain grids that a group must save against the best of
+        their own offers
     """
     alone = {i: min(offer.cost(nats_per_byte) for offer in menu) for i, menu in menus.items()}
     saved = [sum(alone[i] for i in group.members) - group.cost(nats_per_byte) for group in groups]

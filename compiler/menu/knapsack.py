@@ -1,10 +1,11 @@
 """Multiple-choice knapsack: one item from every menu, of least total loss, within a budget of bytes.
 
-Strategy: only items on the lower convex hull of a menu can be best at some price of a byte, and along a hull each further
-byte brings less. So take every menu's smallest item and then the upgrades of all hulls in the order of loss saved per byte
-until one does not fit: that is the optimum whenever the budget is spent exactly, and within one upgrade of it otherwise
-(Sinha and Zoltners, Operations Research 27 (1979), 503-515). The bytes that are left go to whatever single upgrades still
-fit, on a hull or not, largest saving first.
+Strategy: only items on the lower convex hull of a menu can be best at some price of a byte, and along a
+hull each further byte brings less. So take every menu's smallest item and then the upgrades of all
+hulls in the order of loss saved per byte until one does not fit: that is the optimum whenever the
+budget is spent exactly, and within one upgrade of it otherwise (Sinha and Zoltners, Operations Research
+27 (1979), 503-515). The bytes that are left go to whatever single upgrades still fit, on a hull or not,
+largest saving first.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ Upgrade = tuple[int, int, int]  # menu, item before, item after
 def choose_items(menus: Sequence[Sequence[Item]], budget: int) -> list[int]:
     """Index of the chosen item of each menu; together they take at most `budget` bytes.
 
-    Deterministic: ties go to the menu, then the item, that comes first. CompileError when even the smallest items do not fit.
+    Deterministic: ties go to the menu, then the item, that comes first. CompileError when even the
+    smallest items do not fit.
     """
     upgrades, chosen, left = _start(menus, budget)
     for menu, _, after in upgrades:

@@ -1,9 +1,10 @@
 """The menus of all matrices: trial encodes of every kind, solved as a multiple-choice knapsack.
 
-Strategy: at the byte price that quick trials found, every matrix offers its grid at a few prices around it, and every other
-kind at that price, with real coded bytes and second-order losses. The knapsack may spend as many bytes as the best offers
-take at that price (landing turns what they save into finer steps); what wins a matrix against its grid is a choice. Groups
-that store something together come first (group_choices.py): one that beats the best offers of its members takes their menus' place.
+Strategy: at the byte price that quick trials found, every matrix offers its grid at a few prices around
+it, and every other kind at that price, with real coded bytes and second-order losses. The knapsack may
+spend as many bytes as the best offers take at that price (landing turns what they save into finer
+steps); what wins a matrix against its grid is a choice. Groups that store something together come first
+(group_choices.py): one that beats the best offers of its members takes their menus' place.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ def allocate(
     threads: int,
     progress: StageProgress,
 ) -> Allocation:
-    """Menus of these matrices and the knapsack's choices; matrices in `fixed` need a kind that follows the byte price."""
+    """Menus of these matrices and the knapsack's choices; matrices in `fixed` need a kind that follows
+    the byte price.
+    """
     menus, told = {}, {}
     kinds, shared = offered_kinds(settings), offered_shared_kinds(settings)
     jobs = [(unit, kinds, shared, index in fixed) for index, unit in units.items()]
@@ -71,9 +74,10 @@ def _solve(
     everything = sum(menu[0].bytes for menu in menus.values())
     bound = least_loss(items, max(everything, sum(min(item[0] for item in menu) for menu in items)))
     paying = {
-        i: offer for i, offer in chosen.items()
+        i: offer
+        for i, offer in chosen.items()
         if i in grouped or (offer.kind != PLAIN and allocation.saved(i, offer) >= least_saving * menus[i][0].bytes)
-    }  # fmt: skip
+    }
     return replace(allocation, chosen=paying, bound=bound)
 
 
@@ -97,7 +101,9 @@ def _offer(unit: Unit, kind: str, setting: Setting, octaves: float, quantized: Q
 
 
 def _nats_per_byte(menus: Collection[Sequence[Offer]]) -> float:
-    """What a byte buys in plain grids near the byte price: loss over bytes between the nearest coarser and finer grids."""
+    """What a byte buys in plain grids near the byte price: loss over bytes between the nearest coarser
+    and finer grids.
+    """
     grids = [{offer.octaves: offer for offer in menu if offer.kind == PLAIN} for menu in menus]
     fine, coarse = max(o for o in GRID_OCTAVES if o < 0), min(o for o in GRID_OCTAVES if o > 0)
     loss = sum(grid[coarse].predicted_loss - grid[fine].predicted_loss for grid in grids)

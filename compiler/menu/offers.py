@@ -1,4 +1,6 @@
-"""Offers: the lines of the menus from which a matrix's kind is chosen, and those that several matrices take together or not at all."""
+"""Offers: the lines of the menus from which a matrix's kind is chosen, and those that several matrices
+take together or not at all.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ PLAIN, ALIAS = "grid", "alias"  # kinds that the menu treats apart
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One line of a menu: the kind, its setting, octaves from the byte price, coded bytes and second-order loss in nats a token.
+    """One line of a menu: the kind, its setting, octaves from the byte price, coded bytes and
+    second-order loss in nats a token.
 
     shared : what the matrix stores for, or takes from, the other members of its group; None of one that stands alone
     """
@@ -37,7 +40,9 @@ class Offer:
 
     @property
     def fits_target(self) -> bool:
-        """Whether a walk fits it to the corrected target: structure without a grid is the float weights' own, unless it is a group's."""
+        """Whether a walk fits it to the corrected target: structure without a grid is the float
+        weights' own, unless it is a group's.
+        """
         return self.follows_price or self.shared is not None
 
     def fit(self, unit: Unit) -> Quantized:

@@ -26,7 +26,9 @@ class ChosenRepresentations:
         self.plain, self.units, self.choices = plain, units, choices
 
     def fit_all(self, byte_price: float) -> Mapping[int, Quantized]:
-        """Plain grids first, then what was chosen for other matrices, those that name an earlier tensor last and in order."""
+        """Plain grids first, then what was chosen for other matrices, those that name an earlier tensor
+        last and in order.
+        """
         job = self.units.job
         results: dict[int, Quantized] = dict(
             self.plain.fit(byte_price, [i for i in job.statistics.matrices if i not in self.choices])

@@ -1,7 +1,8 @@
 """Groups of matrices that may store something together, found in the program.
 
-Strategy: matrices that read one register, or the residual stream anywhere, have the same input channels, so that a set of channels may serve them all.
-Tables are in no group: a walk leaves them alone.
+Strategy: matrices that read one register, or the residual stream anywhere, have the same input
+channels, so that a set of channels may serve them all. Tables are in no group: a walk leaves them
+alone.
 """
 
 from __future__ import annotations

@@ -1,1 +1,3 @@
-"""Float matrices to integers and steps: GPTQ with rate-optimal steps, trellis search, sequential quantization, distillation."""
+"""Float matrices to integers and steps: GPTQ with rate-optimal steps, trellis search, sequential
+quantization, distillation.
+"""

@@ -1,9 +1,10 @@
 """The step that fits integers best once they are chosen.
 
-Strategy: on average an integer lies further from zero than the value it was chosen for, the more so the coarser the steps are:
-the quantized weights are 1 / (1 - D / var) times too long (the backward test channel of rate-distortion theory). One factor on
-the step of the whole matrix costs no byte, because the base is stored as a float anyway. The factor is the regression of W on
-the decoded integers under the second-order loss.
+Strategy: on average an integer lies further from zero than the value it was chosen for, the more so the
+coarser the steps are: the quantized weights are 1 / (1 - D / var) times too long (the backward test
+channel of rate-distortion theory). One factor on the step of the whole matrix costs no byte, because
+the base is stored as a float anyway. The factor is the regression of W on the decoded integers under
+the second-order loss.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ def fit_base(prepared: PreparedMatrix, grid: GridValues, share: float) -> tuple[
 
 
 def _rotated(prepared: PreparedMatrix, weights: np.ndarray) -> np.ndarray:
-    """float64[rows, columns] whose squares, weighed by `row_fisher`, sum to twice the loss; weights in processing order."""
+    """float64[rows, columns] whose squares, weighed by `row_fisher`, sum to twice the loss; weights in
+    processing order.
+    """
     rotated = weights.astype(np.float64) @ prepared.factor
     return rotated if prepared.coupling is None else rotated + prepared.coupling.T @ rotated

@@ -1,8 +1,9 @@
 """Finding a good path of a trellis down a column whose rows are coupled (row_coupling.py).
 
-Strategy: the cost of a row depends on the errors of all rows before it, so every surviving path carries its own feedback
-(per-survivor processing, Raheli, Polydoros and Tzou 1995). It remembers its last RECENT errors; when one is forgotten,
-survivors that do not share it end, so that the feedback from rows further back is one and exact for all. Costs and candidates are those of trellis_search.py.
+Strategy: the cost of a row depends on the errors of all rows before it, so every surviving path carries
+its own feedback (per-survivor processing, Raheli, Polydoros and Tzou 1995). It remembers its last
+RECENT errors; when one is forgotten, survivors that do not share it end, so that the feedback from rows
+further back is one and exact for all. Costs and candidates are those of trellis_search.py.
 """
 
 from __future__ import annotations
@@ -84,7 +85,8 @@ def _branch(
 
 @njit(cache=True, nogil=True)
 def _settle(i, recent, origin, following, coupling, settled):
-    """Add the error of the oldest remembered row of the best survivor to all later rows; survivors that differ in it end.
+    """Add the error of the oldest remembered row of the best survivor to all later rows; survivors that
+    differ in it end.
 
     They could not be fed back what the others are, and they are far behind by then.
     """
@@ -100,7 +102,8 @@ def _settle(i, recent, origin, following, coupling, settled):
 def search_coupled_path(targets, row_steps, scales, coupling, sources, rate_weight, costs, codes):
     """Integers of one column.
 
-    targets, row_steps : float64[rows] weights wanted and fine steps; scales : int64[rows] expected log2 magnitude, 1/65536 octave
+    targets, row_steps : float64[rows] weights wanted and fine steps; scales : int64[rows] expected log2
+        magnitude, 1/65536 octave
     coupling : float64[rows, rows] V; sources as in `search_path`; codes : int64[rows], written.
     Where the scale is below TRELLIS_THRESHOLD the integer is even and the state rests.
     """

@@ -1,12 +1,13 @@
 """Distillation: the weights that are still float make up for the ones that are integers already.
 
-Strategy: the float model is the teacher, KL(teacher || student) on calibration text the loss. Before each group of matrices that
-the sequential walk quantizes, all weights that are not quantized yet are tuned by Adam; at the end the control tensors alone.
-Adam runs in the eigenvectors of a matrix's Hessian and output Fisher, in which its gradients are nearly uncorrelated (SOAP,
-arXiv:2409.11321, with the bases that calibration has measured already). The rate of an update is a share of each tensor's
-quantization error, because that is how far a weight may usefully move.
-Held-out sequences decide whether a tuning is kept. A batch is cut into parts whose gradients are summed in order, so the
-result does not depend on the thread count.
+Strategy: the float model is the teacher, KL(teacher || student) on calibration text the loss. Before
+each group of matrices that the sequential walk quantizes, all weights that are not quantized yet are
+tuned by Adam; at the end the control tensors alone. Adam runs in the eigenvectors of a matrix's Hessian
+and output Fisher, in which its gradients are nearly uncorrelated (SOAP, arXiv:2409.11321, with the
+bases that calibration has measured already). The rate of an update is a share of each tensor's
+quantization error, because that is how far a weight may usefully move. Held-out sequences decide
+whether a tuning is kept. A batch is cut into parts whose gradients are summed in order, so the result
+does not depend on the thread count.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ LEAST_UPDATES = 8  # fewer are not worth judging
 class Basis:
     """Orthonormal directions of a matrix [rows, columns].
 
-    outputs : float32[rows, rows] columns are eigenvectors of G = E[δ δᵀ]; inputs : float32[columns, columns], of H = E[x xᵀ]
+    outputs : float32[rows, rows] columns are eigenvectors of G = E[δ δᵀ]; inputs : float32[columns,
+        columns], of H = E[x xᵀ]
     """
 
     outputs: torch.Tensor
@@ -110,7 +112,8 @@ class Distiller:
         return sum(run_jobs(measure, _parts(self.held_out), self.threads)) / self.held_out.size
 
     def tune(self, tensors: dict[int, torch.Tensor], rates: Mapping[int, float], updates: int) -> bool:
-        """Tune the tensors named in `rates` in place of their old values; False, and nothing changed, when that does not help.
+        """Tune the tensors named in `rates` in place of their old values; False, and nothing changed,
+        when that does not help.
 
         rates : tensor index -> length of the first update of a weight, falling linearly to 0 over so many `updates`.
         """
@@ -195,7 +198,9 @@ class Refiner:
     def __init__(
         self, distiller: Distiller, settings: DistillationSettings, quick: Mapping[int, Quantized], groups: int
     ) -> None:
-        """quick : the matrices quantized by themselves, whose errors say how far an update goes; groups : that will come."""
+        """quick : the matrices quantized by themselves, whose errors say how far an update goes; groups
+        : that will come.
+        """
         self.distiller, self.quick, self.groups, self.length = distiller, quick, groups, settings.step_size
         self._total = scaled_updates(settings.steps, distiller)
         self._turn = self._spent = 0
@@ -213,7 +218,9 @@ class Refiner:
 def tune_vectors(
     distiller: Distiller, settings: DistillationSettings, quantized: Mapping[int, Quantized], vectors: Collection[int]
 ) -> dict[int, np.ndarray]:
-    """Values of the control tensors, tuned with everything else quantized; their old values where that does not help."""
+    """Values of the control tensors, tuned with everything else quantized; their old values where that
+    does not help.
+    """
     shapes = [t.values.shape for t in distiller.model.tensors]
     tensors = {i: torch.from_numpy(q.weights.reshape(shapes[i])) for i, q in quantized.items()}
     rates = {i: settings.vector_step_size * _rms(distiller.model.tensors[i].values) for i in vectors}

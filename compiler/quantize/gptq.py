@@ -2,10 +2,11 @@
 
 Strategy (design section 5): with H + damping = L Lᵀ, quantizing column j last-to-first against the target
     t = (W L)_j / L_jj - sum_{k > j} w'_k L_kj / L_jj
-makes the loss a plain sum g_i L_jj² (t_ij - w'_ij)² / 2. An entropy-coded integer costs log2(1 / step) bits, so equal marginal
-return means step_ij = byte_price / (sqrt(g_i) L_jj). The byte price is the Lagrange multiplier of rate control: one number for the
-whole model. Rows of a column are independent given the feedback, and their integers are the path of a trellis down the column
-(trellis_search.py). Where the gradients of the outputs are known to be correlated, the rows of a column make up for each
+makes the loss a plain sum g_i L_jj² (t_ij - w'_ij)² / 2. An entropy-coded integer costs log2(1 / step)
+bits, so equal marginal return means step_ij = byte_price / (sqrt(g_i) L_jj). The byte price is the
+Lagrange multiplier of rate control: one number for the whole model. Rows of a column are independent
+given the feedback, and their integers are the path of a trellis down the column (trellis_search.py).
+Where the gradients of the outputs are known to be correlated, the rows of a column make up for each
 other's errors likewise (row_coupling.py, coupled_search.py).
 """
 
@@ -34,7 +35,8 @@ from .grid_matrix import PreparedMatrix, QuantizedMatrix
 from .trellis_search import BIT_COSTS, search_path, trellis_sources
 
 BLOCK_COLUMNS = 64
-# Fine step of a trellis whose squared error equals a uniform quantizer's of step 1 (field measurements on Gaussian data).
+# Fine step of a trellis whose squared error equals a uniform quantizer's of step 1 (field measurements
+# on Gaussian data).
 FINE_STEP = {8: 0.566, 64: 0.578}
 MAX_CODE = float(MAX_MAGNITUDE)
 
@@ -99,7 +101,8 @@ def _quantize_block_on_trellis(
     """`_quantize_block` with the integers of each column on a trellis, where the expected scales let it run.
 
     The first ten parameters are those of `_quantize_block`.
-    row_scales, column_scales : int64[rows], int64[b]; their sum is the expected log2 magnitude of an integer, 1/65536 octave
+    row_scales, column_scales : int64[rows], int64[b]; their sum is the expected log2 magnitude of an
+        integer, 1/65536 octave
     sources : int64[states, 2, 2] of `trellis_sources`
     rate_weight : squared fine steps that a bit is worth
     costs : float64[2, classes, 16] of `bit_costs`
@@ -154,8 +157,8 @@ def quantize_matrix(
 ) -> QuantizedMatrix:
     """Quantize at a byte price (steps are proportional to it), on a trellis of `trellis_states` states unless 0.
 
-    rate_weight : squared fine steps that a bit is worth to the trellis search; base_fit : share of the factor that fits the
-    chosen integers best (base_fit.py). Deterministic for single-threaded BLAS.
+    rate_weight : squared fine steps that a bit is worth to the trellis search; base_fit : share of the
+        factor that fits the chosen integers best (base_fit.py). Deterministic for single-threaded BLAS.
     """
     price = byte_price * FINE_STEP.get(trellis_states, 1.0)
     base = float(np.float32(min(max(price * 2.0**prepared.log2_base, MIN_BASE), MAX_BASE)))

@@ -1,9 +1,10 @@
 """A matrix on its way to a scalar quantization grid: prepared for any byte price, and quantized at one.
 
-Strategy: the factor of the Hessian and the exponents of the steps do not depend on the byte price, so they are made once.
-With H + damping = L Lᵀ and the row Fisher g, equal marginal return means step_ij = byte_price / (sqrt(g_i) L_jj): exponents of the
-rows come from g, exponents of the columns from the diagonal of L. Columns are ordered by falling H_jj, so that the strongest
-inputs come last in the walk over them and see every correction.
+Strategy: the factor of the Hessian and the exponents of the steps do not depend on the byte price, so
+they are made once. With H + damping = L Lᵀ and the row Fisher g, equal marginal return means step_ij =
+byte_price / (sqrt(g_i) L_jj): exponents of the rows come from g, exponents of the columns from the
+diagonal of L. Columns are ordered by falling H_jj, so that the strongest inputs come last in the walk
+over them and see every correction.
 """
 
 from __future__ import annotations
@@ -103,7 +104,9 @@ def prepare_matrix(
 
 
 def with_steps(prepared: PreparedMatrix, row_logs: np.ndarray, column_logs: np.ndarray) -> PreparedMatrix:
-    """The same matrix with other steps: float64[rows] and float64[columns] log2 steps at byte price 1, in matrix order."""
+    """The same matrix with other steps: float64[rows] and float64[columns] log2 steps at byte price 1,
+    in matrix order.
+    """
     row_exponents, row_base = nearest_exponents(row_logs, prepared.resolution)
     column_exponents, column_base = nearest_exponents(column_logs, prepared.resolution)
     magnitude = _mean_magnitude(prepared.weights, row_exponents, column_exponents[prepared.order], prepared.resolution)

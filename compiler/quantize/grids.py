@@ -1,7 +1,7 @@
 """Matrices as scalar quantization grids: the plain implementation of `Representations`.
 
-Strategy: preparing a matrix (Cholesky factor, exponents) does not depend on the byte price, so it is done once for the float
-model, and once more for each target of a walk.
+Strategy: preparing a matrix (Cholesky factor, exponents) does not depend on the byte price, so it is
+done once for the float model, and once more for each target of a walk.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """What the compiler asks of the representations of matrices, whatever they are made of.
 
-Strategy: rate control and the sequential walk need two protocols. `Quantized` is a matrix as it will be stored: weights, parts, bytes
-and predicted loss. `Representations` fits the matrices of a model to targets at a byte price. Scalar quantization grids are the plain
-implementation (grids.py); the menu of other kinds stands beside it (compiler/menu) and fits the same protocols.
+Strategy: rate control and the sequential walk need two protocols. `Quantized` is a matrix as it will be
+stored: weights, parts, bytes and predicted loss. `Representations` fits the matrices of a model to
+targets at a byte price. Scalar quantization grids are the plain implementation (grids.py); the menu of
+other kinds stands beside it (compiler/menu) and fits the same protocols.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class Representations(Protocol):
     ) -> FitAt:
         """One matrix of a walk, to be fitted at any byte price.
 
-        target : float64[rows, columns] in place of the float model's weights; statistics : with the Hessian of the real inputs
+        target : float64[rows, columns] in place of the float model's weights; statistics : with the
+            Hessian of the real inputs
         decided : float32 weights of the matrices that have been quantized before it
         """
 

@@ -1,12 +1,13 @@
 """GPTQ-style sequential quantization: each matrix is quantized against the inputs that it will really see.
 
-Strategy: walk the program once, instruction by instruction, holding for every calibration batch the registers of the float
-model (x) and of the model quantized so far (x'). On reaching a linear layer, H' = E[x' x'ᵀ] and C = E[x x'ᵀ] say what its
-inputs have become: the best float weights for them, W C H'^-1, are the target, and H' weighs the error (the drift
-correction of Qronos, arXiv:2505.11695, and WaterSIC, arXiv:2603.04956). A layer that writes into a residual stream also
-makes up for the error that the stream has by then (residual_streams.py). Then both models go on through it. Layers that share
-an input register share its measurements; once their targets stand in for them, a caller may refine all weights that are still
-float, and what it makes of the targets is quantized.
+Strategy: walk the program once, instruction by instruction, holding for every calibration batch the
+registers of the float model (x) and of the model quantized so far (x'). On reaching a linear layer, H'
+= E[x' x'ᵀ] and C = E[x x'ᵀ] say what its inputs have become: the best float weights for them, W C
+H'^-1, are the target, and H' weighs the error (the drift correction of Qronos, arXiv:2505.11695, and
+WaterSIC, arXiv:2603.04956). A layer that writes into a residual stream also makes up for the error that
+the stream has by then (residual_streams.py). Then both models go on through it. Layers that share an
+input register share its measurements; once their targets stand in for them, a caller may refine all
+weights that are still float, and what it makes of the targets is quantized.
 """
 
 from __future__ import annotations
@@ -61,9 +62,10 @@ def quantize_sequentially(
     sequences : int64[n, length] calibration tokens
     quantize : (tensor index, float64 target, statistics with the Hessian of the real inputs) -> the matrix quantized
     damping : of the Hessian, relative to the mean of its diagonal
-    refine : called before each group of weights that share an input with the current tensors, float (this group's: their
-    targets) and quantized, and the indexes of the weights that are still float, whose tensors it may replace
-    Deterministic whatever `threads`: batches are summed in order.
+    refine : called before each group of weights that share an input with the current tensors, float
+        (this group's: their targets) and quantized, and the indexes of the weights that are still
+        float, whose tensors it may replace Deterministic whatever `threads`: batches are summed in
+        order.
     """
     walk = _Walk(model, quantized, sequences, settings, damping, threads)
     results: dict[int, Quantized] = {}
@@ -135,7 +137,9 @@ class _Walk:
         return max(self.uses, default=-1) + 1
 
     def set_targets(self, index: int) -> bool:
-        """Correct the targets of all layers that read the input of layer `index`; False when that has been done already."""
+        """Correct the targets of all layers that read the input of layer `index`; False when that has
+        been done already.
+        """
         source = self.program.instructions[index].x
         if source == self._source:
             return False
@@ -178,10 +182,12 @@ def count_groups(program: Program, weights: Collection[int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Drift:
-    """What the inputs x of a register have become in the quantized model (x'), and the streams beside the layers that read it.
+    """What the inputs x of a register have become in the quantized model (x'), and the streams beside
+    the layers that read it.
 
     hessian, cross : float64[width, width]   H' = E[x' x'ᵀ] and C = E[x x'ᵀ]
-    streams : instruction of a layer -> float64[rows, width]: E[(r - r') x'ᵀ] in units of its output, less where few tokens tell it
+    streams : instruction of a layer -> float64[rows, width]: E[(r - r') x'ᵀ] in units of its output,
+        less where few tokens tell it
     solid : H' damped
     """
 

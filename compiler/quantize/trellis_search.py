@@ -1,10 +1,10 @@
 """Finding the best path of a trellis down a column (Viterbi), exact given the targets.
 
-Strategy: within one column of the feedback loop the rows are independent, so the column is a memoryless sequence and
-dynamic programming over the trellis states is exact. The cost of an integer k for a target y, both in fine steps, is
-(y - k)² plus `rate_weight` times the bits that the coder's own initial distributions say k costs. For each position only
-the nearest integer of each of the four cosets can be best, up to the pull of the rate towards zero, which is covered by
-one more candidate on that side.
+Strategy: within one column of the feedback loop the rows are independent, so the column is a memoryless
+sequence and dynamic programming over the trellis states is exact. The cost of an integer k for a target
+y, both in fine steps, is (y - k)² plus `rate_weight` times the bits that the coder's own initial
+distributions say k costs. For each position only the nearest integer of each of the four cosets can be
+best, up to the pull of the rate towards zero, which is covered by one more candidate on that side.
 """
 
 from __future__ import annotations

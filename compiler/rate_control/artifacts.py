@@ -1,7 +1,8 @@
 """From quantized tensors to whole artifacts.
 
-Strategy: every trial of the search is the complete file, so sizes are exact, never estimated. Matrices come from the caller, control
-tensors are quantized here at the same byte price. Large tensors are spread over a few streams, which decode in parallel.
+Strategy: every trial of the search is the complete file, so sizes are exact, never estimated. Matrices
+come from the caller, control tensors are quantized here at the same byte price. Large tensors are
+spread over a few streams, which decode in parallel.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ def assemble_model(
 
 
 def assign_streams(sizes: Sequence[int]) -> list[int]:
-    """Stream (1..) of each tensor: largest first into the least filled of a few streams, so that they decode in parallel."""
+    """Stream (1..) of each tensor: largest first into the least filled of a few streams, so that they
+    decode in parallel.
+    """
     count = min(MAX_STREAMS, max(1, sum(sizes) // WEIGHTS_PER_STREAM), len(sizes))
     filled = [0] * count
     streams = [1] * len(sizes)

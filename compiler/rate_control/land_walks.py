@@ -1,7 +1,7 @@
 """Walking until the budget is filled.
 
-Strategy: a walk is planned on a quick trial and landed with its last matrix alone. While that matrix cannot close the gap, walk again
-from another price.
+Strategy: a walk is planned on a quick trial and landed with its last matrix alone. While that matrix
+cannot close the gap, walk again from another price.
 """
 
 from __future__ import annotations

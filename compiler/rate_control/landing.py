@@ -1,6 +1,7 @@
 """Landing on the cap: the artifact as large as allowed and not a byte larger.
 
-Strategy: search the byte price (price_search.py) with real artifacts, assembled in full. Only artifacts that fit are ever kept.
+Strategy: search the byte price (price_search.py) with real artifacts, assembled in full. Only artifacts
+that fit are ever kept.
 """
 
 from __future__ import annotations
@@ -68,8 +69,10 @@ def land_on_cap(
 ) -> Landing:
     """Largest artifact of at most `budget` bytes, within `tolerance` of it unless the finest steps take less.
 
-    compile_at : byte price -> artifact; start_price : where the search starts; weights : of which a price changes the bytes
-    smallest : the artifact with every code zero; CapError when even that does not fit, and the result when nothing larger does
+    compile_at : byte price -> artifact; start_price : where the search starts; weights : of which a
+        price changes the bytes
+    smallest : the artifact with every code zero; CapError when even that does not fit, and the result
+        when nothing larger does
     """
     if smallest.size > budget:
         message = f"{budget} bytes are left for the artifact; the smallest possible artifact is {smallest.size} bytes"

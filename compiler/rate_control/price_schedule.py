@@ -1,8 +1,8 @@
 """Which byte price each matrix of a walk gets, so that the walk spends its budget.
 
-Strategy: quick trials know what every matrix takes by itself at a byte price; drift correction and tuning change that by a
-few percent. So a walk starts at the quick price and, after every matrix, prices the rest anew from what is left and from
-how the bytes so far compare with the plan.
+Strategy: quick trials know what every matrix takes by itself at a byte price; drift correction and
+tuning change that by a few percent. So a walk starts at the quick price and, after every matrix, prices
+the rest anew from what is left and from how the bytes so far compare with the plan.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ class PriceSchedule:
 
 
 def bytes_per_octave(tried: Sequence[tuple[float, int]], weights: int) -> float:
-    """Bytes of one weight that a halved byte price costs, from the two tried sizes nearest to the last; 1/8 without two."""
+    """Bytes of one weight that a halved byte price costs, from the two tried sizes nearest to the last;
+    1/8 without two.
+    """
     if len(tried) < 2:
         return 1 / 8
     (price, size) = tried[-1]

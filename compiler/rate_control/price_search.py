@@ -1,9 +1,10 @@
 """The search of the byte price at which an artifact has a wanted size.
 
-Strategy: the byte price is the Lagrange multiplier of bytes against loss. The size of a real artifact, assembled in full, falls
-smoothly with log2 of the price, by about one eighth of the number of weights an octave while rates are high. Enclose the wanted size
-by steps of that slope, then close in by interpolation that falls back to halving. The search only says which price comes next;
-who asks makes the artifact and keeps it.
+Strategy: the byte price is the Lagrange multiplier of bytes against loss. The size of a real artifact,
+assembled in full, falls smoothly with log2 of the price, by about one eighth of the number of weights
+an octave while rates are high. Enclose the wanted size by steps of that slope, then close in by
+interpolation that falls back to halving. The search only says which price comes next; who asks makes
+the artifact and keeps it.
 """
 
 from __future__ import annotations
@@ -70,8 +71,9 @@ class PriceSearch:
     def _next(self, size: int) -> float:
         """Next log2 price after a size.
 
-        Until two sizes enclose the wanted one: along the slope of high rates, doubling the step each time, since at low rates an
-        octave is worth fewer bytes. Then interpolation, or halving where interpolation keeps moving the same end.
+        Until two sizes enclose the wanted one: along the slope of high rates, doubling the step each
+        time, since at low rates an octave is worth fewer bytes. Then interpolation, or halving where
+        interpolation keeps moving the same end.
         """
         if self._coarse is None or self._fine is None:
             step = 8 * (size - self.window.aim) / self.weights * 2 ** (self._streak - 1)

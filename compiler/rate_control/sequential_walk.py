@@ -1,7 +1,8 @@
 """One sequential walk through the program that spends a budget: a price for every matrix, and the last one open.
 
-Strategy: quantize/sequential.py brings one target after the other; `SequentialWalk` prices it (price_schedule.py), quantizes it and keeps
-the accounts. The last matrix stays open: requantizing it alone is cheap, and closes the gap to the last bytes (land_walks.py).
+Strategy: quantize/sequential.py brings one target after the other; `SequentialWalk` prices it
+(price_schedule.py), quantizes it and keeps the accounts. The last matrix stays open: requantizing it
+alone is cheap, and closes the gap to the last bytes (land_walks.py).
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ Target = tuple[np.ndarray, MatrixStatistics]
 
 @dataclass(frozen=True, slots=True)
 class OpenMatrix:
-    """The matrix that a walk quantized last: its tensor index, its price in the walk, and how to quantize it at another."""
+    """The matrix that a walk quantized last: its tensor index, its price in the walk, and how to
+    quantize it at another.
+    """
 
     index: int
     byte_price: float
@@ -104,7 +107,8 @@ class SequentialWalk:
         self.open: OpenMatrix | None = None
 
     def run(self, progress: StageProgress, *, distilled: bool = True) -> FinishedWalk:
-        """Quantize every matrix in program order with drift correction and distillation, then what depends on all of them.
+        """Quantize every matrix in program order with drift correction and distillation, then what
+        depends on all of them.
 
         Tables that embed keep their quick result. distilled : False leaves distillation out, whatever the recipe says
         """

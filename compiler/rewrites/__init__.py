@@ -1,7 +1,7 @@
 """Exact rewrites of a model after which less is to be stored.
 
-Strategy: a rewrite takes a model with its statistics and the recipe, and gives both back; the function of the model stays what it was.
-The pipeline applies them in the order of `REWRITES`.
+Strategy: a rewrite takes a model with its statistics and the recipe, and gives both back; the function
+of the model stays what it was. The pipeline applies them in the order of `REWRITES`.
 """
 
 from .head_bias import add_head_bias

@@ -1,9 +1,10 @@
 """A bias for the map that makes the logits, in place of the mean error of its quantized rows.
 
-Strategy: with W' for W the logits are wrong by (W - W') x, of which b = (W - W') E[x] is the same for every token of text, and a
-vector of its own costs far fewer numbers than finer rows. It saves 1/2 sum_o g_o b_o² nats a token. By rate-distortion theory a grid
-spends about as many bits on that one direction of its inputs as the vector would take, so whether it pays is a matter of real
-bytes: of an encoded vector against what a byte buys in the head's own grid.
+Strategy: with W' for W the logits are wrong by (W - W') x, of which b = (W - W') E[x] is the same for
+every token of text, and a vector of its own costs far fewer numbers than finer rows. It saves 1/2 sum_o
+g_o b_o² nats a token. By rate-distortion theory a grid spends about as many bits on that one direction
+of its inputs as the vector would take, so whether it pays is a matter of real bytes: of an encoded
+vector against what a byte buys in the head's own grid.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def add_head_bias(model: Model, statistics: Statistics, recipe: Recipe) -> tuple
 def fit_head_bias(
     model: Model, statistics: Statistics, recipe: Recipe, byte_price: float, quantized: Mapping[int, Quantized]
 ) -> dict[int, QuantizedMatrix]:
-    """The bias of the head that these quantized matrices need, by its tensor index; empty where the recipe fits none."""
+    """The bias of the head that these quantized matrices need, by its tensor index; empty where the
+    recipe fits none.
+    """
     if not recipe.head_bias.enabled or statistics.head_mean is None:
         return {}
     head = find_head(model.program)
@@ -60,7 +63,9 @@ def fit_head_bias(
 
 
 def may_have_bias(program: Program) -> bool:
-    """Whether the head has none, and what comes after it names no tensor for the first time: the bias will be the last tensor."""
+    """Whether the head has none, and what comes after it names no tensor for the first time: the bias
+    will be the last tensor.
+    """
     head = find_head(program)
     if head is None or program.instructions[head].bias is not None:
         return False
@@ -89,7 +94,9 @@ def mean_error(model: Model, statistics: Statistics, quantized: Quantized) -> np
 
 
 def quantize_bias(bias: np.ndarray, own: np.ndarray, fisher: np.ndarray, byte_price: float) -> QuantizedMatrix:
-    """A bias of float64[rows] on one step; its predicted loss is below 0 by what it saves over the model's `own` bias."""
+    """A bias of float64[rows] on one step; its predicted loss is below 0 by what it saves over the
+    model's `own` bias.
+    """
     found = quantize_vectors(
         bias[None].astype(np.float32), fisher[None], byte_price, resolution=MAX_RESOLUTION, coarsest=COARSEST
     )
@@ -97,7 +104,9 @@ def quantize_bias(bias: np.ndarray, own: np.ndarray, fisher: np.ndarray, byte_pr
 
 
 def weigh_bias(model: Model, statistics: Statistics, quantizer: Quantizer, byte_price: float) -> tuple[float, int]:
-    """(what a bias saves, what it costs) in bytes: its loss at what a byte buys in the head's grid, and its trial encode."""
+    """(what a bias saves, what it costs) in bytes: its loss at what a byte buys in the head's grid, and
+    its trial encode.
+    """
     weight = model.program.instructions[find_head(model.program)].weight
     values, measured = model.tensors[weight].values, statistics.matrices[weight]
     shape = matrix_shape(values.shape)

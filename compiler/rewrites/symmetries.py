@@ -1,14 +1,15 @@
 """Free symmetries: rewrites of a model that its function does not see, so that nothing has to be stored about them.
 
-Strategy: the hidden units of an MLP, and the dimensions of the values within a head of attention, may stand in any order, if
-the rows of the matrices that make them and the columns of the matrix that reads them are permuted alike. Sorted by the
-steps of the reader's columns, the steps of both sides cost little to store. Units are found in the program, not by name:
-from each linear map backwards through what works element by element, or through attention, to the linear maps before it.
+Strategy: the hidden units of an MLP, and the dimensions of the values within a head of attention, may
+stand in any order, if the rows of the matrices that make them and the columns of the matrix that reads
+them are permuted alike. Sorted by the steps of the reader's columns, the steps of both sides cost
+little to store. Units are found in the program, not by name: from each linear map backwards through
+what works element by element, or through attention, to the linear maps before it.
 
-Factors move between a linear map and a vector that scales its output: all go into the matrix, whose steps are there anyway,
-and the vector becomes ones. Factors of units (a row of the maker times a, a column of the reader divided by what comes of a)
-are free as well, but are left as training chose them: they say how large the integers of both will be, and smoother steps
-lose more there than they save.
+Factors move between a linear map and a vector that scales its output: all go into the matrix, whose
+steps are there anyway, and the vector becomes ones. Factors of units (a row of the maker times a, a
+column of the reader divided by what comes of a) are free as well, but are left as training chose them:
+they say how large the integers of both will be, and smoother steps lose more there than they save.
 """
 
 from __future__ import annotations
@@ -132,7 +133,9 @@ class _Search:
         return self.uses[op.weight] == 1 and op.weight not in self.tables
 
     def makers(self, register: int, readers: int = 1) -> list[int] | None:
-        """Weights whose rows are a register's elements; None unless they are that alone and so many operands read the register."""
+        """Weights whose rows are a register's elements; None unless they are that alone and so many
+        operands read the register.
+        """
         op = self.instructions[register]
         if self.readers[register] != readers:
             return None
@@ -161,7 +164,8 @@ def sort_units(
 ) -> tuple[Model, Statistics]:
     """Model and statistics with units in the order of the steps of the columns that read them, the finest first.
 
-    Equal up to the order of float32 sums. Units of a value head stand in the order of the first query head that reads them.
+    Equal up to the order of float32 sums. Units of a value head stand in the order of the first query
+    head that reads them.
     """
     values = {i: tensor.values for i, tensor in enumerate(model.tensors)}
     matrices = dict(statistics.matrices)

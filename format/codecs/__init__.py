@@ -1,4 +1,6 @@
-"""Codecs of integer matrices: one file a codec, encoder and decoder together; INTEGER_CODECS has them all by wire id."""
+"""Codecs of integer matrices: one file a codec, encoder and decoder together; INTEGER_CODECS has them
+all by wire id.
+"""
 
 from ..registry import keyed
 from .integer_codec import ExpectedScales, IntegerCodec

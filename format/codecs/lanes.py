@@ -1,9 +1,10 @@
 """Operations on a short row of numbers, as vector instructions.
 
-Strategy: the loops they stand for are short, sit in the inner loop of a decoder and follow one another through the same
-memory, which is where a loop vectorizer gives up. So each is written in the compiler's vector type of 16 lanes, or of 32
-lanes of 16 bits, which every target lowers to what it has (one AVX-512 register, two of AVX2, four of SSE or NEON).
-Arithmetic is exact and wraps at the width of a lane.
+Strategy: the loops they stand for are short, sit in the inner loop of a decoder and follow one another
+through the same memory, which is where a loop vectorizer gives up. So each is written in the compiler's
+vector type of 16 lanes, or of 32 lanes of 16 bits, which every target lowers to what it has (one
+AVX-512 register, two of AVX2, four of SSE or NEON). Arithmetic is exact and wraps at the width of a
+lane.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ def count_not_above(typing_context, table, row, shift, unit, limit):
 
 @intrinsic
 def count_short_not_above(typing_context, numbers, start, limit):
-    """How many k < 32 have numbers[start + k] <= limit, all unsigned; numbers is a C-contiguous uint16[...], limit below 2**16."""
+    """How many k < 32 have numbers[start + k] <= limit, all unsigned; numbers is a C-contiguous
+    uint16[...], limit below 2**16.
+    """
 
     def generate(context, builder, signature, arguments):
         array, start, limit = arguments

@@ -1,16 +1,18 @@
 """Mixing coder: logistic mixing of adaptive predictions of every binary decision (spec/codecs.md).
 
-Strategy: an integer of a quantized matrix is nearly Gaussian once its scale is known, and the log of its scale is nearly a row's
-number plus a column's. Both start from the transmitted steps, with a variance, and after every integer move by their
-variance times the score (the derivative of the log likelihood of what was seen), which a small table holds for integers too
-coarse to show their own scale; so what is known of rows and columns counts as much as it is certain. Magnitudes are coded as
-decisions "more than t?". Each is predicted by four adaptive probabilities: of a fine class of the scale; of the scale and the
-integers to the left; of the scale and the integers above; and of the scale in this matrix alone. Weights that learn online
-mix them in the logistic domain. Signs and the low bits of large magnitudes carry no information that was found, and bypass the
-model. Matrices of one row go through mixing_vectors.
+Strategy: an integer of a quantized matrix is nearly Gaussian once its scale is known, and the log of
+its scale is nearly a row's number plus a column's. Both start from the transmitted steps, with a
+variance, and after every integer move by their variance times the score (the derivative of the log
+likelihood of what was seen), which a small table holds for integers too coarse to show their own scale;
+so what is known of rows and columns counts as much as it is certain. Magnitudes are coded as decisions
+"more than t?". Each is predicted by four adaptive probabilities: of a fine class of the scale; of the
+scale and the integers to the left; of the scale and the integers above; and of the scale in this matrix
+alone. Weights that learn online mix them in the logistic domain. Signs and the low bits of large
+magnitudes carry no information that was found, and bypass the model. Matrices of one row go through
+mixing_vectors.
 
-On a trellis grid the state says whether the next integer is even or odd; half its magnitude is coded, each of the two with
-predictions of its own. Everything is integer arithmetic.
+On a trellis grid the state says whether the next integer is even or odd; half its magnitude is coded,
+each of the two with predictions of its own. Everything is integer arithmetic.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from numba import njit
 from ...errors import MalformedArtifact, TruncatedArtifact
 from . import mixing_tables as tables
 from .integer_codec import ExpectedScales
-from .mixing_bits import (  # fmt: skip
+from .mixing_bits import (
     EVEN_CHANCE,
     INITIAL_WEIGHT,
     LOW,
@@ -82,7 +84,9 @@ LEVELS = np.array([sum(start <= 16 * k for start in LEVEL_STARTS) for k in range
 
 @cache
 def initial_cells() -> np.ndarray:
-    """uint32[N_CELLS] at the start of a stream, to be copied: every prediction is the Gaussian's of its quarter octave."""
+    """uint32[N_CELLS] at the start of a stream, to be copied: every prediction is the Gaussian's of its
+    quarter octave.
+    """
     quarters = [c if c < TABLE_OCTAVES else TABLE_OCTAVES + c % 4 for c in range(N_QUARTERS)]
     by_kind = np.zeros((N_KINDS, N_QUARTERS, 16), np.uint32)
     for kind in range(N_KINDS):
@@ -250,7 +254,10 @@ def decode_row(
     above,
     states,
 ):
-    """Inverse of `encode_row`. The decisions stand in the loop: arrays passed to functions would be counted for each."""
+    """Inverse of `encode_row`.
+
+    The decisions stand in the loop: arrays passed to functions would be counted for each.
+    """
     low, span, position = registers[LOW], registers[SPAN], registers[POSITION]
     row_correction, row_variance = np.int64(0), np.int64(INITIAL_VARIANCE)
     left, second, third = np.int64(TYPICAL), np.int64(TYPICAL), np.int64(TYPICAL)
@@ -355,7 +362,9 @@ def code_matrix(decoding, codes, row_scales, column_scales, transitions, payload
 
 
 class _Stream:
-    """The state of one stream: payload, registers, model; `code` takes one matrix after the other in either direction."""
+    """The state of one stream: payload, registers, model; `code` takes one matrix after the other in
+    either direction.
+    """
 
     def __init__(self, decoding: bool, payload: np.ndarray, registers: np.ndarray) -> None:
         self.decoding, self.payload, self.registers = decoding, payload, registers

@@ -1,9 +1,10 @@
 """Binary decisions of the mixing coder: binary range coding, adaptive cells, logistic mixing (spec/codecs.md).
 
-Strategy: the state of a coder is an int64 array of four registers: `low` (in a decoder the code word relative to it), `span`,
-the position in the payload and its size. Functions that code take `decoding`, which says whether the bit is given or found,
-so that the two directions cannot diverge. A decoder's payload is padded with zeros: it may read as many as one
-integer takes beyond the end, and whoever decodes integers compares position and size after each.
+Strategy: the state of a coder is an int64 array of four registers: `low` (in a decoder the code word
+relative to it), `span`, the position in the payload and its size. Functions that code take `decoding`,
+which says whether the bit is given or found, so that the two directions cannot diverge. A decoder's
+payload is padded with zeros: it may read as many as one integer takes beyond the end, and whoever
+decodes integers compares position and size after each.
 
 A cell is a probability of 22 bits that the answer is yes, and below it a count of 10 bits that sets its rate.
 """

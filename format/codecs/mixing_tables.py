@@ -1,9 +1,10 @@
 """Constant tables of the mixing coder (spec/codecs.md gives the same numbers; a test compares).
 
-Strategy: no float may decide a decoded bit, so everything is an integer here, and what is derived from these numbers is
-derived by integer rules. They were computed once from a Gaussian of each class's standard deviation, for two ways in which
-it becomes integers: to the nearest one (kinds any and even), and down to the one below (the halved odd magnitudes).
-Adaptation corrects the probabilities within a few hundred integers.
+Strategy: no float may decide a decoded bit, so everything is an integer here, and what is derived from
+these numbers is derived by integer rules. They were computed once from a Gaussian of each class's
+standard deviation, for two ways in which it becomes integers: to the nearest one (kinds any and even),
+and down to the one below (the halved odd magnitudes). Adaptation corrects the probabilities within a
+few hundred integers.
 """
 
 from __future__ import annotations
@@ -85,9 +86,9 @@ SQUASH_KNOTS = (
 STRETCH_LIMIT = 2047  # 8 nats in units of 1/256
 PROBABILITY_FLOOR = 32  # of 65,536: the cheapest decision costs 7.0e-4 bit
 
-# [rule][class][t]: probability of 65,536 that a number which is at least t is more. Rule 0 nearest, rule 1 down. Classes 0..23
-# are the quarter octaves of -4..1, one number a bin; 24..27 all later ones by their quarter, 2**(octave - 1) numbers a bin.
-# Entries that are missing are even chances, 32768.
+# [rule][class][t]: probability of 65,536 that a number which is at least t is more. Rule 0 nearest,
+# rule 1 down. Classes 0..23 are the quarter octaves of -4..1, one number a bin; 24..27 all later ones
+# by their quarter, 2**(octave - 1) numbers a bin. Entries that are missing are even chances, 32768.
 INITIAL_PROBABILITIES = (
     (
         (983,),
@@ -151,8 +152,8 @@ INITIAL_PROBABILITIES = (
     ),
 )
 
-# [rule][class][min(number, 8)]: d log p / d log sigma of a number in 1/256 octave, divided by log 2 and at most six nats,
-# which is what missing entries are.
+# [rule][class][min(number, 8)]: d log p / d log sigma of a number in 1/256 octave, divided by log 2 and
+# at most six nats, which is what missing entries are.
 SCORE_LIMIT = 2216
 SCORES = (
     (
@@ -281,6 +282,8 @@ def squash_table() -> np.ndarray:
 
 
 def stretch_table() -> np.ndarray:
-    """int64[4096]: for each probability in 1/4096 the first x of -2047..2047 whose squash reaches its middle (or 2047)."""
+    """int64[4096]: for each probability in 1/4096 the first x of -2047..2047 whose squash reaches its
+    middle (or 2047).
+    """
     middles = 16 * np.arange(4096) + 8
     return np.minimum(np.searchsorted(squash_table(), middles), 2 * STRETCH_LIMIT).astype(np.int64) - STRETCH_LIMIT

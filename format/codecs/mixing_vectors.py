@@ -1,10 +1,11 @@
 """Matrices of one row in the mixing coder: step exponents and other vectors (spec/codecs.md).
 
-Strategy: exponent vectors repeat one another. Layers that read the same inputs have the same column steps, and the columns of
-a matrix that consumes another's rows resemble its row steps. So each integer is coded as the difference from a candidate:
-zero, the integer before it, or the one at the same place of up to six earlier vectors of the same length; the candidate
-with the least running error is taken, and its error says how large the difference will be. Some vectors have a second
-value for rows that are dead: the last large integer is remembered, and a decision asks for it first.
+Strategy: exponent vectors repeat one another. Layers that read the same inputs have the same column
+steps, and the columns of a matrix that consumes another's rows resemble its row steps. So each integer
+is coded as the difference from a candidate: zero, the integer before it, or the one at the same place
+of up to six earlier vectors of the same length; the candidate with the least running error is taken,
+and its error says how large the difference will be. Some vectors have a second value for rows that are
+dead: the last large integer is remembered, and a decision asks for it first.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ ERROR_SHIFT = 4
 N_UNARY = 19
 N_MAGNITUDE_CELLS = 10
 
-# Cells: 80 classes of the expected error, each with 3 answers about the second candidate; 9 for signs; 10 decisions a class
-# about magnitudes; 2 for the remembered integer, which start again with every vector.
+# Cells: 80 classes of the expected error, each with 3 answers about the second candidate; 9 for signs;
+# 10 decisions a class about magnitudes; 2 for the remembered integer, which start again with every
+# vector.
 N_ERROR_CLASSES = 80
 ZERO_CELLS = 0
 SIGN_CELLS = 3 * N_ERROR_CLASSES
@@ -85,7 +87,9 @@ def code_magnitude(decoding, rest, scale_class, shift, payload, registers, cells
 
 @njit(cache=True, nogil=True)
 def code_difference(decoding, difference, barred, known, toward, spread, error, payload, registers, cells):
-    """(found, difference): an integer less its candidate, which when `known` is not `barred`; not found: longer than any."""
+    """(found, difference): an integer less its candidate, which when `known` is not `barred`; not
+    found: longer than any.
+    """
     scale_class, shift = error_class(error)
     if not (known and barred == 0):
         cell = ZERO_CELLS + 3 * scale_class + spread

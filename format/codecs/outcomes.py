@@ -1,7 +1,7 @@
 """How coding a matrix can end, and the errors that a codec raises for it: one vocabulary for all integer codecs.
 
-Strategy: kernels answer with a number, since they cannot raise errors that carry an offset and a rule; the codecs turn it
-into an error here, so that equal faults are refused in equal words.
+Strategy: kernels answer with a number, since they cannot raise errors that carry an offset and a rule;
+the codecs turn it into an error here, so that equal faults are refused in equal words.
 """
 
 from __future__ import annotations

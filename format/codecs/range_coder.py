@@ -1,9 +1,10 @@
 """Range coder: 32-bit range, bytewise renormalisation (spec/codecs.md).
 
-Strategy: the state is an int64 array of three registers, passed from kernel to kernel: `low` (in a decoder the code word
-relative to it), `range`, and the position in the payload. An interval [start, start + size) of 2**bits narrows the range;
-a carry out of 32 bits runs back into bytes already written; the end of a stream is all four bytes of `low`, so a decoder
-that has consumed exactly its payload holds a code word of 0. Invariant between steps: 2**24 <= range < 2**32, low < 2**32.
+Strategy: the state is an int64 array of three registers, passed from kernel to kernel: `low` (in a
+decoder the code word relative to it), `range`, and the position in the payload. An interval [start,
+start + size) of 2**bits narrows the range; a carry out of 32 bits runs back into bytes already written;
+the end of a stream is all four bytes of `low`, so a decoder that has consumed exactly its payload holds
+a code word of 0. Invariant between steps: 2**24 <= range < 2**32, low < 2**32.
 """
 
 from __future__ import annotations
@@ -63,8 +64,10 @@ def encode_escape(payload, coder, excess):
 
 @njit(cache=True, nogil=True, inline="always")
 def shift_in(low, bits, n_bits):
-    """The code word with more bits of the payload. No writer makes a word that is not below the range; such a word stays so
-    (every symbol is then the last of its row), and is kept from growing out of its 32 bits.
+    """The code word with more bits of the payload.
+
+    No writer makes a word that is not below the range; such a word stays so (every symbol is then the
+    last of its row), and is kept from growing out of its 32 bits.
     """
     return min((low << n_bits) | bits, LOW_MASK)
 

@@ -1,9 +1,11 @@
-"""Side information of the static coder: which class every integer belongs to, and each class's frequencies (spec/codecs.md).
+"""Side information of the static coder: which class every integer belongs to, and each class's
+frequencies (spec/codecs.md).
 
-Strategy: classes are quarter octaves of expected magnitude, the sum of a row's and a column's. What the transmitted steps
-leave open is sent as one small correction a row and a column, and the frequencies of every class in use as sixteen
-numbers; both are a stream of the scale-class coder, which costs little because there is one such number to a hundred
-integers. Frequencies are symmetric in the sign, so half of them are enough.
+Strategy: classes are quarter octaves of expected magnitude, the sum of a row's and a column's. What the
+transmitted steps leave open is sent as one small correction a row and a column, and the frequencies of
+every class in use as sixteen numbers; both are a stream of the scale-class coder, which costs little
+because there is one such number to a hundred integers. Frequencies are symmetric in the sign, so half
+of them are enough.
 """
 
 from __future__ import annotations
@@ -44,11 +46,14 @@ FREQUENCY_SCALES = np.array(
 class SideInformation:
     """What is known before the first integer.
 
-    lowest, classes : tuple of 2 int             lowest class and number of classes of plain matrices and of those with a trellis
-    sides : int64[n]                             classes of the rows, then of the columns, of every matrix in turn: the class of an
-                                                 integer is the sum of its row's and its column's, clamped to its group's
+    lowest, classes : tuple of 2 int             lowest class and number of classes of plain matrices
+        and of those with a trellis
+    sides : int64[n]                             classes of the rows, then of the columns, of every
+        matrix in turn: the class of an integer is the sum of its row's and its column's, clamped to its
+        group's
     frequencies : int32[tables, 32]              plain classes, then even, then odd ones; each row adds up to 2**12
-    low_words : uint16[n]                        low bits of magnitudes, 16 a word, first integer first, least significant bit first
+    low_words : uint16[n]                        low bits of magnitudes, 16 a word, first integer first,
+        least significant bit first
     escapes : int32[n]                           the integers (halved on a trellis) too large for their class
     """
 
@@ -70,7 +75,9 @@ def count_tables(classes: tuple[int, int]) -> int:
 
 
 def low_bits(lowest: tuple[int, int], classes: tuple[int, int]) -> np.ndarray:
-    """int64[tables]: low bits of a magnitude that its bin leaves out; zero below a mean magnitude of 4, then one more an octave."""
+    """int64[tables]: low bits of a magnitude that its bin leaves out; zero below a mean magnitude of 4,
+    then one more an octave.
+    """
     groups = [np.arange(n) + low for low, n in zip(lowest, classes, strict=True)]
     return np.maximum(
         0, (np.concatenate([groups[PLAIN], groups[TRELLIS], groups[TRELLIS]]) >> 2) + FIRST_OCTAVE - 1
@@ -190,7 +197,10 @@ def _whole(halves, odd_from):
 
 
 def fit_classes(codes: np.ndarray, scales: ExpectedScales) -> tuple[np.ndarray, np.ndarray]:
-    """int64 classes of rows and columns under which the mean magnitude of each is as expected. Integers only: the same everywhere."""
+    """int64 classes of rows and columns under which the mean magnitude of each is as expected.
+
+    Integers only: the same everywhere.
+    """
     rows, columns = expected_classes(scales)
     octaves = FIRST_OCTAVE + (1 if scales.trellis_states else 0)
     magnitudes = np.abs(codes)
@@ -204,8 +214,9 @@ def fit_classes(codes: np.ndarray, scales: ExpectedScales) -> tuple[np.ndarray, 
 def _fitting(sums: list[int], across: np.ndarray, octaves: int) -> np.ndarray:
     """Classes of rows whose magnitudes have these sums, the classes of the columns being known.
 
-    A row of class k is expected to have the sum 2**(k / 4 + 1 / 8 + octaves) * sum of 2**(class / 4) over the columns. So the nearest k is
-    floor(log2(r**8) / 2) - 4 * octaves, with r the measured sum (at least 1/4) over that of the columns: 1/8 and a half cancel.
+    A row of class k is expected to have the sum 2**(k / 4 + 1 / 8 + octaves) * sum of 2**(class / 4)
+    over the columns. So the nearest k is floor(log2(r**8) / 2) - 4 * octaves, with r the measured sum
+    (at least 1/4) over that of the columns: 1/8 and a half cancel.
     """
     classes, counts = np.unique(np.clip(across, -WIDEST, WIDEST), return_counts=True)
     total = sum(
@@ -225,7 +236,9 @@ def _fitting(sums: list[int], across: np.ndarray, octaves: int) -> np.ndarray:
 def settle_classes(
     rows: np.ndarray, columns: np.ndarray, lowest: int, classes: int, scales: ExpectedScales
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same classes within a range from rows and columns that need no larger corrections than it takes to leave the range."""
+    """The same classes within a range from rows and columns that need no larger corrections than it
+    takes to leave the range.
+    """
     if classes == 1:
         return expected_classes(scales)
     rows = np.clip(rows, lowest - columns.max(), lowest + classes - 1 - columns.min())
@@ -233,7 +246,9 @@ def settle_classes(
 
 
 def class_range(histogram: np.ndarray) -> tuple[int, int]:
-    """Lowest class and number of classes for integers counted by class: ends too rare to pay for a table are cut off."""
+    """Lowest class and number of classes for integers counted by class: ends too rare to pay for a
+    table are cut off.
+    """
     cumulative = np.cumsum(histogram)
     total = int(cumulative[-1])
     rare = max(1, min(total // 4, 24), min(total // 500, 400))

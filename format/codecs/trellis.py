@@ -1,9 +1,10 @@
 """Trellises of entropy-coded trellis-coded quantization (spec/codecs.md).
 
-Strategy: the integers of a trellis grid are the union of four cosets k mod 4. A state machine walks down each column; its
-state allows either the even or the odd integers (the superset), and which coset of the two was taken moves the state. One
-step of the fine grid thus costs the rate of a step twice as wide. These are the rate-1/2 systematic feedback codes of
-Ungerboeck (1982), used with entropy coding as by Fischer and Wang (1992) and JPEG 2000 part 2.
+Strategy: the integers of a trellis grid are the union of four cosets k mod 4. A state machine walks
+down each column; its state allows either the even or the odd integers (the superset), and which coset
+of the two was taken moves the state. One step of the fine grid thus costs the rate of a step twice as
+wide. These are the rate-1/2 systematic feedback codes of Ungerboeck (1982), used with entropy coding as
+by Fischer and Wang (1992) and JPEG 2000 part 2.
 """
 
 from __future__ import annotations

@@ -166,7 +166,9 @@ def _read_section(data: memoryview, entry: SectionEntry) -> Section:
 
 
 def read_section_table(data: memoryview, limits: Limits) -> tuple[SectionEntry, ...]:
-    """Header and section table, checked against each other, the limits and the file's length; nothing is decompressed."""
+    """Header and section table, checked against each other, the limits and the file's length; nothing
+    is decompressed.
+    """
     count = _read_header(data, limits)
     entries, start = [], table_end(count)
     for index in range(count):

@@ -1,9 +1,10 @@
 """Kinds of operands of a program's instructions: what each may hold and how it is read and written.
 
-Strategy: an operation is a dataclass whose field annotations carry one of the operand kinds below. Each kind knows three
-things about its value: `check` (its domain, the same rule whether the value came from bytes or from Python), `read` and
-`write`. References are relative, so that repeated blocks of a network encode to repeated bytes: registers as a distance
-back, tensors as a step from the tensor named last. Normative text: spec/program.md, sections 2 and 3.
+Strategy: an operation is a dataclass whose field annotations carry one of the operand kinds below. Each
+kind knows three things about its value: `check` (its domain, the same rule whether the value came from
+bytes or from Python), `read` and `write`. References are relative, so that repeated blocks of a network
+encode to repeated bytes: registers as a distance back, tensors as a step from the tensor named last.
+Normative text: spec/program.md, sections 2 and 3.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What all operations of a program have in common: their base class and what it derives from a declaration.
 
-Strategy: an operation declares its operands by annotation; `operation` derives its name and the list of operand kinds, which
-is all that the encoding, the executors and `inspect` need to treat operations alike.
+Strategy: an operation declares its operands by annotation; `operation` derives its name and the list of
+operand kinds, which is all that the encoding, the executors and `inspect` need to treat operations
+alike.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Shape inference: the width of each operation's output, and whether its operands fit each other and their tensors.
 
-Strategy: one rule function per operation, and SHAPE_RULES has them by class. A rule sees the operation and a `ShapeContext` (widths of
-earlier registers, shapes of the directory's tensors) and returns the output width or raises InvalidArtifact. Domains of
-single operands (ranges, signs) are checked before, by their kinds. Normative text: spec/program.md, section 5.
+Strategy: one rule function per operation, and SHAPE_RULES has them by class. A rule sees the operation
+and a `ShapeContext` (widths of earlier registers, shapes of the directory's tensors) and returns the
+output width or raises InvalidArtifact. Domains of single operands (ranges, signs) are checked before,
+by their kinds. Normative text: spec/program.md, section 5.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The operations a program is made of, each a frozen dataclass whose annotations say what its operands are.
 
-Strategy: one dataclass per operation, with its wire id, and one tuple of them all; everything else about operations (the
-encoding in `program`, the shape rules in `operation_shapes`, the executors) is a table over that tuple. The meaning of each is
-normative in spec/program.md, section 4; the docstrings only name it.
+Strategy: one dataclass per operation, with its wire id, and one tuple of them all; everything else
+about operations (the encoding in `program`, the shape rules in `operation_shapes`, the executors) is a
+table over that tuple. The meaning of each is normative in spec/program.md, section 4; the docstrings
+only name it.
 """
 
 from __future__ import annotations

@@ -76,7 +76,9 @@ def encode_program(program: Program) -> bytes:
 
 
 def decode_program(data: bytes, limits: Limits = DEFAULT_LIMITS, where: str = "program") -> Program:
-    """Read a program; raises ArtifactError for anything but the encoding of a program with operands in their domains."""
+    """Read a program; raises ArtifactError for anything but the encoding of a program with operands in
+    their domains.
+    """
     cursor = Cursor(data, where=where)
     vocabulary_size, sequence_length, boundary_token = cursor.varint(), cursor.varint(), cursor.varint()
     offset = cursor.offset

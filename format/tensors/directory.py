@@ -35,7 +35,9 @@ def write_directory(entries: Sequence[TensorEntry]) -> bytes:
 
 
 def read_directory(data: bytes, limits: Limits) -> tuple[TensorEntry, ...]:
-    """Parse and check the DIRECTORY section; ArtifactError [R-DIR-*, R-REC-*, R-GRD-*, R-RAW-*] when a rule is broken."""
+    """Parse and check the DIRECTORY section; ArtifactError [R-DIR-*, R-REC-*, R-GRD-*, R-RAW-*] when a
+    rule is broken.
+    """
     cursor = Cursor(data, where="directory")
     count = cursor.varint()
     if count > limits.tensors or count * 4 > cursor.remaining:

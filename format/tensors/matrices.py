@@ -1,8 +1,9 @@
 """The matrices and sets that terms store, wherever they stand: in RAW, in stream 0, in the streams of integers.
 
-Strategy: a term only lists its matrices and its set (terms/); this module walks those of all terms in one order
-(directory, then terms, then matrices of a term) and decodes them, so that a new kind of term says nothing of sections or
-streams. Stream 0 comes first: the steps and sets in it say what to expect of everything else.
+Strategy: a term only lists its matrices and its set (terms/); this module walks those of all terms in
+one order (directory, then terms, then matrices of a term) and decodes them, so that a new kind of term
+says nothing of sections or streams. Stream 0 comes first: the steps and sets in it say what to expect
+of everything else.
 """
 
 from __future__ import annotations
@@ -141,7 +142,9 @@ def _exponents(
 def _first_grid_steps(
     entry: TensorEntry, number: int, stored: StoredSet, exponents: Mapping[MatrixKey, Exponents]
 ) -> np.ndarray | None:
-    """The exponents, on the set's side, of the first grid of tensor `number`; there are some where a set needs them (R-SET-4)."""
+    """The exponents, on the set's side, of the first grid of tensor `number`; there are some where a
+    set needs them (R-SET-4).
+    """
     if stored.record.encoding != FINEST or stored.axis is None or entry.first_grid is None:
         return None
     return exponents[number, entry.first_grid, 0][stored.axis]

@@ -1,4 +1,5 @@
-"""Sets of rows, columns or elements: the record in the directory, and the members from what the decoder knows (spec/tensors.md).
+"""Sets of rows, columns or elements: the record in the directory, and the members from what the decoder
+knows (spec/tensors.md).
 
 Strategy: a set is told in whichever way is shortest: as the start of an order that the decoder has anyway, as bits, as
 gaps between its members, or by an earlier set. Gaps and changes are integers of stream 0, so what a record says of them

@@ -1,7 +1,7 @@
 """Sources: what a writer says of each tensor, and what follows from all of them together.
 
-Strategy: the caller gives parts (terms/term.py); sets and shared codewords are looked at here in the order of the directory,
-because a tensor may name those of earlier ones.
+Strategy: the caller gives parts (terms/term.py); sets and shared codewords are looked at here in the
+order of the directory, because a tensor may name those of earlier ones.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Stored matrices and sets: what a term keeps outside the directory, whatever kind of term it is.
 
-Strategy: a matrix is either raw, in the planes of the RAW section, or coded, integers in a stream of CODES with the exponents
-of its rows and columns in stream 0. The walk over all terms (matrices.py) and the writer (assembly.py) know no more
-of a term than the matrices and the set that it lists.
+Strategy: a matrix is either raw, in the planes of the RAW section, or coded, integers in a stream of
+CODES with the exponents of its rows and columns in stream 0. The walk over all terms (matrices.py) and
+the writer (assembly.py) know no more of a term than the matrices and the set that it lists.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from ..codecs import INTEGER_CODECS
 from ..container.cursor import Cursor, Writer
 from ..container.limits import Limits
 
-# The cheapest symbol costs more than 2**-11 bit (spec/codecs.md), so a stream can hold no more symbols a byte than this.
+# The cheapest symbol costs more than 2**-11 bit (spec/codecs.md), so a stream can hold no more symbols
+# a byte than this.
 MAX_SYMBOLS_PER_BYTE = 1 << 14
 
 

@@ -1,7 +1,8 @@
 """Kinds of representation, the ways in which one matrix may be stored: one file a kind.
 
-Strategy: the switches of `MenuSettings` are the list of kinds, and the only one. The file of a switch makes one instance of its
-class, `KIND`. Kinds for single matrices and kinds for groups stand in one table each.
+Strategy: the switches of `MenuSettings` are the list of kinds, and the only one. The file of a switch
+makes one instance of its class, `KIND`. Kinds for single matrices and kinds for groups stand in one
+table each.
 """
 
 from importlib import import_module

@@ -1,7 +1,8 @@
 """`alias`: an earlier tensor of the same shape, by itself for duplicates, with what is different for near ones.
 
-Strategy: the sources are the earlier tensors that lose less in the matrix's place than nothing does, the best first. The grid of the
-difference is quantized against the earlier tensor as it decodes, so the sum is as accurate as a grid of its own.
+Strategy: the sources are the earlier tensors that lose less in the matrix's place than nothing does,
+the best first. The grid of the difference is quantized against the earlier tensor as it decodes, so the
+sum is as accurate as a grid of its own.
 """
 
 from __future__ import annotations

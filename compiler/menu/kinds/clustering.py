@@ -1,9 +1,10 @@
 """Weighted k-means: exact for numbers, Lloyd's iteration for short vectors. Deterministic.
 
-Strategy: optimal clusters of numbers are intervals of their sorted order, so dynamic programming over the number of clusters
-finds them; the last interval's start only moves right with its end, which divide and conquer turns into O(k n log n) (Wang and
-Song, R Journal 3/2 (2011), 29-33; Grønlund et al., arXiv:1701.07204). More than MOST_GROUPS different numbers are first put into
-equal bins, each kept at its weighted mean.
+Strategy: optimal clusters of numbers are intervals of their sorted order, so dynamic programming over
+the number of clusters finds them; the last interval's start only moves right with its end, which divide
+and conquer turns into O(k n log n) (Wang and Song, R Journal 3/2 (2011), 29-33; Grønlund et al.,
+arXiv:1701.07204). More than MOST_GROUPS different numbers are first put into equal bins, each kept at
+its weighted mean.
 """
 
 from __future__ import annotations
@@ -116,8 +117,9 @@ def cluster_vectors(values: np.ndarray, weights: np.ndarray, count: int) -> tupl
 
 
 def _seeds(values: np.ndarray, weights: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
-    """float64[count, d]: values drawn one after the other, each by its weighted squared distance to the nearest before (k-means++,
-    Arthur and Vassilvitskii, SODA 2007); zeros once all are met."""
+    """float64[count, d]: values drawn one after the other, each by its weighted squared distance to the
+    nearest before (k-means++, Arthur and Vassilvitskii, SODA 2007); zeros once all are met.
+    """
     words = np.zeros((count, values.shape[1]))
     claims = (weights * np.square(values)).sum(1)
     for n, draw in enumerate(random.random(count)):

@@ -1,9 +1,10 @@
 """`codebook`: a few codewords of one to eight weights and an index each, for matrices whose values cluster.
 
-Strategy: codewords minimize the sum of g_i H_jj (w - c)²: single weights by exact dynamic programming over their sorted values,
-vectors by weighted k-means. They go on a grid of their own as fine as their uses deserve; then each group of columns takes its nearest
-codewords under the metric of the factor L and feeds its error back to the columns before it, as grids do (GPTVQ,
-arXiv:2402.15319). "scaled" first divides every row by a step of its own, so that rows of different scale share codewords.
+Strategy: codewords minimize the sum of g_i H_jj (w - c)²: single weights by exact dynamic programming
+over their sorted values, vectors by weighted k-means. They go on a grid of their own as fine as their
+uses deserve; then each group of columns takes its nearest codewords under the metric of the factor L
+and feeds its error back to the columns before it, as grids do (GPTVQ, arXiv:2402.15319). "scaled" first
+divides every row by a step of its own, so that rows of different scale share codewords.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ COARSEST = 0.25
 
 @dataclass(frozen=True, slots=True)
 class CodebookSetting(Setting):
-    """how : "plain", or "scaled" with a factor for every row; width : weights in a codeword; count : of the codewords."""
+    """how : "plain", or "scaled" with a factor for every row; width : weights in a codeword; count : of
+    the codewords.
+    """
 
     how: str
     width: int
@@ -52,9 +55,10 @@ class CodebookKind:
             if size * LEAST_SHARE <= unit.target.size
         ]
         vectors = [
-            CodebookSetting("scaled", width, size) for width, size in VECTOR_SIZES
+            CodebookSetting("scaled", width, size)
+            for width, size in VECTOR_SIZES
             if unit.shape[1] % width == 0 and width * size * LEAST_SHARE <= unit.target.size
-        ]  # fmt: skip
+        ]
         return scalars + vectors
 
     def follows_price(self, setting: CodebookSetting) -> bool:

@@ -1,12 +1,14 @@
-"""`low-rank`: two thin factors on grids, alone, beside rows that they miss, under a grid of what they leave, or over a grid to correct it.
+"""`low-rank`: two thin factors on grids, alone, beside rows that they miss, under a grid of what they
+leave, or over a grid to correct it.
 
-Strategy: the loss of a change E is 1/2 |G^1/2 E L|² with G = diag(g) and L the factor of the moment, so the best factors of
-rank r are those of a singular value decomposition of G^1/2 T L, mapped back (activation-weighted decomposition, as in LQER,
-arXiv:2402.02446, where T is the quantization error). With A = G^-1/2 U S^1/2 and B = S^1/2 Vᵀ L^-1 an error of A is weighed by
-B H Bᵀ = S and one of B by Aᵀ G A = S: both factors are matrices with second-order statistics of their own and go through the
-ordinary quantizer at the ordinary price, less where a grid makes up for their errors (rescue.py). B is fitted anew to A as it decodes.
-Alone they are the factorized embedding of ALBERT (arXiv:1909.11942). Ranks come from the spectrum: a direction of strength s saves
-s²/2 and costs what coding its two vectors does.
+Strategy: the loss of a change E is 1/2 |G^1/2 E L|² with G = diag(g) and L the factor of the moment, so
+the best factors of rank r are those of a singular value decomposition of G^1/2 T L, mapped back
+(activation-weighted decomposition, as in LQER, arXiv:2402.02446, where T is the quantization error).
+With A = G^-1/2 U S^1/2 and B = S^1/2 Vᵀ L^-1 an error of A is weighed by B H Bᵀ = S and one of B by Aᵀ
+G A = S: both factors are matrices with second-order statistics of their own and go through the ordinary
+quantizer at the ordinary price, less where a grid makes up for their errors (rescue.py). B is fitted
+anew to A as it decodes. Alone they are the factorized embedding of ALBERT (arXiv:1909.11942). Ranks
+come from the spectrum: a direction of strength s saves s²/2 and costs what coding its two vectors does.
 """
 
 from __future__ import annotations
@@ -42,8 +44,8 @@ Singular = tuple[np.ndarray, np.ndarray, np.ndarray]
 class LowRankSetting(Setting):
     """Factors and what stands beside them.
 
-    how : "alone"; "under" a grid of the rest; "over" a grid whose error they correct; "rescued", beside grids of the rows that
-    they miss most
+    how : "alone"; "under" a grid of the rest; "over" a grid whose error they correct; "rescued", beside
+        grids of the rows that they miss most
     rows : how many rows are rescued; None unless they are
     """
 
@@ -201,7 +203,9 @@ def _sufficient_rank(unit: Unit, share: float) -> int:
 def factor_values(
     unit: Unit, values: np.ndarray, rank: int, singular: Singular, fisher: np.ndarray | None = None
 ) -> LowRankValues:
-    """The best factors of this rank for `values`, quantized one after the other; fisher : float64[rows] of what errors cost here."""
+    """The best factors of this rank for `values`, quantized one after the other; fisher : float64[rows]
+    of what errors cost here.
+    """
     left, strengths = singular[0][:, :rank], singular[1][:rank]
     strengths = np.maximum(strengths, max(float(singular[1][0]) * LEAST_SINGULAR, 1e-30))
     a = left * np.sqrt(strengths) / np.sqrt(unit.row_fisher)[:, None]

@@ -1,9 +1,10 @@
 """What a kind of representation has to answer.
 
-Strategy: a kind proposes settings for a unit (a matrix with its statistics and the price of a byte) and fits one setting at
-a time. Fitting is separate so that a choice made on the float matrix is fitted again to the target of the walk. A shared kind is
-for groups of matrices: each member tells what the group needs to know of it, what they share is made of that once, and then every
-member is fitted to it, as often as its target changes.
+Strategy: a kind proposes settings for a unit (a matrix with its statistics and the price of a byte) and
+fits one setting at a time. Fitting is separate so that a choice made on the float matrix is fitted
+again to the target of the walk. A shared kind is for groups of matrices: each member tells what the
+group needs to know of it, what they share is made of that once, and then every member is fitted to it,
+as often as its target changes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""What a coarse description of a matrix leaves out, put right on a grid where that pays: for all rows, or for those that lose most.
+"""What a coarse description of a matrix leaves out, put right on a grid where that pays: for all rows,
+or for those that lose most.
 
-Strategy: a row is rescued when the loss and bits of coding its error (prices.py) are less than the loss of leaving it. Where a grid codes
-an error of u distortions a weight anyhow, an error of the description below it costs 1 / (1 + u) of what it would by itself: the bits
-1/2 log2(1 + u) of the grid, not a loss. So whatever is corrected may be that much coarser.
+Strategy: a row is rescued when the loss and bits of coding its error (prices.py) are less than the loss
+of leaving it. Where a grid codes an error of u distortions a weight anyhow, an error of the description
+below it costs 1 / (1 + u) of what it would by itself: the bits 1/2 log2(1 + u) of the grid, not a loss.
+So whatever is corrected may be that much coarser.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ def rescue_rows(unit: Unit, error: np.ndarray, count: int) -> Part:
 
 
 def rescue_discounts(unit: Unit, error: np.ndarray, count: int) -> np.ndarray:
-    """float64[rows]: share of its own cost that one more error of a row has when the `count` rows that lose most are rescued."""
+    """float64[rows]: share of its own cost that one more error of a row has when the `count` rows that
+    lose most are rescued.
+    """
     shares, members = np.ones(len(error)), worst_rows(unit, error, count)
     shares[members] += 2 * unit.row_losses(unit.target - error)[members] / (error.shape[1] * unit.distortion)
     return 1 / shares

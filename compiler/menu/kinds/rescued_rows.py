@@ -1,6 +1,7 @@
 """`rescued-rows`: the rows of most loss with a grid of their own.
 
-Strategy: rows whose scale or importance no other row shares cost the others less when they are apart; subsets.py does the work.
+Strategy: rows whose scale or importance no other row shares cost the others less when they are apart;
+subsets.py does the work.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """Weighted clusters of long vectors that may differ in length: what whole rows of a matrix are replaced by.
 
-Strategy: Lloyd's iteration under the sum of w_i |y_i - s_i c_k|², where with `gains` every vector has the best factor s_i >= 0 of its
-own (gain-shape quantization: Gersho and Gray, Vector Quantization and Signal Compression, chapter 12.10), else 1. A codeword that many
-use is cheaper to name, so a choice also pays for the bits of its index at the present frequencies (Chou, Lookabaugh and Gray,
-IEEE Trans. ASSP 37 (1989), 31-42). The first codewords are drawn by what the ones before leave (k-means++), with a fixed seed.
+Strategy: Lloyd's iteration under the sum of w_i |y_i - s_i c_k|², where with `gains` every vector has
+the best factor s_i >= 0 of its own (gain-shape quantization: Gersho and Gray, Vector Quantization and
+Signal Compression, chapter 12.10), else 1. A codeword that many use is cheaper to name, so a choice
+also pays for the bits of its index at the present frequencies (Chou, Lookabaugh and Gray, IEEE Trans.
+ASSP 37 (1989), 31-42). The first codewords are drawn by what the ones before leave (k-means++), with a
+fixed seed.
 """
 
 from __future__ import annotations
@@ -40,8 +42,8 @@ def cluster_rows(
 ) -> Clusters:
     """Clusters around at most `count` codewords.
 
-    vectors : float64[n, d]; weights : float64[n]; bit_value : weighted squared error that a bit is worth. Deterministic for
-    single-threaded BLAS.
+    vectors : float64[n, d]; weights : float64[n]; bit_value : weighted squared error that a bit is
+        worth. Deterministic for single-threaded BLAS.
     """
     words = _first_words(vectors, weights, count, gains)
     bits = np.zeros(count)
@@ -56,7 +58,9 @@ def cluster_rows(
 def nearest_rows(
     vectors: np.ndarray, weights: np.ndarray, words: np.ndarray, *, gains: bool, costs: np.ndarray | float = 0.0
 ) -> Clusters:
-    """Best codeword of every vector, ties to the first, and its factor; costs : float64[count] added to the weighted error."""
+    """Best codeword of every vector, ties to the first, and its factor; costs : float64[count] added to
+    the weighted error.
+    """
     norms = np.maximum(np.square(words).sum(1), LEAST)
     labels, scales = np.empty(len(vectors), np.int64), np.ones(len(vectors))
     for start in range(0, len(vectors), BLOCK_ROWS):
@@ -72,7 +76,9 @@ def nearest_rows(
 
 
 def _first_words(vectors: np.ndarray, weights: np.ndarray, count: int, gains: bool) -> np.ndarray:
-    """float64[count, d]: vectors drawn in proportion to what those before leave of them; the most claiming one first."""
+    """float64[count, d]: vectors drawn in proportion to what those before leave of them; the most
+    claiming one first.
+    """
     random = np.random.default_rng(0)
     energies = np.square(vectors).sum(1)
     left = weights * energies

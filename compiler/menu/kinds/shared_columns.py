@@ -1,8 +1,9 @@
 """`shared-columns`: one set of input channels that several matrices protect, told once.
 
-Strategy: matrices that read one register, or the residual stream in any layer, have the same channels. Each tells what its columns would
-lose, as `protected-columns` weighs them; the set is of the channels that lose most in all together, so that only the first
-member pays for it (the format's set encoding *same*). The set stays when targets change in a walk; its values are fitted again.
+Strategy: matrices that read one register, or the residual stream in any layer, have the same channels.
+Each tells what its columns would lose, as `protected-columns` weighs them; the set is of the channels
+that lose most in all together, so that only the first member pays for it (the format's set encoding
+*same*). The set stays when targets change in a walk; its values are fitted again.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ SUBSET_TERM = 1  # after the grid
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a member's columns lose, float64[columns] by what ranks them, and its own best: (bytes, loss, bytes of the set) by setting."""
+    """What a member's columns lose, float64[columns] by what ranks them, and its own best: (bytes,
+    loss, bytes of the set) by setting.
+    """
 
     shape: tuple[int, int]
     losses: dict[str, np.ndarray]

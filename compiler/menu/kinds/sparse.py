@@ -1,9 +1,10 @@
 """`sparse`: single weights with values of their own: outliers of the matrix, or of its quantization error.
 
-Strategy: a weight's claim is what leaving it out costs, g_i H_jj times its square (as in SpQR, arXiv:2306.03078), or what the best
-correction of its error takes away. "apart" takes the largest weights out before the grid is made, which keeps its scales small,
-"raw" likewise in half precision; "finer" corrects the grid afterwards, all chosen weights of a row together. Which weights, and
-what is made of them, are two functions, so that a set from any ranking can be built.
+Strategy: a weight's claim is what leaving it out costs, g_i H_jj times its square (as in SpQR,
+arXiv:2306.03078), or what the best correction of its error takes away. "apart" takes the largest
+weights out before the grid is made, which keeps its scales small, "raw" likewise in half precision;
+"finer" corrects the grid afterwards, all chosen weights of a row together. Which weights, and what is
+made of them, are two functions, so that a set from any ranking can be built.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ class SparseKind:
     setting: ClassVar[type[Selection]] = Selection
 
     def settings(self, unit: Unit) -> list[Selection]:
-        """No more than an eighth of all weights; "raw" where a grid would take nearly as many bits for the strongest."""
+        """No more than an eighth of all weights; "raw" where a grid would take nearly as many bits for
+        the strongest.
+        """
         counts = [
             count
             for count in sorted({max(1, round(share * unit.target.size)) for share in SHARES})
@@ -59,14 +62,18 @@ def strongest_weights(unit: Unit, how: str, count: int) -> np.ndarray:
 
 
 def weight_losses(unit: Unit, how: str) -> np.ndarray:
-    """float64[rows, columns]: twice the loss of leaving out each weight by itself, or that correcting it in the plain grid takes away."""
+    """float64[rows, columns]: twice the loss of leaving out each weight by itself, or that correcting
+    it in the plain grid takes away.
+    """
     if how != FINER:
         return unit.sensitivities * np.square(unit.target)
     return unit.correction_gains(unit.target - plain_grid(unit).weights)
 
 
 def weight_parts(unit: Unit, positions: np.ndarray, how: str) -> list[Part]:
-    """The grid of the matrix and the single weights at `positions` (int64, ascending, row-major) beside it: "apart", "finer" or "raw"."""
+    """The grid of the matrix and the single weights at `positions` (int64, ascending, row-major) beside
+    it: "apart", "finer" or "raw".
+    """
     if how == FINER:
         base = plain_grid(unit)
         wanted = _corrections(unit, unit.target - base.weights, positions)
@@ -81,7 +88,9 @@ def weight_parts(unit: Unit, positions: np.ndarray, how: str) -> list[Part]:
 
 
 def _corrections(unit: Unit, error: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """float64[rows, columns]: changes at these positions, those of a row the best there are beside the changed rows before it."""
+    """float64[rows, columns]: changes at these positions, those of a row the best there are beside the
+    changed rows before it.
+    """
     changes, hessian, fisher = np.zeros(unit.shape), unit.damped_hessian, unit.row_fisher
     coupled, weighed = unit.weighed(np.eye(len(fisher))), unit.weighed(error)
     rows, columns = np.divmod(positions, unit.shape[1])

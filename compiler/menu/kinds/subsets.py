@@ -1,9 +1,10 @@
 """Some rows or some columns stored apart from the rest: what `rescued-rows` and `protected-columns` share.
 
-Strategy: which lines, and what is made of them, are two functions, so that a set from any ranking can be built. "apart" takes the
-lines out first, on a grid of their own scale, and quantizes what is left of the matrix; "finer" quantizes the matrix and adds
-a grid of one octave finer steps for what the lines still miss; "raw" is "apart" with half-precision values instead of a
-grid. All see the matrix's own second-order model, restricted to the lines.
+Strategy: which lines, and what is made of them, are two functions, so that a set from any ranking can
+be built. "apart" takes the lines out first, on a grid of their own scale, and quantizes what is left of
+the matrix; "finer" quantizes the matrix and adds a grid of one octave finer steps for what the lines
+still miss; "raw" is "apart" with half-precision values instead of a grid. All see the matrix's own
+second-order model, restricted to the lines.
 """
 
 from __future__ import annotations
@@ -66,12 +67,16 @@ def worth_half_precision(unit: Unit, at: tuple, least_bits: float = LEAST_RAW_BI
 
 
 def strongest_lines(unit: Unit, axis: int, how: str, count: int) -> np.ndarray:
-    """int64[count], ascending: the lines that lose most, what the plain grid leaves of them where it is "finer", all of them otherwise."""
+    """int64[count], ascending: the lines that lose most, what the plain grid leaves of them where it is
+    "finer", all of them otherwise.
+    """
     return np.sort(np.argsort(-line_losses(unit, axis, how), kind="stable")[:count]).astype(np.int64)
 
 
 def line_losses(unit: Unit, axis: int, how: str) -> np.ndarray:
-    """float64[lines]: twice the loss of leaving out each row, or each column by itself, or that correcting the plain grid there takes away."""
+    """float64[lines]: twice the loss of leaving out each row, or each column by itself, or that
+    correcting the plain grid there takes away.
+    """
     if how != FINER:
         return (
             2 * unit.row_losses(np.zeros(unit.shape))

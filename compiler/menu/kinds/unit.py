@@ -1,4 +1,6 @@
-"""What a representation is fitted to: one matrix, its second-order model, the price of a byte, and how its grids are made."""
+"""What a representation is fitted to: one matrix, its second-order model, the price of a byte, and how
+its grids are made.
+"""
 
 from __future__ import annotations
 
@@ -106,10 +108,11 @@ class Unit:
         return scaled + self.prepared.coupling @ scaled
 
     def correction_gains(self, error: np.ndarray) -> np.ndarray:
-        """float64[rows, columns]: twice the loss that the best change of each weight alone takes away, (G E H)_ij² / (g_i H_jj).
+        """float64[rows, columns]: twice the loss that the best change of each weight alone takes away,
+        (G E H)_ij² / (g_i H_jj).
 
-        error : float64[rows, columns], target less weights. Feedback makes errors depend on each other, so that undoing one of them alone
-        can cost more than it brings.
+        error : float64[rows, columns], target less weights. Feedback makes errors depend on each other,
+            so that undoing one of them alone can cost more than it brings.
         """
         pulled = self.weighed(error) @ self.damped_hessian
         return np.square(pulled) / self.row_fisher[:, None] / self.damped_hessian.diagonal()

@@ -1,11 +1,14 @@
-"""`vq-rows`: a few whole rows, or wide pieces of rows, as codewords, an index and a factor for every row, and the worst rows rescued.
+"""`vq-rows`: a few whole rows, or wide pieces of rows, as codewords, an index and a factor for every
+row, and the worst rows rescued.
 
-Strategy: the codebook head of VQ-Logits (arXiv:2505.10202: a map from tokens to codewords) with what it leaves out repaired. Rows are
-clustered under the second-order model: in units of the factor L of the Hessian their distances are plain ones, weighed by their
-Fisher information (row_clustering.py). Codewords go on a grid with the statistics they really have, the Hessian of the rows and the sum
-of the Fisher information of their uses, less where a grid makes up for their errors (rescue.py); then every row chooses again among
-codewords as they decode. Rows that still lose more than their bits are worth get a grid of the difference, as a subset or, where most
-of them do, as one grid. How many that are, and which settings are worth a trial, is estimated on clusters of randomly projected rows.
+Strategy: the codebook head of VQ-Logits (arXiv:2505.10202: a map from tokens to codewords) with what it
+leaves out repaired. Rows are clustered under the second-order model: in units of the factor L of the
+Hessian their distances are plain ones, weighed by their Fisher information (row_clustering.py).
+Codewords go on a grid with the statistics they really have, the Hessian of the rows and the sum of the
+Fisher information of their uses, less where a grid makes up for their errors (rescue.py); then every
+row chooses again among codewords as they decode. Rows that still lose more than their bits are worth
+get a grid of the difference, as a subset or, where most of them do, as one grid. How many that are, and
+which settings are worth a trial, is estimated on clusters of randomly projected rows.
 """
 
 from __future__ import annotations
@@ -135,7 +138,8 @@ def _clusters(
 def row_codebook(
     unit: Unit, clusters: Clusters, scales: np.ndarray, *, scaled: bool, pieces: int, count: int, rescued: int
 ) -> CodebookValues:
-    """Codewords for the factors that rows can have, the most frequent in the middle, quantized; every row's choice as they decode.
+    """Codewords for the factors that rows can have, the most frequent in the middle, quantized; every
+    row's choice as they decode.
 
     clusters : of the pieces of all rows; scales : float64[rows] factors of rows besides those of the clusters
     """
@@ -187,7 +191,9 @@ def fit_exponents(unit: Unit, scales: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def middle_out(uses: np.ndarray) -> np.ndarray:
-    """int64[K]: which codeword comes at each place when the most frequent ones are in the middle, whose index is cheap."""
+    """int64[K]: which codeword comes at each place when the most frequent ones are in the middle, whose
+    index is cheap.
+    """
     order = np.empty(len(uses), np.int64)
     order[np.argsort(np.abs(np.arange(len(uses)) - len(uses) // 2), kind="stable")] = np.argsort(-uses, kind="stable")
     return order

@@ -1,8 +1,9 @@
 """Codebook: values by index into a table of codewords, a codeword for every few neighbours of a row, or for all of it.
 
-Strategy: an index is stored as its distance from the middle of the table, so that to an integer coder a table in the order of
-its values looks like any other quantizer: integers around 0, of which one magnitude is expected throughout. Codewords
-are looked up and multiplied by the factor of their row, one float32 product a value (spec/tensors.md, chapter 5).
+Strategy: an index is stored as its distance from the middle of the table, so that to an integer coder a
+table in the order of its values looks like any other quantizer: integers around 0, of which one
+magnitude is expected throughout. Codewords are looked up and multiplied by the factor of their row, one
+float32 product a value (spec/tensors.md, chapter 5).
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ CODEWORDS = "codewords"  # name of the matrix of a term's own codewords
 
 @dataclass(frozen=True, slots=True)
 class Indices:
-    """The record of a codebook's indices, and of the factors of the rows that they make; its fields are those of a grid."""
+    """The record of a codebook's indices, and of the factors of the rows that they make; its fields are
+    those of a grid.
+    """
 
     resolution: int
     row_offset: int | None
@@ -76,7 +79,8 @@ class Indices:
 
 @dataclass(frozen=True, slots=True)
 class Codebook(Term):
-    """The record: codewords of `dimension` numbers, by an index for each such block of a row, times a factor of the row.
+    """The record: codewords of `dimension` numbers, by an index for each such block of a row, times a
+    factor of the row.
 
     codewords : int                    how many there are
     book : Raw, Grid or (entry, term)  the codewords of this term, or the codebook term whose codewords it shares
@@ -224,8 +228,9 @@ class CodebookValues(Part):
     value[i, j * d + t] = codewords[indices[i, j], t] * 2**(row_exponents[i] / 2**resolution)
 
     codewords : GridValues or RawValues [K, d], or CodebookReference; K and d to 65,536, d a divisor of the columns
-    indices : int64[rows, columns / d]     0..K - 1. They are coded as index - K // 2, so order the codewords by value, or by
-                                           how often they occur with the most frequent in the middle: near K // 2 is cheap
+    indices : int64[rows, columns / d]     0..K - 1. They are coded as index - K // 2, so order the
+        codewords by value, or by how often they occur with the most frequent in the middle: near K // 2
+        is cheap
     row_exponents : int64[rows] or None    within 20 octaves; None: no factors
     resolution : int                       0..3
     stream : int                           1.. of the indices and of a grid's codewords

@@ -1,7 +1,8 @@
 """Low rank: the product of two grids.
 
-Strategy: every number is a short chain of IEEE operations in one written order (spec/tensors.md, chapter 5), so that every
-platform obtains the same bits. A product of two float32 numbers is exact in float64, where no fused operation can change it.
+Strategy: every number is a short chain of IEEE operations in one written order (spec/tensors.md,
+chapter 5), so that every platform obtains the same bits. A product of two float32 numbers is exact in
+float64, where no fused operation can change it.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ class LowRank(Term):
 
 @dataclass(frozen=True, slots=True)
 class LowRankValues(Part):
-    """The product of `left` [rows, rank] and `right` [rank, columns], rank 1..min(rows, columns); both in `stream` (1..)."""
+    """The product of `left` [rows, rank] and `right` [rank, columns], rank 1..min(rows, columns); both
+    in `stream` (1..).
+    """
 
     left: GridValues
     right: GridValues
@@ -88,7 +91,8 @@ class LowRankValues(Part):
 
 
 def low_rank_product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """float32[rows, columns] of float32[rows, rank] and float32[rank, columns]: sums in float64, k ascending, rounded once.
+    """float32[rows, columns] of float32[rows, rank] and float32[rank, columns]: sums in float64, k
+    ascending, rounded once.
 
     A sum beyond float32 is infinite; a reader refuses the tensor for it.
     """

@@ -41,7 +41,9 @@ def inner_matrix(values: GridValues | RawValues, stream: int) -> GridInStream | 
 
 
 class SelectionTerm(Term):
-    """A record with `members`, the `record` of its matrix, and the `axis` of rows (0) or columns (1), None of elements."""
+    """A record with `members`, the `record` of its matrix, and the `axis` of rows (0) or columns (1),
+    None of elements.
+    """
 
     __slots__ = ()
     if TYPE_CHECKING:

@@ -1,9 +1,10 @@
 """What every kind of term offers: as a record of the directory, and with its content.
 
-Strategy: a tensor is the sum of its terms (spec/tensors.md). Each kind has one file with two classes. The *record* (a
-`Term`) is what the directory says: it reads and writes itself, lists the matrices that it stores, checks what it refers to
-and describes itself. The *part* (a `Part`) is the term with its content, as a writer gives it and as a decoder finds it:
-it makes the record and computes the values. There is one `reconstruct` a kind, so what a compiler measures is what is decoded.
+Strategy: a tensor is the sum of its terms (spec/tensors.md). Each kind has one file with two classes.
+The *record* (a `Term`) is what the directory says: it reads and writes itself, lists the matrices that
+it stores, checks what it refers to and describes itself. The *part* (a `Part`) is the term with its
+content, as a writer gives it and as a decoder finds it: it makes the record and computes the values.
+There is one `reconstruct` a kind, so what a compiler measures is what is decoded.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class Term(ABC):
     def part(self, matrices: Sequence[Any], members: np.ndarray | None, key: TermKey) -> Part:
         """The term with its content, from its decoded matrices and the members of its set.
 
-        matrices : float32[rows, columns] of each raw one, and of each coded one what its record makes (`CodedRecord.values`)
+        matrices : float32[rows, columns] of each raw one, and of each coded one what its record makes
+            (`CodedRecord.values`)
         members : int64[n], ascending; None of a term without a set
         key : of this term, for errors. Raises ArtifactError when the content breaks a rule.
         """
@@ -88,7 +90,9 @@ class Term(ABC):
 
 @dataclass(frozen=True, slots=True)
 class TensorEntry:
-    """One tensor of the directory: `name` (unique), `shape`, `dtype` (what an export writes), `terms` whose sum it is."""
+    """One tensor of the directory: `name` (unique), `shape`, `dtype` (what an export writes), `terms`
+    whose sum it is.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -132,7 +136,9 @@ class EarlierTerms:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The members of a part's set, ascending, among the numbers below `universe`; axis : 0 rows, 1 columns, None elements."""
+    """The members of a part's set, ascending, among the numbers below `universe`; axis : 0 rows, 1
+    columns, None elements.
+    """
 
     members: np.ndarray
     universe: int
