@@ -158,21 +158,15 @@ def encode_decisions(payload, registers, cells, weights, number_bin, a, b, c, d,
     for t in range(N_DECISIONS):
         bit = np.int64(number_bin > t)
         cell_a, cell_b, cell_c, cell_d = np.int64(cells[a]), np.int64(cells[b]), np.int64(cells[c]), np.int64(cells[d])
-        in_a, in_b, in_c, in_d = (
-            STRETCH[cell_a >> 20],
-            STRETCH[cell_b >> 20],
-            STRETCH[cell_c >> 20],
-            STRETCH[cell_d >> 20],
-        )
+        in_a, in_b = STRETCH[cell_a >> 20], STRETCH[cell_b >> 20]
+        in_c, in_d = STRETCH[cell_c >> 20], STRETCH[cell_d >> 20]
         total = weights[w] * in_a + weights[w + ONE] * in_b + weights[w + TWO] * in_c + weights[w + THREE] * in_d
         probability = squashed(total)
         code_bit(False, bit, probability, payload, registers)
         error = (bit << 16) - probability
         weights[w], weights[w + ONE] = learned(weights[w], error, in_a), learned(weights[w + ONE], error, in_b)
-        weights[w + TWO], weights[w + THREE] = (
-            learned(weights[w + TWO], error, in_c),
-            learned(weights[w + THREE], error, in_d),
-        )
+        weights[w + TWO] = learned(weights[w + TWO], error, in_c)
+        weights[w + THREE] = learned(weights[w + THREE], error, in_d)
         cells[a], cells[b] = adapted(cell_a, bit, SLOW_RATES), adapted(cell_b, bit, SLOW_RATES)
         cells[c], cells[d] = adapted(cell_c, bit, SLOW_RATES), adapted(cell_d, bit, SLOW_RATES)
         if not bit:
@@ -195,21 +189,23 @@ def current_scale(static_scale, kind, row_correction, correction):
 
 
 @njit(cache=True, nogil=True)
-def encode_row(
-    row,
-    row_scale,
-    column_scales,
-    transitions,
-    payload,
-    registers,
-    cells,
-    weights,
-    corrections,
-    variances,
-    above,
-    states,
-):
-    """All integers of a row; OFF_TRELLIS when one of them cannot be."""
+def new_memory(columns):
+    """int64[4, columns] before the first row of a matrix, by column.
+
+    Rows: the correction of the log scale, its variance, the size of the integers above, and the state of the trellis.
+    """
+    memory = np.zeros((4, columns), np.int64)
+    memory[1], memory[2] = INITIAL_VARIANCE, TYPICAL
+    return memory
+
+
+@njit(cache=True, nogil=True)
+def encode_row(row, row_scale, column_scales, transitions, payload, registers, cells, weights, memory):
+    """All integers of a row; OFF_TRELLIS when one of them cannot be.
+
+    memory : int64[4, columns], what `new_memory` made and the rows before left there
+    """
+    corrections, variances, above, states = memory[0], memory[1], memory[2], memory[3]
     row_correction, row_variance = np.int64(0), np.int64(INITIAL_VARIANCE)
     left, second, third = np.int64(TYPICAL), np.int64(TYPICAL), np.int64(TYPICAL)
     has_trellis = transitions.shape[0] > 0
@@ -240,24 +236,12 @@ def encode_row(
 
 
 @njit(cache=True, nogil=True)
-def decode_row(
-    row,
-    row_scale,
-    column_scales,
-    transitions,
-    payload,
-    registers,
-    cells,
-    weights,
-    corrections,
-    variances,
-    above,
-    states,
-):
+def decode_row(row, row_scale, column_scales, transitions, payload, registers, cells, weights, memory):
     """Inverse of `encode_row`.
 
     The decisions stand in the loop: arrays passed to functions would be counted for each.
     """
+    corrections, variances, above, states = memory[0], memory[1], memory[2], memory[3]
     low, span, position = registers[LOW], registers[SPAN], registers[POSITION]
     row_correction, row_variance = np.int64(0), np.int64(INITIAL_VARIANCE)
     left, second, third = np.int64(TYPICAL), np.int64(TYPICAL), np.int64(TYPICAL)
@@ -270,18 +254,10 @@ def decode_row(
         a, b, c, d, w = first_cells(kind, scale, (2 * left + second + third) >> 2, above[j])
         number, negative, bit = np.int64(0), np.int64(0), np.int64(1)
         while bit and number < N_DECISIONS:
-            cell_a, cell_b, cell_c, cell_d = (
-                np.int64(cells[a]),
-                np.int64(cells[b]),
-                np.int64(cells[c]),
-                np.int64(cells[d]),
-            )
-            in_a, in_b, in_c, in_d = (
-                STRETCH[cell_a >> 20],
-                STRETCH[cell_b >> 20],
-                STRETCH[cell_c >> 20],
-                STRETCH[cell_d >> 20],
-            )
+            cell_a, cell_b = np.int64(cells[a]), np.int64(cells[b])
+            cell_c, cell_d = np.int64(cells[c]), np.int64(cells[d])
+            in_a, in_b = STRETCH[cell_a >> 20], STRETCH[cell_b >> 20]
+            in_c, in_d = STRETCH[cell_c >> 20], STRETCH[cell_d >> 20]
             x, y, z = w + ONE, w + TWO, w + THREE
             probability = squashed(weights[w] * in_a + weights[x] * in_b + weights[y] * in_c + weights[z] * in_d)
             bit, low, span = taken(low, span, probability)
@@ -322,40 +298,10 @@ def decode_row(
 @njit(cache=True, nogil=True)
 def code_matrix(decoding, codes, row_scales, column_scales, transitions, payload, registers, cells, weights):
     """All integers of a matrix, given (encoding) or written (decoding) in `codes`; returns a status."""
-    rows, columns = codes.shape
-    corrections, states = np.zeros(columns, np.int64), np.zeros(columns, np.int64)
-    variances, above = np.full(columns, INITIAL_VARIANCE, np.int64), np.full(columns, TYPICAL, np.int64)
-    for i in range(rows):
-        if decoding:
-            status = decode_row(
-                codes[i],
-                row_scales[i],
-                column_scales,
-                transitions,
-                payload,
-                registers,
-                cells,
-                weights,
-                corrections,
-                variances,
-                above,
-                states,
-            )
-        else:
-            status = encode_row(
-                codes[i],
-                row_scales[i],
-                column_scales,
-                transitions,
-                payload,
-                registers,
-                cells,
-                weights,
-                corrections,
-                variances,
-                above,
-                states,
-            )
+    memory = new_memory(codes.shape[1])
+    for i in range(codes.shape[0]):
+        known = row_scales[i], column_scales, transitions, payload, registers, cells, weights, memory
+        status = decode_row(codes[i], *known) if decoding else encode_row(codes[i], *known)
         if status != OK:
             return status
     return OK
