@@ -24,7 +24,7 @@ from . import scale_tables as tables
 from .integer_codec import ExpectedScales
 from .lanes import count_not_above, move_row
 from .outcomes import ENDS_EARLY, MAGNITUDE_TOO_LARGE, MAX_MAGNITUDE, OFF_TRELLIS, OK, check_magnitudes, stream_error
-from .range_coder import (  # fmt: skip
+from .range_coder import (
     LOW,
     POSITION,
     RANGE,

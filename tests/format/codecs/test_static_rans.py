@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from bytecap.errors import TruncatedArtifact
 from bytecap.format.codecs import ExpectedScales
 from bytecap.format.codecs.scale_classes import MAX_MAGNITUDE, ScaleClasses, following_state
-from bytecap.format.codecs.static_rans import StaticRans, follow_trellis
+from bytecap.format.codecs.static_kernels import follow_trellis
+from bytecap.format.codecs.static_rans import StaticRans
 from bytecap.format.codecs.static_tables import (
     ESCAPE,
     FIRST_OCTAVE,
