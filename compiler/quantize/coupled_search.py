@@ -35,7 +35,14 @@ def _cheapest(target, residue, rate_weight, row_costs, first, shift):
 
 @njit(cache=True, nogil=True)
 def _rest(target, step, cost, feedback, following, chosen, came_from, origin, errors):
-    """A row whose state rests: the nearest even integer of every survivor."""
+    """A row whose state rests: the nearest even integer of every survivor.
+
+    target, step : of the row; cost : float64[states] of every survivor so far
+    feedback : float64[states], what the errors of earlier rows amount to in this one
+    following : float64[states] costs after this row; chosen : int32[states] integers; came_from :
+        uint8[states]; origin : int64[states], the survivor that each state continues
+    errors : float64[states] of this row. The last five are written.
+    """
     for state in range(cost.size):
         wanted = (target - feedback[state]) / step
         code = 2 * np.rint(wanted / 2)
@@ -62,7 +69,14 @@ def _branch(
     origin,
     errors,
 ):
-    """A row on the trellis: both integers of every survivor, and for each state the better way to it."""
+    """A row on the trellis: both integers of every survivor, and for each state the better way to it.
+
+    target, step, cost, feedback and the last five parameters are those of `_rest`.
+    scale : expected log2 magnitude of the integer, 1/65536 octave
+    sources : int64[states, 2, 2], the two (state, coset) that lead to each state
+    rate_weight : squared fine steps that a bit is worth; costs : bits, of `bit_costs`
+    branch_cost, branch_code : float64[states, 2], scratch: the cheapest integer of both cosets
+    """
     for state in range(cost.size):
         kind = EVEN + (state & 1)
         scale_class = class_of(scale, kind)

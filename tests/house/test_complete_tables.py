@@ -16,6 +16,7 @@ from small_job import CAP
 from source_tree import LAYERS
 
 from bytecap.compiler.recipe import NAMED_RECIPES, read_recipe
+from bytecap.format.tensors.terms import TERMS
 
 PUBLIC = [f"bytecap.{name.replace('/', '.')}" for name in modules("", *LAYERS) if name != "."]
 IN_FORKS = """
@@ -25,7 +26,9 @@ import brotli, click, construct, numba, numpy, rich, safetensors, sentencepiece,
 def answer(module):
     importlib.import_module(module)
     from bytecap.compiler.recipe import NAMED_RECIPES, read_recipe
-    return {name: [read_recipe(name).to_toml(), read_recipe(name).digest] for name in NAMED_RECIPES}
+    from bytecap.format.tensors.terms import TERMS
+    recipes = {name: [read_recipe(name).to_toml(), read_recipe(name).digest] for name in NAMED_RECIPES}
+    return [recipes, [kind.name for kind in TERMS]]
 
 assert not any(name.split(".")[0] == "bytecap" for name in sys.modules)
 for module in sys.argv[1:]:
@@ -42,8 +45,9 @@ for module in sys.argv[1:]:
 
 
 def test_every_module_may_be_imported_first() -> None:
-    """In a fresh process for each module, the recipes are the same."""
-    expected = {name: [read_recipe(name).to_toml(), read_recipe(name).digest] for name in NAMED_RECIPES}
+    """In a fresh process for each module, recipes and the table of the kinds of terms are the same."""
+    recipes = {name: [read_recipe(name).to_toml(), read_recipe(name).digest] for name in NAMED_RECIPES}
+    expected = [recipes, [kind.name for kind in TERMS]]
     run = subprocess.run([sys.executable, "-c", IN_FORKS, *PUBLIC], capture_output=True, text=True, check=False)
     told = dict(json.loads(line) for line in run.stdout.splitlines())
     assert set(told) == set(PUBLIC), run.stderr

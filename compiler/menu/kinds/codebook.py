@@ -32,8 +32,10 @@ COARSEST = 0.25
 
 @dataclass(frozen=True, slots=True)
 class CodebookSetting(Setting):
-    """how : "plain", or "scaled" with a factor for every row; width : weights in a codeword; count : of
-    the codewords.
+    """One codebook.
+
+    how : "plain", or "scaled" with a factor for every row
+    width : weights in a codeword; count : of the codewords
     """
 
     how: str
