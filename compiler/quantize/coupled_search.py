@@ -71,7 +71,7 @@ def _branch(
 ):
     """A row on the trellis: both integers of every survivor, and for each state the better way to it.
 
-    target, step, cost, feedback and the last five parameters are those of `_rest`.
+    target, step, cost, feedback, following, chosen, came_from, origin, errors : those of `_rest`
     scale : expected log2 magnitude of the integer, 1/65536 octave
     sources : int64[states, 2, 2], the two (state, coset) that lead to each state
     rate_weight : squared fine steps that a bit is worth; costs : bits, of `bit_costs`

@@ -100,7 +100,7 @@ def _quantize_block_on_trellis(
 ):
     """`_quantize_block` with the integers of each column on a trellis, where the expected scales let it run.
 
-    The first ten parameters are those of `_quantize_block`.
+    rotated, factor, coupling, row_exponents, column_exponents, steps, lowest, codes, weights, losses : as there
     row_scales, column_scales : int64[rows], int64[b]; their sum is the expected log2 magnitude of an
         integer, 1/65536 octave
     sources : int64[states, 2, 2] of `trellis_sources`

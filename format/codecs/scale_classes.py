@@ -1,13 +1,13 @@
 """Scale-class coder: adaptive multi-symbol range coding of integer matrices (spec/codecs.md).
 
-Strategy: an integer of a quantized matrix is nearly Gaussian once its own scale is known, and its scale is nearly a
-product of a row's and a column's. So the coder keeps one running log2-scale per row and per column, starts them from the
-transmitted steps (a step twice as coarse halves the expected magnitude), corrects both after every integer by a
-stochastic gradient step on log(scale), and codes the magnitude with the adaptive distribution of the scale's class
-(quarter octaves). Signs and the low bits of large magnitudes are incompressible and bypass the model.
-On a trellis grid the state of a column's trellis says whether the next integer is even or odd; each of the two has its
-own distributions of the halved magnitude. Everything is integer arithmetic. The encoder and the
-decoder share the model functions below, so they cannot diverge.
+Strategy: an integer of a quantized matrix is nearly Gaussian once its own scale is known, and its scale is
+nearly a product of a row's and a column's. So the coder keeps one running log2-scale per row and per column,
+starts them from the transmitted steps (a step twice as coarse halves the expected magnitude), corrects both
+after every integer by a stochastic gradient step on log(scale), and codes the magnitude with the adaptive
+distribution of the scale's class (quarter octaves). Signs and the low bits of large magnitudes are
+incompressible and bypass the model. On a trellis grid the state of a column's trellis says whether the next
+integer is even or odd; each of the two has its own distributions of the halved magnitude. Everything is
+integer arithmetic. The encoder and the decoder share the model functions below, so they cannot diverge.
 
 Fixed point: scales are log2 in 1/65536 octave, distributions are cumulative 30-bit numbers read as 16 bits.
 """
@@ -84,7 +84,10 @@ INITIAL_CUMULATIVE = _initial_cumulative()
 
 
 def initial_model() -> tuple[np.ndarray, np.ndarray]:
-    """Start of every stream: cumulative int32[kinds * classes, 17] scaled to 2**30, symbol counts int32[kinds * classes]."""
+    """Start of every stream.
+
+    Cumulative frequencies int32[kinds * classes, 17] scaled to 2**30, and symbol counts int32[kinds * classes].
+    """
     return INITIAL_CUMULATIVE.copy(), np.zeros(len(INITIAL_CUMULATIVE), np.int32)
 
 
@@ -129,7 +132,10 @@ def surprise_of(magnitude, scale):
 
 
 def scale_rates(count: int) -> np.ndarray:
-    """int64[count]: rate of a correction by the number of integers that it has seen; it grows by (surprise * rate) >> 8."""
+    """int64[count]: rate of a correction by the number of integers that it has seen.
+
+    A correction grows by (surprise * rate) >> 8.
+    """
     return np.maximum(SLOWEST_RATE, 32768 // (np.arange(count, dtype=np.int64) + 3))
 
 
@@ -205,7 +211,10 @@ def take_symbol(padded, cumulative, row, low, width, position):
 
 @njit(cache=True, nogil=True, inline="always")
 def take_sign(padded, is_signed, low, width, position):
-    """One raw bit where `is_signed` is 1, else 0 and nothing is taken; without a branch, as it is rarely predictable."""
+    """One raw bit where `is_signed` is 1, else 0 and nothing is taken.
+
+    There is no branch, for it could rarely be predicted.
+    """
     width >>= is_signed
     sign = is_signed & np.int64(low >= width)
     low -= width & -sign
@@ -216,7 +225,10 @@ def take_sign(padded, is_signed, low, width, position):
 
 @njit(cache=True, nogil=True)
 def decode_large(payload, coder, symbol, first, shift):
-    """Magnitude (halved on a trellis) and sign after a symbol that is an escape or has low bits; -1, -2 as decode_escape."""
+    """Magnitude (halved on a trellis) and sign after a symbol that is an escape or has low bits.
+
+    -1 and -2 mean what they mean in `decode_escape`.
+    """
     number = np.int64(symbol)
     if symbol == ESCAPE:
         excess = decode_escape(payload, coder)

@@ -1,7 +1,7 @@
 """The loops of the static coder (static_rans.py): tables for decoding, rows of a matrix, and the words of an encoder.
 
-Strategy: a row is decoded in passes of which only one, over the coders, cannot be a loop over vectors: first the table of
-every integer, then the symbols, then the codes, then what is rare.
+Strategy: a row is decoded in passes of which only one, over the coders, cannot be a loop over vectors: first
+the table of every integer, then the symbols, then the codes, then what is rare.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ WORD_BITS = 16
 STATE_START = 1 << 16  # states are kept in [2**16, 2**32)
 
 
-# An entry is what decoding a symbol needs: the code nearest to zero that it stands for, whether it is an escape, the number
-# of low bits that follow, its frequency and its start, in 32, 2, 4, 13 and 13 bits.
+# An entry is what decoding a symbol needs: the code nearest to zero that it stands for, whether it is an escape, the
+# number of low bits that follow, its frequency and its start, in 32, 2, 4, 13 and 13 bits.
 CODE_SHIFT, LOW_SHIFT, FREQUENCY_SHIFT = 32, 26, 13
 LOW_FIELD, FIELD = (1 << 4) - 1, (1 << 13) - 1
 ESCAPED = 1 << 30
@@ -49,7 +49,10 @@ def decoding_tables(frequencies, plain, odd_from, shifts):
 
 @njit(cache=True, nogil=True, inline="always")
 def table_of(static_class, group, odd):
-    """Table of an integer: its class clamped to the group's (lowest, number, first table), odd ones behind the even ones."""
+    """Table of an integer: its class clamped to those of the group, odd ones behind the even ones.
+
+    group : lowest class, number of classes, first table
+    """
     lowest, classes, base = group
     return base + min(max(static_class - lowest, 0), classes - 1) + classes * odd
 
@@ -163,9 +166,11 @@ def decode_matrices(stream, ends, lanes, place, tables, groups, layout, sides, c
     """All matrices of a stream, so that what a call costs is paid once; returns a status.
 
     The first five parameters are those of `decode_matrix`.
-    groups : int64[2, 3], plain and on a trellis; layout : int64[matrices, 5], rows, columns, group and parity checks
+    groups : int64[2, 3], plain and on a trellis; layout : int64[matrices, 5], rows, columns, group and parity
+        checks
     sides : classes and expected scales, those of the rows and of the columns of every matrix in turn
-    codes : int32[n], written, one matrix behind the other; word_ends : int64[matrices], written, where the words of each end
+    codes : int32[n], written, one matrix behind the other; word_ends : int64[matrices], written, where the
+        words of each end
     """
     classes, scales = sides
     side, first = np.int64(0), np.int64(0)
@@ -228,7 +233,10 @@ def count_symbols(tables, symbols, counts):
 
 @njit(cache=True, nogil=True)
 def encode_matrix(words, lanes, position, frequencies, starts, tables, symbols):
-    """Code a traced matrix, last integer first, words from the end to the front; returns the position of the last one written."""
+    """Code a traced matrix, last integer first, words from the end to the front.
+
+    Returns the position of the last word written.
+    """
     for i in range(tables.shape[0] - 1, -1, -1):
         for j in range(tables.shape[1] - 1, -1, -1):
             table, symbol, x = tables[i, j], symbols[i, j], lanes[j % LANES]

@@ -1,12 +1,13 @@
 """Static coder: fixed tables and interleaved asymmetric numeral systems (spec/codecs.md).
 
-Strategy: nothing that a decoded integer decides is needed to decode the next one, so a processor works on several at a
-time. The class of every integer, hence its table, is known beforehand (static_tables.py); on a trellis grid the state of
-its column, which the row above left behind, chooses between the tables of even and odd integers. Columns take turns
-among LANES independent coders (rANS, Duda 2013, with 32-bit states and 16-bit renormalisation), whose words are interleaved
-in the order in which the decoder asks for them; the encoder therefore runs backwards. Signs are part of the symbols, and a
-symbol is found by comparing all 32 starts of its table at once. What is rare (low bits of large magnitudes, escapes) lies
-apart from the words. A row is decoded in passes of which only one, over the coders, cannot be a loop over vectors.
+Strategy: nothing that a decoded integer decides is needed to decode the next one, so a processor works on
+several at a time. The class of every integer, hence its table, is known beforehand (static_tables.py); on a
+trellis grid the state of its column, which the row above left behind, chooses between the tables of even and
+odd integers. Columns take turns among LANES independent coders (rANS, Duda 2013, with 32-bit states and
+16-bit renormalisation), whose words are interleaved in the order in which the decoder asks for them; the
+encoder therefore runs backwards. Signs are part of the symbols, and a symbol is found by comparing all 32
+starts of its table at once. What is rare (low bits of large magnitudes, escapes) lies apart from the words. A
+row is decoded in passes of which only one, over the coders, cannot be a loop over vectors.
 """
 
 from __future__ import annotations
@@ -110,7 +111,8 @@ class StaticRans:
     ) -> tuple[list[np.ndarray], list[int]]:
         """Inverse of `encode`: the matrices, and the payload position at which each was complete.
 
-        Raises TruncatedArtifact [R-STR-4] or MalformedArtifact [R-STR-5, R-STR-6, R-STR-8]; never reads past the payload.
+        Raises TruncatedArtifact [R-STR-4] or MalformedArtifact [R-STR-5, R-STR-6, R-STR-8]; never reads past
+        the payload.
         """
         side, start = decode_side(payload, scales, offset=offset, where=where)
         first_word = start + 4 * LANES
@@ -154,7 +156,10 @@ def _cut(codes: np.ndarray, scales: Sequence[ExpectedScales]) -> list[np.ndarray
 
 
 def padded_words(data: bytes, padding: int) -> np.ndarray:
-    """uint16 words of little-endian bytes, then as many zeros as a row can take, so that it is compared with the end once."""
+    """uint16 words of little-endian bytes, then as many zeros as a row can take.
+
+    So a row is compared with the end once.
+    """
     return np.frombuffer(data + bytes(2 * padding + 4), "<u2").astype(np.uint16)
 
 
