@@ -156,7 +156,7 @@ def tensors_digest(entries: Sequence[TensorEntry], arrays: Sequence[np.ndarray])
         name = entry.name.encode("utf-8")
         header = [len(name).to_bytes(4, "little"), name, len(entry.shape).to_bytes(4, "little")]
         digest.update(b"".join(header + [size.to_bytes(4, "little") for size in entry.shape]))
-        digest.update(np.ascontiguousarray(array, "<f4"))
+        digest.update(np.ascontiguousarray(array, "<f4").data)
     return digest.digest()
 
 

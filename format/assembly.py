@@ -67,7 +67,7 @@ def _raw_planes(matrices: Sequence[StoredContent]) -> bytes:
 def _encode_streams(matrices: Sequence[StoredContent], sets: Sequence[ToldSet], codec: int) -> list[Stream]:
     """Stream 0, and those that the matrices name; none at all when there are no integers."""
     coded = [matrix for matrix in matrices if isinstance(matrix, CodedContent)]
-    gaps = [told for told in sets if told.integers is not None]
+    gaps = [(told.integers, told.universe) for told in sets if told.integers is not None]
     if not coded and not gaps:
         return []
     vectors = []
@@ -76,8 +76,8 @@ def _encode_streams(matrices: Sequence[StoredContent], sets: Sequence[ToldSet], 
             if exponents is not None:
                 vectors.append((exponents - median_exponent(exponents)).astype(np.int32)[None, :])
     scales = [exponent_scales(vector.size) for vector in vectors]
-    scales += [gap_scales(told.integers.size, told.universe) for told in gaps]
-    streams = [_encode_first_stream(vectors + [told.integers for told in gaps], scales)]
+    scales += [gap_scales(integers.size, universe) for integers, universe in gaps]
+    streams = [_encode_first_stream(vectors + [integers for integers, _ in gaps], scales)]
     for index in range(1, max((matrix.stream for matrix in coded), default=0) + 1):
         members = [matrix.values for matrix in coded if matrix.stream == index]
         streams.append(Stream(codec, encode_grid_stream(members, codec)))

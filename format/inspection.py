@@ -242,7 +242,8 @@ def _metadata_rows(artifact: Artifact, set_bytes: int, tensors: Sequence[TensorR
 def _raw_shares(artifact: Artifact) -> dict[MatrixKey, int]:
     """Bytes of the RAW section by matrix: in proportion to the planes, adding up to the section."""
     planes = _plane_bytes(artifact)
-    stored, total = len(artifact.section(RAW).stored), sum(planes.values())
+    stored = sum(len(section.stored) for section in artifact.sections if section.id == RAW)
+    total = sum(planes.values())
     ends = [stored * planes_so_far // total for planes_so_far in accumulate(planes.values())]
     return dict(zip(planes, (end - start for start, end in pairwise([0, *ends])), strict=True))
 

@@ -186,12 +186,6 @@ class Fields:
     def u8(self):
         return self.take(1)[0]
 
-    def u16(self):
-        return struct.unpack("<H", self.take(2))[0]
-
-    def u32(self):
-        return struct.unpack("<I", self.take(4))[0]
-
     def f32(self):
         return struct.unpack("<f", self.take(4))[0]
 

@@ -49,14 +49,22 @@ from .mixing_bits import (
 )
 from .mixing_vectors import N_REFERENCES, code_vector, initial_vector_cells
 from .outcomes import ENDS_EARLY, MAGNITUDE_TOO_LARGE, MAX_MAGNITUDE, OFF_TRELLIS, OK, check_magnitudes, stream_error
-from .scale_classes import ANY, EVEN, N_KINDS, NO_TRELLIS, ODD, following_state, kind_of
+from .scale_classes import (
+    ANY,
+    EVEN,
+    N_KINDS,
+    NO_TRELLIS,
+    ODD,
+    ONE_OCTAVE,
+    SCALE_MIN,
+    clamp_scale,
+    following_state,
+    kind_of,
+)
 from .scale_tables import RECIPROCALS as RECIPROCAL_LIST
 from .trellis import TRELLISES
 
 N_DECISIONS = tables.N_DECISIONS
-ONE_OCTAVE = 1 << 16
-SCALE_MIN = tables.MIN_OCTAVE * ONE_OCTAVE
-SCALE_MAX = tables.MAX_OCTAVE * ONE_OCTAVE - 1
 MEAN_TO_DEVIATION = 5 << 12  # 5/16 octave: a Gaussian's standard deviation is 1.25 mean magnitudes
 TABLE_OCTAVES = 6 << 2  # quarter octaves that the tables of scores cover
 INITIAL_VARIANCE = (1 << 24) // 80  # of a row's and a column's log scale, in nats squared
@@ -99,11 +107,6 @@ def initial_cells() -> np.ndarray:
 def initial_weights() -> np.ndarray:
     """int64[kinds * decisions * inputs]: the plain mean of the predictions."""
     return np.full(N_KINDS * N_DECISIONS * N_INPUTS, INITIAL_WEIGHT, np.int64)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def clamp_scale(scale):
-    return min(max(scale, SCALE_MIN), SCALE_MAX)
 
 
 @njit(cache=True, nogil=True, inline="always")

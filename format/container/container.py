@@ -170,7 +170,8 @@ def read_section_table(data: memoryview, limits: Limits) -> tuple[SectionEntry, 
     is decompressed.
     """
     count = _read_header(data, limits)
-    entries, start = [], table_end(count)
+    entries: list[SectionEntry] = []
+    start = table_end(count)
     for index in range(count):
         offset = HEADER_BYTES + index * SECTION_ENTRY_BYTES
         fields = SECTION_ENTRY.parse(data[offset : offset + SECTION_ENTRY_BYTES])

@@ -63,14 +63,6 @@ class Cursor:
         """One byte."""
         return self.take(1)[0]
 
-    def u16(self) -> int:
-        """Two bytes, little-endian."""
-        return int.from_bytes(self.take(2), "little")
-
-    def u32(self) -> int:
-        """Four bytes, little-endian."""
-        return int.from_bytes(self.take(4), "little")
-
     def f32(self) -> float:
         """IEEE 754 binary32, little-endian; any value, also infinities and NaN."""
         return struct.unpack("<f", self.take(4))[0]
@@ -131,15 +123,9 @@ class Writer:
 
     def u8(self, value: int) -> None:
         """One byte."""
-        self._whole(value, 1)
-
-    def u16(self, value: int) -> None:
-        """Two bytes, little-endian."""
-        self._whole(value, 2)
-
-    def u32(self, value: int) -> None:
-        """Four bytes, little-endian."""
-        self._whole(value, 4)
+        if not 0 <= value < 256:
+            raise ValueError(f"{value} does not fit a byte")
+        self._buffer.append(value)
 
     def f32(self, value: float) -> None:
         """IEEE 754 binary32, little-endian; `value` is rounded to it."""
@@ -178,8 +164,3 @@ class Writer:
     def bytes(self) -> bytes:
         """Everything written so far."""
         return bytes(self._buffer)
-
-    def _whole(self, value: int, size: int) -> None:
-        if not 0 <= value < 1 << (8 * size):
-            raise ValueError(f"{value} does not fit {size} bytes")
-        self._buffer += value.to_bytes(size, "little")

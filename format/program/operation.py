@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields
-from typing import Any, ClassVar, TypeVar, get_type_hints
+from typing import Any, ClassVar, TypeVar, cast, get_type_hints
 
 from .operands import FloatOperand, Operand, round_binary32
 
@@ -53,7 +53,7 @@ def operation(wire_id: int) -> Callable[[OperationClass], OperationClass]:
         hints = get_type_hints(cls, include_extras=True)
         cls.wire_id = wire_id
         cls.name = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
-        cls.operands = tuple((field.name, hints[field.name].__metadata__[0]) for field in fields(cls))
+        cls.operands = tuple((field.name, hints[field.name].__metadata__[0]) for field in fields(cast(Any, cls)))
         return cls
 
     return decorate

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -154,18 +155,18 @@ def decode_set(
 
     Raises InvalidArtifact [R-SET-6] when the integers are those of no set of this size.
     """
-    match told.encoding:
-        case "prefix":
-            return np.arange(told.count)
-        case "finest":
-            return finest_members(exponents, told.count)
-        case "bitmap":
-            return decode_bitmap(told.bitmap)
-        case "gaps":
-            return decode_gaps(integers, universe)
-        case "same":
-            return earlier[told.named]
-    members = np.setxor1d(earlier[told.named], decode_gaps(integers, universe), assume_unique=True)
+    if told.encoding == PREFIX:
+        return np.arange(told.count)
+    if told.encoding == FINEST:
+        return finest_members(cast(np.ndarray, exponents), told.count)
+    if told.encoding == BITMAP:
+        return decode_bitmap(told.bitmap)
+    if told.encoding == SAME:
+        return earlier[cast(TermKey, told.named)]
+    gaps = decode_gaps(cast(np.ndarray, integers), universe)
+    if told.encoding == GAPS:
+        return gaps
+    members = np.setxor1d(earlier[cast(TermKey, told.named)], gaps, assume_unique=True)
     if members.size != told.count:
         raise InvalidArtifact(f"a set of {members.size}, its record says {told.count}", rule="R-SET-6", where=WHERE)
     return members

@@ -66,7 +66,7 @@ def decode_raw_planes(data: bytes, wanted: Sequence[tuple[int, str]]) -> list[np
     for storage in STORAGES:
         indexes = [i for i, (_, kind) in enumerate(wanted) if kind == storage]
         total = sum(wanted[i][0] for i in indexes)
-        words = np.zeros(total, np.uint32)
+        words: np.ndarray = np.zeros(total, np.uint32)
         for _ in range(ITEM_BYTES[storage]):
             words = (words << 8) | np.frombuffer(data, np.uint8, total, position)
             position += total

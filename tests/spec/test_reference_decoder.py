@@ -21,7 +21,7 @@ from bytecap.format.container.cursor import Cursor
 
 FILE = ROOT / "spec" / "reference_decoder.py"
 VECTORS = sorted(FOLDER.glob("*.bcap"))
-FIELDS = ("u8", "u16", "u32", "varint", "signed_varint", "text")
+FIELDS = ("u8", "varint", "signed_varint", "text")
 
 
 def package_answer(data: bytes):

@@ -135,9 +135,9 @@ class Codebook(Term):
         if self.named is None:
             return None
         _, other = before.find(self.named) or (None, None)
-        own = isinstance(other, Codebook) and other.named is None
-        if own and (other.codewords, other.dimension) == (self.codewords, self.dimension):
-            return None
+        if isinstance(other, Codebook) and other.named is None:
+            if (other.codewords, other.dimension) == (self.codewords, self.dimension):
+                return None
         size = f"{self.codewords} codewords of {self.dimension}"
         name = f"term {self.named[1]} of tensor {self.named[0]}"
         return f"{name} is no earlier codebook with {size} of its own", "R-CBK-3"

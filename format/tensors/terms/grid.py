@@ -113,8 +113,8 @@ class Grid(Term):
 
     def expected_scales(self, shape: Shape, exponents: Exponents) -> ExpectedScales:
         """What the integers of a matrix of that shape are expected to be."""
-        sides = [exponents_or_zeros(side, size) for side, size in zip(exponents, shape, strict=True)]
-        return expected_scales(*sides, self.resolution, self.initial_scale, self.trellis_states)
+        rows, columns = exponents_or_zeros(exponents[0], shape[0]), exponents_or_zeros(exponents[1], shape[1])
+        return expected_scales(rows, columns, self.resolution, self.initial_scale, self.trellis_states)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,6 @@ from bytecap.format.container.cursor import Cursor, Writer
 FIELDS = [
     ("u8", 0, "00"),
     ("u8", 255, "ff"),
-    ("u16", 0x1234, "34 12"),
-    ("u16", 0xFFFF, "ff ff"),
-    ("u32", 0x12345678, "78 56 34 12"),
     ("f32", 1.0, "00 00 80 3f"),
     ("f32", -0.0, "00 00 00 80"),
     ("f32", math.inf, "00 00 80 7f"),
@@ -54,7 +51,6 @@ REFUSED = [
     ("signed_varint", "81 00", MalformedArtifact, "R-VAR-2", 0),
     ("varint", "", TruncatedArtifact, "R-END-1", 0),
     ("varint", "ff ff", TruncatedArtifact, "R-END-1", 2),
-    ("u32", "00 00 00", TruncatedArtifact, "R-END-1", 0),
     ("f32", "00 00 80", TruncatedArtifact, "R-END-1", 0),
     ("text", "00", MalformedArtifact, "R-TXT-1", 0),
     ("text", "80 02" + " 78" * 256, MalformedArtifact, "R-TXT-1", 0),
@@ -138,7 +134,7 @@ def test_accept_characters_at_the_edges(code_point):
 def test_the_offset_moves_with_the_fields():
     cursor = Cursor(bytes(10), origin=100)
     assert (cursor.offset, cursor.remaining) == (100, 10)
-    cursor.u16()
+    cursor.take(2)
     assert bytes(cursor.take(3)) == bytes(3)
     assert (cursor.offset, cursor.remaining) == (105, 5)
     with pytest.raises(MalformedArtifact) as caught:
@@ -151,8 +147,6 @@ def test_the_offset_moves_with_the_fields():
     [
         ("u8", 256),
         ("u8", -1),
-        ("u16", 65_536),
-        ("u32", 2**32),
         ("varint", -1),
         ("varint", 2**32),
         ("signed_varint", 2**31),
