@@ -100,9 +100,9 @@ class StaticRans:
         fitted = [fit_frequencies(row, t >= odd_from) for t, row in enumerate(counts)]
         frequencies = np.array(fitted, np.int32).reshape(-1, N_SYMBOLS)
         in_turn = (side for pair in zip(rows, columns, strict=True) for side in pair)
-        sides = np.concatenate([np.zeros(0, np.int64), *in_turn])
+        joined = np.concatenate([np.zeros(0, np.int64), *in_turn])
         found = low_words[: -(-place[1] // WORD_BITS)], escapes[: place[2]]
-        side = encode_side(SideInformation(lowest, classes, sides, frequencies, *found), scales)
+        side = encode_side(SideInformation(lowest, classes, joined, frequencies, *found), scales)
         return side + _encode_words(traces, frequencies)
 
     @staticmethod
