@@ -1,9 +1,9 @@
 """Reads checkpoints: names and float values, never code.
 
-Strategy: the kind of file is told by its first bytes, not by its name. A .pt file goes through torch's restricted
-unpickler (`weights_only=True`), and before that its zip directory is checked, so that a small file cannot unfold into a
-large one. Everything ends as float32 with the stored type remembered, under names without the prefixes that torch's
-wrappers add. Only .pt and .int8.ptz need torch.
+Strategy: `folder` says which files there are; the kind of each is told by its first bytes, not by its name. A .pt file goes
+through torch's restricted unpickler (`weights_only=True`), and before that its zip directory is checked, so that a small
+file cannot unfold into a large one. Everything ends as float32 with the stored type remembered, under names without the
+prefixes that torch's wrappers add, beside the configuration that lies with it. Only .pt and .int8.ptz need torch.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import io
 import warnings
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,63 +21,91 @@ import safetensors
 
 from ...errors import CheckpointError
 from ...format.tensors.raw_planes import STORAGES, from_storage
+from .configuration import Configuration, configuration_beside, configuration_inside
+from .folder import an_adapter, weight_files
+from .identification import what_it_is
 from .int8_checkpoint import check_element_count, decompress, is_int8_state, restore_int8_state
+from .llama2c import llama2c_sizes, read_llama2c
 
 WRAPPER_KEYS = ("model", "state_dict", "model_state_dict")
 WRAPPER_PREFIXES = ("module.", "_orig_mod.")
 COMPILED_PART = "_orig_mod"
+OPTIMIZER_KEYS = {"state", "param_groups"}
 SAFETENSORS_HEADER_BYTES = 1 << 32  # far above what the format allows, far below what eight bytes of another kind say
 SAFETENSORS_TYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
-KNOWN_KINDS = "a .pt state_dict, a .safetensors file or a final_model.int8.ptz"
+KNOWN_KINDS = (
+    "a Hugging Face folder, a .safetensors file, a .pt state_dict, a llama2.c .bin file or a final_model.int8.ptz"
+)
 NAMES_IN_A_MESSAGE = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """What a checkpoint file holds.
+    """What a checkpoint holds.
 
-    tensors : dict name -> float32 array   C-contiguous, all finite; in the file's order
-    dtypes : dict name -> str              type before: "float32" (also for float64, rounded), "float16" or "bfloat16"
-    path : Path                            names the file in errors
+    tensors : dict name -> float32 array      C-contiguous, all finite; in the order of the files
+    dtypes : dict name -> str                 type before: "float32" (also for float64, rounded), "float16" or "bfloat16"
+    path : Path                               names the checkpoint in errors
+    configuration : Configuration or None     what lies beside or within it and tells hyperparameters
     """
 
     tensors: dict[str, np.ndarray]
     dtypes: dict[str, str]
     path: Path
+    configuration: Configuration | None = None
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint: a torch state_dict (bare, or under "model" or "state_dict"), safetensors or int8.ptz.
+    """Read a checkpoint: a Hugging Face folder, one of its shards or their index (then all shards are read), or one file:
+    safetensors, a torch state_dict (bare, or under "model" or "state_dict"), llama2.c's .bin, int8.ptz.
 
-    Raises CheckpointError, which names the file and what is wrong: not a checkpoint, damaged, code in the pickle,
-    tensors that are not floating point, or values that are not finite.
+    Raises CheckpointError, which names the file and what is wrong: not a checkpoint (and what it is instead), incomplete,
+    damaged, code in the pickle, tensors that are not floating point, or values that are not finite.
     """
     path = Path(path)
+    whole = _joined([_read_file(file) for file in weight_files(path)], path)
+    tensors, dtypes = _without_wrappers(whole.tensors, whole.dtypes, path)
+    if any(".lora_" in name for name in tensors):
+        raise CheckpointError(f"{path} {an_adapter()}")
+    _check_finite(tensors, path)
+    beside = configuration_beside(path if path.is_dir() else path.parent)
+    return Checkpoint(tensors, dtypes, path, whole.configuration or beside)
+
+
+def _read_file(path: Path) -> Checkpoint:
     try:
         data = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
-    tensors, dtypes = _READERS[_file_kind(data, path)](data, path)
-    tensors, dtypes = _without_wrappers(tensors, dtypes, path)
-    _check_finite(tensors, path)
-    return Checkpoint(tensors, dtypes, path)
+    return _READERS[_file_kind(data, path)](data, path)
+
+
+def _joined(parts: Sequence[Checkpoint], path: Path) -> Checkpoint:
+    """The shards of a checkpoint as one; each tensor stands in one of them."""
+    first, *more = parts
+    for part in more:
+        twice = next((name for name in part.tensors if name in first.tensors), None)
+        if twice is not None:
+            raise CheckpointError(f"{part.path} holds {twice!r}, which another shard holds, too; copy the shards again")
+        first = replace(first, tensors=first.tensors | part.tensors, dtypes=first.dtypes | part.dtypes)
+    return replace(first, path=path)
 
 
 def _file_kind(data: bytes, path: Path) -> str:
     header_bytes = int.from_bytes(data[:8], "little")
     if data[8:9] == b"{" and header_bytes < SAFETENSORS_HEADER_BYTES:  # before the others: its first bytes are a number
         return "safetensors"
+    if llama2c_sizes(data) is not None:
+        return "llama2.c"
     if data.startswith((b"PK\x03\x04", b"\x80")):
         return "torch"
     if data[:1] == b"\x78" and len(data) >= 2 and int.from_bytes(data[:2], "big") % 31 == 0:
         return "int8"
-    found = "it is empty" if not data else f"it begins with {data[:8].hex(' ')}"
-    if data.startswith(b"\x89BCAP"):
-        found = "it is a compiled artifact"
-    raise CheckpointError(f"{path} is not a checkpoint: {found}; give {KNOWN_KINDS}")
+    what, way_out = what_it_is(data, path)
+    raise CheckpointError(f"{path} is not a checkpoint: {what}; {way_out or f'give {KNOWN_KINDS}'}")
 
 
-def _read_safetensors(data: bytes, path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def _read_safetensors(data: bytes, path: Path) -> Checkpoint:
     try:
         records = dict(safetensors.deserialize(data))
     except safetensors.SafetensorError as error:
@@ -91,7 +119,7 @@ def _read_safetensors(data: bytes, path: Path) -> tuple[dict[str, np.ndarray], d
         record, dtype = records[name], SAFETENSORS_TYPES[records[name]["dtype"]]
         tensors[name] = _decode_floats(record["data"], dtype).reshape(record["shape"])
         dtypes[name] = _remembered(dtype)
-    return tensors, dtypes
+    return Checkpoint(tensors, dtypes, path)
 
 
 def _decode_floats(data: bytes, dtype: str) -> np.ndarray:
@@ -102,20 +130,31 @@ def _decode_floats(data: bytes, dtype: str) -> np.ndarray:
     return from_storage(words, dtype)
 
 
-def _read_torch(data: bytes, path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    return _state_arrays(_state_dict(_load_torch(data, path), path), path)
+def _read_torch(data: bytes, path: Path) -> Checkpoint:
+    content = _load_torch(data, path)
+    return Checkpoint(*_state_arrays(_state_dict(content, path), path), path, configuration_inside(content))
 
 
-def _read_int8(data: bytes, path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def _read_llama2c(data: bytes, path: Path) -> Checkpoint:
+    tensors, configuration = read_llama2c(data, path)
+    return Checkpoint(tensors, dict.fromkeys(tensors, "float32"), path, configuration)
+
+
+def _read_int8(data: bytes, path: Path) -> Checkpoint:
     content = _load_torch(decompress(data, path), path)
     if not is_int8_state(content):
         raise CheckpointError(
             f"{path} is compressed, but does not hold an int8_clean_per_row_v1 state; give {KNOWN_KINDS}"
         )
-    return _state_arrays(restore_int8_state(content, path), path)
+    return Checkpoint(*_state_arrays(restore_int8_state(content, path), path), path)
 
 
-_READERS = {"torch": _read_torch, "int8": _read_int8, "safetensors": _read_safetensors}
+_READERS = {
+    "torch": _read_torch,
+    "int8": _read_int8,
+    "safetensors": _read_safetensors,
+    "llama2.c": _read_llama2c,
+}
 
 
 def _load_torch(data: bytes, path: Path) -> Any:
@@ -162,6 +201,10 @@ def _state_dict(content: Any, path: Path) -> Mapping[str, Any]:
         content = next((content[key] for key in WRAPPER_KEYS if isinstance(content.get(key), Mapping)), content)
     if not isinstance(content, Mapping) or not content:
         raise CheckpointError(f"{path} holds {_described(content)}, not a state_dict; save model.state_dict()")
+    if OPTIMIZER_KEYS <= content.keys():
+        raise CheckpointError(
+            f"{path} holds the state of an optimizer, not of a model; give the file of the model's state_dict"
+        )
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, torch.Tensor):
             raise CheckpointError(

@@ -264,10 +264,9 @@ def test_what_is_not_a_checkpoint_is_one_clear_error(tmp_path, data, message):
     assert message in str(caught.value) and str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("path", ["missing.pt", "."])
-def test_a_file_that_cannot_be_read(tmp_path, path):
+def test_a_file_that_cannot_be_read(tmp_path):
     with pytest.raises(CheckpointError, match="cannot read"):
-        read_checkpoint(tmp_path / path)
+        read_checkpoint(tmp_path / "missing.pt")
 
 
 INT8_STATE = {

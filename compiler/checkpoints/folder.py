@@ -1,0 +1,104 @@
+"""Which files hold the weights of a checkpoint: one file, the shards of one, or those of a folder as Hugging Face writes it.
+
+Strategy: names only, nothing is read but an index. Of a folder the usual names count, in the order in which Hugging Face
+looks for them; another name counts when it is the only one. A shard stands for all of its siblings.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from ...errors import CheckpointError
+
+INDEX_SUFFIX = ".index.json"
+USUAL_NAMES = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "consolidated.00.pth",
+)
+WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ptz")
+NOT_WEIGHTS = re.compile(r"optimizer.*|scheduler.*|rng_state.*|training_args.*|adapter_model.*|scaler.*")
+SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.\w+)")
+ADAPTER = "adapter_config.json"
+NAMES_IN_A_MESSAGE = 5
+
+
+def weight_files(path: Path) -> list[Path]:
+    """The files to read, in order; `path` may be a file, one of several shards, an index or a folder.
+
+    Raises CheckpointError for a shard without its siblings, an index that is none, and a folder without weights or with
+    several sets of them.
+    """
+    if path.is_dir():
+        return _files_of_folder(path)
+    if path.name.endswith(INDEX_SUFFIX):
+        return _files_of_index(path)
+    match = SHARD.fullmatch(path.name)
+    return [path] if match is None else _siblings(path, match)
+
+
+def _files_of_folder(folder: Path) -> list[Path]:
+    names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+    usual = next((name for name in USUAL_NAMES if name in names), None)
+    if usual is not None:
+        return weight_files(folder / usual)
+    if ADAPTER in names:
+        raise CheckpointError(f"{folder} {an_adapter(_base_of(folder / ADAPTER))}")
+    found = [name for name in names if name.endswith(WEIGHT_SUFFIXES) and not NOT_WEIGHTS.fullmatch(name)]
+    sets = {(match["stem"], match["count"]) if (match := SHARD.fullmatch(name)) else name for name in found}
+    if len(sets) == 1:
+        return weight_files(folder / found[0])
+    if not sets:
+        there = f"there are {_listed(names)}" if names else "it is empty"
+        raise CheckpointError(f"{folder} holds no weights ({there}); a checkpoint's folder has {USUAL_NAMES[0]}")
+    raise CheckpointError(f"{folder} holds several checkpoints ({_listed(found)}); give one of these files")
+
+
+def an_adapter(base: str = "") -> str:
+    """What is said of an adapter: changes to a model, of which the model itself is not a part."""
+    return (
+        f"holds an adapter (LoRA){base}, not a whole model; merge it into its base (merge_and_unload of peft), save that "
+        "and give its folder"
+    )
+
+
+def _base_of(path: Path) -> str:
+    """` of NAME`, where the adapter says whose it is."""
+    try:
+        name = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")
+    except (OSError, ValueError, AttributeError):
+        return ""
+    return f" of {name}" if isinstance(name, str) and name else ""
+
+
+def _files_of_index(path: Path) -> list[Path]:
+    try:
+        named = json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()
+        names = sorted({Path(name).name for name in named})
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CheckpointError(f"{path} is not an index of shards: it has no weight_map; copy it again") from error
+    return _present(path, f"{path} names {len(names)} shards", [path.parent / name for name in names])
+
+
+def _siblings(path: Path, match: re.Match[str]) -> list[Path]:
+    count = int(match["count"])
+    files = [path.with_name(f"{match['stem']}-{k:05}-of-{count:05}{match['suffix']}") for k in range(1, count + 1)]
+    return _present(path, f"{path} is shard {int(match['number'])} of {count}", files)
+
+
+def _present(path: Path, which: str, files: list[Path]) -> list[Path]:
+    missing = [file.name for file in files if not file.is_file()]
+    if missing:
+        raise CheckpointError(f"{which}, of which {_listed(missing)} is not in {path.parent}; put all into one folder")
+    return files
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - NAMES_IN_A_MESSAGE
+    return ", ".join(names[:NAMES_IN_A_MESSAGE]) + (f" and {more} more" if more > 0 else "")
