@@ -1,4 +1,4 @@
-"""Compile an architecture that bytecap does not know: a small Llama, by a frontend of its own.
+"""Compile an architecture that bytecap does not know: a small cousin of Llama, by a frontend of its own.
 
     python examples/own_frontend.py
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,14 +30,15 @@ EPSILON, ROPE_BASE, SEQUENCE_LENGTH, BOUNDARY_TOKEN = 1e-5, 10_000.0, 64, 1
 
 
 class SmallLlama:
-    """Checkpoints with the names of Llama's, rotary embedding as Hugging Face stores it, head untied."""
+    """Checkpoints with names of their own, rotary embedding turned as the program turns it, head untied."""
 
     name = "small-llama"
+    model_types = ()  # of Hugging Face's config.json: none is ours
 
     def recognize(self, names: Iterable[str]) -> int:
         """How many of the tensor names are ours; the frontend that knows most of them is taken."""
         return sum(
-            name.startswith("model.layers.") or name in ("model.embed_tokens.weight", "lm_head.weight")
+            name.startswith("decoder.layers.") or name in ("decoder.embed_tokens.weight", "decoder.head.weight")
             for name in names
         )
 
@@ -50,16 +51,20 @@ class SmallLlama:
         heads = int(architecture["num_attention_heads"])
         tensors = checkpoint.tensors
         builder = ProgramBuilder()
-        x = builder.emit(op.Embed(builder.tensor("model.embed_tokens.weight")))
+        x = builder.emit(op.Embed(builder.tensor("decoder.embed_tokens.weight")))
         layers = sum(name.endswith(".self_attn.q_proj.weight") for name in tensors)
         for layer in range(layers):
-            x = self._layer(builder, f"model.layers.{layer}.", x, heads, tensors)
-        x = builder.emit(op.RmsNorm(x, 1, EPSILON, builder.row("model.norm.weight")))
-        builder.emit(op.Linear(x, builder.tensor("lm_head.weight")))
-        vocabulary = tensors["model.embed_tokens.weight"].shape[0]
+            x = self._layer(builder, f"decoder.layers.{layer}.", x, heads, tensors)
+        x = builder.emit(op.RmsNorm(x, 1, EPSILON, builder.row("decoder.norm.weight")))
+        builder.emit(op.Linear(x, builder.tensor("decoder.head.weight")))
+        vocabulary = tensors["decoder.embed_tokens.weight"].shape[0]
         program = Program(tuple(builder.instructions), vocabulary, SEQUENCE_LENGTH, BOUNDARY_TOKEN)
         told = {"frontend": self.name, "num_attention_heads": heads}
         return Model(program, builder.tensors(tensors, checkpoint.dtypes), told, ("rope_base", "rms_norm_eps"))
+
+    def restore(self, program: Program, names: Sequence[str], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """What `export` writes: the tensors as the checkpoint had them. Nothing was rewritten here."""
+        return list(arrays)
 
     def _layer(
         self, builder: ProgramBuilder, prefix: str, x: int, heads: int, tensors: Mapping[str, np.ndarray]
@@ -85,7 +90,7 @@ class SmallLlama:
 
 
 def write_checkpoint(path: Path, width: int = 32, hidden: int = 48) -> None:
-    """Random weights under Llama's names, one layer."""
+    """Random weights, one layer."""
     random = np.random.default_rng(0)
     shapes = {
         "self_attn.q_proj": (width, width),
@@ -97,12 +102,12 @@ def write_checkpoint(path: Path, width: int = 32, hidden: int = 48) -> None:
         "mlp.down_proj": (width, hidden),
     }
     state = {
-        f"model.layers.0.{name}.weight": random.standard_normal(shape) / shape[1] ** 0.5
+        f"decoder.layers.0.{name}.weight": random.standard_normal(shape) / shape[1] ** 0.5
         for name, shape in shapes.items()
     }
     for name in ("layers.0.input_layernorm", "layers.0.post_attention_layernorm", "norm"):
-        state[f"model.{name}.weight"] = np.ones(width)
-    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        state[f"decoder.{name}.weight"] = np.ones(width)
+    for name in ("decoder.embed_tokens.weight", "decoder.head.weight"):
         state[name] = random.standard_normal((VOCABULARY, width)) / width**0.5
     save_file({name: values.astype(np.float32) for name, values in state.items()}, path)
 

@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from ...errors import CheckpointError
+from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
+from ..checkpoints.configuration import Configuration
 from ..model.model import Model
 from .architecture_file import FRONTEND_KEY, read_architecture
 from .registry import FRONTENDS, Frontend
 
-__all__ = ["FRONTENDS", "build_model", "read_architecture"]
+__all__ = ["FRONTENDS", "build_model", "read_architecture", "restored_tensors"]
+
+MODEL_TYPE = "model_type"  # the key by which a Hugging Face config.json names an architecture
 
 
 def build_model(checkpoint: Checkpoint, architecture: Mapping[str, object] | None = None) -> Model:
     """The program and tensors of a checkpoint.
 
-    Hyperparameters come from `architecture` (as `read_architecture` gives it, or a model's own
-    `architecture`), else from the tensors' shapes, else from defaults, which the model lists. Raises
-    CheckpointError when no frontend knows the tensor names, when hyperparameters are unknown or out of
-    range, and, listing missing, unexpected and misshapen tensors, when the checkpoint does not fit.
+    Hyperparameters come from `architecture` (as `read_architecture` gives it, a model's own `architecture`,
+    or a Hugging Face config.json), else from the tensors' shapes and the configuration beside them, else
+    from defaults, which the model lists. Raises CheckpointError when no frontend knows the tensor names,
+    when hyperparameters are unknown or out of range, and, listing missing, unexpected and misshapen
+    tensors, when the checkpoint does not fit.
     """
     architecture = dict(architecture or {})
+    if MODEL_TYPE in architecture:
+        checkpoint = replace(checkpoint, configuration=Configuration(architecture, "the architecture file"))
+        architecture = {}
     return _chosen(checkpoint, architecture).build(checkpoint, architecture)
+
+
+def restored_tensors(program: Program, names: Sequence[str], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The tensors of a program as its checkpoint had them: what the frontend rewrote is undone."""
+    best = max(FRONTENDS.values(), key=lambda frontend: frontend.recognize(names))
+    return best.restore(program, names, arrays) if best.recognize(names) else list(arrays)
 
 
 def _named(name: object) -> Frontend:
@@ -32,13 +49,28 @@ def _named(name: object) -> Frontend:
 
 
 def _chosen(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Frontend:
+    """The frontend that the caller names, or the configuration's model type, or else that which knows most of the names."""
     if FRONTEND_KEY in architecture:
         return _named(architecture[FRONTEND_KEY])
     best = max(FRONTENDS.values(), key=lambda frontend: frontend.recognize(checkpoint.tensors))
-    if best.recognize(checkpoint.tensors) == 0:
+    known = best.recognize(checkpoint.tensors)
+    if checkpoint.configuration is not None and (best.model_types or not known):
+        _check_model_type(checkpoint, checkpoint.configuration)
+    if not known:
         first = ", ".join(list(checkpoint.tensors)[:3])
-        known = ", ".join(sorted(FRONTENDS))
         raise CheckpointError(
-            f"{checkpoint.path}: no frontend knows these tensors ({first}, ...); known architectures are {known}"
+            f"{checkpoint.path}: no frontend knows these tensors ({first}, ...); known architectures are "
+            f"{', '.join(sorted(FRONTENDS))}"
         )
     return best
+
+
+def _check_model_type(checkpoint: Checkpoint, configuration: Configuration) -> None:
+    """Refuse a model type that no frontend knows: tensors of other architectures may have the same names."""
+    found = configuration.values.get(MODEL_TYPE)
+    types = sorted(name for frontend in FRONTENDS.values() for name in frontend.model_types)
+    if found is not None and found not in types:
+        raise CheckpointError(
+            f"{checkpoint.path}: {configuration.source} says that this is a {found!r}, which no frontend knows; known are "
+            f"{', '.join(types)} and the tensors of parameter-golf"
+        )

@@ -10,7 +10,7 @@ and no functions of weights; they are exact rewrites of the formulas.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -44,6 +44,7 @@ class ParameterGolf:
     """State_dicts of the challenge's baseline script: tok_emb, skip_weights, blocks.N.*, and lm_head when untied."""
 
     name = FRONTEND_NAME
+    model_types = ()
 
     def recognize(self, names: Iterable[str]) -> int:
         """How many names are the family's."""
@@ -77,6 +78,10 @@ class ParameterGolf:
         )
         document = hyperparameters.document() | {name: given[name] for name in INITIAL_PARAMETERS if name in given}
         return Model(program, tensors, document, defaults)
+
+    def restore(self, program: Program, names: Sequence[str], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The tensors as they are: what is rewritten stands beside the checkpoint's own."""
+        return list(arrays)
 
 
 def _derived_tensors(h: Hyperparameters, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -7,12 +7,16 @@ it finds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
+
+from ...format.program.program import Program
 from ...format.registry import keyed
 from ..checkpoints.checkpoint import Checkpoint
 from ..model.model import Model
+from .llama import Llama
 from .parameter_golf import ParameterGolf
 
 
@@ -20,6 +24,7 @@ class Frontend(Protocol):
     """What a family of architectures offers."""
 
     name: str
+    model_types: tuple[str, ...]  # of Hugging Face's config.json
 
     def recognize(self, names: Iterable[str]) -> int:
         """How many of the tensor names belong to this family."""
@@ -27,5 +32,8 @@ class Frontend(Protocol):
     def build(self, checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Model:
         """The model of a checkpoint; CheckpointError when tensors and hyperparameters do not fit."""
 
+    def restore(self, program: Program, names: Sequence[str], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The tensors as the checkpoint had them, from those that a program of this family reads."""
 
-FRONTENDS: dict[str, Frontend] = keyed((ParameterGolf(),), "name")
+
+FRONTENDS: dict[str, Frontend] = keyed((ParameterGolf(), Llama()), "name")

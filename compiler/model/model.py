@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -32,13 +32,21 @@ class Model:
     tensors : tuple of ModelTensor    in the order in which the program first names them
     architecture : mapping            every hyperparameter used, JSON values; rebuilds the same program
         from the checkpoint
-    defaults : tuple of str           hyperparameters that neither the shapes nor the caller told
+    defaults : tuple of str           hyperparameters that were assumed, since nobody told them
+    told : mapping of str             who told the others: "shapes", "architecture" (the caller), or the
+        file, in words
     """
 
     program: Program
     tensors: tuple[ModelTensor, ...]
     architecture: Mapping[str, object]
     defaults: tuple[str, ...]
+    told: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def assumed(self) -> dict[str, object]:
+        """The assumed hyperparameters with their values."""
+        return {name: self.architecture.get(name) for name in self.defaults}
 
     @property
     def parameters(self) -> int:
