@@ -10,6 +10,7 @@ import click
 from ..compiler.profiles import PROFILES
 from .documents import json_option, print_document
 from .parameters import (
+    CHECKPOINT,
     INPUT_FILE,
     OUTPUT_FILE,
     SIZE,
@@ -28,7 +29,7 @@ EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --cal
 
 
 @click.command(short_help="Compile a checkpoint to a byte cap.", epilog=EXAMPLE)
-@click.argument("checkpoint", type=INPUT_FILE)
+@click.argument("checkpoint", type=CHECKPOINT)
 @click.option(
     "-o", "--output", type=OUTPUT_FILE, metavar="OUT.bcap", help="Artifact to write; needed unless --dry-run."
 )
@@ -72,7 +73,7 @@ EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --cal
 @force_option
 @json_option
 def command(output: Path | None, dry_run: bool, as_json: bool, **options: Any) -> None:
-    """Compile CHECKPOINT (.pt, .safetensors or .int8.ptz) to an artifact that fits under a byte cap."""
+    """Compile CHECKPOINT (a Hugging Face folder, .safetensors, .pt, llama2.c .bin or .int8.ptz) to an artifact that fits under a byte cap."""
     if output is None and not dry_run:
         raise click.UsageError("Missing option '-o' / '--output'; without it, use --dry-run.")
     from .. import interface

@@ -35,7 +35,8 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
     print_ledger(result.ledger)
     lines = {
         "architecture": _assignments(report["architecture"]),
-        "from defaults": ", ".join(report["defaults"]) or "nothing",
+        **({"told by": _told_by(report["told"])} if report["told"] else {}),
+        "from defaults": _assumed(report),
         "weights": _weights(report),
         "calibration": f"{integer(report['calibration_tokens'])} tokens",
         "byte price": _price(report),
@@ -59,6 +60,17 @@ def _weights(report: Mapping[str, Any]) -> str:
 def _price(report: Mapping[str, Any]) -> str:
     sizes = ", ".join(integer(trial["bytes"]) for trial in report["trials"])
     return f"{report['byte_price']:.4g}, sizes tried: {sizes}"
+
+
+def _told_by(told: Mapping[str, str]) -> str:
+    """Who told which hyperparameters: `config.json beside it: rope_theta, head_dim; shapes: vocab_size`."""
+    sources = dict.fromkeys(told.values())
+    return "; ".join(f"{source}: {', '.join(n for n, s in told.items() if s == source)}" for source in sources)
+
+
+def _assumed(report: Mapping[str, Any]) -> str:
+    values = {name: report["architecture"].get(name, "") for name in report["defaults"]}
+    return _assignments(values) or "nothing"
 
 
 def _assignments(values: Mapping[str, object]) -> str:

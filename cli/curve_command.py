@@ -9,6 +9,7 @@ import click
 
 from .documents import document_text, json_option
 from .parameters import (
+    CHECKPOINT,
     INPUT_FILE,
     OUTPUT_FILE,
     architecture_option,
@@ -50,7 +51,7 @@ class Budgets(click.ParamType):
 
 
 @click.command(short_help="Measure what exceptions return for their bytes.", epilog=EXAMPLE)
-@click.argument("checkpoint", type=INPUT_FILE)
+@click.argument("checkpoint", type=CHECKPOINT)
 @click.option("--calibration", type=INPUT_FILE, required=True, metavar="FILE", help=data_help)
 @click.option(
     "--unit",

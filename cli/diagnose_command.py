@@ -8,6 +8,7 @@ import click
 
 from .documents import json_option, print_document
 from .parameters import (
+    CHECKPOINT,
     INPUT_FILE,
     architecture_option,
     count_option,
@@ -24,7 +25,7 @@ from .progress import terminal_progress
     short_help="Tell whether head or trunk is the limit.",
     epilog=example("bytecap diagnose final_model.pt --data train.bin"),
 )
-@click.argument("checkpoint", type=INPUT_FILE)
+@click.argument("checkpoint", type=CHECKPOINT)
 @click.option(
     "--data",
     type=INPUT_FILE,

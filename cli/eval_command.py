@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 
 from .documents import json_option, print_document
-from .parameters import INPUT_FILE, data_help, example
+from .parameters import CHECKPOINT, INPUT_FILE, data_help, example
 from .progress import terminal_progress
 
 EXAMPLE = example("bytecap eval model.bcap --data val.bin --tokenizer tokenizer.model --against final_model.pt")
 
 
 @click.command(short_help="Score a model on text in bits per byte.", epilog=EXAMPLE)
-@click.argument("model", type=INPUT_FILE, metavar="OUT.bcap|CHECKPOINT")
+@click.argument("model", type=CHECKPOINT, metavar="OUT.bcap|CHECKPOINT")
 @click.option("--data", type=INPUT_FILE, required=True, metavar="FILE", help=data_help)
 @click.option(
     "--tokenizer",
@@ -31,7 +31,7 @@ EXAMPLE = example("bytecap eval model.bcap --data val.bin --tokenizer tokenizer.
 )
 @click.option(
     "--against",
-    type=INPUT_FILE,
+    type=CHECKPOINT,
     metavar="CHECKPOINT",
     help="Score this too, and print the paired gap with its standard error.",
 )

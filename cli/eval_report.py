@@ -40,6 +40,8 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
         "reference": None if evaluation.reference is None else score_document(evaluation.reference),
         "gap": None if evaluation.gap is None else gap_document(evaluation.gap),
         "same_program": evaluation.same_program,
+        "assumed": dict(evaluation.assumed),
+        "told": dict(evaluation.told),
     }
 
 
@@ -64,9 +66,19 @@ def print_evaluation(evaluation: Evaluation) -> None:
     if evaluation.score.unknown_tokens:
         lost = f"{integer(evaluation.score.unknown_tokens)} tokens are unknown pieces, whose text is not counted"
         click.echo(f"bytecap: note: {lost}; the score is an upper bound", err=True)
+    _print_doubts(evaluation)
+
+
+def _print_doubts(evaluation: Evaluation) -> None:
     if evaluation.same_program is False:
         click.echo(
             "bytecap: note: the two models have different programs; "
             "if the architecture was guessed wrong, give --architecture",
             err=True,
         )
+    if evaluation.assumed:
+        assumed = ", ".join(
+            f"{name} {'' if value is None else value}".strip() for name, value in evaluation.assumed.items()
+        )
+        told = f"; the rest is told by {', '.join(sorted(set(evaluation.told.values())))}" if evaluation.told else ""
+        click.echo(f"bytecap: note: assumed of the checkpoint: {assumed}{told}; --architecture changes that", err=True)

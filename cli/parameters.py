@@ -9,6 +9,7 @@ import click
 from ..files.sizes import parse_size
 
 INPUT_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+CHECKPOINT = click.Path(exists=True, readable=True, path_type=Path)  # a file, or a folder as Hugging Face writes it
 OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
 
 

@@ -9,6 +9,7 @@ import click
 
 from .documents import document_text, json_option
 from .parameters import (
+    CHECKPOINT,
     INPUT_FILE,
     OUTPUT_FILE,
     architecture_option,
@@ -38,7 +39,7 @@ class Bits(click.IntRange):
 
 
 @click.command(short_help="Rank what a checkpoint is sensitive to.", epilog=EXAMPLE)
-@click.argument("checkpoint", type=INPUT_FILE)
+@click.argument("checkpoint", type=CHECKPOINT)
 @click.option(
     "--calibration",
     type=INPUT_FILE,

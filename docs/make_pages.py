@@ -104,7 +104,8 @@ def _metavar(parameter: click.Parameter, context: click.Context) -> str:
 def _argument_text(parameter: click.Argument) -> str:
     if isinstance(parameter.type, click.Choice):
         return "One of " + ", ".join(f"`{choice}`" for choice in parameter.type.choices) + "."
-    kind = "A folder." if getattr(parameter.type, "dir_okay", False) else "A file."
+    files, folders = (getattr(parameter.type, name, not folder) for name, folder in (("file_okay", 0), ("dir_okay", 1)))
+    kind = "A file or a folder." if files and folders else "A folder." if folders else "A file."
     return kind if parameter.required else f"{kind} Default: `{parameter.default}`."
 
 

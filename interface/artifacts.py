@@ -6,7 +6,7 @@ Torch is loaded for a checkpoint that is a pickle (.pt, .int8.ptz), to read it o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,8 @@ class Evaluation:
     score, reference : Score      see bytecap.runtime.scoring.Score: bits_per_byte, tokens, bytes, seconds, ...
     gap : Gap or None             score minus reference in mBPB, with the standard error over sequences
     same_program : bool or None   whether both compute the same function of their tensors
+    assumed : mapping             hyperparameters of a checkpoint that nothing told, with the values that were taken
+    told : mapping of str         who told the others: "shapes", "architecture" (the caller), or the file, in words
     """
 
     kind: str
@@ -38,6 +40,8 @@ class Evaluation:
     reference: Score | None
     gap: Gap | None
     same_program: bool | None
+    assumed: Mapping[str, object] = field(default_factory=dict)
+    told: Mapping[str, str] = field(default_factory=dict)
 
 
 def evaluate(
@@ -65,7 +69,8 @@ def evaluate(
     from ..runtime.scoring import paired_gap
 
     known = _read_architecture(optional_path(architecture))
-    kind, program, tensors = _load_model(Path(model), known)
+    loaded = _load_model(Path(model), known)
+    kind, program, tensors = loaded.kind, loaded.program, loaded.tensors
     length = sequence_length or program.sequence_length
 
     def scored(program: Program, tensors: Sequence[np.ndarray], name: str) -> Score:
@@ -82,11 +87,13 @@ def evaluate(
 
     result = scored(program, tensors, kind)
     if against is None:
-        return Evaluation(kind, result, None, None, None)
-    _, other, other_tensors = _load_model(Path(against), known)
-    reference = scored(other, other_tensors, "reference")
-    same_program = program.instructions == other.instructions
-    return Evaluation(kind, result, reference, paired_gap(reference, result), same_program)
+        return Evaluation(kind, result, None, None, None, loaded.assumed, loaded.told)
+    other = _load_model(Path(against), known)
+    reference = scored(other.program, other.tensors, "reference")
+    same_program = program.instructions == other.program.instructions
+    told = loaded.told or other.told
+    assumed = {**other.assumed, **loaded.assumed}
+    return Evaluation(kind, result, reference, paired_gap(reference, result), same_program, assumed, told)
 
 
 def inspect(artifact: PathLike) -> Inspection:
@@ -145,10 +152,11 @@ def export(artifact: PathLike, output: PathLike, *, force: bool = False) -> list
     """Decode an artifact into an ordinary checkpoint; returns the tensor names.
 
     `output` is .safetensors or .pt by its suffix; only the latter needs torch. Each tensor has the
-    name and type that it had in the checkpoint that was compiled. Raises ArtifactError or
-    OutputError.
+    name, shape and type that it had in the checkpoint that was compiled: what its frontend rewrote is
+    undone. Raises ArtifactError or OutputError.
     """
     from ..compiler.checkpoints.export import export_checkpoint
+    from ..compiler.frontends import restored_tensors
     from ..files.output import check_output
     from ..format.artifact import decode_tensors, read_artifact
 
@@ -156,26 +164,41 @@ def export(artifact: PathLike, output: PathLike, *, force: bool = False) -> list
     check_output(output, force=force)
     content = read_artifact(Path(artifact).read_bytes())
     names = [entry.name for entry in content.directory]
-    export_checkpoint(names, decode_tensors(content), [entry.dtype for entry in content.directory], output, force)
+    arrays = restored_tensors(content.program, names, decode_tensors(content))
+    export_checkpoint(names, arrays, [entry.dtype for entry in content.directory], output, force)
     return names
 
 
-def _load_model(path: Path, architecture: Mapping[str, object] | None) -> tuple[str, Program, Sequence[np.ndarray]]:
-    """Kind, program and float32 tensors of an artifact, which its first bytes tell, or else of a checkpoint."""
-    from ..format.container.layout import MAGIC
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A model from a file: kind, program, float32 tensors, and of a checkpoint what `Evaluation` says of it."""
 
-    with path.open("rb") as file:
-        is_artifact = file.read(len(MAGIC)) == MAGIC
-    if is_artifact:
+    kind: str
+    program: Program
+    tensors: Sequence[np.ndarray]
+    assumed: Mapping[str, object] = field(default_factory=dict)
+    told: Mapping[str, str] = field(default_factory=dict)
+
+
+def _load_model(path: Path, architecture: Mapping[str, object] | None) -> _Loaded:
+    """An artifact, which its first bytes tell, or else a checkpoint."""
+    if path.is_file() and _is_artifact(path):
         from ..format.artifact import decode_tensors, read_artifact
 
         artifact = read_artifact(path.read_bytes())
-        return "artifact", artifact.program, decode_tensors(artifact)
+        return _Loaded("artifact", artifact.program, decode_tensors(artifact))
     from ..compiler.checkpoints.checkpoint import read_checkpoint
     from ..compiler.frontends import build_model
 
     model = build_model(read_checkpoint(path), architecture)
-    return "checkpoint", model.program, [tensor.values for tensor in model.tensors]
+    return _Loaded("checkpoint", model.program, [t.values for t in model.tensors], model.assumed, model.told)
+
+
+def _is_artifact(path: Path) -> bool:
+    from ..format.container.layout import MAGIC
+
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
 
 
 def _read_architecture(path: Path | None) -> Mapping[str, object] | None:

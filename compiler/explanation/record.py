@@ -44,6 +44,7 @@ def build_report(
     return {
         "architecture": dict(model.architecture),
         "defaults": list(model.defaults),
+        "told": dict(model.told),
         "calibration_tokens": job.statistics.tokens,
         "weights": weights,
         "byte_price": trial.byte_price,
