@@ -26,7 +26,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: $(VENV)/.installed ## build a text, train a small model on it, compile it to a cap and score it
 	@$(VENV)/bin/bytecap demo --force
 
-test: $(VENV)/.installed ## run all tests
+test: lint ## check style, format and types, then run all tests
 	@$(VENV)/bin/python -m pytest -q -n 2
 
 fuzz: $(VENV)/.installed ## mutate artifacts for long (FUZZ_MUTATIONS=1000000)
