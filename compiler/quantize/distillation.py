@@ -79,8 +79,9 @@ class _Moments:
 class Distiller:
     """A teacher, the sequences that students learn from, and those that judge them.
 
-    training, held_out : int64[n, length]; every training sequence is used once before any is used again, in an order
-    drawn from `seed`. bases : of matrices to tune, by tensor index; without one, a weight is a direction of its own.
+    training, held_out : int64[n, length]; every training sequence is used once before any is used
+        again, in an order drawn from `seed`
+    bases : of matrices to tune, by tensor index; without one, a weight is a direction of its own
     """
 
     model: Model
@@ -198,8 +199,10 @@ class Refiner:
     def __init__(
         self, distiller: Distiller, settings: DistillationSettings, quick: Mapping[int, Quantized], groups: int
     ) -> None:
-        """quick : the matrices quantized by themselves, whose errors say how far an update goes; groups
-        : that will come.
+        """Plan the shares.
+
+        quick : the matrices quantized by themselves, whose errors say how far an update goes
+        groups : how many of them will come
         """
         self.distiller, self.quick, self.groups, self.length = distiller, quick, groups, settings.step_size
         self._total = scaled_updates(settings.steps, distiller)
