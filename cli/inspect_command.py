@@ -14,7 +14,7 @@ from .parameters import INPUT_FILE, example
     short_help="Show where an artifact's bytes went.", epilog=example("bytecap inspect model.bcap --sort size")
 )
 @click.argument("artifact", type=INPUT_FILE)
-@click.option("--tensor", metavar="NAME", help="Show one tensor: its recipe, steps, codes and values.")
+@click.option("--tensor", metavar="NAME", help="Show one tensor: its terms, steps, codes and values.")
 @click.option("--hex", "as_map", is_flag=True, help="Show every byte of the file with what it means.")
 @click.option(
     "--sort", type=click.Choice(["size", "name"]), default="size", show_default=True, help="Order of the tensor table."

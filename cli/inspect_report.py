@@ -92,12 +92,12 @@ class SummaryView:
         ]
         bits = f"{8 * found.bytes / found.weights:.3f}" if found.weights else ""
         totals = ("total", "", "", integer(found.weights), integer(found.bytes), bits, "100.0 %")
-        print_table(("tensor", "shape", "recipe", ">weights", ">bytes", ">bits/weight", ">share"), rows, totals)
+        print_table(("tensor", "shape", "terms", ">weights", ">bytes", ">bits/weight", ">share"), rows, totals)
 
 
 def _tensor_cells(row: TensorRow) -> tuple[str, ...]:
     shape = "x".join(str(size) for size in row.shape) or "scalar"
-    return row.name, shape, row.recipe, integer(row.elements), integer(row.bytes), f"{row.bits_per_weight:.3f}"
+    return row.name, shape, row.description, integer(row.elements), integer(row.bytes), f"{row.bits_per_weight:.3f}"
 
 
 @dataclass(frozen=True)
@@ -114,15 +114,15 @@ class TensorView:
 
     def show(self) -> None:
         detail = self.detail
-        print_table(("tensor", "shape", "recipe", ">weights", ">bytes", ">bits/weight"), [_tensor_cells(detail.row)])
+        print_table(("tensor", "shape", "terms", ">weights", ">bytes", ">bits/weight"), [_tensor_cells(detail.row)])
         extent = f"{detail.minimum:.6g} to {detail.maximum:.6g}"
         click.echo(f"values      {extent}, root mean square {detail.root_mean_square:.6g}, type {detail.row.dtype}")
         if len(detail.row.terms) > 1:
             rows = [
-                (str(number), term.recipe, integer(term.bytes), integer(term.set_bytes))
+                (str(number), term.description, integer(term.bytes), integer(term.set_bytes))
                 for number, term in enumerate(detail.row.terms, 1)
             ]
-            print_table((">term", "recipe", ">bytes", ">bytes of the set"), rows)
+            print_table((">term", "terms", ">bytes", ">bytes of the set"), rows)
         for grid in detail.grids:
             _show_grid(grid, named=len(detail.grids) > 1)
 

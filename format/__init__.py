@@ -1,4 +1,4 @@
-"""Bytes to typed records and back: the container, the program, the directory, recipes and codecs.
+"""Bytes to typed records and back: the container, the program, the directory, terms and codecs.
 
 Knows no model, no torch.
 """

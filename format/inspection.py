@@ -51,7 +51,7 @@ class StreamRow:
 
 @dataclass(frozen=True, slots=True)
 class TermRow:
-    """One term of a tensor: its recipe in words, the bytes of its integers and planes, and apart from
+    """One term of a tensor: in words, the bytes of its integers and planes, and apart from
     them those of its set.
 
     set_bytes : int    in stream 0 or, uncompressed, in the directory; both are shared rows and not in `bytes`
@@ -59,7 +59,7 @@ class TermRow:
     """
 
     kind: str
-    recipe: str
+    description: str
     bytes: int
     set_bytes: int
     book_bytes: int
@@ -72,7 +72,7 @@ class TensorRow:
     name: str
     shape: tuple[int, ...]
     dtype: str
-    recipe: str
+    description: str
     elements: int
     bytes: int
     terms: tuple[TermRow, ...]
@@ -218,9 +218,9 @@ def _tensor_rows(artifact: Artifact, contents: DecodedTensors) -> tuple[TensorRo
             set_bytes = contents.set_bytes.get((index, number), 0) + (len(told.record.bitmap) if told else 0)
             book_bytes = sizes.get(CODEWORDS, 0)
             terms.append(TermRow(term.name, term.describe(names), sum(sizes.values()), set_bytes, book_bytes))
-        recipe = " + ".join(term.recipe for term in terms)
+        description = " + ".join(term.description for term in terms)
         n_bytes = sum(term.bytes for term in terms)
-        rows.append(TensorRow(entry.name, entry.shape, entry.dtype, recipe, entry.elements, n_bytes, tuple(terms)))
+        rows.append(TensorRow(entry.name, entry.shape, entry.dtype, description, entry.elements, n_bytes, tuple(terms)))
     return tuple(rows)
 
 

@@ -1,7 +1,7 @@
 """The CODES section: a table of integer streams, then their payloads (spec/codecs.md).
 
 Strategy: streams share nothing, so they decode in parallel. Stream 0 holds the step exponents of every grid (they set
-the expectations for everything else); streams 1.. hold the codes, each grid in the stream its recipe names.
+the expectations for everything else); streams 1.. hold the codes, each grid in the stream its record names.
 """
 
 from __future__ import annotations

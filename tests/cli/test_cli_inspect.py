@@ -114,7 +114,7 @@ def test_the_terms_of_a_tensor_are_shown_with_their_bytes():
     )
     assert (outcome.code, outcome.stderr) == (0, "")
     assert outcome.stdout.split("\n\n")[1].splitlines()[1:] == [
-        "term  recipe                                     bytes  bytes of the set",
+        "term  terms                                      bytes  bytes of the set",
         "   1  subset (2 rows by bitmap, raw float32)        64                 1",
         "   2  subset (2 rows by same, raw float32)          64                 0",
         "   3  subset (1 row by difference, raw float32)     32                 4",

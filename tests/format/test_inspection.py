@@ -60,7 +60,7 @@ def test_each_tensor_pays_for_its_own(artifact_bytes):
     assert raw_share == pytest.approx(128 / 896, abs=1 / raw_section)
     assert rows["head"].bytes == 0 and rows["table"].bytes > 0
     assert rows["both"].bytes > raw_section - rows["map"].bytes
-    assert {name: row.recipe for name, row in rows.items()} == {
+    assert {name: row.description for name, row in rows.items()} == {
         "table": "grid (row steps)",
         "map": "raw float16",
         "both": "raw float32 + grid",

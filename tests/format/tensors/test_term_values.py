@@ -102,12 +102,14 @@ def test_inspection_counts_the_terms():
     found = inspect_artifact(data)
     assert sum(row.bytes for row in (*found.tensors, *found.shared)) == found.bytes == len(data)
     row = found.tensors[0]
-    assert [(term.kind, term.recipe) for term in row.terms] == [
+    assert [(term.kind, term.description) for term in row.terms] == [
         ("grid", "grid (row steps)"),
         ("low-rank", "low-rank (rank 2)"),
     ]
     assert [term.bytes for term in row.terms] == [stream.bytes for stream in found.streams[1:]]
-    assert row.recipe == "grid (row steps) + low-rank (rank 2)" and row.bytes == sum(term.bytes for term in row.terms)
+    assert row.description == "grid (row steps) + low-rank (rank 2)" and row.bytes == sum(
+        term.bytes for term in row.terms
+    )
     assert [(detail.term, detail.matrix) for detail in inspect_tensor(data, "table").grids] == [
         (1, ""),
         (2, "left"),
@@ -121,7 +123,7 @@ def test_inspection_tells_the_bytes_of_a_set_apart():
     found = inspect_artifact(data)
     assert sum(row.bytes for row in (*found.tensors, *found.shared)) == found.bytes == len(data)
     term = found.tensors[0].terms[1]
-    assert (term.kind, term.recipe, term.set_bytes, term.book_bytes) == (
+    assert (term.kind, term.description, term.set_bytes, term.book_bytes) == (
         "subset",
         "subset (2 rows by bitmap, raw float16)",
         1,
@@ -191,7 +193,7 @@ def test_sparse_elements_may_be_a_vector_or_a_row():
         assert np.array_equal(part.reconstruct(SHAPE), expected)
         assert np.array_equal(decode_tensors(read_artifact(with_table(part)))[0], expected)
     found = inspect_artifact(with_table(part))
-    assert found.tensors[0].recipe == "sparse (3 by gaps, raw float32)"
+    assert found.tensors[0].description == "sparse (3 by gaps, raw float32)"
     assert (
         found.tensors[0].terms[0].set_bytes
         == found.streams[0].bytes
@@ -233,7 +235,7 @@ def test_codewords_are_stored_once():
     shared = CodebookValues(CodebookReference(0, 0), INDICES[::-1], np.arange(6), 1, 2)
     data = with_table(own, shared)
     found = inspect_artifact(data)
-    assert [term.recipe for term in found.tensors[0].terms] == [
+    assert [term.description for term in found.tensors[0].terms] == [
         "codebook (3 x 2)",
         "codebook (3 x 2 of table, row steps)",
     ]

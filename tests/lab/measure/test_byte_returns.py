@@ -124,7 +124,7 @@ def test_metadata_are_counted_where_they_lie(curves):
     half = np.random.default_rng(0).choice(1024, 512, replace=False)
     dense = curves.cheap.artifact(curves.base.byte_price, {curves.cheap.matrices[1]: Protected(WEIGHTS, half)})
     (told,) = [term for row in inspect_artifact(dense.data).tensors for term in row.terms if term.kind == "sparse"]
-    assert "by bitmap" in told.recipe and 0 < metadata_bytes(dense.data, base.data)["sets"] <= told.set_bytes
+    assert "by bitmap" in told.description and 0 < metadata_bytes(dense.data, base.data)["sets"] <= told.set_bytes
 
 
 def returns(job, **changes):
