@@ -73,7 +73,9 @@ EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --cal
 @force_option
 @json_option
 def command(output: Path | None, dry_run: bool, as_json: bool, **options: Any) -> None:
-    """Compile CHECKPOINT (a Hugging Face folder, .safetensors, .pt, llama2.c .bin or .int8.ptz) to an artifact that fits under a byte cap."""
+    """Compile CHECKPOINT (a Hugging Face folder, .safetensors, .pt, llama2.c .bin or .int8.ptz) to an
+    artifact that fits under a byte cap.
+    """
     if output is None and not dry_run:
         raise click.UsageError("Missing option '-o' / '--output'; without it, use --dry-run.")
     from .. import interface

@@ -1,9 +1,10 @@
 """Reads checkpoints: names and float values, never code.
 
-Strategy: `folder` says which files there are; the kind of each is told by its first bytes, not by its name. A .pt file goes
-through torch's restricted unpickler (`weights_only=True`), and before that its zip directory is checked, so that a small
-file cannot unfold into a large one. Everything ends as float32 with the stored type remembered, under names without the
-prefixes that torch's wrappers add, beside the configuration that lies with it. Only .pt and .int8.ptz need torch.
+Strategy: `folder` says which files there are; the kind of each is told by its first bytes, not by its
+name. A .pt file goes through torch's restricted unpickler (`weights_only=True`), and before that its
+zip directory is checked, so that a small file cannot unfold into a large one. Everything ends as
+float32 with the stored type remembered, under names without the prefixes that torch's wrappers add,
+beside the configuration that lies with it. Only .pt and .int8.ptz need torch.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class Checkpoint:
     """What a checkpoint holds.
 
     tensors : dict name -> float32 array      C-contiguous, all finite; in the order of the files
-    dtypes : dict name -> str                 type before: "float32" (also for float64, rounded), "float16" or "bfloat16"
+    dtypes : dict name -> str                 type before: "float32" (also for float64, rounded),
+        "float16" or "bfloat16"
     path : Path                               names the checkpoint in errors
     configuration : Configuration or None     what lies beside or within it and tells hyperparameters
     """
@@ -56,11 +58,13 @@ class Checkpoint:
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint: a Hugging Face folder, one of its shards or their index (then all shards are read), or one file:
-    safetensors, a torch state_dict (bare, or under "model" or "state_dict"), llama2.c's .bin, int8.ptz.
+    """Read a checkpoint: a Hugging Face folder, one of its shards or their index (then all shards are
+    read), or one file: safetensors, a torch state_dict (bare, or under "model" or "state_dict"),
+    llama2.c's .bin, int8.ptz.
 
-    Raises CheckpointError, which names the file and what is wrong: not a checkpoint (and what it is instead), incomplete,
-    damaged, code in the pickle, tensors that are not floating point, or values that are not finite.
+    Raises CheckpointError, which names the file and what is wrong: not a checkpoint (and what it is
+    instead), incomplete, damaged, code in the pickle, tensors that are not floating point, or values
+    that are not finite.
     """
     path = Path(path)
     whole = _joined([_read_file(file) for file in weight_files(path)], path)

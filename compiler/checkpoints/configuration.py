@@ -1,7 +1,9 @@
-"""The configuration of a checkpoint: config.json or params.json beside it, or the arguments that a .pt file keeps of its model.
+"""The configuration of a checkpoint: config.json or params.json beside it, or the arguments that a .pt
+file keeps of its model.
 
-Strategy: one vocabulary, that of Hugging Face's config.json. Meta's names for the same numbers (params.json, and `model_args`
-of llama2.c) are translated on reading. A JSON file that describes no model, such as a trainer's settings, is passed over.
+Strategy: one vocabulary, that of Hugging Face's config.json. Meta's names for the same numbers
+(params.json, and `model_args` of llama2.c) are translated on reading. A JSON file that describes no
+model, such as a trainer's settings, is passed over.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Which files hold the weights of a checkpoint: one file, the shards of one, or those of a folder as Hugging Face writes it.
+"""Which files hold the weights of a checkpoint: one file, the shards of one, or those of a folder as
+Hugging Face writes it.
 
-Strategy: names only, nothing is read but an index. Of a folder the usual names count, in the order in which Hugging Face
-looks for them; another name counts when it is the only one. A shard stands for all of its siblings.
+Strategy: names only, nothing is read but an index. Of a folder the usual names count, in the order in
+which Hugging Face looks for them; another name counts when it is the only one. A shard stands for all
+of its siblings.
 """
 
 from __future__ import annotations
@@ -61,7 +63,8 @@ def _files_of_folder(folder: Path) -> list[Path]:
 def an_adapter(base: str = "") -> str:
     """What is said of an adapter: changes to a model, of which the model itself is not a part."""
     return (
-        f"holds an adapter (LoRA){base}, not a whole model; merge it into its base (merge_and_unload of peft), save that "
+        f"holds an adapter (LoRA){base}, not a whole model; merge it into its base (merge_and_unload of "
+        "peft), save that "
         "and give its folder"
     )
 

@@ -1,7 +1,7 @@
 """What a file is that is not a checkpoint, in one sentence, and the way out.
 
-Strategy: the first bytes tell, as everywhere in this folder; a name only where the bytes of a kind have no mark. Nothing is
-decoded beyond the few fields that the sentence names.
+Strategy: the first bytes tell, as everywhere in this folder; a name only where the bytes of a kind have
+no mark. Nothing is decoded beyond the few fields that the sentence names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ LLM_C_MAGIC = struct.pack("<i", 20240326)
 
 
 def what_it_is(data: bytes, path: Path) -> tuple[str, str]:
-    """What the bytes of a file are ("it is ..."), and what to give instead; the latter is empty where any checkpoint will do."""
+    """What the bytes of a file are ("it is ..."), and what to give instead; the latter is empty where
+    any checkpoint will do.
+    """
     if not data:
         return "it is empty", ""
     if data.startswith(b"\x89BCAP"):

@@ -1,8 +1,9 @@
 """The `.bin` files of llama2.c, header version 0: seven sizes, then float32 weights, role by role over all layers.
 
-Strategy: there is no magic number, so a file is one when its sizes are sane and give the file's length to the byte. Tensors
-get the names that llama2.c's own Python model has for them. The tables of rotations that such a file ends with are not
-weights; they are held against what the sizes say. Source: karpathy/llama2.c, export.py (legacy_export) and run.c.
+Strategy: there is no magic number, so a file is one when its sizes are sane and give the file's length
+to the byte. Tensors get the names that llama2.c's own Python model has for them. The tables of
+rotations that such a file ends with are not weights; they are held against what the sizes say. Source:
+karpathy/llama2.c, export.py (legacy_export) and run.c.
 """
 
 from __future__ import annotations
@@ -110,7 +111,10 @@ def read_llama2c(data: bytes, path: Path) -> tuple[dict[str, np.ndarray], Config
 
 
 def _check_rotations(sizes: Sizes, cosines: np.ndarray, sines: np.ndarray, path: Path) -> None:
-    """run.c computes the rotations anew; tables of others would be of another model. Of nothing but zeros, they were left out."""
+    """run.c computes the rotations anew; tables of others would be of another model.
+
+    Of nothing but zeros, they were left out.
+    """
     if not cosines.any() and not sines.any():
         return
     r = sizes.head_width

@@ -49,7 +49,9 @@ def _named(name: object) -> Frontend:
 
 
 def _chosen(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Frontend:
-    """The frontend that the caller names, or the configuration's model type, or else that which knows most of the names."""
+    """The frontend that the caller names, or the configuration's model type, or else that which knows
+    most of the names.
+    """
     if FRONTEND_KEY in architecture:
         return _named(architecture[FRONTEND_KEY])
     best = max(FRONTENDS.values(), key=lambda frontend: frontend.recognize(checkpoint.tensors))
@@ -71,6 +73,7 @@ def _check_model_type(checkpoint: Checkpoint, configuration: Configuration) -> N
     types = sorted(name for frontend in FRONTENDS.values() for name in frontend.model_types)
     if found is not None and found not in types:
         raise CheckpointError(
-            f"{checkpoint.path}: {configuration.source} says that this is a {found!r}, which no frontend knows; known are "
+            f"{checkpoint.path}: {configuration.source} says that this is a {found!r}, which no "
+            "frontend knows; known are "
             f"{', '.join(types)} and the tensors of parameter-golf"
         )

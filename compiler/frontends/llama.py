@@ -1,8 +1,10 @@
-"""The Llama family: Llama, TinyLlama, SmolLM, Mistral, Qwen 2 and 3, llama2.c, under the names of Hugging Face or of Meta.
+"""The Llama family: Llama, TinyLlama, SmolLM, Mistral, Qwen 2 and 3, llama2.c, under the names of
+Hugging Face or of Meta.
 
-Strategy: one block of pre-norm attention and a gated MLP; biases, norms of heads and windows are there when the tensors or
-the configuration say so. Departures from the stored tensors are exact and undone by `restore`: rows of queries and keys are
-negated where the rotation turns the other way, and a gain that heads share stands once a head (see `rotations`).
+Strategy: one block of pre-norm attention and a gated MLP; biases, norms of heads and windows are there
+when the tensors or the configuration say so. Departures from the stored tensors are exact and undone by
+`restore`: rows of queries and keys are negated where the rotation turns the other way, and a gain that
+heads share stands once a head (see `rotations`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""What a Hugging Face config.json says of a Llama, in the hyperparameters of the frontend; and what it says that cannot be.
+"""What a Hugging Face config.json says of a Llama, in the hyperparameters of the frontend; and what it
+says that cannot be.
 
-Strategy: two dictionaries, what the file tells and what the code of its model type assumes where the file is silent. Whatever
-would change the function and has no instruction is refused here by name, so that no model is read as another one.
-Source: the configuration classes of transformers, and run.c of llama2.c.
+Strategy: two dictionaries, what the file tells and what the code of its model type assumes where the
+file is silent. Whatever would change the function and has no instruction is refused here by name, so
+that no model is read as another one. Source: the configuration classes of transformers, and run.c of
+llama2.c.
 """
 
 from __future__ import annotations
@@ -14,9 +16,17 @@ from ...errors import CheckpointError
 from ..checkpoints.configuration import Configuration
 
 SAME_NAME = (
-    "vocab_size", "num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads",
-    "head_dim", "rope_theta", "rms_norm_eps", "tie_word_embeddings",
-)  # fmt: skip
+    "vocab_size",
+    "num_hidden_layers",
+    "hidden_size",
+    "intermediate_size",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "rope_theta",
+    "rms_norm_eps",
+    "tie_word_embeddings",
+)
 ACTIVATIONS = {"silu": "silu", "swish": "silu", "gelu": "gelu"}
 SLIDING = "sliding_attention"
 EVALUATED_LENGTH = 1024  # longer contexts are possible, and evaluated at this length unless one says otherwise
@@ -79,7 +89,8 @@ def _refuse_what_is_missing(values: Mapping[str, object], rope: Mapping[str, obj
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind != "default" and not (kind == "linear" and rope.get("factor") == 1):
         raise CheckpointError(
-            f"{source} scales the frequencies of the rotations ({kind!r} rope scaling), and the program's rope has none but "
+            f"{source} scales the frequencies of the rotations ({kind!r} rope scaling), and the "
+            "program's rope has none but "
             "base^(-2j/r); this model cannot be expressed yet"
         )
     if values.get("partial_rotary_factor", rope.get("partial_rotary_factor", 1)) != 1:
@@ -87,7 +98,8 @@ def _refuse_what_is_missing(values: Mapping[str, object], rope: Mapping[str, obj
     activation = values.get("hidden_act", "silu")
     if activation not in ACTIVATIONS:
         raise CheckpointError(
-            f"{source} has the activation {activation!r}, which is no instruction; there are {', '.join(sorted(ACTIVATIONS))}"
+            f"{source} has the activation {activation!r}, which is no instruction; there are "
+            f"{', '.join(sorted(ACTIVATIONS))}"
         )
     if "quantization_config" in values:
         method = values["quantization_config"]
@@ -112,7 +124,9 @@ def _window(values: Mapping[str, object], family: Family, layers: int, assumed: 
 def _evaluation(
     values: Mapping[str, object], family: Family, told: dict[str, object], assumed: dict[str, object]
 ) -> None:
-    """How long sequences are and what begins a document: not of the function, but of how it is calibrated and scored."""
+    """How long sequences are and what begins a document: not of the function, but of how it is
+    calibrated and scored.
+    """
     longest = values.get("max_position_embeddings")
     if isinstance(longest, int) and 1 <= longest <= EVALUATED_LENGTH:
         told["seq_len"] = longest

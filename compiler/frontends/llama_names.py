@@ -1,7 +1,8 @@
 """What the tensors of a Llama are called: by Hugging Face, and by Meta (whose names llama2.c uses, too).
 
-Strategy: one table a naming, from the part a tensor plays to its name. With the name goes the order of a head's elements that
-its rotation pairs: Hugging Face moved Meta's interleaved pairs apart when it converted the weights.
+Strategy: one table a naming, from the part a tensor plays to its name. With the name goes the order of
+a head's elements that its rotation pairs: Hugging Face moved Meta's interleaved pairs apart when it
+converted the weights.
 """
 
 from __future__ import annotations
@@ -57,27 +58,40 @@ HUGGING_FACE = Naming(
     head="lm_head.weight",
     layers="model.layers.",
     parts={
-        "attention_norm": "input_layernorm", "query": "self_attn.q_proj", "key": "self_attn.k_proj",
-        "value": "self_attn.v_proj", "output": "self_attn.o_proj", "query_norm": "self_attn.q_norm",
-        "key_norm": "self_attn.k_norm", "mlp_norm": "post_attention_layernorm", "gate": "mlp.gate_proj",
-        "up": "mlp.up_proj", "down": "mlp.down_proj",
+        "attention_norm": "input_layernorm",
+        "query": "self_attn.q_proj",
+        "key": "self_attn.k_proj",
+        "value": "self_attn.v_proj",
+        "output": "self_attn.o_proj",
+        "query_norm": "self_attn.q_norm",
+        "key_norm": "self_attn.k_norm",
+        "mlp_norm": "post_attention_layernorm",
+        "gate": "mlp.gate_proj",
+        "up": "mlp.up_proj",
+        "down": "mlp.down_proj",
     },
     layout=RopeLayout.HALF_SPLIT,
     buffers=re.compile(r"model\.(layers\.\d+\.self_attn\.)?rotary_emb\.(inv_freq|original_inv_freq)"),
-)  # fmt: skip
+)
 META = Naming(
     table="tok_embeddings.weight",
     norm="norm.weight",
     head="output.weight",
     layers="layers.",
     parts={
-        "attention_norm": "attention_norm", "query": "attention.wq", "key": "attention.wk", "value": "attention.wv",
-        "output": "attention.wo", "mlp_norm": "ffn_norm", "gate": "feed_forward.w1", "up": "feed_forward.w3",
+        "attention_norm": "attention_norm",
+        "query": "attention.wq",
+        "key": "attention.wk",
+        "value": "attention.wv",
+        "output": "attention.wo",
+        "mlp_norm": "ffn_norm",
+        "gate": "feed_forward.w1",
+        "up": "feed_forward.w3",
         "down": "feed_forward.w2",
     },
     layout=RopeLayout.INTERLEAVED,
     buffers=re.compile(r"rope\.freqs|freqs_cos|freqs_sin"),
-)  # fmt: skip
+)
 NAMINGS = (HUGGING_FACE, META)
 
 

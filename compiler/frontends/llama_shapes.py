@@ -1,8 +1,9 @@
 """Hyperparameters and tensor shapes of the Llama family: what tells each of them, and whether the tensors fit.
 
-Strategy: a hyperparameter comes from the caller, else from the shapes, else from the configuration, else from what the code
-of its model type assumes; the record keeps which. What changes the function and none of them tells is asked for. Names are
-those of Hugging Face's config.json, whichever file they came from.
+Strategy: a hyperparameter comes from the caller, else from the shapes, else from the configuration,
+else from what the code of its model type assumes; the record keeps which. What changes the function and
+none of them tells is asked for. Names are those of Hugging Face's config.json, whichever file they came
+from.
 """
 
 from __future__ import annotations
@@ -129,7 +130,8 @@ def _refuse_contradictions(
     if wrong:
         says, say = ([f"{name} {values[name]}" for name in wrong] for values in (told, shapes))
         raise CheckpointError(
-            f"{checkpoint.path}: {source} says {', '.join(says)}, the tensors say {', '.join(say)}; give the configuration "
+            f"{checkpoint.path}: {source} says {', '.join(says)}, the tensors say {', '.join(say)}; "
+            "give the configuration "
             "of this checkpoint, or what is right in an --architecture file"
         )
 
@@ -166,7 +168,9 @@ def parse_given(architecture: Mapping[str, object]) -> dict[str, object]:
 
 
 def infer_from_shapes(tensors: Mapping[str, np.ndarray], naming: Naming) -> dict[str, object]:
-    """What the tensors' shapes tell, and the rows of the maps of queries and keys; a name is absent where none tells it."""
+    """What the tensors' shapes tell, and the rows of the maps of queries and keys; a name is absent
+    where none tells it.
+    """
     placed = {place: tensors[name].shape for name in tensors if (place := naming.place(name)) is not None}
 
     def first(part: str, axis: int, rank: int) -> int | None:
@@ -197,9 +201,14 @@ def expected_shapes(h: Hyperparameters, naming: Naming, names: Iterable[str]) ->
     d, hidden, width = h.hidden_size, h.intermediate_size, h.head_dim
     queries, keys = h.num_attention_heads * width, h.num_key_value_heads * width
     maps = {
-        "query": (queries, d), "key": (keys, d), "value": (keys, d), "output": (d, queries),
-        "gate": (hidden, d), "up": (hidden, d), "down": (d, hidden),
-    }  # fmt: skip
+        "query": (queries, d),
+        "key": (keys, d),
+        "value": (keys, d),
+        "output": (d, queries),
+        "gate": (hidden, d),
+        "up": (hidden, d),
+        "down": (d, hidden),
+    }
     present = {(place[1], place[2]) for name in names if (place := naming.place(name)) is not None}
     shapes: dict[str, tuple[int, ...]] = {naming.table: (h.vocab_size, d), naming.norm: (d,)}
     if not h.tie_word_embeddings:
@@ -213,7 +222,9 @@ def expected_shapes(h: Hyperparameters, naming: Naming, names: Iterable[str]) ->
 
 
 def check_shapes(checkpoint: Checkpoint, h: Hyperparameters, naming: Naming) -> None:
-    """Compare the checkpoint with the architecture; CheckpointError that lists missing, unexpected and misshapen tensors."""
+    """Compare the checkpoint with the architecture; CheckpointError that lists missing, unexpected and
+    misshapen tensors.
+    """
     tensors = {name: values for name, values in checkpoint.tensors.items() if not naming.buffers.fullmatch(name)}
     expected = expected_shapes(h, naming, tensors)
     copied = {naming.head} if h.tie_word_embeddings and is_copy(tensors, naming) else set()

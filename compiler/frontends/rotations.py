@@ -1,9 +1,10 @@
 """Rewrites between the rotations of other people's models and the program's, and back.
 
-Strategy: the program turns a pair (p, q) of a head by -theta, Hugging Face, Meta and llama2.c turn it by +theta. With the
-second element of each pair negated, both in queries and in keys, the one becomes the other, and their products do not
-change: negated rows of the linear maps that make them are exact in every type, and undo themselves. A gain that all
-heads share has to stand once a head in a program, since a vector is spread over a register and not repeated along it.
+Strategy: the program turns a pair (p, q) of a head by -theta, Hugging Face, Meta and llama2.c turn it
+by +theta. With the second element of each pair negated, both in queries and in keys, the one becomes
+the other, and their products do not change: negated rows of the linear maps that make them are exact in
+every type, and undo themselves. A gain that all heads share has to stand once a head in a program,
+since a vector is spread over a register and not repeated along it.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ def head_gains(program: Program) -> Iterator[tuple[int, int]]:
 
 
 def check_frequencies(name: str, values: np.ndarray, base: float) -> None:
-    """Hold a stored table of rotations against their base: inverse frequencies [r/2], or cosines or sines [length, r/2].
+    """Hold a stored table of rotations against their base: inverse frequencies [r/2], or cosines or
+    sines [length, r/2].
 
     Raises CheckpointError where they differ: the model was trained with others than its hyperparameters say.
     """
@@ -68,5 +70,6 @@ def check_frequencies(name: str, values: np.ndarray, base: float) -> None:
         close = np.abs(values - expected) <= FREQUENCY_TOLERANCE * expected
     if not np.all(close):
         raise CheckpointError(
-            f"{name} holds other rotations than those of base {base:g}; give the rope_theta that the model was trained with"
+            f"{name} holds other rotations than those of base {base:g}; give the rope_theta that the "
+            "model was trained with"
         )

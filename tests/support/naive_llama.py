@@ -1,7 +1,8 @@
 """The Llama family written out in numpy, head by head in float64: what the frontend's programs are held against.
 
-Nothing here comes from the compiler. Names and formulas are those of the public models: rotations turn by plus theta, in
-halves under Hugging Face's names and in neighbouring pairs under Meta's, which llama2.c uses.
+Nothing here comes from the compiler. Names and formulas are those of the public models: rotations turn
+by plus theta, in halves under Hugging Face's names and in neighbouring pairs under Meta's, which
+llama2.c uses.
 """
 
 from __future__ import annotations
@@ -17,10 +18,16 @@ from safetensors.numpy import save_file
 
 State = dict[str, np.ndarray]
 META_PARTS = {
-    "input_layernorm": "attention_norm", "self_attn.q_proj": "attention.wq", "self_attn.k_proj": "attention.wk",
-    "self_attn.v_proj": "attention.wv", "self_attn.o_proj": "attention.wo", "post_attention_layernorm": "ffn_norm",
-    "mlp.gate_proj": "feed_forward.w1", "mlp.down_proj": "feed_forward.w2", "mlp.up_proj": "feed_forward.w3",
-}  # fmt: skip
+    "input_layernorm": "attention_norm",
+    "self_attn.q_proj": "attention.wq",
+    "self_attn.k_proj": "attention.wk",
+    "self_attn.v_proj": "attention.wv",
+    "self_attn.o_proj": "attention.wo",
+    "post_attention_layernorm": "ffn_norm",
+    "mlp.gate_proj": "feed_forward.w1",
+    "mlp.down_proj": "feed_forward.w2",
+    "mlp.up_proj": "feed_forward.w3",
+}
 
 
 @dataclass(frozen=True)
@@ -58,11 +65,14 @@ class Llama:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         queries, keys = self.heads * self.head, self.kv_heads * self.head
         maps = {
-            "self_attn.q_proj": (queries, self.width), "self_attn.k_proj": (keys, self.width),
-            "self_attn.v_proj": (keys, self.width), "self_attn.o_proj": (self.width, queries),
-            "mlp.gate_proj": (self.hidden, self.width), "mlp.up_proj": (self.hidden, self.width),
+            "self_attn.q_proj": (queries, self.width),
+            "self_attn.k_proj": (keys, self.width),
+            "self_attn.v_proj": (keys, self.width),
+            "self_attn.o_proj": (self.width, queries),
+            "mlp.gate_proj": (self.hidden, self.width),
+            "mlp.up_proj": (self.hidden, self.width),
             "mlp.down_proj": (self.width, self.hidden),
-        }  # fmt: skip
+        }
         shapes = {"model.embed_tokens.weight": (self.vocabulary, self.width), "model.norm.weight": (self.width,)}
         for layer in range(self.layers):
             at = f"model.layers.{layer}."
@@ -79,12 +89,21 @@ class Llama:
     def config(self) -> dict[str, object]:
         """As Hugging Face would write it."""
         config = {
-            "model_type": self.model_type, "vocab_size": self.vocabulary, "hidden_size": self.width,
-            "intermediate_size": self.hidden, "num_hidden_layers": self.layers, "num_attention_heads": self.heads,
-            "num_key_value_heads": self.kv_heads, "head_dim": self.head, "tie_word_embeddings": self.tied,
-            "rope_theta": self.theta, "rms_norm_eps": self.epsilon, "hidden_act": "gelu" if self.gelu else "silu",
-            "max_position_embeddings": 32, "bos_token_id": 1,
-        }  # fmt: skip
+            "model_type": self.model_type,
+            "vocab_size": self.vocabulary,
+            "hidden_size": self.width,
+            "intermediate_size": self.hidden,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "num_key_value_heads": self.kv_heads,
+            "head_dim": self.head,
+            "tie_word_embeddings": self.tied,
+            "rope_theta": self.theta,
+            "rms_norm_eps": self.epsilon,
+            "hidden_act": "gelu" if self.gelu else "silu",
+            "max_position_embeddings": 32,
+            "bos_token_id": 1,
+        }
         if self.window:
             kinds = [
                 "sliding_attention" if layer in self.windowed else "full_attention" for layer in range(self.layers)
@@ -174,9 +193,18 @@ def llama2c_bytes(model: Llama, state: State) -> bytes:
     sizes = (model.width, model.hidden, model.layers, model.heads, model.kv_heads, vocabulary, length)
     once = {"tok_embeddings", "norm", "output"}
     order = [
-        "tok_embeddings", "attention_norm", "attention.wq", "attention.wk", "attention.wv", "attention.wo", "ffn_norm",
-        "feed_forward.w1", "feed_forward.w2", "feed_forward.w3", "norm",
-    ]  # fmt: skip
+        "tok_embeddings",
+        "attention_norm",
+        "attention.wq",
+        "attention.wk",
+        "attention.wv",
+        "attention.wo",
+        "ffn_norm",
+        "feed_forward.w1",
+        "feed_forward.w2",
+        "feed_forward.w3",
+        "norm",
+    ]
     half = model.head // 2
     angles = np.arange(length)[:, None] * 10_000.0 ** (-np.arange(half) / half)
     values = [

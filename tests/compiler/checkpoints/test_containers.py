@@ -1,4 +1,6 @@
-"""Folders, shards and llama2.c files are read whole; whatever is no checkpoint is named in one sentence with the way out."""
+"""Folders, shards and llama2.c files are read whole; whatever is no checkpoint is named in one sentence
+with the way out.
+"""
 
 from __future__ import annotations
 
@@ -160,47 +162,59 @@ def test_other_rotations_in_a_llama2c_file_are_refused(tmp_path):
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 269060552\n"
 OTHERS = [  # name, bytes, what the sentence says after the path
     (
-        "model.safetensors", LFS,
-        "is not a checkpoint: it is a git-lfs pointer to the 269,060,552 bytes that are still to be fetched; fetch them with "
+        "model.safetensors",
+        LFS,
+        "is not a checkpoint: it is a git-lfs pointer to the 269,060,552 bytes that are still to be "
+        "fetched; fetch them with "
         "`git lfs pull --include model.safetensors`",
     ),
     (
-        "m.gguf", b"GGUF" + struct.pack("<IQQ", 3, 291, 24),
-        "is not a checkpoint: it is a GGUF file (version 3, 291 tensors); give the Hugging Face folder that it was made from",
+        "m.gguf",
+        b"GGUF" + struct.pack("<IQQ", 3, 291, 24),
+        "is not a checkpoint: it is a GGUF file (version 3, 291 tensors); give the Hugging Face folder "
+        "that it was made from",
     ),
     (
-        "train.bin", encode_shard(np.arange(1234)),
+        "train.bin",
+        encode_shard(np.arange(1234)),
         "is not a checkpoint: it is a token shard of 1,234 tokens; a shard is data, for --calibration or --data",
     ),
     (
-        "m.bin", b"24ka" + struct.pack("<i", 2) + bytes(300),
-        "is not a checkpoint: it is a llama2.c file of version 2; export it as version 0, or give the .pt file it was made "
+        "m.bin",
+        b"24ka" + struct.pack("<i", 2) + bytes(300),
+        "is not a checkpoint: it is a llama2.c file of version 2; export it as version 0, or give the "
+        ".pt file it was made "
         "from",
     ),
     (
-        "gpt2_124M.bin", struct.pack("<3i", 20240326, 3, 1024),
+        "gpt2_124M.bin",
+        struct.pack("<3i", 20240326, 3, 1024),
         f"is not a checkpoint: it is a GPT-2 of llm.c, an architecture that no frontend knows; give {KNOWN_KINDS}",
     ),
     (
-        "m.onnx", b"\x08\x07\x12\x07pytorch",
+        "m.onnx",
+        b"\x08\x07\x12\x07pytorch",
         "is not a checkpoint: it is an ONNX graph; give the checkpoint that it was exported from",
     ),
     (
-        "m.pt", b"\x08\x07\x12\x07pytorch\x1a\x052.1.0",
+        "m.pt",
+        b"\x08\x07\x12\x07pytorch\x1a\x052.1.0",
         "is not a checkpoint: it is an ONNX graph; give the checkpoint that it was exported from",
     ),
     ("m.pt", b"\x28\xb5\x2f\xfd....", "is not a checkpoint: it is compressed with zstd; decompress it first"),
     ("m.pt", b"\x1f\x8b\x08\x00....", "is not a checkpoint: it is compressed with gzip; decompress it first"),
     (
-        "m.safetensors", b"<!DOCTYPE html><html>Sign in</html>",
+        "m.safetensors",
+        b"<!DOCTYPE html><html>Sign in</html>",
         "is not a checkpoint: it is a web page, not the file that it should have brought; download the file itself",
     ),
     (
-        "tokenizer.json", b'{"version": "1.0"}',
+        "tokenizer.json",
+        b'{"version": "1.0"}',
         "is not a checkpoint: it is JSON (tokenizer.json), without weights; give the folder that it lies in",
     ),
     ("m.pt", b"\x89BCAP\r\n\x1a", f"is not a checkpoint: it is a compiled artifact; give {KNOWN_KINDS}"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "data", "message"), OTHERS, ids=[f"{n} {m[20:50]}" for n, _, m in OTHERS])
@@ -249,7 +263,9 @@ def test_incomplete_and_ambiguous_folders(tmp_path):
         shard: f"{shard} is shard 1 of 2, {missing}",
         index: f"{index} names 2 shards, {missing}",
         folder: f"{index} names 2 shards, {missing}",
-        bare: f"{bare} holds no weights (there are config.json, readme.md); a checkpoint's folder has model.safetensors",
+        bare: (
+            f"{bare} holds no weights (there are config.json, readme.md); a checkpoint's folder has model.safetensors"
+        ),
         empty: f"{empty} holds no weights (it is empty); a checkpoint's folder has model.safetensors",
         two: f"{two} holds several checkpoints (a.pt, b.pt); give one of these files",
     }

@@ -114,11 +114,18 @@ def test_every_hyperparameter_is_told_or_assumed():
     assert model.defaults == ("rope_theta", "hidden_act", "seq_len", "boundary_token")
     assert model.assumed == {"rope_theta": 10_000.0, "hidden_act": "silu", "seq_len": 1024, "boundary_token": 1}
     assert model.told == {
-        "vocab_size": "shapes", "num_hidden_layers": "shapes", "hidden_size": "shapes", "intermediate_size": "shapes",
-        "num_attention_heads": "shapes", "num_key_value_heads": "shapes", "head_dim": SOURCE,
-        "tie_word_embeddings": "shapes", "rms_norm_eps": "architecture", "sliding_window": SOURCE,
+        "vocab_size": "shapes",
+        "num_hidden_layers": "shapes",
+        "hidden_size": "shapes",
+        "intermediate_size": "shapes",
+        "num_attention_heads": "shapes",
+        "num_key_value_heads": "shapes",
+        "head_dim": SOURCE,
+        "tie_word_embeddings": "shapes",
+        "rms_norm_eps": "architecture",
+        "sliding_window": SOURCE,
         "sliding_layers": SOURCE,
-    }  # fmt: skip
+    }
     assert set(model.told) | set(model.defaults) | {"frontend"} == set(model.architecture)
 
 
@@ -147,7 +154,8 @@ def test_shapes_ask_for_what_changes_the_function():
     with pytest.raises(CheckpointError) as caught:
         build_model(checkpoint_of(Llama().state(0), None))
     assert str(caught.value) == (
-        "folder: nothing tells num_attention_heads, rope_theta, rms_norm_eps, hidden_act, sliding_window, which change what "
+        "folder: nothing tells num_attention_heads, rope_theta, rms_norm_eps, hidden_act, "
+        "sliding_window, which change what "
         "the model computes; put its config.json beside it, or give them in an --architecture file"
     )
     given = {
@@ -226,9 +234,12 @@ MISFITS = [
     ({"model__layers__0__mlp__router__weight": (2, 24)}, "unexpected: model.layers.0.mlp.router.weight"),
     ({"model__norm__weight": (23,)}, "misshapen: model.norm.weight is [23], expected [24]"),
     ({"model__layers__1__self_attn__q_proj__bias": (24,)}, "missing: model.layers.0.self_attn.q_proj.bias"),
-    ({"model__embed_tokens__weight": None}, "folder lacks the tensors of llama that would tell vocab_size, hidden_size"),
+    (
+        {"model__embed_tokens__weight": None},
+        "folder lacks the tensors of llama that would tell vocab_size, hidden_size",
+    ),
     ({"lm_head__weight": (28, 24)}, "misshapen: lm_head.weight is [28, 24], expected [29, 24]"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("changes", "message"), MISFITS)
@@ -241,17 +252,20 @@ def test_tensors_that_do_not_fit_are_listed(changes, message):
 REFUSED = [
     (
         {"model_type": "gemma2"},
-        "folder: config.json beside it says that this is a 'gemma2', which no frontend knows; known are llama, llama2.c, "
+        "folder: config.json beside it says that this is a 'gemma2', which no frontend knows; known "
+        "are llama, llama2.c, "
         "mistral, qwen2, qwen3 and the tensors of parameter-golf",
     ),
     (
         {"rope_scaling": {"rope_type": "llama3", "factor": 32.0}},
-        "config.json beside it scales the frequencies of the rotations ('llama3' rope scaling), and the program's rope has "
+        "config.json beside it scales the frequencies of the rotations ('llama3' rope scaling), and "
+        "the program's rope has "
         "none but base^(-2j/r); this model cannot be expressed yet",
     ),
     (
         {"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6}},
-        "config.json beside it scales the frequencies of the rotations ('yarn' rope scaling), and the program's rope has "
+        "config.json beside it scales the frequencies of the rotations ('yarn' rope scaling), and the "
+        "program's rope has "
         "none but base^(-2j/r); this model cannot be expressed yet",
     ),
     (
@@ -260,7 +274,8 @@ REFUSED = [
     ),
     (
         {"hidden_act": "gelu_pytorch_tanh"},
-        "config.json beside it has the activation 'gelu_pytorch_tanh', which is no instruction; there are gelu, silu, swish",
+        "config.json beside it has the activation 'gelu_pytorch_tanh', which is no instruction; there "
+        "are gelu, silu, swish",
     ),
     (
         {"quantization_config": {"quant_method": "gptq"}},
@@ -272,10 +287,13 @@ REFUSED = [
         "intermediate_size 20; give the configuration of this checkpoint, or what is right in an --architecture file",
     ),
     ({"head_dim": 7}, "architecture: head_dim 7 does not divide the 24 rows of the queries"),
-    ({"head_dim": None, "num_attention_heads": 5}, "architecture: num_attention_heads 5 does not divide the 24 rows of the queries"),
+    (
+        {"head_dim": None, "num_attention_heads": 5},
+        "architecture: num_attention_heads 5 does not divide the 24 rows of the queries",
+    ),
     ({"rope_theta": "big"}, "architecture: rope_theta is 'big'; it must be a number of at least 1"),
     ({"bos_token_id": 29}, "architecture: boundary_token 29 is not below vocab_size 29"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("changes", "message"), REFUSED)
