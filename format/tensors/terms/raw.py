@@ -48,7 +48,7 @@ class Raw(Term):
 
     def content(self, values: np.ndarray) -> RawValues:
         """What a part holds of a matrix of this record, from its float32[rows, columns]."""
-        return RawValues(values, self.storage)
+        return RawValues(values, self.storage, rounded=True)
 
     def numbers(self, shape: Shape) -> int:
         """Its weights are the numbers that it stores."""
@@ -64,10 +64,14 @@ class Raw(Term):
 
 @dataclass(frozen=True, slots=True)
 class RawValues(Part):
-    """float32 values stored as `storage` ("float32", "float16", "bfloat16")."""
+    """float32 values stored as `storage` ("float32", "float16", "bfloat16").
+
+    rounded : bool   whether the values are those that the storage holds, so that they need no rounding: a decoder's are
+    """
 
     values: np.ndarray
     storage: str
+    rounded: bool = False
     stream: ClassVar[None] = None
 
     def record(self, told: MemberSet | None = None, codebooks: Codebooks | None = None) -> Raw:
@@ -78,6 +82,8 @@ class RawValues(Part):
 
     def decoded(self) -> np.ndarray:
         """float32: what the storage keeps of the values, in their shape."""
+        if self.rounded:
+            return self.values
         return from_storage(to_storage(self.values, self.storage), self.storage).reshape(np.shape(self.values))
 
     def reconstruct(
