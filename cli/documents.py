@@ -23,6 +23,6 @@ def document_text(command: str, content: Mapping[str, Any], schema: int = SCHEMA
     return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
 
 
-def print_document(command: str, content: Mapping[str, Any]) -> None:
-    """Print `content` as one JSON document."""
-    click.echo(document_text(command, content))
+def print_document(command: str, content: Mapping[str, Any], schema: int = SCHEMA) -> None:
+    """Print `content` as one JSON document of this schema."""
+    click.echo(document_text(command, content, schema))

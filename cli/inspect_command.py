@@ -36,6 +36,6 @@ def command(artifact: Path, tensor: str | None, as_map: bool, sort: str, as_json
         else:
             view = report.summary_view(artifact, data, sort)
     if as_json:
-        print_document("inspect", view.document())
+        print_document("inspect", view.document(), schema=2)
     else:
         view.show()

@@ -68,6 +68,7 @@ def test_the_printed_tables_add_up_to_the_file(small_job):
         assert total == len(data)
     assert sum(number(row[-2]) for row in sections[1:-1]) == len(data)
     document = bytecap_command("inspect", small_job.artifact, "--json").document
+    assert (document["schema"], document["command"]) == (2, "inspect")
     assert sum(row["bytes"] for row in (*document["tensors"], *document["shared"])) == document["bytes"] == len(data)
 
 
