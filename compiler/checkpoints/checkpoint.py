@@ -26,6 +26,7 @@ from .configuration import Configuration, configuration_beside, configuration_in
 from .folder import an_adapter, weight_files
 from .identification import what_it_is
 from .int8_checkpoint import check_element_count, decompress, is_int8_state, restore_int8_state
+from .listing import listed
 from .llama2c import llama2c_sizes, read_llama2c
 
 WRAPPER_KEYS = ("model", "state_dict", "model_state_dict")
@@ -37,7 +38,6 @@ SAFETENSORS_TYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F6
 KNOWN_KINDS = (
     "a Hugging Face folder, a .safetensors file, a .pt state_dict, a llama2.c .bin file or a final_model.int8.ptz"
 )
-NAMES_IN_A_MESSAGE = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -257,7 +257,7 @@ def _to_float32(values: np.ndarray) -> np.ndarray:
 def _refuse_types(wrong: list[str], path: Path) -> None:
     if wrong:
         raise CheckpointError(
-            f"{path} has tensors that are not plain floating point: {_listed(wrong)}; leave them out or convert them"
+            f"{path} has tensors that are not plain floating point: {listed(wrong)}; leave them out or convert them"
         )
 
 
@@ -288,11 +288,6 @@ def _check_finite(tensors: Mapping[str, np.ndarray], path: Path) -> None:
             )
     if wrong:
         raise CheckpointError(
-            f"{path} has weights that are not finite: {_listed(wrong)}; the training run diverged, "
+            f"{path} has weights that are not finite: {listed(wrong)}; the training run diverged, "
             "take an earlier checkpoint"
         )
-
-
-def _listed(items: list[str]) -> str:
-    more = len(items) - NAMES_IN_A_MESSAGE
-    return ", ".join(items[:NAMES_IN_A_MESSAGE]) + (f" and {more} more" if more > 0 else "")

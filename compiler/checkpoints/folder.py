@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 
 from ...errors import CheckpointError
+from .listing import listed
 
 INDEX_SUFFIX = ".index.json"
 USUAL_NAMES = (
@@ -26,7 +27,6 @@ WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ptz")
 NOT_WEIGHTS = re.compile(r"optimizer.*|scheduler.*|rng_state.*|training_args.*|adapter_model.*|scaler.*")
 SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.\w+)")
 ADAPTER = "adapter_config.json"
-NAMES_IN_A_MESSAGE = 5
 
 
 def weight_files(path: Path) -> list[Path]:
@@ -55,17 +55,16 @@ def _files_of_folder(folder: Path) -> list[Path]:
     if len(sets) == 1:
         return weight_files(folder / found[0])
     if not sets:
-        there = f"there are {_listed(names)}" if names else "it is empty"
+        there = f"there are {listed(names)}" if names else "it is empty"
         raise CheckpointError(f"{folder} holds no weights ({there}); a checkpoint's folder has {USUAL_NAMES[0]}")
-    raise CheckpointError(f"{folder} holds several checkpoints ({_listed(found)}); give one of these files")
+    raise CheckpointError(f"{folder} holds several checkpoints ({listed(found)}); give one of these files")
 
 
 def an_adapter(base: str = "") -> str:
     """What is said of an adapter: changes to a model, of which the model itself is not a part."""
     return (
-        f"holds an adapter (LoRA){base}, not a whole model; merge it into its base (merge_and_unload of "
-        "peft), save that "
-        "and give its folder"
+        f"holds an adapter (LoRA){base}, not a whole model; merge it into its base "
+        "(merge_and_unload of peft), save that and give its folder"
     )
 
 
@@ -98,10 +97,5 @@ def _siblings(path: Path, match: re.Match[str]) -> list[Path]:
 def _present(path: Path, which: str, files: list[Path]) -> list[Path]:
     missing = [file.name for file in files if not file.is_file()]
     if missing:
-        raise CheckpointError(f"{which}, of which {_listed(missing)} is not in {path.parent}; put all into one folder")
+        raise CheckpointError(f"{which}, of which {listed(missing)} is not in {path.parent}; put all into one folder")
     return files
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - NAMES_IN_A_MESSAGE
-    return ", ".join(names[:NAMES_IN_A_MESSAGE]) + (f" and {more} more" if more > 0 else "")

@@ -73,7 +73,6 @@ def _check_model_type(checkpoint: Checkpoint, configuration: Configuration) -> N
     types = sorted(name for frontend in FRONTENDS.values() for name in frontend.model_types)
     if found is not None and found not in types:
         raise CheckpointError(
-            f"{checkpoint.path}: {configuration.source} says that this is a {found!r}, which no "
-            "frontend knows; known are "
-            f"{', '.join(types)} and the tensors of parameter-golf"
+            f"{checkpoint.path}: {configuration.source} says that this is a {found!r}, which no frontend "
+            f"knows; known are {', '.join(types)} and the tensors of parameter-golf"
         )

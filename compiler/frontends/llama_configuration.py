@@ -41,7 +41,6 @@ class Family:
 
     rms_norm_eps: float = 1e-6
     rope_theta: float = 10_000.0
-    max_position_embeddings: int = 2048
     bos_token_id: int | None = None
     windowed: bool = False
     sliding_window: int = 4096
@@ -51,9 +50,9 @@ class Family:
 FAMILIES = {
     "llama": Family(bos_token_id=1),
     "llama2.c": Family(rms_norm_eps=1e-5, bos_token_id=1),
-    "mistral": Family(max_position_embeddings=131_072, bos_token_id=1, windowed=True),
-    "qwen2": Family(max_position_embeddings=32_768, max_window_layers=28),
-    "qwen3": Family(max_position_embeddings=32_768, max_window_layers=28),
+    "mistral": Family(bos_token_id=1, windowed=True),
+    "qwen2": Family(max_window_layers=28),
+    "qwen3": Family(max_window_layers=28),
 }
 
 
@@ -89,9 +88,8 @@ def _refuse_what_is_missing(values: Mapping[str, object], rope: Mapping[str, obj
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind != "default" and not (kind == "linear" and rope.get("factor") == 1):
         raise CheckpointError(
-            f"{source} scales the frequencies of the rotations ({kind!r} rope scaling), and the "
-            "program's rope has none but "
-            "base^(-2j/r); this model cannot be expressed yet"
+            f"{source} scales the frequencies of the rotations ({kind!r} rope scaling), "
+            "and the program's rope has none but base^(-2j/r); this model cannot be expressed yet"
         )
     if values.get("partial_rotary_factor", rope.get("partial_rotary_factor", 1)) != 1:
         raise CheckpointError(f"{source} rotates a part of each head, which no model type known here does")

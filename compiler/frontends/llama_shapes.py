@@ -17,11 +17,11 @@ from ...errors import CheckpointError
 from ..checkpoints.checkpoint import Checkpoint
 from .architecture_file import Parameter, checked_parameters
 from .llama_configuration import EVALUATED_LENGTH, read_configuration
-from .llama_names import HEAD_NORMS, MAPS, Naming
+from .llama_names import HEAD_NORMS, MAPS, NORMS, Naming
+from .misfit import misfit
 
 FRONTEND_NAME = "llama"
 MAX_LAYERS = 1024
-NAMES_IN_A_MESSAGE = 8
 SHAPES, CALLER = "shapes", "architecture"  # who told, where no file did
 PARAMETERS = {
     "vocab_size": Parameter(int, least=1),
@@ -131,8 +131,7 @@ def _refuse_contradictions(
         says, say = ([f"{name} {values[name]}" for name in wrong] for values in (told, shapes))
         raise CheckpointError(
             f"{checkpoint.path}: {source} says {', '.join(says)}, the tensors say {', '.join(say)}; "
-            "give the configuration "
-            "of this checkpoint, or what is right in an --architecture file"
+            "give the configuration of this checkpoint, or what is right in an --architecture file"
         )
 
 
@@ -214,7 +213,7 @@ def expected_shapes(h: Hyperparameters, naming: Naming, names: Iterable[str]) ->
     if not h.tie_word_embeddings:
         shapes[naming.head] = (h.vocab_size, d)
     for layer in range(h.num_hidden_layers):
-        shapes |= {naming.weight(layer, norm): (d,) for norm in ("attention_norm", "mlp_norm")}
+        shapes |= {naming.weight(layer, norm): (d,) for norm in NORMS}
         shapes |= {naming.weight(layer, norm): (width,) for norm in HEAD_NORMS if (norm, "weight") in present}
         shapes |= {naming.weight(layer, part): shape for part, shape in maps.items()}
         shapes |= {naming.bias(layer, part): maps[part][:1] for part in MAPS if (part, "bias") in present}
@@ -228,17 +227,8 @@ def check_shapes(checkpoint: Checkpoint, h: Hyperparameters, naming: Naming) -> 
     tensors = {name: values for name, values in checkpoint.tensors.items() if not naming.buffers.fullmatch(name)}
     expected = expected_shapes(h, naming, tensors)
     copied = {naming.head} if h.tie_word_embeddings and is_copy(tensors, naming) else set()
-    lists = {
-        "missing": [name for name in expected if name not in tensors],
-        "unexpected": [name for name in tensors if name not in expected and name not in copied],
-        "misshapen": [
-            f"{name} is {list(tensors[name].shape)}, expected {list(shape)}"
-            for name, shape in expected.items()
-            if name in tensors and tensors[name].shape != shape
-        ],
-    }
-    if any(lists.values()):
-        found = "; ".join(f"{kind}: {_listed(names)}" for kind, names in lists.items() if names)
+    found = misfit(tensors, expected, surplus=copied)
+    if found:
         heads = f"{h.num_attention_heads} heads, {h.num_key_value_heads} key-value heads"
         size = f"{h.num_hidden_layers} layers of width {h.hidden_size}, {heads}, MLP of {h.intermediate_size}"
         raise CheckpointError(f"{checkpoint.path} does not fit {FRONTEND_NAME} with {size}; {found}")
@@ -248,8 +238,3 @@ def is_copy(tensors: Mapping[str, np.ndarray], naming: Naming) -> bool:
     """Whether the head is stored although it is the table."""
     both = naming.table in tensors and naming.head in tensors
     return both and np.array_equal(tensors[naming.table], tensors[naming.head])
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - NAMES_IN_A_MESSAGE
-    return ", ".join(names[:NAMES_IN_A_MESSAGE]) + (f" and {more} more" if more > 0 else "")

@@ -18,6 +18,7 @@ import numpy as np
 from ...errors import CheckpointError
 from ..checkpoints.checkpoint import Checkpoint
 from .architecture_file import Parameter, checked_parameters
+from .misfit import misfit
 
 FRONTEND_NAME = "parameter-golf"
 RELU_SQUARED, LEAKY_RELU_SQUARED = "relu_squared", "leaky_relu_squared"
@@ -25,7 +26,6 @@ BLOCK = re.compile(r"blocks\.(\d{1,4})\.(.+)")
 EMBEDDING_FACTOR, HEAD_FACTOR = "embed_proj.weight", "head_proj.weight"
 FACTORS = {EMBEDDING_FACTOR, HEAD_FACTOR}
 MAX_LAYERS = 1024
-NAMES_IN_A_MESSAGE = 8
 
 # Told by shapes; the defaults are for a fresh model only.
 SHAPE_PARAMETERS = {
@@ -250,17 +250,9 @@ def check_shapes(checkpoint: Checkpoint, h: Hyperparameters) -> None:
     optional = {"skip_weights"} if h.skips == 0 else set()
     if h.tie_embeddings and _is_copy_of_table(tensors):
         expected["lm_head.weight"] = expected["tok_emb.weight"]
-    missing = [name for name in expected if name not in tensors and name not in optional]
-    unexpected = [name for name in tensors if name not in expected]
-    misshapen = [
-        f"{name} is {list(tensors[name].shape)}, expected {list(shape)}"
-        for name, shape in expected.items()
-        if name in tensors and tensors[name].shape != shape
-    ]
-    lists = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
-    if not any(lists.values()):
+    found = misfit(tensors, expected, optional=optional)
+    if not found:
         return
-    found = "; ".join(f"{kind}: {_listed(names)}" for kind, names in lists.items() if names)
     heads = f"{h.num_heads} heads, {h.num_kv_heads} key-value heads"
     size = f"{h.num_layers} layers of width {h.model_dim}, {heads}, MLP of {h.mlp_dim}, vocabulary of {h.vocab_size}"
     raise CheckpointError(
@@ -277,8 +269,3 @@ def _loop_hint(tensors: Mapping[str, np.ndarray], h: Hyperparameters) -> str:
         f"; {weights.shape[0]} skip weights where the layer lists make {h.skips}: "
         "when layers are looped, give encoder_layers and decoder_layers in the architecture file"
     )
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - NAMES_IN_A_MESSAGE
-    return ", ".join(names[:NAMES_IN_A_MESSAGE]) + (f" and {more} more" if more > 0 else "")

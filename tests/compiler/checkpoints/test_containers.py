@@ -165,8 +165,7 @@ OTHERS = [  # name, bytes, what the sentence says after the path
         "model.safetensors",
         LFS,
         "is not a checkpoint: it is a git-lfs pointer to the 269,060,552 bytes that are still to be "
-        "fetched; fetch them with "
-        "`git lfs pull --include model.safetensors`",
+        "fetched; fetch them with `git lfs pull --include model.safetensors`",
     ),
     (
         "m.gguf",
@@ -183,8 +182,7 @@ OTHERS = [  # name, bytes, what the sentence says after the path
         "m.bin",
         b"24ka" + struct.pack("<i", 2) + bytes(300),
         "is not a checkpoint: it is a llama2.c file of version 2; export it as version 0, or give the "
-        ".pt file it was made "
-        "from",
+        ".pt file it was made from",
     ),
     (
         "gpt2_124M.bin",

@@ -253,20 +253,17 @@ REFUSED = [
     (
         {"model_type": "gemma2"},
         "folder: config.json beside it says that this is a 'gemma2', which no frontend knows; known "
-        "are llama, llama2.c, "
-        "mistral, qwen2, qwen3 and the tensors of parameter-golf",
+        "are llama, llama2.c, mistral, qwen2, qwen3 and the tensors of parameter-golf",
     ),
     (
         {"rope_scaling": {"rope_type": "llama3", "factor": 32.0}},
         "config.json beside it scales the frequencies of the rotations ('llama3' rope scaling), and "
-        "the program's rope has "
-        "none but base^(-2j/r); this model cannot be expressed yet",
+        "the program's rope has none but base^(-2j/r); this model cannot be expressed yet",
     ),
     (
         {"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6}},
         "config.json beside it scales the frequencies of the rotations ('yarn' rope scaling), and the "
-        "program's rope has "
-        "none but base^(-2j/r); this model cannot be expressed yet",
+        "program's rope has none but base^(-2j/r); this model cannot be expressed yet",
     ),
     (
         {"partial_rotary_factor": 0.5},
