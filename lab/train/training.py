@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -209,7 +210,7 @@ class Muon(torch.optim.Optimizer):
         """One step on the gradients, a job a matrix."""
         for group in self.param_groups:
             rate = group["lr"]
-            list(self._pool.map(lambda matrix: self._move(matrix, rate), group["params"]))  # noqa: B023 - done before the next turn
+            list(self._pool.map(partial(self._move, rate=rate), group["params"]))
 
     @torch.no_grad()
     def _move(self, matrix: Tensor, rate: float) -> None:

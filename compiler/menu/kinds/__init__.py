@@ -7,13 +7,14 @@ table each.
 
 from importlib import import_module
 
+from ....format.registry import keyed
 from ...settings import MenuSettings
 from .protocols import CandidateKind, SharedKind, is_shared
 from .shared import Shared
 from .unit import Unit
 
 _ALL = [import_module(f".{switch}", __name__).KIND for switch in MenuSettings.switches()]
-KINDS: dict[str, CandidateKind] = {kind.name: kind for kind in _ALL if not is_shared(kind)}
-SHARED_KINDS: dict[str, SharedKind] = {kind.name: kind for kind in _ALL if is_shared(kind)}
+KINDS: dict[str, CandidateKind] = keyed((kind for kind in _ALL if not is_shared(kind)), "name")
+SHARED_KINDS: dict[str, SharedKind] = keyed((kind for kind in _ALL if is_shared(kind)), "name")
 
 __all__ = ["KINDS", "SHARED_KINDS", "CandidateKind", "Shared", "SharedKind", "Unit"]
