@@ -6,7 +6,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 FUZZ_MUTATIONS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz bench bench-nncodec lint clean
+.PHONY: help demo test test-peers fuzz bench bench-nncodec lint clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | while IFS='|' read -r target text; do printf '  %-20s %s\n' "$$target" "$$text"; done
@@ -28,6 +28,10 @@ demo: $(VENV)/.installed ## build a text, train a small model on it, compile it 
 
 test: lint ## check style, format and types, then run all tests
 	@$(VENV)/bin/python -m pytest -q -n 2
+
+test-peers: $(VENV)/.installed ## install transformers and hold models, tokenizers and exports against it
+	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt --no-build-isolation -e '.[peers]'
+	@$(VENV)/bin/python -m pytest -q -o norecursedirs=.venv tests/peers
 
 fuzz: $(VENV)/.installed ## mutate artifacts for long (FUZZ_MUTATIONS=1000000)
 	@$(VENV)/bin/python tests/fuzz/fuzz_reader.py --mutations $(FUZZ_MUTATIONS)
