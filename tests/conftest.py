@@ -20,6 +20,16 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leave the root alone, which is a package: pytest would import it a second time, under the name of the
+    checkout's folder, and fail where that is no name (bytecap-main).
+    """
+    packages = {node for item in items for node in item.listchain() if isinstance(node, pytest.Package)}
+    for package in packages:
+        if package.path == config.rootpath:
+            package.setup = lambda: None
+
+
 @pytest.fixture(scope="session")
 def small_job(tmp_path_factory):
     """Checkpoint, tokenizer, data and the artifact compiled from them by the command line. Read only."""
