@@ -20,7 +20,7 @@ from small_data import VOCABULARY, write_data
 import bytecap
 from bytecap.compiler.checkpoints.checkpoint import Checkpoint
 from bytecap.compiler.frontends import FRONTENDS
-from bytecap.compiler.model.model import Model
+from bytecap.compiler.model.model import Model, ModelTensor
 from bytecap.compiler.model.program_builder import ProgramBuilder
 from bytecap.errors import CheckpointError
 from bytecap.format.program import operations as op
@@ -62,9 +62,9 @@ class SmallLlama:
         told = {"frontend": self.name, "num_attention_heads": heads}
         return Model(program, builder.tensors(tensors, checkpoint.dtypes), told, ("rope_base", "rms_norm_eps"))
 
-    def restore(self, program: Program, names: Sequence[str], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def restore(self, program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
         """What `export` writes: the tensors as the checkpoint had them. Nothing was rewritten here."""
-        return list(arrays)
+        return list(tensors)
 
     def _layer(
         self, builder: ProgramBuilder, prefix: str, x: int, heads: int, tensors: Mapping[str, np.ndarray]

@@ -157,15 +157,18 @@ def export(artifact: PathLike, output: PathLike, *, force: bool = False) -> list
     """
     from ..compiler.checkpoints.export import export_checkpoint
     from ..compiler.frontends import restored_tensors
+    from ..compiler.model.model import ModelTensor
     from ..files.output import check_output
     from ..format.artifact import decode_tensors, read_artifact
 
     output = Path(output)
     check_output(output, force=force)
     content = read_artifact(Path(artifact).read_bytes())
-    names = [entry.name for entry in content.directory]
-    arrays = restored_tensors(content.program, names, decode_tensors(content))
-    export_checkpoint(names, arrays, [entry.dtype for entry in content.directory], output, force)
+    decoded = zip(content.directory, decode_tensors(content), strict=True)
+    stored = [ModelTensor(entry.name, values, entry.dtype) for entry, values in decoded]
+    restored = restored_tensors(content.program, stored)
+    names = [tensor.name for tensor in restored]
+    export_checkpoint(names, [t.values for t in restored], [t.dtype for t in restored], output, force)
     return names
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from ...errors import CheckpointError
 from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.configuration import Configuration
-from ..model.model import Model
+from ..model.model import Model, ModelTensor
 from .architecture_file import FRONTEND_KEY, read_architecture
 from .registry import FRONTENDS, Frontend
 
@@ -36,10 +34,11 @@ def build_model(checkpoint: Checkpoint, architecture: Mapping[str, object] | Non
     return _chosen(checkpoint, architecture).build(checkpoint, architecture)
 
 
-def restored_tensors(program: Program, names: Sequence[str], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+def restored_tensors(program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
     """The tensors of a program as its checkpoint had them: what the frontend rewrote is undone."""
+    names = [tensor.name for tensor in tensors]
     best = max(FRONTENDS.values(), key=lambda frontend: frontend.recognize(names))
-    return best.restore(program, names, arrays) if best.recognize(names) else list(arrays)
+    return best.restore(program, tensors) if best.recognize(names) else list(tensors)
 
 
 def _named(name: object) -> Frontend:

@@ -10,6 +10,7 @@ heads share stands once a head (see `rotations`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from ...errors import CheckpointError
 from ...format.program import operations as op
 from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
-from ..model.model import Model
+from ..model.model import Model, ModelTensor
 from ..model.program_builder import ProgramBuilder
 from .llama_configuration import FAMILIES
 from .llama_names import NAMINGS, Naming, naming_of, recognized
@@ -51,14 +52,14 @@ class Llama:
         tensors = builder.tensors(_rewritten(program, used, naming), checkpoint.dtypes)
         return Model(program, tensors, h.document(), resolved.assumed, resolved.told)
 
-    def restore(self, program: Program, names: Sequence[str], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def restore(self, program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
         """The tensors as the checkpoint had them, from those that the program reads."""
-        restored = list(arrays)
+        restored = [tensor.values for tensor in tensors]
         for tensor, (heads, layout) in turned_tensors(program).items():
             restored[tensor] = turned(restored[tensor], heads, layout)
         for tensor, heads in head_gains(program):
             restored[tensor] = restored[tensor][: restored[tensor].size // heads]
-        return restored
+        return [replace(tensor, values=values) for tensor, values in zip(tensors, restored, strict=True)]
 
 
 def _rewritten(program: Program, tensors: Mapping[str, np.ndarray], naming: Naming) -> dict[str, np.ndarray]:

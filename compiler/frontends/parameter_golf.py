@@ -18,7 +18,7 @@ from ...errors import CheckpointError
 from ...format.program import operations as op
 from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
-from ..model.model import Model
+from ..model.model import Model, ModelTensor
 from ..model.program_builder import ProgramBuilder
 from .parameter_golf_shapes import (
     BLOCK,
@@ -79,9 +79,9 @@ class ParameterGolf:
         document = hyperparameters.document() | {name: given[name] for name in INITIAL_PARAMETERS if name in given}
         return Model(program, tensors, document, defaults)
 
-    def restore(self, program: Program, names: Sequence[str], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def restore(self, program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
         """The tensors as they are: what is rewritten stands beside the checkpoint's own."""
-        return list(arrays)
+        return list(tensors)
 
 
 def _derived_tensors(h: Hyperparameters, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

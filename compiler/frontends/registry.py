@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-import numpy as np
-
 from ...format.program.program import Program
 from ...format.registry import keyed
 from ..checkpoints.checkpoint import Checkpoint
-from ..model.model import Model
+from ..model.model import Model, ModelTensor
 from .llama import Llama
 from .parameter_golf import ParameterGolf
 
@@ -32,8 +30,10 @@ class Frontend(Protocol):
     def build(self, checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Model:
         """The model of a checkpoint; CheckpointError when tensors and hyperparameters do not fit."""
 
-    def restore(self, program: Program, names: Sequence[str], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The tensors as the checkpoint had them, from those that a program of this family reads."""
+    def restore(self, program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
+        """The tensors as the checkpoint had them, with its names, shapes and types, from those that a program
+        of this family reads. There may be fewer (parts joined again) or others.
+        """
 
 
 FRONTENDS: dict[str, Frontend] = keyed((ParameterGolf(), Llama()), "name")

@@ -82,8 +82,7 @@ def test_metas_names_mean_metas_pairs(naive):
 def test_the_stored_tensors_come_back_bit_for_bit(case):
     state = CASES[case].state(3)
     model = build_model(checkpoint_of(state, CASES[case].config()))
-    names = [tensor.name for tensor in model.tensors]
-    restored = dict(zip(names, restored_tensors(model.program, names, [t.values for t in model.tensors]), strict=True))
+    restored = {tensor.name: tensor.values for tensor in restored_tensors(model.program, model.tensors)}
     assert restored.keys() == state.keys()
     for name, values in state.items():
         assert restored[name].shape == values.shape and np.array_equal(restored[name], values), name
