@@ -22,8 +22,10 @@ import safetensors
 
 from ...errors import CheckpointError
 from ...format.tensors.raw_planes import STORAGES, from_storage
+from ...runtime.gguf_file import is_gguf
 from .configuration import Configuration, configuration_beside, configuration_inside
 from .folder import an_adapter, weight_files
+from .gguf_tensors import read_gguf_tensors
 from .identification import what_it_is
 from .int8_checkpoint import check_element_count, decompress, is_int8_state, restore_int8_state
 from .listing import listed
@@ -36,7 +38,8 @@ OPTIMIZER_KEYS = {"state", "param_groups"}
 SAFETENSORS_HEADER_BYTES = 1 << 32  # far above what the format allows, far below what eight bytes of another kind say
 SAFETENSORS_TYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
 KNOWN_KINDS = (
-    "a Hugging Face folder, a .safetensors file, a .pt state_dict, a llama2.c .bin file or a final_model.int8.ptz"
+    "a Hugging Face folder, a .safetensors file, a .pt state_dict, a .gguf file, a llama2.c .bin file or a "
+    "final_model.int8.ptz"
 )
 
 
@@ -49,31 +52,40 @@ class Checkpoint:
         "float16" or "bfloat16"
     path : Path                               names the checkpoint in errors
     configuration : Configuration or None     what lies beside or within it and tells hyperparameters
+    notes : tuple of str                      what reading it decoded, chose or left out, in words
     """
 
     tensors: dict[str, np.ndarray]
     dtypes: dict[str, str]
     path: Path
     configuration: Configuration | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """Read a checkpoint: a Hugging Face folder, one of its shards or their index (then all shards are
     read), or one file: safetensors, a torch state_dict (bare, or under "model" or "state_dict"),
-    llama2.c's .bin, int8.ptz.
+    GGUF, llama2.c's .bin, int8.ptz.
 
     Raises CheckpointError, which names the file and what is wrong: not a checkpoint (and what it is
     instead), incomplete, damaged, code in the pickle, tensors that are not floating point, or values
     that are not finite.
     """
     path = Path(path)
-    whole = _joined([_read_file(file) for file in weight_files(path)], path)
+    whole = _read_files(weight_files(path), path)
     tensors, dtypes = _without_wrappers(whole.tensors, whole.dtypes, path)
     if any(".lora_" in name for name in tensors):
         raise CheckpointError(f"{path} {an_adapter()}")
     _check_finite(tensors, path)
     beside = configuration_beside(path if path.is_dir() else path.parent)
-    return Checkpoint(tensors, dtypes, path, whole.configuration or beside)
+    return replace(whole, tensors=tensors, dtypes=dtypes, configuration=whole.configuration or beside)
+
+
+def _read_files(files: Sequence[Path], path: Path) -> Checkpoint:
+    if files[0].is_file() and is_gguf(files[0]):
+        content = read_gguf_tensors(files)
+        return Checkpoint(content.tensors, content.dtypes, path, content.configuration, content.notes)
+    return _joined([_read_file(file) for file in files], path)
 
 
 def _read_file(path: Path) -> Checkpoint:

@@ -29,8 +29,6 @@ def what_it_is(data: bytes, path: Path) -> tuple[str, str]:
         return "it is a compiled artifact", ""
     if data.startswith(LFS_POINTER):
         return _lfs_pointer(data, path)
-    if data.startswith(b"GGUF"):
-        return _gguf(data)
     if is_shard(data):
         count = f" of {struct.unpack_from('<i', data, 8)[0]:,} tokens" if len(data) >= 12 else ""
         return f"it is a token shard{count}", "a shard is data, for --calibration or --data"
@@ -57,14 +55,6 @@ def _lfs_pointer(data: bytes, path: Path) -> tuple[str, str]:
         f"it is a git-lfs pointer{of} that are still to be fetched",
         f"fetch them with `git lfs pull --include {path.name}`",
     )
-
-
-def _gguf(data: bytes) -> tuple[str, str]:
-    told = ""
-    if len(data) >= 24:
-        version, tensors = struct.unpack_from("<IQ", data, 4)
-        told = f" (version {version}, {tensors:,} tensors)"
-    return f"it is a GGUF file{told}", "give the Hugging Face folder that it was made from"
 
 
 def _text(data: bytes, path: Path) -> tuple[str, str] | None:

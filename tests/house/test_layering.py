@@ -26,7 +26,7 @@ ALLOWED_LAYERS = {
 }
 FORMAT_PACKAGES = {"brotli", "construct", "llvmlite", "numba", "numpy", "zstandard"}
 RUNTIME_PACKAGES = {"numba", "numpy", "sentencepiece", "threadpoolctl"}
-COMPILER_PACKAGES = FORMAT_PACKAGES | RUNTIME_PACKAGES | {"safetensors", "torch"}
+COMPILER_PACKAGES = FORMAT_PACKAGES | RUNTIME_PACKAGES | {"gguf", "safetensors", "torch"}
 ALLOWED_PACKAGES = {
     "files": set(),
     "report": set(),

@@ -168,12 +168,6 @@ OTHERS = [  # name, bytes, what the sentence says after the path
         "fetched; fetch them with `git lfs pull --include model.safetensors`",
     ),
     (
-        "m.gguf",
-        b"GGUF" + struct.pack("<IQQ", 3, 291, 24),
-        "is not a checkpoint: it is a GGUF file (version 3, 291 tensors); give the Hugging Face folder "
-        "that it was made from",
-    ),
-    (
         "train.bin",
         encode_shard(np.arange(1234)),
         "is not a checkpoint: it is a token shard of 1,234 tokens; a shard is data, for --calibration or --data",

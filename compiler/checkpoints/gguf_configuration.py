@@ -1,0 +1,139 @@
+"""The metadata of a GGUF file as a Hugging Face configuration.
+
+Strategy: one table of keys that all architectures share, and the few that one has for itself. What the file does not
+say is left out, so that frontends assume it by name and say so. Factors of the rotations' frequencies, which GGUF keeps
+as a tensor, become Hugging Face's own word for them: "longrope", with one list for every length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import CheckpointError
+from .configuration import Configuration
+from .gguf_names import ARCHITECTURES
+
+SOURCE = "its GGUF metadata"
+KEYS = {  # after "ARCHITECTURE."
+    "context_length": "max_position_embeddings",
+    "embedding_length": "hidden_size",
+    "block_count": "num_hidden_layers",
+    "feed_forward_length": "intermediate_size",
+    "attention.head_count": "num_attention_heads",
+    "attention.head_count_kv": "num_key_value_heads",
+    "attention.key_length": "head_dim",
+    "attention.layer_norm_rms_epsilon": "rms_norm_eps",
+    "attention.layer_norm_epsilon": "layer_norm_eps",
+    "attention.sliding_window": "sliding_window",
+    "attn_logit_softcapping": "attn_logit_softcapping",
+    "final_logit_softcapping": "final_logit_softcapping",
+    "rope.freq_base": "rope_theta",
+    "use_parallel_residual": "use_parallel_residual",
+    "vocab_size": "vocab_size",
+}
+TOKENIZER_KEYS = {"tokenizer.ggml.bos_token_id": "bos_token_id", "tokenizer.ggml.eos_token_id": "eos_token_id"}
+GPT2_NAMES = {
+    "max_position_embeddings": "n_positions",
+    "hidden_size": "n_embd",
+    "num_hidden_layers": "n_layer",
+    "num_attention_heads": "n_head",
+    "intermediate_size": "n_inner",
+    "layer_norm_eps": "layer_norm_epsilon",
+}
+ACTIVATIONS = {  # which llama.cpp computes for an architecture, under Hugging Face's key
+    "gemma": {"hidden_activation": "gelu_pytorch_tanh"},
+    "gemma2": {"hidden_activation": "gelu_pytorch_tanh"},
+    "gemma3": {"hidden_activation": "gelu_pytorch_tanh"},
+    "gpt2": {"activation_function": "gelu_new"},
+    "gptneox": {"hidden_act": "gelu"},
+    "phi2": {"hidden_act": "gelu_new"},
+}
+SILU = {"hidden_act": "silu"}  # of all others here
+LOCAL_ROPE_BASE = 10_000.0  # of Gemma 3's layers with a window, where llama.cpp has it as a constant
+GLOBAL_EVERY = 6
+SMOLLM3_ROTATES_NOT_EVERY = 4  # a constant of llama.cpp, too
+
+
+def gguf_configuration(
+    metadata: Mapping[str, object], names: Collection[str], factors: Mapping[str, np.ndarray], path: Path
+) -> Configuration:
+    """What a file says of its model.
+
+    names : of its tensors, in GGUF;  factors : "long" and "short" factors of the frequencies, or "all", float32 [r/2]
+
+    Raises CheckpointError for an architecture that is not known here, and for values that differ between layers.
+    """
+    architecture = metadata.get("general.architecture")
+    if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
+        raise CheckpointError(
+            f"{path} is a GGUF of the architecture {architecture!r}, which no frontend knows; known are "
+            f"{', '.join(ARCHITECTURES)}"
+        )
+    own = {name.removeprefix(f"{architecture}."): value for name, value in metadata.items()}
+    if own.get("expert_count"):
+        raise CheckpointError(f"{path} is a mixture of {own['expert_count']} experts, which no frontend knows")
+    values: dict[str, object] = {"model_type": ARCHITECTURES[architecture].model_type}
+    values |= {ours: _one(own[theirs], theirs, path) for theirs, ours in KEYS.items() if theirs in own}
+    values |= {ours: metadata[theirs] for theirs, ours in TOKENIZER_KEYS.items() if theirs in metadata}
+    values |= {"tie_word_embeddings": "output.weight" not in names, **ACTIVATIONS.get(architecture, SILU)}
+    values |= _rotation(own, values, factors) | _of_architecture(architecture, own, values)
+    renamed = GPT2_NAMES if architecture == "gpt2" else {}
+    return Configuration({renamed.get(name, name): value for name, value in values.items()}, SOURCE)
+
+
+def _one(value: object, name: str, path: Path) -> object:
+    """A value that may stand once a layer, as long as it is the same everywhere."""
+    if isinstance(value, np.ndarray):
+        if not value.size or (value != value[0]).any():
+            raise CheckpointError(f"{path} has another {name} in every layer, which no frontend knows")
+        return value[0].item()
+    return value
+
+
+def _rotation(
+    own: Mapping[str, object], values: Mapping[str, object], factors: Mapping[str, np.ndarray]
+) -> dict[str, object]:
+    """The share of a head that is rotated, and the scaling of the frequencies."""
+    found: dict[str, object] = {}
+    heads, width, rotated = (
+        values.get("num_attention_heads"),
+        values.get("hidden_size"),
+        own.get("rope.dimension_count"),
+    )
+    head = values.get("head_dim", width // heads if isinstance(heads, int) and heads and isinstance(width, int) else 0)
+    if isinstance(rotated, int) and isinstance(head, int) and head and rotated != head:
+        found["partial_rotary_factor"] = rotated / head
+    kind, factor = own.get("rope.scaling.type", "none"), own.get("rope.scaling.factor")
+    original = own.get("rope.scaling.original_context_length")
+    told = {} if original is None else {"original_max_position_embeddings": original}
+    if factors:
+        lists = {f"{which}_factor": factors.get(which, factors.get("all")) for which in ("short", "long")}
+        scaling = {name: each.tolist() for name, each in lists.items() if each is not None}
+        attention = own.get("rope.scaling.attn_factor", 1.0)
+        found["rope_scaling"] = {"rope_type": "longrope", **scaling, "attention_factor": attention, **told}
+    elif kind not in ("none", "longrope"):
+        found["rope_scaling"] = {"rope_type": kind, **({} if factor is None else {"factor": factor}), **told}
+    return found
+
+
+def _of_architecture(architecture: str, own: Mapping[str, object], values: Mapping[str, object]) -> dict[str, object]:
+    """What Hugging Face's configuration says of one architecture and llama.cpp knows from its name."""
+    layers = values.get("num_hidden_layers", 0)
+    count = layers if isinstance(layers, int) else 0
+    if architecture == "gemma3":
+        every = [("full" if (n + 1) % GLOBAL_EVERY == 0 else "sliding") + "_attention" for n in range(count)]
+        base = own.get("rope.freq_base_swa", LOCAL_ROPE_BASE)
+        scale = {"query_pre_attn_scalar": values["head_dim"]} if "head_dim" in values else {}
+        return {"layer_types": every, "rope_local_base_freq": base, **scale}
+    if architecture == "gemma2":
+        every = ["full_attention" if n % 2 else "sliding_attention" for n in range(count)]
+        return {"layer_types": every, "query_pre_attn_scalar": values.get("head_dim")}
+    if architecture == "smollm3":
+        return {"no_rope_layers": [int((n + 1) % SMOLLM3_ROTATES_NOT_EVERY != 0) for n in range(count)]}
+    if architecture == "gptneox":
+        share = values.get("partial_rotary_factor")
+        return {} if share is None else {"rotary_pct": share}
+    return {}

@@ -1,0 +1,155 @@
+"""Reads GGUF files: every type that the gguf package decodes, under Hugging Face's names.
+
+Strategy: tensor by tensor from the mapped file, so that nothing is there twice. Values are those that ggml's own
+formulas give, in float32; what llama.cpp's converter did to a tensor (gguf_names.py) is undone at once. Nothing of the
+file is run, and its counts are checked before anything is allocated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+from ...errors import CheckpointError
+from ...format.container.limits import DEFAULT_LIMITS
+from ...runtime.gguf_file import GgufDamaged, GgufFile, GgufTensor, read_gguf
+from .configuration import Configuration
+from .gguf_configuration import gguf_configuration
+from .gguf_names import ARCHITECTURES, GgufArchitecture, part_of
+from .listing import listed
+
+Kind = gguf.GGMLQuantizationType
+PLAIN = {Kind.F32: "float32", Kind.F16: "float16", Kind.BF16: "bfloat16", Kind.F64: "float32"}
+FACTORS = {"rope_freqs.weight": "all", "rope_factors_long.weight": "long", "rope_factors_short.weight": "short"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GgufContent:
+    """What a file holds, in the terms of a checkpoint. notes : what was decoded, in words"""
+
+    tensors: dict[str, np.ndarray]
+    dtypes: dict[str, str]
+    configuration: Configuration
+    notes: tuple[str, ...]
+
+
+def read_gguf_tensors(files: Sequence[Path]) -> GgufContent:
+    """Tensors and configuration of a GGUF file, or of one in several parts, the first of which has the metadata.
+
+    Raises CheckpointError, which names the file: damaged, of an architecture or with a type that is not known.
+    """
+    opened = [(path, _opened(path)) for path in files]
+    placed = {tensor.name: (path, file, tensor) for path, file in opened for tensor in file.tensors}
+    path, metadata = files[0], opened[0][1].metadata
+    if not placed:
+        raise CheckpointError(f"{path} is a GGUF file without tensors, such as one of a vocabulary alone")
+    _check_sizes(placed, path)
+    factors = {FACTORS[name]: _decoded(*placed.pop(name)) for name in FACTORS if name in placed}
+    configuration = gguf_configuration(metadata, placed, factors, path)
+    architecture = ARCHITECTURES[str(metadata["general.architecture"])]
+    unknown = [name for name in placed if architecture.hugging_face_name(name) is None]
+    if unknown:
+        raise CheckpointError(f"{path} holds tensors that a GGUF of this architecture has not: {listed(unknown)}")
+    heads = _heads(configuration)
+    tensors, dtypes, kinds = {}, {}, Counter[str]()
+    for name, place in placed.items():
+        ours, kind = str(architecture.hugging_face_name(name)), Kind(place[2].kind)
+        tensors[ours] = _restored(_decoded(*place), name, architecture, heads, path)
+        dtypes[ours] = PLAIN.get(kind, "float32")
+        kinds.update([] if kind in PLAIN else [kind.name])
+    decoded = [
+        f"{count} tensor{'s' if count > 1 else ''} of {kind} decoded to float32"
+        for kind, count in sorted(kinds.items())
+    ]
+    return GgufContent(tensors, dtypes, configuration, tuple(decoded))
+
+
+def _opened(path: Path) -> GgufFile:
+    try:
+        return read_gguf(path)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
+    except GgufDamaged as error:
+        raise CheckpointError(f"{path} is not a whole GGUF file: {error}; copy it again") from error
+
+
+def _check_sizes(placed: Mapping[str, tuple[Path, GgufFile, GgufTensor]], path: Path) -> None:
+    elements = sum(math.prod(tensor.shape) for _, _, tensor in placed.values())
+    if elements > DEFAULT_LIMITS.elements:
+        raise CheckpointError(f"{path} has {elements:,} weights; at most {DEFAULT_LIMITS.elements:,} can be compiled")
+    decodable = {*PLAIN, *gguf.quants._type_traits}  # the package has no public list
+    for where, file, tensor in placed.values():
+        known = tensor.kind in Kind._value2member_map_ and Kind(tensor.kind) in decodable
+        if not known:
+            name = Kind(tensor.kind).name if tensor.kind in Kind._value2member_map_ else f"number {tensor.kind}"
+            raise CheckpointError(
+                f"{where}: {tensor.name!r} is of ggml's type {name}, which is not decoded here; "
+                f"known are {', '.join(sorted(kind.name for kind in decodable))}"
+            )
+        block, size = gguf.GGML_QUANT_SIZES[Kind(tensor.kind)]
+        if tensor.shape[-1] % block:
+            raise CheckpointError(f"{where}: rows of {tensor.name!r} are not whole blocks of {block}; copy it again")
+        if tensor.offset + math.prod(tensor.shape) // block * size > len(file.data):
+            raise CheckpointError(f"{where} is not a whole GGUF file: {tensor.name!r} ends beyond it; copy it again")
+
+
+def _decoded(_: Path, file: GgufFile, tensor: GgufTensor) -> np.ndarray:
+    """float32 array of the tensor's shape."""
+    kind, count = Kind(tensor.kind), math.prod(tensor.shape)
+    block, size = gguf.GGML_QUANT_SIZES[kind]
+    stored = np.frombuffer(file.data, np.uint8, count // block * size, tensor.offset)
+    if kind is Kind.F64:
+        with np.errstate(over="ignore"):
+            return stored.view("<f8").astype(np.float32).reshape(tensor.shape)
+    if kind is Kind.F32:
+        return stored.view("<f4").astype(np.float32).reshape(tensor.shape)
+    rows = stored.reshape(*tensor.shape[:-1], tensor.shape[-1] // block * size)
+    return np.ascontiguousarray(gguf.quants.dequantize(rows, kind), np.float32).reshape(tensor.shape)
+
+
+def _heads(configuration: Configuration) -> dict[str, int]:
+    """Query heads and key-value heads; 0 where the file does not say."""
+    values = configuration.values
+    queries = values.get("num_attention_heads", 0)
+    keys = values.get("num_key_value_heads", queries)
+    return {"attn_q": queries if isinstance(queries, int) else 0, "attn_k": keys if isinstance(keys, int) else 0}
+
+
+def _restored(
+    values: np.ndarray, name: str, architecture: GgufArchitecture, heads: Mapping[str, int], path: Path
+) -> np.ndarray:
+    """A tensor as Hugging Face stores it."""
+    part = part_of(name)
+    if architecture.gain_offset and name.endswith("norm.weight"):
+        return values - np.float32(architecture.gain_offset)
+    if part in architecture.transposed and values.ndim == 2:
+        return np.ascontiguousarray(values.T)
+    if part in architecture.fused_by_head:
+        return _by_head(values, _whole_heads(len(values), heads["attn_q"], 3, name, path))
+    if architecture.permuted and part in ("attn_q", "attn_k"):
+        return _apart(values, _whole_heads(len(values), heads[part], 2, name, path))
+    return values
+
+
+def _whole_heads(rows: int, heads: int, parts: int, name: str, path: Path) -> int:
+    if heads < 1 or rows % (parts * heads):
+        raise CheckpointError(f"{path}: the {rows:,} rows of {name!r} do not belong to {heads} heads; copy it again")
+    return heads
+
+
+def _apart(values: np.ndarray, heads: int) -> np.ndarray:
+    """Rows of every head from interleaved pairs (2j, 2j + 1) to halves (j, j + d/2), as Hugging Face has them."""
+    pairs = values.reshape(heads, len(values) // heads // 2, 2, *values.shape[1:])
+    return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(values.shape)
+
+
+def _by_head(values: np.ndarray, heads: int) -> np.ndarray:
+    """Rows from all queries, all keys, all values to query, key and value of every head."""
+    parts = values.reshape(3, heads, len(values) // heads // 3, *values.shape[1:])
+    return np.ascontiguousarray(parts.swapaxes(0, 1)).reshape(values.shape)
