@@ -25,10 +25,19 @@ from .container.container import (
     RAW,
     Section,
     read_container,
+    read_minor_version,
     write_container,
 )
+from .container.layout import HEADER, field_offset
 from .container.limits import DEFAULT_LIMITS, Limits
-from .program.program import Program, decode_program, encode_program, program_tensors, validate_program
+from .program.program import (
+    Program,
+    decode_program,
+    encode_program,
+    least_minor_version,
+    program_tensors,
+    validate_program,
+)
 from .tensors.directory import check_references, read_directory, write_directory
 from .tensors.grid import GridValues
 from .tensors.keys import MatrixKey, TermKey
@@ -94,7 +103,7 @@ class DecodedTensors:
 
 def write_artifact(artifact: Artifact) -> bytes:
     """The file of an artifact; inverse of `read_artifact`, bit-exact."""
-    return write_container(artifact.sections)
+    return write_container(artifact.sections, least_minor_version(artifact.program))
 
 
 def read_artifact(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Artifact:
@@ -105,16 +114,26 @@ def read_artifact(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Artifact:
     """
     sections = read_container(data, limits)
     by_id = {section.id: section.decoded for section in sections}
-    program = decode_program(by_id[PROGRAM], limits)
+    minor_version = read_minor_version(data)
+    program = decode_program(by_id[PROGRAM], limits, minor_version=minor_version)
     directory = read_directory(by_id[DIRECTORY], limits)
     validate_program(program, [entry.shape for entry in directory], limits)
     check_references(directory, program_tensors(program))
     streams = read_streams(by_id[CODES], limits)
+    _check_minor_version(minor_version, program)
     _check_canonical("program", by_id[PROGRAM], encode_program(program))
     _check_canonical("directory", by_id[DIRECTORY], write_directory(directory))
     _check_stream_numbers(directory, streams)
     provenance = _read_provenance(by_id[PROVENANCE]) if PROVENANCE in by_id else {}
     return Artifact(sections, program, directory, by_id[RAW], streams, by_id[DIGEST], provenance)
+
+
+def _check_minor_version(found: int, program: Program) -> None:
+    """[R-CAN-2]; that the program needs no later one is checked as its instructions are read."""
+    least = least_minor_version(program)
+    if found != least:
+        message = f"minor version {found} for a program that needs {least}"
+        raise MalformedArtifact(message, rule="R-CAN-2", offset=field_offset(HEADER, "minor_version"), where="header")
 
 
 def _check_canonical(name: str, found: bytes, expected: bytes) -> None:

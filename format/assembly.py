@@ -15,7 +15,7 @@ from .artifact import decode_tensors, encode_provenance, read_artifact, tensors_
 from .codecs import INTEGER_CODECS, ExpectedScales
 from .container.container import CODES, DIGEST, DIRECTORY, PROGRAM, PROVENANCE, RAW, make_section, write_container
 from .container.cursor import Writer
-from .program.program import Program, encode_program
+from .program.program import Program, encode_program, least_minor_version
 from .tensors.directory import write_directory
 from .tensors.matrices import exponent_scales
 from .tensors.member_sets import gap_scales
@@ -54,7 +54,7 @@ def assemble_artifact(
     ]
     if provenance:
         sections.append(make_section(PROVENANCE, encode_provenance(provenance)))
-    data = write_container(sections)
+    data = write_container(sections, least_minor_version(program))
     decode_tensors(read_artifact(data))
     return data
 

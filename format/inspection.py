@@ -18,7 +18,7 @@ import numpy as np
 from .artifact import Artifact, DecodedTensors, decode_contents, read_artifact
 from .codecs import INTEGER_CODECS
 from .container.bytes_codecs import BYTES_CODECS
-from .container.container import CODES, RAW, VERSION, section_name
+from .container.container import CODES, RAW, read_minor_version, section_name
 from .container.cursor import Writer
 from .container.limits import DEFAULT_LIMITS, Limits
 from .tensors.keys import MatrixKey
@@ -160,7 +160,7 @@ def inspect_artifact(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Inspection
     header_bytes = len(data) - stored
     tensors = _tensor_rows(artifact, contents)
     return Inspection(
-        format_version="{}.{}".format(*VERSION),
+        format_version=f"1.{read_minor_version(data)}",
         bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         header_bytes=header_bytes,

@@ -85,6 +85,7 @@ class Interpreter:
     def _run(self, tokens: np.ndarray) -> Iterator[np.ndarray]:
         """The logits [length, vocabulary] of each sequence in turn, valid until the next one."""
         length = tokens.shape[1]
+        check_length(length, self.shapes)
         if length == 0:
             return
         memory = [np.empty(capacity * length, np.float32) for capacity in self._capacities]
@@ -102,6 +103,15 @@ class Interpreter:
             for step, out, inputs in plan:
                 step(workspace, out, *inputs)
             yield registers[-1]
+
+
+def check_length(length: int, shapes: ProgramShapes) -> None:
+    """Raise DataError for sequences that go beyond the model's position tables."""
+    if shapes.longest_sequence is not None and length > shapes.longest_sequence:
+        raise DataError(
+            f"a sequence of {length:,} tokens is beyond the model's table of {shapes.longest_sequence:,} positions; "
+            f"choose a sequence length of at most {shapes.longest_sequence:,}"
+        )
 
 
 def assign_buffers(program: Program, shapes: ProgramShapes) -> tuple[list[int], list[int]]:

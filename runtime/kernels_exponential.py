@@ -1,4 +1,4 @@
-"""Kernels built on a vectorizable exponential: softmax, cross-entropy, gelu, silu, sigmoid.
+"""Kernels built on a vectorizable exponential: softmax, cross-entropy, gelu, gelu-tanh, silu, sigmoid.
 
 Strategy: `exp32` is branch-free float32 arithmetic (Cody-Waite reduction to [-ln2/2, ln2/2],
 polynomial of degree 6, power of two through the exponent bits), which LLVM turns into SIMD where a
@@ -24,6 +24,7 @@ E2, E3, E4, E5, E6 = (np.float32(c) for c in (0.49999989, 0.16666518, 0.04166953
 # erfc(z) = exp(-z^2) s (Q0 + Q1 s + ... + Q8 s^8), s = 1 / (1 + 0.4 z), fitted likewise for z in [0, 9.5]: 6e-8
 ERFC_RATE = np.float32(0.4)
 INVERSE_ROOT_TWO = np.float32(0.7071067811865476)
+GELU_RATE, GELU_CUBIC = np.float32(1.5957691216057308), np.float32(0.044715)  # 2 sqrt(2 / pi)
 Q0, Q1, Q2, Q3, Q4, Q5, Q6, Q7, Q8 = (
     np.float32(c)
     for c in (
@@ -127,6 +128,16 @@ def gelu(x, out):
         tail = (((((((Q8 * s + Q7) * s + Q6) * s + Q5) * s + Q4) * s + Q3) * s + Q2) * s + Q1) * s + Q0
         complement = exp32(-HALF * x[i] * x[i]) * (s * tail)
         out[i] = (x[i] + size) * HALF - HALF * size * complement
+
+
+@njit(**KERNEL)
+def gelu_tanh(x, out):
+    """out = x (1 + tanh(u)) / 2 = x / (1 + exp(-2u)), u = sqrt(2 / pi) (x + 0.044715 x^3).
+
+    x, out : float32 [elements]
+    """
+    for i in range(x.size):
+        out[i] = x[i] / (ONE + exp32(-GELU_RATE * x[i] * (ONE + GELU_CUBIC * x[i] * x[i])))
 
 
 @njit(**KERNEL)

@@ -23,6 +23,10 @@ from . import kernels_exponential, kernels_rows
 
 SCORE_FLOATS = 1 << 16  # attention scores computed at once (256 KiB): they stay in the second-level cache
 LEAST_QUERY_BLOCK = 16
+ROTATIONS = {
+    op.RopeLayout.HALF_SPLIT: kernels_rows.rope_half_split,
+    op.RopeLayout.INTERLEAVED: kernels_rows.rope_interleaved,
+}
 
 
 class Workspace:
@@ -75,14 +79,29 @@ def rope_tables(base: float, rotary_dims: int, length: int) -> tuple[np.ndarray,
 
     Each is float32 [length, rotary_dims / 2]; i counts the columns.
     """
-    frequencies = base ** (-np.arange(0, rotary_dims, 2) / rotary_dims)
-    angles = np.arange(length)[:, None] * frequencies
-    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+    return rotation_tables(tuple(base ** (-np.arange(0, rotary_dims, 2) / rotary_dims)), length)
+
+
+@lru_cache(maxsize=64)
+def rotation_tables(
+    frequencies: tuple[float, ...], length: int, factor: float = 1.0, direction: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cosine, and sine times the direction, of position * frequency, both times a factor.
+
+    Each is float32 [length, frequencies]; angles and products are float64.
+    """
+    angles = np.arange(length)[:, None] * np.array(frequencies, np.float64)
+    return (factor * np.cos(angles)).astype(np.float32), (direction * factor * np.sin(angles)).astype(np.float32)
 
 
 def bind_embed(o: op.Embed, context: BindContext) -> Step:
     table = context.tensors[o.table]
     return lambda workspace, out: np.take(table, workspace.tokens, axis=0, out=out, mode="clip")
+
+
+def bind_position_embed(o: op.PositionEmbed, context: BindContext) -> Step:
+    table = context.tensors[o.table][o.offset :]
+    return lambda workspace, out: np.copyto(out, table[: out.shape[0]])
 
 
 def bind_hash_embed(o: op.HashEmbed, context: BindContext) -> Step:
@@ -152,18 +171,33 @@ def bind_activation(o: op.Activation, context: BindContext) -> Step:
     if o.kind in (op.ActivationKind.RELU_SQUARED, op.ActivationKind.LEAKY_RELU_SQUARED):
         slope = np.float32(o.slope)
         return lambda workspace, out, x: kernels_exponential.leaky_relu_squared(x.ravel(), slope, out.ravel())
+    if o.kind is op.ActivationKind.RELU:
+        return lambda workspace, out, x: np.maximum(x, 0, out=out)
     kernel = {
         op.ActivationKind.GELU: kernels_exponential.gelu,
         op.ActivationKind.SILU: kernels_exponential.silu,
         op.ActivationKind.SIGMOID: kernels_exponential.sigmoid,
+        op.ActivationKind.GELU_TANH: kernels_exponential.gelu_tanh,
     }[o.kind]
     return lambda workspace, out, x: kernel(x.ravel(), out.ravel())
 
 
 def bind_rope(o: op.Rope, context: BindContext) -> Step:
-    half_split = o.layout is op.RopeLayout.HALF_SPLIT
-    kernel = kernels_rows.rope_half_split if half_split else kernels_rows.rope_interleaved
+    kernel = ROTATIONS[o.layout]
     return lambda workspace, out, x: kernel(x, o.heads, *rope_tables(o.base, o.rotary_dims, x.shape[0]), out)
+
+
+def bind_rotate(o: op.Rotate, context: BindContext) -> Step:
+    kernel, direction = ROTATIONS[o.layout], 1 if o.direction is op.RotationDirection.BACKWARD else -1
+    if o.frequencies is None:
+        frequencies = tuple(o.base ** (-np.arange(0, o.rotary_dims, 2) / o.rotary_dims))
+    else:
+        frequencies = tuple(context.vector(o.frequencies, o.rotary_dims // 2).tolist())
+
+    def step(workspace: Workspace, out: np.ndarray, x: np.ndarray) -> None:
+        kernel(x, o.heads, *rotation_tables(frequencies, x.shape[0], o.factor, direction), out)
+
+    return step
 
 
 def bind_attention(o: op.Attention, context: BindContext) -> Step:
@@ -246,5 +280,7 @@ BINDERS: dict[type[op.Operation], Bind] = paired(
         (op.Slice, bind_slice),
         (op.Concat, bind_concat),
         (op.Softcap, bind_softcap),
+        (op.PositionEmbed, bind_position_embed),
+        (op.Rotate, bind_rotate),
     )
 )

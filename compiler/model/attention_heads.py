@@ -10,11 +10,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...format.program.operations import Attention, Exclude, LayerNorm, Linear, Multiply, RmsNorm, Rope, Scale, Slice
+from ...format.program.operations import (
+    Attention,
+    Exclude,
+    LayerNorm,
+    Linear,
+    Multiply,
+    RmsNorm,
+    Rope,
+    Rotate,
+    Scale,
+    Slice,
+)
 from ...format.program.program import Program, validate_program
 
 ROWS, COLUMNS = 0, 1
-SAME_WIDTH = (RmsNorm, LayerNorm, Rope, Scale)  # element i of the output is made of the head that holds element i
+SAME_WIDTH = (RmsNorm, LayerNorm, Rope, Rotate, Scale)  # an element of the output is made of the head that it is in
 Shape = tuple[int, ...]
 
 

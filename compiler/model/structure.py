@@ -8,7 +8,7 @@ streams have modules of their own beside this one.
 from __future__ import annotations
 
 from ...errors import CheckpointError
-from ...format.program.operations import Embed, HashEmbed, Linear, Scale, Softcap
+from ...format.program.operations import Embed, HashEmbed, Linear, PositionEmbed, Scale, Softcap
 from ...format.program.program import Program
 
 
@@ -31,8 +31,8 @@ def output_head(program: Program) -> int:
 
 
 def embedding_tables(program: Program) -> set[int]:
-    """Tensors that a program looks up rows of, by token or by a hash of tokens."""
-    return {op.table for op in program.instructions if isinstance(op, Embed | HashEmbed)}
+    """Tensors that a program looks up rows of, by token, by a hash of tokens or by position."""
+    return {op.table for op in program.instructions if isinstance(op, Embed | HashEmbed | PositionEmbed)}
 
 
 def token_tables(program: Program) -> list[int]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from ...format.container.limits import DEFAULT_LIMITS, Limits
 from ...format.program.operands import Row
 from ...format.program.program import Program, validate_program
+from ...runtime.interpreter import check_length
 from .torch_operations import EXECUTIONS, PassContext, Rotations
 
 RegisterCallback = Callable[[int, Tensor], Tensor]
@@ -63,6 +64,7 @@ class Forward:
     """
 
     def __init__(self, executor: TorchExecutor, tokens: Tensor) -> None:
+        check_length(tokens.shape[1], executor.shapes)
         self.executor, self.tokens = executor, tokens
         self.context = PassContext(tokens, executor.tensors, executor.program.boundary_token, executor.rotations)
         self.index = 0

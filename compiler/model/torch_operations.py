@@ -69,6 +69,18 @@ class PassContext:
         count = values.shape[0]
         return values if count in (1, width) else values.repeat_interleave(width // count)
 
+    def turn(self, o: op.Rotate, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosine and sine [length, 1, rotary_dims / 2], times the factor, of the turn of a register; differentiable in
+        the frequencies.
+        """
+        if o.frequencies is None:
+            angles = rotation_angles(o.base, o.rotary_dims, like.shape[1]).to(like.device)
+        else:
+            frequencies = self.vector(o.frequencies, o.rotary_dims // 2).double()
+            angles = self.positions[:, None].double() * frequencies
+        sine = angles.sin() if o.direction is op.RotationDirection.BACKWARD else -angles.sin()
+        return (o.factor * angles.cos()).to(like.dtype).unsqueeze(1), (o.factor * sine).to(like.dtype).unsqueeze(1)
+
     def rotation(self, o: op.Rope, like: Tensor) -> tuple[Tensor, Tensor]:
         """Cosine and sine [length, 1, rotary_dims / 2] for a register [batch, length, width]."""
         key = (o.base, o.rotary_dims, like.shape[1], like.device, like.dtype)
@@ -91,6 +103,11 @@ def rotation_angles(base: float, rotary_dims: int, length: int) -> Tensor:
 
 def execute_embed(context: PassContext, o: op.Embed) -> Tensor:
     return F.embedding(context.tokens, context.tensors[o.table])
+
+
+def execute_position_embed(context: PassContext, o: op.PositionEmbed) -> Tensor:
+    rows = context.tensors[o.table][o.offset : o.offset + context.tokens.shape[1]]
+    return rows.expand(context.tokens.shape[0], -1, -1)
 
 
 def execute_hash_embed(context: PassContext, o: op.HashEmbed) -> Tensor:
@@ -154,20 +171,32 @@ def execute_activation(context: PassContext, o: op.Activation, x: Tensor) -> Ten
             return torch.sigmoid(x)
         case op.ActivationKind.TANH:
             return torch.tanh(x)
+        case op.ActivationKind.GELU_TANH:
+            return F.gelu(x, approximate="tanh")
+        case op.ActivationKind.RELU:
+            return F.relu(x)
 
 
 def execute_rope(context: PassContext, o: op.Rope, x: Tensor) -> Tensor:
-    cosine, sine = context.rotation(o, x)
+    return rotated(o, x, *context.rotation(o, x))
+
+
+def execute_rotate(context: PassContext, o: op.Rotate, x: Tensor) -> Tensor:
+    return rotated(o, x, *context.turn(o, x))
+
+
+def rotated(o: op.Rope | op.Rotate, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """A register with the pairs of each head turned; cosine, sine : [length, 1, rotary_dims / 2]."""
     heads = x.unflatten(-1, (o.heads, -1))
     rotary, rest = heads[..., : o.rotary_dims], heads[..., o.rotary_dims :]
     if o.layout is op.RopeLayout.HALF_SPLIT:
         first, second = rotary.chunk(2, dim=-1)
-        rotated = (first * cosine + second * sine, second * cosine - first * sine)
+        turned = (first * cosine + second * sine, second * cosine - first * sine)
     else:
         first, second = rotary[..., 0::2], rotary[..., 1::2]
         pairs = torch.stack((first * cosine + second * sine, second * cosine - first * sine), dim=-1)
-        rotated = (pairs.flatten(-2),)
-    return torch.cat((*rotated, rest), dim=-1).flatten(-2)
+        turned = (pairs.flatten(-2),)
+    return torch.cat((*turned, rest), dim=-1).flatten(-2)
 
 
 def execute_attention(context: PassContext, o: op.Attention, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -233,5 +262,7 @@ EXECUTIONS: dict[type[op.Operation], Execution] = paired(
         (op.Slice, execute_slice),
         (op.Concat, execute_concat),
         (op.Softcap, execute_softcap),
+        (op.PositionEmbed, execute_position_embed),
+        (op.Rotate, execute_rotate),
     )
 )

@@ -19,13 +19,14 @@ import numpy as np
 import torch
 
 from ...errors import CheckpointError
-from ...format.program.operations import Embed, HashEmbed, Linear
+from ...format.program.operations import Embed, HashEmbed, Linear, PositionEmbed
 from ...format.program.program import Program
 from ..model.model import Model
 from ..model.structure import find_head
 from ..model.torch_executor import TorchExecutor
 from ..workers import iterate_jobs
 
+Lookup = Embed | HashEmbed | PositionEmbed
 TOKENS_AN_UNKNOWN = 4
 LEAST_MOMENT = 1e-30  # keeps an all-zero model from dividing by zero
 
@@ -157,7 +158,7 @@ def _measure_batch(program: Program, tensors: Mapping[int, torch.Tensor], tokens
     predicted = logits.detach().cpu().softmax(-1).flatten(0, 1)
     labels = torch.multinomial(predicted, 1, generator=generator).to(tokens.device)
     loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
-    outputs = [k for k, op in enumerate(operations) if isinstance(op, Linear | Embed | HashEmbed)]
+    outputs = [k for k, op in enumerate(operations) if isinstance(op, Linear | Lookup)]
     others = [i for i in leaves if i not in linear]
     wanted = [registers[k] for k in outputs] + [leaves[i] for i in others]
     gradients = torch.autograd.grad(loss, wanted, retain_graph=True, allow_unused=True)
@@ -180,7 +181,7 @@ def _measure_batch(program: Program, tensors: Mapping[int, torch.Tensor], tokens
                 sums.add("fisher", operations[index].weight, exact)
                 sums.add("means", operations[index].weight, registers[source].detach().flatten(0, -2).double().sum(0))
         else:
-            _add_lookups(sums, operations[index], tokens.flatten(), gradient, tensors[operations[index].table].shape[0])
+            _add_lookups(sums, operations[index], tokens, gradient, tensors[operations[index].table].shape[0])
     return sums
 
 
@@ -199,13 +200,17 @@ def _head_fisher(program: Program, index: int, registers: Mapping[int, torch.Ten
     return ((p - p * p) * slope.square()).flatten(0, 1).double().sum(0)
 
 
-def _add_lookups(sums: _Sums, operation: Embed | HashEmbed, tokens, gradient: torch.Tensor, rows: int) -> None:
-    """A hash table's rows are measured as `vectors` are; a token table may be tied, so its own use is
-    separated here.
+def _add_lookups(sums: _Sums, operation: Lookup, tokens, gradient: torch.Tensor, rows: int) -> None:
+    """A hash table's rows are measured as `vectors` are; a table of tokens or positions may be tied, so
+    its own use is separated here.
     """
     sums.add("lookup_moments", operation.table, second_moment(gradient))
-    if isinstance(operation, Embed):
-        row_gradients = gradient.new_zeros(rows, gradient.shape[1]).index_add_(0, tokens, gradient)
+    if isinstance(operation, Embed | PositionEmbed):
+        looked_up = tokens
+        if isinstance(operation, PositionEmbed):
+            positions = torch.arange(tokens.shape[1], device=tokens.device) + operation.offset
+            looked_up = positions.expand(tokens.shape)
+        row_gradients = gradient.new_zeros(rows, gradient.shape[1]).index_add_(0, looked_up.flatten(), gradient)
         sums.add("lookup_fisher", operation.table, row_gradients.double().square().mean(1))
 
 

@@ -36,8 +36,6 @@ from .layout import (
 )
 from .limits import DEFAULT_LIMITS, Limits
 
-VERSION = (MAJOR_VERSION, MINOR_VERSION)
-
 PROGRAM, DIRECTORY, RAW, CODES, DIGEST = 1, 2, 3, 4, 5
 FIRST_ANCILLARY = 128
 PROVENANCE = 128
@@ -101,15 +99,16 @@ def make_section(section_id: int, decoded: bytes, *, compress: bool = True) -> S
     return Section(section_id, Stored.wire_id, decoded, decoded)
 
 
-def write_container(sections: Sequence[Section]) -> bytes:
+def write_container(sections: Sequence[Section], minor_version: int = 0) -> bytes:
     """The file of sections in the given order; inverse of `read_container`, bit-exact.
 
-    It writes what it is given: that ids ascend and all required sections are there is checked when the file is read.
+    It writes what it is given: that ids ascend, all required sections are there and the minor version is the one that
+    the program needs is checked when the file is read.
     """
     fields = {
         "magic": MAGIC,
-        "major_version": VERSION[0],
-        "minor_version": VERSION[1],
+        "major_version": MAJOR_VERSION,
+        "minor_version": minor_version,
         "section_count": len(sections),
         "reserved": 0,
     }
@@ -139,6 +138,11 @@ def read_container(data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS) ->
     """
     data = memoryview(data).cast("B")
     return tuple(_read_section(data, entry) for entry in checked_section_table(data, limits))
+
+
+def read_minor_version(data: bytes | memoryview) -> int:
+    """The minor version that the header of a file names which `read_container` accepts."""
+    return HEADER.parse(memoryview(data).cast("B")[:HEADER_BYTES]).minor_version
 
 
 def checked_section_table(data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS) -> tuple[SectionEntry, ...]:
@@ -196,9 +200,9 @@ def _read_header(data: memoryview, limits: Limits) -> int:
         )
     _require(data, HEADER_BYTES, "the header")
     header = HEADER.parse(data[:HEADER_BYTES])
-    version = (header.major_version, header.minor_version)
-    if version != VERSION:
-        message = f"format version {version[0]}.{version[1]}, this reader knows {VERSION[0]}.{VERSION[1]}"
+    if header.major_version != MAJOR_VERSION or header.minor_version > MINOR_VERSION:
+        known = f"{MAJOR_VERSION}.0 to {MAJOR_VERSION}.{MINOR_VERSION}"
+        message = f"format version {header.major_version}.{header.minor_version}, this reader knows {known}"
         raise UnsupportedArtifact(message, rule="R-HDR-3", offset=field_offset(HEADER, "major_version"), where="header")
     count, end = header.section_count, table_end(header.section_count)
     _require(data, end, f"the header and a table of {count} sections")

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Protocol
 
 from ...errors import InvalidArtifact, MalformedArtifact
 from ..container.cursor import Cursor, Writer
+from ..container.layout import MINOR_VERSION
 
 GREATEST_INTEGER = (1 << 32) - 1
 
@@ -35,8 +36,12 @@ class Row:
 
 @dataclass
 class EncodingState:
-    """What relative references are relative to: the instruction's own index and the tensor named last."""
+    """What relative references are relative to: the instruction's own index and the tensor named last.
 
+    minor_version : of the file; what a later one brought is unknown in it
+    """
+
+    minor_version: int = MINOR_VERSION
     instruction: int = 0
     last_tensor: int = -1
 
@@ -213,9 +218,17 @@ class FloatOperand:
 
 @dataclass(frozen=True)
 class EnumOperand:
-    """One of a fixed list of kinds, one byte."""
+    """One of a fixed list of kinds, one byte.
+
+    later : the kinds that a minor version above 0 brought, each with that version
+    """
 
     kinds: type[enum.IntEnum]
+    later: tuple[tuple[enum.IntEnum, int], ...] = ()
+
+    def since(self, value: Any) -> int:
+        """The minor version that brought a kind."""
+        return dict(self.later).get(value, 0)
 
     def check(self, value: Any, place: OperandPlace) -> None:
         """Nothing to check: the field's type is the domain."""
@@ -223,8 +236,9 @@ class EnumOperand:
     def read(self, cursor: Cursor, state: EncodingState, place: OperandPlace) -> enum.IntEnum:
         """[R-PRG-6]"""
         value = cursor.u8()
-        if value not in list(self.kinds):
-            known = ", ".join(f"{kind.value} {kind.name.lower()}" for kind in self.kinds)
+        kinds = [kind for kind in self.kinds if self.since(kind) <= state.minor_version]
+        if value not in kinds:
+            known = ", ".join(f"{kind.value} {kind.name.lower()}" for kind in kinds)
             raise MalformedArtifact(
                 f"unknown {self.kinds.__name__} {value} (known: {known})",
                 rule="R-PRG-6",

@@ -19,6 +19,7 @@ class Operation:
     """Base of all operations: the operand kinds of the class, and what an instance refers to."""
 
     wire_id: ClassVar[int]
+    since: ClassVar[int]
     name: ClassVar[str]
     operands: ClassVar[tuple[tuple[str, Operand], ...]]
 
@@ -31,6 +32,11 @@ class Operation:
     def values(self) -> Iterator[tuple[str, Operand, Any]]:
         """(name, kind, value) of each operand, in wire order."""
         return ((name, operand, getattr(self, name)) for name, operand in self.operands)
+
+    @property
+    def minor_version(self) -> int:
+        """The least minor version of the format in which this instruction can be written."""
+        return max(self.since, *(kind.since(value) for _, kind, value in self.values() if hasattr(kind, "since")), 0)
 
     @property
     def registers(self) -> tuple[int, ...]:
@@ -46,12 +52,15 @@ class Operation:
 OperationClass = TypeVar("OperationClass", bound=type[Operation])
 
 
-def operation(wire_id: int) -> Callable[[OperationClass], OperationClass]:
-    """Class decorator: give an operation its wire id, its kebab-case name and its operand kinds."""
+def operation(wire_id: int, since: int = 0) -> Callable[[OperationClass], OperationClass]:
+    """Class decorator: give an operation its wire id, its kebab-case name and its operand kinds.
+
+    since : minor version of the format that brought it
+    """
 
     def decorate(cls: OperationClass) -> OperationClass:
         hints = get_type_hints(cls, include_extras=True)
-        cls.wire_id = wire_id
+        cls.wire_id, cls.since = wire_id, since
         cls.name = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
         cls.operands = tuple((field.name, hints[field.name].__metadata__[0]) for field in fields(cast(Any, cls)))
         return cls

@@ -26,7 +26,9 @@ class ShapeContext:
     widths: list[int]
     shapes: Sequence[tuple[int, ...]]
     vocabulary_size: int
+    sequence_length: int
     place: OperandPlace
+    longest_sequence: int | None = None  # so far
 
     def shape(self, tensor: int) -> tuple[int, ...]:
         """Shape of a directory tensor [R-PRG-15]."""
@@ -88,6 +90,16 @@ def _hash_embed(instruction: op.HashEmbed, context: ShapeContext) -> int:
     return columns
 
 
+def _position_embed(instruction: op.PositionEmbed, context: ShapeContext) -> int:
+    rows, columns = context.matrix(instruction.table)
+    length = rows - instruction.offset
+    if length < context.sequence_length:
+        message = f"{rows} table rows from row {instruction.offset} on for {context.sequence_length} positions"
+        raise context.place.invalid(message, "R-PRG-32")
+    context.longest_sequence = min(length, context.longest_sequence or length)
+    return columns
+
+
 def _linear(instruction: op.Linear, context: ShapeContext) -> int:
     rows, columns = context.matrix(instruction.weight)
     width = context.widths[instruction.x]
@@ -135,13 +147,25 @@ def _activation(instruction: op.Activation, context: ShapeContext) -> int:
     return context.widths[instruction.x]
 
 
-def _rope(instruction: op.Rope, context: ShapeContext) -> int:
+def _rope(instruction: op.Rope | op.Rotate, context: ShapeContext) -> int:
     width = context.widths[instruction.x]
     head = context.split(width, instruction.heads, "heads")
     if instruction.rotary_dims % 2 or instruction.rotary_dims > head:
         raise context.place.invalid(
             f"{instruction.rotary_dims} rotary dimensions are not an even number of at most {head}", "R-PRG-25"
         )
+    return width
+
+
+def _rotate(instruction: op.Rotate, context: ShapeContext) -> int:
+    width = _rope(instruction, context)
+    if instruction.frequencies is not None:
+        length = context.row_length(instruction.frequencies)
+        if 2 * length != instruction.rotary_dims:
+            message = f"{length} frequencies for {instruction.rotary_dims} rotary dimensions"
+            raise context.place.invalid(message, "R-PRG-33")
+        if instruction.base != 1:
+            raise context.place.invalid(f"base {instruction.base:g} beside frequencies", "R-PRG-34")
     return width
 
 
@@ -201,5 +225,7 @@ SHAPE_RULES: dict[type[op.Operation], ShapeRule] = paired(
         (op.Softcap, _same),
         (op.Slice, _slice),
         (op.Concat, _concat),
+        (op.PositionEmbed, _position_embed),
+        (op.Rotate, _rotate),
     )
 )

@@ -1,18 +1,18 @@
 """The operations a program is made of, each a frozen dataclass whose annotations say what its operands are.
 
-Strategy: one dataclass per operation, with its wire id, and one tuple of them all; everything else
-about operations (the encoding in `program`, the shape rules in `operation_shapes`, the executors) is a
-table over that tuple. The meaning of each is normative in spec/program.md, section 4; the docstrings
-only name it.
+Strategy: one dataclass per operation, with its wire id and the minor version of the format that brought
+it (0 unless it says `since`), and one tuple of them all; everything else about operations (the encoding in
+`program`, the shape rules in `operation_shapes`, the executors) is a table over that tuple. The meaning of
+each is normative in spec/program.md, section 4; the docstrings only name it.
 """
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from typing import Annotated
 
 from ..registry import keyed
+from .kinds import LATER_ACTIVATIONS, ActivationKind, HashKind, RopeLayout, RotationDirection, SoftcapKind
 from .operands import (
     AtLeastOne,
     Count,
@@ -28,38 +28,6 @@ from .operands import (
     Whole,
 )
 from .operation import Operation, operation
-
-
-class HashKind(enum.IntEnum):
-    """How `hash-embed` turns two token ids into a table row."""
-
-    XOR = 0
-    POLYNOMIAL = 1
-
-
-class ActivationKind(enum.IntEnum):
-    """Element-wise functions of `activation`."""
-
-    RELU_SQUARED = 0
-    LEAKY_RELU_SQUARED = 1
-    GELU = 2
-    SILU = 3
-    SIGMOID = 4
-    TANH = 5
-
-
-class RopeLayout(enum.IntEnum):
-    """Which two elements of a head `rope` rotates together."""
-
-    HALF_SPLIT = 0
-    INTERLEAVED = 1
-
-
-class SoftcapKind(enum.IntEnum):
-    """The bounded function of `softcap`."""
-
-    TANH = 0
-    POLYNOMIAL = 1
 
 
 @operation(1)
@@ -157,7 +125,7 @@ class Activation(Operation):
     """An element-wise function; `slope` belongs to leaky-relu-squared and is 0 otherwise."""
 
     x: Register
-    kind: Annotated[ActivationKind, EnumOperand(ActivationKind)]
+    kind: Annotated[ActivationKind, EnumOperand(ActivationKind, LATER_ACTIVATIONS)]
     slope: Real = 0.0
 
 
@@ -237,6 +205,30 @@ class Softcap(Operation):
     kind: Annotated[SoftcapKind, EnumOperand(SoftcapKind)]
 
 
+@operation(18, since=1)
+@dataclass(frozen=True)
+class PositionEmbed(Operation):
+    """Row `position + offset` of a table."""
+
+    table: TensorIndex
+    offset: Whole = 0
+
+
+@operation(19, since=1)
+@dataclass(frozen=True)
+class Rotate(Operation):
+    """As `rope`, in either direction, with frequencies that may be data (base is 1 then) and a factor of the result."""
+
+    x: Register
+    heads: Count
+    rotary_dims: Count
+    base: AtLeastOne
+    frequencies: OptionalVector
+    factor: Positive
+    layout: Annotated[RopeLayout, EnumOperand(RopeLayout)]
+    direction: Annotated[RotationDirection, EnumOperand(RotationDirection)]
+
+
 OPERATIONS: tuple[type[Operation], ...] = (
     Embed,
     HashEmbed,
@@ -255,5 +247,7 @@ OPERATIONS: tuple[type[Operation], ...] = (
     Slice,
     Concat,
     Softcap,
+    PositionEmbed,
+    Rotate,
 )
 OPERATIONS_BY_ID = keyed(OPERATIONS, "wire_id", "name")

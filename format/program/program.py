@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ...errors import InvalidArtifact, LimitExceeded, MalformedArtifact, UnsupportedArtifact
 from ..container.cursor import Cursor, Writer
+from ..container.layout import MINOR_VERSION
 from ..container.limits import DEFAULT_LIMITS, Limits
 from .operands import EncodingState, OperandPlace
 from .operation import Operation
@@ -49,16 +50,23 @@ class ProgramShapes:
     widths : tuple of int     width of each register
     last_use : tuple of int   index of the last instruction that reads each register; the last register's own index
     peak_width : int          most floats per token that are live at once
+    longest_sequence : int or None   tokens for which the position tables have rows; None: there are none
     """
 
     widths: tuple[int, ...]
     last_use: tuple[int, ...]
     peak_width: int
+    longest_sequence: int | None = None
 
 
 def program_tensors(program: Program) -> set[int]:
     """Directory indices of all tensors that the program names."""
     return {tensor for instruction in program.instructions for tensor in instruction.tensors}
+
+
+def least_minor_version(program: Program) -> int:
+    """The minor version of the format that the program's file carries: the least that knows all its instructions."""
+    return max((instruction.minor_version for instruction in program.instructions), default=0)
 
 
 def encode_program(program: Program) -> bytes:
@@ -75,9 +83,11 @@ def encode_program(program: Program) -> bytes:
     return writer.bytes()
 
 
-def decode_program(data: bytes, limits: Limits = DEFAULT_LIMITS, where: str = "program") -> Program:
-    """Read a program; raises ArtifactError for anything but the encoding of a program with operands in
-    their domains.
+def decode_program(
+    data: bytes, limits: Limits = DEFAULT_LIMITS, where: str = "program", minor_version: int = MINOR_VERSION
+) -> Program:
+    """Read a program of a file of that minor version; raises ArtifactError for anything but the encoding of a program
+    with operands in their domains.
     """
     cursor = Cursor(data, where=where)
     vocabulary_size, sequence_length, boundary_token = cursor.varint(), cursor.varint(), cursor.varint()
@@ -88,7 +98,7 @@ def decode_program(data: bytes, limits: Limits = DEFAULT_LIMITS, where: str = "p
     if count > limits.instructions:
         message = f"{count} instructions, at most {limits.instructions} are allowed"
         raise LimitExceeded(message, rule="R-PRG-2", offset=offset, where=where)
-    state = EncodingState()
+    state = EncodingState(minor_version)
     instructions = tuple(_read_instruction(cursor, state, index, where) for index in range(count))
     if cursor.remaining:
         message = f"{cursor.remaining} bytes after the last instruction"
@@ -102,9 +112,10 @@ def _read_instruction(cursor: Cursor, state: EncodingState, index: int, where: s
     offset, cursor.where = cursor.offset, where
     wire_id = cursor.u8()
     operation = OPERATIONS_BY_ID.get(wire_id)
-    if operation is None:
+    if operation is None or operation.since > state.minor_version:
+        known = "this reader does" if operation is None else f"files of version 1.{state.minor_version} do"
         raise UnsupportedArtifact(
-            f"instruction {index} is operation {wire_id}, which this reader does not know",
+            f"instruction {index} is operation {wire_id}, which {known} not know",
             rule="R-PRG-3",
             offset=offset,
             where=where,
@@ -160,7 +171,7 @@ def validate_program(
     if len(program.instructions) > limits.instructions:
         message = f"{len(program.instructions)} instructions, at most {limits.instructions} are allowed"
         raise LimitExceeded(message, rule="R-PRG-2", where=where)
-    context = ShapeContext([], shapes, program.vocabulary_size, OperandPlace(where, 0))
+    context = ShapeContext([], shapes, program.vocabulary_size, program.sequence_length, OperandPlace(where, 0))
     for index, instruction in enumerate(program.instructions):
         context.place = _place(where, index, type(instruction))
         width = SHAPE_RULES[type(instruction)](instruction, context)
@@ -176,7 +187,7 @@ def validate_program(
     if peak_width > limits.activation_floats_per_token:
         message = f"{peak_width} live floats per token, at most {limits.activation_floats_per_token} are allowed"
         raise LimitExceeded(message, rule="R-PRG-29", where=where)
-    return ProgramShapes(tuple(context.widths), last_use, peak_width)
+    return ProgramShapes(tuple(context.widths), last_use, peak_width, context.longest_sequence)
 
 
 def _last_uses(program: Program, where: str) -> tuple[int, ...]:

@@ -58,6 +58,9 @@ class NaiveRun:
     def embed(self, o):
         return np.array([self.tensors[o.table][token] for token in self.tokens])
 
+    def position_embed(self, o):
+        return np.array([self.tensors[o.table][i + o.offset] for i in range(len(self.tokens))])
+
     def hash_embed(self, o):
         table, out = self.tensors[o.table], []
         for i, token in enumerate(self.tokens):
@@ -119,6 +122,10 @@ class NaiveRun:
             op.ActivationKind.SILU: lambda z: z / (1 + math.exp(-z)),
             op.ActivationKind.SIGMOID: lambda z: 1 / (1 + math.exp(-z)),
             op.ActivationKind.TANH: math.tanh,
+            op.ActivationKind.GELU_TANH: lambda z: (
+                0.5 * z * (1 + math.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
+            ),
+            op.ActivationKind.RELU: lambda z: max(z, 0),
         }
         return self.each(lambda c, x: functions[o.kind](x), o.x)
 
@@ -133,6 +140,23 @@ class NaiveRun:
                     p, q = (head * head_width + c for c in pair)
                     out[i, p] = x[i, p] * math.cos(angle) + x[i, q] * math.sin(angle)
                     out[i, q] = x[i, q] * math.cos(angle) - x[i, p] * math.sin(angle)
+        return out
+
+    def rotate(self, o):
+        x = self.registers[o.x]
+        out, head_width = x.copy(), x.shape[1] // o.heads
+        frequencies = self.vector(o.frequencies, o.rotary_dims // 2)
+        for i in range(x.shape[0]):
+            for head in range(o.heads):
+                for j in range(o.rotary_dims // 2):
+                    angle = i * (o.base ** (-2 * j / o.rotary_dims) if o.frequencies is None else frequencies[j])
+                    cosine, sine = o.factor * math.cos(angle), o.factor * math.sin(angle)
+                    if o.direction == op.RotationDirection.FORWARD:
+                        sine = -sine
+                    pair = (j, j + o.rotary_dims // 2) if o.layout == op.RopeLayout.HALF_SPLIT else (2 * j, 2 * j + 1)
+                    p, q = (head * head_width + c for c in pair)
+                    out[i, p] = x[i, p] * cosine + x[i, q] * sine
+                    out[i, q] = x[i, q] * cosine - x[i, p] * sine
         return out
 
     def attention(self, o):

@@ -18,6 +18,7 @@ from bytecap.format.program.operands import Row
 from bytecap.format.program.program import Program
 
 WIDTHS = (2, 3, 4, 6, 8, 12)
+LONGEST = 8  # tokens of a sequence
 
 
 @dataclass
@@ -39,6 +40,7 @@ class Builder:
     instructions: list = field(default_factory=list)
     widths: list[int] = field(default_factory=list)
     tensors: list[np.ndarray] = field(default_factory=list)
+    positions: int = 2**20  # the longest sequence
 
     def pick(self, *choices):
         return self.draw(st.sampled_from(choices))
@@ -95,6 +97,11 @@ def add_hash_embed(b: Builder) -> int:
     return b.emit(op.HashEmbed(table, b.pick(*op.HashKind), b.draw(multipliers), b.draw(multipliers)), width)
 
 
+def add_position_embed(b: Builder) -> int:
+    width, offset, b.positions = b.pick(*WIDTHS), b.pick(0, 0, 2), LONGEST
+    return b.emit(op.PositionEmbed(b.matrix(LONGEST + offset + b.pick(0, 3), width), offset), width)
+
+
 def add_linear(b: Builder) -> int:
     x, width = b.register(), b.pick(*WIDTHS)
     return b.emit(op.Linear(x, b.matrix(width, b.widths[x]), b.optional_vector(width)), width)
@@ -146,6 +153,16 @@ def add_rope(b: Builder) -> int:
     x = b.matched(b.register(), heads * head_width)
     rotary_dims = 2 * b.draw(st.integers(1, head_width // 2))
     return b.emit(op.Rope(x, heads, b.pick(1.0, 100.0, 10000.0), rotary_dims, b.pick(*op.RopeLayout)), b.widths[x])
+
+
+def add_rotate(b: Builder) -> int:
+    heads, head_width = b.pick(1, 2, 3), b.pick(2, 3, 4, 6)
+    x = b.matched(b.register(), heads * head_width)
+    pairs = b.draw(st.integers(1, head_width // 2))
+    frequencies = Row(b.tensor(b.random.uniform(0, 1.5, pairs))) if b.draw(st.booleans()) else None
+    base = 1.0 if frequencies else b.pick(1.0, 100.0, 10000.0)
+    kinds = b.pick(*op.RopeLayout), b.pick(*op.RotationDirection)
+    return b.emit(op.Rotate(x, heads, 2 * pairs, base, frequencies, b.pick(1.0, 0.5, 1.25), *kinds), b.widths[x])
 
 
 def add_attention(b: Builder) -> int:
@@ -204,6 +221,8 @@ ADDERS = {
     op.Slice: add_slice,
     op.Concat: add_concat,
     op.Softcap: add_softcap,
+    op.PositionEmbed: add_position_embed,
+    op.Rotate: add_rotate,
 }
 
 
@@ -233,6 +252,6 @@ def programs(draw, including=None) -> RandomProgram:
         ADDERS[operation](b)
     add_head(b)
     boundary_token = draw(st.integers(0, vocabulary_size - 1))
-    program = Program(tuple(b.instructions), vocabulary_size, draw(st.integers(1, 2**20)), boundary_token)
-    batch, length = draw(st.integers(1, 3)), draw(st.integers(1, 8))
+    program = Program(tuple(b.instructions), vocabulary_size, draw(st.integers(1, b.positions)), boundary_token)
+    batch, length = draw(st.integers(1, 3)), draw(st.integers(1, LONGEST))
     return RandomProgram(program, b.tensors, b.random.integers(0, vocabulary_size, (batch, length + 1)))

@@ -19,13 +19,17 @@ TABLE, MATRIX, VECTOR_OF_3, ONE_ROW, CUBE = range(5)
 
 @dataclass(frozen=True)
 class ProgramVector:
-    """One bad program: its bytes, the error class and rule it must raise, and why in one sentence."""
+    """One bad program: its bytes, the error class and rule it must raise, and why in one sentence.
+
+    minor_version : of the file that it stands in
+    """
 
     name: str
     data: bytes
     error: type[ArtifactError]
     rule: str
     sentence: str
+    minor_version: int = 0
 
 
 def varint(value: int) -> bytes:
@@ -79,6 +83,18 @@ def attention(heads: int, kv_heads: int, q: int = 1, k: int = 1, v: int = 1, sca
     return bytes([12, q, k, v, heads, kv_heads]) + real(scale) + b"\x00\x00"
 
 
+def rotate(
+    heads: int = 2, dims: int = 4, base: float = 1e4, frequencies: bytes = b"", factor: float = 1.0, direction: int = 1
+) -> bytes:
+    """A rotate over the register before; `frequencies` are tensor step and row."""
+    data = b"\x01" + frequencies if frequencies else b"\x00"
+    return bytes([19, 1, heads, dims]) + real(base) + data + real(factor) + bytes([0, direction])
+
+
+def position_embed(tensor: int, last: int, offset: int = 0) -> bytes:
+    return b"\x12" + step(tensor, last) + varint(offset)
+
+
 SLICE_4 = b"\x0f\x01\x00\x04"  # elements 0 to 3 of the register before
 BAD, OVER = InvalidArtifact, LimitExceeded
 
@@ -94,6 +110,10 @@ ENCODING_VECTORS = (
     ProgramVector(
         "operation-of-the-future", assemble(EMBED, b"\x12\x01"), UnsupportedArtifact, "R-PRG-3",
         "Operation 18 is not defined in this version.",
+    ),
+    ProgramVector(
+        "operation-of-the-far-future", assemble(EMBED, b"\x7f\x01"), UnsupportedArtifact, "R-PRG-3",
+        "Operation 127 is not defined in version 1.1.", 1,
     ),
     ProgramVector(
         "register-itself", assemble(EMBED, b"\x08\x01\x00", HEAD), BAD, "R-PRG-4",
@@ -118,6 +138,14 @@ ENCODING_VECTORS = (
     ProgramVector(
         "unknown-activation", assemble(EMBED, b"\x0a\x01\x06" + real(0), HEAD), MalformedArtifact, "R-PRG-6",
         "Activation kind 6 is not listed.",
+    ),
+    ProgramVector(
+        "unknown-activation-later", assemble(EMBED, b"\x0a\x01\x08" + real(0), HEAD), MalformedArtifact, "R-PRG-6",
+        "Activation kind 8 is not listed in version 1.1.", 1,
+    ),
+    ProgramVector(
+        "unknown-direction", assemble(EMBED, rotate(direction=2), HEAD), MalformedArtifact, "R-PRG-6",
+        "Direction 2 of a rotate is not listed.", 1,
     ),
     ProgramVector(
         "unknown-hash", assemble(b"\x02\x00\x02\x01\x01", HEAD), MalformedArtifact, "R-PRG-6",
@@ -166,6 +194,9 @@ DOMAIN_VECTORS = (
     ProgramVector(
         "base-below-one", assemble(EMBED, b"\x0b\x01\x01" + real(0.5) + b"\x04\x00", HEAD), BAD, "R-PRG-10",
         "A rope's base is one half.",
+    ),
+    ProgramVector(
+        "factor-zero", assemble(EMBED, rotate(factor=0), HEAD), BAD, "R-PRG-10", "A rotate multiplies by 0.", 1
     ),
     ProgramVector(
         "slope-unused", assemble(EMBED, b"\x0a\x01\x02" + real(0.5), HEAD), BAD, "R-PRG-11", "A gelu carries a slope."
@@ -301,4 +332,35 @@ SHAPE_VECTORS = (
     ),
 )  # fmt: skip
 
-PROGRAM_VECTORS = ENCODING_VECTORS + DOMAIN_VECTORS + TENSOR_VECTORS + SHAPE_VECTORS
+POSITION_VECTORS = (
+    ProgramVector(
+        "position-table-too-short",
+        assemble(EMBED, position_embed(TABLE, TABLE), b"\x08\x01\x02", HEAD, sequence_length=5), BAD, "R-PRG-32",
+        "A table of 4 positions for sequences of 5.", 1,
+    ),
+    ProgramVector(
+        "position-offset-too-large",
+        assemble(EMBED, position_embed(TABLE, TABLE, 3), b"\x08\x01\x02", HEAD, sequence_length=2), BAD, "R-PRG-32",
+        "A table of 4 rows from row 3 on for sequences of 2.", 1,
+    ),
+    ProgramVector(
+        "position-offset-behind-the-table",
+        assemble(EMBED, position_embed(TABLE, TABLE, 2**32 - 1), b"\x08\x01\x02", HEAD, sequence_length=1), BAD,
+        "R-PRG-32", "An offset that wraps around in 32 bits.", 1,
+    ),
+    ProgramVector(
+        "frequencies-too-many", assemble(EMBED, rotate(base=1, frequencies=step(VECTOR_OF_3, TABLE) + b"\x00"), HEAD),
+        BAD, "R-PRG-33", "3 frequencies for 4 rotary dimensions.", 1,
+    ),
+    ProgramVector(
+        "frequencies-and-a-base",
+        assemble(EMBED, rotate(1, 6, base=1e4, frequencies=step(VECTOR_OF_3, TABLE) + b"\x00"), HEAD), BAD, "R-PRG-34",
+        "A base of 10,000 beside frequencies.", 1,
+    ),
+    ProgramVector(
+        "rotate-above-head", assemble(EMBED, rotate(dims=6), HEAD), BAD, "R-PRG-25",
+        "A rotate turns 6 dimensions of heads of width 4.", 1,
+    ),
+)  # fmt: skip
+
+PROGRAM_VECTORS = ENCODING_VECTORS + DOMAIN_VECTORS + TENSOR_VECTORS + SHAPE_VECTORS + POSITION_VECTORS

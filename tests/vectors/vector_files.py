@@ -126,9 +126,10 @@ def artifact(
     codes: bytes = b"\0",
     digest: bytes = bytes(32),
     provenance: bytes | None = None,
+    minor_version: int = 0,
 ) -> bytes:
     """A file with these decoded sections, all stored plainly."""
     rows = [Row(PROGRAM, program), Row(DIRECTORY, directory), Row(RAW, raw), Row(CODES, codes), Row(DIGEST, digest)]
     if provenance is not None:
         rows.append(Row(PROVENANCE, provenance))
-    return container(rows)
+    return container(rows, version=(1, minor_version))

@@ -49,11 +49,11 @@ def with_row(index: int, **changes) -> bytes:
     return container(rows)
 
 
-def good(name: str, rows: Sequence[Row], decoded: Sequence[bytes], says: str) -> Vector:
+def good(name: str, rows: Sequence[Row], decoded: Sequence[bytes], says: str, minor_version: int = 0) -> Vector:
     return Vector(
         f"good-container-{name}",
         "container",
-        container(rows),
+        container(rows, version=(1, minor_version)),
         says,
         sha256=hashlib.sha256(b"".join(decoded)).hexdigest(),
     )
@@ -67,6 +67,7 @@ def bad(name: str, data: bytes, error: type[ArtifactError], rule: str, offset: i
 def good_containers() -> Iterator[Vector]:
     contents = [row.content for row in ROWS]
     yield good("stored", ROWS, contents, "All five critical sections, stored plainly.")
+    yield good("minor-one", ROWS, contents, "Version 1.1, as far as the container goes.", minor_version=1)
     empty = [Row(i) for i in (PROGRAM, DIRECTORY, RAW, CODES)] + [ROWS[4]]
     yield good("empty-sections", empty, [b"d" * 32], "Sections may be empty, as far as the container goes.")
     rows = [
@@ -135,7 +136,7 @@ def header_vectors() -> Iterator[Vector]:
     no_table = MAGIC + bytes([1, 0, 255, 0])
     yield bad("header-no-table", no_table, TruncatedArtifact, "R-HDR-2", 12, "The file claims 255 sections and ends.")
     yield bad("header-major", container(ROWS, version=(2, 0)), UnsupportedArtifact, "R-HDR-3", 8, "Version 2.0.")
-    yield bad("header-minor", container(ROWS, version=(1, 1)), UnsupportedArtifact, "R-HDR-3", 8, "Version 1.1.")
+    yield bad("header-minor-two", container(ROWS, version=(1, 2)), UnsupportedArtifact, "R-HDR-3", 8, "Version 1.2.")
     future = MAGIC + b"\x02\0"
     yield bad(
         "header-major-only",

@@ -1,7 +1,8 @@
-"""A test vector that is a small but complete model: every operation, every kind of term, provenance.
+"""Test vectors that are small but complete models: every operation, every kind of term, provenance.
 
 Strategy: the package's own writer makes the sections, since the point is what a reader makes of them; they are stored
-plainly, so that the file does not change with a compression library. It is the fuzzer's richest seed.
+plainly, so that the file does not change with a compression library. They are the fuzzer's richest seeds. A
+minor version of the format adds a model that uses what came with it; those of older versions stay as they are.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from vector_files import DIGEST, Row, Vector, container
 
 from bytecap.format.assembly import assemble_artifact
-from bytecap.format.container.container import read_container
+from bytecap.format.container.container import read_container, read_minor_version
 from bytecap.format.program import operands
 from bytecap.format.program import operations as op
 from bytecap.format.program.program import Program
@@ -53,6 +54,28 @@ EVERY_OPERATION = Program(
 )
 
 
+POSITIONS, FREQUENCIES = 1, 2
+POSITIONS_AND_TURNS = Program(
+    (
+        op.Embed(TABLE),
+        op.PositionEmbed(POSITIONS, 2),
+        op.Add(0, 1),
+        op.Rotate(
+            2, 1, 4, 1.0, operands.Row(FREQUENCIES), 1.25, op.RopeLayout.HALF_SPLIT, op.RotationDirection.FORWARD
+        ),
+        op.Rotate(2, 2, 2, 1e4, None, 0.5, op.RopeLayout.INTERLEAVED, op.RotationDirection.BACKWARD),
+        op.Attention(3, 4, 2, 2, 2, 0.5),
+        op.Activation(5, op.ActivationKind.GELU_TANH),
+        op.Activation(5, op.ActivationKind.RELU),
+        op.Multiply(6, 7),
+        op.Linear(8, TABLE),
+    ),
+    vocabulary_size=8,
+    sequence_length=16,
+    boundary_token=1,
+)
+
+
 def grid(rows: int, columns: int, base: float, resolution: int, row_steps: bool, column_steps: bool) -> GridValues:
     """Integers and steps from a formula: small, of both signs, a few of them large."""
     codes = np.array([(k * k * 7 + 3 * k) % 11 - 5 + 900 * (k % 13 == 12) for k in range(rows * columns)], np.int32)
@@ -83,12 +106,33 @@ def every_operation() -> bytes:
             "sum", (4, 4), "float32", (raw((4, 4), "float16"), GridInStream(grid(4, 4, 1 / 32, 0, False, False), 2))
         ),
     ]
-    data = assemble_artifact(EVERY_OPERATION, tensors, {"made": "by hand", "steps": [1, 2.5, None, True]})
-    return container([Row(section.id, section.decoded) for section in read_container(data)])
+    return plain(assemble_artifact(EVERY_OPERATION, tensors, {"made": "by hand", "steps": [1, 2.5, None, True]}))
+
+
+def plain(data: bytes) -> bytes:
+    """An artifact with its sections stored plainly."""
+    rows = [Row(section.id, section.decoded) for section in read_container(data)]
+    return container(rows, version=(1, read_minor_version(data)))
+
+
+@cache
+def positions_and_turns() -> bytes:
+    """The artifact of POSITIONS_AND_TURNS."""
+    tensors = [
+        TensorSource("table", (8, 4), "float32", (GridInStream(grid(8, 4, 0.25, 1, True, True), 1),)),
+        TensorSource("positions", (18, 4), "float16", (GridInStream(grid(18, 4, 1 / 16, 1, True, False), 1),)),
+        TensorSource("frequencies", (2,), "float32", (raw((2,), "float32"),)),
+    ]
+    return plain(assemble_artifact(POSITIONS_AND_TURNS, tensors))
 
 
 def whole_vectors() -> Iterator[Vector]:
-    data = every_operation()
+    says = "A whole model: every operation of 1.0, every kind of term, three storages, steps on both sides, provenance."
+    yield whole("every-operation", every_operation(), says)
+    says = "Version 1.1: a table of positions, rotations both ways, by a base and by frequencies, gelu-tanh and relu."
+    yield whole("positions-and-turns", positions_and_turns(), says)
+
+
+def whole(name: str, data: bytes, says: str) -> Vector:
     sha256 = next(section.decoded for section in read_container(data) if section.id == DIGEST)
-    says = "A whole model: every operation, every kind of term, three storages, steps on both sides, provenance."
-    yield Vector("good-whole-every-operation", "artifact", data, says, sha256=sha256.hex())
+    return Vector(f"good-whole-{name}", "artifact", data, says, sha256=sha256.hex())

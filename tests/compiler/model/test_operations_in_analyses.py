@@ -46,6 +46,8 @@ KNOWN_TO = {
     "slice": {HEADS},
     "concat": set(),
     "softcap": {HEAD, symmetries, factorized_head},
+    "position-embed": {HEAD, calibration},
+    "rotate": {HEADS},
 }  # fmt: skip
 ANALYSES = sorted(set().union(*KNOWN_TO.values()), key=lambda module: module.__name__)
 

@@ -30,6 +30,7 @@ from bytecap.format.container.container import (
     Section,
     make_section,
     read_container,
+    read_minor_version,
     section_name,
     write_container,
 )
@@ -96,7 +97,7 @@ def test_what_is_accepted_is_written_again(sections, draw):
         found = read_container(bytes(data))
     except ArtifactError:
         return
-    assert write_container(found) == bytes(data)
+    assert write_container(found, read_minor_version(data)) == bytes(data)
 
 
 def test_reading_takes_any_view_of_the_bytes():
@@ -140,8 +141,9 @@ def test_every_single_bit_flip_is_rejected():
         data[bit // 8] ^= 1 << bit % 8
         with pytest.raises(ArtifactError) as caught:
             read_container(bytes(data))
+        unsupported = bit < 80 and bit != 72  # which makes it 1.1, a version that is known
         expected = (
-            NotAnArtifact if bit < 64 else UnsupportedArtifact if bit < 80 else (ChecksumMismatch, TruncatedArtifact)
+            NotAnArtifact if bit < 64 else UnsupportedArtifact if unsupported else (ChecksumMismatch, TruncatedArtifact)
         )
         assert isinstance(caught.value, expected), bit
         kinds.add(type(caught.value))

@@ -17,13 +17,14 @@ from random_programs import programs
 from bytecap.errors import ArtifactError, InvalidArtifact, LimitExceeded, MalformedArtifact, TruncatedArtifact
 from bytecap.format.container.limits import DEFAULT_LIMITS, Limits
 from bytecap.format.program import operations as op
-from bytecap.format.program.operands import Row
+from bytecap.format.program.operands import EnumOperand, Row
 from bytecap.format.program.program import (
     Program,
     ProgramShapes,
     check_operands,
     decode_program,
     encode_program,
+    least_minor_version,
     program_tensors,
     validate_program,
 )
@@ -35,6 +36,7 @@ PREFIX_BYTES = bytes.fromhex(
     "2c 80 08 01 04 0100 0100 0100"
 )  # vocabulary 44, length 1024, boundary 1, four instructions
 
+HALF_SPLIT = op.RopeLayout.HALF_SPLIT
 ONE, HALF = "0000803f", "0000003f"  # binary32, little-endian
 ENCODINGS = [
     (op.Embed(3), "01 00"),
@@ -62,6 +64,17 @@ ENCODINGS = [
     (op.Slice(0, 0, 128), "0f 03 00 8001"),
     (op.Concat((2, 1, 0, 2)), "10 04 01 02 03 01"),
     (op.Softcap(2, 1.0, op.SoftcapKind.POLYNOMIAL), f"11 01 {ONE} 01"),
+    (op.Activation(2, op.ActivationKind.GELU_TANH), "0a 01 06 00000000"),
+    (op.Activation(2, op.ActivationKind.RELU), "0a 01 07 00000000"),
+    (op.PositionEmbed(3, 2), "12 00 02"),
+    (
+        op.Rotate(2, 4, 16, 1.0, None, 0.5, HALF_SPLIT, op.RotationDirection.FORWARD),
+        f"13 01 04 10 {ONE} 00 {HALF} 00 01",
+    ),
+    (
+        op.Rotate(2, 4, 16, 1.0, Row(3, 1), 0.5, op.RopeLayout.INTERLEAVED, op.RotationDirection.BACKWARD),
+        f"13 01 04 10 {ONE} 01 00 01 {HALF} 01 00",
+    ),
 ]
 
 
@@ -137,24 +150,61 @@ def test_the_good_program_beside_the_bad_ones():
 @pytest.mark.parametrize("vector", PROGRAM_VECTORS, ids=lambda vector: vector.name)
 def test_bad_programs_are_refused_by_their_rule(vector):
     with pytest.raises(ArtifactError) as caught:
-        validate_program(decode_program(vector.data), SHAPES)
+        validate_program(decode_program(vector.data, minor_version=vector.minor_version), SHAPES)
     assert (type(caught.value), caught.value.rule) == (vector.error, vector.rule)
 
 
 def test_every_rule_is_stated_once_and_has_a_vector():
     stated = re.findall(r"^- \[(R-PRG-\d+)\]", SPEC.read_text(encoding="utf-8"), re.MULTILINE)
-    assert stated == [f"R-PRG-{n}" for n in range(1, len(stated) + 1)]
+    assert sorted(stated, key=lambda rule: int(rule.split("-")[2])) == [f"R-PRG-{n}" for n in range(1, len(stated) + 1)]
     assert {vector.rule for vector in PROGRAM_VECTORS} == set(stated)
     assert len({vector.name for vector in PROGRAM_VECTORS}) == len(PROGRAM_VECTORS)
 
 
 def test_the_specs_table_is_the_registry():
     text = SPEC.read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (\d+) \| ([a-z-]+) \| (.+?) \| [^|]+ \|$", text, re.MULTILINE)
-    assert {int(wire_id): name for wire_id, name, _ in rows} == {o.wire_id: o.name for o in op.OPERATIONS}
-    for wire_id, _, operands in rows:
+    rows = re.findall(r"^\| (\d+) \| ([a-z-]+) \| (.+?) \| [^|]+ \| 1\.(\d+) \|$", text, re.MULTILINE)
+    table = {int(wire_id): (name, int(since)) for wire_id, name, _, since in rows}
+    assert table == {o.wire_id: (o.name, o.since) for o in op.OPERATIONS}
+    for wire_id, _, operands, _ in rows:
         named = [name for group in operands.split("; ") for name in group.split(": ")[0].split(", ")]
         assert named == [name for name, _ in op.OPERATIONS_BY_ID[int(wire_id)].operands]
+
+
+def test_the_specs_enumerations_are_the_codes():
+    text = SPEC.read_text(encoding="utf-8")
+    for wire_id, operands in re.findall(r"^\| (\d+) \| [a-z-]+ \| (.+?) \| [^|]+ \| 1\.\d+ \|$", text, re.MULTILINE):
+        stated = {}
+        for name, values in re.findall(r"(\w+): (0 [^;]+)", operands):
+            found = re.findall(r"(\d+) ([a-z-]+)(?: \(1\.(\d+)\))?", values)
+            stated[name] = [(int(number), kind, int(since or 0)) for number, kind, since in found]
+        assert stated == {
+            name: [(int(kind), kind.name.lower().replace("_", "-"), operand.since(kind)) for kind in operand.kinds]
+            for name, operand in op.OPERATIONS_BY_ID[int(wire_id)].operands
+            if isinstance(operand, EnumOperand)
+        }
+
+
+LATER = [(instruction, encoding) for instruction, encoding in ENCODINGS if instruction.minor_version]
+
+
+@pytest.mark.parametrize(("instruction", "encoding"), LATER, ids=lambda value: getattr(value, "name", None))
+def test_files_of_an_older_version_do_not_know_what_came_later(instruction, encoding):
+    program = Program((*PREFIX, instruction), 44, 1024, 1)
+    assert least_minor_version(program) == 1
+    with pytest.raises(ArtifactError) as caught:
+        decode_program(PREFIX_BYTES + bytes.fromhex(encoding), minor_version=0)
+    assert caught.value.rule == ("R-PRG-6" if isinstance(instruction, op.Activation) else "R-PRG-3")
+    assert least_minor_version(Program((*PREFIX, op.Add(0, 1)), 44, 1024, 1)) == 0
+
+
+def test_a_position_table_bounds_the_sequences():
+    def longest(*operations):
+        return validate_program(Program((op.Embed(0), *operations), 4, 2, 1), SHAPES).longest_sequence
+
+    assert longest(op.PositionEmbed(0, 0), op.Add(0, 1), op.Linear(2, 0)) == 4
+    assert longest(op.PositionEmbed(0, 0), op.PositionEmbed(0, 2), op.Add(1, 2), op.Add(0, 3), op.Linear(4, 0)) == 2
+    assert longest(op.Linear(0, 0)) is None
 
 
 def test_errors_name_the_place():
