@@ -92,7 +92,7 @@ def compile_checkpoint(
     statistics = calibrate(model, text, options.calibration, progress=partial(progress, "calibrate"), **how)
     clock.lap("calibrate")
     model, statistics = _rewrite(model, statistics, options)
-    provenance = _provenance(calibration, options, seed)
+    provenance = _provenance(calibration, options, seed, model)
     job = CompileJob(model, statistics, text, held_out, options, provenance, codec, **how)
     trials = QuickTrials(job, PlainGrids(model, statistics, GridQuantizer(options.quantization), job.threads))
     clock.lap("prepare")
@@ -144,14 +144,15 @@ def _land(trials: QuickTrials, budget: int, progress: Progress, *, keep_targets:
     return _Landed(landing, trials, None if menu is None else menu.tables(landing))
 
 
-def _provenance(calibration: Path | str, recipe: Recipe, seed: int) -> dict:
-    """What the artifact says of where it comes from."""
-    return {
+def _provenance(calibration: Path | str, recipe: Recipe, seed: int, model: Model) -> dict:
+    """What the artifact says of where it comes from; the configuration lets it become a folder again."""
+    found = {
         "bytecap": VERSION,
         "calibration": file_sha256(calibration)[:16],
         "recipe": recipe.digest,
         "seed": seed,
     }
+    return found | ({"configuration": dict(model.configuration)} if model.configuration else {})
 
 
 class _Clock:

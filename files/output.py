@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import OutputError
@@ -48,6 +50,46 @@ def write_output(path: str | Path, data: bytes, force: bool = False) -> None:
         raise _output_error(path, error) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def check_output_folder(path: str | Path, force: bool = False) -> None:
+    """Refuse an output folder that `write_output_folder` would refuse, before the work that makes its files.
+
+    Raises OutputError: the path is a file, is a folder with something in it while `force` is false, or
+    its parent is missing.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise OutputError(f"{path.parent} is not a folder; create it first")
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"{path} is a file; name a folder")
+    if path.is_dir() and any(path.iterdir()) and not force:
+        raise OutputError(f"{path} exists and is not empty", argument="force")
+
+
+def write_output_folder(path: str | Path, files: Mapping[str, bytes], force: bool = False) -> None:
+    """Write `files`, by name, into the folder `path`: a new folder appears whole or not at all.
+
+    A folder with something in it takes them only with `force`, each file whole or not at all; what
+    else lies in it stays. Raises OutputError for what `check_output_folder` refuses and for any
+    failure to write.
+    """
+    path = Path(path)
+    check_output_folder(path, force)
+    if path.is_dir():
+        for name, data in files.items():
+            write_output(path / name, data, force=True)
+        return
+    partial = _partial_sibling(path)
+    try:
+        partial.mkdir()
+        for name, data in files.items():
+            _write_and_sync(partial / name, data)
+        os.rename(partial, path)
+    except OSError as error:
+        raise _output_error(path, error) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _check_target(path: Path, force: bool) -> None:

@@ -12,13 +12,15 @@ To add a function: write it in the module of its kind, name it here and in `byte
 
 from __future__ import annotations
 
-from .artifacts import Evaluation, evaluate, export, inspect, verify
+from .artifacts import Evaluation, evaluate, inspect, verify
 from .compiling import compile
+from .exporting import Export, export
 from .laboratory import experiments, run_experiment
 from .measurements import curve, diagnose, score, sensitivity
 
 __all__ = [
     "Evaluation",
+    "Export",
     "compile",
     "curve",
     "diagnose",

@@ -148,30 +148,6 @@ def verify(
     )
 
 
-def export(artifact: PathLike, output: PathLike, *, force: bool = False) -> list[str]:
-    """Decode an artifact into an ordinary checkpoint; returns the tensor names.
-
-    `output` is .safetensors or .pt by its suffix; only the latter needs torch. Each tensor has the
-    name, shape and type that it had in the checkpoint that was compiled: what its frontend rewrote is
-    undone. Raises ArtifactError or OutputError.
-    """
-    from ..compiler.checkpoints.export import export_checkpoint
-    from ..compiler.frontends import restored_tensors
-    from ..compiler.model.model import ModelTensor
-    from ..files.output import check_output
-    from ..format.artifact import decode_tensors, read_artifact
-
-    output = Path(output)
-    check_output(output, force=force)
-    content = read_artifact(Path(artifact).read_bytes())
-    decoded = zip(content.directory, decode_tensors(content), strict=True)
-    stored = [ModelTensor(entry.name, values, entry.dtype) for entry, values in decoded]
-    restored = restored_tensors(content.program, stored)
-    names = [tensor.name for tensor in restored]
-    export_checkpoint(names, [t.values for t in restored], [t.dtype for t in restored], output, force)
-    return names
-
-
 @dataclass(frozen=True, slots=True)
 class _Loaded:
     """A model from a file: kind, program, float32 tensors, and of a checkpoint what `Evaluation` says of it."""

@@ -40,6 +40,17 @@ class Configuration:
     source: str
 
 
+# Of the weights' storage, of who wrote the file, or of how a program is to run: an export says its own.
+NOT_OF_THE_MODEL = {
+    "dtype",
+    "torch_dtype",
+    "transformers_version",
+    "quantization",
+    "quantization_config",
+    "use_cache",
+}
+
+
 def configuration_beside(folder: Path) -> Configuration | None:
     """The configuration file of a folder, if it has one that describes a model. CheckpointError when it is damaged."""
     for name in FILE_NAMES:
@@ -86,3 +97,15 @@ def _read_json(path: Path) -> object:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not valid JSON: {error}; copy it again") from error
+
+
+def model_configuration(configuration: Configuration | None) -> dict[str, object]:
+    """What a Hugging Face config.json says of the model itself; empty when there is none."""
+    if configuration is None or "model_type" not in configuration.values:
+        return {}
+    values = configuration.values.items()
+    return {
+        name: value
+        for name, value in values
+        if value is not None and not name.startswith("_") and name not in NOT_OF_THE_MODEL
+    }

@@ -7,7 +7,7 @@ not at all. The inverse is `checkpoint.read_checkpoint`.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +38,13 @@ def export_checkpoint(
     write_output(path, encoders[path.suffix](names, arrays, dtypes), force=force)
 
 
-def encode_safetensors(names: Sequence[str], arrays: Sequence[np.ndarray], dtypes: Sequence[str]) -> bytes:
-    """The bytes of a safetensors file."""
+def encode_safetensors(
+    names: Sequence[str],
+    arrays: Sequence[np.ndarray],
+    dtypes: Sequence[str],
+    metadata: Mapping[str, str] | None = None,
+) -> bytes:
+    """The bytes of a safetensors file; `metadata` stands in its header."""
     words = [to_storage(array, dtype) for array, dtype in zip(arrays, dtypes, strict=True)]  # alive until serialized
     specifications = {
         name: safetensors.TensorSpec(
@@ -47,7 +52,7 @@ def encode_safetensors(names: Sequence[str], arrays: Sequence[np.ndarray], dtype
         )
         for name, array, dtype, data in zip(names, arrays, dtypes, words, strict=True)
     }
-    return bytes(safetensors.serialize(specifications, None))
+    return bytes(safetensors.serialize(specifications, None if metadata is None else dict(metadata)))
 
 
 def encode_state_dict(names: Sequence[str], arrays: Sequence[np.ndarray], dtypes: Sequence[str]) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ...errors import CheckpointError
 from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
-from ..checkpoints.configuration import Configuration
+from ..checkpoints.configuration import Configuration, model_configuration
 from ..model.model import Model, ModelTensor
 from .architecture_file import FRONTEND_KEY, read_architecture
 from .registry import FRONTENDS, Frontend
@@ -31,7 +31,8 @@ def build_model(checkpoint: Checkpoint, architecture: Mapping[str, object] | Non
     if MODEL_TYPE in architecture:
         checkpoint = replace(checkpoint, configuration=Configuration(architecture, "the architecture file"))
         architecture = {}
-    return _chosen(checkpoint, architecture).build(checkpoint, architecture)
+    model = _chosen(checkpoint, architecture).build(checkpoint, architecture)
+    return replace(model, configuration=model_configuration(checkpoint.configuration))
 
 
 def restored_tensors(program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:

@@ -35,6 +35,8 @@ class Model:
     defaults : tuple of str           hyperparameters that were assumed, since nobody told them
     told : mapping of str             who told the others: "shapes", "architecture" (the caller), or the
         file, in words
+    configuration : mapping           of the Hugging Face config.json that it was read with, what an export
+        needs; empty without one
     """
 
     program: Program
@@ -42,6 +44,7 @@ class Model:
     architecture: Mapping[str, object]
     defaults: tuple[str, ...]
     told: Mapping[str, str] = field(default_factory=dict)
+    configuration: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def assumed(self) -> dict[str, object]:

@@ -1,8 +1,7 @@
-"""`bytecap eval` and `export`: the numbers are those of the library, bad data are named."""
+"""`bytecap eval`: the numbers are those of the library, bad data are named."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from command_line import bytecap_command
 
@@ -77,31 +76,6 @@ def test_a_different_architecture_is_noted(small_job, tmp_path):
     outcome = bytecap_command("eval", small_job.artifact, *arguments)
     assert outcome.code == 0
     assert outcome.stderr.startswith("bytecap: note: the two models have different programs")
-
-
-@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
-def test_export_and_compile_again(small_job, tmp_path, suffix):
-    output = tmp_path / f"model{suffix}"
-    outcome = bytecap_command("export", small_job.artifact, "-o", output)
-    artifact = read_artifact(small_job.artifact.read_bytes())
-    exported = read_checkpoint(output)
-    assert outcome.stdout == f"{output}  {len(artifact.directory)} tensors  {output.stat().st_size:,} bytes\n"
-    for entry, values in zip(artifact.directory, decode_tensors(artifact), strict=True):
-        assert np.array_equal(exported.tensors[entry.name], values)
-    assert build_model(exported, read_architecture(small_job.architecture)).program == artifact.program
-
-
-def test_export_refuses_an_existing_file_and_another_suffix(small_job, tmp_path):
-    (tmp_path / "model.pt").write_bytes(b"precious")
-    assert bytecap_command("export", small_job.artifact, "-o", tmp_path / "model.pt").code == 9
-    assert bytecap_command("export", small_job.artifact, "-o", tmp_path / "model.gguf").code == 9
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"model.pt": b"precious"}
-    assert (
-        bytecap_command("export", small_job.artifact, "-o", tmp_path / "model.pt", "--force", "--json").document[
-            "schema"
-        ]
-        == 1
-    )
 
 
 def damaged_data(small_job, folder, damage):

@@ -35,6 +35,8 @@ LONG_COMMANDS = {  # the beginning of a command line, and why it is only read
     "bytecap lab run": "takes minutes; tests/lab/experiments runs every experiment on tiny models",
     "bytecap curve final_model.pt --calibration train.bin --unit rows --unit sparse": "a dozen compiles",
     "bytecap curve final_model.pt --calibration train.bin --backend dask": "tests/lab/measure starts a cluster",
+    "bytecap export model.bcap -o folder": "the small job has no config.json; tests/cli/test_cli_export.py has one",
+    "bytecap export model.bcap -o coded": "as above",
 }
 OTHER_TOOLS = {  # the beginning of a command line, and the test that stands for running it
     "make ": "make_target",

@@ -18,7 +18,11 @@ from source_tree import LAYERS
 from bytecap.compiler.recipe import NAMED_RECIPES, read_recipe
 from bytecap.format.tensors.terms import TERMS
 
-PUBLIC = [f"bytecap.{name.replace('/', '.')}" for name in modules("", *LAYERS) if name != "."]
+# An integration needs the package that it is named after, which the plain suite does not have.
+NEEDS_A_PEER = {"integrations/transformers"}
+PUBLIC = [
+    f"bytecap.{name.replace('/', '.')}" for name in modules("", *LAYERS) if name != "." and name not in NEEDS_A_PEER
+]
 IN_FORKS = """
 import importlib, json, os, sys
 import brotli, click, construct, numba, numpy, rich, safetensors, sentencepiece, threadpoolctl, torch, zstandard

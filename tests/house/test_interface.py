@@ -62,8 +62,9 @@ def test_inspect_verify_and_export(small_job, tmp_path):
     found = bytecap.inspect(small_job.artifact)
     assert found.bytes == small_job.artifact.stat().st_size
     assert all(check.passed for check in bytecap.verify(small_job.artifact, cap="18KB", code=[small_job.code]))
-    names = bytecap.export(small_job.artifact, tmp_path / "model.safetensors")
-    assert names == [row.name for row in found.tensors]
+    exported = bytecap.export(small_job.artifact, tmp_path / "model.safetensors")
+    assert exported.names == tuple(row.name for row in found.tensors)
+    assert (exported.kind, exported.files) == ("safetensors", (tmp_path / "model.safetensors",))
 
 
 def test_the_artifact_as_records(small_job):

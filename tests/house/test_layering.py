@@ -21,7 +21,8 @@ ALLOWED_LAYERS = {
     "report": {*GROUND, "format", "files", "runtime", "compiler", "report"},
     "lab": {*GROUND, "format", "files", "runtime", "compiler", "report", "lab"},
     "interface": {*GROUND, "format", "files", "runtime", "compiler", "report", "lab", "interface"},
-    "cli": {*LAYERS, *ROOT_MODULES},
+    "cli": {*LAYERS, *ROOT_MODULES} - {"integrations"},
+    "integrations": {*GROUND, "interface", "integrations"},
     "": {*LAYERS, *ROOT_MODULES},
 }
 FORMAT_PACKAGES = {"brotli", "construct", "llvmlite", "numba", "numpy", "zstandard"}
@@ -36,6 +37,7 @@ ALLOWED_PACKAGES = {
     "lab": COMPILER_PACKAGES | {"distributed", "joblib"},
     "interface": {"numpy"},
     "cli": {"click", "rich", "numpy"},
+    "integrations": {"transformers"},
     "": set(),
 }
 
@@ -120,6 +122,7 @@ ROOMS = {
         "checkpoints",
         "model",
         "frontends",
+        "exports",
         "statistics",
         "job",
         "quantize",

@@ -29,8 +29,10 @@ def test_parts_are_joined_in_whatever_order_they_come():
     rows, bank = tensors_of(split_rows("qkv", FUSED, [3, 2, 1])), tensors_of(split_bank("bank", BANK), "float16")
     joined = join_parts([bank[1], rows[2], other, rows[0], bank[0], rows[1]])
     assert [(tensor.name, tensor.dtype) for tensor in joined] == [
-        ("bank", "float16"), ("qkv", "bfloat16"), ("norm", "float32"),
-    ]  # fmt: skip
+        ("bank", "float16"),
+        ("qkv", "bfloat16"),
+        ("norm", "float32"),
+    ]
     assert np.array_equal(joined[0].values, BANK) and np.array_equal(joined[1].values, FUSED) and joined[2] is other
 
 

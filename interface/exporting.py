@@ -1,0 +1,141 @@
+"""An artifact as other programs want it: a checkpoint file, a Hugging Face folder, or a GGUF file.
+
+Strategy: the name of the output says which. Everything is decoded, rounded and checked in memory before
+the first byte is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import OutputError
+from .arguments import PathLike, optional_path
+
+if TYPE_CHECKING:
+    from ..compiler.exports.rounding import Rounding
+    from ..compiler.model.model import ModelTensor
+    from ..format.artifact import Artifact
+
+FILE_SUFFIXES = (".safetensors", ".pt")
+ORIGINAL = "original"
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What an export wrote.
+
+    kind : str               "safetensors", "pt", "gguf", "folder" or "coded folder"
+    files : tuple of Path    in the order in which they were written
+    names : tuple of str     of the tensors
+    dtypes : tuple of str    of the tensors, as written
+    rounding : Rounding      how far the written values are from the artifact's
+    """
+
+    kind: str
+    files: tuple[Path, ...]
+    names: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    rounding: Rounding
+
+
+def export(
+    artifact: PathLike,
+    output: PathLike,
+    *,
+    dtype: str = ORIGINAL,
+    tokenizer: PathLike | None = None,
+    coded: bool = False,
+    force: bool = False,
+) -> Export:
+    """Decode an artifact and write it for other programs.
+
+    `output` ends in .safetensors, .pt (which needs torch) or .gguf, or is a folder, which is then written
+    as Hugging Face's. Each tensor has the name and shape that it had in the checkpoint that was compiled
+    (what its frontend rewrote is undone), and its type too, unless `dtype` says another for all: "float32"
+    is exactly the artifact. `tokenizer`, a file or a folder, goes into the folder or the GGUF file.
+    `coded` leaves the weights of a folder in the artifact, for `bytecap.integrations.transformers`.
+
+    Raises ArtifactError or OutputError.
+    """
+    from ..format.artifact import read_artifact
+
+    output = Path(output)
+    kind = _kind(output, coded)
+    _check_output(output, kind, force)
+    data = Path(artifact).read_bytes()
+    content = read_artifact(data)
+    tensors = _restored(content)
+    dtypes = {tensor.name: tensor.dtype if dtype == ORIGINAL else dtype for tensor in tensors}
+    if kind.endswith("folder"):
+        return _export_folder(
+            content, tensors, dtypes, output, optional_path(tokenizer), data if coded else None, force
+        )
+    if tokenizer is not None:
+        raise OutputError(f"{output}: a {output.suffix} file holds no tokenizer; name a folder or a .gguf file")
+    return _export_file(tensors, dtypes, output, force)
+
+
+def _kind(output: Path, coded: bool) -> str:
+    if output.suffix in FILE_SUFFIXES:
+        if coded:
+            raise OutputError(f"{output}: coded weights go into a folder; name one")
+        return output.suffix[1:]
+    if output.suffix and not output.is_dir():
+        raise OutputError(f"{output}: give the output one of the endings {', '.join(FILE_SUFFIXES)}, or name a folder")
+    return "coded folder" if coded else "folder"
+
+
+def _check_output(output: Path, kind: str, force: bool) -> None:
+    from ..files.output import check_output, check_output_folder
+
+    (check_output_folder if kind.endswith("folder") else check_output)(output, force=force)
+
+
+def _restored(content: Artifact) -> list[ModelTensor]:
+    """The tensors as the checkpoint had them."""
+    from ..compiler.frontends import restored_tensors
+    from ..compiler.model.model import ModelTensor
+    from ..format.artifact import decode_tensors
+
+    decoded = zip(content.directory, decode_tensors(content), strict=True)
+    return restored_tensors(content.program, [ModelTensor(e.name, values, e.dtype) for e, values in decoded])
+
+
+def _export_file(tensors: Sequence[ModelTensor], dtypes: Mapping[str, str], output: Path, force: bool) -> Export:
+    from ..compiler.checkpoints.export import export_checkpoint
+    from ..compiler.exports.rounding import measure_rounding
+
+    rounding = measure_rounding({t.name: t.values for t in tensors}, dtypes)
+    export_checkpoint(list(dtypes), [t.values for t in tensors], list(dtypes.values()), output, force)
+    return Export(output.suffix[1:], (output,), tuple(dtypes), tuple(dtypes.values()), rounding)
+
+
+def _export_folder(
+    content: Artifact,
+    tensors: Sequence[ModelTensor],
+    dtypes: Mapping[str, str],
+    output: Path,
+    tokenizer: Path | None,
+    coded: bytes | None,
+    force: bool,
+) -> Export:
+    from ..compiler.exports import folder
+    from ..compiler.exports.rounding import measure_rounding
+    from ..files.output import write_output_folder
+
+    values = {tensor.name: tensor.values for tensor in tensors}
+    configuration = folder.configuration_of(content.provenance)
+    if coded is None:
+        rounding = measure_rounding(values, dtypes)
+        files = folder.folder_files(configuration, values, dtypes)
+    else:
+        rounding = measure_rounding(values, dict.fromkeys(dtypes, "float32"))
+        files = folder.coded_folder_files(configuration, values, dtypes, coded)
+    if tokenizer is not None:
+        files |= folder.tokenizer_files(tokenizer)
+    write_output_folder(output, files, force)
+    kind = "folder" if coded is None else "coded folder"
+    return Export(kind, tuple(output / name for name in files), tuple(dtypes), tuple(dtypes.values()), rounding)

@@ -1,0 +1,124 @@
+"""`bytecap export`: files and folders hold the artifact's values, what is rounded is said, nothing is lost."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from command_line import bytecap_command
+from naive_llama import Llama, write_folder
+from tiny_models import random_sequences
+
+from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
+from bytecap.compiler.frontends import build_model, read_architecture
+from bytecap.format.artifact import decode_tensors, read_artifact
+from bytecap.runtime.shards import write_shard
+
+NAIVE = Llama("mistral", vocabulary=31, tied=True)
+
+
+@pytest.fixture(scope="module")
+def folder_artifact(tmp_path_factory):
+    """An artifact compiled from a Hugging Face folder of float32."""
+    root = tmp_path_factory.mktemp("export")
+    write_folder(root / "model", NAIVE, NAIVE.state(0))
+    write_shard(root / "calibration.bin", random_sequences(NAIVE.vocabulary, 40, 32).ravel())
+    arguments = ["--cap", "10KB", "--calibration", root / "calibration.bin"]
+    outcome = bytecap_command("compile", root / "model", "-o", root / "model.bcap", *arguments)
+    assert outcome.code == 0, outcome.stderr
+    return root / "model.bcap"
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_export_and_compile_again(small_job, tmp_path, suffix):
+    output = tmp_path / f"model{suffix}"
+    outcome = bytecap_command("export", small_job.artifact, "-o", output)
+    artifact = read_artifact(small_job.artifact.read_bytes())
+    exported = read_checkpoint(output)
+    assert outcome.stdout == (
+        f"{output}  {suffix[1:]}  {len(artifact.directory)} tensors  {output.stat().st_size:,} bytes\n"
+        "every weight is exactly the artifact's\n"
+    )
+    for entry, values in zip(artifact.directory, decode_tensors(artifact), strict=True):
+        assert np.array_equal(exported.tensors[entry.name], values)
+    assert build_model(exported, read_architecture(small_job.architecture)).program == artifact.program
+
+
+def test_an_export_in_another_type_says_how_far_it_is(small_job, tmp_path):
+    output = tmp_path / "model.safetensors"
+    outcome = bytecap_command("export", small_job.artifact, "-o", output, "--dtype", "bfloat16", "--json")
+    exported = read_checkpoint(output)
+    assert set(exported.dtypes.values()) == {"bfloat16"} == set(outcome.document["dtypes"])
+    artifact = read_artifact(small_job.artifact.read_bytes())
+    exact = np.concatenate([values.ravel() for values in decode_tensors(artifact)])
+    rounded = np.concatenate([exported.tensors[entry.name].ravel() for entry in artifact.directory])
+    assert outcome.document["rounding"] == {
+        "weights": exact.size,
+        "changed": np.count_nonzero(exact != rounded),
+        "relative_error": pytest.approx(np.linalg.norm(exact - rounded) / np.linalg.norm(exact), rel=1e-5),
+    }
+    text = bytecap_command("export", small_job.artifact, "-o", output, "--dtype", "bfloat16", "--force").stdout
+    assert "weights were rounded to bfloat16 (relative error " in text and "--dtype float32 does" in text
+
+
+def test_a_folder_is_the_checkpoint_again_with_its_configuration_and_tokenizer(folder_artifact, tmp_path):
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "tokens" / "tokenizer.json").write_text("{}")
+    (tmp_path / "tokens" / "notes.txt").write_text("no tokenizer")
+    output = tmp_path / "out"
+    arguments = ["--tokenizer", tmp_path / "tokens", "--json"]
+    document = bytecap_command("export", folder_artifact, "-o", output, *arguments).document
+    assert sorted(path.name for path in output.iterdir()) == ["config.json", "model.safetensors", "tokenizer.json"]
+    assert document["kind"] == "folder" and document["rounding"]["changed"] == 0
+    config = json.loads((output / "config.json").read_text())
+    assert (config["model_type"], config["dtype"], config["hidden_size"]) == ("mistral", "float32", NAIVE.width)
+    original = read_checkpoint(folder_artifact.parent / "model")
+    again = build_model(read_checkpoint(output))
+    assert again.program == read_artifact(folder_artifact.read_bytes()).program
+    assert set(read_checkpoint(output).tensors) == set(original.tensors)
+
+
+def test_a_coded_folder_holds_the_artifact_and_a_stand_in(folder_artifact, tmp_path):
+    output = tmp_path / "out"
+    outcome = bytecap_command("export", folder_artifact, "-o", output, "--coded")
+    assert outcome.code == 0, outcome.stderr
+    assert (output / "model.bcap").read_bytes() == folder_artifact.read_bytes()
+    config = json.loads((output / "config.json").read_text())
+    assert config["quantization_config"] == {"quant_method": "bytecap", "artifact": "model.bcap"}
+    assert (output / "model.safetensors").stat().st_size < 200
+
+
+def test_a_folder_with_something_in_it_needs_force_and_keeps_the_rest(folder_artifact, tmp_path):
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "README.md").write_text("mine")
+    refused = bytecap_command("export", folder_artifact, "-o", output)
+    assert refused.code == 9 and refused.stderr == (
+        f"bytecap: error: {output} exists and is not empty; use --force to replace it, or name another output\n"
+    )
+    assert bytecap_command("export", folder_artifact, "-o", output, "--force").code == 0
+    assert sorted(path.name for path in output.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+
+
+def test_what_cannot_be_written_is_refused_in_one_sentence(small_job, folder_artifact, tmp_path):
+    table = [
+        ((small_job.artifact, "-o", tmp_path / "out"), "keeps no config.json with a model_type"),
+        ((folder_artifact, "-o", tmp_path / "x.onnx"), "give the output one of the endings .safetensors, .pt"),
+        ((folder_artifact, "-o", tmp_path / "x.pt", "--coded"), "coded weights go into a folder"),
+        ((folder_artifact, "-o", tmp_path / "x.pt", "--tokenizer", tmp_path), "holds no tokenizer"),
+        ((folder_artifact, "-o", tmp_path / "out", "--tokenizer", tmp_path), "has no tokenizer (tokenizer.json"),
+        ((folder_artifact, "-o", tmp_path / "no" / "out"), "is not a folder; create it first"),
+    ]
+    for arguments, sentence in table:
+        outcome = bytecap_command("export", *arguments)
+        assert outcome.code == 9 and sentence in outcome.stderr and outcome.stderr.count("\n") == 1, arguments
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_file_is_kept(small_job, tmp_path):
+    (tmp_path / "model.pt").write_bytes(b"precious")
+    assert bytecap_command("export", small_job.artifact, "-o", tmp_path / "model.pt").code == 9
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"model.pt": b"precious"}
+    forced = bytecap_command("export", small_job.artifact, "-o", tmp_path / "model.pt", "--force", "--json")
+    assert forced.document["schema"] == 1
