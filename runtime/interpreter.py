@@ -20,7 +20,8 @@ from ..errors import DataError
 from ..format.container.limits import DEFAULT_LIMITS, Limits
 from ..format.program.program import Program, ProgramShapes, validate_program
 from . import kernels_exponential
-from .operation_kernels import BINDERS, BindContext, Workspace
+from .binding import BindContext, Workspace
+from .operation_kernels import BINDERS
 
 
 class Interpreter:

@@ -80,6 +80,50 @@ def softmax_rows(scores, first_query, first_key, seen, scale):
 
 
 @njit(**KERNEL)
+def tanh32(x):
+    """tanh(x) to 1.2e-7 absolute for a float32 x; NaN stays NaN."""
+    size = abs(x)
+    e = exp32(-(size + size))
+    value = (ONE - e) / (ONE + e)
+    return value if x >= ZERO else -value
+
+
+@njit(**KERNEL)
+def capped_softmax_rows(scores, first_query, first_key, seen, scale, cap, sinks):
+    """As `softmax_rows`, of cap * tanh(scale * score / cap) when cap is above 0, with exp(sink) added to the sum.
+
+    cap : float32               0 bounds nothing
+    sinks : float32 [heads]     minus infinity where there is none
+    """
+    bounded = cap > ZERO
+    factor = scale / cap if bounded else scale
+    for head in range(scores.shape[0]):
+        for query in range(scores.shape[1]):
+            start = seen[first_query + query] - first_key
+            stop = first_query + query + 1 - first_key
+            row = scores[head, query, start:stop]
+            for i in range(row.size):
+                row[i] *= factor
+            if bounded:
+                for i in range(row.size):
+                    row[i] = cap * tanh32(row[i])
+            peak = max(greatest(row), sinks[head])
+            for i in range(row.size):
+                row[i] = exp32(row[i] - peak)
+            inverse = ONE / (total(row) + exp_or_zero(sinks[head] - peak))
+            for i in range(row.size):
+                row[i] *= inverse
+            scores[head, query, :start] = ZERO
+            scores[head, query, stop:] = ZERO
+
+
+@njit(**KERNEL)
+def exp_or_zero(x):
+    """e**x for a float32 x of at most 88, 0 where it would be below the normal numbers."""
+    return ZERO if x < EXPONENT_LEAST else exp32(x)
+
+
+@njit(**KERNEL)
 def cross_entropy_rows(logits, targets, losses):
     """losses[t] = ln sum_c exp(logits[t, c]) - logits[t, targets[t]].
 

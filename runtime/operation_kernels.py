@@ -9,68 +9,20 @@ nothing. Semantics: spec/program.md, section 4.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from ..format.program import operations as op
-from ..format.program.operands import Row
 from ..format.registry import paired
 from . import kernels_exponential, kernels_rows
+from .attention import bind_attention, bind_capped_attention
+from .binding import Bind, BindContext, Step, Workspace
 
-SCORE_FLOATS = 1 << 16  # attention scores computed at once (256 KiB): they stay in the second-level cache
-LEAST_QUERY_BLOCK = 16
 ROTATIONS = {
     op.RopeLayout.HALF_SPLIT: kernels_rows.rope_half_split,
     op.RopeLayout.INTERLEAVED: kernels_rows.rope_interleaved,
 }
-
-
-class Workspace:
-    """What steps see besides registers: the current sequence, and scratch memory that lives through a call.
-
-    tokens : int64 [length]; document_start : int64 [length], the first position of each position's
-    document.
-    """
-
-    def __init__(self, boundary_token: int) -> None:
-        self.boundary_token = boundary_token
-        self._scratch = np.empty(0, np.float32)
-
-    def begin(self, tokens: np.ndarray) -> None:
-        """Make `tokens`, int64 [length], the current sequence."""
-        self.tokens = tokens
-        starts = np.where(tokens == self.boundary_token, np.arange(tokens.size), 0)
-        self.document_start = np.maximum.accumulate(starts)
-
-    def scores(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Uninitialized float32 scratch of the given shape, the same memory at every call."""
-        size = math.prod(shape)
-        if self._scratch.size < size:
-            self._scratch = np.empty(size, np.float32)
-        return self._scratch[:size].reshape(shape)
-
-
-Step = Callable[..., None]  # (workspace, output register, *input registers)
-Bind = Callable[..., Step]  # (operation, BindContext)
-
-
-@dataclass(frozen=True)
-class BindContext:
-    """What `bind` functions look things up in: all tensors, and all register widths."""
-
-    tensors: Sequence[np.ndarray]
-    widths: Sequence[int]
-
-    def vector(self, row: Row | None, width: int, default: float = 0.0) -> np.ndarray:
-        """A row expanded to float32 [width]; `default` everywhere when there is none."""
-        if row is None:
-            return np.full(width, default, np.float32)
-        values = np.atleast_2d(self.tensors[row.tensor])[row.row]
-        return np.repeat(values, width // values.size)
 
 
 @lru_cache(maxsize=64)
@@ -151,6 +103,28 @@ def bind_scale(o: op.Scale, context: BindContext) -> Step:
     return lambda workspace, out, x: np.multiply(x, vector, out=out)
 
 
+def bind_scale_tiled(o: op.ScaleTiled, context: BindContext) -> Step:
+    vector = context.tiled_vector(o.vector, context.widths[o.x])
+    return lambda workspace, out, x: np.multiply(x, vector, out=out)
+
+
+def bind_affine(o: op.Affine, context: BindContext) -> Step:
+    factor, offset = np.float32(o.factor), np.float32(o.offset)
+
+    def step(workspace: Workspace, out: np.ndarray, x: np.ndarray) -> None:
+        np.multiply(x, factor, out=out)
+        np.add(out, offset, out=out)
+
+    return step
+
+
+def bind_broadcast(o: op.Broadcast, context: BindContext) -> Step:
+    width = context.widths[o.x]
+    if o.kind is op.BroadcastKind.SPREAD:
+        return lambda workspace, out, x: np.copyto(out.reshape(-1, width, o.width // width), x[:, :, None])
+    return lambda workspace, out, x: np.copyto(out.reshape(-1, o.width // width, width), x[:, None, :])
+
+
 def bind_mix(o: op.Mix, context: BindContext) -> Step:
     width = context.widths[o.x]
     a, b = context.vector(o.a, width), context.vector(o.b, width)
@@ -196,31 +170,6 @@ def bind_rotate(o: op.Rotate, context: BindContext) -> Step:
 
     def step(workspace: Workspace, out: np.ndarray, x: np.ndarray) -> None:
         kernel(x, o.heads, *rotation_tables(frequencies, x.shape[0], o.factor, direction), out)
-
-    return step
-
-
-def bind_attention(o: op.Attention, context: BindContext) -> Step:
-    scale, group = np.float32(o.scale), o.heads // o.kv_heads
-
-    def step(workspace: Workspace, out: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
-        length = q.shape[0]
-        seen = workspace.document_start if o.document_reset else np.zeros(length, np.int64)
-        if o.window:
-            seen = np.maximum(seen, np.arange(1, length + 1) - o.window)
-        queries = q.reshape(length, o.kv_heads, group, -1).transpose(1, 2, 0, 3)
-        keys = k.reshape(length, o.kv_heads, 1, -1).transpose(1, 2, 3, 0)
-        values = v.reshape(length, o.kv_heads, 1, -1).transpose(1, 2, 0, 3)
-        outputs = out.reshape(length, o.kv_heads, group, -1).transpose(1, 2, 0, 3)
-        block = max(LEAST_QUERY_BLOCK, SCORE_FLOATS // (o.heads * length))
-        for start in range(0, length, block):
-            stop = min(start + block, length)
-            first = int(seen[start])
-            scores = workspace.scores((o.kv_heads, group, stop - start, stop - first))
-            np.matmul(queries[:, :, start:stop], keys[..., first:stop], out=scores)
-            flat = scores.reshape(o.heads, stop - start, stop - first)
-            kernels_exponential.softmax_rows(flat, start, first, seen, scale)
-            np.matmul(scores, values[:, :, first:stop], out=outputs[:, :, start:stop])
 
     return step
 
@@ -282,5 +231,9 @@ BINDERS: dict[type[op.Operation], Bind] = paired(
         (op.Softcap, bind_softcap),
         (op.PositionEmbed, bind_position_embed),
         (op.Rotate, bind_rotate),
+        (op.Broadcast, bind_broadcast),
+        (op.ScaleTiled, bind_scale_tiled),
+        (op.Affine, bind_affine),
+        (op.CappedAttention, bind_capped_attention),
     )
 )

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...format.program.operations import (
+    Affine,
     Attention,
+    CappedAttention,
     Exclude,
     LayerNorm,
     Linear,
@@ -20,12 +22,14 @@ from ...format.program.operations import (
     Rope,
     Rotate,
     Scale,
+    ScaleTiled,
     Slice,
 )
 from ...format.program.program import Program, validate_program
 
 ROWS, COLUMNS = 0, 1
-SAME_WIDTH = (RmsNorm, LayerNorm, Rope, Rotate, Scale)  # an element of the output is made of the head that it is in
+# an element of the output is made of the head that it is in
+SAME_WIDTH = (RmsNorm, LayerNorm, Rope, Rotate, Scale, ScaleTiled, Affine)
 Shape = tuple[int, ...]
 
 
@@ -37,7 +41,7 @@ class AttentionMaps:
     key, value : widths of one head
     """
 
-    operation: Attention
+    operation: Attention | CappedAttention
     made: tuple[tuple[int, int], ...]
     readers: tuple[int, ...]
     key: int
@@ -61,7 +65,7 @@ def maker(program: Program, register: int) -> tuple[int, int] | None:
 def read_attention(program: Program, register: int) -> int | None:
     """Index of the attention whose outputs end up in a register in their order; gates multiply without moving them."""
     op = program.instructions[register]
-    if isinstance(op, Attention):
+    if isinstance(op, Attention | CappedAttention):
         return register
     if isinstance(op, Multiply):
         found = {read_attention(program, each) for each in (op.x, op.y)} - {None}
@@ -81,7 +85,7 @@ def find_attentions(program: Program, shapes: Sequence[Shape]) -> list[Attention
             readers.setdefault(attention, []).append(op.weight)
     found: dict[tuple[tuple[int, int], ...], AttentionMaps] = {}
     for index, op in enumerate(program.instructions):
-        if isinstance(op, Attention):
+        if isinstance(op, Attention | CappedAttention):
             makers = [maker(program, register) for register in (op.q, op.k, op.v)]
             made = tuple((program.instructions[k].weight, offset) for k, offset in filter(None, makers))
             sizes = widths[op.k] // op.kv_heads, widths[op.v] // op.kv_heads

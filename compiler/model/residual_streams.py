@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ...format.program.operations import Add, Embed, LayerNorm, Linear, Mix, RmsNorm, Scale
+from ...format.program.operations import Add, Affine, Embed, LayerNorm, Linear, Mix, RmsNorm, Scale, ScaleTiled
 from ...format.program.program import Program
 
 LEAST_SCALE = 1e-3  # of the root mean square of a scale; channels below write next to nothing
@@ -20,7 +20,7 @@ LEAST_SCALE = 1e-3  # of the root mean square of a scale; channels below write n
 
 @dataclass(frozen=True, slots=True)
 class Residual:
-    """The register r beside a layer's output in own * y + other * r; None: a factor of 1."""
+    """The register r beside a layer's output in own * y + other * r; None: a factor of 1, a float: that factor."""
 
     register: int
     own: object | None = None
@@ -28,10 +28,12 @@ class Residual:
 
     def gain(self, vector: Callable[[object], torch.Tensor]) -> torch.Tensor | float:
         """other / own by channel, 0 where `own` next to vanishes. vector : operand -> float tensor"""
-        own = 1.0 if self.own is None else vector(self.own)
         other = 1.0 if self.other is None else vector(self.other)
         if self.own is None:
             return other
+        if isinstance(self.own, float):
+            return other / self.own if self.own else 0.0
+        own = vector(self.own)
         solid = own.abs() > LEAST_SCALE * own.square().mean().sqrt()
         return torch.where(solid, other / own.where(solid, torch.ones_like(own)), 0.0)
 
@@ -41,7 +43,7 @@ def is_stream(program: Program, register: int) -> bool:
     normalized or scaled.
     """
     op = program.instructions[register]
-    while isinstance(op, RmsNorm | LayerNorm | Scale):
+    while isinstance(op, RmsNorm | LayerNorm | Scale | ScaleTiled | Affine):
         op = program.instructions[op.x]
     return isinstance(op, Add | Mix | Embed)
 
@@ -67,8 +69,9 @@ def _residual_of(instructions, readers: dict[int, list[int]], index: int) -> Res
     """What is added to the output of instruction `index`, when nothing else reads it."""
     own, output = None, index
     (reader, *more) = readers.get(output, [None])
-    if not more and reader is not None and isinstance(instructions[reader], Scale):
-        own, output = instructions[reader].vector, reader
+    if not more and reader is not None and isinstance(instructions[reader], Scale | Affine):
+        scaled = instructions[reader]
+        own, output = scaled.vector if isinstance(scaled, Scale) else scaled.factor, reader
         (reader, *more) = readers.get(output, [None])
     if more or reader is None:
         return None

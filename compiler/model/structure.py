@@ -8,7 +8,16 @@ streams have modules of their own beside this one.
 from __future__ import annotations
 
 from ...errors import CheckpointError
-from ...format.program.operations import Embed, HashEmbed, Linear, PositionEmbed, Scale, Softcap
+from ...format.program.operations import (
+    Affine,
+    Embed,
+    HashEmbed,
+    Linear,
+    PositionEmbed,
+    Scale,
+    ScaleTiled,
+    Softcap,
+)
 from ...format.program.program import Program
 
 
@@ -17,7 +26,7 @@ def find_head(program: Program) -> int | None:
     there is none.
     """
     index = len(program.instructions) - 1
-    while isinstance(program.instructions[index], Softcap | Scale):
+    while isinstance(program.instructions[index], Softcap | Scale | ScaleTiled | Affine):
         index = program.instructions[index].x
     return index if isinstance(program.instructions[index], Linear) else None
 

@@ -18,7 +18,8 @@ from ...format.container.limits import DEFAULT_LIMITS, Limits
 from ...format.program.operands import Row
 from ...format.program.program import Program, validate_program
 from ...runtime.interpreter import check_length
-from .torch_operations import EXECUTIONS, PassContext, Rotations
+from .pass_context import PassContext, Rotations
+from .torch_operations import EXECUTIONS
 
 RegisterCallback = Callable[[int, Tensor], Tensor]
 

@@ -8,97 +8,15 @@ pass. Semantics: spec/program.md, section 4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ...format.program import operations as op
-from ...format.program.operands import Row
 from ...format.registry import paired
-
-Rotations = dict[tuple, tuple[Tensor, Tensor]]
-
-
-class PassContext:
-    """What operations may ask of their forward pass.
-
-    tokens : int64 [batch, length]; tensors : weights by directory index, kept by reference
-    boundary_token : starts a document; rotations : of earlier passes, to which new ones are added
-    """
-
-    def __init__(
-        self, tokens: Tensor, tensors: Mapping[int, Tensor], boundary_token: int, rotations: Rotations
-    ) -> None:
-        self.tokens, self.tensors = tokens, tensors
-        self._boundary_token, self._rotations = boundary_token, rotations
-        self._document_start: Tensor | None = None
-        self._masks: dict[tuple[int, bool], Tensor] = {}
-
-    @property
-    def positions(self) -> Tensor:
-        """0 .. length - 1."""
-        return torch.arange(self.tokens.shape[1], device=self.tokens.device)
-
-    @property
-    def document_start(self) -> Tensor:
-        """First position of each position's document, [batch, length]."""
-        if self._document_start is None:
-            starts = torch.where(self.tokens == self._boundary_token, self.positions, 0)
-            self._document_start = starts.cummax(dim=1).values
-        return self._document_start
-
-    def mask(self, window: int, document_reset: bool) -> Tensor:
-        """True where a query sees a key, [batch or 1, 1, length, length]."""
-        key = (window, document_reset)
-        if key not in self._masks:
-            distance = self.positions[:, None] - self.positions
-            seen = (distance >= 0)[None]
-            if window:
-                seen = seen & (distance < window)
-            if document_reset:
-                seen = seen & (self.positions >= self.document_start[:, :, None])
-            self._masks[key] = seen[:, None]
-        return self._masks[key]
-
-    def vector(self, row: Row, width: int) -> Tensor:
-        """A row as a tensor that broadcasts over the last dimension of size `width`."""
-        values = self.tensors[row.tensor]
-        values = values[row.row] if values.dim() == 2 else values
-        count = values.shape[0]
-        return values if count in (1, width) else values.repeat_interleave(width // count)
-
-    def turn(self, o: op.Rotate, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosine and sine [length, 1, rotary_dims / 2], times the factor, of the turn of a register; differentiable in
-        the frequencies.
-        """
-        if o.frequencies is None:
-            angles = rotation_angles(o.base, o.rotary_dims, like.shape[1]).to(like.device)
-        else:
-            frequencies = self.vector(o.frequencies, o.rotary_dims // 2).double()
-            angles = self.positions[:, None].double() * frequencies
-        sine = angles.sin() if o.direction is op.RotationDirection.BACKWARD else -angles.sin()
-        return (o.factor * angles.cos()).to(like.dtype).unsqueeze(1), (o.factor * sine).to(like.dtype).unsqueeze(1)
-
-    def rotation(self, o: op.Rope, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosine and sine [length, 1, rotary_dims / 2] for a register [batch, length, width]."""
-        key = (o.base, o.rotary_dims, like.shape[1], like.device, like.dtype)
-        if key not in self._rotations:
-            angles = rotation_angles(o.base, o.rotary_dims, like.shape[1])
-            tables = angles.cos().float(), angles.sin().float()
-            self._rotations[key] = tuple(table.to(like).unsqueeze(1) for table in tables)
-        return self._rotations[key]
-
-
-def rotation_angles(base: float, rotary_dims: int, length: int) -> Tensor:
-    """float64 [length, rotary_dims / 2]: position * base**(-2i / rotary_dims).
-
-    Computed here and not taken from the interpreter's kernels, so that each executor checks the other's.
-    """
-    exponents = torch.arange(0, rotary_dims, 2, dtype=torch.float64) / rotary_dims
-    frequencies = torch.pow(torch.tensor(base, dtype=torch.float64), -exponents)
-    return torch.arange(length, dtype=torch.float64)[:, None] * frequencies
+from .pass_context import PassContext
 
 
 def execute_embed(context: PassContext, o: op.Embed) -> Tensor:
@@ -142,6 +60,23 @@ def execute_layer_norm(context: PassContext, o: op.LayerNorm, x: Tensor) -> Tens
 
 def execute_scale(context: PassContext, o: op.Scale, x: Tensor) -> Tensor:
     return x * context.vector(o.vector, x.shape[-1])
+
+
+def execute_scale_tiled(context: PassContext, o: op.ScaleTiled, x: Tensor) -> Tensor:
+    values = context.tensors[o.vector.tensor]
+    values = values[o.vector.row] if values.dim() == 2 else values
+    return (x.unflatten(-1, (-1, values.shape[0])) * values).flatten(-2)
+
+
+def execute_affine(context: PassContext, o: op.Affine, x: Tensor) -> Tensor:
+    return o.factor * x + o.offset
+
+
+def execute_broadcast(context: PassContext, o: op.Broadcast, x: Tensor) -> Tensor:
+    times = o.width // x.shape[-1]
+    if o.kind is op.BroadcastKind.SPREAD:
+        return x.repeat_interleave(times, dim=-1)
+    return x.repeat(*(1 for _ in x.shape[:-1]), times)
 
 
 def execute_mix(context: PassContext, o: op.Mix, x: Tensor, y: Tensor) -> Tensor:
@@ -199,7 +134,9 @@ def rotated(o: op.Rope | op.Rotate, x: Tensor, cosine: Tensor, sine: Tensor) -> 
     return torch.cat((*turned, rest), dim=-1).flatten(-2)
 
 
-def execute_attention(context: PassContext, o: op.Attention, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def execute_attention(
+    context: PassContext, o: op.Attention | op.CappedAttention, q: Tensor, k: Tensor, v: Tensor
+) -> Tensor:
     q = q.unflatten(-1, (o.heads, -1)).transpose(1, 2)
     k, v = (x.unflatten(-1, (o.kv_heads, -1)).transpose(1, 2) for x in (k, v))
     masked = o.window > 0 or o.document_reset
@@ -207,6 +144,28 @@ def execute_attention(context: PassContext, o: op.Attention, q: Tensor, k: Tenso
     y = F.scaled_dot_product_attention(
         q, k, v, attn_mask=mask, is_causal=not masked, scale=o.scale, enable_gqa=o.heads != o.kv_heads
     )
+    return y.transpose(1, 2).flatten(-2)
+
+
+def execute_capped_attention(context: PassContext, o: op.CappedAttention, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    if o.cap == 0 and o.sinks is None:
+        return execute_attention(context, o, q, k, v)
+    q = q.unflatten(-1, (o.heads, -1)).transpose(1, 2)
+    k, v = (x.unflatten(-1, (o.kv_heads, -1)).transpose(1, 2) for x in (k, v))
+    k, v = (x.repeat_interleave(o.heads // o.kv_heads, dim=1) for x in (k, v))
+    unseen = ~context.mask(o.window, o.document_reset)
+    sinks = None if o.sinks is None else context.vector(o.sinks, o.heads).expand(o.heads)[:, None, None]
+    if o.cap == 0:  # a sink is a key of its own that no query turns towards, with a value of zero
+        bias = torch.zeros_like(unseen, dtype=q.dtype).masked_fill(unseen, -torch.inf)
+        bias = torch.cat((bias.expand(-1, o.heads, -1, -1), sinks.expand(bias.shape[0], -1, bias.shape[2], 1)), dim=-1)
+        k, v = F.pad(k, (0, 0, 0, 1)), F.pad(v, (0, 0, 0, 1))
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=o.scale)
+    else:
+        scores = o.cap * torch.tanh((q @ k.mT) * (o.scale / o.cap))
+        scores = scores.masked_fill(unseen, -torch.inf)
+        if sinks is not None:
+            scores = torch.cat((scores, sinks.to(scores).expand(scores.shape[0], -1, scores.shape[2], 1)), dim=-1)
+        y = scores.softmax(-1)[..., : k.shape[2]] @ v
     return y.transpose(1, 2).flatten(-2)
 
 
@@ -264,5 +223,9 @@ EXECUTIONS: dict[type[op.Operation], Execution] = paired(
         (op.Softcap, execute_softcap),
         (op.PositionEmbed, execute_position_embed),
         (op.Rotate, execute_rotate),
+        (op.Broadcast, execute_broadcast),
+        (op.ScaleTiled, execute_scale_tiled),
+        (op.Affine, execute_affine),
+        (op.CappedAttention, execute_capped_attention),
     )
 )

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +25,11 @@ from ...format.program.operands import Row
 from ...format.program.operations import (
     Activation,
     Add,
+    Affine,
     Attention,
+    Broadcast,
+    BroadcastKind,
+    CappedAttention,
     Exclude,
     Linear,
     Multiply,
@@ -32,7 +37,7 @@ from ...format.program.operations import (
     Scale,
     Softcap,
 )
-from ...format.program.program import Program
+from ...format.program.program import Program, validate_program
 from ..model.model import Model
 from ..model.structure import embedding_tables
 from ..quantize.grid_matrix import column_log_steps
@@ -40,15 +45,16 @@ from ..recipe import Recipe
 from ..statistics.calibration import MatrixStatistics, Statistics
 
 LEAST_SCALE = 1e-6
-ELEMENTWISE = Activation | Add | Multiply | Softcap
+ELEMENTWISE = Activation | Add | Affine | Multiply | Softcap
 
 
 def exchange_symmetries(model: Model, statistics: Statistics, recipe: Recipe) -> tuple[Model, Statistics]:
     """The rewrites that the recipe asks for. Tensors that equal another are left alone: to stay equal is worth more."""
     settings, twins = recipe.symmetries, equal_tensors(model)
-    hidden = find_hidden_units(model.program) if settings.hidden_units else []
-    dimensions = find_value_dimensions(model.program) if settings.value_dimensions else []
-    units = [each for each in hidden + dimensions if not twins & {*each.makers, each.reader}]
+    widths = validate_program(model.program, [tensor.values.shape for tensor in model.tensors]).widths
+    hidden = find_hidden_units(model.program, widths) if settings.hidden_units else []
+    dimensions = find_value_dimensions(model.program, widths) if settings.value_dimensions else []
+    units = [each for each in hidden + dimensions if not twins & {*each.makers, *each.gates, each.reader}]
     scales = find_scaled_outputs(model.program) if settings.output_scales else []
     scaled = absorb_scales(model, statistics, [each for each in scales if each.maker not in twins])
     return sort_units(*scaled, units, recipe.quantization.damping)
@@ -60,12 +66,14 @@ class FreeUnits:
 
     heads : so many equal blocks of rows, within which the order is free
     repeats : how many times in a row each block stands in the reader's columns (query heads of a group)
+    gates : tensors whose rows are in the order of the reader's columns: what the units are multiplied with
     """
 
     makers: tuple[int, ...]
     reader: int
     heads: int = 1
     repeats: int = 1
+    gates: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +84,12 @@ class ScaledOutput:
     vector: Row
 
 
-def find_hidden_units(program: Program) -> list[FreeUnits]:
-    """Every set of units between linear maps, with only element-wise operations in between."""
-    search = _Search(program)
+def find_hidden_units(program: Program, widths: Sequence[int] = ()) -> list[FreeUnits]:
+    """Every set of units between linear maps, with only element-wise operations in between.
+
+    widths : of the registers; without them nothing that a gate of one value is multiplied with is found
+    """
+    search = _Search(program, widths)
     found = []
     for op in program.instructions:
         if isinstance(op, Linear) and search.only_use(op):
@@ -88,18 +99,21 @@ def find_hidden_units(program: Program) -> list[FreeUnits]:
     return found
 
 
-def find_value_dimensions(program: Program) -> list[FreeUnits]:
-    """Every attention whose values are linear maps and whose output only a linear map reads."""
-    search = _Search(program)
+def find_value_dimensions(program: Program, widths: Sequence[int] = ()) -> list[FreeUnits]:
+    """Every attention whose values are linear maps and whose output only a linear map reads, multiplied
+    or not with gates: of one value a head, or of linear maps to each of its elements.
+
+    widths : of the registers; without them no attention with a gate of one value a head is found
+    """
+    search = _Search(program, widths)
     found = []
     for op in program.instructions:
-        if isinstance(op, Linear) and search.only_use(op):
-            attention, readers = search.attention(op.x)
-            makers = search.makers(attention.v, readers) if attention else None
+        if isinstance(op, Linear) and search.only_use(op) and (end := search.attention(op.x)):
+            attention = end.attention
+            makers = search.makers(attention.v, end.readers, attention.kv_heads)
             if makers:
-                found.append(
-                    FreeUnits(tuple(makers), op.weight, attention.kv_heads, attention.heads // attention.kv_heads)
-                )
+                heads, repeats = attention.kv_heads, attention.heads // attention.kv_heads
+                found.append(FreeUnits(tuple(makers), op.weight, heads, repeats, end.gates))
     return found
 
 
@@ -118,11 +132,23 @@ def equal_tensors(model: Model) -> set[int]:
     return {i for i, digest in enumerate(digests) if counts[digest] > 1 and np.ptp(model.tensors[i].values) > 0}
 
 
+@dataclass(frozen=True, slots=True)
+class AttentionEnd:
+    """An attention that nothing but the search's start reads.
+
+    readers : how many operands read its values; gates : weights whose rows its output is multiplied with
+    """
+
+    attention: Attention | CappedAttention
+    readers: int = 1
+    gates: tuple[int, ...] = ()
+
+
 class _Search:
     """Looks backwards in a program for registers and tensors that are used in one place only."""
 
-    def __init__(self, program: Program) -> None:
-        self.instructions = program.instructions
+    def __init__(self, program: Program, widths: Sequence[int] = ()) -> None:
+        self.instructions, self.widths = program.instructions, widths
         self.readers = Counter(register for op in self.instructions for register in op.registers)
         self.readers[len(self.instructions) - 1] += 1  # the logits have a reader outside
         self.uses = Counter(tensor for op in self.instructions for tensor in op.tensors)
@@ -132,10 +158,14 @@ class _Search:
         """Whether nothing else names the weight."""
         return self.uses[op.weight] == 1 and op.weight not in self.tables
 
-    def makers(self, register: int, readers: int = 1) -> list[int] | None:
+    def makers(self, register: int, readers: int = 1, blocks: int = 1) -> list[int] | None:
         """Weights whose rows are a register's elements; None unless they are that alone and so many
         operands read the register.
+
+        blocks : so many equal parts, within which the order is what matters
         """
+        if self.constant(register, blocks):
+            return []
         op = self.instructions[register]
         if self.readers[register] != readers:
             return None
@@ -143,20 +173,44 @@ class _Search:
             return [op.weight] if self.only_use(op) and op.bias is None else None
         if not isinstance(op, ELEMENTWISE):
             return None
-        parts = [self.makers(x) for x in op.registers]
+        parts = [self.makers(x, 1, blocks) for x in op.registers]
         return None if None in parts else [weight for part in parts for weight in part]
 
-    def attention(self, register: int) -> tuple[Attention | None, int]:
-        """The attention that ends in a register nothing else reads, and how many operands read its values."""
-        op, readers = self.instructions[register], 1
-        if isinstance(op, Exclude) and self._excludes_own_values(op) and self.readers[register] == 1:
-            register, op, readers = op.y, self.instructions[op.y], 2
-        alone = isinstance(op, Attention) and self.readers[register] == 1
-        return (op if alone else None), readers
+    def constant(self, register: int, blocks: int) -> bool:
+        """Whether the elements of each of so many equal parts of a register are one value, whoever reads it."""
+        op = self.instructions[register]
+        if isinstance(op, ELEMENTWISE):
+            return all(self.constant(x, blocks) for x in op.registers)
+        if not isinstance(op, Broadcast) or not self.widths:
+            return False
+        width = self.widths[op.x]
+        spread = op.kind is BroadcastKind.SPREAD or width == 1
+        return spread and blocks % width == 0
+
+    def attention(self, register: int) -> AttentionEnd | None:
+        """The attention that ends in a register nothing else reads."""
+        op = self.instructions[register]
+        if self.readers[register] != 1:
+            return None
+        if isinstance(op, Attention | CappedAttention):
+            return AttentionEnd(op)
+        if isinstance(op, Exclude):
+            own = self._excludes_own_values(op) and self.readers[op.y] == 1
+            return AttentionEnd(self.instructions[op.y], 2) if own else None
+        if not isinstance(op, Multiply):
+            return None
+        return self._gated(op.x, op.y) or self._gated(op.y, op.x)
+
+    def _gated(self, register: int, gate: int) -> AttentionEnd | None:
+        """The attention that ends in a register, times a gate that every order of its values lets be."""
+        end = self.attention(register)
+        weights = None if end is None else self.makers(gate, 1, end.attention.heads)
+        return None if weights is None else replace(end, gates=(*end.gates, *weights))
 
     def _excludes_own_values(self, op: Exclude) -> bool:
         y: Operation = self.instructions[op.y]
-        return isinstance(y, Attention) and (y.v, y.heads, y.kv_heads) == (op.v, op.heads, op.kv_heads)
+        own = isinstance(y, Attention | CappedAttention)
+        return own and (y.v, y.heads, y.kv_heads) == (op.v, op.heads, op.kv_heads)
 
 
 def sort_units(
@@ -170,7 +224,7 @@ def sort_units(
     values = {i: tensor.values for i, tensor in enumerate(model.tensors)}
     matrices = dict(statistics.matrices)
     for units in found:
-        if matrices.keys() >= {*units.makers, units.reader}:
+        if matrices.keys() >= {*units.makers, *units.gates, units.reader}:
             steps = column_log_steps(matrices[units.reader].hessian, damping).reshape(units.heads, units.repeats, -1)
             _permute(values, matrices, units, np.argsort(steps[:, 0], axis=1, kind="stable"))
     tensors = tuple(replace(tensor, values=values[i]) for i, tensor in enumerate(model.tensors))
@@ -181,16 +235,24 @@ def _permute(
     values: dict[int, np.ndarray], matrices: dict[int, MatrixStatistics], units: FreeUnits, orders: np.ndarray
 ) -> None:
     """Put the units of each head into its order; orders : int64[heads, units of a head]."""
-    rows = _in_blocks(orders)
+    rows, columns = _in_blocks(orders), _in_blocks(np.repeat(orders, units.repeats, axis=0))
     for maker in units.makers:
-        values[maker] = np.ascontiguousarray(values[maker][rows])
-        both = matrices[maker].output_fisher
-        both = None if both is None else np.ascontiguousarray(both[np.ix_(rows, rows)])
-        matrices[maker] = replace(matrices[maker], row_fisher=matrices[maker].row_fisher[rows], output_fisher=both)
-    columns = _in_blocks(np.repeat(orders, units.repeats, axis=0))
+        _permute_rows(values, matrices, maker, rows)
+    for gate in units.gates:
+        _permute_rows(values, matrices, gate, columns)
     hessian = np.ascontiguousarray(matrices[units.reader].hessian[np.ix_(columns, columns)])
     values[units.reader] = np.ascontiguousarray(values[units.reader][:, columns])
     matrices[units.reader] = replace(matrices[units.reader], hessian=hessian)
+
+
+def _permute_rows(
+    values: dict[int, np.ndarray], matrices: dict[int, MatrixStatistics], tensor: int, rows: np.ndarray
+) -> None:
+    """Put the rows of a matrix into an order, int64[rows]."""
+    values[tensor] = np.ascontiguousarray(values[tensor][rows])
+    both = matrices[tensor].output_fisher
+    both = None if both is None else np.ascontiguousarray(both[np.ix_(rows, rows)])
+    matrices[tensor] = replace(matrices[tensor], row_fisher=matrices[tensor].row_fisher[rows], output_fisher=both)
 
 
 def absorb_scales(model: Model, statistics: Statistics, found: list[ScaledOutput]) -> tuple[Model, Statistics]:

@@ -51,3 +51,10 @@ class SoftcapKind(enum.IntEnum):
 
     TANH = 0
     POLYNOMIAL = 1
+
+
+class BroadcastKind(enum.IntEnum):
+    """How `broadcast` repeats: each element so many times in a row, or the whole register so many times."""
+
+    SPREAD = 0
+    TILED = 1

@@ -123,7 +123,7 @@ def _layer_norm(instruction: op.LayerNorm, context: ShapeContext) -> int:
     return width
 
 
-def _scale(instruction: op.Scale, context: ShapeContext) -> int:
+def _scale(instruction: op.Scale | op.ScaleTiled, context: ShapeContext) -> int:
     width = context.widths[instruction.x]
     context.vector(instruction.vector, width)
     return width
@@ -169,7 +169,7 @@ def _rotate(instruction: op.Rotate, context: ShapeContext) -> int:
     return width
 
 
-def _attention(instruction: op.Attention, context: ShapeContext) -> int:
+def _attention(instruction: op.Attention | op.CappedAttention, context: ShapeContext) -> int:
     context.grouped(instruction.heads, instruction.kv_heads)
     query = context.split(context.widths[instruction.q], instruction.heads, "heads")
     key = context.split(context.widths[instruction.k], instruction.kv_heads, "key-value heads")
@@ -177,6 +177,13 @@ def _attention(instruction: op.Attention, context: ShapeContext) -> int:
         raise context.place.invalid(f"query heads of width {query} meet key heads of width {key}", "R-PRG-22")
     value = context.split(context.widths[instruction.v], instruction.kv_heads, "key-value heads")
     return instruction.heads * value
+
+
+def _capped_attention(instruction: op.CappedAttention, context: ShapeContext) -> int:
+    if instruction.cap < 0 or math.copysign(1, instruction.cap) < 0:
+        raise context.place.invalid(f"cap {instruction.cap} where +0 (none) or a number above is needed", "R-PRG-36")
+    context.vector(instruction.sinks, instruction.heads)
+    return _attention(instruction, context)
 
 
 def _exclude(instruction: op.Exclude, context: ShapeContext) -> int:
@@ -189,8 +196,15 @@ def _exclude(instruction: op.Exclude, context: ShapeContext) -> int:
     return width
 
 
-def _same(instruction: op.Shift | op.Softcap, context: ShapeContext) -> int:
+def _same(instruction: op.Shift | op.Softcap | op.Affine, context: ShapeContext) -> int:
     return context.widths[instruction.x]
+
+
+def _broadcast(instruction: op.Broadcast, context: ShapeContext) -> int:
+    width = context.widths[instruction.x]
+    if instruction.width % width:
+        raise context.place.invalid(f"width {instruction.width} is not a multiple of width {width}", "R-PRG-35")
+    return instruction.width
 
 
 def _slice(instruction: op.Slice, context: ShapeContext) -> int:
@@ -227,5 +241,9 @@ SHAPE_RULES: dict[type[op.Operation], ShapeRule] = paired(
         (op.Concat, _concat),
         (op.PositionEmbed, _position_embed),
         (op.Rotate, _rotate),
+        (op.Broadcast, _broadcast),
+        (op.ScaleTiled, _scale),
+        (op.Affine, _same),
+        (op.CappedAttention, _capped_attention),
     )
 )

@@ -12,9 +12,17 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from ..registry import keyed
-from .kinds import LATER_ACTIVATIONS, ActivationKind, HashKind, RopeLayout, RotationDirection, SoftcapKind
+from .head_operations import Attention, CappedAttention, Rope, Rotate
+from .kinds import (
+    LATER_ACTIVATIONS,
+    ActivationKind,
+    BroadcastKind,
+    HashKind,
+    SoftcapKind,
+)
+from .kinds import RopeLayout as RopeLayout
+from .kinds import RotationDirection as RotationDirection
 from .operands import (
-    AtLeastOne,
     Count,
     EnumOperand,
     Flag,
@@ -129,33 +137,6 @@ class Activation(Operation):
     slope: Real = 0.0
 
 
-@operation(11)
-@dataclass(frozen=True)
-class Rope(Operation):
-    """Rotary position embedding on the first `rotary_dims` elements of each head."""
-
-    x: Register
-    heads: Count
-    base: AtLeastOne
-    rotary_dims: Count
-    layout: Annotated[RopeLayout, EnumOperand(RopeLayout)]
-
-
-@operation(12)
-@dataclass(frozen=True)
-class Attention(Operation):
-    """Causal softmax attention with grouped queries; `window` 0 sees the whole past."""
-
-    q: Register
-    k: Register
-    v: Register
-    heads: Count
-    kv_heads: Count
-    scale: Positive
-    window: Whole = 0
-    document_reset: Flag = False
-
-
 @operation(13)
 @dataclass(frozen=True)
 class Exclude(Operation):
@@ -214,19 +195,33 @@ class PositionEmbed(Operation):
     offset: Whole = 0
 
 
-@operation(19, since=1)
+@operation(20, since=1)
 @dataclass(frozen=True)
-class Rotate(Operation):
-    """As `rope`, in either direction, with frequencies that may be data (base is 1 then) and a factor of the result."""
+class Broadcast(Operation):
+    """A narrow register at a multiple of its width: each element many times, or all of them in turn."""
 
     x: Register
-    heads: Count
-    rotary_dims: Count
-    base: AtLeastOne
-    frequencies: OptionalVector
-    factor: Positive
-    layout: Annotated[RopeLayout, EnumOperand(RopeLayout)]
-    direction: Annotated[RotationDirection, EnumOperand(RotationDirection)]
+    width: Count
+    kind: Annotated[BroadcastKind, EnumOperand(BroadcastKind)]
+
+
+@operation(21, since=1)
+@dataclass(frozen=True)
+class ScaleTiled(Operation):
+    """vector * x, the vector repeated over the width: gains that all heads share."""
+
+    x: Register
+    vector: Vector
+
+
+@operation(22, since=1)
+@dataclass(frozen=True)
+class Affine(Operation):
+    """factor * x + offset, with constants of the program."""
+
+    x: Register
+    factor: Real
+    offset: Real
 
 
 OPERATIONS: tuple[type[Operation], ...] = (
@@ -249,5 +244,9 @@ OPERATIONS: tuple[type[Operation], ...] = (
     Softcap,
     PositionEmbed,
     Rotate,
+    Broadcast,
+    ScaleTiled,
+    Affine,
+    CappedAttention,
 )
 OPERATIONS_BY_ID = keyed(OPERATIONS, "wire_id", "name")

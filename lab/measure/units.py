@@ -19,7 +19,7 @@ from ...compiler.model.attention_heads import AttentionMaps, find_attentions, ma
 from ...compiler.model.model import Model
 from ...compiler.model.structure import embedding_tables, output_head, token_tables
 from ...errors import CheckpointError
-from ...format.program.operations import Attention, Linear
+from ...format.program.operations import Attention, CappedAttention, Linear
 from ...format.program.program import Program
 from ...format.tensors.grid import matrix_shape
 
@@ -132,7 +132,7 @@ def _blocks_by_program(program: Program) -> Mapping[int, str]:
     """Block of each tensor whose first use lies between two attentions' first linear maps; the head is in none."""
     starts = []
     for op in program.instructions:
-        if isinstance(op, Attention):
+        if isinstance(op, Attention | CappedAttention):
             makers = [maker(program, register) for register in (op.q, op.k, op.v)]
             starts += [min(index for index, _ in filter(None, makers))] if any(makers) else []
     head, places = output_head(program), {}

@@ -8,7 +8,7 @@ every program alike.
 from __future__ import annotations
 
 from ...compiler.model.model import Model
-from ...format.program.operations import Attention, Linear
+from ...format.program.operations import Attention, CappedAttention, Linear
 from ...format.program.program import validate_program
 
 TRAINING_PASSES = 3  # forward, gradients by inputs, gradients by weights
@@ -22,7 +22,7 @@ def forward_flops(model: Model) -> float:
     for index, instruction in enumerate(program.instructions):
         if isinstance(instruction, Linear):
             total += 2.0 * widths[instruction.x] * widths[index]
-        elif isinstance(instruction, Attention):
+        elif isinstance(instruction, Attention | CappedAttention):
             seen = _mean_seen(program.sequence_length, instruction.window)
             total += 2.0 * seen * (widths[instruction.q] + widths[index])
     return total

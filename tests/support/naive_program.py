@@ -176,6 +176,32 @@ class NaiveRun:
                     out[i, head * value_width : (head + 1) * value_width] += weight / sum(weights) * value
         return out
 
+    def capped_attention(self, o):
+        q, k, v = (self.registers[r] for r in (o.q, o.k, o.v))
+        query_width, value_width = q.shape[1] // o.heads, v.shape[1] // o.kv_heads
+        sinks = self.vector(o.sinks, o.heads, -math.inf)
+        out = np.zeros((q.shape[0], o.heads * value_width))
+        for i in range(q.shape[0]):
+            seen = [j for j in range(i + 1) if not o.window or i - j < o.window]
+            seen = [j for j in seen if not o.document_reset or j >= self.document_start[i]]
+            for head in range(o.heads):
+                group = head * o.kv_heads // o.heads
+                scores = []
+                for j in seen:
+                    product = sum(
+                        q[i, head * query_width + c] * k[j, group * query_width + c] for c in range(query_width)
+                    )
+                    scores.append(o.scale * product)
+                if o.cap > 0:
+                    scores = [o.cap * math.tanh(score / o.cap) for score in scores]
+                peak = max([*scores, sinks[head]])
+                norm = sum(math.exp(score - peak) for score in [*scores, sinks[head]])
+                for c in range(value_width):
+                    for j, score in zip(seen, scores, strict=True):
+                        weight = math.exp(score - peak) / norm
+                        out[i, head * value_width + c] += weight * v[j, group * value_width + c]
+        return out
+
     def exclude(self, o):
         y, v = self.registers[o.y], self.registers[o.v]
         out, head_width = np.zeros_like(y), y.shape[1] // o.heads
@@ -209,3 +235,17 @@ class NaiveRun:
 
         function = math.tanh if o.kind == op.SoftcapKind.TANH else polynomial
         return self.each(lambda c, x: o.cap * function(x / o.cap), o.x)
+
+    def broadcast(self, o):
+        x = self.registers[o.x]
+        width = x.shape[1]
+        spread = o.kind == op.BroadcastKind.SPREAD
+        return np.stack([x[:, c // (o.width // width) if spread else c % width] for c in range(o.width)], axis=1)
+
+    def scale_tiled(self, o):
+        tensor = self.tensors[o.vector.tensor]
+        values = tensor[o.vector.row] if tensor.ndim == 2 else tensor
+        return self.each(lambda c, x: x * values[c % len(values)], o.x)
+
+    def affine(self, o):
+        return self.each(lambda c, x: o.factor * x + o.offset, o.x)

@@ -203,6 +203,34 @@ def add_softcap(b: Builder) -> int:
     return b.emit(op.Softcap(x, b.pick(0.5, 2.0, 30.0), b.pick(*op.SoftcapKind)), b.widths[x])
 
 
+def add_broadcast(b: Builder) -> int:
+    x = b.register()
+    width = b.widths[x] * b.pick(1, 2, 3)
+    return b.emit(op.Broadcast(x, width, b.pick(*op.BroadcastKind)), width)
+
+
+def add_scale_tiled(b: Builder) -> int:
+    x = b.register()
+    return b.emit(op.ScaleTiled(x, b.vector(b.widths[x])), b.widths[x])
+
+
+def add_affine(b: Builder) -> int:
+    x = b.register()
+    return b.emit(op.Affine(x, b.pick(0.5, -1.5, 0.0), b.pick(0.0, 1.0, -0.25)), b.widths[x])
+
+
+def add_capped_attention(b: Builder) -> int:
+    kv_heads, group, key_width, value_width = b.pick(1, 2), b.pick(1, 2, 3), b.pick(1, 2, 4), b.pick(1, 2, 3)
+    heads, source = kv_heads * group, b.normalized(b.register())
+    q, k = b.projected(source, heads * key_width), b.projected(source, kv_heads * key_width)
+    v = b.projected(b.register(), kv_heads * value_width)
+    window, reset, cap = b.pick(0, 0, 1, 2, 100), b.draw(st.booleans()), b.pick(0.0, 0.5, 2.0, 50.0)
+    attention = op.CappedAttention(
+        q, k, v, heads, kv_heads, b.pick(0.1, 0.5, 1.0), window, reset, cap, b.optional_vector(heads)
+    )
+    return b.emit(attention, heads * value_width)
+
+
 ADDERS = {
     op.Embed: add_embed,
     op.HashEmbed: add_hash_embed,
@@ -223,6 +251,10 @@ ADDERS = {
     op.Softcap: add_softcap,
     op.PositionEmbed: add_position_embed,
     op.Rotate: add_rotate,
+    op.Broadcast: add_broadcast,
+    op.ScaleTiled: add_scale_tiled,
+    op.Affine: add_affine,
+    op.CappedAttention: add_capped_attention,
 }
 
 

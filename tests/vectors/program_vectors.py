@@ -95,6 +95,11 @@ def position_embed(tensor: int, last: int, offset: int = 0) -> bytes:
     return b"\x12" + step(tensor, last) + varint(offset)
 
 
+def capped_attention(cap: float, heads: int = 2, sinks: bytes | None = None) -> bytes:
+    fields = bytes([23, 1, 1, 1, heads, 2]) + real(1.0) + b"\x00\x00" + real(cap)
+    return fields + (b"\x00" if sinks is None else b"\x01" + sinks)
+
+
 SLICE_4 = b"\x0f\x01\x00\x04"  # elements 0 to 3 of the register before
 BAD, OVER = InvalidArtifact, LimitExceeded
 
@@ -108,8 +113,8 @@ ENCODING_VECTORS = (
         "operation-zero", assemble(b"\x00"), UnsupportedArtifact, "R-PRG-3", "Operation 0 is not defined."
     ),
     ProgramVector(
-        "operation-of-the-future", assemble(EMBED, b"\x12\x01"), UnsupportedArtifact, "R-PRG-3",
-        "Operation 18 is not defined in this version.",
+        "operation-of-the-future", assemble(EMBED, b"\x18\x01"), UnsupportedArtifact, "R-PRG-3",
+        "Operation 24 is not defined in this version.",
     ),
     ProgramVector(
         "operation-of-the-far-future", assemble(EMBED, b"\x7f\x01"), UnsupportedArtifact, "R-PRG-3",
@@ -363,4 +368,50 @@ POSITION_VECTORS = (
     ),
 )  # fmt: skip
 
-PROGRAM_VECTORS = ENCODING_VECTORS + DOMAIN_VECTORS + TENSOR_VECTORS + SHAPE_VECTORS + POSITION_VECTORS
+ADDITION_VECTORS = (
+    ProgramVector(
+        "broadcast-not-a-multiple", assemble(EMBED, b"\x14\x01\x0c\x00", SLICE_4), BAD, "R-PRG-35",
+        "A broadcast makes width 12 of width 8.", 1,
+    ),
+    ProgramVector(
+        "broadcast-to-nothing", assemble(EMBED, b"\x14\x01\x00\x00", SLICE_4), BAD, "R-PRG-9",
+        "A broadcast makes width 0.", 1,
+    ),
+    ProgramVector(
+        "unknown-broadcast", assemble(EMBED, b"\x14\x01\x10\x02", SLICE_4), MalformedArtifact, "R-PRG-6",
+        "Broadcast kind 2 is not listed.", 1,
+    ),
+    ProgramVector(
+        "tiled-vector-does-not-divide", assemble(EMBED, b"\x15\x01" + step(VECTOR_OF_3, TABLE) + b"\x00", HEAD), BAD,
+        "R-PRG-18", "A vector of length 3 is tiled over a register of width 8.", 1,
+    ),
+    ProgramVector(
+        "affine-factor-infinite", assemble(EMBED, b"\x16\x01" + real(float("inf")) + real(0), HEAD), BAD, "R-PRG-7",
+        "The factor of an affine is infinite.", 1,
+    ),
+    ProgramVector(
+        "affine-offset-nan", assemble(EMBED, b"\x16\x01" + real(1) + real(float("nan")), HEAD), BAD, "R-PRG-7",
+        "The offset of an affine is not a number.", 1,
+    ),
+    ProgramVector(
+        "capped-attention-cap-negative", assemble(EMBED, capped_attention(-1.0), HEAD), BAD, "R-PRG-36",
+        "The cap of a capped attention is -1.", 1,
+    ),
+    ProgramVector(
+        "capped-attention-cap-minus-zero", assemble(EMBED, capped_attention(-0.0), HEAD), BAD, "R-PRG-36",
+        "The cap of a capped attention is -0, a second encoding of none.", 1,
+    ),
+    ProgramVector(
+        "capped-attention-heads-do-not-divide", assemble(EMBED, capped_attention(30.0, heads=3), HEAD), BAD, "R-PRG-24",
+        "A capped attention of 3 heads has 2 key-value heads.", 1,
+    ),
+    ProgramVector(
+        "sinks-do-not-divide-heads",
+        assemble(EMBED, capped_attention(30.0, sinks=step(VECTOR_OF_3, TABLE) + b"\x00"), HEAD), BAD, "R-PRG-18",
+        "A vector of 3 sinks serves 2 heads.", 1,
+    ),
+)  # fmt: skip
+
+PROGRAM_VECTORS = (
+    ENCODING_VECTORS + DOMAIN_VECTORS + TENSOR_VECTORS + SHAPE_VECTORS + POSITION_VECTORS + ADDITION_VECTORS
+)

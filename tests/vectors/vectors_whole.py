@@ -126,11 +126,46 @@ def positions_and_turns() -> bytes:
     return plain(assemble_artifact(POSITIONS_AND_TURNS, tensors))
 
 
+GATES_AND_CAPS = Program(
+    (
+        op.Embed(0),
+        op.Affine(0, 2.0, 0.0),
+        op.Linear(1, 1),
+        op.ScaleTiled(2, operands.Row(2, 1)),
+        op.CappedAttention(3, 2, 1, 2, 2, 0.5, 8, True, 30.0, operands.Row(3)),
+        op.Slice(1, 0, 2),
+        op.Broadcast(5, 4, op.BroadcastKind.SPREAD),
+        op.Multiply(4, 6),
+        op.CappedAttention(7, 5, 5, 2, 1, 0.5, 0, False, 0.0, None),
+        op.Broadcast(5, 4, op.BroadcastKind.TILED),
+        op.Add(8, 9),
+        op.Linear(10, 0),
+    ),
+    vocabulary_size=8,
+    sequence_length=16,
+    boundary_token=1,
+)
+
+
+@cache
+def gates_and_caps() -> bytes:
+    """The artifact of GATES_AND_CAPS."""
+    tensors = [
+        TensorSource("table", (8, 4), "float32", (GridInStream(grid(8, 4, 0.25, 1, True, True), 1),)),
+        TensorSource("weight", (4, 4), "bfloat16", (GridInStream(grid(4, 4, 1 / 64, 3, True, False), 1),)),
+        TensorSource("gains", (2, 2), "float16", (raw((2, 2), "float16"),)),
+        TensorSource("sinks", (2,), "float32", (raw((2,), "float32"),)),
+    ]
+    return plain(assemble_artifact(GATES_AND_CAPS, tensors))
+
+
 def whole_vectors() -> Iterator[Vector]:
     says = "A whole model: every operation of 1.0, every kind of term, three storages, steps on both sides, provenance."
     yield whole("every-operation", every_operation(), says)
     says = "Version 1.1: a table of positions, rotations both ways, by a base and by frequencies, gelu-tanh and relu."
     yield whole("positions-and-turns", positions_and_turns(), says)
+    says = "Version 1.1: attention with a cap and sinks, and with neither, tiled gains, gates of two values, constants."
+    yield whole("gates-and-caps", gates_and_caps(), says)
 
 
 def whole(name: str, data: bytes, says: str) -> Vector:

@@ -5,7 +5,20 @@ from __future__ import annotations
 from tiny_models import golf_model
 
 from bytecap.compiler.model.attention_heads import find_attentions
-from bytecap.format.program.operations import Attention, Embed, Linear, Slice
+from bytecap.format.program.operands import Row
+from bytecap.format.program.operations import (
+    Affine,
+    Attention,
+    Broadcast,
+    BroadcastKind,
+    CappedAttention,
+    Embed,
+    Linear,
+    Multiply,
+    RmsNorm,
+    ScaleTiled,
+    Slice,
+)
 from bytecap.format.program.program import Program
 
 
@@ -28,6 +41,32 @@ def test_a_fused_map_makes_queries_keys_and_values() -> None:
     program = Program((Embed(0), Linear(0, 1, None), *cuts, attention, Linear(5, 2, None)), 8, 4, 0)
     (maps,) = find_attentions(program, [(8, 8), (16, 8), (8, 8)])
     assert (maps.made, maps.readers, maps.key, maps.value) == (((1, 0), (1, 8), (1, 12)), (2,), 4, 4)
+
+
+def test_bounded_scores_shared_gains_and_gates_of_one_value_a_head() -> None:
+    """Queries and keys normalized a head with gains that the heads share, outputs gated by two values."""
+    program = Program(
+        (
+            Embed(0),
+            Linear(0, 1),
+            RmsNorm(1, 2, 1e-6),
+            ScaleTiled(2, Row(2)),
+            Linear(0, 3),
+            Affine(4, 0.5, 0.0),
+            Linear(0, 4),
+            CappedAttention(3, 5, 6, 2, 1, 0.5, 0, False, 30.0, Row(5)),
+            Linear(0, 6),
+            Broadcast(8, 8, BroadcastKind.SPREAD),
+            Multiply(7, 9),
+            Linear(10, 7),
+        ),
+        8,
+        4,
+        0,
+    )
+    shapes = [(8, 8), (8, 8), (4,), (4, 8), (4, 8), (2,), (2, 8), (8, 8)]
+    (maps,) = find_attentions(program, shapes)
+    assert (maps.made, maps.readers, maps.key, maps.value) == (((1, 0), (3, 0), (4, 0)), (7,), 4, 4)
 
 
 def test_a_model_without_attention_has_none() -> None:

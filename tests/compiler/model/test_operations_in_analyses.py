@@ -48,6 +48,10 @@ KNOWN_TO = {
     "softcap": {HEAD, symmetries, factorized_head},
     "position-embed": {HEAD, calibration},
     "rotate": {HEADS},
+    "broadcast": {symmetries},
+    "scale-tiled": {HEAD, HEADS, STREAMS},
+    "affine": {HEAD, HEADS, STREAMS, symmetries},
+    "capped-attention": {HEADS, symmetries, UNITS, COST},
 }  # fmt: skip
 ANALYSES = sorted(set().union(*KNOWN_TO.values()), key=lambda module: module.__name__)
 

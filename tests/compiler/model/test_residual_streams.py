@@ -14,7 +14,7 @@ from tiny_models import bare_model, golf_model, random_sequences
 from bytecap.compiler.model.residual_streams import Residual, find_residuals
 from bytecap.compiler.model.torch_executor import Forward, TorchExecutor
 from bytecap.format.program.operands import Row
-from bytecap.format.program.operations import Activation, ActivationKind, Add, Embed, Linear, Mix, Scale
+from bytecap.format.program.operations import Activation, ActivationKind, Add, Affine, Embed, Linear, Mix, Scale
 from bytecap.format.program.program import Program
 
 
@@ -37,6 +37,7 @@ PROGRAMS = {
     "a sum": ((Embed(0), Linear(0, 1), Add(0, 1)), {1: Residual(0)}),
     "a sum the other way": ((Embed(0), Linear(0, 1), Add(1, 0)), {1: Residual(0)}),
     "a scaled output": ((Embed(0), Linear(0, 1), Scale(1, Row(2, 0)), Add(0, 2)), {1: Residual(0, Row(2, 0))}),
+    "an output times a constant": ((Embed(0), Linear(0, 1), Affine(1, 0.25, 1.0), Add(0, 2)), {1: Residual(0, 0.25)}),
     "a mix": ((Embed(0), Linear(0, 1), Mix(0, 1, Row(2, 0), Row(2, 1))), {1: Residual(0, Row(2, 1), Row(2, 0))}),
     "a mix the other way": (
         (Embed(0), Linear(0, 1), Mix(1, 0, Row(2, 0), Row(2, 1))),
@@ -61,6 +62,8 @@ def test_gains() -> None:
     vectors = {"own": own, "other": other}
     assert Residual(0).gain(vectors.__getitem__) == 1.0
     assert Residual(0, "own").gain(vectors.__getitem__).tolist() == [0.5, 2.0, 0.0, -1.0]
+    assert Residual(0, 0.25).gain(vectors.__getitem__) == 4.0
+    assert Residual(0, 0.0).gain(vectors.__getitem__) == 0.0
     assert Residual(0, "own", "other").gain(vectors.__getitem__).tolist() == [0.5, 2.0, 0.0, -3.0]
 
 

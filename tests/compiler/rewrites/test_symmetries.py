@@ -33,7 +33,11 @@ from bytecap.format.program.operations import (
     Activation,
     ActivationKind,
     Add,
+    Affine,
     Attention,
+    Broadcast,
+    BroadcastKind,
+    CappedAttention,
     Embed,
     Exclude,
     Linear,
@@ -45,7 +49,7 @@ from bytecap.format.program.operations import (
     Scale,
     Shift,
 )
-from bytecap.format.program.program import Program
+from bytecap.format.program.program import Program, validate_program
 from bytecap.runtime.interpreter import Interpreter
 
 SEQUENCES = random_sequences(24, 12, 16, seed=3)
@@ -150,6 +154,50 @@ def test_where_the_order_of_hidden_units_is_free(operations: list, found: list) 
 )
 def test_where_the_order_of_value_dimensions_is_free(operations: list, found: list) -> None:
     assert find_value_dimensions(program(*operations)) == found
+
+
+VALUES = [*QUERIES, Linear(0, 3), CappedAttention(1, 2, 3, 4, 2, 0.5, 0, False, 30.0, Row(7))]  # 4 heads of width 3
+SPREAD, TILED = BroadcastKind.SPREAD, BroadcastKind.TILED
+
+
+@pytest.mark.parametrize(
+    ("gate", "found"),
+    [
+        ([Linear(0, 5), Broadcast(5, 12, SPREAD), Multiply(4, 6)], [FreeUnits((3,), 4, 2, 2)]),
+        ([Linear(0, 5), Broadcast(5, 12, SPREAD), Affine(6, 2.0, 1.0), Multiply(7, 4)], [FreeUnits((3,), 4, 2, 2)]),
+        ([Linear(0, 5), Broadcast(5, 12, TILED), Multiply(4, 6)], []),  # one value for each third of the elements
+        ([Linear(0, 6), Broadcast(5, 12, SPREAD), Multiply(4, 6)], []),  # several values a head
+        ([Linear(0, 8), Broadcast(5, 12, TILED), Multiply(4, 6)], [FreeUnits((3,), 4, 2, 2)]),  # one value for all
+        ([Linear(0, 9), Activation(5, ActivationKind.SIGMOID), Multiply(4, 6)], [FreeUnits((3,), 4, 2, 2, (9,))]),
+        ([Linear(0, 9), Multiply(4, 5), Add(5, 6)], []),  # the gate is read elsewhere
+    ],
+)
+def test_gates_that_leave_the_order_of_value_dimensions_free(gate: list, found: list) -> None:
+    operations = [*VALUES, *gate]
+    operations.append(Linear(len(operations) - 1, 4))
+    rows = {0: 24, 1: 16, 2: 8, 3: 6, 4: 24, 5: 4, 6: 12, 8: 1, 9: 12}
+    assert find_value_dimensions(program(*operations), widths_of(operations, rows)) == found
+
+
+def widths_of(operations: list, rows: dict[int, int]) -> list[int]:
+    """Widths of the registers of a program whose weights have so many rows."""
+    widths = []
+    for op in operations:
+        if isinstance(op, Embed):
+            widths.append(8)
+        elif isinstance(op, Linear):
+            widths.append(rows[op.weight])
+        elif isinstance(op, CappedAttention):
+            widths.append(12)
+        else:
+            widths.append(op.width if isinstance(op, Broadcast) else widths[op.registers[0]])
+    return widths
+
+
+def test_hidden_units_times_a_gate_of_one_value() -> None:
+    operations = [Embed(0), Linear(0, 1), Linear(0, 2), Broadcast(2, 12, SPREAD), Multiply(1, 3), Linear(4, 3)]
+    for rows, found in ((1, [FreeUnits((1,), 3)]), (2, [])):
+        assert find_hidden_units(program(*operations), widths_of(operations, {1: 12, 2: rows, 3: 24})) == found
 
 
 @pytest.mark.parametrize(
@@ -260,6 +308,8 @@ def add_hidden(b: Builder, x: int) -> int:
     hidden = made()
     if b.pick(True, False):
         hidden = b.emit(b.pick(Multiply, Add)(hidden, made()), width)
+    if b.pick(True, False):
+        hidden = gated(b, hidden, x, 1)
     return add_scaled_linear(b, hidden, b.widths[x])
 
 
@@ -273,10 +323,28 @@ def add_heads(b: Builder, x: int) -> int:
         for n in (kv_heads * group * key_width, kv_heads * key_width, kv_heads * value_width)
     )
     q, k = (b.emit(Rope(r, b.widths[r] // key_width, 100.0, 4, RopeLayout.HALF_SPLIT), b.widths[r]) for r in (q, k))
-    y = b.emit(Attention(q, k, v, kv_heads * group, kv_heads, 0.5), kv_heads * group * value_width)
+    heads = kv_heads * group
     if b.pick(True, False):
-        y = b.emit(Exclude(y, v, kv_heads * group, kv_heads), b.widths[y])
+        attention = Attention(q, k, v, heads, kv_heads, 0.5)
+    else:
+        attention = CappedAttention(q, k, v, heads, kv_heads, 0.5, 0, False, 2.0, b.optional_vector(heads))
+    y = b.emit(attention, heads * value_width)
+    if b.pick(True, False):
+        y = b.emit(Exclude(y, v, heads, kv_heads), b.widths[y])
+    if b.pick(True, False):
+        y = gated(b, y, x, heads)
+    if b.pick(True, False):
+        gate = b.emit(Linear(x, b.matrix(b.widths[y], b.widths[x])), b.widths[y])
+        y = b.emit(Multiply(b.emit(Activation(gate, ActivationKind.SIGMOID), b.widths[y]), y), b.widths[y])
     return add_scaled_linear(b, y, b.widths[x])
+
+
+def gated(b: Builder, y: int, x: int, values: int) -> int:
+    """A register times a gate of so many values, perhaps with a factor and an offset."""
+    width = b.widths[y]
+    gate = b.emit(Linear(x, b.matrix(values, b.widths[x])), values)
+    gate = b.emit(Broadcast(gate, width, SPREAD), width)
+    return b.emit(Multiply(y, b.emit(Affine(gate, 0.5, 1.0), width)), width)
 
 
 def add_scaled_linear(b: Builder, x: int, width: int) -> int:
@@ -313,8 +381,9 @@ def drawn_statistics(model: Model) -> Statistics:
 @given(residual_programs())
 def test_random_programs_do_not_see_exchanges(drawn: RandomProgram) -> None:
     model = bare_model(drawn.program, *drawn.tensors)
-    hidden, dimensions = find_hidden_units(model.program), find_value_dimensions(model.program)
-    attentions = sum(isinstance(op, Attention) for op in model.program.instructions)
+    widths = validate_program(model.program, [tensor.shape for tensor in drawn.tensors]).widths
+    hidden, dimensions = find_hidden_units(model.program, widths), find_value_dimensions(model.program, widths)
+    attentions = sum(isinstance(op, Attention | CappedAttention) for op in model.program.instructions)
     assert len(dimensions) == attentions and len(hidden) + attentions >= 1
     scaled = find_scaled_outputs(model.program)
     assert len(scaled) == sum(isinstance(op, Scale) for op in model.program.instructions)

@@ -75,6 +75,14 @@ ENCODINGS = [
         op.Rotate(2, 4, 16, 1.0, Row(3, 1), 0.5, op.RopeLayout.INTERLEAVED, op.RotationDirection.BACKWARD),
         f"13 01 04 10 {ONE} 01 00 01 {HALF} 01 00",
     ),
+    (op.Broadcast(2, 128, op.BroadcastKind.TILED), "14 01 8001 01"),
+    (op.ScaleTiled(2, Row(3, 1)), "15 01 00 01"),
+    (op.Affine(2, 0.5, 1.0), f"16 01 {HALF} {ONE}"),
+    (op.CappedAttention(0, 1, 2, 8, 4, 0.5, 128, True, 1.0), f"17 03 02 01 08 04 {HALF} 8001 01 {ONE} 00"),
+    (
+        op.CappedAttention(0, 1, 2, 8, 4, 0.5, 0, False, 0.0, Row(3)),
+        f"17 03 02 01 08 04 {HALF} 00 00 00000000 01 00 00",
+    ),
 ]
 
 

@@ -28,7 +28,9 @@ def test_a_layer_that_is_used_twice_counts_twice():
 @pytest.mark.parametrize(("window", "seen"), [(0, 2.5), (1, 1.0), (2, 1.75), (9, 2.5)])
 def test_a_window_of_attention(window, seen):
     """Four positions see 1, 2, 3, 4 of them, at most `window`."""
-    program = Program((op.Embed(0), op.Attention(0, 0, 0, 1, 1, 1.0, window), op.Linear(1, 1)), 3, 4, 1)
-    assert forward_flops(bare_model(program, np.ones((3, 2)), np.ones((3, 2)))) == pytest.approx(
-        2 * 2 * 3 + 2 * seen * (2 + 2)
-    )
+    capped = op.CappedAttention(0, 0, 0, 1, 1, 1.0, window, False, 30.0)
+    for attention in (op.Attention(0, 0, 0, 1, 1, 1.0, window), capped):
+        program = Program((op.Embed(0), attention, op.Linear(1, 1)), 3, 4, 1)
+        assert forward_flops(bare_model(program, np.ones((3, 2)), np.ones((3, 2)))) == pytest.approx(
+            2 * 2 * 3 + 2 * seen * (2 + 2)
+        )

@@ -1,0 +1,72 @@
+"""The operations on the queries, keys and values of attention's heads: rotations and attention itself.
+
+Strategy: declared as all operations are, see operations.py, which lists them with the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from .kinds import RopeLayout, RotationDirection
+from .operands import AtLeastOne, Count, EnumOperand, Flag, OptionalVector, Positive, Real, Register, Whole
+from .operation import Operation, operation
+
+
+@operation(11)
+@dataclass(frozen=True)
+class Rope(Operation):
+    """Rotary position embedding on the first `rotary_dims` elements of each head."""
+
+    x: Register
+    heads: Count
+    base: AtLeastOne
+    rotary_dims: Count
+    layout: Annotated[RopeLayout, EnumOperand(RopeLayout)]
+
+
+@operation(12)
+@dataclass(frozen=True)
+class Attention(Operation):
+    """Causal softmax attention with grouped queries; `window` 0 sees the whole past."""
+
+    q: Register
+    k: Register
+    v: Register
+    heads: Count
+    kv_heads: Count
+    scale: Positive
+    window: Whole = 0
+    document_reset: Flag = False
+
+
+@operation(19, since=1)
+@dataclass(frozen=True)
+class Rotate(Operation):
+    """As `rope`, in either direction, with frequencies that may be data (base is 1 then) and a factor of the result."""
+
+    x: Register
+    heads: Count
+    rotary_dims: Count
+    base: AtLeastOne
+    frequencies: OptionalVector
+    factor: Positive
+    layout: Annotated[RopeLayout, EnumOperand(RopeLayout)]
+    direction: Annotated[RotationDirection, EnumOperand(RotationDirection)]
+
+
+@operation(23, since=1)
+@dataclass(frozen=True)
+class CappedAttention(Operation):
+    """Attention whose scores a tanh bounds by `cap` when it is above 0, with a sink a head when `sinks` are given."""
+
+    q: Register
+    k: Register
+    v: Register
+    heads: Count
+    kv_heads: Count
+    scale: Positive
+    window: Whole
+    document_reset: Flag
+    cap: Real
+    sinks: OptionalVector = None

@@ -1,0 +1,65 @@
+"""Attention of one sequence, plain and capped: products by BLAS, the softmax between them by a kernel.
+
+Strategy: blocks of queries, so that the scores of a block stay in the second-level cache; a block meets only
+the keys that its queries see together. Shapes were validated before. Semantics: spec/program.md, section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..format.program import operations as op
+from . import kernels_exponential
+from .binding import BindContext, Step, Workspace
+
+SCORE_FLOATS = 1 << 16  # attention scores computed at once (256 KiB): they stay in the second-level cache
+LEAST_QUERY_BLOCK = 16
+
+
+def bind_attention(o: op.Attention, context: BindContext) -> Step:
+    scale = np.float32(o.scale)
+
+    def softmax(scores: np.ndarray, start: int, first: int, seen: np.ndarray) -> None:
+        kernels_exponential.softmax_rows(scores, start, first, seen, scale)
+
+    return attention_step(o, softmax)
+
+
+def attention_step(o: op.Attention | op.CappedAttention, softmax: Callable[..., None]) -> Step:
+    """Attention by blocks of queries; `softmax` is called with (scores, first query, first key, seen), see
+    `kernels_exponential.softmax_rows`, and turns the scores of a block into weights.
+    """
+    group = o.heads // o.kv_heads
+
+    def step(workspace: Workspace, out: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
+        length = q.shape[0]
+        seen = workspace.document_start if o.document_reset else np.zeros(length, np.int64)
+        if o.window:
+            seen = np.maximum(seen, np.arange(1, length + 1) - o.window)
+        queries = q.reshape(length, o.kv_heads, group, -1).transpose(1, 2, 0, 3)
+        keys = k.reshape(length, o.kv_heads, 1, -1).transpose(1, 2, 3, 0)
+        values = v.reshape(length, o.kv_heads, 1, -1).transpose(1, 2, 0, 3)
+        outputs = out.reshape(length, o.kv_heads, group, -1).transpose(1, 2, 0, 3)
+        block = max(LEAST_QUERY_BLOCK, SCORE_FLOATS // (o.heads * length))
+        for start in range(0, length, block):
+            stop = min(start + block, length)
+            first = int(seen[start])
+            scores = workspace.scores((o.kv_heads, group, stop - start, stop - first))
+            np.matmul(queries[:, :, start:stop], keys[..., first:stop], out=scores)
+            flat = scores.reshape(o.heads, stop - start, stop - first)
+            softmax(flat, start, first, seen)
+            np.matmul(scores, values[:, :, first:stop], out=outputs[:, :, start:stop])
+
+    return step
+
+
+def bind_capped_attention(o: op.CappedAttention, context: BindContext) -> Step:
+    scale, cap = np.float32(o.scale), np.float32(o.cap)
+    sinks = context.vector(o.sinks, o.heads, -np.inf)
+
+    def softmax(scores: np.ndarray, start: int, first: int, seen: np.ndarray) -> None:
+        kernels_exponential.capped_softmax_rows(scores, start, first, seen, scale, cap, sinks)
+
+    return attention_step(o, softmax)

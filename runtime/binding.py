@@ -1,0 +1,64 @@
+"""What an instruction is bound to before a program runs, and what its step sees while it runs.
+
+Strategy: a `bind` function gets the operation and a `BindContext`, once; the `Step` that it returns gets the
+`Workspace` of the sequence and its registers, at every call.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..format.program.operands import Row
+
+
+class Workspace:
+    """What steps see besides registers: the current sequence, and scratch memory that lives through a call.
+
+    tokens : int64 [length]; document_start : int64 [length], the first position of each position's
+    document.
+    """
+
+    def __init__(self, boundary_token: int) -> None:
+        self.boundary_token = boundary_token
+        self._scratch = np.empty(0, np.float32)
+
+    def begin(self, tokens: np.ndarray) -> None:
+        """Make `tokens`, int64 [length], the current sequence."""
+        self.tokens = tokens
+        starts = np.where(tokens == self.boundary_token, np.arange(tokens.size), 0)
+        self.document_start = np.maximum.accumulate(starts)
+
+    def scores(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Uninitialized float32 scratch of the given shape, the same memory at every call."""
+        size = math.prod(shape)
+        if self._scratch.size < size:
+            self._scratch = np.empty(size, np.float32)
+        return self._scratch[:size].reshape(shape)
+
+
+Step = Callable[..., None]  # (workspace, output register, *input registers)
+Bind = Callable[..., Step]  # (operation, BindContext)
+
+
+@dataclass(frozen=True)
+class BindContext:
+    """What `bind` functions look things up in: all tensors, and all register widths."""
+
+    tensors: Sequence[np.ndarray]
+    widths: Sequence[int]
+
+    def vector(self, row: Row | None, width: int, default: float = 0.0) -> np.ndarray:
+        """A row expanded to float32 [width]; `default` everywhere when there is none."""
+        if row is None:
+            return np.full(width, default, np.float32)
+        values = np.atleast_2d(self.tensors[row.tensor])[row.row]
+        return np.repeat(values, width // values.size)
+
+    def tiled_vector(self, row: Row, width: int) -> np.ndarray:
+        """A row repeated to float32 [width]: element c meets entry c mod its length."""
+        values = np.atleast_2d(self.tensors[row.tensor])[row.row]
+        return np.tile(values, width // values.size)
