@@ -202,16 +202,19 @@ def _head_fisher(program: Program, index: int, registers: Mapping[int, torch.Ten
 
 def _add_lookups(sums: _Sums, operation: Lookup, tokens, gradient: torch.Tensor, rows: int) -> None:
     """A hash table's rows are measured as `vectors` are; a table of tokens or positions may be tied, so
-    its own use is separated here.
+    its own use is separated here. Positions beyond the calibration's sequences count as those within do.
     """
     sums.add("lookup_moments", operation.table, second_moment(gradient))
-    if isinstance(operation, Embed | PositionEmbed):
-        looked_up = tokens
-        if isinstance(operation, PositionEmbed):
-            positions = torch.arange(tokens.shape[1], device=tokens.device) + operation.offset
-            looked_up = positions.expand(tokens.shape)
-        row_gradients = gradient.new_zeros(rows, gradient.shape[1]).index_add_(0, looked_up.flatten(), gradient)
-        sums.add("lookup_fisher", operation.table, row_gradients.double().square().mean(1))
+    if isinstance(operation, HashEmbed):
+        return
+    looked_up, first, length = tokens, operation.offset if isinstance(operation, PositionEmbed) else 0, tokens.shape[1]
+    if isinstance(operation, PositionEmbed):
+        looked_up = (torch.arange(length, device=tokens.device) + first).expand(tokens.shape)
+    row_gradients = gradient.new_zeros(rows, gradient.shape[1]).index_add_(0, looked_up.flatten(), gradient)
+    fisher = row_gradients.double().square().mean(1)
+    if isinstance(operation, PositionEmbed):
+        fisher[first + length :] = fisher[first : first + length].mean()
+    sums.add("lookup_fisher", operation.table, fisher)
 
 
 def told_share(tokens: int, unknowns: int) -> float:

@@ -24,11 +24,17 @@ from bytecap.format.program.operands import Row
 from bytecap.format.program.operations import (
     Activation,
     ActivationKind,
+    Add,
+    Attention,
     Embed,
     HashEmbed,
     HashKind,
     Linear,
+    PositionEmbed,
     RmsNorm,
+    RopeLayout,
+    Rotate,
+    RotationDirection,
     Softcap,
     SoftcapKind,
 )
@@ -59,6 +65,25 @@ def small_network(*, softcap: bool = True, tied: bool = False, hashed: bool = Fa
     if not tied:
         arrays.append(1.5 * random.standard_normal((VOCABULARY, WIDTH)))
     return bare_model(Program(tuple(instructions), VOCABULARY, 6, 0), *arrays)
+
+
+def position_network() -> Model:
+    """Tables of tokens and positions, one attention over turned queries and keys, head."""
+    random = np.random.default_rng(5)
+    turn = (1, WIDTH, 1.0, Row(4), 1.2, RopeLayout.HALF_SPLIT, RotationDirection.FORWARD)
+    instructions = (
+        Embed(0),
+        PositionEmbed(1, 2),
+        Add(0, 1),
+        Linear(2, 2, None),
+        Rotate(3, *turn),
+        Attention(4, 4, 2, 1, 1, 1.0),
+        Add(2, 5),
+        Linear(6, 3, None),
+    )
+    arrays = [random.standard_normal(shape) for shape in ((VOCABULARY, WIDTH), (9, WIDTH), (WIDTH, WIDTH))]
+    arrays += [1.5 * random.standard_normal((VOCABULARY, WIDTH)), np.array([1.0, 0.3])]
+    return bare_model(Program(instructions, VOCABULARY, 6, 0), *arrays)
 
 
 def attention_network() -> Model:
@@ -213,6 +238,32 @@ def test_a_token_that_never_occurs_has_no_fisher_as_an_embedding() -> None:
     model = small_network()
     fisher = measured(model, np.array([[0, 1, 2, 3, 2, 1]])).matrices[0].row_fisher
     assert (fisher[:4] > 0).all() and (fisher[4:] == 0).all()
+
+
+def test_fisher_of_a_table_of_positions_approaches_the_expectation_over_labels() -> None:
+    """By row, as a table of tokens; rows before the offset have none, rows beyond the sequences that of the others."""
+    model, sequences = position_network(), random_sequences(VOCABULARY, 2, 4, seed=1)
+    expected = expected_squares(model, sequences, lambda tensors, _: {1: tensors[1]})[1].mean(1)
+    found = measured(model, np.repeat(sequences, 400, axis=0), batch=1).matrices[1]
+    assert_near(found.row_fisher[:6], expected[:6], 0.25)
+    assert (found.row_fisher[:2] == 0).all() and (found.row_fisher[2:6] > 0).all()
+    np.testing.assert_allclose(found.row_fisher[6:], found.row_fisher[2:6].mean())
+    assert found.hessian.diagonal().mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_predicted_loss_of_errors_in_positions_and_frequencies(batch: int) -> None:
+    """Whatever the batch: the sequences of one share the table's rows."""
+    model, sequences = position_network(), random_sequences(VOCABULARY, 400, 6)
+    statistics, random = measured(model, sequences, batch=batch), np.random.default_rng(3)
+    for index in (1, 4):
+        values, predicted, real = model.tensors[index].values, 0.0, 0.0
+        for _ in range(8):
+            error = random.standard_normal(values.shape) * 0.02 * np.sqrt(np.mean(values**2))
+            moved = (values + error).astype(np.float32)
+            predicted += predicted_divergence(statistics, index, moved.astype(np.float64) - values)
+            real += mean_divergence(model, sequences, index, moved)
+        assert 0.6 < predicted / real < 1.6, index
 
 
 @pytest.mark.parametrize("tied", [True, False])
