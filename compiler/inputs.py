@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import CapError, DataError
-from ..runtime.tokenizer import Tokenizer
+from ..runtime.tokenizers import load_tokenizer
 from ..runtime.tokens import read_tokens
 from .checkpoints.checkpoint import read_checkpoint
 from .frontends import build_model, read_architecture
@@ -52,7 +52,7 @@ def read_calibration(
 
 
 def _read_tokens(path: Path, tokenizer: Path | str | None, model: Model) -> np.ndarray:
-    loaded = None if tokenizer is None else Tokenizer.load(Path(tokenizer))
+    loaded = None if tokenizer is None else load_tokenizer(Path(tokenizer))
     return read_tokens(path, loaded, model.program.vocabulary_size, model.program.boundary_token).ids
 
 

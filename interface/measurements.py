@@ -48,7 +48,7 @@ def sensitivity(
     from ..compiler.inputs import read_calibration, read_model
     from ..compiler.workers import available_threads, one_thread_each
     from ..lab.measure.sensitivity import SensitivityOptions, measure_sensitivity
-    from ..runtime.tokenizer import Tokenizer
+    from ..runtime.tokenizers import load_tokenizer
 
     model = read_model(Path(checkpoint), optional_path(architecture))
     text, held_out = read_calibration(Path(calibration), [], optional_path(tokenizer), model)
@@ -61,7 +61,7 @@ def sensitivity(
             threads=threads or available_threads(),
             progress=progress or silent,
         )
-    return found if tokenizer is None or unit != "tokens" else found.with_pieces(Tokenizer.load(Path(tokenizer)))
+    return found if tokenizer is None or unit != "tokens" else found.with_pieces(load_tokenizer(Path(tokenizer)))
 
 
 def score(checkpoint: PathLike, **options: Any) -> Sensitivity:

@@ -15,7 +15,7 @@ from ..format.program.program import Program
 from ..progress import StageProgress
 from .interpreter import Interpreter
 from .scoring import Score, score, target_count
-from .tokenizer import ByteTable, Tokenizer, check_byte_table
+from .tokenizers import ByteTable, Tokenizer, load_tokenizer
 from .tokens import Tokens, read_tokens
 
 
@@ -38,7 +38,7 @@ def evaluate_program(
     and for a byte table that the text contradicts; VerificationError when the model's losses are
     not finite.
     """
-    tokenizer = Tokenizer.load(tokenizer_path)
+    tokenizer = load_tokenizer(tokenizer_path)
     tokens = read_tokens(data_path, tokenizer, program.vocabulary_size, program.boundary_token)
     length = program.sequence_length if sequence_length is None else sequence_length
     byte_table = checked_byte_table(tokenizer, tokens, length, max_tokens)
@@ -67,5 +67,5 @@ def checked_byte_table(
     scored = target_count(tokens, sequence_length, max_tokens) + 1
     beyond = np.flatnonzero(byte_table.boundary[tokens.ids[scored:]])
     end = scored + int(beyond[0]) if beyond.size else len(tokens.ids)
-    check_byte_table(tokenizer, byte_table, tokens.ids[:end], tokens.source)
+    tokenizer.check_decoding(tokens.ids[:end], tokens.source)
     return byte_table

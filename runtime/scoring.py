@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from ..errors import DataError, VerificationError
 from ..progress import StageProgress
-from .tokenizer import ByteTable
+from .tokenizers import ByteTable
 from .tokens import Tokens
 
 TOKENS_PER_BATCH = 1024  # enough to make a call worth its overhead, few enough to stop soon after an interrupt

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import DataError
 from .shards import decode_shard, is_shard
-from .tokenizer import Tokenizer
+from .tokenizers import Tokenizer
 
 DOCUMENT_SEPARATOR = "\0"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

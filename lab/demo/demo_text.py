@@ -23,7 +23,7 @@ import sentencepiece
 from ...errors import DataError
 from ...files.output import check_output, write_output
 from ...runtime.shards import write_shard
-from ...runtime.tokenizer import SPACE, Tokenizer
+from ...runtime.tokenizers.sentencepiece_model import SPACE, SentencepieceTokenizer
 
 LEFT_OUT_FOLDERS = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
 SEPARATOR = "\0"
@@ -57,7 +57,7 @@ def write_demo_data(folder: str | Path, vocabulary_size: int = 1024, *, force: b
     documents = python_documentation()
     write_output(files.text, SEPARATOR.join(documents).encode(), force=force)
     train_tokenizer(files.text, vocabulary_size, files.tokenizer.with_suffix(""), force=force)
-    tokenizer = Tokenizer.load(files.tokenizer)
+    tokenizer = SentencepieceTokenizer.load(files.tokenizer)
     for part, chosen in split_documents(documents).items():
         write_shard(getattr(files, part), encode_documents(tokenizer, chosen), force=force)
     return files
@@ -132,7 +132,7 @@ def split_documents(documents: Sequence[str]) -> dict[str, list[str]]:
     return parts
 
 
-def encode_documents(tokenizer: Tokenizer, documents: Iterable[str]) -> np.ndarray:
+def encode_documents(tokenizer: SentencepieceTokenizer, documents: Iterable[str]) -> np.ndarray:
     """Token ids int32 [n] of all documents, the boundary token before each."""
     return np.concatenate(
         [np.array([BOUNDARY_TOKEN, *tokenizer.encode_document(text)], np.int32) for text in documents]
@@ -176,7 +176,7 @@ def train_tokenizer(
             f"{text_path} does not give a vocabulary of {vocabulary_size}: {reason}; use more text or another size"
         ) from error
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
-    if Tokenizer(processor, str(path)).token(SPACE) is None:
+    if SentencepieceTokenizer(processor, str(path)).token(SPACE) is None:
         raise DataError(f"{text_path} gives a vocabulary without a piece for the bare space; use more text")
     write_output(path, model.getvalue(), force=force)
     return path

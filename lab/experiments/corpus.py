@@ -18,7 +18,7 @@ import zstandard
 from ...errors import DataError, OutputError
 from ...files.output import write_output
 from ...runtime.shards import decode_shard, is_shard, read_shard, write_shard
-from ...runtime.tokenizer import Tokenizer
+from ...runtime.tokenizers import SentencepieceTokenizer
 from ...runtime.tokens import DOCUMENT_SEPARATOR
 from ..demo.demo_text import BOUNDARY_TOKEN, encode_documents, train_tokenizer
 
@@ -48,7 +48,7 @@ def read_documents(path: Path, tokenizer: Path | None = None) -> list[str]:
     if is_shard(data):
         if tokenizer is None:
             raise DataError(f"{path} is a token shard; give the tokenizer that made it, or the text itself")
-        return _decoded(decode_shard(data, str(path)), Tokenizer.load(tokenizer))
+        return _decoded(decode_shard(data, str(path)), SentencepieceTokenizer.load(tokenizer))
     if data.startswith(ZSTD):
         data = _decompressed(data, path)
     try:
@@ -74,7 +74,7 @@ def _decompressed(data: bytes, path: Path) -> bytes:
     return text
 
 
-def _decoded(ids: np.ndarray, tokenizer: Tokenizer) -> list[str]:
+def _decoded(ids: np.ndarray, tokenizer: SentencepieceTokenizer) -> list[str]:
     """The documents of a shard as text."""
     if int(ids.max()) >= tokenizer.vocabulary_size:
         raise DataError(
@@ -145,7 +145,7 @@ class CorpusFiles:
         documents = getattr(self.corpus, part) if documents is None else documents
         path = self.folder / f"{part}-{_digest([tokenizer.read_bytes().hex(), *documents])}.bin"
         if not path.is_file():
-            write_shard(path, encode_documents(Tokenizer.load(tokenizer), documents), force=True)
+            write_shard(path, encode_documents(SentencepieceTokenizer.load(tokenizer), documents), force=True)
         return path
 
     def token_ids(self, part: str, tokenizer: Path) -> np.ndarray:

@@ -19,7 +19,7 @@ from ...format.program.program import Program
 from ...progress import StageProgress, silent_stage
 from ...runtime.interpreter import Interpreter
 from ...runtime.scoring import Window, windows
-from ...runtime.tokenizer import Tokenizer, check_byte_table
+from ...runtime.tokenizers import SentencepieceTokenizer
 from ..measure.estimate import INTERVAL, Estimate
 
 BATCH = 8  # windows a call
@@ -58,7 +58,7 @@ def score_documents(
     program: Program,
     tensors: Sequence[np.ndarray],
     ids: np.ndarray,
-    tokenizer: Tokenizer,
+    tokenizer: SentencepieceTokenizer,
     *,
     threads: int,
     finished: StageProgress = silent_stage,
@@ -71,7 +71,7 @@ def score_documents(
     if len(ids) < 2 or ids[0] != program.boundary_token:
         raise DataError("documents to score must begin with the boundary token and hold text")
     table = tokenizer.byte_table()
-    check_byte_table(tokenizer, table, ids, "the evaluation text")
+    tokenizer.check_decoding(ids, "the evaluation text")
     model, plan = (
         Interpreter(program, tensors),
         list(windows(len(ids) - 1, program.sequence_length, program.sequence_length)),

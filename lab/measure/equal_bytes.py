@@ -37,7 +37,7 @@ from ...compiler.workers import available_threads, one_thread_each, run_jobs
 from ...format.artifact import decode_tensors, read_artifact
 from ...progress import silent_stage
 from ...runtime.evaluation import checked_byte_table
-from ...runtime.tokenizer import ByteTable, Tokenizer
+from ...runtime.tokenizers import ByteTable, load_tokenizer
 from ...runtime.tokens import Tokens, read_tokens
 from .choices import Candidate, Choice, Choices
 from .sequence_quality import QualityMeter, SequenceQuality
@@ -233,7 +233,7 @@ class Bench:
 def _judged(inputs: BenchInputs, model: Model, held_out: np.ndarray) -> tuple[Tokens, ByteTable | None]:
     """What is measured on, and the bytes of each token."""
     program = model.program
-    loaded = None if inputs.tokenizer is None else Tokenizer.load(inputs.tokenizer)
+    loaded = None if inputs.tokenizer is None else load_tokenizer(inputs.tokenizer)
     if inputs.evaluation is None:
         judged = Tokens(held_out.reshape(-1), str(inputs.calibration))
     else:

@@ -24,7 +24,7 @@ from ...compiler.model.model import Model
 from ...compiler.statistics.calibration import Statistics, measure_statistics
 from ...errors import DataError
 from ...progress import Progress
-from ...runtime.tokenizer import Tokenizer
+from ...runtime.tokenizers import Tokenizer
 from .rank_stability import RankStability, rank_correlation, rank_stability, top_shares
 from .unit_losses import (
     gradient_losses,

@@ -16,7 +16,7 @@ from ...compiler.model.model import Model
 from ...compiler.statistics.divergence import DivergenceMeter, SequenceLosses
 from ...format.program.program import Program
 from ...runtime.scoring import Gap, Score, paired_gap, target_count
-from ...runtime.tokenizer import ByteTable
+from ...runtime.tokenizers import ByteTable
 from ...runtime.tokens import Tokens
 
 BITS = 1 / math.log(2)

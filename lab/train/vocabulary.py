@@ -25,13 +25,13 @@ from ...compiler.model.structure import token_tables
 from ...errors import DataError
 from ...files.output import write_output
 from ...format.program.operations import Embed, Linear
-from ...runtime.tokenizer import Tokenizer
+from ...runtime.tokenizers import SentencepieceTokenizer
 
 PIECES, SELF_TEST = 1, 4  # fields of sentencepiece's ModelProto
 BYTES_OF_WIRE_TYPE = {1: 8, 5: 4}
 
 
-def kept_pieces(tokenizer: Tokenizer, documents: Iterable[str], size: int) -> np.ndarray:
+def kept_pieces(tokenizer: SentencepieceTokenizer, documents: Iterable[str], size: int) -> np.ndarray:
     """Ids of the `size` pieces to keep, ascending, int64 [size]; usefulness is counted on the documents.
 
     Raises DataError for a size that leaves no room for what must stay, or that is no smaller than the vocabulary.
@@ -103,7 +103,7 @@ def write_pruned_tokenizer(source: Path, kept: np.ndarray, path: Path, *, force:
     Raises DataError when the source is not a sentencepiece model, OutputError when the file exists (without `force`).
     """
     data, chosen, parts, token = source.read_bytes(), set(kept.tolist()), [], 0
-    Tokenizer.load(source)
+    SentencepieceTokenizer.load(source)
     for field, content in _fields(data):
         if field == PIECES:
             if token in chosen:

@@ -26,7 +26,7 @@ ALLOWED_LAYERS = {
     "": {*LAYERS, *ROOT_MODULES},
 }
 FORMAT_PACKAGES = {"brotli", "construct", "llvmlite", "numba", "numpy", "zstandard"}
-RUNTIME_PACKAGES = {"numba", "numpy", "sentencepiece", "threadpoolctl"}
+RUNTIME_PACKAGES = {"numba", "numpy", "sentencepiece", "threadpoolctl", "tiktoken", "tokenizers", "zstandard"}
 COMPILER_PACKAGES = FORMAT_PACKAGES | RUNTIME_PACKAGES | {"gguf", "safetensors", "torch"}
 ALLOWED_PACKAGES = {
     "files": set(),

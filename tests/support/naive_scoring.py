@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from bytecap.runtime.tokenizer import Tokenizer
+from bytecap.runtime.tokenizers import SentencepieceTokenizer
 
 
 class BigramModel:
@@ -34,7 +34,7 @@ class PositionModel:
         return tokens[:, 1:] + 1000.0 * np.arange(tokens.shape[1] - 1)
 
 
-def naive_target_bytes(tokenizer: Tokenizer, previous: int, target: int) -> int:
+def naive_target_bytes(tokenizer: SentencepieceTokenizer, previous: int, target: int) -> int:
     """Design section 6, word by word, for one target."""
     if tokenizer.is_boundary(target):
         return 0

@@ -8,7 +8,7 @@ from functools import cache
 
 import sentencepiece
 
-from bytecap.runtime.tokenizer import Tokenizer
+from bytecap.runtime.tokenizers import SentencepieceTokenizer
 
 COMMON = {
     "model_type": "bpe",
@@ -62,6 +62,6 @@ def model_bytes(kind: str = "bytes") -> bytes:
 
 
 @cache
-def tiny_tokenizer(kind: str = "bytes") -> Tokenizer:
+def tiny_tokenizer(kind: str = "bytes") -> SentencepieceTokenizer:
     """The tokenizer of one of KINDS."""
-    return Tokenizer(sentencepiece.SentencePieceProcessor(model_proto=model_bytes(kind)), f"{kind}.model")
+    return SentencepieceTokenizer(sentencepiece.SentencePieceProcessor(model_proto=model_bytes(kind)), f"{kind}.model")

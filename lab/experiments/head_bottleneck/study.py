@@ -20,7 +20,7 @@ from ....compiler.model.model import Model
 from ....compiler.workers import available_threads, check_device
 from ....files.digests import file_sha256
 from ....progress import silent_stage
-from ....runtime.tokenizer import Tokenizer
+from ....runtime.tokenizers import SentencepieceTokenizer
 from ...measure.head_gradient import measure_head
 from ...train.factorized_head import head_tensors, replace_head
 from ...train.fresh_models import initial_model
@@ -83,7 +83,7 @@ class BottleneckStudy:
         self.tokenizer_path: Path = inputs.tokenizer or self.files.tokenizer(
             options.vocabulary, options.tokenizer_bytes
         )
-        self.tokenizer = Tokenizer.load(self.tokenizer_path)
+        self.tokenizer = SentencepieceTokenizer.load(self.tokenizer_path)
         self.ranks = ranks_of(options)
         self.arms = all_arms(options, self.ranks, self.tokenizer.vocabulary_size)
         self.kept = KeptParts(

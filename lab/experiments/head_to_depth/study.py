@@ -28,7 +28,7 @@ from ....files.output import write_output
 from ....format.artifact import decode_tensors, read_artifact
 from ....format.inspection import inspect_artifact
 from ....runtime.shards import read_shard
-from ....runtime.tokenizer import Tokenizer
+from ....runtime.tokenizers import SentencepieceTokenizer
 from ...train.fresh_models import initial_model
 from ...train.training import Schedule, train_model
 from ...train.vocabulary import kept_pieces, prune_vocabulary, retuned_tensors, write_pruned_tokenizer
@@ -75,7 +75,7 @@ class DepthStudy:
         check_device(inputs.device)
         self.inputs, self.options = inputs, options
         self.threads = inputs.threads or available_threads()
-        public = None if inputs.tokenizer is None else Tokenizer.load(inputs.tokenizer).vocabulary_size
+        public = None if inputs.tokenizer is None else SentencepieceTokenizer.load(inputs.tokenizer).vocabulary_size
         self.arms = all_arms(options, public)
         self.architectures = {arm.name: architecture_of(arm, options) for arm in self.arms}
         evaluation = read_documents(inputs.evaluation, inputs.tokenizer)
@@ -146,7 +146,9 @@ class DepthStudy:
         documents = self.files.corpus.training
         return np.array(
             self.kept.part(
-                "pieces", key, lambda: kept_pieces(Tokenizer.load(source), documents, arm.vocabulary).tolist()
+                "pieces",
+                key,
+                lambda: kept_pieces(SentencepieceTokenizer.load(source), documents, arm.vocabulary).tolist(),
             ),
             np.int64,
         )
@@ -154,7 +156,7 @@ class DepthStudy:
     @cached_property
     def evaluated(self) -> tuple[str, ...]:
         """The evaluation documents that the baseline's tokenizer makes about `Inputs.tokens` tokens of."""
-        tokenizer, chosen, tokens = Tokenizer.load(self.tokenizer(self.arms[0])), [], 0
+        tokenizer, chosen, tokens = SentencepieceTokenizer.load(self.tokenizer(self.arms[0])), [], 0
         for document in self.files.corpus.evaluation:
             if tokens >= self.inputs.tokens:
                 break
@@ -271,7 +273,7 @@ class DepthStudy:
         }
 
     def _score(self, arm: Arm, program: Any, tensors: Sequence[np.ndarray]) -> dict[str, list]:
-        tokenizer, ids = Tokenizer.load(self.tokenizer(arm)), read_shard(self._evaluation_tokens(arm))
+        tokenizer, ids = SentencepieceTokenizer.load(self.tokenizer(arm)), read_shard(self._evaluation_tokens(arm))
         score = score_documents(
             program,
             tensors,

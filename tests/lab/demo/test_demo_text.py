@@ -11,7 +11,7 @@ from bytecap.lab.demo import demo_text
 from bytecap.lab.demo.demo_text import python_documentation, split_documents, train_tokenizer, write_demo_data
 from bytecap.runtime.evaluation import checked_byte_table
 from bytecap.runtime.shards import read_shard
-from bytecap.runtime.tokenizer import Tokenizer
+from bytecap.runtime.tokenizers import SentencepieceTokenizer
 from bytecap.runtime.tokens import read_tokens
 
 
@@ -34,7 +34,7 @@ def test_the_text_is_this_pythons_documentation(documents):
 
 
 def test_shards_hold_the_parts_in_order_and_decode_to_their_text(data, documents):
-    tokenizer = Tokenizer.load(data.tokenizer)
+    tokenizer = SentencepieceTokenizer.load(data.tokenizer)
     parts = split_documents(documents)
     normalizer = sentencepiece.SentencePieceNormalizer(model_file=str(data.tokenizer))
     for part in ("validation", "calibration", "train"):
@@ -54,14 +54,14 @@ def test_parts_are_disjoint_and_of_their_sizes(data, documents):
 
 
 def test_the_byte_table_agrees_with_the_text(data):
-    tokenizer = Tokenizer.load(data.tokenizer)
+    tokenizer = SentencepieceTokenizer.load(data.tokenizer)
     tokens = read_tokens(data.validation, tokenizer, 1024, demo_text.BOUNDARY_TOKEN)
     checked_byte_table(tokenizer, tokens, 256)
     assert not (tokens.ids == 3).any()  # bytes stand in for what has no piece
 
 
 def test_the_tokenizer_has_the_challenges_settings(data):
-    tokenizer = Tokenizer.load(data.tokenizer)
+    tokenizer = SentencepieceTokenizer.load(data.tokenizer)
     assert tokenizer.vocabulary_size == 1024
     assert [tokenizer.piece(i) for i in range(4)] == ["<pad>", "<s>", "</s>", "<unk>"]
     assert tokenizer.token("\u2581") is not None

@@ -12,7 +12,8 @@ from bytecap.lab.train.fresh_models import initial_model
 from bytecap.lab.train.training import Schedule, train_model
 from bytecap.lab.train.vocabulary import kept_pieces, prune_vocabulary, retuned_tensors, write_pruned_tokenizer
 from bytecap.runtime.interpreter import Interpreter
-from bytecap.runtime.tokenizer import Tokenizer, check_byte_table
+from bytecap.runtime.tokenizers import SentencepieceTokenizer
+from bytecap.runtime.tokenizers.sentencepiece_model import check_byte_table
 
 DOCUMENTS = [" ".join(words(seed, 60)) for seed in range(40)]
 STRANGE = "naïve 字 \U0001f600 zebra 123\n\ttab"
@@ -24,7 +25,7 @@ def pruned(tmp_path_factory):
     folder = tmp_path_factory.mktemp("vocabulary")
     (folder / "old.model").write_bytes(model_bytes())
     kept = kept_pieces(tiny_tokenizer(), DOCUMENTS, 330)
-    return kept, Tokenizer.load(write_pruned_tokenizer(folder / "old.model", kept, folder / "new.model"))
+    return kept, SentencepieceTokenizer.load(write_pruned_tokenizer(folder / "old.model", kept, folder / "new.model"))
 
 
 def test_the_pieces_that_stay_keep_their_order(pruned):

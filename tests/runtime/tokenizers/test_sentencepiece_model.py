@@ -12,7 +12,8 @@ from naive_scoring import naive_target_bytes
 from tiny_tokenizers import KINDS, model_bytes, tiny_tokenizer, words
 
 from bytecap.errors import DataError
-from bytecap.runtime.tokenizer import ByteTable, Tokenizer, check_byte_table
+from bytecap.runtime.tokenizers import ByteTable, SentencepieceTokenizer
+from bytecap.runtime.tokenizers.sentencepiece_model import check_byte_table
 
 BOS = 1
 ALPHABET = st.characters(codec="utf-8", exclude_characters="\0", exclude_categories=["Cs"])
@@ -23,7 +24,7 @@ DOCUMENTS = st.lists(
 )
 
 
-def ids_of(tokenizer: Tokenizer, documents: list[str]) -> np.ndarray:
+def ids_of(tokenizer: SentencepieceTokenizer, documents: list[str]) -> np.ndarray:
     return np.array(
         [token for document in documents for token in (BOS, *tokenizer.encode_document(document))], dtype=np.int32
     )
@@ -164,18 +165,18 @@ def test_a_file_that_is_no_tokenizer(data, message, tmp_path):
     path = tmp_path / "x.model"
     path.write_bytes(data)
     with pytest.raises(DataError, match=message) as error:
-        Tokenizer.load(path)
+        SentencepieceTokenizer.load(path)
     assert str(path) in str(error.value)
 
 
 def test_loading(tmp_path):
     path = tmp_path / "x.model"
     path.write_bytes(model_bytes())
-    tokenizer = Tokenizer.load(path)
+    tokenizer = SentencepieceTokenizer.load(path)
     assert (tokenizer.vocabulary_size, tokenizer.source) == (420, str(path))
     assert tokenizer.decode(tokenizer.encode_document("abc de")) == "abc de"
     with pytest.raises(DataError, match="cannot read"):
-        Tokenizer.load(tmp_path / "missing.model")
+        SentencepieceTokenizer.load(tmp_path / "missing.model")
 
 
 def test_a_piece_too_long_for_the_table_is_refused():
@@ -187,4 +188,4 @@ def test_a_piece_too_long_for_the_table_is_refused():
         id_to_piece = staticmethod(lambda token: "a" * 40000)
 
     with pytest.raises(DataError, match="40,000 bytes long"):
-        Tokenizer(Processor(), "x.model").byte_table()
+        SentencepieceTokenizer(Processor(), "x.model").byte_table()

@@ -1,89 +1,95 @@
-"""Tokenizers, and how many bytes of text each token stands for.
+"""Sentencepiece models, and the same algorithm for the vocabularies of others that say their scores.
 
-Strategy: a thin adapter over sentencepiece and a byte table derived from its pieces. The table is
-the denominator of bits per byte, where published results have gone wrong by up to 44 %, so
-`check_byte_table` holds it against what sentencepiece itself decodes, run by run, before any score
-is printed.
+Strategy: a thin adapter over sentencepiece. What its pieces stand for follows from their spelling, so
+`check_byte_table` holds that against what sentencepiece itself decodes.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import sentencepiece
 
-from ..errors import DataError
+from ...errors import DataError
+from .byte_table import ByteTable, runs_between_boundaries
+from .tokenizer import RUNS_PER_DECODE, Pieces, Tokenizer
 
 SPACE = "\u2581"  # how sentencepiece writes a space inside a piece
 SPACE_AS_BYTES = tuple(f"<0x{byte:02X}>" for byte in SPACE.encode())
-RUNS_PER_DECODE = 4096  # bounds the Python lists alive at once
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ByteTable:
-    """Bytes of text by token id, V entries each.
-
-    base_bytes : int16 [V]    UTF-8 length of the piece's text without one leading space;
-                              1 for byte pieces, 0 at a boundary
-    leading_space : bool [V]  the piece starts with a space, one byte more unless the token before it is a boundary
-    boundary : bool [V]       control, unknown and unused pieces: no bytes, though their loss counts
-    unknown : bool [V]        of these the unknown piece, whose text is lost
-    """
-
-    base_bytes: np.ndarray
-    leading_space: np.ndarray
-    boundary: np.ndarray
-    unknown: np.ndarray
-
-    def target_bytes(self, ids: np.ndarray) -> np.ndarray:
-        """Bytes of each target ids[1:] given the token before it: integers [tokens] -> int16 [tokens - 1].
-
-        base[target] + (leading_space[target] and not boundary[previous]), the rule of the public
-        challenge.
-        """
-        previous, target = ids[:-1], ids[1:]
-        return self.base_bytes[target] + (self.leading_space[target] & ~self.boundary[previous])
-
-
-class Tokenizer:
+class SentencepieceTokenizer(Tokenizer):
     """A sentencepiece model; `source` names it in errors."""
 
-    def __init__(self, processor: sentencepiece.SentencePieceProcessor, source: str) -> None:
+    kind = "sentencepiece"
+
+    def __init__(self, processor: sentencepiece.SentencePieceProcessor, source: str, digest: str = "") -> None:
+        super().__init__(source, digest)
         self._processor = processor
-        self.source = source
-        self.vocabulary_size = int(processor.vocab_size())
 
     @classmethod
-    def load(cls, path: str | Path) -> Tokenizer:
+    def of_bytes(cls, data: bytes, source: str) -> SentencepieceTokenizer:
+        """From the bytes of a .model file; DataError when they are something else."""
+        if not data:  # sentencepiece would take it for a model and complain at each use
+            raise DataError(f"{source} is empty; give a sentencepiece .model file")
+        try:
+            processor = sentencepiece.SentencePieceProcessor(model_proto=data)
+        except RuntimeError as error:
+            raise DataError(
+                f"{source} is not a sentencepiece model; give the .model file that the tokens were made with"
+            ) from error
+        return cls(processor, source, hashlib.sha256(data).hexdigest())
+
+    @classmethod
+    def load(cls, path: str | Path) -> SentencepieceTokenizer:
         """Load a sentencepiece .model file; DataError when it cannot be read or is something else."""
         try:
             data = Path(path).read_bytes()
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-        if not data:  # sentencepiece would take it for a model and complain at each use
-            raise DataError(f"{path} is empty; give a sentencepiece .model file")
-        try:
-            processor = sentencepiece.SentencePieceProcessor(model_proto=data)
-        except RuntimeError as error:
-            raise DataError(
-                f"{path} is not a sentencepiece model; give the .model file that the tokens were made with"
-            ) from error
-        return cls(processor, str(path))
+        return cls.of_bytes(data, str(path))
+
+    @cached_property
+    def pieces(self) -> Pieces:
+        """The vocabulary by the rules of the public challenge.
+
+        A space inside a piece counts the one byte it decodes to, where the challenge's script would
+        count the three of U+2581; its own vocabularies have no such piece.
+        """
+        processor, tokens = self._processor, range(int(self._processor.vocab_size()))
+        unknown = np.array([processor.is_unknown(token) for token in tokens], dtype=bool)
+        boundary = unknown | [processor.is_control(token) or processor.is_unused(token) for token in tokens]
+        texts = [
+            b""
+            if boundary[token]
+            else bytes([int(processor.id_to_piece(token)[3:5], 16)])
+            if processor.is_byte(token)
+            else processor.id_to_piece(token).replace(SPACE, " ").encode()
+            for token in tokens
+        ]
+        spaced = [processor.id_to_piece(token).startswith(SPACE) for token in tokens]
+        return Pieces(texts, boundary, unknown, np.array(spaced, dtype=bool) & ~boundary)
 
     def encode_document(self, text: str) -> list[int]:
-        """Token ids of one document, without a boundary token before it."""
         return self._processor.encode(text)
+
+    def encode_spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        found = self._processor.encode(text, return_type="offset_mapping", return_bytes=True)
+        return list(found["ids"]), list(found["offsets"])
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids as sentencepiece writes it: no leading space, " \u2047 " for the unknown piece."""
         return self._processor.decode([int(token) for token in ids])
 
     def decode_runs(self, runs: list[list[int]]) -> list[str]:
-        """`decode` of several lists of ids in one call."""
         return self._processor.decode(runs)
+
+    def check_decoding(self, ids: np.ndarray, source: str) -> None:
+        check_byte_table(self, self.byte_table(), ids, source)
 
     def piece(self, token: int) -> str:
         """The piece of a token id, with U+2581 for spaces."""
@@ -93,40 +99,13 @@ class Tokenizer:
         """Whether a token stands for one raw byte ("<0xE2>")."""
         return self._processor.is_byte(token)
 
-    def is_boundary(self, token: int) -> bool:
-        """Whether a token stands for no text: a control, unknown or unused piece."""
-        processor = self._processor
-        return processor.is_control(token) or processor.is_unknown(token) or processor.is_unused(token)
-
     def token(self, piece: str) -> int | None:
         """The id of a piece, or None when the vocabulary lacks it."""
         token = self._processor.piece_to_id(piece)
         return token if self._processor.id_to_piece(token) == piece else None
 
-    def byte_table(self) -> ByteTable:
-        """The byte table of all pieces, by the rules of the public challenge.
 
-        A space inside a piece counts the one byte it decodes to, where the challenge's script would
-        count the three of U+2581; its own vocabularies have no such piece. Raises DataError for a
-        piece too long for the table.
-        """
-        processor, tokens = self._processor, range(self.vocabulary_size)
-        unknown = np.array([processor.is_unknown(token) for token in tokens])
-        boundary = np.array([self.is_boundary(token) for token in tokens])
-        pieces = [processor.id_to_piece(token) for token in tokens]
-        leading_space = np.array([piece.startswith(SPACE) for piece in pieces]) & ~boundary
-        texts = [piece.removeprefix(SPACE).replace(SPACE, " ").encode() for piece in pieces]
-        lengths = [1 if processor.is_byte(token) else len(texts[token]) for token in tokens]
-        if max(lengths) > np.iinfo(np.int16).max:
-            longest = int(np.argmax(lengths))
-            raise DataError(
-                f"{self.source}: piece {longest} is {lengths[longest]:,} bytes long; the byte table ends at 32,767"
-            )
-        base_bytes = np.where(boundary, 0, lengths).astype(np.int16)
-        return ByteTable(base_bytes, leading_space, boundary, unknown)
-
-
-def check_byte_table(tokenizer: Tokenizer, table: ByteTable, ids: np.ndarray, source: str) -> None:
+def check_byte_table(tokenizer: SentencepieceTokenizer, table: ByteTable, ids: np.ndarray, source: str) -> None:
     """Hold the table against the text that sentencepiece decodes, for integers `ids` [tokens] of whole documents.
 
     The ids fall into runs between boundary tokens. Of each run the table's sum, with no space
@@ -141,7 +120,7 @@ def check_byte_table(tokenizer: Tokenizer, table: ByteTable, ids: np.ndarray, so
     _refuse_spelled_spaces(tokenizer, ids, source)
     anchor = _plain_token(tokenizer, table)
     anchor_bytes = len(tokenizer.decode([anchor]).encode())
-    starts, stops = _runs(table, ids)
+    starts, stops = runs_between_boundaries(table.boundary, ids)
     for first in range(0, len(starts), RUNS_PER_DECODE):
         spans = list(
             zip(
@@ -160,7 +139,9 @@ def check_byte_table(tokenizer: Tokenizer, table: ByteTable, ids: np.ndarray, so
                 raise DataError(_disagreement(tokenizer, source, start, stop, counted, expected))
 
 
-def _disagreement(tokenizer: Tokenizer, source: str, start: int, stop: int, counted: int, expected: int) -> str:
+def _disagreement(
+    tokenizer: SentencepieceTokenizer, source: str, start: int, stop: int, counted: int, expected: int
+) -> str:
     return (
         f"{source}: tokens {start:,} to {stop - 1:,} decode to {expected:,} bytes of text but the byte table of "
         f"{tokenizer.source} counts {counted:,}; bits per byte would be wrong. "
@@ -174,14 +155,7 @@ def _run_bytes(table: ByteTable, run: np.ndarray) -> int:
     return int(table.base_bytes[run].sum(dtype=np.int64) + spaces)
 
 
-def _runs(table: ByteTable, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Starts and stops of the longest stretches without a boundary token."""
-    inside = np.concatenate(([False], ~table.boundary[ids], [False]))
-    edges = np.flatnonzero(inside[1:] != inside[:-1])
-    return edges[::2], edges[1::2]
-
-
-def _plain_token(tokenizer: Tokenizer, table: ByteTable) -> int:
+def _plain_token(tokenizer: SentencepieceTokenizer, table: ByteTable) -> int:
     """A token of ordinary text without spaces."""
     for token in np.flatnonzero(~table.boundary & ~table.leading_space).tolist():
         if not tokenizer.is_byte(token) and SPACE not in tokenizer.piece(token):
@@ -189,7 +163,7 @@ def _plain_token(tokenizer: Tokenizer, table: ByteTable) -> int:
     raise DataError(f"{tokenizer.source} has no piece without a space; give a tokenizer of whole or part words")
 
 
-def _refuse_spelled_spaces(tokenizer: Tokenizer, ids: np.ndarray, source: str) -> None:
+def _refuse_spelled_spaces(tokenizer: SentencepieceTokenizer, ids: np.ndarray, source: str) -> None:
     """Refuse lone spaces that became three byte pieces, for want of a bare U+2581 piece.
 
     The text would count as longer than it is.
@@ -206,7 +180,9 @@ def _refuse_spelled_spaces(tokenizer: Tokenizer, ids: np.ndarray, source: str) -
         )
 
 
-def _without_cut_characters(tokenizer: Tokenizer, ids: np.ndarray, start: int, stop: int) -> tuple[int, int]:
+def _without_cut_characters(
+    tokenizer: SentencepieceTokenizer, ids: np.ndarray, start: int, stop: int
+) -> tuple[int, int]:
     """The span without byte pieces of a character that the ends of `ids` cut; other spans come back unchanged."""
     if start == 0:
         start += _stray_continuation_bytes(list(_byte_values(tokenizer, ids[start : min(stop, start + 3)].tolist())))
@@ -216,7 +192,7 @@ def _without_cut_characters(tokenizer: Tokenizer, ids: np.ndarray, start: int, s
     return start, max(start, stop)
 
 
-def _byte_values(tokenizer: Tokenizer, tokens: list[int]) -> Iterator[int]:
+def _byte_values(tokenizer: SentencepieceTokenizer, tokens: list[int]) -> Iterator[int]:
     """Values of the byte pieces that `tokens` begins with."""
     for token in tokens:
         if not tokenizer.is_byte(token):

@@ -1,0 +1,174 @@
+"""Which tokenizer a file holds, and which of a folder's files is the tokenizer.
+
+Strategy: content before names. Each kind says by a file's first bytes and its name whether it is its own, in one
+ordered table; a folder's own file is the first of the usual names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import DataError
+from ...format.registry import keyed
+from .gguf_tokenizer import MAGIC, read_gguf_tokenizer
+from .pickled_values import Made, read_pickle
+from .rank_files import read_pickled_encoding, read_ranks
+from .scored_pieces import read_llama2c_tokenizer
+from .sentencepiece_model import SentencepieceTokenizer
+from .tables import BYTES, ByteTokenizer, read_byte_counts, read_characters
+from .tokenizer import Tokenizer
+from .tokenizer_json import read_tokenizer_json, read_vocabulary_and_merges
+from .word_patterns import GPT2
+
+NPY, ZIP, PICKLE = b"\x93NUMPY", b"PK\x03\x04", b"\x80"
+HEAD_BYTES = 64
+# In the order in which they are looked for beside a model.
+USUAL_NAMES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.pkl",
+    "tokenizer.bin",
+    "vocab.json",
+    "qwen.tiktoken",
+    "meta.pkl",
+    "chars.json",
+    "token_bytes.npy",
+    "token_bytes.json",
+    "token_bytes.pt",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of tokenizer file.
+
+    recognize : of the first HEAD_BYTES and the file's name      whether a file is of this kind
+    read : of a path                                             the tokenizer
+    """
+
+    name: str
+    recognize: Callable[[bytes, str], bool]
+    read: Callable[[Path], Tokenizer]
+
+
+def _of_content(read: Callable[[bytes, str], Tokenizer]) -> Callable[[Path], Tokenizer]:
+    return lambda path: read(path.read_bytes(), str(path))
+
+
+def _read_json(path: Path) -> Tokenizer:
+    """A JSON file: tokenizer.json, vocab.json, characters, or a table of byte counts."""
+    data = path.read_bytes()
+    try:
+        value = json.loads(data.decode("utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON ({error}); copy it again") from error
+    if isinstance(value, list) and value and all(type(entry) is int for entry in value):
+        return read_byte_counts(value, str(path), hashlib.sha256(data).hexdigest())
+    if isinstance(value, dict) and "model" in value:
+        return read_tokenizer_json(data, str(path))
+    merges = path.with_name("merges.txt")
+    if path.name == "vocab.json" and merges.is_file():
+        return read_vocabulary_and_merges(data, merges.read_bytes(), str(path), GPT2)
+    return read_characters(data, str(path))
+
+
+def _read_pickled(path: Path) -> Tokenizer:
+    """A pickle: nanochat's encoding, or nanoGPT's characters."""
+    data = path.read_bytes()
+    value = read_pickle(data, str(path))
+    return read_pickled_encoding(data, str(path)) if isinstance(value, Made) else read_characters(data, str(path))
+
+
+def _read_npy(path: Path) -> Tokenizer:
+    data = path.read_bytes()
+    try:
+        table = np.load(io.BytesIO(data))
+    except ValueError as error:
+        raise DataError(f"{path} is no array of numbers: {error}") from error
+    return read_byte_counts(table, str(path), hashlib.sha256(data).hexdigest())
+
+
+def _read_torch_table(path: Path) -> Tokenizer:
+    """nanochat's token_bytes.pt: one tensor of whole numbers, read as what torch writes, without torch."""
+    data = path.read_bytes()
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            record = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
+            made = read_pickle(archive.read(record), str(path))
+            kind, key, count = (
+                made.arguments[0].arguments[0][1].name,
+                made.arguments[0].arguments[0][2],
+                made.arguments[2],
+            )
+            raw = archive.read(record.removesuffix("data.pkl") + f"data/{key}")
+        types = {"torch.IntStorage": "<i4", "torch.LongStorage": "<i8", "torch.ShortStorage": "<i2"}
+        table = np.frombuffer(raw, types[kind], count=int(count[0]))
+    except (zipfile.BadZipFile, KeyError, StopIteration, AttributeError, IndexError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is no tensor of bytes by token; save it as .npy, or give the tokenizer") from error
+    return read_byte_counts(table, str(path), hashlib.sha256(data).hexdigest())
+
+
+def _refuse_tekken(path: Path) -> Tokenizer:
+    raise DataError(f"{path} is a tekken vocabulary; give the tokenizer.json of the same model")
+
+
+KINDS = keyed(
+    (
+        Kind("gguf", lambda head, name: head.startswith(MAGIC), read_gguf_tokenizer),
+        Kind("tekken", lambda head, name: name == "tekken.json", _refuse_tekken),
+        Kind("npy", lambda head, name: head.startswith(NPY), _read_npy),
+        Kind("torch table", lambda head, name: head.startswith(ZIP), _read_torch_table),
+        Kind("json", lambda head, name: head.lstrip()[:1] in (b"{", b"["), _read_json),
+        Kind("pickle", lambda head, name: head.startswith(PICKLE) or name.endswith(".pkl"), _read_pickled),
+        Kind("llama2.c", lambda head, name: name.endswith(".bin"), _of_content(read_llama2c_tokenizer)),
+        Kind("ranks", lambda head, name: _is_rank_line(head), _of_content(read_ranks)),
+        Kind("sentencepiece", lambda head, name: True, SentencepieceTokenizer.load),
+    ),
+    "name",
+)
+
+
+def _is_rank_line(head: bytes) -> bool:
+    """Whether a file begins with base64 text, a space and a number."""
+    parts = head.split(b"\n")[0].split(b" ")
+    return len(parts) == 2 and parts[1].strip().isdigit() and parts[0].isascii() and len(parts[0]) % 4 == 0
+
+
+def load_tokenizer(path: str | Path) -> Tokenizer:
+    """The tokenizer of a file, of a folder that holds one, or "bytes"; DataError when it cannot be read or is none."""
+    if str(path) == BYTES and not Path(path).exists():
+        return ByteTokenizer()
+    path = Path(path)
+    if path.is_dir():
+        found = find_tokenizer(path)
+        if found is None:
+            raise DataError(f"{path} holds no tokenizer ({', '.join(USUAL_NAMES[:3])}, ...); give its file")
+        path = found
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+        return next(kind for kind in KINDS.values() if kind.recognize(head, path.name)).read(path)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def find_tokenizer(model: Path) -> Path | None:
+    """The tokenizer that belongs to a model's file or folder: in it, beside it, or None."""
+    if model.is_file() and model.suffix == ".gguf":
+        return model
+    folder = model if model.is_dir() else model.parent
+    usual = next((folder / name for name in USUAL_NAMES if (folder / name).is_file()), None)
+    if usual is not None or not model.is_dir():
+        return usual
+    others = [entry for suffix in ("*.tiktoken", "*.gguf") for entry in sorted(folder.glob(suffix))]
+    return others[0] if len(others) == 1 else None

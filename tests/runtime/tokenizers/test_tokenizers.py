@@ -1,0 +1,229 @@
+"""Every kind of tokenizer: what it encodes, which bytes its tokens stand for, and what its file says of itself."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sentencepiece
+import tiktoken
+import tokenizers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_tokenizers import words
+from tokenizer_files import (
+    CHARACTERS,
+    byte_level_json,
+    gguf_file,
+    llama_model,
+    metaspace_json,
+    pickled_encoding,
+    ranks,
+    write_tokenizers,
+)
+
+from bytecap.errors import DataError
+from bytecap.runtime.tokenizers import find_tokenizer, load_tokenizer
+
+TEXT = "".join(words(5, 6)) + " " + " ".join(words(6, 40)) + "\n\u4e2d\u00e9. abc"
+LOSSLESS = (
+    "byte-level",
+    "metaspace",
+    "vocab and merges",
+    "ranks",
+    "pickled ranks",
+    "gguf llama",
+    "gguf gpt2",
+    "llama2.c",
+    "bytes",
+)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> dict[str, Path]:
+    return write_tokenizers(tmp_path_factory.mktemp("tokenizers"))
+
+
+@pytest.fixture(scope="module")
+def loaded(files):
+    return cache(lambda kind: load_tokenizer(files[kind]))
+
+
+def spelled(tokenizer, ids: list[int], text: str) -> bytes:
+    """The bytes of the tokens, without the space that the pipeline put before the text."""
+    data = b"".join(tokenizer.pieces.texts[token] for token in ids)
+    spaced = bool(ids) and tokenizer.pieces.leading_space[ids[0]] and data != text.encode()
+    return data[1:] if spaced else data
+
+
+EXPECTED = {  # kind, pieces, what the file says of the beginning of a text
+    "byte-level": ("tokenizer.json", 400, None),
+    "metaspace": ("tokenizer.json", 500, 1),
+    "vocab and merges": ("vocab.json and merges.txt", 400, None),
+    "ranks": ("tiktoken", 399, None),
+    "pickled ranks": ("tiktoken", 401, 399),
+    "gguf llama": ("GGUF", 420, 1),
+    "gguf gpt2": ("GGUF", 400, -1),
+    "llama2.c": ("llama2.c tokenizer", 420, 1),
+    "sentencepiece": ("sentencepiece", 420, None),
+    "characters": ("characters", len(CHARACTERS), -1),
+    "character list": ("characters", len(CHARACTERS), -1),
+    "bytes": ("bytes", 256, None),
+}
+
+
+@pytest.mark.parametrize("kind", EXPECTED)
+def test_what_a_file_says_of_itself(kind, loaded):
+    tokenizer = loaded(kind)
+    assert (tokenizer.kind, tokenizer.vocabulary_size, tokenizer.beginning) == EXPECTED[kind]
+    assert re.fullmatch("[0-9a-f]{64}", tokenizer.digest)
+    assert bool(tokenizer.assumed) == (kind == "ranks")  # a number of ranks that no public vocabulary has
+
+
+def test_the_libraries_encode_alike(loaded):
+    """Each kind against the library that made its vocabulary."""
+    byte_level = tokenizers.Tokenizer.from_str(byte_level_json()).encode(TEXT).ids
+    encoding = tiktoken.Encoding("own", pat_str=r"\w+|\W", mergeable_ranks=ranks(), special_tokens={})
+    scored = sentencepiece.SentencePieceProcessor(model_proto=llama_model()).encode(TEXT)
+    expected = {
+        "byte-level": byte_level,
+        "vocab and merges": byte_level,
+        "gguf gpt2": byte_level,
+        "metaspace": tokenizers.Tokenizer.from_str(metaspace_json()).encode(TEXT, add_special_tokens=False).ids,
+        "pickled ranks": encoding.encode_ordinary(TEXT),
+        "gguf llama": scored,
+        "llama2.c": scored,
+        "bytes": list(TEXT.encode()),
+    }
+    for kind, ids in expected.items():
+        assert loaded(kind).encode_document(TEXT) == ids, kind
+
+
+@pytest.mark.parametrize("kind", LOSSLESS)
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=40))
+def test_the_bytes_of_the_tokens_are_those_of_the_text(kind, loaded, text):
+    tokenizer = loaded(kind)
+    ids, spans = tokenizer.encode_spans(text)
+    assert ids == tokenizer.encode_document(text) and len(spans) == len(ids)
+    assert spelled(tokenizer, ids, text) == text.encode()
+    assert max([0, *(stop for _, stop in spans)]) == len(text.encode())
+    table = tokenizer.byte_table()
+    counted = int(table.base_bytes[ids].sum() + table.leading_space[ids].sum())
+    assert counted - len(text.encode()) in ((0, 1) if ids and table.leading_space[ids[0]] else (0,))
+    tokenizer.check_decoding(np.array(ids, dtype=np.int64), "text")
+
+
+def test_control_pieces_stand_for_no_text(loaded):
+    tokenizer = loaded("byte-level")
+    assert tokenizer.piece(0) == "<|endoftext|>" and tokenizer.is_boundary(0) and not tokenizer.is_boundary(1)
+    assert not tokenizer.is_boundary(-1) and not tokenizer.is_boundary(400)
+    ids, spans = tokenizer.encode_spans("ab<|endoftext|>c")
+    assert 0 in ids and tokenizer.decode(ids) == "abc" and spans[ids.index(0)] == (2, 15)
+    pickled = loaded("pickled ranks")
+    assert pickled.piece(399) == "<|bos|>" and pickled.is_boundary(399)
+    assert pickled.decode(pickled.encode_document("<|bos|>")) == "<|bos|>"  # text is never a control piece there
+
+
+def test_unknown_characters(loaded):
+    tokenizer = loaded("unigram")
+    ids = tokenizer.encode_document("a \u0416 b")
+    assert tokenizer.pieces.unknown[ids].any() and "\u0416" not in tokenizer.decode(ids)
+    with pytest.raises(DataError, match=r"meta\.pkl has no token for 'Q' \(character 2 of a document\)"):
+        loaded("characters").encode_document("abQ")
+
+
+def test_decoding_that_contradicts_the_pieces_is_refused(loaded):
+    tokenizer = loaded("byte-level")
+    ids = np.array(tokenizer.encode_document(TEXT))
+    tokenizer.check_decoding(ids, "x.bin")
+    texts = list(tokenizer.pieces.texts)
+    texts[ids[3]] += b"!"
+    broken = load_tokenizer(tokenizer.source)
+    broken.__dict__["pieces"] = type(tokenizer.pieces)(
+        texts, *(getattr(tokenizer.pieces, name) for name in ("boundary", "unknown", "leading_space"))
+    )
+    with pytest.raises(DataError, match=r"x\.bin: tokens 0 to .* bits per byte would be wrong"):
+        broken.check_decoding(ids, "x.bin")
+
+
+def test_a_table_of_byte_counts_scores_but_does_not_encode(files, tmp_path):
+    tokenizer = load_tokenizer(files["characters"].with_name("token_bytes.npy"))
+    assert tokenizer.byte_table().base_bytes.tolist() == [0, 1, 2, 3] and tokenizer.is_boundary(0)
+    with pytest.raises(DataError, match="give token shards as data"):
+        tokenizer.encode_document("abc")
+    (tmp_path / "x.json").write_text("[0, 1, 70000]")
+    with pytest.raises(DataError, match="no table of bytes by token"):
+        load_tokenizer(tmp_path / "x.json")
+
+
+def test_a_table_that_torch_wrote_is_read_without_it(tmp_path):
+    import torch
+
+    torch.save(torch.tensor([0, 1, 5], dtype=torch.int32), tmp_path / "token_bytes.pt")
+    assert load_tokenizer(tmp_path / "token_bytes.pt").byte_table().base_bytes.tolist() == [0, 1, 5]
+    torch.save({"a": torch.zeros(2)}, tmp_path / "x.pt")
+    with pytest.raises(DataError, match="no tensor of bytes by token"):
+        load_tokenizer(tmp_path / "x.pt")
+
+
+class Runs:
+    """A pickle of this would run a command."""
+
+    def __reduce__(self):
+        return print, ("executed",)
+
+
+BAD = {
+    "wordpiece.json": (json.dumps({"model": {"type": "WordPiece", "vocab": {}}}), "drops the white space of a text"),
+    "suffix.json": (
+        json.dumps({"model": {"type": "BPE", "vocab": {}, "merges": [], "end_of_word_suffix": "</w>"}}),
+        "marks words with '</w>'",
+    ),
+    "broken.json": ("{", "is not JSON"),
+    "unreadable.json": (json.dumps({"model": {"type": "BPE", "vocab": 3}}), "the tokenizers library cannot read it"),
+    "tekken.json": ("{}", "give the tokenizer.json of the same model"),
+    "numbers.json": (json.dumps({"a": "b"}), "no table of characters"),
+    "pieces.json": (json.dumps({"ab": 0, "c": 1}), "it holds 'ab'"),
+    "cut.tiktoken": ("YQ== 0\nYg==\n", "line 2 is not base64 and a number"),
+    "gap.tiktoken": ("YWI= 0\n", "lacks 256 of the 256 single bytes"),
+    "runs.pkl": (pickle.dumps(Runs()), "no pickled tiktoken encoding"),
+    "named.pkl": (pickle.dumps({"a": Runs()}), "no table of characters"),
+    "cut.pkl": (pickled_encoding()[:500], "is not a pickle|ends before"),
+    "cut.gguf": (gguf_file()[:900], "cut or damaged"),
+    "version.gguf": (b"GGUF" + bytes([9, 0, 0, 0]) + bytes(16), "version 9"),
+    "none.gguf": (b"GGUF" + bytes([3, 0, 0, 0]) + bytes(16), "holds no tokenizer"),
+    "pre.gguf": (gguf_file("gpt2", pre="martian"), "the rule 'martian'"),
+    "kind.gguf": (gguf_file("bert"), "the kind 'bert'"),
+    "scores.gguf": (gguf_file("llama", scores=None), "which is not known here"),
+    "cut.bin": (b"\1\0\0\0" + b"\0" * 5, "ends inside piece 0"),
+    "short.bin": (b"\1\0\0\0" + b"\0" * 80, "fewer than 260"),
+    "x.model": (b"hello, this is no model", "is not a sentencepiece model"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_file_that_is_no_tokenizer_is_named(name, tmp_path, capsys):
+    data, message = BAD[name]
+    (tmp_path / name).write_bytes(data if isinstance(data, bytes) else data.encode())
+    with pytest.raises(DataError, match=message) as error:
+        load_tokenizer(tmp_path / name)
+    assert name in str(error.value) and capsys.readouterr().out == ""
+
+
+def test_the_tokenizer_of_a_folder_or_beside_a_model(files, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"x")
+    assert find_tokenizer(tmp_path) is None and find_tokenizer(tmp_path / "model.safetensors") is None
+    with pytest.raises(DataError, match="holds no tokenizer"):
+        load_tokenizer(tmp_path)
+    for name in ("meta.pkl", "tokenizer.model", "tokenizer.json"):  # the later one goes before
+        (tmp_path / name).write_bytes(b"")
+        assert find_tokenizer(tmp_path) == find_tokenizer(tmp_path / "model.safetensors") == tmp_path / name
+    assert find_tokenizer(files["gguf llama"]) == files["gguf llama"]
+    with pytest.raises(DataError, match="cannot read"):
+        load_tokenizer(tmp_path / "missing.json")
