@@ -30,6 +30,7 @@ META_NAMES = {
     "vocab_size": "vocab_size",
 }
 META_MARKS = {"dim", "n_layers", "n_heads"}  # every one of them is in each such file
+GPT_MARKS = {"n_layer", "n_head", "n_embd"}  # of nanoGPT's and minGPT's own settings, which name no model type
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def as_configuration(content: object, source: str) -> Configuration | None:
     """`content` in the one vocabulary; None when it describes no model."""
     if not isinstance(content, Mapping):
         return None
-    if "model_type" in content or "architectures" in content:
+    if "model_type" in content or "architectures" in content or GPT_MARKS <= content.keys():
         return Configuration(dict(content), source)
     if META_MARKS <= content.keys():
         return Configuration(_from_meta(content), source)

@@ -16,6 +16,10 @@ from .registry import FRONTENDS, Frontend
 __all__ = ["FRONTENDS", "build_model", "read_architecture", "restored_tensors"]
 
 MODEL_TYPE = "model_type"  # the key by which a Hugging Face config.json names an architecture
+INEXPRESSIBLE = {  # model types that people have and no instruction computes, with the reason
+    "bloom": "its attention adds ALiBi biases, which no instruction computes",
+    "mpt": "its attention adds ALiBi biases, which no instruction computes",
+}
 
 
 def build_model(checkpoint: Checkpoint, architecture: Mapping[str, object] | None = None) -> Model:
@@ -49,12 +53,16 @@ def _named(name: object) -> Frontend:
 
 
 def _chosen(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Frontend:
-    """The frontend that the caller names, or the configuration's model type, or else that which knows
-    most of the names.
+    """The frontend that the caller names, or the configuration's model type, or else that which knows most of
+    the names.
     """
     if FRONTEND_KEY in architecture:
         return _named(architecture[FRONTEND_KEY])
-    best = max(FRONTENDS.values(), key=lambda frontend: frontend.recognize(checkpoint.tensors))
+    declared = None if checkpoint.configuration is None else checkpoint.configuration.values.get(MODEL_TYPE)
+    best = max(
+        FRONTENDS.values(),
+        key=lambda each: ((known := each.recognize(checkpoint.tensors)) > 0 and declared in each.model_types, known),
+    )
     known = best.recognize(checkpoint.tensors)
     if checkpoint.configuration is not None and (best.model_types or not known):
         _check_model_type(checkpoint, checkpoint.configuration)
@@ -71,6 +79,10 @@ def _check_model_type(checkpoint: Checkpoint, configuration: Configuration) -> N
     """Refuse a model type that no frontend knows: tensors of other architectures may have the same names."""
     found = configuration.values.get(MODEL_TYPE)
     types = sorted(name for frontend in FRONTENDS.values() for name in frontend.model_types)
+    if found in INEXPRESSIBLE:
+        raise CheckpointError(
+            f"{checkpoint.path}: {configuration.source} says that this is a {found!r}: {INEXPRESSIBLE[str(found)]}"
+        )
     if found is not None and found not in types:
         raise CheckpointError(
             f"{checkpoint.path}: {configuration.source} says that this is a {found!r}, which no frontend "

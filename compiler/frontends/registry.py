@@ -14,6 +14,7 @@ from ...format.program.program import Program
 from ...format.registry import keyed
 from ..checkpoints.checkpoint import Checkpoint
 from ..model.model import Model, ModelTensor
+from .gpt import Gpt
 from .llama import Llama
 from .parameter_golf import ParameterGolf
 
@@ -36,4 +37,4 @@ class Frontend(Protocol):
         """
 
 
-FRONTENDS: dict[str, Frontend] = keyed((ParameterGolf(), Llama()), "name")
+FRONTENDS: dict[str, Frontend] = keyed((ParameterGolf(), Llama(), Gpt()), "name")

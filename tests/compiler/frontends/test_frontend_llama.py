@@ -14,7 +14,7 @@ from tiny_models import random_sequences
 
 from bytecap.compiler.checkpoints.checkpoint import Checkpoint
 from bytecap.compiler.checkpoints.configuration import Configuration
-from bytecap.compiler.frontends import build_model, restored_tensors
+from bytecap.compiler.frontends import FRONTENDS, build_model, restored_tensors
 from bytecap.compiler.model.attention_heads import find_attentions
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.residual_streams import find_residuals
@@ -252,7 +252,8 @@ REFUSED = [
     (
         {"model_type": "gemma2"},
         "folder: config.json beside it says that this is a 'gemma2', which no frontend knows; known "
-        "are llama, llama2.c, mistral, qwen2, qwen3 and the tensors of parameter-golf",
+        f"are {', '.join(sorted(t for each in FRONTENDS.values() for t in each.model_types))} and the tensors of "
+        "parameter-golf",
     ),
     (
         {"rope_scaling": {"rope_type": "llama3", "factor": 32.0}},

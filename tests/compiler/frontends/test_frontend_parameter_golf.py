@@ -264,7 +264,7 @@ WRONG_ARCHITECTURES = [
     ({"encoder_layers": [0, -1], "decoder_layers": [2]}, "a list of layer numbers"),
     ({"encoder_layers": [0, 1], "decoder_layers": [2, 4]}, "name layer [4], but num_layers is 4"),
     ({"encoder_layers": [0, 1], "decoder_layers": [2]}, "never use layer [3]"),
-    ({"frontend": "gpt-5"}, "frontend 'gpt-5' is unknown; known are llama, parameter-golf"),
+    ({"frontend": "gpt-5"}, "frontend 'gpt-5' is unknown; known are gpt, llama"),
 ]
 
 
@@ -277,8 +277,8 @@ def test_a_wrong_architecture_is_one_clear_error(architecture, message):
 
 
 def test_tensors_of_another_family_are_named():
-    checkpoint = checkpoint_of({"transformer.wte.weight": torch.zeros(3, 2)})
-    with pytest.raises(CheckpointError, match=r"no frontend knows these tensors \(transformer\.wte\.weight"):
+    checkpoint = checkpoint_of({"backbone.embeddings.weight": torch.zeros(3, 2)})
+    with pytest.raises(CheckpointError, match=r"no frontend knows these tensors \(backbone\.embeddings\.weight"):
         build_model(checkpoint)
 
 
@@ -316,5 +316,5 @@ def test_architecture_files_that_are_none(tmp_path, data, message):
 
 @pytest.mark.parametrize("name", ["gpt-9", ["parameter-golf"], 3])
 def test_a_frontend_that_there_is_not(name):
-    with pytest.raises(CheckpointError, match=r"frontend .* is unknown; known are llama, parameter-golf"):
+    with pytest.raises(CheckpointError, match=r"frontend .* is unknown; known are gpt, llama"):
         build_model(checkpoint_of(BaselineModel(Sizes()).state_dict()), {"frontend": name})

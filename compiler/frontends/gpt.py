@@ -1,0 +1,170 @@
+"""The GPT families: GPT-2, nanoGPT, minGPT, GPT-Neo, GPT-J, GPT-NeoX and Pythia, OPT, Phi 1 to 2, StableLM.
+
+Strategy: one builder that reads from the embedding to the logits; what differs from family to family is in
+`gpt_families` and in the hyperparameters. Fused maps of queries, keys and values are read in three parts, and turned
+maps as [outputs, inputs]; the names of the program's tensors say so, and `restore` undoes it by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from ...format.program import operations as op
+from ...format.program.operands import Row
+from ...format.program.program import Program
+from ..checkpoints.checkpoint import Checkpoint
+from ..model.model import Model, ModelTensor
+from ..model.program_builder import ProgramBuilder
+from .gpt_families import BY_HEAD, FAMILIES, MODEL_TYPES
+from .gpt_hyperparameters import FRONTEND_NAME, Hyperparameters, parse_given
+from .gpt_names import FUSED, MAPS, SPLIT, Naming
+from .gpt_resolution import resolve
+from .gpt_shapes import check_shapes, recognized
+from .layouts import BY_KIND, TRANSPOSED, rows_by_kind, stored_name, stored_tensors
+from .parts import split_bank, split_rows
+
+ACTIVATIONS = {kind.name.lower(): kind for kind in op.ActivationKind}
+
+
+class Gpt:
+    """State_dicts of the GPT families."""
+
+    name = FRONTEND_NAME
+    model_types = tuple(MODEL_TYPES)
+
+    def recognize(self, names: Iterable[str]) -> int:
+        """How many names are of one of the families."""
+        return recognized(names)
+
+    def build(self, checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Model:
+        """The model of a checkpoint; see `build_model` of this folder."""
+        resolved = resolve(checkpoint, parse_given(architecture))
+        h, naming = resolved.hyperparameters, resolved.naming
+        check_shapes(checkpoint, h, naming)
+        tensors = program_tensors(checkpoint.tensors, h, naming)
+        builder = _Builder(h, naming, tensors).program()
+        program = Program(tuple(builder.instructions), h.vocab_size, h.seq_len, h.boundary_token)
+        dtypes = {name: checkpoint.dtypes[stored_name(name)] for name in builder.names}
+        return Model(program, builder.tensors(tensors, dtypes), h.document(), resolved.assumed, resolved.told)
+
+    def restore(self, program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
+        """The tensors as the checkpoint had them."""
+        return stored_tensors(program, tensors)
+
+
+def program_tensors(tensors: Mapping[str, np.ndarray], h: Hyperparameters, naming: Naming) -> dict[str, np.ndarray]:
+    """The tensors as a program reads them, C-contiguous, under names that say what was done to them."""
+    family, read = FAMILIES[h.family], {}
+    for name, values in tensors.items():
+        place = naming.place(name)
+        part = place[1] if place else ""
+        if part in MAPS and family.turned and values.ndim == 2:
+            name, values = name + TRANSPOSED, values.T
+        if part == FUSED and family.fused == BY_HEAD:
+            name, values = name + BY_KIND, rows_by_kind(values, h.num_attention_heads)
+        if part == FUSED:
+            read |= split_rows(name, values, [h.hidden_size] * 3)
+        elif values.ndim == 3 and naming.positions and name == naming.single("positions"):
+            read |= split_bank(name, values)
+        else:
+            read[name] = values
+    return {name: np.ascontiguousarray(values) for name, values in read.items()}
+
+
+class _Builder:
+    """Writes the program of one model."""
+
+    def __init__(self, h: Hyperparameters, naming: Naming, tensors: Mapping[str, np.ndarray]) -> None:
+        self.h, self.naming, self.family = h, naming, FAMILIES[h.family]
+        self.builder = ProgramBuilder()
+        self.emit = self.builder.emit
+        self.read: dict[str, list[str]] = {}  # by name in the checkpoint: those of the program
+        for name in tensors:
+            self.read.setdefault(stored_name(name), []).append(name)
+
+    def program(self) -> ProgramBuilder:
+        """From the tokens to the logits."""
+        x = self.emit(op.Embed(self.builder.tensor(self.naming.single("table"))))
+        x = self.projected(x, "project_in")
+        if self.naming.positions:
+            table = self.builder.tensor(self.read[self.naming.single("positions")][0])
+            x = self.emit(op.Add(x, self.emit(op.PositionEmbed(table, self.family.position_offset))))
+        for layer in range(self.h.num_hidden_layers):
+            x = self.block(layer, x)
+        if self.h.final_norm:
+            x = self.normalized(x, self.naming.single("norm"))
+        x = self.projected(x, "project_out")
+        singles = self.naming.singles()
+        head = self.builder.tensor(singles["table" if self.h.tie_word_embeddings else "head"])
+        self.emit(op.Linear(x, head, self.vector(singles["head_bias"])))
+        return self.builder
+
+    def block(self, layer: int, x: int) -> int:
+        """Attention and MLP, each added to the stream: in turn or side by side, normalized before or after."""
+        if not self.h.norm_first:
+            x = self.norm(layer, "attention_norm", self.emit(op.Add(x, self.attention(layer, x))))
+            return self.norm(layer, "mlp_norm", self.emit(op.Add(x, self.mlp(layer, x))))
+        y = self.norm(layer, "attention_norm", x)
+        attended = self.emit(op.Add(x, self.attention(layer, y)))
+        if not self.h.parallel_residual:
+            y = self.norm(layer, "mlp_norm", attended)
+        elif self.has(layer, "mlp_norm"):
+            y = self.norm(layer, "mlp_norm", x)
+        return self.emit(op.Add(attended, self.mlp(layer, y)))
+
+    def attention(self, layer: int, x: int) -> int:
+        h = self.h
+        q, k, v = (self.map(layer, part, x) for part in SPLIT)
+        if h.rotary_dims:
+            q, k = self.rotated(q, h.num_attention_heads), self.rotated(k, h.num_key_value_heads)
+        scale = h.head_dim**-0.5 if h.scale_attention else 1.0
+        if h.scale_by_layer:
+            scale /= layer + 1
+        window = h.sliding_window if layer in h.sliding_layers else 0
+        attended = op.Attention(q, k, v, h.num_attention_heads, h.num_key_value_heads, scale, window)
+        return self.map(layer, "output", self.emit(attended))
+
+    def rotated(self, x: int, heads: int) -> int:
+        layout = op.RopeLayout.INTERLEAVED if self.family.interleaved else op.RopeLayout.HALF_SPLIT
+        turn = op.RotationDirection.FORWARD
+        return self.emit(op.Rotate(x, heads, self.h.rotary_dims, self.h.rope_theta, None, 1.0, layout, turn))
+
+    def mlp(self, layer: int, x: int) -> int:
+        """up, activation, down; where there is a gate, it goes through the activation and multiplies."""
+        kind = ACTIVATIONS[self.h.hidden_act]
+        if "gate" in self.naming.parts:
+            gate = self.emit(op.Activation(self.map(layer, "gate", x), kind))
+            hidden = self.emit(op.Multiply(gate, self.map(layer, "up", x)))
+        else:
+            hidden = self.emit(op.Activation(self.map(layer, "up", x), kind))
+        return self.map(layer, "down", hidden)
+
+    def map(self, layer: int, part: str, x: int) -> int:
+        """A linear map of a layer; queries, keys and values may be parts of one tensor."""
+        fused = part in SPLIT and FUSED in self.naming.parts
+        stored = FUSED if fused else part
+        weight, bias = self.naming.weight(layer, stored), self.naming.bias(layer, stored)
+        which = SPLIT.index(part) if fused else 0
+        tensor = self.builder.tensor(self.read[weight][which])
+        return self.emit(op.Linear(x, tensor, self.vector(bias, which)))
+
+    def projected(self, x: int, part: str) -> int:
+        """OPT's maps between the width of its table and that of its layers, where they are."""
+        name = self.naming.single(part)
+        return self.emit(op.Linear(x, self.builder.tensor(name))) if name in self.read else x
+
+    def has(self, layer: int, part: str) -> bool:
+        return part in self.naming.parts and self.naming.weight(layer, part) in self.read
+
+    def norm(self, layer: int, part: str, x: int) -> int:
+        return self.normalized(x, self.naming.weight(layer, part))
+
+    def normalized(self, x: int, gain: str) -> int:
+        bias = self.vector(gain.removesuffix("weight") + "bias")
+        return self.emit(op.LayerNorm(x, self.h.layer_norm_eps, self.builder.row(gain), bias))
+
+    def vector(self, name: str, which: int = 0) -> Row | None:
+        """A vector as an operand, None where the checkpoint has none; `which` of the parts of a fused one."""
+        return self.builder.row(self.read[name][which]) if name in self.read else None

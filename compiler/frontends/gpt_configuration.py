@@ -1,0 +1,130 @@
+"""What a configuration says of a GPT: keys of every family's config.json, nanoGPT's model_args, in one vocabulary.
+
+Strategy: one table of other names for the same hyperparameter, since no two families use one name for two things.
+What needs more than a name (activations, kinds of attention by layer, rotations) follows. Whatever would change the
+function and has no instruction is refused here by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...errors import CheckpointError
+from ..checkpoints.configuration import Configuration
+from .gpt_families import FAMILIES, MODEL_TYPES
+
+ALIASES = {
+    "n_embd": "hidden_size",
+    "n_layer": "num_hidden_layers",
+    "num_layers": "num_hidden_layers",
+    "n_head": "num_attention_heads",
+    "num_heads": "num_attention_heads",
+    "n_inner": "intermediate_size",
+    "ffn_dim": "intermediate_size",
+    "activation_function": "hidden_act",
+    "layer_norm_epsilon": "layer_norm_eps",
+    "rotary_dim": "rotary_dims",
+    "rotary_pct": "rotary_share",
+    "rope_pct": "rotary_share",
+    "partial_rotary_factor": "rotary_share",
+    "rotary_emb_base": "rope_theta",
+    "use_parallel_residual": "parallel_residual",
+    "do_layer_norm_before": "norm_first",
+    "scale_attn_weights": "scale_attention",
+    "scale_attn_by_inverse_layer_idx": "scale_by_layer",
+    "window_size": "sliding_window",
+    "n_positions": "positions",
+    "n_ctx": "positions",
+    "block_size": "positions",
+    "max_position_embeddings": "positions",
+}
+SAME_NAME = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "intermediate_size",
+    "hidden_act",
+    "layer_norm_eps",
+    "rope_theta",
+    "tie_word_embeddings",
+)
+ACTIVATIONS = {
+    "gelu": "gelu",
+    "gelu_python": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "relu": "relu",
+    "relu2": "relu_squared",
+    "silu": "silu",
+    "swish": "silu",
+}
+MARK_OF_NANOGPT = "bias"  # a key that nanoGPT's model_args have and minGPT's configuration has not
+NORMS_OF_HEADS = "qk_layernorm"
+
+
+def family_told(configuration: Configuration | None) -> str | None:
+    """The family that a configuration names; None when it names none."""
+    if configuration is None:
+        return None
+    values = configuration.values
+    named = MODEL_TYPES.get(str(values.get("model_type")))
+    if named is None and {"n_layer", "n_head", "n_embd", MARK_OF_NANOGPT} <= values.keys():
+        return "nanogpt"
+    return named
+
+
+def read_configuration(configuration: Configuration, family: str, layers: int) -> dict[str, object]:
+    """The hyperparameters that a configuration tells, for a model of so many layers, but for those that the family's
+    code fixes. `rotary_share` and `positions` are among them, which are none of `gpt_hyperparameters`.
+
+    Raises CheckpointError for what no instruction computes: other activations, scaled rotations, packed weights.
+    """
+    values = {name: value for name, value in configuration.values.items() if value is not None}
+    rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
+    rope = rope if isinstance(rope, Mapping) else {}
+    _refuse(values, rope, configuration.source)
+    told: dict[str, object] = {}
+    for name, value in {**values, **rope}.items():
+        name = ALIASES.get(name, name)
+        if name in SAME_NAME or name in ALIASES.values():
+            told.setdefault(name, value)
+    if "hidden_act" in told:
+        told["hidden_act"] = _activation(told["hidden_act"], configuration.source)
+    if family == "gpt_neo":
+        told["sliding_layers"] = _local_layers(values, layers)
+    if values.get("_remove_final_layer_norm"):
+        told["final_norm"] = False
+    fixed = FAMILIES[family].fixed
+    return {name: value for name, value in told.items() if name not in fixed}
+
+
+def _refuse(values: Mapping[str, object], rope: Mapping[str, object], source: str) -> None:
+    kind = rope.get("rope_type", rope.get("type", "default"))
+    if kind != "default" and not (kind == "linear" and rope.get("factor") == 1):
+        raise CheckpointError(f"{source} scales the rotations ({kind!r} rope scaling), which no GPT family here does")
+    if values.get(NORMS_OF_HEADS):
+        raise CheckpointError(
+            f"{source} says {NORMS_OF_HEADS}: a LayerNorm of each head, which no instruction computes; "
+            "this model cannot be expressed"
+        )
+    if "quantization_config" in values:
+        raise CheckpointError(f"{source} says that the weights are quantized; give the model before that")
+
+
+def _activation(found: object, source: str) -> str:
+    if str(found) not in ACTIVATIONS:
+        known = ", ".join(sorted(ACTIVATIONS))
+        raise CheckpointError(f"{source} has the activation {found!r}, which is no instruction; there are {known}")
+    return ACTIVATIONS[str(found)]
+
+
+def _local_layers(values: Mapping[str, object], layers: int) -> list[int]:
+    """GPT-Neo's layers with a window: `attention_layers`, or the periods of `attention_types`, or every other."""
+    kinds = values.get("attention_layers")
+    if not isinstance(kinds, list):
+        types = values.get("attention_types", [[["global", "local"], layers]])
+        kinds = [kind for period, times in types for kind in period * times]  # type: ignore[attr-defined]
+    return [layer for layer, kind in enumerate(kinds[:layers]) if kind == "local"]

@@ -1,0 +1,158 @@
+"""The GPT families: what the code of each does that its tensors do not show, and what it assumes.
+
+Strategy: a family is data. `fixed` is what its code always does, `assumed` what its code takes where a configuration
+is silent; both are values of `gpt_hyperparameters`.
+Sources: the configuration classes and models of transformers, and the model.py of nanoGPT and minGPT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from . import gpt_names as names
+from .gpt_names import Naming
+
+STACKED, BY_HEAD = "stacked", "by_head"  # rows of a fused map: all queries first, or head by head
+NONE: Mapping[str, object] = MappingProxyType({})
+PLAIN: Mapping[str, object] = {  # what most of the families do
+    "rotary_dims": 0,
+    "rope_theta": 10_000.0,
+    "parallel_residual": False,
+    "norm_first": True,
+    "final_norm": True,
+    "scale_attention": True,
+    "scale_by_layer": False,
+    "sliding_window": 0,
+    "sliding_layers": [],
+}
+ROTATING: Mapping[str, object] = {
+    name: value for name, value in PLAIN.items() if name not in ("rotary_dims", "rope_theta", "parallel_residual")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """naming : what the tensors are called
+    fixed : what every model of the family has;  assumed : what its code takes where the configuration is silent
+    fused : order of the rows of a fused map;  turned : maps are stored as [inputs, outputs]
+    interleaved : rotated pairs are neighbours;  position_offset : row of the position table for the first token
+    boundary_token : what begins a document where the configuration does not say and the vocabulary has it
+    """
+
+    naming: Naming
+    fixed: Mapping[str, object]
+    assumed: Mapping[str, object] = field(default_factory=dict)
+    fused: str = STACKED
+    turned: bool = False
+    interleaved: bool = False
+    position_offset: int = 0
+    boundary_token: int = 0
+
+
+def _without(values: Mapping[str, object], *names: str) -> dict[str, object]:
+    return {name: value for name, value in values.items() if name not in names}
+
+
+FAMILIES: dict[str, Family] = {
+    "gpt2": Family(
+        naming=names.GPT2,
+        turned=True,
+        fixed=_without(PLAIN, "scale_attention", "scale_by_layer"),
+        assumed={
+            "hidden_act": "gelu_tanh",
+            "scale_attention": True,
+            "scale_by_layer": False,
+            "tie_word_embeddings": True,
+        },
+        boundary_token=50_256,
+    ),
+    "nanogpt": Family(
+        naming=names.GPT2,
+        fixed=PLAIN,
+        assumed={"hidden_act": "gelu", "tie_word_embeddings": True},
+        boundary_token=50_256,
+    ),
+    "mingpt": Family(
+        naming=names.GPT2,
+        fixed=PLAIN,
+        assumed={"hidden_act": "gelu_tanh", "tie_word_embeddings": False},
+        boundary_token=50_256,
+    ),
+    "first-mingpt": Family(
+        naming=names.FIRST_MINGPT,
+        fixed=PLAIN,
+        assumed={"hidden_act": "gelu", "tie_word_embeddings": False},
+        boundary_token=50_256,
+    ),
+    "classroom-gpt": Family(naming=names.CLASSROOM, fixed=PLAIN),
+    "gpt_neo": Family(
+        naming=names.GPT_NEO,
+        fixed=_without(PLAIN, "scale_attention", "sliding_window", "sliding_layers") | {"scale_attention": False},
+        assumed={
+            "hidden_act": "gelu_tanh",
+            "sliding_window": 256,
+            "tie_word_embeddings": True,
+        },
+        boundary_token=50_256,
+    ),
+    "gptj": Family(
+        naming=names.GPT_J,
+        interleaved=True,
+        fixed=ROTATING | {"parallel_residual": True, "rope_theta": 10_000.0},
+        assumed={
+            "hidden_act": "gelu_tanh",
+            "rotary_dims": 64,
+            "tie_word_embeddings": False,
+        },
+        boundary_token=50_256,
+    ),
+    "gpt_neox": Family(
+        naming=names.GPT_NEOX,
+        fused=BY_HEAD,
+        fixed=ROTATING,
+        assumed={
+            "hidden_act": "gelu",
+            "rotary_share": 0.25,
+            "rope_theta": 10_000.0,
+            "parallel_residual": True,
+            "tie_word_embeddings": False,
+        },
+    ),
+    "phi": Family(
+        naming=names.PHI,
+        fixed=ROTATING | {"parallel_residual": True},
+        assumed={
+            "hidden_act": "gelu_tanh",
+            "rotary_share": 0.5,
+            "rope_theta": 10_000.0,
+            "tie_word_embeddings": False,
+        },
+    ),
+    "stablelm": Family(
+        naming=names.STABLELM,
+        fixed=ROTATING,
+        assumed={
+            "hidden_act": "silu",
+            "rotary_share": 0.25,
+            "rope_theta": 10_000.0,
+            "parallel_residual": False,
+            "tie_word_embeddings": False,
+        },
+    ),
+    "opt": Family(
+        naming=names.OPT,
+        position_offset=2,
+        fixed=_without(PLAIN, "norm_first", "final_norm"),
+        assumed={
+            "hidden_act": "relu",
+            "norm_first": True,
+            "tie_word_embeddings": True,
+        },
+        boundary_token=2,
+    ),
+}
+# The model types of configuration files, by family: minGPT calls its sizes so.
+SIZES_OF_MINGPT = ("gpt2-medium", "gpt2-large", "gpt2-xl", "gopher-44m", "gpt-mini", "gpt-micro", "gpt-nano")
+MODEL_TYPES: dict[str, str] = {name: name for name in FAMILIES} | dict.fromkeys(SIZES_OF_MINGPT, "mingpt")

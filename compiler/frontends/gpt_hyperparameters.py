@@ -1,0 +1,80 @@
+"""The hyperparameters of the GPT families, each with its domain.
+
+Strategy: names are those of Hugging Face's config.json where it has one that most families share. `gpt_resolution`
+finds their values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from .architecture_file import Parameter, checked_parameters
+from .gpt_configuration import ACTIVATIONS
+from .gpt_families import FAMILIES
+
+FRONTEND_NAME = "gpt"
+MAX_LAYERS = 1024
+PARAMETERS = {
+    "family": Parameter(str, choices=tuple(FAMILIES)),
+    "vocab_size": Parameter(int, least=1),
+    "num_hidden_layers": Parameter(int, least=1, most=MAX_LAYERS),
+    "hidden_size": Parameter(int, least=1),
+    "intermediate_size": Parameter(int, least=1),
+    "num_attention_heads": Parameter(int, least=1),
+    "num_key_value_heads": Parameter(int, least=1),
+    "tie_word_embeddings": Parameter(bool),
+    "hidden_act": Parameter(str, choices=tuple(dict.fromkeys(ACTIVATIONS.values()))),
+    "layer_norm_eps": Parameter(float, least=1e-30),
+    "rotary_dims": Parameter(int, least=0),  # 0: none
+    "rope_theta": Parameter(float, least=1),
+    "parallel_residual": Parameter(bool),  # attention and MLP read the same stream
+    "norm_first": Parameter(bool),  # before attention and MLP, not after their sums
+    "final_norm": Parameter(bool),
+    "scale_attention": Parameter(bool),  # by 1 / sqrt(width of a head)
+    "scale_by_layer": Parameter(bool),  # and by 1 / (layer + 1)
+    "sliding_window": Parameter(int, least=0),  # 0: none
+    "sliding_layers": Parameter(list),  # those whose attention has the window
+    "seq_len": Parameter(int, least=1, most=1 << 20),
+    "boundary_token": Parameter(int, least=0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameters:
+    """One architecture of the families, complete and consistent; see PARAMETERS."""
+
+    family: str
+    vocab_size: int
+    num_hidden_layers: int
+    hidden_size: int
+    intermediate_size: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    tie_word_embeddings: bool
+    hidden_act: str
+    layer_norm_eps: float
+    rotary_dims: int
+    rope_theta: float
+    parallel_residual: bool
+    norm_first: bool
+    final_norm: bool
+    scale_attention: bool
+    scale_by_layer: bool
+    sliding_window: int
+    sliding_layers: list[int]
+    seq_len: int
+    boundary_token: int
+
+    @property
+    def head_dim(self) -> int:
+        return self.hidden_size // self.num_attention_heads
+
+    def document(self) -> dict[str, object]:
+        """As an architecture file would say it."""
+        return {"frontend": FRONTEND_NAME, **asdict(self)}
+
+
+def parse_given(architecture: Mapping[str, object]) -> dict[str, object]:
+    """The caller's hyperparameters, checked one by one."""
+    return checked_parameters(architecture, PARAMETERS, FRONTEND_NAME)

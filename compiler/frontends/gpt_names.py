@@ -1,0 +1,201 @@
+"""What the tensors of the GPT families are called, and how each family stores them.
+
+Strategy: one table a family, from the part that a tensor plays to its name. With the names goes the form
+in which the maps lie in the file: queries, keys and values in one tensor or in three, a map as [outputs,
+inputs] or turned. Every family is the same picture of parts; what it does with them is in `gpt_families`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+FUSED = "fused"  # the part that is queries, keys and values in one tensor
+SPLIT = ("query", "key", "value")
+MAPS = (*SPLIT, FUSED, "output", "gate", "up", "down")
+NORMS = ("attention_norm", "mlp_norm")
+BUFFERS = re.compile(r".*(\.(masked_bias|mask|tril|causal_mask)|attn\.bias|attention\.bias|inv_freq|embed_positions)")
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """table, positions, norm, head : names of single tensors, without the prefix but for the head's
+    prefix : what the names of all but the head may begin with;  layers : how those in layers go on
+    parts : by part (MAPS, NORMS), the name within a layer, without ".weight"
+    project_in, project_out : maps between the width of the table and that of the layers
+    """
+
+    table: str
+    positions: str
+    norm: str
+    head: str
+    layers: str
+    parts: Mapping[str, str]
+    prefix: str = ""
+    project_in: str = ""
+    project_out: str = ""
+
+    def weight(self, layer: int, part: str) -> str:
+        return f"{self.prefix}{self.layers}{layer}.{self.parts[part]}.weight"
+
+    def bias(self, layer: int, part: str) -> str:
+        return f"{self.prefix}{self.layers}{layer}.{self.parts[part]}.bias"
+
+    def single(self, part: str) -> str:
+        """The name of a tensor outside the layers, empty where the family has none."""
+        name = getattr(self, part)
+        return name and (name if part == "head" else self.prefix + name)
+
+    def singles(self) -> dict[str, str]:
+        """Name by part of the tensors outside the layers, biases among them."""
+        found = {
+            part: self.single(part) for part in ("table", "positions", "norm", "head", "project_in", "project_out")
+        }
+        found |= {f"{part}_bias": found[part].removesuffix(".weight") + ".bias" for part in ("norm", "head")}
+        return {part: name for part, name in found.items() if name and name != ".bias"}
+
+    def place(self, name: str) -> tuple[int, str, str] | None:
+        """(layer, part, "weight" or "bias") of a tensor in a layer; None for any other name."""
+        match = re.fullmatch(re.escape(self.prefix + self.layers) + r"(\d{1,4})\.(.+)\.(weight|bias)", name)
+        part = next((part for part, stored in self.parts.items() if match and match[2] == stored), None)
+        return None if match is None or part is None else (int(match[1]), part, match[3])
+
+    def recognized(self, names: Iterable[str]) -> int:
+        """How many names are of this naming."""
+        singles = set(self.singles().values())
+        return sum(name in singles or self.place(name) is not None for name in names)
+
+    def fitting(self, names: Iterable[str]) -> Naming:
+        """This naming with or without its prefix, whichever knows more of the names."""
+        names = list(names)
+        return max(self, replace(self, prefix=""), key=lambda naming: naming.recognized(names))
+
+
+GPT2 = Naming(
+    prefix="transformer.",
+    table="wte.weight",
+    positions="wpe.weight",
+    norm="ln_f.weight",
+    head="lm_head.weight",
+    layers="h.",
+    parts={
+        "attention_norm": "ln_1",
+        FUSED: "attn.c_attn",
+        "output": "attn.c_proj",
+        "mlp_norm": "ln_2",
+        "up": "mlp.c_fc",
+        "down": "mlp.c_proj",
+    },
+)
+CLASSROOM = replace(
+    GPT2, prefix="", table="tok_emb.weight", positions="pos_emb.weight", head="head.weight", layers="blocks."
+)
+FIRST_MINGPT = replace(
+    CLASSROOM,
+    positions="pos_emb",
+    parts={
+        "attention_norm": "ln1",
+        "query": "attn.query",
+        "key": "attn.key",
+        "value": "attn.value",
+        "output": "attn.proj",
+        "mlp_norm": "ln2",
+        "up": "mlp.0",
+        "down": "mlp.2",
+    },
+)
+GPT_NEO = replace(
+    GPT2,
+    parts={
+        "attention_norm": "ln_1",
+        "query": "attn.attention.q_proj",
+        "key": "attn.attention.k_proj",
+        "value": "attn.attention.v_proj",
+        "output": "attn.attention.out_proj",
+        "mlp_norm": "ln_2",
+        "up": "mlp.c_fc",
+        "down": "mlp.c_proj",
+    },
+)
+GPT_J = replace(
+    GPT2,
+    positions="",
+    parts={
+        "attention_norm": "ln_1",
+        "query": "attn.q_proj",
+        "key": "attn.k_proj",
+        "value": "attn.v_proj",
+        "output": "attn.out_proj",
+        "up": "mlp.fc_in",
+        "down": "mlp.fc_out",
+    },
+)
+GPT_NEOX = Naming(
+    prefix="gpt_neox.",
+    table="embed_in.weight",
+    positions="",
+    norm="final_layer_norm.weight",
+    head="embed_out.weight",
+    layers="layers.",
+    parts={
+        "attention_norm": "input_layernorm",
+        FUSED: "attention.query_key_value",
+        "output": "attention.dense",
+        "mlp_norm": "post_attention_layernorm",
+        "up": "mlp.dense_h_to_4h",
+        "down": "mlp.dense_4h_to_h",
+    },
+)
+PHI = Naming(
+    prefix="model.",
+    table="embed_tokens.weight",
+    positions="",
+    norm="final_layernorm.weight",
+    head="lm_head.weight",
+    layers="layers.",
+    parts={
+        "attention_norm": "input_layernorm",
+        "query": "self_attn.q_proj",
+        "key": "self_attn.k_proj",
+        "value": "self_attn.v_proj",
+        "output": "self_attn.dense",
+        "up": "mlp.fc1",
+        "down": "mlp.fc2",
+    },
+)
+STABLELM = replace(
+    PHI,
+    norm="norm.weight",
+    parts={
+        "attention_norm": "input_layernorm",
+        "query": "self_attn.q_proj",
+        "key": "self_attn.k_proj",
+        "value": "self_attn.v_proj",
+        "output": "self_attn.o_proj",
+        "mlp_norm": "post_attention_layernorm",
+        "gate": "mlp.gate_proj",
+        "up": "mlp.up_proj",
+        "down": "mlp.down_proj",
+    },
+)
+OPT = Naming(
+    prefix="model.decoder.",
+    table="embed_tokens.weight",
+    positions="embed_positions.weight",
+    norm="final_layer_norm.weight",
+    head="lm_head.weight",
+    layers="layers.",
+    project_in="project_in.weight",
+    project_out="project_out.weight",
+    parts={
+        "attention_norm": "self_attn_layer_norm",
+        "query": "self_attn.q_proj",
+        "key": "self_attn.k_proj",
+        "value": "self_attn.v_proj",
+        "output": "self_attn.out_proj",
+        "mlp_norm": "final_layer_norm",
+        "up": "fc1",
+        "down": "fc2",
+    },
+)

@@ -1,0 +1,177 @@
+"""What tells each hyperparameter of a GPT checkpoint.
+
+Strategy: a hyperparameter comes from the caller, else from the shapes, else from the configuration, else from what the
+family's code fixes or assumes; the record keeps which. What changes the function and none of them tells is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...errors import CheckpointError
+from ..checkpoints.checkpoint import Checkpoint
+from .architecture_file import Parameter, checked_parameters
+from .gpt_configuration import family_told, read_configuration
+from .gpt_families import FAMILIES, Family
+from .gpt_hyperparameters import FRONTEND_NAME, PARAMETERS, Hyperparameters
+from .gpt_names import FUSED, Naming
+from .gpt_shapes import infer_from_shapes
+
+EVALUATED_LENGTH = 1024  # longer contexts are possible, and evaluated at this length unless one says otherwise
+SHAPES, CALLER = "shapes", "architecture"  # who told, where no file did
+TOLD_ONLY = {"rotary_share": Parameter(float, least=0, most=1), "positions": Parameter(int, least=1)}
+UNLESS_TOLD = {  # what LayerNorm has in PyTorch and in every family;  a head that is a copy of the table counts as tied
+    "layer_norm_eps": 1e-5,
+    "tie_word_embeddings": True,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Hyperparameters, the names of the tensors, who told each hyperparameter, and the names of those assumed."""
+
+    hyperparameters: Hyperparameters
+    naming: Naming
+    told: Mapping[str, str]
+    assumed: tuple[str, ...]
+
+
+def family_of(checkpoint: Checkpoint, given: Mapping[str, object]) -> str:
+    """The family that the caller or the configuration names, or else that whose names and layout the tensors have."""
+    named = str(given["family"]) if "family" in given else family_told(checkpoint.configuration)
+    if named is None:
+        named = max(
+            FAMILIES, key=lambda name: FAMILIES[name].naming.fitting(checkpoint.tensors).recognized(checkpoint.tensors)
+        )
+    if named == "gpt2" and not _turned(checkpoint.tensors, FAMILIES[named].naming.fitting(checkpoint.tensors)):
+        return "mingpt" if family_told(checkpoint.configuration) else "nanogpt"
+    return named
+
+
+def _turned(tensors: Mapping[str, np.ndarray], naming: Naming) -> bool:
+    """Whether the fused map of the first layer is stored as [inputs, outputs], as GPT-2's are."""
+    found = tensors.get(naming.weight(0, FUSED)) if FUSED in naming.parts else None
+    return found is not None and found.ndim == 2 and found.shape[1] == 3 * found.shape[0]
+
+
+def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved:
+    """The hyperparameters of a checkpoint; `given` has passed `parse_given`.
+
+    Raises CheckpointError when sources contradict each other, or when nothing tells what changes the function.
+    """
+    name = family_of(checkpoint, given)
+    family = FAMILIES[name]
+    naming = family.naming.fitting(checkpoint.tensors)
+    shapes = infer_from_shapes(checkpoint.tensors, naming, family)
+    untold = [name for name in ("num_hidden_layers", "vocab_size", "hidden_size") if name not in shapes]
+    if untold:
+        raise CheckpointError(f"{checkpoint.path} lacks the tensors of {name} that would tell {', '.join(untold)}")
+    told, source = _from_configuration(checkpoint, name, int(shapes["num_hidden_layers"]))
+    declared = "family" in given or family_told(checkpoint.configuration) is not None
+    assumed = {**UNLESS_TOLD, **(family.assumed if declared else {})}
+    _complete(family, shapes, told, assumed, given)
+    _refuse_contradictions(checkpoint, shapes, {n: told[n] for n in told if n not in given}, source)
+    known = {**assumed, **family.fixed, **told, **shapes, "family": name, **given}
+    _ask(checkpoint, name, [name for name in PARAMETERS if name not in known])
+    h = Hyperparameters(**{name: known[name] for name in PARAMETERS})
+    _check_consistent(h)
+    origins = {
+        n: CALLER if n in given else SHAPES if n in shapes or n == "family" else source if n in told else name
+        for n in PARAMETERS
+        if n in given or n in shapes or n in told or n in family.fixed or n == "family"
+    }
+    return Resolved(h, naming, origins, tuple(n for n in PARAMETERS if n not in origins))
+
+
+def _from_configuration(checkpoint: Checkpoint, family: str, layers: int) -> tuple[dict[str, object], str]:
+    """What the configuration tells, checked, and who says so; what begins a document stands there as it is."""
+    if checkpoint.configuration is None:
+        return {}, ""
+    values = checkpoint.configuration.values
+    told = read_configuration(checkpoint.configuration, family, layers)
+    told = checked_parameters(told, {**PARAMETERS, **TOLD_ONLY}, FRONTEND_NAME)
+    ends = values.get("bos_token_id", values.get("eos_token_id"))
+    end = ends[0] if isinstance(ends, list) and ends else ends
+    if isinstance(end, int) and not isinstance(end, bool) and end >= 0:
+        told["boundary_token"] = end
+    return told, checkpoint.configuration.source
+
+
+def _complete(
+    family: Family,
+    shapes: dict[str, object],
+    told: dict[str, object],
+    assumed: dict[str, object],
+    given: Mapping[str, object],
+) -> None:
+    """What follows from several: heads from rows, rotated elements from a share, layers with a window, the length of
+    sequences and what begins a document.
+    """
+    known = {**assumed, **family.fixed, **told, **shapes, **given}
+    key_rows, heads = shapes.pop("key_rows", None), known.get("num_attention_heads")
+    if isinstance(heads, int):
+        width = int(shapes["hidden_size"])  # type: ignore[call-overload]
+        _require(width % heads == 0, f"num_attention_heads {heads} does not divide hidden_size {width}")
+        head = width // heads
+        _require(
+            int(key_rows or width) % head == 0, f"heads of width {head} do not divide the {key_rows} rows of the keys"
+        )  # type: ignore[call-overload]
+        shapes["num_key_value_heads"] = int(key_rows or width) // head  # type: ignore[call-overload]
+        for source in (assumed, told):
+            if "rotary_share" in source:
+                source["rotary_dims"] = int(head * source.pop("rotary_share"))  # type: ignore[call-overload]
+    if "norm_first" in known and "final_norm" not in family.fixed:
+        assumed["final_norm"] = known["norm_first"]
+    if "sliding_window" in known and "sliding_layers" not in known:
+        assumed["sliding_layers"] = list(range(1, int(shapes["num_hidden_layers"]), 2))  # type: ignore[call-overload]
+    for source in (told, shapes):
+        length = source.pop("positions", None)
+        if isinstance(length, int) and length <= EVALUATED_LENGTH:
+            source["seq_len"] = length
+    assumed["seq_len"] = EVALUATED_LENGTH
+    beyond = int(shapes["vocab_size"])  # type: ignore[call-overload]
+    if int(told.get("boundary_token", 0)) >= beyond:  # type: ignore[call-overload]
+        del told["boundary_token"]
+    assumed["boundary_token"] = family.boundary_token if family.boundary_token < beyond else 0
+
+
+def _refuse_contradictions(
+    checkpoint: Checkpoint, shapes: Mapping[str, object], told: Mapping[str, object], source: str
+) -> None:
+    wrong = [name for name in shapes if told.get(name, shapes[name]) != shapes[name]]
+    if wrong:
+        says, say = ([f"{name} {values[name]}" for name in wrong] for values in (told, shapes))
+        raise CheckpointError(
+            f"{checkpoint.path}: {source} says {', '.join(says)}, the tensors say {', '.join(say)}; "
+            "give the configuration of this checkpoint, or what is right in an --architecture file"
+        )
+
+
+def _ask(checkpoint: Checkpoint, family: str, untold: list[str]) -> None:
+    if "num_attention_heads" in untold:  # which tells the other
+        untold = [name for name in untold if name != "num_key_value_heads"]
+    if untold:
+        raise CheckpointError(
+            f"{checkpoint.path} has the tensors of {family}, and nothing tells {', '.join(untold)}, which change what "
+            "the model computes; put its config.json beside it, or give them in an --architecture file"
+        )
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise CheckpointError(f"architecture: {message}")
+
+
+def _check_consistent(h: Hyperparameters) -> None:
+    heads, kv_heads = h.num_attention_heads, h.num_key_value_heads
+    _require(heads % kv_heads == 0, f"num_key_value_heads {kv_heads} does not divide num_attention_heads {heads}")
+    _require(h.rotary_dims % 2 == 0, f"rotary_dims {h.rotary_dims} is odd, and a rotation takes pairs")
+    _require(h.rotary_dims <= h.head_dim, f"rotary_dims {h.rotary_dims} is more than a head of {h.head_dim} has")
+    _require(
+        h.boundary_token < h.vocab_size, f"boundary_token {h.boundary_token} is not below vocab_size {h.vocab_size}"
+    )
+    beyond = [layer for layer in h.sliding_layers if layer >= h.num_hidden_layers]
+    _require(not beyond, f"sliding_layers names layer {beyond[:1]}, but num_hidden_layers is {h.num_hidden_layers}")

@@ -1,0 +1,128 @@
+"""Tensor shapes of the GPT families: what they tell of a model, and whether a checkpoint's fit.
+
+Strategy: the parts of a layer have shapes that follow from a few numbers; biases, a second norm and maps beside the
+table are there when the tensors are. Stored maps may be turned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from ...errors import CheckpointError
+from ..checkpoints.checkpoint import Checkpoint
+from .gpt_families import FAMILIES, Family
+from .gpt_hyperparameters import Hyperparameters
+from .gpt_names import BUFFERS, FUSED, NORMS, Naming
+from .layouts import stored_name
+from .misfit import misfit
+
+
+def infer_from_shapes(tensors: Mapping[str, np.ndarray], naming: Naming, family: Family) -> dict[str, object]:
+    """What the tensors' shapes tell, `key_rows` and `positions` among them; a name is absent where none tells it."""
+    placed = {place: tensors[name].shape for name in tensors if (place := naming.place(name)) is not None}
+
+    def side(part: str, axis: int) -> int | None:
+        shapes = (shape for (_, p, kind), shape in placed.items() if (p, kind) == (part, "weight") and len(shape) == 2)
+        return next((shape[1 - axis if family.turned else axis] for shape in shapes), None)
+
+    table = tensors.get(naming.single("table"))
+    positions = tensors.get(naming.single("positions")) if naming.positions else None
+    found = {
+        "vocab_size": table.shape[0] if table is not None and table.ndim == 2 else None,
+        "hidden_size": side("down", 0),
+        "num_hidden_layers": max(layer for layer, _, _ in placed) + 1 if placed else None,
+        "intermediate_size": side("up", 0),
+        "key_rows": side("key", 0),
+        "positions": None if positions is None or positions.ndim < 2 else positions.shape[-2] - family.position_offset,
+    }
+    shapes: dict[str, object] = {name: value for name, value in found.items() if value}
+    head = tensors.get(naming.head)
+    if head is None:
+        shapes["tie_word_embeddings"] = True
+    elif table is not None and not np.array_equal(head, table):
+        shapes["tie_word_embeddings"] = False
+    return shapes
+
+
+def expected_shapes(
+    h: Hyperparameters, naming: Naming, tensors: Mapping[str, np.ndarray]
+) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor as stored; biases stand in every layer when they stand in one, and so do the
+    widths of the table and the rows of the position table as they are.
+    """
+    family, d, keys = FAMILIES[h.family], h.hidden_size, h.num_key_value_heads * h.head_dim
+    maps = {
+        "query": (d, d),
+        "key": (keys, d),
+        "value": (keys, d),
+        FUSED: (3 * d, d),
+        "output": (d, d),
+        "gate": (h.intermediate_size, d),
+        "up": (h.intermediate_size, d),
+        "down": (d, h.intermediate_size),
+    }
+    present = {(place[1], place[2]) for name in tensors if (place := naming.place(name)) is not None}
+    shapes = _single_shapes(h, naming, tensors)
+    for layer in range(h.num_hidden_layers):
+        for part in naming.parts:
+            if part == "mlp_norm" and _one_norm(h, present):
+                continue
+            shape = (d,) if part in NORMS else maps[part]
+            shapes[naming.weight(layer, part)] = shape[::-1] if family.turned else shape
+            if (part, "bias") in present:
+                shapes[naming.bias(layer, part)] = shape[:1]
+    return shapes
+
+
+def _one_norm(h: Hyperparameters, present: set[tuple[str, str]]) -> bool:
+    """Whether attention and MLP read the same normalized stream, as StableLM's do where they are parallel."""
+    return h.parallel_residual and ("mlp_norm", "weight") not in present
+
+
+def _single_shapes(h: Hyperparameters, naming: Naming, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+    """Name and shape of the tensors outside the layers."""
+    d, singles = h.hidden_size, naming.singles()
+    projected = naming.project_in and singles["project_in"] in tensors
+    width = tensors[singles["table"]].shape[1] if projected else d
+    shapes: dict[str, tuple[int, ...]] = {singles["table"]: (h.vocab_size, width)}
+    if naming.positions:
+        found = tensors.get(singles["positions"])
+        banked = found is not None and found.ndim == 3
+        rows = h.seq_len if found is None else found.shape[-2]
+        shapes[singles["positions"]] = (1, rows, d) if banked else (rows, d)
+    if projected:
+        shapes |= {singles["project_in"]: (d, width), singles["project_out"]: (width, d)}
+    if h.final_norm:
+        shapes[singles["norm"]] = (d,)
+    if not h.tie_word_embeddings:
+        shapes[singles["head"]] = (h.vocab_size, width)
+    biases = {"norm_bias": d, "head_bias": h.vocab_size}
+    shapes |= {singles[part]: (size,) for part, size in biases.items() if singles[part] in tensors}
+    return shapes
+
+
+def check_shapes(checkpoint: Checkpoint, h: Hyperparameters, naming: Naming) -> None:
+    """Compare the checkpoint with the architecture; CheckpointError that lists missing, unexpected and misshapen
+    tensors. Masks and tables of rotations, which are no weights, may be there.
+    """
+    tensors = {name: values for name, values in checkpoint.tensors.items() if not is_buffer(name, values)}
+    copied = {naming.head} if h.tie_word_embeddings and naming.head in tensors else set()
+    found = misfit(tensors, expected_shapes(h, naming, tensors), surplus=copied)
+    if found:
+        size = f"{h.num_hidden_layers} layers of width {h.hidden_size}, {h.num_attention_heads} heads"
+        raise CheckpointError(
+            f"{checkpoint.path} does not fit {h.family} with {size}, MLP of {h.intermediate_size}; {found}"
+        )
+
+
+def is_buffer(name: str, values: np.ndarray) -> bool:
+    """Whether a tensor is a mask or a table of rotations, by its name and, as some masks are called bias, its shape."""
+    return BUFFERS.fullmatch(name) is not None and (values.ndim != 1 or not name.endswith(".bias"))
+
+
+def recognized(names: Iterable[str]) -> int:
+    """How many names are of the family that knows most of them, as stored or as parts."""
+    stored = [stored_name(name) for name in names]
+    return max(family.naming.fitting(stored).recognized(stored) for family in FAMILIES.values())

@@ -1,0 +1,229 @@
+"""The GPT frontend: programs against logits that transformers gave, who tells what, and what it asks for or refuses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from golden_logits import assert_computes, both_logits, checkpoint_of, drawn_tokens, golden_logits
+from gpt_configurations import GPT_CONFIGURATIONS
+
+from bytecap.compiler.frontends import build_model, restored_tensors
+from bytecap.compiler.model.structure import token_tables
+from bytecap.errors import CheckpointError
+
+
+@pytest.mark.parametrize("name", GPT_CONFIGURATIONS)
+def test_a_program_computes_what_transformers_computes(name):
+    golden = golden_logits(name)
+    model = golden.model()
+    assert_computes(model, golden.logits, drawn_tokens(29))
+
+
+@pytest.mark.parametrize("name", GPT_CONFIGURATIONS)
+def test_the_stored_tensors_come_back_bit_for_bit(name):
+    golden = golden_logits(name)
+    model = golden.model()
+    restored = {tensor.name: tensor for tensor in restored_tensors(model.program, model.tensors)}
+    state = golden.state()
+    assert restored.keys() == state.keys()
+    assert all(np.array_equal(restored[tensor].values, values) for tensor, values in state.items())
+    assert {tensor.dtype for tensor in restored.values()} == {"float32"}
+
+
+@pytest.mark.parametrize("name", GPT_CONFIGURATIONS)
+def test_a_model_is_complete_and_rebuilds_itself(name):
+    golden = golden_logits(name)
+    model = golden.model()
+    assert all(t.values.dtype == np.float32 and t.values.flags.c_contiguous for t in model.tensors)
+    assert set(model.told) | set(model.defaults) | {"frontend"} == set(model.architecture)
+    checkpoint = replace(checkpoint_of(golden.state(), None), configuration=None)
+    again = build_model(checkpoint, json.loads(json.dumps(model.architecture)))
+    assert again.program == model.program and again.architecture == model.architecture
+    assert again.defaults == () and set(again.told.values()) <= {"shapes", "architecture"}
+
+
+def test_a_families_defaults_are_assumed_where_its_configuration_is_silent():
+    golden = golden_logits("gpt2")
+    model = golden.model()
+    assert model.assumed == {
+        "hidden_act": "gelu_tanh",
+        "layer_norm_eps": 1e-5,
+        "scale_attention": True,
+        "scale_by_layer": False,
+    }
+    assert model.told["tie_word_embeddings"] == "shapes" and model.told["norm_first"] == "gpt2"
+    assert model.program.sequence_length == 32 and model.program.boundary_token == 1
+
+
+ASKED = [
+    ("gpt2", "num_attention_heads, hidden_act, scale_attention, scale_by_layer"),
+    ("gpt-neox", "num_attention_heads, hidden_act, rotary_dims, rope_theta, parallel_residual"),
+    ("opt", "num_attention_heads, hidden_act, norm_first, final_norm"),
+]
+
+
+@pytest.mark.parametrize(("name", "untold"), ASKED)
+def test_tensors_alone_ask_for_what_changes_the_function(name, untold):
+    golden = golden_logits(name)
+    with pytest.raises(CheckpointError) as caught:
+        build_model(checkpoint_of(golden.state(), None))
+    family = golden.config["model_type"]
+    assert str(caught.value) == (
+        f"folder has the tensors of {family}, and nothing tells {untold}, which change what the model computes; put "
+        "its config.json beside it, or give them in an --architecture file"
+    )
+
+
+def test_naming_the_family_is_enough_where_shapes_and_its_defaults_tell_the_rest():
+    golden = golden_logits("gpt-neox")
+    model = build_model(checkpoint_of(golden.state(), None), {"family": "gpt_neox", "num_attention_heads": 3})
+    assert model.assumed["rotary_dims"] == 2 and model.assumed["parallel_residual"] is True
+
+
+def linear_gpt(activation: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """GPT-2's weights as nanoGPT and minGPT store them, and the logits with an activation."""
+    golden = golden_logits("cerebras-gpt" if activation == "gelu" else "gpt2")
+    turned = {n: np.ascontiguousarray(v.T) if ".c_" in n else v for n, v in golden.state().items()}
+    return turned, golden.logits
+
+
+MODEL_ARGS = {"n_layer": 2, "n_head": 3, "n_embd": 24, "block_size": 32, "vocab_size": 29, "dropout": 0.0}
+
+
+def test_nanogpts_own_arguments_mean_its_activation():
+    state, logits = linear_gpt("gelu")
+    state["lm_head.weight"] = state["transformer.wte.weight"].copy()
+    model = build_model(checkpoint_of(state, {**MODEL_ARGS, "bias": True}))
+    assert_computes(model, logits, drawn_tokens(29))
+    assert model.architecture["family"] == "nanogpt" and model.assumed["hidden_act"] == "gelu"
+    assert model.assumed["tie_word_embeddings"] is True
+
+
+def test_mingpts_own_configuration_means_its_activation():
+    state, logits = linear_gpt("gelu_tanh")
+    state["transformer.h.0.attn.bias"] = np.tril(np.ones((1, 1, 32, 32), np.float32))
+    model = build_model(checkpoint_of(state, {**MODEL_ARGS, "model_type": "gpt-nano"}))
+    assert_computes(model, logits, drawn_tokens(29))
+    assert model.assumed["hidden_act"] == "gelu_tanh"
+
+
+def test_arguments_that_are_of_either_ask_for_the_activation():
+    state, logits = linear_gpt("gelu")
+    with pytest.raises(CheckpointError, match="nothing tells hidden_act, which change"):
+        build_model(checkpoint_of(state, MODEL_ARGS))
+    assert_computes(build_model(checkpoint_of(state, MODEL_ARGS), {"hidden_act": "gelu"}), logits, drawn_tokens(29))
+
+
+def test_biases_are_optional():
+    state, _ = linear_gpt("gelu")
+    bare = {name: values for name, values in state.items() if not name.endswith(".bias")}
+    model = build_model(checkpoint_of(bare, {**MODEL_ARGS, "bias": False}))
+    zeros = {name: np.zeros_like(values) for name, values in state.items() if name not in bare}
+    full = build_model(checkpoint_of(bare | zeros, {**MODEL_ARGS, "bias": True}))
+    tokens = drawn_tokens(29)
+    assert_computes(model, both_logits(full, tokens)[0], tokens)
+    assert {tensor.name for tensor in restored_tensors(model.program, model.tensors)} == bare.keys()
+
+
+def in_a_classroom(state: dict[str, np.ndarray], *, first: bool) -> dict[str, np.ndarray]:
+    """nanoGPT's weights under other people's names: those of minGPT's first version, or with a fused map."""
+    renamed = {"transformer.wte.weight": "tok_emb.weight", "transformer.wpe.weight": "pos_emb.weight"}
+    found = {}
+    for name, values in state.items():
+        name = renamed.get(name, name.replace("transformer.h.", "blocks.").removeprefix("transformer."))
+        if not first:
+            found[name] = values
+        elif ".c_attn." in name:
+            for kind, part in zip(("query", "key", "value"), np.split(values, 3), strict=True):
+                found[name.replace("c_attn", kind)] = part
+        else:
+            parts = {
+                "attn.c_proj": "attn.proj",
+                "mlp.c_fc": "mlp.0",
+                "mlp.c_proj": "mlp.2",
+                "ln_1": "ln1",
+                "ln_2": "ln2",
+            }
+            for old, new in parts.items():
+                name = name.replace(old, new)
+            found[name] = values
+    if first:
+        found["pos_emb"] = found.pop("pos_emb.weight")[None]
+    return {**found, "head.weight": found["tok_emb.weight"].copy()}
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_names_of_a_classroom(first):
+    state, logits = linear_gpt("gelu")
+    renamed = in_a_classroom(state, first=first)
+    model = build_model(checkpoint_of(renamed, MODEL_ARGS), {"hidden_act": "gelu"})
+    assert_computes(model, logits, drawn_tokens(29))
+    assert {tensor.name for tensor in restored_tensors(model.program, model.tensors)} == renamed.keys() - {
+        "head.weight"
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_head": 5}, "num_attention_heads 5 does not divide hidden_size 24"),
+        ({"n_embd": 20}, "says hidden_size 20, the tensors say hidden_size 24"),
+        ({"activation_function": "quick_gelu"}, "has the activation 'quick_gelu', which is no instruction"),
+        ({"model_type": "bloom"}, "this is a 'bloom': its attention adds ALiBi biases, which no instruction computes"),
+        ({"model_type": "mpt"}, "ALiBi"),
+        ({"n_layer": 3}, "says num_hidden_layers 3, the tensors say num_hidden_layers 2"),
+        ({"tie_word_embeddings": False}, "says tie_word_embeddings False, the tensors say tie_word_embeddings True"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_one_clear_error(changes, message):
+    golden = golden_logits("gpt2")
+    with pytest.raises(CheckpointError) as caught:
+        build_model(checkpoint_of(golden.state(), golden.config | changes))
+    assert message in str(caught.value) and str(caught.value).startswith(("folder", "architecture", "config"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"qk_layernorm": True}, "says qk_layernorm: a LayerNorm of each head, which no instruction computes"),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": 2.0}}, "scales the rotations ('yarn' rope scaling)"),
+        ({"partial_rotary_factor": 0.375}, "rotary_dims 3 is odd"),
+    ],
+)
+def test_what_no_instruction_computes_is_refused(changes, message):
+    golden = golden_logits("phi")
+    with pytest.raises(CheckpointError) as caught:
+        build_model(checkpoint_of(golden.state(), golden.config | changes))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("transformer.h.1.mlp.c_fc.weight", None, "missing: transformer.h.1.mlp.c_fc.weight"),
+        ("transformer.h.0.mlp.router.weight", (2, 2), "unexpected: transformer.h.0.mlp.router.weight"),
+        (
+            "transformer.h.1.attn.c_attn.bias",
+            (71,),
+            "misshapen: transformer.h.1.attn.c_attn.bias is [71], expected [72]",
+        ),
+        ("transformer.wte.weight", None, "lacks the tensors of gpt2 that would tell vocab_size"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_listed(name, values, message):
+    golden = golden_logits("gpt2")
+    state = {n: v for n, v in golden.state().items() if n != name}
+    if values is not None:
+        state[name] = np.zeros(values, np.float32)
+    with pytest.raises(CheckpointError) as caught:
+        build_model(checkpoint_of(state, golden.config))
+    assert message in str(caught.value) and str(caught.value).startswith("folder")
+
+
+def test_a_tied_table_is_the_head_too():
+    model = golden_logits("gpt2").model()
+    names = [tensor.name for tensor in model.tensors]
+    assert [names[t] for t in token_tables(model.program)] == ["transformer.wte.weight"]
