@@ -84,14 +84,15 @@ def export_document(output: Path, exported: Export) -> dict[str, object]:
 def export_text(output: Path, exported: Export) -> str:
     """A line for each file and one that says how far the export is from its artifact."""
     sizes = [path.stat().st_size for path in exported.files]
-    lines = [f"{output}  {exported.kind}  {len(exported.names)} tensors  {integer(sum(sizes))} bytes"]
+    types = ", ".join(sorted(set(exported.dtypes)))
+    tensors = f"{len(exported.names)} tensors of {types}"
+    lines = [f"{output}  {exported.kind}  {tensors}  {integer(sum(sizes))} bytes"]
     if len(exported.files) > 1:
         lines += [f"  {path.name}  {integer(size)} bytes" for path, size in zip(exported.files, sizes, strict=True)]
     found = exported.rounding
     if found.changed:
-        types = ", ".join(sorted(set(exported.dtypes)))
         lines.append(
-            f"{integer(found.changed)} of {integer(found.weights)} weights were rounded to {types} (relative error "
+            f"{integer(found.changed)} of {integer(found.weights)} weights were rounded (relative error "
             f"{found.relative_error:.1e}), so the export does not score exactly as the artifact; --dtype float32 does"
         )
     else:

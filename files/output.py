@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import OutputError
@@ -39,11 +40,23 @@ def write_output(path: str | Path, data: bytes, force: bool = False) -> None:
     Raises OutputError for what `check_output` refuses and for any failure to write, a full disk
     included.
     """
+    with partial_output(path, force) as partial:
+        _write_new(partial, data)
+
+
+@contextmanager
+def partial_output(path: str | Path, force: bool = False) -> Iterator[Path]:
+    """A hidden sibling of `path` for somebody else to write: it takes the name of `path` when the block
+    ends well, and is removed when it does not.
+
+    Raises OutputError as `write_output` does.
+    """
     path = Path(path)
     _check_target(path, force)
     partial = _partial_sibling(path)
     try:
-        _write_and_sync(partial, data)
+        yield partial
+        _sync(partial)
         _check_target(path, force)
         os.replace(partial, path)
     except OSError as error:
@@ -84,7 +97,8 @@ def write_output_folder(path: str | Path, files: Mapping[str, bytes], force: boo
     try:
         partial.mkdir()
         for name, data in files.items():
-            _write_and_sync(partial / name, data)
+            _write_new(partial / name, data)
+            _sync(partial / name)
         os.rename(partial, path)
     except OSError as error:
         raise _output_error(path, error) from error
@@ -114,10 +128,13 @@ def _open_new(partial: Path) -> int:
     return os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
 
 
-def _write_and_sync(partial: Path, data: bytes) -> None:
+def _write_new(partial: Path, data: bytes) -> None:
     with os.fdopen(_open_new(partial), "wb") as file:
         file.write(data)
-        file.flush()
+
+
+def _sync(partial: Path) -> None:
+    with partial.open("rb") as file:
         os.fsync(file.fileno())
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..compiler.model.model import ModelTensor
     from ..format.artifact import Artifact
 
-FILE_SUFFIXES = (".safetensors", ".pt")
+FILE_SUFFIXES = (".safetensors", ".pt", ".gguf")
 ORIGINAL = "original"
 
 
@@ -68,6 +68,8 @@ def export(
     data = Path(artifact).read_bytes()
     content = read_artifact(data)
     tensors = _restored(content)
+    if kind == "gguf":
+        return _export_gguf(content, tensors, output, dtype, optional_path(tokenizer), force)
     dtypes = {tensor.name: tensor.dtype if dtype == ORIGINAL else dtype for tensor in tensors}
     if kind.endswith("folder"):
         return _export_folder(
@@ -139,3 +141,30 @@ def _export_folder(
     write_output_folder(output, files, force)
     kind = "folder" if coded is None else "coded folder"
     return Export(kind, tuple(output / name for name in files), tuple(dtypes), tuple(dtypes.values()), rounding)
+
+
+def _export_gguf(
+    content: Artifact,
+    tensors: Sequence[ModelTensor],
+    output: Path,
+    dtype: str,
+    tokenizer: Path | None,
+    force: bool,
+) -> Export:
+    """`dtype` "original" is that of most weights."""
+    from ..compiler.exports import gguf_file
+    from ..compiler.exports.folder import configuration_of
+    from ..compiler.exports.gguf_tokenizer import gguf_tokenizer
+
+    if dtype == ORIGINAL:
+        sizes: dict[str, int] = {}
+        for tensor in tensors:
+            sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.values.size
+        dtype = max(sorted(sizes), key=lambda name: sizes[name])
+    configuration = configuration_of(content.provenance)
+    laid_out = gguf_file.gguf_tensors(configuration, tensors)
+    kinds = gguf_file.tensor_kinds(laid_out, dtype)
+    fields = gguf_tokenizer(tokenizer, content.program.vocabulary_size, configuration)
+    rounding = gguf_file.measure_kinds(laid_out, kinds)
+    gguf_file.write_gguf(output, configuration, fields, laid_out, kinds, force)
+    return Export("gguf", (output,), tuple(laid_out), tuple(kinds[name].name for name in laid_out), rounding)

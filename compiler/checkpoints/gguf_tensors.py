@@ -21,7 +21,8 @@ from ...format.container.limits import DEFAULT_LIMITS
 from ...runtime.gguf_file import GgufDamaged, GgufFile, GgufTensor, read_gguf
 from .configuration import Configuration
 from .gguf_configuration import gguf_configuration
-from .gguf_names import ARCHITECTURES, GgufArchitecture, part_of
+from .gguf_layout import head_counts, to_hugging_face
+from .gguf_names import ARCHITECTURES
 from .listing import listed
 
 Kind = gguf.GGMLQuantizationType
@@ -56,11 +57,11 @@ def read_gguf_tensors(files: Sequence[Path]) -> GgufContent:
     unknown = [name for name in placed if architecture.hugging_face_name(name) is None]
     if unknown:
         raise CheckpointError(f"{path} holds tensors that a GGUF of this architecture has not: {listed(unknown)}")
-    heads = _heads(configuration)
+    heads = head_counts(configuration.values)
     tensors, dtypes, kinds = {}, {}, Counter[str]()
     for name, place in placed.items():
         ours, kind = str(architecture.hugging_face_name(name)), Kind(place[2].kind)
-        tensors[ours] = _restored(_decoded(*place), name, architecture, heads, path)
+        tensors[ours] = to_hugging_face(_decoded(*place), name, architecture, heads, str(path))
         dtypes[ours] = PLAIN.get(kind, "float32")
         kinds.update([] if kind in PLAIN else [kind.name])
     decoded = [
@@ -111,45 +112,3 @@ def _decoded(_: Path, file: GgufFile, tensor: GgufTensor) -> np.ndarray:
         return stored.view("<f4").astype(np.float32).reshape(tensor.shape)
     rows = stored.reshape(*tensor.shape[:-1], tensor.shape[-1] // block * size)
     return np.ascontiguousarray(gguf.quants.dequantize(rows, kind), np.float32).reshape(tensor.shape)
-
-
-def _heads(configuration: Configuration) -> dict[str, int]:
-    """Query heads and key-value heads; 0 where the file does not say."""
-    values = configuration.values
-    queries = values.get("num_attention_heads", 0)
-    keys = values.get("num_key_value_heads", queries)
-    return {"attn_q": queries if isinstance(queries, int) else 0, "attn_k": keys if isinstance(keys, int) else 0}
-
-
-def _restored(
-    values: np.ndarray, name: str, architecture: GgufArchitecture, heads: Mapping[str, int], path: Path
-) -> np.ndarray:
-    """A tensor as Hugging Face stores it."""
-    part = part_of(name)
-    if architecture.gain_offset and name.endswith("norm.weight"):
-        return values - np.float32(architecture.gain_offset)
-    if part in architecture.transposed and values.ndim == 2:
-        return np.ascontiguousarray(values.T)
-    if part in architecture.fused_by_head:
-        return _by_head(values, _whole_heads(len(values), heads["attn_q"], 3, name, path))
-    if architecture.permuted and part in ("attn_q", "attn_k"):
-        return _apart(values, _whole_heads(len(values), heads[part], 2, name, path))
-    return values
-
-
-def _whole_heads(rows: int, heads: int, parts: int, name: str, path: Path) -> int:
-    if heads < 1 or rows % (parts * heads):
-        raise CheckpointError(f"{path}: the {rows:,} rows of {name!r} do not belong to {heads} heads; copy it again")
-    return heads
-
-
-def _apart(values: np.ndarray, heads: int) -> np.ndarray:
-    """Rows of every head from interleaved pairs (2j, 2j + 1) to halves (j, j + d/2), as Hugging Face has them."""
-    pairs = values.reshape(heads, len(values) // heads // 2, 2, *values.shape[1:])
-    return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(values.shape)
-
-
-def _by_head(values: np.ndarray, heads: int) -> np.ndarray:
-    """Rows from all queries, all keys, all values to query, key and value of every head."""
-    parts = values.reshape(3, heads, len(values) // heads // 3, *values.shape[1:])
-    return np.ascontiguousarray(parts.swapaxes(0, 1)).reshape(values.shape)

@@ -7,13 +7,16 @@ a type cannot hold at all is refused, since an infinity would be another model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from ...errors import OutputError
 from ...format.tensors.raw_planes import STORAGES, from_storage, to_storage
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +44,33 @@ def measure_rounding(tensors: Mapping[str, np.ndarray], dtypes: Mapping[str, str
 
     Raises OutputError for a value beyond the range of its type.
     """
+    for dtype in dtypes.values():
+        check_dtype(dtype)
+    return compare_rounded(tensors, dtypes, lambda values, dtype: from_storage(to_storage(values, dtype), dtype))
+
+
+def compare_rounded(
+    tensors: Mapping[str, np.ndarray], kinds: Mapping[str, Kind], rounded_as: Callable[[np.ndarray, Kind], np.ndarray]
+) -> Rounding:
+    """Compare float32 tensors with what `rounded_as(values, kind)` makes of them.
+
+    Raises OutputError for a value beyond the range of its kind.
+    """
     weights = changed = 0
     error = power = 0.0
     for name, values in tensors.items():
-        dtype = dtypes[name]
-        check_dtype(dtype)
-        flat = np.ascontiguousarray(values, np.float32).ravel()
-        weights += flat.size
-        power += float(np.dot(flat, flat.astype(np.float64)))
-        if dtype == "float32":
-            continue
-        with np.errstate(over="ignore"):
-            rounded = from_storage(to_storage(flat, dtype), dtype)
+        exact = np.ascontiguousarray(values, np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            rounded = rounded_as(exact, kinds[name]).ravel()
+        exact = exact.ravel()
         if not np.isfinite(rounded).all():
-            largest = float(np.abs(flat).max())
-            raise OutputError(f"{name} has values up to {largest:g}, which {dtype} cannot hold; give --dtype float32")
-        difference = rounded - flat
+            largest = float(np.abs(exact).max())
+            raise OutputError(
+                f"{name} has values up to {largest:g}, which {kinds[name]} cannot hold; give --dtype float32"
+            )
+        difference = rounded - exact
+        weights += exact.size
         changed += int(np.count_nonzero(difference))
+        power += float(np.dot(exact, exact.astype(np.float64)))
         error += float(np.dot(difference, difference.astype(np.float64)))
     return Rounding(weights, changed, (error / power) ** 0.5 if power else 0.0)

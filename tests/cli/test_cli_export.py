@@ -15,7 +15,7 @@ from bytecap.compiler.frontends import build_model, read_architecture
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.runtime.shards import write_shard
 
-NAIVE = Llama("mistral", vocabulary=31, tied=True)
+NAIVE = Llama("llama", vocabulary=31, tied=True)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_export_and_compile_again(small_job, tmp_path, suffix):
     artifact = read_artifact(small_job.artifact.read_bytes())
     exported = read_checkpoint(output)
     assert outcome.stdout == (
-        f"{output}  {suffix[1:]}  {len(artifact.directory)} tensors  {output.stat().st_size:,} bytes\n"
+        f"{output}  {suffix[1:]}  {len(artifact.directory)} tensors of float32  {output.stat().st_size:,} bytes\n"
         "every weight is exactly the artifact's\n"
     )
     for entry, values in zip(artifact.directory, decode_tensors(artifact), strict=True):
@@ -59,7 +59,7 @@ def test_an_export_in_another_type_says_how_far_it_is(small_job, tmp_path):
         "relative_error": pytest.approx(np.linalg.norm(exact - rounded) / np.linalg.norm(exact), rel=1e-5),
     }
     text = bytecap_command("export", small_job.artifact, "-o", output, "--dtype", "bfloat16", "--force").stdout
-    assert "weights were rounded to bfloat16 (relative error " in text and "--dtype float32 does" in text
+    assert "weights were rounded (relative error " in text and "--dtype float32 does" in text
 
 
 def test_a_folder_is_the_checkpoint_again_with_its_configuration_and_tokenizer(folder_artifact, tmp_path):
@@ -72,7 +72,7 @@ def test_a_folder_is_the_checkpoint_again_with_its_configuration_and_tokenizer(f
     assert sorted(path.name for path in output.iterdir()) == ["config.json", "model.safetensors", "tokenizer.json"]
     assert document["kind"] == "folder" and document["rounding"]["changed"] == 0
     config = json.loads((output / "config.json").read_text())
-    assert (config["model_type"], config["dtype"], config["hidden_size"]) == ("mistral", "float32", NAIVE.width)
+    assert (config["model_type"], config["dtype"], config["hidden_size"]) == ("llama", "float32", NAIVE.width)
     original = read_checkpoint(folder_artifact.parent / "model")
     again = build_model(read_checkpoint(output))
     assert again.program == read_artifact(folder_artifact.read_bytes()).program
@@ -87,6 +87,19 @@ def test_a_coded_folder_holds_the_artifact_and_a_stand_in(folder_artifact, tmp_p
     config = json.loads((output / "config.json").read_text())
     assert config["quantization_config"] == {"quant_method": "bytecap", "artifact": "model.bcap"}
     assert (output / "model.safetensors").stat().st_size < 200
+
+
+@pytest.mark.parametrize("dtype", ["original", "float16", "q8_0"])
+def test_a_gguf_file_is_the_checkpoint_again(folder_artifact, tmp_path, dtype):
+    output = tmp_path / "out.gguf"
+    document = bytecap_command("export", folder_artifact, "-o", output, "--dtype", dtype, "--json").document
+    artifact, again = read_artifact(folder_artifact.read_bytes()), build_model(read_checkpoint(output))
+    assert again.program.instructions == artifact.program.instructions
+    exact = decode_tensors(artifact)
+    largest = max(np.abs(t.values - values).max() for t, values in zip(again.tensors, exact, strict=True))
+    assert (largest == 0) == (document["rounding"]["changed"] == 0) == (dtype != "float16")
+    assert largest < 1e-3
+    assert set(document["dtypes"]) == ({"F16", "F32"} if dtype == "float16" else {"F32"})  # rows of 24 are no blocks
 
 
 def test_a_folder_with_something_in_it_needs_force_and_keeps_the_rest(folder_artifact, tmp_path):
@@ -104,10 +117,12 @@ def test_a_folder_with_something_in_it_needs_force_and_keeps_the_rest(folder_art
 def test_what_cannot_be_written_is_refused_in_one_sentence(small_job, folder_artifact, tmp_path):
     table = [
         ((small_job.artifact, "-o", tmp_path / "out"), "keeps no config.json with a model_type"),
-        ((folder_artifact, "-o", tmp_path / "x.onnx"), "give the output one of the endings .safetensors, .pt"),
+        ((folder_artifact, "-o", tmp_path / "x.onnx"), "give the output one of the endings .safetensors, .pt, .gguf"),
         ((folder_artifact, "-o", tmp_path / "x.pt", "--coded"), "coded weights go into a folder"),
         ((folder_artifact, "-o", tmp_path / "x.pt", "--tokenizer", tmp_path), "holds no tokenizer"),
         ((folder_artifact, "-o", tmp_path / "out", "--tokenizer", tmp_path), "has no tokenizer (tokenizer.json"),
+        ((folder_artifact, "-o", tmp_path / "x.gguf", "--tokenizer", tmp_path), "neither tokenizer.json nor"),
+        ((folder_artifact, "-o", tmp_path / "x.pt", "--dtype", "q8_0"), "dtype 'q8_0' is not one of"),
         ((folder_artifact, "-o", tmp_path / "no" / "out"), "is not a folder; create it first"),
     ]
     for arguments, sentence in table:

@@ -1,0 +1,130 @@
+"""A Hugging Face configuration as the metadata of a GGUF file: the inverse of checkpoints/gguf_configuration.py.
+
+Strategy: the keys that all architectures share come from the same table that reading uses. llama.cpp has
+some of a model's numbers as constants of its architecture; a configuration that says otherwise is refused
+by name, since the file would be another model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ...errors import OutputError
+from ..checkpoints.gguf_configuration import GLOBAL_EVERY, GPT2_NAMES, KEYS, LOCAL_ROPE_BASE
+from ..checkpoints.gguf_names import ARCHITECTURES
+
+ALIASES = {
+    "mistral": "llama",
+    "gemma3": "gemma3",
+}  # model types that llama.cpp calls otherwise
+BY_MODEL_TYPE = {architecture.model_type: name for name, architecture in ARCHITECTURES.items()} | ALIASES
+RENAMED = {"gpt2": GPT2_NAMES}
+DEFAULTS = {  # what Hugging Face's classes assume where a config.json is silent
+    "gpt2": {"layer_norm_eps": 1e-5},
+    "gptneox": {"layer_norm_eps": 1e-5, "rope_theta": 10_000.0, "partial_rotary_factor": 0.25},
+    "phi2": {"layer_norm_eps": 1e-5, "rope_theta": 10_000.0, "partial_rotary_factor": 0.5},
+    "stablelm": {"layer_norm_eps": 1e-5, "rope_theta": 10_000.0, "partial_rotary_factor": 0.25},
+}
+OTHERS = {"rms_norm_eps": 1e-6, "rope_theta": 10_000.0}
+MISTRAL_WINDOW = 4096  # unless the file says null
+WITHOUT_ROTATION = ("gpt2",)
+WINDOWED = ("gemma2", "gemma3", "phi3")  # architectures whose windows llama.cpp computes
+HEAD_NAMES = ("num_attention_heads", "num_key_value_heads", "head_dim")
+
+
+def gguf_metadata(configuration: Mapping[str, object]) -> tuple[str, dict[str, object]]:
+    """(architecture, metadata without the tokenizer's) of a configuration.
+
+    Raises OutputError for a model type that llama.cpp does not know, or knows with other constants.
+    """
+    model_type = str(configuration.get("model_type"))
+    architecture = BY_MODEL_TYPE.get(model_type)
+    if architecture is None:
+        raise OutputError(
+            f"a GGUF file of a {model_type!r} cannot be written; known are {', '.join(sorted(BY_MODEL_TYPE))}"
+        )
+    values = _values(architecture, configuration)
+    _refuse_other_constants(architecture, values)
+    metadata = {f"{architecture}.{theirs}": values[ours] for theirs, ours in KEYS.items() if ours in values}
+    metadata[f"{architecture}.attention.value_length"] = values["head_dim"]
+    if architecture not in WITHOUT_ROTATION:
+        rotated = int(values["head_dim"] * float(values.get("partial_rotary_factor", 1)))
+        metadata[f"{architecture}.rope.dimension_count"] = rotated
+        metadata |= {f"{architecture}.{name}": value for name, value in _scaling(values).items()}
+    for name in ("sliding_window", "attn_logit_softcapping", "final_logit_softcapping"):
+        if architecture not in WINDOWED:
+            metadata.pop(f"{architecture}.{next(theirs for theirs, ours in KEYS.items() if ours == name)}", None)
+    return architecture, metadata
+
+
+def _values(architecture: str, configuration: Mapping[str, object]) -> dict:
+    """The configuration under the names of `KEYS`, complete as far as llama.cpp needs it."""
+    theirs = {old: new for new, old in RENAMED.get(architecture, {}).items()}
+    values = {theirs.get(name, name): value for name, value in configuration.items() if value is not None}
+    rope = values.get("rope_parameters") or {}
+    values |= {name: rope[name] for name in ("rope_theta", "partial_rotary_factor") if name in rope}
+    values |= {"partial_rotary_factor": values["rotary_pct"]} if "rotary_pct" in values else {}
+    values = {**DEFAULTS.get(architecture, OTHERS), **values}
+    if configuration.get("model_type") == "mistral" and "sliding_window" not in configuration:
+        values["sliding_window"] = MISTRAL_WINDOW
+    missing = [name for name in ("hidden_size", "num_hidden_layers", "num_attention_heads") if name not in values]
+    if missing:
+        raise OutputError(f"the artifact's configuration does not say {', '.join(missing)}, which a GGUF file needs")
+    values.setdefault("num_key_value_heads", values["num_attention_heads"])
+    values.setdefault("head_dim", values["hidden_size"] // values["num_attention_heads"])
+    values.setdefault("intermediate_size", 4 * values["hidden_size"])
+    values.setdefault("max_position_embeddings", 2048)
+    return values
+
+
+def _scaling(values: Mapping[str, object]) -> dict[str, object]:
+    """Scaled rotations, as far as GGUF has words for them; the factors of "llama3" and "longrope" are tensors."""
+    scaling = values.get("rope_scaling") or values.get("rope_parameters") or {}
+    if not isinstance(scaling, Mapping):
+        return {}
+    kind = scaling.get("rope_type", scaling.get("type", "default"))
+    if kind in ("default", "llama3"):
+        return {}
+    if kind not in ("linear", "yarn"):
+        raise OutputError(f"rotations scaled by {kind!r} cannot be written to a GGUF file")
+    original = scaling.get("original_max_position_embeddings")
+    found = {"rope.scaling.type": kind, "rope.scaling.factor": float(scaling["factor"])}
+    return found | ({} if original is None else {"rope.scaling.original_context_length": original})
+
+
+def llama3_factors(configuration: Mapping[str, object]) -> np.ndarray | None:
+    """float32 [r/2] by which llama.cpp divides the frequencies of a Llama 3, None for other models.
+
+    Source: Meta's apply_scaling; wavelengths between the two bounds are interpolated.
+    """
+    scaling = configuration.get("rope_scaling") or configuration.get("rope_parameters") or {}
+    if not isinstance(scaling, Mapping) or scaling.get("rope_type", scaling.get("type")) != "llama3":
+        return None
+    values = _values("llama", configuration)
+    width, base = int(values["head_dim"]), float(values["rope_theta"])
+    low, high = float(scaling["low_freq_factor"]), float(scaling["high_freq_factor"])
+    original, factor = float(scaling["original_max_position_embeddings"]), float(scaling["factor"])
+    wavelengths = 2 * np.pi * base ** (np.arange(0, width, 2) / width)
+    smooth = np.clip((original / wavelengths - low) / (high - low), 0, 1)
+    return (1 / ((1 - smooth) / factor + smooth)).astype(np.float32)
+
+
+def _refuse_other_constants(architecture: str, values: Mapping[str, object]) -> None:
+    """OutputError where llama.cpp would compute something else than the configuration says."""
+    window, longest = values.get("sliding_window"), values["max_position_embeddings"]
+    used = values.get("use_sliding_window", architecture == "llama")
+    if architecture not in WINDOWED and window and used and window < longest:
+        raise OutputError(f"llama.cpp has no sliding window of {window} for {architecture}; write a folder")
+    head = values["head_dim"]
+    if architecture in ("gemma2", "gemma3") and values.get("query_pre_attn_scalar", head) != head:
+        raise OutputError(f"llama.cpp scales the scores of {architecture} by its head width {head} alone")
+    if architecture == "gemma3":
+        count = values["num_hidden_layers"]
+        usual = [("full" if (n + 1) % GLOBAL_EVERY == 0 else "sliding") + "_attention" for n in range(count)]
+        local = values.get("rope_local_base_freq", LOCAL_ROPE_BASE)
+        if values.get("layer_types", usual) != usual or local != LOCAL_ROPE_BASE:
+            raise OutputError("llama.cpp has Gemma 3's windows in five of six layers, with rotations of base 10,000")
+    if architecture == "gptneox" and values.get("hidden_act", "gelu") != "gelu":
+        raise OutputError(f"llama.cpp computes gelu in gptneox, not {values['hidden_act']}")

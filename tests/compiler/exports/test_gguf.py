@@ -1,0 +1,156 @@
+"""GGUF files that are written say what was read: metadata, layouts and tokenizers, both ways."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from bytecap.compiler.checkpoints.gguf_names import ARCHITECTURES
+from bytecap.compiler.checkpoints.gguf_tensors import read_gguf_tensors
+from bytecap.compiler.exports.gguf_file import gguf_tensors, tensor_kinds, write_gguf
+from bytecap.compiler.exports.gguf_metadata import gguf_metadata, llama3_factors
+from bytecap.compiler.exports.gguf_tokenizer import PREFIX, gguf_tokenizer
+from bytecap.compiler.model.model import ModelTensor
+from bytecap.errors import OutputError
+from bytecap.runtime.gguf_file import read_gguf
+
+SIZES = {
+    "hidden_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 4,
+    "intermediate_size": 12,
+    "max_position_embeddings": 16,
+    "vocab_size": 20,
+    "rms_norm_eps": 1e-6,
+    "rope_theta": 5000.0,
+}
+GPT2 = {"model_type": "gpt2", "n_embd": 8, "n_layer": 1, "n_head": 2, "n_positions": 16, "vocab_size": 20}
+
+
+def configuration_of(name):
+    architecture = ARCHITECTURES[name]
+    more = {"num_key_value_heads": 2} if architecture.fused_by_head else {}
+    return GPT2 if name == "gpt2" else {"model_type": architecture.model_type, **SIZES, **more}
+
+
+def tensors_of(name):
+    """Random tensors under all names of an architecture: vectors for norms, matrices of 24 rows else."""
+    architecture, random = ARCHITECTURES[name], np.random.default_rng(0)
+    stems = [*architecture.outer.values(), *(f"{architecture.layers}0.{part}" for part in architecture.parts.values())]
+    shapes = {stem: (8,) if "norm" in stem or ".ln_" in stem else (24, 8) for stem in stems}
+    return [
+        ModelTensor(f"{stem}.weight", random.normal(size=shape).astype(np.float32), "float32")
+        for stem, shape in shapes.items()
+    ]
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_reading_undoes_writing(name, tmp_path):
+    configuration, tensors = configuration_of(name), tensors_of(name)
+    laid_out = gguf_tensors(configuration, tensors)
+    write_gguf(tmp_path / "m.gguf", configuration, {}, laid_out, tensor_kinds(laid_out, "float32"))
+    content = read_gguf_tensors([tmp_path / "m.gguf"])
+    assert set(content.tensors) == {tensor.name for tensor in tensors}
+    for tensor in tensors:
+        assert np.allclose(content.tensors[tensor.name], tensor.values, rtol=0, atol=2.0**-22), tensor.name
+    told = content.configuration.values
+    assert {key: told.get(key, value) for key, value in configuration.items()} == configuration
+
+
+def test_layouts_are_changed_where_llama_cpp_has_others():
+    changed = {
+        name
+        for name in ARCHITECTURES
+        for (theirs, values), tensor in zip(
+            gguf_tensors(configuration_of(name), tensors_of(name)).items(), tensors_of(name), strict=True
+        )
+        if not np.array_equal(values, tensor.values)
+    }
+    assert changed == {"llama", "smollm3", "gemma", "gemma2", "gemma3", "gpt2", "gptneox"}
+
+
+@pytest.mark.parametrize(
+    ("configuration", "sentence"),
+    [
+        ({"model_type": "mamba"}, "a GGUF file of a 'mamba' cannot be written; known are gemma"),
+        ({"model_type": "llama"}, "does not say hidden_size, num_hidden_layers, num_attention_heads"),
+        ({"model_type": "mistral", **SIZES, "sliding_window": 8}, "no sliding window of 8"),
+        ({"model_type": "gemma2", **SIZES, "query_pre_attn_scalar": 9}, "by its head width 4 alone"),
+        ({"model_type": "gemma3_text", **SIZES, "layer_types": ["full_attention"]}, "windows in five of six layers"),
+        ({"model_type": "llama", **SIZES, "rope_scaling": {"rope_type": "longrope"}}, "'longrope' cannot be written"),
+    ],
+)
+def test_what_llama_cpp_computes_otherwise_is_refused(configuration, sentence):
+    with pytest.raises(OutputError, match=sentence):
+        gguf_metadata(configuration)
+
+
+def test_factors_of_llama_3():
+    """Short wavelengths keep their frequency, long ones are divided by the factor, and between them it rises."""
+    scaling = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+    scaling["original_max_position_embeddings"] = 8192
+    factors = llama3_factors(
+        {"model_type": "llama", **SIZES, "head_dim": 128, "rope_theta": 500_000.0, "rope_scaling": scaling}
+    )
+    assert (factors[0], factors[-1]) == (1.0, 8.0) and (np.diff(factors) >= 0).all() and len(set(factors.tolist())) > 5
+    assert llama3_factors({"model_type": "llama", **SIZES}) is None
+
+
+def trained(path, pre_tokenizer):
+    """A byte-level BPE tokenizer.json."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizer, decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=270,
+        special_tokens=["<s>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(["a tokenizer of few words, of few pieces"], trainer)
+    tokenizer.save(str(path))
+    return tokenizer
+
+
+def test_a_tokenizer_json_becomes_fields_and_is_padded(tmp_path):
+    tokenizer = trained(tmp_path / "tokenizer.json", pre_tokenizers.ByteLevel(add_prefix_space=False))
+    size = tokenizer.get_vocab_size()
+    fields = gguf_tokenizer(tmp_path, size + 3, {"bos_token_id": 0})
+    assert fields[f"{PREFIX}model"] == "gpt2" and fields[f"{PREFIX}pre"] == "gpt-2"
+    assert [tokenizer.token_to_id(piece) for piece in fields[f"{PREFIX}tokens"][:size]] == list(range(size))
+    assert fields[f"{PREFIX}tokens"][size:] == [f"[PAD{size + n}]" for n in range(3)]
+    assert fields[f"{PREFIX}token_type"][0] == 3 and set(fields[f"{PREFIX}token_type"][size:]) == {5}
+    assert fields[f"{PREFIX}bos_token_id"] == 0
+    merges = json.loads((tmp_path / "tokenizer.json").read_text())["model"]["merges"]
+    assert [line.split(" ") for line in fields[f"{PREFIX}merges"]] == [list(pair) for pair in merges]
+
+
+def test_fields_of_a_gguf_file_are_taken_as_they_stand(tmp_path):
+    trained(tmp_path / "tokenizer.json", pre_tokenizers.ByteLevel(add_prefix_space=False))
+    fields = gguf_tokenizer(tmp_path, 280, {"bos_token_id": 0})
+    configuration, tensors = configuration_of("llama"), tensors_of("llama")
+    laid_out = gguf_tensors(configuration, tensors)
+    write_gguf(tmp_path / "m.gguf", configuration, fields, laid_out, tensor_kinds(laid_out, "q8_0"))
+    again = gguf_tokenizer(tmp_path / "m.gguf", 280, {})
+    assert {name: list(v) if not isinstance(v, (str, int)) else v for name, v in again.items()} == fields
+    assert {t.kind for t in read_gguf(tmp_path / "m.gguf").tensors} == {0}  # rows of 8 are no blocks of 32
+
+
+def test_tokenizers_that_gguf_cannot_hold_are_refused(tmp_path):
+    trained(tmp_path / "tokenizer.json", pre_tokenizers.Whitespace())
+    with pytest.raises(OutputError, match=r"pre-tokenizer \(Whitespace\) is not known; give a GGUF file"):
+        gguf_tokenizer(tmp_path / "tokenizer.json", 300, {})
+    trained(tmp_path / "tokenizer.json", pre_tokenizers.ByteLevel())
+    with pytest.raises(OutputError, match=r"pieces, and the model 12 tokens"):
+        gguf_tokenizer(tmp_path / "tokenizer.json", 12, {})
+    (tmp_path / "other.json").write_text("[1]")
+    with pytest.raises(OutputError, match=r"other.json is not a tokenizer.json of byte-level BPE"):
+        gguf_tokenizer(tmp_path / "other.json", 300, {})
+    (tmp_path / "other.model").write_text("nothing")
+    with pytest.raises(OutputError, match=r"neither a GGUF file nor a tokenizer.json nor a sentencepiece model"):
+        gguf_tokenizer(tmp_path / "other.model", 300, {})
+    assert gguf_tokenizer(None, 300, {}) == {f"{PREFIX}model": "no_vocab"}
