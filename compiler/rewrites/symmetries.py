@@ -1,8 +1,8 @@
 """Free symmetries: rewrites of a model that its function does not see, so that nothing has to be stored about them.
 
 Strategy: the hidden units of an MLP, and the dimensions of the values within a head of attention, may
-stand in any order, if the rows of the matrices that make them and the columns of the matrix that reads
-them are permuted alike. Sorted by the steps of the reader's columns, the steps of both sides cost
+stand in any order, if the rows of the matrices that make them, their biases and the columns of the
+matrix that reads them are permuted alike. Sorted by the steps of the reader's columns, the steps of both sides cost
 little to store. Units are found in the program, not by name: from each linear map backwards through
 what works element by element, or through attention, to the linear maps before it.
 
@@ -54,7 +54,7 @@ def exchange_symmetries(model: Model, statistics: Statistics, recipe: Recipe) ->
     widths = validate_program(model.program, [tensor.values.shape for tensor in model.tensors]).widths
     hidden = find_hidden_units(model.program, widths) if settings.hidden_units else []
     dimensions = find_value_dimensions(model.program, widths) if settings.value_dimensions else []
-    units = [each for each in hidden + dimensions if not twins & {*each.makers, *each.gates, each.reader}]
+    units = [each for each in hidden + dimensions if not twins & {*each.makers, *each.gates, *each.biases, each.reader}]
     scales = find_scaled_outputs(model.program) if settings.output_scales else []
     scaled = absorb_scales(model, statistics, [each for each in scales if each.maker not in twins])
     return sort_units(*scaled, units, recipe.quantization.damping)
@@ -67,6 +67,7 @@ class FreeUnits:
     heads : so many equal blocks of rows, within which the order is free
     repeats : how many times in a row each block stands in the reader's columns (query heads of a group)
     gates : tensors whose rows are in the order of the reader's columns: what the units are multiplied with
+    biases : vectors of the makers, in the order of the units;  gate_biases : those of the gates
     """
 
     makers: tuple[int, ...]
@@ -74,6 +75,8 @@ class FreeUnits:
     heads: int = 1
     repeats: int = 1
     gates: tuple[int, ...] = ()
+    biases: tuple[int, ...] = ()
+    gate_biases: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ def find_hidden_units(program: Program, widths: Sequence[int] = ()) -> list[Free
         if isinstance(op, Linear) and search.only_use(op):
             makers = search.makers(op.x)
             if makers:
-                found.append(FreeUnits(tuple(makers), op.weight))
+                found.append(FreeUnits(_weights(makers), op.weight, biases=_biases(makers)))
     return found
 
 
@@ -113,7 +116,8 @@ def find_value_dimensions(program: Program, widths: Sequence[int] = ()) -> list[
             makers = search.makers(attention.v, end.readers, attention.kv_heads)
             if makers:
                 heads, repeats = attention.kv_heads, attention.heads // attention.kv_heads
-                found.append(FreeUnits(tuple(makers), op.weight, heads, repeats, end.gates))
+                own, gates = (_weights(makers), _biases(makers)), (_weights(end.gates), _biases(end.gates))
+                found.append(FreeUnits(own[0], op.weight, heads, repeats, gates[0], own[1], gates[1]))
     return found
 
 
@@ -122,7 +126,15 @@ def find_scaled_outputs(program: Program) -> list[ScaledOutput]:
     search = _Search(program)
     scales = [op for op in program.instructions if isinstance(op, Scale) and search.uses[op.vector.tensor] == 1]
     made = [(op.vector, search.makers(op.x)) for op in scales if isinstance(program.instructions[op.x], Linear)]
-    return [ScaledOutput(makers[0], vector) for vector, makers in made if makers]
+    return [ScaledOutput(makers[0].weight, vector) for vector, makers in made if makers and makers[0].bias is None]
+
+
+def _weights(maps: Sequence[Linear]) -> tuple[int, ...]:
+    return tuple(each.weight for each in maps)
+
+
+def _biases(maps: Sequence[Linear]) -> tuple[int, ...]:
+    return tuple(each.bias.tensor for each in maps if each.bias is not None)
 
 
 def equal_tensors(model: Model) -> set[int]:
@@ -136,12 +148,12 @@ def equal_tensors(model: Model) -> set[int]:
 class AttentionEnd:
     """An attention that nothing but the search's start reads.
 
-    readers : how many operands read its values; gates : weights whose rows its output is multiplied with
+    readers : how many operands read its values; gates : linear maps that its output is multiplied with
     """
 
     attention: Attention | CappedAttention
     readers: int = 1
-    gates: tuple[int, ...] = ()
+    gates: tuple[Linear, ...] = ()
 
 
 class _Search:
@@ -155,12 +167,13 @@ class _Search:
         self.tables = embedding_tables(program)
 
     def only_use(self, op: Linear) -> bool:
-        """Whether nothing else names the weight."""
-        return self.uses[op.weight] == 1 and op.weight not in self.tables
+        """Whether nothing else names the weight and the bias."""
+        alone = op.bias is None or self.uses[op.bias.tensor] == 1
+        return alone and self.uses[op.weight] == 1 and op.weight not in self.tables
 
-    def makers(self, register: int, readers: int = 1, blocks: int = 1) -> list[int] | None:
-        """Weights whose rows are a register's elements; None unless they are that alone and so many
-        operands read the register.
+    def makers(self, register: int, readers: int = 1, blocks: int = 1) -> list[Linear] | None:
+        """Linear maps whose outputs are a register's elements; None unless they are that alone and so
+        many operands read the register.
 
         blocks : so many equal parts, within which the order is what matters
         """
@@ -170,11 +183,11 @@ class _Search:
         if self.readers[register] != readers:
             return None
         if isinstance(op, Linear):
-            return [op.weight] if self.only_use(op) and op.bias is None else None
+            return [op] if self.only_use(op) else None
         if not isinstance(op, ELEMENTWISE):
             return None
         parts = [self.makers(x, 1, blocks) for x in op.registers]
-        return None if None in parts else [weight for part in parts for weight in part]
+        return None if None in parts else [each for part in parts for each in part]
 
     def constant(self, register: int, blocks: int) -> bool:
         """Whether the elements of each of so many equal parts of a register are one value, whoever reads it."""
@@ -204,8 +217,8 @@ class _Search:
     def _gated(self, register: int, gate: int) -> AttentionEnd | None:
         """The attention that ends in a register, times a gate that every order of its values lets be."""
         end = self.attention(register)
-        weights = None if end is None else self.makers(gate, 1, end.attention.heads)
-        return None if weights is None else replace(end, gates=(*end.gates, *weights))
+        maps = None if end is None else self.makers(gate, 1, end.attention.heads)
+        return None if maps is None else replace(end, gates=(*end.gates, *maps))
 
     def _excludes_own_values(self, op: Exclude) -> bool:
         y: Operation = self.instructions[op.y]
@@ -222,20 +235,36 @@ def sort_units(
     head that reads them.
     """
     values = {i: tensor.values for i, tensor in enumerate(model.tensors)}
-    matrices = dict(statistics.matrices)
+    matrices, vectors = dict(statistics.matrices), dict(statistics.vectors)
     for units in found:
-        if matrices.keys() >= {*units.makers, *units.gates, units.reader}:
+        if matrices.keys() >= {*units.makers, *units.gates, units.reader} and _whole_biases(values, units):
             steps = column_log_steps(matrices[units.reader].hessian, damping).reshape(units.heads, units.repeats, -1)
-            _permute(values, matrices, units, np.argsort(steps[:, 0], axis=1, kind="stable"))
+            _permute(values, matrices, vectors, units, np.argsort(steps[:, 0], axis=1, kind="stable"))
     tensors = tuple(replace(tensor, values=values[i]) for i, tensor in enumerate(model.tensors))
-    return replace(model, tensors=tensors), replace(statistics, matrices=matrices)
+    return replace(model, tensors=tensors), replace(statistics, matrices=matrices, vectors=vectors)
+
+
+def _whole_biases(values: dict[int, np.ndarray], units: FreeUnits) -> bool:
+    """Whether each bias has one number a unit, and none for several."""
+    columns = values[units.reader].shape[1]
+    sizes = [(columns // units.repeats, units.biases), (columns, units.gate_biases)]
+    return all(values[bias].shape[-1] == size for size, biases in sizes for bias in biases)
 
 
 def _permute(
-    values: dict[int, np.ndarray], matrices: dict[int, MatrixStatistics], units: FreeUnits, orders: np.ndarray
+    values: dict[int, np.ndarray],
+    matrices: dict[int, MatrixStatistics],
+    vectors: dict[int, np.ndarray],
+    units: FreeUnits,
+    orders: np.ndarray,
 ) -> None:
     """Put the units of each head into its order; orders : int64[heads, units of a head]."""
     rows, columns = _in_blocks(orders), _in_blocks(np.repeat(orders, units.repeats, axis=0))
+    for order, biases in ((rows, units.biases), (columns, units.gate_biases)):
+        for bias in biases:
+            values[bias] = np.ascontiguousarray(values[bias][..., order])
+            if bias in vectors:
+                vectors[bias] = np.ascontiguousarray(vectors[bias][..., order])
     for maker in units.makers:
         _permute_rows(values, matrices, maker, rows)
     for gate in units.gates:

@@ -93,7 +93,8 @@ def test_the_units_of_a_model_are_found() -> None:
             [Embed(0), Linear(0, 1), Activation(1, GELU, 0.0), Linear(0, 2), Multiply(2, 3), Linear(4, 3)],
             [FreeUnits((1, 2), 3)],
         ),
-        ([Embed(0), Linear(0, 1, Row(3, 0)), Activation(1, RELU, 0.0), Linear(2, 2)], []),  # a bias has an order, too
+        ([Embed(0), Linear(0, 1, Row(3)), Activation(1, RELU, 0.0), Linear(2, 2)], [FreeUnits((1,), 2, biases=(3,))]),
+        ([Embed(0), Linear(0, 1, Row(3)), Activation(1, RELU), Linear(2, 2, Row(3))], []),  # a bias is used twice
         ([Embed(0), Linear(0, 1), Activation(1, RELU, 0.0), Add(1, 2), Linear(3, 2)], []),  # the units are read twice
         (
             [Embed(0), Linear(0, 1), Activation(1, RELU, 0.0), Linear(2, 2), Linear(2, 3), Add(3, 4)],
@@ -138,7 +139,10 @@ def test_where_the_order_of_hidden_units_is_free(operations: list, found: list) 
             [*QUERIES, Linear(0, 3), Attention(1, 2, 3, 4, 2, 0.5), Exclude(4, 2, 4, 2), Linear(5, 4)],
             [],
         ),  # keys, not values
-        ([*QUERIES, Linear(0, 3, Row(5)), Attention(1, 2, 3, 4, 2, 0.5), Linear(4, 4)], []),  # a bias has an order, too
+        (
+            [*QUERIES, Linear(0, 3, Row(5)), Attention(1, 2, 3, 4, 2, 0.5), Linear(4, 4, Row(6))],
+            [FreeUnits((3,), 4, 2, 2, biases=(5,))],
+        ),
         ([*QUERIES, Linear(0, 2), Attention(1, 2, 3, 4, 2, 0.5), Linear(4, 4)], []),  # the matrix makes keys, too
         ([*QUERIES, Attention(1, 2, 2, 4, 2, 0.5), Linear(3, 4)], []),  # the keys are the values
         (
@@ -169,6 +173,7 @@ SPREAD, TILED = BroadcastKind.SPREAD, BroadcastKind.TILED
         ([Linear(0, 6), Broadcast(5, 12, SPREAD), Multiply(4, 6)], []),  # several values a head
         ([Linear(0, 8), Broadcast(5, 12, TILED), Multiply(4, 6)], [FreeUnits((3,), 4, 2, 2)]),  # one value for all
         ([Linear(0, 9), Activation(5, ActivationKind.SIGMOID), Multiply(4, 6)], [FreeUnits((3,), 4, 2, 2, (9,))]),
+        ([Linear(0, 9, Row(10)), Multiply(4, 5)], [FreeUnits((3,), 4, 2, 2, (9,), (), (10,))]),
         ([Linear(0, 9), Multiply(4, 5), Add(5, 6)], []),  # the gate is read elsewhere
     ],
 )
@@ -300,7 +305,7 @@ def add_hidden(b: Builder, x: int) -> int:
     width = b.pick(*WIDTHS)
 
     def made() -> int:
-        hidden = b.emit(Linear(x, b.matrix(width, b.widths[x])), width)
+        hidden = b.emit(Linear(x, b.matrix(width, b.widths[x]), b.optional_vector(width)), width)
         kind = b.pick(*ActivationKind, None)
         slope = 0.5 if kind is ActivationKind.LEAKY_RELU_SQUARED else 0.0
         return hidden if kind is None else b.emit(Activation(hidden, kind, slope), width)
@@ -319,7 +324,7 @@ def add_heads(b: Builder, x: int) -> int:
     """
     kv_heads, group, key_width, value_width = b.pick(1, 2), b.pick(1, 2, 3), 4, b.pick(2, 3)
     q, k, v = (
-        b.emit(Linear(x, b.matrix(n, b.widths[x])), n)
+        b.emit(Linear(x, b.matrix(n, b.widths[x]), b.optional_vector(n)), n)
         for n in (kv_heads * group * key_width, kv_heads * key_width, kv_heads * value_width)
     )
     q, k = (b.emit(Rope(r, b.widths[r] // key_width, 100.0, 4, RopeLayout.HALF_SPLIT), b.widths[r]) for r in (q, k))
