@@ -1,0 +1,50 @@
+"""How many units each analysis finds in a model of each family: what the compiler can use does not depend on names."""
+
+from __future__ import annotations
+
+import pytest
+from golden_logits import golden_logits
+
+from bytecap.compiler.model.attention_heads import find_attentions
+from bytecap.compiler.model.groups import INPUT, STREAM, find_groups
+from bytecap.compiler.model.residual_streams import find_residuals
+from bytecap.compiler.model.structure import find_head, token_tables
+from bytecap.compiler.rewrites.symmetries import find_hidden_units, find_value_dimensions
+from bytecap.format.program.operations import Linear
+from bytecap.format.program.program import validate_program
+
+# hidden units, value dimensions, attentions, residuals, groups of one input and of the stream, token tables
+FOUND = {
+    "gpt2": (2, 2, 2, 4, 2, 1, 1),
+    "gpt2-scaled-by-layer": (2, 2, 2, 4, 2, 1, 1),
+    "cerebras-gpt": (2, 2, 2, 4, 2, 1, 1),
+    "gpt-neo": (3, 3, 3, 6, 3, 1, 1),
+    "gpt-j": (2, 2, 2, 4, 2, 1, 2),
+    "gpt-neox": (2, 2, 2, 4, 2, 1, 2),
+    "gpt-neox-sequential": (2, 2, 2, 4, 2, 1, 2),
+    "phi": (2, 2, 2, 4, 2, 1, 2),
+    "phi-grouped": (2, 2, 2, 4, 2, 1, 2),
+    "stablelm": (2, 2, 2, 4, 4, 1, 2),
+    "stablelm-parallel": (2, 2, 2, 4, 2, 1, 2),
+    "opt": (2, 2, 2, 4, 2, 1, 1),
+    "opt-projected": (2, 2, 2, 4, 2, 1, 1),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_units_of_every_family_are_found(name):
+    model = golden_logits(name).model()
+    program, shapes = model.program, [tensor.values.shape for tensor in model.tensors]
+    widths = validate_program(program, shapes).widths
+    matrices = [op.weight for op in program.instructions if isinstance(op, Linear)]
+    groups = [group.family for group in find_groups(model, matrices)]
+    assert FOUND[name] == (
+        len(find_hidden_units(program, widths)),
+        len(find_value_dimensions(program, widths)),
+        len(find_attentions(program, shapes)),
+        len(find_residuals(program)),
+        groups.count(INPUT),
+        groups.count(STREAM),
+        len(token_tables(program)),
+    )
+    assert find_head(program) is not None
