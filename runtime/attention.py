@@ -31,26 +31,32 @@ def attention_step(o: op.Attention | op.CappedAttention, softmax: Callable[..., 
     """Attention by blocks of queries; `softmax` is called with (scores, first query, first key, seen), see
     `kernels_exponential.softmax_rows`, and turns the scores of a block into weights.
     """
-    group = o.heads // o.kv_heads
+    group, most = o.heads // o.kv_heads, o.window - 1 if o.window else None
+    keys_past, values_past = object(), object()
 
     def step(workspace: Workspace, out: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
         length = q.shape[0]
-        seen = workspace.document_start if o.document_reset else np.zeros(length, np.int64)
+        k, v = workspace.with_past(keys_past, k, most), workspace.with_past(values_past, v, most)
+        total, past = (
+            k.shape[0],
+            k.shape[0] - length,
+        )  # positions are counted from the first query: the past is negative
+        seen = workspace.document_start if o.document_reset else np.full(length, -workspace.start)
         if o.window:
             seen = np.maximum(seen, np.arange(1, length + 1) - o.window)
         queries = q.reshape(length, o.kv_heads, group, -1).transpose(1, 2, 0, 3)
-        keys = k.reshape(length, o.kv_heads, 1, -1).transpose(1, 2, 3, 0)
-        values = v.reshape(length, o.kv_heads, 1, -1).transpose(1, 2, 0, 3)
+        keys = k.reshape(total, o.kv_heads, 1, -1).transpose(1, 2, 3, 0)
+        values = v.reshape(total, o.kv_heads, 1, -1).transpose(1, 2, 0, 3)
         outputs = out.reshape(length, o.kv_heads, group, -1).transpose(1, 2, 0, 3)
-        block = max(LEAST_QUERY_BLOCK, SCORE_FLOATS // (o.heads * length))
+        block = max(LEAST_QUERY_BLOCK, SCORE_FLOATS // (o.heads * total))
         for start in range(0, length, block):
             stop = min(start + block, length)
             first = int(seen[start])
             scores = workspace.scores((o.kv_heads, group, stop - start, stop - first))
-            np.matmul(queries[:, :, start:stop], keys[..., first:stop], out=scores)
+            np.matmul(queries[:, :, start:stop], keys[..., past + first : past + stop], out=scores)
             flat = scores.reshape(o.heads, stop - start, stop - first)
             softmax(flat, start, first, seen)
-            np.matmul(scores, values[:, :, first:stop], out=outputs[:, :, start:stop])
+            np.matmul(scores, values[:, :, past + first : past + stop], out=outputs[:, :, start:stop])
 
     return step
 

@@ -16,14 +16,17 @@ from ..format.program.operands import Row
 
 
 class Workspace:
-    """What steps see besides registers: the current sequence, and scratch memory that lives through a call.
+    """What steps see besides registers: the tokens to compute, and scratch memory that lives through a call.
 
-    tokens : int64 [length]; document_start : int64 [length], the first position of each position's
-    document.
+    tokens : int64 [length]    a whole sequence, or a piece of it (continuation.py)
+    start : int                position of the first of them; 0 for a whole sequence
+    previous_token : int       the token before them, 0 when there is none
+    document_start : int64 [length]    the first position of each position's document, counted from `start`
     """
 
     def __init__(self, boundary_token: int) -> None:
         self.boundary_token = boundary_token
+        self.start = self.previous_token = 0
         self._scratch = np.empty(0, np.float32)
 
     def begin(self, tokens: np.ndarray) -> None:
@@ -31,6 +34,13 @@ class Workspace:
         self.tokens = tokens
         starts = np.where(tokens == self.boundary_token, np.arange(tokens.size), 0)
         self.document_start = np.maximum.accumulate(starts)
+
+    def with_past(self, key: object, rows: np.ndarray, most: int | None = None) -> np.ndarray:
+        """The rows of a register [length, width] behind those of earlier positions, of which at least the last `most`.
+
+        key : the step's own, by which its past is found again. A whole sequence has none.
+        """
+        return rows
 
     def scores(self, shape: tuple[int, ...]) -> np.ndarray:
         """Uninitialized float32 scratch of the given shape, the same memory at every call."""

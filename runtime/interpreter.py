@@ -20,8 +20,10 @@ from ..errors import DataError
 from ..format.container.limits import DEFAULT_LIMITS, Limits
 from ..format.program.program import Program, ProgramShapes, validate_program
 from . import kernels_exponential
-from .binding import BindContext, Workspace
+from .binding import BindContext, Step, Workspace
 from .operation_kernels import BINDERS
+
+Plan = list[tuple[Step, np.ndarray, list[np.ndarray]]]  # step, output register, input registers
 
 
 class Interpreter:
@@ -50,7 +52,7 @@ class Interpreter:
 
     def logits(self, tokens: np.ndarray) -> np.ndarray:
         """float32 [batch, length, vocabulary] for int [batch, length]; raises DataError for an id out of range."""
-        tokens = self._checked(tokens)
+        tokens = self.checked(tokens)
         result = np.empty((*tokens.shape, self.program.vocabulary_size), np.float32)
         for index, logits in enumerate(self._run(tokens)):
             result[index] = logits
@@ -63,14 +65,14 @@ class Interpreter:
         1e-5 nats of exact arithmetic on the float32 logits. Raises DataError for an id out of
         range.
         """
-        tokens = self._checked(tokens)
+        tokens = self.checked(tokens)
         losses = np.empty((tokens.shape[0], tokens.shape[1] - 1), np.float64)
         for index, logits in enumerate(self._run(tokens[:, :-1])):
             kernels_exponential.cross_entropy_rows(logits, tokens[index, 1:], losses[index])
         return losses
 
-    def _checked(self, tokens: np.ndarray) -> np.ndarray:
-        """Tokens as C-contiguous int64 [batch, length]."""
+    def checked(self, tokens: np.ndarray) -> np.ndarray:
+        """Tokens as C-contiguous int64 [batch, length]; raises DataError for an id out of range."""
         tokens = np.ascontiguousarray(tokens, np.int64)
         if tokens.ndim != 2:
             raise ValueError(f"tokens have {tokens.ndim} dimensions, expected [batch, length]")
@@ -85,10 +87,17 @@ class Interpreter:
 
     def _run(self, tokens: np.ndarray) -> Iterator[np.ndarray]:
         """The logits [length, vocabulary] of each sequence in turn, valid until the next one."""
-        length = tokens.shape[1]
-        check_length(length, self.shapes)
-        if length == 0:
+        check_length(tokens.shape[1], self.shapes)
+        if tokens.shape[1] == 0:
             return
+        plan, logits = self.plan(tokens.shape[1])
+        workspace = Workspace(self.program.boundary_token)
+        for row in tokens:
+            run_plan(plan, workspace, row)
+            yield logits
+
+    def plan(self, length: int) -> tuple[Plan, np.ndarray]:
+        """The steps over registers for `length` tokens, and the register [length, vocabulary] that holds the logits."""
         memory = [np.empty(capacity * length, np.float32) for capacity in self._capacities]
         registers = [
             memory[buffer][: width * length].reshape(length, width)
@@ -98,12 +107,14 @@ class Interpreter:
             (step, register, [registers[i] for i in inputs])
             for step, register, inputs in zip(self._steps, registers, self._inputs, strict=True)
         ]
-        workspace = Workspace(self.program.boundary_token)
-        for row in tokens:
-            workspace.begin(row)
-            for step, out, inputs in plan:
-                step(workspace, out, *inputs)
-            yield registers[-1]
+        return plan, registers[-1]
+
+
+def run_plan(plan: Plan, workspace: Workspace, tokens: np.ndarray) -> None:
+    """Compute every register for the next tokens of a workspace, int64 [length]."""
+    workspace.begin(tokens)
+    for step, out, inputs in plan:
+        step(workspace, out, *inputs)
 
 
 def check_length(length: int, shapes: ProgramShapes) -> None:

@@ -25,13 +25,9 @@ ROTATIONS = {
 }
 
 
-@lru_cache(maxsize=64)
-def rope_tables(base: float, rotary_dims: int, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cosine and sine of position * base**(-2i / rotary_dims), from float64 angles.
-
-    Each is float32 [length, rotary_dims / 2]; i counts the columns.
-    """
-    return rotation_tables(tuple(base ** (-np.arange(0, rotary_dims, 2) / rotary_dims)), length)
+def rope_frequencies(base: float, rotary_dims: int) -> tuple[float, ...]:
+    """base**(-2i / rotary_dims) for i = 0 .. rotary_dims / 2 - 1."""
+    return tuple((base ** (-np.arange(0, rotary_dims, 2) / rotary_dims)).tolist())
 
 
 @lru_cache(maxsize=64)
@@ -46,6 +42,15 @@ def rotation_tables(
     return (factor * np.cos(angles)).astype(np.float32), (direction * factor * np.sin(angles)).astype(np.float32)
 
 
+def turns(
+    workspace: Workspace, frequencies: tuple[float, ...], factor: float = 1.0, direction: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of `rotation_tables` for the workspace's positions; the tables of a growing sequence are larger."""
+    start, stop = workspace.start, workspace.start + workspace.tokens.size
+    cosine, sine = rotation_tables(frequencies, stop if start == 0 else 1 << stop.bit_length(), factor, direction)
+    return cosine[start:stop], sine[start:stop]
+
+
 def bind_embed(o: op.Embed, context: BindContext) -> Step:
     table = context.tensors[o.table]
     return lambda workspace, out: np.take(table, workspace.tokens, axis=0, out=out, mode="clip")
@@ -53,7 +58,7 @@ def bind_embed(o: op.Embed, context: BindContext) -> Step:
 
 def bind_position_embed(o: op.PositionEmbed, context: BindContext) -> Step:
     table = context.tensors[o.table][o.offset :]
-    return lambda workspace, out: np.copyto(out, table[: out.shape[0]])
+    return lambda workspace, out: np.copyto(out, table[workspace.start : workspace.start + out.shape[0]])
 
 
 def bind_hash_embed(o: op.HashEmbed, context: BindContext) -> Step:
@@ -62,11 +67,12 @@ def bind_hash_embed(o: op.HashEmbed, context: BindContext) -> Step:
 
     def step(workspace: Workspace, out: np.ndarray) -> None:
         tokens = workspace.tokens
-        previous = np.concatenate((np.zeros(1, np.int64), tokens[:-1]))
+        previous = np.concatenate(([workspace.previous_token], tokens[:-1]))
         current, previous = tokens * o.multiplier_current & mask, previous * o.multiplier_previous & mask
         if o.kind is op.HashKind.XOR:
             indices = (current ^ previous) % (rows - 1)
-            indices[0] = rows - 1
+            if workspace.start == 0:
+                indices[0] = rows - 1
         else:
             indices = (current + previous & mask) % rows
         np.take(table, indices, axis=0, out=out, mode="clip")
@@ -157,19 +163,19 @@ def bind_activation(o: op.Activation, context: BindContext) -> Step:
 
 
 def bind_rope(o: op.Rope, context: BindContext) -> Step:
-    kernel = ROTATIONS[o.layout]
-    return lambda workspace, out, x: kernel(x, o.heads, *rope_tables(o.base, o.rotary_dims, x.shape[0]), out)
+    kernel, frequencies = ROTATIONS[o.layout], rope_frequencies(o.base, o.rotary_dims)
+    return lambda workspace, out, x: kernel(x, o.heads, *turns(workspace, frequencies), out)
 
 
 def bind_rotate(o: op.Rotate, context: BindContext) -> Step:
     kernel, direction = ROTATIONS[o.layout], 1 if o.direction is op.RotationDirection.BACKWARD else -1
     if o.frequencies is None:
-        frequencies = tuple(o.base ** (-np.arange(0, o.rotary_dims, 2) / o.rotary_dims))
+        frequencies = rope_frequencies(o.base, o.rotary_dims)
     else:
         frequencies = tuple(context.vector(o.frequencies, o.rotary_dims // 2).tolist())
 
     def step(workspace: Workspace, out: np.ndarray, x: np.ndarray) -> None:
-        kernel(x, o.heads, *rotation_tables(frequencies, x.shape[0], o.factor, direction), out)
+        kernel(x, o.heads, *turns(workspace, frequencies, o.factor, direction), out)
 
     return step
 
@@ -179,12 +185,15 @@ def bind_exclude(o: op.Exclude, context: BindContext) -> Step:
 
 
 def bind_shift(o: op.Shift, context: BindContext) -> Step:
+    past = object()
+
     def step(workspace: Workspace, out: np.ndarray, x: np.ndarray) -> None:
-        by = min(o.by, x.shape[0])
-        out[:by] = 0
-        out[by:] = x[: x.shape[0] - by]
+        known = workspace.with_past(past, x, o.by)
+        missing = min(o.by - (known.shape[0] - x.shape[0]), x.shape[0])
+        out[:missing] = 0
+        out[missing:] = known[: x.shape[0] - missing]
         if o.reset_at_document:
-            out[np.arange(x.shape[0]) - by < workspace.document_start] = 0
+            out[np.arange(x.shape[0]) - o.by < workspace.document_start] = 0
 
     return step
 

@@ -1,0 +1,90 @@
+"""A sequence that grows token by token: the steps of the interpreter over a workspace that remembers.
+
+Strategy: most operations work position by position and do not notice that they are given a piece of a sequence. Those
+that look back ask the workspace for the rows of earlier positions: keys and values of attention (of a window no more
+than it holds), what shift moves. So one new token costs one product with each matrix and one look at what is
+remembered, and every operation that the interpreter knows works here without a line of its own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .binding import Workspace
+from .interpreter import Interpreter, check_length, run_plan
+
+PIECE = 64  # tokens of a long beginning that are computed together
+LEAST_ROWS = 64
+
+
+class Continuation:
+    """One sequence of an interpreter's model, to which tokens are added."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
+        self._memory = Memory(interpreter.program.boundary_token)
+        self._plans = {1: interpreter.plan(1)}
+
+    @property
+    def length(self) -> int:
+        """Number of tokens so far."""
+        return self._memory.stop
+
+    def extend(self, tokens: np.ndarray) -> np.ndarray:
+        """Add tokens, int [n], n at least 1: float32 [vocabulary], the logits behind the last of them.
+
+        Raises DataError for an id out of range, or a sequence beyond the model's position tables.
+        """
+        tokens = self._interpreter.checked(np.asarray(tokens)[None])[0]
+        check_length(self.length + tokens.size, self._interpreter.shapes)
+        for first in range(0, tokens.size, PIECE):
+            piece = tokens[first : first + PIECE]
+            plan, logits = self._plans.get(piece.size) or self._interpreter.plan(piece.size)
+            run_plan(plan, self._memory, piece)
+        return logits[-1].copy()
+
+
+class Memory(Workspace):
+    """A workspace whose tokens continue those before."""
+
+    def __init__(self, boundary_token: int) -> None:
+        super().__init__(boundary_token)
+        self.stop = 0
+        self._document = 0  # first position of the last document
+        self._pasts: dict[object, Past] = {}
+
+    def begin(self, tokens: np.ndarray) -> None:
+        """Make `tokens`, int64 [length], the ones to compute."""
+        if self.stop:
+            self.previous_token = int(self.tokens[-1])
+        self.start, self.stop = self.stop, self.stop + tokens.size
+        self.tokens = tokens
+        starts = np.where(tokens == self.boundary_token, np.arange(tokens.size), self._document - self.start)
+        self.document_start = np.maximum.accumulate(starts)
+        self._document = self.start + int(self.document_start[-1])
+
+    def with_past(self, key: object, rows: np.ndarray, most: int | None = None) -> np.ndarray:
+        """Rows [length, width] behind those of all earlier positions, or of the last `most` of them."""
+        past = self._pasts.get(key)
+        if past is None:
+            past = self._pasts[key] = Past(rows.shape[1], most)
+        return past.extended(rows)
+
+
+class Past:
+    """Rows of one register at earlier positions; of these the last `most`, None for all."""
+
+    def __init__(self, width: int, most: int | None) -> None:
+        self._most, self._stop = most, 0
+        self._rows = np.empty((0, width), np.float32)
+
+    def extended(self, rows: np.ndarray) -> np.ndarray:
+        """float32 [kept + n, width] with these n rows at the end; valid until the next call."""
+        count, kept = rows.shape[0], self._stop if self._most is None else min(self._stop, self._most)
+        if self._stop + count > self._rows.shape[0]:
+            moved = np.empty((max(LEAST_ROWS, 2 * (kept + count)), rows.shape[1]), np.float32)
+            moved[:kept] = self._rows[self._stop - kept : self._stop]
+            self._rows, self._stop = moved, kept
+        self._rows[self._stop : self._stop + count] = rows
+        self._stop += count
+        return self._rows[self._stop - count - kept : self._stop]

@@ -1,0 +1,75 @@
+"""Drawing the next token from logits.
+
+Strategy: float64 throughout, and one uniform number a token from a documented generator (numpy.random.Generator
+over PCG64), so that a seed gives the same tokens wherever the logits are the same. Kept tokens stand in descending
+order of their logit, equal ones in that of their id; the drawn one is the first at which the running sum of
+probabilities exceeds the uniform number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import DataError, VerificationError
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingSettings:
+    """How to draw.
+
+    temperature : float    divides the logits; 0 takes the greatest
+    top_k : int or None    keep the k tokens of the greatest logits
+    top_p : float          keep the fewest tokens, the likeliest first, whose probabilities together reach it
+    seed : int             of the uniform numbers
+    """
+
+    temperature: float = 0.8
+    top_k: int | None = None
+    top_p: float = 1.0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        """Raise DataError for what is no way to draw."""
+        if not 0 <= self.temperature < np.inf:
+            raise DataError(f"a temperature of {self.temperature}; give 0 or a number above it")
+        if self.top_k is not None and self.top_k < 1:
+            raise DataError(f"the {self.top_k} likeliest tokens; give a top-k of at least 1")
+        if not 0 < self.top_p <= 1:
+            raise DataError(f"a top-p of {self.top_p}; give a probability above 0, at most 1")
+        if self.seed < 0:
+            raise DataError(f"a seed of {self.seed}; give a whole number that is not negative")
+
+
+class Sampler:
+    """Draws tokens one after the other."""
+
+    def __init__(self, settings: SamplingSettings) -> None:
+        self.settings = settings
+        self._generator = np.random.Generator(np.random.PCG64(settings.seed))
+
+    def draw(self, logits: np.ndarray) -> int:
+        """A token id for float [vocabulary]; VerificationError when a logit is not a number, or infinite."""
+        logits = logits.astype(np.float64)
+        if not np.isfinite(logits).all():
+            raise VerificationError(
+                "the model's logits are not finite: its weights are damaged, or too large for float32"
+            )
+        if self.settings.temperature == 0:
+            return int(np.argmax(logits))
+        tokens, sums = kept_tokens(logits, self.settings)
+        drawn = np.searchsorted(sums, self._generator.random() * sums[-1], side="right")
+        return int(tokens[min(drawn, tokens.size - 1)])
+
+
+def kept_tokens(logits: np.ndarray, settings: SamplingSettings) -> tuple[np.ndarray, np.ndarray]:
+    """Ids that may be drawn, the likeliest first, and the running sums of their probabilities, float64.
+
+    logits : float64 [vocabulary]
+    """
+    order = np.argsort(-logits, kind="stable")[: settings.top_k]
+    weights = np.exp((logits[order] - logits[order[0]]) / settings.temperature)
+    sums = np.cumsum(weights / weights.sum())
+    count = int(np.searchsorted(sums, settings.top_p, side="left")) + 1 if settings.top_p < 1 else order.size
+    return order[:count], sums[:count]
