@@ -6,7 +6,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 FUZZ_MUTATIONS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers fuzz bench bench-nncodec lint clean
+.PHONY: help demo test test-peers test-llama-cpp fuzz bench bench-nncodec lint clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | while IFS='|' read -r target text; do printf '  %-20s %s\n' "$$target" "$$text"; done
@@ -32,6 +32,11 @@ test: lint ## check style, format and types, then run all tests
 test-peers: $(VENV)/.installed ## install transformers and hold models, tokenizers and exports against it
 	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt --no-build-isolation -e '.[peers]'
 	@$(VENV)/bin/python -m pytest -q -o norecursedirs=.venv tests/peers
+
+test-llama-cpp: $(VENV)/.installed ## build llama.cpp's Python binding (minutes) and hold exported GGUF files against it
+	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt --no-build-isolation -e '.[peers]'
+	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt llama-cpp-python
+	@$(VENV)/bin/python -m pytest -q -o norecursedirs=.venv tests/peers_llama_cpp
 
 fuzz: $(VENV)/.installed ## mutate artifacts for long (FUZZ_MUTATIONS=1000000)
 	@$(VENV)/bin/python tests/fuzz/fuzz_reader.py --mutations $(FUZZ_MUTATIONS)

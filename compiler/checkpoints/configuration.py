@@ -104,9 +104,8 @@ def model_configuration(configuration: Configuration | None) -> dict[str, object
     """What a Hugging Face config.json says of the model itself; empty when there is none."""
     if configuration is None or "model_type" not in configuration.values:
         return {}
-    values = configuration.values.items()
-    return {
+    return {  # null is kept: it can mean none where silence means a default
         name: value
-        for name, value in values
-        if value is not None and not name.startswith("_") and name not in NOT_OF_THE_MODEL
+        for name, value in configuration.values.items()
+        if not name.startswith("_") and name not in NOT_OF_THE_MODEL
     }
