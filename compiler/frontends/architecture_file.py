@@ -43,8 +43,8 @@ def read_architecture(path: str | Path) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One hyperparameter: its kind (int, float, bool, str or list of int), its range or choices, and
-    its default if any.
+    """One hyperparameter: its kind (int, float, bool, str, list of int, or dict, whose user checks it), its range or
+    choices, and its default if any.
     """
 
     kind: type
@@ -64,6 +64,8 @@ class Parameter:
                 return self.kind(value)
             case list() | tuple() if self.kind is list and all(type(item) is int and item >= 0 for item in value):
                 return list(value)
+            case dict() if self.kind is dict:
+                return dict(value)
         raise CheckpointError(f"architecture: {name} is {value!r}; it must be {self.expected()}")
 
     def _fits(self, value: float) -> bool:
@@ -74,9 +76,13 @@ class Parameter:
         """The domain in words."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
-        words = {int: "a whole number", float: "a number", bool: "true or false", list: "a list of layer numbers"}[
-            self.kind
-        ]
+        words = {
+            int: "a whole number",
+            float: "a number",
+            bool: "true or false",
+            list: "a list of layer numbers",
+            dict: "a table of names and values",
+        }[self.kind]
         above = f" of at least {self.least:g}" if self.least > -math.inf else ""
         return words + above + (f" and at most {self.most:g}" if self.most < math.inf else "")
 

@@ -1,19 +1,20 @@
-"""What a Hugging Face config.json says of a Llama, in the hyperparameters of the frontend; and what it
-says that cannot be.
+"""What a Hugging Face config.json says of a gated decoder, in the hyperparameters of the frontend; and what it says
+that cannot be.
 
-Strategy: two dictionaries, what the file tells and what the code of its model type assumes where the
-file is silent. Whatever would change the function and has no instruction is refused here by name, so
-that no model is read as another one. Source: the configuration classes of transformers, and run.c of
-llama2.c.
+Strategy: two dictionaries, what the file tells and what the code of its model type assumes where the file is silent.
+A name that the code of the model type does not read is passed over, as it is there. What would change the function
+and has no instruction is refused by name, so that no model is read as another one. Source: the configuration classes
+of transformers, older files included; run.c of llama2.c.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ...errors import CheckpointError
 from ..checkpoints.configuration import Configuration
+from .llama_families import FAMILIES, MULTIMODAL, Family, Windows
+from .rope_scaling import complete_scaling, kind_of
 
 SAME_NAME = (
     "vocab_size",
@@ -23,109 +24,174 @@ SAME_NAME = (
     "num_attention_heads",
     "num_key_value_heads",
     "head_dim",
-    "rope_theta",
     "rms_norm_eps",
     "tie_word_embeddings",
 )
-ACTIVATIONS = {"silu": "silu", "swish": "silu", "gelu": "gelu"}
-SLIDING = "sliding_attention"
-EVALUATED_LENGTH = 1024  # longer contexts are possible, and evaluated at this length unless one says otherwise
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """What the code of a model type assumes where its configuration is silent.
-
-    windowed : whether attention has a sliding window unless the configuration turns it off
-    """
-
-    rms_norm_eps: float = 1e-6
-    rope_theta: float = 10_000.0
-    bos_token_id: int | None = None
-    windowed: bool = False
-    sliding_window: int = 4096
-    max_window_layers: int = 0
-
-
-FAMILIES = {
-    "llama": Family(bos_token_id=1),
-    "llama2.c": Family(rms_norm_eps=1e-5, bos_token_id=1),
-    "mistral": Family(bos_token_id=1, windowed=True),
-    "qwen2": Family(max_window_layers=28),
-    "qwen3": Family(max_window_layers=28),
+OF_THE_WHOLE = ("tie_word_embeddings", "bos_token_id", "eos_token_id")  # may stand beside a text_config
+ACTIVATIONS = {
+    "silu": "silu",
+    "swish": "silu",
+    "gelu": "gelu",
+    "gelu_pytorch_tanh": "gelu_pytorch_tanh",
+    "gelu_new": "gelu_pytorch_tanh",
+    "gelu_fast": "gelu_pytorch_tanh",
+    "relu": "relu",
 }
+CAPS = ("attn_logit_softcapping", "final_logit_softcapping")  # null: none
+SLIDING, FULL = "sliding_attention", "full_attention"
+EVALUATED_LENGTH = 1024  # longer contexts are possible, and evaluated at this length unless one says otherwise
+Values = Mapping[str, object]
+Changes = dict[str, object]
 
 
-def read_configuration(configuration: Configuration, layers: int) -> tuple[dict[str, object], dict[str, object]]:
+def text_values(configuration: Configuration) -> dict[str, object]:
+    """The values that concern the model of text, of a larger model those in its text_config."""
+    values = dict(configuration.values)
+    inner, model_type = values.get("text_config"), values.get("model_type")
+    if model_type not in MULTIMODAL or not isinstance(inner, Mapping):
+        return values
+    outer = {name: values[name] for name in OF_THE_WHOLE if name in values}
+    return {**outer, **inner, "model_type": MULTIMODAL[str(model_type)]}
+
+
+def family_told(configuration: Configuration | None) -> str | None:
+    """The family that a configuration names, if it does."""
+    model_type = None if configuration is None else text_values(configuration).get("model_type")
+    return model_type if isinstance(model_type, str) and model_type in FAMILIES else None
+
+
+def read_configuration(configuration: Configuration, family_name: str, layers: int) -> tuple[Changes, Changes]:
     """(told, assumed) hyperparameters of a configuration for a model of so many layers.
 
-    Raises CheckpointError for what no instruction computes: scaled rotations, other activations, packed weights.
+    Raises CheckpointError for what no instruction computes and for values that are none.
     """
-    values = {name: value for name, value in configuration.values.items() if value is not None}
-    rope = _rope_settings(values)
-    _refuse_what_is_missing(values, rope, configuration.source)
-    told = {name: values[name] for name in SAME_NAME if name in values}
-    if "rope_theta" in rope:
-        told["rope_theta"] = rope["rope_theta"]
-    if "hidden_act" in values:
-        told["hidden_act"] = ACTIVATIONS[str(values["hidden_act"])]
-    family = FAMILIES.get(str(values.get("model_type")))
-    assumed: dict[str, object] = {}
-    if family is not None:
-        assumed = {"rope_theta": family.rope_theta, "rms_norm_eps": family.rms_norm_eps, "hidden_act": "silu"}
-        told |= _window(configuration.values, family, layers, assumed)
-    _evaluation(values, family or Family(), told, assumed)
+    values, family, source = text_values(configuration), FAMILIES[family_name], configuration.source
+    _refuse_what_is_missing(values, family, source)
+    told = {name: values[name] for name in SAME_NAME if values.get(name) is not None}
+    assumed: Changes = {
+        "rope_theta": family.rope_theta,
+        "rms_norm_eps": family.epsilon,
+        "hidden_act": family.activation,
+    }
+    assumed |= family.assumes
+    told |= {
+        name: 0.0 if values[name] is None and name in CAPS else values[name]
+        for name in family.assumes
+        if name in values
+    }
+    told |= _activation(values, family, source)
+    told |= _rotations(values, family, source)
+    if family.windows is Windows.UNROTATED:
+        told["unrotated_layers"] = unrotated_layers(values, layers)
+    if family.windows is not Windows.NONE:
+        told |= _window(values, family, layers)
+        assumed["sliding_window"] = family.sliding_window
+    _evaluation(values, family, told, assumed)
+    told = {name: value for name, value in told.items() if value is not None}
+    if family.local_rotation:
+        assumed["rope_local_base_freq"] = family.local_base or told.get("rope_theta", family.rope_theta)
     return told, {name: value for name, value in assumed.items() if name not in told}
 
 
-def _rope_settings(values: Mapping[str, object]) -> Mapping[str, object]:
-    """`rope_parameters` of newer files, `rope_scaling` of older ones."""
-    found = values.get("rope_parameters") or values.get("rope_scaling") or {}
-    return found if isinstance(found, Mapping) else {}
-
-
-def _refuse_what_is_missing(values: Mapping[str, object], rope: Mapping[str, object], source: str) -> None:
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind != "default" and not (kind == "linear" and rope.get("factor") == 1):
-        raise CheckpointError(
-            f"{source} scales the frequencies of the rotations ({kind!r} rope scaling), "
-            "and the program's rope has none but base^(-2j/r); this model cannot be expressed yet"
-        )
-    if values.get("partial_rotary_factor", rope.get("partial_rotary_factor", 1)) != 1:
-        raise CheckpointError(f"{source} rotates a part of each head, which no model type known here does")
-    activation = values.get("hidden_act", "silu")
-    if activation not in ACTIVATIONS:
-        raise CheckpointError(
-            f"{source} has the activation {activation!r}, which is no instruction; there are "
-            f"{', '.join(sorted(ACTIVATIONS))}"
-        )
-    if "quantization_config" in values:
+def _refuse_what_is_missing(values: Values, family: Family, source: str) -> None:
+    part = values.get("partial_rotary_factor", _rope_settings(values).get("partial_rotary_factor"))
+    if part not in (None, 1) and "partial_rotary_factor" not in family.assumes:
+        raise CheckpointError(f"{source} rotates a part of each head, which the code of its model type does not do")
+    if values.get("use_bidirectional_attention"):
+        raise CheckpointError(f"{source} says that attention looks ahead; such a model predicts no next token")
+    if values.get("quantization_config"):
         method = values["quantization_config"]
         method = method.get("quant_method", method) if isinstance(method, Mapping) else method
         raise CheckpointError(f"{source} says that the weights are quantized ({method}); give the model before that")
 
 
-def _window(values: Mapping[str, object], family: Family, layers: int, assumed: dict[str, object]) -> dict[str, object]:
-    """The sliding window and the layers that have it, as far as told; what is not goes into `assumed`."""
-    on = family.windowed if family.windowed else values.get("use_sliding_window", False)
-    if not on or ("sliding_window" in values and values["sliding_window"] is None):
-        return {"sliding_window": 0, "sliding_layers": []}
-    told = {"sliding_window": values["sliding_window"]} if "sliding_window" in values else {}
-    assumed["sliding_window"] = family.sliding_window
+def _activation(values: Values, family: Family, source: str) -> Changes:
+    told = values.get(family.activation_key)
+    if told is None:
+        return {}
+    if told not in ACTIVATIONS:
+        raise CheckpointError(
+            f"{source} has the activation {told!r}, which is no instruction; there are {', '.join(sorted(ACTIVATIONS))}"
+        )
+    found = ACTIVATIONS[str(told)]
+    return {"hidden_act": "gelu_pytorch_tanh" if found == "gelu" and family.tanh_gelu else found}
+
+
+def _rope_settings(values: Values) -> Values:
+    """`rope_parameters` of newer files, `rope_scaling` of older ones; of layers without a window where they differ."""
+    found = values.get("rope_scaling") or values.get("rope_parameters") or {}
+    inner = found.get(FULL, found) if isinstance(found, Mapping) else {}
+    return inner if isinstance(inner, Mapping) else {}
+
+
+def _rotations(values: Values, family: Family, source: str) -> Changes:
+    """Bases, scaling, and which part of a head is rotated."""
+    rope = _rope_settings(values)
+    told: Changes = {"rope_theta": rope.get("rope_theta", values.get("rope_theta"))}
+    told["rope_scaling"] = complete_scaling(rope, values)
+    if "partial_rotary_factor" in rope and "partial_rotary_factor" in family.assumes:
+        told["partial_rotary_factor"] = rope["partial_rotary_factor"]
+    return told | _local_rotation(values, family, source)
+
+
+def _local_rotation(values: Values, family: Family, source: str) -> Changes:
+    """The base of layers with a window, where they have one of their own."""
+    both = values.get("rope_parameters")
+    local = both.get(SLIDING) if isinstance(both, Mapping) else None
+    if isinstance(local, Mapping):
+        if not family.local_rotation or kind_of(local) != "default":
+            raise CheckpointError(
+                f"{source} has rotations of kind {kind_of(local)!r} in layers with a window, which no known model of "
+                "its type has"
+            )
+        return {"rope_local_base_freq": local.get("rope_theta")}
+    return {"rope_local_base_freq": values.get("rope_local_base_freq")} if family.local_base else {}
+
+
+def unrotated_layers(values: Values, layers: int) -> list[int]:
+    """Layers without rotation: listed by zeros, or every n-th."""
+    rotated = values.get("no_rope_layers")
+    if isinstance(rotated, list):
+        return [layer for layer, told in enumerate(rotated[:layers]) if not told]
+    interval = values.get("no_rope_layer_interval")
+    period = interval if isinstance(interval, int) and interval > 0 else 4
+    return [layer for layer in range(layers) if (layer + 1) % period == 0]
+
+
+def _window(values: Values, family: Family, layers: int) -> Changes:
+    """The sliding window and the layers that have it, as far as told."""
+    asked = family.windows in (Windows.LATE, Windows.UNROTATED)
+    window = values.get("sliding_window")
+    off = (asked and not values.get("use_sliding_window")) or ("sliding_window" in values and window is None)
+    told: Changes = {"sliding_layers": windowed_layers(values, family, layers)}
+    if off and not family.local_rotation:
+        told["sliding_layers"] = []
+    return told | ({"sliding_window": 0} if off else {"sliding_window": window})
+
+
+def windowed_layers(values: Values, family: Family, layers: int) -> list[int]:
+    """The layers with a window, where they have one."""
     kinds = values.get("layer_types")
-    if isinstance(kinds, list):
-        return told | {"sliding_layers": [layer for layer, kind in enumerate(kinds) if kind == SLIDING]}
-    first = values.get("max_window_layers", family.max_window_layers)
-    return told | {"sliding_layers": list(range(first if isinstance(first, int) else 0, layers))}
+    if family.windows is not Windows.ALL and isinstance(kinds, list):
+        return [layer for layer, kind in enumerate(kinds[:layers]) if kind == SLIDING]
+    if family.windows is Windows.LATE:
+        first = values.get("max_window_layers")
+        return list(range(first if isinstance(first, int) else family.max_window_layers, layers))
+    if family.windows is Windows.UNROTATED:
+        return unrotated_layers(values, layers)
+    told = values.get("sliding_window_pattern", values.get("_sliding_window_pattern"))
+    period = told if isinstance(told, int) and told > 0 else family.period
+    return [layer for layer in range(layers) if family.windows is Windows.ALL or (layer + 1) % period]
 
 
-def _evaluation(
-    values: Mapping[str, object], family: Family, told: dict[str, object], assumed: dict[str, object]
-) -> None:
+def _evaluation(values: Values, family: Family, told: Changes, assumed: Changes) -> None:
     """How long sequences are and what begins a document: not of the function, but of how it is
     calibrated and scored.
     """
     longest = values.get("max_position_embeddings")
+    scaling = told["rope_scaling"]
+    if isinstance(scaling, Mapping) and kind_of(scaling) == "longrope":  # whose frequencies are others beyond
+        longest = scaling.get("original_max_position_embeddings", longest)
     if isinstance(longest, int) and 1 <= longest <= EVALUATED_LENGTH:
         told["seq_len"] = longest
     else:

@@ -1,19 +1,22 @@
-"""Tensors that a checkpoint stores as one and a program reads in parts: fused projections, banks of matrices.
+"""Tensors that a program reads otherwise than a checkpoint stores them: parts of fused projections and of banks of
+matrices, and gains that are stored less 1.
 
-Strategy: the name of a part says which part it is, as numpy would: `NAME[64:96]` are rows 64 to 95 of NAME, and
-`NAME[3]` is the fourth matrix of a bank. So an artifact needs nothing else to give the whole tensor back.
+Strategy: the name says what was done. `NAME[64:96]` are rows 64 to 95 of NAME, `NAME[3]` is the fourth matrix of a
+bank, and `NAME+1` is NAME plus 1. So an artifact needs nothing else to give the stored tensor back.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ...errors import CheckpointError
 from ..model.model import ModelTensor
 
+ONE = "+1"
 PART = re.compile(r"(?P<whole>.+)\[(?P<start>\d{1,9})(:(?P<stop>\d{1,9}))?\]")
 
 
@@ -38,6 +41,21 @@ def whole_name(name: str) -> str:
     return match["whole"] if match else name
 
 
+def add_one(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
+    """A gain that is stored less 1, as it multiplies; float32, as the models' own code computes it."""
+    return {name + ONE: values + np.float32(1)}
+
+
+def subtract_one(tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
+    """The inverse of `add_one`, exact where the sum was: to 2^-24, so that adding 1 again gives the same gain."""
+    return [
+        replace(tensor, name=tensor.name.removesuffix(ONE), values=tensor.values - np.float32(1))
+        if tensor.name.endswith(ONE)
+        else tensor
+        for tensor in tensors
+    ]
+
+
 def join_parts(tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
     """The inverse of `split_rows` and `split_bank`: parts as one tensor in the place and type of the first of them.
 
@@ -50,7 +68,7 @@ def join_parts(tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
             place = int(match["start"]), int(match["stop"]) if match["stop"] else None
             parts.setdefault(match["whole"], {})[place] = tensor
     whole = {name: ModelTensor(name, *_joined(name, parts[name])) for name in parts}
-    restored = {name: whole.get(name, tensor) for tensor in tensors for name in [whole_name(tensor.name)]}
+    restored = {whole.get(whole_name(t.name), t).name: whole.get(whole_name(t.name), t) for t in tensors}
     return list(restored.values())
 
 

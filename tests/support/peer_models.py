@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ FILE = "model.safetensors"
 
 def peer_model(config: dict[str, object], folder: Path) -> PreTrainedModel:
     """A model of transformers in float32, read from `folder`, where it lies as transformers writes it."""
-    kept = {name: value for name, value in config.items() if name != "model_type"}
+    kept = {name: deepcopy(value) for name, value in config.items() if name != "model_type"}  # it is written into
     fresh = AutoModelForCausalLM.from_config(AutoConfig.for_model(str(config["model_type"]), **kept)).float()
     fresh.save_pretrained(folder)
     shapes = {name: values.shape for name, values in load_file(folder / FILE).items()}

@@ -14,7 +14,7 @@ from tiny_models import random_sequences
 
 from bytecap.compiler.checkpoints.checkpoint import Checkpoint
 from bytecap.compiler.checkpoints.configuration import Configuration
-from bytecap.compiler.frontends import FRONTENDS, build_model, restored_tensors
+from bytecap.compiler.frontends import build_model, restored_tensors
 from bytecap.compiler.model.attention_heads import find_attentions
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.residual_streams import find_residuals
@@ -122,8 +122,8 @@ def test_every_hyperparameter_is_told_or_assumed():
         "head_dim": SOURCE,
         "tie_word_embeddings": "shapes",
         "rms_norm_eps": "architecture",
-        "sliding_window": SOURCE,
-        "sliding_layers": SOURCE,
+        "family": SOURCE,
+        "rope_scaling": SOURCE,
     }
     assert set(model.told) | set(model.defaults) | {"frontend"} == set(model.architecture)
 
@@ -153,17 +153,11 @@ def test_shapes_ask_for_what_changes_the_function():
     with pytest.raises(CheckpointError) as caught:
         build_model(checkpoint_of(Llama().state(0), None))
     assert str(caught.value) == (
-        "folder: nothing tells num_attention_heads, rope_theta, rms_norm_eps, hidden_act, "
-        "sliding_window, which change what "
-        "the model computes; put its config.json beside it, or give them in an --architecture file"
+        "folder: nothing tells family (gemma, granite, llama, mistral, qwen2, smollm3), num_attention_heads, "
+        "rope_theta, rms_norm_eps, hidden_act, which change what the model computes; put its config.json beside it, "
+        "or give them in an --architecture file"
     )
-    given = {
-        "num_attention_heads": 4,
-        "rope_theta": 1e4,
-        "rms_norm_eps": 1e-5,
-        "hidden_act": "silu",
-        "sliding_window": 0,
-    }
+    given = {"family": "llama", "num_attention_heads": 4, "rope_theta": 1e4, "rms_norm_eps": 1e-5, "hidden_act": "silu"}
     state = Llama().state(0)
     assert_computes(build_model(checkpoint_of(state, None), given), Llama(), state)
 
@@ -250,29 +244,26 @@ def test_tensors_that_do_not_fit_are_listed(changes, message):
 
 REFUSED = [
     (
-        {"model_type": "gemma2"},
-        "folder: config.json beside it says that this is a 'gemma2', which no frontend knows; known "
-        f"are {', '.join(sorted(t for each in FRONTENDS.values() for t in each.model_types))} and the tensors of "
-        "parameter-golf",
-    ),
-    (
         {"rope_scaling": {"rope_type": "llama3", "factor": 32.0}},
-        "config.json beside it scales the frequencies of the rotations ('llama3' rope scaling), and "
-        "the program's rope has none but base^(-2j/r); this model cannot be expressed yet",
+        "rope_scaling of kind 'llama3' lacks low_freq_factor; give it in the config.json or in the rope_scaling of an "
+        "--architecture file",
     ),
     (
-        {"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6}},
-        "config.json beside it scales the frequencies of the rotations ('yarn' rope scaling), and the "
-        "program's rope has none but base^(-2j/r); this model cannot be expressed yet",
+        {"rope_parameters": {"rope_type": "proportional", "rope_theta": 1e6}},
+        "rope_scaling of kind 'proportional' is not known; there are dynamic, linear, llama3, longrope, yarn",
     ),
     (
         {"partial_rotary_factor": 0.5},
-        "config.json beside it rotates a part of each head, which no model type known here does",
+        "config.json beside it rotates a part of each head, which the code of its model type does not do",
     ),
     (
-        {"hidden_act": "gelu_pytorch_tanh"},
-        "config.json beside it has the activation 'gelu_pytorch_tanh', which is no instruction; there "
-        "are gelu, silu, swish",
+        {"use_bidirectional_attention": True},
+        "config.json beside it says that attention looks ahead; such a model predicts no next token",
+    ),
+    (
+        {"hidden_act": "quick_gelu"},
+        "config.json beside it has the activation 'quick_gelu', which is no instruction; there are gelu, gelu_fast, "
+        "gelu_new, gelu_pytorch_tanh, relu, silu, swish",
     ),
     (
         {"quantization_config": {"quant_method": "gptq"}},
@@ -309,9 +300,9 @@ def test_what_changes_nothing_is_not_refused():
 @pytest.mark.parametrize(
     ("architecture", "message"),
     [
-        ({"sliding_layers": [2]}, "sliding_layers names layer [2], but num_hidden_layers is 2"),
+        ({"sliding_layers": [1]}, "the family llama has no hyperparameter sliding_layers"),
         ({"rope_base": 1e4}, "llama has no hyperparameter 'rope_base'; did you mean 'rope_theta'?"),
-        ({"hidden_act": "relu"}, "hidden_act is 'relu'; it must be one of silu, gelu"),
+        ({"hidden_act": "tanh"}, "hidden_act is 'tanh'; it must be one of silu, gelu, gelu_pytorch_tanh, relu"),
         ({"tie_word_embeddings": True}, "unexpected: lm_head.weight"),
     ],
 )

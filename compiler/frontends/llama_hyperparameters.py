@@ -1,0 +1,109 @@
+"""Hyperparameters of a gated decoder: names, ranges, and the record of them all.
+
+Strategy: names are those of Hugging Face's config.json, whichever file they came from; those that a family's code
+does not read stand at the value that changes nothing, and are not part of its document.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .architecture_file import Parameter
+from .llama_families import FAMILIES, Family
+
+FRONTEND_NAME = "llama"
+MAX_LAYERS = 1024
+OF_EVERY_FAMILY = {
+    "family": Parameter(str, choices=tuple(sorted(FAMILIES))),
+    "vocab_size": Parameter(int, least=1),
+    "num_hidden_layers": Parameter(int, least=1, most=MAX_LAYERS),
+    "hidden_size": Parameter(int, least=1),
+    "intermediate_size": Parameter(int, least=1),
+    "num_attention_heads": Parameter(int, least=1),
+    "num_key_value_heads": Parameter(int, least=1),
+    "head_dim": Parameter(int, least=2),
+    "tie_word_embeddings": Parameter(bool),
+    "rope_theta": Parameter(float, least=1),
+    "rope_scaling": Parameter(dict),  # {}: none
+    "rms_norm_eps": Parameter(float, least=1e-30),
+    "hidden_act": Parameter(str, choices=("silu", "gelu", "gelu_pytorch_tanh", "relu")),
+    "seq_len": Parameter(int, least=1, most=1 << 20),
+    "boundary_token": Parameter(int, least=0),
+}
+OF_SOME = {
+    "sliding_window": Parameter(int, least=0),  # 0: none
+    "sliding_layers": Parameter(list),  # those whose attention has the window
+    "rope_local_base_freq": Parameter(float, least=1),  # of those layers
+    "unrotated_layers": Parameter(list),
+    "partial_rotary_factor": Parameter(float, least=0, most=1),
+    "query_pre_attn_scalar": Parameter(float, least=0),
+    "attention_multiplier": Parameter(float, least=0),
+    "attn_logit_softcapping": Parameter(float, least=0),  # 0: none
+    "final_logit_softcapping": Parameter(float, least=0),
+    "embedding_multiplier": Parameter(float),
+    "residual_multiplier": Parameter(float),
+    "logits_scaling": Parameter(float, least=1e-30),
+}
+PARAMETERS = OF_EVERY_FAMILY | OF_SOME
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameters:
+    """One architecture, complete and consistent; see PARAMETERS."""
+
+    family: str
+    vocab_size: int
+    num_hidden_layers: int
+    hidden_size: int
+    intermediate_size: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    tie_word_embeddings: bool
+    rope_theta: float
+    rope_scaling: dict[str, object]
+    rms_norm_eps: float
+    hidden_act: str
+    seq_len: int
+    boundary_token: int
+    sliding_window: int = 0
+    sliding_layers: list[int] = field(default_factory=list)
+    rope_local_base_freq: float = 0.0
+    unrotated_layers: list[int] = field(default_factory=list)
+    partial_rotary_factor: float = 1.0
+    query_pre_attn_scalar: float = 0.0  # 0: the width of a head
+    attention_multiplier: float = 0.0  # 0: one over the root of the scalar above
+    attn_logit_softcapping: float = 0.0
+    final_logit_softcapping: float = 0.0
+    embedding_multiplier: float = 1.0
+    residual_multiplier: float = 1.0
+    logits_scaling: float = 1.0
+
+    @property
+    def traits(self) -> Family:
+        """What the code of the family does."""
+        return FAMILIES[self.family]
+
+    @property
+    def queries(self) -> int:
+        """Width of all queries together."""
+        return self.num_attention_heads * self.head_dim
+
+    @property
+    def keys(self) -> int:
+        """Width of all keys together, and of all values."""
+        return self.num_key_value_heads * self.head_dim
+
+    @property
+    def rotary_dims(self) -> int:
+        """How many elements of each head are rotated."""
+        return int(self.head_dim * self.partial_rotary_factor)
+
+    def document(self) -> dict[str, object]:
+        """As an architecture file would say it."""
+        return {"frontend": FRONTEND_NAME, **{name: getattr(self, name) for name in names_of(self.traits)}}
+
+
+def names_of(family: Family) -> list[str]:
+    """The hyperparameters that a family has."""
+    return [*OF_EVERY_FAMILY, *(name for name in OF_SOME if name in family.optional)]

@@ -1,0 +1,168 @@
+"""Who tells the hyperparameters of a gated decoder, and whether they agree.
+
+Strategy: a hyperparameter comes from the caller, else from the shapes, else from the configuration, else from what
+the code of its model type assumes; the record keeps which. What changes the function and none of them tells is asked
+for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import CheckpointError
+from ..checkpoints.checkpoint import Checkpoint
+from .architecture_file import checked_parameters
+from .llama_configuration import (
+    EVALUATED_LENGTH,
+    family_told,
+    read_configuration,
+    unrotated_layers,
+    windowed_layers,
+)
+from .llama_families import FAMILIES, Family, Windows
+from .llama_hyperparameters import FRONTEND_NAME, PARAMETERS, Hyperparameters, names_of
+from .llama_names import Naming, fitting_families, naming_of
+from .llama_shapes import infer_from_shapes
+
+SHAPES, CALLER, NAMES = "shapes", "architecture", "names"  # who told, where no file did
+NOT_ASKED: Mapping[str, object] = {"seq_len": EVALUATED_LENGTH, "boundary_token": 0, "rope_scaling": {}}
+OFTEN_ASKED = ("num_attention_heads", "rope_theta", "rms_norm_eps", "hidden_act")
+DERIVED = ("sliding_layers", "unrotated_layers")  # of the others, where nobody tells them
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Hyperparameters, who told each, and the names of those that are assumed."""
+
+    hyperparameters: Hyperparameters
+    naming: Naming
+    told: Mapping[str, str]
+    assumed: tuple[str, ...]
+
+
+def parse_given(architecture: Mapping[str, object]) -> dict[str, object]:
+    """The caller's hyperparameters, checked one by one."""
+    return checked_parameters(architecture, PARAMETERS, FRONTEND_NAME)
+
+
+def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved:
+    """The hyperparameters of a checkpoint; `given` has passed `parse_given`.
+
+    Raises CheckpointError when sources contradict each other, or when nothing tells what changes the function.
+    """
+    family_name, teller = _family_of(checkpoint, given)
+    family, naming = FAMILIES[family_name], naming_of(family_name, checkpoint.tensors)
+    shapes = _from_shapes(checkpoint, naming)
+    told, assumed, source = {}, {}, ""
+    if checkpoint.configuration is not None:
+        told, assumed = read_configuration(checkpoint.configuration, family_name, shapes["num_hidden_layers"])
+        told, source = checked_parameters(told, PARAMETERS, FRONTEND_NAME), checkpoint.configuration.source
+    _complete_heads(shapes, {**told, **given}, assumed, family)
+    _refuse_contradictions(checkpoint, shapes, {name: told[name] for name in told if name not in given}, source)
+    known = {**NOT_ASKED, **assumed, **told, **shapes, **given, "family": family_name}
+    names = names_of(family)
+    _derive(known, family)
+    _ask(checkpoint, [name for name in names if name not in known])
+    hyperparameters = Hyperparameters(**{name: known[name] for name in names})
+    _check_consistent(hyperparameters, [name for name in given if name not in names])
+    origins = dict.fromkeys(told, source) | dict.fromkeys(shapes, SHAPES) | dict.fromkeys(given, CALLER)
+    origins = {name: origins[name] for name in names if name in origins} | {"family": teller}
+    rest = tuple(name for name in names if name not in origins and name not in DERIVED)
+    return Resolved(hyperparameters, naming, origins, rest)
+
+
+def _family_of(checkpoint: Checkpoint, given: Mapping[str, object]) -> tuple[str, str]:
+    """The family and who told it."""
+    if "family" in given:
+        return str(given["family"]), CALLER
+    told = family_told(checkpoint.configuration)
+    if told is not None and checkpoint.configuration is not None:
+        return told, checkpoint.configuration.source
+    fitting = fitting_families(checkpoint.tensors)
+    if len(fitting) != 1:
+        _ask(checkpoint, [f"family ({', '.join(sorted(fitting or FAMILIES))})", *OFTEN_ASKED])
+    return fitting[0], NAMES
+
+
+def _from_shapes(checkpoint: Checkpoint, naming: Naming) -> dict[str, Any]:
+    shapes = infer_from_shapes(checkpoint.tensors, naming)
+    untold = [name for name in ("num_hidden_layers", "vocab_size", "hidden_size") if name not in shapes]
+    if untold:
+        raise CheckpointError(
+            f"{checkpoint.path} lacks the tensors of {FRONTEND_NAME} that would tell {', '.join(untold)}"
+        )
+    return shapes
+
+
+def _complete_heads(
+    shapes: dict[str, Any], known: Mapping[str, Any], assumed: dict[str, object], family: Family
+) -> None:
+    """Heads and their width: the maps tell the product, so that one of the two tells the other."""
+    rows, key_rows = shapes.pop("query_rows", 0), shapes.pop("key_rows", 0)
+    width, heads = shapes.get("head_dim") or known.get("head_dim"), known.get("num_attention_heads")
+    if width is None and heads is not None:
+        _require(rows % heads == 0, f"num_attention_heads {heads} does not divide the {rows} rows of the queries")
+        shapes["head_dim"] = width = rows // heads
+    elif width is None and assumed and family.head_dim is not None:
+        assumed["head_dim"] = width = family.head_dim
+    if width is not None:
+        _require(rows % width == 0, f"head_dim {width} does not divide the {rows} rows of the queries")
+        _require(key_rows % width == 0, f"head_dim {width} does not divide the {key_rows} rows of the keys")
+        counts = {"num_attention_heads": rows // width, "num_key_value_heads": key_rows // width}
+        shapes |= {name: count for name, count in counts.items() if count}  # none where the map is missing
+
+
+def _derive(known: dict[str, Any], family: Family) -> None:
+    """What follows from the others where nobody told it."""
+    layers = known["num_hidden_layers"]
+    if family.windows in (Windows.ALL, Windows.PERIODIC):
+        known.setdefault("sliding_layers", windowed_layers({}, family, layers))
+    elif known.get("sliding_window") == 0:
+        known.setdefault("sliding_layers", [])
+    if family.windows is Windows.UNROTATED:
+        known.setdefault("unrotated_layers", unrotated_layers({}, layers))
+
+
+def _refuse_contradictions(
+    checkpoint: Checkpoint, shapes: Mapping[str, object], told: Mapping[str, object], source: str
+) -> None:
+    wrong = [name for name in shapes if told.get(name, shapes[name]) != shapes[name]]
+    if wrong:
+        says, say = ([f"{name} {values[name]}" for name in wrong] for values in (told, shapes))
+        raise CheckpointError(
+            f"{checkpoint.path}: {source} says {', '.join(says)}, the tensors say {', '.join(say)}; "
+            "give the configuration of this checkpoint, or what is right in an --architecture file"
+        )
+
+
+def _ask(checkpoint: Checkpoint, untold: list[str]) -> None:
+    if "num_attention_heads" in untold:  # which tells the other two
+        untold = [name for name in untold if name not in ("num_key_value_heads", "head_dim")]
+    if untold:
+        raise CheckpointError(
+            f"{checkpoint.path}: nothing tells {', '.join(untold)}, which change what the model computes; put its "
+            "config.json beside it, or give them in an --architecture file"
+        )
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise CheckpointError(f"architecture: {message}")
+
+
+def _check_consistent(h: Hyperparameters, foreign: list[str]) -> None:
+    heads, kv_heads = h.num_attention_heads, h.num_key_value_heads
+    _require(not foreign, f"the family {h.family} has no hyperparameter {', '.join(foreign)}")
+    _require(heads % kv_heads == 0, f"num_key_value_heads {kv_heads} does not divide num_attention_heads {heads}")
+    _require(
+        h.rotary_dims % 2 == 0 and h.rotary_dims > 0,
+        f"{h.rotary_dims} elements of a head of {h.head_dim} are rotated, and a rotation takes pairs",
+    )
+    _require(
+        h.boundary_token < h.vocab_size, f"boundary_token {h.boundary_token} is not below vocab_size {h.vocab_size}"
+    )
+    for name in ("sliding_layers", "unrotated_layers"):
+        beyond = [layer for layer in getattr(h, name) if layer >= h.num_hidden_layers]
+        _require(not beyond, f"{name} names layer {beyond[:1]}, but num_hidden_layers is {h.num_hidden_layers}")

@@ -1,0 +1,206 @@
+"""Every family of gated decoders against logits of transformers; names that vary; what is asked for or refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from golden_logits import assert_computes, both_logits, checkpoint_of, drawn_tokens, golden_logits
+from llama_configurations import LLAMA_CONFIGURATIONS, SEQUENCE_LENGTHS
+
+from bytecap.compiler.frontends import build_model, restored_tensors
+from bytecap.compiler.model.model import Model
+from bytecap.errors import CheckpointError
+from bytecap.format.program.program import program_tensors
+
+
+def model_of(name: str) -> Model:
+    length = SEQUENCE_LENGTHS.get(name)
+    return golden_logits(name).model(None if length is None else {"seq_len": length})
+
+
+@pytest.mark.parametrize("name", LLAMA_CONFIGURATIONS)
+def test_a_program_computes_what_transformers_computes(name):
+    assert_computes(model_of(name), golden_logits(name).logits, drawn_tokens(29))
+
+
+@pytest.mark.parametrize("name", LLAMA_CONFIGURATIONS)
+def test_the_stored_tensors_come_back(name):
+    """Bit for bit, but for gains that are stored less 1: these to the last bit of the gain itself."""
+    golden, model = golden_logits(name), model_of(name)
+    restored = {tensor.name: tensor for tensor in restored_tensors(model.program, model.tensors)}
+    state = golden.state()
+    assert restored.keys() == state.keys()
+    for tensor, values in state.items():
+        shifted = str(golden.config["model_type"]).startswith("gemma") and tensor.endswith("norm.weight")
+        off = np.abs(restored[tensor].values - values).max()
+        assert restored[tensor].dtype == "float32" and off <= (2.0**-23 if shifted else 0), tensor
+
+
+@pytest.mark.parametrize("name", LLAMA_CONFIGURATIONS)
+def test_a_model_is_complete_and_rebuilds_itself(name):
+    golden, model = golden_logits(name), model_of(name)
+    assert program_tensors(model.program) == set(range(len(model.tensors)))
+    assert all(t.values.dtype == np.float32 and t.values.flags.c_contiguous for t in model.tensors)
+    derived = {"sliding_layers", "unrotated_layers"}
+    assert (set(model.told) | set(model.defaults) | {"frontend"}) ^ set(model.architecture) <= derived
+    again = build_model(checkpoint_of(golden.state(), None), json.loads(json.dumps(model.architecture)))
+    assert again.program == model.program and again.architecture == model.architecture and again.defaults == ()
+
+
+PREFIXES = [
+    ("", "lm_head.weight"),
+    ("language_model.model.", "language_model.lm_head.weight"),
+    ("model.language_model.", "lm_head.weight"),
+]
+
+
+@pytest.mark.parametrize(("prefix", "head"), PREFIXES)
+@pytest.mark.parametrize("name", ["llama", "phi3", "gemma3"])
+def test_whatever_stands_before_all_names_is_kept(name, prefix, head):
+    golden = golden_logits(name)
+    state = {head if n == "lm_head.weight" else prefix + n.removeprefix("model."): v for n, v in golden.state().items()}
+    model = build_model(checkpoint_of(state, golden.config))
+    assert_computes(model, golden.logits, drawn_tokens(29))
+    assert {tensor.name for tensor in restored_tensors(model.program, model.tensors)} == state.keys()
+
+
+def test_a_larger_models_configuration_has_one_for_its_text():
+    golden = golden_logits("gemma3")
+    inner = {name: value for name, value in golden.config.items() if name not in ("bos_token_id", "eos_token_id")}
+    config = {"model_type": "gemma3", "text_config": inner, "bos_token_id": 5, "vision_config": {}}
+    model = build_model(checkpoint_of(golden.state(), config))
+    assert_computes(model, golden.logits, drawn_tokens(29))
+    assert model.architecture["family"] == "gemma3_text" and model.program.boundary_token == 5
+
+
+OLDER = [
+    (
+        "llama-llama3",
+        {"rope_theta": 10_000.0, "rope_scaling": {"type": "llama3"}},
+        ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"),
+    ),
+    ("gemma3", {"rope_local_base_freq": 10_000.0, "rope_theta": 1e6, "sliding_window_pattern": 3}, ()),
+    ("phi3-longrope", {"rope_scaling": {"type": "su"}, "partial_rotary_factor": 0.5}, ("short_factor", "long_factor")),
+]
+
+
+@pytest.mark.parametrize(("name", "older", "kept"), OLDER)
+def test_older_files_say_the_same_otherwise(name, older, kept):
+    golden = golden_logits(name)
+    config = {n: v for n, v in golden.config.items() if n not in ("rope_parameters", "layer_types")} | older
+    if kept:
+        config["rope_scaling"] = {**older["rope_scaling"], **{n: golden.config["rope_parameters"][n] for n in kept}}
+    model = build_model(checkpoint_of(golden.state(), config))
+    assert_computes(model, golden.logits, drawn_tokens(29))
+
+
+def test_gelu_is_its_tanh_form_for_gemma_alone():
+    assert golden_logits("gemma").model().architecture["hidden_act"] == "gelu_pytorch_tanh"
+    for name, expected in (("gemma", "gelu_pytorch_tanh"), ("llama", "gelu")):
+        golden = golden_logits(name)
+        model = build_model(checkpoint_of(golden.state(), golden.config | {"hidden_act": "gelu"}))
+        assert model.architecture["hidden_act"] == expected
+
+
+FROM_NAMES = [
+    ("gemma2", "query_pre_attn_scalar, attn_logit_softcapping, final_logit_softcapping"),
+    ("qwen3", "rope_theta, rms_norm_eps, hidden_act, sliding_window, sliding_layers"),
+    ("phi3", "sliding_window, partial_rotary_factor"),
+]
+
+
+@pytest.mark.parametrize(("name", "asked"), FROM_NAMES)
+def test_names_that_only_one_family_has_tell_it(name, asked):
+    with pytest.raises(CheckpointError) as caught:
+        build_model(checkpoint_of(golden_logits(name).state(), None))
+    assert asked in str(caught.value) and "family" not in str(caught.value).split("nothing tells")[1]
+
+
+def test_names_that_several_families_have_are_asked_for():
+    for name, families in (("gemma", "gemma, granite, llama, mistral, qwen2, smollm3"), ("olmo2", "olmo2, olmo3")):
+        with pytest.raises(CheckpointError, match=rf"nothing tells family \({families}\), num_attention_heads"):
+            build_model(checkpoint_of(golden_logits(name).state(), None))
+
+
+def test_scaling_that_nobody_told_is_assumed_to_be_none():
+    golden = golden_logits("llama")
+    given = {"family": "llama", "num_attention_heads": 4, "rope_theta": 1e4, "rms_norm_eps": 1e-3, "hidden_act": "silu"}
+    model = build_model(checkpoint_of(golden.state(), None), given)
+    assert model.assumed == {"rope_scaling": {}, "seq_len": 1024, "boundary_token": 0}
+    assert_computes(model, golden.logits, drawn_tokens(29))
+
+
+def test_what_a_families_code_does_not_read_changes_nothing():
+    golden = golden_logits("llama")
+    config = golden.config | {"attn_logit_softcapping": 2.0, "sliding_window": 2, "logits_scaling": 3.0}
+    assert build_model(checkpoint_of(golden.state(), config)).program == golden.model().program
+
+
+def test_a_null_cap_is_none():
+    golden = golden_logits("gemma2")
+    config = golden.config | {"attn_logit_softcapping": None, "final_logit_softcapping": None}
+    kinds = {type(op).__name__ for op in build_model(checkpoint_of(golden.state(), config)).program.instructions}
+    assert "Attention" in kinds and not kinds & {"CappedAttention", "Softcap"}
+
+
+WRONG = [
+    ("gemma3", {"model_type": "gemma2"}, "unexpected: model.layers.0.self_attn.k_norm.weight"),
+    ("qwen3", {"model_type": "llama"}, "unexpected: model.layers.0.self_attn.k_norm.weight"),
+    ("olmo2", {"model_type": "llama"}, "missing: model.layers.0.input_layernorm.weight"),
+    ("phi3", {"model_type": "llama"}, "missing: model.layers.0.self_attn.q_proj.weight"),
+    ("llama-yarn", {"rope_parameters": {"rope_type": "yarn", "factor": -1.0}}, "factor is -1.0; it must be a number"),
+    (
+        "phi3-longrope",
+        {"rope_parameters": {"rope_type": "longrope", "short_factor": [1.0], "long_factor": [1.0, 2.0]}},
+        "short_factor must be a list of 4 numbers above 0",
+    ),
+    ("phi3", {"partial_rotary_factor": 0.4}, "3 elements of a head of 8 are rotated, and a rotation takes pairs"),
+    (
+        "gemma3",
+        {"rope_parameters": {"full_attention": {}, "sliding_attention": {"rope_type": "linear", "factor": 2.0}}},
+        "has rotations of kind 'linear' in layers with a window",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "message"), WRONG)
+def test_a_wrong_configuration_is_refused(name, changes, message):
+    golden = golden_logits(name)
+    with pytest.raises(CheckpointError) as caught:
+        build_model(checkpoint_of(golden.state(), golden.config | changes))
+    assert message in str(caught.value)
+
+
+def test_dynamic_scaling_beyond_the_length_of_training_is_refused():
+    golden = golden_logits("llama-dynamic")
+    with pytest.raises(CheckpointError, match=r"other rotations for every text longer than 64 tokens; give a seq_len"):
+        build_model(checkpoint_of(golden.state(), golden.config), {"seq_len": 65})
+
+
+def test_scaled_rotations_that_a_checkpoint_stores_are_checked():
+    golden = golden_logits("llama-linear")
+    name, plain = "model.rotary_emb.inv_freq", 10_000.0 ** (-np.arange(4) / 4)
+    for stored in (plain, plain / 4):
+        checkpoint = checkpoint_of({**golden.state(), name: stored.astype(np.float32)}, golden.config)
+        assert_computes(build_model(checkpoint), golden.logits, drawn_tokens(29))
+    wrong = checkpoint_of({**golden.state(), name: (plain / 3).astype(np.float32)}, golden.config)
+    with pytest.raises(CheckpointError, match="inv_freq holds other rotations than those of base 10000"):
+        build_model(wrong)
+
+
+def test_a_bias_of_the_head_that_a_compile_added_is_read_again():
+    golden = golden_logits("llama")
+    bias = np.linspace(-1, 1, 29, dtype=np.float32)
+    model = build_model(checkpoint_of({**golden.state(), "output_bias": bias}, golden.config))
+    assert np.allclose(both_logits(model, drawn_tokens(29))[0], golden.logits + bias, atol=1e-4)
+
+
+def test_types_follow_their_tensors():
+    golden = golden_logits("phi3")
+    checkpoint = checkpoint_of(golden.state(), golden.config)
+    model = build_model(replace(checkpoint, dtypes=dict.fromkeys(checkpoint.tensors, "bfloat16")))
+    assert {tensor.dtype for tensor in model.tensors} == {"bfloat16"}
+    assert {tensor.dtype for tensor in restored_tensors(model.program, model.tensors)} == {"bfloat16"}

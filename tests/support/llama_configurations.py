@@ -1,0 +1,165 @@
+"""Tiny configurations of the gated decoders, each with what sets it apart from the others."""
+
+from __future__ import annotations
+
+import numpy as np
+
+Config = dict[str, object]
+
+DECODER: Config = {
+    "vocab_size": 29,
+    "hidden_size": 32,
+    "intermediate_size": 40,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 64,
+    "tie_word_embeddings": False,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": None,
+}
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 10_000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 16,
+}
+YARN = {"rope_type": "yarn", "rope_theta": 10_000.0, "factor": 4.0, "original_max_position_embeddings": 16}
+LONGROPE = {
+    "rope_type": "longrope",
+    "rope_theta": 10_000.0,
+    "short_factor": [1.0, 1.5],
+    "long_factor": [2.0, 4.0],
+    "original_max_position_embeddings": 32,
+}
+SHORT_LONGROPE = LONGROPE | {"original_max_position_embeddings": 8}
+
+
+def _scaled(**scaling: object) -> Config:
+    return DECODER | {"model_type": "llama", "rope_parameters": {"rope_theta": 10_000.0, **scaling}}
+
+
+def _windows(*kinds: str) -> dict[str, object]:
+    return {"layer_types": [f"{kind}_attention" for kind in kinds], "num_hidden_layers": len(kinds)}
+
+
+GEMMA3: Config = DECODER | {
+    "model_type": "gemma3_text",
+    "head_dim": 8,
+    "sliding_window": 4,
+    "query_pre_attn_scalar": 12,
+    "tie_word_embeddings": True,
+    **_windows("sliding", "sliding", "full"),
+}
+LLAMA_CONFIGURATIONS: dict[str, Config] = {
+    "llama": DECODER | {"model_type": "llama", "rms_norm_eps": 1e-3},
+    "llama-tied-one-key-head": DECODER
+    | {
+        "model_type": "llama",
+        "tie_word_embeddings": True,
+        "num_key_value_heads": 1,
+        "head_dim": 12,
+    },
+    "llama-all-biases": DECODER | {"model_type": "llama", "attention_bias": True, "mlp_bias": True},
+    "llama-linear": _scaled(rope_type="linear", factor=4.0),
+    "llama-dynamic": _scaled(rope_type="dynamic", factor=4.0),
+    "llama-llama3": _scaled(**LLAMA3),
+    "llama-yarn": _scaled(**YARN),
+    "llama-yarn-strengths": _scaled(**YARN, mscale=0.7, mscale_all_dim=1.3, beta_fast=8.0, truncate=False),
+    "mistral": DECODER | {"model_type": "mistral", "sliding_window": 4},
+    "mistral-without-window": DECODER | {"model_type": "mistral", "sliding_window": None},
+    "qwen2": DECODER | {"model_type": "qwen2", "use_sliding_window": False},
+    "qwen2-window-in-late-layers": DECODER
+    | {
+        "model_type": "qwen2",
+        "use_sliding_window": True,
+        "sliding_window": 4,
+        "max_window_layers": 1,
+    },
+    "qwen3": DECODER | {"model_type": "qwen3", "head_dim": 12, "tie_word_embeddings": True},
+    "smollm3": DECODER
+    | {
+        "model_type": "smollm3",
+        "num_hidden_layers": 3,
+        "no_rope_layer_interval": 2,
+        "tie_word_embeddings": True,
+    },
+    "gemma": DECODER | {"model_type": "gemma", "head_dim": 8, "tie_word_embeddings": True},
+    "gemma2": DECODER
+    | {
+        "model_type": "gemma2",
+        "head_dim": 8,
+        "sliding_window": 4,
+        "query_pre_attn_scalar": 12,
+        "attn_logit_softcapping": 1.5,
+        "final_logit_softcapping": 3.0,
+        "tie_word_embeddings": True,
+        **_windows("sliding", "full"),
+    },
+    "gemma3": GEMMA3,
+    "gemma3-linear": GEMMA3
+    | {
+        "rope_parameters": {
+            "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+        }
+    },
+    "olmo2": DECODER | {"model_type": "olmo2"},
+    "olmo3": DECODER
+    | {
+        "model_type": "olmo3",
+        "sliding_window": 4,
+        "rope_parameters": {
+            "full_attention": YARN,
+            "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0},
+        },
+        **_windows("sliding", "full"),
+    },
+    "phi3": DECODER | {"model_type": "phi3", "sliding_window": 4},
+    "phi3-longrope": DECODER
+    | {
+        "model_type": "phi3",
+        "original_max_position_embeddings": 32,
+        "rope_parameters": {**LONGROPE, "partial_rotary_factor": 0.5},
+    },
+    "phi3-longrope-beyond": DECODER
+    | {
+        "model_type": "phi3",
+        "original_max_position_embeddings": 8,
+        "rope_parameters": {**SHORT_LONGROPE, "partial_rotary_factor": 0.5},
+    },
+    "granite": DECODER
+    | {
+        "model_type": "granite",
+        "embedding_multiplier": 3.0,
+        "attention_multiplier": 0.2,
+        "residual_multiplier": 0.5,
+        "logits_scaling": 4.0,
+    },
+}
+SEQUENCE_LENGTHS = {"phi3-longrope-beyond": 64}  # told, where the length changes the function
+
+
+def random_configuration(config: Config, seed: int) -> Config:
+    """The same family with other sizes, tied or not, with its window (if it has one) at another place."""
+    random = np.random.default_rng(seed)
+    drawn = dict(config)
+    kv_heads = int(random.choice([1, 2, 3]))
+    heads = kv_heads * int(random.choice([1, 2]))
+    head_dim = 8 if "rope_parameters" in config else int(random.choice([4, 8, 10]))
+    drawn |= {"num_attention_heads": heads, "num_key_value_heads": kv_heads, "hidden_size": heads * head_dim}
+    if "head_dim" in config:
+        drawn["head_dim"] = head_dim
+    drawn["intermediate_size"] = int(random.integers(5, 40))
+    drawn["tie_word_embeddings"] = bool(random.integers(2))
+    drawn["rms_norm_eps"] = float(random.choice([1e-6, 1e-2]))
+    if config.get("sliding_window"):
+        drawn["sliding_window"] = int(random.integers(1, 9))
+    if config["model_type"] in ("llama", "qwen3", "granite", "smollm3"):
+        drawn["attention_bias"] = bool(random.integers(2))
+    if "rope_parameters" not in config:
+        drawn["rope_theta"] = float(random.choice([100.0, 1e5]))
+    return drawn
