@@ -16,7 +16,7 @@ from ..checkpoints.checkpoint import Checkpoint
 from ..model.model import Model, ModelTensor
 from .gpt import Gpt
 from .llama import Llama
-from .parameter_golf import ParameterGolf
+from .parameter_golf.frontend import ParameterGolf
 
 
 class Frontend(Protocol):

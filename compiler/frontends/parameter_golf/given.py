@@ -1,0 +1,199 @@
+"""What people say of a model of the challenge: an architecture file, or the settings of its trainer beside it.
+
+Strategy: both go through one translation, from the names of all the scripts (or of their environment variables) to
+one name each. An architecture file is checked strictly, since a misspelled name would leave something unsaid; of a
+trainer's settings only those of the model count, and the others are listed. What says that a part is there is
+compared with the tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ....errors import CheckpointError
+from ..architecture_file import FRONTEND_KEY, Parameter, checked_parameters
+from .hyperparameters import (
+    FRONTEND_NAME,
+    LEAKY_RELU_SQUARED,
+    PARAMETERS,
+    RELU_POWER,
+    RELU_SQUARED,
+    require,
+)
+from .traits import (
+    GATE_PROJECTION,
+    GATE_WEIGHT,
+    LANE_LAMBDAS,
+    MLP_GATE,
+    SKIP_GATES,
+    SMEAR_FIRST,
+    SMEAR_GATE,
+    VALUE_EMBEDDING,
+)
+
+PRESET_KEY = "preset"
+ORDER_PARAMETERS = {
+    "num_loops": Parameter(int, least=0),
+    "loop_start": Parameter(int, least=0),
+    "loop_end": Parameter(int, least=0),
+    "recur_layers": Parameter(list),
+}
+KNOWN = PARAMETERS | ORDER_PARAMETERS
+
+# Names of the scripts for what the tensors tell: whether the part is there.
+PART_FLAGS = {
+    "skip_gates_enabled": SKIP_GATES,
+    "ve_enabled": VALUE_EMBEDDING,
+    "use_smeargate": SMEAR_FIRST,
+    "smear_gate": SMEAR_GATE,
+    "smear_gate_enabled": SMEAR_GATE,
+    "parallel_residual": LANE_LAMBDAS,
+    "gate_attn_out": GATE_PROJECTION,
+    "attn_out_gate_enabled": GATE_PROJECTION,
+    "gated_attn_enabled": GATE_WEIGHT,
+    "sparse_attn_gate_enabled": GATE_WEIGHT,
+    "gate_mlp_out": MLP_GATE,
+}
+# Parts that no record has and that leave no tensors of their own.
+UNKNOWN_PARTS = ("trigram", "trigram_enabled", "diff_attn")
+ACTIVATIONS = {
+    "relu2": RELU_SQUARED,
+    "relu_squared": RELU_SQUARED,
+    "leaky_relu2": LEAKY_RELU_SQUARED,
+    "leaky_relu_squared": LEAKY_RELU_SQUARED,
+}
+Values = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What was said: values under this family's names, the preset if one was named, flags of parts, what is ignored."""
+
+    values: Values = field(default_factory=dict)
+    preset: str | None = None
+    flags: Values = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+
+
+def parse_given(architecture: Mapping[str, object]) -> Given:
+    """An architecture file, checked one by one; CheckpointError for names that there are not."""
+    content = {name: value for name, value in architecture.items() if name != FRONTEND_KEY}
+    preset = content.pop(PRESET_KEY, None)
+    require(preset is None or isinstance(preset, str), f"preset is {preset!r}; it must be a name")
+    translated, flags = _translated(content)
+    return Given(checked_parameters(translated, KNOWN, FRONTEND_NAME), preset, flags)
+
+
+def parse_settings(settings: Mapping[str, object]) -> Given:
+    """A trainer's settings; names that say nothing of the model are listed as ignored."""
+    translated, flags = _translated(settings)
+    known = {name: value for name, value in translated.items() if name in KNOWN and value is not None}
+    ignored = tuple(sorted(name for name in translated if name not in KNOWN))
+    return Given(checked_parameters(known, KNOWN, FRONTEND_NAME), None, flags, ignored)
+
+
+def describes_model(settings: Mapping[str, object]) -> bool:
+    """Whether a configuration is the settings of a trainer of the challenge: several of its names, and no model type."""
+    names = {name.lower() for name in settings}
+    return "model_type" not in names and len(names & {"model_dim", "num_layers", "num_heads", "num_kv_heads"}) >= 3
+
+
+def check_flags(given: Given, traits: frozenset[str]) -> None:
+    """CheckpointError where a part is said to be there and its tensors are not, or the other way round."""
+    said: dict[str, tuple[str, bool]] = {}
+    for name, value in given.flags.items():
+        require(name not in UNKNOWN_PARTS or not value, f"{name} is {value!r}, which no merged record uses")
+        trait = PART_FLAGS.get(name)
+        if trait and (value or trait not in said):
+            said[trait] = name, bool(value)
+    for trait, (name, value) in said.items():
+        there = "has" if trait in traits else "lacks"
+        require(value == (trait in traits), f"{name} is {value}, but the checkpoint {there} the tensors of {trait}")
+
+
+def _translated(content: Mapping[str, object]) -> tuple[Values, Values]:
+    """Values under one name each, and the flags of parts; environment names may have their values as texts."""
+    lowered: Values = {}
+    for name, value in content.items():
+        environment = name.isupper() and name.lower() not in content
+        lowered[name.lower() if environment else name] = _from_text(name.lower(), value) if environment else value
+    flags = {name: lowered.pop(name) for name in (*PART_FLAGS, *UNKNOWN_PARTS) if name in lowered}
+    for name, translate in TRANSLATIONS.items():
+        if name in lowered:
+            said = translate(lowered.pop(name))
+            lowered = said | lowered  # what stands under this family's own names wins
+    if not lowered.get("mlp_hidden"):
+        lowered.pop("mlp_hidden", None)
+    elif lowered.pop("mlp_hidden"):
+        lowered.pop("mlp_mult", None)  # the tensors tell it
+    return {name: value for name, value in lowered.items() if name not in TOLD_WIDTHS}, flags
+
+
+def _from_text(name: str, value: object) -> object:
+    """An environment variable's text as the kind of its parameter."""
+    if not isinstance(value, str):
+        return value
+    kind = KNOWN[name].kind if name in KNOWN else None
+    try:
+        if kind is bool or name in PART_FLAGS:
+            return bool(int(value))
+        if kind in (int, float):
+            return float(value)
+        return _layers(value) if kind is list else value
+    except ValueError as error:
+        raise CheckpointError(f"architecture: {name.upper()} is {value!r}; it must be a number") from error
+
+
+def _layers(value: object) -> object:
+    """`4,5` as a list, as the scripts read it."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return [int(part) for part in value.split(",") if part.strip()]
+    except ValueError as error:
+        raise CheckpointError(f"architecture: {value!r} is no list of layer numbers; write for example 9,10") from error
+
+
+def _sequence_length(value: object) -> Values:
+    return {"seq_len": int(value)} if isinstance(value, int | float | str) and int(value) > 0 else {}
+
+
+def _activation(value: object) -> Values:
+    require(value in ACTIVATIONS, f"activation {value!r} is none of {', '.join(sorted(ACTIVATIONS))}")
+    return {"activation": ACTIVATIONS[value]}
+
+
+def _storage(value: object) -> Values:
+    off = value in (False, None, "", "0", 0, "none")
+    require(off or value is True or str(value).lower() == "fp8", f"fp_storage is {value!r}; it must be FP8 or none")
+    return {"fp_storage": "none" if off else "fp8"}
+
+
+# Name of a script -> what it says; what an earlier one says wins.
+TRANSLATIONS: Mapping[str, Callable[[object], Values]] = {
+    "eval_seq_len": _sequence_length,
+    "train_seq_len": _sequence_length,
+    "rope_dims": lambda value: {"rotary_dims": int(value)} if int(value) > 0 else {},
+    "rope_yarn": lambda value: {} if value else {"rope_train_seq_len": 0},
+    "negative_slope": lambda value: {"activation": LEAKY_RELU_SQUARED, "activation_slope": value},
+    "activation_type": _activation,
+    "mlp_power": lambda value: {"activation": RELU_POWER, "activation_power": value},
+    "recur_layers_str": lambda value: {"recur_layers": _layers(value)},
+    "recur_layers": lambda value: {"recur_layers": _layers(value)},
+    "ve_layers": lambda value: {"ve_layers": _layers(value)},
+    "embed_dim": lambda value: {"embedding_dim": int(value)} if int(value) > 0 else {},
+    "fp_storage": _storage,
+}
+TOLD_WIDTHS = {
+    "bigram_vocab_size",
+    "bigram_dim",
+    "bigram_hash_buckets",
+    "bigram_hash_dim",
+    "ve_dim",
+    "gate_window",
+    "gate_width",
+    "smear_gate_width",
+    "repeat_untie_mlp",
+    "repeat_untie_mlp_layers",
+}

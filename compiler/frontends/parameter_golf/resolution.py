@@ -1,0 +1,201 @@
+"""A complete set of hyperparameters from what the tensors tell, what people say and what the merged records are.
+
+Strategy: what nobody tells is taken from the records whose state_dicts have the same parts, where they agree, and
+listed as assumed. Where they differ, or where a layer's number is meant for another depth, it is asked for: models
+that compute differently may have the very same tensors. Without any such part a model is the baseline, whose values
+are assumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ....errors import CheckpointError
+from ...checkpoints.listing import listed
+from .given import Given, check_flags
+from .hyperparameters import (
+    OTHER_PARAMETERS,
+    PARAMETERS,
+    SHAPE_PARAMETERS,
+    TOLD_BY_SHAPES_ALONE,
+    Hyperparameters,
+    check_consistent,
+    matters,
+    require,
+    unused_values,
+)
+from .layers import LISTS, ordered_layers, says_order
+from .records import Record, preset_values, records_of
+from .traits import FACTORIZED
+
+# Numbers of layers, or counts of them: those of a record hold for a model of its depth.
+OF_A_DEPTH = {"xsa_last_n", "parallel_residual_start", "parallel_start_layer"}
+Values = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """hyperparameters;  assumed : names of those that nobody told;  told : who told the others"""
+
+    hyperparameters: Hyperparameters
+    assumed: tuple[str, ...]
+    told: dict[str, str]
+
+
+def resolve(
+    given: Given, sizes: Values, traits: frozenset[str] = frozenset(), settings: Given | None = None, source: str = ""
+) -> Resolved:
+    """Hyperparameters from what the caller said, then a trainer's `settings`, then the shapes, then the records.
+
+    source : where the settings stand, in words
+    Raises CheckpointError when values contradict each other, and for what has to be told.
+    """
+    settings = settings or Given()
+    check_flags(settings, traits)
+    check_flags(given, traits)
+    known = {**sizes, **settings.values, **given.values}
+    untold = {name for name in OTHER_PARAMETERS | SHAPE_PARAMETERS if name not in known and matters(name, traits)}
+    known = {name: parameter.default for name, parameter in SHAPE_PARAMETERS.items()} | known
+    candidates = _preset(given) if given.preset is not None else _candidates(known, traits)
+    assumed, asked = _from_records(known, traits, candidates, untold, given.preset is not None)
+    if asked:
+        raise CheckpointError(_question(asked, candidates))
+    complete = _complete(known | assumed, traits)
+    check_consistent(complete)
+    without = unused_values({name: getattr(complete, name) for name in OTHER_PARAMETERS} | {"model_dim": complete.model_dim})
+    order_told = says_order(known)
+    names = [
+        name
+        for name in PARAMETERS
+        if name in untold and name not in without and not (name in LISTS and order_told)
+    ]
+    told = {name: "shapes" for name in SHAPE_PARAMETERS if name in sizes}
+    told |= dict.fromkeys((name for name in settings.values if matters(name, traits)), source)
+    told |= dict.fromkeys((name for name in given.values if matters(name, traits)), "architecture")
+    if given.preset is not None:
+        told |= dict.fromkeys(names, f"preset {given.preset}")
+        names = []
+    return Resolved(complete, tuple(names), told)
+
+
+def _preset(given: Given) -> list[Record]:
+    return [Record(str(given.preset), values=preset_values(str(given.preset)))]
+
+
+def _candidates(known: Values, traits: frozenset[str]) -> list[Record]:
+    """The records that the checkpoint can be of; without parts of its own it is the baseline."""
+    if not traits - {FACTORIZED}:
+        return [Record("baseline")]
+    found = records_of(traits)
+    if not found:
+        raise CheckpointError(
+            f"the tensors have the parts {', '.join(sorted(traits))}, which no merged record has together; name the "
+            "record it is closest to, --architecture preset:NAME, or a file with preset and what differs"
+        )
+    if says_order(known):
+        return found
+    fitting = [record for record in found if _fits(record, known)]
+    return fitting or found
+
+
+def _fits(record: Record, known: Values) -> bool:
+    """Whether a record of this depth would have as many weights of skips as the checkpoint has."""
+    if record.depth != known["num_layers"]:
+        return True
+    encoder, decoder = ordered_layers(record.values, record.depth)
+    rows = {min(len(encoder), len(decoder))}
+    if record.values.get("recur_layers"):  # some have no more of them than without the repetition
+        rows.add(record.depth // 2)
+    return known.get("skip_rows", 0) in rows
+
+
+def _from_records(
+    known: Values, traits: frozenset[str], candidates: Sequence[Record], untold: set[str], by_name: bool
+) -> tuple[dict[str, object], dict[str, str]]:
+    """What the candidates agree on, by name, and what has to be asked for, with the answers they would give."""
+    assumed: dict[str, object] = {}
+    asked: dict[str, str] = {}
+    for name in sorted(untold - {*LISTS}, key=list(PARAMETERS).index):
+        values = {record.name: record.values.get(name, PARAMETERS[name].default) for record in candidates}
+        if name == "seq_len" and len(set(values.values())) > 1:
+            assumed[name] = PARAMETERS[name].default  # how long the sequences are that it is scored on
+            continue
+        if name == "rope_train_seq_len":
+            length = known.get("seq_len", assumed.get("seq_len"))
+            values = {record: value if value < length else 0 for record, value in values.items()}
+        other_depth = name in OF_A_DEPTH and not by_name and any(
+            record.depth != known["num_layers"] and record.values.get(name) is not None for record in candidates
+        )
+        if other_depth or len(set(map(repr, values.values()))) > 1:
+            asked[name] = _answers(values)
+        else:
+            assumed[name] = next(iter(values.values()))
+    if not says_order(known):
+        orders = {record.name: _order_of(record, known, by_name) for record in candidates}
+        if len(set(map(repr, orders.values()))) > 1 or None in orders.values():
+            asked["encoder_layers and decoder_layers"] = _answers(
+                {record.name: ordered_layers(record.values, record.depth) for record in candidates}
+            )
+        else:
+            assumed |= dict(zip(LISTS, next(iter(orders.values())), strict=True))
+    return assumed, _only_what_matters(asked, known | assumed)
+
+
+def _order_of(record: Record, known: Values, by_name: bool) -> tuple[list[int], list[int]] | None:
+    """A record's order of layers at the checkpoint's depth; None when it was meant for another."""
+    loops = record.values.get("recur_layers") or record.values.get("num_loops")
+    if loops and record.depth != known["num_layers"] and not by_name:
+        return None
+    return ordered_layers(record.values, known["num_layers"])
+
+
+def _only_what_matters(asked: dict[str, str], known: Values) -> dict[str, str]:
+    """Without the question which weights late skips have, where every skip has its own."""
+    if "skips_beyond" not in asked or not says_order(known):
+        return asked
+    encoder, decoder = ordered_layers(known, known["num_layers"])
+    enough = known.get("skip_rows", 0) >= min(len(encoder), len(decoder))
+    return {name: answers for name, answers in asked.items() if name != "skips_beyond" or not enough}
+
+
+def _answers(values: Mapping[str, object]) -> str:
+    """`VALUE in RECORD, RECORD; VALUE in RECORD`."""
+    by_value: dict[str, list[str]] = {}
+    for record, value in values.items():
+        by_value.setdefault(str(value), []).append(record)
+    return "; ".join(f"{value} in {listed(names, 2)}" for value, names in by_value.items())
+
+
+def _question(asked: Mapping[str, str], candidates: Sequence[Record]) -> str:
+    """The one sentence that says what is not known, and both ways to say it."""
+    names = [record.name for record in candidates]
+    keys = "; ".join(f"{name} ({answers})" for name, answers in asked.items())
+    return (
+        f"architecture: models that compute differently have the names of these tensors; say which this is, by "
+        f"--architecture preset:NAME with {' or '.join(names)}, or by a file that says {keys}"
+    )
+
+
+def _complete(known: Values, traits: frozenset[str]) -> Hyperparameters:
+    """The whole set: lists of layers, and what follows from the widths."""
+    known = {name: parameter.default for name, parameter in OTHER_PARAMETERS.items()} | known
+    width, heads = known["model_dim"], known["num_heads"]
+    require(width % heads == 0, f"num_heads {heads} does not divide model_dim {width}")
+    encoder, decoder = ordered_layers(known, known["num_layers"])
+    blocks = known.get("num_blocks") or known["num_layers"]
+    count = known.get("ve_count", 0)
+    derived = {
+        "rotary_dims": width // heads,
+        "embedding_dim": width,
+        "ve_layers": list(range(blocks - count, blocks)),
+        "num_blocks": blocks,
+        "skip_rows": min(len(encoder), len(decoder)),
+    }
+    known |= {name: value for name, value in derived.items() if known.get(name) is None}
+    known |= {"encoder_layers": encoder, "decoder_layers": decoder}
+    if known["embedding_dim"] != width:
+        traits |= {FACTORIZED}
+    names = (*SHAPE_PARAMETERS, *OTHER_PARAMETERS, *TOLD_BY_SHAPES_ALONE)
+    return Hyperparameters(**{name: known[name] for name in names if name in known}, traits=traits)
+
