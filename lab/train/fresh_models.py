@@ -16,15 +16,11 @@ import numpy as np
 from ...compiler.checkpoints.checkpoint import Checkpoint
 from ...compiler.frontends import build_model
 from ...compiler.frontends.architecture_file import FRONTEND_KEY
-from ...compiler.frontends.parameter_golf_shapes import (
-    FACTORS,
-    FRONTEND_NAME,
-    INITIAL_PARAMETERS,
-    Hyperparameters,
-    expected_shapes,
-    parse_given,
-    resolve,
-)
+from ...compiler.frontends.parameter_golf.given import parse_given
+from ...compiler.frontends.parameter_golf.hyperparameters import FRONTEND_NAME, INITIAL_PARAMETERS, Hyperparameters
+from ...compiler.frontends.parameter_golf.resolution import resolve
+from ...compiler.frontends.parameter_golf.shapes import expected_shapes
+from ...compiler.frontends.parameter_golf.sizes import FACTORS
 from ...compiler.model.model import Model
 from ...errors import CheckpointError
 from ...format.registry import paired
@@ -52,8 +48,8 @@ def initial_model(architecture: Mapping[str, object], seed: int) -> Model:
 def parameter_golf_state(architecture: Mapping[str, object], seed: int) -> dict[str, np.ndarray]:
     """Fresh weights as the challenge starts them: projections back into the residual stream are zero."""
     given = parse_given(architecture)
-    hyperparameters, _ = resolve(given, {})
-    gain = given.get("qk_gain_init", INITIAL_PARAMETERS["qk_gain_init"].default)
+    hyperparameters = resolve(given, {}).hyperparameters
+    gain = given.values.get("qk_gain_init", INITIAL_PARAMETERS["qk_gain_init"].default)
     generator = np.random.default_rng(seed)
     shapes = expected_shapes(hyperparameters)
     return {name: _golf_tensor(name, shape, gain, hyperparameters, generator) for name, shape in shapes.items()}

@@ -24,7 +24,7 @@ from ...compiler.model.model import Model
 from ...compiler.model.structure import token_tables
 from ...errors import DataError
 from ...files.output import write_output
-from ...format.program.operations import Embed, Linear
+from ...format.program.operations import Embed, Linear, RmsNorm
 from ...runtime.tokenizers import SentencepieceTokenizer
 
 PIECES, SELF_TEST = 1, 4  # fields of sentencepiece's ModelProto
@@ -172,7 +172,9 @@ def prune_vocabulary(model: Model, kept: np.ndarray) -> Model:
 def retuned_tensors(model: Model) -> list[int]:
     """What a head-only retuning trains: the token tables and the linear maps between them and the trunk."""
     tables, instructions = set(token_tables(model.program)), model.program.instructions
+    read = Counter(register for o in instructions for register in o.registers)
     embeds = {register for register, o in enumerate(instructions) if isinstance(o, Embed)}
+    embeds |= {r for r, o in enumerate(instructions) if isinstance(o, RmsNorm) and o.x in embeds and read[r] == 1}
     readers = {o.weight for o in instructions if isinstance(o, Linear) and o.x in embeds}
     makers = {
         instructions[o.x].weight

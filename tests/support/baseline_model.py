@@ -134,7 +134,8 @@ class BaselineModel(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         embedded = self.tok_emb(tokens)
-        x = stem = normalized(self.embed_proj(embedded) if self.s.table_width else embedded, self.s.epsilon)
+        x = normalized(embedded, self.s.epsilon)
+        x = stem = self.embed_proj(x) if self.s.table_width else x
         outputs = []
         for layer in self.encoder:
             x = self.blocks[layer](x, stem)

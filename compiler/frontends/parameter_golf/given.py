@@ -94,7 +94,7 @@ def parse_settings(settings: Mapping[str, object]) -> Given:
 
 
 def describes_model(settings: Mapping[str, object]) -> bool:
-    """Whether a configuration is the settings of a trainer of the challenge: several of its names, and no model type."""
+    """Whether a configuration is a trainer's settings for a model of the challenge: its names, and no model type."""
     names = {name.lower() for name in settings}
     return "model_type" not in names and len(names & {"model_dim", "num_layers", "num_heads", "num_kv_heads"}) >= 3
 

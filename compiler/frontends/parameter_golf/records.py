@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from ....errors import CheckpointError
 from ....format.registry import keyed
 from ...checkpoints.listing import listed
-from .hyperparameters import IN_TURN, LEAKY_RELU_SQUARED, BOTH_LANES, NO_LANE
+from .hyperparameters import BOTH_LANES, IN_TURN, LEAKY_RELU_SQUARED, NO_LANE
 from .traits import (
     BANKS,
     BIGRAM,

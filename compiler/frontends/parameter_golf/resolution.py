@@ -27,10 +27,11 @@ from .hyperparameters import (
 )
 from .layers import LISTS, ordered_layers, says_order
 from .records import Record, preset_values, records_of
-from .traits import FACTORIZED
+from .traits import BANKS, FACTORIZED
 
 # Numbers of layers, or counts of them: those of a record hold for a model of its depth.
 OF_A_DEPTH = {"xsa_last_n", "parallel_residual_start", "parallel_start_layer"}
+FIRST = ("seq_len", "rope_type")  # decide whether others matter
 Values = Mapping[str, object]
 
 
@@ -55,6 +56,8 @@ def resolve(
     check_flags(settings, traits)
     check_flags(given, traits)
     known = {**sizes, **settings.values, **given.values}
+    if BANKS not in traits:
+        known["num_blocks"] = known.get("num_layers")
     untold = {name for name in OTHER_PARAMETERS | SHAPE_PARAMETERS if name not in known and matters(name, traits)}
     known = {name: parameter.default for name, parameter in SHAPE_PARAMETERS.items()} | known
     candidates = _preset(given) if given.preset is not None else _candidates(known, traits)
@@ -63,20 +66,20 @@ def resolve(
         raise CheckpointError(_question(asked, candidates))
     complete = _complete(known | assumed, traits)
     check_consistent(complete)
-    without = unused_values({name: getattr(complete, name) for name in OTHER_PARAMETERS} | {"model_dim": complete.model_dim})
-    order_told = says_order(known)
-    names = [
-        name
-        for name in PARAMETERS
-        if name in untold and name not in without and not (name in LISTS and order_told)
-    ]
+    names = _untold_names(untold, complete, says_order(known))
     told = {name: "shapes" for name in SHAPE_PARAMETERS if name in sizes}
     told |= dict.fromkeys((name for name in settings.values if matters(name, traits)), source)
     told |= dict.fromkeys((name for name in given.values if matters(name, traits)), "architecture")
     if given.preset is not None:
-        told |= dict.fromkeys(names, f"preset {given.preset}")
-        names = []
-    return Resolved(complete, tuple(names), told)
+        return Resolved(complete, (), told | dict.fromkeys(names, f"preset {given.preset}"))
+    return Resolved(complete, names, told)
+
+
+def _untold_names(untold: set[str], h: Hyperparameters, order_told: bool) -> tuple[str, ...]:
+    """Of the names that nobody told, those that matter with the others' values."""
+    without = unused_values({name: getattr(h, name) for name in (*OTHER_PARAMETERS, "model_dim")})
+    without |= {*LISTS} if order_told else set()
+    return tuple(name for name in PARAMETERS if name in untold and name not in without)
 
 
 def _preset(given: Given) -> list[Record]:
@@ -116,21 +119,21 @@ def _from_records(
     """What the candidates agree on, by name, and what has to be asked for, with the answers they would give."""
     assumed: dict[str, object] = {}
     asked: dict[str, str] = {}
-    for name in sorted(untold - {*LISTS}, key=list(PARAMETERS).index):
+    for name in sorted(untold - {*LISTS}, key=lambda name: (name not in FIRST, list(PARAMETERS).index(name))):
         values = {record.name: record.values.get(name, PARAMETERS[name].default) for record in candidates}
-        if name == "seq_len" and len(set(values.values())) > 1:
-            assumed[name] = PARAMETERS[name].default  # how long the sequences are that it is scored on
-            continue
-        if name == "rope_train_seq_len":
-            length = known.get("seq_len", assumed.get("seq_len"))
+        if name == "rope_train_seq_len" and (known | assumed).get("rope_type") != "yarn":
+            length = (known | assumed)["seq_len"]  # of longer ones only
             values = {record: value if value < length else 0 for record, value in values.items()}
-        other_depth = name in OF_A_DEPTH and not by_name and any(
-            record.depth != known["num_layers"] and record.values.get(name) is not None for record in candidates
+        of_a_depth = name in OF_A_DEPTH and not by_name
+        foreign = of_a_depth and any(
+            name in record.values and record.depth != known["num_layers"] for record in candidates
         )
-        if other_depth or len(set(map(repr, values.values()))) > 1:
-            asked[name] = _answers(values)
-        else:
+        if not foreign and len(set(values.values())) == 1:
             assumed[name] = next(iter(values.values()))
+        elif name == "seq_len":  # how long the sequences are that it is scored on, not what it computes
+            assumed[name] = PARAMETERS[name].default
+        else:
+            asked[name] = _answers(values)
     if not says_order(known):
         orders = {record.name: _order_of(record, known, by_name) for record in candidates}
         if len(set(map(repr, orders.values()))) > 1 or None in orders.values():
@@ -188,7 +191,7 @@ def _complete(known: Values, traits: frozenset[str]) -> Hyperparameters:
     derived = {
         "rotary_dims": width // heads,
         "embedding_dim": width,
-        "ve_layers": list(range(blocks - count, blocks)),
+        "ve_layers": list(range(known["num_layers"] - count, known["num_layers"])),
         "num_blocks": blocks,
         "skip_rows": min(len(encoder), len(decoder)),
     }
@@ -198,4 +201,3 @@ def _complete(known: Values, traits: frozenset[str]) -> Hyperparameters:
         traits |= {FACTORIZED}
     names = (*SHAPE_PARAMETERS, *OTHER_PARAMETERS, *TOLD_BY_SHAPES_ALONE)
     return Hyperparameters(**{name: known[name] for name in names if name in known}, traits=traits)
-

@@ -67,7 +67,10 @@ def _embedding_parts(h: Hyperparameters) -> Shapes:
     d, e = h.model_dim, h.embedding_dim
     shapes: Shapes = {}
     if h.has(BIGRAM_SUM):
-        shapes |= {"bigram_hash.table.weight": (h.bigram_rows, h.bigram_dim), "bigram_hash.proj.weight": (e, h.bigram_dim)}
+        shapes |= {
+            "bigram_hash.table.weight": (h.bigram_rows, h.bigram_dim),
+            "bigram_hash.proj.weight": (e, h.bigram_dim),
+        }
     if h.has(BIGRAM):
         shapes |= {"bigram.embed.weight": (h.bigram_rows, h.bigram_dim), "bigram.scale": ()}
         shapes |= {"bigram.proj.weight": (e, h.bigram_dim)} if h.bigram_dim != e else {}

@@ -71,9 +71,7 @@ def _trunk(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
 
 def _parts(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
     """Rows and widths of the parts that not every model has."""
-    gates = most_common(
-        shape[1] for name, shape in shapes.items() if GATE_OF_BLOCK.fullmatch(name) and len(shape) == 2
-    )
+    gates = most_common(shape[1] for name, shape in shapes.items() if GATE_OF_BLOCK.fullmatch(name) and len(shape) == 2)
     skips, smear = _matrix(shapes, "skip_weights"), _matrix(shapes, "smear_gate.weight")
     bigram = _matrix(shapes, "bigram.embed.weight") or _matrix(shapes, "bigram_hash.table.weight")
     values = _matrix(shapes, "ve_shared.embed.weight")

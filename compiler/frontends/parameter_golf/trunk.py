@@ -143,5 +143,3 @@ def _head(w: Writer, x: int) -> None:
     if h.logit_softcap:
         kind = op.SoftcapKind.TANH if h.softcap_type == "tanh" else op.SoftcapKind.POLYNOMIAL
         w.emit(op.Softcap(logits, h.logit_softcap, kind))
-
-

@@ -12,7 +12,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ....compiler.frontends.parameter_golf_shapes import expected_shapes, parse_given, resolve
+from ....compiler.frontends.parameter_golf.given import parse_given
+from ....compiler.frontends.parameter_golf.resolution import resolve
+from ....compiler.frontends.parameter_golf.shapes import expected_shapes
 from ....errors import DataError
 
 LEAST_WIDTH = 16
@@ -149,7 +151,7 @@ def _architecture(arm: Arm, options: DepthOptions, width: int, mlp: float) -> Ar
 
 def weights_of(architecture: Mapping[str, object]) -> int:
     """Number of weights of an architecture."""
-    hyperparameters, _ = resolve(parse_given(architecture), {})
+    hyperparameters = resolve(parse_given(architecture), {}).hyperparameters
     return sum(math.prod(shape) for shape in expected_shapes(hyperparameters).values())
 
 

@@ -74,6 +74,7 @@ CASES = {
             "rotary_dims": 4,
             "xsa_last_n": 4,
             "activation": "leaky_relu_squared",
+            "parallel_residual_start": -1,
         },
     ),
 }
@@ -256,7 +257,7 @@ WRONG_ARCHITECTURES = [
     ({"num_kv_heads": 3}, "num_kv_heads 3 does not divide num_heads 4"),
     ({"rotary_dims": 3}, "rotary_dims 3 is not an even number of at most 8"),
     ({"rotary_dims": 10}, "rotary_dims 10"),
-    ({"xsa_last_n": 5}, "xsa_last_n 5 is more than num_layers 4"),
+    ({"xsa_last_n": -1}, "xsa_last_n is -1; it must be a whole number of at least 0"),
     ({"boundary_token": 64}, "boundary_token 64 is not below vocab_size 64"),
     ({"mlp_mult": 0}, "leaves the MLP without units"),
     ({"encoder_layers": [0, 1]}, "go together"),
