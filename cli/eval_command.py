@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .documents import json_option, print_document
-from .parameters import CHECKPOINT, INPUT_FILE, data_help, example
+from .parameters import CHECKPOINT, INPUT_FILE, architecture_option, data_help, example
 from .progress import terminal_progress
 
 EXAMPLE = example("bytecap eval model.bcap --data val.bin --tokenizer tokenizer.model --against final_model.pt")
@@ -35,12 +35,7 @@ EXAMPLE = example("bytecap eval model.bcap --data val.bin --tokenizer tokenizer.
     metavar="CHECKPOINT",
     help="Score this too, and print the paired gap with its standard error.",
 )
-@click.option(
-    "--architecture",
-    type=INPUT_FILE,
-    metavar="FILE",
-    help="TOML or JSON for a checkpoint whose architecture is not the default.",
-)
+@architecture_option
 @json_option
 def command(
     model: Path,

@@ -13,6 +13,16 @@ CHECKPOINT = click.Path(exists=True, readable=True, path_type=Path)  # a file, o
 OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
+class ArchitectureFile(click.Path):
+    """A file, or `preset:NAME` for an architecture that is known by its name."""
+
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path; a preset's name stands in one, too."""
+        if str(value).startswith("preset:"):
+            return Path(value)
+        return super().convert(value, param, ctx)
+
+
 class Size(click.ParamType):
     """A number of bytes: 16MB, 16MiB or 16_000_000."""
 
@@ -37,9 +47,9 @@ code_option = click.option(
 data_help = "Token shard, or UTF-8 text."
 architecture_option = click.option(
     "--architecture",
-    type=INPUT_FILE,
+    type=ArchitectureFile(exists=True, dir_okay=False, readable=True, path_type=Path),
     metavar="FILE",
-    help="TOML or JSON with what shapes cannot tell: rope base, softcap.",
+    help="TOML or JSON with what shapes cannot tell: rope base, softcap; or preset:NAME.",
 )
 force_option = click.option("--force", is_flag=True, help="Replace the output if it exists.")
 

@@ -31,6 +31,11 @@ META_NAMES = {
 }
 META_MARKS = {"dim", "n_layers", "n_heads"}  # every one of them is in each such file
 GPT_MARKS = {"n_layer", "n_head", "n_embd"}  # of nanoGPT's and minGPT's own settings, which name no model type
+TRAINER_MARKS = {
+    "model_dim",
+    "num_layers",
+    "num_heads",
+}  # of the Parameter Golf trainers' settings, which do not, either
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,8 @@ def as_configuration(content: object, source: str) -> Configuration | None:
     """`content` in the one vocabulary; None when it describes no model."""
     if not isinstance(content, Mapping):
         return None
-    if "model_type" in content or "architectures" in content or GPT_MARKS <= content.keys():
+    names = {str(name).lower() for name in content}  # settings may be those of environment variables
+    if "model_type" in content or "architectures" in content or GPT_MARKS <= content.keys() or TRAINER_MARKS <= names:
         return Configuration(dict(content), source)
     if META_MARKS <= content.keys():
         return Configuration(_from_meta(content), source)

@@ -18,14 +18,17 @@ from pathlib import Path
 from ...errors import CheckpointError
 
 FRONTEND_KEY = "frontend"
+PRESET_KEY, PRESET = "preset", "preset:"  # a known architecture by its name, instead of a file
 
 
 def read_architecture(path: str | Path) -> dict[str, object]:
-    """The hyperparameters in a TOML or JSON file (JSON when the first character is a brace).
+    """The hyperparameters in a TOML or JSON file (JSON when the first character is a brace), or `preset:NAME`.
 
     Raises CheckpointError, naming the file, when it cannot be read or is neither; the values are
     checked by the frontend.
     """
+    if str(path).startswith(PRESET):
+        return {PRESET_KEY: str(path).removeprefix(PRESET)}
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")

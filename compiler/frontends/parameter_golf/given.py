@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ....errors import CheckpointError
-from ..architecture_file import FRONTEND_KEY, Parameter, checked_parameters
+from ...checkpoints.configuration import TRAINER_MARKS
+from ..architecture_file import FRONTEND_KEY, PRESET_KEY, Parameter, checked_parameters
 from .hyperparameters import (
     FRONTEND_NAME,
     LEAKY_RELU_SQUARED,
@@ -32,7 +33,6 @@ from .traits import (
     VALUE_EMBEDDING,
 )
 
-PRESET_KEY = "preset"
 ORDER_PARAMETERS = {
     "num_loops": Parameter(int, least=0),
     "loop_start": Parameter(int, least=0),
@@ -95,8 +95,7 @@ def parse_settings(settings: Mapping[str, object]) -> Given:
 
 def describes_model(settings: Mapping[str, object]) -> bool:
     """Whether a configuration is a trainer's settings for a model of the challenge: its names, and no model type."""
-    names = {name.lower() for name in settings}
-    return "model_type" not in names and len(names & {"model_dim", "num_layers", "num_heads", "num_kv_heads"}) >= 3
+    return "model_type" not in settings and {name.lower() for name in settings} >= TRAINER_MARKS
 
 
 def check_flags(given: Given, traits: frozenset[str]) -> None:
