@@ -2,11 +2,14 @@
 
 Strategy: as with `parts`, the name says what was done, so that an artifact needs nothing else to undo it: `NAME.T` is
 the transpose of NAME, and `NAME.by_kind` has the rows of all queries first, then those of all keys, then of all values,
-where NAME has them head by head. Both are exact.
+where NAME has them head by head. `NAME.column` is a vector as a column, so that an operand can name one element.
+`NAME.cut_from_256` are the first rows of a table padded to 256, the others of which the function never reads: they
+come back as zeros. All but that are exact.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,7 +20,8 @@ from ...format.program.program import Program
 from ..model.model import ModelTensor
 from .parts import join_parts, whole_name
 
-TRANSPOSED, BY_KIND = ".T", ".by_kind"
+TRANSPOSED, BY_KIND, COLUMN = ".T", ".by_kind", ".column"
+CUT = re.compile(r"(?P<whole>.+)\.cut_from_(?P<rows>\d{1,9})")
 KINDS = 3  # queries, keys, values
 
 
@@ -33,9 +37,21 @@ def rows_by_head(values: np.ndarray, heads: int) -> np.ndarray:
     return np.ascontiguousarray(split.swapaxes(0, 1)).reshape(values.shape)
 
 
+def column_name(name: str) -> str:
+    """The name of a vector as a column."""
+    return name + COLUMN
+
+
+def cut_name(name: str, rows: int) -> str:
+    """The name of the first rows of a table of so many."""
+    return f"{name}.cut_from_{rows}"
+
+
 def stored_name(name: str) -> str:
     """The name in the checkpoint of a tensor of the program."""
-    return whole_name(name).removesuffix(BY_KIND).removesuffix(TRANSPOSED)
+    cut = CUT.fullmatch(name)
+    name = cut["whole"] if cut else whole_name(name)
+    return name.removesuffix(COLUMN).removesuffix(BY_KIND).removesuffix(TRANSPOSED)
 
 
 def stored_tensors(program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
@@ -46,6 +62,12 @@ def stored_tensors(program: Program, tensors: Sequence[ModelTensor]) -> list[Mod
 
 def _stored(tensor: ModelTensor, heads: int) -> ModelTensor:
     name, values = tensor.name, tensor.values
+    cut = CUT.fullmatch(name)
+    if cut:
+        padding = np.zeros((int(cut["rows"]) - len(values), *values.shape[1:]), values.dtype)
+        name, values = cut["whole"], np.concatenate([values, padding])
+    if name.endswith(COLUMN):
+        name, values = name.removesuffix(COLUMN), values.reshape(-1)
     if name.endswith(BY_KIND):
         name, values = name.removesuffix(BY_KIND), rows_by_head(values, heads)
     if name.endswith(TRANSPOSED):

@@ -16,6 +16,7 @@ from ..checkpoints.checkpoint import Checkpoint
 from ..model.model import Model, ModelTensor
 from .gpt import Gpt
 from .llama import Llama
+from .nanochat import Nanochat
 from .parameter_golf.frontend import ParameterGolf
 
 
@@ -37,4 +38,4 @@ class Frontend(Protocol):
         """
 
 
-FRONTENDS: dict[str, Frontend] = keyed((ParameterGolf(), Llama(), Gpt()), "name")
+FRONTENDS: dict[str, Frontend] = keyed((ParameterGolf(), Llama(), Gpt(), Nanochat()), "name")
