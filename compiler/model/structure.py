@@ -14,6 +14,7 @@ from ...format.program.operations import (
     HashEmbed,
     Linear,
     PositionEmbed,
+    Rotate,
     Scale,
     ScaleTiled,
     Softcap,
@@ -42,6 +43,14 @@ def output_head(program: Program) -> int:
 def embedding_tables(program: Program) -> set[int]:
     """Tensors that a program looks up rows of, by token, by a hash of tokens or by position."""
     return {op.table for op in program.instructions if isinstance(op, Embed | HashEmbed | PositionEmbed)}
+
+
+def exact_tensors(program: Program) -> set[int]:
+    """Tensors that are part of the architecture and no weights, so that they are stored as they are: the frequencies of
+    rotations.
+    """
+    turns = [op for op in program.instructions if isinstance(op, Rotate)]
+    return {op.frequencies.tensor for op in turns if op.frequencies is not None}
 
 
 def token_tables(program: Program) -> list[int]:

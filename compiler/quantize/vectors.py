@@ -1,23 +1,47 @@
-"""Control tensors (gains, scales, mixes) on grids with one step for each row.
+"""Control tensors (gains, scales, mixes) on grids with one step for each row, and tensors that are stored as they are.
 
-Strategy: they are few, so finding their steps needs no feedback and no trellis; rounding is all.
+Strategy: they are few, so finding their steps needs no feedback and no trellis; rounding is all. What belongs to the
+architecture (frequencies of rotations) is not rounded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from ...format.codecs.scale_classes import MAX_MAGNITUDE
 from ...format.tensors.grid import MAX_BASE, MIN_BASE, GridValues, matrix_shape, reconstruct_grid, step_table
+from ...format.tensors.terms import RawValues
 from ..model.model import Model
+from ..model.structure import exact_tensors
 from ..settings import VectorSettings
 from ..statistics.calibration import Statistics
 from .grid_matrix import QuantizedMatrix, nearest_exponents
+from .representation import Quantized
 
 MAX_CODE = float(MAX_MAGNITUDE)
 LEAST_RMS = 1e-12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExactTensor:
+    """A tensor that is stored as it is, float32; a `Quantized`."""
+
+    weights: np.ndarray
+    predicted_loss: float = 0.0
+    label: str = "exact"
+
+    @property
+    def parts(self) -> tuple[RawValues]:
+        """The values themselves."""
+        return (RawValues(self.weights, "float32", rounded=True),)
+
+    @property
+    def bytes(self) -> int:
+        """Four a number."""
+        return self.weights.nbytes
 
 
 def quantize_control_tensors(
@@ -26,15 +50,24 @@ def quantize_control_tensors(
     settings: VectorSettings,
     byte_price: float,
     tuned: Mapping[int, np.ndarray] | None = None,
-) -> dict[int, QuantizedMatrix]:
-    """Every control tensor of the model by tensor index, with the values in `tuned` in place of its own."""
-    results = {}
-    for index, fisher in statistics.vectors.items():
+) -> dict[int, Quantized]:
+    """Every control tensor of the model by tensor index, with the values in `tuned` in place of its own, and those
+    that are stored as they are.
+    """
+    exact = exact_tensors(model.program)
+    results: dict[int, Quantized] = {i: ExactTensor(model.tensors[i].values) for i in exact}
+    for index, fisher in trainable_vectors(model, statistics).items():
         values = (tuned or {}).get(index, model.tensors[index].values)
         shape = matrix_shape(values.shape)
         how = {"resolution": settings.resolution, "coarsest": settings.coarsest}
         results[index] = quantize_vectors(values.reshape(shape), fisher.reshape(shape), byte_price, **how)
     return results
+
+
+def trainable_vectors(model: Model, statistics: Statistics) -> dict[int, np.ndarray]:
+    """Fisher information of the control tensors that may be rounded and tuned, by tensor index."""
+    exact = exact_tensors(model.program)
+    return {index: fisher for index, fisher in statistics.vectors.items() if index not in exact}
 
 
 def quantize_vectors(

@@ -18,7 +18,7 @@ from ..quantize.distillation import Distiller, Refiner, make_distiller, tune_vec
 from ..quantize.grid_matrix import zero_matrix
 from ..quantize.representation import FitAt, Quantized, Representations
 from ..quantize.sequential import count_groups, quantize_sequentially, walk_sequences
-from ..quantize.vectors import quantize_control_tensors
+from ..quantize.vectors import quantize_control_tensors, trainable_vectors
 from ..rewrites.head_bias import fit_head_bias
 from ..statistics.calibration import MatrixStatistics
 from .artifacts import make_trial
@@ -127,7 +127,9 @@ class SequentialWalk:
         )
         quantized = {**self.kept, **walked}
         if distiller is not None:
-            tuned = tune_vectors(distiller, job.recipe.distillation, quantized, job.statistics.vectors)
+            tuned = tune_vectors(
+                distiller, job.recipe.distillation, quantized, trainable_vectors(job.model, job.statistics)
+            )
             vectors = quantize_control_tensors(job.model, job.statistics, job.recipe.vectors, price, tuned)
             quantized = {**quantized, **vectors}
         quantized |= fit_head_bias(job.model, job.statistics, job.recipe, price, quantized)

@@ -19,7 +19,7 @@ from bytecap.runtime.interpreter import Interpreter
 from bytecap.runtime.shards import write_shard
 
 RECIPE = "[calibrate]\ntokens = 768\n\n[correct-drift]\ntokens = 256\n\n[distil]\nsteps = 0\n"
-CAPS = {"gpt2": 9_400, "gpt-neox": 5_700, "opt": 5_700}
+CAPS = {"gpt2": 9_400, "gpt-neox": 5_700, "opt": 5_700, "qwen2": 15_000, "gemma2": 14_500, "phi3-longrope": 15_000}
 
 
 @pytest.fixture(scope="module", params=CAPS)
@@ -42,6 +42,16 @@ def test_it_lands_on_the_cap_and_loses_what_was_predicted(compiled):
     logits = Interpreter(artifact.program, decode_tensors(artifact)).logits(drawn_tokens(29))
     golden = golden_logits(name).logits
     assert 1e-4 < np.abs(logits - golden).max() / np.abs(golden).max() < 0.2
+
+
+def test_frequencies_of_rotations_are_stored_as_they_are(compiled):
+    name, _, result = compiled
+    own = {tensor.name: tensor.values for tensor in golden_logits(name).model().tensors}
+    artifact = read_artifact(result.artifact)
+    decoded = dict(zip([entry.name for entry in artifact.directory], decode_tensors(artifact), strict=True))
+    assert ("rope_frequencies" in own) == (name == "phi3-longrope")
+    if name == "phi3-longrope":
+        assert np.array_equal(decoded["rope_frequencies"], own["rope_frequencies"])
 
 
 def test_the_export_has_the_checkpoints_tensors(compiled):

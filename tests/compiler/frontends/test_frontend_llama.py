@@ -195,12 +195,9 @@ def test_the_analyses_find_the_units_of_the_family(case):
     units = {names[u.reader]: [names[m] for m in u.makers] for u in find_hidden_units(program)}
     values = {names[u.reader]: (u.heads, u.repeats) for u in find_value_dimensions(program)}
     layers = [f"model.layers.{layer}." for layer in range(naive.layers)]
-    if not naive.all_biases:
-        gated = {f"{at}mlp.down_proj.weight": [f"{at}mlp.{x}_proj.weight" for x in ("gate", "up")] for at in layers}
-        assert units == gated
-    if not (naive.biases or naive.all_biases):
-        grouped = (naive.kv_heads, naive.heads // naive.kv_heads)
-        assert values == {f"{at}self_attn.o_proj.weight": grouped for at in layers}
+    gated = {f"{at}mlp.down_proj.weight": [f"{at}mlp.{x}_proj.weight" for x in ("gate", "up")] for at in layers}
+    grouped = (naive.kv_heads, naive.heads // naive.kv_heads)
+    assert units == gated and values == {f"{at}self_attn.o_proj.weight": grouped for at in layers}
     maps = {f"{at}self_attn.": [f"{at}self_attn.{x}_proj.weight" for x in "qkvo"] for at in layers}
     found = find_attentions(program, shapes)
     assert [[names[t] for t, _ in each.made] + [names[t] for t in each.readers] for each in found] == [*maps.values()]

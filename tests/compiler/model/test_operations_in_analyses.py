@@ -47,7 +47,7 @@ KNOWN_TO = {
     "concat": set(),
     "softcap": {HEAD, symmetries, factorized_head},
     "position-embed": {HEAD, calibration},
-    "rotate": {HEADS},
+    "rotate": {HEAD, HEADS},
     "broadcast": {symmetries},
     "scale-tiled": {HEAD, HEADS, STREAMS},
     "affine": {HEAD, HEADS, STREAMS, symmetries},
