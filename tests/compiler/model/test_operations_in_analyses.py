@@ -32,7 +32,7 @@ KNOWN_TO = {
         HEAD, HEADS, STREAMS, GROUPS, sequential, symmetries, calibration,
         UNITS, COST, factorized_head, training, vocabulary,
     },
-    "rms-norm": {HEADS, STREAMS},
+    "rms-norm": {HEADS, STREAMS, vocabulary},
     "layer-norm": {HEADS, STREAMS},
     "scale": {HEAD, HEADS, STREAMS, symmetries},
     "mix": {STREAMS},
