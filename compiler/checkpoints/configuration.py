@@ -1,14 +1,16 @@
-"""The configuration of a checkpoint: config.json or params.json beside it, or the arguments that a .pt
-file keeps of its model.
+"""The configuration of a checkpoint: config.json or params.json beside it, the metadata of a nanochat step, or the
+arguments that a .pt file keeps of its model.
 
 Strategy: one vocabulary, that of Hugging Face's config.json. Meta's names for the same numbers
-(params.json, and `model_args` of llama2.c) are translated on reading. A JSON file that describes no
-model, such as a trainer's settings, is passed over.
+(params.json, and `model_args` of llama2.c) are translated on reading. Sizes under other names (nanoGPT's, those of the
+public challenge) stand as they are, for the frontend that knows them. A JSON file that describes no
+model, such as a trainer's settings, is passed over, and that is said.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,27 @@ from pathlib import Path
 from ...errors import CheckpointError
 
 FILE_NAMES = ("config.json", "params.json")
-KEYS_OF_A_FILE = ("model_args", "config")  # of a dictionary that torch.save wrote
+KEYS_OF_A_FILE = (  # of a dictionary that torch.save wrote, or of a JSON file
+    "model_args",
+    "model_config",
+    "config",
+    "hparams",
+    "hyper_parameters",
+    "hyperparameters",
+    "args",
+    "cfg",
+    "arch",
+    "architecture",
+)
+NANOCHAT_STEP = re.compile(r"model_(\d+)\.pt")  # has its meta_000123.json beside it
+SIZES = {  # of these a description of a model has at least LEAST_SIZES
+    *("n_layer", "n_layers", "num_layers", "num_hidden_layers", "depth", "layers"),
+    *("n_embd", "d_model", "dim", "model_dim", "hidden_size", "embed_dim", "embedding_dim", "width"),
+    *("n_head", "n_heads", "num_heads", "num_attention_heads", "n_kv_head", "num_kv_heads", "heads"),
+    *("vocab_size", "block_size", "seq_len", "sequence_len", "context_length", "max_seq_len"),
+}
+LEAST_SIZES = 2
+QUANTIZATION_KEYS = ("quantization_config", "quantization")
 META_MODEL_TYPE = "llama2.c"  # Meta's and llama2.c's own code, whose constants differ from those of Hugging Face
 META_NAMES = {
     "dim": "hidden_size",
@@ -30,12 +52,6 @@ META_NAMES = {
     "vocab_size": "vocab_size",
 }
 META_MARKS = {"dim", "n_layers", "n_heads"}  # every one of them is in each such file
-GPT_MARKS = {"n_layer", "n_head", "n_embd"}  # of nanoGPT's and minGPT's own settings, which name no model type
-TRAINER_MARKS = {
-    "model_dim",
-    "num_layers",
-    "num_heads",
-}  # of the Parameter Golf trainers' settings, which do not, either
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,35 +73,57 @@ NOT_OF_THE_MODEL = {
 }
 
 
-def configuration_beside(folder: Path) -> Configuration | None:
-    """The configuration file of a folder, if it has one that describes a model. CheckpointError when it is damaged."""
-    for name in FILE_NAMES:
-        path = folder / name
+def configuration_beside(file: Path) -> tuple[Configuration | None, str]:
+    """The configuration in the folder of a file of weights, if there is one that describes a model; and what is to be
+    said of one that does not. CheckpointError when it is damaged.
+    """
+    step = NANOCHAT_STEP.fullmatch(file.name)
+    passed = []
+    for name in (*([] if step is None else [f"meta_{step[1]}.json"]), *FILE_NAMES):
+        path = file.parent / name
         if path.is_file():
-            found = as_configuration(_read_json(path), f"{name} beside it")
+            found = configuration_inside(_read_json(path), f"{name} beside it")
             if found is not None:
-                return found
-    return None
+                return found, ""
+            passed.append(name)
+    return None, f"{passed[0]} beside it describes no model, and is not used" if passed else ""
 
 
-def configuration_inside(content: object) -> Configuration | None:
-    """What a dictionary that torch.save wrote says of its model."""
+def configuration_inside(content: object, source: str = "") -> Configuration | None:
+    """What a dictionary says of its model: itself, where it comes from a `source` of its own, or one of its parts."""
     if not isinstance(content, Mapping):
         return None
-    found = (as_configuration(content.get(key), f"{key!r} in the file") for key in KEYS_OF_A_FILE)
+    whole = as_configuration(content, source) if source else None
+    if whole is not None:
+        return whole
+    where = f"in {source}" if source else "in the file"
+    found = (as_configuration(content.get(key), f"{key!r} {where}") for key in KEYS_OF_A_FILE)
     return next((configuration for configuration in found if configuration is not None), None)
 
 
 def as_configuration(content: object, source: str) -> Configuration | None:
-    """`content` in the one vocabulary; None when it describes no model."""
+    """`content` in the one vocabulary; None when it describes no model. Attributes of an object that was not loaded
+    count as its content.
+    """
+    content = getattr(content, "values", content) if not isinstance(content, Mapping) else content
     if not isinstance(content, Mapping):
         return None
-    names = {str(name).lower() for name in content}  # settings may be those of environment variables
-    if "model_type" in content or "architectures" in content or GPT_MARKS <= content.keys() or TRAINER_MARKS <= names:
+    if "model_type" in content or "architectures" in content:
         return Configuration(dict(content), source)
     if META_MARKS <= content.keys():
         return Configuration(_from_meta(content), source)
+    names = {str(name).lower() for name in content}  # settings may be those of environment variables
+    if len(SIZES & names) >= LEAST_SIZES:
+        return Configuration(dict(content), source)
     return None
+
+
+def without_quantization(configuration: Configuration | None) -> Configuration | None:
+    """The configuration of the weights after they were decoded."""
+    if configuration is None:
+        return None
+    values = {name: value for name, value in configuration.values.items() if name not in QUANTIZATION_KEYS}
+    return Configuration(values, configuration.source)
 
 
 def _from_meta(content: Mapping[str, object]) -> dict[str, object]:

@@ -14,8 +14,6 @@ from ...runtime.shards import is_shard
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 TEXT_BYTES = 256  # looked at, to tell a text from other bytes
-COMPRESSED = {b"\x28\xb5\x2f\xfd": "zstd", b"\x1f\x8b": "gzip", b"\xfd7zXZ": "xz", b"BZh": "bzip2"}
-LLAMA2C_MAGIC = b"24ka"  # of versions 1 and 2
 LLM_C_MAGIC = struct.pack("<i", 20240326)
 
 
@@ -32,17 +30,8 @@ def what_it_is(data: bytes, path: Path) -> tuple[str, str]:
     if is_shard(data):
         count = f" of {struct.unpack_from('<i', data, 8)[0]:,} tokens" if len(data) >= 12 else ""
         return f"it is a token shard{count}", "a shard is data, for --calibration or --data"
-    if data.startswith(LLAMA2C_MAGIC) and len(data) >= 8:
-        version = struct.unpack_from("<i", data, 4)[0]
-        return (
-            f"it is a llama2.c file of version {version}",
-            "export it as version 0, or give the .pt file it was made from",
-        )
     if data.startswith(LLM_C_MAGIC):
         return "it is a GPT-2 of llm.c, an architecture that no frontend knows", ""
-    for magic, name in COMPRESSED.items():
-        if data.startswith(magic):
-            return f"it is compressed with {name}", "decompress it first"
     if path.suffix == ".onnx" or re.match(rb"\x08[\x01-\x14]\x12.[a-z]", data, re.DOTALL):
         return "it is an ONNX graph", "give the checkpoint that it was exported from"
     return _text(data, path) or (f"it begins with {data[:8].hex(' ')}", "")

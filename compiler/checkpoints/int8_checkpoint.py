@@ -1,6 +1,6 @@
-"""The public challenge's `final_model.int8.ptz`: zlib around a `torch.save` of int8 rows and their scales.
+"""The public challenge's `final_model.int8.ptz`: int8 rows and their scales, saved by torch and compressed.
 
-Strategy: only the format itself, on an already loaded dictionary; what loads it stays in `checkpoint`. A matrix is
+Strategy: only the format itself, on an already loaded dictionary; what opens it stays in `containers`. A matrix is
 int8 [rows, columns] times one float16 scale a row, any other tensor int8 times one float32 scale; small tensors pass
 through in float16 or float32. As the published loader does, values are rounded to the type the tensor had in training.
 Source: the challenge's baseline script, format "int8_clean_per_row_v1".
@@ -8,47 +8,19 @@ Source: the challenge's baseline script, format "int8_clean_per_row_v1".
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import CheckpointError
-from ...format.container.limits import DEFAULT_LIMITS
+from .stored import check_element_count
 
 if TYPE_CHECKING:
     import torch
 
 FORMAT_NAME = "int8_clean_per_row_v1"
 FORMAT_KEY = "__quant_format__"
-CONTENT_BYTES = DEFAULT_LIMITS.section_bytes
 ORIGINAL_TYPES = ("float32", "float16", "bfloat16", "float64")
-
-
-def decompress(data: bytes, path: Path) -> bytes:
-    """The content of one zlib stream that is the whole of `data`; CheckpointError when damaged, cut or too large."""
-    decoder = zlib.decompressobj()
-    try:
-        content = decoder.decompress(data, CONTENT_BYTES)
-        whole = decoder.eof or not decoder.decompress(decoder.unconsumed_tail, 1)
-    except zlib.error as error:
-        raise CheckpointError(f"{path} is not a whole zlib stream: {error}; copy it again") from error
-    if not whole:
-        raise CheckpointError(
-            f"{path} unfolds into more than {CONTENT_BYTES:,} bytes; it is not a checkpoint of a "
-            "model that can be compiled"
-        )
-    if not decoder.eof or decoder.unused_data:
-        state = "ends early" if not decoder.eof else f"is followed by {len(decoder.unused_data):,} other bytes"
-        raise CheckpointError(f"{path}: the zlib stream {state}; copy it again")
-    return content
-
-
-def check_element_count(tensors: Iterable[Any], path: Path) -> None:
-    """Refuse more weights than can be compiled; a few bytes can describe a tensor that repeats itself without end."""
-    elements = sum(tensor.numel() for tensor in tensors if hasattr(tensor, "numel"))
-    if elements > DEFAULT_LIMITS.elements:
-        raise CheckpointError(f"{path} has {elements:,} weights; at most {DEFAULT_LIMITS.elements:,} can be compiled")
 
 
 def is_int8_state(content: Any) -> bool:

@@ -1,16 +1,16 @@
-"""The `.bin` files of llama2.c, header version 0: seven sizes, then float32 weights, role by role over all layers.
+"""The `.bin` files of llama2.c, versions 0 to 2: seven sizes, then weights, role by role over all layers.
 
-Strategy: there is no magic number, so a file is one when its sizes are sane and give the file's length
-to the byte. Tensors get the names that llama2.c's own Python model has for them. The tables of
-rotations that such a file ends with are not weights; they are held against what the sizes say. Source:
-karpathy/llama2.c, export.py (legacy_export) and run.c.
+Strategy: a file is one when its sizes are sane and give the file's length to the byte; version 0 has no
+other mark. Version 2 has its matrices as int8 in groups with a float32 scale each. Tensors get the names that
+llama2.c's own Python model has for them. The tables of rotations that version 0 ends with are not weights; they are
+held against what the sizes say. Source: karpathy/llama2.c, export.py, run.c and runq.c.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +18,18 @@ import numpy as np
 
 from ...errors import CheckpointError
 from .configuration import META_MODEL_TYPE, Configuration
+from .stored import Stored
 
 HEADER = struct.Struct("<7i")
+MAGIC = b"24ka"  # of versions 1 and 2, before the version
+FLAGS = struct.Struct("<4sI7iBi")  # magic, version, sizes, whether table and head are one, numbers in a group
+VERSIONS_HEADER_BYTES = 256
+LARGEST_SCALE = 1e3  # of a group; where scales stand, a number beyond this shows that they stand elsewhere
 MOST = 1 << 24  # of any size; above what has ever been in such a file, below what other kinds of file begin with
 ROPE_THETA, EPSILON, BOUNDARY_TOKEN = 10_000.0, 1e-5, 1  # constants of run.c
 TABLE_TOLERANCE = 1e-3
 Shape = tuple[int, ...]
+Section = tuple[str, int, Shape]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,56 +49,144 @@ class Sizes:
     def head_width(self) -> int:
         return self.width // self.heads
 
-    def sections(self) -> Iterator[tuple[str, int, Shape]]:
-        """(name, layers, shape of one) in file order; layers 0 for a tensor that stands once."""
+    def norms(self) -> Iterator[Section]:
+        """(name, layers, shape of one) of the gains; layers 0 for a tensor that stands once."""
+        yield "attention_norm.weight", self.layers, (self.width,)
+        yield "ffn_norm.weight", self.layers, (self.width,)
+        yield "norm.weight", 0, (self.width,)
+
+    def matrices(self) -> Iterator[Section]:
+        """The same of the matrices, in the order of versions 1 and 2."""
         d, keys = self.width, self.kv_heads * self.head_width
         yield "tok_embeddings.weight", 0, (self.vocabulary, d)
-        yield "attention_norm.weight", self.layers, (d,)
         yield "attention.wq.weight", self.layers, (d, d)
         yield "attention.wk.weight", self.layers, (keys, d)
         yield "attention.wv.weight", self.layers, (keys, d)
         yield "attention.wo.weight", self.layers, (d, d)
-        yield "ffn_norm.weight", self.layers, (d,)
         yield "feed_forward.w1.weight", self.layers, (self.hidden, d)
         yield "feed_forward.w2.weight", self.layers, (d, self.hidden)
         yield "feed_forward.w3.weight", self.layers, (self.hidden, d)
-        yield "norm.weight", 0, (d,)
-        yield "freqs_cos", 0, (self.length, self.head_width // 2)
-        yield "freqs_sin", 0, (self.length, self.head_width // 2)
         if not self.tied:
             yield "output.weight", 0, (self.vocabulary, d)
 
+    def sections(self) -> Iterator[Section]:
+        """The same of all, in the order of version 0."""
+        table, query, key, value, output, gate, down, up, *head = self.matrices()
+        before, after, last = self.norms()
+        yield from (table, before, query, key, value, output, after, gate, down, up, last)
+        yield "freqs_cos", 0, (self.length, self.head_width // 2)
+        yield "freqs_sin", 0, (self.length, self.head_width // 2)
+        yield from head
+
     @property
     def file_bytes(self) -> int:
-        return HEADER.size + 4 * sum(max(layers, 1) * math.prod(shape) for _, layers, shape in self.sections())
+        return HEADER.size + 4 * _numbers(self.sections())
+
+
+def _numbers(sections: Iterable[Section]) -> int:
+    return sum(max(layers, 1) * math.prod(shape) for _, layers, shape in sections)
 
 
 def llama2c_sizes(data: bytes) -> Sizes | None:
-    """The sizes in the header of a llama2.c file; None when the bytes are not one."""
+    """The sizes in the header of a llama2.c file of version 0; None when the bytes are not one."""
     if len(data) < HEADER.size:
         return None
-    width, hidden, layers, heads, kv_heads, vocabulary, length = HEADER.unpack_from(data)
-    numbers = (width, hidden, layers, heads, kv_heads, abs(vocabulary), length)
+    *numbers, vocabulary, length = HEADER.unpack_from(data)
+    sizes = _sane((*numbers, abs(vocabulary), length), tied=vocabulary > 0)
+    return sizes if sizes is not None and sizes.file_bytes == len(data) else None
+
+
+def is_llama2c(data: bytes) -> bool:
+    """Whether the bytes are those of a llama2.c file, of any version."""
+    return data.startswith(MAGIC) or llama2c_sizes(data) is not None
+
+
+def _sane(numbers: tuple[int, ...], tied: bool) -> Sizes | None:
+    width, _, _, heads, kv_heads, _, _ = numbers
     if min(numbers) < 1 or max(numbers) > MOST or width % heads or heads % kv_heads or width // heads % 2:
         return None
-    sizes = Sizes(width, hidden, layers, heads, kv_heads, abs(vocabulary), length, vocabulary > 0)
-    return sizes if sizes.file_bytes == len(data) else None
+    return Sizes(*numbers, tied)
 
 
-def read_llama2c(data: bytes, path: Path) -> tuple[dict[str, np.ndarray], Configuration]:
-    """float32 tensors by name, and what header and format say of the model. CheckpointError for other rotations."""
-    sizes = llama2c_sizes(data)
-    if sizes is None:
-        raise CheckpointError(f"{path} is not a llama2.c file of version 0")
-    values, tensors, start = np.frombuffer(data, "<f4", offset=HEADER.size), {}, 0
-    for name, layers, shape in sizes.sections():
-        names = [f"layers.{layer}.{name}" for layer in range(layers)] or [name]
-        for each in names:
+def read_llama2c(data: bytes, path: Path) -> tuple[dict[str, Stored], Configuration, tuple[str, ...]]:
+    """float32 tensors by name, what header and format say of the model, and what was decoded, in words.
+
+    Raises CheckpointError for a damaged file, another version, and other rotations than run.c computes with.
+    """
+    notes: tuple[str, ...] = ()
+    if not data.startswith(MAGIC):
+        sizes = llama2c_sizes(data)
+        if sizes is None:
+            raise CheckpointError(f"{path} is not a llama2.c file")
+        tensors = dict(_layers(sizes.sections(), np.frombuffer(data, "<f4", offset=HEADER.size)))
+        _check_rotations(sizes, tensors.pop("freqs_cos"), tensors.pop("freqs_sin"), path)
+    else:
+        version, sizes, group = _flags(data, path)
+        body = memoryview(data)[VERSIONS_HEADER_BYTES:]
+        if version == 1:
+            tensors = dict(_layers([*sizes.norms(), *sizes.matrices()], np.frombuffer(body, "<f4")))
+        else:
+            gains = 4 * _numbers(sizes.norms())
+            tensors = dict(_layers(sizes.norms(), np.frombuffer(body[:gains], "<f4")))
+            tensors |= _grouped(sizes, body[gains:], group, path)
+            notes = (f"int8 in groups of {group} with their scales decoded to float32",)
+    told = _told(sizes)
+    stored = {name: Stored(values, "float32") for name, values in tensors.items()}
+    return stored, Configuration(told, "its llama2.c header"), notes
+
+
+def _flags(data: bytes, path: Path) -> tuple[int, Sizes, int]:
+    """(version, sizes, numbers in a group) of a file with the magic number."""
+    if len(data) < VERSIONS_HEADER_BYTES:
+        raise CheckpointError(f"{path} is cut: a llama2.c header has {VERSIONS_HEADER_BYTES} bytes; copy it again")
+    _, version, *numbers, tied, group = FLAGS.unpack_from(data)
+    if version not in (1, 2):
+        raise CheckpointError(f"{path} is a llama2.c file of version {version}; known are 0, 1 and 2")
+    sizes = _sane(tuple(numbers), bool(tied))
+    length = len(data) - VERSIONS_HEADER_BYTES
+    if sizes is not None and version == 2:
+        gains, count = 4 * _numbers(sizes.norms()), _numbers(sizes.matrices())
+        whole = 1 <= group <= MOST and count % group == 0 and length == gains + count + 4 * (count // group)
+    else:
+        whole = sizes is not None and length == 4 * _numbers([*sizes.norms(), *sizes.matrices()])
+    if sizes is None or not whole:
+        raise CheckpointError(f"{path} is a llama2.c file whose length is not that of its sizes; copy it again")
+    return version, sizes, group
+
+
+def _layers(sections: Iterable[Section], values: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """(name, float32 array) of tensors that stand one behind the other."""
+    start = 0
+    for name, layers, shape in sections:
+        for each in [f"layers.{layer}.{name}" for layer in range(layers)] or [name]:
             count = math.prod(shape)
-            tensors[each] = np.array(values[start : start + count], np.float32).reshape(shape)
+            yield each, np.array(values[start : start + count], np.float32).reshape(shape)
             start += count
-    _check_rotations(sizes, tensors.pop("freqs_cos"), tensors.pop("freqs_sin"), path)
-    told = {
+
+
+def _grouped(sizes: Sizes, body: memoryview, group: int, path: Path) -> dict[str, np.ndarray]:
+    """Matrices of version 2: each its integers, then its scales; in older files all integers, then all scales."""
+    counts = [math.prod(shape) for _, layers, shape in sizes.matrices() for _ in range(max(layers, 1))]
+    total, values = sum(counts), np.empty(sum(counts), np.float32)
+    for behind in (False, True):
+        at, scales_at, start, sane = 0, total, 0, True
+        for count in counts:
+            place = scales_at if behind else at + count
+            scales = np.frombuffer(body[place : place + 4 * (count // group)], "<f4")
+            sane = sane and bool(np.isfinite(scales).all() and (scales >= 0).all() and (scales < LARGEST_SCALE).all())
+            codes = np.frombuffer(body[at : at + count], np.int8).reshape(-1, group)
+            if not sane or count % group:
+                break
+            values[start : start + count] = (codes * scales[:, None]).ravel()
+            at += count if behind else count + 4 * (count // group)
+            scales_at, start = scales_at + 4 * (count // group), start + count
+        if sane and start == total:
+            return dict(_layers(sizes.matrices(), values))
+    raise CheckpointError(f"{path} is a llama2.c file of version 2 whose scales are no scales; copy it again")
+
+
+def _told(sizes: Sizes) -> dict[str, object]:
+    return {
         "model_type": META_MODEL_TYPE,
         "hidden_size": sizes.width,
         "intermediate_size": sizes.hidden,
@@ -107,7 +201,6 @@ def read_llama2c(data: bytes, path: Path) -> tuple[dict[str, np.ndarray], Config
         "hidden_act": "silu",
         "bos_token_id": BOUNDARY_TOKEN,
     }
-    return tensors, Configuration(told, "its llama2.c header")
 
 
 def _check_rotations(sizes: Sizes, cosines: np.ndarray, sines: np.ndarray, path: Path) -> None:

@@ -173,12 +173,6 @@ OTHERS = [  # name, bytes, what the sentence says after the path
         "is not a checkpoint: it is a token shard of 1,234 tokens; a shard is data, for --calibration or --data",
     ),
     (
-        "m.bin",
-        b"24ka" + struct.pack("<i", 2) + bytes(300),
-        "is not a checkpoint: it is a llama2.c file of version 2; export it as version 0, or give the "
-        ".pt file it was made from",
-    ),
-    (
         "gpt2_124M.bin",
         struct.pack("<3i", 20240326, 3, 1024),
         f"is not a checkpoint: it is a GPT-2 of llm.c, an architecture that no frontend knows; give {KNOWN_KINDS}",
@@ -193,8 +187,6 @@ OTHERS = [  # name, bytes, what the sentence says after the path
         b"\x08\x07\x12\x07pytorch\x1a\x052.1.0",
         "is not a checkpoint: it is an ONNX graph; give the checkpoint that it was exported from",
     ),
-    ("m.pt", b"\x28\xb5\x2f\xfd....", "is not a checkpoint: it is compressed with zstd; decompress it first"),
-    ("m.pt", b"\x1f\x8b\x08\x00....", "is not a checkpoint: it is compressed with gzip; decompress it first"),
     (
         "m.safetensors",
         b"<!DOCTYPE html><html>Sign in</html>",

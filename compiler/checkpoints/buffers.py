@@ -1,0 +1,79 @@
+"""Tensors of a state_dict that are no weights, since the model computes them anew: masks, positions, rotations.
+
+Strategy: told by what they hold, not by their names alone, so that no weight is taken for one. A mask is what every
+causal model computes. Tables of rotations are set aside, since they tell with which frequencies the model was trained:
+`compiler.frontends` holds them against the program that was built.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from .listing import listed
+from .stored import Stored
+
+ROTATIONS = re.compile(
+    r"(.*\.)?(inv_freq|original_inv_freq|rope\.freqs|(freqs_|rope_)?(cos|sin)(_cached|_cache)?|freqs_cos|freqs_sin)"
+)
+MASKED_BIAS = re.compile(r"(.*\.)?masked_bias")
+POSITIONS = re.compile(r"(.*\.)?(position_ids|positions|pos_ids|arange)")
+HIDDEN_SCORES = -1e3  # a mask that is added to scores has this or less where it hides
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sorted:
+    """tensors : what may be weights;  rotations : tables, float32;  note : what was left out, or empty"""
+
+    tensors: dict[str, Stored]
+    rotations: dict[str, np.ndarray]
+    note: str
+
+
+def without_buffers(tensors: Mapping[str, Stored]) -> Sorted:
+    """The tensors without masks and positions, and with the tables of rotations set aside."""
+    computed = [name for name, tensor in tensors.items() if _is_computed(name, tensor)]
+    rotations = {
+        name: tensor.values
+        for name, tensor in tensors.items()
+        if ROTATIONS.fullmatch(name) and tensor.is_float and tensor.values is not None
+    }
+    left = {name: tensor for name, tensor in tensors.items() if name not in computed and name not in rotations}
+    gone = [*computed, *rotations]
+    note = f"left out, since the model computes them: {listed(gone)}" if gone else ""
+    return Sorted(left, rotations, note)
+
+
+def _is_computed(name: str, tensor: Stored) -> bool:
+    values = tensor.values
+    if values is None or name.endswith(".weight"):
+        return False
+    if MASKED_BIAS.fullmatch(name):
+        return values.size == 1 and bool((values <= HIDDEN_SCORES).all())
+    if POSITIONS.fullmatch(name):
+        return tensor.dtype in ("int32", "int64") and np.array_equal(values.ravel(), np.arange(values.size))
+    return _is_causal_mask(values)
+
+
+def _is_causal_mask(values: np.ndarray) -> bool:
+    """Whether a square at the end of the shape, and no more, shows which earlier positions are seen, all or a window.
+
+    Seen and hidden are 1 and 0, the other way round, or 0 and a number that hides a score.
+    """
+    if values.ndim < 2 or values.shape[-1] != values.shape[-2] or values.shape[-1] < 2:
+        return False
+    if values.size != values.shape[-1] ** 2:
+        return False
+    square = np.asarray(values, np.float32).reshape(values.shape[-2:])
+    seen, hidden = square[0, 0], square[0, -1]
+    pairs = ((1, 0), (0, 1))
+    if (seen, hidden) not in pairs and not (seen == 0 and hidden <= HIDDEN_SCORES):
+        return False
+    length = len(square)
+    distance = np.arange(length)[:, None] - np.arange(length)
+    window = int((square[:, 0] == seen).sum())
+    expected = np.where((distance >= 0) & (distance < window), seen, hidden)
+    return bool(np.array_equal(square, expected))

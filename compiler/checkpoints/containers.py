@@ -1,0 +1,136 @@
+"""What kind of file a checkpoint is, and its tensors as they are stored in it.
+
+Strategy: the first bytes tell the kind, not the name. A compressed file is opened and its content told in the same way.
+Each kind has one reader; all give the same record. A file that is none of them is named for what it is.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...errors import CheckpointError
+from ...runtime.gguf_file import MAGIC as GGUF_MAGIC
+from .compressed import compression_of, decompress
+from .configuration import Configuration, configuration_inside
+from .gguf_tensors import read_gguf_tensors
+from .identification import what_it_is
+from .int8_checkpoint import is_int8_state, restore_int8_state
+from .listing import listed
+from .llama2c import is_llama2c, read_llama2c
+from .record_checkpoint import is_record_state, restore_record_state
+from .safetensors_file import is_safetensors, read_safetensors
+from .selection import Selection
+from .stored import Stored, check_element_count, stored_torch
+from .torch_file import foreign_objects, load_torch
+from .weight_sets import check_names, chosen_set
+
+HEAD_BYTES = 16
+KNOWN_KINDS = (
+    "a Hugging Face folder, a .safetensors file, a .pt state_dict, a .gguf file, a llama2.c .bin file or a "
+    "final_model.int8.ptz"
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Content:
+    """What a file holds.
+
+    tensors : by name;  configuration : what the file says of its model;  notes : what was chosen and decoded, in words
+    weights : name of the set of weights that was read; empty where the file has one without a name
+    """
+
+    tensors: dict[str, Stored]
+    configuration: Configuration | None = None
+    notes: tuple[str, ...] = ()
+    weights: str = ""
+
+
+def read_containers(files: Sequence[Path], selection: Selection, path: Path) -> Content:
+    """The content of a file, or of all shards of one; `path` is what the caller gave.
+
+    Raises CheckpointError, which names the file and what it is instead of a checkpoint.
+    """
+    if _head(files[0]).startswith(GGUF_MAGIC):
+        _refuse_sets(selection, path)
+        content = read_gguf_tensors(files)
+        tensors = {name: Stored(values, content.dtypes[name]) for name, values in content.tensors.items()}
+        return Content(tensors, content.configuration, content.notes)
+    return _joined([_read_file(file, selection) for file in files], files)
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _read_file(path: Path, selection: Selection) -> Content:
+    if is_safetensors(_head(path)):  # mapped, since its tensors can be decoded one at a time
+        with path.open("rb") as file:
+            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        _refuse_sets(selection, path)
+        return Content(read_safetensors(data, path))
+    try:
+        return _content_of(path.read_bytes(), path, selection, "")
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _content_of(data: bytes, path: Path, selection: Selection, compression: str) -> Content:
+    """The content of bytes, which may be those of a compressed file's content."""
+    if is_safetensors(data):
+        _refuse_sets(selection, path)
+        return Content(read_safetensors(data, path))
+    if is_llama2c(data):
+        _refuse_sets(selection, path)
+        return Content(*read_llama2c(data, path))
+    if data.startswith((b"PK\x03\x04", b"\x80")):
+        return _torch_content(load_torch(data, path), path, selection)
+    kind = None if compression else compression_of(data, path)
+    if kind is not None:
+        return _content_of(decompress(data, path, kind), path, selection, kind)
+    what, way_out = what_it_is(data, path)
+    if compression:
+        raise CheckpointError(f"{path} is compressed with {compression}, and what it holds is not a checkpoint: {what}")
+    raise CheckpointError(f"{path} is not a checkpoint: {what}; {way_out or f'give {KNOWN_KINDS}'}")
+
+
+def _torch_content(content: object, path: Path, selection: Selection) -> Content:
+    """The chosen set of weights in what `torch.save` wrote; configurations beside it are kept."""
+    quantized = {is_int8_state: restore_int8_state, is_record_state: restore_record_state}
+    restore = next((restore for known, restore in quantized.items() if known(content)), None)
+    if restore is not None and isinstance(content, Mapping):
+        _refuse_sets(selection, path)
+        return Content({name: stored_torch(tensor) for name, tensor in restore(content, path).items()})
+    name, state, others = chosen_set(content, selection.weights, path)
+    check_names(state, path)
+    check_element_count(state.values(), path)
+    configuration = configuration_inside(content)
+    notes = [f"read {name!r}; the file also holds {listed(others)} (--weights chooses)"] if others else []
+    used = configuration.source if configuration is not None else ""
+    foreign = [f"{key} ({found.origin})" for key, found in foreign_objects(content) if f"{key!r}" not in used]
+    if foreign:
+        notes.append(f"left out beside the weights, no tensors: {listed(foreign)}")
+    return Content({key: stored_torch(tensor) for key, tensor in state.items()}, configuration, tuple(notes), name)
+
+
+def _refuse_sets(selection: Selection, path: Path) -> None:
+    """A file that can hold one set of weights alone has no names for them."""
+    if selection.weights is not None:
+        raise CheckpointError(f"{path} holds one set of weights, which has no name; leave out --weights")
+
+
+def _joined(parts: Sequence[Content], files: Sequence[Path]) -> Content:
+    """The shards of a checkpoint as one; each tensor stands in one of them."""
+    first, *more = parts
+    for file, part in zip(files[1:], more, strict=True):
+        twice = next((name for name in part.tensors if name in first.tensors), None)
+        if twice is not None:
+            raise CheckpointError(f"{file} holds {twice!r}, which another shard holds, too; copy the shards again")
+        first = replace(first, tensors=first.tensors | part.tensors, notes=(*first.notes, *part.notes))
+    return first

@@ -1,0 +1,79 @@
+"""Reads safetensors files: a header in JSON, then the tensors' bytes one after the other.
+
+Strategy: every number of the header is held against the file's length before anything is made of it, and tensors are
+decoded one at a time. Source: huggingface/safetensors, README, "Format".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from ...errors import CheckpointError
+from .stored import Stored, stored_bytes
+
+MOST_HEADER_BYTES = 100_000_000
+TYPES = {  # bits of one number, and torch's name
+    "F32": (32, "float32"),
+    "F16": (16, "float16"),
+    "BF16": (16, "bfloat16"),
+    "F64": (64, "float64"),
+    "F8_E4M3": (8, "float8_e4m3fn"),
+    "F8_E5M2": (8, "float8_e5m2"),
+    "BOOL": (8, "bool"),
+    "U8": (8, "uint8"),
+    "I8": (8, "int8"),
+    "U16": (16, "uint16"),
+    "I16": (16, "int16"),
+    "U32": (32, "uint32"),
+    "I32": (32, "int32"),
+    "U64": (64, "uint64"),
+    "I64": (64, "int64"),
+}
+
+
+def is_safetensors(data: bytes | memoryview) -> bool:
+    """Whether the first bytes are a length and the start of a header."""
+    return data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= MOST_HEADER_BYTES
+
+
+def read_safetensors(data: bytes | memoryview, path: Path) -> dict[str, Stored]:
+    """The tensors of a file, by name in alphabetical order. CheckpointError when it is cut or damaged."""
+    length = int.from_bytes(data[:8], "little")
+    content = memoryview(data)[8 + length :]
+    try:
+        header = json.loads(bytes(data[8 : 8 + length]))
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, f"its header is no JSON ({error})") from error
+    header.pop("__metadata__", None)
+    ends = 0
+    tensors: dict[str, Stored] = {}
+    for name in sorted(header):
+        kind, shape, start, end = _entry(header[name], name, path)
+        bits, dtype = TYPES.get(kind, (0, kind))
+        if not 0 <= start <= end <= len(content) or (bits and (end - start) * 8 != math.prod(shape) * bits):
+            raise _damaged(path, f"{name!r} is not where its {len(content):,} bytes of tensors are")
+        tensors[name] = stored_bytes(content[start:end], dtype, shape)
+        ends = max(ends, end)
+    if ends != len(content):
+        raise _damaged(path, f"{len(content) - ends:,} bytes behind the last tensor")
+    return tensors
+
+
+def _entry(entry: object, name: str, path: Path) -> tuple[str, tuple[int, ...], int, int]:
+    """(type, shape, start, end) of one line of the header."""
+    try:
+        if not isinstance(entry, Mapping):
+            raise TypeError
+        kind, shape, (start, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
+        if not isinstance(kind, str) or any(type(n) is not int or n < 0 for n in (*shape, start, end)):
+            raise TypeError
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, f"{name!r} has no type, shape and place") from error
+    return kind, shape, start, end
+
+
+def _damaged(path: Path, what: str) -> CheckpointError:
+    return CheckpointError(f"{path} is not a whole safetensors file: {what}; copy or write it again")

@@ -1,0 +1,123 @@
+"""A tensor as a file stores it: its numbers, and what type they were.
+
+Strategy: every container's reader gives these, so that masks, packed weights and scales are told from weights in one
+place, whichever file they came in. Numbers of the short floating types are float32 already; types without an order of
+plain numbers have none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import CheckpointError
+from ...format.container.limits import DEFAULT_LIMITS
+from ...format.tensors.raw_planes import STORAGES, from_storage
+from .listing import listed
+
+if TYPE_CHECKING:
+    import torch
+
+FLOAT8 = {"float8_e4m3fn": (4, 3), "float8_e5m2": (5, 2)}  # exponent and mantissa bits
+FLOATS = (*STORAGES, "float64")
+INTEGERS = {"uint8": "<u1", "int8": "<i1", "int16": "<i2", "uint16": "<u2", "int32": "<i4", "uint32": "<u4"}
+INTEGERS |= {"int64": "<i8", "uint64": "<u8", "bool": "?"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """values : array of the tensor's shape, float32 for float16, bfloat16 and the 8-bit types; None where it has none
+    dtype : the type in the file, by torch's name
+    """
+
+    values: np.ndarray | None
+    dtype: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return () if self.values is None else self.values.shape
+
+    @property
+    def is_float(self) -> bool:
+        """Whether these are weights in one of the plain floating types."""
+        return self.dtype in FLOATS and self.values is not None
+
+
+def stored_bytes(data: memoryview | bytes, dtype: str, shape: tuple[int, ...]) -> Stored:
+    """A tensor of little-endian bytes."""
+    if dtype in FLOAT8:
+        values = _float8_table(*FLOAT8[dtype])[np.frombuffer(data, np.uint8)]
+    elif dtype == "float64":
+        values = to_float32(np.frombuffer(data, "<f8"))
+    elif dtype in STORAGES:
+        values = from_storage(np.frombuffer(data, "<u4" if dtype == "float32" else "<u2"), dtype)
+    elif dtype in INTEGERS:
+        values = np.frombuffer(data, INTEGERS[dtype]).copy()
+    else:
+        return Stored(None, dtype)
+    return Stored(values.reshape(shape), dtype)
+
+
+def stored_torch(tensor: torch.Tensor) -> Stored:
+    """A tensor of torch's; None for values that are sparse, quantized or not real."""
+    import torch
+
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
+        return Stored(None, dtype)
+    if dtype == "float64":
+        return Stored(to_float32(tensor.detach().numpy()), dtype)
+    if dtype in STORAGES or dtype in FLOAT8:
+        return Stored(to_float32(tensor.detach().float().numpy()), dtype)
+    return Stored(tensor.detach().contiguous().numpy() if dtype in INTEGERS else None, dtype)
+
+
+def to_float32(values: np.ndarray) -> np.ndarray:
+    """C-contiguous float32; what is beyond float32 becomes infinite and is refused later."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(values, np.float32).reshape(values.shape)
+
+
+def _float8_table(exponent_bits: int, mantissa_bits: int) -> np.ndarray:
+    """float32 [256]: the value of every byte. The type with a "fn" has no infinities, and one code for not a number.
+
+    Source: arXiv:2209.05433, table 1.
+    """
+    codes = np.arange(256)
+    exponents = (codes >> mantissa_bits) & ((1 << exponent_bits) - 1)
+    fractions = (codes & ((1 << mantissa_bits) - 1)) / (1 << mantissa_bits)
+    bias = (1 << (exponent_bits - 1)) - 1
+    sizes = np.where(exponents == 0, fractions * 2.0 ** (1 - bias), (1 + fractions) * 2.0 ** (exponents - bias))
+    top = (1 << exponent_bits) - 1
+    if exponent_bits == 5:
+        sizes = np.where(exponents == top, np.where(fractions == 0, np.inf, np.nan), sizes)
+    else:
+        sizes = np.where(codes & 0x7F == 0x7F, np.nan, sizes)
+    return np.where(codes & 0x80, -sizes, sizes).astype(np.float32)
+
+
+def check_element_count(tensors: Iterable[Any], path: Path) -> None:
+    """Refuse more weights than can be compiled; a few bytes can describe a tensor that repeats itself without end."""
+    elements = sum(tensor.numel() for tensor in tensors if hasattr(tensor, "numel"))
+    if elements > DEFAULT_LIMITS.elements:
+        raise CheckpointError(f"{path} has {elements:,} weights; at most {DEFAULT_LIMITS.elements:,} can be compiled")
+
+
+def elements_of(tensors: Mapping[str, Stored]) -> int:
+    """Numbers in all tensors together."""
+    return sum(math.prod(tensor.shape) for tensor in tensors.values())
+
+
+def refuse_other_types(tensors: Mapping[str, Stored], path: Path) -> None:
+    """CheckpointError for tensors that are no weights in a floating type, by name and type."""
+    wrong = [f"{name} ({tensor.dtype})" for name, tensor in tensors.items() if not tensor.is_float]
+    if wrong:
+        raise CheckpointError(
+            f"{path} has tensors that are not plain floating point: {listed(wrong)}; if the model does without them, "
+            "leave them out with --ignore NAME, else convert them"
+        )
