@@ -17,7 +17,7 @@ from .listing import listed
 from .stored import Stored
 
 ROTATIONS = re.compile(
-    r"(.*\.)?(inv_freq|original_inv_freq|rope\.freqs|(freqs_|rope_)?(cos|sin)(_cached|_cache)?|freqs_cos|freqs_sin)"
+    r"(.*\.)?(inv_freq|original_inv_freq|rope\.freqs|freqs_cis|(freqs_|rope_)?(cos|sin)(_cached|_cache)?)"
 )
 MASKED_BIAS = re.compile(r"(.*\.)?masked_bias")
 POSITIONS = re.compile(r"(.*\.)?(position_ids|positions|pos_ids|arange)")
@@ -39,7 +39,7 @@ def without_buffers(tensors: Mapping[str, Stored]) -> Sorted:
     rotations = {
         name: tensor.values
         for name, tensor in tensors.items()
-        if ROTATIONS.fullmatch(name) and tensor.is_float and tensor.values is not None
+        if ROTATIONS.fullmatch(name) and tensor.values is not None and tensor.values.dtype == np.float32
     }
     left = {name: tensor for name, tensor in tensors.items() if name not in computed and name not in rotations}
     gone = [*computed, *rotations]

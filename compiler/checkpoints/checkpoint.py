@@ -73,6 +73,8 @@ def read_checkpoint(path: str | Path, selection: Selection = EVERYTHING) -> Chec
     if left_out:
         notes = (*notes, f"left out as asked: {listed(left_out)}")
     tensors = {name: tensor for name, tensor in tensors.items() if name not in set(left_out)}
+    if not tensors:
+        raise CheckpointError(f"{path} holds no tensors; write it again")
     if any(".lora_" in name for name in tensors):
         raise CheckpointError(f"{path} {an_adapter()}")
     if elements_of(tensors) > DEFAULT_LIMITS.elements:

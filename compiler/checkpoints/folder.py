@@ -24,7 +24,7 @@ USUAL_NAMES = (
     "consolidated.00.pth",
 )
 WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ptz", ".gguf")
-NOT_WEIGHTS = re.compile(r"optimizer.*|scheduler.*|rng_state.*|training_args.*|adapter_model.*|scaler.*")
+NOT_WEIGHTS = re.compile(r"optim.*|scheduler.*|rng_state.*|training_args.*|adapter_model.*|scaler.*")
 SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.\w+)")
 ADAPTER = "adapter_config.json"
 

@@ -23,7 +23,7 @@ from .configuration import Configuration
 from .gguf_configuration import gguf_configuration
 from .gguf_layout import head_counts, to_hugging_face
 from .gguf_names import ARCHITECTURES
-from .listing import listed
+from .listing import counted, listed
 
 Kind = gguf.GGMLQuantizationType
 PLAIN = {Kind.F32: "float32", Kind.F16: "float16", Kind.BF16: "bfloat16", Kind.F64: "float32"}
@@ -64,10 +64,7 @@ def read_gguf_tensors(files: Sequence[Path]) -> GgufContent:
         tensors[ours] = to_hugging_face(_decoded(*place), name, architecture, heads, str(path))
         dtypes[ours] = PLAIN.get(kind, "float32")
         kinds.update([] if kind in PLAIN else [kind.name])
-    decoded = [
-        f"{count} tensor{'s' if count > 1 else ''} of {kind} decoded to float32"
-        for kind, count in sorted(kinds.items())
-    ]
+    decoded = [f"{counted(count)} of {kind} decoded to float32" for kind, count in sorted(kinds.items())]
     return GgufContent(tensors, dtypes, configuration, tuple(decoded))
 
 

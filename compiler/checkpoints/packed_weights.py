@@ -7,6 +7,7 @@ is named, with the way out.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import CheckpointError
-from .listing import listed
+from .listing import counted, listed
 from .stored import FLOAT8, Stored
 
 SCALED_TYPES = (*FLOAT8, "int8")
@@ -78,7 +79,7 @@ def _without_scales(tensors: Mapping[str, Stored], path: Path) -> tuple[dict[str
     if not scaled:
         return found, ()
     unused = [name for name in found if name.endswith(OF_ACTIVATIONS)]
-    notes = [f"{len(names)} tensors of {kind}" for kind, names in scaled.items()]
+    notes = [f"{counted(len(names))} of {kind}" for kind, names in scaled.items()]
     if unused:
         found = {name: tensor for name, tensor in found.items() if name not in unused}
         notes.append(f"left out, scales of activations: {listed(unused)}")
@@ -127,15 +128,15 @@ def _without_mlx(
         raise CheckpointError(
             f"{path} holds weights that MLX packed; put the config.json with its `quantization` beside it"
         )
-    found, counted = dict(tensors), {}
+    found, decoded = dict(tensors), Counter[int]()
     for module in modules:
         own = how.get(module)
         group = (own if isinstance(own, Mapping) else how).get("group_size", how.get("group_size"))
         parts = [found.pop(f"{module}.{part}", None) for part in ("weight", "scales", "biases")]
         values, bits = _mlx_matrix(parts, group, module, path)
         found[f"{module}.weight"] = Stored(values, "float32")
-        counted[bits] = counted.get(bits, 0) + 1
-    return found, tuple(f"{count} tensors of MLX's {bits} bits decoded to float32" for bits, count in counted.items())
+        decoded[bits] += 1
+    return found, tuple(f"{counted(count)} of MLX's {bits} bits decoded to float32" for bits, count in decoded.items())
 
 
 def _mlx_matrix(parts: Sequence[Stored | None], group: object, module: str, path: Path) -> tuple[np.ndarray, int]:

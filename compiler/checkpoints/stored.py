@@ -64,7 +64,7 @@ def stored_bytes(data: memoryview | bytes, dtype: str, shape: tuple[int, ...]) -
 
 
 def stored_torch(tensor: torch.Tensor) -> Stored:
-    """A tensor of torch's; None for values that are sparse, quantized or not real."""
+    """A tensor of torch's; no values where it is sparse or quantized, and of complex numbers the real parts."""
     import torch
 
     dtype = str(tensor.dtype).removeprefix("torch.")
@@ -74,6 +74,8 @@ def stored_torch(tensor: torch.Tensor) -> Stored:
         return Stored(to_float32(tensor.detach().numpy()), dtype)
     if dtype in STORAGES or dtype in FLOAT8:
         return Stored(to_float32(tensor.detach().float().numpy()), dtype)
+    if dtype == "complex64":  # of rotations, whose real parts are the cosines
+        return Stored(tensor.detach().real.contiguous().numpy(), dtype)
     return Stored(tensor.detach().contiguous().numpy() if dtype in INTEGERS else None, dtype)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ...errors import CheckpointError
@@ -12,9 +12,11 @@ from ..checkpoints.configuration import Configuration, model_configuration
 from ..model.model import Model, ModelTensor
 from .architecture_file import FRONTEND_KEY, read_architecture
 from .registry import FRONTENDS, Frontend
+from .rotation_tables import check_rotations
 
 __all__ = ["FRONTENDS", "build_model", "read_architecture", "restored_tensors"]
 
+MODULE_PREFIXES = ("model.", "net.", "gpt.", "lm.", "student.", "transformer.", "_forward_module.")
 MODEL_TYPE = "model_type"  # the key by which a Hugging Face config.json names an architecture
 INEXPRESSIBLE = {  # model types that people have and no instruction computes, with the reason
     "bloom": "its attention adds ALiBi biases, which no instruction computes",
@@ -35,8 +37,28 @@ def build_model(checkpoint: Checkpoint, architecture: Mapping[str, object] | Non
     if MODEL_TYPE in architecture:
         checkpoint = replace(checkpoint, configuration=Configuration(architecture, "the architecture file"))
         architecture = {}
+    checkpoint = _without_prefix(checkpoint)
     model = _chosen(checkpoint, architecture).build(checkpoint, architecture)
-    return replace(model, configuration=model_configuration(checkpoint.configuration))
+    check_rotations(checkpoint.rotations, model, checkpoint.path)
+    configuration = model_configuration(checkpoint.configuration)
+    return replace(model, configuration=configuration, notes=checkpoint.notes, weights=checkpoint.weights)
+
+
+def _without_prefix(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with names that a frontend knows, where a module around the model has put its own before all."""
+
+    def known(names: Iterable[str]) -> int:
+        return max(frontend.recognize(list(names)) for frontend in FRONTENDS.values())
+
+    for prefix in MODULE_PREFIXES:
+        if checkpoint.tensors and all(name.startswith(prefix) for name in checkpoint.tensors):
+            short = {name: name.removeprefix(prefix) for name in checkpoint.tensors}
+            if known(short.values()) > known(short):
+                tensors = {short[name]: values for name, values in checkpoint.tensors.items()}
+                dtypes = {short[name]: dtype for name, dtype in checkpoint.dtypes.items()}
+                note = f"all names without the {prefix!r} before them"
+                return replace(checkpoint, tensors=tensors, dtypes=dtypes, notes=(*checkpoint.notes, note))
+    return checkpoint
 
 
 def restored_tensors(program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:

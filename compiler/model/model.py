@@ -37,6 +37,8 @@ class Model:
         file, in words
     configuration : mapping           of the Hugging Face config.json that it was read with, what an export
         needs; empty without one
+    notes : tuple of str              what reading the checkpoint decoded, chose or left out, in words
+    weights : str                     the set of weights that was read; empty where the file has one without a name
     """
 
     program: Program
@@ -45,6 +47,8 @@ class Model:
     defaults: tuple[str, ...]
     told: Mapping[str, str] = field(default_factory=dict)
     configuration: Mapping[str, object] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    weights: str = ""
 
     @property
     def assumed(self) -> dict[str, object]:

@@ -1,0 +1,58 @@
+"""Tables of rotations that a checkpoint keeps, held against the model that was built from it.
+
+Strategy: such a table is no weight, but it tells with which frequencies the model was trained. Each must be the one
+that some rotation of the program has; if none has it, the model was built with other hyperparameters than it was
+trained with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import CheckpointError
+from ...format.program.operations import Rope, Rotate
+from ..model.model import Model
+
+TOLERANCE = 0.01  # bfloat16 has 8 bits
+
+
+def check_rotations(tables: Mapping[str, np.ndarray], model: Model, path: Path) -> None:
+    """CheckpointError when a table is of other frequencies than every rotation of the model.
+
+    A table is of inverse frequencies [r/2], or of cosines or sines [length, r/2], each perhaps twice [length, r].
+    """
+    known = list(_frequencies(model))
+    for name, values in tables.items():
+        if not any(_fits(name, values, frequencies) for frequencies in known):
+            bases = sorted({op.base for op in model.program.instructions if isinstance(op, Rope | Rotate)})
+            has = f"the model has those of base {', '.join(f'{base:g}' for base in bases)}" if bases else "it has none"
+            raise CheckpointError(
+                f"{path}: {name} holds other rotations than the model would have ({has}); give the base and the "
+                "scaling that it was trained with in an --architecture file, or leave the table out with --ignore"
+            )
+
+
+def _frequencies(model: Model) -> Iterator[np.ndarray]:
+    """float64 [r/2] of every rotation of the program."""
+    for op in model.program.instructions:
+        if isinstance(op, Rotate) and op.frequencies is not None:
+            values = model.tensors[op.frequencies.tensor].values
+            yield np.asarray(values if values.ndim == 1 else values[op.frequencies.row], np.float64)
+        elif isinstance(op, Rope | Rotate):
+            yield op.base ** (-np.arange(0, op.rotary_dims, 2) / op.rotary_dims)
+
+
+def _fits(name: str, values: np.ndarray, frequencies: np.ndarray) -> bool:
+    table = values.reshape(-1, values.shape[-1]) if values.ndim else values.reshape(1, 1)
+    width = len(frequencies)
+    if table.shape[1] not in (width, 2 * width):
+        return False
+    if (len(table) == 1 and "inv_freq" in name.lower()) or "rope.freqs" in name or values.ndim == 1:
+        return bool((np.abs(table[0, :width] - frequencies) <= TOLERANCE * np.abs(frequencies)).all())
+    angles = np.arange(len(table))[:, None] * frequencies
+    expected = np.sin(angles) if "sin" in name else np.cos(angles)
+    halves = (table[:, :width], table[:, ::2]) if table.shape[1] == 2 * width else (table,)
+    return any(bool((np.abs(half - expected) <= TOLERANCE).all()) for half in halves)

@@ -1,0 +1,113 @@
+"""Compressed checkpoints: every compression around torch and safetensors, cut, padded and endless ones refused."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import zlib
+from pathlib import Path
+
+import brotli
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+import zstandard
+
+from bytecap.compiler.checkpoints import compressed
+from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
+from bytecap.errors import CheckpointError
+
+STATE = {"a": torch.arange(600.0).reshape(20, 30), "b": torch.ones(3)}
+
+
+def shuffled(data: bytes, stride: int) -> bytes:
+    """Plane by plane, as some of the public challenge's records do it."""
+    return b"BSHF" + bytes([stride]) + b"".join(data[place::stride] for place in range(stride))
+
+
+def torch_bytes(content) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+COMPRESSIONS = {
+    "zlib": lambda data: zlib.compress(data, 9),
+    "gzip": gzip.compress,
+    "xz": lzma.compress,
+    "lzma": lambda data: lzma.compress(data, format=lzma.FORMAT_ALONE),
+    "bzip2": bz2.compress,
+    "zstd": zstandard.ZstdCompressor(level=22).compress,
+    "brotli": brotli.compress,
+}
+
+
+@pytest.mark.parametrize("kind", COMPRESSIONS)
+@pytest.mark.parametrize("inner", [torch_bytes, safetensors.torch.save])
+@pytest.mark.parametrize("order", [lambda data: data, lambda data: shuffled(data, 2), lambda data: shuffled(data, 3)])
+def test_every_compression_around_torch_and_safetensors(tmp_path, kind, inner, order):
+    path = tmp_path / "final_model.ptz"
+    path.write_bytes(COMPRESSIONS[kind](order(inner(STATE))))
+    read = read_checkpoint(path)
+    assert read.tensors.keys() == STATE.keys()
+    assert all(np.array_equal(read.tensors[name], values.numpy()) for name, values in STATE.items())
+
+
+@pytest.mark.parametrize("kind", COMPRESSIONS)
+def test_cut_padded_and_endless_streams(tmp_path, monkeypatch, kind):
+    whole, path = COMPRESSIONS[kind](bytes(3 << 20)), Path("m.ptz")
+    monkeypatch.setattr(compressed, "CONTENT_BYTES", 3 << 20)
+    assert compressed.decompress(whole, path, kind) == bytes(3 << 20)
+    for data in (whole[:-1], whole[: len(whole) // 2], whole + b"more"):
+        with pytest.raises(CheckpointError, match=r"m\.ptz.*copy it again"):
+            compressed.decompress(data, path, kind)
+    monkeypatch.setattr(compressed, "CONTENT_BYTES", (3 << 20) - 1)
+    with pytest.raises(CheckpointError, match="unfolds into more than 3,145,727 bytes"):
+        compressed.decompress(whole, path, kind)
+
+
+OTHERS = [
+    (b"optimized_weights", "compressed with zlib, and what it holds is not a checkpoint: it begins with"),
+    (b"<!DOCTYPE html><html>", "compressed with zlib, and what it holds is not a checkpoint: it is a web page"),
+    (b"", "compressed with zlib, and what it holds is not a checkpoint: it is empty"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), OTHERS)
+def test_content_of_another_kind_is_named_and_not_accused(tmp_path, content, message):
+    path = tmp_path / "final_model.ptz"
+    path.write_bytes(zlib.compress(content))
+    with pytest.raises(CheckpointError) as caught:
+        read_checkpoint(path)
+    assert message in str(caught.value) and "code" not in str(caught.value)
+
+
+def test_the_quantized_files_of_records(tmp_path):
+    random = np.random.default_rng(0)
+    codes = torch.from_numpy(random.integers(-31, 32, (4, 6), dtype=np.int8))
+    rows = torch.rand(4, generator=torch.Generator().manual_seed(0)).half()
+    weights = {
+        "w.q": codes, "w.scale": rows, "one.q": codes, "one.scale": torch.tensor(0.5),
+        "gate.gq": codes, "gate.gs": rows, "gain": torch.ones(3).half(), "ctrl": torch.ones(2),
+    }  # fmt: skip
+    kinds = {"w": {"type": "int6"}, "one": {"type": "int8"}, "gate": "gate_int8_row", "gain": "passthrough"}
+    kinds["ctrl"] = "passthrough_ctrl"
+    path = tmp_path / "final_model.int6.ptz"
+    path.write_bytes(lzma.compress(torch_bytes({"w": weights, "m": kinds})))
+    read = read_checkpoint(path)
+    assert read.tensors.keys() == kinds.keys() and read.dtypes["gain"] == "float16"
+    expected = codes.float() * rows.float()[:, None]
+    np.testing.assert_array_equal(read.tensors["w"], expected.numpy())
+    np.testing.assert_array_equal(read.tensors["gate"], expected.numpy())
+    np.testing.assert_array_equal(read.tensors["one"], (codes.float() / 2).numpy())
+    for change, message in (
+        ({"w.scale": None}, "lacks the codes or the scales of 'w'"),
+        ({"w.scale": torch.ones(3)}, "[3] scales do not fit the codes of 'w', [4, 6]"),
+    ):
+        path.write_bytes(lzma.compress(torch_bytes({"w": weights | change, "m": kinds})))
+        with pytest.raises(CheckpointError) as caught:
+            read_checkpoint(path)
+        assert message in str(caught.value)
