@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ....errors import CheckpointError
-from ...checkpoints.configuration import TRAINER_MARKS
 from ..architecture_file import FRONTEND_KEY, PRESET_KEY, Parameter, checked_parameters
 from .hyperparameters import (
     FRONTEND_NAME,
@@ -91,6 +90,9 @@ def parse_settings(settings: Mapping[str, object]) -> Given:
     known = {name: value for name, value in translated.items() if name in KNOWN and value is not None}
     ignored = tuple(sorted(name for name in translated if name not in KNOWN))
     return Given(checked_parameters(known, KNOWN, FRONTEND_NAME), None, flags, ignored)
+
+
+TRAINER_MARKS = {"model_dim", "num_layers", "num_heads"}  # each is in the settings of every trainer of the challenge
 
 
 def describes_model(settings: Mapping[str, object]) -> bool:
