@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bytecap.compiler.checkpoints.int8_checkpoint import FORMAT_KEY, FORMAT_NAME, decompress, restore_int8_state
+from bytecap.compiler.checkpoints.compressed import decompress
+from bytecap.compiler.checkpoints.int8_checkpoint import FORMAT_KEY, FORMAT_NAME, restore_int8_state
 
 from .peer import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, is_control
 
@@ -63,7 +64,7 @@ def quantize_int8(tensor: Tensor) -> tuple[Tensor, Tensor]:
 def decode(data: bytes) -> dict[str, Tensor]:
     """float32 tensors of a file's bytes."""
     path = Path("final_model.int8.ptz")
-    content = torch.load(io.BytesIO(decompress(data, path)), weights_only=True)
+    content = torch.load(io.BytesIO(decompress(data, path, "zlib")), weights_only=True)
     return {name: tensor.float() for name, tensor in restore_int8_state(content, path).items()}
 
 
