@@ -90,9 +90,15 @@ def test_the_quantized_files_of_records(tmp_path):
     codes = torch.from_numpy(random.integers(-31, 32, (4, 6), dtype=np.int8))
     rows = torch.rand(4, generator=torch.Generator().manual_seed(0)).half()
     weights = {
-        "w.q": codes, "w.scale": rows, "one.q": codes, "one.scale": torch.tensor(0.5),
-        "gate.gq": codes, "gate.gs": rows, "gain": torch.ones(3).half(), "ctrl": torch.ones(2),
-    }  # fmt: skip
+        "w.q": codes,
+        "w.scale": rows,
+        "one.q": codes,
+        "one.scale": torch.tensor(0.5),
+        "gate.gq": codes,
+        "gate.gs": rows,
+        "gain": torch.ones(3).half(),
+        "ctrl": torch.ones(2),
+    }
     kinds = {"w": {"type": "int6"}, "one": {"type": "int8"}, "gate": "gate_int8_row", "gain": "passthrough"}
     kinds["ctrl"] = "passthrough_ctrl"
     path = tmp_path / "final_model.int6.ptz"
