@@ -51,6 +51,12 @@ META_NAMES = {
     "max_seq_len": "max_position_embeddings",
     "vocab_size": "vocab_size",
 }
+META_SCALED_ROPE = {  # constants of Meta's llama-models
+    "rope_type": "llama3",
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
 META_MARKS = {"dim", "n_layers", "n_heads"}  # every one of them is in each such file
 
 
@@ -131,7 +137,8 @@ def _from_meta(content: Mapping[str, object]) -> dict[str, object]:
     if values.get("vocab_size") == -1:  # Llama 2: as many as the tokenizer has
         del values["vocab_size"]
     if content.get("use_scaled_rope"):
-        values["rope_scaling"] = {"rope_type": "llama3"}
+        factor = content.get("rope_scaling_factor")  # 8 for Llama 3.1 and 32 for 3.2, where the file does not say it
+        values["rope_scaling"] = META_SCALED_ROPE | ({} if factor is None else {"factor": factor})
     return {"model_type": META_MODEL_TYPE, "hidden_act": "silu", **values}
 
 

@@ -117,13 +117,16 @@ def test_metas_own_configuration(tmp_path, place):
     assert model.assumed == {"rope_theta": 10_000.0, "seq_len": 1024, "boundary_token": 1}
 
 
-def test_metas_scaled_rotations_are_refused(tmp_path):
+def test_the_factor_of_metas_scaled_rotations_is_asked_for(tmp_path):
     safetensors.torch.save_file(
         {n: torch.from_numpy(v) for n, v in under_metas_names(META.state(0)).items()}, tmp_path / "model.safetensors"
     )
-    (tmp_path / "params.json").write_text(json.dumps(META_ARGUMENTS | {"use_scaled_rope": True}))
-    with pytest.raises(CheckpointError, match=r"params\.json beside it scales the frequencies"):
+    scaled = META_ARGUMENTS | {"use_scaled_rope": True}
+    (tmp_path / "params.json").write_text(json.dumps(scaled))
+    with pytest.raises(CheckpointError, match="rope_scaling of kind 'llama3' lacks factor"):
         build_model(read_checkpoint(tmp_path))
+    (tmp_path / "params.json").write_text(json.dumps(scaled | {"rope_scaling_factor": 32}))
+    assert build_model(read_checkpoint(tmp_path)).architecture["rope_scaling"]["factor"] == 32
 
 
 @pytest.mark.parametrize("tied", [True, False])
