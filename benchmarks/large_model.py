@@ -79,7 +79,9 @@ def make_program(shapes: Shapes) -> tuple[Program, dict[str, tuple[int, ...]]]:
         y = builder.emit(op.Attention(q, k, v, shapes.heads, shapes.kv_heads, head**-0.5))
         x = builder.emit(op.Add(x, linear(y, f"{layer}.o", shapes.width, shapes.width)))
         y = norm(x, f"{layer}.mlp_norm")
-        gate = builder.emit(op.Activation(linear(y, f"{layer}.gate", shapes.hidden, shapes.width), op.ActivationKind.SILU))
+        gate = builder.emit(
+            op.Activation(linear(y, f"{layer}.gate", shapes.hidden, shapes.width), op.ActivationKind.SILU)
+        )
         y = builder.emit(op.Multiply(gate, linear(y, f"{layer}.up", shapes.hidden, shapes.width)))
         x = builder.emit(op.Add(x, linear(y, f"{layer}.down", shapes.width, shapes.hidden)))
     linear(norm(x, "norm"), "table", shapes.vocabulary, shapes.width)
@@ -135,7 +137,7 @@ def loading(path: Path, repetitions: int = 3) -> dict:
 
 
 def evaluation(program: Program, tensors: list[np.ndarray], length: int, threads: int) -> dict:
-    """Tokens a second of both executors on the same sequences, with as many threads each, and what the runtime needs."""
+    """Tokens a second of both executors on the same sequences, with as many threads each."""
     batch = max(1, TOKENS // length)
     tokens = np.random.default_rng(1).integers(0, program.vocabulary_size, (batch, length + 1))
     interpreter = Interpreter(program, tensors)

@@ -15,7 +15,7 @@ from . import kernels_exponential
 from .binding import BindContext, Step, Workspace
 
 SCORE_FLOATS = 1 << 16  # attention scores computed at once (256 KiB): they stay in the second-level cache
-LEAST_QUERY_BLOCK = 16
+LEAST_QUERY_BLOCK = 64  # with fewer a product of BLAS is slow
 
 
 def bind_attention(o: op.Attention, context: BindContext) -> Step:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -64,11 +65,17 @@ class BindContext:
     def vector(self, row: Row | None, width: int, default: float = 0.0) -> np.ndarray:
         """A row expanded to float32 [width]; `default` everywhere when there is none."""
         if row is None:
-            return np.full(width, default, np.float32)
+            return constant_vector(width, default)
         values = np.atleast_2d(self.tensors[row.tensor])[row.row]
-        return np.repeat(values, width // values.size)
+        return values if values.size == width and values.flags.writeable else np.repeat(values, width // values.size)
 
     def tiled_vector(self, row: Row, width: int) -> np.ndarray:
         """A row repeated to float32 [width]: element c meets entry c mod its length."""
         values = np.atleast_2d(self.tensors[row.tensor])[row.row]
         return np.tile(values, width // values.size)
+
+
+@lru_cache(maxsize=64)
+def constant_vector(width: int, value: float) -> np.ndarray:
+    """float32 [width] of one value, for all who have no vector of their own; never to be written."""
+    return np.full(width, value, np.float32)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from .binding import Workspace
-from .interpreter import Interpreter, check_length, run_plan
+from .interpreter import Interpreter, check_length
 
 PIECE = 64  # tokens of a long beginning that are computed together
 LEAST_ROWS = 64
@@ -39,9 +39,12 @@ class Continuation:
         check_length(self.length + tokens.size, self._interpreter.shapes)
         for first in range(0, tokens.size, PIECE):
             piece = tokens[first : first + PIECE]
-            plan, logits = self._plans.get(piece.size) or self._interpreter.plan(piece.size)
-            run_plan(plan, self._memory, piece)
-        return logits[-1].copy()
+            plan = self._plans.get(piece.size) or self._interpreter.plan(piece.size)
+            plan.run(self._memory, piece)
+        logits = np.empty(self._interpreter.program.vocabulary_size, np.float32)
+        for columns, tile in plan.logits(self._memory, slice(piece.size - 1, piece.size)):
+            logits[columns] = tile[0]
+        return logits
 
 
 class Memory(Workspace):

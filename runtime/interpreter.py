@@ -1,29 +1,28 @@
 """Runs a program with numpy and numba; needs no torch.
 
 Strategy: everything that does not depend on the tokens is settled at construction: shapes
-validated, each instruction bound to its kernel, registers assigned to buffers by their lifetimes. A
-call then runs the steps for one sequence after the other in the same buffers, which for usual
-lengths stay in cache. So a sequence's numbers never depend on the batch it came in, and memory
-beyond the weights is one sequence's live registers plus the result. Single-threaded inside (callers
+validated, each instruction bound to its kernel. A call then runs the steps for one sequence after the
+other in the same registers (sequence_plan.py), and takes the logits some columns of the vocabulary at a time.
+So a sequence's numbers never depend on the batch it came in, and memory beyond the weights is one
+sequence's live registers, one range of logits and the result. Single-threaded inside (callers
 limit the BLAS with threadpoolctl); kernels and products release the GIL, and calls share no mutable
 state, so several threads may call one interpreter at once.
 """
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ..errors import DataError
 from ..format.container.limits import DEFAULT_LIMITS, Limits
+from ..format.program.operation import Operation
 from ..format.program.program import Program, ProgramShapes, validate_program
 from . import kernels_exponential
 from .binding import BindContext, Step, Workspace
 from .operation_kernels import BINDERS
-
-Plan = list[tuple[Step, np.ndarray, list[np.ndarray]]]  # step, output register, input registers
+from .sequence_plan import SequencePlan
 
 
 class Interpreter:
@@ -45,17 +44,15 @@ class Interpreter:
                 raise ValueError(f"tensor {index} is {tensor.dtype}, expected C-contiguous float32")
         self.program = program
         self.shapes = validate_program(program, [tensor.shape for tensor in tensors], limits)
-        context = BindContext(tensors, self.shapes.widths)
-        self._steps = [BINDERS[type(instruction)](instruction, context) for instruction in program.instructions]
-        self._inputs = [instruction.registers for instruction in program.instructions]
-        self._buffers, self._capacities = assign_buffers(program, self.shapes)
+        self._context = BindContext(tensors, self.shapes.widths)
+        self._steps = [bind_step(instruction, self._context) for instruction in program.instructions]
 
     def logits(self, tokens: np.ndarray) -> np.ndarray:
         """float32 [batch, length, vocabulary] for int [batch, length]; raises DataError for an id out of range."""
         tokens = self.checked(tokens)
         result = np.empty((*tokens.shape, self.program.vocabulary_size), np.float32)
-        for index, logits in enumerate(self._run(tokens)):
-            result[index] = logits
+        for index, columns, logits in self._run(tokens):
+            result[index, :, columns] = logits
         return result
 
     def token_losses(self, tokens: np.ndarray) -> np.ndarray:
@@ -67,8 +64,12 @@ class Interpreter:
         """
         tokens = self.checked(tokens)
         losses = np.empty((tokens.shape[0], tokens.shape[1] - 1), np.float64)
-        for index, logits in enumerate(self._run(tokens[:, :-1])):
-            kernels_exponential.cross_entropy_rows(logits, tokens[index, 1:], losses[index])
+        for index, columns, logits in self._run(tokens[:, :-1]):
+            if columns.start == 0:
+                sums = kernels_exponential.new_softmax_sums(logits.shape[0])
+            kernels_exponential.add_to_softmax_sums(logits, tokens[index, 1:] - columns.start, sums)
+            if columns.stop == self.program.vocabulary_size:
+                losses[index] = kernels_exponential.losses_of_sums(sums)
         return losses
 
     def checked(self, tokens: np.ndarray) -> np.ndarray:
@@ -85,36 +86,25 @@ class Interpreter:
             )
         return tokens
 
-    def _run(self, tokens: np.ndarray) -> Iterator[np.ndarray]:
-        """The logits [length, vocabulary] of each sequence in turn, valid until the next one."""
+    def _run(self, tokens: np.ndarray) -> Iterator[tuple[int, slice, np.ndarray]]:
+        """(sequence, columns, logits [length, columns]) in order, see `SequencePlan.logits`."""
         check_length(tokens.shape[1], self.shapes)
         if tokens.shape[1] == 0:
             return
-        plan, logits = self.plan(tokens.shape[1])
-        workspace = Workspace(self.program.boundary_token)
-        for row in tokens:
-            run_plan(plan, workspace, row)
-            yield logits
+        plan, workspace = self.plan(tokens.shape[1]), Workspace(self.program.boundary_token)
+        for index, row in enumerate(tokens):
+            plan.run(workspace, row)
+            for columns, logits in plan.logits(workspace, slice(0, row.size)):
+                yield index, columns, logits
 
-    def plan(self, length: int) -> tuple[Plan, np.ndarray]:
-        """The steps over registers for `length` tokens, and the register [length, vocabulary] that holds the logits."""
-        memory = [np.empty(capacity * length, np.float32) for capacity in self._capacities]
-        registers = [
-            memory[buffer][: width * length].reshape(length, width)
-            for buffer, width in zip(self._buffers, self.shapes.widths, strict=True)
-        ]
-        plan = [
-            (step, register, [registers[i] for i in inputs])
-            for step, register, inputs in zip(self._steps, registers, self._inputs, strict=True)
-        ]
-        return plan, registers[-1]
+    def plan(self, length: int) -> SequencePlan:
+        """The steps over fresh registers for `length` tokens."""
+        return SequencePlan(self.program, self.shapes, self._steps, self._context, bind_step, length)
 
 
-def run_plan(plan: Plan, workspace: Workspace, tokens: np.ndarray) -> None:
-    """Compute every register for the next tokens of a workspace, int64 [length]."""
-    workspace.begin(tokens)
-    for step, out, inputs in plan:
-        step(workspace, out, *inputs)
+def bind_step(instruction: Operation, context: BindContext) -> Step:
+    """The step of an instruction."""
+    return BINDERS[type(instruction)](instruction, context)
 
 
 def check_length(length: int, shapes: ProgramShapes) -> None:
@@ -124,29 +114,3 @@ def check_length(length: int, shapes: ProgramShapes) -> None:
             f"a sequence of {length:,} tokens is beyond the model's table of {shapes.longest_sequence:,} positions; "
             f"choose a sequence length of at most {shapes.longest_sequence:,}"
         )
-
-
-def assign_buffers(program: Program, shapes: ProgramShapes) -> tuple[list[int], list[int]]:
-    """Buffer of each register, and capacity of each buffer in floats per token.
-
-    Two registers share a buffer only when their lifetimes do not overlap. A register takes the
-    smallest free buffer that holds it, else the largest free one is enlarged, so that wide
-    registers of different widths follow each other in the same memory.
-    """
-    buffers: list[int] = []
-    capacities: list[int] = []
-    free: list[tuple[int, int]] = []  # (capacity, buffer), sorted
-    for index, instruction in enumerate(program.instructions):
-        width = shapes.widths[index]
-        fitting = bisect.bisect_left(free, (width, 0))
-        if free:
-            _, buffer = free.pop(min(fitting, len(free) - 1))
-            capacities[buffer] = max(capacities[buffer], width)
-        else:
-            buffer = len(capacities)
-            capacities.append(width)
-        buffers.append(buffer)
-        for register in dict.fromkeys(instruction.registers):
-            if shapes.last_use[register] == index:
-                bisect.insort(free, (capacities[buffers[register]], buffers[register]))
-    return buffers, capacities

@@ -123,21 +123,40 @@ def exp_or_zero(x):
     return ZERO if x < EXPONENT_LEAST else exp32(x)
 
 
-@njit(**KERNEL)
-def cross_entropy_rows(logits, targets, losses):
-    """losses[t] = ln sum_c exp(logits[t, c]) - logits[t, targets[t]].
+SoftmaxSums = tuple[np.ndarray, np.ndarray, np.ndarray]
 
-    logits : float32 [length, vocabulary]    overwritten
-    targets : int64 [length]
-    losses : float64 [length]                output in nats, NaN where the greatest logit is not finite
+
+def new_softmax_sums(length: int) -> SoftmaxSums:
+    """Of so many positions, before any logits: the greatest logit, float32; the sum of exp(logit - greatest), float64;
+    the logit of the target, float32.
     """
+    return np.full(length, -np.inf, np.float32), np.zeros(length), np.full(length, np.nan, np.float32)
+
+
+@njit(**KERNEL)
+def add_to_softmax_sums(logits, targets, sums):
+    """Take in the logits of some more classes.
+
+    logits : float32 [length, classes]    overwritten
+    targets : int64 [length]              counted from the first of these classes; those of others are outside
+    sums : see `new_softmax_sums`         NaN follows where a logit is not finite
+    """
+    peaks, totals, chosen = sums
     for t in range(logits.shape[0]):
         row = logits[t]
-        chosen = row[targets[t]]
-        peak = greatest(row)
+        if 0 <= targets[t] < row.size:
+            chosen[t] = row[targets[t]]
+        peak = max(greatest(row), peaks[t])
         for i in range(row.size):
             row[i] = exp32(row[i] - peak)
-        losses[t] = np.log(np.float64(total(row))) + (np.float64(peak) - np.float64(chosen))
+        totals[t] = totals[t] * np.float64(exp_or_zero(peaks[t] - peak)) + np.float64(total(row))
+        peaks[t] = peak
+
+
+def losses_of_sums(sums: SoftmaxSums) -> np.ndarray:
+    """float64 [length]: ln sum_c exp(logits[t, c]) - logits[t, target] in nats."""
+    peaks, totals, chosen = sums
+    return np.log(totals) + (peaks.astype(np.float64) - chosen)
 
 
 @njit(**KERNEL)

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -23,9 +25,11 @@ from bytecap.format.program import operations as op
 from bytecap.format.program.operands import Row
 from bytecap.format.program.operation_shapes import SHAPE_RULES
 from bytecap.format.program.program import Program, validate_program
-from bytecap.runtime.interpreter import Interpreter, assign_buffers
+from bytecap.runtime import sequence_plan
+from bytecap.runtime.interpreter import Interpreter
 from bytecap.runtime.kernels_exponential import gelu, sigmoid
 from bytecap.runtime.operation_kernels import BINDERS, rope_frequencies, rotation_tables
+from bytecap.runtime.sequence_plan import assign_buffers, find_head_start
 
 TOLERANCE = 1e-4  # of the largest logit's magnitude
 FEW = settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -66,6 +70,39 @@ def test_executors_agree_on_each_operation(operation, data):
 @MANY
 def test_executors_agree_on_random_programs(case):
     check_agreement(case)
+
+
+@given(data=st.data())
+@MANY
+def test_logits_are_the_same_some_columns_at_a_time(data):
+    """Heads with a bias of any length and everything that may stand behind one, and losses over their ranges."""
+    case = data.draw(programs())
+    vocabulary_size, instructions, tensors = case.program.vocabulary_size, [*case.program.instructions], [*case.tensors]
+    for kind in data.draw(st.lists(st.sampled_from(["scale", "tiled", "cap", "affine", "tanh"]), max_size=3)):
+        lengths = [n for n in range(1, vocabulary_size + 1) if vocabulary_size % n == 0]
+        tensors.append(np.linspace(0.5, 1.5, data.draw(st.sampled_from(lengths)), dtype=np.float32))
+        last, vector = len(instructions) - 1, Row(len(tensors) - 1)
+        instructions.append(
+            {
+                "scale": op.Scale(last, vector),
+                "tiled": op.ScaleTiled(last, vector),
+                "cap": op.Softcap(last, 2.0, op.SoftcapKind.TANH),
+                "affine": op.Affine(last, -1.5, 0.25),
+                "tanh": op.Activation(last, op.ActivationKind.TANH),
+            }[kind]
+        )
+    program = replace(case.program, instructions=tuple(instructions))
+    assert find_head_start(program) == len(case.program.instructions) - 1
+    with patch.object(sequence_plan, "TILE_FLOATS", 1), patch.object(sequence_plan, "LEAST_COLUMNS", 2):
+        check_agreement(RandomProgram(program, tensors, case.tokens))
+
+
+def test_programs_without_a_head_at_the_end_have_logits_too():
+    tensors = [np.array([[1.0, 2.0], [3.0, -4.0]], np.float32)]
+    for last in (op.Shift(0, 1), op.Softcap(0, 2.0, op.SoftcapKind.TANH), op.Add(0, 0)):
+        program = Program((op.Embed(0), last), 2, 4, 0)
+        assert find_head_start(program) == 2
+        check_agreement(RandomProgram(program, tensors, np.array([[0, 1, 1, 0]])))
 
 
 @pytest.mark.parametrize(("base", "rotary_dims"), [(1e4, 16), (5e5, 64), (1e6, 128), (1e3, 6)])
@@ -112,6 +149,24 @@ def attention_model(window: int, document_reset: bool, heads: int = 4, kv_heads:
 def test_long_sequences_agree(window, document_reset):
     program, tensors = attention_model(window, document_reset)
     tokens = np.random.default_rng(0).integers(0, 50, (2, 700))
+    with torch.inference_mode():
+        expected = torch_executor(program, tensors).forward(torch.from_numpy(tokens)).numpy()
+    assert_close(Interpreter(program, tensors).logits(tokens), expected)
+
+
+@pytest.mark.parametrize("sinks", [None, Row(3)])
+@pytest.mark.parametrize("cap", [0.0, 2.0])
+def test_long_sequences_agree_with_caps_and_sinks(cap, sinks):
+    program, tensors = attention_model(300, True)
+    tensors.append(np.array([-1.0, 0.5, 2.0, 9.0], np.float32))
+
+    def capped(o: op.Operation) -> op.Operation:
+        if not isinstance(o, op.Attention):
+            return o
+        return op.CappedAttention(o.q, o.k, o.v, o.heads, o.kv_heads, o.scale, o.window, True, cap, sinks)
+
+    program = replace(program, instructions=tuple(map(capped, program.instructions)))
+    tokens = np.random.default_rng(0).integers(0, 50, (2, 500))
     with torch.inference_mode():
         expected = torch_executor(program, tensors).forward(torch.from_numpy(tokens)).numpy()
     assert_close(Interpreter(program, tensors).logits(tokens), expected)
@@ -196,7 +251,7 @@ def test_losses_of_extreme_logits():
 @MANY
 def test_live_registers_never_share_a_buffer(case):
     shapes = validate_program(case.program, [tensor.shape for tensor in case.tensors])
-    buffers, capacities = assign_buffers(case.program, shapes)
+    buffers, capacities = assign_buffers(case.program, shapes, len(case.program.instructions))
     for later in range(len(buffers)):
         assert shapes.widths[later] <= capacities[buffers[later]]
         live = [register for register in range(later) if shapes.last_use[register] >= later]

@@ -1,0 +1,140 @@
+"""The steps of a program over the registers of one sequence, and its logits, some columns at a time.
+
+Strategy: registers are assigned to buffers by their lifetimes, so that what is dead is written over and the
+buffers of usual lengths stay in cache. The logits of a large vocabulary would be the widest register by far, and a
+loss needs no more of them than sums along the vocabulary. So the linear map that makes them, and what works element by
+element behind it, is bound to ranges of its columns, and runs when somebody asks, over one range after the other.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..format.program import operations as op
+from ..format.program.operands import Row
+from ..format.program.operation import Operation
+from ..format.program.program import Program, ProgramShapes
+from .binding import BindContext, Step, Workspace
+
+TILE_FLOATS = 1 << 22  # logits at once: 16 MiB
+LEAST_COLUMNS = 256
+BEHIND_HEAD = op.Softcap | op.Scale | op.ScaleTiled | op.Affine | op.Activation
+
+BindInstruction = Callable[[Operation, BindContext], Step]
+
+
+class SequencePlan:
+    """Registers for sequences of one length, and the steps that fill them.
+
+    program, shapes : a validated program; context : its tensors; bind : makes the step of an instruction
+    steps : of all instructions
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        shapes: ProgramShapes,
+        steps: Sequence[Step],
+        context: BindContext,
+        bind: BindInstruction,
+        length: int,
+    ) -> None:
+        self._length, self._vocabulary_size = length, program.vocabulary_size
+        self._head = find_head_start(program)
+        buffers, capacities = assign_buffers(program, shapes, self._head)
+        memory = [np.empty(capacity * length, np.float32) for capacity in capacities]
+        self._registers = [
+            memory[buffer][: width * length].reshape(length, width)
+            for buffer, width in zip(buffers, shapes.widths, strict=False)
+        ]
+        self._steps = [
+            (step, register, [self._registers[i] for i in instruction.registers])
+            for step, register, instruction in zip(steps, self._registers, program.instructions, strict=False)
+        ]
+        self._read = self._registers[program.instructions[self._head].registers[0] if self._head < len(steps) else -1]
+        self._tail = program.instructions[self._head :]
+        self._context, self._bind = context, bind
+
+    def run(self, workspace: Workspace, tokens: np.ndarray) -> None:
+        """Compute every register before the head for the next tokens of a workspace, int64 [length]."""
+        workspace.begin(tokens)
+        for step, out, inputs in self._steps:
+            step(workspace, out, *inputs)
+
+    def logits(self, workspace: Workspace, positions: slice) -> Iterator[tuple[slice, np.ndarray]]:
+        """(columns, float32 [positions, columns]) that together are the logits of these positions of the sequence
+        that was run; each is valid until the next one and may be overwritten.
+        """
+        read = self._read[positions]
+        if not self._tail:
+            yield slice(0, self._vocabulary_size), read
+            return
+        width = min(self._vocabulary_size, max(LEAST_COLUMNS, TILE_FLOATS // max(1, read.shape[0])))
+        memory = [np.empty(read.shape[0] * width, np.float32) for _ in self._tail[:2]]
+        for start in range(0, self._vocabulary_size, width):
+            columns, tile = slice(start, min(start + width, self._vocabulary_size)), read
+            for number, instruction in enumerate(self._tail):
+                shape = read.shape[0], columns.stop - columns.start
+                out = memory[number % 2][: shape[0] * shape[1]].reshape(shape)
+                self._step(instruction, columns)(workspace, out, tile)
+                tile = out
+            yield columns, tile
+
+    def _step(self, instruction: Operation, columns: slice) -> Step:
+        """The step of an instruction of the tail for some of its columns."""
+        return self._bind(*at_columns(instruction, self._context, self._vocabulary_size, columns))
+
+
+def at_columns(
+    instruction: Operation, context: BindContext, width: int, columns: slice
+) -> tuple[Operation, BindContext]:
+    """An instruction of the tail and its context, with tensors of its own, cut to some columns of its output."""
+    if isinstance(instruction, op.Linear):
+        tensors = [context.tensors[instruction.weight][columns], context.vector(instruction.bias, width)[columns]]
+        bias = None if instruction.bias is None else Row(1)
+        return replace(instruction, x=0, weight=0, bias=bias), BindContext(tensors, [tensors[0].shape[1]])
+    if isinstance(instruction, op.Scale | op.ScaleTiled):
+        tiled = isinstance(instruction, op.ScaleTiled)
+        vector = (context.tiled_vector if tiled else context.vector)(instruction.vector, width)
+        return op.Scale(0, Row(0)), BindContext([vector[columns]], [columns.stop - columns.start])
+    return instruction, context
+
+
+def find_head_start(program: Program) -> int:
+    """Index of the linear instruction from which on the program is the head: it, and what works on its output element
+    by element, one after the other; the number of instructions when there is none.
+    """
+    index = len(program.instructions) - 1
+    while isinstance(instruction := program.instructions[index], BEHIND_HEAD) and instruction.x == index - 1:
+        index -= 1
+    return index if isinstance(program.instructions[index], op.Linear) else len(program.instructions)
+
+
+def assign_buffers(program: Program, shapes: ProgramShapes, stop: int) -> tuple[list[int], list[int]]:
+    """Buffer of each register before `stop`, and capacity of each buffer in floats per token.
+
+    Two registers share a buffer only when their lifetimes do not overlap. A register takes the
+    smallest free buffer that holds it, else the largest free one is enlarged, so that wide
+    registers of different widths follow each other in the same memory.
+    """
+    buffers: list[int] = []
+    capacities: list[int] = []
+    free: list[tuple[int, int]] = []  # (capacity, buffer), sorted
+    for index, instruction in enumerate(program.instructions[:stop]):
+        width = shapes.widths[index]
+        fitting = bisect.bisect_left(free, (width, 0))
+        if free:
+            _, buffer = free.pop(min(fitting, len(free) - 1))
+            capacities[buffer] = max(capacities[buffer], width)
+        else:
+            buffer = len(capacities)
+            capacities.append(width)
+        buffers.append(buffer)
+        for register in dict.fromkeys(instruction.registers):
+            if shapes.last_use[register] == index:
+                bisect.insort(free, (capacities[buffers[register]], buffers[register]))
+    return buffers, capacities
