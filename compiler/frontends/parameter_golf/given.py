@@ -81,15 +81,22 @@ def parse_given(architecture: Mapping[str, object]) -> Given:
     preset = content.pop(PRESET_KEY, None)
     require(preset is None or isinstance(preset, str), f"preset is {preset!r}; it must be a name")
     translated, flags = _translated(content)
-    return Given(checked_parameters(translated, KNOWN, FRONTEND_NAME), preset, flags)
+    return Given(_checked(translated), preset, flags)
 
 
 def parse_settings(settings: Mapping[str, object]) -> Given:
     """A trainer's settings; names that say nothing of the model are listed as ignored."""
     translated, flags = _translated(settings)
-    known = {name: value for name, value in translated.items() if name in KNOWN and value is not None}
+    known = {name: value for name, value in translated.items() if name in KNOWN}
     ignored = tuple(sorted(name for name in translated if name not in KNOWN))
-    return Given(checked_parameters(known, KNOWN, FRONTEND_NAME), None, flags, ignored)
+    return Given(_checked(known), None, flags, ignored)
+
+
+def _checked(values: Values) -> Values:
+    """The values in their domains; null says what its absence does, but says it."""
+    said = {name: value for name, value in values.items() if value is not None}
+    unsaid = {name: None for name in values if name not in said and name in KNOWN and KNOWN[name].default is None}
+    return checked_parameters(said, KNOWN, FRONTEND_NAME) | unsaid
 
 
 TRAINER_MARKS = {"model_dim", "num_layers", "num_heads"}  # each is in the settings of every trainer of the challenge
@@ -132,18 +139,19 @@ def _translated(content: Mapping[str, object]) -> tuple[Values, Values]:
 
 
 def _from_text(name: str, value: object) -> object:
-    """An environment variable's text as the kind of its parameter."""
+    """An environment variable's text as the kind of its parameter; a number where nothing says its kind."""
     if not isinstance(value, str):
         return value
     kind = KNOWN[name].kind if name in KNOWN else None
+    if kind in (str, list) or name == "recur_layers_str":
+        return value if kind is str else _layers(value)
     try:
-        if kind is bool or name in PART_FLAGS:
-            return bool(int(value))
-        if kind in (int, float):
-            return float(value)
-        return _layers(value) if kind is list else value
+        number = float(value)
     except ValueError as error:
+        if kind is None:
+            return value
         raise CheckpointError(f"architecture: {name.upper()} is {value!r}; it must be a number") from error
+    return bool(number) if kind is bool or name in PART_FLAGS else number
 
 
 def _layers(value: object) -> object:
@@ -175,7 +183,7 @@ def _storage(value: object) -> Values:
 TRANSLATIONS: Mapping[str, Callable[[object], Values]] = {
     "eval_seq_len": _sequence_length,
     "train_seq_len": _sequence_length,
-    "rope_dims": lambda value: {"rotary_dims": int(value)} if int(value) > 0 else {},
+    "rope_dims": lambda value: {"rotary_dims": int(value) or None},  # 0: the whole head
     "rope_yarn": lambda value: {} if value else {"rope_train_seq_len": 0},
     "negative_slope": lambda value: {"activation": LEAKY_RELU_SQUARED, "activation_slope": value},
     "activation_type": _activation,

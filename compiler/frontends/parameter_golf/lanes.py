@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ....format.program import operations as op
+from ....format.program.operands import Row
 from .attention import layer_normalized
 from .blocks import has_attention, mixed, scaled_attention, scaled_mlp
 from .hyperparameters import (
@@ -44,7 +45,7 @@ def lane_skip(w: Writer, lanes: Lanes, skipped: Callable[[int], int]) -> Lanes:
 
 
 def lane_block(w: Writer, place: Place, lanes: Lanes, stem: int, values: int | None) -> Lanes:
-    """The lanes after a block."""
+    """The lanes after a block; after the last one only what is read in the end is new."""
     if w.h.has(LANE_MERGE):
         return _each_its_own(w, place, lanes, stem, values)
     if w.h.lane_update == IN_TURN:
@@ -72,13 +73,23 @@ def _each_its_own(w: Writer, place: Place, lanes: Lanes, stem: int, values: int 
     return first, w.emit(op.Add(second, scaled_mlp(w, place, layer_normalized(w, place.block, second))))
 
 
+def _read_later(w: Writer, place: Place) -> set[int]:
+    """The lanes that something reads after a block."""
+    last = place.position == len(w.h.encoder_layers) + len(w.h.decoder_layers) - 1
+    final = {MLP_LANE: {1}, ATTENTION_LANE: {0}}.get(w.h.parallel_final_lane, {0, 1})
+    return final if last else {0, 1}
+
+
 def _at_once(w: Writer, place: Place, lanes: Lanes, stem: int, values: int | None) -> Lanes:
     """Both read the lanes as they were; each lane keeps a share of itself."""
     read = layer_normalized(w, place.block, mixed(w, place, lanes[0], stem))
     attended = scaled_attention(w, place, read, values) if has_attention(w, place) else None
     units = scaled_mlp(w, place, layer_normalized(w, place.block, lanes[1]))
+    later = _read_later(w, place)
 
     def updated(lane: int) -> int:
+        if lane not in later:
+            return lanes[lane]
         kept = w.row(RESIDUAL_LAMBDAS, 2 * place.layer + lane)
         x = w.emit(op.Mix(lanes[lane], units, kept, _written(w, place, MLP, lane)))
         if attended is None:
@@ -90,21 +101,25 @@ def _at_once(w: Writer, place: Place, lanes: Lanes, stem: int, values: int | Non
 
 def _in_turn(w: Writer, place: Place, lanes: Lanes, stem: int, values: int | None) -> Lanes:
     """Attention writes into both lanes before the MLP reads, from the second lane and the stem."""
+    later = _read_later(w, place)
 
-    def written(lanes: Lanes, half: int, y: int) -> Lanes:
+    def written(lane: int, x: int, half: int, y: int) -> int:
         kept = w.row(RESIDUAL_LAMBDAS, 2 * place.layer + half)
-        first, second = (
-            w.emit(op.Mix(lane, y, kept, _written(w, place, half, index))) for index, lane in enumerate(lanes)
-        )
-        return first, second
+        return w.emit(op.Mix(x, y, kept, _written(w, place, half, lane)))
 
+    first, second = lanes
     if has_attention(w, place):
-        read = layer_normalized(w, place.block, mixed(w, place, lanes[0], stem))
-        lanes = written(lanes, ATTENTION, scaled_attention(w, place, read, values))
-    read = layer_normalized(w, place.block, mixed(w, place, lanes[1], stem))
-    return written(lanes, MLP, scaled_mlp(w, place, read))
+        read = layer_normalized(w, place.block, mixed(w, place, first, stem))
+        attended = scaled_attention(w, place, read, values)
+        first = written(0, first, ATTENTION, attended) if 0 in later else first
+        second = written(1, second, ATTENTION, attended)
+    units = scaled_mlp(w, place, layer_normalized(w, place.block, mixed(w, place, second, stem)))
+    return (
+        written(0, first, MLP, units) if 0 in later else first,
+        written(1, second, MLP, units) if 1 in later else second,
+    )
 
 
-def _written(w: Writer, place: Place, half: int, lane: int):
+def _written(w: Writer, place: Place, half: int, lane: int) -> Row:
     """The factor by which attention or the MLP of a layer writes into a lane."""
     return w.row(POST_LAMBDAS, 4 * place.layer + 2 * half + lane)

@@ -63,7 +63,7 @@ def resolve(
     candidates = _preset(given) if given.preset is not None else _candidates(known, traits)
     assumed, asked = _from_records(known, traits, candidates, untold, given.preset is not None)
     if asked:
-        raise CheckpointError(_question(asked, candidates))
+        raise CheckpointError(_question(asked, candidates, traits))
     complete = _complete(known | assumed, traits)
     check_consistent(complete)
     names = _untold_names(untold, complete, says_order(known))
@@ -91,11 +91,6 @@ def _candidates(known: Values, traits: frozenset[str]) -> list[Record]:
     if not traits - {FACTORIZED}:
         return [Record("baseline")]
     found = records_of(traits)
-    if not found:
-        raise CheckpointError(
-            f"the tensors have the parts {', '.join(sorted(traits))}, which no merged record has together; name the "
-            "record it is closest to, --architecture preset:NAME, or a file with preset and what differs"
-        )
     if says_order(known):
         return found
     fitting = [record for record in found if _fits(record, known)]
@@ -128,13 +123,13 @@ def _from_records(
         foreign = of_a_depth and any(
             name in record.values and record.depth != known["num_layers"] for record in candidates
         )
-        if not foreign and len(set(values.values())) == 1:
+        if not foreign and len({repr(value) for value in values.values()}) == 1:
             assumed[name] = next(iter(values.values()))
         elif name == "seq_len":  # how long the sequences are that it is scored on, not what it computes
             assumed[name] = PARAMETERS[name].default
         else:
             asked[name] = _answers(values)
-    if not says_order(known):
+    if not says_order(known) and candidates:
         orders = {record.name: _order_of(record, known, by_name) for record in candidates}
         if len(set(map(repr, orders.values()))) > 1 or None in orders.values():
             asked["encoder_layers and decoder_layers"] = _answers(
@@ -154,29 +149,37 @@ def _order_of(record: Record, known: Values, by_name: bool) -> tuple[list[int], 
 
 
 def _only_what_matters(asked: dict[str, str], known: Values) -> dict[str, str]:
-    """Without the question which weights late skips have, where every skip has its own."""
-    if "skips_beyond" not in asked or not says_order(known):
-        return asked
-    encoder, decoder = ordered_layers(known, known["num_layers"])
-    enough = known.get("skip_rows", 0) >= min(len(encoder), len(decoder))
-    return {name: answers for name, answers in asked.items() if name != "skips_beyond" or not enough}
+    """Without what the known values make meaningless, and which weights late skips have where each has its own."""
+    defaults = {name: parameter.default for name, parameter in OTHER_PARAMETERS.items()}
+    without = unused_values(defaults | known)
+    if says_order(known):
+        encoder, decoder = ordered_layers(known, known["num_layers"])
+        enough = known.get("skip_rows", 0) >= min(len(encoder), len(decoder))
+        without |= {"skips_beyond"} if enough else set()
+    return {name: answers for name, answers in asked.items() if name not in without}
 
 
 def _answers(values: Mapping[str, object]) -> str:
-    """`VALUE in RECORD, RECORD; VALUE in RECORD`."""
+    """` (VALUE in RECORD, RECORD; VALUE in RECORD)`."""
     by_value: dict[str, list[str]] = {}
     for record, value in values.items():
-        by_value.setdefault(str(value), []).append(record)
-    return "; ".join(f"{value} in {listed(names, 2)}" for value, names in by_value.items())
+        by_value.setdefault("the usual" if value is None else str(value), []).append(record)
+    answers = "; ".join(f"{value} in {listed(names, 2)}" for value, names in by_value.items())
+    return f" ({answers})" if answers else ""
 
 
-def _question(asked: Mapping[str, str], candidates: Sequence[Record]) -> str:
+def _question(asked: Mapping[str, str], candidates: Sequence[Record], traits: frozenset[str]) -> str:
     """The one sentence that says what is not known, and both ways to say it."""
-    names = [record.name for record in candidates]
-    keys = "; ".join(f"{name} ({answers})" for name, answers in asked.items())
+    keys = "; ".join(name + answers for name, answers in asked.items())
+    if not candidates:
+        return (
+            f"architecture: no merged record has the parts {', '.join(sorted(traits))} together; name the one that it "
+            f"is closest to, --architecture preset:NAME, or give a file that says {keys}"
+        )
+    names = " or ".join(record.name for record in candidates)
     return (
-        f"architecture: models that compute differently have the names of these tensors; say which this is, by "
-        f"--architecture preset:NAME with {' or '.join(names)}, or by a file that says {keys}"
+        "architecture: models that compute differently have the names of these tensors; say which this is, by "
+        f"--architecture preset:NAME with {names}, or by a file that says {keys}"
     )
 
 
