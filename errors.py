@@ -106,3 +106,7 @@ class CapError(CompileError):
 
 class VerificationError(BytecapError):
     """An artifact is well-formed but does not keep what was promised of it."""
+
+
+class BytecapWarning(UserWarning):
+    """What does not stop the work, but has to be said; the command line prints it in one line."""

@@ -13,12 +13,14 @@ To add a command: write these two files, name it in COMMANDS, and write its func
 from __future__ import annotations
 
 import sys
+import warnings
+from collections.abc import Callable
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
-from ..errors import BytecapError
+from ..errors import BytecapError, BytecapWarning
 from ..version import VERSION
 from .exit_codes import DONE, INTERRUPTED, OUTPUT, UNEXPECTED, USAGE, exit_code_lines, exit_code_of
 from .failures import error_text
@@ -64,6 +66,18 @@ def group() -> None:
     went, and verify it."""
 
 
+def _say_warning(shown: Callable[..., None]) -> Callable[..., None]:
+    """Our own warnings in one line on stderr; those of other packages as before."""
+
+    def say(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, BytecapWarning):
+            click.echo(f"bytecap: warning: {message}", err=True)
+        else:
+            shown(message, category, *place, **more)
+
+    return say
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with a documented code; `arguments` defaults to the process's own."""
     sys.exit(run(arguments))
@@ -72,7 +86,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code; every deliberate error has become one line on stderr."""
     try:
-        result = group.main(arguments, prog_name="bytecap", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _say_warning(warnings.showwarning)
+            result = group.main(arguments, prog_name="bytecap", standalone_mode=False)
     except click.UsageError as error:
         error.show()
         return USAGE

@@ -19,7 +19,7 @@ from small_data import VOCABULARY, write_data
 
 import bytecap
 from bytecap.compiler.checkpoints.checkpoint import Checkpoint
-from bytecap.compiler.frontends import FRONTENDS
+from bytecap.compiler.frontends import add_frontend
 from bytecap.compiler.model.model import Model, ModelTensor
 from bytecap.compiler.model.program_builder import ProgramBuilder
 from bytecap.errors import CheckpointError
@@ -113,7 +113,7 @@ def write_checkpoint(path: Path, width: int = 32, hidden: int = 48) -> None:
 
 
 def main(folder: Path) -> None:
-    FRONTENDS[SmallLlama.name] = SmallLlama()
+    add_frontend(SmallLlama())
     files = write_data(folder)
     checkpoint, architecture, artifact = folder / "llama.safetensors", folder / "llama.json", folder / "llama.bcap"
     write_checkpoint(checkpoint)

@@ -13,8 +13,18 @@ from ..model.model import Model, ModelTensor
 from .architecture_file import FRONTEND_KEY, read_architecture
 from .registry import FRONTENDS, Frontend
 from .rotation_tables import check_rotations
+from .third_party import add_frontend, known_frontends, recognized, remove_frontend
 
-__all__ = ["FRONTENDS", "build_model", "read_architecture", "restored_tensors"]
+__all__ = [
+    "FRONTENDS",
+    "Frontend",
+    "add_frontend",
+    "build_model",
+    "known_frontends",
+    "read_architecture",
+    "remove_frontend",
+    "restored_tensors",
+]
 
 MODULE_PREFIXES = ("model.", "net.", "gpt.", "lm.", "student.", "transformer.", "_forward_module.")
 MODEL_TYPE = "model_type"  # the key by which a Hugging Face config.json names an architecture
@@ -48,7 +58,7 @@ def _without_prefix(checkpoint: Checkpoint) -> Checkpoint:
     """The checkpoint with names that a frontend knows, where a module around the model has put its own before all."""
 
     def known(names: Iterable[str]) -> int:
-        return max(frontend.recognize(list(names)) for frontend in FRONTENDS.values())
+        return max(recognized(frontend, list(names)) for frontend in known_frontends().values())
 
     for prefix in MODULE_PREFIXES:
         if checkpoint.tensors and all(name.startswith(prefix) for name in checkpoint.tensors):
@@ -64,14 +74,15 @@ def _without_prefix(checkpoint: Checkpoint) -> Checkpoint:
 def restored_tensors(program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
     """The tensors of a program as its checkpoint had them: what the frontend rewrote is undone."""
     names = [tensor.name for tensor in tensors]
-    best = max(FRONTENDS.values(), key=lambda frontend: frontend.recognize(names))
-    return best.restore(program, tensors) if best.recognize(names) else list(tensors)
+    best = max(known_frontends().values(), key=lambda frontend: recognized(frontend, names))
+    return best.restore(program, tensors) if recognized(best, names) else list(tensors)
 
 
 def _named(name: object) -> Frontend:
-    if not isinstance(name, str) or name not in FRONTENDS:
-        raise CheckpointError(f"architecture: frontend {name!r} is unknown; known are {', '.join(sorted(FRONTENDS))}")
-    return FRONTENDS[name]
+    known = known_frontends()
+    if not isinstance(name, str) or name not in known:
+        raise CheckpointError(f"architecture: frontend {name!r} is unknown; known are {', '.join(sorted(known))}")
+    return known[name]
 
 
 def _chosen(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Frontend:
@@ -81,18 +92,17 @@ def _chosen(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Front
     if FRONTEND_KEY in architecture:
         return _named(architecture[FRONTEND_KEY])
     declared = None if checkpoint.configuration is None else checkpoint.configuration.values.get(MODEL_TYPE)
-    best = max(
-        FRONTENDS.values(),
-        key=lambda each: ((known := each.recognize(checkpoint.tensors)) > 0 and declared in each.model_types, known),
-    )
-    known = best.recognize(checkpoint.tensors)
+    frontends = known_frontends().values()
+    counts = {each.name: recognized(each, checkpoint.tensors) for each in frontends}
+    best = max(frontends, key=lambda each: (counts[each.name] > 0 and declared in each.model_types, counts[each.name]))
+    known = counts[best.name]
     if checkpoint.configuration is not None and (best.model_types or not known):
         _check_model_type(checkpoint, checkpoint.configuration)
     if not known:
         first = ", ".join(list(checkpoint.tensors)[:3])
         raise CheckpointError(
             f"{checkpoint.path}: no frontend knows these tensors ({first}, ...); known architectures are "
-            f"{', '.join(sorted(FRONTENDS))}"
+            f"{', '.join(sorted(counts))}"
         )
     return best
 
@@ -100,7 +110,7 @@ def _chosen(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Front
 def _check_model_type(checkpoint: Checkpoint, configuration: Configuration) -> None:
     """Refuse a model type that no frontend knows: tensors of other architectures may have the same names."""
     found = configuration.values.get(MODEL_TYPE)
-    types = sorted(name for frontend in FRONTENDS.values() for name in frontend.model_types)
+    types = sorted(name for frontend in known_frontends().values() for name in frontend.model_types)
     if found in INEXPRESSIBLE:
         raise CheckpointError(
             f"{checkpoint.path}: {configuration.source} says that this is a {found!r}: {INEXPRESSIBLE[str(found)]}"
