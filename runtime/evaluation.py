@@ -1,71 +1,200 @@
-"""From a program, its tensors and a data file to a score: the one path of `eval`, `verify` and the demo.
+"""From a program, its tensors and data files to a score: the one path of `eval`, `verify` and the demo.
 
-Strategy: read the tokens, hold the byte table against the decoded text of all documents that will
-be scored, and only then run the model.
+Strategy: read the tokens and what each stands for, hold the pieces' bytes against the decoded text of all documents
+that will be scored, and only then run the model. What was assumed of the data is said in sentences beside the score.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ..errors import DataError
 from ..format.program.program import Program
 from ..progress import StageProgress
 from .interpreter import Interpreter
 from .scoring import Score, score, target_count
+from .token_text import TokenText, text_of_ids
 from .tokenizers import ByteTable, Tokenizer, load_tokenizer
-from .tokens import Tokens, read_tokens
+from .tokens import NO_TOKEN, Tokens, read_byte_counts, read_tokens, sidecar_of
+
+JOINED, SEPARATE = "joined", "separate"
+CASE_OPERATORS = "\ue001\ue002\ue003\ue004"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringOptions:
+    """How data are scored.
+
+    sequence_length, stride, max_tokens : int or None     as in `scoring.score`; the program's own length by default
+    beginning : int or None     before each document of a text, NO_TOKEN for none; by default what the tokenizer says
+    documents : str             JOINED: documents run on into each other; SEPARATE: each is read from its own beginning
+    byte_counts : paths         files of bytes by token beside the shards; by default those that are found there
+    threads, progress           as in `scoring.score`
+    """
+
+    sequence_length: int | None = None
+    stride: int | None = None
+    max_tokens: int | None = None
+    beginning: int | None = None
+    documents: str = JOINED
+    byte_counts: Sequence[str | Path] = ()
+    threads: int | None = None
+    progress: StageProgress | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoringData:
+    """What a model is scored on.
+
+    tokens, tokenizer        the latter None where the bytes of the tokens are not known or counted by files
+    text : TokenText         of the tokens that can be scored, None where no bytes are known
+    documents : int64 [d]    where documents begin, for scoring them one by one; None when they run on
+    unknown : bool [V]       the unknown piece
+    notes : tuple of str     what was assumed, in sentences
+    """
+
+    tokens: Tokens
+    tokenizer: Tokenizer | None
+    text: TokenText | None
+    documents: np.ndarray | None
+    unknown: np.ndarray | None
+    notes: tuple[str, ...]
+
+
+def read_scoring_data(
+    program: Program,
+    data: str | Path | Sequence[str | Path],
+    tokenizer: str | Path | None,
+    options: ScoringOptions,
+) -> ScoringData:
+    """The tokens of data files for a program, and what each stands for.
+
+    Raises DataError for whatever is wrong with the data, the tokenizer or their fit to the program, and for pieces that
+    the decoded text contradicts.
+    """
+    loaded = None if tokenizer is None else load_tokenizer(tokenizer)
+    size = program.vocabulary_size
+    tokens = read_tokens(
+        data, loaded, size, program.boundary_token, beginning=options.beginning, max_tokens=options.max_tokens
+    )
+    length = program.sequence_length if options.sequence_length is None else options.sequence_length
+    count = target_count(tokens, length, options.max_tokens, whole_windows=tokens.text is None) + 1
+    counts, counted = _counts_beside(data, tokens, options)
+    notes = [*tokens.notes, *counted]
+    table = None
+    text = tokens.text
+    if counts is not None:
+        text = TokenText(counts, None, np.zeros(len(counts), dtype=np.int32))
+    elif loaded is not None:
+        _refuse_untransformed_text(loaded, tokens)
+        table = checked_byte_table(loaded, tokens, length, options.max_tokens, size, program.boundary_token)
+        text = text or text_of_ids(loaded, table, np.asarray(tokens.ids[:count]), words=_knows_text(loaded))
+    documents = None
+    if options.documents == SEPARATE:
+        starts = tokens.documents
+        documents = np.flatnonzero(tokens.ids[:count] == program.boundary_token) if starts is None else starts
+        if not documents.size or documents[0] != 0:
+            documents = np.concatenate(([0], documents))
+    return ScoringData(tokens, loaded, text, documents, None if table is None else table.unknown, tuple(notes))
+
+
+def _counts_beside(
+    data: str | Path | Sequence[str | Path], tokens: Tokens, options: ScoringOptions
+) -> tuple[np.ndarray | None, list[str]]:
+    """Bytes by token from files that are given or lie beside the shards, and where they come from."""
+    paths = list(options.byte_counts)
+    if not paths and tokens.text is None and isinstance(data, str | Path):
+        beside = sidecar_of(str(data))
+        paths = [] if beside is None else [beside]
+    if not paths:
+        return None, []
+    if tokens.text is not None:
+        raise DataError(f"{paths[0]}: counts of bytes belong to token shards, and {tokens.source} is text")
+    return read_byte_counts(paths, tokens), [f"bytes are those of {', '.join(map(str, paths))}"]
+
+
+def _knows_text(tokenizer: Tokenizer) -> bool:
+    return tokenizer.kind != "table of byte counts"
+
+
+def _refuse_untransformed_text(tokenizer: Tokenizer, tokens: Tokens) -> None:
+    """A vocabulary of case operators reads text that was rewritten with them before."""
+    if tokens.text is not None and any(
+        piece.decode("utf-8", "replace") in CASE_OPERATORS for piece in tokenizer.pieces.texts if len(piece) == 3
+    ):
+        raise DataError(
+            f"{tokenizer.source} has pieces for case operators (CaseOps), and {tokens.source} is text without them; "
+            "give the token shards and the counts of bytes that were written with them"
+        )
+
+
+def checked_byte_table(
+    tokenizer: Tokenizer,
+    tokens: Tokens,
+    sequence_length: int,
+    max_tokens: int | None = None,
+    vocabulary_size: int = 0,
+    boundary_token: int = NO_TOKEN,
+) -> ByteTable:
+    """The tokenizer's byte table with rows up to the vocabulary, checked against the text of every document that the
+    scored targets touch.
+
+    Raises DataError when the tokens give no sequence of `sequence_length`, hold an id that has no piece, or their text
+    contradicts the table.
+    """
+    byte_table = tokenizer.byte_table().padded(vocabulary_size)
+    scored = target_count(tokens, sequence_length, max_tokens, whole_windows=tokens.text is None) + 1
+    _refuse_tokens_without_piece(tokenizer, tokens, scored, boundary_token)
+    beyond = np.flatnonzero(byte_table.boundary[tokens.ids[scored:]])
+    end = scored + int(beyond[0]) if beyond.size else len(tokens.ids)
+    ids = np.asarray(tokens.ids[:end])
+    tokenizer.check_decoding(ids[ids < tokenizer.vocabulary_size], tokens.source)
+    return byte_table
+
+
+def _refuse_tokens_without_piece(tokenizer: Tokenizer, tokens: Tokens, scored: int, boundary_token: int) -> None:
+    ids = tokens.ids[:scored]
+    places = np.flatnonzero((ids >= tokenizer.vocabulary_size) & (ids != boundary_token))
+    if places.size:
+        raise DataError(
+            f"{tokens.source}: token {int(places[0]):,} has the id {int(ids[places[0]])}, and {tokenizer.source} has "
+            f"only {tokenizer.vocabulary_size:,} pieces; give the tokenizer that the tokens were made with"
+        )
+
+
+def score_program(program: Program, tensors: Sequence[np.ndarray], data: ScoringData, options: ScoringOptions) -> Score:
+    """The score of `program` over float32 `tensors`; VerificationError when its losses are not finite."""
+    return score(
+        Interpreter(program, tensors),
+        data.tokens,
+        data.text,
+        sequence_length=program.sequence_length if options.sequence_length is None else options.sequence_length,
+        stride=options.stride,
+        max_tokens=options.max_tokens,
+        whole_windows=data.tokens.text is None,
+        documents=data.documents,
+        unknown=data.unknown,
+        vocabulary_size=program.vocabulary_size,
+        threads=options.threads,
+        progress=options.progress,
+    )
 
 
 def evaluate_program(
     program: Program,
     tensors: Sequence[np.ndarray],
-    data_path: str | Path,
-    tokenizer_path: str | Path,
-    *,
-    sequence_length: int | None = None,
-    stride: int | None = None,
-    max_tokens: int | None = None,
-    threads: int | None = None,
-    progress: StageProgress | None = None,
+    data_path: str | Path | Sequence[str | Path],
+    tokenizer_path: str | Path | None,
+    **options,
 ) -> Score:
-    """Bits per byte of `program` over float32 `tensors` on a shard or UTF-8 text.
+    """Bits per byte of `program` over float32 `tensors` on shards or UTF-8 texts; `options` as in ScoringOptions.
 
-    `sequence_length` defaults to the program's own; the other options are those of `scoring.score`.
-    Raises DataError for whatever is wrong with the data, the tokenizer or their fit to the program,
-    and for a byte table that the text contradicts; VerificationError when the model's losses are
-    not finite.
+    Raises DataError for whatever is wrong with the data, the tokenizer or their fit to the program, and for pieces that
+    the text contradicts; VerificationError when the model's losses are not finite.
     """
-    tokenizer = load_tokenizer(tokenizer_path)
-    tokens = read_tokens(data_path, tokenizer, program.vocabulary_size, program.boundary_token)
-    length = program.sequence_length if sequence_length is None else sequence_length
-    byte_table = checked_byte_table(tokenizer, tokens, length, max_tokens)
-    model = Interpreter(program, tensors)
-    return score(
-        model,
-        tokens,
-        byte_table,
-        sequence_length=length,
-        stride=stride,
-        max_tokens=max_tokens,
-        threads=threads,
-        progress=progress,
-    )
-
-
-def checked_byte_table(
-    tokenizer: Tokenizer, tokens: Tokens, sequence_length: int, max_tokens: int | None = None
-) -> ByteTable:
-    """The tokenizer's byte table, checked against the text of every document that the scored targets touch.
-
-    Raises DataError when the tokens give no sequence of `sequence_length` or the text contradicts
-    the table.
-    """
-    byte_table = tokenizer.byte_table()
-    scored = target_count(tokens, sequence_length, max_tokens) + 1
-    beyond = np.flatnonzero(byte_table.boundary[tokens.ids[scored:]])
-    end = scored + int(beyond[0]) if beyond.size else len(tokens.ids)
-    tokenizer.check_decoding(tokens.ids[:end], tokens.source)
-    return byte_table
+    chosen = ScoringOptions(**options)
+    return score_program(program, tensors, read_scoring_data(program, data_path, tokenizer_path, chosen), chosen)

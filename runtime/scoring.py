@@ -23,11 +23,12 @@ from threadpoolctl import threadpool_limits
 
 from ..errors import DataError, VerificationError
 from ..progress import StageProgress
-from .tokenizers import ByteTable
+from .token_text import TokenText
 from .tokens import Tokens
 
 TOKENS_PER_BATCH = 1024  # enough to make a call worth its overhead, few enough to stop soon after an interrupt
 MILLI = 1000.0
+LARGEST_EXPONENT = 700.0  # of a perplexity that a float can hold
 
 
 class LanguageModel(Protocol):
@@ -55,11 +56,16 @@ class Window:
 class Score:
     """A model's losses on one stretch of tokens.
 
-    tokens, bytes : int                targets scored and the bytes of text they stand for
-    unknown_tokens : int               targets that are the unknown piece: 0 bytes, so bits per byte is an upper bound
+    tokens, bytes : int                targets scored and the bytes of text they stand for; 0 bytes where none are known
+    unknown_tokens : int               targets that are the unknown piece; in a shard their bytes are not counted, so
+                                       that bits per byte is an upper bound
     sequence_losses : float64 [n]      nats of each window's scored targets, in order
     sequence_bytes : int64 [n]         bytes of the same targets
     seconds : float                    wall time of the scoring alone
+    words : int or None                white-space-separated words of the text, None where the text is not known
+    hidden_bytes : int                 of the bytes those that the tokens do not spell: no model predicts them
+    unscored_tokens : int              tokens of the data that were no target, the first one left out
+    vocabulary_size : int or None      of the model, where it is known
     """
 
     tokens: int
@@ -70,6 +76,10 @@ class Score:
     seconds: float
     sequence_losses: np.ndarray
     sequence_bytes: np.ndarray
+    words: int | None = None
+    hidden_bytes: int = 0
+    unscored_tokens: int = 0
+    vocabulary_size: int | None = None
 
     @property
     def nats(self) -> float:
@@ -78,13 +88,28 @@ class Score:
 
     @property
     def bits_per_byte(self) -> float:
-        """nats / (ln 2 * bytes)."""
-        return self.nats / (math.log(2) * self.bytes)
+        """nats / (ln 2 * bytes); not a number where no bytes are known."""
+        return self.nats / (math.log(2) * self.bytes) if self.bytes else math.nan
 
     @property
     def bits_per_token(self) -> float:
         """nats / (ln 2 * tokens)."""
         return self.nats / (math.log(2) * self.tokens)
+
+    @property
+    def perplexity(self) -> float | None:
+        """exp(nats / tokens); None beyond what a float can hold."""
+        return _exponential(self.nats, self.tokens)
+
+    @property
+    def word_perplexity(self) -> float | None:
+        """exp(nats / words), the loss of all tokens shared among the words, as WikiText's figures are; None without."""
+        return _exponential(self.nats, self.words)
+
+    @property
+    def worse_than_guessing(self) -> bool:
+        """Whether giving each token of the vocabulary the same probability would score better."""
+        return self.vocabulary_size is not None and self.nats / self.tokens > math.log(self.vocabulary_size)
 
     @property
     def tokens_per_second(self) -> float:
@@ -100,16 +125,25 @@ class Gap:
     standard_error_mbpb: float
 
 
-def target_count(tokens: Tokens, sequence_length: int, max_tokens: int | None = None) -> int:
-    """Targets that `score` covers: floor(min(n - 1, max_tokens) / L) * L of n tokens; DataError when that is none."""
+def _exponential(nats: float, count: int | None) -> float | None:
+    return math.exp(nats / count) if count and nats / count < LARGEST_EXPONENT else None
+
+
+def target_count(
+    tokens: Tokens, sequence_length: int, max_tokens: int | None = None, *, whole_windows: bool = True
+) -> int:
+    """Targets that `score` covers: of n tokens min(n - 1, max_tokens), rounded down to whole windows of L unless the
+    last window may be shorter; DataError when that is none.
+    """
     _check_positive(sequence_length=sequence_length, max_tokens=max_tokens)
     available = len(tokens.ids) - 1
     limited = available if max_tokens is None else min(available, max_tokens)
-    count = limited // sequence_length * sequence_length
+    unit = sequence_length if whole_windows else 1
+    count = limited // unit * unit
     if count < 1:
         few = "max_tokens" if limited < available else "the tokens"
         raise DataError(
-            f"{tokens.source}: one sequence needs {sequence_length:,} targets and the token before them, but {few} "
+            f"{tokens.source}: one sequence needs {unit:,} target{'s' * (unit != 1)} and the token before, but {few} "
             f"{'allow' if limited < available else 'give'} {max(limited, 0):,}; use more, or a shorter sequence length"
         )
     return count
@@ -123,52 +157,95 @@ def windows(targets: int, sequence_length: int, stride: int) -> Iterator[Window]
         yield Window(start, min(start + sequence_length, targets), overlap)
 
 
+def windows_by_document(documents: np.ndarray, targets: int, sequence_length: int, stride: int) -> Iterator[Window]:
+    """Windows over the first `targets` targets that never go beyond the document they begin in.
+
+    documents : int [d]    where documents begin, ascending; the first token of each is context only
+    """
+    ends = [*(documents[1:] - 1).tolist(), targets]
+    for start, end in zip(documents.tolist(), ends, strict=True):
+        size = min(end, targets) - start
+        for window in windows(size, sequence_length, stride) if size > 0 else ():
+            yield Window(start + window.start, start + window.stop, window.skip)
+
+
 def score(
     model: LanguageModel,
     tokens: Tokens,
-    byte_table: ByteTable,
+    text: TokenText | None,
     *,
     sequence_length: int,
     stride: int | None = None,
     max_tokens: int | None = None,
+    whole_windows: bool = True,
+    documents: np.ndarray | None = None,
+    unknown: np.ndarray | None = None,
+    vocabulary_size: int | None = None,
     batch_sequences: int | None = None,
     threads: int | None = None,
     progress: StageProgress | None = None,
 ) -> Score:
     """Score `model` on the first targets of `tokens`, each exactly once.
 
+    text : what each token stands for; None to count no bytes
+    documents : int [d]     where documents begin: each is then read from its own beginning; by default they run on
+                            into each other
+    unknown : bool [V]      the unknown piece among the tokens
+
     By default windows do not overlap; with `stride` < `sequence_length` each target after the first
-    window sees at least `sequence_length - stride` tokens of context. Documents do not reset the
-    context. `progress(done, total)` counts windows, in the calling thread. BLAS is held to one
-    thread meanwhile; `threads` (default: the cores this process may use) run batches of
-    `batch_sequences` windows. The result is the same for any `threads`, and for any
-    `batch_sequences` as far as the model's losses are.
+    window sees at least `sequence_length - stride` tokens of context. `progress(done, total)` counts
+    windows, in the calling thread. BLAS is held to one thread meanwhile; `threads` (default: the cores
+    this process may use) run batches of `batch_sequences` windows. The result is the same for any
+    `threads`, and for any `batch_sequences` as far as the model's losses are.
 
     Raises DataError when the tokens give no sequence or no bytes, VerificationError when a loss is
     not finite.
     """
-    targets = target_count(tokens, sequence_length, max_tokens)
+    targets = target_count(tokens, sequence_length, max_tokens, whole_windows=whole_windows)
     stride = sequence_length if stride is None else stride
     _check_positive(stride=stride, batch_sequences=batch_sequences, threads=threads)
     if stride > sequence_length:
         raise DataError(
             f"stride {stride} is longer than a sequence of {sequence_length}; tokens in between would never be scored"
         )
-    plan = list(windows(targets, sequence_length, stride))
-    used = tokens.ids[: targets + 1]
-    target_bytes = byte_table.target_bytes(used)
-    sequence_bytes = np.array(
-        [target_bytes[w.start + w.skip : w.stop].sum(dtype=np.int64) for w in plan], dtype=np.int64
+    plan = (
+        list(windows(targets, sequence_length, stride))
+        if documents is None
+        else list(windows_by_document(documents, targets, sequence_length, stride))
     )
-    if not sequence_bytes.any():
-        raise DataError(f"{tokens.source}: the {targets:,} scored tokens stand for no text at all; give other data")
     size = batch_sequences or max(1, TOKENS_PER_BATCH // sequence_length)
+    sums = _sums_of(plan, None if text is None else text.bytes)
+    if not plan or (text is not None and not sums.any()):
+        raise DataError(f"{tokens.source}: the {targets:,} scored tokens stand for no text at all; give other data")
     began = time.perf_counter()
-    losses = _window_losses(model, used, plan, size, threads or usable_cores(), progress)
+    losses = _window_losses(model, tokens.ids[: targets + 1], plan, size, threads or usable_cores(), progress)
     seconds = time.perf_counter() - began
     _check_finite(losses, plan)
-    unknown = int(np.count_nonzero(byte_table.unknown[used[1:]]))
-    return Score(targets, int(sequence_bytes.sum()), unknown, sequence_length, stride, seconds, losses, sequence_bytes)
+    scored = sum(window.stop - window.start - window.skip for window in plan)
+    limit = len(tokens.ids) - 1 if max_tokens is None else min(max_tokens, len(tokens.ids) - 1)
+    return Score(
+        scored,
+        int(sums.sum()),
+        0 if unknown is None else int(_sums_of(plan, unknown[tokens.ids[: targets + 1]]).sum()),
+        sequence_length,
+        stride,
+        seconds,
+        losses,
+        sums,
+        None if text is None or text.words is None else int(_sums_of(plan, text.words).sum()),
+        0 if text is None else int(_sums_of(plan, text.hidden).sum()),
+        limit - scored,
+        vocabulary_size,
+    )
+
+
+def _sums_of(plan: Sequence[Window], values: np.ndarray | None) -> np.ndarray:
+    """int64 [windows]: sums of `values` [tokens] over the scored targets of each window; zeros for None."""
+    if values is None:
+        return np.zeros(len(plan), dtype=np.int64)
+    running = np.concatenate(([0], np.cumsum(values, dtype=np.int64)))
+    starts = np.array([window.start + window.skip + 1 for window in plan])
+    return running[[window.stop + 1 for window in plan]] - running[starts]
 
 
 def usable_cores() -> int:
@@ -195,12 +272,13 @@ def _check_finite(losses: np.ndarray, plan: Sequence[Window]) -> None:
 
 
 def _batches(plan: Sequence[Window], size: int) -> Iterator[range]:
-    """Window numbers in runs of at most `size` windows of one length; only the last window can be shorter."""
-    full = len(plan) - (plan[-1].stop - plan[-1].start != plan[0].stop)
-    for first in range(0, full, size):
-        yield range(first, min(first + size, full))
-    if full < len(plan):
-        yield range(full, len(plan))
+    """Window numbers in runs of at most `size` windows of one length."""
+    first = 0
+    for number in range(1, len(plan) + 1):
+        length = plan[first].stop - plan[first].start
+        if number == len(plan) or number - first == size or plan[number].stop - plan[number].start != length:
+            yield range(first, number)
+            first = number
 
 
 def _window_losses(
@@ -256,6 +334,8 @@ def paired_gap(reference: Score, other: Score) -> Gap:
 
     Raises DataError when the two scores are not of the same sequences, or are of fewer than two.
     """
+    if not reference.bytes:
+        raise DataError("a gap in bits per byte needs the bytes of the tokens; give the tokenizer")
     same = (reference.sequence_length, reference.stride, reference.tokens) == (
         other.sequence_length,
         other.stride,

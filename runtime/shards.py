@@ -1,14 +1,15 @@
-"""Token shards: the public challenge's file of token ids.
+"""Files of token ids: the public challenge's shard, those of llm.c, and bare numbers without a header.
 
-Strategy: a header of 256 int32, little-endian: the magic 20240520, the version 1, the number of
-tokens n, the rest reserved; then n uint16, little-endian. The header and the file's size must agree
-to the byte before any token is used, because a shard cut short would silently be scored on less
-text.
+Strategy: a header of 256 int32, little-endian: a magic number, the version, the number of tokens n, the rest reserved;
+then n uint16 or uint32, little-endian. The header and the file's size must agree to the byte before any token is used,
+because a shard cut short would silently be scored on less text. A file without a header is read as bare numbers only
+where a caller knows the vocabulary, against which they are held; and that it was assumed is said.
 """
 
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +19,58 @@ from ..files.output import write_output
 
 SHARD_MAGIC = 20240520
 SHARD_VERSION = 1
+WIDE_MAGIC, WIDE_VERSION = 20240801, 7  # llm.c's for vocabularies beyond 16 bits
 HEADER_BYTES = 256 * 4
+RESERVED_FROM = 3 * 4
 MAX_TOKEN_ID = 0xFFFF
 MAX_TOKENS = 0x7FFF_FFFF
+NARROW: np.dtype = np.dtype("<u2")
+WIDE: np.dtype = np.dtype("<u4")
+LAYOUTS: dict[int, tuple[int, np.dtype]] = {SHARD_MAGIC: (SHARD_VERSION, NARROW), WIDE_MAGIC: (WIDE_VERSION, WIDE)}
+
+
+@dataclass(frozen=True, slots=True)
+class ShardLayout:
+    """Where the ids of a file are: `count` of them from byte `offset`; `bare` when no header says so."""
+
+    dtype: np.dtype
+    count: int
+    offset: int
+    bare: bool
 
 
 def is_shard(head: bytes) -> bool:
     """Whether a file that begins with `head` calls itself a shard."""
-    return head[:4] == struct.pack("<i", SHARD_MAGIC)
+    return len(head) >= 4 and struct.unpack_from("<i", head)[0] in LAYOUTS
+
+
+def shard_layout(head: bytes, size: int, source: str, vocabulary_size: int | None = None) -> ShardLayout:
+    """The layout of a file of `size` bytes that begins with `head`.
+
+    With a vocabulary a file without a header is taken for bare numbers: uint16 unless the vocabulary is beyond 16 bits
+    or every second number is 0. Raises DataError, naming file and way out, for a size that is not exactly what the
+    header says, another version, and a file that is neither.
+    """
+    if size and vocabulary_size is not None and not is_shard(head):
+        return _bare_layout(head, size, source, vocabulary_size)
+    count = _checked_count(head, size, source)
+    return ShardLayout(LAYOUTS[struct.unpack_from("<i", head)[0]][1], count, HEADER_BYTES, False)
+
+
+def _bare_layout(head: bytes, size: int, source: str, vocabulary_size: int) -> ShardLayout:
+    reserved = head[RESERVED_FROM:HEADER_BYTES]
+    if size <= HEADER_BYTES or any(reserved):
+        halves = np.frombuffer(head[: len(head) // 4 * 4], NARROW)
+        wide = vocabulary_size > MAX_TOKEN_ID + 1 or (halves.size >= 4 and not halves[1::2].any() and halves.any())
+        dtype = WIDE if wide else NARROW
+        if size % dtype.itemsize == 0:
+            return ShardLayout(dtype, size // dtype.itemsize, 0, True)
+    found = f"it starts with {head[:4].hex()}, not with the number {SHARD_MAGIC}"
+    raise DataError(f"{source} is not a token shard: {found}; write it again, or give UTF-8 text")
 
 
 def read_shard(path: str | Path) -> np.ndarray:
-    """The tokens of a shard: uint16 [tokens], read-only.
+    """The tokens of a shard: uint16 or uint32 [tokens], read-only.
 
     Raises DataError, naming the file and the way out, when it cannot be read, is not a shard, is of
     another version, or its size is not exactly what its header says.
@@ -42,39 +83,39 @@ def read_shard(path: str | Path) -> np.ndarray:
     return decode_shard(data, str(path))
 
 
-def decode_shard(data: bytes, source: str) -> np.ndarray:
-    """The tokens in the bytes of a shard, uint16 [tokens]; `source` names them in a DataError."""
-    count = _checked_count(data, source)
-    return np.frombuffer(data, dtype="<u2", count=count, offset=HEADER_BYTES).astype(np.uint16, copy=False)
+def decode_shard(data: bytes, source: str, vocabulary_size: int | None = None) -> np.ndarray:
+    """The tokens in the bytes of a shard, uint16 or uint32 [tokens]; `source` names them in a DataError."""
+    layout = shard_layout(data, len(data), source, vocabulary_size)
+    return np.frombuffer(data, layout.dtype, count=layout.count, offset=layout.offset)
 
 
-def _checked_count(data: bytes, source: str) -> int:
-    if not data:
+def _checked_count(head: bytes, size: int, source: str) -> int:
+    if not size:
         raise DataError(f"{source} is empty; a shard has a header of {HEADER_BYTES} bytes and at least one token")
-    if not is_shard(data):
-        found = f"it starts with {data[:4].hex()}, not with the number {SHARD_MAGIC}"
+    if not is_shard(head):
+        found = f"it starts with {head[:4].hex()}, not with the number {SHARD_MAGIC}"
         raise DataError(f"{source} is not a token shard: {found}; write it again, or give UTF-8 text")
-    if len(data) < HEADER_BYTES:
-        raise DataError(f"{source} ends inside the shard header, at byte {len(data)} of {HEADER_BYTES}; copy it again")
-    _, version, count = struct.unpack_from("<3i", data)
-    if version != SHARD_VERSION:
-        raise DataError(
-            f"{source} is a shard of version {version}; only version {SHARD_VERSION} is known, write it as that"
-        )
+    if size < HEADER_BYTES:
+        raise DataError(f"{source} ends inside the shard header, at byte {size} of {HEADER_BYTES}; copy it again")
+    magic, version, count = struct.unpack_from("<3i", head)
+    known, dtype = LAYOUTS[magic]
+    if version != known:
+        raise DataError(f"{source} is a shard of version {version}; only version {known} is known, write it as that")
     if count < 1:
         raise DataError(f"{source} says that it holds {count} tokens; a shard needs at least one, write it again")
-    body = len(data) - HEADER_BYTES
-    if body != 2 * count:
+    body, width = size - HEADER_BYTES, dtype.itemsize
+    if body != width * count:
         raise DataError(
-            f"{source} says {count:,} tokens ({2 * count:,} bytes) but holds {_held(body)}; "
+            f"{source} says {count:,} tokens ({width * count:,} bytes) but holds {_held(body, width)}; "
             "it was cut or damaged, copy it again"
         )
     return count
 
 
-def _held(body: int) -> str:
-    odd = " and one odd byte" if body % 2 else ""
-    return f"{body:,} bytes: {body // 2:,} tokens{odd}"
+def _held(body: int, width: int) -> str:
+    rest = body % width
+    odd = "" if not rest else " and one odd byte" if rest == 1 else f" and {rest} odd bytes"
+    return f"{body:,} bytes: {body // width:,} tokens{odd}"
 
 
 def encode_shard(tokens: np.ndarray) -> bytes:

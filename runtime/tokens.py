@@ -1,110 +1,200 @@
-"""The tokens that a model is scored or calibrated on, read from a shard or from plain text.
+"""The tokens that a model is scored or calibrated on, read from shards, plain text or JSON lines.
 
-Strategy: a shard is known by its first four bytes (or the name *.bin, so that a damaged one is not
-mistaken for text); anything else must be UTF-8 text, whose documents a NUL byte separates and whose
-tokens the tokenizer makes. Either way each id is checked against the model's vocabulary, and errors
-name the file and the place in it.
+Strategy: a shard is mapped, a text is encoded document by document, and neither further than is needed. Which token
+begins a document is the tokenizer's to say, then the program's; each id is checked against the model's vocabulary, and
+errors name the file and the place in it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import DataError
-from .shards import decode_shard, is_shard
+from .data_files import SIDECAR_MARK, Content, DataFile, documents_of, expand_data, inspect_data, opened
+from .shards import shard_layout
+from .token_text import TokenText, encode_with_text
 from .tokenizers import Tokenizer
 
-DOCUMENT_SEPARATOR = "\0"
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-SHARD_SUFFIX = ".bin"
-COMPRESSED = {
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"\x1f\x8b": "gzip",
-    b"\xfd7zXZ": "xz",
-    b"BZh": "bzip2",
-    b"PK\x03\x04": "zip",
-}
+NO_TOKEN = -1
+LEAST_SHARE_OF_PIECES = 0.5  # a model has at most so many more rows than its tokenizer has pieces
+BYTES_PER_TOKEN = 64  # more than a token of text has in any language, with what white space and code add
+SLACK_TOKENS = 1 << 16  # read beyond what is scored, so that the last document is whole
+LEAST_TEXT = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tokens:
-    """Token ids, uint16 or int32 [tokens], each below the model's vocabulary; `source` names them in errors."""
+    """Token ids, integers [tokens], each below the model's vocabulary; `source` names them in errors.
+
+    text : TokenText or None     what each token stands for, where the text itself was read
+    documents : int64 [d]        where documents begin, as far as that is known
+    beginning : int              the token that was put before each document of a text, NO_TOKEN for none
+    notes : tuple of str         what was assumed of the files, in sentences
+    """
 
     ids: np.ndarray
     source: str
+    text: TokenText | None = None
+    documents: np.ndarray | None = None
+    beginning: int | None = None
+    notes: tuple[str, ...] = ()
 
 
-def read_tokens(path: str | Path, tokenizer: Tokenizer | None, vocabulary_size: int, boundary_token: int) -> Tokens:
-    """The tokens of a shard or of a UTF-8 text, the boundary token before each document of a text.
+def read_tokens(
+    data: str | Path | Sequence[str | Path],
+    tokenizer: Tokenizer | None,
+    vocabulary_size: int,
+    boundary_token: int,
+    *,
+    beginning: int | None = None,
+    max_tokens: int | None = None,
+) -> Tokens:
+    """The tokens of shards, or of UTF-8 texts with a token before each document.
 
-    `tokenizer` may be None for a shard that is only read, not scored. Raises DataError for a file
-    that is missing, empty, or neither of the two; for text without a tokenizer; for a tokenizer
-    with fewer pieces than the model's `vocabulary_size` or one to which `boundary_token` is
-    ordinary text; and for an id outside the vocabulary.
+    data : a path, a pattern such as "val_*.bin", "-" for text from standard input, or several of these
+    tokenizer : may be None for a shard that is only read, not scored
+    beginning : the token before each document, NO_TOKEN for none; by default what `beginning_token` says
+    max_tokens : read no further than so many targets need, and the rest of their last document
+
+    Raises DataError for a file that is missing, empty, or neither of the two; for text without a tokenizer; for a
+    tokenizer that cannot be the model's; and for an id outside the vocabulary.
     """
     if tokenizer is not None:
-        check_tokenizer(tokenizer, vocabulary_size, boundary_token)
-    path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    if not data:
-        raise DataError(f"{path} is empty; give a token shard or UTF-8 text")
-    if is_shard(data) or path.suffix == SHARD_SUFFIX:
-        ids = decode_shard(data, str(path))
-    else:
-        ids = _tokens_of_text(data, str(path), tokenizer, boundary_token)
-    _check_ids(ids, vocabulary_size, str(path))
-    return Tokens(ids, str(path))
+        check_tokenizer(tokenizer, vocabulary_size)
+    paths = expand_data(data)
+    files = [inspect_data(path) for path in paths]
+    source = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+    if {file.content is Content.SHARD for file in files} == {True, False}:
+        raise DataError(f"{source} are token shards and texts; give files of one kind")
+    most = None if max_tokens is None else max_tokens + 1 + SLACK_TOKENS
+    if files[0].content is Content.SHARD:
+        return _shards(files, source, vocabulary_size, most)
+    if tokenizer is None:
+        raise DataError(f"{source} is text, not a token shard; a tokenizer is needed to read it", argument="tokenizer")
+    first = beginning_token(tokenizer, boundary_token) if beginning is None else beginning
+    if first >= vocabulary_size:
+        raise DataError(f"token {first} cannot begin documents: the model's vocabulary ends at {vocabulary_size - 1}")
+    return _texts(files, source, tokenizer, vocabulary_size, first, most)
 
 
-def check_tokenizer(tokenizer: Tokenizer, vocabulary_size: int, boundary_token: int) -> None:
-    """Refuse a tokenizer that cannot belong to a model with this vocabulary and boundary token, with a DataError."""
-    if tokenizer.vocabulary_size < vocabulary_size:
+def check_tokenizer(tokenizer: Tokenizer, vocabulary_size: int) -> None:
+    """Refuse a tokenizer that cannot belong to a model with this vocabulary, with a DataError.
+
+    A model may have more rows than there are pieces: vocabularies are padded for speed.
+    """
+    if tokenizer.vocabulary_size < LEAST_SHARE_OF_PIECES * vocabulary_size and tokenizer.kind != "bytes":
         raise DataError(
             f"{tokenizer.source} has {tokenizer.vocabulary_size:,} pieces "
             f"but the model has {vocabulary_size:,} tokens; give the tokenizer that the model was trained with"
         )
-    if not tokenizer.is_boundary(boundary_token):
-        raise DataError(
-            f"{tokenizer.source}: token {boundary_token}, which begins each document for this model, is the text "
-            f"{tokenizer.piece(boundary_token)!r} here; give the tokenizer that the model was trained with"
-        )
 
 
-def _tokens_of_text(data: bytes, source: str, tokenizer: Tokenizer | None, boundary_token: int) -> np.ndarray:
-    text = _decode_text(data, source)
-    if tokenizer is None:
-        raise DataError(f"{source} is text, not a token shard; a tokenizer is needed to read it")
-    documents = [document for document in text.split(DOCUMENT_SEPARATOR) if document]
-    if not documents:
+def beginning_token(tokenizer: Tokenizer, boundary_token: int) -> int:
+    """The token before each document of a text: what the tokenizer's file says, else the program's boundary token,
+    unless that is ordinary text to the tokenizer; NO_TOKEN for none.
+    """
+    if tokenizer.beginning is not None:
+        return tokenizer.beginning
+    stands_for_text = boundary_token < tokenizer.vocabulary_size and not tokenizer.is_boundary(boundary_token)
+    return NO_TOKEN if stands_for_text else boundary_token
+
+
+def _shards(files: Sequence[DataFile], source: str, vocabulary_size: int, most: int | None) -> Tokens:
+    parts: list[np.ndarray] = []
+    notes: list[str] = []
+    for file in files:
+        left = None if most is None else most - sum(map(len, parts))
+        if left is not None and left <= 0:
+            break
+        ids, bare = _ids_of_shard(file, vocabulary_size)
+        parts.append(ids[:left])
+        _check_ids(parts[-1], vocabulary_size, file.path)
+        if bare:
+            notes.append(f"{file.path} has no header; it was read as bare {ids.dtype.name} token ids")
+    return Tokens(parts[0] if len(parts) == 1 else np.concatenate(parts), source, notes=tuple(notes))
+
+
+def _ids_of_shard(file: DataFile, vocabulary_size: int | None) -> tuple[np.ndarray, bool]:
+    """The ids of a shard, mapped where it is not compressed, and whether it has no header."""
+    if file.plain:
+        size = Path(file.path).stat().st_size
+        layout = shard_layout(file.head, size, file.path, vocabulary_size)
+        return np.memmap(file.path, layout.dtype, "r", layout.offset, (layout.count,)), layout.bare
+    with opened(file.path) as stream:
+        content = stream.read()
+    layout = shard_layout(content, len(content), file.path, vocabulary_size)
+    return np.frombuffer(content, layout.dtype, layout.count, layout.offset), layout.bare
+
+
+def _texts(
+    files: Sequence[DataFile], source: str, tokenizer: Tokenizer, vocabulary_size: int, first: int, most: int | None
+) -> Tokens:
+    parts: list[np.ndarray] = []
+    texts: list[TokenText] = []
+    starts, total = [], 0
+    head = [] if first == NO_TOKEN else [first]
+    none = np.zeros(len(head), dtype=np.int32)
+    for document in _documents(files):
+        if most is not None and total >= most:
+            break
+        ids, text = encode_with_text(tokenizer, _cut(document, most))
+        starts.append(total)
+        parts.append(np.array([*head, *ids], dtype=np.int32))
+        texts.append(TokenText.joined([TokenText(none, none, none), text]))
+        total += len(parts[-1])
+    if not total:
         raise DataError(f"{source} holds no text; give a token shard or UTF-8 text")
-    encoded = [
-        np.array([boundary_token, *tokenizer.encode_document(document)], dtype=np.int32) for document in documents
-    ]
-    return np.concatenate(encoded)
+    joined = np.concatenate(parts)
+    _check_ids(joined, vocabulary_size, source)
+    documents = np.array(starts, dtype=np.int64)
+    return Tokens(joined, source, TokenText.joined(texts), documents, first, tokenizer.assumed)
 
 
-def _decode_text(data: bytes, source: str) -> str:
-    mark = len(BYTE_ORDER_MARK) if data.startswith(BYTE_ORDER_MARK) else 0
-    try:
-        return data[mark:].decode("utf-8")
-    except UnicodeDecodeError as error:
-        place = error.start + mark
-        kind = next((name for magic, name in COMPRESSED.items() if data.startswith(magic)), None)
-        remedy = "convert it to UTF-8, or give a shard"
-        if kind is not None:
-            remedy = f"it looks like a {kind} file, decompress it first"
-        found = f"byte 0x{data[place]:02x} at offset {place:,} ({error.reason})"
-        raise DataError(f"{source} is neither a token shard nor UTF-8 text: {found}; {remedy}") from error
+def _documents(files: Sequence[DataFile]) -> Iterator[str]:
+    for file in files:
+        yield from documents_of(file)
+
+
+def _cut(document: str, most: int | None) -> str:
+    """A document's beginning, cut at white space far beyond the tokens that are needed."""
+    enough = None if most is None else max(LEAST_TEXT, BYTES_PER_TOKEN * most)
+    if enough is None or len(document) <= enough:
+        return document
+    place = max(document.rfind("\n", 0, enough), document.rfind(" ", 0, enough))
+    return document[: place if place > 0 else enough]
+
+
+def read_byte_counts(paths: Sequence[str | Path], tokens: Tokens) -> np.ndarray:
+    """int32 [tokens]: bytes of text by token, from files beside the shards that the tokens came from.
+
+    Raises DataError when there are fewer or more counts than tokens, or none is above 0.
+    """
+    counts = [_ids_of_shard(inspect_data(path), None)[0] for path in expand_data(list(paths))]
+    found = np.concatenate(counts)[: len(tokens.ids)].astype(np.int32)
+    if len(found) != len(tokens.ids) or not found.any():
+        raise DataError(
+            f"{paths[0]} has {len(found):,} counts of bytes, {int(found.sum()):,} bytes in all, for the "
+            f"{len(tokens.ids):,} tokens of {tokens.source}; give the counts that were written with these tokens"
+        )
+    return found
+
+
+def sidecar_of(path: str) -> Path | None:
+    """The counts of bytes beside a shard: "X_val_000000.bin" has "X_val_bytes_000000.bin"; None where there are none.
+
+    The name is that of the public challenge's CaseOps records.
+    """
+    name = Path(path).name
+    beside = Path(path).with_name(name.replace("_val_", f"_val{SIDECAR_MARK}", 1))
+    return beside if "_val_" in name and SIDECAR_MARK not in name and beside.is_file() else None
 
 
 def _check_ids(ids: np.ndarray, vocabulary_size: int, source: str) -> None:
-    if int(ids.max()) < vocabulary_size:
+    if not ids.size or int(ids.max()) < vocabulary_size:
         return
     place = int(np.argmax(ids >= vocabulary_size))
     raise DataError(

@@ -40,15 +40,20 @@ def files(tmp_path):
 def naive_bits_per_byte(tensors, ids, length, count):
     nats, size = [], 0
     for start in range(0, count, length):
-        window = [int(token) for token in ids[start : start + length + 1]]
+        window = [int(token) for token in ids[start : min(start + length, count) + 1]]
         nats += naive_losses(naive_logits(PROGRAM, tensors, window[:-1]), window[1:])
         size += sum(naive_target_bytes(tiny_tokenizer(), *pair) for pair in pairwise(window))
     return math.fsum(nats) / (math.log(2) * size), size
 
 
-@pytest.mark.parametrize("data", ["x.bin", "x.txt"])
 @pytest.mark.parametrize(
-    ("options", "length", "count"), [({}, 16, 96), ({"sequence_length": 10, "max_tokens": 45, "threads": 2}, 10, 40)]
+    ("data", "options", "length", "count"),
+    [
+        ("x.bin", {}, 16, 96),  # a shard is scored in whole windows
+        ("x.bin", {"sequence_length": 10, "max_tokens": 45, "threads": 2}, 10, 40),
+        ("x.txt", {}, 16, 100),  # of a text every token counts
+        ("x.txt", {"sequence_length": 10, "max_tokens": 45, "threads": 2}, 10, 45),
+    ],
 )
 def test_bits_per_byte_of_a_program(data, options, length, count, files, tensors):
     result = evaluate_program(PROGRAM, tensors, files / data, files / "x.model", **{"max_tokens": 100, **options})
@@ -56,6 +61,7 @@ def test_bits_per_byte_of_a_program(data, options, length, count, files, tensors
     expected, size = naive_bits_per_byte(tensors, ids, length, count)
     assert (result.tokens, result.bytes) == (count, size)
     assert result.bits_per_byte == pytest.approx(expected, rel=1e-6)
+    assert result.unscored_tokens == options.get("max_tokens", 100) - count
 
 
 def test_bytes_of_a_whole_text_are_its_length(files, tensors):

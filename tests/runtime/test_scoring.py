@@ -15,6 +15,7 @@ from tiny_tokenizers import tiny_tokenizer, words
 
 from bytecap.errors import DataError, VerificationError
 from bytecap.runtime.scoring import Score, paired_gap, score, target_count, windows
+from bytecap.runtime.token_text import text_of_ids
 from bytecap.runtime.tokens import Tokens
 
 VOCABULARY = 420
@@ -29,6 +30,12 @@ def some_tokens(count: int) -> Tokens:
         if len(ids) >= count:
             break
     return Tokens(np.array(ids[:count], dtype=np.uint16), "some tokens")
+
+
+def scored(model, tokens: Tokens, **options) -> Score:
+    """The score with the bytes that the pieces of the tiny tokenizer have."""
+    text = text_of_ids(tiny_tokenizer(), TABLE, tokens.ids)
+    return score(model, tokens, text, unknown=TABLE.unknown, **options)
 
 
 def make_score(losses, sizes, **changes) -> Score:
@@ -46,7 +53,7 @@ def make_score(losses, sizes, **changes) -> Score:
 
 def test_bits_per_byte_of_a_bigram_model():
     tokens, model, tokenizer = some_tokens(1000), BigramModel(VOCABULARY), tiny_tokenizer()
-    result = score(model, tokens, TABLE, sequence_length=64)
+    result = scored(model, tokens, sequence_length=64)
     pairs = [(int(tokens.ids[i]), int(tokens.ids[i + 1])) for i in range(15 * 64)]
     nats = math.fsum(model.loss(*pair) for pair in pairs)
     size = sum(naive_target_bytes(tokenizer, *pair) for pair in pairs)
@@ -59,7 +66,7 @@ def test_bits_per_byte_of_a_bigram_model():
 
 def test_unknown_targets_are_counted():
     ids = np.array([1, 3, 3, tiny_tokenizer().token("a"), 3])
-    assert score(BigramModel(VOCABULARY), Tokens(ids, "x"), TABLE, sequence_length=3).unknown_tokens == 2
+    assert scored(BigramModel(VOCABULARY), Tokens(ids, "x"), sequence_length=3).unknown_tokens == 2
 
 
 @settings(max_examples=300)
@@ -79,10 +86,9 @@ def test_sliding_windows_score_the_right_positions(sequence_length, count, batch
     """Each target's loss as the model sees it: its position in the one window that scores it."""
     stride = data.draw(st.integers(1, sequence_length))
     ids = np.arange(4, 4 + count)
-    result = score(
+    result = scored(
         PositionModel(),
         Tokens(ids, "x"),
-        TABLE,
         sequence_length=sequence_length,
         stride=stride,
         batch_sequences=batch,
@@ -95,9 +101,9 @@ def test_sliding_windows_score_the_right_positions(sequence_length, count, batch
 
 def test_strides_score_the_same_targets_and_bytes():
     tokens, model = some_tokens(700), BigramModel(VOCABULARY)
-    whole = score(model, tokens, TABLE, sequence_length=32)
+    whole = scored(model, tokens, sequence_length=32)
     for stride in (1, 5, 31, 32):
-        sliding = score(model, tokens, TABLE, sequence_length=32, stride=stride)
+        sliding = scored(model, tokens, sequence_length=32, stride=stride)
         assert (sliding.tokens, sliding.bytes) == (whole.tokens, whole.bytes)
         assert sliding.bits_per_byte == pytest.approx(
             whole.bits_per_byte, abs=1e-12
@@ -108,7 +114,7 @@ def test_strides_score_the_same_targets_and_bytes():
 def test_threads_and_batches_change_nothing(stride):
     tokens, model = some_tokens(2000), BigramModel(VOCABULARY)
     results = [
-        score(model, tokens, TABLE, sequence_length=32, stride=stride, threads=threads, batch_sequences=batch)
+        scored(model, tokens, sequence_length=32, stride=stride, threads=threads, batch_sequences=batch)
         for threads, batch in [(1, None), (2, None), (4, None), (3, 1), (2, 5), (1, 10_000)]
     ]
     assert len({result.bits_per_byte for result in results[:3]}) == 1
@@ -120,7 +126,7 @@ def test_threads_and_batches_change_nothing(stride):
 
 def test_batches_are_rectangular_and_small():
     model = BigramModel(VOCABULARY)
-    score(model, some_tokens(1000), TABLE, sequence_length=64, stride=24, batch_sequences=4, threads=1)
+    scored(model, some_tokens(1000), sequence_length=64, stride=24, batch_sequences=4, threads=1)
     lengths = [shape[1] - 1 for shape in model.calls]
     assert all(shape[0] <= 4 for shape in model.calls) and set(lengths[:-1]) == {64} and lengths[-1] < 64
 
@@ -132,7 +138,7 @@ def test_batches_are_rectangular_and_small():
 def test_how_many_targets_are_scored(count, max_tokens, expected):
     tokens = some_tokens(count)
     assert target_count(tokens, 64, max_tokens) == expected
-    assert score(BigramModel(VOCABULARY), tokens, TABLE, sequence_length=64, max_tokens=max_tokens).tokens == expected
+    assert scored(BigramModel(VOCABULARY), tokens, sequence_length=64, max_tokens=max_tokens).tokens == expected
 
 
 BAD_OPTIONS = {
@@ -151,12 +157,12 @@ BAD_OPTIONS = {
 def test_bad_options(name):
     options, message = BAD_OPTIONS[name]
     with pytest.raises(DataError, match=message):
-        score(BigramModel(VOCABULARY), some_tokens(500), TABLE, **options)
+        scored(BigramModel(VOCABULARY), some_tokens(500), **options)
 
 
 def test_tokens_without_text_are_refused():
     with pytest.raises(DataError, match="no text at all"):
-        score(BigramModel(VOCABULARY), Tokens(np.full(50, 1), "x.bin"), TABLE, sequence_length=8)
+        scored(BigramModel(VOCABULARY), Tokens(np.full(50, 1), "x.bin"), sequence_length=8)
 
 
 def test_a_loss_that_is_not_finite_is_named():
@@ -164,7 +170,7 @@ def test_a_loss_that_is_not_finite_is_named():
     tokens = some_tokens(300)
     model.logits[tokens.ids[20], :] = np.nan
     with pytest.raises(VerificationError, match=r"loss is nan in sequence 1 \(targets 16 to 31\)"):
-        score(model, tokens, TABLE, sequence_length=16)
+        scored(model, tokens, sequence_length=16)
 
 
 def test_progress_and_one_blas_thread():
@@ -177,10 +183,9 @@ def test_progress_and_one_blas_thread():
 
     before = [pool["num_threads"] for pool in threadpool_info()]
     main = threading.get_ident()
-    score(
+    scored(
         Watching(VOCABULARY),
         some_tokens(400),
-        TABLE,
         sequence_length=16,
         batch_sequences=3,
         threads=2,
@@ -198,9 +203,7 @@ def test_an_interrupt_ends_it_soon(threads):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        score(
-            model, some_tokens(4000), TABLE, sequence_length=8, batch_sequences=1, threads=threads, progress=interrupt
-        )
+        scored(model, some_tokens(4000), sequence_length=8, batch_sequences=1, threads=threads, progress=interrupt)
     assert len(model.calls) <= 6 * threads < 499
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("score")]
 
@@ -211,7 +214,7 @@ def test_a_failing_model_is_not_hidden():
             raise DataError("as the model says")
 
     with pytest.raises(DataError, match="as the model says"):
-        score(Failing(), some_tokens(400), TABLE, sequence_length=8)
+        scored(Failing(), some_tokens(400), sequence_length=8)
 
 
 def test_paired_gap_by_hand():

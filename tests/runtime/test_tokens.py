@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import gzip
+import io
+import json
 import re
+import sys
 
 import numpy as np
 import pytest
+import zstandard
 from tiny_tokenizers import tiny_tokenizer, words
 
 from bytecap.errors import DataError
-from bytecap.runtime.shards import write_shard
-from bytecap.runtime.tokens import read_tokens
+from bytecap.runtime.shards import encode_shard, write_shard
+from bytecap.runtime.tokens import NO_TOKEN, read_tokens
 
 BOS = 1
 DOCUMENTS = [" ".join(words(seed, 30)) for seed in range(3)]
 
 
-def read(path, kind="bytes", vocabulary_size=None):
+def read(path, kind="bytes", vocabulary_size=None, **options):
     tokenizer = tiny_tokenizer(kind)
-    return read_tokens(path, tokenizer, vocabulary_size or tokenizer.vocabulary_size, BOS)
+    return read_tokens(path, tokenizer, vocabulary_size or tokenizer.vocabulary_size, BOS, **options)
 
 
 @pytest.mark.parametrize(
@@ -47,8 +51,11 @@ BAD = {
     "damaged.bin": (b"\0" * 2048, "not a token shard"),
     "latin.txt": (b"caf\xe9 au lait", "byte 0xe9 at offset 3"),
     "marked.txt": (b"\xef\xbb\xbfab\xff", "byte 0xff at offset 5"),
-    "text.gz": (gzip.compress(b"abc"), "looks like a gzip file, decompress it first"),
-    "text.zst": (b"\x28\xb5\x2f\xfd\x04\x00", "looks like a zstd file"),
+    "cut.gz": (gzip.compress(b"abc")[:-9], "is damaged"),
+    "cut.zst": (zstandard.compress(b"abcdefgh" * 100)[:-3], "is damaged: it ends inside a frame"),
+    "text.xz": (b"\xfd7zXZ\0\0\0", "looks like a xz file; decompress it first"),
+    "lines.jsonl": (b'{"text": "ab"}\n{"body": "c"}\n', "line 2 has no 'text' of type text \\(it has: body\\)"),
+    "broken.jsonl": (b'{"text": "ab"}\n{"text', "line 2 is not JSON"),
 }
 
 
@@ -73,17 +80,86 @@ def test_ids_beyond_the_vocabulary_are_named(tmp_path):
         read(tmp_path / "x.bin", vocabulary_size=300)
 
 
-def test_a_tokenizer_smaller_than_the_model_is_refused(tmp_path):
+def test_a_tokenizer_far_smaller_than_the_model_is_refused_but_padding_is_not(tmp_path):
     write_shard(tmp_path / "x.bin", np.array([1, 2]))
-    with pytest.raises(DataError, match="420 pieces but the model has 421 tokens"):
-        read(tmp_path / "x.bin", vocabulary_size=421)
+    assert read(tmp_path / "x.bin", vocabulary_size=840).ids.tolist() == [1, 2]
+    with pytest.raises(DataError, match="420 pieces but the model has 841 tokens"):
+        read(tmp_path / "x.bin", vocabulary_size=841)
 
 
-def test_a_tokenizer_to_which_the_boundary_is_text_is_refused(tmp_path):
-    write_shard(tmp_path / "x.bin", np.array([1, 2]))
+def beginnings(path, boundary, **options):
     tokenizer = tiny_tokenizer()
-    with pytest.raises(DataError, match="is the text 'a' here"):
-        read_tokens(tmp_path / "x.bin", tokenizer, 420, tokenizer.token("a"))
+    return read_tokens(path, tokenizer, 420, boundary, **options)
+
+
+def test_what_begins_a_document(tmp_path):
+    """The program's boundary token, unless that is text to the tokenizer; or what the caller says."""
+    (tmp_path / "x.txt").write_text("abc\0abc")
+    tokenizer = tiny_tokenizer()
+    plain = tokenizer.encode_document("abc")
+    for options, boundary, first in (
+        ({}, BOS, [BOS]),
+        ({}, tokenizer.token("a"), []),
+        ({"beginning": 2}, BOS, [2]),
+        ({"beginning": NO_TOKEN}, BOS, []),
+    ):
+        tokens = beginnings(tmp_path / "x.txt", boundary, **options)
+        assert tokens.ids.tolist() == [*first, *plain, *first, *plain]
+        assert tokens.beginning == (first[0] if first else NO_TOKEN)
+        assert tokens.documents.tolist() == [0, len(first) + len(plain)]
+        assert tokens.text.bytes.sum() == 6 and tokens.text.words.sum() == 2
+    with pytest.raises(DataError, match="token 420 cannot begin documents"):
+        beginnings(tmp_path / "x.txt", BOS, beginning=420)
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstandard.compress])
+@pytest.mark.parametrize("kind", ["text", "lines", "shard"])
+def test_compressed_files_are_the_same_tokens(compress, kind, tmp_path):
+    expected = [token for document in DOCUMENTS for token in (BOS, *tiny_tokenizer().encode_document(document))]
+    data = {
+        "text": "\0".join(DOCUMENTS).encode(),
+        "lines": "".join(json.dumps({"id": 3, "text": document}) + "\n" for document in DOCUMENTS).encode(),
+        "shard": encode_shard(np.array(expected)),
+    }[kind]
+    (tmp_path / "x").write_bytes(compress(data))
+    assert read(tmp_path / "x").ids.tolist() == expected
+
+
+def test_several_files_and_patterns(tmp_path):
+    for name, tokens in (("a_val_1", [1, 5]), ("a_val_0", [1, 4]), ("a_val_bytes_0", [0, 3])):
+        write_shard(tmp_path / f"{name}.bin", np.array(tokens))
+    assert read(str(tmp_path / "a_*.bin")).ids.tolist() == [1, 4, 1, 5]
+    assert read([tmp_path / "a_val_1.bin", tmp_path / "a_val_0.bin"]).ids.tolist() == [1, 5, 1, 4]
+    assert read(str(tmp_path / "a_*.bin"), max_tokens=2).ids.tolist() == [1, 4, 1, 5]  # and some more of the document
+    (tmp_path / "x.txt").write_text("abc")
+    with pytest.raises(DataError, match="are token shards and texts"):
+        read([tmp_path / "a_val_1.bin", tmp_path / "x.txt"])
+    with pytest.raises(DataError, match="no file matches"):
+        read(str(tmp_path / "none*.bin"))
+
+
+def test_standard_input_is_text(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(b"abc\0abc"))))
+    assert (read("-").ids == BOS).sum() == 2
+
+
+@pytest.mark.parametrize("dtype", ["<u2", "<u4"])
+def test_bare_numbers_are_read_and_told(dtype, tmp_path):
+    (tmp_path / "x.bin").write_bytes(np.array([1, 5, 7, 9, 2, 3], dtype).tobytes())
+    tokens = read(tmp_path / "x.bin")
+    assert tokens.ids.tolist() == [1, 5, 7, 9, 2, 3]
+    assert tokens.notes == (f"{tmp_path}/x.bin has no header; it was read as bare {np.dtype(dtype).name} token ids",)
+
+
+def test_a_large_vocabulary_makes_bare_numbers_wide(tmp_path):
+    (tmp_path / "x.bin").write_bytes(np.array([1, 70_000], "<u4").tobytes())
+    assert read_tokens(tmp_path / "x.bin", None, 100_000, 1).ids.tolist() == [1, 70_000]
+
+
+def test_only_what_is_needed_is_read(tmp_path):
+    (tmp_path / "x.txt").write_text("\0".join(["abc " * 30_000] * 4))
+    few = read(tmp_path / "x.txt", max_tokens=10)
+    assert (few.ids == BOS).sum() < 4 and len(few.ids) > 10
 
 
 def test_a_shard_needs_no_tokenizer_but_text_does(tmp_path):
