@@ -21,6 +21,7 @@ from .parameters import (
     force_option,
     seed_option,
     threads_option,
+    tokenizer_help,
     tokenizer_option,
 )
 from .progress import terminal_progress
@@ -44,7 +45,7 @@ EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --cal
     metavar="FILE",
     help="Evaluation data: calibration text found in it is refused. Repeatable.",
 )
-@tokenizer_option("Sentencepiece model; needed for a text calibration file.")
+@tokenizer_option(tokenizer_help + " Needed for text.  [default: in or beside the checkpoint]")
 @code_option
 @architecture_option
 @click.option(

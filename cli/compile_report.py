@@ -38,7 +38,7 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
         **({"told by": _told_by(report["told"])} if report["told"] else {}),
         "from defaults": _assumed(report),
         "weights": _weights(report),
-        "calibration": f"{integer(report['calibration_tokens'])} tokens",
+        "calibration": _calibration(report),
         "byte price": _price(report),
         "profiles": _profiles(report["profile"], report["profiles"]),
         **({"candidates": _candidates(report["candidates"])} if report["candidates"] else {}),
@@ -51,6 +51,12 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
         click.echo(f"{title:<14} {text}")
     if report["at_finest_steps"]:
         click.echo("the cap is larger than the finest steps need: more bytes would not make the model better")
+
+
+def _calibration(report: Mapping[str, Any]) -> str:
+    """`65,536 tokens by tokenizer.json`, and what was assumed of the file."""
+    by = "" if report["tokenizer"] is None else f" by {report['tokenizer']}"
+    return "; ".join([f"{integer(report['calibration_tokens'])} tokens{by}", *report["calibration_notes"]])
 
 
 def _weights(report: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from .parameters import (
     force_option,
     seed_option,
     threads_option,
+    tokenizer_help,
     tokenizer_option,
 )
 from .progress import terminal_progress
@@ -105,7 +106,7 @@ class Budgets(click.ParamType):
     metavar="FILE",
     help="Data to measure on; the held-out end of the calibration text without it.",
 )
-@tokenizer_option("Sentencepiece model, for bits per byte; needed for text files.")
+@tokenizer_option(tokenizer_help + " For bits per byte; needed for text.")
 @architecture_option
 @count_option("--tokens", 16_384, "Tokens to measure on at most.")
 @count_option("--calibration-tokens", 65_536, "Calibration tokens at most.")

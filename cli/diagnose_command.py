@@ -16,6 +16,7 @@ from .parameters import (
     example,
     seed_option,
     threads_option,
+    tokenizer_help,
     tokenizer_option,
 )
 from .progress import terminal_progress
@@ -33,7 +34,7 @@ from .progress import terminal_progress
     metavar="FILE",
     help=data_help + " Its end is held out for what is measured.",
 )
-@tokenizer_option("Sentencepiece model; needed for a text.")
+@tokenizer_option(tokenizer_help + " Needed for text.  [default: in or beside the checkpoint]")
 @architecture_option
 @click.option(
     "--bits",

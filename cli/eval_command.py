@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from .documents import json_option, print_document
-from .parameters import CHECKPOINT, INPUT_FILE, architecture_option, data_help, example
+from .parameters import (
+    CHECKPOINT,
+    DATA_FILES,
+    INPUT_FILE,
+    architecture_option,
+    data_help,
+    example,
+    tokenizer_help,
+    tokenizer_option,
+)
 from .progress import terminal_progress
 
 EXAMPLE = example("bytecap eval model.bcap --data val.bin --tokenizer tokenizer.model --against final_model.pt")
@@ -15,19 +25,44 @@ EXAMPLE = example("bytecap eval model.bcap --data val.bin --tokenizer tokenizer.
 
 @click.command(short_help="Score a model on text in bits per byte.", epilog=EXAMPLE)
 @click.argument("model", type=CHECKPOINT, metavar="OUT.bcap|CHECKPOINT")
-@click.option("--data", type=INPUT_FILE, required=True, metavar="FILE", help=data_help)
 @click.option(
-    "--tokenizer",
-    type=INPUT_FILE,
+    "--data",
+    type=DATA_FILES,
     required=True,
-    metavar="MODEL",
-    help="Sentencepiece model of the data and the model.",
+    multiple=True,
+    metavar="FILE",
+    help=data_help + ' A pattern in quotes ("val_*.bin") or - for standard input; repeatable.',
 )
+@tokenizer_option(tokenizer_help + "  [default: in or beside the model]")
 @click.option(
     "--sequence-length", type=click.IntRange(min=1), metavar="N", help="Tokens of context.  [default: the model's own]"
 )
 @click.option(
+    "--stride",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Tokens scored a window; the others before them are context.  [default: all]",
+)
+@click.option(
     "--max-tokens", type=click.IntRange(min=1), metavar="N", help="Score the first N tokens only.  [default: all]"
+)
+@click.option(
+    "--bos", metavar="ID|none", help="Token before each document of a text.  [default: what the tokenizer says]"
+)
+@click.option(
+    "--documents",
+    type=click.Choice(["joined", "separate"]),
+    default="joined",
+    show_default=True,
+    help="Whether documents run on into each other, or each is read from its own beginning.",
+)
+@click.option(
+    "--bytes",
+    "byte_counts",
+    type=INPUT_FILE,
+    multiple=True,
+    metavar="FILE",
+    help="Bytes by token of a shard, a shard itself (CaseOps).  [default: X_val_bytes_N.bin beside X_val_N.bin]",
 )
 @click.option(
     "--against",
@@ -37,32 +72,14 @@ EXAMPLE = example("bytecap eval model.bcap --data val.bin --tokenizer tokenizer.
 )
 @architecture_option
 @json_option
-def command(
-    model: Path,
-    data: Path,
-    tokenizer: Path,
-    sequence_length: int | None,
-    max_tokens: int | None,
-    against: Path | None,
-    architecture: Path | None,
-    as_json: bool,
-) -> None:
-    """Score a model on text: the bits per byte it needs, and how fast it reads."""
+def command(model: Path, as_json: bool, **options: Any) -> None:
+    """Score a model on text: bits per byte, perplexity a token and a word, and how fast it reads."""
     from .. import interface
     from .eval_report import evaluation_document, print_evaluation
     from .failures import naming_file
 
     with terminal_progress() as progress, naming_file(model):
-        evaluation = interface.evaluate(
-            model,
-            data=data,
-            tokenizer=tokenizer,
-            sequence_length=sequence_length,
-            max_tokens=max_tokens,
-            against=against,
-            architecture=architecture,
-            progress=progress,
-        )
+        evaluation = interface.evaluate(model, progress=progress, **options)
     if as_json:
         print_document("eval", evaluation_document(evaluation))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,19 +10,28 @@ import click
 from ..files.numbers import integer
 
 if TYPE_CHECKING:
-    from ..interface import Evaluation
+    from ..interface import EvaluatedText, Evaluation
     from ..runtime.scoring import Gap, Score
 
 
 def score_document(score: Score) -> dict[str, Any]:
-    """A score as JSON values."""
+    """A score as JSON values; bits_per_byte is null where no bytes are known."""
     return {
-        "bits_per_byte": score.bits_per_byte,
+        "bits_per_byte": score.bits_per_byte if score.bytes else None,
         "bits_per_token": score.bits_per_token,
+        "perplexity": score.perplexity,
+        "word_perplexity": score.word_perplexity,
         "tokens": score.tokens,
         "bytes": score.bytes,
+        "words": score.words,
         "unknown_tokens": score.unknown_tokens,
+        "hidden_bytes": score.hidden_bytes,
+        "unscored_tokens": score.unscored_tokens,
         "sequence_length": score.sequence_length,
+        "stride": score.stride,
+        "rows_without_piece": score.rows_without_piece,
+        "probability_without_piece": score.probability_without_piece,
+        "worse_than_guessing": score.worse_than_guessing,
         "seconds": score.seconds,
         "tokens_per_second": score.tokens_per_second,
     }
@@ -42,6 +52,20 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
         "same_program": evaluation.same_program,
         "assumed": dict(evaluation.assumed),
         "told": dict(evaluation.told),
+        "text": text_document(evaluation.text),
+        "notes": [*evaluation.text.notes, *score_notes(evaluation.score, evaluation.text)],
+    }
+
+
+def text_document(text: EvaluatedText) -> dict[str, Any]:
+    """The conventions of a score as JSON values."""
+    return {
+        "tokenizer": None if text.tokenizer is None else dict(text.tokenizer),
+        "documents": text.documents,
+        "separate": text.separate,
+        "beginning": text.beginning,
+        "beginning_piece": text.beginning_piece,
+        "is_text": text.is_text,
     }
 
 
@@ -51,22 +75,86 @@ def gap_text(gap: Gap) -> str:
 
 
 def score_text(score: Score) -> str:
-    """Bits per byte, and what they were measured on."""
+    """Bits per byte, and what they were measured on; bits per token where no bytes are known."""
     speed = f"{score.seconds:.1f} s, {integer(round(score.tokens_per_second))} tokens/s"
+    if not score.bytes:
+        return f"{score.bits_per_token:.5f} bits per token  ({integer(score.tokens)} tokens, bytes not known, {speed})"
     text = f"{integer(score.tokens)} tokens, {integer(score.bytes)} bytes"
     return f"{score.bits_per_byte:.5f} bits per byte  ({text}, {speed})"
 
 
+def perplexity_text(score: Score) -> str:
+    """Bits per token and the perplexities, the second line of a score."""
+    parts = [f"{score.bits_per_token:.5f} bits per token", f"perplexity {_large(score.perplexity)} a token"]
+    if score.words:
+        parts.append(f"{_large(score.word_perplexity)} a word ({integer(score.words)} words)")
+    return ", ".join(parts)
+
+
+def _large(value: float | None) -> str:
+    return "beyond 1e304" if value is None else f"{value:,.2f}" if value < 1e6 else f"{value:.3g}"
+
+
+def conventions_text(score: Score, text: EvaluatedText) -> str:
+    """How the text was read: windows, documents and what begins them."""
+    windows = f"windows of {integer(score.sequence_length)} tokens"
+    if score.stride < score.sequence_length:
+        windows += f", {integer(score.stride)} scored in each"
+    parts = [windows]
+    if text.documents is not None:
+        parts.append(f"{integer(text.documents)} document{'s' * (text.documents != 1)}")
+    if text.separate or (text.documents or 0) > 1:
+        parts.append("each read from its own beginning" if text.separate else "one running on into the next")
+    if text.is_text:
+        piece = "" if text.beginning_piece is None else f" {text.beginning_piece!r}"
+        parts.append("no token before them" if text.beginning is None else f"token {text.beginning}{piece} before each")
+    if score.unscored_tokens:
+        parts.append(f"{integer(score.unscored_tokens)} token{'s' * (score.unscored_tokens != 1)} left out")
+    return ", ".join(parts)
+
+
+def score_notes(score: Score, text: EvaluatedText) -> list[str]:
+    """What must be known to read a score right, in sentences."""
+    notes = []
+    if score.worse_than_guessing and score.vocabulary_size is not None:
+        uniform = math.log2(score.vocabulary_size)
+        notes.append(
+            f"worse than guessing: {score.bits_per_token:.2f} bits a token, where the same probability for each of "
+            f"{integer(score.vocabulary_size)} tokens gives {uniform:.2f}; probably another architecture or tokenizer"
+        )
+    if score.hidden_bytes:
+        notes.append(
+            f"the tokenizer does not spell {integer(score.hidden_bytes)} of the {integer(score.bytes)} bytes of the "
+            "text (it rewrites characters or lacks them), and no model predicts what it hides; bits per byte are of "
+            "the text's own bytes"
+        )
+    if score.unknown_tokens and not text.is_text:
+        lost = f"{integer(score.unknown_tokens)} tokens are unknown pieces, whose text is not counted"
+        notes.append(f"{lost}; the score is an upper bound")
+    if score.rows_without_piece:
+        notes.append(
+            f"{integer(score.rows_without_piece)} of the model's {integer(score.vocabulary_size or 0)} rows have no "
+            f"piece in the tokenizer; they get {100 * score.probability_without_piece:.2g} % of the probability"
+        )
+    return notes
+
+
 def print_evaluation(evaluation: Evaluation) -> None:
-    """The evaluation as text: one line a model, one for the gap; doubts go to stderr."""
-    click.echo(f"{evaluation.kind:<11} {score_text(evaluation.score)}")
+    """The evaluation as text: two lines a model, one for the gap, one for the conventions; doubts go to stderr."""
+    scores = {evaluation.kind: evaluation.score}
     if evaluation.reference is not None:
-        click.echo(f"{'reference':<11} {score_text(evaluation.reference)}")
+        scores["reference"] = evaluation.reference
+    for name, score in scores.items():
+        click.echo(f"{name:<11} {score_text(score)}")
+        click.echo(f"{'':<11} {perplexity_text(score)}")
+    if evaluation.gap is not None:
         click.echo(f"{'gap':<11} {gap_text(evaluation.gap)}")
-    if evaluation.score.unknown_tokens:
-        lost = f"{integer(evaluation.score.unknown_tokens)} tokens are unknown pieces, whose text is not counted"
-        click.echo(f"bytecap: note: {lost}; the score is an upper bound", err=True)
+    if evaluation.text.tokenizer is not None:
+        click.echo(f"{'tokenizer':<11} {{source}}  ({{kind}}, {{pieces:,}} pieces)".format(**evaluation.text.tokenizer))
+    click.echo(f"{'read':<11} {conventions_text(evaluation.score, evaluation.text)}")
     _print_doubts(evaluation)
+    for note in (*evaluation.text.notes, *score_notes(evaluation.score, evaluation.text)):
+        click.echo(f"bytecap: note: {note}", err=True)
 
 
 def _print_doubts(evaluation: Evaluation) -> None:

@@ -19,6 +19,7 @@ from .parameters import (
     force_option,
     seed_option,
     threads_option,
+    tokenizer_help,
     tokenizer_option,
 )
 from .progress import terminal_progress
@@ -76,7 +77,7 @@ RUN_EXAMPLE = example(
 @architecture_option
 @click.option("--calibration", type=INPUT_FILE, metavar="FILE", help=data_help)
 @click.option("--evaluation", type=INPUT_FILE, metavar="FILE", help=data_help + " Not in the calibration data.")
-@tokenizer_option("Sentencepiece model: makes tokens of text and counts bytes.")
+@tokenizer_option(tokenizer_help + " Makes tokens of text and counts bytes.")
 @click.option("--training", type=INPUT_FILE, metavar="TEXT", help="UTF-8 text for the experiments that train models.")
 @click.option(
     "--minutes",

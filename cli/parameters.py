@@ -23,6 +23,29 @@ class ArchitectureFile(click.Path):
         return super().convert(value, param, ctx)
 
 
+class DataFiles(click.ParamType):
+    """An existing file, a pattern such as "val_*.bin", or "-"; what it holds is for the reader to tell."""
+
+    name = "FILE"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value == "-" or any(sign in value for sign in "*?["):
+            return value
+        return str(INPUT_FILE.convert(value, param, ctx))
+
+
+class TokenizerPath(click.ParamType):
+    """A tokenizer's file, a folder that holds one, or the word "bytes"."""
+
+    name = "TOKENIZER"
+
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        return Path(value) if str(value) == "bytes" else CHECKPOINT.convert(value, param, ctx)
+
+
+DATA_FILES, TOKENIZER = DataFiles(), TokenizerPath()
+
+
 class Size(click.ParamType):
     """A number of bytes: 16MB, 16MiB or 16_000_000."""
 
@@ -44,7 +67,8 @@ code_option = click.option(
     metavar="FILE",
     help="Script that counts against the cap with the local modules it imports; may be repeated.",
 )
-data_help = "Token shard, or UTF-8 text."
+data_help = "Token shard, UTF-8 text or JSON lines, also gzip or zstd."
+tokenizer_help = "Tokenizer's file or folder, or bytes."
 architecture_option = click.option(
     "--architecture",
     type=ArchitectureFile(exists=True, dir_okay=False, readable=True, path_type=Path),
@@ -56,7 +80,7 @@ force_option = click.option("--force", is_flag=True, help="Replace the output if
 
 def tokenizer_option(help_text: str):
     """`--tokenizer`, where it is not required."""
-    return click.option("--tokenizer", type=INPUT_FILE, metavar="MODEL", help=help_text)
+    return click.option("--tokenizer", type=TOKENIZER, metavar="FILE", help=help_text)
 
 
 def count_option(name: str, default: int, help_text: str):

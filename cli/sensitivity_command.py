@@ -19,6 +19,7 @@ from .parameters import (
     force_option,
     seed_option,
     threads_option,
+    tokenizer_help,
     tokenizer_option,
 )
 from .progress import terminal_progress
@@ -47,7 +48,7 @@ class Bits(click.IntRange):
     metavar="FILE",
     help=data_help + " Its end is held out for --by measured.",
 )
-@tokenizer_option("Sentencepiece model; needed for a text calibration file.")
+@tokenizer_option(tokenizer_help + " Needed for text.  [default: in or beside the checkpoint]")
 @architecture_option
 @click.option("--unit", type=click.Choice(UNITS), default="tensors", show_default=True, help="What is ranked.")
 @click.option(

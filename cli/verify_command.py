@@ -8,7 +8,7 @@ import click
 
 from .documents import json_option, print_document
 from .exit_codes import VERIFICATION
-from .parameters import INPUT_FILE, SIZE, code_option, data_help, example, tokenizer_option
+from .parameters import DATA_FILES, INPUT_FILE, SIZE, code_option, data_help, example, tokenizer_help, tokenizer_option
 from .progress import terminal_progress
 
 
@@ -19,8 +19,8 @@ from .progress import terminal_progress
 @click.argument("artifact", type=INPUT_FILE)
 @click.option("--cap", type=SIZE, help="Limit of artifact and code together: 16MB, 16MiB or 16_000_000.")
 @code_option
-@click.option("--data", type=INPUT_FILE, metavar="FILE", help=data_help + " Scored when given, with --tokenizer.")
-@tokenizer_option("Sentencepiece model of the data and the model.")
+@click.option("--data", type=DATA_FILES, metavar="FILE", help=data_help + " Scored when given, with --tokenizer.")
+@tokenizer_option(tokenizer_help)
 @click.option(
     "--expect-bpb", type=click.FloatRange(min=0), metavar="X", help="Bits per byte that was promised; needs --data."
 )
@@ -37,7 +37,7 @@ def command(
     artifact: Path,
     cap: int | None,
     code: tuple[Path, ...],
-    data: Path | None,
+    data: str | None,
     tokenizer: Path | None,
     expect_bpb: float | None,
     tolerance: float,

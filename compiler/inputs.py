@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import CapError, DataError
-from ..runtime.tokenizers import load_tokenizer
-from ..runtime.tokens import read_tokens
+from ..runtime.data_files import Content, inspect_data
+from ..runtime.tokenizers import find_tokenizer, load_tokenizer
+from ..runtime.tokens import Tokens, read_tokens
 from .checkpoints.checkpoint import read_checkpoint
 from .frontends import build_model, read_architecture
 from .model.model import Model
@@ -35,25 +37,41 @@ def artifact_budget(cap: int, code_files: Sequence[Path]) -> int:
     return cap - code_bytes
 
 
+class CalibrationText(NamedTuple):
+    """int64 tokens to measure on, int64 [n, length] held-out sequences, and what was assumed of the files."""
+
+    tokens: np.ndarray
+    held_out: np.ndarray
+    notes: tuple[str, ...]
+
+
 def read_calibration(
     path: Path, evaluation: Sequence[Path], tokenizer: Path | str | None, model: Model
-) -> tuple[np.ndarray, np.ndarray]:
+) -> CalibrationText:
     """Calibration tokens without the text of any evaluation file, and the held-out sequences.
 
-    int64 tokens and int64[n, length]. DataError when the text is too short or contains that of an evaluation file.
+    DataError when the text is too short or contains that of an evaluation file.
     """
-    tokens = _read_tokens(path, tokenizer, model)
-    if len(tokens) < model.program.sequence_length:
-        message = f"{len(tokens)} tokens are fewer than one sequence of {model.program.sequence_length}"
+    found = _read_tokens(path, tokenizer, model)
+    if len(found.ids) < model.program.sequence_length:
+        message = f"{len(found.ids)} tokens are fewer than one sequence of {model.program.sequence_length}"
         raise DataError(f"{path}: {message}; give a longer calibration file")
     for other in evaluation:
-        check_no_overlap(tokens, _read_tokens(other, tokenizer, model), path, other)
-    return _hold_out(tokens, model.program.sequence_length)
+        check_no_overlap(found.ids, _read_tokens(other, tokenizer, model).ids, path, other)
+    tokens, held_out = _hold_out(found.ids, model.program.sequence_length)
+    return CalibrationText(tokens, held_out, found.notes)
 
 
-def _read_tokens(path: Path, tokenizer: Path | str | None, model: Model) -> np.ndarray:
+def own_tokenizer(checkpoint: Path | str, data: Path | str, tokenizer: Path | str | None) -> Path | str | None:
+    """The tokenizer that is given, or else for a text the one in or beside the checkpoint; None for token shards."""
+    if tokenizer is not None or inspect_data(str(data)).content is Content.SHARD:
+        return tokenizer
+    return find_tokenizer(Path(checkpoint))
+
+
+def _read_tokens(path: Path, tokenizer: Path | str | None, model: Model) -> Tokens:
     loaded = None if tokenizer is None else load_tokenizer(Path(tokenizer))
-    return read_tokens(path, loaded, model.program.vocabulary_size, model.program.boundary_token).ids
+    return read_tokens(path, loaded, model.program.vocabulary_size, model.program.boundary_token)
 
 
 def _hold_out(tokens: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,7 @@ from ..progress import Progress, silent
 from ..version import VERSION
 from .explanation.explanation import explain_compile
 from .explanation.record import build_report
-from .inputs import artifact_budget, read_calibration, read_model
+from .inputs import artifact_budget, own_tokenizer, read_calibration, read_model
 from .job import CompileJob
 from .model.model import Model
 from .profiles import profile_codec
@@ -87,7 +87,8 @@ def compile_checkpoint(
     budget = artifact_budget(cap, code_files)
 
     model = read_model(checkpoint_path, architecture)
-    text, held_out = read_calibration(Path(calibration), [Path(path) for path in evaluation], tokenizer, model)
+    tokenizer = own_tokenizer(checkpoint_path, calibration, tokenizer)
+    text, held_out, notes = read_calibration(Path(calibration), [Path(path) for path in evaluation], tokenizer, model)
     clock.lap("read")
     statistics = calibrate(model, text, options.calibration, progress=partial(progress, "calibrate"), **how)
     clock.lap("calibrate")
@@ -101,7 +102,12 @@ def compile_checkpoint(
 
     data = landed.landing.trial.data
     ledger = build_ledger(data, code_files, cap)
-    report = build_report(job, landed.landing, ledger, clock.seconds, landed.candidates) | {"profile": profile}
+    report = build_report(job, landed.landing, ledger, clock.seconds, landed.candidates)
+    report |= {
+        "profile": profile,
+        "tokenizer": None if tokenizer is None else str(tokenizer),
+        "calibration_notes": list(notes),
+    }
     if explain:
         report["explanation"] = explain_compile(landed.trials, landed.landing, budget, progress=progress)
         clock.lap("explain")

@@ -1,7 +1,7 @@
 """The Python API: one function a command, the same functions that the command line calls.
 
 Strategy: paths in and records out, no printing. Each function lives with its kind: `compiling`,
-`artifacts` (what reads an artifact), `measurements` (what measures a checkpoint) and `laboratory`.
+`artifacts` (what reads an artifact), `evaluating`, `measurements` (what measures a checkpoint) and `laboratory`.
 What a function needs is imported when it is called, so that evaluating, inspecting and verifying an
 artifact, and exporting it to safetensors, work where torch is not installed. All errors are
 subclasses of `bytecap.errors.BytecapError`, but for an OSError of a file that cannot be opened.
@@ -12,13 +12,15 @@ To add a function: write it in the module of its kind, name it here and in `byte
 
 from __future__ import annotations
 
-from .artifacts import Evaluation, evaluate, inspect, verify
+from .artifacts import inspect, verify
 from .compiling import compile
+from .evaluating import EvaluatedText, Evaluation, evaluate
 from .exporting import Export, export
 from .laboratory import experiments, run_experiment
 from .measurements import curve, diagnose, score, sensitivity
 
 __all__ = [
+    "EvaluatedText",
     "Evaluation",
     "Export",
     "compile",

@@ -45,13 +45,14 @@ def sensitivity(
 
     Threads do not change the result. Raises CheckpointError, DataError or CompileError.
     """
-    from ..compiler.inputs import read_calibration, read_model
+    from ..compiler.inputs import own_tokenizer, read_calibration, read_model
     from ..compiler.workers import available_threads, one_thread_each
     from ..lab.measure.sensitivity import SensitivityOptions, measure_sensitivity
     from ..runtime.tokenizers import load_tokenizer
 
     model = read_model(Path(checkpoint), optional_path(architecture))
-    text, held_out = read_calibration(Path(calibration), [], optional_path(tokenizer), model)
+    tokenizer = own_tokenizer(Path(checkpoint), Path(calibration), optional_path(tokenizer))
+    text, held_out, _ = read_calibration(Path(calibration), [], tokenizer, model)
     with one_thread_each():
         found = measure_sensitivity(
             model,
@@ -161,12 +162,13 @@ def diagnose(
 
     Raises CheckpointError, DataError or CompileError.
     """
-    from ..compiler.inputs import read_calibration, read_model
+    from ..compiler.inputs import own_tokenizer, read_calibration, read_model
     from ..compiler.workers import available_threads, one_thread_each
     from ..lab.measure.diagnosis import diagnose_model
 
     model = read_model(Path(checkpoint), optional_path(architecture))
-    text, held_out = read_calibration(Path(data), [], optional_path(tokenizer), model)
+    tokenizer = own_tokenizer(Path(checkpoint), Path(data), optional_path(tokenizer))
+    text, held_out, _ = read_calibration(Path(data), [], tokenizer, model)
     with one_thread_each():
         return diagnose_model(
             model,

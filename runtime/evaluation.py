@@ -7,7 +7,7 @@ that will be scored, and only then run the model. What was assumed of the data i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import DataError
 from ..format.program.program import Program
 from ..progress import StageProgress
+from .data_files import expand_data
 from .interpreter import Interpreter
 from .scoring import Score, score, target_count
 from .token_text import TokenText, text_of_ids
@@ -93,12 +94,7 @@ def read_scoring_data(
         _refuse_untransformed_text(loaded, tokens)
         table = checked_byte_table(loaded, tokens, length, options.max_tokens, size, program.boundary_token)
         text = text or text_of_ids(loaded, table, np.asarray(tokens.ids[:count]), words=_knows_text(loaded))
-    documents = None
-    if options.documents == SEPARATE:
-        starts = tokens.documents
-        documents = np.flatnonzero(tokens.ids[:count] == program.boundary_token) if starts is None else starts
-        if not documents.size or documents[0] != 0:
-            documents = np.concatenate(([0], documents))
+    documents = _starts(tokens, program.boundary_token, count) if options.documents == SEPARATE else None
     return ScoringData(tokens, loaded, text, documents, None if table is None else table.unknown, tuple(notes))
 
 
@@ -107,14 +103,23 @@ def _counts_beside(
 ) -> tuple[np.ndarray | None, list[str]]:
     """Bytes by token from files that are given or lie beside the shards, and where they come from."""
     paths = list(options.byte_counts)
-    if not paths and tokens.text is None and isinstance(data, str | Path):
-        beside = sidecar_of(str(data))
-        paths = [] if beside is None else [beside]
+    if not paths and tokens.text is None:
+        beside = [sidecar_of(path) for path in expand_data(data)]
+        paths = [path for path in beside if path is not None]
+        paths = paths if len(paths) == len(beside) else []
     if not paths:
         return None, []
     if tokens.text is not None:
         raise DataError(f"{paths[0]}: counts of bytes belong to token shards, and {tokens.source} is text")
     return read_byte_counts(paths, tokens), [f"bytes are those of {', '.join(map(str, paths))}"]
+
+
+def _starts(tokens: Tokens, boundary_token: int, count: int) -> np.ndarray:
+    """Where documents begin, int64 [d]; in a shard at each boundary token, and at its first token."""
+    if tokens.documents is not None:
+        return tokens.documents
+    found = np.flatnonzero(tokens.ids[:count] == boundary_token)
+    return found if found.size and found[0] == 0 else np.concatenate(([0], found))
 
 
 def _knows_text(tokenizer: Tokenizer) -> bool:
@@ -168,11 +173,13 @@ def _refuse_tokens_without_piece(tokenizer: Tokenizer, tokens: Tokens, scored: i
 
 def score_program(program: Program, tensors: Sequence[np.ndarray], data: ScoringData, options: ScoringOptions) -> Score:
     """The score of `program` over float32 `tensors`; VerificationError when its losses are not finite."""
-    return score(
-        Interpreter(program, tensors),
+    model = Interpreter(program, tensors)
+    length = program.sequence_length if options.sequence_length is None else options.sequence_length
+    found = score(
+        model,
         data.tokens,
         data.text,
-        sequence_length=program.sequence_length if options.sequence_length is None else options.sequence_length,
+        sequence_length=length,
         stride=options.stride,
         max_tokens=options.max_tokens,
         whole_windows=data.tokens.text is None,
@@ -182,6 +189,18 @@ def score_program(program: Program, tensors: Sequence[np.ndarray], data: Scoring
         threads=options.threads,
         progress=options.progress,
     )
+    pieces = program.vocabulary_size if data.tokenizer is None else data.tokenizer.vocabulary_size
+    if pieces >= program.vocabulary_size:
+        return found
+    share = _share_beyond(model, data.tokens.ids[: min(length, found.tokens)], pieces)
+    return replace(found, rows_without_piece=program.vocabulary_size - pieces, probability_without_piece=share)
+
+
+def _share_beyond(model: Interpreter, ids: np.ndarray, pieces: int) -> float:
+    """Mean probability of the tokens from `pieces` on, after each of these ids."""
+    logits = model.logits(np.asarray(ids)[None])[0].astype(np.float64)
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return float((weights[:, pieces:].sum(axis=-1) / weights.sum(axis=-1)).mean())
 
 
 def evaluate_program(

@@ -66,6 +66,8 @@ class Score:
     hidden_bytes : int                 of the bytes those that the tokens do not spell: no model predicts them
     unscored_tokens : int              tokens of the data that were no target, the first one left out
     vocabulary_size : int or None      of the model, where it is known
+    rows_without_piece : int           of the vocabulary those that the tokenizer has no piece for
+    probability_without_piece : float  what the model gives these rows together, on average
     """
 
     tokens: int
@@ -80,6 +82,8 @@ class Score:
     hidden_bytes: int = 0
     unscored_tokens: int = 0
     vocabulary_size: int | None = None
+    rows_without_piece: int = 0
+    probability_without_piece: float = 0.0
 
     @property
     def nats(self) -> float:

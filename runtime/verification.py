@@ -27,7 +27,20 @@ from ..progress import StageProgress
 from .evaluation import evaluate_program
 
 DEFAULT_TOLERANCE = 0.0005  # bits per byte; the difference between two machines' float32 sums is far below it
-SCORE_VALUES = ("bits_per_byte", "bits_per_token", "tokens", "bytes", "unknown_tokens", "seconds", "tokens_per_second")
+SCORE_VALUES = (
+    "bits_per_byte",
+    "bits_per_token",
+    "perplexity",
+    "word_perplexity",
+    "tokens",
+    "bytes",
+    "words",
+    "unknown_tokens",
+    "hidden_bytes",
+    "worse_than_guessing",
+    "seconds",
+    "tokens_per_second",
+)
 
 
 class Outcome(enum.Enum):
@@ -57,7 +70,7 @@ class Check:
 class ScoreRequest:
     """What to score an artifact on, and the score that was promised of it.
 
-    data, tokenizer : paths          token shard or UTF-8 text, and the sentencepiece model
+    data, tokenizer : paths          token shard, UTF-8 text or JSON lines, and the tokenizer
     expected : float or None         promised bits per byte, None to only measure
     tolerance : float                allowed distance from `expected`, in bits per byte
     the others                       as in `evaluation.evaluate_program`
@@ -168,10 +181,12 @@ def _check_score(artifact: Artifact | None, tensors: list[np.ndarray] | None, re
         )
     except VerificationError as error:
         return Check("score", Outcome.FAILED, str(error))
+    doubts = f"; the tokenizer does not spell {score.hidden_bytes:,} bytes of the text" if score.hidden_bytes else ""
+    doubts += "; worse than guessing" if score.worse_than_guessing else ""
     expected, tolerance = request.expected, request.tolerance
     promise = {"expected_bits_per_byte": expected, "tolerance": tolerance}
     values = {name: getattr(score, name) for name in SCORE_VALUES} | promise
-    detail = f"{score.bits_per_byte:.6f} bits per byte on {score.tokens:,} tokens, {score.bytes:,} bytes"
+    detail = f"{score.bits_per_byte:.6f} bits per byte on {score.tokens:,} tokens, {score.bytes:,} bytes{doubts}"
     if expected is None:
         return _passed("score", detail, values)
     difference = score.bits_per_byte - expected

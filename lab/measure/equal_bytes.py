@@ -101,7 +101,7 @@ class Bench:
         threads = threads or available_threads()
         model = read_model(inputs.checkpoint, inputs.architecture)
         others = [] if inputs.evaluation is None else [inputs.evaluation]
-        text, held_out = read_calibration(inputs.calibration, others, inputs.tokenizer, model)
+        text, held_out, _ = read_calibration(inputs.calibration, others, inputs.tokenizer, model)
         judged, table = _judged(inputs, model, held_out)
         options = fast_recipe(inputs.recipe)
         how = {"seed": inputs.seed, "device": "cpu", "threads": threads}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
 from command_line import bytecap_command
 
@@ -10,6 +13,7 @@ from bytecap.compiler.frontends import build_model, read_architecture
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.runtime.evaluation import evaluate_program
 from bytecap.runtime.scoring import paired_gap
+from bytecap.runtime.shards import read_shard, write_shard
 
 
 @pytest.fixture(scope="module")
@@ -36,26 +40,137 @@ def test_eval_of_an_artifact_against_its_checkpoint(small_job, scores):
     assert document["gap"]["mbpb"] == pytest.approx(gap.mbpb, abs=1e-6)
     assert document["gap"]["standard_error_mbpb"] == pytest.approx(gap.standard_error_mbpb, abs=1e-6)
     assert document["same_program"] is True
+    assert document["score"]["worse_than_guessing"] is True and document["notes"][0].startswith("worse than guessing")
 
 
 def test_eval_as_text(small_job, scores):
     outcome = bytecap_command(
         "eval", small_job.artifact, *small_job.score_arguments(), "--against", small_job.checkpoint
     )
-    artifact, reference, gap = outcome.stdout.splitlines()
-    for line, word, score in ((artifact, "artifact", scores[0]), (reference, "reference", scores[1])):
-        assert line.startswith(
-            f"{word:<11} {score.bits_per_byte:.5f} bits per byte  ({score.tokens:,} tokens, {score.bytes:,} bytes, "
-        )
-    assert gap.startswith("gap ") and gap.endswith(" mBPB") and "±" in gap
+    lines = re.sub(r", [0-9.]+ s, [0-9,]+ tokens/s\)", ", TIME)", outcome.stdout).splitlines()
+    expected = []
+    for word, score in (("artifact", scores[0]), ("reference", scores[1])):
+        expected += [
+            f"{word:<11} {score.bits_per_byte:.5f} bits per byte  (1,600 tokens, 2,485 bytes, TIME)",
+            f"            {score.bits_per_token:.5f} bits per token, perplexity {score.perplexity:,.2f} a token, "
+            f"{score.word_perplexity:.3g} a word (468 words)",
+        ]
+    gap = paired_gap(scores[1], scores[0])
+    assert lines == [
+        *expected,
+        f"gap         {gap.mbpb:+.2f} ± {gap.standard_error_mbpb:.2f} mBPB",
+        f"tokenizer   {small_job.tokenizer}  (sentencepiece, 420 pieces)",
+        "read        windows of 32 tokens, 17 tokens left out",
+    ]
+    assert outcome.stderr.splitlines()[-1] == (
+        f"bytecap: note: worse than guessing: {scores[0].bits_per_token:.2f} bits a token, where the same probability "
+        "for each of 420 tokens gives 8.71; probably another architecture or tokenizer"
+    )
 
 
-def test_eval_of_a_checkpoint_on_text_is_the_same_as_on_its_shard(small_job, scores):
+def test_eval_of_a_checkpoint_on_text_scores_every_token_of_it(small_job):
     arguments = ["--tokenizer", small_job.tokenizer, "--architecture", small_job.architecture, "--json"]
-    on_text = bytecap_command("eval", small_job.checkpoint, "--data", small_job.text, *arguments).document
+    on_text, on_shard = (
+        bytecap_command("eval", small_job.checkpoint, "--data", path, *arguments, *more).document
+        for path, more in ((small_job.text, ["--max-tokens", 1600]), (small_job.data, []))
+    )
     assert on_text["kind"] == "checkpoint"
-    assert on_text["score"]["bits_per_byte"] == pytest.approx(scores[1].bits_per_byte, abs=1e-9)
+    assert on_text["score"]["bits_per_byte"] == pytest.approx(on_shard["score"]["bits_per_byte"], abs=1e-9)
     assert on_text["reference"] is None and on_text["gap"] is None
+    whole = bytecap_command("eval", small_job.checkpoint, "--data", small_job.text, *arguments).document["score"]
+    text = small_job.text.read_text()
+    assert (whole["bytes"], whole["unscored_tokens"]) == (len(text.replace("\0", "").encode()), 0)
+    assert whole["words"] == len(text.replace("\0", " ").split())
+
+
+def test_the_conventions_of_a_text(small_job, tmp_path):
+    """What begins a document, whether documents run on, which windows: as asked, and said."""
+    (tmp_path / "x.jsonl").write_text('{"text": "abc de"}\n{"text": "fg abc"}\n')
+    (tmp_path / "tokenizer.model").write_bytes(small_job.tokenizer.read_bytes())
+    (tmp_path / "model.bcap").write_bytes(small_job.artifact.read_bytes())
+    arguments = ["eval", tmp_path / "model.bcap", "--data", tmp_path / "x.jsonl"]
+    said = {
+        (): "windows of 32 tokens, 2 documents, one running on into the next, token 1 '<s>' before each",
+        ("--bos", "none"): "windows of 32 tokens, 2 documents, one running on into the next, no token before them",
+        ("--documents", "separate", "--bos", 2, "--sequence-length", 8, "--stride", 4): (
+            "windows of 8 tokens, 4 scored in each, 2 documents, each read from its own beginning, "
+            "token 2 '</s>' before each, 1 token left out"
+        ),
+    }
+    for options, line in said.items():
+        outcome = bytecap_command(*arguments, *options)
+        assert outcome.stdout.splitlines()[-1] == f"read        {line}"
+    document = bytecap_command(*arguments, "--documents", "separate", "--json").document
+    assert document["text"] == {
+        "tokenizer": document["text"]["tokenizer"],
+        "documents": 2,
+        "separate": True,
+        "beginning": 1,
+        "beginning_piece": "<s>",
+        "is_text": True,
+    }
+    assert document["text"]["tokenizer"]["source"] == str(tmp_path / "tokenizer.model")  # found beside the model
+    assert (document["score"]["bytes"], document["score"]["words"]) == (12, 4)
+    assert bytecap_command(*arguments, "--bos", "start").code == 8
+
+
+def test_what_a_tokenizer_hides_is_told(small_job, tmp_path):
+    """A text that the tokenizer normalizes: the bytes are the file's, and those that no token spells are counted."""
+    text = "abc \uff41\ufb01 de"  # NFKC makes "a" and "fi" of two characters of three bytes
+    (tmp_path / "x.txt").write_text(text, encoding="utf-8")
+    arguments = [small_job.artifact, "--data", tmp_path / "x.txt", "--tokenizer", small_job.tokenizer]
+    score = bytecap_command("eval", *arguments, "--json").document["score"]
+    assert (score["bytes"], score["hidden_bytes"] >= 6) == (len(text.encode()), True)
+    hidden = score["hidden_bytes"]
+    notes = [line for line in bytecap_command("eval", *arguments).stderr.splitlines() if "does not spell" in line]
+    assert notes == [
+        f"bytecap: note: the tokenizer does not spell {hidden} of the 13 bytes of the text (it rewrites characters or "
+        "lacks them), and no model predicts what it hides; bits per byte are of the text's own bytes"
+    ]
+    verified = bytecap_command("verify", *arguments).stdout
+    assert f"13 bytes; the tokenizer does not spell {hidden} bytes of the text" in verified
+
+
+def test_rows_without_a_piece_are_told(small_job, tmp_path):
+    """A vocabulary padded beyond the tokenizer scores, and what the padding gets is said."""
+    from bytecap.compiler.checkpoints.export import export_checkpoint
+
+    found = read_checkpoint(small_job.checkpoint)
+    tensors = dict(found.tensors)
+    table = tensors["tok_emb.weight"]
+    tensors["tok_emb.weight"] = np.concatenate([table, np.zeros((12, table.shape[1]), np.float32)])
+    export_checkpoint(
+        list(tensors), list(tensors.values()), ["float32"] * len(tensors), tmp_path / "padded.safetensors", False
+    )
+    outcome = bytecap_command("eval", tmp_path / "padded.safetensors", *small_job.score_arguments(), "--json")
+    score = outcome.document["score"]
+    assert score["rows_without_piece"] == 12 and 0 < score["probability_without_piece"] < 0.5
+    share = f"{100 * score['probability_without_piece']:.2g}"
+    assert outcome.document["notes"][-1] == (
+        f"12 of the model's 432 rows have no piece in the tokenizer; they get {share} % of the probability"
+    )
+
+
+def test_counts_of_bytes_beside_a_shard_are_used(small_job, tmp_path):
+    ids = read_shard(small_job.data)
+    (tmp_path / "a_val_0.bin").write_bytes(small_job.data.read_bytes())
+    write_shard(tmp_path / "a_val_bytes_0.bin", np.full(len(ids), 2))
+    document = bytecap_command("eval", small_job.artifact, "--data", tmp_path / "a_val_0.bin", "--json").document
+    assert document["score"]["bytes"] == 2 * document["score"]["tokens"] and document["text"]["tokenizer"] is None
+    assert document["notes"][0] == f"bytes are those of {tmp_path}/a_val_bytes_0.bin"
+    write_shard(tmp_path / "a_val_bytes_0.bin", np.full(len(ids) - 1, 2), force=True)
+    refused = bytecap_command("eval", small_job.artifact, "--data", tmp_path / "a_val_0.bin")
+    assert refused.code == 8 and "give the counts of bytes that were written with these tokens" in refused.stderr
+
+
+def test_a_shard_without_a_tokenizer_has_bits_per_token(small_job, tmp_path):
+    (tmp_path / "model.bcap").write_bytes(small_job.artifact.read_bytes())
+    arguments = ["eval", tmp_path / "model.bcap", "--data", small_job.data]
+    document = bytecap_command(*arguments, "--json").document
+    assert document["score"]["bits_per_byte"] is None and document["score"]["bits_per_token"] > 0
+    assert " bits per token  (1,600 tokens, bytes not known, " in bytecap_command(*arguments).stdout
+    refused = bytecap_command("eval", tmp_path / "model.bcap", "--data", small_job.text)
+    assert refused.code == 8 and "a tokenizer is needed" in refused.stderr
 
 
 def test_eval_options_limit_what_is_scored(small_job):

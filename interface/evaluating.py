@@ -1,0 +1,224 @@
+"""Scoring an artifact or a checkpoint on text.
+
+Torch is loaded only for a checkpoint that is a pickle (.pt, .int8.ptz).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import DataError
+from ..progress import Progress, stage_of
+from .arguments import PathLike, optional_path
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..format.program.program import Program
+    from ..runtime.evaluation import ScoringData
+    from ..runtime.scoring import Gap, Score
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Scores of a model and, when asked for, of a reference on the same tokens.
+
+    kind : "artifact" or "checkpoint"
+    score, reference : Score      see bytecap.runtime.scoring.Score: bits_per_byte, perplexity, tokens, bytes, ...
+    gap : Gap or None             score minus reference in mBPB, with the standard error over sequences
+    same_program : bool or None   whether both compute the same function of their tensors
+    assumed : mapping             hyperparameters of a checkpoint that nothing told, with the values that were taken
+    told : mapping of str         who told the others: "shapes", "architecture" (the caller), or the file, in words
+    text : EvaluatedText          the text and how it was read
+    """
+
+    kind: str
+    score: Score
+    reference: Score | None
+    gap: Gap | None
+    same_program: bool | None
+    text: EvaluatedText
+    assumed: Mapping[str, object] = field(default_factory=dict)
+    told: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatedText:
+    """The conventions of a score.
+
+    tokenizer : mapping or None     kind, source, digest and pieces; None where none was needed
+    documents : int or None         number of documents, None for shards that run on
+    separate : bool                 each document is read from its own beginning; else they run on into each other
+    beginning : int or None         the token before each document of a text; None for none, and for shards
+    beginning_piece : str or None   the same as text
+    is_text : bool                  the bytes are those of the text itself; else those of the tokens' pieces
+    notes : tuple of str            what was assumed of data and tokenizer, in sentences
+    """
+
+    tokenizer: Mapping[str, object] | None
+    documents: int | None
+    separate: bool
+    beginning: int | None
+    beginning_piece: str | None
+    is_text: bool
+    notes: tuple[str, ...]
+
+
+def evaluate(
+    model: PathLike,
+    *,
+    data: PathLike | Sequence[PathLike],
+    tokenizer: PathLike | None = None,
+    sequence_length: int | None = None,
+    stride: int | None = None,
+    max_tokens: int | None = None,
+    bos: int | str | None = None,
+    documents: str = "joined",
+    byte_counts: Sequence[PathLike] = (),
+    against: PathLike | None = None,
+    architecture: PathLike | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Bits per byte and perplexities of an artifact or a checkpoint on token shards, UTF-8 texts or JSON lines.
+
+    data            a path, a pattern such as "val_*.bin", "-" for text from standard input, or several of these
+    tokenizer       a file, a folder that holds one, or "bytes"; by default the one in or beside the model
+    stride          targets scored a window; by default all, so that windows do not overlap
+    bos             the token before each document of a text, "none" for none; by default what the tokenizer says
+    documents       "joined": they run on into each other; "separate": each is read from its own beginning
+    byte_counts     files of bytes by token beside the shards; by default those that lie there
+    against         is scored on the same tokens, in sequences of the same length, and the paired gap computed
+    architecture    (TOML or JSON) says of a checkpoint what its shapes cannot; without it the frontend's defaults
+                    hold, and `same_program` of the result tells whether that made both models compute the same
+                    function of their tensors
+
+    Raises ArtifactError, CheckpointError, DataError or VerificationError.
+    """
+    from ..runtime.evaluation import ScoringOptions, read_scoring_data, score_program
+    from ..runtime.scoring import paired_gap
+
+    known = _read_architecture(optional_path(architecture))
+    loaded = _load_model(Path(model), known)
+    tokenizer_path = _tokenizer_for(tokenizer, [Path(model), *([] if against is None else [Path(against)])])
+    program = loaded.program
+    options = ScoringOptions(
+        sequence_length=program.sequence_length if sequence_length is None else sequence_length,
+        stride=stride,
+        max_tokens=max_tokens,
+        beginning=_beginning(bos),
+        documents=documents,
+        byte_counts=[Path(path) for path in byte_counts],
+        threads=threads,
+    )
+    read = read_scoring_data(program, _paths(data), tokenizer_path, options)
+
+    def scored(model: _Loaded, name: str) -> Score:
+        fits = model.program.vocabulary_size == program.vocabulary_size
+        its_data = read if fits else read_scoring_data(model.program, _paths(data), tokenizer_path, options)
+        chosen = replace(options, progress=stage_of(progress, f"score {name}"))
+        return score_program(model.program, model.tensors, its_data, chosen)
+
+    result, text = scored(loaded, loaded.kind), _evaluated_text(read)
+    if against is None:
+        return Evaluation(loaded.kind, result, None, None, None, text, loaded.assumed, loaded.told)
+    other = _load_model(Path(against), known)
+    reference = scored(other, "reference")
+    same_program = program.instructions == other.program.instructions
+    told = loaded.told or other.told
+    assumed = {**other.assumed, **loaded.assumed}
+    gap = paired_gap(reference, result)
+    return Evaluation(loaded.kind, result, reference, gap, same_program, text, assumed, told)
+
+
+def _paths(data: PathLike | Sequence[PathLike]) -> list[str]:
+    return [str(data)] if isinstance(data, str | os.PathLike) else [str(path) for path in data]
+
+
+def _beginning(bos: int | str | None) -> int | None:
+    from ..runtime.tokens import NO_TOKEN
+
+    if bos == "none":
+        return NO_TOKEN
+    try:
+        return None if bos is None else int(bos)
+    except ValueError as error:
+        raise DataError(f"{bos!r} is no token that begins documents; give its id, or none") from error
+
+
+def _tokenizer_for(tokenizer: PathLike | None, models: Sequence[Path]) -> Path | None:
+    """The tokenizer that is given, or else the one in or beside one of the models."""
+    from ..runtime.tokenizers import find_tokenizer
+
+    found = (found for path in models if (found := find_tokenizer(path)) is not None)
+    return next(found, None) if tokenizer is None else Path(tokenizer)
+
+
+def _evaluated_text(read: ScoringData) -> EvaluatedText:
+    tokens, tokenizer = read.tokens, read.tokenizer
+    described = None
+    if tokenizer is not None:
+        described = {
+            "kind": tokenizer.kind,
+            "source": tokenizer.source,
+            "digest": tokenizer.digest,
+            "pieces": tokenizer.vocabulary_size,
+        }
+    starts = tokens.documents if read.documents is None else read.documents
+    beginning = None if tokens.beginning is None or tokens.beginning < 0 else tokens.beginning
+    piece = None
+    if beginning is not None and tokenizer is not None and beginning < tokenizer.vocabulary_size:
+        piece = tokenizer.piece(beginning)
+    return EvaluatedText(
+        described,
+        None if starts is None else len(starts),
+        read.documents is not None,
+        beginning,
+        piece,
+        tokens.text is not None,
+        read.notes,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A model from a file: kind, program, float32 tensors, and of a checkpoint what `Evaluation` says of it."""
+
+    kind: str
+    program: Program
+    tensors: Sequence[np.ndarray]
+    assumed: Mapping[str, object] = field(default_factory=dict)
+    told: Mapping[str, str] = field(default_factory=dict)
+
+
+def _load_model(path: Path, architecture: Mapping[str, object] | None) -> _Loaded:
+    """An artifact, which its first bytes tell, or else a checkpoint."""
+    if path.is_file() and _is_artifact(path):
+        from ..format.artifact import decode_tensors, read_artifact
+
+        artifact = read_artifact(path.read_bytes())
+        return _Loaded("artifact", artifact.program, decode_tensors(artifact))
+    from ..compiler.checkpoints.checkpoint import read_checkpoint
+    from ..compiler.frontends import build_model
+
+    model = build_model(read_checkpoint(path), architecture)
+    return _Loaded("checkpoint", model.program, [t.values for t in model.tensors], model.assumed, model.told)
+
+
+def _is_artifact(path: Path) -> bool:
+    from ..format.container.layout import MAGIC
+
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def _read_architecture(path: Path | None) -> Mapping[str, object] | None:
+    if path is None:
+        return None
+    from ..compiler.frontends import read_architecture
+
+    return read_architecture(path)
