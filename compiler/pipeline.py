@@ -79,9 +79,7 @@ def compile_checkpoint(
     progress = progress or silent
     how = {"seed": seed, "device": device, "threads": threads or available_threads()}
     clock = _Clock()
-    written = None if output is None or dry_run else Path(output)
-    if written is not None:
-        check_output(written, force)
+    written = _checked_output(None if dry_run else output, force)
     check_device(device)
     codec, options, code_files = profile_codec(profile), read_recipe(recipe), import_closure([Path(c) for c in code])
     budget = artifact_budget(cap, code_files)
@@ -102,12 +100,8 @@ def compile_checkpoint(
 
     data = landed.landing.trial.data
     ledger = build_ledger(data, code_files, cap)
-    report = build_report(job, landed.landing, ledger, clock.seconds, landed.candidates)
-    report |= {
-        "profile": profile,
-        "tokenizer": None if tokenizer is None else str(tokenizer),
-        "calibration_notes": list(notes),
-    }
+    read = {"profile": profile, "tokenizer": tokenizer and str(tokenizer), "calibration_notes": list(notes)}
+    report = build_report(job, landed.landing, ledger, clock.seconds, landed.candidates) | read
     if explain:
         report["explanation"] = explain_compile(landed.trials, landed.landing, budget, progress=progress)
         clock.lap("explain")
@@ -148,6 +142,13 @@ def _land(trials: QuickTrials, budget: int, progress: Progress, *, keep_targets:
     if is_walked(trials.job) and near.trial is not smallest:
         landing = land_sequential(trials, near, budget, progress, keep_targets=keep_targets)
     return _Landed(landing, trials, None if menu is None else menu.tables(landing))
+
+
+def _checked_output(output: Path | str | None, force: bool) -> Path | None:
+    """The path to write, which is free or may be replaced; None for none."""
+    if output is not None:
+        check_output(output, force)
+    return None if output is None else Path(output)
 
 
 def _provenance(calibration: Path | str, recipe: Recipe, seed: int, model: Model) -> dict:

@@ -93,9 +93,8 @@ def evaluate(
     documents       "joined": they run on into each other; "separate": each is read from its own beginning
     byte_counts     files of bytes by token beside the shards; by default those that lie there
     against         is scored on the same tokens, in sequences of the same length, and the paired gap computed
-    architecture    (TOML or JSON) says of a checkpoint what its shapes cannot; without it the frontend's defaults
-                    hold, and `same_program` of the result tells whether that made both models compute the same
-                    function of their tensors
+    architecture    (TOML or JSON) says of a checkpoint what its shapes cannot; `same_program` of the result tells
+                    whether what was assumed made both models the same function of their tensors
 
     Raises ArtifactError, CheckpointError, DataError or VerificationError.
     """
@@ -106,15 +105,8 @@ def evaluate(
     loaded = _load_model(Path(model), known)
     tokenizer_path = _tokenizer_for(tokenizer, [Path(model), *([] if against is None else [Path(against)])])
     program = loaded.program
-    options = ScoringOptions(
-        sequence_length=program.sequence_length if sequence_length is None else sequence_length,
-        stride=stride,
-        max_tokens=max_tokens,
-        beginning=_beginning(bos),
-        documents=documents,
-        byte_counts=[Path(path) for path in byte_counts],
-        threads=threads,
-    )
+    length = program.sequence_length if sequence_length is None else sequence_length
+    options = ScoringOptions(length, stride, max_tokens, _beginning(bos), documents, _paths(byte_counts), threads)
     read = read_scoring_data(program, _paths(data), tokenizer_path, options)
 
     def scored(model: _Loaded, name: str) -> Score:
@@ -128,11 +120,9 @@ def evaluate(
         return Evaluation(loaded.kind, result, None, None, None, text, loaded.assumed, loaded.told)
     other = _load_model(Path(against), known)
     reference = scored(other, "reference")
-    same_program = program.instructions == other.program.instructions
-    told = loaded.told or other.told
-    assumed = {**other.assumed, **loaded.assumed}
-    gap = paired_gap(reference, result)
-    return Evaluation(loaded.kind, result, reference, gap, same_program, text, assumed, told)
+    same, gap = program.instructions == other.program.instructions, paired_gap(reference, result)
+    assumed, told = {**other.assumed, **loaded.assumed}, loaded.told or other.told
+    return Evaluation(loaded.kind, result, reference, gap, same, text, assumed, told)
 
 
 def _paths(data: PathLike | Sequence[PathLike]) -> list[str]:

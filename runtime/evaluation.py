@@ -54,7 +54,6 @@ class ScoringData:
     tokens, tokenizer        the latter None where the bytes of the tokens are not known or counted by files
     text : TokenText         of the tokens that can be scored, None where no bytes are known
     documents : int64 [d]    where documents begin, for scoring them one by one; None when they run on
-    unknown : bool [V]       the unknown piece
     notes : tuple of str     what was assumed, in sentences
     """
 
@@ -62,7 +61,6 @@ class ScoringData:
     tokenizer: Tokenizer | None
     text: TokenText | None
     documents: np.ndarray | None
-    unknown: np.ndarray | None
     notes: tuple[str, ...]
 
 
@@ -83,19 +81,18 @@ def read_scoring_data(
         data, loaded, size, program.boundary_token, beginning=options.beginning, max_tokens=options.max_tokens
     )
     length = program.sequence_length if options.sequence_length is None else options.sequence_length
-    count = target_count(tokens, length, options.max_tokens, whole_windows=tokens.text is None) + 1
+    count = target_count(tokens, length, options.max_tokens) + 1
     counts, counted = _counts_beside(data, tokens, options)
     notes = [*tokens.notes, *counted]
-    table = None
     text = tokens.text
     if counts is not None:
-        text = TokenText(counts, None, np.zeros(len(counts), dtype=np.int32))
+        text = TokenText.of_counts(counts)
     elif loaded is not None:
         _refuse_untransformed_text(loaded, tokens)
         table = checked_byte_table(loaded, tokens, length, options.max_tokens, size, program.boundary_token)
         text = text or text_of_ids(loaded, table, np.asarray(tokens.ids[:count]), words=_knows_text(loaded))
     documents = _starts(tokens, program.boundary_token, count) if options.documents == SEPARATE else None
-    return ScoringData(tokens, loaded, text, documents, None if table is None else table.unknown, tuple(notes))
+    return ScoringData(tokens, loaded, text, documents, tuple(notes))
 
 
 def _counts_beside(
@@ -111,7 +108,7 @@ def _counts_beside(
         return None, []
     if tokens.text is not None:
         raise DataError(f"{paths[0]}: counts of bytes belong to token shards, and {tokens.source} is text")
-    return read_byte_counts(paths, tokens), [f"bytes are those of {', '.join(map(str, paths))}"]
+    return read_byte_counts(paths, expand_data(data), tokens), [f"bytes are those of {', '.join(map(str, paths))}"]
 
 
 def _starts(tokens: Tokens, boundary_token: int, count: int) -> np.ndarray:
@@ -152,7 +149,7 @@ def checked_byte_table(
     contradicts the table.
     """
     byte_table = tokenizer.byte_table().padded(vocabulary_size)
-    scored = target_count(tokens, sequence_length, max_tokens, whole_windows=tokens.text is None) + 1
+    scored = target_count(tokens, sequence_length, max_tokens) + 1
     _refuse_tokens_without_piece(tokenizer, tokens, scored, boundary_token)
     beyond = np.flatnonzero(byte_table.boundary[tokens.ids[scored:]])
     end = scored + int(beyond[0]) if beyond.size else len(tokens.ids)
@@ -182,13 +179,11 @@ def score_program(program: Program, tensors: Sequence[np.ndarray], data: Scoring
         sequence_length=length,
         stride=options.stride,
         max_tokens=options.max_tokens,
-        whole_windows=data.tokens.text is None,
         documents=data.documents,
-        unknown=data.unknown,
-        vocabulary_size=program.vocabulary_size,
         threads=options.threads,
         progress=options.progress,
     )
+    found = replace(found, vocabulary_size=program.vocabulary_size)
     pieces = program.vocabulary_size if data.tokenizer is None else data.tokenizer.vocabulary_size
     if pieces >= program.vocabulary_size:
         return found

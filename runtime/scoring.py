@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Protocol
 
@@ -133,16 +133,14 @@ def _exponential(nats: float, count: int | None) -> float | None:
     return math.exp(nats / count) if count and nats / count < LARGEST_EXPONENT else None
 
 
-def target_count(
-    tokens: Tokens, sequence_length: int, max_tokens: int | None = None, *, whole_windows: bool = True
-) -> int:
-    """Targets that `score` covers: of n tokens min(n - 1, max_tokens), rounded down to whole windows of L unless the
-    last window may be shorter; DataError when that is none.
+def target_count(tokens: Tokens, sequence_length: int, max_tokens: int | None = None) -> int:
+    """Targets that `score` covers: of n tokens min(n - 1, max_tokens); of a shard rounded down to whole windows of L,
+    as the public challenge does, of a text all of them. DataError when that is none.
     """
     _check_positive(sequence_length=sequence_length, max_tokens=max_tokens)
     available = len(tokens.ids) - 1
     limited = available if max_tokens is None else min(available, max_tokens)
-    unit = sequence_length if whole_windows else 1
+    unit = sequence_length if tokens.text is None else 1
     count = limited // unit * unit
     if count < 1:
         few = "max_tokens" if limited < available else "the tokens"
@@ -181,10 +179,7 @@ def score(
     sequence_length: int,
     stride: int | None = None,
     max_tokens: int | None = None,
-    whole_windows: bool = True,
     documents: np.ndarray | None = None,
-    unknown: np.ndarray | None = None,
-    vocabulary_size: int | None = None,
     batch_sequences: int | None = None,
     threads: int | None = None,
     progress: StageProgress | None = None,
@@ -194,7 +189,6 @@ def score(
     text : what each token stands for; None to count no bytes
     documents : int [d]     where documents begin: each is then read from its own beginning; by default they run on
                             into each other
-    unknown : bool [V]      the unknown piece among the tokens
 
     By default windows do not overlap; with `stride` < `sequence_length` each target after the first
     window sees at least `sequence_length - stride` tokens of context. `progress(done, total)` counts
@@ -205,18 +199,15 @@ def score(
     Raises DataError when the tokens give no sequence or no bytes, VerificationError when a loss is
     not finite.
     """
-    targets = target_count(tokens, sequence_length, max_tokens, whole_windows=whole_windows)
+    targets = target_count(tokens, sequence_length, max_tokens)
     stride = sequence_length if stride is None else stride
     _check_positive(stride=stride, batch_sequences=batch_sequences, threads=threads)
     if stride > sequence_length:
         raise DataError(
             f"stride {stride} is longer than a sequence of {sequence_length}; tokens in between would never be scored"
         )
-    plan = (
-        list(windows(targets, sequence_length, stride))
-        if documents is None
-        else list(windows_by_document(documents, targets, sequence_length, stride))
-    )
+    starts = np.zeros(1, dtype=np.int64) if documents is None else documents
+    plan = list(windows_by_document(starts, targets, sequence_length, stride))
     size = batch_sequences or max(1, TOKENS_PER_BATCH // sequence_length)
     sums = _sums_of(plan, None if text is None else text.bytes)
     if not plan or (text is not None and not sums.any()):
@@ -225,21 +216,22 @@ def score(
     losses = _window_losses(model, tokens.ids[: targets + 1], plan, size, threads or usable_cores(), progress)
     seconds = time.perf_counter() - began
     _check_finite(losses, plan)
-    scored = sum(window.stop - window.start - window.skip for window in plan)
     limit = len(tokens.ids) - 1 if max_tokens is None else min(max_tokens, len(tokens.ids) - 1)
-    return Score(
-        scored,
-        int(sums.sum()),
-        0 if unknown is None else int(_sums_of(plan, unknown[tokens.ids[: targets + 1]]).sum()),
-        sequence_length,
-        stride,
-        seconds,
-        losses,
-        sums,
-        None if text is None or text.words is None else int(_sums_of(plan, text.words).sum()),
-        0 if text is None else int(_sums_of(plan, text.hidden).sum()),
-        limit - scored,
-        vocabulary_size,
+    return _summed(plan, text, Score(limit, 0, 0, sequence_length, stride, seconds, losses, sums))
+
+
+def _summed(plan: Sequence[Window], text: TokenText | None, found: Score) -> Score:
+    """A score of as many tokens as could be scored, with the sums over the windows that were."""
+    scored = sum(window.stop - window.start - window.skip for window in plan)
+    found = replace(found, tokens=scored, unscored_tokens=found.tokens - scored)
+    if text is None:
+        return found
+    return replace(
+        found,
+        bytes=int(found.sequence_bytes.sum()),
+        unknown_tokens=int(_sums_of(plan, text.unknown).sum()),
+        words=None if text.words is None else int(_sums_of(plan, text.words).sum()),
+        hidden_bytes=int(_sums_of(plan, text.hidden).sum()),
     )
 
 

@@ -27,11 +27,18 @@ class TokenText:
     bytes : int32 [n]           bytes of text; 0 for a token that stands for none
     words : int32 [n] or None   words of white-space-separated text that begin under it; None where that is not known
     hidden : int32 [n]          of the bytes those that the token does not spell, so that no model predicts them
+    unknown : bool [n]          it is the unknown piece
     """
 
     bytes: np.ndarray
     words: np.ndarray | None
     hidden: np.ndarray
+    unknown: np.ndarray
+
+    @classmethod
+    def of_counts(cls, counts: np.ndarray) -> TokenText:
+        """Where only the number of bytes is known, int32 [n]."""
+        return cls(counts, None, np.zeros(len(counts), dtype=np.int32), np.zeros(len(counts), dtype=bool))
 
     @classmethod
     def joined(cls, parts: Sequence[TokenText]) -> TokenText:
@@ -41,12 +48,8 @@ class TokenText:
             np.concatenate([part.bytes for part in parts]),
             np.concatenate(words) if len(words) == len(parts) else None,
             np.concatenate([part.hidden for part in parts]),
+            np.concatenate([part.unknown for part in parts]),
         )
-
-    def first(self, count: int) -> TokenText:
-        """Of the first `count` tokens."""
-        words = None if self.words is None else self.words[:count]
-        return TokenText(self.bytes[:count], words, self.hidden[:count])
 
 
 def encode_with_text(tokenizer: Tokenizer, document: str) -> tuple[list[int], TokenText]:
@@ -63,7 +66,7 @@ def encode_with_text(tokenizer: Tokenizer, document: str) -> tuple[list[int], To
             own[0] -= 1
         else:
             ids, own, hidden = _by_stretches(tokenizer, document, data)
-    return ids, TokenText(own, words_by_token(document, own), hidden)
+    return ids, TokenText(own, words_by_token(document, own), hidden, pieces.unknown[ids])
 
 
 def _by_stretches(tokenizer: Tokenizer, document: str, data: bytes) -> tuple[list[int], np.ndarray, np.ndarray]:
@@ -112,7 +115,7 @@ def text_of_ids(tokenizer: Tokenizer, table: ByteTable, ids: np.ndarray, *, word
         spelled = [texts[t][-b:] if b else b"" for t, b in zip(ids.tolist(), own.tolist(), strict=True) if t < size]
         document = b"".join(spelled).decode("utf-8", "surrogateescape")
         counted = words_by_token(document, own)
-    return TokenText(own, counted, np.zeros(len(own), dtype=np.int32))
+    return TokenText(own, counted, np.zeros(len(own), dtype=np.int32), table.unknown[ids])
 
 
 def words_by_token(document: str, own: np.ndarray) -> np.ndarray:

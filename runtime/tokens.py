@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import DataError
 from .data_files import SIDECAR_MARK, Content, DataFile, documents_of, expand_data, inspect_data, opened
-from .shards import shard_layout
+from .shards import MAX_TOKEN_ID, shard_layout
 from .token_text import TokenText, encode_with_text
 from .tokenizers import Tokenizer
 
@@ -138,13 +138,14 @@ def _texts(
     starts, total = [], 0
     head = [] if first == NO_TOKEN else [first]
     none = np.zeros(len(head), dtype=np.int32)
+    before = TokenText(none, none, none, none.astype(bool))
     for document in _documents(files):
         if most is not None and total >= most:
             break
         ids, text = encode_with_text(tokenizer, _cut(document, most))
         starts.append(total)
         parts.append(np.array([*head, *ids], dtype=np.int32))
-        texts.append(TokenText.joined([TokenText(none, none, none), text]))
+        texts.append(TokenText.joined([before, text]))
         total += len(parts[-1])
     if not total:
         raise DataError(f"{source} holds no text; give a token shard or UTF-8 text")
@@ -168,17 +169,23 @@ def _cut(document: str, most: int | None) -> str:
     return document[: place if place > 0 else enough]
 
 
-def read_byte_counts(paths: Sequence[str | Path], tokens: Tokens) -> np.ndarray:
-    """int32 [tokens]: bytes of text by token, from files beside the shards that the tokens came from.
+def read_byte_counts(paths: Sequence[str | Path], data: Sequence[str], tokens: Tokens) -> np.ndarray:
+    """int32 [tokens]: bytes of text by token, from files beside the shards `data` that the tokens came from.
 
-    Raises DataError when there are fewer or more counts than tokens, or none is above 0.
+    Raises DataError when a file has not as many counts as its shard has tokens, and when all are 0.
     """
-    counts = [_ids_of_shard(inspect_data(path), None)[0] for path in expand_data(list(paths))]
+    files = [inspect_data(path) for path in expand_data(list(paths))]
+    counts = [_ids_of_shard(file, None)[0] for file in files]
+    sizes = [len(_ids_of_shard(inspect_data(path), MAX_TOKEN_ID)[0]) for path in data]
+    wrong = next((n for n, (count, size) in enumerate(zip(counts, sizes, strict=False)) if len(count) != size), None)
+    if wrong is None and len(counts) != len(sizes):
+        wrong = 0
     found = np.concatenate(counts)[: len(tokens.ids)].astype(np.int32)
-    if len(found) != len(tokens.ids) or not found.any():
+    if wrong is not None or not found.any():
         raise DataError(
-            f"{paths[0]} has {len(found):,} counts of bytes, {int(found.sum()):,} bytes in all, for the "
-            f"{len(tokens.ids):,} tokens of {tokens.source}; give the counts that were written with these tokens"
+            f"{files[wrong or 0].path} has {len(counts[wrong or 0]):,} counts of bytes, {int(found.sum()):,} bytes in "
+            f"all, for the {sizes[wrong or 0]:,} tokens of {data[wrong or 0]}; give the counts that were written with "
+            "these tokens"
         )
     return found
 

@@ -17,9 +17,9 @@ import zstandard
 
 from ...errors import DataError, OutputError
 from ...files.output import write_output
+from ...runtime.data_files import DOCUMENT_SEPARATOR
 from ...runtime.shards import decode_shard, is_shard, read_shard, write_shard
 from ...runtime.tokenizers import SentencepieceTokenizer
-from ...runtime.tokens import DOCUMENT_SEPARATOR
 from ..demo.demo_text import BOUNDARY_TOKEN, encode_documents, train_tokenizer
 
 ZSTD = b"\x28\xb5\x2f\xfd"

@@ -67,16 +67,19 @@ def test_a_dry_run_writes_nothing_and_reports_the_same(small_job, tmp_path):
 
 
 def test_text_calibration_needs_and_uses_the_tokenizer(small_job, tmp_path):
+    """The one that is given, or the one beside the checkpoint; its name stands in the report."""
     text = small_job.folder / "calibration.txt"
-    arguments = small_job.compile_arguments(tmp_path / "out.bcap", "--calibration", text)
-    refused = bytecap_command(*arguments)
+    alone = tmp_path / "checkpoint.pt"
+    alone.write_bytes(small_job.checkpoint.read_bytes())
+    command, _, *options = small_job.compile_arguments(tmp_path / "out.bcap", "--calibration", text)
+    refused = bytecap_command(command, alone, *options)
     assert (refused.code, refused.stdout) == (8, "")
     assert "tokenizer is needed" in refused.stderr
-    outcome = bytecap_command(*arguments, "--tokenizer", small_job.tokenizer, "--json")
-    assert outcome.code == 0
-    assert (
-        outcome.document["report"]["calibration_tokens"] == small_job.compiled.document["report"]["calibration_tokens"]
-    )
+    expected = small_job.compiled.document["report"]["calibration_tokens"]
+    for checkpoint, more in ((alone, ["--tokenizer", small_job.tokenizer]), (small_job.checkpoint, ["--force"])):
+        outcome = bytecap_command(command, checkpoint, *options, *more)
+        assert outcome.code == 0
+        assert f"calibration    {expected:,} tokens by {small_job.tokenizer}\n" in outcome.stdout
 
 
 def test_an_existing_output_is_kept_without_force_and_replaced_with_it(small_job, tmp_path):

@@ -55,7 +55,7 @@ def test_the_export_is_the_checkpoint_again_and_scores_as_the_artifact(folder_jo
 def test_eval_notes_what_was_assumed(folder_job, small_job):
     outcome = bytecap_command("eval", folder_job[0] / "model", *small_job.score_arguments(), "--sequence-length", 32)
     assert outcome.code == 0
-    assert outcome.stderr == (
+    assert outcome.stderr.startswith(
         "bytecap: note: assumed of the checkpoint: hidden_act silu; the rest is told by config.json beside it, shapes; "
-        "--architecture changes that\n"
+        "--architecture changes that\nbytecap: note: worse than guessing: "  # the weights are random
     )

@@ -13,6 +13,7 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 # Functions whose options are what their callers choose from: each option is keyword-only and stands by itself.
 PUBLIC_OPTIONS = {
     "interface/compiling.py:compile": "the options of `bytecap compile`",
+    "interface/evaluating.py:evaluate": "the options of `bytecap eval`",
     "interface/measurements.py:sensitivity": "the options of `bytecap sensitivity`",
     "interface/measurements.py:curve": "the options of `bytecap curve`",
     "interface/laboratory.py:run_experiment": "the options of `bytecap lab run`",

@@ -13,6 +13,7 @@ from bytecap.errors import DataError, VerificationError
 from bytecap.lab.experiments.document_scores import DocumentScores, over_seeds, paired_difference, score_documents
 from bytecap.runtime.interpreter import Interpreter
 from bytecap.runtime.scoring import score
+from bytecap.runtime.token_text import text_of_ids
 from bytecap.runtime.tokens import Tokens
 
 DOCUMENTS = [" ".join(words(seed, 9 + seed)) for seed in range(7)]
@@ -28,9 +29,8 @@ def scored(ids=IDS, **options) -> DocumentScores:
 def test_documents_hold_the_losses_that_a_score_is_made_of():
     length = MODEL.program.sequence_length
     whole = (len(IDS) - 1) // length * length
-    expected = score(
-        Interpreter(MODEL.program, TENSORS), Tokens(IDS, "text"), tiny_tokenizer().byte_table(), sequence_length=length
-    )
+    text = text_of_ids(tiny_tokenizer(), tiny_tokenizer().byte_table(), IDS)
+    expected = score(Interpreter(MODEL.program, TENSORS), Tokens(IDS, "text"), text, sequence_length=length)
     found = scored(IDS[: whole + 1])
     assert (
         found.nats.sum() == pytest.approx(expected.nats)
