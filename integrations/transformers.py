@@ -59,12 +59,12 @@ class BytecapQuantizer(HfQuantizer):
             raise ValueError("bytecap's quantizer needs a folder with an artifact; from_pretrained named no files")
         artifact = Path(checkpoint_files[0]).parent / self.quantization_config.artifact
         self._decoded = tempfile.TemporaryDirectory(prefix="bytecap-")
-        weights = Path(self._decoded.name) / "model.safetensors"
+        folder = Path(self._decoded.name) / "decoded"
         try:
-            interface.export(artifact, weights, dtype="float32")
+            interface.export(artifact, folder, dtype="float32")
         except ArtifactError as error:
             raise ValueError(f"{artifact}: {error}") from error
-        checkpoint_files[:] = [str(weights)]
+        checkpoint_files[:] = [str(folder / "model.safetensors")]
         return model
 
     def _process_model_after_weight_loading(self, model, **_):

@@ -6,7 +6,7 @@ the first byte is written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,14 +70,11 @@ def export(
     tensors = _restored(content)
     if kind == "gguf":
         return _export_gguf(content, tensors, output, dtype, optional_path(tokenizer), force)
-    dtypes = {tensor.name: tensor.dtype if dtype == ORIGINAL else dtype for tensor in tensors}
     if kind.endswith("folder"):
-        return _export_folder(
-            content, tensors, dtypes, output, optional_path(tokenizer), data if coded else None, force
-        )
+        return _export_folder(content, tensors, output, dtype, optional_path(tokenizer), data if coded else None, force)
     if tokenizer is not None:
         raise OutputError(f"{output}: a {output.suffix} file holds no tokenizer; name a folder or a .gguf file")
-    return _export_file(tensors, dtypes, output, force)
+    return _export_file(tensors, output, dtype, force)
 
 
 def _kind(output: Path, coded: bool) -> str:
@@ -106,10 +103,16 @@ def _restored(content: Artifact) -> list[ModelTensor]:
     return restored_tensors(content.program, [ModelTensor(e.name, values, e.dtype) for e, values in decoded])
 
 
-def _export_file(tensors: Sequence[ModelTensor], dtypes: Mapping[str, str], output: Path, force: bool) -> Export:
+def _dtypes(tensors: Sequence[ModelTensor], dtype: str) -> dict[str, str]:
+    """By name the type in which a tensor is written."""
+    return {tensor.name: tensor.dtype if dtype == ORIGINAL else dtype for tensor in tensors}
+
+
+def _export_file(tensors: Sequence[ModelTensor], output: Path, dtype: str, force: bool) -> Export:
     from ..compiler.checkpoints.export import export_checkpoint
     from ..compiler.exports.rounding import measure_rounding
 
+    dtypes = _dtypes(tensors, dtype)
     rounding = measure_rounding({t.name: t.values for t in tensors}, dtypes)
     export_checkpoint(list(dtypes), [t.values for t in tensors], list(dtypes.values()), output, force)
     return Export(output.suffix[1:], (output,), tuple(dtypes), tuple(dtypes.values()), rounding)
@@ -118,18 +121,20 @@ def _export_file(tensors: Sequence[ModelTensor], dtypes: Mapping[str, str], outp
 def _export_folder(
     content: Artifact,
     tensors: Sequence[ModelTensor],
-    dtypes: Mapping[str, str],
     output: Path,
+    dtype: str,
     tokenizer: Path | None,
     coded: bytes | None,
     force: bool,
 ) -> Export:
     from ..compiler.exports import folder
+    from ..compiler.exports.meta_names import as_hugging_face
     from ..compiler.exports.rounding import measure_rounding
     from ..files.output import write_output_folder
 
+    configuration, tensors = as_hugging_face(folder.configuration_of(content.provenance), tensors)
+    dtypes = _dtypes(tensors, dtype)
     values = {tensor.name: tensor.values for tensor in tensors}
-    configuration = folder.configuration_of(content.provenance)
     if coded is None:
         rounding = measure_rounding(values, dtypes)
         files = folder.folder_files(configuration, values, dtypes)
@@ -155,13 +160,14 @@ def _export_gguf(
     from ..compiler.exports import gguf_file
     from ..compiler.exports.folder import configuration_of
     from ..compiler.exports.gguf_tokenizer import gguf_tokenizer
+    from ..compiler.exports.meta_names import as_hugging_face
 
     if dtype == ORIGINAL:
         sizes: dict[str, int] = {}
         for tensor in tensors:
             sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.values.size
         dtype = max(sorted(sizes), key=lambda name: sizes[name])
-    configuration = configuration_of(content.provenance)
+    configuration, tensors = as_hugging_face(configuration_of(content.provenance), tensors)
     laid_out = gguf_file.gguf_tensors(configuration, tensors)
     kinds = gguf_file.tensor_kinds(laid_out, dtype)
     fields = gguf_tokenizer(tokenizer, content.program.vocabulary_size, configuration)

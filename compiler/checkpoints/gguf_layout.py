@@ -33,7 +33,7 @@ def to_hugging_face(
     if part in architecture.fused_by_head:
         return _by_head(values, _whole_heads(len(values), heads["attn_q"], 3, name, source))
     if architecture.permuted and part in ("attn_q", "attn_k"):
-        return _apart(values, _whole_heads(len(values), heads[part], 2, name, source))
+        return apart(values, _whole_heads(len(values), heads[part], 2, name, source))
     return values
 
 
@@ -66,14 +66,14 @@ def _whole_heads(rows: int, heads: int, parts: int, name: str, source: str) -> i
     return heads
 
 
-def _apart(values: np.ndarray, heads: int) -> np.ndarray:
+def apart(values: np.ndarray, heads: int) -> np.ndarray:
     """Rows of every head from interleaved pairs (2j, 2j + 1) to halves (j, j + d/2), as Hugging Face has them."""
     pairs = values.reshape(heads, len(values) // heads // 2, 2, *values.shape[1:])
     return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(values.shape)
 
 
 def _interleaved(values: np.ndarray, heads: int) -> np.ndarray:
-    """The inverse of `_apart`."""
+    """The inverse of `apart`."""
     halves = values.reshape(heads, 2, len(values) // heads // 2, *values.shape[1:])
     return np.ascontiguousarray(halves.swapaxes(1, 2)).reshape(values.shape)
 

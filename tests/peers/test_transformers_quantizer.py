@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from naive_llama import Llama, write_folder
+from naive_llama import Llama, llama2c_bytes, write_folder
 from tiny_models import random_sequences
 from transformers import AutoModelForCausalLM
 
@@ -14,14 +14,19 @@ from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.runtime.interpreter import Interpreter
 from bytecap.runtime.shards import write_shard
 
+FAMILIES = [("llama", False), ("mistral", True), ("qwen2", True), ("llama2.c", True)]
 
-@pytest.fixture(scope="module", params=[("llama", False), ("mistral", True), ("qwen2", True)], ids=lambda p: p[0])
+
+@pytest.fixture(scope="module", params=FAMILIES, ids=lambda p: p[0])
 def artifact(request, tmp_path_factory):
     """An artifact of a small model of one family."""
     family, tied = request.param
-    naive = Llama(family, vocabulary=31, tied=tied, biases=family == "qwen2")
+    naive = Llama(family, vocabulary=31, tied=tied, biases=family == "qwen2", interleaved=family == "llama2.c")
     root = tmp_path_factory.mktemp(family)
-    write_folder(root / "model", naive, naive.state(0))
+    if family == "llama2.c":
+        (root / "model").write_bytes(llama2c_bytes(naive, naive.state(0)))
+    else:
+        write_folder(root / "model", naive, naive.state(0))
     write_shard(root / "calibration.bin", random_sequences(naive.vocabulary, 40, 32).ravel())
     bytecap.compile(root / "model", cap="4KB", calibration=root / "calibration.bin", output=root / "model.bcap")
     return root / "model.bcap"

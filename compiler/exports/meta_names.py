@@ -1,0 +1,45 @@
+"""A model under Meta's names, which llama2.c has too, as Hugging Face stores it.
+
+Strategy: transformers and llama.cpp know Llama by Hugging Face's names only. Tensors are renamed part by
+part, and the rows of queries and keys moved from interleaved pairs to halves, as Hugging Face's own
+converter did with Meta's weights; the function stays the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ..checkpoints.configuration import META_MODEL_TYPE
+from ..checkpoints.gguf_layout import apart
+from ..frontends.llama_families import FAMILIES
+from ..frontends.llama_names import META_PARTS, hugging_face_naming, meta_naming
+from ..model.model import ModelTensor
+
+HEADS = {"query": "num_attention_heads", "key": "num_key_value_heads"}
+
+
+def as_hugging_face(
+    configuration: Mapping[str, object], tensors: Sequence[ModelTensor]
+) -> tuple[dict[str, object], list[ModelTensor]]:
+    """Configuration and tensors by Hugging Face; both unchanged when they are that already."""
+    if configuration.get("model_type") != META_MODEL_TYPE:
+        return dict(configuration), list(tensors)
+    llama = {**configuration, "model_type": "llama", "architectures": ["LlamaForCausalLM"]}
+    queries = configuration.get("num_attention_heads")
+    llama.setdefault("num_key_value_heads", queries)
+    return llama, [_renamed(tensor, llama) for tensor in tensors]
+
+
+def _renamed(tensor: ModelTensor, configuration: Mapping[str, object]) -> ModelTensor:
+    metas, theirs = meta_naming(), hugging_face_naming(FAMILIES["llama"], ())
+    single = {metas.table: theirs.table, metas.norm: theirs.norm, metas.head: theirs.head}
+    if tensor.name in single:
+        return replace(tensor, name=single[tensor.name])
+    place = metas.place(tensor.name)
+    if place is None:
+        return tensor
+    part = next(part for part, name in META_PARTS.items() if name == place[1])
+    heads = configuration.get(HEADS.get(part, ""))
+    values = apart(tensor.values, heads) if isinstance(heads, int) else tensor.values
+    return replace(tensor, name=theirs.stored(place[0], part, place[2]), values=values)
