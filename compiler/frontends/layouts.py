@@ -4,7 +4,8 @@ Strategy: as with `parts`, the name says what was done, so that an artifact need
 the transpose of NAME, and `NAME.by_kind` has the rows of all queries first, then those of all keys, then of all values,
 where NAME has them head by head. `NAME.column` is a vector as a column, so that an operand can name one element.
 `NAME.cut_from_256` are the first rows of a table padded to 256, the others of which the function never reads: they
-come back as zeros. All but that are exact.
+come back as zeros; `NAME.padded_from_250` has rows of zeros after its own 250. `NAME.bank_of_4` is a matrix [n, 4 m] as
+it lies in memory, read as a bank [4, n, m]. All but the cut are exact.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ import numpy as np
 from ...format.program.operations import Attention
 from ...format.program.program import Program
 from ..model.model import ModelTensor
-from .parts import join_parts, whole_name
+from .parts import join_parts, split_bank, whole_name
 
 TRANSPOSED, BY_KIND, COLUMN = ".T", ".by_kind", ".column"
-CUT = re.compile(r"(?P<whole>.+)\.cut_from_(?P<rows>\d{1,9})")
+ROWS = re.compile(r"(?P<whole>.+)\.(?:cut|padded)_from_(?P<rows>\d{1,9})")
+BANK = re.compile(r"(?P<whole>.+)\.bank_of_\d{1,4}")
 KINDS = 3  # queries, keys, values
 
 
@@ -47,10 +49,22 @@ def cut_name(name: str, rows: int) -> str:
     return f"{name}.cut_from_{rows}"
 
 
+def padded_name(name: str, rows: int) -> str:
+    """The name of a table of so many rows with more after them."""
+    return f"{name}.padded_from_{rows}"
+
+
+def split_memory(name: str, values: np.ndarray, parts: int) -> dict[str, np.ndarray]:
+    """The parts, one after the other in memory, of a matrix [n, parts * m]; each [n, m], by the names of the parts."""
+    return split_bank(f"{name}.bank_of_{parts}", values.reshape(parts, len(values), -1))
+
+
 def stored_name(name: str) -> str:
     """The name in the checkpoint of a tensor of the program."""
-    cut = CUT.fullmatch(name)
-    name = cut["whole"] if cut else whole_name(name)
+    name = whole_name(name)
+    for pattern in (ROWS, BANK):
+        match = pattern.fullmatch(name)
+        name = match["whole"] if match else name
     return name.removesuffix(COLUMN).removesuffix(BY_KIND).removesuffix(TRANSPOSED)
 
 
@@ -62,10 +76,13 @@ def stored_tensors(program: Program, tensors: Sequence[ModelTensor]) -> list[Mod
 
 def _stored(tensor: ModelTensor, heads: int) -> ModelTensor:
     name, values = tensor.name, tensor.values
-    cut = CUT.fullmatch(name)
-    if cut:
-        padding = np.zeros((int(cut["rows"]) - len(values), *values.shape[1:]), values.dtype)
-        name, values = cut["whole"], np.concatenate([values, padding])
+    rows, bank = ROWS.fullmatch(name), BANK.fullmatch(name)
+    if rows:
+        missing = max(int(rows["rows"]) - len(values), 0)
+        padding = np.zeros((missing, *values.shape[1:]), values.dtype)
+        name, values = rows["whole"], np.concatenate([values, padding])[: int(rows["rows"])]
+    if bank:
+        name, values = bank["whole"], values.reshape(values.shape[1], -1)
     if name.endswith(COLUMN):
         name, values = name.removesuffix(COLUMN), values.reshape(-1)
     if name.endswith(BY_KIND):

@@ -18,6 +18,7 @@ from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
 from ..model.model import Model, ModelTensor
 from ..model.program_builder import ProgramBuilder
+from .bare_builder import BareBuilder
 from .layouts import column_name, cut_name, stored_name, stored_tensors
 from .nanochat_shapes import (
     BACKOUT,
@@ -78,80 +79,51 @@ def program_tensors(tensors: Mapping[str, np.ndarray], h: Hyperparameters) -> di
     return read
 
 
-class _Builder:
+class _Builder(BareBuilder):
     """Writes the program of one model."""
 
     def __init__(self, h: Hyperparameters, tensors: Mapping[str, np.ndarray]) -> None:
-        self.h, self.tensors = h, tensors
-        self.read = {stored_name(name): name for name in tensors}
-        self.builder = ProgramBuilder()
-        self.emit = self.builder.emit
+        super().__init__(tensors, h.rms_norm_eps)
+        self.h = h
 
     def program(self) -> ProgramBuilder:
         """From the tokens to the logits."""
         h = self.h
-        x = first = self.smeared(self.norm(self.emit(op.Embed(self.tensor(TABLE)))))
-        middle = x
+        x = self.norm(self.emit(op.Embed(self.tensor(TABLE))))
+        if SMEAR_GATE in self.read:
+            x = self.smeared(x, SMEAR_GATE, self.row(SMEAR), h.hidden_size)
+        first = middle = x
         for layer in range(h.num_hidden_layers):
+            at = LAYER.format(layer)
             if RESIDUAL in self.read:
-                factors = (self.builder.row(self.read[name], layer) for name in (RESIDUAL, FROM_FIRST))
-                x = self.emit(op.Mix(x, first, *factors))
-            x = self.emit(op.Add(x, self.attention(layer, self.norm(x))))
-            hidden = self.emit(op.Activation(self.map(layer, "mlp.c_fc", self.norm(x)), op.ActivationKind.RELU_SQUARED))
-            x = self.emit(op.Add(x, self.map(layer, "mlp.c_proj", hidden)))
+                x = self.emit(op.Mix(x, first, self.row(RESIDUAL, layer), self.row(FROM_FIRST, layer)))
+            x = self.emit(op.Add(x, self.attention(layer, at, self.norm(x))))
+            hidden = self.relu_squared(self.norm(x), f"{at}mlp.c_fc.weight", f"{at}mlp.c_proj.weight")
+            x = self.emit(op.Add(x, hidden))
             if layer == h.num_hidden_layers // 2:
                 middle = x
         if BACKOUT in self.read:
-            backed = self.emit(op.Scale(middle, self.builder.row(self.read[BACKOUT])))
-            x = self.emit(op.Add(x, self.emit(op.Affine(backed, -1.0, 0.0))))
-        logits = self.emit(op.Linear(self.norm(x), self.tensor(HEAD)))
-        self.emit(op.Softcap(logits, h.logit_softcap, op.SoftcapKind.TANH))
+            x = self.less(x, middle, self.row(BACKOUT))
+        self.emit(op.Softcap(self.linear(self.norm(x), HEAD), h.logit_softcap, op.SoftcapKind.TANH))
         return self.builder
 
-    def smeared(self, x: int) -> int:
-        """x plus the stream of the token before, times a gate of one value a token."""
-        if SMEAR_GATE not in self.read:
-            return x
-        gate = self.gate(x, SMEAR_GATE, 1.0)
-        gate = self.emit(op.Scale(gate, self.builder.row(self.read[SMEAR])))
-        return self.emit(op.Add(x, self.gated(gate, self.emit(op.Shift(x, 1)), self.h.hidden_size)))
-
-    def attention(self, layer: int, x: int) -> int:
+    def attention(self, layer: int, at: str, x: int) -> int:
         h = self.h
         q, k = (
-            self.norm(self.rotated(self.map(layer, f"attn.{name}", x), heads), heads)
+            self.norm(self.rotated(self.linear(x, f"{at}attn.{name}.weight"), heads), heads)
             for name, heads in (("c_q", h.num_attention_heads), ("c_k", h.num_key_value_heads))
         )
-        v = self.map(layer, "attn.c_v", x)
+        v = self.linear(x, f"{at}attn.c_v.weight")
         table = f"value_embeds.{layer}.weight"
         if table in self.read:
-            gate = self.gate(x, LAYER.format(layer) + "attn.ve_gate.weight", h.value_gate_factor)
+            gate = self.gate(x, f"{at}attn.ve_gate.weight", h.value_gate_factor)
             own = self.emit(op.Embed(self.tensor(table)))
             v = self.emit(op.Add(v, self.gated(gate, own, h.num_key_value_heads * h.head_dim)))
         scale = h.query_key_factor**2 / h.head_dim**0.5
-        window = h.short_window + 1 if h.window_pattern[layer % len(h.window_pattern)] == "S" else 0
-        window = 0 if layer == h.num_hidden_layers - 1 else window
+        short = h.window_pattern[layer % len(h.window_pattern)] == "S" and layer < h.num_hidden_layers - 1
+        window = h.short_window + 1 if short else 0
         attended = self.emit(op.Attention(q, k, v, h.num_attention_heads, h.num_key_value_heads, scale, window))
-        return self.map(layer, "attn.c_proj", attended)
-
-    def gate(self, x: int, name: str, factor: float) -> int:
-        """factor times the sigmoid of a map of the first elements, as many as the map has columns."""
-        start = self.emit(op.Slice(x, 0, self.tensors[self.read[name]].shape[1]))
-        opened = self.emit(op.Activation(self.emit(op.Linear(start, self.tensor(name))), op.ActivationKind.SIGMOID))
-        return opened if factor == 1 else self.emit(op.Affine(opened, factor, 0.0))
-
-    def gated(self, gate: int, x: int, width: int) -> int:
-        """Each value of the gate times its part of x."""
-        return self.emit(op.Multiply(self.emit(op.Broadcast(gate, width, op.BroadcastKind.SPREAD)), x))
+        return self.linear(attended, f"{at}attn.c_proj.weight")
 
     def rotated(self, x: int, heads: int) -> int:
         return self.emit(op.Rope(x, heads, self.h.rope_theta, self.h.head_dim, op.RopeLayout.HALF_SPLIT))
-
-    def norm(self, x: int, groups: int = 1) -> int:
-        return self.emit(op.RmsNorm(x, groups, self.h.rms_norm_eps))
-
-    def map(self, layer: int, part: str, x: int) -> int:
-        return self.emit(op.Linear(x, self.tensor(f"{LAYER.format(layer)}{part}.weight")))
-
-    def tensor(self, name: str) -> int:
-        return self.builder.tensor(self.read[name])
