@@ -16,36 +16,24 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from ...format.program.operands import Row
-from ...format.program.operations import (
-    Activation,
-    Add,
-    Affine,
-    Attention,
-    Broadcast,
-    BroadcastKind,
-    CappedAttention,
-    Exclude,
-    Linear,
-    Multiply,
-    Operation,
-    Scale,
-    Softcap,
-)
-from ...format.program.program import Program, validate_program
+from ...format.program.program import validate_program
 from ..model.model import Model
-from ..model.structure import embedding_tables
 from ..quantize.grid_matrix import column_log_steps
 from ..recipe import Recipe
 from ..statistics.calibration import MatrixStatistics, Statistics
+from .free_units import (
+    FreeUnits,
+    ScaledOutput,
+    find_hidden_units,
+    find_scaled_outputs,
+    find_value_dimensions,
+)
 
 LEAST_SCALE = 1e-6
-ELEMENTWISE = Activation | Add | Affine | Multiply | Softcap
 
 
 def exchange_symmetries(model: Model, statistics: Statistics, recipe: Recipe) -> tuple[Model, Statistics]:
@@ -60,170 +48,11 @@ def exchange_symmetries(model: Model, statistics: Statistics, recipe: Recipe) ->
     return sort_units(*scaled, units, recipe.quantization.damping)
 
 
-@dataclass(frozen=True, slots=True)
-class FreeUnits:
-    """Units that are the rows of the tensors `makers` and the columns of tensor `reader`, and nothing else.
-
-    heads : so many equal blocks of rows, within which the order is free
-    repeats : how many times in a row each block stands in the reader's columns (query heads of a group)
-    gates : tensors whose rows are in the order of the reader's columns: what the units are multiplied with
-    biases : vectors of the makers, in the order of the units;  gate_biases : those of the gates
-    """
-
-    makers: tuple[int, ...]
-    reader: int
-    heads: int = 1
-    repeats: int = 1
-    gates: tuple[int, ...] = ()
-    biases: tuple[int, ...] = ()
-    gate_biases: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ScaledOutput:
-    """A linear map whose output is read by nothing but its product with a vector."""
-
-    maker: int
-    vector: Row
-
-
-def find_hidden_units(program: Program, widths: Sequence[int] = ()) -> list[FreeUnits]:
-    """Every set of units between linear maps, with only element-wise operations in between.
-
-    widths : of the registers; without them nothing that a gate of one value is multiplied with is found
-    """
-    search = _Search(program, widths)
-    found = []
-    for op in program.instructions:
-        if isinstance(op, Linear) and search.only_use(op):
-            makers = search.makers(op.x)
-            if makers:
-                found.append(FreeUnits(_weights(makers), op.weight, biases=_biases(makers)))
-    return found
-
-
-def find_value_dimensions(program: Program, widths: Sequence[int] = ()) -> list[FreeUnits]:
-    """Every attention whose values are linear maps and whose output only a linear map reads, multiplied
-    or not with gates: of one value a head, or of linear maps to each of its elements.
-
-    widths : of the registers; without them no attention with a gate of one value a head is found
-    """
-    search = _Search(program, widths)
-    found = []
-    for op in program.instructions:
-        if isinstance(op, Linear) and search.only_use(op) and (end := search.attention(op.x)):
-            attention = end.attention
-            makers = search.makers(attention.v, end.readers, attention.kv_heads)
-            if makers:
-                heads, repeats = attention.kv_heads, attention.heads // attention.kv_heads
-                own, gates = (_weights(makers), _biases(makers)), (_weights(end.gates), _biases(end.gates))
-                found.append(FreeUnits(own[0], op.weight, heads, repeats, gates[0], own[1], gates[1]))
-    return found
-
-
-def find_scaled_outputs(program: Program) -> list[ScaledOutput]:
-    """Every linear map whose rows a vector scales that nothing else reads."""
-    search = _Search(program)
-    scales = [op for op in program.instructions if isinstance(op, Scale) and search.uses[op.vector.tensor] == 1]
-    made = [(op.vector, search.makers(op.x)) for op in scales if isinstance(program.instructions[op.x], Linear)]
-    return [ScaledOutput(makers[0].weight, vector) for vector, makers in made if makers and makers[0].bias is None]
-
-
-def _weights(maps: Sequence[Linear]) -> tuple[int, ...]:
-    return tuple(each.weight for each in maps)
-
-
-def _biases(maps: Sequence[Linear]) -> tuple[int, ...]:
-    return tuple(each.bias.tensor for each in maps if each.bias is not None)
-
-
 def equal_tensors(model: Model) -> set[int]:
     """Tensors whose values another tensor of the same shape has, too."""
     digests = [hashlib.sha256(repr(t.values.shape).encode() + t.values.tobytes()).digest() for t in model.tensors]
     counts = Counter(digests)
     return {i for i, digest in enumerate(digests) if counts[digest] > 1 and np.ptp(model.tensors[i].values) > 0}
-
-
-@dataclass(frozen=True, slots=True)
-class AttentionEnd:
-    """An attention that nothing but the search's start reads.
-
-    readers : how many operands read its values; gates : linear maps that its output is multiplied with
-    """
-
-    attention: Attention | CappedAttention
-    readers: int = 1
-    gates: tuple[Linear, ...] = ()
-
-
-class _Search:
-    """Looks backwards in a program for registers and tensors that are used in one place only."""
-
-    def __init__(self, program: Program, widths: Sequence[int] = ()) -> None:
-        self.instructions, self.widths = program.instructions, widths
-        self.readers = Counter(register for op in self.instructions for register in op.registers)
-        self.readers[len(self.instructions) - 1] += 1  # the logits have a reader outside
-        self.uses = Counter(tensor for op in self.instructions for tensor in op.tensors)
-        self.tables = embedding_tables(program)
-
-    def only_use(self, op: Linear) -> bool:
-        """Whether nothing else names the weight and the bias."""
-        alone = op.bias is None or self.uses[op.bias.tensor] == 1
-        return alone and self.uses[op.weight] == 1 and op.weight not in self.tables
-
-    def makers(self, register: int, readers: int = 1, blocks: int = 1) -> list[Linear] | None:
-        """Linear maps whose outputs are a register's elements; None unless they are that alone and so
-        many operands read the register.
-
-        blocks : so many equal parts, within which the order is what matters
-        """
-        if self.constant(register, blocks):
-            return []
-        op = self.instructions[register]
-        if self.readers[register] != readers:
-            return None
-        if isinstance(op, Linear):
-            return [op] if self.only_use(op) else None
-        if not isinstance(op, ELEMENTWISE):
-            return None
-        parts = [self.makers(x, 1, blocks) for x in op.registers]
-        return None if None in parts else [each for part in parts for each in part]
-
-    def constant(self, register: int, blocks: int) -> bool:
-        """Whether the elements of each of so many equal parts of a register are one value, whoever reads it."""
-        op = self.instructions[register]
-        if isinstance(op, ELEMENTWISE):
-            return all(self.constant(x, blocks) for x in op.registers)
-        if not isinstance(op, Broadcast) or not self.widths:
-            return False
-        width = self.widths[op.x]
-        spread = op.kind is BroadcastKind.SPREAD or width == 1
-        return spread and blocks % width == 0
-
-    def attention(self, register: int) -> AttentionEnd | None:
-        """The attention that ends in a register nothing else reads."""
-        op = self.instructions[register]
-        if self.readers[register] != 1:
-            return None
-        if isinstance(op, Attention | CappedAttention):
-            return AttentionEnd(op)
-        if isinstance(op, Exclude):
-            own = self._excludes_own_values(op) and self.readers[op.y] == 1
-            return AttentionEnd(self.instructions[op.y], 2) if own else None
-        if not isinstance(op, Multiply):
-            return None
-        return self._gated(op.x, op.y) or self._gated(op.y, op.x)
-
-    def _gated(self, register: int, gate: int) -> AttentionEnd | None:
-        """The attention that ends in a register, times a gate that every order of its values lets be."""
-        end = self.attention(register)
-        maps = None if end is None else self.makers(gate, 1, end.attention.heads)
-        return None if maps is None else replace(end, gates=(*end.gates, *maps))
-
-    def _excludes_own_values(self, op: Exclude) -> bool:
-        y: Operation = self.instructions[op.y]
-        own = isinstance(y, Attention | CappedAttention)
-        return own and (y.v, y.heads, y.kv_heads) == (op.v, op.heads, op.kv_heads)
 
 
 def sort_units(

@@ -255,6 +255,17 @@ def records_of(traits: frozenset[str]) -> list[Record]:
     ]
 
 
+def short_name(record: Record) -> str:
+    """The shortest beginning of a record's name, in whole words, by which `preset_values` finds what it computes."""
+    words = record.name.split("_")
+    beginnings = ["_".join(words[:count]) for count in range(1, len(words) + 1)]
+    alike = [each for each in RECORDS.values() if each.values == record.values]
+    for beginning in beginnings:
+        if {each.name for each in RECORDS.values() if each.name.startswith(beginning)} <= {each.name for each in alike}:
+            return beginning
+    return record.name
+
+
 def preset_values(name: str) -> Values:
     """What a preset says: `baseline`, or a record by its folder's name or an unambiguous beginning of it.
 

@@ -26,7 +26,7 @@ from .hyperparameters import (
     unused_values,
 )
 from .layers import LISTS, ordered_layers, says_order
-from .records import Record, preset_values, records_of
+from .records import RECORDS, Record, preset_values, records_of, short_name
 from .traits import BANKS, FACTORIZED
 
 # Numbers of layers, or counts of them: those of a record hold for a model of its depth.
@@ -115,7 +115,7 @@ def _from_records(
     assumed: dict[str, object] = {}
     asked: dict[str, str] = {}
     for name in sorted(untold - {*LISTS}, key=lambda name: (name not in FIRST, list(PARAMETERS).index(name))):
-        values = {record.name: record.values.get(name, PARAMETERS[name].default) for record in candidates}
+        values = {short_name(record): record.values.get(name, PARAMETERS[name].default) for record in candidates}
         if name == "rope_train_seq_len" and (known | assumed).get("rope_type") != "yarn":
             length = (known | assumed)["seq_len"]  # of longer ones only
             values = {record: value if value < length else 0 for record, value in values.items()}
@@ -130,10 +130,10 @@ def _from_records(
         else:
             asked[name] = _answers(values)
     if not says_order(known) and candidates:
-        orders = {record.name: _order_of(record, known, by_name) for record in candidates}
+        orders = {short_name(record): _order_of(record, known, by_name) for record in candidates}
         if len(set(map(repr, orders.values()))) > 1 or None in orders.values():
             asked["encoder_layers and decoder_layers"] = _answers(
-                {record.name: ordered_layers(record.values, record.depth) for record in candidates}
+                {short_name(record): ordered_layers(record.values, record.depth) for record in candidates}
             )
         else:
             assumed |= dict(zip(LISTS, next(iter(orders.values())), strict=True))
@@ -163,7 +163,8 @@ def _answers(values: Mapping[str, object]) -> str:
     """` (VALUE in RECORD, RECORD; VALUE in RECORD)`."""
     by_value: dict[str, list[str]] = {}
     for record, value in values.items():
-        by_value.setdefault("the usual" if value is None else str(value), []).append(record)
+        names = by_value.setdefault("the usual" if value is None else str(value), [])
+        names += [] if record in names else [record]
     answers = "; ".join(f"{value} in {listed(names, 2)}" for value, names in by_value.items())
     return f" ({answers})" if answers else ""
 
@@ -176,10 +177,10 @@ def _question(asked: Mapping[str, str], candidates: Sequence[Record], traits: fr
             f"architecture: no merged record has the parts {', '.join(sorted(traits))} together; name the one that it "
             f"is closest to, --architecture preset:NAME, or give a file that says {keys}"
         )
-    names = " or ".join(record.name for record in candidates)
+    names = dict.fromkeys(short_name(record) for record in candidates if record.name in RECORDS)
     return (
-        "architecture: models that compute differently have the names of these tensors; say which this is, by "
-        f"--architecture preset:NAME with {names}, or by a file that says {keys}"
+        "architecture: models that compute differently have tensors of these names; say which this is by "
+        f"--architecture preset:NAME ({' or '.join(names)}), or by a file that says {keys}"
     )
 
 

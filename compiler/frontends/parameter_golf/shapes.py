@@ -73,7 +73,7 @@ def _embedding_parts(h: Hyperparameters) -> Shapes:
         }
     if h.has(BIGRAM):
         shapes |= {"bigram.embed.weight": (h.bigram_rows, h.bigram_dim), "bigram.scale": ()}
-        shapes |= {"bigram.proj.weight": (e, h.bigram_dim)} if h.bigram_dim != e else {}
+        shapes["bigram.proj.weight"] = (e, h.bigram_dim)
     if h.has(SMEAR_FIRST):
         shapes["smeargate.gate"] = (e,)
     if h.has(SMEAR):
@@ -82,7 +82,7 @@ def _embedding_parts(h: Hyperparameters) -> Shapes:
         shapes |= {"smear_gate.weight": (1, h.smear_gate_window), "smear_lambda": (1,)}
     if h.has(VALUE_EMBEDDING):
         shapes |= {"ve_shared.embed.weight": (h.vocab_size, h.ve_dim), "ve_shared.scale": ()}
-        shapes |= {"ve_shared.proj.weight": (h.key_dim, h.ve_dim)} if h.ve_dim != h.key_dim else {}
+        shapes["ve_shared.proj.weight"] = (h.key_dim, h.ve_dim)
         shapes |= {f"ve_layer_scales.{index}": (1,) for index in range(h.ve_count)}
     if h.has(VOCABULARY_BIAS):
         shapes["vocab_bias"] = (h.vocab_size,)
@@ -146,6 +146,8 @@ def check_shapes(checkpoint: Checkpoint, h: Hyperparameters) -> tuple[str, ...]:
     tensors = checkpoint.tensors
     untied = untied_shapes(h)
     optional = {*untied, *(["skip_weights"] if h.skips == 0 else [])}
+    optional |= {"bigram.proj.weight"} if h.bigram_dim == h.embedding_dim else set()  # scripts leave square ones out
+    optional |= {"ve_shared.proj.weight"} if h.ve_dim == h.key_dim else set()
     unused = {name for name in tensors if UNUSED.fullmatch(name)}
     if h.tie_embeddings and (is_copy_of_table(tensors) or h.has(VOCABULARY_BIAS)):
         unused |= {HEAD} & tensors.keys()

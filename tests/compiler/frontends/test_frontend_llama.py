@@ -20,7 +20,7 @@ from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.residual_streams import find_residuals
 from bytecap.compiler.model.structure import find_head, token_tables
 from bytecap.compiler.model.torch_executor import TorchExecutor
-from bytecap.compiler.rewrites.symmetries import find_hidden_units, find_value_dimensions
+from bytecap.compiler.rewrites.free_units import find_hidden_units, find_value_dimensions
 from bytecap.errors import CheckpointError
 from bytecap.format.program.program import program_tensors
 from bytecap.runtime.interpreter import Interpreter

@@ -12,7 +12,7 @@ from naive_nanochat import NaiveNanochat
 from bytecap.compiler.frontends import build_model, restored_tensors
 from bytecap.compiler.model.attention_heads import find_attentions
 from bytecap.compiler.model.structure import find_head, token_tables
-from bytecap.compiler.rewrites.symmetries import find_hidden_units
+from bytecap.compiler.rewrites.free_units import find_hidden_units
 from bytecap.errors import CheckpointError
 
 OLDER = {"rope_theta": 10_000.0, "query_key_factor": 1.0}

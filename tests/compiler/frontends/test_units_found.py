@@ -9,7 +9,7 @@ from bytecap.compiler.model.attention_heads import find_attentions
 from bytecap.compiler.model.groups import INPUT, STREAM, find_groups
 from bytecap.compiler.model.residual_streams import find_residuals
 from bytecap.compiler.model.structure import find_head, token_tables
-from bytecap.compiler.rewrites.symmetries import find_hidden_units, find_value_dimensions
+from bytecap.compiler.rewrites.free_units import find_hidden_units, find_value_dimensions
 from bytecap.format.program.operations import Linear
 from bytecap.format.program.program import validate_program
 

@@ -17,15 +17,14 @@ from bytecap.compiler.model.torch_executor import TorchExecutor
 from bytecap.compiler.quantize.grid_matrix import column_log_steps
 from bytecap.compiler.recipe import Recipe
 from bytecap.compiler.rewrites import exchange_symmetries
-from bytecap.compiler.rewrites.symmetries import (
+from bytecap.compiler.rewrites.free_units import (
     FreeUnits,
     ScaledOutput,
-    absorb_scales,
     find_hidden_units,
     find_scaled_outputs,
     find_value_dimensions,
-    sort_units,
 )
+from bytecap.compiler.rewrites.symmetries import absorb_scales, sort_units
 from bytecap.compiler.settings import QuantizationSettings, SymmetrySettings
 from bytecap.compiler.statistics.calibration import MatrixStatistics, Statistics, measure_statistics
 from bytecap.format.program.operands import Row
@@ -95,7 +94,10 @@ def test_the_units_of_a_model_are_found() -> None:
         ),
         ([Embed(0), Linear(0, 1, Row(3)), Activation(1, RELU, 0.0), Linear(2, 2)], [FreeUnits((1,), 2, biases=(3,))]),
         ([Embed(0), Linear(0, 1, Row(3)), Activation(1, RELU), Linear(2, 2, Row(3))], []),  # a bias is used twice
-        ([Embed(0), Linear(0, 1), Activation(1, RELU, 0.0), Add(1, 2), Linear(3, 2)], []),  # the units are read twice
+        (
+            [Embed(0), Linear(0, 1), Activation(1, RELU, 0.0), Add(1, 2), Linear(3, 2)],
+            [FreeUnits((1,), 2)],
+        ),  # the units are read twice, between the same two matrices
         (
             [Embed(0), Linear(0, 1), Activation(1, RELU, 0.0), Linear(2, 2), Linear(2, 3), Add(3, 4)],
             [],
@@ -112,9 +114,19 @@ def test_the_units_of_a_model_are_found() -> None:
                 Activation(4, RELU, 0.0),
                 Linear(5, 2),
             ],
+            [FreeUnits((1,), 2)],
+        ),  # a loop: every pass sees the same order
+        (
+            [Embed(0), Linear(0, 1), Linear(1, 2), Activation(2, RELU), Linear(3, 2)],
             [],
-        ),  # a loop: every matrix is used twice
+        ),  # a matrix that reads other units elsewhere
+        (
+            [Embed(0), Linear(0, 1), Linear(1, 2), Linear(0, 1), Linear(3, 3), Add(2, 4)],
+            [],
+        ),  # two matrices read what one makes
         ([Embed(0), Linear(0, 1), RmsNorm(1, 2, 1e-3), Linear(2, 2)], []),  # groups of units
+        ([Embed(0), Linear(0, 1), RmsNorm(1, 1, 1e-3), Linear(2, 2)], [FreeUnits((1,), 2)]),
+        ([Embed(0), Linear(0, 1), RmsNorm(1, 1, 1e-3, Row(3)), Linear(2, 2)], []),  # each unit has its gain
         (
             [Embed(0), Linear(0, 1), Rope(1, 1, 100.0, 4, RopeLayout.INTERLEAVED), Linear(2, 2)],
             [],
@@ -153,7 +165,12 @@ def test_where_the_order_of_hidden_units_is_free(operations: list, found: list) 
             [*QUERIES, Linear(0, 3), Attention(1, 2, 3, 4, 2, 0.5), Linear(4, 4), Linear(4, 5), Add(5, 6)],
             [],
         ),  # two readers
-        ([*QUERIES, Linear(0, 3), Attention(1, 2, 3, 4, 2, 0.5), RmsNorm(4, 1, 1e-3), Linear(5, 4)], []),
+        (
+            [*QUERIES, Linear(0, 3), Attention(1, 2, 3, 4, 2, 0.5), RmsNorm(4, 1, 1e-3), Linear(5, 4)],
+            [FreeUnits((3,), 4, 2, 2)],
+        ),
+        ([*QUERIES, Linear(0, 3), Attention(1, 2, 3, 4, 2, 0.5), RmsNorm(4, 4, 1e-3), Linear(5, 4)], []),
+        ([*QUERIES, Linear(0, 3), Attention(1, 2, 3, 4, 2, 0.5), RmsNorm(4, 1, 1e-3, Row(5)), Linear(5, 4)], []),
     ],
 )
 def test_where_the_order_of_value_dimensions_is_free(operations: list, found: list) -> None:
@@ -219,6 +236,10 @@ def test_hidden_units_times_a_gate_of_one_value() -> None:
             [Embed(0), Linear(0, 1), Scale(1, Row(2, 0)), Linear(2, 3), Scale(3, Row(2, 1)), Linear(4, 4)],
             [],
         ),  # the vectors' tensor is
+        (
+            [Embed(0), Linear(0, 1), Scale(1, Row(2)), Linear(2, 1), Scale(3, Row(2)), Linear(4, 4)],
+            [ScaledOutput(1, Row(2))],
+        ),  # a loop
         ([Embed(0), Scale(0, Row(2)), Linear(1, 1)], []),  # the rows are tokens
         ([Embed(0), Linear(0, 0), Scale(1, Row(2)), Linear(2, 1)], []),  # the matrix is a table
         (
