@@ -20,6 +20,7 @@ from .version import VERSION as __version__
 _INTERFACE = (
     "compile",
     "evaluate",
+    "load",
     "inspect",
     "verify",
     "export",

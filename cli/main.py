@@ -25,7 +25,19 @@ from ..version import VERSION
 from .exit_codes import DONE, INTERRUPTED, OUTPUT, UNEXPECTED, USAGE, exit_code_lines, exit_code_of
 from .failures import error_text
 
-COMMANDS = ("compile", "inspect", "eval", "verify", "export", "sensitivity", "curve", "diagnose", "lab", "demo")
+COMMANDS = (
+    "compile",
+    "inspect",
+    "eval",
+    "generate",
+    "verify",
+    "export",
+    "sensitivity",
+    "curve",
+    "diagnose",
+    "lab",
+    "demo",
+)
 FORMER_NAMES = {"score": "sensitivity"}  # for one version; the help does not list them
 OPTIONAL_PACKAGES = {
     "torch": ("PyTorch", "compile"),

@@ -16,6 +16,7 @@ from .artifacts import inspect, verify
 from .compiling import compile
 from .evaluating import EvaluatedText, Evaluation, evaluate
 from .exporting import Export, export
+from .generating import Generation, LoadedModel, load
 from .laboratory import experiments, run_experiment
 from .measurements import curve, diagnose, score, sensitivity
 
@@ -23,6 +24,8 @@ __all__ = [
     "EvaluatedText",
     "Evaluation",
     "Export",
+    "Generation",
+    "LoadedModel",
     "compile",
     "curve",
     "diagnose",
@@ -30,6 +33,7 @@ __all__ = [
     "experiments",
     "export",
     "inspect",
+    "load",
     "run_experiment",
     "score",
     "sensitivity",

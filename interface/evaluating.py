@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING
 from ..errors import DataError
 from ..progress import Progress, stage_of
 from .arguments import PathLike, optional_path
+from .loading import ModelFile, load_architecture, load_model_file, tokenizer_path
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from ..format.program.program import Program
     from ..runtime.evaluation import ScoringData
     from ..runtime.scoring import Gap, Score
 
@@ -101,24 +99,24 @@ def evaluate(
     from ..runtime.evaluation import ScoringOptions, read_scoring_data, score_program
     from ..runtime.scoring import paired_gap
 
-    known = _read_architecture(optional_path(architecture))
-    loaded = _load_model(Path(model), known)
-    tokenizer_path = _tokenizer_for(tokenizer, [Path(model), *([] if against is None else [Path(against)])])
+    known = load_architecture(optional_path(architecture))
+    loaded = load_model_file(Path(model), known)
+    tokenizer_file = tokenizer_path(tokenizer, [Path(model), *([] if against is None else [Path(against)])])
     program = loaded.program
     length = program.sequence_length if sequence_length is None else sequence_length
     options = ScoringOptions(length, stride, max_tokens, _beginning(bos), documents, _paths(byte_counts), threads)
-    read = read_scoring_data(program, _paths(data), tokenizer_path, options)
+    read = read_scoring_data(program, _paths(data), tokenizer_file, options)
 
-    def scored(model: _Loaded, name: str) -> Score:
+    def scored(model: ModelFile, name: str) -> Score:
         fits = model.program.vocabulary_size == program.vocabulary_size
-        its_data = read if fits else read_scoring_data(model.program, _paths(data), tokenizer_path, options)
+        its_data = read if fits else read_scoring_data(model.program, _paths(data), tokenizer_file, options)
         chosen = replace(options, progress=stage_of(progress, f"score {name}"))
         return score_program(model.program, model.tensors, its_data, chosen)
 
     result, text = scored(loaded, loaded.kind), _evaluated_text(read)
     if against is None:
         return Evaluation(loaded.kind, result, None, None, None, text, loaded.assumed, loaded.told)
-    other = _load_model(Path(against), known)
+    other = load_model_file(Path(against), known)
     reference = scored(other, "reference")
     same, gap = program.instructions == other.program.instructions, paired_gap(reference, result)
     assumed, told = {**other.assumed, **loaded.assumed}, loaded.told or other.told
@@ -138,14 +136,6 @@ def _beginning(bos: int | str | None) -> int | None:
         return None if bos is None else int(bos)
     except ValueError as error:
         raise DataError(f"{bos!r} is no token that begins documents; give its id, or none") from error
-
-
-def _tokenizer_for(tokenizer: PathLike | None, models: Sequence[Path]) -> Path | None:
-    """The tokenizer that is given, or else the one in or beside one of the models."""
-    from ..runtime.tokenizers import find_tokenizer
-
-    found = (found for path in models if (found := find_tokenizer(path)) is not None)
-    return next(found, None) if tokenizer is None else Path(tokenizer)
 
 
 def _evaluated_text(read: ScoringData) -> EvaluatedText:
@@ -172,43 +162,3 @@ def _evaluated_text(read: ScoringData) -> EvaluatedText:
         tokens.text is not None,
         read.notes,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """A model from a file: kind, program, float32 tensors, and of a checkpoint what `Evaluation` says of it."""
-
-    kind: str
-    program: Program
-    tensors: Sequence[np.ndarray]
-    assumed: Mapping[str, object] = field(default_factory=dict)
-    told: Mapping[str, str] = field(default_factory=dict)
-
-
-def _load_model(path: Path, architecture: Mapping[str, object] | None) -> _Loaded:
-    """An artifact, which its first bytes tell, or else a checkpoint."""
-    if path.is_file() and _is_artifact(path):
-        from ..format.artifact import decode_tensors, read_artifact
-
-        artifact = read_artifact(path.read_bytes())
-        return _Loaded("artifact", artifact.program, decode_tensors(artifact))
-    from ..compiler.checkpoints.checkpoint import read_checkpoint
-    from ..compiler.frontends import build_model
-
-    model = build_model(read_checkpoint(path), architecture)
-    return _Loaded("checkpoint", model.program, [t.values for t in model.tensors], model.assumed, model.told)
-
-
-def _is_artifact(path: Path) -> bool:
-    from ..format.container.layout import MAGIC
-
-    with path.open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
-
-
-def _read_architecture(path: Path | None) -> Mapping[str, object] | None:
-    if path is None:
-        return None
-    from ..compiler.frontends import read_architecture
-
-    return read_architecture(path)

@@ -37,10 +37,7 @@ def attention_step(o: op.Attention | op.CappedAttention, softmax: Callable[..., 
     def step(workspace: Workspace, out: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
         length = q.shape[0]
         k, v = workspace.with_past(keys_past, k, most), workspace.with_past(values_past, v, most)
-        total, past = (
-            k.shape[0],
-            k.shape[0] - length,
-        )  # positions are counted from the first query: the past is negative
+        total, past = k.shape[0], k.shape[0] - length  # positions count from the first query: the past is negative
         seen = workspace.document_start if o.document_reset else np.full(length, -workspace.start)
         if o.window:
             seen = np.maximum(seen, np.arange(1, length + 1) - o.window)

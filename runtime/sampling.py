@@ -28,7 +28,7 @@ class SamplingSettings:
     temperature: float = 0.8
     top_k: int | None = None
     top_p: float = 1.0
-    seed: int = 1
+    seed: int = 0
 
     def __post_init__(self) -> None:
         """Raise DataError for what is no way to draw."""

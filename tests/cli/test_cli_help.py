@@ -33,6 +33,7 @@ ISSUE_OPTIONS = {
     },
     "inspect": {"--tensor", "--hex", "--sort"},
     "eval": {"--data", "--tokenizer", "--sequence-length", "--max-tokens", "--against"},
+    "generate": {"--prompt", "--tokens", "--temperature", "--seed", "--top-p", "--top-k", "--tokenizer"},
     "verify": {"--cap", "--code", "--data", "--tokenizer", "--expect-bpb", "--tolerance"},
     "export": {"-o"},
     "sensitivity": {

@@ -9,7 +9,7 @@ from without_torch import run_without_torch
 
 from bytecap.cli.main import COMMANDS
 
-WORK_WITHOUT_TORCH = ("inspect", "verify", "eval", "export")
+WORK_WITHOUT_TORCH = ("inspect", "verify", "eval", "generate", "export")
 NEED_TORCH = ("compile", "sensitivity", "curve", "diagnose", "lab", "demo")
 
 
@@ -22,6 +22,7 @@ def outcomes(small_job, tmp_path_factory):
         "inspect": ["inspect", small_job.artifact, "--json"],
         "verify": ["verify", small_job.artifact, *scoring],
         "eval": ["eval", small_job.artifact, *scoring],
+        "generate": ["generate", small_job.artifact, "--tokens", 3, "--json"],
         "export": ["export", small_job.artifact, "-o", exported, "--json"],
         "inspect --tensor": ["inspect", small_job.artifact, "--tensor", "tok_emb.weight", "--json"],
         "inspect --hex": ["inspect", small_job.artifact, "--hex", "--json"],

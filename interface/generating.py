@@ -1,0 +1,182 @@
+"""A model to work with: its logits, and text from it, without torch for an artifact.
+
+model = bytecap.load("model.bcap", tokenizer="tokenizer.model")
+print(model.generate("Once upon a time", tokens=100, temperature=0.8, seed=1).text)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import DataError
+from .arguments import PathLike, optional_path
+from .loading import ModelFile, load_architecture, load_model_file, tokenizer_path
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..format.program.program import Program
+    from ..runtime.sampling import SamplingSettings
+    from ..runtime.tokenizers import Tokenizer
+
+OnToken = Callable[[int, str], None]  # (token id, the characters that it finishes)
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What a model went on with.
+
+    prompt : tuple of int      token ids that it was given, the one that begins a text among them
+    tokens : tuple of int      token ids that were drawn
+    text : str or None         of the drawn tokens; None without a tokenizer
+    ended : bool               the model ended the text before the number of tokens was reached
+    seconds : float            wall time, that of reading the prompt included
+    sampling : SamplingSettings
+    notes : tuple of str       what was assumed, in sentences
+    """
+
+    prompt: tuple[int, ...]
+    tokens: tuple[int, ...]
+    text: str | None
+    ended: bool
+    seconds: float
+    sampling: SamplingSettings
+    notes: tuple[str, ...]
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens that were read and drawn, a second."""
+        return (len(self.prompt) + len(self.tokens)) / self.seconds
+
+
+def load(model: PathLike, *, tokenizer: PathLike | None = None, architecture: PathLike | None = None) -> LoadedModel:
+    """An artifact or a checkpoint, ready to run.
+
+    tokenizer       a file, a folder that holds one, or "bytes"; by default the one in or beside the model, if there is
+    architecture    (TOML or JSON) says of a checkpoint what its shapes cannot
+
+    Raises ArtifactError, CheckpointError or DataError.
+    """
+    from ..runtime.tokenizers import load_tokenizer
+    from ..runtime.tokens import check_tokenizer
+
+    file = load_model_file(Path(model), load_architecture(optional_path(architecture)))
+    path = tokenizer_path(tokenizer, [Path(model)])
+    if path is None:
+        return LoadedModel(file, None)
+    loaded = load_tokenizer(path)
+    check_tokenizer(loaded, file.program.vocabulary_size)
+    return LoadedModel(file, loaded)
+
+
+class LoadedModel:
+    """A model in memory; `tokenizer` is None where none was given or found.
+
+    kind : "artifact" or "checkpoint"; assumed, told : see `Evaluation`
+    """
+
+    def __init__(self, file: ModelFile, tokenizer: Tokenizer | None) -> None:
+        from ..runtime.interpreter import Interpreter
+
+        self.kind, self.assumed, self.told = file.kind, file.assumed, file.told
+        self.tokenizer = tokenizer
+        self._interpreter = Interpreter(file.program, file.tensors)
+
+    @property
+    def program(self) -> Program:
+        """What the model computes."""
+        return self._interpreter.program
+
+    def logits(self, tokens: Sequence[int] | np.ndarray) -> np.ndarray:
+        """float32 [..., length, vocabulary] for token ids [length] or [batch, length]; row i says what follows token i.
+
+        Raises DataError for an id out of range.
+        """
+        import numpy as np
+
+        ids = np.asarray(tokens)
+        return self._interpreter.logits(ids[None])[0] if ids.ndim == 1 else self._interpreter.logits(ids)
+
+    def generate(
+        self,
+        prompt: str | Sequence[int] = "",
+        *,
+        tokens: int = 200,
+        temperature: float = 0.8,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        seed: int = 0,
+        ignore_end: bool = False,
+        threads: int = 1,
+        on_token: OnToken | None = None,
+    ) -> Generation:
+        """Go on with a prompt: a text, which needs a tokenizer, or token ids, taken as they are.
+
+        tokens        draw so many, or fewer when the model ends the text; with `ignore_end` it may not end it
+        temperature   0 takes the likeliest token, 1 draws from the model's own distribution
+        top_k, top_p  keep the k likeliest tokens; the fewest whose probabilities reach p
+        seed          equal seeds give equal tokens
+        threads       CPUs for the products with matrices; more pay for large models on an idle machine
+        on_token      called with each token as it comes, and with the characters that it finishes
+
+        Raises DataError for a prompt or options that cannot be, and for more tokens than the model has positions for.
+        """
+        from ..runtime.generation import GenerationRequest, TextStream, generate_tokens
+        from ..runtime.sampling import SamplingSettings
+
+        if tokens < 1:
+            raise DataError(f"{tokens} tokens to generate; give at least 1")
+        sampling = SamplingSettings(temperature, top_k, top_p, seed)
+        ids, start = self._prompt(prompt), time.perf_counter()
+        request = GenerationRequest(ids, tokens, *self._ends_and_allowed(ignore_end), sampling, threads)
+        stream = None if self.tokenizer is None else TextStream(self.tokenizer, ids)
+        drawn: list[int] = []
+        parts: list[str] = []
+        for token in generate_tokens(self._interpreter, request):
+            drawn.append(token)
+            parts.append("" if stream is None else stream.add(token))
+            if on_token is not None:
+                on_token(token, parts[-1])
+        seconds = time.perf_counter() - start
+        text = None if stream is None else "".join(parts) + stream.finish()
+        return Generation(
+            ids, tuple(drawn), text, len(drawn) < tokens, seconds, sampling, self._notes(len(ids) + tokens)
+        )
+
+    def _prompt(self, prompt: str | Sequence[int]) -> tuple[int, ...]:
+        from ..runtime.generation import parse_token_ids, prompt_tokens
+
+        if not isinstance(prompt, str):
+            ids = tuple(int(token) for token in prompt)
+        elif self.tokenizer is None:
+            ids = parse_token_ids(prompt)
+        else:
+            ids = prompt_tokens(prompt, self.tokenizer, self.program)
+        return ids or (self.program.boundary_token,)
+
+    def _ends_and_allowed(self, ignore_end: bool) -> tuple[frozenset[int], int]:
+        """Tokens that end a text, and the end of the ids that may be drawn."""
+        from ..runtime.generation import end_tokens
+
+        size = self.program.vocabulary_size
+        allowed = size if self.tokenizer is None else min(size, self.tokenizer.vocabulary_size)
+        return frozenset() if ignore_end else end_tokens(self.program, self.tokenizer), allowed
+
+    def _notes(self, length: int) -> tuple[str, ...]:
+        made_for, notes = self.program.sequence_length, []
+        if length > made_for:
+            notes.append(f"the model was made for {made_for:,} tokens, and prompt and text may take {length:,}")
+        if self.tokenizer is not None:
+            notes.extend(self.tokenizer.assumed)
+        return tuple(notes)
+
+    def described_tokenizer(self) -> Mapping[str, object] | None:
+        """Kind, source, digest and number of pieces of the tokenizer."""
+        found = self.tokenizer
+        if found is None:
+            return None
+        return {"kind": found.kind, "source": found.source, "digest": found.digest, "pieces": found.vocabulary_size}

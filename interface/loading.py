@@ -1,0 +1,74 @@
+"""Models from files: an artifact, which its first bytes tell, or a checkpoint; and the tokenizer that belongs to one.
+
+Torch is loaded only for a checkpoint that is a pickle (.pt, .int8.ptz).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .arguments import PathLike
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..format.program.program import Program
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A model that was read.
+
+    kind : "artifact" or "checkpoint"
+    program, tensors : what it computes, and the float32 arrays of its directory
+    assumed : mapping             hyperparameters of a checkpoint that nothing told, with the values that were taken
+    told : mapping of str         who told the others: "shapes", "architecture" (the caller), or the file, in words
+    """
+
+    kind: str
+    program: Program
+    tensors: Sequence[np.ndarray]
+    assumed: Mapping[str, object] = field(default_factory=dict)
+    told: Mapping[str, str] = field(default_factory=dict)
+
+
+def load_model_file(path: Path, architecture: Mapping[str, object] | None) -> ModelFile:
+    """The model of a file or folder; ArtifactError or CheckpointError when it is none."""
+    if path.is_file() and is_artifact(path):
+        from ..format.artifact import decode_tensors, read_artifact
+
+        artifact = read_artifact(path.read_bytes())
+        return ModelFile("artifact", artifact.program, decode_tensors(artifact))
+    from ..compiler.checkpoints.checkpoint import read_checkpoint
+    from ..compiler.frontends import build_model
+
+    model = build_model(read_checkpoint(path), architecture)
+    return ModelFile("checkpoint", model.program, [t.values for t in model.tensors], model.assumed, model.told)
+
+
+def is_artifact(path: Path) -> bool:
+    """Whether a file begins as an artifact does."""
+    from ..format.container.layout import MAGIC
+
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def load_architecture(path: Path | None) -> Mapping[str, object] | None:
+    """What an architecture file says, or None where none was given."""
+    if path is None:
+        return None
+    from ..compiler.frontends import read_architecture
+
+    return read_architecture(path)
+
+
+def tokenizer_path(tokenizer: PathLike | None, models: Sequence[Path]) -> Path | None:
+    """The tokenizer that is given, or else the one in or beside one of the models."""
+    from ..runtime.tokenizers import find_tokenizer
+
+    found = (found for path in models if (found := find_tokenizer(path)) is not None)
+    return next(found, None) if tokenizer is None else Path(tokenizer)
