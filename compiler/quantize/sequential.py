@@ -26,7 +26,8 @@ from ..model.model import Model
 from ..model.residual_streams import Residual, find_residuals
 from ..model.torch_executor import Forward, TorchExecutor
 from ..settings import SequentialSettings
-from ..statistics.calibration import MatrixStatistics, calibration_sequences, second_moment, told_share
+from ..statistics.batch_pass import second_moment
+from ..statistics.calibration import MatrixStatistics, calibration_sequences, told_share
 from ..statistics.damping import damped
 from ..workers import iterate_jobs, run_jobs
 from .representation import Quantized

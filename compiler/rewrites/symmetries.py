@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -64,7 +65,7 @@ def sort_units(
     head that reads them.
     """
     values = {i: tensor.values for i, tensor in enumerate(model.tensors)}
-    matrices, vectors = dict(statistics.matrices), dict(statistics.vectors)
+    matrices, vectors = copy(statistics.matrices), dict(statistics.vectors)
     for units in found:
         if matrices.keys() >= {*units.makers, *units.gates, units.reader} and _whole_biases(values, units):
             steps = column_log_steps(matrices[units.reader].hessian, damping).reshape(units.heads, units.repeats, -1)
@@ -119,7 +120,7 @@ def absorb_scales(model: Model, statistics: Statistics, found: list[ScaledOutput
     Equal up to float32 rounding. Left alone where a scale is 0: the matrix could not take it back.
     """
     values = {i: tensor.values for i, tensor in enumerate(model.tensors)}
-    matrices, vectors = dict(statistics.matrices), dict(statistics.vectors)
+    matrices, vectors = copy(statistics.matrices), dict(statistics.vectors)
     for scaled in found:
         maker, vector = scaled.maker, scaled.vector.tensor
         scales = values[vector].astype(np.float64)

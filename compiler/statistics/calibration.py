@@ -5,28 +5,24 @@ gradients estimate the true Fisher information. A matrix W used as x Wᵀ loses 
     1/2 * sum_o g_o (w'_o - w_o) H (w'_o - w_o)ᵀ    nats a token  (design section 5)
 with H = E[x xᵀ] over its inputs and g_o = E[δ_o²] over the gradients of its outputs. A matrix used as an embedding has
 the same form with the rows' frequencies; a tied table adds the Fisher of both uses. Vectors get their diagonal Fisher.
-Batches are independent jobs whose sums are added in batch order: the result does not depend on the thread count.
+Batches are independent jobs (batch_pass.py) whose sums are added in batch order (running_sums.py): the result does not
+depend on the thread count.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from ...errors import CheckpointError
-from ...format.program.operations import Embed, HashEmbed, Linear, PositionEmbed
-from ...format.program.program import Program
 from ..model.model import Model
-from ..model.structure import find_head
-from ..model.torch_executor import TorchExecutor
+from ..scratch_file import ScratchFile
 from ..workers import iterate_jobs
+from .batch_pass import BatchPass, MeasuredProgram
+from .running_sums import RunningSums
 
-Lookup = Embed | HashEmbed | PositionEmbed
 TOKENS_AN_UNKNOWN = 4
 LEAST_MOMENT = 1e-30  # keeps an all-zero model from dividing by zero
 
@@ -60,28 +56,6 @@ class Statistics:
     head_fisher: np.ndarray | None = None
 
 
-@dataclass(slots=True)
-class _Sums:
-    """Sums over the tokens of one batch, or of all batches so far, by tensor index."""
-
-    moments: dict[int, torch.Tensor] = field(default_factory=dict)  # inputs of a linear use
-    fisher: dict[int, torch.Tensor] = field(default_factory=dict)  # squared gradients of the head's outputs
-    means: dict[int, torch.Tensor] = field(default_factory=dict)  # inputs of the head
-    output_fisher: dict[int, torch.Tensor] = field(default_factory=dict)  # gradients of other linear uses' outputs
-    lookup_fisher: dict[int, torch.Tensor] = field(default_factory=dict)  # squared gradient of each table row
-    lookup_moments: dict[int, torch.Tensor] = field(default_factory=dict)  # gradients of a table use's outputs
-    vectors: dict[int, torch.Tensor] = field(default_factory=dict)  # squared gradients of everything else
-
-    def add(self, name: str, tensor: int, value: torch.Tensor) -> None:
-        sums, value = getattr(self, name), value.cpu()
-        sums[tensor] = sums[tensor] + value if tensor in sums else value
-
-    def merge(self, other: _Sums) -> None:
-        for name in self.__slots__:
-            for tensor, value in getattr(other, name).items():
-                self.add(name, tensor, value.double())
-
-
 def calibration_sequences(tokens: np.ndarray, sequence_length: int, wanted_tokens: int) -> np.ndarray:
     """int64[n, sequence_length] sequences spread evenly over the text, about `wanted_tokens` in all,
     without overlap.
@@ -102,119 +76,41 @@ def measure_statistics(
     threads: int,
     finished: Callable[[int], None] | None = None,
     enough: Callable[[Statistics], bool] | None = None,
+    scratch: ScratchFile | None = None,
 ) -> Statistics:
     """Second-order statistics of every tensor of a model.
 
     sequences : int64[n, length]. The labels are drawn with a generator seeded by (seed, batch), so equal arguments give
     equal bits on one device, whatever `threads`.
     enough : asked after 1, 2, 4, ... batches with the statistics so far; True ends the measurement
+    scratch : where statistics are put aside; the result reads them from there. In memory without it
     """
     batches = [(i, sequences[i : i + batch_sequences]) for i in range(0, len(sequences), batch_sequences)]
     tensors = {i: torch.from_numpy(t.values).to(device) for i, t in enumerate(model.tensors)}
+    measured, sums = MeasuredProgram(model.program), RunningSums(scratch)
 
-    def measure(batch: tuple[int, np.ndarray]) -> _Sums:
-        first, tokens = batch
+    def measure(number: int) -> int:
+        first, tokens = batches[number]
         generator = torch.Generator().manual_seed((seed * 1_000_003 + first) % 2**63)
-        return _measure_batch(model.program, tensors, torch.from_numpy(tokens).to(device), generator)
+        try:
+            batch = BatchPass(measured, tensors, sums, number)
+            batch.run(torch.from_numpy(tokens).to(device), generator)
+        except BaseException:
+            sums.fail()
+            raise
+        sums.finish(number)
+        return tokens.size
 
-    total, tokens = _Sums(), 0
-    uses = Counter(op.weight for op in model.program.instructions if isinstance(op, Linear))
-    with closing(iterate_jobs(measure, batches, threads)) as results:
-        for done, sums in enumerate(results, start=1):
-            total.merge(sums)
-            tokens += batches[done - 1][1].size
+    tokens = done = 0
+    while done < len(batches):  # up to the next power of two, so that every question is about the batches before it
+        stop = len(batches) if enough is None else min(len(batches), max(1, 2 * done))
+        for size in iterate_jobs(measure, range(done, stop), threads):
+            tokens, done = tokens + size, done + 1
             if finished is not None:
                 finished(done)
-            if enough is not None and done & (done - 1) == 0 and enough(_summarize(total, tokens, uses)):
-                break
-    return _summarize(total, tokens, uses)
-
-
-def second_moment(x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
-    """float64[width, width] sum over all positions of x yᵀ (y = x when not given), for activations [..., width].
-
-    Products are float32 within one batch and sums over batches float64: a batch is short enough for that.
-    """
-    x = x.flatten(0, -2)
-    return (x.T @ (x if y is None else y.flatten(0, -2))).double()
-
-
-def _measure_batch(program: Program, tensors: Mapping[int, torch.Tensor], tokens: torch.Tensor, generator) -> _Sums:
-    """One forward and one backward pass; the gradients are those of the summed loss, so squares add up over tokens."""
-    operations = program.instructions
-    linear = {op.weight for op in operations if isinstance(op, Linear)}
-    leaves = {i: t.detach().requires_grad_(i not in linear) for i, t in tensors.items()}
-    registers: dict[int, torch.Tensor] = {}
-
-    def keep(index: int, value: torch.Tensor) -> torch.Tensor:
-        registers[index] = value if value.requires_grad else value.requires_grad_()
-        return registers[index]
-
-    logits = TorchExecutor(program, leaves).forward(tokens, registers=keep)
-    if not logits.isfinite().all():
-        raise CheckpointError(
-            "the model's logits on the calibration text are not finite: its weights or its architecture are wrong"
-        )
-    predicted = logits.detach().cpu().softmax(-1).flatten(0, 1)
-    labels = torch.multinomial(predicted, 1, generator=generator).to(tokens.device)
-    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
-    outputs = [k for k, op in enumerate(operations) if isinstance(op, Linear | Lookup)]
-    others = [i for i in leaves if i not in linear]
-    wanted = [registers[k] for k in outputs] + [leaves[i] for i in others]
-    gradients = torch.autograd.grad(loss, wanted, retain_graph=True, allow_unused=True)
-    sums = _Sums()
-    moments: dict[int, torch.Tensor] = {}  # by input register: q, k and v share theirs
-    for index, gradient in zip(others, gradients[len(outputs) :], strict=True):
-        if gradient is not None:
-            sums.add("vectors", index, gradient.double().square())
-    for index, gradient in zip(outputs, gradients, strict=False):
-        gradient = gradient.flatten(0, 1)
-        if isinstance(operations[index], Linear):
-            source = operations[index].x
-            if source not in moments:
-                moments[source] = second_moment(registers[source].detach())
-            sums.add("moments", operations[index].weight, moments[source])
-            exact = _head_fisher(program, index, registers, logits)
-            if exact is None:
-                sums.add("output_fisher", operations[index].weight, gradient.T @ gradient)
-            else:
-                sums.add("fisher", operations[index].weight, exact)
-                sums.add("means", operations[index].weight, registers[source].detach().flatten(0, -2).double().sum(0))
-        else:
-            _add_lookups(sums, operations[index], tokens, gradient, tensors[operations[index].table].shape[0])
-    return sums
-
-
-def _head_fisher(program: Program, index: int, registers: Mapping[int, torch.Tensor], logits) -> torch.Tensor | None:
-    """Exact row Fisher of the head, sum over tokens of p (1 - p) (dlogit/dz)²; None when `index` is not the head.
-
-    Expecting over the labels instead of sampling one makes the rows of rare tokens measurable.
-    """
-    if index != find_head(program):
-        return None
-    if index == len(program.instructions) - 1:
-        slope = torch.ones_like(logits)
-    else:  # what follows the head works element by element, so that the gradient of the sum is the slope of each
-        (slope,) = torch.autograd.grad(logits.sum(), registers[index], retain_graph=True)
-    p = logits.detach().softmax(-1)
-    return ((p - p * p) * slope.square()).flatten(0, 1).double().sum(0)
-
-
-def _add_lookups(sums: _Sums, operation: Lookup, tokens, gradient: torch.Tensor, rows: int) -> None:
-    """A hash table's rows are measured as `vectors` are; a table of tokens or positions may be tied, so
-    its own use is separated here. Positions beyond the calibration's sequences count as those within do.
-    """
-    sums.add("lookup_moments", operation.table, second_moment(gradient))
-    if isinstance(operation, HashEmbed):
-        return
-    looked_up, first, length = tokens, operation.offset if isinstance(operation, PositionEmbed) else 0, tokens.shape[1]
-    if isinstance(operation, PositionEmbed):
-        looked_up = (torch.arange(length, device=tokens.device) + first).expand(tokens.shape)
-    row_gradients = gradient.new_zeros(rows, gradient.shape[1]).index_add_(0, looked_up.flatten(), gradient)
-    fisher = row_gradients.double().square().mean(1)
-    if isinstance(operation, PositionEmbed):
-        fisher[first + length :] = fisher[first : first + length].mean()
-    sums.add("lookup_fisher", operation.table, fisher)
+        if enough is not None and done & (done - 1) == 0 and enough(_summarize(measured, sums, tokens, scratch)):
+            break
+    return _summarize(measured, sums, tokens, scratch)
 
 
 def told_share(tokens: int, unknowns: int) -> float:
@@ -230,30 +126,108 @@ def _shrunk(moment: torch.Tensor, tokens: int) -> torch.Tensor:
     return diagonal + (moment - diagonal) * told_share(tokens, len(moment))
 
 
-def _summarize(total: _Sums, tokens: int, uses: Mapping[int, int]) -> Statistics:
+def _summarize(measured: MeasuredProgram, sums: RunningSums, tokens: int, scratch: ScratchFile | None) -> Statistics:
     """Per token. A weight used k times has k times the Fisher information and the average moment of its uses."""
-    matrices = {}
-    for tensor, moment in total.moments.items():
-        moment = moment / tokens / uses[tensor]
-        both = _shrunk(total.output_fisher[tensor] / tokens, tokens) if tensor in total.output_fisher else None
-        fisher = 0 if both is None else both.diagonal()
-        if tensor in total.fisher:
-            fisher, both = fisher + total.fisher[tensor] / tokens, None
-        if tensor in total.lookup_fisher:  # tied: in units of the head's mean input, rows add their use as embedding
-            fisher = fisher + total.lookup_fisher[tensor] / tokens / moment.diagonal().mean().clamp_min(LEAST_MOMENT)
+    linear = list(dict.fromkeys(op.weight for op in measured.linear.values()))
+    tables = [i for i in sums.names("lookup_moments") if i not in linear]
+    summary = _Summary(measured, sums, tokens)
+    matrices = MatrixTable([*linear, *tables], summary.matrix, scratch)
+    if scratch is None:
+        matrices = {i: matrices[i] for i in matrices}
+    vectors = {i: (sums.load(("vectors", i)) / tokens).numpy() for i in measured.vectors if ("vectors", i) in sums}
+    vectors = {i: values for i, values in vectors.items() if i not in matrices}
+    heads = [i for i in sums.names("means") if measured.uses[i] == 1]
+    head = [(sums.load((kind, i)) / tokens).numpy() for i in heads[:1] for kind in ("means", "fisher")]
+    return Statistics(matrices, vectors, tokens, *head)
+
+
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    """What the sums over so many tokens say of each matrix."""
+
+    measured: MeasuredProgram
+    sums: RunningSums
+    tokens: int
+
+    def matrix(self, tensor: int) -> MatrixStatistics:
+        """Statistics of one matrix, computed from the sums."""
+        return self._linear(tensor) if tensor in self.measured.uses else self._table(tensor)
+
+    def _linear(self, tensor: int) -> MatrixStatistics:
+        sums, tokens = self.sums, self.tokens
+        source = self.measured.input_of.get(tensor)
+        moment = sums.load(("moments", tensor) if source is None else ("inputs", source))
+        moment = moment / tokens / self.measured.uses[tensor]
+        both, fisher = None, 0
+        if ("output_fisher", tensor) in sums:
+            both = _shrunk(sums.load(("output_fisher", tensor)) / tokens, tokens)
+            fisher = both.diagonal()
+        if ("fisher", tensor) in sums:
+            fisher, both = fisher + sums.load(("fisher", tensor)) / tokens, None
+        if (
+            "lookup_fisher",
+            tensor,
+        ) in sums:  # tied: in units of the head's mean input, rows add their use as embedding
+            lookups = sums.load(("lookup_fisher", tensor)) / tokens
+            fisher = fisher + lookups / moment.diagonal().mean().clamp_min(LEAST_MOMENT)
             both = None
-        matrices[tensor] = MatrixStatistics(
-            moment.numpy(), fisher.numpy(), None if both is None else both.float().numpy()
+        return MatrixStatistics(moment.numpy(), fisher.numpy(), None if both is None else both.float().numpy())
+
+    def _table(self, tensor: int) -> MatrixStatistics:
+        sums = self.sums
+        moment = sums.load(("lookup_moments", tensor))
+        rows = (
+            sums.load(("lookup_fisher", tensor))
+            if ("lookup_fisher", tensor) in sums
+            else sums.load(("vectors", tensor)).mean(1)
         )
-    for tensor, moment in total.lookup_moments.items():
-        if tensor not in matrices:
-            rows = total.lookup_fisher.get(tensor, total.vectors[tensor].mean(1) if tensor in total.vectors else None)
-            moment = moment / moment.diagonal().mean().clamp_min(LEAST_MOMENT)
-            matrices[tensor] = MatrixStatistics(moment.numpy(), (rows / tokens).numpy())
-    vectors = {i: (v / tokens).numpy() for i, v in total.vectors.items() if i not in matrices}
-    head = {
-        t: ((mean / tokens).numpy(), (total.fisher[t] / tokens).numpy())
-        for t, mean in total.means.items()
-        if uses[t] == 1
-    }
-    return Statistics(matrices, vectors, tokens, *next(iter(head.values()), (None, None)))
+        moment = moment / moment.diagonal().mean().clamp_min(LEAST_MOMENT)
+        return MatrixStatistics(moment.numpy(), (rows / self.tokens).numpy())
+
+
+class MatrixTable(Mapping[int, MatrixStatistics]):
+    """Statistics by tensor index that are computed or read when they are asked for; copies share what is not replaced.
+
+    find : what gives those that were not replaced; scratch : where replaced ones are kept, in memory without it
+    """
+
+    def __init__(
+        self, indexes: Sequence[int], find: Callable[[int], MatrixStatistics], scratch: ScratchFile | None
+    ) -> None:
+        self._indexes, self._find, self._scratch = dict.fromkeys(indexes), find, scratch
+        self._replaced: dict[int, Callable[[], MatrixStatistics]] = {}
+
+    def __getitem__(self, tensor: int) -> MatrixStatistics:
+        if tensor in self._replaced:
+            return self._replaced[tensor]()
+        if tensor not in self._indexes:
+            raise KeyError(tensor)
+        return self._find(tensor)
+
+    def __setitem__(self, tensor: int, value: MatrixStatistics) -> None:
+        self._indexes[tensor] = None
+        self._replaced[tensor] = _put_aside(value, self._scratch)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._indexes)
+
+    def __len__(self) -> int:
+        return len(self._indexes)
+
+    def __contains__(self, tensor: object) -> bool:
+        return tensor in self._indexes
+
+    def __copy__(self) -> MatrixTable:
+        other = MatrixTable(list(self._indexes), self._find, self._scratch)
+        other._replaced = dict(self._replaced)
+        return other
+
+
+def _put_aside(value: MatrixStatistics, scratch: ScratchFile | None) -> Callable[[], MatrixStatistics]:
+    """What gives the statistics back."""
+    if scratch is None:
+        return lambda: value
+    hessian, output = scratch.keep(value.hessian), value.output_fisher
+    kept = None if output is None else scratch.keep(output)
+    fisher = value.row_fisher
+    return lambda: MatrixStatistics(hessian.load(), fisher, None if kept is None else kept.load())

@@ -13,12 +13,14 @@ import numpy as np
 
 from ...progress import StageProgress
 from ..model.model import Model
+from ..scratch_file import ScratchFile
 from ..settings import CalibrationSettings
 from .calibration import MatrixStatistics, Statistics, calibration_sequences, measure_statistics
 from .damping import damped
 from .row_coupling import floor_fisher
 
 DAMPING, FISHER_FLOOR = 0.003, 0.02
+LOGIT_FLOATS = 1 << 26  # of the logits of a batch, at most; a batch is one sequence at least
 
 
 def calibrate(
@@ -30,23 +32,28 @@ def calibrate(
     device: str,
     threads: int,
     progress: StageProgress,
+    scratch: ScratchFile | None = None,
 ) -> Statistics:
     """Measure the second-order model of the loss on as much of the text as it takes.
 
     text : int64 tokens; progress : called with the batches so far and all that there could be
+    scratch : where statistics are put aside, see measure_statistics
     """
     sequences = calibration_sequences(text, model.program.sequence_length, settings.tokens)
     order = np.random.default_rng(seed).permutation(len(sequences))  # any part of them is spread over the text
-    total = -(-len(sequences) // settings.batch_sequences)
+    most = max(1, LOGIT_FLOATS // (sequences.shape[1] * model.program.vocabulary_size))
+    batch_sequences = min(settings.batch_sequences, most)
+    total = -(-len(sequences) // batch_sequences)
     return measure_statistics(
         model,
         sequences[order],
-        batch_sequences=settings.batch_sequences,
+        batch_sequences=batch_sequences,
         seed=seed,
         device=device,
         threads=threads,
         finished=lambda done: progress(done, total),
         enough=Convergence(settings.tolerance).reached,
+        scratch=scratch,
     )
 
 

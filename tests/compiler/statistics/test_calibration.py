@@ -14,10 +14,10 @@ from second_order import mean_divergence, measured, predicted_divergence
 from tiny_models import bare_model, golf_model, random_sequences
 
 from bytecap.compiler.model.model import Model
+from bytecap.compiler.statistics.batch_pass import second_moment
 from bytecap.compiler.statistics.calibration import (
     calibration_sequences,
     measure_statistics,
-    second_moment,
 )
 from bytecap.compiler.workers import one_thread_each
 from bytecap.format.program.operands import Row

@@ -1,0 +1,173 @@
+"""What one batch of calibration text says of every tensor: a forward and a backward pass, measured on the way.
+
+Strategy: second moments of inputs are taken as the registers are made, those of output gradients by hooks as the
+backward pass comes by, and handed on at once, so that no more of them is held than one layer's. Labels are sampled
+from the model's own predictions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ...errors import CheckpointError
+from ...format.program.operations import Embed, HashEmbed, Linear, PositionEmbed
+from ...format.program.program import Program
+from ..model.structure import find_head
+from ..model.torch_executor import TorchExecutor
+from .running_sums import RunningSums
+
+Lookup = Embed | HashEmbed | PositionEmbed
+CHUNK_FLOATS = 1 << 25  # of logits or of a table that are looked at in double precision at once
+
+
+def second_moment(x: Tensor, y: Tensor | None = None) -> Tensor:
+    """float64[width, width] sum over all positions of x yᵀ (y = x when not given), for activations [..., width].
+
+    Products are float32 within one batch and sums over batches float64: a batch is short enough for that.
+    """
+    x = x.flatten(0, -2)
+    return (x.T @ (x if y is None else y.flatten(0, -2))).double()
+
+
+class MeasuredProgram:
+    """What is measured of a program, and under which names.
+
+    The sums of `RunningSums`, per kind:
+    inputs : by register, second moment of the input of all weights that are used once and read it
+    moments, output_fisher : by weight, of inputs (of weights used several times) and of output gradients
+    fisher, means : by weight of the head, exact Fisher of its outputs and sum of its inputs
+    lookup_fisher, lookup_moments : by table, of rows and of output gradients of lookups
+    vectors : by tensor, squared gradients of everything else
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program, self.head = program, find_head(program)
+        self.linear = {k: op for k, op in enumerate(program.instructions) if isinstance(op, Linear)}
+        self.lookups = {k: op for k, op in enumerate(program.instructions) if isinstance(op, Lookup)}
+        self.uses = Counter(op.weight for op in self.linear.values())
+        self.sources = {op.x for op in self.linear.values()}
+        self.input_of = {op.weight: op.x for op in self.linear.values() if self.uses[op.weight] == 1}
+        named = {t for op in program.instructions if not isinstance(op, Embed | PositionEmbed) for t in op.tensors}
+        self.vectors = sorted(named - set(self.uses))  # a table that is only looked up has sums of its own
+
+    def readers(self, register: int) -> list[tuple[int, Linear]]:
+        """The linear instructions that read a register."""
+        return [(k, op) for k, op in self.linear.items() if op.x == register]
+
+
+@dataclass(slots=True)
+class BatchPass:
+    """One batch on its way; number : its place among the batches, in whose order `sums` adds up."""
+
+    measured: MeasuredProgram
+    tensors: Mapping[int, Tensor]
+    sums: RunningSums
+    number: int
+    _parts: dict[tuple[str, int], dict[int, Tensor]] = field(default_factory=dict)  # of weights used several times
+    _kept: dict[int, Tensor] = field(default_factory=dict)  # registers that gradients are taken at
+
+    def run(self, tokens: Tensor, generator: torch.Generator) -> None:
+        """Measure the batch; the gradients are those of the summed loss, so squares add up over tokens."""
+        measured = self.measured
+        leaves = {i: t.detach().requires_grad_(i in measured.vectors) for i, t in self.tensors.items()}
+        logits = TorchExecutor(measured.program, leaves).forward(tokens, registers=self._register)
+        if not logits.isfinite().all():
+            raise CheckpointError(
+                "the model's logits on the calibration text are not finite: its weights or its architecture are wrong"
+            )
+        if measured.head is not None:
+            self._add("fisher", measured.linear[measured.head].weight, measured.head, self._head_fisher(logits))
+        predicted = logits.detach().cpu().softmax(-1).flatten(0, 1)
+        labels = torch.multinomial(predicted, 1, generator=generator).to(tokens.device)
+        del predicted
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
+        del logits
+        wanted = [self._kept[k] for k in measured.lookups] + [leaves[i] for i in measured.vectors]
+        gradients = torch.autograd.grad(loss, wanted, allow_unused=True)
+        for index, gradient in zip(measured.vectors, gradients[len(measured.lookups) :], strict=True):
+            if gradient is not None:
+                self.sums.add(self.number, ("vectors", index), gradient.double().square())
+        for (index, op), gradient in zip(measured.lookups.items(), gradients, strict=False):
+            self._add_lookups(index, op, tokens, gradient.flatten(0, 1))
+        for name, parts in self._parts.items():
+            self.sums.add(self.number, name, sum(parts[k] for k in sorted(parts)))
+
+    def _register(self, index: int, value: Tensor) -> Tensor:
+        """Measure a register as the input of linear maps, and see to it that its gradient will be measured."""
+        value = value if value.requires_grad else value.requires_grad_()
+        measured = self.measured
+        if index in measured.sources:
+            self._add_inputs(index, value.detach())
+        if index in measured.lookups or index == measured.head:
+            self._kept[index] = value
+        elif index in measured.linear:
+            weight = measured.linear[index].weight
+
+            def add_gradient(gradient: Tensor) -> None:
+                gradient = gradient.flatten(0, 1)
+                self._add("output_fisher", weight, index, gradient.T @ gradient)
+
+            value.register_hook(add_gradient)
+        return value
+
+    def _add_inputs(self, register: int, value: Tensor) -> None:
+        moment, shared = second_moment(value), False
+        for index, op in self.measured.readers(register):
+            if op.weight not in self.measured.input_of:
+                self._add("moments", op.weight, index, moment)
+            elif not shared:
+                self.sums.add(self.number, ("inputs", register), moment)
+                shared = True
+            if index == self.measured.head:
+                self._add("means", op.weight, index, value.flatten(0, -2).double().sum(0))
+
+    def _add(self, kind: str, weight: int, index: int, value: Tensor) -> None:
+        """Of a weight that is used once at once; else of all its uses together, in program order, at the end."""
+        if self.measured.uses[weight] == 1:
+            self.sums.add(self.number, (kind, weight), value)
+        else:
+            self._parts.setdefault((kind, weight), {})[index] = value
+
+    def _head_fisher(self, logits: Tensor) -> Tensor:
+        """Exact row Fisher of the head, sum over tokens of p (1 - p) (dlogit/dz)².
+
+        Expecting over the labels instead of sampling one makes the rows of rare tokens measurable.
+        """
+        slope = None
+        if self.measured.head != len(self.measured.program.instructions) - 1:
+            # what follows the head works element by element, so that the gradient of the sum is the slope of each
+            (slope,) = torch.autograd.grad(logits.sum(), self._kept[self.measured.head], retain_graph=True)
+            slope = slope.flatten(0, 1)
+        total, flat = None, logits.detach().flatten(0, 1)
+        step = max(1, CHUNK_FLOATS // flat.shape[1])
+        for start in range(0, len(flat), step):
+            p = flat[start : start + step].softmax(-1)
+            fisher = p - p * p if slope is None else (p - p * p) * slope[start : start + step].square()
+            part = fisher.double().sum(0)
+            total = part if total is None else total + part
+        return total
+
+    def _add_lookups(self, index: int, op: Lookup, tokens: Tensor, gradient: Tensor) -> None:
+        """A hash table's rows are measured as `vectors` are; a table of tokens or positions may be tied, so
+        its own use is separated here. Positions beyond the calibration's sequences count as those within do.
+        """
+        self._part("lookup_moments", op.table, index, second_moment(gradient))
+        if isinstance(op, HashEmbed):
+            return
+        looked_up, first, length = tokens, op.offset if isinstance(op, PositionEmbed) else 0, tokens.shape[1]
+        if isinstance(op, PositionEmbed):
+            looked_up = (torch.arange(length, device=tokens.device) + first).expand(tokens.shape)
+        rows, step = self.tensors[op.table].shape[0], max(1, CHUNK_FLOATS // gradient.shape[1])
+        row_gradients = gradient.new_zeros(rows, gradient.shape[1]).index_add_(0, looked_up.flatten(), gradient)
+        fisher = torch.cat([row_gradients[i : i + step].double().square().mean(1) for i in range(0, rows, step)])
+        if isinstance(op, PositionEmbed):
+            fisher[first + length :] = fisher[first : first + length].mean()
+        self._part("lookup_fisher", op.table, index, fisher)
+
+    def _part(self, kind: str, table: int, index: int, value: Tensor) -> None:
+        self._parts.setdefault((kind, table), {})[index] = value
