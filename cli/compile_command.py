@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..compiler.effort import DEFAULT_EFFORT, EFFORTS
 from ..compiler.profiles import PROFILES
 from .documents import json_option, print_document
 from .parameters import (
@@ -50,6 +51,14 @@ EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --cal
 @architecture_option
 @click.option(
     "--recipe", default="default", show_default=True, metavar="NAME|TOML", help="Named recipe, or a recipe file."
+)
+@click.option(
+    "--effort",
+    type=click.IntRange(min(EFFORTS), max(EFFORTS)),
+    default=DEFAULT_EFFORT,
+    show_default=True,
+    metavar="1..9",
+    help="Time for bytes: 1 is quickest, 9 tries everything. What the recipe names wins.",
 )
 @click.option(
     "--profile",

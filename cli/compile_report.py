@@ -38,6 +38,7 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
         **({"told by": _told_by(report["told"])} if report["told"] else {}),
         "from defaults": _assumed(report),
         "weights": _weights(report),
+        "effort": f"{report['effort']} of 1 to 9",
         "calibration": _calibration(report),
         "byte price": _price(report),
         "profiles": _profiles(report["profile"], report["profiles"]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from ..files.ledger import Ledger, build_ledger
 from ..files.output import check_output, write_output
 from ..progress import Progress, silent
 from ..version import VERSION
+from .effort import DEFAULT_EFFORT
 from .explanation.explanation import explain_compile
 from .explanation.record import build_report
 from .inputs import artifact_budget, own_tokenizer, read_calibration, read_model
@@ -26,12 +27,14 @@ from .job import CompileJob
 from .model.model import Model
 from .profiles import profile_codec
 from .quantize.grids import GridQuantizer, PlainGrids
-from .rate_control.artifacts import smallest_trial
+from .rate_control.artifacts import finish_draft, smallest_draft
 from .rate_control.budget import is_walked, land_quick, land_sequential
-from .rate_control.landing import Landing
+from .rate_control.landing import Draft, Landing, Trial
 from .rate_control.quick_trials import QuickTrials
+from .rate_control.sampled_trials import SampledTrial, SampledTrials, may_sample
 from .recipe import Recipe, read_recipe
 from .rewrites import REWRITES
+from .scratch_file import ScratchFile
 from .settings import START_PRICE
 from .statistics.calibration import Statistics
 from .statistics.convergence import calibrate
@@ -59,6 +62,7 @@ def compile_checkpoint(
     evaluation: Sequence[Path | str] = (),
     architecture: Path | str | None = None,
     recipe: str | Path = "default",
+    effort: int = DEFAULT_EFFORT,
     profile: str = "default",
     device: str = "cpu",
     seed: int = 0,
@@ -71,43 +75,42 @@ def compile_checkpoint(
     """Compile a checkpoint into the largest artifact that fits, with its code files, under `cap` bytes.
 
     `evaluation` files are only compared with the calibration text, which may not contain theirs.
-    Deterministic: equal inputs and options give equal bytes, whatever `threads`. Writes `output`
-    (atomically, refused when it exists unless `force`) except on a dry run. `explain` adds measurements
-    of the finished artifact to the report. Raises CheckpointError, DataError, CapError, CompileError or
-    OutputError, each naming the file and the way out.
+    Deterministic: equal inputs and options give equal bytes, whatever `threads`. Writes `output` (atomically,
+    refused when it exists unless `force`) except on a dry run. `effort` gives the options that the recipe does
+    not name, `explain` adds measurements of the finished artifact to the report. Raises CheckpointError,
+    DataError, CapError, CompileError or OutputError, each naming the file and the way out.
     """
     progress = progress or silent
     how = {"seed": seed, "device": device, "threads": threads or available_threads()}
     clock = _Clock()
     written = _checked_output(None if dry_run else output, force)
     check_device(device)
-    codec, options, code_files = profile_codec(profile), read_recipe(recipe), import_closure([Path(c) for c in code])
+    codec, options, code_files = profile_codec(profile), read_recipe(recipe, effort), import_closure(map(Path, code))
     budget = artifact_budget(cap, code_files)
-
     model = read_model(checkpoint_path, architecture)
     tokenizer = own_tokenizer(checkpoint_path, calibration, tokenizer)
     text, held_out, notes = read_calibration(Path(calibration), [Path(path) for path in evaluation], tokenizer, model)
     clock.lap("read")
-    statistics = calibrate(model, text, options.calibration, progress=partial(progress, "calibrate"), **how)
-    clock.lap("calibrate")
-    model, statistics = _rewrite(model, statistics, options)
-    provenance = _provenance(calibration, options, seed, model)
-    job = CompileJob(model, statistics, text, held_out, options, provenance, codec, **how)
-    trials = QuickTrials(job, PlainGrids(model, statistics, GridQuantizer(options.quantization), job.threads))
-    clock.lap("prepare")
-    landed = _land(trials, budget, progress, keep_targets=explain)
-    clock.lap("land")
-
-    data = landed.landing.trial.data
-    ledger = build_ledger(data, code_files, cap)
-    read = {"profile": profile, "tokenizer": tokenizer and str(tokenizer), "calibration_notes": list(notes)}
-    report = build_report(job, landed.landing, ledger, clock.seconds, landed.candidates) | read
-    if explain:
-        report["explanation"] = explain_compile(landed.trials, landed.landing, budget, progress=progress)
-        clock.lap("explain")
+    with ScratchFile() as scratch:
+        how_far = partial(progress, "calibrate")
+        statistics = calibrate(model, text, options.calibration, progress=how_far, scratch=scratch, **how)
+        clock.lap("calibrate")
+        model, statistics = _rewrite(model, statistics, options)
+        provenance = _provenance(calibration, options, effort, seed, model)
+        job = CompileJob(model, statistics, text, held_out, options, provenance, codec, **how)
+        trials = QuickTrials(job, PlainGrids(model, statistics, GridQuantizer(options.quantization), job.threads))
+        landed = _land(trials, scratch, budget, progress, keep_targets=explain)
+        clock.lap("land")
+        ledger = build_ledger(landed.landing.trial.data, code_files, cap)
+        read = {"tokenizer": tokenizer and str(tokenizer), "calibration_notes": list(notes)}
+        report = build_report(job, landed.landing, ledger, clock.seconds, landed.candidates) | read
+        report |= {"profile": profile, "effort": effort}
+        if explain:
+            report["explanation"] = explain_compile(landed.trials, landed.landing, budget, progress=progress)
+            clock.lap("explain")
     if written is not None:
-        write_output(written, data, force)
-    return CompileResult(data, ledger, report, provenance)
+        write_output(written, landed.landing.trial.data, force)
+    return CompileResult(landed.landing.trial.data, ledger, report, provenance)
 
 
 @one_thread_each()  # what runs outside of jobs must not depend on how many threads BLAS has
@@ -122,25 +125,30 @@ def _rewrite(model: Model, statistics: Statistics, recipe: Recipe) -> tuple[Mode
 class _Landed:
     """The artifact that fills the budget, how it came about, and what the menu has to say of it."""
 
-    landing: Landing
+    landing: Landing[Trial]
     trials: QuickTrials
     candidates: dict | None
 
 
 @one_thread_each()
-def _land(trials: QuickTrials, budget: int, progress: Progress, *, keep_targets: bool) -> _Landed:
+def _land(trials: QuickTrials, scratch: ScratchFile, budget: int, progress: Progress, *, keep_targets: bool) -> _Landed:
     """Find the byte price with quick trials, offer other representations, and spend the budget in a sequential walk."""
-    smallest, menu = smallest_trial(trials.job), None
+    job, smallest, menu = trials.job, smallest_draft(trials.job), None
+    if may_sample(job):
+        landing = _land_sampled(trials, scratch, smallest, budget, progress, keep_targets=keep_targets)
+        if landing is not None:
+            return _Landed(_finished(job, landing), trials, None)
     near = land_quick(trials, START_PRICE, smallest, budget, progress)
-    if trials.job.recipe.menu.enabled and near.trial is not smallest:
+    if job.recipe.menu.enabled and near.trial is not smallest:
         from .menu.choose import choose_representations  # here, so that a default compile never imports the menu
 
         again = partial(land_quick, smallest=smallest, budget=budget, progress=progress)
         menu = choose_representations(trials, near, again, partial(progress, "choose candidates"))
         trials, near = menu.trials, menu.near
     landing = near
-    if is_walked(trials.job) and near.trial is not smallest:
-        landing = land_sequential(trials, near, budget, progress, keep_targets=keep_targets)
+    if is_walked(job) and near.trial is not smallest:
+        landing = land_sequential(trials, trials.representations, near, budget, progress, keep_targets=keep_targets)
+    landing = _finished(job, landing)
     return _Landed(landing, trials, None if menu is None else menu.tables(landing))
 
 
@@ -151,7 +159,25 @@ def _checked_output(output: Path | str | None, force: bool) -> Path | None:
     return None if output is None else Path(output)
 
 
-def _provenance(calibration: Path | str, recipe: Recipe, seed: int, model: Model) -> dict:
+def _land_sampled(
+    trials: QuickTrials, scratch: ScratchFile, smallest: Draft, budget: int, progress: Progress, *, keep_targets: bool
+) -> Landing[Draft] | None:
+    """A walk planned on samples of rows; None where the samples find no price or no walk fits."""
+    sampled = SampledTrials(trials.job, trials.representations, smallest.size, scratch)
+    nothing = SampledTrial(smallest.byte_price, smallest.size, {})
+    near = land_quick(sampled, START_PRICE, nothing, budget, progress)
+    if near.trial is nothing:
+        return None
+    landing = land_sequential(sampled, trials.representations, near, budget, progress, keep_targets=keep_targets)
+    return None if landing.trial is near.trial else landing
+
+
+def _finished(job: CompileJob, landing: Landing[Draft]) -> Landing[Trial]:
+    """The landing with its artifact assembled and read back."""
+    return replace(landing, trial=finish_draft(job, landing.trial))
+
+
+def _provenance(calibration: Path | str, recipe: Recipe, effort: int, seed: int, model: Model) -> dict:
     """What the artifact says of where it comes from; the configuration lets it become a folder again."""
     found = {
         "bytecap": VERSION,
@@ -159,6 +185,7 @@ def _provenance(calibration: Path | str, recipe: Recipe, seed: int, model: Model
         "recipe": recipe.digest,
         "seed": seed,
     }
+    found |= {} if effort == DEFAULT_EFFORT else {"effort": effort}
     return found | ({"configuration": dict(model.configuration)} if model.configuration else {})
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from ..errors import CompileError
+from .effort import DEFAULT_EFFORT, with_effort
 from .settings import (
     Bound,
     CalibrationSettings,
@@ -23,6 +24,7 @@ from .settings import (
     MenuSettings,
     QuantizationSettings,
     RateControlSettings,
+    RowSampleSettings,
     SequentialSettings,
     SymmetrySettings,
     VectorSettings,
@@ -40,6 +42,7 @@ class Recipe:
     vectors: VectorSettings = field(default_factory=VectorSettings)
     quantization: QuantizationSettings = field(default_factory=QuantizationSettings)
     menu: MenuSettings = field(default_factory=MenuSettings)
+    row_sample: RowSampleSettings = field(default_factory=RowSampleSettings)
     sequential: SequentialSettings = field(default_factory=SequentialSettings)
     distillation: DistillationSettings = field(default_factory=DistillationSettings)
     rate_control: RateControlSettings = field(default_factory=RateControlSettings)
@@ -134,13 +137,16 @@ NAMED_RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
-def read_recipe(source: str | Path) -> Recipe:
-    """A named recipe, or the recipe in a TOML file. CompileError when there is neither."""
+def read_recipe(source: str | Path, effort: int = DEFAULT_EFFORT) -> Recipe:
+    """A named recipe, or the recipe in a TOML file; what it does not name is as the effort has it.
+
+    CompileError when there is no such recipe or effort.
+    """
     if str(source) in NAMED_RECIPES:
-        return parse_recipe(str(source), NAMED_RECIPES[str(source)])
+        return parse_recipe(str(source), with_effort(NAMED_RECIPES[str(source)], effort))
     path = Path(source)
     try:
-        return parse_recipe(str(path), tomllib.loads(path.read_text("utf-8")))
+        return parse_recipe(str(path), with_effort(tomllib.loads(path.read_text("utf-8")), effort))
     except OSError as error:
         names = ", ".join(NAMED_RECIPES)
         reason = f"neither a named recipe ({names}) nor a readable file ({error.strerror})"

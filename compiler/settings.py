@@ -154,6 +154,22 @@ class MenuSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RowSampleSettings:
+    """Trials of the byte price that quantize some rows of every matrix and not all of them.
+
+    A walk that follows spends the budget on whole matrices, so that the price need not be exact. Recipes
+    without a walk or with a menu try whole matrices whatever this says.
+    share : of the rows of a matrix; least : rows of it, or all where there are fewer
+    """
+
+    enabled: bool = False
+    share: float = 0.0625
+    least: int = 64
+    table: ClassVar[str] = "sample-rows"
+    bounds: ClassVar[Mapping[str, Bound]] = {"share": (1e-6, 1.0), "least": (1, 1e9)}
+
+
+@dataclass(frozen=True, slots=True)
 class SequentialSettings:
     """GPTQ-style sequential quantization: each matrix against the inputs that the quantized layers before it produce.
 

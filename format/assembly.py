@@ -8,14 +8,25 @@ written artifact has already passed the reader.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from .artifact import decode_tensors, encode_provenance, read_artifact, tensors_digest
 from .codecs import INTEGER_CODECS, ExpectedScales
-from .container.container import CODES, DIGEST, DIRECTORY, PROGRAM, PROVENANCE, RAW, make_section, write_container
+from .container.container import (
+    CODES,
+    DIGEST,
+    DIRECTORY,
+    PROGRAM,
+    PROVENANCE,
+    RAW,
+    Section,
+    make_section,
+    write_container,
+)
 from .container.cursor import Writer
-from .program.program import Program, encode_program, least_minor_version
+from .program.program import Program, encode_program
 from .tensors.directory import write_directory
 from .tensors.matrices import exponent_scales
 from .tensors.member_sets import gap_scales
@@ -28,6 +39,7 @@ from .tensors.terms import Codebooks, Part, reconstruct_tensor, write_term
 from .tensors.terms.grid import median_exponent
 
 DEFAULT_CODEC = 1
+DIGEST_BYTES = 32
 
 
 def assemble_artifact(
@@ -35,28 +47,82 @@ def assemble_artifact(
     tensors: Sequence[TensorSource],
     provenance: Mapping[str, object] | None = None,
     codec: int = DEFAULT_CODEC,
+    *,
+    encoded: EncodedStreams | None = None,
+    threads: int = 1,
 ) -> bytes:
     """The bytes of an artifact whose integers are coded by the codec of that wire id.
 
+    encoded : remembers streams from one artifact to the next; threads : streams that are encoded at once
     Deterministic; raises ArtifactError when the result would break a rule of spec/.
     """
-    sets, codebooks = choose_sets(tensors), own_codebooks(tensors)
-    entries = tuple(entry_of(tensor, index, sets, codebooks) for index, tensor in enumerate(tensors))
-    matrices = all_matrices(tensors, codebooks)
-    streams = _encode_streams(matrices, list(sets.values()), codec)
-    digest = tensors_digest(entries, _reconstruct(tensors, codebooks))
-    sections = [
-        make_section(PROGRAM, encode_program(program)),
-        make_section(DIRECTORY, write_directory(entries)),
-        make_section(RAW, _raw_planes(matrices)),
-        make_section(CODES, write_streams(streams), compress=False),
-        make_section(DIGEST, digest, compress=False),
-    ]
-    if provenance:
-        sections.append(make_section(PROVENANCE, encode_provenance(provenance)))
-    data = write_container(sections, least_minor_version(program))
+    draft = _Draft(program, tensors, provenance, codec, encoded or EncodedStreams(), threads)
+    digest = tensors_digest(draft.entries, _reconstruct(tensors, draft.codebooks))
+    data = write_container(draft.sections(digest))
     decode_tensors(read_artifact(data))
     return data
+
+
+def artifact_size(
+    program: Program,
+    tensors: Sequence[TensorSource],
+    provenance: Mapping[str, object] | None = None,
+    codec: int = DEFAULT_CODEC,
+    *,
+    encoded: EncodedStreams | None = None,
+    threads: int = 1,
+) -> int:
+    """Bytes that `assemble_artifact` would give, without reconstructing a tensor or reading anything back."""
+    draft = _Draft(program, tensors, provenance, codec, encoded or EncodedStreams(), threads)
+    return len(write_container(draft.sections(bytes(DIGEST_BYTES))))
+
+
+class EncodedStreams:
+    """The streams of the artifact that was assembled last, each to be used again for the same arrays of integers."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[int, list[np.ndarray], bytes]] = {}
+
+    def payload(self, index: int, members: Sequence[CodedValues], codec: int) -> bytes:
+        """Stream `index` of these members, whose codes must not have been changed in place."""
+        codes = [values.codes for values in members]
+        if index in self._kept:
+            kept_codec, kept_codes, payload = self._kept[index]
+            same = len(codes) == len(kept_codes) and all(a is b for a, b in zip(codes, kept_codes, strict=True))
+            if same and codec == kept_codec:
+                return payload
+        payload = encode_grid_stream(members, codec)
+        self._kept[index] = codec, codes, payload
+        return payload
+
+
+class _Draft:
+    """All of an artifact but the digest of its tensors."""
+
+    def __init__(
+        self,
+        program: Program,
+        tensors: Sequence[TensorSource],
+        provenance: Mapping[str, object] | None,
+        codec: int,
+        encoded: EncodedStreams,
+        threads: int,
+    ) -> None:
+        sets, self.codebooks = choose_sets(tensors), own_codebooks(tensors)
+        self.entries = tuple(entry_of(tensor, index, sets, self.codebooks) for index, tensor in enumerate(tensors))
+        matrices = all_matrices(tensors, self.codebooks)
+        streams = _encode_streams(matrices, list(sets.values()), codec, encoded, threads)
+        self._before = [
+            make_section(PROGRAM, encode_program(program)),
+            make_section(DIRECTORY, write_directory(self.entries)),
+            make_section(RAW, _raw_planes(matrices)),
+            make_section(CODES, write_streams(streams), compress=False),
+        ]
+        self._after = [make_section(PROVENANCE, encode_provenance(provenance))] if provenance else []
+
+    def sections(self, digest: bytes) -> list[Section]:
+        """The sections of the container."""
+        return [*self._before, make_section(DIGEST, digest, compress=False), *self._after]
 
 
 def _raw_planes(matrices: Sequence[StoredContent]) -> bytes:
@@ -64,8 +130,15 @@ def _raw_planes(matrices: Sequence[StoredContent]) -> bytes:
     return encode_raw_planes([(matrix.values, matrix.storage) for matrix in matrices if isinstance(matrix, RawContent)])
 
 
-def _encode_streams(matrices: Sequence[StoredContent], sets: Sequence[ToldSet], codec: int) -> list[Stream]:
+def _encode_streams(
+    matrices: Sequence[StoredContent],
+    sets: Sequence[ToldSet],
+    codec: int,
+    encoded: EncodedStreams | None = None,
+    threads: int = 1,
+) -> list[Stream]:
     """Stream 0, and those that the matrices name; none at all when there are no integers."""
+    encoded = encoded or EncodedStreams()
     coded = [matrix for matrix in matrices if isinstance(matrix, CodedContent)]
     gaps = [(told.integers, told.universe) for told in sets if told.integers is not None]
     if not coded and not gaps:
@@ -77,11 +150,17 @@ def _encode_streams(matrices: Sequence[StoredContent], sets: Sequence[ToldSet], 
                 vectors.append((exponents - median_exponent(exponents)).astype(np.int32)[None, :])
     scales = [exponent_scales(vector.size) for vector in vectors]
     scales += [gap_scales(integers.size, universe) for integers, universe in gaps]
-    streams = [_encode_first_stream(vectors + [integers for integers, _ in gaps], scales)]
-    for index in range(1, max((matrix.stream for matrix in coded), default=0) + 1):
+    first = _encode_first_stream(vectors + [integers for integers, _ in gaps], scales)
+
+    def encode(index: int) -> Stream:
         members = [matrix.values for matrix in coded if matrix.stream == index]
-        streams.append(Stream(codec, encode_grid_stream(members, codec)))
-    return streams
+        return Stream(codec, encoded.payload(index, members, codec))
+
+    indexes = range(1, max((matrix.stream for matrix in coded), default=0) + 1)
+    if threads == 1:
+        return [first, *map(encode, indexes)]
+    with ThreadPoolExecutor(threads) as pool:
+        return [first, *pool.map(encode, indexes)]
 
 
 def _encode_first_stream(vectors: Sequence[np.ndarray], scales: Sequence[ExpectedScales]) -> Stream:

@@ -24,6 +24,7 @@ def compile(
     evaluation: Sequence[PathLike] = (),
     architecture: PathLike | None = None,
     recipe: PathLike = "default",
+    effort: int = 5,
     profile: str = "default",
     device: str = "cpu",
     seed: int = 0,
@@ -42,6 +43,7 @@ def compile(
     code           scripts that count against the cap with the local modules they import
     architecture   TOML or JSON with what the shapes of the checkpoint cannot tell
     recipe         name of a recipe, or the path of a recipe file
+    effort         1 (quick) to 9 (everything): options that the recipe does not name
     profile        "max" (smallest), "default" or "fast" (to decode): see bytecap.compiler.profiles
     device         "cpu" or "cuda", where the calibration runs
     report         an HTML page to write from `report["explanation"]` of the result, measured only then
@@ -58,6 +60,7 @@ def compile(
         "evaluation": [Path(path) for path in evaluation],
         "architecture": optional_path(architecture),
         "recipe": recipe if isinstance(recipe, str) else Path(recipe),
+        "effort": effort,
         "profile": profile,
         "device": device,
         "seed": seed,

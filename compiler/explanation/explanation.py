@@ -23,7 +23,7 @@ from ..model.model import Model
 from ..quantize.grids import GridQuantizer
 from ..rate_control.artifacts import COARSEST_PRICE
 from ..rate_control.budget import is_walked
-from ..rate_control.landing import Landing, Trial
+from ..rate_control.landing import Draft, Landing
 from ..rate_control.quick_trials import CurvePoint, QuickTrials
 from ..rate_control.sequential_walk import SequentialWalk
 from ..statistics.calibration import calibration_sequences
@@ -95,7 +95,7 @@ def _curve(trials: QuickTrials, landing: Landing) -> list[CurvePoint]:
     if price < COARSEST_PRICE:
         around = QuickTrials(trials.job, trials.representations)
         points.append(CurvePoint.of("landed", landing.trial))
-        points += [CurvePoint.of("quick", around.at(price * 2.0**octaves)) for octaves in CURVE_OCTAVES]
+        points += [CurvePoint.of("quick", around.draft(price * 2.0**octaves)) for octaves in CURVE_OCTAVES]
     return points
 
 
@@ -104,12 +104,13 @@ def _stages(
 ) -> list[Stage]:
     """The model after each stage at the same byte price, the artifact itself last."""
     job, price = trials.job, landing.trial.byte_price
-    before: list[tuple[str, Trial]] = []
+    before: list[tuple[str, Draft]] = []
     if is_walked(job) and price < COARSEST_PRICE:
-        quick = QuickTrials(job, trials.representations).at(price)
+        unplanned = QuickTrials(job, trials.representations)
+        quick = unplanned.draft(price)
         before.append(("every matrix by itself", quick))
         if job.recipe.distillation.enabled:
-            walk = SequentialWalk(job, trials.representations, quick, budget, 1 / 8)
+            walk = SequentialWalk(job, trials.representations, unplanned.plan(quick), budget, 1 / 8)
             finished = walk.run(partial(progress, "walk without distillation"), distilled=False)
             before.append(("with drift correction", finished.at(finished.last_price)))
     stages = [

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..model.model import Model
-from ..rate_control.landing import Trial
+from ..rate_control.landing import Draft
 from ..statistics.swaps import measure_divergences
 from .offers import GroupOffer, Offer, is_mere_alias
 
@@ -66,7 +66,7 @@ class Allocation:
         sources = {offer.setting.source for offer in self.chosen.values() if is_mere_alias(offer)}
         return {i: self.menus[i][0] for i in sorted(sources)} | dict(self.chosen)
 
-    def pays(self, plain: Trial, other: Trial) -> bool:
+    def pays(self, plain: Draft, other: Draft) -> bool:
         """Whether an artifact is smaller than one of plain grids at equal predicted loss, to first order."""
         return plain.size - other.size + (plain.predicted_loss - other.predicted_loss) / self.nats_per_byte > 0
 

@@ -14,7 +14,7 @@ from functools import partial
 
 from ...progress import StageProgress
 from ..model.groups import find_groups
-from ..rate_control.landing import Landing, Trial
+from ..rate_control.landing import Draft, Landing
 from ..rate_control.quick_trials import QuickTrials
 from .allocation import Allocation, confirm_largest
 from .candidate_tables import candidate_tables
@@ -55,14 +55,14 @@ def choose_representations(
     allocation = _allocate(units, near.trial, progress)
     choices = allocation.with_sources()
     chosen = replace(plain, representations=ChosenRepresentations(plain.representations, units, choices))
-    if choices and allocation.pays(near.trial, chosen.at(price)):
+    if choices and allocation.pays(near.trial, chosen.draft(price)):
         again = land_again(chosen, price)
         if allocation.pays(near.trial, again.trial):
             return MenuOutcome(chosen, again, allocation, choices)
     return MenuOutcome(plain, near, allocation, {})
 
 
-def _allocate(units: Units, plain: Trial, progress: StageProgress) -> Allocation:
+def _allocate(units: Units, plain: Draft, progress: StageProgress) -> Allocation:
     """Menus and choices at the price of a trial of plain grids, the largest confirmed on held-out text."""
     job, settings = units.job, units.job.recipe.menu
     price, weights = plain.byte_price, plain.weights

@@ -12,7 +12,7 @@ does not depend on the thread count.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -197,14 +197,14 @@ class Refiner:
     """
 
     def __init__(
-        self, distiller: Distiller, settings: DistillationSettings, quick: Mapping[int, Quantized], groups: int
+        self, distiller: Distiller, settings: DistillationSettings, error: Callable[[int], float], groups: int
     ) -> None:
         """Plan the shares.
 
-        quick : the matrices quantized by themselves, whose errors say how far an update goes
+        error : tensor index -> root mean square error of a matrix quantized by itself: how far an update goes
         groups : how many of them will come
         """
-        self.distiller, self.quick, self.groups, self.length = distiller, quick, groups, settings.step_size
+        self.distiller, self.error, self.groups, self.length = distiller, error, groups, settings.step_size
         self._total = scaled_updates(settings.steps, distiller)
         self._turn = self._spent = 0
 
@@ -214,7 +214,7 @@ class Refiner:
         if due < LEAST_UPDATES:
             return
         self._spent += due
-        rates = {i: self.length * _error(self.distiller.model, i, self.quick[i]) for i in waiting}
+        rates = {i: self.length * self.error(i) for i in waiting}
         self.distiller.tune(tensors, rates, due)
 
 
@@ -235,11 +235,6 @@ def scaled_updates(updates: int, distiller: Distiller) -> int:
     """Fewer for large models; never more than one pass over the text."""
     wanted = round(updates * min(1.0, WEIGHTS_OF_ALL_UPDATES / distiller.model.parameters))
     return min(wanted, len(distiller.training) // distiller.batch_sequences)
-
-
-def _error(model: Model, index: int, quantized: Quantized) -> float:
-    """Root mean square error of a quantized matrix."""
-    return _rms(quantized.weights - model.tensors[index].values.reshape(quantized.weights.shape))
 
 
 def _rms(values: np.ndarray) -> float:

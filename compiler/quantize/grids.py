@@ -1,7 +1,7 @@
 """Matrices as scalar quantization grids: the plain implementation of `Representations`.
 
 Strategy: preparing a matrix (Cholesky factor, exponents) does not depend on the byte price, so it is
-done once for the float model, and once more for each target of a walk.
+done once for the float model as far as memory allows, and once more for each target of a walk.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ...format.tensors.grid import matrix_shape
 from ..model.model import Model
 from ..settings import QuantizationSettings
 from ..statistics.calibration import MatrixStatistics, Statistics
@@ -19,6 +20,8 @@ from ..workers import run_jobs
 from .gptq import quantize_matrix
 from .grid_matrix import PreparedMatrix, QuantizedMatrix, prepare_matrix
 from .representation import FitAt
+
+REMEMBERED_FLOATS = 1 << 27  # of prepared matrices, 8 bytes each; larger models are prepared again at every price
 
 
 class Quantizer(Protocol):
@@ -61,20 +64,34 @@ class PlainGrids:
     """Every matrix of a model as one grid."""
 
     def __init__(self, model: Model, statistics: Statistics, quantizer: Quantizer, threads: int) -> None:
-        """Prepares all matrices against the float model's inputs, independently of each other."""
+        """Matrices are prepared against the float model's inputs, independently of each other."""
         self.quantizer, self.threads = quantizer, threads
-        jobs = {i: (model.tensors[i].values, statistics.matrices[i]) for i in sorted(statistics.matrices)}
-        prepared = run_jobs(lambda job: quantizer.prepare(*job), list(jobs.values()), threads)
-        self._prepared = dict(zip(jobs, prepared, strict=True))
+        self._model, self._statistics = model, statistics
+        self._kept: dict[int, PreparedMatrix] = {}
+        self._indexes = sorted(statistics.matrices)
+        self._remembered, floats = set(), 0
+        for index in self._indexes:
+            floats += _prepared_floats(*matrix_shape(model.tensors[index].values.shape))
+            if floats <= REMEMBERED_FLOATS:
+                self._remembered.add(index)
+
+    def prepared(self, index: int) -> PreparedMatrix:
+        """A matrix prepared for any price; the first ones are remembered, as many as memory is set aside for."""
+        if index in self._kept:
+            return self._kept[index]
+        prepared = self.quantizer.prepare(self._model.tensors[index].values, self._statistics.matrices[index])
+        if index in self._remembered:
+            self._kept[index] = prepared
+        return prepared
 
     def fit_all(self, byte_price: float) -> Mapping[int, QuantizedMatrix]:
         """All matrices at a byte price, by tensor index."""
-        return self.fit(byte_price, self._prepared)
+        return self.fit(byte_price, self._indexes)
 
     def fit(self, byte_price: float, indexes: Collection[int]) -> Mapping[int, QuantizedMatrix]:
         """These matrices at a byte price, by tensor index, ascending."""
-        chosen = [index for index in self._prepared if index in indexes]
-        results = run_jobs(lambda i: self.quantizer.quantize(self._prepared[i], byte_price), chosen, self.threads)
+        chosen = [index for index in self._indexes if index in indexes]
+        results = run_jobs(lambda i: self.quantizer.quantize(self.prepared(i), byte_price), chosen, self.threads)
         return dict(zip(chosen, results, strict=True))
 
     def prepare(
@@ -87,3 +104,8 @@ class PlainGrids:
     def follows_price(self, index: int) -> bool:
         """Every grid does."""
         return True
+
+
+def _prepared_floats(rows: int, columns: int) -> int:
+    """Float64 numbers of a prepared matrix: its weights, its factor, and its coupling where rows are few enough."""
+    return rows * columns + columns * columns + min(rows * rows, rows * columns * 4)

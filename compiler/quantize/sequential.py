@@ -21,9 +21,10 @@ import torch
 
 from ...format.container.limits import DEFAULT_LIMITS
 from ...format.program.operations import Linear
-from ...format.program.program import Program, validate_program
+from ...format.program.program import Program, ProgramShapes, validate_program
 from ..model.model import Model
 from ..model.residual_streams import Residual, find_residuals
+from ..model.structure import embedding_tables
 from ..model.torch_executor import Forward, TorchExecutor
 from ..settings import SequentialSettings
 from ..statistics.batch_pass import second_moment
@@ -41,8 +42,22 @@ Refine = Callable[[dict[int, torch.Tensor], Collection[int]], None]
 def walk_sequences(model: Model, text: np.ndarray, settings: SequentialSettings) -> np.ndarray:
     """int64[n, length] calibration tokens for a walk: `settings.tokens` of them, or as many as memory allows."""
     shapes = [tensor.values.shape for tensor in model.tensors]
-    most = WALK_FLOATS // validate_program(model.program, shapes, DEFAULT_LIMITS).peak_width
+    found, tables = validate_program(model.program, shapes, DEFAULT_LIMITS), embedding_tables(model.program)
+    walked = [
+        k for k, op in enumerate(model.program.instructions) if isinstance(op, Linear) and op.weight not in tables
+    ]
+    most = WALK_FLOATS // live_width(found, max(walked, default=0))
     return calibration_sequences(text, model.program.sequence_length, min(settings.tokens, most))
+
+
+def live_width(shapes: ProgramShapes, last: int) -> int:
+    """Most floats a token of registers that are live at once up to instruction `last`, its own output not counted."""
+    live, most = 0, 1
+    for index in range(last):
+        live += shapes.widths[index]
+        most = max(most, live)
+        live -= sum(shapes.widths[k] for k in range(index + 1) if shapes.last_use[k] == index)
+    return most
 
 
 def quantize_sequentially(
@@ -79,7 +94,8 @@ def quantize_sequentially(
                 real = replace(statistics[weight], hessian=walk.drift.hessian)
                 results[weight] = quantize(weight, walk.current[weight].double().numpy(), real)
                 walk.settle(weight, results[weight].weights)
-            walk.advance()
+            if index + 1 < walk.length:
+                walk.advance()
     return results
 
 

@@ -1,16 +1,16 @@
 """From quantized tensors to whole artifacts.
 
-Strategy: every trial of the search is the complete file, so sizes are exact, never estimated. Matrices
-come from the caller, control tensors are quantized here at the same byte price. Large tensors are
-spread over a few streams, which decode in parallel.
+Strategy: every draft of the search is encoded in full, so sizes are exact, never estimated; what is chosen is
+assembled and read back. Matrices come from the caller, control tensors are quantized here at the same byte
+price. Large tensors are spread over a few streams, which decode in parallel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from ...format.assembly import DEFAULT_CODEC, assemble_artifact
+from ...format.assembly import DEFAULT_CODEC, EncodedStreams, artifact_size, assemble_artifact
 from ...format.tensors.grid import matrix_shape
 from ...format.tensors.sources import TensorSource
 from ...format.tensors.terms import Part
@@ -21,7 +21,7 @@ from ..quantize.grid_matrix import zero_matrix
 from ..quantize.representation import Quantized
 from ..quantize.vectors import quantize_control_tensors
 from ..rewrites.head_bias import fit_head_bias
-from .landing import Trial
+from .landing import Draft, Trial
 
 COARSEST_PRICE = 1e30  # every step at its bound
 MAX_STREAMS = 8
@@ -30,44 +30,84 @@ WEIGHTS_PER_STREAM = 1 << 18
 
 def complete_trial(job: CompileJob, byte_price: float, matrices: Mapping[int, Quantized]) -> Trial:
     """The artifact of these matrices, by tensor index, and of the control tensors at a byte price."""
+    return make_trial(job, byte_price, with_control_tensors(job, byte_price, matrices))
+
+
+def with_control_tensors(job: CompileJob, byte_price: float, matrices: Mapping[int, Quantized]) -> dict[int, Quantized]:
+    """Every tensor of the model: these matrices, and the control tensors and the head's bias at a byte price."""
     vectors = quantize_control_tensors(job.model, job.statistics, job.recipe.vectors, byte_price)
     bias = fit_head_bias(job.model, job.statistics, job.recipe, byte_price, matrices)
-    return make_trial(job, byte_price, {**vectors, **bias, **matrices})
+    return {**vectors, **bias, **matrices}
 
 
 def make_trial(job: CompileJob, byte_price: float, quantized: Mapping[int, Quantized]) -> Trial:
     """The artifact of a model whose tensors are all quantized."""
-    return Trial(byte_price, assemble_model(job.model, quantized, job.provenance, job.codec), quantized)
+    data = assemble_model(job.model, quantized, job.provenance, job.codec, threads=job.threads)
+    return Trial(byte_price, data, quantized)
+
+
+def make_draft(
+    job: CompileJob, byte_price: float, quantized: Mapping[int, Quantized], encoded: EncodedStreams | None = None
+) -> Draft:
+    """`make_trial` without the artifact, but with its size; encoded : remembers streams that stay the same."""
+    sources = _sources(job.model, quantized)
+    how = {"encoded": encoded, "threads": job.threads}
+    return Draft(byte_price, artifact_size(job.model.program, sources, job.provenance, job.codec, **how), quantized)
+
+
+def finish_draft(job: CompileJob, draft: Draft) -> Trial:
+    """The artifact of a draft, read back."""
+    return replace(make_trial(job, draft.byte_price, draft.quantized), targets=draft.targets)
+
+
+def smallest_draft(job: CompileJob) -> Draft:
+    """With every code of every matrix zero and the control tensors as coarse as they may be."""
+    vectors = quantize_control_tensors(job.model, job.statistics, job.recipe.vectors, COARSEST_PRICE)
+    return make_draft(job, COARSEST_PRICE, {**vectors, **zero_matrices(job, job.statistics.matrices)})
 
 
 def smallest_trial(job: CompileJob) -> Trial:
-    """The artifact with every code of every matrix zero and the control tensors as coarse as they may be."""
-    zero = {i: zero_matrix(matrix_shape(job.model.tensors[i].values.shape)) for i in job.statistics.matrices}
-    vectors = quantize_control_tensors(job.model, job.statistics, job.recipe.vectors, COARSEST_PRICE)
-    return make_trial(job, COARSEST_PRICE, {**vectors, **zero})
+    """The artifact of `smallest_draft`."""
+    return finish_draft(job, smallest_draft(job))
+
+
+def zero_matrices(job: CompileJob, indexes: Iterable[int]) -> dict[int, Quantized]:
+    """These matrices with all codes zero."""
+    return {i: zero_matrix(matrix_shape(job.model.tensors[i].values.shape)) for i in indexes}
 
 
 def profile_bytes(job: CompileJob, trial: Trial) -> dict[str, int]:
     """Bytes of the whole artifact with a trial's integers coded under every profile."""
     sizes = {}
     for profile, codec in profile_codecs().items():
-        same = codec == job.codec
-        data = trial.data if same else assemble_model(job.model, trial.quantized, job.provenance, codec)
-        sizes[profile] = len(data)
+        sizes[profile] = trial.size
+        if codec != job.codec:
+            sources = _sources(job.model, trial.quantized)
+            sizes[profile] = artifact_size(job.model.program, sources, job.provenance, codec, threads=job.threads)
     return sizes
 
 
 def assemble_model(
-    model: Model, quantized: Mapping[int, Quantized], provenance: Mapping[str, object], codec: int = DEFAULT_CODEC
+    model: Model,
+    quantized: Mapping[int, Quantized],
+    provenance: Mapping[str, object],
+    codec: int = DEFAULT_CODEC,
+    *,
+    threads: int = 1,
 ) -> bytes:
     """The artifact of a model whose tensors are all quantized, by tensor index."""
+    return assemble_artifact(model.program, _sources(model, quantized), provenance, codec, threads=threads)
+
+
+def _sources(model: Model, quantized: Mapping[int, Quantized]) -> list[TensorSource]:
+    """Every tensor with its integers in one of a few streams."""
     coded = [i for i in range(len(model.tensors)) if any(_is_coded(part) for part in quantized[i].parts)]
     streams = dict(zip(coded, assign_streams([model.tensors[i].values.size for i in coded]), strict=True))
     sources = []
     for i, tensor in enumerate(model.tensors):
         parts = tuple(_in_stream(part, streams.get(i, 1)) for part in quantized[i].parts)
         sources.append(TensorSource(tensor.name, tensor.values.shape, tensor.dtype, parts))
-    return assemble_artifact(model.program, sources, provenance, codec)
+    return sources
 
 
 def assign_streams(sizes: Sequence[int]) -> list[int]:

@@ -6,14 +6,16 @@ Strategy: quick trials find the byte price; a walk at that price spends the budg
 from __future__ import annotations
 
 from functools import partial
+from typing import Protocol
 
 from ...progress import Progress
 from ..job import CompileJob
+from ..quantize.representation import Representations
 from .land_walks import land_walks
-from .landing import Landing, Trial, land_on_cap
+from .landing import Draft, Landing, Tried, land_on_cap
 from .price_schedule import bytes_per_octave
-from .quick_trials import QuickTrials
 from .sequential_walk import FinishedWalk, SequentialWalk
+from .walk_plan import WalkPlan
 
 QUICK_TOLERANCE = 0.01  # walks differ from quick trials by about this much
 
@@ -23,7 +25,21 @@ def is_walked(job: CompileJob) -> bool:
     return job.recipe.sequential.enabled and bool(job.walked)
 
 
-def land_quick(trials: QuickTrials, start_price: float, smallest: Trial, budget: int, progress: Progress) -> Landing:
+class Trials(Protocol[Tried]):
+    """Quick trials of a job, whatever they are made of: QuickTrials or SampledTrials."""
+
+    job: CompileJob
+
+    def draft(self, byte_price: float) -> Tried:
+        """The trial at a byte price."""
+
+    def plan(self, trial: Tried, /) -> WalkPlan:
+        """A walk planned on a trial."""
+
+
+def land_quick(
+    trials: Trials[Tried], start_price: float, smallest: Tried, budget: int, progress: Progress
+) -> Landing[Tried]:
     """The quick trial that fills the budget, roughly where walks come after it.
 
     start_price : byte price where the search starts
@@ -32,7 +48,7 @@ def land_quick(trials: QuickTrials, start_price: float, smallest: Trial, budget:
     job, walked = trials.job, is_walked(trials.job)
     settings = job.recipe.rate_control
     return land_on_cap(
-        trials.at,
+        trials.draft,
         start_price=start_price,
         smallest=smallest,
         budget=budget,
@@ -45,8 +61,14 @@ def land_quick(trials: QuickTrials, start_price: float, smallest: Trial, budget:
 
 
 def land_sequential(
-    trials: QuickTrials, near: Landing, budget: int, progress: Progress, *, keep_targets: bool
-) -> Landing:
+    trials: Trials[Tried],
+    representations: Representations,
+    near: Landing[Tried],
+    budget: int,
+    progress: Progress,
+    *,
+    keep_targets: bool,
+) -> Landing[Draft] | Landing[Tried]:
     """The walk that fills the budget, planned on a quick landing near it; that landing itself when no walk fits.
 
     keep_targets : whether the trial keeps what each matrix was quantized against
@@ -54,11 +76,11 @@ def land_sequential(
     job, settings = trials.job, trials.job.recipe.rate_control
     slope = bytes_per_octave(near.tried, job.weights)
 
-    def walk_from(quick: Trial) -> FinishedWalk:
-        walk = SequentialWalk(job, trials.representations, quick, budget, slope, keep_targets)
+    def walk_from(quick: Tried) -> FinishedWalk:
+        walk = SequentialWalk(job, representations, trials.plan(quick), budget, slope, keep_targets)
         return walk.run(partial(progress, "quantize in order"))
 
-    def land(walk: FinishedWalk, smallest: Trial) -> Landing:
+    def land(walk: FinishedWalk, smallest: Draft) -> Landing[Draft]:
         return land_on_cap(
             walk.at,
             start_price=walk.last_price,
@@ -74,7 +96,7 @@ def land_sequential(
     return land_walks(
         walk_from,
         land,
-        trials.at,
+        trials.draft,
         near,
         budget=budget,
         tolerance=settings.tolerance,

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .landing import Landing, Trial
+from .landing import Draft, Landing, Tried
 from .sequential_walk import FinishedWalk
 
 MOST_MOVED = 1.0  # octaves between the last matrix's price in the walk and after landing
@@ -19,16 +19,16 @@ MOST_OCTAVES = 2.0  # between the prices of two walks
 
 
 def land_walks(
-    walk_from: Callable[[Trial], FinishedWalk],
-    land: Callable[[FinishedWalk, Trial], Landing],
-    quick: Callable[[float], Trial],
-    near: Landing,
+    walk_from: Callable[[Tried], FinishedWalk],
+    land: Callable[[FinishedWalk, Draft], Landing[Draft]],
+    quick: Callable[[float], Tried],
+    near: Landing[Tried],
     *,
     budget: int,
     tolerance: float,
     slope: float,
     walks: int,
-) -> Landing:
+) -> Landing[Draft] | Landing[Tried]:
     """Walk, land the last matrix, and walk again from another price while the last matrix alone cannot close the gap.
 
     walk_from : quick trial -> walk planned on it; land : a walk and its smallest artifact -> Landing
@@ -36,7 +36,8 @@ def land_walks(
     tolerance : share of the budget that may be left over; slope : bytes of the whole model when the byte price halves
     walks : at most so many. Only artifacts within the budget are returned; the quick landing itself when no walk fits.
     """
-    best, start, tried = near, near.trial, list(near.tried)
+    best: Landing[Draft] | Landing[Tried] = near
+    start, tried = near.trial, list(near.tried)
     for _ in range(walks):
         walk = walk_from(start)
         smallest = walk.smallest()

@@ -1,13 +1,14 @@
 """Landing on the cap: the artifact as large as allowed and not a byte larger.
 
-Strategy: search the byte price (price_search.py) with real artifacts, assembled in full. Only artifacts
-that fit are ever kept.
+Strategy: search the byte price (price_search.py) by the exact sizes of real artifacts. Only artifacts that
+fit are ever kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -18,22 +19,11 @@ from ..statistics.calibration import MatrixStatistics
 from .price_search import PriceSearch, SizeWindow
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One complete artifact: its byte price, its bytes and what it was made from, by tensor index.
+class _Quantized:
+    """What is made of quantized tensors."""
 
-    targets : (weights, statistics) that a walk quantized a matrix against instead of its own, where they were kept
-    """
-
-    byte_price: float
-    data: bytes
+    __slots__ = ()
     quantized: Mapping[int, Quantized]
-    targets: Mapping[int, tuple[np.ndarray, MatrixStatistics]] = field(default_factory=dict)
-
-    @property
-    def size(self) -> int:
-        """Bytes of the artifact."""
-        return len(self.data)
 
     @property
     def predicted_loss(self) -> float:
@@ -47,26 +37,69 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Landing:
+class Draft(_Quantized):
+    """What a Trial is before it is assembled: `size` is exact, nothing has been written or read back.
+
+    targets : (weights, statistics) that a walk quantized a matrix against instead of its own, where they were kept
+    """
+
+    byte_price: float
+    size: int
+    quantized: Mapping[int, Quantized]
+    targets: Mapping[int, tuple[np.ndarray, MatrixStatistics]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial(_Quantized):
+    """One complete artifact: its byte price, its bytes and what it was made from; `targets` as a Draft has them."""
+
+    byte_price: float
+    data: bytes
+    quantized: Mapping[int, Quantized]
+    targets: Mapping[int, tuple[np.ndarray, MatrixStatistics]] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the artifact."""
+        return len(self.data)
+
+
+class Sized(Protocol):
+    """What a search needs to know of a trial."""
+
+    @property
+    def byte_price(self) -> float:
+        """That it was made at."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole artifact."""
+
+
+Tried = TypeVar("Tried", bound=Sized)
+
+
+@dataclass(frozen=True, slots=True)
+class Landing(Generic[Tried]):
     """The chosen trial, every (byte price, bytes) tried, and whether the finest steps were reached below the budget."""
 
-    trial: Trial
+    trial: Tried
     tried: tuple[tuple[float, int], ...]
     at_finest: bool
 
 
 def land_on_cap(
-    compile_at: Callable[[float], Trial],
+    compile_at: Callable[[float], Tried],
     *,
     start_price: float,
-    smallest: Trial,
+    smallest: Tried,
     budget: int,
     weights: int,
     finest_price: float,
     tolerance: float,
     trials: int,
     progress: StageProgress,
-) -> Landing:
+) -> Landing[Tried]:
     """Largest artifact of at most `budget` bytes, within `tolerance` of it unless the finest steps take less.
 
     compile_at : byte price -> artifact; start_price : where the search starts; weights : of which a

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from ..job import CompileJob
 from ..quantize.representation import Representations
-from .artifacts import complete_trial
-from .landing import Trial
+from .artifacts import finish_draft, make_draft, with_control_tensors
+from .landing import Draft, Trial
+from .walk_plan import WalkPlan, plan_on_trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class CurvePoint:
     predicted_loss: float
 
     @classmethod
-    def of(cls, kind: str, trial: Trial) -> CurvePoint:
+    def of(cls, kind: str, trial: Draft | Trial) -> CurvePoint:
         """The point of a trial."""
         return cls(kind, trial.byte_price, trial.size, trial.predicted_loss)
 
@@ -41,6 +42,15 @@ class QuickTrials:
 
     def at(self, byte_price: float) -> Trial:
         """The artifact at a byte price."""
-        trial = complete_trial(self.job, byte_price, self.representations.fit_all(byte_price))
-        self.points.append(CurvePoint.of("quick", trial))
-        return trial
+        return finish_draft(self.job, self.draft(byte_price))
+
+    def draft(self, byte_price: float) -> Draft:
+        """The same, not assembled yet."""
+        matrices = self.representations.fit_all(byte_price)
+        draft = make_draft(self.job, byte_price, with_control_tensors(self.job, byte_price, matrices))
+        self.points.append(CurvePoint.of("quick", draft))
+        return draft
+
+    def plan(self, draft: Draft | Trial) -> WalkPlan:
+        """A walk planned on a trial."""
+        return plan_on_trial(self.job, draft)

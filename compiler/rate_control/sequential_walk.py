@@ -8,10 +8,11 @@ alone is cheap, and closes the gap to the last bytes (land_walks.py).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ...format.assembly import EncodedStreams
 from ...progress import StageProgress
 from ..job import CompileJob
 from ..quantize.distillation import Distiller, Refiner, make_distiller, tune_vectors
@@ -21,9 +22,10 @@ from ..quantize.sequential import count_groups, quantize_sequentially, walk_sequ
 from ..quantize.vectors import quantize_control_tensors, trainable_vectors
 from ..rewrites.head_bias import fit_head_bias
 from ..statistics.calibration import MatrixStatistics
-from .artifacts import make_trial
-from .landing import Trial
+from .artifacts import make_draft
+from .landing import Draft
 from .price_schedule import PriceSchedule
+from .walk_plan import WalkPlan
 
 Target = tuple[np.ndarray, MatrixStatistics]
 
@@ -43,7 +45,8 @@ class OpenMatrix:
 class FinishedWalk:
     """Every tensor quantized, the last matrix open for another price.
 
-    base_price : that the walk was planned at; quantized : everything, by tensor index; targets : as a Trial has them
+    base_price : that the walk was planned at; quantized : everything, by tensor index; targets : as a Draft has them
+    encoded : streams without the last matrix, which are the same at every price
     """
 
     job: CompileJob
@@ -51,14 +54,15 @@ class FinishedWalk:
     quantized: Mapping[int, Quantized]
     last: OpenMatrix
     targets: Mapping[int, Target] = field(default_factory=dict)
+    encoded: EncodedStreams = field(default_factory=EncodedStreams)
 
-    def at(self, byte_price: float) -> Trial:
+    def at(self, byte_price: float) -> Draft:
         """The artifact with the last matrix at a byte price of its own."""
-        return self._trial(byte_price, self.last.fit_at(byte_price))
+        return self._draft(byte_price, self.last.fit_at(byte_price))
 
-    def smallest(self) -> Trial:
+    def smallest(self) -> Draft:
         """The artifact with the last matrix all zero."""
-        return self._trial(self.last_price, zero_matrix(self.quantized[self.last.index].weights.shape))
+        return self._draft(self.last_price, zero_matrix(self.quantized[self.last.index].weights.shape))
 
     @property
     def last_price(self) -> float:
@@ -70,9 +74,9 @@ class FinishedWalk:
         """Number of weights of the last matrix."""
         return self.quantized[self.last.index].weights.size
 
-    def _trial(self, byte_price: float, last: Quantized) -> Trial:
-        made = make_trial(self.job, byte_price, {**self.quantized, self.last.index: last})
-        return Trial(byte_price, made.data, made.quantized, self.targets)
+    def _draft(self, byte_price: float, last: Quantized) -> Draft:
+        quantized = {**self.quantized, self.last.index: last}
+        return replace(make_draft(self.job, byte_price, quantized, self.encoded), targets=self.targets)
 
 
 class SequentialWalk:
@@ -86,22 +90,21 @@ class SequentialWalk:
         self,
         job: CompileJob,
         representations: Representations,
-        quick: Trial,
+        plan: WalkPlan,
         budget: int,
         bytes_per_octave: float,
         keep_targets: bool = False,
     ) -> None:
-        """Plan on a quick trial.
+        """Start as planned.
 
         budget : bytes of the whole artifact; bytes_per_octave : of one weight, when the byte price halves
         """
-        self.job, self.representations, self.quick = job, representations, quick
-        sizes = {i: quick.quantized[i].bytes for i in job.walked}
+        self.job, self.representations, self.plan = job, representations, plan
         weights = {i: job.model.tensors[i].values.size if representations.follows_price(i) else 0 for i in job.walked}
-        left = budget - (quick.size - sum(sizes.values()))
+        left = budget - (plan.size - sum(plan.sizes.values()))
         finest = job.recipe.rate_control.finest_price(job.weights)
-        self.schedule = PriceSchedule(quick.byte_price, finest, sizes, weights, bytes_per_octave, left)
-        self.kept = {i: q for i, q in quick.quantized.items() if i not in weights}
+        self.schedule = PriceSchedule(plan.byte_price, finest, plan.sizes, weights, bytes_per_octave, left)
+        self.kept = plan.kept
         self.decided = {i: q.weights for i, q in self.kept.items()}
         self.keep_targets, self.targets = keep_targets, {}
         self.open: OpenMatrix | None = None
@@ -112,7 +115,7 @@ class SequentialWalk:
 
         Tables that embed keep their quick result. distilled : False leaves distillation out, whatever the recipe says
         """
-        job, price = self.job, self.quick.byte_price
+        job, price = self.job, self.plan.byte_price
         distiller = self._distiller() if distilled else None
         walked = quantize_sequentially(
             job.model,
@@ -156,4 +159,4 @@ class SequentialWalk:
         if distiller is None:
             return None
         groups = count_groups(self.job.model.program, self.job.walked)
-        return Refiner(distiller, self.job.recipe.distillation, self.quick.quantized, groups)
+        return Refiner(distiller, self.job.recipe.distillation, self.plan.error, groups)

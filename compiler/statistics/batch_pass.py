@@ -72,7 +72,14 @@ class BatchPass:
     _kept: dict[int, Tensor] = field(default_factory=dict)  # registers that gradients are taken at
 
     def run(self, tokens: Tensor, generator: torch.Generator) -> None:
-        """Measure the batch; the gradients are those of the summed loss, so squares add up over tokens."""
+        """Measure the batch."""
+        try:
+            self._run(tokens, generator)
+        finally:
+            self._kept.clear()  # the hooks know this object: without it, the whole graph would outlive the batch
+
+    def _run(self, tokens: Tensor, generator: torch.Generator) -> None:
+        """Forward and backward; the gradients are those of the summed loss, so squares add up over tokens."""
         measured = self.measured
         leaves = {i: t.detach().requires_grad_(i in measured.vectors) for i, t in self.tensors.items()}
         logits = TorchExecutor(measured.program, leaves).forward(tokens, registers=self._register)

@@ -82,7 +82,8 @@ def measure_statistics(
 
     sequences : int64[n, length]. The labels are drawn with a generator seeded by (seed, batch), so equal arguments give
     equal bits on one device, whatever `threads`.
-    enough : asked after 1, 2, 4, ... batches with the statistics so far; True ends the measurement
+    enough : asked after 1, 2, 4, ... batches, while there are more, with the statistics so far but without
+        correlations of outputs; True ends the measurement
     scratch : where statistics are put aside; the result reads them from there. In memory without it
     """
     batches = [(i, sequences[i : i + batch_sequences]) for i in range(0, len(sequences), batch_sequences)]
@@ -108,7 +109,8 @@ def measure_statistics(
             tokens, done = tokens + size, done + 1
             if finished is not None:
                 finished(done)
-        if enough is not None and done & (done - 1) == 0 and enough(_summarize(measured, sums, tokens, scratch)):
+        asked = enough is not None and done < len(batches) and done & (done - 1) == 0
+        if asked and enough(_summarize(measured, sums, tokens, scratch, correlations=False)):
             break
     return _summarize(measured, sums, tokens, scratch)
 
@@ -126,11 +128,21 @@ def _shrunk(moment: torch.Tensor, tokens: int) -> torch.Tensor:
     return diagonal + (moment - diagonal) * told_share(tokens, len(moment))
 
 
-def _summarize(measured: MeasuredProgram, sums: RunningSums, tokens: int, scratch: ScratchFile | None) -> Statistics:
-    """Per token. A weight used k times has k times the Fisher information and the average moment of its uses."""
+def _summarize(
+    measured: MeasuredProgram,
+    sums: RunningSums,
+    tokens: int,
+    scratch: ScratchFile | None,
+    *,
+    correlations: bool = True,
+) -> Statistics:
+    """Per token. A weight used k times has k times the Fisher information and the average moment of its uses.
+
+    correlations : whether the output Fisher is wanted beside its diagonal
+    """
     linear = list(dict.fromkeys(op.weight for op in measured.linear.values()))
     tables = [i for i in sums.names("lookup_moments") if i not in linear]
-    summary = _Summary(measured, sums, tokens)
+    summary = _Summary(measured, sums, tokens, correlations)
     matrices = MatrixTable([*linear, *tables], summary.matrix, scratch)
     if scratch is None:
         matrices = {i: matrices[i] for i in matrices}
@@ -148,6 +160,7 @@ class _Summary:
     measured: MeasuredProgram
     sums: RunningSums
     tokens: int
+    correlations: bool
 
     def matrix(self, tensor: int) -> MatrixStatistics:
         """Statistics of one matrix, computed from the sums."""
@@ -160,8 +173,9 @@ class _Summary:
         moment = moment / tokens / self.measured.uses[tensor]
         both, fisher = None, 0
         if ("output_fisher", tensor) in sums:
-            both = _shrunk(sums.load(("output_fisher", tensor)) / tokens, tokens)
-            fisher = both.diagonal()
+            found = sums.load(("output_fisher", tensor))
+            fisher = found.diagonal() / tokens
+            both = _shrunk(found / tokens, tokens) if self.correlations else None
         if ("fisher", tensor) in sums:
             fisher, both = fisher + sums.load(("fisher", tensor)) / tokens, None
         if (

@@ -35,6 +35,9 @@ FULL = (
 )
 
 
+SAMPLED = "[calibrate]\ntokens = 768\n\n[correct-drift]\ntokens = 256\n\n[sample-rows]\nleast = 8\n"
+
+
 @dataclass(frozen=True)
 class Job:
     """Input files, the model in them, and how to compile it."""
@@ -73,6 +76,7 @@ def job(tmp_path_factory) -> Job:
     (folder / "architecture.json").write_text(json.dumps(ARCHITECTURE))
     (folder / "quick.toml").write_text(QUICK)
     (folder / "full.toml").write_text(FULL)
+    (folder / "sampled.toml").write_text(SAMPLED)
     (folder / "run.py").write_text("import network\n" + "# a comment\n" * 20)
     (folder / "network.py").write_text("WIDTH = 16\n")
     return Job(folder, model, sequences)
@@ -339,3 +343,11 @@ def test_reject_an_output_folder_that_is_missing_before_any_work(job: Job, tmp_p
             CAP, output=tmp_path / "none" / "model.bcap", progress=lambda stage, done, total: stages.append(stage)
         )
     assert stages == [] and list(tmp_path.iterdir()) == []
+
+
+def test_the_least_effort_lands_on_the_cap_whatever_the_threads(job: Job) -> None:
+    found = [job.compile(CAP, "sampled", effort=1, threads=threads) for threads in (1, 3)]
+    assert found[0].artifact == found[1].artifact
+    assert CAP - 60 <= len(found[0].artifact) <= CAP
+    assert found[0].report["effort"] == found[0].provenance["effort"] == 1
+    assert "effort" not in job.compile(CAP).provenance

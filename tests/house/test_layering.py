@@ -117,7 +117,9 @@ ROOMS = {
     "compiler": (
         "workers",
         "profiles",
+        "scratch_file",
         "settings",
+        "effort",
         "recipe",
         "checkpoints",
         "model",

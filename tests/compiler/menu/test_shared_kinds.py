@@ -165,7 +165,9 @@ def test_a_group_survives_the_walk() -> None:
     plain = PlainGrids(model, statistics, GridQuantizer(recipe.quantization), 1)
     trials = QuickTrials(job, ChosenRepresentations(plain, Units(job), choices))
     quick = trials.at(1.2e-3)
-    walk = SequentialWalk(job, trials.representations, quick, quick.size, 1 / 8).run(silent_stage, distilled=False)
+    walk = SequentialWalk(job, trials.representations, trials.plan(quick), quick.size, 1 / 8).run(
+        silent_stage, distilled=False
+    )
     walked = walk.at(walk.last_price)
     for trial in (quick, walked):
         artifact = read_artifact(trial.data)

@@ -1,0 +1,78 @@
+"""Efforts: how much time a compile may take, as one number from 1 to 9.
+
+Strategy: an effort is a set of recipe options and nothing else, written out in the table below. 5 is the default recipe
+itself. What a recipe names wins over the effort.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..errors import CompileError
+
+DEFAULT_EFFORT = 5
+
+Options = Mapping[str, Mapping[str, bool | int | float]]
+
+# Tables and options as in a recipe file.
+EFFORTS: Mapping[int, Options] = {
+    1: {
+        "calibrate": {"tokens": 32_768},
+        "quantize-matrices": {"trellis-states": 8},
+        "sample-rows": {"enabled": True},
+        "correct-drift": {"tokens": 16_384},
+        "distil": {"enabled": False},
+        "land-on-cap": {"walks": 1},
+    },
+    2: {
+        "calibrate": {"tokens": 65_536},
+        "sample-rows": {"enabled": True},
+        "correct-drift": {"tokens": 32_768},
+        "distil": {"enabled": False},
+        "land-on-cap": {"walks": 1},
+    },
+    3: {
+        "calibrate": {"tokens": 98_304},
+        "sample-rows": {"enabled": True},
+        "correct-drift": {"tokens": 49_152},
+        "distil": {"steps": 400, "final-steps": 40},
+        "land-on-cap": {"walks": 1},
+    },
+    4: {
+        "calibrate": {"tokens": 196_608},
+        "sample-rows": {"enabled": True},
+        "distil": {"steps": 600},
+        "land-on-cap": {"walks": 2},
+    },
+    5: {},
+    6: {"distil": {"steps": 1_600, "final-steps": 160}},
+    7: {"correct-drift": {"tokens": 196_608}, "distil": {"steps": 3_200, "final-steps": 320}},
+    8: {
+        "calibrate": {"tokens": 786_432, "tolerance": 0.025},
+        "correct-drift": {"tokens": 196_608},
+        "distil": {"steps": 6_400, "final-steps": 640},
+    },
+    9: {
+        "calibrate": {"tokens": 1_572_864, "tolerance": 0.0175},
+        "bias-head": {"enabled": True},
+        "choose-candidates": {"enabled": True},
+        "correct-drift": {"tokens": 196_608},
+        "distil": {"steps": 12_800, "final-steps": 1_280},
+    },
+}
+
+
+def effort_options(effort: int) -> Options:
+    """The options of an effort; CompileError for one that does not exist."""
+    if effort not in EFFORTS:
+        raise CompileError(f"there is no effort {effort!r}; give a whole number from {min(EFFORTS)} to {max(EFFORTS)}")
+    return EFFORTS[effort]
+
+
+def with_effort(tables: Mapping[str, object], effort: int) -> dict[str, object]:
+    """Tables of a recipe with the options of an effort where they name none."""
+    merged: dict[str, object] = {name: dict(options) for name, options in effort_options(effort).items()}
+    for name, options in tables.items():
+        before = merged.get(name)
+        merged[name] = {**before, **options} if isinstance(before, dict) and isinstance(options, dict) else options
+    return merged

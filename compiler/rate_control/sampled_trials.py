@@ -1,0 +1,74 @@
+"""Trials of a byte price by samples of rows: what an artifact of all matrices would take, to about a percent.
+
+Strategy: a search of the price needs sizes alone. Whole matrices are quantized by the walk that follows, and before it
+only the tables that it leaves alone. Whatever a walk comes to is a real artifact with its exact size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..job import CompileJob
+from ..quantize.grids import PlainGrids
+from ..quantize.row_sample import RowSample, SampledMatrix
+from ..scratch_file import ScratchFile
+from ..workers import run_jobs
+from .artifacts import make_draft, with_control_tensors, zero_matrices
+from .walk_plan import WalkPlan
+
+
+@dataclass(frozen=True, slots=True)
+class SampledTrial:
+    """What samples say of the artifact at a byte price: `size` is an estimate."""
+
+    byte_price: float
+    size: int
+    matrices: Mapping[int, SampledMatrix]
+
+
+def may_sample(job: CompileJob) -> bool:
+    """Whether the recipe asks for samples, and whole matrices are quantized after them in any case."""
+    recipe = job.recipe
+    only_later = recipe.sequential.enabled and bool(job.walked)
+    return recipe.row_sample.enabled and only_later and not recipe.menu.enabled and not recipe.head_bias.enabled
+
+
+@dataclass
+class SampledTrials:
+    """Sampled trials of a job; smallest : bytes of the artifact whose codes are all zero."""
+
+    job: CompileJob
+    grids: PlainGrids
+    smallest: int
+    scratch: ScratchFile
+
+    @cached_property
+    def _samples(self) -> Mapping[int, RowSample]:
+        """Of every matrix."""
+        settings, indexes = self.job.recipe.row_sample, list(self.job.statistics.matrices)
+        made = run_jobs(
+            lambda i: RowSample.of(self.grids.prepared(i), settings, self.scratch), indexes, self.job.threads
+        )
+        return dict(zip(indexes, made, strict=True))
+
+    def draft(self, byte_price: float) -> SampledTrial:
+        """The estimate at a byte price."""
+
+        def estimate(sample: RowSample) -> SampledMatrix:
+            return sample.estimate(self.grids.quantizer.quantize(sample.prepared, byte_price))
+
+        found = run_jobs(estimate, list(self._samples.values()), self.job.threads)
+        matrices = dict(zip(self._samples, found, strict=True))
+        return SampledTrial(byte_price, self.smallest + sum(m.bytes for m in found), matrices)
+
+    def plan(self, trial: SampledTrial) -> WalkPlan:
+        """A walk planned on an estimate: what it leaves alone is quantized, at that price."""
+        walked = self.job.walked
+        tables = self.grids.fit(trial.byte_price, set(trial.matrices) - set(walked))
+        kept = with_control_tensors(self.job, trial.byte_price, tables)
+        rest = make_draft(self.job, trial.byte_price, {**kept, **zero_matrices(self.job, walked)}).size
+        sizes = {i: trial.matrices[i].bytes for i in walked}
+        size = rest + sum(sizes.values())
+        return WalkPlan(trial.byte_price, size, sizes, kept, lambda index: trial.matrices[index].error)

@@ -1,0 +1,48 @@
+"""Efforts: tables of recipe options that a recipe overrules, and quick compiles that land on their cap."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from bytecap.compiler.effort import DEFAULT_EFFORT, EFFORTS, with_effort
+from bytecap.compiler.recipe import NAMED_RECIPES, parse_recipe, read_recipe
+from bytecap.errors import CompileError
+
+
+def test_the_default_effort_is_the_default_recipe() -> None:
+    assert EFFORTS[DEFAULT_EFFORT] == {}
+    assert read_recipe("default", DEFAULT_EFFORT) == read_recipe("default") == parse_recipe("default", {})
+
+
+def test_every_effort_is_a_recipe_of_its_own() -> None:
+    digests = {read_recipe("default", effort).digest for effort in EFFORTS}
+    assert sorted(EFFORTS) == list(range(1, 10)) and len(digests) == len(EFFORTS)
+
+
+def test_more_effort_is_more_text_and_more_tuning() -> None:
+    recipes = [read_recipe("default", effort) for effort in sorted(EFFORTS)]
+    for before, after in itertools.pairwise(recipes):
+        assert before.calibration.tokens <= after.calibration.tokens
+        assert before.sequential.tokens <= after.sequential.tokens
+        assert before.quantization.trellis_states <= after.quantization.trellis_states
+        assert before.rate_control.walks <= after.rate_control.walks
+        steps = [recipe.distillation.steps if recipe.distillation.enabled else 0 for recipe in (before, after)]
+        assert steps == sorted(steps)
+
+
+def test_what_a_recipe_names_wins() -> None:
+    merged = with_effort({"distil": {"steps": 7}, "land-on-cap": {"walks": 2}}, 3)
+    assert merged["distil"] == {"steps": 7, "final-steps": EFFORTS[3]["distil"]["final-steps"]}
+    assert merged["land-on-cap"] == {"walks": 2}
+    assert merged["calibrate"] == EFFORTS[3]["calibrate"]
+    everything = read_recipe("everything", 1)
+    assert everything.menu.enabled and everything.row_sample.enabled and not everything.distillation.enabled
+    assert NAMED_RECIPES["everything"]["bias-head"] == {"enabled": True}
+
+
+@pytest.mark.parametrize("effort", [0, 10, -1])
+def test_there_is_no_other_effort(effort: int) -> None:
+    with pytest.raises(CompileError, match="from 1 to 9"):
+        read_recipe("default", effort)
