@@ -17,7 +17,7 @@ Options = Mapping[str, Mapping[str, bool | int | float]]
 # Tables and options as in a recipe file.
 EFFORTS: Mapping[int, Options] = {
     1: {
-        "calibrate": {"tokens": 32_768},
+        "calibrate": {"tokens": 16_384},
         "quantize-matrices": {"trellis-states": 8},
         "sample-rows": {"enabled": True},
         "correct-drift": {"tokens": 16_384},

@@ -51,7 +51,9 @@ def compile(
     The bytes are the same for the same arguments, whatever `threads` is. Raises CheckpointError,
     DataError, CompileError, CapError (with the smallest possible size) or OutputError.
     """
+    plain = {"effort": effort, "profile": profile, "device": device, "seed": seed, "threads": threads, "force": force}
     options: dict[str, Any] = {
+        **plain,
         "cap": size_in_bytes(cap),
         "calibration": Path(calibration),
         "output": optional_path(output),
@@ -60,13 +62,7 @@ def compile(
         "evaluation": [Path(path) for path in evaluation],
         "architecture": optional_path(architecture),
         "recipe": recipe if isinstance(recipe, str) else Path(recipe),
-        "effort": effort,
-        "profile": profile,
-        "device": device,
-        "seed": seed,
-        "threads": threads,
         "dry_run": dry_run or output is None,
-        "force": force,
         "progress": progress,
     }
     if report is not None:
