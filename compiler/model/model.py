@@ -33,8 +33,8 @@ class Model:
     architecture : mapping            every hyperparameter used, JSON values; rebuilds the same program
         from the checkpoint
     defaults : tuple of str           hyperparameters that were assumed, since nobody told them
-    told : mapping of str             who told the others: "shapes", "architecture" (the caller), or the
-        file, in words
+    told : mapping of str             who told the others: "shapes" or "names" (of tensors), "architecture" (the
+        caller), or the file, in words
     configuration : mapping           of the Hugging Face config.json that it was read with, what an export
         needs; empty without one
     notes : tuple of str              what reading the checkpoint decoded, chose or left out, in words
