@@ -62,10 +62,11 @@ def program_tensors(tensors: Mapping[str, np.ndarray], h: Hyperparameters, namin
         part = place[1] if place else ""
         if part in MAPS and family.turned and values.ndim == 2:
             name, values = name + TRANSPOSED, values.T
-        if part == FUSED and family.fused == BY_HEAD:
+        keys = h.num_key_value_heads * h.head_dim
+        if part == FUSED and family.fused == BY_HEAD and keys == h.hidden_size:
             name, values = name + BY_KIND, rows_by_kind(values, h.num_attention_heads)
         if part == FUSED:
-            read |= split_rows(name, values, [h.hidden_size] * 3)
+            read |= split_rows(name, values, [h.hidden_size, keys, keys])
         elif values.ndim == 3 and naming.positions and name == naming.single("positions"):
             read |= split_bank(name, values)
         else:

@@ -23,6 +23,7 @@ ALIASES = {
     "ffn_dim": "intermediate_size",
     "activation_function": "hidden_act",
     "layer_norm_epsilon": "layer_norm_eps",
+    "norm_epsilon": "layer_norm_eps",
     "rotary_dim": "rotary_dims",
     "rotary_pct": "rotary_share",
     "rope_pct": "rotary_share",
@@ -93,6 +94,8 @@ def read_configuration(configuration: Configuration, family: str, layers: int) -
             told.setdefault(name, value)
     if "hidden_act" in told:
         told["hidden_act"] = _activation(told["hidden_act"], configuration.source)
+    if "sliding_window" in configuration.values and configuration.values["sliding_window"] is None:
+        told["sliding_window"] = 0
     if family == "gpt_neo":
         told["sliding_layers"] = _local_layers(values, layers)
     if values.get("_remove_final_layer_norm"):

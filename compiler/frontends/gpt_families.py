@@ -14,7 +14,7 @@ from types import MappingProxyType
 from . import gpt_names as names
 from .gpt_names import Naming
 
-STACKED, BY_HEAD = "stacked", "by_head"  # rows of a fused map: all queries first, or head by head
+STACKED, BY_HEAD = "stacked", "by_head"  # rows of a fused map: all queries first, or head by head if as many as keys
 NONE: Mapping[str, object] = MappingProxyType({})
 PLAIN: Mapping[str, object] = {  # what most of the families do
     "rotary_dims": 0,
@@ -37,7 +37,8 @@ class Family:
     """naming : what the tensors are called
     fixed : what every model of the family has;  assumed : what its code takes where the configuration is silent
     fused : order of the rows of a fused map;  turned : maps are stored as [inputs, outputs]
-    interleaved : rotated pairs are neighbours;  position_offset : row of the position table for the first token
+    interleaved : rotated pairs are neighbours;  windowed_throughout : in all layers, not every other
+    position_offset : row of the position table for the first token
     boundary_token : what begins a document where the configuration does not say and the vocabulary has it
     """
 
@@ -47,6 +48,7 @@ class Family:
     fused: str = STACKED
     turned: bool = False
     interleaved: bool = False
+    windowed_throughout: bool = False
     position_offset: int = 0
     boundary_token: int = 0
 
@@ -140,6 +142,26 @@ FAMILIES: dict[str, Family] = {
             "parallel_residual": False,
             "tie_word_embeddings": False,
         },
+    ),
+    "starcoder2": Family(
+        naming=names.STARCODER2,
+        windowed_throughout=True,
+        fixed=_without(ROTATING, "sliding_window", "sliding_layers") | {"parallel_residual": False},
+        assumed={
+            "hidden_act": "gelu_tanh",
+            "rotary_share": 1.0,
+            "rope_theta": 10_000.0,
+            "sliding_window": 0,
+            "tie_word_embeddings": True,
+        },
+        boundary_token=50_256,
+    ),
+    "gpt_bigcode": Family(
+        naming=names.GPT2,
+        fused=BY_HEAD,
+        fixed=_without(PLAIN, "scale_attention"),
+        assumed={"hidden_act": "gelu_tanh", "scale_attention": True, "tie_word_embeddings": True},
+        boundary_token=50_256,
     ),
     "opt": Family(
         naming=names.OPT,

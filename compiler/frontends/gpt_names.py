@@ -67,9 +67,10 @@ class Naming:
         return sum(name in singles or self.place(name) is not None for name in names)
 
     def fitting(self, names: Iterable[str]) -> Naming:
-        """This naming with or without its prefix, whichever knows more of the names."""
-        names = list(names)
-        return max(self, replace(self, prefix=""), key=lambda naming: naming.recognized(names))
+        """This naming with its prefix, the end of it or none, whichever knows most of the names."""
+        names, parts = list(names), self.prefix.split(".")
+        prefixes = [".".join(parts[start:]) for start in range(len(parts))]
+        return max((replace(self, prefix=prefix) for prefix in prefixes), key=lambda each: each.recognized(names))
 
 
 GPT2 = Naming(
@@ -177,6 +178,14 @@ STABLELM = replace(
         "gate": "mlp.gate_proj",
         "up": "mlp.up_proj",
         "down": "mlp.down_proj",
+    },
+)
+STARCODER2 = replace(
+    STABLELM,
+    parts={
+        **{part: name for part, name in STABLELM.parts.items() if part != "gate"},
+        "up": "mlp.c_fc",
+        "down": "mlp.c_proj",
     },
 )
 OPT = Naming(

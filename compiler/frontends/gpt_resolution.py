@@ -126,7 +126,8 @@ def _complete(
     if "norm_first" in known and "final_norm" not in family.fixed:
         assumed["final_norm"] = known["norm_first"]
     if "sliding_window" in known and "sliding_layers" not in known:
-        assumed["sliding_layers"] = list(range(1, int(shapes["num_hidden_layers"]), 2))  # type: ignore[call-overload]
+        every = range(int(shapes["num_hidden_layers"]))  # type: ignore[call-overload]
+        assumed["sliding_layers"] = list(every if family.windowed_throughout else every[1::2])
     for source in (told, shapes):
         length = source.pop("positions", None)
         if isinstance(length, int) and length <= EVALUATED_LENGTH:
@@ -154,9 +155,11 @@ def _ask(checkpoint: Checkpoint, family: str, untold: list[str]) -> None:
     if "num_attention_heads" in untold:  # which tells the other
         untold = [name for name in untold if name != "num_key_value_heads"]
     if untold:
+        kinds = [f"{name} is {PARAMETERS[name].expected()}" for name in untold if PARAMETERS[name].choices]
         raise CheckpointError(
             f"{checkpoint.path} has the tensors of {family}, and nothing tells {', '.join(untold)}, which change what "
             "the model computes; put its config.json beside it, or give them in an --architecture file"
+            + (f" ({'; '.join(kinds)})" if kinds else "")
         )
 
 

@@ -27,14 +27,14 @@ def infer_from_shapes(tensors: Mapping[str, np.ndarray], naming: Naming, family:
         shapes = (shape for (_, p, kind), shape in placed.items() if (p, kind) == (part, "weight") and len(shape) == 2)
         return next((shape[1 - axis if family.turned else axis] for shape in shapes), None)
 
-    table = tensors.get(naming.single("table"))
+    table, width, fused = tensors.get(naming.single("table")), side("down", 0), side(FUSED, 0)
     positions = tensors.get(naming.single("positions")) if naming.positions else None
     found = {
         "vocab_size": table.shape[0] if table is not None and table.ndim == 2 else None,
-        "hidden_size": side("down", 0),
+        "hidden_size": width,
         "num_hidden_layers": max(layer for layer, _, _ in placed) + 1 if placed else None,
         "intermediate_size": side("up", 0),
-        "key_rows": side("key", 0),
+        "key_rows": side("key", 0) or (fused and width and (fused - width) // 2),
         "positions": None if positions is None or positions.ndim < 2 else positions.shape[-2] - family.position_offset,
     }
     shapes: dict[str, object] = {name: value for name, value in found.items() if value}
@@ -57,7 +57,7 @@ def expected_shapes(
         "query": (d, d),
         "key": (keys, d),
         "value": (keys, d),
-        FUSED: (3 * d, d),
+        FUSED: (d + 2 * keys, d),
         "output": (d, d),
         "gate": (h.intermediate_size, d),
         "up": (h.intermediate_size, d),

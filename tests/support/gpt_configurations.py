@@ -28,6 +28,10 @@ GPT_CONFIGURATIONS: dict[str, dict[str, object]] = {
         "use_parallel_residual": True,
         "partial_rotary_factor": 0.5,
     },
+    "starcoder2": {"model_type": "starcoder2", **HUGGING, "num_key_value_heads": 1, "sliding_window": 5},
+    "starcoder2-without-window": {"model_type": "starcoder2", **HUGGING, "num_key_value_heads": 3},
+    "gpt-bigcode": {"model_type": "gpt_bigcode", **OPENAI, "n_inner": 20},
+    "gpt-bigcode-all-heads": {"model_type": "gpt_bigcode", **OPENAI, "multi_query": False},
     "opt": OPT,
     "opt-projected": {**OPT, "word_embed_proj_dim": 16, "do_layer_norm_before": False},
 }

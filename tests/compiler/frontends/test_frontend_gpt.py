@@ -33,6 +33,16 @@ def test_the_stored_tensors_come_back_bit_for_bit(name):
     assert {tensor.dtype for tensor in restored.values()} == {"float32"}
 
 
+@pytest.mark.parametrize(("name", "prefix"), [("gpt2", ""), ("opt", "decoder."), ("opt", ""), ("gpt-neox", "")])
+def test_names_may_lack_their_prefix_or_its_beginning(name, prefix):
+    golden = golden_logits(name)
+    whole = {"gpt2": "transformer.", "opt": "model.decoder.", "gpt-neox": "gpt_neox."}[name]
+    state = {n.replace(whole, prefix): values for n, values in golden.state().items()}
+    model = build_model(checkpoint_of(state, golden.config))
+    assert_computes(model, golden.logits, drawn_tokens(29))
+    assert {tensor.name for tensor in restored_tensors(model.program, model.tensors)} == state.keys()
+
+
 @pytest.mark.parametrize("name", GPT_CONFIGURATIONS)
 def test_a_model_is_complete_and_rebuilds_itself(name):
     golden = golden_logits(name)
@@ -73,7 +83,8 @@ def test_tensors_alone_ask_for_what_changes_the_function(name, untold):
     family = golden.config["model_type"]
     assert str(caught.value) == (
         f"folder has the tensors of {family}, and nothing tells {untold}, which change what the model computes; put "
-        "its config.json beside it, or give them in an --architecture file"
+        "its config.json beside it, or give them in an --architecture file (hidden_act is one of gelu, gelu_tanh, "
+        "relu, relu_squared, silu)"
     )
 
 
