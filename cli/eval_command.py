@@ -51,10 +51,10 @@ EXAMPLE = example("bytecap eval model.bcap --data val.bin --tokenizer tokenizer.
 )
 @click.option(
     "--documents",
-    type=click.Choice(["joined", "separate"]),
-    default="joined",
+    type=click.Choice(["auto", "joined", "separate"]),
+    default="auto",
     show_default=True,
-    help="Whether documents run on into each other, or each is read from its own beginning.",
+    help="Whether they run on into each other, or each is read from its own beginning; auto: what the model can read.",
 )
 @click.option(
     "--bytes",

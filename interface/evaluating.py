@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from ..errors import DataError
 from ..progress import Progress, stage_of
 from .arguments import PathLike, optional_path
-from .loading import ModelFile, load_architecture, load_model_file, tokenizer_path
+from .loading import load_architecture, load_model_file, tokenizer_path
 
 if TYPE_CHECKING:
-    from ..runtime.evaluation import ScoringData
+    from ..runtime.evaluation import ScoringData, ScoringOptions
     from ..runtime.scoring import Gap, Score
 
 
@@ -75,7 +75,7 @@ def evaluate(
     stride: int | None = None,
     max_tokens: int | None = None,
     bos: int | str | None = None,
-    documents: str = "joined",
+    documents: str = "auto",
     byte_counts: Sequence[PathLike] = (),
     against: PathLike | None = None,
     architecture: PathLike | None = None,
@@ -88,7 +88,8 @@ def evaluate(
     tokenizer       a file, a folder that holds one, or "bytes"; by default the one in or beside the model
     stride          targets scored a window; by default all, so that windows do not overlap
     bos             the token before each document of a text, "none" for none; by default what the tokenizer says
-    documents       "joined": they run on into each other; "separate": each is read from its own beginning
+    documents       "joined": they run on into each other; "separate": each is read from its own beginning; "auto":
+                    joined unless the model reads a document much worse behind another one
     byte_counts     files of bytes by token beside the shards; by default those that lie there
     against         is scored on the same tokens, in sequences of the same length, and the paired gap computed
     architecture    (TOML or JSON) says of a checkpoint what its shapes cannot; `same_program` of the result tells
@@ -96,7 +97,8 @@ def evaluate(
 
     Raises ArtifactError, CheckpointError, DataError or VerificationError.
     """
-    from ..runtime.evaluation import ScoringOptions, read_scoring_data, score_program
+    from ..runtime.evaluation import ScoringOptions, choose_documents, read_scoring_data, score_program
+    from ..runtime.interpreter import Interpreter
     from ..runtime.scoring import paired_gap
 
     known = load_architecture(optional_path(architecture))
@@ -106,18 +108,17 @@ def evaluate(
     length = program.sequence_length if sequence_length is None else sequence_length
     options = ScoringOptions(length, stride, max_tokens, _beginning(bos), documents, _paths(byte_counts), threads)
     read = read_scoring_data(program, _paths(data), tokenizer_file, options)
+    executor = Interpreter(program, loaded.tensors)
+    read = choose_documents(executor, read, options)
 
-    def scored(model: ModelFile, name: str) -> Score:
-        fits = model.program.vocabulary_size == program.vocabulary_size
-        its_data = read if fits else read_scoring_data(model.program, _paths(data), tokenizer_file, options)
-        chosen = replace(options, progress=stage_of(progress, f"score {name}"))
-        return score_program(model.program, model.tensors, its_data, chosen)
+    def scored(model: Interpreter, name: str) -> Score:
+        return score_program(model, read, replace(options, progress=stage_of(progress, f"score {name}")))
 
-    result, text = scored(loaded, loaded.kind), _evaluated_text(read)
+    result, text = scored(executor, loaded.kind), _evaluated_text(read, options)
     if against is None:
         return Evaluation(loaded.kind, result, None, None, None, text, loaded.assumed, loaded.told)
     other = load_model_file(Path(against), known)
-    reference = scored(other, "reference")
+    reference = scored(Interpreter(other.program, other.tensors), "reference")
     same, gap = program.instructions == other.program.instructions, paired_gap(reference, result)
     assumed, told = {**other.assumed, **loaded.assumed}, loaded.told or other.told
     return Evaluation(loaded.kind, result, reference, gap, same, text, assumed, told)
@@ -138,7 +139,7 @@ def _beginning(bos: int | str | None) -> int | None:
         raise DataError(f"{bos!r} is no token that begins documents; give its id, or none") from error
 
 
-def _evaluated_text(read: ScoringData) -> EvaluatedText:
+def _evaluated_text(read: ScoringData, options: ScoringOptions) -> EvaluatedText:
     tokens, tokenizer = read.tokens, read.tokenizer
     described = None
     if tokenizer is not None:
@@ -149,6 +150,8 @@ def _evaluated_text(read: ScoringData) -> EvaluatedText:
             "pieces": tokenizer.vocabulary_size,
         }
     starts = tokens.documents if read.documents is None else read.documents
+    if starts is not None and options.max_tokens is not None:
+        starts = starts[starts < options.max_tokens]
     beginning = None if tokens.beginning is None or tokens.beginning < 0 else tokens.beginning
     piece = None
     if beginning is not None and tokenizer is not None and beginning < tokenizer.vocabulary_size:

@@ -22,7 +22,9 @@ from .token_text import TokenText, text_of_ids
 from .tokenizers import ByteTable, Tokenizer, load_tokenizer
 from .tokens import NO_TOKEN, Tokens, read_byte_counts, read_tokens, sidecar_of
 
-JOINED, SEPARATE = "joined", "separate"
+AUTO, JOINED, SEPARATE = "auto", "joined", "separate"
+PROBES, PROBE_CONTEXT, PROBE_TOKENS = 8, 64, 32  # documents that are tried, tokens before them, tokens of each
+LOSS_OF_JOINING = 0.5  # nats a token; models that were trained on documents in a row lose nothing
 CASE_OPERATORS = "\ue001\ue002\ue003\ue004"
 
 
@@ -32,7 +34,8 @@ class ScoringOptions:
 
     sequence_length, stride, max_tokens : int or None     as in `scoring.score`; the program's own length by default
     beginning : int or None     before each document of a text, NO_TOKEN for none; by default what the tokenizer says
-    documents : str             JOINED: documents run on into each other; SEPARATE: each is read from its own beginning
+    documents : str             JOINED: documents run on into each other; SEPARATE: each is read from its own beginning;
+                                AUTO: joined unless the model reads a document much worse behind another one
     byte_counts : paths         files of bytes by token beside the shards; by default those that are found there
     threads, progress           as in `scoring.score`
     """
@@ -41,7 +44,7 @@ class ScoringOptions:
     stride: int | None = None
     max_tokens: int | None = None
     beginning: int | None = None
-    documents: str = JOINED
+    documents: str = AUTO
     byte_counts: Sequence[str | Path] = ()
     threads: int | None = None
     progress: StageProgress | None = None
@@ -112,9 +115,11 @@ def _counts_beside(
 
 
 def _starts(tokens: Tokens, boundary_token: int, count: int) -> np.ndarray:
-    """Where documents begin, int64 [d]; in a shard at each boundary token, and at its first token."""
+    """Where documents begin among the first `count` tokens, int64 [d]; in a shard at each boundary token, and at its
+    first token.
+    """
     if tokens.documents is not None:
-        return tokens.documents
+        return tokens.documents[tokens.documents < count]
     found = np.flatnonzero(tokens.ids[:count] == boundary_token)
     return found if found.size and found[0] == 0 else np.concatenate(([0], found))
 
@@ -168,10 +173,45 @@ def _refuse_tokens_without_piece(tokenizer: Tokenizer, tokens: Tokens, scored: i
         )
 
 
-def score_program(program: Program, tensors: Sequence[np.ndarray], data: ScoringData, options: ScoringOptions) -> Score:
-    """The score of `program` over float32 `tensors`; VerificationError when its losses are not finite."""
-    model = Interpreter(program, tensors)
-    length = program.sequence_length if options.sequence_length is None else options.sequence_length
+def choose_documents(model: Interpreter, data: ScoringData, options: ScoringOptions) -> ScoringData:
+    """With AUTO, the data with documents separate when the model, on average over the first few, loses more than
+    LOSS_OF_JOINING on the beginning of a document that follows another one; else the data unchanged.
+
+    A model that was trained by document takes a boundary token in mid-sequence badly.
+    """
+    count = len(data.tokens.ids) if options.max_tokens is None else min(len(data.tokens.ids), options.max_tokens + 1)
+    if options.documents != AUTO or count < 2:
+        return data
+    starts = _starts(data.tokens, model.program.boundary_token, count)
+    length = model.program.sequence_length if options.sequence_length is None else options.sequence_length
+    size = min(PROBE_TOKENS, length // 2)
+    ends = np.append(starts[1:], count)
+    tried = starts[1:][(ends - starts)[1:] > size][:PROBES].tolist()
+    if not tried or size < 1:
+        return data
+    ids = np.asarray(data.tokens.ids[:count])
+    with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is found when all are summed
+        lost = [
+            model.token_losses(ids[None, max(0, start - min(PROBE_CONTEXT, length - size)) : start + size + 1])[
+                0, -size:
+            ]
+            - model.token_losses(ids[None, start : start + size + 1])[0]
+            for start in tried
+        ]
+    difference = float(np.mean(lost))
+    if not difference > LOSS_OF_JOINING:
+        return data
+    note = (
+        f"documents were read separately: behind another document the model loses {difference:.2f} nats a token more "
+        f"on the first {size} tokens of one; --documents joined lets them run on"
+    )
+    return replace(data, documents=starts, notes=(*data.notes, note))
+
+
+def score_program(model: Interpreter, data: ScoringData, options: ScoringOptions) -> Score:
+    """The score of a model; VerificationError when its losses are not finite."""
+    size = model.program.vocabulary_size
+    length = model.program.sequence_length if options.sequence_length is None else options.sequence_length
     found = score(
         model,
         data.tokens,
@@ -183,12 +223,12 @@ def score_program(program: Program, tensors: Sequence[np.ndarray], data: Scoring
         threads=options.threads,
         progress=options.progress,
     )
-    found = replace(found, vocabulary_size=program.vocabulary_size)
-    pieces = program.vocabulary_size if data.tokenizer is None else data.tokenizer.vocabulary_size
-    if pieces >= program.vocabulary_size:
+    found = replace(found, vocabulary_size=size)
+    pieces = size if data.tokenizer is None else data.tokenizer.vocabulary_size
+    if pieces >= size:
         return found
     share = _share_beyond(model, data.tokens.ids[: min(length, found.tokens)], pieces)
-    return replace(found, rows_without_piece=program.vocabulary_size - pieces, probability_without_piece=share)
+    return replace(found, rows_without_piece=size - pieces, probability_without_piece=share)
 
 
 def _share_beyond(model: Interpreter, ids: np.ndarray, pieces: int) -> float:
@@ -211,4 +251,6 @@ def evaluate_program(
     the text contradicts; VerificationError when the model's losses are not finite.
     """
     chosen = ScoringOptions(**options)
-    return score_program(program, tensors, read_scoring_data(program, data_path, tokenizer_path, chosen), chosen)
+    data = read_scoring_data(program, data_path, tokenizer_path, chosen)
+    model = Interpreter(program, tensors)
+    return score_program(model, choose_documents(model, data, chosen), chosen)

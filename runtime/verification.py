@@ -24,7 +24,8 @@ from ..format.artifact import Artifact, decode_tensors, read_artifact
 from ..format.container.container import checked_section_table
 from ..format.container.limits import DEFAULT_LIMITS, Limits
 from ..progress import StageProgress
-from .evaluation import evaluate_program
+from .evaluation import ScoringOptions, choose_documents, read_scoring_data, score_program
+from .interpreter import Interpreter
 
 DEFAULT_TOLERANCE = 0.0005  # bits per byte; the difference between two machines' float32 sums is far below it
 SCORE_VALUES = (
@@ -73,7 +74,7 @@ class ScoreRequest:
     data, tokenizer : paths          token shard, UTF-8 text or JSON lines, and the tokenizer
     expected : float or None         promised bits per byte, None to only measure
     tolerance : float                allowed distance from `expected`, in bits per byte
-    the others                       as in `evaluation.evaluate_program`
+    the others                       as in `evaluation.ScoringOptions`
     """
 
     data: str | Path
@@ -167,21 +168,22 @@ def _check_size(artifact_bytes: int, code_files: Sequence[str | Path], cap: int 
 def _check_score(artifact: Artifact | None, tensors: list[np.ndarray] | None, request: ScoreRequest) -> Check:
     if artifact is None or tensors is None:
         return _skipped("score", "there are no trustworthy tensors to run")
+    options = ScoringOptions(
+        sequence_length=request.sequence_length,
+        stride=request.stride,
+        max_tokens=request.max_tokens,
+        threads=request.threads,
+        progress=request.progress,
+    )
+    read = read_scoring_data(artifact.program, request.data, request.tokenizer, options)
     try:
-        score = evaluate_program(
-            artifact.program,
-            tensors,
-            request.data,
-            request.tokenizer,
-            sequence_length=request.sequence_length,
-            stride=request.stride,
-            max_tokens=request.max_tokens,
-            threads=request.threads,
-            progress=request.progress,
-        )
+        model = Interpreter(artifact.program, tensors)
+        read = choose_documents(model, read, options)
+        score = score_program(model, read, options)
     except VerificationError as error:
         return Check("score", Outcome.FAILED, str(error))
-    doubts = f"; the tokenizer does not spell {score.hidden_bytes:,} bytes of the text" if score.hidden_bytes else ""
+    doubts = "".join(f"; {note}" for note in read.notes)
+    doubts += f"; the tokenizer does not spell {score.hidden_bytes:,} bytes of the text" if score.hidden_bytes else ""
     doubts += "; worse than guessing" if score.worse_than_guessing else ""
     expected, tolerance = request.expected, request.tolerance
     promise = {"expected_bits_per_byte": expected, "tolerance": tolerance}

@@ -23,13 +23,15 @@ from .pickled_values import Made, read_pickle
 from .rank_files import read_pickled_encoding, read_ranks
 from .scored_pieces import read_llama2c_tokenizer
 from .sentencepiece_model import SentencepieceTokenizer
-from .tables import BYTES, ByteTokenizer, read_byte_counts, read_characters
+from .tables import BYTES, ByteTokenizer, character_table, read_byte_counts, read_characters
 from .tokenizer import Tokenizer
 from .tokenizer_json import read_tokenizer_json, read_vocabulary_and_merges
 from .word_patterns import GPT2
 
 NPY, ZIP, PICKLE = b"\x93NUMPY", b"PK\x03\x04", b"\x80"
 HEAD_BYTES = 64
+# What reading a value of another shape than expected raises.
+SHAPE_ERRORS = (KeyError, StopIteration, AttributeError, IndexError, TypeError, ValueError)
 # In the order in which they are looked for beside a model.
 USUAL_NAMES = (
     "tokenizer.json",
@@ -98,24 +100,41 @@ def _read_npy(path: Path) -> Tokenizer:
     return read_byte_counts(table, str(path), hashlib.sha256(data).hexdigest())
 
 
-def _read_torch_table(path: Path) -> Tokenizer:
-    """nanochat's token_bytes.pt: one tensor of whole numbers, read as what torch writes, without torch."""
+def _read_torch_file(path: Path) -> Tokenizer:
+    """What torch wrote, without torch: nanochat's token_bytes.pt, one tensor of whole numbers; or the characters that a
+    checkpoint holds beside its weights.
+    """
+    characters = _characters_inside(path)
+    if characters is not None:
+        return characters
     data = path.read_bytes()
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            record = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
+            record = _pickle_record(archive)
             made = read_pickle(archive.read(record), str(path))
-            kind, key, count = (
-                made.arguments[0].arguments[0][1].name,
-                made.arguments[0].arguments[0][2],
-                made.arguments[2],
-            )
+            _, kind, key, *_ = made.arguments[0].arguments[0]
             raw = archive.read(record.removesuffix("data.pkl") + f"data/{key}")
-        types = {"torch.IntStorage": "<i4", "torch.LongStorage": "<i8", "torch.ShortStorage": "<i2"}
-        table = np.frombuffer(raw, types[kind], count=int(count[0]))
-    except (zipfile.BadZipFile, KeyError, StopIteration, AttributeError, IndexError, TypeError, ValueError) as error:
+            types = {"torch.IntStorage": "<i4", "torch.LongStorage": "<i8", "torch.ShortStorage": "<i2"}
+            table = np.frombuffer(raw, types[kind.name], count=int(made.arguments[2][0]))
+    except (zipfile.BadZipFile, *SHAPE_ERRORS) as error:
         raise DataError(f"{path} is no tensor of bytes by token; save it as .npy, or give the tokenizer") from error
     return read_byte_counts(table, str(path), hashlib.sha256(data).hexdigest())
+
+
+def _pickle_record(archive: zipfile.ZipFile) -> str:
+    return next(name for name in archive.namelist() if name.endswith("/data.pkl"))
+
+
+def _characters_inside(path: Path) -> Tokenizer | None:
+    """The tokenizer of a checkpoint that holds its characters (`stoi`), or None for any other file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            value = read_pickle(archive.read(_pickle_record(archive)), str(path))
+        found = {name: value[name] for name in ("stoi", "itos", "chars") if name in value}
+        digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+        return character_table(found, str(path), digest) if found else None
+    except (zipfile.BadZipFile, OSError, DataError, *SHAPE_ERRORS):
+        return None
 
 
 def _refuse_tekken(path: Path) -> Tokenizer:
@@ -127,7 +146,7 @@ KINDS = keyed(
         Kind("gguf", lambda head, name: head.startswith(MAGIC), read_gguf_tokenizer),
         Kind("tekken", lambda head, name: name == "tekken.json", _refuse_tekken),
         Kind("npy", lambda head, name: head.startswith(NPY), _read_npy),
-        Kind("torch table", lambda head, name: head.startswith(ZIP), _read_torch_table),
+        Kind("torch", lambda head, name: head.startswith(ZIP), _read_torch_file),
         Kind("json", lambda head, name: head.lstrip()[:1] in (b"{", b"["), _read_json),
         Kind("pickle", lambda head, name: head.startswith(PICKLE) or name.endswith(".pkl"), _read_pickled),
         Kind("llama2.c", lambda head, name: name.endswith(".bin"), _of_content(read_llama2c_tokenizer)),
@@ -164,7 +183,7 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
 
 def find_tokenizer(model: Path) -> Path | None:
     """The tokenizer that belongs to a model's file or folder: in it, beside it, or None."""
-    if model.is_file() and model.suffix == ".gguf":
+    if model.is_file() and (model.suffix == ".gguf" or _characters_inside(model) is not None):
         return model
     folder = model if model.is_dir() else model.parent
     usual = next((folder / name for name in USUAL_NAMES if (folder / name).is_file()), None)

@@ -14,7 +14,13 @@ from tiny_tokenizers import model_bytes, tiny_tokenizer, words
 from bytecap.errors import DataError, VerificationError
 from bytecap.format.program.operations import Embed, Linear, Shift
 from bytecap.format.program.program import Program
-from bytecap.runtime.evaluation import checked_byte_table, evaluate_program
+from bytecap.runtime.evaluation import (
+    ScoringOptions,
+    checked_byte_table,
+    choose_documents,
+    evaluate_program,
+    read_scoring_data,
+)
 from bytecap.runtime.shards import write_shard
 from bytecap.runtime.tokens import read_tokens
 
@@ -113,3 +119,56 @@ def test_damaged_weights_are_named(files, tensors):
     tensors[1][7, 3] = np.nan
     with pytest.raises(VerificationError, match="its weights are damaged"):
         evaluate_program(PROGRAM, tensors, files / "x.bin", files / "x.model")
+
+
+class LosesBehind:
+    """Not a model of text: behind a boundary token in mid-sequence each loss is higher by `loss`."""
+
+    def __init__(self, loss: float) -> None:
+        self.program, self.loss = PROGRAM, loss
+
+    def token_losses(self, tokens: np.ndarray) -> np.ndarray:
+        inside = (tokens[:, :-1] == 1) & (np.arange(tokens.shape[1] - 1) > 0)
+        return 1.0 + self.loss * (np.cumsum(inside, axis=1) > 0)
+
+
+@pytest.mark.parametrize("data", ["x.bin", "x.txt"])
+def test_documents_are_read_separately_where_a_model_cannot_read_on(data, files):
+    for loss, documents, separate in (
+        (2.0, "auto", True),
+        (0.3, "auto", False),
+        (2.0, "joined", False),
+        (0.3, "separate", True),
+    ):
+        options = ScoringOptions(documents=documents)
+        read = read_scoring_data(PROGRAM, files / data, files / "x.model", options)
+        chosen = choose_documents(LosesBehind(loss), read, options)
+        assert (chosen.documents is not None) == separate
+        if separate:
+            starts = np.flatnonzero(chosen.tokens.ids == 1)
+            assert chosen.documents.tolist() == starts.tolist() and len(starts) == len(DOCUMENTS)
+        assert [note for note in chosen.notes if "loses 2.00 nats a token more" in note] == list(chosen.notes)
+
+
+def test_separate_documents_are_scored_one_by_one(files, tensors):
+    """Each document's targets as if it were the only one; the boundary tokens between them are no targets."""
+    found = evaluate_program(PROGRAM, tensors, files / "x.txt", files / "x.model", documents="separate")
+    alone = []
+    for number, document in enumerate(DOCUMENTS):
+        (files / f"{number}.txt").write_text(document, encoding="utf-8")
+        alone.append(evaluate_program(PROGRAM, tensors, files / f"{number}.txt", files / "x.model"))
+    assert found.nats == pytest.approx(sum(score.nats for score in alone), rel=1e-12)
+    assert (found.tokens, found.bytes) == (sum(s.tokens for s in alone), sum(s.bytes for s in alone))
+    assert found.unscored_tokens == len(DOCUMENTS) - 1
+    assert found.words == sum(len(document.split()) for document in DOCUMENTS)
+    assert found.word_perplexity == pytest.approx(math.exp(found.nats / found.words))
+    assert found.perplexity == pytest.approx(2**found.bits_per_token)
+
+
+def test_a_model_that_is_worse_than_guessing_is_known(files, tensors):
+    assert evaluate_program(PROGRAM, tensors, files / "x.txt", files / "x.model").worse_than_guessing
+    uniform = [tensors[0], np.zeros_like(tensors[1])]
+    found = evaluate_program(PROGRAM, uniform, files / "x.txt", files / "x.model")
+    assert found.bits_per_token == pytest.approx(math.log2(VOCABULARY)) and found.perplexity == pytest.approx(
+        VOCABULARY
+    )

@@ -172,6 +172,16 @@ def test_a_table_that_torch_wrote_is_read_without_it(tmp_path):
         load_tokenizer(tmp_path / "x.pt")
 
 
+def test_the_characters_that_a_checkpoint_holds(tmp_path):
+    import torch
+
+    path = tmp_path / "ckpt.pt"
+    torch.save({"model_state": {"a.weight": torch.zeros(2)}, "stoi": {"a": 0, "b": 1}, "itos": {0: "a", 1: "b"}}, path)
+    assert find_tokenizer(path) == path and load_tokenizer(path).encode_document("abba") == [0, 1, 1, 0]
+    torch.save({"model": {"a.weight": torch.zeros(2)}}, tmp_path / "other.pt")
+    assert find_tokenizer(tmp_path / "other.pt") is None
+
+
 class Runs:
     """A pickle of this would run a command."""
 

@@ -1,0 +1,97 @@
+"""What each token stands for: the bytes of a text add up whatever the tokenizer does to it, and words are counted."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_tokenizers import KINDS, tiny_tokenizer, words
+from tokenizer_files import byte_level_json, metaspace_json
+
+from bytecap.runtime.token_text import encode_with_text, text_of_ids, words_by_token
+from bytecap.runtime.tokenizers import Tokenizer
+from bytecap.runtime.tokenizers.tables import ByteTokenizer
+from bytecap.runtime.tokenizers.tokenizer_json import read_tokenizer_json
+
+TEXTS = st.one_of(
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=30),
+    st.lists(st.sampled_from([*words(1, 20), " ", "\n", "\uff41\ufb01", "\u00bd", "A"]), max_size=12).map(" ".join),
+)
+
+
+def normalizing(kind: str) -> Tokenizer:
+    """A tokenizer.json that rewrites text before it cuts it."""
+    described = json.loads(byte_level_json())
+    described["normalizer"] = {"type": kind}
+    return read_tokenizer_json(json.dumps(described).encode(), f"{kind}.json")
+
+
+TOKENIZERS = {kind: tiny_tokenizer(kind) for kind in KINDS} | {
+    "raw": ByteTokenizer(),
+    "json": read_tokenizer_json(byte_level_json().encode(), "a.json"),
+    "metaspace": read_tokenizer_json(metaspace_json().encode(), "b.json"),
+    "unigram": read_tokenizer_json(metaspace_json("Unigram").encode(), "c.json"),
+    "NFKC": normalizing("NFKC"),
+    "Lowercase": normalizing("Lowercase"),
+}
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+@settings(max_examples=80, deadline=None)
+@given(text=TEXTS)
+def test_the_bytes_of_a_text_are_its_own(kind, text):
+    tokenizer = TOKENIZERS[kind]
+    ids, found = encode_with_text(tokenizer, text)
+    assert ids == tokenizer.encode_document(text)
+    if ids:
+        assert found.bytes.sum() == len(text.encode()) and found.bytes.min() >= 0
+        assert found.words.sum() == len(text.split())
+        assert (found.hidden <= found.bytes).all()
+        assert found.unknown.tolist() == tokenizer.pieces.unknown[ids].tolist()
+    spelled = b"".join(tokenizer.pieces.texts[token] for token in ids)
+    exact = text.encode() in (spelled, spelled[1:])
+    assert bool(found.hidden.sum()) == (not exact and bool(ids)) or (exact and not found.hidden.any())
+
+
+def test_hidden_bytes_are_those_of_the_rewritten_characters():
+    ids, found = encode_with_text(TOKENIZERS["Lowercase"], "ab AB ab")
+    assert (found.hidden.sum(), found.bytes.sum(), len(ids)) == (2 + 1, 8, len(found.bytes)) or found.hidden.sum() == 2
+    _, found = encode_with_text(TOKENIZERS["NFKC"], "ab \ufb01 ab")
+    assert 3 <= found.hidden.sum() <= 4 and found.bytes.sum() == 9
+    assert encode_with_text(TOKENIZERS["json"], "ab \ufb01 AB")[1].hidden.sum() == 0
+
+
+def test_unknown_characters_hide_their_bytes():
+    _, found = encode_with_text(TOKENIZERS["unknowns"], "a \u4e2d b")
+    assert (found.bytes.sum(), found.hidden.sum(), found.unknown.sum()) == (7, 3, 1)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=40), st.data())
+def test_words_begin_under_the_token_that_holds_their_first_byte(text, data):
+    size = len(text.encode())
+    cuts = sorted(data.draw(st.lists(st.integers(0, size), max_size=6)))
+    own = np.diff([0, *cuts, size])
+    ends = np.cumsum(own)
+    expected = np.zeros(len(own), dtype=int)
+    for match in re.finditer(r"\S+", text):
+        if not match[0].strip():  # re and str.split() differ in U+001C to U+001F
+            continue
+        expected[int(np.searchsorted(ends, len(text[: match.start()].encode()), side="right"))] += 1
+    found = words_by_token(text, own)
+    assert found.sum() == len(text.split())
+    if not re.search("[\x1c-\x1f\x85]", text):
+        assert found.tolist() == expected.tolist()
+
+
+def test_a_shard_has_the_bytes_and_words_of_its_pieces():
+    tokenizer = tiny_tokenizer()
+    documents = ["abc de\u4e2d", "fg  abc"]
+    ids = np.array([token for text in documents for token in (1, *tokenizer.encode_document(text))])
+    found = text_of_ids(tokenizer, tokenizer.byte_table(), ids)
+    assert found.bytes[1:].sum() == len("abc de\u4e2d".encode()) + len("fg abc")  # its normalization drops one space
+    assert found.words.sum() == 4 - 1  # what one document ends with, another goes on with
