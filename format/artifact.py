@@ -39,7 +39,7 @@ from .program.program import (
     validate_program,
 )
 from .tensors.directory import check_references, read_directory, write_directory
-from .tensors.grid import GridValues
+from .tensors.grid import GridValues, reconstruct_grid_in_place
 from .tensors.keys import MatrixKey, TermKey
 from .tensors.matrices import (
     decode_first_stream,
@@ -199,7 +199,14 @@ def _decode(artifact: Artifact, check_digest: bool, keep_codes: bool) -> Decoded
     coded = in_streams(matrices)
     first = decode_first_stream(directory, coded, artifact.streams)
     matrix_bytes: dict[MatrixKey, int] = {}
-    for key, found, n_bytes in decode_integers(coded, first.exponents, artifact.streams):
+
+    def finish(key: MatrixKey, found: CodedValues) -> CodedValues | np.ndarray:
+        """The weights of a tensor that is one grid take the place of its integers, unless these are wanted."""
+        if isinstance(found, GridValues) and _is_one_grid(directory[key[0]]) and not keep_codes:
+            return reconstruct_grid_in_place(found)
+        return found
+
+    for key, found, n_bytes in decode_integers(coded, first.exponents, artifact.streams, finish):
         values[key], matrix_bytes[key] = found, n_bytes
     kept = {key: values[key] for key in coded} if keep_codes else {}
     sets = decode_sets(directory, first)
@@ -208,6 +215,11 @@ def _decode(artifact: Artifact, check_digest: bool, keep_codes: bool) -> Decoded
         raise ChecksumMismatch("decoded tensors are not the ones that were stored", rule="R-DIG-1", where="digest")
     grids = {(i, t): grid for (i, t, _), grid in kept.items() if isinstance(directory[i].terms[t], Grid)}
     return DecodedTensors(arrays, grids, kept, matrix_bytes, sets, first.set_bytes)
+
+
+def _is_one_grid(entry: TensorEntry) -> bool:
+    """Whether a tensor is nothing but one grid, whose weights are finite whatever the integers."""
+    return len(entry.terms) == 1 and isinstance(entry.terms[0], Grid)
 
 
 def _reconstruct(
@@ -221,6 +233,9 @@ def _reconstruct(
     arrays: list[np.ndarray] = []
     codebooks: dict[TermKey, np.ndarray] = {}
     for i, entry in enumerate(directory):
+        if isinstance(values.get((i, 0, 0)), np.ndarray) and _is_one_grid(entry):
+            arrays.append(values.pop((i, 0, 0)).reshape(entry.shape))
+            continue
         parts = []
         for t, term in enumerate(entry.terms):
             inner = [values.pop((i, t, m)) for m in range(len(term.matrices(entry.matrix_shape)))]

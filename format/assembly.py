@@ -26,7 +26,7 @@ from .container.container import (
     write_container,
 )
 from .container.cursor import Writer
-from .program.program import Program, encode_program
+from .program.program import Program, encode_program, least_minor_version
 from .tensors.directory import write_directory
 from .tensors.matrices import exponent_scales
 from .tensors.member_sets import gap_scales
@@ -58,7 +58,7 @@ def assemble_artifact(
     """
     draft = _Draft(program, tensors, provenance, codec, encoded or EncodedStreams(), threads)
     digest = tensors_digest(draft.entries, _reconstruct(tensors, draft.codebooks))
-    data = write_container(draft.sections(digest))
+    data = write_container(draft.sections(digest), least_minor_version(program))
     decode_tensors(read_artifact(data))
     return data
 
@@ -151,12 +151,14 @@ def _encode_streams(
     scales = [exponent_scales(vector.size) for vector in vectors]
     scales += [gap_scales(integers.size, universe) for integers, universe in gaps]
     first = _encode_first_stream(vectors + [integers for integers, _ in gaps], scales)
+    members: list[list[CodedValues]] = [[] for _ in range(max((matrix.stream for matrix in coded), default=0))]
+    for matrix in coded:
+        members[matrix.stream - 1].append(matrix.values)
 
     def encode(index: int) -> Stream:
-        members = [matrix.values for matrix in coded if matrix.stream == index]
-        return Stream(codec, encoded.payload(index, members, codec))
+        return Stream(codec, encoded.payload(index, members[index - 1], codec))
 
-    indexes = range(1, max((matrix.stream for matrix in coded), default=0) + 1)
+    indexes = range(1, len(members) + 1)
     if threads == 1:
         return [first, *map(encode, indexes)]
     with ThreadPoolExecutor(threads) as pool:

@@ -10,7 +10,6 @@ change a digit.
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -22,6 +21,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ..errors import DataError, VerificationError
+from ..format.parallel import usable_cores
 from ..progress import StageProgress
 from .token_text import TokenText
 from .tokens import Tokens
@@ -242,11 +242,6 @@ def _sums_of(plan: Sequence[Window], values: np.ndarray | None) -> np.ndarray:
     running = np.concatenate(([0], np.cumsum(values, dtype=np.int64)))
     starts = np.array([window.start + window.skip + 1 for window in plan])
     return running[[window.stop + 1 for window in plan]] - running[starts]
-
-
-def usable_cores() -> int:
-    """Cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check_positive(**options: int | None) -> None:

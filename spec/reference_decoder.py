@@ -23,7 +23,8 @@ LIMITS = {
     "instructions": 65_536,
     "tensors": 65_536,
     "dimensions": 8,
-    "elements": 1 << 28,
+    "elements": 1 << 30,
+    "sides": 1 << 25,
     "products": 1 << 35,
     "streams": 1024,
     "width": 1 << 20,
@@ -226,7 +227,7 @@ def read_directory(data):
     fields = Fields(data)
     count = fields.varint()
     check(count <= LIMITS["tensors"] and 4 * count <= len(data) - fields.at, "over limit", "R-DIR-1", 0)
-    entries, elements, products = [], 0, 0
+    entries, elements, sides, products = [], 0, 0, 0
     for index in range(count):
         start = fields.at
         entry = {"name": fields.text(), "start": start}
@@ -249,6 +250,13 @@ def read_directory(data):
         check(entry["name"] not in [other["name"] for other in entries], "malformed", "R-DIR-2", start)
         elements += sum(numbers_of(term, entry["shape"]) for term in entry["terms"])
         check(elements <= LIMITS["elements"], "over limit", "R-DIR-4", start)
+        sides += sum(
+            rows + columns
+            for term in entry["terms"]
+            for record, rows, columns in term["matrices"]
+            if record["kind"] != "raw"
+        )
+        check(sides <= LIMITS["sides"], "over limit", "R-DIR-7", start)
         products += sum(product(entry["shape"]) * term["rank"] for term in entry["terms"] if term["kind"] == "low-rank")
         check(products <= LIMITS["products"], "over limit", "R-REC-6", start)
         entries.append(entry)

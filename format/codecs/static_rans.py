@@ -122,7 +122,7 @@ class StaticRans:
             )
         lanes = np.frombuffer(payload[start:first_word], "<u4").astype(np.int64)
         padding = max((expected.columns.size for expected in scales), default=0)
-        words = padded_words(payload[first_word : len(payload) - (len(payload) - first_word) % 2], padding)
+        words = padded_words(memoryview(payload)[first_word : len(payload) - (len(payload) - first_word) % 2], padding)
         low_words, place = padded_words(side.low_words.tobytes(), padding), np.zeros(3, np.int64)
         n_words = np.array([(len(payload) - first_word) // 2, WORD_BITS * side.low_words.size, side.escapes.size])
         tables = decoding_tables(
@@ -155,12 +155,14 @@ def _cut(codes: np.ndarray, scales: Sequence[ExpectedScales]) -> list[np.ndarray
     return matrices
 
 
-def padded_words(data: bytes, padding: int) -> np.ndarray:
+def padded_words(data: bytes | memoryview, padding: int) -> np.ndarray:
     """uint16 words of little-endian bytes, then as many zeros as a row can take.
 
     So a row is compared with the end once.
     """
-    return np.frombuffer(data + bytes(2 * padding + 4), "<u2").astype(np.uint16)
+    words = np.zeros(len(data) // 2 + padding + 2, "<u2")
+    words.view(np.uint8)[: len(data)] = np.frombuffer(data, np.uint8)
+    return words.astype(np.uint16, copy=False)
 
 
 def _check_end(payload, end, lanes, place, side: SideInformation, offset, where) -> None:

@@ -19,7 +19,8 @@ class Limits:
     instructions: int = 65_536  # a 9-layer model needs about 150
     tensors: int = 65_536
     dimensions: int = 8
-    elements: int = 1 << 28  # all decoded weights together: 1 GiB as float32
+    elements: int = 1 << 30  # all decoded weights together: 4 GiB as float32
+    sides: int = 1 << 25  # rows and columns of all matrices in streams: decoding takes up to 48 bytes for each
     products: int = 1 << 35  # multiplications of all low-rank terms together: half a minute
     streams: int = 1024
     width: int = 1 << 20  # one register's width

@@ -13,6 +13,7 @@ from ..container.cursor import Cursor, Writer
 from ..container.limits import Limits
 from .grid import matrix_shape
 from .raw_planes import STORAGES
+from .stored import CodedMatrix
 from .terms import EarlierTerms, TensorEntry, read_term, write_term
 
 MAX_TERMS = 8
@@ -45,7 +46,7 @@ def read_directory(data: bytes, limits: Limits) -> tuple[TensorEntry, ...]:
         raise LimitExceeded(message, rule="R-DIR-1", offset=0, where="directory")
     entries: list[TensorEntry] = []
     names: set[str] = set()
-    elements = products = 0
+    elements = sides = products = 0
     for index in range(count):
         start = cursor.offset
         entry = _read_entry(cursor, index, entries, limits)
@@ -57,6 +58,11 @@ def read_directory(data: bytes, limits: Limits) -> tuple[TensorEntry, ...]:
         if elements > limits.elements:
             message = f"more than {limits.elements} weights, counted once a term, up to tensor {entry.name!r}"
             raise LimitExceeded(message, rule="R-DIR-4", offset=start, where="directory")
+        coded = [m for term in entry.terms for m in term.matrices(entry.matrix_shape) if isinstance(m, CodedMatrix)]
+        sides += sum(matrix.rows + matrix.columns for matrix in coded)
+        if sides > limits.sides:
+            message = f"more than {limits.sides} rows and columns of matrices in streams up to tensor {entry.name!r}"
+            raise LimitExceeded(message, rule="R-DIR-7", offset=start, where="directory")
         products += sum(term.products(entry.matrix_shape) for term in entry.terms)
         if products > limits.products:
             message = f"more than {limits.products} products of low rank up to tensor {entry.name!r}"

@@ -84,6 +84,14 @@ def _multiply_steps(codes, row_exponents, column_exponents, steps, lowest, weigh
             weights[i, j] = np.float32(codes[i, j]) * steps[row_exponents[i] + column_exponents[j] - lowest]
 
 
+@njit(cache=True, nogil=True)
+def _steps_into_codes(codes, row_exponents, column_exponents, steps, lowest):
+    for i in range(codes.shape[0]):
+        for j in range(codes.shape[1]):
+            step = steps[row_exponents[i] + column_exponents[j] - lowest]
+            codes[i, j] = np.float32(np.float32(codes[i, j]) * step).view(np.int32)
+
+
 def exponents_or_zeros(exponents: np.ndarray | None, size: int) -> np.ndarray:
     """int64[size]: the exponents of a side; a side without steps has zeros."""
     return np.zeros(size, np.int64) if exponents is None else exponents.astype(np.int64)
@@ -91,16 +99,27 @@ def exponents_or_zeros(exponents: np.ndarray | None, size: int) -> np.ndarray:
 
 def reconstruct_grid(values: GridValues) -> np.ndarray:
     """float32[rows, columns] weights of a grid. Bit-exact on every platform."""
+    weights = np.empty(values.codes.shape, np.float32)
+    if weights.size:
+        _multiply_steps(values.codes, *_sides_and_steps(values), weights)
+    return weights
+
+
+def reconstruct_grid_in_place(values: GridValues) -> np.ndarray:
+    """`reconstruct_grid`, the same bits, in the memory of the codes (C-contiguous, writable), which are gone then."""
+    if values.codes.size:
+        _steps_into_codes(values.codes, *_sides_and_steps(values))
+    return values.codes.view(np.float32)
+
+
+def _sides_and_steps(values: GridValues) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Exponents of rows and columns, the steps of their sums, and the lowest sum."""
     rows, columns = values.codes.shape
     row_exponents = exponents_or_zeros(values.row_exponents, rows)
     column_exponents = exponents_or_zeros(values.column_exponents, columns)
-    weights = np.empty((rows, columns), np.float32)
-    if weights.size:
-        lowest = int(row_exponents.min() + column_exponents.min())
-        highest = int(row_exponents.max() + column_exponents.max())
-        steps = step_table(values.base, values.resolution, lowest, highest)
-        _multiply_steps(values.codes, row_exponents, column_exponents, steps, lowest, weights)
-    return weights
+    lowest = int(row_exponents.min() + column_exponents.min())
+    highest = int(row_exponents.max() + column_exponents.max())
+    return row_exponents, column_exponents, step_table(values.base, values.resolution, lowest, highest), lowest
 
 
 def expected_scales(
@@ -111,9 +130,9 @@ def expected_scales(
     trellis_states: int = 0,
 ) -> ExpectedScales:
     """What the steps say of the integers: a step twice as coarse halves the expected magnitude (spec/codecs.md)."""
-    shift = 16 - resolution
-    rows = -(row_exponents.astype(np.int64) << shift)
-    columns = (np.int64(initial_scale) << 14) - (column_exponents.astype(np.int64) << shift)
+    unit = -(1 << (16 - resolution))
+    rows, columns = (np.multiply(side, unit, dtype=np.int64) for side in (row_exponents, column_exponents))
+    columns += np.int64(initial_scale) << 14
     return ExpectedScales(rows, columns, trellis_states)
 
 

@@ -8,14 +8,16 @@ of everything else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from ...errors import InvalidArtifact
 from ..codecs import INTEGER_CODECS, ExpectedScales
+from ..parallel import in_order
 from .grid import MAX_STEP_OCTAVES, Exponents
 from .keys import MatrixKey, TermKey
 from .member_sets import FINEST, decode_set, gap_scales
@@ -78,7 +80,7 @@ def exponent_scales(length: int) -> ExpectedScales:
 class FirstStream:
     """What stream 0 says.
 
-    exponents : dict key -> (int64[rows] or None, int64[columns] or None)   of every matrix of `in_streams`
+    exponents : dict key -> (int32[rows] or None, int32[columns] or None)   of every matrix of `in_streams`
     gaps : dict (entry, term) -> int32[1, n]                                  integers of the sets that have any
     set_bytes : dict (entry, term) -> int                                     what a set took of stream 0
     """
@@ -131,8 +133,9 @@ def _exponents(
     """Exponents of all matrices; sides : (key, 0 rows or 1 columns, offset, size) of the first `vectors`."""
     exponents: dict[MatrixKey, list[np.ndarray | None]] = {key: [None, None] for key in matrices}
     for (key, side, offset, _), vector in zip(sides, vectors, strict=False):
-        values = vector[0].astype(np.int64) + offset
-        if np.abs(values).max() > MAX_STEP_OCTAVES << matrices[key].record.resolution:
+        values = vector[0]
+        values += np.int32(offset)  # both are below 2**24
+        if max(values.max(), -values.min()) > MAX_STEP_OCTAVES << matrices[key].record.resolution:
             message = f"a step exponent of {directory[key[0]].name!r} is beyond {MAX_STEP_OCTAVES} octaves"
             raise InvalidArtifact(message, rule="R-GRD-2", where="codes / stream 0")
         exponents[key][side] = values
@@ -151,15 +154,28 @@ def _first_grid_steps(
 
 
 def decode_integers(
-    matrices: Mapping[MatrixKey, CodedMatrix], exponents: Mapping[MatrixKey, Exponents], streams: Sequence[Stream]
-) -> Iterator[tuple[MatrixKey, CodedValues, int]]:
-    """(key, integers and steps, bytes of its stream) of every matrix of `in_streams`, stream by stream."""
-    for index, stream in enumerate(streams[1:], start=1):
-        members = [key for key, matrix in matrices.items() if matrix.record.stream == index]
-        integers, ends = decode_stream(
-            stream, index, [matrices[key].expected_scales(exponents[key]) for key in members]
-        )
+    matrices: Mapping[MatrixKey, CodedMatrix],
+    exponents: Mapping[MatrixKey, Exponents],
+    streams: Sequence[Stream],
+    finish: Callable[[MatrixKey, CodedValues], Any],
+) -> Iterator[tuple[MatrixKey, Any, int]]:
+    """(key, what `finish` makes of integers and steps, bytes of its stream) of every matrix of `in_streams`, stream by
+    stream; several are decoded and finished at once. Raises ArtifactError [R-STR-*], that of the first bad stream.
+    """
+    members: dict[int, list[MatrixKey]] = {}
+    for key, matrix in matrices.items():
+        members.setdefault(matrix.record.stream, []).append(key)
+
+    def decode(index: int) -> list[tuple[MatrixKey, Any, int]]:
+        stream, keys, found = streams[index], members.get(index, []), []
+        integers, ends = decode_stream(stream, index, [matrices[key].expected_scales(exponents[key]) for key in keys])
         ends[-1] = len(stream.payload)
         integers.reverse()  # so that each can be let go as it is taken
-        for key, start, end in zip(members, [0, *ends[:-1]], ends, strict=True):
-            yield key, matrices[key].record.values(integers.pop(), exponents[key]), end - start
+        for key, start, end in zip(keys, [0, *ends[:-1]], ends, strict=True):
+            values = matrices[key].record.values(integers.pop(), exponents[key])
+            found.append((key, finish(key, values), end - start))
+        return found
+
+    work = sum(matrix.elements for matrix in matrices.values())
+    for found in in_order(decode, range(1, len(streams)), work):
+        yield from found

@@ -62,19 +62,19 @@ def decode_raw_planes(data: bytes, wanted: Sequence[tuple[int, str]]) -> list[np
             f"{len(data)} bytes, the directory needs {expected}", rule="R-RAW-2", offset=0, where="raw"
         )
     results: list[np.ndarray] = [np.empty(0, np.float32)] * len(wanted)
-    position = 0
+    planes, position = np.frombuffer(data, np.uint8), 0
     for storage in STORAGES:
-        indexes = [i for i, (_, kind) in enumerate(wanted) if kind == storage]
-        total = sum(wanted[i][0] for i in indexes)
-        words: np.ndarray = np.zeros(total, np.uint32)
-        for _ in range(ITEM_BYTES[storage]):
-            words = (words << 8) | np.frombuffer(data, np.uint8, total, position)
-            position += total
-        values = from_storage(words, storage)
-        if not np.isfinite(values).all():
-            raise InvalidArtifact(f"a {storage} value that is not finite", rule="R-RAW-3", where="raw")
-        start = 0
+        indexes, item = [i for i, (_, kind) in enumerate(wanted) if kind == storage], ITEM_BYTES[storage]
+        total, first = sum(wanted[i][0] for i in indexes), position
         for i in indexes:
-            results[i] = values[start : start + wanted[i][0]]
-            start += wanted[i][0]
+            elements = wanted[i][0]
+            words = np.empty((elements, item), np.uint8)  # little-endian
+            for plane in range(item):
+                start = first + plane * total
+                words[:, item - 1 - plane] = planes[start : start + elements]
+            results[i] = from_storage(words.reshape(-1).view(f"<u{item}"), storage)
+            if not np.isfinite(results[i]).all():
+                raise InvalidArtifact(f"a {storage} value that is not finite", rule="R-RAW-3", where="raw")
+            first += elements
+        position += item * total
     return results

@@ -71,11 +71,11 @@ def directory_vectors() -> Iterator[Vector]:
     flat = table(RAW_FLOAT32, shape=(1,) * 9)
     yield bad("directory-dimensions", LimitExceeded, "R-DIR-4", 8, "Nine dimensions.", flat)
     for name, shape, says in (
-        ("elements", (1 << 20, 257), "One tensor of 2^20 * 257 weights."),
+        ("elements", (1 << 20, 1025), "One tensor of 2^20 * 1025 weights."),
         ("elements-wrap", (1 << 31, 1 << 31, 4), "A product of sizes that is 0 in 64 bits."),
     ):
         yield bad(f"directory-{name}", LimitExceeded, "R-DIR-4", 8, says, table(RAW_FLOAT32, shape=shape))
-    half = (1 << 27) + 1
+    half = (1 << 29) + 1
     both = directory(entry("table", (half,), RAW_FLOAT32), entry("other", (half,), RAW_FLOAT32))
     start = 1 + len(entry("table", (half,), RAW_FLOAT32))
     yield bad(

@@ -63,9 +63,13 @@ def low_rank_vectors() -> Iterator[Vector]:
     side = 1 << 13
     large = directory(entry("table", (side, side), low_rank(side)))
     yield bad("low-rank-products", LimitExceeded, "R-REC-6", 1, "2^39 products in a few bytes.", large, b"")
-    says = "With rank 1 + 2^26 weights a term stores more numbers than the limit has left."
-    many = directory(entry("table", (side, side), *[low_rank(1)] * 4))
+    says = "With rank 1 + 2^28 weights a term stores more numbers than the limit has left."
+    many = directory(entry("table", (2 * side, 2 * side), *[low_rank(1)] * 4))
     yield bad("low-rank-elements", LimitExceeded, "R-DIR-4", 1, says, many, b"")
+    says = "A column of 2^25 rows: one side too many."
+    yield bad(
+        "directory-sides", LimitExceeded, "R-DIR-7", 1, says, directory(entry("table", (1 << 25, 1), grid())), b""
+    )
     steps = b"\x01" + zigzag(20)
     top = grid(2.0**40, rows=steps, columns=steps, scale=160)[1:]
     exponents = stream_of(([0] * ROWS, 1), ([0], 1), ([0], 1), ([0] * COLUMNS, 1))

@@ -22,7 +22,6 @@ from ..grid import (
     Exponents,
     GridValues,
     expected_scales,
-    exponents_or_zeros,
     fit_initial_scale,
     reconstruct_grid,
 )
@@ -113,7 +112,9 @@ class Grid(Term):
 
     def expected_scales(self, shape: Shape, exponents: Exponents) -> ExpectedScales:
         """What the integers of a matrix of that shape are expected to be."""
-        rows, columns = exponents_or_zeros(exponents[0], shape[0]), exponents_or_zeros(exponents[1], shape[1])
+        rows, columns = (
+            np.zeros(size, np.int32) if side is None else side for side, size in zip(exponents, shape, strict=True)
+        )
         return expected_scales(rows, columns, self.resolution, self.initial_scale, self.trellis_states)
 
 
