@@ -113,7 +113,17 @@ def test_relative_targets_are_resolved():
 
 # Rooms of a layer, from the ground up: a room imports the rooms before it and nothing else of its layer.
 ROOMS = {
-    "format": ("registry", "parallel", "container", "codecs", "program", "tensors", "artifact", "assembly", "inspection"),
+    "format": (
+        "registry",
+        "parallel",
+        "container",
+        "codecs",
+        "program",
+        "tensors",
+        "artifact",
+        "assembly",
+        "inspection",
+    ),
     "compiler": (
         "workers",
         "profiles",
