@@ -6,7 +6,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 FUZZ_MUTATIONS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers test-llama-cpp fuzz bench bench-nncodec lint clean
+.PHONY: help demo test test-peers test-llama-cpp fuzz bench bench-nncodec bench-smollm lint clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | while IFS='|' read -r target text; do printf '  %-20s %s\n' "$$target" "$$text"; done
@@ -44,6 +44,10 @@ fuzz: $(VENV)/.installed ## mutate artifacts for long (FUZZ_MUTATIONS=1000000)
 bench: $(VENV)/.installed ## measure sizes, gaps and speeds against the peers
 	@$(VENV)/bin/python -m benchmarks.run
 
+# llama.cpp writes its types where BYTECAP_LLAMA_PYTHON names a Python with llama-cpp-python.
+bench-smollm: $(VENV)/.installed ## compile SmolLM2-135M to 40 and 55 MB and score it against ggml's types (hours)
+	@$(VENV)/bin/python -m benchmarks.smollm
+
 # Its own environment: nncodec wants a numpy below 2. Of its dependencies the codec itself imports only these.
 bench-nncodec: ## build the NNCodec peer (once, about a minute; then `make bench` runs it)
 	@$(PYTHON) -m venv $(NNCODEC)
@@ -57,5 +61,5 @@ lint: $(VENV)/.installed ## check style, format and types
 	@$(VENV)/bin/mypy --no-error-summary
 
 clean: ## remove the environment, caches and what the demo wrote
-	rm -rf $(VENV) $(NNCODEC) build dist bytecap-demo *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(NNCODEC) build dist bytecap-demo bytecap-smollm *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -15,6 +15,7 @@ from ...progress import StageProgress
 from ..model.model import Model
 from ..scratch_file import ScratchFile
 from ..settings import CalibrationSettings
+from ..workers import run_jobs
 from .calibration import MatrixStatistics, Statistics, calibration_sequences, measure_statistics
 from .damping import damped
 from .row_coupling import floor_fisher
@@ -52,7 +53,7 @@ def calibrate(
         device=device,
         threads=threads,
         finished=lambda done: progress(done, total),
-        enough=Convergence(settings.tolerance).reached,
+        enough=Convergence(settings.tolerance, threads).reached,
         scratch=scratch,
     )
 
@@ -62,11 +63,13 @@ class Convergence:
     """Compares the statistics of successive doublings; `tolerance` in octaves, root mean square over all weights."""
 
     tolerance: float
+    threads: int = 1
     _before: dict[int, np.ndarray] | None = None
 
     def reached(self, statistics: Statistics) -> bool:
         """Whether these statistics moved the steps by at most the tolerance since the ones before."""
-        logs = {i: _log_steps(matrix) for i, matrix in statistics.matrices.items()}
+        found, indexes = statistics.matrices, list(statistics.matrices)
+        logs = dict(zip(indexes, run_jobs(lambda i: _log_steps(found[i]), indexes, self.threads), strict=True))
         before, self._before = self._before, logs
         return before is not None and step_change(before, logs) <= self.tolerance
 
