@@ -99,6 +99,8 @@ def _profiles(chosen: str, sizes: Mapping[str, int]) -> str:
     parts = ", ".join(
         f"{profile} {integer(size)}{' (this)' if profile == chosen else ''}" for profile, size in sizes.items()
     )
+    if len(sizes) == 1:
+        return f"{parts} bytes; the others are measured at efforts from 5 on"
     return f"{parts} bytes with the same integers"
 
 

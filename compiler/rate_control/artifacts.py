@@ -77,11 +77,14 @@ def zero_matrices(job: CompileJob, indexes: Iterable[int]) -> dict[int, Quantize
 
 
 def profile_bytes(job: CompileJob, trial: Trial) -> dict[str, int]:
-    """Bytes of the whole artifact with a trial's integers coded under every profile."""
+    """Bytes of the whole artifact with a trial's integers coded under every profile; its own alone where the recipe
+    saves time by samples.
+    """
     sizes = {}
     for profile, codec in profile_codecs().items():
-        sizes[profile] = trial.size
-        if codec != job.codec:
+        if codec == job.codec:
+            sizes[profile] = trial.size
+        elif not job.recipe.row_sample.enabled:
             sources = _sources(job.model, trial.quantized)
             sizes[profile] = artifact_size(job.model.program, sources, job.provenance, codec, threads=job.threads)
     return sizes

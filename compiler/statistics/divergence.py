@@ -21,6 +21,7 @@ from ..model.torch_executor import TorchExecutor
 from ..workers import run_jobs
 
 BATCH_TOKENS = 1024
+PIECE_FLOATS = 1 << 24  # logits that are looked at in double precision at once
 
 
 def log_probabilities(logits: torch.Tensor) -> torch.Tensor:
@@ -28,18 +29,47 @@ def log_probabilities(logits: torch.Tensor) -> torch.Tensor:
     return logits.double().log_softmax(-1)
 
 
+def pieces(values: torch.Tensor, vocabulary_size: int) -> tuple[torch.Tensor, ...]:
+    """What belongs to positions [batch, length, ...], as [n, ...] for as many positions as are looked at at once."""
+    return values.flatten(0, 1).split(max(1, PIECE_FLOATS // vocabulary_size))
+
+
 class Predictions:
-    """What the float model predicts at some positions, from its float32 logits [..., vocabulary]."""
+    """What the float model predicts at some positions, from its float32 logits [batch, length, vocabulary]."""
 
     def __init__(self, logits: torch.Tensor) -> None:
-        self.logs = log_probabilities(logits)
-        self.probabilities = self.logs.exp()
+        self.shape = logits.shape
+        self._pieces = pieces(logits, logits.shape[-1])
+        self._known = _Known.of(self._pieces[0]) if len(self._pieces) == 1 else None
 
-    def divergence_terms(self, logs: torch.Tensor) -> torch.Tensor:
-        """p (log p - log q) of each token in nats, float64 [..., vocabulary], for log-probabilities log
-        q of another model.
+    def divergence(
+        self, logits: torch.Tensor, targets: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(KL from another model with these logits, its loss -log q of the targets), both in nats, float64 [batch,
+        length]; the loss is 0 without targets, int64 [batch, length].
         """
-        return self.probabilities * (self.logs - logs)
+        found = []
+        wanted = targets if targets is not None else torch.zeros(self.shape[:2], dtype=torch.int64)
+        others, tokens = pieces(logits, self.shape[-1]), pieces(wanted, self.shape[-1])
+        for mine, other, target in zip(self._pieces, others, tokens, strict=True):
+            known, logs = self._known or _Known.of(mine), log_probabilities(other)
+            terms = (known.probabilities * (known.logs - logs)).sum(-1)
+            found.append((terms, -logs.gather(-1, target[:, None])[:, 0]))
+        divergence, loss = (torch.cat(parts).reshape(self.shape[:2]) for parts in zip(*found, strict=True))
+        return divergence, loss if targets is not None else torch.zeros_like(loss)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """Log-probabilities and probabilities, float64 [n, vocabulary]."""
+
+    logs: torch.Tensor
+    probabilities: torch.Tensor
+
+    @classmethod
+    def of(cls, logits: torch.Tensor) -> _Known:
+        logs = log_probabilities(logits)
+        return cls(logs, logs.exp())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,19 +121,17 @@ class DivergenceMeter:
     def _collected(self, logits_of, threads: int) -> SequenceLosses:
         """The losses of a model whose logits `logits_of(start)` gives, batch by batch."""
 
-        def measure(start: int) -> tuple[np.ndarray, np.ndarray | None]:
-            logs, reference = log_probabilities(logits_of(start)), Predictions(self._logits[start // self._size])
-            divergence = reference.divergence_terms(logs).sum(-1).mean(-1).numpy()
-            return divergence, None if self._targets is None else self._loss(logs, start)
+        def measure(start: int) -> tuple[np.ndarray, np.ndarray]:
+            targets = None
+            if self._targets is not None:
+                targets = torch.from_numpy(self._targets[start : start + self._size])
+            reference = Predictions(self._logits[start // self._size])
+            divergence, loss = reference.divergence(logits_of(start), targets)
+            return divergence.mean(-1).numpy(), loss.sum(-1).numpy()
 
         found = run_jobs(measure, self._starts, threads)
         losses = None if self._targets is None else np.concatenate([loss for _, loss in found])
         return SequenceLosses(np.concatenate([divergence for divergence, _ in found]), losses)
-
-    def _loss(self, logs: torch.Tensor, start: int) -> np.ndarray:
-        """float64[batch] nats: the sum over a sequence's targets of -log q."""
-        targets = torch.from_numpy(self._targets[start : start + self._size])
-        return -logs.gather(-1, targets[..., None])[..., 0].sum(-1).numpy()
 
 
 def _executor(program: Program, arrays: Sequence[np.ndarray]) -> TorchExecutor:

@@ -22,7 +22,7 @@ from ..model.model import Model
 from ..model.torch_executor import Forward, TorchExecutor
 from ..workers import iterate_jobs, run_jobs
 from .calibration import Statistics
-from .divergence import BATCH_TOKENS, Predictions, log_probabilities
+from .divergence import BATCH_TOKENS, Predictions
 
 
 def predicted_swap_losses(
@@ -99,7 +99,7 @@ def _divergence_sums(
         forward = Forward(base, tokens)
         for index in range(len(base.program.instructions)):
             for k in (k for k, start in enumerate(starts) if start == index):
-                changed = log_probabilities(forward.fork(executors[k]).finish())
-                sums[k] = float(reference.divergence_terms(changed).sum())
+                divergence, _ = reference.divergence(forward.fork(executors[k]).finish())
+                sums[k] = float(divergence.sum())
             forward.advance()
     return sums

@@ -24,7 +24,7 @@ from bytecap.format.artifact import (
     tensors_digest,
     write_artifact,
 )
-from bytecap.format.assembly import assemble_artifact
+from bytecap.format.assembly import EncodedStreams, artifact_size, assemble_artifact
 from bytecap.format.container.container import (
     CODES,
     DIGEST,
@@ -326,3 +326,19 @@ def test_a_flipped_byte_under_right_checksums_is_refused_or_another_artifact(nam
             assert write_artifact(artifact) == data
             assert all(np.array_equal(a, b) for a, b in zip(decode_tensors(artifact), expected, strict=True))
     assert (accepted == 0) == (name in ("raw", "codes", "digest"))
+
+
+def test_the_size_is_known_without_the_artifact_and_streams_are_remembered() -> None:
+    program, tensors, provenance = chain_program(2, VOCABULARY), small_tensors(), {"made": "by a test"}
+    encoded = EncodedStreams()
+    data = assemble_artifact(program, tensors, provenance)
+    assert artifact_size(program, tensors, provenance) == len(data)
+    assert artifact_size(program, tensors, provenance, encoded=encoded, threads=2) == len(data)
+    assert assemble_artifact(program, tensors, provenance, encoded=encoded) == data
+    index, grid = next((k, t.parts[0].grid) for k, t in enumerate(tensors) if isinstance(t.parts[0], GridInStream))
+    other = replace(tensors[index], parts=(GridInStream(replace(grid, codes=np.zeros_like(grid.codes)), 1),))
+    changed = [*tensors[:index], other, *tensors[index + 1 :]]
+    assert assemble_artifact(program, changed, provenance, encoded=encoded) == assemble_artifact(
+        program, changed, provenance
+    )
+    assert assemble_artifact(program, tensors, provenance, encoded=encoded) == data
