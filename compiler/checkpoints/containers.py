@@ -24,6 +24,7 @@ from .record_checkpoint import is_record_state, restore_record_state
 from .safetensors_file import is_safetensors, read_safetensors
 from .selection import Selection
 from .stored import Stored, check_element_count, stored_torch
+from .ternary_checkpoint import is_ternary_state, restore_ternary_state
 from .torch_file import foreign_objects, load_torch
 from .weight_sets import check_names, chosen_set
 
@@ -102,7 +103,11 @@ def _content_of(data: bytes, path: Path, selection: Selection, compression: str)
 
 def _torch_content(content: object, path: Path, selection: Selection) -> Content:
     """The chosen set of weights in what `torch.save` wrote; configurations beside it are kept."""
-    quantized = {is_int8_state: restore_int8_state, is_record_state: restore_record_state}
+    quantized = {
+        is_int8_state: restore_int8_state,
+        is_record_state: restore_record_state,
+        is_ternary_state: restore_ternary_state,
+    }
     restore = next((restore for known, restore in quantized.items() if known(content)), None)
     if restore is not None and isinstance(content, Mapping):
         _refuse_sets(selection, path)

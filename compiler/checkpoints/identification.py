@@ -14,6 +14,7 @@ from ...runtime.shards import is_shard
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 TEXT_BYTES = 256  # looked at, to tell a text from other bytes
+PACKED_GROUPS = b"PGRP"
 LLM_C_MAGIC = struct.pack("<i", 20240326)
 
 
@@ -32,6 +33,9 @@ def what_it_is(data: bytes, path: Path) -> tuple[str, str]:
         return f"it is a token shard{count}", "a shard is data, for --calibration or --data"
     if data.startswith(LLM_C_MAGIC):
         return "it is a GPT-2 of llm.c, an architecture that no frontend knows", ""
+    if data.startswith(PACKED_GROUPS):
+        what = "it is a record's weights in groups that lrzip compressed, which its own script alone unpacks"
+        return what, "run its loader once and save the state_dict, or give the final_model.pt that it came from"
     if path.suffix == ".onnx" or re.match(rb"\x08[\x01-\x14]\x12.[a-z]", data, re.DOTALL):
         return "it is an ONNX graph", "give the checkpoint that it was exported from"
     return _text(data, path) or (f"it begins with {data[:8].hex(' ')}", "")

@@ -1,8 +1,9 @@
 """The quantized files of the public challenge's records: a table "w" of integers and scales, and "m" of what each is.
 
 Strategy: only the format itself, on an already loaded dictionary. A matrix is int8 `NAME.q` times `NAME.scale`, one
-scale or one a row (gates: `NAME.gq` and `NAME.gs`); everything else passes through. The loader of the records rounds to
-the type that the tensor has in its model, which the file does not say: values stay float32 products.
+scale or one a row (gates: `NAME.gq` and `NAME.gs`), plus a product of two narrow matrices where "m" says lqer (LQER,
+arXiv:2402.02446); everything else passes through. The loader of the records rounds to the type that the tensor has in
+its model, which the file does not say: values stay float32 products.
 Source: dequantize_mixed and dequantize_mixed_int6 of openai/parameter-golf's records.
 """
 
@@ -50,6 +51,31 @@ def restore_record_state(content: Mapping[str, Any], path: Path) -> dict[str, to
             )
         shape = () if scale.numel() == 1 else (len(codes), *(1 for _ in codes.shape[1:]))
         state[name] = codes.float() * scale.float().reshape(shape)
+        if "lqer" in str(kind):
+            state[name] = state[name] + _correction(weights, name, "_asym" in str(kind), path)
     if not state:
         raise CheckpointError(f"{path} holds no tensors")
     return state
+
+
+def _correction(weights: Mapping[str, Any], name: str, asymmetric: bool, path: Path) -> torch.Tensor:
+    """The product of two narrow matrices, each with a scale a row, or one for all of the first and one a group of
+    the second.
+    """
+    import torch
+
+    suffixes = ("lqA_a", "lqAs_a", "lqB_a", "lqBs_a") if asymmetric else ("lqA", "lqAs", "lqB", "lqBs")
+    parts = [weights.get(f"{name}.{suffix}") for suffix in suffixes]
+    if not all(isinstance(part, torch.Tensor) for part in parts):
+        raise CheckpointError(f"{path} lacks a factor of the correction of {name!r}; the file is damaged")
+    first, second = (_scaled(codes, scales) for codes, scales in (parts[:2], parts[2:]))
+    if first is None or second is None or first.shape[1] != second.shape[0]:
+        raise CheckpointError(f"{path}: the factors of the correction of {name!r} do not fit each other")
+    return first @ second
+
+
+def _scaled(codes: torch.Tensor, scales: torch.Tensor) -> torch.Tensor | None:
+    """Codes [rows, columns] in as many equal groups as there are scales; None when they do not divide."""
+    if codes.ndim != 2 or not scales.numel() or codes.numel() % scales.numel():
+        return None
+    return (codes.float().reshape(scales.numel(), -1) * scales.float().reshape(-1, 1)).reshape(codes.shape)

@@ -43,7 +43,7 @@ FAMILIES = {
     ),
     "value embeddings": (
         Record(parts={"bigram", "values"}, layer_scale=True, rotary=4, exclusive=2),
-        {"xsa_last_n": 2, "rope_dims": 4, "train_seq_len": 64},
+        {"xsa_last_n": 2, "rope_dims": 4, "train_seq_len": 64, "activation": "relu_squared"},
         None,
     ),
     "banks": (Record(parts={"bigram", "values", "banks"}, **SCALED), SCALED_KEYS, None),

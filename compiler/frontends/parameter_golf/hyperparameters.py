@@ -248,6 +248,12 @@ def check_consistent(h: Hyperparameters) -> None:
         h.rope_type == "rope" or h.rope_train_seq_len > 0,
         "rope_type yarn needs rope_train_seq_len, the length of the sequences in training",
     )
+    steps = len(h.encoder_layers) + len(h.decoder_layers)
+    require(
+        h.num_blocks in (h.num_layers, steps),
+        f"the checkpoint has {h.num_blocks} blocks, neither one for each of {h.num_layers} layers nor one for each of "
+        f"{steps} steps",
+    )
     _check_lanes(h)
 
 

@@ -243,10 +243,12 @@ RECORDS: Mapping[str, Record] = keyed(
 def records_of(traits: frozenset[str]) -> list[Record]:
     """The records whose state_dicts have these parts; a factorized table of the usual kind may come with any.
 
-    Of a ternary one the weights may also be as the model uses them, as this program exports them.
+    A record's quantized file has the matrices of its banks one by one, so without banks it may be one with them. Of a
+    ternary one the weights may also be as the model uses them, as this program exports them.
     """
     bare = traits if FACTORIZED_REVERSE in traits else traits - {FACTORIZED}
-    found = [record for record in RECORDS.values() if record.traits == bare]
+    banked = {bare} if BANKS in bare else {bare, bare | {BANKS}}
+    found = [record for record in RECORDS.values() if record.traits in banked]
     as_used = {"bitnet_group_size": 0, "fp_storage": "none"}
     return found + [
         replace(record, name="weights that are ternary already", values={**record.values, **as_used})

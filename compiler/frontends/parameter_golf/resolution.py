@@ -27,7 +27,7 @@ from .hyperparameters import (
 )
 from .layers import LISTS, ordered_layers, says_order
 from .records import RECORDS, Record, preset_values, records_of, short_name
-from .traits import BANKS, FACTORIZED
+from .traits import FACTORIZED
 
 # Numbers of layers, or counts of them: those of a record hold for a model of its depth.
 OF_A_DEPTH = {"xsa_last_n", "parallel_residual_start", "parallel_start_layer"}
@@ -56,7 +56,7 @@ def resolve(
     check_flags(settings, traits)
     check_flags(given, traits)
     known = {**sizes, **settings.values, **given.values}
-    if BANKS not in traits:
+    if sizes.get("num_blocks") == sizes.get("num_layers"):  # no step of a loop has vectors of its own
         known["num_blocks"] = known.get("num_layers")
     untold = {name for name in OTHER_PARAMETERS | SHAPE_PARAMETERS if name not in known and matters(name, traits)}
     known = {name: parameter.default for name, parameter in SHAPE_PARAMETERS.items()} | known

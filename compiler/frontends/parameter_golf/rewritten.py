@@ -96,16 +96,20 @@ def _unread_of_banks(read: Mapping[str, ModelTensor]) -> list[ModelTensor]:
 
 
 def _unread_of_blocks(restored: Sequence[ModelTensor]) -> list[ModelTensor]:
-    """Vectors of a block that the program does not read: of an attention that is left out."""
-    found = {tensor.name for tensor in restored}
-    matches = [(BLOCK.fullmatch(tensor.name), tensor) for tensor in restored]
-    likes = {match[2]: tensor for match, tensor in matches if match}
-    blocks = sorted({int(match[1]) for match, _ in matches if match})
+    """Tensors of a block that the program does not read, below the last block that has such: of an attention that
+    is left out.
+    """
+    found: dict[str, dict[int, ModelTensor]] = {}
+    for tensor in restored:
+        match = BLOCK.fullmatch(tensor.name)
+        if match:
+            found.setdefault(match[2], {})[int(match[1])] = tensor
     return [
         ModelTensor(f"blocks.{block}.{suffix}", np.zeros_like(like.values), like.dtype)
-        for block in blocks
-        for suffix, like in likes.items()
-        if f"blocks.{block}.{suffix}" not in found
+        for suffix, blocks in found.items()
+        for like in [next(iter(blocks.values()))]
+        for block in range(max(blocks))
+        if block not in blocks
     ]
 
 

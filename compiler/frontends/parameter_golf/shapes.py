@@ -52,11 +52,13 @@ def expected_shapes(h: Hyperparameters) -> Shapes:
     if h.has(SKIP_GATES):
         shapes["skip_gates"] = (rows, d)
     shapes |= _embedding_parts(h) | _lanes(h)
-    blocks = _block(h) | ({} if h.has(BANKS) else _block_matrices(h))
     for block in range(h.num_blocks):
-        shapes |= {f"blocks.{block}.{name}": shape for name, shape in blocks.items()}
+        shapes |= {f"blocks.{block}.{name}": shape for name, shape in _block(h).items()}
     if h.has(BANKS):
         shapes |= _banks(h)
+    else:
+        maps = _block_matrices(h)
+        shapes |= {f"blocks.{layer}.{name}": shape for layer in range(h.num_layers) for name, shape in maps.items()}
     if not h.tie_embeddings:
         shapes[HEAD] = (h.vocab_size, d if h.has(VOCABULARY_BIAS) else e)
     return shapes

@@ -18,6 +18,7 @@ from .traits import ANY_BLOCK, FACTORIZED, traits_of
 BLOCK = re.compile(r"blocks\.(\d{1,4})\.(.+)")
 TABLE, HEAD = "tok_emb.weight", "lm_head.weight"
 FACTORS = ("embed_proj.weight", "head_proj.weight", "embed_proj_rev.weight")
+OF_A_LAYER = ("mlp.fc.weight", "mlp.proj.weight", "attn.proj.weight")
 GATE_OF_BLOCK = re.compile(ANY_BLOCK + r"attn\.(attn_gate_proj\.weight|attn_gate_w)")
 
 
@@ -56,10 +57,11 @@ def _trunk(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
     if width and fused:
         keys = (fused - width) // 2
     num_blocks = max(layer for layer, _, _ in blocks) + 1 if blocks else None
+    mapped = [layer for layer, name, _ in blocks if name in OF_A_LAYER]
     banks = shapes.get("mlp_up_bank", ())
     return {
         "vocab_size": next(iter([*table[:1], *head[:1]]), None),
-        "num_layers": banks[0] if len(banks) == 3 else num_blocks,
+        "num_layers": banks[0] if len(banks) == 3 else max(mapped) + 1 if mapped else num_blocks,
         "num_blocks": num_blocks,
         "model_dim": width,
         "num_heads": heads,

@@ -117,3 +117,74 @@ def test_the_quantized_files_of_records(tmp_path):
         with pytest.raises(CheckpointError) as caught:
             read_checkpoint(path)
         assert message in str(caught.value)
+
+
+def test_corrections_of_records_are_added(tmp_path):
+    """LQER: an error's product of two narrow matrices, with scales by row or, of the second, by group."""
+    generator = torch.Generator().manual_seed(1)
+
+    def whole(*shape: int) -> torch.Tensor:
+        return torch.randint(-7, 8, shape, generator=generator, dtype=torch.int8)
+
+    weights = {f"{name}.q": whole(4, 6) for name in ("a", "b")} | {
+        f"{name}.scale": torch.ones(4) for name in ("a", "b")
+    }
+    a = {"lqA": whole(4, 2), "lqAs": torch.rand(4), "lqB": whole(2, 6), "lqBs": torch.rand(2)}
+    b = {"lqA_a": whole(4, 2), "lqAs_a": torch.tensor(0.25), "lqB_a": whole(2, 6), "lqBs_a": torch.rand(4)}
+    weights |= {f"a.{name}": values for name, values in a.items()} | {f"b.{name}": values for name, values in b.items()}
+    kinds = {"a": "gptq (int6)+lqer", "b": "gptq (int6)+lqer_asym"}
+    path = tmp_path / "final_model.int6.ptz"
+    path.write_bytes(lzma.compress(torch_bytes({"w": weights, "m": kinds})))
+    read = read_checkpoint(path).tensors
+    first = (a["lqA"] * a["lqAs"][:, None]) @ (a["lqB"] * a["lqBs"][:, None])
+    np.testing.assert_allclose(read["a"], (weights["a.q"] + first).numpy(), rtol=1e-6)
+    groups = (b["lqB_a"].reshape(4, 3) * b["lqBs_a"][:, None]).reshape(2, 6)
+    np.testing.assert_allclose(read["b"], (weights["b.q"] + 0.25 * b["lqA_a"].float() @ groups).numpy(), rtol=1e-6)
+    for change, message in (
+        ({"b.lqBs_a": None}, "lacks a factor of the correction of 'b'"),
+        ({"a.lqB": whole(3, 6)}, "the factors of the correction of 'a' do not fit each other"),
+        ({"a.lqBs": torch.rand(5)}, "the factors of the correction of 'a' do not fit each other"),
+    ):
+        path.write_bytes(lzma.compress(torch_bytes({"w": weights | change, "m": kinds})))
+        with pytest.raises(CheckpointError) as caught:
+            read_checkpoint(path)
+        assert message in str(caught.value)
+
+
+def test_the_packed_file_of_the_ternary_record(tmp_path):
+    trits = np.array([[1, 0, -1, -1, 0, 0], [0, 1, 1, 0, -1, 1]], np.int8)
+    padded = np.zeros((2, 8), np.int8)
+    padded[:, :6] = trits
+    scale = torch.tensor([0.5, 0.25, 1.0, 2.0]).half()  # of groups of four
+    shape = {"shape": [2, 6], "orig_shape": [2, 6], "padded_cols": 8, "group_size": 4, "n_trits": 16, "scale": scale}
+    digits = np.concatenate([padded.ravel() + 1, np.zeros(4, np.int8)]).reshape(-1, 5)
+    five = (digits * 3 ** np.arange(5)).sum(1).astype(np.uint8).tobytes()
+    flat = padded.ravel()
+    masks = np.packbits(flat != 0).tobytes() + np.packbits(flat[flat != 0] > 0).tobytes()
+    narrow = torch.tensor([[0.3, -1.7], [2.1, 0.04]])
+    content = {
+        "digits": {"type": "ternary", "packed": five, **shape},
+        "masks": {"type": "ternary_bitmask", "packed": masks, **shape},
+        "eight": {"type": "fp8", "data": narrow.to(torch.float8_e4m3fn)},
+        "half": {"type": "fp16", "data": narrow.half()},
+        "four": {"type": "fp4", "packed": torch.tensor([0x19, 0xF8], dtype=torch.uint8), "shape": [2, 2]},
+    }
+    content["four"]["scale"] = torch.tensor([0.5, 2.0]).half()
+    path = tmp_path / "final_model.ternary.ptz"
+    path.write_bytes(lzma.compress(torch_bytes(content)))
+    read = read_checkpoint(path)
+    share = np.maximum(np.abs(padded).reshape(-1, 4).mean(1, keepdims=True), 1e-8)
+    expected = (padded.reshape(-1, 4) * (scale.float().numpy()[:, None] / share)).reshape(2, 8)[:, :6]
+    rounded = torch.from_numpy(expected.astype(np.float32)).bfloat16().float().numpy()
+    np.testing.assert_array_equal(read.tensors["digits"], rounded)
+    np.testing.assert_array_equal(read.tensors["masks"], rounded)
+    np.testing.assert_array_equal(
+        read.tensors["eight"], narrow.to(torch.float8_e4m3fn).float().bfloat16().float().numpy()
+    )
+    np.testing.assert_array_equal(read.tensors["half"], narrow.half().bfloat16().float().numpy())
+    np.testing.assert_array_equal(read.tensors["four"], [[0.5, -3.5], [0.0, 14.0]])
+    assert set(read.dtypes.values()) == {"bfloat16"}
+    for change in ({"packed": five[:2]}, {"scale": None}, {"group_size": 5}):
+        path.write_bytes(lzma.compress(torch_bytes(content | {"digits": content["digits"] | change})))
+        with pytest.raises(CheckpointError, match="'digits' is not whole"):
+            read_checkpoint(path)

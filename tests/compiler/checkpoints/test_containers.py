@@ -273,6 +273,12 @@ OTHERS = [  # name, bytes, what the sentence says after the path
         b'{"version": "1.0"}',
         "is not a checkpoint: it is JSON (tokenizer.json), without weights; give the folder that it lies in",
     ),
+    (
+        "final_model.int6.ptz",
+        b"PGRP\x01\x02",
+        "is not a checkpoint: it is a record's weights in groups that lrzip compressed, which its own script alone "
+        "unpacks; run its loader once and save the state_dict, or give the final_model.pt that it came from",
+    ),
     ("m.pt", b"\x89BCAP\r\n\x1a", f"is not a checkpoint: it is a compiled artifact; give {KNOWN_KINDS}"),
 ]
 

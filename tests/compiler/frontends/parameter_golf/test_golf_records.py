@@ -76,6 +76,29 @@ def test_the_document_of_a_model_rebuilds_it(name):
         np.testing.assert_allclose(after.values, before.values, rtol=2e-6, atol=2e-6, err_msg=before.name)
 
 
+def unbanked(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """As the records' quantized files have it: the matrices of the banks one by one, under the usual names."""
+    names = {"qo_bank": ("attn.c_q", "attn.proj"), "kv_bank": ("attn.c_k", "attn.c_v")}
+    names |= {"mlp_up_bank": ("mlp.fc",), "mlp_down_bank": ("mlp.proj",)}
+    plain = {name: values for name, values in state.items() if name not in names}
+    for bank, parts in names.items():
+        layers = len(state[bank]) // len(parts)
+        for index, matrix in enumerate(state[bank]):
+            plain[f"blocks.{index % layers}.{parts[index // layers]}.weight"] = matrix
+    return plain
+
+
+@pytest.mark.parametrize("name", [name for name, (record, _, _) in FAMILIES.items() if "banks" in record.parts])
+def test_banks_may_stand_one_by_one(name):
+    record, state, model = family(name)
+    plain = build_model(checkpoint_of(unbanked(state)), model.architecture)
+    tokens = some_tokens(record.vocabulary).numpy()
+    first, second = (Interpreter(m.program, [t.values for t in m.tensors]).logits(tokens) for m in (model, plain))
+    np.testing.assert_array_equal(first, second)
+    restored = {tensor.name: tensor.values.shape for tensor in restored_tensors(plain.program, plain.tensors)}
+    assert restored == {name: tuple(values.shape) for name, values in unbanked(state).items()}
+
+
 def test_families_cover_the_parts_of_every_record():
     covered = {traits_of(random_state(record, 1, rows)) for record, _, rows in FAMILIES.values()}
     missing = {record.name: record.traits for record in RECORDS.values() if record.traits not in covered}
