@@ -27,6 +27,7 @@ _INTERFACE = (
     "sensitivity",
     "score",
     "curve",
+    "describe",
     "diagnose",
     "experiments",
     "run_experiment",

@@ -20,12 +20,15 @@ from .parameters import (
     data_help,
     example,
     force_option,
+    ignore_option,
     seed_option,
     threads_option,
     tokenizer_help,
     tokenizer_option,
+    weights_option,
 )
 from .progress import terminal_progress
+from .reading_report import said_of
 
 EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --calibration train.bin")
 
@@ -49,6 +52,8 @@ EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --cal
 @tokenizer_option(tokenizer_help + " Needed for text.  [default: in or beside the checkpoint]")
 @code_option
 @architecture_option
+@weights_option
+@ignore_option
 @click.option(
     "--recipe", default="default", show_default=True, metavar="NAME|TOML", help="Named recipe, or a recipe file."
 )
@@ -92,9 +97,10 @@ def command(output: Path | None, dry_run: bool, as_json: bool, **options: Any) -
 
     with terminal_progress() as progress:
         result = interface.compile(output=output, dry_run=dry_run, progress=progress, **options)
+    said = said_of(options, assumptions=False)
     from .compile_report import compile_document, print_compile_report
 
     if as_json:
-        print_document("compile", compile_document(result, None if dry_run else output))
+        print_document("compile", compile_document(result, None if dry_run else output) | {"checkpoint": said})
     else:
         print_compile_report(result, None if dry_run else output)

@@ -17,12 +17,15 @@ from .parameters import (
     data_help,
     example,
     force_option,
+    ignore_option,
     seed_option,
     threads_option,
     tokenizer_help,
     tokenizer_option,
+    weights_option,
 )
 from .progress import terminal_progress
+from .reading_report import said_of
 
 EXAMPLE = example(
     "bytecap curve final_model.pt --calibration train.bin --unit rows --unit sparse \\\n"
@@ -108,6 +111,8 @@ class Budgets(click.ParamType):
 )
 @tokenizer_option(tokenizer_help + " For bits per byte; needed for text.")
 @architecture_option
+@weights_option
+@ignore_option
 @count_option("--tokens", 16_384, "Tokens to measure on at most.")
 @count_option("--calibration-tokens", 65_536, "Calibration tokens at most.")
 @click.option(
@@ -158,9 +163,10 @@ def command(
     folder = resume if resume is not None or output is None else output.with_name(output.name + ".points")
     with terminal_progress() as progress:
         found = interface.curve(progress=progress, folder=folder, **options)
+    said = said_of(options)
     from .curve_report import curve_document, print_curves
 
-    text = document_text("curve", curve_document(found))
+    text = document_text("curve", curve_document(found) | {"checkpoint": said})
     if plot is not None:
         from ..lab.measure.curve_plot import plot_curves
 

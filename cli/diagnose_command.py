@@ -14,12 +14,15 @@ from .parameters import (
     count_option,
     data_help,
     example,
+    ignore_option,
     seed_option,
     threads_option,
     tokenizer_help,
     tokenizer_option,
+    weights_option,
 )
 from .progress import terminal_progress
+from .reading_report import said_of
 
 
 @click.command(
@@ -36,6 +39,8 @@ from .progress import terminal_progress
 )
 @tokenizer_option(tokenizer_help + " Needed for text.  [default: in or beside the checkpoint]")
 @architecture_option
+@weights_option
+@ignore_option
 @click.option(
     "--bits",
     type=click.IntRange(2, 16),
@@ -58,9 +63,10 @@ def command(as_json: bool, **options: Any) -> None:
 
     with terminal_progress() as progress:
         found = interface.diagnose(progress=progress, **options)
+    said = said_of(options)
     from .diagnose_report import diagnosis_document, print_diagnosis
 
     if as_json:
-        print_document("diagnose", diagnosis_document(found))
+        print_document("diagnose", diagnosis_document(found) | {"checkpoint": said})
     else:
         print_diagnosis(found)

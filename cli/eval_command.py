@@ -15,8 +15,10 @@ from .parameters import (
     architecture_option,
     data_help,
     example,
+    ignore_option,
     tokenizer_help,
     tokenizer_option,
+    weights_option,
 )
 from .progress import terminal_progress
 
@@ -71,6 +73,8 @@ EXAMPLE = example("bytecap eval model.bcap --data val.bin --tokenizer tokenizer.
     help="Score this too, and print the paired gap with its standard error.",
 )
 @architecture_option
+@weights_option
+@ignore_option
 @json_option
 def command(model: Path, as_json: bool, **options: Any) -> None:
     """Score a model on text: bits per byte, perplexity a token and a word, and how fast it reads."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..files.numbers import integer
+from .reading_report import print_reading, reading_document
 
 if TYPE_CHECKING:
     from ..interface import EvaluatedText, Evaluation
@@ -52,6 +53,7 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
         "same_program": evaluation.same_program,
         "assumed": dict(evaluation.assumed),
         "told": dict(evaluation.told),
+        "checkpoint": None if evaluation.reading is None else reading_document(evaluation.reading),
         "text": text_document(evaluation.text),
         "notes": [*evaluation.text.notes, *score_notes(evaluation.score, evaluation.text)],
     }
@@ -164,9 +166,5 @@ def _print_doubts(evaluation: Evaluation) -> None:
             "if the architecture was guessed wrong, give --architecture",
             err=True,
         )
-    if evaluation.assumed:
-        assumed = ", ".join(
-            f"{name} {'' if value is None else value}".strip() for name, value in evaluation.assumed.items()
-        )
-        told = f"; the rest is told by {', '.join(sorted(set(evaluation.told.values())))}" if evaluation.told else ""
-        click.echo(f"bytecap: note: assumed of the checkpoint: {assumed}{told}; --architecture changes that", err=True)
+    if evaluation.reading is not None:
+        print_reading(evaluation.reading)

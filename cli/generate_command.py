@@ -13,9 +13,11 @@ from .parameters import (
     architecture_option,
     count_option,
     example,
+    ignore_option,
     seed_option,
     tokenizer_help,
     tokenizer_option,
+    weights_option,
 )
 
 EXAMPLE = example('bytecap generate model.bcap --prompt "Once upon a time" --tokens 200 --temperature 0.8 --seed 1')
@@ -48,9 +50,19 @@ EXAMPLE = example('bytecap generate model.bcap --prompt "Once upon a time" --tok
 @click.option("--ignore-end", is_flag=True, help="Go on where the model would end the text.")
 @tokenizer_option(tokenizer_help + "  [default: in or beside the model]")
 @architecture_option
+@weights_option
+@ignore_option
 @count_option("--threads", 1, "CPUs for the products with matrices; more pay for large models on an idle machine.")
 @json_option
-def command(model: Path, tokenizer: Path | None, architecture: Path | None, as_json: bool, **options: Any) -> None:
+def command(
+    model: Path,
+    tokenizer: Path | None,
+    architecture: Path | None,
+    weights: str | None,
+    ignore: tuple[str, ...],
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Go on with a prompt, token by token, and write the text as it comes.
 
     Without a tokenizer the prompt is token ids, and token ids are written.
@@ -60,7 +72,7 @@ def command(model: Path, tokenizer: Path | None, architecture: Path | None, as_j
     from .generate_report import TokenPrinter, generation_document, print_doubts
 
     with naming_file(model):
-        loaded = interface.load(model, tokenizer=tokenizer, architecture=architecture)
+        loaded = interface.load(model, tokenizer=tokenizer, architecture=architecture, weights=weights, ignore=ignore)
     if as_json:
         print_document("generate", generation_document(loaded, loaded.generate(**options)))
         return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..files.numbers import integer
+from .reading_report import print_reading, reading_document
 
 if TYPE_CHECKING:
     from ..interface import Generation, LoadedModel
@@ -44,12 +45,10 @@ def print_doubts(model: LoadedModel, generation: Generation) -> None:
     count, end = len(generation.tokens), "; the model ended the text" if generation.ended else ""
     speed = f"{generation.seconds:.1f} s, {generation.tokens_per_second:,.1f} tokens a second with the prompt's"
     click.echo(f"bytecap: {integer(count)} tokens in {speed}{end}", err=True)
-    notes = list(generation.notes)
-    if model.assumed:
-        assumed = ", ".join(f"{name} {'' if value is None else value}".strip() for name, value in model.assumed.items())
-        notes.append(f"assumed of the checkpoint: {assumed}; --architecture changes that")
-    for note in notes:
+    for note in generation.notes:
         click.echo(f"bytecap: note: {note}", err=True)
+    if model.reading is not None:
+        print_reading(model.reading)
 
 
 def generation_document(model: LoadedModel, generation: Generation) -> dict[str, Any]:
@@ -67,4 +66,5 @@ def generation_document(model: LoadedModel, generation: Generation) -> dict[str,
         "notes": list(generation.notes),
         "assumed": dict(model.assumed),
         "told": dict(model.told),
+        "checkpoint": None if model.reading is None else reading_document(model.reading),
     }

@@ -10,6 +10,7 @@ import click
 
 from .documents import document_text, json_option, print_document
 from .parameters import (
+    CHECKPOINT,
     INPUT_FILE,
     OUTPUT_FILE,
     architecture_option,
@@ -17,12 +18,15 @@ from .parameters import (
     data_help,
     example,
     force_option,
+    ignore_option,
     seed_option,
     threads_option,
     tokenizer_help,
     tokenizer_option,
+    weights_option,
 )
 from .progress import terminal_progress
+from .reading_report import said_of
 
 EXPERIMENTS = ("byte-allocation", "head-bottleneck", "head-to-depth", "row-rescue", "vq-head")
 FOLDER = "bytecap-lab"
@@ -73,8 +77,10 @@ RUN_EXAMPLE = example(
 
 @command.command("run", short_help="Run one experiment.", epilog=RUN_EXAMPLE)
 @click.argument("name", type=click.Choice(EXPERIMENTS))
-@click.option("--checkpoint", type=INPUT_FILE, metavar="FILE", help="Model under test.")
+@click.option("--checkpoint", type=CHECKPOINT, metavar="CHECKPOINT", help="Model under test.")
 @architecture_option
+@weights_option
+@ignore_option
 @click.option("--calibration", type=INPUT_FILE, metavar="FILE", help=data_help)
 @click.option("--evaluation", type=INPUT_FILE, metavar="FILE", help=data_help + " Not in the calibration data.")
 @tokenizer_option(tokenizer_help + " Makes tokens of text and counts bytes.")
@@ -134,10 +140,11 @@ def run(
         check_output(path, force)
     with terminal_progress() as progress:
         found = interface.run_experiment(name, options=dict(options), progress=progress, **inputs)
+    said = None if inputs["checkpoint"] is None else said_of(inputs)
     from ..report.experiment_page import render_experiment
     from .lab_report import print_run, run_document
 
-    document = run_document(found)
+    document = run_document(found) | {"checkpoint": said}
     text = document_text("lab run", document)
     if report is not None:
         write_output(report, render_experiment(document).encode(), force)

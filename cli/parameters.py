@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..files.sizes import parse_size
 
 INPUT_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
-CHECKPOINT = click.Path(exists=True, readable=True, path_type=Path)  # a file, or a folder as Hugging Face writes it
 OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -21,6 +21,20 @@ class ArchitectureFile(click.Path):
         if str(value).startswith("preset:"):
             return Path(value)
         return super().convert(value, param, ctx)
+
+
+class CheckpointPath(click.Path):
+    """A file, or a folder as Hugging Face writes it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not Path(value).exists():
+            from ..compiler.checkpoints.folder import not_there
+
+            self.fail(f"{not_there(Path(value))}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+CHECKPOINT = CheckpointPath(exists=True, readable=True, path_type=Path)
 
 
 class DataFiles(click.ParamType):
@@ -74,6 +88,15 @@ architecture_option = click.option(
     type=ArchitectureFile(exists=True, dir_okay=False, readable=True, path_type=Path),
     metavar="FILE",
     help="TOML or JSON with what shapes cannot tell: rope base, softcap; or preset:NAME.",
+)
+weights_option = click.option(
+    "--weights", metavar="NAME", help="Which set of weights to read, where the checkpoint holds several: ema."
+)
+ignore_option = click.option(
+    "--ignore",
+    multiple=True,
+    metavar="NAME",
+    help="Tensor of the checkpoint to leave out; * and ? match. Repeatable.",
 )
 force_option = click.option("--force", is_flag=True, help="Replace the output if it exists.")
 

@@ -17,12 +17,15 @@ from .parameters import (
     data_help,
     example,
     force_option,
+    ignore_option,
     seed_option,
     threads_option,
     tokenizer_help,
     tokenizer_option,
+    weights_option,
 )
 from .progress import terminal_progress
+from .reading_report import said_of
 
 EXAMPLE = example("bytecap sensitivity final_model.pt --calibration train.bin --unit rows --plot rows.svg")
 UNITS = ("tensors", "rows", "channels", "blocks", "heads", "tokens")
@@ -50,6 +53,8 @@ class Bits(click.IntRange):
 )
 @tokenizer_option(tokenizer_help + " Needed for text.  [default: in or beside the checkpoint]")
 @architecture_option
+@weights_option
+@ignore_option
 @click.option("--unit", type=click.Choice(UNITS), default="tensors", show_default=True, help="What is ranked.")
 @click.option(
     "--by", type=click.Choice(METHODS), default="second-order", show_default=True, help="What it is ranked by."
@@ -89,9 +94,10 @@ def command(output: Path | None, plot: Path | None, force: bool, as_json: bool, 
         check_output(path, force)
     with terminal_progress() as progress:
         found = interface.sensitivity(progress=progress, **options)
+    said = said_of(options)
     from .sensitivity_report import print_sensitivity, sensitivity_document
 
-    text = document_text("sensitivity", sensitivity_document(found), schema=2)
+    text = document_text("sensitivity", sensitivity_document(found) | {"checkpoint": said}, schema=2)
     if plot is not None:
         from ..lab.measure.sensitivity_plot import plot_sensitivity
 

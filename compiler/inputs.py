@@ -15,6 +15,7 @@ from ..runtime.data_files import Content, inspect_data
 from ..runtime.tokenizers import find_tokenizer, load_tokenizer
 from ..runtime.tokens import Tokens, read_tokens
 from .checkpoints.checkpoint import read_checkpoint
+from .checkpoints.selection import EVERYTHING, Selection
 from .frontends import build_model, read_architecture
 from .model.model import Model
 from .statistics.overlap import check_no_overlap
@@ -22,10 +23,10 @@ from .statistics.overlap import check_no_overlap
 HELD_OUT_TOKENS = 8192
 
 
-def read_model(path: Path | str, architecture: Path | str | None) -> Model:
+def read_model(path: Path | str, architecture: Path | str | None, selection: Selection = EVERYTHING) -> Model:
     """The float model of a checkpoint; CheckpointError when it is none, or not that of the architecture file."""
     known = read_architecture(Path(architecture)) if architecture else None
-    return build_model(read_checkpoint(Path(path)), known)
+    return build_model(read_checkpoint(Path(path), selection), known)
 
 
 def artifact_budget(cap: int, code_files: Sequence[Path]) -> int:

@@ -19,6 +19,7 @@ from ..files.ledger import Ledger, build_ledger
 from ..files.output import check_output, write_output
 from ..progress import Progress, silent
 from ..version import VERSION
+from .checkpoints.selection import EVERYTHING, Selection
 from .effort import DEFAULT_EFFORT
 from .explanation.explanation import explain_compile
 from .explanation.record import build_report
@@ -61,6 +62,7 @@ def compile_checkpoint(
     code: Sequence[Path | str] = (),
     evaluation: Sequence[Path | str] = (),
     architecture: Path | str | None = None,
+    selection: Selection = EVERYTHING,
     recipe: str | Path = "default",
     effort: int = DEFAULT_EFFORT,
     profile: str = "default",
@@ -74,11 +76,10 @@ def compile_checkpoint(
 ) -> CompileResult:
     """Compile a checkpoint into the largest artifact that fits, with its code files, under `cap` bytes.
 
-    `evaluation` files are only compared with the calibration text, which may not contain theirs.
-    Deterministic: equal inputs and options give equal bytes, whatever `threads`. Writes `output` (atomically,
-    refused when it exists unless `force`) except on a dry run. `effort` gives the options that the recipe does
-    not name, `explain` adds measurements of the finished artifact to the report. Raises CheckpointError,
-    DataError, CapError, CompileError or OutputError, each naming the file and the way out.
+    `evaluation` files are only compared with the calibration text, which may not contain theirs. Equal inputs
+    and options give equal bytes, whatever `threads`. Writes `output` (atomically, refused when it exists unless
+    `force`) except on a dry run. `effort` gives the options that the recipe does not name, `explain` adds
+    measurements to the report. Raises CheckpointError, DataError, CapError, CompileError or OutputError.
     """
     progress = progress or silent
     how = {"seed": seed, "device": device, "threads": threads or available_threads()}
@@ -87,7 +88,7 @@ def compile_checkpoint(
     check_device(device)
     codec, options, code_files = profile_codec(profile), read_recipe(recipe, effort), import_closure(map(Path, code))
     budget = artifact_budget(cap, code_files)
-    model = read_model(checkpoint_path, architecture)
+    model = read_model(checkpoint_path, architecture, selection)
     tokenizer = own_tokenizer(checkpoint_path, calibration, tokenizer)
     text, held_out, notes = read_calibration(Path(calibration), [Path(path) for path in evaluation], tokenizer, model)
     clock.lap("read")

@@ -18,7 +18,7 @@ from .evaluating import EvaluatedText, Evaluation, evaluate
 from .exporting import Export, export
 from .generating import Generation, LoadedModel, load
 from .laboratory import experiments, run_experiment
-from .measurements import curve, diagnose, score, sensitivity
+from .measurements import curve, describe, diagnose, score, sensitivity
 
 __all__ = [
     "EvaluatedText",
@@ -28,6 +28,7 @@ __all__ = [
     "LoadedModel",
     "compile",
     "curve",
+    "describe",
     "diagnose",
     "evaluate",
     "experiments",

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import CapError
 from ..files.sizes import parse_size
+
+if TYPE_CHECKING:
+    from ..compiler.checkpoints.selection import Selection
 
 PathLike = str | os.PathLike[str]
 
@@ -14,6 +19,13 @@ PathLike = str | os.PathLike[str]
 def optional_path(path: PathLike | None) -> Path | None:
     """The path, or None where none was given."""
     return None if path is None else Path(path)
+
+
+def selection_of(weights: str | None, ignore: Sequence[str]) -> Selection:
+    """Which tensors of a checkpoint are read."""
+    from ..compiler.checkpoints.selection import Selection
+
+    return Selection(weights, (ignore,) if isinstance(ignore, str) else tuple(ignore))
 
 
 def size_in_bytes(size: int | str) -> int:

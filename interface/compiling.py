@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..progress import Progress
-from .arguments import PathLike, optional_path, size_in_bytes
+from .arguments import PathLike, optional_path, selection_of, size_in_bytes
 
 if TYPE_CHECKING:
     from ..compiler.pipeline import CompileResult
@@ -23,6 +23,8 @@ def compile(
     code: Sequence[PathLike] = (),
     evaluation: Sequence[PathLike] = (),
     architecture: PathLike | None = None,
+    weights: str | None = None,
+    ignore: Sequence[str] = (),
     recipe: PathLike = "default",
     effort: int = 5,
     profile: str = "default",
@@ -36,20 +38,18 @@ def compile(
 ) -> CompileResult:
     """Compile a checkpoint to an artifact that fits, with the code files, under `cap` bytes.
 
-    checkpoint     .pt, .safetensors or .int8.ptz
+    checkpoint     a Hugging Face folder, .safetensors, .pt, .gguf, llama2.c .bin or .int8.ptz
     cap            an integer or a text such as "16MB"
     calibration    token shard, or text with its `tokenizer`; refused when it holds text of `evaluation`
     output         where to write; without it, or with `dry_run`, the artifact is only in the result
     code           scripts that count against the cap with the local modules they import
     architecture   TOML or JSON with what the shapes of the checkpoint cannot tell
+    weights, ignore    which tensors of the checkpoint are read: see `describe`
     recipe         name of a recipe, or the path of a recipe file
     effort         1 (quick) to 9 (everything): options that the recipe does not name
-    profile        "max" (smallest), "default" or "fast" (to decode): see bytecap.compiler.profiles
-    device         "cpu" or "cuda", where the calibration runs
+    profile, device    "max" (smallest), "default" or "fast" (to decode); where calibration runs, "cpu" or "cuda"
     report         an HTML page to write from `report["explanation"]` of the result, measured only then
-
-    The bytes are the same for the same arguments, whatever `threads` is. Raises CheckpointError,
-    DataError, CompileError, CapError (with the smallest possible size) or OutputError.
+    The bytes do not depend on `threads`. Raises CheckpointError, DataError, CompileError, CapError or OutputError.
     """
     plain = {"effort": effort, "profile": profile, "device": device, "seed": seed, "threads": threads, "force": force}
     options: dict[str, Any] = {
@@ -61,6 +61,7 @@ def compile(
         "code": [Path(path) for path in code],
         "evaluation": [Path(path) for path in evaluation],
         "architecture": optional_path(architecture),
+        "selection": selection_of(weights, ignore),
         "recipe": recipe if isinstance(recipe, str) else Path(recipe),
         "dry_run": dry_run or output is None,
         "progress": progress,

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DataError
 from ..progress import Progress, stage_of
-from .arguments import PathLike, optional_path
+from .arguments import PathLike, optional_path, selection_of
 from .loading import load_architecture, load_model_file, tokenizer_path
 
 if TYPE_CHECKING:
+    from ..compiler.model.model import Reading
     from ..runtime.evaluation import ScoringData, ScoringOptions
     from ..runtime.scoring import Gap, Score
 
@@ -29,9 +30,8 @@ class Evaluation:
     score, reference : Score      see bytecap.runtime.scoring.Score: bits_per_byte, perplexity, tokens, bytes, ...
     gap : Gap or None             score minus reference in mBPB, with the standard error over sequences
     same_program : bool or None   whether both compute the same function of their tensors
-    assumed : mapping             hyperparameters of a checkpoint that nothing told, with the values that were taken
-    told : mapping of str         who told the others: "shapes", "architecture" (the caller), or the file, in words
     text : EvaluatedText          the text and how it was read
+    reading : Reading or None     what was assumed, told, chosen and left out of the checkpoints; None without any
     """
 
     kind: str
@@ -40,8 +40,17 @@ class Evaluation:
     gap: Gap | None
     same_program: bool | None
     text: EvaluatedText
-    assumed: Mapping[str, object] = field(default_factory=dict)
-    told: Mapping[str, str] = field(default_factory=dict)
+    reading: Reading | None = None
+
+    @property
+    def assumed(self) -> Mapping[str, object]:
+        """Hyperparameters that nothing told, with the values that were taken."""
+        return {} if self.reading is None else self.reading.assumed
+
+    @property
+    def told(self) -> Mapping[str, str]:
+        """Who told the others."""
+        return {} if self.reading is None else self.reading.told
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,8 @@ def evaluate(
     byte_counts: Sequence[PathLike] = (),
     against: PathLike | None = None,
     architecture: PathLike | None = None,
+    weights: str | None = None,
+    ignore: Sequence[str] = (),
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -94,6 +105,7 @@ def evaluate(
     against         is scored on the same tokens, in sequences of the same length, and the paired gap computed
     architecture    (TOML or JSON) says of a checkpoint what its shapes cannot; `same_program` of the result tells
                     whether what was assumed made both models the same function of their tensors
+    weights, ignore which tensors of a checkpoint are read: see `describe`
 
     Raises ArtifactError, CheckpointError, DataError or VerificationError.
     """
@@ -102,7 +114,8 @@ def evaluate(
     from ..runtime.scoring import paired_gap
 
     known = load_architecture(optional_path(architecture))
-    loaded = load_model_file(Path(model), known)
+    selection = selection_of(weights, ignore)
+    loaded = load_model_file(Path(model), known, selection)
     tokenizer_file = tokenizer_path(tokenizer, [Path(model), *([] if against is None else [Path(against)])])
     program = loaded.program
     length = program.sequence_length if sequence_length is None else sequence_length
@@ -116,12 +129,20 @@ def evaluate(
 
     result, text = scored(executor, loaded.kind), _evaluated_text(read, options)
     if against is None:
-        return Evaluation(loaded.kind, result, None, None, None, text, loaded.assumed, loaded.told)
-    other = load_model_file(Path(against), known)
+        return Evaluation(loaded.kind, result, None, None, None, text, loaded.reading)
+    other = load_model_file(Path(against), known, selection)
     reference = scored(Interpreter(other.program, other.tensors), "reference")
     same, gap = program.instructions == other.program.instructions, paired_gap(reference, result)
-    assumed, told = {**other.assumed, **loaded.assumed}, loaded.told or other.told
-    return Evaluation(loaded.kind, result, reference, gap, same, text, assumed, told)
+    return Evaluation(loaded.kind, result, reference, gap, same, text, _both(loaded.reading, other.reading))
+
+
+def _both(one: Reading | None, other: Reading | None) -> Reading | None:
+    """What is said of two checkpoints: everything, and of the first where they differ."""
+    if one is None or other is None:
+        return one or other
+    notes = tuple(dict.fromkeys((*one.notes, *other.notes)))
+    assumed = {**other.assumed, **one.assumed}
+    return replace(one, assumed=assumed, told=one.told or other.told, notes=notes, weights=one.weights or other.weights)
 
 
 def _paths(data: PathLike | Sequence[PathLike]) -> list[str]:

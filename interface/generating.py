@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DataError
-from .arguments import PathLike, optional_path
+from .arguments import PathLike, optional_path, selection_of
 from .loading import ModelFile, load_architecture, load_model_file, tokenizer_path
 
 if TYPE_CHECKING:
@@ -53,18 +53,27 @@ class Generation:
         return (len(self.prompt) + len(self.tokens)) / self.seconds
 
 
-def load(model: PathLike, *, tokenizer: PathLike | None = None, architecture: PathLike | None = None) -> LoadedModel:
+def load(
+    model: PathLike,
+    *,
+    tokenizer: PathLike | None = None,
+    architecture: PathLike | None = None,
+    weights: str | None = None,
+    ignore: Sequence[str] = (),
+) -> LoadedModel:
     """An artifact or a checkpoint, ready to run.
 
     tokenizer       a file, a folder that holds one, or "bytes"; by default the one in or beside the model, if there is
     architecture    (TOML or JSON) says of a checkpoint what its shapes cannot
+    weights, ignore    which tensors of a checkpoint are read: see `describe`
 
     Raises ArtifactError, CheckpointError or DataError.
     """
     from ..runtime.tokenizers import load_tokenizer
     from ..runtime.tokens import check_tokenizer
 
-    file = load_model_file(Path(model), load_architecture(optional_path(architecture)))
+    known = load_architecture(optional_path(architecture))
+    file = load_model_file(Path(model), known, selection_of(weights, ignore))
     path = tokenizer_path(tokenizer, [Path(model)])
     if path is None:
         return LoadedModel(file, None)
@@ -76,15 +85,25 @@ def load(model: PathLike, *, tokenizer: PathLike | None = None, architecture: Pa
 class LoadedModel:
     """A model in memory; `tokenizer` is None where none was given or found.
 
-    kind : "artifact" or "checkpoint"; assumed, told : see `Evaluation`
+    kind : "artifact" or "checkpoint"; reading : what was assumed, told, chosen and left out of a checkpoint
     """
 
     def __init__(self, file: ModelFile, tokenizer: Tokenizer | None) -> None:
         from ..runtime.interpreter import Interpreter
 
-        self.kind, self.assumed, self.told = file.kind, file.assumed, file.told
+        self.kind, self.reading = file.kind, file.reading
         self.tokenizer = tokenizer
         self._interpreter = Interpreter(file.program, file.tensors)
+
+    @property
+    def assumed(self) -> Mapping[str, object]:
+        """Hyperparameters of a checkpoint that nothing told, with the values that were taken."""
+        return {} if self.reading is None else self.reading.assumed
+
+    @property
+    def told(self) -> Mapping[str, str]:
+        """Who told the others."""
+        return {} if self.reading is None else self.reading.told
 
     @property
     def program(self) -> Program:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..progress import Progress, silent
-from .arguments import PathLike, optional_path
+from .arguments import PathLike, optional_path, selection_of
 
 if TYPE_CHECKING:
     from ..lab.experiments.registry import Experiment
@@ -26,6 +26,8 @@ def run_experiment(
     *,
     checkpoint: PathLike | None = None,
     architecture: PathLike | None = None,
+    weights: str | None = None,
+    ignore: Sequence[str] = (),
     calibration: PathLike | None = None,
     evaluation: PathLike | None = None,
     tokenizer: PathLike | None = None,
@@ -58,6 +60,8 @@ def run_experiment(
         folder=Path(folder),
         tokenizer=optional_path(tokenizer),
         architecture=optional_path(architecture),
+        weights=weights,
+        ignore=selection_of(weights, ignore).ignore,
         training=optional_path(training),
         minutes=minutes,
         tokens=tokens,

@@ -6,7 +6,7 @@ Torch is loaded only for a checkpoint that is a pickle (.pt, .int8.ptz).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ from .arguments import PathLike
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..compiler.checkpoints.selection import Selection
+    from ..compiler.model.model import Reading
     from ..format.program.program import Program
 
 
@@ -24,18 +26,16 @@ class ModelFile:
 
     kind : "artifact" or "checkpoint"
     program, tensors : what it computes, and the float32 arrays of its directory
-    assumed : mapping             hyperparameters of a checkpoint that nothing told, with the values that were taken
-    told : mapping of str         who told the others: "shapes", "architecture" (the caller), or the file, in words
+    reading : Reading or None     what was assumed, told, chosen and left out of a checkpoint
     """
 
     kind: str
     program: Program
     tensors: Sequence[np.ndarray]
-    assumed: Mapping[str, object] = field(default_factory=dict)
-    told: Mapping[str, str] = field(default_factory=dict)
+    reading: Reading | None = None
 
 
-def load_model_file(path: Path, architecture: Mapping[str, object] | None) -> ModelFile:
+def load_model_file(path: Path, architecture: Mapping[str, object] | None, selection: Selection) -> ModelFile:
     """The model of a file or folder; ArtifactError or CheckpointError when it is none."""
     if path.is_file() and is_artifact(path):
         from ..format.artifact import decode_tensors, read_artifact
@@ -45,8 +45,8 @@ def load_model_file(path: Path, architecture: Mapping[str, object] | None) -> Mo
     from ..compiler.checkpoints.checkpoint import read_checkpoint
     from ..compiler.frontends import build_model
 
-    model = build_model(read_checkpoint(path), architecture)
-    return ModelFile("checkpoint", model.program, [t.values for t in model.tensors], model.assumed, model.told)
+    model = build_model(read_checkpoint(path, selection), architecture)
+    return ModelFile("checkpoint", model.program, [t.values for t in model.tensors], model.reading)
 
 
 def is_artifact(path: Path) -> bool:

@@ -9,13 +9,33 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CapError
 from ..progress import Progress, silent
-from .arguments import PathLike, optional_path
+from .arguments import PathLike, optional_path, selection_of
 
 if TYPE_CHECKING:
+    from ..compiler.model.model import Reading
     from ..lab.measure.budgets import BudgetRange
     from ..lab.measure.curves import ByteReturns
     from ..lab.measure.diagnosis import Diagnosis
     from ..lab.measure.sensitivity import Sensitivity
+
+
+def describe(
+    checkpoint: PathLike,
+    *,
+    architecture: PathLike | None = None,
+    weights: str | None = None,
+    ignore: Sequence[str] = (),
+) -> Reading:
+    """What a checkpoint tells of its model, and what is assumed where it tells nothing; nothing is measured.
+
+    weights   which set of weights is read, where the checkpoint holds several ("ema")
+    ignore    names of tensors to leave out, with * and ?
+
+    These two mean the same in every function that takes a checkpoint. Raises CheckpointError.
+    """
+    from ..compiler.inputs import read_model
+
+    return read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore)).reading
 
 
 def sensitivity(
@@ -24,6 +44,8 @@ def sensitivity(
     calibration: PathLike,
     tokenizer: PathLike | None = None,
     architecture: PathLike | None = None,
+    weights: str | None = None,
+    ignore: Sequence[str] = (),
     unit: str = "tensors",
     by: str = "second-order",
     bits: int = 4,
@@ -50,7 +72,7 @@ def sensitivity(
     from ..lab.measure.sensitivity import SensitivityOptions, measure_sensitivity
     from ..runtime.tokenizers import load_tokenizer
 
-    model = read_model(Path(checkpoint), optional_path(architecture))
+    model = read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore))
     tokenizer = own_tokenizer(Path(checkpoint), Path(calibration), optional_path(tokenizer))
     text, held_out, _ = read_calibration(Path(calibration), [], tokenizer, model)
     with one_thread_each():
@@ -84,6 +106,8 @@ def curve(
     evaluation: PathLike | None = None,
     tokenizer: PathLike | None = None,
     architecture: PathLike | None = None,
+    weights: str | None = None,
+    ignore: Sequence[str] = (),
     tokens: int = 16_384,
     calibration_tokens: int = 65_536,
     profile: str = "default",
@@ -96,14 +120,11 @@ def curve(
 ) -> ByteReturns:
     """What exceptions recover for each byte that they take, against two controls of the same final bytes.
 
-    units      of bytecap.lab.measure.protected.PROTECTED_KINDS, which says what each is
-    budget     a range such as "0.5%:10%:6" or "4KB:64KB:5"
+    units, budget    of bytecap.lab.measure.protected.PROTECTED_KINDS; a range such as "4KB:64KB:5"
     base, bits, form, octaves    those of bytecap.lab.measure.byte_returns.BaseSettings
-    threads, backend    how many points at a time, and where: joblib's "loky", "threading", "dask" at the
-                        address `scheduler`, or None for what the caller has set (Ray, for instance)
-    folder     where points are kept; a later call with the same inputs measures only the missing ones
-
-    No figure depends on these. Raises CheckpointError, DataError, CapError, CompileError, OutputError.
+    threads, backend    points at a time, and where: "loky", "threading", "dask" at `scheduler`
+    folder     where points are kept; later only missing ones are measured. No figure depends on these.
+    Raises CheckpointError, DataError, CapError, CompileError, OutputError.
     """
     from ..compiler.workers import available_threads
     from ..lab.measure.byte_returns import BaseSettings
@@ -119,6 +140,7 @@ def curve(
         recipe={"calibrate": {"tokens": calibration_tokens}},
         profile=profile,
         seed=seed,
+        selection=selection_of(weights, ignore),
         settings=BaseSettings(base, bits, form, octaves),
     )
     return measure_curves(
@@ -149,6 +171,8 @@ def diagnose(
     data: PathLike,
     tokenizer: PathLike | None = None,
     architecture: PathLike | None = None,
+    weights: str | None = None,
+    ignore: Sequence[str] = (),
     bits: int = 4,
     tokens: int = 65_536,
     seed: int = 0,
@@ -166,7 +190,7 @@ def diagnose(
     from ..compiler.workers import available_threads, one_thread_each
     from ..lab.measure.diagnosis import diagnose_model
 
-    model = read_model(Path(checkpoint), optional_path(architecture))
+    model = read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore))
     tokenizer = own_tokenizer(Path(checkpoint), Path(data), optional_path(tokenizer))
     text, held_out, _ = read_calibration(Path(data), [], tokenizer, model)
     with one_thread_each():

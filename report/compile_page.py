@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..compiler.checkpoints.selection import EVERYTHING
 from ..compiler.pipeline import CompileResult, compile_checkpoint
 from ..errors import OutputError
 from ..files.digests import file_sha256
@@ -45,7 +47,8 @@ def compile_with_page(checkpoint_path: Path | str, page: Path | str, *, cap: int
     check_output(page, force)
     result = compile_checkpoint(checkpoint_path, cap=cap, explain=True, **options)
     written = None if options.get("dry_run") else output
-    shown = {name: options.get(name) for name in REPRODUCED} | {"report": page}
+    selection = options.get("selection", EVERYTHING)
+    shown = {name: options.get(name) for name in REPRODUCED} | {"report": page} | asdict(selection)
     result.report["explanation"]["reproduce"] = _reproduction(checkpoint_path, cap, written, shown)
     digest = hashlib.sha256(result.artifact).hexdigest()
     write_output(page, render_page(result.report, result.ledger, digest).encode(), force)

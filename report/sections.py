@@ -281,6 +281,7 @@ def reproduction_section(report: Data, ledger: Ledger, reproduce: Data) -> Html:
         ["its SHA-256", reproduce["calibration_sha256"]],
         ["architecture", ", ".join(f"{name} {value}" for name, value in report["architecture"].items())],
         ["from defaults", ", ".join(report["defaults"]) or "nothing"],
+        ["on reading", "; ".join(report["notes"]) or "nothing left out"],
         ["bytecap", reproduce["version"]],
     ]
     return section(

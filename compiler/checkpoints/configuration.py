@@ -79,13 +79,18 @@ NOT_OF_THE_MODEL = {
 }
 
 
+def configuration_names(file: Path) -> tuple[str, ...]:
+    """What the configuration of a file of weights may be called, in the order in which they are tried."""
+    step = NANOCHAT_STEP.fullmatch(file.name)
+    return FILE_NAMES if step is None else (f"meta_{step[1]}.json", *FILE_NAMES)
+
+
 def configuration_beside(file: Path) -> tuple[Configuration | None, str]:
     """The configuration in the folder of a file of weights, if there is one that describes a model; and what is to be
     said of one that does not. CheckpointError when it is damaged.
     """
-    step = NANOCHAT_STEP.fullmatch(file.name)
     passed = []
-    for name in (*([] if step is None else [f"meta_{step[1]}.json"]), *FILE_NAMES):
+    for name in configuration_names(file):
         path = file.parent / name
         if path.is_file():
             found = configuration_inside(_read_json(path), f"{name} beside it")

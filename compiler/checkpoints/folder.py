@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 
 from ...errors import CheckpointError
+from .configuration import configuration_names
 from .listing import listed
 
 INDEX_SUFFIX = ".index.json"
@@ -29,18 +30,42 @@ SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffi
 ADAPTER = "adapter_config.json"
 
 
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def not_there(path: Path) -> str:
+    """What is said of a path at which nothing is; it may be a name on the Hugging Face hub."""
+    name = path.as_posix()
+    if HUB_NAME.fullmatch(name) and not path.parent.exists():
+        short = name.split("/")[1]
+        return (
+            f"{name} is no file or folder here; if it is a model of the Hugging Face hub, download it first, with "
+            f"`hf download {name} --local-dir {short}`, and give the folder {short}"
+        )
+    return f"{path} does not exist"
+
+
 def weight_files(path: Path) -> list[Path]:
     """The files to read, in order; `path` may be a file, one of several shards, an index or a folder.
 
     Raises CheckpointError for a shard without its siblings, an index that is none, and a folder without weights or with
     several sets of them.
     """
+    if not path.exists():
+        raise CheckpointError(not_there(path))
     if path.is_dir():
         return _files_of_folder(path)
     if path.name.endswith(INDEX_SUFFIX):
         return _files_of_index(path)
     match = SHARD.fullmatch(path.name)
     return [path] if match is None else _siblings(path, match)
+
+
+def source_files(path: Path) -> list[Path]:
+    """Every file that tells something of a checkpoint: its weights, and configurations beside them."""
+    files = weight_files(path)
+    beside = (files[0].parent / name for name in configuration_names(files[0]))
+    return [*files, *(each for each in beside if each.is_file())]
 
 
 def _files_of_folder(folder: Path) -> list[Path]:

@@ -45,6 +45,8 @@ def build_report(
         "architecture": dict(model.architecture),
         "defaults": list(model.defaults),
         "told": dict(model.told),
+        "notes": list(model.notes),
+        "weights_read": model.weights,
         "calibration_tokens": job.statistics.tokens,
         "weights": weights,
         "byte_price": trial.byte_price,

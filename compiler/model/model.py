@@ -24,6 +24,22 @@ class ModelTensor:
     dtype: str
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a model was built from, and what was taken for granted: every command that builds one says it.
+
+    assumed : mapping        hyperparameters that nothing told, with the values that were taken
+    told : mapping of str    who told the others: "shapes", "architecture" (the caller), or the file, in words
+    notes : tuple of str     what reading the checkpoint decoded, chose or left out, in words
+    weights : str            the set of weights that was read; empty where the file has one without a name
+    """
+
+    assumed: Mapping[str, object] = field(default_factory=dict)
+    told: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    weights: str = ""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
     """A program with its weights.
@@ -54,6 +70,11 @@ class Model:
     def assumed(self) -> dict[str, object]:
         """The assumed hyperparameters with their values."""
         return {name: self.architecture.get(name) for name in self.defaults}
+
+    @property
+    def reading(self) -> Reading:
+        """What was assumed, told, chosen and left out."""
+        return Reading(self.assumed, dict(self.told), self.notes, self.weights)
 
     @property
     def parameters(self) -> int:

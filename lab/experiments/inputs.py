@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...compiler.checkpoints.selection import Selection
 from ...errors import DataError
 from ...progress import Progress, silent
 
@@ -19,6 +20,7 @@ class Inputs:
     """What an experiment is run on.
 
     checkpoint, architecture : files of the model under test
+    weights, ignore : which set of weights of it is read, and names that are left out
     calibration, evaluation : shards or UTF-8 text, which may not overlap
     folder : where finished parts are kept, so that a run that was stopped goes on
     tokenizer : sentencepiece model, needed for text and to count bytes
@@ -40,8 +42,15 @@ class Inputs:
     seed: int = 0
     device: str = "cpu"
     threads: int | None = None
+    weights: str | None = None
+    ignore: tuple[str, ...] = ()
     options: Mapping[str, object] | None = None
     progress: Progress = silent
+
+    @property
+    def selection(self) -> Selection:
+        """Which tensors of the checkpoint are read."""
+        return Selection(self.weights, self.ignore)
 
     def require(self, experiment: str, *names: str) -> None:
         """DataError naming the options of those inputs (fields of this record) that were not given."""

@@ -14,14 +14,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ...compiler.checkpoints.folder import source_files
 from ...version import VERSION
 from ..measure.saved_points import SavedPoints, digest_of
+
+CHECKPOINT = "checkpoint"  # the name of the path that may be a folder
 
 
 class KeptParts:
     """The parts of one experiment on one set of inputs.
 
-    basis : what every part depends on, as JSON values; paths stand for the contents of their files
+    basis : what every part depends on, as JSON values; paths stand for the contents of their files, that of a
+        checkpoint for all files it is read from
     """
 
     def __init__(self, folder: Path, basis: Mapping[str, object]) -> None:
@@ -31,7 +35,8 @@ class KeptParts:
     def _digest(self) -> str:
         files = {name: value for name, value in sorted(self.basis.items()) if isinstance(value, Path)}
         options = {name: value for name, value in self.basis.items() if name not in files}
-        return digest_of(list(files.values()), {"version": VERSION, "files": list(files), **options})
+        read = [each for name, path in files.items() for each in (source_files(path) if name == CHECKPOINT else [path])]
+        return digest_of(read, {"version": VERSION, "files": list(files), **options})
 
     def part(self, name: str, key: Mapping[str, object], measure: Callable[[], Any]) -> Any:
         """What `measure` returns, a JSON value, or what an earlier run kept of it.

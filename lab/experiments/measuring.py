@@ -40,7 +40,9 @@ class Measurements:
     def __init__(self, experiment: str, inputs: Inputs) -> None:
         inputs.require(experiment, *NEEDED)
         self.inputs = inputs
-        basis = {name: getattr(inputs, name) for name in (*NEEDED, "architecture", "tokens", "seed")}
+        basis = {
+            name: getattr(inputs, name) for name in (*NEEDED, "architecture", "tokens", "seed", "weights", "ignore")
+        }
         self._kept = KeptParts(inputs.folder, basis | {"recipe": RECIPE})
         self._prices: dict[int, float] = {}  # by budget: where the next search starts
         self._done = self._expected = 0
@@ -51,7 +53,7 @@ class Measurements:
         i = self.inputs
         i.progress("calibrate", 0, 1)
         files = {"architecture": i.architecture, "tokenizer": i.tokenizer, "evaluation": i.evaluation}
-        how = {"tokens": i.tokens, "recipe": RECIPE, "seed": i.seed}
+        how = {"tokens": i.tokens, "recipe": RECIPE, "seed": i.seed, "selection": i.selection}
         bench = Bench.open(BenchInputs(i.checkpoint, i.calibration, **files, **how), i.threads)
         i.progress("calibrate", 1, 1)
         return bench

@@ -20,7 +20,7 @@ from .inputs import Inputs
 from .registry import EXPERIMENTS, Experiment
 
 FILES = ("checkpoint", "architecture", "calibration", "evaluation", "tokenizer", "training")
-NUMBERS = ("minutes", "tokens", "seed", "device", "threads", "folder")
+NUMBERS = ("weights", "ignore", "minutes", "tokens", "seed", "device", "threads", "folder")
 
 
 @dataclass(frozen=True, slots=True)

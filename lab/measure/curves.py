@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
+from ...compiler.checkpoints.folder import source_files
 from ...compiler.profiles import profile_codec
 from ...compiler.workers import one_thread_each
 from ...errors import CompileError, DataError
@@ -40,12 +41,13 @@ class CurveInputs(BenchInputs):
     @property
     def digest(self) -> str:
         """Of the files' contents and all options."""
-        files = [self.checkpoint, self.calibration, self.architecture, self.tokenizer, self.evaluation]
+        files = [self.calibration, self.architecture, self.tokenizer, self.evaluation, *source_files(self.checkpoint)]
         options = {
             "tokens": self.tokens,
             "recipe": self.recipe,
             "codec": profile_codec(self.profile),
             "seed": self.seed,
+            "selection": asdict(self.selection),
         }
         return digest_of(files, options | {"settings": asdict(self.settings), "bytecap": VERSION})
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...compiler.checkpoints.selection import EVERYTHING, Selection
 from ...compiler.inputs import read_calibration, read_model
 from ...compiler.job import CompileJob
 from ...compiler.menu.kinds import Unit
@@ -63,6 +64,7 @@ class BenchInputs:
     evaluation : what is measured on, about `tokens` tokens; None: held-out calibration text
     tokenizer : tells how many bytes of text the tokens are; None: figures a byte are not known
     recipe : options by table that differ from FAST
+    selection : which tensors of the checkpoint are read
     """
 
     checkpoint: Path
@@ -74,6 +76,7 @@ class BenchInputs:
     recipe: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     profile: str = "default"
     seed: int = 0
+    selection: Selection = EVERYTHING
 
 
 class Bench:
@@ -99,7 +102,7 @@ class Bench:
         Raises CheckpointError, DataError (calibration text that is evaluated, too), CompileError.
         """
         threads = threads or available_threads()
-        model = read_model(inputs.checkpoint, inputs.architecture)
+        model = read_model(inputs.checkpoint, inputs.architecture, inputs.selection)
         others = [] if inputs.evaluation is None else [inputs.evaluation]
         text, held_out, _ = read_calibration(inputs.calibration, others, inputs.tokenizer, model)
         judged, table = _judged(inputs, model, held_out)

@@ -40,7 +40,9 @@ def test_the_choices_are_those_of_the_library():
 def test_the_text_is_the_document_as_a_table(job, tmp_path):
     files = ["--output", tmp_path / "curve.json", "--plot", tmp_path / "curve.svg"]
     outcome, document = curve(job, *files), curve(job, "--json").document
-    assert (outcome.code, outcome.stderr, document["schema"], document["command"]) == (0, "", 1, "curve")
+    assert document["checkpoint"]["assumed"]["rope_base"] == 10_000.0
+    assert outcome.stderr.startswith("bytecap: note: assumed of the checkpoint: ") and outcome.stderr.count("\n") == 1
+    assert (outcome.code, document["schema"], document["command"]) == (0, 1, "curve")
     assert json.loads((tmp_path / "curve.json").read_text(encoding="utf-8")) == document
     assert ElementTree.parse(tmp_path / "curve.svg").getroot().tag == "{http://www.w3.org/2000/svg}svg"
     base, (kind,) = document["base"], document["units"]

@@ -15,6 +15,7 @@ PUBLIC_OPTIONS = {
     "interface/compiling.py:compile": "the options of `bytecap compile`",
     "interface/evaluating.py:evaluate": "the options of `bytecap eval`",
     "interface/measurements.py:sensitivity": "the options of `bytecap sensitivity`",
+    "interface/measurements.py:diagnose": "the options of `bytecap diagnose`",
     "interface/measurements.py:curve": "the options of `bytecap curve`",
     "interface/laboratory.py:run_experiment": "the options of `bytecap lab run`",
     "compiler/pipeline.py:compile_checkpoint": "what `bytecap.compile` hands on",

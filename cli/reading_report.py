@@ -1,0 +1,60 @@
+"""What every command says of the checkpoint that it read: what was assumed, and what was chosen, decoded or left out.
+
+Strategy: said on stderr before the result, and kept in the document of --json. A command that fails says its error
+alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import click
+
+
+class Said(Protocol):
+    """A reading, or a result that keeps what one says."""
+
+    @property
+    def assumed(self) -> Mapping[str, object]: ...
+
+    @property
+    def told(self) -> Mapping[str, str]: ...
+
+    @property
+    def notes(self) -> Sequence[str]: ...
+
+    @property
+    def weights(self) -> str: ...
+
+
+def reading_document(reading: Said) -> dict[str, Any]:
+    """A reading as JSON values."""
+    return {
+        "assumed": dict(reading.assumed),
+        "told": dict(reading.told),
+        "notes": list(reading.notes),
+        "weights": reading.weights,
+    }
+
+
+def print_reading(reading: Said, assumptions: bool = True) -> None:
+    """One line on stderr for each note, and one for what was assumed unless that is said elsewhere."""
+    for note in reading.notes:
+        click.echo(f"bytecap: note: the checkpoint: {note}", err=True)
+    if reading.assumed and assumptions:
+        assumed = ", ".join(
+            f"{name} {'' if value is None else value}".strip() for name, value in reading.assumed.items()
+        )
+        told = f"; the rest is told by {', '.join(sorted(set(reading.told.values())))}" if reading.told else ""
+        click.echo(f"bytecap: note: assumed of the checkpoint: {assumed}{told}; --architecture changes that", err=True)
+
+
+def said_of(options: Mapping[str, Any], assumptions: bool = True) -> dict[str, Any]:
+    """Read the checkpoint that a command's options name, say what it says, and return that as JSON values."""
+    from .. import interface
+
+    known = {name: options[name] for name in ("architecture", "weights", "ignore")}
+    reading = interface.describe(options["checkpoint"], **known)
+    print_reading(reading, assumptions)
+    return reading_document(reading)

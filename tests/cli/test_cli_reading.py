@@ -1,0 +1,110 @@
+"""Every command that takes a checkpoint says what it assumed, chose and left out before it works, and takes --weights
+and --ignore.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from command_line import bytecap_command
+
+from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
+
+SCORE = ("--data", "{data}", "--tokenizer", "{tokenizer}", "--max-tokens", 64)
+COMMANDS = {  # by the function that works: arguments around the checkpoint
+    "compile": (("compile",), ("--dry-run", "--cap", "40KB", "--calibration", "{data}")),
+    "sensitivity": (("sensitivity",), ("--calibration", "{data}")),
+    "curve": (("curve",), ("--calibration", "{data}")),
+    "diagnose": (("diagnose",), ("--data", "{data}")),
+    "run_experiment": (("lab", "run", "row-rescue", "--checkpoint"), ()),
+    "evaluate": (("eval",), SCORE),
+    "load": (("generate",), ("--tokens", 1, "--tokenizer", "{tokenizer}")),
+    "evaluate against": (("eval", "{artifact}", "--against"), SCORE),
+}
+WORKED = {  # what is not tested here: the work itself, and what is printed of it
+    "compile": ("compile_report", "compile_document", "print_compile_report"),
+    "sensitivity": ("sensitivity_report", "sensitivity_document", "print_sensitivity"),
+    "curve": ("curve_report", "curve_document", "print_curves"),
+    "diagnose": ("diagnose_report", "diagnosis_document", "print_diagnosis"),
+    "run_experiment": ("lab_report", "run_document", "print_run"),
+}
+
+
+@pytest.fixture(scope="module")
+def sets(small_job, tmp_path_factory):
+    """The small job's weights under `model`, other ones under `ema`, a counter and a mask beside them."""
+    root = tmp_path_factory.mktemp("sets")
+    state = {name: torch.from_numpy(values) for name, values in read_checkpoint(small_job.checkpoint).tensors.items()}
+    beside = {"num_updates": torch.tensor(7), "attn.mask": torch.ones(4, 4).tril().bool()}
+    ema = {name: values * 0.5 for name, values in state.items()}
+    torch.save({"model": state | beside, "ema": ema | beside}, root / "sets.pt")
+    (root / "two.json").write_text(json.dumps({"frontend": "parameter-golf", "seq_len": 32}))
+    return root
+
+
+@pytest.fixture
+def run(sets, small_job, monkeypatch):
+    """Run a command on the checkpoint with several sets; `calls` keeps what the function was called with."""
+    calls = []
+    for name, (report, *functions) in WORKED.items():
+        monkeypatch.setattr(f"bytecap.interface.{name}", lambda *given, **options: calls.append(options))
+        for function in functions:
+            monkeypatch.setattr(f"bytecap.cli.{report}.{function}", lambda *_, **__: {})
+    places = {"data": small_job.data, "tokenizer": small_job.tokenizer, "artifact": small_job.artifact}
+
+    def run(name, *more):
+        before, after = ([str(each).format(**places) for each in part] for part in COMMANDS[name])
+        return bytecap_command(*before, sets / "sets.pt", *after, "--architecture", sets / "two.json", *more)
+
+    return run, calls
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_was_read_is_said(name, run):
+    command, calls = run
+    outcome = command(name, "--ignore", "num_updates")
+    said = outcome.stderr
+    assert outcome.code == 0, said
+    assert "note: the checkpoint: read 'model'; the file also holds ema (--weights chooses)\n" in said
+    assert "note: the checkpoint: left out as asked: num_updates\n" in said
+    assert "note: the checkpoint: left out, since the model computes them: attn.mask\n" in said
+    assert ("note: assumed of the checkpoint: " in said and "rope_base 10000" in said) is (name != "compile")
+    assert all((call["weights"], call["ignore"]) == (None, ("num_updates",)) for call in calls)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_set_is_chosen_and_the_document_says_it(name, run):
+    command, calls = run
+    outcome = command(name, "--ignore", "num_updates", "--weights", "ema", "--json")
+    read = outcome.document["checkpoint"]
+    assert read["weights"] == "ema" and read["notes"][0].startswith("read 'ema'; the file also holds model")
+    assert read["assumed"]["rope_base"] == 10_000.0 and read["told"]["num_layers"] == "shapes"
+    assert all((call["weights"], call["ignore"]) == ("ema", ("num_updates",)) for call in calls)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_cannot_be_chosen_is_refused_with_the_choices(name, run):
+    unknown = run[0](name, "--weights", "emma")
+    assert unknown.code == 8 and "has no set of weights 'emma'; it holds the sets model, ema" in unknown.stderr
+    asked = run[0](name)
+    assert asked.code == 8 and "num_updates (int64)" in asked.stderr and "--ignore NAME" in asked.stderr
+
+
+def test_eval_scores_the_set_that_was_chosen(run):
+    one, other = (
+        run[0]("evaluate", "--ignore", "num_updates", "--weights", name, "--json").document for name in ("model", "ema")
+    )
+    assert one["score"]["bits_per_byte"] != other["score"]["bits_per_byte"]
+
+
+@pytest.mark.parametrize("name", ["compile", "evaluate"])
+def test_a_name_of_the_hub_is_told_how_to_become_a_folder(name, small_job, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before, after = COMMANDS[name]
+    places = {"data": small_job.data, "tokenizer": small_job.tokenizer}
+    outcome = bytecap_command(*before, "HuggingFaceTB/SmolLM2-135M", *(str(each).format(**places) for each in after))
+    assert outcome.code == 2
+    told = " ".join(outcome.stderr.split())
+    assert "`hf download HuggingFaceTB/SmolLM2-135M --local-dir SmolLM2-135M`, and give the folder" in told
