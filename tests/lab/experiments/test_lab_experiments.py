@@ -320,7 +320,7 @@ def test_run_as_text_page_and_document(runs, small_job, tmp_path, monkeypatch):
     outcome = lab_run(small_job, tmp_path, "row-rescue", *files)
     document = json.loads((tmp_path / "out.json").read_text())
     lines = outcome.stdout.splitlines()
-    assert (outcome.code, outcome.stderr) == (0, "")
+    assert outcome.code == 0 and outcome.stderr.startswith("bytecap: note: assumed of the checkpoint: ")
     assert lines[:2] == [f"row-rescue: {document['thesis']}", ""]
     for line, each in zip(lines[2:-2], document["observations"], strict=True):
         assert (
