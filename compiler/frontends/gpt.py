@@ -22,7 +22,7 @@ from .gpt_hyperparameters import FRONTEND_NAME, Hyperparameters, parse_given
 from .gpt_names import FUSED, MAPS, SPLIT, Naming
 from .gpt_resolution import resolve
 from .gpt_shapes import check_shapes, recognized
-from .layouts import BY_KIND, TRANSPOSED, rows_by_kind, stored_name, stored_tensors
+from .layouts import BY_KIND, TRANSPOSED, rows_by_kind, same_name, stored_name, stored_tensors
 from .parts import split_bank, split_rows
 
 ACTIVATIONS = {kind.name.lower(): kind for kind in op.ActivationKind}
@@ -60,6 +60,8 @@ def program_tensors(tensors: Mapping[str, np.ndarray], h: Hyperparameters, namin
     for name, values in tensors.items():
         place = naming.place(name)
         part = place[1] if place else ""
+        if name == naming.single("table") and h.tie_word_embeddings and naming.head in tensors:
+            name = same_name(name, naming.head)
         if part in MAPS and family.turned and values.ndim == 2:
             name, values = name + TRANSPOSED, values.T
         keys = h.num_key_value_heads * h.head_dim
@@ -87,18 +89,19 @@ class _Builder:
 
     def program(self) -> ProgramBuilder:
         """From the tokens to the logits."""
-        x = self.emit(op.Embed(self.builder.tensor(self.naming.single("table"))))
+        table = self.builder.tensor(self.read[self.naming.single("table")][0])
+        x = self.emit(op.Embed(table))
         x = self.projected(x, "project_in")
         if self.naming.positions:
-            table = self.builder.tensor(self.read[self.naming.single("positions")][0])
-            x = self.emit(op.Add(x, self.emit(op.PositionEmbed(table, self.family.position_offset))))
+            positions = self.builder.tensor(self.read[self.naming.single("positions")][0])
+            x = self.emit(op.Add(x, self.emit(op.PositionEmbed(positions, self.family.position_offset))))
         for layer in range(self.h.num_hidden_layers):
             x = self.block(layer, x)
         if self.h.final_norm:
             x = self.normalized(x, self.naming.single("norm"))
         x = self.projected(x, "project_out")
         singles = self.naming.singles()
-        head = self.builder.tensor(singles["table" if self.h.tie_word_embeddings else "head"])
+        head = table if self.h.tie_word_embeddings else self.builder.tensor(singles["head"])
         self.emit(op.Linear(x, head, self.vector(singles["head_bias"])))
         return self.builder
 

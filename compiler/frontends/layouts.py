@@ -5,7 +5,8 @@ the transpose of NAME, and `NAME.by_kind` has the rows of all queries first, the
 where NAME has them head by head. `NAME.column` is a vector as a column, so that an operand can name one element.
 `NAME.cut_from_256` are the first rows of a table padded to 256, the others of which the function never reads: they
 come back as zeros; `NAME.padded_from_250` has rows of zeros after its own 250. `NAME.bank_of_4` is a matrix [n, 4 m] as
-it lies in memory, read as a bank [4, n, m]. All but the cut are exact.
+it lies in memory, read as a bank [4, n, m]. `NAME=OTHER` stands under both names in the checkpoint, as a table that is
+the head. All but the cut are exact.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .parts import join_parts, split_bank, whole_name
 TRANSPOSED, BY_KIND, COLUMN = ".T", ".by_kind", ".column"
 ROWS = re.compile(r"(?P<whole>.+)\.(?:cut|padded)_from_(?P<rows>\d{1,9})")
 BANK = re.compile(r"(?P<whole>.+)\.bank_of_\d{1,4}")
+SAME = "="
 KINDS = 3  # queries, keys, values
 
 
@@ -37,6 +39,11 @@ def rows_by_head(values: np.ndarray, heads: int) -> np.ndarray:
     """The inverse of `rows_by_kind`."""
     split = values.reshape(KINDS, heads, -1, *values.shape[1:])
     return np.ascontiguousarray(split.swapaxes(0, 1)).reshape(values.shape)
+
+
+def same_name(name: str, other: str) -> str:
+    """The name of a tensor that the checkpoint holds twice."""
+    return f"{name}{SAME}{other}"
 
 
 def column_name(name: str) -> str:
@@ -61,7 +68,7 @@ def split_memory(name: str, values: np.ndarray, parts: int) -> dict[str, np.ndar
 
 def stored_name(name: str) -> str:
     """The name in the checkpoint of a tensor of the program."""
-    name = whole_name(name)
+    name = whole_name(name).split(SAME)[0]
     for pattern in (ROWS, BANK):
         match = pattern.fullmatch(name)
         name = match["whole"] if match else name
@@ -69,9 +76,10 @@ def stored_name(name: str) -> str:
 
 
 def stored_tensors(program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
-    """The tensors as the checkpoint had them: parts joined, rows by head again, transposes turned back."""
+    """The tensors as the checkpoint had them: parts joined, rows by head, transposes turned back, copies twice."""
     heads = next((op.heads for op in program.instructions if isinstance(op, Attention)), 1)
-    return [_stored(tensor, heads) for tensor in join_parts(tensors)]
+    stored = [_stored(tensor, heads) for tensor in join_parts(tensors)]
+    return [replace(tensor, name=name) for tensor in stored for name in tensor.name.split(SAME)]
 
 
 def _stored(tensor: ModelTensor, heads: int) -> ModelTensor:

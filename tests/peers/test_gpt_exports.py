@@ -1,4 +1,4 @@
-"""Models of the GPT families through the compiler and out again: transformers reads the export and computes the same."""
+"""GPT families through the compiler and out again: transformers reads the export and computes the same."""
 
 from __future__ import annotations
 
