@@ -79,10 +79,18 @@ def _by_stretches(tokenizer: Tokenizer, document: str, data: bytes) -> tuple[lis
         spelled = b"".join(texts[token] for token in ids[first:last])
         own[last - 1] = stop - done
         begins = first == 0 and spaced[ids[0]] and spelled[1:] == data[done:stop]
-        if spelled != data[done:stop] and not begins:
-            hidden[last - 1] = stop - done
+        if not begins:
+            hidden[last - 1] = _differing(spelled, data[done:stop])
         done = stop
     return ids, own, hidden
+
+
+def _differing(spelled: bytes, own: bytes) -> int:
+    """Bytes of `own` between what it begins and what it ends with in common with `spelled`."""
+    shorter = min(len(spelled), len(own))
+    front = next((n for n in range(shorter) if spelled[n] != own[n]), shorter)
+    back = next((n for n in range(shorter - front) if spelled[-1 - n] != own[-1 - n]), shorter - front)
+    return len(own) - front - back
 
 
 def _groups(spans: Sequence[tuple[int, int]], size: int) -> list[tuple[int, int, int]]:

@@ -53,15 +53,16 @@ def test_the_bytes_of_a_text_are_its_own(kind, text):
         assert (found.hidden <= found.bytes).all()
         assert found.unknown.tolist() == tokenizer.pieces.unknown[ids].tolist()
     spelled = b"".join(tokenizer.pieces.texts[token] for token in ids)
-    exact = text.encode() in (spelled, spelled[1:])
-    assert bool(found.hidden.sum()) == (not exact and bool(ids)) or (exact and not found.hidden.any())
+    if text.encode() in (spelled, spelled[1:]):
+        assert not found.hidden.any()
+    elif ids and len(spelled) <= len(text.encode()):
+        assert found.hidden.any()
 
 
 def test_hidden_bytes_are_those_of_the_rewritten_characters():
-    ids, found = encode_with_text(TOKENIZERS["Lowercase"], "ab AB ab")
-    assert (found.hidden.sum(), found.bytes.sum(), len(ids)) == (2 + 1, 8, len(found.bytes)) or found.hidden.sum() == 2
+    assert encode_with_text(TOKENIZERS["Lowercase"], "ab AB ab")[1].hidden.sum() == 2
     _, found = encode_with_text(TOKENIZERS["NFKC"], "ab \ufb01 ab")
-    assert 3 <= found.hidden.sum() <= 4 and found.bytes.sum() == 9
+    assert (found.hidden.sum(), found.bytes.sum()) == (3, 9)
     assert encode_with_text(TOKENIZERS["json"], "ab \ufb01 AB")[1].hidden.sum() == 0
 
 
