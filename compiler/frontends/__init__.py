@@ -51,7 +51,9 @@ def build_model(checkpoint: Checkpoint, architecture: Mapping[str, object] | Non
     model = _chosen(checkpoint, architecture).build(checkpoint, architecture)
     check_rotations(checkpoint.rotations, model, checkpoint.path)
     configuration = model_configuration(checkpoint.configuration)
-    return replace(model, configuration=configuration, notes=checkpoint.notes, weights=checkpoint.weights)
+    return replace(
+        model, configuration=configuration, notes=(*checkpoint.notes, *model.notes), weights=checkpoint.weights
+    )
 
 
 def _without_prefix(checkpoint: Checkpoint) -> Checkpoint:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ....errors import CheckpointError
 from ....format.program.program import Program
 from ...checkpoints.checkpoint import Checkpoint
+from ...checkpoints.listing import listed
 from ...model.model import Model, ModelTensor
 from ..parts import whole_name
 from .given import Given, describes_model, parse_given, parse_settings
@@ -46,14 +47,15 @@ class ParameterGolf:
         except CheckpointError as error:
             raise CheckpointError(f"{checkpoint.path}: {error}") from error
         h = resolved.hyperparameters
-        check_shapes(checkpoint, h)
+        unused = check_shapes(checkpoint, h)
         _check_bigrams(checkpoint, h)
         values = rewrite(checkpoint.tensors, h)
         builder = build_program(h, frozenset(values))
         program = Program(tuple(builder.instructions), h.vocab_size, h.seq_len, h.boundary_token)
         tensors = builder.tensors(values, {name: checkpoint.dtypes.get(whole_name(name), "float32") for name in values})
         document = h.document() | {name: given.values[name] for name in INITIAL_PARAMETERS if name in given.values}
-        return Model(program, tensors, document, resolved.assumed, resolved.told)
+        notes = _notes(unused, settings, source)
+        return Model(program, tensors, document, resolved.assumed, resolved.told, notes=notes)
 
     def restore(self, program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
         """The tensors as the checkpoint had them; see `rewritten`."""
@@ -69,6 +71,14 @@ def _check_told(checkpoint: Checkpoint, known: Mapping[str, object]) -> None:
             "(tok_emb.weight, blocks.N.attn.q_gain, and blocks.N.attn.c_k.weight and blocks.N.mlp.fc.weight or "
             "kv_bank and mlp_up_bank); it is another architecture or incomplete"
         )
+
+
+def _notes(unused: Sequence[str], settings: Given, source: str) -> tuple[str, ...]:
+    """What of the checkpoint and of its trainer's settings the model is without, in words."""
+    notes = [f"not used by the model: {listed(unused)}"] if unused else []
+    if settings.ignored:
+        notes.append(f"{source} also says {listed(settings.ignored)}, nothing of the model")
+    return tuple(notes)
 
 
 def _check_bigrams(checkpoint: Checkpoint, h: Hyperparameters) -> None:

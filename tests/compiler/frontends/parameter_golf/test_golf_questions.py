@@ -118,6 +118,7 @@ def test_settings_of_a_trainer_tell_the_architecture():
     assert model.architecture["rope_base"] == 500 and model.architecture["logit_softcap"] == 12
     assert model.program.sequence_length == 64  # as it is evaluated
     assert model.told["rope_base"] == "config.json beside it" and "rope_base" not in model.defaults
+    assert model.notes == ("config.json beside it also says matrix_lr, run_id, nothing of the model",)
     given = build_model(checkpoint_of(Record(), settings=SETTINGS), {"rope_base": 700})
     assert given.architecture["rope_base"] == 700 and given.told["rope_base"] == "architecture"
     environment = {name.upper(): str(value) for name, value in SETTINGS.items()}
@@ -193,7 +194,9 @@ def test_tensors_that_a_model_does_not_use_are_no_misfit():
     checkpoint = checkpoint_of(record)
     checkpoint.tensors["mtp_heads.0.weight"] = checkpoint.tensors["tok_emb.weight"].copy()
     checkpoint.dtypes["mtp_heads.0.weight"] = "float32"
-    assert build_model(checkpoint).program == build_model(checkpoint_of(record)).program
+    model = build_model(checkpoint)
+    assert model.program == build_model(checkpoint_of(record)).program
+    assert model.notes == ("not used by the model: mtp_heads.0.weight",)
     checkpoint.tensors["blocks.0.attn.vr_lambda"] = checkpoint.tensors["blocks.0.attn.q_gain"]
     with pytest.raises(CheckpointError, match=r"unexpected: blocks.0.attn.vr_lambda"):
         build_model(checkpoint)
