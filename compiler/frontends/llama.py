@@ -10,12 +10,13 @@ less 1 have it added, and scaled frequencies of rotations are a tensor of the pr
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from ...errors import CheckpointError
 from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
+from ..checkpoints.listing import listed
 from ..model.model import Model, ModelTensor
 from .llama_families import FAMILIES, MULTIMODAL
 from .llama_hyperparameters import FRONTEND_NAME, Hyperparameters
@@ -24,7 +25,8 @@ from .llama_program import FREQUENCIES, build_program, rotations
 from .llama_resolution import parse_given, resolve
 from .llama_shapes import check_shapes
 from .parts import add_one, join_parts, split_rows, subtract_one
-from .rope_scaling import check_frequencies
+
+BESIDE_TEXT = ("vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector.")
 
 
 class Llama:
@@ -39,22 +41,32 @@ class Llama:
 
     def build(self, checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Model:
         """The model of a checkpoint; see `build_model` of this folder."""
+        checkpoint, notes = _text_part(checkpoint)
         resolved = resolve(checkpoint, parse_given(architecture))
         h, naming = resolved.hyperparameters, resolved.naming
         check_shapes(checkpoint, h, naming)
-        _check_buffers(checkpoint, h, naming)
         if h.traits.fused:
             naming = with_rows(naming, h.queries, h.keys, h.intermediate_size)
         builder = build_program(h, naming, checkpoint.tensors)
         program = Program(tuple(builder.instructions), h.vocab_size, h.seq_len, h.boundary_token)
         values = _as_read(h, naming, checkpoint.tensors)
         dtypes = {name: checkpoint.dtypes.get(stored_name(name), "float32") for name in builder.names}
-        return Model(program, builder.tensors(values, dtypes), h.document(), resolved.assumed, resolved.told)
+        tensors = builder.tensors(values, dtypes)
+        return Model(program, tensors, h.document(), resolved.assumed, resolved.told, notes=notes)
 
     def restore(self, program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
         """The tensors as the checkpoint had them, from those that the program reads."""
         stored = [tensor for tensor in tensors if tensor.name != FREQUENCIES]
         return join_parts(subtract_one(stored))
+
+
+def _text_part(checkpoint: Checkpoint) -> tuple[Checkpoint, tuple[str, ...]]:
+    """A checkpoint without what a larger model has beside its model of text, and what is said of that."""
+    beside = [name for name in checkpoint.tensors if name.startswith(BESIDE_TEXT)]
+    if not beside:
+        return checkpoint, ()
+    tensors = {name: values for name, values in checkpoint.tensors.items() if name not in set(beside)}
+    return replace(checkpoint, tensors=tensors), (f"left out, since only text is modelled: {listed(beside)}",)
 
 
 def _as_read(h: Hyperparameters, naming: Naming, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -72,13 +84,3 @@ def _as_read(h: Hyperparameters, naming: Naming, tensors: Mapping[str, np.ndarra
             values |= add_one(name, tensors[name]) if name.endswith("norm.weight") else {}
     scaled = rotations(h)[0].scaled
     return values if scaled is None else {**values, FREQUENCIES: scaled}
-
-
-def _check_buffers(checkpoint: Checkpoint, h: Hyperparameters, naming: Naming) -> None:
-    """Tables of rotations that the checkpoint holds must be those of its hyperparameters."""
-    for name, values in checkpoint.tensors.items():
-        if naming.buffers.fullmatch(name):
-            try:
-                check_frequencies(name, values, rotations(h))
-            except CheckpointError as error:
-                raise CheckpointError(f"{checkpoint.path}: {error}") from error

@@ -68,7 +68,7 @@ META_PARTS = {
 class Naming:
     """table, norm, head : names of single tensors;  layers : prefix of all layers
     parts : by part (MAPS, NORMS, HEAD_NORMS), the name within a layer, without ".weight"
-    layout : which elements of a head are rotated together;  buffers : tensors that are no weights, all of rotations
+    layout : which elements of a head are rotated together
     rows : by part that is stored in a tensor with others, its rows
     """
 
@@ -78,7 +78,6 @@ class Naming:
     layers: str
     parts: Mapping[str, str]
     layout: RopeLayout
-    buffers: re.Pattern[str]
     rows: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def stored(self, layer: int, part: str, kind: str = "weight") -> str:
@@ -98,9 +97,8 @@ class Naming:
 
 def meta_naming() -> Naming:
     """Of Meta's own code and of llama2.c."""
-    buffers = re.compile(r"rope\.freqs|freqs_cos|freqs_sin")
     return Naming(
-        "tok_embeddings.weight", "norm.weight", "output.weight", "layers.", META_PARTS, RopeLayout.INTERLEAVED, buffers
+        "tok_embeddings.weight", "norm.weight", "output.weight", "layers.", META_PARTS, RopeLayout.INTERLEAVED
     )
 
 
@@ -110,7 +108,6 @@ def hugging_face_naming(family: Family, names: Collection[str]) -> Naming:
     parts = HUGGING_FACE_MAPS | (FUSED_MAPS if family.fused else {}) | HUGGING_FACE_NORMS[family.norms]
     if family.head_norms is not HeadNorms.NONE:
         parts |= HUGGING_FACE_HEAD_NORMS
-    buffers = rf"{re.escape(prefix)}(layers\.\d+\.self_attn\.)?rotary_emb\.(inv_freq|original_inv_freq)"
     return Naming(
         table=f"{prefix}embed_tokens.weight",
         norm=f"{prefix}norm.weight",
@@ -118,7 +115,6 @@ def hugging_face_naming(family: Family, names: Collection[str]) -> Naming:
         layers=f"{prefix}layers.",
         parts=parts,
         layout=RopeLayout.HALF_SPLIT,
-        buffers=re.compile(buffers),
     )
 
 

@@ -79,7 +79,7 @@ def check_shapes(checkpoint: Checkpoint, h: Hyperparameters, naming: Naming) -> 
     """Compare the checkpoint with the architecture; CheckpointError that lists missing, unexpected and
     misshapen tensors.
     """
-    tensors = {name: values for name, values in checkpoint.tensors.items() if not naming.buffers.fullmatch(name)}
+    tensors = checkpoint.tensors
     expected = expected_shapes(h, naming, tensors)
     if OUTPUT_BIAS in tensors:
         expected[OUTPUT_BIAS] = (h.vocab_size,)

@@ -16,7 +16,6 @@ import numpy as np
 
 from ...errors import CheckpointError
 
-FREQUENCY_TOLERANCE = 0.01  # bfloat16 has 8 bits
 SYNONYMS = {"su": "longrope"}
 LENGTH, TRAINED_LENGTH = "max_position_embeddings", "original_max_position_embeddings"
 YARN_ROTATIONS = {"beta_fast": 32.0, "beta_slow": 1.0}
@@ -35,11 +34,6 @@ class Rotation:
     dims: int
     scaled: np.ndarray | None = None
     factor: float = 1.0
-
-    @property
-    def frequencies(self) -> np.ndarray:
-        """float64[dims / 2]"""
-        return plain_frequencies(self.base, self.dims) if self.scaled is None else self.scaled.astype(np.float64)
 
 
 def plain_frequencies(base: float, dims: int) -> np.ndarray:
@@ -195,27 +189,3 @@ KINDS: Mapping[str, Callable[[np.ndarray, float, _Numbers, int], Scaled]] = {
     "yarn": _yarn,
     "longrope": _longrope,
 }
-
-
-def check_frequencies(name: str, values: np.ndarray, rotations: tuple[Rotation, ...]) -> None:
-    """Hold a stored table of rotations against those of the model: inverse frequencies [r/2], or cosines or sines
-    [length, r/2].
-
-    Raises CheckpointError where it is none of them, scaled or not: the model was trained with others than its
-    hyperparameters say.
-    """
-    width = values.shape[-1] if values.ndim else 0
-    candidates = [f for r in rotations for f in (r.frequencies, plain_frequencies(r.base, r.dims)) if len(f) == width]
-    if not any(_close(name, values, frequencies) for frequencies in candidates):
-        bases = ", ".join(f"{base:g}" for base in sorted({rotation.base for rotation in rotations}))
-        raise CheckpointError(
-            f"{name} holds other rotations than those of base {bases}; give the rope_theta that the "
-            "model was trained with"
-        )
-
-
-def _close(name: str, values: np.ndarray, expected: np.ndarray) -> bool:
-    if values.ndim != 2:
-        return bool(np.all(np.abs(values - expected) <= FREQUENCY_TOLERANCE * expected))
-    turn = np.cos if "cos" in name else np.sin
-    return bool(np.all(np.abs(values - turn(np.arange(len(values))[:, None] * expected)) <= FREQUENCY_TOLERANCE))

@@ -41,8 +41,16 @@ def _frequencies(model: Model) -> Iterator[np.ndarray]:
         if isinstance(op, Rotate) and op.frequencies is not None:
             values = model.tensors[op.frequencies.tensor].values
             yield np.asarray(values if values.ndim == 1 else values[op.frequencies.row], np.float64)
+            yield from _before_scaling(model, op.rotary_dims)
         elif isinstance(op, Rope | Rotate):
             yield op.base ** (-np.arange(0, op.rotary_dims, 2) / op.rotary_dims)
+
+
+def _before_scaling(model: Model, rotary_dims: int) -> Iterator[np.ndarray]:
+    """What models keep whose code scales the positions, and not the frequencies."""
+    base = model.architecture.get("rope_theta")
+    if isinstance(base, float):
+        yield base ** (-np.arange(0, rotary_dims, 2) / rotary_dims)
 
 
 def _fits(name: str, values: np.ndarray, frequencies: np.ndarray) -> bool:

@@ -173,18 +173,6 @@ def test_a_head_that_is_a_copy_of_the_table_is_tied_unless_one_says_otherwise():
     assert_computes(untied, naive, state)
 
 
-def test_tables_of_rotations_are_checked_and_left_out():
-    naive, j = Llama(), np.arange(3)
-    name = "model.layers.0.self_attn.rotary_emb.inv_freq"
-    state = naive.state(7)
-    good = {**state, name: (10_000.0 ** (-j / 3)).astype(np.float32)}
-    assert_computes(build_model(checkpoint_of(good, naive.config())), naive, state)
-    with pytest.raises(
-        CheckpointError, match=r"folder: model\..*inv_freq holds other rotations than those of base 500;"
-    ):
-        build_model(checkpoint_of(good, naive.config() | {"rope_theta": 500.0}))
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_the_analyses_find_the_units_of_the_family(case):
     """Hidden units of the gated MLP, value dimensions, heads and residual streams, each in every layer."""

@@ -1,0 +1,214 @@
+"""Settings of well-known models, as their config.json has them, in models that are small but for their heads: rotations
+number by number, windows layer by layer, and logits, against transformers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from golden_logits import assert_computes, drawn_tokens
+from peer_models import peer_logits, peer_model
+
+from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
+from bytecap.compiler.frontends import build_model
+from bytecap.format.program.operations import Attention, CappedAttention, Rotate
+
+SMALL = {"vocab_size": 29, "intermediate_size": 24, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": None}
+FOUR_HEADS = {"num_attention_heads": 4, "num_key_value_heads": 2}
+LLAMA3 = {"factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0, "original_max_position_embeddings": 8192}
+SHORT, LONG = [1.0 + 0.01 * j for j in range(48)], [1.0 + 1.2 * j for j in range(48)]
+PUBLISHED = {
+    "llama-3.2-1b": {
+        "model_type": "llama",
+        **FOUR_HEADS,
+        "hidden_size": 256,
+        "head_dim": 64,
+        "num_hidden_layers": 2,
+        "max_position_embeddings": 131_072,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 500_000.0,
+        "rope_scaling": {"rope_type": "llama3", **LLAMA3},
+        "tie_word_embeddings": True,
+    },
+    "tinyllama-1.1b": {
+        "model_type": "llama",
+        **FOUR_HEADS,
+        "hidden_size": 256,
+        "num_hidden_layers": 2,
+        "max_position_embeddings": 2048,
+        "rms_norm_eps": 1e-5,
+        "rope_scaling": None,
+        "rope_theta": 10_000.0,
+        "tie_word_embeddings": False,
+    },
+    "qwen2.5-0.5b": {
+        "model_type": "qwen2",
+        **FOUR_HEADS,
+        "hidden_size": 256,
+        "num_hidden_layers": 2,
+        "max_position_embeddings": 32_768,
+        "max_window_layers": 24,
+        "rms_norm_eps": 1e-6,
+        "rope_theta": 1_000_000.0,
+        "sliding_window": 32_768,
+        "use_sliding_window": False,
+        "tie_word_embeddings": True,
+    },
+    "qwen2.5-7b-with-yarn": {
+        "model_type": "qwen2",
+        **FOUR_HEADS,
+        "hidden_size": 512,
+        "num_hidden_layers": 2,
+        "max_position_embeddings": 131_072,
+        "rope_theta": 1_000_000.0,
+        "rope_scaling": {"factor": 4.0, "original_max_position_embeddings": 32_768, "type": "yarn"},
+        "use_sliding_window": False,
+    },
+    "gemma-2-2b": {
+        "model_type": "gemma2",
+        **FOUR_HEADS,
+        "hidden_size": 64,
+        "head_dim": 32,
+        "num_hidden_layers": 5,
+        "hidden_act": "gelu_pytorch_tanh",
+        "hidden_activation": "gelu_pytorch_tanh",
+        "max_position_embeddings": 8192,
+        "query_pre_attn_scalar": 256,
+        "sliding_window": 4,
+        "cache_implementation": "hybrid",
+        "final_logit_softcapping": 30.0,
+        "attn_logit_softcapping": 50.0,
+    },
+    "gemma-3-270m": {
+        "model_type": "gemma3_text",
+        "num_attention_heads": 4,
+        "num_key_value_heads": 1,
+        "hidden_size": 64,
+        "head_dim": 256,
+        "num_hidden_layers": 7,
+        "hidden_activation": "gelu_pytorch_tanh",
+        "max_position_embeddings": 32_768,
+        "query_pre_attn_scalar": 256,
+        "rope_theta": 1_000_000.0,
+        "rope_local_base_freq": 10_000.0,
+        "rope_scaling": None,
+        "sliding_window": 3,
+        "_sliding_window_pattern": 6,
+        "attn_logit_softcapping": None,
+        "final_logit_softcapping": None,
+    },
+    "gemma-3-4b": {
+        "model_type": "gemma3_text",
+        **FOUR_HEADS,
+        "hidden_size": 64,
+        "head_dim": 64,
+        "num_hidden_layers": 7,
+        "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+        "sliding_window": 1024,
+    },
+    "phi-3-mini-128k": {
+        "model_type": "phi3",
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "hidden_size": 192,
+        "num_hidden_layers": 2,
+        "max_position_embeddings": 131_072,
+        "original_max_position_embeddings": 4096,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 10_000.0,
+        "rope_scaling": {"type": "longrope", "short_factor": SHORT, "long_factor": LONG},
+        "sliding_window": 262_144,
+    },
+    "phi-4-mini": {
+        "model_type": "phi3",
+        **FOUR_HEADS,
+        "hidden_size": 512,
+        "num_hidden_layers": 2,
+        "max_position_embeddings": 131_072,
+        "original_max_position_embeddings": 4096,
+        "partial_rotary_factor": 0.75,
+        "rms_norm_eps": 1e-5,
+        "rope_scaling": {"type": "longrope", "short_factor": SHORT, "long_factor": LONG},
+        "tie_word_embeddings": True,
+    },
+    "smollm3-3b": {
+        "model_type": "smollm3",
+        **FOUR_HEADS,
+        "hidden_size": 256,
+        "num_hidden_layers": 5,
+        "max_position_embeddings": 65_536,
+        "no_rope_layer_interval": 4,
+        "no_rope_layers": [1, 1, 1, 0, 1],
+        "rope_theta": 5_000_000.0,
+        "use_sliding_window": False,
+    },
+    "olmo-2-1b": {
+        "model_type": "olmo2",
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "hidden_size": 256,
+        "num_hidden_layers": 2,
+        "max_position_embeddings": 4096,
+        "rms_norm_eps": 1e-6,
+        "rope_theta": 500_000,
+        "tie_word_embeddings": False,
+    },
+    "mistral-7b-v0.1": {
+        "model_type": "mistral",
+        **FOUR_HEADS,
+        "hidden_size": 512,
+        "num_hidden_layers": 2,
+        "max_position_embeddings": 32_768,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 10_000.0,
+        "sliding_window": 4096,
+    },
+    "granite-3.3-2b": {
+        "model_type": "granite",
+        **FOUR_HEADS,
+        "hidden_size": 256,
+        "num_hidden_layers": 2,
+        "attention_multiplier": 0.015625,
+        "embedding_multiplier": 12.0,
+        "logits_scaling": 8.0,
+        "residual_multiplier": 0.22,
+        "max_position_embeddings": 131_072,
+        "rope_theta": 10_000_000.0,
+        "tie_word_embeddings": True,
+    },
+}  # facts that their files state, but for the sizes
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_configuration_is_understood(name, tmp_path):
+    config = {**SMALL, **PUBLISHED[name]}
+    peer = peer_model(config, tmp_path)
+    for folder in (None, config):  # as transformers wrote it now, and as the file has it
+        model = build_model(read_checkpoint(tmp_path), folder)
+        assert_computes(model, peer_logits(peer, drawn_tokens(29)), drawn_tokens(29), tolerance=1e-4)
+        attentions = [op for op in model.program.instructions if isinstance(op, Attention | CappedAttention)]
+        assert [op.window for op in attentions] == [window_of(peer, layer) for layer in range(len(attentions))]
+        check_rotations(model, peer)
+
+
+def window_of(peer, layer: int) -> int:
+    config = peer.config
+    kinds = getattr(config, "layer_types", None)
+    everywhere = config.model_type in ("mistral", "phi3")
+    windowed = everywhere or (kinds is not None and kinds[layer] == "sliding_attention")
+    return (getattr(config, "sliding_window", None) or 0) if windowed else 0
+
+
+def check_rotations(model, peer) -> None:
+    """Inverse frequencies and the factor of every rotation are those of one kind of layers."""
+    made = peer.model.rotary_emb
+    kinds = [kind for kind in ("full_attention", "sliding_attention") if hasattr(made, f"{kind}_inv_freq")]
+    names = [(f"{kind}_inv_freq", f"{kind}_attention_scaling") for kind in kinds] or [("inv_freq", "attention_scaling")]
+    known = [(getattr(made, frequencies).numpy(), getattr(made, factor)) for frequencies, factor in names]
+    for op in model.program.instructions:
+        if isinstance(op, Rotate):
+            values = op.base ** (-np.arange(0, op.rotary_dims, 2) / op.rotary_dims)
+            if op.frequencies is not None:
+                values = model.tensors[op.frequencies.tensor].values
+            same = [len(f) == len(values) and np.allclose(f, values, rtol=1e-5, atol=0) for f, _ in known]
+            assert any(fits and abs(op.factor - factor) < 1e-6 for fits, (_, factor) in zip(same, known, strict=True))
