@@ -152,7 +152,8 @@ def unrotated_layers(values: Values, layers: int) -> list[int]:
     """Layers without rotation: listed by zeros, or every n-th."""
     rotated = values.get("no_rope_layers")
     if isinstance(rotated, list):
-        return [layer for layer, told in enumerate(rotated[:layers]) if not told]
+        _check_length("no_rope_layers", rotated, layers)
+        return [layer for layer, told in enumerate(rotated) if not told]
     interval = values.get("no_rope_layer_interval")
     period = interval if isinstance(interval, int) and interval > 0 else 4
     return [layer for layer in range(layers) if (layer + 1) % period == 0]
@@ -169,11 +170,20 @@ def _window(values: Values, family: Family, layers: int) -> Changes:
     return told | ({"sliding_window": 0} if off else {"sliding_window": window})
 
 
+def _check_length(name: str, told: list[object], layers: int) -> None:
+    if len(told) != layers:
+        raise CheckpointError(f"{name} tells of {len(told)} layers, and the tensors are of {layers}")
+
+
 def windowed_layers(values: Values, family: Family, layers: int) -> list[int]:
     """The layers with a window, where they have one."""
     kinds = values.get("layer_types")
     if family.windows is not Windows.ALL and isinstance(kinds, list):
-        return [layer for layer, kind in enumerate(kinds[:layers]) if kind == SLIDING]
+        _check_length("layer_types", kinds, layers)
+        other = next((kind for kind in kinds if kind not in (SLIDING, FULL)), None)
+        if other is not None:
+            raise CheckpointError(f"layer_types has {other!r}, which is no instruction; there are {SLIDING} and {FULL}")
+        return [layer for layer, kind in enumerate(kinds) if kind == SLIDING]
     if family.windows is Windows.LATE:
         first = values.get("max_window_layers")
         return list(range(first if isinstance(first, int) else family.max_window_layers, layers))

@@ -27,7 +27,9 @@ from .llama_names import Naming, fitting_families, naming_of
 from .llama_shapes import infer_from_shapes
 
 SHAPES, CALLER, NAMES = "shapes", "architecture", "names"  # who told, where no file did
-NOT_ASKED: Mapping[str, object] = {"seq_len": EVALUATED_LENGTH, "boundary_token": 0, "rope_scaling": {}}
+NOT_ASKED: Mapping[str, object] = {"seq_len": EVALUATED_LENGTH, "boundary_token": 0, "rope_scaling": {}} | {
+    "tie_word_embeddings": True  # where the head equals the table, so that shapes do not tell
+}
 OFTEN_ASKED = ("num_attention_heads", "rope_theta", "rms_norm_eps", "hidden_act")
 DERIVED = ("sliding_layers", "unrotated_layers")  # of the others, where nobody tells them
 

@@ -142,6 +142,14 @@ def test_what_a_families_code_does_not_read_changes_nothing():
     assert build_model(checkpoint_of(golden.state(), config)).program == golden.model().program
 
 
+def test_a_head_that_is_a_copy_is_tied_where_nobody_says():
+    golden = golden_logits("gemma")
+    config = {name: value for name, value in golden.config.items() if name != "tie_word_embeddings"}
+    state = golden.state()
+    model = build_model(checkpoint_of({**state, "lm_head.weight": state["model.embed_tokens.weight"].copy()}, config))
+    assert model.assumed["tie_word_embeddings"] is True and model.program == golden.model().program
+
+
 def test_a_null_cap_is_none():
     golden = golden_logits("gemma2")
     config = golden.config | {"attn_logit_softcapping": None, "final_logit_softcapping": None}
@@ -160,6 +168,14 @@ WRONG = [
         {"rope_parameters": {"rope_type": "longrope", "short_factor": [1.0], "long_factor": [1.0, 2.0]}},
         "short_factor must be a list of 4 numbers above 0",
     ),
+    ("gemma2", {"layer_types": ["full_attention"]}, "layer_types tells of 1 layers, and the tensors are of 2"),
+    (
+        "gemma2",
+        {"layer_types": ["full_attention", "chunked_attention"]},
+        "'chunked_attention', which is no",
+    ),
+    ("smollm3", {"no_rope_layers": [1, 0]}, "no_rope_layers tells of 2 layers, and the tensors are of 3"),
+    ("llama-yarn", {"rope_parameters": {"rope_type": "yarn", "factor": 2.0, "rope_theta": 1}}, "are not finite"),
     ("phi3", {"partial_rotary_factor": 0.4}, "3 elements of a head of 8 are rotated, and a rotation takes pairs"),
     (
         "gemma3",
