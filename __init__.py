@@ -22,6 +22,7 @@ _INTERFACE = (
     "evaluate",
     "load",
     "inspect",
+    "diff",
     "verify",
     "export",
     "sensitivity",

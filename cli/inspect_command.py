@@ -15,15 +15,16 @@ from .parameters import INPUT_FILE, example
 )
 @click.argument("artifact", type=INPUT_FILE)
 @click.option("--tensor", metavar="NAME", help="Show one tensor: its terms, steps, codes and values.")
+@click.option("--program", is_flag=True, help="Show what the artifact computes: an instruction a line.")
 @click.option("--hex", "as_map", is_flag=True, help="Show every byte of the file with what it means.")
 @click.option(
     "--sort", type=click.Choice(["size", "name"]), default="size", show_default=True, help="Order of the tensor table."
 )
 @json_option
-def command(artifact: Path, tensor: str | None, as_map: bool, sort: str, as_json: bool) -> None:
+def command(artifact: Path, tensor: str | None, program: bool, as_map: bool, sort: str, as_json: bool) -> None:
     """Show what ARTIFACT holds and what each part of it costs. Nothing is run, and torch is not needed."""
-    if tensor is not None and as_map:
-        raise click.UsageError("--tensor and --hex are two views; choose one.")
+    if (tensor is not None) + program + as_map > 1:
+        raise click.UsageError("--tensor, --program and --hex are three views; choose one.")
     from . import inspect_report as report
     from .failures import naming_file
 
@@ -31,6 +32,8 @@ def command(artifact: Path, tensor: str | None, as_map: bool, sort: str, as_json
     with naming_file(artifact):
         if as_map:
             view = report.map_view(artifact, data)
+        elif program:
+            view = report.program_view(artifact, data)
         elif tensor is not None:
             view = report.tensor_view(artifact, data, tensor)
         else:

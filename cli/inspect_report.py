@@ -14,8 +14,11 @@ from typing import Any
 import click
 
 from ..files.numbers import integer, percent
+from ..format.artifact import read_artifact
 from ..format.container.describe import Region, describe_container
 from ..format.inspection import GridDetail, Inspection, TensorDetail, TensorRow, inspect_artifact, inspect_tensor
+from ..format.program.listing import program_lines
+from ..format.program.program import validate_program
 from .exit_codes import USAGE, CommandError
 from .tables import print_table
 
@@ -176,6 +179,29 @@ class MapView:
             shown = f"{piece.hex(' ') + more:<{3 * HEX_BYTES + 3}}"
             size = f"{integer(region.length):>9}"
             click.echo(f"{region.offset:08x}  {shown}  {size}  {region.name}: {region.text}")
+
+
+@dataclass(frozen=True)
+class ProgramView:
+    """What the artifact computes, an instruction a line; `r3[128]` is a register and its width."""
+
+    path: Path
+    lines: list[str]
+
+    def document(self) -> dict[str, Any]:
+        return {"artifact": str(self.path), "program": self.lines}
+
+    def show(self) -> None:
+        for line in self.lines:
+            click.echo(line)
+
+
+def program_view(path: Path, data: bytes) -> ProgramView:
+    """The view of --program."""
+    artifact = read_artifact(data)
+    shapes = validate_program(artifact.program, [entry.shape for entry in artifact.directory])
+    names = [entry.name for entry in artifact.directory]
+    return ProgramView(path, program_lines(artifact.program, names, shapes.widths))
 
 
 def summary_view(path: Path, data: bytes, sort: str) -> SummaryView:

@@ -28,6 +28,7 @@ from .failures import error_text
 COMMANDS = (
     "compile",
     "inspect",
+    "diff",
     "eval",
     "generate",
     "verify",

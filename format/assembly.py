@@ -74,7 +74,7 @@ def artifact_size(
 ) -> int:
     """Bytes that `assemble_artifact` would give, without reconstructing a tensor or reading anything back."""
     draft = _Draft(program, tensors, provenance, codec, encoded or EncodedStreams(), threads)
-    return len(write_container(draft.sections(bytes(DIGEST_BYTES)), least_minor_version(program)))
+    return len(write_container(draft.sections(bytes(DIGEST_BYTES))))
 
 
 class EncodedStreams:

@@ -13,6 +13,7 @@ To add a function: write it in the module of its kind, name it here and in `byte
 from __future__ import annotations
 
 from .artifacts import inspect, verify
+from .comparing import Difference, diff
 from .compiling import compile
 from .evaluating import EvaluatedText, Evaluation, evaluate
 from .exporting import Export, export
@@ -21,6 +22,7 @@ from .laboratory import experiments, run_experiment
 from .measurements import curve, describe, diagnose, score, sensitivity
 
 __all__ = [
+    "Difference",
     "EvaluatedText",
     "Evaluation",
     "Export",
@@ -30,6 +32,7 @@ __all__ = [
     "curve",
     "describe",
     "diagnose",
+    "diff",
     "evaluate",
     "experiments",
     "export",

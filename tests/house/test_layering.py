@@ -123,6 +123,7 @@ ROOMS = {
         "artifact",
         "assembly",
         "inspection",
+        "comparison",
     ),
     "compiler": (
         "workers",

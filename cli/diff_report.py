@@ -1,0 +1,103 @@
+"""What `bytecap diff` prints: the verdict, the tensors that differ, then program, provenance and scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..files.numbers import integer
+from .eval_report import gap_document, score_document
+from .tables import print_table
+
+if TYPE_CHECKING:
+    from ..format.comparison import TensorDifference
+    from ..interface import Difference
+
+PROGRAM_LINES = 40
+
+
+def difference_document(first: Path, second: Path, difference: Difference) -> dict[str, Any]:
+    """The fields of the `--json` document; scores and gap are null without data."""
+    found = difference.comparison
+    return {
+        "first": {"artifact": str(first), "bytes": found.first.bytes, "sha256": found.first.sha256},
+        "second": {"artifact": str(second), "bytes": found.second.bytes, "sha256": found.second.sha256},
+        "same_file": found.same_file,
+        "same_model": found.same_model,
+        "tensors": [_tensor_document(tensor) for tensor in found.tensors],
+        "program": list(found.program),
+        "provenance": {name: list(pair) for name, pair in found.provenance.items()},
+        "scores": difference.scores and [score_document(score) for score in difference.scores],
+        "gap": difference.gap and gap_document(difference.gap),
+    }
+
+
+def _tensor_document(tensor: TensorDifference) -> dict[str, Any]:
+    sides = (tensor.first, tensor.second)
+    return {
+        "name": tensor.name,
+        "equal": tensor.equal,
+        "relative_error": tensor.relative_error,
+        "bytes": [row and row.bytes for row in sides],
+        "bits_per_weight": [row and row.bits_per_weight for row in sides],
+        "shape": [row and list(row.shape) for row in sides],
+    }
+
+
+def print_difference(first: Path, second: Path, difference: Difference, everything: bool) -> None:
+    """The text for people."""
+    found = difference.comparison
+    click.echo(_verdict(difference))
+    for name, path, side in (("first", first, found.first), ("second", second, found.second)):
+        click.echo(f"{name:<7} {path}  {integer(side.bytes)} bytes  sha256 {side.sha256[:16]}")
+    click.echo()
+    if not found.same_file:
+        _print_tensors([t for t in found.tensors if everything or not t.equal or t.byte_change])
+    _print_changes(difference)
+
+
+def _verdict(difference: Difference) -> str:
+    found = difference.comparison
+    if found.same_file:
+        return "the same file"
+    change = found.second.bytes - found.first.bytes
+    what = "the same model" if found.same_model else "another model"
+    if not change:
+        return f"{what} in as many bytes"
+    return f"{what} in {integer(abs(change))} bytes {'more' if change > 0 else 'less'}"
+
+
+def _print_tensors(tensors: Sequence[TensorDifference]) -> None:
+    if not tensors:
+        click.echo("every tensor is the same\n")
+        return
+    rows = []
+    for tensor in tensors:
+        sides = (tensor.first, tensor.second)
+        change = f"{tensor.byte_change:+,}" if tensor.byte_change else "0"
+        bits = [f"{row.bits_per_weight:.3f}" if row else "-" for row in sides]
+        error = "-" if tensor.relative_error is None else f"{tensor.relative_error:.2e}" if not tensor.equal else "0"
+        rows.append((tensor.name, change, *bits, error))
+    total = sum(tensor.byte_change for tensor in tensors)
+    print_table(
+        ("tensor", ">bytes", ">bits/weight", ">then", ">relative error"), rows, ("total", f"{total:+,}", "", "", "")
+    )
+
+
+def _print_changes(difference: Difference) -> None:
+    found = difference.comparison
+    for line in found.program[:PROGRAM_LINES]:
+        click.echo(f"program     {line}")
+    if len(found.program) > PROGRAM_LINES:
+        click.echo(f"program     {len(found.program) - PROGRAM_LINES} more lines differ; --json has them all")
+    for name, (before, after) in found.provenance.items():
+        click.echo(f"provenance  {name}: {json.dumps(before, sort_keys=True)} then {json.dumps(after, sort_keys=True)}")
+    if difference.scores is not None and difference.gap is not None:
+        for name, score in zip(("first", "second"), difference.scores, strict=True):
+            click.echo(f"{name:<11} {score.bits_per_byte:.5f} bits per byte on {integer(score.tokens)} tokens")
+        gap = difference.gap
+        click.echo(f"gap         {gap.mbpb:+.2f} ± {gap.standard_error_mbpb:.2f} mBPB, the second less the first")

@@ -1,0 +1,116 @@
+"""Two artifacts side by side: bytes, bits and errors tensor by tensor, and what else is not the same.
+
+Strategy: tensors are paired by name. The error of one against the other is that of their decoded values,
+so it does not matter in which terms each is stored. Nothing is run.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from .artifact import Artifact, decode_tensors, read_artifact
+from .container.limits import DEFAULT_LIMITS, Limits
+from .inspection import Inspection, TensorRow, inspect_artifact
+from .program.listing import program_lines
+
+
+@dataclass(frozen=True, slots=True)
+class TensorDifference:
+    """One tensor in the first and in the second artifact; None where it is missing.
+
+    equal : bool                   whether both decode to the same values
+    relative_error : float | None  root mean square of the difference over that of the first; None where shapes differ
+    """
+
+    name: str
+    first: TensorRow | None
+    second: TensorRow | None
+    equal: bool
+    relative_error: float | None
+
+    @property
+    def byte_change(self) -> int:
+        """Bytes of the second less those of the first."""
+        return (self.second.bytes if self.second else 0) - (self.first.bytes if self.first else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What two artifacts do not have in common.
+
+    same_file : bool                 whether they are equal byte by byte
+    same_model : bool                whether they compute the same function of the same values
+    first, second : Inspection
+    tensors : tuple                  every tensor of either, in the order of the first
+    program : tuple of str           changed lines of the program, "- " the first's and "+ " the second's
+    provenance : mapping of pairs    by key the two values, None where one has none, of those that differ
+    """
+
+    same_file: bool
+    same_model: bool
+    first: Inspection
+    second: Inspection
+    tensors: tuple[TensorDifference, ...]
+    program: tuple[str, ...]
+    provenance: Mapping[str, tuple[object, object]]
+
+
+def compare_artifacts(first: bytes, second: bytes, limits: Limits = DEFAULT_LIMITS) -> Comparison:
+    """Compare two artifacts. Raises ArtifactError when either cannot be read."""
+    artifacts = read_artifact(first, limits), read_artifact(second, limits)
+    inspections = inspect_artifact(first, limits), inspect_artifact(second, limits)
+    tensors = _compare_tensors(artifacts, inspections)
+    program = _changed_lines(*artifacts)
+    return Comparison(
+        same_file=first == second,
+        same_model=not program and all(tensor.equal for tensor in tensors),
+        first=inspections[0],
+        second=inspections[1],
+        tensors=tensors,
+        program=program,
+        provenance=_changed_values(artifacts[0].provenance, artifacts[1].provenance),
+    )
+
+
+def _compare_tensors(
+    artifacts: tuple[Artifact, Artifact], inspections: tuple[Inspection, Inspection]
+) -> tuple[TensorDifference, ...]:
+    values = [dict(zip((e.name for e in a.directory), decode_tensors(a), strict=True)) for a in artifacts]
+    rows = [{row.name: row for row in found.tensors} for found in inspections]
+    names = dict.fromkeys([*rows[0], *rows[1]])
+    return tuple(
+        TensorDifference(
+            name, rows[0].get(name), rows[1].get(name), *_difference(values[0].get(name), values[1].get(name))
+        )
+        for name in names
+    )
+
+
+def _difference(first: np.ndarray | None, second: np.ndarray | None) -> tuple[bool, float | None]:
+    """(equal, relative error) of decoded values."""
+    if first is None or second is None or first.shape != second.shape:
+        return False, None
+    if np.array_equal(first, second):
+        return True, 0.0
+    power = float(np.sum(first.astype(np.float64) ** 2))
+    error = float(np.sum((second.astype(np.float64) - first) ** 2))
+    return False, (error / power) ** 0.5 if power else None
+
+
+def _changed_lines(first: Artifact, second: Artifact) -> tuple[str, ...]:
+    """Lines of the programs that only one of them has."""
+    before, after = (program_lines(a.program, [entry.name for entry in a.directory]) for a in (first, second))
+    if before == after:
+        return ()
+    changes = difflib.unified_diff(before, after, lineterm="", n=0)
+    return tuple(f"{line[0]} {line[1:]}" for line in changes if line[:3] not in ("---", "+++") and line[0] in "+-")
+
+
+def _changed_values(first: Mapping[str, object], second: Mapping[str, object]) -> dict[str, tuple[object, object]]:
+    names = dict.fromkeys([*first, *second])
+    pairs = {name: (first.get(name), second.get(name)) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
