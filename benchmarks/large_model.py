@@ -13,30 +13,35 @@ import json
 import subprocess
 import sys
 import tempfile
+import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from bytecap.compiler.model.program_builder import ProgramBuilder
 from bytecap.compiler.model.torch_executor import TorchExecutor
 from bytecap.compiler.profiles import profile_codecs
 from bytecap.compiler.rate_control.artifacts import assign_streams
 from bytecap.format.assembly import assemble_artifact
+from bytecap.format.parallel import usable_cores
 from bytecap.format.program import operations as op
 from bytecap.format.program.program import Program
 from bytecap.format.tensors.grid import GridValues
 from bytecap.format.tensors.sources import TensorSource
 from bytecap.format.tensors.terms import GridInStream, RawValues
 from bytecap.runtime.interpreter import Interpreter
-from bytecap.runtime.scoring import usable_cores
+from bytecap.runtime.scoring import score
+from bytecap.runtime.tokens import Tokens
 
 from .speed import best_seconds
 
 RESULTS = Path(__file__).resolve().parent / "results" / "large-model.json"
 LENGTHS = (256, 1024)
-TOKENS = 1024  # of one timing
+TOKENS = 1024  # of one timing, for each thread
+REPETITIONS = 3
 DEVIATION = 1.7  # of the integers, about three bits
 BASE = 0.015
 
@@ -138,29 +143,42 @@ def loading(path: Path, repetitions: int = 3) -> dict:
 
 
 def evaluation(program: Program, tensors: list[np.ndarray], length: int, threads: int) -> dict:
-    """Tokens a second of both executors on the same sequences, with as many threads each."""
-    batch = max(1, TOKENS // length)
-    tokens = np.random.default_rng(1).integers(0, program.vocabulary_size, (batch, length + 1))
+    """Tokens a second of both executors on the same sequences, with as many threads each, the way `eval` runs them and
+    as torch is fastest: both cores in every product, losses of a flat array. Memory is what numpy allocates beside the
+    weights.
+    """
+    random = np.random.default_rng(1)
+    tokens = Tokens(random.integers(0, program.vocabulary_size, threads * TOKENS + 1), "random tokens")
     interpreter = Interpreter(program, tensors)
     executor = TorchExecutor(program, {i: torch.from_numpy(tensor) for i, tensor in enumerate(tensors)})
     torch.set_num_threads(threads)
+    sequences = np.stack([tokens.ids[k : k + length + 1] for k in range(0, len(tokens.ids) - length, length)])
 
     def run_torch() -> np.ndarray:
-        with torch.inference_mode():
-            return executor.losses(torch.from_numpy(tokens)).numpy()
+        losses = []
+        for batch in torch.from_numpy(sequences).split(max(1, TOKENS // length)):
+            with torch.inference_mode():
+                logits = executor.forward(batch[:, :-1]).flatten(0, 1)
+                losses.append(F.cross_entropy(logits, batch[:, 1:].flatten(), reduction="none").view(len(batch), -1))
+        return torch.cat(losses).sum(1).numpy()
 
     def run_bytecap() -> np.ndarray:
-        return interpreter.token_losses(tokens)
+        return score(interpreter, tokens, None, sequence_length=length, threads=threads).sequence_losses
 
-    difference = float(np.abs(run_bytecap() - run_torch()).max())
-    seconds = best_seconds({"bytecap": run_bytecap, "torch": run_torch}, 3)
+    difference = float(np.abs(run_bytecap() - run_torch()).max()) / length
+    tracemalloc.start()
+    run_bytecap()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    seconds = best_seconds({"bytecap": run_bytecap, "torch": run_torch}, REPETITIONS)
     return {
         "length": length,
         "threads": threads,
-        "tokens_per_second": batch * length / seconds["bytecap"],
-        "torch_tokens_per_second": batch * length / seconds["torch"],
+        "tokens_per_second": threads * TOKENS / seconds["bytecap"],
+        "torch_tokens_per_second": threads * TOKENS / seconds["torch"],
         "ratio": seconds["torch"] / seconds["bytecap"],
-        "greatest_difference_nats": difference,
+        "mean_difference_nats": difference,
+        "peak_bytes_beside_weights": peak,
     }
 
 

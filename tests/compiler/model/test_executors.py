@@ -5,6 +5,7 @@ batches, threads and gradients.
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from unittest.mock import patch
@@ -95,6 +96,23 @@ def test_logits_are_the_same_some_columns_at_a_time(data):
     assert find_head_start(program) == len(case.program.instructions) - 1
     with patch.object(sequence_plan, "TILE_FLOATS", 1), patch.object(sequence_plan, "LEAST_COLUMNS", 2):
         check_agreement(RandomProgram(program, tensors, case.tokens))
+
+
+def test_losses_take_no_memory_for_all_logits():
+    """64 positions of 131,072 logits are 32 MiB; a range of their columns takes half of that."""
+    vocabulary_size, length = 1 << 17, 64
+    table = np.random.default_rng(0).standard_normal((vocabulary_size, 2)).astype(np.float32)
+    program = Program(
+        (op.Embed(0), op.Linear(0, 0), op.Softcap(1, 5.0, op.SoftcapKind.POLYNOMIAL)), vocabulary_size, 4, 0
+    )
+    interpreter, tokens = Interpreter(program, [table]), np.arange(length + 1)[None]
+    interpreter.token_losses(tokens)
+    tracemalloc.start()
+    with patch.object(sequence_plan, "TILE_FLOATS", 1 << 21):
+        interpreter.token_losses(tokens)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * 4 * (1 << 21) + (1 << 20) < 4 * length * vocabulary_size
 
 
 def test_programs_without_a_head_at_the_end_have_logits_too():

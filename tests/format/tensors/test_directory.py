@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,9 +20,9 @@ from bytecap.errors import (
 )
 from bytecap.format.container.limits import DEFAULT_LIMITS
 from bytecap.format.tensors.directory import MAX_TERMS, check_references, read_directory, write_directory
-from bytecap.format.tensors.grid import matrix_shape
+from bytecap.format.tensors.grid import GridValues, matrix_shape
 from bytecap.format.tensors.raw_planes import STORAGES
-from bytecap.format.tensors.terms import Alias, Grid, Raw, TensorEntry
+from bytecap.format.tensors.terms import Alias, Grid, GridInStream, Raw, TensorEntry
 
 A_VECTOR = TensorEntry("b", (3,), "bfloat16", (Raw("float32"),))
 
@@ -142,6 +143,26 @@ def test_limit_on_the_weights_of_one_tensor(shape) -> None:
 def test_limit_on_all_weights_together() -> None:
     assert refusal(vectors(5, 6, 1), elements=12) is None
     assert refusal(vectors(5, 6, 1), elements=11) == (LimitExceeded, "R-DIR-4")
+
+
+def grids(*shapes: tuple[int, int]) -> bytes:
+    grid = GridInStream(GridValues(np.zeros((1, 1), np.int32), None, None, 0.5, 0), 1).record()
+    entries = [TensorEntry(f"matrix {k}", shape, "float32", (grid,)) for k, shape in enumerate(shapes)]
+    return write_directory(entries)
+
+
+def test_models_of_the_usual_small_sizes_are_within_the_limits() -> None:
+    """The tables and maps of a model with 268 million weights and a vocabulary of 262,144, four times over."""
+    maps = [(2048, 640), (2048, 640), (640, 2048), (1024, 640), (256, 640), (256, 640), (640, 1024)]
+    shapes = [(262_144, 640), *maps * 18] * 4
+    assert 1.0e9 < sum(rows * columns for rows, columns in shapes) <= DEFAULT_LIMITS.elements
+    assert refusal(grids(*shapes)) is None
+
+
+def test_limit_on_the_sides_of_matrices_in_streams() -> None:
+    assert refusal(grids((3, 4), (5, 1)), sides=13) is None
+    assert refusal(grids((3, 4), (5, 1)), sides=12) == (LimitExceeded, "R-DIR-7")
+    assert refusal(vectors(5, 6, 1), sides=0) is None  # in planes
 
 
 def test_number_of_terms() -> None:
