@@ -1,4 +1,4 @@
-"""The GPT families: GPT-2, nanoGPT, minGPT, GPT-Neo, GPT-J, GPT-NeoX and Pythia, OPT, Phi 1 to 2, StableLM.
+"""The GPT families: GPT-2, nanoGPT, minGPT, GPT-Neo, GPT-J, GPT-NeoX and Pythia, OPT, Phi, StableLM, StarCoder.
 
 Strategy: one builder that reads from the embedding to the logits; what differs from family to family is in
 `gpt_families` and in the hyperparameters. Fused maps of queries, keys and values are read in three parts, and turned
@@ -8,9 +8,11 @@ maps as [outputs, inputs]; the names of the program's tensors say so, and `resto
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from ...errors import CheckpointError
 from ...format.program import operations as op
 from ...format.program.operands import Row
 from ...format.program.program import Program
@@ -22,7 +24,7 @@ from .gpt_hyperparameters import FRONTEND_NAME, Hyperparameters, parse_given
 from .gpt_names import FUSED, MAPS, SPLIT, Naming
 from .gpt_resolution import resolve
 from .gpt_shapes import check_shapes, recognized
-from .layouts import BY_KIND, TRANSPOSED, rows_by_kind, same_name, stored_name, stored_tensors
+from .layouts import BY_KIND, TRANSPOSED, joined_heads, rows_by_kind, same_name, stored_name, stored_tensors
 from .parts import split_bank, split_rows
 
 ACTIVATIONS = {kind.name.lower(): kind for kind in op.ActivationKind}
@@ -40,7 +42,8 @@ class Gpt:
 
     def build(self, checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Model:
         """The model of a checkpoint; see `build_model` of this folder."""
-        resolved = resolve(checkpoint, parse_given(architecture))
+        checkpoint, separate = _with_joined_heads(checkpoint)
+        resolved = resolve(checkpoint, parse_given(architecture), separate)
         h, naming = resolved.hyperparameters, resolved.naming
         check_shapes(checkpoint, h, naming)
         tensors = program_tensors(checkpoint.tensors, h, naming)
@@ -52,6 +55,20 @@ class Gpt:
     def restore(self, program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
         """The tensors as the checkpoint had them."""
         return stored_tensors(program, tensors)
+
+
+def _with_joined_heads(checkpoint: Checkpoint) -> tuple[Checkpoint, int]:
+    """The checkpoint with the maps of single heads joined, and how many heads these are, 0 where there are none."""
+    try:
+        tensors = joined_heads(checkpoint.tensors)
+    except CheckpointError as error:
+        raise CheckpointError(f"{checkpoint.path}: {error}") from error
+    new = next((name for name in tensors if name not in checkpoint.tensors), None)
+    if new is None:
+        return checkpoint, 0
+    dtypes = {name: checkpoint.dtypes.get(name, checkpoint.dtypes.get(name.replace("*", "0"), "")) for name in tensors}
+    heads = len(tensors[new]) // len(checkpoint.tensors[new.replace("*", "0")])
+    return replace(checkpoint, tensors=tensors, dtypes=dtypes), heads
 
 
 def program_tensors(tensors: Mapping[str, np.ndarray], h: Hyperparameters, naming: Naming) -> dict[str, np.ndarray]:

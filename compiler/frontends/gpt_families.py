@@ -39,6 +39,7 @@ class Family:
     fused : order of the rows of a fused map;  turned : maps are stored as [inputs, outputs]
     interleaved : rotated pairs are neighbours;  windowed_throughout : in all layers, not every other
     position_offset : row of the position table for the first token
+    named_by_its_tensors : no other family has these names, so that what its code assumes holds without a configuration
     boundary_token : what begins a document where the configuration does not say and the vocabulary has it
     """
 
@@ -50,6 +51,7 @@ class Family:
     interleaved: bool = False
     windowed_throughout: bool = False
     position_offset: int = 0
+    named_by_its_tensors: bool = False
     boundary_token: int = 0
 
 
@@ -89,6 +91,12 @@ FAMILIES: dict[str, Family] = {
         boundary_token=50_256,
     ),
     "classroom-gpt": Family(naming=names.CLASSROOM, fixed=PLAIN),
+    "lecture-gpt": Family(
+        naming=names.LECTURE,
+        fixed=PLAIN,
+        assumed={"hidden_act": "relu", "tie_word_embeddings": False},
+        named_by_its_tensors=True,
+    ),
     "gpt_neo": Family(
         naming=names.GPT_NEO,
         fixed=_without(PLAIN, "scale_attention", "sliding_window", "sliding_layers") | {"scale_attention": False},

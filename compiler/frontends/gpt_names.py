@@ -106,6 +106,22 @@ FIRST_MINGPT = replace(
         "down": "mlp.2",
     },
 )
+LECTURE = replace(
+    FIRST_MINGPT,
+    table="token_embedding_table.weight",
+    positions="position_embedding_table.weight",
+    head="lm_head.weight",
+    parts={
+        "attention_norm": "ln1",
+        "query": "sa.heads.*.query",
+        "key": "sa.heads.*.key",
+        "value": "sa.heads.*.value",
+        "output": "sa.proj",
+        "mlp_norm": "ln2",
+        "up": "ffwd.net.0",
+        "down": "ffwd.net.2",
+    },
+)
 GPT_NEO = replace(
     GPT2,
     parts={

@@ -57,20 +57,22 @@ def _turned(tensors: Mapping[str, np.ndarray], naming: Naming) -> bool:
     return found is not None and found.ndim == 2 and found.shape[1] == 3 * found.shape[0]
 
 
-def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved:
-    """The hyperparameters of a checkpoint; `given` has passed `parse_given`.
+def resolve(checkpoint: Checkpoint, given: Mapping[str, object], heads: int = 0) -> Resolved:
+    """The hyperparameters of a checkpoint; `given` has passed `parse_given`, and `heads` is how many the tensors had
+    one by one, 0 where they had them in one.
 
     Raises CheckpointError when sources contradict each other, or when nothing tells what changes the function.
     """
     name = family_of(checkpoint, given)
     family = FAMILIES[name]
     naming = family.naming.fitting(checkpoint.tensors)
-    shapes = infer_from_shapes(checkpoint.tensors, naming, family)
+    shapes = infer_from_shapes(checkpoint.tensors, naming, family) | ({"num_attention_heads": heads} if heads else {})
     untold = [name for name in ("num_hidden_layers", "vocab_size", "hidden_size") if name not in shapes]
     if untold:
         raise CheckpointError(f"{checkpoint.path} lacks the tensors of {name} that would tell {', '.join(untold)}")
     told, source = _from_configuration(checkpoint, name, int(shapes["num_hidden_layers"]))
-    declared = "family" in given or family_told(checkpoint.configuration) is not None
+    told_by_name = "family" in given or family_told(checkpoint.configuration) is not None
+    declared = told_by_name or family.named_by_its_tensors
     assumed = {**UNLESS_TOLD, **(family.assumed if declared else {})}
     _complete(family, shapes, told, assumed, given)
     _refuse_contradictions(checkpoint, shapes, {n: told[n] for n in told if n not in given}, source)

@@ -6,17 +6,19 @@ where NAME has them head by head. `NAME.column` is a vector as a column, so that
 `NAME.cut_from_256` are the first rows of a table padded to 256, the others of which the function never reads: they
 come back as zeros; `NAME.padded_from_250` has rows of zeros after its own 250. `NAME.bank_of_4` is a matrix [n, 4 m] as
 it lies in memory, read as a bank [4, n, m]. `NAME=OTHER` stands under both names in the checkpoint, as a table that is
-the head. All but the cut are exact.
+the head. `BLOCK.heads.*.query` are the rows of the heads 0, 1, ... one after the other, which the checkpoint holds one
+by one. All but the cut are exact.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from ...errors import CheckpointError
 from ...format.program.operations import Attention
 from ...format.program.program import Program
 from ..model.model import ModelTensor
@@ -25,7 +27,8 @@ from .parts import join_parts, split_bank, whole_name
 TRANSPOSED, BY_KIND, COLUMN = ".T", ".by_kind", ".column"
 ROWS = re.compile(r"(?P<whole>.+)\.(?:cut|padded)_from_(?P<rows>\d{1,9})")
 BANK = re.compile(r"(?P<whole>.+)\.bank_of_\d{1,4}")
-SAME = "="
+SAME, ALL_HEADS = "=", ".heads.*."
+ONE_HEAD = re.compile(r"(?P<before>.+\.heads\.)(?P<head>\d{1,4})(?P<after>\.(query|key|value)\.weight)")
 KINDS = 3  # queries, keys, values
 
 
@@ -44,6 +47,23 @@ def rows_by_head(values: np.ndarray, heads: int) -> np.ndarray:
 def same_name(name: str, other: str) -> str:
     """The name of a tensor that the checkpoint holds twice."""
     return f"{name}{SAME}{other}"
+
+
+def joined_heads(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors with those of single heads joined, head after head; CheckpointError when one is missing."""
+    joined: dict[str, np.ndarray] = {}
+    heads: dict[str, dict[int, np.ndarray]] = {}
+    for name, values in tensors.items():
+        match = ONE_HEAD.fullmatch(name)
+        if match is None:
+            joined[name] = values
+        else:
+            heads.setdefault(f"{match['before']}*{match['after']}", {})[int(match["head"])] = values
+    for name, found in heads.items():
+        if sorted(found) != list(range(len(found))) or len({values.shape for values in found.values()}) > 1:
+            raise CheckpointError(f"the heads of {name} are {sorted(found)}; they must be 0, 1, ... and of one shape")
+        joined[name] = np.concatenate([found[head] for head in range(len(found))])
+    return joined
 
 
 def column_name(name: str) -> str:
@@ -69,6 +89,8 @@ def split_memory(name: str, values: np.ndarray, parts: int) -> dict[str, np.ndar
 def stored_name(name: str) -> str:
     """The name in the checkpoint of a tensor of the program."""
     name = whole_name(name).split(SAME)[0]
+    one_head = ONE_HEAD.fullmatch(name)
+    name = f"{one_head['before']}*{one_head['after']}" if one_head else name
     for pattern in (ROWS, BANK):
         match = pattern.fullmatch(name)
         name = match["whole"] if match else name
@@ -79,7 +101,16 @@ def stored_tensors(program: Program, tensors: Sequence[ModelTensor]) -> list[Mod
     """The tensors as the checkpoint had them: parts joined, rows by head, transposes turned back, copies twice."""
     heads = next((op.heads for op in program.instructions if isinstance(op, Attention)), 1)
     stored = [_stored(tensor, heads) for tensor in join_parts(tensors)]
-    return [replace(tensor, name=name) for tensor in stored for name in tensor.name.split(SAME)]
+    once = [replace(tensor, name=name) for tensor in stored for name in tensor.name.split(SAME)]
+    return [each for tensor in once for each in _single_heads(tensor, heads)]
+
+
+def _single_heads(tensor: ModelTensor, heads: int) -> list[ModelTensor]:
+    """The inverse of `joined_heads` for one tensor."""
+    if ALL_HEADS not in tensor.name:
+        return [tensor]
+    parts = np.split(tensor.values, heads)
+    return [replace(tensor, name=tensor.name.replace("*", str(i)), values=part) for i, part in enumerate(parts)]
 
 
 def _stored(tensor: ModelTensor, heads: int) -> ModelTensor:

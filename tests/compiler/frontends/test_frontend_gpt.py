@@ -178,6 +178,46 @@ def test_names_of_a_classroom(first):
     assert {tensor.name for tensor in restored_tensors(model.program, model.tensors)} == renamed.keys()
 
 
+def as_in_the_lecture(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Weights of minGPT's first version under the names of Karpathy's lecture: each head by itself, without biases."""
+    names = {"tok_emb.weight": "token_embedding_table.weight", "head.weight": "lm_head.weight"}
+    parts = {"attn.proj": "sa.proj", "mlp.0": "ffwd.net.0", "mlp.2": "ffwd.net.2"}
+    found = {"position_embedding_table.weight": state["pos_emb"][0]}
+    for name, values in state.items():
+        kind = name.split(".")[-2] if "." in name else ""
+        if kind in ("query", "key", "value"):
+            block = name.split(".attn.")[0]
+            rows = np.split(values, 3) if name.endswith("weight") else []
+            found |= {f"{block}.sa.heads.{head}.{kind}.weight": each for head, each in enumerate(rows)}
+        elif name != "pos_emb":
+            for old, new in parts.items():
+                name = name.replace(old, new)
+            found[names.get(name, name)] = values
+    found |= {
+        f"blocks.{i}.sa.heads.{h}.tril": np.tril(np.ones((32, 32), np.float32)) for i in range(2) for h in range(3)
+    }
+    return found
+
+
+def test_the_names_of_the_lecture_with_every_head_by_itself():
+    state = in_a_classroom(linear_gpt("gelu")[0], first=True)
+    state["head.weight"] = state["head.weight"][::-1].copy()
+    state |= {n: np.zeros_like(v) for n, v in state.items() if n.endswith((".query.bias", ".key.bias", ".value.bias"))}
+    reference = build_model(checkpoint_of(state, MODEL_ARGS), {"hidden_act": "relu"})
+    tokens, lecture = drawn_tokens(29), as_in_the_lecture(state)
+    model = build_model(checkpoint_of(lecture, None))
+    assert_computes(model, both_logits(reference, tokens)[0], tokens)
+    assert model.assumed["hidden_act"] == "relu" and model.told["num_attention_heads"] == "shapes"
+    restored = {tensor.name: tensor.values for tensor in restored_tensors(model.program, model.tensors)}
+    assert restored.keys() == {name for name in lecture if not name.endswith("tril")}
+    assert all(np.array_equal(values, lecture[name]) for name, values in restored.items())
+    del lecture["blocks.1.sa.heads.1.key.weight"]
+    with pytest.raises(
+        CheckpointError, match=r"folder: the heads of blocks\.1\.sa\.heads\.\*\.key\.weight are \[0, 2\]"
+    ):
+        build_model(checkpoint_of(lecture, None))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
