@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..format.program.operands import Row
+from .kernels_reductions import matrix_vector
 
 
 class Workspace:
@@ -42,6 +43,10 @@ class Workspace:
         key : the step's own, by which its past is found again. A whole sequence has none.
         """
         return rows
+
+    def matrix_vector(self, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:
+        """out = x weightT for one position: float32 [1, columns], [rows, columns], [1, rows]."""
+        matrix_vector(x, weight, out)
 
     def scores(self, shape: tuple[int, ...]) -> np.ndarray:
         """Uninitialized float32 scratch of the given shape, the same memory at every call."""

@@ -8,11 +8,16 @@ remembered, and every operation that the interpreter knows works here without a 
 
 from __future__ import annotations
 
+from threading import Lock
+
+import numba
 import numpy as np
 
 from .binding import Workspace
 from .interpreter import Interpreter, check_length
+from .kernels_reductions import matrix_vector, matrix_vector_parallel
 
+PARALLEL, LEAST_PARALLEL = Lock(), 1 << 15  # weights of a matrix
 PIECE = 64  # tokens of a long beginning that are computed together
 LEAST_ROWS = 64
 
@@ -20,9 +25,10 @@ LEAST_ROWS = 64
 class Continuation:
     """One sequence of an interpreter's model, to which tokens are added."""
 
-    def __init__(self, interpreter: Interpreter) -> None:
+    def __init__(self, interpreter: Interpreter, threads: int = 1) -> None:
+        """threads : of the products of large matrices with one position."""
         self._interpreter = interpreter
-        self._memory = Memory(interpreter.program.boundary_token)
+        self._memory = Memory(interpreter.program.boundary_token, threads)
         self._plans = {1: interpreter.plan(1)}
 
     @property
@@ -50,8 +56,9 @@ class Continuation:
 class Memory(Workspace):
     """A workspace whose tokens continue those before."""
 
-    def __init__(self, boundary_token: int) -> None:
+    def __init__(self, boundary_token: int, threads: int = 1) -> None:
         super().__init__(boundary_token)
+        self._threads = min(threads, numba.config.NUMBA_NUM_THREADS)
         self.stop = 0
         self._document = 0  # first position of the last document
         self._pasts: dict[object, Past] = {}
@@ -65,6 +72,19 @@ class Memory(Workspace):
         starts = np.where(tokens == self.boundary_token, np.arange(tokens.size), self._document - self.start)
         self.document_start = np.maximum.accumulate(starts)
         self._document = self.start + int(self.document_start[-1])
+
+    def matrix_vector(self, x: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:
+        """On several threads where there are some and the matrix is worth it; one product at a time, since not every
+        one of numba's threading layers takes calls from several threads.
+        """
+        if self._threads == 1 or weight.size < LEAST_PARALLEL:
+            matrix_vector(x, weight, out)
+            return
+        with PARALLEL:
+            before = numba.get_num_threads()
+            numba.set_num_threads(self._threads)
+            matrix_vector_parallel(x, weight, out)
+            numba.set_num_threads(before)
 
     def with_past(self, key: object, rows: np.ndarray, most: int | None = None) -> np.ndarray:
         """Rows [length, width] behind those of all earlier positions, or of the last `most` of them."""

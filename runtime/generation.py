@@ -50,7 +50,7 @@ def generate_tokens(interpreter: Interpreter, request: GenerationRequest) -> Ite
     anything is drawn; VerificationError when the logits are not finite.
     """
     check_room(interpreter, request)
-    growing, sampler = Continuation(interpreter), Sampler(request.sampling)
+    growing, sampler = Continuation(interpreter, request.threads), Sampler(request.sampling)
     fresh = np.array(request.prompt, np.int64)
     with threadpool_limits(limits=request.threads, user_api="blas"):
         for _ in range(request.tokens):

@@ -81,14 +81,17 @@ def bind_hash_embed(o: op.HashEmbed, context: BindContext) -> Step:
 
 
 def bind_linear(o: op.Linear, context: BindContext) -> Step:
-    transposed = context.tensors[o.weight].T
-    if o.bias is None:
-        return lambda workspace, out, x: np.matmul(x, transposed, out=out)
-    bias = context.vector(o.bias, transposed.shape[1])
+    weight = context.tensors[o.weight]
+    transposed = weight.T
+    bias = None if o.bias is None else context.vector(o.bias, weight.shape[0])
 
     def step(workspace: Workspace, out: np.ndarray, x: np.ndarray) -> None:
-        np.matmul(x, transposed, out=out)
-        np.add(out, bias, out=out)
+        if x.shape[0] == 1:
+            workspace.matrix_vector(x, weight, out)
+        else:
+            np.matmul(x, transposed, out=out)
+        if bias is not None:
+            np.add(out, bias, out=out)
 
     return step
 

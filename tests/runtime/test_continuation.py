@@ -11,7 +11,7 @@ from random_programs import programs
 from bytecap.errors import DataError
 from bytecap.format.program import operations as op
 from bytecap.format.program.program import Program
-from bytecap.runtime.continuation import LEAST_ROWS, PIECE, Continuation, Past
+from bytecap.runtime.continuation import LEAST_PARALLEL, LEAST_ROWS, PIECE, Continuation, Memory, Past
 from bytecap.runtime.interpreter import Interpreter
 
 TOLERANCE = 1e-5  # of the largest logit's magnitude
@@ -72,6 +72,19 @@ def test_long_sequences_in_pieces_of_every_size(window, reset):
     tokens[[5, 150]] = 3  # two documents, one of them long
     check_pieces(interpreter, tokens, [1, 2, 3, 3 + PIECE, 4 + PIECE, *range(5 + PIECE, 2 * PIECE + 60)])
     check_pieces(interpreter, tokens, [])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 100])
+def test_products_with_one_position(threads):
+    """Also of a matrix that is large enough for several threads; numba has no more than its own."""
+    random = np.random.default_rng(3)
+    memory = Memory(0, threads)
+    for rows, columns in ((700, 65), (1, 3), (LEAST_PARALLEL, 1)):
+        weight = random.standard_normal((rows, columns)).astype(np.float32)
+        x, out = random.standard_normal((1, columns)).astype(np.float32), np.empty((1, rows), np.float32)
+        memory.matrix_vector(x, weight, out)
+        expected = x.astype(np.float64) @ weight.T.astype(np.float64)
+        np.testing.assert_allclose(out, expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_what_is_remembered_of_a_window_stays_small():
