@@ -1,9 +1,9 @@
 """Drawing the next token from logits.
 
 Strategy: float64 throughout, and one uniform number a token from a documented generator (numpy.random.Generator
-over PCG64), so that a seed gives the same tokens wherever the logits are the same. Kept tokens stand in descending
-order of their logit, equal ones in that of their id; the drawn one is the first at which the running sum of
-probabilities exceeds the uniform number.
+over PCG64), so that a seed gives the same tokens wherever the logits are the same. Which tokens are kept is decided in
+descending order of their logits, of equal ones in that of their ids; the drawn one is the first, in the order of ids,
+at which the running sum of the kept ones' probabilities exceeds the uniform number.
 """
 
 from __future__ import annotations
@@ -59,17 +59,21 @@ class Sampler:
         if self.settings.temperature == 0:
             return int(np.argmax(logits))
         tokens, sums = kept_tokens(logits, self.settings)
-        drawn = np.searchsorted(sums, self._generator.random() * sums[-1], side="right")
-        return int(tokens[min(drawn, tokens.size - 1)])
+        drawn = min(int(np.searchsorted(sums, self._generator.random() * sums[-1], side="right")), sums.size - 1)
+        return drawn if tokens is None else int(tokens[drawn])
 
 
-def kept_tokens(logits: np.ndarray, settings: SamplingSettings) -> tuple[np.ndarray, np.ndarray]:
-    """Ids that may be drawn, the likeliest first, and the running sums of their probabilities, float64.
+def kept_tokens(logits: np.ndarray, settings: SamplingSettings) -> tuple[np.ndarray | None, np.ndarray]:
+    """Ids that may be drawn, ascending, None for all, and the running sums of their weights, float64.
 
     logits : float64 [vocabulary]
     """
+    weights = np.exp((logits - logits.max()) / settings.temperature)
+    if settings.top_k is None and settings.top_p == 1:
+        return None, np.cumsum(weights)
     order = np.argsort(-logits, kind="stable")[: settings.top_k]
-    weights = np.exp((logits[order] - logits[order[0]]) / settings.temperature)
-    sums = np.cumsum(weights / weights.sum())
-    count = int(np.searchsorted(sums, settings.top_p, side="left")) + 1 if settings.top_p < 1 else order.size
-    return order[:count], sums[:count]
+    sums = np.cumsum(weights[order])
+    if settings.top_p < 1:
+        order = order[: int(np.searchsorted(sums, settings.top_p * sums[-1], side="left")) + 1]
+    order.sort()
+    return order, np.cumsum(weights[order])
