@@ -21,9 +21,9 @@ from .tokenizers import Tokenizer
 
 NO_TOKEN = -1
 LEAST_SHARE_OF_PIECES = 0.5  # a model has at most so many more rows than its tokenizer has pieces
-BYTES_PER_TOKEN = 64  # more than a token of text has in any language, with what white space and code add
-SLACK_TOKENS = 1 << 16  # read beyond what is scored, so that the last document is whole
-LEAST_TEXT = 1 << 20
+CHARACTERS_PER_TOKEN = 8  # about twice what a token of text has; where that gives too few tokens, twice as much
+SLACK_TOKENS = 1 << 16  # read of a shard beyond what is scored, so that the last document is whole
+CUT_TOKENS = 64  # at the end of a text that was cut, which may be other tokens than in the whole
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +70,7 @@ def read_tokens(
     source = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
     if {file.content is Content.SHARD for file in files} == {True, False}:
         raise DataError(f"{source} are token shards and texts; give files of one kind")
-    most = None if max_tokens is None else max_tokens + 1 + SLACK_TOKENS
+    most = None if max_tokens is None else max_tokens + 1
     if files[0].content is Content.SHARD:
         return _shards(files, source, vocabulary_size, most)
     if tokenizer is None:
@@ -106,6 +106,7 @@ def beginning_token(tokenizer: Tokenizer, boundary_token: int) -> int:
 def _shards(files: Sequence[DataFile], source: str, vocabulary_size: int, most: int | None) -> Tokens:
     parts: list[np.ndarray] = []
     notes: list[str] = []
+    most = None if most is None else most + SLACK_TOKENS
     for file in files:
         left = None if most is None else most - sum(map(len, parts))
         if left is not None and left <= 0:
@@ -142,7 +143,7 @@ def _texts(
     for document in _documents(files):
         if most is not None and total >= most:
             break
-        ids, text = encode_with_text(tokenizer, _cut(document, most))
+        ids, text = _encoded(tokenizer, document, None if most is None else most - total)
         starts.append(total)
         parts.append(np.array([*head, *ids], dtype=np.int32))
         texts.append(TokenText.joined([before, text]))
@@ -160,13 +161,16 @@ def _documents(files: Sequence[DataFile]) -> Iterator[str]:
         yield from documents_of(file)
 
 
-def _cut(document: str, most: int | None) -> str:
-    """A document's beginning, cut at white space far beyond the tokens that are needed."""
-    enough = None if most is None else max(LEAST_TEXT, BYTES_PER_TOKEN * most)
-    if enough is None or len(document) <= enough:
-        return document
-    place = max(document.rfind("\n", 0, enough), document.rfind(" ", 0, enough))
-    return document[: place if place > 0 else enough]
+def _encoded(tokenizer: Tokenizer, document: str, most: int | None) -> tuple[list[int], TokenText]:
+    """A document's tokens, or if it is long only its beginning, which has `most` tokens and CUT_TOKENS more."""
+    size = len(document) if most is None else CHARACTERS_PER_TOKEN * (most + CUT_TOKENS)
+    while size < len(document):
+        place = max(document.rfind("\n", 0, size), document.rfind(" ", 0, size))
+        found = encode_with_text(tokenizer, document[: place if place > 0 else size])
+        if most is not None and len(found[0]) >= most + CUT_TOKENS:
+            return found
+        size *= 2
+    return encode_with_text(tokenizer, document)
 
 
 def read_byte_counts(paths: Sequence[str | Path], data: Sequence[str], tokens: Tokens) -> np.ndarray:

@@ -158,8 +158,12 @@ def test_a_large_vocabulary_makes_bare_numbers_wide(tmp_path):
 
 def test_only_what_is_needed_is_read(tmp_path):
     (tmp_path / "x.txt").write_text("\0".join(["abc " * 30_000] * 4))
-    few = read(tmp_path / "x.txt", max_tokens=10)
-    assert (few.ids == BOS).sum() < 4 and len(few.ids) > 10
+    few, all_tokens = read(tmp_path / "x.txt", max_tokens=10), read(tmp_path / "x.txt")
+    assert (few.ids == BOS).sum() == 1 and 10 < len(few.ids) < 1000
+    assert few.ids[:11].tolist() == all_tokens.ids[:11].tolist()
+    (tmp_path / "y.txt").write_text(" " * 5000 + "abc " * 30)  # few tokens at its beginning
+    whole = read(tmp_path / "y.txt").ids
+    assert read(tmp_path / "y.txt", max_tokens=20).ids[:21].tolist() == whole[:21].tolist() and len(whole) > 21
 
 
 def test_a_shard_needs_no_tokenizer_but_text_does(tmp_path):
