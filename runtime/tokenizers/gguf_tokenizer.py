@@ -18,7 +18,7 @@ from ...errors import DataError
 from .scored_pieces import BPE, CONTROL, UNIGRAM, USER_DEFINED, model_of_pieces, tokenizer_of_pieces
 from .tokenizer import Tokenizer
 from .tokenizer_json import LibraryTokenizer, byte_level_pipeline
-from .word_patterns import GGUF_PATTERNS
+from .word_patterns import GGUF_PATTERNS, WHOLE_WORD_NAMES
 
 MAGIC = b"GGUF"
 FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -125,6 +125,7 @@ def _byte_level(found: Mapping[str, Any], tokens: Sequence[str], types: Sequence
     vocabulary = {piece: token for token, piece in enumerate(tokens)}
     merges = [(left, right) for left, right in (merge.split(" ") for merge in found.get("merges", ()))]
     try:
-        return byte_level_pipeline(vocabulary, merges, GGUF_PATTERNS[name], special)
+        whole = name in WHOLE_WORD_NAMES
+        return byte_level_pipeline(vocabulary, merges, GGUF_PATTERNS[name], special, whole_words=whole)
     except Exception as error:  # the tokenizers library raises Exception itself
         raise DataError(f"{source}: its merges do not fit its pieces ({error}); give the tokenizer.json") from error

@@ -176,9 +176,26 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
-        return next(kind for kind in KINDS.values() if kind.recognize(head, path.name)).read(path)
+        tokenizer = next(kind for kind in KINDS.values() if kind.recognize(head, path.name)).read(path)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    if tokenizer.beginning is None and path.name in ("tokenizer.json", "tokenizer.model"):
+        tokenizer.beginning = _beginning_beside(path, tokenizer)
+    return tokenizer
+
+
+def _beginning_beside(path: Path, tokenizer: Tokenizer) -> int | None:
+    """What Hugging Face's tokenizer_config.json says: the token before a text, -1 for none, None for nothing."""
+    try:
+        found = json.loads(path.with_name("tokenizer_config.json").read_text(encoding="utf-8"))
+        adds, piece = found["add_bos_token"], found.get("bos_token")
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    if not adds:
+        return -1
+    piece = piece.get("content") if isinstance(piece, dict) else piece
+    same = (token for token in range(tokenizer.vocabulary_size) if tokenizer.piece(token) == piece)
+    return next((token for token in same if tokenizer.is_boundary(token)), None)
 
 
 def find_tokenizer(model: Path) -> Path | None:

@@ -106,15 +106,18 @@ def byte_level_pipeline(
     merges: list[tuple[str, str]],
     patterns: tuple[str, ...],
     special: Mapping[str, bool],
+    *,
+    whole_words: bool = False,
 ) -> tokenizers.Tokenizer:
     """A byte-level BPE from its parts: pieces and merges in the byte alphabet, and patterns that cut a text into words.
 
     special : of each added token, whether it is a control piece (True) or text that is kept whole (False)
+    whole_words : a word that is a piece is taken whole, whatever the merges would make of it
     """
     import tokenizers
     from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers
 
-    library = tokenizers.Tokenizer(models.BPE(dict(vocabulary), merges, ignore_merges=False))
+    library = tokenizers.Tokenizer(models.BPE(dict(vocabulary), merges, ignore_merges=whole_words))
     cuts: list[Any] = [pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in patterns]
     library.pre_tokenizer = pre_tokenizers.Sequence(
         [*cuts, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]

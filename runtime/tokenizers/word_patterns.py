@@ -36,13 +36,23 @@ O200K = by_case(contractions=True, most_digits=3)
 TEKKEN = by_case(contractions=False, most_digits=1)
 FALCON = (r"[\p{P}\$\+<=>\^~\|`]+", GPT2, "[0-9][0-9][0-9]")
 
+LLAMA3_NAMES = ("llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral", "dbrx", "smaug-bpe")
+WHOLE_WORD_NAMES = (
+    "llama-bpe",
+    "llama3",
+    "llama-v3",
+    "falcon3",
+    "pixtral",
+    "tekken",
+)  # words that are pieces stay whole
+
 # tokenizer.ggml.pre of a GGUF file: the patterns, one after the other.
 GGUF_PATTERNS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("gpt-2", "gpt2", "phi-2", "mpt", "olmo", "jais", "gigachat", "jina-v2-code"), (GPT2,)),
     **dict.fromkeys(
         ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"), (SINGLE_DIGITS, GPT2)
     ),
-    **dict.fromkeys(("llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral", "dbrx", "smaug-bpe"), (CL100K,)),
+    **dict.fromkeys(LLAMA3_NAMES, (CL100K,)),
     **dict.fromkeys(("qwen2", "stablelm2", "deepseek-r1-qwen", "megrez"), (QWEN2,)),
     **dict.fromkeys(("gpt-4o", "llama4"), (O200K,)),
     "tekken": (TEKKEN,),

@@ -172,6 +172,32 @@ def test_a_table_that_torch_wrote_is_read_without_it(tmp_path):
         load_tokenizer(tmp_path / "x.pt")
 
 
+@pytest.mark.parametrize(
+    ("configuration", "beginning"),
+    [
+        ({"add_bos_token": False, "bos_token": "<|endoftext|>"}, -1),
+        ({"add_bos_token": True, "bos_token": "<|endoftext|>"}, 0),
+        ({"add_bos_token": True, "bos_token": {"content": "<|endoftext|>"}}, 0),
+        ({"bos_token": "<|endoftext|>"}, None),
+        (["no object"], None),
+    ],
+)
+def test_a_configuration_beside_it_says_what_begins_a_text(configuration, beginning, tmp_path):
+    (tmp_path / "tokenizer.json").write_text(byte_level_json(), encoding="utf-8")
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(configuration))
+    assert load_tokenizer(tmp_path).beginning == beginning
+
+
+def test_words_that_are_pieces_stay_whole_where_the_family_says_so(tmp_path):
+    """Llama 3's rule: no merges lead to the piece, and it is taken nevertheless."""
+    merges = [" ".join(json.loads(byte_level_json())["model"]["merges"][0])]
+    (tmp_path / "a.gguf").write_bytes(gguf_file("gpt2", merges=merges, pre="llama-bpe"))
+    (tmp_path / "b.gguf").write_bytes(gguf_file("gpt2", merges=merges, pre="qwen2"))
+    whole, merged = load_tokenizer(tmp_path / "a.gguf"), load_tokenizer(tmp_path / "b.gguf")
+    word = max((t.decode() for t in merged.pieces.texts if t.isalpha() and t.isascii()), key=len)
+    assert len(word) > 2 and len(whole.encode_document(word)) == 1 < len(merged.encode_document(word))
+
+
 def test_the_characters_that_a_checkpoint_holds(tmp_path):
     import torch
 
