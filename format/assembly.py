@@ -8,7 +8,6 @@ written artifact has already passed the reader.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from .container.container import (
     write_container,
 )
 from .container.cursor import Writer
+from .parallel import in_order
 from .program.program import Program, encode_program, least_minor_version
 from .tensors.directory import write_directory
 from .tensors.matrices import exponent_scales
@@ -49,14 +49,13 @@ def assemble_artifact(
     codec: int = DEFAULT_CODEC,
     *,
     encoded: EncodedStreams | None = None,
-    threads: int = 1,
 ) -> bytes:
     """The bytes of an artifact whose integers are coded by the codec of that wire id.
 
-    encoded : remembers streams from one artifact to the next; threads : streams that are encoded at once
+    encoded : remembers streams from one artifact to the next
     Deterministic; raises ArtifactError when the result would break a rule of spec/.
     """
-    draft = _Draft(program, tensors, provenance, codec, encoded or EncodedStreams(), threads)
+    draft = _Draft(program, tensors, provenance, codec, encoded or EncodedStreams())
     digest = tensors_digest(draft.entries, _reconstruct(tensors, draft.codebooks))
     data = write_container(draft.sections(digest), least_minor_version(program))
     decode_tensors(read_artifact(data))
@@ -70,11 +69,10 @@ def artifact_size(
     codec: int = DEFAULT_CODEC,
     *,
     encoded: EncodedStreams | None = None,
-    threads: int = 1,
 ) -> int:
     """Bytes that `assemble_artifact` would give, without reconstructing a tensor or reading anything back."""
-    draft = _Draft(program, tensors, provenance, codec, encoded or EncodedStreams(), threads)
-    return len(write_container(draft.sections(bytes(DIGEST_BYTES))))
+    draft = _Draft(program, tensors, provenance, codec, encoded or EncodedStreams())
+    return len(write_container(draft.sections(bytes(DIGEST_BYTES)), least_minor_version(program)))
 
 
 class EncodedStreams:
@@ -106,12 +104,11 @@ class _Draft:
         provenance: Mapping[str, object] | None,
         codec: int,
         encoded: EncodedStreams,
-        threads: int,
     ) -> None:
         sets, self.codebooks = choose_sets(tensors), own_codebooks(tensors)
         self.entries = tuple(entry_of(tensor, index, sets, self.codebooks) for index, tensor in enumerate(tensors))
         matrices = all_matrices(tensors, self.codebooks)
-        streams = _encode_streams(matrices, list(sets.values()), codec, encoded, threads)
+        streams = _encode_streams(matrices, list(sets.values()), codec, encoded)
         self._before = [
             make_section(PROGRAM, encode_program(program)),
             make_section(DIRECTORY, write_directory(self.entries)),
@@ -135,7 +132,6 @@ def _encode_streams(
     sets: Sequence[ToldSet],
     codec: int,
     encoded: EncodedStreams | None = None,
-    threads: int = 1,
 ) -> list[Stream]:
     """Stream 0, and those that the matrices name; none at all when there are no integers."""
     encoded = encoded or EncodedStreams()
@@ -158,11 +154,8 @@ def _encode_streams(
     def encode(index: int) -> Stream:
         return Stream(codec, encoded.payload(index, members[index - 1], codec))
 
-    indexes = range(1, len(members) + 1)
-    if threads == 1:
-        return [first, *map(encode, indexes)]
-    with ThreadPoolExecutor(threads) as pool:
-        return [first, *pool.map(encode, indexes)]
+    work = sum(matrix.values.codes.size for matrix in coded)
+    return [first, *in_order(encode, range(1, len(members) + 1), work)]
 
 
 def _encode_first_stream(vectors: Sequence[np.ndarray], scales: Sequence[ExpectedScales]) -> Stream:

@@ -42,7 +42,7 @@ def with_control_tensors(job: CompileJob, byte_price: float, matrices: Mapping[i
 
 def make_trial(job: CompileJob, byte_price: float, quantized: Mapping[int, Quantized]) -> Trial:
     """The artifact of a model whose tensors are all quantized."""
-    data = assemble_model(job.model, quantized, job.provenance, job.codec, threads=job.threads)
+    data = assemble_model(job.model, quantized, job.provenance, job.codec)
     return Trial(byte_price, data, quantized)
 
 
@@ -51,8 +51,8 @@ def make_draft(
 ) -> Draft:
     """`make_trial` without the artifact, but with its size; encoded : remembers streams that stay the same."""
     sources = _sources(job.model, quantized)
-    how = {"encoded": encoded, "threads": job.threads}
-    return Draft(byte_price, artifact_size(job.model.program, sources, job.provenance, job.codec, **how), quantized)
+    size = artifact_size(job.model.program, sources, job.provenance, job.codec, encoded=encoded)
+    return Draft(byte_price, size, quantized)
 
 
 def finish_draft(job: CompileJob, draft: Draft) -> Trial:
@@ -86,7 +86,7 @@ def profile_bytes(job: CompileJob, trial: Trial) -> dict[str, int]:
             sizes[profile] = trial.size
         elif not job.recipe.row_sample.enabled:
             sources = _sources(job.model, trial.quantized)
-            sizes[profile] = artifact_size(job.model.program, sources, job.provenance, codec, threads=job.threads)
+            sizes[profile] = artifact_size(job.model.program, sources, job.provenance, codec)
     return sizes
 
 
@@ -95,11 +95,9 @@ def assemble_model(
     quantized: Mapping[int, Quantized],
     provenance: Mapping[str, object],
     codec: int = DEFAULT_CODEC,
-    *,
-    threads: int = 1,
 ) -> bytes:
     """The artifact of a model whose tensors are all quantized, by tensor index."""
-    return assemble_artifact(model.program, _sources(model, quantized), provenance, codec, threads=threads)
+    return assemble_artifact(model.program, _sources(model, quantized), provenance, codec)
 
 
 def _sources(model: Model, quantized: Mapping[int, Quantized]) -> list[TensorSource]:

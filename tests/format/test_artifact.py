@@ -333,7 +333,7 @@ def test_the_size_is_known_without_the_artifact_and_streams_are_remembered() -> 
     encoded = EncodedStreams()
     data = assemble_artifact(program, tensors, provenance)
     assert artifact_size(program, tensors, provenance) == len(data)
-    assert artifact_size(program, tensors, provenance, encoded=encoded, threads=2) == len(data)
+    assert artifact_size(program, tensors, provenance, encoded=encoded) == len(data)
     assert assemble_artifact(program, tensors, provenance, encoded=encoded) == data
     index, grid = next((k, t.parts[0].grid) for k, t in enumerate(tensors) if isinstance(t.parts[0], GridInStream))
     other = replace(tensors[index], parts=(GridInStream(replace(grid, codes=np.zeros_like(grid.codes)), 1),))
