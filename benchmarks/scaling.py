@@ -59,7 +59,7 @@ def make_model(millions: int) -> Model:
     return replace(model, tensors=tuple(trained_looking(t, random) for t in model.tensors))
 
 
-def compile_one(folder: Path, model: Model, recipe: str, answers) -> None:
+def compile_one(folder: Path, model: Model, recipe: str, effort: int, answers) -> None:
     """Compile in this process; puts seconds and peak bytes."""
     start = time.perf_counter()
     result = interface.compile(
@@ -69,6 +69,7 @@ def compile_one(folder: Path, model: Model, recipe: str, answers) -> None:
         output=folder / "model.bcap",
         architecture=folder / "architecture.json",
         recipe=recipe,
+        effort=effort,
     )
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -85,7 +86,7 @@ def compile_one(folder: Path, model: Model, recipe: str, answers) -> None:
     )
 
 
-def measure(millions: int, recipe: str) -> dict:
+def measure(millions: int, recipe: str, effort: int) -> dict:
     model = make_model(millions)
     share = 1.0 / np.arange(1, VOCABULARY + 1)
     tokens = np.random.default_rng(2).choice(VOCABULARY, size=TOKENS, p=share / share.sum())
@@ -97,7 +98,7 @@ def measure(millions: int, recipe: str) -> dict:
         write_shard(folder / "calibration.bin", tokens.astype(np.uint16))
         context = multiprocessing.get_context("spawn")
         answers = context.Queue()
-        process = context.Process(target=compile_one, args=(folder, model, recipe, answers))
+        process = context.Process(target=compile_one, args=(folder, model, recipe, effort, answers))
         process.start()
         answer = answers.get()
         process.join()
@@ -108,11 +109,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("millions", type=int, nargs="*", choices=sorted(SHAPES), default=sorted(SHAPES))
     parser.add_argument("--recipe", default="default", help="recipe to compile with")
+    parser.add_argument("--effort", type=int, default=5)
     arguments = parser.parse_args()
     known = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     for millions in arguments.millions:
-        answer = measure(millions, arguments.recipe)
-        known[f"{millions} million, {Path(arguments.recipe).stem}"] = answer
+        answer = measure(millions, arguments.recipe, arguments.effort)
+        effort = f", effort {arguments.effort}" if arguments.effort != 5 else ""
+        known[f"{millions} million, {Path(arguments.recipe).stem}{effort}"] = answer
         rate = 1e6 * answer["seconds"] / answer["weights"]
         line = (
             f"{answer['weights']:>12,} weights  {answer['seconds']:8.1f} s  {rate:6.1f} s a million  "

@@ -75,12 +75,12 @@ class PlainGrids:
             if floats <= REMEMBERED_FLOATS:
                 self._remembered.add(index)
 
-    def prepared(self, index: int) -> PreparedMatrix:
+    def prepared(self, index: int, *, remember: bool = True) -> PreparedMatrix:
         """A matrix prepared for any price; the first ones are remembered, as many as memory is set aside for."""
         if index in self._kept:
             return self._kept[index]
         prepared = self.quantizer.prepare(self._model.tensors[index].values, self._statistics.matrices[index])
-        if index in self._remembered:
+        if remember and index in self._remembered:
             self._kept[index] = prepared
         return prepared
 

@@ -48,10 +48,11 @@ class SampledTrials:
     def _samples(self) -> Mapping[int, RowSample]:
         """Of every matrix."""
         settings, indexes = self.job.recipe.row_sample, list(self.job.statistics.matrices)
-        made = run_jobs(
-            lambda i: RowSample.of(self.grids.prepared(i), settings, self.scratch), indexes, self.job.threads
-        )
-        return dict(zip(indexes, made, strict=True))
+
+        def sample(index: int) -> RowSample:
+            return RowSample.of(self.grids.prepared(index, remember=False), settings, self.scratch)
+
+        return dict(zip(indexes, run_jobs(sample, indexes, self.job.threads), strict=True))
 
     def draft(self, byte_price: float) -> SampledTrial:
         """The estimate at a byte price."""
