@@ -116,24 +116,25 @@ def _branch_places(sources):
 
 
 @njit(cache=True, nogil=True)
-def _feed(feedback, fed, weights, origin, errors, start):
-    """Feedback of the rows from `start` on in a block, after one more row before them.
+def _feed(feedback, fed, weights, origin, errors):
+    """Feedback in the rows of a block, after one more row before them.
 
-    feedback, fed : float64[states, block] before and after the row; weights : float64[block] of the row in those
+    feedback, fed : float64[states, BLOCK_ROWS] before and after the row; weights : float64[BLOCK_ROWS] of the row in
+        those, 0 in rows that are not after it
     """
     for state in range(origin.size):
         error, before = errors[state], origin[state]
-        for t in range(start, weights.size):
+        for t in range(BLOCK_ROWS):  # all of them: a fixed number is faster than fewer
             fed[state, t] = feedback[before, t] + weights[t] * error
 
 
 @njit(cache=True, nogil=True)
 def _feed_nodes(feedback, fed, weights, origin, errors, nodes):
-    """`_feed` of whole rows for some states only."""
+    """`_feed` for some states only."""
     for x in range(nodes.size):
         state = nodes[x]
         error, before = errors[state], origin[state]
-        for t in range(weights.size):
+        for t in range(BLOCK_ROWS):
             fed[state, t] = feedback[before, t] + weights[t] * error
 
 
@@ -215,6 +216,14 @@ def _end_others(following, past, ancestors):
 
 
 @njit(cache=True, nogil=True)
+def _read_path(state, origin, chosen, codes):
+    """codes : int64[rows], written: the integers of the survivor that is in a state in the end."""
+    for i in range(codes.size - 1, -1, -1):
+        codes[i] = chosen[i, state]
+        state = np.int64(origin[i, state])
+
+
+@njit(cache=True, nogil=True)
 def search_coupled_path(targets, row_steps, scales, coupling, sources, rate_weight, costs, codes):
     """Integers of one column.
 
@@ -230,7 +239,8 @@ def search_coupled_path(targets, row_steps, scales, coupling, sources, rate_weig
     origin, chosen = np.empty((rows, n_states), np.uint8), np.empty((rows, n_states), np.int32)
     errors = np.empty((KEPT_ROWS, n_states))
     settled, agreed = np.zeros(rows), 0  # feedback of the first rows, on which all survivors agree
-    feedback, fed = np.empty((n_states, BLOCK_ROWS)), np.empty((n_states, BLOCK_ROWS))
+    feedback, fed = np.zeros((n_states, BLOCK_ROWS)), np.zeros((n_states, BLOCK_ROWS))
+    weights = np.zeros(BLOCK_ROWS)
     nodes, counts = np.empty((KEPT_ROWS, n_states), np.int64), np.empty(KEPT_ROWS, np.int64)
     seen, ancestors, moved = np.full(n_states, -1), np.empty(n_states, np.int64), np.empty(n_states, np.int64)
     past = np.empty((2 * BLOCK_ROWS, n_states))
@@ -246,7 +256,8 @@ def search_coupled_path(targets, row_steps, scales, coupling, sources, rate_weig
             fed[state, : end - start] = settled[start:end]
         for k in range(agreed, start):
             row_nodes = nodes[k - before, : counts[k - before]]
-            _feed_nodes(feedback, fed, coupling[k, start:end], origin[k], errors[k & (KEPT_ROWS - 1)], row_nodes)
+            weights[: end - start] = coupling[k, start:end]
+            _feed_nodes(feedback, fed, weights, origin[k], errors[k & (KEPT_ROWS - 1)], row_nodes)
             feedback, fed = fed, feedback
         forgotten = end - RECENT - agreed  # rows that this block will forget before all survivors agree on them
         if forgotten > 0:
@@ -267,10 +278,8 @@ def search_coupled_path(targets, row_steps, scales, coupling, sources, rate_weig
                 ancestors, moved = moved, ancestors
                 if i - RECENT >= agreed:
                     _end_others(following, past[i - RECENT - agreed], ancestors)
-            _feed(feedback, fed, coupling[i, start:end], origin[i], row[3], i + 1 - start)
+            weights[: end - start] = coupling[i, start:end]
+            _feed(feedback, fed, weights, origin[i], row[3])
             feedback, fed = fed, feedback
             cost, following = following, cost
-    state = np.int64(np.argmin(cost))
-    for i in range(rows - 1, -1, -1):
-        codes[i] = chosen[i, state]
-        state = np.int64(origin[i, state])
+    _read_path(np.int64(np.argmin(cost)), origin, chosen, codes)

@@ -35,6 +35,7 @@ from .grid_matrix import PreparedMatrix, QuantizedMatrix
 from .trellis_search import BIT_COSTS, search_path, trellis_sources
 
 BLOCK_COLUMNS = 64
+ROWS_AT_ONCE = 32
 # Fine step of a trellis whose squared error equals a uniform quantizer's of step 1 (field measurements
 # on Gaussian data).
 FINE_STEP = {8: 0.566, 64: 0.578}
@@ -54,30 +55,53 @@ def _quantize_block(rotated, factor, coupling, row_exponents, column_exponents, 
     losses : float64[rows, b], written: (t - w')² L_jj², t after the coupling
     """
     rows, columns = rotated.shape
-    errors = np.empty(rows)
+    feedback = np.empty(rows)
     for j in range(columns - 1, -1, -1):
         diagonal = factor[j, j]
+        feedback[:] = 0.0
         for i in range(rows):
             wanted = rotated[i, j] / diagonal
-            target = wanted - _feedback(coupling, errors, i)
+            target = wanted - feedback[i]
             step = np.float64(steps[row_exponents[i] + column_exponents[j] - lowest])
             code = min(max(np.rint(target / step), -MAX_CODE), MAX_CODE)
             weight = code * step
             codes[i, j] = np.int32(code)
             weights[i, j] = weight
-            errors[i] = weight - wanted
+            if coupling.size:
+                _feed_later(coupling[i], weight - wanted, feedback, i + 1)
             losses[i, j] = (target - weight) * diagonal * (target - weight) * diagonal
             for k in range(j):
                 rotated[i, k] -= weight * factor[j, k]
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _feedback(coupling, errors, i):
-    """What the errors of the rows before row i amount to in it."""
-    total = 0.0
-    for k in range(i if coupling.size else 0):
-        total += coupling[k, i] * errors[k]
-    return total
+@njit(cache=True, nogil=True)
+def _feed_later(weights, error, feedback, start):
+    """Add what the error of one row amounts to in the rows from `start` on."""
+    for i in range(start, feedback.size):
+        feedback[i] += weights[i] * error
+
+
+@njit(cache=True, nogil=True)
+def _measure_losses(coupling, errors, factor, losses):
+    """The losses of a block whose rows make up for each other, from its errors.
+
+    coupling, factor, losses : those of `_quantize_block`; errors : float64[rows, b], w' less the target before
+        the coupling. Some rows at a time, so that what is summed up stays in the cache
+    """
+    rows, columns = errors.shape
+    feedback = np.empty((ROWS_AT_ONCE, columns))
+    for start in range(0, rows, ROWS_AT_ONCE):
+        stop = min(start + ROWS_AT_ONCE, rows)
+        feedback[:] = 0.0
+        for k in range(stop - 1 if coupling.size else 0):
+            for i in range(max(k + 1, start), stop):
+                weight = coupling[k, i]
+                for j in range(columns):
+                    feedback[i - start, j] += weight * errors[k, j]
+        for i in range(start, stop):
+            for j in range(columns):
+                error = (errors[i, j] + feedback[i - start, j]) * factor[j, j]
+                losses[i, j] = error * error
 
 
 @njit(cache=True, nogil=True)
@@ -109,7 +133,7 @@ def _quantize_block_on_trellis(
     """
     rows, columns = rotated.shape
     wanted, row_steps, scales, path = np.empty(rows), np.empty(rows), np.empty(rows, np.int64), np.empty(rows, np.int64)
-    errors = np.empty(rows)
+    errors = np.empty((rows, columns))
     for j in range(columns - 1, -1, -1):
         diagonal = factor[j, j]
         for i in range(rows):
@@ -122,11 +146,11 @@ def _quantize_block_on_trellis(
             _search_independent_path(wanted, row_steps, scales, sources, rate_weight, costs, path)
         for i in range(rows):
             weight = path[i] * row_steps[i]
-            errors[i] = weight - wanted[i]
-            error = (errors[i] + _feedback(coupling, errors, i)) * diagonal
-            codes[i, j], weights[i, j], losses[i, j] = np.int32(path[i]), weight, error * error
+            errors[i, j] = weight - wanted[i]
+            codes[i, j], weights[i, j] = np.int32(path[i]), weight
             for k in range(j):
                 rotated[i, k] -= weight * factor[j, k]
+    _measure_losses(coupling, errors, factor, losses)
 
 
 @njit(cache=True, nogil=True)
