@@ -74,12 +74,16 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object], heads: int = 0)
     told_by_name = "family" in given or family_told(checkpoint.configuration) is not None
     declared = told_by_name or family.named_by_its_tensors
     assumed = {**UNLESS_TOLD, **(family.assumed if declared else {})}
+    positions = {name: shapes[name] for name in shapes if name == "positions"}
+    _refuse_contradictions(checkpoint, positions, told, source)
     _complete(family, shapes, told, assumed, given)
     _refuse_contradictions(checkpoint, shapes, {n: told[n] for n in told if n not in given}, source)
     known = {**assumed, **family.fixed, **told, **shapes, "family": name, **given}
     _ask(checkpoint, name, [name for name in PARAMETERS if name not in known])
     h = Hyperparameters(**{name: known[name] for name in PARAMETERS})
     _check_consistent(h)
+    longest = int(positions.get("positions", h.seq_len))  # type: ignore[call-overload]
+    _require(h.seq_len <= longest, f"seq_len {h.seq_len} is beyond the {longest} rows of the position table")
     origins = {
         n: CALLER if n in given else SHAPES if n in shapes or n == "family" else source if n in told else name
         for n in PARAMETERS

@@ -226,6 +226,7 @@ def test_the_names_of_the_lecture_with_every_head_by_itself():
         ({"activation_function": "quick_gelu"}, "has the activation 'quick_gelu', which is no instruction"),
         ({"model_type": "bloom"}, "this is a 'bloom': its attention adds ALiBi biases, which no instruction computes"),
         ({"model_type": "mpt"}, "ALiBi"),
+        ({"n_positions": 4096}, "says positions 4096, the tensors say positions 32"),
         ({"n_layer": 3}, "says num_hidden_layers 3, the tensors say num_hidden_layers 2"),
         ({"tie_word_embeddings": False}, "says tie_word_embeddings False, the tensors say tie_word_embeddings True"),
     ],
@@ -273,6 +274,16 @@ def test_tensors_that_do_not_fit_are_listed(name, values, message):
     with pytest.raises(CheckpointError) as caught:
         build_model(checkpoint_of(state, golden.config))
     assert message in str(caught.value) and str(caught.value).startswith("folder")
+
+
+def test_sequences_longer_than_the_position_table_are_refused():
+    with pytest.raises(CheckpointError, match="architecture: seq_len 31 is beyond the 30 rows of the position table"):
+        golden = golden_logits("opt")
+        state = golden.state()
+        name = "model.decoder.embed_positions.weight"
+        state[name] = state[name][:32]
+        config = golden.config | {"max_position_embeddings": 30}
+        build_model(checkpoint_of(state, config), {"seq_len": 31})
 
 
 def test_a_tied_table_is_the_head_too():
