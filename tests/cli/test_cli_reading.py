@@ -108,3 +108,18 @@ def test_a_name_of_the_hub_is_told_how_to_become_a_folder(name, small_job, tmp_p
     assert outcome.code == 2
     told = " ".join(outcome.stderr.split())
     assert "`hf download HuggingFaceTB/SmolLM2-135M --local-dir SmolLM2-135M`, and give the folder" in told
+
+
+def test_a_preset_says_what_the_tensors_do_not(small_job):
+    """The demo's model is a baseline, as which a preset names it; it has the parts of no record."""
+    data = ["--data", small_job.data, "--tokenizer", small_job.tokenizer, "--sequence-length", "16", "--json"]
+    named = bytecap_command("eval", small_job.checkpoint, *data, "--architecture", "preset:baseline")
+    assumed = bytecap_command("eval", small_job.checkpoint, *data)
+    assert named.code == assumed.code == 0
+    assert named.document["score"]["bits_per_byte"] == assumed.document["score"]["bits_per_byte"]
+    unknown = bytecap_command("eval", small_job.checkpoint, *data, "--architecture", "preset:2031-01-01")
+    assert (
+        unknown.code == 8 and "no preset '2031-01-01'; there are baseline, 2026-03-17_NaiveBaseline" in unknown.stderr
+    )
+    missing = bytecap_command("eval", small_job.checkpoint, *data, "--architecture", "preset.toml")
+    assert missing.code == 2 and "does not exist" in missing.stderr

@@ -54,7 +54,7 @@ class ParameterGolf:
         program = Program(tuple(builder.instructions), h.vocab_size, h.seq_len, h.boundary_token)
         tensors = builder.tensors(values, {name: checkpoint.dtypes.get(whole_name(name), "float32") for name in values})
         document = h.document() | {name: given.values[name] for name in INITIAL_PARAMETERS if name in given.values}
-        notes = _notes(unused, settings, source)
+        notes = _notes(unused, {source: settings.ignored, "the architecture file": given.ignored})
         return Model(program, tensors, document, resolved.assumed, resolved.told, notes=notes)
 
     def restore(self, program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
@@ -73,11 +73,10 @@ def _check_told(checkpoint: Checkpoint, known: Mapping[str, object]) -> None:
         )
 
 
-def _notes(unused: Sequence[str], settings: Given, source: str) -> tuple[str, ...]:
-    """What of the checkpoint and of its trainer's settings the model is without, in words."""
+def _notes(unused: Sequence[str], ignored: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """What of the checkpoint and of its trainer's settings, by where they stand, the model is without, in words."""
     notes = [f"not used by the model: {listed(unused)}"] if unused else []
-    if settings.ignored:
-        notes.append(f"{source} also says {listed(settings.ignored)}, nothing of the model")
+    notes += [f"{source} also says {listed(names)}, nothing of the model" for source, names in ignored.items() if names]
     return tuple(notes)
 
 

@@ -8,6 +8,7 @@ compared with the tensors.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -62,6 +63,7 @@ ACTIVATIONS = {
     "leaky_relu2": LEAKY_RELU_SQUARED,
     "leaky_relu_squared": LEAKY_RELU_SQUARED,
 }
+ALIKE = 0.8  # of two names, one of which may be the other misspelled
 Values = dict[str, object]
 
 
@@ -76,12 +78,16 @@ class Given:
 
 
 def parse_given(architecture: Mapping[str, object]) -> Given:
-    """An architecture file, checked one by one; CheckpointError for names that there are not."""
+    """An architecture file, checked one by one; CheckpointError for names that there are not.
+
+    The settings of a whole trainer may be given as well: what is no misspelled name of the model's is ignored.
+    """
     content = {name: value for name, value in architecture.items() if name != FRONTEND_KEY}
     preset = content.pop(PRESET_KEY, None)
     require(preset is None or isinstance(preset, str), f"preset is {preset!r}; it must be a name")
     translated, flags = _translated(content)
-    return Given(_checked(translated), preset, flags)
+    ignored = _beside_the_model(translated) if describes_model(content) else ()
+    return Given(_checked({n: v for n, v in translated.items() if n not in ignored}), preset, flags, ignored)
 
 
 def parse_settings(settings: Mapping[str, object]) -> Given:
@@ -90,6 +96,12 @@ def parse_settings(settings: Mapping[str, object]) -> Given:
     known = {name: value for name, value in translated.items() if name in KNOWN}
     ignored = tuple(sorted(name for name in translated if name not in KNOWN))
     return Given(_checked(known), None, flags, ignored)
+
+
+def _beside_the_model(values: Values) -> tuple[str, ...]:
+    """Names that are none of the model's and not close to one."""
+    unknown = [name for name in values if name not in KNOWN]
+    return tuple(sorted(name for name in unknown if not difflib.get_close_matches(name, KNOWN, n=1, cutoff=ALIKE)))
 
 
 def _checked(values: Values) -> Values:

@@ -125,6 +125,14 @@ def test_settings_of_a_trainer_tell_the_architecture():
     assert build_model(checkpoint_of(Record(), settings=environment)).program == model.program
 
 
+def test_settings_may_be_given_as_the_architecture():
+    model = build_model(checkpoint_of(Record()), SETTINGS)
+    assert model.architecture["rope_base"] == 500 and model.told["rope_base"] == "architecture"
+    assert model.notes == ("the architecture file also says matrix_lr, run_id, nothing of the model",)
+    with pytest.raises(CheckpointError, match="no hyperparameter 'rope_bsae'; did you mean 'rope_base'"):
+        build_model(checkpoint_of(Record()), SETTINGS | {"rope_bsae": 3})
+
+
 def test_settings_of_the_last_records_answer_all():
     record = Record(parts=BANKED | {"smear gate", "gate"}, encoder=[0, 1, 2], decoder=[1, 2, 3])
     settings = SETTINGS | {
