@@ -118,7 +118,8 @@ def _torch_content(content: object, path: Path, selection: Selection) -> Content
     configuration = configuration_inside(content)
     notes = [f"read {name!r}; the file also holds {listed(others)} (--weights chooses)"] if others else []
     used = configuration.source if configuration is not None else ""
-    foreign = [f"{key} ({found.origin})" for key, found in foreign_objects(content) if f"{key!r}" not in used]
+    named = {key: found.origin for key, found in reversed([*foreign_objects(content)])}  # the outermost of a key
+    foreign = [f"{key} ({origin})" for key, origin in reversed(named.items()) if f"{key!r}" not in used]
     if foreign:
         notes.append(f"left out beside the weights, no tensors: {listed(foreign)}")
     return Content({key: stored_torch(tensor) for key, tensor in state.items()}, configuration, tuple(notes), name)

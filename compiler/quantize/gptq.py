@@ -31,7 +31,7 @@ from ...format.tensors.grid import (
 )
 from .base_fit import fit_base
 from .coupled_search import search_coupled_path
-from .grid_matrix import PreparedMatrix, QuantizedMatrix
+from .grid_matrix import PreparedMatrix, QuantizedMatrix, within_codes
 from .trellis_search import BIT_COSTS, search_path, trellis_sources
 
 BLOCK_COLUMNS = 64
@@ -40,6 +40,7 @@ ROWS_AT_ONCE = 32
 # on Gaussian data).
 FINE_STEP = {8: 0.566, 64: 0.578}
 MAX_CODE = float(MAX_MAGNITUDE)
+NO_CODE = -(1 << 31)  # stands for an integer that is too large, which no stream takes
 
 
 @njit(cache=True, nogil=True)
@@ -147,7 +148,8 @@ def _quantize_block_on_trellis(
         for i in range(rows):
             weight = path[i] * row_steps[i]
             errors[i, j] = weight - wanted[i]
-            codes[i, j], weights[i, j] = np.int32(path[i]), weight
+            held = path[i] if abs(path[i]) <= MAX_CODE else NO_CODE
+            codes[i, j], weights[i, j] = np.int32(held), weight
             for k in range(j):
                 rotated[i, k] -= weight * factor[j, k]
     _measure_losses(coupling, errors, factor, losses)
@@ -186,6 +188,7 @@ def quantize_matrix(
     """
     price = byte_price * FINE_STEP.get(trellis_states, 1.0)
     base = float(np.float32(min(max(price * 2.0**prepared.log2_base, MIN_BASE), MAX_BASE)))
+    prepared = within_codes(prepared, base)
     exponents = prepared.column_exponents[prepared.order]
     initial_scale = scale_of_magnitudes(prepared.mean_magnitude / base) if trellis_states else None
     lowest = int(prepared.row_exponents.min() + prepared.column_exponents.min())

@@ -22,6 +22,7 @@ from ..statistics.row_coupling import couple_rows, floor_fisher
 
 # Exponents are stored within +-MAX_STEP_OCTAVES; half of that on each side leaves room for the base.
 EXPONENT_OCTAVES = MAX_STEP_OCTAVES // 2
+LARGEST_CODE = 1 << 22  # of a weight by itself; feedback between columns may add to it, and a stream holds 2**24
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,29 @@ def with_steps(prepared: PreparedMatrix, row_logs: np.ndarray, column_logs: np.n
         column_exponents=column_exponents,
         log2_base=row_base + column_base,
         mean_magnitude=magnitude,
+    )
+
+
+def within_codes(prepared: PreparedMatrix, base: float) -> PreparedMatrix:
+    """The same matrix with steps, at a base, by which every weight is an integer below LARGEST_CODE.
+
+    Rows and columns that are many magnitudes larger than the rest get coarser steps of their own, which are still fine
+    against them: below the last bits of float32. Everything else keeps its steps; mostly that is all of it.
+    """
+    rows, columns = prepared.row_exponents, prepared.column_exponents[prepared.order]
+    limit = LARGEST_CODE * base * np.exp2((rows[:, None] + columns) / 2**prepared.resolution)
+    beyond = np.abs(prepared.weights) > limit
+    if not beyond.any():
+        return prepared
+    octaves = np.where(beyond, np.log2(np.maximum(np.abs(prepared.weights), limit) / limit), 0.0)
+    bound = MAX_STEP_OCTAVES << prepared.resolution
+    whole = beyond.mean(axis=1) > 0.5
+    raised = np.where(whole, np.ceil(octaves.max(axis=1) * 2**prepared.resolution), 0).astype(np.int64)
+    rest = np.where(whole[:, None], 0.0, octaves).max(axis=0)
+    natural = np.empty(len(columns), np.int64)
+    natural[prepared.order] = columns + np.ceil(rest * 2**prepared.resolution).astype(np.int64)
+    return replace(
+        prepared, row_exponents=np.minimum(rows + raised, bound), column_exponents=np.minimum(natural, bound)
     )
 
 

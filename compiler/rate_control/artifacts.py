@@ -7,10 +7,13 @@ price. Large tensors are spread over a few streams, which decode in parallel.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
+from ...errors import CompileError
 from ...format.assembly import DEFAULT_CODEC, EncodedStreams, artifact_size, assemble_artifact
+from ...format.codecs.outcomes import MAX_MAGNITUDE
 from ...format.tensors.grid import matrix_shape
 from ...format.tensors.sources import TensorSource
 from ...format.tensors.terms import Part
@@ -51,7 +54,8 @@ def make_draft(
 ) -> Draft:
     """`make_trial` without the artifact, but with its size; encoded : remembers streams that stay the same."""
     sources = _sources(job.model, quantized)
-    size = artifact_size(job.model.program, sources, job.provenance, job.codec, encoded=encoded)
+    with naming_tensor(sources):
+        size = artifact_size(job.model.program, sources, job.provenance, job.codec, encoded=encoded)
     return Draft(byte_price, size, quantized)
 
 
@@ -97,7 +101,26 @@ def assemble_model(
     codec: int = DEFAULT_CODEC,
 ) -> bytes:
     """The artifact of a model whose tensors are all quantized, by tensor index."""
-    return assemble_artifact(model.program, _sources(model, quantized), provenance, codec)
+    sources = _sources(model, quantized)
+    with naming_tensor(sources):
+        return assemble_artifact(model.program, sources, provenance, codec)
+
+
+@contextmanager
+def naming_tensor(sources: Sequence[TensorSource]) -> Iterator[None]:
+    """An integer that no stream holds becomes an error that names its tensor."""
+    try:
+        yield
+    except ValueError as error:
+        for source in sources:
+            for part in source.parts:
+                codes = getattr(getattr(part, "grid", None), "codes", None)
+                if codes is not None and codes.size and max(int(codes.max()), -int(codes.min())) > MAX_MAGNITUDE:
+                    raise CompileError(
+                        f"{source.name}: its rows and columns are of too many magnitudes for one grid of steps; "
+                        "rescale its units, in this tensor and the one before it, to rows and columns of like size"
+                    ) from error
+        raise
 
 
 def _sources(model: Model, quantized: Mapping[int, Quantized]) -> list[TensorSource]:
