@@ -6,6 +6,7 @@ no mark. Nothing is decoded beyond the few fields that the sentence names.
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 from pathlib import Path
@@ -14,8 +15,26 @@ from ...runtime.shards import is_shard
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 TEXT_BYTES = 256  # looked at, to tell a text from other bytes
-PACKED_GROUPS = b"PGRP"
-LLM_C_MAGIC = struct.pack("<i", 20240326)
+SENTENCEPIECE = re.compile(rb"\n.{1,3}\n[\x01-\x20].{1,32}\x15", re.DOTALL)  # the first piece of its list
+CONVERT = "convert it to .safetensors with the library that wrote it"
+MARKS = (  # place, bytes there, what the file is, the way out
+    (0, b"\x89BCAP", "it is a compiled artifact", ""),
+    (0, struct.pack("<i", 20240326), "it is a GPT-2 of llm.c, an architecture that no frontend knows", ""),
+    (
+        0,
+        b"PGRP",
+        "it is a record's weights in groups that lrzip compressed, which its own script alone unpacks",
+        "run its loader once and save the state_dict, or give the final_model.pt that it came from",
+    ),
+    (0, b"\x93NUMPY", "it is one numpy array", "give the state_dict as .safetensors or .pt"),
+    (0, b"\x89HDF\r\n\x1a\n", "it is an HDF5 file, such as Keras writes", CONVERT),
+    (4, b"TFL3", "it is a TFLite graph", "give the checkpoint that it was exported from"),
+    (0, b"lmgg", "it is a GGML file, older than GGUF", "convert it to GGUF with an older llama.cpp"),
+    (0, b"tjgg", "it is a GGML file, older than GGUF", "convert it to GGUF with an older llama.cpp"),
+    (0, b"fmgg", "it is a GGML file, older than GGUF", "convert it to GGUF with an older llama.cpp"),
+    (257, b"ustar", "it is a tar archive", "unpack it, and give the folder or the file of weights in it"),
+    (0, b"7z\xbc\xaf\x27\x1c", "it is a 7z archive", "unpack it, and give the folder or the file of weights in it"),
+)
 
 
 def what_it_is(data: bytes, path: Path) -> tuple[str, str]:
@@ -24,20 +43,20 @@ def what_it_is(data: bytes, path: Path) -> tuple[str, str]:
     """
     if not data:
         return "it is empty", ""
-    if data.startswith(b"\x89BCAP"):
-        return "it is a compiled artifact", ""
     if data.startswith(LFS_POINTER):
         return _lfs_pointer(data, path)
     if is_shard(data):
         count = f" of {struct.unpack_from('<i', data, 8)[0]:,} tokens" if len(data) >= 12 else ""
         return f"it is a token shard{count}", "a shard is data, for --calibration or --data"
-    if data.startswith(LLM_C_MAGIC):
-        return "it is a GPT-2 of llm.c, an architecture that no frontend knows", ""
-    if data.startswith(PACKED_GROUPS):
-        what = "it is a record's weights in groups that lrzip compressed, which its own script alone unpacks"
-        return what, "run its loader once and save the state_dict, or give the final_model.pt that it came from"
+    for start, mark, what, way_out in MARKS:
+        if data[start : start + len(mark)] == mark:
+            return what, way_out
     if path.suffix == ".onnx" or re.match(rb"\x08[\x01-\x14]\x12.[a-z]", data, re.DOTALL):
         return "it is an ONNX graph", "give the checkpoint that it was exported from"
+    if path.suffix == ".msgpack":
+        return "it is a Flax checkpoint", "save the model as .safetensors (save_pretrained with PyTorch)"
+    if SENTENCEPIECE.match(data):
+        return "it is a sentencepiece tokenizer", "a tokenizer is for --tokenizer; give the model's weights"
     return _text(data, path) or (f"it begins with {data[:8].hex(' ')}", "")
 
 
@@ -51,10 +70,31 @@ def _lfs_pointer(data: bytes, path: Path) -> tuple[str, str]:
 
 
 def _text(data: bytes, path: Path) -> tuple[str, str] | None:
-    """What a text is: a page that came instead of a file, or JSON that belongs to a checkpoint."""
+    """What a text is: a page that came instead of a file, JSON that belongs to a checkpoint, or data."""
     head = data[:TEXT_BYTES].lstrip().lower()
     if head.startswith((b"<!doctype html", b"<html")):
         return "it is a web page, not the file that it should have brought", "download the file itself"
     if head.startswith(b"{"):
-        return f"it is JSON ({path.name}), without weights", "give the folder that it lies in"
+        return _json(data, path)
+    try:
+        text = data[:TEXT_BYTES].decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < TEXT_BYTES - 4:  # else a character that is cut
+            return None
+        text = data[: error.start].decode("utf-8")
+    if all(character.isprintable() or character.isspace() for character in text):
+        return "it is a text", "a text is data, for --calibration or --data"
     return None
+
+
+def _json(data: bytes, path: Path) -> tuple[str, str]:
+    """Which of the JSON files that lie with a checkpoint it is."""
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError):
+        return f"it is JSON ({path.name}), and damaged", "give the folder that it lies in"
+    if "added_tokens" in content or "merges" in content:
+        return f"it is a tokenizer ({path.name})", "a tokenizer is for --tokenizer; give the folder that it lies in"
+    if "model_type" in content or "architectures" in content:
+        return f"it is a model's configuration ({path.name})", "give the folder that it lies in, with its weights"
+    return f"it is JSON ({path.name}), without weights", "give the folder that it lies in"

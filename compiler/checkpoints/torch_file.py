@@ -144,10 +144,10 @@ def _check_archive(data: bytes, path: Path) -> None:
         raise CheckpointError(f"{path} is not a whole checkpoint: {error}; copy or write it again") from error
     names = [entry.filename for entry in entries]
     if not any(name.endswith("data.pkl") or name == "constants.pkl" for name in names):
-        what = "an archive of numpy arrays" if any(n.endswith(".npy") for n in names) else "a zip archive"
-        raise CheckpointError(
-            f"{path} is {what} ({listed(names)}), not a checkpoint; give the state_dict as .safetensors or .pt"
-        )
+        arrays = any(name.endswith(".npy") for name in names)
+        what = "an archive of numpy arrays" if arrays else "a zip archive"
+        way_out = "give the state_dict as .safetensors or .pt" if arrays else "unpack it, and give the folder in it"
+        raise CheckpointError(f"{path} is {what} ({listed(names)}), not a checkpoint; {way_out}")
     if any(name.endswith("constants.pkl") and "/code/" in "".join(names) for name in names):
         raise CheckpointError(f"{path} is a TorchScript program, code and weights in one; save its state_dict()")
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or sum(

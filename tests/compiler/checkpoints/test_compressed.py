@@ -70,7 +70,7 @@ def test_cut_padded_and_endless_streams(tmp_path, monkeypatch, kind):
 
 
 OTHERS = [
-    (b"optimized_weights", "compressed with zlib, and what it holds is not a checkpoint: it begins with"),
+    (b"optimized_weights", "compressed with zlib, and what it holds is not a checkpoint: it is a text"),
     (b"<!DOCTYPE html><html>", "compressed with zlib, and what it holds is not a checkpoint: it is a web page"),
     (b"", "compressed with zlib, and what it holds is not a checkpoint: it is empty"),
 ]

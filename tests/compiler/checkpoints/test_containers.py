@@ -269,6 +269,65 @@ OTHERS = [  # name, bytes, what the sentence says after the path
         "is not a checkpoint: it is a web page, not the file that it should have brought; download the file itself",
     ),
     (
+        "m.npy",
+        b"\x93NUMPY\x01\x00",
+        "is not a checkpoint: it is one numpy array; give the state_dict as .safetensors or .pt",
+    ),
+    (
+        "tf_model.h5",
+        b"\x89HDF\r\n\x1a\n....",
+        "is not a checkpoint: it is an HDF5 file, such as Keras writes; convert it to .safetensors with the library "
+        "that wrote it",
+    ),
+    (
+        "m.tflite",
+        b"\x1c\0\0\0TFL3....",
+        "is not a checkpoint: it is a TFLite graph; give the checkpoint that it was exported from",
+    ),
+    (
+        "m.bin",
+        b"tjgg\x03\0\0\0",
+        "is not a checkpoint: it is a GGML file, older than GGUF; convert it to GGUF with an older llama.cpp",
+    ),
+    (
+        "m.nemo",
+        b"./".ljust(257, b"\0") + b"ustar  \0",
+        "is not a checkpoint: it is a tar archive; unpack it, and give the folder or the file of weights in it",
+    ),
+    (
+        "flax_model.msgpack",
+        b"\x81\xa5model",
+        "is not a checkpoint: it is a Flax checkpoint; save the model as .safetensors (save_pretrained with PyTorch)",
+    ),
+    (
+        "tokenizer.model",
+        b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02",
+        "is not a checkpoint: it is a sentencepiece tokenizer; a tokenizer is for --tokenizer; give the model's "
+        "weights",
+    ),
+    (
+        "vocab.json",
+        b'{"version": "1.0", "added_tokens": []}',
+        "is not a checkpoint: it is a tokenizer (vocab.json); a tokenizer is for --tokenizer; give the folder that it "
+        "lies in",
+    ),
+    (
+        "config.json",
+        b'{"model_type": "llama"}',
+        "is not a checkpoint: it is a model's configuration (config.json); give the folder that it lies in, with its "
+        "weights",
+    ),
+    (
+        "broken.json",
+        b'{"model_type": ',
+        "is not a checkpoint: it is JSON (broken.json), and damaged; give the folder that it lies in",
+    ),
+    (
+        "train.py",
+        "# größer als ein Anfang\n".encode() * 40,
+        "is not a checkpoint: it is a text; a text is data, for --calibration or --data",
+    ),
+    (
         "tokenizer.json",
         b'{"version": "1.0"}',
         "is not a checkpoint: it is JSON (tokenizer.json), without weights; give the folder that it lies in",
