@@ -91,7 +91,7 @@ def read_scoring_data(
     if counts is not None:
         text = TokenText.of_counts(counts)
     elif loaded is not None:
-        _refuse_untransformed_text(loaded, tokens)
+        refuse_untransformed_text(loaded, tokens)
         table = checked_byte_table(loaded, tokens, length, options.max_tokens, size, program.boundary_token)
         text = text or text_of_ids(loaded, table, np.asarray(tokens.ids[:count]), words=_knows_text(loaded))
     documents = _starts(tokens, program.boundary_token, count) if options.documents == SEPARATE else None
@@ -128,15 +128,20 @@ def _knows_text(tokenizer: Tokenizer) -> bool:
     return tokenizer.kind != "table of byte counts"
 
 
-def _refuse_untransformed_text(tokenizer: Tokenizer, tokens: Tokens) -> None:
+def refuse_untransformed_text(tokenizer: Tokenizer, tokens: Tokens) -> None:
     """A vocabulary of case operators reads text that was rewritten with them before."""
-    if tokens.text is not None and any(
-        piece.decode("utf-8", "replace") in CASE_OPERATORS for piece in tokenizer.pieces.texts if len(piece) == 3
-    ):
+    if tokens.text is not None and _has_case_operators(tokenizer):
         raise DataError(
             f"{tokenizer.source} has pieces for case operators (CaseOps), and {tokens.source} is text without them; "
             "give the token shards and the counts of bytes that were written with them"
         )
+
+
+def _has_case_operators(tokenizer: Tokenizer) -> bool:
+    """Whether the operators are pieces and no word has capitals: large vocabularies hold these characters, too."""
+    texts = tokenizer.pieces.texts
+    operators = {operator.encode() for operator in CASE_OPERATORS}
+    return operators & set(texts) != set() and not any(len(text) > 1 and text != text.lower() for text in texts)
 
 
 def checked_byte_table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from bytecap.runtime.evaluation import (
     choose_documents,
     evaluate_program,
     read_scoring_data,
+    refuse_untransformed_text,
 )
 from bytecap.runtime.shards import write_shard
 from bytecap.runtime.tokens import read_tokens
@@ -172,3 +174,16 @@ def test_a_model_that_is_worse_than_guessing_is_known(files, tensors):
     assert found.bits_per_token == pytest.approx(math.log2(VOCABULARY)) and found.perplexity == pytest.approx(
         VOCABULARY
     )
+
+
+def test_only_a_vocabulary_without_capitals_is_one_of_case_operators():
+    """A large vocabulary, such as Gemma's, has the same characters as pieces of their own."""
+    tokens = SimpleNamespace(text=b"Hello", source="t.txt")
+    small = [b"", b"A", "\ue001".encode(), "\ue002".encode(), b"hello"]  # A is a byte of the fallback
+    for texts, refused in ((small, True), ([*small, b"Hello"], False), (small[:2], False)):
+        tokenizer = SimpleNamespace(source="x.model", pieces=SimpleNamespace(texts=texts))
+        if refused:
+            with pytest.raises(DataError, match="has pieces for case operators"):
+                refuse_untransformed_text(tokenizer, tokens)
+        else:
+            refuse_untransformed_text(tokenizer, tokens)
