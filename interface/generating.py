@@ -79,20 +79,20 @@ def load(
         return LoadedModel(file, None)
     loaded = load_tokenizer(path)
     check_tokenizer(loaded, file.program.vocabulary_size)
-    return LoadedModel(file, loaded)
+    return LoadedModel(file, loaded, found=tokenizer is None)
 
 
 class LoadedModel:
-    """A model in memory; `tokenizer` is None where none was given or found.
+    """A model in memory; `tokenizer` is None where none was given or found. found : it was not given
 
     kind : "artifact" or "checkpoint"; reading : what was assumed, told, chosen and left out of a checkpoint
     """
 
-    def __init__(self, file: ModelFile, tokenizer: Tokenizer | None) -> None:
+    def __init__(self, file: ModelFile, tokenizer: Tokenizer | None, found: bool = False) -> None:
         from ..runtime.interpreter import Interpreter
 
         self.kind, self.reading = file.kind, file.reading
-        self.tokenizer = tokenizer
+        self.tokenizer, self._found = tokenizer, found
         self._interpreter = Interpreter(file.program, file.tensors)
 
     @property
@@ -190,6 +190,13 @@ class LoadedModel:
         if length > made_for:
             notes.append(f"the model was made for {made_for:,} tokens, and prompt and text may take {length:,}")
         if self.tokenizer is not None:
+            pieces, rows = self.tokenizer.vocabulary_size, self.program.vocabulary_size
+            if self._found:
+                notes.append(f"the tokenizer was not given; {self.tokenizer.source} was found in or beside the model")
+            if pieces < rows:
+                notes.append(
+                    f"the tokenizer has {pieces:,} pieces and the model {rows:,} tokens; the rest is never drawn"
+                )
             notes.extend(self.tokenizer.assumed)
         return tuple(notes)
 

@@ -110,6 +110,22 @@ def test_a_tokenizer_beside_the_model_is_found(tmp_path):
     (tmp_path / "tokenizer.model").write_bytes(model_bytes())
     document = bytecap_command("generate", tmp_path / "model.bcap", "--prompt", "a", "--json").document
     assert document["tokenizer"]["source"] == str(tmp_path / "tokenizer.model")
+    found = f"the tokenizer was not given; {tmp_path / 'tokenizer.model'} was found in or beside the model"
+    assert found in document["notes"]
+
+
+def test_rows_beyond_the_tokenizer_are_never_drawn(tmp_path):
+    """A model whose greatest logit is of a token that its tokenizer of bytes does not have."""
+    table, head = np.ones((300, 1), np.float32), np.zeros((300, 1), np.float32)
+    head[65], head[299] = 5, 9
+    sources = [TensorSource(n, v.shape, "float32", (RawValues(v, "float32"),)) for n, v in (("t", table), ("h", head))]
+    data = assemble_artifact(Program((op.Embed(0), op.Linear(0, 1)), 300, 4, 256), sources)
+    (tmp_path / "padded.bcap").write_bytes(data)
+    arguments = ["generate", tmp_path / "padded.bcap", "--tokens", 3, "--temperature", 0, "--prompt"]
+    outcome = bytecap_command(*arguments, "b", "--tokenizer", "bytes")
+    assert outcome.stdout == "bAAA\n"
+    assert "has 256 pieces and the model 300 tokens; the rest is never drawn" in outcome.stderr
+    assert bytecap_command(*arguments, "98").stdout == "98 299 299 299\n"
 
 
 def refused(*arguments) -> tuple[int, str]:
