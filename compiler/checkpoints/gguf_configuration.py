@@ -54,6 +54,7 @@ ACTIVATIONS = {  # which llama.cpp computes for an architecture, under Hugging F
 SILU = {"hidden_act": "silu"}  # of all others here
 LOCAL_ROPE_BASE = 10_000.0  # of Gemma 3's layers with a window, where llama.cpp has it as a constant
 GLOBAL_EVERY = 6
+ROTATE_PARTLY = ("gptneox", "phi2", "stablelm")  # Hugging Face's classes assume a part where nothing is said
 SMOLLM3_ROTATES_NOT_EVERY = 4  # a constant of llama.cpp, too
 
 
@@ -104,7 +105,8 @@ def _rotation(
         own.get("rope.dimension_count"),
     )
     head = values.get("head_dim", width // heads if isinstance(heads, int) and heads and isinstance(width, int) else 0)
-    if isinstance(rotated, int) and isinstance(head, int) and head and rotated != head:
+    partial = own.get("general.architecture") in ROTATE_PARTLY
+    if isinstance(rotated, int) and isinstance(head, int) and head and (rotated != head or partial):
         found["partial_rotary_factor"] = rotated / head
     kind, factor = own.get("rope.scaling.type", "none"), own.get("rope.scaling.factor")
     original = own.get("rope.scaling.original_context_length")
@@ -133,7 +135,4 @@ def _of_architecture(architecture: str, own: Mapping[str, object], values: Mappi
         return {"layer_types": every, "query_pre_attn_scalar": values.get("head_dim")}
     if architecture == "smollm3":
         return {"no_rope_layers": [int((n + 1) % SMOLLM3_ROTATES_NOT_EVERY != 0) for n in range(count)]}
-    if architecture == "gptneox":
-        share = values.get("partial_rotary_factor")
-        return {} if share is None else {"rotary_pct": share}
     return {}

@@ -23,9 +23,21 @@ BY_MODEL_TYPE = {architecture.model_type: name for name, architecture in ARCHITE
 RENAMED = {"gpt2": GPT2_NAMES}
 DEFAULTS = {  # what Hugging Face's classes assume where a config.json is silent
     "gpt2": {"layer_norm_eps": 1e-5},
-    "gptneox": {"layer_norm_eps": 1e-5, "rope_theta": 10_000.0, "partial_rotary_factor": 0.25},
+    "gptneox": {
+        "layer_norm_eps": 1e-5,
+        "rope_theta": 10_000.0,
+        "partial_rotary_factor": 0.25,
+        "use_parallel_residual": True,
+    },
     "phi2": {"layer_norm_eps": 1e-5, "rope_theta": 10_000.0, "partial_rotary_factor": 0.5},
     "stablelm": {"layer_norm_eps": 1e-5, "rope_theta": 10_000.0, "partial_rotary_factor": 0.25},
+}
+ROTATIONS_OF_NEOX = {"rotary_pct": "partial_rotary_factor", "rotary_emb_base": "rope_theta"}
+GELUS = {  # which llama.cpp computes where Hugging Face has a choice
+    "gpt2": ("activation_function", ("gelu_new", "gelu_fast", "gelu_pytorch_tanh")),
+    "phi2": ("hidden_act", ("gelu_new", "gelu_fast", "gelu_pytorch_tanh")),
+    "gptneox": ("hidden_act", ("gelu",)),
+    "stablelm": ("hidden_act", ("silu",)),
 }
 OTHERS = {"rms_norm_eps": 1e-6, "rope_theta": 10_000.0}
 MISTRAL_WINDOW = 4096  # unless the file says null
@@ -65,7 +77,7 @@ def _values(architecture: str, configuration: Mapping[str, object]) -> dict:
     values = {theirs.get(name, name): value for name, value in configuration.items() if value is not None}
     rope = values.get("rope_parameters") or {}
     values |= {name: rope[name] for name in ("rope_theta", "partial_rotary_factor") if name in rope}
-    values |= {"partial_rotary_factor": values["rotary_pct"]} if "rotary_pct" in values else {}
+    values |= {ours: values[theirs] for theirs, ours in ROTATIONS_OF_NEOX.items() if theirs in values}
     values = {**DEFAULTS.get(architecture, OTHERS), **values}
     if configuration.get("model_type") == "mistral" and "sliding_window" not in configuration:
         values["sliding_window"] = MISTRAL_WINDOW
@@ -126,5 +138,8 @@ def _refuse_other_constants(architecture: str, values: Mapping[str, object]) -> 
         local = values.get("rope_local_base_freq", LOCAL_ROPE_BASE)
         if values.get("layer_types", usual) != usual or local != LOCAL_ROPE_BASE:
             raise OutputError("llama.cpp has Gemma 3's windows in five of six layers, with rotations of base 10,000")
-    if architecture == "gptneox" and values.get("hidden_act", "gelu") != "gelu":
-        raise OutputError(f"llama.cpp computes gelu in gptneox, not {values['hidden_act']}")
+    name, computed = GELUS.get(architecture, ("", ("",)))
+    if values.get(name, computed[0]) not in computed:
+        raise OutputError(f"llama.cpp computes {computed[0]} in {architecture}, not {values[name]}")
+    if values.get("scale_attn_by_inverse_layer_idx") or not values.get("scale_attn_weights", True):
+        raise OutputError("llama.cpp scales all scores of gpt2 by their width alone")

@@ -83,11 +83,23 @@ def test_layouts_are_changed_where_llama_cpp_has_others():
         ({"model_type": "gemma2", **SIZES, "query_pre_attn_scalar": 9}, "by its head width 4 alone"),
         ({"model_type": "gemma3_text", **SIZES, "layer_types": ["full_attention"]}, "windows in five of six layers"),
         ({"model_type": "llama", **SIZES, "rope_scaling": {"rope_type": "longrope"}}, "'longrope' cannot be written"),
+        ({**GPT2, "activation_function": "gelu"}, "llama.cpp computes gelu_new in gpt2, not gelu"),
+        ({**GPT2, "scale_attn_by_inverse_layer_idx": True}, "scales all scores of gpt2 by their width alone"),
     ],
 )
 def test_what_llama_cpp_computes_otherwise_is_refused(configuration, sentence):
     with pytest.raises(OutputError, match=sentence):
         gguf_metadata(configuration)
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_rotations_of_neox_are_told_though_the_whole_head_turns(share, tmp_path):
+    sizes = {name: value for name, value in SIZES.items() if name not in ("rope_theta", "num_key_value_heads")}
+    configuration = {"model_type": "gpt_neox", **sizes, "rotary_pct": share, "rotary_emb_base": 500}
+    laid_out = gguf_tensors(configuration, tensors_of("gptneox"))
+    write_gguf(tmp_path / "m.gguf", configuration, {}, laid_out, tensor_kinds(laid_out, "float32"))
+    told = read_gguf_tensors([tmp_path / "m.gguf"]).configuration.values
+    assert (told["partial_rotary_factor"], told["rope_theta"], told["use_parallel_residual"]) == (share, 500, True)
 
 
 def test_factors_of_llama_3():
