@@ -130,7 +130,7 @@ def _banks(h: Hyperparameters) -> Shapes:
 
 
 def untied_shapes(h: Hyperparameters) -> Shapes:
-    """MLPs of a layer's later passes: any of them may be there."""
+    """MLPs of a layer's later passes."""
     up, down = (h.mlp_dim, h.model_dim), (h.model_dim, h.mlp_dim)
     order = [*h.encoder_layers, *h.decoder_layers]
     repeated = sorted({layer for layer in order if order.count(layer) > 1})
@@ -147,7 +147,8 @@ def check_shapes(checkpoint: Checkpoint, h: Hyperparameters) -> tuple[str, ...]:
     """
     tensors = checkpoint.tensors
     untied = untied_shapes(h)
-    optional = {*untied, *(["skip_weights"] if h.skips == 0 else [])}
+    optional = {name for name in untied if name.startswith("repeat_mlp.") and _may_be_tied(name, tensors)}
+    optional |= {"skip_weights"} if h.skips == 0 else set()
     optional |= {"bigram.proj.weight"} if h.bigram_dim == h.embedding_dim else set()  # scripts leave square ones out
     optional |= {"ve_shared.proj.weight"} if h.ve_dim == h.key_dim else set()
     unused = {name for name in tensors if UNUSED.fullmatch(name)}
@@ -161,6 +162,11 @@ def check_shapes(checkpoint: Checkpoint, h: Hyperparameters) -> tuple[str, ...]:
     raise CheckpointError(
         f"{checkpoint.path} does not fit {FRONTEND_NAME} with {size}; {found}{_loop_hint(tensors, h)}"
     )
+
+
+def _may_be_tied(name: str, tensors: Mapping[str, np.ndarray]) -> bool:
+    """A repeated layer may share its MLP, or the first map of it alone."""
+    return name.endswith("fc.weight") or name.replace("proj.weight", "fc.weight") not in tensors
 
 
 def _skips_fit(h: Hyperparameters) -> bool:

@@ -197,6 +197,27 @@ def test_values_that_do_not_fit_the_parts(record, said, message):
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("part", "gone", "missing"),
+    [
+        ("repeat mlp", "repeat_mlp.0.fc.weight", ""),  # the second map alone is its own
+        ("repeat mlp", "repeat_mlp.0.proj.weight", "missing: repeat_mlp.0.proj.weight"),
+        ("pass mlp", "override_mlps.1_p1.proj.weight", "missing: override_mlps.1_p1.proj.weight"),
+    ],
+)
+def test_mlps_of_later_passes_may_be_tied_in_one_way(part, gone, missing):
+    record = Record(parts={"skip_gates", part}, encoder=[0, 1, 2], decoder=[1, 2, 3])
+    checkpoint = checkpoint_of(record)
+    del checkpoint.tensors[gone]
+    said = {"preset": "baseline", "recur_layers": [1, 2]}
+    if missing:
+        with pytest.raises(CheckpointError, match=missing.replace(".", r"\.")):
+            build_model(checkpoint, said)
+    else:
+        names = [tensor.name for tensor in build_model(checkpoint, said).tensors]
+        assert "repeat_mlp.0.proj.weight" in names and gone not in names
+
+
 def test_tensors_that_a_model_does_not_use_are_no_misfit():
     record = Record()
     checkpoint = checkpoint_of(record)
