@@ -138,6 +138,10 @@ def _translated(content: Mapping[str, object]) -> tuple[Values, Values]:
     for name, value in content.items():
         environment = name.isupper() and name.lower() not in content
         lowered[name.lower() if environment else name] = _from_text(name.lower(), value) if environment else value
+    if lowered.get("rope_train_seq_len") and lowered.get("train_seq_len"):  # the scripts' models take the latter
+        lowered["rope_train_seq_len"] = lowered["train_seq_len"]
+    if not lowered.pop("rope_yarn", True):
+        lowered["rope_train_seq_len"] = 0
     flags = {name: lowered.pop(name) for name in (*PART_FLAGS, *UNKNOWN_PARTS) if name in lowered}
     for name, translate in TRANSLATIONS.items():
         if name in lowered:
@@ -196,7 +200,6 @@ TRANSLATIONS: Mapping[str, Callable[[object], Values]] = {
     "eval_seq_len": _sequence_length,
     "train_seq_len": _sequence_length,
     "rope_dims": lambda value: {"rotary_dims": int(value) or None},  # 0: the whole head
-    "rope_yarn": lambda value: {} if value else {"rope_train_seq_len": 0},
     "negative_slope": lambda value: {"activation": LEAKY_RELU_SQUARED, "activation_slope": value},
     "activation_type": _activation,
     "mlp_power": lambda value: {"activation": RELU_POWER, "activation_power": value},

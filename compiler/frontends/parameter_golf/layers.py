@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from .hyperparameters import Hyperparameters, require
 
 LISTS = ("encoder_layers", "decoder_layers")
+LOOP = ("num_loops", "loop_start", "loop_end")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,10 @@ def _order(known: Mapping[str, object], num_layers: int) -> list[int]:
         require(max(repeated) < num_layers, f"recur_layers names layer {max(repeated)} of {num_layers} layers")
         end = max(repeated) + 1
         return [*layers[:end], *sorted(set(repeated)), *layers[end:]]
-    loops = known.get("num_loops") or 0
-    start, end = known.get("loop_start"), known.get("loop_end")
+    loops, start, end = (known.get(name) for name in LOOP)
     if start is None and end is None:
-        return layers * max(1, loops)
+        return layers * max(1, loops or 1)
+    require(known.get("num_loops") is not None, "loop_start and loop_end go with num_loops; give all or none")
     require(
         start is not None and end is not None and 0 <= start <= end < num_layers,
         f"loop_start {start} and loop_end {end} are no range of {num_layers} layers",

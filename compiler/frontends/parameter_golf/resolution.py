@@ -25,7 +25,7 @@ from .hyperparameters import (
     require,
     unused_values,
 )
-from .layers import LISTS, ordered_layers, says_order
+from .layers import LISTS, LOOP, ordered_layers, says_order
 from .records import RECORDS, Record, preset_values, records_of, short_name
 from .traits import FACTORIZED
 
@@ -145,7 +145,8 @@ def _order_of(record: Record, known: Values, by_name: bool) -> tuple[list[int], 
     loops = record.values.get("recur_layers") or record.values.get("num_loops")
     if loops and record.depth != known["num_layers"] and not by_name:
         return None
-    return ordered_layers(record.values, known["num_layers"])
+    said = {name: known[name] for name in LOOP if known.get(name) is not None}
+    return ordered_layers({**record.values, **said}, known["num_layers"])
 
 
 def _only_what_matters(asked: dict[str, str], known: Values) -> dict[str, str]:

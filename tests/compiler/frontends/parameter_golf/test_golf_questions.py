@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from record_states import Record, random_state
@@ -14,6 +15,7 @@ from bytecap.compiler.checkpoints.configuration import as_configuration
 from bytecap.compiler.frontends import build_model, read_architecture
 from bytecap.compiler.frontends.parameter_golf.records import RECORDS, preset_values
 from bytecap.errors import CheckpointError
+from bytecap.format.program.operations import Rope
 
 BANKED = {"banks", "skip_gates", "lane lambdas"}
 LOOP_345 = {"encoder": [0, 1, 2, 3, 4, 5, 3, 4], "decoder": [5, 3, 4, 5, 6, 7, 8, 9, 10]}
@@ -100,6 +102,30 @@ def test_one_word_answers_everything(name):
     assert shorter.program.sequence_length == 128 and shorter.told["seq_len"] == "architecture"
 
 
+def test_a_preset_and_what_differs_from_it():
+    record = Record(parts={"skip_gates"}, **DEEP, **LOOP_345)
+    model = build_model(checkpoint_of(record), {"preset": "2026-04-05", "loop_start": 3})
+    assert model.architecture["encoder_layers"] == LOOP_345["encoder"]  # twice more, as the preset says
+    assert model.architecture["parallel_residual_start"] == -1
+
+
+@pytest.mark.parametrize(
+    ("said", "length"),
+    [
+        ({"rope_train_seq_len": 32}, 32),
+        ({"train_seq_len": 48}, 0),  # a script without the rescaling
+        ({"rope_train_seq_len": 2048, "train_seq_len": 48}, 48),  # scripts have the former and use the latter
+        ({"rope_train_seq_len": 2048, "train_seq_len": 48, "rope_yarn": True}, 48),
+        ({"rope_train_seq_len": 2048, "train_seq_len": 48, "rope_yarn": False}, 0),
+    ],
+)
+def test_the_length_beyond_which_the_base_rises(said, length):
+    model = build_model(checkpoint_of(Record()), {"eval_seq_len": 96} | said)
+    assert model.architecture["rope_train_seq_len"] == length and model.program.sequence_length == 96
+    bases = {op.base for op in model.program.instructions if isinstance(op, Rope)}
+    assert bases == {np.float32(10_000 * (96 / length) ** (8 / 6) if length else 10_000)}
+
+
 def test_presets_are_found_by_unambiguous_beginnings():
     assert preset_values("baseline") == {}
     assert preset_values("2026-04-27_Smear") == RECORDS["2026-04-29_SmearGateBOSFix_3Seed_1.06141"].values
@@ -165,6 +191,7 @@ CONTRADICTIONS = [
     ({"recur_layers": "4;5"}, "'4;5' is no list of layer numbers"),
     ({"recur_layers": [9]}, "recur_layers names layer 9 of 4 layers"),
     ({"num_loops": 1, "loop_start": 3, "loop_end": 2}, "loop_start 3 and loop_end 2 are no range of 4 layers"),
+    ({"loop_start": 1, "loop_end": 2}, "loop_start and loop_end go with num_loops"),
     ({"preset": 7}, "preset is 7; it must be a name"),
     ({"preset": "2026-04-05"}, "loop_start 4 and loop_end 5 are no range of 4 layers"),
 ]
