@@ -21,13 +21,18 @@ FRONTEND_KEY = "frontend"
 PRESET_KEY, PRESET = "preset", "preset:"  # a known architecture by its name, instead of a file
 
 
+def is_preset(path: str | Path) -> bool:
+    """Whether what stands for a path is `preset:NAME`, and no file."""
+    return str(path).startswith(PRESET)
+
+
 def read_architecture(path: str | Path) -> dict[str, object]:
     """The hyperparameters in a TOML or JSON file (JSON when the first character is a brace), or `preset:NAME`.
 
     Raises CheckpointError, naming the file, when it cannot be read or is neither; the values are
     checked by the frontend.
     """
-    if str(path).startswith(PRESET):
+    if is_preset(path):
         return {PRESET_KEY: str(path).removeprefix(PRESET)}
     path = Path(path)
     try:

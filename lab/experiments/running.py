@@ -11,6 +11,7 @@ import time
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from ...compiler.frontends.architecture_file import is_preset
 from ...errors import DataError
 from ...files.digests import file_sha256
 from ...files.shell_commands import shell_command
@@ -63,7 +64,11 @@ def document_of(run: ExperimentRun) -> dict[str, Any]:
         "charts": [_chart_document(chart) for chart in findings.charts],
         "settings": dict(findings.settings),
         "reproduce": command_line(experiment.name, inputs),
-        "files": {name: file_sha256(path) for name in FILES if (path := getattr(inputs, name)) is not None},
+        "files": {
+            name: str(path) if is_preset(path) else file_sha256(path)
+            for name in FILES
+            if (path := getattr(inputs, name)) is not None
+        },
         "version": VERSION,
         "seconds": run.seconds,
     }

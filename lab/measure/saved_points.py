@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ...compiler.frontends.architecture_file import is_preset
 from ...errors import OutputError
 from ...files.digests import file_sha256
 from ...files.output import write_output
@@ -55,6 +56,9 @@ def digest_of(files: Sequence[Path | None], options: Mapping[str, object]) -> st
     for path in files:
         if path is None:
             total.update(b"none")
+            continue
+        if is_preset(path):
+            total.update(str(path).encode())
             continue
         total.update(bytes.fromhex(file_sha256(path)))
     total.update(json.dumps(options, sort_keys=True).encode())
