@@ -9,11 +9,13 @@ element behind it, is bound to ranges of its columns, and runs when somebody ask
 from __future__ import annotations
 
 import bisect
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from ..errors import DataError
 from ..format.program import operations as op
 from ..format.program.operands import Row
 from ..format.program.operation import Operation
@@ -32,6 +34,8 @@ class SequencePlan:
 
     program, shapes : a validated program; context : its tensors; bind : makes the step of an instruction
     steps : of all instructions
+
+    Raises DataError when the registers take more memory than the machine has.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class SequencePlan:
         self._length, self._vocabulary_size = length, program.vocabulary_size
         self._head = find_head_start(program)
         buffers, capacities = assign_buffers(program, shapes, self._head)
+        check_memory(sum(capacities) * length, length)
         memory = [np.empty(capacity * length, np.float32) for capacity in capacities]
         self._registers = [
             memory[buffer][: width * length].reshape(length, width)
@@ -87,6 +92,24 @@ class SequencePlan:
     def _step(self, instruction: Operation, columns: slice) -> Step:
         """The step of an instruction of the tail for some of its columns."""
         return self._bind(*at_columns(instruction, self._context, self._vocabulary_size, columns))
+
+
+def check_memory(floats: int, length: int) -> None:
+    """Raise DataError for registers of so many elements that this machine has no memory for."""
+    needed, there = 4 * floats, memory_bytes()
+    if there is not None and needed > there:
+        raise DataError(
+            f"the registers of one sequence of {length:,} tokens take {needed / 2**30:,.1f} GiB and this machine has "
+            f"{there / 2**30:,.1f} GiB; choose shorter sequences",
+            argument="sequence_length",
+        )
+
+
+def memory_bytes() -> int | None:
+    """Physical memory of the machine, None where it does not tell."""
+    if not hasattr(os, "sysconf") or not {"SC_PHYS_PAGES", "SC_PAGE_SIZE"} <= os.sysconf_names.keys():
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def at_columns(

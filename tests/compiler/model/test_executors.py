@@ -115,6 +115,18 @@ def test_losses_take_no_memory_for_all_logits():
     assert peak < 2 * 4 * (1 << 21) + (1 << 20) < 4 * length * vocabulary_size
 
 
+def test_registers_that_no_machine_has_memory_for_are_refused():
+    wide = 1 << 20
+    instructions = (op.Embed(0), op.Broadcast(0, wide, op.BroadcastKind.TILED), op.Add(1, 1), op.Slice(2, 0, 2))
+    interpreter = Interpreter(Program(instructions, 2, 4, 0), [np.eye(2, dtype=np.float32)])
+    assert interpreter.logits(np.array([[0, 1]])).tolist() == [[[2, 0], [0, 2]]]
+    with pytest.raises(
+        DataError, match=r"one sequence of 1,048,576 tokens take 8,192.* GiB .*choose shorter"
+    ) as caught:
+        interpreter.token_losses(np.zeros((1, (1 << 20) + 1), int))
+    assert caught.value.argument == "sequence_length"
+
+
 def test_programs_without_a_head_at_the_end_have_logits_too():
     tensors = [np.array([[1.0, 2.0], [3.0, -4.0]], np.float32)]
     for last in (op.Shift(0, 1), op.Softcap(0, 2.0, op.SoftcapKind.TANH), op.Add(0, 0)):
