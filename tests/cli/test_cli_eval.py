@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -221,3 +223,12 @@ def test_bad_data_gets_one_line_that_names_the_file(small_job, tmp_path, damage,
     outcome = bytecap_command(command, small_job.artifact, "--data", data, "--tokenizer", tokenizer)
     assert (outcome.code, outcome.stdout, outcome.stderr.count("\n")) == (8, "", 1)
     assert str(tokenizer if damage == "tokenizer" else data) in outcome.stderr
+
+
+def test_text_from_standard_input(small_job, monkeypatch):
+    text = small_job.text.read_bytes()
+    arguments = ["eval", small_job.artifact, "--tokenizer", small_job.tokenizer, "--json", "--data"]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+    piped, read = (bytecap_command(*arguments, data).document["score"] for data in ("-", small_job.text))
+    timing = {"seconds", "tokens_per_second"}
+    assert {name: piped[name] for name in piped.keys() - timing} == {name: read[name] for name in read.keys() - timing}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -264,3 +266,10 @@ def test_the_tokenizer_of_a_folder_or_beside_a_model(files, tmp_path):
     assert find_tokenizer(files["gguf llama"]) == files["gguf llama"]
     with pytest.raises(DataError, match="cannot read"):
         load_tokenizer(tmp_path / "missing.json")
+
+
+def test_the_libraries_are_loaded_when_a_file_needs_them():
+    """So that `import bytecap.runtime` stays quick."""
+    code = "import sys, bytecap.runtime.evaluation; print({'tokenizers', 'tiktoken', 'gguf'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
