@@ -21,8 +21,9 @@ import sys
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import gguf
@@ -157,12 +158,12 @@ def gguf_name(name: str) -> str:
     return name.removeprefix("model.").replace("layers.", "blk.")
 
 
-def llama_files(source: Path, folder: Path, matrix: dict[str, np.ndarray]) -> Iterator[Path]:
-    """Files of llama.cpp's types."""
+def llama_files(source: Path, folder: Path, measured: Callable[[], dict[str, np.ndarray]]) -> Iterator[Path]:
+    """Files of llama.cpp's types; the importance matrix is measured only where one has to be written."""
     missing = [name for name in LLAMA_TYPES if not (folder / f"{name}.gguf").is_file()]
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
-        np.savez(folder / "importance.npz", **matrix)
+        np.savez(folder / "importance.npz", **measured())
         script = Path(__file__).with_name("ggml_files.py")
         command = [os.environ[PYTHON_VARIABLE], script, source, folder, folder / "importance.npz", *missing]
         subprocess.run([str(part) for part in command], check=True, stdout=sys.stderr, stderr=subprocess.DEVNULL)
@@ -213,52 +214,52 @@ class Scorer:
         return CompressionPoint(pipeline, setting, size, gap, error, float(found.divergence.mean()) / math.log(2))
 
 
-def measure(folder: Path, caps: Sequence[int], effort: int) -> dict:
+def measure(folder: Path, caps: Sequence[int], effort: int, tokens: int) -> dict:
     source = download(folder)
     calibration, evaluation = write_texts(folder)
-    model = build_model(read_checkpoint(source))
-    program, points, compiles = model.program, [], []
-    tokenizer = load_tokenizer(source)
-    read = [
-        read_tokens(path, tokenizer, program.vocabulary_size, program.boundary_token)
-        for path in (calibration, evaluation)
-    ]
-    scorer = Scorer.of(model, read[1], SCORED_TOKENS)
-    for cap in caps:
-        artifact, took = compiled(source, calibration, folder, cap, effort)
-        data = artifact.read_bytes()
-        points.append(scorer.point("bytecap", f"effort {effort}", len(data), decode_tensors(read_artifact(data))))
-        compiles.append({"cap": cap, "effort": effort, **took})
-        print(points[-1].line(), flush=True)
-    notes = [
-        "the float model is the package's Q4_1 file, dequantized; 4-bit files of the same type lose nothing against it"
-    ]
+    artifacts = {cap: compiled(source, calibration, folder, cap, effort) for cap in caps}
+    model, tokenizer = build_model(read_checkpoint(source)), load_tokenizer(source)
+    how = tokenizer, model.program.vocabulary_size, model.program.boundary_token
+    scorer = Scorer.of(model, read_tokens(evaluation, *how, max_tokens=tokens), tokens)
+    points = []
+    for path, _ in artifacts.values():
+        data = path.read_bytes()
+        _add(points, scorer.point("bytecap", f"effort {effort}", len(data), decode_tensors(read_artifact(data))))
+    notes = ["the float model is the package's Q4_1 file, dequantized: a file of that type loses nothing against it"]
     if os.environ.get(PYTHON_VARIABLE):
-        length = program.sequence_length
-        sequences = read[0].ids[: IMPORTANCE_TOKENS // length * length].astype(np.int64).reshape(-1, length)
-        for path in llama_files(source, folder / "ggml", importance(model, sequences)):
-            kinds = Counter(tensor.tensor_type.name for tensor in gguf.GGUFReader(path).tensors)
-            setting = f"{path.stem}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        length = model.program.sequence_length
+        text = read_tokens(calibration, *how, max_tokens=IMPORTANCE_TOKENS).ids
+        sequences = text[: IMPORTANCE_TOKENS // length * length].astype(np.int64).reshape(-1, length)
+        for path in llama_files(source, folder / "ggml", partial(importance, model, sequences)):
             arrays = [tensor.values for tensor in build_model(read_checkpoint(path)).tensors]
-            points.append(scorer.point("gguf", setting, path.stat().st_size, arrays))
-            print(points[-1].line(), flush=True)
+            _add(points, scorer.point("gguf", f"{path.stem} ({tensor_types(path)})", path.stat().st_size, arrays))
         notes.append(
-            "llama.cpp has no type below 4.25 bits for rows of 576 weights (no multiple of 256) and falls back"
+            "llama.cpp has no type below 4.25 bits for rows of 576 weights, no multiple of 256, and falls back"
         )
     else:
         for kind in PACKAGE_TYPES:
-            points.append(scorer.point("gguf", f"{kind}, no importance", *package_arrays(model, kind)))
-            print(points[-1].line(), flush=True)
+            _add(points, scorer.point("gguf", f"{kind}, no importance", *package_arrays(model, kind)))
         notes.append(f"without llama.cpp ({PYTHON_VARIABLE}) its types are those that the gguf package can write")
     return {
         "float_bits_per_byte": scorer.float_bits_per_byte,
-        "scored_tokens": int(scorer.meter.float_model.divergence.size * program.sequence_length),
-        "machine": {"threads": available_threads()},
-        "compiles": compiles,
+        "scored_tokens": int(scorer.meter.float_model.divergence.size * model.program.sequence_length),
+        "threads": available_threads(),
+        "compiles": [{"cap": cap, "effort": effort, **took} for cap, (_, took) in artifacts.items()],
         "points": [asdict(point) for point in points],
         "at_equal_divergence": equal_divergence(points),
         "notes": notes,
     }
+
+
+def _add(points: list[CompressionPoint], point: CompressionPoint) -> None:
+    points.append(point)
+    print(point.line(), flush=True)
+
+
+def tensor_types(path: Path) -> str:
+    """How often each type stands in a GGUF file."""
+    kinds = Counter(tensor.tensor_type.name for tensor in gguf.GGUFReader(path).tensors)
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
 
 
 def equal_divergence(points: Sequence[CompressionPoint]) -> list[dict]:
@@ -277,8 +278,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=ROOT / "bytecap-smollm", help="what is downloaded and made")
     parser.add_argument("--cap", type=int, action="append", help="bytes; repeatable (40 and 55 million)")
     parser.add_argument("--effort", type=int, default=3)
+    parser.add_argument("--tokens", type=int, default=SCORED_TOKENS, help="of the evaluation text")
     arguments = parser.parse_args()
-    result = measure(arguments.folder, arguments.cap or CAPS, arguments.effort)
+    result = measure(arguments.folder, arguments.cap or CAPS, arguments.effort, arguments.tokens)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "smollm2.json").write_text(json.dumps(result, indent=1) + "\n")
     points = [CompressionPoint(**point) for point in result["points"]]
