@@ -17,6 +17,8 @@ from .tokenizers import ByteTable, Tokenizer
 
 # Where str.split() cuts: code points of white space.
 WHITE_SPACE = np.array([ord(c) for c in map(chr, range(0x3001)) if c.isspace()], dtype=np.uint32)
+WORD_BLOCK = 1 << 20  # tokens
+CONTINUATIONS = frozenset(bytes([value]) for value in range(0x80, 0xC0))  # of a UTF-8 character
 LONE_BYTES = (0xDC80, 0xDCFF)  # where surrogateescape puts bytes that are no character
 
 
@@ -117,13 +119,29 @@ def text_of_ids(tokenizer: Tokenizer, table: ByteTable, ids: np.ndarray, *, word
     own = table.target_bytes(before).astype(np.int32)
     if ids.size and not table.boundary[ids[0]]:  # cut out of a text, or its beginning: as if after a boundary
         own[0] = table.base_bytes[ids[0]]
-    counted = None
-    if words:
-        texts, size = tokenizer.pieces.texts, tokenizer.vocabulary_size
-        spelled = [texts[t][-b:] if b else b"" for t, b in zip(ids.tolist(), own.tolist(), strict=True) if t < size]
-        document = b"".join(spelled).decode("utf-8", "surrogateescape")
-        counted = words_by_token(document, own)
+    counted = _words_of_ids(tokenizer, ids, own) if words else None
     return TokenText(own, counted, np.zeros(len(own), dtype=np.int32), table.unknown[ids])
+
+
+def _words_of_ids(tokenizer: Tokenizer, ids: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """int32 [n]: words that begin under each token of so many bytes; in blocks, since the pieces are Python objects."""
+    texts, size = tokenizer.pieces.texts, tokenizer.vocabulary_size
+    counted = np.zeros(len(ids), dtype=np.int32)
+    start, inside = 0, False  # inside a word that began before
+    while start < len(ids):
+        stop = min(start + WORD_BLOCK, len(ids))
+        while stop < len(ids) and ids[stop] < size and texts[ids[stop]][:1] in CONTINUATIONS:
+            stop += 1  # a character is not cut
+        pairs = zip(ids[start:stop].tolist(), own[start:stop].tolist(), strict=True)
+        document = b"".join(texts[token][-count:] for token, count in pairs if count and token < size)
+        text = document.decode("utf-8", "surrogateescape")
+        block = own[start:stop].astype(np.int64)
+        block[0] += inside
+        counted[start:stop] = words_by_token("x" * inside + text, block)
+        counted[start] -= inside
+        inside = not text[-1].isspace() if text else inside
+        start = stop
+    return counted
 
 
 def words_by_token(document: str, own: np.ndarray) -> np.ndarray:

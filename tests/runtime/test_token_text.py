@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tiny_tokenizers import KINDS, tiny_tokenizer, words
 from tokenizer_files import byte_level_json, metaspace_json
 
+from bytecap.runtime import token_text
 from bytecap.runtime.token_text import encode_with_text, text_of_ids, words_by_token
 from bytecap.runtime.tokenizers import Tokenizer
 from bytecap.runtime.tokenizers.tables import ByteTokenizer
@@ -96,3 +97,15 @@ def test_a_shard_has_the_bytes_and_words_of_its_pieces():
     found = text_of_ids(tokenizer, tokenizer.byte_table(), ids)
     assert found.bytes[1:].sum() == len("abc de\u4e2d".encode()) + len("fg abc")  # its normalization drops one space
     assert found.words.sum() == 4 - 1  # what one document ends with, another goes on with
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 7])
+@pytest.mark.parametrize("kind", ["bytes", "raw", "json"])
+def test_words_of_a_shard_do_not_depend_on_the_blocks(kind, block, monkeypatch):
+    tokenizer = TOKENIZERS[kind]
+    text = "abc  de\u3000fg \u4e2d\u00e9\n h ijk" * 3
+    ids = np.array(tokenizer.encode_document(text))
+    whole = text_of_ids(tokenizer, tokenizer.byte_table(), ids)
+    monkeypatch.setattr(token_text, "WORD_BLOCK", block)
+    blocks = text_of_ids(tokenizer, tokenizer.byte_table(), ids)
+    assert blocks.words.tolist() == whole.words.tolist() and whole.words.sum() == len(text.split())
