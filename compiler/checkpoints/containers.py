@@ -26,7 +26,7 @@ from .selection import Selection
 from .stored import Stored, check_element_count, stored_torch
 from .ternary_checkpoint import is_ternary_state, restore_ternary_state
 from .torch_file import foreign_objects, load_torch
-from .weight_sets import check_names, chosen_set
+from .weight_sets import check_names, chosen_set, kind_of
 
 HEAD_BYTES = 16
 KNOWN_KINDS = (
@@ -122,7 +122,11 @@ def _torch_content(content: object, path: Path, selection: Selection) -> Content
     foreign = [f"{key} ({origin})" for key, origin in reversed(named.items()) if f"{key!r}" not in used]
     if foreign:
         notes.append(f"left out beside the weights, no tensors: {listed(foreign)}")
-    return Content({key: stored_torch(tensor) for key, tensor in state.items()}, configuration, tuple(notes), name)
+    tensors = {
+        key: stored_torch(value) if hasattr(value, "numel") else Stored(None, kind_of(value))
+        for key, value in state.items()
+    }
+    return Content(tensors, configuration, tuple(notes), name)
 
 
 def _refuse_sets(selection: Selection, path: Path) -> None:

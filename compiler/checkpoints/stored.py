@@ -32,7 +32,7 @@ INTEGERS |= {"int64": "<i8", "uint64": "<u8", "bool": "?"}
 @dataclass(frozen=True, slots=True, eq=False)
 class Stored:
     """values : array of the tensor's shape, float32 for float16, bfloat16 and the 8-bit types; None where it has none
-    dtype : the type in the file, by torch's name
+    dtype : the type in the file, by torch's name; of what is no tensor, that of Python
     """
 
     values: np.ndarray | None
@@ -120,6 +120,6 @@ def refuse_other_types(tensors: Mapping[str, Stored], path: Path) -> None:
     wrong = [f"{name} ({tensor.dtype})" for name, tensor in tensors.items() if not tensor.is_float]
     if wrong:
         raise CheckpointError(
-            f"{path} has tensors that are not plain floating point: {listed(wrong)}; if the model does without them, "
+            f"{path} holds what is not plain floating point: {listed(wrong)}; if the model does without them, "
             "leave them out with --ignore NAME, else convert them"
         )

@@ -134,7 +134,7 @@ REFUSED = [
         {"step": 3, "args": argparse.Namespace()},
         "which none is a set of weights: step (int), args (argparse.Namespace)",
     ),
-    ({"a": torch.zeros(2), "b": torch.zeros(2), "note": "text"}, "'note' is of type str, not a tensor"),
+    ({"a": torch.zeros(2), "b": torch.zeros(2), "note": "text"}, "not plain floating point: note (str)"),
 ]
 
 
@@ -164,8 +164,8 @@ def test_archives_that_torch_did_not_write_are_named(tmp_path):
 
 
 def test_names_can_be_left_out(tmp_path):
-    path = saved(tmp_path / "m.pt", {**weights(1), "num_updates": torch.tensor(7), "h.0.count": torch.tensor(3)})
-    with pytest.raises(CheckpointError, match=r"num_updates \(int64\), h\.0\.count \(int64\).*--ignore NAME"):
+    path = saved(tmp_path / "m.pt", {**weights(1), "num_updates": torch.tensor(7), "h.0.count": 3})
+    with pytest.raises(CheckpointError, match=r"num_updates \(int64\), h\.0\.count \(int\).*--ignore NAME"):
         read_checkpoint(path)
     found = read_checkpoint(path, Selection(ignore=("num_updates", "*.count")))
     assert found.tensors.keys() == weights(1).keys()
