@@ -155,7 +155,7 @@ def _is_json_line(head: bytes) -> bool:
     """Whether the first line is a whole JSON object with a text."""
     try:
         value = json.loads(head.split(b"\n")[0]) if head.startswith(b"{") else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(value, dict) and isinstance(value.get(TEXT_FIELD), str)
 
@@ -209,15 +209,22 @@ def _decoded(decoder: codecs.IncrementalDecoder, block: bytes, path: str, offset
 def _documents_of_lines(path: str) -> Iterator[str]:
     with opened(path) as file:
         for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                value = json.loads(line)
-            except ValueError as error:
-                raise DataError(f"{path}: line {number:,} is not JSON ({error}); each line is one document") from error
-            text = value.get(TEXT_FIELD) if isinstance(value, dict) else None
-            if not isinstance(text, str):
-                names = ", ".join(list(value)[:6]) if isinstance(value, dict) else type(value).__name__
-                raise DataError(f"{path}: line {number:,} has no {TEXT_FIELD!r} of type text (it has: {names})")
-            if text:
+            if line.strip() and (text := _text_of_line(line, f"{path}: line {number:,}")):
                 yield text
+
+
+def _text_of_line(line: bytes, place: str) -> str:
+    """The text of one JSON object; DataError that names the place for anything else."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{place} is not JSON ({error}); each line is one document") from error
+    text = value.get(TEXT_FIELD) if isinstance(value, dict) else None
+    if not isinstance(text, str):
+        names = ", ".join(list(value)[:6]) if isinstance(value, dict) else type(value).__name__
+        raise DataError(f"{place} has no {TEXT_FIELD!r} of type text (it has: {names})")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"{place} holds half of a surrogate pair, which is no character; write it again") from error
+    return text

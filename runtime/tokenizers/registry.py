@@ -179,6 +179,8 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
         tokenizer = next(kind for kind in KINDS.values() if kind.recognize(head, path.name)).read(path)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    except RecursionError as error:
+        raise DataError(f"{path} is no tokenizer: its values are nested too deeply; copy it again") from error
     if tokenizer.beginning is None and path.name in ("tokenizer.json", "tokenizer.model"):
         tokenizer.beginning = _beginning_beside(path, tokenizer)
     return tokenizer

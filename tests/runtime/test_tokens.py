@@ -55,6 +55,8 @@ BAD = {
     "cut.zst": (zstandard.compress(b"abcdefgh" * 100)[:-3], "is damaged: it ends inside a frame"),
     "text.xz": (b"\xfd7zXZ\0\0\0", "looks like a xz file; decompress it first"),
     "lines.jsonl": (b'{"text": "ab"}\n{"body": "c"}\n', "line 2 has no 'text' of type text \\(it has: body\\)"),
+    "half.jsonl": (b'{"text": "ab"}\n{"text": "\\ud800"}\n', "line 2 holds half of a surrogate pair"),
+    "deep.jsonl": (b'{"text": "ab"}\n' + b"[" * 200_000, "line 2 is not JSON"),
     "broken.jsonl": (b'{"text": "ab"}\n{"text', "line 2 is not JSON"),
 }
 

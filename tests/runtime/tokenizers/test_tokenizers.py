@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import struct
 import subprocess
 import sys
 from functools import cache
@@ -242,6 +243,16 @@ BAD = {
     "scores.gguf": (gguf_file("llama", scores=None), "which is not known here"),
     "cut.bin": (b"\1\0\0\0" + b"\0" * 5, "ends inside piece 0"),
     "short.bin": (b"\1\0\0\0" + b"\0" * 80, "fewer than 260"),
+    "deep.json": ("[" * 200_000, "nested too deeply|is not JSON"),
+    "deep.gguf": (
+        b"GGUF"
+        + struct.pack("<IQQ", 3, 0, 1)
+        + struct.pack("<Q", 1)
+        + b"a"
+        + struct.pack("<I", 9)
+        + struct.pack("<IQ", 9, 1) * 5000,
+        "nested too deeply",
+    ),
     "x.model": (b"hello, this is no model", "is not a sentencepiece model"),
 }
 
