@@ -48,7 +48,7 @@ WHOLE_WORD_NAMES = (
 
 # tokenizer.ggml.pre of a GGUF file: the patterns, one after the other.
 GGUF_PATTERNS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("gpt-2", "gpt2", "phi-2", "mpt", "olmo", "jais", "gigachat", "jina-v2-code"), (GPT2,)),
+    **dict.fromkeys(("gpt-2", "phi-2", "mpt", "olmo", "jais", "gigachat", "jina-v2-code"), (GPT2,)),
     **dict.fromkeys(
         ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"), (SINGLE_DIGITS, GPT2)
     ),
