@@ -11,7 +11,7 @@ from naive_modded_nanogpt import SECOND, THIRD, NaiveModded
 
 from bytecap.compiler.frontends import build_model, restored_tensors
 from bytecap.compiler.model.structure import find_head
-from bytecap.compiler.rewrites.symmetries import find_hidden_units
+from bytecap.compiler.rewrites.free_units import find_hidden_units
 from bytecap.errors import CheckpointError
 
 RECORDS = {

@@ -14,8 +14,8 @@ import pytest
 
 from bytecap.compiler.model import attention_heads, groups, residual_streams, structure
 from bytecap.compiler.quantize import sequential
-from bytecap.compiler.rewrites import symmetries
-from bytecap.compiler.statistics import calibration
+from bytecap.compiler.rewrites import free_units
+from bytecap.compiler.statistics import batch_pass
 from bytecap.format.program.operations import OPERATIONS
 from bytecap.lab.measure import units
 from bytecap.lab.train import factorized_head, program_cost, training, vocabulary
@@ -26,32 +26,32 @@ UNITS, COST = units, program_cost
 # for each of them: what moves or mixes the elements of a register ends a search for heads, hidden
 # units, residual streams and the output head.
 KNOWN_TO = {
-    "embed": {HEAD, STREAMS, calibration, vocabulary},
-    "hash-embed": {HEAD, calibration},
+    "embed": {HEAD, STREAMS, batch_pass, vocabulary},
+    "hash-embed": {HEAD, batch_pass},
     "linear": {
-        HEAD, HEADS, STREAMS, GROUPS, sequential, symmetries, calibration,
+        HEAD, HEADS, STREAMS, GROUPS, sequential, free_units, batch_pass,
         UNITS, COST, factorized_head, training, vocabulary,
     },
-    "rms-norm": {HEADS, STREAMS, vocabulary},
+    "rms-norm": {HEADS, STREAMS, free_units, vocabulary},
     "layer-norm": {HEADS, STREAMS},
-    "scale": {HEAD, HEADS, STREAMS, symmetries},
+    "scale": {HEAD, HEADS, STREAMS, free_units},
     "mix": {STREAMS},
-    "add": {STREAMS, symmetries},
-    "multiply": {HEADS, symmetries},
-    "activation": {symmetries},
+    "add": {STREAMS, free_units},
+    "multiply": {HEADS, free_units},
+    "activation": {free_units},
     "rope": {HEADS},
-    "attention": {HEADS, symmetries, UNITS, COST},
-    "exclude": {HEADS, symmetries},
+    "attention": {HEADS, free_units, UNITS, COST},
+    "exclude": {HEADS, free_units},
     "shift": set(),
     "slice": {HEADS},
     "concat": set(),
-    "softcap": {HEAD, symmetries, factorized_head},
-    "position-embed": {HEAD, calibration},
+    "softcap": {HEAD, free_units, factorized_head},
+    "position-embed": {HEAD, batch_pass},
     "rotate": {HEAD, HEADS},
-    "broadcast": {symmetries},
+    "broadcast": {free_units},
     "scale-tiled": {HEAD, HEADS, STREAMS},
-    "affine": {HEAD, HEADS, STREAMS, symmetries},
-    "capped-attention": {HEADS, symmetries, UNITS, COST},
+    "affine": {HEAD, HEADS, STREAMS, free_units},
+    "capped-attention": {HEADS, free_units, UNITS, COST},
 }  # fmt: skip
 ANALYSES = sorted(set().union(*KNOWN_TO.values()), key=lambda module: module.__name__)
 
