@@ -105,9 +105,10 @@ def _tokenizer_of_fields(found: Mapping[str, Any], source: str, digest: str) -> 
             precompiled=bytes(value & 0xFF for value in found.get("precompiled_charsmap", ())),
         )
         return tokenizer_of_pieces(data, source, digest, KIND)
+    known = model in ("llama", "t5")
+    why = "without a score and a type for each piece" if known else "which is not known here (known: gpt2, llama, t5)"
     raise DataError(
-        f"{source} has a tokenizer of the kind {model!r}, which is not known here (known: gpt2, llama, t5); "
-        "give --tokenizer with the model's tokenizer.json"
+        f"{source} has a tokenizer of the kind {model!r}, {why}; give --tokenizer with the model's own tokenizer"
     )
 
 
