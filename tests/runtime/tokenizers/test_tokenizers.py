@@ -240,7 +240,7 @@ BAD = {
     "none.gguf": (b"GGUF" + bytes([3, 0, 0, 0]) + bytes(16), "holds no tokenizer"),
     "pre.gguf": (gguf_file("gpt2", pre="martian"), "the rule 'martian'"),
     "kind.gguf": (gguf_file("bert"), "the kind 'bert'"),
-    "scores.gguf": (gguf_file("llama", scores=None), "which is not known here"),
+    "scores.gguf": (gguf_file("llama", scores=None), "without a score and a type for each piece"),
     "cut.bin": (b"\1\0\0\0" + b"\0" * 5, "ends inside piece 0"),
     "short.bin": (b"\1\0\0\0" + b"\0" * 80, "fewer than 260"),
     "deep.json": ("[" * 200_000, "nested too deeply|is not JSON"),
