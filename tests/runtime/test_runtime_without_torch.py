@@ -9,7 +9,7 @@ from without_torch import run_without_torch
 
 from bytecap.cli.main import COMMANDS
 
-WORK_WITHOUT_TORCH = ("inspect", "verify", "eval", "generate", "export")
+WORK_WITHOUT_TORCH = ("inspect", "diff", "verify", "eval", "generate", "export")
 NEED_TORCH = ("compile", "sensitivity", "curve", "diagnose", "lab", "demo")
 
 
@@ -20,6 +20,7 @@ def outcomes(small_job, tmp_path_factory):
     scoring = [*small_job.score_arguments(), "--json"]
     commands = {
         "inspect": ["inspect", small_job.artifact, "--json"],
+        "diff": ["diff", small_job.artifact, small_job.artifact, "--json"],
         "verify": ["verify", small_job.artifact, *scoring],
         "eval": ["eval", small_job.artifact, *scoring],
         "generate": ["generate", small_job.artifact, "--tokens", 3, "--json"],

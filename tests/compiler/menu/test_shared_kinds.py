@@ -22,7 +22,7 @@ from bytecap.compiler.menu.setting import Selection, Setting
 from bytecap.compiler.menu.units import Units
 from bytecap.compiler.model.groups import Group, find_groups
 from bytecap.compiler.quantize.grids import GridQuantizer, PlainGrids
-from bytecap.compiler.rate_control.artifacts import assemble_model
+from bytecap.compiler.rate_control.artifacts import assemble_model, finish_draft
 from bytecap.compiler.rate_control.quick_trials import QuickTrials
 from bytecap.compiler.rate_control.sequential_walk import SequentialWalk
 from bytecap.compiler.recipe import read_recipe
@@ -168,7 +168,7 @@ def test_a_group_survives_the_walk() -> None:
     walk = SequentialWalk(job, trials.representations, trials.plan(quick), quick.size, 1 / 8).run(
         silent_stage, distilled=False
     )
-    walked = walk.at(walk.last_price)
+    walked = finish_draft(job, walk.at(walk.last_price))
     for trial in (quick, walked):
         artifact = read_artifact(trial.data)
         arrays = decode_tensors(artifact)

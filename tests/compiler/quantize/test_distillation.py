@@ -13,13 +13,10 @@ from tiny_models import golf_model, random_sequences
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.torch_executor import TorchExecutor
 from bytecap.compiler.quantize.distillation import Basis, Distiller, Refiner, scaled_updates
-from bytecap.compiler.quantize.grid_matrix import QuantizedMatrix
 from bytecap.compiler.settings import DistillationSettings
 from bytecap.compiler.statistics.calibration import MatrixStatistics, measure_statistics
-from bytecap.format.tensors.grid import GridValues
 
 TRAINING, HELD_OUT = random_sequences(24, 12, 16, seed=3), random_sequences(24, 6, 16, seed=4)
-NO_GRID = GridValues(np.zeros((1, 1), np.int32), None, None, 1.0, 0)
 
 
 class RecordingDistiller:
@@ -170,19 +167,18 @@ def test_the_first_step_in_a_basis_moves_every_direction_by_its_rate() -> None:
 
 
 def test_steps_are_shared_among_the_groups_and_small_shares_saved_up() -> None:
-    quick = {
-        i: QuantizedMatrix(NO_GRID, (1.1 * t.values).astype(np.float32), 0.0) for i, t in enumerate(model().tensors)
-    }
+    def error(index: int) -> float:
+        return 0.1 * float(np.sqrt(np.mean(model().tensors[index].values.astype(np.float64) ** 2)))
+
     for steps, groups, expected in ((40, 4, [10, 10, 10, 10]), (30, 6, [10, 10, 10]), (7, 3, []), (33, 2, [16, 17])):
         judge, taken = distiller(), []
         settings = DistillationSettings(steps=steps, step_size=0.5)
-        refine = Refiner(RecordingDistiller(judge, taken), settings, quick, groups)
+        refine = Refiner(RecordingDistiller(judge, taken), settings, error, groups)
         for _ in range(groups):
             refine({}, matrices())
         assert [n for _, n in taken] == expected
         for rates_used, _ in taken:
-            error = 0.1 * float(np.sqrt(np.mean(model().tensors[3].values.astype(np.float64) ** 2)))
-            assert rates_used[3] == pytest.approx(0.5 * error, rel=1e-3)
+            assert rates_used[3] == pytest.approx(0.5 * error(3), rel=1e-3)
 
 
 @pytest.mark.parametrize(
