@@ -7,7 +7,6 @@ says which codec it is of.
 from __future__ import annotations
 
 from ..errors import CompileError
-from ..format.codecs import INTEGER_CODECS
 
 # Profile -> name of the integer codec; smallest first.
 PROFILES = {"max": "mixing", "default": "scale-classes", "fast": "static-rans"}
@@ -15,6 +14,8 @@ PROFILES = {"max": "mixing", "default": "scale-classes", "fast": "static-rans"}
 
 def profile_codecs() -> dict[str, int]:
     """Wire id of the codec of every profile."""
+    from ..format.codecs import INTEGER_CODECS  # loads numba, and the command's help needs the names only
+
     ids = {codec.name: wire_id for wire_id, codec in INTEGER_CODECS.items()}
     return {profile: ids[name] for profile, name in PROFILES.items()}
 
