@@ -35,6 +35,10 @@ LONG_COMMANDS = {  # the beginning of a command line, and why it is only read
     "bytecap lab run": "takes minutes; tests/lab/experiments runs every experiment on tiny models",
     "bytecap curve final_model.pt --calibration train.bin --unit rows --unit sparse": "a dozen compiles",
     "bytecap curve final_model.pt --calibration train.bin --backend dask": "tests/lab/measure starts a cluster",
+    "bytecap compile SmolLM2-135M": "a model of 135 million weights; `make bench-smollm` compiles it",
+    "bytecap eval smollm2.bcap": "as above",
+    "bytecap generate smollm2.bcap": "as above",
+    "bytecap export smollm2.bcap": "as above",
     "bytecap export model.bcap -o folder": "the small job has no config.json; tests/cli/test_cli_export.py has one",
     "bytecap export model.bcap -o coded": "as above",
 }
@@ -76,6 +80,9 @@ def pages_folder(small_job, tmp_path, monkeypatch):
         "train_gpt.py": small_job.code,
         "model_code.py": small_job.folder / "model_code.py",
         "model.bcap": small_job.artifact,
+        "smollm2.bcap": small_job.artifact,
+        "text.txt": small_job.text,
+        "held_out.txt": small_job.text,
         "bytecap-demo/checkpoint.pt": small_job.checkpoint,
         "bytecap-demo/architecture.json": small_job.architecture,
         "bytecap-demo/calibration.bin": small_job.calibration,
@@ -83,6 +90,7 @@ def pages_folder(small_job, tmp_path, monkeypatch):
         "bytecap-demo/tokenizer.model": small_job.tokenizer,
     }
     (tmp_path / "bytecap-demo").mkdir()
+    (tmp_path / "SmolLM2-135M").mkdir()
     for name, source in named.items():
         shutil.copyfile(source, tmp_path / name)
     (tmp_path / "quick.toml").write_text(blocks(ROOT / "docs" / "recipe.md", "toml")[0], encoding="utf-8")
