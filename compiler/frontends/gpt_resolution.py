@@ -13,6 +13,7 @@ import numpy as np
 
 from ...errors import CheckpointError
 from ..checkpoints.checkpoint import Checkpoint
+from .agreement import refuse_contradictions, require, require_grouped_heads, require_layers, require_token
 from .architecture_file import Parameter, checked_parameters
 from .gpt_configuration import family_told, read_configuration
 from .gpt_families import FAMILIES, Family
@@ -75,15 +76,15 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object], heads: int = 0)
     declared = told_by_name or family.named_by_its_tensors
     assumed = {**UNLESS_TOLD, **(family.assumed if declared else {})}
     positions = {name: shapes[name] for name in shapes if name == "positions"}
-    _refuse_contradictions(checkpoint, positions, told, source)
+    refuse_contradictions(checkpoint, positions, told, source)
     _complete(family, shapes, told, assumed, given)
-    _refuse_contradictions(checkpoint, shapes, {n: told[n] for n in told if n not in given}, source)
+    refuse_contradictions(checkpoint, shapes, {n: told[n] for n in told if n not in given}, source)
     known = {**assumed, **family.fixed, **told, **shapes, "family": name, **given}
     _ask(checkpoint, name, [name for name in PARAMETERS if name not in known])
     h = Hyperparameters(**{name: known[name] for name in PARAMETERS})
     _check_consistent(h)
     longest = int(positions.get("positions", h.seq_len))  # type: ignore[call-overload]
-    _require(h.seq_len <= longest, f"seq_len {h.seq_len} is beyond the {longest} rows of the position table")
+    require(h.seq_len <= longest, f"seq_len {h.seq_len} is beyond the {longest} rows of the position table")
     origins = {
         n: CALLER if n in given else SHAPES if n in shapes or n == "family" else source if n in told else name
         for n in PARAMETERS
@@ -120,9 +121,9 @@ def _complete(
     key_rows, heads = shapes.pop("key_rows", None), known.get("num_attention_heads")
     if isinstance(heads, int):
         width = int(shapes["hidden_size"])  # type: ignore[call-overload]
-        _require(width % heads == 0, f"num_attention_heads {heads} does not divide hidden_size {width}")
+        require(width % heads == 0, f"num_attention_heads {heads} does not divide hidden_size {width}")
         head = width // heads
-        _require(
+        require(
             int(key_rows or width) % head == 0, f"heads of width {head} do not divide the {key_rows} rows of the keys"
         )  # type: ignore[call-overload]
         shapes["num_key_value_heads"] = int(key_rows or width) // head  # type: ignore[call-overload]
@@ -145,18 +146,6 @@ def _complete(
     assumed["boundary_token"] = family.boundary_token if family.boundary_token < beyond else 0
 
 
-def _refuse_contradictions(
-    checkpoint: Checkpoint, shapes: Mapping[str, object], told: Mapping[str, object], source: str
-) -> None:
-    wrong = [name for name in shapes if told.get(name, shapes[name]) != shapes[name]]
-    if wrong:
-        says, say = ([f"{name} {values[name]}" for name in wrong] for values in (told, shapes))
-        raise CheckpointError(
-            f"{checkpoint.path}: {source} says {', '.join(says)}, the tensors say {', '.join(say)}; "
-            "give the configuration of this checkpoint, or what is right in an --architecture file"
-        )
-
-
 def _ask(checkpoint: Checkpoint, family: str, untold: list[str]) -> None:
     if "num_attention_heads" in untold:  # which tells the other
         untold = [name for name in untold if name != "num_key_value_heads"]
@@ -169,18 +158,9 @@ def _ask(checkpoint: Checkpoint, family: str, untold: list[str]) -> None:
         )
 
 
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise CheckpointError(f"architecture: {message}")
-
-
 def _check_consistent(h: Hyperparameters) -> None:
-    heads, kv_heads = h.num_attention_heads, h.num_key_value_heads
-    _require(heads % kv_heads == 0, f"num_key_value_heads {kv_heads} does not divide num_attention_heads {heads}")
-    _require(h.rotary_dims % 2 == 0, f"rotary_dims {h.rotary_dims} is odd, and a rotation takes pairs")
-    _require(h.rotary_dims <= h.head_dim, f"rotary_dims {h.rotary_dims} is more than a head of {h.head_dim} has")
-    _require(
-        h.boundary_token < h.vocab_size, f"boundary_token {h.boundary_token} is not below vocab_size {h.vocab_size}"
-    )
-    beyond = [layer for layer in h.sliding_layers if layer >= h.num_hidden_layers]
-    _require(not beyond, f"sliding_layers names layer {beyond[:1]}, but num_hidden_layers is {h.num_hidden_layers}")
+    require_grouped_heads(h.num_attention_heads, h.num_key_value_heads)
+    require(h.rotary_dims % 2 == 0, f"rotary_dims {h.rotary_dims} is odd, and a rotation takes pairs")
+    require(h.rotary_dims <= h.head_dim, f"rotary_dims {h.rotary_dims} is more than a head of {h.head_dim} has")
+    require_token(h.boundary_token, h.vocab_size)
+    require_layers("sliding_layers", h.sliding_layers, h.num_hidden_layers)

@@ -13,6 +13,7 @@ from typing import Any
 
 from ...errors import CheckpointError
 from ..checkpoints.checkpoint import Checkpoint
+from .agreement import refuse_contradictions, require, require_grouped_heads, require_layers, require_token
 from .architecture_file import checked_parameters
 from .llama_configuration import (
     EVALUATED_LENGTH,
@@ -62,7 +63,7 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved:
         told, assumed = read_configuration(checkpoint.configuration, family_name, shapes["num_hidden_layers"])
         told, source = checked_parameters(told, PARAMETERS, FRONTEND_NAME), checkpoint.configuration.source
     _complete_heads(shapes, {**told, **given}, assumed, family)
-    _refuse_contradictions(checkpoint, shapes, {name: told[name] for name in told if name not in given}, source)
+    refuse_contradictions(checkpoint, shapes, {name: told[name] for name in told if name not in given}, source)
     known = {**NOT_ASKED, **assumed, **told, **shapes, **given, "family": family_name}
     names = names_of(family)
     _derive(known, family)
@@ -105,13 +106,13 @@ def _complete_heads(
     rows, key_rows = shapes.pop("query_rows", 0), shapes.pop("key_rows", 0)
     width, heads = shapes.get("head_dim") or known.get("head_dim"), known.get("num_attention_heads")
     if width is None and heads is not None:
-        _require(rows % heads == 0, f"num_attention_heads {heads} does not divide the {rows} rows of the queries")
+        require(rows % heads == 0, f"num_attention_heads {heads} does not divide the {rows} rows of the queries")
         shapes["head_dim"] = width = rows // heads
     elif width is None and assumed and family.head_dim is not None:
         assumed["head_dim"] = width = family.head_dim
     if width is not None:
-        _require(rows % width == 0, f"head_dim {width} does not divide the {rows} rows of the queries")
-        _require(key_rows % width == 0, f"head_dim {width} does not divide the {key_rows} rows of the keys")
+        require(rows % width == 0, f"head_dim {width} does not divide the {rows} rows of the queries")
+        require(key_rows % width == 0, f"head_dim {width} does not divide the {key_rows} rows of the keys")
         counts = {"num_attention_heads": rows // width, "num_key_value_heads": key_rows // width}
         shapes |= {name: count for name, count in counts.items() if count}  # none where the map is missing
 
@@ -127,18 +128,6 @@ def _derive(known: dict[str, Any], family: Family) -> None:
         known.setdefault("unrotated_layers", unrotated_layers({}, layers))
 
 
-def _refuse_contradictions(
-    checkpoint: Checkpoint, shapes: Mapping[str, object], told: Mapping[str, object], source: str
-) -> None:
-    wrong = [name for name in shapes if told.get(name, shapes[name]) != shapes[name]]
-    if wrong:
-        says, say = ([f"{name} {values[name]}" for name in wrong] for values in (told, shapes))
-        raise CheckpointError(
-            f"{checkpoint.path}: {source} says {', '.join(says)}, the tensors say {', '.join(say)}; "
-            "give the configuration of this checkpoint, or what is right in an --architecture file"
-        )
-
-
 def _ask(checkpoint: Checkpoint, untold: list[str]) -> None:
     if "num_attention_heads" in untold:  # which tells the other two
         untold = [name for name in untold if name not in ("num_key_value_heads", "head_dim")]
@@ -149,22 +138,13 @@ def _ask(checkpoint: Checkpoint, untold: list[str]) -> None:
         )
 
 
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise CheckpointError(f"architecture: {message}")
-
-
 def _check_consistent(h: Hyperparameters, foreign: list[str]) -> None:
-    heads, kv_heads = h.num_attention_heads, h.num_key_value_heads
-    _require(not foreign, f"the family {h.family} has no hyperparameter {', '.join(foreign)}")
-    _require(heads % kv_heads == 0, f"num_key_value_heads {kv_heads} does not divide num_attention_heads {heads}")
-    _require(
+    require(not foreign, f"the family {h.family} has no hyperparameter {', '.join(foreign)}")
+    require_grouped_heads(h.num_attention_heads, h.num_key_value_heads)
+    require(
         h.rotary_dims % 2 == 0 and h.rotary_dims > 0,
         f"{h.rotary_dims} elements of a head of {h.head_dim} are rotated, and a rotation takes pairs",
     )
-    _require(
-        h.boundary_token < h.vocab_size, f"boundary_token {h.boundary_token} is not below vocab_size {h.vocab_size}"
-    )
+    require_token(h.boundary_token, h.vocab_size)
     for name in ("sliding_layers", "unrotated_layers"):
-        beyond = [layer for layer in getattr(h, name) if layer >= h.num_hidden_layers]
-        _require(not beyond, f"{name} names layer {beyond[:1]}, but num_hidden_layers is {h.num_hidden_layers}")
+        require_layers(name, getattr(h, name), h.num_hidden_layers)

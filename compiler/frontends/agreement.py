@@ -1,0 +1,43 @@
+"""Whether those who tell the hyperparameters of a checkpoint agree: one sentence for every family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ...errors import CheckpointError
+from ..checkpoints.checkpoint import Checkpoint
+
+
+def require(condition: bool, message: str) -> None:
+    """Raises CheckpointError with `message`, as one about the architecture, unless the condition holds."""
+    if not condition:
+        raise CheckpointError(f"architecture: {message}")
+
+
+def refuse_contradictions(
+    checkpoint: Checkpoint, shapes: Mapping[str, object], told: Mapping[str, object], source: str
+) -> None:
+    """Raises CheckpointError where `source` told something else than the shapes of the tensors do."""
+    wrong = [name for name in shapes if told.get(name, shapes[name]) != shapes[name]]
+    if wrong:
+        says, say = ([f"{name} {values[name]}" for name in wrong] for values in (told, shapes))
+        raise CheckpointError(
+            f"{checkpoint.path}: {source} says {', '.join(says)}, the tensors say {', '.join(say)}; "
+            "give the configuration of this checkpoint, or what is right in an --architecture file"
+        )
+
+
+def require_grouped_heads(heads: int, kv_heads: int) -> None:
+    """Raises CheckpointError unless key-value heads serve equal groups of query heads."""
+    require(heads % kv_heads == 0, f"num_key_value_heads {kv_heads} does not divide num_attention_heads {heads}")
+
+
+def require_token(boundary_token: int, vocab_size: int) -> None:
+    """Raises CheckpointError for a boundary token that the vocabulary has not."""
+    require(boundary_token < vocab_size, f"boundary_token {boundary_token} is not below vocab_size {vocab_size}")
+
+
+def require_layers(name: str, named: Sequence[int], layers: int) -> None:
+    """Raises CheckpointError when a list of layers names one that is not there."""
+    beyond = [layer for layer in named if layer >= layers]
+    require(not beyond, f"{name} names layer {beyond[:1]}, but num_hidden_layers is {layers}")
