@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from ...errors import CheckpointError
 from ..checkpoints.checkpoint import Checkpoint
 
+EVALUATED_LENGTH = 1024  # longer contexts are possible, and evaluated at this length unless one says otherwise
+SHAPES, CALLER = "shapes", "architecture"  # who told, where no file did
+
 
 def require(condition: bool, message: str) -> None:
     """Raises CheckpointError with `message`, as one about the architecture, unless the condition holds."""

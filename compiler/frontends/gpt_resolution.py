@@ -13,7 +13,16 @@ import numpy as np
 
 from ...errors import CheckpointError
 from ..checkpoints.checkpoint import Checkpoint
-from .agreement import refuse_contradictions, require, require_grouped_heads, require_layers, require_token
+from .agreement import (
+    CALLER,
+    EVALUATED_LENGTH,
+    SHAPES,
+    refuse_contradictions,
+    require,
+    require_grouped_heads,
+    require_layers,
+    require_token,
+)
 from .architecture_file import Parameter, checked_parameters
 from .gpt_configuration import family_told, read_configuration
 from .gpt_families import FAMILIES, Family
@@ -21,8 +30,6 @@ from .gpt_hyperparameters import FRONTEND_NAME, PARAMETERS, Hyperparameters
 from .gpt_names import FUSED, Naming
 from .gpt_shapes import infer_from_shapes
 
-EVALUATED_LENGTH = 1024  # longer contexts are possible, and evaluated at this length unless one says otherwise
-SHAPES, CALLER = "shapes", "architecture"  # who told, where no file did
 TOLD_ONLY = {"rotary_share": Parameter(float, least=0, most=1), "positions": Parameter(int, least=1)}
 UNLESS_TOLD = {  # what LayerNorm has in PyTorch and in every family;  a head that is a copy of the table counts as tied
     "layer_norm_eps": 1e-5,

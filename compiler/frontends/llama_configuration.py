@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from ...errors import CheckpointError
 from ..checkpoints.configuration import Configuration
+from .agreement import EVALUATED_LENGTH
 from .llama_families import FAMILIES, MULTIMODAL, Family, Windows
 from .rope_scaling import complete_scaling, kind_of
 
@@ -39,7 +40,6 @@ ACTIVATIONS = {
 }
 CAPS = ("attn_logit_softcapping", "final_logit_softcapping")  # null: none
 SLIDING, FULL = "sliding_attention", "full_attention"
-EVALUATED_LENGTH = 1024  # longer contexts are possible, and evaluated at this length unless one says otherwise
 Values = Mapping[str, object]
 Changes = dict[str, object]
 

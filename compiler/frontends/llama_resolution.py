@@ -13,10 +13,18 @@ from typing import Any
 
 from ...errors import CheckpointError
 from ..checkpoints.checkpoint import Checkpoint
-from .agreement import refuse_contradictions, require, require_grouped_heads, require_layers, require_token
+from .agreement import (
+    CALLER,
+    EVALUATED_LENGTH,
+    SHAPES,
+    refuse_contradictions,
+    require,
+    require_grouped_heads,
+    require_layers,
+    require_token,
+)
 from .architecture_file import checked_parameters
 from .llama_configuration import (
-    EVALUATED_LENGTH,
     family_told,
     read_configuration,
     unrotated_layers,
@@ -27,7 +35,7 @@ from .llama_hyperparameters import FRONTEND_NAME, PARAMETERS, Hyperparameters, n
 from .llama_names import Naming, fitting_families, naming_of
 from .llama_shapes import infer_from_shapes
 
-SHAPES, CALLER, NAMES = "shapes", "architecture", "names"  # who told, where no file did
+NAMES = "names"  # told the family, where no file did
 NOT_ASKED: Mapping[str, object] = {"seq_len": EVALUATED_LENGTH, "boundary_token": 0, "rope_scaling": {}} | {
     "tie_word_embeddings": True  # where the head equals the table, so that shapes do not tell
 }

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import CheckpointError
 from ..checkpoints.checkpoint import Checkpoint
+from .agreement import EVALUATED_LENGTH
 from .architecture_file import Parameter, checked_parameters
 from .misfit import misfit
 from .modded_nanogpt_variants import BANK, BLOCK, MEMORY, VARIANTS, Variant, value_table
@@ -32,7 +33,6 @@ PARAMETERS = {
     "seq_len": Parameter(int, least=1, most=1 << 20),
     "boundary_token": Parameter(int, least=0),
 }
-EVALUATED_LENGTH = 1024
 END_OF_TEXT = 50_256
 
 
