@@ -17,10 +17,11 @@ ALLOWED_LAYERS = {
     "format": {*GROUND, "format"},
     "files": {*GROUND, "format", "files"},
     "runtime": {*GROUND, "format", "files", "runtime"},
+    "packing": {*GROUND, "format", "files", "runtime", "packing"},
     "compiler": {*GROUND, "format", "files", "runtime", "compiler"},
     "report": {*GROUND, "format", "files", "runtime", "compiler", "report"},
     "lab": {*GROUND, "format", "files", "runtime", "compiler", "report", "lab"},
-    "interface": {*GROUND, "format", "files", "runtime", "compiler", "report", "lab", "interface"},
+    "interface": {*GROUND, "format", "files", "runtime", "compiler", "report", "lab", "packing", "interface"},
     "cli": {*LAYERS, *ROOT_MODULES} - {"integrations"},
     "integrations": {*GROUND, "interface", "integrations"},
     "": {*LAYERS, *ROOT_MODULES},
@@ -33,6 +34,7 @@ ALLOWED_PACKAGES = {
     "report": set(),
     "format": FORMAT_PACKAGES,
     "runtime": RUNTIME_PACKAGES,
+    "packing": {"numba", "numpy", "torch"},
     "compiler": COMPILER_PACKAGES,
     "lab": COMPILER_PACKAGES | {"distributed", "joblib"},
     "interface": {"numpy"},
@@ -189,3 +191,22 @@ def test_only_the_pipeline_imports_the_menu_and_only_inside_a_function():
     graph = import_graph("compiler")
     users = {module for module, found in graph.items() for target in found if target.startswith("compiler/menu")}
     assert {module for module in users if not module.startswith("compiler/menu")} == {"compiler/pipeline"}
+
+
+def test_a_loader_needs_nothing_but_numpy_and_torch_and_its_neighbours():
+    """What stands in packing/loader/ is packed into a submission, which runs where bytecap is not."""
+    modules = {path.stem for path in python_files("packing/loader")}
+    allowed = {"numba", "numpy", "torch"} | set(sys.stdlib_module_names)
+    wrong = [
+        f"{place(path, node)} imports {name}"
+        for path in python_files("packing/loader")
+        for node, _, outside in imports_of(path)
+        for name in outside - allowed
+    ]
+    wrong += [
+        f"{place(path, node)} imports {'.' * node.level}{node.module}"
+        for path in python_files("packing/loader")
+        for node in nodes(path)
+        if isinstance(node, ast.ImportFrom) and node.level and (node.level > 1 or node.module not in modules)
+    ]
+    assert wrong == []
