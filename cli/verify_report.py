@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ..runtime.verification import Check
+    from ..runtime.check import Check
 
 WORDS = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIPPED"}
 WIDTH = max(map(len, WORDS.values()))

@@ -12,7 +12,7 @@ from .arguments import PathLike, size_in_bytes
 
 if TYPE_CHECKING:
     from ..format.inspection import Inspection
-    from ..runtime.verification import Check
+    from ..runtime.check import Check
 
 
 def inspect(artifact: PathLike) -> Inspection:

@@ -10,9 +10,8 @@ raise.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from ..format.artifact import Artifact, decode_tensors, read_artifact
 from ..format.container.container import checked_section_table
 from ..format.container.limits import DEFAULT_LIMITS, Limits
 from ..progress import StageProgress
+from .check import Check, Outcome, judged, skipped
 from .evaluation import ScoringOptions, choose_documents, read_scoring_data, score_program
 from .interpreter import Interpreter
 
@@ -42,29 +42,6 @@ SCORE_VALUES = (
     "seconds",
     "tokens_per_second",
 )
-
-
-class Outcome(enum.Enum):
-    """What became of a check: `SKIPPED` means that an earlier failure left nothing to judge."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One promise and whether it is kept; `detail` says it in words, `values` in numbers for machines."""
-
-    name: str
-    outcome: Outcome
-    detail: str
-    values: Mapping[str, object] = field(default_factory=dict)
-
-    @property
-    def passed(self) -> bool:
-        """Whether the promise was judged and is kept."""
-        return self.outcome is Outcome.PASSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +97,7 @@ def _check_file(data: bytes, limits: Limits) -> tuple[list[Check], Artifact | No
     try:
         artifact = read_artifact(data, limits)
     except ChecksumMismatch as error:
-        return [_skipped("structure", "the bytes are not those that were written"), _failed("checksums", error)], None
+        return [skipped("structure", "the bytes are not those that were written"), _failed("checksums", error)], None
     except ArtifactError as error:
         return [_failed("structure", error), _checksums_alone(data, limits)], None
     tensors, instructions = len(artifact.directory), len(artifact.program.instructions)
@@ -135,20 +112,20 @@ def _checksums_alone(data: bytes, limits: Limits) -> Check:
     except ChecksumMismatch as error:
         return _failed("checksums", error)
     except ArtifactError:
-        return _skipped("checksums", "its sections cannot be found whole")
+        return skipped("checksums", "its sections cannot be found whole")
 
 
 def _check_tensors(artifact: Artifact | None) -> tuple[list[Check], list[np.ndarray] | None]:
     """The checks "decoding" and "digest", and the tensors when both pass."""
     if artifact is None:
-        return [_skipped(name, "the file could not be read") for name in ("decoding", "digest")], None
+        return [skipped(name, "the file could not be read") for name in ("decoding", "digest")], None
     decoding = _passed("decoding", f"{sum(entry.elements for entry in artifact.directory):,} weights")
     try:
         tensors = decode_tensors(artifact)
     except ChecksumMismatch as error:
         return [decoding, _failed("digest", error)], None
     except ArtifactError as error:
-        return [_failed("decoding", error), _skipped("digest", "the tensors do not decode")], None
+        return [_failed("decoding", error), skipped("digest", "the tensors do not decode")], None
     digest = artifact.digest.hex()
     return [decoding, _passed("digest", f"sha256 {digest}", {"sha256": digest})], tensors
 
@@ -162,12 +139,12 @@ def _check_size(artifact_bytes: int, code_files: Sequence[str | Path], cap: int 
     if cap is None:
         return _passed("size", detail, values)
     detail += f", {abs(cap - total):,} {'within' if total <= cap else 'over'} the cap of {cap:,}"
-    return _judged("size", total <= cap, detail, values)
+    return judged("size", total <= cap, detail, values)
 
 
 def _check_score(artifact: Artifact | None, tensors: list[np.ndarray] | None, request: ScoreRequest) -> Check:
     if artifact is None or tensors is None:
-        return _skipped("score", "there are no trustworthy tensors to run")
+        return skipped("score", "there are no trustworthy tensors to run")
     options = ScoringOptions(
         sequence_length=request.sequence_length,
         stride=request.stride,
@@ -193,11 +170,7 @@ def _check_score(artifact: Artifact | None, tensors: list[np.ndarray] | None, re
         return _passed("score", detail, values)
     difference = score.bits_per_byte - expected
     detail += f"; {difference:+.6f} from the expected {expected}, tolerance {tolerance}"
-    return _judged("score", abs(difference) <= tolerance, detail, values)
-
-
-def _judged(name: str, kept: bool, detail: str, values: Mapping[str, object]) -> Check:
-    return Check(name, Outcome.PASSED if kept else Outcome.FAILED, detail, values)
+    return judged("score", abs(difference) <= tolerance, detail, values)
 
 
 def _passed(name: str, detail: str, values: Mapping[str, object] | None = None) -> Check:
@@ -210,7 +183,3 @@ def _checksums_passed(sections: int) -> Check:
 
 def _failed(name: str, error: ArtifactError) -> Check:
     return Check(name, Outcome.FAILED, str(error), {"rule": error.rule, "offset": error.offset})
-
-
-def _skipped(name: str, reason: str) -> Check:
-    return Check(name, Outcome.SKIPPED, f"not judged, {reason}")

@@ -20,10 +20,11 @@ from ...errors import OutputError
 from ...files.output import check_output, write_output
 from ...format.artifact import decode_tensors, read_artifact
 from ...progress import Progress, silent
+from ...runtime.check import Check
 from ...runtime.evaluation import evaluate_program
 from ...runtime.scoring import Gap, Score, paired_gap
 from ...runtime.shards import read_shard
-from ...runtime.verification import Check, verify_artifact
+from ...runtime.verification import verify_artifact
 from ..train.fresh_models import initial_model
 from ..train.training import Schedule, train_model
 from .demo_text import DemoData, write_demo_data

@@ -1,0 +1,43 @@
+"""One promise that was judged: what `verify` prints a line of, and what the checks of tables and scorers return.
+
+Strategy: a record and three ways to make it, so that every check in the package says the same three words.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+class Outcome(enum.Enum):
+    """What became of a check: `SKIPPED` means that there was nothing to judge, and its detail says why."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One promise and whether it is kept; `detail` says it in words, `values` in numbers for machines."""
+
+    name: str
+    outcome: Outcome
+    detail: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the promise was judged and is kept."""
+        return self.outcome is Outcome.PASSED
+
+
+def judged(name: str, kept: bool, detail: str, values: Mapping[str, object] | None = None) -> Check:
+    """A check that passes when the promise is kept."""
+    return Check(name, Outcome.PASSED if kept else Outcome.FAILED, detail, values or {})
+
+
+def skipped(name: str, reason: str) -> Check:
+    """A check that could not be judged."""
+    return Check(name, Outcome.SKIPPED, f"not judged, {reason}")
