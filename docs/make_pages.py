@@ -1,8 +1,9 @@
 """Write the parts of docs/ that are taken from the code: `python docs/make_pages.py`.
 
 Strategy: a page is written by hand except for blocks between `<!-- NAME: WHAT -->` and `<!-- end -->`. These are filled
-from the code: the options of a command from its click parameters, the exit codes, the default recipe, and the source of
-a class or function by its name. A test compares every page with what this script would write.
+from the code: the options of a command from its click parameters, the exit codes, the default recipe, the rules for
+submission folders, and the source of a class or function by its name. A test compares every page with what this script
+would write.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import click
 from bytecap.cli.exit_codes import EXIT_CODES
 from bytecap.cli.main import group
 from bytecap.compiler.recipe import read_recipe
+from bytecap.submissions.rules import SECTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 LINE = 116
@@ -164,12 +166,22 @@ def _child(node: ast.AST, name: str, what: str) -> ast.AST:
     raise LookupError(f"there is no {what}")
 
 
+def submission_rules(section: str) -> str:
+    """The rules of one section of the judgement of a folder."""
+    rows = [
+        _row(f"`{rule.id}`", ", ".join(level.value for level in rule.levels), rule.meaning)
+        for rule in SECTIONS[section]
+    ]
+    return "\n".join(["| rule | levels | what it says |", "|---|---|---|", *rows])
+
+
 KINDS: dict[str, Callable[[str], str]] = {
     "command": command_reference,
     "commands": command_list,
     "exit-codes": exit_codes,
     "default-recipe": default_recipe,
     "source": source,
+    "submission-rules": submission_rules,
 }
 
 

@@ -44,7 +44,7 @@ def test_every_module_says_what_it_is():
     assert [str(path.relative_to(ROOT)) for path in files if not ast.get_docstring(parsed(path))] == []
 
 
-@pytest.mark.parametrize("layer", ["format", "runtime"])
+@pytest.mark.parametrize("layer", ["format", "runtime", "submissions"])
 def test_input_is_never_checked_with_assert(layer):
     """`python -O` removes asserts: a check of untrusted bytes must not be one."""
     found = [place(path, node) for path in python_files(layer) for node in nodes(path) if isinstance(node, ast.Assert)]

@@ -19,9 +19,10 @@ ALLOWED_LAYERS = {
     "runtime": {*GROUND, "format", "files", "runtime"},
     "packing": {*GROUND, "format", "files", "runtime", "packing"},
     "compiler": {*GROUND, "format", "files", "runtime", "compiler"},
+    "submissions": {*GROUND, "format", "files", "runtime", "compiler", "submissions"},
     "report": {*GROUND, "format", "files", "runtime", "compiler", "report"},
     "lab": {*GROUND, "format", "files", "runtime", "compiler", "report", "lab"},
-    "interface": {*GROUND, "format", "files", "runtime", "compiler", "report", "lab", "packing", "interface"},
+    "interface": {*LAYERS, *GROUND} - {"cli", "integrations"},
     "cli": {*LAYERS, *ROOT_MODULES} - {"integrations"},
     "integrations": {*GROUND, "interface", "integrations"},
     "": {*LAYERS, *ROOT_MODULES},
@@ -32,6 +33,7 @@ COMPILER_PACKAGES = FORMAT_PACKAGES | RUNTIME_PACKAGES | {"gguf", "safetensors",
 ALLOWED_PACKAGES = {
     "files": set(),
     "report": set(),
+    "submissions": {"brotli", "numpy", "tree_sitter", "tree_sitter_python", "zstandard"},
     "format": FORMAT_PACKAGES,
     "runtime": RUNTIME_PACKAGES,
     "packing": {"numba", "numpy", "torch"},
@@ -184,6 +186,17 @@ def test_a_circle_is_found():
     assert find_circle(graph) == ["b", "c", "b"]
     assert find_circle({**graph, "c": frozenset({"d"})}) == []
     assert find_circle({"a": frozenset({"a"})}) == ["a", "a"]
+
+
+def test_only_blobs_of_a_submission_reach_the_compiler_and_only_inside_a_function():
+    """The rest of a judgement needs no torch."""
+    users = {
+        module: target
+        for module, found in import_graph("submissions", "compiler").items()
+        for target in found
+        if module.startswith("submissions") and target.startswith("compiler")
+    }
+    assert [module for module in users if not module.startswith("submissions/blob")] == []
 
 
 def test_only_the_pipeline_imports_the_menu_and_only_inside_a_function():

@@ -10,7 +10,19 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LAYERS = ("files", "format", "runtime", "packing", "compiler", "report", "lab", "interface", "cli", "integrations")
+LAYERS = (
+    "files",
+    "format",
+    "runtime",
+    "packing",
+    "compiler",
+    "submissions",
+    "report",
+    "lab",
+    "interface",
+    "cli",
+    "integrations",
+)
 
 
 @cache

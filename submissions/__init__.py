@@ -1,0 +1,1 @@
+"""Judging a stranger's submission folder from its files alone: nothing of it is imported, executed or unpickled."""

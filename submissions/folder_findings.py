@@ -1,0 +1,66 @@
+"""What the listing of a folder shows before anything of it is understood."""
+
+from __future__ import annotations
+
+from .findings import Finding, Level, Rule, visible_text
+from .folder import SubmissionFolder
+
+TEXT_SUFFIXES = {".py", ".md", ".txt", ".log", ".json", ".sh", ".toml", ".yaml", ".yml", ".cfg", ".csv"}
+
+RULES = (
+    Rule("folder-empty", (Level.FAIL,), "The folder holds no file."),
+    Rule("folder-link", (Level.FINDING,), "A symbolic link is listed and never followed."),
+    Rule("folder-special-file", (Level.FINDING,), "A pipe, device or socket is listed and never opened."),
+    Rule("folder-name", (Level.FINDING,), "A name holds characters that are not seen as they are."),
+    Rule(
+        "folder-encoding",
+        (Level.INFORMATION, Level.FINDING),
+        "A text is not plain UTF-8: UTF-16, a byte order mark; a finding where bytes fit no encoding.",
+    ),
+    Rule("folder-unread", (Level.WARNING,), "A file could not be read, or not whole; what it holds is not judged."),
+    Rule("folder-unlisted", (Level.WARNING,), "The listing left something out: a limit or a folder without access."),
+)
+
+
+def listing_findings(folder: SubmissionFolder) -> list[Finding]:
+    """Findings on the names and kinds of the files."""
+    findings = [Finding("folder-unlisted", Level.WARNING, sentence) for sentence in folder.unlisted]
+    if not folder.files:
+        findings.append(Finding("folder-empty", Level.FAIL, "the folder holds no file"))
+    for file in folder.files:
+        if file.is_link:
+            findings.append(Finding("folder-link", Level.FINDING, "a symbolic link, which is not followed", file.name))
+        elif file.kind == "special":
+            text = "a pipe, device or socket, which is not opened"
+            findings.append(Finding("folder-special-file", Level.FINDING, text, file.name))
+        if visible_text(file.name) != file.name:
+            findings.append(
+                Finding("folder-name", Level.FINDING, "the name holds characters that do not show", file.name)
+            )
+    return findings
+
+
+def encoding_findings(folder: SubmissionFolder) -> list[Finding]:
+    """Findings on texts that are not plain UTF-8."""
+    findings = []
+    for file in folder.files:
+        if file.suffix not in TEXT_SUFFIXES:
+            continue
+        text = folder.read_text(file.name)
+        values = {"encoding": text.encoding, "bom": text.bom}
+        if text.damaged:
+            sentence = f"some bytes are not {text.encoding.upper()}"
+            findings.append(Finding("folder-encoding", Level.FINDING, sentence, file.name, values))
+        elif text.bom or text.encoding != "utf-8":
+            sentence = f"{text.encoding.upper()}{' with a byte order mark' if text.bom else ''}"
+            findings.append(Finding("folder-encoding", Level.INFORMATION, sentence, file.name, values))
+    return findings
+
+
+def reading_findings(folder: SubmissionFolder) -> list[Finding]:
+    """Findings on what the sections asked for and did not get, or not whole; call it after them."""
+    return [
+        Finding("folder-unread", Level.WARNING, f"not read whole: {reason}", name)
+        for name, reason in sorted(folder.unread.items())
+        if folder.get(name) is not None
+    ]

@@ -1,0 +1,14 @@
+"""All rules that a folder is judged by, section by section: the tables of docs/submissions.md.
+
+To add a section: its module has `RULES`; name it here, call its function in `judge.py`, give each rule an
+example folder in tests/support, and put a block `submission-rules: NAME` on the page.
+"""
+
+from __future__ import annotations
+
+from ..format.registry import keyed, paired
+from . import folder_findings
+from .findings import Rule
+
+SECTIONS: dict[str, tuple[Rule, ...]] = paired((("folder", folder_findings.RULES),))
+RULES: dict[str, Rule] = keyed((rule for rules in SECTIONS.values() for rule in rules), "id")

@@ -1,0 +1,8 @@
+"""The example folders of every section: what the tests of rules, of the page and of the command go through."""
+
+from __future__ import annotations
+
+import submission_folders
+from submission_folders import Example
+
+ALL_EXAMPLES: tuple[Example, ...] = (*submission_folders.FOLDER_EXAMPLES,)
