@@ -31,7 +31,7 @@ FORMAT_PACKAGES = {"brotli", "construct", "llvmlite", "numba", "numpy", "zstanda
 RUNTIME_PACKAGES = {"numba", "numpy", "sentencepiece", "threadpoolctl", "tiktoken", "tokenizers", "zstandard"}
 COMPILER_PACKAGES = FORMAT_PACKAGES | RUNTIME_PACKAGES | {"gguf", "safetensors", "torch"}
 ALLOWED_PACKAGES = {
-    "files": set(),
+    "files": {"brotli", "tree_sitter", "tree_sitter_python", "zstandard"},
     "report": set(),
     "submissions": {"brotli", "numpy", "tree_sitter", "tree_sitter_python", "zstandard"},
     "format": FORMAT_PACKAGES,
