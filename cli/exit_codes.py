@@ -25,7 +25,7 @@ NOT_COMPILED = 6
 VERIFICATION = 7
 INPUT = 8
 OUTPUT = 9
-INTERRUPTED = 130
+HUNG_UP, INTERRUPTED, TERMINATED = 129, 130, 143  # 128 and the number of the signal
 
 EXIT_CODES = {
     DONE: "done",
@@ -38,7 +38,9 @@ EXIT_CODES = {
     VERIFICATION: "a verification check failed",
     INPUT: "checkpoint, architecture, data or tokenizer at fault",
     OUTPUT: "output exists or cannot be written",
+    HUNG_UP: "the terminal is gone; nothing half-written is left",
     INTERRUPTED: "interrupted; nothing half-written is left",
+    TERMINATED: "terminated; nothing half-written is left",
 }
 
 CODE_OF_ERROR: dict[type[BytecapError], int] = {

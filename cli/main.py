@@ -22,8 +22,9 @@ import click
 
 from ..errors import BytecapError, BytecapWarning
 from ..version import VERSION
-from .exit_codes import DONE, INTERRUPTED, OUTPUT, UNEXPECTED, USAGE, exit_code_lines, exit_code_of
+from .exit_codes import DONE, OUTPUT, UNEXPECTED, USAGE, exit_code_lines, exit_code_of
 from .failures import error_text
+from .interruption import heed_signals, interruption_message
 
 COMMANDS = (
     "compile",
@@ -93,6 +94,7 @@ def _say_warning(shown: Callable[..., None]) -> Callable[..., None]:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with a documented code; `arguments` defaults to the process's own."""
+    heed_signals()
     sys.exit(run(arguments))
 
 
@@ -105,8 +107,10 @@ def run(arguments: list[str] | None = None) -> int:
     except click.UsageError as error:
         error.show()
         return USAGE
-    except (click.Abort, KeyboardInterrupt):
-        return _fail("interrupted; nothing half-written is left", INTERRUPTED)
+    except click.Abort as error:  # click makes one of a KeyboardInterrupt
+        return _fail(*interruption_message(error.__cause__))
+    except KeyboardInterrupt as error:
+        return _fail(*interruption_message(error))
     except BytecapError as error:
         return _fail(error_text(error), exit_code_of(error))
     except OSError as error:

@@ -1,21 +1,25 @@
 """Writing a result file whole or not at all.
 
-Strategy: the bytes go to a hidden sibling of the target, are flushed to the disk, and take the
-target's name in one rename; whatever interrupts that, Ctrl-C and a full disk included, the sibling
-is removed and the target is as it was. `check_output` makes the same refusals before the long work
-starts, with a real trial file, since permission bits do not tell whether a folder can be written.
+Strategy: the bytes go to a hidden sibling of the target (`partial_files`), are flushed to the disk, and take the
+target's name in one step, which without `force` fails where the name is taken; then the folder is flushed. Whatever
+interrupts that, Ctrl-C and a full disk included, the sibling is removed and the target is as it was; what a killed
+process left is removed by the next one that writes into the folder. `check_output` makes the same refusals before the
+long work starts, with a real trial file, since permission bits do not tell whether a folder can be written.
 """
 
 from __future__ import annotations
 
+import errno
 import os
-import secrets
-import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import OutputError
+from .partial_files import partial_file, partial_folder, remove_leftovers
+
+# What file systems without hard links answer; there, taking a name is a check and a rename.
+NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
 
 
 def check_output(path: str | Path, force: bool = False) -> None:
@@ -26,10 +30,9 @@ def check_output(path: str | Path, force: bool = False) -> None:
     """
     path = Path(path)
     _check_target(path, force)
-    partial = _partial_sibling(path)
     try:
-        os.close(_open_new(partial))
-        partial.unlink()
+        with partial_file(path):
+            remove_leftovers(path.parent)
     except OSError as error:
         raise _output_error(path, error) from error
 
@@ -41,7 +44,7 @@ def write_output(path: str | Path, data: bytes, force: bool = False) -> None:
     included.
     """
     with partial_output(path, force) as partial:
-        _write_new(partial, data)
+        partial.write_bytes(data)
 
 
 @contextmanager
@@ -53,16 +56,16 @@ def partial_output(path: str | Path, force: bool = False) -> Iterator[Path]:
     """
     path = Path(path)
     _check_target(path, force)
-    partial = _partial_sibling(path)
     try:
-        yield partial
-        _sync(partial)
-        _check_target(path, force)
-        os.replace(partial, path)
+        with partial_file(path) as partial:
+            remove_leftovers(path.parent)
+            yield partial
+            _sync(partial)
+            _check_target(path, force)
+            _take_name(partial, path, force)
+            _sync_folder(path.parent)
     except OSError as error:
         raise _output_error(path, error) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def check_output_folder(path: str | Path, force: bool = False) -> None:
@@ -93,17 +96,16 @@ def write_output_folder(path: str | Path, files: Mapping[str, bytes], force: boo
         for name, data in files.items():
             write_output(path / name, data, force=True)
         return
-    partial = _partial_sibling(path)
     try:
-        partial.mkdir()
-        for name, data in files.items():
-            _write_new(partial / name, data)
-            _sync(partial / name)
-        os.rename(partial, path)
+        with partial_folder(path) as partial:
+            remove_leftovers(path.parent)
+            for name, data in files.items():
+                (partial / name).write_bytes(data)
+                _sync(partial / name)
+            os.rename(partial, path)
+            _sync_folder(path.parent)
     except OSError as error:
         raise _output_error(path, error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _check_target(path: Path, force: bool) -> None:
@@ -119,23 +121,31 @@ def _check_target(path: Path, force: bool) -> None:
         raise OutputError(f"{path} exists", argument="force")
 
 
-def _partial_sibling(path: Path) -> Path:
-    return path.with_name(f".bytecap-{secrets.token_hex(8)}.partial")
+def _take_name(partial: Path, path: Path, force: bool) -> None:
+    """Give the sibling its name; without `force` never that of a file that appeared meanwhile."""
+    if not force:
+        try:
+            return os.link(partial, path)
+        except FileExistsError:
+            raise OutputError(f"{path} exists", argument="force") from None
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+    os.replace(partial, path)
 
 
-def _open_new(partial: Path) -> int:
-    """A descriptor of a new file with the permissions a plain `open` would give it."""
-    return os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+def _sync_folder(path: Path) -> None:
+    """Flush a folder's names to the disk, where it may be opened; the file itself is safe already."""
+    with suppress(OSError):
+        _sync(path)
 
 
-def _write_new(partial: Path, data: bytes) -> None:
-    with os.fdopen(_open_new(partial), "wb") as file:
-        file.write(data)
-
-
-def _sync(partial: Path) -> None:
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _output_error(path: Path, error: OSError) -> OutputError:

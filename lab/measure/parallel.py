@@ -8,7 +8,6 @@ each other's settings in the middle of a sum.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TypeVar
@@ -18,6 +17,7 @@ from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 
 from ...errors import CompileError
+from ...processes import prepare_worker
 
 BACKENDS = ("loky", "threading", "dask")
 CONNECT_SECONDS = "10s"
@@ -51,18 +51,11 @@ def running_on(backend: str | None, scheduler: str | None = None) -> Iterator[No
         yield
         return
     with ExitStack() as stack:
-        options = {"initializer": _leave_interrupts} if backend == "loky" else {}
+        options = {"initializer": prepare_worker} if backend == "loky" else {}
         if backend == "dask":
             options["client"] = stack.enter_context(_dask_client(scheduler))
         stack.enter_context(parallel_config(backend=backend, **options))
         yield
-
-
-def _leave_interrupts() -> None:
-    """Ctrl-C reaches a terminal's whole group: the process that waits for the results answers it and
-    ends the others.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _dask_client(scheduler: str | None):

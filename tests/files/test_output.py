@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from bytecap.errors import OutputError
-from bytecap.files.output import check_output, write_output
+from bytecap.files.output import check_output, write_output, write_output_folder
 
 WRITE_OVER_THE_FILE_SIZE_LIMIT = """
 import resource, sys
@@ -143,6 +143,95 @@ def test_a_file_that_appears_during_the_work_is_not_overwritten(tmp_path, monkey
     with pytest.raises(OutputError, match="exists"):
         write_output(target, b"ours")
     assert contents(tmp_path) == {"a.bcap": b"theirs"}
+
+
+def test_a_file_that_appears_in_the_last_moment_is_not_overwritten(tmp_path, monkeypatch):
+    """Between the check and the taking of the name: one step decides both."""
+    target = tmp_path / "a.bcap"
+    real_link = os.link
+
+    def another_program_is_faster(partial, path):
+        target.write_bytes(b"theirs")
+        real_link(partial, path)
+
+    monkeypatch.setattr(os, "link", another_program_is_faster)
+    with pytest.raises(OutputError, match="exists") as caught:
+        write_output(target, b"ours")
+    assert caught.value.argument == "force"
+    assert contents(tmp_path) == {"a.bcap": b"theirs"}
+
+
+def test_a_file_system_without_hard_links_gets_the_file_by_a_rename(tmp_path, monkeypatch):
+    def no_links(partial, path):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", no_links)
+    write_output(tmp_path / "a.bcap", b"data")
+    assert contents(tmp_path) == {"a.bcap": b"data"}
+
+
+KILLED_WHILE_WRITING = """
+import os, sys
+from pathlib import Path
+from bytecap.files.output import partial_output
+with partial_output(sys.argv[1]) as partial:
+    partial.write_bytes(b"half")
+    print("writing", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def writer(tmp_path):
+    """A process that holds a half-written file beside a.bcap until it is killed."""
+    command = [sys.executable, "-c", KILLED_WHILE_WRITING, str(tmp_path / "a.bcap")]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"writing\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize("operation", [check_output, lambda path: write_output(path, b"data")])
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path, writer, operation):
+    (leftover,) = tmp_path.iterdir()
+    assert leftover.read_bytes() == b"half"
+    writer.kill()
+    writer.wait()
+    operation(tmp_path / "b.bcap")
+    assert leftover.name not in contents(tmp_path)
+
+
+def test_what_a_living_process_writes_stays(tmp_path, writer):
+    (living,) = tmp_path.iterdir()
+    write_output(tmp_path / "b.bcap", b"data")
+    assert contents(tmp_path) == {living.name: b"half", "b.bcap": b"data"}
+
+
+def test_a_leftover_folder_is_removed_and_other_hidden_files_stay(tmp_path):
+    leftover = tmp_path / ".bytecap-0123456789abcdef.partial"
+    leftover.mkdir()
+    (leftover / "config.json").write_bytes(b"{}")
+    others = [".bytecap-settings", ".bytecap-0123456789abcdef.partial.old", "bytecap-0123456789abcdef.partial"]
+    for name in others:
+        (tmp_path / name).write_bytes(b"")
+    write_output_folder(tmp_path / "model", {"a": b"1"})
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "model"])
+
+
+def test_two_writers_of_one_new_folder_make_one_of_them(tmp_path, monkeypatch):
+    real_rename = os.rename
+
+    def another_program_is_faster(partial, path):
+        path.mkdir()
+        (path / "a").write_bytes(b"theirs")
+        real_rename(partial, path)
+
+    monkeypatch.setattr(os, "rename", another_program_is_faster)
+    with pytest.raises(OutputError, match="nothing was written"):
+        write_output_folder(tmp_path / "model", {"a": b"ours"})
+    assert contents(tmp_path / "model") == {"a": b"theirs"}
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_a_very_long_name_still_gets_a_sibling(tmp_path):

@@ -1,0 +1,63 @@
+"""Ctrl-C, SIGTERM and SIGHUP: the command answers within a second and leaves nothing half-written.
+
+Strategy: each of the three raises KeyboardInterrupt in the main thread, so that everything unwinds as it does for
+Ctrl-C. Python raises only between two of its own instructions, and one call into torch or a kernel may last for many
+seconds. So the system also writes the signal's number into a pipe at once, and a thread that waits there ends the
+process itself when unwinding has not ended it after GRACE_SECONDS. Signals that the process was started to ignore
+(nohup, a shell's background job) stay ignored.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import NoReturn
+
+from ..files.partial_files import remove_own_partial_files
+
+GRACE_SECONDS = 0.6
+ENDINGS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal is gone"}
+SIGNALS = {getattr(signal, name): word for name, word in ENDINGS.items() if hasattr(signal, name)}
+
+
+class Interruption(KeyboardInterrupt):
+    """One of SIGNALS arrived; `exit_code` is 128 and its number, as shells have it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.word, self.exit_code = SIGNALS[signal.Signals(number)], 128 + number
+
+
+def heed_signals() -> None:
+    """Answer SIGNALS in this process from now on; called once, in the main thread."""
+    heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in heeded:
+        signal.signal(number, _interrupt)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    threading.Thread(target=_end_late, args=(reader, set(heeded)), name="interruption", daemon=True).start()
+
+
+def interruption_message(interruption: BaseException | None) -> tuple[str, int]:
+    """What is said of it, and the exit code; anything but an Interruption counts as Ctrl-C."""
+    if not isinstance(interruption, Interruption):
+        interruption = Interruption(signal.SIGINT)
+    return f"{interruption.word}; nothing half-written is left", interruption.exit_code
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    raise Interruption(number)
+
+
+def _end_late(reader: int, heeded: set[signal.Signals]) -> None:
+    """End the process when it has not ended by itself in time; the first signal counts."""
+    while (number := os.read(reader, 1)[0]) not in heeded:
+        pass
+    time.sleep(GRACE_SECONDS)
+    message, exit_code = interruption_message(Interruption(number))
+    remove_own_partial_files()
+    os.write(2, f"bytecap: error: {message}\n".encode())
+    os._exit(exit_code)

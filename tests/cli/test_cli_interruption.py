@@ -1,0 +1,113 @@
+"""Signals: the command ends within about a second, with its exit code, and nothing half-written is left."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bytecap.cli.interruption import GRACE_SECONDS
+
+SLACK_SECONDS = 10.0  # of a loaded machine; the alternative lasts an hour
+WRITING = """
+import sys, time
+from bytecap.cli.interruption import heed_signals
+from bytecap.cli import main
+from bytecap.files.output import partial_output
+
+def work(*arguments, **options):
+    with partial_output(sys.argv[1]) as partial:
+        partial.write_bytes(b"half")
+        print("working", flush=True)
+        {work}
+
+main.group.main = work
+main.main([])
+"""
+BETWEEN_INSTRUCTIONS = "time.sleep(3600)"
+# A lock that is taken twice: the call never comes back, and no signal wakes it, as in a kernel.
+IN_ONE_LONG_CALL = "import ctypes; lock = ctypes.create_string_buffer(64); take = ctypes.CDLL(None).pthread_mutex_lock"
+IN_ONE_LONG_CALL += "; take(lock); take(lock)"
+
+
+def start(folder, work, ignored=()):
+    def preexec():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+
+    command = [sys.executable, "-c", WRITING.replace("{work}", work), str(folder / "a.bcap")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=preexec)
+    assert process.stdout.readline() == b"working\n"
+    return process
+
+
+@pytest.mark.parametrize("work", [BETWEEN_INSTRUCTIONS, IN_ONE_LONG_CALL])
+@pytest.mark.parametrize(
+    ("number", "code", "message"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "terminated"),
+        (signal.SIGHUP, 129, "the terminal is gone"),
+    ],
+)
+def test_a_signal_ends_the_command_and_leaves_nothing(tmp_path, work, number, code, message):
+    process = start(tmp_path, work)
+    start_time = time.monotonic()
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=GRACE_SECONDS + SLACK_SECONDS)
+    assert time.monotonic() - start_time < GRACE_SECONDS + SLACK_SECONDS
+    assert process.returncode == code
+    assert stderr.decode() == f"bytecap: error: {message}; nothing half-written is left\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_nohup_ignores_stays_ignored(tmp_path):
+    process = start(tmp_path, BETWEEN_INSTRUCTIONS, ignored={signal.SIGHUP})
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=2 * GRACE_SECONDS)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=SLACK_SECONDS) == 143
+    process.communicate()
+
+
+WORKER = """
+import os, sys, time
+from bytecap.processes import prepare_worker
+if os.fork() == 0:
+    prepare_worker()
+    print(os.getpid(), flush=True)
+    time.sleep(3600)
+time.sleep(3600)
+"""
+
+
+def test_a_worker_ends_when_its_parent_was_killed():
+    parent = subprocess.Popen([sys.executable, "-c", WORKER], stdout=subprocess.PIPE)
+    worker = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + SLACK_SECONDS
+    while time.monotonic() < deadline and _is_alive(worker):
+        time.sleep(0.05)
+    parent.stdout.close()
+    assert not _is_alive(worker)
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether the process runs; one that has ended and that nobody has waited for does not."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_worker_leaves_interrupts_to_its_parent():
+    program = "import os, signal\nfrom bytecap.processes import prepare_worker\nprepare_worker()\n"
+    program += "os.kill(os.getpid(), signal.SIGINT)\nprint('still here')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "still here\n")
