@@ -31,6 +31,7 @@ def difference_document(first: Path, second: Path, difference: Difference) -> di
         "tensors": [_tensor_document(tensor) for tensor in found.tensors],
         "program": list(found.program),
         "provenance": {name: list(pair) for name, pair in found.provenance.items()},
+        "identity": {name: list(pair) for name, pair in found.identity.items()},
         "scores": difference.scores and [score_document(score) for score in difference.scores],
         "gap": difference.gap and gap_document(difference.gap),
     }
@@ -96,6 +97,8 @@ def _print_changes(difference: Difference) -> None:
         click.echo(f"program     {len(found.program) - PROGRAM_LINES} more lines differ; --json has them all")
     for name, (before, after) in found.provenance.items():
         click.echo(f"provenance  {name}: {json.dumps(before, sort_keys=True)} then {json.dumps(after, sort_keys=True)}")
+    for name, (before, after) in found.identity.items():
+        click.echo(f"identity  {name}: {json.dumps(before)} then {json.dumps(after)}")
     if difference.scores is not None and difference.gap is not None:
         for name, score in zip(("first", "second"), difference.scores, strict=True):
             click.echo(f"{name:<11} {score.bits_per_byte:.5f} bits per byte on {integer(score.tokens)} tokens")

@@ -16,6 +16,7 @@ import click
 from ..files.numbers import integer, percent
 from ..format.artifact import read_artifact
 from ..format.container.describe import Region, describe_container
+from ..format.identity import identity_text
 from ..format.inspection import GridDetail, Inspection, TensorDetail, TensorRow, inspect_artifact, inspect_tensor
 from ..format.program.listing import program_lines
 from ..format.program.program import validate_program
@@ -38,7 +39,7 @@ class SummaryView:
     def document(self) -> dict[str, Any]:
         content = asdict(self.inspection)
         content["tensors"] = [{**asdict(row), "bits_per_weight": row.bits_per_weight} for row in self._sorted_rows()]
-        return {"artifact": str(self.path), **content}
+        return {"artifact": str(self.path), **content, "identity": self.inspection.identity.values}
 
     def show(self) -> None:
         found = self.inspection
@@ -52,6 +53,8 @@ class SummaryView:
             click.echo(f"metadata  {', '.join(f'{row.name} {integer(row.bytes)}' for row in found.metadata)} bytes\n")
         if found.provenance:
             click.echo(f"provenance  {json.dumps(found.provenance, sort_keys=True)}")
+        if found.identity.known:
+            click.echo(f"identity  {identity_text(found.identity)}")
 
     def _sorted_rows(self) -> list[TensorRow]:
         by_size = self.sort == "size"

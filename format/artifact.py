@@ -20,6 +20,7 @@ from .container.container import (
     CODES,
     DIGEST,
     DIRECTORY,
+    IDENTITY,
     PROGRAM,
     PROVENANCE,
     RAW,
@@ -30,6 +31,7 @@ from .container.container import (
 )
 from .container.layout import HEADER, field_offset
 from .container.limits import DEFAULT_LIMITS, Limits
+from .identity import UNKNOWN, Identity, decode_identity
 from .program.program import (
     Program,
     decode_program,
@@ -66,6 +68,7 @@ class Artifact:
     streams: tuple[Stream, ...]
     digest: bytes
     provenance: Mapping[str, object]
+    identity: Identity = UNKNOWN
 
     def section(self, section_id: int) -> Section | None:
         return next((s for s in self.sections if s.id == section_id), None)
@@ -125,7 +128,8 @@ def read_artifact(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Artifact:
     _check_canonical("directory", by_id[DIRECTORY], write_directory(directory))
     _check_stream_numbers(directory, streams)
     provenance = _read_provenance(by_id[PROVENANCE]) if PROVENANCE in by_id else {}
-    return Artifact(sections, program, directory, by_id[RAW], streams, by_id[DIGEST], provenance)
+    identity = decode_identity(by_id[IDENTITY]) if IDENTITY in by_id else UNKNOWN
+    return Artifact(sections, program, directory, by_id[RAW], streams, by_id[DIGEST], provenance, identity)
 
 
 def _check_minor_version(found: int, program: Program) -> None:

@@ -17,6 +17,7 @@ from .container.container import (
     CODES,
     DIGEST,
     DIRECTORY,
+    IDENTITY,
     PROGRAM,
     PROVENANCE,
     RAW,
@@ -25,6 +26,7 @@ from .container.container import (
     write_container,
 )
 from .container.cursor import Writer
+from .identity import UNKNOWN, Identity, encode_identity
 from .parallel import in_order
 from .program.program import Program, encode_program, least_minor_version
 from .tensors.directory import write_directory
@@ -48,14 +50,16 @@ def assemble_artifact(
     provenance: Mapping[str, object] | None = None,
     codec: int = DEFAULT_CODEC,
     *,
+    identity: Identity = UNKNOWN,
     encoded: EncodedStreams | None = None,
 ) -> bytes:
     """The bytes of an artifact whose integers are coded by the codec of that wire id.
 
+    identity : of the files that the model belongs to; the section is left out when nothing is known
     encoded : remembers streams from one artifact to the next
     Deterministic; raises ArtifactError when the result would break a rule of spec/.
     """
-    draft = _Draft(program, tensors, provenance, codec, encoded or EncodedStreams())
+    draft = _Draft(program, tensors, provenance, identity, codec, encoded or EncodedStreams())
     digest = tensors_digest(draft.entries, _reconstruct(tensors, draft.codebooks))
     data = write_container(draft.sections(digest), least_minor_version(program))
     decode_tensors(read_artifact(data))
@@ -68,10 +72,11 @@ def artifact_size(
     provenance: Mapping[str, object] | None = None,
     codec: int = DEFAULT_CODEC,
     *,
+    identity: Identity = UNKNOWN,
     encoded: EncodedStreams | None = None,
 ) -> int:
     """Bytes that `assemble_artifact` would give, without reconstructing a tensor or reading anything back."""
-    draft = _Draft(program, tensors, provenance, codec, encoded or EncodedStreams())
+    draft = _Draft(program, tensors, provenance, identity, codec, encoded or EncodedStreams())
     return len(write_container(draft.sections(bytes(DIGEST_BYTES)), least_minor_version(program)))
 
 
@@ -102,6 +107,7 @@ class _Draft:
         program: Program,
         tensors: Sequence[TensorSource],
         provenance: Mapping[str, object] | None,
+        identity: Identity,
         codec: int,
         encoded: EncodedStreams,
     ) -> None:
@@ -116,6 +122,7 @@ class _Draft:
             make_section(CODES, write_streams(streams), compress=False),
         ]
         self._after = [make_section(PROVENANCE, encode_provenance(provenance))] if provenance else []
+        self._after += [make_section(IDENTITY, encode_identity(identity))] if identity.known else []
 
     def sections(self, digest: bytes) -> list[Section]:
         """The sections of the container."""

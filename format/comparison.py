@@ -48,6 +48,7 @@ class Comparison:
     tensors : tuple                  every tensor of either, in the order of the first
     program : tuple of str           changed lines of the program, "- " the first's and "+ " the second's
     provenance : mapping of pairs    by key the two values, None where one has none, of those that differ
+    identity : mapping of pairs      likewise, of what the two say of their tokenizer and architecture document
     """
 
     same_file: bool
@@ -57,6 +58,7 @@ class Comparison:
     tensors: tuple[TensorDifference, ...]
     program: tuple[str, ...]
     provenance: Mapping[str, tuple[object, object]]
+    identity: Mapping[str, tuple[object, object]]
 
 
 def compare_artifacts(first: bytes, second: bytes, limits: Limits = DEFAULT_LIMITS) -> Comparison:
@@ -73,6 +75,7 @@ def compare_artifacts(first: bytes, second: bytes, limits: Limits = DEFAULT_LIMI
         tensors=tensors,
         program=program,
         provenance=_changed_values(artifacts[0].provenance, artifacts[1].provenance),
+        identity=_changed_values(artifacts[0].identity.values, artifacts[1].identity.values),
     )
 
 

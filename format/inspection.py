@@ -21,6 +21,7 @@ from .container.bytes_codecs import BYTES_CODECS
 from .container.container import CODES, RAW, read_minor_version, section_name
 from .container.cursor import Writer
 from .container.limits import DEFAULT_LIMITS, Limits
+from .identity import Identity
 from .tensors.keys import MatrixKey
 from .tensors.matrices import in_planes, stored_matrices, stored_sets
 from .tensors.raw_planes import ITEM_BYTES
@@ -112,6 +113,7 @@ class Inspection:
     streams: tuple[StreamRow, ...]
     metadata: tuple[SharedRow, ...]
     provenance: Mapping[str, object]
+    identity: Identity
 
     @property
     def weights(self) -> int:
@@ -172,6 +174,7 @@ def inspect_artifact(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Inspection
         ),
         metadata=_metadata_rows(artifact, sum(contents.set_bytes.values()), tensors),
         provenance=artifact.provenance,
+        identity=artifact.identity,
     )
 
 

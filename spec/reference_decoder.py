@@ -71,6 +71,7 @@ def read_header(data):
 
 PROGRAM, DIRECTORY, RAW, CODES, DIGEST = CRITICAL = (1, 2, 3, 4, 5)
 PROVENANCE = FIRST_ANCILLARY = 128
+IDENTITY = 129
 STORED, ZSTD, BROTLI = 0, 1, 2
 
 
@@ -1456,6 +1457,8 @@ def decode_tensors(sections):
     entries = read_directory(sections[2])
     streams = read_streams(sections[4])
     check_stream_numbers(entries, streams)
+    if IDENTITY in sections:
+        read_identity(sections[IDENTITY])
     planes = read_planes(sections[3], entries)
     exponents, gaps = decode_first_stream(entries, streams)
     matrices = {**planes, **decode_grids(entries, streams, exponents)}
@@ -1484,6 +1487,22 @@ def decode_tensors(sections):
     return entries, tensors, digest.hexdigest()
 
 
+# ---- tensors.md, 9. Identity -----------------------------------------------------------------------------------------
+
+
+def read_identity(data):
+    """(pieces, digest of the tokenizer, digest of the architecture document), None for what is not known."""
+    fields = Fields(data)
+    known = fields.u8()
+    check(1 <= known <= 7, "malformed", "R-IDN-1", 0)
+    check(known & 3 != 2, "invalid", "R-IDN-2", 0)
+    pieces = fields.varint() if known & 1 else None
+    check(pieces != 0, "invalid", "R-IDN-3", 1)
+    digests = [bytes(fields.take(32)) if known & bit else None for bit in (2, 4)]
+    fields.end()
+    return pieces, *digests
+
+
 # ---- the command -----------------------------------------------------------------------------------------------------
 
 
@@ -1496,10 +1515,13 @@ def main(arguments):
     try:
         sections = read_sections(data)
         entries, _, digest = decode_tensors(sections)
+        pieces, *documents = read_identity(sections[IDENTITY]) if IDENTITY in sections else (None, None, None)
     except Refused as refused:
         sys.exit(f"{path}: {refused}")
     for section, decoded in sections.items():
         print(f"section {section:3}  {len(decoded):10,} bytes  sha256 {hashlib.sha256(decoded).hexdigest()}")
+    named = ("unknown" if document is None else document.hex() for document in documents)
+    print("identity: {} pieces, tokenizer {}, architecture {}".format("unknown" if pieces is None else pieces, *named))
     print(f"{len(entries)} tensors  sha256 {digest}")
 
 

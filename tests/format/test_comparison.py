@@ -10,6 +10,7 @@ from bytecap.errors import ArtifactError
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.format.assembly import assemble_artifact
 from bytecap.format.comparison import compare_artifacts
+from bytecap.format.identity import Identity
 from bytecap.format.program.operations import Embed, Linear, Shift
 from bytecap.format.program.program import Program
 from bytecap.format.tensors.sources import TensorSource
@@ -39,6 +40,12 @@ def test_the_same_model_with_another_provenance():
     found = compare_artifacts(tiny_artifact(), tiny_artifact(provenance="else"))
     assert not found.same_file and found.same_model
     assert found.provenance == {"made": ("a test", "else")}
+
+
+def test_the_same_model_of_another_tokenizer():
+    found = compare_artifacts(tiny_artifact(), tiny_artifact(identity=Identity(420, bytes(32))))
+    assert not found.same_file and found.same_model and not found.provenance
+    assert found.identity == {"pieces": (None, 420), "tokenizer": (None, "00" * 32)}
 
 
 def test_errors_are_those_of_the_decoded_values():

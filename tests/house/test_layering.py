@@ -121,6 +121,7 @@ ROOMS = {
         "registry",
         "parallel",
         "container",
+        "identity",
         "codecs",
         "program",
         "tensors",

@@ -14,6 +14,7 @@ from naive_terms import naive_codebook, naive_low_rank, naive_sparse, naive_subs
 
 from bytecap.format.codecs.scale_classes import TRELLIS_THRESHOLD
 from bytecap.format.codecs.trellis import TRELLISES
+from bytecap.format.identity import Identity
 from bytecap.format.program.operands import Row
 from bytecap.format.program.operations import Add, Embed, Linear, Scale
 from bytecap.format.program.program import Program
@@ -185,6 +186,15 @@ def trellis_values(draw, rows: int, columns: int) -> GridValues:
                 codes[row, column] += state & 1
                 state = TRELLISES[n_states][state, ((codes[row, column] & 3) - (state & 1)) >> 1]
     return replace(plain, codes=codes, trellis_states=n_states, initial_scale=initial_scale)
+
+
+@st.composite
+def identities(draw) -> Identity:
+    """Whatever may be known of the files that a model belongs to, also nothing."""
+    digests = st.none() | st.binary(min_size=32, max_size=32)
+    tokenizer, architecture = draw(digests), draw(digests)
+    sizes = st.integers(1, 2**32 - 1)
+    return Identity(draw(sizes if tokenizer else st.none() | sizes), tokenizer, architecture)
 
 
 @st.composite

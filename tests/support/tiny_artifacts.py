@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 
 from bytecap.format.assembly import assemble_artifact
+from bytecap.format.identity import UNKNOWN, Identity
 from bytecap.format.program.operations import Embed, Linear, Shift
 from bytecap.format.program.program import Program
 from bytecap.format.tensors.grid import GridValues
@@ -18,7 +19,7 @@ PROGRAM = Program((Embed(0), Shift(0, 1, False), Linear(1, 1, None)), VOCABULARY
 
 
 @cache
-def tiny_artifact(seed: int = 0, provenance: str = "a test") -> bytes:
+def tiny_artifact(seed: int = 0, provenance: str = "a test", identity: Identity = UNKNOWN) -> bytes:
     """An artifact of PROGRAM: a float16 embedding and a quantized head."""
     rng = np.random.default_rng(seed)
     embedding = rng.normal(size=(VOCABULARY, WIDTH)).astype(np.float16).astype(np.float32)
@@ -28,4 +29,4 @@ def tiny_artifact(seed: int = 0, provenance: str = "a test") -> bytes:
         TensorSource("embedding", shape, "float16", (RawValues(embedding, "float16"),)),
         TensorSource("head", shape, "float32", (GridInStream(head, 1),)),
     ]
-    return assemble_artifact(PROGRAM, tensors, {"made": provenance})
+    return assemble_artifact(PROGRAM, tensors, {"made": provenance}, identity=identity)

@@ -16,7 +16,7 @@ from bytecap.errors import ArtifactError
 
 MAGIC = b"\x89BCAP\r\n\x1a"
 STORED, ZSTD, BROTLI = 0, 1, 2
-PROGRAM, DIRECTORY, RAW, CODES, DIGEST, PROVENANCE = 1, 2, 3, 4, 5, 128
+PROGRAM, DIRECTORY, RAW, CODES, DIGEST, PROVENANCE, IDENTITY = 1, 2, 3, 4, 5, 128, 129
 
 
 @dataclass(frozen=True)
@@ -126,10 +126,13 @@ def artifact(
     codes: bytes = b"\0",
     digest: bytes = bytes(32),
     provenance: bytes | None = None,
+    identity: bytes | None = None,
     minor_version: int = 0,
 ) -> bytes:
     """A file with these decoded sections, all stored plainly."""
     rows = [Row(PROGRAM, program), Row(DIRECTORY, directory), Row(RAW, raw), Row(CODES, codes), Row(DIGEST, digest)]
     if provenance is not None:
         rows.append(Row(PROVENANCE, provenance))
+    if identity is not None:
+        rows.append(Row(IDENTITY, identity))
     return container(rows, version=(1, minor_version))

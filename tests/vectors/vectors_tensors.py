@@ -1,4 +1,4 @@
-"""Test vectors of tensors.md: directory, recipes, planes, grids, digest, provenance."""
+"""Test vectors of tensors.md: directory, recipes, planes, grids, digest, provenance, identity."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 
 from program_vectors import GOOD
-from vector_files import Vector, artifact, codes, directory, entry, planes, text, varint, zigzag
+from vector_files import Vector, artifact, codes, digest, directory, entry, planes, text, varint, zigzag
 from vectors_fields import GOOD_DIRECTORY
 from vectors_program import RAW_FLOAT32, TABLE_SHAPE, TABLE_VALUES
 from vectors_streams import encode, grid
@@ -18,6 +18,7 @@ from bytecap.errors import (
     InvalidArtifact,
     LimitExceeded,
     MalformedArtifact,
+    TruncatedArtifact,
     UnsupportedArtifact,
 )
 
@@ -38,9 +39,10 @@ def bad(
     raw: bytes = RAW,
     codes: bytes = b"\0",
     provenance: bytes | None = None,
+    identity: bytes | None = None,
 ) -> Vector:
     prefix = "unsupported" if error is UnsupportedArtifact else "bad"
-    data = artifact(GOOD, directory, raw, codes, provenance=provenance)
+    data = artifact(GOOD, directory, raw, codes, provenance=provenance, identity=identity)
     return Vector(f"{prefix}-{name}", "artifact", data, says, error=error, rule=rule, offset=offset)
 
 
@@ -223,7 +225,37 @@ def whole_vectors() -> Iterator[Vector]:
         yield bad(f"provenance-{name}", MalformedArtifact, "R-PRV-1", 0, says, provenance=content)
 
 
+PIECES, TOKENIZER, ARCHITECTURE = 1, 2, 4
+
+
+def identity_vectors() -> Iterator[Vector]:
+    size, tokenizer, architecture = varint(1024), bytes(range(32)), bytes(range(32, 64))
+    known = {
+        "all": (PIECES | TOKENIZER | ARCHITECTURE, size + tokenizer + architecture, "All three are known."),
+        "pieces": (PIECES, varint(1), "Only the number of pieces is known."),
+        "tokenizer": (PIECES | TOKENIZER, size + tokenizer, "The tokenizer is known."),
+        "architecture": (ARCHITECTURE, architecture, "Only the architecture document is known."),
+        "pieces-and-architecture": (PIECES | ARCHITECTURE, size + architecture, "All but the pieces' digest is known."),
+    }
+    stored = digest(("table", TABLE_SHAPE, TABLE_VALUES))
+    for name, (flags, content, says) in known.items():
+        data = artifact(GOOD, GOOD_DIRECTORY, RAW, digest=stored, identity=bytes([flags]) + content)
+        yield Vector(f"good-identity-{name}", "artifact", data, says, sha256=stored.hex())
+    refused = [
+        ("nothing", MalformedArtifact, "R-IDN-1", 0, b"\0", "Nothing is known, and still there is a section."),
+        ("fourth", MalformedArtifact, "R-IDN-1", 0, b"\x09" + size, "A fourth part is known."),
+        ("no-pieces", InvalidArtifact, "R-IDN-2", 0, b"\x02" + tokenizer, "A digest of pieces without their number."),
+        ("zero-pieces", InvalidArtifact, "R-IDN-3", 1, b"\x01\0", "A vocabulary of no pieces."),
+        ("empty", TruncatedArtifact, "R-END-1", 0, b"", "Nothing at all."),
+        ("cut", TruncatedArtifact, "R-END-1", 1, b"\x04" + architecture[:31], "A digest of 31 bytes."),
+        ("more", MalformedArtifact, "R-END-2", 33, b"\x04" + architecture + b"\0", "A byte behind the last digest."),
+        ("long-number", MalformedArtifact, "R-VAR-2", 1, b"\x01\x81\0", "1 in two bytes."),
+    ]
+    for name, error, rule, offset, content, says in refused:
+        yield bad(f"identity-{name}", error, rule, offset, says, identity=content)
+
+
 def tensor_vectors() -> Iterator[Vector]:
     """All vectors of this page, in its order."""
-    for part in (directory_vectors, recipe_vectors, plane_vectors, grid_vectors, whole_vectors):
+    for part in (directory_vectors, recipe_vectors, plane_vectors, grid_vectors, whole_vectors, identity_vectors):
         yield from part()
