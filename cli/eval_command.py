@@ -16,6 +16,8 @@ from .parameters import (
     data_help,
     example,
     ignore_option,
+    split_option,
+    splits_option,
     tokenizer_help,
     tokenizer_option,
     weights_option,
@@ -66,6 +68,8 @@ EXAMPLE = example("bytecap eval model.bcap --data val.bin --tokenizer tokenizer.
     metavar="FILE",
     help="Bytes by token of a shard, a shard itself (CaseOps).  [default: X_val_bytes_N.bin beside X_val_N.bin]",
 )
+@split_option
+@splits_option
 @click.option(
     "--against",
     type=CHECKPOINT,

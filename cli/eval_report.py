@@ -12,6 +12,7 @@ from .reading_report import print_reading, reading_document
 
 if TYPE_CHECKING:
     from ..interface import EvaluatedText, Evaluation
+    from ..runtime.known_splits import SplitMatch
     from ..runtime.scoring import Gap, Score
 
 
@@ -68,7 +69,14 @@ def text_document(text: EvaluatedText) -> dict[str, Any]:
         "beginning": text.beginning,
         "beginning_piece": text.beginning_piece,
         "is_text": text.is_text,
+        "split": split_document(text.split),
     }
+
+
+def split_document(match: SplitMatch) -> dict[str, Any]:
+    """Which known split the data are as JSON values; name is null where they are none."""
+    name = None if match.split is None else match.split.name
+    return {"verdict": match.verdict.value, "name": name, "detail": match.detail, **match.facts}
 
 
 def gap_text(gap: Gap) -> str:
@@ -154,6 +162,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
     if evaluation.text.tokenizer is not None:
         click.echo(f"{'tokenizer':<11} {{source}}  ({{kind}}, {{pieces:,}} pieces)".format(**evaluation.text.tokenizer))
     click.echo(f"{'read':<11} {conventions_text(evaluation.score, evaluation.text)}")
+    click.echo(f"{'data':<11} {evaluation.text.split.detail}")
     _print_doubts(evaluation)
     for note in (*evaluation.text.notes, *score_notes(evaluation.score, evaluation.text)):
         click.echo(f"bytecap: note: {note}", err=True)

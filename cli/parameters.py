@@ -98,6 +98,18 @@ ignore_option = click.option(
     metavar="NAME",
     help="Tensor of the checkpoint to leave out; * and ? match. Repeatable.",
 )
+split_option = click.option(
+    "--split",
+    metavar="NAME",
+    help="Known split that the data must be.  [default: the one that files are named like]",
+)
+splits_option = click.option(
+    "--splits",
+    type=INPUT_FILE,
+    multiple=True,
+    metavar="FILE",
+    help="Table of known splits, TOML or JSON, beside bytecap's own; may be repeated.",
+)
 force_option = click.option("--force", is_flag=True, help="Replace the output if it exists.")
 
 

@@ -8,7 +8,18 @@ import click
 
 from .documents import json_option, print_document
 from .exit_codes import VERIFICATION
-from .parameters import DATA_FILES, INPUT_FILE, SIZE, code_option, data_help, example, tokenizer_help, tokenizer_option
+from .parameters import (
+    DATA_FILES,
+    INPUT_FILE,
+    SIZE,
+    code_option,
+    data_help,
+    example,
+    split_option,
+    splits_option,
+    tokenizer_help,
+    tokenizer_option,
+)
 from .progress import terminal_progress
 
 
@@ -21,6 +32,8 @@ from .progress import terminal_progress
 @code_option
 @click.option("--data", type=DATA_FILES, metavar="FILE", help=data_help + " Scored when given, with --tokenizer.")
 @tokenizer_option(tokenizer_help)
+@split_option
+@splits_option
 @click.option(
     "--expect-bpb", type=click.FloatRange(min=0), metavar="X", help="Bits per byte that was promised; needs --data."
 )
@@ -41,6 +54,8 @@ def command(
     tokenizer: Path | None,
     expect_bpb: float | None,
     tolerance: float,
+    split: str | None,
+    splits: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """Check ARTIFACT: its structure, checksums, tensors and digest, its size, and, when asked, its score.
@@ -64,6 +79,8 @@ def command(
             tokenizer=tokenizer,
             expect_bpb=expect_bpb,
             tolerance=tolerance,
+            split=split,
+            splits=splits,
             progress=progress,
         )
     from .verify_report import print_checks, verification_document

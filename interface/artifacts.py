@@ -34,6 +34,8 @@ def verify(
     tokenizer: PathLike | None = None,
     expect_bpb: float | None = None,
     tolerance: float = 0.0005,
+    split: str | None = None,
+    splits: Sequence[PathLike] = (),
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> list[Check]:
@@ -41,7 +43,8 @@ def verify(
 
     Always: structure, checksums, the decoding of every tensor, their digest, and the size of
     artifact and code files together, against `cap` when given. With `data` and `tokenizer`: the
-    score, which must be within `tolerance` of `expect_bpb` when given. Each is passed, failed, or
+    score, which must be within `tolerance` of `expect_bpb` when given and on the whole of the known
+    split `split`, or the one that the files are named like (`splits`: more tables of them). Each is passed, failed, or
     skipped where an earlier failure leaves nothing to judge; a file that is damaged, of a newer
     version or no artifact at all is a failed check and no exception.
 
@@ -57,7 +60,14 @@ def verify(
     request = None
     if data is not None and tokenizer is not None:
         request = ScoreRequest(
-            Path(data), Path(tokenizer), expect_bpb, tolerance, threads=threads, progress=stage_of(progress, "score")
+            Path(data),
+            Path(tokenizer),
+            expect_bpb,
+            tolerance,
+            split=split,
+            splits=[Path(path) for path in splits],
+            threads=threads,
+            progress=stage_of(progress, "score"),
         )
     return verify_artifact(
         Path(artifact).read_bytes(),

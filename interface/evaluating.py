@@ -17,8 +17,10 @@ from .arguments import PathLike, optional_path, selection_of
 from .loading import load_architecture, load_model_file, tokenizer_path
 
 if TYPE_CHECKING:
+    from ..compiler.checkpoints.selection import Selection
     from ..compiler.model.model import Reading
     from ..runtime.evaluation import ScoringData, ScoringOptions
+    from ..runtime.known_splits import SplitMatch
     from ..runtime.scoring import Gap, Score
 
 
@@ -64,6 +66,7 @@ class EvaluatedText:
     beginning_piece : str or None   the same as text
     is_text : bool                  the bytes are those of the text itself; else those of the tokens' pieces
     notes : tuple of str            what was assumed of data and tokenizer, in sentences
+    split : SplitMatch              which known split the data are, or that they are none
     """
 
     tokenizer: Mapping[str, object] | None
@@ -73,6 +76,7 @@ class EvaluatedText:
     beginning_piece: str | None
     is_text: bool
     notes: tuple[str, ...]
+    split: SplitMatch
 
 
 def evaluate(
@@ -86,6 +90,8 @@ def evaluate(
     bos: int | str | None = None,
     documents: str = "auto",
     byte_counts: Sequence[PathLike] = (),
+    split: str | None = None,
+    splits: Sequence[PathLike] = (),
     against: PathLike | None = None,
     architecture: PathLike | None = None,
     weights: str | None = None,
@@ -102,6 +108,9 @@ def evaluate(
     documents       "joined": they run on into each other; "separate": each is read from its own beginning; "auto":
                     joined unless the model reads a document much worse behind another one
     byte_counts     files of bytes by token beside the shards; by default those that lie there
+    split           name of the known split that the data must be; else they are held against the one that their
+                    files are named like, or that has their size (`text.split` of the result)
+    splits          tables of known splits, TOML or JSON, beside the shipped one
     against         is scored on the same tokens, in sequences of the same length, and the paired gap computed
     architecture    (TOML or JSON) says of a checkpoint what its shapes cannot; `same_program` of the result tells
                     whether what was assumed made both models the same function of their tensors
@@ -109,18 +118,51 @@ def evaluate(
 
     Raises ArtifactError, CheckpointError, DataError or VerificationError.
     """
-    from ..runtime.evaluation import ScoringOptions, choose_documents, read_scoring_data, score_program
+    from ..runtime.evaluation import ScoringOptions
+
+    options = ScoringOptions(
+        sequence_length,
+        stride,
+        max_tokens,
+        _beginning(bos),
+        documents,
+        _paths(byte_counts),
+        threads,
+        splits=_paths(splits),
+        split=split,
+    )
+    models = _Models(Path(model), optional_path(against), optional_path(architecture), selection_of(weights, ignore))
+    return _evaluated(models, _paths(data), tokenizer, options, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """What is scored, what against, and how checkpoints among them are read."""
+
+    model: Path
+    against: Path | None
+    architecture: Path | None
+    selection: Selection
+
+
+def _evaluated(
+    models: _Models,
+    data: Sequence[str],
+    tokenizer: PathLike | None,
+    options: ScoringOptions,
+    progress: Progress | None,
+) -> Evaluation:
+    from ..runtime.evaluation import choose_documents, read_scoring_data, score_program
     from ..runtime.interpreter import Interpreter
     from ..runtime.scoring import paired_gap
 
-    known = load_architecture(optional_path(architecture))
-    selection = selection_of(weights, ignore)
-    loaded = load_model_file(Path(model), known, selection)
-    tokenizer_file = tokenizer_path(tokenizer, [Path(model), *([] if against is None else [Path(against)])])
+    known = load_architecture(models.architecture)
+    loaded = load_model_file(models.model, known, models.selection)
+    tokenizer_file = tokenizer_path(tokenizer, [path for path in (models.model, models.against) if path is not None])
     program = loaded.program
-    length = program.sequence_length if sequence_length is None else sequence_length
-    options = ScoringOptions(length, stride, max_tokens, _beginning(bos), documents, _paths(byte_counts), threads)
-    read = read_scoring_data(program, _paths(data), tokenizer_file, options)
+    length = program.sequence_length if options.sequence_length is None else options.sequence_length
+    options = replace(options, sequence_length=length)
+    read = read_scoring_data(program, data, tokenizer_file, options)
     executor = Interpreter(program, loaded.tensors)
     read = choose_documents(executor, read, options)
 
@@ -128,9 +170,9 @@ def evaluate(
         return score_program(model, read, replace(options, progress=stage_of(progress, f"score {name}")))
 
     result, text = scored(executor, loaded.kind), _evaluated_text(read, options)
-    if against is None:
+    if models.against is None:
         return Evaluation(loaded.kind, result, None, None, None, text, loaded.reading)
-    other = load_model_file(Path(against), known, selection)
+    other = load_model_file(models.against, known, models.selection)
     reference = scored(Interpreter(other.program, other.tensors), "reference")
     same, gap = program.instructions == other.program.instructions, paired_gap(reference, result)
     return Evaluation(loaded.kind, result, reference, gap, same, text, _both(loaded.reading, other.reading))
@@ -185,4 +227,5 @@ def _evaluated_text(read: ScoringData, options: ScoringOptions) -> EvaluatedText
         piece,
         tokens.text is not None,
         read.notes,
+        read.split,
     )

@@ -15,8 +15,10 @@ import numpy as np
 from ..errors import DataError
 from ..format.program.program import Program
 from ..progress import StageProgress
+from .data_content import DataContent
 from .data_files import expand_data
 from .interpreter import Interpreter
+from .known_splits import SplitMatch, match_split, read_splits
 from .scoring import Score, score, target_count
 from .token_text import TokenText, text_of_ids
 from .tokenizers import ByteTable, Tokenizer, load_tokenizer
@@ -37,6 +39,8 @@ class ScoringOptions:
     documents : str             JOINED: documents run on into each other; SEPARATE: each is read from its own beginning;
                                 AUTO: joined unless the model reads a document much worse behind another one
     byte_counts : paths         files of bytes by token beside the shards; by default those that are found there
+    splits : paths              tables of known splits beside the shipped one
+    split : str or None         name of the known split that the data must be
     threads, progress           as in `scoring.score`
     """
 
@@ -48,6 +52,8 @@ class ScoringOptions:
     byte_counts: Sequence[str | Path] = ()
     threads: int | None = None
     progress: StageProgress | None = None
+    splits: Sequence[str | Path] = ()
+    split: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +64,7 @@ class ScoringData:
     text : TokenText         of the tokens that can be scored, None where no bytes are known
     documents : int64 [d]    where documents begin, for scoring them one by one; None when they run on
     notes : tuple of str     what was assumed, in sentences
+    split : SplitMatch       which known split the data are, or that they are none
     """
 
     tokens: Tokens
@@ -65,6 +72,7 @@ class ScoringData:
     text: TokenText | None
     documents: np.ndarray | None
     notes: tuple[str, ...]
+    split: SplitMatch
 
 
 def read_scoring_data(
@@ -95,7 +103,17 @@ def read_scoring_data(
         table = checked_byte_table(loaded, tokens, length, options.max_tokens, size, program.boundary_token)
         text = text or text_of_ids(loaded, table, np.asarray(tokens.ids[:count]), words=_knows_text(loaded))
     documents = _starts(tokens, program.boundary_token, count) if options.documents == SEPARATE else None
-    return ScoringData(tokens, loaded, text, documents, tuple(notes))
+    split = _matched_split(data, size, options)
+    return ScoringData(tokens, loaded, text, documents, tuple(notes), split)
+
+
+def _matched_split(data: str | Path | Sequence[str | Path], size: int, options: ScoringOptions) -> SplitMatch:
+    """Which known split the whole of the data is; its digest is taken where all is scored or it decides."""
+    splits = read_splits(options.splits)
+    content = DataContent(data, size)
+    if options.max_tokens is None:
+        content.take_digest()
+    return match_split(content, splits, options.split)
 
 
 def _counts_beside(

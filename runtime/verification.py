@@ -26,6 +26,7 @@ from ..progress import StageProgress
 from .check import Check, Outcome, judged, skipped
 from .evaluation import ScoringOptions, choose_documents, read_scoring_data, score_program
 from .interpreter import Interpreter
+from .known_splits import SplitMatch, SplitVerdict
 
 DEFAULT_TOLERANCE = 0.0005  # bits per byte; the difference between two machines' float32 sums is far below it
 SCORE_VALUES = (
@@ -51,6 +52,7 @@ class ScoreRequest:
     data, tokenizer : paths          token shard, UTF-8 text or JSON lines, and the tokenizer
     expected : float or None         promised bits per byte, None to only measure
     tolerance : float                allowed distance from `expected`, in bits per byte
+    split : str or None              known split that the data must be; else the one that their files are named like
     the others                       as in `evaluation.ScoringOptions`
     """
 
@@ -61,6 +63,8 @@ class ScoreRequest:
     sequence_length: int | None = None
     stride: int | None = None
     max_tokens: int | None = None
+    split: str | None = None
+    splits: Sequence[str | Path] = ()
     threads: int | None = None
     progress: StageProgress | None = None
 
@@ -151,6 +155,8 @@ def _check_score(artifact: Artifact | None, tensors: list[np.ndarray] | None, re
         max_tokens=request.max_tokens,
         threads=request.threads,
         progress=request.progress,
+        splits=request.splits,
+        split=request.split,
     )
     read = read_scoring_data(artifact.program, request.data, request.tokenizer, options)
     try:
@@ -159,18 +165,25 @@ def _check_score(artifact: Artifact | None, tensors: list[np.ndarray] | None, re
         score = score_program(model, read, options)
     except VerificationError as error:
         return Check("score", Outcome.FAILED, str(error))
+    is_split = read.split.verdict is not SplitVerdict.DIFFERENT
     doubts = "".join(f"; {note}" for note in read.notes)
     doubts += f"; the tokenizer does not spell {score.hidden_bytes:,} bytes of the text" if score.hidden_bytes else ""
     doubts += "; worse than guessing" if score.worse_than_guessing else ""
     expected, tolerance = request.expected, request.tolerance
     promise = {"expected_bits_per_byte": expected, "tolerance": tolerance}
-    values = {name: getattr(score, name) for name in SCORE_VALUES} | promise
+    values = {name: getattr(score, name) for name in SCORE_VALUES} | promise | _split_values(read.split)
+    doubts += f"; {read.split.detail}"
     detail = f"{score.bits_per_byte:.6f} bits per byte on {score.tokens:,} tokens, {score.bytes:,} bytes{doubts}"
     if expected is None:
-        return _passed("score", detail, values)
+        return judged("score", is_split, detail, values)
     difference = score.bits_per_byte - expected
     detail += f"; {difference:+.6f} from the expected {expected}, tolerance {tolerance}"
-    return judged("score", abs(difference) <= tolerance, detail, values)
+    return judged("score", is_split and abs(difference) <= tolerance, detail, values)
+
+
+def _split_values(match: SplitMatch) -> dict[str, object]:
+    name = None if match.split is None else match.split.name
+    return {"split": name, "split_verdict": match.verdict.value, "data": dict(match.facts)}
 
 
 def _passed(name: str, detail: str, values: Mapping[str, object] | None = None) -> Check:

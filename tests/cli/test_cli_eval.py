@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import sys
@@ -63,11 +64,38 @@ def test_eval_as_text(small_job, scores):
         f"gap         {gap.mbpb:+.2f} ± {gap.standard_error_mbpb:.2f} mBPB",
         f"tokenizer   {small_job.tokenizer}  (sentencepiece, 420 pieces)",
         "read        windows of 32 tokens, 17 tokens left out",
+        f"data        not a known split: 1,618 tokens, sha256 {shard_digest(small_job.data)[:16]}…",
     ]
     assert outcome.stderr.splitlines()[-1] == (
         f"bytecap: note: worse than guessing: {scores[0].bits_per_token:.2f} bits a token, where the same probability "
         "for each of 420 tokens gives 8.71; probably another architecture or tokenizer"
     )
+
+
+def shard_digest(path) -> str:
+    return hashlib.sha256(path.read_bytes()[1024:]).hexdigest()
+
+
+def test_the_split_is_named_and_other_data_under_its_name_are_told(small_job, tmp_path):
+    """eval says it in a line and in `--json`; a cut shard is said to be cut, whatever part of it is scored."""
+    table = tmp_path / "splits.toml"
+    table.write_text(
+        f'[[split]]\nname = "ours"\nkind = "test"\nfiles = "{small_job.data.name}"\ntokens = 1_618\n'
+        f'sha256 = "{shard_digest(small_job.data)}"\n'
+    )
+    arguments = ["eval", small_job.artifact, "--tokenizer", small_job.tokenizer, "--splits", table, "--data"]
+    outcome = bytecap_command(*arguments, small_job.data)
+    assert outcome.stdout.splitlines()[-1] == "data        ours (test), all of it: 1,618 tokens, sha256 agrees"
+    cut = tmp_path / small_job.data.name
+    write_shard(cut, read_shard(small_job.data)[:809])
+    split = bytecap_command(*arguments, cut, "--max-tokens", 64, "--json").document["text"]["split"]
+    assert split["detail"] == "not ours (test), which they are by name: cut, 809 of 1,618 tokens (50.0 %)"
+    assert (split["verdict"], split["name"], split["tokens"]) == ("different", "ours", 809)
+    outcome = bytecap_command(*arguments, small_job.data, "--split", "theirs")
+    assert (outcome.code, outcome.stdout) == (8, "") and "'theirs' is no known split" in outcome.stderr
+    verified = bytecap_command("verify", small_job.artifact, *arguments[2:], cut)
+    assert verified.code == 7 and "cut, 809 of 1,618 tokens" in verified.stdout.splitlines()[-1]
+    assert verified.stdout.splitlines()[-1].startswith("FAIL     score")
 
 
 def test_eval_of_a_checkpoint_on_text_scores_every_token_of_it(small_job):
@@ -101,7 +129,7 @@ def test_the_conventions_of_a_text(small_job, tmp_path):
     }
     for options, line in said.items():
         outcome = bytecap_command(*arguments, *options)
-        assert outcome.stdout.splitlines()[-1] == f"read        {line}"
+        assert outcome.stdout.splitlines()[-2] == f"read        {line}"
     document = bytecap_command(*arguments, "--documents", "separate", "--json").document
     assert document["text"] == {
         "tokenizer": document["text"]["tokenizer"],
@@ -110,7 +138,9 @@ def test_the_conventions_of_a_text(small_job, tmp_path):
         "beginning": 1,
         "beginning_piece": "<s>",
         "is_text": True,
+        "split": document["text"]["split"],
     }
+    assert document["text"]["split"]["verdict"] == "unknown"
     assert document["text"]["tokenizer"]["source"] == str(tmp_path / "tokenizer.model")  # found beside the model
     assert (document["score"]["bytes"], document["score"]["words"]) == (12, 4)
     assert bytecap_command(*arguments, "--bos", "start").code == 8

@@ -14,6 +14,7 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 PUBLIC_OPTIONS = {
     "interface/compiling.py:compile": "the options of `bytecap compile`",
     "interface/evaluating.py:evaluate": "the options of `bytecap eval`",
+    "interface/artifacts.py:verify": "the options of `bytecap verify`",
     "interface/measurements.py:sensitivity": "the options of `bytecap sensitivity`",
     "interface/measurements.py:diagnose": "the options of `bytecap diagnose`",
     "interface/measurements.py:curve": "the options of `bytecap curve`",
