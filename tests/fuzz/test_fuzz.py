@@ -78,3 +78,13 @@ def test_the_long_run_is_a_command():
     done = subprocess.run(run, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("50 mutations: ")
     assert done.stderr == ""
+
+
+def test_compiles_that_are_killed_leave_nothing_half_written():
+    """In a process of its own, which forks before it has threads; `make fuzz` runs 2,000."""
+    script = ROOT / "tests" / "fuzz" / "fuzz_round_trips.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--trials", "3", "--seed", "5"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("3 round trips\n")
