@@ -25,6 +25,8 @@ class Limits:
     streams: int = 1024
     width: int = 1 << 20  # one register's width
     activation_floats_per_token: int = 1 << 24  # peak live registers of one token
+    vector_floats: int = 1 << 26  # vectors of all instructions at their instructions' widths: 256 MiB
+    multiply_adds_per_token: int = 1 << 33  # about a second of one core; a model of 2^30 weights needs a quarter
 
 
 DEFAULT_LIMITS = Limits()

@@ -19,6 +19,7 @@ from .operands import EncodingState, OperandPlace
 from .operation import Operation
 from .operation_shapes import SHAPE_RULES, ShapeContext
 from .operations import OPERATIONS_BY_ID
+from .work import ProgramWork, program_work
 
 MAXIMUM_SEQUENCE_LENGTH = 1 << 20
 
@@ -50,12 +51,14 @@ class ProgramShapes:
     widths : tuple of int     width of each register
     last_use : tuple of int   index of the last instruction that reads each register; the last register's own index
     peak_width : int          most floats per token that are live at once
+    multiply_adds : int       most that one token takes in a sequence of the program's own length
     longest_sequence : int or None   tokens for which the position tables have rows; None: there are none
     """
 
     widths: tuple[int, ...]
     last_use: tuple[int, ...]
     peak_width: int
+    multiply_adds: int
     longest_sequence: int | None = None
 
 
@@ -164,8 +167,8 @@ def validate_program(
 ) -> ProgramShapes:
     """Check a program against the shapes of the directory's tensors and infer every width.
 
-    Raises InvalidArtifact for a program that cannot run as written, LimitExceeded for one whose activations are larger
-    than `limits`. Costs time and memory in proportion to the program's bytes, whatever the widths.
+    Raises InvalidArtifact for a program that cannot run as written, LimitExceeded for one that takes more memory or
+    work than `limits`. Costs time and memory in proportion to the program's bytes, whatever the widths.
     """
     check_operands(program, where)
     if len(program.instructions) > limits.instructions:
@@ -187,7 +190,19 @@ def validate_program(
     if peak_width > limits.activation_floats_per_token:
         message = f"{peak_width} live floats per token, at most {limits.activation_floats_per_token} are allowed"
         raise LimitExceeded(message, rule="R-PRG-29", where=where)
-    return ProgramShapes(tuple(context.widths), last_use, peak_width, context.longest_sequence)
+    work = program_work(program.instructions, context.widths, shapes, program.sequence_length)
+    _check_work(work, limits, where)
+    return ProgramShapes(tuple(context.widths), last_use, peak_width, work.multiply_adds, context.longest_sequence)
+
+
+def _check_work(work: ProgramWork, limits: Limits, where: str) -> None:
+    if work.vector_floats > limits.vector_floats:
+        message = f"vectors of {work.vector_floats} elements at their instructions' widths"
+        message += f", at most {limits.vector_floats} are allowed"
+        raise LimitExceeded(message, rule="R-PRG-37", where=where)
+    if work.multiply_adds > limits.multiply_adds_per_token:
+        message = f"{work.multiply_adds} multiply-adds a token, at most {limits.multiply_adds_per_token} are allowed"
+        raise LimitExceeded(message, rule="R-PRG-38", where=where)
 
 
 def _last_uses(program: Program, where: str) -> tuple[int, ...]:

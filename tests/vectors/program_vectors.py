@@ -79,6 +79,16 @@ def many_live(count: int) -> bytes:
     return assemble(EMBED, *doubled(17), *copies, *sums, b"\x0f\x01\x00\x04")
 
 
+def wide_norms(count: int) -> list[bytes]:
+    """Norms without a gain, one after the other."""
+    return [b"\x04\x01\x01" + real(1e-6) + b"\x00"] * count
+
+
+def wide_attentions(count: int) -> list[bytes]:
+    """Attentions of one head, one after the other."""
+    return [attention(1, 1)] * count
+
+
 def attention(heads: int, kv_heads: int, q: int = 1, k: int = 1, v: int = 1, scale: float = 1.0) -> bytes:
     return bytes([12, q, k, v, heads, kv_heads]) + real(scale) + b"\x00\x00"
 
@@ -326,6 +336,15 @@ SHAPE_VECTORS = (
     ),
     ProgramVector(
         "activations-over-limit", many_live(17), OVER, "R-PRG-29", "17 registers of width 2^20 are live at once."
+    ),
+    ProgramVector(
+        "vectors-over-limit", assemble(EMBED, *doubled(17), *wide_norms(65), SLICE_4), OVER, "R-PRG-37",
+        "65 norms of width 2^20 stand for 65 gains of that width.",
+    ),
+    ProgramVector(
+        "work-over-limit",
+        assemble(EMBED, *doubled(15), *wide_attentions(17), SLICE_4, sequence_length=1024),
+        OVER, "R-PRG-38", "17 attentions of width 2^18 over 1,024 tokens take 2^29 multiply-adds each.",
     ),
     ProgramVector(
         "register-unread", assemble(EMBED, ADD_TO_ITSELF, b"\x03\x02" + step(TABLE, TABLE) + b"\x00"), BAD, "R-PRG-30",
