@@ -54,6 +54,11 @@ def minify_source(source: str) -> str:
         _drop_annotations(tree)
     _drop_constant_statements(tree)
     shorten_local_names(tree)
+    return tight_source(tree)
+
+
+def tight_source(tree: ast.Module) -> str:
+    """The text of a program in few characters, names as they are, without a newline at the end."""
     plain = ast.unparse(tree)
     wanted = ast.dump(ast.parse(plain))
     for rewrite in (lambda text: _joined(_tight(text)), _tight):
