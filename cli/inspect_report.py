@@ -1,226 +1,212 @@
-"""What `bytecap inspect` shows: the summary of a file, one tensor of it, or the meaning of every byte.
+"""What `bytecap inspect` shows of a whole file: the verdict first, then tables by section, role, layer and tensor.
 
-Each view has the same two sides: `document()` for --json and `show()` for people.
+Each view has the same two sides: `document()` for --json and `show()` for people. The text is the same wherever it is
+not printed on a terminal, so that it can be kept in a repository and compared.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import textwrap
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..files.numbers import integer, percent
-from ..format.artifact import read_artifact
-from ..format.container.describe import Region, describe_container
+from ..files.numbers import decimals, integer, percent
+from ..format.byte_account import GroupRow, Inspection, TensorRow
 from ..format.identity import identity_text
-from ..format.inspection import GridDetail, Inspection, TensorDetail, TensorRow, inspect_artifact, inspect_tensor
-from ..format.program.listing import program_lines
-from ..format.program.program import validate_program
-from .exit_codes import USAGE, CommandError
+from ..format.inspection import inspect_artifact
 from .tables import print_table
 
-HISTOGRAM_WIDTH = 40
-HISTOGRAM_ROWS = 33
-HEX_BYTES = 16
+LINE, MARGIN = 80, 12
+LAYERS_SHOWN = 12  # by default; more of them have --by layer
+TOGETHER = "what serves them all"
+BITS = (
+    "is bits a weight, entropy what a coder without contexts would need for the same integers, raw what the type "
+    "in the checkpoint takes"
+)
+TABLES = ("section", "role", "layer", "tensor")
+ORDERS = {
+    "size": lambda row: (-row.bytes, row.name),
+    "name": lambda row: row.name,
+    "bits": lambda row: (-(row.bits_per_weight or 0.0), row.name),
+}
 
 
 @dataclass(frozen=True)
 class SummaryView:
-    """The whole file: verdict, sections, tensors."""
+    """The whole file: verdict, then the tables that were asked for, or the short ones.
+
+    tables : of TABLES; empty: sections and roles, and layers where they are few
+    sort : of ORDERS, for the tables of roles and tensors; wide : whether a narrow terminal gets all columns, too
+    """
 
     path: Path
     inspection: Inspection
-    sort: str
+    tables: Sequence[str] = ()
+    sort: str = "size"
+    wide: bool = False
 
     def document(self) -> dict[str, Any]:
-        content = asdict(self.inspection)
-        content["tensors"] = [{**asdict(row), "bits_per_weight": row.bits_per_weight} for row in self._sorted_rows()]
-        return {"artifact": str(self.path), **content, "identity": self.inspection.identity.values}
-
-    def show(self) -> None:
         found = self.inspection
-        click.echo(f"{self.path}  format {found.format_version}  {integer(found.bytes)} bytes  sha256 {found.sha256}\n")
-        self._show_sections()
-        self._show_tensors()
-        if found.streams:
-            streams = ", ".join(f"{row.number} {row.codec} {integer(row.bytes)}" for row in found.streams)
-            click.echo(f"streams  {streams} bytes\n")
-        if found.metadata:
-            click.echo(f"metadata  {', '.join(f'{row.name} {integer(row.bytes)}' for row in found.metadata)} bytes\n")
-        if found.provenance:
-            click.echo(f"provenance  {json.dumps(found.provenance, sort_keys=True)}")
-        if found.identity.known:
-            click.echo(f"identity  {identity_text(found.identity)}")
-
-    def _sorted_rows(self) -> list[TensorRow]:
-        by_size = self.sort == "size"
-        return sorted(self.inspection.tensors, key=lambda row: (-row.bytes if by_size else 0, row.name))
-
-    def _show_sections(self) -> None:
-        found = self.inspection
-        rows = [
-            (
-                "header and section table",
-                "0x0000",
-                "",
-                "",
-                integer(found.header_bytes),
-                percent(found.header_bytes, found.bytes),
-            )
-        ]
-        for row in found.sections:
-            share = percent(row.stored_bytes, found.bytes)
-            rows.append(
-                (
-                    row.name,
-                    f"0x{row.offset:04x}",
-                    row.codec,
-                    integer(row.decoded_bytes),
-                    integer(row.stored_bytes),
-                    share,
-                )
-            )
-        print_table(
-            ("section", ">offset", "codec", ">decoded", ">bytes", ">share"),
-            rows,
-            ("total", "", "", "", integer(found.bytes), "100.0 %"),
-        )
-
-    def _show_tensors(self) -> None:
-        found = self.inspection
-        rows = [(*_tensor_cells(row), percent(row.bytes, found.bytes)) for row in self._sorted_rows()]
-        rows += [
-            (row.name, "", "", "", integer(row.bytes), "", percent(row.bytes, found.bytes)) for row in found.shared
-        ]
-        bits = f"{8 * found.bytes / found.weights:.3f}" if found.weights else ""
-        totals = ("total", "", "", integer(found.weights), integer(found.bytes), bits, "100.0 %")
-        print_table(("tensor", "shape", "terms", ">weights", ">bytes", ">bits/weight", ">share"), rows, totals)
-
-
-def _tensor_cells(row: TensorRow) -> tuple[str, ...]:
-    shape = "x".join(str(size) for size in row.shape) or "scalar"
-    return row.name, shape, row.description, integer(row.elements), integer(row.bytes), f"{row.bits_per_weight:.3f}"
-
-
-@dataclass(frozen=True)
-class TensorView:
-    """One tensor: its cost, its values, and of each grid the steps and the histogram of codes."""
-
-    path: Path
-    detail: TensorDetail
-
-    def document(self) -> dict[str, Any]:
-        content = asdict(self.detail)
-        content["row"]["bits_per_weight"] = self.detail.row.bits_per_weight
-        return {"artifact": str(self.path), "tensor": content}
-
-    def show(self) -> None:
-        detail = self.detail
-        print_table(("tensor", "shape", "terms", ">weights", ">bytes", ">bits/weight"), [_tensor_cells(detail.row)])
-        extent = f"{detail.minimum:.6g} to {detail.maximum:.6g}"
-        click.echo(f"values      {extent}, root mean square {detail.root_mean_square:.6g}, type {detail.row.dtype}")
-        if len(detail.row.terms) > 1:
-            rows = [
-                (str(number), term.description, integer(term.bytes), integer(term.set_bytes))
-                for number, term in enumerate(detail.row.terms, 1)
-            ]
-            print_table((">term", "terms", ">bytes", ">bytes of the set"), rows)
-        for grid in detail.grids:
-            _show_grid(grid, named=len(detail.grids) > 1)
-
-
-def _show_grid(grid: GridDetail, named: bool) -> None:
-    if named:
-        click.echo(f"term {grid.term}{', ' * bool(grid.matrix)}{grid.matrix}")
-    click.echo(
-        f"base step   {grid.base:.6g}, {grid.steps_per_octave} step{'s' if grid.steps_per_octave > 1 else ''} an octave"
-    )
-    for side, steps in (("rows", grid.row_steps), ("columns", grid.column_steps)):
-        click.echo(
-            f"{side:<11} " + ("no steps of their own" if steps is None else f"base x {steps[0]:.4g} to {steps[1]:.4g}")
-        )
-    total = sum(count for _, count in grid.histogram)
-    least, greatest = grid.histogram[0][0], grid.histogram[-1][0]
-    entropy = f"order-0 entropy {grid.entropy_bits:.3f} bits"
-    click.echo(f"codes       {least} to {greatest}, {len(grid.histogram)} different, {entropy}\n")
-    shown = sorted(grid.histogram, key=lambda item: (-item[1], abs(item[0])))[:HISTOGRAM_ROWS]
-    most = shown[0][1]
-    rows = [
-        (str(code), integer(count), percent(count, total), "#" * round(HISTOGRAM_WIDTH * count / most))
-        for code, count in sorted(shown)
-    ]
-    print_table((">code", ">count", ">share", "histogram"), rows)
-    if len(shown) < len(grid.histogram):
-        click.echo(f"{len(grid.histogram) - len(shown)} rarer codes are not shown; --json has them all")
-
-
-@dataclass(frozen=True)
-class MapView:
-    """Every byte of the file in regions, with what each region means."""
-
-    path: Path
-    data: bytes
-    regions: list[Region]
-
-    def document(self) -> dict[str, Any]:
-        rows = [asdict(region) for region in self.regions]
         return {
             "artifact": str(self.path),
-            "bytes": len(self.data),
-            "sha256": hashlib.sha256(self.data).hexdigest(),
-            "regions": rows,
+            **asdict(found),
+            "identity": found.identity.values,
+            "weights": found.weights,
+            "bits_per_weight": found.bits_per_weight,
+            "tensors": [_tensor_document(row) for row in self._sorted(found.tensors)],
+            "roles": [asdict(row) for row in self._sorted(found.roles)],
+            "layers": [asdict(row) for row in found.layers],
+            "exceptions": [asdict(row) for row in found.exceptions],
         }
 
     def show(self) -> None:
-        for region in self.regions:
-            piece = self.data[region.offset : region.offset + min(region.length, HEX_BYTES)]
-            more = " .." if region.length > HEX_BYTES else ""
-            shown = f"{piece.hex(' ') + more:<{3 * HEX_BYTES + 3}}"
-            size = f"{integer(region.length):>9}"
-            click.echo(f"{region.offset:08x}  {shown}  {size}  {region.name}: {region.text}")
+        self._show_verdict()
+        shows = {
+            "section": self._show_sections,
+            "role": lambda: self._show_groups("role", self._sorted(self.inspection.roles)),
+            "layer": lambda: self._show_groups("layer", self.inspection.layers),
+            "tensor": self._show_tensors,
+        }
+        for table in self.tables or self._usual_tables():
+            shows[table]()
+        self._show_side_information()
+        if set(self.tables or self._usual_tables()) - {"section"}:
+            _print_field("coded", BITS)
+        if not self.tables:
+            click.echo(f"tensors     bytecap inspect {self.path} --by tensor")
+
+    def _usual_tables(self) -> tuple[str, ...]:
+        return ("section", "role", "layer") if len(self.inspection.layers) <= LAYERS_SHOWN else ("section", "role")
+
+    def _sorted(self, rows: Sequence[Any]) -> list[Any]:
+        return sorted(rows, key=ORDERS[self.sort])
+
+    def _show_verdict(self) -> None:
+        found, program = self.inspection, self.inspection.program
+        size = f"{integer(found.bytes)} bytes, {decimals(found.bits_per_weight)} bits a weight"
+        click.echo(f"{self.path}: artifact of format {found.format_version}, {size}\n")
+        beyond = f" (at most {integer(program.longest_context)})" if program.longest_context else ""
+        lines = {
+            "sha256": found.sha256,
+            "decodes": f"all of its {integer(len(found.tensors))} tensors, to the digest that is stored with them",
+            "computes": program.words,
+            "size": f"{integer(found.weights)} weights, {integer(program.vocabulary)} tokens, "
+            f"context {integer(program.context)}{beyond}, {integer(program.instructions)} instructions",
+        }
+        if found.identity.known:
+            lines["identity"] = identity_text(found.identity)
+        if found.provenance:
+            lines["provenance"] = json.dumps(found.provenance, sort_keys=True)
+        for title, text in lines.items():
+            _print_field(title, text)
+        click.echo()
+
+    def _show_sections(self) -> None:
+        found = self.inspection
+        head = ("header and section table", "0x0000", "", "", found.header_bytes)
+        rows = [head] + [
+            (row.name, f"0x{row.offset:04x}", row.codec, integer(row.decoded_bytes), row.stored_bytes)
+            for row in found.sections
+        ]
+        self._print(
+            ("section", ">offset", "codec", ">decoded", ">bytes", ">share"),
+            [(*cells, integer(size), percent(size, found.bytes)) for *cells, size in rows],
+            ("total", "", "", "", integer(found.bytes), "100.0 %"),
+            (">decoded", ">offset", "codec"),
+        )
+
+    def _show_groups(self, title: str, rows: Sequence[GroupRow]) -> None:
+        cells = [(row.name, integer(row.tensors), *self._amounts(row)) for row in rows]
+        cells.append((TOGETHER, "", "", *self._shared_amount(), "", "", ""))
+        columns = (title, ">tensors", ">weights", ">bytes", ">share", ">coded", ">entropy", ">raw")
+        totals = ("total", integer(len(self.inspection.tensors)), *self._totals())
+        self._print(columns, cells, totals, (">raw", ">tensors", ">weights", ">entropy", ">share"))
+
+    def _show_tensors(self) -> None:
+        cells = [
+            (row.name, row.role, _shape(row), row.description, *self._amounts(row))
+            for row in self._sorted(self.inspection.tensors)
+        ]
+        cells.append((TOGETHER, "", "", "", "", *self._shared_amount(), "", "", ""))
+        columns = ("tensor", "role", "shape", "terms", ">weights", ">bytes", ">share", ">coded", ">entropy", ">raw")
+        dispensable = (">raw", "terms", ">weights", ">entropy", "role", ">share", "shape", ">coded")
+        self._print(columns, cells, ("total", "", "", "", *self._totals()), dispensable)
+
+    def _amounts(self, row: GroupRow | TensorRow) -> tuple[str, ...]:
+        """Weights, bytes, share, and the three bits a weight."""
+        stored = row.elements and not (isinstance(row, TensorRow) and row.is_alias)
+        bits = (row.bits_per_weight, row.entropy_bits) if stored else (None, None)
+        raw = f"{row.raw_bits:.3g}" if stored and row.raw_bits is not None else ""
+        return (
+            integer(row.elements),
+            *self._amount(row.bytes),
+            *("" if each is None else decimals(each) for each in bits),
+            raw,
+        )
+
+    def _amount(self, size: int) -> tuple[str, str]:
+        return integer(size), percent(size, self.inspection.bytes)
+
+    def _shared_amount(self) -> tuple[str, str]:
+        return self._amount(sum(row.bytes for row in self.inspection.shared))
+
+    def _totals(self) -> tuple[str, ...]:
+        found = self.inspection
+        return integer(found.weights), integer(found.bytes), "100.0 %", decimals(found.bits_per_weight), "", ""
+
+    def _show_side_information(self) -> None:
+        found = self.inspection
+        if found.streams:
+            _print_field(
+                "streams", ", ".join(f"{r.number} {r.codec} {integer(r.bytes)}" for r in found.streams) + " bytes"
+            )
+        shared = [f"{row.name} {integer(row.bytes)}" for row in found.shared]
+        _print_field("serves all", ", ".join(shared) + " bytes")
+        if found.metadata:
+            told = (f"{integer(row.items or 0)} {row.name} in {integer(row.bytes)} bytes" for row in found.metadata)
+            _print_field("side", ", ".join(told))
+        click.echo()
+        if found.exceptions:
+            rows = [
+                (row.tensor, row.kind, _members(row.members, row.members_of), *self._amount(row.bytes))
+                for row in found.exceptions
+            ]
+            self._print(("exception of", "kind", "what", ">bytes", ">share"), rows, None, (">share",))
+
+    def _print(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        totals: Sequence[str] | None,
+        dispensable: Sequence[str],
+    ) -> None:
+        print_table(columns, rows, totals, dispensable=() if self.wide else dispensable)
 
 
-@dataclass(frozen=True)
-class ProgramView:
-    """What the artifact computes, an instruction a line; `r3[128]` is a register and its width."""
-
-    path: Path
-    lines: list[str]
-
-    def document(self) -> dict[str, Any]:
-        return {"artifact": str(self.path), "program": self.lines}
-
-    def show(self) -> None:
-        for line in self.lines:
-            click.echo(line)
+def _tensor_document(row: TensorRow) -> dict[str, Any]:
+    return {**asdict(row), "bits_per_weight": row.bits_per_weight, "raw_bits": row.raw_bits}
 
 
-def program_view(path: Path, data: bytes) -> ProgramView:
-    """The view of --program."""
-    artifact = read_artifact(data)
-    shapes = validate_program(artifact.program, [entry.shape for entry in artifact.directory])
-    names = [entry.name for entry in artifact.directory]
-    return ProgramView(path, program_lines(artifact.program, names, shapes.widths))
+def _print_field(title: str, text: str) -> None:
+    """A title and a text that goes on below itself."""
+    lines = textwrap.wrap(text, LINE - MARGIN, break_long_words=False, break_on_hyphens=False)
+    for k, line in enumerate(lines):
+        click.echo(f"{'' if k else title:<{MARGIN}}{line}")
 
 
-def summary_view(path: Path, data: bytes, sort: str) -> SummaryView:
+def _members(count: int, members_of: str) -> str:
+    return f"{integer(count)} {members_of if count != 1 else members_of.removesuffix('s')}" if count else ""
+
+
+def _shape(row: TensorRow) -> str:
+    return "x".join(str(size) for size in row.shape) or "scalar"
+
+
+def summary_view(path: Path, data: bytes, tables: Sequence[str], sort: str, wide: bool) -> SummaryView:
     """The default view."""
-    return SummaryView(path, inspect_artifact(data), sort)
-
-
-def tensor_view(path: Path, data: bytes, name: str) -> TensorView:
-    """The view of --tensor; wrong usage when there is none of that name."""
-    detail = inspect_tensor(data, name)
-    if detail is None:
-        names = f"see its names with: bytecap inspect {path} --sort name"
-        raise CommandError(f"{path} holds no tensor {name!r}; {names}", USAGE)
-    return TensorView(path, detail)
-
-
-def map_view(path: Path, data: bytes) -> MapView:
-    """The view of --hex."""
-    return MapView(path, data, describe_container(data))
+    return SummaryView(path, inspect_artifact(data), tables, sort, wide)

@@ -1,6 +1,8 @@
 """Tables on stdout: drawn with rich on a terminal, plain aligned text of a width set by its content elsewhere.
 
-A column title that starts with ">" is a column of numbers, aligned to the right.
+A column title that starts with ">" is a column of numbers, aligned to the right. A table whose caller says which
+columns a reader can do without loses these on a narrow terminal, and no name in it is ever broken; another one breaks
+its longest cells.
 """
 
 from __future__ import annotations
@@ -12,14 +14,29 @@ from collections.abc import Iterable, Sequence
 import click
 
 ENDLESS_WIDTH = 100_000  # off a terminal no cell is ever wrapped or cut
+GAP = 2
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], totals: Sequence[str] | None = None) -> None:
-    """Print rows of text under `columns`, and `totals` as a last row set apart, then an empty line."""
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    totals: Sequence[str] | None = None,
+    *,
+    dispensable: Sequence[str] = (),
+) -> None:
+    """Print rows of text under `columns`, and `totals` as a last row set apart, then an empty line.
+
+    dispensable : titles of columns that a narrow terminal does without, the first to go first
+    """
     from rich.console import Console
 
+    rows = list(rows)
     if sys.stdout.isatty():
-        Console().print(_table(columns, rows, totals, drawn=True))
+        console = Console()
+        columns, rows, totals, needed = _fitted(columns, rows, totals, dispensable, console.width)
+        width = max(needed, console.width) if dispensable else console.width
+        Console(width=width).print(_table(columns, rows, totals, drawn=True))
+        click.echo()
         return
     buffer = io.StringIO()
     Console(file=buffer, width=ENDLESS_WIDTH, color_system=None).print(_table(columns, rows, totals, drawn=False))
@@ -28,12 +45,36 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], totals: S
     click.echo()
 
 
+def _fitted(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    totals: Sequence[str] | None,
+    dispensable: Sequence[str],
+    width: int,
+) -> tuple[list[str], list[list[str]], list[str] | None, int]:
+    """The table without the columns that `width` has no room for, and the width that it needs."""
+    from rich.cells import cell_len
+
+    lines = [[column.removeprefix(">") for column in columns], *rows, *([totals] if totals is not None else [])]
+    sizes = {column: max(cell_len(line[k]) for line in lines) for k, column in enumerate(columns)}
+    kept = list(columns)
+    for column in dispensable:
+        if sum(sizes[each] + GAP for each in kept) - GAP <= width:
+            break
+        kept.remove(column)
+    places = [columns.index(column) for column in kept]
+    chosen = [[line[k] for k in places] for line in rows]
+    needed = sum(sizes[each] + GAP for each in kept) - GAP
+    return kept, chosen, None if totals is None else [totals[k] for k in places], needed
+
+
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], totals: Sequence[str] | None, *, drawn: bool):
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD if drawn else None, pad_edge=False, padding=(0, 2, 0, 0))
+    padding = (0, GAP - 1 if drawn else GAP, 0, 0)  # the drawn box has a space of its own between columns
+    table = Table(box=box.SIMPLE_HEAD if drawn else None, show_edge=False, pad_edge=False, padding=padding)
     for column in columns:
         table.add_column(
             column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold"

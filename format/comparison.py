@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .artifact import Artifact, decode_tensors, read_artifact
+from .byte_account import Inspection, TensorRow
 from .container.limits import DEFAULT_LIMITS, Limits
-from .inspection import Inspection, TensorRow, inspect_artifact
+from .inspection import inspect_artifact
 from .program.listing import program_lines
 
 

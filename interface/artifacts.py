@@ -11,7 +11,7 @@ from ..progress import Progress, stage_of
 from .arguments import PathLike, size_in_bytes
 
 if TYPE_CHECKING:
-    from ..format.inspection import Inspection
+    from ..format.byte_account import Inspection
     from ..runtime.check import Check
 
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
-
 from ...format.artifact import Artifact, DecodedTensors
+from ...format.byte_account import Inspection, SharedRow, TensorRow
 from ...format.container.container import CODES, section_name
-from ...format.inspection import Inspection, SharedRow, TensorRow
+from ...format.entropy import entropy_bits
+from ...format.program.tensor_names import layer_of, role_of
 from ...format.tensors.grid import GridValues
 from ...format.tensors.matrices import in_streams, stored_matrices
-from ..model.tensor_names import layer_of, role_of
 
 
 def byte_shares(found: Inspection, artifact: Artifact) -> dict:
@@ -90,13 +89,6 @@ def _stream_rows(artifact: Artifact, found: Inspection) -> list[dict]:
 
 def _shared(rows: Iterable[SharedRow]) -> list[dict]:
     return [{"name": row.name, "bytes": row.bytes} for row in rows]
-
-
-def entropy_bits(values: np.ndarray) -> float:
-    """Order-0 entropy of the values in bits a value."""
-    counts = np.unique(values, return_counts=True)[1]
-    shares = counts / counts.sum()
-    return float(-(shares * np.log2(shares)).sum())
 
 
 def code_entropies(artifact: Artifact, contents: DecodedTensors) -> list[dict]:

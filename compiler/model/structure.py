@@ -9,27 +9,13 @@ from __future__ import annotations
 
 from ...errors import CheckpointError
 from ...format.program.operations import (
-    Affine,
     Embed,
     HashEmbed,
-    Linear,
     PositionEmbed,
     Rotate,
-    Scale,
-    ScaleTiled,
-    Softcap,
 )
 from ...format.program.program import Program
-
-
-def find_head(program: Program) -> int | None:
-    """Index of the linear instruction whose outputs are the logits, but for a cap or a scale; None when
-    there is none.
-    """
-    index = len(program.instructions) - 1
-    while isinstance(program.instructions[index], Softcap | Scale | ScaleTiled | Affine):
-        index = program.instructions[index].x
-    return index if isinstance(program.instructions[index], Linear) else None
+from ...format.program.roles import find_head
 
 
 def output_head(program: Program) -> int:

@@ -7,7 +7,8 @@ Order: float32 tensors, then float16, then bfloat16; within a storage in directo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +16,27 @@ from ...errors import InvalidArtifact, MalformedArtifact
 
 STORAGES = ("float32", "float16", "bfloat16")
 ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneSlice:
+    """The bytes of one plane (0: most significant) that belong to value list `index`: `length` bytes from `start`."""
+
+    index: int
+    plane: int
+    start: int
+    length: int
+
+
+def plane_slices(wanted: Sequence[tuple[int, str]]) -> Iterator[PlaneSlice]:
+    """Where the planes of (elements, storage) pairs in directory order stand, in the order of the section."""
+    start = 0
+    for storage in STORAGES:
+        indexes = [i for i, (_, kind) in enumerate(wanted) if kind == storage]
+        for plane in range(ITEM_BYTES[storage]):
+            for i in indexes:
+                yield PlaneSlice(i, plane, start, wanted[i][0])
+                start += wanted[i][0]
 
 
 def to_storage(values: np.ndarray, storage: str) -> np.ndarray:

@@ -161,7 +161,7 @@ USAGE_ERRORS = {
     ("inspect",): "Missing argument 'ARTIFACT'",
     ("inspect", "missing.bcap"): "File 'missing.bcap' does not exist",
     ("inspect", "{file}", "--sort", "colour"): "'colour' is not one of 'size', 'name'",
-    ("inspect", "{file}", "--hex", "--tensor", "a"): "--tensor, --program and --hex are three views; choose one.",
+    ("inspect", "{file}", "--hex", "--tensor", "a"): "--by, --tensor, --program and --hex are four views; choose one.",
     ("compile", "{file}"): "Missing option '--cap'",
     ("compile", "{file}", "--cap", "1MB", "--calibration", "{file}"): "Missing option '-o' / '--output'",
     ("compile", "{file}", "--cap", "0", "--calibration", "{file}", "--dry-run"): "'0' is no room at all",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from command_line import bytecap_command
 from source_tree import ROOT
 
+from bytecap.cli.inspect_report import TABLES, summary_view
 from bytecap.format.artifact import decode_contents, decode_tensors, read_artifact
 from bytecap.format.inspection import inspect_artifact
 from bytecap.runtime.verification import verify_artifact
@@ -22,7 +26,7 @@ def artifact(small_job):
 def tables(text: str) -> list[list[list[str]]]:
     """Blocks of lines between empty lines, split at runs of two spaces."""
     return [
-        [[cell for cell in line.split("  ") if cell.strip()] for line in block.splitlines()]
+        [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in block.splitlines()]
         for block in text.split("\n\n")
     ]
 
@@ -52,28 +56,96 @@ def test_compile_inspect_and_verify_count_the_same_bytes(small_job):
     assert size.values["artifact_bytes"] == found.bytes == ledger["artifact_bytes"]
 
 
-def test_the_first_line_is_the_verdict(small_job):
+def test_the_verdict_comes_first(small_job, artifact):
     data = small_job.artifact.read_bytes()
+    found = inspect_artifact(data)
     outcome = bytecap_command("inspect", small_job.artifact)
-    digest = hashlib.sha256(data).hexdigest()
     assert (outcome.code, outcome.stderr) == (0, "")
-    assert outcome.stdout.splitlines()[0] == f"{small_job.artifact}  format 1.0  {len(data):,} bytes  sha256 {digest}"
+    lines = outcome.stdout.splitlines()
+    bits = f"{8 * len(data) / found.weights:.3f}"
+    assert lines[0] == f"{small_job.artifact}: artifact of format 1.0, {len(data):,} bytes, {bits} bits a weight"
+    assert lines[2] == f"sha256      {hashlib.sha256(data).hexdigest()}"
+    assert lines[3].startswith(f"decodes     all of its {len(artifact.directory)} tensors, to the digest")
+    assert lines[4].startswith("computes    a transformer of 2 layers and width 32, 2 heads over 1")
+    assert f"{found.weights:,} weights, 420 tokens, context 32" in outcome.stdout
+    assert all(len(line) <= 80 for line in lines[1:10])
 
 
 def test_the_printed_tables_add_up_to_the_file(small_job):
     data = small_job.artifact.read_bytes()
-    _, sections, tensors, *_ = tables(bytecap_command("inspect", small_job.artifact).stdout)
-    for table, column in ((sections, -2), (tensors, -3)):
-        total = number(table[-1][column])
-        assert total == len(data)
-    assert sum(number(row[-2]) for row in sections[1:-1]) == len(data)
+    found = tables(bytecap_command("inspect", small_job.artifact, "--by", "all").stdout)
+    printed = {table[0][0].strip(): table for table in found if table and table[-1][0] == "total"}
+    assert list(printed) == ["section", "role", "layer", "tensor"]
+    for table in printed.values():
+        place = table[0].index(next(cell for cell in table[0] if cell.strip() == "bytes")) - len(table[0])
+        assert len(table) > 3 and place < 0
+    sections = printed["section"]
+    assert sum(number(row[-2]) for row in sections[1:-1]) == number(sections[-1][-2]) == len(data)
+    for title in ("role", "layer", "tensor"):
+        sizes = [number(re.search(r"([\d,]+) +[\d.]+ %", "  ".join(row))[1]) for row in printed[title][1:]]
+        assert sum(sizes[:-1]) == sizes[-1] == len(data)
     document = bytecap_command("inspect", small_job.artifact, "--json").document
-    assert (document["schema"], document["command"]) == (2, "inspect")
-    assert sum(row["bytes"] for row in (*document["tensors"], *document["shared"])) == document["bytes"] == len(data)
+    assert (document["schema"], document["command"]) == (3, "inspect")
+    for rows in ("tensors", "roles", "layers"):
+        assert sum(row["bytes"] for row in (*document[rows], *document["shared"])) == document["bytes"] == len(data)
+
+
+def test_the_usual_text_is_short_and_the_same_each_time(small_job):
+    texts = {bytecap_command("inspect", small_job.artifact).stdout for _ in range(2)}
+    assert len(texts) == 1
+    (text,) = texts
+    assert len(text.splitlines()) < 60
+    assert [line.split()[0] for line in text.splitlines() if line.split()[-1:] == ["raw"]] == ["role", "layer"]
+    assert text.splitlines()[-1].endswith("--by tensor")
+    only = bytecap_command("inspect", small_job.artifact, "--by", "tensor").stdout
+    assert "blocks.0.attn.c_q.weight" in only and "offset" not in only
+
+
+def test_roles_come_from_the_program(small_job):
+    rows = {row["name"]: row for row in bytecap_command("inspect", small_job.artifact, "--json").document["tensors"]}
+    expected = {"c_q": "attention q", "c_k": "attention k", "c_v": "attention v"}
+    for part, role in expected.items():
+        row = rows[f"blocks.1.attn.{part}.weight"]
+        assert (row["role"], row["layer"]) == (role, 1)
+    assert rows["tok_emb.weight"]["role"] == "token table + head"
+    assert all(0 < row["entropy_bits"] < row["raw_bits"] for row in rows.values() if row["elements"] > 100)
+
+
+def test_a_narrow_terminal_drops_columns_and_breaks_no_name(small_job, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    view = summary_view(small_job.artifact, small_job.artifact.read_bytes(), TABLES, "size", False)
+    view.show()
+    narrow = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()[1:]
+    assert max(map(len, narrow)) <= 80
+    assert sum("blocks.1.attn.proj.weight" in line for line in narrow) == 1
+    header = next(line for line in narrow if line.startswith("tensor "))
+    assert "bytes" in header and "terms" not in header
+    replace(view, wide=True).show()
+    wide = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert "terms" in next(line for line in wide if line.startswith("tensor "))
+
+
+def test_exceptions_are_told(tmp_path):
+    path = ROOT / "spec" / "vectors" / "good-term-subset-same-and-difference.bcap"
+    outcome = bytecap_command("inspect", path)
+    table = next(block for block in tables(outcome.stdout) if block[0][0] == "exception of")
+    assert [row[:3] for row in table[1:]] == [
+        ["table", "subset", "2 rows"],
+        ["table", "subset", "2 rows"],
+        ["table", "subset", "1 row"],
+    ]
+    rows = bytecap_command("inspect", path, "--json").document["exceptions"]
+    assert [row["bytes"] for row in rows] == [65, 64, 36]
 
 
 @pytest.mark.parametrize(
-    ("sort", "key"), [("size", lambda row: (-row["bytes"], row["name"])), ("name", lambda row: row["name"])]
+    ("sort", "key"),
+    [
+        ("size", lambda row: (-row["bytes"], row["name"])),
+        ("name", lambda row: row["name"]),
+        ("bits", lambda row: (-row["bits_per_weight"], row["name"])),
+    ],
 )
 def test_order_of_the_tensors(small_job, sort, key):
     rows = bytecap_command("inspect", small_job.artifact, "--sort", sort, "--json").document["tensors"]

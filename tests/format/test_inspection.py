@@ -7,9 +7,10 @@ import pytest
 
 from bytecap.errors import ArtifactError
 from bytecap.format.assembly import assemble_artifact
-from bytecap.format.inspection import inspect_artifact, inspect_tensor
+from bytecap.format.inspection import inspect_artifact
 from bytecap.format.program.operations import Add, Embed, Linear
 from bytecap.format.program.program import Program
+from bytecap.format.tensor_detail import inspect_tensor
 from bytecap.format.tensors.grid import GridValues
 from bytecap.format.tensors.sources import TensorSource
 from bytecap.format.tensors.terms import Alias, GridInStream, RawValues

@@ -120,6 +120,7 @@ ROOMS = {
     "format": (
         "registry",
         "parallel",
+        "entropy",
         "container",
         "identity",
         "codecs",
@@ -127,7 +128,9 @@ ROOMS = {
         "tensors",
         "artifact",
         "assembly",
+        "byte_account",
         "inspection",
+        "tensor_detail",
         "comparison",
     ),
     "compiler": (

@@ -15,7 +15,8 @@ from html_pages import parsed_page
 import bytecap
 from bytecap.errors import CapError, OutputError
 from bytecap.files.ledger import build_ledger
-from bytecap.format.inspection import inspect_artifact, inspect_tensor
+from bytecap.format.inspection import inspect_artifact
+from bytecap.format.tensor_detail import inspect_tensor
 from bytecap.report.markup import element, joined
 from bytecap.report.page import render_page
 

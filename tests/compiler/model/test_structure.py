@@ -6,7 +6,6 @@ import pytest
 from tiny_models import golf_model
 
 from bytecap.compiler.model.structure import embedding_tables, find_head, output_head, token_tables
-from bytecap.compiler.model.tensor_names import layer_of, role_of
 from bytecap.errors import CheckpointError
 from bytecap.format.program.operands import Row
 from bytecap.format.program.operations import (
@@ -21,6 +20,7 @@ from bytecap.format.program.operations import (
     SoftcapKind,
 )
 from bytecap.format.program.program import Program
+from bytecap.format.program.tensor_names import layer_of, role_of
 
 HEADLESS = Program((Embed(0), Linear(0, 1), Linear(0, 2), Add(1, 2)), 4, 8, 0)
 

@@ -15,7 +15,8 @@ from bytecap.errors import InvalidArtifact, LimitExceeded
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.format.assembly import assemble_artifact, part_bytes
 from bytecap.format.container.limits import DEFAULT_LIMITS
-from bytecap.format.inspection import inspect_artifact, inspect_tensor
+from bytecap.format.inspection import inspect_artifact
+from bytecap.format.tensor_detail import inspect_tensor
 from bytecap.format.tensors.grid import GridValues
 from bytecap.format.tensors.sources import TensorSource, own_codebooks
 from bytecap.format.tensors.terms import (

@@ -1,0 +1,84 @@
+"""What `bytecap inspect --tensor` shows: the cost of one tensor, its values, its steps and its codes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..files.numbers import integer, percent
+from ..format.byte_account import TensorRow
+from ..format.tensor_detail import GridDetail, TensorDetail, inspect_tensor
+from .exit_codes import USAGE, CommandError
+from .tables import print_table
+
+HISTOGRAM_WIDTH = 40
+HISTOGRAM_ROWS = 33
+
+
+@dataclass(frozen=True)
+class TensorView:
+    """One tensor: its cost, its values, and of each grid the steps and the histogram of codes."""
+
+    path: Path
+    detail: TensorDetail
+
+    def document(self) -> dict[str, Any]:
+        content = asdict(self.detail)
+        content["row"]["bits_per_weight"] = self.detail.row.bits_per_weight
+        return {"artifact": str(self.path), "tensor": content}
+
+    def show(self) -> None:
+        detail = self.detail
+        print_table(("tensor", "shape", "terms", ">weights", ">bytes", ">bits/weight"), [_tensor_cells(detail.row)])
+        extent = f"{detail.minimum:.6g} to {detail.maximum:.6g}"
+        click.echo(f"values      {extent}, root mean square {detail.root_mean_square:.6g}, type {detail.row.dtype}")
+        if len(detail.row.terms) > 1:
+            rows = [
+                (str(number), term.description, integer(term.bytes), integer(term.set_bytes))
+                for number, term in enumerate(detail.row.terms, 1)
+            ]
+            print_table((">term", "terms", ">bytes", ">bytes of the set"), rows)
+        for grid in detail.grids:
+            _show_grid(grid, named=len(detail.grids) > 1)
+
+
+def _show_grid(grid: GridDetail, named: bool) -> None:
+    if named:
+        click.echo(f"term {grid.term}{', ' * bool(grid.matrix)}{grid.matrix}")
+    click.echo(
+        f"base step   {grid.base:.6g}, {grid.steps_per_octave} step{'s' if grid.steps_per_octave > 1 else ''} an octave"
+    )
+    for side, steps in (("rows", grid.row_steps), ("columns", grid.column_steps)):
+        click.echo(
+            f"{side:<11} " + ("no steps of their own" if steps is None else f"base x {steps[0]:.4g} to {steps[1]:.4g}")
+        )
+    total = sum(count for _, count in grid.histogram)
+    least, greatest = grid.histogram[0][0], grid.histogram[-1][0]
+    entropy = f"order-0 entropy {grid.entropy_bits:.3f} bits"
+    click.echo(f"codes       {least} to {greatest}, {len(grid.histogram)} different, {entropy}\n")
+    shown = sorted(grid.histogram, key=lambda item: (-item[1], abs(item[0])))[:HISTOGRAM_ROWS]
+    most = shown[0][1]
+    rows = [
+        (str(code), integer(count), percent(count, total), "#" * round(HISTOGRAM_WIDTH * count / most))
+        for code, count in sorted(shown)
+    ]
+    print_table((">code", ">count", ">share", "histogram"), rows)
+    if len(shown) < len(grid.histogram):
+        click.echo(f"{len(grid.histogram) - len(shown)} rarer codes are not shown; --json has them all")
+
+
+def tensor_view(path: Path, data: bytes, name: str) -> TensorView:
+    """The view of --tensor; wrong usage when there is none of that name."""
+    detail = inspect_tensor(data, name)
+    if detail is None:
+        names = f"see its names with: bytecap inspect {path} --by tensor"
+        raise CommandError(f"{path} holds no tensor {name!r}; {names}", USAGE)
+    return TensorView(path, detail)
+
+
+def _tensor_cells(row: TensorRow) -> tuple[str, ...]:
+    shape = "x".join(str(size) for size in row.shape) or "scalar"
+    return row.name, shape, row.description, integer(row.elements), integer(row.bytes), f"{row.bits_per_weight:.3f}"
