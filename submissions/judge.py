@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from .claims import judge_claims
 from .findings import Finding, Level
 from .folder import FolderLimits, open_folder
 from .folder_findings import encoding_findings, listing_findings, reading_findings
@@ -40,5 +41,6 @@ def judge_folder(path: str | Path, *, cap: int = CHALLENGE_CAP, limits: FolderLi
     folder = open_folder(path, limits)
     findings = listing_findings(folder)
     findings += encoding_findings(folder)
+    findings += judge_claims(folder, cap=cap)[1]
     findings += reading_findings(folder)  # last: what the sections above wanted to read and could not
     return Judgement(folder.path, cap, len(folder.files), tuple(findings))

@@ -7,8 +7,17 @@ example folder in tests/support, and put a block `submission-rules: NAME` on the
 from __future__ import annotations
 
 from ..format.registry import keyed, paired
-from . import folder_findings
+from . import byte_rows, declaration, folder_findings, run_logs, scores, sizes
 from .findings import Rule
 
-SECTIONS: dict[str, tuple[Rule, ...]] = paired((("folder", folder_findings.RULES),))
+SECTIONS: dict[str, tuple[Rule, ...]] = paired(
+    (
+        ("folder", folder_findings.RULES),
+        ("declaration", declaration.RULES),
+        ("sizes", sizes.RULES),
+        ("bytes", byte_rows.RULES),
+        ("scores", scores.RULES),
+        ("logs", run_logs.RULES),
+    )
+)
 RULES: dict[str, Rule] = keyed((rule for rules in SECTIONS.values() for rule in rules), "id")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import submission_folders
+import submission_folders_claims
 from submission_folders import Example
 
-ALL_EXAMPLES: tuple[Example, ...] = (*submission_folders.FOLDER_EXAMPLES,)
+ALL_EXAMPLES: tuple[Example, ...] = (
+    *submission_folders.FOLDER_EXAMPLES,
+    *submission_folders_claims.EXAMPLES,
+)
