@@ -24,6 +24,8 @@ _INTERFACE = (
     "inspect",
     "diff",
     "verify",
+    "verify_folder",
+    "verify_folders",
     "export",
     "sensitivity",
     "score",

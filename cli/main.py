@@ -43,7 +43,6 @@ COMMANDS = (
 FORMER_NAMES = {"score": "sensitivity"}  # for one version; the help does not list them
 OPTIONAL_PACKAGES = {
     "torch": ("PyTorch", "compile"),
-    "joblib": ("joblib", "compile"),
     "distributed": ("Dask", "cluster"),
 }  # and their extras
 EPILOG = "\b\nExit codes:\n" + "\n".join(exit_code_lines())

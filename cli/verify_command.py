@@ -1,8 +1,9 @@
-"""`bytecap verify`: check somebody else's artifact without trusting their code."""
+"""`bytecap verify`: check somebody else's artifact or submission folder without trusting their code."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,25 +11,33 @@ from .documents import json_option, print_document
 from .exit_codes import VERIFICATION
 from .parameters import (
     DATA_FILES,
-    INPUT_FILE,
     SIZE,
     code_option,
     data_help,
     example,
     split_option,
     splits_option,
+    threads_option,
     tokenizer_help,
     tokenizer_option,
 )
 from .progress import terminal_progress
 
+TARGET = click.Path(exists=True, readable=True, path_type=Path)
+ARTIFACT_OPTIONS = ("cap", "code", "data", "tokenizer", "expect_bpb", "tolerance", "split", "splits", "threads")
+FOLDER_OPTIONS = ("cap", "data", "tokenizer", "tolerance", "seconds", "memory", "threads", "scheduler")
+
 
 @click.command(
-    short_help="Check an artifact and what it promises.",
+    short_help="Check artifacts and submission folders, and what they promise.",
     epilog=example("bytecap verify model.bcap --cap 16MB --code train_gpt.py"),
 )
-@click.argument("artifact", type=INPUT_FILE)
-@click.option("--cap", type=SIZE, help="Limit of artifact and code together: 16MB, 16MiB or 16_000_000.")
+@click.argument("targets", type=TARGET, nargs=-1, required=True, metavar="TARGET...")
+@click.option(
+    "--cap",
+    type=SIZE,
+    help="Limit of artifact and code together: 16MB, 16MiB or 16_000_000.  [default for a folder: 16_000_000]",
+)
 @code_option
 @click.option("--data", type=DATA_FILES, metavar="FILE", help=data_help + " Scored when given, with --tokenizer.")
 @tokenizer_option(tokenizer_help)
@@ -45,44 +54,65 @@ from .progress import terminal_progress
     show_default=True,
     help="Allowed difference from X.",
 )
+@threads_option("Folders at a time.  [default: all CPUs]")
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Judge folders on the Dask cluster there, whose workers see the same files."
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0),
+    metavar="X",
+    help="What judging one folder may take, 0 for no limit.  [default: 10; with --data none]",
+)
+@click.option(
+    "--memory",
+    type=SIZE,
+    help="What judging one folder may take.  [default: 1GiB; with --data no limit]",
+)
+@click.option("--json-lines", "as_json_lines", is_flag=True, help="Print one line of JSON a target.")
 @json_option
-def command(
-    artifact: Path,
-    cap: int | None,
-    code: tuple[Path, ...],
-    data: str | None,
-    tokenizer: Path | None,
-    expect_bpb: float | None,
-    tolerance: float,
-    split: str | None,
-    splits: tuple[Path, ...],
-    as_json: bool,
-) -> None:
-    """Check ARTIFACT: its structure, checksums, tensors and digest, its size, and, when asked, its score.
+def command(targets: tuple[Path, ...], as_json: bool, as_json_lines: bool, **options: Any) -> None:
+    """Check each TARGET: an artifact, or the folder of a submission, of which nothing is executed.
 
-    Each check is PASS, FAIL, or SKIPPED where an earlier failure leaves nothing to judge. One FAIL
-    and the exit code is 7, also for a file that is damaged, of a newer version, or no artifact at
-    all.
+    Of an artifact: its structure, checksums, tensors and digest, its size, and, when asked, its score.
+    Each check is PASS, FAIL, or SKIPPED where an earlier failure leaves nothing to judge.
+
+    Of a folder: what its code is and hides, what it declares, logs and ships, and what its files are.
+    Only a FAIL fails it.
+
+    One FAIL and the exit code is 7, also for a file that is damaged, of a newer version, or no artifact
+    at all, and for a folder that could not be judged.
     """
-    if (data is None) != (tokenizer is None):
+    folders = [target for target in targets if target.is_dir()]
+    _check_options(options, bool(folders))
+    if folders or len(targets) > 1 or as_json_lines:
+        from .verify_queue import verify_targets
+
+        verify_targets(
+            targets,
+            {name: options[name] for name in FOLDER_OPTIONS},
+            {name: options[name] for name in ARTIFACT_OPTIONS},
+            as_json=as_json,
+            as_json_lines=as_json_lines,
+        )
+    else:
+        _verify_artifact(targets[0], {name: options[name] for name in ARTIFACT_OPTIONS}, as_json)
+
+
+def _check_options(options: dict[str, Any], any_folder: bool) -> None:
+    if (options["data"] is None) != (options["tokenizer"] is None):
         raise click.UsageError("--data and --tokenizer go together.")
-    if expect_bpb is not None and data is None:
+    if options["expect_bpb"] is not None and options["data"] is None:
         raise click.UsageError("--expect-bpb needs --data and --tokenizer.")
+    if any_folder and (options["code"] or options["expect_bpb"] is not None):
+        raise click.UsageError("--code and --expect-bpb go with an artifact; a folder has code and a score of its own.")
+
+
+def _verify_artifact(artifact: Path, options: dict[str, Any], as_json: bool) -> None:
     from .. import interface
 
     with terminal_progress() as progress:
-        checks = interface.verify(
-            artifact,
-            cap=cap,
-            code=code,
-            data=data,
-            tokenizer=tokenizer,
-            expect_bpb=expect_bpb,
-            tolerance=tolerance,
-            split=split,
-            splits=splits,
-            progress=progress,
-        )
+        checks = interface.verify(artifact, progress=progress, **options)
     from .verify_report import print_checks, verification_document
 
     if as_json:

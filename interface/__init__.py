@@ -1,7 +1,8 @@
 """The Python API: one function a command, the same functions that the command line calls.
 
 Strategy: paths in and records out, no printing. Each function lives with its kind: `compiling`,
-`artifacts` (what reads an artifact), `evaluating`, `measurements` (what measures a checkpoint) and `laboratory`.
+`artifacts` (what reads an artifact), `judging` (submission folders), `evaluating`, `measurements` (what
+measures a checkpoint) and `laboratory`.
 What a function needs is imported when it is called, so that evaluating, inspecting and verifying an
 artifact, and exporting it to safetensors, work where torch is not installed. All errors are
 subclasses of `bytecap.errors.BytecapError`, but for an OSError of a file that cannot be opened.
@@ -18,6 +19,7 @@ from .compiling import compile
 from .evaluating import EvaluatedText, Evaluation, evaluate
 from .exporting import Export, export
 from .generating import Generation, LoadedModel, load
+from .judging import verify_folder, verify_folders
 from .laboratory import experiments, run_experiment
 from .measurements import curve, describe, diagnose, score, sensitivity
 
@@ -42,4 +44,6 @@ __all__ = [
     "score",
     "sensitivity",
     "verify",
+    "verify_folder",
+    "verify_folders",
 ]

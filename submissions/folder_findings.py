@@ -44,7 +44,7 @@ def encoding_findings(folder: SubmissionFolder) -> list[Finding]:
     """Findings on texts that are not plain UTF-8."""
     findings = []
     for file in folder.files:
-        if file.suffix not in TEXT_SUFFIXES:
+        if file.kind != "file" or file.suffix not in TEXT_SUFFIXES:
             continue
         text = folder.read_text(file.name)
         values = {"encoding": text.encoding, "bom": text.bom}

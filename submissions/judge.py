@@ -1,46 +1,83 @@
-"""The judgement of a submission folder, from its files alone: read this function from top to bottom.
+"""The judgement of a submission folder, from its files alone: read `judge_folder` from top to bottom.
 
 Strategy: each section is a pure function of the folder and of what earlier sections found. It gives
 facts, which the ledger and the report are made of, and findings. One FAIL of any section and the
-folder fails; findings and warnings are for people to read.
+folder fails; findings and warnings are for people to read. A section that breaks down on a folder takes
+no other with it: that is said, and the folder cannot pass.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from .claims import judge_claims
-from .findings import Finding, Level
+from .findings import Finding, Level, Rule
 from .folder import FolderLimits, open_folder
 from .folder_findings import encoding_findings, listing_findings, reading_findings
+from .judgement import Judgement, JudgeOptions, limited, plain_facts
+from .submission_ledger import submission_ledger
 
-CHALLENGE_CAP = 16_000_000  # bytes of artifact and code together, in the public challenge
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What was found in one folder; `passed` unless a finding is a FAIL."""
-
-    path: Path
-    cap: int
-    files: int
-    findings: tuple[Finding, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Whether no finding is a FAIL."""
-        return not any(finding.level is Level.FAIL for finding in self.findings)
+RULES = (
+    Rule("judge-crash", (Level.SKIPPED,), "Judging ended in an error of bytecap's own, or of a library."),
+    Rule("judge-time", (Level.SKIPPED,), "Judging took longer than is allowed for a folder, and was given up."),
+    Rule("judge-memory", (Level.SKIPPED,), "Judging needed more memory than is allowed for a folder."),
+)
 
 
-def judge_folder(path: str | Path, *, cap: int = CHALLENGE_CAP, limits: FolderLimits | None = None) -> Judgement:
-    """Judge a folder against a cap in bytes, executing nothing of it.
+def judge_folder(
+    path: str | Path, options: JudgeOptions | None = None, limits: FolderLimits | None = None
+) -> Judgement:
+    """Judge a folder, executing nothing of it.
 
     Raises DataError when it cannot be listed; whatever it holds is a finding and no error.
     """
+    options = options or JudgeOptions()
     folder = open_folder(path, limits)
-    findings = listing_findings(folder)
-    findings += encoding_findings(folder)
-    findings += judge_claims(folder, cap=cap)[1]
-    findings += reading_findings(folder)  # last: what the sections above wanted to read and could not
-    return Judgement(folder.path, cap, len(folder.files), tuple(findings))
+    sections = Sections()
+
+    sections.judge("folder", lambda: (None, listing_findings(folder) + encoding_findings(folder)))
+    claims = sections.judge("claims", lambda: judge_claims(folder, cap=options.cap))
+    ledger = sections.judge("ledger", lambda: (submission_ledger(folder, claims), [])) or ()
+    sections.judge("reading", lambda: (None, reading_findings(folder)))  # last: what the others could not read
+
+    findings, facts = limited(sections.findings), plain_facts(sections.facts)
+    return Judgement(folder.path, options, findings, sections.complete, len(folder.files), tuple(ledger), facts)
+
+
+class Sections:
+    """Runs sections and collects their findings and facts.
+
+    facts : dict        by name of the section, None of one that broke down
+    complete : bool     whether none did
+    """
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.facts: dict[str, Any] = {}
+        self.complete = True
+
+    def judge(self, name: str, section: Callable[[], tuple[Any, list[Finding]]]) -> Any:
+        """The facts of a section; None when it breaks down, which becomes a finding."""
+        facts = None
+        try:
+            facts, findings = section()
+            self.findings += findings
+        except Exception as error:
+            self.complete = False
+            self.findings.append(crash_finding(error, f"the section `{name}` was not judged"))
+        if facts is not None and name != "ledger":
+            self.facts[name] = facts
+        return facts
+
+
+def crash_finding(error: BaseException, consequence: str) -> Finding:
+    """What an error that nobody expected means for the judgement, with the line of bytecap where it was raised."""
+    if isinstance(error, MemoryError):
+        return Finding("judge-memory", Level.SKIPPED, f"{consequence}: it needs more memory than is allowed")
+    frames = traceback.extract_tb(error.__traceback__)
+    line = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    text = f"{consequence}: {type(error).__name__}: {error}; please report this"
+    return Finding("judge-crash", Level.SKIPPED, text, "", {"error": type(error).__name__, "line": line})

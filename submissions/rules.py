@@ -7,7 +7,7 @@ example folder in tests/support, and put a block `submission-rules: NAME` on the
 from __future__ import annotations
 
 from ..format.registry import keyed, paired
-from . import byte_rows, declaration, folder_findings, run_logs, scores, sizes
+from . import byte_rows, declaration, folder_findings, judge, run_logs, scores, sizes
 from .findings import Rule
 
 SECTIONS: dict[str, tuple[Rule, ...]] = paired(
@@ -18,6 +18,7 @@ SECTIONS: dict[str, tuple[Rule, ...]] = paired(
         ("bytes", byte_rows.RULES),
         ("scores", scores.RULES),
         ("logs", run_logs.RULES),
+        ("judge", judge.RULES),
     )
 )
 RULES: dict[str, Rule] = keyed((rule for rules in SECTIONS.values() for rule in rules), "id")

@@ -21,10 +21,11 @@ from ...compiler.workers import one_thread_each
 from ...errors import CompileError, DataError
 from ...progress import Progress
 from ...version import VERSION
+from .backends import running_on
 from .budgets import BudgetRange
 from .byte_returns import Base, BaseSettings, Curves, ReturnPoint, measure_base
 from .equal_bytes import Bench, BenchInputs
-from .parallel import iterate_unordered, running_on
+from .parallel import iterate_unordered
 from .protected import PROTECTED_KINDS
 from .saved_points import SavedPoints, digest_of
 from .units import GRANULARITIES, find_units

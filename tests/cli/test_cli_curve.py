@@ -16,7 +16,7 @@ from tiny_curves import make_curve_job
 from without_torch import run_without_torch
 
 from bytecap.cli.curve_command import BACKENDS, BASES, FORMS, UNITS
-from bytecap.lab.measure import parallel
+from bytecap.lab.measure import backends
 from bytecap.lab.measure.protected import FORMS as KNOWN_FORMS
 from bytecap.lab.measure.protected import PROTECTED_KINDS
 from bytecap.lab.measure.simple_steps import STEPS
@@ -34,7 +34,7 @@ def curve(job, *more):
 
 
 def test_the_choices_are_those_of_the_library():
-    assert (UNITS, BASES, FORMS, BACKENDS) == (tuple(PROTECTED_KINDS), STEPS, KNOWN_FORMS, parallel.BACKENDS)
+    assert (UNITS, BASES, FORMS, BACKENDS) == (tuple(PROTECTED_KINDS), STEPS, KNOWN_FORMS, backends.BACKENDS)
 
 
 def test_the_text_is_the_document_as_a_table(job, tmp_path):

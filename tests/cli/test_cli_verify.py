@@ -96,4 +96,4 @@ def test_a_score_is_skipped_where_nothing_can_be_scored(small_job):
 def test_a_missing_file_is_wrong_usage(arguments):
     outcome = bytecap_command("verify", *arguments)
     assert (outcome.code, outcome.stdout) == (2, "")
-    assert "File 'missing.bcap' does not exist" in outcome.stderr
+    assert "Path 'missing.bcap' does not exist" in outcome.stderr

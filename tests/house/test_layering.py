@@ -33,7 +33,7 @@ COMPILER_PACKAGES = FORMAT_PACKAGES | RUNTIME_PACKAGES | {"gguf", "safetensors",
 ALLOWED_PACKAGES = {
     "files": {"brotli", "tree_sitter", "tree_sitter_python", "zstandard"},
     "report": set(),
-    "submissions": {"brotli", "numpy", "tree_sitter", "tree_sitter_python", "zstandard"},
+    "submissions": {"brotli", "joblib", "numpy", "tree_sitter", "tree_sitter_python", "zstandard"},
     "format": FORMAT_PACKAGES,
     "runtime": RUNTIME_PACKAGES,
     "packing": {"numba", "numpy", "torch"},

@@ -1,0 +1,108 @@
+"""Judging submission folders of strangers: nothing of them is executed, each has a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import CompileError, DataError
+from ..progress import Progress, stage_of
+from .arguments import PathLike, size_in_bytes
+
+if TYPE_CHECKING:
+    from ..submissions.judgement import Judgement, JudgeOptions
+
+
+def verify_folder(path: PathLike, **options: object) -> Judgement:
+    """Judge one submission folder; the options and errors are those of `verify_folders`."""
+    return next(iter(verify_folders([path], **options)))  # type: ignore[arg-type]
+
+
+def verify_folders(
+    paths: Sequence[PathLike],
+    *,
+    cap: int | str | None = None,
+    data: PathLike | None = None,
+    tokenizer: PathLike | None = None,
+    tolerance: float = 0.0005,
+    seconds: float | None = None,
+    memory: int | str | None = None,
+    threads: int | None = None,
+    scheduler: str | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Judgement]:
+    """Judge submission folders from their files alone; yields one record a folder, in their order.
+
+    cap                what artifact and code may take together; without one the challenge's 16,000,000 bytes
+    data, tokenizer    validation text: weights of a known architecture in the folder are scored on it and held
+                       against the declared score, with this tolerance in bits per byte
+    seconds, memory    what judging one folder may take, 10 and 1 GiB; with data there is no limit unless given.
+                       A folder beyond them, or one that bytecap breaks down on, is "not judged", and the others go on.
+    threads            folders at a time, by default one a CPU; the result does not depend on it
+    scheduler          address of a Dask cluster whose workers see the same files; this machine without one
+
+    Raises DataError for a path that is no folder and for only one of data and tokenizer, CapError for a text that
+    is no size, CompileError when the cluster cannot be reached.
+    """
+    folders = [Path(path) for path in paths]
+    for folder in folders:
+        if not folder.is_dir():
+            raise DataError(f"{folder} is not a folder")
+    options = _options(cap, data, tokenizer, tolerance, seconds, memory)
+    return _judged(folders, options, threads, scheduler, progress)
+
+
+def _options(
+    cap: int | str | None,
+    data: PathLike | None,
+    tokenizer: PathLike | None,
+    tolerance: float,
+    seconds: float | None,
+    memory: int | str | None,
+) -> JudgeOptions:
+    from ..submissions.judgement import CHALLENGE_CAP, JudgeOptions
+
+    if (data is None) != (tokenizer is None):
+        raise DataError("a score needs both data and their tokenizer; give both, or neither")
+    usual = JudgeOptions()
+    unlimited = data is not None
+    return JudgeOptions(
+        cap=CHALLENGE_CAP if cap is None else size_in_bytes(cap),
+        cap_assumed=cap is None,
+        data=None if data is None else str(data),
+        tokenizer=None if tokenizer is None else str(tokenizer),
+        tolerance=tolerance,
+        seconds=seconds if seconds is not None else 0 if unlimited else usual.seconds,
+        memory_bytes=size_in_bytes(memory) if memory is not None else 0 if unlimited else usual.memory_bytes,
+    )
+
+
+def _judged(
+    folders: list[Path],
+    options: JudgeOptions,
+    threads: int | None,
+    scheduler: str | None,
+    progress: Progress | None,
+) -> Iterator[Judgement]:
+    from ..format.parallel import usable_cores
+    from ..submissions.isolation import judge_folders
+
+    cluster = scheduler is not None
+    with _cluster(scheduler) if cluster else nullcontext():
+        yield from judge_folders(
+            folders,
+            options,
+            threads=threads or (-1 if cluster else usable_cores()),
+            cluster=cluster,
+            progress=stage_of(progress, "judge folders"),
+        )
+
+
+def _cluster(scheduler: str | None):
+    from ..lab.measure.backends import running_on
+
+    if not scheduler:
+        raise CompileError("a Dask cluster needs the address of its scheduler")
+    return running_on("dask", scheduler)

@@ -1,0 +1,126 @@
+"""The process that judges: `python -P -m bytecap.submissions.judge_server` answers lines of JSON with lines of JSON.
+
+Strategy: a fresh interpreter loads what judging needs once, and forks itself for each folder. The fork
+has hard limits of time and memory, cannot write a byte to a file, and hands its answer up a pipe; whatever becomes
+of it, the server lives and says what happened. `-P`: Python puts no folder of a stranger on its path.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError
+from .findings import Finding, Level
+from .judge import crash_finding, judge_folder
+from .judgement import Judgement, JudgeOptions, judgement_document
+
+MEMORY_EXIT = 77  # of the fork, when not even the answer fits
+
+
+def serve() -> None:
+    """Judge one folder a line of stdin until it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks decides when this ends
+    answers = os.fdopen(os.dup(1), "w", encoding="ascii")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    for line in sys.stdin:
+        job = json.loads(line)
+        options = JudgeOptions(**job["options"])
+        answers.write(json.dumps(judged_apart(Path(job["path"]), options)) + "\n")
+        answers.flush()
+
+
+def judged_apart(path: Path, options: JudgeOptions) -> dict[str, Any]:
+    """The document of a folder that was judged in a fork of this process."""
+    started = time.monotonic()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        _judge_and_exit(path, options, writer)
+    os.close(writer)
+    answer, in_time = _read_until(reader, started + options.seconds if options.seconds else None)
+    os.close(reader)
+    if not in_time:
+        os.kill(child, signal.SIGKILL)
+    _, status, usage = os.wait4(child, 0)
+    seconds = time.monotonic() - started
+    document = _document(answer, in_time, os.waitstatus_to_exitcode(status), path, options)
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return {**document, "seconds": round(seconds, 4), "peak_bytes": peak}
+
+
+def _document(answer: bytes, in_time: bool, exit_code: int, path: Path, options: JudgeOptions) -> dict[str, Any]:
+    """What the fork said; a judgement that there is none where it said nothing whole."""
+    if in_time and exit_code == 0:
+        return json.loads(answer)
+    if not in_time:
+        text = f"judging took more than {options.seconds:g} seconds and was given up"
+        finding = Finding("judge-time", Level.SKIPPED, text, "", {"seconds": options.seconds})
+    elif exit_code == MEMORY_EXIT:
+        finding = crash_finding(MemoryError(), "nothing was judged")
+    else:
+        ending = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
+        text = f"judging ended with {ending}; please report this"
+        finding = Finding("judge-crash", Level.SKIPPED, text, "", {"exit_code": exit_code})
+    return json.loads(_nothing_judged(finding, path, options))
+
+
+def _nothing_judged(finding: Finding, path: Path, options: JudgeOptions) -> bytes:
+    return json.dumps(judgement_document(Judgement(path, options, (finding,), complete=False))).encode("ascii")
+
+
+def _judge_and_exit(path: Path, options: JudgeOptions, writer: int) -> None:
+    """In the fork: never returns."""
+    code = 1
+    try:
+        _limit(options)
+        answer = json.dumps(judgement_document(judge_folder(path, options))).encode("ascii")
+        code = 0
+    except DataError as error:
+        answer, code = _nothing_judged(Finding("folder-unlisted", Level.WARNING, str(error)), path, options), 0
+    except MemoryError:
+        answer, code = b"", MEMORY_EXIT
+    except BaseException as error:  # the document itself could not be made
+        answer, code = _nothing_judged(crash_finding(error, "nothing was judged"), path, options), 0
+    try:
+        with os.fdopen(writer, "wb") as file:
+            file.write(answer)
+    finally:
+        os._exit(code)
+
+
+def _limit(options: JudgeOptions) -> None:
+    """No more memory than allowed beyond what the server has, no file written, no core dumped."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if not options.data:  # what scores may keep compiled kernels
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    if options.memory_bytes and os.path.exists("/proc/self/statm"):
+        with open("/proc/self/statm", encoding="ascii") as file:
+            pages = int(file.read().split()[0])
+        limit = pages * resource.getpagesize() + options.memory_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def _read_until(reader: int, deadline: float | None) -> tuple[bytes, bool]:
+    """All that comes up the pipe, and whether it ended before the deadline."""
+    parts: list[bytes] = []
+    while True:
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and (left <= 0 or not select.select([reader], [], [], left)[0]):
+            return b"".join(parts), False
+        part = os.read(reader, 1 << 20)
+        if not part:
+            return b"".join(parts), True
+        parts.append(part)
+
+
+if __name__ == "__main__":
+    serve()

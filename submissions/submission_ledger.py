@@ -1,0 +1,47 @@
+"""The ledger of a submission: bytes as its log counts them beside bytes as the folder holds them.
+
+Strategy: of several logs the one with the largest counted total stands for all, since every seed has to fit.
+The model is the compressed one that the log tells. Where the folder holds no such file, its logged bytes stand
+in both columns and the note says so.
+"""
+
+from __future__ import annotations
+
+from .byte_rows import ByteRow
+from .claims import ClaimFacts
+from .folder import SubmissionFolder
+from .judgement import LedgerLine
+
+
+def submission_ledger(folder: SubmissionFolder, claims: ClaimFacts | None) -> tuple[LedgerLine, ...]:
+    """Lines for the model, the code and their sum; none where the claims could not be read."""
+    if claims is None:
+        return ()
+    row = max(claims.rows, key=lambda row: row.counted or 0, default=None)
+    counted_total, model = (row.counted, row.model) if row is not None else (None, None)
+    shipped_model, note = _shipped_model(folder, row)
+    counted_code = None if counted_total is None or model is None else counted_total - model
+    code = claims.code
+    code_line = LedgerLine(_code_name(claims), counted_code, code.closure_bytes or None)
+    total = None if shipped_model is None else shipped_model + code.closure_bytes
+    return (
+        LedgerLine("model, compressed", model, shipped_model, note),
+        code_line,
+        LedgerLine("total", counted_total, total, "" if row is None else f"as counted by {row.log}"),
+    )
+
+
+def _shipped_model(folder: SubmissionFolder, row: ByteRow | None) -> tuple[int | None, str]:
+    """The bytes of the file that the log means, else the logged ones, and what to say about it."""
+    if row is None or row.model is None:
+        return None, ""
+    for file in folder.files:
+        if file.kind == "file" and file.bytes == row.model:
+            return file.bytes, f"it is {file.name}"
+    return row.model, "not in the folder, so the logged bytes stand for it"
+
+
+def _code_name(claims: ClaimFacts) -> str:
+    modules = len(claims.code.modules)
+    more = f" and {modules} more {'file' if modules == 1 else 'files'}" if modules else ""
+    return f"code: {claims.code.script}{more}" if claims.code.script else "code"
