@@ -12,6 +12,7 @@ To add a command: write these two files, name it in COMMANDS, and write its func
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -22,7 +23,7 @@ import click
 
 from ..errors import BytecapError, BytecapWarning
 from ..version import VERSION
-from .exit_codes import DONE, OUTPUT, UNEXPECTED, USAGE, exit_code_lines, exit_code_of
+from .exit_codes import DONE, OUTPUT, OVER_LIMIT, UNEXPECTED, USAGE, exit_code_lines, exit_code_of
 from .failures import error_text
 from .interruption import heed_signals, interruption_message
 
@@ -94,7 +95,15 @@ def _say_warning(shown: Callable[..., None]) -> Callable[..., None]:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with a documented code; `arguments` defaults to the process's own."""
     heed_signals()
+    _open_closed_streams()
     sys.exit(run(arguments))
+
+
+def _open_closed_streams() -> None:
+    """What was closed before the start (`>&-`) takes what is printed and loses it."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -114,6 +123,8 @@ def run(arguments: list[str] | None = None) -> int:
         return _fail(error_text(error), exit_code_of(error))
     except OSError as error:
         return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", OUTPUT)
+    except MemoryError:
+        return _fail("this takes more memory than there is", OVER_LIMIT)
     except ModuleNotFoundError as error:
         if error.name not in OPTIONAL_PACKAGES:
             raise

@@ -11,8 +11,8 @@ pass C-contiguous arrays and outputs that do not overlap inputs.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..format.kernels import kernel
 from .kernels_reductions import KERNEL, greatest, total
 
 ZERO, HALF, ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
@@ -42,7 +42,7 @@ Q0, Q1, Q2, Q3, Q4, Q5, Q6, Q7, Q8 = (
 BIAS, MANTISSA_BITS = np.int32(127), np.int32(23)
 
 
-@njit(**KERNEL)
+@kernel(**KERNEL)
 def exp32(x):
     """e**x to 2e-7 relative for a float32 x in [-87, 88], clamped outside; NaN stays NaN."""
     x = EXPONENT_LEAST if x < EXPONENT_LEAST else x
@@ -54,7 +54,7 @@ def exp32(x):
     return (tail * (r * r) + (r + ONE)) * bits.view(np.float32)
 
 
-@njit(**KERNEL)
+@kernel(**KERNEL)
 def softmax_rows(scores, first_query, first_key, seen, scale):
     """Masked softmax in place; a row whose greatest score is not finite becomes NaN.
 
@@ -79,7 +79,7 @@ def softmax_rows(scores, first_query, first_key, seen, scale):
             scores[head, query, stop:] = ZERO
 
 
-@njit(**KERNEL)
+@kernel(**KERNEL)
 def tanh32(x):
     """tanh(x) to 1.2e-7 absolute for a float32 x; NaN stays NaN."""
     size = abs(x)
@@ -88,7 +88,7 @@ def tanh32(x):
     return value if x >= ZERO else -value
 
 
-@njit(**KERNEL)
+@kernel(**KERNEL)
 def capped_softmax_rows(scores, first_query, first_key, seen, scale, cap, sinks):
     """As `softmax_rows`, of cap * tanh(scale * score / cap) when cap is above 0, with exp(sink) added to the sum.
 
@@ -117,7 +117,7 @@ def capped_softmax_rows(scores, first_query, first_key, seen, scale, cap, sinks)
             scores[head, query, stop:] = ZERO
 
 
-@njit(**KERNEL)
+@kernel(**KERNEL)
 def exp_or_zero(x):
     """e**x for a float32 x of at most 88, 0 where it would be below the normal numbers."""
     return ZERO if x < EXPONENT_LEAST else exp32(x)
@@ -133,7 +133,7 @@ def new_softmax_sums(length: int) -> SoftmaxSums:
     return np.full(length, -np.inf, np.float32), np.zeros(length), np.full(length, np.nan, np.float32)
 
 
-@njit(**KERNEL)
+@kernel(**KERNEL)
 def add_to_softmax_sums(logits, targets, sums):
     """Take in the logits of some more classes.
 
@@ -159,7 +159,7 @@ def losses_of_sums(sums: SoftmaxSums) -> np.ndarray:
     return np.log(totals) + (peaks.astype(np.float64) - chosen)
 
 
-@njit(**KERNEL)
+@kernel(**KERNEL)
 def sigmoid(x, out):
     """out = 1 / (1 + exp(-x)).
 
@@ -169,7 +169,7 @@ def sigmoid(x, out):
         out[i] = ONE / (ONE + exp32(-x[i]))
 
 
-@njit(**KERNEL)
+@kernel(**KERNEL)
 def silu(x, out):
     """out = x sigmoid(x).
 
@@ -179,7 +179,7 @@ def silu(x, out):
         out[i] = x[i] / (ONE + exp32(-x[i]))
 
 
-@njit(**KERNEL)
+@kernel(**KERNEL)
 def gelu(x, out):
     """out = x Phi(x) = max(x, 0) - |x| erfc(|x| / sqrt 2) / 2; at most 3e-7 of |x| off.
 
@@ -193,7 +193,7 @@ def gelu(x, out):
         out[i] = (x[i] + size) * HALF - HALF * size * complement
 
 
-@njit(**KERNEL)
+@kernel(**KERNEL)
 def gelu_tanh(x, out):
     """out = x (1 + tanh(u)) / 2 = x / (1 + exp(-2u)), u = sqrt(2 / pi) (x + 0.044715 x^3).
 
@@ -203,7 +203,7 @@ def gelu_tanh(x, out):
         out[i] = x[i] / (ONE + exp32(-GELU_RATE * x[i] * (ONE + GELU_CUBIC * x[i] * x[i])))
 
 
-@njit(**KERNEL)
+@kernel(**KERNEL)
 def leaky_relu_squared(x, slope, out):
     """out = x^2 where x > 0, (slope x)^2 elsewhere; slope 0 is relu squared.
 

@@ -8,15 +8,17 @@ licence and keeps infinities and NaN meaningful.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
+
+from ..format.kernels import kernel
 
 ZERO = np.float32(0.0)
 INTEGER_LEAST, MAGNITUDE, SIGN_SHIFT = np.int32(-(1 << 31)), np.int32(0x7FFFFFFF), np.int32(31)
-KERNEL = {"nogil": True, "cache": True, "error_model": "numpy"}  # a test of each divisor would keep loops scalar
+KERNEL = {"error_model": "numpy"}  # a test of each divisor would keep loops scalar
 REASSOCIATE = {"reassoc", "contract", "nsz"}
 
 
-@njit(fastmath=REASSOCIATE, **KERNEL)
+@kernel(fastmath=REASSOCIATE, **KERNEL)
 def total(x):
     """Sum of a float32 vector."""
     accumulator = ZERO
@@ -25,7 +27,7 @@ def total(x):
     return accumulator
 
 
-@njit(fastmath=REASSOCIATE, **KERNEL)
+@kernel(fastmath=REASSOCIATE, **KERNEL)
 def dot(x, y):
     """Inner product of two float32 vectors."""
     accumulator = ZERO
@@ -34,7 +36,7 @@ def dot(x, y):
     return accumulator
 
 
-@njit(fastmath=REASSOCIATE, **KERNEL)
+@kernel(fastmath=REASSOCIATE, **KERNEL)
 def matrix_vector(x, weight, out):
     """out[0, r] = inner product of row r of the weight and x: a matrix that is read once takes BLAS twice as long.
 
@@ -50,7 +52,7 @@ def matrix_vector(x, weight, out):
         target[r] = accumulator
 
 
-@njit(fastmath=REASSOCIATE, parallel=True, **KERNEL)
+@kernel(fastmath=REASSOCIATE, parallel=True, **KERNEL)
 def matrix_vector_parallel(x, weight, out):
     """As `matrix_vector`, rows on all of numba's threads."""
     vector, target = x[0], out[0]
@@ -61,14 +63,14 @@ def matrix_vector_parallel(x, weight, out):
         target[r] = accumulator
 
 
-@njit(**KERNEL)
+@kernel(**KERNEL)
 def ordered_bits(x):
     """An int32 that orders like the float32 x (NaN of positive sign is greatest); its own inverse on bits."""
     bits = np.float32(x).view(np.int32)
     return np.int32(bits ^ ((bits >> SIGN_SHIFT) & MAGNITUDE))
 
 
-@njit(**KERNEL)
+@kernel(**KERNEL)
 def greatest(x):
     """Maximum of a float32 vector of at least one element."""
     best = INTEGER_LEAST

@@ -9,8 +9,8 @@ LLVM's run-time check would fall back to scalar code).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..format.kernels import kernel
 from .kernels_reductions import KERNEL, dot, total
 
 ONE, TWO = np.float32(1.0), np.float32(2.0)
@@ -18,7 +18,7 @@ THIRD, FIFTEENTH = np.float32(1 / 3), np.float32(1 / 15)
 LEAST_SQUARED_NORM = np.float32(1e-24)
 
 
-@njit(**KERNEL)
+@kernel(**KERNEL)
 def rms_norm(x, groups, epsilon, gain, out):
     """out = gain * part / sqrt(mean(part^2) + epsilon) for each of `groups` equal parts of a position.
 
@@ -38,7 +38,7 @@ def rms_norm(x, groups, epsilon, gain, out):
                 target[i] = source[i] * factor * weights[i]
 
 
-@njit(**KERNEL)
+@kernel(**KERNEL)
 def layer_norm(x, epsilon, gain, bias, out):
     """out = gain * (x - mean) / sqrt(variance + epsilon) + bias; variance over the width, not corrected.
 
@@ -57,7 +57,7 @@ def layer_norm(x, epsilon, gain, bias, out):
             target[i] = target[i] * factor * gain[i] + bias[i]
 
 
-@njit(**KERNEL)
+@kernel(**KERNEL)
 def mix(x, y, a, b, out):
     """out = a * x + b * y.
 
@@ -70,7 +70,7 @@ def mix(x, y, a, b, out):
             target[i] = a[i] * left[i] + b[i] * right[i]
 
 
-@njit(**KERNEL)
+@kernel(**KERNEL)
 def rope_half_split(x, heads, cosine, sine, out):
     """Rotate element i of each head with element i + rotary_dims / 2.
 
@@ -92,7 +92,7 @@ def rope_half_split(x, heads, cosine, sine, out):
             target[2 * half :] = source[2 * half :]
 
 
-@njit(**KERNEL)
+@kernel(**KERNEL)
 def rope_interleaved(x, heads, cosine, sine, out):
     """Rotate element 2i of each head with element 2i + 1.
 
@@ -113,7 +113,7 @@ def rope_interleaved(x, heads, cosine, sine, out):
             target[2 * half :] = source[2 * half :]
 
 
-@njit(**KERNEL)
+@kernel(**KERNEL)
 def exclude(y, v, heads, kv_heads, out):
     """out = y - v (y.v) / max(v.v, 1e-24) for each head of y and its group's head of v.
 
@@ -134,7 +134,7 @@ def exclude(y, v, heads, kv_heads, out):
                     target[i] = source[i] - share * value[i]
 
 
-@njit(**KERNEL)
+@kernel(**KERNEL)
 def polynomial_softcap(x, cap, inverse_cap, out):
     """out = cap clip(u - u^3/3 + u^5/15, -1, 1), u = clip(x / cap, -2, 2).
 

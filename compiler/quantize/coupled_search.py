@@ -15,9 +15,9 @@ the oldest row to the newest, so the blocks change no digit of the result.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from ...format.codecs.scale_classes import EVEN, ODD, TRELLIS_THRESHOLD, bin_shift, class_of
+from ...format.kernels import kernel
 from .trellis_search import INFINITE
 
 RECENT = 128  # less costs bits: the loss of prose at one byte price is 4 % higher with 32
@@ -26,7 +26,7 @@ KEPT_ROWS = 256  # of errors, by row modulo this: a power of two, at least RECEN
 LAST_BIN = 15
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _cheapest(wanted, parity, rates, first, shift, branch_cost, branch_code):
     """The integer of each coset of one parity that is nearest to a target, or one further towards zero.
 
@@ -49,7 +49,7 @@ def _cheapest(wanted, parity, rates, first, shift, branch_cost, branch_code):
             branch_code[u, parity * half + h] = other if other_cost < cost else near
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _rest(target, step, cost, feedback, following, chosen, origin, errors):
     """A row whose state rests: the nearest even integer of every survivor.
 
@@ -67,7 +67,7 @@ def _rest(target, step, cost, feedback, following, chosen, origin, errors):
         errors[state] = code * step - target
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _weigh(target, step, scale, feedback, rate_weight, costs, wanted, branches):
     """Both integers that every survivor may go on with.
 
@@ -85,7 +85,7 @@ def _weigh(target, step, scale, feedback, rate_weight, costs, wanted, branches):
         _cheapest(wanted, parity, rates, first, bin_shift(scale_class), branches[0], branches[1])
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _branch(target, step, cost, branches, sources, following, chosen, origin, errors):
     """A row on the trellis: for each state the better of the two ways to it.
 
@@ -104,7 +104,7 @@ def _branch(target, step, cost, branches, sources, following, chosen, origin, er
         errors[state] = code * step - target
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _branch_places(sources):
     """int64[states, 2, 2]: of both ways to each state the state before and the place of its branch in `branches`."""
     places, states = sources.copy(), sources.shape[0]
@@ -115,7 +115,7 @@ def _branch_places(sources):
     return places
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _feed(feedback, fed, weights, origin, errors):
     """Feedback in the rows of a block, after one more row before them.
 
@@ -128,7 +128,7 @@ def _feed(feedback, fed, weights, origin, errors):
             fed[state, t] = feedback[before, t] + weights[t] * error
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _feed_nodes(feedback, fed, weights, origin, errors, nodes):
     """`_feed` for some states only."""
     for x in range(nodes.size):
@@ -138,7 +138,7 @@ def _feed_nodes(feedback, fed, weights, origin, errors, nodes):
             fed[state, t] = feedback[before, t] + weights[t] * error
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _trace(cost, origin, first, end, nodes, counts, seen):
     """The tree of the survivors: the states of each row first .. end - 1 that one of them passes through.
 
@@ -161,7 +161,7 @@ def _trace(cost, origin, first, end, nodes, counts, seen):
         counts[k - first] = n
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _agree(errors, nodes):
     """Whether the errors of these states are all the same."""
     for x in range(1, nodes.size):
@@ -170,14 +170,14 @@ def _agree(errors, nodes):
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _settle(settled, weights, error):
     """Add the error of a row that all survivors share to all later rows."""
     for later in range(settled.size):
         settled[later] += weights[later] * error
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _settle_agreed(settled, coupling, errors, first, end, nodes, counts):
     """Settle the rows from `first` on until survivors differ, and say where that is; nodes, counts of `_trace`."""
     for k in range(first, end):
@@ -188,7 +188,7 @@ def _settle_agreed(settled, coupling, errors, first, end, nodes, counts):
     return end
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _look_back(origin, errors, first, end, past):
     """What each survivor after row end - 1 did in the rows from `first` on.
 
@@ -202,7 +202,7 @@ def _look_back(origin, errors, first, end, past):
             state = np.int64(origin[k, state])
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _end_others(following, past, ancestors):
     """Survivors end whose error of a row that is forgotten now is not the best one's.
 
@@ -215,7 +215,7 @@ def _end_others(following, past, ancestors):
             following[state] = INFINITE
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _read_path(state, origin, chosen, codes):
     """codes : int64[rows], written: the integers of the survivor that is in a state in the end."""
     for i in range(codes.size - 1, -1, -1):
@@ -223,7 +223,7 @@ def _read_path(state, origin, chosen, codes):
         state = np.int64(origin[i, state])
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def search_coupled_path(targets, row_steps, scales, coupling, sources, rate_weight, costs, codes):
     """Integers of one column.
 

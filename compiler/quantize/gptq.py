@@ -15,11 +15,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numba import njit
 
 from ...format.codecs import ExpectedScales
 from ...format.codecs.scale_classes import MAX_MAGNITUDE, TRELLIS_THRESHOLD
 from ...format.codecs.trellis import TRELLISES
+from ...format.kernels import kernel
 from ...format.tensors.grid import (
     MAX_BASE,
     MIN_BASE,
@@ -43,7 +43,7 @@ MAX_CODE = float(MAX_MAGNITUDE)
 NO_CODE = -(1 << 31)  # stands for an integer that is too large, which no stream takes
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _quantize_block(rotated, factor, coupling, row_exponents, column_exponents, steps, lowest, codes, weights, losses):
     """Quantize one block of columns last to first with feedback inside the block.
 
@@ -75,14 +75,14 @@ def _quantize_block(rotated, factor, coupling, row_exponents, column_exponents, 
                 rotated[i, k] -= weight * factor[j, k]
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _feed_later(weights, error, feedback, start):
     """Add what the error of one row amounts to in the rows from `start` on."""
     for i in range(start, feedback.size):
         feedback[i] += weights[i] * error
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _measure_losses(coupling, errors, factor, losses):
     """The losses of a block whose rows make up for each other, from its errors.
 
@@ -105,7 +105,7 @@ def _measure_losses(coupling, errors, factor, losses):
                 losses[i, j] = error * error
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _quantize_block_on_trellis(
     rotated,
     factor,
@@ -155,7 +155,7 @@ def _quantize_block_on_trellis(
     _measure_losses(coupling, errors, factor, losses)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _search_independent_path(wanted, row_steps, scales, sources, rate_weight, costs, path):
     """`search_coupled_path` of rows that do not make up for each other: exact, and much cheaper."""
     rows, n = wanted.size, 0

@@ -10,10 +10,10 @@ best, up to the pull of the rate towards zero, which is covered by one more cand
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from ...format.codecs.scale_classes import EVEN, N_CLASSES, ODD, bin_shift, class_of
 from ...format.codecs.scale_tables import INITIAL_FREQUENCIES
+from ...format.kernels import kernel
 
 INFINITE = 1e300
 
@@ -33,7 +33,7 @@ def bit_costs() -> np.ndarray:
 BIT_COSTS = bit_costs()
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _bits(k, scale, costs):
     """Estimated bits of an integer at an expected scale."""
     kind = EVEN + (k & 1)
@@ -44,7 +44,7 @@ def _bits(k, scale, costs):
     return costs[kind - EVEN, scale_class, min(number_bin, 15)]
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _candidates(target, scale, rate_weight, costs, best_codes, best_costs):
     """For each coset k mod 4 the cheapest integer near a target, written to best_codes and best_costs [4]."""
     low = int(np.floor(target)) - 1
@@ -62,7 +62,7 @@ def _candidates(target, scale, rate_weight, costs, best_codes, best_costs):
             best_costs[r], best_codes[r] = cost, k
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def search_path(targets, scales, sources, rate_weight, costs, codes):
     """Best integers of one column.
 

@@ -21,9 +21,9 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-from numba import njit
 
 from ...errors import MalformedArtifact, TruncatedArtifact
+from ..kernels import kernel
 from . import mixing_tables as tables
 from .integer_codec import ExpectedScales
 from .mixing_bits import (
@@ -109,7 +109,7 @@ def initial_weights() -> np.ndarray:
     return np.full(N_KINDS * N_DECISIONS * N_INPUTS, INITIAL_WEIGHT, np.int64)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def observe(number, kind, scale):
     """(ratio, score, information) of a coded number: its size and what it says of its log scale, in 1/256."""
     octave = scale >> 16
@@ -121,13 +121,13 @@ def observe(number, kind, scale):
     return ratio, min(((ratio * ratio - 65536) * 369) >> 16, tables.SCORE_LIMIT), np.int64(512)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def less_variance(variance, information):
     """Variance of a log scale after a number that says `information` of it."""
     return variance - ((((information * variance) >> 8) * variance) >> 24)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def first_cells(kind, scale, left, above):
     """Where the cells of the four predictions and the weights of decision 0 are."""
     fine = (scale - SCALE_MIN) >> 12
@@ -141,7 +141,7 @@ def first_cells(kind, scale, left, above):
     return np.uint64(a), np.uint64(b), np.uint64(c), np.uint64(d), np.uint64(w)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def code_rest(decoding, number, found, first, shift, payload, registers):
     """The number of bin `found`: what lies beyond the last decision, then the low bits; -1 when longer than any."""
     if found == N_DECISIONS:
@@ -155,7 +155,7 @@ def code_rest(decoding, number, found, first, shift, payload, registers):
     return ((found - first) << shift) + low + first
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def encode_decisions(payload, registers, cells, weights, number_bin, a, b, c, d, w):
     """The decisions "more than t?" of a bin; returns how many said yes."""
     for t in range(N_DECISIONS):
@@ -178,20 +178,20 @@ def encode_decisions(payload, registers, cells, weights, number_bin, a, b, c, d,
     return np.int64(N_DECISIONS)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def shift_of(scale):
     """Low bits of a number that bypass the model: bins hold one number below a standard deviation of 4."""
     return max(0, (scale >> 16) - 1)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def current_scale(static_scale, kind, row_correction, correction):
     """Expected log2 of the standard deviation of the coded number, which on a trellis is half the magnitude."""
     scale = static_scale + MEAN_TO_DEVIATION + row_correction + correction
     return clamp_scale(scale - ONE_OCTAVE if kind != ANY else scale)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def new_memory(columns):
     """int64[4, columns] before the first row of a matrix, by column.
 
@@ -202,7 +202,7 @@ def new_memory(columns):
     return memory
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def encode_row(row, row_scale, column_scales, transitions, payload, registers, cells, weights, memory):
     """All integers of a row; OFF_TRELLIS when one of them cannot be.
 
@@ -238,7 +238,7 @@ def encode_row(row, row_scale, column_scales, transitions, payload, registers, c
     return OK
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def decode_row(row, row_scale, column_scales, transitions, payload, registers, cells, weights, memory):
     """Inverse of `encode_row`.
 
@@ -298,7 +298,7 @@ def decode_row(row, row_scale, column_scales, transitions, payload, registers, c
     return OK
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def code_matrix(decoding, codes, row_scales, column_scales, transitions, payload, registers, cells, weights):
     """All integers of a matrix, given (encoding) or written (decoding) in `codes`; returns a status."""
     memory = new_memory(codes.shape[1])

@@ -12,8 +12,8 @@ A cell is a probability of 22 bits that the answer is yes, and below it a count 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..kernels import kernel
 from . import mixing_tables as tables
 
 LOW, SPAN, POSITION, SIZE = 0, 1, 2, 3
@@ -47,7 +47,7 @@ def new_decoder(payload: bytes) -> tuple[np.ndarray, np.ndarray]:
     return data, np.array([int.from_bytes(payload[:4], "big"), WHOLE_SPAN, 4, len(payload)], np.int64)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def code_bit(decoding, bit, probability, payload, registers):
     """One decision whose yes has `probability` of 65,536: yes is the lower part of the range."""
     low, span, position = registers[LOW], registers[SPAN], registers[POSITION]
@@ -78,7 +78,7 @@ def code_bit(decoding, bit, probability, payload, registers):
     return bit
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def taken(low, span, probability):
     """(bit, low, span) after a decoder's decision, before bytes are shifted in."""
     bound = (span >> 16) * probability
@@ -87,7 +87,7 @@ def taken(low, span, probability):
     return np.int64(0), low - bound, span - bound
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def code_raw(decoding, value, n_bits, payload, registers):
     """`n_bits` bits of a number, the highest first, each an even chance."""
     found = np.int64(0)
@@ -96,7 +96,7 @@ def code_raw(decoding, value, n_bits, payload, registers):
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def code_excess(decoding, excess, payload, registers):
     """An exponential-Golomb number of order 0; -1 when it is longer than any magnitude's."""
     length = np.int64(0)
@@ -107,7 +107,7 @@ def code_excess(decoding, excess, payload, registers):
     return ((np.int64(1) << length) | code_raw(decoding, excess + 1, length, payload, registers)) - 1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def adapted(cell, bit, rates):
     """A cell (int64) after an answer."""
     count = cell & MAX_COUNT
@@ -116,7 +116,7 @@ def adapted(cell, bit, rates):
     return np.uint32((probability << 10) | min(count + 1, MAX_COUNT))
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def code_alone(decoding, bit, payload, registers, cells, a):
     """One decision predicted by one cell that learns fast."""
     cell, floor = np.int64(cells[a]), tables.PROBABILITY_FLOOR
@@ -125,13 +125,13 @@ def code_alone(decoding, bit, payload, registers, cells, a):
     return bit
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def squashed(total):
     """Probability of 65,536 of a weighted sum of stretched ones (weights 16 bits after the point)."""
     return SQUASH[np.uint64(min(max(total >> 16, -STRETCH_LIMIT), STRETCH_LIMIT) + STRETCH_LIMIT)]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def learned(weight, error, stretched):
     """A weight after an answer that was `error` of 65,536 more than predicted."""
     return weight + ((error * stretched + LEARNING_HALF) >> LEARNING_SHIFT)

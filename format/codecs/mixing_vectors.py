@@ -11,8 +11,8 @@ dead: the last large integer is remembered, and a decision asks for it first.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..kernels import kernel
 from .mixing_bits import POSITION, SIZE, code_alone, code_excess, code_raw
 from .outcomes import ENDS_EARLY, MAGNITUDE_TOO_LARGE, MAX_MAGNITUDE, OK
 
@@ -44,7 +44,7 @@ def initial_vector_cells() -> np.ndarray:
     return cells
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def two_best(errors, n_candidates):
     """The candidates of least and of second least error, the earlier of equals."""
     best, second = 0, 1
@@ -58,7 +58,7 @@ def two_best(errors, n_candidates):
     return best, second
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def error_class(error):
     """(class, low bits of a difference that bypass the model) of a running error in 1/256: half octaves."""
     length = np.int64(0)
@@ -67,7 +67,7 @@ def error_class(error):
     return 2 * length + (((error + 8) >> (length - 2)) & 1), max(0, length - 12)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def code_magnitude(decoding, rest, scale_class, shift, payload, registers, cells):
     """A magnitude less the least that is possible: decisions, escape, low bits; -1 when longer than any."""
     whole, found = rest >> shift, np.int64(0)
@@ -85,7 +85,7 @@ def code_magnitude(decoding, rest, scale_class, shift, payload, registers, cells
     return (found << shift) | code_raw(decoding, rest & ((np.int64(1) << shift) - 1), shift, payload, registers)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def code_difference(decoding, difference, barred, known, toward, spread, error, payload, registers, cells):
     """(found, difference): an integer less its candidate, which when `known` is not `barred`; not
     found: longer than any.
@@ -108,7 +108,7 @@ def code_difference(decoding, difference, barred, known, toward, spread, error, 
     return rest >= 0, magnitude if above else -magnitude
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def code_vector(decoding, values, references, initial_error, payload, registers, cells):
     """One row of integers; references int32[n, columns] are earlier vectors of its length, the latest first."""
     n_candidates = 2 + references.shape[0]

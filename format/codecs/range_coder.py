@@ -10,7 +10,8 @@ a code word of 0. Invariant between steps: 2**24 <= range < 2**32, low < 2**32.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ..kernels import kernel
 
 LOW, RANGE, POSITION = 0, 1, 2
 RANGE_TOP = (1 << 32) - 1
@@ -23,7 +24,7 @@ def new_coder(position: int) -> np.ndarray:
     return np.array([0, RANGE_TOP, position], np.int64)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def write_range(payload, coder, start, size, total_bits):
     """Narrow the interval to [start, start + size) of 2**total_bits; carries run back into written bytes."""
     unit = coder[RANGE] >> total_bits
@@ -43,7 +44,7 @@ def write_range(payload, coder, start, size, total_bits):
         coder[RANGE] <<= 8
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def encode_bits(payload, coder, value, n_bits):
     while n_bits > 0:
         taken = min(n_bits, 16)
@@ -51,7 +52,7 @@ def encode_bits(payload, coder, value, n_bits):
         n_bits -= taken
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def encode_escape(payload, coder, excess):
     """Exponential-Golomb code of order 0, one range-coder step a unary bit (as the decoder reads it)."""
     length = 0
@@ -62,7 +63,7 @@ def encode_escape(payload, coder, excess):
     encode_bits(payload, coder, (excess + 1) & ((1 << length) - 1), length)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def shift_in(low, bits, n_bits):
     """The code word with more bits of the payload.
 
@@ -72,7 +73,7 @@ def shift_in(low, bits, n_bits):
     return min((low << n_bits) | bits, LOW_MASK)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def renormalise(payload, coder):
     """Shift bytes in; returns False when the payload ends early."""
     while coder[RANGE] < RENORMALISE_BELOW:
@@ -84,7 +85,7 @@ def renormalise(payload, coder):
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def decode_bits(payload, coder, n_bits):
     """Read n_bits raw bits; -1 when the payload ends early."""
     value = np.int64(0)
@@ -100,7 +101,7 @@ def decode_bits(payload, coder, n_bits):
     return value
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def decode_escape(payload, coder):
     """Exponential-Golomb excess over the escape bin; negative: -1 payload ends early, -2 longer than any magnitude."""
     length = 0

@@ -17,9 +17,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 
 from ...errors import MalformedArtifact, TruncatedArtifact
+from ..kernels import kernel
 from . import scale_tables as tables
 from .integer_codec import ExpectedScales
 from .lanes import count_not_above, move_row
@@ -91,12 +91,12 @@ def initial_model() -> tuple[np.ndarray, np.ndarray]:
     return INITIAL_CUMULATIVE.copy(), np.zeros(len(INITIAL_CUMULATIVE), np.int32)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def clamp_scale(scale):
     return min(max(scale, SCALE_MIN), SCALE_MAX)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def kind_of(static_scale, state, has_trellis):
     """Kind of the next integer; below the threshold a trellis cannot afford odd integers and does not run."""
     if not has_trellis:
@@ -104,26 +104,26 @@ def kind_of(static_scale, state, has_trellis):
     return EVEN + (state & 1) if static_scale >= TRELLIS_THRESHOLD else EVEN
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def class_of(scale, kind):
     """Scale class of the coded number, which on a trellis is half the magnitude."""
     return (clamp_scale(scale - ONE_OCTAVE if kind != ANY else scale) - SCALE_MIN) >> CLASS_SHIFT
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def following_state(transitions, static_scale, state, code):
     if static_scale < TRELLIS_THRESHOLD:
         return state
     return transitions[state, ((code & 3) - (state & 1)) >> 1]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def bin_shift(scale_class):
     """Low bits per magnitude bin of a class: zero below a mean magnitude of 4, then one more per octave."""
     return max(0, (scale_class >> 2) + tables.MIN_OCTAVE - 1)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def surprise_of(magnitude, scale):
     """What a magnitude says of its log2 scale: magnitude / 2**scale - 1 in 1/256, clipped."""
     ratio = (magnitude * RECIPROCALS[(scale >> 12) & 15]) >> ((scale >> 16) + 7)
@@ -142,7 +142,7 @@ def scale_rates(count: int) -> np.ndarray:
 COMMON_RATES = scale_rates(4096)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def adapt(cumulative, counts, row, symbol):
     """Move a distribution towards a symbol; the first symbols count most (rate about 1 / (n + 16))."""
     count = counts[row]
@@ -150,7 +150,7 @@ def adapt(cumulative, counts, row, symbol):
     move_row(cumulative, row, TARGETS, symbol, ADAPTATION_SHIFTS[count])
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def encode_number(payload, coder, cumulative, row, symbol, number_bin, raw, raw_bits):
     """A symbol of distribution `row`, its escape and its raw bits."""
     start = np.int64(cumulative[row, symbol] >> 14)
@@ -160,7 +160,7 @@ def encode_number(payload, coder, cumulative, row, symbol, number_bin, raw, raw_
     encode_bits(payload, coder, raw, raw_bits)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def encode_matrix(payload, coder, cumulative, counts, row_scales, column_scales, rates, transitions, codes):
     rows, columns = codes.shape
     corrections, states = np.zeros(columns, np.int64), np.zeros(columns, np.int64)
@@ -195,7 +195,7 @@ def encode_matrix(payload, coder, cumulative, counts, row_scales, column_scales,
     return OK
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def take_symbol(padded, cumulative, row, low, width, position):
     """The symbol whose interval holds the code word, and the registers after it; a symbol takes at most two bytes."""
     unit = width >> 16
@@ -209,7 +209,7 @@ def take_symbol(padded, cumulative, row, low, width, position):
     return symbol, low, width << (8 * n_bytes), position + n_bytes
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def take_sign(padded, is_signed, low, width, position):
     """One raw bit where `is_signed` is 1, else 0 and nothing is taken.
 
@@ -223,7 +223,7 @@ def take_sign(padded, is_signed, low, width, position):
     return sign, low, width << (8 * n_bytes), position + n_bytes
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def decode_large(payload, coder, symbol, first, shift):
     """Magnitude (halved on a trellis) and sign after a symbol that is an escape or has low bits.
 
@@ -243,7 +243,7 @@ def decode_large(payload, coder, symbol, first, shift):
     return ((number - first) << shift) + (raw & ((1 << shift) - 1)) + first, raw >> shift
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def decode_matrix(padded, coder, cumulative, counts, row_scales, column_scales, rates, transitions, codes):
     """`padded` is the payload and LOOKAHEAD bytes; the registers are local between symbols, in `coder` elsewhere."""
     rows, columns = codes.shape

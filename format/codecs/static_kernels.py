@@ -7,8 +7,8 @@ the table of every integer, then the symbols, then the codes, then what is rare.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..kernels import kernel
 from .lanes import count_short_not_above
 from .outcomes import ENDS_EARLY, MAGNITUDE_TOO_LARGE, MAX_MAGNITUDE, OFF_TRELLIS, OK
 from .scale_classes import TRELLIS_THRESHOLD, following_state
@@ -27,7 +27,7 @@ ESCAPED = 1 << 30
 UNFINISHED = ESCAPED | LOW_FIELD << LOW_SHIFT
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def decoding_tables(frequencies, plain, odd_from, shifts):
     """Starts uint16[tables * 32] and entries int64[tables * 32] of frequencies int32[tables, 32]."""
     starts, entries = np.empty(frequencies.size, np.uint16), np.empty(frequencies.size, np.int64)
@@ -47,7 +47,7 @@ def decoding_tables(frequencies, plain, odd_from, shifts):
     return starts, entries
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def table_of(static_class, group, odd):
     """Table of an integer: its class clamped to those of the group, odd ones behind the even ones.
 
@@ -57,19 +57,19 @@ def table_of(static_class, group, odd):
     return base + min(max(static_class - lowest, 0), classes - 1) + classes * odd
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def is_odd(static_scale, state):
     return state & np.int64(static_scale >= TRELLIS_THRESHOLD)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def place_tables(row_class, columns, group, row_scale, column_scales, states, tables):
     """Where the table of every integer of a row starts."""
     for j in range(columns.size):
         tables[j] = N_SYMBOLS * table_of(row_class + columns[j], group, is_odd(row_scale + column_scales[j], states[j]))
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def follow_trellis(parity_checks, row_scale, column_scales, codes, states):
     """States of the columns after a row: the step of following_state by its parity checks instead of a table."""
     h0, h1 = parity_checks[0] >> 1, parity_checks[1] >> 1
@@ -80,7 +80,7 @@ def follow_trellis(parity_checks, row_scale, column_scales, codes, states):
         states[j] = following if row_scale + column_scales[j] >= TRELLIS_THRESHOLD else state
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def decode_row(words, position, lanes, starts, entries, tables, found):
     """Entries of a row's symbols; returns the position behind the words taken. Columns take turns among the lanes."""
     for j in range(tables.size):
@@ -96,7 +96,7 @@ def decode_row(words, position, lanes, starts, entries, tables, found):
     return position
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def plain_codes(found, codes):
     """Codes of a row's entries; returns whether some are escapes or have low bits."""
     unfinished = np.int64(0)
@@ -106,7 +106,7 @@ def plain_codes(found, codes):
     return unfinished != 0
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def finish_codes(found, low_words, escapes, place, halved, tables, odd_from, codes):
     """Add a row's low bits and put its escapes in; returns whether all integers are below 2**24 in magnitude."""
     bit, used, fits = place[1], place[2], True
@@ -129,7 +129,7 @@ def finish_codes(found, low_words, escapes, place, halved, tables, odd_from, cod
     return fits
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def decode_matrix(stream, ends, lanes, place, tables, group, sides, parity_checks, codes):
     """All integers of a matrix; returns a status.
 
@@ -161,7 +161,7 @@ def decode_matrix(stream, ends, lanes, place, tables, group, sides, parity_check
     return OK
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def decode_matrices(stream, ends, lanes, place, tables, groups, layout, sides, codes, word_ends):
     """All matrices of a stream, so that what a call costs is paid once; returns a status.
 
@@ -187,7 +187,7 @@ def decode_matrices(stream, ends, lanes, place, tables, groups, layout, sides, c
     return OK
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def trace_matrix(codes, group, shifts, sides, transitions, tables, symbols, low_words, escapes, place):
     """Table and symbol of every code, uint16 and uint8 of the shape of `codes`, written; OK or OFF_TRELLIS.
 
@@ -225,13 +225,13 @@ def trace_matrix(codes, group, shifts, sides, transitions, tables, symbols, low_
     return OK
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def count_symbols(tables, symbols, counts):
     for k in range(tables.size):
         counts[tables[k], symbols[k]] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def encode_matrix(words, lanes, position, frequencies, starts, tables, symbols):
     """Code a traced matrix, last integer first, words from the end to the front.
 

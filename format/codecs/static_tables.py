@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from ...errors import MalformedArtifact, TruncatedArtifact
+from ..kernels import kernel
 from .integer_codec import ExpectedScales
 from .scale_classes import CLASS_SHIFT, ScaleClasses
 
@@ -174,7 +174,7 @@ def decode_side(
     ), end
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _whole(halves, odd_from):
     """int32[tables, 32] frequencies from their halves int32[tables, 16], and whether they are distributions."""
     frequencies, possible = np.zeros((halves.shape[0], N_SYMBOLS), np.int32), True

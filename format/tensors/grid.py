@@ -11,9 +11,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from ..codecs import ExpectedScales
+from ..kernels import kernel
 
 MAX_RESOLUTION = 3  # steps per octave = 2**resolution
 MAX_STEP_OCTAVES = 20  # bound of row and of column exponents, in octaves
@@ -77,14 +77,14 @@ def step_table(base: float, resolution: int, lowest: int, highest: int) -> np.nd
     return np.ldexp(np.float32(base) * fractions, exponents >> resolution).astype(np.float32)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _multiply_steps(codes, row_exponents, column_exponents, steps, lowest, weights):
     for i in range(codes.shape[0]):
         for j in range(codes.shape[1]):
             weights[i, j] = np.float32(codes[i, j]) * steps[row_exponents[i] + column_exponents[j] - lowest]
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _steps_into_codes(codes, row_exponents, column_exponents, steps, lowest):
     for i in range(codes.shape[0]):
         for j in range(codes.shape[1]):

@@ -29,6 +29,7 @@ from bytecap.files.numbers import integer, percent
         (DataError("few", argument="max_tokens"), 8, "few; change it with --max-tokens"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/x"), 9, "/tmp/x: No space left on device"),
         (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/tmp/x"), 9, "/tmp/x: Permission denied"),
+        (MemoryError(), 5, "this takes more memory than there is"),
         (KeyboardInterrupt(), 130, "interrupted; nothing half-written is left"),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), 1, "this needs PyTorch"),
     ],
@@ -66,6 +67,13 @@ def test_a_reader_that_stops_early_is_no_error(small_job):
     assert b"Traceback" not in process.stderr.read()
     process.stderr.close()
     process.wait()
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_loses_what_is_printed_and_nothing_else(small_job, closed):
+    command = " ".join(process_arguments("inspect", small_job.artifact))
+    done = subprocess.run(f"{command} {closed}", shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_plain_table_is_as_wide_as_its_content(capsys):

@@ -120,6 +120,7 @@ ROOMS = {
     "format": (
         "registry",
         "parallel",
+        "kernels",
         "entropy",
         "container",
         "identity",

@@ -32,7 +32,7 @@ FORMATTER_OFF = re.compile(r"# fmt: (skip|off)$")
 
 
 def numba_kernel(function: ast.AST) -> bool:
-    return any("njit" in ast.unparse(decorator) for decorator in function.decorator_list)
+    return any(ast.unparse(decorator).startswith("kernel(") for decorator in function.decorator_list)
 
 
 def parameters(function: ast.AST) -> tuple[list[str], list[str]]:

@@ -10,7 +10,8 @@ its weighted mean.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ....format.kernels import kernel
 
 MOST_GROUPS = 4096
 MOST_SAMPLES = 16384  # vectors that k-means looks at
@@ -52,7 +53,7 @@ def _intervals(values: np.ndarray, weights: np.ndarray, count: int) -> np.ndarra
     return _search_intervals(prefix, count)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _spread(prefix, start, stop):
     """Weighted squared error of the values start..stop-1 around their mean."""
     weight = prefix[0, stop] - prefix[0, start]
@@ -60,7 +61,7 @@ def _spread(prefix, start, stop):
     return max(0.0, prefix[2, stop] - prefix[2, start] - moment * moment / weight)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _search_intervals(prefix, count):
     """Starts of the `count` intervals of least error, by divide and conquer over the ends of each layer."""
     n = prefix.shape[1] - 1

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numba import njit
 
 from ....errors import InvalidArtifact
 from ...container.cursor import Cursor, Writer
+from ...kernels import kernel
 from ..grid import GridValues, reconstruct_grid
 from ..keys import TermKey
 from ..member_sets import MemberSet
@@ -101,7 +101,7 @@ def low_rank_product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return products
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _multiply(left, right, products):
     rank, columns = right.shape
     sums = np.empty(columns, np.float64)

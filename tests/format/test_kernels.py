@@ -1,0 +1,64 @@
+"""Numba's cache may be missing, damaged or full: the kernels compute the same, and a damaged file is made again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+MODULE = """
+from bytecap.format.kernels import kernel
+
+@kernel()
+def double(x):
+    return 2 * x
+"""
+CALL = "import sys; sys.path.insert(0, sys.argv[1]); from doubling import double; print(double(21)); "
+CALL += "print(sum(double.stats.cache_hits.values()), sum(double.stats.cache_misses.values()))"
+NOWHERE = "from numba.core import caching; caching.CacheImpl._locator_classes = []; "
+
+
+@pytest.fixture
+def module(tmp_path):
+    """The folder of a module with one kernel."""
+    (tmp_path / "doubling.py").write_text(MODULE)
+    return tmp_path
+
+
+def call(module, before=""):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(module / "cache")}
+    command = [sys.executable, "-c", before + CALL, str(module)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.stderr == ""
+    result, counts = done.stdout.splitlines()
+    assert result == "42"
+    hits, misses = map(int, counts.split())
+    return hits, misses
+
+
+def test_a_kernel_is_compiled_once_for_all_processes(module):
+    assert call(module) == (0, 1)
+    assert call(module) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "damage"),
+    [
+        (".nbi", lambda data: data[: len(data) // 2]),
+        (".nbc", lambda data: b""),
+        (".nbc", lambda data: b"x" * len(data)),
+    ],
+)
+def test_a_damaged_cache_is_made_again(module, suffix, damage):
+    call(module)
+    (damaged,) = (module / "cache").rglob(f"*{suffix}")
+    damaged.write_bytes(damage(damaged.read_bytes()))
+    call(module)
+    assert call(module) == (1, 0)
+
+
+def test_without_a_folder_for_the_cache_kernels_still_run(module):
+    call(module, NOWHERE)
+    assert not (module / "cache").exists()
