@@ -31,12 +31,15 @@ class ArtifactError(BytecapError):
     rule : str             id of the broken rule in spec/, e.g. "R-HDR-3"
     offset : int | None    byte offset in the file (or in the decoded section, when `where` says so)
     where : str            place in words, e.g. "directory / tensor 'tok_emb.weight'"
+
+    `file` is the path of the artifact, set by whoever reads more than one.
     """
 
     kind = "artifact error"
 
     def __init__(self, message: str, *, rule: str, offset: int | None = None, where: str = "") -> None:
         self.message, self.rule, self.offset, self.where = message, rule, offset, where
+        self.file: str | None = None
         place = "" if offset is None else f"0x{offset:04x}: "
         context = f"{where}: " if where else ""
         super().__init__(f"{place}{self.kind}: {context}{message} [{rule}]")

@@ -12,6 +12,7 @@ from .parameters import DATA_FILES, INPUT_FILE, data_help, example, tokenizer_he
 from .progress import terminal_progress
 
 DIFFERENT = 1  # as of diff and cmp
+SCHEMA = 2  # 2: what changed in the recipe, and the interval of the gap
 
 
 @click.command(
@@ -28,7 +29,8 @@ DIFFERENT = 1  # as of diff and cmp
 @click.option("--all", "everything", is_flag=True, help="List the tensors that are the same, too.")
 @json_option
 def command(first: Path, second: Path, everything: bool, as_json: bool, **options: Any) -> None:
-    """Compare FIRST with SECOND: bytes, bits a weight and error by tensor, what changed in program and provenance.
+    """Compare FIRST with SECOND: bytes, bits a weight and error by tensor, what changed in recipe, program
+    and provenance.
 
     The exit status is 0 when the files are the same and 1 when they are not.
     """
@@ -36,13 +38,10 @@ def command(first: Path, second: Path, everything: bool, as_json: bool, **option
     from .diff_report import difference_document, print_difference
     from .failures import naming_file
 
-    for path in (first, second):
-        with naming_file(path):
-            interface.inspect(path)
-    with terminal_progress() as progress:
+    with naming_file(second), terminal_progress() as progress:
         difference = interface.diff(first, second, progress=progress, **options)
     if as_json:
-        print_document("diff", difference_document(first, second, difference))
+        print_document("diff", difference_document(first, second, difference), schema=SCHEMA)
     else:
         print_difference(first, second, difference, everything)
     if not difference.comparison.same_file:

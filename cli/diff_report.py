@@ -16,8 +16,10 @@ from .tables import print_table
 if TYPE_CHECKING:
     from ..format.comparison import TensorDifference
     from ..interface import Difference
+    from ..runtime.scoring import Gap
 
 PROGRAM_LINES = 40
+CONFIDENCE = 1.96  # standard errors on either side for 95 %
 
 
 def difference_document(first: Path, second: Path, difference: Difference) -> dict[str, Any]:
@@ -30,11 +32,17 @@ def difference_document(first: Path, second: Path, difference: Difference) -> di
         "same_model": found.same_model,
         "tensors": [_tensor_document(tensor) for tensor in found.tensors],
         "program": list(found.program),
+        "recipe": list(difference.recipe),
         "provenance": {name: list(pair) for name, pair in found.provenance.items()},
         "identity": {name: list(pair) for name, pair in found.identity.items()},
         "scores": difference.scores and [score_document(score) for score in difference.scores],
-        "gap": difference.gap and gap_document(difference.gap),
+        "gap": difference.gap and {**gap_document(difference.gap), "interval_mbpb": list(_interval(difference.gap))},
     }
+
+
+def _interval(gap: Gap) -> tuple[float, float]:
+    """Where the gap lies with a confidence of 95 %."""
+    return tuple(gap.mbpb + side * CONFIDENCE * gap.standard_error_mbpb for side in (-1, 1))
 
 
 def _tensor_document(tensor: TensorDifference) -> dict[str, Any]:
@@ -85,12 +93,17 @@ def _print_tensors(tensors: Sequence[TensorDifference]) -> None:
         rows.append((tensor.name, change, *bits, error))
     total = sum(tensor.byte_change for tensor in tensors)
     print_table(
-        ("tensor", ">bytes", ">bits/weight", ">then", ">relative error"), rows, ("total", f"{total:+,}", "", "", "")
+        ("tensor", ">bytes", ">bits/weight", ">then", ">relative error"),
+        rows,
+        ("total", f"{total:+,}", "", "", ""),
+        dispensable=(">bits/weight", ">then"),
     )
 
 
 def _print_changes(difference: Difference) -> None:
     found = difference.comparison
+    for line in difference.recipe:
+        click.echo(f"recipe      {line}")
     for line in found.program[:PROGRAM_LINES]:
         click.echo(f"program     {line}")
     if len(found.program) > PROGRAM_LINES:
@@ -98,9 +111,13 @@ def _print_changes(difference: Difference) -> None:
     for name, (before, after) in found.provenance.items():
         click.echo(f"provenance  {name}: {json.dumps(before, sort_keys=True)} then {json.dumps(after, sort_keys=True)}")
     for name, (before, after) in found.identity.items():
-        click.echo(f"identity  {name}: {json.dumps(before)} then {json.dumps(after)}")
+        click.echo(f"identity    {name}: {json.dumps(before)} then {json.dumps(after)}")
     if difference.scores is not None and difference.gap is not None:
         for name, score in zip(("first", "second"), difference.scores, strict=True):
             click.echo(f"{name:<11} {score.bits_per_byte:.5f} bits per byte on {integer(score.tokens)} tokens")
         gap = difference.gap
-        click.echo(f"gap         {gap.mbpb:+.2f} ± {gap.standard_error_mbpb:.2f} mBPB, the second less the first")
+        least, most = _interval(gap)
+        interval = f"95 % between {least:+.2f} and {most:+.2f}"
+        click.echo(
+            f"gap         {gap.mbpb:+.2f} ± {gap.standard_error_mbpb:.2f} mBPB, the second less the first; {interval}"
+        )

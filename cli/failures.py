@@ -14,12 +14,14 @@ HINTS = {"force": "use --force to replace it, or name another output"}  # by the
 
 @contextmanager
 def naming_file(path: Path) -> Iterator[None]:
-    """Put `path` before the message of an ArtifactError raised inside: `model.bcap:0x0004: malformed: ...`."""
+    """Put `path`, or the file that the error names, before the message of an ArtifactError raised inside:
+    `model.bcap:0x0004: malformed: ...`.
+    """
     try:
         yield
     except ArtifactError as error:
         separator = ": " if error.offset is None else ":"
-        raise CommandError(f"{path}{separator}{error}", exit_code_of(error)) from error
+        raise CommandError(f"{error.file or path}{separator}{error}", exit_code_of(error)) from error
 
 
 def error_text(error: BytecapError) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from ..errors import CompileError
-from .effort import DEFAULT_EFFORT, with_effort
+from .effort import DEFAULT_EFFORT, EFFORTS, with_effort
 from .settings import (
     Bound,
     CalibrationSettings,
@@ -153,3 +153,23 @@ def read_recipe(source: str | Path, effort: int = DEFAULT_EFFORT) -> Recipe:
         raise CompileError(f"recipe {source}: {reason}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CompileError(f"recipe {source}: not a TOML file: {error}") from None
+
+
+def find_recipe(digest: str) -> tuple[Recipe, int] | None:
+    """The named recipe of that digest and its effort; None when it is no named one of this version."""
+    for name in NAMED_RECIPES:
+        for effort in EFFORTS:
+            recipe = read_recipe(name, effort)
+            if recipe.digest == digest:
+                return recipe, effort
+    return None
+
+
+def changed_options(first: Recipe, second: Recipe) -> list[str]:
+    """The options that two recipes do not agree in: `[calibrate] tokens: 262144 then 16384`."""
+    return [
+        f"[{before.table}] {option.name.replace('_', '-')}: {_toml_value(values[0])} then {_toml_value(values[1])}"
+        for before, after in zip(first.settings, second.settings, strict=True)
+        for option in fields(before)
+        if (values := (getattr(before, option.name), getattr(after, option.name)))[0] != values[1]
+    ]

@@ -1,7 +1,7 @@
 """Two artifacts side by side: bytes, bits and errors tensor by tensor, and what else is not the same.
 
 Strategy: tensors are paired by name. The error of one against the other is that of their decoded values,
-so it does not matter in which terms each is stored. Nothing is run.
+so it does not matter in which terms each is stored. Each artifact is decoded once, and nothing is run.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .artifact import Artifact, decode_tensors, read_artifact
+from .artifact import Artifact, decode_contents, read_artifact
 from .byte_account import Inspection, TensorRow
 from .container.limits import DEFAULT_LIMITS, Limits
-from .inspection import inspect_artifact
+from .inspection import inspect_contents
 from .program.listing import program_lines
 
 
@@ -62,35 +62,52 @@ class Comparison:
     identity: Mapping[str, tuple[object, object]]
 
 
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of two artifacts, decoded once: its bytes, its records, its byte account and its values by name."""
+
+    data: bytes
+    artifact: Artifact
+    inspection: Inspection
+    values: Mapping[str, np.ndarray]
+
+
+def read_side(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Side:
+    """An artifact to compare. Raises ArtifactError when it cannot be read or decoded."""
+    artifact = read_artifact(data, limits)
+    contents = decode_contents(artifact)
+    values = dict(zip((entry.name for entry in artifact.directory), contents.arrays, strict=True))
+    return Side(data, artifact, inspect_contents(data, artifact, contents), values)
+
+
 def compare_artifacts(first: bytes, second: bytes, limits: Limits = DEFAULT_LIMITS) -> Comparison:
     """Compare two artifacts. Raises ArtifactError when either cannot be read."""
-    artifacts = read_artifact(first, limits), read_artifact(second, limits)
-    inspections = inspect_artifact(first, limits), inspect_artifact(second, limits)
-    tensors = _compare_tensors(artifacts, inspections)
-    program = _changed_lines(*artifacts)
+    return compare_sides(read_side(first, limits), read_side(second, limits))
+
+
+def compare_sides(first: Side, second: Side) -> Comparison:
+    """What two artifacts that are decoded do not have in common."""
+    tensors = _compare_tensors(first, second)
+    program = _changed_lines(first.artifact, second.artifact)
     return Comparison(
-        same_file=first == second,
+        same_file=first.data == second.data,
         same_model=not program and all(tensor.equal for tensor in tensors),
-        first=inspections[0],
-        second=inspections[1],
+        first=first.inspection,
+        second=second.inspection,
         tensors=tensors,
         program=program,
-        provenance=_changed_values(artifacts[0].provenance, artifacts[1].provenance),
-        identity=_changed_values(artifacts[0].identity.values, artifacts[1].identity.values),
+        provenance=_changed_values(first.artifact.provenance, second.artifact.provenance),
+        identity=_changed_values(first.artifact.identity.values, second.artifact.identity.values),
     )
 
 
-def _compare_tensors(
-    artifacts: tuple[Artifact, Artifact], inspections: tuple[Inspection, Inspection]
-) -> tuple[TensorDifference, ...]:
-    values = [dict(zip((e.name for e in a.directory), decode_tensors(a), strict=True)) for a in artifacts]
-    rows = [{row.name: row for row in found.tensors} for found in inspections]
-    names = dict.fromkeys([*rows[0], *rows[1]])
+def _compare_tensors(first: Side, second: Side) -> tuple[TensorDifference, ...]:
+    rows = [{row.name: row for row in side.inspection.tensors} for side in (first, second)]
     return tuple(
         TensorDifference(
-            name, rows[0].get(name), rows[1].get(name), *_difference(values[0].get(name), values[1].get(name))
+            name, rows[0].get(name), rows[1].get(name), *_difference(first.values.get(name), second.values.get(name))
         )
-        for name in names
+        for name in dict.fromkeys([*rows[0], *rows[1]])
     )
 
 

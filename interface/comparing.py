@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import ArtifactError
 from ..progress import Progress
 from .arguments import PathLike
 from .evaluating import evaluate
 
 if TYPE_CHECKING:
-    from ..format.comparison import Comparison
+    from ..format.comparison import Comparison, Side
     from ..runtime.scoring import Gap, Score
 
 
@@ -21,6 +22,7 @@ class Difference:
     """How two artifacts differ.
 
     comparison : Comparison           bytes, tensors, program and provenance
+    recipe : tuple of str             what changed in the recipe, in words; empty when it is the same
     scores : pair of Score or None    of the first and the second on the same text, when it was given
     gap : Gap or None                 the second less the first in mBPB, with the standard error over sequences
     """
@@ -28,6 +30,7 @@ class Difference:
     comparison: Comparison
     scores: tuple[Score, Score] | None = None
     gap: Gap | None = None
+    recipe: tuple[str, ...] = ()
 
 
 def diff(
@@ -43,14 +46,44 @@ def diff(
 
     Raises ArtifactError, and with data what `evaluate` raises.
     """
-    from ..format.comparison import compare_artifacts
+    from ..format.comparison import compare_sides
 
-    comparison = compare_artifacts(Path(first).read_bytes(), Path(second).read_bytes())
+    comparison = compare_sides(_read_side(first), _read_side(second))
+    recipe = _recipe_changes(comparison.provenance.get("recipe"))
     if not data:
-        return Difference(comparison)
+        return Difference(comparison, recipe=recipe)
     scored = evaluate(
         second, data=list(data), tokenizer=tokenizer, max_tokens=max_tokens, against=first, progress=progress
     )
     if scored.reference is None:
-        return Difference(comparison)
-    return Difference(comparison, (scored.reference, scored.score), scored.gap)
+        return Difference(comparison, recipe=recipe)
+    return Difference(comparison, (scored.reference, scored.score), scored.gap, recipe)
+
+
+def _read_side(path: PathLike) -> Side:
+    """A decoded artifact; an ArtifactError names the file."""
+    from ..format.comparison import read_side
+
+    try:
+        return read_side(Path(path).read_bytes())
+    except ArtifactError as error:
+        error.file = str(path)
+        raise
+
+
+def _recipe_changes(digests: tuple[object, object] | None) -> tuple[str, ...]:
+    """What changed between the recipes of two digests: options, where both are named recipes of this version."""
+    from ..compiler.recipe import changed_options, find_recipe
+
+    if digests is None:
+        return ()
+    found = [find_recipe(digest) if isinstance(digest, str) else None for digest in digests]
+    words = [
+        f"a recipe of the user's own or of another version ({digest or 'not told'})"
+        if known is None
+        else f"{known[0].name} at effort {known[1]}"
+        for digest, known in zip(digests, found, strict=True)
+    ]
+    first, second = found
+    changes = changed_options(first[0], second[0]) if first and second else []
+    return (f"{words[0]} then {words[1]}", *changes)

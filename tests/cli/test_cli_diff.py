@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from command_line import bytecap_command
 from tiny_artifacts import tiny_artifact
+
+from bytecap.compiler.recipe import read_recipe
+from bytecap.format import comparison, inspection
+from bytecap.format.artifact import decode_contents
+from bytecap.format.assembly import assemble_artifact
+from bytecap.format.program.operations import Embed, Linear
+from bytecap.format.program.program import Program
+from bytecap.format.tensors.sources import TensorSource
+from bytecap.format.tensors.terms import RawValues
 
 
 @pytest.fixture
@@ -45,7 +55,51 @@ def test_with_data_both_are_scored(pair, small_job):
     assert [s["bits_per_byte"] for s in document["scores"]] == [s["bits_per_byte"] for s in scores]
     expected = 1000 * (scores[1]["bits_per_byte"] - scores[0]["bits_per_byte"])
     assert document["gap"]["mbpb"] == pytest.approx(expected)
-    assert "mBPB, the second less the first" in bytecap_command("diff", *pair, *arguments).stdout
+    least, most = document["gap"]["interval_mbpb"]
+    assert most - least == pytest.approx(2 * 1.96 * document["gap"]["standard_error_mbpb"])
+    assert least < document["gap"]["mbpb"] < most
+    assert f"the second less the first; 95 % between {least:+.2f}" in bytecap_command("diff", *pair, *arguments).stdout
+
+
+def test_each_artifact_is_decoded_once(pair, monkeypatch):
+    calls = []
+    monkeypatch.setattr(comparison, "decode_contents", lambda artifact: calls.append(1) or decode_contents(artifact))
+    monkeypatch.setattr(inspection, "decode_contents", lambda artifact: calls.append(1) or decode_contents(artifact))
+    bytecap_command("diff", *pair)
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("digests", "lines"),
+    [
+        ((read_recipe("default").digest, read_recipe("default").digest), []),
+        (
+            (read_recipe("default", 5).digest, read_recipe("default", 6).digest),
+            [
+                "default at effort 5 then default at effort 6",
+                "[distil] steps: 800 then 1600",
+                "[distil] final-steps: 80 then 160",
+            ],
+        ),
+        (
+            (read_recipe("default").digest, "0123"),
+            ["default at effort 5 then a recipe of the user's own or of another version (0123)"],
+        ),
+    ],
+)
+def test_what_changed_in_the_recipe(tmp_path, digests, lines):
+    paths = [tmp_path / "first.bcap", tmp_path / "second.bcap"]
+    table = np.ones((5, 2), np.float32)
+    sources = [TensorSource("table", table.shape, "float32", (RawValues(table, "float32"),))]
+    for path, digest in zip(paths, digests, strict=True):
+        path.write_bytes(
+            assemble_artifact(
+                Program((Embed(0), Linear(0, 0)), 5, 8, 0), sources, {"recipe": digest, "path": path.name}
+            )
+        )
+    assert bytecap_command("diff", *paths, "--json").document["recipe"] == lines
+    text = bytecap_command("diff", *paths).stdout
+    assert [line.removeprefix("recipe      ") for line in text.splitlines() if line.startswith("recipe")] == lines
 
 
 def test_a_damaged_file_is_named(pair):
