@@ -86,6 +86,7 @@ class DecodedTensors:
         add up to the streams
     sets : dict (entry, term) -> int64 members, ascending    of the terms that have a set
     set_bytes : dict (entry, term) -> int                    bytes of stream 0 that a set took
+    step_bytes : dict ((entry, term, matrix), side) -> int   likewise, the exponents of its rows (0) or columns (1)
     """
 
     arrays: list[np.ndarray]
@@ -94,6 +95,7 @@ class DecodedTensors:
     matrix_bytes: dict[MatrixKey, int]
     sets: dict[TermKey, np.ndarray]
     set_bytes: dict[TermKey, int]
+    step_bytes: dict[tuple[MatrixKey, int], int]
 
     @property
     def code_bytes(self) -> dict[int, int]:
@@ -218,7 +220,7 @@ def _decode(artifact: Artifact, check_digest: bool, keep_codes: bool) -> Decoded
     if check_digest and tensors_digest(directory, arrays) != artifact.digest:
         raise ChecksumMismatch("decoded tensors are not the ones that were stored", rule="R-DIG-1", where="digest")
     grids = {(i, t): grid for (i, t, _), grid in kept.items() if isinstance(directory[i].terms[t], Grid)}
-    return DecodedTensors(arrays, grids, kept, matrix_bytes, sets, first.set_bytes)
+    return DecodedTensors(arrays, grids, kept, matrix_bytes, sets, first.set_bytes, first.step_bytes)
 
 
 def _is_one_grid(entry: TensorEntry) -> bool:

@@ -67,18 +67,22 @@ def encode_identity(identity: Identity) -> bytes:
 
 def decode_identity(data: bytes) -> Identity:
     """The content of the section, which has one encoding; ArtifactError [R-IDN-1 to R-IDN-3, R-END, R-VAR]."""
-    cursor = Cursor(data, where=WHERE)
-    flags = cursor.u8()
+    return read_identity(Cursor(data, where=WHERE))
+
+
+def read_identity(cursor: Cursor) -> Identity:
+    """`decode_identity` of all that a cursor has left."""
+    flags = cursor.u8("what is known")
     if not 0 < flags < 2 * ARCHITECTURE:
         raise _refused(MalformedArtifact, f"what is known is told by {flags}, expected 1 to 7", "R-IDN-1", 0)
     if flags & TOKENIZER and not flags & PIECES:
         raise _refused(InvalidArtifact, "the digest of a vocabulary without its number of pieces", "R-IDN-2", 0)
     start = cursor.offset
-    pieces = cursor.varint() if flags & PIECES else None
+    pieces = cursor.varint("pieces of the tokenizer") if flags & PIECES else None
     if pieces == 0:
         raise _refused(InvalidArtifact, "a vocabulary of no pieces", "R-IDN-3", start)
-    tokenizer = bytes(cursor.take(DIGEST_BYTES)) if flags & TOKENIZER else None
-    architecture = bytes(cursor.take(DIGEST_BYTES)) if flags & ARCHITECTURE else None
+    tokenizer = bytes(cursor.take(DIGEST_BYTES, "digest of the tokenizer")) if flags & TOKENIZER else None
+    architecture = bytes(cursor.take(DIGEST_BYTES, "digest of the architecture")) if flags & ARCHITECTURE else None
     cursor.expect_end()
     return Identity(pieces, tokenizer, architecture)
 

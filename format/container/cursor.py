@@ -23,7 +23,7 @@ UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2
 
 
 class Cursor:
-    """A position in bytes that moves forward field by field.
+    """A position in bytes that moves forward field by field. A field may be given a name, which a FieldRecorder keeps.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Cursor:
         """Bytes not yet read."""
         return len(self._data) - self._position
 
-    def take(self, count: int) -> memoryview:
+    def take(self, count: int, name: str = "") -> memoryview:
         """The next `count` bytes, not copied; TruncatedArtifact [R-END-1] when fewer are left."""
         if count > self.remaining:
             message = f"{count} bytes needed, {self.remaining} are left"
@@ -59,15 +59,15 @@ class Cursor:
         self._position += count
         return self._data[start : self._position]
 
-    def u8(self) -> int:
+    def u8(self, name: str = "") -> int:
         """One byte."""
         return self.take(1)[0]
 
-    def f32(self) -> float:
+    def f32(self, name: str = "") -> float:
         """IEEE 754 binary32, little-endian; any value, also infinities and NaN."""
         return struct.unpack("<f", self.take(4))[0]
 
-    def varint(self) -> int:
+    def varint(self, name: str = "") -> int:
         """A number below 2**32, seven bits a byte, least significant first [R-VAR-1, R-VAR-2, R-END-1]."""
         start, value, shift = self.offset, 0, 0
         while True:
@@ -84,12 +84,12 @@ class Cursor:
             raise self._malformed(f"number {value} is not in its shortest form", "R-VAR-2", start)
         return value
 
-    def signed_varint(self) -> int:
+    def signed_varint(self, name: str = "") -> int:
         """A number in [-2**31, 2**31) as a zigzag varint: 0, -1, 1, -2, ... are 0, 1, 2, 3, ... [R-VAR-1, R-VAR-2]."""
         value = self.varint()
         return (value >> 1) ^ -(value & 1)
 
-    def text(self) -> str:
+    def text(self, name: str = "") -> str:
         """A name: varint length, then 1 to 255 bytes of printable UTF-8 [R-TXT-1, R-TXT-2, R-TXT-3]."""
         start = self.offset
         length = self.varint()

@@ -19,12 +19,16 @@ from .limits import DEFAULT_LIMITS, Limits
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """`length` bytes of the file from `offset`: the field's `name` and, in words, its value and meaning."""
+    """`length` bytes of the file from `offset`: the field's `name` and, in words, its value and meaning.
+
+    nested : of a section, the regions of what it decompresses to, with offsets in that
+    """
 
     offset: int
     length: int
     name: str
     text: str
+    nested: tuple[Region, ...] = ()
 
 
 def describe_container(data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS) -> list[Region]:

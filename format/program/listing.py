@@ -28,9 +28,9 @@ def program_lines(program: Program, names: Sequence[str], widths: Sequence[int] 
     lines = []
     for index, instruction in enumerate(program.instructions):
         operands = [
-            f"{name}={_text(kind, value, names)}"
+            f"{name}={operand_text(kind, value, names)}"
             if not isinstance(kind, RegisterOperand)
-            else _text(kind, value, names)
+            else operand_text(kind, value, names)
             for name, kind, value in instruction.values()
             if value is not None
         ]
@@ -39,8 +39,8 @@ def program_lines(program: Program, names: Sequence[str], widths: Sequence[int] 
     return head + lines
 
 
-def _text(kind: Operand, value: Any, names: Sequence[str]) -> str:
-    """One operand."""
+def operand_text(kind: Operand, value: Any, names: Sequence[str]) -> str:
+    """One operand as it stands in a line."""
     if isinstance(kind, RegisterOperand):
         return f"r{value}"
     if isinstance(kind, RegistersOperand):

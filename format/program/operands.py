@@ -105,7 +105,7 @@ class RegistersOperand:
 
     def read(self, cursor: Cursor, state: EncodingState, place: OperandPlace) -> tuple[int, ...]:
         """Grows with the bytes that are there, so a wild count allocates nothing."""
-        count = cursor.varint()
+        count = cursor.varint("count")
         return tuple(REGISTER.read(cursor, state, place) for _ in range(count))
 
     def write(self, writer: Writer, value: tuple[int, ...], state: EncodingState) -> None:
@@ -158,7 +158,7 @@ class RowOperand:
         """Flag (when optional), tensor, row."""
         if self.optional and not FLAG.read(cursor, state, place):
             return None
-        return Row(TENSOR.read(cursor, state, place), cursor.varint())
+        return Row(TENSOR.read(cursor, state, place), cursor.varint("row"))
 
     def write(self, writer: Writer, value: Row | None, state: EncodingState) -> None:
         """Flag (when optional), tensor, row."""

@@ -92,10 +92,16 @@ def decode_program(
     """Read a program of a file of that minor version; raises ArtifactError for anything but the encoding of a program
     with operands in their domains.
     """
-    cursor = Cursor(data, where=where)
-    vocabulary_size, sequence_length, boundary_token = cursor.varint(), cursor.varint(), cursor.varint()
+    return read_program(Cursor(data, where=where), limits, minor_version)
+
+
+def read_program(cursor: Cursor, limits: Limits = DEFAULT_LIMITS, minor_version: int = MINOR_VERSION) -> Program:
+    """`decode_program` of all that a cursor has left."""
+    where = cursor.where
+    vocabulary_size, sequence_length = cursor.varint("vocabulary size"), cursor.varint("sequence length")
+    boundary_token = cursor.varint("boundary token")
     offset = cursor.offset
-    count = cursor.varint()
+    count = cursor.varint("instructions")
     if count == 0:
         raise MalformedArtifact("a program without instructions", rule="R-PRG-1", offset=offset, where=where)
     if count > limits.instructions:
@@ -113,7 +119,7 @@ def decode_program(
 
 def _read_instruction(cursor: Cursor, state: EncodingState, index: int, where: str) -> Operation:
     offset, cursor.where = cursor.offset, where
-    wire_id = cursor.u8()
+    wire_id = cursor.u8("operation")
     operation = OPERATIONS_BY_ID.get(wire_id)
     if operation is None or operation.since > state.minor_version:
         known = "this reader does" if operation is None else f"files of version 1.{state.minor_version} do"

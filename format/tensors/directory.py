@@ -39,8 +39,12 @@ def read_directory(data: bytes, limits: Limits) -> tuple[TensorEntry, ...]:
     """Parse and check the DIRECTORY section; ArtifactError [R-DIR-*, R-REC-*, R-GRD-*, R-RAW-*] when a
     rule is broken.
     """
-    cursor = Cursor(data, where="directory")
-    count = cursor.varint()
+    return read_directory_at(Cursor(data, where="directory"), limits)
+
+
+def read_directory_at(cursor: Cursor, limits: Limits) -> tuple[TensorEntry, ...]:
+    """`read_directory` of all that a cursor has left."""
+    count = cursor.varint("tensors")
     if count > limits.tensors or count * 4 > cursor.remaining:
         message = f"{count} tensors, the limit is {limits.tensors} and {cursor.remaining} bytes are left"
         raise LimitExceeded(message, rule="R-DIR-1", offset=0, where="directory")
@@ -74,15 +78,15 @@ def read_directory(data: bytes, limits: Limits) -> tuple[TensorEntry, ...]:
 
 
 def _read_entry(cursor: Cursor, index: int, earlier: Sequence[TensorEntry], limits: Limits) -> TensorEntry:
-    name = cursor.text()
+    name = cursor.text("name")
     cursor.where = f"directory / tensor {name!r}"
     start = cursor.offset
-    dtype = cursor.u8()
+    dtype = cursor.u8("type")
     if dtype >= len(STORAGES):
         raise MalformedArtifact(f"dtype {dtype}, expected 0..2", rule="R-DIR-3", offset=start, where=cursor.where)
     shape = _read_shape(cursor, limits)
     start = cursor.offset
-    count = cursor.u8()
+    count = cursor.u8("terms")
     if not 1 <= count <= MAX_TERMS:
         raise MalformedArtifact(
             f"{count} terms, expected 1..{MAX_TERMS}", rule="R-REC-2", offset=start, where=cursor.where
@@ -100,13 +104,13 @@ def _read_entry(cursor: Cursor, index: int, earlier: Sequence[TensorEntry], limi
 
 def _read_shape(cursor: Cursor, limits: Limits) -> tuple[int, ...]:
     start = cursor.offset
-    dimensions = cursor.u8()
+    dimensions = cursor.u8("dimensions")
     if dimensions > limits.dimensions:
         message = f"{dimensions} dimensions, the limit is {limits.dimensions}"
         raise LimitExceeded(message, rule="R-DIR-4", offset=start, where=cursor.where)
     shape, elements = [], 1
     for _ in range(dimensions):
-        size = cursor.varint()
+        size = cursor.varint("size")
         elements *= size
         if size == 0:
             raise InvalidArtifact("a dimension of size 0", rule="R-DIR-5", offset=start, where=cursor.where)

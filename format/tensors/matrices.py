@@ -83,11 +83,13 @@ class FirstStream:
     exponents : dict key -> (int32[rows] or None, int32[columns] or None)   of every matrix of `in_streams`
     gaps : dict (entry, term) -> int32[1, n]                                  integers of the sets that have any
     set_bytes : dict (entry, term) -> int                                     what a set took of stream 0
+    step_bytes : dict (key, 0 rows or 1 columns) -> int                       likewise, of the exponents of a side
     """
 
     exponents: dict[MatrixKey, Exponents]
     gaps: dict[TermKey, np.ndarray]
     set_bytes: dict[TermKey, int]
+    step_bytes: dict[tuple[MatrixKey, int], int]
 
 
 def decode_first_stream(
@@ -107,9 +109,13 @@ def decode_first_stream(
     scales += [gap_scales(stored.record.vector_length, stored.universe) for stored in by_gaps.values()]
     vectors, ends = decode_stream(streams[0], 0, scales) if streams else ([], [])
     exponents = _exponents(directory, matrices, sides, vectors)
-    starts = [0, *ends][len(sides) :]
-    set_bytes = {key: end - start for key, (start, end) in zip(by_gaps, pairwise(starts), strict=True)}
-    return FirstStream(exponents, dict(zip(by_gaps, vectors[len(sides) :], strict=True)), set_bytes)
+    sizes = [end - start for start, end in pairwise([0, *ends])]
+    return FirstStream(
+        exponents,
+        gaps=dict(zip(by_gaps, vectors[len(sides) :], strict=True)),
+        set_bytes=dict(zip(by_gaps, sizes[len(sides) :], strict=True)),
+        step_bytes={(key, side): size for (key, side, *_), size in zip(sides, sizes, strict=False)},
+    )
 
 
 def decode_sets(directory: Sequence[TensorEntry], first: FirstStream) -> dict[TermKey, np.ndarray]:

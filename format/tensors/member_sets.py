@@ -69,14 +69,18 @@ class MemberSet:
     def read(cls, cursor: Cursor, universe: int) -> MemberSet:
         """A set of numbers below `universe`; ArtifactError [R-SET-1, R-SET-2, R-SET-3] when it cannot be one."""
         start = cursor.offset
-        number = cursor.u8()
+        number = cursor.u8("encoding of the set")
         if number >= len(ENCODINGS):
             message = f"encoding {number} of a set, this version knows 0..{len(ENCODINGS) - 1}"
             raise UnsupportedArtifact(message, rule="R-SET-1", offset=start, where=cursor.where)
         encoding = ENCODINGS[number]
         if encoding == BITMAP:
             return cls._read_bitmap(cursor, universe)
-        named = (cursor.varint(), cursor.u8()) if encoding in (SAME, DIFFERENCE) else None
+        named = (
+            (cursor.varint("tensor of the set"), cursor.u8("term of the set"))
+            if encoding in (SAME, DIFFERENCE)
+            else None
+        )
         count = _read_count(cursor, universe, "a set")
         changes = _read_count(cursor, universe + 1, "changes") if encoding == DIFFERENCE else 0
         return cls(encoding, count, named=named, changes=changes)
@@ -84,7 +88,7 @@ class MemberSet:
     @classmethod
     def _read_bitmap(cls, cursor: Cursor, universe: int) -> MemberSet:
         start = cursor.offset
-        bitmap = bytes(cursor.take((universe + 7) // 8))
+        bitmap = bytes(cursor.take((universe + 7) // 8, "bitmap"))
         if universe % 8 and bitmap[-1] >> universe % 8:
             raise MalformedArtifact(
                 "a bit after the last number is 1", rule="R-SET-3", offset=start, where=cursor.where
@@ -98,7 +102,7 @@ class MemberSet:
 
 def _read_count(cursor: Cursor, bound: int, what: str) -> int:
     start = cursor.offset
-    count = cursor.varint()
+    count = cursor.varint("count")
     if not 1 <= count < bound:
         message = f"{what} of {count}, expected 1..{bound - 1}"
         raise InvalidArtifact(message, rule="R-SET-2", offset=start, where=cursor.where)

@@ -42,15 +42,19 @@ def write_streams(streams: Sequence[Stream]) -> bytes:
 
 def read_streams(data: bytes, limits: Limits) -> tuple[Stream, ...]:
     """Parse the CODES section; ArtifactError [R-STR-1, R-STR-2] or a number rule when it cannot be."""
-    cursor = Cursor(data, where="codes")
-    count = cursor.varint()
+    return read_streams_at(Cursor(data, where="codes"), limits)
+
+
+def read_streams_at(cursor: Cursor, limits: Limits) -> tuple[Stream, ...]:
+    """`read_streams` of all that a cursor has left."""
+    count = cursor.varint("streams")
     if count > limits.streams or count * 2 > cursor.remaining:
         message = f"{count} streams, the limit is {limits.streams} and {cursor.remaining} bytes are left"
         raise LimitExceeded(message, rule="R-STR-1", offset=0, where="codes")
     table = []
     for index in range(count):
-        start = cursor.offset
-        codec, length = cursor.u8(), cursor.varint()
+        start, cursor.where = cursor.offset, f"codes / stream {index}"
+        codec, length = cursor.u8("codec"), cursor.varint("bytes")
         if codec not in INTEGER_CODECS:
             message = f"integer codec {codec}, this version knows {sorted(INTEGER_CODECS)}"
             raise UnsupportedArtifact(message, rule="R-STR-2", offset=start, where=f"codes / stream {index}")
@@ -59,7 +63,7 @@ def read_streams(data: bytes, limits: Limits) -> tuple[Stream, ...]:
     for index, (codec, length) in enumerate(table):
         cursor.where = f"codes / stream {index}"
         offset = cursor.offset
-        streams.append(Stream(codec, bytes(cursor.take(length)), offset))
+        streams.append(Stream(codec, bytes(cursor.take(length, "payload")), offset))
     cursor.where = "codes"
     cursor.expect_end()
     return tuple(streams)

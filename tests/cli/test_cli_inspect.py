@@ -14,6 +14,7 @@ from source_tree import ROOT
 
 from bytecap.cli.inspect_report import TABLES, summary_view
 from bytecap.format.artifact import decode_contents, decode_tensors, read_artifact
+from bytecap.format.container.container import read_container, section_name
 from bytecap.format.inspection import inspect_artifact
 from bytecap.runtime.verification import verify_artifact
 
@@ -202,12 +203,18 @@ def test_the_map_covers_every_byte(small_job):
         assert region["offset"] == place and region["length"] > 0 and region["name"]
         place += region["length"]
     assert place == len(data)
+    decoded = {f"section {section_name(section.id)}": section.decoded for section in read_container(data)}
+    shown = [
+        row
+        for region in regions
+        for row in [(region, data, ""), *((each, decoded[region["name"]], "+") for each in region["nested"])]
+    ]
     lines = bytecap_command("inspect", small_job.artifact, "--hex").stdout.splitlines()
-    assert len(lines) == len(regions)
-    for line, region in zip(lines, regions, strict=True):
-        shown = line[10:].split("  ")[0].removesuffix(" ..")
-        assert int(line[:8], 16) == region["offset"]
-        assert bytes.fromhex(shown) == data[region["offset"] : region["offset"] + min(region["length"], 16)]
+    assert len(lines) == len(shown)
+    for line, (region, content, mark) in zip(lines, shown, strict=True):
+        piece = line[10:].split("  ")[0].removesuffix(" ..")
+        assert line.startswith(mark) and int(line[:8], 16) == region["offset"]
+        assert bytes.fromhex(piece) == content[region["offset"] : region["offset"] + min(region["length"], 16)]
 
 
 def test_a_tensor_that_is_not_there(small_job):

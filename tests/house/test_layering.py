@@ -132,6 +132,7 @@ ROOMS = {
         "byte_account",
         "inspection",
         "tensor_detail",
+        "artifact_map",
         "comparison",
     ),
     "compiler": (

@@ -56,7 +56,7 @@ def write_term(writer: Writer, term: Term) -> None:
 def read_term(cursor: Cursor, shape: tuple[int, int]) -> Term:
     """Read one term of a tensor of that shape; UnsupportedArtifact [R-REC-1] for a kind this version lacks."""
     start = cursor.offset
-    kind = cursor.u8()
+    kind = cursor.u8("kind of term")
     if kind not in TERMS_BY_ID:
         message = f"term kind {kind}, this version knows {sorted(TERMS_BY_ID)}"
         raise UnsupportedArtifact(message, rule="R-REC-1", offset=start, where=cursor.where)

@@ -26,7 +26,7 @@ class Alias(Term, Part):
 
     @classmethod
     def read(cls, cursor: Cursor, shape: Shape) -> Alias:
-        return cls(cursor.varint())
+        return cls(cursor.varint("source tensor"))
 
     def write(self, writer: Writer) -> None:
         writer.varint(self.source)

@@ -55,7 +55,9 @@ class Indices:
     def read(cls, cursor: Cursor) -> Indices:
         """[R-GRD-1] to [R-GRD-3]"""
         resolution = read_resolution(cursor)
-        return cls(resolution, read_step_offset(cursor, resolution), read_initial_scale(cursor), cursor.varint())
+        return cls(
+            resolution, read_step_offset(cursor, resolution), read_initial_scale(cursor), cursor.varint("stream")
+        )
 
     def write(self, writer: Writer) -> None:
         writer.u8(self.resolution)
@@ -102,12 +104,12 @@ class Codebook(Term):
     def read(cls, cursor: Cursor, shape: Shape) -> Codebook:
         """[R-CBK-1], [R-CBK-2], [R-REC-7]"""
         start, where = cursor.offset, cursor.where
-        codewords = cursor.varint()
+        codewords = cursor.varint("codewords")
         if not MIN_CODEWORDS <= codewords <= MAX_CODEWORDS:
             message = f"{codewords} codewords, expected {MIN_CODEWORDS}..{MAX_CODEWORDS}"
             raise InvalidArtifact(message, rule="R-CBK-1", offset=start, where=where)
         start = cursor.offset
-        dimension = cursor.varint()
+        dimension = cursor.varint("dimension")
         if not 1 <= dimension <= MAX_DIMENSION or shape[1] % dimension:
             message = f"codewords of {dimension}, expected a divisor of {shape[1]} in 1..{MAX_DIMENSION}"
             raise InvalidArtifact(message, rule="R-CBK-2", offset=start, where=where)
@@ -164,9 +166,9 @@ class Codebook(Term):
 def _read_book(cursor: Cursor, shape: Shape) -> Raw | Grid | TermKey:
     """The record of codewords of that shape, or the term that has them."""
     start = cursor.offset
-    kind = cursor.u8()
+    kind = cursor.u8("kind of codewords")
     if kind == SHARED_BOOK:
-        return cursor.varint(), cursor.u8()
+        return cursor.varint("tensor of the codewords"), cursor.u8("term of the codewords")
     if kind in MATRIX_KINDS:
         return MATRIX_KINDS[kind].read(cursor, shape)
     message = f"codewords of kind {kind}, expected 0..2"

@@ -57,18 +57,19 @@ class Grid(Term):
     def read(cls, cursor: Cursor, shape: Shape) -> Grid:
         """[R-GRD-1] to [R-GRD-4]; a trellis of another size is of a newer version."""
         start, where = cursor.offset, cursor.where
-        base = cursor.f32()
+        base = cursor.f32("base step")
         if not (math.isfinite(base) and MIN_BASE <= base <= MAX_BASE):
             message = f"base step {base}, expected 2**-40..2**40"
             raise InvalidArtifact(message, rule="R-GRD-1", offset=start, where=where)
         resolution = read_resolution(cursor)
-        trellis_states = cursor.u8()
+        trellis_states = cursor.u8("trellis states")
         if trellis_states and trellis_states not in TRELLISES:
             message = f"trellis of {trellis_states} states, this version knows {sorted(TRELLISES)}"
             raise UnsupportedArtifact(message, rule="R-GRD-4", offset=start + 5, where=where)
-        row_offset, column_offset = read_step_offset(cursor, resolution), read_step_offset(cursor, resolution)
+        row_offset = read_step_offset(cursor, resolution, "row")
+        column_offset = read_step_offset(cursor, resolution, "column")
         initial_scale = read_initial_scale(cursor)
-        return cls(base, resolution, trellis_states, row_offset, column_offset, initial_scale, cursor.varint())
+        return cls(base, resolution, trellis_states, row_offset, column_offset, initial_scale, cursor.varint("stream"))
 
     def write(self, writer: Writer) -> None:
         writer.f32(self.base)
@@ -162,7 +163,7 @@ def median_exponent(exponents: np.ndarray | None) -> int | None:
 def read_resolution(cursor: Cursor) -> int:
     """[R-GRD-1]"""
     start = cursor.offset
-    resolution = cursor.u8()
+    resolution = cursor.u8("resolution")
     if resolution > MAX_RESOLUTION:
         message = f"resolution {resolution}, expected 0..{MAX_RESOLUTION}"
         raise InvalidArtifact(message, rule="R-GRD-1", offset=start, where=cursor.where)
@@ -172,7 +173,7 @@ def read_resolution(cursor: Cursor) -> int:
 def read_initial_scale(cursor: Cursor) -> int:
     """[R-GRD-3]"""
     start = cursor.offset
-    initial_scale = cursor.signed_varint()
+    initial_scale = cursor.signed_varint("initial scale")
     if abs(initial_scale) > MAX_INITIAL_SCALE:
         message = f"initial scale {initial_scale}, expected at most {MAX_INITIAL_SCALE} in magnitude"
         raise InvalidArtifact(message, rule="R-GRD-3", offset=start, where=cursor.where)
@@ -186,15 +187,15 @@ def write_step_offset(writer: Writer, offset: int | None) -> None:
         writer.signed_varint(offset)
 
 
-def read_step_offset(cursor: Cursor, resolution: int) -> int | None:
-    """Inverse of `write_step_offset` [R-GRD-2]."""
+def read_step_offset(cursor: Cursor, resolution: int, side: str = "row") -> int | None:
+    """Inverse of `write_step_offset` [R-GRD-2], of the rows or the columns."""
     start = cursor.offset
-    mode = cursor.u8()
+    mode = cursor.u8(f"{side} steps")
     if mode not in (NO_STEPS, OWN_STEPS):
         raise MalformedArtifact(f"step mode {mode}, expected 0 or 1", rule="R-GRD-2", offset=start, where=cursor.where)
     if mode == NO_STEPS:
         return None
-    offset = cursor.signed_varint()
+    offset = cursor.signed_varint(f"{side} step offset")
     if abs(offset) > MAX_STEP_OCTAVES << resolution:
         message = f"step offset {offset} is beyond {MAX_STEP_OCTAVES} octaves"
         raise InvalidArtifact(message, rule="R-GRD-2", offset=start, where=cursor.where)

@@ -38,7 +38,7 @@ class LowRank(Term):
     def read(cls, cursor: Cursor, shape: Shape) -> LowRank:
         """[R-REC-5]"""
         start = cursor.offset
-        rank = cursor.varint()
+        rank = cursor.varint("rank")
         if not 1 <= rank <= min(shape):
             message = f"rank {rank}, expected 1..{min(shape)}"
             raise InvalidArtifact(message, rule="R-REC-5", offset=start, where=cursor.where)

@@ -30,7 +30,7 @@ class Raw(Term):
     def read(cls, cursor: Cursor, shape: Shape) -> Raw:
         """One byte [R-RAW-1]."""
         offset = cursor.offset
-        storage = cursor.u8()
+        storage = cursor.u8("storage")
         if storage >= len(STORAGES):
             message = f"storage {storage}, expected 0..2"
             raise MalformedArtifact(message, rule="R-RAW-1", offset=offset, where=cursor.where)

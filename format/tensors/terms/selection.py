@@ -28,7 +28,7 @@ def write_matrix(writer: Writer, record: Raw | Grid) -> None:
 def read_matrix(cursor: Cursor, shape: Shape) -> Raw | Grid:
     """Inverse of `write_matrix`; MalformedArtifact [R-REC-7] for another kind than raw and grid."""
     start = cursor.offset
-    kind = cursor.u8()
+    kind = cursor.u8("kind of matrix")
     if kind not in MATRIX_KINDS:
         message = f"a matrix of kind {kind}, expected 0 or 1"
         raise MalformedArtifact(message, rule="R-REC-7", offset=start, where=cursor.where)

@@ -36,7 +36,7 @@ class Subset(SelectionTerm):
     def read(cls, cursor: Cursor, shape: Shape) -> Subset:
         """[R-REC-8], [R-SET-1] to [R-SET-3], [R-REC-7]."""
         start = cursor.offset
-        axis = cursor.u8()
+        axis = cursor.u8("axis")
         if axis >= len(AXES):
             raise MalformedArtifact(f"axis {axis}, expected 0 or 1", rule="R-REC-8", offset=start, where=cursor.where)
         return cls(axis, MemberSet.read(cursor, shape[axis]), read_matrix(cursor, shape))
