@@ -26,6 +26,8 @@ _INTERFACE = (
     "verify",
     "verify_folder",
     "verify_folders",
+    "check_byte_table",
+    "check_scorer",
     "export",
     "sensitivity",
     "score",

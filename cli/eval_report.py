@@ -20,6 +20,7 @@ def score_document(score: Score) -> dict[str, Any]:
     """A score as JSON values; bits_per_byte is null where no bytes are known."""
     return {
         "bits_per_byte": score.bits_per_byte if score.bytes else None,
+        "standard_error": score.standard_error,
         "bits_per_token": score.bits_per_token,
         "perplexity": score.perplexity,
         "word_perplexity": score.word_perplexity,
@@ -85,12 +86,13 @@ def gap_text(gap: Gap) -> str:
 
 
 def score_text(score: Score) -> str:
-    """Bits per byte, and what they were measured on; bits per token where no bytes are known."""
+    """Bits per byte, their standard error and what they were measured on; bits per token where no bytes are known."""
     speed = f"{score.seconds:.1f} s, {integer(round(score.tokens_per_second))} tokens/s"
     if not score.bytes:
         return f"{score.bits_per_token:.5f} bits per token  ({integer(score.tokens)} tokens, bytes not known, {speed})"
     text = f"{integer(score.tokens)} tokens, {integer(score.bytes)} bytes"
-    return f"{score.bits_per_byte:.5f} bits per byte  ({text}, {speed})"
+    error = "" if score.standard_error is None else f" ± {score.standard_error:.5f}"
+    return f"{score.bits_per_byte:.5f}{error} bits per byte  ({text}, {speed})"
 
 
 def perplexity_text(score: Score) -> str:

@@ -21,6 +21,11 @@ def optional_path(path: PathLike | None) -> Path | None:
     return None if path is None else Path(path)
 
 
+def paths_of(data: PathLike | Sequence[PathLike]) -> list[str]:
+    """One or several paths, patterns or "-" as a list."""
+    return [str(data)] if isinstance(data, str | os.PathLike) else [str(path) for path in data]
+
+
 def selection_of(weights: str | None, ignore: Sequence[str]) -> Selection:
     """Which tensors of a checkpoint are read."""
     from ..compiler.checkpoints.selection import Selection

@@ -5,7 +5,6 @@ Torch is loaded only for a checkpoint that is a pickle (.pt, .int8.ptz).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DataError
 from ..progress import Progress, stage_of
-from .arguments import PathLike, optional_path, selection_of
+from .arguments import PathLike, optional_path, paths_of, selection_of
 from .loading import load_architecture, load_model_file, tokenizer_path
 
 if TYPE_CHECKING:
@@ -126,13 +125,13 @@ def evaluate(
         max_tokens,
         _beginning(bos),
         documents,
-        _paths(byte_counts),
+        paths_of(byte_counts),
         threads,
-        splits=_paths(splits),
+        splits=paths_of(splits),
         split=split,
     )
     models = _Models(Path(model), optional_path(against), optional_path(architecture), selection_of(weights, ignore))
-    return _evaluated(models, _paths(data), tokenizer, options, progress)
+    return _evaluated(models, paths_of(data), tokenizer, options, progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +184,6 @@ def _both(one: Reading | None, other: Reading | None) -> Reading | None:
     notes = tuple(dict.fromkeys((*one.notes, *other.notes)))
     assumed = {**other.assumed, **one.assumed}
     return replace(one, assumed=assumed, told=one.told or other.told, notes=notes, weights=one.weights or other.weights)
-
-
-def _paths(data: PathLike | Sequence[PathLike]) -> list[str]:
-    return [str(data)] if isinstance(data, str | os.PathLike) else [str(path) for path in data]
 
 
 def _beginning(bos: int | str | None) -> int | None:

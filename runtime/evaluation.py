@@ -148,14 +148,14 @@ def _knows_text(tokenizer: Tokenizer) -> bool:
 
 def refuse_untransformed_text(tokenizer: Tokenizer, tokens: Tokens) -> None:
     """A vocabulary of case operators reads text that was rewritten with them before."""
-    if tokens.text is not None and _has_case_operators(tokenizer):
+    if tokens.text is not None and has_case_operators(tokenizer):
         raise DataError(
             f"{tokenizer.source} has pieces for case operators (CaseOps), and {tokens.source} is text without them; "
             "give the token shards and the counts of bytes that were written with them"
         )
 
 
-def _has_case_operators(tokenizer: Tokenizer) -> bool:
+def has_case_operators(tokenizer: Tokenizer) -> bool:
     """Whether the operators are pieces and no word has capitals: large vocabularies hold these characters, too."""
     texts = tokenizer.pieces.texts
     operators = {operator.encode() for operator in CASE_OPERATORS}

@@ -25,6 +25,7 @@ from ..format.parallel import usable_cores
 from ..progress import StageProgress
 from .token_text import TokenText
 from .tokens import Tokens
+from .windows import Window, windows_by_document
 
 TOKENS_PER_BATCH = 1024  # enough to make a call worth its overhead, few enough to stop soon after an interrupt
 MILLI = 1000.0
@@ -43,15 +44,6 @@ class LanguageModel(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Inputs start..stop-1, targets start+1..stop; the targets after the first `skip` are scored."""
-
-    start: int
-    stop: int
-    skip: int
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Score:
     """A model's losses on one stretch of tokens.
@@ -68,6 +60,8 @@ class Score:
     vocabulary_size : int or None      of the model, where it is known
     rows_without_piece : int           of the vocabulary those that the tokenizer has no piece for
     probability_without_piece : float  what the model gives these rows together, on average
+    sequence_documents : int64 [n]     of each window the document it is in, where documents are read one by one; else
+                                       None. Standard errors are then over documents, not windows
     """
 
     tokens: int
@@ -84,6 +78,7 @@ class Score:
     vocabulary_size: int | None = None
     rows_without_piece: int = 0
     probability_without_piece: float = 0.0
+    sequence_documents: np.ndarray | None = None
 
     @property
     def nats(self) -> float:
@@ -94,6 +89,13 @@ class Score:
     def bits_per_byte(self) -> float:
         """nats / (ln 2 * bytes); not a number where no bytes are known."""
         return self.nats / (math.log(2) * self.bytes) if self.bytes else math.nan
+
+    @property
+    def standard_error(self) -> float | None:
+        """Of bits per byte, over the text that could have been drawn; None of fewer than two sequences, or no bytes."""
+        if not self.bytes:
+            return None
+        return _ratio_error(self.sequence_losses, self, 1.0 / math.log(2))
 
     @property
     def bits_per_token(self) -> float:
@@ -151,26 +153,6 @@ def target_count(tokens: Tokens, sequence_length: int, max_tokens: int | None = 
     return count
 
 
-def windows(targets: int, sequence_length: int, stride: int) -> Iterator[Window]:
-    """The windows over `targets` targets; a last window may be shorter than `sequence_length`."""
-    yield Window(0, min(sequence_length, targets), 0)
-    overlap = sequence_length - stride
-    for start in range(stride, targets - overlap, stride):
-        yield Window(start, min(start + sequence_length, targets), overlap)
-
-
-def windows_by_document(documents: np.ndarray, targets: int, sequence_length: int, stride: int) -> Iterator[Window]:
-    """Windows over the first `targets` targets that never go beyond the document they begin in.
-
-    documents : int [d]    where documents begin, ascending; the first token of each is context only
-    """
-    ends = [*(documents[1:] - 1).tolist(), targets]
-    for start, end in zip(documents.tolist(), ends, strict=True):
-        size = min(end, targets) - start
-        for window in windows(size, sequence_length, stride) if size > 0 else ():
-            yield Window(start + window.start, start + window.stop, window.skip)
-
-
 def score(
     model: LanguageModel,
     tokens: Tokens,
@@ -217,7 +199,9 @@ def score(
     seconds = time.perf_counter() - began
     _check_finite(losses, plan)
     limit = len(tokens.ids) - 1 if max_tokens is None else min(max_tokens, len(tokens.ids) - 1)
-    return _summed(plan, text, Score(limit, 0, 0, sequence_length, stride, seconds, losses, sums))
+    within = None if documents is None else np.searchsorted(starts, [w.start for w in plan], side="right") - 1
+    found = Score(limit, 0, 0, sequence_length, stride, seconds, losses, sums, sequence_documents=within)
+    return _summed(plan, text, found)
 
 
 def _summed(plan: Sequence[Window], text: TokenText | None, found: Score) -> Score:
@@ -316,7 +300,8 @@ def _completed(run: Callable[[range], int], batches: Iterator[range], threads: i
 
 
 def paired_gap(reference: Score, other: Score) -> Gap:
-    """How much worse `other` is than `reference` on the same targets, with its standard error over sequences.
+    """How much worse `other` is than `reference` on the same targets, with its standard error over sequences, or over
+    documents where these are read one by one.
 
     With d_i = other's nats minus the reference's in sequence i and b_i its bytes, the gap is the
     ratio R = sum(d) / sum(b) in nats per byte; its standard error is that of a ratio estimator
@@ -336,15 +321,28 @@ def paired_gap(reference: Score, other: Score) -> Gap:
         raise DataError(
             "the two scores are not of the same tokens in the same sequences; score both with the same data and options"
         )
-    count = len(reference.sequence_losses)
-    if count < 2:
+    scale = MILLI / math.log(2)
+    difference = other.sequence_losses - reference.sequence_losses
+    error = _ratio_error(difference, reference, scale)
+    if error is None:
         raise DataError(
             "the standard error of a gap needs at least two sequences; "
             "score more tokens or use a shorter sequence length"
         )
-    difference = other.sequence_losses - reference.sequence_losses
-    ratio = math.fsum(difference.tolist()) / reference.bytes
-    residual = difference - ratio * reference.sequence_bytes
-    error = math.sqrt(count / (count - 1) * float(residual @ residual)) / reference.bytes
-    scale = MILLI / math.log(2)
-    return Gap(ratio * scale, error * scale)
+    return Gap(math.fsum(difference.tolist()) / reference.bytes * scale, error)
+
+
+def _ratio_error(nats: np.ndarray, score: Score, scale: float) -> float | None:
+    """Standard error of sum(nats) / sum(bytes), times `scale`, over the units that are drawn independently: documents
+    that are read one by one, where there are two, else windows; None of fewer than two.
+    """
+    sizes, within = score.sequence_bytes.astype(np.float64), score.sequence_documents
+    if within is not None and len(np.unique(within)) > 1:
+        _, within = np.unique(within, return_inverse=True)
+        nats = np.bincount(within, weights=nats).astype(np.float64)
+        sizes = np.bincount(within, weights=sizes).astype(np.float64)
+    count = len(nats)
+    if count < 2:
+        return None
+    residual = nats - math.fsum(nats.tolist()) / score.bytes * sizes
+    return scale * math.sqrt(count / (count - 1) * float(residual @ residual)) / score.bytes

@@ -27,10 +27,12 @@ from .check import Check, Outcome, judged, skipped
 from .evaluation import ScoringOptions, choose_documents, read_scoring_data, score_program
 from .interpreter import Interpreter
 from .known_splits import SplitMatch, SplitVerdict
+from .scorer_checks import check_interpreter
 
 DEFAULT_TOLERANCE = 0.0005  # bits per byte; the difference between two machines' float32 sums is far below it
 SCORE_VALUES = (
     "bits_per_byte",
+    "standard_error",
     "bits_per_token",
     "perplexity",
     "word_perplexity",
@@ -165,20 +167,23 @@ def _check_score(artifact: Artifact | None, tensors: list[np.ndarray] | None, re
         score = score_program(model, read, options)
     except VerificationError as error:
         return Check("score", Outcome.FAILED, str(error))
-    is_split = read.split.verdict is not SplitVerdict.DIFFERENT
+    asked = check_interpreter(model, read.tokens.ids)
+    kept = read.split.verdict is not SplitVerdict.DIFFERENT and asked.outcome is not Outcome.FAILED
     doubts = "".join(f"; {note}" for note in read.notes)
     doubts += f"; the tokenizer does not spell {score.hidden_bytes:,} bytes of the text" if score.hidden_bytes else ""
     doubts += "; worse than guessing" if score.worse_than_guessing else ""
     expected, tolerance = request.expected, request.tolerance
     promise = {"expected_bits_per_byte": expected, "tolerance": tolerance}
-    values = {name: getattr(score, name) for name in SCORE_VALUES} | promise | _split_values(read.split)
-    doubts += f"; {read.split.detail}"
+    values = (
+        {name: getattr(score, name) for name in SCORE_VALUES} | promise | _split_values(read.split) | dict(asked.values)
+    )
+    doubts += f"; {read.split.detail}; {asked.detail}"
     detail = f"{score.bits_per_byte:.6f} bits per byte on {score.tokens:,} tokens, {score.bytes:,} bytes{doubts}"
     if expected is None:
-        return judged("score", is_split, detail, values)
+        return judged("score", kept, detail, values)
     difference = score.bits_per_byte - expected
     detail += f"; {difference:+.6f} from the expected {expected}, tolerance {tolerance}"
-    return judged("score", is_split and abs(difference) <= tolerance, detail, values)
+    return judged("score", kept and abs(difference) <= tolerance, detail, values)
 
 
 def _split_values(match: SplitMatch) -> dict[str, object]:

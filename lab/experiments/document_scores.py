@@ -18,8 +18,8 @@ from ...errors import DataError, VerificationError
 from ...format.program.program import Program
 from ...progress import StageProgress, silent_stage
 from ...runtime.interpreter import Interpreter
-from ...runtime.scoring import Window, windows
 from ...runtime.tokenizers import SentencepieceTokenizer
+from ...runtime.windows import Window, windows
 from ..measure.estimate import INTERVAL, Estimate
 
 BATCH = 8  # windows a call

@@ -39,6 +39,7 @@ def test_eval_of_an_artifact_against_its_checkpoint(small_job, scores):
     assert (outcome.code, outcome.stderr, document["schema"], document["kind"]) == (0, "", 1, "artifact")
     for name, score in (("score", scores[0]), ("reference", scores[1])):
         assert document[name]["bits_per_byte"] == pytest.approx(score.bits_per_byte, abs=1e-9)
+        assert document[name]["standard_error"] == pytest.approx(score.standard_error, abs=1e-9)
         assert (document[name]["tokens"], document[name]["bytes"]) == (score.tokens, score.bytes)
     assert document["gap"]["mbpb"] == pytest.approx(gap.mbpb, abs=1e-6)
     assert document["gap"]["standard_error_mbpb"] == pytest.approx(gap.standard_error_mbpb, abs=1e-6)
@@ -54,7 +55,8 @@ def test_eval_as_text(small_job, scores):
     expected = []
     for word, score in (("artifact", scores[0]), ("reference", scores[1])):
         expected += [
-            f"{word:<11} {score.bits_per_byte:.5f} bits per byte  (1,600 tokens, 2,485 bytes, TIME)",
+            f"{word:<11} {score.bits_per_byte:.5f} ± {score.standard_error:.5f} bits per byte  "
+            "(1,600 tokens, 2,485 bytes, TIME)",
             f"            {score.bits_per_token:.5f} bits per token, perplexity {score.perplexity:,.2f} a token, "
             f"{score.word_perplexity:.3g} a word (468 words)",
         ]

@@ -14,9 +14,10 @@ from threadpoolctl import threadpool_info
 from tiny_tokenizers import tiny_tokenizer, words
 
 from bytecap.errors import DataError, VerificationError
-from bytecap.runtime.scoring import Score, paired_gap, score, target_count, windows
+from bytecap.runtime.scoring import Score, paired_gap, score, target_count
 from bytecap.runtime.token_text import text_of_ids
 from bytecap.runtime.tokens import Tokens
+from bytecap.runtime.windows import windows
 
 VOCABULARY = 420
 TABLE = tiny_tokenizer().byte_table()
@@ -227,6 +228,35 @@ def test_paired_gap_by_hand():
     back = paired_gap(b, a)
     assert back.mbpb == pytest.approx(-gap.mbpb) and back.standard_error_mbpb == pytest.approx(gap.standard_error_mbpb)
     assert gap.mbpb == pytest.approx(1000 * (b.bits_per_byte - a.bits_per_byte))
+
+
+def test_the_standard_error_of_a_score_is_that_of_its_gap_to_nothing():
+    """Over windows, or over documents where these are read one by one; None of a single one."""
+    losses, sizes = [7.0, 3.0, 4.5, 6.0], [5, 3, 4, 8]
+    nothing = make_score([0.0] * 4, sizes)
+    found = make_score(losses, sizes)
+    gap = paired_gap(nothing, found)
+    assert found.standard_error == pytest.approx(gap.standard_error_mbpb / 1000, rel=1e-12)
+    within = np.array([0, 0, 2, 3])
+    by_document = make_score(losses, sizes, sequence_documents=within)
+    joined = make_score([10.0, 4.5, 6.0], [8, 4, 8])
+    assert by_document.standard_error == pytest.approx(joined.standard_error, rel=1e-12)
+    nothing = make_score([0.0] * 4, sizes, sequence_documents=within)
+    assert paired_gap(nothing, by_document).standard_error_mbpb == pytest.approx(
+        1000 * joined.standard_error, rel=1e-12
+    )
+    alone = make_score(losses, sizes, sequence_documents=np.zeros(4, dtype=int))
+    assert alone.standard_error == found.standard_error
+    assert make_score([1.0], [2]).standard_error is None and make_score(losses, [0] * 4).standard_error is None
+
+
+def test_standard_errors_of_documents_are_over_documents():
+    tokens = some_tokens(600)
+    starts = np.flatnonzero(tokens.ids == 1)
+    result = scored(BigramModel(VOCABULARY), tokens, sequence_length=16, stride=4, documents=starts)
+    assert set(result.sequence_documents.tolist()) == set(range(len(starts)))
+    assert len(result.sequence_documents) == len(result.sequence_losses)
+    assert scored(BigramModel(VOCABULARY), tokens, sequence_length=16).sequence_documents is None
 
 
 def test_paired_gap_of_a_model_with_itself_and_of_a_constant_rate():
