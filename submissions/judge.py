@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .claims import judge_claims
+from .code import judge_code
 from .findings import Finding, Level, Rule
 from .folder import FolderLimits, open_folder
 from .folder_findings import encoding_findings, listing_findings, reading_findings
@@ -39,7 +40,9 @@ def judge_folder(
     sections = Sections()
 
     sections.judge("folder", lambda: (None, listing_findings(folder) + encoding_findings(folder)))
-    claims = sections.judge("claims", lambda: judge_claims(folder, cap=options.cap))
+    code = sections.judge("code", lambda: judge_code(folder))
+    shipped = None if code is None else code.shipped
+    claims = sections.judge("claims", lambda: judge_claims(folder, cap=options.cap, code=shipped))
     ledger = sections.judge("ledger", lambda: (submission_ledger(folder, claims), [])) or ()
     sections.judge("reading", lambda: (None, reading_findings(folder)))  # last: what the others could not read
 

@@ -7,12 +7,13 @@ example folder in tests/support, and put a block `submission-rules: NAME` on the
 from __future__ import annotations
 
 from ..format.registry import keyed, paired
-from . import byte_rows, declaration, folder_findings, judge, run_logs, scores, sizes
+from . import byte_rows, code_findings, declaration, folder_findings, judge, run_logs, scores, sizes
 from .findings import Rule
 
 SECTIONS: dict[str, tuple[Rule, ...]] = paired(
     (
         ("folder", folder_findings.RULES),
+        ("code", code_findings.RULES),
         ("declaration", declaration.RULES),
         ("sizes", sizes.RULES),
         ("bytes", byte_rows.RULES),

@@ -32,6 +32,7 @@ HARMLESS_DECORATORS = {
     "abstractmethod",
 }
 HARMLESS_BASES = {"Module", "Optimizer", "Exception", "ABC", "object"}
+STATEMENT_LISTS = ("body", "orelse", "finalbody")
 DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef
 # A string literal as ast.unparse writes it, or spaces beside an operator or bracket.
 STRING_OR_SPACED_OPERATOR = re.compile(
@@ -46,13 +47,14 @@ def minify_source(source: str) -> str:
     Raises SyntaxError, ValueError, RecursionError or MemoryError as `ast.parse` and `ast.unparse` do.
     """
     tree = ast.parse(source)
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    nodes = list(ast.walk(tree))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    names |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     if not names & READS_DOCSTRINGS:
-        _drop_docstrings(tree)
+        _drop_docstrings(nodes)
     if not names & READS_ANNOTATIONS:
-        _drop_annotations(tree)
-    _drop_constant_statements(tree)
+        _drop_annotations(tree, nodes)
+    _drop_constant_statements(nodes)
     shorten_local_names(tree)
     return tight_source(tree)
 
@@ -75,8 +77,8 @@ def _parses_to(text: str, wanted: str) -> bool:
         return False
 
 
-def _drop_docstrings(tree: ast.Module) -> None:
-    for node in ast.walk(tree):
+def _drop_docstrings(nodes: list[ast.AST]) -> None:
+    for node in nodes:
         if (
             isinstance(node, DEFINITIONS | ast.ClassDef | ast.Module)
             and ast.get_docstring(node, clean=False) is not None
@@ -84,12 +86,12 @@ def _drop_docstrings(tree: ast.Module) -> None:
             del node.body[0]
 
 
-def _drop_constant_statements(tree: ast.Module) -> None:
+def _drop_constant_statements(nodes: list[ast.AST]) -> None:
     """Statements that are a bare constant do nothing, and neither does a `pass` beside others; `0` fills a body."""
-    for node in ast.walk(tree):
-        for field in ("body", "orelse", "finalbody"):
+    for node in nodes:
+        for field in STATEMENT_LISTS:
             statements = getattr(node, field, None)
-            if not isinstance(statements, list) or isinstance(node, ast.Lambda | ast.IfExp):
+            if not isinstance(statements, list):
                 continue
             first = statements[:1] if _is_docstring_of(node, statements) else []
             kept = first + [item for item in statements[len(first) :] if not _does_nothing(item)]
@@ -111,18 +113,18 @@ def _does_nothing(statement: ast.stmt) -> bool:
     return is_constant or isinstance(statement, ast.Pass)
 
 
-def _drop_annotations(tree: ast.Module) -> None:
-    for node in ast.walk(tree):
-        if isinstance(node, DEFINITIONS) and all(
-            _last_name(item) in HARMLESS_DECORATORS for item in node.decorator_list
-        ):
+def _drop_annotations(tree: ast.Module, nodes: list[ast.AST]) -> None:
+    for node in nodes:
+        if isinstance(node, DEFINITIONS) and {_last_name(item) for item in node.decorator_list} <= HARMLESS_DECORATORS:
             node.returns = None
-            for argument in ast.walk(node.args):
-                if isinstance(argument, ast.arg):
-                    argument.annotation = None
-    _AnnotatedAssignments().visit(tree)
-    annotated = (ast.AnnAssign, ast.arg, *DEFINITIONS.__args__)
-    if not any(_has_annotation(node) for node in ast.walk(tree) if isinstance(node, annotated)):
+            for argument in (item for item in ast.walk(node.args) if isinstance(item, ast.arg)):
+                argument.annotation = None
+        if not isinstance(node, ast.ClassDef) or _has_plain_fields(node):
+            for field in STATEMENT_LISTS:
+                statements = getattr(node, field, None)
+                if isinstance(statements, list):
+                    statements[:] = [_without_annotation(statement) for statement in statements]
+    if not any(_has_annotation(node) for node in ast.walk(tree)):
         tree.body = [
             node for node in tree.body if not (isinstance(node, ast.ImportFrom) and _is_annotations_future(node))
         ]
@@ -143,24 +145,20 @@ def _last_name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
-class _AnnotatedAssignments(ast.NodeTransformer):
-    """`x: int = 3` to `x = 3`, except where a class may read the annotations of its fields."""
+def _has_plain_fields(node: ast.ClassDef) -> bool:
+    """Whether nothing reads the annotations of a class's fields, as dataclasses and named tuples do."""
+    plain = not node.decorator_list and not node.keywords
+    return plain and all(_last_name(base) in HARMLESS_BASES for base in node.bases)
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
-        plain = not node.decorator_list and not node.keywords
-        if plain and all(_last_name(base) in HARMLESS_BASES for base in node.bases):
-            self.generic_visit(node)
-        else:
-            for statement in node.body:
-                if not isinstance(statement, ast.AnnAssign):
-                    self.visit(statement)
-        return node
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
-        if node.value is None:  # a declaration alone makes the name local: it stays, with the shortest annotation
-            node.annotation = ast.Constant(0)
-            return node
-        return ast.copy_location(ast.Assign([node.target], node.value), node)
+def _without_annotation(statement: ast.stmt) -> ast.stmt:
+    """`x: int = 3` to `x = 3`; a declaration alone makes a name local, so it stays with the shortest annotation."""
+    if not isinstance(statement, ast.AnnAssign):
+        return statement
+    if statement.value is None:
+        statement.annotation = ast.Constant(0)
+        return statement
+    return ast.copy_location(ast.Assign([statement.target], statement.value), statement)
 
 
 def _tight(text: str) -> str:

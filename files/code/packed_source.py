@@ -32,10 +32,20 @@ def pack_source(source: str, *, minify: bool = True) -> str:
             source = minify_source(source)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             pass
+    return min(_candidates(source), key=len)
+
+
+def packed_size(text: str) -> int:
+    """Bytes of the smallest script for a text as it is, by one model for text: a size in little time."""
+    data = text.encode("utf-8", "surrogateescape")
+    compressed = len(_lzma2(data, *TEXT_MODELS[0]))
+    return min(len(data), len(LZMA2_READER) - 2 + -(-compressed * 5 // 4))
+
+
+def _candidates(source: str) -> list[str]:
     data = source.encode()
     candidates = [LZMA2_READER % _base85(_lzma2(data, *model)) for model in TEXT_MODELS]
-    candidates += [ZLIB_READER % _base85(zlib.compress(data, 9)), *([source] if source.isascii() else [])]
-    return min(candidates, key=lambda text: len(text.encode()))
+    return [*candidates, ZLIB_READER % _base85(zlib.compress(data, 9)), *([source] if source.isascii() else [])]
 
 
 def _base85(data: bytes) -> str:

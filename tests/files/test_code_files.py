@@ -103,7 +103,7 @@ CASES = {
             "c.py": "",
         },
         ["main.py"],
-        ["b.py", "p/a.py", "p/d.py"],
+        ["b.py", "c.py", "p/a.py", "p/d.py"],
     ),
     "package script": (
         {"p/__init__.py": "", "p/main.py": "from . import a\nimport p.b\n", "p/a.py": "", "p/b.py": ""},

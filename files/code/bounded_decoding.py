@@ -1,0 +1,313 @@
+"""What packed text is made of, taken apart in bounded memory: compressors, base encodings, text methods.
+
+Strategy: an allow list by the names that scripts use. Every function here is pure and refuses, with
+`CannotDecode` and a reason, what would be larger than `MAX_DECODED_BYTES`; decompressors are fed in
+bounded pieces, so a bomb costs no more than that. Nothing else can be called by an evaluated script.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import bz2
+import codecs
+import lzma
+import os.path
+import re
+import zlib
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Any
+
+MAX_DECODED_BYTES = 16 << 20
+MAX_DICTIONARY_BYTES = 64 << 20
+PIECE_BYTES = 1 << 20
+
+
+class CannotDecode(Exception):
+    """A value that cannot be computed here; the reason is said to the user."""
+
+
+def _bounded(value: Any) -> Any:
+    if isinstance(value, str | bytes | bytearray | list | tuple) and len(value) > MAX_DECODED_BYTES:
+        raise CannotDecode(f"more than {MAX_DECODED_BYTES >> 20} MiB")
+    return value
+
+
+def _in_pieces(make: Callable[[], Any], data: bytes, name: str) -> bytes:
+    """All members of a compressed stream, one decompressor each, until the data or the limit ends."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        while data:
+            decompressor = make()
+            part = decompressor.decompress(data, MAX_DECODED_BYTES - size + 1)
+            size += len(part)
+            parts.append(part)
+            if size > MAX_DECODED_BYTES:
+                raise CannotDecode(f"{name}: more than {MAX_DECODED_BYTES >> 20} MiB")
+            if not decompressor.eof:
+                if size == 0:
+                    raise CannotDecode(f"{name}: the stream ends early")
+                break
+            data = decompressor.unused_data
+    except (lzma.LZMAError, zlib.error, OSError, EOFError, ValueError, MemoryError) as error:
+        if not parts:
+            raise CannotDecode(f"{name}: {error}") from error
+    return b"".join(parts)
+
+
+def decompress_lzma(data: bytes, format: int = lzma.FORMAT_AUTO, memlimit: Any = None, filters: Any = None) -> bytes:
+    """`lzma.decompress` with bounded dictionary and output."""
+    for item in filters or ():
+        if item.get("dict_size", 0) > MAX_DICTIONARY_BYTES:
+            raise CannotDecode("lzma: a dictionary that is too large")
+    limit = None if format == lzma.FORMAT_RAW else 2 * MAX_DICTIONARY_BYTES
+    return _in_pieces(lambda: lzma.LZMADecompressor(format, limit, filters), data, "lzma")
+
+
+def decompress_zlib(data: bytes, wbits: int = zlib.MAX_WBITS, bufsize: int = 0) -> bytes:
+    """`zlib.decompress` with bounded output."""
+    return _in_pieces(lambda: zlib.decompressobj(wbits), data, "zlib")
+
+
+def decompress_gzip(data: bytes) -> bytes:
+    """`gzip.decompress` with bounded output."""
+    return _in_pieces(lambda: zlib.decompressobj(31), data, "gzip")
+
+
+def decompress_bz2(data: bytes) -> bytes:
+    """`bz2.decompress` with bounded output."""
+    return _in_pieces(bz2.BZ2Decompressor, data, "bz2")
+
+
+def decompress_brotli(data: bytes) -> bytes:
+    """`brotli.decompress` in pieces."""
+    import brotli
+
+    decompressor, parts, size = brotli.Decompressor(), [], 0
+    try:
+        part = decompressor.process(data, output_buffer_limit=PIECE_BYTES)
+        while True:
+            parts.append(part)
+            size += len(part)
+            if size > MAX_DECODED_BYTES:
+                raise CannotDecode(f"brotli: more than {MAX_DECODED_BYTES >> 20} MiB")
+            if decompressor.is_finished():
+                return b"".join(parts)
+            if decompressor.can_accept_more_data():
+                raise CannotDecode("brotli: the stream ends early")
+            part = decompressor.process(b"", output_buffer_limit=PIECE_BYTES)
+    except brotli.error as error:
+        raise CannotDecode(f"brotli: {error}") from error
+
+
+def decompress_zstd(data: bytes, max_output_size: int = 0) -> bytes:
+    """Zstandard frames in pieces."""
+    import zstandard
+
+    try:
+        decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_DICTIONARY_BYTES)
+        with decompressor.stream_reader(data, read_across_frames=True) as reader:
+            decoded = reader.read(MAX_DECODED_BYTES + 1)
+    except (zstandard.ZstdError, MemoryError) as error:
+        raise CannotDecode(f"zstd: {error}") from error
+    return bytes(_bounded(decoded))
+
+
+def decode_by_codec(data: Any, encoding: str = "utf-8", errors: str = "strict") -> Any:
+    """`codecs.decode` for text encodings and Python's binary codecs."""
+    name = encoding.lower().replace("-", "_").removesuffix("_codec")
+    bounded = {"zlib": decompress_zlib, "zip": decompress_zlib, "bz2": decompress_bz2}
+    if name in bounded:
+        return bounded[name](data)
+    return codecs.decode(data, encoding, errors)
+
+
+def decompress_step(kind: str, data: bytes) -> bytes:
+    """One `.decompress(data)` of a decompressor object of `kind`."""
+    return DECOMPRESSORS[kind](data)
+
+
+def join_texts(separator: Any, parts: Any) -> Any:
+    """`separator.join(parts)`, bounded."""
+    parts = list(parts)
+    if sum(len(part) + len(separator) for part in parts) > MAX_DECODED_BYTES:
+        raise CannotDecode("a join that is too long")
+    return separator.join(parts)
+
+
+def replace_text(text: Any, old: Any, new: Any, count: int = -1) -> Any:
+    """`text.replace(old, new)`, bounded."""
+    if len(text) + (len(text) + 1) * len(new) // max(len(old), 1) > 4 * MAX_DECODED_BYTES:
+        occurrences = text.count(old)
+        if len(text) + occurrences * len(new) > MAX_DECODED_BYTES:
+            raise CannotDecode("a replacement that is too long")
+    return text.replace(old, new, count)
+
+
+def translate_text(text: Any, table: Any, delete: bytes = b"") -> Any:
+    """`text.translate(table)` with a table whose entries are single characters."""
+    if isinstance(text, str):
+        if any(isinstance(value, str) and len(value) > 8 for value in getattr(table, "values", lambda: ())()):
+            raise CannotDecode("a translation that is too long")
+        return text.translate(table)
+    return text.translate(table, delete)
+
+
+def make_bytes(value: Any = b"", encoding: str | None = None, errors: str = "strict") -> bytes:
+    """`bytes(...)`, bounded."""
+    if isinstance(value, str):
+        return value.encode(encoding or "utf-8", errors)
+    if isinstance(value, int):
+        if not 0 <= value <= MAX_DECODED_BYTES:
+            raise CannotDecode("a length that is too large")
+        return bytes(value)
+    return bytes(value)
+
+
+def make_text(value: Any = "", encoding: str | None = None, errors: str = "strict") -> str:
+    """`str(...)` of texts, paths and numbers."""
+    if isinstance(value, bytes | bytearray) and encoding:
+        return bytes(value).decode(encoding, errors)
+    if isinstance(value, str | int | float | PurePosixPath):
+        return str(value)
+    raise CannotDecode("the text of an object")
+
+
+def make_range(*bounds: int) -> range:
+    """`range(...)`, bounded."""
+    numbers = range(*bounds)
+    if len(numbers) > MAX_DECODED_BYTES:
+        raise CannotDecode("a range that is too long")
+    return numbers
+
+
+def format_percent(text: Any, values: Any) -> Any:
+    """`text % values` without widths, which could ask for any length."""
+    if re.search(rb"%[^%sdrxc]" if isinstance(text, bytes) else "%[^%sdrxc]", text):
+        raise CannotDecode("a format with widths")
+    return _bounded(text % values)
+
+
+def packing_name(function: str) -> str:
+    """The word of the field for a decoding function: "base85" for "base64.b85decode"."""
+    module, _, name = function.rpartition(".")
+    digits = "".join(character for character in name if character.isdigit())
+    return f"base{digits}" if module == "base64" and digits else (module or name).rpartition(".")[2]
+
+
+def _method(name: str) -> Callable[..., Any]:
+    return lambda value, *arguments: getattr(value, name)(*arguments)
+
+
+PACKING_MODULES = (
+    "lzma.",
+    "zlib.",
+    "gzip.",
+    "bz2.",
+    "brotli",
+    "zst",
+    "pyzstd.",
+    "compression.",
+    "base64.",
+    "binascii.",
+)
+DECOMPRESSORS: dict[str, Callable[..., bytes]] = {
+    "lzma": decompress_lzma,
+    "zlib": decompress_zlib,
+    "bz2": decompress_bz2,
+    "zstd": decompress_zstd,
+    "brotli": decompress_brotli,
+}
+BASE_DECODERS = (
+    "b16decode b32decode b32hexdecode b64decode standard_b64decode urlsafe_b64decode a85decode b85decode z85decode "
+    "decodebytes"
+).split()
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "lzma.decompress": decompress_lzma,
+    "zlib.decompress": decompress_zlib,
+    "gzip.decompress": decompress_gzip,
+    "bz2.decompress": decompress_bz2,
+    "brotli.decompress": decompress_brotli,
+    "brotlicffi.decompress": decompress_brotli,
+    "zstandard.decompress": decompress_zstd,
+    "zstd.decompress": decompress_zstd,
+    "pyzstd.decompress": decompress_zstd,
+    "compression.zstd.decompress": decompress_zstd,
+    "compression.lzma.decompress": decompress_lzma,
+    "compression.zlib.decompress": decompress_zlib,
+    **{f"base64.{name}": getattr(base64, name) for name in BASE_DECODERS if hasattr(base64, name)},
+    "binascii.unhexlify": binascii.unhexlify,
+    "binascii.a2b_hex": binascii.a2b_hex,
+    "binascii.a2b_base64": binascii.a2b_base64,
+    "codecs.decode": decode_by_codec,
+    "bytes.fromhex": bytes.fromhex,
+    "bytearray.fromhex": bytes.fromhex,
+    "bytes": make_bytes,
+    "bytearray": make_bytes,
+    "memoryview": make_bytes,
+    "str": make_text,
+    "str.maketrans": str.maketrans,
+    "bytes.maketrans": bytes.maketrans,
+    "int": int,
+    "chr": chr,
+    "ord": ord,
+    "len": len,
+    "min": min,
+    "max": max,
+    "sum": sum,
+    "abs": abs,
+    "list": list,
+    "tuple": tuple,
+    "dict": dict,
+    "range": make_range,
+    "reversed": lambda values: list(reversed(values)),
+    "sorted": sorted,
+    "zip": lambda *values: list(zip(*values, strict=False)),
+    "enumerate": lambda values, start=0: list(enumerate(values, start)),
+    "os.path.join": lambda *parts: str(PurePosixPath(*parts)),
+    "os.path.dirname": os.path.dirname,
+    "os.path.basename": os.path.basename,
+    "os.path.splitext": os.path.splitext,
+    "os.path.abspath": str,
+    "os.path.realpath": str,
+    "os.path.normpath": os.path.normpath,
+    "os.path.expanduser": str,
+    "os.fspath": str,
+    "os.fsdecode": str,
+    "pathlib.Path": PurePosixPath,
+    "pathlib.PurePath": PurePosixPath,
+    "pathlib.PurePosixPath": PurePosixPath,
+    "shlex.quote": str,
+    "textwrap.dedent": lambda text: re.sub(r"(?m)^[ \t]+", "", text),
+    "io.BytesIO": make_bytes,
+    "io.StringIO": str,
+}
+TEXT_METHODS: dict[str, Callable[..., Any]] = {
+    "join": join_texts,
+    "replace": replace_text,
+    "translate": translate_text,
+    **{
+        name: _method(name)
+        for name in (
+            "decode encode strip lstrip rstrip split rsplit splitlines partition rpartition removeprefix removesuffix "
+            "lower upper swapcase hex startswith endswith find rfind index rindex count"
+        ).split()
+    },
+    # of objects that are bytes here
+    "read": lambda text, size=-1: text if size in (-1, None) else text[:size],
+    "getvalue": lambda text: text,
+    "tobytes": lambda text: text,
+}
+PATH_METHODS: dict[str, Callable[..., Any]] = {
+    name: _method(name) for name in "with_name with_suffix with_stem joinpath as_posix".split()
+} | {name: lambda path, *_, **__: path for name in ("resolve", "absolute", "expanduser")}
+PATH_ATTRIBUTES = {"parent", "name", "stem", "suffix", "parents", "parts"}
+CONSTANTS: dict[str, Any] = {
+    **{f"lzma.{name}": getattr(lzma, name) for name in dir(lzma) if name.startswith(("FORMAT_", "FILTER_", "PRESET_"))},
+    "zlib.MAX_WBITS": zlib.MAX_WBITS,
+    "sys.executable": "python",
+    "os.sep": "/",
+    "os.path.sep": "/",
+}

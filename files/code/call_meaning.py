@@ -1,0 +1,302 @@
+"""What a call does to the list of what a script needs: execute, import, start, compile, load, read, write, download.
+
+Strategy: the full name of what is called (`numpy.load`, whatever it was imported as) is looked up in
+tables; methods of objects that are not known are looked up by their own name, only where it can mean
+one thing. Paths are evaluated; where only their end is known, that end is kept and marked as assumed.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Any
+
+from .commands import Word, command_references, split_shell
+from .evaluated_values import UNKNOWN, Compiled, Named, OpenFile, Unknown
+from .evaluation import Evaluator
+from .references import Kind, Payload, Reference
+
+EXECUTORS = {"exec", "eval", "builtins.exec", "builtins.eval", "runpy.run_string"}
+IMPORTERS = {"__import__", "importlib.import_module", "builtins.__import__", "importlib.__import__", "import_module"}
+FILE_IMPORTERS = {
+    "importlib.util.spec_from_file_location": 1,
+    "importlib.machinery.SourceFileLoader": 1,
+    "importlib.machinery.SourcelessFileLoader": 1,
+    "importlib.machinery.ExtensionFileLoader": 1,
+    "imp.load_source": 1,
+    "runpy.run_path": 0,
+    "execfile": 0,
+}
+OPENERS = {"open", "io.open", "gzip.open", "lzma.open", "bz2.open", "codecs.open", "zstandard.open", "tarfile.open"}
+READERS = set(
+    "numpy.load numpy.fromfile numpy.memmap numpy.loadtxt numpy.genfromtxt torch.load torch.from_file zipfile.ZipFile "
+    "safetensors.torch.load_file safetensors.numpy.load_file safetensors.safe_open tokenizers.Tokenizer.from_file "
+    "sentencepiece.SentencePieceProcessor joblib.load pandas.read_csv pandas.read_parquet pandas.read_pickle "
+    "pyarrow.parquet.read_table os.path.getsize mmap.mmap shutil.copy shutil.copyfile shutil.copy2 "
+    "shutil.unpack_archive tiktoken.load.load_tiktoken_bpe".split()
+)
+WRITERS = {"torch.save": 1, "numpy.save": 0, "numpy.savez": 0, "numpy.savez_compressed": 0, "shutil.copy": 1}
+WRITERS |= {"shutil.copyfile": 1, "shutil.copy2": 1, "safetensors.torch.save_file": 1, "joblib.dump": 1}
+WRITERS |= {"os.replace": 1, "os.rename": 1, "shutil.move": 1}
+STARTERS = {
+    f"subprocess.{name}" for name in "run call check_call check_output Popen getoutput getstatusoutput".split()
+} | {"os.system", "os.popen", "asyncio.create_subprocess_shell"}
+STARTERS_OF_WORDS = {"asyncio.create_subprocess_exec": 0}
+STARTERS_OF_WORDS |= {f"os.{name}": 1 for name in "execl execlp execle execv execvp execvpe execve posix_spawn".split()}
+STARTERS_OF_WORDS |= {f"os.{name}": 2 for name in "spawnl spawnlp spawnv spawnvp".split()}
+NATIVE_BUILDERS = {"torch.utils.cpp_extension.load", "torch.utils.cpp_extension.CUDAExtension"}
+NATIVE_BUILDERS |= {"torch.utils.cpp_extension.CppExtension", "setuptools.Extension", "distutils.core.Extension"}
+INLINE_BUILDERS = {"torch.utils.cpp_extension.load_inline", "cupy.RawKernel", "cupy.RawModule", "cffi.FFI.verify"}
+INLINE_BUILDERS |= {"pycuda.compiler.SourceModule", "torch.cuda._compile_kernel"}
+LIBRARIES = {"ctypes.CDLL", "ctypes.PyDLL", "ctypes.cdll.LoadLibrary", "torch.ops.load_library"}
+LIBRARIES |= {"torch.classes.load_library", "numpy.ctypeslib.load_library", "cffi.FFI.dlopen"}
+NETWORK = set(
+    "urllib.request.urlopen urllib.request.urlretrieve urllib.request.Request socket.create_connection wget.download "
+    "huggingface_hub.hf_hub_download huggingface_hub.snapshot_download huggingface_hub.HfApi datasets.load_dataset "
+    "torch.hub.load torch.hub.load_state_dict_from_url torch.hub.download_url_to_file gdown.download nltk.download "
+    "http.client.HTTPSConnection http.client.HTTPConnection wandb.init boto3.client boto3.resource kaggle.api "
+    "tiktoken.get_encoding tiktoken.encoding_for_model paramiko.SSHClient ftplib.FTP modal.App "
+    "pip.main pip._internal.main".split()
+)
+NETWORK_MODULES = ("requests.", "httpx.", "aiohttp.", "urllib3.")
+UNPICKLERS = {"torch.load", "pickle.load", "pickle.loads", "pickle.Unpickler", "dill.load", "dill.loads", "joblib.load"}
+UNPICKLERS |= {"cloudpickle.load", "cloudpickle.loads", "pandas.read_pickle", "_pickle.loads", "_pickle.load"}
+CODE_OBJECTS = {"marshal.loads", "marshal.load", "types.CodeType", "types.FunctionType"}
+PATH_READS = {"read_text", "read_bytes"}
+PATH_WRITES = {"write_text", "write_bytes"}
+TOKENIZER_LOADS = {"load", "Load", "LoadFromFile", "load_from_file"}
+FOUND = Callable[[Reference | Payload], None]
+
+
+class CallMeaning:
+    """Hands what each call means to `found`; `attributes` are values of attributes by their own name."""
+
+    def __init__(self, evaluator: Evaluator, attributes: dict[str, Any], found: FOUND) -> None:
+        self.evaluator, self.attributes, self.found = evaluator, attributes, found
+
+    def read(self, call: ast.Call, names: dict[str, Any]) -> None:
+        """Look one call up, by the full name of what is called or by the name of the method."""
+        callee = self.evaluator.callee(call, names)
+        if isinstance(callee, Named):
+            self._named(callee.name, call, names)
+        elif isinstance(call.func, ast.Name) and call.func.id in IMPORTERS:  # wherever the name came from
+            self._import(call, names)
+        elif isinstance(call.func, ast.Attribute):
+            owner = callee[0] if isinstance(callee, tuple) else UNKNOWN
+            self._method(call.func.attr, owner, call, names)
+
+    def _say(self, kind: Kind, name: str, call: ast.Call, **more: Any) -> None:
+        self.found(Reference(kind, name, call.lineno, **more))
+
+    def _named(self, name: str, call: ast.Call, names: dict[str, Any]) -> None:
+        if name in EXECUTORS:
+            self._execute(name, call, names)
+        elif name in IMPORTERS:
+            self._import(call, names)
+        elif name in FILE_IMPORTERS:
+            self._path(Kind.EXECUTED_FILE, call, FILE_IMPORTERS[name], names, name)
+        elif name == "runpy.run_module":
+            module = self._argument(call, 0, names)
+            if isinstance(module, str):
+                self._say(Kind.STARTED_MODULE, module, call, via=name)
+        elif name in OPENERS:
+            self._open(call, names, name, 0)
+        elif name in STARTERS:
+            self._start(call, names, name)
+        elif name in STARTERS_OF_WORDS:
+            self._start_words(call.args[STARTERS_OF_WORDS[name] :], call, names, name)
+        elif name in NATIVE_BUILDERS:
+            self._native(call, names, name)
+        elif name in INLINE_BUILDERS:
+            self._say(Kind.INLINE_NATIVE, name, call)
+        elif name in LIBRARIES:
+            self._path(Kind.LIBRARY, call, 0, names, name)
+        elif name in CODE_OBJECTS:
+            self._say(Kind.UNREADABLE, f"a code object ({name})", call)
+        elif name in ("sys.path.insert", "sys.path.append", "site.addsitedir"):
+            self._path(Kind.IMPORT_PATH, call, 1 if name.endswith("insert") else 0, names, name)
+        else:
+            self._data(name, call, names)
+
+    def _data(self, name: str, call: ast.Call, names: dict[str, Any]) -> None:
+        """Calls that may be several things: a reader that unpickles, a copy that reads and writes."""
+        if name in READERS and not (name == "torch.load" and _is_memory(call)):
+            keyword = "model_file" if "SentencePiece" in name else "file"
+            self._path(Kind.READ_FILE, call, 0, names, name, keyword)
+        if name in WRITERS:
+            self._path(Kind.WRITTEN_FILE, call, WRITERS[name], names, name)
+        if name in UNPICKLERS and not _keyword_is(call, "weights_only", True):
+            self._say(Kind.UNPICKLING, name, call)
+        if name == "numpy.load" and _keyword_is(call, "allow_pickle", True):
+            self._say(Kind.UNPICKLING, name, call)
+        if name in NETWORK or name.startswith(NETWORK_MODULES) or name.endswith(".from_pretrained"):
+            self._say(Kind.NETWORK, name, call)
+
+    def _method(self, name: str, owner: Any, call: ast.Call, names: dict[str, Any]) -> None:
+        if isinstance(owner, PurePosixPath):
+            if name in PATH_READS:
+                self._say(Kind.READ_FILE, str(owner), call, via="pathlib")
+            elif name in PATH_WRITES:
+                self._say(Kind.WRITTEN_FILE, str(owner), call, via="pathlib")
+            elif name == "open":
+                mode = self._argument(call, 0, names, "mode")
+                self._opened(str(owner), mode, call, "pathlib")
+        elif name in PATH_READS | PATH_WRITES and isinstance(owner, Unknown) and isinstance(call.func, ast.Attribute):
+            path = self._known_end(call.func.value, names)
+            if path:
+                kind = Kind.READ_FILE if name in PATH_READS else Kind.WRITTEN_FILE
+                self._say(kind, path, call, via="pathlib", assumed=True)
+        elif name in TOKENIZER_LOADS and isinstance(owner, Unknown):
+            self._path(Kind.READ_FILE, call, 0, names, name)
+        elif name.endswith("from_pretrained"):
+            self._say(Kind.NETWORK, name, call)
+
+    def _execute(self, name: str, call: ast.Call, names: dict[str, Any]) -> None:
+        if not call.args:
+            return
+        self.evaluator.files_read.clear()
+        value = self.evaluator.value(call.args[0], names)
+        files = list(dict.fromkeys(self.evaluator.files_read))
+        value = value.source if isinstance(value, Compiled) else value
+        text: Any = value.decode("utf-8", "replace") if isinstance(value, bytes | bytearray) else value
+        if isinstance(text, str):
+            for path in files:
+                self._say(Kind.EXECUTED_FILE, path, call, via=name)
+            packing = ", ".join(self.evaluator.decoders)
+            if not files or packing:
+                self.found(Payload(call.lineno, text, packing))
+            return
+        behind = self._file_behind(call.args[0], names)
+        if behind is not None:
+            self._say(Kind.EXECUTED_FILE, behind, call, via=name)
+        elif name.endswith("exec") or not isinstance(value, Unknown) or value.reason:
+            reason = value.reason if isinstance(value, Unknown) and value.reason else "its text is computed"
+            self._say(Kind.UNREADABLE, f"{name}, {reason}", call)
+
+    def _file_behind(self, node: ast.expr, names: dict[str, Any]) -> str | None:
+        """The path in an `open(...)` or `.read_text()` inside an expression whose value is not known."""
+        for item in ast.walk(node):
+            value = self.evaluator.value(item, names) if isinstance(item, ast.Call | ast.Name) else UNKNOWN
+            if isinstance(value, OpenFile):
+                return value.path
+        return None
+
+    def _import(self, call: ast.Call, names: dict[str, Any]) -> None:
+        module = self._argument(call, 0, names, "name")
+        if isinstance(module, str):
+            name = module.lstrip(".")
+            self._say(Kind.MODULE, name, call, dots=len(module) - len(name), via="import_module", optional=True)
+
+    def _open(self, call: ast.Call, names: dict[str, Any], via: str, place: int) -> None:
+        mode = self._argument(call, place + 1, names, "mode")
+        path = self._path_text(call, place, names, "file")
+        if path is not None:
+            self._opened(path[0], mode, call, via, path[1])
+
+    def _opened(self, path: str, mode: Any, call: ast.Call, via: str, assumed: bool = False) -> None:
+        writes = isinstance(mode, str) and set(mode) & set("wax")
+        self._say(Kind.WRITTEN_FILE if writes else Kind.READ_FILE, path, call, via=via, assumed=assumed)
+
+    def _start(self, call: ast.Call, names: dict[str, Any], via: str) -> None:
+        argument = call.args[0] if call.args else _keyword(call, "args")
+        if isinstance(argument, ast.List | ast.Tuple):
+            self._start_words(argument.elts, call, names, via)
+            return
+        value = self.evaluator.value(argument, names) if argument is not None else UNKNOWN
+        if isinstance(value, list | tuple):
+            self._found_all([_word(item) for item in value], call, via)
+        elif argument is not None:
+            text = value if isinstance(value, str) else self._sketch(argument, names)
+            for command in split_shell(text):
+                self._found_all(command, call, via)
+
+    def _start_words(self, nodes: list[ast.expr], call: ast.Call, names: dict[str, Any], via: str) -> None:
+        words: list[Word] = []
+        for node in nodes:
+            value = self.evaluator.value(node.value if isinstance(node, ast.Starred) else node, names)
+            if isinstance(value, list | tuple):
+                words += [_word(item) for item in value]
+            else:
+                words.append(_word(value) or self._known_end(node, names) or None)
+        self._found_all(words, call, via)
+
+    def _found_all(self, words: list[Word], call: ast.Call, via: str) -> None:
+        for item in command_references(words, call.lineno, via):
+            self.found(item)
+
+    def _native(self, call: ast.Call, names: dict[str, Any], via: str) -> None:
+        argument = _keyword(call, "sources") or (call.args[1] if len(call.args) > 1 else None)
+        nodes = argument.elts if isinstance(argument, ast.List | ast.Tuple) else [argument] if argument else []
+        for node in nodes:
+            value = self.evaluator.value(node, names)
+            for item in value if isinstance(value, list | tuple) else [value]:
+                path = _word(item) or self._known_end(node, names)
+                if path:
+                    self._say(Kind.NATIVE_SOURCE, path, call, via=via, assumed=_word(item) is None)
+
+    def _path(
+        self, kind: Kind, call: ast.Call, place: int, names: dict[str, Any], via: str, keyword: str = "path"
+    ) -> None:
+        path = self._path_text(call, place, names, keyword)
+        if path is not None:
+            self._say(kind, path[0], call, via=via, assumed=path[1])
+
+    def _path_text(self, call: ast.Call, place: int, names: dict[str, Any], keyword: str) -> tuple[str, bool] | None:
+        """A path and whether it is only its end; None where nothing is known."""
+        node = call.args[place] if len(call.args) > place else _keyword(call, keyword)
+        if node is None:
+            return None
+        path = _word(self.evaluator.value(node, names))
+        if path is not None:
+            return (path, False) if path else None
+        end = self._known_end(node, names)
+        return (end, True) if end else None
+
+    def _known_end(self, node: ast.expr, names: dict[str, Any]) -> str:
+        """The constant end of a path (`folder / "x.npz"`, f"{folder}/x.npz"), or the value of an attribute."""
+        if isinstance(node, ast.Attribute):
+            return _word(self.attributes.get(node.attr, UNKNOWN)) or ""
+        if isinstance(node, ast.Call):
+            wrapped = [*node.args, node.func.value if isinstance(node.func, ast.Attribute) else None]
+            return next((end for item in reversed(wrapped) if item and (end := self._known_end(item, names))), "")
+        if isinstance(node, ast.BinOp):
+            node = node.right
+        if isinstance(node, ast.JoinedStr) and node.values:
+            node = node.values[-1]
+        value = _word(self.evaluator.value(node, names)) or ""
+        return value.lstrip("/") if "." in value else ""
+
+    def _sketch(self, node: ast.expr, names: dict[str, Any]) -> str:
+        """The text of a command with what is not known left out."""
+        if isinstance(node, ast.JoinedStr):
+            return "".join(self._sketch(part, names) for part in node.values)
+        if isinstance(node, ast.BinOp):
+            return self._sketch(node.left, names) + self._sketch(node.right, names)
+        if isinstance(node, ast.FormattedValue):
+            return _word(self.evaluator.value(node.value, names)) or self._known_end(node.value, names) or "?"
+        return _word(self.evaluator.value(node, names)) or "?"
+
+    def _argument(self, call: ast.Call, place: int, names: dict[str, Any], keyword: str = "") -> Any:
+        node = call.args[place] if len(call.args) > place else _keyword(call, keyword)
+        return UNKNOWN if node is None else self.evaluator.value(node, names)
+
+
+def _word(value: Any) -> Word:
+    if isinstance(value, OpenFile):
+        return value.path
+    return str(value) if isinstance(value, str | PurePosixPath | int) and not isinstance(value, bool) else None
+
+
+def _keyword(call: ast.Call, name: str) -> ast.expr | None:
+    return next((item.value for item in call.keywords if item.arg == name), None)
+
+
+def _keyword_is(call: ast.Call, name: str, value: object) -> bool:
+    node = _keyword(call, name)
+    return isinstance(node, ast.Constant) and node.value is value
+
+
+def _is_memory(call: ast.Call) -> bool:
+    """Whether the first argument is made on the spot: `torch.load(io.BytesIO(...))`."""
+    return bool(call.args) and isinstance(call.args[0], ast.Call) and "BytesIO" in ast.dump(call.args[0].func)

@@ -1,0 +1,55 @@
+"""What a source refers to: one record of one kind each, with the line that says it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Kind(enum.Enum):
+    """What a script does with what it names."""
+
+    MODULE = "imports"
+    IMPORT_PATH = "looks for modules in"
+    EXECUTED_FILE = "executes the file"
+    STARTED_SCRIPT = "starts the script"
+    STARTED_MODULE = "starts the module"
+    NATIVE_SOURCE = "compiles the file"
+    INLINE_NATIVE = "compiles source text inside it with"
+    LIBRARY = "loads the library"
+    READ_FILE = "reads the file"
+    WRITTEN_FILE = "writes the file"
+    PROGRAM = "starts the program"
+    NETWORK = "uses the network by"
+    UNPICKLING = "unpickles with"
+    UNREADABLE = "runs code that could not be followed:"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One thing that one line of a source refers to.
+
+    name : str        module, absolute or relative path, program, function; of UNREADABLE the reason
+    optional : bool   a missing one is caught (`except ImportError`)
+    assumed : bool    only the end of a path is known
+    submodules : tuple of names that `from name import ...` lists; `dots` of a relative import
+    via : str         the function that names it, "numpy.load"
+    """
+
+    kind: Kind
+    name: str
+    line: int
+    optional: bool = False
+    assumed: bool = False
+    dots: int = 0
+    submodules: tuple[str, ...] = ()
+    via: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """Source text that a script executes: `text`, the line that does it, and what it was packed with ("" if plain)."""
+
+    line: int
+    text: str
+    packing: str

@@ -1,0 +1,266 @@
+"""Findings on the code of a folder: one for each kind of thing that the closure met, with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..files.code.closure_records import ClosureFile, CodeClosure, MissingModule, Role, is_own_package
+from ..files.code.python_source import UnreadableSource, read_python
+from ..files.code.references import Kind
+from ..files.code.side_files import Purpose, side_purpose
+from .code_packing import PackedCode
+from .findings import Finding, Level, Rule
+from .folder import SubmissionFolder
+from .folder_room import name_in_folder
+
+MAIN_NAME = "train_gpt.py"
+ONLY_LOOKS = {
+    "nvidia-smi",
+    "hostname",
+    "uname",
+    "lscpu",
+    "nproc",
+    "free",
+    "df",
+    "whoami",
+    "git",
+    "pyminify",
+    "nvidia_smi",
+}
+CHECKED_BYTES = 1 << 20  # of Python files that the main script does not need, which are only parsed
+SHOWN_NAMES = 6
+DATA_SUFFIXES = {
+    ".model",
+    ".vocab",
+    ".tiktoken",
+    ".json",
+    ".bin",
+    ".parquet",
+    ".arrow",
+    ".npy",
+}  # and the name says so
+ROLE_RULES = {
+    Role.IMPORTED: ("code-local-module", "is imported"),
+    Role.EXECUTED: ("code-second-file", "is executed as source"),
+    Role.STARTED: ("code-started-script", "is started as a process"),
+    Role.COMPILED: ("code-native-source", "is compiled at run time"),
+    Role.LOADED: ("code-library", "is loaded as a library"),
+}
+RULES = (
+    Rule("code-counted", (Level.PASS,), "The main script and all files that it needs, as shipped and packed by us."),
+    Rule("code-script-absent", (Level.WARNING,), "There is no train_gpt.py; another script is judged, or none."),
+    Rule("code-script-empty", (Level.FAIL,), "The main script has no statement."),
+    Rule(
+        "code-not-python",
+        (Level.FAIL, Level.FINDING),
+        "A source is no Python of any known version; a finding where the main script does not need it.",
+    ),
+    Rule(
+        "code-too-large", (Level.WARNING,), "A source is too large or nested too deeply; it counts and is not followed."
+    ),
+    Rule("code-newer-python", (Level.INFORMATION,), "The syntax is of a Python newer than the one that judges."),
+    Rule(
+        "code-hidden-payload",
+        (Level.INFORMATION, Level.FINDING),
+        "The script runs source packed inside it, which was unpacked and read; a finding where that needs files.",
+    ),
+    Rule("code-unread-payload", (Level.FINDING,), "Code is run whose text could not be computed without running it."),
+    Rule("code-local-module", (Level.FINDING,), "A module of the folder is imported; it counts."),
+    Rule("code-second-file", (Level.FINDING,), "A second file is executed as source; it counts."),
+    Rule("code-started-script", (Level.FINDING,), "A script of the folder is started as a process; it counts."),
+    Rule("code-native-source", (Level.FINDING,), "A C, C++ or CUDA file is compiled at run time; it counts."),
+    Rule("code-inline-native", (Level.INFORMATION,), "C++ or CUDA text inside a script is compiled at run time."),
+    Rule("code-library", (Level.FINDING,), "A compiled library of the folder is loaded; it counts."),
+    Rule(
+        "code-missing-module",
+        (Level.FAIL, Level.WARNING),
+        "A module is neither in the folder nor of Python nor of a known package; a warning where that is caught.",
+    ),
+    Rule("code-missing-decoder", (Level.FAIL, Level.WARNING), "bytecap is imported, and is not in the folder."),
+    Rule("code-missing-file", (Level.WARNING,), "A file that is executed or started is not in the folder."),
+    Rule(
+        "code-external-program",
+        (Level.FINDING, Level.INFORMATION),
+        "A program outside Python is started; information for those that only look or measure.",
+    ),
+    Rule("code-network", (Level.FINDING,), "Something is downloaded, or sent, at run time."),
+    Rule("code-unpickling", (Level.INFORMATION,), "Files are unpickled without restriction, which runs what they say."),
+    Rule("code-side-file", (Level.FINDING,), "A file of the folder that is no code is read by name; it counts."),
+    Rule("code-not-counted", (Level.INFORMATION,), "Files that do not count: tokenizers, data, scripts not needed."),
+)
+
+
+def closure_findings(folder: SubmissionFolder, main: str, closure: CodeClosure, packed: PackedCode) -> list[Finding]:
+    """All findings of the code section, in the order of a reader's questions."""
+    findings = [*_script_findings(main, closure), *_source_findings(folder, main, closure)]
+    if main:
+        findings.append(_counted(main, closure, packed))
+    findings += _payload_findings(closure)
+    findings += [_file_finding(file) for file in closure.counted if file.role in ROLE_RULES]
+    findings += _missing_findings(closure)
+    findings += _named_findings(closure)
+    findings += _side_findings(closure)
+    findings += _uncounted_findings(folder, main, closure)
+    return findings
+
+
+def _script_findings(main: str, closure: CodeClosure) -> Iterator[Finding]:
+    if main != MAIN_NAME:
+        text = f"there is no {MAIN_NAME}; {main} is judged" if main else f"there is no {MAIN_NAME} and no other script"
+        yield Finding("code-script-absent", Level.WARNING, text, main)
+    source = next(iter(closure.sources.values()), None)
+    if main and source is not None and not source.tree.body:
+        bytes_ = next(iter(closure.files.values())).bytes
+        yield Finding("code-script-empty", Level.FAIL, f"{bytes_:,} bytes without a statement", main, {"bytes": bytes_})
+
+
+def _source_findings(folder: SubmissionFolder, main: str, closure: CodeClosure) -> Iterator[Finding]:
+    for item in closure.unread:
+        place = f"{item.label}:{item.line}" if item.line else item.label
+        if item.too_large or item.reason.startswith("cannot be read"):
+            yield Finding("code-too-large", Level.WARNING, f"counted and not followed: {item.reason}", place)
+        else:
+            yield Finding("code-not-python", Level.FAIL, f"no Python of any known version: {item.reason}", place)
+    if closure.newer:
+        version = max(syntax.version for _, syntax in closure.newer)
+        place, syntax = next(pair for pair in closure.newer if pair[1].version == version)
+        text = f"needs Python {version[0]}.{version[1]}: {syntax.name}{_times(closure.newer)}"
+        yield Finding(
+            "code-newer-python", Level.INFORMATION, text, place, {"version": version, "places": len(closure.newer)}
+        )
+    yield from _unneeded_sources(folder, closure)
+
+
+def _unneeded_sources(folder: SubmissionFolder, closure: CodeClosure) -> Iterator[Finding]:
+    """Python files beside the closure are parsed only, as far as time allows."""
+    needed = {name_in_folder(path) for path in closure.files}
+    left = CHECKED_BYTES
+    for file in folder.files:
+        left -= file.bytes if file.suffix == ".py" and file.name not in needed and file.kind == "file" else 0
+        if file.suffix != ".py" or file.name in needed or file.kind != "file" or left < 0:
+            continue
+        try:
+            read_python(folder.read_bytes(file.name))
+        except UnreadableSource as error:
+            if not error.too_large:
+                place = f"{file.name}:{error.line}" if error.line else file.name
+                text = f"no Python of any known version: {error.reason}; the main script does not need it"
+                yield Finding("code-not-python", Level.FINDING, text, place)
+
+
+def _counted(main: str, closure: CodeClosure, packed: PackedCode) -> Finding:
+    files = closure.counted
+    names = [name_in_folder(file.path) for file in files]
+    more = f" and {len(files) - 1} more files" if len(files) > 2 else f" and {names[1]}" if len(files) == 2 else ""
+    shipped = closure.code_bytes
+    text = f"{main}{more}: {shipped:,} bytes as shipped, {packed.minified_bytes:,} minified and packed by us"
+    values = {
+        "shipped": shipped,
+        "packed": packed.minified_bytes,
+        "packed_plain": packed.plain_bytes,
+        "packed_script": packed.script_bytes,
+        "files": dict(zip(names, (file.bytes for file in files), strict=True)),
+    }
+    return Finding("code-counted", Level.PASS, text, main, values)
+
+
+def _payload_findings(closure: CodeClosure) -> Iterator[Finding]:
+    for item in closure.payloads:
+        if not item.packing:
+            continue
+        needed = [name_in_folder(file.path) for file in closure.counted if item.label in file.place]
+        bytes_ = len(item.text.encode("utf-8", "surrogateescape"))
+        text = f"runs {bytes_:,} bytes of source packed with {item.packing}, which were unpacked and read"
+        level = Level.INFORMATION
+        if needed:
+            text, level = f"{text}: it needs {_listed(needed)}", Level.FINDING
+        values = {"bytes": bytes_, "layer": item.layer, "needs": needed}
+        yield Finding("code-hidden-payload", level, text, item.place, values)
+
+
+def _file_finding(file: ClosureFile) -> Finding:
+    rule, verb = ROLE_RULES[file.role]
+    assumed = "; assumed, since only the end of its path is known" if file.assumed else ""
+    text = f"{name_in_folder(file.path)}, {file.bytes:,} bytes, {verb} and counts{assumed}"
+    return Finding(rule, Level.FINDING, text, file.place, {"file": name_in_folder(file.path), "bytes": file.bytes})
+
+
+def _missing_findings(closure: CodeClosure) -> Iterator[Finding]:
+    for missing in closure.missing:
+        yield _missing_finding(missing)
+    for place, reference in closure.named:
+        if reference.kind in (Kind.EXECUTED_FILE, Kind.STARTED_SCRIPT):
+            text = f"{reference.kind.value} {reference.name}, which is not in the folder"
+            yield Finding("code-missing-file", Level.WARNING, text, place)
+
+
+def _missing_finding(missing: MissingModule) -> Finding:
+    level = Level.WARNING if missing.optional else Level.FAIL
+    if is_own_package(missing):
+        text = "imports bytecap: the decoder it needs is not in the folder; `bytecap pack` makes a folder that has it"
+        return Finding("code-missing-decoder", level, text, missing.place)
+    text = f"imports {missing.name}, which is not in the folder, no part of Python and no package known here"
+    return Finding("code-missing-module", level, text, missing.place, {"module": missing.name})
+
+
+def _named_findings(closure: CodeClosure) -> Iterator[Finding]:
+    by_kind: dict[Kind, dict[str, list[str]]] = {}
+    for place, reference in closure.named:
+        by_kind.setdefault(reference.kind, {}).setdefault(reference.name, []).append(place)
+    for name, places in by_kind.get(Kind.PROGRAM, {}).items():
+        level = Level.INFORMATION if name in ONLY_LOOKS else Level.FINDING
+        text = f"starts the program {name}{_times(places)}"
+        yield Finding("code-external-program", level, text, places[0], {"program": name})
+    for name, places in by_kind.get(Kind.NETWORK, {}).items():
+        yield Finding("code-network", Level.FINDING, f"uses the network: {name}{_times(places)}", places[0])
+    for name, places in by_kind.get(Kind.INLINE_NATIVE, {}).items():
+        text = f"compiles source text inside the script with {name}{_times(places)}"
+        yield Finding("code-inline-native", Level.INFORMATION, text, places[0])
+    for name, places in by_kind.get(Kind.UNREADABLE, {}).items():
+        text = f"runs code that could not be followed: {name}{_times(places)}"
+        yield Finding("code-unread-payload", Level.FINDING, text, places[0])
+    unpickling = by_kind.get(Kind.UNPICKLING, {})
+    if unpickling:
+        count = sum(len(places) for places in unpickling.values())
+        text = f"unpickles without restriction: {_listed(list(unpickling))}{_times(range(count))}"
+        yield Finding("code-unpickling", Level.INFORMATION, text, next(iter(unpickling.values()))[0], {"places": count})
+
+
+def _side_findings(closure: CodeClosure) -> Iterator[Finding]:
+    for file in closure.counted:
+        if file.role is Role.READ:
+            name = name_in_folder(file.path)
+            assumed = "; assumed, since only the end of its path is known" if file.assumed else ""
+            text = f"reads {name}, {file.bytes:,} bytes, which the script cannot do without, so it counts{assumed}"
+            yield Finding("code-side-file", Level.FINDING, text, file.place, {"file": name, "bytes": file.bytes})
+
+
+def _uncounted_findings(folder: SubmissionFolder, main: str, closure: CodeClosure) -> Iterator[Finding]:
+    """One line a purpose: tokenizers, data, and Python files that the main script does not reach."""
+    by_purpose: dict[str, dict[str, int]] = {}
+    for file in folder.files:
+        known = closure.files.get(f"/the submission/{file.name}")
+        if file.kind != "file" or (known is not None and known.counts):
+            continue
+        purpose = known.purpose if known is not None and known.purpose else side_purpose(file.name, "")
+        if known is None and file.suffix not in DATA_SUFFIXES:
+            purpose = Purpose.TEXT
+        if file.suffix == ".py":
+            words = f"not needed by {main}" if main else "no main script needs it"
+        elif purpose in (Purpose.TOKENIZER, Purpose.DATA, Purpose.OWN_OUTPUT):
+            words = purpose.value
+        else:
+            continue
+        by_purpose.setdefault(words, {})[file.name] = file.bytes
+    for words, files in by_purpose.items():
+        text = f"{_listed(list(files))}: {sum(files.values()):,} bytes not counted ({words})"
+        yield Finding("code-not-counted", Level.INFORMATION, text, next(iter(files)), {"files": files})
+
+
+def _times(places: Sequence[object]) -> str:
+    return f" ({len(places)} places)" if len(places) > 1 else ""
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(names[:SHOWN_NAMES]) + more

@@ -1,0 +1,54 @@
+"""A submission folder as the place where its code is followed: names inside it, within its limits."""
+
+from __future__ import annotations
+
+import posixpath
+
+from .folder import SubmissionFolder
+
+ROOT = "/the submission"  # a path that no script can mean by chance
+
+
+class FolderRoom:
+    """The files of a folder below `ROOT`; links and special files are not there."""
+
+    def __init__(self, folder: SubmissionFolder) -> None:
+        self.folder = folder
+        self.files = {f"{ROOT}/{file.name}": file for file in folder.files if file.kind == "file"}
+        self.folders: dict[str, list[str]] = {}
+        for path in self.files:
+            above, name = posixpath.split(path)
+            self.folders.setdefault(above, []).append(name)
+            while above != ROOT:
+                above = posixpath.dirname(above)
+                self.folders.setdefault(above, [])
+
+    def is_file(self, path: str) -> bool:
+        return path in self.files
+
+    def is_folder(self, path: str) -> bool:
+        return path in self.folders
+
+    def names_in(self, folder: str) -> list[str]:
+        return self.folders.get(folder, [])
+
+    def files_named(self, end: str) -> list[str]:
+        return [path for path in self.files if path.endswith(f"/{end}")]
+
+    def size(self, path: str) -> int:
+        return self.files[path].bytes
+
+    def read(self, path: str) -> bytes:
+        name = self.files[path].name
+        data = self.folder.read_bytes(name)
+        if name in self.folder.unread:
+            raise OSError(self.folder.unread[name])
+        return data
+
+    def own(self, path: str) -> str:
+        return path
+
+
+def name_in_folder(path: str) -> str:
+    """The name of a path of the room as the folder lists it."""
+    return path.removeprefix(f"{ROOT}/")
