@@ -109,7 +109,7 @@ def print_rows(rows: Sequence[Row]) -> None:
         print_judgement(rows[0].judgement)
         return
     print_table(
-        ("verdict", ">as counted", ">as shipped", ">fail", ">warn", ">find", ">s", "target"),
+        ("verdict", ">as counted", ">as shipped", ">fail", ">warn", ">find", ">cpu s", "target"),
         [_cells(row) for row in rows],
     )
     for row in rows:
@@ -132,7 +132,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     figures = (total.as_counted, total.as_shipped) if total is not None else (None, None)
     counts = [str(len(gravest(row.judgement.findings, level))) for level in ("fail", "warning", "finding")]
     shown = ["–" if figure is None else f"{figure:,}" for figure in figures]
-    return (row.verdict.upper(), *shown, *counts, f"{row.judgement.seconds:.2f}", name)
+    return (row.verdict.upper(), *shown, *counts, f"{row.judgement.cpu_seconds:.2f}", name)
 
 
 def _print_reasons(row: Row) -> None:

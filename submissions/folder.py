@@ -14,8 +14,10 @@ import codecs
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import DataError
 
@@ -140,6 +142,17 @@ class SubmissionFolder:
         self._bytes_read += min(len(data), limit)
         return data[:limit]
 
+    @contextmanager
+    def open_file(self, name: str) -> Iterator[BinaryIO]:
+        """A listed regular file for reading at any place; what is read of it is the caller's to limit.
+
+        Raises KeyError for a name that is not listed, OSError for what cannot be opened or is not a regular file.
+        """
+        if self._by_name[name].kind != "file":
+            raise OSError(f"{name} is not a regular file")
+        with _opened_inside(self.path, name) as file:
+            yield file
+
 
 def open_folder(path: str | Path, limits: FolderLimits | None = None) -> SubmissionFolder:
     """List a folder; raises DataError when it is none or cannot be listed at all."""
@@ -218,7 +231,14 @@ def _kind(mode: int) -> str:
 
 
 def _read_inside(path: Path, name: str, count: int) -> bytes:
-    """At most `count` bytes of a regular file, each part of whose name is opened without following a link."""
+    """At most `count` bytes of a regular file."""
+    with _opened_inside(path, name) as file:
+        return file.read(count)
+
+
+@contextmanager
+def _opened_inside(path: Path, name: str) -> Iterator[BinaryIO]:
+    """A regular file, each part of whose name is opened without following a link."""
     *folders, own_name = name.split("/")
     opened = [os.open(path, os.O_RDONLY | os.O_DIRECTORY)]
     try:
@@ -229,7 +249,7 @@ def _read_inside(path: Path, name: str, count: int) -> bytes:
         if not stat.S_ISREG(os.fstat(opened[-1]).st_mode):
             raise OSError("it is not a regular file any more")
         with os.fdopen(opened.pop(), "rb") as file:
-            return file.read(count)
+            yield file
     finally:
         for descriptor in opened:
             os.close(descriptor)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .blobs import judge_blobs
 from .claims import judge_claims
 from .code import judge_code
 from .findings import Finding, Level, Rule
@@ -43,6 +44,7 @@ def judge_folder(
     code = sections.judge("code", lambda: judge_code(folder))
     shipped = None if code is None else code.shipped
     claims = sections.judge("claims", lambda: judge_claims(folder, cap=options.cap, code=shipped))
+    sections.judge("blobs", lambda: judge_blobs(folder, claims))
     ledger = sections.judge("ledger", lambda: (submission_ledger(folder, claims), [])) or ()
     sections.judge("reading", lambda: (None, reading_findings(folder)))  # last: what the others could not read
 

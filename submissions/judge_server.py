@@ -54,7 +54,8 @@ def judged_apart(path: Path, options: JudgeOptions) -> dict[str, Any]:
     seconds = time.monotonic() - started
     document = _document(answer, in_time, os.waitstatus_to_exitcode(status), path, options)
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return {**document, "seconds": round(seconds, 4), "peak_bytes": peak}
+    cpu_seconds = round(usage.ru_utime + usage.ru_stime, 4)
+    return {**document, "seconds": round(seconds, 4), "cpu_seconds": cpu_seconds, "peak_bytes": peak}
 
 
 def _document(answer: bytes, in_time: bool, exit_code: int, path: Path, options: JudgeOptions) -> dict[str, Any]:

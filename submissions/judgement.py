@@ -63,7 +63,7 @@ class Judgement:
 
     complete : bool   whether every section was judged; if not, nothing that was found makes it a pass
     facts : dict      by section, what it read, as JSON values
-    seconds, peak_bytes   what judging took, for the folder alone; 0 where it was not measured
+    seconds, cpu_seconds, peak_bytes   what judging took, for the folder alone; 0 where it was not measured
     """
 
     path: Path
@@ -74,6 +74,7 @@ class Judgement:
     ledger: tuple[LedgerLine, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     peak_bytes: int = 0
 
     @property
@@ -141,6 +142,7 @@ def judgement_document(judgement: Judgement) -> dict[str, Any]:
         "findings": [{**asdict(finding), "level": finding.level.value} for finding in judgement.findings],
         "facts": judgement.facts,
         "seconds": round(judgement.seconds, 4),
+        "cpu_seconds": round(judgement.cpu_seconds, 4),
         "peak_bytes": judgement.peak_bytes,
     }
 
@@ -156,5 +158,6 @@ def judgement_from_document(document: Mapping[str, Any], path: Path, options: Ju
         tuple(LedgerLine(**line) for line in document["ledger"]),
         document["facts"],
         document["seconds"],
+        document["cpu_seconds"],
         document["peak_bytes"],
     )

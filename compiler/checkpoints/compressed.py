@@ -42,15 +42,15 @@ def compression_of(data: bytes, path: Path) -> str | None:
     return found or ("brotli" if path.suffix in SUFFIXES_WITHOUT_MARK and _is_brotli(data) else None)
 
 
-def decompress(data: bytes, path: Path, kind: str) -> bytes:
-    """The content of one stream that is the whole of `data`; CheckpointError when damaged, cut or too large."""
+def decompress(data: bytes, path: Path, kind: str, limit: int = CONTENT_BYTES) -> bytes:
+    """The content of one stream that is the whole of `data`; CheckpointError when damaged, cut or above the limit."""
     content = bytearray()
     try:
         for piece in _PIECES[kind](data):
             content += piece
-            if len(content) > CONTENT_BYTES:
+            if len(content) > limit:
                 raise CheckpointError(
-                    f"{path} unfolds into more than {CONTENT_BYTES:,} bytes; it is not a checkpoint of a "
+                    f"{path} unfolds into more than {limit:,} bytes; it is not a checkpoint of a "
                     "model that can be compiled"
                 )
     except _Cut as error:

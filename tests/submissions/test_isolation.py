@@ -30,7 +30,10 @@ NO_RECORD = {"README.md": "# Non-record\n\nNotes without a run.\n"}  # of such a
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, monkeypatch):
+    """A folder of which only the names are judged."""
+    for section in ("judge_code", "judge_claims", "judge_blobs"):
+        monkeypatch.setattr(judge, section, lambda *_, **options: (None, []))
     return write_folder(tmp_path / "folder", {"train_gpt.py": "x = 1\n"})
 
 
@@ -71,7 +74,6 @@ def raise_error(*_):
 )
 def test_what_becomes_of_the_fork_is_a_finding(folder, monkeypatch, deed, rule, text):
     monkeypatch.setattr(judge, "listing_findings", deed)
-    monkeypatch.setattr(judge, "judge_claims", lambda folder, cap: (None, []))
     started = time.monotonic()
     document = judged_apart(folder, JudgeOptions(seconds=0.5 if deed is hang else 10))
     assert time.monotonic() - started < 5
@@ -93,7 +95,6 @@ def test_the_answer_itself_may_not_fit(folder, monkeypatch):
 def test_a_section_that_breaks_down_leaves_the_others(folder, monkeypatch):
     monkeypatch.setattr(judge, "listing_findings", raise_error)
     (folder / "long.log").write_bytes(b"\xff" * 9)
-    monkeypatch.setattr(judge, "judge_claims", lambda folder, cap: (None, []))
     monkeypatch.setattr(judge, "reading_findings", lambda folder: [Finding("folder-unread", Level.FAIL, "still told")])
     judgement = judge.judge_folder(folder)
     assert [finding.rule for finding in judgement.findings] == ["judge-crash", "folder-unread"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import submission_folders
+import submission_folders_blobs
 import submission_folders_claims
 import submission_folders_code
 from submission_folders import Example
@@ -11,4 +12,5 @@ ALL_EXAMPLES: tuple[Example, ...] = (
     *submission_folders.FOLDER_EXAMPLES,
     *submission_folders_code.EXAMPLES,
     *submission_folders_claims.EXAMPLES,
+    *submission_folders_blobs.EXAMPLES,
 )

@@ -1,0 +1,169 @@
+"""The binary files of a folder: weights, artifacts, tokenizers, and data that a script reads beside them.
+
+Strategy: a file counts as binary by its bytes, whatever its name. Weights are compared with the sizes that the logs
+tell; data that are no weights are what a cap is easily got round with, so they are named, with who names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .blob_kinds import Blob, read_blob
+from .claims import ClaimFacts
+from .findings import Finding, Level, Rule
+from .folder import SubmissionFile, SubmissionFolder
+
+RULES = (
+    Rule("blob-weights", (Level.INFORMATION,), "A file of weights: layout, tensors, weights, bytes."),
+    Rule(
+        "blob-model-size",
+        (Level.PASS, Level.FINDING),
+        "The compressed weights in the folder have a logged model's size, or none.",
+    ),
+    Rule("blob-damaged", (Level.WARNING,), "A binary file is cut, damaged, or a pointer to a file that is not here."),
+    Rule("blob-pickle-names", (Level.FINDING,), "A pickle would import names that weights do not need."),
+    Rule(
+        "blob-data",
+        (Level.FINDING, Level.INFORMATION),
+        "Data that are not the model; a finding where a script or log of the folder names the file.",
+    ),
+    Rule("blob-program", (Level.FINDING,), "A compiled program or library, whose source is not what runs."),
+    Rule("blob-tokenizer", (Level.INFORMATION,), "A tokenizer lies in the folder; the challenge does not count it."),
+)
+LOOKED_AT = 200  # binary files of one folder
+TEXT_SUFFIXES = {".py", ".sh", ".md", ".json", ".txt", ".log", ".toml", ".yaml", ".yml", ".csv", ".ipynb", ".cfg"}
+BINARY_SUFFIXES = (".ptz", ".pt", ".pth", ".bin", ".npz", ".npy", ".safetensors", ".bcap", ".gguf", ".pkl", ".model")
+HEAD_BYTES = 4096
+SMALL_SHARE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class BlobFacts:
+    """The binary files that were looked at, and how many there are."""
+
+    blobs: tuple[Blob, ...]
+    binary_files: int
+
+
+def judge_blobs(folder: SubmissionFolder, claims: ClaimFacts | None) -> tuple[BlobFacts, list[Finding]]:
+    """Judge every binary file; `claims` tell the logged sizes and the texts that may name a file."""
+    files = [file for file in folder.files if is_binary(folder, file)]
+    blobs = tuple(read_blob(folder, file)[0] for file in files[:LOOKED_AT])
+    findings = []
+    for blob in blobs:
+        findings += blob_findings(folder, blob, claims)
+    findings += model_size_findings([blob for blob in blobs if blob.kind == "weights"], claims)
+    return BlobFacts(blobs, len(files)), findings
+
+
+def is_binary(folder: SubmissionFolder, file: SubmissionFile) -> bool:
+    """Whether a file's first bytes are no text, or its name is one that weights have."""
+    if file.kind != "file" or not file.bytes or file.suffix in TEXT_SUFFIXES:
+        return False
+    if file.suffix in BINARY_SUFFIXES:
+        return True
+    try:
+        with folder.open_file(file.name) as opened:
+            head = opened.read(HEAD_BYTES)
+    except OSError:
+        return False  # it is in `unread` as soon as a section wants its text
+    return b"\0" in head or len(head.decode("utf-8", "ignore").encode()) < len(head) - 3
+
+
+def blob_findings(folder: SubmissionFolder, blob: Blob, claims: ClaimFacts | None) -> list[Finding]:
+    """What is said of one file."""
+    size = f"{blob.bytes:,} bytes" + (f" of {blob.wrapper}, {blob.content_bytes:,} unfolded" if blob.wrapper else "")
+    values = {"bytes": blob.bytes, "kind": blob.kind, "wrapper": blob.wrapper, "content_bytes": blob.content_bytes}
+    findings = []
+    if blob.names:
+        text = f"loading it would import {', '.join(blob.names[:8])}{' and more' if len(blob.names) > 8 else ''}"
+        findings.append(Finding("blob-pickle-names", Level.FINDING, text, blob.name, {"names": blob.names}))
+    if blob.kind in ("damaged", "pointer"):
+        findings.append(Finding("blob-damaged", Level.WARNING, f"{size}; {blob.what}", blob.name, values))
+    elif blob.kind in ("weights", "array"):
+        types = ", ".join(f"{count:,} {dtype}" for dtype, count in (blob.types or {}).items())
+        counted = f"{blob.tensors:,} tensors, {blob.elements:,} weights ({types})" if blob.tensors else "not opened"
+        text = f"{size}: {blob.what}, {counted}"
+        more = {"tensors": blob.tensors, "elements": blob.elements, "types": blob.types or {}}
+        findings.append(Finding("blob-weights", Level.INFORMATION, text, blob.name, {**values, **more}))
+    elif blob.kind == "tokenizer":
+        text = f"{size}: {blob.what}, which the challenge does not count"
+        findings.append(Finding("blob-tokenizer", Level.INFORMATION, text, blob.name, values))
+    elif blob.kind == "program":
+        findings.append(Finding("blob-program", Level.FINDING, f"{size}: {blob.what}", blob.name, values))
+    if blob.kind in ("data", "shard", "array"):
+        findings.append(_data_finding(folder, blob, size, values, claims))
+    return findings
+
+
+def _data_finding(
+    folder: SubmissionFolder, blob: Blob, size: str, values: dict[str, object], claims: ClaimFacts | None
+) -> Finding:
+    """Data beside the weights: who names the file, and whether a logged total has room for exactly it."""
+    place = naming_place(folder, blob.name, claims)
+    counted = _logs_that_count(blob, claims)
+    text = f"{size}: {blob.what}; not the model"
+    text += f"; named by {place}" if place else "; no script, log or text names it"
+    if counted:
+        text += f"; counted in the total of {', '.join(counted[:3])}"
+    elif place:
+        text += "; no logged total counts it"
+    level = Level.FINDING if place else Level.INFORMATION
+    return Finding("blob-data", level, text, blob.name, {**values, "named_by": place, "counted_by": counted})
+
+
+def naming_place(folder: SubmissionFolder, name: str, claims: ClaimFacts | None) -> str:
+    """Where a text of the folder, or an unpacked payload, has the name of the file: "train.log:9"; "" nowhere."""
+    base = name.rpartition("/")[2]
+    texts = [] if claims is None else list(claims.code.texts)
+    known = {each for each, _ in texts}
+    names = [file.name for file in folder.files if file.kind == "file" and file.suffix in TEXT_SUFFIXES]
+    for each, text in texts:
+        if (place := text.find(base)) >= 0:
+            return f"{each}:{text.count(chr(10), 0, place) + 1}"
+    for each in sorted(set(names) - known, key=lambda name: (not name.endswith((".sh", ".log")), name)):
+        text = folder.read_text(each).text
+        if (place := text.find(base)) >= 0:
+            return f"{each}:{text.count(chr(10), 0, place) + 1}"
+    return ""
+
+
+def _logs_that_count(blob: Blob, claims: ClaimFacts | None) -> list[str]:
+    """Logs whose total is their model, their code, and exactly this file."""
+    if claims is None:
+        return []
+    code = {claims.code.script_bytes, claims.code.closure_bytes}
+    for log in claims.logs:
+        code |= {size.value for size in log.sizes if size.kind == "code"}
+    return [
+        row.log
+        for row in claims.rows
+        if row.counted is not None and row.model is not None and row.counted - row.model - blob.bytes in code
+    ]
+
+
+def model_size_findings(weights: Sequence[Blob], claims: ClaimFacts | None) -> list[Finding]:
+    """Whether the compressed weights are those that a log speaks of."""
+    logged = {} if claims is None else {row.model: row.log for row in claims.rows if row.model is not None}
+    if not weights or not logged:
+        return []
+    findings = [
+        Finding(
+            "blob-model-size",
+            Level.PASS,
+            f"{blob.bytes:,} bytes, the logged model of {logged[blob.bytes]}",
+            blob.name,
+            {"bytes": blob.bytes, "log": logged[blob.bytes]},
+        )
+        for blob in weights
+        if blob.bytes in logged
+    ]
+    if findings:
+        return findings
+    largest = max(weights, key=lambda blob: blob.bytes)
+    nearest = min(logged, key=lambda size: abs(size - largest.bytes))
+    if largest.bytes * SMALL_SHARE < nearest:  # tables beside a model that is not in the folder
+        return []
+    text = f"{largest.bytes:,} bytes of weights are no logged model's; the nearest has {nearest:,} by {logged[nearest]}"
+    return [Finding("blob-model-size", Level.FINDING, text, largest.name, {"bytes": largest.bytes, "nearest": nearest})]
