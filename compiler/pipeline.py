@@ -1,14 +1,14 @@
-"""The whole compile as one straight function: checkpoint and cap in, artifact and report out.
+"""The whole compile as two straight functions: a checkpoint is measured once, and landed on each cap.
 
-Strategy: every line of `compile_checkpoint` is a stage; what a stage needs is an argument, what it
-found is a value. The report is data, and a callback hears of the progress. A clock takes the seconds of
-the stages and nothing depends on it.
+Strategy: every line of `measure_checkpoint` and `land_checkpoint` is a stage; what it needs is an argument, what it
+found is a value. The report is data, and a callback hears of the progress. A clock takes the seconds of the stages and
+nothing depends on it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -52,6 +52,42 @@ class CompileResult:
     provenance: dict
 
 
+@dataclass(frozen=True, slots=True)
+class CompileOptions:
+    """How checkpoints are compiled, whichever they are and under whatever cap; as `compile_checkpoint` takes them."""
+
+    calibration: Path | str
+    tokenizer: Path | str | None = None
+    code: Sequence[Path | str] = ()
+    evaluation: Sequence[Path | str] = ()
+    architecture: Path | str | None = None
+    selection: Selection = EVERYTHING
+    recipe: str | Path = "default"
+    effort: int = DEFAULT_EFFORT
+    profile: str = "default"
+    device: str = "cpu"
+    seed: int = 0
+    threads: int | None = None
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredCheckpoint:
+    """A checkpoint that was read, measured and rewritten once, to be landed on as many caps as there are.
+
+    scratch : holds the statistics, so it must stay open
+    code_files : that count against every cap;  read : what the report says of the files
+    seconds : by stage so far
+    """
+
+    job: CompileJob
+    options: CompileOptions
+    code_files: Sequence[Path]
+    scratch: ScratchFile
+    read: Mapping[str, object]
+    seconds: Mapping[str, float]
+
+
 def compile_checkpoint(
     checkpoint_path: Path | str,
     *,
@@ -81,37 +117,70 @@ def compile_checkpoint(
     `force`) except on a dry run. `effort` gives the options that the recipe does not name, `explain` adds
     measurements to the report. Raises CheckpointError, DataError, CapError, CompileError or OutputError.
     """
-    progress = progress or silent
-    how = {"seed": seed, "device": device, "threads": threads or available_threads()}
-    clock = _Clock()
+    text = CompileOptions(calibration, tokenizer, code, evaluation, architecture, selection)
+    options = replace(text, recipe=recipe, effort=effort, profile=profile, device=device, seed=seed, threads=threads)
     written = _checked_output(None if dry_run else output, force)
-    check_device(device)
-    codec, options, code_files = profile_codec(profile), read_recipe(recipe, effort), import_closure(map(Path, code))
-    budget = artifact_budget(cap, code_files)
-    model = read_model(checkpoint_path, architecture, selection)
-    tokenizer = own_tokenizer(checkpoint_path, calibration, tokenizer)
-    text, held_out, notes = read_calibration(Path(calibration), [Path(path) for path in evaluation], tokenizer, model)
-    clock.lap("read")
+    artifact_budget(cap, code_closure(options))  # a cap that the code fills is refused before the work
     with ScratchFile() as scratch:
-        how_far = partial(progress, "calibrate")
-        statistics = calibrate(model, text, options.calibration, progress=how_far, scratch=scratch, **how)
-        clock.lap("calibrate")
-        model, statistics = _rewrite(model, statistics, options)
-        provenance = _provenance(calibration, options, effort, seed, model)
-        job = CompileJob(model, statistics, text, held_out, options, provenance, codec, **how)
-        trials = QuickTrials(job, PlainGrids(model, statistics, GridQuantizer(options.quantization), job.threads))
-        landed = _land(trials, scratch, budget, progress, keep_targets=explain)
-        clock.lap("land")
-        ledger = build_ledger(landed.landing.trial.data, code_files, cap)
-        read = {"tokenizer": tokenizer and str(tokenizer), "calibration_notes": list(notes)}
-        report = build_report(job, landed.landing, ledger, clock.seconds, landed.candidates) | read
-        report |= {"profile": profile, "effort": effort}
-        if explain:
-            report["explanation"] = explain_compile(landed.trials, landed.landing, budget, progress=progress)
-            clock.lap("explain")
+        measured = measure_checkpoint(checkpoint_path, replace(options, explain=explain), scratch, progress)
+        result = land_checkpoint(measured, cap, progress)
     if written is not None:
-        write_output(written, landed.landing.trial.data, force)
-    return CompileResult(landed.landing.trial.data, ledger, report, provenance)
+        write_output(written, result.artifact, force)
+    return result
+
+
+def code_closure(options: CompileOptions) -> Sequence[Path]:
+    """The code files that count, with the local modules that they import."""
+    return import_closure(map(Path, options.code))
+
+
+def measure_checkpoint(
+    checkpoint_path: Path | str, options: CompileOptions, scratch: ScratchFile, progress: Progress | None = None
+) -> MeasuredCheckpoint:
+    """Read a checkpoint and its calibration text, measure what an error costs, and rewrite the model: what does not
+    depend on a cap.
+    """
+    clock, progress = _Clock(), progress or silent
+    how = {"seed": options.seed, "device": options.device, "threads": options.threads or available_threads()}
+    check_device(options.device)
+    codec, recipe, code_files = profile_codec(options.profile), _recipe_of(options), code_closure(options)
+    model = read_model(checkpoint_path, options.architecture, options.selection)
+    tokenizer = own_tokenizer(checkpoint_path, options.calibration, options.tokenizer)
+    compared = [Path(path) for path in options.evaluation]
+    text, held_out, notes = read_calibration(Path(options.calibration), compared, tokenizer, model)
+    clock.lap("read")
+    how_far = partial(progress, "calibrate")
+    statistics = calibrate(model, text, recipe.calibration, progress=how_far, scratch=scratch, **how)
+    clock.lap("calibrate")
+    model, statistics = _rewrite(model, statistics, recipe)
+    provenance = _provenance(options, recipe, model)
+    job = CompileJob(model, statistics, text, held_out, recipe, provenance, codec, **how)
+    read = {"tokenizer": tokenizer and str(tokenizer), "calibration_notes": list(notes)}
+    return MeasuredCheckpoint(job, options, code_files, scratch, read, clock.seconds)
+
+
+def land_checkpoint(measured: MeasuredCheckpoint, cap: int, progress: Progress | None = None) -> CompileResult:
+    """The largest artifact of a measured checkpoint that fits, with its code files, under `cap` bytes.
+
+    The same bytes as of a compile of its own, whatever caps were landed on before.
+    """
+    job, options, progress = measured.job, measured.options, progress or silent
+    clock, budget = _Clock(measured.seconds), artifact_budget(cap, measured.code_files)
+    grids = PlainGrids(job.model, job.statistics, GridQuantizer(job.recipe.quantization), job.threads)
+    landed = _land(QuickTrials(job, grids), measured.scratch, budget, progress, keep_targets=options.explain)
+    clock.lap("land")
+    artifact = landed.landing.trial.data
+    ledger = build_ledger(artifact, measured.code_files, cap)
+    report = build_report(job, landed.landing, ledger, clock.seconds, landed.candidates) | dict(measured.read)
+    report |= {"profile": options.profile, "effort": options.effort}
+    if options.explain:
+        report["explanation"] = explain_compile(landed.trials, landed.landing, budget, progress=progress)
+        clock.lap("explain")
+    return CompileResult(artifact, ledger, report, dict(job.provenance))
+
+
+def _recipe_of(options: CompileOptions) -> Recipe:
+    return read_recipe(options.recipe, options.effort)
 
 
 @one_thread_each()  # what runs outside of jobs must not depend on how many threads BLAS has
@@ -178,23 +247,23 @@ def _finished(job: CompileJob, landing: Landing[Draft]) -> Landing[Trial]:
     return replace(landing, trial=finish_draft(job, landing.trial))
 
 
-def _provenance(calibration: Path | str, recipe: Recipe, effort: int, seed: int, model: Model) -> dict:
+def _provenance(options: CompileOptions, recipe: Recipe, model: Model) -> dict:
     """What the artifact says of where it comes from; the configuration lets it become a folder again."""
     found = {
         "bytecap": VERSION,
-        "calibration": file_sha256(calibration)[:16],
+        "calibration": file_sha256(options.calibration)[:16],
         "recipe": recipe.digest,
-        "seed": seed,
+        "seed": options.seed,
     }
-    found |= {} if effort == DEFAULT_EFFORT else {"effort": effort}
+    found |= {} if options.effort == DEFAULT_EFFORT else {"effort": options.effort}
     return found | ({"configuration": dict(model.configuration)} if model.configuration else {})
 
 
 class _Clock:
-    """Wall seconds by stage."""
+    """Wall seconds by stage, after those of stages before it."""
 
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
+    def __init__(self, seconds: Mapping[str, float] | None = None) -> None:
+        self.seconds: dict[str, float] = dict(seconds or {})
         self._last = time.perf_counter()
 
     def lap(self, stage: str) -> None:

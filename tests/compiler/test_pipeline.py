@@ -17,8 +17,15 @@ from tiny_models import golf_model, random_sequences
 from bytecap.compiler.checkpoints.export import export_checkpoint
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.torch_executor import TorchExecutor
-from bytecap.compiler.pipeline import CompileResult, compile_checkpoint
+from bytecap.compiler.pipeline import (
+    CompileOptions,
+    CompileResult,
+    compile_checkpoint,
+    land_checkpoint,
+    measure_checkpoint,
+)
 from bytecap.compiler.recipe import read_recipe
+from bytecap.compiler.scratch_file import ScratchFile
 from bytecap.compiler.statistics.swaps import measure_divergences
 from bytecap.errors import BytecapError, CapError, CheckpointError, CompileError, DataError, OutputError
 from bytecap.format.artifact import decode_contents, decode_tensors, read_artifact, write_artifact
@@ -351,3 +358,20 @@ def test_the_least_effort_lands_on_the_cap_whatever_the_threads(job: Job) -> Non
     assert CAP - 60 <= len(found[0].artifact) <= CAP
     assert found[0].report["effort"] == found[0].provenance["effort"] == 1
     assert "effort" not in job.compile(CAP).provenance
+
+
+def test_a_checkpoint_that_is_measured_once_lands_on_each_cap_as_a_compile_of_its_own(job):
+    """Whatever was landed on before: what is kept of a landing must not reach the next."""
+    given = CompileOptions(
+        job.path("calibration.bin"),
+        architecture=job.path("architecture.json"),
+        recipe=job.path("sampled.toml"),
+        threads=1,
+    )
+    caps = (CAP, CAP - 1500, CAP)
+    with ScratchFile() as scratch:
+        measured = measure_checkpoint(job.path("model.pt"), given, scratch)
+        found = [land_checkpoint(measured, cap) for cap in caps]
+    alone = {cap: job.compile(cap, "sampled").artifact for cap in set(caps)}
+    assert [each.artifact for each in found] == [alone[cap] for cap in caps]
+    assert all(set(each.report["seconds"]) == {"read", "calibrate", "land"} for each in found)
