@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..files.numbers import integer
+from ..format.identity import Identity, identity_text
 from .ledger_report import cap_line, ledger_document, print_ledger
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
         "weights": _weights(report),
         "effort": f"{report['effort']} of 1 to 9",
         "calibration": _calibration(report),
+        "identity": _identity(report),
         "byte price": _price(report),
         "profiles": _profiles(report["profile"], report["profiles"]),
         **({"candidates": _candidates(report["candidates"])} if report["candidates"] else {}),
@@ -58,6 +60,13 @@ def _calibration(report: Mapping[str, Any]) -> str:
     """`65,536 tokens by tokenizer.json`, and what was assumed of the file."""
     by = "" if report["tokenizer"] is None else f" by {report['tokenizer']}"
     return "; ".join([f"{integer(report['calibration_tokens'])} tokens{by}", *report["calibration_notes"]])
+
+
+def _identity(report: Mapping[str, Any]) -> str:
+    """`1,024 pieces, tokenizer 3fa4b2c1d5e6, architecture unknown`, and what is missing."""
+    digests = {name: report["identity"][name] for name in ("tokenizer", "architecture")}
+    known = Identity(report["identity"]["pieces"], **{n: d and bytes.fromhex(d) for n, d in digests.items()})
+    return "; ".join([*([identity_text(known)] if known.known else []), *report["identity_notes"]])
 
 
 def _weights(report: Mapping[str, Any]) -> str:

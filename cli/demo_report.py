@@ -10,7 +10,7 @@ from ..files.numbers import integer
 from .compile_report import compile_document
 from .eval_report import gap_document, gap_text, score_document, score_text
 from .ledger_report import cap_line, print_ledger
-from .verify_report import check_document
+from .verify_report import check_document, verdict_text
 
 if TYPE_CHECKING:
     from ..lab.demo.demo import Demo
@@ -42,7 +42,5 @@ def print_demo(demo: Demo) -> None:
     click.echo(f"{'float':<11} {score_text(demo.reference)}")
     click.echo(f"{'artifact':<11} {score_text(demo.score)}")
     click.echo(f"{'gap':<11} {gap_text(demo.gap)}")
-    failed = [check.name for check in demo.checks if not check.passed]
-    verdict = f"FAIL: {', '.join(failed)}" if failed else f"PASS: {', '.join(check.name for check in demo.checks)}"
-    click.echo(f"{'verdict':<11} {verdict}; {cap_line(demo.compiled.ledger)}")
+    click.echo(f"{'verdict':<11} {verdict_text(demo.checks)}; {cap_line(demo.compiled.ledger)}")
     click.echo(f"{'files':<11} {demo.folder}")

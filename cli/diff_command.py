@@ -8,7 +8,15 @@ from typing import Any
 import click
 
 from .documents import json_option, print_document
-from .parameters import DATA_FILES, INPUT_FILE, data_help, example, tokenizer_help, tokenizer_option
+from .parameters import (
+    DATA_FILES,
+    INPUT_FILE,
+    data_help,
+    example,
+    other_tokenizer_option,
+    tokenizer_help,
+    tokenizer_option,
+)
 from .progress import terminal_progress
 
 DIFFERENT = 1  # as of diff and cmp
@@ -23,6 +31,7 @@ SCHEMA = 2  # 2: what changed in the recipe, and the interval of the gap
 @click.argument("second", type=INPUT_FILE)
 @click.option("--data", type=DATA_FILES, multiple=True, metavar="FILE", help="Score both, too: " + data_help)
 @tokenizer_option(tokenizer_help)
+@other_tokenizer_option
 @click.option(
     "--max-tokens", type=click.IntRange(min=1), metavar="N", help="Score the first N tokens only.  [default: all]"
 )

@@ -16,6 +16,7 @@ from .parameters import (
     data_help,
     example,
     ignore_option,
+    other_tokenizer_option,
     split_option,
     splits_option,
     tokenizer_help,
@@ -38,6 +39,7 @@ EXAMPLE = example("bytecap eval model.bcap --data val.bin --tokenizer tokenizer.
     help=data_help + ' A pattern in quotes ("val_*.bin") or - for standard input; repeatable.',
 )
 @tokenizer_option(tokenizer_help + "  [default: in or beside the model]")
+@other_tokenizer_option
 @click.option(
     "--sequence-length", type=click.IntRange(min=1), metavar="N", help="Tokens of context.  [default: the model's own]"
 )

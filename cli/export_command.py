@@ -10,7 +10,7 @@ import click
 
 from ..files.numbers import integer
 from .documents import json_option, print_document
-from .parameters import INPUT_FILE, example, force_option
+from .parameters import INPUT_FILE, example, force_option, other_tokenizer_option
 
 if TYPE_CHECKING:
     from ..interface import Export
@@ -46,11 +46,19 @@ TOKENIZER = click.Path(exists=True, readable=True, path_type=Path)
     metavar="PATH",
     help="Tokenizer to put into the folder or the GGUF file: file or folder.",
 )
+@other_tokenizer_option
 @click.option("--coded", is_flag=True, help="Leave a folder's weights in the artifact, for transformers with bytecap.")
 @force_option
 @json_option
 def command(
-    artifact: Path, output: Path, dtype: str, tokenizer: Path | None, coded: bool, force: bool, as_json: bool
+    artifact: Path,
+    output: Path,
+    dtype: str,
+    tokenizer: Path | None,
+    other_tokenizer: bool,
+    coded: bool,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Decode ARTIFACT and write its tensors under their own names, in the types the checkpoint had.
 
@@ -60,11 +68,21 @@ def command(
     from .failures import naming_file
 
     with naming_file(artifact):
-        exported = interface.export(artifact, output, dtype=dtype, tokenizer=tokenizer, coded=coded, force=force)
+        exported = interface.export(
+            artifact,
+            output,
+            dtype=dtype,
+            tokenizer=tokenizer,
+            other_tokenizer=other_tokenizer,
+            coded=coded,
+            force=force,
+        )
     if as_json:
         print_document("export", export_document(output, exported))
     else:
         click.echo(export_text(output, exported))
+        for note in exported.notes:
+            click.echo(f"bytecap: note: {note}", err=True)
 
 
 def export_document(output: Path, exported: Export) -> dict[str, object]:
@@ -78,6 +96,7 @@ def export_document(output: Path, exported: Export) -> dict[str, object]:
         "tensors": list(exported.names),
         "dtypes": list(exported.dtypes),
         "rounding": asdict(exported.rounding),
+        "notes": list(exported.notes),
     }
 
 

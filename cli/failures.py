@@ -9,7 +9,10 @@ from pathlib import Path
 from ..errors import ArtifactError, BytecapError
 from .exit_codes import CommandError, exit_code_of
 
-HINTS = {"force": "use --force to replace it, or name another output"}  # by the argument that an error names
+HINTS = {
+    "force": "use --force to replace it, or name another output",
+    "other_tokenizer": "give the model's own, or --other-tokenizer to take this one",
+}  # by the argument that an error names
 
 
 @contextmanager

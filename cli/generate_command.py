@@ -14,6 +14,7 @@ from .parameters import (
     count_option,
     example,
     ignore_option,
+    other_tokenizer_option,
     seed_option,
     tokenizer_help,
     tokenizer_option,
@@ -49,6 +50,7 @@ EXAMPLE = example('bytecap generate model.bcap --prompt "Once upon a time" --tok
 @seed_option("Equal seeds give equal text.")
 @click.option("--ignore-end", is_flag=True, help="Go on where the model would end the text.")
 @tokenizer_option(tokenizer_help + "  [default: in or beside the model]")
+@other_tokenizer_option
 @architecture_option
 @weights_option
 @ignore_option
@@ -57,6 +59,7 @@ EXAMPLE = example('bytecap generate model.bcap --prompt "Once upon a time" --tok
 def command(
     model: Path,
     tokenizer: Path | None,
+    other_tokenizer: bool,
     architecture: Path | None,
     weights: str | None,
     ignore: tuple[str, ...],
@@ -72,7 +75,14 @@ def command(
     from .generate_report import TokenPrinter, generation_document, print_doubts
 
     with naming_file(model):
-        loaded = interface.load(model, tokenizer=tokenizer, architecture=architecture, weights=weights, ignore=ignore)
+        loaded = interface.load(
+            model,
+            tokenizer=tokenizer,
+            other_tokenizer=other_tokenizer,
+            architecture=architecture,
+            weights=weights,
+            ignore=ignore,
+        )
     if as_json:
         print_document("generate", generation_document(loaded, loaded.generate(**options)))
         return

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -23,6 +23,7 @@ import click
 
 from ..errors import BytecapError, BytecapWarning
 from ..version import VERSION
+from .error_document import error_document, wants_document
 from .exit_codes import DONE, OUTPUT, OVER_LIMIT, UNEXPECTED, USAGE, exit_code_lines, exit_code_of
 from .failures import error_text
 from .interruption import heed_signals, interruption_message
@@ -107,36 +108,55 @@ def _open_closed_streams() -> None:
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit code; every deliberate error has become one line on stderr."""
+    """Run the command line and return its exit code; every deliberate error has become one line on stderr, and with
+    `--json` a document on stdout.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _say_warning(warnings.showwarning)
-            result = group.main(arguments, prog_name="bytecap", standalone_mode=False)
-    except click.UsageError as error:
-        error.show()
-        return USAGE
-    except click.Abort as error:  # click makes one of a KeyboardInterrupt
-        return _fail(*interruption_message(error.__cause__))
-    except KeyboardInterrupt as error:
-        return _fail(*interruption_message(error))
-    except BytecapError as error:
-        return _fail(error_text(error), exit_code_of(error))
-    except OSError as error:
-        return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", OUTPUT)
-    except MemoryError:
-        return _fail("this takes more memory than there is", OVER_LIMIT)
+            result = group.main(list(given), prog_name="bytecap", standalone_mode=False)
     except ModuleNotFoundError as error:
         if error.name not in OPTIONAL_PACKAGES:
             raise
-        name, extra = OPTIONAL_PACKAGES[error.name]
-        return _fail(
-            f"this needs {name}, which is not installed; install it with: pip install 'bytecap[{extra}]'", UNEXPECTED
-        )
+        return _fail(given, error, *_failure(error))
+    except (click.UsageError, click.Abort, KeyboardInterrupt, BytecapError, OSError, MemoryError) as error:
+        return _fail(given, error, *_failure(error))
     return result if isinstance(result, int) else DONE
 
 
-def _fail(message: str, code: int) -> int:
-    click.echo(f"bytecap: error: {message}", err=True)
+def _failure(error: BaseException) -> tuple[str, int]:
+    """Message and exit code of an error."""
+    match error:
+        case click.UsageError():
+            return error.format_message(), USAGE
+        case click.Abort():  # click makes one of a KeyboardInterrupt
+            return interruption_message(error.__cause__)
+        case KeyboardInterrupt():
+            return interruption_message(error)
+        case BytecapError():
+            return error_text(error), exit_code_of(error)
+        case ModuleNotFoundError():
+            name, extra = OPTIONAL_PACKAGES[str(error.name)]
+            return (
+                f"this needs {name}, which is not installed; install it with: pip install 'bytecap[{extra}]'",
+                UNEXPECTED,
+            )
+        case MemoryError():
+            return "this takes more memory than there is", OVER_LIMIT
+        case OSError():
+            return f"{error.filename or 'input or output'}: {error.strerror or error}", OUTPUT
+    raise error
+
+
+def _fail(arguments: Sequence[str], error: BaseException, message: str, code: int) -> int:
+    if isinstance(error, click.UsageError):
+        error.show()
+    else:
+        click.echo(f"bytecap: error: {message}", err=True)
+    if wants_document(arguments) and not isinstance(error, BrokenPipeError):
+        command = next((argument for argument in arguments if argument in (*COMMANDS, *FORMER_NAMES)), None)
+        click.echo(error_document(command, arguments, error, message, code))
     return code
 
 

@@ -110,6 +110,9 @@ splits_option = click.option(
     metavar="FILE",
     help="Table of known splits, TOML or JSON, beside bytecap's own; may be repeated.",
 )
+other_tokenizer_option = click.option(
+    "--other-tokenizer", is_flag=True, help="Take a tokenizer that is not the model's own; noted beside the result."
+)
 force_option = click.option("--force", is_flag=True, help="Replace the output if it exists.")
 
 

@@ -15,6 +15,7 @@ from .parameters import (
     code_option,
     data_help,
     example,
+    other_tokenizer_option,
     split_option,
     splits_option,
     threads_option,
@@ -24,7 +25,18 @@ from .parameters import (
 from .progress import terminal_progress
 
 TARGET = click.Path(exists=True, readable=True, path_type=Path)
-ARTIFACT_OPTIONS = ("cap", "code", "data", "tokenizer", "expect_bpb", "tolerance", "split", "splits", "threads")
+ARTIFACT_OPTIONS = (
+    "cap",
+    "code",
+    "data",
+    "tokenizer",
+    "other_tokenizer",
+    "expect_bpb",
+    "tolerance",
+    "split",
+    "splits",
+    "threads",
+)
 FOLDER_OPTIONS = ("cap", "data", "tokenizer", "tolerance", "seconds", "memory", "threads", "scheduler")
 
 
@@ -39,8 +51,15 @@ FOLDER_OPTIONS = ("cap", "data", "tokenizer", "tolerance", "seconds", "memory", 
     help="Limit of artifact and code together: 16MB, 16MiB or 16_000_000.  [default for a folder: 16_000_000]",
 )
 @code_option
-@click.option("--data", type=DATA_FILES, metavar="FILE", help=data_help + " Scored when given, with --tokenizer.")
-@tokenizer_option(tokenizer_help)
+@click.option(
+    "--data",
+    type=DATA_FILES,
+    multiple=True,
+    metavar="FILE",
+    help=data_help + ' Scored when given, with --tokenizer. A pattern in quotes ("val_*.bin") or -; repeatable.',
+)
+@tokenizer_option(tokenizer_help + " Another one than the artifact's fails.")
+@other_tokenizer_option
 @split_option
 @splits_option
 @click.option(
@@ -74,8 +93,9 @@ FOLDER_OPTIONS = ("cap", "data", "tokenizer", "tolerance", "seconds", "memory", 
 def command(targets: tuple[Path, ...], as_json: bool, as_json_lines: bool, **options: Any) -> None:
     """Check each TARGET: an artifact, or the folder of a submission, of which nothing is executed.
 
-    Of an artifact: its structure, checksums, tensors and digest, its size, and, when asked, its score.
-    Each check is PASS, FAIL, or SKIPPED where an earlier failure leaves nothing to judge.
+    Of an artifact: its structure, checksums, bytes, tensors, tokenizer and, when asked, its score.
+    Each check is PASS, FAIL, or SKIPPED where nothing was asked or an earlier failure leaves nothing to
+    judge.
 
     Of a folder: what its code is and hides, what it declares, logs and ships, and what its files are.
     Only a FAIL fails it.
@@ -90,7 +110,7 @@ def command(targets: tuple[Path, ...], as_json: bool, as_json_lines: bool, **opt
 
         verify_targets(
             targets,
-            {name: options[name] for name in FOLDER_OPTIONS},
+            {name: options[name] for name in FOLDER_OPTIONS} | {"data": next(iter(options["data"]), None)},
             {name: options[name] for name in ARTIFACT_OPTIONS},
             as_json=as_json,
             as_json_lines=as_json_lines,
@@ -100,10 +120,12 @@ def command(targets: tuple[Path, ...], as_json: bool, as_json_lines: bool, **opt
 
 
 def _check_options(options: dict[str, Any], any_folder: bool) -> None:
-    if (options["data"] is None) != (options["tokenizer"] is None):
-        raise click.UsageError("--data and --tokenizer go together.")
-    if options["expect_bpb"] is not None and options["data"] is None:
+    if options["data"] and options["tokenizer"] is None:
+        raise click.UsageError("--data needs --tokenizer.")
+    if options["expect_bpb"] is not None and not options["data"]:
         raise click.UsageError("--expect-bpb needs --data and --tokenizer.")
+    if any_folder and len(options["data"]) > 1:
+        raise click.UsageError("A folder is scored on one --data.")
     if any_folder and (options["code"] or options["expect_bpb"] is not None):
         raise click.UsageError("--code and --expect-bpb go with an artifact; a folder has code and a score of its own.")
 
@@ -113,11 +135,11 @@ def _verify_artifact(artifact: Path, options: dict[str, Any], as_json: bool) -> 
 
     with terminal_progress() as progress:
         checks = interface.verify(artifact, progress=progress, **options)
-    from .verify_report import print_checks, verification_document
+    from .verify_report import SCHEMA, none_failed, print_checks, verification_document
 
     if as_json:
-        print_document("verify", {"artifact": str(artifact), **verification_document(checks)})
+        print_document("verify", {"artifact": str(artifact), **verification_document(checks)}, SCHEMA)
     else:
         print_checks(checks)
-    if not all(check.passed for check in checks):
+    if not none_failed(checks):
         click.get_current_context().exit(VERIFICATION)

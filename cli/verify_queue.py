@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .documents import SCHEMA, print_document
+from .documents import print_document
 from .exit_codes import VERIFICATION
 from .progress import terminal_progress
 from .tables import print_table
 from .verify_folder_report import gravest, print_finding, print_judgement, styled_verdict
-from .verify_report import print_checks, verification_document
+from .verify_report import SCHEMA, none_failed, print_check, verification_document
 
 if TYPE_CHECKING:
     from ..runtime.check import Check
@@ -40,13 +40,13 @@ class Row:
         """ "pass", "fail" or "not judged"."""
         if self.judgement is not None:
             return self.judgement.verdict
-        return "pass" if all(check.passed for check in self.checks) else "fail"
+        return "pass" if none_failed(self.checks) else "fail"
 
     @property
     def document(self) -> dict[str, Any]:
         """The row as JSON values."""
         if self.judgement is None:
-            return {"artifact": str(self.path), "verdict": self.verdict, **verification_document(self.checks)}
+            return {"artifact": str(self.path), **verification_document(self.checks)}
         from ..submissions.judgement import judgement_document
 
         return judgement_document(self.judgement)
@@ -97,10 +97,10 @@ def json_line(row: Row) -> str:
 
 def _print_documents(rows: Sequence[Row]) -> None:
     if len(rows) == 1:
-        print_document("verify", rows[0].document)
+        print_document("verify", rows[0].document, SCHEMA)
     else:
         passed = all(row.verdict == "pass" for row in rows)
-        print_document("verify", {"passed": passed, "targets": [row.document for row in rows]})
+        print_document("verify", {"passed": passed, "targets": [row.document for row in rows]}, SCHEMA)
 
 
 def print_rows(rows: Sequence[Row]) -> None:
@@ -140,7 +140,9 @@ def _print_reasons(row: Row) -> None:
 
     click.echo(visible_text(str(row.path)))
     if row.judgement is None:
-        print_checks([check for check in row.checks if not check.passed])
+        for check in row.checks:
+            if check.failed:
+                print_check(check)
     else:
         for level in ("fail",) if row.verdict == "fail" else ("skipped", "warning"):
             for finding in gravest(row.judgement.findings, level):

@@ -1,7 +1,11 @@
-"""What `bytecap verify` prints: a line a check, and whether every promise is kept."""
+"""What `bytecap verify` prints: a line a check with its time, and the verdict of all of them in the last line."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,22 +14,65 @@ import click
 if TYPE_CHECKING:
     from ..runtime.check import Check
 
-WORDS = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIPPED"}
+SCHEMA = 2  # levels renamed: ledger (was size), decode (was decoding and digest); a skipped check no longer fails
+WORDS = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIPPED", "noted": "NOTE"}
+COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow", "noted": "yellow"}
 WIDTH = max(map(len, WORDS.values()))
 
 
+def none_failed(checks: Sequence[Check]) -> bool:
+    """The verdict: a check that had nothing to judge does not change it."""
+    return not any(check.failed for check in checks)
+
+
 def verification_document(checks: Sequence[Check]) -> dict[str, Any]:
-    """The checks as JSON values; `passed` of the whole is true when each of them is."""
-    return {"passed": all(check.passed for check in checks), "checks": [check_document(check) for check in checks]}
+    """The checks as JSON values; `passed` of the whole is true when none failed."""
+    documents = [check_document(check) for check in checks]
+    passed = none_failed(checks)
+    summary = {"passed": passed, "verdict": "pass" if passed else "fail", "summary": verdict_text(checks)}
+    return {**summary, "checks": documents}
 
 
 def check_document(check: Check) -> dict[str, Any]:
-    """One check with its numbers; `outcome` is "passed", "failed" or "skipped"."""
-    outcome = check.outcome.value
-    return {"name": check.name, "outcome": outcome, "passed": check.passed, "detail": check.detail, **check.values}
+    """One check with its numbers; `outcome` is "passed", "failed", "skipped" or "noted"."""
+    head = {"name": check.name, "outcome": check.outcome.value, "passed": check.passed}
+    return {**head, "detail": check.detail, "seconds": check.seconds, **check.values}
+
+
+def verdict_text(checks: Sequence[Check]) -> str:
+    """`PASS: 4 of 6 checks; skipped: identity, score`, or `FAIL: 2 of 6 checks: decode, ledger`."""
+    by_outcome: dict[str, list[str]] = {}
+    for check in checks:
+        by_outcome.setdefault(check.outcome.value, []).append(check.name)
+    word = "passed" if none_failed(checks) else "failed"
+    text = f"{WORDS[word]}: {len(by_outcome.get(word, ()))} of {len(checks)} checks"
+    text += f": {', '.join(by_outcome['failed'])}" if word == "failed" else ""
+    return text + "".join(
+        f"; {name}: {', '.join(by_outcome[name])}" for name in ("skipped", "noted") if name in by_outcome
+    )
 
 
 def print_checks(checks: Sequence[Check]) -> None:
-    """One line a check: `FAIL     digest: ...`."""
+    """One line a check, `FAIL     decode: ... (0.01 s)`, and the verdict; on a terminal coloured and wrapped."""
     for check in checks:
-        click.echo(f"{WORDS[check.outcome.value]:<{WIDTH}}  {check.name}: {check.detail}")
+        print_check(check)
+    verdict = verdict_text(checks)
+    click.echo(_coloured(verdict, "passed" if none_failed(checks) else "failed"))
+
+
+def print_check(check: Check) -> None:
+    """The line of one check."""
+    outcome, seconds = check.outcome.value, "" if check.seconds is None else f" ({check.seconds:.2f} s)"
+    text = f"{check.name}: {check.detail}{seconds}"
+    word, indent = f"{WORDS[outcome]:<{WIDTH}}  ", " " * (WIDTH + 2)
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns - 1
+        lines = textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False)
+        text = "\n".join(lines)[len(indent) :]
+    click.echo(_coloured(word, outcome) + text)
+
+
+def _coloured(text: str, outcome: str) -> str:
+    """In the colour of the outcome on a terminal, unless NO_COLOR is set (no-color.org)."""
+    wanted = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return click.style(text, fg=COLOURS[outcome]) if wanted else text

@@ -5,15 +5,17 @@ bytes that they leave.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import CapError, DataError
+from ..format.identity import Identity, document_digest
 from ..runtime.data_files import Content, inspect_data
 from ..runtime.tokenizers import find_tokenizer, load_tokenizer
-from ..runtime.tokens import Tokens, read_tokens
+from ..runtime.tokens import Tokens, check_tokenizer, read_tokens
 from .checkpoints.checkpoint import read_checkpoint
 from .checkpoints.selection import EVERYTHING, Selection
 from .frontends import build_model, read_architecture
@@ -21,6 +23,7 @@ from .model.model import Model
 from .statistics.overlap import check_no_overlap
 
 HELD_OUT_TOKENS = 8192
+NOT_NAMED = "no tokenizer named, so verify can only compare sizes; name it with --tokenizer"
 
 
 def read_model(path: Path | str, architecture: Path | str | None, selection: Selection = EVERYTHING) -> Model:
@@ -36,6 +39,38 @@ def artifact_budget(cap: int, code_files: Sequence[Path]) -> int:
         message = f"the cap of {cap} bytes leaves nothing for the artifact"
         raise CapError(f"{message}: code files take {code_bytes}; raise the cap")
     return cap - code_bytes
+
+
+class Inputs(NamedTuple):
+    """All that a compile reads."""
+
+    model: Model
+    calibration: CalibrationText
+    identity: KnownIdentity
+
+    def reported(self) -> dict[str, object]:
+        """What the report says of them, beside the model."""
+        return {
+            "tokenizer": None if self.identity.tokenizer is None else str(self.identity.tokenizer),
+            "calibration_notes": list(self.calibration.notes),
+            "identity": self.identity.identity.values,
+            "identity_notes": list(self.identity.notes),
+        }
+
+
+def read_inputs(
+    checkpoint: Path | str,
+    calibration: Path | str,
+    evaluation: Sequence[Path | str],
+    tokenizer: Path | str | None,
+    architecture: Path | str | None,
+    selection: Selection,
+) -> Inputs:
+    """Model, calibration text and what is known of their files; raises what the functions below raise."""
+    model = read_model(checkpoint, architecture, selection)
+    tokenizer = own_tokenizer(checkpoint, calibration, tokenizer)
+    text = read_calibration(Path(calibration), [Path(path) for path in evaluation], tokenizer, model)
+    return Inputs(model, text, known_identity(checkpoint, tokenizer, model))
 
 
 class CalibrationText(NamedTuple):
@@ -68,6 +103,46 @@ def own_tokenizer(checkpoint: Path | str, data: Path | str, tokenizer: Path | st
     if tokenizer is not None or inspect_data(str(data)).content is Content.SHARD:
         return tokenizer
     return find_tokenizer(Path(checkpoint))
+
+
+class KnownIdentity(NamedTuple):
+    """What an artifact will say of the files that it belongs to; the tokenizer's path, None where none is named; and
+    what is to be said of it, in sentences.
+    """
+
+    identity: Identity
+    tokenizer: Path | str | None
+    notes: tuple[str, ...]
+
+
+def known_identity(checkpoint: Path | str, tokenizer: Path | str | None, model: Model) -> KnownIdentity:
+    """The identity by the tokenizer that is given or was found for the text, else by the one inside the checkpoint.
+
+    What lies beside a file of weights is not taken: token shards do not show whether it made them. DataError when a
+    tokenizer that is given cannot be read.
+    """
+    document = _digest_of(model)
+    if tokenizer is not None:
+        found = load_tokenizer(Path(tokenizer)).identity
+        return KnownIdentity(replace(found, architecture=document), tokenizer, ())
+    inside = find_tokenizer(Path(checkpoint))
+    nothing = Identity(architecture=document)
+    if inside is None or not (Path(checkpoint).is_dir() or inside == Path(checkpoint)):
+        return KnownIdentity(nothing, None, (NOT_NAMED,))
+    try:
+        loaded = load_tokenizer(inside)
+        check_tokenizer(loaded, model.program.vocabulary_size)
+    except DataError as error:
+        return KnownIdentity(nothing, None, (f"the checkpoint's own tokenizer was passed over: {error}", NOT_NAMED))
+    return KnownIdentity(replace(loaded.identity, architecture=document), inside, ())
+
+
+def _digest_of(model: Model) -> bytes | None:
+    """Of the architecture document; None without one, and where its values are not JSON's."""
+    try:
+        return None if model.document is None else document_digest(model.document)
+    except ValueError:
+        return None
 
 
 def _read_tokens(path: Path, tokenizer: Path | str | None, model: Model) -> Tokens:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..format.assembly import DEFAULT_CODEC
+from ..format.identity import UNKNOWN, Identity
 from .model.model import Model
 from .model.structure import embedding_tables
 from .recipe import Recipe
@@ -20,6 +21,7 @@ class CompileJob:
 
     text : int64 calibration tokens; held_out : int64[n, length] sequences that are not among them
     provenance : JSON-able, stored in the artifact; codec : wire id of the integer codec
+    identity : stored, too: of the files that the model belongs to
     threads : how many work; no result depends on it
     """
 
@@ -33,6 +35,7 @@ class CompileJob:
     seed: int = 0
     device: str = "cpu"
     threads: int = 1
+    identity: Identity = UNKNOWN
 
     @property
     def weights(self) -> int:

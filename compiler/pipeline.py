@@ -23,7 +23,7 @@ from .checkpoints.selection import EVERYTHING, Selection
 from .effort import DEFAULT_EFFORT
 from .explanation.explanation import explain_compile
 from .explanation.record import build_report
-from .inputs import artifact_budget, own_tokenizer, read_calibration, read_model
+from .inputs import artifact_budget, read_inputs
 from .job import CompileJob
 from .model.model import Model
 from .profiles import profile_codec
@@ -144,19 +144,23 @@ def measure_checkpoint(
     how = {"seed": options.seed, "device": options.device, "threads": options.threads or available_threads()}
     check_device(options.device)
     codec, recipe, code_files = profile_codec(options.profile), _recipe_of(options), code_closure(options)
-    model = read_model(checkpoint_path, options.architecture, options.selection)
-    tokenizer = own_tokenizer(checkpoint_path, options.calibration, options.tokenizer)
-    compared = [Path(path) for path in options.evaluation]
-    text, held_out, notes = read_calibration(Path(options.calibration), compared, tokenizer, model)
+    inputs = read_inputs(
+        checkpoint_path,
+        options.calibration,
+        options.evaluation,
+        options.tokenizer,
+        options.architecture,
+        options.selection,
+    )
+    model, (text, held_out, _), identity = inputs.model, inputs.calibration, inputs.identity.identity
     clock.lap("read")
     how_far = partial(progress, "calibrate")
     statistics = calibrate(model, text, recipe.calibration, progress=how_far, scratch=scratch, **how)
     clock.lap("calibrate")
     model, statistics = _rewrite(model, statistics, recipe)
     provenance = _provenance(options, recipe, model)
-    job = CompileJob(model, statistics, text, held_out, recipe, provenance, codec, **how)
-    read = {"tokenizer": tokenizer and str(tokenizer), "calibration_notes": list(notes)}
-    return MeasuredCheckpoint(job, options, code_files, scratch, read, clock.seconds)
+    job = CompileJob(model, statistics, text, held_out, recipe, provenance, codec, identity=identity, **how)
+    return MeasuredCheckpoint(job, options, code_files, scratch, inputs.reported(), clock.seconds)
 
 
 def land_checkpoint(measured: MeasuredCheckpoint, cap: int, progress: Progress | None = None) -> CompileResult:

@@ -76,8 +76,8 @@ def main(folder: Path) -> None:
     print(f"score      {evaluation.score.bits_per_byte:.4f} bits per byte")
     print(f"gap        {gap.mbpb:+.1f} ± {gap.standard_error_mbpb:.1f} mBPB against the float checkpoint")
 
-    for check in bytecap.verify(artifact, cap="12KB"):
-        print(f"{'PASS' if check.passed else 'FAIL'}       {check.name}: {check.detail}")
+    for check in bytecap.verify(artifact, cap="12KB", tokenizer=files["tokenizer"]):
+        print(f"{check.outcome.value:<10} {check.name}: {check.detail}")
 
 
 if __name__ == "__main__":

@@ -107,7 +107,10 @@ def document_digest(values: Mapping[str, object]) -> bytes:
 
     So neither the order of keys nor the layout of the file matters. Raises ValueError for values that JSON has not.
     """
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    try:
+        text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, RecursionError) as error:  # a TOML date, or keys of several types
+        raise ValueError(f"values that JSON has not: {error}") from error
     return hashlib.sha256(text.encode("ascii")).digest()
 
 

@@ -21,8 +21,10 @@ def optional_path(path: PathLike | None) -> Path | None:
     return None if path is None else Path(path)
 
 
-def paths_of(data: PathLike | Sequence[PathLike]) -> list[str]:
-    """One or several paths, patterns or "-" as a list."""
+def paths_of(data: PathLike | Sequence[PathLike] | None) -> list[str]:
+    """One or several paths, patterns or "-" as a list; empty for None."""
+    if data is None:
+        return []
     return [str(data)] if isinstance(data, str | os.PathLike) else [str(path) for path in data]
 
 

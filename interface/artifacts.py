@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DataError
 from ..progress import Progress, stage_of
-from .arguments import PathLike, size_in_bytes
+from .arguments import PathLike, optional_path, paths_of, size_in_bytes
 
 if TYPE_CHECKING:
     from ..format.byte_account import Inspection
@@ -30,8 +30,9 @@ def verify(
     *,
     cap: int | str | None = None,
     code: Sequence[PathLike] = (),
-    data: PathLike | None = None,
+    data: PathLike | Sequence[PathLike] | None = None,
     tokenizer: PathLike | None = None,
+    other_tokenizer: bool = False,
     expect_bpb: float | None = None,
     tolerance: float = 0.0005,
     split: str | None = None,
@@ -41,27 +42,29 @@ def verify(
 ) -> list[Check]:
     """Check an artifact without trusting whoever made it; one record a level, in this order.
 
-    Always: structure, checksums, the decoding of every tensor, their digest, and the size of
-    artifact and code files together, against `cap` when given. With `data` and `tokenizer`: the
-    score, which must be within `tolerance` of `expect_bpb` when given and on the whole of the known
-    split `split`, or the one that the files are named like (`splits`: more tables of them). Each is passed, failed, or
-    skipped where an earlier failure leaves nothing to judge; a file that is damaged, of a newer
-    version or no artifact at all is a failed check and no exception.
+    structure, checksums   what the file's bytes say
+    ledger     the size of artifact and `code` files together, against `cap` when given
+    decode     every tensor decodes, and their digest is the stored one
+    identity   `tokenizer` is the one that the artifact was made with; `other_tokenizer` admits another
+    score      with `data` (a path, a pattern, "-" or several of these) and `tokenizer`: bits per byte, within
+               `tolerance` of `expect_bpb` when given, on the whole of the known split `split`, or of the one that the
+               files are named like (`splits`: more tables of them)
 
-    Raises DataError when data or code are at fault, or only one of data and tokenizer is given;
+    Each is passed, failed, or skipped where nothing was asked or an earlier failure leaves nothing to judge; a file
+    that is damaged, of a newer version or no artifact at all is a failed check and no exception.
+
+    Raises DataError when data, tokenizer or code are at fault, or data are given without a tokenizer;
     CapError for a text that is no size; OSError when the artifact cannot be read.
     """
     from ..runtime.verification import ScoreRequest, verify_artifact
 
-    if (data is None) != (tokenizer is None) or (expect_bpb is not None and data is None):
-        raise DataError(
-            "a score needs both data and their tokenizer; give both, or neither and no expected bits per byte"
-        )
+    paths = paths_of(data)
+    if (paths and tokenizer is None) or (expect_bpb is not None and not paths):
+        raise DataError("a score needs both data and their tokenizer; give both, or no expected bits per byte")
     request = None
-    if data is not None and tokenizer is not None:
+    if paths:
         request = ScoreRequest(
-            Path(data),
-            Path(tokenizer),
+            paths,
             expect_bpb,
             tolerance,
             split=split,
@@ -73,5 +76,7 @@ def verify(
         Path(artifact).read_bytes(),
         cap=None if cap is None else size_in_bytes(cap),
         code_files=[Path(path) for path in code],
+        tokenizer=optional_path(tokenizer),
+        other_tokenizer=other_tokenizer,
         score=request,
     )

@@ -39,6 +39,7 @@ def diff(
     *,
     data: Sequence[PathLike] = (),
     tokenizer: PathLike | None = None,
+    other_tokenizer: bool = False,
     max_tokens: int | None = None,
     progress: Progress | None = None,
 ) -> Difference:
@@ -53,7 +54,13 @@ def diff(
     if not data:
         return Difference(comparison, recipe=recipe)
     scored = evaluate(
-        second, data=list(data), tokenizer=tokenizer, max_tokens=max_tokens, against=first, progress=progress
+        second,
+        data=list(data),
+        tokenizer=tokenizer,
+        other_tokenizer=other_tokenizer,
+        max_tokens=max_tokens,
+        against=first,
+        progress=progress,
     )
     if scored.reference is None:
         return Difference(comparison, recipe=recipe)

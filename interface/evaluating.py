@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..errors import DataError
 from ..progress import Progress, stage_of
 from .arguments import PathLike, optional_path, paths_of, selection_of
-from .loading import load_architecture, load_model_file, tokenizer_path
+from .loading import ModelFile, load_architecture, load_model_file, tokenizer_path
 
 if TYPE_CHECKING:
     from ..compiler.checkpoints.selection import Selection
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..runtime.evaluation import ScoringData, ScoringOptions
     from ..runtime.known_splits import SplitMatch
     from ..runtime.scoring import Gap, Score
+    from ..runtime.tokenizers import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def evaluate(
     *,
     data: PathLike | Sequence[PathLike],
     tokenizer: PathLike | None = None,
+    other_tokenizer: bool = False,
     sequence_length: int | None = None,
     stride: int | None = None,
     max_tokens: int | None = None,
@@ -102,6 +104,8 @@ def evaluate(
 
     data            a path, a pattern such as "val_*.bin", "-" for text from standard input, or several of these
     tokenizer       a file, a folder that holds one, or "bytes"; by default the one in or beside the model
+    other_tokenizer take a tokenizer that is not the one that an artifact was made with, or whose size cannot be the
+                    model's; by default it is refused
     stride          targets scored a window; by default all, so that windows do not overlap
     bos             the token before each document of a text, "none" for none; by default what the tokenizer says
     documents       "joined": they run on into each other; "separate": each is read from its own beginning; "auto":
@@ -129,6 +133,7 @@ def evaluate(
         threads,
         splits=paths_of(splits),
         split=split,
+        other_tokenizer=other_tokenizer,
     )
     models = _Models(Path(model), optional_path(against), optional_path(architecture), selection_of(weights, ignore))
     return _evaluated(models, paths_of(data), tokenizer, options, progress)
@@ -154,6 +159,7 @@ def _evaluated(
     from ..runtime.evaluation import choose_documents, read_scoring_data, score_program
     from ..runtime.interpreter import Interpreter
     from ..runtime.scoring import paired_gap
+    from ..runtime.tokenizers import load_tokenizer
 
     known = load_architecture(models.architecture)
     loaded = load_model_file(models.model, known, models.selection)
@@ -161,7 +167,10 @@ def _evaluated(
     program = loaded.program
     length = program.sequence_length if options.sequence_length is None else options.sequence_length
     options = replace(options, sequence_length=length)
-    read = read_scoring_data(program, data, tokenizer_file, options)
+    own = None if tokenizer_file is None else load_tokenizer(tokenizer_file)
+    said = _admitted(loaded, own, options)
+    read = read_scoring_data(program, data, own, options)
+    read = replace(read, notes=(*said, *read.notes))
     executor = Interpreter(program, loaded.tensors)
     read = choose_documents(executor, read, options)
 
@@ -172,9 +181,20 @@ def _evaluated(
     if models.against is None:
         return Evaluation(loaded.kind, result, None, None, None, text, loaded.reading)
     other = load_model_file(models.against, known, models.selection)
+    notes = dict.fromkeys((*text.notes, *_admitted(other, own, options)))
+    text = replace(text, notes=tuple(notes))
     reference = scored(Interpreter(other.program, other.tensors), "reference")
     same, gap = program.instructions == other.program.instructions, paired_gap(reference, result)
     return Evaluation(loaded.kind, result, reference, gap, same, text, _both(loaded.reading, other.reading))
+
+
+def _admitted(file: ModelFile, tokenizer: Tokenizer | None, options: ScoringOptions) -> tuple[str, ...]:
+    """What is to be noted of the tokenizer for a model; DataError for another one than the model's own."""
+    from ..runtime.identity import admit_tokenizer
+
+    if tokenizer is None:
+        return ()
+    return admit_tokenizer(file.identity, file.program.vocabulary_size, tokenizer, other=options.other_tokenizer)
 
 
 def _both(one: Reading | None, other: Reading | None) -> Reading | None:

@@ -7,11 +7,11 @@ the first byte is written.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import OutputError
+from ..errors import DataError, OutputError
 from .arguments import PathLike, optional_path
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Export:
     names : tuple of str     of the tensors
     dtypes : tuple of str    of the tensors, as written
     rounding : Rounding      how far the written values are from the artifact's
+    notes : tuple of str     what is to be said of the tokenizer, in sentences
     """
 
     kind: str
@@ -39,6 +40,7 @@ class Export:
     names: tuple[str, ...]
     dtypes: tuple[str, ...]
     rounding: Rounding
+    notes: tuple[str, ...] = ()
 
 
 def export(
@@ -47,6 +49,7 @@ def export(
     *,
     dtype: str = ORIGINAL,
     tokenizer: PathLike | None = None,
+    other_tokenizer: bool = False,
     coded: bool = False,
     force: bool = False,
 ) -> Export:
@@ -55,26 +58,43 @@ def export(
     `output` ends in .safetensors, .pt (which needs torch) or .gguf, or is a folder, which is then written
     as Hugging Face's. Each tensor has the name and shape that it had in the checkpoint that was compiled
     (what its frontend rewrote is undone), and its type too, unless `dtype` says another for all: "float32"
-    is exactly the artifact. `tokenizer`, a file or a folder, goes into the folder or the GGUF file.
+    is exactly the artifact. `tokenizer`, a file or a folder, goes into the folder or the GGUF file; one that is not
+    the model's own is refused unless `other_tokenizer`.
     `coded` leaves the weights of a folder in the artifact, for `bytecap.integrations.transformers`.
 
-    Raises ArtifactError or OutputError.
+    Raises ArtifactError, DataError or OutputError.
     """
     from ..format.artifact import read_artifact
 
     output = Path(output)
     kind = _kind(output, coded)
     _check_output(output, kind, force)
+    if tokenizer is not None and kind in ("safetensors", "pt"):
+        raise OutputError(f"{output}: a {output.suffix} file holds no tokenizer; name a folder or a .gguf file")
     data = Path(artifact).read_bytes()
     content = read_artifact(data)
+    said = () if tokenizer is None else _admit(content, Path(tokenizer), other_tokenizer)
     tensors = _restored(content)
     if kind == "gguf":
-        return _export_gguf(content, tensors, output, dtype, optional_path(tokenizer), force)
-    if kind.endswith("folder"):
-        return _export_folder(content, tensors, output, dtype, optional_path(tokenizer), data if coded else None, force)
-    if tokenizer is not None:
-        raise OutputError(f"{output}: a {output.suffix} file holds no tokenizer; name a folder or a .gguf file")
-    return _export_file(tensors, output, dtype, force)
+        exported = _export_gguf(content, tensors, output, dtype, optional_path(tokenizer), force)
+    elif kind.endswith("folder"):
+        coded_data = data if coded else None
+        exported = _export_folder(content, tensors, output, dtype, optional_path(tokenizer), coded_data, force)
+    else:
+        exported = _export_file(tensors, output, dtype, force)
+    return replace(exported, notes=said)
+
+
+def _admit(content: Artifact, tokenizer: Path, other: bool) -> tuple[str, ...]:
+    """What is to be said of the tokenizer; DataError for another one than the artifact's, unless that is wanted."""
+    from ..runtime.identity import admit_tokenizer
+    from ..runtime.tokenizers import load_tokenizer
+
+    try:
+        loaded = load_tokenizer(tokenizer)
+    except DataError as error:  # a folder may hold what cannot be scored with
+        return (f"the tokenizer was not compared with the artifact's: {error}",)
+    return admit_tokenizer(content.identity, content.program.vocabulary_size, loaded, other=other)
 
 
 def _kind(output: Path, coded: bool) -> str:

@@ -57,6 +57,7 @@ def load(
     model: PathLike,
     *,
     tokenizer: PathLike | None = None,
+    other_tokenizer: bool = False,
     architecture: PathLike | None = None,
     weights: str | None = None,
     ignore: Sequence[str] = (),
@@ -64,13 +65,14 @@ def load(
     """An artifact or a checkpoint, ready to run.
 
     tokenizer       a file, a folder that holds one, or "bytes"; by default the one in or beside the model, if there is
+    other_tokenizer take a tokenizer that is not the model's own; by default it is refused
     architecture    (TOML or JSON) says of a checkpoint what its shapes cannot
     weights, ignore    which tensors of a checkpoint are read: see `describe`
 
     Raises ArtifactError, CheckpointError or DataError.
     """
+    from ..runtime.identity import admit_tokenizer
     from ..runtime.tokenizers import load_tokenizer
-    from ..runtime.tokens import check_tokenizer
 
     known = load_architecture(optional_path(architecture))
     file = load_model_file(Path(model), known, selection_of(weights, ignore))
@@ -78,21 +80,23 @@ def load(
     if path is None:
         return LoadedModel(file, None)
     loaded = load_tokenizer(path)
-    check_tokenizer(loaded, file.program.vocabulary_size)
-    return LoadedModel(file, loaded, found=tokenizer is None)
+    said = admit_tokenizer(file.identity, file.program.vocabulary_size, loaded, other=other_tokenizer)
+    return LoadedModel(file, loaded, found=tokenizer is None, said=said)
 
 
 class LoadedModel:
-    """A model in memory; `tokenizer` is None where none was given or found. found : it was not given
+    """A model in memory; `tokenizer` is None where none was given or found. found : it was not given; said : notes
 
     kind : "artifact" or "checkpoint"; reading : what was assumed, told, chosen and left out of a checkpoint
     """
 
-    def __init__(self, file: ModelFile, tokenizer: Tokenizer | None, found: bool = False) -> None:
+    def __init__(
+        self, file: ModelFile, tokenizer: Tokenizer | None, found: bool = False, said: Sequence[str] = ()
+    ) -> None:
         from ..runtime.interpreter import Interpreter
 
         self.kind, self.reading = file.kind, file.reading
-        self.tokenizer, self._found = tokenizer, found
+        self.tokenizer, self._found, self._said = tokenizer, found, tuple(said)
         self._interpreter = Interpreter(file.program, file.tensors)
 
     @property
@@ -186,7 +190,7 @@ class LoadedModel:
         return frozenset() if ignore_end else end_tokens(self.program, self.tokenizer), allowed
 
     def _notes(self, length: int) -> tuple[str, ...]:
-        made_for, notes = self.program.sequence_length, []
+        made_for, notes = self.program.sequence_length, [*self._said]
         if length > made_for:
             notes.append(f"the model was made for {made_for:,} tokens, and prompt and text may take {length:,}")
         if self.tokenizer is not None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..format.identity import UNKNOWN, Identity
 from .arguments import PathLike
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ class ModelFile:
     kind : "artifact" or "checkpoint"
     program, tensors : what it computes, and the float32 arrays of its directory
     reading : Reading or None     what was assumed, told, chosen and left out of a checkpoint
+    identity : Identity           what an artifact says of its tokenizer and its architecture document
     """
 
     kind: str
     program: Program
     tensors: Sequence[np.ndarray]
     reading: Reading | None = None
+    identity: Identity = UNKNOWN
 
 
 def load_model_file(path: Path, architecture: Mapping[str, object] | None, selection: Selection) -> ModelFile:
@@ -41,7 +44,7 @@ def load_model_file(path: Path, architecture: Mapping[str, object] | None, selec
         from ..format.artifact import decode_tensors, read_artifact
 
         artifact = read_artifact(path.read_bytes())
-        return ModelFile("artifact", artifact.program, decode_tensors(artifact))
+        return ModelFile("artifact", artifact.program, decode_tensors(artifact), identity=artifact.identity)
     from ..compiler.checkpoints.checkpoint import read_checkpoint
     from ..compiler.frontends import build_model
 

@@ -11,26 +11,38 @@ from dataclasses import dataclass, field
 
 
 class Outcome(enum.Enum):
-    """What became of a check: `SKIPPED` means that there was nothing to judge, and its detail says why."""
+    """What became of a check: `SKIPPED` means that there was nothing to judge, and its detail says why; `NOTED` that
+    the rules do not decide, and people have to.
+    """
 
     PASSED = "passed"
     FAILED = "failed"
     SKIPPED = "skipped"
+    NOTED = "noted"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One promise and whether it is kept; `detail` says it in words, `values` in numbers for machines."""
+    """One promise and whether it is kept; `detail` says it in words, `values` in numbers for machines.
+
+    seconds : float or None     wall time that judging it took, where it was taken
+    """
 
     name: str
     outcome: Outcome
     detail: str
     values: Mapping[str, object] = field(default_factory=dict)
+    seconds: float | None = None
 
     @property
     def passed(self) -> bool:
         """Whether the promise was judged and is kept."""
         return self.outcome is Outcome.PASSED
+
+    @property
+    def failed(self) -> bool:
+        """Whether the promise was judged and is not kept; only this makes a verdict bad."""
+        return self.outcome is Outcome.FAILED
 
 
 def judged(name: str, kept: bool, detail: str, values: Mapping[str, object] | None = None) -> Check:

@@ -42,6 +42,7 @@ class ScoringOptions:
     splits : paths              tables of known splits beside the shipped one
     split : str or None         name of the known split that the data must be
     threads, progress           as in `scoring.score`
+    other_tokenizer : bool      take a tokenizer that cannot be the model's
     """
 
     sequence_length: int | None = None
@@ -54,6 +55,7 @@ class ScoringOptions:
     progress: StageProgress | None = None
     splits: Sequence[str | Path] = ()
     split: str | None = None
+    other_tokenizer: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,18 +80,24 @@ class ScoringData:
 def read_scoring_data(
     program: Program,
     data: str | Path | Sequence[str | Path],
-    tokenizer: str | Path | None,
+    tokenizer: Tokenizer | str | Path | None,
     options: ScoringOptions,
 ) -> ScoringData:
-    """The tokens of data files for a program, and what each stands for.
+    """The tokens of data files for a program, and what each stands for; a tokenizer that was read already is taken.
 
     Raises DataError for whatever is wrong with the data, the tokenizer or their fit to the program, and for pieces that
     the decoded text contradicts.
     """
-    loaded = None if tokenizer is None else load_tokenizer(tokenizer)
+    loaded = load_tokenizer(tokenizer) if isinstance(tokenizer, str | Path) else tokenizer
     size = program.vocabulary_size
     tokens = read_tokens(
-        data, loaded, size, program.boundary_token, beginning=options.beginning, max_tokens=options.max_tokens
+        data,
+        loaded,
+        size,
+        program.boundary_token,
+        beginning=options.beginning,
+        max_tokens=options.max_tokens,
+        other_tokenizer=options.other_tokenizer,
     )
     length = program.sequence_length if options.sequence_length is None else options.sequence_length
     count = target_count(tokens, length, options.max_tokens) + 1

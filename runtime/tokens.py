@@ -52,18 +52,20 @@ def read_tokens(
     *,
     beginning: int | None = None,
     max_tokens: int | None = None,
+    other_tokenizer: bool = False,
 ) -> Tokens:
     """The tokens of shards, or of UTF-8 texts with a token before each document.
 
     data : a path, a pattern such as "val_*.bin", "-" for text from standard input, or several of these
     tokenizer : may be None for a shard that is only read, not scored
     beginning : the token before each document, NO_TOKEN for none; by default what `beginning_token` says
+    other_tokenizer : whether a tokenizer is taken that cannot be the model's
     max_tokens : read no further than so many targets need, and the rest of their last document
 
     Raises DataError for a file that is missing, empty, or neither of the two; for text without a tokenizer; for a
     tokenizer that cannot be the model's; and for an id outside the vocabulary.
     """
-    if tokenizer is not None:
+    if tokenizer is not None and not other_tokenizer:
         check_tokenizer(tokenizer, vocabulary_size)
     paths = expand_data(data)
     files = [inspect_data(path) for path in paths]
@@ -82,15 +84,27 @@ def read_tokens(
 
 
 def check_tokenizer(tokenizer: Tokenizer, vocabulary_size: int) -> None:
-    """Refuse a tokenizer that cannot belong to a model with this vocabulary, with a DataError.
+    """Refuse a tokenizer whose size cannot belong to a model with this vocabulary, with a DataError."""
+    reason = size_mismatch(tokenizer, vocabulary_size)
+    if reason is not None:
+        raise DataError(reason)
 
-    A model may have more rows than there are pieces: vocabularies are padded for speed.
+
+def size_mismatch(tokenizer: Tokenizer, vocabulary_size: int) -> str | None:
+    """Why a tokenizer's size cannot belong to a model with this vocabulary, in a sentence; None where it can.
+
+    A model may have more rows than there are pieces, since vocabularies are padded for speed, and lack those of
+    control pieces; but no piece of text may be without a row.
     """
-    if tokenizer.vocabulary_size < LEAST_SHARE_OF_PIECES * vocabulary_size and tokenizer.kind != "bytes":
-        raise DataError(
-            f"{tokenizer.source} has {tokenizer.vocabulary_size:,} pieces "
-            f"but the model has {vocabulary_size:,} tokens; give the tokenizer that the model was trained with"
-        )
+    if tokenizer.kind == "bytes":
+        return None
+    pieces, with_text = tokenizer.vocabulary_size, tokenizer.identity.pieces or 0
+    if pieces >= LEAST_SHARE_OF_PIECES * vocabulary_size and with_text <= vocabulary_size:
+        return None
+    return (
+        f"{tokenizer.source} has {pieces:,} pieces but the model has {vocabulary_size:,} tokens; "
+        "give the tokenizer that the model was trained with"
+    )
 
 
 def beginning_token(tokenizer: Tokenizer, boundary_token: int) -> int:

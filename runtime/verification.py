@@ -1,23 +1,25 @@
 """Checking somebody else's artifact: every promise is recomputed from its bytes, nothing in it is believed.
 
 Strategy: six levels from the bytes up to the score, each of which passes, fails, or is skipped
-where an earlier failure leaves nothing to judge; the reason is always said. The reader refuses a
-file with one error, which tells the level that failed. Whatever the bytes are, the answer is a list
-of checks and never an error: a file of a newer version, one beyond the limits and one that never
-was an artifact fail their structure. Only data, tokenizers and code files that cannot be read
-raise.
+where nothing was asked or an earlier failure leaves nothing to judge; the reason is always said. The
+reader refuses a file with one error, which tells the level that failed. Whatever the bytes are, the
+answer is a list of checks and never an error: a file of a newer version, one beyond the limits and
+one that never was an artifact fail their structure. Only data, tokenizers and code files that cannot
+be read raise.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import ArtifactError, ChecksumMismatch, VerificationError
-from ..files.code_files import import_closure
+from ..files.code.closure_records import is_own_package
+from ..files.code_files import closure_notes, counted_files, script_closure
 from ..files.ledger import code_rows
 from ..format.artifact import Artifact, decode_tensors, read_artifact
 from ..format.container.container import checked_section_table
@@ -25,9 +27,11 @@ from ..format.container.limits import DEFAULT_LIMITS, Limits
 from ..progress import StageProgress
 from .check import Check, Outcome, judged, skipped
 from .evaluation import ScoringOptions, choose_documents, read_scoring_data, score_program
+from .identity import compare_tokenizer, described
 from .interpreter import Interpreter
 from .known_splits import SplitMatch, SplitVerdict
 from .scorer_checks import check_interpreter
+from .tokenizers import Tokenizer, load_tokenizer
 
 DEFAULT_TOLERANCE = 0.0005  # bits per byte; the difference between two machines' float32 sums is far below it
 SCORE_VALUES = (
@@ -42,7 +46,6 @@ SCORE_VALUES = (
     "unknown_tokens",
     "hidden_bytes",
     "worse_than_guessing",
-    "seconds",
     "tokens_per_second",
 )
 
@@ -51,15 +54,14 @@ SCORE_VALUES = (
 class ScoreRequest:
     """What to score an artifact on, and the score that was promised of it.
 
-    data, tokenizer : paths          token shard, UTF-8 text or JSON lines, and the tokenizer
+    data : path or several           token shards, UTF-8 texts or JSON lines; a pattern, or "-" for standard input
     expected : float or None         promised bits per byte, None to only measure
     tolerance : float                allowed distance from `expected`, in bits per byte
     split : str or None              known split that the data must be; else the one that their files are named like
     the others                       as in `evaluation.ScoringOptions`
     """
 
-    data: str | Path
-    tokenizer: str | Path
+    data: str | Path | Sequence[str | Path]
     expected: float | None = None
     tolerance: float = DEFAULT_TOLERANCE
     sequence_length: int | None = None
@@ -71,86 +73,146 @@ class ScoreRequest:
     progress: StageProgress | None = None
 
 
+LEVELS = ("structure", "checksums", "ledger", "decode", "identity", "score")
+
+
 def verify_artifact(
     data: bytes,
     *,
     cap: int | None = None,
     code_files: Sequence[str | Path] = (),
+    tokenizer: str | Path | None = None,
+    other_tokenizer: bool = False,
     score: ScoreRequest | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> list[Check]:
-    """Check the bytes of an artifact, whatever they are; one check a level, always in this order.
+    """Check the bytes of an artifact, whatever they are; one check for each of LEVELS, always in this order.
 
     structure     every record parses and obeys every rule of the format
     checksums     the stored CRC-32s are those of the header and of every section
-    decoding      all tensors decode
-    digest        their SHA-256 is the stored one
-    size          artifact plus the import closure of `code_files`, in bytes, at most `cap` when given
+    ledger        artifact plus the import closure of `code_files`, in bytes, at most `cap` when given
+    decode        all tensors decode, and their SHA-256 is the stored one
+    identity      `tokenizer` is the one that the artifact was made with; with `other_tokenizer` it need not be
     score         when asked for: bits per byte, at most `tolerance` from `expected` when given
 
-    Raises DataError when data, tokenizer or code files are at fault.
+    Behind the ledger stands the check `decoder` when the code imports bytecap, which is then not counted.
+    Each check has the seconds that it took. Raises DataError when data, tokenizer or code files are at fault.
     """
-    file_checks, artifact = _check_file(data, limits)
-    tensor_checks, tensors = _check_tensors(artifact)
-    checks = [*file_checks, *tensor_checks, _check_size(len(data), code_files, cap)]
-    if score is not None:
-        checks.append(_check_score(artifact, tensors, score))
-    return checks
+    clock = Clock()
+    checksums = clock.timed(_check_checksums(data, limits))
+    structure, artifact = _check_structure(data, limits, checksums)
+    checks = [clock.timed(structure), checksums]
+    checks += [clock.timed(check) for check in _check_ledger(len(data), code_files, cap)]
+    decode, tensors = _check_decode(artifact)
+    checks.append(clock.timed(decode))
+    loaded = None if tokenizer is None else load_tokenizer(tokenizer)
+    identity = clock.timed(_check_identity(artifact, loaded, other_tokenizer))
+    if score is None:
+        found = skipped("score", "no data were given")
+    elif artifact is None or tensors is None:
+        found = skipped("score", "there are no trustworthy tensors to run")
+    elif identity.failed:
+        found = skipped("score", "it would be that of another tokenizer's bytes; --other-tokenizer scores all the same")
+    else:
+        found = _check_score(artifact, tensors, loaded, score, other_tokenizer)
+    return [*checks, identity, clock.timed(found)]
 
 
-def _check_file(data: bytes, limits: Limits) -> tuple[list[Check], Artifact | None]:
-    """The checks "structure" and "checksums", and the artifact when both pass."""
+class Clock:
+    """Seconds from one check to the next."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+
+    def timed(self, check: Check) -> Check:
+        """The check with the seconds since the one before."""
+        now = time.perf_counter()
+        seconds, self._last = now - self._last, now
+        return replace(check, seconds=seconds)
+
+
+def _check_checksums(data: bytes, limits: Limits) -> Check:
+    """The check "checksums", also of a file whose structure is at fault, in what they protect or before them."""
     try:
-        artifact = read_artifact(data, limits)
-    except ChecksumMismatch as error:
-        return [skipped("structure", "the bytes are not those that were written"), _failed("checksums", error)], None
-    except ArtifactError as error:
-        return [_failed("structure", error), _checksums_alone(data, limits)], None
-    tensors, instructions = len(artifact.directory), len(artifact.program.instructions)
-    structure = f"{len(artifact.sections)} sections, {instructions} instructions, {tensors} tensors"
-    return [_passed("structure", structure), _checksums_passed(len(artifact.sections))], artifact
-
-
-def _checksums_alone(data: bytes, limits: Limits) -> Check:
-    """The check "checksums" of a file whose structure is at fault, in what they protect or already before them."""
-    try:
-        return _checksums_passed(len(checked_section_table(data, limits)))
+        return _passed("checksums", f"the header's and {len(checked_section_table(data, limits))} sections'")
     except ChecksumMismatch as error:
         return _failed("checksums", error)
     except ArtifactError:
         return skipped("checksums", "its sections cannot be found whole")
 
 
-def _check_tensors(artifact: Artifact | None) -> tuple[list[Check], list[np.ndarray] | None]:
-    """The checks "decoding" and "digest", and the tensors when both pass."""
-    if artifact is None:
-        return [skipped(name, "the file could not be read") for name in ("decoding", "digest")], None
-    decoding = _passed("decoding", f"{sum(entry.elements for entry in artifact.directory):,} weights")
+def _check_structure(data: bytes, limits: Limits, checksums: Check) -> tuple[Check, Artifact | None]:
+    """The check "structure", and the artifact when it passes."""
+    if checksums.outcome is Outcome.FAILED:
+        return skipped("structure", "the bytes are not those that were written"), None
     try:
-        tensors = decode_tensors(artifact)
-    except ChecksumMismatch as error:
-        return [decoding, _failed("digest", error)], None
+        artifact = read_artifact(data, limits)
     except ArtifactError as error:
-        return [_failed("decoding", error), skipped("digest", "the tensors do not decode")], None
-    digest = artifact.digest.hex()
-    return [decoding, _passed("digest", f"sha256 {digest}", {"sha256": digest})], tensors
+        return _failed("structure", error), None
+    tensors, instructions = len(artifact.directory), len(artifact.program.instructions)
+    return _passed(
+        "structure", f"{len(artifact.sections)} sections, {instructions} instructions, {tensors} tensors"
+    ), artifact
 
 
-def _check_size(artifact_bytes: int, code_files: Sequence[str | Path], cap: int | None) -> Check:
-    """The check "size", which needs no more of the artifact than its length."""
-    code_bytes = sum(row.bytes for row in code_rows(import_closure(code_files)))
+def _check_ledger(artifact_bytes: int, code_files: Sequence[str | Path], cap: int | None) -> list[Check]:
+    """The check "ledger", which needs no more of the artifact than its length, and "decoder" where it is called for."""
+    closure = script_closure(code_files)
+    code_bytes = sum(row.bytes for row in code_rows(counted_files(closure)))
     total = artifact_bytes + code_bytes
+    decoders = [missing for missing in closure.missing if is_own_package(missing)]
+    others = [missing for missing in closure.missing if missing not in decoders]
+    notes = closure_notes(replace(closure, missing=others))
     values = {"artifact_bytes": artifact_bytes, "code_bytes": code_bytes, "total_bytes": total, "cap": cap}
     detail = f"{artifact_bytes:,} artifact + {code_bytes:,} code = {total:,} bytes"
-    if cap is None:
-        return _passed("size", detail, values)
-    detail += f", {abs(cap - total):,} {'within' if total <= cap else 'over'} the cap of {cap:,}"
-    return judged("size", total <= cap, detail, values)
+    if cap is not None:
+        detail += f", {abs(cap - total):,} {'within' if total <= cap else 'over'} the cap of {cap:,}"
+    detail = "; ".join([detail, *notes])
+    ledger = judged("ledger", cap is None or total <= cap, detail, {**values, "code_notes": notes})
+    return [ledger, *([_decoder_note([missing.place for missing in decoders])] if decoders else [])]
 
 
-def _check_score(artifact: Artifact | None, tensors: list[np.ndarray] | None, request: ScoreRequest) -> Check:
-    if artifact is None or tensors is None:
-        return skipped("score", "there are no trustworthy tensors to run")
+def _decoder_note(places: Sequence[str]) -> Check:
+    """The check "decoder": whether a package may be imported without being counted is for a challenge's rules."""
+    what = "imports bytecap, whose decoder is not among the counted files"
+    detail = f"{', '.join(places)} {what}; `bytecap pack` makes a folder that decodes by itself"
+    return Check("decoder", Outcome.NOTED, detail, {"places": list(places)})
+
+
+def _check_decode(artifact: Artifact | None) -> tuple[Check, list[np.ndarray] | None]:
+    """The check "decode", and the tensors when it passes."""
+    if artifact is None:
+        return skipped("decode", "the file could not be read"), None
+    try:
+        tensors = decode_tensors(artifact)
+    except ArtifactError as error:
+        return _failed("decode", error), None
+    weights, digest = sum(entry.elements for entry in artifact.directory), artifact.digest.hex()
+    values = {"weights": weights, "sha256": digest}
+    return _passed("decode", f"{weights:,} weights, sha256 {digest}", values), tensors
+
+
+def _check_identity(artifact: Artifact | None, tokenizer: Tokenizer | None, other: bool) -> Check:
+    if artifact is None:
+        return skipped("identity", "the file could not be read")
+    if tokenizer is None:
+        stored = artifact.identity
+        own = "names none" if stored.pieces is None else f"was made with one of {described(stored)}"
+        check = skipped("identity", f"no tokenizer was given; the artifact {own}")
+        return replace(check, values={"stored": stored.values, "given": None})
+    check = compare_tokenizer(artifact.identity, artifact.program.vocabulary_size, tokenizer)
+    if check.outcome is Outcome.FAILED and other:
+        return replace(check, outcome=Outcome.SKIPPED, detail=f"another tokenizer was wanted: {check.detail}")
+    return check
+
+
+def _check_score(
+    artifact: Artifact,
+    tensors: list[np.ndarray],
+    tokenizer: Tokenizer | None,
+    request: ScoreRequest,
+    other_tokenizer: bool,
+) -> Check:
     options = ScoringOptions(
         sequence_length=request.sequence_length,
         stride=request.stride,
@@ -159,8 +221,9 @@ def _check_score(artifact: Artifact | None, tensors: list[np.ndarray] | None, re
         progress=request.progress,
         splits=request.splits,
         split=request.split,
+        other_tokenizer=other_tokenizer,
     )
-    read = read_scoring_data(artifact.program, request.data, request.tokenizer, options)
+    read = read_scoring_data(artifact.program, request.data, tokenizer, options)
     try:
         model = Interpreter(artifact.program, tensors)
         read = choose_documents(model, read, options)
@@ -193,10 +256,6 @@ def _split_values(match: SplitMatch) -> dict[str, object]:
 
 def _passed(name: str, detail: str, values: Mapping[str, object] | None = None) -> Check:
     return Check(name, Outcome.PASSED, detail, values or {})
-
-
-def _checksums_passed(sections: int) -> Check:
-    return _passed("checksums", f"the header's and {sections} sections'")
 
 
 def _failed(name: str, error: ArtifactError) -> Check:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import CheckpointError
@@ -62,10 +62,14 @@ META_MARKS = {"dim", "n_layers", "n_heads"}  # every one of them is in each such
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """values : hyperparameters under the names of Hugging Face's config.json;  source : who says so, in words"""
+    """values : hyperparameters under the names of Hugging Face's config.json;  source : who says so, in words
+
+    document : what the file beside the weights holds, as read; None where the configuration comes from within them
+    """
 
     values: Mapping[str, object]
     source: str
+    document: Mapping[str, object] | None = None
 
 
 # Of the weights' storage, of who wrote the file, or of how a program is to run: an export says its own.
@@ -93,9 +97,10 @@ def configuration_beside(file: Path) -> tuple[Configuration | None, str]:
     for name in configuration_names(file):
         path = file.parent / name
         if path.is_file():
-            found = configuration_inside(_read_json(path), f"{name} beside it")
-            if found is not None:
-                return found, ""
+            content = _read_json(path)
+            found = configuration_inside(content, f"{name} beside it")
+            if found is not None and isinstance(content, Mapping):
+                return replace(found, document=content), ""
             passed.append(name)
     return None, f"{passed[0]} beside it describes no model, and is not used" if passed else ""
 
@@ -134,7 +139,7 @@ def without_quantization(configuration: Configuration | None) -> Configuration |
     if configuration is None:
         return None
     values = {name: value for name, value in configuration.values.items() if name not in QUANTIZATION_KEYS}
-    return Configuration(values, configuration.source)
+    return replace(configuration, values=values)
 
 
 def _from_meta(content: Mapping[str, object]) -> dict[str, object]:

@@ -10,7 +10,7 @@ from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.configuration import Configuration, model_configuration
 from ..model.model import Model, ModelTensor
-from .architecture_file import FRONTEND_KEY, read_architecture
+from .architecture_file import FRONTEND_KEY, PRESET_KEY, read_architecture
 from .registry import FRONTENDS, Frontend
 from .rotation_tables import check_rotations
 from .third_party import add_frontend, known_frontends, recognized, remove_frontend
@@ -44,6 +44,7 @@ def build_model(checkpoint: Checkpoint, architecture: Mapping[str, object] | Non
     tensors, when the checkpoint does not fit.
     """
     architecture = dict(architecture or {})
+    document = _document(checkpoint, architecture)
     if MODEL_TYPE in architecture:
         checkpoint = replace(checkpoint, configuration=Configuration(architecture, "the architecture file"))
         architecture = {}
@@ -51,9 +52,15 @@ def build_model(checkpoint: Checkpoint, architecture: Mapping[str, object] | Non
     model = _chosen(checkpoint, architecture).build(checkpoint, architecture)
     check_rotations(checkpoint.rotations, model, checkpoint.path)
     configuration = model_configuration(checkpoint.configuration)
-    return replace(
-        model, configuration=configuration, notes=(*checkpoint.notes, *model.notes), weights=checkpoint.weights
-    )
+    notes = (*checkpoint.notes, *model.notes)
+    return replace(model, configuration=configuration, notes=notes, weights=checkpoint.weights, document=document)
+
+
+def _document(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Mapping[str, object] | None:
+    """The architecture document: the caller's, unless that is a preset, else the one beside the weights."""
+    if architecture and PRESET_KEY not in architecture:
+        return dict(architecture)
+    return None if checkpoint.configuration is None else checkpoint.configuration.document
 
 
 def _without_prefix(checkpoint: Checkpoint) -> Checkpoint:

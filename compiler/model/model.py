@@ -55,6 +55,7 @@ class Model:
         needs; empty without one
     notes : tuple of str              what reading the checkpoint decoded, chose or left out, in words
     weights : str                     the set of weights that was read; empty where the file has one without a name
+    document : mapping or None        the architecture document, as read: the caller's, else the one beside the weights
     """
 
     program: Program
@@ -65,6 +66,7 @@ class Model:
     configuration: Mapping[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     weights: str = ""
+    document: Mapping[str, object] | None = None
 
     @property
     def assumed(self) -> dict[str, object]:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from ...errors import CompileError
 from ...format.assembly import DEFAULT_CODEC, EncodedStreams, artifact_size, assemble_artifact
 from ...format.codecs.outcomes import MAX_MAGNITUDE
+from ...format.identity import UNKNOWN, Identity
 from ...format.tensors.grid import matrix_shape
 from ...format.tensors.sources import TensorSource
 from ...format.tensors.terms import Part
@@ -45,7 +46,7 @@ def with_control_tensors(job: CompileJob, byte_price: float, matrices: Mapping[i
 
 def make_trial(job: CompileJob, byte_price: float, quantized: Mapping[int, Quantized]) -> Trial:
     """The artifact of a model whose tensors are all quantized."""
-    data = assemble_model(job.model, quantized, job.provenance, job.codec)
+    data = assemble_model(job.model, quantized, job.provenance, job.codec, job.identity)
     return Trial(byte_price, data, quantized)
 
 
@@ -55,7 +56,7 @@ def make_draft(
     """`make_trial` without the artifact, but with its size; encoded : remembers streams that stay the same."""
     sources = _sources(job.model, quantized)
     with naming_tensor(sources):
-        size = artifact_size(job.model.program, sources, job.provenance, job.codec, encoded=encoded)
+        size = _size(job, sources, job.codec, encoded)
     return Draft(byte_price, size, quantized)
 
 
@@ -90,8 +91,12 @@ def profile_bytes(job: CompileJob, trial: Trial) -> dict[str, int]:
             sizes[profile] = trial.size
         elif not job.recipe.row_sample.enabled:
             sources = _sources(job.model, trial.quantized)
-            sizes[profile] = artifact_size(job.model.program, sources, job.provenance, codec)
+            sizes[profile] = _size(job, sources, codec)
     return sizes
+
+
+def _size(job: CompileJob, sources: Sequence[TensorSource], codec: int, encoded: EncodedStreams | None = None) -> int:
+    return artifact_size(job.model.program, sources, job.provenance, codec, identity=job.identity, encoded=encoded)
 
 
 def assemble_model(
@@ -99,11 +104,12 @@ def assemble_model(
     quantized: Mapping[int, Quantized],
     provenance: Mapping[str, object],
     codec: int = DEFAULT_CODEC,
+    identity: Identity = UNKNOWN,
 ) -> bytes:
     """The artifact of a model whose tensors are all quantized, by tensor index."""
     sources = _sources(model, quantized)
     with naming_tensor(sources):
-        return assemble_artifact(model.program, sources, provenance, codec)
+        return assemble_artifact(model.program, sources, provenance, codec, identity=identity)
 
 
 @contextmanager

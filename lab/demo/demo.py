@@ -83,7 +83,7 @@ class Demo:
 
     @property
     def passed(self) -> bool:
-        return all(check.passed for check in self.checks)
+        return not any(check.failed for check in self.checks)
 
 
 def run_demo(
@@ -108,13 +108,14 @@ def run_demo(
         checkpoint,
         cap=scale.cap,
         calibration=data.calibration,
+        tokenizer=data.tokenizer,
         output=artifact,
         architecture=architecture,
         force=force,
         progress=progress,
     )
     reference, score = _scores(model, compiled.artifact, data, report)
-    checks = verify_artifact(artifact.read_bytes(), cap=scale.cap)
+    checks = verify_artifact(artifact.read_bytes(), cap=scale.cap, tokenizer=data.tokenizer)
     gap = paired_gap(reference, score)
     return Demo(
         folder,

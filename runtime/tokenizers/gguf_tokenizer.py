@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ...errors import DataError
-from .scored_pieces import BPE, CONTROL, UNIGRAM, USER_DEFINED, model_of_pieces, tokenizer_of_pieces
+from .scored_pieces import BPE, CONTROL, UNIGRAM, UNUSED, USER_DEFINED, model_of_pieces, tokenizer_of_pieces
 from .tokenizer import Tokenizer
 from .tokenizer_json import LibraryTokenizer, byte_level_pipeline
 from .word_patterns import GGUF_PATTERNS, WHOLE_WORD_NAMES
@@ -123,7 +123,8 @@ def _byte_level(found: Mapping[str, Any], tokens: Sequence[str], types: Sequence
     special = {
         piece: kind == CONTROL for piece, kind in zip(tokens, types, strict=True) if kind in (CONTROL, USER_DEFINED)
     }
-    vocabulary = {piece: token for token, piece in enumerate(tokens)}
+    used = ((token, piece) for token, (piece, kind) in enumerate(zip(tokens, types, strict=True)) if kind != UNUSED)
+    vocabulary = {piece: token for token, piece in used}  # what pads a vocabulary stands for no text
     merges = [(left, right) for left, right in (merge.split(" ") for merge in found.get("merges", ()))]
     try:
         whole = name in WHOLE_WORD_NAMES

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError
+from ...format.identity import Identity
 from .byte_table import ByteTable
 from .pickled_values import read_pickle
 from .tokenizer import Pieces, Tokenizer
@@ -81,6 +82,11 @@ class ByteCounts(Tokenizer):
     def pieces(self) -> Pieces:
         texts = [b"\xff" * count for count in self._counts.tolist()]  # no character, so that it counts as no word
         return Pieces.of(texts, np.flatnonzero(self._counts == 0).tolist())
+
+    @cached_property
+    def identity(self) -> Identity:
+        """The number of pieces alone: which they are is not known."""
+        return Identity(super().identity.pieces)
 
     def piece(self, token: int) -> str:
         return f"{int(self._counts[token])} bytes"

@@ -17,6 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from ...errors import DataError
+from ...format.identity import UNKNOWN, Identity, vocabulary_digest
 from .byte_table import ByteTable, runs_between_boundaries
 
 RUNS_PER_DECODE = 4096  # bounds the Python lists alive at once
@@ -106,6 +107,16 @@ class Tokenizer(abc.ABC):
     def vocabulary_size(self) -> int:
         """Number of pieces."""
         return len(self.pieces.texts)
+
+    @cached_property
+    def identity(self) -> Identity:
+        """What an artifact stores of its tokenizer: the pieces up to the last that stands for text, and their digest.
+
+        Source: spec/tensors.md, chapter 9.
+        """
+        texts = self.pieces.texts
+        size = next((token + 1 for token in reversed(range(len(texts))) if texts[token]), 0)
+        return Identity(size, vocabulary_digest(texts[:size])) if size else UNKNOWN
 
     def is_boundary(self, token: int) -> bool:
         """Whether a token stands for no text."""

@@ -96,8 +96,8 @@ def test_the_split_is_named_and_other_data_under_its_name_are_told(small_job, tm
     outcome = bytecap_command(*arguments, small_job.data, "--split", "theirs")
     assert (outcome.code, outcome.stdout) == (8, "") and "'theirs' is no known split" in outcome.stderr
     verified = bytecap_command("verify", small_job.artifact, *arguments[2:], cut)
-    assert verified.code == 7 and "cut, 809 of 1,618 tokens" in verified.stdout.splitlines()[-1]
-    assert verified.stdout.splitlines()[-1].startswith("FAIL     score")
+    assert verified.code == 7 and "cut, 809 of 1,618 tokens" in verified.stdout.splitlines()[-2]
+    assert verified.stdout.splitlines()[-2].startswith("FAIL     score")
 
 
 def test_eval_of_a_checkpoint_on_text_scores_every_token_of_it(small_job):
@@ -253,8 +253,55 @@ def damaged_data(small_job, folder, damage):
 def test_bad_data_gets_one_line_that_names_the_file(small_job, tmp_path, damage, command):
     data, tokenizer = damaged_data(small_job, tmp_path, damage)
     outcome = bytecap_command(command, small_job.artifact, "--data", data, "--tokenizer", tokenizer)
+    if (command, damage) == ("verify", "tokenizer"):  # a verdict, and no error
+        assert (outcome.code, outcome.stderr) == (7, "") and f"{tokenizer} (" in outcome.stdout
+        return
     assert (outcome.code, outcome.stdout, outcome.stderr.count("\n")) == (8, "", 1)
     assert str(tokenizer if damage == "tokenizer" else data) in outcome.stderr
+
+
+@pytest.fixture
+def other_tokenizer(tmp_path):
+    """A tokenizer of as many pieces as the job's, and not the same ones."""
+    from tiny_tokenizers import model_bytes
+
+    (tmp_path / "other.model").write_bytes(model_bytes("prefixed"))
+    return tmp_path / "other.model"
+
+
+@pytest.mark.parametrize("command", [["eval", "--data", "{data}"], ["generate"], ["export", "-o", "{output}"]])
+def test_another_tokenizer_of_the_same_size_is_refused_unless_it_is_wanted(
+    small_job, other_tokenizer, tmp_path, command
+):
+    files = {"{data}": small_job.data, "{output}": tmp_path / "out.gguf"}
+    name, *options = [files.get(word, word) for word in command]
+    arguments = [name, small_job.artifact, *options, "--tokenizer", other_tokenizer]
+    refused = bytecap_command(*arguments, "--json")
+    error = refused.document["error"]
+    assert (refused.code, error["name"], error["place"]["option"]) == (8, "DataError", "--other-tokenizer")
+    assert refused.stderr.count("420 pieces, digest ") == 2 and str(other_tokenizer) in refused.stderr
+    assert "or --other-tokenizer to take this one" in refused.stderr
+    if name != "export":  # a GGUF file is of known architectures only
+        taken = bytecap_command(*arguments, "--other-tokenizer", "--json")
+        assert taken.code == 0
+        assert "another tokenizer than the model's own was wanted" in taken.document["notes"][0]
+
+
+def test_pieces_without_a_row_are_refused_for_a_checkpoint_too(small_job, tmp_path):
+    """A vocabulary cut to 300 rows, and a shard of ids below: only the sizes tell."""
+    from bytecap.compiler.checkpoints.export import export_checkpoint
+
+    tensors = dict(read_checkpoint(small_job.checkpoint).tensors)
+    tensors["tok_emb.weight"] = tensors["tok_emb.weight"][:300]
+    names, values = list(tensors), [np.ascontiguousarray(value) for value in tensors.values()]
+    export_checkpoint(names, values, ["float32"] * len(names), tmp_path / "cut.safetensors", False)
+    ids = read_shard(small_job.data)
+    write_shard(tmp_path / "low.bin", ids[ids < 300])
+    arguments = ["eval", tmp_path / "cut.safetensors", "--data", tmp_path / "low.bin", "--tokenizer"]
+    refused = bytecap_command(*arguments, small_job.tokenizer)
+    assert refused.code == 8 and "has 420 pieces but the model has 300 tokens" in refused.stderr
+    taken = bytecap_command(*arguments, small_job.tokenizer, "--other-tokenizer", "--sequence-length", 32, "--json")
+    assert taken.code == 0 and taken.document["score"]["bits_per_byte"] > 0
 
 
 def test_text_from_standard_input(small_job, monkeypatch):

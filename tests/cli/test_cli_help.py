@@ -189,7 +189,7 @@ USAGE_ERRORS = {
         "0",
         "--dry-run",
     ): "0 is not in the range x>=1",
-    ("verify", "{file}", "--data", "{file}"): "--data and --tokenizer go together.",
+    ("verify", "{file}", "--data", "{file}"): "--data needs --tokenizer.",
     ("verify", "{file}", "--expect-bpb", "1.2"): "--expect-bpb needs --data and --tokenizer.",
     ("eval", "{file}"): "Missing option '--data'",
     ("sensitivity", "{file}"): "Missing option '--calibration'",

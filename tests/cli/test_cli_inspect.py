@@ -53,7 +53,7 @@ def test_compile_inspect_and_verify_count_the_same_bytes(small_job):
     sections = {row["name"]: row["bytes"] for row in ledger["rows"] if row["kind"] == "section"}
     assert sections == {row.name: row.stored_bytes for row in found.sections}
     assert next(row["bytes"] for row in ledger["rows"] if row["kind"] == "header") == found.header_bytes
-    size = next(check for check in verify_artifact(data) if check.name == "size")
+    size = next(check for check in verify_artifact(data) if check.name == "ledger")
     assert size.values["artifact_bytes"] == found.bytes == ledger["artifact_bytes"]
 
 

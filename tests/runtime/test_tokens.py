@@ -77,8 +77,10 @@ def test_missing_data_is_named(tmp_path):
 
 def test_ids_beyond_the_vocabulary_are_named(tmp_path):
     write_shard(tmp_path / "x.bin", np.array([1, 299, 300, 301]))
-    assert read(tmp_path / "x.bin", vocabulary_size=302).ids[-1] == 301
+    assert read_tokens(tmp_path / "x.bin", None, 302, BOS).ids[-1] == 301
     with pytest.raises(DataError, match=re.escape("token 2 has the id 300, but the model's vocabulary ends at 299")):
+        read_tokens(tmp_path / "x.bin", None, 300, BOS)
+    with pytest.raises(DataError, match="420 pieces but the model has 300 tokens"):
         read(tmp_path / "x.bin", vocabulary_size=300)
 
 

@@ -57,6 +57,8 @@ class SmallJob:
             CAP,
             "--calibration",
             self.calibration,
+            "--tokenizer",
+            self.tokenizer,
             "--architecture",
             self.architecture,
             "--code",

@@ -20,8 +20,9 @@ import numpy as np
 from ....compiler.checkpoints.checkpoint import read_checkpoint
 from ....compiler.checkpoints.export import export_checkpoint
 from ....compiler.frontends import build_model
+from ....compiler.inputs import read_model
 from ....compiler.model.model import Model
-from ....compiler.pipeline import compile_checkpoint, read_model
+from ....compiler.pipeline import compile_checkpoint
 from ....compiler.workers import available_threads, check_device
 from ....files.digests import file_sha256
 from ....files.output import write_output
