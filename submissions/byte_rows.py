@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from .declared import Claim
 from .findings import Finding, Level, Rule
+from .folder import SubmissionFile
 from .logs import LogFacts, final_models, final_totals
 from .shipped_code import ShippedCode
 
@@ -22,26 +23,41 @@ RULES = (
         (Level.FAIL, Level.WARNING),
         "Every logged total is over the cap; a warning where one log of several is, or the shipped code is smaller.",
     ),
+    Rule("bytes-side-file", (Level.FINDING,), "The logged total counts a file of the folder beside model and code."),
     Rule(
         "bytes-as-shipped",
         (Level.PASS, Level.FINDING, Level.FAIL, Level.SKIPPED),
         "The logged model and the code in the folder; a finding where only the packed code would fit.",
     ),
 )
+SMALLEST_SIDE_FILE = 10_000  # bytes; a smaller rest could be the size of some file by chance
 
 
 @dataclass(frozen=True, slots=True)
 class ByteRow:
-    """One log's bytes: counted total, compressed model, and both sums with the shipped code."""
+    """One log's bytes.
+
+    counted, model : the total that it counts and the compressed model, None where it does not say
+    side_file, side_bytes : a file of the folder whose bytes are the rest of the total beside model and code
+    """
 
     log: str
     counted: int | None
     model: int | None
+    side_file: str = ""
+    side_bytes: int = 0
+
+    def shipped(self, code_bytes: int) -> int:
+        """Model, side file and so many bytes of code."""
+        return (self.model or 0) + self.side_bytes + code_bytes
 
 
-def byte_rows(logs: Sequence[LogFacts], totals: Sequence[Claim] = ()) -> list[ByteRow]:
+def byte_rows(
+    logs: Sequence[LogFacts], totals: Sequence[Claim] = (), files: Sequence[SubmissionFile] = ()
+) -> list[ByteRow]:
     """A row a log; where a log has several totals, the declared one, else the last."""
     declared = {claim.amount.value for claim in totals}
+    names = {file.bytes: file.name for file in files if file.kind == "file" and file.bytes >= SMALLEST_SIDE_FILE}
     rows = []
     for log in logs:
         counted = [size.value for size in final_totals(log)]
@@ -49,19 +65,26 @@ def byte_rows(logs: Sequence[LogFacts], totals: Sequence[Claim] = ()) -> list[By
         if counted or models:
             chosen = next((value for value in counted if value in declared), counted[-1] if counted else None)
             label = next((size.label for size in final_totals(log) if size.value == chosen), "")
-            rows.append(ByteRow(log.name, chosen, models.get(label, list(models.values())[-1] if models else None)))
+            model = models.get(label, list(models.values())[-1] if models else None)
+            codes = {size.value for size in log.sizes if size.kind == "code"}
+            rests = {chosen - model - code for code in codes} if chosen is not None and model is not None else set()
+            side = next((rest for rest in rests if rest in names), 0)
+            rows.append(ByteRow(log.name, chosen, model, names.get(side, ""), side))
     return rows
 
 
-def judge_bytes(logs: Sequence[LogFacts], totals: Sequence[Claim], code: ShippedCode, cap: int) -> list[Finding]:
+def judge_bytes(rows: Sequence[ByteRow], totals: Sequence[Claim], code: ShippedCode, cap: int) -> list[Finding]:
     """The rows as counted and as shipped against the cap."""
-    rows = byte_rows(logs, totals)
     counted = {row.log: row.counted for row in rows if row.counted is not None}
     findings = [_as_counted(counted, cap)]
-    smallest = min((row.model for row in rows if row.model is not None), default=None)
-    fits_shipped = smallest is not None and smallest + code.closure_bytes <= cap and not code.is_missing
-    findings += _logged_over_cap(counted, totals, cap, fits_shipped)
-    findings.append(_as_shipped(rows, code, cap))
+    for row in [row for row in rows if row.side_file][:1]:
+        text = f"the total of {row.log} counts {row.side_bytes:,} bytes beside model and code: {row.side_file}"
+        findings.append(Finding("bytes-side-file", Level.FINDING, text, row.side_file, {"bytes": row.side_bytes}))
+    # Where a log counts a file that lies in the folder, that log is of what is shipped.
+    shipped = [row for row in rows if row.side_file] or [row for row in rows if row.model is not None]
+    fits = not code.is_missing and any(row.shipped(code.closure_bytes) <= cap for row in shipped)
+    findings += _logged_over_cap(counted, totals, cap, fits)
+    findings.append(_as_shipped(shipped, code, cap))
     return findings
 
 
@@ -100,29 +123,32 @@ def _logged_over_cap(counted: dict[str, int], totals: Sequence[Claim], cap: int,
 
 
 def _as_shipped(rows: Sequence[ByteRow], code: ShippedCode, cap: int) -> Finding:
-    models = {row.log: row.model for row in rows if row.model is not None}
-    if not models:
+    """The largest row with the code as it lies there; the smallest with it packed must not be over."""
+    if not rows:
         return Finding(
             "bytes-as-shipped", Level.SKIPPED, "as shipped: neither a model in the folder nor its size in a log"
         )
     if code.is_missing:
         return Finding("bytes-as-shipped", Level.SKIPPED, "as shipped: there is no script to count")
-    log, largest = max(models.items(), key=lambda item: item[1])
-    smallest = min(models.values())
-    total, packed = largest + code.closure_bytes, smallest + code.packed_bytes
+    row = max(rows, key=lambda row: row.shipped(0))
+    total = row.shipped(code.closure_bytes)
+    packed = min(row.shipped(code.packed_bytes) for row in rows)
     values = {
-        "model": largest,
+        "model": row.model,
+        "side_file": row.side_bytes,
         "code": code.closure_bytes,
         "packed_code": code.packed_bytes,
         "total": total,
         "cap": cap,
     }
-    sum_text = f"as shipped: {largest:,} bytes of model by {log} + {code.closure_bytes:,} of code = {total:,}"
+    side = f" + {row.side_bytes:,} of {row.side_file}" if row.side_file else ""
+    parts = f"{row.model or 0:,} bytes of model by {row.log} + {code.closure_bytes:,} of code{side} = {total:,}"
     if total <= cap:
-        return Finding("bytes-as-shipped", Level.PASS, f"{sum_text}, {cap - total:,} below the cap", log, values)
+        text = f"as shipped: {parts}, {cap - total:,} below the cap"
+        return Finding("bytes-as-shipped", Level.PASS, text, row.log, values)
     if packed <= cap:
         fits = f"packed the code has {code.packed_bytes:,} bytes and fits: the packed form is not in the folder"
-        text = f"{sum_text}, {total - cap:,} over the cap; {fits}"
+        text = f"as shipped: {parts}, {total - cap:,} over the cap; {fits}"
         return Finding("bytes-as-shipped", Level.FINDING, text, code.script, values)
-    text = f"{sum_text}, over the cap; even packed, with {code.packed_bytes:,} bytes of code, {packed - cap:,} over"
-    return Finding("bytes-as-shipped", Level.FAIL, text, code.script, values)
+    even = f"even packed, with {code.packed_bytes:,} bytes of code, {packed - cap:,} over"
+    return Finding("bytes-as-shipped", Level.FAIL, f"as shipped: {parts}, over the cap; {even}", code.script, values)

@@ -34,8 +34,8 @@ def judge_claims(
     code = plain_code(folder) if code is None else code
     size_facts, size_findings = judge_sizes(declared, logs, code, cap)
     findings += size_findings
-    findings += judge_bytes(logs, size_facts.declared, code, cap)
+    rows = byte_rows(logs, size_facts.declared, folder.files)
+    findings += judge_bytes(rows, size_facts.declared, code, cap)
     findings += judge_scores(folder, declared, logs, code)
     findings += judge_logs(declared, logs, code)
-    rows = tuple(byte_rows(logs, size_facts.declared))
-    return ClaimFacts(declared, logs, code, rows), findings
+    return ClaimFacts(declared, logs, code, tuple(rows)), findings

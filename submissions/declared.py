@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from .declared_numbers import Amount, read_amount
 
-SHOWN_CLAIMS = 2_000  # claims read from one document; a document of more is no description of a run
+SHOWN_CLAIMS = 500  # claims read from one document; a document of more is no description of a run
 
 
 class Quantity(enum.Enum):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 LONGEST_LINE = 2_000  # characters of a line that are looked at
@@ -63,10 +64,11 @@ _PREFIX = re.compile(
     r"^(?:\s*(?:\[[a-z]{0,10}\d+\]:?|\d{9,10}\.\d+|\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,\d]*Z?\]?|"
     r"\[?\d\d:\d\d:\d\d\]?|\d+\||INFO:?|\[[A-Z]+\]))+\s*"
 )
-_SIZE = re.compile(
-    r"(?P<name>[A-Za-z][A-Za-z0-9_+.()/'\" -]{0,70}?)['\"]?\s*[:=]\s*~?(?P<digits>\d{1,3}(?:,\d{3})+|\d{2,10})(?![\d.])"
-    r"(?P<unit>\s*(?:bytes|B\b))?"
-)
+# What stands before a number is looked for backwards and within bounds, so that no line takes long.
+_NUMBER = re.compile(r"[:=]\s{0,4}~?(?P<digits>\d{1,3}(?:,\d{3})+|\d{2,10})(?![\d.])(?P<unit>\s?(?:bytes|B\b))?")
+_NAME_BEFORE = re.compile(r"[A-Za-z][A-Za-z0-9_+.()/'\" -]*$")
+LONGEST_NAME = 70
+LONGEST_LABEL = 200
 _NOT_FINAL_SIZE = re.compile(
     r"limit|\bcap\b|target|headroom|remaining|ratio|payload|raw|param|estimat|component|memory|alloc|prun|trial|probe|"
     r"saved|tokens?\b|tensor|numel|scored|vocab|window|chunk|step|preview|budget_|smoke|search|state|train|seq|delta|"
@@ -77,8 +79,10 @@ _NOT_FINAL_LINE = re.compile(
     r"\W*(?:selective_prune|prune|ttt|ngram|artifact_budget|search|probe|final_eval_mode|gptq)", re.I
 )
 _SCORE = re.compile(
-    r"(?P<name>[A-Za-z0-9_]*bp[bp])['\"]?\s*[:=]\s*(?P<number>\d{1,3}\.\d{2,17})(?![\d.])", re.IGNORECASE
+    r"(?<![A-Za-z0-9_])(?P<name>[A-Za-z0-9_]{0,40}bp[bp])['\"]?\s{0,4}[:=]\s{0,20}(?P<number>\d{1,3}\.\d{2,17})(?![\d.])",
+    re.IGNORECASE,
 )
+_FIRST_VALUE = re.compile(r"(?:sliding )?(?<![A-Za-z0-9])(?:val_loss|loss|[A-Za-z0-9_]{0,40}bp[bp])['\"]?\s{0,4}[:=]")
 _SCORE_PROGRESS = re.compile(
     r"running|chunk|batch|progress|\[\s*\d+\s*/\s*\d+|\d+/\d+ windows|windows:\d|seq:\d+/|%\]|\bpass \d|epoch|\bdocs=",
     re.IGNORECASE,
@@ -111,8 +115,8 @@ def sizes_of(line: str, number: int) -> list[LoggedSize]:
     found: list[LoggedSize] = []
     if _NOT_FINAL_LINE.match(line):
         return found
-    matches = list(_SIZE.finditer(line))
-    names = [match.group("name").strip(" -'\"|").lower() for match in matches]
+    matches = list(_NUMBER.finditer(line))
+    names = [_name_before(line, match.start()) for match in matches]
     with_total = any("total" in name for name in names)
     with_parts = any("model" in name or "code" in name or "serialized" in name for name in names)
     for match, name in zip(matches, names, strict=True):
@@ -125,6 +129,11 @@ def sizes_of(line: str, number: int) -> list[LoggedSize]:
     if not found and (budget := re.search(r"\bbudget:(\d{5,10})/\d", line)):
         found.append(LoggedSize("total", int(budget.group(1)), "budget", number))
     return found
+
+
+def _name_before(line: str, position: int) -> str:
+    match = _NAME_BEFORE.search(line[max(0, position - LONGEST_NAME) : position])
+    return match.group().strip(" -'\"|").lower() if match else ""
 
 
 def _size_kind(name: str, with_total: bool, with_parts: bool) -> str:
@@ -150,8 +159,8 @@ def scores_of(line: str, number: int) -> list[LoggedScore]:
     matches = list(_SCORE.finditer(line))
     if not matches:
         return []
-    first = re.search(r"(?:sliding )?(?:val_loss|loss|[A-Za-z0-9_]*bp[bp])['\"]?\s*[:=]", line)
-    label = line[: first.start()] if first else ""
+    first = _FIRST_VALUE.search(line)
+    label = line[max(0, first.start() - LONGEST_LABEL) : first.start()] if first else ""
     found = []
     for match in matches:
         name = match.group("name").lower()
@@ -183,14 +192,18 @@ def training_time_of(line: str, number: int) -> LoggedTime | None:
     )
 
 
-def evaluation_time_of(line: str, number: int) -> LoggedTime | None:
-    """The time of an evaluation that a line of a final score tells, None without one."""
+def is_progress(lowered: str) -> bool:
+    """Whether a line with a score was surely printed on the way; there may be a million of them."""
+    return "running" in lowered or "_chunk [" in lowered or "windows" in lowered
+
+
+def evaluation_time_of(line: str, number: int, scores: Sequence[LoggedScore]) -> LoggedTime | None:
+    """The time of an evaluation that a line tells, None without one: a line of a final score, or of all of them."""
     match = _EVALUATION_TIME.search(line)
     if match is None:
         return None
     if match.group("name") == "total_eval_time":
         return LoggedTime(_seconds(match), "total_eval_time", number)
-    scores = scores_of(line, number)
     if not scores or scores[0].stage in (Stage.PROGRESS, Stage.TRAINING):
         return None
     return LoggedTime(_seconds(match), scores[0].label, number)

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+COMPARED_SCRIPTS = 20
 SHORTEST_SOURCE = 20  # lines; less is no script but a snippet
 _RULER = re.compile(r"={40,}\s*")
 _PYTHON_LINE = re.compile(r"\s*(?:import \w|from [\w.]+ import|def \w+\(|class \w+|@\w|if __name__)")
@@ -76,17 +77,13 @@ def significant_lines(lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def compare_with_scripts(printed: PrintedSource, scripts: Sequence[tuple[str, str]]) -> SourceComparison:
-    """The nearest of `scripts`, pairs of name and text; the packed text of a script may stand there as well."""
+    """The nearest of `scripts`, pairs of name and text, of which the first COMPARED_SCRIPTS are looked at."""
     best = SourceComparison("", len(printed.lines), 0, 0.0)
-    for name, text in scripts:
-        compared = _compare(printed.lines, name, significant_lines(text.splitlines()))
-        if compared.share > best.share:
-            best = compared
+    ours = Counter(printed.lines)
+    for name, text in scripts[:COMPARED_SCRIPTS]:
+        shipped = significant_lines(text.splitlines())
+        common = sum((ours & Counter(shipped)).values())
+        share = common / max(len(printed.lines), len(shipped), 1)
+        if share > best.share:
+            best = SourceComparison(name, len(printed.lines) - common, len(shipped) - common, share)
     return best
-
-
-def _compare(printed: tuple[str, ...], name: str, shipped: tuple[str, ...]) -> SourceComparison:
-    ours, theirs = Counter(printed), Counter(shipped)
-    common = sum((ours & theirs).values())
-    longer = max(len(printed), len(shipped), 1)
-    return SourceComparison(name, len(printed) - common, len(shipped) - common, common / longer)

@@ -1,8 +1,8 @@
 """The logs of a folder, read line by line: what each of them says about sizes, scores, times and its seed.
 
 Strategy: every text file that is named like a log is one; a file in which no line carries a number of a run gives
-no facts. Reading is linear in the bytes and bounded: ALL_LOG_BYTES of a folder, ENTRIES of each kind. The part of
-a log that is the printed script is left out of the search for numbers.
+no facts. Reading is linear in the bytes and bounded: ALL_LOG_BYTES of a folder, ENTRIES of each kind and
+DETAILED_CHARACTERS of lines with numbers a log. The part of a log that is the printed script is left out.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from typing import TypeVar
 
 from .folder import FolderText, SubmissionFile, SubmissionFolder, decode_text
 from .log_lines import (
+    LONGEST_LINE,
     LoggedScore,
     LoggedSize,
     LoggedTime,
     evaluation_time_of,
+    is_progress,
     scores_of,
     seed_of,
     sizes_of,
@@ -28,6 +30,7 @@ from .log_source import PrintedSource, find_printed_source
 
 ALL_LOG_BYTES = 128 << 20
 ENTRIES = 20_000
+DETAILED_CHARACTERS = 4 << 20  # of lines with one of the words, in one log; the public ones have less than 1 MB
 LOG_SUFFIXES = (".log", ".txt", ".out", ".stdout", ".stderr", ".err")
 _NO_LOGS = re.compile(
     r"(?:^|/)(?:requirements[^/]*|readme[^/]*|license[^/]*|notes[^/]*|pip[^/]*|cmakelists)\.txt$", re.I
@@ -54,6 +57,7 @@ class LogFacts:
     seed, seed_from                the seed as the log ("log") or its name ("name") has it; "" without one
     steps, parameters              the last step and the number of parameters, None where not told
     source                         the script printed in it
+    unread_lines : int             lines beyond DETAILED_CHARACTERS
     """
 
     name: str
@@ -70,6 +74,7 @@ class LogFacts:
     steps: int | None = None
     parameters: int | None = None
     source: PrintedSource | None = None
+    unread_lines: int = 0
 
     @property
     def is_of_a_run(self) -> bool:
@@ -115,41 +120,65 @@ def read_log(text: str, facts: LogFacts) -> None:
     facts.lines = len(lines)
     facts.source = find_printed_source(lines)
     first, after = (facts.source.first, facts.source.after) if facts.source else (0, 0)
-    last_training = last_step = ""
-    last_training_line = 0
+    budget = DETAILED_CHARACTERS
+    last_training = last_progress = 0  # numbers of lines, which are counted from 1
     for number, line in enumerate(lines, start=1):
         if first < number <= after:
             continue
         if "train" in line and "time" in line:
-            last_training, last_training_line, last_step = line, number, line
+            last_training = number
             if "stop" in line:
-                _add(facts.training, training_time_of(line, number))
-        _read_numbers(line, number, facts)
-    if last_training and not facts.training:
-        _add(facts.training, training_time_of(last_training, last_training_line))
-    if match := _STEP.search(without_prefix(last_step)):
-        facts.steps = int(match.group(1))
+                _add(facts.training, training_time_of(line[:LONGEST_LINE], number))
+        lowered = line[:LONGEST_LINE].lower()
+        if ("bpb" in lowered or "bpp" in lowered) and is_progress(lowered):
+            last_progress = number
+        elif _may_tell(lowered, facts):
+            budget -= len(lowered)
+            if budget < 0:
+                facts.unread_lines += 1
+            else:
+                _read_numbers(line, number, facts)
+    if last_progress:
+        _read_numbers(lines[last_progress - 1], last_progress, facts)
+    if last_training:
+        line = without_prefix(lines[last_training - 1])
+        if not facts.training:
+            _add(facts.training, training_time_of(line, last_training))
+        if match := _STEP.search(line):
+            facts.steps = int(match.group(1))
     _name_seed(facts)
 
 
-def _read_numbers(line: str, number: int, facts: LogFacts) -> None:
-    lowered = line.lower() if len(line) <= 2_000 else line[:2_000].lower()
-    if "bpb" in lowered or "bpp" in lowered:
-        stripped = without_prefix(line)
-        _add(facts.scores, *scores_of(stripped, number))
-    if (
-        "total" in lowered
+def _may_tell(lowered: str, facts: LogFacts) -> bool:
+    """Whether a line holds one of the words; spelled out, since a log has a million lines."""
+    return (
+        "bpb" in lowered
+        or "bpp" in lowered
+        or "total" in lowered
         or "serialized" in lowered
         or "code" in lowered
         or "artifact" in lowered
         or "submission" in lowered
-    ):
-        _add(facts.sizes, *sizes_of(without_prefix(line), number))
-    if "time" in lowered or "elapsed" in lowered:
-        _add(facts.evaluations, evaluation_time_of(without_prefix(line), number))
+        or "eval_time" in lowered
+        or "budget:" in lowered
+        or ("seed" in lowered and not facts.seed)
+        or ("param" in lowered and facts.parameters is None)
+    )
+
+
+def _read_numbers(line: str, number: int, facts: LogFacts) -> None:
+    """The numbers of a line that holds one of the words."""
+    stripped = without_prefix(line)
+    lowered = stripped.lower()
+    scores = scores_of(stripped, number) if "bpb" in lowered or "bpp" in lowered else []
+    _add(facts.scores, *scores)
+    if any(word in lowered for word in ("total", "serialized", "code", "artifact", "submission", "budget")):
+        _add(facts.sizes, *sizes_of(stripped, number))
+    if scores or "eval_time" in lowered:
+        _add(facts.evaluations, evaluation_time_of(stripped, number, scores))
     if not facts.seed and "seed" in lowered:
-        facts.seed, facts.seed_from = seed_of(line), "log"
-    if facts.parameters is None and "param" in lowered and (match := _PARAMETERS.search(line)):
+        facts.seed, facts.seed_from = seed_of(stripped), "log"
+    if facts.parameters is None and "param" in lowered and (match := _PARAMETERS.search(stripped)):
         facts.parameters = int(match.group(1).replace(",", "") or 0)
 
 

@@ -18,6 +18,7 @@ RULES = (
         "log-other-script", (Level.FINDING,), "A log prints another script than the shipped one, so many lines differ."
     ),
     Rule("log-code-size", (Level.FINDING,), "No log counts the code that is shipped."),
+    Rule("log-too-long", (Level.WARNING,), "A log has more lines with numbers than are looked at."),
     Rule("log-missing-seeds", (Level.FINDING,), "More runs are declared than logged."),
     Rule(
         "time-training",
@@ -31,6 +32,7 @@ RULES = (
     ),
 )
 LIMIT_SECONDS = 600.0
+COMPARED_SOURCES = 20  # different sources in the logs of one folder
 SLACK_SECONDS = 0.5  # the step during which the clock ran out is finished
 
 
@@ -39,6 +41,9 @@ def judge_logs(declaration: Declaration, logs: Sequence[LogFacts], code: Shipped
     if not logs:
         return [Finding("log-absent", Level.FINDING, "no log of a run in the folder; its numbers are claims alone")]
     findings = _sources(logs, code) + _code_sizes(logs, code)
+    for log in [log for log in logs if log.unread_lines][:3]:
+        text = f"{log.unread_lines:,} lines with numbers were not looked at; the log has too many"
+        findings.append(Finding("log-too-long", Level.WARNING, text, log.name))
     missing = [seed for seed in declaration.seeds if seed not in seeds_of(logs)]
     if declaration.seed_count > len(logs):
         named = f" (no log of {', '.join(missing[:5])})" if missing else ""
@@ -55,8 +60,11 @@ def _sources(logs: Sequence[LogFacts], code: ShippedCode) -> list[Finding]:
     for log in logs:
         if log.source is None or not code.texts:
             continue
-        compared = known.get(log.source.lines) or compare_with_scripts(log.source, code.texts)
-        known[log.source.lines] = compared
+        compared = known.get(log.source.lines)
+        if compared is None:
+            if len(known) >= COMPARED_SOURCES:
+                continue
+            compared = known[log.source.lines] = compare_with_scripts(log.source, code.texts)
         if compared.same:
             same.append(log.name)
         else:

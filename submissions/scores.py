@@ -29,6 +29,8 @@ RULES = (
     Rule("score-unmatched", (Level.FAIL, Level.FINDING), "No log has the score; a finding where runs have no log."),
     Rule("score-unlogged", (Level.FAIL, Level.SKIPPED), "No log has scores; a fail where there is no script either."),
 )
+CANDIDATES = 3_000  # of each kind
+SEARCHED_CLAIMS = 5  # whose digits are looked for in whole logs
 NEAR = 0.0005  # bits per byte
 SEED_RANGE = 0.005  # bits per byte: seeds of one configuration lie much closer together
 
@@ -48,13 +50,15 @@ def score_candidates(logs: Sequence[LogFacts], seeds: Sequence[str]) -> list[Sco
     """All scores of the logs, final ones first."""
     final = [_candidate(log, score, "final") for log in logs for score in log.scores if score.stage is Stage.FINAL]
     progress = [_candidate(log, last, "progress") for log in logs if (last := _last(log, Stage.PROGRESS)) is not None]
-    before = [
-        _candidate(log, score, "before")
+    before = {
+        score.written: _candidate(log, score, "before")
         for log in logs
         for score in log.scores
         if score.stage in (Stage.BEFORE, Stage.TRAINING)
-    ]
-    return final + _means(logs, seeds) + progress + before
+    }
+    return (
+        final[:CANDIDATES] + _means(logs, seeds)[:CANDIDATES] + progress[:CANDIDATES] + [*before.values()][:CANDIDATES]
+    )
 
 
 def _candidate(log: LogFacts, score: LoggedScore, kind: str) -> ScoreCandidate:
@@ -121,14 +125,15 @@ def judge_scores(
     candidates = score_candidates(logs, declaration.seeds)
     claims = [claim for claim in declaration.of(Quantity.SCORE, "headline", "seed") if claim.amount.value is not None]
     headline = [claim for claim in claims if claim.role == "headline"]
-    findings = [] if headline else [_not_declared(declaration)]
+    findings = [] if headline else [_not_declared(declaration, logs)]
     passed: list[tuple[Claim, str]] = []
     for claim in claims:
         found = match_score(claim.amount, candidates)
         if found is None and claim.role == "headline":
             found = match_score(claim.amount, _declared_means(claims))
         if found is None or found.kind == "before":
-            findings.append(_not_passed(folder, declaration, claim, found, candidates, logs, code))
+            search = len(findings) < SEARCHED_CLAIMS
+            findings.append(_not_passed(folder, declaration, claim, found, candidates, logs, code, search))
         else:
             passed.append((claim, f"{found.what} ({found.place})" if found.place else found.what))
     if passed:
@@ -149,11 +154,14 @@ def _declared_means(claims: Sequence[Claim]) -> list[ScoreCandidate]:
     return [ScoreCandidate(value, "declared", f"the mean of the {len(by_seed)} scores declared by seed", "", half)]
 
 
-def _not_declared(declaration: Declaration) -> Finding:
-    written = [claim for claim in declaration.of(Quantity.SCORE, "headline")]
+def _not_declared(declaration: Declaration, logs: Sequence[LogFacts]) -> Finding:
+    written = declaration.of(Quantity.SCORE, "headline")
     others = [claim.path for claim in declaration.of(Quantity.SCORE, "other")][:3]
     text = f"val_bpb is {written[0].amount.written}, no score" if written else "no val_bpb is declared"
     text += f"; other scores are there: {', '.join(others)}" if others else ""
+    log, last = next(((log, last) for log in logs if (last := _last(log, Stage.FINAL)) is not None), (None, None))
+    if log is not None and last is not None:
+        text += f"; the log has {last.label or 'a score of'} {last.written} ({log.name}:{last.line})"
     return Finding("score-not-declared", Level.WARNING, text, declaration.name)
 
 
@@ -165,6 +173,7 @@ def _not_passed(
     candidates: Sequence[ScoreCandidate],
     logs: Sequence[LogFacts],
     code: ShippedCode,
+    search: bool,
 ) -> Finding:
     place, value = f"{declaration.name}: {claim.path}", float(claim.amount.value or 0.0)
     if found is not None:
@@ -179,7 +188,7 @@ def _not_passed(
     difference = value - nearest.value
     told = f"{claim.amount.written} is in no log; the nearest is {nearest.what} ({difference:+.5f})"
     values = {"declared": value, "nearest": nearest.value}
-    printed = _printed_in(folder, logs, claim.amount.written)
+    printed = _printed_in(folder, logs, claim.amount.written) if search else ""
     if printed:
         return Finding("score-declared", Level.PASS, f"{claim.amount.written} is printed in {printed}", place)
     if abs(difference) <= NEAR:

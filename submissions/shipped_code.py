@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import lzma
 from dataclasses import dataclass
 
+from ..files.code.packed_source import packed_size
 from .folder import SubmissionFile, SubmissionFolder
 
 PACKED_BYTES = 4 << 20  # more source than this is not packed; it is over every cap anyway
@@ -54,11 +53,5 @@ def plain_code(folder: SubmissionFolder) -> ShippedCode:
     script = main_script(folder)
     if script is None:
         return ShippedCode("", 0, 0, (), 0, texts)
-    packed = packed_size(folder.read_bytes(script.name, PACKED_BYTES))
+    packed = packed_size(folder.read_text(script.name).text) if script.bytes <= PACKED_BYTES else script.bytes
     return ShippedCode(script.name, script.bytes, script.bytes, (), min(packed, script.bytes), texts)
-
-
-def packed_size(source: bytes) -> int:
-    """Bytes of `source` as a script that unpacks itself: LZMA in base 85, and the line that runs it."""
-    packed = lzma.compress(source, format=lzma.FORMAT_ALONE, preset=9 | lzma.PRESET_EXTREME)
-    return len(base64.b85encode(packed)) + 80

@@ -31,6 +31,7 @@ RULES = (
     Rule("size-model-only", (Level.FINDING,), "A declared total is the model without the code."),
     Rule("size-mebibytes", (Level.WARNING,), "A size is in MiB, or fits 16 MiB and not 16,000,000 bytes."),
     Rule("size-code-field", (Level.PASS, Level.FINDING), "The declared code against the logged and the shipped one."),
+    Rule("size-code-incomplete", (Level.FAIL,), "The declared code is the main script without the files it needs."),
     Rule("size-model-field", (Level.PASS, Level.FINDING), "The declared model against the logged one."),
 )
 SEED_RANGE = 250_000  # bytes: 95 of 100 public submissions with several seeds lie closer together
@@ -150,7 +151,9 @@ def _code_field(declaration: Declaration, logs: Sequence[LogFacts], code: Shippe
         value, place = claim.amount.value, _place(declaration, claim)
         if not value:
             continue
-        if claim.amount.matches(code.script_bytes) or claim.amount.matches(code.closure_bytes):
+        if code.modules and value == code.script_bytes:
+            findings.append(_incomplete_code(code, place))
+        elif claim.amount.matches(code.script_bytes) or claim.amount.matches(code.closure_bytes):
             findings.append(Finding("size-code-field", Level.PASS, f"{value:,} bytes of code, as shipped", place))
         elif value in logged:
             shipped = f"{code.script or 'no script'} has {code.script_bytes:,}"
@@ -162,6 +165,13 @@ def _code_field(declaration: Declaration, logs: Sequence[LogFacts], code: Shippe
             values = {"declared": value, "shipped": code.script_bytes}
             findings.append(Finding("size-code-field", Level.FINDING, text, place, values))
     return findings
+
+
+def _incomplete_code(code: ShippedCode, place: str) -> Finding:
+    names = ", ".join(code.modules[:4]) + (", ..." if len(code.modules) > 4 else "")
+    more = code.closure_bytes - code.script_bytes
+    text = f"{code.script_bytes:,} bytes of code are {code.script} alone; it needs {names} as well, {more:,} bytes more"
+    return Finding("size-code-incomplete", Level.FAIL, text, place, {"missing": list(code.modules), "bytes": more})
 
 
 def _model_field(declaration: Declaration, candidates: Sequence[Candidate]) -> list[Finding]:

@@ -82,4 +82,4 @@ def test_words_of_a_key():
 
 
 def test_a_document_of_many_numbers_is_bounded():
-    assert len(claims_of({f"bytes_total_seed{seed}": seed for seed in range(5_000)})) == 2_000
+    assert len(claims_of({f"bytes_total_seed{seed}": seed for seed in range(5_000)})) == 500

@@ -71,6 +71,7 @@ def folder(**files: str | bytes | None) -> dict[str, str | bytes]:
     return {name: contents for name, contents in good.items() if contents is not None}
 
 
+SIDE_FILE = bytes(range(256)) * 100
 LONG_SCRIPT = SCRIPT + "y = 1\n" * 40_000
 
 JSON_EXAMPLES = (
@@ -155,6 +156,15 @@ SIZE_EXAMPLES = (
         folder(train__log=None, train_gpt__py=""),
     ),
     Example("model-only", {"size-model-only": "finding"}, folder(submission__json=declaration(bytes_total=MODEL))),
+    Example(
+        "code-incomplete",
+        {"size-code-incomplete": "fail"},
+        folder(
+            train_gpt__py="import parts\n" + SCRIPT,
+            parts__py="x = 1\n",
+            submission__json=declaration(bytes_code=len(SCRIPT) + 13),
+        ),
+    ),
     Example("code-wrong", {"size-code-field": "finding"}, folder(submission__json=declaration(bytes_code=12_345))),
     Example(
         "model-field", {"size-model-field": "pass"}, folder(submission__json=declaration(bytes_model_int8_zlib=MODEL))
@@ -175,6 +185,19 @@ SIZE_EXAMPLES = (
         ),
     ),
 )
+SIDE_EXAMPLES = (
+    Example(
+        "side-file",
+        {"bytes-side-file": "finding", "bytes-as-shipped": "pass"},
+        folder(
+            table__bin=SIDE_FILE,
+            submission__json=declaration(bytes_total=MODEL + len(SCRIPT) + len(SIDE_FILE)),
+            train__log=log().replace(
+                f"int8+zlib: {MODEL + len(SCRIPT)} bytes", f"int8+zlib: {MODEL + len(SCRIPT) + len(SIDE_FILE)} bytes"
+            ),
+        ),
+    ),
+)
 SCORE_EXAMPLES = (
     Example("score-near", {"score-near": "warning"}, folder(submission__json=declaration(val_bpb=1.22466))),
     Example("score-early", {"score-unquantized": "finding"}, folder(submission__json=declaration(val_bpb=1.2172))),
@@ -186,6 +209,7 @@ SCORE_EXAMPLES = (
     ),
 )
 LOG_EXAMPLES = (
+    Example("chatty", {"log-too-long": "warning"}, folder(train__log=log() + f"code{'.' * 1_900}\n" * 2_300)),
     Example(
         "other-script",
         {"log-other-script": "finding", "log-code-size": "finding"},
@@ -202,4 +226,4 @@ LOG_EXAMPLES = (
         folder(train__log=log(training=650_000, evaluation=700_000), README__md=NO_RECORD),
     ),
 )
-EXAMPLES = (*JSON_EXAMPLES, *SIZE_EXAMPLES, *SCORE_EXAMPLES, *LOG_EXAMPLES)
+EXAMPLES = (*JSON_EXAMPLES, *SIZE_EXAMPLES, *SIDE_EXAMPLES, *SCORE_EXAMPLES, *LOG_EXAMPLES)

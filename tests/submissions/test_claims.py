@@ -1,0 +1,105 @@
+"""A folder's numbers against each other: what passes, what fails, and what only looks like either."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from submission_folders import write_folder
+from submission_folders_claims import MODEL, SCRIPT, declaration, folder, log
+
+from bytecap.submissions.declared_numbers import Amount
+from bytecap.submissions.findings import Finding
+from bytecap.submissions.judge import judge_folder
+from bytecap.submissions.scores import ScoreCandidate, match_score
+
+
+def findings(tmp_path, **files) -> dict[str, Finding]:
+    judgement = judge_folder(write_folder(tmp_path / "folder", folder(**files)))
+    return {finding.rule: finding for finding in judgement.findings}
+
+
+def test_a_good_folder_has_no_finding_that_asks_for_a_look(tmp_path):
+    judgement = judge_folder(write_folder(tmp_path / "folder", folder()))
+    assert judgement.passed
+    assert {finding.level.value for finding in judgement.findings} == {"pass"}
+
+
+def test_three_seeds_and_their_mean(tmp_path):
+    """Mean total, mean score, totals and scores by seed, as the records declare them."""
+    scores = {"1": "1.10000001", "2": "1.10010002", "3": "1.10020006"}
+    logs = {
+        f"train_seed{seed}__log": log(seed=int(seed), score=score, model=MODEL + int(seed))
+        for seed, score in scores.items()
+    }
+    told = declaration(
+        val_bpb=1.10010003,
+        bytes_total=MODEL + len(SCRIPT) + 2,
+        seed_results={
+            seed: {"val_bpb": float(score), "artifact_bytes": MODEL + len(SCRIPT) + int(seed)}
+            for seed, score in scores.items()
+        },
+    )
+    raised = findings(tmp_path, submission__json=told, train__log=None, **logs)
+    assert {finding.level.value for finding in raised.values()} == {"pass"}
+    assert "3 more declared scores" in raised["score-declared"].text
+
+
+def test_a_json_under_the_cap_while_every_log_is_over(tmp_path):
+    raised = findings(tmp_path, train__log=log(model=16_400_000))
+    assert raised["bytes-logged-over-cap"].level.value == "fail"
+    assert f"the JSON declares {MODEL + len(SCRIPT)}" in raised["bytes-logged-over-cap"].text
+    assert raised["size-unexplained"].level.value == "fail"
+
+
+def test_a_log_that_counts_raw_code_is_no_failure_where_the_shipped_code_fits(tmp_path):
+    raised = findings(tmp_path, train__log=log(model=15_950_000, code=100_000))
+    assert raised["bytes-logged-over-cap"].level.value == "warning"
+    assert raised["bytes-as-shipped"].level.value == "pass"
+
+
+def test_the_ledger_has_its_numbers(tmp_path):
+    shipped = findings(tmp_path)["bytes-as-shipped"]
+    assert shipped.values["model"] == MODEL and shipped.values["code"] == len(SCRIPT)
+    assert shipped.values["total"] == MODEL + len(SCRIPT)
+
+
+def test_json_problems_have_line_and_column(tmp_path):
+    problem = findings(tmp_path, submission__json='{"a": 1}\n  {"b": 2}')["json-invalid"]
+    assert problem.place == "submission.json:2" and "line 2, column 3" in problem.text
+
+
+def test_a_score_in_a_form_that_is_not_understood_is_found_by_its_digits(tmp_path):
+    text = log(score="1.30000000") + "the very final one is 1.23456789 bits for every byte\n"
+    raised = findings(tmp_path, train__log=text, submission__json=declaration(val_bpb=1.23456789))
+    assert raised["score-declared"].level.value == "pass"
+
+
+@pytest.mark.parametrize(
+    ("declared", "resolution", "logged", "half", "expected"),
+    [
+        (1.2244, 0.00005, 1.22436570, 0.5e-8, True),  # rounded
+        (1.2243, 0.00005, 1.22436570, 0.5e-8, True),  # cut off
+        (1.22436570, 0.5e-8, 1.2244, 0.5e-4, True),  # the log has fewer digits
+        (1.2246, 0.00005, 1.22436570, 0.5e-8, False),
+        (1.22436580, 0.5e-8, 1.22436570, 0.5e-8, False),
+    ],
+)
+def test_scores_match_to_the_digits_that_are_written(declared, resolution, logged, half, expected):
+    candidate = ScoreCandidate(logged, "final", "", "", half)
+    assert (match_score(Amount("", declared, resolution), [candidate]) is not None) == expected
+
+
+def test_hostile_declarations_end_in_findings(tmp_path):
+    """Names, values and nesting that are no description of anything."""
+    for number, told in enumerate(
+        (
+            {"val_bpb": {"val_bpb": [{"val_bpb": "1" * 5_000}]}},
+            {"seeds": [10**30, -1, None, {"a": 1}], "n_seeds": 10**30, "bytes_total": -5, "val_bpb": -1.5},
+            {"seeds": {"x" * 10_000: 1}, "track": ["10min"], "author": {"a": 1}, "bytes_total": 10**39},
+            {"bytes_total": "1e5", "artifact_mb": "٣٫٥", "val_bpb": "nan", "eval_time_s": "1 2 3"},
+            {"": {"": {"": 1}}, "bytes_total": [[[[15_000_000]]]], "val_bpb": True},
+        )
+    ):
+        write_folder(tmp_path / str(number), folder(submission__json=json.dumps(told)))
+        assert judge_folder(tmp_path / str(number)).findings
