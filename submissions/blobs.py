@@ -29,7 +29,6 @@ RULES = (
         "Data that are not the model; a finding where a script or log of the folder names the file.",
     ),
     Rule("blob-program", (Level.FINDING,), "A compiled program or library, whose source is not what runs."),
-    Rule("blob-tokenizer", (Level.INFORMATION,), "A tokenizer lies in the folder; the challenge does not count it."),
 )
 LOOKED_AT = 200  # binary files of one folder
 TEXT_SUFFIXES = {".py", ".sh", ".md", ".json", ".txt", ".log", ".toml", ".yaml", ".yml", ".csv", ".ipynb", ".cfg"}
@@ -39,22 +38,34 @@ SMALL_SHARE = 20
 
 
 @dataclass(frozen=True, slots=True)
+class NamedData:
+    """Data beside the model: `named_by` says where a text names the file, `counted_by` which logs count it."""
+
+    name: str
+    bytes: int
+    named_by: str
+    counted_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BlobFacts:
-    """The binary files that were looked at, and how many there are."""
+    """The binary files that were looked at, how many there are, and the data that a text names."""
 
     blobs: tuple[Blob, ...]
     binary_files: int
+    data: tuple[NamedData, ...]
 
 
 def judge_blobs(folder: SubmissionFolder, claims: ClaimFacts | None) -> tuple[BlobFacts, list[Finding]]:
     """Judge every binary file; `claims` tell the logged sizes and the texts that may name a file."""
     files = [file for file in folder.files if is_binary(folder, file)]
     blobs = tuple(read_blob(folder, file)[0] for file in files[:LOOKED_AT])
-    findings = []
-    for blob in blobs:
-        findings += blob_findings(folder, blob, claims)
+    findings = [finding for blob in blobs for finding in blob_findings(blob)]
+    data = [named_data(folder, blob, claims) for blob in blobs if blob.kind in ("data", "shard", "array")]
+    whats = {blob.name: blob for blob in blobs}
+    findings += [data_finding(each, whats[each.name], claims) for each in data]
     findings += model_size_findings([blob for blob in blobs if blob.kind == "weights"], claims)
-    return BlobFacts(blobs, len(files)), findings
+    return BlobFacts(blobs, len(files), tuple(each for each in data if each.named_by)), findings
 
 
 def is_binary(folder: SubmissionFolder, file: SubmissionFile) -> bool:
@@ -71,9 +82,9 @@ def is_binary(folder: SubmissionFolder, file: SubmissionFile) -> bool:
     return b"\0" in head or len(head.decode("utf-8", "ignore").encode()) < len(head) - 3
 
 
-def blob_findings(folder: SubmissionFolder, blob: Blob, claims: ClaimFacts | None) -> list[Finding]:
-    """What is said of one file."""
-    size = f"{blob.bytes:,} bytes" + (f" of {blob.wrapper}, {blob.content_bytes:,} unfolded" if blob.wrapper else "")
+def blob_findings(blob: Blob) -> list[Finding]:
+    """What is said of one file by itself."""
+    size = _size(blob)
     values = {"bytes": blob.bytes, "kind": blob.kind, "wrapper": blob.wrapper, "content_bytes": blob.content_bytes}
     findings = []
     if blob.names:
@@ -87,30 +98,32 @@ def blob_findings(folder: SubmissionFolder, blob: Blob, claims: ClaimFacts | Non
         text = f"{size}: {blob.what}, {counted}"
         more = {"tensors": blob.tensors, "elements": blob.elements, "types": blob.types or {}}
         findings.append(Finding("blob-weights", Level.INFORMATION, text, blob.name, {**values, **more}))
-    elif blob.kind == "tokenizer":
-        text = f"{size}: {blob.what}, which the challenge does not count"
-        findings.append(Finding("blob-tokenizer", Level.INFORMATION, text, blob.name, values))
     elif blob.kind == "program":
         findings.append(Finding("blob-program", Level.FINDING, f"{size}: {blob.what}", blob.name, values))
-    if blob.kind in ("data", "shard", "array"):
-        findings.append(_data_finding(folder, blob, size, values, claims))
     return findings
 
 
-def _data_finding(
-    folder: SubmissionFolder, blob: Blob, size: str, values: dict[str, object], claims: ClaimFacts | None
-) -> Finding:
-    """Data beside the weights: who names the file, and whether a logged total has room for exactly it."""
+def _size(blob: Blob) -> str:
+    return f"{blob.bytes:,} bytes" + (f" of {blob.wrapper}, {blob.content_bytes:,} unfolded" if blob.wrapper else "")
+
+
+def named_data(folder: SubmissionFolder, blob: Blob, claims: ClaimFacts | None) -> NamedData:
+    """Who names a file of data, and whether a logged total has room for exactly it."""
     place = naming_place(folder, blob.name, claims)
-    counted = _logs_that_count(blob, claims)
-    text = f"{size}: {blob.what}; not the model"
-    text += f"; named by {place}" if place else "; no script, log or text names it"
-    if counted:
-        text += f"; counted in the total of {', '.join(counted[:3])}"
-    elif place:
+    return NamedData(blob.name, blob.bytes, place, tuple(_logs_that_count(blob, claims)))
+
+
+def data_finding(data: NamedData, blob: Blob, claims: ClaimFacts | None) -> Finding:
+    """What is said of data beside the model."""
+    text = f"{_size(blob)}: {blob.what}; not the model"
+    text += f"; named by {data.named_by}" if data.named_by else "; no script, log or text names it"
+    if data.counted_by:
+        text += f"; counted in the total of {', '.join(data.counted_by[:3])}"
+    elif data.named_by and claims is not None and claims.rows:
         text += "; no logged total counts it"
-    level = Level.FINDING if place else Level.INFORMATION
-    return Finding("blob-data", level, text, blob.name, {**values, "named_by": place, "counted_by": counted})
+    level = Level.FINDING if data.named_by else Level.INFORMATION
+    values = {"bytes": blob.bytes, "kind": blob.kind, "named_by": data.named_by, "counted_by": data.counted_by}
+    return Finding("blob-data", level, text, blob.name, values)
 
 
 def naming_place(folder: SubmissionFolder, name: str, claims: ClaimFacts | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .findings import Finding, Level, Rule, visible_text
 from .folder import SubmissionFolder
 
-TEXT_SUFFIXES = {".py", ".md", ".txt", ".log", ".json", ".sh", ".toml", ".yaml", ".yml", ".cfg", ".csv"}
+TEXT_SUFFIXES = {".py", ".md", ".txt", ".log", ".sh", ".toml", ".yaml", ".yml", ".cfg", ".csv"}
 
 RULES = (
     Rule("folder-empty", (Level.FAIL,), "The folder holds no file."),

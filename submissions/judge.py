@@ -44,8 +44,8 @@ def judge_folder(
     code = sections.judge("code", lambda: judge_code(folder))
     shipped = None if code is None else code.shipped
     claims = sections.judge("claims", lambda: judge_claims(folder, cap=options.cap, code=shipped))
-    sections.judge("blobs", lambda: judge_blobs(folder, claims))
-    ledger = sections.judge("ledger", lambda: (submission_ledger(folder, claims), [])) or ()
+    blobs = sections.judge("blobs", lambda: judge_blobs(folder, claims))
+    ledger = sections.judge("ledger", lambda: (submission_ledger(folder, claims, blobs), [])) or ()
     sections.judge("reading", lambda: (None, reading_findings(folder)))  # last: what the others could not read
 
     findings, facts = limited(sections.findings), plain_facts(sections.facts)

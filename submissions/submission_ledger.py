@@ -7,26 +7,38 @@ in both columns and the note says so.
 
 from __future__ import annotations
 
+from .blobs import BlobFacts
 from .byte_rows import ByteRow
 from .claims import ClaimFacts
 from .folder import SubmissionFolder
 from .judgement import LedgerLine
 
 
-def submission_ledger(folder: SubmissionFolder, claims: ClaimFacts | None) -> tuple[LedgerLine, ...]:
-    """Lines for the model, the code and their sum; none where the claims could not be read."""
+def submission_ledger(
+    folder: SubmissionFolder, claims: ClaimFacts | None, blobs: BlobFacts | None
+) -> tuple[LedgerLine, ...]:
+    """Lines for the model, the code, data that a text of the folder names, and their sum; none where the claims
+    could not be read.
+    """
     if claims is None:
         return ()
     row = max(claims.rows, key=lambda row: row.counted or 0, default=None)
     counted_total, model = (row.counted, row.model) if row is not None else (None, None)
     shipped_model, note = _shipped_model(folder, row)
+    data = [] if blobs is None else [each for each in blobs.data if each.name not in claims.code.modules]
+    in_total = [each for each in data if row is not None and row.log in each.counted_by]
     counted_code = None if counted_total is None or model is None else counted_total - model
+    if counted_code is not None:
+        counted_code -= sum(each.bytes for each in in_total)
     code = claims.code
-    code_line = LedgerLine(_code_name(claims), counted_code, code.closure_bytes or None)
-    total = None if shipped_model is None else shipped_model + code.closure_bytes
+    total = None if shipped_model is None else shipped_model + code.closure_bytes + sum(each.bytes for each in data)
     return (
         LedgerLine("model, compressed", model, shipped_model, note),
-        code_line,
+        LedgerLine(_code_name(claims), counted_code, code.closure_bytes or None),
+        *(
+            LedgerLine(f"data: {each.name}", each.bytes if each in in_total else None, each.bytes, each.named_by)
+            for each in data
+        ),
         LedgerLine("total", counted_total, total, "" if row is None else f"as counted by {row.log}"),
     )
 

@@ -84,9 +84,4 @@ EXAMPLES = (
     ),
     Example("data-of-nobody", {"blob-data": "information"}, folder(notes__dat=SHARD)),
     Example("library", {"blob-program": "finding"}, folder(fast__so=b"\x7fELF" + bytes(100))),
-    Example(
-        "tokenizer",
-        {"blob-tokenizer": "information"},
-        folder(pieces__model=b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02" * 3),
-    ),
 )
