@@ -1,0 +1,113 @@
+"""The CODES section: streams of integers, each by the kernel of its codec (spec/codecs.md).
+
+Strategy: streams share nothing. Compiled kernels let go of Python's lock, so threads decode several at once; plain
+Python does not, and forks a process for each, which writes into memory that both see.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from .artifact_fields import take_bytes, take_varint
+from .class_tables import reciprocals, starting_distributions
+from .kernel_ways import Call, choose_way
+from .mixing_tables import mixing_tables
+from .term_values import Directory
+
+VECTOR_CELLS_FROM = 135279 - 124416  # what the cells of matrices start with, in the tables
+PADDING = 64  # zeros behind a payload, more than one number takes
+CHECKS = {0: (0, 0), 8: (5, 2), 64: (33, 10)}  # states of a trellis: parity checks without their last bit
+Members = Sequence[tuple[Any, ...]]  # as in term_values.Directory
+
+
+def decode_streams(ways: str, data: bytes, directory: Directory) -> str:
+    """Fills the integers of stream 0, adds their offsets, then fills those of the others; which way was taken."""
+    fields, (call, way) = iter(data), choose_way(ways)
+    table = [(next(fields), take_varint(fields)) for _ in range(take_varint(fields))]
+    members = {0: directory.vectors + directory.gaps, **directory.streams}
+    jobs = [(call, codec, take_bytes(fields, size), members[k]) for k, (codec, size) in enumerate(table)]
+    for job in jobs[:1]:
+        decode_stream(*job)
+    for integers, offset in directory.offsets:
+        integers += offset
+    if way == "python" and hasattr(os, "fork"):
+        wait_for([fork(*job) for job in jobs[1:]])
+    else:
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda job: decode_stream(*job), jobs[1:]))
+    return way
+
+
+def fork(*job: Any) -> int:
+    """A process that decodes a stream into memory that this one sees too."""
+    process = os.fork()
+    if process == 0:
+        status = 1
+        try:
+            decode_stream(*job)
+            status = 0
+        finally:
+            os._exit(status)
+    return process
+
+
+def wait_for(processes: Sequence[int]) -> None:
+    """ValueError when one failed."""
+    if any([os.waitpid(process, 0)[1] for process in processes]):
+        raise ValueError("a process that decodes a stream failed")
+
+
+def decode_stream(call: Call, codec: int, payload: bytes, members: Members) -> None:
+    """Fills the integers of one stream."""
+    layout: list[int] = []
+    scales = [np.zeros(0, np.int64)]
+    for codes, steps, unit, start, trellis in members:
+        layout += [*codes.shape, *CHECKS[trellis]]
+        scales += [-unit * steps[0], start - unit * steps[1]]
+    found = CODECS[codec](call, payload, np.array(layout, np.int64), np.concatenate(scales))
+    at = 0
+    for codes, *_ in members:
+        codes[:] = found[at : at + codes.size].reshape(codes.shape)
+        at += codes.size
+
+
+def decode_mixing_stream(call: Call, payload: bytes, layout: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """Codec 2: the integers, one matrix behind the other."""
+    known = mixing_tables()
+    cells = np.concatenate([known[VECTOR_CELLS_FROM:], [1 << 31] * 249, [2516582 << 10] * 800, [0] * 2, [16384] * 180])
+    arrays = start_of(payload, 1 << 32, layout, scales)
+    memory, codes = memory_of(layout), codes_of(layout)
+    call("k2", [*arrays, known, cells, memory, codes], layout.size // 4)
+    return codes
+
+
+def decode_class_stream(call: Call, payload: bytes, layout: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """Codec 1: the integers, one matrix behind the other."""
+    arrays = start_of(payload, (1 << 32) - 1, layout, scales)
+    known, cells, memory, codes = reciprocals(), starting_distributions().copy(), memory_of(layout), codes_of(layout)
+    call("k1", [*arrays, known, cells, memory, codes], layout.size // 4)
+    return codes
+
+
+def start_of(payload: bytes, whole: int, layout: np.ndarray, scales: np.ndarray) -> list[np.ndarray]:
+    """Payload, registers, layout and scales as a kernel takes them; `whole` is the first range."""
+    data = np.frombuffer(payload + bytes(PADDING), np.uint8).astype(np.int64)
+    return [data, np.array([int.from_bytes(payload[:4], "big"), whole, 4, 0, 0]), layout, scales]
+
+
+def codes_of(layout: np.ndarray) -> np.ndarray:
+    """Room for the integers of all matrices."""
+    return np.zeros((layout[::4] * layout[1::4]).sum(), np.int64)
+
+
+def memory_of(layout: np.ndarray) -> np.ndarray:
+    """Room for what a kernel remembers of a matrix's columns."""
+    return np.zeros(4 * max([8, *layout[1::4]]), np.int64)
+
+
+CODECS = {1: decode_class_stream, 2: decode_mixing_stream}
