@@ -91,7 +91,7 @@ JSON_EXAMPLES = (
     Example("json-list", {"json-invalid": "fail"}, folder(submission__json="[1, 2]")),
     Example(
         "json-bom",
-        {"json-byte-order-mark": "warning", "folder-encoding": "information"},
+        {"json-byte-order-mark": "warning"},
         folder(submission__json="\ufeff" + declaration()),
     ),
     Example(
