@@ -16,6 +16,7 @@ from ..files.code.source_room import SourceRoom
 
 MODULE_LINE_BYTES = 80  # of text a module: its name and the call that makes it importable
 MAX_PACKED_BYTES = 4 << 20
+MAX_PLAIN_BYTES = 400 << 10  # more takes a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,11 @@ def pack_closure(room: SourceRoom, closure: CodeClosure) -> PackedCode:
     plain = [_plain_text(room, closure, file) for file in files]
     minified = [_minified(text) for text in plain]
     extra = MODULE_LINE_BYTES * (len(files) - 1)
-    return PackedCode(
-        min(_packed(minified) + extra, closure.code_bytes),
-        min(_packed(plain) + extra, closure.code_bytes),
-        min(_packed(minified[:1]), files[0].bytes) if len(files) > 1 else min(_packed(minified), closure.code_bytes),
-    )
+    shipped = closure.code_bytes
+    whole = min(_packed(minified) + extra, shipped)
+    unminified = min(_packed(plain) + extra, shipped) if shipped <= MAX_PLAIN_BYTES else shipped
+    script = min(_packed(minified[:1]), files[0].bytes) if len(files) > 1 else whole
+    return PackedCode(min(whole, unminified), unminified, script)
 
 
 def _plain_text(room: SourceRoom, closure: CodeClosure, file: ClosureFile) -> str:
@@ -62,7 +63,7 @@ def _label(closure: CodeClosure, file: ClosureFile) -> str:
 
 def _minified(text: str) -> str:
     try:
-        return minify_source(text)
+        return minify_source(text, verify=False)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return text
 

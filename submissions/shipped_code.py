@@ -35,12 +35,16 @@ class ShippedCode:
 
 
 def main_script(folder: SubmissionFolder) -> SubmissionFile | None:
-    """train_gpt.py; else the largest file at the top named train*.py; else the largest Python file at the top."""
+    """train_gpt.py; else the largest file at the top named train*.py that is run as a script; else the largest of all.
+
+    A file is run as a script when it asks whether its name is `__main__`.
+    """
     scripts = [file for file in folder.files if file.suffix == ".py" and file.kind == "file" and "/" not in file.name]
-    for wanted in ("train_gpt.py", "train"):
+    for wanted in ("train_gpt.py", "train", ""):
         if named := [file for file in scripts if file.name.startswith(wanted)]:
-            return max(named, key=lambda file: file.bytes)
-    return max(scripts, key=lambda file: file.bytes, default=None)
+            started = [file for file in named if "__main__" in folder.read_text(file.name).text]
+            return max(started or named, key=lambda file: file.bytes)
+    return None
 
 
 def plain_code(folder: SubmissionFolder) -> ShippedCode:

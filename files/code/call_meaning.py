@@ -74,6 +74,7 @@ class CallMeaning:
 
     def __init__(self, evaluator: Evaluator, attributes: dict[str, Any], found: FOUND) -> None:
         self.evaluator, self.attributes, self.found = evaluator, attributes, found
+        self.quiet = False  # what is executed here was seen where the function was called
 
     def read(self, call: ast.Call, names: dict[str, Any]) -> None:
         """Look one call up, by the full name of what is called or by the name of the method."""
@@ -170,6 +171,8 @@ class CallMeaning:
         behind = self._file_behind(call.args[0], names)
         if behind is not None:
             self._say(Kind.EXECUTED_FILE, behind, call, via=name)
+        elif self.quiet:
+            return
         elif name.endswith("exec") or not isinstance(value, Unknown) or value.reason:
             reason = value.reason if isinstance(value, Unknown) and value.reason else "its text is computed"
             self._say(Kind.UNREADABLE, f"{name}, {reason}", call)
@@ -200,12 +203,12 @@ class CallMeaning:
 
     def _start(self, call: ast.Call, names: dict[str, Any], via: str) -> None:
         argument = call.args[0] if call.args else _keyword(call, "args")
-        if isinstance(argument, ast.List | ast.Tuple):
-            self._start_words(argument.elts, call, names, via)
-            return
         value = self.evaluator.value(argument, names) if argument is not None else UNKNOWN
+        parts = _summed_lists(argument)
         if isinstance(value, list | tuple):
             self._found_all([_word(item) for item in value], call, via)
+        elif parts:
+            self._start_words(parts, call, names, via)
         elif argument is not None:
             text = value if isinstance(value, str) else self._sketch(argument, names)
             for command in split_shell(text):
@@ -215,7 +218,9 @@ class CallMeaning:
         words: list[Word] = []
         for node in nodes:
             value = self.evaluator.value(node.value if isinstance(node, ast.Starred) else node, names)
-            if isinstance(value, list | tuple):
+            if isinstance(node, ast.Starred) and not isinstance(value, list | tuple):
+                words.append(None)
+            elif isinstance(value, list | tuple):
                 words += [_word(item) for item in value]
             else:
                 words.append(_word(value) or self._known_end(node, names) or None)
@@ -295,6 +300,15 @@ def _keyword(call: ast.Call, name: str) -> ast.expr | None:
 def _keyword_is(call: ast.Call, name: str, value: object) -> bool:
     node = _keyword(call, name)
     return isinstance(node, ast.Constant) and node.value is value
+
+
+def _summed_lists(node: ast.expr | None) -> list[ast.expr]:
+    """The items of a list display, and of a sum that begins with one; what is added and no display stands starred."""
+    if isinstance(node, ast.List | ast.Tuple):
+        return node.elts
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and (left := _summed_lists(node.left)):
+        return [*left, *(_summed_lists(node.right) or [ast.Starred(node.right, ast.Load())])]
+    return []
 
 
 def _is_memory(call: ast.Call) -> bool:

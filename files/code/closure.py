@@ -68,6 +68,7 @@ class _Tracer:
         self.seen: set[tuple[str, str]] = set()
         self.folders: dict[str, list[str]] = {}  # by script
         self.left = MAX_CODE_BYTES
+        self.provided: set[str] = set()  # modules that a script makes itself
 
     def run(self) -> None:
         while self.waiting:
@@ -76,6 +77,7 @@ class _Tracer:
                 self._read_shell(task)
             else:
                 self._read_python(task)
+        self.result.missing = [item for item in self.result.missing if item.name not in self.provided]
         self._order()
 
     def add(self, path: str, role: Role, place: str, script: str = "", assumed: bool = False) -> None:
@@ -181,6 +183,8 @@ class _Tracer:
         place = _place(task.label, reference.line)
         if reference.kind is Kind.MODULE:
             self._follow_import(reference, task, place)
+        elif reference.kind is Kind.PROVIDED_MODULE:
+            self.provided.add(reference.name)
         elif reference.kind is Kind.STARTED_MODULE:
             names = reference.name.split(".")
             for path in main_files(self.room, self._folders(task), names):

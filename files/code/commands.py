@@ -19,6 +19,8 @@ COMPILERS = {"g++", "gcc", "cc", "c++", "clang", "clang++", "nvcc", "hipcc", "ru
 DOWNLOADERS = {"curl", "wget", "git", "apt", "apt-get", "pip", "pip3", "uv", "conda", "huggingface-cli", "hf", "gsutil"}
 NATIVE_SUFFIXES = (".c", ".cc", ".cpp", ".cxx", ".cu", ".cuh", ".h", ".hpp", ".s", ".rs", ".go")
 PYTHON = re.compile(r"python[0-9.]*w?$")
+PROGRAM = re.compile(r"[A-Za-z0-9_][\w.+-]*$")
+GIT_DOWNLOADS: set[str | None] = {"clone", "fetch", "pull", "push", "submodule", "lfs"}
 ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 SHELL_WORDS = {"cd", "echo", "export", "set", "source", ".", "true", "false", "test", "[", "if", "then", "else", "fi"}
 SHELL_WORDS |= {"for", "do", "done", "while", "mkdir", "rm", "cp", "mv", "ls", "cat", "exit", "ulimit", "unset", "wait"}
@@ -55,9 +57,9 @@ def command_references(words: Sequence[Word], line: int, via: str = "") -> Itera
         yield from _shell_references(program, arguments, line, via)
     elif PYTHON.match(program) or program in LAUNCHERS:
         yield from _python_references(program, arguments, line, via)
-    elif program and program not in SHELL_WORDS:
+    elif PROGRAM.match(program) and program not in SHELL_WORDS:
         yield Reference(Kind.PROGRAM, program, line, via=via)
-        if program in DOWNLOADERS:
+        if program in DOWNLOADERS and (program != "git" or GIT_DOWNLOADS & set(arguments)):
             yield Reference(Kind.NETWORK, _shown(program, arguments), line, via=via)
         for word in arguments:
             if word and word.endswith(NATIVE_SUFFIXES):

@@ -117,8 +117,10 @@ def _read(evaluator: CallContext, file: OpenFile, name: str, arguments: list[Any
     return data if not arguments else data[: arguments[0]]
 
 
-def _run(evaluator: CallContext, function: UserFunction, arguments: list[Any], options: dict[str, Any]) -> Any:
-    """A call of a function of the script: straight through its statements to the first `return`."""
+def bound_names(
+    evaluator: CallContext, function: UserFunction, arguments: list[Any], options: dict[str, Any]
+) -> dict[str, Any]:
+    """The names that the body of a function sees in a call; parameters that the call does not give have defaults."""
     inner = dict(function.names)
     parameters = function.node.args
     listed = [*parameters.posonlyargs, *parameters.args]
@@ -127,6 +129,12 @@ def _run(evaluator: CallContext, function: UserFunction, arguments: list[Any], o
     for number, parameter in enumerate(listed):
         given = arguments[number] if number < len(arguments) else options.get(parameter.arg, values[number])
         inner[parameter.arg] = given
+    return inner
+
+
+def _run(evaluator: CallContext, function: UserFunction, arguments: list[Any], options: dict[str, Any]) -> Any:
+    """A call of a function of the script: straight through its statements to the first `return`."""
+    inner = bound_names(evaluator, function, arguments, options)
     if isinstance(function.node, ast.Lambda):
         return evaluator.value(function.node.body, inner)
     for statement in function.node.body:

@@ -20,7 +20,7 @@ from .bounded_decoding import CannotDecode
 from .evaluated_calls import KNOWN_CALLS, apply_call
 from .evaluated_values import BUILTINS, UNKNOWN, Compiled, Named, Unknown, UserFunction, bind_target, is_plain
 
-MAX_STEPS = 400_000
+MAX_STEPS = 250_000
 MAX_BYTES = 128 << 20
 MAX_DEPTH = 120
 OPERATORS: dict[type, Callable[[Any, Any], Any]] = {

@@ -41,8 +41,10 @@ STRING_OR_SPACED_OPERATOR = re.compile(
 )
 
 
-def minify_source(source: str) -> str:
+def minify_source(source: str, *, verify: bool = True) -> str:
     """A shorter text of the same program, without a newline at the end.
+
+    Without `verify` the text is not parsed again: for its size alone, in half the time.
 
     Raises SyntaxError, ValueError, RecursionError or MemoryError as `ast.parse` and `ast.unparse` do.
     """
@@ -56,7 +58,7 @@ def minify_source(source: str) -> str:
         _drop_annotations(tree, nodes)
     _drop_constant_statements(nodes)
     shorten_local_names(tree)
-    return tight_source(tree)
+    return tight_source(tree) if verify else _joined(_tight(ast.unparse(tree)))
 
 
 def tight_source(tree: ast.Module) -> str:

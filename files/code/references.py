@@ -11,6 +11,7 @@ class Kind(enum.Enum):
 
     MODULE = "imports"
     IMPORT_PATH = "looks for modules in"
+    PROVIDED_MODULE = "makes the module"
     EXECUTED_FILE = "executes the file"
     STARTED_SCRIPT = "starts the script"
     STARTED_MODULE = "starts the module"
@@ -30,7 +31,7 @@ class Reference:
     """One thing that one line of a source refers to.
 
     name : str        module, absolute or relative path, program, function; of UNREADABLE the reason
-    optional : bool   a missing one is caught (`except ImportError`)
+    optional : bool   a missing one is caught (`except ImportError`), or is imported only in a function or branch
     assumed : bool    only the end of a path is known
     submodules : tuple of names that `from name import ...` lists; `dots` of a relative import
     via : str         the function that names it, "numpy.load"

@@ -12,11 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 from .call_meaning import CallMeaning
+from .evaluated_calls import bound_names
 from .evaluated_values import UNKNOWN, Named, Unknown, UserFunction, bind_target
 from .evaluation import Evaluator
 from .references import Kind, Payload, Reference
 
 IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException", "OSError"}
+MAX_CALLS_IN_CALLS = 4
 MAX_LOOP_NODES = 100_000  # of a loop over known items: items times syntax nodes of the body
 NAMES_A_STEP = 8  # names copied for a function that cost as much as a step of evaluation
 SIMPLE_LOOP = ast.Assign | ast.AugAssign | ast.Expr
@@ -32,7 +34,10 @@ class SourceReader:
         self.attributes: dict[str, Any] = {}  # of classes and objects, by their own names alone
         self.calls = CallMeaning(evaluator, self.attributes, self._found)
         self.waiting: list[tuple[ast.FunctionDef | ast.AsyncFunctionDef, dict[str, Any]]] = []
-        self.optional = 0
+        self.optional = 0  # how many of the `try`, branches and functions around a statement make an import uncertain
+        self.calling: list[ast.AST] = []  # functions whose calls are being followed
+        self.followed: set[ast.AST] = set()  # those that executed what their callers gave them
+        self.executing: dict[ast.AST, bool] = {}
 
     def read(self, tree: ast.Module) -> None:
         """Read a module and then its functions, each with the names that are known after what is around it."""
@@ -42,7 +47,11 @@ class SourceReader:
             names = dict(around) if self.evaluator.steps > 0 else {}
             parameters = (item.arg for item in ast.walk(function.args) if isinstance(item, ast.arg))
             names.update(dict.fromkeys(parameters, UNKNOWN))
+            self.optional += 1
+            self.calls.quiet = function in self.followed
             self._statements(function.body, names)
+            self.calls.quiet = False
+            self.optional -= 1
 
     def _found(self, item: Reference | Payload) -> None:
         (self.payloads if isinstance(item, Payload) else self.references).append(item)  # type: ignore[arg-type]
@@ -62,6 +71,28 @@ class SourceReader:
         calls = [item for item in ast.walk(node) if isinstance(item, ast.Call)]
         for call in reversed(calls):
             self.calls.read(call, names)
+            if isinstance(call.func, ast.Name) and isinstance(names.get(call.func.id), UserFunction):
+                self._follow_call(names[call.func.id], call, names)
+
+    def _follow_call(self, function: UserFunction, call: ast.Call, names: dict[str, Any]) -> None:
+        """A function that executes text is read again with what this call gives it: `install("a", "source of a")`."""
+        node = function.node
+        if node not in self.executing:
+            self.executing[node] = any(
+                isinstance(item, ast.Name) and item.id in ("exec", "eval") for item in ast.walk(node)
+            )
+        if not self.executing[node] or not isinstance(node, ast.FunctionDef) or node in self.calling:
+            return
+        if len(self.calling) >= MAX_CALLS_IN_CALLS or self.evaluator.steps <= 0:
+            return
+        arguments = [self.evaluator.value(item, names) for item in call.args]
+        options = {item.arg: self.evaluator.value(item.value, names) for item in call.keywords if item.arg}
+        before = len(self.payloads)
+        self.calling.append(node)
+        self._statements(node.body, bound_names(self.evaluator, function, arguments, options))
+        self.calling.pop()
+        if len(self.payloads) > before:
+            self.followed.add(node)
 
     def _import(self, node: ast.Import, names: dict[str, Any]) -> None:
         for alias in node.names:
@@ -108,6 +139,15 @@ class SourceReader:
             bind_target(target, value, names)
             if isinstance(target, ast.Attribute):
                 self._attribute(target.attr, value)
+            if isinstance(target, ast.Subscript):
+                self._provide(target, names)
+
+    def _provide(self, target: ast.Subscript, names: dict[str, Any]) -> None:
+        """`sys.modules["a.b"] = ...` makes a module that no file holds."""
+        if self.evaluator.value(target.value, names) == Named("sys.modules"):
+            name = self.evaluator.value(target.slice, names)
+            if isinstance(name, str):
+                self._found(Reference(Kind.PROVIDED_MODULE, name, target.lineno))
 
     def _augmented(self, node: ast.AugAssign, names: dict[str, Any]) -> None:
         self._expressions(node.value, names)
@@ -127,9 +167,9 @@ class SourceReader:
         if "TYPE_CHECKING" in (getattr(node.test, "id", ""), getattr(node.test, "attr", "")):
             self._branch(node.orelse, names)
             return
-        if self.evaluator.value(node.test, names) is True:
+        if self.evaluator.value(node.test, names) is True or _is_main_guard(node.test):
             self._branch(node.orelse, names)
-            self._branch(node.body, names)
+            self._branch(node.body, names, uncertain=False)
             return
         self._branch(node.body, names)
         following = node.orelse
@@ -139,10 +179,12 @@ class SourceReader:
             following = following[0].orelse
         self._branch(following, names)
 
-    def _branch(self, statements: list[ast.stmt], names: dict[str, Any]) -> None:
+    def _branch(self, statements: list[ast.stmt], names: dict[str, Any], uncertain: bool = True) -> None:
         """A branch may give a name a value, and leaves a known value where its own is unknown."""
+        self.optional += uncertain
         before = {name: names[name] for name in _assigned_names(statements) if name in names}
         self._statements(statements, names)
+        self.optional -= uncertain
         for name, value in before.items():
             if isinstance(names.get(name), Unknown):
                 names[name] = value
@@ -190,7 +232,12 @@ class SourceReader:
 
 def _is_short_loop(body: list[ast.stmt], turns: int) -> bool:
     simple = all(isinstance(statement, SIMPLE_LOOP) for statement in body)
-    return simple and turns * sum(1 for statement in body for _ in ast.walk(statement)) <= MAX_LOOP_NODES
+    limit = MAX_LOOP_NODES if simple else MAX_LOOP_NODES // 10
+    return turns * sum(1 for statement in body for _ in ast.walk(statement)) <= limit
+
+
+def _is_main_guard(test: ast.expr) -> bool:
+    return isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id == "__name__"
 
 
 def _assigned_names(statements: list[ast.stmt]) -> set[str]:
