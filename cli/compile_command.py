@@ -47,7 +47,13 @@ EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --cal
     type=INPUT_FILE,
     multiple=True,
     metavar="FILE",
-    help="Evaluation data: calibration text found in it is refused. Repeatable.",
+    help="Evaluation data: calibration text in it is refused, and its first tokens are scored at the end. Repeatable.",
+)
+@click.option(
+    "--evaluation-tokens",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Score the first N tokens of it.  [default: 16384, or two sequences if longer]",
 )
 @tokenizer_option(tokenizer_help + " Needed for text.  [default: in or beside the checkpoint]")
 @code_option

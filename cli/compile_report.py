@@ -48,6 +48,7 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
         **({"metadata": _metadata(report["metadata"])} if report["candidates"] else {}),
         "predicted": f"{report['predicted_loss']:.3g} nats a token more loss than the checkpoint",
         "measured": _measured(report),
+        **({"scored": _scored(report["score"])} if report["score"] else {}),
         "seconds": _seconds(report["seconds"]),
     }
     for title, text in lines.items():
@@ -123,6 +124,19 @@ def _measured(report: Mapping[str, Any]) -> str:
         return "nothing, the calibration text is too short to hold any of it out"
     tokens = f"{integer(report['held_out_tokens'])} held-out tokens of the calibration text"
     return f"{report['measured_loss']:.3g} nats a token on {tokens}"
+
+
+def _scored(score: Mapping[str, Any]) -> str:
+    """`1.89337 bits per byte, the checkpoint 1.87512: +18.25 ± 0.31 mBPB on 16,384 tokens, 43,091 bytes of val.bin`."""
+    of, doubts = ", ".join(score["data"]), "".join(f"; {note}" for note in score["notes"])
+    if score["artifact"] is None:
+        return f"nothing of {of}{doubts}"
+    figures = [score[which]["bits_per_byte"] for which in ("artifact", "checkpoint")]
+    error = score["gap"]["standard_error_mbpb"]
+    gap = f"{score['gap']['mbpb']:+.2f}" + ("" if error is None else f" ± {error:.2f}")
+    what = f"{integer(score['tokens'])} tokens, {integer(score['bytes'])} bytes of {of}"
+    limit = f" (at most {integer(score['tokens_at_most'])} are scored)"
+    return f"{figures[0]:.5f} bits per byte, the checkpoint {figures[1]:.5f}: {gap} mBPB on {what}{limit}{doubts}"
 
 
 def _seconds(stages: Mapping[str, float]) -> str:

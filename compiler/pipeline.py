@@ -23,7 +23,8 @@ from .checkpoints.selection import EVERYTHING, Selection
 from .effort import DEFAULT_EFFORT
 from .explanation.explanation import explain_compile
 from .explanation.record import build_report
-from .inputs import artifact_budget, read_inputs
+from .final_score import EvaluationText, read_evaluation, score_compile
+from .inputs import artifact_budget, read_inputs, read_model
 from .job import CompileJob
 from .model.model import Model
 from .profiles import profile_codec
@@ -60,6 +61,7 @@ class CompileOptions:
     tokenizer: Path | str | None = None
     code: Sequence[Path | str] = ()
     evaluation: Sequence[Path | str] = ()
+    evaluation_tokens: int | None = None
     architecture: Path | str | None = None
     selection: Selection = EVERYTHING
     recipe: str | Path = "default"
@@ -77,7 +79,7 @@ class MeasuredCheckpoint:
 
     scratch : holds the statistics, so it must stay open
     code_files : that count against every cap;  read : what the report says of the files
-    seconds : by stage so far
+    seconds : by stage so far;  to_score : the evaluation text, None where none was given
     """
 
     job: CompileJob
@@ -86,6 +88,7 @@ class MeasuredCheckpoint:
     scratch: ScratchFile
     read: Mapping[str, object]
     seconds: Mapping[str, float]
+    to_score: EvaluationText | None
 
 
 def compile_checkpoint(
@@ -97,6 +100,7 @@ def compile_checkpoint(
     tokenizer: Path | str | None = None,
     code: Sequence[Path | str] = (),
     evaluation: Sequence[Path | str] = (),
+    evaluation_tokens: int | None = None,
     architecture: Path | str | None = None,
     selection: Selection = EVERYTHING,
     recipe: str | Path = "default",
@@ -112,12 +116,13 @@ def compile_checkpoint(
 ) -> CompileResult:
     """Compile a checkpoint into the largest artifact that fits, with its code files, under `cap` bytes.
 
-    `evaluation` files are only compared with the calibration text, which may not contain theirs. Equal inputs
-    and options give equal bytes, whatever `threads`. Writes `output` (atomically, refused when it exists unless
+    `evaluation` files are compared with the calibration text, which may not contain theirs, and their first
+    `evaluation_tokens` are scored at the end, by artifact and checkpoint. Equal inputs and options give equal
+    bytes, whatever `threads`. Writes `output` (atomically, refused when it exists unless
     `force`) except on a dry run. `effort` gives the options that the recipe does not name, `explain` adds
     measurements to the report. Raises CheckpointError, DataError, CapError, CompileError or OutputError.
     """
-    text = CompileOptions(calibration, tokenizer, code, evaluation, architecture, selection)
+    text = CompileOptions(calibration, tokenizer, code, evaluation, evaluation_tokens, architecture, selection)
     options = replace(text, recipe=recipe, effort=effort, profile=profile, device=device, seed=seed, threads=threads)
     written = _checked_output(None if dry_run else output, force)
     artifact_budget(cap, code_closure(options))  # a cap that the code fills is refused before the work
@@ -126,6 +131,14 @@ def compile_checkpoint(
         result = land_checkpoint(measured, cap, progress)
     if written is not None:
         write_output(written, result.artifact, force)
+    if measured.to_score is not None:
+        clock = _Clock(measured.seconds)
+        model = read_model(checkpoint_path, architecture, selection)
+        result.report["score"] = score_compile(
+            measured.to_score, result.artifact, model, measured.job.threads, progress or silent
+        )
+        clock.lap("score")
+        result.report["seconds"]["score"] = clock.seconds["score"]
     return result
 
 
@@ -153,6 +166,7 @@ def measure_checkpoint(
         options.selection,
     )
     model, (text, held_out, _), identity = inputs.model, inputs.calibration, inputs.identity.identity
+    to_score = read_evaluation(model.program, options.evaluation, inputs.identity.tokenizer, options.evaluation_tokens)
     clock.lap("read")
     how_far = partial(progress, "calibrate")
     statistics = calibrate(model, text, recipe.calibration, progress=how_far, scratch=scratch, **how)
@@ -160,7 +174,7 @@ def measure_checkpoint(
     model, statistics = _rewrite(model, statistics, recipe)
     provenance = _provenance(options, recipe, model)
     job = CompileJob(model, statistics, text, held_out, recipe, provenance, codec, identity=identity, **how)
-    return MeasuredCheckpoint(job, options, code_files, scratch, inputs.reported(), clock.seconds)
+    return MeasuredCheckpoint(job, options, code_files, scratch, inputs.reported(), clock.seconds, to_score)
 
 
 def land_checkpoint(measured: MeasuredCheckpoint, cap: int, progress: Progress | None = None) -> CompileResult:
@@ -176,7 +190,7 @@ def land_checkpoint(measured: MeasuredCheckpoint, cap: int, progress: Progress |
     artifact = landed.landing.trial.data
     ledger = build_ledger(artifact, measured.code_files, cap)
     report = build_report(job, landed.landing, ledger, clock.seconds, landed.candidates) | dict(measured.read)
-    report |= {"profile": options.profile, "effort": options.effort}
+    report |= {"profile": options.profile, "effort": options.effort, "score": None}
     if options.explain:
         report["explanation"] = explain_compile(landed.trials, landed.landing, budget, progress=progress)
         clock.lap("explain")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..progress import Progress
-from .arguments import PathLike, optional_path, selection_of, size_in_bytes
+from .arguments import PathLike, optional_path, paths_of, selection_of, size_in_bytes
 
 if TYPE_CHECKING:
     from ..compiler.pipeline import CompileResult
@@ -21,7 +21,8 @@ def compile(
     output: PathLike | None = None,
     tokenizer: PathLike | None = None,
     code: Sequence[PathLike] = (),
-    evaluation: Sequence[PathLike] = (),
+    evaluation: PathLike | Sequence[PathLike] = (),
+    evaluation_tokens: int | None = None,
     architecture: PathLike | None = None,
     weights: str | None = None,
     ignore: Sequence[str] = (),
@@ -41,6 +42,7 @@ def compile(
     checkpoint     a Hugging Face folder, .safetensors, .pt, .gguf, llama2.c .bin or .int8.ptz
     cap            an integer or a text such as "16MB"
     calibration    token shard, or text with its `tokenizer`; refused when it holds text of `evaluation`
+    evaluation     `report["score"]` has the scores of artifact and checkpoint on its first `evaluation_tokens`
     output         where to write; without it, or with `dry_run`, the artifact is only in the result
     code           scripts that count against the cap with the local modules they import
     architecture   TOML or JSON with what the shapes of the checkpoint cannot tell
@@ -52,6 +54,7 @@ def compile(
     The bytes do not depend on `threads`. Raises CheckpointError, DataError, CompileError, CapError or OutputError.
     """
     plain = {"effort": effort, "profile": profile, "device": device, "seed": seed, "threads": threads, "force": force}
+    plain |= {"evaluation_tokens": evaluation_tokens, "progress": progress}
     options: dict[str, Any] = {
         **plain,
         "cap": size_in_bytes(cap),
@@ -59,17 +62,20 @@ def compile(
         "output": optional_path(output),
         "tokenizer": optional_path(tokenizer),
         "code": [Path(path) for path in code],
-        "evaluation": [Path(path) for path in evaluation],
+        "evaluation": [Path(path) for path in paths_of(evaluation)],
         "architecture": optional_path(architecture),
         "selection": selection_of(weights, ignore),
         "recipe": recipe if isinstance(recipe, str) else Path(recipe),
         "dry_run": dry_run or output is None,
-        "progress": progress,
     }
-    if report is not None:
+    return _compiled(Path(checkpoint), optional_path(report), options)
+
+
+def _compiled(checkpoint: Path, page: Path | None, options: dict[str, Any]) -> CompileResult:
+    if page is not None:
         from ..report.compile_page import compile_with_page
 
-        return compile_with_page(Path(checkpoint), Path(report), **options)
+        return compile_with_page(checkpoint, page, **options)
     from ..compiler.pipeline import compile_checkpoint
 
-    return compile_checkpoint(Path(checkpoint), **options)
+    return compile_checkpoint(checkpoint, **options)

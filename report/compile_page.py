@@ -26,6 +26,7 @@ REPRODUCED = (
     "tokenizer",
     "code",
     "evaluation",
+    "evaluation_tokens",
     "architecture",
     "recipe",
     "profile",

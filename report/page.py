@@ -30,6 +30,7 @@ def render_page(report: Mapping[str, Any], ledger: Ledger, sha256: str) -> str:
         element("p", f"{name}  ·  SHA-256 {sha256}", class_="digest"),
         sections.tiles(_tiles(report, ledger)),
         _warnings(report),
+        sections.score_section(report["score"]),
         sections.byte_section(explanation),
         candidate_section(report["candidates"]),
         sections.swap_section(explanation),
@@ -55,6 +56,10 @@ def _tiles(report: Mapping[str, Any], ledger: Ledger) -> list[tuple[str, str, Ht
             "div", element("i", style=f"width:{100 * ledger.total_bytes / ledger.cap:.2f}%"), class_="meter"
         )
         items.append((share, f"of the cap, {integer(ledger.cap - ledger.total_bytes)} bytes left", meter))
+    score = report["score"]
+    if score and score["artifact"] is not None:
+        gap = f"bits per byte, {sections.gap_text(score['gap'])} from the checkpoint"
+        items.append((decimals(score["artifact"]["bits_per_byte"], 4), gap, None))
     weights = f"bits a weight, {integer(report['weights'])} weights, whole file"
     loss = f"a token of KL from the checkpoint; {significant(1000 * whole['predicted'])} predicted"
     return [

@@ -24,6 +24,35 @@ FITTED = (
 AXES = "bytes of the artifact", "predicted loss, mnat a token"
 
 
+def gap_text(gap: Data) -> str:
+    """`+18.25 ± 0.31 mBPB`; the standard error is left out where one sequence has none."""
+    error = gap["standard_error_mbpb"]
+    return f"{gap['mbpb']:+.2f}" + ("" if error is None else f" ± {error:.2f}") + " mBPB"
+
+
+def score_section(score: Data | None) -> Html | None:
+    """Artifact and checkpoint on the evaluation text; why not, where it could not be scored; None without any."""
+    if score is None:
+        return None
+    names, notes = ", ".join(score["data"]), [paragraph(f"{note}.") for note in score["notes"]]
+    if score["artifact"] is None:
+        return section("Score", paragraph(f"Nothing of {names} was scored."), *notes)
+    rows = [
+        [name, decimals(score[name]["bits_per_byte"], 5), decimals(score[name]["bits_per_token"], 5)]
+        for name in ("artifact", "checkpoint")
+    ]
+    scored = f"{integer(score['tokens'])} tokens, {integer(score['bytes'])} bytes"
+    return section(
+        "Score",
+        paragraph(
+            f"On the first {scored} of {names}, in windows of {integer(score['sequence_length'])} tokens: "
+            f"{gap_text(score['gap'])}, paired by window, with its standard error."
+        ),
+        table(["model", ">bits per byte", ">bits per token"], rows, None),
+        *notes,
+    )
+
+
 def byte_section(explanation: Data) -> Html:
     data = explanation["bytes"]
     file, weights = data["file"], data["weights"]

@@ -154,6 +154,7 @@ ROOMS = {
         "menu",
         "explanation",
         "inputs",
+        "final_score",
         "pipeline",
     ),
     "lab": ("train", "measure", "demo", "experiments"),
