@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from .artifact_fields import take_bytes, take_varint
-from .class_tables import reciprocals, starting_distributions
+from .class_streams import codes_of, decode_class_stream, memory_of, start_of
 from .kernel_ways import Call, choose_way
 from .mixing_tables import mixing_tables
+from .static_tables import static_arrays
 from .term_values import Directory
 
 VECTOR_CELLS_FROM = 135279 - 124416  # what the cells of matrices start with, in the tables
-PADDING = 64  # zeros behind a payload, more than one number takes
 CHECKS = {0: (0, 0), 8: (5, 2), 64: (33, 10)}  # states of a trellis: parity checks without their last bit
 Members = Sequence[tuple[Any, ...]]  # as in term_values.Directory
 
@@ -86,28 +86,11 @@ def decode_mixing_stream(call: Call, payload: bytes, layout: np.ndarray, scales:
     return codes
 
 
-def decode_class_stream(call: Call, payload: bytes, layout: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    """Codec 1: the integers, one matrix behind the other."""
-    arrays = start_of(payload, (1 << 32) - 1, layout, scales)
-    known, cells, memory, codes = reciprocals(), starting_distributions().copy(), memory_of(layout), codes_of(layout)
-    call("k1", [*arrays, known, cells, memory, codes], layout.size // 4)
+def decode_static_stream(call: Call, payload: bytes, layout: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """Codec 3: the integers, one matrix behind the other."""
+    codes = codes_of(layout)
+    call("k3", [*static_arrays(call, payload, layout, scales), memory_of(layout), codes], layout.size // 4)
     return codes
 
 
-def start_of(payload: bytes, whole: int, layout: np.ndarray, scales: np.ndarray) -> list[np.ndarray]:
-    """Payload, registers, layout and scales as a kernel takes them; `whole` is the first range."""
-    data = np.frombuffer(payload + bytes(PADDING), np.uint8).astype(np.int64)
-    return [data, np.array([int.from_bytes(payload[:4], "big"), whole, 4, 0, 0]), layout, scales]
-
-
-def codes_of(layout: np.ndarray) -> np.ndarray:
-    """Room for the integers of all matrices."""
-    return np.zeros((layout[::4] * layout[1::4]).sum(), np.int64)
-
-
-def memory_of(layout: np.ndarray) -> np.ndarray:
-    """Room for what a kernel remembers of a matrix's columns."""
-    return np.zeros(4 * max([8, *layout[1::4]]), np.int64)
-
-
-CODECS = {1: decode_class_stream, 2: decode_mixing_stream}
+CODECS = {1: decode_class_stream, 2: decode_mixing_stream, 3: decode_static_stream}

@@ -16,7 +16,7 @@ from .class_tables import reciprocals
 
 CLASSES, DECISIONS = 24, 15
 STEP = 0.01  # of the difference quotient that stands for a derivative
-MAX_RATIO = 2047
+MAX_RATIO, SIX_NATS = 2047, 2216
 
 
 @cache
@@ -31,13 +31,13 @@ def mixing_tables() -> np.ndarray:
     rates = [65536 // (counts + 30), 655360 // (10 * counts.clip(0, 60) + 16)]
     levels = np.searchsorted([2, 6, 9, 12, 15, 18, 22, 27, 35, 48], np.arange(128), "right")
     kinds = [(odd, quarter) for odd in (0, 1) for quarter in range(CLASSES)]
-    scores = [[round(min(score(*kind, n), 2216)) for n in range(9)] for kind in kinds]
-    squares = [sum(size(*kind, n) * score(*kind, n) ** 2 for n in range(99)) for kind in kinds]
+    scores = [[round(min(number_score(*kind, n), SIX_NATS)) for n in range(9)] for kind in kinds]
+    squares = [sum(number_chance(*kind, n) * number_score(*kind, n) ** 2 for n in range(99)) for kind in kinds]
     information = [round(256 * (log(2) / 256) ** 2 * square) for square in squares]
     cells = np.array(
         [
             [
-                [round(65536 * reach(odd, quarter, d + 1) / reach(odd, quarter, d)) << 16 for d in range(16)]
+                [round(65536 * bin_chance(odd, quarter, d + 1) / bin_chance(odd, quarter, d)) << 16 for d in range(16)]
                 for quarter in [*range(CLASSES), *[24, 25, 26, 27] * 18]
             ]
             for odd in (0, 0, 1)
@@ -48,25 +48,27 @@ def mixing_tables() -> np.ndarray:
     return np.concatenate(parts).astype(np.int64)
 
 
-def reach(odd: int, quarter: int, d: int) -> float:
+def bin_chance(odd: int, quarter: int, d: int) -> float:
     """Probability that the bin of a number of this class is at least d: a normal number's, and 3 % of a die's."""
     width = 1 + (quarter > 23)
     edge = width * d - (1 - odd) * (width - 0.5)
-    return 0.97 * beyond(quarter, max(0, edge), 0) + 0.03 / 2**d
+    return 0.97 * chance_beyond(quarter, max(0, edge), 0) + 0.03 / 2**d
 
 
-def beyond(quarter: int, edge: float, step: float) -> float:
+def chance_beyond(quarter: int, edge: float, step: float) -> float:
     """Probability that a normal number of the class's deviation, times exp(step), is at least as large as an edge."""
     return erfc(edge * exp(-step) * 2 ** (3.375 - quarter / 4))
 
 
-def size(odd: int, quarter: int, number: int, step: float = 0) -> float:
+def number_chance(odd: int, quarter: int, number: int, step: float = 0) -> float:
     """Probability of a number: one that is rounded to the nearest, or down when odd."""
     low, high = max(0, number - (1 - odd) / 2), number + (1 + odd) / 2
-    return beyond(quarter, low, step) - beyond(quarter, high, step)
+    return chance_beyond(quarter, low, step) - chance_beyond(quarter, high, step)
 
 
-def score(odd: int, quarter: int, number: int) -> float:
+def number_score(odd: int, quarter: int, number: int) -> float:
     """How the logarithm of that probability grows with the log of the deviation, in 1/256 octave."""
-    narrow = size(odd, quarter, number, -STEP)
-    return log(size(odd, quarter, number, STEP) / narrow) / STEP / 2 * 256 / log(2) if narrow > 1e-300 else 2216
+    narrow = number_chance(odd, quarter, number, -STEP)
+    return (
+        log(number_chance(odd, quarter, number, STEP) / narrow) / STEP / 2 * 256 / log(2) if narrow > 1e-300 else 2216
+    )

@@ -19,7 +19,7 @@ from bytecap.packing.decoding_needs import decoding_constants, decoding_tables, 
 from bytecap.packing.kernel_text import kernel_text
 from bytecap.packing.loader import class_tables, decoding, integer_streams, kernel_ways, mixing_tables, term_values
 
-CODECS = 1, 2
+CODECS = 1, 2, 3
 
 
 @pytest.fixture(scope="module")
