@@ -29,6 +29,7 @@ _INTERFACE = (
     "check_byte_table",
     "check_scorer",
     "export",
+    "pack",
     "sensitivity",
     "score",
     "curve",

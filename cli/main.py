@@ -36,6 +36,7 @@ COMMANDS = (
     "generate",
     "verify",
     "export",
+    "pack",
     "sensitivity",
     "curve",
     "diagnose",

@@ -22,6 +22,7 @@ from .generating import Generation, LoadedModel, load
 from .judging import verify_folder, verify_folders
 from .laboratory import experiments, run_experiment
 from .measurements import curve, describe, diagnose, score, sensitivity
+from .packing import pack
 
 __all__ = [
     "Difference",
@@ -42,6 +43,7 @@ __all__ = [
     "export",
     "inspect",
     "load",
+    "pack",
     "run_experiment",
     "score",
     "sensitivity",

@@ -56,7 +56,9 @@ def _sources() -> tuple[dict[str, ast.FunctionDef], dict[str, int]]:
 
 def _assign_constants(statement: ast.Assign, own: dict[str, int], others: dict[str, int]) -> None:
     target, value = statement.targets[0], statement.value
-    pairs = zip(target.elts, value.elts, strict=True) if isinstance(target, ast.Tuple) else [(target, value)]
+    pairs: list[tuple[ast.expr, ast.expr]] = [(target, value)]
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        pairs = list(zip(target.elts, value.elts, strict=True))
     for name, number in pairs:
         own[ast.unparse(name)] = _number(number, {**others, **own})
 
@@ -127,8 +129,9 @@ class _Shortened(ast.NodeTransformer):
             return ast.Constant(_number(node, self.constants))
         except KeyError:
             self.generic_visit(node)
-        if isinstance(node.op, ast.Sub) and isinstance(node.right, ast.Constant) and node.right.value < 0:
-            node = ast.BinOp(node.left, ast.Add(), ast.Constant(-node.right.value))  # C would read two signs as one
+        right = node.right.value if isinstance(node.right, ast.Constant) else None
+        if isinstance(node.op, ast.Sub) and isinstance(right, int) and right < 0:
+            node = ast.BinOp(node.left, ast.Add(), ast.Constant(-right))  # C would read two signs as one
         if isinstance(node.op, ast.Add) and isinstance(node.right, ast.Constant) and node.right.value == 0:
             return node.left
         if isinstance(node.op, ast.Add) and isinstance(node.left, ast.Constant) and node.left.value == 0:

@@ -89,7 +89,8 @@ def _own_names(function: ast.FunctionDef, defined: set[str], taken: set[str]) ->
     parameters = [node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)]
     inside = [name for statement in function.body for name in _bound(statement)]
     own = dict.fromkeys((*parameters, *inside))
-    if both := (own.keys() - set(parameters) - set(_bound_directly(function.body))) & defined:
+    inside_only = (own.keys() - set(parameters) - set(_bound_directly(function.body))) & defined
+    if both := [name for name in inside_only if any(_reads_the_scripts(each, name) for each in function.body)]:
         raise ValueError(f"inside {function.name} and in the script there are {', '.join(sorted(both))}")
     return dict(zip(own, (*(letter for letter in LETTERS if letter not in taken), *_two_letters(taken)), strict=False))
 
@@ -107,6 +108,15 @@ def _bound_directly(body: list[ast.stmt]) -> Iterator[str]:
                 yield node.name
             elif isinstance(node, ast.Name | ast.Import | ast.ImportFrom):
                 yield from _bound(node)
+
+
+def _reads_the_scripts(node: ast.AST, name: str) -> bool:
+    """Whether a name is read outside of the inner functions, lambdas and comprehensions that bind it."""
+    if isinstance(node, (ast.FunctionDef, *INNER_SCOPES)) and name in _bound(node):
+        return False
+    if isinstance(node, ast.Name):
+        return node.id == name
+    return any(_reads_the_scripts(each, name) for each in ast.iter_child_nodes(node))
 
 
 def _keywords_by_callee(tree: ast.Module, own: Mapping[int, Names]) -> dict[str, Names]:
@@ -177,10 +187,10 @@ class _Renaming(ast.NodeTransformer):
         return ast.alias(node.name, None if renamed == node.name else renamed)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        keywords = [each for each in node.keywords if each.arg]
+        keywords = [each for each in node.keywords if each.arg is not None]
         if isinstance(node.func, ast.Name) and node.func.id in self.keywords:
             for each in keywords:
-                each.arg = self.keywords[node.func.id].get(each.arg, each.arg)
+                each.arg = self.keywords[node.func.id].get(str(each.arg), each.arg)
         elif isinstance(node.func, ast.Attribute) and node.func.attr in self.methods and keywords:
             raise ValueError(f"the method {node.func.attr} is called with keywords, whose names change")
         return self.generic_visit(node)

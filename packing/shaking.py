@@ -38,7 +38,7 @@ def shaken(tree: ast.Module, used: Mapping[str, AbstractSet[int]]) -> ast.Module
     for name, keys in used.items():
         _prune(_assignment(tree, name), name, keys)
     needed = _reachable(tree.body)
-    kept = [statement for statement in tree.body if _defined(statement) is None or _defined(statement) & needed]
+    kept = [statement for statement in tree.body if (names := _defined(statement)) is None or names & needed]
     for statement in kept:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             statement.names = [alias for alias in statement.names if _bound(alias) in needed]

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .operations import OPERATIONS, ForwardPass
+from .program import Instruction
 
-Instruction = tuple[int, tuple[int, ...], tuple]  # operation, registers read, other operands
 POSITIONS_AT_ONCE = 4096  # whose losses are made at once
 
 

@@ -14,7 +14,8 @@ import torch
 from .model import Model
 
 Window = tuple[int, int, int]  # first input, behind the last input, targets at its beginning that are not scored
-LOGITS_AT_ONCE = {"cuda": 1 << 28, "cpu": 1 << 23}  # floats; as few windows as fit, at least one
+FLOATS_AT_ONCE = {"cuda": 1 << 28, "cpu": 1 << 23}  # of the widest register; at least one window
+LEAST_WIDTH = 4096  # taken for that of the widest register, where the logits are narrower
 
 
 def windows(first: int, stop: int, length: int, stride: int) -> Iterator[Window]:
@@ -43,12 +44,12 @@ def batches(plan: Sequence[Window], most: int) -> Iterator[Sequence[Window]]:
             first = number
 
 
-def score(
+def score_windows(
     model: Model, ids: np.ndarray, counts: np.ndarray, plan: Sequence[Window], vocabulary: int, device: torch.device
 ) -> tuple[float, int, int]:
     """Nats, tokens and bytes of the targets that a plan scores; counts : bytes of each token."""
     length = max(stop - start for start, stop, _ in plan)
-    most = max(1, LOGITS_AT_ONCE.get(device.type, 1 << 26) // (length * vocabulary))
+    most = max(1, FLOATS_AT_ONCE.get(device.type, 1 << 26) // (length * max(vocabulary, LEAST_WIDTH)))
     nats = torch.zeros((), dtype=torch.float64, device=device)
     tokens = text = 0
     for batch in batches(plan, most):

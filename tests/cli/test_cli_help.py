@@ -49,6 +49,7 @@ ISSUE_OPTIONS = {
         "--json-lines",
     },
     "export": {"-o"},
+    "pack": {"-o", "--cap", "--script-name", "--data", "--tokenizer", "--author", "--force"},
     "sensitivity": {
         "--calibration",
         "--tokenizer",

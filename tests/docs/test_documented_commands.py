@@ -35,6 +35,7 @@ LONG_COMMANDS = {  # the beginning of a command line, and why it is only read
     "bytecap lab run": "takes minutes; tests/lab/experiments runs every experiment on tiny models",
     "bytecap curve final_model.pt --calibration train.bin --unit rows --unit sparse": "a dozen compiles",
     "bytecap curve final_model.pt --calibration train.bin --backend dask": "tests/lab/measure starts a cluster",
+    "bytecap pack": "runs a script in torch; tests/packing/test_pack.py does",
     "bytecap compile SmolLM2-135M": "a model of 135 million weights; `make bench-smollm` compiles it",
     "bytecap eval smollm2.bcap": "as above",
     "bytecap generate smollm2.bcap": "as above",

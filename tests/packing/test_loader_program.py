@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_programs import ADDERS, RandomProgram, programs
+from record_families import FAMILIES, family, some_tokens
 
 from bytecap.format.program.operations import OPERATIONS as FORMAT_OPERATIONS
 from bytecap.format.program.operations import ActivationKind
@@ -44,6 +45,13 @@ def test_the_loader_computes_what_the_runtime_computes(case):
 @given(data=st.data())
 def test_every_operation_agrees(operation, data):
     check_agreement(data.draw(programs(including=operation)))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_models_of_records_agree(name):
+    record, _, model = family(name)
+    arrays = [np.ascontiguousarray(tensor.values, np.float32) for tensor in model.tensors]
+    check_agreement(RandomProgram(model.program, arrays, some_tokens(record.vocabulary).numpy()))
 
 
 def test_the_loader_knows_every_operation_and_its_operands():

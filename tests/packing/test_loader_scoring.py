@@ -41,7 +41,11 @@ def test_every_target_counts_once():
 
     ids, counts = np.arange(50), np.arange(50) * 3
     plan = scoring.plan(ids, 8, 3, None)
-    assert scoring.score(Counting(), ids, counts, plan, 50, torch.device("cpu")) == (ids.sum(), 49, counts.sum())
+    assert scoring.score_windows(Counting(), ids, counts, plan, 50, torch.device("cpu")) == (
+        ids.sum(),
+        49,
+        counts.sum(),
+    )
 
 
 def test_pieces_are_read_without_sentencepiece(tmp_path):

@@ -10,7 +10,7 @@ from without_torch import run_without_torch
 from bytecap.cli.main import COMMANDS
 
 WORK_WITHOUT_TORCH = ("inspect", "diff", "verify", "eval", "generate", "export")
-NEED_TORCH = ("compile", "sensitivity", "curve", "diagnose", "lab", "demo")
+NEED_TORCH = ("compile", "sensitivity", "curve", "diagnose", "lab", "demo", "pack")
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,7 @@ def test_what_needs_torch_says_so(small_job, tmp_path):
         "diagnose": ["diagnose", small_job.checkpoint, "--data", small_job.calibration],
         "demo": ["demo", tmp_path],
         "lab": ["lab", "list"],
+        "pack": ["pack", small_job.artifact, "-o", tmp_path / "folder"],
         "export to .pt": ["export", small_job.artifact, "-o", tmp_path / "model.pt"],
         "eval of .pt": ["eval", small_job.checkpoint, *small_job.score_arguments()],
     }
