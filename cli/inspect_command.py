@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from .documents import json_option, print_document
-from .parameters import INPUT_FILE, example
+from .parameters import INPUT_FILE, OUTPUT_FILE, example, force_option
 
 SCHEMA = 3  # 3: roles, layers and exceptions beside the tensors; metadata rows have a count
 
@@ -33,42 +35,78 @@ SCHEMA = 3  # 3: roles, layers and exceptions beside the tensors; metadata rows 
     show_default=True,
     help="Order of roles and tensors.",
 )
+@click.option("--html", type=OUTPUT_FILE, metavar="OUT.html", help="Write a page to look around in.")
+@click.option(
+    "--plot",
+    type=OUTPUT_FILE,
+    metavar="OUT.svg|.png",
+    help="Draw treemap and layers by roles; with --program its graph.",
+)
+@force_option
 @click.option("--wide", is_flag=True, help="All columns on a narrow terminal, too, as off a terminal.")
 @json_option
-def command(
-    artifact: Path,
-    tables: tuple[str, ...],
-    tensor: str | None,
-    program: bool,
-    as_map: bool,
-    sort: str,
-    wide: bool,
-    as_json: bool,
-) -> None:
+def command(artifact: Path, html: Path | None, plot: Path | None, force: bool, as_json: bool, **options: Any) -> None:
     """Show what ARTIFACT holds and what each part of it costs. Nothing is run, and torch is not needed."""
-    if (tensor is not None) + program + as_map + bool(tables) > 1:
+    tensor, program, as_map = options["tensor"], options["program"], options["as_map"]
+    if (tensor is not None) + program + as_map + bool(options["tables"]) > 1:
         raise click.UsageError("--by, --tensor, --program and --hex are four views; choose one.")
+    if plot is not None and (as_map or tensor is not None):
+        raise click.UsageError("--plot draws the whole file, or with --program its program; leave out the other view.")
     from .failures import naming_file
 
     data = artifact.read_bytes()
     with naming_file(artifact):
-        if as_map:
-            from .inspect_map_report import map_view
-
-            view = map_view(artifact, data)
-        elif program:
-            from .inspect_program_report import program_view
-
-            view = program_view(artifact, data)
-        elif tensor is not None:
-            from .inspect_tensor_report import tensor_view
-
-            view = tensor_view(artifact, data, tensor)
-        else:
-            from .inspect_report import TABLES, summary_view
-
-            view = summary_view(artifact, data, TABLES if "all" in tables else tables, sort, wide)
+        written = _write_drawings(artifact, data, html, plot, program, force)
+        view = _view(artifact, data, options)
     if as_json:
         print_document("inspect", view.document(), schema=SCHEMA)
     else:
         view.show()
+        for path in written:
+            click.echo(f"wrote       {path}")
+
+
+def _view(artifact: Path, data: bytes, options: Mapping[str, Any]) -> Any:
+    """The view that the options name, with `document()` and `show()`."""
+    if options["as_map"]:
+        from .inspect_map_report import map_view
+
+        return map_view(artifact, data)
+    if options["program"]:
+        from .inspect_program_report import program_view
+
+        return program_view(artifact, data)
+    if options["tensor"] is not None:
+        from .inspect_tensor_report import tensor_view
+
+        return tensor_view(artifact, data, options["tensor"])
+    from .inspect_report import TABLES, summary_view
+
+    tables = TABLES if "all" in options["tables"] else options["tables"]
+    return summary_view(artifact, data, tables, options["sort"], options["wide"])
+
+
+def _write_drawings(
+    artifact: Path, data: bytes, html: Path | None, plot: Path | None, program: bool, force: bool
+) -> list[Path]:
+    """Write the page and the drawing that were asked for; refused before the work if they cannot be written."""
+    written = [path for path in (html, plot) if path is not None]
+    if not written:
+        return []
+    if html is not None and plot is not None and html.resolve() == plot.resolve():
+        raise click.UsageError("--html and --plot are two files; name two.")
+    from ..files.output import check_output, write_output
+
+    for path in written:
+        check_output(path, force)
+    if plot is not None:
+        from ..report.drawings import check_drawing, drawing_bytes, plot_artifact, plot_program
+
+        check_drawing(plot)
+        drawing = (plot_program if program else plot_artifact)(artifact.name, data)
+        write_output(plot, drawing_bytes(drawing, plot), force)
+    if html is not None:
+        from ..report.inspection_page import artifact_page
+
+        write_output(html, artifact_page(artifact.name, data).encode(), force)
+    return written

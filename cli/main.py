@@ -47,6 +47,7 @@ FORMER_NAMES = {"score": "sensitivity"}  # for one version; the help does not li
 OPTIONAL_PACKAGES = {
     "torch": ("PyTorch", "compile"),
     "distributed": ("Dask", "cluster"),
+    "resvg_py": ("resvg-py", "plot"),
 }  # and their extras
 EPILOG = "\b\nExit codes:\n" + "\n".join(exit_code_lines())
 

@@ -44,6 +44,7 @@ class TermRow:
 
     set_bytes : int    in stream 0 or, uncompressed, in the directory; both are shared rows and not in `bytes`
     book_bytes : int   of the codewords that it stores; in `bytes`
+    raw_bytes : int    of the planes that it stores; in `bytes`, the rest of which is in streams
     members : int      rows, columns or elements of its set, as `members_of` says; 0 of a term without one
     """
 
@@ -52,6 +53,7 @@ class TermRow:
     bytes: int
     set_bytes: int
     book_bytes: int
+    raw_bytes: int = 0
     members: int = 0
     members_of: str = ""
 

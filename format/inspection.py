@@ -30,7 +30,7 @@ from .tensors.grid import GridValues
 from .tensors.keys import MatrixKey, TermKey
 from .tensors.matrices import in_planes, stored_matrices, stored_sets
 from .tensors.raw_planes import ITEM_BYTES, plane_slices
-from .tensors.stored import CodedValues
+from .tensors.stored import CodedValues, RawMatrix
 from .tensors.terms import Alias, TensorEntry, Term
 from .tensors.terms.codebook import CODEWORDS
 
@@ -117,7 +117,8 @@ def _term_row(
     contents: DecodedTensors,
     names: Sequence[str],
 ) -> TermRow:
-    sizes = {matrix.name: value_bytes[(*key, m)] for m, matrix in enumerate(term.matrices(entry.matrix_shape))}
+    matrices = term.matrices(entry.matrix_shape)
+    sizes = {matrix.name: value_bytes[(*key, m)] for m, matrix in enumerate(matrices)}
     told = term.stored_set(entry.matrix_shape)
     return TermRow(
         kind=term.name,
@@ -125,6 +126,7 @@ def _term_row(
         bytes=sum(sizes.values()),
         set_bytes=contents.set_bytes.get(key, 0) + (len(told.record.bitmap) if told else 0),
         book_bytes=sizes.get(CODEWORDS, 0),
+        raw_bytes=sum(sizes[matrix.name] for matrix in matrices if isinstance(matrix, RawMatrix)),
         members=told.record.count if told else 0,
         members_of=MEMBERS[told.axis] if told else "",
     )

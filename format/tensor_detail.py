@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .artifact import DecodedTensors, decode_contents, read_artifact
-from .byte_account import TensorRow
+from .artifact import Artifact, DecodedTensors, decode_contents, read_artifact
+from .byte_account import Inspection, TensorRow
 from .container.limits import DEFAULT_LIMITS, Limits
 from .entropy import entropy_of_counts, symbol_counts
-from .inspection import tensor_rows
+from .inspection import inspect_contents, tensor_rows
 from .tensors.stored import CodedValues
 from .tensors.terms import TensorEntry
 
@@ -99,3 +99,23 @@ def _step_range(exponents: np.ndarray | None, resolution: int) -> tuple[float, f
     if exponents is None:
         return None
     return tuple(2.0 ** (int(bound) / (1 << resolution)) for bound in (exponents.min(), exponents.max()))
+
+
+@dataclass(frozen=True, slots=True)
+class WholeInspection:
+    """An artifact with its account of bytes and every tensor looked at closely, in the order of the directory."""
+
+    artifact: Artifact
+    account: Inspection
+    tensors: tuple[TensorDetail, ...]
+
+
+def inspect_whole(data: bytes, limits: Limits = DEFAULT_LIMITS) -> WholeInspection:
+    """`inspect_artifact` and `inspect_tensor` of all tensors from one decoding. ArtifactError as above."""
+    artifact = read_artifact(data, limits)
+    contents = decode_contents(artifact)
+    account = inspect_contents(data, artifact, contents)
+    details = [
+        tensor_detail(entry, index, contents, account.tensors[index]) for index, entry in enumerate(artifact.directory)
+    ]
+    return WholeInspection(artifact, account, tuple(details))

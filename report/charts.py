@@ -255,18 +255,18 @@ def _drawing(height: float, title: str, marks: Sequence[Html]) -> Html:
     )
 
 
-def stacked_svg(charts: Sequence[Html], title: str) -> str:
-    """Charts of this module one below the other, as an SVG document of its own with the page's style sheet."""
-    parts, top = [], 0
+def stacked_svg(charts: Sequence[Html], title: str, style: str = STYLE) -> str:
+    """Drawings, one below the other, as an SVG document of its own with a style sheet."""
+    parts, width, top = [], 0, 0
     for chart in charts:
-        _, height, marks = re.fullmatch(
-            rf'<figure><svg (viewBox="0 0 {WIDTH} (\d+)")[^>]*>(.*)</svg></figure>', chart, re.DOTALL
-        ).groups()
-        parts.append(element("g", Html(marks), transform=f"translate(0 {top})"))
-        top += int(height) + ROW
+        found = re.fullmatch(r'<figure><svg [^>]*?viewBox="0 0 (\d+) (\d+)"[^>]*>(.*)</svg></figure>', chart, re.DOTALL)
+        if found is None:
+            raise ValueError("a chart that is no figure with one drawing")
+        parts.append(element("g", Html(found[3]), transform=f"translate(0 {top})"))
+        width, top = max(width, int(found[1])), top + int(found[2]) + ROW
     background = element("rect", width="100%", height="100%", style="fill: var(--paper)")
-    content = (element("title", title), element("style", Html(STYLE)), background, *parts)
-    size = {"width": WIDTH, "height": top, "viewBox": f"0 0 {WIDTH} {top}"}
+    content = (element("title", title), element("style", Html(style)), background, *parts)
+    size = {"width": width, "height": top, "viewBox": f"0 0 {width} {top}"}
     return (
         element("svg", *content, xmlns="http://www.w3.org/2000/svg", font_family="system-ui, sans-serif", **size) + "\n"
     )

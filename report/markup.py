@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from .style import STYLE
 
-VOID = frozenset({"meta", "br", "hr"})
+VOID = frozenset({"meta", "br", "hr", "input"})
 
 
 class Html(str):
@@ -68,14 +68,17 @@ def _row(cells: Sequence[object], sides: Sequence[str | None]) -> Html:
     return element("tr", *(element("td", cell, class_=side) for cell, side in zip(cells, sides, strict=True)))
 
 
-def whole_page(title: str, overline: str, heading: str, *content: object) -> str:
-    """An HTML document that needs nothing else: the style sheet, a line above the heading, the heading, the content."""
+def whole_page(title: str, overline: str, heading: str, *content: object, style: str = "") -> str:
+    """An HTML document that needs nothing else: the style sheet, a line above the heading, the heading, the content.
+
+    style : rules of this page alone
+    """
     head = element(
         "head",
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("title", title),
-        element("style", Html(STYLE)),
+        element("style", Html(STYLE + style)),
     )
     main = element("main", element("p", overline, class_="overline"), element("h1", heading), *content)
     return "<!doctype html>\n" + element("html", head, "\n", element("body", main), lang="en") + "\n"

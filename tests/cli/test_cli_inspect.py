@@ -127,6 +127,42 @@ def test_a_narrow_terminal_drops_columns_and_breaks_no_name(small_job, monkeypat
     assert "terms" in next(line for line in wide if line.startswith("tensor "))
 
 
+def test_pages_and_drawings_are_written_once(small_job, tmp_path):
+    html, plot, graph = tmp_path / "page.html", tmp_path / "plot.svg", tmp_path / "graph.svg"
+    outcome = bytecap_command("inspect", small_job.artifact, "--html", html, "--plot", plot)
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert outcome.stdout.splitlines()[-2:] == [f"wrote       {html}", f"wrote       {plot}"]
+    assert bytecap_command("inspect", small_job.artifact, "--program", "--plot", graph).code == 0
+    texts = [path.read_text("utf-8") for path in (html, plot, graph)]
+    assert texts[0].startswith("<!doctype html>") and "attention q" in texts[1] and "attention heads 2" in texts[2]
+    again = bytecap_command("inspect", small_job.artifact, "--html", html)
+    assert again.code == 9 and "--force" in again.stderr
+    assert bytecap_command("inspect", small_job.artifact, "--html", html, "--force").code == 0
+    assert html.read_text("utf-8") == texts[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--plot", "a.gif"], "name it .svg or .png"),
+        (["--plot", "a.svg", "--hex"], "leave out the other view"),
+        (["--plot", "a.svg", "--html", "a.svg"], "name two"),
+    ],
+)
+def test_drawings_that_cannot_be(small_job, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    outcome = bytecap_command("inspect", small_job.artifact, *arguments)
+    assert outcome.code in (2, 9) and message in " ".join(outcome.stderr.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_png_without_its_package_is_refused_with_the_extra(small_job, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    outcome = bytecap_command("inspect", small_job.artifact, "--plot", tmp_path / "a.png")
+    assert outcome.code != 0 and "pip install 'bytecap[plot]'" in outcome.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_exceptions_are_told(tmp_path):
     path = ROOT / "spec" / "vectors" / "good-term-subset-same-and-difference.bcap"
     outcome = bytecap_command("inspect", path)

@@ -32,7 +32,7 @@ RUNTIME_PACKAGES = {"numba", "numpy", "sentencepiece", "threadpoolctl", "tiktoke
 COMPILER_PACKAGES = FORMAT_PACKAGES | RUNTIME_PACKAGES | {"gguf", "safetensors", "torch"}
 ALLOWED_PACKAGES = {
     "files": {"brotli", "tree_sitter", "tree_sitter_python", "zstandard"},
-    "report": set(),
+    "report": {"resvg_py"},
     "submissions": {"brotli", "joblib", "numpy", "tree_sitter", "tree_sitter_python", "zstandard"},
     "format": FORMAT_PACKAGES,
     "runtime": RUNTIME_PACKAGES,

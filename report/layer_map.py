@@ -1,0 +1,117 @@
+"""The layer-by-role map: of every layer and role the bytes and the bits a weight, shaded by how many they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..files.numbers import decimals, integer
+from ..format.byte_account import TensorRow
+from .byte_tree import layer_name
+from .markup import Html, element
+
+DEEPEST = 60  # percent of the colour in the darkest cell: text on it stays readable
+LARGE = 0.02  # of the bytes of the largest cell: one that has fewer does not set the scale of bits
+CELL, ROW, LABELS, HEADER = 66, 24, 110, 118  # of the drawing
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The tensors of one layer and role together."""
+
+    bytes: int
+    elements: int
+
+    @property
+    def bits(self) -> float:
+        return 8 * self.bytes / self.elements
+
+
+@dataclass(frozen=True, slots=True)
+class LayerMap:
+    """Cells by (layer, role); the layers in order, those of none first, and the roles by their bytes."""
+
+    layers: tuple[str, ...]
+    roles: tuple[str, ...]
+    cells: dict[tuple[str, str], Cell]
+
+
+def layer_map(rows: Sequence[TensorRow]) -> LayerMap:
+    """The map of tensors; weights that are stored with another tensor count there."""
+    sums: dict[tuple[str, str], list[int]] = {}
+    stored = sorted((row for row in rows if not row.is_alias), key=lambda row: -1 if row.layer is None else row.layer)
+    for row in stored:
+        cell = sums.setdefault((layer_name(row), row.role), [0, 0])
+        cell[0] += row.bytes
+        cell[1] += row.elements
+    by_role: dict[str, int] = {}
+    for (_, role), (size, _) in sums.items():
+        by_role[role] = by_role.get(role, 0) + size
+    layers = tuple(dict.fromkeys(layer_name(row) for row in stored))
+    roles = tuple(sorted(by_role, key=lambda role: (-by_role[role], role)))
+    return LayerMap(layers, roles, {key: Cell(*cell) for key, cell in sums.items()})
+
+
+def map_table(found: LayerMap) -> Html:
+    """The map as a table; each cell has both numbers, of which the page shows one."""
+    most_bits, most_bytes = _greatest(found)
+    head = element("tr", element("th", "layer", scope="col"), *(element("th", r, scope="col") for r in found.roles))
+    body = []
+    for layer in found.layers:
+        cells = [element("th", layer, scope="row")]
+        for role in found.roles:
+            cell = found.cells.get((layer, role))
+            if cell is None:
+                cells.append(element("td"))
+                continue
+            style = f"--bits:{_depth(cell.bits, most_bits)}%;--bytes:{_depth(cell.bytes, most_bytes)}%"
+            numbers = element("b", decimals(cell.bits, 2)), element("i", integer(cell.bytes))
+            tip = f"{layer}, {role}: {integer(cell.bytes)} bytes, {decimals(cell.bits)} bits a weight"
+            cells.append(element("td", *numbers, style=style, title=tip))
+        body.append(element("tr", *cells))
+    table = element("table", element("thead", head), element("tbody", *body), class_="map bits", id="map")
+    return element("div", table, class_="scroll")
+
+
+def map_chart(found: LayerMap, title: str) -> Html:
+    """The map as a drawing: bits a weight, and bytes on hovering."""
+    most_bits, _ = _greatest(found)
+    width, height = LABELS + CELL * len(found.roles) + HEADER, HEADER + ROW * len(found.layers) + 6
+    marks = [
+        element(
+            "text",
+            role,
+            x=x,
+            y=HEADER - 8,
+            transform=f"rotate(-40 {x} {HEADER - 8})",
+        )
+        for x, role in ((LABELS + CELL * k + CELL // 2, role) for k, role in enumerate(found.roles))
+    ]
+    for k, layer in enumerate(found.layers):
+        y = HEADER + ROW * k
+        marks.append(element("text", layer, x=LABELS - 10, y=y + 16, text_anchor="end"))
+        for j, role in enumerate(found.roles):
+            cell = found.cells.get((layer, role))
+            if cell is None:
+                continue
+            x = LABELS + CELL * j
+            tip = element("title", f"{layer}, {role}: {integer(cell.bytes)} bytes, {decimals(cell.bits)} bits a weight")
+            depth = _depth(cell.bits, most_bits) / 100
+            marks.append(
+                element("rect", tip, x=x, y=y, width=CELL - 2, height=ROW - 2, class_="a", fill_opacity=f"{depth:.3f}")
+            )
+            marks.append(element("text", decimals(cell.bits, 2), x=x + CELL // 2 - 1, y=y + 15, text_anchor="middle"))
+    return element(
+        "figure", element("svg", element("title", title), *marks, viewBox=f"0 0 {width} {height}", role="img")
+    )
+
+
+def _greatest(found: LayerMap) -> tuple[float, int]:
+    """The bits and the bytes of the darkest cell; small vectors, which cost many bits, do not set the scale."""
+    cells = found.cells.values()
+    most = max((cell.bytes for cell in cells), default=1)
+    return max((cell.bits for cell in cells if cell.bytes >= most * LARGE), default=1.0), most
+
+
+def _depth(value: float, greatest: float) -> int:
+    return round(DEEPEST * min(value / greatest, 1)) if greatest else 0
