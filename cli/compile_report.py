@@ -42,6 +42,7 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
         "effort": f"{report['effort']} of 1 to 9",
         "calibration": _calibration(report),
         "identity": _identity(report),
+        **({"code": "; ".join(report["code_notes"])} if report["code_notes"] else {}),
         "byte price": _price(report),
         "profiles": _profiles(report["profile"], report["profiles"]),
         **({"candidates": _candidates(report["candidates"])} if report["candidates"] else {}),

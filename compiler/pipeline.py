@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from ..files.code_files import import_closure
+from ..files.code_files import closure_notes, counted_files, script_closure
 from ..files.digests import file_sha256
 from ..files.ledger import Ledger, build_ledger
 from ..files.output import check_output, write_output
@@ -125,7 +125,7 @@ def compile_checkpoint(
     text = CompileOptions(calibration, tokenizer, code, evaluation, evaluation_tokens, architecture, selection)
     options = replace(text, recipe=recipe, effort=effort, profile=profile, device=device, seed=seed, threads=threads)
     written = _checked_output(None if dry_run else output, force)
-    artifact_budget(cap, code_closure(options))  # a cap that the code fills is refused before the work
+    artifact_budget(cap, counted_code(options)[0])  # a cap that the code fills is refused before the work
     with ScratchFile() as scratch:
         measured = measure_checkpoint(checkpoint_path, replace(options, explain=explain), scratch, progress)
         result = land_checkpoint(measured, cap, progress)
@@ -142,9 +142,10 @@ def compile_checkpoint(
     return result
 
 
-def code_closure(options: CompileOptions) -> Sequence[Path]:
-    """The code files that count, with the local modules that they import."""
-    return import_closure(map(Path, options.code))
+def counted_code(options: CompileOptions) -> tuple[Sequence[Path], list[str]]:
+    """The code files that count, with all that they need, and what was assumed or not counted in sentences."""
+    closure = script_closure(list(map(Path, options.code)))
+    return counted_files(closure), closure_notes(closure)
 
 
 def measure_checkpoint(
@@ -156,7 +157,8 @@ def measure_checkpoint(
     clock, progress = _Clock(), progress or silent
     how = {"seed": options.seed, "device": options.device, "threads": options.threads or available_threads()}
     check_device(options.device)
-    codec, recipe, code_files = profile_codec(options.profile), _recipe_of(options), code_closure(options)
+    codec, recipe = profile_codec(options.profile), _recipe_of(options)
+    code_files, code_notes = counted_code(options)
     inputs = read_inputs(
         checkpoint_path,
         options.calibration,
@@ -174,7 +176,8 @@ def measure_checkpoint(
     model, statistics = _rewrite(model, statistics, recipe)
     provenance = _provenance(options, recipe, model)
     job = CompileJob(model, statistics, text, held_out, recipe, provenance, codec, identity=identity, **how)
-    return MeasuredCheckpoint(job, options, code_files, scratch, inputs.reported(), clock.seconds, to_score)
+    read = {**inputs.reported(), "code_notes": code_notes}
+    return MeasuredCheckpoint(job, options, code_files, scratch, read, clock.seconds, to_score)
 
 
 def land_checkpoint(measured: MeasuredCheckpoint, cap: int, progress: Progress | None = None) -> CompileResult:

@@ -15,6 +15,8 @@ from .code.closure_records import CodeClosure, is_own_package
 from .code.references import Kind
 from .code.source_room import DiskRoom
 
+SAID = {Kind.UNREADABLE, Kind.PROGRAM, Kind.INLINE_NATIVE, Kind.NETWORK, Kind.EXECUTED_FILE, Kind.STARTED_SCRIPT}
+
 
 def import_closure(scripts: Sequence[str | Path]) -> tuple[Path, ...]:
     """Resolved paths of `scripts` in the given order, then of all files they need that count, sorted; each file once.
@@ -47,30 +49,28 @@ def counted_files(closure: CodeClosure) -> tuple[Path, ...]:
 
 
 def closure_notes(closure: CodeClosure) -> list[str]:
-    """Sentences on what was unpacked, assumed, not counted, missing or not followed."""
+    """Sentences on what was unpacked, assumed, not counted, missing or not followed; nothing for plain code."""
+    folder = next(iter(closure.files), "").rpartition("/")[0] + "/"
     notes = [
-        f"{item.place} runs {len(item.text.encode()):,} bytes of source packed with {item.packing}; they were followed"
+        f"{item.place} runs {len(item.text.encode('utf-8', 'surrogateescape')):,} bytes of source packed with "
+        f"{item.packing}, which were followed"
         for item in closure.payloads
         if item.packing
     ]
-    notes += [f"{file.path}: assumed, {file.place} names only its end" for file in closure.counted if file.assumed]
-    for file in closure.uncounted:
-        notes.append(f"not counted: {file.path}, {file.bytes:,} bytes ({file.purpose.value if file.purpose else ''})")
+    for file in closure.files.values():
+        name = file.path.removeprefix(folder)
+        if not file.counts and file.purpose is not None:
+            notes.append(f"not counted: {name}, {file.bytes:,} bytes ({file.purpose.value})")
+        elif file.assumed:
+            notes.append(f"assumed: {name}, of whose path {file.place} tells only the end")
     for missing in closure.missing:
         if is_own_package(missing):
-            notes.append(
-                f"{missing.place} imports bytecap: the decoder it needs is not counted; `bytecap pack` ships it"
-            )
+            notes.append(f"{missing.place} imports bytecap, the decoder, not counted here; `bytecap pack` ships one")
         else:
-            notes.append(f"{missing.place} imports {missing.name}, which is not here and no known package")
-    versions = sorted({syntax.version for _, syntax in closure.newer})
-    notes += [f"needs Python {major}.{minor}" for major, minor in versions[-1:]]
-    followed = {Kind.UNREADABLE, Kind.PROGRAM, Kind.INLINE_NATIVE, Kind.EXECUTED_FILE, Kind.STARTED_SCRIPT}
-    notes += [
-        f"{place} {reference.kind.value} {reference.name}"
-        for place, reference in closure.named
-        if reference.kind in followed
-    ]
+            notes.append(f"{missing.place} imports {missing.name}, which is not here and of no known package")
+    version = max((syntax.version for _, syntax in closure.newer), default=None)
+    notes += [] if version is None else [f"needs Python {version[0]}.{version[1]}"]
+    notes += [f"{place} {item.kind.value} {item.name}" for place, item in closure.named if item.kind in SAID]
     return list(dict.fromkeys(notes))
 
 

@@ -179,6 +179,7 @@ def test_code_counts_against_the_cap(job: Job) -> None:
     code = [job.path("run.py")]
     code_bytes = sum(job.path(name).stat().st_size for name in ("run.py", "network.py"))
     result = job.compile(CAP, code=code)
+    assert result.report["code_notes"] == []
     assert 0.999 * CAP <= len(result.artifact) + code_bytes <= CAP
     ledger = result.ledger
     assert (ledger.artifact_bytes, ledger.code_bytes, ledger.cap) == (len(result.artifact), code_bytes, CAP)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zlib
 
 import pytest
 
 from bytecap.errors import DataError
-from bytecap.files.code_files import import_closure
+from bytecap.files.code_files import closure_notes, import_closure, script_closure
 
 
 def tree(folder, files: dict[str, str]):
@@ -203,3 +204,30 @@ def test_one_file_under_two_names_counts_once(tmp_path):
     tree(tmp_path, {"main.py": "import a\n", "a.py": ""})
     (tmp_path / "link.py").symlink_to(tmp_path / "main.py")
     assert closure(tmp_path, "link.py", "main.py") == ["main.py", "a.py"]
+
+
+def test_what_was_assumed_or_not_counted_is_said_by_name(tmp_path):
+    packed = zlib.compress(b"import tables, bytecap, lost\n" * 3)
+    script = f"import zlib, sys, subprocess, sentencepiece as spm\nexec(zlib.decompress({packed!r}))\n"
+    script += "spm.SentencePieceProcessor(model_file='t.model')\nopen(sys.argv[1] + '/prefix.xz')\n"
+    script += "subprocess.run(['lrzip'])\nexec(input())\nprint(t'{script}')\n"
+    files = {"main.py": script, "tables.py": "", "t.model": "x" * 9, "prefix.xz": "x" * 7}
+    found = script_closure([tree(tmp_path, files) / "main.py"])
+    notes = closure_notes(found)
+    assert closure(tmp_path, "main.py") == ["main.py", "prefix.xz", "tables.py"]
+    wanted = [
+        "main.py:2 runs 87 bytes of source packed with zlib, which were followed",
+        "assumed: prefix.xz, of whose path main.py:4 tells only the end",
+        "not counted: t.model, 9 bytes (tokenizer: ",
+        "main.py: payload, line 1 imports bytecap, the decoder, not counted here",
+        "main.py: payload, line 1 imports lost, which is not here",
+        "needs Python 3.14",
+        "main.py:5 starts the program lrzip",
+        "main.py:6 runs code that could not be followed: exec",
+    ]
+    assert [any(note.startswith(text) for note in notes) for text in wanted] == [True] * len(wanted)
+    assert len(notes) == len(wanted)
+
+
+def test_plain_code_has_no_notes(tmp_path):
+    assert closure_notes(script_closure([tree(tmp_path, {"main.py": "import a\n", "a.py": ""}) / "main.py"])) == []
