@@ -9,6 +9,7 @@ from .declaration import Declaration, read_declaration
 from .findings import Finding
 from .folder import SubmissionFolder
 from .logs import LogFacts, read_logs
+from .mebibytes import mebibyte_findings
 from .run_logs import judge_logs
 from .scores import judge_scores
 from .shipped_code import ShippedCode, plain_code
@@ -33,7 +34,7 @@ def judge_claims(
     logs = read_logs(folder)
     code = plain_code(folder) if code is None else code
     size_facts, size_findings = judge_sizes(declared, logs, code, cap)
-    findings += size_findings
+    findings += size_findings + mebibyte_findings(folder, declared.name, code)
     rows = byte_rows(logs, size_facts.declared, folder.files)
     findings += judge_bytes(rows, size_facts.declared, code, cap)
     findings += judge_scores(folder, declared, logs, code)

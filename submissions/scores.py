@@ -27,10 +27,12 @@ RULES = (
     Rule("score-near", (Level.WARNING,), "The declared score is near a logged one, but not equal."),
     Rule("score-unquantized", (Level.FINDING,), "The declared score is logged only before quantization."),
     Rule("score-unmatched", (Level.FAIL, Level.FINDING), "No log has the score; a finding where runs have no log."),
+    Rule("score-recomputed", (Level.SKIPPED,), "The score itself was not computed, and why."),
     Rule("score-unlogged", (Level.FAIL, Level.SKIPPED), "No log has scores; a fail where there is no script either."),
 )
 CANDIDATES = 3_000  # of each kind
 SEARCHED_CLAIMS = 5  # whose digits are looked for in whole logs
+WEIGHT_SUFFIXES = (".ptz", ".pt", ".pth", ".bin", ".npz", ".safetensors", ".bcap", ".gguf")
 NEAR = 0.0005  # bits per byte
 SEED_RANGE = 0.005  # bits per byte: seeds of one configuration lie much closer together
 
@@ -110,8 +112,10 @@ def match_score(amount: Amount, candidates: Sequence[ScoreCandidate]) -> ScoreCa
         return None
     best: ScoreCandidate | None = None
     for candidate in candidates:
-        distance = abs(candidate.value - amount.value)
-        if distance > max(2 * amount.resolution, candidate.half) + 1e-12:
+        below, above = candidate.value - amount.value, amount.value - candidate.value
+        if below > max(2 * amount.resolution, candidate.half) + 1e-12:  # cut off at the declared digits
+            continue
+        if above > max(amount.resolution, candidate.half) + 1e-12:  # rounded up
             continue
         if best is None or (candidate.kind == best.kind and candidate.half < best.half):
             best = candidate
@@ -142,7 +146,13 @@ def judge_scores(
         values = {claim.path: what for claim, what in passed[:50]}
         text = f"{claim.amount.written} is {what}{more}"
         findings.append(Finding("score-declared", Level.PASS, text, f"{declaration.name}: {claim.path}", values))
-    return _first_of_each(findings)
+    return [*_first_of_each(findings), _not_recomputed(folder)]
+
+
+def _not_recomputed(folder: SubmissionFolder) -> Finding:
+    weights = [file.name for file in folder.files if file.suffix in WEIGHT_SUFFIXES]
+    why = f"{weights[0]} is not run" if weights else "no model is in the folder"
+    return Finding("score-recomputed", Level.SKIPPED, f"the score itself was not computed: {why}")
 
 
 def _declared_means(claims: Sequence[Claim]) -> list[ScoreCandidate]:

@@ -14,6 +14,7 @@ from .declaration import Declaration
 from .declared import Claim, Quantity
 from .findings import Finding, Level, Rule
 from .logs import LogFacts
+from .mebibytes import MEBIBYTE_CAP
 from .shipped_code import ShippedCode
 from .size_evidence import Candidate, Explanation, explain, size_candidates
 
@@ -29,13 +30,12 @@ RULES = (
     ),
     Rule("size-unlogged", (Level.FAIL, Level.SKIPPED), "No log has a size; a fail where there is no script either."),
     Rule("size-model-only", (Level.FINDING,), "A declared total is the model without the code."),
-    Rule("size-mebibytes", (Level.WARNING,), "A size is in MiB, or fits 16 MiB and not 16,000,000 bytes."),
+    Rule("size-mebibytes", (Level.WARNING,), "A size is in MiB, or 16 MiB is taken for the cap of 16,000,000 bytes."),
     Rule("size-code-field", (Level.PASS, Level.FINDING), "The declared code against the logged and the shipped one."),
     Rule("size-code-incomplete", (Level.FAIL,), "The declared code is the main script without the files it needs."),
     Rule("size-model-field", (Level.PASS, Level.FINDING), "The declared model against the logged one."),
 )
 SEED_RANGE = 250_000  # bytes: 95 of 100 public submissions with several seeds lie closer together
-MEBIBYTE_CAP = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,7 @@ SIZE_EXAMPLES = (
             "bytes-as-shipped": "pass",
             "score-declared": "pass",
             "log-script": "pass",
+            "score-recomputed": "skipped",
         },
         folder(),
     ),
@@ -198,6 +199,13 @@ SIDE_EXAMPLES = (
         ),
     ),
 )
+CAP_EXAMPLES = (
+    Example(
+        "binary-cap",
+        {"size-mebibytes": "warning"},
+        folder(train_gpt__py=SCRIPT + "LIMIT_BYTES = 16 * 1024 * 1024\n"),
+    ),
+)
 SCORE_EXAMPLES = (
     Example("score-near", {"score-near": "warning"}, folder(submission__json=declaration(val_bpb=1.22466))),
     Example("score-early", {"score-unquantized": "finding"}, folder(submission__json=declaration(val_bpb=1.2172))),
@@ -226,4 +234,4 @@ LOG_EXAMPLES = (
         folder(train__log=log(training=650_000, evaluation=700_000), README__md=NO_RECORD),
     ),
 )
-EXAMPLES = (*JSON_EXAMPLES, *SIZE_EXAMPLES, *SIDE_EXAMPLES, *SCORE_EXAMPLES, *LOG_EXAMPLES)
+EXAMPLES = (*JSON_EXAMPLES, *SIZE_EXAMPLES, *SIDE_EXAMPLES, *CAP_EXAMPLES, *SCORE_EXAMPLES, *LOG_EXAMPLES)
