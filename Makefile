@@ -5,6 +5,7 @@ NNCODEC := .nncodec
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 FUZZ_MUTATIONS ?= 1000000
 FUZZ_ROUND_TRIPS ?= 2000
+FUZZ_FOLDERS ?= 20000
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-peers test-llama-cpp fuzz bench bench-nncodec bench-smollm lint clean
@@ -39,8 +40,9 @@ test-llama-cpp: $(VENV)/.installed ## build llama.cpp's Python binding (minutes)
 	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt llama-cpp-python
 	@$(VENV)/bin/python -m pytest -q -o norecursedirs=.venv tests/peers_llama_cpp
 
-fuzz: $(VENV)/.installed ## mutate artifacts, and kill compiles, for long (FUZZ_MUTATIONS=1000000 FUZZ_ROUND_TRIPS=2000)
+fuzz: $(VENV)/.installed ## mutate artifacts and folders, and kill compiles, for long (FUZZ_MUTATIONS, FUZZ_FOLDERS, FUZZ_ROUND_TRIPS)
 	@$(VENV)/bin/python tests/fuzz/fuzz_reader.py --mutations $(FUZZ_MUTATIONS)
+	@$(VENV)/bin/python tests/fuzz/fuzz_folders.py --mutations $(FUZZ_FOLDERS)
 	@$(VENV)/bin/python tests/fuzz/fuzz_round_trips.py --trials $(FUZZ_ROUND_TRIPS)
 
 bench: $(VENV)/.installed ## measure sizes, gaps and speeds against the peers
