@@ -5,7 +5,7 @@
     print(bytecap.evaluate("model.bcap", data="val.bin", tokenizer="tokenizer.model").score.bits_per_byte)
 
 The public names are the ones in `__all__`; each is imported when first used (PEP 562), so `import
-bytecap` is quick. Torch is loaded only by what needs it: `compile`, `sensitivity`, `curve`,
+bytecap` is quick. Torch is loaded only by what needs it: `compile`, `fit`, `sensitivity`, `curve`,
 `diagnose`, the experiments, and `evaluate` or `export` of a checkpoint that is a pickle (.pt,
 .int8.ptz). `score` is the old name of `sensitivity` and goes with the next version.
 """
@@ -19,6 +19,7 @@ from .version import VERSION as __version__
 
 _INTERFACE = (
     "compile",
+    "fit",
     "evaluate",
     "load",
     "inspect",

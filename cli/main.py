@@ -30,6 +30,7 @@ from .interruption import heed_signals, interruption_message
 
 COMMANDS = (
     "compile",
+    "fit",
     "inspect",
     "diff",
     "eval",

@@ -77,11 +77,12 @@ class CompileOptions:
 class MeasuredCheckpoint:
     """A checkpoint that was read, measured and rewritten once, to be landed on as many caps as there are.
 
-    scratch : holds the statistics, so it must stay open
+    path : of the checkpoint;  scratch : holds the statistics, so it must stay open
     code_files : that count against every cap;  read : what the report says of the files
     seconds : by stage so far;  to_score : the evaluation text, None where none was given
     """
 
+    path: Path | str
     job: CompileJob
     options: CompileOptions
     code_files: Sequence[Path]
@@ -131,14 +132,7 @@ def compile_checkpoint(
         result = land_checkpoint(measured, cap, progress)
     if written is not None:
         write_output(written, result.artifact, force)
-    if measured.to_score is not None:
-        clock = _Clock(measured.seconds)
-        model = read_model(checkpoint_path, architecture, selection)
-        result.report["score"] = score_compile(
-            measured.to_score, result.artifact, model, measured.job.threads, progress or silent
-        )
-        clock.lap("score")
-        result.report["seconds"]["score"] = clock.seconds["score"]
+    add_score(result, measured, progress)
     return result
 
 
@@ -177,7 +171,7 @@ def measure_checkpoint(
     provenance = _provenance(options, recipe, model)
     job = CompileJob(model, statistics, text, held_out, recipe, provenance, codec, identity=identity, **how)
     read = {**inputs.reported(), "code_notes": code_notes}
-    return MeasuredCheckpoint(job, options, code_files, scratch, read, clock.seconds, to_score)
+    return MeasuredCheckpoint(checkpoint_path, job, options, code_files, scratch, read, clock.seconds, to_score)
 
 
 def land_checkpoint(measured: MeasuredCheckpoint, cap: int, progress: Progress | None = None) -> CompileResult:
@@ -198,6 +192,18 @@ def land_checkpoint(measured: MeasuredCheckpoint, cap: int, progress: Progress |
         report["explanation"] = explain_compile(landed.trials, landed.landing, budget, progress=progress)
         clock.lap("explain")
     return CompileResult(artifact, ledger, report, dict(job.provenance))
+
+
+def add_score(result: CompileResult, measured: MeasuredCheckpoint, progress: Progress | None = None) -> None:
+    """Score artifact and checkpoint on the evaluation text, where there is one, into the report."""
+    if measured.to_score is None:
+        return
+    clock, options = _Clock(), measured.options
+    model = read_model(measured.path, options.architecture, options.selection)
+    threads = measured.job.threads
+    result.report["score"] = score_compile(measured.to_score, result.artifact, model, threads, progress or silent)
+    clock.lap("score")
+    result.report["seconds"] |= clock.seconds
 
 
 def _recipe_of(options: CompileOptions) -> Recipe:

@@ -1,11 +1,11 @@
 """The Python API: one function a command, the same functions that the command line calls.
 
-Strategy: paths in and records out, no printing. Each function lives with its kind: `compiling`, `artifacts` (what reads
-an artifact), `checking` (other people's tables and scorers), `judging` (submission folders), `evaluating`,
-`measurements` (what measures a checkpoint) and `laboratory`. What a function needs is imported when it is called, so
-that evaluating, inspecting and verifying an artifact, and exporting it to safetensors, work where torch is not
-installed. All errors are subclasses of `bytecap.errors.BytecapError`, but for an OSError of a file that cannot be
-opened. `progress`, where taken, is called as `progress(stage, done, total)`.
+Strategy: paths in and records out, no printing. Each function lives with its kind: `compiling` and `fitting` (several
+checkpoints or caps), `artifacts` (what reads an artifact), `checking` (other people's tables and scorers), `judging`
+(submission folders), `evaluating`, `measurements` (what measures a checkpoint) and `laboratory`. What a function
+needs is imported when it is called, so that evaluating, inspecting and verifying an artifact, and exporting it to
+safetensors, work where torch is not installed. All errors are subclasses of `bytecap.errors.BytecapError`, but for an
+OSError of a file that cannot be opened. `progress`, where taken, is called as `progress(stage, done, total)`.
 
 To add a function: write it in the module of its kind, name it here and in `bytecap.__init__`.
 """
@@ -18,6 +18,7 @@ from .comparing import Difference, diff
 from .compiling import compile
 from .evaluating import EvaluatedText, Evaluation, evaluate
 from .exporting import Export, export
+from .fitting import fit
 from .generating import Generation, LoadedModel, load
 from .judging import verify_folder, verify_folders
 from .laboratory import experiments, run_experiment
@@ -41,6 +42,7 @@ __all__ = [
     "evaluate",
     "experiments",
     "export",
+    "fit",
     "inspect",
     "load",
     "pack",

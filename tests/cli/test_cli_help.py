@@ -31,6 +31,7 @@ ISSUE_OPTIONS = {
         "--dry-run",
         "--force",
     },
+    "fit": {"-o", "--cap", "--calibration", "--tokenizer", "--code", "--recipe", "--effort", "--seed", "--force"},
     "inspect": {"--tensor", "--program", "--hex", "--sort"},
     "diff": {"--data", "--tokenizer", "--max-tokens", "--all"},
     "eval": {"--data", "--tokenizer", "--sequence-length", "--max-tokens", "--against"},

@@ -36,6 +36,7 @@ LONG_COMMANDS = {  # the beginning of a command line, and why it is only read
     "bytecap curve final_model.pt --calibration train.bin --unit rows --unit sparse": "a dozen compiles",
     "bytecap curve final_model.pt --calibration train.bin --backend dask": "tests/lab/measure starts a cluster",
     "bytecap pack": "runs a script in torch; tests/packing/test_pack.py does",
+    "bytecap fit": "several compiles; tests/cli/test_cli_fit.py runs one of two caps",
     "bytecap compile SmolLM2-135M": "a model of 135 million weights; `make bench-smollm` compiles it",
     "bytecap eval smollm2.bcap": "as above",
     "bytecap generate smollm2.bcap": "as above",
@@ -72,6 +73,7 @@ def pages_folder(small_job, tmp_path, monkeypatch):
     """A folder with every file that the pages name, entered."""
     named = {
         "final_model.pt": small_job.checkpoint,
+        **dict.fromkeys(("seed0.pt", "seed1.pt", "seed2.pt"), small_job.checkpoint),
         "config.json": small_job.architecture,
         "train.bin": small_job.calibration,
         "train.txt": small_job.folder / "calibration.txt",

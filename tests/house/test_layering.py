@@ -156,6 +156,8 @@ ROOMS = {
         "inputs",
         "final_score",
         "pipeline",
+        "fitted",
+        "fit",
     ),
     "lab": ("train", "measure", "demo", "experiments"),
 }

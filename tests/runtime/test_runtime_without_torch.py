@@ -10,7 +10,7 @@ from without_torch import run_without_torch
 from bytecap.cli.main import COMMANDS
 
 WORK_WITHOUT_TORCH = ("inspect", "diff", "verify", "eval", "generate", "export")
-NEED_TORCH = ("compile", "sensitivity", "curve", "diagnose", "lab", "demo", "pack")
+NEED_TORCH = ("compile", "fit", "sensitivity", "curve", "diagnose", "lab", "demo", "pack")
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,7 @@ def test_what_needs_torch_says_so(small_job, tmp_path):
     calibrated = [small_job.checkpoint, "--calibration", small_job.calibration]
     commands = {
         "compile": small_job.compile_arguments(tmp_path / "out.bcap"),
+        "fit": ["fit", *calibrated, "--cap", 20_000, "-o", tmp_path / "fitted"],
         "sensitivity": ["sensitivity", *calibrated],
         "curve": ["curve", *calibrated],
         "diagnose": ["diagnose", small_job.checkpoint, "--data", small_job.calibration],

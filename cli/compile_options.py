@@ -1,0 +1,78 @@
+"""The options that say how checkpoints are compiled, for every command that compiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import click
+
+from ..compiler.effort import DEFAULT_EFFORT, EFFORTS
+from ..compiler.profiles import PROFILES
+from .parameters import (
+    INPUT_FILE,
+    architecture_option,
+    code_option,
+    data_help,
+    ignore_option,
+    seed_option,
+    threads_option,
+    tokenizer_help,
+    tokenizer_option,
+    weights_option,
+)
+
+OPTIONS = (
+    click.option(
+        "--calibration", type=INPUT_FILE, required=True, metavar="FILE", help=data_help + " Never the evaluation data."
+    ),
+    click.option(
+        "--evaluation",
+        type=INPUT_FILE,
+        multiple=True,
+        metavar="FILE",
+        help="Evaluation data: calibration text in it is refused, "
+        "and its first tokens are scored at the end. Repeatable.",
+    ),
+    click.option(
+        "--evaluation-tokens",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Score the first N tokens of it.  [default: 16384, or two sequences if longer]",
+    ),
+    tokenizer_option(tokenizer_help + " Needed for text.  [default: in or beside the checkpoint]"),
+    code_option,
+    architecture_option,
+    weights_option,
+    ignore_option,
+    click.option(
+        "--recipe", default="default", show_default=True, metavar="NAME|TOML", help="Named recipe, or a recipe file."
+    ),
+    click.option(
+        "--effort",
+        type=click.IntRange(min(EFFORTS), max(EFFORTS)),
+        default=DEFAULT_EFFORT,
+        show_default=True,
+        metavar="1..9",
+        help="Time for bytes: 1 is quickest, 9 tries everything. What the recipe names wins.",
+    ),
+    click.option(
+        "--profile",
+        type=click.Choice(list(PROFILES)),
+        default="default",
+        show_default=True,
+        metavar="NAME",
+        help="max (smallest), default, or fast (to decode).",
+    ),
+    click.option(
+        "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where calibration runs."
+    ),
+    seed_option(),
+    threads_option("CPU threads; the artifact does not depend on it.  [default: all]"),
+)
+
+
+def compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of OPTIONS, in their order."""
+    return reduce(lambda given, option: option(given), reversed(OPTIONS), command)

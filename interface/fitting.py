@@ -1,0 +1,71 @@
+"""Compiling several checkpoints, or to several caps, in one run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..progress import Progress
+from .arguments import PathLike, optional_path, paths_of, selection_of, size_in_bytes
+
+if TYPE_CHECKING:
+    from ..compiler.fitted import Fit
+
+
+def fit(
+    checkpoints: PathLike | Sequence[PathLike],
+    *,
+    cap: int | str | Sequence[int | str],
+    calibration: PathLike,
+    output: PathLike,
+    tokenizer: PathLike | None = None,
+    code: Sequence[PathLike] = (),
+    evaluation: PathLike | Sequence[PathLike] = (),
+    evaluation_tokens: int | None = None,
+    architecture: PathLike | None = None,
+    weights: str | None = None,
+    ignore: Sequence[str] = (),
+    recipe: PathLike = "default",
+    effort: int = 5,
+    profile: str = "default",
+    device: str = "cpu",
+    seed: int = 0,
+    threads: int | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Fit:
+    """Compile each checkpoint, such as the seeds of one recipe, to an artifact under each cap, into a folder.
+
+    cap       one, or several: each checkpoint is measured once and landed on each
+    output    NAME.bcap of each checkpoint, with several caps NAME-BYTES.bcap, and fit.json, by which a run that is
+              repeated keeps what is finished and was made of the same files and options
+    force     replace artifacts that were made of something else
+    The others are those of `compile`. Artifacts have the bytes that `compile` gives.
+
+    A cap that a checkpoint cannot meet is said in its record (`fits` of the result is false); the others are made.
+    Raises what `compile` raises for anything else.
+    """
+    from ..compiler.fit import fit_checkpoints
+    from ..compiler.pipeline import CompileOptions
+
+    caps = [cap] if isinstance(cap, int | str) else list(cap)
+    options = CompileOptions(
+        Path(calibration),
+        optional_path(tokenizer),
+        [Path(path) for path in code],
+        [Path(path) for path in paths_of(evaluation)],
+        evaluation_tokens,
+        optional_path(architecture),
+        selection_of(weights, ignore),
+        recipe if isinstance(recipe, str) else Path(recipe),
+        effort,
+        profile,
+        device,
+        seed,
+        threads,
+    )
+    paths = [Path(path) for path in paths_of(checkpoints)]
+    return fit_checkpoints(
+        paths, [size_in_bytes(each) for each in caps], Path(output), options, force=force, progress=progress
+    )
