@@ -61,7 +61,17 @@ def pack(
     )
     packed = pack_artifact(Path(artifact).read_bytes(), options)
     write_output_folder(output, packed.files, force)
-    return packed
+    return replace(packed, notes=(*packed.notes, *_left_over(output, packed)))
+
+
+def _left_over(folder: Path, packed: Packed) -> list[str]:
+    """Remove a log and a table of an earlier packing, which would be said of this one, and name what else lies there."""
+    from ..packing.submission import LOG_NAME, TABLE_NAME
+
+    for name in {LOG_NAME, TABLE_NAME} - packed.files.keys():
+        (folder / name).unlink(missing_ok=True)
+    names = sorted(path.name for path in folder.iterdir() if path.name not in packed.files)
+    return [f"also in the folder, and neither written nor counted: {', '.join(names)}"] if names else []
 
 
 def _check_options(script_name: str, documents: str) -> None:

@@ -148,3 +148,9 @@ def test_a_tokenizer_of_another_kind_is_a_table_that_counts(tmp_path):
     assert f"Code size: {described['bytes_code']} bytes" in (folder / "eval.log").read_text()
     assert "author" not in described
     assert any("no author" in note for note in document["notes"])
+    (folder / "notes.txt").write_text("mine")
+    again = bytecap_command("pack", artifact, "-o", folder, "--force", "--json")
+    assert again.code == 0, again.stderr
+    assert {path.name for path in folder.iterdir()} == {*PLAIN, "notes.txt"}
+    assert again.document["notes"][-1] == "also in the folder, and neither written nor counted: notes.txt"
+    assert "val_bpb" not in json.loads((folder / "submission.json").read_text())
