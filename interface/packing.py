@@ -65,7 +65,7 @@ def pack(
 
 
 def _left_over(folder: Path, packed: Packed) -> list[str]:
-    """Remove a log and a table of an earlier packing, which would be said of this one, and name what else lies there."""
+    """Remove log and table of an earlier packing, which would be taken for ours, and name what else lies there."""
     from ..packing.submission import LOG_NAME, TABLE_NAME
 
     for name in {LOG_NAME, TABLE_NAME} - packed.files.keys():
