@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import click
 
+BESIDE = "beside it"  # how `compiler/checkpoints/configuration.py` calls a file that lies with the weights
+
 
 class Said(Protocol):
     """A reading, or a result that keeps what one says."""
@@ -39,8 +41,10 @@ def reading_document(reading: Said) -> dict[str, Any]:
 
 
 def print_reading(reading: Said, assumptions: bool = True) -> None:
-    """One line on stderr for each note, and one for what was assumed unless that is said elsewhere."""
-    for note in reading.notes:
+    """One line on stderr for each note, and, unless they are said elsewhere, one for what a file beside the checkpoint
+    tells and one for what was assumed.
+    """
+    for note in (*reading.notes, *(_told_beside(reading) if assumptions else ())):
         click.echo(f"bytecap: note: the checkpoint: {note}", err=True)
     if reading.assumed and assumptions:
         assumed = ", ".join(
@@ -48,6 +52,12 @@ def print_reading(reading: Said, assumptions: bool = True) -> None:
         )
         told = f"; the rest is told by {', '.join(sorted(set(reading.told.values())))}" if reading.told else ""
         click.echo(f"bytecap: note: assumed of the checkpoint: {assumed}{told}; --architecture changes that", err=True)
+
+
+def _told_beside(reading: Said) -> list[str]:
+    """`config.json beside it tells rope_base, logit_softcap`: a file that nobody named was used."""
+    sources = dict.fromkeys(source for source in reading.told.values() if source.endswith(BESIDE))
+    return [f"{source} tells {', '.join(n for n, s in reading.told.items() if s == source)}" for source in sources]
 
 
 def said_of(options: Mapping[str, Any], assumptions: bool = True) -> dict[str, Any]:

@@ -18,6 +18,7 @@ SCHEMA = 2  # levels renamed: ledger (was size), decode (was decoding and digest
 WORDS = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIPPED", "noted": "NOTE"}
 COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow", "noted": "yellow"}
 WIDTH = max(map(len, WORDS.values()))
+NO_BREAK = "\u00a0"  # between a number and its unit, where lines are wrapped
 
 
 def none_failed(checks: Sequence[Check]) -> bool:
@@ -62,12 +63,14 @@ def print_checks(checks: Sequence[Check]) -> None:
 
 def print_check(check: Check) -> None:
     """The line of one check."""
-    outcome, seconds = check.outcome.value, "" if check.seconds is None else f" ({check.seconds:.2f} s)"
-    text = f"{check.name}: {check.detail}{seconds}"
+    outcome, wrapped = check.outcome.value, sys.stdout.isatty()
+    unit = f"{NO_BREAK}s" if wrapped else " s"
+    text = f"{check.name}: {check.detail}" + ("" if check.seconds is None else f" ({check.seconds:.2f}{unit})")
     word, indent = f"{WORDS[outcome]:<{WIDTH}}  ", " " * (WIDTH + 2)
-    if sys.stdout.isatty():
+    if wrapped:
         width = shutil.get_terminal_size().columns - 1
-        lines = textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False)
+        options = {"initial_indent": indent, "subsequent_indent": indent, "break_on_hyphens": False}
+        lines = textwrap.wrap(text, width, break_long_words=False, **options)
         text = "\n".join(lines)[len(indent) :]
     click.echo(_coloured(word, outcome) + text)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import CapError, DataError
-from ..format.identity import Identity, document_digest
+from ..format.identity import Identity
 from ..runtime.data_files import Content, inspect_data
 from ..runtime.tokenizers import find_tokenizer, load_tokenizer
 from ..runtime.tokens import Tokens, check_tokenizer, read_tokens
@@ -121,7 +121,7 @@ def known_identity(checkpoint: Path | str, tokenizer: Path | str | None, model: 
     What lies beside a file of weights is not taken: token shards do not show whether it made them. DataError when a
     tokenizer that is given cannot be read.
     """
-    document = _digest_of(model)
+    document = model.document_digest
     if tokenizer is not None:
         found = load_tokenizer(Path(tokenizer)).identity
         return KnownIdentity(replace(found, architecture=document), tokenizer, ())
@@ -135,14 +135,6 @@ def known_identity(checkpoint: Path | str, tokenizer: Path | str | None, model: 
     except DataError as error:
         return KnownIdentity(nothing, None, (f"the checkpoint's own tokenizer was passed over: {error}", NOT_NAMED))
     return KnownIdentity(replace(loaded.identity, architecture=document), inside, ())
-
-
-def _digest_of(model: Model) -> bytes | None:
-    """Of the architecture document; None without one, and where its values are not JSON's."""
-    try:
-        return None if model.document is None else document_digest(model.document)
-    except ValueError:
-        return None
 
 
 def _read_tokens(path: Path, tokenizer: Path | str | None, model: Model) -> Tokens:

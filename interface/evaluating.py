@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DataError
+from ..format.identity import short_digest
 from ..progress import Progress, stage_of
 from .arguments import PathLike, optional_path, paths_of, selection_of
 from .loading import ModelFile, load_architecture, load_model_file, tokenizer_path
@@ -181,7 +182,7 @@ def _evaluated(
     if models.against is None:
         return Evaluation(loaded.kind, result, None, None, None, text, loaded.reading)
     other = load_model_file(models.against, known, models.selection)
-    notes = dict.fromkeys((*text.notes, *_admitted(other, own, options)))
+    notes = dict.fromkeys((*text.notes, *_admitted(other, own, options), *_other_document(loaded, other)))
     text = replace(text, notes=tuple(notes))
     reference = scored(Interpreter(other.program, other.tensors), "reference")
     same, gap = program.instructions == other.program.instructions, paired_gap(reference, result)
@@ -195,6 +196,15 @@ def _admitted(file: ModelFile, tokenizer: Tokenizer | None, options: ScoringOpti
     if tokenizer is None:
         return ()
     return admit_tokenizer(file.identity, file.program.vocabulary_size, tokenizer, other=options.other_tokenizer)
+
+
+def _other_document(one: ModelFile, other: ModelFile) -> tuple[str, ...]:
+    """That two models were made with different architecture documents, where both name one."""
+    found = one.identity.architecture, other.identity.architecture
+    if None in found or found[0] == found[1]:
+        return ()
+    digests = " and ".join(map(short_digest, found))
+    return (f"the model and its reference were made with different architecture documents, digests {digests}",)
 
 
 def _both(one: Reading | None, other: Reading | None) -> Reading | None:

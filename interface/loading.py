@@ -28,7 +28,8 @@ class ModelFile:
     kind : "artifact" or "checkpoint"
     program, tensors : what it computes, and the float32 arrays of its directory
     reading : Reading or None     what was assumed, told, chosen and left out of a checkpoint
-    identity : Identity           what an artifact says of its tokenizer and its architecture document
+    identity : Identity           what an artifact says of its tokenizer and its architecture document; of a checkpoint
+                                  the document alone
     """
 
     kind: str
@@ -49,7 +50,8 @@ def load_model_file(path: Path, architecture: Mapping[str, object] | None, selec
     from ..compiler.frontends import build_model
 
     model = build_model(read_checkpoint(path, selection), architecture)
-    return ModelFile("checkpoint", model.program, [t.values for t in model.tensors], model.reading)
+    known = Identity(architecture=model.document_digest)
+    return ModelFile("checkpoint", model.program, [t.values for t in model.tensors], model.reading, known)
 
 
 def is_artifact(path: Path) -> bool:

@@ -1,5 +1,5 @@
-"""The configuration of a checkpoint: config.json or params.json beside it, the metadata of a nanochat step, or the
-arguments that a .pt file keeps of its model.
+"""The configuration of a checkpoint: config.json, params.json or architecture.json beside it, the metadata of a
+nanochat step, or the arguments that a .pt file keeps of its model.
 
 Strategy: one vocabulary, that of Hugging Face's config.json. Meta's names for the same numbers
 (params.json, and `model_args` of llama2.c) are translated on reading. Sizes under other names (nanoGPT's, those of the
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ...errors import CheckpointError
 
-FILE_NAMES = ("config.json", "params.json")
+FILE_NAMES = ("config.json", "params.json", "architecture.json")
 KEYS_OF_A_FILE = (  # of a dictionary that torch.save wrote, or of a JSON file
     "model_args",
     "model_config",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ...format.identity import document_digest
 from ...format.program.program import Program
 
 
@@ -72,6 +73,14 @@ class Model:
     def assumed(self) -> dict[str, object]:
         """The assumed hyperparameters with their values."""
         return {name: self.architecture.get(name) for name in self.defaults}
+
+    @property
+    def document_digest(self) -> bytes | None:
+        """Of the architecture document; None without one, and where its values are not JSON's (a date of TOML)."""
+        try:
+            return None if self.document is None else document_digest(self.document)
+        except ValueError:
+            return None
 
     @property
     def reading(self) -> Reading:

@@ -225,6 +225,9 @@ def test_a_different_architecture_is_noted(small_job, tmp_path):
     outcome = bytecap_command("eval", small_job.artifact, *arguments)
     assert outcome.code == 0
     assert outcome.stderr.startswith("bytecap: note: the two models have different programs")
+    assert "note: the model and its reference were made with different architecture documents" in outcome.stderr
+    same = bytecap_command("eval", small_job.artifact, *arguments[:-1], small_job.architecture)
+    assert "architecture documents" not in same.stderr
 
 
 def damaged_data(small_job, folder, damage):

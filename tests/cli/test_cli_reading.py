@@ -9,6 +9,7 @@ import json
 import pytest
 import torch
 from command_line import bytecap_command
+from small_job import ARCHITECTURE
 
 from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
 
@@ -108,6 +109,21 @@ def test_a_name_of_the_hub_is_told_how_to_become_a_folder(name, small_job, tmp_p
     assert outcome.code == 2
     told = " ".join(outcome.stderr.split())
     assert "`hf download HuggingFaceTB/SmolLM2-135M --local-dir SmolLM2-135M`, and give the folder" in told
+
+
+@pytest.mark.parametrize("name", ["config.json", "architecture.json"])
+def test_a_file_beside_the_checkpoint_is_used_and_told(name, small_job, tmp_path):
+    alone = tmp_path / "checkpoint.pt"
+    alone.write_bytes(small_job.checkpoint.read_bytes())
+    (tmp_path / name).write_text(json.dumps(ARCHITECTURE | {"rope_base": 500.0}))
+    arguments = ["--data", small_job.data, "--tokenizer", small_job.tokenizer, "--max-tokens", 64]
+    beside = bytecap_command("eval", alone, *arguments)
+    assert f"note: the checkpoint: {name} beside it tells " in beside.stderr and "rope_base" in beside.stderr
+    named = bytecap_command("eval", alone, *arguments, "--architecture", tmp_path / name)
+    assert beside.stdout.split()[1] == named.stdout.split()[1]
+    (tmp_path / name).unlink()
+    without = bytecap_command("eval", alone, *arguments, "--sequence-length", 32)
+    assert "beside it" not in without.stderr and beside.stdout.split()[1] != without.stdout.split()[1]
 
 
 def test_a_preset_says_what_the_tensors_do_not(small_job):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import pytest
@@ -10,8 +11,9 @@ from golden_files import assert_golden
 from small_job import CAP
 from source_tree import ROOT
 
-from bytecap.cli.verify_report import WORDS
+from bytecap.cli.verify_report import WORDS, print_checks
 from bytecap.format.artifact import decode_tensors, read_artifact
+from bytecap.runtime.check import Check, Outcome
 from bytecap.runtime.evaluation import evaluate_program
 from bytecap.runtime.verification import LEVELS
 
@@ -100,6 +102,33 @@ def test_a_score_is_skipped_where_nothing_can_be_scored(small_job):
     assert outcome.code == 7
     line = "SKIPPED  score: not judged, there are no trustworthy tensors to run"
     assert TIME.sub("", outcome.stdout).splitlines()[-2] == line
+
+
+class Terminal(io.StringIO):
+    """What is printed, as on a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_a_terminal_gets_colours_and_lines_that_fit(monkeypatch, no_color):
+    checks = [
+        Check("decode", Outcome.PASSED, f"9,000 weights, sha256 {'0123456789abcdef' * 4}", seconds=0.5),
+        Check("identity", Outcome.FAILED, "one of 1,024 pieces, and " + "another tokenizer " * 6, seconds=0.25),
+        Check("score", Outcome.SKIPPED, "no data", seconds=None),
+    ]
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setenv("COLUMNS", "80")
+    print_checks(checks)
+    text = terminal.getvalue()
+    assert ("\x1b[31mFAIL" in text and "\x1b[32mPASS" in text) == (no_color == "") == ("\x1b" in text)
+    plain = re.sub(r"\x1b\[\d+m", "", text)
+    assert max(map(len, plain.splitlines())) < 80
+    assert "0123456789abcdef" * 4 in plain and "0.25\u00a0s)" in plain
+    assert plain.splitlines()[-1] == "FAIL: 1 of 3 checks: identity; skipped: score"
 
 
 def test_a_missing_file_is_wrong_usage():
