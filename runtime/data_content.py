@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from .data_files import STANDARD_INPUT, Content, expand_data, inspect_data, opened
-from .shards import ShardLayout, shard_layout
+from .shards import ShardLayout, shard_layout, size_by_header
 
 BLOCK_BYTES = 1 << 22
 DIGITS = 16  # of a digest in a sentence
@@ -27,11 +27,16 @@ class DataContent:
 
     paths : the files, patterns expanded
     vocabulary_size : int or None     of the model that reads them; tells bare numbers from shards
+    whole : bool                      everything is read anyway; else sizes that would take decompressing are not known
+                                      (a shard's header is believed), and only `sha256` reads
 
     Reading raises DataError as `data_files` and `shards` do.
     """
 
-    def __init__(self, data: str | Path | Sequence[str | Path], vocabulary_size: int | None) -> None:
+    def __init__(
+        self, data: str | Path | Sequence[str | Path], vocabulary_size: int | None, *, whole: bool = True
+    ) -> None:
+        self._whole = whole
         self.paths = expand_data(data)
         self.vocabulary_size = vocabulary_size
         self._files = [inspect_data(path) for path in self.paths]
@@ -46,7 +51,7 @@ class DataContent:
     @cached_property
     def bytes(self) -> int | None:
         """Bytes of all texts, decompressed; None of shards and of standard input."""
-        if self._is_shard or self._is_input:
+        if self._is_shard or self._is_input or not (self._whole or all(file.plain for file in self._files)):
             return None
         return sum(self._bytes_of(file.path, file.plain) for file in self._files)
 
@@ -75,7 +80,9 @@ class DataContent:
         """`497,774 tokens`."""
         if self.tokens is not None:
             return f"{self.tokens:,} tokens"
-        return "text from standard input" if self.bytes is None else f"{self.bytes:,} bytes"
+        if self.bytes is not None:
+            return f"{self.bytes:,} bytes"
+        return "text from standard input" if self._is_input else "compressed text, read in part"
 
     def describe(self) -> str:
         """Size, and how the digest begins where it was taken."""
@@ -96,7 +103,8 @@ class DataContent:
     def _layouts(self) -> list[ShardLayout]:
         found = []
         for file in self._files:
-            size = os.stat(file.path).st_size if file.plain else self._bytes_of(file.path, False)
+            said = None if self._whole or file.plain else size_by_header(file.head)
+            size = self._bytes_of(file.path, file.plain) if said is None else said
             found.append(shard_layout(file.head, size, file.path, self.vocabulary_size))
         return found
 

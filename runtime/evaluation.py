@@ -103,6 +103,8 @@ def read_scoring_data(
     count = target_count(tokens, length, options.max_tokens) + 1
     counts, counted = _counts_beside(data, tokens, options)
     notes = [*tokens.notes, *counted]
+    if loaded is not None and not _knows_text(loaded):
+        notes.append(f"bytes are those of the table {loaded.source}, which is not checked; docs/scoring.md says how to")
     text = tokens.text
     if counts is not None:
         text = TokenText.of_counts(counts)
@@ -118,7 +120,7 @@ def read_scoring_data(
 def _matched_split(data: str | Path | Sequence[str | Path], size: int, options: ScoringOptions) -> SplitMatch:
     """Which known split the whole of the data is; its digest is taken where all is scored or it decides."""
     splits = read_splits(options.splits)
-    content = DataContent(data, size)
+    content = DataContent(data, size, whole=options.max_tokens is None)
     if options.max_tokens is None:
         content.take_digest()
     return match_split(content, splits, options.split)

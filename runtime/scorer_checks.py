@@ -22,6 +22,7 @@ from .scorer_questions import check_batches, check_causality, check_distribution
 from .tokenizers import load_tokenizer
 from .tokens import NO_TOKEN, read_tokens
 
+HELD_LOGITS = 1 << 24  # of one sequence that a scorer gives logits of
 OWN_TOKENS, OWN_LOGITS = 256, 1 << 22  # of one sequence of our own interpreter
 OWN_TOLERANCE = 1e-4  # nats; its losses are within 1e-5 of exact arithmetic on its logits
 
@@ -54,7 +55,8 @@ def check_scorer(
     """
     view = ScorerView(scorer)
     ids = _ids(view, data, tokenizer, max_tokens)
-    sample = make_sample(ids, min(sequence_length, len(ids) - 1), positions, seed, tolerance)
+    most = len(ids) - 1 if view.has[0] == "token_losses" else max(2, HELD_LOGITS // view.vocabulary_size)
+    sample = make_sample(ids, min(sequence_length, len(ids) - 1, most), positions, seed, tolerance)
     checks = [check_distribution(view, sample, positions), check_causality(view, sample), check_batches(view, sample)]
     checks.append(check_state(view, sample))
     names = ("each target once", "total", "evaluated distribution", "later tokens")

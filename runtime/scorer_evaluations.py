@@ -17,6 +17,7 @@ from .target_coverage import check_each_target_once, check_target_count, whole_w
 from .windows import windows
 
 EVALUATED = 1 << 19  # tokens that `evaluate` is asked for in all, to sum one distribution
+EVALUATIONS = 1 << 14  # and how often, at most
 TOTAL_TOLERANCE = 1e-4  # nats a target
 
 
@@ -26,6 +27,8 @@ def check_evaluated_distribution(view: ScorerView, own: OwnScore, ids: np.ndarra
     """
     size = view.vocabulary_size
     count = min(len(ids) - 1, EVALUATED // size)
+    if size > EVALUATIONS:
+        return skipped("evaluated distribution", f"{size:,} tokens are more than evaluate is asked one by one")
     if own.losses is None or own.positions is not None or count < 2:
         return skipped("evaluated distribution", "evaluate gives no losses in the order of the targets")
     stretch, total = ids[: count + 1].copy(), 0.0

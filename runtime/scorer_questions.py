@@ -15,7 +15,8 @@ from .check import Check, judged
 from .scorer_protocol import ScorerView, log_softmax
 
 CONTEXT = 32  # tokens before a sampled position
-ROWS = 1024  # sequences of one call that asks for the loss of every token
+ROWS = 1024  # sequences of one call that asks for the loss of every token, at most
+LOGITS = 1 << 26  # that a scorer may have to hold at once for one of our calls
 QUESTIONS = 1 << 16  # losses asked for in all, to sum distributions
 SUM_TOLERANCE = 1e-3
 
@@ -85,8 +86,9 @@ def _sum_at(view: ScorerView, context: np.ndarray) -> float:
     if "token_losses" not in view.has:
         return float(np.exp(view.read("log_probabilities", context[None])[0, -1]).sum())
     total, size = 0.0, view.vocabulary_size
-    for first in range(0, size, ROWS):
-        candidates = np.arange(first, min(first + ROWS, size))
+    count = max(1, min(ROWS, LOGITS // (size * len(context))))
+    for first in range(0, size, count):
+        candidates = np.arange(first, min(first + count, size))
         rows = np.concatenate((np.broadcast_to(context, (len(candidates), len(context))), candidates[:, None]), axis=1)
         view.begin()
         total += float(np.exp(-view.read("token_losses", rows)[:, -1]).sum())

@@ -57,6 +57,14 @@ def shard_layout(head: bytes, size: int, source: str, vocabulary_size: int | Non
     return ShardLayout(LAYOUTS[struct.unpack_from("<i", head)[0]][1], count, HEADER_BYTES, False)
 
 
+def size_by_header(head: bytes) -> int | None:
+    """Bytes that a shard with this beginning must have; None where it has no header."""
+    if not is_shard(head) or len(head) < HEADER_BYTES:
+        return None
+    magic, _, count = struct.unpack_from("<3i", head)
+    return HEADER_BYTES + LAYOUTS[magic][1].itemsize * count
+
+
 def _bare_layout(head: bytes, size: int, source: str, vocabulary_size: int) -> ShardLayout:
     reserved = head[RESERVED_FROM:HEADER_BYTES]
     if size <= HEADER_BYTES or any(reserved):

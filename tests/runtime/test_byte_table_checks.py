@@ -12,13 +12,14 @@ import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_tokenizers import model_bytes, tiny_tokenizer, words
+from tokenizer_files import byte_level_json, write_tokenizers
 
 from bytecap.errors import DataError
 from bytecap.runtime.byte_table_checks import check_byte_table
 from bytecap.runtime.byte_table_faults import FAULTS, operator_bytes
 from bytecap.runtime.round_trips import NORMALIZATIONS, explain_change
 from bytecap.runtime.shards import write_shard
-from bytecap.runtime.tokenizers import SentencepieceTokenizer
+from bytecap.runtime.tokenizers import SentencepieceTokenizer, load_tokenizer
 
 TOKENIZER = tiny_tokenizer()
 TABLE = TOKENIZER.byte_table()
@@ -234,3 +235,27 @@ def test_what_is_no_table_is_refused(tmp_path):
     ):
         with pytest.raises(DataError, match=said):
             check_byte_table(table, tokenizer)
+
+
+def test_the_own_table_of_every_kind_of_tokenizer_is_right(tmp_path):
+    """No fault is seen where there is none; round trips are those of the kind."""
+    (tmp_path / "x.txt").write_text("abc de f.\0abc cde. \u00e9\u4e2d", encoding="utf-8")
+    found = {}
+    for name, path in write_tokenizers(tmp_path).items():
+        checks = checked(path, None, tmp_path / "x.txt")
+        found[name] = [fault for fault in failed(checks) if fault not in ("round trip", "standalone space")]
+    assert {name: faults for name, faults in found.items() if faults} == {} and len(found) > 10
+
+
+def test_the_table_of_a_byte_level_vocabulary_as_it_decodes(tmp_path):
+    """Parts of characters decode to U+FFFD alone: 3 bytes where they are 1 or 2."""
+    (tmp_path / "tokenizer.json").write_text(byte_level_json(), encoding="utf-8")
+    (tmp_path / "x.txt").write_text("abc \u4e2d\u6587 de", encoding="utf-8")
+    tokenizer = load_tokenizer(tmp_path / "tokenizer.json")
+    table = [len(tokenizer.decode([token]).encode()) for token in range(tokenizer.vocabulary_size)]
+    checks = checked(table, tokenizer, tmp_path / "x.txt")
+    assert failed(checks) == ["byte pieces", "denominator"]
+    ids = tokenizer.encode_document("abc \u4e2d\u6587 de")
+    size = len("abc \u4e2d\u6587 de".encode())
+    assert checks["byte pieces"].values["factor"] == pytest.approx(sum(table[token] for token in ids) / size)
+    assert checks["byte pieces"].values["factor"] > 1.2

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bytecap.errors import DataError
+from bytecap.runtime import data_content
 from bytecap.runtime.data_content import DataContent
 from bytecap.runtime.known_splits import Split, SplitVerdict, match_split, read_splits
 from bytecap.runtime.shards import write_shard
@@ -96,6 +97,27 @@ def test_a_text_is_known_by_its_bytes(tmp_path):
     assert matched(tmp_path / "wiki.txt", (known,)).detail.endswith("longer, 17 bytes where it has 11")
     write_shard(tmp_path / "a.bin", IDS)
     assert matched(tmp_path / "a.bin", (known,), expected="wiki").detail.endswith("token shards, where it is a text")
+
+
+def test_sizes_take_no_decompressing_where_only_a_part_is_read(tmp_path, monkeypatch):
+    """A shard's header tells its tokens; of a compressed text nothing is known until a digest is asked for."""
+    write_shard(tmp_path / "x.bin", IDS)
+    (tmp_path / "x.bin").write_bytes(gzip.compress((tmp_path / "x.bin").read_bytes()))
+    (tmp_path / "x.txt").write_bytes(gzip.compress(b"some words\n"))
+    known = Split("wiki", "test", "wiki.txt", bytes=11, sha256=hashlib.sha256(b"some words\n").hexdigest())
+    shard, text = (DataContent(str(tmp_path / name), 300, whole=False) for name in ("x.bin", "x.txt"))
+    monkeypatch.setattr(data_content, "opened", None)
+    assert (shard.tokens, text.bytes) == (1000, None)
+    found = match_split(text, (known,))
+    assert (found.verdict, found.detail) == (SplitVerdict.UNKNOWN, "not a known split: compressed text, read in part")
+    monkeypatch.undo()
+    assert match_split(text, (known,), "wiki").verdict is SplitVerdict.SAME
+    assert match_split(shard, (SPLIT,)).verdict is SplitVerdict.SAME
+
+
+def test_standard_input_is_no_known_split():
+    found = match_split(DataContent("-", 300), (SPLIT,))
+    assert (found.verdict, found.detail) == (SplitVerdict.UNKNOWN, "not a known split: text from standard input")
 
 
 def test_the_shipped_table_has_the_challenge_and_no_name_twice():
