@@ -19,7 +19,7 @@ from ..runtime.tokenizers import ByteTable
 from ..version import VERSION
 
 ARTIFACT_NAME, TABLE_NAME, LOG_NAME = "model.bcap", "token_bytes.bin", "eval.log"
-REQUIREMENTS = "numpy\ntorch>=2.1\nnumba  # optional: decodes faster; without it a C compiler, without that numpy\n"
+REQUIREMENTS = "numpy\ntorch>=2.1\n# numba is optional: without it a C compiler decodes, and without that numpy\n"
 LEADING_SPACE, NO_TEXT = 1 << 14, 1 << 15  # as packing/loader/shards.py reads them
 
 
