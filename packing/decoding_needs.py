@@ -26,6 +26,7 @@ DECODING_MODULES = (
     "class_streams",
     "mixing_tables",
     "static_tables",
+    "static_lanes",
     "term_values",
     "integer_streams",
     "decoding",
@@ -40,7 +41,8 @@ def decoding_tables(artifact: Artifact) -> Mapping[str, AbstractSet[int]]:
     terms |= {Raw.wire_id} if in_planes(matrices) else set()
     terms |= {Grid.wire_id for matrix in matrices.values() if isinstance(getattr(matrix, "record", None), Grid)}
     sets = {ENCODINGS.index(stored.record.encoding) for stored in stored_sets(artifact.directory).values()}
-    return {"TERMS": terms, "SETS": sets, "CODECS": stream_codecs(artifact)}
+    codecs = stream_codecs(artifact)
+    return {"TERMS": terms, "SETS": sets, "CODECS": codecs, "TOGETHER": codecs & {StaticRans.wire_id}}
 
 
 def decoding_constants(artifact: Artifact) -> Mapping[str, str]:

@@ -17,6 +17,7 @@ from .artifact_fields import take_bytes, take_varint
 from .class_streams import codes_of, decode_class_stream, memory_of, start_of
 from .kernel_ways import Call, choose_way
 from .mixing_tables import mixing_tables
+from .static_lanes import decode_together
 from .static_tables import static_arrays
 from .term_values import Directory
 
@@ -35,11 +36,19 @@ def decode_streams(ways: str, data: bytes, directory: Directory) -> str:
         decode_stream(*job)
     for integers, offset in directory.offsets:
         integers += offset
+    rest = jobs[1:]
+    if way == "python":
+        rest = [job for job in rest if job[1] not in TOGETHER]
+        for codec, decode in TOGETHER.items():
+            chosen = [job for job in jobs[1:] if job[1] == codec]
+            asked = [(call, payload, *expected_of(members)) for call, _, payload, members in chosen]
+            for job, found in zip(chosen, decode(asked) if asked else [], strict=True):
+                fill(job[3], found)
     if way == "python" and hasattr(os, "fork"):
-        wait_for([fork(*job) for job in jobs[1:]])
+        wait_for([fork(*job) for job in rest])
     else:
         with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda job: decode_stream(*job), jobs[1:]))
+            list(pool.map(lambda job: decode_stream(*job), rest))
     return way
 
 
@@ -64,16 +73,24 @@ def wait_for(processes: Sequence[int]) -> None:
 
 def decode_stream(call: Call, codec: int, payload: bytes, members: Members) -> None:
     """Fills the integers of one stream."""
+    fill(members, CODECS[codec](call, payload, *expected_of(members)))
+
+
+def expected_of(members: Members) -> tuple[np.ndarray, np.ndarray]:
+    """Layout and scales of matrices, as the kernels take them."""
     layout: list[int] = []
     scales = [np.zeros(0, np.int64)]
     for codes, steps, unit, start, trellis in members:
         layout += [*codes.shape, *CHECKS[trellis]]
         scales += [-unit * steps[0], start - unit * steps[1]]
-    found = CODECS[codec](call, payload, np.array(layout, np.int64), np.concatenate(scales))
-    at = 0
+    return np.array(layout, np.int64), np.concatenate(scales)
+
+
+def fill(members: Members, found: np.ndarray) -> None:
+    """Cuts the integers of a stream into its matrices."""
     for codes, *_ in members:
-        codes[:] = found[at : at + codes.size].reshape(codes.shape)
-        at += codes.size
+        codes[:] = found[: codes.size].reshape(codes.shape)
+        found = found[codes.size :]
 
 
 def decode_mixing_stream(call: Call, payload: bytes, layout: np.ndarray, scales: np.ndarray) -> np.ndarray:
@@ -94,3 +111,4 @@ def decode_static_stream(call: Call, payload: bytes, layout: np.ndarray, scales:
 
 
 CODECS = {1: decode_class_stream, 2: decode_mixing_stream, 3: decode_static_stream}
+TOGETHER = {3: decode_together}  # without a compiler: streams of a codec side by side

@@ -130,6 +130,7 @@ def test_what_an_artifact_needs():
     assert tables["TERMS"] == {0, 1}
     assert tables["SETS"] == set()
     assert tables["CODECS"] == {stream.codec for stream in artifact.streams}
+    assert tables["TOGETHER"] == set()
     assert decoding_constants(artifact)["KERNELS"].count("def k2(") == 1
 
 
