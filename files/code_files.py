@@ -31,7 +31,7 @@ def import_closure(scripts: Sequence[str | Path]) -> tuple[Path, ...]:
 def script_closure(scripts: Sequence[str | Path]) -> CodeClosure:
     """The closure of scripts on disk; raises DataError as `import_closure` does."""
     given = list(dict.fromkeys(existing_code_file(script).as_posix() for script in scripts))
-    closure = code_closure(DiskRoom(), given)
+    closure = code_closure(DiskRoom(given), given)
     for item in closure.unread:
         place = f"line {item.line}: " if item.line else ""
         if item.reason.startswith("cannot be read"):

@@ -16,9 +16,11 @@ class FolderRoom:
         self.folder = folder
         self.files = {f"{ROOT}/{file.name}": file for file in folder.files if file.kind == "file"}
         self.folders: dict[str, list[str]] = {}
+        self.by_last_name: dict[str, list[str]] = {}
         for path in self.files:
             above, name = posixpath.split(path)
             self.folders.setdefault(above, []).append(name)
+            self.by_last_name.setdefault(name, []).append(path)
             while above != ROOT:
                 above = posixpath.dirname(above)
                 self.folders.setdefault(above, [])
@@ -33,16 +35,17 @@ class FolderRoom:
         return self.folders.get(folder, [])
 
     def files_named(self, end: str) -> list[str]:
-        return [path for path in self.files if path.endswith(f"/{end}")]
+        same_name = self.by_last_name.get(posixpath.basename(end), [])
+        return [path for path in same_name if path.endswith(f"/{end}")]
 
     def size(self, path: str) -> int:
         return self.files[path].bytes
 
     def read(self, path: str) -> bytes:
-        name = self.files[path].name
-        data = self.folder.read_bytes(name)
-        if name in self.folder.unread:
-            raise OSError(self.folder.unread[name])
+        file = self.files[path]
+        data = self.folder.read_bytes(file.name)
+        if len(data) < file.bytes:
+            raise OSError(self.folder.unread.get(file.name, "it was read in part"))
         return data
 
     def own(self, path: str) -> str:

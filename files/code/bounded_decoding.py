@@ -21,6 +21,12 @@ from typing import Any
 
 MAX_DECODED_BYTES = 16 << 20
 MAX_DICTIONARY_BYTES = 64 << 20
+MAX_ITEMS = 1 << 20  # of a list: each takes some 40 bytes
+MAX_STRIPPED = 256  # characters that `strip` takes off: it looks through all of them for every one
+ENCODINGS = set(  # others take quadratic time
+    "utf8 utf_8 utf_8_sig ascii us_ascii latin1 latin_1 l1 iso8859_1 iso_8859_1 cp1252 utf16 utf_16 utf_16_le "
+    "utf_16_be utf32 utf_32 unicode_escape raw_unicode_escape hex base64 rot13 rot_13 zlib zip bz2".split()
+)
 PIECE_BYTES = 1 << 20
 
 
@@ -117,11 +123,37 @@ def decompress_zstd(data: bytes, max_output_size: int = 0) -> bytes:
 
 def decode_by_codec(data: Any, encoding: str = "utf-8", errors: str = "strict") -> Any:
     """`codecs.decode` for text encodings and Python's binary codecs."""
-    name = encoding.lower().replace("-", "_").removesuffix("_codec")
+    name = _known_encoding(encoding)
     bounded = {"zlib": decompress_zlib, "zip": decompress_zlib, "bz2": decompress_bz2}
     if name in bounded:
         return bounded[name](data)
     return codecs.decode(data, encoding, errors)
+
+
+def _known_encoding(encoding: str) -> str:
+    name = encoding.lower().replace("-", "_").removesuffix("_codec")
+    if name not in ENCODINGS:
+        raise CannotDecode(f"the encoding {encoding[:40]}")
+    return name
+
+
+def decode_bytes(data: Any, encoding: str = "utf-8", errors: str = "strict") -> Any:
+    """`data.decode(...)` by a known encoding."""
+    _known_encoding(encoding)
+    return data.decode(encoding, errors)
+
+
+def encode_text(text: Any, encoding: str = "utf-8", errors: str = "strict") -> Any:
+    """`text.encode(...)` by a known encoding."""
+    _known_encoding(encoding)
+    return text.encode(encoding, errors)
+
+
+def listed(values: Any) -> list[Any]:
+    """`list(values)`, bounded."""
+    if isinstance(values, str | bytes | bytearray | list | tuple | dict | range) and len(values) > MAX_ITEMS:
+        raise CannotDecode("a list that is too long")
+    return list(values)
 
 
 def decompress_step(kind: str, data: bytes) -> bytes:
@@ -131,7 +163,7 @@ def decompress_step(kind: str, data: bytes) -> bytes:
 
 def join_texts(separator: Any, parts: Any) -> Any:
     """`separator.join(parts)`, bounded."""
-    parts = list(parts)
+    parts = listed(parts)
     if sum(len(part) + len(separator) for part in parts) > MAX_DECODED_BYTES:
         raise CannotDecode("a join that is too long")
     return separator.join(parts)
@@ -158,7 +190,7 @@ def translate_text(text: Any, table: Any, delete: bytes = b"") -> Any:
 def make_bytes(value: Any = b"", encoding: str | None = None, errors: str = "strict") -> bytes:
     """`bytes(...)`, bounded."""
     if isinstance(value, str):
-        return value.encode(encoding or "utf-8", errors)
+        return encode_text(value, encoding or "utf-8", errors)
     if isinstance(value, int):
         if not 0 <= value <= MAX_DECODED_BYTES:
             raise CannotDecode("a length that is too large")
@@ -169,7 +201,7 @@ def make_bytes(value: Any = b"", encoding: str | None = None, errors: str = "str
 def make_text(value: Any = "", encoding: str | None = None, errors: str = "strict") -> str:
     """`str(...)` of texts, paths and numbers."""
     if isinstance(value, bytes | bytearray) and encoding:
-        return bytes(value).decode(encoding, errors)
+        return decode_bytes(bytes(value), encoding, errors)
     if isinstance(value, str | int | float | PurePosixPath):
         return str(value)
     raise CannotDecode("the text of an object")
@@ -178,7 +210,7 @@ def make_text(value: Any = "", encoding: str | None = None, errors: str = "stric
 def make_range(*bounds: int) -> range:
     """`range(...)`, bounded."""
     numbers = range(*bounds)
-    if len(numbers) > MAX_DECODED_BYTES:
+    if len(numbers) > MAX_ITEMS:
         raise CannotDecode("a range that is too long")
     return numbers
 
@@ -188,6 +220,24 @@ def format_percent(text: Any, values: Any) -> Any:
     if re.search(rb"%[^%sdrxc]" if isinstance(text, bytes) else "%[^%sdrxc]", text):
         raise CannotDecode("a format with widths")
     return _bounded(text % values)
+
+
+def _stripping(name: str) -> Callable[..., Any]:
+    def strip(text: Any, characters: Any = None) -> Any:
+        if characters is not None and len(characters) > MAX_STRIPPED:
+            raise CannotDecode(f"{name} of too many characters")
+        return getattr(text, name)(characters)
+
+    return strip
+
+
+def _splitting(name: str) -> Callable[..., Any]:
+    def split(text: Any, separator: Any = None, *more: Any) -> Any:
+        if len(text) > MAX_ITEMS and (not separator or text.count(separator) > MAX_ITEMS):
+            raise CannotDecode(f"{name} into too many parts")
+        return getattr(text, name)(*(() if name == "splitlines" else (separator, *more)))
+
+    return split
 
 
 def packing_name(function: str) -> str:
@@ -258,14 +308,14 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "max": max,
     "sum": sum,
     "abs": abs,
-    "list": list,
-    "tuple": tuple,
+    "list": listed,
+    "tuple": lambda values=(): tuple(listed(values)),
     "dict": dict,
     "range": make_range,
-    "reversed": lambda values: list(reversed(values)),
-    "sorted": sorted,
-    "zip": lambda *values: list(zip(*values, strict=False)),
-    "enumerate": lambda values, start=0: list(enumerate(values, start)),
+    "reversed": lambda values: listed(values)[::-1],
+    "sorted": lambda values: sorted(listed(values)),
+    "zip": lambda *values: list(zip(*map(listed, values), strict=False)),
+    "enumerate": lambda values, start=0: list(enumerate(listed(values), start)),
     "os.path.join": lambda *parts: str(PurePosixPath(*parts)),
     "os.path.dirname": os.path.dirname,
     "os.path.basename": os.path.basename,
@@ -291,10 +341,14 @@ TEXT_METHODS: dict[str, Callable[..., Any]] = {
     **{
         name: _method(name)
         for name in (
-            "decode encode strip lstrip rstrip split rsplit splitlines partition rpartition removeprefix removesuffix "
+            "partition rpartition removeprefix removesuffix "
             "lower upper swapcase hex startswith endswith find rfind index rindex count"
         ).split()
     },
+    "decode": decode_bytes,
+    "encode": encode_text,
+    **{name: _stripping(name) for name in ("strip", "lstrip", "rstrip")},
+    **{name: _splitting(name) for name in ("split", "rsplit", "splitlines")},
     # of objects that are bytes here
     "read": lambda text, size=-1: text if size in (-1, None) else text[:size],
     "getvalue": lambda text: text,

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from .bounded_decoding import MAX_DECODED_BYTES, packing_name
 from .closure_records import ClosureFile, CodeClosure, MissingModule, Role, UnpackedPayload, UnreadSource
 from .commands import command_references, split_shell
+from .evaluation import MAX_STEPS as EVALUATOR_STEPS
 from .evaluation import Evaluator
 from .known_modules import is_distributed, is_standard
 from .module_files import exported_names, import_folders, main_files, module_files, relative_base
@@ -30,7 +31,9 @@ PYTHON_SUFFIXES = (".py", ".pyw", ".pyi")
 SHELL_SUFFIXES = (".sh", ".bash")
 MAX_LAYERS = 8  # payloads inside payloads
 MAX_FILES = 500
-MAX_CODE_BYTES = 4 << 20  # of all sources of a closure together
+MAX_PAYLOADS = 500
+MAX_CODE_BYTES = 1 << 20  # of all sources of a closure together, outside string literals and comments
+MAX_STEPS = 1_000_000  # of evaluation for all sources together
 INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+"([^"\n]+)"', re.MULTILINE)
 REPORTED = {Kind.INLINE_NATIVE, Kind.PROGRAM, Kind.NETWORK, Kind.UNPICKLING, Kind.UNREADABLE}
 
@@ -67,7 +70,9 @@ class _Tracer:
         self.waiting: list[_Task] = []
         self.seen: set[tuple[str, str]] = set()
         self.folders: dict[str, list[str]] = {}  # by script
-        self.left = MAX_CODE_BYTES
+        self.code_left, self.steps_left = MAX_CODE_BYTES, MAX_STEPS
+        self.side_texts: dict[str, bytes | None] = {}
+        self.missed: set[str] = set()
         self.provided: set[str] = set()  # modules that a script makes itself
 
     def run(self) -> None:
@@ -87,7 +92,7 @@ class _Tracer:
         known = self.result.files.get(path)
         if known is None or known.role is Role.READ:
             if len(self.result.files) >= MAX_FILES:
-                self.result.unread.append(UnreadSource(path, 0, f"more than {MAX_FILES} files", True))
+                self._stop(self.label(path), f"more than {MAX_FILES} files")
                 return
             self.result.files[path] = ClosureFile(path, self.room.size(path), role, place, assumed)
         is_source = path.endswith((*PYTHON_SUFFIXES, *SHELL_SUFFIXES)) or role in (Role.EXECUTED, Role.STARTED)
@@ -112,11 +117,13 @@ class _Tracer:
         evaluator = Evaluator(
             task.path, lambda path: self._side_bytes(self._local(path, task)), lambda path: self._exists(path, task)
         )
+        evaluator.steps = min(evaluator.steps, self.steps_left)
         reader = SourceReader(evaluator)
         try:
             reader.read(source.tree)
         except RecursionError:
             self.result.unread.append(UnreadSource(task.label, 0, "is nested too deeply to be followed", True))
+        self.steps_left -= min(EVALUATOR_STEPS, self.steps_left) - max(evaluator.steps, 0)
         for reference in reader.references:
             if reference.kind is Kind.IMPORT_PATH and not reference.assumed:
                 folders.append(posixpath.normpath(posixpath.join(posixpath.dirname(task.path), reference.name)))
@@ -129,10 +136,10 @@ class _Tracer:
         if task.path in self.result.sources and task.text is None:
             return self.result.sources[task.path]
         data = self._bytes(task.path) if task.text is None else task.text
-        self.left -= len(data)
-        if self.left < 0:
-            raise UnreadableSource(f"more than {MAX_CODE_BYTES >> 20} MiB of code", too_large=True)
+        if self.code_left <= 0:
+            raise UnreadableSource(f"more than {MAX_CODE_BYTES >> 20} MiB of code in all", too_large=True)
         source = read_python(data)
+        self.code_left -= source.code_bytes
         if task.text is None:
             self.result.sources[task.path] = source
         self.result.newer += [(_place(task.label, syntax.line), syntax) for syntax in source.newer]
@@ -146,7 +153,11 @@ class _Tracer:
 
     def _side_bytes(self, path: str | None) -> bytes | None:
         """A file that a script reads while it builds what it executes, unless it is larger than any source."""
-        return self._bytes_of(path) if path is None or self.room.size(path) <= MAX_DECODED_BYTES else None
+        if path is None or self.room.size(path) > MAX_DECODED_BYTES:
+            return None
+        if path not in self.side_texts:
+            self.side_texts = {path: self._bytes_of(path)}  # the last one: scripts read one file again and again
+        return self.side_texts[path]
 
     def _exists(self, path: str, task: _Task) -> bool:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(task.script), path))
@@ -162,14 +173,20 @@ class _Tracer:
         """Read text that a source executes as a source of its own, with the names and folders of its script."""
         label = f"{task.label}: payload" if task.layer == 0 else f"{task.label} in payload"
         place, layer = _place(task.label, payload.line), task.layer + 1
-        if layer > MAX_LAYERS:
-            self.result.unread.append(UnreadSource(label, 0, f"more than {MAX_LAYERS} payloads in each other", True))
+        if len(self.result.payloads) >= MAX_PAYLOADS or layer > MAX_LAYERS:
+            within = " in each other" if layer > MAX_LAYERS else ""
+            self._stop(label, f"more than {MAX_LAYERS if within else MAX_PAYLOADS} payloads{within}")
             return
         before = len(self.result.unread)
         self._read_python(_Task(task.path, label, task.script, payload.text, layer))
         parsed = len(self.result.unread) == before
         packing = " and ".join(dict.fromkeys(packing_name(name) for name in payload.packing.split(", ") if name))
         self.result.payloads.append(UnpackedPayload(place, label, payload.text, packing, layer, parsed))
+
+    def _stop(self, label: str, reason: str) -> None:
+        """Say once that a limit was reached, and where first."""
+        if not any(item.reason == reason for item in self.result.unread):
+            self.result.unread.append(UnreadSource(label, 0, reason, True))
 
     def _read_shell(self, task: _Task) -> None:
         text = self._bytes_of(task.path) or b""
@@ -243,7 +260,8 @@ class _Tracer:
             self.add(elsewhere[0], Role.IMPORTED, place, task.script, assumed=True)
             return
         missing = MissingModule("." * reference.dots + reference.name, place, reference.optional)
-        if not any(item.name == missing.name for item in self.result.missing):
+        if missing.name not in self.missed:
+            self.missed.add(missing.name)
             self.result.missing.append(missing)
 
     def _follow_reading(self, reference: Reference, task: _Task, place: str) -> None:

@@ -162,7 +162,7 @@ def _getattr(evaluator: CallContext, arguments: list[Any], options: dict[str, An
 
 
 def _map(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
-    return [apply_call(evaluator, arguments[0], [item], {}) for item in arguments[1]]
+    return [apply_call(evaluator, arguments[0], [item], {}) for item in bounded_decoding.listed(arguments[1])]
 
 
 def _exists(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:

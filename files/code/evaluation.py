@@ -129,7 +129,8 @@ class Evaluator:
             return bounded_decoding.format_percent(left, right)
         if isinstance(node.op, ast.Mult):
             long, count = (right, left) if isinstance(left, int) else (left, right)
-            if not isinstance(long, int | float) and len(long) * count > bounded_decoding.MAX_DECODED_BYTES:
+            limit = bounded_decoding.MAX_ITEMS if isinstance(long, list | tuple) else bounded_decoding.MAX_DECODED_BYTES
+            if not isinstance(long, int | float) and len(long) * count > limit:
                 raise CannotDecode("a repetition that is too long")
         if type(node.op) not in OPERATORS or not is_plain(left) or not is_plain(right):
             return UNKNOWN

@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 TEXT_CALL = "formatted_text_of_a_newer_python"
-PLACES = """
-(function_definition type_parameters: (_) @parameters)
-(class_definition type_parameters: (_) @parameters)
-(type_alias_statement) @alias
-(except_clause) @except
-(string) @string
-(concatenated_string) @strings
-"""
+PLACES = {
+    "type_alias_statement": "alias",
+    "except_clause": "except",
+    "string": "string",
+    "concatenated_string": "strings",
+}
+MAX_DEPTH = 1000  # Python's own parser refuses less
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +36,43 @@ class NewerSyntax:
 
 
 def rewrite_newer_syntax(text: str) -> tuple[str, list[NewerSyntax]]:
-    """The text with what is newer rewritten in its lines, and what that was; an empty list where nothing is."""
+    """The text with what is newer rewritten in its lines, and what that was; an empty list where nothing is.
+
+    Raises RecursionError for a source that is nested more than `MAX_DEPTH` deep.
+    """
     import tree_sitter
     import tree_sitter_python
 
     language = tree_sitter.Language(tree_sitter_python.language())
     source = text.encode("utf-8", "surrogatepass")
     root = tree_sitter.Parser(language).parse(source).root_node
-    captures = tree_sitter.QueryCursor(tree_sitter.Query(language, PLACES)).captures(root)
+    captures = _captured(root)
     rewriter = _Rewriter(source, captures)
     return rewriter.rewritten(root.start_byte, len(source), 0).decode("utf-8", "surrogatepass"), sorted(
         rewriter.newer, key=lambda syntax: syntax.line
     )
+
+
+def _captured(root: Node) -> dict[str, list[Node]]:
+    """The nodes of interest by name, in one walk (a query takes quadratic time in hostile trees)."""
+    captures: dict[str, list[Node]] = {}
+    cursor, depth = root.walk(), 0
+    while True:
+        node = cursor.node
+        if node is not None and node.type in PLACES:
+            captures.setdefault(PLACES[node.type], []).append(node)
+        elif node is not None and node.type in ("function_definition", "class_definition"):
+            if (parameters := node.child_by_field_name("type_parameters")) is not None:
+                captures.setdefault("parameters", []).append(parameters)
+        if cursor.goto_first_child():
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise RecursionError
+            continue
+        while not cursor.goto_next_sibling():
+            if not cursor.goto_parent():
+                return captures
+            depth -= 1
 
 
 def restore_texts(tree: ast.Module) -> ast.Module:

@@ -13,7 +13,7 @@ import io
 import re
 import tokenize
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .newer_python import NewerSyntax, restore_texts, rewrite_newer_syntax
 
@@ -42,12 +42,14 @@ class PythonSource:
     text : str                       decoded, without a byte order mark
     newer : tuple[NewerSyntax, ...]  what this interpreter does not know, in order of lines
     bom : bool                       whether it began with a UTF-8 byte order mark
+    code_bytes : int                 of it outside string literals and comments, which is what reading it costs
     """
 
     tree: ast.Module
     text: str
     newer: tuple[NewerSyntax, ...] = ()
     bom: bool = False
+    code_bytes: int = 0
 
     @property
     def needs(self) -> tuple[int, int] | None:
@@ -59,16 +61,17 @@ def read_python(data: bytes | str) -> PythonSource:
     """Parse a source; raises UnreadableSource with the line where it ends being Python."""
     text, bom = _decoded(data) if isinstance(data, bytes) else (data, False)
     encoded = text.encode("utf-8", "surrogatepass")
-    if len(LITERAL_OR_COMMENT.sub(b"", encoded)) > MAX_CODE_BYTES:
+    code_bytes = len(LITERAL_OR_COMMENT.sub(b"", encoded))
+    if code_bytes > MAX_CODE_BYTES:
         raise UnreadableSource(
             f"{len(encoded):,} bytes, more than {MAX_CODE_BYTES:,} of them code: too much to be read", too_large=True
         )
     if "\0" in text:
         raise UnreadableSource("holds a zero byte, which Python refuses", text[: text.index("\0")].count("\n") + 1)
     try:
-        return PythonSource(_parsed(text), text, (), bom)
+        return PythonSource(_parsed(text), text, (), bom, code_bytes)
     except SyntaxError as error:
-        return _read_newer(text, bom, error)
+        return replace(_read_newer(text, bom, error), code_bytes=code_bytes)
 
 
 def _read_newer(text: str, bom: bool, refusal: SyntaxError) -> PythonSource:

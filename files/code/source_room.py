@@ -6,6 +6,7 @@ and written with "/"; one that leads out of a room is not in it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -36,24 +37,26 @@ class SourceRoom(Protocol):
 
 
 class DiskRoom:
-    """Everything that the user can read: for code that the user names and trusts to be where it says."""
+    """Files on disk in the folders of given scripts, of the package or the repository that they belong to.
+
+    What a script names elsewhere (`/usr/lib`, another user's home) is not shipped with it and not looked at.
+    """
+
+    def __init__(self, scripts: Sequence[str | Path]) -> None:
+        self.folders = {_own_folder(Path(script).resolve()) for script in scripts}
 
     def is_file(self, path: str) -> bool:
-        try:
-            return Path(path).is_file()
-        except (OSError, ValueError):
-            return False
+        return self._holds(path, Path.is_file)
 
     def is_folder(self, path: str) -> bool:
-        try:
-            return Path(path).is_dir()
-        except (OSError, ValueError):
-            return False
+        return self._holds(path, Path.is_dir)
 
     def names_in(self, folder: str) -> list[str]:
+        if not self.is_folder(folder):
+            return []
         try:
             return sorted(path.name for path in Path(folder).iterdir() if path.is_file())
-        except (OSError, ValueError):
+        except OSError:
             return []
 
     def files_named(self, end: str) -> list[str]:
@@ -67,3 +70,21 @@ class DiskRoom:
 
     def own(self, path: str) -> str:
         return Path(path).resolve().as_posix()
+
+    def _holds(self, path: str, test: Callable[[Path], bool]) -> bool:
+        try:
+            place = Path(path)
+            return any(place.is_relative_to(folder) for folder in self.folders) and test(place)
+        except (OSError, ValueError):
+            return False
+
+
+def _own_folder(script: Path) -> Path:
+    """The folder of a script, or the nearest above it that is a repository or holds its package."""
+    for folder in script.parents:
+        if (folder / ".git").exists():
+            return folder
+    folder = script.parent
+    while (folder / "__init__.py").is_file() and folder != folder.parent:
+        folder = folder.parent
+    return folder

@@ -55,7 +55,7 @@ def follow(folder, script, files, name="main.py"):
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(contents.encode() if isinstance(contents, str) else contents)
-    return code_closure(DiskRoom(), [(folder / name).as_posix()])
+    return code_closure(DiskRoom([folder / name]), [(folder / name).as_posix()])
 
 
 def names(files, folder):
@@ -146,7 +146,7 @@ def test_known_names_are_not_missing(tmp_path):
     script = "import os, torch, compression.zstd, flash_attn_interface, mine\nfrom typing import TYPE_CHECKING\n"
     script += "if TYPE_CHECKING:\n    import only_types\n"
     (tmp_path / "main.py").write_text(script)
-    closure = code_closure(DiskRoom(), [(tmp_path / "main.py").as_posix()], ["mine"])
+    closure = code_closure(DiskRoom([tmp_path / "main.py"]), [(tmp_path / "main.py").as_posix()], ["mine"])
     assert closure.missing == [] and "torch" in closure.modules
 
 
@@ -167,3 +167,20 @@ def test_hostile_sources_end_in_time(tmp_path):
         tmp_path, chain + functions + "import b\n", {"b.py": "a" + ".b" * 900 + "\nx = " + "f(" * 90 + ")" * 90}
     )
     assert closure.unread == [] and len(closure.counted) == 2
+
+
+def test_files_of_others_are_not_looked_at(tmp_path):
+    script = "import sys, os\nsys.path.insert(0, '/usr/lib/python3')\nexec(open('/etc/passwd').read())\n"
+    script += "sys.path.append(os.path.join(os.path.dirname(__file__), '..'))\nimport outside\n"
+    (tmp_path / "outside.py").write_text("x = 1\n")
+    closure = follow(tmp_path / "folder", script, {})
+    assert names(closure.files.values(), tmp_path / "folder") == {"main.py"}
+    assert [item.name for item in closure.missing] == ["outside"]
+
+
+def test_a_repository_is_one_place(tmp_path):
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "beside.py").write_text("x = 1\n")
+    script = "import sys, os\nsys.path.append(os.path.join(os.path.dirname(__file__), '..'))\nimport beside\n"
+    closure = follow(tmp_path, script, {}, "folder/main.py")
+    assert names(closure.counted, tmp_path) == {"folder/main.py", "beside.py"}

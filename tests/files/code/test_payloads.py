@@ -65,7 +65,7 @@ def write(folder, files):
 
 def follow(folder, files, script="main.py"):
     write(folder, files)
-    return code_closure(DiskRoom(), [(folder / script).as_posix()])
+    return code_closure(DiskRoom([folder / script]), [(folder / script).as_posix()])
 
 
 @pytest.mark.parametrize("name", PAYLOADS)
