@@ -1,15 +1,15 @@
-"""`bytecap inspect`: where an artifact's bytes went, by section, role, layer and tensor, or byte by byte."""
+"""`bytecap inspect`: where the bytes of an artifact or a checkpoint went, by section, role, layer and tensor."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from .documents import json_option, print_document
-from .parameters import INPUT_FILE, OUTPUT_FILE, example, force_option
+from .parameters import CHECKPOINT, OUTPUT_FILE, example, force_option
 
 SCHEMA = 3  # 3: roles, layers and exceptions beside the tensors; metadata rows have a count
 
@@ -17,7 +17,7 @@ SCHEMA = 3  # 3: roles, layers and exceptions beside the tensors; metadata rows 
 @click.command(
     short_help="Show where an artifact's bytes went.", epilog=example("bytecap inspect model.bcap --by tensor")
 )
-@click.argument("artifact", type=INPUT_FILE)
+@click.argument("artifact", type=CHECKPOINT)
 @click.option(
     "--by",
     "tables",
@@ -46,7 +46,9 @@ SCHEMA = 3  # 3: roles, layers and exceptions beside the tensors; metadata rows 
 @click.option("--wide", is_flag=True, help="All columns on a narrow terminal, too, as off a terminal.")
 @json_option
 def command(artifact: Path, html: Path | None, plot: Path | None, force: bool, as_json: bool, **options: Any) -> None:
-    """Show what ARTIFACT holds and what each part of it costs. Nothing is run, and torch is not needed."""
+    """Show what ARTIFACT holds and what each part of it costs: of a compiled artifact, or of a checkpoint (.pt, .ptz,
+    .safetensors, .npz, GGUF, a Hugging Face folder) as it is stored. Nothing is run; only .pt and .ptz need torch.
+    """
     tensor, program, as_map = options["tensor"], options["program"], options["as_map"]
     if (tensor is not None) + program + as_map + bool(options["tables"]) > 1:
         raise click.UsageError("--by, --tensor, --program and --hex are four views; choose one.")
@@ -54,16 +56,72 @@ def command(artifact: Path, html: Path | None, plot: Path | None, force: bool, a
         raise click.UsageError("--plot draws the whole file, or with --program its program; leave out the other view.")
     from .failures import naming_file
 
-    data = artifact.read_bytes()
-    with naming_file(artifact):
-        written = _write_drawings(artifact, data, html, plot, program, force)
-        view = _view(artifact, data, options)
+    if not _is_artifact(artifact):
+        if tensor is not None or program or as_map:
+            raise click.UsageError("--tensor, --program and --hex are of artifacts; this is none. Leave them out.")
+        view, written = _checkpoint_view(artifact, html, plot, force, options)
+    else:
+        data = artifact.read_bytes()
+        with naming_file(artifact):
+            pages = _artifact_pages(artifact.name, data, program)
+            written = _write_pages(html, plot, force, *pages)
+            view = _view(artifact, data, options)
     if as_json:
         print_document("inspect", view.document(), schema=SCHEMA)
     else:
         view.show()
         for path in written:
             click.echo(f"wrote       {path}")
+
+
+def _is_artifact(path: Path) -> bool:
+    """Whether the first bytes of a file are an artifact's, as far as there are any."""
+    from ..format.container.layout import MAGIC
+
+    if path.is_dir():
+        return False
+    with path.open("rb") as file:
+        head = file.read(len(MAGIC))
+    return bool(head) and MAGIC.startswith(head)
+
+
+def _checkpoint_view(
+    path: Path, html: Path | None, plot: Path | None, force: bool, options: Mapping[str, Any]
+) -> tuple[Any, list[Path]]:
+    """The view of a checkpoint, and the files that were written beside it."""
+    from .inspect_checkpoint_report import checkpoint_view
+    from .inspect_report import TABLES
+
+    tables = TABLES if "all" in options["tables"] else options["tables"]
+    view = checkpoint_view(path, tables, options["sort"], options["wide"])
+
+    def page() -> str:
+        from ..report.checkpoint_page import checkpoint_page
+
+        return checkpoint_page(view.holdings)
+
+    def drawing() -> str:
+        from ..report.checkpoint_page import plot_checkpoint
+
+        return plot_checkpoint(view.holdings)
+
+    return view, _write_pages(html, plot, force, page, drawing)
+
+
+def _artifact_pages(name: str, data: bytes, program: bool) -> tuple[Callable[[], str], Callable[[], str]]:
+    """What makes the page and the drawing of an artifact."""
+
+    def page() -> str:
+        from ..report.inspection_page import artifact_page
+
+        return artifact_page(name, data)
+
+    def drawing() -> str:
+        from ..report.drawings import plot_artifact, plot_program
+
+        return plot_program(name, data) if program else plot_artifact(name, data)
+
+    return page, drawing
 
 
 def _view(artifact: Path, data: bytes, options: Mapping[str, Any]) -> Any:
@@ -86,8 +144,8 @@ def _view(artifact: Path, data: bytes, options: Mapping[str, Any]) -> Any:
     return summary_view(artifact, data, tables, options["sort"], options["wide"])
 
 
-def _write_drawings(
-    artifact: Path, data: bytes, html: Path | None, plot: Path | None, program: bool, force: bool
+def _write_pages(
+    html: Path | None, plot: Path | None, force: bool, page: Callable[[], str], drawing: Callable[[], str]
 ) -> list[Path]:
     """Write the page and the drawing that were asked for; refused before the work if they cannot be written."""
     written = [path for path in (html, plot) if path is not None]
@@ -100,13 +158,10 @@ def _write_drawings(
     for path in written:
         check_output(path, force)
     if plot is not None:
-        from ..report.drawings import check_drawing, drawing_bytes, plot_artifact, plot_program
+        from ..report.drawings import check_drawing, drawing_bytes
 
         check_drawing(plot)
-        drawing = (plot_program if program else plot_artifact)(artifact.name, data)
-        write_output(plot, drawing_bytes(drawing, plot), force)
+        write_output(plot, drawing_bytes(drawing(), plot), force)
     if html is not None:
-        from ..report.inspection_page import artifact_page
-
-        write_output(html, artifact_page(artifact.name, data).encode(), force)
+        write_output(html, page().encode(), force)
     return written

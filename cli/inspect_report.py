@@ -76,7 +76,7 @@ class SummaryView:
             shows[table]()
         self._show_side_information()
         if set(self.tables or self._usual_tables()) - {"section"}:
-            _print_field("coded", BITS)
+            print_field("coded", BITS)
         if not self.tables:
             click.echo(f"tensors     bytecap inspect {self.path} --by tensor")
 
@@ -103,7 +103,7 @@ class SummaryView:
         if found.provenance:
             lines["provenance"] = json.dumps(found.provenance, sort_keys=True)
         for title, text in lines.items():
-            _print_field(title, text)
+            print_field(title, text)
         click.echo()
 
     def _show_sections(self) -> None:
@@ -162,14 +162,14 @@ class SummaryView:
     def _show_side_information(self) -> None:
         found = self.inspection
         if found.streams:
-            _print_field(
+            print_field(
                 "streams", ", ".join(f"{r.number} {r.codec} {integer(r.bytes)}" for r in found.streams) + " bytes"
             )
         shared = [f"{row.name} {integer(row.bytes)}" for row in found.shared]
-        _print_field("serves all", ", ".join(shared) + " bytes")
+        print_field("serves all", ", ".join(shared) + " bytes")
         if found.metadata:
             told = (f"{integer(row.items or 0)} {row.name} in {integer(row.bytes)} bytes" for row in found.metadata)
-            _print_field("side", ", ".join(told))
+            print_field("side", ", ".join(told))
         click.echo()
         if found.exceptions:
             rows = [
@@ -192,7 +192,7 @@ def _tensor_document(row: TensorRow) -> dict[str, Any]:
     return {**asdict(row), "bits_per_weight": row.bits_per_weight, "raw_bits": row.raw_bits}
 
 
-def _print_field(title: str, text: str) -> None:
+def print_field(title: str, text: str) -> None:
     """A title and a text that goes on below itself."""
     lines = textwrap.wrap(text, LINE - MARGIN, break_long_words=False, break_on_hyphens=False)
     for k, line in enumerate(lines):

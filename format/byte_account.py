@@ -84,8 +84,8 @@ class TensorRow:
 
     @property
     def raw_bits(self) -> int:
-        """Bits a weight of its type in the checkpoint."""
-        return 8 * ITEM_BYTES[self.dtype]
+        """Bits a weight of its type in the checkpoint; of another type than those that artifacts know, as stored."""
+        return 8 * ITEM_BYTES[self.dtype] if self.dtype in ITEM_BYTES else round(self.bits_per_weight)
 
     @property
     def is_alias(self) -> bool:
@@ -164,13 +164,12 @@ class Inspection:
     @property
     def roles(self) -> tuple[GroupRow, ...]:
         """The tensors by what the program does with them, the most bytes first."""
-        return tuple(sorted(group_rows(self.tensors, lambda row: row.role), key=lambda row: (-row.bytes, row.name)))
+        return by_role(self.tensors)
 
     @property
     def layers(self) -> tuple[GroupRow, ...]:
         """The tensors by layer, those of no one layer first."""
-        rows = sorted(self.tensors, key=lambda row: -1 if row.layer is None else row.layer)
-        return tuple(group_rows(rows, lambda row: NO_LAYER if row.layer is None else f"layer {row.layer}"))
+        return by_layer(self.tensors)
 
     @property
     def exceptions(self) -> tuple[ExceptionRow, ...]:
@@ -181,6 +180,17 @@ class Inspection:
             for term in row.terms
             if term.members or (term.kind == LowRank.name and len(row.terms) > 1)
         )
+
+
+def by_role(rows: Iterable[TensorRow]) -> tuple[GroupRow, ...]:
+    """Sums by role, the most bytes first."""
+    return tuple(sorted(group_rows(rows, lambda row: row.role), key=lambda row: (-row.bytes, row.name)))
+
+
+def by_layer(rows: Iterable[TensorRow]) -> tuple[GroupRow, ...]:
+    """Sums by layer, those of no one layer first."""
+    ordered = sorted(rows, key=lambda row: -1 if row.layer is None else row.layer)
+    return tuple(group_rows(ordered, lambda row: NO_LAYER if row.layer is None else f"layer {row.layer}"))
 
 
 def group_rows(rows: Iterable[TensorRow], key: Callable[[TensorRow], str]) -> list[GroupRow]:

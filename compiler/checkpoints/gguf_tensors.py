@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,6 +95,23 @@ def _check_sizes(placed: Mapping[str, tuple[Path, GgufFile, GgufTensor]], path: 
             raise CheckpointError(f"{where}: rows of {tensor.name!r} are not whole blocks of {block}; copy it again")
         if tensor.offset + math.prod(tensor.shape) // block * size > len(file.data):
             raise CheckpointError(f"{where} is not a whole GGUF file: {tensor.name!r} ends beyond it; copy it again")
+
+
+def gguf_entries(path: Path) -> Iterator[tuple[str, str, tuple[int, ...], memoryview]]:
+    """(name, type, shape, bytes as stored) of every tensor of one file, under GGUF's own names; nothing is decoded.
+
+    Raises CheckpointError for a damaged file and for a type that ggml's table does not have.
+    """
+    file = _opened(path)
+    for tensor in file.tensors:
+        if tensor.kind not in set(Kind):
+            raise CheckpointError(f"{path} holds {tensor.name!r} in type {tensor.kind}, which is not known")
+        kind, count = Kind(tensor.kind), math.prod(tensor.shape)
+        block, size = gguf.GGML_QUANT_SIZES[kind]
+        content = file.data[tensor.offset : tensor.offset + count // block * size]
+        if len(content) != count // block * size:
+            raise CheckpointError(f"{path} is not a whole GGUF file: it ends within {tensor.name!r}; copy it again")
+        yield tensor.name, PLAIN[kind] if kind in PLAIN and kind is not Kind.F64 else kind.name, tensor.shape, content
 
 
 def _decoded(_: Path, file: GgufFile, tensor: GgufTensor) -> np.ndarray:

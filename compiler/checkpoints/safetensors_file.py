@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ...errors import CheckpointError
@@ -41,6 +41,16 @@ def is_safetensors(data: bytes | memoryview) -> bool:
 
 def read_safetensors(data: bytes | memoryview, path: Path) -> dict[str, Stored]:
     """The tensors of a file, by name in alphabetical order. CheckpointError when it is cut or damaged."""
+    return {
+        name: stored_bytes(content, dtype, shape) for name, dtype, shape, content in safetensors_entries(data, path)
+    }
+
+
+def safetensors_entries(data: bytes | memoryview, path: Path) -> Iterator[tuple[str, str, tuple[int, ...], memoryview]]:
+    """(name, torch's name of the type or the file's own, shape, bytes) of every tensor; nothing is decoded.
+
+    The whole header is checked before the first one is given. CheckpointError as above.
+    """
     length = int.from_bytes(data[:8], "little")
     content = memoryview(data)[8 + length :]
     try:
@@ -49,17 +59,17 @@ def read_safetensors(data: bytes | memoryview, path: Path) -> dict[str, Stored]:
         raise _damaged(path, f"its header is no JSON ({error})") from error
     header.pop("__metadata__", None)
     ends = 0
-    tensors: dict[str, Stored] = {}
+    found = []
     for name in sorted(header):
         kind, shape, start, end = _entry(header[name], name, path)
         bits, dtype = TYPES.get(kind, (0, kind))
         if not 0 <= start <= end <= len(content) or (bits and (end - start) * 8 != math.prod(shape) * bits):
             raise _damaged(path, f"{name!r} is not where its {len(content):,} bytes of tensors are")
-        tensors[name] = stored_bytes(content[start:end], dtype, shape)
+        found.append((name, dtype, shape, content[start:end]))
         ends = max(ends, end)
     if ends != len(content):
         raise _damaged(path, f"{len(content) - ends:,} bytes behind the last tensor")
-    return tensors
+    yield from found
 
 
 def _entry(entry: object, name: str, path: Path) -> tuple[str, tuple[int, ...], int, int]:

@@ -173,7 +173,7 @@ USAGE_ERRORS = {
     (): "Usage: bytecap",
     ("squeeze",): "No such command 'squeeze'",
     ("inspect",): "Missing argument 'ARTIFACT'",
-    ("inspect", "missing.bcap"): "File 'missing.bcap' does not exist",
+    ("inspect", "missing.bcap"): "missing.bcap does not exist",
     ("inspect", "{file}", "--sort", "colour"): "'colour' is not one of 'size', 'name'",
     ("inspect", "{file}", "--hex", "--tensor", "a"): "--by, --tensor, --program and --hex are four views; choose one.",
     ("compile", "{file}"): "Missing option '--cap'",

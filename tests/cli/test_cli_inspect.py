@@ -278,10 +278,7 @@ def test_a_damaged_file_gets_one_line_with_file_place_and_rule(small_job, tmp_pa
     path.write_bytes(change(small_job.artifact.read_bytes()))
     more = {"export": ["-o", tmp_path / "out.safetensors"], "eval": small_job.score_arguments()}.get(command, [])
     outcome = bytecap_command(command, path, *more)
-    if command == "eval" and damage in (
-        "empty",
-        "text",
-    ):  # eval also takes checkpoints: what has no magic is read as one
+    if command != "export" and damage in ("empty", "text"):  # these take checkpoints, too: what has no magic is one
         codes = {8}
     else:
         assert outcome.stderr.startswith((f"bytecap: error: {path}:0x", f"bytecap: error: {path}: "))
@@ -289,3 +286,35 @@ def test_a_damaged_file_gets_one_line_with_file_place_and_rule(small_job, tmp_pa
     assert outcome.code in codes
     assert (outcome.stdout, outcome.stderr.count("\n")) == ("", 1)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_checkpoint_is_shown_as_it_is_stored(small_job, tmp_path):
+    outcome = bytecap_command("inspect", small_job.checkpoint)
+    assert (outcome.code, outcome.stderr) == (0, "")
+    size = small_job.checkpoint.stat().st_size
+    assert outcome.stdout.startswith(f"{small_job.checkpoint}: checkpoint (torch), {size:,} bytes, ")
+    found = {block[0][0]: block for block in tables(outcome.stdout) if block and block[-1][0] == "total"}
+    assert list(found) == ["role", "layer"]
+    document = bytecap_command("inspect", small_job.checkpoint, "--json").document
+    rows = {row["name"]: row for row in document["tensors"]}
+    assert rows["blocks.0.attn.c_q.weight"]["role"] == "attention q" and rows["tok_emb.weight"]["dtype"] == "float32"
+    for groups in (document["roles"], document["layers"]):
+        assert sum(row["bytes"] for row in groups) == sum(row["bytes"] for row in document["tensors"])
+    page, plot = tmp_path / "page.html", tmp_path / "plot.svg"
+    assert bytecap_command("inspect", small_job.checkpoint, "--html", page, "--plot", plot).code == 0
+    assert "attention q" in page.read_text("utf-8") and "attention q" in plot.read_text("utf-8")
+    only = bytecap_command("inspect", small_job.checkpoint, "--by", "tensor").stdout
+    assert only.count("blocks.1.mlp.fc.weight") == 1
+
+
+@pytest.mark.parametrize("option", [["--hex"], ["--program"], ["--tensor", "a"]])
+def test_views_of_artifacts_alone(small_job, option):
+    outcome = bytecap_command("inspect", small_job.checkpoint, *option)
+    assert outcome.code == 2 and "are of artifacts; this is none" in " ".join(outcome.stderr.split())
+
+
+def test_what_is_neither_is_named(small_job):
+    outcome = bytecap_command("inspect", small_job.tokenizer)
+    assert (outcome.code, outcome.stdout) == (8, "")
+    assert "neither an artifact nor a checkpoint: it is a sentencepiece tokenizer" in outcome.stderr
+    assert outcome.stderr.count("\n") == 1

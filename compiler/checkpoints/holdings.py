@@ -1,0 +1,215 @@
+"""What the files of other tools hold, as they store it: types, shapes, bytes and entropies, without a model made of it.
+
+Strategy: the readers that a compile uses open the files (containers.py tells kinds by their first bytes in the same
+way), but nothing is decoded to weights: a tensor is its bytes. Only torch's files need torch. Entropies are of order 0,
+byte plane by byte plane of a number, so that they say what a plain coder would make of the bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import mmap
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import CheckpointError
+from ...format.entropy import entropy_bits
+from ...runtime.gguf_file import MAGIC as GGUF_MAGIC
+from .compressed import CONTENT_BYTES, compression_of, decompress
+from .containers import KNOWN_KINDS
+from .folder import weight_files
+from .gguf_tensors import gguf_entries
+from .identification import what_it_is
+from .llama2c import is_llama2c, read_llama2c
+from .safetensors_file import is_safetensors, safetensors_entries
+from .stored import check_element_count
+from .torch_file import load_torch
+
+NPY, ZIP = ".npy", b"PK\x03\x04"
+DEPTH = 8  # of dictionaries within each other in a torch file
+ITEM_BYTES = {"float64": 8, "int64": 8, "uint64": 8, "float32": 4, "int32": 4, "uint32": 4}
+ITEM_BYTES |= {"float16": 2, "bfloat16": 2, "int16": 2, "uint16": 2}  # of others a byte at a time is looked at
+
+
+@dataclass(frozen=True, slots=True)
+class HeldTensor:
+    """One tensor as its file stores it; entropy_bits : order-0 entropy, bits a number."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int
+    entropy_bits: float
+    packed_bytes: int | None = None
+
+    @property
+    def elements(self) -> int:
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What one or several files hold.
+
+    kind : in words, with the compression;  files : their names;  file_bytes : of all of them
+    content_bytes : what they unfold to, None where nothing is compressed;  notes : what else is to be known
+    """
+
+    path: Path
+    kind: str
+    files: tuple[str, ...]
+    file_bytes: int
+    content_bytes: int | None
+    tensors: tuple[HeldTensor, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class _Content:
+    """What one file holds, while it is being read."""
+
+    kind: str
+    tensors: list[HeldTensor]
+    content_bytes: int | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def read_holdings(path: str | Path) -> Holdings:
+    """What a checkpoint holds: a folder, or a file of safetensors, torch, GGUF, numpy arrays or llama2.c, perhaps
+    compressed. CheckpointError in one sentence for anything else, and for what is damaged.
+    """
+    path = Path(path)
+    files = weight_files(path)
+    parts = [_read_file(file) for file in files]
+    tensors = [tensor for part in parts for tensor in part.tensors]
+    if not tensors:
+        raise CheckpointError(f"{path} holds no tensors")
+    unfolded = [part.content_bytes for part in parts if part.content_bytes is not None]
+    return Holdings(
+        path,
+        kind=" and ".join(dict.fromkeys(part.kind for part in parts)),
+        files=tuple(file.name for file in files),
+        file_bytes=sum(file.stat().st_size for file in files),
+        content_bytes=sum(unfolded) if unfolded else None,
+        tensors=tuple(tensors),
+        notes=tuple(note for part in parts for note in part.notes),
+    )
+
+
+def _read_file(path: Path) -> _Content:
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise CheckpointError(f"{path} is neither an artifact nor a checkpoint: it is empty")
+            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
+    if data[:4] == GGUF_MAGIC:
+        return _Content("GGUF", list(_held(gguf_entries(path))))
+    return _content_of(data, path, "")
+
+
+def _content_of(data: bytes | memoryview, path: Path, compression: str) -> _Content:
+    """What bytes hold, which may be those of a compressed file's content."""
+    inside = f", {compression}" if compression else ""
+    if is_safetensors(data):
+        return _Content(f"safetensors{inside}", list(_held(safetensors_entries(data, path))))
+    head = bytes(data[:16])
+    if is_llama2c(bytes(data[:256])):
+        tensors, _, notes = read_llama2c(bytes(data), path)
+        entries = ((n, "float32", t.shape, memoryview(t.values).cast("B")) for n, t in tensors.items())
+        return _Content(f"llama2.c{inside}", list(_held(entries)), None, list(notes))
+    if head.startswith(ZIP) and (arrays := _numpy_archive(data, path)) is not None:
+        return _Content(f"archive of numpy arrays{inside}", arrays, sum(array.bytes for array in arrays))
+    if head.startswith((ZIP, b"\x80")):
+        return _torch_content(load_torch(bytes(data), path), path, inside)
+    kind = None if compression else compression_of(bytes(data), path)
+    if kind is not None:
+        unfolded = decompress(bytes(data), path, kind)
+        found = _content_of(unfolded, path, kind)
+        found.content_bytes = len(unfolded)
+        return found
+    what, way_out = what_it_is(bytes(data), path)
+    if compression:
+        raise CheckpointError(f"{path} is compressed with {compression}, and what it holds is no checkpoint: {what}")
+    way_out = way_out or f"give an artifact or {KNOWN_KINDS}"
+    raise CheckpointError(f"{path} is neither an artifact nor a checkpoint: {what}; {way_out}")
+
+
+def _held(entries: Iterable[tuple[str, str, tuple[int, ...], memoryview]]) -> Iterator[HeldTensor]:
+    for name, dtype, shape, content in entries:
+        yield HeldTensor(name, dtype, tuple(shape), len(content), _entropy(content, dtype, math.prod(shape)))
+
+
+def _entropy(content: bytes | memoryview, dtype: str, elements: int) -> float:
+    """Bits a number: the entropies of its byte planes together."""
+    width = ITEM_BYTES.get(dtype, 1)
+    planes = np.frombuffer(content, np.uint8)
+    if not planes.size or planes.size % width or not elements:
+        return 0.0
+    planes = planes.reshape(-1, width)
+    return sum(entropy_bits(planes[:, k]) for k in range(width)) * len(planes) / elements
+
+
+def _numpy_archive(data: bytes | memoryview, path: Path) -> list[HeldTensor] | None:
+    """The arrays of an .npz file; None for another archive."""
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+        entries = archive.infolist()
+        if not entries or not all(entry.filename.endswith(NPY) for entry in entries):
+            return None
+        if sum(entry.file_size for entry in entries) > CONTENT_BYTES:
+            raise CheckpointError(f"{path} unfolds into more than {CONTENT_BYTES:,} bytes")
+        return [_numpy_array(archive, entry, path) for entry in entries]
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is not a whole archive: {error}; copy it again") from error
+
+
+def _numpy_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> HeldTensor:
+    name = entry.filename.removesuffix(NPY)
+    array = np.lib.format.read_array(io.BytesIO(archive.read(entry)))  # refuses pickled objects
+    if array.dtype.kind not in "fiub":
+        raise CheckpointError(f"{path} holds {name!r}, which is of type {array.dtype} and no tensor")
+    entropy = _entropy(array.tobytes(), str(array.dtype), array.size)
+    return HeldTensor(name, str(array.dtype), array.shape, array.nbytes, entropy, entry.compress_size)
+
+
+def _torch_content(content: object, path: Path, inside: str) -> _Content:
+    """Every tensor of what torch.save wrote, under the keys that lead to it."""
+    found = dict(_tensors_within(content, "", DEPTH))
+    check_element_count(found.values(), path)
+    held, storages, shared = [], set(), 0
+    for name, tensor in found.items():
+        flat = tensor.detach().reshape(-1).contiguous()
+        content_bytes = _torch_bytes(flat)
+        place = (tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tuple(tensor.shape))
+        shared += place in storages and tensor.numel() > 0
+        storages.add(place)
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        entropy = _entropy(content_bytes, dtype, tensor.numel())
+        held.append(HeldTensor(name, dtype, tuple(tensor.shape), len(content_bytes), entropy))
+    notes = [f"{shared:,} of the tensors share their numbers with another one"] if shared else []
+    return _Content(f"torch{inside}", held, None, notes)
+
+
+def _torch_bytes(flat: Any) -> memoryview:
+    import torch
+
+    return memoryview(flat.view(torch.uint8).numpy()) if flat.numel() else memoryview(b"")
+
+
+def _tensors_within(content: object, key: str, depth: int) -> Iterator[tuple[str, Any]]:
+    if hasattr(content, "untyped_storage") and hasattr(content, "numel"):
+        yield key, content
+    elif depth and isinstance(content, Mapping):
+        for name, value in content.items():
+            yield from _tensors_within(value, f"{key}.{name}" if key else str(name), depth - 1)
+    elif depth and isinstance(content, list | tuple):
+        for number, value in enumerate(content):
+            yield from _tensors_within(value, f"{key}.{number}" if key else str(number), depth - 1)
