@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .blob_models import answered, judge_models
 from .blobs import judge_blobs
 from .claims import judge_claims
 from .code import judge_code
@@ -45,10 +46,11 @@ def judge_folder(
     shipped = None if code is None else code.shipped
     claims = sections.judge("claims", lambda: judge_claims(folder, cap=options.cap, code=shipped))
     blobs = sections.judge("blobs", lambda: judge_blobs(folder, claims))
-    ledger = sections.judge("ledger", lambda: (submission_ledger(folder, claims, blobs), [])) or ()
+    models = sections.judge("models", lambda: judge_models(folder, claims, blobs, options))
+    ledger = sections.judge("ledger", lambda: (submission_ledger(folder, claims, blobs, models), [])) or ()
     sections.judge("reading", lambda: (None, reading_findings(folder)))  # last: what the others could not read
 
-    findings, facts = limited(sections.findings), plain_facts(sections.facts)
+    findings, facts = limited(answered(sections.findings)), plain_facts(sections.facts)
     return Judgement(folder.path, options, findings, sections.complete, len(folder.files), tuple(ledger), facts)
 
 

@@ -23,6 +23,8 @@ from .findings import Finding, Level
 from .judge import crash_finding, judge_folder
 from .judgement import Judgement, JudgeOptions, judgement_document
 
+SECONDS_A_BYTE = 2e-6  # of an artifact
+MOST_ARTIFACT_SECONDS = 60.0
 MEMORY_EXIT = 77  # of the fork, when not even the answer fits
 
 
@@ -47,7 +49,8 @@ def judged_apart(path: Path, options: JudgeOptions) -> dict[str, Any]:
         os.close(reader)
         _judge_and_exit(path, options, writer)
     os.close(writer)
-    answer, in_time = _read_until(reader, started + options.seconds if options.seconds else None)
+    seconds = options.seconds + _seconds_of_artifacts(path)
+    answer, in_time = _read_until(reader, started + seconds if options.seconds else None)
     os.close(reader)
     if not in_time:
         os.kill(child, signal.SIGKILL)
@@ -57,6 +60,17 @@ def judged_apart(path: Path, options: JudgeOptions) -> dict[str, Any]:
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     cpu_seconds = round(usage.ru_utime + usage.ru_stime, 4)
     return {**document, "seconds": round(seconds, 4), "cpu_seconds": cpu_seconds, "peak_bytes": peak}
+
+
+def _seconds_of_artifacts(path: Path) -> float:
+    """What decoding the artifacts at the top of a folder may take beside the rest."""
+    try:
+        with os.scandir(path) as entries:
+            files = [each for each in entries if each.name.endswith(".bcap") and each.is_file(follow_symlinks=False)]
+            size = sum(each.stat(follow_symlinks=False).st_size for each in files)
+    except OSError:
+        return 0.0
+    return min(size * SECONDS_A_BYTE, MOST_ARTIFACT_SECONDS)
 
 
 def _document(answer: bytes, in_time: bool, exit_code: int, path: Path, options: JudgeOptions) -> dict[str, Any]:

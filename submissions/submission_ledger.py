@@ -7,15 +7,17 @@ in both columns and the note says so.
 
 from __future__ import annotations
 
+from .blob_models import ModelFacts
 from .blobs import BlobFacts
 from .byte_rows import ByteRow
 from .claims import ClaimFacts
+from .declared import Quantity
 from .folder import SubmissionFolder
 from .judgement import LedgerLine
 
 
 def submission_ledger(
-    folder: SubmissionFolder, claims: ClaimFacts | None, blobs: BlobFacts | None
+    folder: SubmissionFolder, claims: ClaimFacts | None, blobs: BlobFacts | None, models: ModelFacts | None
 ) -> tuple[LedgerLine, ...]:
     """Lines for the model, the code, data that a text of the folder names, and their sum; none where the claims
     could not be read.
@@ -24,7 +26,10 @@ def submission_ledger(
         return ()
     row = max(claims.rows, key=lambda row: row.counted or 0, default=None)
     counted_total, model = (row.counted, row.model) if row is not None else (None, None)
-    shipped_model, note = _shipped_model(folder, row)
+    counted_by = "" if row is None else f"as counted by {row.log}"
+    if row is None and (declared := _declared_total(claims)) is not None:
+        counted_total, counted_by = declared, f"as declared by {claims.declaration.name}"
+    shipped_model, note = _shipped_model(folder, row, models)
     data = [] if blobs is None else [each for each in blobs.data if each.name not in claims.code.modules]
     in_total = [each for each in data if row is not None and row.log in each.counted_by]
     counted_code = None if counted_total is None or model is None else counted_total - model
@@ -39,12 +44,19 @@ def submission_ledger(
             LedgerLine(f"data: {each.name}", each.bytes if each in in_total else None, each.bytes, each.named_by)
             for each in data
         ),
-        LedgerLine("total", counted_total, total, "" if row is None else f"as counted by {row.log}"),
+        LedgerLine("total", counted_total, total, counted_by),
     )
 
 
-def _shipped_model(folder: SubmissionFolder, row: ByteRow | None) -> tuple[int | None, str]:
-    """The bytes of the file that the log means, else the logged ones, and what to say about it."""
+def _declared_total(claims: ClaimFacts) -> int | None:
+    totals = claims.declaration.of(Quantity.TOTAL_BYTES, "headline")
+    return next((int(claim.amount.value) for claim in totals if claim.amount.value is not None), None)
+
+
+def _shipped_model(folder: SubmissionFolder, row: ByteRow | None, models: ModelFacts | None) -> tuple[int | None, str]:
+    """The bytes of the model in the folder, or of the file that the log means, else the logged ones; a note on it."""
+    if models is not None and len(models.models) == 1:
+        return models.models[0].bytes, f"it is {models.models[0].name}"
     if row is None or row.model is None:
         return None, ""
     for file in folder.files:

@@ -147,7 +147,7 @@ def change_json_value(mutated: MutatedFolder, rng: random.Random) -> None:
         document[key] = "\x01"
         odd = rng.choice(ODD_NUMBERS) if rng.random() < 0.6 else json.dumps(rng.choice(ODD_TEXTS))
         text = json.dumps(document).replace('"\\u0001"', odd)
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, LookupError, RecursionError):
         text = text.replace(":", rng.choice((": ", "::", ":[", ":{")), 1)
     mutated.files[name] = text.encode("utf-8", "surrogatepass")
 

@@ -14,6 +14,7 @@ import contextlib
 import io
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -87,6 +88,7 @@ def run_fuzz(
                 if not go_on:
                     raise
                 result.failures.append(str(failure))
+                print(failure, file=sys.stderr, flush=True)
             if progress is not None:
                 progress(result)
     return result
@@ -113,7 +115,7 @@ def _try_folder(mutated: MutatedFolder, top: Path, result: FolderResult) -> None
     if (beside, before) != ([BESIDE, "folder"], after) or (top / BESIDE).read_text() != "beside":
         raise FolderFailure(mutated, "something appeared, changed or went away")
     if wrong := what_is_wrong(document):
-        raise FolderFailure(mutated, wrong)
+        raise FolderFailure(mutated, f"{wrong} ({document['cpu_seconds']:.1f} CPU seconds)")
 
 
 def _seen(folder: Path) -> list[tuple[str, int, int]]:
@@ -146,6 +148,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="another number gives other folders (default: %(default)s)")
     parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first (default: %(default)s)")
     options = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # in a shell's background, too, where Python would not heed them
+        signal.signal(number, signal.default_int_handler)
     result, told = FolderResult(), [time.monotonic()]
 
     def progress(now: FolderResult) -> None:

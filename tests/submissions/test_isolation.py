@@ -46,7 +46,7 @@ def crash(*_):
 
 
 def eat_memory(*_):
-    return [bytearray(64 << 20) for _ in range(100)]
+    return bytearray(2 << 30)
 
 
 def leave(*_):
@@ -76,7 +76,7 @@ def test_what_becomes_of_the_fork_is_a_finding(folder, monkeypatch, deed, rule, 
     monkeypatch.setattr(judge, "listing_findings", deed)
     started = time.monotonic()
     document = judged_apart(folder, JudgeOptions(seconds=0.5 if deed is hang else 10))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert (document["verdict"], document["passed"], document["complete"]) == ("not judged", False, False)
     (finding,) = document["findings"]
     assert (finding["rule"], finding["level"]) == (rule, "skipped") and text in finding["text"]

@@ -10,8 +10,11 @@ import zlib
 
 import numpy as np
 import torch
+from source_tree import ROOT
 from submission_folders import Example
 from submission_folders_claims import SCRIPT, declaration, folder, log
+
+from bytecap.submissions.judgement import JudgeOptions
 
 
 def saved(value: object, **options: object) -> bytes:
@@ -60,7 +63,29 @@ WEIGHTS = zlib.compress(saved(int8_state(10_000)))
 SHARD = struct.pack("<3i", 20240520, 1, 100).ljust(1024, b"\0") + bytes(200)
 PREFIX = lzma.compress(np.random.default_rng(0).integers(0, 1024, 4000, np.uint16).tobytes())
 
+ARTIFACT = (ROOT / "spec" / "vectors" / "good-program-tied.bcap").read_bytes()
+
+
+def packed_folder(**changes: str | bytes | None) -> dict[str, str | bytes]:
+    """A folder with an artifact and what its bytes and those of the script make together, and no log."""
+    told = declaration(bytes_total=len(ARTIFACT) + len(SCRIPT))
+    return folder(**{"train__log": None, "model__bcap": ARTIFACT, "submission__json": told, **changes})
+
+
 EXAMPLES = (
+    Example("artifact", {"blob-artifact": "pass", "blob-total": "pass"}, packed_folder()),
+    Example("artifact-damaged", {"blob-artifact": "fail"}, packed_folder(model__bcap=ARTIFACT[:-3])),
+    Example(
+        "artifact-and-another-total",
+        {"blob-total": "finding"},
+        packed_folder(submission__json=declaration(bytes_total=len(ARTIFACT) + len(SCRIPT) + 1)),
+    ),
+    Example(
+        "artifact-over-cap",
+        {"blob-total": "fail"},
+        packed_folder(),
+        options={"options": JudgeOptions(cap=len(ARTIFACT))},
+    ),
     Example(
         "weights-as-logged",
         {"blob-weights": "information", "blob-model-size": "pass"},
