@@ -54,6 +54,7 @@ OTHER_TOOLS = {  # the beginning of a command line, and the test that stands for
 LONG_PROGRAMS = {  # a call in a Python block, and why the block is only read
     "add_frontend(": "its class is that of examples/own_frontend.py, which runs",
     "bytecap.curve(": "five compiles",
+    "bytecap.fit(": "several compiles; tests/cli/test_cli_fit.py runs one",
     "bytecap.pack(": "runs a script in torch; tests/packing/test_pack.py does",
     "bytecap.run_experiment(": "takes minutes",
 }
