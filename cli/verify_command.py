@@ -81,7 +81,7 @@ FOLDER_OPTIONS = ("cap", "data", "tokenizer", "tolerance", "seconds", "memory", 
     "--seconds",
     type=click.FloatRange(min=0),
     metavar="X",
-    help="What judging one folder may take, 0 for no limit.  [default: 10; with --data none]",
+    help="Seconds of a core that judging one folder may take, 0 for no limit.  [default: 10; with --data none]",
 )
 @click.option(
     "--memory",

@@ -38,7 +38,8 @@ def verify_folders(
     cap                what artifact and code may take together; without one the challenge's 16,000,000 bytes
     data, tokenizer    validation text: weights of a known architecture in the folder are scored on it and held
                        against the declared score, with this tolerance in bits per byte
-    seconds, memory    what judging one folder may take, 10 and 1 GiB; with data there is no limit unless given.
+    seconds, memory    what judging one folder may take: 10 seconds of a core and 1 GiB, with more for an artifact
+                       that has to be decoded; with data there is no limit unless given.
                        A folder beyond them, or one that bytecap breaks down on, is "not judged", and the others go on.
     threads            folders at a time, by default one a CPU; the result does not depend on it
     scheduler          address of a Dask cluster whose workers see the same files; this machine without one

@@ -23,6 +23,7 @@ from .findings import Finding, Level
 from .judge import crash_finding, judge_folder
 from .judgement import Judgement, JudgeOptions, judgement_document
 
+IDLE_FACTOR = 6  # so much longer on the clock than on the core: a busy machine must not change a verdict
 SECONDS_A_BYTE = 2e-6  # of an artifact
 MOST_ARTIFACT_SECONDS = 60.0
 MEMORY_EXIT = 77  # of the fork, when not even the answer fits
@@ -49,8 +50,8 @@ def judged_apart(path: Path, options: JudgeOptions) -> dict[str, Any]:
         os.close(reader)
         _judge_and_exit(path, options, writer)
     os.close(writer)
-    seconds = options.seconds + _seconds_of_artifacts(path)
-    answer, in_time = _read_until(reader, started + seconds if options.seconds else None)
+    deadline = started + IDLE_FACTOR * _cpu_seconds(path, options) if options.seconds else None
+    answer, in_time = _read_until(reader, deadline)
     os.close(reader)
     if not in_time:
         os.kill(child, signal.SIGKILL)
@@ -62,23 +63,23 @@ def judged_apart(path: Path, options: JudgeOptions) -> dict[str, Any]:
     return {**document, "seconds": round(seconds, 4), "cpu_seconds": cpu_seconds, "peak_bytes": peak}
 
 
-def _seconds_of_artifacts(path: Path) -> float:
-    """What decoding the artifacts at the top of a folder may take beside the rest."""
+def _cpu_seconds(path: Path, options: JudgeOptions) -> float:
+    """What judging may take, with an allowance for decoding the artifacts at the top of the folder."""
     try:
         with os.scandir(path) as entries:
             files = [each for each in entries if each.name.endswith(".bcap") and each.is_file(follow_symlinks=False)]
             size = sum(each.stat(follow_symlinks=False).st_size for each in files)
     except OSError:
-        return 0.0
-    return min(size * SECONDS_A_BYTE, MOST_ARTIFACT_SECONDS)
+        size = 0
+    return options.seconds + min(size * SECONDS_A_BYTE, MOST_ARTIFACT_SECONDS)
 
 
 def _document(answer: bytes, in_time: bool, exit_code: int, path: Path, options: JudgeOptions) -> dict[str, Any]:
     """What the fork said; a judgement that there is none where it said nothing whole."""
     if in_time and exit_code == 0:
         return json.loads(answer)
-    if not in_time:
-        text = f"judging took more than {options.seconds:g} seconds and was given up"
+    if not in_time or exit_code == -signal.SIGPROF:
+        text = f"judging took more than {options.seconds:g} seconds of a core and was given up"
         finding = Finding("judge-time", Level.SKIPPED, text, "", {"seconds": options.seconds})
     elif exit_code == MEMORY_EXIT:
         finding = crash_finding(MemoryError(), "nothing was judged")
@@ -97,7 +98,7 @@ def _judge_and_exit(path: Path, options: JudgeOptions, writer: int) -> None:
     """In the fork: never returns."""
     code = 1
     try:
-        _limit(options)
+        _limit(path, options)
         gc.disable()  # for one folder: syntax trees hold no circles, and searching them for some takes a third of it
         answer = json.dumps(judgement_document(judge_folder(path, options))).encode("ascii")
         code = 0
@@ -114,8 +115,11 @@ def _judge_and_exit(path: Path, options: JudgeOptions, writer: int) -> None:
         os._exit(code)
 
 
-def _limit(options: JudgeOptions) -> None:
-    """No more memory than allowed beyond what the server has, no file written, no core dumped."""
+def _limit(path: Path, options: JudgeOptions) -> None:
+    """Bounds of time on a core and of memory beyond what the server has; no file is written, no core dumped."""
+    if options.seconds:
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)  # which ends the process
+        signal.setitimer(signal.ITIMER_PROF, _cpu_seconds(path, options))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if not options.data:  # what scores may keep compiled kernels
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

@@ -28,7 +28,8 @@ class JudgeOptions:
     cap_assumed : bool       whether nobody gave the cap, which the report then says
     data, tokenizer          validation text and its tokenizer: blobs of known architecture are scored when given
     tolerance : float        allowed distance from the declared score, in bits per byte
-    seconds, memory_bytes    what judging one folder may take before it is given up; 0 for no limit
+    seconds, memory_bytes    what judging one folder may take of a core's time and of memory before it is given up;
+                             0 for no limit
     """
 
     cap: int = CHALLENGE_CAP

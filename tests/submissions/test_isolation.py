@@ -41,6 +41,11 @@ def hang(*_):
     time.sleep(60)
 
 
+def spin(*_):
+    while True:
+        pass
+
+
 def crash(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -64,7 +69,8 @@ def raise_error(*_):
 @pytest.mark.parametrize(
     ("deed", "rule", "text"),
     [
-        (hang, "judge-time", "judging took more than 0.5 seconds and was given up"),
+        (hang, "judge-time", "judging took more than 0.2 seconds of a core and was given up"),
+        (spin, "judge-time", "judging took more than 0.2 seconds of a core and was given up"),
         (crash, "judge-crash", "judging ended with signal 9; please report this"),
         (leave, "judge-crash", "judging ended with exit code 3; please report this"),
         (eat_memory, "judge-memory", "the section `folder` was not judged: it needs more memory than is allowed"),
@@ -75,7 +81,7 @@ def raise_error(*_):
 def test_what_becomes_of_the_fork_is_a_finding(folder, monkeypatch, deed, rule, text):
     monkeypatch.setattr(judge, "listing_findings", deed)
     started = time.monotonic()
-    document = judged_apart(folder, JudgeOptions(seconds=0.5 if deed is hang else 10))
+    document = judged_apart(folder, JudgeOptions(seconds=0.2 if deed in (hang, spin) else 10))
     assert time.monotonic() - started < 30
     assert (document["verdict"], document["passed"], document["complete"]) == ("not judged", False, False)
     (finding,) = document["findings"]
