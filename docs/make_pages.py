@@ -9,6 +9,7 @@ would write.
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 import textwrap
@@ -24,6 +25,7 @@ from bytecap.compiler.recipe import read_recipe
 from bytecap.submissions.rules import SECTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
+SUBMISSION_COUNTS = ROOT / "benchmarks" / "results" / "submissions.json"
 LINE = 116
 PAGES = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))
 BLOCK = re.compile(r"<!-- (?P<kind>[a-z-]+)(?:: (?P<what>[^\n]*?))? -->\n(?P<content>.*?)<!-- end -->", re.DOTALL)
@@ -167,12 +169,32 @@ def _child(node: ast.AST, name: str, what: str) -> ast.AST:
 
 
 def submission_rules(section: str) -> str:
-    """The rules of one section of the judgement of a folder."""
+    """The rules of one section of the judgement of a folder, and in how many folders of the challenge each fires."""
+    counts = json.loads(SUBMISSION_COUNTS.read_text(encoding="utf-8"))
+    groups = [counts["merged"], counts["pull_requests"]]
     rows = [
-        _row(f"`{rule.id}`", ", ".join(level.value for level in rule.levels), rule.meaning)
+        _row(
+            f"`{rule.id}`",
+            ", ".join(level.value for level in rule.levels),
+            rule.meaning,
+            *(_firing(group["rules"].get(rule.id, {})) for group in groups),
+        )
         for rule in SECTIONS[section]
     ]
-    return "\n".join(["| rule | levels | what it says |", "|---|---|---|", *rows])
+    heads = _row(
+        "rule",
+        "levels",
+        "what it says",
+        *(f"of {group['folders']} {name}" for group, name in zip(groups, ("merged", "others"), strict=True)),
+    )
+    return "\n".join([heads, "|---|---|---|---|---|", *rows])
+
+
+def _firing(levels: dict[str, int]) -> str:
+    """`3 finding, 1 fail`; one number where there is one level."""
+    return (
+        str(*levels.values()) if len(levels) == 1 else ", ".join(f"{count} {level}" for level, count in levels.items())
+    )
 
 
 KINDS: dict[str, Callable[[str], str]] = {
