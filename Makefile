@@ -8,7 +8,7 @@ FUZZ_ROUND_TRIPS ?= 2000
 FUZZ_FOLDERS ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers test-llama-cpp fuzz bench bench-nncodec bench-smollm lint clean
+.PHONY: help demo test test-peers test-llama-cpp test-pages fuzz bench bench-nncodec bench-smollm lint clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | while IFS='|' read -r target text; do printf '  %-20s %s\n' "$$target" "$$text"; done
@@ -39,6 +39,9 @@ test-llama-cpp: $(VENV)/.installed ## build llama.cpp's Python binding (minutes)
 	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt --no-build-isolation -e '.[peers]'
 	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt llama-cpp-python
 	@$(VENV)/bin/python -m pytest -q -o norecursedirs=.venv tests/peers_llama_cpp
+
+test-pages: $(VENV)/.installed ## look at the pages of `inspect --html` in headless Chromium (apt-get install chromium)
+	@$(VENV)/bin/python -m pytest -q -o norecursedirs=.venv tests/pages_in_browser
 
 fuzz: $(VENV)/.installed ## mutate artifacts and folders, and kill compiles, for long (FUZZ_MUTATIONS, FUZZ_FOLDERS, FUZZ_ROUND_TRIPS)
 	@$(VENV)/bin/python tests/fuzz/fuzz_reader.py --mutations $(FUZZ_MUTATIONS)

@@ -126,7 +126,7 @@ class ExceptionRow:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Inspection:
     """What an artifact holds.
 
@@ -150,6 +150,10 @@ class Inspection:
     provenance: Mapping[str, object]
     identity: Identity
     program: ProgramSummary
+
+    def __repr__(self) -> str:
+        size = f"{self.bytes:,} bytes, {self.bits_per_weight:.3f} bits a weight, {len(self.tensors):,} tensors"
+        return f"Inspection({size}: {self.program.words})"
 
     @property
     def weights(self) -> int:

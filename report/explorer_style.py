@@ -113,7 +113,7 @@ const draw = (node, trail, box, colour, depth) => {
   const room = Math.floor((w - 10) / 7), fits = text => text.length <= room;
   const short = fits(name) ? name : name.replace(/[.]weight$/, "");
   const label = fits(short) ? short : "\u2026" + short.slice(1 - room);
-  const shown = text && room > 3 ? label : "";
+  const shown = text && (fits(short) || room > 6) ? label : "";
   const e = make("div", (group ? "group" : "k" + colour) + (shown ? "" : " bare"), shown);
   e.style.cssText = `left:${x}px;top:${y}px;width:${w}px;height:${h}px`;
   e.title = `${name}: ${whole(bytes)} bytes, ${(100 * bytes / data.bytes).toFixed(2)} %`;

@@ -17,6 +17,7 @@ from .markup import Html, element
 WIDTH, HEIGHT = 920, 520
 STRIP = 17
 PADDING = 2
+LEAST_LABEL = 7  # characters; of a longer name less would say nothing
 CHARACTER = 6.9  # width of one in the labels
 LINE = 16
 WEIGHT = ".weight"  # what most names end with, left off where room is short
@@ -110,6 +111,6 @@ def _label(name: str, box: Box) -> Iterator[Html]:
     name = printable(name)
     if len(name) > room:
         name = name.removesuffix(WEIGHT)
-    if room >= min(len(name), 4):
+    if room >= min(len(name), LEAST_LABEL):
         shown = name if len(name) <= room else "…" + name[len(name) - room + 1 :]
         yield element("text", shown, x=f"{box.x + 5:.1f}", y=f"{box.y + 13:.1f}")

@@ -4,11 +4,12 @@ Strategy: read off the instructions and never off names. A linear map is told by
 (an attention's queries; an activation) and by what it reads (an attention; an activated product). Both
 are found by walks that go back through whatever only scales, moves or gates a register. What the
 instructions do not tell keeps its name with the numbers replaced; a layer is the number in the name
-where there is one, else the count of attentions before.
+where there is one, else the count of attentions before whose weights are others.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from .operands import Row
 from .operation import Operation
 from .program import Program
 from .tensor_names import layer_of, role_of
+from .walk import Walk
 
 QUERY, KEY, VALUE, OUTPUT, ATTENTION_GATE = (f"attention {part}" for part in ("q", "k", "v", "o", "gate"))
 UP, GATE, DOWN = (f"mlp {part}" for part in ("up", "gate", "down"))
@@ -43,7 +45,6 @@ BEHIND_HEAD = (op.Softcap, op.Scale, op.ScaleTiled, op.Affine)
 LOOKUPS = (op.Embed, op.HashEmbed, op.PositionEmbed)
 # each element of the output is an element of the one register that is read, in its place or another, perhaps scaled
 STRAIGHT = (op.RmsNorm, op.LayerNorm, op.Rope, op.Rotate, op.Scale, op.ScaleTiled, op.Affine, op.Slice, op.Softcap)
-MOST_STEPS = 1_000_000  # of all walks through one program together; real ones take some thousands
 JOINING = (*STRAIGHT, op.Mix, op.Add, op.Multiply, op.Concat, op.Shift, op.Broadcast)
 
 
@@ -81,18 +82,32 @@ def tensor_uses(
     names : of the directory's tensors;  sources : tensors whose values each of them takes, such as an alias's
     """
     roles: list[dict[str, None]] = [{} for _ in names]
+    found = find_map_uses(program)
+    fresh = _fresh_layers(program, found)
     layers: list[int | None] = [layer_of(name) for name in names]
-    for tensor, use in _uses(program):
+    for tensor, use in _uses(program, found):
         roles[tensor].setdefault(use.role)
         if layers[tensor] is None and use.layer is not None and layer_of(names[tensor]) is None:
-            layers[tensor] = use.layer
+            layers[tensor] = max(bisect_right(fresh, use.layer) - 1, 0)
     for tensor in reversed(range(len(names))):  # what nothing names is there for those that take its values
         for source in sources[tensor] if sources is not None else ():
             roles[source] = roles[source] or dict(roles[tensor])
     return tuple(
-        TensorUse(_joined(list(found)) or role_of(name), layer)
-        for name, found, layer in zip(names, roles, layers, strict=True)
+        TensorUse(_joined(list(told)) or role_of(name), layer)
+        for name, told, layer in zip(names, roles, layers, strict=True)
     )
+
+
+def _fresh_layers(program: Program, found: Mapping[int, MapUse]) -> list[int]:
+    """The attentions, by their number, whose output map none before them has: those that run no layer again."""
+    seen: set[int] = set()
+    fresh: list[int] = []
+    for index, use in sorted(found.items()):
+        weight = program.instructions[index].tensors[0]
+        if use.role == OUTPUT and use.layer is not None and weight not in seen:
+            seen.add(weight)
+            fresh.append(use.layer)
+    return fresh
 
 
 def _joined(roles: list[str]) -> str:
@@ -106,9 +121,8 @@ def _joined(roles: list[str]) -> str:
     )
 
 
-def _uses(program: Program) -> Iterator[tuple[int, MapUse]]:
+def _uses(program: Program, found: Mapping[int, MapUse]) -> Iterator[tuple[int, MapUse]]:
     """(tensor, use) of every operand that names a tensor, in program order."""
-    found = find_map_uses(program)
     for index, instruction in enumerate(program.instructions):
         for name, kind, value in instruction.values():
             if not hasattr(kind, "tensors") or value is None:
@@ -122,7 +136,7 @@ def _uses(program: Program) -> Iterator[tuple[int, MapUse]]:
 
 def find_map_uses(program: Program) -> dict[int, MapUse]:
     """By instruction what each linear map and each lookup of a token is for, as far as the program tells."""
-    walk = _Walk(program)
+    walk = Walk(program)
     found: dict[int, MapUse] = {}
     head = find_head(program)
     if head is not None:
@@ -145,43 +159,7 @@ def find_map_uses(program: Program) -> dict[int, MapUse]:
     return found
 
 
-class _Walk:
-    """Walks between registers; a program made to have endless ways is walked so far and no farther."""
-
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.steps_left = MOST_STEPS
-        self.readers: dict[int, list[int]] = {}
-        for index, instruction in enumerate(program.instructions):
-            for register in instruction.registers:
-                self.readers.setdefault(register, []).append(index)
-
-    def step(self) -> bool:
-        """Count a step; whether there may be more."""
-        self.steps_left -= 1
-        return self.steps_left > 0
-
-    def origins(self, register: int, through: tuple[type[Operation], ...]) -> set[int]:
-        """The instructions that the walk back ends at: the nearest on every way that are not of `through`."""
-        ends: set[int] = set()
-        seen, pending = set(), [register]
-        while pending and self.step():
-            index = pending.pop()
-            if index in seen:
-                continue
-            seen.add(index)
-            instruction = self.program.instructions[index]
-            if isinstance(instruction, through):
-                pending += instruction.registers
-            else:
-                ends.add(index)
-        return ends
-
-    def of_kind(self, indices: set[int], *kinds: type[Operation]) -> list[int]:
-        return [index for index in sorted(indices) if isinstance(self.program.instructions[index], kinds)]
-
-
-def _find_readers(walk: _Walk, attentions: Sequence[int], found: dict[int, MapUse]) -> None:
+def _find_readers(walk: Walk, attentions: Sequence[int], found: dict[int, MapUse]) -> None:
     """Linear maps by what they read: an attention, or what an activation has made."""
     through = (*STRAIGHT, op.Multiply, op.Exclude, op.Concat)
     for index, instruction in enumerate(walk.program.instructions):
@@ -195,7 +173,7 @@ def _find_readers(walk: _Walk, attentions: Sequence[int], found: dict[int, MapUs
             found[index] = MapUse(DOWN, max(sum(each < index for each in attentions) - 1, 0))
 
 
-def _find_makers(walk: _Walk, register: int, use: MapUse, found: dict[int, MapUse]) -> None:
+def _find_makers(walk: Walk, register: int, use: MapUse, found: dict[int, MapUse]) -> None:
     """Linear maps, and for values tables too, that make the operand of an attention."""
     ends = walk.origins(register, JOINING)
     if any(found.get(index, use).role in (OUTPUT, DOWN) for index in ends):
@@ -208,7 +186,7 @@ def _find_makers(walk: _Walk, register: int, use: MapUse, found: dict[int, MapUs
             found[index] = MapUse(_joined([*_apart(earlier.role), use.role]), use.layer)
 
 
-def _find_value_tables(walk: _Walk, attention: int, layer: int, found: dict[int, MapUse]) -> None:
+def _find_value_tables(walk: Walk, attention: int, layer: int, found: dict[int, MapUse]) -> None:
     """Tables of which values are made, directly or by a map of their own: such as queries are not made of."""
     query, _, value = (
         walk.origins(register, JOINING) for register in walk.program.instructions[attention].registers[:3]
@@ -221,7 +199,7 @@ def _find_value_tables(walk: _Walk, attention: int, layer: int, found: dict[int,
             found.update((table, MapUse(VALUE_TABLE, layer)) for table in tables)
 
 
-def _tables_alone(walk: _Walk, index: int) -> set[int]:
+def _tables_alone(walk: Walk, index: int) -> set[int]:
     """The lookups that a linear map reads, where it reads nothing else."""
     ends = walk.origins(walk.program.instructions[index].x, STRAIGHT)  # type: ignore[attr-defined]
     return ends if len(walk.of_kind(ends, op.Embed)) == len(ends) else set()
@@ -233,7 +211,7 @@ def _apart(role: str) -> list[str]:
     return [f"{first} {part}" for part in rest.split("+")]
 
 
-def _find_mlps(walk: _Walk, attentions: Sequence[int], found: dict[int, MapUse]) -> None:
+def _find_mlps(walk: Walk, attentions: Sequence[int], found: dict[int, MapUse]) -> None:
     """Linear maps whose outputs an activation bends, and those that its result gates."""
     for index, instruction in enumerate(walk.program.instructions):
         if not isinstance(instruction, op.Activation):
@@ -252,7 +230,7 @@ def _find_mlps(walk: _Walk, attentions: Sequence[int], found: dict[int, MapUse])
             found.setdefault(maker, MapUse(UP, layer))
 
 
-def _partners(walk: _Walk, index: int) -> set[int]:
+def _partners(walk: Walk, index: int) -> set[int]:
     """Origins of what the output of an activation, repeated or scaled, is multiplied with."""
     found: set[int] = set()
     seen, pending = {index}, [index]
@@ -269,7 +247,7 @@ def _partners(walk: _Walk, index: int) -> set[int]:
     return found
 
 
-def _leads_to(walk: _Walk, index: int, found: Mapping[int, MapUse], role: str) -> bool:
+def _leads_to(walk: Walk, index: int, found: Mapping[int, MapUse], role: str) -> bool:
     """Whether a linear map of that role reads a register, scaled or multiplied."""
     seen, pending = {index}, [index]
     while pending and walk.step():
@@ -282,7 +260,7 @@ def _leads_to(walk: _Walk, index: int, found: Mapping[int, MapUse], role: str) -
     return False
 
 
-def _find_factors(walk: _Walk, found: dict[int, MapUse]) -> None:
+def _find_factors(walk: Walk, found: dict[int, MapUse]) -> None:
     """A map that only another one reads is its first factor and has its role: low rank, compressed keys and values."""
     for index in reversed(range(len(walk.program.instructions))):
         instruction = walk.program.instructions[index]

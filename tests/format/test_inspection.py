@@ -73,6 +73,11 @@ def test_aliases_are_not_counted_as_stored_weights(artifact_bytes):
     assert inspect_artifact(artifact_bytes).weights == 24 * 8 + 8 * 8 + 24 * 8
 
 
+def test_the_text_of_an_inspection_is_one_line(artifact_bytes):
+    text = repr(inspect_artifact(artifact_bytes))
+    assert text.startswith(f"Inspection({len(artifact_bytes):,} bytes, ") and "4 tensors: a model without" in text
+
+
 def test_provenance_is_shown(artifact_bytes):
     assert inspect_artifact(artifact_bytes).provenance == {"note": "made by a test"}
 

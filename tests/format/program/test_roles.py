@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from bytecap.format.program import operations as op
-from bytecap.format.program.operands import Row, RowOperand, TensorOperand
+from bytecap.format.program.operands import RegisterOperand, Row, RowOperand, TensorOperand
 from bytecap.format.program.program import Program
-from bytecap.format.program.roles import MOST_STEPS, VECTOR_ROLES, find_map_uses, tensor_uses
+from bytecap.format.program.roles import VECTOR_ROLES, find_map_uses, tensor_uses
+from bytecap.format.program.walk import MOST_STEPS
 
 TANH, SILU, SIGMOID = op.ActivationKind.TANH, op.ActivationKind.SILU, op.ActivationKind.SIGMOID
 
@@ -90,6 +92,31 @@ def test_layers_are_those_of_the_names_or_else_counted():
     ]
     named = tensor_uses(program, [f"blocks.7.{name}" for name in writer.names])
     assert {use.layer for use in named} == {7}
+
+
+def test_layers_that_run_again_are_counted_once():
+    writer = llama(Writer())
+    once = writer.instructions[1 : len(writer.instructions) - 2]
+    shifted = []
+    for instruction in once:  # the same two layers once more, then two of other weights
+        moved = {
+            name: value + len(once)
+            for name, kind, value in instruction.values()
+            if isinstance(kind, RegisterOperand) and name in ("x", "y", "q", "k", "v")
+        }
+        shifted.append(replace(instruction, **moved))
+    program = Program((*writer.instructions[:-2], *shifted, op.Linear(2 * len(once), writer.tensor("head"))), 8, 8, 0)
+    uses = dict(zip(writer.names, tensor_uses(program, writer.names), strict=True))
+    assert [uses[name].layer for name in ("q0", "o0", "q1", "down1")] == [0, 0, 1, 1]
+    renamed = [
+        replace(instruction, weight=writer.tensor(f"again {instruction.weight}"))
+        if isinstance(instruction, op.Linear) and index >= len(shifted) // 2
+        else instruction
+        for index, instruction in enumerate(shifted)
+    ]
+    program = Program((*writer.instructions[:-2], *renamed, op.Linear(2 * len(once), writer.tensor("head"))), 8, 8, 0)
+    uses = dict(zip(writer.names, tensor_uses(program, writer.names), strict=True))
+    assert {use.layer for name, use in uses.items() if name.startswith("again")} == {2}
 
 
 def test_one_map_of_queries_keys_and_values():
