@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .blob_models import answered, judge_models
+from .blob_text import text_findings
 from .blobs import judge_blobs
 from .claims import judge_claims
 from .code import judge_code
@@ -47,6 +48,8 @@ def judge_folder(
     claims = sections.judge("claims", lambda: judge_claims(folder, cap=options.cap, code=shipped))
     blobs = sections.judge("blobs", lambda: judge_blobs(folder, claims))
     models = sections.judge("models", lambda: judge_models(folder, claims, blobs, options))
+    if options.data is not None and blobs is not None:
+        sections.judge("validation text", lambda: (None, text_findings(folder, blobs.blobs, options.data or "")))
     ledger = sections.judge("ledger", lambda: (submission_ledger(folder, claims, blobs, models), [])) or ()
     sections.judge("reading", lambda: (None, reading_findings(folder)))  # last: what the others could not read
 

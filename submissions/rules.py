@@ -7,7 +7,19 @@ example folder in tests/support, and put a block `submission-rules: NAME` on the
 from __future__ import annotations
 
 from ..format.registry import keyed, paired
-from . import blob_models, blobs, byte_rows, code_findings, declaration, folder_findings, judge, run_logs, scores, sizes
+from . import (
+    blob_models,
+    blob_text,
+    blobs,
+    byte_rows,
+    code_findings,
+    declaration,
+    folder_findings,
+    judge,
+    run_logs,
+    scores,
+    sizes,
+)
 from .findings import Rule
 
 SECTIONS: dict[str, tuple[Rule, ...]] = paired(
@@ -19,7 +31,7 @@ SECTIONS: dict[str, tuple[Rule, ...]] = paired(
         ("bytes", byte_rows.RULES),
         ("scores", scores.RULES),
         ("logs", run_logs.RULES),
-        ("blobs", (*blobs.RULES, *blob_models.RULES)),
+        ("blobs", (*blobs.RULES, *blob_models.RULES, *blob_text.RULES)),
         ("judge", judge.RULES),
     )
 )

@@ -25,8 +25,8 @@ def test_an_example_raises_its_rules_at_its_levels_and_no_undeclared_one(example
 
 
 def test_every_rule_has_an_example_at_each_of_its_levels():
-    """But for those that no folder raises by itself: of `judge`, in test_isolation.py, and scores on given data, in
-    test_blob_models.py.
+    """But for those that no folder raises by itself: of `judge`, in test_isolation.py, and what needs given data, in
+    test_blob_models.py and test_blob_text.py.
     """
     shown = {pair for example in ALL_EXAMPLES for pair in example.rules.items()}
     rules = [
