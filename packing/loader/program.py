@@ -6,11 +6,11 @@ its operation, the registers that it reads, and the rest. Encoding: spec/program
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable
 from typing import Any
 
-Instruction = tuple[int, tuple[int, ...], tuple]
+from .artifact_fields import take_float, take_signed, take_varint
+
+Instruction = tuple[int, list[int], list[Any]]  # operation, registers read, other operands
 Header = tuple[int, int, int]  # vocabulary size, sequence length, boundary token
 
 # r register, R registers, t tensor, v vector, o optional vector, w whole number, e byte, f binary32
@@ -41,70 +41,29 @@ OPERANDS: dict[int, str] = {
 }
 
 
-class ProgramReader:
-    """The bytes of a program and how far they are read."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data, self.at, self.index, self.tensor_named_last = data, 0, 0, -1
-        self.readers: dict[str, Callable[[], Any]] = {
-            "r": self.register,
-            "t": self.tensor,
-            "v": self.vector,
-            "o": self.optional_vector,
-            "w": self.varint,
-            "e": self.byte,
-            "f": self.binary32,
-        }
-
-    def byte(self) -> int:
-        self.at += 1
-        return self.data[self.at - 1]
-
-    def varint(self) -> int:
-        value = shift = 0
-        while True:
-            byte = self.byte()
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
-
-    def binary32(self) -> float:
-        self.at += 4
-        return struct.unpack("<f", self.data[self.at - 4 : self.at])[0]
-
-    def register(self) -> int:
-        return self.index - self.varint()
-
-    def tensor(self) -> int:
-        step = self.varint()
-        self.tensor_named_last += 1 + (step >> 1 ^ -(step & 1))
-        return self.tensor_named_last
-
-    def vector(self) -> tuple[int, int]:
-        return self.tensor(), self.varint()
-
-    def optional_vector(self) -> tuple[int, int] | None:
-        return self.vector() if self.byte() else None
-
-    def instruction(self) -> Instruction:
-        """The next instruction."""
-        operation = self.byte()
-        kinds = OPERANDS[operation]
-        if kinds == "R":
-            return operation, tuple(self.register() for _ in range(self.varint())), ()
-        values = [self.readers[kind]() for kind in kinds]
-        registers = kinds.count("r")
-        return operation, tuple(values[:registers]), tuple(values[registers:])
-
-
 def read_program(data: bytes) -> tuple[Header, list[Instruction]]:
-    """The header and the instructions of a program section."""
-    reader = ProgramReader(data)
-    vocabulary, length, boundary, count = (reader.varint() for _ in range(4))
-    instructions = []
-    for reader.index in range(count):
-        instructions.append(reader.instruction())
-    if reader.at != len(data):
-        raise SystemExit("the program of the artifact does not end where its section does")
+    """The header and the instructions of a program section; a vector is (tensor, row), an absent one None."""
+    fields, tensor = iter(data), -1
+
+    def take(kind: str, index: int) -> Any:
+        nonlocal tensor
+        if kind == "r":
+            return index - take_varint(fields)
+        if kind == "t":
+            tensor += 1 + take_signed(fields)
+            return tensor
+        if kind == "v":
+            return take("t", index), take_varint(fields)
+        if kind == "o":
+            return take("v", index) if next(fields) else None
+        return {"f": take_float, "w": take_varint, "e": next}[kind](fields)
+
+    vocabulary, length, boundary, count = (take_varint(fields) for _ in range(4))
+    instructions: list[Instruction] = []
+    for index in range(count):
+        operation = next(fields)
+        kinds = OPERANDS[operation]
+        kinds = "r" * take_varint(fields) if kinds == "R" else kinds
+        values, registers = [take(kind, index) for kind in kinds], kinds.count("r")
+        instructions.append((operation, values[:registers], values[registers:]))
     return (vocabulary, length, boundary), instructions

@@ -63,11 +63,6 @@ def test_the_loader_knows_every_operation_and_its_operands():
         assert len(names) == len(operation.operands) or "options" in names, operation.name
 
 
-def test_bytes_after_a_program_are_an_error():
-    with pytest.raises(SystemExit, match="does not end"):
-        read_program(bytes([5, 3, 0, 0, 9]))
-
-
 def test_a_sequence_longer_than_its_positions_is_refused():
     instructions = [(18, (), (0, 0)), (3, (0,), (1, None))]
     model = Model(instructions, [torch.ones(1, 2), torch.ones(3, 2)], 0)
