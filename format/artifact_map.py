@@ -141,29 +141,26 @@ def _code_regions(decoded: bytes, artifact: Artifact, contents: DecodedTensors, 
     """The table of streams, then each payload cut by matrix, stream 0 by the side of a matrix and by set."""
     cursor = FieldRecorder(decoded, where="codes")
     read_streams_at(cursor, limits)
+    parts = _payload_parts(artifact, contents)
     for field in cursor.fields:
         if field.name == "payload":
             number = int(field.where.rpartition(" ")[2])
-            yield from _payload_regions(field, _payload_parts(number, artifact, contents))
+            yield from _payload_regions(field, parts.get(number, []))
             continue
         stream = f"{field.where.partition(' / ')[2]} ".lstrip()
         value = INTEGER_CODECS[int(str(field.value))].name if field.name == "codec" else f"{field.value:,}"
         yield Region(field.offset, field.length, stream + field.name, value)
 
 
-def _payload_parts(number: int, artifact: Artifact, contents: DecodedTensors) -> list[tuple[str, str, int]]:
-    """(name, text, bytes) of what stands in a stream, in its order."""
+def _payload_parts(artifact: Artifact, contents: DecodedTensors) -> dict[int, list[tuple[str, str, int]]]:
+    """By stream (name, text, bytes) of what stands in it, in its order."""
     matrices = in_streams(stored_matrices(artifact.directory))
-    if number:
-        return [
-            (
-                _matrix_name(artifact, key[0], key[1], matrices[key].name),
-                f"{matrices[key].rows:,} x {matrices[key].columns:,} integers",
-                size,
-            )
-            for key, size in contents.matrix_bytes.items()
-            if matrices[key].record.stream == number
-        ]
+    found: dict[int, list[tuple[str, str, int]]] = {}
+    for key, size in contents.matrix_bytes.items():
+        matrix = matrices[key]
+        name = _matrix_name(artifact, key[0], key[1], matrix.name)
+        text = f"{matrix.rows:,} x {matrix.columns:,} integers"
+        found.setdefault(matrix.record.stream, []).append((name, text, size))
     steps = [
         (
             _matrix_name(artifact, key[0], key[1], matrices[key].name),
@@ -175,7 +172,7 @@ def _payload_parts(number: int, artifact: Artifact, contents: DecodedTensors) ->
     sets = [
         (_matrix_name(artifact, *key, ""), "set, gaps or changes", size) for key, size in contents.set_bytes.items()
     ]
-    return steps + sets
+    return {0: steps + sets, **found}
 
 
 def _payload_regions(field: Field, parts: Sequence[tuple[str, str, int]]) -> Iterator[Region]:

@@ -9,7 +9,7 @@ where there is one, else the count of attentions before whose weights are others
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -159,6 +159,11 @@ def find_map_uses(program: Program) -> dict[int, MapUse]:
     return found
 
 
+def _layer_at(attentions: Sequence[int], index: int) -> int:
+    """Number of the last attention before an instruction, 0 before the first."""
+    return max(bisect_left(attentions, index) - 1, 0)
+
+
 def _find_readers(walk: Walk, attentions: Sequence[int], found: dict[int, MapUse]) -> None:
     """Linear maps by what they read: an attention, or what an activation has made."""
     through = (*STRAIGHT, op.Multiply, op.Exclude, op.Concat)
@@ -168,9 +173,9 @@ def _find_readers(walk: Walk, attentions: Sequence[int], found: dict[int, MapUse
         ends = walk.origins(instruction.x, through)
         read = walk.of_kind(ends, op.Attention, op.CappedAttention)
         if read:
-            found[index] = MapUse(OUTPUT, attentions.index(read[0]))
+            found[index] = MapUse(OUTPUT, bisect_left(attentions, read[0]))
         elif walk.of_kind(ends, op.Activation):
-            found[index] = MapUse(DOWN, max(sum(each < index for each in attentions) - 1, 0))
+            found[index] = MapUse(DOWN, _layer_at(attentions, index))
 
 
 def _find_makers(walk: Walk, register: int, use: MapUse, found: dict[int, MapUse]) -> None:
@@ -216,7 +221,7 @@ def _find_mlps(walk: Walk, attentions: Sequence[int], found: dict[int, MapUse]) 
     for index, instruction in enumerate(walk.program.instructions):
         if not isinstance(instruction, op.Activation):
             continue
-        layer = max(sum(each < index for each in attentions) - 1, 0)
+        layer = _layer_at(attentions, index)
         makers = [i for i in walk.of_kind(walk.origins(instruction.x, STRAIGHT), op.Linear) if i not in found]
         partners = _partners(walk, index)
         gated = [i for i in walk.of_kind(partners, op.Linear) if i not in found or found[i].role == GATE]

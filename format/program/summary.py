@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from . import operations as op
 from .program import Program, ProgramShapes
-from .roles import DOWN, GATE, find_head, find_map_uses
+from .roles import DOWN, GATE, MapUse, find_head, find_map_uses
 
 ATTENTIONS = (op.Attention, op.CappedAttention)
 GATES = (op.ActivationKind.SIGMOID, op.ActivationKind.TANH)  # what gates of attention and of skips are bent by
@@ -49,15 +49,15 @@ def summarize_program(
     aliases : of tensors that have another one's values, that one
     """
     instructions = program.instructions
-    head = find_head(program)
+    head, uses = find_head(program), find_map_uses(program)
     attentions = [(i, each) for i, each in enumerate(instructions) if isinstance(each, ATTENTIONS)]
     width = shapes.widths[instructions[head].x] if head is not None else shapes.widths[-1]  # type: ignore[attr-defined]
     first = attentions[0][1] if attentions else None
     phrases = [
-        _kind(program, len(attentions), width),
+        _kind(program, uses, len(attentions), width),
         *_attention_phrases([each for _, each in attentions], shapes),
         *_position_phrases(instructions),
-        *_mlp_phrases(program, shapes),
+        *_mlp_phrases(program, uses, shapes),
         *_norm_phrases(instructions),
         *_head_phrases(program, head, aliases or {}),
     ]
@@ -74,10 +74,9 @@ def summarize_program(
     )
 
 
-def _kind(program: Program, attentions: int, width: int) -> str:
+def _kind(program: Program, uses: Mapping[int, MapUse], attentions: int, width: int) -> str:
     if not attentions:
         return f"a model without attention of width {width:,}"
-    uses = find_map_uses(program)
     weights = {program.instructions[i].weight for i, use in uses.items() if use.role.startswith("attention o")}  # type: ignore[attr-defined]
     looped = f" run with the weights of {len(weights)}" if 0 < len(weights) < attentions else ""
     return f"a transformer of {_count(attentions, 'layer')}{looped} and width {width:,}"
@@ -109,10 +108,9 @@ def _position_phrases(instructions: Sequence[op.Operation]) -> list[str]:
     return phrases
 
 
-def _mlp_phrases(program: Program, shapes: ProgramShapes) -> list[str]:
+def _mlp_phrases(program: Program, uses: Mapping[int, MapUse], shapes: ProgramShapes) -> list[str]:
     """`MLPs of 384 (relu-squared)`, from the maps out of them."""
     found: Counter[str] = Counter()
-    uses = find_map_uses(program)
     gated = any(use.role.startswith(GATE) for use in uses.values())
     for index, use in uses.items():
         instruction = program.instructions[index]
