@@ -52,7 +52,7 @@ def test_the_report_has_the_bytes_of_every_profile(small_job) -> None:
         for i, entry in enumerate(artifact.directory)
     ]
     again = {
-        p: assemble_artifact(artifact.program, sources, artifact.provenance, codec)
+        p: assemble_artifact(artifact.program, sources, artifact.provenance, codec, identity=artifact.identity)
         for p, codec in profile_codecs().items()
     }
     assert report["profiles"] == {profile: len(other) for profile, other in again.items()}
@@ -73,8 +73,9 @@ def test_a_fast_artifact_fills_its_cap_and_says_what_it_is(small_job, tmp_path) 
     assert [row["codec"] for row in found] == ["mixing", *["static-rans"] * (len(found) - 1)]
     assert [row["bytes"] for row in found] == [len(stream.payload) for stream in read_artifact(data).streams]
     line = next(line for line in bytecap_command("inspect", path).stdout.splitlines() if line.startswith("streams"))
-    assert line == f"streams  {', '.join('{number} {codec} {bytes:,}'.format(**row) for row in found)} bytes"
-    assert all(check.passed for check in bytecap.verify(path, cap=CAP, code=[small_job.code]))
+    told = ", ".join("{number} {codec} {bytes:,}".format(**row) for row in found)
+    assert " ".join(line.split()) == f"streams {told} bytes"
+    assert not any(check.failed for check in bytecap.verify(path, cap=CAP, code=[small_job.code]))
 
 
 def test_the_interface_takes_a_profile(small_job) -> None:

@@ -191,7 +191,7 @@ def _check_artifact(trial: Trial, inputs: Path, data: bytes | None) -> None:
     if data is None:
         return
     code = [inputs / "run.py"] if trial.code_bytes else []
-    failed = [check for check in verify_artifact(data, cap=trial.cap, code_files=code) if not check.passed]
+    failed = [check for check in verify_artifact(data, cap=trial.cap, code_files=code) if check.failed]
     if failed or len(data) + trial.code_bytes > trial.cap:
         raise RoundTripFailure(trial, f"{len(data)} bytes under a cap of {trial.cap}: {failed}")
 

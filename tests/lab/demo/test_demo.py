@@ -89,8 +89,8 @@ def test_the_files_give_the_printed_score(printed):
     document = bytecap_command(
         "eval", folder / "model.bcap", *files, "--against", folder / "checkpoint.pt", "--json"
     ).document
-    assert f"{document['score']['bits_per_byte']:.5f} bits per byte" in outcome.stdout
-    assert f"{document['reference']['bits_per_byte']:.5f} bits per byte" in outcome.stdout
+    assert f"artifact    {document['score']['bits_per_byte']:.5f} ± " in outcome.stdout
+    assert f"float       {document['reference']['bits_per_byte']:.5f} ± " in outcome.stdout
     assert f"{document['gap']['mbpb']:+.2f} ± {document['gap']['standard_error_mbpb']:.2f} mBPB" in outcome.stdout
     assert document["same_program"]
 
