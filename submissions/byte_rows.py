@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from .declared import Claim
 from .findings import Finding, Level, Rule
 from .folder import SubmissionFile
+from .log_lines import LoggedSize
 from .logs import LogFacts, final_models, final_totals
 from .shipped_code import ShippedCode
 
@@ -23,7 +24,11 @@ RULES = (
         (Level.FAIL, Level.WARNING),
         "Every logged total is over the cap; a warning where one log of several is, or the shipped code is smaller.",
     ),
-    Rule("bytes-side-file", (Level.FINDING,), "The logged total counts a file of the folder beside model and code."),
+    Rule(
+        "bytes-side-file",
+        (Level.FINDING,),
+        "The logged total counts a file, or bytes that are not in the folder, beside model and code.",
+    ),
     Rule(
         "bytes-as-shipped",
         (Level.PASS, Level.FINDING, Level.FAIL, Level.SKIPPED),
@@ -39,7 +44,8 @@ class ByteRow:
 
     counted, model : the total that it counts and the compressed model, None where it does not say
     smallest_model : the smallest compressed model that the log has, where it tells several forms of one
-    side_file, side_bytes : a file of the folder whose bytes are the rest of the total beside model and code
+    side_bytes : what the total counts beside model and code
+    side_file : the file of the folder that has so many bytes, "" where none has
     """
 
     log: str
@@ -59,34 +65,52 @@ class ByteRow:
 
 
 def byte_rows(
-    logs: Sequence[LogFacts], totals: Sequence[Claim] = (), files: Sequence[SubmissionFile] = ()
+    logs: Sequence[LogFacts],
+    totals: Sequence[Claim] = (),
+    files: Sequence[SubmissionFile] = (),
+    shipped_code: int = 0,
 ) -> list[ByteRow]:
     """A row a log; where a log has several totals, the declared one, else the last."""
     declared = {claim.amount.value for claim in totals}
     names = {file.bytes: file.name for file in files if file.kind == "file" and file.bytes >= SMALLEST_SIDE_FILE}
     rows = []
     for log in logs:
-        counted = [size.value for size in final_totals(log)]
-        models = {size.label: size.value for size in final_models(log)}
-        if counted or models:
-            chosen = next((value for value in counted if value in declared), counted[-1] if counted else None)
-            label = next((size.label for size in final_totals(log) if size.value == chosen), "")
-            model = models.get(label, list(models.values())[-1] if models else None)
-            codes = {size.value for size in log.sizes if size.kind == "code"}
-            rests = {chosen - model - code for code in codes} if chosen is not None and model is not None else set()
+        counted, models = final_totals(log), final_models(log)
+        if not counted and not models:
+            continue
+        total = next((size for size in counted if size.value in declared), counted[-1] if counted else None)
+        model = _model_of(total, models)
+        side = 0
+        if total is not None and model is not None:
+            rests = {total.value - model - size.value for size in log.sizes if size.kind == "code"}
             side = next((rest for rest in rests if rest in names), 0)
-            smallest = min(models.values(), default=None)
-            rows.append(ByteRow(log.name, chosen, model, smallest, names.get(side, ""), side))
+            if not side and rests and min(rests) >= max(SMALLEST_SIDE_FILE, shipped_code):
+                side = min(rests)
+        smallest = min((size.value for size in models), default=None)
+        rows.append(
+            ByteRow(log.name, None if total is None else total.value, model, smallest, names.get(side, ""), side)
+        )
     return rows
+
+
+def _model_of(total: LoggedSize | None, models: Sequence[LoggedSize]) -> int | None:
+    """The model that a total counts: of its label and printed before it, if there is one; a log may hold two runs."""
+    if not models:
+        return None
+    if total is None:
+        return models[-1].value
+    return max(models, key=lambda size: (size.label == total.label, size.line < total.line, size.line)).value
 
 
 def judge_bytes(rows: Sequence[ByteRow], totals: Sequence[Claim], code: ShippedCode, cap: int) -> list[Finding]:
     """The rows as counted and as shipped against the cap."""
     counted = {row.log: row.counted for row in rows if row.counted is not None}
     findings = [_as_counted(counted, cap)]
-    for row in [row for row in rows if row.side_file][:1]:
-        text = f"the total of {row.log} counts {row.side_bytes:,} bytes beside model and code: {row.side_file}"
-        findings.append(Finding("bytes-side-file", Level.FINDING, text, row.side_file, {"bytes": row.side_bytes}))
+    for row in sorted((row for row in rows if row.side_bytes), key=lambda row: not row.side_file)[:1]:
+        what = row.side_file or "no file of the folder has so many"
+        text = f"the total of {row.log} counts {row.side_bytes:,} bytes beside model and code: {what}"
+        place = row.side_file or row.log
+        findings.append(Finding("bytes-side-file", Level.FINDING, text, place, {"bytes": row.side_bytes}))
     # Where a log counts a file that lies in the folder, that log is of what is shipped.
     shipped = [row for row in rows if row.side_file] or [row for row in rows if row.model is not None]
     fits = not code.is_missing and any(row.least(code.closure_bytes) <= cap for row in shipped)
@@ -148,7 +172,7 @@ def _as_shipped(rows: Sequence[ByteRow], code: ShippedCode, cap: int) -> Finding
         "total": total,
         "cap": cap,
     }
-    side = f" + {row.side_bytes:,} of {row.side_file}" if row.side_file else ""
+    side = f" + {row.side_bytes:,} of {row.side_file or 'what the log counts beside'}" if row.side_bytes else ""
     parts = f"{row.model or 0:,} bytes of model by {row.log} + {code.closure_bytes:,} of code{side} = {total:,}"
     if total <= cap:
         text = f"as shipped: {parts}, {cap - total:,} below the cap"

@@ -35,7 +35,7 @@ def judge_claims(
     code = plain_code(folder) if code is None else code
     size_facts, size_findings = judge_sizes(declared, logs, code, cap)
     findings += size_findings + mebibyte_findings(folder, declared.name, code)
-    rows = byte_rows(logs, size_facts.declared, folder.files)
+    rows = byte_rows(logs, size_facts.declared, folder.files, code.closure_bytes)
     findings += judge_bytes(rows, size_facts.declared, code, cap)
     findings += judge_scores(folder, declared, logs, code)
     findings += judge_logs(declared, logs, code)

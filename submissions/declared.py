@@ -12,9 +12,12 @@ import enum
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from .declared_numbers import Amount, read_amount
 
+LOOKED_AT = 50_000  # values of one document
+LONGEST_KEY = 100
 SHOWN_CLAIMS = 500  # claims read from one document; a document of more is no description of a run
 
 
@@ -76,9 +79,9 @@ _SEED_SUFFIX = re.compile(r"[_\-.]?(?:seed[_\-]?|s)(\d{1,10})$", re.IGNORECASE)
 
 
 def claims_of(document: object) -> tuple[Claim, ...]:
-    """Every claim of a JSON document, in its order; at most SHOWN_CLAIMS."""
+    """Every claim of a JSON document, in its order; at most SHOWN_CLAIMS, of the first LOOKED_AT values."""
     claims: list[Claim] = []
-    for path, value in _leaves(document, ()):
+    for path, value in islice(_leaves(document, ()), LOOKED_AT):
         if (claim := _claim(path, value)) is not None:
             claims.append(claim)
             if len(claims) >= SHOWN_CLAIMS:
@@ -90,7 +93,7 @@ def _leaves(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
     """Path and value of everything that is neither dict nor list; an object with a field "seed" is keyed by it."""
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _leaves(item, (*path, str(key)))
+            yield from _leaves(item, (*path, str(key)[:LONGEST_KEY]))
     elif isinstance(value, list):
         for index, item in enumerate(value):
             seed = item.get("seed") if isinstance(item, dict) else None

@@ -28,7 +28,7 @@ def mebibyte_findings(folder: SubmissionFolder, declaration: str, code: ShippedC
     places = list(_places(texts))
     if not places:
         return []
-    more = f", and {len(places) - 1} more places" if len(places) > 1 else ""
+    more = f", the first of {len(places)} places" if len(places) > 1 else ""
     text = f"16 MiB ({MEBIBYTE_CAP:,} bytes) stands for the cap in {places[0]}{more}"
     return [Finding("size-mebibytes", Level.WARNING, text, places[0], {"places": places[:50]})]
 

@@ -201,6 +201,10 @@ def _not_passed(
     printed = _printed_in(folder, logs, claim.amount.written) if search else ""
     if printed:
         return Finding("score-declared", Level.PASS, f"{claim.amount.written} is printed in {printed}", place)
+    if claim.role == "seed" and _run_is_unlogged(declaration, claim, logs, difference):
+        seed = "" if claim.seed.startswith("#") else f" of seed {claim.seed}"
+        text = f"{claim.amount.written} is in no log, and no log is of its run{seed}"
+        return Finding("score-unmatched", Level.FINDING, text, place, values)
     if abs(difference) <= NEAR:
         return Finding("score-near", Level.WARNING, told, place, values)
     if all(candidate.kind == "before" for candidate in candidates):

@@ -156,12 +156,13 @@ def _code_field(declaration: Declaration, logs: Sequence[LogFacts], code: Shippe
         elif claim.amount.matches(code.script_bytes) or claim.amount.matches(code.closure_bytes):
             findings.append(Finding("size-code-field", Level.PASS, f"{value:,} bytes of code, as shipped", place))
         elif value in logged:
-            shipped = f"{code.script or 'no script'} has {code.script_bytes:,}"
+            shipped = f"{code.script} has {code.script_bytes:,}" if code.script else "there is no script"
             text = f"{value:,} bytes of code are {logged[int(value)]}; {shipped}"
             level = Level.PASS if value >= code.packed_bytes else Level.FINDING
             findings.append(Finding("size-code-field", level, text, place))
         else:
-            text = f"{value:,} bytes of code are declared, {code.script or 'no script'} has {code.script_bytes:,}"
+            shipped = f"{code.script} has {code.script_bytes:,}" if code.script else "there is no script"
+            text = f"{value:,} bytes of code are declared; {shipped}"
             values = {"declared": value, "shipped": code.script_bytes}
             findings.append(Finding("size-code-field", Level.FINDING, text, place, values))
     return findings

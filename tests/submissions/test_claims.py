@@ -132,3 +132,25 @@ def test_a_random_score_is_explained_by_chance_hardly_ever():
 )
 def test_sixteen_mebibytes_for_the_cap(tmp_path, line, expected):
     assert ("size-mebibytes" in findings(tmp_path, README__md=f"# A run\n{line}\n")) == expected
+
+
+def test_bytes_that_a_total_counts_and_the_folder_lacks_are_shipped_bytes(tmp_path):
+    """A table of four megabytes that only the log knows of."""
+    total = MODEL + len(SCRIPT)
+    text = log().replace(f"int8+zlib: {total} bytes", f"int8+zlib: {total + 4_000_000} bytes")
+    raised = findings(tmp_path, train__log=text, submission__json=declaration(bytes_total=total + 4_000_000))
+    assert "4,000,000" in raised["bytes-side-file"].text and "no file of the folder" in raised["bytes-side-file"].text
+    assert raised["bytes-as-shipped"].level.value == "fail"
+    assert raised["bytes-logged-over-cap"].level.value == "fail"
+
+
+def test_the_score_of_a_seed_without_a_log_is_no_failure(tmp_path):
+    told = declaration(seed_results={"1337": {"val_bpb": 1.2243657}, "42": {"val_bpb": 1.9}})
+    raised = findings(tmp_path, submission__json=told)
+    assert raised["score-unmatched"].level.value == "finding" and "seed 42" in raised["score-unmatched"].text
+
+
+def test_a_log_of_two_runs_counts_each_with_its_own_model(tmp_path):
+    raised = findings(tmp_path, train__log=log() + log(model=MODEL - 700_000, source=""))
+    assert raised["bytes-as-shipped"].values["model"] == MODEL
+    assert "bytes-side-file" not in raised
