@@ -15,7 +15,15 @@ from .code.closure_records import CodeClosure, is_own_package
 from .code.references import Kind
 from .code.source_room import DiskRoom
 
-SAID = {Kind.UNREADABLE, Kind.PROGRAM, Kind.INLINE_NATIVE, Kind.NETWORK, Kind.EXECUTED_FILE, Kind.STARTED_SCRIPT}
+SAID = {
+    Kind.COMPUTED,
+    Kind.UNREADABLE,
+    Kind.PROGRAM,
+    Kind.INLINE_NATIVE,
+    Kind.NETWORK,
+    Kind.EXECUTED_FILE,
+    Kind.STARTED_SCRIPT,
+}
 
 
 def import_closure(scripts: Sequence[str | Path]) -> tuple[Path, ...]:

@@ -65,6 +65,9 @@ RULES = (
         "The script runs source packed inside it, which was unpacked and read; a finding where that needs files.",
     ),
     Rule("code-unread-payload", (Level.FINDING,), "Code is run whose text could not be computed without running it."),
+    Rule(
+        "code-computed", (Level.FINDING,), "A module, command or file is named by a computed text and not looked for."
+    ),
     Rule("code-local-module", (Level.FINDING,), "A module of the folder is imported; it counts."),
     Rule("code-second-file", (Level.FINDING,), "A second file is executed as source; it counts."),
     Rule("code-started-script", (Level.FINDING,), "A script of the folder is started as a process; it counts."),
@@ -219,6 +222,8 @@ def _named_findings(closure: CodeClosure) -> Iterator[Finding]:
     for name, places in by_kind.get(Kind.UNREADABLE, {}).items():
         text = f"runs code that could not be followed: {name}{_times(places)}"
         yield Finding("code-unread-payload", Level.FINDING, text, places[0])
+    for name, places in by_kind.get(Kind.COMPUTED, {}).items():
+        yield Finding("code-computed", Level.FINDING, f"{name}{_times(places)}", places[0])
     unpickling = by_kind.get(Kind.UNPICKLING, {})
     if unpickling:
         count = sum(len(places) for places in unpickling.values())

@@ -74,7 +74,6 @@ class CallMeaning:
 
     def __init__(self, evaluator: Evaluator, attributes: dict[str, Any], found: FOUND) -> None:
         self.evaluator, self.attributes, self.found = evaluator, attributes, found
-        self.quiet = False  # what is executed here was seen where the function was called
 
     def read(self, call: ast.Call, names: dict[str, Any]) -> None:
         """Look one call up, by the full name of what is called or by the name of the method."""
@@ -171,8 +170,6 @@ class CallMeaning:
         behind = self._file_behind(call.args[0], names)
         if behind is not None:
             self._say(Kind.EXECUTED_FILE, behind, call, via=name)
-        elif self.quiet:
-            return
         elif name.endswith("exec") or not isinstance(value, Unknown) or value.reason:
             reason = value.reason if isinstance(value, Unknown) and value.reason else "its text is computed"
             self._say(Kind.UNREADABLE, f"{name}, {reason}", call)
@@ -190,6 +187,12 @@ class CallMeaning:
         if isinstance(module, str):
             name = module.lstrip(".")
             self._say(Kind.MODULE, name, call, dots=len(module) - len(name), via="import_module", optional=True)
+        else:
+            self._computed("imports a module by a computed name", call)
+
+    def _computed(self, what: str, call: ast.Call) -> None:
+        """Something that cannot be looked for, since what it names is not known here."""
+        self._say(Kind.COMPUTED, what, call)
 
     def _open(self, call: ast.Call, names: dict[str, Any], via: str, place: int) -> None:
         mode = self._argument(call, place + 1, names, "mode")
@@ -211,6 +214,8 @@ class CallMeaning:
             self._start_words(parts, call, names, via)
         elif argument is not None:
             text = value if isinstance(value, str) else self._sketch(argument, names)
+            if text.startswith("?"):
+                self._computed(f"starts a computed command ({via})", call)
             for command in split_shell(text):
                 self._found_all(command, call, via)
 
@@ -224,6 +229,8 @@ class CallMeaning:
                 words += [_word(item) for item in value]
             else:
                 words.append(_word(value) or self._known_end(node, names) or None)
+        if not words or words[0] is None:
+            self._computed(f"starts a computed command ({via})", call)
         self._found_all(words, call, via)
 
     def _found_all(self, words: list[Word], call: ast.Call, via: str) -> None:
@@ -246,6 +253,8 @@ class CallMeaning:
         path = self._path_text(call, place, names, keyword)
         if path is not None:
             self._say(kind, path[0], call, via=via, assumed=path[1])
+        elif kind in (Kind.EXECUTED_FILE, Kind.LIBRARY) and not _is_system_library(call):
+            self._computed(f"{kind.value} of a computed path ({via})", call)
 
     def _path_text(self, call: ast.Call, place: int, names: dict[str, Any], keyword: str) -> tuple[str, bool] | None:
         """A path and whether it is only its end; None where nothing is known."""
@@ -309,6 +318,13 @@ def _summed_lists(node: ast.expr | None) -> list[ast.expr]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and (left := _summed_lists(node.left)):
         return [*left, *(_summed_lists(node.right) or [ast.Starred(node.right, ast.Load())])]
     return []
+
+
+def _is_system_library(call: ast.Call) -> bool:
+    """`ctypes.CDLL(None)` and `ctypes.CDLL(find_library("c"))` are no files of a submission."""
+    argument = call.args[0] if call.args else None
+    named = argument.func if isinstance(argument, ast.Call) else argument
+    return isinstance(argument, ast.Constant) or getattr(named, "attr", getattr(named, "id", "")) == "find_library"
 
 
 def _is_memory(call: ast.Call) -> bool:

@@ -35,7 +35,7 @@ MAX_PAYLOADS = 500
 MAX_CODE_BYTES = 1 << 20  # of all sources of a closure together, outside string literals and comments
 MAX_STEPS = 1_000_000  # of evaluation for all sources together
 INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+"([^"\n]+)"', re.MULTILINE)
-REPORTED = {Kind.INLINE_NATIVE, Kind.PROGRAM, Kind.NETWORK, Kind.UNPICKLING, Kind.UNREADABLE}
+REPORTED = {Kind.COMPUTED, Kind.INLINE_NATIVE, Kind.PROGRAM, Kind.NETWORK, Kind.UNPICKLING, Kind.UNREADABLE}
 
 
 def code_closure(room: SourceRoom, scripts: Sequence[str], known: Sequence[str] = ()) -> CodeClosure:

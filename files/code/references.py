@@ -23,6 +23,7 @@ class Kind(enum.Enum):
     PROGRAM = "starts the program"
     NETWORK = "uses the network by"
     UNPICKLING = "unpickles with"
+    COMPUTED = "has a target that is computed:"
     UNREADABLE = "runs code that could not be followed:"
 
 

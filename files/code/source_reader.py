@@ -19,6 +19,21 @@ from .references import Kind, Payload, Reference
 
 IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException", "OSError"}
 MAX_CALLS_IN_CALLS = 4
+MAX_FOLLOWED_CALLS = 2000
+FOLLOWED_CALLS = set(
+    "exec eval import_module __import__ run_path spec_from_file_location CDLL run Popen call check_call check_output "
+    "system popen".split()
+)
+DOUBTS = {Kind.COMPUTED, Kind.UNREADABLE}
+FOLLOWED_KINDS = {
+    Kind.EXECUTED_FILE,
+    Kind.LIBRARY,
+    Kind.MODULE,
+    Kind.NATIVE_SOURCE,
+    Kind.PROGRAM,
+    Kind.STARTED_MODULE,
+    Kind.STARTED_SCRIPT,
+}
 MAX_LOOP_NODES = 100_000  # of a loop over known items: items times syntax nodes of the body
 NAMES_A_STEP = 8  # names copied for a function that cost as much as a step of evaluation
 SIMPLE_LOOP = ast.Assign | ast.AugAssign | ast.Expr
@@ -35,12 +50,15 @@ class SourceReader:
         self.calls = CallMeaning(evaluator, self.attributes, self._found)
         self.waiting: list[tuple[ast.FunctionDef | ast.AsyncFunctionDef, dict[str, Any]]] = []
         self.optional = 0  # how many of the `try`, branches and functions around a statement make an import uncertain
+        self.told = 0  # references of the kinds that a followed call is read for
+        self.calls_left = MAX_FOLLOWED_CALLS
         self.calling: list[ast.AST] = []  # functions whose calls are being followed
         self.followed: set[ast.AST] = set()  # those that executed what their callers gave them
         self.executing: dict[ast.AST, bool] = {}
 
     def read(self, tree: ast.Module) -> None:
         """Read a module and then its functions, each with the names that are known after what is around it."""
+        doubts: list[tuple[ast.AST, Reference]] = []  # what a function alone does not tell, and its callers may
         self._statements(tree.body, {})
         for function, around in self.waiting:  # grows: functions hold functions
             self.evaluator.steps -= len(around) // NAMES_A_STEP
@@ -48,13 +66,19 @@ class SourceReader:
             parameters = (item.arg for item in ast.walk(function.args) if isinstance(item, ast.arg))
             names.update(dict.fromkeys(parameters, UNKNOWN))
             self.optional += 1
-            self.calls.quiet = function in self.followed
+            before = len(self.references)
             self._statements(function.body, names)
-            self.calls.quiet = False
+            doubts += [(function, item) for item in self.references[before:] if item.kind in DOUBTS]
             self.optional -= 1
+        answered = {id(item) for function, item in doubts if function in self.followed}
+        self.references = [item for item in self.references if id(item) not in answered]
 
     def _found(self, item: Reference | Payload) -> None:
-        (self.payloads if isinstance(item, Payload) else self.references).append(item)  # type: ignore[arg-type]
+        if isinstance(item, Payload):
+            self.payloads.append(item)
+        else:
+            self.references.append(item)
+            self.told += item.kind in FOLLOWED_KINDS
 
     def _statements(self, statements: list[ast.stmt], names: dict[str, Any]) -> None:
         for statement in statements:
@@ -78,20 +102,19 @@ class SourceReader:
         """A function that executes text is read again with what this call gives it: `install("a", "source of a")`."""
         node = function.node
         if node not in self.executing:
-            self.executing[node] = any(
-                isinstance(item, ast.Name) and item.id in ("exec", "eval") for item in ast.walk(node)
-            )
+            self.executing[node] = any(_last_name(item) in FOLLOWED_CALLS for item in ast.walk(node))
         if not self.executing[node] or not isinstance(node, ast.FunctionDef) or node in self.calling:
             return
-        if len(self.calling) >= MAX_CALLS_IN_CALLS or self.evaluator.steps <= 0:
+        if len(self.calling) >= MAX_CALLS_IN_CALLS or self.evaluator.steps <= 0 or self.calls_left <= 0:
             return
+        self.calls_left -= 1
         arguments = [self.evaluator.value(item, names) for item in call.args]
         options = {item.arg: self.evaluator.value(item.value, names) for item in call.keywords if item.arg}
-        before = len(self.payloads)
+        before = len(self.payloads) + self.told
         self.calling.append(node)
         self._statements(node.body, bound_names(self.evaluator, function, arguments, options))
         self.calling.pop()
-        if len(self.payloads) > before:
+        if len(self.payloads) + self.told > before:
             self.followed.add(node)
 
     def _import(self, node: ast.Import, names: dict[str, Any]) -> None:
@@ -234,6 +257,10 @@ def _is_short_loop(body: list[ast.stmt], turns: int) -> bool:
     simple = all(isinstance(statement, SIMPLE_LOOP) for statement in body)
     limit = MAX_LOOP_NODES if simple else MAX_LOOP_NODES // 10
     return turns * sum(1 for statement in body for _ in ast.walk(statement)) <= limit
+
+
+def _last_name(node: ast.AST) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
 def _is_main_guard(test: ast.expr) -> bool:

@@ -74,6 +74,11 @@ EXAMPLES = (
         {"train_gpt.py": "import sys\nexec(sys.stdin.read())\n"},
     ),
     Example(
+        "code-computing",
+        {"code-computed": "finding"},
+        {"train_gpt.py": "import importlib, sys\nimportlib.import_module(sys.argv[1])\n"},
+    ),
+    Example(
         "code-second",
         {"code-second-file": "finding"},
         {

@@ -29,6 +29,17 @@ FOUND = {
         {"second.py": ""},
     ),
     "shell": ("import subprocess\nsubprocess.run(['bash', '-c', 'python second.py'])", {"second.py": ""}),
+    "helper that loads": (
+        "import importlib.util as u\nfrom pathlib import Path\n"
+        "def load(name):\n    return u.spec_from_file_location('x', Path(__file__).parent / name)\n"
+        "def main():\n    load('second.py')\n    load(name='third.py')\nmain()",
+        {"second.py": "", "third.py": ""},
+    ),
+    "helper that starts": (
+        "import subprocess, sys\ndef run(*words, check=True):\n    subprocess.run(words, check=check)\n"
+        "def start(script):\n    subprocess.Popen([sys.executable, script])\nstart('second.py')",
+        {"second.py": ""},
+    ),
     "compiler": (
         f"import subprocess\n{HERE}subprocess.run(['g++', str(here / 'k.cpp'), '-o', 'k.so'])",
         {"k.cpp": '#include "k.h"\n#include <math.h>\n', "k.h": ""},
@@ -122,8 +133,24 @@ def test_what_is_no_file_is_named_with_its_place(name, tmp_path):
     assert [(place, word in item.name) for place, item in closure.named if item.kind is kind] == [("main.py:2", True)]
 
 
+COMPUTED = {
+    "module": "import sys, importlib\nimportlib.import_module(sys.argv[1])",
+    "command": "import sys, subprocess\nsubprocess.run(sys.argv[1:])",
+    "shell": "import sys, os\nos.system(sys.argv[1])",
+    "library": "import sys, ctypes\nctypes.CDLL(sys.argv[1])",
+    "file": "import sys, runpy\nrunpy.run_path(sys.argv[1])",
+}
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_what_has_a_computed_name_is_said(name, tmp_path):
+    closure = follow(tmp_path, COMPUTED[name], {})
+    assert [(place, item.kind) for place, item in closure.named] == [("main.py:2", Kind.COMPUTED)]
+
+
 def test_a_safe_load_is_no_unpickling(tmp_path):
-    closure = follow(tmp_path, "import torch\ntorch.load('a.pt', weights_only=True)\nmodel.eval()\n", {})
+    script = "import torch, ctypes\ntorch.load('a.pt', weights_only=True)\nmodel.eval()\nctypes.CDLL(None)\n"
+    closure = follow(tmp_path, script, {})
     assert closure.named == []
 
 
