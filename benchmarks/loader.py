@@ -38,13 +38,13 @@ import json
 import resource
 import sys
 import time
-start = time.perf_counter()
+began_at = time.perf_counter()
 decoded = decode_artifact(open(sys.argv[1], "rb").read(), sys.argv[2])
-seconds = time.perf_counter() - start
-used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-processor = sum([each.ru_utime + each.ru_stime for each in used])
-weights = sum([array.size for array in decoded[2]])
-print(json.dumps({"weights": weights, "seconds": seconds, "processor_seconds": processor}))
+spent = time.perf_counter() - began_at
+usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+spent_by_all = sum([each.ru_utime + each.ru_stime for each in usages])
+found_weights = sum([array.size for array in decoded[2]])
+print(json.dumps({"weights": found_weights, "seconds": spent, "processor_seconds": spent_by_all}))
 """
 
 
