@@ -124,6 +124,11 @@ class _Shortened(ast.NodeTransformer):
             return ast.Name(self.letters.get(node.id, node.id), node.ctx)
         return ast.Constant(self.constants[node.id])
 
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
+        self.generic_visit(node)
+        number = isinstance(node.operand, ast.Constant) and isinstance(node.op, ast.USub)
+        return ast.Constant(_number(node, self.constants)) if number else node
+
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         try:
             return ast.Constant(_number(node, self.constants))

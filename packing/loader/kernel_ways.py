@@ -96,7 +96,7 @@ def c_text(kernels: str) -> str:
         names = parameters.split(",")
         own = set(re.findall(r"(?m)^ +(?:for )?([a-z]+)(?:[-+*/<>&|^]*=| in)", body)) - set(names)
         typed = ",".join(("L*restrict " if each.isupper() else "L ") + each for each in names)
-        lines.append(f"{'' if name[0] == 'k' else 'static '}L {name}({typed}){{L {','.join(sorted(own))};")
+        lines.append(f"{'' if name[0] == 'k' else 'static '}L {name}({typed}){{L {','.join(sorted(own)) or '_'};")
         for line in [*body.splitlines(), ""]:
             code = line.lstrip()
             level = max(1, len(line) - len(code)) if code else 0
