@@ -102,15 +102,15 @@ def measure(codec: int, folder: Path, repetitions: int) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=2)
-    parser.add_argument("--profile", choices=sorted(profile_codecs()), action="append", help="only this one")
+    parser.add_argument(
+        "--profile", choices=sorted(profile_codecs()), action="append", help="only this one; the results of others stay"
+    )
     arguments = parser.parse_args()
-    found = {}
-    for profile, codec in profile_codecs().items():
-        if profile in (arguments.profile or profile_codecs()):
-            with tempfile.TemporaryDirectory() as folder:
-                found[profile] = measure(codec, Path(folder), arguments.repetitions)
-            print(profile, json.dumps(found[profile]), flush=True)
-    if not arguments.profile:
+    found = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    for profile in arguments.profile or profile_codecs():
+        with tempfile.TemporaryDirectory() as folder:
+            found[profile] = measure(profile_codecs()[profile], Path(folder), arguments.repetitions)
+        print(profile, json.dumps(found[profile]), flush=True)
         RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
