@@ -8,9 +8,11 @@ byte plane by byte plane of a number, so that they say what a plain coder would 
 from __future__ import annotations
 
 import io
+import lzma
 import math
 import mmap
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +33,7 @@ from .safetensors_file import is_safetensors, safetensors_entries
 from .stored import check_element_count
 from .torch_file import load_torch
 
+BROKEN = (zlib.error, lzma.LZMAError)  # what archives raise for streams that are
 NPY, ZIP = ".npy", b"PK\x03\x04"
 DEPTH = 8  # of dictionaries within each other in a torch file
 ITEM_BYTES = {"float64": 8, "int64": 8, "uint64": 8, "float32": 4, "int32": 4, "uint32": 4}
@@ -167,17 +170,23 @@ def _numpy_archive(data: bytes | memoryview, path: Path) -> list[HeldTensor] | N
         if sum(entry.file_size for entry in entries) > CONTENT_BYTES:
             raise CheckpointError(f"{path} unfolds into more than {CONTENT_BYTES:,} bytes")
         return [_numpy_array(archive, entry, path) for entry in entries]
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, RuntimeError) as error:
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, RuntimeError, *BROKEN) as error:
         raise CheckpointError(f"{path} is not a whole archive: {error}; copy it again") from error
 
 
 def _numpy_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> HeldTensor:
     name = entry.filename.removesuffix(NPY)
-    array = np.lib.format.read_array(io.BytesIO(archive.read(entry)))  # refuses pickled objects
-    if array.dtype.kind not in "fiub":
-        raise CheckpointError(f"{path} holds {name!r}, which is of type {array.dtype} and no tensor")
-    entropy = _entropy(array.tobytes(), str(array.dtype), array.size)
-    return HeldTensor(name, str(array.dtype), array.shape, array.nbytes, entropy, entry.compress_size)
+    file = io.BytesIO(archive.read(entry))
+    version = np.lib.format.read_magic(file)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(file)
+    if dtype.kind not in "fiub":
+        raise CheckpointError(f"{path} holds {name!r}, which is of type {dtype} and no tensor")
+    content = file.read()
+    if len(content) != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"{name!r} has {len(content):,} bytes for a shape of {shape}")
+    entropy = _entropy(content, str(dtype), math.prod(shape))
+    return HeldTensor(name, str(dtype), shape, len(content), entropy, entry.compress_size)
 
 
 def _torch_content(content: object, path: Path, inside: str) -> _Content:
