@@ -229,11 +229,11 @@ class CallMeaning:
                 words += [_word(item) for item in value]
             else:
                 words.append(_word(value) or self._known_end(node, names) or None)
-        if not words or words[0] is None:
-            self._computed(f"starts a computed command ({via})", call)
         self._found_all(words, call, via)
 
     def _found_all(self, words: list[Word], call: ast.Call, via: str) -> None:
+        if not words or words[0] is None:
+            self._computed(f"starts a computed command ({via})", call)
         for item in command_references(words, call.lineno, via):
             self.found(item)
 

@@ -136,6 +136,7 @@ def test_what_is_no_file_is_named_with_its_place(name, tmp_path):
 COMPUTED = {
     "module": "import sys, importlib\nimportlib.import_module(sys.argv[1])",
     "command": "import sys, subprocess\nsubprocess.run(sys.argv[1:])",
+    "program": "import sys, subprocess\nsubprocess.run([next(sys.argv), '-shared', 'k.c'])",
     "shell": "import sys, os\nos.system(sys.argv[1])",
     "library": "import sys, ctypes\nctypes.CDLL(sys.argv[1])",
     "file": "import sys, runpy\nrunpy.run_path(sys.argv[1])",
