@@ -3,12 +3,13 @@
 Strategy: each of the three raises KeyboardInterrupt in the main thread, so that everything unwinds as it does for
 Ctrl-C. Python raises only between two of its own instructions, and one call into torch or a kernel may last for many
 seconds. So the system also writes the signal's number into a pipe at once, and a thread that waits there ends the
-process itself when unwinding has not ended it after GRACE_SECONDS. Signals that the process was started to ignore
-(nohup, a shell's background job) stay ignored.
+process itself when unwinding has not ended it after GRACE_SECONDS, or GRACE_WITH_WORKERS_SECONDS where worker processes
+are to be ended. Signals that the process was started to ignore (nohup, a shell's background job) stay ignored.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -17,9 +18,11 @@ from typing import NoReturn
 
 from ..files.partial_files import remove_own_partial_files
 
-GRACE_SECONDS = 0.6
+GRACE_SECONDS, GRACE_WITH_WORKERS_SECONDS = 0.6, 5.0
 ENDINGS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal is gone"}
 SIGNALS = {getattr(signal, name): word for name, word in ENDINGS.items() if hasattr(signal, name)}
+
+_said = threading.Event()
 
 
 class Interruption(KeyboardInterrupt):
@@ -42,7 +45,8 @@ def heed_signals() -> None:
 
 
 def interruption_message(interruption: BaseException | None) -> tuple[str, int]:
-    """What is said of it, and the exit code; anything but an Interruption counts as Ctrl-C."""
+    """What is said of it, and the exit code; anything but an Interruption counts as Ctrl-C. To be asked for once."""
+    _said.set()
     if not isinstance(interruption, Interruption):
         interruption = Interruption(signal.SIGINT)
     return f"{interruption.word}; nothing half-written is left", interruption.exit_code
@@ -56,8 +60,10 @@ def _end_late(reader: int, heeded: set[signal.Signals]) -> None:
     """End the process when it has not ended by itself in time; the first signal counts."""
     while (number := os.read(reader, 1)[0]) not in heeded:
         pass
-    time.sleep(GRACE_SECONDS)
+    time.sleep(GRACE_WITH_WORKERS_SECONDS if multiprocessing.active_children() else GRACE_SECONDS)
+    said = _said.is_set()
     message, exit_code = interruption_message(Interruption(number))
     remove_own_partial_files()
-    os.write(2, f"bytecap: error: {message}\n".encode())
+    if not said:
+        os.write(2, f"bytecap: error: {message}\n".encode())
     os._exit(exit_code)
