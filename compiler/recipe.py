@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from ..errors import CompileError
+from ..files.printable import printable, shown_value
 from .effort import DEFAULT_EFFORT, EFFORTS, with_effort
 from .settings import (
     Bound,
@@ -94,7 +95,7 @@ def parse_recipe(name: str, tables: dict[str, Any]) -> Recipe:
     """A recipe from parsed TOML; options that are not named keep their defaults. CompileError names what is wrong."""
     unknown = sorted(set(tables) - set(TABLES))
     if unknown:
-        raise CompileError(f"recipe {name}: unknown table [{unknown[0]}]; there are {', '.join(TABLES)}")
+        raise CompileError(f"recipe {name}: unknown table [{printable(unknown[0])}]; there are {', '.join(TABLES)}")
     return Recipe(name, **{key: _configure(name, cls, tables.get(cls.table, {})) for key, cls in SETTINGS.items()})
 
 
@@ -108,14 +109,16 @@ def _configure(recipe: str, cls: type, table: Any) -> Any:
         if key not in options:
             raise CompileError(f"recipe {recipe}: [{cls.table}] has no option {key!r}; it has {', '.join(options)}")
         wanted = options[key]
-        if wanted is float and type(value) is int:
+        if wanted is float and type(value) is int and abs(value) <= LARGEST_WHOLE:
             value = float(value)
         if type(value) is not wanted:
-            raise CompileError(f"recipe {recipe}: [{cls.table}] {key} must be {wanted.__name__}, found {value!r}")
+            raise CompileError(
+                f"recipe {recipe}: [{cls.table}] {key} must be {wanted.__name__}, found {shown_value(value)}"
+            )
         name = key.replace("-", "_")
         if name in cls.bounds and not _within(value, cls.bounds[name]):
             bound = _describe(cls.bounds[name])
-            raise CompileError(f"recipe {recipe}: [{cls.table}] {key} must be {bound}, found {value!r}")
+            raise CompileError(f"recipe {recipe}: [{cls.table}] {key} must be {bound}, found {shown_value(value)}")
         values[name] = value
     return cls(**values)
 
@@ -131,6 +134,7 @@ def _describe(bound: Bound) -> str:
     return f"between {bound[0]:g} and {bound[1]:g}"
 
 
+LARGEST_WHOLE = 1 << 53  # a whole number that a float holds exactly
 NAMED_RECIPES: dict[str, dict[str, Any]] = {
     "default": {},
     "everything": {"bias-head": {"enabled": True}, "choose-candidates": {"enabled": True}},
@@ -146,13 +150,14 @@ def read_recipe(source: str | Path, effort: int = DEFAULT_EFFORT) -> Recipe:
         return parse_recipe(str(source), with_effort(NAMED_RECIPES[str(source)], effort))
     path = Path(source)
     try:
-        return parse_recipe(str(path), with_effort(tomllib.loads(path.read_text("utf-8")), effort))
+        tables = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         names = ", ".join(NAMED_RECIPES)
         reason = f"neither a named recipe ({names}) nor a readable file ({error.strerror})"
         raise CompileError(f"recipe {source}: {reason}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CompileError(f"recipe {source}: not a TOML file: {error}") from None
+    except (ValueError, RecursionError) as error:  # no TOML or UTF-8; numbers or tables that Python gives up at
+        raise CompileError(f"recipe {source}: not a TOML file that can be read: {error}") from None
+    return parse_recipe(str(path), with_effort(tables, effort))
 
 
 def find_recipe(digest: str) -> tuple[Recipe, int] | None:

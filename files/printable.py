@@ -13,3 +13,12 @@ def printable(text: str) -> str:
     """`text` with what does not print as \\x1b or \\u202e; lone surrogates likewise."""
     shown = UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
     return shown.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def shown_value(value: object, most: int = 80) -> str:
+    """A value that somebody wrote, as Python has it, for an error: `most` characters of it, however large it is."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of more digits than Python prints, or lists in one another
+        return f"one {type(value).__name__} too large to print"
+    return printable(text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)")

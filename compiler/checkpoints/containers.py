@@ -23,7 +23,7 @@ from .llama2c import is_llama2c, read_llama2c
 from .record_checkpoint import is_record_state, restore_record_state
 from .safetensors_file import is_safetensors, read_safetensors
 from .selection import Selection
-from .stored import Stored, check_element_count, stored_torch
+from .stored import Stored, check_element_count, refuse_unusual_storage, stored_torch
 from .ternary_checkpoint import is_ternary_state, restore_ternary_state
 from .torch_file import foreign_objects, load_torch
 from .weight_sets import check_names, chosen_set, kind_of
@@ -111,6 +111,7 @@ def _torch_content(content: object, path: Path, selection: Selection) -> Content
     restore = next((restore for known, restore in quantized.items() if known(content)), None)
     if restore is not None and isinstance(content, Mapping):
         _refuse_sets(selection, path)
+        refuse_unusual_storage(content, path)
         return Content({name: stored_torch(tensor) for name, tensor in restore(content, path).items()})
     name, state, others = chosen_set(content, selection.weights, path)
     check_names(state, path)

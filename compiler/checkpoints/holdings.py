@@ -28,9 +28,10 @@ from .containers import KNOWN_KINDS
 from .folder import weight_files
 from .gguf_tensors import gguf_entries
 from .identification import what_it_is
+from .listing import listed
 from .llama2c import is_llama2c, read_llama2c
 from .safetensors_file import is_safetensors, safetensors_entries
-from .stored import check_element_count
+from .stored import check_element_count, unusual_storage
 from .torch_file import load_torch
 
 BROKEN = (zlib.error, lzma.LZMAError)  # what archives raise for streams that are
@@ -193,9 +194,12 @@ def _torch_content(content: object, path: Path, inside: str) -> _Content:
     """Every tensor of what torch.save wrote, under the keys that lead to it."""
     found = dict(_tensors_within(content, "", DEPTH))
     check_element_count(found.values(), path)
+    unusual = {name: kind for name, tensor in found.items() if (kind := unusual_storage(tensor))}
     held, storages, shared = [], set(), 0
     for name, tensor in found.items():
-        flat = tensor.detach().reshape(-1).contiguous()
+        if name in unusual:
+            continue
+        flat = tensor.detach().resolve_neg().resolve_conj().reshape(-1).contiguous()
         content_bytes = _torch_bytes(flat)
         place = (tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tuple(tensor.shape))
         shared += place in storages and tensor.numel() > 0
@@ -204,6 +208,8 @@ def _torch_content(content: object, path: Path, inside: str) -> _Content:
         entropy = _entropy(content_bytes, dtype, tensor.numel())
         held.append(HeldTensor(name, dtype, tuple(tensor.shape), len(content_bytes), entropy))
     notes = [f"{shared:,} of the tensors share their numbers with another one"] if shared else []
+    if unusual:
+        notes.append(f"left out, not plainly stored: {listed([f'{name} ({kind})' for name, kind in unusual.items()])}")
     return _Content(f"torch{inside}", held, None, notes)
 
 

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ...errors import CheckpointError
-from .stored import Stored, stored_bytes
+from .stored import MOST_DIMENSIONS, Stored, stored_bytes
 
 MOST_HEADER_BYTES = 100_000_000
+MOST_NUMBERS = 1 << 59  # that numpy can name, with sides of 0 counted as 1
 TYPES = {  # bits of one number, and torch's name
     "F32": (32, "float32"),
     "F16": (16, "float16"),
@@ -80,6 +81,8 @@ def _entry(entry: object, name: str, path: Path) -> tuple[str, tuple[int, ...], 
         kind, shape, (start, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
         if not isinstance(kind, str) or any(type(n) is not int or n < 0 for n in (*shape, start, end)):
             raise TypeError
+        if len(shape) > MOST_DIMENSIONS or math.prod(n or 1 for n in shape) > MOST_NUMBERS:
+            raise _damaged(path, f"{name!r} has {len(shape):,} dimensions, or too large ones")
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, f"{name!r} has no type, shape and place") from error
     return kind, shape, start, end

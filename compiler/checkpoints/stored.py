@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
 FLOAT8 = {"float8_e4m3fn": (4, 3), "float8_e5m2": (5, 2)}  # exponent and mantissa bits
+MOST_DIMENSIONS = 64  # numpy's
 FLOATS = (*STORAGES, "float64")
 INTEGERS = {"uint8": "<u1", "int8": "<i1", "int16": "<i2", "uint16": "<u2", "int32": "<i4", "uint32": "<u4"}
 INTEGERS |= {"int64": "<i8", "uint64": "<u8", "bool": "?"}
@@ -64,19 +65,47 @@ def stored_bytes(data: memoryview | bytes, dtype: str, shape: tuple[int, ...]) -
 
 
 def stored_torch(tensor: torch.Tensor) -> Stored:
-    """A tensor of torch's; no values where it is sparse or quantized, and of complex numbers the real parts."""
+    """A tensor of torch's; no values where it is not plainly stored, and of complex numbers the real parts."""
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    unusual = unusual_storage(tensor)
+    if unusual:
+        return Stored(None, f"{unusual} {dtype}")
+    tensor = tensor.detach().resolve_neg()
+    if dtype == "float64":
+        return Stored(to_float32(tensor.numpy()), dtype)
+    if dtype in STORAGES or dtype in FLOAT8:
+        return Stored(to_float32(tensor.float().numpy()), dtype)
+    if dtype == "complex64":  # of rotations, whose real parts are the cosines
+        return Stored(tensor.real.contiguous().numpy(), dtype)
+    return Stored(tensor.contiguous().numpy() if dtype in INTEGERS else None, dtype)
+
+
+def unusual_storage(tensor: torch.Tensor) -> str:
+    """How a tensor is stored other than as plain numbers one after the other, in a word; empty where it is plain."""
     import torch
 
-    dtype = str(tensor.dtype).removeprefix("torch.")
-    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
-        return Stored(None, dtype)
-    if dtype == "float64":
-        return Stored(to_float32(tensor.detach().numpy()), dtype)
-    if dtype in STORAGES or dtype in FLOAT8:
-        return Stored(to_float32(tensor.detach().float().numpy()), dtype)
-    if dtype == "complex64":  # of rotations, whose real parts are the cosines
-        return Stored(tensor.detach().real.contiguous().numpy(), dtype)
-    return Stored(tensor.detach().contiguous().numpy() if dtype in INTEGERS else None, dtype)
+    if tensor.is_nested:
+        return "nested"
+    if tensor.is_quantized:
+        return "quantized"
+    if tensor.layout is not torch.strided:
+        return str(tensor.layout).removeprefix("torch.")
+    if tensor.device.type != "cpu":
+        return f"absent ({tensor.device.type})"
+    return "" if tensor.ndim <= MOST_DIMENSIONS else f"{tensor.ndim}-dimensional"
+
+
+def refuse_unusual_storage(content: object, path: Path, key: str = "", depth: int = 4) -> None:
+    """CheckpointError for a tensor anywhere in the tables of a content that is not plainly stored."""
+    if hasattr(content, "untyped_storage") and hasattr(content, "numel"):
+        unusual = unusual_storage(cast("torch.Tensor", content))
+        if unusual:
+            raise CheckpointError(
+                f"{path}: {key!r} is {unusual}, which the published loaders do not read; save it as a plain tensor"
+            )
+    elif depth and isinstance(content, Mapping):
+        for name, value in content.items():
+            refuse_unusual_storage(value, path, f"{key}.{name}" if key else str(name), depth - 1)
 
 
 def to_float32(values: np.ndarray) -> np.ndarray:

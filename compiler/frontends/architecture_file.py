@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import CheckpointError
+from ...files.printable import shown_value
 
 FRONTEND_KEY = "frontend"
+LARGEST = 1 << 62  # of a whole number: sizes multiply, and JSON has integers of any length
 PRESET_KEY, PRESET = "preset", "preset:"  # a known architecture by its name, instead of a file
 
 
@@ -74,11 +76,11 @@ class Parameter:
                 return list(value)
             case dict() if self.kind is dict:
                 return dict(value)
-        raise CheckpointError(f"architecture: {name} is {value!r}; it must be {self.expected()}")
+        raise CheckpointError(f"architecture: {name} is {shown_value(value)}; it must be {self.expected()}")
 
     def _fits(self, value: float) -> bool:
-        whole = self.kind is float or (math.isfinite(value) and value == int(value))
-        return whole and math.isfinite(value) and self.least <= value <= self.most
+        sane = abs(value) <= LARGEST if isinstance(value, int) else math.isfinite(value)
+        return sane and (self.kind is float or value == int(value)) and self.least <= value <= self.most
 
     def expected(self) -> str:
         """The domain in words."""

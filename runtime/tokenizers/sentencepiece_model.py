@@ -42,6 +42,7 @@ class SentencepieceTokenizer(Tokenizer):
             raise DataError(
                 f"{source} is not a sentencepiece model; give the .model file that the tokens were made with"
             ) from error
+        _refuse_pieces_without_text(processor, source)
         return cls(processor, source, hashlib.sha256(data).hexdigest())
 
     @classmethod
@@ -103,6 +104,19 @@ class SentencepieceTokenizer(Tokenizer):
         """The id of a piece, or None when the vocabulary lacks it."""
         token = self._processor.piece_to_id(piece)
         return token if self._processor.id_to_piece(token) == piece else None
+
+
+def _refuse_pieces_without_text(processor: sentencepiece.SentencePieceProcessor, source: str) -> None:
+    """Refuse pieces, or a text for the unknown piece, that are no UTF-8: sentencepiece itself trains none."""
+    for token in range(int(processor.vocab_size())):
+        try:
+            processor.id_to_piece(token)
+            if processor.is_unknown(token):
+                processor.decode([token])
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{source}: piece {token:,} is not UTF-8 ({error.reason}); the model is damaged, copy it again"
+            ) from error
 
 
 def check_byte_table(tokenizer: SentencepieceTokenizer, table: ByteTable, ids: np.ndarray, source: str) -> None:

@@ -175,3 +175,29 @@ def test_reject_files_that_are_no_recipe(tmp_path: Path) -> None:
         with pytest.raises(CompileError) as caught:
             read_recipe(path)
         assert str(path) in str(caught.value) and reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 5000 + "]" * 5000,
+        "a = " + "{b = " * 5000 + "1" + "}" * 5000,
+        "[calibrate]\ntokens = " + "9" * 5000,
+        "[calibrate]\ntokens = 0x" + "f" * 5000,
+        "[bias-head]\nenabled = 1e400",
+        '"\\u202e\\u001b[31m" = 1',
+        *(
+            f"[{settings.table}]\n{option.name.replace('_', '-')} = {value}"
+            for settings in TABLES.values()
+            for option in fields(settings)
+            if get_type_hints(settings)[option.name] in (int, float)
+            for value in ("1" + "0" * 400, "0x1" + "0" * 4000, "1e400", "nan")
+        ),
+    ],
+)
+def test_no_number_or_depth_of_a_recipe_escapes(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "huge.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(CompileError) as caught:
+        read_recipe(path)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 1000

@@ -13,7 +13,7 @@ from tiny_tokenizers import KINDS, model_bytes, tiny_tokenizer, words
 
 from bytecap.errors import DataError
 from bytecap.runtime.tokenizers import ByteTable, SentencepieceTokenizer
-from bytecap.runtime.tokenizers.sentencepiece_model import check_byte_table
+from bytecap.runtime.tokenizers.sentencepiece_model import SPACE, check_byte_table
 
 BOS = 1
 ALPHABET = st.characters(codec="utf-8", exclude_characters="\0", exclude_categories=["Cs"])
@@ -189,3 +189,13 @@ def test_a_piece_too_long_for_the_table_is_refused():
 
     with pytest.raises(DataError, match="40,000 bytes long"):
         SentencepieceTokenizer(Processor(), "x.model").byte_table()
+
+
+@pytest.mark.parametrize("wrong", [b"\xff", b"\xed\xa0\x80", b"\xc3"], ids=["byte", "surrogate", "cut"])
+def test_a_piece_that_is_no_text_is_refused_by_number(wrong):
+    data = model_bytes()
+    space = b"\n\x03" + SPACE.encode()
+    bad = data.replace(space, b"\n\x03" + wrong.ljust(3, b"a"))
+    assert bad != data
+    with pytest.raises(DataError, match=r"x\.model: piece \d+ is not UTF-8"):
+        SentencepieceTokenizer.of_bytes(bad, "x.model")
