@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,9 @@ from .tensors.matrices import (
 from .tensors.stored import CodedValues
 from .tensors.streams import Stream, read_streams
 from .tensors.terms import Grid, TensorEntry, reconstruct_tensor
+
+PROVENANCE_DEPTH = 64  # of objects and arrays in one another: readers in any language can recurse so far
+JSON_STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,16 +161,29 @@ def _check_stream_numbers(directory: Sequence[TensorEntry], streams: Sequence[St
 
 
 def _read_provenance(data: bytes) -> Mapping[str, object]:
-    """A JSON object in its canonical form (R-PRV-1)."""
-    try:
-        value = json.loads(data.decode("utf-8"))
-        canonical = encode_provenance(value) == data and isinstance(value, dict)
-    except (ValueError, RecursionError):
-        canonical, value = False, {}
+    """A JSON object in its canonical form, which is the same as UTF-8 without escapes (R-PRV-1)."""
+    canonical, value = False, {}
+    if _json_depth(data) <= PROVENANCE_DEPTH:
+        try:
+            value = json.loads(data.decode("utf-8"))
+            canonical = encode_provenance(value) == data and isinstance(value, dict)
+            json.dumps(value, ensure_ascii=False).encode("utf-8")  # halves of surrogate pairs are no text
+        except ValueError:
+            canonical = False
     if not canonical:
-        message = "not a JSON object with sorted keys and no spaces"
+        message = f"not a JSON object of text, with sorted keys, no spaces and at most {PROVENANCE_DEPTH} deep"
         raise MalformedArtifact(message, rule="R-PRV-1", offset=0, where="provenance")
     return value
+
+
+def _json_depth(data: bytes) -> int:
+    """How deep brackets outside strings stand in one another; of what is no JSON some number."""
+    depth = deepest = 0
+    for match in JSON_STRUCTURE.finditer(data):
+        first = data[match.start()]
+        depth += (first in b"[{") - (first in b"]}")
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def encode_provenance(value: Mapping[str, object]) -> bytes:

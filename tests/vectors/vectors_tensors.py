@@ -218,6 +218,9 @@ def whole_vectors() -> Iterator[Vector]:
         ("not-ascii", '{"made":"hé"}'.encode(), "A character that is not escaped."),
         ("nan", b'{"a":NaN}', "A number that JSON does not have."),
         ("deep", b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}", "5,000 arrays in one another."),
+        ("65-deep", b'{"a":' * 65 + b"1" + b"}" * 65, "One object too many in one another."),
+        ("surrogate", b'{"a":"\\ud800"}', "Half of a surrogate pair, which no UTF-8 can hold."),
+        ("surrogate-key", b'{"\\udfff":1}', "A key that is half of a surrogate pair."),
         ("no-utf-8", b'{"\xff":1}', "Bytes that are not UTF-8."),
         ("empty", b"", "Nothing at all."),
     ]
