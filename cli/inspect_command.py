@@ -61,7 +61,9 @@ def command(artifact: Path, html: Path | None, plot: Path | None, force: bool, a
             raise click.UsageError("--tensor, --program and --hex are of artifacts; this is none. Leave them out.")
         view, written = _checkpoint_view(artifact, html, plot, force, options)
     else:
-        data = artifact.read_bytes()
+        from ..files.artifact_file import read_artifact_file
+
+        data = read_artifact_file(artifact)
         with naming_file(artifact):
             pages = _artifact_pages(artifact.name, data, program)
             written = _write_pages(html, plot, force, *pages)

@@ -20,9 +20,10 @@ def inspect(artifact: PathLike) -> Inspection:
 
     Raises ArtifactError when it cannot be read.
     """
+    from ..files.artifact_file import read_artifact_file
     from ..format.inspection import inspect_artifact
 
-    return inspect_artifact(Path(artifact).read_bytes())
+    return inspect_artifact(read_artifact_file(artifact))
 
 
 def verify(
@@ -56,6 +57,7 @@ def verify(
     Raises DataError when data, tokenizer or code are at fault, or data are given without a tokenizer;
     CapError for a text that is no size; OSError when the artifact cannot be read.
     """
+    from ..files.artifact_file import read_artifact_file
     from ..runtime.verification import ScoreRequest, verify_artifact
 
     paths = paths_of(data)
@@ -73,10 +75,11 @@ def verify(
             progress=stage_of(progress, "score"),
         )
     return verify_artifact(
-        Path(artifact).read_bytes(),
+        read_artifact_file(artifact),
         cap=None if cap is None else size_in_bytes(cap),
         code_files=[Path(path) for path in code],
         tokenizer=optional_path(tokenizer),
         other_tokenizer=other_tokenizer,
         score=request,
+        file_bytes=Path(artifact).stat().st_size or None,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ArtifactError
@@ -69,10 +68,11 @@ def diff(
 
 def _read_side(path: PathLike) -> Side:
     """A decoded artifact; an ArtifactError names the file."""
+    from ..files.artifact_file import read_artifact_file
     from ..format.comparison import read_side
 
     try:
-        return read_side(Path(path).read_bytes())
+        return read_side(read_artifact_file(path))
     except ArtifactError as error:
         error.file = str(path)
         raise

@@ -64,6 +64,7 @@ def export(
 
     Raises ArtifactError, DataError or OutputError.
     """
+    from ..files.artifact_file import read_artifact_file
     from ..format.artifact import read_artifact
 
     output = Path(output)
@@ -71,7 +72,7 @@ def export(
     _check_output(output, kind, force)
     if tokenizer is not None and kind in ("safetensors", "pt"):
         raise OutputError(f"{output}: a {output.suffix} file holds no tokenizer; name a folder or a .gguf file")
-    data = Path(artifact).read_bytes()
+    data = read_artifact_file(artifact)
     content = read_artifact(data)
     said = () if tokenizer is None else _admit(content, Path(tokenizer), other_tokenizer)
     tensors = _restored(content)

@@ -42,9 +42,10 @@ class ModelFile:
 def load_model_file(path: Path, architecture: Mapping[str, object] | None, selection: Selection) -> ModelFile:
     """The model of a file or folder; ArtifactError or CheckpointError when it is none."""
     if path.is_file() and is_artifact(path):
+        from ..files.artifact_file import read_artifact_file
         from ..format.artifact import decode_tensors, read_artifact
 
-        artifact = read_artifact(path.read_bytes())
+        artifact = read_artifact(read_artifact_file(path))
         return ModelFile("artifact", artifact.program, decode_tensors(artifact), identity=artifact.identity)
     from ..compiler.checkpoints.checkpoint import read_checkpoint
     from ..compiler.frontends import build_model

@@ -42,6 +42,7 @@ def pack(
     when the cap is too small, VerificationError when the script fails or disagrees, OutputError, ArtifactError and
     DataError.
     """
+    from ..files.artifact_file import read_artifact_file
     from ..files.output import check_output_folder, write_output_folder
     from ..packing.folder import PackOptions, pack_artifact
     from ..runtime.tokenizers import load_tokenizer
@@ -59,7 +60,7 @@ def pack(
         documents=documents,
         description=_described(description, Path(artifact)),
     )
-    packed = pack_artifact(Path(artifact).read_bytes(), options)
+    packed = pack_artifact(read_artifact_file(artifact), options)
     write_output_folder(output, packed.files, force)
     return replace(packed, notes=(*packed.notes, *_left_over(output, packed)))
 

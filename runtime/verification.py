@@ -85,6 +85,7 @@ def verify_artifact(
     other_tokenizer: bool = False,
     score: ScoreRequest | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    file_bytes: int | None = None,
 ) -> list[Check]:
     """Check the bytes of an artifact, whatever they are; one check for each of LEVELS, always in this order.
 
@@ -95,6 +96,7 @@ def verify_artifact(
     identity      `tokenizer` is the one that the artifact was made with; with `other_tokenizer` it need not be
     score         when asked for: bits per byte, at most `tolerance` from `expected` when given
 
+    `file_bytes` is the size of the file, where `data` are only as much of it as shows that it is no artifact.
     Behind the ledger stands the check `decoder` when the code imports bytecap, which is then not counted.
     Each check has the seconds that it took. Raises DataError when data, tokenizer or code files are at fault.
     """
@@ -102,7 +104,7 @@ def verify_artifact(
     checksums = clock.timed(_check_checksums(data, limits))
     structure, artifact = _check_structure(data, limits, checksums)
     checks = [clock.timed(structure), checksums]
-    checks += [clock.timed(check) for check in _check_ledger(len(data), code_files, cap)]
+    checks += [clock.timed(check) for check in _check_ledger(file_bytes or len(data), code_files, cap)]
     decode, tensors = _check_decode(artifact)
     checks.append(clock.timed(decode))
     loaded = None if tokenizer is None else load_tokenizer(tokenizer)

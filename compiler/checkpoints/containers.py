@@ -25,10 +25,12 @@ from .safetensors_file import is_safetensors, read_safetensors
 from .selection import Selection
 from .stored import Stored, check_element_count, refuse_unusual_storage, stored_torch
 from .ternary_checkpoint import is_ternary_state, restore_ternary_state
-from .torch_file import foreign_objects, load_torch
+from .torch_file import PICKLE, ZIP, foreign_objects, load_torch
 from .weight_sets import check_names, chosen_set, kind_of
 
 HEAD_BYTES = 16
+MARK_BYTES = 1 << 20  # by which each kind of checkpoint is known
+BEGIN_BYTES = 1 << 26  # read of a file that is none, to say what it is instead
 KNOWN_KINDS = (
     "a Hugging Face folder, a .safetensors file, a .pt state_dict, a .gguf file, a llama2.c .bin file or a "
     "final_model.int8.ptz"
@@ -77,7 +79,11 @@ def _read_file(path: Path, selection: Selection) -> Content:
         _refuse_sets(selection, path)
         return Content(read_safetensors(data, path))
     try:
-        return _content_of(path.read_bytes(), path, selection, "")
+        with path.open("rb") as file:
+            begin = file.read(MARK_BYTES)
+            known = is_llama2c(begin) or begin.startswith((ZIP, PICKLE)) or compression_of(begin, path) is not None
+            data = path.read_bytes() if known else begin + file.read(BEGIN_BYTES)
+        return _content_of(data, path, selection, "")
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -90,7 +96,7 @@ def _content_of(data: bytes, path: Path, selection: Selection, compression: str)
     if is_llama2c(data):
         _refuse_sets(selection, path)
         return Content(*read_llama2c(data, path))
-    if data.startswith((b"PK\x03\x04", b"\x80")):
+    if data.startswith((ZIP, PICKLE)):
         return _torch_content(load_torch(data, path), path, selection)
     kind = None if compression else compression_of(data, path)
     if kind is not None:

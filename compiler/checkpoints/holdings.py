@@ -24,7 +24,7 @@ from ...errors import CheckpointError
 from ...format.entropy import entropy_bits
 from ...runtime.gguf_file import MAGIC as GGUF_MAGIC
 from .compressed import CONTENT_BYTES, compression_of, decompress
-from .containers import KNOWN_KINDS
+from .containers import BEGIN_BYTES, KNOWN_KINDS
 from .folder import weight_files
 from .gguf_tensors import gguf_entries
 from .identification import what_it_is
@@ -109,9 +109,13 @@ def read_holdings(path: str | Path) -> Holdings:
 def _read_file(path: Path) -> _Content:
     try:
         with path.open("rb") as file:
-            if not file.read(1):
+            first = file.read(1)
+            if not first:
                 raise CheckpointError(f"{path} is neither an artifact nor a checkpoint: it is empty")
-            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            if path.is_file():
+                data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            else:  # a device or a pipe, which may not end
+                data = memoryview(first + file.read(BEGIN_BYTES))
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
     if data[:4] == GGUF_MAGIC:
@@ -133,13 +137,13 @@ def _content_of(data: bytes | memoryview, path: Path, compression: str) -> _Cont
         return _Content(f"archive of numpy arrays{inside}", arrays, sum(array.bytes for array in arrays))
     if head.startswith((ZIP, b"\x80")):
         return _torch_content(load_torch(bytes(data), path), path, inside)
-    kind = None if compression else compression_of(bytes(data), path)
+    kind = None if compression else compression_of(bytes(data[:BEGIN_BYTES]), path)
     if kind is not None:
         unfolded = decompress(bytes(data), path, kind)
         found = _content_of(unfolded, path, kind)
         found.content_bytes = len(unfolded)
         return found
-    what, way_out = what_it_is(bytes(data), path)
+    what, way_out = what_it_is(bytes(data[:BEGIN_BYTES]), path)
     if compression:
         raise CheckpointError(f"{path} is compressed with {compression}, and what it holds is no checkpoint: {what}")
     way_out = way_out or f"give an artifact or {KNOWN_KINDS}"

@@ -21,6 +21,7 @@ from .listing import listed
 
 UNKNOWN_GLOBAL = re.compile(r"Unsupported global: GLOBAL (\S+) was not an allowed global")
 BLOCKED_GLOBAL = re.compile(r"unsupported GLOBAL (\S+) whose module")
+ZIP = b"PK\x03\x04"
 PICKLE, LEGACY = b"\x80", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # what torch.save wrote before its zip files
 MOST_FOREIGN = 64  # names of classes that one file may ask for
 PLAIN_MODULES = ("_codecs", "argparse", "collections", "copyreg", "datetime", "enum", "numpy", "pathlib", "types")

@@ -174,6 +174,25 @@ def read_section_table(data: memoryview, limits: Limits) -> tuple[SectionEntry, 
     """Header and section table, checked against each other, the limits and the file's length; nothing
     is decompressed.
     """
+    entries = _section_entries(data, limits)
+    _check_end(entries, _end(entries), len(data))
+    return entries
+
+
+def declared_length(head: bytes | memoryview, limits: Limits = DEFAULT_LIMITS) -> int:
+    """Bytes that a file has which begins with `head`, its header and section table at least.
+
+    Raises ArtifactError for what `read_container` raises it for before it looks behind the table.
+    """
+    return _end(_section_entries(memoryview(head).cast("B"), limits))
+
+
+def _end(entries: Sequence[SectionEntry]) -> int:
+    return entries[-1].start + entries[-1].stored_length
+
+
+def _section_entries(data: memoryview, limits: Limits) -> tuple[SectionEntry, ...]:
+    """Header and section table, checked against each other and the limits."""
     count = _read_header(data, limits)
     entries: list[SectionEntry] = []
     start = table_end(count)
@@ -188,7 +207,6 @@ def read_section_table(data: memoryview, limits: Limits) -> tuple[SectionEntry, 
         entries.append(entry)
         start += entry.stored_length
     _check_required(entries, offset=table_end(count) - CHECKSUM_BYTES)
-    _check_end(entries, start, len(data))
     return tuple(entries)
 
 
@@ -276,5 +294,5 @@ def _check_end(entries: Sequence[SectionEntry], end: int, length: int) -> None:
         message = f"the file ends after {length} bytes, its sections after {end}"
         raise TruncatedArtifact(message, rule="R-SEC-8", offset=length, where=cut.where)
     if length > end:
-        message = f"{length - end} bytes after the last section"
+        message = f"bytes after the last section, which ends at byte {end}"
         raise MalformedArtifact(message, rule="R-SEC-9", offset=end, where="file")
