@@ -46,8 +46,13 @@ class KeptParts:
         written = self._digest + json.dumps(key, sort_keys=True)
         file = f"{name}-{hashlib.sha256(written.encode()).hexdigest()[:16]}"
         saved = SavedPoints(self.folder, "")
-        kept = saved.load(file)
+        kept = saved.load(file, _as_kept)
         if kept is None:
             kept = json.loads(json.dumps({"key": key, "value": measure()}, allow_nan=False))
             saved.save(file, kept)
         return kept["value"]
+
+
+def _as_kept(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What `part` kept, a key and a value; LookupError or TypeError for anything else."""
+    return {"key": document["key"], "value": document["value"]}

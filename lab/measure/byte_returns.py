@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from ...compiler.rate_control.landing import Trial
 from ...compiler.settings import START_PRICE
@@ -49,6 +51,20 @@ class BaseSettings:
                 raise CompileError(f"there is no {name} {value!r}; there are {', '.join(known)}")
 
 
+Record = TypeVar("Record", bound=Any)
+
+
+def checked_kinds(record: Record) -> Record:
+    """`record`, a dataclass; TypeError where a value is not of the kind that its field says."""
+    for name, kind in get_type_hints(type(record)).items():
+        value = getattr(record, name)
+        members = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+        kinds = tuple(get_origin(member) or member for member in members)
+        if not isinstance(value, kinds) and not (float in kinds and type(value) is int):
+            raise TypeError(f"{name} is {value!r}")
+    return record
+
+
 @dataclass(frozen=True, slots=True)
 class Base:
     """The base as measured; price and share make it again: see equal_bytes.Bench."""
@@ -59,6 +75,11 @@ class Base:
     divergence: float
     bits_per_byte: float | None
     float_bits_per_byte: float | None
+
+    @classmethod
+    def from_document(cls, document: Mapping) -> Base:
+        """From what dataclasses.asdict made of it; TypeError where it is not that."""
+        return checked_kinds(cls(**document))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +141,10 @@ class ReturnPoint:
     def from_document(cls, document: Mapping) -> ReturnPoint:
         """From what dataclasses.asdict made of it."""
         controls = {
-            name: None if document[name] is None else Control(**document[name]) for name in ("finer", "widened")
+            name: None if document[name] is None else checked_kinds(Control(**document[name]))
+            for name in ("finer", "widened")
         }
-        return cls(**{**document, **controls})
+        return checked_kinds(cls(**{**document, **controls}))
 
 
 def measure_base(bench: Bench, settings: BaseSettings) -> Base:

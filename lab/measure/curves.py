@@ -92,18 +92,16 @@ def measure_curves(
             f"there is no kind of protected weights {unknown[0]!r}; there are {', '.join(PROTECTED_KINDS)}"
         )
     saved = SavedPoints(folder, inputs.digest)
-    kept, bench = saved.load("base"), None
-    if kept is None:
+    base, bench = saved.load("base", Base.from_document), None
+    if base is None:
         bench = open_for(inputs, units, threads, progress)
         with one_thread_each():
             base = measure_base(bench, inputs.settings)
         saved.save("base", asdict(base))
-    else:
-        base = Base(**kept)
     wanted = [(unit, budget) for unit in dict.fromkeys(units) for budget in budgets.of_artifact(base.bytes)]
-    found = {job: saved.load(_name(*job)) for job in wanted}
+    found = {job: saved.load(_name(*job), ReturnPoint.from_document) for job in wanted}
     missing = sorted(
-        (job for job, part in found.items() if part is None), key=lambda job: job[1]
+        (job for job, point in found.items() if point is None), key=lambda job: job[1]
     )  # every kind has its first bytes first
     if missing:
         bench = bench or open_for(inputs, units, threads, progress)
@@ -112,9 +110,9 @@ def measure_curves(
             measure = partial(_measure, bench, base, inputs.settings, inputs.digest)
             for done, part in enumerate(iterate_unordered(measure, missing, threads=threads), start=1):
                 saved.save(_name(part["unit"], part["budget"]), part)
-                found[part["unit"], part["budget"]] = part
+                found[part["unit"], part["budget"]] = ReturnPoint.from_document(part)
                 progress("measure points", len(wanted) - len(missing) + done, len(wanted))
-    return ByteReturns(inputs, base, tuple(ReturnPoint.from_document(found[job]) for job in wanted))
+    return ByteReturns(inputs, base, tuple(found[job] for job in wanted))
 
 
 def _name(unit: str, budget: int) -> str:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ...compiler.frontends.architecture_file import is_preset
 from ...errors import OutputError
 from ...files.digests import file_sha256
 from ...files.output import write_output
+
+Part = TypeVar("Part")
 
 
 class SavedPoints:
@@ -30,15 +33,14 @@ class SavedPoints:
         except OSError as error:
             raise OutputError(f"cannot make {self.folder}: {error.strerror or error}; name another folder") from error
 
-    def load(self, name: str) -> dict | None:
-        """A finished part, None when it is not there."""
+    def load(self, name: str, read: Callable[[Any], Part]) -> Part | None:
+        """What `read` makes of a finished part; None when it is not there, or is none that `read` knows."""
         if self.folder is None:
             return None
         try:
-            found = json.loads((self.folder / f"{name}.json").read_bytes())
-        except (OSError, ValueError):
+            return read(json.loads((self.folder / f"{name}.json").read_bytes()))
+        except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
             return None
-        return found if isinstance(found, dict) else None
 
     def save(self, name: str, part: Mapping) -> None:
         """Keep a finished part; OutputError when it cannot be written."""
