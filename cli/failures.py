@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import ArtifactError, BytecapError
+from ..files.printable import printable
 from .exit_codes import CommandError, exit_code_of
 
 HINTS = {
@@ -28,8 +29,11 @@ def naming_file(path: Path) -> Iterator[None]:
 
 
 def error_text(error: BytecapError) -> str:
-    """The message, and the option of the command line for the argument that the error names."""
+    """The message in one line in which names from files show themselves and move nothing, and the option of the
+    command line for the argument that the error names.
+    """
+    message = printable(str(error))
     if error.argument is None:
-        return str(error)
+        return message
     option = f"--{error.argument.replace('_', '-')}"
-    return f"{error}; {HINTS.get(error.argument, f'change it with {option}')}"
+    return f"{message}; {HINTS.get(error.argument, f'change it with {option}')}"

@@ -6,13 +6,19 @@ writer liked. Control characters and marks of direction are written as their cod
 
 from __future__ import annotations
 
-from ..format.container.cursor import UNPRINTABLE
+import unicodedata
 
 
 def printable(text: str) -> str:
-    """`text` with what does not print as \\x1b or \\u202e; lone surrogates likewise."""
-    shown = UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
-    return shown.encode("utf-8", "backslashreplace").decode("utf-8")
+    """`text` with what does not print, or shows nothing, as \\x1b or \\u202e; lone surrogates likewise. Spaces stay."""
+    if text.isprintable():
+        return text
+    return "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    seen = character.isprintable() or unicodedata.category(character) == "Zs"
+    return character if seen else ascii(character)[1:-1]
 
 
 def shown_value(value: object, most: int = 80) -> str:

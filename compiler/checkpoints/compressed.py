@@ -42,9 +42,9 @@ def compression_of(data: bytes, path: Path) -> str | None:
     return found or ("brotli" if path.suffix in SUFFIXES_WITHOUT_MARK and _is_brotli(data) else None)
 
 
-def decompress(data: bytes, path: Path, kind: str, limit: int = CONTENT_BYTES) -> bytes:
+def decompress(data: bytes, path: Path, kind: str, limit: int | None = None) -> bytes:
     """The content of one stream that is the whole of `data`; CheckpointError when damaged, cut or above the limit."""
-    content = bytearray()
+    content, limit = bytearray(), CONTENT_BYTES if limit is None else limit
     try:
         for piece in _PIECES[kind](data):
             content += piece

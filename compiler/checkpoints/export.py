@@ -17,6 +17,7 @@ from ...errors import OutputError
 from ...files.output import write_output
 from ...format.tensors.raw_planes import to_storage
 
+METADATA = "__metadata__"
 SUFFIXES = (".safetensors", ".pt")
 
 
@@ -44,7 +45,12 @@ def encode_safetensors(
     dtypes: Sequence[str],
     metadata: Mapping[str, str] | None = None,
 ) -> bytes:
-    """The bytes of a safetensors file; `metadata` stands in its header."""
+    """The bytes of a safetensors file; `metadata` stands in its header.
+
+    Raises OutputError for a tensor with the name under which the header keeps that.
+    """
+    if METADATA in names:
+        raise OutputError(f"a .safetensors file cannot hold a tensor that is named {METADATA!r}; write a .pt file")
     words = [to_storage(array, dtype) for array, dtype in zip(arrays, dtypes, strict=True)]  # alive until serialized
     specifications = {
         name: safetensors.TensorSpec(
