@@ -30,6 +30,7 @@ from .log_source import PrintedSource, find_printed_source
 
 ALL_LOG_BYTES = 128 << 20
 ENTRIES = 20_000
+SIZE_WORDS = ("total", "serialized", "code", "artifact", "submission", "budget", "quantized model")
 DETAILED_CHARACTERS = 4 << 20  # of lines with one of the words, in one log; the public ones have less than 1 MB
 LOG_SUFFIXES = (".log", ".txt", ".out", ".stdout", ".stderr", ".err")
 _NO_LOGS = re.compile(
@@ -159,6 +160,7 @@ def _may_tell(lowered: str, facts: LogFacts) -> bool:
         or "code" in lowered
         or "artifact" in lowered
         or "submission" in lowered
+        or "quantized model" in lowered
         or "eval_time" in lowered
         or "budget:" in lowered
         or ("seed" in lowered and not facts.seed)
@@ -172,7 +174,7 @@ def _read_numbers(line: str, number: int, facts: LogFacts) -> None:
     lowered = stripped.lower()
     scores = scores_of(stripped, number) if "bpb" in lowered or "bpp" in lowered else []
     _add(facts.scores, *scores)
-    if any(word in lowered for word in ("total", "serialized", "code", "artifact", "submission", "budget")):
+    if any(word in lowered for word in SIZE_WORDS):
         _add(facts.sizes, *sizes_of(stripped, number))
     if scores or "eval_time" in lowered:
         _add(facts.evaluations, evaluation_time_of(stripped, number, scores))

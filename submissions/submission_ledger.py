@@ -35,6 +35,7 @@ def submission_ledger(
     counted_code = None if counted_total is None or model is None else counted_total - model
     if counted_code is not None:
         counted_code -= sum(each.bytes for each in in_total)
+        counted_code = counted_code if counted_code >= 0 else None  # the total is of another model
     code = claims.code
     total = None if shipped_model is None else shipped_model + code.closure_bytes + sum(each.bytes for each in data)
     return (
