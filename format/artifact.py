@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ChecksumMismatch, InvalidArtifact, MalformedArtifact
+from ..errors import ArtifactError, ChecksumMismatch, InvalidArtifact, MalformedArtifact
 from .container.container import (
     CODES,
     DIGEST,
@@ -174,6 +174,14 @@ def _read_provenance(data: bytes) -> Mapping[str, object]:
         message = f"not a JSON object of text, with sorted keys, no spaces and at most {PROVENANCE_DEPTH} deep"
         raise MalformedArtifact(message, rule="R-PRV-1", offset=0, where="provenance")
     return value
+
+
+def is_provenance(value: Mapping[str, object]) -> bool:
+    """Whether an artifact can hold `value` as its provenance."""
+    try:
+        return _read_provenance(encode_provenance(value)) == value
+    except (ArtifactError, ValueError, TypeError, RecursionError):
+        return False
 
 
 def _json_depth(data: bytes) -> int:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import CheckpointError
+from ...format.artifact import is_provenance
 
 FILE_NAMES = ("config.json", "params.json", "architecture.json")
 KEYS_OF_A_FILE = (  # of a dictionary that torch.save wrote, or of a JSON file
@@ -162,11 +163,21 @@ def _read_json(path: Path) -> object:
 
 
 def model_configuration(configuration: Configuration | None) -> dict[str, object]:
-    """What a Hugging Face config.json says of the model itself; empty when there is none."""
+    """What a Hugging Face config.json says of the model itself; empty when there is none.
+
+    Raises CheckpointError for a value that an artifact's provenance cannot hold.
+    """
     if configuration is None or "model_type" not in configuration.values:
         return {}
-    return {  # null is kept: it can mean none where silence means a default
+    kept = {  # null is kept: it can mean none where silence means a default
         name: value
         for name, value in configuration.values.items()
         if not name.startswith("_") and name not in NOT_OF_THE_MODEL
     }
+    wrong = [name for name, value in kept.items() if not is_provenance({"configuration": {name: value}})]
+    if wrong:
+        raise CheckpointError(
+            f"{configuration.source}: the value of {wrong[0]!r} is not finite, not text or nested too deeply, and no "
+            "artifact could keep it; correct it or leave it out"
+        )
+    return kept
