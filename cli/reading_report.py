@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import click
 
+from ..files.printable import printable
+
 BESIDE = "beside it"  # how `compiler/checkpoints/configuration.py` calls a file that lies with the weights
 
 
@@ -45,11 +47,12 @@ def print_reading(reading: Said, assumptions: bool = True) -> None:
     tells and one for what was assumed.
     """
     for note in (*reading.notes, *(_told_beside(reading) if assumptions else ())):
-        click.echo(f"bytecap: note: the checkpoint: {note}", err=True)
+        click.echo(f"bytecap: note: the checkpoint: {printable(note)}", err=True)
     if reading.assumed and assumptions:
         assumed = ", ".join(
             f"{name} {'' if value is None else value}".strip() for name, value in reading.assumed.items()
         )
+        assumed = printable(assumed)
         told = f"; the rest is told by {', '.join(sorted(set(reading.told.values())))}" if reading.told else ""
         click.echo(f"bytecap: note: assumed of the checkpoint: {assumed}{told}; --architecture changes that", err=True)
 

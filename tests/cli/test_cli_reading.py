@@ -11,7 +11,10 @@ import torch
 from command_line import bytecap_command
 from small_job import ARCHITECTURE
 
+from bytecap.cli import main
+from bytecap.cli.reading_report import print_reading
 from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
+from bytecap.compiler.model.model import Reading
 
 SCORE = ("--data", "{data}", "--tokenizer", "{tokenizer}", "--max-tokens", 64)
 COMMANDS = {  # by the function that works: arguments around the checkpoint
@@ -139,3 +142,14 @@ def test_a_preset_says_what_the_tensors_do_not(small_job):
     )
     missing = bytecap_command("eval", small_job.checkpoint, *data, "--architecture", "preset.toml")
     assert missing.code == 2 and "does not exist" in missing.stderr
+
+
+def test_names_of_a_checkpoint_move_nothing_on_a_terminal(tmp_path, capfd):
+    path = tmp_path / "model.pt"
+    torch.save({"a\x1b[31mRED\n\u202e\u200b": torch.zeros(2)}, path)
+    code = main.run(["eval", str(path), "--data", str(path), "--tokenizer", str(path)])
+    error = capfd.readouterr().err
+    assert code == 8 and error.count("\n") == 1 and error.rstrip("\n").isprintable()
+    print_reading(Reading(notes=("left out: a\x1b[2J\u202e\n",)))
+    note = capfd.readouterr().err
+    assert note.count("\n") == 1 and r"a\x1b[2J\u202e\n" in note
