@@ -4,6 +4,7 @@ VENV := .venv
 NNCODEC := .nncodec
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 FUZZ_MUTATIONS ?= 1000000
+FUZZ_COMMANDS ?= 200000
 FUZZ_ROUND_TRIPS ?= 2000
 FUZZ_FOLDERS ?= 20000
 
@@ -45,6 +46,7 @@ test-pages: $(VENV)/.installed ## look at the pages of `inspect --html` in headl
 
 fuzz: $(VENV)/.installed ## mutate artifacts and folders, and kill compiles, for long (FUZZ_MUTATIONS, FUZZ_FOLDERS, FUZZ_ROUND_TRIPS)
 	@$(VENV)/bin/python tests/fuzz/fuzz_reader.py --mutations $(FUZZ_MUTATIONS)
+	@$(VENV)/bin/python tests/fuzz/fuzz_commands.py --mutations $(FUZZ_COMMANDS)
 	@$(VENV)/bin/python tests/fuzz/fuzz_folders.py --mutations $(FUZZ_FOLDERS)
 	@$(VENV)/bin/python tests/fuzz/fuzz_round_trips.py --trials $(FUZZ_ROUND_TRIPS)
 

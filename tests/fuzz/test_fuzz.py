@@ -7,6 +7,7 @@ import sys
 import zlib
 
 import pytest
+from fuzz_commands import run_commands
 from fuzz_mutations import SEEDS, STEPS, mutations
 from fuzz_reader import FuzzFailure, read_everything, read_sections_only, run_fuzz
 from source_tree import ROOT
@@ -88,3 +89,10 @@ def test_compiles_that_are_killed_leave_nothing_half_written():
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("3 round trips\n")
+
+
+def test_commands_answer_to_mutated_artifacts_with_documented_codes():
+    result = run_commands(900, 0)
+    assert result.tried == 900
+    assert {ending.split()[0] for ending in result.endings} == {"verify", "inspect"}
+    assert len(result.endings) >= 6, "the mutations no longer reach the codes"
