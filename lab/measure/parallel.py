@@ -7,6 +7,7 @@ each other's settings in the middle of a sum.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+CANCELLED = r"\d+ tasks which were still being processed"  # what joblib says of the jobs that an interrupt ends
 
 
 def iterate_unordered(function: Callable[[Job], Result], jobs: Sequence[Job], *, threads: int) -> Iterator[Result]:
@@ -24,6 +26,7 @@ def iterate_unordered(function: Callable[[Job], Result], jobs: Sequence[Job], *,
 
     An interrupt or an error in a job ends the others.
     """
+    warnings.filterwarnings("ignore", CANCELLED, UserWarning)  # an interrupt is said once, by the command
     run = Parallel(n_jobs=threads, return_as="generator_unordered", batch_size=1, max_nbytes=None)
     yield from run(delayed(_alone)(function, job) for job in jobs)
 
