@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tiny_models import bare_model, random_sequences
 
-from bytecap.compiler import pipeline
+from bytecap.compiler import inputs
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.pipeline import CompileResult, compile_checkpoint
 from bytecap.errors import DataError
@@ -62,7 +62,7 @@ def compiled(tmp_path_factory) -> CompileResult:
         "[calibrate]\ntokens = 768\n\n[correct-drift]\ntokens = 256\n\n[distil]\nsteps = 0\n"
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "read_model", lambda *_: position_model())
+        patch.setattr(inputs, "read_model", lambda *_: position_model())
         return compile_checkpoint(
             Path("model.pt"), cap=CAP, calibration=folder / "calibration.bin", recipe=folder / "quick.toml", threads=1
         )

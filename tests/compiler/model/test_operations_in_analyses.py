@@ -16,6 +16,7 @@ from bytecap.compiler.model import attention_heads, groups, residual_streams, st
 from bytecap.compiler.quantize import sequential
 from bytecap.compiler.rewrites import free_units
 from bytecap.compiler.statistics import batch_pass
+from bytecap.format.program import roles
 from bytecap.format.program.operations import OPERATIONS
 from bytecap.lab.measure import units
 from bytecap.lab.train import factorized_head, program_cost, training, vocabulary
@@ -29,12 +30,12 @@ KNOWN_TO = {
     "embed": {HEAD, STREAMS, batch_pass, vocabulary},
     "hash-embed": {HEAD, batch_pass},
     "linear": {
-        HEAD, HEADS, STREAMS, GROUPS, sequential, free_units, batch_pass,
+        HEADS, STREAMS, GROUPS, sequential, free_units, batch_pass,
         UNITS, COST, factorized_head, training, vocabulary,
     },
     "rms-norm": {HEADS, STREAMS, free_units, vocabulary},
     "layer-norm": {HEADS, STREAMS},
-    "scale": {HEAD, HEADS, STREAMS, free_units},
+    "scale": {HEADS, STREAMS, free_units},
     "mix": {STREAMS},
     "add": {STREAMS, free_units},
     "multiply": {HEADS, free_units},
@@ -45,14 +46,15 @@ KNOWN_TO = {
     "shift": set(),
     "slice": {HEADS},
     "concat": set(),
-    "softcap": {HEAD, free_units, factorized_head},
+    "softcap": {free_units, factorized_head},
     "position-embed": {HEAD, batch_pass},
     "rotate": {HEAD, HEADS},
     "broadcast": {free_units},
-    "scale-tiled": {HEAD, HEADS, STREAMS},
-    "affine": {HEAD, HEADS, STREAMS, free_units},
+    "scale-tiled": {HEADS, STREAMS},
+    "affine": {HEADS, STREAMS, free_units},
     "capped-attention": {HEADS, free_units, UNITS, COST},
 }  # fmt: skip
+KNOWN_TO = {operation: analyses | {roles} for operation, analyses in KNOWN_TO.items()}  # it decides each
 ANALYSES = sorted(set().union(*KNOWN_TO.values()), key=lambda module: module.__name__)
 
 
@@ -65,6 +67,7 @@ def test_an_analysis_names_the_operations_that_it_is_said_to_know(analysis):
     by_class = {operation.__name__: operation.name for operation in OPERATIONS}
     tree = ast.parse(inspect.getsource(analysis))
     named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    named |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert {by_class[name] for name in named & by_class.keys()} == {
         operation for operation, analyses in KNOWN_TO.items() if analysis in analyses
     }
