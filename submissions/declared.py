@@ -63,6 +63,11 @@ _NOT_OURS = frozenset(
     "by".split()
 )
 _SCORE_WORDS = frozenset(("bpb", "bpp"))
+# A key of a score with any other word is of a stage or a part of the model ("val_bpb_nn_only_mean").
+_HEADLINE_SCORE_WORDS = frozenset(
+    "val validation bpb bpp bpbs score scores mean avg average median minimum maximum min max final result results "
+    "value values test three five seed seeds run runs perseed per all of over".split()
+)
 _STAGE_WORDS = frozenset(
     "pre prequant prettt quantized quant quantization roundtrip sliding ema swa standard int5 int6 int8 ttt post stage "
     "raw uncompressed float fp32 fp16 bf16 diagnostic train training best worst byte sp1024 neural window sw slot xsa "
@@ -184,7 +189,10 @@ def _size(words: frozenset[str]) -> Quantity | None:
 
 def _role(quantity: Quantity, own: tuple[str, ...], names: tuple[str, ...], seed: str) -> str:
     """ "headline" at the top or in a container for results, "seed" with a seed, "other" for stages and the rest."""
-    staged = quantity in (Quantity.SCORE, Quantity.TOTAL_BYTES) and _STAGE_WORDS.intersection(own)
+    if quantity is Quantity.SCORE:
+        staged = any(word not in _HEADLINE_SCORE_WORDS and not word.isdigit() for word in own)
+    else:
+        staged = quantity is Quantity.TOTAL_BYTES and bool(_STAGE_WORDS.intersection(own))
     above = frozenset(word for name in names[:-1] for word in words_of(name))
     if staged or not above <= _CONTAINERS | _SEED_WORDS | {"per", "all"}:
         return "other"

@@ -31,6 +31,8 @@ TOTAL, MODEL, CODE, SCORE = Quantity.TOTAL_BYTES, Quantity.MODEL_BYTES, Quantity
         ({"seed_scores": [1.1]}, SCORE, "seed", "#0", 1.1),
         ({"seed_results": {"42": 1.1}}, SCORE, "seed", "42", 1.1),
         ({"pre_quant_val_bpb": 1.2}, SCORE, "other", "", 1.2),
+        ({"val_bpb_nn_only_mean": 1.2}, SCORE, "other", "", 1.2),
+        ({"mean_val_bpb_3seed": 1.2}, SCORE, "headline", "", 1.2),
         ({"smoke_test": {"val_bpb": 1.2}}, SCORE, "other", "", 1.2),
         ({"eval_time_ms": 600_100}, Quantity.EVALUATION_SECONDS, "headline", "", 600.1),
         ({"wallclock_seconds": 600}, Quantity.TRAINING_SECONDS, "headline", "", 600),
