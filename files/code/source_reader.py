@@ -54,6 +54,7 @@ class SourceReader:
         self.calls_left = MAX_FOLLOWED_CALLS
         self.calling: list[ast.AST] = []  # functions whose calls are being followed
         self.followed: set[ast.AST] = set()  # those that executed what their callers gave them
+        self.calls_in: dict[ast.AST, list[ast.Call]] = {}
         self.executing: dict[ast.AST, bool] = {}
 
     def read(self, tree: ast.Module) -> None:
@@ -92,8 +93,9 @@ class SourceReader:
         """Every call in an expression, or in a statement without a body, the inner before the outer."""
         if node is None:
             return
-        calls = [item for item in ast.walk(node) if isinstance(item, ast.Call)]
-        for call in reversed(calls):
+        if node not in self.calls_in:  # a function may be read many times
+            self.calls_in[node] = [item for item in ast.walk(node) if isinstance(item, ast.Call)][::-1]
+        for call in self.calls_in[node]:
             self.calls.read(call, names)
             if isinstance(call.func, ast.Name) and isinstance(names.get(call.func.id), UserFunction):
                 self._follow_call(names[call.func.id], call, names)
