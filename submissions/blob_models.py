@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import BytecapError
+from ..errors import BytecapError, CheckpointError
 from .blob_kinds import Blob
 from .blobs import BlobFacts
 from .claims import ClaimFacts
@@ -43,7 +43,7 @@ OF_EVALUATION = 0.05  # bits per byte that training on the text and sliding wind
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """The models that lie in the folder: its artifacts, else weights of a logged model's size."""
+    """The models in the folder: its artifacts, else weights of a logged model's size, else its only weights."""
 
     models: tuple[Blob, ...] = ()
 
@@ -58,7 +58,7 @@ def judge_models(
     artifacts = [blob for blob in blobs.blobs if blob.kind == "artifact"]
     for blob in artifacts:
         findings += _artifact_findings(folder, blob)
-    models = artifacts or [blob for blob in blobs.blobs if blob.kind == "weights" and _is_logged(blob, claims)]
+    models = artifacts or _weights(blobs, claims)
     if len(models) == 1 and claims is not None:
         findings += total_findings(models[0], claims, blobs, options.cap)
     if options.data is not None:
@@ -73,8 +73,13 @@ def answered(findings: Sequence[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.level is not Level.SKIPPED or finding.rule not in spared]
 
 
-def _is_logged(blob: Blob, claims: ClaimFacts | None) -> bool:
-    return claims is not None and any(blob.bytes == row.model for row in claims.rows)
+def _weights(blobs: BlobFacts, claims: ClaimFacts | None) -> list[Blob]:
+    """Weights of a logged model's size; where no log tells one, the only weights there are."""
+    weights = [blob for blob in blobs.blobs if blob.kind == "weights"]
+    logged = set() if claims is None else {row.model for row in claims.rows} - {None}
+    if logged:
+        return [blob for blob in weights if blob.bytes in logged]
+    return weights if len(weights) == 1 else []
 
 
 def _artifact_findings(folder: SubmissionFolder, blob: Blob) -> list[Finding]:
@@ -161,5 +166,7 @@ def _program(folder: SubmissionFolder, blob: Blob) -> tuple:
     from ..compiler.checkpoints.checkpoint import read_checkpoint
     from ..compiler.frontends import build_model
 
+    if any(file.is_link for file in folder.files):  # what lies beside the weights is read, too
+        raise CheckpointError("the folder holds links, which are not followed")
     model = build_model(read_checkpoint(folder.path / blob.name), None)
     return model.program, [tensor.values for tensor in model.tensors]

@@ -53,3 +53,33 @@ def test_what_the_folder_holds_answers_what_no_log_told(tmp_path):
     assert not skipped & {"size-unlogged", "bytes-as-counted", "bytes-as-shipped"}
     total = next(line for line in judgement.ledger if line.name == "total")
     assert (total.as_counted, total.as_shipped) == (len(ARTIFACT) + len(SCRIPT),) * 2
+
+
+def weights_folder(small_job, folder):
+    """A folder whose model is a checkpoint with its configuration beside it, and no log."""
+    files = packed_folder(
+        model__bcap=None, submission__json=declaration(val_bpb=1.0, bytes_total=None), README__md="# Non-record\n"
+    )
+    files["final_model.pt"] = small_job.checkpoint.read_bytes()
+    files["config.json"] = small_job.architecture.read_bytes()
+    return write_folder(folder, files)
+
+
+def blob_score(small_job, folder):
+    options = JudgeOptions(data=str(small_job.data), tokenizer=str(small_job.tokenizer))
+    (finding,) = [each for each in judge_folder(folder, options).findings if each.rule == "blob-score"]
+    return finding
+
+
+def test_weights_are_scored_with_the_configuration_beside_them(small_job, tmp_path):
+    folder = weights_folder(small_job, tmp_path / "folder")
+    true = bytecap.evaluate(folder / "final_model.pt", data=small_job.data, tokenizer=small_job.tokenizer)
+    assert blob_score(small_job, folder).values["score"] == true.score.bits_per_byte
+
+
+def test_weights_beside_a_link_are_not_scored(small_job, tmp_path):
+    folder = weights_folder(small_job, tmp_path / "folder")
+    (folder / "config.json").unlink()
+    (folder / "config.json").symlink_to(small_job.architecture)
+    finding = blob_score(small_job, folder)
+    assert (finding.level.value, "holds links" in finding.text) == ("skipped", True)
