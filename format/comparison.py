@@ -80,11 +80,6 @@ def read_side(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Side:
     return Side(data, artifact, inspect_contents(data, artifact, contents), values)
 
 
-def compare_artifacts(first: bytes, second: bytes, limits: Limits = DEFAULT_LIMITS) -> Comparison:
-    """Compare two artifacts. Raises ArtifactError when either cannot be read."""
-    return compare_sides(read_side(first, limits), read_side(second, limits))
-
-
 def compare_sides(first: Side, second: Side) -> Comparison:
     """What two artifacts that are decoded do not have in common."""
     tensors = _compare_tensors(first, second)

@@ -94,10 +94,6 @@ class Judgement:
         """Findings of a level."""
         return sum(finding.level is level for finding in self.findings)
 
-    def of_level(self, level: Level) -> list[Finding]:
-        """Findings of a level, in the order of the sections."""
-        return [finding for finding in self.findings if finding.level is level]
-
 
 def limited(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The findings without those beyond `FINDINGS_OF_A_RULE` of one rule and level, which are counted instead."""

@@ -9,7 +9,7 @@ from tiny_artifacts import tiny_artifact
 from bytecap.errors import ArtifactError
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.format.assembly import assemble_artifact
-from bytecap.format.comparison import compare_artifacts
+from bytecap.format.comparison import Comparison, compare_sides, read_side
 from bytecap.format.identity import Identity
 from bytecap.format.program.operations import Embed, Linear, Shift
 from bytecap.format.program.program import Program
@@ -17,6 +17,10 @@ from bytecap.format.tensors.sources import TensorSource
 from bytecap.format.tensors.terms import RawValues
 
 PLAIN = (Embed(0), Linear(0, 1))
+
+
+def compare_artifacts(first: bytes, second: bytes) -> Comparison:
+    return compare_sides(read_side(first), read_side(second))
 
 
 def raw_artifact(tensors, instructions=PLAIN, vocabulary=5, length=8):
