@@ -106,7 +106,13 @@ class CheckpointView:
         weights = sum(row.elements for row in rows)
         totals = ("total", integer(sum(row.tensors for row in rows)), integer(weights), integer(whole), "100.0 %")
         columns = (title, ">tensors", ">weights", ">bytes", ">share", ">stored", ">entropy")
-        self._print(columns, cells, (*totals, decimals(8 * whole / weights) if weights else "", ""), (">tensors",))
+        print_table(
+            columns,
+            cells,
+            (*totals, decimals(8 * whole / weights) if weights else "", ""),
+            dispensable=(">tensors",),
+            wide=self.wide,
+        )
 
     def _show_tensors(self, rows: Sequence[TensorRow]) -> None:
         whole = sum(row.bytes for row in rows)
@@ -127,16 +133,7 @@ class CheckpointView:
         if not any(size is not None for size in packed.values()):
             cells, columns = [row[:-1] for row in cells], columns[:-1]
         dispensable = (">weights", "role", ">share", ">entropy", "shape", "type")
-        self._print(columns, cells, None, dispensable)
-
-    def _print(
-        self,
-        columns: Sequence[str],
-        rows: Sequence[Sequence[str]],
-        totals: Sequence[str] | None,
-        dispensable: Sequence[str],
-    ) -> None:
-        print_table(columns, rows, totals, dispensable=() if self.wide else dispensable)
+        print_table(columns, cells, None, dispensable=dispensable, wide=self.wide)
 
 
 def _amounts(row: GroupRow | TensorRow, whole: int) -> tuple[str, ...]:

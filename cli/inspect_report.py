@@ -113,11 +113,12 @@ class SummaryView:
             (row.name, f"0x{row.offset:04x}", row.codec, integer(row.decoded_bytes), row.stored_bytes)
             for row in found.sections
         ]
-        self._print(
+        print_table(
             ("section", ">offset", "codec", ">decoded", ">bytes", ">share"),
             [(*cells, integer(size), percent(size, found.bytes)) for *cells, size in rows],
             ("total", "", "", "", integer(found.bytes), "100.0 %"),
-            (">decoded", ">offset", "codec"),
+            dispensable=(">decoded", ">offset", "codec"),
+            wide=self.wide,
         )
 
     def _show_groups(self, title: str, rows: Sequence[GroupRow]) -> None:
@@ -125,7 +126,9 @@ class SummaryView:
         cells.append((TOGETHER, "", "", *self._shared_amount(), "", "", ""))
         columns = (title, ">tensors", ">weights", ">bytes", ">share", ">coded", ">entropy", ">raw")
         totals = ("total", integer(len(self.inspection.tensors)), *self._totals())
-        self._print(columns, cells, totals, (">raw", ">tensors", ">weights", ">entropy", ">share"))
+        print_table(
+            columns, cells, totals, dispensable=(">raw", ">tensors", ">weights", ">entropy", ">share"), wide=self.wide
+        )
 
     def _show_tensors(self) -> None:
         cells = [
@@ -135,7 +138,7 @@ class SummaryView:
         cells.append((TOGETHER, "", "", "", "", *self._shared_amount(), "", "", ""))
         columns = ("tensor", "role", "shape", "terms", ">weights", ">bytes", ">share", ">coded", ">entropy", ">raw")
         dispensable = (">raw", "terms", ">weights", ">entropy", "role", ">share", "shape", ">coded")
-        self._print(columns, cells, ("total", "", "", "", *self._totals()), dispensable)
+        print_table(columns, cells, ("total", "", "", "", *self._totals()), dispensable=dispensable, wide=self.wide)
 
     def _amounts(self, row: GroupRow | TensorRow) -> tuple[str, ...]:
         """Weights, bytes, share, and the three bits a weight."""
@@ -176,16 +179,13 @@ class SummaryView:
                 (row.tensor, row.kind, _members(row.members, row.members_of), *self._amount(row.bytes))
                 for row in found.exceptions
             ]
-            self._print(("exception of", "kind", "what", ">bytes", ">share"), rows, None, (">share",))
-
-    def _print(
-        self,
-        columns: Sequence[str],
-        rows: Sequence[Sequence[str]],
-        totals: Sequence[str] | None,
-        dispensable: Sequence[str],
-    ) -> None:
-        print_table(columns, rows, totals, dispensable=() if self.wide else dispensable)
+            print_table(
+                ("exception of", "kind", "what", ">bytes", ">share"),
+                rows,
+                None,
+                dispensable=(">share",),
+                wide=self.wide,
+            )
 
 
 def _tensor_document(row: TensorRow) -> dict[str, Any]:

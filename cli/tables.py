@@ -23,11 +23,14 @@ def print_table(
     totals: Sequence[str] | None = None,
     *,
     dispensable: Sequence[str] = (),
+    wide: bool = False,
 ) -> None:
     """Print rows of text under `columns`, and `totals` as a last row set apart, then an empty line.
 
-    dispensable : titles of columns that a narrow terminal does without, the first to go first
+    dispensable : titles of columns that a narrow terminal does without, the first to go first; with `wide` they
+        stay, and long cells are broken
     """
+    dispensable = () if wide else dispensable
     from rich.console import Console
 
     rows = list(rows)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import BytecapError, DataError
+from ..runtime.shards import SHARD_MAGIC
 from .blob_pickles import Pickled, read_pickled
 from .folder import SubmissionFile, SubmissionFolder
 
@@ -40,7 +41,7 @@ NAMED_KINDS = (  # place, bytes there, kind, what it is
     (0, b"\x7fELF", "program", "a compiled program or library (ELF)"),
     (0, b"MZ", "program", "a compiled program or library (Windows)"),
     (0, b"\xcf\xfa\xed\xfe", "program", "a compiled program or library (macOS)"),
-    (0, struct.pack("<i", 20240520), "shard", "a token shard"),
+    (0, struct.pack("<i", SHARD_MAGIC), "shard", "a token shard"),
 )
 SAFETENSORS_TYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I8": "int8"}
 SAFETENSORS_TYPES |= {"U8": "uint8", "I64": "int64", "I32": "int32", "I16": "int16", "BOOL": "bool"}
