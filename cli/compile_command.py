@@ -43,7 +43,7 @@ def command(output: Path | None, dry_run: bool, as_json: bool, **options: Any) -
     artifact that fits under a byte cap.
     """
     if output is None and not dry_run:
-        raise click.UsageError("Missing option '-o' / '--output'; without it, use --dry-run.")
+        raise click.UsageError("missing option --output; without it, use --dry-run")
     from .. import interface
 
     with terminal_progress() as progress:

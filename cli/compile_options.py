@@ -12,6 +12,7 @@ from ..compiler.effort import DEFAULT_EFFORT, EFFORTS
 from ..compiler.profiles import PROFILES
 from .parameters import (
     INPUT_FILE,
+    Choice,
     architecture_option,
     code_option,
     data_help,
@@ -59,14 +60,14 @@ OPTIONS = (
     ),
     click.option(
         "--profile",
-        type=click.Choice(list(PROFILES)),
+        type=Choice(list(PROFILES)),
         default="default",
         show_default=True,
         metavar="NAME",
         help="max (smallest), default, or fast (to decode).",
     ),
     click.option(
-        "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where calibration runs."
+        "--device", type=Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where calibration runs."
     ),
     seed_option(),
     threads_option("CPU threads; the artifact does not depend on it.  [default: all]"),

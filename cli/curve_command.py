@@ -12,6 +12,7 @@ from .parameters import (
     CHECKPOINT,
     INPUT_FILE,
     OUTPUT_FILE,
+    Choice,
     architecture_option,
     count_option,
     data_help,
@@ -60,7 +61,7 @@ class Budgets(click.ParamType):
 @click.option(
     "--unit",
     "units",
-    type=click.Choice(UNITS),
+    type=Choice(UNITS),
     multiple=True,
     default=("rows",),
     show_default=True,
@@ -75,7 +76,7 @@ class Budgets(click.ParamType):
 )
 @click.option(
     "--base",
-    type=click.Choice(BASES),
+    type=Choice(BASES),
     default="per-matrix",
     show_default=True,
     help="Steps of the cheap path that exceptions are made from.",
@@ -90,7 +91,7 @@ class Budgets(click.ParamType):
 )
 @click.option(
     "--form",
-    type=click.Choice(FORMS),
+    type=Choice(FORMS),
     default="finer",
     show_default=True,
     help="What protecting rows, channels, heads and weights means.",
@@ -117,7 +118,7 @@ class Budgets(click.ParamType):
 @count_option("--calibration-tokens", 65_536, "Calibration tokens at most.")
 @click.option(
     "--profile",
-    type=click.Choice(PROFILES),
+    type=Choice(PROFILES),
     default="default",
     show_default=True,
     help="What the integers are coded for.",
@@ -126,7 +127,7 @@ class Budgets(click.ParamType):
 @threads_option("Points at a time; no figure depends on it.  [default: all CPUs]")
 @click.option(
     "--backend",
-    type=click.Choice(BACKENDS),
+    type=Choice(BACKENDS),
     default="loky",
     show_default=True,
     help="Local processes, threads, or a Dask cluster.",

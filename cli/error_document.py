@@ -40,7 +40,7 @@ def error_document(command: str | None, arguments: Sequence[str], error: BaseExc
         "where": getattr(found, "where", None) or None,
         "option": _option(error),
     }
-    content = {"name": type(found).__name__, "message": message, "place": place, "way_out": _way_out(message, error)}
+    content = {"name": type(found).__name__, "message": message, "place": place, "way_out": _way_out(message)}
     return document_text(command or "", {"error": content | {"exit_code": code}})
 
 
@@ -57,8 +57,5 @@ def _option(error: BaseException) -> str | None:
     return getattr(error, "option_name", None)
 
 
-def _way_out(message: str, error: BaseException) -> str | None:
-    if ";" in message:
-        return message.rpartition(";")[2].strip()
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    return None if context is None else f"{context.command_path} --help"
+def _way_out(message: str) -> str | None:
+    return message.rpartition(";")[2].strip() if ";" in message else None

@@ -12,6 +12,7 @@ from .parameters import (
     CHECKPOINT,
     DATA_FILES,
     INPUT_FILE,
+    Choice,
     architecture_option,
     data_help,
     example,
@@ -57,7 +58,7 @@ EXAMPLE = example("bytecap eval model.bcap --data val.bin --tokenizer tokenizer.
 )
 @click.option(
     "--documents",
-    type=click.Choice(["auto", "joined", "separate"]),
+    type=Choice(["auto", "joined", "separate"]),
     default="auto",
     show_default=True,
     help="Whether they run on into each other, or each is read from its own beginning; auto: what the model can read.",

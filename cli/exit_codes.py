@@ -33,7 +33,7 @@ EXIT_CODES = {
     USAGE: "wrong usage",
     UNREADABLE: "not an artifact, or one of a kind this version does not read",
     DAMAGED: "truncated, malformed, invalid or damaged artifact",
-    OVER_LIMIT: "artifact that needs more than the reader's limits, or work that needs more memory than there is",
+    OVER_LIMIT: "artifact beyond the reader's limits, or work beyond the memory there is",
     NOT_COMPILED: "the cap cannot be met, or a recipe cannot be followed",
     VERIFICATION: "a verification check failed",
     INPUT: "checkpoint, architecture, data or tokenizer at fault",

@@ -10,14 +10,13 @@ import click
 
 from ..files.numbers import integer
 from .documents import json_option, print_document
-from .parameters import INPUT_FILE, example, force_option, other_tokenizer_option
+from .parameters import CHECKPOINT, INPUT_FILE, Choice, example, force_option, other_tokenizer_option
 
 if TYPE_CHECKING:
     from ..interface import Export
 
 DTYPES = ("original", "float32", "float16", "bfloat16", "q8_0")
 OUTPUT = click.Path(path_type=Path)
-TOKENIZER = click.Path(exists=True, readable=True, path_type=Path)
 
 
 @click.command(
@@ -35,14 +34,14 @@ TOKENIZER = click.Path(exists=True, readable=True, path_type=Path)
 )
 @click.option(
     "--dtype",
-    type=click.Choice(DTYPES),
+    type=Choice(DTYPES),
     default="original",
     show_default=True,
     help="Type of the weights: as the checkpoint had them, or another for all; q8_0 is GGUF's.",
 )
 @click.option(
     "--tokenizer",
-    type=TOKENIZER,
+    type=CHECKPOINT,
     metavar="PATH",
     help="Tokenizer to put into the folder or the GGUF file: file or folder.",
 )

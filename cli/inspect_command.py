@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .documents import json_option, print_document
-from .parameters import CHECKPOINT, OUTPUT_FILE, example, force_option
+from .parameters import CHECKPOINT, OUTPUT_FILE, Choice, example, force_option
 
 SCHEMA = 3  # 3: roles, layers and exceptions beside the tensors; metadata rows have a count
 
@@ -21,7 +21,7 @@ SCHEMA = 3  # 3: roles, layers and exceptions beside the tensors; metadata rows 
 @click.option(
     "--by",
     "tables",
-    type=click.Choice(["section", "role", "layer", "tensor", "all"]),
+    type=Choice(["section", "role", "layer", "tensor", "all"]),
     multiple=True,
     help="Show this table; repeatable.  [default: section, role, and layer where they are few]",
 )
@@ -30,7 +30,7 @@ SCHEMA = 3  # 3: roles, layers and exceptions beside the tensors; metadata rows 
 @click.option("--hex", "as_map", is_flag=True, help="Show every byte of the file with what it means.")
 @click.option(
     "--sort",
-    type=click.Choice(["size", "name", "bits"]),
+    type=Choice(["size", "name", "bits"]),
     default="size",
     show_default=True,
     help="Order of roles and tensors.",
@@ -58,7 +58,7 @@ def command(artifact: Path, html: Path | None, plot: Path | None, force: bool, a
 
     if not _is_artifact(artifact):
         if tensor is not None or program or as_map:
-            raise click.UsageError("--tensor, --program and --hex are of artifacts; this is none. Leave them out.")
+            raise click.UsageError("--tensor, --program and --hex are of artifacts; this is none; leave them out.")
         view, written = _checkpoint_view(artifact, html, plot, force, options)
     else:
         from ..files.artifact_file import read_artifact_file

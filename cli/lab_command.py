@@ -8,11 +8,13 @@ from typing import Any
 
 import click
 
+from .command_group import NamedCommands
 from .documents import document_text, json_option, print_document
 from .parameters import (
     CHECKPOINT,
     INPUT_FILE,
     OUTPUT_FILE,
+    Choice,
     architecture_option,
     count_option,
     data_help,
@@ -47,7 +49,7 @@ class ExperimentOption(click.ParamType):
             return name, text
 
 
-@click.group(short_help="Put the founding theses to the test.", epilog=example("bytecap lab list"))
+@click.group(cls=NamedCommands, short_help="Put the founding theses to the test.", epilog=example("bytecap lab list"))
 def command() -> None:
     """Experiments that put the project's founding theses to the test.
 
@@ -76,7 +78,7 @@ RUN_EXAMPLE = example(
 
 
 @command.command("run", short_help="Run one experiment.", epilog=RUN_EXAMPLE)
-@click.argument("name", type=click.Choice(EXPERIMENTS))
+@click.argument("name", type=Choice(EXPERIMENTS), metavar="NAME")
 @click.option("--checkpoint", type=CHECKPOINT, metavar="CHECKPOINT", help="Model under test.")
 @architecture_option
 @weights_option

@@ -1,13 +1,11 @@
-"""The `bytecap` command: a group whose subcommands are imported only when named.
+"""The `bytecap` command: runs what a command line names, and ends with a documented exit code.
 
-Strategy: a subcommand lives in `cli/<name>_command.py` as `command`, with what it prints in
-`cli/<name>_report.py`, and imports what it works with inside its function, so that help and wrong
-usage answer at once and reading an artifact never loads torch. Deliberate errors become one line on
-stderr and the exit code of their class here and nowhere else; results go to stdout, everything else
-to stderr.
+Strategy: a subcommand imports what it works with inside its function, so that help and wrong usage answer at once and
+reading an artifact never loads torch. Deliberate errors become one line on stderr and the exit code of their class here
+and nowhere else; results go to stdout, everything else to stderr.
 
-To add a command: write these two files, name it in COMMANDS, and write its function in
-`interface/`, which it calls.
+To add a command: write `cli/<name>_command.py` and what it prints in `cli/<name>_report.py`, name it in a section of
+`command_group.py`, and write its function in `interface/`, which it calls.
 """
 
 from __future__ import annotations
@@ -16,35 +14,19 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
 from ..errors import BytecapError, BytecapWarning
 from ..version import VERSION
+from .command_group import AllCommands, command_path
 from .error_document import error_document, wants_document
 from .exit_codes import DONE, OUTPUT, OVER_LIMIT, UNEXPECTED, USAGE, exit_code_lines, exit_code_of
 from .failures import error_text
 from .interruption import heed_signals, interruption_message
+from .usage import usage_text
 
-COMMANDS = (
-    "compile",
-    "fit",
-    "inspect",
-    "diff",
-    "eval",
-    "generate",
-    "verify",
-    "export",
-    "pack",
-    "sensitivity",
-    "curve",
-    "diagnose",
-    "lab",
-    "demo",
-)
-FORMER_NAMES = {"score": "sensitivity"}  # for one version; the help does not list them
 OPTIONAL_PACKAGES = {
     "torch": ("PyTorch", "compile"),
     "distributed": ("Dask", "cluster"),
@@ -53,30 +35,8 @@ OPTIONAL_PACKAGES = {
 EPILOG = "\b\nExit codes:\n" + "\n".join(exit_code_lines())
 
 
-class LazyGroup(click.Group):
-    """A group that knows its commands by name and imports one when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name in FORMER_NAMES:
-            name = _present_name(name)
-        if name not in COMMANDS:
-            return None
-        return import_module(f".{name}_command", __package__).command
-
-
-def _present_name(former: str) -> str:
-    """What a command is called now; said on stderr."""
-    present = FORMER_NAMES[former]
-    note = f"`bytecap {former}` is now `bytecap {present}`; the next version has only the new name"
-    click.echo(f"bytecap: note: {note}", err=True)
-    return present
-
-
 @click.group(
-    cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=AllCommands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(VERSION, message="bytecap %(version)s")
 def group() -> None:
@@ -122,17 +82,17 @@ def run(arguments: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name not in OPTIONAL_PACKAGES:
             raise
-        return _fail(given, error, *_failure(error))
+        return _fail(given, error, *_failure(error, given))
     except (click.UsageError, click.Abort, KeyboardInterrupt, BytecapError, OSError, MemoryError) as error:
-        return _fail(given, error, *_failure(error))
+        return _fail(given, error, *_failure(error, given))
     return result if isinstance(result, int) else DONE
 
 
-def _failure(error: BaseException) -> tuple[str, int]:
-    """Message and exit code of an error."""
+def _failure(error: BaseException, arguments: Sequence[str]) -> tuple[str, int]:
+    """Message and exit code of an error of a command line."""
     match error:
         case click.UsageError():
-            return error.format_message(), USAGE
+            return usage_text(error, " ".join(filter(None, ("bytecap", command_path(arguments))))), USAGE
         case click.Abort():  # click makes one of a KeyboardInterrupt
             return interruption_message(error.__cause__)
         case KeyboardInterrupt():
@@ -153,13 +113,10 @@ def _failure(error: BaseException) -> tuple[str, int]:
 
 
 def _fail(arguments: Sequence[str], error: BaseException, message: str, code: int) -> int:
-    if isinstance(error, click.UsageError):
-        error.show()
-    else:
-        click.echo(f"bytecap: error: {message}", err=True)
+    shown = message if isinstance(error, click.exceptions.NoArgsIsHelpError) else f"bytecap: error: {message}"
+    click.echo(shown, err=True)
     if wants_document(arguments) and not isinstance(error, BrokenPipeError):
-        command = next((argument for argument in arguments if argument in (*COMMANDS, *FORMER_NAMES)), None)
-        click.echo(error_document(command, arguments, error, message, code))
+        click.echo(error_document(command_path(arguments), arguments, error, message, code))
     return code
 
 

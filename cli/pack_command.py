@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from .documents import json_option, print_document
-from .parameters import INPUT_FILE, SIZE, example, force_option, tokenizer_help, tokenizer_option
+from .parameters import INPUT_FILE, SIZE, Choice, example, force_option, tokenizer_help, tokenizer_option
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 DATA_PATH = click.Path(path_type=Path)  # a pattern, too
-DOCUMENTS = click.Choice(("auto", "joined", "separate"))
+DOCUMENTS = Choice(("auto", "joined", "separate"))
 
 
 @click.command(

@@ -2,18 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from ..files.sizes import parse_size
+from ..files.nearest_name import nearest_name
+from ..files.sizes import UNITS, parse_size
 
-INPUT_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
+WILDCARDS = "*?["
 
 
-class ArchitectureFile(click.Path):
+class Choice(click.Choice[str]):
+    """One of several words; another one is answered with what it probably was meant to be."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        return f"{value!r} is not one of {', '.join(self.choices)}{_meant(str(value), self.choices)}"
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    nearest = nearest_name(name, known)
+    return "" if nearest is None else f"; did you mean {nearest!r}?"
+
+
+class InputFile(click.Path):
+    """An existing file; what is no file here is told what to give instead."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not Path(value).exists():
+            self.fail(not_there(str(value)), param, ctx)
+        if Path(value).is_dir() and not self.dir_okay:
+            self.fail(f"{value} is a folder; give a file in it", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def not_there(text: str) -> str:
+    """What is said of a path at which nothing is."""
+    path = Path(text)
+    if text == "-":
+        return "standard input is not read here; write it to a file and name that"
+    if "://" in text:
+        return f"{text} is an address, and nothing is downloaded; fetch it first and give the file"
+    if any(sign in text for sign in WILDCARDS):
+        return f"no file is named like {text}; name one that is there"
+    if text.lower() in UNITS:
+        return f"{text} does not exist; a size is one word: 16{text}"
+    if not path.parent.is_dir():
+        if path.suffix[1:].isalpha():
+            return f"{text} does not exist; there is no folder {path.parent}"
+        from ..compiler.checkpoints.folder import not_there as of_a_hub
+
+        return of_a_hub(path)
+    return f"{text} does not exist{_meant_file(path)}"
+
+
+def _meant_file(path: Path) -> str:
+    """A sibling that is named much alike."""
+    try:
+        nearest = nearest_name(path.name, (each.name for each in path.parent.iterdir()))
+    except OSError:
+        return ""
+    return f"; see: ls {path.parent}" if nearest is None else f"; did you mean {path.with_name(nearest)}?"
+
+
+class ArchitectureFile(InputFile):
     """A file, or `preset:NAME` for an architecture that is known by its name."""
 
     def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
@@ -23,32 +78,29 @@ class ArchitectureFile(click.Path):
         return super().convert(value, param, ctx)
 
 
-class CheckpointPath(click.Path):
-    """A file, or a folder as Hugging Face writes it."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not Path(value).exists():
-            from ..compiler.checkpoints.folder import not_there
-
-            self.fail(f"{not_there(Path(value))}.", param, ctx)
-        return super().convert(value, param, ctx)
+INPUT_FILE = InputFile(dir_okay=False, readable=True, path_type=Path)
+CHECKPOINT = InputFile(readable=True, path_type=Path)  # or a folder as Hugging Face writes it
 
 
-CHECKPOINT = CheckpointPath(exists=True, readable=True, path_type=Path)
+class FileWords(click.ParamType):
+    """Values that are files, or words beside them; a shell completes files."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
 
 
-class DataFiles(click.ParamType):
+class DataFiles(FileWords):
     """An existing file, a pattern such as "val_*.bin", or "-"; what it holds is for the reader to tell."""
 
     name = "FILE"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if value == "-" or any(sign in value for sign in "*?["):
+        if value == "-" or any(sign in value for sign in WILDCARDS):
             return value
         return str(INPUT_FILE.convert(value, param, ctx))
 
 
-class TokenizerPath(click.ParamType):
+class TokenizerPath(FileWords):
     """A tokenizer's file, a folder that holds one, or the word "bytes"."""
 
     name = "TOKENIZER"
@@ -85,7 +137,7 @@ data_help = "Token shard, UTF-8 text or JSON lines, also gzip or zstd."
 tokenizer_help = "Tokenizer's file or folder, or bytes."
 architecture_option = click.option(
     "--architecture",
-    type=ArchitectureFile(exists=True, dir_okay=False, readable=True, path_type=Path),
+    type=ArchitectureFile(dir_okay=False, readable=True, path_type=Path),
     metavar="FILE",
     help="TOML or JSON with what shapes cannot tell: rope base, softcap; or preset:NAME.",
 )

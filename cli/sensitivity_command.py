@@ -12,6 +12,7 @@ from .parameters import (
     CHECKPOINT,
     INPUT_FILE,
     OUTPUT_FILE,
+    Choice,
     architecture_option,
     count_option,
     data_help,
@@ -55,10 +56,8 @@ class Bits(click.IntRange):
 @architecture_option
 @weights_option
 @ignore_option
-@click.option("--unit", type=click.Choice(UNITS), default="tensors", show_default=True, help="What is ranked.")
-@click.option(
-    "--by", type=click.Choice(METHODS), default="second-order", show_default=True, help="What it is ranked by."
-)
+@click.option("--unit", type=Choice(UNITS), default="tensors", show_default=True, help="What is ranked.")
+@click.option("--by", type=Choice(METHODS), default="second-order", show_default=True, help="What it is ranked by.")
 @click.option(
     "--bits",
     type=Bits(0, 16),

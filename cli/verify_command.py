@@ -10,6 +10,7 @@ import click
 from .documents import json_option, print_document
 from .exit_codes import VERIFICATION
 from .parameters import (
+    CHECKPOINT,
     DATA_FILES,
     SIZE,
     code_option,
@@ -24,7 +25,6 @@ from .parameters import (
 )
 from .progress import terminal_progress
 
-TARGET = click.Path(exists=True, readable=True, path_type=Path)
 ARTIFACT_OPTIONS = (
     "cap",
     "code",
@@ -44,7 +44,7 @@ FOLDER_OPTIONS = ("cap", "data", "tokenizer", "tolerance", "seconds", "memory", 
     short_help="Check artifacts and submission folders, and what they promise.",
     epilog=example("bytecap verify model.bcap --cap 16MB --code train_gpt.py"),
 )
-@click.argument("targets", type=TARGET, nargs=-1, required=True, metavar="TARGET...")
+@click.argument("targets", type=CHECKPOINT, nargs=-1, required=True, metavar="TARGET...")
 @click.option(
     "--cap",
     type=SIZE,

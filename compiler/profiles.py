@@ -7,6 +7,7 @@ says which codec it is of.
 from __future__ import annotations
 
 from ..errors import CompileError
+from ..files.nearest_name import known_names
 
 # Profile -> name of the integer codec; smallest first.
 PROFILES = {"max": "mixing", "default": "scale-classes", "fast": "static-rans"}
@@ -23,5 +24,5 @@ def profile_codecs() -> dict[str, int]:
 def profile_codec(profile: str) -> int:
     """Wire id of a profile's codec; CompileError for a profile that does not exist."""
     if profile not in PROFILES:
-        raise CompileError(f"no profile is named {profile!r}; there are {', '.join(PROFILES)}")
+        raise CompileError(f"no profile is named {profile!r}; {known_names(profile, PROFILES)}")
     return profile_codecs()[profile]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from ..errors import CompileError
+from ..files.nearest_name import known_names
 from ..files.printable import printable, shown_value
 from .effort import DEFAULT_EFFORT, EFFORTS, with_effort
 from .settings import (
@@ -95,7 +96,7 @@ def parse_recipe(name: str, tables: dict[str, Any]) -> Recipe:
     """A recipe from parsed TOML; options that are not named keep their defaults. CompileError names what is wrong."""
     unknown = sorted(set(tables) - set(TABLES))
     if unknown:
-        raise CompileError(f"recipe {name}: unknown table [{printable(unknown[0])}]; there are {', '.join(TABLES)}")
+        raise CompileError(f"recipe {name}: unknown table [{printable(unknown[0])}]; {known_names(unknown[0], TABLES)}")
     return Recipe(name, **{key: _configure(name, cls, tables.get(cls.table, {})) for key, cls in SETTINGS.items()})
 
 
@@ -107,7 +108,9 @@ def _configure(recipe: str, cls: type, table: Any) -> Any:
     values = {}
     for key, value in table.items():
         if key not in options:
-            raise CompileError(f"recipe {recipe}: [{cls.table}] has no option {key!r}; it has {', '.join(options)}")
+            raise CompileError(
+                f"recipe {recipe}: [{cls.table}] has no option {key!r}; {known_names(key, options, 'it has')}"
+            )
         wanted = options[key]
         if wanted is float and type(value) is int and abs(value) <= LARGEST_WHOLE:
             value = float(value)
@@ -152,9 +155,8 @@ def read_recipe(source: str | Path, effort: int = DEFAULT_EFFORT) -> Recipe:
     try:
         tables = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        names = ", ".join(NAMED_RECIPES)
-        reason = f"neither a named recipe ({names}) nor a readable file ({error.strerror})"
-        raise CompileError(f"recipe {source}: {reason}") from None
+        reason = f"neither a named recipe nor a readable file ({error.strerror})"
+        raise CompileError(f"recipe {source}: {reason}; {known_names(str(source), NAMED_RECIPES)}") from None
     except (ValueError, RecursionError) as error:  # no TOML or UTF-8; numbers or tables that Python gives up at
         raise CompileError(f"recipe {source}: not a TOML file that can be read: {error}") from None
     return parse_recipe(str(path), with_effort(tables, effort))

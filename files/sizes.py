@@ -13,6 +13,8 @@ from decimal import Decimal
 UNITS = {"": 1, "b": 1, **{f"{prefix}b": 1000**power for power, prefix in enumerate("kmgt", 1)}}
 UNITS |= {f"{prefix}ib": 1024**power for power, prefix in enumerate("kmgt", 1)}
 _SIZE = re.compile(r"([0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?)\s*([a-z]*)", re.ASCII)
+_BARE = re.compile(r"([0-9][0-9_.]*)\s*([kmgt])i?", re.ASCII | re.IGNORECASE)
+_GROUPED = re.compile(r"[0-9]{1,3}(?:[,.' ][0-9]{3})+", re.ASCII)
 _MAX_DIGITS = 30
 
 
@@ -25,12 +27,21 @@ def parse_size(text: str) -> int:
     """
     match = _SIZE.fullmatch(text.strip().lower()) if len(text) <= _MAX_DIGITS else None
     if match is None or match[2] not in UNITS:
-        raise ValueError(
-            f"{text!r} is not a size in bytes; write for example 16_000_000, 16MB (decimal) or 16MiB (binary)"
-        )
+        raise ValueError(f"{text!r} is not a size in bytes; write {_way_out(text)}")
     size = Decimal(match[1]) * UNITS[match[2]]
     if size != int(size):
         raise ValueError(f"{text!r} is {size.normalize():f} bytes, not a whole number of bytes")
     if size < 1:
         raise ValueError(f"{text!r} is no room at all; a size is at least 1 byte")
     return int(size)
+
+
+def _way_out(text: str) -> str:
+    """How the size that was probably meant is written."""
+    bare = _BARE.fullmatch(text.strip())
+    if bare is not None:
+        number, prefix = bare[1], bare[2].upper()
+        return f"{number}{prefix}B (decimal) or {number}{prefix}iB (binary)"
+    if _GROUPED.fullmatch(text.strip()):
+        return re.sub(r"[,.' ]", "_", text.strip())
+    return "for example 16_000_000, 16MB (decimal) or 16MiB (binary)"

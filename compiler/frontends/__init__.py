@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ...errors import CheckpointError
+from ...files.nearest_name import known_names
 from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.configuration import Configuration, model_configuration
@@ -90,7 +91,8 @@ def restored_tensors(program: Program, tensors: Sequence[ModelTensor]) -> list[M
 def _named(name: object) -> Frontend:
     known = known_frontends()
     if not isinstance(name, str) or name not in known:
-        raise CheckpointError(f"architecture: frontend {name!r} is unknown; known are {', '.join(sorted(known))}")
+        way_out = known_names(str(name), sorted(known), "known are")
+        raise CheckpointError(f"architecture: frontend {name!r} is unknown; {way_out}")
     return known[name]
 
 

@@ -7,15 +7,15 @@ words, so the builders can rely on what they get.
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import CheckpointError
+from ...files.nearest_name import known_names
 from ...files.printable import shown_value
 
 FRONTEND_KEY = "frontend"
@@ -106,13 +106,7 @@ def checked_parameters(
         if name == FRONTEND_KEY:
             continue
         if name not in parameters:
-            raise CheckpointError(
-                f"architecture: {frontend} has no hyperparameter {name!r}; {_suggestion(name, sorted(parameters))}"
-            )
+            way_out = known_names(name, sorted(parameters), "known are")
+            raise CheckpointError(f"architecture: {frontend} has no hyperparameter {name!r}; {way_out}")
         checked[name] = parameters[name].checked(name, value)
     return checked
-
-
-def _suggestion(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else "known are " + ", ".join(known)

@@ -14,6 +14,7 @@ from typing import Any
 from ...compiler.frontends.architecture_file import is_preset
 from ...errors import DataError
 from ...files.digests import file_sha256
+from ...files.nearest_name import known_names
 from ...files.shell_commands import shell_command
 from ...version import VERSION
 from .findings import Chart, Findings, Table
@@ -44,7 +45,7 @@ def run_experiment(name: str, inputs: Inputs) -> ExperimentRun:
     DataError when there is none, when an input is missing, or when one is at fault.
     """
     if name not in EXPERIMENTS:
-        raise DataError(f"there is no experiment {name!r}; there are {', '.join(EXPERIMENTS)}")
+        raise DataError(f"there is no experiment {name!r}; {known_names(name, EXPERIMENTS)}")
     began = time.perf_counter()
     findings = EXPERIMENTS[name].run(inputs)
     return ExperimentRun(EXPERIMENTS[name], inputs, findings, time.perf_counter() - began)

@@ -11,8 +11,8 @@ from golden_files import GOLDEN, assert_golden
 from source_tree import ROOT
 
 from bytecap import errors
+from bytecap.cli.command_group import COMMANDS
 from bytecap.cli.exit_codes import CODE_OF_ERROR, EXIT_CODES
-from bytecap.cli.main import COMMANDS
 from bytecap.version import VERSION
 
 ISSUE_OPTIONS = {
@@ -167,87 +167,6 @@ def test_every_error_has_a_documented_exit_code():
 
 def test_version():
     assert bytecap_command("--version").stdout == f"bytecap {VERSION}\n"
-
-
-USAGE_ERRORS = {
-    (): "Usage: bytecap",
-    ("squeeze",): "No such command 'squeeze'",
-    ("inspect",): "Missing argument 'ARTIFACT'",
-    ("inspect", "missing.bcap"): "missing.bcap does not exist",
-    ("inspect", "{file}", "--sort", "colour"): "'colour' is not one of 'size', 'name'",
-    ("inspect", "{file}", "--hex", "--tensor", "a"): "--by, --tensor, --program and --hex are four views; choose one.",
-    ("compile", "{file}"): "Missing option '--cap'",
-    ("compile", "{file}", "--cap", "1MB", "--calibration", "{file}"): "Missing option '-o' / '--output'",
-    ("compile", "{file}", "--cap", "0", "--calibration", "{file}", "--dry-run"): "'0' is no room at all",
-    ("compile", "{file}", "--cap", "16M", "--calibration", "{file}", "--dry-run"): "'16M' is not a size in bytes",
-    (
-        "compile",
-        "{file}",
-        "--cap",
-        "1MB",
-        "--calibration",
-        "{file}",
-        "--threads",
-        "0",
-        "--dry-run",
-    ): "0 is not in the range x>=1",
-    ("verify", "{file}", "--data", "{file}"): "--data needs --tokenizer.",
-    ("verify", "{file}", "--expect-bpb", "1.2"): "--expect-bpb needs --data and --tokenizer.",
-    ("eval", "{file}"): "Missing option '--data'",
-    ("sensitivity", "{file}"): "Missing option '--calibration'",
-    ("sensitivity", "{file}", "--calibration", "{file}", "--bits", "1"): "1 bit leaves zero alone",
-    (
-        "sensitivity",
-        "{file}",
-        "--calibration",
-        "{file}",
-        "--plot",
-        "a",
-        "--output",
-        "a",
-    ): "--output and --plot are two files; name two.",
-    ("curve", "{file}"): "Missing option '--calibration'",
-    ("curve", "{file}", "--calibration", "{file}", "--unit", "colours"): "'colours' is not one of 'rows', 'channels'",
-    ("curve", "{file}", "--calibration", "{file}", "--budget", "1:2"): "'1:2' is not a range of budgets",
-    (
-        "curve",
-        "{file}",
-        "--calibration",
-        "{file}",
-        "--budget",
-        "1%:100%:2",
-    ): "'100%' is not a share between 0% and 100%",
-    ("curve", "{file}", "--calibration", "{file}", "--backend", "dask"): "--backend dask and --scheduler go together.",
-    (
-        "curve",
-        "{file}",
-        "--calibration",
-        "{file}",
-        "--plot",
-        "a",
-        "--output",
-        "a",
-    ): "--output and --plot are two files; name two.",
-    ("diagnose", "{file}"): "Missing option '--data'",
-    ("lab", "run"): "Missing argument '{byte-allocation|head-bottleneck|head-to-depth|row-rescue|vq-head}'",
-    (
-        "lab",
-        "run",
-        "luck",
-    ): "'luck' is not one of 'byte-allocation', 'head-bottleneck', 'head-to-depth', 'row-rescue', 'vq-head'.",
-    ("lab", "run", "vq-head", "--report", "a", "--output", "a"): "--report and --output are two files; name two.",
-    ("export", "{file}"): "Missing option '-o' / '--output'",
-}
-
-
-@pytest.mark.parametrize("arguments", USAGE_ERRORS, ids=" ".join)
-def test_wrong_usage_is_code_2_and_says_what_is_wrong(arguments, tmp_path):
-    (tmp_path / "file").write_bytes(b"anything")
-    outcome = bytecap_command(*(tmp_path / "file" if argument == "{file}" else argument for argument in arguments))
-    assert outcome.code == 2
-    assert " ".join(USAGE_ERRORS[arguments].split()) in " ".join((outcome.stdout + outcome.stderr).split())
-    assert "Traceback" not in outcome.stderr
-    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
 def test_help_is_quick():

@@ -128,3 +128,8 @@ def test_progress_on_a_terminal_shows_each_stage(monkeypatch, capsys):
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "calibrate" in shown.err and "4/4" in shown.err and "land on cap" in shown.err
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "bytecap", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == bytecap_command("--version").stdout

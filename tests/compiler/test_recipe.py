@@ -166,7 +166,7 @@ def test_reject_files_that_are_no_recipe(tmp_path: Path) -> None:
     not_text.write_bytes(b"\xff\xfe[")
     unknown.write_text("[prune]\n", "utf-8")
     for path, reason in (
-        (missing, "neither a named recipe (default"),
+        (missing, "neither a named recipe nor a readable file"),
         (folder, "neither a named recipe"),
         (not_toml, "not a TOML file"),
         (not_text, "not a TOML file"),

@@ -7,7 +7,7 @@ import json
 import pytest
 from without_torch import run_without_torch
 
-from bytecap.cli.main import COMMANDS
+from bytecap.cli.command_group import COMMANDS
 
 WORK_WITHOUT_TORCH = ("inspect", "diff", "verify", "eval", "generate", "export")
 NEED_TORCH = ("compile", "fit", "sensitivity", "curve", "diagnose", "lab", "demo", "pack")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ....errors import CheckpointError
+from ....files.nearest_name import known_names
 from ....format.registry import keyed
 from ...checkpoints.listing import listed
 from .hyperparameters import BOTH_LANES, IN_TURN, LEAKY_RELU_SQUARED, NO_LANE
@@ -277,7 +278,7 @@ def preset_values(name: str) -> Values:
         return {}
     found = [record for record in RECORDS.values() if record.name.startswith(name)] if name else []
     if not found:
-        raise CheckpointError(f"architecture: no preset {name!r}; there are {BASELINE}, {', '.join(RECORDS)}")
+        raise CheckpointError(f"architecture: no preset {name!r}; {known_names(name, (BASELINE, *RECORDS))}")
     if any(record.values != found[0].values for record in found):
         names = listed([record.name for record in found], len(found))
         raise CheckpointError(f"architecture: preset {name!r} is the beginning of several that differ: {names}")

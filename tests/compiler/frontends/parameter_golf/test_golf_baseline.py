@@ -265,7 +265,7 @@ WRONG_ARCHITECTURES = [
     ({"encoder_layers": [0, -1], "decoder_layers": [2]}, "a list of layer numbers"),
     ({"encoder_layers": [0, 1], "decoder_layers": [2, 4]}, "name layer [4], but num_layers is 4"),
     ({"encoder_layers": [0, 1], "decoder_layers": [2]}, "never use layer [3]"),
-    ({"frontend": "gpt-5"}, "frontend 'gpt-5' is unknown; known are gpt, llama"),
+    ({"frontend": "gpt-5"}, "frontend 'gpt-5' is unknown; did you mean 'gpt'?"),
 ]
 
 
@@ -315,7 +315,7 @@ def test_architecture_files_that_are_none(tmp_path, data, message):
         build_model(checkpoint_of(BaselineModel(Sizes()).state_dict()), read_architecture(path))
 
 
-@pytest.mark.parametrize("name", ["gpt-9", ["parameter-golf"], 3])
+@pytest.mark.parametrize("name", ["mamba", ["mamba"], 3])
 def test_a_frontend_that_there_is_not(name):
     with pytest.raises(CheckpointError, match=r"frontend .* is unknown; known are gpt, llama"):
         build_model(checkpoint_of(BaselineModel(Sizes()).state_dict()), {"frontend": name})
