@@ -13,7 +13,7 @@ bytecap` is quick. Torch is loaded only by what needs it: `compile`, `fit`, `sen
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .version import VERSION as __version__
 
@@ -23,6 +23,7 @@ _INTERFACE = (
     "evaluate",
     "load",
     "inspect",
+    "decode_tensors",
     "diff",
     "verify",
     "verify_folder",
@@ -39,22 +40,49 @@ _INTERFACE = (
     "experiments",
     "run_experiment",
 )
-_ARTIFACT = ("read_artifact", "write_artifact", "decode_tensors")
+_ARTIFACT = ("read_artifact", "write_artifact")
 _HOMES = {**dict.fromkeys(_INTERFACE, ".interface"), **dict.fromkeys(_ARTIFACT, ".format.artifact")}
 _MODULES = {"errors": ".errors"}
 
 __all__ = [*_HOMES, *_MODULES, "__version__"]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = getattr(import_module(_HOMES[name], __name__), name)
-    elif name in _MODULES:
-        value = import_module(_MODULES[name], __name__)
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
+if TYPE_CHECKING:  # what type checkers and editors see in place of the function below; a test compares the names
+    from . import errors as errors
+    from .format.artifact import read_artifact as read_artifact
+    from .format.artifact import write_artifact as write_artifact
+    from .interface import check_byte_table as check_byte_table
+    from .interface import check_scorer as check_scorer
+    from .interface import compile as compile
+    from .interface import curve as curve
+    from .interface import decode_tensors as decode_tensors
+    from .interface import describe as describe
+    from .interface import diagnose as diagnose
+    from .interface import diff as diff
+    from .interface import evaluate as evaluate
+    from .interface import experiments as experiments
+    from .interface import export as export
+    from .interface import fit as fit
+    from .interface import inspect as inspect
+    from .interface import load as load
+    from .interface import pack as pack
+    from .interface import run_experiment as run_experiment
+    from .interface import score as score
+    from .interface import sensitivity as sensitivity
+    from .interface import verify as verify
+    from .interface import verify_folder as verify_folder
+    from .interface import verify_folders as verify_folders
+else:
+
+    def __getattr__(name: str) -> object:
+        if name in _HOMES:
+            value = getattr(import_module(_HOMES[name], __name__), name)
+        elif name in _MODULES:
+            value = import_module(_MODULES[name], __name__)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

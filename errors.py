@@ -111,5 +111,20 @@ class VerificationError(BytecapError):
     """An artifact is well-formed but does not keep what was promised of it."""
 
 
+class FileAccessError(BytecapError, OSError):
+    """A file that was named cannot be opened or read: an OSError, too, with its errno and filename."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"{error.filename or 'a file'}: {error.strerror or error}")
+        self.errno, self.strerror, self.filename = error.errno, error.strerror, error.filename
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class MissingFileError(FileAccessError, FileNotFoundError):
+    """A file that was named is not there."""
+
+
 class BytecapWarning(UserWarning):
     """What does not stop the work, but has to be said; the command line prints it in one line."""

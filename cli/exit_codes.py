@@ -8,7 +8,9 @@ from ..errors import (
     CheckpointError,
     CompileError,
     DataError,
+    FileAccessError,
     LimitExceeded,
+    MissingFileError,
     NotAnArtifact,
     OutputError,
     UnsupportedArtifact,
@@ -54,6 +56,8 @@ CODE_OF_ERROR: dict[type[BytecapError], int] = {
     CheckpointError: INPUT,
     DataError: INPUT,
     OutputError: OUTPUT,
+    FileAccessError: OUTPUT,
+    MissingFileError: INPUT,
 }
 
 

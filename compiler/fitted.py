@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from ..display import ShownByFacts, rows_table
 from ..errors import OutputError
 from ..files.output import write_output
 
@@ -83,8 +84,8 @@ class Spread:
     deviation_bits_per_byte: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
+@dataclass(frozen=True, slots=True, repr=False)
+class Fit(ShownByFacts):
     """The artifacts of a fit, checkpoint by checkpoint and cap by cap in the order given."""
 
     artifacts: tuple[FittedArtifact, ...]
@@ -100,6 +101,26 @@ class Fit:
         caps = dict.fromkeys(each.cap for each in self.artifacts)
         found = {cap: [e for e in self.artifacts if e.cap == cap and e.failure is None] for cap in caps}
         return tuple(_spread(cap, each) for cap, each in found.items() if each)
+
+    def shown_facts(self) -> Mapping[str, str]:
+        """How many artifacts there are, by cap."""
+        made = sum(each.failure is None for each in self.artifacts)
+        caps = ", ".join(f"{cap:,}" for cap in dict.fromkeys(each.cap for each in self.artifacts))
+        return {"": f"{made} of {len(self.artifacts)} artifacts under their caps of {caps} bytes"}
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (each.output, f"{each.cap:,}", f"{each.total_bytes:,}", each.failure or _loss_text(each))
+            for each in self.artifacts
+        ]
+        return rows_table(self.shown_facts()[""], ("artifact", "cap", "bytes", "loss, nats a token"), rows)
+
+
+def _loss_text(artifact: FittedArtifact) -> str:
+    """The loss as it was measured; the prediction, called one, where nothing was."""
+    if artifact.measured_loss is None:
+        return f"{artifact.predicted_loss:.3g} predicted, not measured"
+    return f"{artifact.measured_loss:.3g} on {artifact.held_out_tokens:,} held-out tokens"
 
 
 def _spread(cap: int, artifacts: Sequence[FittedArtifact]) -> Spread:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..files.code_files import closure_notes, counted_files, script_closure
 from ..files.digests import file_sha256
-from ..files.ledger import Ledger, build_ledger
+from ..files.ledger import build_ledger
 from ..files.output import check_output, write_output
 from ..progress import Progress, silent
 from ..version import VERSION
@@ -35,22 +35,13 @@ from .rate_control.landing import Draft, Landing, Trial
 from .rate_control.quick_trials import QuickTrials
 from .rate_control.sampled_trials import SampledTrial, SampledTrials, may_sample
 from .recipe import Recipe, read_recipe
+from .result import CompileResult
 from .rewrites import REWRITES
 from .scratch_file import ScratchFile
 from .settings import START_PRICE
 from .statistics.calibration import Statistics
 from .statistics.convergence import calibrate
 from .workers import available_threads, check_device, one_thread_each
-
-
-@dataclass(frozen=True, slots=True)
-class CompileResult:
-    """A compiled artifact: its bytes, the ledger of every byte, the report and the provenance stored in it."""
-
-    artifact: bytes
-    ledger: Ledger
-    report: dict
-    provenance: dict
 
 
 @dataclass(frozen=True, slots=True)

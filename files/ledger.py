@@ -7,10 +7,11 @@ construction; code counts as the sizes of its files, for the ledger and for veri
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..display import ShownByFacts
 from ..format.container.container import read_container, section_name
 from ..format.container.limits import DEFAULT_LIMITS, Limits
 from .code_files import existing_code_file
@@ -25,8 +26,8 @@ class LedgerRow:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
+@dataclass(frozen=True, slots=True, repr=False)
+class Ledger(ShownByFacts):
     """Rows and their sums in bytes: artifact_bytes = header + sections, total_bytes = artifact + code."""
 
     rows: tuple[LedgerRow, ...]
@@ -39,6 +40,15 @@ class Ledger:
     def fits(self) -> bool:
         """Whether the total is at most the cap; true without a cap."""
         return self.cap is None or self.total_bytes <= self.cap
+
+    def shown_facts(self) -> Mapping[str, str]:
+        """The sums, and how far they are from the cap."""
+        facts = {"artifact": f"{self.artifact_bytes:,} bytes", "code": f"{self.code_bytes:,} bytes"}
+        facts |= {"total": f"{self.total_bytes:,} bytes"}
+        if self.cap is None:
+            return facts
+        left = self.cap - self.total_bytes
+        return facts | {"cap": f"{self.cap:,} bytes, {abs(left):,} {'left' if left >= 0 else 'over'}"}
 
 
 def build_ledger(

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..display import ShownByFacts
 from ..errors import ArtifactError, ChecksumMismatch, InvalidArtifact, MalformedArtifact
 from .container.container import (
     CODES,
@@ -32,7 +33,7 @@ from .container.container import (
 )
 from .container.layout import HEADER, field_offset
 from .container.limits import DEFAULT_LIMITS, Limits
-from .identity import UNKNOWN, Identity, decode_identity
+from .identity import SHORT_DIGITS, UNKNOWN, Identity, decode_identity, identity_text
 from .program.program import (
     Program,
     decode_program,
@@ -61,8 +62,8 @@ PROVENANCE_DEPTH = 64  # of objects and arrays in one another: readers in any la
 JSON_STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+@dataclass(frozen=True, slots=True, repr=False)
+class Artifact(ShownByFacts):
     """A read artifact. `sections` keeps the stored bytes; the other fields are what they mean."""
 
     sections: tuple[Section, ...]
@@ -76,6 +77,25 @@ class Artifact:
 
     def section(self, section_id: int) -> Section | None:
         return next((s for s in self.sections if s.id == section_id), None)
+
+    @property
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The float32 arrays by name, in directory order; decoded at each use, so keep what is used more than once.
+
+        Raises ArtifactError as `decode_tensors` does.
+        """
+        return dict(zip((entry.name for entry in self.directory), decode_tensors(self), strict=True))
+
+    def shown_facts(self) -> Mapping[str, str]:
+        """Sizes, what it computes, and whose it is; nothing is decoded for it."""
+        weights = sum(entry.elements for entry in self.directory)
+        return {
+            "sections": f"{len(self.sections)} of {sum(len(section.stored) for section in self.sections):,} bytes",
+            "tensors": f"{len(self.directory):,} of {weights:,} weights",
+            **self.program.shown_facts(),
+            "tensors' SHA-256": self.digest.hex()[:SHORT_DIGITS],
+            "identity": identity_text(self.identity),
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..display import ShownByFacts, rows_table
 from .identity import Identity
 from .program.summary import ProgramSummary
 from .tensors.raw_planes import ITEM_BYTES
@@ -127,7 +128,7 @@ class ExceptionRow:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Inspection:
+class Inspection(ShownByFacts):
     """What an artifact holds.
 
     bytes : int                                file size = sum of `tensors` and `shared`
@@ -151,9 +152,23 @@ class Inspection:
     identity: Identity
     program: ProgramSummary
 
-    def __repr__(self) -> str:
-        size = f"{self.bytes:,} bytes, {self.bits_per_weight:.3f} bits a weight, {len(self.tensors):,} tensors"
-        return f"Inspection({size}: {self.program.words})"
+    def shown_facts(self) -> Mapping[str, str]:
+        """Sizes and what the program computes."""
+        return {
+            "": f"{self.bytes:,} bytes",
+            "bits a weight": f"{self.bits_per_weight:.3f}",
+            "tensors": f"{len(self.tensors):,}",
+            "computes": self.program.words,
+        }
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (row.name, f"{row.tensors:,}", f"{row.elements:,}", f"{row.bytes:,}", _decimals(row.bits_per_weight))
+            for row in self.roles
+        ]
+        return super(Inspection, self)._repr_html_() + rows_table(
+            "by role", ("role", "tensors", "weights", "bytes", "bits a weight"), rows
+        )
 
     @property
     def weights(self) -> int:
@@ -184,6 +199,10 @@ class Inspection:
             for term in row.terms
             if term.members or (term.kind == LowRank.name and len(row.terms) > 1)
         )
+
+
+def _decimals(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def by_role(rows: Iterable[TensorRow]) -> tuple[GroupRow, ...]:

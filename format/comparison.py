@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..display import ShownByFacts
 from .artifact import Artifact, decode_contents, read_artifact
 from .byte_account import Inspection, TensorRow
 from .container.limits import DEFAULT_LIMITS, Limits
@@ -39,8 +40,8 @@ class TensorDifference:
         return (self.second.bytes if self.second else 0) - (self.first.bytes if self.first else 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparison(ShownByFacts):
     """What two artifacts do not have in common.
 
     same_file : bool                 whether they are equal byte by byte
@@ -60,6 +61,16 @@ class Comparison:
     program: tuple[str, ...]
     provenance: Mapping[str, tuple[object, object]]
     identity: Mapping[str, tuple[object, object]]
+
+    def shown_facts(self) -> Mapping[str, str]:
+        """Whether they differ, in bytes, tensors and program."""
+        same = "the same file" if self.same_file else "the same model" if self.same_model else "different models"
+        return {
+            "": same,
+            "bytes": f"{self.first.bytes:,} and {self.second.bytes:,}",
+            "tensors": f"{sum(not tensor.equal for tensor in self.tensors)} of {len(self.tensors)} differ",
+            "program": f"{len(self.program)} lines differ" if self.program else "the same",
+        }
 
 
 @dataclass(frozen=True, slots=True)

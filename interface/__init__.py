@@ -4,15 +4,15 @@ Strategy: paths in and records out, no printing. Each function lives with its ki
 checkpoints or caps), `artifacts` (what reads an artifact), `checking` (other people's tables and scorers), `judging`
 (submission folders), `evaluating`, `measurements` (what measures a checkpoint) and `laboratory`. What a function
 needs is imported when it is called, so that evaluating, inspecting and verifying an artifact, and exporting it to
-safetensors, work where torch is not installed. All errors are subclasses of `bytecap.errors.BytecapError`, but for an
-OSError of a file that cannot be opened. `progress`, where taken, is called as `progress(stage, done, total)`.
+safetensors, work where torch is not installed. All deliberate errors are subclasses of `bytecap.errors.BytecapError`
+(file_errors.py). `progress`, where taken, is called as `progress(stage, done, total)`; True draws bars.
 
 To add a function: write it in the module of its kind, name it here and in `bytecap.__init__`.
 """
 
 from __future__ import annotations
 
-from .artifacts import inspect, verify
+from .artifacts import decode_tensors, inspect, verify
 from .checking import check_byte_table, check_scorer
 from .comparing import Difference, diff
 from .compiling import compile
@@ -36,6 +36,7 @@ __all__ = [
     "check_scorer",
     "compile",
     "curve",
+    "decode_tensors",
     "describe",
     "diagnose",
     "diff",

@@ -7,14 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DataError
-from ..progress import Progress, stage_of
+from ..progress import stage_of
 from .arguments import PathLike, optional_path, paths_of, size_in_bytes
+from .file_errors import deliberate
+from .progress_bars import ProgressOption, heard
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from ..format.artifact import Artifact
     from ..format.byte_account import Inspection
-    from ..runtime.check import Check
+    from ..runtime.check import Checks
 
 
+@deliberate
 def inspect(artifact: PathLike) -> Inspection:
     """What an artifact holds and what each part costs; the byte counts add up to the file.
 
@@ -26,6 +32,15 @@ def inspect(artifact: PathLike) -> Inspection:
     return inspect_artifact(read_artifact_file(artifact))
 
 
+def decode_tensors(artifact: Artifact) -> dict[str, np.ndarray]:
+    """The float32 arrays of an artifact that was read, by name, bit-exact on every platform.
+
+    Raises ArtifactError when a stream breaks a rule, or the arrays are not the ones that the writer had.
+    """
+    return artifact.tensors
+
+
+@deliberate
 def verify(
     artifact: PathLike,
     *,
@@ -39,8 +54,8 @@ def verify(
     split: str | None = None,
     splits: Sequence[PathLike] = (),
     threads: int | None = None,
-    progress: Progress | None = None,
-) -> list[Check]:
+    progress: ProgressOption = None,
+) -> Checks:
     """Check an artifact without trusting whoever made it; one record a level, in this order.
 
     structure, checksums   what the file's bytes say
@@ -58,28 +73,31 @@ def verify(
     CapError for a text that is no size; OSError when the artifact cannot be read.
     """
     from ..files.artifact_file import read_artifact_file
+    from ..runtime.check import Checks
     from ..runtime.verification import ScoreRequest, verify_artifact
 
     paths = paths_of(data)
     if (paths and tokenizer is None) or (expect_bpb is not None and not paths):
         raise DataError("a score needs both data and their tokenizer; give both, or no expected bits per byte")
-    request = None
-    if paths:
-        request = ScoreRequest(
-            paths,
-            expect_bpb,
-            tolerance,
-            split=split,
-            splits=[Path(path) for path in splits],
-            threads=threads,
-            progress=stage_of(progress, "score"),
+    with heard(progress) as listener:
+        request = None
+        if paths:
+            request = ScoreRequest(
+                paths,
+                expect_bpb,
+                tolerance,
+                split=split,
+                splits=[Path(path) for path in splits],
+                threads=threads,
+                progress=stage_of(listener, "score"),
+            )
+        found = verify_artifact(
+            read_artifact_file(artifact),
+            cap=None if cap is None else size_in_bytes(cap),
+            code_files=[Path(path) for path in code],
+            tokenizer=optional_path(tokenizer),
+            other_tokenizer=other_tokenizer,
+            score=request,
+            file_bytes=Path(artifact).stat().st_size or None,
         )
-    return verify_artifact(
-        read_artifact_file(artifact),
-        cap=None if cap is None else size_in_bytes(cap),
-        code_files=[Path(path) for path in code],
-        tokenizer=optional_path(tokenizer),
-        other_tokenizer=other_tokenizer,
-        score=request,
-        file_bytes=Path(artifact).stat().st_size or None,
-    )
+    return Checks(found)

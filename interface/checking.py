@@ -9,14 +9,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .arguments import PathLike, optional_path, paths_of
+from .file_errors import deliberate
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ..runtime.byte_table_checks import TableLike
-    from ..runtime.check import Check
+    from ..runtime.check import Checks
 
 
+@deliberate
 def check_byte_table(
     table: TableLike,
     tokenizer: PathLike | None = None,
@@ -24,7 +26,7 @@ def check_byte_table(
     *,
     documents: int = 200,
     max_tokens: int | None = None,
-) -> list[Check]:
+) -> Checks:
     """Check a table of bytes by token, the denominator of bits per byte, against the tokenizer and the text of `data`.
 
     table       one number, bytes by token, (base bytes, leading space, boundary), a .npy, .json or .pt file, or a
@@ -37,11 +39,13 @@ def check_byte_table(
     docs/scoring.md. Raises DataError for what cannot be read.
     """
     from ..runtime.byte_table_checks import check_byte_table as check
+    from ..runtime.check import Checks
 
     files = None if data is None else paths_of(data)
-    return check(table, optional_path(tokenizer), files, documents=documents, max_tokens=max_tokens)
+    return Checks(check(table, optional_path(tokenizer), files, documents=documents, max_tokens=max_tokens))
 
 
+@deliberate
 def check_scorer(
     scorer: Any,
     data: PathLike | Sequence[PathLike] | np.ndarray,
@@ -53,7 +57,7 @@ def check_scorer(
     positions: int = 8,
     tolerance: float = 1e-3,
     seed: int = 0,
-) -> list[Check]:
+) -> Checks:
     """Check a scorer of your own: probabilities that sum to one, causality, batches, state, each target once, its sum.
 
     scorer                    an object with `vocabulary_size`, one of `logits`, `log_probabilities` and `token_losses`,
@@ -66,9 +70,10 @@ def check_scorer(
     """
     import numpy as np
 
+    from ..runtime.check import Checks
     from ..runtime.scorer_checks import check_scorer as check
 
-    return check(
+    found = check(
         scorer,
         data if isinstance(data, np.ndarray) else paths_of(data),
         tokenizer=optional_path(tokenizer),
@@ -79,3 +84,4 @@ def check_scorer(
         tolerance=tolerance,
         seed=seed,
     )
+    return Checks(found)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..display import ShownByFacts
 from ..errors import ArtifactError
-from ..progress import Progress
-from .arguments import PathLike
+from .arguments import PathLike, paths_of
 from .evaluating import evaluate
+from .file_errors import deliberate
+from .progress_bars import ProgressOption
 
 if TYPE_CHECKING:
     from ..format.comparison import Comparison, Side
     from ..runtime.scoring import Gap, Score
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+@dataclass(frozen=True, slots=True, repr=False)
+class Difference(ShownByFacts):
     """How two artifacts differ.
 
     comparison : Comparison           bytes, tensors, program and provenance
@@ -31,16 +33,22 @@ class Difference:
     gap: Gap | None = None
     recipe: tuple[str, ...] = ()
 
+    def shown_facts(self) -> Mapping[str, str]:
+        """Whether they differ, in bytes, tensors, program and score."""
+        facts = self.comparison.shown_facts()
+        return facts if self.gap is None else {**facts, "gap": self.gap.shown_facts()[""]}
 
+
+@deliberate
 def diff(
     first: PathLike,
     second: PathLike,
     *,
-    data: Sequence[PathLike] = (),
+    data: PathLike | Sequence[PathLike] = (),
     tokenizer: PathLike | None = None,
     other_tokenizer: bool = False,
     max_tokens: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> Difference:
     """Compare two artifacts; with `data` (as of `evaluate`) score both on it.
 
@@ -50,11 +58,11 @@ def diff(
 
     comparison = compare_sides(_read_side(first), _read_side(second))
     recipe = _recipe_changes(comparison.provenance.get("recipe"))
-    if not data:
+    if not paths_of(data):
         return Difference(comparison, recipe=recipe)
     scored = evaluate(
         second,
-        data=list(data),
+        data=paths_of(data),
         tokenizer=tokenizer,
         other_tokenizer=other_tokenizer,
         max_tokens=max_tokens,

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..progress import Progress
 from .arguments import PathLike, optional_path, paths_of, selection_of, size_in_bytes
+from .file_errors import deliberate
+from .progress_bars import ProgressOption, heard
 
 if TYPE_CHECKING:
     from ..compiler.pipeline import CompileResult
 
 
+@deliberate
 def compile(
     checkpoint: PathLike,
     *,
@@ -35,7 +37,7 @@ def compile(
     report: PathLike | None = None,
     dry_run: bool = False,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> CompileResult:
     """Compile a checkpoint to an artifact that fits, with the code files, under `cap` bytes.
 
@@ -54,7 +56,7 @@ def compile(
     The bytes do not depend on `threads`. Raises CheckpointError, DataError, CompileError, CapError or OutputError.
     """
     plain = {"effort": effort, "profile": profile, "device": device, "seed": seed, "threads": threads, "force": force}
-    plain |= {"evaluation_tokens": evaluation_tokens, "progress": progress}
+    plain |= {"evaluation_tokens": evaluation_tokens}
     options: dict[str, Any] = {
         **plain,
         "cap": size_in_bytes(cap),
@@ -68,7 +70,8 @@ def compile(
         "recipe": recipe if isinstance(recipe, str) else Path(recipe),
         "dry_run": dry_run or output is None,
     }
-    return _compiled(Path(checkpoint), optional_path(report), options)
+    with heard(progress) as listener:
+        return _compiled(Path(checkpoint), optional_path(report), options | {"progress": listener})
 
 
 def _compiled(checkpoint: Path, page: Path | None, options: dict[str, Any]) -> CompileResult:

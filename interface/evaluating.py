@@ -10,11 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..display import ShownByFacts
 from ..errors import DataError
 from ..format.identity import short_digest
 from ..progress import Progress, stage_of
 from .arguments import PathLike, optional_path, paths_of, selection_of
+from .file_errors import deliberate
 from .loading import ModelFile, load_architecture, load_model_file, tokenizer_path
+from .progress_bars import ProgressOption, heard
 
 if TYPE_CHECKING:
     from ..compiler.checkpoints.selection import Selection
@@ -25,8 +28,8 @@ if TYPE_CHECKING:
     from ..runtime.tokenizers import Tokenizer
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+@dataclass(frozen=True, slots=True, repr=False)
+class Evaluation(ShownByFacts):
     """Scores of a model and, when asked for, of a reference on the same tokens.
 
     kind : "artifact" or "checkpoint"
@@ -55,6 +58,26 @@ class Evaluation:
         """Who told the others."""
         return {} if self.reading is None else self.reading.told
 
+    def shown_facts(self) -> Mapping[str, str]:
+        """The scores, the gap, and what they stand on."""
+        facts = {self.kind: _score_text(self.score)}
+        if self.reference is not None:
+            facts["reference"] = _score_text(self.reference)
+        if self.gap is not None:
+            facts["gap"] = self.gap.shown_facts()[""]
+        facts["windows"] = f"{self.score.sequence_length:,} tokens"
+        if self.text.tokenizer is not None:
+            facts["tokenizer"] = str(self.text.tokenizer["source"])
+        if self.assumed:
+            facts["assumed"] = ", ".join(f"{name} {value}" for name, value in self.assumed.items())
+        if self.text.notes:
+            facts["notes"] = "; ".join(self.text.notes)
+        return facts
+
+
+def _score_text(score: Score) -> str:
+    return ", ".join(f"{value} {name}" for name, value in score.shown_facts().items())
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedText:
@@ -80,6 +103,7 @@ class EvaluatedText:
     split: SplitMatch
 
 
+@deliberate
 def evaluate(
     model: PathLike,
     *,
@@ -99,7 +123,7 @@ def evaluate(
     weights: str | None = None,
     ignore: Sequence[str] = (),
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> Evaluation:
     """Bits per byte and perplexities of an artifact or a checkpoint on token shards, UTF-8 texts or JSON lines.
 
@@ -137,7 +161,8 @@ def evaluate(
         other_tokenizer=other_tokenizer,
     )
     models = _Models(Path(model), optional_path(against), optional_path(architecture), selection_of(weights, ignore))
-    return _evaluated(models, paths_of(data), tokenizer, options, progress)
+    with heard(progress) as listener:
+        return _evaluated(models, paths_of(data), tokenizer, options, listener)
 
 
 @dataclass(frozen=True, slots=True)

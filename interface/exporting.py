@@ -6,13 +6,15 @@ the first byte is written.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..display import ShownByFacts
 from ..errors import DataError, OutputError
 from .arguments import PathLike, optional_path
+from .file_errors import deliberate
 
 if TYPE_CHECKING:
     from ..compiler.exports.rounding import Rounding
@@ -23,8 +25,8 @@ FILE_SUFFIXES = (".safetensors", ".pt", ".gguf")
 ORIGINAL = "original"
 
 
-@dataclass(frozen=True, slots=True)
-class Export:
+@dataclass(frozen=True, slots=True, repr=False)
+class Export(ShownByFacts):
     """What an export wrote.
 
     kind : str               "safetensors", "pt", "gguf", "folder" or "coded folder"
@@ -42,7 +44,21 @@ class Export:
     rounding: Rounding
     notes: tuple[str, ...] = ()
 
+    def shown_facts(self) -> Mapping[str, str]:
+        """What was written, and how far it is from the artifact."""
+        found = self.rounding
+        exact = "every weight is the artifact's"
+        if found.changed:
+            exact = f"{found.changed:,} of {found.weights:,} weights, relative error {found.relative_error:.1e}"
+        return {
+            "": self.kind,
+            "files": ", ".join(map(str, self.files)),
+            "tensors": f"{len(self.names):,} of {', '.join(sorted(set(self.dtypes)))}",
+            "rounded": exact,
+        }
 
+
+@deliberate
 def export(
     artifact: PathLike,
     output: PathLike,

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..progress import Progress
 from .arguments import PathLike, optional_path, paths_of, selection_of, size_in_bytes
+from .file_errors import deliberate
+from .progress_bars import ProgressOption, heard
 
 if TYPE_CHECKING:
     from ..compiler.fitted import Fit
 
 
+@deliberate
 def fit(
     checkpoints: PathLike | Sequence[PathLike],
     *,
@@ -33,7 +35,7 @@ def fit(
     seed: int = 0,
     threads: int | None = None,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> Fit:
     """Compile each checkpoint, such as the seeds of one recipe, to an artifact under each cap, into a folder.
 
@@ -66,6 +68,6 @@ def fit(
         threads,
     )
     paths = [Path(path) for path in paths_of(checkpoints)]
-    return fit_checkpoints(
-        paths, [size_in_bytes(each) for each in caps], Path(output), options, force=force, progress=progress
-    )
+    sizes = [size_in_bytes(each) for each in caps]
+    with heard(progress) as listener:
+        return fit_checkpoints(paths, sizes, Path(output), options, force=force, progress=listener)

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..display import ShownByFacts
 from ..errors import DataError
 from .arguments import PathLike, optional_path, selection_of
+from .file_errors import deliberate
 from .loading import ModelFile, load_architecture, load_model_file, tokenizer_path
 
 if TYPE_CHECKING:
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 OnToken = Callable[[int, str], None]  # (token id, the characters that it finishes)
 
 
-@dataclass(frozen=True, slots=True)
-class Generation:
+@dataclass(frozen=True, slots=True, repr=False)
+class Generation(ShownByFacts):
     """What a model went on with.
 
     prompt : tuple of int      token ids that it was given, the one that begins a text among them
@@ -52,7 +54,14 @@ class Generation:
         """Tokens that were read and drawn, a second."""
         return (len(self.prompt) + len(self.tokens)) / self.seconds
 
+    def shown_facts(self) -> Mapping[str, str]:
+        """The text, or the ids, and what was assumed."""
+        drawn = self.text if self.text is not None else " ".join(map(str, self.tokens))
+        notes = {"notes": "; ".join(self.notes)} if self.notes else {}
+        return {"": drawn, "tokens": f"{len(self.prompt):,} read, {len(self.tokens):,} drawn", **notes}
 
+
+@deliberate
 def load(
     model: PathLike,
     *,
@@ -84,7 +93,7 @@ def load(
     return LoadedModel(file, loaded, found=tokenizer is None, said=said)
 
 
-class LoadedModel:
+class LoadedModel(ShownByFacts):
     """A model in memory; `tokenizer` is None where none was given or found. found : it was not given; said : notes
 
     kind : "artifact" or "checkpoint"; reading : what was assumed, told, chosen and left out of a checkpoint
@@ -113,6 +122,14 @@ class LoadedModel:
     def program(self) -> Program:
         """What the model computes."""
         return self._interpreter.program
+
+    def shown_facts(self) -> Mapping[str, str]:
+        """What it is, whose tokens it reads, and what was assumed of it."""
+        found = self.described_tokenizer()
+        tokenizer = "none" if found is None else f"{found['source']}, {found['pieces']:,} pieces"
+        assumed = ", ".join(f"{name} {value}" for name, value in self.assumed.items())
+        more = {"assumed": assumed} if assumed else {}
+        return {"": self.kind, **self.program.shown_facts(), "tokenizer": tokenizer, **more}
 
     def logits(self, tokens: Sequence[int] | np.ndarray) -> np.ndarray:
         """float32 [..., length, vocabulary] for token ids [length] or [batch, length]; row i says what follows token i.

@@ -8,18 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import CompileError, DataError
-from ..progress import Progress, stage_of
+from ..progress import stage_of
 from .arguments import PathLike, size_in_bytes
+from .file_errors import deliberate
+from .progress_bars import ProgressOption, heard
 
 if TYPE_CHECKING:
     from ..submissions.judgement import Judgement, JudgeOptions
 
 
+@deliberate
 def verify_folder(path: PathLike, **options: object) -> Judgement:
     """Judge one submission folder; the options and errors are those of `verify_folders`."""
     return next(iter(verify_folders([path], **options)))  # type: ignore[arg-type]
 
 
+@deliberate
 def verify_folders(
     paths: Sequence[PathLike],
     *,
@@ -31,7 +35,7 @@ def verify_folders(
     memory: int | str | None = None,
     threads: int | None = None,
     scheduler: str | None = None,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> Iterator[Judgement]:
     """Judge submission folders from their files alone; yields one record a folder, in their order.
 
@@ -85,19 +89,19 @@ def _judged(
     options: JudgeOptions,
     threads: int | None,
     scheduler: str | None,
-    progress: Progress | None,
+    progress: ProgressOption,
 ) -> Iterator[Judgement]:
     from ..format.parallel import usable_cores
     from ..submissions.isolation import judge_folders
 
     cluster = scheduler is not None
-    with _cluster(scheduler) if cluster else nullcontext():
+    with _cluster(scheduler) if cluster else nullcontext(), heard(progress) as listener:
         yield from judge_folders(
             folders,
             options,
             threads=threads or (-1 if cluster else usable_cores()),
             cluster=cluster,
-            progress=stage_of(progress, "judge folders"),
+            progress=stage_of(listener, "judge folders"),
         )
 
 

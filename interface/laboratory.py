@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..progress import Progress, silent
+from ..progress import silent
 from .arguments import PathLike, optional_path, selection_of
+from .file_errors import deliberate
+from .progress_bars import ProgressOption, heard
 
 if TYPE_CHECKING:
     from ..lab.experiments.registry import Experiment
@@ -21,6 +24,7 @@ def experiments() -> list[Experiment]:
     return list(EXPERIMENTS.values())
 
 
+@deliberate
 def run_experiment(
     name: str,
     *,
@@ -39,7 +43,7 @@ def run_experiment(
     threads: int | None = None,
     folder: PathLike = "bytecap-lab",
     options: Mapping[str, object] | None = None,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> ExperimentRun:
     """Run an experiment: its observations, tables, charts and the verdict that follows from them
     (`ExperimentRun.verdict`).
@@ -69,6 +73,6 @@ def run_experiment(
         device=device,
         threads=threads,
         options=options,
-        progress=progress or silent,
     )
-    return run(name, inputs)
+    with heard(progress) as listener:
+        return run(name, replace(inputs, progress=listener or silent))

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CapError
-from ..progress import Progress, silent
+from ..progress import silent
 from .arguments import PathLike, optional_path, selection_of
+from .file_errors import deliberate
+from .progress_bars import ProgressOption, heard
 
 if TYPE_CHECKING:
     from ..compiler.model.model import Reading
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from ..lab.measure.sensitivity import Sensitivity
 
 
+@deliberate
 def describe(
     checkpoint: PathLike,
     *,
@@ -38,6 +41,7 @@ def describe(
     return read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore)).reading
 
 
+@deliberate
 def sensitivity(
     checkpoint: PathLike,
     *,
@@ -54,7 +58,7 @@ def sensitivity(
     tokens: int = 131_072,
     seed: int = 0,
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> Sensitivity:
     """How much each unit of a checkpoint matters: what quantizing it alone to `bits` bits (0: removing it) costs.
 
@@ -75,14 +79,14 @@ def sensitivity(
     model = read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore))
     tokenizer = own_tokenizer(Path(checkpoint), Path(calibration), optional_path(tokenizer))
     text, held_out, _ = read_calibration(Path(calibration), [], tokenizer, model)
-    with one_thread_each():
+    with one_thread_each(), heard(progress) as listener:
         found = measure_sensitivity(
             model,
             text,
             held_out,
             SensitivityOptions(unit, by, bits, slices, top, tokens, seed),
             threads=threads or available_threads(),
-            progress=progress or silent,
+            progress=listener or silent,
         )
     return found if tokenizer is None or unit != "tokens" else found.with_pieces(load_tokenizer(Path(tokenizer)))
 
@@ -93,6 +97,7 @@ def score(checkpoint: PathLike, **options: Any) -> Sensitivity:
     return sensitivity(checkpoint, **options)
 
 
+@deliberate
 def curve(
     checkpoint: PathLike,
     *,
@@ -116,7 +121,7 @@ def curve(
     backend: str | None = None,
     scheduler: str | None = None,
     folder: PathLike | None = None,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> ByteReturns:
     """What exceptions recover for each byte that they take, against two controls of the same final bytes.
 
@@ -143,16 +148,10 @@ def curve(
         selection=selection_of(weights, ignore),
         settings=BaseSettings(base, bits, form, octaves),
     )
-    return measure_curves(
-        inputs,
-        list(units),
-        _budgets(budget),
-        backend=backend,
-        scheduler=scheduler,
-        threads=threads or available_threads(),
-        folder=optional_path(folder),
-        progress=progress or silent,
-    )
+    where: dict[str, Any] = {"backend": backend, "scheduler": scheduler, "folder": optional_path(folder)}
+    where["threads"] = threads or available_threads()
+    with heard(progress) as listener:
+        return measure_curves(inputs, list(units), _budgets(budget), **where, progress=listener or silent)
 
 
 def _budgets(text: str) -> BudgetRange:
@@ -165,6 +164,7 @@ def _budgets(text: str) -> BudgetRange:
         raise CapError(str(error)) from error
 
 
+@deliberate
 def diagnose(
     checkpoint: PathLike,
     *,
@@ -177,7 +177,7 @@ def diagnose(
     tokens: int = 65_536,
     seed: int = 0,
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> Diagnosis:
     """Whether the output head or the trunk of a checkpoint is its limit, in bytes and in gradient.
 
@@ -193,7 +193,7 @@ def diagnose(
     model = read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore))
     tokenizer = own_tokenizer(Path(checkpoint), Path(data), optional_path(tokenizer))
     text, held_out, _ = read_calibration(Path(data), [], tokenizer, model)
-    with one_thread_each():
+    with one_thread_each(), heard(progress) as listener:
         return diagnose_model(
             model,
             text,
@@ -202,5 +202,5 @@ def diagnose(
             tokens=tokens,
             seed=seed,
             threads=threads or available_threads(),
-            progress=progress or silent,
+            progress=listener or silent,
         )

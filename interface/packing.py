@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from ..errors import DataError, OutputError
 from .arguments import PathLike, optional_path, size_in_bytes
+from .file_errors import deliberate
 
 if TYPE_CHECKING:
     from ..packing.folder import Packed
     from ..packing.submission import Description
 
 
+@deliberate
 def pack(
     artifact: PathLike,
     output: PathLike,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..display import ShownByFacts
 from ..errors import CompileError, DataError, VerificationError
 from ..files.ledger import Ledger
 from ..format.artifact import Artifact, decode_tensors, read_artifact
@@ -66,8 +67,8 @@ class PackOptions:
     description: Description = field(default_factory=Description)
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+@dataclass(frozen=True, slots=True, repr=False)
+class Packed(ShownByFacts):
     """The files of a submission and what is known of them.
 
     files : bytes by name              everything in the folder
@@ -85,6 +86,17 @@ class Packed:
     score: MeasuredScore | None
     documents: str
     notes: tuple[str, ...]
+
+    def shown_facts(self) -> Mapping[str, str]:
+        """What counts, how the script compares with the runtime, and what it scored."""
+        nothing = "none, no data were given"
+        score = nothing if self.score is None else f"{self.score.bits_per_byte:.6f} bits per byte"
+        return {
+            **self.ledger.shown_facts(),
+            "files": ", ".join(self.files),
+            "script against runtime": f"{self.trial.difference:+.2e} nats a token on made-up tokens",
+            "score": score,
+        }
 
 
 def pack_artifact(data: bytes, options: PackOptions) -> Packed:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,7 @@ class Trial:
     script_loss: float
     runtime_loss: float
     tokens: int
-    log: str
+    log: str = field(repr=False)
 
     @property
     def difference(self) -> float:

@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from ..display import ShownByFacts, rows_table
 from .findings import Finding, Level, visible_values
 
 CHALLENGE_CAP = 16_000_000  # bytes of artifact and code together, in the public challenge
@@ -58,8 +59,8 @@ class LedgerLine:
         object.__setattr__(self, "note", visible_values(self.note))
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+@dataclass(frozen=True, slots=True, repr=False)
+class Judgement(ShownByFacts):
     """What was found in one folder.
 
     complete : bool   whether every section was judged; if not, nothing that was found makes it a pass
@@ -93,6 +94,17 @@ class Judgement:
     def count(self, level: Level) -> int:
         """Findings of a level."""
         return sum(finding.level is level for finding in self.findings)
+
+    def shown_facts(self) -> Mapping[str, str]:
+        """The verdict and how many findings there are of each level."""
+        levels = ", ".join(f"{self.count(level)} {level.value}" for level in Level if self.count(level))
+        cap = f"{self.options.cap:,} bytes{', assumed' if self.options.cap_assumed else ''}"
+        return {"": str(visible_values(str(self.path))), "verdict": self.verdict, "findings": levels, "cap": cap}
+
+    def _repr_html_(self) -> str:
+        rows = [(finding.level.value, finding.place, finding.text, finding.rule) for finding in self.findings]
+        table = rows_table("findings", ("level", "place", "finding", "rule"), rows)
+        return super(Judgement, self)._repr_html_() + table
 
 
 def limited(findings: Iterable[Finding]) -> tuple[Finding, ...]:

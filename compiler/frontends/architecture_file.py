@@ -43,6 +43,8 @@ def read_architecture(path: str | Path) -> dict[str, object]:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise CheckpointError(f"{path} is not text; give hyperparameters as TOML or JSON") from error
+    if not text.strip():
+        raise CheckpointError(f"{path} is empty; give hyperparameters as TOML or JSON, or no file to assume them all")
     kind, parse = ("JSON", json.loads) if text.lstrip().startswith("{") else ("TOML", tomllib.loads)
     try:
         content = parse(text)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ...display import ShownByFacts
 from ...format.identity import document_digest
 from ...format.program.program import Program
 
@@ -25,8 +26,8 @@ class ModelTensor:
     dtype: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+@dataclass(frozen=True, slots=True, repr=False)
+class Reading(ShownByFacts):
     """What a model was built from, and what was taken for granted: every command that builds one says it.
 
     assumed : mapping        hyperparameters that nothing told, with the values that were taken
@@ -39,6 +40,18 @@ class Reading:
     told: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     weights: str = ""
+
+    def shown_facts(self) -> Mapping[str, str]:
+        """What was assumed first; then who told the rest."""
+        sources = dict.fromkeys(self.told.values())
+        told = {f"told by {s}": ", ".join(name for name, who in self.told.items() if who == s) for s in sources}
+        assumed = ", ".join(f"{name} {value}" for name, value in self.assumed.items())
+        return {
+            "assumed": assumed or "nothing",
+            **told,
+            **({"weights": self.weights} if self.weights else {}),
+            **({"notes": "; ".join(self.notes)} if self.notes else {}),
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)

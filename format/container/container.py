@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...errors import (
     ArtifactError,
@@ -60,8 +60,8 @@ class Section:
 
     id: int
     codec: int
-    stored: bytes
-    decoded: bytes
+    stored: bytes = field(repr=False)
+    decoded: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

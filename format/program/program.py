@@ -8,9 +8,10 @@ checks nothing. Every rule R-PRG-n is stated in spec/program.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ...display import ShownByFacts
 from ...errors import InvalidArtifact, LimitExceeded, MalformedArtifact, UnsupportedArtifact
 from ..container.cursor import Cursor, Writer
 from ..container.layout import MINOR_VERSION
@@ -24,8 +25,8 @@ from .work import ProgramWork, program_work
 MAXIMUM_SEQUENCE_LENGTH = 1 << 20
 
 
-@dataclass(frozen=True)
-class Program:
+@dataclass(frozen=True, repr=False)
+class Program(ShownByFacts):
     """A model as instructions over single-assignment registers.
 
     Parameters
@@ -40,6 +41,14 @@ class Program:
     vocabulary_size: int
     sequence_length: int
     boundary_token: int
+
+    def shown_facts(self) -> Mapping[str, str]:
+        """Its size, and the tokens that it reads."""
+        return {
+            "program": f"{len(self.instructions):,} instructions",
+            "vocabulary": f"{self.vocabulary_size:,} tokens, {self.boundary_token} begins documents",
+            "sequence length": f"{self.sequence_length:,}",
+        }
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ the expectations for everything else); streams 1.. hold the codes, each grid in 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...errors import LimitExceeded, MalformedArtifact, UnsupportedArtifact
 from ..codecs import INTEGER_CODECS
@@ -24,7 +24,7 @@ class Stream:
     """One coded stream: wire id of its integer codec, its bytes, and where they start in the CODES section."""
 
     codec: int
-    payload: bytes
+    payload: bytes = field(repr=False)
     offset: int = 0
 
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ...compiler.frontends.architecture_file import is_preset
+from ...display import ShownByFacts, rows_table
 from ...errors import DataError
 from ...files.digests import file_sha256
 from ...files.nearest_name import known_names
 from ...files.shell_commands import shell_command
 from ...version import VERSION
-from .findings import Chart, Findings, Table
+from .findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Findings, Table
 from .inputs import Inputs
 from .registry import EXPERIMENTS, Experiment
 
@@ -25,8 +27,8 @@ FILES = ("checkpoint", "architecture", "calibration", "evaluation", "tokenizer",
 NUMBERS = ("weights", "ignore", "minutes", "tokens", "seed", "device", "threads", "folder")
 
 
-@dataclass(frozen=True, slots=True)
-class ExperimentRun:
+@dataclass(frozen=True, slots=True, repr=False)
+class ExperimentRun(ShownByFacts):
     """An experiment, what it was run on, and what it found; seconds of this run, kept parts not measured again."""
 
     experiment: Experiment
@@ -37,6 +39,17 @@ class ExperimentRun:
     @property
     def verdict(self) -> str:
         return self.findings.verdict
+
+    def shown_facts(self) -> Mapping[str, str]:
+        """The verdict, the thesis, and how many observations speak for it."""
+        outcomes = [each.outcome for each in self.findings.observations if each.decisive]
+        counts = ", ".join(f"{outcomes.count(each)} {each}" for each in (SUPPORTS, FALSIFIES, UNDECIDED))
+        return {"": self.experiment.name, "verdict": f"{self.verdict} ({counts})", "thesis": self.experiment.thesis}
+
+    def _repr_html_(self) -> str:
+        rows = [(each.outcome, each.question, each.answer) for each in self.findings.observations]
+        table = rows_table("observations", ("outcome", "question", "answer"), rows)
+        return super(ExperimentRun, self)._repr_html_() + table
 
 
 def run_experiment(name: str, inputs: Inputs) -> ExperimentRun:

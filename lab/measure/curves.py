@@ -9,7 +9,7 @@ gives the same figures. When all parts are kept nothing is computed.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -18,6 +18,7 @@ from pathlib import Path
 from ...compiler.checkpoints.folder import source_files
 from ...compiler.profiles import profile_codec
 from ...compiler.workers import one_thread_each
+from ...display import ShownByFacts, rows_table
 from ...errors import CompileError, DataError
 from ...progress import Progress
 from ...version import VERSION
@@ -53,8 +54,8 @@ class CurveInputs(BenchInputs):
         return digest_of(files, options | {"settings": asdict(self.settings), "bytecap": VERSION})
 
 
-@dataclass(frozen=True, slots=True)
-class ByteReturns:
+@dataclass(frozen=True, slots=True, repr=False)
+class ByteReturns(ShownByFacts):
     """Everything measured: the base, and points by kind of protected weights, in the order of their budgets."""
 
     inputs: CurveInputs
@@ -67,6 +68,24 @@ class ByteReturns:
     @property
     def units(self) -> list[str]:
         return list(dict.fromkeys(point.unit for point in self.points))
+
+    def shown_facts(self) -> Mapping[str, str]:
+        """The base and the points."""
+        return {
+            "base": f"{self.base.bytes:,} bytes, {1000 * self.base.divergence:.3f} mbit a token",
+            "points": f"{len(self.points)} of {', '.join(self.units)}",
+        }
+
+    def _repr_html_(self) -> str:
+        rows = [(point.unit, f"{point.budget:,}", f"{point.items:,}", _recovered_text(point)) for point in self.points]
+        columns = ("unit", "budget", "items", "recovered, mbit a token ± standard error")
+        return super(ByteReturns, self)._repr_html_() + rows_table("points", columns, rows)
+
+
+def _recovered_text(point: ReturnPoint) -> str:
+    if point.recovered is None or point.recovered_error is None:
+        return "not even one fits"
+    return f"{1000 * point.recovered:+.3f} ± {1000 * point.recovered_error:.3f}"
 
 
 def measure_curves(

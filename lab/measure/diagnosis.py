@@ -9,7 +9,7 @@ squared norm of the gradient by its outputs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,6 +19,7 @@ from ...compiler.model.model import Model
 from ...compiler.model.structure import output_head, token_tables
 from ...compiler.statistics.calibration import Statistics, calibration_sequences, measure_statistics
 from ...compiler.statistics.swaps import measure_divergences
+from ...display import ShownByFacts
 from ...progress import Progress
 from .head_gradient import HeadGradient, Spectrum, measure_head
 from .sensitivity import BATCH_SEQUENCES
@@ -54,8 +55,8 @@ class Side:
         return None if self.measured is None or not self.bytes else self.measured / self.bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
+@dataclass(frozen=True, slots=True, repr=False)
+class Diagnosis(ShownByFacts):
     """What `diagnose_model` found; `tied` when one table embeds tokens and makes their logits."""
 
     head_tensor: str
@@ -79,6 +80,15 @@ class Diagnosis:
     def limit_in_gradient(self) -> str:
         """The head where it loses more than half of the gradient's squared norm."""
         return HEAD if self.gradient.projected < LEAST_PROJECTED else TRUNK
+
+    def shown_facts(self) -> Mapping[str, str]:
+        """The verdicts, and what they were measured on."""
+        return {
+            "in bytes": f"the {self.limit_in_bytes} is the limit, at {self.bits} bits",
+            "in gradient": f"the {self.limit_in_gradient} is the limit",
+            "head": f"{self.head_tensor}, {self.head_shape[0]:,} x {self.head_shape[1]:,}",
+            "text": f"{self.tokens:,} tokens, {self.held_out_tokens:,} held out",
+        }
 
 
 def diagnose_model(

@@ -22,6 +22,7 @@ import numpy as np
 
 from ...compiler.model.model import Model
 from ...compiler.statistics.calibration import Statistics, measure_statistics
+from ...display import ShownByFacts, rows_table
 from ...errors import DataError
 from ...progress import Progress
 from ...runtime.tokenizers import Tokenizer
@@ -39,10 +40,11 @@ from .units import WeightSet, find_units
 SECOND_ORDER, GRADIENT, ROW_ERROR, MEASURED = "second-order", "gradient", "row-error", "measured"
 METHODS = (SECOND_ORDER, GRADIENT, ROW_ERROR, MEASURED)
 BATCH_SEQUENCES = 4
+SHOWN_UNITS = 10  # in a notebook
 
 
-@dataclass(frozen=True, slots=True)
-class Sensitivity:
+@dataclass(frozen=True, slots=True, repr=False)
+class Sensitivity(ShownByFacts):
     """Scores of every unit of one granularity.
 
     sensitivities : float64[units] by method; `measured` is there only when asked for, NaN where it was not measured
@@ -71,6 +73,26 @@ class Sensitivity:
         """Units that `by` ranked, the most sensitive first; ties in program order."""
         ranked = np.flatnonzero(~np.isnan(self.sensitivities[self.by]))
         return ranked[np.argsort(-self.sensitivities[self.by][ranked], kind="stable")]
+
+    def shown_facts(self) -> Mapping[str, str]:
+        """What was ranked, by what, on how much text, and how far the ranking holds."""
+        first = ", ".join(self.units[u].name for u in self.order[:3].tolist())
+        stability = "not known" if self.stability is None else f"{self.stability.mean_correlation:.3f} between slices"
+        return {
+            "": f"{len(self.units):,} {self.kind} by {self.by}",
+            "text": f"{self.held_out_tokens or self.tokens:,} tokens",
+            "first": first,
+            "rank correlation": stability,
+        }
+
+    def _repr_html_(self) -> str:
+        values = self.sensitivities[self.by]
+        rows = [
+            (f"{place}", self.units[u].name, f"{self.units[u].weights:,}", f"{values[u]:.3g}")
+            for place, u in enumerate(self.order[:SHOWN_UNITS].tolist(), start=1)
+        ]
+        table = rows_table("the first", ("rank", "unit", "weights", self.by), rows)
+        return super(Sensitivity, self)._repr_html_() + table
 
     def with_pieces(self, tokenizer: Tokenizer) -> Sensitivity:
         """The same with tokens named by their pieces, too; for sensitivities of tokens, in order of their ids."""

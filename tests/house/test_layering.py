@@ -11,7 +11,7 @@ import pytest
 from import_graph import find_circle, import_graph
 from source_tree import LAYERS, ROOT, nodes, place, python_files
 
-GROUND = {"errors", "processes", "progress", "version"}  # modules of the root that every layer may import
+GROUND = {"display", "errors", "processes", "progress", "version"}  # modules of the root that every layer may import
 ROOT_MODULES = GROUND
 ALLOWED_LAYERS = {
     "format": {*GROUND, "format"},
@@ -39,7 +39,7 @@ ALLOWED_PACKAGES = {
     "packing": {"numba", "numpy", "torch"},
     "compiler": COMPILER_PACKAGES,
     "lab": COMPILER_PACKAGES | {"distributed", "joblib"},
-    "interface": {"numpy"},
+    "interface": {"numpy", "rich"},
     "cli": {"click", "rich", "numpy"},
     "integrations": {"transformers"},
     "": set(),
@@ -155,6 +155,7 @@ ROOMS = {
         "explanation",
         "inputs",
         "final_score",
+        "result",
         "pipeline",
         "fitted",
         "fit",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -63,6 +64,14 @@ def test_public_names_exist():
     for name in bytecap.__all__:
         assert getattr(bytecap, name) is not None
     assert set(bytecap.__all__) == set(dir(bytecap))
+
+
+def test_type_checkers_see_the_public_names():
+    tree = ast.parse((ROOT / "__init__.py").read_text(encoding="utf-8"))
+    (shown,) = [node for node in tree.body if isinstance(node, ast.If)]
+    names = {alias.asname for node in shown.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert names == set(bytecap.__all__) - {"__version__"}
+    assert (ROOT / "py.typed").is_file()
 
 
 def test_unknown_name_is_an_attribute_error():

@@ -73,7 +73,8 @@ def test_the_artifact_as_records(small_job):
     data = small_job.artifact.read_bytes()
     artifact = bytecap.read_artifact(data)
     assert bytecap.write_artifact(artifact) == data
-    assert [array.shape for array in bytecap.decode_tensors(artifact)] == [entry.shape for entry in artifact.directory]
+    shapes = {name: array.shape for name, array in bytecap.decode_tensors(artifact).items()}
+    assert shapes == {entry.name: entry.shape for entry in artifact.directory}
 
 
 def test_curve_agrees_with_the_command(tmp_path):
