@@ -21,6 +21,9 @@ def command(folder: Path, force: bool, as_json: bool) -> None:
 
     Everything is kept in FOLDER [default: bytecap-demo]. Takes a few minutes on two cores.
     """
+    from ..lab.demo.demo_folder import refuse_folder
+
+    refuse_folder(folder, force)
     from ..lab.demo.demo import run_demo
 
     with terminal_progress() as progress:

@@ -70,8 +70,21 @@ def compile(
         "recipe": recipe if isinstance(recipe, str) else Path(recipe),
         "dry_run": dry_run or output is None,
     }
+    _refuse(Path(checkpoint), optional_path(report), options)
     with heard(progress) as listener:
         return _compiled(Path(checkpoint), optional_path(report), options | {"progress": listener})
+
+
+def _refuse(checkpoint: Path, page: Path | None, options: dict[str, Any]) -> None:
+    """What needs no torch to be refused, before it is loaded."""
+    from ..compiler.refusals import refuse_compile, refuse_inputs
+
+    artifact = None if options["dry_run"] else options["output"]
+    how = {name: options[name] for name in ("recipe", "effort", "profile")}
+    outputs = [path for path in (artifact, page) if path is not None]
+    refuse_compile([options["cap"]], options["code"], outputs, options["force"], **how)
+    data = [options["calibration"], *options["evaluation"]]
+    refuse_inputs(checkpoint, data, options["tokenizer"], options["architecture"])
 
 
 def _compiled(checkpoint: Path, page: Path | None, options: dict[str, Any]) -> CompileResult:

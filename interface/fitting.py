@@ -45,18 +45,24 @@ def fit(
     force     replace artifacts that were made of something else
     The others are those of `compile`. Artifacts have the bytes that `compile` gives.
 
-    A cap that a checkpoint cannot meet is said in its record (`fits` of the result is false); the others are made.
-    Raises what `compile` raises for anything else.
+    A cap that a checkpoint cannot meet is said in its record, and the others are made. Else raises as `compile` does.
     """
+    from ..compiler.refusals import refuse_compile, refuse_inputs
+
+    caps = [size_in_bytes(each) for each in ([cap] if isinstance(cap, int | str) else cap)]
+    scripts, texts = [Path(path) for path in code], [Path(path) for path in paths_of(evaluation)]
+    refuse_compile(caps, scripts, [], force, recipe=recipe if isinstance(recipe, str) else Path(recipe), effort=effort)
+    paths = [Path(path) for path in paths_of(checkpoints)]
+    for path in paths:
+        refuse_inputs(path, [Path(calibration), *texts], optional_path(tokenizer), optional_path(architecture))
     from ..compiler.fit import fit_checkpoints
     from ..compiler.pipeline import CompileOptions
 
-    caps = [cap] if isinstance(cap, int | str) else list(cap)
     options = CompileOptions(
         Path(calibration),
         optional_path(tokenizer),
-        [Path(path) for path in code],
-        [Path(path) for path in paths_of(evaluation)],
+        scripts,
+        texts,
         evaluation_tokens,
         optional_path(architecture),
         selection_of(weights, ignore),
@@ -67,7 +73,5 @@ def fit(
         seed,
         threads,
     )
-    paths = [Path(path) for path in paths_of(checkpoints)]
-    sizes = [size_in_bytes(each) for each in caps]
     with heard(progress) as listener:
-        return fit_checkpoints(paths, sizes, Path(output), options, force=force, progress=listener)
+        return fit_checkpoints(paths, caps, Path(output), options, force=force, progress=listener)

@@ -54,6 +54,7 @@ def run_experiment(
 
     Raises CheckpointError, DataError, CompileError or OutputError.
     """
+    from ..compiler.refusals import refuse_inputs
     from ..lab.experiments.inputs import Inputs
     from ..lab.experiments.running import run_experiment as run
 
@@ -74,5 +75,7 @@ def run_experiment(
         threads=threads,
         options=options,
     )
+    texts = [path for path in (inputs.calibration, inputs.evaluation) if path is not None]
+    refuse_inputs(inputs.checkpoint, texts, inputs.tokenizer, inputs.architecture)
     with heard(progress) as listener:
         return run(name, replace(inputs, progress=listener or silent))

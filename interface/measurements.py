@@ -71,6 +71,7 @@ def sensitivity(
 
     Threads do not change the result. Raises CheckpointError, DataError or CompileError.
     """
+    _refuse(checkpoint, [calibration], tokenizer, architecture)
     from ..compiler.inputs import own_tokenizer, read_calibration, read_model
     from ..compiler.workers import available_threads, one_thread_each
     from ..lab.measure.sensitivity import SensitivityOptions, measure_sensitivity
@@ -131,6 +132,7 @@ def curve(
     folder     where points are kept; later only missing ones are measured. No figure depends on these.
     Raises CheckpointError, DataError, CapError, CompileError, OutputError.
     """
+    _refuse(checkpoint, [calibration, evaluation], tokenizer, architecture)
     from ..compiler.workers import available_threads
     from ..lab.measure.byte_returns import BaseSettings
     from ..lab.measure.curves import CurveInputs, measure_curves
@@ -152,6 +154,16 @@ def curve(
     where["threads"] = threads or available_threads()
     with heard(progress) as listener:
         return measure_curves(inputs, list(units), _budgets(budget), **where, progress=listener or silent)
+
+
+def _refuse(
+    checkpoint: PathLike, data: Sequence[PathLike | None], tokenizer: PathLike | None, architecture: PathLike | None
+) -> None:
+    """What needs no torch to be refused, before it is loaded."""
+    from ..compiler.refusals import refuse_inputs
+
+    texts = [Path(path) for path in data if path is not None]
+    refuse_inputs(Path(checkpoint), texts, optional_path(tokenizer), optional_path(architecture))
 
 
 def _budgets(text: str) -> BudgetRange:
@@ -186,6 +198,7 @@ def diagnose(
 
     Raises CheckpointError, DataError or CompileError.
     """
+    _refuse(checkpoint, [data], tokenizer, architecture)
     from ..compiler.inputs import own_tokenizer, read_calibration, read_model
     from ..compiler.workers import available_threads, one_thread_each
     from ..lab.measure.diagnosis import diagnose_model

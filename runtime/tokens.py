@@ -76,11 +76,16 @@ def read_tokens(
     if files[0].content is Content.SHARD:
         return _shards(files, source, vocabulary_size, most)
     if tokenizer is None:
-        raise DataError(f"{source} is text, not a token shard; a tokenizer is needed to read it", argument="tokenizer")
+        raise needs_tokenizer(source)
     first = beginning_token(tokenizer, boundary_token) if beginning is None else beginning
     if first >= vocabulary_size:
         raise DataError(f"token {first} cannot begin documents: the model's vocabulary ends at {vocabulary_size - 1}")
     return _texts(files, source, tokenizer, vocabulary_size, first, most)
+
+
+def needs_tokenizer(source: str | Path) -> DataError:
+    """The error of a text that comes without a tokenizer."""
+    return DataError(f"{source} is text, not a token shard; a tokenizer is needed to read it", argument="tokenizer")
 
 
 def check_tokenizer(tokenizer: Tokenizer, vocabulary_size: int) -> None:

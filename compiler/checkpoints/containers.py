@@ -64,6 +64,27 @@ def read_containers(files: Sequence[Path], selection: Selection, path: Path) -> 
     return _joined([_read_file(file, selection) for file in files], files)
 
 
+def refuse_other_kinds(files: Sequence[Path]) -> None:
+    """CheckpointError for files of a checkpoint whose first bytes show that they are none; nothing is decoded."""
+    for file in files:
+        if _head(file).startswith(GGUF_MAGIC) or is_safetensors(_head(file)):
+            continue
+        with file.open("rb") as opened:
+            begin = opened.read(MARK_BYTES)
+            if not _is_known(begin, file):
+                raise _not_a_checkpoint(begin + opened.read(BEGIN_BYTES), file)
+
+
+def _is_known(begin: bytes, path: Path) -> bool:
+    """Whether a file that begins so holds one of the kinds that are read whole, as it is or compressed."""
+    return is_llama2c(begin) or begin.startswith((ZIP, PICKLE)) or compression_of(begin, path) is not None
+
+
+def _not_a_checkpoint(data: bytes, path: Path) -> CheckpointError:
+    what, way_out = what_it_is(data, path)
+    return CheckpointError(f"{path} is not a checkpoint: {what}; {way_out or f'give {KNOWN_KINDS}'}")
+
+
 def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
@@ -81,8 +102,7 @@ def _read_file(path: Path, selection: Selection) -> Content:
     try:
         with path.open("rb") as file:
             begin = file.read(MARK_BYTES)
-            known = is_llama2c(begin) or begin.startswith((ZIP, PICKLE)) or compression_of(begin, path) is not None
-            data = path.read_bytes() if known else begin + file.read(BEGIN_BYTES)
+            data = path.read_bytes() if _is_known(begin, path) else begin + file.read(BEGIN_BYTES)
         return _content_of(data, path, selection, "")
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
@@ -101,10 +121,10 @@ def _content_of(data: bytes, path: Path, selection: Selection, compression: str)
     kind = None if compression else compression_of(data, path)
     if kind is not None:
         return _content_of(decompress(data, path, kind), path, selection, kind)
-    what, way_out = what_it_is(data, path)
     if compression:
+        what = what_it_is(data, path)[0]
         raise CheckpointError(f"{path} is compressed with {compression}, and what it holds is not a checkpoint: {what}")
-    raise CheckpointError(f"{path} is not a checkpoint: {what}; {way_out or f'give {KNOWN_KINDS}'}")
+    raise _not_a_checkpoint(data, path)
 
 
 def _torch_content(content: object, path: Path, selection: Selection) -> Content:

@@ -16,8 +16,7 @@ from pathlib import Path
 from ...compiler.checkpoints.export import export_checkpoint
 from ...compiler.model.model import Model
 from ...compiler.pipeline import CompileResult, compile_checkpoint
-from ...errors import OutputError
-from ...files.output import check_output, write_output
+from ...files.output import write_output
 from ...format.artifact import decode_tensors, read_artifact
 from ...progress import Progress, silent
 from ...runtime.check import Check
@@ -27,6 +26,7 @@ from ...runtime.shards import read_shard
 from ...runtime.verification import verify_artifact
 from ..train.fresh_models import initial_model
 from ..train.training import Schedule, train_model
+from .demo_folder import prepare_folder
 from .demo_text import DemoData, write_demo_data
 
 
@@ -96,7 +96,7 @@ def run_demo(
     """
     report = progress or silent
     folder = Path(folder)
-    _prepare_folder(folder, force)
+    prepare_folder(folder, force)
     report("build the text and the tokenizer", 0, 0)
     data = write_demo_data(folder, scale.architecture["vocab_size"], force=force)
     model, steps, seconds = _train(data, scale, report)
@@ -131,18 +131,6 @@ def run_demo(
         gap,
         tuple(checks),
     )
-
-
-def _prepare_folder(folder: Path, force: bool) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
-    if not force and any(folder.iterdir()):
-        raise OutputError(
-            f"{folder} is not empty; use --force to replace an earlier demo's files in it, or name another folder"
-        )
-    check_output(folder / "model.bcap", force)
 
 
 def _train(data: DemoData, scale: DemoScale, report: Progress) -> tuple[Model, int, float]:

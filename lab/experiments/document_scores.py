@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...compiler.workers import iterate_jobs
 from ...errors import DataError, VerificationError
 from ...format.program.program import Program
 from ...progress import StageProgress, silent_stage
@@ -85,6 +84,8 @@ def score_documents(
 
     def run(job: Sequence[Window]) -> np.ndarray:
         return model.token_losses(np.stack([ids[w.start : w.stop + 1] for w in job]).astype(np.int64)).ravel()
+
+    from ...compiler.workers import iterate_jobs  # torch, which naming the experiments does without
 
     for done, part in enumerate(iterate_jobs(run, jobs, threads), start=1):
         losses.append(part)

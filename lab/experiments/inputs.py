@@ -14,6 +14,8 @@ from ...compiler.checkpoints.selection import Selection
 from ...errors import DataError
 from ...progress import Progress, silent
 
+MEASURED = ("checkpoint", "calibration", "evaluation", "tokenizer")  # what artifacts are measured with
+
 
 @dataclass(frozen=True, slots=True)
 class Inputs:

@@ -20,14 +20,13 @@ from ...errors import DataError
 from ...format.artifact import decode_tensors, read_artifact
 from ..measure.choices import Choice
 from ..measure.equal_bytes import Bench, BenchInputs
-from .inputs import Inputs
+from .inputs import MEASURED, Inputs
 from .keeping import KeptParts
 from .measured_artifact import MeasuredArtifact
 
 DECODINGS = 5
 # Beside the bench's own recipe: rows by themselves, so that the steps of one row do not move the others.
 RECIPE = {"quantize-matrices": {"correlation": 0.0}}
-NEEDED = ("checkpoint", "calibration", "evaluation", "tokenizer")
 UNCHANGED = {"trellis": "none", "drift correction, distillation": "none"}  # settings that all these experiments report
 Choices = Mapping[int, Choice]
 MakeChoices = Callable[[Bench], Choices]
@@ -38,10 +37,10 @@ class Measurements:
     """Artifacts of one checkpoint on one evaluation text. Raises DataError naming inputs that were not given."""
 
     def __init__(self, experiment: str, inputs: Inputs) -> None:
-        inputs.require(experiment, *NEEDED)
+        inputs.require(experiment, *MEASURED)
         self.inputs = inputs
         basis = {
-            name: getattr(inputs, name) for name in (*NEEDED, "architecture", "tokens", "seed", "weights", "ignore")
+            name: getattr(inputs, name) for name in (*MEASURED, "architecture", "tokens", "seed", "weights", "ignore")
         }
         self._kept = KeptParts(inputs.folder, basis | {"recipe": RECIPE})
         self._prices: dict[int, float] = {}  # by budget: where the next search starts

@@ -1,8 +1,8 @@
 """The experiments there are, in the order in which they are listed.
 
 Strategy: an experiment is a class with a thesis, the observations that would support or falsify it (written down before
-any figure was known) and one method that measures. Adding one takes its folder, a line of EXPERIMENTS and a line of the
-command's list of names (cli/lab_command.py), which a test compares with this one.
+any figure was known) and one method that measures, which imports what it measures with. Adding one takes its folder, a
+line of EXPERIMENTS and a line of the command's list of names (cli/lab_command.py), which a test compares with this one.
 """
 
 from __future__ import annotations

@@ -154,6 +154,7 @@ ROOMS = {
         "menu",
         "explanation",
         "inputs",
+        "refusals",
         "final_score",
         "result",
         "pipeline",

@@ -25,6 +25,7 @@ def outcomes(small_job, tmp_path_factory):
         "eval": ["eval", small_job.artifact, *scoring],
         "generate": ["generate", small_job.artifact, "--tokens", 3, "--json"],
         "export": ["export", small_job.artifact, "-o", exported, "--json"],
+        "lab list": ["lab", "list", "--json"],
         "inspect --tensor": ["inspect", small_job.artifact, "--tensor", "tok_emb.weight", "--json"],
         "inspect --hex": ["inspect", small_job.artifact, "--hex", "--json"],
         "exported": ["eval", exported, "--architecture", small_job.architecture, *scoring],
@@ -36,7 +37,7 @@ def test_every_command_is_known_to_need_torch_or_not():
     assert sorted((*WORK_WITHOUT_TORCH, *NEED_TORCH)) == sorted(COMMANDS)
 
 
-@pytest.mark.parametrize("command", [*WORK_WITHOUT_TORCH, "inspect --tensor", "inspect --hex"])
+@pytest.mark.parametrize("command", [*WORK_WITHOUT_TORCH, "inspect --tensor", "inspect --hex", "lab list"])
 def test_what_reads_an_artifact_works_without_torch(outcomes, command):
     code, stdout, stderr = outcomes[command]
     assert (code, stderr) == (0, "")
@@ -56,8 +57,11 @@ def test_what_needs_torch_says_so(small_job, tmp_path):
         "sensitivity": ["sensitivity", *calibrated],
         "curve": ["curve", *calibrated],
         "diagnose": ["diagnose", small_job.checkpoint, "--data", small_job.calibration],
-        "demo": ["demo", tmp_path],
-        "lab": ["lab", "list"],
+        "demo": ["demo", tmp_path / "demo"],
+        "lab": [
+            *["lab", "run", "vq-head", "--checkpoint", small_job.checkpoint, "--calibration", small_job.calibration],
+            *["--evaluation", small_job.data, "--tokenizer", small_job.tokenizer, "--folder", tmp_path / "lab"],
+        ],
         "pack": ["pack", small_job.artifact, "-o", tmp_path / "folder"],
         "export to .pt": ["export", small_job.artifact, "-o", tmp_path / "model.pt"],
         "eval of .pt": ["eval", small_job.checkpoint, *small_job.score_arguments()],

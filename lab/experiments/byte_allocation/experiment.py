@@ -9,16 +9,14 @@ left of the win there.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ...measure.equal_bytes import Bench
-from ...measure.simple_steps import ROW_SCALE
 from ..findings import Findings
-from ..inputs import Inputs
-from ..measuring import Measurements
-from ..protected_sets import AXES, claims_of, concentration, stability
-from .artifacts import OCTAVES, AllocationArtifacts, AllocationPlan, uniform_choices
-from .report import charts, observations, tables
+from ..inputs import MEASURED, Inputs
+
+if TYPE_CHECKING:
+    from ...measure.equal_bytes import Bench
+    from .artifacts import AllocationArtifacts, AllocationPlan
 
 BITS = 3.5  # a weight, of the whole artifact: where published pipelines work
 SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
@@ -51,6 +49,13 @@ class ByteAllocation:
 
     def run(self, inputs: Inputs) -> Findings:
         """Measure every artifact. DataError for missing inputs, unknown options and budgets that hold nothing."""
+        inputs.require(self.name, *MEASURED)
+        from ...measure.simple_steps import ROW_SCALE
+        from ..measuring import Measurements
+        from ..protected_sets import stability
+        from .artifacts import OCTAVES, AllocationPlan
+        from .report import charts, observations, tables
+
         kept = Measurements(self.name, inputs)
         plan = AllocationPlan(kept, **inputs.chosen(shares=SHARES, bits=BITS))
         found = plan.measure()
@@ -66,12 +71,18 @@ class ByteAllocation:
 
 
 def _concentration(bench: Bench) -> dict[str, list[float]]:
+    from ...measure.simple_steps import ROW_SCALE
+    from ..protected_sets import AXES, claims_of, concentration
+
     claims = claims_of(bench, ROW_SCALE)
     return {axis: concentration(claims, axis) for axis in AXES}
 
 
 def _decode_seconds(plan: AllocationPlan, found: AllocationArtifacts) -> list[float]:
     """Of the uniform base and of the best protected set."""
+    from ...measure.simple_steps import ROW_SCALE
+    from .artifacts import uniform_choices
+
     best = plan.choices(ROW_SCALE, found.best_axis, found.best_share, as_set=False)
     pairs = ((found.plain, uniform_choices), (found.best, best))
     return [plan.measurements.decode_seconds(artifact, choices) for artifact, choices in pairs]

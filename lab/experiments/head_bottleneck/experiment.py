@@ -13,7 +13,6 @@ from ..findings import Findings
 from ..inputs import Inputs
 from .arms import BottleneckOptions
 from .findings import LEAST_FALL, LEAST_LOSS, bottleneck_charts, bottleneck_observations, bottleneck_tables
-from .study import BottleneckStudy
 
 
 class HeadBottleneck:
@@ -45,6 +44,8 @@ class HeadBottleneck:
         """
         inputs.require(self.name, "training", "evaluation")
         options = BottleneckOptions(**inputs.chosen(**asdict(BottleneckOptions())))
+        from .study import BottleneckStudy
+
         study = BottleneckStudy(inputs, options)
         results = {result.arm.name: result for result in study.measure()}
         settings = asdict(options) | {

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from ...measure.estimate import Estimate
 from ..document_scores import DocumentScores, nats_of, over_seeds, paired_difference
 from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Observation, Table
-from .study import HeadResult
+
+if TYPE_CHECKING:
+    from .study import HeadResult
 
 LEAST_LOSS = 0.01  # bits a token: a trunk that loses no more than that is not held back
 # From full rank to the least, of the share at full rank. At first this was 0.05 of the whole gradient, which no head of
@@ -20,7 +23,7 @@ LEAST_LOSS = 0.01  # bits a token: a trunk that loses no more than that is not h
 LEAST_FALL = 0.5
 TRUNK_PART = 0.5  # of what a narrow head costs, from which on the trunk's part is the greater
 
-Ranked = Mapping[int, HeadResult]  # by rank, ascending; the last is of full rank
+Ranked: TypeAlias = "Mapping[int, HeadResult]"  # by rank, ascending; the last is of full rank
 
 
 def behind(first: Sequence[DocumentScores], second: Sequence[DocumentScores]) -> Estimate:

@@ -13,7 +13,6 @@ from ..findings import Findings
 from ..inputs import Inputs
 from .arms import DepthOptions
 from .findings import LEAST_GAIN, SAVED_AS_EXPECTED, SAVED_TOO_LITTLE, depth_chart, depth_observations, depth_tables
-from .study import DepthStudy
 
 
 class HeadToDepth:
@@ -46,6 +45,8 @@ class HeadToDepth:
         """
         inputs.require(self.name, "training", "evaluation")
         options = DepthOptions(**inputs.chosen(**asdict(DepthOptions())))
+        from .study import DepthStudy
+
         study = DepthStudy(inputs, options)
         results = study.measure()
         known = {result.arm.name: result for result in results}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from ...measure.estimate import Estimate
 from ..document_scores import nats_of, paired_difference
@@ -25,13 +26,15 @@ from .arms import (
     SMALL,
     SMALL_TO_TRUNK,
 )
-from .study import ArmResult
+
+if TYPE_CHECKING:
+    from .study import ArmResult
 
 MILLI = 1000.0
 LEAST_GAIN = 5.0  # mBPB: a gain whose interval excludes so much is none
 SAVED_AS_EXPECTED, SAVED_TOO_LITTLE = 0.8, 0.5  # bytes a weight of the head over those of all weights
 
-Results = Mapping[str, ArmResult]
+Results: TypeAlias = "Mapping[str, ArmResult]"
 
 
 def depth_observations(results: Results) -> list[Observation]:

@@ -12,11 +12,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..findings import Findings
-from ..inputs import Inputs
-from ..measuring import Measurements
-from .artifacts import RescuePlan
-from .damage import damage_by_row, row_stability
-from .report import charts, observations, tables
+from ..inputs import MEASURED, Inputs
 
 BITS = 2.4  # a weight, of the whole artifact
 SHARES = (0.02, 0.05, 0.1, 0.2)
@@ -45,6 +41,12 @@ class RowRescue:
 
     def run(self, inputs: Inputs) -> Findings:
         """Measure every artifact. DataError for missing inputs, unknown options and budgets that hold nothing."""
+        inputs.require(self.name, *MEASURED)
+        from ..measuring import Measurements
+        from .artifacts import RescuePlan
+        from .damage import damage_by_row, row_stability
+        from .report import charts, observations, tables
+
         kept = Measurements(self.name, inputs)
         plan = RescuePlan(kept, **inputs.chosen(shares=SHARES, bits=BITS))
         bits = {"bits": plan.bits}

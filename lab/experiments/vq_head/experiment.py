@@ -11,10 +11,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..findings import Findings
-from ..inputs import Inputs
-from ..measuring import Measurements
-from .artifacts import CodebookPlan
-from .report import charts, observations, tables
+from ..inputs import MEASURED, Inputs
 
 BITS = (1.6, 2.4)  # a weight, of the whole artifact
 
@@ -39,6 +36,11 @@ class VqHead:
 
     def run(self, inputs: Inputs) -> Findings:
         """Measure every artifact. DataError for missing inputs, unknown options and budgets that hold nothing."""
+        inputs.require(self.name, *MEASURED)
+        from ..measuring import Measurements
+        from .artifacts import CodebookPlan
+        from .report import charts, observations, tables
+
         kept = Measurements(self.name, inputs)
         plan = CodebookPlan(kept, **inputs.chosen(budgets=BITS, menu=None))
         found = plan.measure()

@@ -315,7 +315,7 @@ def test_architecture_files_that_are_none(tmp_path, data, message):
         build_model(checkpoint_of(BaselineModel(Sizes()).state_dict()), read_architecture(path))
 
 
-@pytest.mark.parametrize("name", ["mamba", ["mamba"], 3])
+@pytest.mark.parametrize("name", ["rwkv", ["rwkv"], 3])
 def test_a_frontend_that_there_is_not(name):
     with pytest.raises(CheckpointError, match=r"frontend .* is unknown; known are gpt, llama"):
         build_model(checkpoint_of(BaselineModel(Sizes()).state_dict()), {"frontend": name})
