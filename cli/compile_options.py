@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import click
@@ -69,6 +70,13 @@ OPTIONS = (
     click.option(
         "--device", type=Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where calibration runs."
     ),
+    click.option(
+        "--work",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="Folder in which a killed run goes on; emptied at the end.",
+    ),
+    click.option("--keep-work", is_flag=True, help="Leave what is in it: for other caps of the same checkpoint."),
     seed_option(),
     threads_option("CPU threads; the artifact does not depend on it.  [default: all]"),
 )

@@ -51,6 +51,7 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
         "measured": _measured(report),
         **({"scored": _scored(report["score"])} if report["score"] else {}),
         "seconds": _seconds(report["seconds"]),
+        **({"work folder": _work(report["work"])} if report["work"] else {}),
     }
     for title, text in lines.items():
         click.echo(f"{title:<14} {text}")
@@ -138,6 +139,13 @@ def _scored(score: Mapping[str, Any]) -> str:
     what = f"{integer(score['tokens'])} tokens, {integer(score['bytes'])} bytes of {of}"
     limit = f" (at most {integer(score['tokens_at_most'])} are scored)"
     return f"{figures[0]:.5f} bits per byte, the checkpoint {figures[1]:.5f}: {gap} mBPB on {what}{limit}{doubts}"
+
+
+def _work(work: Mapping[str, Any]) -> str:
+    """`w: took over calibration on 98,304 tokens; 12.3 MB, removed`."""
+    taken = f"took over {', '.join(work['taken_over'])}" if work["taken_over"] else "nothing there to take over"
+    left = f"{integer(work['bytes_left'])} bytes left in it" if work["bytes_left"] else "removed"
+    return "; ".join([f"{work['folder']}: {taken}", *work["refused"], f"{integer(work['bytes'])} bytes, {left}"])
 
 
 def _seconds(stages: Mapping[str, float]) -> str:

@@ -21,8 +21,8 @@ from ..progress import Progress, silent
 from ..version import VERSION
 from .fitted import RECORD, Fit, FittedArtifact, read_record, write_record
 from .inputs import artifact_budget
+from .options import CompileOptions
 from .pipeline import (
-    CompileOptions,
     CompileResult,
     add_score,
     counted_code,
@@ -30,6 +30,7 @@ from .pipeline import (
     measure_checkpoint,
 )
 from .recipe import read_recipe
+from .resume.work_folder import open_work_folder
 from .scratch_file import ScratchFile
 
 NOTES = ("notes", "calibration_notes", "identity_notes", "code_notes")  # of a compile's report
@@ -85,8 +86,8 @@ def _compiled(
     """The artifacts of one checkpoint as they are finished, with their bytes; None where the cap cannot be met."""
     if not wanted:
         return
-    with ScratchFile() as scratch:
-        measured = measure_checkpoint(wanted[0].checkpoint, options, scratch, progress)
+    with open_work_folder(options.work, options.keep_work) as folder, ScratchFile(folder.folder) as scratch:
+        measured = measure_checkpoint(wanted[0].checkpoint, options, scratch, progress, folder)
         for each in wanted:
             try:
                 result = land_checkpoint(measured, each.cap, progress)
@@ -94,10 +95,11 @@ def _compiled(
                 yield replace(each, failure=str(error)), None
             else:
                 add_score(result, measured, progress)
-                yield _finished(each, result), result.artifact
+                yield _finished(each, result, folder.taken_over), result.artifact
+        folder.finish()
 
 
-def _finished(wanted: FittedArtifact, result: CompileResult) -> FittedArtifact:
+def _finished(wanted: FittedArtifact, result: CompileResult, taken_over: Sequence[str]) -> FittedArtifact:
     report, ledger, score = result.report, result.ledger, result.report["score"] or {}
     return replace(
         wanted,
@@ -111,7 +113,9 @@ def _finished(wanted: FittedArtifact, result: CompileResult) -> FittedArtifact:
         bits_per_byte=(score.get("artifact") or {}).get("bits_per_byte"),
         gap_mbpb=(score.get("gap") or {}).get("mbpb"),
         assumed={name: report["architecture"].get(name) for name in report["defaults"]},
-        notes=[note for name in NOTES for note in report[name]] + list(score.get("notes", ())),
+        notes=[note for name in NOTES for note in report[name]]
+        + list(score.get("notes", ()))
+        + [f"taken over from a run before: {each}" for each in taken_over],
     )
 
 

@@ -12,6 +12,7 @@ from ..format.identity import UNKNOWN, Identity
 from .model.model import Model
 from .model.structure import embedding_tables
 from .recipe import Recipe
+from .resume.work_folder import FORGETFUL, Memory
 from .statistics.calibration import Statistics
 
 
@@ -23,6 +24,7 @@ class CompileJob:
     provenance : JSON-able, stored in the artifact; codec : wire id of the integer codec
     identity : stored, too: of the files that the model belongs to
     threads : how many work; no result depends on it
+    memory : of a run before of the same job
     """
 
     model: Model
@@ -36,6 +38,7 @@ class CompileJob:
     device: str = "cpu"
     threads: int = 1
     identity: Identity = UNKNOWN
+    memory: Memory = FORGETFUL
 
     @property
     def weights(self) -> int:

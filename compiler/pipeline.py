@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from ..files.code_files import closure_notes, counted_files, script_closure
 from ..files.digests import file_sha256
 from ..files.ledger import build_ledger
-from ..files.output import check_output, write_output
 from ..progress import Progress, silent
 from ..version import VERSION
 from .checkpoints.selection import EVERYTHING, Selection
@@ -26,42 +27,22 @@ from .explanation.record import build_report
 from .final_score import EvaluationText, read_evaluation, score_compile
 from .inputs import artifact_budget, read_inputs, read_model
 from .job import CompileJob
+from .land_compile import land_compile
 from .model.model import Model
+from .options import CompileOptions
 from .profiles import profile_codec
 from .quantize.grids import GridQuantizer, PlainGrids
-from .rate_control.artifacts import finish_draft, smallest_draft
-from .rate_control.budget import is_walked, land_quick, land_sequential
-from .rate_control.landing import Draft, Landing, Trial
 from .rate_control.quick_trials import QuickTrials
-from .rate_control.sampled_trials import SampledTrial, SampledTrials, may_sample
 from .recipe import Recipe, read_recipe
 from .result import CompileResult
+from .resume.digests import digest_of_model, digest_of_surroundings
+from .resume.own_output import OwnOutput
+from .resume.work_folder import FORGETFUL, Unbound, open_work_folder
 from .rewrites import REWRITES
 from .scratch_file import ScratchFile
-from .settings import START_PRICE
 from .statistics.calibration import Statistics
 from .statistics.convergence import calibrate
 from .workers import available_threads, check_device, one_thread_each
-
-
-@dataclass(frozen=True, slots=True)
-class CompileOptions:
-    """How checkpoints are compiled, whichever they are and under whatever cap; as `compile_checkpoint` takes them."""
-
-    calibration: Path | str
-    tokenizer: Path | str | None = None
-    code: Sequence[Path | str] = ()
-    evaluation: Sequence[Path | str] = ()
-    evaluation_tokens: int | None = None
-    architecture: Path | str | None = None
-    selection: Selection = EVERYTHING
-    recipe: str | Path = "default"
-    effort: int = DEFAULT_EFFORT
-    profile: str = "default"
-    device: str = "cpu"
-    seed: int = 0
-    threads: int | None = None
-    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +85,8 @@ def compile_checkpoint(
     dry_run: bool = False,
     force: bool = False,
     explain: bool = False,
+    work: Path | str | None = None,
+    keep_work: bool = False,
     progress: Progress | None = None,
 ) -> CompileResult:
     """Compile a checkpoint into the largest artifact that fits, with its code files, under `cap` bytes.
@@ -112,18 +95,22 @@ def compile_checkpoint(
     `evaluation_tokens` are scored at the end, by artifact and checkpoint. Equal inputs and options give equal
     bytes, whatever `threads`. Writes `output` (atomically, refused when it exists unless
     `force`) except on a dry run. `effort` gives the options that the recipe does not name, `explain` adds
-    measurements to the report. Raises CheckpointError, DataError, CapError, CompileError or OutputError.
+    measurements to the report. In the folder `work` a run that was killed goes on, with the same bytes; what is kept
+    there is removed at the end, unless `keep_work`. Raises CheckpointError, DataError, CapError, CompileError or
+    OutputError.
     """
     text = CompileOptions(calibration, tokenizer, code, evaluation, evaluation_tokens, architecture, selection)
     options = replace(text, recipe=recipe, effort=effort, profile=profile, device=device, seed=seed, threads=threads)
-    written = _checked_output(None if dry_run else output, force)
+    options = replace(options, explain=explain, work=work, keep_work=keep_work)
     artifact_budget(cap, counted_code(options)[0])  # a cap that the code fills is refused before the work
-    with ScratchFile() as scratch:
-        measured = measure_checkpoint(checkpoint_path, replace(options, explain=explain), scratch, progress)
+    with open_work_folder(work, keep_work) as folder, ScratchFile(folder.folder) as scratch:
+        own = OwnOutput(folder.bound_to(str(checkpoint_path), cap, options), None if dry_run else output, force)
+        own.check()
+        measured = measure_checkpoint(checkpoint_path, options, scratch, progress, folder)
         result = land_checkpoint(measured, cap, progress)
-    if written is not None:
-        write_output(written, result.artifact, force)
-    add_score(result, measured, progress)
+        own.write(result.artifact)
+        add_score(result, measured, progress)
+        result.report["work"] = folder.finish()
     return result
 
 
@@ -134,7 +121,11 @@ def counted_code(options: CompileOptions) -> tuple[Sequence[Path], list[str]]:
 
 
 def measure_checkpoint(
-    checkpoint_path: Path | str, options: CompileOptions, scratch: ScratchFile, progress: Progress | None = None
+    checkpoint_path: Path | str,
+    options: CompileOptions,
+    scratch: ScratchFile,
+    progress: Progress | None = None,
+    memory: Unbound = FORGETFUL,
 ) -> MeasuredCheckpoint:
     """Read a checkpoint and its calibration text, measure what an error costs, and rewrite the model: what does not
     depend on a cap.
@@ -155,12 +146,15 @@ def measure_checkpoint(
     model, (text, held_out, _), identity = inputs.model, inputs.calibration, inputs.identity.identity
     to_score = read_evaluation(model.program, options.evaluation, inputs.identity.tokenizer, options.evaluation_tokens)
     clock.lap("read")
+    memory = memory.bound_to(*_inputs_of_calibration(model, text, recipe, options))
     how_far = partial(progress, "calibrate")
-    statistics = calibrate(model, text, recipe.calibration, progress=how_far, scratch=scratch, **how)
+    statistics = calibrate(model, text, recipe.calibration, progress=how_far, scratch=scratch, memory=memory, **how)
     clock.lap("calibrate")
     model, statistics = _rewrite(model, statistics, recipe)
     provenance = _provenance(options, recipe, model)
-    job = CompileJob(model, statistics, text, held_out, recipe, provenance, codec, identity=identity, **how)
+    memory = memory.bound_to(recipe.to_toml(), provenance, codec, identity.values, held_out)
+    known = {"identity": identity, "memory": memory, **how}
+    job = CompileJob(model, statistics, text, held_out, recipe, provenance, codec, **known)
     read = {**inputs.reported(), "code_notes": code_notes}
     return MeasuredCheckpoint(checkpoint_path, job, options, code_files, scratch, read, clock.seconds, to_score)
 
@@ -173,12 +167,13 @@ def land_checkpoint(measured: MeasuredCheckpoint, cap: int, progress: Progress |
     job, options, progress = measured.job, measured.options, progress or silent
     clock, budget = _Clock(measured.seconds), artifact_budget(cap, measured.code_files)
     grids = PlainGrids(job.model, job.statistics, GridQuantizer(job.recipe.quantization), job.threads)
-    landed = _land(QuickTrials(job, grids), measured.scratch, budget, progress, keep_targets=options.explain)
+    trials = QuickTrials(job, grids, job.memory)
+    landed = land_compile(trials, measured.scratch, budget, progress, keep_targets=options.explain)
     clock.lap("land")
     artifact = landed.landing.trial.data
     ledger = build_ledger(artifact, measured.code_files, cap)
     report = build_report(job, landed.landing, ledger, clock.seconds, landed.candidates) | dict(measured.read)
-    report |= {"profile": options.profile, "effort": options.effort, "score": None}
+    report |= {"profile": options.profile, "effort": options.effort, "score": None, "work": None}
     if options.explain:
         report["explanation"] = explain_compile(landed.trials, landed.landing, budget, progress=progress)
         clock.lap("explain")
@@ -197,6 +192,12 @@ def add_score(result: CompileResult, measured: MeasuredCheckpoint, progress: Pro
     result.report["seconds"] |= clock.seconds
 
 
+def _inputs_of_calibration(model: Model, text: np.ndarray, recipe: Recipe, options: CompileOptions) -> tuple:
+    """All that statistics depend on."""
+    settings = recipe.calibration
+    return digest_of_surroundings(), digest_of_model(model), text, settings, options.seed, options.device
+
+
 def _recipe_of(options: CompileOptions) -> Recipe:
     return read_recipe(options.recipe, options.effort)
 
@@ -207,62 +208,6 @@ def _rewrite(model: Model, statistics: Statistics, recipe: Recipe) -> tuple[Mode
     for rewrite in REWRITES:
         model, statistics = rewrite(model, statistics, recipe)
     return model, statistics
-
-
-@dataclass(frozen=True, slots=True)
-class _Landed:
-    """The artifact that fills the budget, how it came about, and what the menu has to say of it."""
-
-    landing: Landing[Trial]
-    trials: QuickTrials
-    candidates: dict | None
-
-
-@one_thread_each()
-def _land(trials: QuickTrials, scratch: ScratchFile, budget: int, progress: Progress, *, keep_targets: bool) -> _Landed:
-    """Find the byte price with quick trials, offer other representations, and spend the budget in a sequential walk."""
-    job, smallest, menu = trials.job, smallest_draft(trials.job), None
-    if may_sample(job):
-        landing = _land_sampled(trials, scratch, smallest, budget, progress, keep_targets=keep_targets)
-        if landing is not None:
-            return _Landed(_finished(job, landing), trials, None)
-    near = land_quick(trials, START_PRICE, smallest, budget, progress)
-    if job.recipe.menu.enabled and near.trial is not smallest:
-        from .menu.choose import choose_representations  # here, so that a default compile never imports the menu
-
-        again = partial(land_quick, smallest=smallest, budget=budget, progress=progress)
-        menu = choose_representations(trials, near, again, partial(progress, "choose candidates"))
-        trials, near = menu.trials, menu.near
-    landing = near
-    if is_walked(job) and near.trial is not smallest:
-        landing = land_sequential(trials, trials.representations, near, budget, progress, keep_targets=keep_targets)
-    landing = _finished(job, landing)
-    return _Landed(landing, trials, None if menu is None else menu.tables(landing))
-
-
-def _checked_output(output: Path | str | None, force: bool) -> Path | None:
-    """The path to write, which is free or may be replaced; None for none."""
-    if output is not None:
-        check_output(output, force)
-    return None if output is None else Path(output)
-
-
-def _land_sampled(
-    trials: QuickTrials, scratch: ScratchFile, smallest: Draft, budget: int, progress: Progress, *, keep_targets: bool
-) -> Landing[Draft] | None:
-    """A walk planned on samples of rows; None where the samples find no price or no walk fits."""
-    sampled = SampledTrials(trials.job, trials.representations, smallest.size, scratch)
-    nothing = SampledTrial(smallest.byte_price, smallest.size, {})
-    near = land_quick(sampled, START_PRICE, nothing, budget, progress)
-    if near.trial is nothing:
-        return None
-    landing = land_sequential(sampled, trials.representations, near, budget, progress, keep_targets=keep_targets)
-    return None if landing.trial is near.trial else landing
-
-
-def _finished(job: CompileJob, landing: Landing[Draft]) -> Landing[Trial]:
-    """The landing with its artifact assembled and read back."""
-    return replace(landing, trial=finish_draft(job, landing.trial))
 
 
 def _provenance(options: CompileOptions, recipe: Recipe, model: Model) -> dict:

@@ -1,14 +1,15 @@
 """Arrays that are not needed yet, on disk instead of in memory.
 
 Strategy: one temporary file without a name, so that nothing is left behind however the process ends; arrays stand in
-it one after the other and are read back whole. Small ones stay in memory. The folder is the system's for temporary
-files (TMPDIR names another).
+it one after the other and are read back whole. Small ones stay in memory. The folder is the one that a compile works
+in, or else the system's for temporary files (TMPDIR names another).
 """
 
 from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import IO
@@ -23,8 +24,9 @@ KEPT_IN_MEMORY = 1 << 15  # bytes of an array
 class ScratchFile:
     """Keeps arrays for the time of a compile; a context manager. Raises CompileError where the disk is full."""
 
-    def __init__(self) -> None:
-        self._file: IO[bytes] = tempfile.TemporaryFile(prefix="bytecap-")
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or Path(tempfile.gettempdir())
+        self._file: IO[bytes] = tempfile.TemporaryFile(prefix="bytecap-", dir=self._folder)
         self._lock, self._end = Lock(), 0
 
     def __enter__(self) -> ScratchFile:
@@ -51,8 +53,8 @@ class ScratchFile:
                 self._file.seek(offset)
                 self._file.write(memoryview(array).cast("B"))
         except OSError as error:
-            message = f"the temporary folder {tempfile.gettempdir()} cannot hold what a compile puts aside ({error})"
-            raise CompileError(f"{message}; name another one by TMPDIR") from None
+            message = f"the folder {self._folder} cannot hold what a compile puts aside ({error})"
+            raise CompileError(f"{message}; name another one by TMPDIR, or by --work") from None
 
     def read(self, offset: int, array: np.ndarray) -> None:
         """Fill a contiguous array from a place of the file."""

@@ -34,6 +34,8 @@ def compile(
     device: str = "cpu",
     seed: int = 0,
     threads: int | None = None,
+    work: PathLike | None = None,
+    keep_work: bool = False,
     report: PathLike | None = None,
     dry_run: bool = False,
     force: bool = False,
@@ -49,14 +51,14 @@ def compile(
     code           scripts that count against the cap with the local modules they import
     architecture   TOML or JSON with what the shapes of the checkpoint cannot tell
     weights, ignore    which tensors of the checkpoint are read: see `describe`
-    recipe         name of a recipe, or the path of a recipe file
-    effort         1 (quick) to 9 (everything): options that the recipe does not name
+    recipe, effort     name or file of a recipe; 1 (quick) to 9 (everything), for what the recipe does not name
     profile, device    "max" (smallest), "default" or "fast" (to decode); where calibration runs, "cpu" or "cuda"
+    work           folder in which a killed run goes on; with `keep_work` it stays, for other caps
     report         an HTML page to write from `report["explanation"]` of the result, measured only then
     The bytes do not depend on `threads`. Raises CheckpointError, DataError, CompileError, CapError or OutputError.
     """
     plain = {"effort": effort, "profile": profile, "device": device, "seed": seed, "threads": threads, "force": force}
-    plain |= {"evaluation_tokens": evaluation_tokens}
+    plain |= {"evaluation_tokens": evaluation_tokens, "work": optional_path(work), "keep_work": keep_work}
     options: dict[str, Any] = {
         **plain,
         "cap": size_in_bytes(cap),
@@ -79,7 +81,8 @@ def _refuse(checkpoint: Path, page: Path | None, options: dict[str, Any]) -> Non
     """What needs no torch to be refused, before it is loaded."""
     from ..compiler.refusals import refuse_compile, refuse_inputs
 
-    artifact = None if options["dry_run"] else options["output"]
+    known_later = options["dry_run"] or options["work"] is not None  # a killed run may have written the output
+    artifact = None if known_later else options["output"]
     how = {name: options[name] for name in ("recipe", "effort", "profile")}
     outputs = [path for path in (artifact, page) if path is not None]
     refuse_compile([options["cap"]], options["code"], outputs, options["force"], **how)

@@ -34,6 +34,8 @@ def fit(
     device: str = "cpu",
     seed: int = 0,
     threads: int | None = None,
+    work: PathLike | None = None,
+    keep_work: bool = False,
     force: bool = False,
     progress: ProgressOption = None,
 ) -> Fit:
@@ -56,7 +58,7 @@ def fit(
     for path in paths:
         refuse_inputs(path, [Path(calibration), *texts], optional_path(tokenizer), optional_path(architecture))
     from ..compiler.fit import fit_checkpoints
-    from ..compiler.pipeline import CompileOptions
+    from ..compiler.options import CompileOptions
 
     options = CompileOptions(
         Path(calibration),
@@ -67,11 +69,9 @@ def fit(
         optional_path(architecture),
         selection_of(weights, ignore),
         recipe if isinstance(recipe, str) else Path(recipe),
-        effort,
-        profile,
-        device,
-        seed,
-        threads,
+        *(effort, profile, device, seed, threads),
+        work=optional_path(work),
+        keep_work=keep_work,
     )
     with heard(progress) as listener:
         return fit_checkpoints(paths, caps, Path(output), options, force=force, progress=listener)

@@ -102,6 +102,21 @@ class Distiller:
         self._teacher = TorchExecutor(self.model.program, tensors)
         self._order = np.random.default_rng(self.seed).permutation(len(self.training))
 
+    def state(self) -> dict[str, object]:
+        """How far the tuning has come: sequences taken, and the averages of each tensor's gradients."""
+        moments = {
+            str(i): {"first": m.first.cpu().numpy(), "second": m.second.cpu().numpy(), "age": m.age}
+            for i, m in self._moments.items()
+        }
+        return {"taken": self._taken, "moments": moments}
+
+    def restore(self, state: Mapping) -> None:
+        """Go on from such a state."""
+        self._taken = state["taken"]
+        for name, kept in state["moments"].items():
+            sides = (torch.from_numpy(np.array(kept[side])).to(self.device) for side in ("first", "second"))
+            self._moments[int(name)] = _Moments(*sides, self.bases.get(int(name)), kept["age"])
+
     def divergence(self, tensors: Mapping[int, torch.Tensor]) -> float:
         """KL(teacher || student) in nats a token on the held-out sequences; `tensors` on the distiller's device."""
         student = TorchExecutor(self.model.program, tensors)
@@ -207,6 +222,15 @@ class Refiner:
         self.distiller, self.error, self.groups, self.length = distiller, error, groups, settings.step_size
         self._total = scaled_updates(settings.steps, distiller)
         self._turn = self._spent = 0
+
+    def state(self) -> dict[str, object]:
+        """How many shares were spent, and how far the tuning has come."""
+        return {"turn": self._turn, "spent": self._spent, "distiller": self.distiller.state()}
+
+    def restore(self, state: Mapping) -> None:
+        """Go on from such a state."""
+        self._turn, self._spent = state["turn"], state["spent"]
+        self.distiller.restore(state["distiller"])
 
     def __call__(self, tensors: dict[int, torch.Tensor], waiting: Collection[int]) -> None:
         self._turn += 1

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -71,6 +72,7 @@ def quantize_sequentially(
     damping: float,
     threads: int,
     refine: Refine | None = None,
+    bookmark: Bookmark | None = None,
 ) -> dict[int, Quantized]:
     """Quantize every linear weight that `quantized` does not hold yet, in program order.
 
@@ -80,15 +82,21 @@ def quantize_sequentially(
     damping : of the Hessian, relative to the mean of its diagonal
     refine : called before each group of weights that share an input with the current tensors, float
         (this group's: their targets) and quantized, and the indexes of the weights that are still
-        float, whose tensors it may replace Deterministic whatever `threads`: batches are summed in
-        order.
+        float, whose tensors it may replace
+    bookmark : where a walk over the same has come to before, and where this one leaves how far it is
+
+    Deterministic whatever `threads`: batches are summed in order.
     """
-    walk = _Walk(model, quantized, sequences, settings, damping, threads)
+    walk = Walk(model, quantized, sequences, settings, damping, threads)
     results: dict[int, Quantized] = {}
+    if bookmark is not None:
+        results |= bookmark.open(walk)
     with torch.no_grad():
         for index in range(walk.length):
             weight = walk.uses.get(index)
             if weight in walk.waiting:
+                if bookmark is not None and walk.is_new_input(index):
+                    bookmark.leave(walk, results)
                 if walk.set_targets(index) and refine is not None:
                     refine(walk.current, sorted(walk.waiting))
                 real = replace(statistics[weight], hessian=walk.drift.hessian)
@@ -97,6 +105,16 @@ def quantize_sequentially(
             if index + 1 < walk.length:
                 walk.advance()
     return results
+
+
+class Bookmark(Protocol):
+    """How far a walk has come, kept from run to run; always between two groups of weights that share an input."""
+
+    def open(self, walk: Walk) -> Mapping[int, Quantized]:
+        """Bring a walk to where one was left, and return the weights that it had quantized; nothing where none was."""
+
+    def leave(self, walk: Walk, results: Mapping[int, Quantized]) -> None:
+        """A walk with these results comes to the next group."""
 
 
 @dataclass(slots=True)
@@ -112,7 +130,7 @@ class _Batch:
         self.quantized_forward.advance()
 
 
-class _Walk:
+class Walk:
     """Both models on their way through the program.
 
     uses : instruction -> weight of the linear layers that are to be quantized
@@ -132,6 +150,7 @@ class _Walk:
         self.program, self.settings, self.damping, self.threads = model.program, settings, damping, threads
         self.tensors = {i: torch.from_numpy(t.values) for i, t in enumerate(model.tensors)}
         self.current = {i: torch.from_numpy(quantized[i]) if i in quantized else t for i, t in self.tensors.items()}
+        self._begun = dict(self.current)
         executors = TorchExecutor(model.program, self.tensors), TorchExecutor(model.program, self.current)
         self.batches = [
             _Batch(*(Forward(executor, torch.from_numpy(part)) for executor in executors))
@@ -153,14 +172,39 @@ class _Walk:
         """Instructions up to the last layer that is to be quantized."""
         return max(self.uses, default=-1) + 1
 
+    def state(self, settled: Collection[int]) -> dict[str, object]:
+        """What a walk that has settled these weights cannot find again from them: the tensors that others have become,
+        and which targets are corrected already.
+        """
+        changed = {i: t for i, t in self.current.items() if t is not self._begun[i] and i not in settled}
+        return {
+            "tensors": {str(i): t.numpy() for i, t in changed.items()},
+            "corrected": sorted(self._corrected),
+        }
+
+    def restore(self, state: Mapping, settled: Mapping[int, np.ndarray]) -> None:
+        """Go on from such a state, with these weights settled; to be called before the walk's first step."""
+        self.current.update({int(i): torch.from_numpy(np.array(t)) for i, t in state["tensors"].items()})
+        for weight, values in settled.items():
+            self.settle(weight, values)
+        self._corrected.update(state["corrected"])
+
+    @property
+    def groups_left(self) -> int:
+        """Registers that layers read which are still to be quantized."""
+        return len({self.program.instructions[k].x for k, weight in self.uses.items() if weight in self.waiting})
+
+    def is_new_input(self, index: int) -> bool:
+        """Whether layer `index` reads another register than the layer whose targets were set last."""
+        return self.program.instructions[index].x != self._source
+
     def set_targets(self, index: int) -> bool:
         """Correct the targets of all layers that read the input of layer `index`; False when that has
         been done already.
         """
-        source = self.program.instructions[index].x
-        if source == self._source:
+        if not self.is_new_input(index):
             return False
-        self._source = source
+        self._source = source = self.program.instructions[index].x
         group = {
             weight: k
             for k, weight in self.uses.items()

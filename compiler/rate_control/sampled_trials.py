@@ -16,7 +16,7 @@ from ..quantize.row_sample import RowSample, SampledMatrix
 from ..scratch_file import ScratchFile
 from ..workers import run_jobs
 from .artifacts import make_draft, with_control_tensors, zero_matrices
-from .walk_plan import WalkPlan
+from .walk_plan import WalkPlan, remembered_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +56,28 @@ class SampledTrials:
 
     def draft(self, byte_price: float) -> SampledTrial:
         """The estimate at a byte price."""
+        state = self.job.memory.recall("sample", byte_price)
+        if state is None:
+            found = self._estimate(byte_price)
+            kept = {str(i): [m.bytes, float(m.predicted_loss), float(m.error)] for i, m in found.items()}
+            self.job.memory.keep("sample", byte_price, state=kept)
+        else:
+            found = {int(i): SampledMatrix(*figures) for i, figures in state.items()}
+            self.job.memory.took("a sampled trial of the byte price")
+        return SampledTrial(byte_price, self.smallest + sum(m.bytes for m in found.values()), found)
 
+    def _estimate(self, byte_price: float) -> dict[int, SampledMatrix]:
         def estimate(sample: RowSample) -> SampledMatrix:
             return sample.estimate(self.grids.quantizer.quantize(sample.prepared, byte_price))
 
         found = run_jobs(estimate, list(self._samples.values()), self.job.threads)
-        matrices = dict(zip(self._samples, found, strict=True))
-        return SampledTrial(byte_price, self.smallest + sum(m.bytes for m in found), matrices)
+        return dict(zip(self._samples, found, strict=True))
 
     def plan(self, trial: SampledTrial) -> WalkPlan:
         """A walk planned on an estimate: what it leaves alone is quantized, at that price."""
+        return remembered_plan(self.job.memory, trial.byte_price, lambda: self._plan(trial))
+
+    def _plan(self, trial: SampledTrial) -> WalkPlan:
         walked = self.job.walked
         tables = self.grids.fit(trial.byte_price, set(trial.matrices) - set(walked))
         kept = with_control_tensors(self.job, trial.byte_price, tables)

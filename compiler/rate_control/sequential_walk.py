@@ -25,6 +25,7 @@ from ..statistics.calibration import MatrixStatistics
 from .artifacts import make_draft
 from .landing import Draft
 from .price_schedule import PriceSchedule
+from .walk_bookmark import WalkBookmark, memory_of_walk
 from .walk_plan import WalkPlan
 
 Target = tuple[np.ndarray, MatrixStatistics]
@@ -83,7 +84,7 @@ class SequentialWalk:
     """The accounts of one walk: what is decided, what it took, and which matrix is open.
 
     decided : float32 weights by tensor index, for representations that name earlier tensors
-    targets : what each matrix was quantized against, kept for an explanation
+    targets : what each matrix was quantized against, kept for an explanation;  settled : the accounts so far
     """
 
     def __init__(
@@ -107,7 +108,9 @@ class SequentialWalk:
         self.kept = plan.kept
         self.decided = {i: q.weights for i, q in self.kept.items()}
         self.keep_targets, self.targets = keep_targets, {}
+        self.settled: dict[int, tuple[int, float]] = {}  # bytes and byte price by tensor index
         self.open: OpenMatrix | None = None
+        self._how = budget, bytes_per_octave, keep_targets
 
     def run(self, progress: StageProgress, *, distilled: bool = True) -> FinishedWalk:
         """Quantize every matrix in program order with drift correction and distillation, then what
@@ -117,6 +120,8 @@ class SequentialWalk:
         """
         job, price = self.job, self.plan.byte_price
         distiller = self._distiller() if distilled else None
+        refiner = self._refiner(distiller)
+        memory = memory_of_walk(job.memory, self.plan, distilled, self._how)
         walked = quantize_sequentially(
             job.model,
             job.statistics.matrices,
@@ -126,7 +131,8 @@ class SequentialWalk:
             job.recipe.sequential,
             damping=job.recipe.quantization.damping,
             threads=job.threads,
-            refine=self._refiner(distiller),
+            refine=refiner,
+            bookmark=WalkBookmark(memory, self, refiner),
         )
         quantized = {**self.kept, **walked}
         if distiller is not None:
@@ -140,15 +146,23 @@ class SequentialWalk:
 
     def _quantize(self, index: int, target: np.ndarray, real: MatrixStatistics, progress: StageProgress) -> Quantized:
         """The next matrix, at the price that the accounts allow it."""
-        if self.keep_targets:
-            self.targets[index] = target.astype(np.float32), real
+        kept_target = (target.astype(np.float32), real) if self.keep_targets else None
         fit_at = self.representations.prepare(index, target, real, self.decided)
         self.open = OpenMatrix(index, self.schedule.price(), fit_at)
         result = fit_at(self.open.byte_price)
-        self.decided[index] = result.weights
-        self.schedule.spend(index, result.bytes, self.open.byte_price)
-        progress(len(self.schedule.planned) - len(self.schedule.rest()), len(self.schedule.planned))
+        self.settle(index, result, result.bytes, self.open.byte_price, kept_target)
+        progress(len(self.settled), len(self.schedule.planned))
         return result
+
+    def settle(self, index: int, result: Quantized, n_bytes: int, byte_price: float, target: Target | None) -> None:
+        """Enter a matrix into the accounts: what it takes, at which price, and what it was quantized against where that
+        is kept.
+        """
+        self.settled[index] = n_bytes, byte_price
+        self.decided[index] = result.weights
+        if target is not None:
+            self.targets[index] = target
+        self.schedule.spend(index, n_bytes, byte_price)
 
     def _distiller(self) -> Distiller | None:
         """None where the recipe has no distillation or no text is held out to judge it."""

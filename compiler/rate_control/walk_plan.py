@@ -9,6 +9,8 @@ import numpy as np
 
 from ..job import CompileJob
 from ..quantize.representation import Quantized
+from ..quantize.stored_quantized import decode_quantized, encode_quantized
+from ..resume.work_folder import Memory
 from .landing import Draft, Trial
 
 
@@ -38,3 +40,26 @@ def plan_on_trial(job: CompileJob, trial: Draft | Trial) -> WalkPlan:
         return float(np.sqrt(np.mean(np.square(difference, dtype=np.float64))))
 
     return WalkPlan(trial.byte_price, trial.size, sizes, kept, error)
+
+
+def remembered_plan(memory: Memory, byte_price: float, make: Callable[[], WalkPlan]) -> WalkPlan:
+    """The plan at a byte price that a run before has made, or a new one."""
+    state = memory.recall("plan", byte_price)
+    if state is not None:
+        errors = {int(index): error for index, error in state["errors"].items()}
+        sizes = {int(index): size for index, size in state["sizes"].items()}
+        kept = {int(index): decode_quantized(found) for index, found in state["kept"].items()}
+        return WalkPlan(byte_price, state["size"], sizes, kept, errors.__getitem__)
+    plan = make()
+    if memory.folder is not None:
+        memory.keep("plan", byte_price, state=_state_of(plan))
+    return plan
+
+
+def _state_of(plan: WalkPlan) -> dict[str, object]:
+    return {
+        "size": plan.size,
+        "sizes": {str(index): size for index, size in plan.sizes.items()},
+        "errors": {str(index): float(plan.error(index)) for index in plan.sizes},
+        "kept": {str(index): encode_quantized(found) for index, found in plan.kept.items()},
+    }

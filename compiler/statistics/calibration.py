@@ -21,6 +21,7 @@ from ..model.model import Model
 from ..scratch_file import ScratchFile
 from ..workers import iterate_jobs
 from .batch_pass import BatchPass, MeasuredProgram
+from .calibration_progress import RememberedCalibration
 from .running_sums import RunningSums
 
 TOKENS_AN_UNKNOWN = 4
@@ -77,6 +78,7 @@ def measure_statistics(
     finished: Callable[[int], None] | None = None,
     enough: Callable[[Statistics], bool] | None = None,
     scratch: ScratchFile | None = None,
+    remembered: RememberedCalibration | None = None,
 ) -> Statistics:
     """Second-order statistics of every tensor of a model.
 
@@ -85,6 +87,7 @@ def measure_statistics(
     enough : asked after 1, 2, 4, ... batches, while there are more, with the statistics so far but without
         correlations of outputs; True ends the measurement
     scratch : where statistics are put aside; the result reads them from there. In memory without it
+    remembered : how far a run before has come, and where this one leaves how far it is
     """
     batches = [(i, sequences[i : i + batch_sequences]) for i in range(0, len(sequences), batch_sequences)]
     tensors = {i: torch.from_numpy(t.values).to(device) for i, t in enumerate(model.tensors)}
@@ -102,17 +105,26 @@ def measure_statistics(
         sums.finish(number)
         return tokens.size
 
-    tokens = done = 0
-    while done < len(batches):  # up to the next power of two, so that every question is about the batches before it
-        stop = len(batches) if enough is None else min(len(batches), max(1, 2 * done))
-        for size in iterate_jobs(measure, range(done, stop), threads):
-            tokens, done = tokens + size, done + 1
+    so_far = remembered or RememberedCalibration()
+    so_far.restore(sums)
+    while not so_far.ended:
+        done = so_far.batches
+        # up to the next power of two, so that every question is about the batches before it
+        stop = len(batches) if enough is None else min(len(batches), next_power_of_two(done))
+        for size in iterate_jobs(measure, range(done, so_far.stop_before(stop, threads)), threads):
+            so_far.tokens, so_far.batches = so_far.tokens + size, so_far.batches + 1
             if finished is not None:
-                finished(done)
-        asked = enough is not None and done < len(batches) and done & (done - 1) == 0
-        if asked and enough(_summarize(measured, sums, tokens, scratch, correlations=False)):
-            break
-    return _summarize(measured, sums, tokens, scratch)
+                finished(so_far.batches)
+        ended = so_far.batches >= len(batches)
+        if enough is not None and so_far.batches == stop and not ended:
+            ended = enough(_summarize(measured, sums, so_far.tokens, scratch, correlations=False))
+        so_far.keep(sums, ended)
+    return _summarize(measured, sums, so_far.tokens, scratch)
+
+
+def next_power_of_two(number: int) -> int:
+    """The least power of two above a number from 0 on."""
+    return 1 << number.bit_length()
 
 
 def told_share(tokens: int, unknowns: int) -> float:

@@ -7,16 +7,19 @@ with four times the text: what the last doubling changed bounds what all further
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...progress import StageProgress
 from ..model.model import Model
+from ..resume.work_folder import FORGETFUL, Memory
 from ..scratch_file import ScratchFile
 from ..settings import CalibrationSettings
 from ..workers import run_jobs
 from .calibration import MatrixStatistics, Statistics, calibration_sequences, measure_statistics
+from .calibration_progress import RememberedCalibration
 from .damping import damped
 from .row_coupling import floor_fisher
 
@@ -34,17 +37,19 @@ def calibrate(
     threads: int,
     progress: StageProgress,
     scratch: ScratchFile | None = None,
+    memory: Memory = FORGETFUL,
 ) -> Statistics:
     """Measure the second-order model of the loss on as much of the text as it takes.
 
     text : int64 tokens; progress : called with the batches so far and all that there could be
     scratch : where statistics are put aside, see measure_statistics
+    memory : of a run with the same model, text, settings, seed and device
     """
     sequences = calibration_sequences(text, model.program.sequence_length, settings.tokens)
     order = np.random.default_rng(seed).permutation(len(sequences))  # any part of them is spread over the text
     most = max(1, LOGIT_FLOATS // (sequences.shape[1] * model.program.vocabulary_size))
     batch_sequences = min(settings.batch_sequences, most)
-    total = -(-len(sequences) // batch_sequences)
+    total, convergence = -(-len(sequences) // batch_sequences), Convergence(settings.tolerance, threads)
     return measure_statistics(
         model,
         sequences[order],
@@ -53,8 +58,9 @@ def calibrate(
         device=device,
         threads=threads,
         finished=lambda done: progress(done, total),
-        enough=Convergence(settings.tolerance, threads).reached,
+        enough=convergence.reached,
         scratch=scratch,
+        remembered=RememberedCalibration(memory, convergence),
     )
 
 
@@ -65,6 +71,14 @@ class Convergence:
     tolerance: float
     threads: int = 1
     _before: dict[int, np.ndarray] | None = None
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What the next statistics will be compared with."""
+        return {str(index): logs for index, logs in (self._before or {}).items()}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from such a state."""
+        self._before = {int(index): np.array(logs) for index, logs in state.items()} or None
 
     def reached(self, statistics: Statistics) -> bool:
         """Whether these statistics moved the steps by at most the tolerance since the ones before."""

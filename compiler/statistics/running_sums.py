@@ -7,6 +7,7 @@ file the sums are on disk.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from threading import Condition
 
 import numpy as np
@@ -39,6 +40,17 @@ class RunningSums:
         """The sum so far; not to be changed."""
         found = self._sums[name]
         return torch.from_numpy(found.load() if isinstance(found, KeptArray) else found)
+
+    def state(self) -> dict[str, np.ndarray | KeptArray]:
+        """Every sum, in the order in which they were first added to; between two batches only."""
+        return {f"{kind} {number}": value for (kind, number), value in self._sums.items()}
+
+    def restore(self, state: Mapping[str, np.ndarray], batches: int) -> None:
+        """Take over the sums of so many batches."""
+        for name, value in state.items():
+            kind, number = name.rsplit(" ", 1)
+            self._sums[kind, int(number)] = np.array(value) if self._scratch is None else self._scratch.keep(value)
+        self._complete = batches
 
     def add(self, batch: int, name: Name, value: torch.Tensor) -> None:
         """Add what batch number `batch` (0, 1, ...) has measured, after all batches before it."""

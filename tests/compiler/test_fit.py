@@ -14,7 +14,8 @@ from bytecap.compiler import fit as fit_module
 from bytecap.compiler.checkpoints.export import export_checkpoint
 from bytecap.compiler.fit import fit_checkpoints
 from bytecap.compiler.fitted import RECORD, FittedArtifact
-from bytecap.compiler.pipeline import CompileOptions, compile_checkpoint
+from bytecap.compiler.options import CompileOptions
+from bytecap.compiler.pipeline import compile_checkpoint
 from bytecap.errors import CapError, CheckpointError, OutputError
 from bytecap.runtime.shards import write_shard
 

@@ -17,8 +17,8 @@ from tiny_models import golf_model, random_sequences
 from bytecap.compiler.checkpoints.export import export_checkpoint
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.torch_executor import TorchExecutor
+from bytecap.compiler.options import CompileOptions
 from bytecap.compiler.pipeline import (
-    CompileOptions,
     CompileResult,
     compile_checkpoint,
     land_checkpoint,

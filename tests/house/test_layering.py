@@ -143,7 +143,9 @@ ROOMS = {
         "effort",
         "recipe",
         "checkpoints",
+        "options",
         "model",
+        "resume",
         "frontends",
         "exports",
         "statistics",
@@ -152,6 +154,7 @@ ROOMS = {
         "rewrites",
         "rate_control",
         "menu",
+        "land_compile",
         "explanation",
         "inputs",
         "refusals",
@@ -210,11 +213,11 @@ def test_only_blobs_of_a_submission_reach_the_compiler_and_only_inside_a_functio
     assert [module for module in users if not module.startswith("submissions/blob")] == []
 
 
-def test_only_the_pipeline_imports_the_menu_and_only_inside_a_function():
+def test_only_the_landing_imports_the_menu_and_only_inside_a_function():
     """Of the compiler: the lab measures with it. Whether a compile loads it is asked in test_complete_tables.py."""
     graph = import_graph("compiler")
     users = {module for module, found in graph.items() for target in found if target.startswith("compiler/menu")}
-    assert {module for module in users if not module.startswith("compiler/menu")} == {"compiler/pipeline"}
+    assert {module for module in users if not module.startswith("compiler/menu")} == {"compiler/land_compile"}
 
 
 def test_a_loader_needs_nothing_but_numpy_and_torch_and_its_neighbours():

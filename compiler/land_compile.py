@@ -1,0 +1,72 @@
+"""The whole of rate control for one artifact: trials find the byte price, a walk spends the budget.
+
+Strategy: samples of rows where the recipe asks for them, else quick trials of whole matrices; other representations are
+offered where it asks for those; what a walk leaves is assembled and read back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+from ..progress import Progress
+from .job import CompileJob
+from .rate_control.artifacts import finish_draft, smallest_draft
+from .rate_control.budget import is_walked, land_quick, land_sequential
+from .rate_control.landing import Draft, Landing, Trial
+from .rate_control.quick_trials import QuickTrials
+from .rate_control.sampled_trials import SampledTrial, SampledTrials, may_sample
+from .scratch_file import ScratchFile
+from .settings import START_PRICE
+from .workers import one_thread_each
+
+
+@dataclass(frozen=True, slots=True)
+class LandedCompile:
+    """The artifact that fills the budget, how it came about, and what the menu has to say of it."""
+
+    landing: Landing[Trial]
+    trials: QuickTrials
+    candidates: dict | None
+
+
+@one_thread_each()
+def land_compile(
+    trials: QuickTrials, scratch: ScratchFile, budget: int, progress: Progress, *, keep_targets: bool
+) -> LandedCompile:
+    """Find the byte price with quick trials, offer other representations, and spend the budget in a sequential walk."""
+    job, smallest, menu = trials.job, smallest_draft(trials.job), None
+    if may_sample(job):
+        landing = _land_sampled(trials, scratch, smallest, budget, progress, keep_targets=keep_targets)
+        if landing is not None:
+            return LandedCompile(_finished(job, landing), trials, None)
+    near = land_quick(trials, START_PRICE, smallest, budget, progress)
+    if job.recipe.menu.enabled and near.trial is not smallest:
+        from .menu.choose import choose_representations  # here, so that a default compile never imports the menu
+
+        again = partial(land_quick, smallest=smallest, budget=budget, progress=progress)
+        menu = choose_representations(trials, near, again, partial(progress, "choose candidates"))
+        trials, near = menu.trials, menu.near
+    landing = near
+    if is_walked(job) and near.trial is not smallest:
+        landing = land_sequential(trials, trials.representations, near, budget, progress, keep_targets=keep_targets)
+    landing = _finished(job, landing)
+    return LandedCompile(landing, trials, None if menu is None else menu.tables(landing))
+
+
+def _land_sampled(
+    trials: QuickTrials, scratch: ScratchFile, smallest: Draft, budget: int, progress: Progress, *, keep_targets: bool
+) -> Landing[Draft] | None:
+    """A walk planned on samples of rows; None where the samples find no price or no walk fits."""
+    sampled = SampledTrials(trials.job, trials.representations, smallest.size, scratch)
+    nothing = SampledTrial(smallest.byte_price, smallest.size, {})
+    near = land_quick(sampled, START_PRICE, nothing, budget, progress)
+    if near.trial is nothing:
+        return None
+    landing = land_sequential(sampled, trials.representations, near, budget, progress, keep_targets=keep_targets)
+    return None if landing.trial is near.trial else landing
+
+
+def _finished(job: CompileJob, landing: Landing[Draft]) -> Landing[Trial]:
+    """The landing with its artifact assembled and read back."""
+    return replace(landing, trial=finish_draft(job, landing.trial))

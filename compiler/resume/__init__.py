@@ -1,0 +1,1 @@
+"""What a compile leaves in a work folder, so that a killed one goes on where it was."""
