@@ -41,7 +41,7 @@ test-llama-cpp: $(VENV)/.installed ## build llama.cpp's Python binding (minutes)
 	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt llama-cpp-python
 	@$(VENV)/bin/python -m pytest -q -o norecursedirs=.venv tests/peers_llama_cpp
 
-test-pages: $(VENV)/.installed ## look at the pages of `inspect --html` in headless Chromium (apt-get install chromium)
+test-pages: $(VENV)/.installed ## measure every page and plot in headless Chromium (apt-get install chromium)
 	@$(VENV)/bin/python -m pytest -q -o norecursedirs=.venv tests/pages_in_browser
 
 fuzz: $(VENV)/.installed ## mutate artifacts and folders, and kill compiles, for long (FUZZ_MUTATIONS, FUZZ_FOLDERS, FUZZ_ROUND_TRIPS)

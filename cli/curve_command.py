@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import click
 
 from .documents import document_text, json_option
+from .origins import origin_of
 from .parameters import (
     CHECKPOINT,
     INPUT_FILE,
@@ -141,10 +143,17 @@ class Budgets(click.ParamType):
 )
 @click.option("--output", type=OUTPUT_FILE, metavar="CURVE.json", help="Write the JSON document.")
 @click.option("--plot", type=OUTPUT_FILE, metavar="OUT.svg", help="Draw the curves.")
+@click.option("--report", type=OUTPUT_FILE, metavar="OUT.html", help="Write the curves as a page.")
 @force_option
 @json_option
 def command(
-    output: Path | None, plot: Path | None, resume: Path | None, force: bool, as_json: bool, **options: Any
+    output: Path | None,
+    plot: Path | None,
+    report: Path | None,
+    resume: Path | None,
+    force: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Measure what exceptions to a cheap path recover for every byte they really take, at equal final bytes.
 
@@ -152,14 +161,14 @@ def command(
     Two controls have the same bytes without exceptions: the base with all its steps finer by one
     factor, and the allocator's own row and column steps.
     """
-    if output is not None and plot is not None and output.resolve() == plot.resolve():
-        raise click.UsageError("--output and --plot are two files; name two.")
+    given = {"--output": output, "--plot": plot, "--report": report}
+    _check_different({name: path for name, path in given.items() if path is not None})
     if (options["backend"] == "dask") != (options["scheduler"] is not None):
         raise click.UsageError("--backend dask and --scheduler go together.")
     from .. import interface
     from ..files.output import check_output, write_output
 
-    for path in filter(None, (output, plot)):
+    for path in filter(None, (output, plot, report)):
         check_output(path, force)
     folder = resume if resume is not None or output is None else output.with_name(output.name + ".points")
     with terminal_progress() as progress:
@@ -171,10 +180,23 @@ def command(
     if plot is not None:
         from ..lab.measure.curve_plot import plot_curves
 
-        write_output(plot, plot_curves(found).encode(), force)
+        write_output(plot, plot_curves(found, origin_of("curve", options["checkpoint"].name, "plot")).encode(), force)
+    if report is not None:
+        from ..lab.measure.curve_page import render_curves
+
+        write_output(
+            report, render_curves(found, origin_of("curve", options["checkpoint"].name, "report")).encode(), force
+        )
     if output is not None:
         write_output(output, (text + "\n").encode(), force)
     if as_json:
         click.echo(text)
     else:
         print_curves(found)
+
+
+def _check_different(files: dict[str, Path]) -> None:
+    """UsageError where two outputs are one file."""
+    for (name, path), (other, second) in combinations(files.items(), 2):
+        if path.resolve() == second.resolve():
+            raise click.UsageError(f"{name} and {other} are two files; name two.")

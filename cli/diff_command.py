@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .documents import json_option, print_document
+from .origins import origin_of
 from .parameters import (
     DATA_FILES,
     INPUT_FILE,
+    OUTPUT_FILE,
     data_help,
     example,
+    force_option,
     other_tokenizer_option,
     tokenizer_help,
     tokenizer_option,
 )
 from .progress import terminal_progress
+
+if TYPE_CHECKING:
+    from ..interface import Difference
 
 DIFFERENT = 1  # as of diff and cmp
 SCHEMA = 2  # 2: what changed in the recipe, and the interval of the gap
@@ -35,9 +41,13 @@ SCHEMA = 2  # 2: what changed in the recipe, and the interval of the gap
 @click.option(
     "--max-tokens", type=click.IntRange(min=1), metavar="N", help="Score the first N tokens only.  [default: all]"
 )
+@click.option("--html", type=OUTPUT_FILE, metavar="OUT.html", help="Write a page with both side by side.")
+@force_option
 @click.option("--all", "everything", is_flag=True, help="List the tensors that are the same, too.")
 @json_option
-def command(first: Path, second: Path, everything: bool, as_json: bool, **options: Any) -> None:
+def command(
+    first: Path, second: Path, html: Path | None, force: bool, everything: bool, as_json: bool, **options: Any
+) -> None:
     """Compare FIRST with SECOND: bytes, bits a weight and error by tensor, what changed in recipe, program
     and provenance.
 
@@ -47,11 +57,34 @@ def command(first: Path, second: Path, everything: bool, as_json: bool, **option
     from .diff_report import difference_document, print_difference
     from .failures import naming_file
 
+    if html is not None:
+        from ..files.output import check_output
+
+        check_output(html, force)
     with naming_file(second), terminal_progress() as progress:
         difference = interface.diff(first, second, progress=progress, **options)
+    if html is not None:
+        _write_page(first, second, difference, html, force)
     if as_json:
         print_document("diff", difference_document(first, second, difference), schema=SCHEMA)
     else:
         print_difference(first, second, difference, everything)
+        if html is not None:
+            click.echo(f"wrote       {html}")
     if not difference.comparison.same_file:
         click.get_current_context().exit(DIFFERENT)
+
+
+def _write_page(first: Path, second: Path, difference: Difference, html: Path, force: bool) -> None:
+    """Both artifacts side by side, as HTML."""
+    from ..files.output import write_output
+    from ..report.comparison_page import Scored, comparison_page
+
+    scored = None
+    if difference.scores is not None and difference.gap is not None:
+        one, two = difference.scores
+        bits = (one.bits_per_byte, two.bits_per_byte)
+        scored = Scored(bits, two.tokens, difference.gap.mbpb, difference.gap.standard_error_mbpb)
+    origin = origin_of("diff", f"{first.name} and {second.name}", "html")
+    page = comparison_page(origin, (first.name, second.name), difference.comparison, difference.recipe, scored)
+    write_output(html, page.encode(), force)

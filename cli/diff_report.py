@@ -60,24 +60,13 @@ def _tensor_document(tensor: TensorDifference) -> dict[str, Any]:
 def print_difference(first: Path, second: Path, difference: Difference, everything: bool) -> None:
     """The text for people."""
     found = difference.comparison
-    click.echo(_verdict(difference))
+    click.echo(found.verdict)
     for name, path, side in (("first", first, found.first), ("second", second, found.second)):
         click.echo(f"{name:<7} {path}  {integer(side.bytes)} bytes  sha256 {side.sha256[:16]}")
     click.echo()
     if not found.same_file:
         _print_tensors([t for t in found.tensors if everything or not t.equal or t.byte_change])
     _print_changes(difference)
-
-
-def _verdict(difference: Difference) -> str:
-    found = difference.comparison
-    if found.same_file:
-        return "the same file"
-    change = found.second.bytes - found.first.bytes
-    what = "the same model" if found.same_model else "another model"
-    if not change:
-        return f"{what} in as many bytes"
-    return f"{what} in {integer(abs(change))} bytes {'more' if change > 0 else 'less'}"
 
 
 def _print_tensors(tensors: Sequence[TensorDifference]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .documents import json_option, print_document
+from .origins import origin_of
 from .parameters import CHECKPOINT, OUTPUT_FILE, Choice, example, force_option
 
 SCHEMA = 3  # 3: roles, layers and exceptions beside the tensors; metadata rows have a count
@@ -65,7 +66,7 @@ def command(artifact: Path, html: Path | None, plot: Path | None, force: bool, a
 
         data = read_artifact_file(artifact)
         with naming_file(artifact):
-            pages = _artifact_pages(artifact.name, data, program)
+            pages = _artifact_pages(artifact, data, program)
             written = _write_pages(html, plot, force, *pages)
             view = _view(artifact, data, options)
     if as_json:
@@ -100,28 +101,29 @@ def _checkpoint_view(
     def page() -> str:
         from ..report.checkpoint_page import checkpoint_page
 
-        return checkpoint_page(view.holdings)
+        return checkpoint_page(origin_of("inspect", path.name, "html"), view.holdings)
 
     def drawing() -> str:
         from ..report.checkpoint_page import plot_checkpoint
 
-        return plot_checkpoint(view.holdings)
+        return plot_checkpoint(origin_of("inspect", path.name, "plot"), view.holdings)
 
     return view, _write_pages(html, plot, force, page, drawing)
 
 
-def _artifact_pages(name: str, data: bytes, program: bool) -> tuple[Callable[[], str], Callable[[], str]]:
+def _artifact_pages(path: Path, data: bytes, program: bool) -> tuple[Callable[[], str], Callable[[], str]]:
     """What makes the page and the drawing of an artifact."""
 
     def page() -> str:
         from ..report.inspection_page import artifact_page
 
-        return artifact_page(name, data)
+        return artifact_page(origin_of("inspect", path.name, "html"), data)
 
     def drawing() -> str:
         from ..report.drawings import plot_artifact, plot_program
 
-        return plot_program(name, data) if program else plot_artifact(name, data)
+        origin = origin_of("inspect", path.name, "plot")
+        return plot_program(origin, data) if program else plot_artifact(origin, data)
 
     return page, drawing
 

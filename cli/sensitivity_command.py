@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from .documents import document_text, json_option
+from .origins import origin_of
 from .parameters import (
     CHECKPOINT,
     INPUT_FILE,
@@ -100,7 +101,8 @@ def command(output: Path | None, plot: Path | None, force: bool, as_json: bool, 
     if plot is not None:
         from ..lab.measure.sensitivity_plot import plot_sensitivity
 
-        write_output(plot, plot_sensitivity(found, options["top"]).encode(), force)
+        origin = origin_of("sensitivity", options["checkpoint"].name, "plot")
+        write_output(plot, plot_sensitivity(found, options["top"], origin).encode(), force)
     if output is not None:
         write_output(output, (text + "\n").encode(), force)
     if as_json:

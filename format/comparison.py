@@ -62,6 +62,17 @@ class Comparison(ShownByFacts):
     provenance: Mapping[str, tuple[object, object]]
     identity: Mapping[str, tuple[object, object]]
 
+    @property
+    def verdict(self) -> str:
+        """Whether the two are the same, and how many bytes lie between them, in words."""
+        if self.same_file:
+            return "the same file"
+        change = self.second.bytes - self.first.bytes
+        what = "the same model" if self.same_model else "another model"
+        if not change:
+            return f"{what} in as many bytes"
+        return f"{what} in {abs(change):,} bytes {'more' if change > 0 else 'less'}"
+
     def shown_facts(self) -> Mapping[str, str]:
         """Whether they differ, in bytes, tensors and program."""
         same = "the same file" if self.same_file else "the same model" if self.same_model else "different models"

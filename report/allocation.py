@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..files.numbers import integer, significant
-from .charts import bar_chart
+from .amounts import MNAT, MOST_ROWS
+from .bars import Row, bar_chart
 from .markup import Html, folded, paragraph, record_table, section
-from .sections import MNAT, MOST_ROWS
 
 Data = Mapping[str, Any]
 
@@ -18,7 +18,7 @@ def candidate_section(found: Data | None) -> Html | None:
     if found is None:
         return None
     bars = [
-        (f"{c['name']} ({_title(c)})", c["saved"], f"{_bytes(c['saved'])} bytes")
+        Row(f"{c['name']} ({_title(c)})", c["saved"], f"{_bytes(c['saved'])} bytes")
         for c in found["chosen"]
         if c["saved"] > 0
     ]

@@ -10,14 +10,13 @@ from ..files.printable import printable
 from ..format.byte_account import TensorRow, TermRow, by_layer, by_role
 from ..format.program.tensor_names import layer_of, named_role
 from .byte_tree import layer_name, parent, role_name, tensor_groups
-from .charts import stacked_svg
-from .drawings import DRAWING
+from .drawings import MAP, TREE
 from .explorer import Explored, explorer_data, explorer_sections, group_section, tensor_section
 from .explorer_style import STYLE as EXPLORER_STYLE
+from .figure import svg_document
+from .heading import Origin, headed_page, tiles
 from .layer_map import layer_map, map_chart
-from .markup import element, paragraph, whole_page
-from .sections import tiles
-from .style import STYLE
+from .markup import paragraph
 from .treemap import treemap
 
 NOTE = "Bits are those of the numbers as stored; entropy is what a plain coder needs for their bytes, plane by plane."
@@ -42,7 +41,7 @@ def held_rows(found: Holdings) -> list[TensorRow]:
     ]
 
 
-def checkpoint_page(found: Holdings) -> str:
+def checkpoint_page(origin: Origin, found: Holdings) -> str:
     """The page of what a checkpoint holds."""
     rows = held_rows(found)
     held = sum(row.bytes for row in rows)
@@ -52,7 +51,6 @@ def checkpoint_page(found: Holdings) -> str:
         name: parent("tensors", tensor_groups(rows, [row.bytes for row in rows], group))
         for name, group in (("role", role_name), ("layer", layer_name))
     }
-    name = printable(found.path.name)
     items = [
         (integer(found.file_bytes), "bytes in the file" if len(found.files) == 1 else "bytes in the files", None),
         (decimals(8 * found.file_bytes / weights), "bits a weight, whole file", None),
@@ -61,10 +59,10 @@ def checkpoint_page(found: Holdings) -> str:
     ]
     if found.content_bytes is not None:
         items.append((percent(found.file_bytes, found.content_bytes), "of its content's bytes after compression", None))
-    return whole_page(
-        f"bytecap inspect: {name}",
-        "bytecap inspect",
-        f"{name}: checkpoint ({found.kind}), {integer(found.file_bytes)} bytes",
+    return headed_page(
+        origin,
+        f"checkpoint ({found.kind}), {integer(found.file_bytes)} bytes",
+        {"files": ", ".join(map(printable, found.files))},
         tiles(items),
         *(paragraph(printable(note)) for note in found.notes),
         *explorer_sections(tensors, trees),
@@ -72,7 +70,6 @@ def checkpoint_page(found: Holdings) -> str:
         paragraph(NOTE, " Roles are told by names."),
         group_section("Layers", "layer", by_layer(rows), 0, held),
         tensor_section(tensors, held),
-        element("p", ", ".join(map(printable, found.files)), class_="digest"),
         explorer_data(tensors, trees, held),
         style=EXPLORER_STYLE,
     )
@@ -87,9 +84,10 @@ def _facts(row: TensorRow) -> Sequence[str]:
     ]
 
 
-def plot_checkpoint(found: Holdings) -> str:
+def plot_checkpoint(origin: Origin, found: Holdings) -> str:
     """Treemap and layer-by-role map as an SVG document."""
     rows = held_rows(found)
-    title = f"{printable(found.path.name)}: {found.file_bytes:,} bytes"
+    title = f"{origin.name}: {found.file_bytes:,} bytes"
     tree = parent("tensors", tensor_groups(rows, [row.bytes for row in rows], role_name))
-    return stacked_svg([treemap(tree, title), map_chart(layer_map(rows), title)], title, STYLE + DRAWING)
+    figures = [treemap(tree, TREE), map_chart(layer_map(rows), MAP)]
+    return svg_document(figures, origin.heading(title))

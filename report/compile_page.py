@@ -5,7 +5,6 @@ Strategy: the page is refused before the work if it cannot be written, and writt
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +16,9 @@ from ..errors import OutputError
 from ..files.digests import file_sha256
 from ..files.output import check_output, write_output
 from ..files.shell_commands import shell_command
+from ..format.inspection import inspect_artifact
 from ..version import VERSION
+from .dates import date_today
 from .page import render_page
 
 REPRODUCED = (
@@ -51,8 +52,8 @@ def compile_with_page(checkpoint_path: Path | str, page: Path | str, *, cap: int
     selection = options.get("selection", EVERYTHING)
     shown = {name: options.get(name) for name in REPRODUCED} | {"report": page} | asdict(selection)
     result.report["explanation"]["reproduce"] = _reproduction(checkpoint_path, cap, written, shown)
-    digest = hashlib.sha256(result.artifact).hexdigest()
-    write_output(page, render_page(result.report, result.ledger, digest).encode(), force)
+    found = inspect_artifact(result.artifact)
+    write_output(page, render_page(result.report, result.ledger, found).encode(), force)
     return result
 
 
@@ -68,4 +69,5 @@ def _reproduction(
         "calibration_sha256": file_sha256(options["calibration"]),
         "output": None if output is None else str(output),
         "version": VERSION,
+        "date": date_today(),
     }

@@ -18,6 +18,7 @@ from .byte_tree import Node
 from .explorer_style import SCRIPT
 from .layer_map import layer_map, map_table
 from .markup import Html, element, joined, paragraph, section
+from .treemap import treemap
 
 MOST_BARS = 400  # of a histogram; more codes are put together
 
@@ -52,6 +53,7 @@ def explorer_sections(tensors: Sequence[Explored], trees: Mapping[str, Node]) ->
             paragraph("Areas are bytes. A click on a group enters it, one on a tensor shows it below."),
             tools,
             element("div", id="tree"),
+            element("noscript", treemap(next(iter(trees.values())), "Treemap of the file")),
             element("div", paragraph("The histogram of a tensor's codes needs scripts."), id="detail"),
         ),
         section(

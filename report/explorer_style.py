@@ -8,11 +8,7 @@ text only (`textContent`), whatever it says, and nothing is fetched.
 from __future__ import annotations
 
 STYLE = """
-main { max-width: 1180px; }
-h1 { overflow-wrap: anywhere; }
-.tiles { grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); }
-.facts { display: grid; grid-template-columns: max-content 1fr; gap: 2px 18px; margin: 14px 0; font-size: 15px; }
-.facts dt { color: var(--muted); } .facts dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
+main { max-width: 1128px; }
 .tools { display: flex; flex-wrap: wrap; gap: 8px 16px; align-items: center; margin: 12px 0; font-size: 14px; }
 .tools label { color: var(--muted); display: inline-flex; gap: 6px; align-items: center; }
 .tools input, .tools select, button { font: inherit; color: inherit; background: var(--panel);
@@ -40,27 +36,17 @@ button { cursor: pointer; } button:hover { border-color: var(--a); }
 .bars { display: flex; align-items: flex-end; height: 150px; margin-top: 12px; border-bottom: 1px solid var(--line); }
 .bars i { flex: 1 1 0; min-width: 0; background: var(--a); margin: 0 0.5px; border-radius: 2px 2px 0 0; }
 .ends { display: flex; justify-content: space-between; color: var(--muted); font-size: 13px; }
-table.map { width: auto; }
-table.map th, table.map td { padding: 4px 9px; text-align: right; border: 2px solid var(--paper); }
-table.map thead th { white-space: normal; vertical-align: bottom; max-width: 90px; }
-table.map tbody th { text-align: left; font-weight: 500; }
-table.map b, table.map i { font: inherit; } table.map.bits i, table.map.bytes b { display: none; }
-table.map.bits td { background: color-mix(in srgb, var(--a) var(--bits, 0%), var(--panel)); }
-table.map.bytes td { background: color-mix(in srgb, var(--a) var(--bytes, 0%), var(--panel)); }
-table.map tbody tr:hover td { background: color-mix(in srgb, var(--b) 30%, var(--panel)); }
 th button { all: unset; cursor: pointer; } th button:hover { color: var(--ink); }
 th button:focus-visible { outline: 2px solid var(--a); }
 th[aria-sort="descending"] button::after { content: " \\2193"; }
 th[aria-sort="ascending"] button::after { content: " \\2191"; }
-td button { all: unset; cursor: pointer; color: var(--a); } td button:hover { text-decoration: underline; }
+td button { all: unset; cursor: pointer; color: var(--a); display: inline; overflow-wrap: anywhere; }
+td button:hover { text-decoration: underline; }
 td button:focus-visible { outline: 2px solid var(--a); }
 .graph { overflow: auto; max-height: 720px; border: 1px solid var(--line); border-radius: 8px; padding: 8px; }
 .graph svg { width: auto; height: auto; max-width: none; margin: 0 auto; }
-td.number + td:not(.number), th.number + th:not(.number) { padding-left: 18px; }
-.hex { font: 12.5px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 .hex td { white-space: nowrap; vertical-align: top; } .hex td:last-child { white-space: normal; min-width: 260px; }
-@media (max-width: 600px) { main { padding: 24px 14px 60px; } #tree { height: 420px; }
-  .facts { grid-template-columns: 1fr; } .facts dt { margin-top: 8px; } h1 { font-size: 22px; } }
+@media (max-width: 600px) { #tree { height: 440px; } }
 """
 
 SCRIPT = """

@@ -27,9 +27,10 @@ from .explorer import (
     tensor_section,
 )
 from .explorer_style import STYLE
-from .markup import Html, element, folded, joined, paragraph, record_table, section, whole_page
+from .figure import Figure
+from .heading import Origin, headed_page, tiles
+from .markup import Html, element, folded, joined, paragraph, record_table, section
 from .program_graph import program_graph
-from .sections import tiles
 
 MOST_REGIONS = 4_000  # of the map of bytes; more would make the page heavy
 HEX_BYTES = 12
@@ -40,27 +41,26 @@ BITS = (
 
 
 def render_inspection_page(
-    name: str,
+    origin: Origin,
     found: Inspection,
     details: Sequence[TensorDetail],
     program: Sequence[str],
-    graph: Html | None,
+    graph: Figure | None,
     regions: Sequence[Region],
     data: bytes,
 ) -> str:
     """The page of an artifact.
 
-    name : of the file;  details : of every tensor, in the order of the directory;  program : its lines
+    details : of every tensor, in the order of the directory;  program : its lines
     graph : a drawing of the program;  regions : the map of `data`, the file
     """
     tensors = [explored(detail) for detail in details]
     trees = {"role": artifact_tree(found, role_name), "layer": artifact_tree(found, layer_name)}
     shared = sum(row.bytes for row in found.shared)
     size = f"{integer(found.bytes)} bytes, {decimals(found.bits_per_weight)} bits a weight"
-    return whole_page(
-        f"bytecap inspect: {name}",
-        "bytecap inspect",
-        f"{name}: {size}",
+    return headed_page(
+        origin,
+        size,
         _facts(found),
         tiles(_tiles(found)),
         *explorer_sections(tensors, trees),
@@ -108,8 +108,8 @@ def _histogram(grid: GridDetail) -> Histogram:
     return Histogram(title, grid.histogram)
 
 
-def _facts(found: Inspection) -> Html:
-    facts = {
+def _facts(found: Inspection) -> dict[str, object]:
+    facts: dict[str, object] = {
         "computes": found.program.words,
         "decodes": f"all of its {integer(len(found.tensors))} tensors, to the digest that is stored with them",
         "format": found.format_version,
@@ -119,9 +119,7 @@ def _facts(found: Inspection) -> Html:
         facts["identity"] = identity_text(found.identity)
     if found.provenance:
         facts["provenance"] = json.dumps(found.provenance, sort_keys=True)
-    return element(
-        "dl", *(cell for k, v in facts.items() for cell in (element("dt", k), element("dd", v))), class_="facts"
-    )
+    return facts
 
 
 def _tiles(found: Inspection) -> list[tuple[str, str, Html | None]]:
@@ -192,7 +190,7 @@ def _fields(count: int) -> str:
     return f"{integer(count)} field" + ("" if count == 1 else "s")
 
 
-def _graph(graph: Html | None) -> tuple[Html, ...]:
+def _graph(graph: Figure | None) -> tuple[Html, ...]:
     """The drawing in a frame that scrolls, with buttons that make it larger and smaller."""
     if graph is None:
         return ()
@@ -215,17 +213,17 @@ def _region_table(regions: Sequence[Region], data: bytes | None) -> Html:
     return element("div", sortable_table(columns, rows), class_="hex")
 
 
-def artifact_page(name: str, data: bytes) -> str:
-    """The page of an artifact's bytes; `name` is that of its file. Raises ArtifactError when it cannot be decoded."""
+def artifact_page(origin: Origin, data: bytes) -> str:
+    """The page of an artifact's bytes. Raises ArtifactError when it cannot be decoded."""
     whole = inspect_whole(data)
     names = [entry.name for entry in whole.artifact.directory]
     widths = validate_program(whole.artifact.program, [entry.shape for entry in whole.artifact.directory]).widths
     return render_inspection_page(
-        name,
+        origin,
         whole.account,
         whole.tensors,
         program_lines(whole.artifact.program, names, widths),
-        program_graph(whole.artifact.program, widths, names, f"What {name} computes"),
+        program_graph(whole.artifact.program, widths, names, f"What {origin.name} computes"),
         describe_artifact(data),
         data,
     )

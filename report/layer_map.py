@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from ..files.numbers import decimals, integer
 from ..format.byte_account import TensorRow
 from .byte_tree import layer_name
-from .markup import Html, element
+from .figure import Figure, Sheet
+from .markup import Html, element, joined
 
-DEEPEST = 60  # percent of the colour in the darkest cell: text on it stays readable
+DEEPEST = 45  # percent of the colour in the darkest cell: text on it stays readable
 LARGE = 0.02  # of the bytes of the largest cell: one that has fewer does not set the scale of bits
 CELL, ROW, LABELS, HEADER = 66, 24, 110, 118  # of the drawing
 
@@ -73,7 +74,40 @@ def map_table(found: LayerMap) -> Html:
     return element("div", table, class_="scroll")
 
 
-def map_chart(found: LayerMap, title: str) -> Html:
+def change_table(first: LayerMap, second: LayerMap) -> Html:
+    """Bits a weight of the second map less those of the first, as a table; a cell that only one has is named so."""
+    layers = tuple(dict.fromkeys([*first.layers, *second.layers]))
+    roles = tuple(dict.fromkeys([*first.roles, *second.roles]))
+    changes = {
+        place: second.cells[place].bits - first.cells[place].bits for place in first.cells if place in second.cells
+    }
+    sizes = {place: max(first.cells[place].bytes, second.cells[place].bytes) for place in changes}
+    most = max(sizes.values(), default=0)
+    greatest = max((abs(change) for place, change in changes.items() if sizes[place] >= LARGE * most), default=0.0)
+    head = element("tr", element("th", "layer", scope="col"), *(element("th", role, scope="col") for role in roles))
+    body = []
+    for layer in layers:
+        cells = [element("th", layer, scope="row")]
+        for role in roles:
+            cells.append(_change_cell(first.cells.get((layer, role)), second.cells.get((layer, role)), greatest))
+        body.append(element("tr", *cells))
+    table = element("table", element("thead", head), element("tbody", *body), class_="map change")
+    return element("div", table, class_="scroll")
+
+
+def _change_cell(first: Cell | None, second: Cell | None, greatest: float) -> Html:
+    if first is None and second is None:
+        return element("td")
+    if first is None or second is None:
+        return element("td", "new" if first is None else "gone")
+    change = second.bits - first.bits
+    kind = "fewer" if change < -0.005 else "more" if change > 0.005 else None
+    tip = f"{decimals(first.bits)}, then {decimals(second.bits)} bits a weight"
+    style = f"--depth:{_depth(abs(change), greatest)}%"
+    return element("td", f"{change:+.2f}" if kind else "0", class_=kind, style=style, title=tip)
+
+
+def map_chart(found: LayerMap, title: str) -> Figure:
     """The map as a drawing: bits a weight, and bytes on hovering."""
     most_bits, _ = _greatest(found)
     width, height = LABELS + CELL * len(found.roles) + HEADER, HEADER + ROW * len(found.layers) + 6
@@ -101,9 +135,7 @@ def map_chart(found: LayerMap, title: str) -> Html:
                 element("rect", tip, x=x, y=y, width=CELL - 2, height=ROW - 2, class_="a", fill_opacity=f"{depth:.3f}")
             )
             marks.append(element("text", decimals(cell.bits, 2), x=x + CELL // 2 - 1, y=y + 15, text_anchor="middle"))
-    return element(
-        "figure", element("svg", element("title", title), *marks, viewBox=f"0 0 {width} {height}", role="img")
-    )
+    return Figure(title, Sheet(width, height, joined(marks)))
 
 
 def _greatest(found: LayerMap) -> tuple[float, int]:

@@ -21,10 +21,12 @@ class Html(str):
 
 
 def escaped(content: object) -> Html:
-    """Markup as it is, everything else escaped; None is nothing."""
+    """Markup as it is, what has markup of its own (`__html__`) by that, everything else escaped; None is nothing."""
     if content is None:
         return Html("")
-    return content if isinstance(content, Html) else Html(html.escape(str(content), quote=True))
+    if isinstance(content, Html):
+        return content
+    return content.__html__() if hasattr(content, "__html__") else Html(html.escape(str(content), quote=True))
 
 
 def element(name: str, /, *content: object, **attributes: object) -> Html:

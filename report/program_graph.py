@@ -15,6 +15,7 @@ from ..files.printable import printable
 from ..format.program.operands import Row
 from ..format.program.operation import Operation
 from ..format.program.program import Program
+from .figure import Figure, Sheet
 from .markup import Html, element, joined
 from .repeats import Run, find_runs
 
@@ -42,7 +43,7 @@ class Place:
     x: float = 0.0
 
 
-def program_graph(program: Program, widths: Sequence[int], names: Sequence[str], title: str) -> Html | None:
+def program_graph(program: Program, widths: Sequence[int], names: Sequence[str], title: str) -> Figure | None:
     """A figure of the program; None where even its repeated blocks leave more boxes than can be read.
 
     widths : of the registers;  names : of the directory's tensors
@@ -64,8 +65,7 @@ def program_graph(program: Program, widths: Sequence[int], names: Sequence[str],
         *(_line(place, above) for layer in layers for place in layer for above in place.above),
         *(_node(program, place, widths, names) for place in boxes.values()),
     ]
-    size = {"viewBox": f"0 0 {width:.0f} {height:.0f}", "width": f"{width:.0f}", "height": f"{height:.0f}"}
-    return element("figure", element("svg", element("title", title), element("style", Html(STYLE)), *marks, **size))
+    return Figure(title, Sheet(width, height, joined([element("style", Html(STYLE)), *marks])))
 
 
 def _boxes(program: Program, runs: Sequence[Run]) -> tuple[dict[int, Place], list[tuple[int, int]]]:

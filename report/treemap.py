@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from ..files.printable import printable
 from .byte_tree import Node
+from .figure import Figure, Layout, drawn, lettering
+from .lettering import shortened, text_width
 from .markup import Html, element
 
-WIDTH, HEIGHT = 920, 520
+HEIGHT, NARROW_HEIGHT = 520, 440
 STRIP = 17
 PADDING = 2
 LEAST_LABEL = 7  # characters; of a longer name less would say nothing
-CHARACTER = 6.9  # width of one in the labels
 LINE = 16
 WEIGHT = ".weight"  # what most names end with, left off where room is short
 COLOURS = ("a", "b", "c", "d", "e", "f")
@@ -76,12 +77,14 @@ def _cut(areas: Sequence[float], box: Box) -> tuple[list[Box], Box]:
     return boxes, rest
 
 
-def treemap(root: Node, title: str) -> Html:
+def treemap(root: Node, title: str) -> Figure:
     """A figure of the whole tree; each box says its name and bytes on hovering."""
-    colours: dict[str, str] = {}
-    marks = list(_marks(root, Box(0, 0, WIDTH, HEIGHT), root.bytes, "f", colours))
-    svg = element("svg", element("title", title), *marks, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", class_="treemap")
-    return element("figure", svg)
+
+    def draw(layout: Layout) -> tuple[float, list[Html]]:
+        height = NARROW_HEIGHT if layout.narrow else HEIGHT
+        return height, list(_marks(root, Box(0, 0, layout.width, height), root.bytes, "f", {}))
+
+    return drawn(title, draw)
 
 
 def _marks(node: Node, box: Box, total: int, colour: str, colours: dict[str, str]) -> Iterator[Html]:
@@ -107,10 +110,9 @@ def _marks(node: Node, box: Box, total: int, colour: str, colours: dict[str, str
 
 def _label(name: str, box: Box) -> Iterator[Html]:
     """A name as long as its box is wide: the end of it, which tells tensors apart; nothing where there is no room."""
-    room = int((box.width - 8) / CHARACTER)
-    name = printable(name)
-    if len(name) > room:
+    room, name = box.width - 8, printable(name)
+    if text_width(name) > room:
         name = name.removesuffix(WEIGHT)
-    if room >= min(len(name), LEAST_LABEL):
-        shown = name if len(name) <= room else "…" + name[len(name) - room + 1 :]
-        yield element("text", shown, x=f"{box.x + 5:.1f}", y=f"{box.y + 13:.1f}")
+    shown = shortened(name, room)
+    if len(shown) >= min(len(name), LEAST_LABEL):
+        yield lettering(box.x + 5, box.y + 13, shown, "start", "box")

@@ -13,11 +13,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ..measure.estimate import Estimate
-from .findings import FALSIFIES, SUPPORTS, UNDECIDED, Observation
+from .findings import FALSIFIES, SUPPORTS, UNDECIDED, ChartPoint, Observation
 from .measured_artifact import MeasuredArtifact
 
 MILLI = 1000.0
-CHANGE_COLUMNS = (">KL, mbit", ">change, mbit", ">low", ">high")
+CHANGE_COLUMNS = (">change, mbit", ">low", ">high", ">KL, mbit")
+CHANGE_INTERVAL = (0, 1, 2)  # value, low and high among CHANGE_COLUMNS
+BARS = "Bars are 95 % intervals of the change against {}, paired by sequence."
 ARTIFACT_BYTES, KL_AXIS = "bytes of the artifact", "KL, mbit a token"
 
 
@@ -90,9 +92,26 @@ def divergence_observation(
 def change_cells(artifact: MeasuredArtifact, base: MeasuredArtifact) -> list[object]:
     """The cells under CHANGE_COLUMNS."""
     change = divergence_change(base, artifact)
-    return [MILLI * artifact.mean_divergence, change.mean, change.low, change.high]
+    return [change.mean, change.low, change.high, MILLI * artifact.mean_divergence]
 
 
-def chart_line(artifacts: Iterable[tuple[float, MeasuredArtifact]]) -> list[tuple[float, float]]:
-    """(x, divergence in millibits a token) of artifacts by any x."""
-    return [(x, MILLI * artifact.mean_divergence) for x, artifact in artifacts]
+def change_interval(first: int) -> tuple[int, int, int]:
+    """The columns of the change and its ends in a table whose column `first` is the first of CHANGE_COLUMNS."""
+    value, low, high = (first + k for k in CHANGE_INTERVAL)
+    return value, low, high
+
+
+def chart_line(artifacts: Iterable[tuple[float, MeasuredArtifact]], base: MeasuredArtifact) -> list[ChartPoint]:
+    """Divergence in millibits a token of artifacts by any x.
+
+    The intervals are those of the change against `base`, paired by sequence, around the artifact's own divergence.
+    """
+    return [_chart_point(x, artifact, base) for x, artifact in artifacts]
+
+
+def _chart_point(x: float, artifact: MeasuredArtifact, base: MeasuredArtifact) -> ChartPoint:
+    value = MILLI * artifact.mean_divergence
+    if artifact is base:
+        return ChartPoint(x, value)
+    change = divergence_change(base, artifact)
+    return ChartPoint(x, value, value + change.low - change.mean, value + change.high - change.mean)

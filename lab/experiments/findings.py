@@ -28,22 +28,40 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of figures; a column whose title starts with ">" holds numbers."""
+    """Rows of figures; a column whose title starts with ">" holds numbers.
+
+    Results stand right behind the name of a row: what is first is seen without scrolling.
+    intervals : columns (value, low, high) of estimates and the ends of their 95 % intervals, which pages draw
+    """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
     note: str = ""
+    intervals: Sequence[tuple[int, int, int]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChartPoint:
+    """A point of a chart, the ends of its 95 % interval where there is one, and a name where it needs one."""
+
+    x: float
+    y: float
+    low: float | None = None
+    high: float | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Lines through (x, y) points by series, y on a logarithmic axis when `logarithmic`."""
+    """Points by series, `joined` by lines where they belong together, y on a logarithmic axis when `logarithmic`."""
 
     title: str
     labels: tuple[str, str]
-    series: Mapping[str, Sequence[tuple[float, float]]]
+    series: Mapping[str, Sequence[ChartPoint]]
     logarithmic: bool = False
+    joined: bool = True
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from ...errors import DataError
 from ...files.digests import file_sha256
 from ...files.nearest_name import known_names
 from ...files.shell_commands import shell_command
+from ...report.dates import date_today
 from ...version import VERSION
 from .findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Findings, Table
 from .inputs import Inputs
@@ -83,6 +84,8 @@ def document_of(run: ExperimentRun) -> dict[str, Any]:
             for name in FILES
             if (path := getattr(inputs, name)) is not None
         },
+        "inputs": {name: str(path) for name in FILES if (path := getattr(inputs, name)) is not None},
+        "date": date_today(),
         "version": VERSION,
         "seconds": run.seconds,
     }
@@ -90,12 +93,24 @@ def document_of(run: ExperimentRun) -> dict[str, Any]:
 
 def _table_document(table: Table) -> dict[str, Any]:
     rows = [list(row) for row in table.rows]
-    return {"title": table.title, "columns": list(table.columns), "rows": rows, "note": table.note}
+    intervals = [list(columns) for columns in table.intervals]
+    whole = {"title": table.title, "columns": list(table.columns), "rows": rows, "note": table.note}
+    return whole | {"intervals": intervals}
 
 
 def _chart_document(chart: Chart) -> dict[str, Any]:
-    series = [{"name": name, "points": [list(point) for point in line]} for name, line in chart.series.items()]
-    return {"title": chart.title, "labels": list(chart.labels), "logarithmic": chart.logarithmic, "series": series}
+    """`intervals` and `names` are those of the points, null and "" where one has none."""
+    series = [
+        {
+            "name": name,
+            "points": [[point.x, point.y] for point in line],
+            "intervals": [None if point.low is None else [point.low, point.high] for point in line],
+            "names": [point.name for point in line],
+        }
+        for name, line in chart.series.items()
+    ]
+    kinds = {"logarithmic": chart.logarithmic, "joined": chart.joined, "note": chart.note}
+    return {"title": chart.title, "labels": list(chart.labels), **kinds, "series": series}
 
 
 def command_line(name: str, inputs: Inputs) -> str:

@@ -127,7 +127,8 @@ def test_a_narrow_terminal_drops_columns_and_breaks_no_name(small_job, monkeypat
     assert "terms" in next(line for line in wide if line.startswith("tensor "))
 
 
-def test_pages_and_drawings_are_written_once(small_job, tmp_path):
+def test_pages_and_drawings_are_written_once(small_job, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1764230400")
     html, plot, graph = tmp_path / "page.html", tmp_path / "plot.svg", tmp_path / "graph.svg"
     outcome = bytecap_command("inspect", small_job.artifact, "--html", html, "--plot", plot)
     assert (outcome.code, outcome.stderr) == (0, "")

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
+from html_pages import origin_named
 from tiny_artifacts import tiny_artifact
 
 from bytecap.errors import ArtifactError, OutputError
@@ -17,7 +18,7 @@ NAMESPACE = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture(params=[plot_artifact, plot_program])
 def drawing(request) -> str:
-    return request.param("<model>.bcap", tiny_artifact())
+    return request.param(origin_named("<model>.bcap"), tiny_artifact())
 
 
 def test_a_drawing_is_one_document(drawing):
@@ -51,4 +52,4 @@ def test_refusals(tmp_path, monkeypatch):
     with pytest.raises(ModuleNotFoundError):
         check_drawing(tmp_path / "a.png")
     with pytest.raises(ArtifactError):
-        plot_artifact("a.bcap", tiny_artifact()[:-1])
+        plot_artifact(origin_named("a.bcap"), tiny_artifact()[:-1])

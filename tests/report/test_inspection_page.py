@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from html_pages import parsed_page
+from html_pages import origin_named, parsed_page
 
 from bytecap.errors import ArtifactError
 from bytecap.format.assembly import assemble_artifact
@@ -64,7 +64,7 @@ def artifact(small_job) -> bytes:
 
 @pytest.fixture(scope="module")
 def page(artifact) -> str:
-    return artifact_page("model.bcap", artifact)
+    return artifact_page(origin_named("model.bcap"), artifact)
 
 
 def test_the_page_is_well_formed_and_stands_by_itself(page):
@@ -137,7 +137,7 @@ def test_many_codes_are_put_together():
 
 
 def test_names_stay_text():
-    page = artifact_page("<i>file</i>.bcap", hostile_artifact())
+    page = artifact_page(origin_named("<i>file</i>.bcap"), hostile_artifact())
     balance = parsed_page(page)
     assert balance.tags.count("script") == 2 and not {"img", "b "} & set(balance.tags)
     names = [row[0] for table in balance.tables if table[0][0] == "tensor" for row in table[1:]]
@@ -160,10 +160,10 @@ def test_raw_and_coded_bytes_stand_in_their_sections():
 def test_a_large_map_of_bytes_is_left_to_the_terminal(artifact, monkeypatch):
     assert MOST_REGIONS > 100
     monkeypatch.setattr("bytecap.report.inspection_page.MOST_REGIONS", 10)
-    page = artifact_page("model.bcap", artifact)
+    page = artifact_page(origin_named("model.bcap"), artifact)
     assert "bytecap inspect --hex lists them" in page and "CRC-32" not in page
 
 
 def test_damage_is_an_artifact_error(artifact):
     with pytest.raises(ArtifactError):
-        artifact_page("model.bcap", artifact[:-1])
+        artifact_page(origin_named("model.bcap"), artifact[:-1])

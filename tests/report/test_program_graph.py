@@ -59,7 +59,7 @@ def test_runs_cover_the_program():
 
 def drawn(program, shapes, names):
     graph = program_graph(program, validate_program(program, shapes).widths, names, "a <title>")
-    return ElementTree.fromstring(re.fullmatch("<figure>(.*)</figure>", graph, re.DOTALL)[1])
+    return ElementTree.fromstring(re.fullmatch("<figure>(.*)</figure>", graph.__html__(), re.DOTALL)[1])
 
 
 def assert_readable(svg, boxes: int) -> None:

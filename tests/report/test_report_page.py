@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import html
 import json
 import re
 import shlex
@@ -54,7 +55,7 @@ def test_the_page_is_well_formed_and_stands_by_itself(reported):
     assert not [
         name for _, name, _ in balance.attributes if name in ("src", "href", "xlink:href") or name.startswith("on")
     ]
-    assert balance.tags.count("svg") >= 4 and balance.tags.count("h1") == 1
+    assert balance.tags.count("svg") >= 12 and balance.tags.count("h1") == 1
     assert not re.search(r"\b(nan|inf|None)\b", reported.page)
 
 
@@ -83,11 +84,43 @@ def test_the_byte_shares_are_those_of_the_inspection(reported):
 
 def test_the_verdict_comes_first(reported):
     report, ledger = reported.outcome.document["report"], reported.outcome.document["ledger"]
-    headline = re.search(r"<h1>(.*?)</h1>", reported.page)[1]
+    headline = re.search(r'<p class="lede">(.*?)</p>', reported.page)[1]
+    assert "<h1>out.bcap</h1>" in reported.page
     assert headline.startswith(
         f"{ledger['total_bytes']:,} bytes of {ledger['cap']:,}, {report['bits_per_weight']:.2f} bits a weight, KL "
     )
     assert reported.outcome.document["sha256"] in reported.page
+
+
+def test_the_curve_is_the_first_picture_and_names_what_matters(reported):
+    """Then the treemap and the map of layers by roles; points that were measured stand beside predictions."""
+    titles = re.findall(r"<h[23]>(.*?)</h[23]>", reported.page)
+    assert titles[0] == "Rate and distortion"
+    order = [titles.index(each) for each in ("Where the bytes went", "Layers by roles, bits a weight", "By role")]
+    assert order == sorted(order)
+    curve = reported.page[reported.page.index("<h2>Rate") : reported.page.index("<h2>Where")]
+    names = re.findall(r'class="name">(.*?)</text>', curve)
+    assert any("this artifact" in name for name in names) and any("measured" in name for name in names)
+    measured = next(float(name.split()[0].replace(",", "")) for name in names if name.endswith(" measured"))
+    assert measured == pytest.approx(1000 * reported.explanation["swaps"]["whole"]["measured"], rel=0.05)
+    assert sum("% bytes" in name for name in names) >= 4 and ">cap</text>" in curve
+    costs = reported.page[reported.page.index("<h2>What each tensor") : reported.page.index("<h2>Distance")]
+    costliest = max(reported.explanation["swaps"]["tensors"], key=lambda row: row["measured"])
+    assert f'class="name">{costliest["name"]}</text>' in costs
+
+
+def test_model_date_and_command_stand_on_top(reported, small_job):
+    top = reported.page[: reported.page.index("<h2>")]
+    assert str(small_job.checkpoint) in top and reported.explanation["reproduce"]["date"] in top
+    assert "<title>out.bcap: bytecap compile report</title>" in top
+    command = html.unescape(re.sub("<.*?>", "", re.search(r'<code class="command">(.*?)</code>', top)[1]))
+    assert shlex.split(command) == shlex.split(reported.explanation["reproduce"]["command"].replace("\\\n", ""))
+
+
+def test_the_map_has_every_byte_of_every_tensor(reported):
+    found = inspect_artifact(reported.artifact)
+    cells = sum(int(text.replace(",", "")) for text in re.findall(r"<i>([\d,]+)</i>", reported.page))
+    assert cells == sum(row.bytes for row in found.tensors)
 
 
 def test_losses_compare_and_rates_keep_their_distance(reported):
@@ -187,7 +220,7 @@ def test_names_are_text_never_markup(reported, small_job):
         + report["explanation"]["bytes"]["roles"]
     ):
         row["name" if "name" in row else "role"] = hostile
-    page = render_page(report, build_ledger(reported.artifact, (), 18_000), "0" * 64)
+    page = render_page(report, build_ledger(reported.artifact, (), 18_000), inspect_artifact(reported.artifact))
     assert "script" not in parsed_page(page).tags and "&lt;script&gt;alert(&quot;&amp;&quot;)&lt;/script&gt;" in page
     assert (
         element("p", "a < b", title='"') == '<p title="&quot;">a &lt; b</p>'
@@ -221,5 +254,5 @@ def test_a_page_without_anything_to_draw(reported):
     for row in explanation["bounds"]["matrices"]:
         row.update(bound=None, distance=None)
     explanation["bounds"]["mean"] = {"coded": None, "bound": None, "distance": None}
-    page = render_page(report, build_ledger(reported.artifact), "0" * 64)
-    assert parsed_page(page).tags.count("svg") == 2
+    page = render_page(report, build_ledger(reported.artifact), inspect_artifact(reported.artifact))
+    assert parsed_page(page).tags.count("svg") == 8  # in two layouts: what was measured, treemap, roles, stage

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bytecap.report.byte_tree import Node, parent
-from bytecap.report.treemap import CHARACTER, HEIGHT, WIDTH, Box, squarified, treemap
+from bytecap.report.figure import NARROW, WIDE
+from bytecap.report.lettering import text_width
+from bytecap.report.treemap import Box, squarified, treemap
 
 
 @settings(max_examples=50, deadline=None)
@@ -41,14 +43,16 @@ def test_a_parent_keeps_what_has_bytes_in_order():
 def test_labels_stay_within_their_boxes():
     leaves = [Node(f"blocks.{k}.attention.query.weight", 10 + 3 * k, tensor=k) for k in range(30)]
     drawing = treemap(parent("file", [parent("codes", leaves), Node("digest", 32)]), "title")
-    assert f'viewBox="0 0 {WIDTH} {HEIGHT}"' in drawing
-    boxes = re.findall(
-        r'<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"[^>]*>.*?</rect>(?:<text x="([\d.]+)" '
-        r'y="([\d.]+)">([^<]*)</text>)?',
-        drawing,
-    )
-    assert len(boxes) > 30
-    for x, y, width, height, at, base, label in boxes:
-        if label:
-            assert float(at) + len(label) * CHARACTER <= float(x) + float(width) + CHARACTER
-            assert float(y) < float(base) <= float(y) + float(height)
+    for layout, sheet in ((WIDE, drawing.wide), (NARROW, drawing.narrow)):
+        assert sheet.width == layout.width
+        boxes = re.findall(
+            r'<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"[^>]*>.*?</rect>(?:<text x="([\d.]+)" '
+            r'y="([\d.]+)"[^>]*>([^<]*)</text>)?',
+            sheet.marks,
+        )
+        assert len(boxes) > 30
+        assert max(float(x) + float(width) for x, _, width, *_ in boxes) <= sheet.width
+        for x, y, width, height, at, base, label in boxes:
+            if label:
+                assert float(at) + text_width(label) <= float(x) + float(width)
+                assert float(y) < float(base) <= float(y) + float(height)

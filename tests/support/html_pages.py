@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
+from bytecap.report.heading import Origin
+
 VOID = {"meta", "br", "hr", "input"}
 
 
@@ -38,6 +40,11 @@ class Balance(HTMLParser):
     def handle_data(self, data):
         if {"td", "th"} & set(self.open):
             self.tables[-1][-1][-1] += data
+
+
+def origin_named(name: str) -> Origin:
+    """An origin as of a page of `inspect`."""
+    return Origin("inspect", name, "2026-11-27", f"bytecap inspect {name} \\\n  --html page.html")
 
 
 def parsed_page(page: str) -> Balance:

@@ -7,10 +7,12 @@ from typing import Any
 
 from ..comparing import (
     ARTIFACT_BYTES,
+    BARS,
     CHANGE_COLUMNS,
     KL_AXIS,
     MILLI,
     change_cells,
+    change_interval,
     chart_line,
     divergence_change,
     divergence_observation,
@@ -202,8 +204,8 @@ def tables(found: AllocationArtifacts, about: Mapping[str, Any]) -> list[Table]:
 
 def _artifact_table(found: AllocationArtifacts) -> Table:
     columns = [
-        *("exceptions", ">% of weights", ">bytes", *CHANGE_COLUMNS, ">predicted, mnat", ">BPB"),
-        *(">bytes of residuals", ">of their places"),
+        *("exceptions", ">% of weights", *CHANGE_COLUMNS, ">BPB", ">predicted, mnat"),
+        *(">bytes", ">of residuals", ">of their places"),
     ]
     shown = [("none: uniform", 0.0, found.plain)]
     shown += [(kind, x, each) for kind, by_share in found.by_share.items() for x, each in sorted(by_share.items())]
@@ -211,30 +213,32 @@ def _artifact_table(found: AllocationArtifacts) -> Table:
     shown += [("allocator, rows", x, each) for x, each in sorted(found.on_allocator.items())]
     shown += [(f"rows of {name}", 0.01, each) for name, each in found.families.items()]
     note = "Changes are against the uniform base, paired by sequence, with their 95 % intervals."
-    return Table("Artifacts of equal bytes", columns, [_row(*each, found.plain) for each in shown], note)
+    rows = [_row(*each, found.plain) for each in shown]
+    return Table("Artifacts of equal bytes", columns, rows, note, [change_interval(2)])
 
 
 def _row(kind: str, share: float, artifact: MeasuredArtifact, plain: MeasuredArtifact) -> list[object]:
-    measured = [*change_cells(artifact, plain), MILLI * artifact.predicted_loss, f"{artifact.bits_per_byte:.5f}"]
+    measured = [*change_cells(artifact, plain), f"{artifact.bits_per_byte:.5f}", MILLI * artifact.predicted_loss]
     exceptions = artifact.extra.get("residual_bytes"), artifact.extra.get("place_bytes")
-    return [kind, 100 * share, artifact.bytes, *measured, *exceptions]
+    return [kind, 100 * share, *measured, artifact.bytes, *exceptions]
 
 
 def charts(found: AllocationArtifacts) -> list[Chart]:
     """Divergence by the share of the weights that is protected, and by bytes."""
     allocated = found.allocated[found.budget]
     shares = {
-        kind: chart_line([(0.0, found.plain), *((100 * x, each) for x, each in by_share.items())])
+        kind: chart_line([(0.0, found.plain), *((100 * x, each) for x, each in by_share.items())], found.plain)
         for kind, by_share in found.by_share.items()
         if len(by_share) > 2
     }
     shares["rows on continuous steps"] = chart_line(
-        [(0.0, allocated), *((100 * x, each) for x, each in found.on_allocator.items())]
+        [(0.0, allocated), *((100 * x, each) for x, each in found.on_allocator.items())], found.plain
     )
     by_bytes = {"uniform": found.uniform.values(), "allocator": found.allocated.values()}
     by_bytes["best protected set"] = [found.best]
-    curves = {name: chart_line((each.bytes, each) for each in line) for name, line in by_bytes.items()}
+    curves = {name: chart_line(((each.bytes, each) for each in line), found.plain) for name, line in by_bytes.items()}
+    note, axes = BARS.format("the uniform base"), ("% of the weights protected", KL_AXIS)
     return [
-        Chart("Divergence at equal bytes by share protected", ("% of the weights protected", KL_AXIS), shares),
-        Chart("Divergence against bytes", (ARTIFACT_BYTES, KL_AXIS), curves, logarithmic=True),
+        Chart("Divergence at equal bytes by share protected", axes, shares, note=note),
+        Chart("Divergence against bytes", (ARTIFACT_BYTES, KL_AXIS), curves, logarithmic=True, note=note),
     ]

@@ -10,9 +10,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
 from ...measure.estimate import Estimate
 from ..document_scores import DocumentScores, nats_of, over_seeds, paired_difference
-from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Observation, Table
+from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, ChartPoint, Observation, Table
 
 if TYPE_CHECKING:
     from .study import HeadResult
@@ -22,6 +24,8 @@ LEAST_LOSS = 0.01  # bits a token: a trunk that loses no more than that is not h
 # less than 0.05 of the vocabulary's rank can fall by; it was made relative after the first run had shown that.
 LEAST_FALL = 0.5
 TRUNK_PART = 0.5  # of what a narrow head costs, from which on the trunk's part is the greater
+LAGS = [(2, 3, 4), (5, 6, 7)]  # columns of the table of heads: each lag and the ends of its interval
+SEEDS = "Bars are 95 % intervals of the mean over seeds, where there are several."
 
 Ranked: TypeAlias = "Mapping[int, HeadResult]"  # by rank, ascending; the last is of full rank
 
@@ -164,7 +168,7 @@ def bottleneck_tables(ranked: Ranked, results: Mapping[str, HeadResult]) -> list
     note = "means over seeds; lags in bits a token with 95 % intervals"
     columns = list(rows[0])
     return [
-        Table("Heads at the end of training", columns, [list(row.values()) for row in rows], note),
+        Table("Heads at the end of training", columns, [list(row.values()) for row in rows], note, LAGS),
         _curve_table(ranked),
     ]
 
@@ -172,8 +176,15 @@ def bottleneck_tables(ranked: Ranked, results: Mapping[str, HeadResult]) -> list
 def _head_row(name: str, result: HeadResult, full: HeadResult) -> dict[str, object]:
     """Cells by their columns."""
     final = {figure: float(result.final(figure).mean()) for figure in result.curves[0][-1]}
+    lag, refitted = (
+        [round(value, 4) for value in (each.mean, each.low, each.high)]
+        for each in (behind(full.scores, result.scores), behind(full.refitted, result.refitted))
+    )
     return {
         "head": name,
+        ">bits a token": round(final["loss"] / math.log(2), 4),
+        **dict(zip((">behind full rank", ">low", ">high"), lag, strict=True)),
+        **dict(zip((">with a fresh full head", ">its low", ">its high"), refitted, strict=True)),
         ">weights": result.weights,
         ">surviving share": round(final["projected"], 4),
         ">of a random subspace": round(final["random"], 4),
@@ -181,9 +192,6 @@ def _head_row(name: str, result: HeadResult, full: HeadResult) -> dict[str, obje
         ">its condition": f"{final['head_condition']:.3g}",
         ">of the hidden states": round(final["hidden_effective_rank"], 1),
         ">of their gradients": round(final["gradient_effective_rank"], 1),
-        ">bits a token": round(final["loss"] / math.log(2), 4),
-        "behind full rank": _written(behind(full.scores, result.scores)),
-        "behind it with a fresh full head": _written(behind(full.refitted, result.refitted)),
     }
 
 
@@ -210,16 +218,28 @@ def _mean(result: HeadResult, checkpoint: int, figure: str) -> float:
     return sum(curve[checkpoint][figure] for curve in result.curves) / len(result.curves)
 
 
+def _over_seeds(result: HeadResult, checkpoint: int, figure: str, scale: float) -> ChartPoint:
+    """A figure's mean over seeds, with its interval where there are several."""
+    values = scale * np.array([curve[checkpoint][figure] for curve in result.curves])
+    tokens = result.curves[0][checkpoint]["tokens"]
+    if len(values) < 2:
+        return ChartPoint(tokens, float(values[0]))
+    mean = Estimate.of_pairs(np.zeros(len(values)), values)
+    return ChartPoint(tokens, mean.mean, mean.low, mean.high)
+
+
 def bottleneck_charts(ranked: Ranked) -> list[Chart]:
     """The surviving share and the loss over training, a line a rank."""
 
-    def lines(figure: str, scale: float = 1.0) -> dict[str, list[tuple[float, float]]]:
+    def lines(figure: str, scale: float = 1.0) -> dict[str, list[ChartPoint]]:
         return {
-            f"rank {rank}": [(c["tokens"], _mean(r, k, figure) * scale) for k, c in enumerate(r.curves[0])]
+            f"rank {rank}": [_over_seeds(r, k, figure, scale) for k in range(len(r.curves[0]))]
             for rank, r in ranked.items()
         }
 
+    share, loss = lines("projected"), lines("loss", 1 / math.log(2))
+    title = "Share of the gradient's squared norm that survives the head"
     return [
-        Chart("Share of the gradient's squared norm that survives the head", ("tokens", "share"), lines("projected")),
-        Chart("Loss on held-out documents", ("tokens", "bits a token"), lines("loss", 1 / math.log(2))),
+        Chart(title, ("tokens", "share"), share, note=SEEDS),
+        Chart("Loss on held-out documents", ("tokens", "bits a token"), loss, note=SEEDS),
     ]

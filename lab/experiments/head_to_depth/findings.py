@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ...measure.estimate import Estimate
 from ..document_scores import nats_of, paired_difference
-from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Observation, Table
+from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, ChartPoint, Observation, Table
 from .arms import (
     BASELINE,
     EXCHANGES,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 MILLI = 1000.0
 LEAST_GAIN = 5.0  # mBPB: a gain whose interval excludes so much is none
 SAVED_AS_EXPECTED, SAVED_TOO_LITTLE = 0.8, 0.5  # bytes a weight of the head over those of all weights
+BARS = "Bars are 95 % intervals of the change against the baseline, over documents and seeds."
 
 Results: TypeAlias = "Mapping[str, ArmResult]"
 
@@ -156,15 +157,15 @@ def _score_table(results: Sequence[ArmResult], cap: int) -> Table:
     for result in results:
         against = None if result.arm.name == BASELINE else gain(known, BASELINE, result.arm.name)
         float_bits = sum(score.bits_per_byte for score in result.float_scores) / len(result.float_scores)
-        interval = "" if against is None else f"{against.low:+.1f} to {against.high:+.1f}"
-        difference = "" if against is None else f"{against.mean:+.1f}"
-        rows.append([result.arm.name, round(result.bits_per_byte, 4), difference, interval, round(float_bits, 4)])
-    columns = ["arm", ">bits per byte", ">mBPB against baseline", "95 % interval", ">float"]
+        change = [None] * 3 if against is None else [round(x, 1) for x in (against.mean, against.low, against.high)]
+        rows.append([result.arm.name, round(result.bits_per_byte, 4), *change, round(float_bits, 4)])
+    columns = ["arm", ">bits per byte", ">mBPB against baseline", ">low", ">high", ">float"]
     return Table(
         f"Bits per byte of artifacts of {cap:,} bytes",
         columns,
         rows,
         "means over seeds; negative is better than the baseline",
+        [(2, 3, 4)],
     )
 
 
@@ -214,13 +215,19 @@ def _training_row(result: ArmResult) -> dict[str, object]:
 def depth_chart(results: Sequence[ArmResult]) -> Chart:
     """Change of bits per byte against the baseline over the head's share of the weights.
 
-    One point an arm, one series a kind of trunk.
+    One point an arm, one series a kind of trunk; arms have nothing between them that a line could stand for.
     """
     known = {result.arm.name: result for result in results}
-    series: dict[str, list[tuple[float, float]]] = {}
+    series: dict[str, list[ChartPoint]] = {}
     for result in results:
         wider = "wider shared trunk" if result.arm.shared else "wider trunk of own blocks"
         kind = wider if result.arm.shared or result.arm.matched else "the baseline's trunk"
-        change = 0.0 if result.arm.name == BASELINE else gain(known, BASELINE, result.arm.name).mean
-        series.setdefault(kind, []).append((result.mean("head_weights") / result.mean("stored_weights"), change))
-    return Chart("Against the baseline, at equal artifact bytes", ("share of the weights in the head", "mBPB"), series)
+        share, name = result.mean("head_weights") / result.mean("stored_weights"), result.arm.name
+        if name == BASELINE:
+            point = ChartPoint(share, 0.0, name=name)
+        else:
+            change = gain(known, BASELINE, name)
+            point = ChartPoint(share, change.mean, change.low, change.high, name)
+        series.setdefault(kind, []).append(point)
+    title, labels = "Against the baseline, at equal artifact bytes", ("share of the weights in the head", "mBPB")
+    return Chart(title, labels, series, joined=False, note=BARS)

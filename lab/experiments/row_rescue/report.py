@@ -7,10 +7,12 @@ from typing import Any
 
 from ...measure.simple_steps import ALL_STEPS, COLUMN_STEPS, ONE_STEP, ROW_SCALE, ROW_STEPS
 from ..comparing import (
+    BARS,
     CHANGE_COLUMNS,
     KL_AXIS,
     MILLI,
     change_cells,
+    change_interval,
     chart_line,
     divergence_observation,
     divergence_text,
@@ -129,13 +131,13 @@ def _scaled(found: RescueArtifacts) -> Observation:
 def tables(found: RescueArtifacts) -> list[Table]:
     """Every artifact."""
     columns = [
-        *("head", ">% of rows", ">bytes", ">of the head", ">rescued values", ">their places"),
-        *(*CHANGE_COLUMNS, ">gap, mBPB", ">predicted, mnat"),
+        *("head", ">% of rows", *CHANGE_COLUMNS, ">gap, mBPB", ">predicted, mnat"),
+        *(">bytes", ">of the head", ">rescued values", ">their places"),
     ]
     rows = [_row(TITLES[rule], None, base, found) for rule, base in found.bases.items()]
     rows += [_row(_title(how, octaves), 100 * x, each, found) for (how, octaves, x), each in found.rescued.items()]
     note = "Changes are against one step for all rows, paired by sequence, with 95 % intervals."
-    return [Table("Artifacts of equal bytes", columns, rows, note)]
+    return [Table("Artifacts of equal bytes", columns, rows, note, [change_interval(2)])]
 
 
 def _title(how: str, octaves: float) -> str:
@@ -146,7 +148,7 @@ def _row(title: str, share: float | None, artifact: MeasuredArtifact, found: Res
     parts = [artifact.extra.get(f"{part}_bytes") for part in ("head", "residual", "place")]
     gap = score_change(found.float_model, artifact).mean
     measured = [*change_cells(artifact, found.plain), gap, MILLI * artifact.predicted_loss]
-    return [title, share, artifact.bytes, *parts, *measured]
+    return [title, share, *measured, artifact.bytes, *parts]
 
 
 def charts(found: RescueArtifacts) -> list[Chart]:
@@ -156,5 +158,6 @@ def charts(found: RescueArtifacts) -> list[Chart]:
         lines.setdefault(_title(how, octaves), [(0.0, found.plain)]).append((100 * share, artifact))
     greatest, rows = 100 * max(share for *_, share in found.rescued), found.bases[ALL_STEPS]
     lines[TITLES[ALL_STEPS]] = [(0.0, rows), (greatest, rows)]
-    series = {name: chart_line(line) for name, line in lines.items()}
-    return [Chart("Divergence at equal bytes by share of rows rescued", ("% of the rows", KL_AXIS), series)]
+    series = {name: chart_line(line, found.plain) for name, line in lines.items()}
+    title, note = "Divergence at equal bytes by share of rows rescued", BARS.format("one step for all rows")
+    return [Chart(title, ("% of the rows", KL_AXIS), series, note=note)]

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ..comparing import (
     ARTIFACT_BYTES,
+    BARS,
     CHANGE_COLUMNS,
     KL_AXIS,
     MILLI,
     change_cells,
+    change_interval,
     chart_line,
     divergence_change,
     divergence_text,
@@ -17,7 +19,7 @@ from ..comparing import (
     outcome_by_budget,
     score_change,
 )
-from ..findings import Chart, Observation, Table
+from ..findings import Chart, ChartPoint, Observation, Table
 from ..measured_artifact import MeasuredArtifact
 from .artifacts import HeadsAtBudget, Setting
 
@@ -132,8 +134,8 @@ def tables(found: Sequence[HeadsAtBudget]) -> list[Table]:
 
 def _table(each: HeadsAtBudget) -> Table:
     columns = [
-        *("head", ">bytes", ">of the head", ">codewords", ">factors", ">map", ">rescued rows"),
-        *(*CHANGE_COLUMNS, ">gap, mBPB", ">predicted, mnat"),
+        *("head", *CHANGE_COLUMNS, ">gap, mBPB", ">predicted, mnat"),
+        *(">bytes", ">of the head", ">codewords", ">factors", ">map", ">rescued rows"),
     ]
     heads = [("grid", each.grid), *((title(setting), book) for setting, book in each.books.items())]
     heads += [] if each.biased is None else [(f"{title(each.best)}, with a bias a token", each.biased)]
@@ -143,22 +145,23 @@ def _table(each: HeadsAtBudget) -> Table:
         f"{each.budget:,} bytes. Changes are against the grid head, paired by sequence, with 95 % intervals; predicted "
         "losses choose the best codebook."
     )
-    return Table(f"Heads at {each.bits:g} bits a weight", columns, [_row(*head, each) for head in heads], note)
+    rows = [_row(*head, each) for head in heads]
+    return Table(f"Heads at {each.bits:g} bits a weight", columns, rows, note, [change_interval(1)])
 
 
 def _row(name: str, artifact: MeasuredArtifact, each: HeadsAtBudget) -> list[object]:
     parts = [artifact.extra.get(f"{part}_bytes") for part in ("head", "codeword", "factor", "map", "rescued")]
     gap = score_change(each.float_model, artifact).mean
     measured = [*change_cells(artifact, each.grid), gap, MILLI * artifact.predicted_loss]
-    return [name, artifact.bytes, *parts, *measured]
+    return [name, *measured, artifact.bytes, *parts]
 
 
 def charts(found: Sequence[HeadsAtBudget]) -> list[Chart]:
     """Divergence by bytes, of the best head of each kind."""
 
-    def line(heads: Callable[[HeadsAtBudget], Iterable[MeasuredArtifact]]) -> list[tuple[float, float]]:
-        best = [(each.budget, min(heads(each), key=lambda p: p.predicted_loss, default=None)) for each in found]
-        return chart_line((budget, head) for budget, head in best if head is not None)
+    def line(heads: Callable[[HeadsAtBudget], Iterable[MeasuredArtifact]]) -> list[ChartPoint]:
+        best = [(each, min(heads(each), key=lambda p: p.predicted_loss, default=None)) for each in found]
+        return [p for each, head in best if head is not None for p in chart_line([(each.budget, head)], each.grid)]
 
     series = {
         "grid": line(lambda each: [each.grid]),
@@ -167,4 +170,5 @@ def charts(found: Sequence[HeadsAtBudget]) -> list[Chart]:
         "low-rank": line(lambda each: each.factors.values()),
     }
     series = {name: points for name, points in series.items() if points}
-    return [Chart("Divergence against bytes", (ARTIFACT_BYTES, KL_AXIS), series, logarithmic=True)]
+    note = BARS.format("the grid head of the same bytes")
+    return [Chart("Divergence against bytes", (ARTIFACT_BYTES, KL_AXIS), series, logarithmic=True, note=note)]

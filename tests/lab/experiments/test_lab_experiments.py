@@ -246,12 +246,27 @@ def test_an_experiment_for_real(runs, name):
     }
     budget = found.findings.settings.get("budget, bytes", max(sizes))
     assert sizes and 0.97 * budget <= min(sizes) <= max(sizes) <= budget
-    page = parsed_page(render_experiment(document))
-    assert (
-        page.tags.count("h1") == 1
-        and page.tags.count("svg") == len(document["charts"])
-        and len(page.tables) >= len(document["tables"])
-    )
+    text = render_experiment(document)
+    page, bars = parsed_page(text), text.count('class="interval"')
+    assert page.tags.count("h1") == 1 and len(page.tables) >= len(document["tables"])
+    assert page.tags.count("svg") == 2 * len(document["charts"]) + bars
+    assert bars >= 1 and text.count(' error"') >= 2
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_results_and_their_intervals_come_first(runs, name):
+    """In every table right behind the name of a row; charts have the same intervals."""
+    document = document_of(runs[name])
+    table = next(table for table in document["tables"] if table["intervals"])
+    value, low, high = table["intervals"][0]
+    assert [table["columns"][k] for k in (value, low, high)] == [">change, mbit", ">low", ">high"] and value <= 3
+    for row in table["rows"]:
+        assert row[low] <= row[value] <= row[high]
+    series = [each for chart in document["charts"] for each in chart["series"]]
+    for each in series:
+        for (_, y), interval in zip(each["points"], each["intervals"], strict=True):
+            assert interval is None or interval[0] <= y <= interval[1]
+    assert any(interval is not None for each in series for interval in each["intervals"])
 
 
 @pytest.mark.parametrize("name", QUICK)

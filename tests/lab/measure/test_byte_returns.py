@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
 from distributed import LocalCluster
+from html_pages import origin_named, parsed_page
 from tiny_curves import make_curve_job
 from tiny_models import bare_model, golf_model, random_sequences
 
@@ -22,6 +24,7 @@ from bytecap.lab.measure.byte_returns import (
     measure_base,
 )
 from bytecap.lab.measure.choices import WEIGHTS, Protected
+from bytecap.lab.measure.curve_page import render_curves
 from bytecap.lab.measure.curve_plot import plot_curves
 from bytecap.lab.measure.curves import CurveInputs, open_for
 from bytecap.lab.measure.equal_bytes import Bench, BenchInputs
@@ -195,10 +198,26 @@ def test_a_model_without_such_units_is_refused_before_the_work(tmp_path, monkeyp
 
 
 def test_the_plot_has_a_chart_a_kind(alone):
-    drawing = plot_curves(alone)
+    drawing = plot_curves(alone, origin_named("model.pt"))
     assert drawing.count("<polyline") == 6
+    points = [p for unit in ("rows", "low-rank") for p in alone.of(unit) if p.protected_bytes]
+    assert drawing.count(' error"') == 3 * len(points)  # every point and both of its controls
+    assert drawing.count('class="range ') == 2 * len(points)  # the differences from both controls
+    assert "model.pt" in drawing and "2026-11-27" in drawing and "bytecap inspect model.pt" in drawing
     assert (
         drawing.startswith("<svg")
         and "rows on per-matrix steps" in drawing
         and "low-rank on per-matrix steps" in drawing
     )
+
+
+def test_the_page_begins_with_what_was_recovered(alone):
+    page = render_curves(alone, origin_named("model.pt"))
+    balance = parsed_page(page)
+    assert balance.tags.count("h1") == 1 and "script" not in balance.tags
+    assert not re.search(r"\b(nan|inf|None)\b", page)
+    (rows,) = (table for table in balance.tables if table[0][0] == "unit")
+    assert rows[0][1:4] == ["budget", "recovered", "95 % interval"] and len(rows) == len(alone.points) + 1
+    measured = [point for point in alone.points if point.bytes is not None]
+    assert page.count('class="interval"') == 3 * len(measured)
+    assert "model.pt" in page and "2026-11-27" in page

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from html_pages import origin_named
 from naive_sensitivity import naive_part_loss, naive_quantization_error, naive_ranks
 from scipy.stats import spearmanr
 from tiny_models import ARCHITECTURE, bare_model, golf_model, random_sequences
@@ -297,9 +298,14 @@ def test_concentration():
 
 def test_the_plot_is_one_drawing_with_a_bar_a_unit():
     found = sensitivity("rows")
-    text = plot_sensitivity(found, 7)
+    text = plot_sensitivity(found, 7, origin_named("model.pt"))
     tree = ElementTree.fromstring(text)
     svg = "{http://www.w3.org/2000/svg}"
     bars = [rect.find(f"{svg}title").text for rect in tree.iter(f"{svg}rect") if rect.get("class") == "a"]
     assert [bar.split(":")[0] for bar in bars] == [found.units[u].name for u in found.order[:7]]
     assert len([group for group in tree.iter(f"{svg}g")]) == 2 and tree.tag == f"{svg}svg"
+    ranges = [path for path in tree.iter(f"{svg}path") if path.get("class") == "range"]
+    assert len(ranges) == 7 and len(found.slice_sensitivities) > 1
+    texts = [text.text for text in tree.iter(f"{svg}text")]
+    assert "What each of the rows costs alone" in texts[0]
+    assert any(text.startswith("model.pt  ·  2026-11-27") for text in texts[1:3])
