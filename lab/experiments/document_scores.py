@@ -123,6 +123,11 @@ def paired_difference(first: np.ndarray, second: np.ndarray, weights: np.ndarray
     return Estimate(mean, math.hypot(by_document, over_seeds(difference.sum(1) / total).standard_error))
 
 
+def seeds_note(seeds: int) -> str:
+    """What an answer has to add where its interval knows of no other training; empty where it does."""
+    return "" if seeds > 1 else "; one seed: how far trainings differ is not in the intervals"
+
+
 def over_seeds(values: np.ndarray | Sequence[float]) -> Estimate:
     """Mean over seeds [n], and its standard error, which is 0 with one seed.
 

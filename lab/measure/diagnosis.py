@@ -3,12 +3,14 @@
 Strategy: in bytes, compare what the error of quantizing costs a byte stored: the tables of tokens
 (embedding and head, tied or not) against all other matrices, at the same nominal bits on one step a
 row. Errors fall fourfold with a bit more, for both, so the side with the greater loss a byte is the one
-where the next byte brings more. In gradient, the head is the limit when it loses more than half of the
-squared norm of the gradient by its outputs.
+where the next byte brings more; as it was measured, where it was, and only where the prediction agrees. In gradient,
+what the head lets through of the squared norm is held against what random directions of its rank let through, which
+is little wherever the vocabulary is wider than the model: docs/decisions/verdicts.md.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,13 +23,16 @@ from ...compiler.statistics.calibration import Statistics, calibration_sequences
 from ...compiler.statistics.swaps import measure_divergences
 from ...display import ShownByFacts
 from ...progress import Progress
+from .estimate import INTERVAL
 from .head_gradient import HeadGradient, Spectrum, measure_head
 from .sensitivity import BATCH_SEQUENCES
 from .unit_losses import quantization_error, second_order_losses, swapped, weight_matrices
 from .units import WeightSet, find_units, matrices_of
 
-HEAD, TRUNK = "head", "trunk"
-LEAST_PROJECTED = 0.5
+HEAD, TRUNK, WIDTH, UNDECIDED = "head", "trunk", "width", "undecided"
+LEAST_PROJECTED = 0.5  # of the gradient's squared norm, from which on the head is no limit
+LIKE_RANDOM = 1.1  # times what random directions keep: a head that keeps no more is no better than these
+EVEN = 1.25  # times the other side's loss a byte, below which the two are alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +78,51 @@ class Diagnosis(ShownByFacts):
 
     @property
     def limit_in_bytes(self) -> str:
-        """The side whose next byte brings more, as the second-order model predicts it."""
-        return HEAD if self.head.loss_per_byte > self.trunk.loss_per_byte else TRUNK
+        """The side whose next byte brings more, as it was measured; UNDECIDED where the two sides are alike, or the
+        second-order model says otherwise. Without held-out text what that model predicts.
+        """
+        predicted = dearer_side(self.head.loss_per_byte, self.trunk.loss_per_byte)
+        if self.head.measured_per_byte is None or self.trunk.measured_per_byte is None:
+            return predicted
+        measured = dearer_side(self.head.measured_per_byte, self.trunk.measured_per_byte)
+        return measured if measured == predicted else UNDECIDED
 
     @property
     def limit_in_gradient(self) -> str:
-        """The head where it loses more than half of the gradient's squared norm."""
-        return HEAD if self.gradient.projected < LEAST_PROJECTED else TRUNK
+        """What limits the gradient: see `limit_of_gradient`."""
+        return limit_of_gradient(self.gradient)
 
     def shown_facts(self) -> Mapping[str, str]:
         """The verdicts, and what they were measured on."""
         return {
-            "in bytes": f"the {self.limit_in_bytes} is the limit, at {self.bits} bits",
-            "in gradient": f"the {self.limit_in_gradient} is the limit",
+            "limit in bytes": f"{self.limit_in_bytes}, at {self.bits} bits",
+            "limit in gradient": self.limit_in_gradient,
             "head": f"{self.head_tensor}, {self.head_shape[0]:,} x {self.head_shape[1]:,}",
             "text": f"{self.tokens:,} tokens, {self.held_out_tokens:,} held out",
         }
+
+
+def dearer_side(head: float, trunk: float) -> str:
+    """The side with the greater loss a byte; UNDECIDED where neither has EVEN times the other's."""
+    if head > EVEN * trunk:
+        return HEAD
+    return TRUNK if trunk > EVEN * head else UNDECIDED
+
+
+def limit_of_gradient(found: HeadGradient) -> str:
+    """TRUNK where the head lets at least half of the gradient's squared norm pass. Else WIDTH where it keeps more than
+    random subspaces of its rank: what is lost any head so narrow would lose. HEAD where it keeps no more than
+    LIKE_RANDOM times their share: its directions are no better than chance. UNDECIDED where that is not certain: the
+    interval has the errors of the text and of drawing a subspace.
+    """
+    if found.projected >= LEAST_PROJECTED:
+        return TRUNK
+    if found.projected_error is None:
+        return UNDECIDED
+    margin = INTERVAL * math.hypot(found.projected_error, found.random_spread)
+    if found.projected - margin > found.random_projected:
+        return WIDTH
+    return HEAD if found.projected + margin < LIKE_RANDOM * found.random_projected else UNDECIDED
 
 
 def diagnose_model(

@@ -9,7 +9,8 @@ sampled ones.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -49,9 +50,10 @@ class HeadGradient:
     """Shares of squared norms of the gradient g by the head's outputs, summed over tokens.
 
     through_softcap : |g|² of |p - onehot|²
-    projected : |P g|² of |g|², P the projector onto the range of W; projected_mean : mean of the shares
-        of single tokens
-    random_projected : what a random direction keeps, rank over vocabulary
+    projected : |P g|² of |g|², P the projector onto the range of W; projected_error : its standard error over batches
+        of sequences, None of fewer than two; projected_mean : mean of the shares of single tokens
+    random_projected : what a random direction keeps, rank over vocabulary; random_spread : standard deviation of what
+        random subspaces of that rank keep of this gradient, estimated from pairs of tokens
     weighted : |Wᵀ g|² of s₁² |g|², s₁ the greatest singular value; random_weighted : |W|² / (vocabulary
         s₁²), a random direction's
     hidden_directions : effective rank of the gradients Wᵀ g by the hidden states; tokens : how many gave a gradient
@@ -65,6 +67,8 @@ class HeadGradient:
     random_weighted: float
     hidden_directions: float
     tokens: int
+    projected_error: float | None = None
+    random_spread: float = 0.0
 
 
 def spectrum(values: np.ndarray, tolerance: float) -> Spectrum:
@@ -108,16 +112,20 @@ def measure_head(
     sums = _Sums(model, head, weights, left[:, : found.rank])
     batches = [sequences[i : i + BATCH_SEQUENCES] for i in range(0, len(sequences), BATCH_SEQUENCES)]
     totals: list[np.ndarray] | None = None
+    shares: list[tuple[float, float]] = []  # of each batch |P g|² and |g|²
     for done, part in enumerate(iterate_jobs(sums.measure, batches, threads), start=1):
         totals = part if totals is None else [a + b for a, b in zip(totals, part, strict=True)]
+        shares.append((float(part[2][2]), float(part[2][1])))
         finished(done, len(batches))
     hidden, passed, scalars = totals
-    return found, moment_spectrum(hidden / scalars[5]), _gradient(found, passed, scalars, len(weights))
+    gradient = replace(_gradient(found, passed, scalars, len(weights)), projected_error=_error_of_share(shares))
+    return found, moment_spectrum(hidden / scalars[5]), gradient
 
 
 def _gradient(head: Spectrum, passed: np.ndarray, scalars: np.ndarray, vocabulary: int) -> HeadGradient:
     """The shares from the sums of `_Sums.measure`."""
-    plain, through, projected, weighted, ratios, tokens = scalars.tolist()
+    plain, through, projected, weighted, ratios, tokens, overlaps, pairs = scalars.tolist()
+    concentration = overlaps / pairs / (through / tokens) ** 2 if pairs and through else 1.0  # tr G² of G with trace 1
     return HeadGradient(
         through_softcap=_share(through, plain),
         projected=_share(projected, through),
@@ -127,7 +135,28 @@ def _gradient(head: Spectrum, passed: np.ndarray, scalars: np.ndarray, vocabular
         random_weighted=head.stable_rank / vocabulary,
         hidden_directions=moment_spectrum(passed / tokens).effective_rank,
         tokens=int(tokens),
+        random_spread=spread_of_random_subspaces(head.rank, vocabulary, concentration),
     )
+
+
+def spread_of_random_subspaces(rank: int, size: int, concentration: float) -> float:
+    """Standard deviation of tr(P G), P the projector onto a uniformly random subspace of so many dimensions of `size`,
+    G symmetric with trace 1 and tr G² = `concentration`: 2 r (n - r) (tr G² - 1 / n) / (n (n - 1) (n + 2)).
+    """
+    if size < 2:
+        return 0.0
+    variance = 2 * rank * (size - rank) * max(concentration - 1 / size, 0.0) / (size * (size - 1) * (size + 2))
+    return math.sqrt(variance)
+
+
+def _error_of_share(shares: Sequence[tuple[float, float]]) -> float | None:
+    """Standard error of a ratio of sums (Cochran, Sampling Techniques, 6.4) over batches of (part, whole)."""
+    parts, wholes = np.array(shares, np.float64).T
+    count, whole = len(parts), float(wholes.sum())
+    if count < 2 or not whole:
+        return None
+    residual = parts - float(parts.sum()) / whole * wholes
+    return math.sqrt(count / (count - 1) * float(residual @ residual)) / whole
 
 
 def _share(part: float, whole: float) -> float:
@@ -145,7 +174,9 @@ class _Sums:
         self.weights, self.basis = torch.from_numpy(weights), torch.from_numpy(np.ascontiguousarray(basis))
 
     def measure(self, tokens: np.ndarray) -> list[np.ndarray]:
-        """[sum x xᵀ, sum Wᵀ g gᵀ W, (|p - onehot|², |g|², |P g|², |Wᵀ g|², |P g|² / |g|², tokens)], float64."""
+        """[sum x xᵀ, sum Wᵀ g gᵀ W, (|p - onehot|², |g|², |P g|², |Wᵀ g|², |P g|² / |g|², tokens,
+        (g · g')² of pairs of tokens half a batch apart, pairs)], float64.
+        """
         kept: dict[int, torch.Tensor] = {}
 
         def keep(index: int, value: torch.Tensor) -> torch.Tensor:
@@ -167,6 +198,7 @@ class _Sums:
         passed = gradient @ self.weights
         squares, projected = gradient.square().sum(1), (gradient @ self.basis).square().sum(1)
         ratios = torch.where(squares > 0, projected / squares, 0.0)
+        half = len(labels) // 2
         scalars = [
             plain.square().sum(),
             squares.sum(),
@@ -174,5 +206,7 @@ class _Sums:
             passed.square().sum(),
             ratios.sum(),
             len(labels),
+            (gradient[:half] * gradient[half : 2 * half]).sum(1).square().sum(),
+            half,
         ]
         return [(hidden.T @ hidden).numpy(), (passed.T @ passed).numpy(), np.array([float(value) for value in scalars])]

@@ -65,24 +65,32 @@ def _beats_uniform(found: AllocationArtifacts) -> Observation:
     )
 
 
-def judge_steepness(gains: Mapping[float, float]) -> str:
-    """Of gains by share: supports when early and saturating, falsifies when late or when there is none."""
+def judge_steepness(gains: Mapping[float, float], *, certain: bool = True) -> str:
+    """Of gains by share: supports when early and saturating, falsifies when late or when there is none.
+
+    certain : whether the greatest is a gain (its whole interval); one that is not has no shape, nor has a curve without
+        a share on either side of EARLY_SHARE
+    """
     shares = sorted(gains)
     greatest = max(gains.values())
     if greatest <= 0:
         return FALSIFIES
-    early = max((gains[x] for x in shares if x <= EARLY_SHARE), default=0.0) / greatest
-    saturated = len(shares) < 2 or gains[shares[-1]] <= SATURATED * gains[shares[-2]]
+    if not certain or not shares[0] <= EARLY_SHARE < shares[-1]:
+        return UNDECIDED
+    early = max(gains[x] for x in shares if x <= EARLY_SHARE) / greatest
+    saturated = gains[shares[-1]] <= SATURATED * gains[shares[-2]]
     return FALSIFIES if early < LATE_GAIN else SUPPORTS if early >= EARLY_GAIN and saturated else UNDECIDED
 
 
 def _steepness(found: AllocationArtifacts) -> Observation:
-    gains = {x: gain(found.plain, each) for x, each in found.by_share[found.best_axis].items()}
+    by_share = found.by_share[found.best_axis]
+    gains = {x: gain(found.plain, each) for x, each in by_share.items()}
+    certain = divergence_change(found.plain, by_share[max(gains, key=lambda x: gains[x])]).high < 0
     shown = ", ".join(f"{x:.1%}: {divided(value)}" for x, value in sorted(gains.items()))
     return Observation(
         "Is the gain steep at first, and does it then saturate?",
         f"{found.best_axis}, divergence divided by: {shown}",
-        judge_steepness(gains),
+        judge_steepness(gains, certain=certain),
     )
 
 

@@ -12,7 +12,14 @@ from dataclasses import asdict
 from ..findings import Findings
 from ..inputs import Inputs
 from .arms import BottleneckOptions
-from .findings import LEAST_FALL, LEAST_LOSS, bottleneck_charts, bottleneck_observations, bottleneck_tables
+from .findings import (
+    LEAST_FALL,
+    LEAST_LOSS,
+    MOST_BY_CHANCE,
+    bottleneck_charts,
+    bottleneck_observations,
+    bottleneck_tables,
+)
 
 
 class HeadBottleneck:
@@ -25,10 +32,11 @@ class HeadBottleneck:
     )
     supports = (
         "the share of the gradient's squared norm that survives the head falls with its rank, by more than "
-        f"{LEAST_FALL} of itself from full rank to the least",
+        f"{LEAST_FALL} of itself from full rank to the least, and by more than random subspaces of these ranks do",
         "with a fresh head of full rank on each frozen trunk, the trunk of the least rank stays behind by more than "
         f"{LEAST_LOSS} bits a token",
-        "trunks stay the further behind the less of the gradient survived",
+        "trunks stay the further behind the less of the gradient survived, in an order that chance gives to at most "
+        f"{MOST_BY_CHANCE:.0%} of orders",
     )
     falsifies = (
         f"the surviving share falls by less than {LEAST_FALL} of itself: its whole interval is below that",

@@ -1,19 +1,22 @@
 """What head-bottleneck's figures say about its thesis: the questions asked beforehand, tables and charts.
 
 Strategy: each question has a threshold as a constant; lags are in bits a token with 95 % intervals over documents and
-seeds, positive where the second model is worse.
+seeds, positive where the second model is worse. What each is judged against is in docs/decisions/verdicts.md: a share
+of the gradient against that of random subspaces, an order of ranks against all orders there are.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from ...measure.estimate import Estimate
-from ..document_scores import DocumentScores, nats_of, over_seeds, paired_difference
+from ..document_scores import DocumentScores, nats_of, over_seeds, paired_difference, seeds_note
 from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, ChartPoint, Observation, Table
 
 if TYPE_CHECKING:
@@ -23,6 +26,8 @@ LEAST_LOSS = 0.01  # bits a token: a trunk that loses no more than that is not h
 # From full rank to the least, of the share at full rank. At first this was 0.05 of the whole gradient, which no head of
 # less than 0.05 of the vocabulary's rank can fall by; it was made relative after the first run had shown that.
 LEAST_FALL = 0.5
+MOST_BY_CHANCE = 0.05  # of all orders that agree at least as well
+MOST_ENUMERATED = 7  # ranks of which all orders are counted
 TRUNK_PART = 0.5  # of what a narrow head costs, from which on the trunk's part is the greater
 LAGS = [(2, 3, 4), (5, 6, 7)]  # columns of the table of heads: each lag and the ends of its interval
 SEEDS = "Bars are 95 % intervals of the mean over seeds, where there are several."
@@ -47,7 +52,8 @@ def bottleneck_observations(ranked: Ranked, results: Mapping[str, HeadResult]) -
         _factors(full, results),
         _over_training(ranked),
     ]
-    return found
+    note = seeds_note(len(full.scores))
+    return [replace(each, answer=each.answer + note) for each in found]
 
 
 def _above(estimate: Estimate, least: float) -> str:
@@ -57,20 +63,44 @@ def _above(estimate: Estimate, least: float) -> str:
     return FALSIFIES if estimate.high < least else UNDECIDED
 
 
+def _by_side(estimate: Estimate) -> str:
+    """An interval above 0 supports, one below it falsifies."""
+    return {1: SUPPORTS, 0: UNDECIDED, -1: FALSIFIES}[estimate.side()]
+
+
 def _written(estimate: Estimate) -> str:
     return f"{estimate.mean:+.4f} ({estimate.low:+.4f} to {estimate.high:+.4f})"
 
 
-def _share_falls(full: HeadResult, least: HeadResult) -> Observation:
+def judge_fall(full: HeadResult, least: HeadResult) -> tuple[Estimate, Estimate, str]:
+    """The fall of the surviving share from full rank to the least, in parts of itself; how many times a random
+    subspace's share the least rank keeps, over how many the full one does, less 1; and what follows.
+
+    Random subspaces fall by almost all of their share, so a fall alone says nothing of the head: it supports where it
+    is beyond theirs, too. With one seed nothing follows.
+    """
     fall = over_seeds(1 - least.final("projected") / full.final("projected"))
+    times = [each.final("projected") / each.final("random") for each in (full, least)]
+    against = over_seeds(times[1] / times[0] - 1)
+    if len(times[0]) < 2:
+        return fall, against, UNDECIDED
+    if fall.high < LEAST_FALL:
+        return fall, against, FALSIFIES
+    falls = fall.low > 0 and fall.mean > LEAST_FALL
+    return fall, against, SUPPORTS if falls and against.high < 0 else UNDECIDED
+
+
+def _share_falls(full: HeadResult, least: HeadResult) -> Observation:
+    fall, against, outcome = judge_fall(full, least)
     kept, random = (
         [f"{each.final(figure).mean():.4f}" for each in (full, least)] for figure in ("projected", "random")
     )
     return Observation(
-        "Does the share of the gradient that survives the head fall with its rank?",
+        "Does the share of the gradient that survives the head fall with its rank, beyond what random subspaces do?",
         f"{kept[0]} at rank {full.arm.rank}, {kept[1]} at rank {least.arm.rank}: a fall by {_written(fall)} of "
-        f"itself; a random subspace would keep {random[0]} and {random[1]}",
-        _above(fall, LEAST_FALL),
+        f"itself; a random subspace would keep {random[0]} and {random[1]}, and against it the share changes by "
+        f"{_written(against)} of itself",
+        outcome,
     )
 
 
@@ -88,11 +118,14 @@ def _same_order(ranked: Ranked) -> Observation:
     shares = [result.final("projected").mean() for result in ranked.values()]
     losses = [nats_of(result.refitted).sum() for result in ranked.values()]
     agreement = rank_correlation(shares, [-loss for loss in losses])
-    outcome = SUPPORTS if agreement >= 0.8 else FALSIFIES if agreement <= 0 else UNDECIDED
+    chance = share_of_orders(len(ranked), agreement)
+    certain = agreement >= 0.8 and chance <= MOST_BY_CHANCE
+    outcome = SUPPORTS if certain else FALSIFIES if agreement <= 0 else UNDECIDED
     return Observation(
         "Do trunks stay the further behind the less of the gradient survived?",
         f"rank correlation of the surviving share with what the trunk learned over {len(ranked)} ranks: "
-        f"{agreement:+.2f} (at least 0.8 supports, at most 0 falsifies)",
+        f"{agreement:+.2f} (at least 0.8 supports, at most 0 falsifies); {100 * chance:.1f} % of all orders agree as "
+        f"well (at most {100 * MOST_BY_CHANCE:g} % supports)",
         outcome,
     )
 
@@ -106,16 +139,25 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
     return 1 - 6 * sum((a - b) ** 2 for a, b in zip(*places, strict=True)) / (count * (count**2 - 1))
 
 
+def share_of_orders(count: int, agreement: float) -> float:
+    """Which share of all orders of so many values has at least this rank correlation with one of them."""
+    if count > MOST_ENUMERATED:  # so many that the normal approximation holds
+        return 0.5 * math.erfc(agreement * math.sqrt((count - 1) / 2))
+    first = list(range(count))
+    orders = [rank_correlation(first, order) for order in itertools.permutations(first)]
+    return sum(each >= agreement - 1e-9 for each in orders) / len(orders)
+
+
 def _parts(ranked: Ranked) -> Observation:
     """How much of a narrow head's cost lies in the trunk, rank by rank."""
-    full, texts, parts = ranked[max(ranked)], [], []
+    full, least, texts = ranked[max(ranked)], ranked[min(ranked)], []
     for rank, result in list(ranked.items())[:-1]:
         whole, trunk = behind(full.scores, result.scores).mean, behind(full.refitted, result.refitted).mean
-        parts.append(trunk / whole if whole > 0 else math.nan)
         texts.append(f"rank {rank}: {trunk:+.4f} of {whole:+.4f} bits a token")
-    least = parts[0] if parts else math.nan
-    outcome = SUPPORTS if least >= TRUNK_PART else FALSIFIES if least < 1 - TRUNK_PART else UNDECIDED
-    question = "How much of what a narrow head costs stays with the trunk under a fresh full head?"
+    left = [nats_of(each.refitted) - TRUNK_PART * nats_of(each.scores) for each in (full, least)]
+    beyond = paired_difference(*left, full.scores[0].tokens)  # the trunk's part less TRUNK_PART of the whole cost
+    outcome = _by_side(beyond) if behind(full.scores, least.scores).low > 0 else UNDECIDED
+    question = "Does more than half of what a narrow head costs stay with the trunk under a fresh full head?"
     return Observation(question, "; ".join(texts), outcome, decisive=False)
 
 
@@ -126,7 +168,7 @@ def _narrow_heads(full: HeadResult, least: HeadResult) -> Observation:
     return Observation(
         "What does a head of the least rank cost on the trunk that learned through the full one?",
         f"{_written(limit)} bits a token; training through it cost {_written(whole)}",
-        SUPPORTS if whole.mean > limit.mean else FALSIFIES,
+        _by_side(behind(full.narrow[least.arm.rank], least.scores)),
         decisive=False,
     )
 
@@ -145,10 +187,11 @@ def _equal_weights(full: HeadResult, least: HeadResult, results: Mapping[str, He
 
 def _factors(full: HeadResult, results: Mapping[str, HeadResult]) -> Observation:
     difference = behind(results["plain head"].scores, full.scores)
+    same = -LEAST_LOSS < difference.low and difference.high < LEAST_LOSS  # not only not told apart
     return Observation(
         "Do two factors of full rank learn otherwise than one matrix?",
         f"{_written(difference)} bits a token",
-        FALSIFIES if difference.side() == 0 else UNDECIDED,
+        FALSIFIES if same else SUPPORTS if difference.side() else UNDECIDED,
         decisive=False,
     )
 
@@ -156,9 +199,9 @@ def _factors(full: HeadResult, results: Mapping[str, HeadResult]) -> Observation
 def _over_training(ranked: Ranked) -> Observation:
     first, last = ({rank: _mean(result, k, "projected") for rank, result in ranked.items()} for k in (0, -1))
     texts = [f"rank {rank}: {first[rank]:.4f} to {last[rank]:.4f}" for rank in ranked]
-    rises = all(last[rank] > first[rank] for rank in ranked)
-    outcome = SUPPORTS if rises else UNDECIDED
-    return Observation("How does the surviving share move over training?", "; ".join(texts), outcome, decisive=False)
+    rises, falls = (all(sign * (last[rank] - first[rank]) > 0 for rank in ranked) for sign in (1, -1))
+    outcome = SUPPORTS if rises else FALSIFIES if falls else UNDECIDED
+    return Observation("Does the surviving share rise over training?", "; ".join(texts), outcome, decisive=False)
 
 
 def bottleneck_tables(ranked: Ranked, results: Mapping[str, HeadResult]) -> list[Table]:

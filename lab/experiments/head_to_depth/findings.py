@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from ...measure.estimate import Estimate
-from ..document_scores import nats_of, paired_difference
+from ..document_scores import nats_of, paired_difference, seeds_note
 from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, ChartPoint, Observation, Table
 from .arms import (
     BASELINE,
@@ -41,7 +42,9 @@ Results: TypeAlias = "Mapping[str, ArmResult]"
 def depth_observations(results: Results) -> list[Observation]:
     """The answers to every question that the arms at hand can answer."""
     found = [_exchange(results), _longer_sequences(results), _head_savings(results), _wider_trunk(results)]
-    return [observation for observation in found if observation is not None] + _context(results)
+    observations = [observation for observation in found if observation is not None] + _context(results)
+    note = seeds_note(len(results[BASELINE].scores))
+    return [replace(each, answer=each.answer + note) for each in observations]
 
 
 def gain(results: Results, first: str, second: str) -> Estimate:

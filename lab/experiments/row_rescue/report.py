@@ -58,9 +58,17 @@ def _concentration(shares: Mapping[str, list[float]]) -> Observation:
     return Observation(
         "Is the damage of the head concentrated in few rows?",
         f"the strongest 1, 5 and 10 % of the rows hold {measured} % of the divergence (measured by restoring them), "
-        f"{predicted} % by the second-order model",
+        f"{predicted} % by the second-order model{_of_text(shares)}",
         outcome_of_share(shares["measured"][-1], CONCENTRATED, DIFFUSE),
     )
+
+
+def _of_text(shares: Mapping[str, list[float]]) -> str:
+    """What equal errors in all rows would come to: tokens that are used more often lose more often."""
+    if "text" not in shares:  # kept by a version before
+        return ""
+    figures = ", ".join(f"{100 * each:.0f}" for each in shares["text"])
+    return f"; the equally many most frequent tokens are {figures} % of the text"
 
 
 def _stability(found: Mapping[str, float]) -> Observation:

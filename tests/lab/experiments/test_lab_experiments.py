@@ -79,11 +79,13 @@ def test_a_share_is_judged_by_both_thresholds(value, outcome):
         ({0.01: 0.01, 0.02: 0.05, 0.1: 0.2, 0.2: 0.2}, U),  # a quarter early
         ({0.01: 0.01, 0.02: 0.03, 0.1: 0.2, 0.2: 0.2}, F),
         ({0.01: -0.1, 0.2: -0.2}, F),
-        ({0.05: 0.2, 0.2: 0.2}, F),  # nothing early was measured
+        ({0.05: 0.2, 0.2: 0.2}, U),  # nothing early was measured
+        ({0.01: 0.2}, U),  # nothing late was measured
     ],
 )
 def test_steepness(gains, outcome):
     assert judge_steepness(gains) == outcome
+    assert judge_steepness(gains, certain=False) == (F if max(gains.values()) <= 0 else U)
 
 
 def test_coder_execution_bookkeeping_and_budgets():

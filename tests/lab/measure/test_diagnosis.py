@@ -19,8 +19,8 @@ from bytecap.compiler.statistics.swaps import measure_divergences
 from bytecap.errors import CheckpointError, DataError
 from bytecap.format.program import operations as op
 from bytecap.format.program.program import Program
-from bytecap.lab.measure.diagnosis import HEAD, TRUNK, diagnose_model
-from bytecap.lab.measure.head_gradient import measure_head, moment_spectrum, spectrum
+from bytecap.lab.measure.diagnosis import HEAD, TRUNK, UNDECIDED, WIDTH, diagnose_model, limit_of_gradient
+from bytecap.lab.measure.head_gradient import measure_head, moment_spectrum, spectrum, spread_of_random_subspaces
 from bytecap.lab.measure.unit_losses import quantization_error
 from bytecap.lab.measure.units import Submatrix
 
@@ -157,12 +157,76 @@ def test_the_verdict_in_bytes_follows_a_planted_error():
     assert diagnosed(exact)[0].head.predicted == 0.0
 
 
-def test_the_verdict_in_gradient_follows_the_rank():
-    """Nearly even predictions leave a gradient that points nowhere special: three directions of 24 keep
-    little of it.
-    """
-    narrow = with_tensor(MODELS["head of rank 3"], "lm_head.weight", lambda values: values / 100)
-    assert diagnosed(narrow)[0].gradient.projected < 0.5 and diagnosed(narrow)[0].limit_in_gradient == HEAD
+def test_the_bytes_are_judged_as_measured_where_that_agrees():
+    found, _ = diagnosed(golf_model(0))
+
+    def judged(head: tuple[float, float | None], trunk: tuple[float, float | None]) -> str:
+        sides = [
+            replace(side, predicted=loss, measured=measured, bytes=1.0)
+            for side, (loss, measured) in zip((found.head, found.trunk), (head, trunk), strict=True)
+        ]
+        return replace(found, head=sides[0], trunk=sides[1]).limit_in_bytes
+
+    assert judged((2.0, 3.0), (1.0, 1.0)) == HEAD and judged((1.0, 1.0), (2.0, 3.0)) == TRUNK
+    assert judged((2.0, 1.0), (1.0, 2.0)) == judged((1.0, 2.0), (2.0, 1.0)) == UNDECIDED
+    assert judged((2.0, 1.1), (1.0, 1.0)) == judged((1.1, None), (1.0, None)) == UNDECIDED
+    assert judged((2.0, None), (1.0, None)) == HEAD and judged((1.0, None), (2.0, None)) == TRUNK
+
+
+LARGE = 512  # a vocabulary in which few labels do not stand out
+
+
+def pointing_at(tokens: int, vocabulary: int = LARGE) -> Model:
+    """An untied head of small weights whose only directions are the first tokens."""
+    rows = np.zeros((vocabulary, 16))
+    rows[:tokens, :tokens] = np.eye(tokens) * 1e-3
+    model = golf_model(4, tie_embeddings=False, vocab_size=vocabulary)
+    return with_tensor(model, "lm_head.weight", lambda values: rows)
+
+
+def test_the_verdict_in_gradient_is_against_random_subspaces():
+    """The same narrow head, 3 directions of 512, comes out each way, by what the text asks of it."""
+    shape, head = (40, LENGTH), pointing_at(3)
+    random = np.random.default_rng(3)
+    others = random.integers(3, LARGE, shape)
+    texts = {
+        TRUNK: random.integers(0, 3, shape),
+        WIDTH: np.where(random.random(shape) < 0.2, random.integers(0, 3, shape), others),
+        HEAD: others,
+    }
+    found = {verdict: measured(head, text)[2] for verdict, text in texts.items()}
+    assert {each.random_projected for each in found.values()} == {3 / LARGE}
+    assert {verdict: limit_of_gradient(each) for verdict, each in found.items()} == {v: v for v in texts}
+
+
+@pytest.mark.parametrize("width", [2, 4, 8, 16])
+def test_random_directions_are_never_called_better_than_chance(width):
+    """The null: weights that know nothing of the text keep width / vocabulary of the gradient, whatever the width."""
+    random = np.random.default_rng(width)
+    rows = np.zeros((VOCABULARY, 16))
+    rows[:, :width] = random.standard_normal((VOCABULARY, width)) * 1e-4
+    model = with_tensor(golf_model(4, tie_embeddings=False), "lm_head.weight", lambda values: rows)
+    text = random_sequences(VOCABULARY, 256, LENGTH, seed=width).astype(np.int64)
+    gradient = measured(model, text)[2]
+    assert abs(gradient.projected - width / VOCABULARY) < 3 * gradient.random_spread
+    assert limit_of_gradient(gradient) in ((HEAD, UNDECIDED) if width < VOCABULARY / 2 else (TRUNK,))
+
+
+def test_thespread_of_random_subspaces_is_that_of_drawn_ones():
+    random = np.random.default_rng(9)
+    eigenvalues = np.array([0.5, 0.3, 0.1, 0.05, 0.03, 0.02, 0.0, 0.0])
+    drawn = [np.linalg.qr(random.standard_normal((8, 3)))[0] for _ in range(4000)]
+    kept = [float((eigenvalues[:, None] * each**2).sum()) for each in drawn]
+    expected = spread_of_random_subspaces(3, 8, float(np.square(eigenvalues).sum()))
+    assert np.std(kept) == pytest.approx(expected, rel=0.05) and np.mean(kept) == pytest.approx(3 / 8, abs=0.01)
+    assert spread_of_random_subspaces(8, 8, 0.5) == spread_of_random_subspaces(3, 8, 1 / 8) == 0.0
+
+
+def test_too_little_text_leaves_the_gradient_undecided():
+    one_batch = measured(pointing_at(2), np.random.default_rng(3).integers(3, LARGE, (2, LENGTH)))[2]
+    assert one_batch.projected_error is None and one_batch.projected < 0.5
+    assert limit_of_gradient(one_batch) == UNDECIDED
+    assert limit_of_gradient(replace(one_batch, projected_error=1.0)) == UNDECIDED
     assert diagnosed(golf_model(1, model_dim=32, num_heads=2))[0].limit_in_gradient == TRUNK
 
 
