@@ -103,6 +103,10 @@ class CompileError(BytecapError):
     """A recipe or a stage of the compiler cannot do what was asked."""
 
 
+class BudgetError(BytecapError):
+    """Work takes more time or memory than it may; `argument` says which of the two can be given."""
+
+
 class CapError(CompileError):
     """The cap cannot be met; the message gives the smallest possible size."""
 

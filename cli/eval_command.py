@@ -12,6 +12,7 @@ from .parameters import (
     CHECKPOINT,
     DATA_FILES,
     INPUT_FILE,
+    SIZE,
     Choice,
     architecture_option,
     data_help,
@@ -78,6 +79,17 @@ EXAMPLE = example("bytecap eval model.bcap --data val.bin --tokenizer tokenizer.
     type=CHECKPOINT,
     metavar="CHECKPOINT",
     help="Score this too, and print the paired gap with its standard error.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0),
+    metavar="X",
+    help="Seconds of a core that scoring a model may take.  [default: no limit]",
+)
+@click.option(
+    "--memory",
+    type=SIZE,
+    help="Of weights and running sequences together, such as 4GiB.  [default: what there is]",
 )
 @architecture_option
 @weights_option

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..interface import EvaluatedText, Evaluation
     from ..runtime.known_splits import SplitMatch
     from ..runtime.scoring import Gap, Score
+    from ..runtime.scoring_budget import ScoringWork
 
 
 def score_document(score: Score) -> dict[str, Any]:
@@ -40,6 +41,17 @@ def score_document(score: Score) -> dict[str, Any]:
     }
 
 
+def work_document(work: ScoringWork) -> dict[str, int]:
+    """What scoring takes at most, as JSON values: multiply-adds of all tokens, bytes of memory."""
+    return {
+        "multiply_adds": work.multiply_adds,
+        "memory_bytes": work.memory_bytes,
+        "weight_bytes": work.weight_bytes,
+        "sequence_bytes": work.sequence_bytes,
+        "threads": work.threads,
+    }
+
+
 def gap_document(gap: Gap) -> dict[str, float]:
     """A gap as JSON values, in thousandths of a bit per byte."""
     return {"mbpb": gap.mbpb, "standard_error_mbpb": gap.standard_error_mbpb}
@@ -57,6 +69,7 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
         "told": dict(evaluation.told),
         "checkpoint": None if evaluation.reading is None else reading_document(evaluation.reading),
         "text": text_document(evaluation.text),
+        "work": None if evaluation.work is None else work_document(evaluation.work),
         "notes": [*evaluation.text.notes, *score_notes(evaluation.score, evaluation.text)],
     }
 

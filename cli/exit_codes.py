@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..errors import (
     ArtifactError,
+    BudgetError,
     BytecapError,
     CheckpointError,
     CompileError,
@@ -35,7 +36,7 @@ EXIT_CODES = {
     USAGE: "wrong usage",
     UNREADABLE: "not an artifact, or one of a kind this version does not read",
     DAMAGED: "truncated, malformed, invalid or damaged artifact",
-    OVER_LIMIT: "artifact beyond the reader's limits, or work beyond the memory there is",
+    OVER_LIMIT: "artifact beyond the reader's limits, or work beyond the memory or time it may take",
     NOT_COMPILED: "the cap cannot be met, or a recipe cannot be followed",
     VERIFICATION: "a verification check failed",
     INPUT: "checkpoint, architecture, data or tokenizer at fault",
@@ -51,6 +52,7 @@ CODE_OF_ERROR: dict[type[BytecapError], int] = {
     NotAnArtifact: UNREADABLE,
     UnsupportedArtifact: UNREADABLE,
     LimitExceeded: OVER_LIMIT,
+    BudgetError: OVER_LIMIT,
     CompileError: NOT_COMPILED,
     VerificationError: VERIFICATION,
     CheckpointError: INPUT,

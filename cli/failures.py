@@ -13,6 +13,8 @@ from .exit_codes import CommandError, exit_code_of
 HINTS = {
     "force": "use --force to replace it, or name another output",
     "other_tokenizer": "give the model's own, or --other-tokenizer to take this one",
+    "memory": "--memory says how much",
+    "seconds": "--seconds says how many",
 }  # by the argument that an error names
 
 

@@ -35,6 +35,8 @@ ARTIFACT_OPTIONS = (
     "tolerance",
     "split",
     "splits",
+    "seconds",
+    "memory",
     "threads",
 )
 FOLDER_OPTIONS = ("cap", "data", "tokenizer", "tolerance", "seconds", "memory", "threads", "scheduler")
@@ -81,12 +83,14 @@ FOLDER_OPTIONS = ("cap", "data", "tokenizer", "tolerance", "seconds", "memory", 
     "--seconds",
     type=click.FloatRange(min=0),
     metavar="X",
-    help="Seconds of a core that judging one folder may take, 0 for no limit.  [default: 10; with --data none]",
+    help="Seconds of a core that judging a folder or scoring an artifact may take, 0 for no limit.  [default: 10 for "
+    "a folder without --data]",
 )
 @click.option(
     "--memory",
     type=SIZE,
-    help="What judging one folder may take.  [default: 1GiB; with --data no limit]",
+    help="What judging a folder may take, or an artifact's weights and running sequences.  [default: 1GiB for a folder "
+    "without --data; for an artifact what there is]",
 )
 @click.option("--json-lines", "as_json_lines", is_flag=True, help="Print one line of JSON a target.")
 @json_option

@@ -12,6 +12,7 @@ from ..files.sizes import parse_size
 
 if TYPE_CHECKING:
     from ..compiler.checkpoints.selection import Selection
+    from ..runtime.scoring_budget import ScoringBudget
 
 PathLike = str | os.PathLike[str]
 
@@ -41,3 +42,10 @@ def size_in_bytes(size: int | str) -> int:
         return parse_size(size) if isinstance(size, str) else size
     except ValueError as error:
         raise CapError(str(error)) from error
+
+
+def budget_of(seconds: float | None, memory: int | str | None) -> ScoringBudget:
+    """What scoring may take; 0 as None, no limit of its own."""
+    from ..runtime.scoring_budget import ScoringBudget
+
+    return ScoringBudget(seconds or None, (None if memory is None else size_in_bytes(memory)) or None)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
 from ..progress import stage_of
-from .arguments import PathLike, optional_path, paths_of, size_in_bytes
+from .arguments import PathLike, budget_of, optional_path, paths_of, size_in_bytes
 from .file_errors import deliberate
 from .progress_bars import ProgressOption, heard
 
@@ -53,6 +53,8 @@ def verify(
     tolerance: float = 0.0005,
     split: str | None = None,
     splits: Sequence[PathLike] = (),
+    seconds: float | None = None,
+    memory: int | str | None = None,
     threads: int | None = None,
     progress: ProgressOption = None,
 ) -> Checks:
@@ -64,7 +66,7 @@ def verify(
     identity   `tokenizer` is the one that the artifact was made with; `other_tokenizer` admits another
     score      with `data` (a path, a pattern, "-" or several of these) and `tokenizer`: bits per byte, within
                `tolerance` of `expect_bpb` when given, on the whole of the known split `split`, or of the one that the
-               files are named like (`splits`: more tables of them)
+               files are named like (`splits`: more tables of them); fails beyond `seconds` of a core or `memory`
 
     Each is passed, failed, or skipped where nothing was asked or an earlier failure leaves nothing to judge; a file
     that is damaged, of a newer version or no artifact at all is a failed check and no exception.
@@ -80,17 +82,15 @@ def verify(
     if (paths and tokenizer is None) or (expect_bpb is not None and not paths):
         raise DataError("a score needs both data and their tokenizer; give both, or no expected bits per byte")
     with heard(progress) as listener:
-        request = None
-        if paths:
-            request = ScoreRequest(
-                paths,
-                expect_bpb,
-                tolerance,
-                split=split,
-                splits=[Path(path) for path in splits],
-                threads=threads,
-                progress=stage_of(listener, "score"),
-            )
+        tables, stage, budget = [Path(path) for path in splits], stage_of(listener, "score"), budget_of(seconds, memory)
+        conventions: dict[str, Any] = {
+            "split": split,
+            "splits": tables,
+            "threads": threads,
+            "progress": stage,
+            "budget": budget,
+        }
+        request = ScoreRequest(paths, expect_bpb, tolerance, **conventions) if paths else None
         found = verify_artifact(
             read_artifact_file(artifact),
             cap=None if cap is None else size_in_bytes(cap),

@@ -14,7 +14,7 @@ from ..display import ShownByFacts
 from ..errors import DataError
 from ..format.identity import short_digest
 from ..progress import Progress, stage_of
-from .arguments import PathLike, optional_path, paths_of, selection_of
+from .arguments import PathLike, budget_of, optional_path, paths_of, selection_of
 from .file_errors import deliberate
 from .loading import ModelFile, load_architecture, load_model_file, tokenizer_path
 from .progress_bars import ProgressOption, heard
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..runtime.evaluation import ScoringData, ScoringOptions
     from ..runtime.known_splits import SplitMatch
     from ..runtime.scoring import Gap, Score
+    from ..runtime.scoring_budget import ScoringWork
     from ..runtime.tokenizers import Tokenizer
 
 
@@ -38,6 +39,7 @@ class Evaluation(ShownByFacts):
     same_program : bool or None   whether both compute the same function of their tensors
     text : EvaluatedText          the text and how it was read
     reading : Reading or None     what was assumed, told, chosen and left out of the checkpoints; None without any
+    work : ScoringWork or None    most that scoring the model takes: multiply-adds and memory
     """
 
     kind: str
@@ -47,6 +49,7 @@ class Evaluation(ShownByFacts):
     same_program: bool | None
     text: EvaluatedText
     reading: Reading | None = None
+    work: ScoringWork | None = None
 
     @property
     def assumed(self) -> Mapping[str, object]:
@@ -122,6 +125,8 @@ def evaluate(
     architecture: PathLike | None = None,
     weights: str | None = None,
     ignore: Sequence[str] = (),
+    seconds: float | None = None,
+    memory: int | str | None = None,
     threads: int | None = None,
     progress: ProgressOption = None,
 ) -> Evaluation:
@@ -143,23 +148,16 @@ def evaluate(
     architecture    (TOML or JSON) says of a checkpoint what its shapes cannot; `same_program` of the result tells
                     whether what was assumed made both models the same function of their tensors
     weights, ignore which tensors of a checkpoint are read: see `describe`
+    seconds         of a core that scoring a model may take; by default, and for 0, as many as it takes
+    memory          of weights and running sequences, bytes or "4GiB"; by default what this process may have
 
-    Raises ArtifactError, CheckpointError, DataError or VerificationError.
+    Raises ArtifactError, BudgetError, CheckpointError, DataError or VerificationError.
     """
     from ..runtime.evaluation import ScoringOptions
 
-    options = ScoringOptions(
-        sequence_length,
-        stride,
-        max_tokens,
-        _beginning(bos),
-        documents,
-        paths_of(byte_counts),
-        threads,
-        splits=paths_of(splits),
-        split=split,
-        other_tokenizer=other_tokenizer,
-    )
+    counts, budget = paths_of(byte_counts), budget_of(seconds, memory)
+    options = ScoringOptions(sequence_length, stride, max_tokens, _beginning(bos), documents, counts, threads)
+    options = replace(options, splits=paths_of(splits), split=split, other_tokenizer=other_tokenizer, budget=budget)
     models = _Models(Path(model), optional_path(against), optional_path(architecture), selection_of(weights, ignore))
     with heard(progress) as listener:
         return _evaluated(models, paths_of(data), tokenizer, options, listener)
@@ -182,13 +180,14 @@ def _evaluated(
     options: ScoringOptions,
     progress: Progress | None,
 ) -> Evaluation:
+    from ..runtime.bounded_scoring import bound_scoring
     from ..runtime.evaluation import choose_documents, read_scoring_data, score_program
     from ..runtime.interpreter import Interpreter
     from ..runtime.scoring import paired_gap
     from ..runtime.tokenizers import load_tokenizer
 
     known = load_architecture(models.architecture)
-    loaded = load_model_file(models.model, known, models.selection)
+    loaded = load_model_file(models.model, known, models.selection, options.budget)
     tokenizer_file = tokenizer_path(tokenizer, [path for path in (models.model, models.against) if path is not None])
     program = loaded.program
     length = program.sequence_length if options.sequence_length is None else options.sequence_length
@@ -197,21 +196,23 @@ def _evaluated(
     said = _admitted(loaded, own, options)
     read = read_scoring_data(program, data, own, options)
     read = replace(read, notes=(*said, *read.notes))
-    executor = Interpreter(program, loaded.tensors)
-    read = choose_documents(executor, read, options)
 
-    def scored(model: Interpreter, name: str) -> Score:
-        return score_program(model, read, replace(options, progress=stage_of(progress, f"score {name}")))
+    def bounded(file: ModelFile, name: str) -> tuple[Interpreter, ScoringOptions, ScoringWork]:
+        wanted = replace(options, progress=stage_of(progress, f"score {name}"))
+        return bound_scoring(Interpreter(file.program, file.tensors), read, wanted)
 
-    result, text = scored(executor, loaded.kind), _evaluated_text(read, options)
+    model, chosen, work = bounded(loaded, loaded.kind)
+    read = choose_documents(model, read, chosen)
+    result, text = score_program(model, read, chosen), _evaluated_text(read, options)
     if models.against is None:
-        return Evaluation(loaded.kind, result, None, None, None, text, loaded.reading)
-    other = load_model_file(models.against, known, models.selection)
+        return Evaluation(loaded.kind, result, None, None, None, text, loaded.reading, work)
+    other = load_model_file(models.against, known, models.selection, options.budget)
     notes = dict.fromkeys((*text.notes, *_admitted(other, own, options), *_other_document(loaded, other)))
     text = replace(text, notes=tuple(notes))
-    reference = scored(Interpreter(other.program, other.tensors), "reference")
+    model, chosen, _ = bounded(other, "reference")
+    reference = score_program(model, read, chosen)
     same, gap = program.instructions == other.program.instructions, paired_gap(reference, result)
-    return Evaluation(loaded.kind, result, reference, gap, same, text, _both(loaded.reading, other.reading))
+    return Evaluation(loaded.kind, result, reference, gap, same, text, _both(loaded.reading, other.reading), work)
 
 
 def _admitted(file: ModelFile, tokenizer: Tokenizer | None, options: ScoringOptions) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..compiler.checkpoints.selection import Selection
     from ..compiler.model.model import Reading
     from ..format.program.program import Program
+    from ..runtime.scoring_budget import ScoringBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,22 @@ class ModelFile:
     identity: Identity = UNKNOWN
 
 
-def load_model_file(path: Path, architecture: Mapping[str, object] | None, selection: Selection) -> ModelFile:
-    """The model of a file or folder; ArtifactError or CheckpointError when it is none."""
+def load_model_file(
+    path: Path,
+    architecture: Mapping[str, object] | None,
+    selection: Selection,
+    budget: ScoringBudget | None = None,
+) -> ModelFile:
+    """The model of a file or folder; ArtifactError or CheckpointError when it is none, BudgetError for an artifact
+    whose weights are beyond the memory.
+    """
     if path.is_file() and is_artifact(path):
         from ..files.artifact_file import read_artifact_file
         from ..format.artifact import decode_tensors, read_artifact
+        from ..runtime.scoring_budget import NO_BUDGET, check_program_memory
 
         artifact = read_artifact(read_artifact_file(path))
+        check_program_memory(artifact.program, artifact.directory, budget or NO_BUDGET)
         return ModelFile("artifact", artifact.program, decode_tensors(artifact), identity=artifact.identity)
     from ..compiler.checkpoints.checkpoint import read_checkpoint
     from ..compiler.frontends import build_model

@@ -16,6 +16,7 @@ from .binding import BindContext, Step, Workspace
 
 SCORE_FLOATS = 1 << 16  # attention scores computed at once (256 KiB): they stay in the second-level cache
 LEAST_QUERY_BLOCK = 64  # with fewer a product of BLAS is slow
+MOST_SCORE_FLOATS = 1 << 26  # where so many queries would make more than 256 MiB of scores, there are fewer
 
 
 def bind_attention(o: op.Attention, context: BindContext) -> Step:
@@ -45,7 +46,7 @@ def attention_step(o: op.Attention | op.CappedAttention, softmax: Callable[..., 
         keys = k.reshape(total, o.kv_heads, 1, -1).transpose(1, 2, 3, 0)
         values = v.reshape(total, o.kv_heads, 1, -1).transpose(1, 2, 0, 3)
         outputs = out.reshape(length, o.kv_heads, group, -1).transpose(1, 2, 0, 3)
-        block = max(LEAST_QUERY_BLOCK, SCORE_FLOATS // (o.heads * total))
+        block = query_block(o.heads, total)
         for start in range(0, length, block):
             stop = min(start + block, length)
             first = int(seen[start])
@@ -56,6 +57,19 @@ def attention_step(o: op.Attention | op.CappedAttention, softmax: Callable[..., 
             np.matmul(scores, values[:, :, past + first : past + stop], out=outputs[:, :, start:stop])
 
     return step
+
+
+def query_block(heads: int, keys: int) -> int:
+    """Queries whose scores are computed at once."""
+    usual = max(LEAST_QUERY_BLOCK, SCORE_FLOATS // (heads * keys))
+    return max(1, min(usual, MOST_SCORE_FLOATS // (heads * keys)))
+
+
+def score_floats(o: op.Attention | op.CappedAttention, length: int) -> int:
+    """Attention scores that are there at once for a sequence of `length` tokens."""
+    block = min(query_block(o.heads, length), length)
+    seen = min(o.window + block, length) if o.window else length
+    return o.heads * block * seen
 
 
 def bind_capped_attention(o: op.CappedAttention, context: BindContext) -> Step:

@@ -20,6 +20,7 @@ from .data_files import expand_data
 from .interpreter import Interpreter
 from .known_splits import SplitMatch, match_split, read_splits
 from .scoring import Score, score, target_count
+from .scoring_budget import NO_BUDGET, ScoringBudget
 from .token_text import TokenText, text_of_ids
 from .tokenizers import ByteTable, Tokenizer, load_tokenizer
 from .tokens import NO_TOKEN, Tokens, read_byte_counts, read_tokens, sidecar_of
@@ -43,6 +44,7 @@ class ScoringOptions:
     split : str or None         name of the known split that the data must be
     threads, progress           as in `scoring.score`
     other_tokenizer : bool      take a tokenizer that cannot be the model's
+    budget : ScoringBudget      what scoring may take of memory and time
     """
 
     sequence_length: int | None = None
@@ -56,6 +58,7 @@ class ScoringOptions:
     splits: Sequence[str | Path] = ()
     split: str | None = None
     other_tokenizer: bool = False
+    budget: ScoringBudget = NO_BUDGET
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -265,10 +268,16 @@ def score_program(model: Interpreter, data: ScoringData, options: ScoringOptions
 
 
 def _share_beyond(model: Interpreter, ids: np.ndarray, pieces: int) -> float:
-    """Mean probability of the tokens from `pieces` on, after each of these ids."""
-    logits = model.logits(np.asarray(ids)[None])[0].astype(np.float64)
-    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return float((weights[:, pieces:].sum(axis=-1) / weights.sum(axis=-1)).mean())
+    """Mean probability of the tokens from `pieces` on, after each of these ids; never all logits at once."""
+    largest = np.full(len(ids), -np.inf)
+    sums = np.zeros((2, len(ids)))  # of all tokens, of those beyond
+    for _, columns, logits in model.logit_ranges(model.checked(np.asarray(ids)[None])):
+        new = np.maximum(largest, logits.max(axis=-1))
+        weights = np.exp(logits.astype(np.float64) - new[:, None])
+        inside = max(0, pieces - columns.start)
+        sums = sums * np.exp(largest - new) + [weights.sum(axis=-1), weights[:, inside:].sum(axis=-1)]
+        largest = new
+    return float((sums[1] / sums[0]).mean())
 
 
 def evaluate_program(

@@ -22,7 +22,7 @@ from ..format.program.program import Program, ProgramShapes, validate_program
 from . import kernels_exponential
 from .binding import BindContext, Step, Workspace
 from .operation_kernels import BINDERS
-from .sequence_plan import SequencePlan
+from .sequence_plan import Clock, SequencePlan
 
 
 class Interpreter:
@@ -33,6 +33,7 @@ class Interpreter:
     program : Program
     tensors : sequence of float32 C-contiguous arrays   the whole directory; kept by reference
     limits : Limits                                     what the program may need
+    clock : Clock or None                               may be set; asked after every instruction
 
     Raises ArtifactError when program and tensors do not fit, ValueError for a tensor of another
     dtype or layout.
@@ -42,7 +43,8 @@ class Interpreter:
         for index, tensor in enumerate(tensors):
             if tensor.dtype != np.float32 or not tensor.flags.c_contiguous:
                 raise ValueError(f"tensor {index} is {tensor.dtype}, expected C-contiguous float32")
-        self.program = program
+        self.program, self.tensors = program, tensors
+        self.clock: Clock | None = None
         self.shapes = validate_program(program, [tensor.shape for tensor in tensors], limits)
         self._context = BindContext(tensors, self.shapes.widths)
         self._steps = [bind_step(instruction, self._context) for instruction in program.instructions]
@@ -51,7 +53,7 @@ class Interpreter:
         """float32 [batch, length, vocabulary] for int [batch, length]; raises DataError for an id out of range."""
         tokens = self.checked(tokens)
         result = np.empty((*tokens.shape, self.program.vocabulary_size), np.float32)
-        for index, columns, logits in self._run(tokens):
+        for index, columns, logits in self.logit_ranges(tokens):
             result[index, :, columns] = logits
         return result
 
@@ -64,7 +66,7 @@ class Interpreter:
         """
         tokens = self.checked(tokens)
         losses = np.empty((tokens.shape[0], tokens.shape[1] - 1), np.float64)
-        for index, columns, logits in self._run(tokens[:, :-1]):
+        for index, columns, logits in self.logit_ranges(tokens[:, :-1]):
             if columns.start == 0:
                 sums = kernels_exponential.new_softmax_sums(logits.shape[0])
             kernels_exponential.add_to_softmax_sums(logits, tokens[index, 1:] - columns.start, sums)
@@ -86,14 +88,16 @@ class Interpreter:
             )
         return tokens
 
-    def _run(self, tokens: np.ndarray) -> Iterator[tuple[int, slice, np.ndarray]]:
-        """(sequence, columns, logits [length, columns]) in order, see `SequencePlan.logits`."""
+    def logit_ranges(self, tokens: np.ndarray) -> Iterator[tuple[int, slice, np.ndarray]]:
+        """(sequence, columns, logits [length, columns]) in order for tokens that were checked, see
+        `SequencePlan.logits`.
+        """
         check_length(tokens.shape[1], self.shapes)
         if tokens.shape[1] == 0:
             return
         plan, workspace = self.plan(tokens.shape[1]), Workspace(self.program.boundary_token)
         for index, row in enumerate(tokens):
-            plan.run(workspace, row)
+            plan.run(workspace, row, self.clock)
             for columns, logits in plan.logits(workspace, slice(0, row.size)):
                 yield index, columns, logits
 

@@ -9,8 +9,6 @@ nothing. Semantics: spec/program.md, section 4.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 from ..format.program import operations as op
@@ -18,37 +16,12 @@ from ..format.registry import paired
 from . import kernels_exponential, kernels_rows
 from .attention import bind_attention, bind_capped_attention
 from .binding import Bind, BindContext, Step, Workspace
+from .rotations import Frequencies, Rotation, turn
 
 ROTATIONS = {
     op.RopeLayout.HALF_SPLIT: kernels_rows.rope_half_split,
     op.RopeLayout.INTERLEAVED: kernels_rows.rope_interleaved,
 }
-
-
-def rope_frequencies(base: float, rotary_dims: int) -> tuple[float, ...]:
-    """base**(-2i / rotary_dims) for i = 0 .. rotary_dims / 2 - 1."""
-    return tuple((base ** (-np.arange(0, rotary_dims, 2) / rotary_dims)).tolist())
-
-
-@lru_cache(maxsize=64)
-def rotation_tables(
-    frequencies: tuple[float, ...], length: int, factor: float = 1.0, direction: int = 1
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cosine, and sine times the direction, of position * frequency, both times a factor.
-
-    Each is float32 [length, frequencies]; angles and products are float64.
-    """
-    angles = np.arange(length)[:, None] * np.array(frequencies, np.float64)
-    return (factor * np.cos(angles)).astype(np.float32), (direction * factor * np.sin(angles)).astype(np.float32)
-
-
-def turns(
-    workspace: Workspace, frequencies: tuple[float, ...], factor: float = 1.0, direction: int = 1
-) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of `rotation_tables` for the workspace's positions; the tables of a growing sequence are larger."""
-    start, stop = workspace.start, workspace.start + workspace.tokens.size
-    cosine, sine = rotation_tables(frequencies, stop if start == 0 else 1 << stop.bit_length(), factor, direction)
-    return cosine[start:stop], sine[start:stop]
 
 
 def bind_embed(o: op.Embed, context: BindContext) -> Step:
@@ -166,21 +139,15 @@ def bind_activation(o: op.Activation, context: BindContext) -> Step:
 
 
 def bind_rope(o: op.Rope, context: BindContext) -> Step:
-    kernel, frequencies = ROTATIONS[o.layout], rope_frequencies(o.base, o.rotary_dims)
-    return lambda workspace, out, x: kernel(x, o.heads, *turns(workspace, frequencies), out)
+    kernel, rotation = ROTATIONS[o.layout], Rotation(Frequencies(o.base, o.rotary_dims))
+    return lambda workspace, out, x: turn(kernel, rotation, o.heads, workspace, x, out)
 
 
 def bind_rotate(o: op.Rotate, context: BindContext) -> Step:
     kernel, direction = ROTATIONS[o.layout], 1 if o.direction is op.RotationDirection.BACKWARD else -1
-    if o.frequencies is None:
-        frequencies = rope_frequencies(o.base, o.rotary_dims)
-    else:
-        frequencies = tuple(context.vector(o.frequencies, o.rotary_dims // 2).tolist())
-
-    def step(workspace: Workspace, out: np.ndarray, x: np.ndarray) -> None:
-        kernel(x, o.heads, *turns(workspace, frequencies, o.factor, direction), out)
-
-    return step
+    told = None if o.frequencies is None else context.vector(o.frequencies, o.rotary_dims // 2).tobytes()
+    rotation = Rotation(Frequencies(o.base, o.rotary_dims, told), o.factor, direction)
+    return lambda workspace, out, x: turn(kernel, rotation, o.heads, workspace, x, out)
 
 
 def bind_exclude(o: op.Exclude, context: BindContext) -> Step:

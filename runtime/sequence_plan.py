@@ -9,18 +9,20 @@ element behind it, is bound to ranges of its columns, and runs when somebody ask
 from __future__ import annotations
 
 import bisect
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import BudgetError
 from ..format.program import operations as op
 from ..format.program.operands import Row
 from ..format.program.operation import Operation
 from ..format.program.program import Program, ProgramShapes
+from .attention import score_floats
 from .binding import BindContext, Step, Workspace
+from .machine_memory import memory_bytes
 
 TILE_FLOATS = 1 << 22  # logits at once: 16 MiB
 LEAST_COLUMNS = 256
@@ -29,13 +31,20 @@ BEHIND_HEAD = op.Softcap | op.Scale | op.ScaleTiled | op.Affine | op.Activation
 BindInstruction = Callable[[Operation, BindContext], Step]
 
 
+class Clock(Protocol):
+    """Ends work that takes too long: `check` raises when it is time."""
+
+    def check(self) -> None:
+        """Called between two instructions."""
+
+
 class SequencePlan:
     """Registers for sequences of one length, and the steps that fill them.
 
     program, shapes : a validated program; context : its tensors; bind : makes the step of an instruction
     steps : of all instructions
 
-    Raises DataError when the registers take more memory than the machine has.
+    Raises BudgetError when the sequence takes more memory than this process may have.
     """
 
     def __init__(
@@ -50,7 +59,7 @@ class SequencePlan:
         self._length, self._vocabulary_size = length, program.vocabulary_size
         self._head = find_head_start(program)
         buffers, capacities = assign_buffers(program, shapes, self._head)
-        check_memory(sum(capacities) * length, length)
+        check_memory(sequence_bytes(program, shapes, length), length)
         memory = [np.empty(capacity * length, np.float32) for capacity in capacities]
         self._registers = [
             memory[buffer][: width * length].reshape(length, width)
@@ -64,11 +73,13 @@ class SequencePlan:
         self._tail = program.instructions[self._head :]
         self._context, self._bind = context, bind
 
-    def run(self, workspace: Workspace, tokens: np.ndarray) -> None:
+    def run(self, workspace: Workspace, tokens: np.ndarray, clock: Clock | None = None) -> None:
         """Compute every register before the head for the next tokens of a workspace, int64 [length]."""
         workspace.begin(tokens)
         for step, out, inputs in self._steps:
             step(workspace, out, *inputs)
+            if clock is not None:
+                clock.check()
 
     def logits(self, workspace: Workspace, positions: slice) -> Iterator[tuple[slice, np.ndarray]]:
         """(columns, float32 [positions, columns]) that together are the logits of these positions of the sequence
@@ -78,7 +89,7 @@ class SequencePlan:
         if not self._tail:
             yield slice(0, self._vocabulary_size), read
             return
-        width = min(self._vocabulary_size, max(LEAST_COLUMNS, TILE_FLOATS // max(1, read.shape[0])))
+        width = tile_columns(self._vocabulary_size, read.shape[0])
         memory = [np.empty(read.shape[0] * width, np.float32) for _ in self._tail[:2]]
         for start in range(0, self._vocabulary_size, width):
             columns, tile = slice(start, min(start + width, self._vocabulary_size)), read
@@ -94,22 +105,31 @@ class SequencePlan:
         return self._bind(*at_columns(instruction, self._context, self._vocabulary_size, columns))
 
 
-def check_memory(floats: int, length: int) -> None:
-    """Raise DataError for registers of so many elements that this machine has no memory for."""
-    needed, there = 4 * floats, memory_bytes()
+def tile_columns(vocabulary_size: int, positions: int) -> int:
+    """Columns of the logits that are there at once."""
+    return min(vocabulary_size, max(LEAST_COLUMNS, TILE_FLOATS // max(1, positions)))
+
+
+def sequence_bytes(program: Program, shapes: ProgramShapes, length: int) -> int:
+    """Memory of one running sequence of `length` tokens: registers, attention scores and a range of the logits."""
+    head = find_head_start(program)
+    _, capacities = assign_buffers(program, shapes, head)
+    tail = min(2, len(program.instructions) - head)
+    logits = tail * length * tile_columns(program.vocabulary_size, length)
+    attentions = [o for o in program.instructions if isinstance(o, op.Attention | op.CappedAttention)]
+    scores = max((score_floats(o, max(1, length)) for o in attentions), default=0)
+    return 4 * (sum(capacities) * length + logits + scores)
+
+
+def check_memory(needed: int, length: int) -> None:
+    """Raise BudgetError for a sequence that takes so many bytes, where this process may not have them."""
+    there = memory_bytes()
     if there is not None and needed > there:
-        raise DataError(
-            f"the registers of one sequence of {length:,} tokens take {needed / 2**30:,.1f} GiB and this machine has "
+        raise BudgetError(
+            f"one sequence of {length:,} tokens takes {needed / 2**30:,.1f} GiB, and this process may have "
             f"{there / 2**30:,.1f} GiB; choose shorter sequences",
             argument="sequence_length",
         )
-
-
-def memory_bytes() -> int | None:
-    """Physical memory of the machine, None where it does not tell."""
-    if not hasattr(os, "sysconf") or not {"SC_PHYS_PAGES", "SC_PAGE_SIZE"} <= os.sysconf_names.keys():
-        return None
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def at_columns(

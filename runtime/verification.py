@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ArtifactError, ChecksumMismatch, VerificationError
+from ..errors import ArtifactError, BudgetError, ChecksumMismatch, VerificationError
 from ..files.code.closure_records import is_own_package
 from ..files.code_files import closure_notes, counted_files, script_closure
 from ..files.ledger import code_rows
@@ -25,12 +25,14 @@ from ..format.artifact import Artifact, decode_tensors, read_artifact
 from ..format.container.container import checked_section_table
 from ..format.container.limits import DEFAULT_LIMITS, Limits
 from ..progress import StageProgress
+from .bounded_scoring import bound_scoring
 from .check import Check, Outcome, judged, skipped
 from .evaluation import ScoringOptions, choose_documents, read_scoring_data, score_program
 from .identity import compare_tokenizer, described
 from .interpreter import Interpreter
 from .known_splits import SplitMatch, SplitVerdict
 from .scorer_checks import check_interpreter
+from .scoring_budget import NO_BUDGET, ScoringBudget, check_program_memory
 from .tokenizers import Tokenizer, load_tokenizer
 
 DEFAULT_TOLERANCE = 0.0005  # bits per byte; the difference between two machines' float32 sums is far below it
@@ -58,7 +60,7 @@ class ScoreRequest:
     expected : float or None         promised bits per byte, None to only measure
     tolerance : float                allowed distance from `expected`, in bits per byte
     split : str or None              known split that the data must be; else the one that their files are named like
-    the others                       as in `evaluation.ScoringOptions`
+    the others                       as in `evaluation.ScoringOptions`; a score beyond `budget` is a failed check
     """
 
     data: str | Path | Sequence[str | Path]
@@ -71,6 +73,7 @@ class ScoreRequest:
     splits: Sequence[str | Path] = ()
     threads: int | None = None
     progress: StageProgress | None = None
+    budget: ScoringBudget = NO_BUDGET
 
 
 LEVELS = ("structure", "checksums", "ledger", "decode", "identity", "score")
@@ -186,9 +189,12 @@ def _check_decode(artifact: Artifact | None) -> tuple[Check, list[np.ndarray] | 
     if artifact is None:
         return skipped("decode", "the file could not be read"), None
     try:
+        check_program_memory(artifact.program, artifact.directory, NO_BUDGET)
         tensors = decode_tensors(artifact)
     except ArtifactError as error:
         return _failed("decode", error), None
+    except BudgetError as error:
+        return Check("decode", Outcome.FAILED, str(error)), None
     weights, digest = sum(entry.elements for entry in artifact.directory), artifact.digest.hex()
     values = {"weights": weights, "sha256": digest}
     return _passed("decode", f"{weights:,} weights, sha256 {digest}", values), tensors
@@ -224,15 +230,16 @@ def _check_score(
         splits=request.splits,
         split=request.split,
         other_tokenizer=other_tokenizer,
+        budget=request.budget,
     )
     read = read_scoring_data(artifact.program, request.data, tokenizer, options)
     try:
-        model = Interpreter(artifact.program, tensors)
+        model, options, _ = bound_scoring(Interpreter(artifact.program, tensors), read, options)
         read = choose_documents(model, read, options)
         score = score_program(model, read, options)
-    except VerificationError as error:
+        asked = check_interpreter(model, read.tokens.ids)
+    except (VerificationError, BudgetError) as error:
         return Check("score", Outcome.FAILED, str(error))
-    asked = check_interpreter(model, read.tokens.ids)
     kept = read.split.verdict is not SplitVerdict.DIFFERENT and asked.outcome is not Outcome.FAILED
     doubts = "".join(f"; {note}" for note in read.notes)
     doubts += f"; the tokenizer does not spell {score.hidden_bytes:,} bytes of the text" if score.hidden_bytes else ""

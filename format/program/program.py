@@ -62,6 +62,7 @@ class ProgramShapes:
     peak_width : int          most floats per token that are live at once
     multiply_adds : int       most that one token takes in a sequence of the program's own length
     longest_sequence : int or None   tokens for which the position tables have rows; None: there are none
+    vector_floats : int       most that the vectors of all instructions take, each at its instruction's width
     """
 
     widths: tuple[int, ...]
@@ -69,6 +70,7 @@ class ProgramShapes:
     peak_width: int
     multiply_adds: int
     longest_sequence: int | None = None
+    vector_floats: int = 0
 
 
 def program_tensors(program: Program) -> set[int]:
@@ -207,7 +209,8 @@ def validate_program(
         raise LimitExceeded(message, rule="R-PRG-29", where=where)
     work = program_work(program.instructions, context.widths, shapes, program.sequence_length)
     _check_work(work, limits, where)
-    return ProgramShapes(tuple(context.widths), last_use, peak_width, work.multiply_adds, context.longest_sequence)
+    widths, longest = tuple(context.widths), context.longest_sequence
+    return ProgramShapes(widths, last_use, peak_width, work.multiply_adds, longest, work.vector_floats)
 
 
 def _check_work(work: ProgramWork, limits: Limits, where: str) -> None:

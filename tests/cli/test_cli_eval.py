@@ -314,3 +314,15 @@ def test_text_from_standard_input(small_job, monkeypatch):
     piped, read = (bytecap_command(*arguments, data).document["score"] for data in ("-", small_job.text))
     timing = {"seconds", "tokens_per_second"}
     assert {name: piped[name] for name in piped.keys() - timing} == {name: read[name] for name in read.keys() - timing}
+
+
+def test_a_budget_that_is_too_small_is_one_error_with_the_way_out(small_job):
+    arguments = ("eval", small_job.artifact, *small_job.score_arguments())
+    for option, value, what in (("--memory", "10KB", "weights take"), ("--seconds", "1e-9", "seconds of a core")):
+        outcome = bytecap_command(*arguments, option, value)
+        assert (outcome.code, outcome.stdout) == (5, "")
+        assert what in outcome.stderr
+        assert f"{option} says how" in outcome.stderr
+    work = bytecap_command(*arguments, "--memory", "1GiB", "--seconds", "1e6", "--json").document["work"]
+    assert work["memory_bytes"] == work["weight_bytes"] + work["threads"] * work["sequence_bytes"] < 1 << 30
+    assert work["multiply_adds"] > 0

@@ -21,6 +21,7 @@ from bytecap.format.tensors.sources import TensorSource
 from bytecap.format.tensors.terms import RawValues
 from bytecap.runtime.check import Check
 from bytecap.runtime.evaluation import evaluate_program
+from bytecap.runtime.scoring_budget import ScoringBudget
 from bytecap.runtime.shards import write_shard
 from bytecap.runtime.verification import LEVELS, ScoreRequest, verify_artifact
 
@@ -255,6 +256,12 @@ def test_unusable_weights_fail_the_score(files):
     data = assemble_artifact(PROGRAM, tensors)
     check = scored(data, files, threads=1)
     assert check.outcome.value == "failed" and "not finite" in check.detail
+
+
+def test_a_score_beyond_its_budget_fails(files):
+    check = scored(tiny_artifact(), files, budget=ScoringBudget(memory_bytes=1000))
+    assert check.failed
+    assert "weights and one sequence" in check.detail
 
 
 @pytest.mark.parametrize("name", ["x.bin", "x.model"])

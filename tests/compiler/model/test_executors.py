@@ -21,7 +21,7 @@ from random_programs import ADDERS, RandomProgram, programs
 from bytecap.compiler.model.pass_context import rotation_angles
 from bytecap.compiler.model.torch_executor import TorchExecutor
 from bytecap.compiler.model.torch_operations import EXECUTIONS
-from bytecap.errors import DataError, InvalidArtifact
+from bytecap.errors import BudgetError, DataError, InvalidArtifact
 from bytecap.format.program import operations as op
 from bytecap.format.program.operands import Row
 from bytecap.format.program.operation_shapes import SHAPE_RULES
@@ -29,7 +29,8 @@ from bytecap.format.program.program import Program, validate_program
 from bytecap.runtime import sequence_plan
 from bytecap.runtime.interpreter import Interpreter
 from bytecap.runtime.kernels_exponential import gelu, sigmoid
-from bytecap.runtime.operation_kernels import BINDERS, rope_frequencies, rotation_tables
+from bytecap.runtime.operation_kernels import BINDERS
+from bytecap.runtime.rotations import Frequencies, Rotation, rotation_table
 from bytecap.runtime.sequence_plan import assign_buffers, find_head_start
 
 TOLERANCE = 1e-4  # of the largest logit's magnitude
@@ -121,7 +122,7 @@ def test_registers_that_no_machine_has_memory_for_are_refused():
     interpreter = Interpreter(Program(instructions, 2, 4, 0), [np.eye(2, dtype=np.float32)])
     assert interpreter.logits(np.array([[0, 1]])).tolist() == [[[2, 0], [0, 2]]]
     with pytest.raises(
-        DataError, match=r"one sequence of 1,048,576 tokens take 8,192.* GiB .*choose shorter"
+        BudgetError, match=r"one sequence of 1,048,576 tokens takes 8,.* GiB, .*choose shorter"
     ) as caught:
         interpreter.token_losses(np.zeros((1, (1 << 20) + 1), int))
     assert caught.value.argument == "sequence_length"
@@ -138,7 +139,7 @@ def test_programs_without_a_head_at_the_end_have_logits_too():
 @pytest.mark.parametrize(("base", "rotary_dims"), [(1e4, 16), (5e5, 64), (1e6, 128), (1e3, 6)])
 def test_both_executors_make_the_same_rotations(base, rotary_dims):
     angles = rotation_angles(base, rotary_dims, 2048)
-    tables = rotation_tables(rope_frequencies(base, rotary_dims), 2048)
+    tables = rotation_table(Rotation(Frequencies(base, rotary_dims)), 0, 2048)
     for found, expected in zip((angles.cos(), angles.sin()), tables, strict=True):
         np.testing.assert_array_max_ulp(found.float().numpy(), expected, 1)
 

@@ -152,7 +152,7 @@ def test_inferred_shapes(case):
 def test_the_good_program_beside_the_bad_ones():
     program = decode_program(GOOD)
     assert program == Program((op.Embed(0), op.Linear(0, 0)), 4, 16, 1)
-    assert validate_program(program, SHAPES) == ProgramShapes((8, 4), (1, 1), 12, 8 + 32)
+    assert validate_program(program, SHAPES) == ProgramShapes((8, 4), (1, 1), 12, 8 + 32, None, 4)
 
 
 @pytest.mark.parametrize("vector", PROGRAM_VECTORS, ids=lambda vector: vector.name)
