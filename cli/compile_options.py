@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ..compiler.common_baseline import pin_instructions
 from ..compiler.effort import DEFAULT_EFFORT, EFFORTS
 from ..compiler.profiles import PROFILES
 from .parameters import (
@@ -24,6 +25,14 @@ from .parameters import (
     tokenizer_option,
     weights_option,
 )
+
+
+def _pin(context: click.Context, parameter: click.Parameter, wanted: bool) -> bool:
+    """Settle the instructions before anything else of the command can load a library."""
+    if wanted:
+        pin_instructions()
+    return wanted
+
 
 OPTIONS = (
     click.option(
@@ -79,6 +88,13 @@ OPTIONS = (
     click.option("--keep-work", is_flag=True, help="Leave what is in it: for other caps of the same checkpoint."),
     seed_option(),
     threads_option("CPU threads; the artifact does not depend on it.  [default: all]"),
+    click.option(
+        "--reproducible",
+        is_flag=True,
+        is_eager=True,
+        callback=_pin,
+        help="The same bytes on every x86-64 processor with AVX2; takes longer.",
+    ),
 )
 
 

@@ -50,6 +50,7 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
         "predicted": f"{report['predicted_loss']:.3g} nats a token more loss than the checkpoint",
         "measured": _measured(report),
         **({"scored": _scored(report["score"])} if report["score"] else {}),
+        "instructions": _instructions(report["instructions"]),
         "seconds": _seconds(report["seconds"]),
         **({"work folder": _work(report["work"])} if report["work"] else {}),
     }
@@ -126,6 +127,13 @@ def _measured(report: Mapping[str, Any]) -> str:
         return "nothing, the calibration text is too short to hold any of it out"
     tokens = f"{integer(report['held_out_tokens'])} held-out tokens of the calibration text"
     return f"{report['measured_loss']:.3g} nats a token on {tokens}"
+
+
+def _instructions(found: Mapping[str, Any]) -> str:
+    """`openblas Haswell, znver4, ...: reproducible, fingerprint ca31cc3594c8cc45`."""
+    used = ", ".join(f"{library} {name}" for library, name in found["libraries"].items())
+    whose = "the same bytes elsewhere" if found["reproducible"] else "others may give other bytes (--reproducible)"
+    return f"{used}; fingerprint {found['fingerprint']}: {whose}"
 
 
 def _scored(score: Mapping[str, Any]) -> str:

@@ -158,6 +158,7 @@ def _digest_of_options(options: CompileOptions) -> str:
         "code_bytes": sum(path.stat().st_size for path in counted_code(options)[0]),
     }
     plain = {name: getattr(options, name) for name in ("effort", "profile", "device", "seed")}
+    plain |= {"reproducible": True} if options.reproducible else {}
     values = {**files, **plain, "recipe": recipe.digest, "selection": asdict(options.selection), "version": VERSION}
     return json.dumps(values, sort_keys=True)
 

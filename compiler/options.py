@@ -15,6 +15,7 @@ class CompileOptions:
     """As `compile_checkpoint` takes them.
 
     work : folder in which a run that was killed goes on;  keep_work : whether what is kept there outlives the run
+    reproducible : the libraries are held to common_baseline.py, for which the process must be pinned
     """
 
     calibration: Path | str
@@ -33,3 +34,4 @@ class CompileOptions:
     explain: bool = False
     work: Path | str | None = None
     keep_work: bool = False
+    reproducible: bool = False

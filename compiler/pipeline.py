@@ -26,6 +26,7 @@ from .explanation.explanation import explain_compile
 from .explanation.record import build_report
 from .final_score import EvaluationText, read_evaluation, score_compile
 from .inputs import artifact_budget, read_inputs, read_model
+from .instruction_sets import fingerprint, instruction_sets, provenance_of_instructions
 from .job import CompileJob
 from .land_compile import land_compile
 from .model.model import Model
@@ -85,6 +86,7 @@ def compile_checkpoint(
     dry_run: bool = False,
     force: bool = False,
     explain: bool = False,
+    reproducible: bool = False,
     work: Path | str | None = None,
     keep_work: bool = False,
     progress: Progress | None = None,
@@ -93,15 +95,16 @@ def compile_checkpoint(
 
     `evaluation` files are compared with the calibration text, which may not contain theirs, and their first
     `evaluation_tokens` are scored at the end, by artifact and checkpoint. Equal inputs and options give equal
-    bytes, whatever `threads`. Writes `output` (atomically, refused when it exists unless
-    `force`) except on a dry run. `effort` gives the options that the recipe does not name, `explain` adds
-    measurements to the report. In the folder `work` a run that was killed goes on, with the same bytes; what is kept
-    there is removed at the end, unless `keep_work`. Raises CheckpointError, DataError, CapError, CompileError or
-    OutputError.
+    bytes, whatever `threads`, where the libraries use the same instructions: on one machine, and with `reproducible` on
+    every x86-64 processor with AVX2 (common_baseline.py; the process must be pinned before torch is loaded). Writes
+    `output` (atomically, refused when it exists unless `force`) except on a dry run. `effort` gives the options that
+    the recipe does not name, `explain` adds measurements to the report. In the folder `work` a run that was killed goes
+    on, with the same bytes; what is kept there is removed at the end, unless `keep_work`. Raises CheckpointError,
+    DataError, CapError, CompileError or OutputError.
     """
     text = CompileOptions(calibration, tokenizer, code, evaluation, evaluation_tokens, architecture, selection)
     options = replace(text, recipe=recipe, effort=effort, profile=profile, device=device, seed=seed, threads=threads)
-    options = replace(options, explain=explain, work=work, keep_work=keep_work)
+    options = replace(options, explain=explain, work=work, keep_work=keep_work, reproducible=reproducible)
     artifact_budget(cap, counted_code(options)[0])  # a cap that the code fills is refused before the work
     with open_work_folder(work, keep_work) as folder, ScratchFile(folder.folder) as scratch:
         own = OwnOutput(folder.bound_to(str(checkpoint_path), cap, options), None if dry_run else output, force)
@@ -133,6 +136,7 @@ def measure_checkpoint(
     clock, progress = _Clock(), progress or silent
     how = {"seed": options.seed, "device": options.device, "threads": options.threads or available_threads()}
     check_device(options.device)
+    instructions = provenance_of_instructions(options.reproducible, options.device)
     codec, recipe = profile_codec(options.profile), _recipe_of(options)
     code_files, code_notes = counted_code(options)
     inputs = read_inputs(
@@ -151,11 +155,11 @@ def measure_checkpoint(
     statistics = calibrate(model, text, recipe.calibration, progress=how_far, scratch=scratch, memory=memory, **how)
     clock.lap("calibrate")
     model, statistics = _rewrite(model, statistics, recipe)
-    provenance = _provenance(options, recipe, model)
+    provenance = _provenance(options, recipe, model) | instructions
     memory = memory.bound_to(recipe.to_toml(), provenance, codec, identity.values, held_out)
     known = {"identity": identity, "memory": memory, **how}
     job = CompileJob(model, statistics, text, held_out, recipe, provenance, codec, **known)
-    read = {**inputs.reported(), "code_notes": code_notes}
+    read = {**inputs.reported(), "code_notes": code_notes, "instructions": _reported(options)}
     return MeasuredCheckpoint(checkpoint_path, job, options, code_files, scratch, read, clock.seconds, to_score)
 
 
@@ -220,6 +224,12 @@ def _provenance(options: CompileOptions, recipe: Recipe, model: Model) -> dict:
     }
     found |= {} if options.effort == DEFAULT_EFFORT else {"effort": options.effort}
     return found | ({"configuration": dict(model.configuration)} if model.configuration else {})
+
+
+def _reported(options: CompileOptions) -> dict:
+    """What the report says of the instructions: which they are, and what they compute."""
+    used = instruction_sets(options.device)
+    return {"reproducible": options.reproducible, "libraries": used, "fingerprint": fingerprint()}
 
 
 class _Clock:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..compiler.common_baseline import pin_instructions
 from .arguments import PathLike, optional_path, paths_of, selection_of, size_in_bytes
 from .file_errors import deliberate
 from .progress_bars import ProgressOption, heard
@@ -34,6 +35,7 @@ def compile(
     device: str = "cpu",
     seed: int = 0,
     threads: int | None = None,
+    reproducible: bool = False,
     work: PathLike | None = None,
     keep_work: bool = False,
     report: PathLike | None = None,
@@ -55,19 +57,18 @@ def compile(
     profile, device    "max" (smallest), "default" or "fast" (to decode); where calibration runs, "cpu" or "cuda"
     work           folder in which a killed run goes on; with `keep_work` it stays, for other caps
     report         an HTML page to write from `report["explanation"]` of the result, measured only then
+    reproducible   the same bytes on every x86-64 processor with AVX2; before numpy or torch is imported
     The bytes do not depend on `threads`. Raises CheckpointError, DataError, CompileError, CapError or OutputError.
     """
     plain = {"effort": effort, "profile": profile, "device": device, "seed": seed, "threads": threads, "force": force}
-    plain |= {"evaluation_tokens": evaluation_tokens, "work": optional_path(work), "keep_work": keep_work}
+    plain |= {"evaluation_tokens": evaluation_tokens, "keep_work": keep_work, "reproducible": reproducible}
     options: dict[str, Any] = {
         **plain,
-        "cap": size_in_bytes(cap),
-        "calibration": Path(calibration),
-        "output": optional_path(output),
-        "tokenizer": optional_path(tokenizer),
+        **{"output": optional_path(output), "work": optional_path(work)},
+        **{"tokenizer": optional_path(tokenizer), "architecture": optional_path(architecture)},
+        **{"cap": size_in_bytes(cap), "calibration": Path(calibration)},
         "code": [Path(path) for path in code],
         "evaluation": [Path(path) for path in paths_of(evaluation)],
-        "architecture": optional_path(architecture),
         "selection": selection_of(weights, ignore),
         "recipe": recipe if isinstance(recipe, str) else Path(recipe),
         "dry_run": dry_run or output is None,
@@ -78,7 +79,9 @@ def compile(
 
 
 def _refuse(checkpoint: Path, page: Path | None, options: dict[str, Any]) -> None:
-    """What needs no torch to be refused, before it is loaded."""
+    """What needs no torch to be refused, before it is loaded; and what it is to use is settled."""
+    if options["reproducible"]:
+        pin_instructions()
     from ..compiler.refusals import refuse_compile, refuse_inputs
 
     known_later = options["dry_run"] or options["work"] is not None  # a killed run may have written the output

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..compiler.common_baseline import pin_instructions
 from .arguments import PathLike, optional_path, paths_of, selection_of, size_in_bytes
 from .file_errors import deliberate
 from .progress_bars import ProgressOption, heard
@@ -34,6 +35,7 @@ def fit(
     device: str = "cpu",
     seed: int = 0,
     threads: int | None = None,
+    reproducible: bool = False,
     work: PathLike | None = None,
     keep_work: bool = False,
     force: bool = False,
@@ -46,17 +48,15 @@ def fit(
               repeated keeps what is finished and was made of the same files and options
     force     replace artifacts that were made of something else
     The others are those of `compile`. Artifacts have the bytes that `compile` gives.
-
     A cap that a checkpoint cannot meet is said in its record, and the others are made. Else raises as `compile` does.
     """
-    from ..compiler.refusals import refuse_compile, refuse_inputs
-
     caps = [size_in_bytes(each) for each in ([cap] if isinstance(cap, int | str) else cap)]
     scripts, texts = [Path(path) for path in code], [Path(path) for path in paths_of(evaluation)]
-    refuse_compile(caps, scripts, [], force, recipe=recipe if isinstance(recipe, str) else Path(recipe), effort=effort)
-    paths = [Path(path) for path in paths_of(checkpoints)]
-    for path in paths:
-        refuse_inputs(path, [Path(calibration), *texts], optional_path(tokenizer), optional_path(architecture))
+    paths, named = [Path(path) for path in paths_of(checkpoints)], recipe if isinstance(recipe, str) else Path(recipe)
+    if reproducible:
+        pin_instructions()
+    _refuse_options(caps, scripts, force, named, effort)
+    _refuse(paths, [Path(calibration), *texts], optional_path(tokenizer), optional_path(architecture))
     from ..compiler.fit import fit_checkpoints
     from ..compiler.options import CompileOptions
 
@@ -68,10 +68,25 @@ def fit(
         evaluation_tokens,
         optional_path(architecture),
         selection_of(weights, ignore),
-        recipe if isinstance(recipe, str) else Path(recipe),
+        named,
         *(effort, profile, device, seed, threads),
         work=optional_path(work),
         keep_work=keep_work,
+        reproducible=reproducible,
     )
     with heard(progress) as listener:
         return fit_checkpoints(paths, caps, Path(output), options, force=force, progress=listener)
+
+
+def _refuse_options(caps: list[int], scripts: list[Path], force: bool, recipe: str | Path, effort: int) -> None:
+    from ..compiler.refusals import refuse_compile
+
+    refuse_compile(caps, scripts, [], force, recipe=recipe, effort=effort)
+
+
+def _refuse(checkpoints: list[Path], data: list[Path], tokenizer: Path | None, architecture: Path | None) -> None:
+    """What needs no torch to be refused, before it is loaded."""
+    from ..compiler.refusals import refuse_inputs
+
+    for path in checkpoints:
+        refuse_inputs(path, data, tokenizer, architecture)

@@ -30,9 +30,11 @@ REPRODUCED = (
     "evaluation_tokens",
     "architecture",
     "recipe",
+    "effort",
     "profile",
     "device",
     "seed",
+    "reproducible",
     "dry_run",
 )
 

@@ -27,7 +27,7 @@ def reproduction_section(report: Data, ledger: Ledger, reproduce: Data) -> Html:
     ]
     return section(
         "Making it again",
-        paragraph("The same inputs and options give the same bytes, on any number of threads."),
+        paragraph(_where_the_same(report["instructions"])),
         element("pre", reproduce["command"]),
         table(["input", "value"], facts),
         element("h3", "Ledger"),
@@ -45,3 +45,14 @@ def reproduction_section(report: Data, ledger: Ledger, reproduce: Data) -> Html:
 
 def _against_cap(ledger: Ledger) -> str:
     return "" if ledger.cap is None else f"of {integer(ledger.cap)}, {integer(ledger.cap - ledger.total_bytes)} left"
+
+
+def _where_the_same(instructions: Data) -> str:
+    libraries = ", ".join(f"{library} {name}" for library, name in instructions["libraries"].items())
+    where = (
+        "on every x86-64 processor with AVX2"
+        if instructions["reproducible"]
+        else "where the libraries use the same instructions; with --reproducible on every x86-64 processor with AVX2"
+    )
+    used = f"Used here: {libraries}; what they compute has the fingerprint {instructions['fingerprint']}."
+    return f"The same inputs and options give the same bytes, on any number of threads, {where}. {used}"

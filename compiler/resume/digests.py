@@ -2,7 +2,7 @@
 
 Strategy: values are spelled out with their types and lengths before they are hashed, so that no two lists of inputs
 are written alike; arrays by dtype, shape and bytes. The surroundings, of which another kind may round differently,
-count as inputs: the package's own source, the libraries that compute, and the processor's instruction set.
+count as inputs: the package's own source, the libraries that compute, and the instructions that they use.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 
 from ...format.program.program import encode_program
 from ...version import VERSION
+from ..instruction_sets import fingerprint, instruction_sets
 from ..model.model import Model
 
 PACKAGE = Path(__file__).resolve().parents[2]
@@ -40,19 +41,13 @@ def digest_of_model(model: Model) -> str:
 
 @cache
 def digest_of_surroundings() -> str:
-    """Over the package's source, the versions of the libraries that compute, and the instruction sets in use."""
+    """Over the package's source, the libraries that compute, the instructions they use and what these come to."""
     import numba
 
     sources = [PACKAGE / "version.py", *(p for name in THAT_COMPUTE for p in sorted((PACKAGE / name).rglob("*.py")))]
     texts = [(str(path.relative_to(PACKAGE)), path.read_bytes()) for path in sources if path.is_file()]
     versions = VERSION, numba.__version__, np.__version__, torch.__version__
-    return digest_of(texts, versions, torch.backends.cpu.get_cpu_capability(), _instruction_set())
-
-
-def _instruction_set() -> str:
-    from llvmlite import binding
-
-    return f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}"
+    return digest_of(texts, versions, instruction_sets(), fingerprint())
 
 
 def _pieces(value: object) -> Iterator[bytes | memoryview]:

@@ -136,7 +136,9 @@ ROOMS = {
         "comparison",
     ),
     "compiler": (
+        "common_baseline",
         "workers",
+        "instruction_sets",
         "profiles",
         "scratch_file",
         "settings",
