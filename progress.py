@@ -1,12 +1,14 @@
 """How long work reports how far it is: two shapes of callback that every layer shares.
 
 Strategy: work calls back and never prints. Whoever runs several stages takes a `Progress`; one
-stage by itself takes a `StageProgress` and does not know its own name.
+stage by itself takes a `StageProgress` and does not know its own name. A `Progress` that also has a method `plan` hears
+once what will be done and how long it may take; a plain function hears of the stages alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 Progress = Callable[[str, int, int], None]  # (stage, done, total); a total of 0: the end is not known
@@ -24,3 +26,50 @@ def silent_stage(done: int, total: int) -> None:
 def stage_of(progress: Progress | None, stage: str) -> StageProgress | None:
     """`progress` with the stage filled in; None where nobody asks."""
     return None if progress is None else partial(progress, stage)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What long work is going to do, as far as it can be known before.
+
+    facts : what was read and how it will be done, in words, by title
+    seconds : that each stage may take, in the order of the stages;  steps : how many steps a stage is expected to take,
+        where that is fewer than the `total` of which it reports
+    low, high : bounds of the seconds together, as far as forecasts go;  peak_bytes : of memory, likewise
+    """
+
+    facts: Mapping[str, str]
+    seconds: Mapping[str, float]
+    low: float
+    high: float
+    peak_bytes: int
+    steps: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> float:
+        """Seconds of all stages."""
+        return sum(self.seconds.values())
+
+
+def announce(progress: Progress, plan: Plan) -> None:
+    """Hand over a plan, to whoever takes one."""
+    take = getattr(progress, "plan", None)
+    if take is not None:
+        take(plan)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedProgress:
+    """A progress in which every stage has a name before it, such as the file that is at work."""
+
+    progress: Progress
+    name: str
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        self.progress(f"{self.name}: {stage}", done, total)
+
+    def plan(self, plan: Plan) -> None:
+        """The same plan with the stages' longer names."""
+        seconds = {f"{self.name}: {stage}": value for stage, value in plan.seconds.items()}
+        steps = {f"{self.name}: {stage}": value for stage, value in plan.steps.items()}
+        announce(self.progress, Plan(plan.facts, seconds, plan.low, plan.high, plan.peak_bytes, steps))

@@ -16,7 +16,7 @@ from .parameters import (
     example,
     force_option,
 )
-from .progress import terminal_progress
+from .progress import terminal_progress, verbosity_options
 from .reading_report import said_of
 
 EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --calibration train.bin")
@@ -37,6 +37,7 @@ EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --cal
 )
 @click.option("--dry-run", is_flag=True, help="Do everything but write the artifact.")
 @force_option
+@verbosity_options
 @json_option
 def command(output: Path | None, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Compile CHECKPOINT (a Hugging Face folder, .safetensors, .pt, llama2.c .bin or .int8.ptz) to an

@@ -27,7 +27,7 @@ from .parameters import (
     tokenizer_option,
     weights_option,
 )
-from .progress import terminal_progress
+from .progress import terminal_progress, verbosity_options
 from .reading_report import said_of
 
 EXAMPLE = example(
@@ -145,6 +145,7 @@ class Budgets(click.ParamType):
 @click.option("--plot", type=OUTPUT_FILE, metavar="OUT.svg", help="Draw the curves.")
 @click.option("--report", type=OUTPUT_FILE, metavar="OUT.html", help="Write the curves as a page.")
 @force_option
+@verbosity_options
 @json_option
 def command(
     output: Path | None,

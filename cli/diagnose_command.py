@@ -21,7 +21,7 @@ from .parameters import (
     tokenizer_option,
     weights_option,
 )
-from .progress import terminal_progress
+from .progress import terminal_progress, verbosity_options
 from .reading_report import said_of
 
 
@@ -52,6 +52,7 @@ from .reading_report import said_of
 @count_option("--tokens", 65_536, "Tokens to use at most.")
 @seed_option()
 @threads_option("CPU threads; the result does not depend on it.  [default: all]")
+@verbosity_options
 @json_option
 def command(as_json: bool, **options: Any) -> None:
     """Say whether the output head or the trunk of CHECKPOINT is its limit.

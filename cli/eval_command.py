@@ -25,7 +25,7 @@ from .parameters import (
     tokenizer_option,
     weights_option,
 )
-from .progress import terminal_progress
+from .progress import terminal_progress, verbosity_options
 
 EXAMPLE = example("bytecap eval model.bcap --data val.bin --tokenizer tokenizer.model --against final_model.pt")
 
@@ -94,6 +94,7 @@ EXAMPLE = example("bytecap eval model.bcap --data val.bin --tokenizer tokenizer.
 @architecture_option
 @weights_option
 @ignore_option
+@verbosity_options
 @json_option
 def command(model: Path, as_json: bool, **options: Any) -> None:
     """Score a model on text: bits per byte, perplexity a token and a word, and how fast it reads."""

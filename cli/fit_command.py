@@ -11,7 +11,7 @@ from .compile_options import compile_options
 from .documents import json_option, print_document
 from .exit_codes import NOT_COMPILED
 from .parameters import CHECKPOINT, SIZE, example, force_option
-from .progress import terminal_progress
+from .progress import terminal_progress, verbosity_options
 
 EXAMPLE = example("bytecap fit seed0.pt seed1.pt seed2.pt --cap 16MB --calibration train.bin -o fitted")
 
@@ -35,6 +35,7 @@ EXAMPLE = example("bytecap fit seed0.pt seed1.pt seed2.pt --cap 16MB --calibrati
 )
 @compile_options
 @force_option
+@verbosity_options
 @json_option
 def command(checkpoints: tuple[Path, ...], as_json: bool, **options: Any) -> None:
     """Compile each CHECKPOINT to an artifact under each cap, all by one recipe.

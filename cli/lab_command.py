@@ -27,7 +27,7 @@ from .parameters import (
     tokenizer_option,
     weights_option,
 )
-from .progress import terminal_progress
+from .progress import terminal_progress, verbosity_options
 from .reading_report import said_of
 
 EXPERIMENTS = ("byte-allocation", "head-bottleneck", "head-to-depth", "row-rescue", "vq-head")
@@ -119,6 +119,7 @@ RUN_EXAMPLE = example(
 @click.option("--report", type=OUTPUT_FILE, metavar="OUT.html", help="Write the experiment as a page.")
 @click.option("--output", type=OUTPUT_FILE, metavar="OUT.json", help="Write the JSON document.")
 @force_option
+@verbosity_options
 @json_option
 def run(
     name: str,

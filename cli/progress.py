@@ -1,41 +1,171 @@
-"""Progress of long work: a bar a stage on stderr, and only when stderr is a terminal.
+"""Progress of long work on stderr: bars on a terminal, a line a stage in a log, nothing for --quiet.
 
-The compiler and the scorer call back with `(stage, done, total)`; a total of 0 means that the end
-is not known.
+Strategy: the compiler and the scorer call back with `(stage, done, total)`; a total of 0 means that the end is not
+known. A compile also says its plan once: it becomes a few lines of header, and the source of one estimate for the
+whole (estimate.py). Without a terminal each stage is one line when it is over, with the seconds since the beginning,
+and only once the work has lasted a while, so that short commands stay silent. With --verbose every step is a line.
 """
 
 from __future__ import annotations
 
+import io
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from ..progress import Progress
+import click
+
+from ..files.printable import printable
+from ..progress import Plan, Progress
+from .estimate import Estimate
+
+SILENT_SECONDS = 5.0  # a log hears of work that lasts longer
+VERBOSITY = "bytecap.verbosity"
+
+
+def verbosity_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`-q` and `-v`, which `terminal_progress` follows."""
+
+    def remember(level: int) -> Callable[[click.Context, click.Parameter, bool], None]:
+        def callback(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+            if value:
+                ctx.meta[VERBOSITY] = level
+
+        return callback
+
+    flags: dict[str, Any] = {"is_flag": True, "expose_value": False}
+    command = click.option("-v", "--verbose", callback=remember(1), help="A line for every step.", **flags)(command)
+    return click.option("-q", "--quiet", callback=remember(-1), help="No progress.", **flags)(command)
 
 
 @contextmanager
 def terminal_progress() -> Iterator[Progress | None]:
-    """Yield a callback that draws bars, or None where nobody would see them; the bars are gone when the work ends."""
-    if not sys.stderr.isatty():
+    """Yield a callback that shows progress, or None where nobody would see it; bars are gone when the work ends."""
+    context = click.get_current_context(silent=True)
+    level = 0 if context is None else context.meta.get(VERBOSITY, 0)
+    if level < 0:
         yield None
-        return
+    elif sys.stderr.isatty() and level == 0:
+        with _bars() as bars:
+            yield bars
+    elif level > 0 or _is_log():
+        lines = ProgressLines(every_step=level > 0)
+        yield lines
+        lines.end()
+    else:
+        yield None
+
+
+def _is_log() -> bool:
+    """Whether stderr is a file or a pipe that somebody may read, and not a buffer of this process."""
+    try:
+        sys.stderr.fileno()
+    except (OSError, ValueError, io.UnsupportedOperation, AttributeError):
+        return False
+    return True
+
+
+def header_lines(plan: Plan) -> list[str]:
+    """What was read, how it will be done, and what that may take."""
+    lines = [f"{title}: {printable(text)}" for title, text in plan.facts.items()]
+    span = f"{duration(plan.total)} ({duration(plan.low)} to {duration(plan.high)})"
+    return [*lines, f"forecast: {span}, {plan.peak_bytes / 1e9:.1f} GB of memory, {len(plan.seconds)} stages"]
+
+
+def duration(seconds: float) -> str:
+    """`8 s`, `4 min 05 s`, `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60:02} s" if whole < 3600 else f"{whole // 3600} h {whole // 60 % 60:02} min"
+
+
+class ProgressLines:
+    """A line a stage, or a step, on stderr."""
+
+    def __init__(self, *, every_step: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+        self._every_step, self._clock, self._began = every_step, clock, clock()
+        self._stage, self._stage_began, self._counts = "", self._began, ""
+        self._estimate: Estimate | None = None
+        self._waiting: list[str] = []
+
+    def plan(self, plan: Plan) -> None:
+        """The header, and the estimate from now on."""
+        self._estimate = Estimate(plan, self._clock)
+        for line in header_lines(plan):
+            self._say(line)
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if stage != self._stage:
+            self._end_stage()
+            self._stage, self._stage_began = stage, self._clock()
+        self._counts = f" {done:,}/{total:,}" if total else f" {done:,}" if done else ""
+        if self._estimate is not None:
+            self._estimate.take(stage, done, total)
+        if self._every_step:
+            self._say(f"{stage}{self._counts}{self._left()}")
+
+    def end(self) -> None:
+        """The work is over."""
+        self._end_stage()
+
+    def _end_stage(self) -> None:
+        if self._stage:
+            self._say(f"{self._stage}{self._counts}: took {duration(self._clock() - self._stage_began)}{self._left()}")
+        self._stage = ""
+
+    def _left(self) -> str:
+        return "" if self._estimate is None else f"; about {duration(self._estimate.left)} left"
+
+    def _say(self, line: str) -> None:
+        elapsed = self._clock() - self._began
+        self._waiting.append(f"bytecap: {elapsed:7.1f} s  {line}")
+        if self._every_step or elapsed >= SILENT_SECONDS:
+            for waiting in self._waiting:
+                click.echo(waiting, err=True)
+            self._waiting.clear()
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bars
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[told]}"))
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, int] = {}
+        yield ProgressBars(bars)
 
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total or None)
-            bars.update(tasks[stage], completed=done, total=total or None)
 
-        yield report
+class ProgressBars:
+    """Bars of rich: one for the whole where there is a plan, one for the stage that is at work."""
+
+    def __init__(self, bars: Any) -> None:
+        self._bars, self._began = bars, time.monotonic()
+        self._tasks: dict[str, Any] = {}
+        self._starts: dict[str, float] = {}
+        self._estimate: Estimate | None = None
+        self._whole: Any = None
+
+    def plan(self, plan: Plan) -> None:
+        """The header above the bars, and one bar for the whole."""
+        self._estimate = Estimate(plan)
+        for line in header_lines(plan):
+            self._bars.console.print(line, markup=False, highlight=False)
+        if self._whole is None:
+            self._whole = self._bars.add_task("all stages", total=1.0, told="")
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if stage not in self._tasks:
+            self._starts[stage] = now
+            self._tasks[stage] = self._bars.add_task(stage, total=total or None, told="")
+        counts = f"{done:,}/{total:,}" if total else f"{done:,}" if done else ""
+        told = f"{counts}  {duration(now - self._starts[stage])} so far".strip()
+        self._bars.update(self._tasks[stage], completed=done, total=total or None, told=told)
+        if self._estimate is not None:
+            self._estimate.take(stage, done, total)
+            left = f"{duration(now - self._began)} so far, about {duration(self._estimate.left)} left"
+            self._bars.update(self._whole, completed=self._estimate.share, told=left)

@@ -26,7 +26,7 @@ from .parameters import (
     tokenizer_option,
     weights_option,
 )
-from .progress import terminal_progress
+from .progress import terminal_progress, verbosity_options
 from .reading_report import said_of
 
 EXAMPLE = example("bytecap sensitivity final_model.pt --calibration train.bin --unit rows --plot rows.svg")
@@ -82,6 +82,7 @@ class Bits(click.IntRange):
 @click.option("--output", type=OUTPUT_FILE, metavar="RANKING.json", help="Write the JSON document with every unit.")
 @click.option("--plot", type=OUTPUT_FILE, metavar="OUT.svg", help="Draw the ranking.")
 @force_option
+@verbosity_options
 @json_option
 def command(output: Path | None, plot: Path | None, force: bool, as_json: bool, **options: Any) -> None:
     """Rank the units of CHECKPOINT by what quantizing each alone costs, and say how far slices of the data agree."""

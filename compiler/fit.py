@@ -17,7 +17,7 @@ from pathlib import Path
 from ..errors import CapError, OutputError
 from ..files.digests import file_sha256
 from ..files.output import check_output, write_output
-from ..progress import Progress, silent
+from ..progress import NamedProgress, Progress, silent
 from ..version import VERSION
 from .fitted import RECORD, Fit, FittedArtifact, read_record, write_record
 from .inputs import artifact_budget
@@ -65,7 +65,7 @@ def fit_checkpoints(
             _check_free(Path(each.output), force)
     for number, checkpoint in enumerate(checkpoints):
         wanted = [each for each in planned if each.checkpoint == str(checkpoint) and each.output not in done]
-        told = _named(progress or silent, f"{number + 1}/{len(checkpoints)} {checkpoint.name}")
+        told = NamedProgress(progress or silent, f"{number + 1}/{len(checkpoints)} {checkpoint.name}")
         for made, artifact in _compiled(wanted, options, told):
             done[made.output] = made
             write_record(folder / RECORD, known | done)
@@ -183,8 +183,3 @@ def _is_there(wanted: FittedArtifact, known: Mapping[str, FittedArtifact]) -> bo
     if found is None or found.failure is not None or found.made_of != wanted.made_of:
         return False
     return Path(wanted.output).is_file() and file_sha256(wanted.output) == found.sha256
-
-
-def _named(progress: Progress, name: str) -> Progress:
-    """The progress of one checkpoint, its name before each stage."""
-    return lambda stage, done, total: progress(f"{name}: {stage}", done, total)

@@ -18,13 +18,15 @@ import numpy as np
 from ..files.code_files import closure_notes, counted_files, script_closure
 from ..files.digests import file_sha256
 from ..files.ledger import build_ledger
-from ..progress import Progress, silent
+from ..progress import Progress, announce, silent
 from ..version import VERSION
 from .checkpoints.selection import EVERYTHING, Selection
+from .compile_plan import plan_compile
 from .effort import DEFAULT_EFFORT
 from .explanation.explanation import explain_compile
 from .explanation.record import build_report
 from .final_score import EvaluationText, read_evaluation, score_compile
+from .forecast import forecast_compile
 from .inputs import artifact_budget, read_inputs, read_model
 from .instruction_sets import fingerprint, instruction_sets, provenance_of_instructions
 from .job import CompileJob
@@ -43,7 +45,7 @@ from .rewrites import REWRITES
 from .scratch_file import ScratchFile
 from .statistics.calibration import Statistics
 from .statistics.convergence import calibrate
-from .workers import available_threads, check_device, one_thread_each
+from .workers import available_threads, check_device, one_thread_each, peak_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,8 @@ def measure_checkpoint(
     model, (text, held_out, _), identity = inputs.model, inputs.calibration, inputs.identity.identity
     to_score = read_evaluation(model.program, options.evaluation, inputs.identity.tokenizer, options.evaluation_tokens)
     clock.lap("read")
+    forecast = forecast_compile(model, recipe, len(text), held_out.size, how["threads"])
+    announce(progress, plan_compile(checkpoint_path, inputs, recipe, options, forecast))
     memory = memory.bound_to(*_inputs_of_calibration(model, text, recipe, options))
     how_far = partial(progress, "calibrate")
     statistics = calibrate(model, text, recipe.calibration, progress=how_far, scratch=scratch, memory=memory, **how)
@@ -160,6 +164,7 @@ def measure_checkpoint(
     known = {"identity": identity, "memory": memory, **how}
     job = CompileJob(model, statistics, text, held_out, recipe, provenance, codec, **known)
     read = {**inputs.reported(), "code_notes": code_notes, "instructions": _reported(options)}
+    read |= {"forecast": forecast.document()}
     return MeasuredCheckpoint(checkpoint_path, job, options, code_files, scratch, read, clock.seconds, to_score)
 
 
@@ -177,7 +182,13 @@ def land_checkpoint(measured: MeasuredCheckpoint, cap: int, progress: Progress |
     artifact = landed.landing.trial.data
     ledger = build_ledger(artifact, measured.code_files, cap)
     report = build_report(job, landed.landing, ledger, clock.seconds, landed.candidates) | dict(measured.read)
-    report |= {"profile": options.profile, "effort": options.effort, "score": None, "work": None}
+    report |= {
+        "profile": options.profile,
+        "effort": options.effort,
+        "score": None,
+        "work": None,
+        "peak_bytes": peak_bytes(),
+    }
     if options.explain:
         report["explanation"] = explain_compile(landed.trials, landed.landing, budget, progress=progress)
         clock.lap("explain")

@@ -7,6 +7,7 @@ so every sum is taken in one order, and results come back in the order of the jo
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,11 @@ from threadpoolctl import threadpool_limits
 
 from ..errors import CompileError
 
+try:
+    import resource
+except ImportError:  # not POSIX
+    resource = None  # type: ignore[assignment]
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -25,6 +31,14 @@ Result = TypeVar("Result")
 def available_threads() -> int:
     """CPUs this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def peak_bytes() -> int | None:
+    """Most memory that this process has held so far; None where the system does not say."""
+    if resource is None:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def check_device(device: str) -> None:

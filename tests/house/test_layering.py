@@ -161,6 +161,8 @@ ROOMS = {
         "inputs",
         "refusals",
         "final_score",
+        "forecast",
+        "compile_plan",
         "result",
         "pipeline",
         "fitted",

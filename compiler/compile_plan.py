@@ -1,0 +1,43 @@
+"""What a compile says before it starts: what was read, how it will be done, and what that may take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..progress import Plan
+from .forecast import TRIALS, Forecast
+from .inputs import Inputs
+from .model.model import Model
+from .options import CompileOptions
+from .recipe import Recipe
+
+
+def plan_compile(path: Path | str, inputs: Inputs, recipe: Recipe, options: CompileOptions, forecast: Forecast) -> Plan:
+    """The plan of a compile of these inputs."""
+    model, tokens = inputs.model, len(inputs.calibration.tokens)
+    wanted = min(recipe.calibration.tokens, tokens)
+    facts = {
+        "read": f"{path}, {model.parameters:,} weights in {len(model.tensors)} tensors{_named(model)}",
+        "architecture": _architecture(model),
+        "calibration": f"{options.calibration}, {tokens:,} tokens, at most {wanted:,} of them for the statistics",
+        "effort": f"{options.effort} of 9, recipe {recipe.name}",
+    }
+    steps = {"find the byte price": TRIALS, "land on the cap": TRIALS}
+    return Plan(facts, forecast.seconds, forecast.low, forecast.high, forecast.peak_bytes, steps)
+
+
+def _named(model: Model) -> str:
+    return f", set {model.weights!r}" if model.weights else ""
+
+
+def _architecture(model: Model) -> str:
+    """The numbers of a kind that models are told apart by, who told them, and what was assumed."""
+    sources = ", ".join(dict.fromkeys(model.told.values())) or "nobody"
+    assumed = ", ".join(f"{name} {value}" for name, value in model.assumed.items())
+    sizes = _sizes(model.architecture)
+    return f"{sizes}; told by {sources}" + (f"; assumed: {assumed}" if assumed else "")
+
+
+def _sizes(architecture: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in architecture.items() if isinstance(value, int))

@@ -1,0 +1,165 @@
+"""What a compile will cost in time and memory, before it starts: a simple law, and this machine's speed.
+
+Strategy: every stage is counted in operations that its inputs and options fix (products of matrices, weights on the
+trellis, calls of small operations), and a second of such operations is timed on this machine. How much text a
+calibration needs, and how many trials and walks a landing takes, is not known before; the law takes what they mostly
+are, and the range spans what they may be. It is a forecast, and is printed as one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from ..format.program.operations import Linear
+from .model.model import Model
+from .model.structure import embedding_tables
+from .quantize.distillation import LEAST_UPDATES, WEIGHTS_OF_ALL_UPDATES
+from .recipe import Recipe
+from .workers import one_thread_each
+
+TRIALS = 5  # of the byte price, mostly
+SHARE_OF_TEXT = 0.5  # of the calibration text at most, mostly
+WALKS = {1: 1.0, 2: 1.2}  # by how many may be; 1.3 beyond
+OVERHEAD = 2.2  # of a pass over its products of matrices: attention, norms, logits
+SECONDS_A_CALL = 4e-5  # of an operation in a pass, besides its products
+TRELLIS = {0: 4e6, 8: 1.2e6, 64: 3.5e5}  # weights a second and core, by states
+EIGEN_FLOPS = 25  # of an eigenvector's coefficient
+LOW, HIGH = 0.6, 1.9  # of the forecast seconds
+PROBE = 384, 8  # size and number of the products that are timed
+BASE_BYTES = 420 << 20  # of the process with its libraries
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Seconds by stage, in their order, and the bytes of memory at the peak."""
+
+    seconds: Mapping[str, float]
+    peak_bytes: int
+
+    @property
+    def total(self) -> float:
+        """Seconds of all stages."""
+        return sum(self.seconds.values())
+
+    @property
+    def low(self) -> float:
+        """The forecast's lower end."""
+        return LOW * self.total
+
+    @property
+    def high(self) -> float:
+        """The forecast's upper end."""
+        return HIGH * self.total
+
+    def document(self) -> dict[str, object]:
+        """As JSON values."""
+        return {"seconds": dict(self.seconds), "low": self.low, "high": self.high, "peak_bytes": self.peak_bytes}
+
+
+@one_thread_each()
+def flops_of_core() -> float:
+    """Floating-point operations a second of one core in products of matrices, timed for some milliseconds."""
+    size, count = PROBE
+    left = torch.ones(size, size)
+    best = float("inf")
+    for _ in range(count):
+        began = time.perf_counter()
+        torch.mm(left, left)
+        best = min(best, time.perf_counter() - began)
+    return 2 * size**3 / best
+
+
+def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: int, threads: int) -> Forecast:
+    """The forecast for a landing on one cap.
+
+    text_tokens, held_out : tokens of the calibration text, and of that which only judges;  threads : that work
+    """
+    counts = _Counts.of(model)
+    flops = flops_of_core() * threads
+
+    def passes(tokens: float, times: float) -> float:
+        """Seconds of so many forward passes over these tokens; a backward pass counts two."""
+        calls = len(model.program.instructions) * tokens / 4096 * SECONDS_A_CALL * 16
+        return times * (OVERHEAD * tokens * counts.forward / flops + calls / threads)
+
+    calibrated = SHARE_OF_TEXT * min(recipe.calibration.tokens, text_tokens)
+    seconds = {"calibrate": passes(calibrated, 3) + calibrated * counts.moments / flops}
+    rate = TRELLIS[recipe.quantization.trellis_states]
+    prepare = 2 * EIGEN_FLOPS / 10 * counts.cubes / flops
+    trials = TRIALS * counts.weights / rate / threads
+    if not recipe.sequential.enabled:
+        return Forecast(seconds | {"land on the cap": 2 * trials + prepare}, _peak(model, recipe, counts))
+    share = recipe.row_sample.share if recipe.row_sample.enabled else 1.0
+    seconds["find the byte price"] = share * trials + prepare
+    walked = min(recipe.sequential.tokens, text_tokens)
+    walk = passes(walked, 2) + walked * 3 * counts.inputs / flops + counts.weights / rate + prepare
+    walk += _distillation_passes(model, recipe, text_tokens, held_out, passes) + _bases(recipe, counts, flops)
+    seconds["quantize in order"] = WALKS.get(recipe.rate_control.walks, 1.3) * walk
+    seconds["land on the cap"] = 2 * counts.last / rate + 4 * counts.weights / 3e6
+    return Forecast(seconds, _peak(model, recipe, counts))
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """Of a model: weights on grids, of its last matrix; operations a token of a forward pass, of second moments of
+    inputs, and of all second moments; cubes of the sides of matrices.
+    """
+
+    weights: int
+    last: int
+    forward: float
+    inputs: float
+    moments: float
+    cubes: float
+    widest: int
+
+    @classmethod
+    def of(cls, model: Model) -> _Counts:
+        shapes = [tensor.values.shape for tensor in model.tensors]
+        uses = [op for op in model.program.instructions if isinstance(op, Linear)]
+        matrices = {op.weight: shapes[op.weight] for op in uses}
+        tables = embedding_tables(model.program)
+        sources = {op.x: shapes[op.weight][1] for op in uses}
+        inner = [shape for weight, shape in matrices.items() if weight not in tables]
+        inputs = sum(2.0 * width**2 for width in sources.values())
+        outputs = sum(2.0 * rows**2 for rows, _ in inner)
+        sizes = [tensor.values.size for tensor in model.tensors if tensor.values.ndim > 1]
+        cubes = sum(float(rows) ** 3 + float(columns) ** 3 for rows, columns in inner)
+        forward = sum(2.0 * rows * columns for rows, columns in (shapes[op.weight] for op in uses))
+        last = max((rows * columns for rows, columns in inner), default=1)
+        widest = max((max(shape) for shape in inner), default=1)
+        return cls(sum(sizes), last, forward, inputs, inputs + outputs, cubes, widest)
+
+
+def _distillation_passes(model: Model, recipe: Recipe, text_tokens: int, held_out: int, passes) -> float:
+    """Seconds of all updates and of the judgements between them."""
+    settings = recipe.distillation
+    if not settings.enabled or not held_out:
+        return 0.0
+    scale = min(1.0, WEIGHTS_OF_ALL_UPDATES / model.parameters)
+    updates = sum(
+        min(round(count * scale), text_tokens // settings.batch_tokens)
+        for count in (settings.steps, settings.final_steps)
+    )
+    judgements = 2 * min(updates / LEAST_UPDATES, 4 * len(model.program.instructions) / 12)
+    return passes(updates * settings.batch_tokens, 4) + passes(judgements * held_out, 2)
+
+
+def _bases(recipe: Recipe, counts: _Counts, flops: float) -> float:
+    """Seconds of the eigenvectors that distillation turns gradients into."""
+    return EIGEN_FLOPS * counts.cubes / flops if recipe.distillation.enabled else 0.0
+
+
+def _peak(model: Model, recipe: Recipe, counts: _Counts) -> int:
+    """Bytes of memory: the model as it was, as it becomes and as integers, tuning's averages, activations at work."""
+    model_bytes = 4 * model.parameters
+    tuned = 16 * model.parameters if recipe.distillation.enabled else 0
+    tokens = min(recipe.sequential.tokens, 1 << 17)
+    width = counts.widest + model.program.vocabulary_size
+    activations = min(2 * 4 * tokens * counts.widest, 2 << 30) + 4 * 4 * 4096 * width
+    prepared = min(8 * (counts.weights * 3), 1 << 30)
+    return BASE_BYTES + 4 * model_bytes + tuned + activations + prepared

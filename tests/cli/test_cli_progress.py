@@ -1,0 +1,106 @@
+"""Progress: one estimate that does not jump, a line a stage in a log, and nothing for who wants none."""
+
+from __future__ import annotations
+
+import pytest
+from command_line import bytecap_command
+
+from bytecap.cli.estimate import Estimate
+from bytecap.cli.progress import ProgressLines, duration, header_lines
+from bytecap.progress import NamedProgress, Plan
+
+PLAN = Plan({"read": "model.pt, 10 weights"}, {"a": 10.0, "b": 30.0}, 24.0, 80.0, 1_500_000_000, {"b": 5})
+
+
+class Clock:
+    """Seconds that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 3.0])
+def test_the_estimate_comes_nearer_to_the_truth_and_never_jumps(speed: float) -> None:
+    """Work that takes `speed` times the plan, in even steps."""
+    clock = Clock()
+    estimate = Estimate(PLAN, clock)
+    truth, before, errors = 40.0 * speed, None, []
+    for stage, seconds, steps in (("a", 10.0, 10), ("b", 30.0, 5)):
+        for step in range(1, steps + 1):
+            clock.now += seconds * speed / steps
+            estimate.take(stage, step, 24 if stage == "b" and step < steps else step if step == steps else steps)
+            ends = clock.now + estimate.left
+            assert before is None or abs(ends - before) <= 0.25 * truth
+            before = ends
+            errors.append(abs(ends - truth))
+    assert errors[-1] < 1e-6
+    assert max(errors[-5:]) <= 0.2 * truth
+    assert estimate.share == pytest.approx(1.0)
+
+
+def test_a_stage_that_begins_again_counts_again_and_one_that_is_skipped_not() -> None:
+    clock = Clock()
+    estimate = Estimate(PLAN, clock)
+    clock.now = 10.0
+    estimate.take("a", 10, 10)
+    clock.now = 40.0
+    estimate.take("b", 5, 5)
+    assert estimate.left == 0.0
+    clock.now = 46.0
+    estimate.take("b", 1, 5)
+    assert estimate.left == pytest.approx(24.0)
+    skipped = Estimate(PLAN, Clock())
+    skipped.take("b", 0, 24)
+    assert skipped.share == pytest.approx(0.25)
+    skipped.take("another", 1, 2)
+    assert skipped.share == pytest.approx(0.25)
+
+
+def test_a_log_has_a_header_and_a_line_for_each_stage_of_long_work(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    lines = ProgressLines(clock=clock)
+    lines.plan(PLAN)
+    lines("a", 5, 10)
+    assert capsys.readouterr().err == "", "short work is silent"
+    clock.now = 11.0
+    lines("a", 10, 10)
+    lines("b", 0, 24)
+    shown = capsys.readouterr().err.splitlines()
+    assert shown[0] == "bytecap:     0.0 s  read: model.pt, 10 weights"
+    assert "forecast: 40 s (24 s to 1 min 20 s), 1.5 GB of memory, 2 stages" in shown[1]
+    assert shown[2].startswith("bytecap:    11.0 s  a 10/10: took 11 s; about ")
+    clock.now = 41.0
+    lines("b", 24, 24)
+    lines.end()
+    assert "b 24/24: took 30 s" in capsys.readouterr().err
+
+
+def test_a_named_progress_names_the_stages_of_its_plan() -> None:
+    lines = ProgressLines(every_step=True)
+    named = NamedProgress(lines, "1/2 a.pt")
+    named.plan(PLAN)
+    named("b", 5, 5)
+    assert lines._estimate is not None
+    assert lines._estimate.share == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(8.4, "8 s"), (245, "4 min 05 s"), (7800, "2 h 10 min")])
+def test_durations_are_readable(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+    assert header_lines(PLAN)[0].startswith("read: ")
+
+
+def test_verbose_shows_every_step_and_quiet_none(small_job, tmp_path) -> None:
+    options = ("--recipe", tmp_path / "quick.toml")
+    (tmp_path / "quick.toml").write_text("[correct-drift]\nenabled = false\n[calibrate]\ntokens = 256\n")
+    verbose = bytecap_command(*small_job.compile_arguments(tmp_path / "a.bcap", "-v", *options))
+    assert verbose.code == 0
+    assert [
+        title for title in ("read: ", "architecture: ", "forecast: ", "calibrate 1/") if title not in verbose.stderr
+    ] == []
+    quiet = bytecap_command(*small_job.compile_arguments(tmp_path / "b.bcap", "-q", *options))
+    assert (quiet.code, quiet.stderr) == (0, "")
+    assert "before the work; it took" in quiet.stdout
