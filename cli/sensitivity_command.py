@@ -53,7 +53,9 @@ class Bits(click.IntRange):
     metavar="FILE",
     help=data_help + " Its end is held out for --by measured.",
 )
-@tokenizer_option(tokenizer_help + " Needed for text.  [default: in or beside the checkpoint]")
+@tokenizer_option(
+    tokenizer_help + " Names tokens and their rows; needed for text.  [default: in or beside the checkpoint]"
+)
 @architecture_option
 @weights_option
 @ignore_option

@@ -73,6 +73,7 @@ def sensitivity(
     """
     _refuse(checkpoint, [calibration], tokenizer, architecture)
     from ..compiler.inputs import own_tokenizer, read_calibration, read_model
+    from ..compiler.model.structure import token_tables
     from ..compiler.workers import available_threads, one_thread_each
     from ..lab.measure.sensitivity import SensitivityOptions, measure_sensitivity
     from ..runtime.tokenizers import load_tokenizer
@@ -89,7 +90,9 @@ def sensitivity(
             threads=threads or available_threads(),
             progress=listener or silent,
         )
-    return found if tokenizer is None or unit != "tokens" else found.with_pieces(load_tokenizer(Path(tokenizer)))
+    if tokenizer is None:
+        return found
+    return found.with_pieces(load_tokenizer(Path(tokenizer)), token_tables(model.program))
 
 
 def score(checkpoint: PathLike, **options: Any) -> Sensitivity:

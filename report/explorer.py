@@ -17,7 +17,7 @@ from ..format.byte_account import GroupRow, TensorRow
 from .byte_tree import Node
 from .explorer_style import SCRIPT
 from .layer_map import layer_map, map_table
-from .markup import Html, element, joined, paragraph, section
+from .markup import Html, breakable, element, joined, paragraph, section
 from .treemap import treemap
 
 MOST_BARS = 400  # of a histogram; more codes are put together
@@ -71,7 +71,7 @@ def tensor_section(tensors: Sequence[Explored], file_bytes: int) -> Html:
     rows = []
     for k in order:
         row = tensors[k].row
-        name = element("button", printable(row.name), data_tensor=k, type="button")
+        name = element("button", breakable(printable(row.name)), data_tensor=k, type="button")
         shape = "x".join(map(str, row.shape)) or "scalar"
         layer = ("", "") if row.layer is None else (str(row.layer), row.layer)
         rows.append(

@@ -141,7 +141,8 @@ const show = () => {
   draw(node, path, [0, 0, tree.clientWidth, tree.clientHeight], shade, 0);
 };
 grouping.onchange = () => { path = []; show(); };
-let width = 0;
+let width = tree.clientWidth;
+show();
 new ResizeObserver(() => { if (tree.clientWidth !== width) { width = tree.clientWidth; show(); } }).observe(tree);
 
 /* one tensor */

@@ -14,7 +14,7 @@ from .markup import Html, element
 
 WIDTH, HEIGHT, INSET = 132.0, 18.0, 12.0
 OPPOSITE = {"better": "worse", "worse": "better"}
-FAR = 2.0  # times the third quartile of all ends, beyond which a bar is an arrow out of the scale
+FAR = 5.0  # times the third quartile of all ends, beyond which a bar is an arrow out of the scale
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..files.numbers import decimals, integer
 from ..format.byte_account import TensorRow
 from .byte_tree import layer_name
-from .figure import Figure, Sheet
+from .figure import Figure, Sheet, lettering
+from .lettering import broken, text_width
 from .markup import Html, element, joined
 
 DEEPEST = 45  # percent of the colour in the darkest cell: text on it stays readable
 LARGE = 0.02  # of the bytes of the largest cell: one that has fewer does not set the scale of bits
-CELL, ROW, LABELS, HEADER = 66, 24, 110, 118  # of the drawing
+CELL, ROW, LINE = 66, 24, 15  # of the drawing: least width of a cell, heights of a row and of a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,34 +110,35 @@ def _change_cell(first: Cell | None, second: Cell | None, greatest: float) -> Ht
 
 
 def map_chart(found: LayerMap, title: str) -> Figure:
-    """The map as a drawing: bits a weight, and bytes on hovering."""
+    """The map as a drawing: bits a weight, and bytes on hovering; names of roles are broken at spaces, not turned."""
     most_bits, _ = _greatest(found)
-    width, height = LABELS + CELL * len(found.roles) + HEADER, HEADER + ROW * len(found.layers) + 6
-    marks = [
-        element(
-            "text",
-            role,
-            x=x,
-            y=HEADER - 8,
-            transform=f"rotate(-40 {x} {HEADER - 8})",
-        )
-        for x, role in ((LABELS + CELL * k + CELL // 2, role) for k, role in enumerate(found.roles))
-    ]
+    words = [word for role in found.roles for word in role.split(" ")]
+    cell_width = max(CELL, math.ceil(max(map(text_width, words), default=0.0)) + 8)
+    labels = math.ceil(max(map(text_width, found.layers), default=0.0)) + 14
+    names = [broken(role, cell_width - 6) for role in found.roles]
+    header = LINE * max(map(len, names), default=1) + 8
+    marks = []
+    for j, lines in enumerate(names):
+        middle = labels + cell_width * j + cell_width / 2 - 1
+        for k, line in enumerate(reversed(lines)):
+            marks.append(lettering(middle, header - 8 - LINE * k, line, "middle", "tick"))
     for k, layer in enumerate(found.layers):
-        y = HEADER + ROW * k
-        marks.append(element("text", layer, x=LABELS - 10, y=y + 16, text_anchor="end"))
+        y = header + ROW * k
+        marks.append(lettering(labels - 10, y + 16, layer, "end", "label"))
         for j, role in enumerate(found.roles):
             cell = found.cells.get((layer, role))
-            if cell is None:
-                continue
-            x = LABELS + CELL * j
-            tip = element("title", f"{layer}, {role}: {integer(cell.bytes)} bytes, {decimals(cell.bits)} bits a weight")
-            depth = _depth(cell.bits, most_bits) / 100
-            marks.append(
-                element("rect", tip, x=x, y=y, width=CELL - 2, height=ROW - 2, class_="a", fill_opacity=f"{depth:.3f}")
-            )
-            marks.append(element("text", decimals(cell.bits, 2), x=x + CELL // 2 - 1, y=y + 15, text_anchor="middle"))
+            if cell is not None:
+                depth = _depth(cell.bits, most_bits) / 100
+                marks.append(_drawn_cell(cell, f"{layer}, {role}", labels + cell_width * j, y, cell_width, depth))
+    width, height = labels + cell_width * len(found.roles), header + ROW * len(found.layers) + 6
     return Figure(title, Sheet(width, height, joined(marks)))
+
+
+def _drawn_cell(cell: Cell, name: str, x: float, y: float, width: float, depth: float) -> Html:
+    tip = element("title", f"{name}: {integer(cell.bytes)} bytes, {decimals(cell.bits)} bits a weight")
+    size = {"width": f"{width - 2:.0f}", "height": ROW - 2}
+    box = element("rect", tip, x=f"{x:.0f}", y=y, **size, class_="a", fill_opacity=f"{depth:.3f}")
+    return joined([box, lettering(x + width / 2 - 1, y + 15, decimals(cell.bits, 2), "middle", "label")])
 
 
 def _greatest(found: LayerMap) -> tuple[float, int]:

@@ -7,11 +7,13 @@ tensor's name can say what it likes. Tables take columns whose title starts with
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from .style import STYLE
 
-VOID = frozenset({"meta", "br", "hr", "input"})
+VOID = frozenset({"meta", "br", "hr", "input", "wbr"})
+BREAKS = re.compile(r"(?<=[._/])(?=[A-Za-z])")  # where a name may go on in the next line
 
 
 class Html(str):
@@ -66,8 +68,14 @@ def record_table(rows: Sequence[Mapping[str, object]]) -> Html:
     return table(list(rows[0]), [list(row.values()) for row in rows]) if rows else Html("")
 
 
+def breakable(name: object) -> object:
+    """A name that may be broken behind dots and underscores, and is the same text; markup as it is."""
+    return name if not isinstance(name, str) or isinstance(name, Html) else joined(BREAKS.split(name), "<wbr>")
+
+
 def _row(cells: Sequence[object], sides: Sequence[str | None]) -> Html:
-    return element("tr", *(element("td", cell, class_=side) for cell, side in zip(cells, sides, strict=True)))
+    shown = [breakable(cell) if k == 0 else cell for k, cell in enumerate(cells)]
+    return element("tr", *(element("td", cell, class_=side) for cell, side in zip(shown, sides, strict=True)))
 
 
 def whole_page(title: str, overline: str, heading: str, *content: object, style: str = "") -> str:

@@ -18,6 +18,7 @@ from .lettering import Place, place_names, text_width
 from .markup import Html, element, joined
 
 KINDS = ("b", "a", "c", "d", "e", "f")  # classes of the series of one chart, which has no more than these
+POINT_KINDS = ("a", "b", "c")  # of a chart of points alone
 RADIUS = 4.5
 CAP = 4.0  # half width of the ends of an interval
 LINE_PIECE = 6.0  # of a line that names stay clear of
@@ -80,7 +81,7 @@ def curve_chart(
     """
 
     def draw(layout: Layout) -> tuple[float, list[Html]]:
-        names, top = _legend(series, layout)
+        names, top = _legend(series, KINDS, layout)
         field = _curve_field(series, labels, layout, top, logarithmic, limit)
         marks = [names, _frame(field, labels, layout)]
         taken: list[Place] = []
@@ -105,7 +106,7 @@ def point_chart(series: Sequence[Series], labels: tuple[str, str], title: str, n
     values = [value for each in series for point in each.points for value in (point.x, point.y)]
 
     def draw(layout: Layout) -> tuple[float, list[Html]]:
-        names, top = _legend(series, layout)
+        names, top = _legend(series, POINT_KINDS, layout)
         box = _box(layout, top, [f"{value:g}" for value in (min(values), max(values))], 400, 320)
         across = log_axis(min(values), max(values), box.left, box.right)
         up = log_axis(min(values), max(values), box.bottom, box.top)
@@ -114,7 +115,7 @@ def point_chart(series: Sequence[Series], labels: tuple[str, str], title: str, n
         equal = {"x1": first[0], "y1": first[1], "x2": last[0], "y2": last[1]}
         line = element("line", **{name: f"{value:.1f}" for name, value in equal.items()}, class_="equal")
         marks, taken = [names, _frame(field, labels, layout), line], []
-        for each, kind in zip(series, ("a", "b", "c"), strict=False):
+        for each, kind in zip(series, POINT_KINDS, strict=False):
             marks += _series(field, each, kind, labels, taken)
         marks += _names(field, named[: MOST_NAMES[layout.narrow]], taken)
         return box.bottom + 52, marks
@@ -122,10 +123,9 @@ def point_chart(series: Sequence[Series], labels: tuple[str, str], title: str, n
     return drawn(title, draw)
 
 
-def _legend(series: Sequence[Series], layout: Layout) -> tuple[Html, float]:
+def _legend(series: Sequence[Series], kinds: Sequence[str], layout: Layout) -> tuple[Html, float]:
     if len(series) < 2:
         return joined(()), 4.0
-    kinds = ("a", "b", "c") if not any(each.joined for each in series) and len(series) < 3 else KINDS
     return legend([each.name for each in series], kinds, 2.0, layout.width)
 
 

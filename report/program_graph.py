@@ -19,7 +19,7 @@ from .figure import Figure, Sheet
 from .markup import Html, element, joined
 from .repeats import Run, find_runs
 
-BOX, HEIGHT, GAP, LEVEL, POINT = 168, 38, 16, 62, 12
+BOX, HEIGHT, GAP, LEVEL, POINT = 180, 38, 16, 62, 12
 MARGIN, FRAME = 30, 9
 CHARACTERS = 24  # of a label
 MOST_BOXES = 600

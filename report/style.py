@@ -22,7 +22,7 @@ MARKS = """
 svg text { fill: var(--ink); font-size: 12.5px; font-variant-numeric: tabular-nums; }
 svg text.tick, svg text.axis, svg text.behind { fill: var(--muted); }
 svg text.strong { font-weight: 650; }
-svg text.name { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; stroke-linejoin: round; }
+svg text.name, svg text.label { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; stroke-linejoin: round; }
 svg .grid { stroke: var(--line); }
 svg .zero { stroke: var(--muted); }
 svg .join { stroke: var(--muted); stroke-width: 2; opacity: 0.5; }
@@ -89,7 +89,7 @@ td { vertical-align: baseline; }
 th:first-child, td:first-child { padding-left: 0; }
 th.number, td.number { text-align: right; white-space: nowrap; }
 th.number { white-space: normal; }
-td:first-child:not(.number) { min-width: 160px; }
+td:first-child:not(.number) { min-width: 196px; }
 .scroll td:first-child, .scroll tbody th, .scroll th:first-child { position: sticky; left: 0; z-index: 1;
   background: var(--paper); }
 tbody tr:hover td, .scroll tbody tr:hover td:first-child { background: var(--panel); }

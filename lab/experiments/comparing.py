@@ -19,7 +19,7 @@ from .measured_artifact import MeasuredArtifact
 MILLI = 1000.0
 CHANGE_COLUMNS = (">change, mbit", ">low", ">high", ">KL, mbit")
 CHANGE_INTERVAL = (0, 1, 2)  # value, low and high among CHANGE_COLUMNS
-BARS = "Bars are 95 % intervals of the change against {}, paired by sequence."
+BARS = "Bars are 95 % intervals of the mean over sequences; changes in the table are paired, and surer."
 ARTIFACT_BYTES, KL_AXIS = "bytes of the artifact", "KL, mbit a token"
 
 
@@ -101,17 +101,12 @@ def change_interval(first: int) -> tuple[int, int, int]:
     return value, low, high
 
 
-def chart_line(artifacts: Iterable[tuple[float, MeasuredArtifact]], base: MeasuredArtifact) -> list[ChartPoint]:
-    """Divergence in millibits a token of artifacts by any x.
-
-    The intervals are those of the change against `base`, paired by sequence, around the artifact's own divergence.
-    """
-    return [_chart_point(x, artifact, base) for x, artifact in artifacts]
+def chart_line(artifacts: Iterable[tuple[float, MeasuredArtifact]]) -> list[ChartPoint]:
+    """Divergence in millibits a token of artifacts by any x, with the interval of its mean over sequences."""
+    return [_chart_point(x, artifact) for x, artifact in artifacts]
 
 
-def _chart_point(x: float, artifact: MeasuredArtifact, base: MeasuredArtifact) -> ChartPoint:
-    value = MILLI * artifact.mean_divergence
-    if artifact is base:
-        return ChartPoint(x, value)
-    change = divergence_change(base, artifact)
-    return ChartPoint(x, value, value + change.low - change.mean, value + change.high - change.mean)
+def _chart_point(x: float, artifact: MeasuredArtifact) -> ChartPoint:
+    by_sequence = MILLI * np.array(artifact.divergence)
+    mean = Estimate.of_pairs(np.zeros(len(by_sequence)), by_sequence)
+    return ChartPoint(x, mean.mean, mean.low, mean.high)

@@ -35,7 +35,7 @@ def render_curves(found: ByteReturns, origin: Origin) -> str:
         "calibration": str(inputs.calibration),
         "measured on": f"{integer(inputs.tokens)} tokens at most of "
         + str(inputs.evaluation or "the held-out end of the calibration text"),
-        "exceptions": f"{settings.form}, by {settings.octaves:g} octaves",
+        "exceptions": f"{settings.form}, octaves {settings.octaves:g}",
     }
     charts = [joined([element("h3", chart.title), chart]) for chart in curve_charts(found)]
     return headed_page(

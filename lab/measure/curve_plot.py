@@ -64,9 +64,9 @@ def _control(control: Control) -> Point:
 def _differences(unit: str, points: Sequence[ReturnPoint]) -> Figure:
     """The exceptions less each control at every budget: below 0 the exceptions are better."""
     rows = [
-        _difference(f"{point.protected_bytes:,} bytes, against {words}", control)
-        for point in points
+        _difference(f"{words}, {point.protected_bytes:,} bytes", control)
         for name, words in CONTROLS.items()
+        for point in points
         if (control := getattr(point, name)) is not None
     ]
     label = "divergence less that of the control, mbit a token; below 0 the exceptions are better"

@@ -15,7 +15,7 @@ says whether there is a ranking at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,6 +38,7 @@ from .unit_losses import (
 from .units import WeightSet, find_units
 
 SECOND_ORDER, GRADIENT, ROW_ERROR, MEASURED = "second-order", "gradient", "row-error", "measured"
+TOKENS, ROWS = "tokens", "rows"  # granularities whose units are tokens, or may be
 METHODS = (SECOND_ORDER, GRADIENT, ROW_ERROR, MEASURED)
 BATCH_SEQUENCES = 4
 SHOWN_UNITS = 10  # in a notebook
@@ -94,11 +95,19 @@ class Sensitivity(ShownByFacts):
         table = rows_table("the first", ("rank", "unit", "weights", self.by), rows)
         return super(Sensitivity, self)._repr_html_() + table
 
-    def with_pieces(self, tokenizer: Tokenizer) -> Sensitivity:
-        """The same with tokens named by their pieces, too; for sensitivities of tokens, in order of their ids."""
-        return replace(
-            self, units=tuple(replace(u, name=f"{u.name} {tokenizer.piece(t)!r}") for t, u in enumerate(self.units))
-        )
+    def with_pieces(self, tokenizer: Tokenizer, tables: Collection[int]) -> Sensitivity:
+        """The same with tokens, and rows of the tensors `tables` that have one a token, named by their pieces, too."""
+        if self.kind not in (TOKENS, ROWS):
+            return self
+        return replace(self, units=tuple(_with_piece(unit, tokenizer, tables) for unit in self.units))
+
+
+def _with_piece(unit: WeightSet, tokenizer: Tokenizer, tables: Collection[int]) -> WeightSet:
+    """The unit with the text of its token in its name; one that is no token, or has no piece, as it is."""
+    area = unit.submatrices[0]
+    if area.tensor not in tables or area.rows.start >= tokenizer.vocabulary_size:
+        return unit
+    return replace(unit, name=f"{unit.name} {tokenizer.piece(area.rows.start)!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,17 @@ def test_token_names_carry_their_pieces(small_job):
     assert "token 1 '<s>'" in {unit["name"] for unit in units}
 
 
+def test_rows_of_token_tables_carry_the_pieces_of_their_tokens(small_job):
+    """And no other rows: their numbers are no tokens."""
+    units = rank(small_job, "--unit", "rows", "--tokenizer", small_job.tokenizer, "--json").document["units"]
+    tables = {name: [u["name"] for u in units if u["name"].startswith(f"{name} row ")] for name in ("tok_emb.weight",)}
+    assert len(tables["tok_emb.weight"]) == ARCHITECTURE["vocab_size"]
+    assert all(re.fullmatch(r"tok_emb\.weight row \d+ '.*'", name) for name in tables["tok_emb.weight"])
+    assert "tok_emb.weight row 1 '<s>'" in tables["tok_emb.weight"]
+    others = [u["name"] for u in units if not u["name"].startswith("tok_emb.weight")]
+    assert others and all(re.fullmatch(r"\S+ row \d+", name) for name in others)
+
+
 def test_files_are_written_whole_and_not_replaced_without_force(small_job, tmp_path):
     files = ["--output", tmp_path / "ranking.json", "--plot", tmp_path / "ranking.svg"]
     outcome = rank(small_job, *files, "--json")

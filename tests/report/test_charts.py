@@ -139,3 +139,13 @@ def test_the_ends_of_an_interval_become_a_bar():
     assert bars[0] == bars[3] == "" and "range better" in bars[1] and "-2.0 to -1.0" in bars[1]
     assert "range" not in bars[2] and 'class="worse"' in bars[2]  # far out of the scale: an arrow
     assert "range worse" in bars[4]
+
+
+@pytest.mark.parametrize("joined", [True, False])
+@pytest.mark.parametrize("chart", [curve_chart, point_chart])
+def test_the_legend_has_the_colours_of_the_points(chart, joined):
+    series = [Series("first", [Point(1, 2, tip="one")], joined), Series("second", [Point(3, 4, tip="two")], joined)]
+    marks = chart(series, ("x", "y"), "title").narrow.marks
+    points = dict(re.findall(r'<circle[^>]*class="(\w)[^"]*"[^>]*><title>(\w+): \w+</title>', marks))
+    legend = re.findall(r'<circle[^>]*class="(\w)"></circle><text[^>]*>(\w+)</text>', marks)
+    assert len(legend) == 2 and legend == [(kind, name) for kind, name in points.items()]

@@ -172,4 +172,6 @@ def without_scripts(page: str) -> str:
 
 def framed_drawing(svg: str) -> str:
     """A drawing that is a document of its own, in a page that adds nothing."""
-    return f"<!doctype html><html><body style='margin:0'><main style='overflow:auto'>{svg}</main></body></html>"
+    style = "body { margin: 0 } @media (prefers-color-scheme: dark) { body { background: #14171b } }"
+    main = f"<main style='overflow:auto'>{svg}</main>"
+    return f"<!doctype html><html><head><style>{style}</style></head><body>{main}</body></html>"

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 from bytecap.report.heading import Origin
 
-VOID = {"meta", "br", "hr", "input"}
+VOID = {"meta", "br", "hr", "input", "wbr"}
 
 
 class Balance(HTMLParser):

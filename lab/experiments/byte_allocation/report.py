@@ -235,17 +235,17 @@ def charts(found: AllocationArtifacts) -> list[Chart]:
     """Divergence by the share of the weights that is protected, and by bytes."""
     allocated = found.allocated[found.budget]
     shares = {
-        kind: chart_line([(0.0, found.plain), *((100 * x, each) for x, each in by_share.items())], found.plain)
+        kind: chart_line([(0.0, found.plain), *((100 * x, each) for x, each in by_share.items())])
         for kind, by_share in found.by_share.items()
         if len(by_share) > 2
     }
     shares["rows on continuous steps"] = chart_line(
-        [(0.0, allocated), *((100 * x, each) for x, each in found.on_allocator.items())], found.plain
+        [(0.0, allocated), *((100 * x, each) for x, each in found.on_allocator.items())]
     )
     by_bytes = {"uniform": found.uniform.values(), "allocator": found.allocated.values()}
     by_bytes["best protected set"] = [found.best]
-    curves = {name: chart_line(((each.bytes, each) for each in line), found.plain) for name, line in by_bytes.items()}
-    note, axes = BARS.format("the uniform base"), ("% of the weights protected", KL_AXIS)
+    curves = {name: chart_line((each.bytes, each) for each in line) for name, line in by_bytes.items()}
+    note, axes = BARS, ("% of the weights protected", KL_AXIS)
     return [
         Chart("Divergence at equal bytes by share protected", axes, shares, note=note),
         Chart("Divergence against bytes", (ARTIFACT_BYTES, KL_AXIS), curves, logarithmic=True, note=note),

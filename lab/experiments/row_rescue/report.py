@@ -166,6 +166,6 @@ def charts(found: RescueArtifacts) -> list[Chart]:
         lines.setdefault(_title(how, octaves), [(0.0, found.plain)]).append((100 * share, artifact))
     greatest, rows = 100 * max(share for *_, share in found.rescued), found.bases[ALL_STEPS]
     lines[TITLES[ALL_STEPS]] = [(0.0, rows), (greatest, rows)]
-    series = {name: chart_line(line, found.plain) for name, line in lines.items()}
-    title, note = "Divergence at equal bytes by share of rows rescued", BARS.format("one step for all rows")
+    series = {name: chart_line(line) for name, line in lines.items()}
+    title, note = "Divergence at equal bytes by share of rows rescued", BARS
     return [Chart(title, ("% of the rows", KL_AXIS), series, note=note)]

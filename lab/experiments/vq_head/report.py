@@ -160,8 +160,8 @@ def charts(found: Sequence[HeadsAtBudget]) -> list[Chart]:
     """Divergence by bytes, of the best head of each kind."""
 
     def line(heads: Callable[[HeadsAtBudget], Iterable[MeasuredArtifact]]) -> list[ChartPoint]:
-        best = [(each, min(heads(each), key=lambda p: p.predicted_loss, default=None)) for each in found]
-        return [p for each, head in best if head is not None for p in chart_line([(each.budget, head)], each.grid)]
+        best = [(each.budget, min(heads(each), key=lambda p: p.predicted_loss, default=None)) for each in found]
+        return chart_line((budget, head) for budget, head in best if head is not None)
 
     series = {
         "grid": line(lambda each: [each.grid]),
@@ -170,5 +170,5 @@ def charts(found: Sequence[HeadsAtBudget]) -> list[Chart]:
         "low-rank": line(lambda each: each.factors.values()),
     }
     series = {name: points for name, points in series.items() if points}
-    note = BARS.format("the grid head of the same bytes")
+    note = BARS
     return [Chart("Divergence against bytes", (ARTIFACT_BYTES, KL_AXIS), series, logarithmic=True, note=note)]
