@@ -12,6 +12,7 @@ import click
 from ..files.numbers import integer
 from ..format.identity import Identity, identity_text
 from .ledger_report import cap_line, ledger_document, print_ledger
+from .text_lines import print_field, print_text
 
 if TYPE_CHECKING:
     from ..compiler.pipeline import CompileResult
@@ -32,7 +33,8 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
     """The result as text; the first line is the verdict."""
     report = result.report
     digest = hashlib.sha256(result.artifact).hexdigest()
-    click.echo(f"{output or 'dry run, nothing written'}  {cap_line(result.ledger)}  sha256 {digest}\n")
+    print_text(f"{output or 'dry run, nothing written'}  {cap_line(result.ledger)}  sha256 {digest}")
+    click.echo()
     print_ledger(result.ledger)
     lines = {
         "architecture": _assignments(report["architecture"]),
@@ -56,7 +58,7 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
         **({"work folder": _work(report["work"])} if report["work"] else {}),
     }
     for title, text in lines.items():
-        click.echo(f"{title:<14} {text}")
+        print_field(title, text, 15)
     if report["at_finest_steps"]:
         click.echo("the cap is larger than the finest steps need: more bytes would not make the model better")
 

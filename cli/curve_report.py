@@ -10,12 +10,14 @@ import click
 
 from ..files.numbers import integer
 from .tables import print_table
+from .text_lines import print_field, print_text
 
 if TYPE_CHECKING:
     from ..lab.measure.byte_returns import Control, ReturnPoint
     from ..lab.measure.curves import ByteReturns
 
 INTERVAL = 1.96  # standard errors on either side of a 95 % interval
+DISPENSABLE = (">metadata", ">mBPB a KB", ">a KB", ">items", ">protected", ">against widened", ">against finer")
 CONTROLS = {"finer": "uniformly finer steps", "widened": "the allocator's own steps"}
 
 
@@ -50,7 +52,8 @@ def print_curves(found: ByteReturns) -> None:
         else f", {base.bits_per_byte:.5f} bits per byte (float {base.float_bits_per_byte:.5f})"
     )
     steps = f"{integer(base.bytes)} bytes on {settings.steps} steps"
-    click.echo(f"base: {steps}, divergence {1000 * base.divergence:.3f} mbit a token{text}\n")
+    print_text(f"base: {steps}, divergence {1000 * base.divergence:.3f} mbit a token{text}")
+    click.echo()
     scored = base.bits_per_byte is not None
     columns = [
         "unit",
@@ -64,13 +67,13 @@ def print_curves(found: ByteReturns) -> None:
         ">against finer",
         ">against widened",
     ]
-    print_table(columns, [_row(point, scored) for point in found.points])
-    click.echo(
+    print_table(columns, [_row(point, scored) for point in found.points], dispensable=DISPENSABLE)
+    print_text(
         "recovered and differences in mbit a token of divergence, with 95 % intervals; "
         "above 0 the exceptions are better"
     )
     for unit in found.units:
-        click.echo(f"{unit:<9} {_standing([point for point in found.of(unit) if point.bytes is not None])}")
+        print_field(unit, f"{_standing([point for point in found.of(unit) if point.bytes is not None])}", 10)
 
 
 def _row(point: ReturnPoint, scored: bool) -> list[str]:

@@ -10,6 +10,7 @@ from ..files.numbers import integer
 from .compile_report import compile_document
 from .eval_report import gap_document, gap_text, score_document, score_text
 from .ledger_report import cap_line, print_ledger
+from .text_lines import print_field
 from .verify_report import check_document, verdict_text
 
 if TYPE_CHECKING:
@@ -35,12 +36,13 @@ def demo_document(demo: Demo) -> dict[str, Any]:
 def print_demo(demo: Demo) -> None:
     """The demo's results as text; the last line names the folder."""
     text_bytes = demo.data.text.stat().st_size
-    click.echo(f"{'text':<11} {integer(text_bytes)} bytes of Python's own documentation")
+    print_field("text", f"{integer(text_bytes)} bytes of Python's own documentation", 12)
     training = f"{integer(demo.steps)} training steps in {demo.training_seconds:.0f} s"
-    click.echo(f"{'model':<11} {integer(demo.weights)} weights, {training}\n")
+    print_field("model", f"{integer(demo.weights)} weights, {training}", 12)
+    click.echo()
     print_ledger(demo.compiled.ledger)
-    click.echo(f"{'float':<11} {score_text(demo.reference)}")
-    click.echo(f"{'artifact':<11} {score_text(demo.score)}")
-    click.echo(f"{'gap':<11} {gap_text(demo.gap)}")
-    click.echo(f"{'verdict':<11} {verdict_text(demo.checks)}; {cap_line(demo.compiled.ledger)}")
-    click.echo(f"{'files':<11} {demo.folder}")
+    print_field("float", score_text(demo.reference), 12)
+    print_field("artifact", score_text(demo.score), 12)
+    print_field("gap", gap_text(demo.gap), 12)
+    print_field("verdict", f"{verdict_text(demo.checks)}; {cap_line(demo.compiled.ledger)}", 12)
+    print_field("files", str(demo.folder), 12)

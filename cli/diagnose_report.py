@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..files.numbers import integer
+from .text_lines import print_field
 
 if TYPE_CHECKING:
     from ..lab.measure.diagnosis import Diagnosis, Side
@@ -71,7 +72,10 @@ def print_diagnosis(found: Diagnosis) -> None:
         "data": f"{integer(found.tokens)} tokens, measured on {integer(found.held_out_tokens)} held-out tokens",
     }
     for title, text in lines.items():
-        click.echo("" if text is None else f"{title:<14} {text}")
+        if text is None:
+            click.echo()
+        else:
+            print_field(title, text, 15)
 
 
 def _bytes_verdict(found: Diagnosis) -> str:

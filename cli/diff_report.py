@@ -12,6 +12,7 @@ import click
 from ..files.numbers import integer
 from .eval_report import gap_document, score_document
 from .tables import print_table
+from .text_lines import print_field, print_text
 
 if TYPE_CHECKING:
     from ..format.comparison import TensorDifference
@@ -62,7 +63,7 @@ def print_difference(first: Path, second: Path, difference: Difference, everythi
     found = difference.comparison
     click.echo(found.verdict)
     for name, path, side in (("first", first, found.first), ("second", second, found.second)):
-        click.echo(f"{name:<7} {path}  {integer(side.bytes)} bytes  sha256 {side.sha256[:16]}")
+        print_text(f"{name:<7} {path}  {integer(side.bytes)} bytes  sha256 {side.sha256[:16]}", 8)
     click.echo()
     if not found.same_file:
         _print_tensors([t for t in found.tensors if everything or not t.equal or t.byte_change])
@@ -92,21 +93,22 @@ def _print_tensors(tensors: Sequence[TensorDifference]) -> None:
 def _print_changes(difference: Difference) -> None:
     found = difference.comparison
     for line in difference.recipe:
-        click.echo(f"recipe      {line}")
+        print_field("recipe", line, 12)
     for line in found.program[:PROGRAM_LINES]:
-        click.echo(f"program     {line}")
+        print_field("program", line, 12)
     if len(found.program) > PROGRAM_LINES:
-        click.echo(f"program     {len(found.program) - PROGRAM_LINES} more lines differ; --json has them all")
+        print_field("program", f"{len(found.program) - PROGRAM_LINES} more lines differ; --json has them all", 12)
     for name, (before, after) in found.provenance.items():
-        click.echo(f"provenance  {name}: {json.dumps(before, sort_keys=True)} then {json.dumps(after, sort_keys=True)}")
+        sides = " then ".join(json.dumps(side, sort_keys=True) for side in (before, after))
+        print_field("provenance", f"{name}: {sides}", 12)
     for name, (before, after) in found.identity.items():
-        click.echo(f"identity    {name}: {json.dumps(before)} then {json.dumps(after)}")
+        print_field("identity", f"{name}: {json.dumps(before)} then {json.dumps(after)}", 12)
     if difference.scores is not None and difference.gap is not None:
         for name, score in zip(("first", "second"), difference.scores, strict=True):
-            click.echo(f"{name:<11} {score.bits_per_byte:.5f} bits per byte on {integer(score.tokens)} tokens")
+            print_field(name, f"{score.bits_per_byte:.5f} bits per byte on {integer(score.tokens)} tokens", 12)
         gap = difference.gap
         least, most = _interval(gap)
         interval = f"95 % between {least:+.2f} and {most:+.2f}"
-        click.echo(
-            f"gap         {gap.mbpb:+.2f} ± {gap.standard_error_mbpb:.2f} mBPB, the second less the first; {interval}"
+        print_field(
+            "gap", f"{gap.mbpb:+.2f} ± {gap.standard_error_mbpb:.2f} mBPB, the second less the first; {interval}", 12
         )

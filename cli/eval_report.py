@@ -9,6 +9,7 @@ import click
 
 from ..files.numbers import integer
 from .reading_report import print_reading, reading_document
+from .text_lines import print_field
 
 if TYPE_CHECKING:
     from ..interface import EvaluatedText, Evaluation
@@ -170,14 +171,14 @@ def print_evaluation(evaluation: Evaluation) -> None:
     if evaluation.reference is not None:
         scores["reference"] = evaluation.reference
     for name, score in scores.items():
-        click.echo(f"{name:<11} {score_text(score)}")
-        click.echo(f"{'':<11} {perplexity_text(score)}")
+        print_field(name, score_text(score), 12)
+        print_field("", perplexity_text(score), 12)
     if evaluation.gap is not None:
-        click.echo(f"{'gap':<11} {gap_text(evaluation.gap)}")
+        print_field("gap", gap_text(evaluation.gap), 12)
     if evaluation.text.tokenizer is not None:
-        click.echo(f"{'tokenizer':<11} {{source}}  ({{kind}}, {{pieces:,}} pieces)".format(**evaluation.text.tokenizer))
-    click.echo(f"{'read':<11} {conventions_text(evaluation.score, evaluation.text)}")
-    click.echo(f"{'data':<11} {evaluation.text.split.detail}")
+        print_field("tokenizer", "{source}  ({kind}, {pieces:,} pieces)".format(**evaluation.text.tokenizer), 12)
+    print_field("read", conventions_text(evaluation.score, evaluation.text), 12)
+    print_field("data", evaluation.text.split.detail, 12)
     _print_doubts(evaluation)
     for note in (*evaluation.text.notes, *score_notes(evaluation.score, evaluation.text)):
         click.echo(f"bytecap: note: {note}", err=True)

@@ -11,6 +11,7 @@ import click
 from ..files.numbers import integer
 from .documents import json_option, print_document
 from .parameters import CHECKPOINT, INPUT_FILE, Choice, example, force_option, other_tokenizer_option
+from .text_lines import print_text
 
 if TYPE_CHECKING:
     from ..interface import Export
@@ -79,7 +80,8 @@ def command(
     if as_json:
         print_document("export", export_document(output, exported))
     else:
-        click.echo(export_text(output, exported))
+        for line in export_lines(output, exported):
+            print_text(line, 2)
         for note in exported.notes:
             click.echo(f"bytecap: note: {note}", err=True)
 
@@ -99,7 +101,7 @@ def export_document(output: Path, exported: Export) -> dict[str, object]:
     }
 
 
-def export_text(output: Path, exported: Export) -> str:
+def export_lines(output: Path, exported: Export) -> list[str]:
     """A line for each file and one that says how far the export is from its artifact."""
     sizes = [path.stat().st_size for path in exported.files]
     types = ", ".join(sorted(set(exported.dtypes)))
@@ -115,4 +117,4 @@ def export_text(output: Path, exported: Export) -> str:
         )
     else:
         lines.append("every weight is exactly the artifact's")
-    return "\n".join(lines)
+    return lines

@@ -10,6 +10,7 @@ import click
 
 from ..files.numbers import decimals, integer, significant
 from .tables import print_table
+from .text_lines import print_text
 
 if TYPE_CHECKING:
     from ..compiler.fitted import Fit, FittedArtifact, Spread
@@ -48,13 +49,14 @@ def print_fit(fit: Fit) -> None:
         if all(each.bits_per_byte is None for each in made):
             for line in (columns, *rows):
                 del line[SCORES]
-        print_table(columns, rows, dispensable=(">seconds", ">bits/weight"))
+        print_table(columns, rows, dispensable=(">seconds", ">bits/weight", ">predicted", ">gap mBPB", ">margin"))
     for spread in fit.spreads:
-        click.echo(_spread_text(spread))
+        for line in _spread_lines(spread):
+            print_text(line, 4)
     print_assumed(fit)
     for each in fit.artifacts:
         if each.failure is not None:
-            click.echo(f"{each.checkpoint} under {integer(each.cap)}: {each.failure}")
+            print_text(f"{each.checkpoint} under {integer(each.cap)}: {each.failure}", 2)
 
 
 def print_assumed(fit: Fit) -> None:
@@ -83,7 +85,7 @@ def _row(artifact: FittedArtifact) -> tuple[str, ...]:
     )
 
 
-def _spread_text(spread: Spread) -> str:
+def _spread_lines(spread: Spread) -> list[str]:
     """The sizes under a cap and the least margin, and the losses: a line each."""
     sizes = f"{integer(spread.least_bytes)} to {integer(spread.most_bytes)} bytes, range "
     sizes += f"{integer(spread.most_bytes - spread.least_bytes)}"
@@ -97,4 +99,4 @@ def _spread_text(spread: Spread) -> str:
         found = spread.deviation_bits_per_byte
         deviation = "" if found is None else f", standard deviation {found:.5f}"
         lines.append(f"{spread.mean_bits_per_byte:.5f} bits per byte on average{deviation}")
-    return "\n  ".join(lines)
+    return [lines[0], *(f"  {line}" for line in lines[1:])]

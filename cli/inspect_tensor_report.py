@@ -32,7 +32,8 @@ class TensorView:
 
     def show(self) -> None:
         detail = self.detail
-        print_table(("tensor", "shape", "terms", ">weights", ">bytes", ">bits/weight"), [_tensor_cells(detail.row)])
+        columns = ("tensor", "shape", "terms", ">weights", ">bytes", ">bits/weight")
+        print_table(columns, [_tensor_cells(detail.row)], dispensable=(">weights", "terms", "shape"))
         extent = f"{detail.minimum:.6g} to {detail.maximum:.6g}"
         click.echo(f"values      {extent}, root mean square {detail.root_mean_square:.6g}, type {detail.row.dtype}")
         if len(detail.row.terms) > 1:
@@ -40,7 +41,7 @@ class TensorView:
                 (str(number), term.description, integer(term.bytes), integer(term.set_bytes))
                 for number, term in enumerate(detail.row.terms, 1)
             ]
-            print_table((">term", "terms", ">bytes", ">bytes of the set"), rows)
+            print_table((">term", "terms", ">bytes", ">bytes of the set"), rows, dispensable=(">bytes of the set",))
         for grid in detail.grids:
             _show_grid(grid, named=len(detail.grids) > 1)
 

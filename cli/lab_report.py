@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .text_lines import print_field, print_text
+
 if TYPE_CHECKING:
     from ..lab.experiments.registry import Experiment
     from ..lab.experiments.running import ExperimentRun
@@ -26,10 +28,10 @@ def experiments_document(experiments: Sequence[Experiment]) -> dict[str, Any]:
 def print_experiments(experiments: Sequence[Experiment]) -> None:
     """A name and its thesis, then what would support or falsify it, a line each."""
     for experiment in experiments:
-        click.echo(f"{experiment.name}: {experiment.thesis}")
+        print_text(f"{experiment.name}: {experiment.thesis}", 2)
         for title, lines in (("supports", experiment.supports), ("falsifies", experiment.falsifies)):
             for line in lines:
-                click.echo(f"  {title:<9}  {line}")
+                print_text(f"  {title:<9}  {line}", 13)
 
 
 def run_document(run: ExperimentRun) -> dict[str, Any]:
@@ -41,10 +43,11 @@ def run_document(run: ExperimentRun) -> dict[str, Any]:
 
 def print_run(document: Data) -> None:
     """The thesis, a line an observation, the verdict."""
-    click.echo(f"{document['experiment']}: {document['thesis']}\n")
+    print_text(f"{document['experiment']}: {document['thesis']}", 2)
+    click.echo()
     for observation in document["observations"]:
         weight = "" if observation["decisive"] else " (beside)"
-        click.echo(f"{observation['outcome']:<10} {observation['question']}{weight}  {observation['answer']}")
+        print_field(observation["outcome"], f"{observation['question']}{weight}  {observation['answer']}", 11)
     decisive = [o for o in document["observations"] if o["decisive"]]
     counts = ", ".join(
         f"{sum(o['outcome'] == kind for o in decisive)} {kind}" for kind in ("supports", "falsifies", "undecided")

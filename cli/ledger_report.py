@@ -15,7 +15,7 @@ def print_ledger(ledger: Ledger) -> None:
     """One row a section and a code file, then their sum and what is left of the cap."""
     rows = [(row.kind, row.name, integer(row.bytes), percent(row.bytes, ledger.total_bytes)) for row in ledger.rows]
     total = ("total", "", integer(ledger.total_bytes), percent(ledger.total_bytes, ledger.total_bytes))
-    print_table(("ledger", "name", ">bytes", ">share"), rows, total)
+    print_table(("ledger", "name", ">bytes", ">share"), rows, total, dispensable=(">share",))
 
 
 def cap_line(ledger: Ledger) -> str:

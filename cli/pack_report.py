@@ -9,6 +9,7 @@ import click
 
 from ..files.numbers import integer
 from .ledger_report import cap_line, ledger_document, print_ledger
+from .text_lines import print_text
 
 if TYPE_CHECKING:
     from ..packing.folder import Packed
@@ -17,24 +18,24 @@ if TYPE_CHECKING:
 def pack_text(output: Path, packed: Packed) -> None:
     """The ledger, the files, how the script compares with the runtime, its score, and what was assumed."""
     print_ledger(packed.ledger)
-    click.echo(f"{output}  {cap_line(packed.ledger)}; as shipped and as counted the same")
+    print_text(f"{output}  {cap_line(packed.ledger)}; as shipped and as counted the same")
     for name, data in packed.files.items():
         click.echo(f"  {name}  {integer(len(data))} bytes")
     trial = packed.trial
-    click.echo(
+    print_text(
         f"{packed.script} was run: its loss on {trial.tokens} made-up tokens is {trial.script_loss:.6f} nats a token, "
         f"{trial.difference:+.1e} from the runtime's"
     )
     if packed.score is None:
-        click.echo("not scored: give --data and --tokenizer, or run the script on them; submission.json has no val_bpb")
+        print_text("not scored: give --data and --tokenizer, or run the script on them; submission.json has no val_bpb")
     else:
         score = packed.score
-        click.echo(
+        print_text(
             f"scored: {score.bits_per_byte:.8f} bits per byte, val_loss {score.loss:.8f}, "
             f"{integer(score.tokens)} tokens, {integer(score.bytes)} bytes, documents {packed.documents}"
         )
     for note in packed.notes:
-        click.echo(f"note: {note}")
+        print_text(f"note: {note}", 6)
 
 
 def pack_document(output: Path, packed: Packed) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import click
 
 from ..files.numbers import integer, percent
 from .tables import print_table
+from .text_lines import print_field, print_text
 
 if TYPE_CHECKING:
     from ..lab.measure.rank_stability import RankStability
@@ -68,7 +69,8 @@ def print_sensitivity(found: Sensitivity, top: int) -> None:
     total = float(values[order].sum())
     change = f"quantized to {found.bits} bits" if found.bits else "removed"
     kinds = found.kind if len(order) == len(found.units) else f"of {integer(len(found.units))} {found.kind}"
-    click.echo(f"{integer(len(order))} {kinds}, each alone {change}, by {found.by} on {_data(found)}\n")
+    print_text(f"{integer(len(order))} {kinds}, each alone {change}, by {found.by} on {_data(found)}")
+    click.echo()
     methods = [found.by, *(method for method in found.sensitivities if method != found.by)]
     rows = [
         [
@@ -80,15 +82,19 @@ def print_sensitivity(found: Sensitivity, top: int) -> None:
         ]
         for place, u in enumerate(order[:top].tolist(), start=1)
     ]
-    print_table([">rank", "unit", ">weights", ">share", *(f">{method}" for method in methods)], rows)
+    print_table(
+        [">rank", "unit", ">weights", ">share", *(f">{method}" for method in methods)],
+        rows,
+        dispensable=[*(f">{method}" for method in reversed(methods[1:])), ">weights", ">rank"],
+    )
     held = [
         f"{100 * share:g} % hold {100 * share_of_sum:.1f} % (with {100 * weight:.1f} % of the weights)"
         for share, share_of_sum, weight in found.concentration
     ]
-    click.echo(f"{'concentration':<14} top {', '.join(held)}")
-    click.echo(f"{'stability':<14} {_stability(found)}")
+    print_field("concentration", f"top {', '.join(held)}", 15)
+    print_field("stability", _stability(found), 15)
     agreement = ", ".join(f"{method} {value:.3f}" for method, value in found.agreement.items())
-    click.echo(f"{'agreement':<14} {agreement} (rank correlation)")
+    print_field("agreement", f"{agreement} (rank correlation)", 15)
 
 
 def _data(found: Sensitivity) -> str:

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 
 import click
 
+from .text_lines import print_text
+
 ENDLESS_WIDTH = 100_000  # off a terminal no cell is ever wrapped or cut
 GAP = 2
 
@@ -36,9 +38,12 @@ def print_table(
     rows = list(rows)
     if sys.stdout.isatty():
         console = Console()
+        all_columns = columns
         columns, rows, totals, needed = _fitted(columns, rows, totals, dispensable, console.width)
         width = max(needed, console.width) if dispensable else console.width
         Console(width=width).print(_table(columns, rows, totals, drawn=True))
+        if left_out := [column.removeprefix(">") for column in all_columns if column not in columns]:
+            print_text(f"(no room for {', '.join(left_out)})", 1)
         click.echo()
         return
     buffer = io.StringIO()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .text_lines import coloured
+
 if TYPE_CHECKING:
     from ..submissions.findings import Finding
     from ..submissions.judgement import Judgement, LedgerLine
@@ -42,7 +44,7 @@ def print_finding(finding: Finding) -> None:
     level = finding.level.value
     place = f"{finding.place}: " if finding.place else ""
     lines = wrapped(f"{place}{finding.text} [{finding.rule}]", INDENT)
-    word = click.style(f"{level.upper():<{INDENT}}", fg=COLOURS.get(level), bold=level == "fail")
+    word = coloured(f"{level.upper():<{INDENT}}", COLOURS.get(level), bold=level == "fail")
     click.echo(word + lines[0])
     for line in lines[1:]:
         click.echo(" " * INDENT + line)
@@ -83,7 +85,7 @@ def verdict_line(judgement: Judgement) -> str:
 def styled_verdict(verdict: str, width: int = 0) -> str:
     """The word of a verdict in its colour."""
     colour = {"pass": "green", "fail": "red"}.get(verdict, "magenta")
-    return click.style(f"{verdict.upper():<{width}}", fg=colour, bold=True)
+    return coloured(f"{verdict.upper():<{width}}", colour, bold=True)
 
 
 def _count(judgement: Judgement, level: str) -> int:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from .text_lines import coloured, wrapped_text
 
 if TYPE_CHECKING:
     from ..runtime.check import Check
@@ -58,7 +57,7 @@ def print_checks(checks: Sequence[Check]) -> None:
     for check in checks:
         print_check(check)
     verdict = verdict_text(checks)
-    click.echo(_coloured(verdict, "passed" if none_failed(checks) else "failed"))
+    click.echo(coloured(verdict, COLOURS["passed" if none_failed(checks) else "failed"]))
 
 
 def print_check(check: Check) -> None:
@@ -68,14 +67,5 @@ def print_check(check: Check) -> None:
     text = f"{check.name}: {check.detail}" + ("" if check.seconds is None else f" ({check.seconds:.2f}{unit})")
     word, indent = f"{WORDS[outcome]:<{WIDTH}}  ", " " * (WIDTH + 2)
     if wrapped:
-        width = shutil.get_terminal_size().columns - 1
-        options = {"initial_indent": indent, "subsequent_indent": indent, "break_on_hyphens": False}
-        lines = textwrap.wrap(text, width, break_long_words=False, **options)
-        text = "\n".join(lines)[len(indent) :]
-    click.echo(_coloured(word, outcome) + text)
-
-
-def _coloured(text: str, outcome: str) -> str:
-    """In the colour of the outcome on a terminal, unless NO_COLOR is set (no-color.org)."""
-    wanted = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    return click.style(text, fg=COLOURS[outcome]) if wanted else text
+        text = wrapped_text(indent + text, len(indent))[len(indent) :]
+    click.echo(coloured(word, COLOURS[outcome]) + text)

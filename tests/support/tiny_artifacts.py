@@ -19,14 +19,19 @@ PROGRAM = Program((Embed(0), Shift(0, 1, False), Linear(1, 1, None)), VOCABULARY
 
 
 @cache
-def tiny_artifact(seed: int = 0, provenance: str = "a test", identity: Identity = UNKNOWN) -> bytes:
+def tiny_artifact(
+    seed: int = 0,
+    provenance: str = "a test",
+    identity: Identity = UNKNOWN,
+    names: tuple[str, str] = ("embedding", "head"),
+) -> bytes:
     """An artifact of PROGRAM: a float16 embedding and a quantized head."""
     rng = np.random.default_rng(seed)
     embedding = rng.normal(size=(VOCABULARY, WIDTH)).astype(np.float16).astype(np.float32)
     head = GridValues(rng.integers(-9, 10, size=(VOCABULARY, WIDTH)).astype(np.int32), None, None, 0.125, 0)
     shape = (VOCABULARY, WIDTH)
     tensors = [
-        TensorSource("embedding", shape, "float16", (RawValues(embedding, "float16"),)),
-        TensorSource("head", shape, "float32", (GridInStream(head, 1),)),
+        TensorSource(names[0], shape, "float16", (RawValues(embedding, "float16"),)),
+        TensorSource(names[1], shape, "float32", (GridInStream(head, 1),)),
     ]
     return assemble_artifact(PROGRAM, tensors, {"made": provenance}, identity=identity)
