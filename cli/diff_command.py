@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ..interface import Difference
 
 DIFFERENT = 1  # as of diff and cmp
-SCHEMA = 2  # 2: what changed in the recipe, and the interval of the gap
 
 
 @click.command(
@@ -66,7 +65,7 @@ def command(
     if html is not None:
         _write_page(first, second, difference, html, force)
     if as_json:
-        print_document("diff", difference_document(first, second, difference), schema=SCHEMA)
+        print_document("diff", difference_document(first, second, difference))
     else:
         print_difference(first, second, difference, everything)
         if html is not None:

@@ -1,4 +1,8 @@
-"""The `--json` side of every command: one document on stdout with a schema number, and the option that asks for it."""
+"""The `--json` side of every command: one document on stdout with a schema number, and the option that asks for it.
+
+Strategy: what a document looks like is published, a JSON Schema a command, in docs/schemas/; the number that both name
+stands here. A command that fails prints a document of the same number, with `error` in place of its result.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +12,28 @@ from typing import Any
 
 import click
 
-SCHEMA = 1
+# Counted up, command by command, when a name in its document changes its meaning or goes away; 1 for the others.
+SCHEMAS = {
+    "verify": 2,  # levels renamed: ledger (was size), decode (was decoding and digest); a skipped check fails no more
+    "inspect": 3,  # roles, layers and exceptions beside the tensors; metadata rows have a count
+    "diff": 2,  # what changed in the recipe, and the interval of the gap
+    "sensitivity": 2,  # sensitivities where scores were
+}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 
 
-def document_text(command: str, content: Mapping[str, Any], schema: int = SCHEMA) -> str:
-    """`content` as one JSON document that names its schema and its command; refuses NaN and infinities.
-
-    `schema` is counted up, command by command, when a name in the document changes its meaning or
-    goes away.
-    """
-    document = {"schema": schema, "command": command, **content}
-    return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
+def schema_of(command: str) -> int:
+    """The number of a command's documents, on failure too."""
+    return SCHEMAS.get(command, 1)
 
 
-def print_document(command: str, content: Mapping[str, Any], schema: int = SCHEMA) -> None:
-    """Print `content` as one JSON document of this schema."""
-    click.echo(document_text(command, content, schema))
+def document_text(command: str, content: Mapping[str, Any], indent: int | None = 2) -> str:
+    """`content` as one JSON document that names its schema and its command; refuses NaN and infinities."""
+    document = {"schema": schema_of(command), "command": command, **content}
+    return json.dumps(document, indent=indent, allow_nan=False, ensure_ascii=False)
+
+
+def print_document(command: str, content: Mapping[str, Any]) -> None:
+    """Print `content` as one JSON document."""
+    click.echo(document_text(command, content))

@@ -12,8 +12,6 @@ from .documents import json_option, print_document
 from .origins import origin_of
 from .parameters import CHECKPOINT, OUTPUT_FILE, Choice, example, force_option
 
-SCHEMA = 3  # 3: roles, layers and exceptions beside the tensors; metadata rows have a count
-
 
 @click.command(
     short_help="Show where an artifact's bytes went.", epilog=example("bytecap inspect model.bcap --by tensor")
@@ -70,7 +68,7 @@ def command(artifact: Path, html: Path | None, plot: Path | None, force: bool, a
             written = _write_pages(html, plot, force, *pages)
             view = _view(artifact, data, options)
     if as_json:
-        print_document("inspect", view.document(), schema=SCHEMA)
+        print_document("inspect", view.document())
     else:
         view.show()
         for path in written:

@@ -100,7 +100,7 @@ def command(output: Path | None, plot: Path | None, force: bool, as_json: bool, 
     said = said_of(options)
     from .sensitivity_report import print_sensitivity, sensitivity_document
 
-    text = document_text("sensitivity", sensitivity_document(found) | {"checkpoint": said}, schema=2)
+    text = document_text("sensitivity", sensitivity_document(found) | {"checkpoint": said})
     if plot is not None:
         from ..lab.measure.sensitivity_plot import plot_sensitivity
 

@@ -139,10 +139,10 @@ def _verify_artifact(artifact: Path, options: dict[str, Any], as_json: bool) -> 
 
     with terminal_progress() as progress:
         checks = interface.verify(artifact, progress=progress, **options)
-    from .verify_report import SCHEMA, none_failed, print_checks, verification_document
+    from .verify_report import none_failed, print_checks, verification_document
 
     if as_json:
-        print_document("verify", {"artifact": str(artifact), **verification_document(checks)}, SCHEMA)
+        print_document("verify", {"artifact": str(artifact), **verification_document(checks)})
     else:
         print_checks(checks)
     if not none_failed(checks):

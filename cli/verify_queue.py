@@ -7,7 +7,6 @@ what ran beside it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .documents import print_document
+from .documents import document_text, print_document
 from .exit_codes import VERIFICATION
 from .progress import terminal_progress
 from .tables import print_table
 from .verify_folder_report import gravest, print_finding, print_judgement, styled_verdict
-from .verify_report import SCHEMA, none_failed, print_check, verification_document
+from .verify_report import none_failed, print_check, verification_document
 
 if TYPE_CHECKING:
     from ..runtime.check import Check
@@ -92,15 +91,15 @@ def _rows(
 
 def json_line(row: Row) -> str:
     """One target as one line of JSON."""
-    return json.dumps({"schema": SCHEMA, "command": "verify", **row.document}, allow_nan=False, ensure_ascii=False)
+    return document_text("verify", row.document, indent=None)
 
 
 def _print_documents(rows: Sequence[Row]) -> None:
     if len(rows) == 1:
-        print_document("verify", rows[0].document, SCHEMA)
+        print_document("verify", rows[0].document)
     else:
         passed = all(row.verdict == "pass" for row in rows)
-        print_document("verify", {"passed": passed, "targets": [row.document for row in rows]}, SCHEMA)
+        print_document("verify", {"passed": passed, "targets": [row.document for row in rows]})
 
 
 def print_rows(rows: Sequence[Row]) -> None:

@@ -13,7 +13,6 @@ from .text_lines import coloured, wrapped_text
 if TYPE_CHECKING:
     from ..runtime.check import Check
 
-SCHEMA = 2  # levels renamed: ledger (was size), decode (was decoding and digest); a skipped check no longer fails
 WORDS = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIPPED", "noted": "NOTE"}
 COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow", "noted": "yellow"}
 WIDTH = max(map(len, WORDS.values()))

@@ -12,6 +12,8 @@ import sys
 from dataclasses import dataclass
 from unittest.mock import patch
 
+from json_schema import problems_of
+
 from bytecap.cli.main import run
 
 COLUMNS = "80"
@@ -27,8 +29,11 @@ class Outcome:
 
     @property
     def document(self):
-        """The JSON document on stdout."""
-        return json.loads(self.stdout)
+        """The JSON document on stdout, which follows its published schema."""
+        document = json.loads(self.stdout)
+        problems = problems_of(document)
+        assert not problems, f"docs/schemas: {'; '.join(problems[:5])}"
+        return document
 
 
 def bytecap_command(*arguments) -> Outcome:
