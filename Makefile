@@ -3,10 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 NNCODEC := .nncodec
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input
-FUZZ_MUTATIONS ?= 1000000
-FUZZ_COMMANDS ?= 200000
+FUZZ ?=
 FUZZ_ROUND_TRIPS ?= 2000
-FUZZ_FOLDERS ?= 20000
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-peers test-llama-cpp test-pages fuzz bench bench-nncodec bench-smollm lint clean
@@ -44,10 +42,8 @@ test-llama-cpp: $(VENV)/.installed ## build llama.cpp's Python binding (minutes)
 test-pages: $(VENV)/.installed ## measure every page and plot in headless Chromium (apt-get install chromium)
 	@$(VENV)/bin/python -m pytest -q -o norecursedirs=.venv tests/pages_in_browser
 
-fuzz: $(VENV)/.installed ## mutate artifacts and folders, and kill compiles, for long (FUZZ_MUTATIONS, FUZZ_FOLDERS, FUZZ_ROUND_TRIPS)
-	@$(VENV)/bin/python tests/fuzz/fuzz_reader.py --mutations $(FUZZ_MUTATIONS)
-	@$(VENV)/bin/python tests/fuzz/fuzz_commands.py --mutations $(FUZZ_COMMANDS)
-	@$(VENV)/bin/python tests/fuzz/fuzz_folders.py --mutations $(FUZZ_FOLDERS)
+fuzz: $(VENV)/.installed ## mutate every kind of input, and kill compiles, for long (FUZZ="--target gguf --seconds 600")
+	@$(VENV)/bin/python -m tests.fuzz $(FUZZ)
 	@$(VENV)/bin/python tests/fuzz/fuzz_round_trips.py --trials $(FUZZ_ROUND_TRIPS)
 
 bench: $(VENV)/.installed ## measure sizes, gaps and speeds against the peers

@@ -31,11 +31,23 @@ def naming_file(path: Path) -> Iterator[None]:
         raise CommandError(f"{error.file or path}{separator}{error}", exit_code_of(error)) from error
 
 
+MOST_CHARACTERS = 2000  # of a message: a name in a file may be as long as the file
+KEPT_AT_THE_END = 400  # where the way out stands
+
+
+def _shortened(message: str) -> str:
+    """`message` without its middle where it is too long to be read."""
+    if len(message) <= MOST_CHARACTERS:
+        return message
+    begin, end = message[: MOST_CHARACTERS - KEPT_AT_THE_END], message[-KEPT_AT_THE_END:]
+    return f"{begin} ... {len(message) - MOST_CHARACTERS:,} characters ... {end}"
+
+
 def error_text(error: BytecapError) -> str:
     """The message in one line in which names from files show themselves and move nothing, and the option of the
     command line for the argument that the error names.
     """
-    message = printable(str(error))
+    message = _shortened(printable(str(error)))
     if error.argument is None:
         return message
     option = f"--{error.argument.replace('_', '-')}"

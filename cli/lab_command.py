@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ..files.nested_text import parse_json
 from .command_group import NamedCommands
 from .documents import document_text, json_option, print_document
 from .parameters import (
@@ -44,7 +44,7 @@ class ExperimentOption(click.ParamType):
         if not name or not separator:
             self.fail(f"{value!r} is not NAME=VALUE.", param, ctx)
         try:
-            return name, json.loads(text)
+            return name, parse_json(text)
         except ValueError:
             return name, text
 

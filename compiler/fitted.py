@@ -14,6 +14,7 @@ from typing import Any
 
 from ..display import ShownByFacts, rows_table
 from ..errors import OutputError
+from ..files.nested_text import parse_json
 from ..files.output import write_output
 
 RECORD = "fit.json"
@@ -146,7 +147,7 @@ def read_record(path: Path) -> dict[str, FittedArtifact]:
         return {}
     names = {each.name for each in fields(FittedArtifact)}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
         rows = [FittedArtifact(**row) for row in found["artifacts"] if set(row) == names]
         if found["schema"] != SCHEMA or len(rows) != len(found["artifacts"]):
             raise ValueError("it is of another version")

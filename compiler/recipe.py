@@ -8,7 +8,6 @@ Unknown tables and options, wrong types and values out of bounds are refused by 
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, get_type_hints
 
 from ..errors import CompileError
 from ..files.nearest_name import known_names
+from ..files.nested_text import parse_toml
 from ..files.printable import printable, shown_value
 from .effort import DEFAULT_EFFORT, EFFORTS, with_effort
 from .settings import (
@@ -153,11 +153,11 @@ def read_recipe(source: str | Path, effort: int = DEFAULT_EFFORT) -> Recipe:
         return parse_recipe(str(source), with_effort(NAMED_RECIPES[str(source)], effort))
     path = Path(source)
     try:
-        tables = tomllib.loads(path.read_text("utf-8"))
+        tables = parse_toml(path.read_text("utf-8"))
     except OSError as error:
         reason = f"neither a named recipe nor a readable file ({error.strerror})"
         raise CompileError(f"recipe {source}: {reason}; {known_names(str(source), NAMED_RECIPES)}") from None
-    except (ValueError, RecursionError) as error:  # no TOML or UTF-8; numbers or tables that Python gives up at
+    except ValueError as error:  # no TOML or UTF-8; numbers or tables that Python gives up at
         raise CompileError(f"recipe {source}: not a TOML file that can be read: {error}") from None
     return parse_recipe(str(path), with_effort(tables, effort))
 

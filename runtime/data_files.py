@@ -12,7 +12,6 @@ import enum
 import glob
 import gzip
 import io
-import json
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from typing import Any, BinaryIO
 import zstandard
 
 from ..errors import DataError
+from ..files.nested_text import parse_json
 from .shards import is_shard
 
 DOCUMENT_SEPARATOR = "\0"
@@ -154,8 +154,8 @@ def _content(path: str, head: bytes) -> Content:
 def _is_json_line(head: bytes) -> bool:
     """Whether the first line is a whole JSON object with a text."""
     try:
-        value = json.loads(head.split(b"\n")[0]) if head.startswith(b"{") else None
-    except (ValueError, RecursionError):
+        value = parse_json(head.split(b"\n")[0]) if head.startswith(b"{") else None
+    except ValueError:
         return False
     return isinstance(value, dict) and isinstance(value.get(TEXT_FIELD), str)
 
@@ -216,8 +216,8 @@ def _documents_of_lines(path: str) -> Iterator[str]:
 def _text_of_line(line: bytes, place: str) -> str:
     """The text of one JSON object; DataError that names the place for anything else."""
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(line)
+    except ValueError as error:
         raise DataError(f"{place} is not JSON ({error}); each line is one document") from error
     text = value.get(TEXT_FIELD) if isinstance(value, dict) else None
     if not isinstance(text, str):

@@ -8,15 +8,14 @@ against all of them by size and digest. Only what both sides know is compared, a
 from __future__ import annotations
 
 import enum
-import json
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from ..files.nested_text import parse_json, parse_toml
 from ..format.registry import keyed
 from .data_content import DIGITS, DataContent
 
@@ -89,10 +88,10 @@ def read_splits(paths: Sequence[str | Path] = ()) -> tuple[Split, ...]:
 def _splits_of(path: Path) -> list[Split]:
     try:
         content = path.read_text(encoding="utf-8")
-        values = json.loads(content) if path.suffix == ".json" else tomllib.loads(content)
+        values = parse_json(content) if path.suffix == ".json" else parse_toml(content)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DataError(f"{path} is no table of splits: {error}") from error
     entries = values.get(TABLE) if isinstance(values, dict) else None
     if not isinstance(entries, list) or set(values) != {TABLE}:

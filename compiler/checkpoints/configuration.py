@@ -9,13 +9,13 @@ model, such as a trainer's settings, is passed over, and that is said.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import CheckpointError
+from ...files.nested_text import parse_json
 from ...format.artifact import is_provenance
 
 FILE_NAMES = ("config.json", "params.json", "architecture.json")
@@ -155,10 +155,10 @@ def _from_meta(content: Mapping[str, object]) -> dict[str, object]:
 
 def _read_json(path: Path) -> object:
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return parse_json(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise CheckpointError(f"{path} is not valid JSON: {error}; copy it again") from error
 
 

@@ -8,11 +8,11 @@ of its siblings.
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 from ...errors import CheckpointError
+from ...files.nested_text import parse_json
 from .configuration import configuration_names
 from .listing import listed
 
@@ -96,7 +96,7 @@ def an_adapter(base: str = "") -> str:
 def _base_of(path: Path) -> str:
     """` of NAME`, where the adapter says whose it is."""
     try:
-        name = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")
+        name = parse_json(path.read_text(encoding="utf-8")).get("base_model_name_or_path")
     except (OSError, ValueError, AttributeError):
         return ""
     return f" of {name}" if isinstance(name, str) and name else ""
@@ -104,7 +104,7 @@ def _base_of(path: Path) -> str:
 
 def _files_of_index(path: Path) -> list[Path]:
     try:
-        named = json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()
+        named = parse_json(path.read_text(encoding="utf-8"))["weight_map"].values()
         names = sorted({Path(name).name for name in named})
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error

@@ -57,7 +57,7 @@ def head_counts(values: Mapping[str, object]) -> dict[str, int]:
     """Query heads and key-value heads of a configuration by GGUF's parts; 0 where it does not say."""
     queries = values.get("num_attention_heads", 0)
     keys = values.get("num_key_value_heads", queries)
-    return {"attn_q": queries if isinstance(queries, int) else 0, "attn_k": keys if isinstance(keys, int) else 0}
+    return {"attn_q": queries if type(queries) is int else 0, "attn_k": keys if type(keys) is int else 0}
 
 
 def _whole_heads(rows: int, heads: int, parts: int, name: str, source: str) -> int:

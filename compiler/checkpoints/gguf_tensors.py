@@ -117,6 +117,8 @@ def gguf_entries(path: Path) -> Iterator[tuple[str, str, tuple[int, ...], memory
 def _decoded(_: Path, file: GgufFile, tensor: GgufTensor) -> np.ndarray:
     """float32 array of the tensor's shape."""
     kind, count = Kind(tensor.kind), math.prod(tensor.shape)
+    if not count:
+        return np.zeros(tensor.shape, np.float32)
     block, size = gguf.GGML_QUANT_SIZES[kind]
     stored = np.frombuffer(file.data, np.uint8, count // block * size, tensor.offset)
     if kind is Kind.F64:
@@ -125,4 +127,5 @@ def _decoded(_: Path, file: GgufFile, tensor: GgufTensor) -> np.ndarray:
     if kind is Kind.F32:
         return stored.view("<f4").astype(np.float32).reshape(tensor.shape)
     rows = stored.reshape(*tensor.shape[:-1], tensor.shape[-1] // block * size)
-    return np.ascontiguousarray(gguf.quants.dequantize(rows, kind), np.float32).reshape(tensor.shape)
+    with np.errstate(all="ignore"):  # what is not finite is refused by name, later
+        return np.ascontiguousarray(gguf.quants.dequantize(rows, kind), np.float32).reshape(tensor.shape)

@@ -6,11 +6,11 @@ no mark. Nothing is decoded beyond the few fields that the sentence names.
 
 from __future__ import annotations
 
-import json
 import re
 import struct
 from pathlib import Path
 
+from ...files.nested_text import parse_json
 from ...runtime.shards import is_shard
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -90,8 +90,8 @@ def _text(data: bytes, path: Path) -> tuple[str, str] | None:
 def _json(data: bytes, path: Path) -> tuple[str, str]:
     """Which of the JSON files that lie with a checkpoint it is."""
     try:
-        content = json.loads(data)
-    except (ValueError, RecursionError):
+        content = parse_json(data)
+    except ValueError:
         return f"it is JSON ({path.name}), and damaged", "give the folder that it lies in"
     if "added_tokens" in content or "merges" in content:
         return f"it is a tokenizer ({path.name})", "a tokenizer is for --tokenizer; give the folder that it lies in"

@@ -6,12 +6,12 @@ decoded one at a time. Source: huggingface/safetensors, README, "Format".
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ...errors import CheckpointError
+from ...files.nested_text import parse_json
 from .stored import MOST_DIMENSIONS, Stored, stored_bytes
 
 MOST_HEADER_BYTES = 100_000_000
@@ -55,8 +55,8 @@ def safetensors_entries(data: bytes | memoryview, path: Path) -> Iterator[tuple[
     length = int.from_bytes(data[:8], "little")
     content = memoryview(data)[8 + length :]
     try:
-        header = json.loads(bytes(data[8 : 8 + length]))
-    except (ValueError, RecursionError) as error:
+        header = parse_json(bytes(data[8 : 8 + length]))
+    except ValueError as error:
         raise _damaged(path, f"its header is no JSON ({error})") from error
     header.pop("__metadata__", None)
     ends = 0

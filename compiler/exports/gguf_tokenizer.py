@@ -8,11 +8,11 @@ takes token ids only.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from ...errors import OutputError
+from ...files.nested_text import parse_json
 
 PREFIX = "tokenizer.ggml."
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
@@ -121,11 +121,11 @@ def _from_sentencepiece(path: Path) -> dict[str, object]:
 
 def _from_json(path: Path) -> dict[str, object]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         model, added = content["model"], content.get("added_tokens") or []
         pieces = dict(model["vocab"]) | {token["content"]: token["id"] for token in added}
         merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutputError(f"{path} is not a tokenizer.json of byte-level BPE: {error!r}") from error
     by_id = {index: piece for piece, index in pieces.items()}
     if sorted(by_id) != list(range(len(by_id))):

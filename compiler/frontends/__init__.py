@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ...errors import CheckpointError
 from ...files.nearest_name import known_names
+from ...files.printable import shown_value
 from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.configuration import Configuration, model_configuration
@@ -44,7 +45,16 @@ def build_model(checkpoint: Checkpoint, architecture: Mapping[str, object] | Non
     when hyperparameters are unknown or out of range, and, listing missing, unexpected and misshapen
     tensors, when the checkpoint does not fit.
     """
-    architecture = dict(architecture or {})
+    try:
+        return _build(checkpoint, dict(architecture or {}))
+    except CheckpointError as error:
+        path, message = str(checkpoint.path), str(error)
+        if path in message or message.startswith("architecture:"):
+            raise
+        raise CheckpointError(f"{path}: {message}", argument=error.argument) from error
+
+
+def _build(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Model:
     document = _document(checkpoint, architecture)
     if MODEL_TYPE in architecture:
         checkpoint = replace(checkpoint, configuration=Configuration(architecture, "the architecture file"))
@@ -122,12 +132,12 @@ def _check_model_type(checkpoint: Checkpoint, configuration: Configuration) -> N
     """Refuse a model type that no frontend knows: tensors of other architectures may have the same names."""
     found = configuration.values.get(MODEL_TYPE)
     types = sorted(name for frontend in known_frontends().values() for name in frontend.model_types)
-    if found in INEXPRESSIBLE:
+    if str(found) in INEXPRESSIBLE:
         raise CheckpointError(
             f"{checkpoint.path}: {configuration.source} says that this is a {found!r}: {INEXPRESSIBLE[str(found)]}"
         )
     if found is not None and found not in types:
         raise CheckpointError(
-            f"{checkpoint.path}: {configuration.source} says that this is a {found!r}, which no frontend "
+            f"{checkpoint.path}: {configuration.source} says that this is a {shown_value(found)}, which no frontend "
             f"knows; known are {', '.join(types)} and the tensors of parameter-golf"
         )

@@ -7,15 +7,14 @@ words, so the builders can rely on what they get.
 
 from __future__ import annotations
 
-import json
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import CheckpointError
 from ...files.nearest_name import known_names
+from ...files.nested_text import parse_json, parse_toml
 from ...files.printable import shown_value
 
 FRONTEND_KEY = "frontend"
@@ -45,10 +44,10 @@ def read_architecture(path: str | Path) -> dict[str, object]:
         raise CheckpointError(f"{path} is not text; give hyperparameters as TOML or JSON") from error
     if not text.strip():
         raise CheckpointError(f"{path} is empty; give hyperparameters as TOML or JSON, or no file to assume them all")
-    kind, parse = ("JSON", json.loads) if text.lstrip().startswith("{") else ("TOML", tomllib.loads)
+    kind, parse = ("JSON", parse_json) if text.lstrip().startswith("{") else ("TOML", parse_toml)
     try:
         content = parse(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise CheckpointError(f"{path} is not valid {kind}: {error}; give hyperparameters as TOML or JSON") from error
     return dict(content)
 

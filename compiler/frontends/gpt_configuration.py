@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import CheckpointError
+from ...files.printable import shown_value
 from ..checkpoints.configuration import Configuration
 from .gpt_families import FAMILIES, MODEL_TYPES
 
@@ -128,6 +129,19 @@ def _local_layers(values: Mapping[str, object], layers: int) -> list[int]:
     """GPT-Neo's layers with a window: `attention_layers`, or the periods of `attention_types`, or every other."""
     kinds = values.get("attention_layers")
     if not isinstance(kinds, list):
-        types = values.get("attention_types", [[["global", "local"], layers]])
-        kinds = [kind for period, times in types for kind in period * times]  # type: ignore[attr-defined]
+        kinds = _in_periods(values.get("attention_types", [[["global", "local"], layers]]), layers)
     return [layer for layer, kind in enumerate(kinds[:layers]) if kind == "local"]
+
+
+def _in_periods(types: object, layers: int) -> list[object]:
+    """`attention_types`, a list of [kinds of a period, times], as a kind for each layer."""
+    kinds: list[object] = []
+    for entry in types if isinstance(types, list) else [None]:
+        match entry:
+            case [[*period], int() as times] if times >= 0:
+                kinds += (period * min(times, layers))[:layers]
+            case _:
+                raise CheckpointError(
+                    f"attention_types is {shown_value(types)}; it must be a list of [kinds of a period, times]"
+                )
+    return kinds

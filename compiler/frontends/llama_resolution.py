@@ -113,7 +113,7 @@ def _complete_heads(
     """Heads and their width: the maps tell the product, so that one of the two tells the other."""
     rows, key_rows = shapes.pop("query_rows", 0), shapes.pop("key_rows", 0)
     width, heads = shapes.get("head_dim") or known.get("head_dim"), known.get("num_attention_heads")
-    if width is None and heads is not None:
+    if width is None and heads is not None and rows:
         require(rows % heads == 0, f"num_attention_heads {heads} does not divide the {rows} rows of the queries")
         shapes["head_dim"] = width = rows // heads
     elif width is None and assumed and family.head_dim is not None:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from ...compiler.frontends.architecture_file import is_preset
 from ...errors import OutputError
 from ...files.digests import file_sha256
+from ...files.nested_text import parse_json
 from ...files.output import write_output
 
 Part = TypeVar("Part")
@@ -38,8 +39,8 @@ class SavedPoints:
         if self.folder is None:
             return None
         try:
-            return read(json.loads((self.folder / f"{name}.json").read_bytes()))
-        except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            return read(parse_json((self.folder / f"{name}.json").read_bytes()))
+        except (OSError, ValueError, TypeError, LookupError, AttributeError):
             return None
 
     def save(self, name: str, part: Mapping) -> None:

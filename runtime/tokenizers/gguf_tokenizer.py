@@ -26,6 +26,14 @@ STRING, ARRAY = 8, 9
 MOST_VALUES = 1 << 24
 PREFIX = "tokenizer.ggml."
 KIND = "GGUF"
+LIST_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "tokens": str,
+    "merges": str,
+    "token_type": int,
+    "scores": (float, int),
+    "precompiled_charsmap": int,
+}
+SINGLE_FIELDS: dict[str, type | tuple[type, ...]] = {"model": str, "pre": str, "bos_token_id": int}
 
 
 def read_gguf_fields(file: BinaryIO, source: str) -> dict[str, Any]:
@@ -78,11 +86,22 @@ def read_gguf_tokenizer(path: Path) -> Tokenizer:
     found = {key.removeprefix(PREFIX): value for key, value in fields.items() if key.startswith(PREFIX)}
     if not found.get("tokens"):
         raise DataError(f"{path} holds no tokenizer (no {PREFIX}tokens); give --tokenizer with the model's own")
+    _check_types(found, str(path))
     tokenizer = _tokenizer_of_fields(found, str(path), hashlib.sha256(_canonical(found)).hexdigest())
     adds = found.get("add_bos_token")
     if adds is not None:
         tokenizer.beginning = found.get("bos_token_id", 1) if adds else -1
     return tokenizer
+
+
+def _check_types(found: Mapping[str, Any], source: str) -> None:
+    """DataError for a field of another type than its readers rely on."""
+    for name, kind in (*LIST_FIELDS.items(), *SINGLE_FIELDS.items()):
+        value = found.get(name)
+        values = value if name in LIST_FIELDS and isinstance(value, list) else [value]
+        good = all(isinstance(each, kind) for each in values) and (name in LIST_FIELDS) == isinstance(value, list)
+        if value is not None and not good:
+            raise DataError(f"{source}: {PREFIX}{name} is of another type than a tokenizer has; convert it again")
 
 
 def _canonical(found: Mapping[str, Any]) -> bytes:
@@ -120,13 +139,15 @@ def _byte_level(found: Mapping[str, Any], tokens: Sequence[str], types: Sequence
             f"{source} cuts words by the rule {name!r} ({PREFIX}pre), which is not known here; "
             "give --tokenizer with the model's tokenizer.json"
         )
+    if len(types) != len(tokens):
+        raise DataError(f"{source}: {PREFIX}token_type has {len(types):,} entries for {len(tokens):,} pieces")
     special = {
         piece: kind == CONTROL for piece, kind in zip(tokens, types, strict=True) if kind in (CONTROL, USER_DEFINED)
     }
     used = ((token, piece) for token, (piece, kind) in enumerate(zip(tokens, types, strict=True)) if kind != UNUSED)
     vocabulary = {piece: token for token, piece in used}  # what pads a vocabulary stands for no text
-    merges = [(left, right) for left, right in (merge.split(" ") for merge in found.get("merges", ()))]
     try:
+        merges = [(left, right) for left, right in (merge.split(" ") for merge in found.get("merges", ()))]
         whole = name in WHOLE_WORD_NAMES
         return byte_level_pipeline(vocabulary, merges, GGUF_PATTERNS[name], special, whole_words=whole)
     except Exception as error:  # the tokenizers library raises Exception itself

@@ -17,6 +17,7 @@ from typing import Any
 
 from ...errors import DataError
 from .pickled_values import Made, read_pickle
+from .tables import MOST_IDS
 from .tokenizer import Pieces, Tokenizer
 from .word_patterns import CL100K, GPT2, O200K, QWEN2
 
@@ -56,6 +57,7 @@ class RankTokenizer(Tokenizer):
 
         super().__init__(source, digest)
         self._ranks, self._special, self.beginning = ranks, family.special, family.beginning
+        _check_ids(ranks, family.special, source)
         missing = [value for value in range(256) if bytes([value]) not in ranks]
         if missing:
             raise DataError(
@@ -86,6 +88,22 @@ class RankTokenizer(Tokenizer):
     def piece(self, token: int) -> str:
         name = next((name for name, special in self._special.items() if special == token), None)
         return super().piece(token) if name is None else name
+
+
+def _check_ids(ranks: Mapping[bytes, int], special: Mapping[str, int], source: str) -> None:
+    """DataError for what tiktoken would stop the process at, or ids so large that a table of them fills the memory."""
+    ids = [*ranks.values(), *special.values()]
+    if (
+        not all(isinstance(text, bytes) for text in ranks)
+        or not all(isinstance(text, str) for text in special)
+        or not all(type(token) is int and 0 <= token < MOST_IDS for token in ids)
+    ):
+        raise DataError(
+            f"{source} is no vocabulary of byte strings and control pieces with an id below {MOST_IDS:,} each; copy it "
+            "again"
+        )
+    if len(set(ids)) != len(ids):
+        raise DataError(f"{source} gives two of its pieces the same id; copy it again")
 
 
 def read_ranks(data: bytes, source: str) -> RankTokenizer:
@@ -121,7 +139,9 @@ def read_pickled_encoding(data: bytes, source: str) -> RankTokenizer:
         )
     if not isinstance(state, Mapping) or not {"pat_str", "mergeable_ranks"} <= state.keys():
         raise DataError(f"{source} is no pickled tiktoken encoding; give the tokenizer's own file")
-    special = state.get("special_tokens") or {}
+    special, ranks = state.get("special_tokens") or {}, state["mergeable_ranks"]
+    if not isinstance(special, Mapping) or not isinstance(ranks, Mapping) or not isinstance(state["pat_str"], str):
+        raise DataError(f"{source} is no pickled tiktoken encoding: its fields are of other types; copy it again")
     beginning = next((special[name] for name in ("<|bos|>", "<|begin_of_text|>") if name in special), None)
     family = Family(state["pat_str"], special, beginning)
-    return RankTokenizer(state["mergeable_ranks"], family, source, hashlib.sha256(data).hexdigest())
+    return RankTokenizer(ranks, family, source, hashlib.sha256(data).hexdigest())

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
+import tokenize
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
+from ...files.nested_text import parse_json
 from ...format.registry import keyed
 from .gguf_tokenizer import MAGIC, read_gguf_tokenizer
 from .pickled_values import Made, read_pickle
@@ -71,7 +74,7 @@ def _read_json(path: Path) -> Tokenizer:
     """A JSON file: tokenizer.json, vocab.json, characters, or a table of byte counts."""
     data = path.read_bytes()
     try:
-        value = json.loads(data.decode("utf-8"))
+        value = parse_json(data.decode("utf-8"))
     except ValueError as error:
         raise DataError(f"{path} is not JSON ({error}); copy it again") from error
     if isinstance(value, list) and value and all(type(entry) is int for entry in value):
@@ -93,11 +96,21 @@ def _read_pickled(path: Path) -> Tokenizer:
 
 def _read_npy(path: Path) -> Tokenizer:
     data = path.read_bytes()
+    return read_byte_counts(_npy_array(data, path), str(path), hashlib.sha256(data).hexdigest())
+
+
+def _npy_array(data: bytes, path: Path) -> np.ndarray:
+    """The array of a .npy file, of which the header is believed only as far as there are bytes."""
+    stream = io.BytesIO(data)
     try:
-        table = np.load(io.BytesIO(data))
-    except ValueError as error:
-        raise DataError(f"{path} is no array of numbers: {error}") from error
-    return read_byte_counts(table, str(path), hashlib.sha256(data).hexdigest())
+        version = np.lib.format.read_magic(stream)
+        read_header = np.lib.format.read_array_header_1_0 if version[0] == 1 else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(stream)
+        if dtype.hasobject:
+            raise ValueError("it holds Python objects")
+        return np.frombuffer(data, dtype, count=math.prod(shape), offset=stream.tell()).reshape(shape)
+    except (tokenize.TokenError, SyntaxError, MemoryError, RecursionError, *SHAPE_ERRORS) as error:
+        raise DataError(f"{path} is no array of numbers: {error or type(error).__name__}") from error
 
 
 def _read_torch_file(path: Path) -> Tokenizer:
@@ -189,7 +202,7 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
 def _beginning_beside(path: Path, tokenizer: Tokenizer) -> int | None:
     """What Hugging Face's tokenizer_config.json says: the token before a text, -1 for none, None for nothing."""
     try:
-        found = json.loads(path.with_name("tokenizer_config.json").read_text(encoding="utf-8"))
+        found = parse_json(path.with_name("tokenizer_config.json").read_text(encoding="utf-8"))
         adds, piece = found["add_bos_token"], found.get("bos_token")
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -38,7 +38,7 @@ class SentencepieceTokenizer(Tokenizer):
             raise DataError(f"{source} is empty; give a sentencepiece .model file")
         try:
             processor = sentencepiece.SentencePieceProcessor(model_proto=data)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:  # a message of the library may quote bytes that are no text
             raise DataError(
                 f"{source} is not a sentencepiece model; give the .model file that the tokens were made with"
             ) from error

@@ -7,7 +7,6 @@ shards can be scored by it.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -15,12 +14,15 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError
+from ...files.nested_text import parse_json
 from ...format.identity import Identity
 from .byte_table import ByteTable
 from .pickled_values import read_pickle
 from .tokenizer import Pieces, Tokenizer
 
 BYTES = "bytes"
+MOST_IDS = 1 << 20  # four times the largest public vocabulary: a larger id asks for a table that is not there
+MOST_DIGITS = len(str(MOST_IDS))
 
 
 class ByteTokenizer(Tokenizer):
@@ -106,22 +108,31 @@ def character_table(values: Any, source: str, digest: str) -> CharacterTokenizer
     found = values
     if isinstance(values, Mapping):
         found = next((values[name] for name in ("stoi", "itos", "chars", "vocab") if name in values), values)
-    if isinstance(found, str | list | tuple):
-        found = {character: token for token, character in enumerate(found)}
-    pairs = dict(found) if isinstance(found, Mapping) else {}
+    pairs: dict[Any, Any] = {}
+    if isinstance(found, str | list | tuple) and all(isinstance(character, str) for character in found):
+        pairs = {character: token for token, character in enumerate(found)}
+    elif isinstance(found, Mapping):
+        pairs = dict(found)
     if pairs and all(isinstance(value, str) for value in pairs.values()):  # itos
-        pairs = {character: int(token) for token, character in pairs.items() if str(token).isdecimal()}
+        pairs = {character: _number(token) for token, character in pairs.items()}
     good = {
         character: token
         for character, token in pairs.items()
-        if isinstance(character, str) and type(token) is int and 0 <= token < 1 << 24
+        if isinstance(character, str) and type(token) is int and 0 <= token < MOST_IDS
     }
-    if not good or len(good) != len(pairs) or len(set(good.values())) != len(good):
+    if not good or len(good) != len(found) or len(set(good.values())) != len(good):
         raise DataError(f"{source} is no table of characters; it needs stoi, each character's own number")
     longer = next((character for character in good if len(character) != 1), None)
     if longer is not None:
         raise DataError(f"{source} is no table of characters: it holds {longer!r}; give the tokenizer itself")
     return CharacterTokenizer(good, source, digest)
+
+
+def _number(token: Any) -> int | None:
+    """An id that is a number or, since JSON has no others as keys, the digits of one."""
+    if type(token) is int:
+        return token
+    return int(token) if isinstance(token, str) and token.isdecimal() and len(token) <= MOST_DIGITS else None
 
 
 def read_characters(data: bytes, source: str) -> CharacterTokenizer:
@@ -150,6 +161,6 @@ def read_byte_counts(counts: Sequence[int] | np.ndarray, source: str, digest: st
 
 def _json(data: bytes, source: str) -> Any:
     try:
-        return json.loads(data.decode("utf-8"))
+        return parse_json(data.decode("utf-8"))
     except ValueError as error:
         raise DataError(f"{source} is not JSON ({error}); copy it again") from error

@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DataError
+from ...files.nested_text import parse_json
 from .tokenizer import Pieces, Tokenizer
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def read_tokenizer_json(data: bytes, source: str) -> LibraryTokenizer:
     import tokenizers
 
     try:
-        described = json.loads(data.decode("utf-8"))
+        described = parse_json(data.decode("utf-8"))
     except ValueError as error:
         raise DataError(f"{source} is not JSON ({error}); copy it again") from error
     if not isinstance(described, Mapping) or not isinstance(described.get("model"), Mapping):
@@ -132,7 +133,7 @@ def byte_level_pipeline(
 def read_vocabulary_and_merges(vocabulary: bytes, merges: bytes, source: str, cut: str) -> LibraryTokenizer:
     """GPT-2's vocab.json and merges.txt; `cut` is the pattern that cuts words. DataError when they do not fit."""
     try:
-        pieces = json.loads(vocabulary.decode("utf-8"))
+        pieces = parse_json(vocabulary.decode("utf-8"))
         lines = [line for line in merges.decode("utf-8").split("\n") if line and not line.startswith("#version")]
         pairs = [(left, right) for left, right in (line.split(" ") for line in lines)]
         special = {piece: True for piece in pieces if piece.startswith("<|") and piece.endswith("|>")}

@@ -49,6 +49,7 @@ OTHER_TOOLS = {  # the beginning of a command line, and the test that stands for
     "dask ": "dask_options",
     "python examples/": "example",
     ".venv/bin/python -m pytest ": "pytest_paths",
+    ".venv/bin/python -m tests.fuzz ": "fuzz_options",
     ".venv/bin/python docs/": "script",
 }
 LONG_PROGRAMS = {  # a call in a Python block, and why the block is only read
@@ -163,6 +164,11 @@ def test_another_tool_knows_what_it_is_asked_for(command):
         case "dask_options":
             module = f"distributed.cli.dask_{words[1]}"
             shown = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True)
+            assert all(word in shown.stdout for word in words if word.startswith("--"))
+        case "fuzz_options":
+            shown = subprocess.run(
+                [sys.executable, "-m", "tests.fuzz", "--help"], capture_output=True, text=True, check=True, cwd=ROOT
+            )
             assert all(word in shown.stdout for word in words if word.startswith("--"))
         case "pytest_paths":
             assert all((ROOT / word).exists() for word in words if word.startswith("tests/"))

@@ -1,4 +1,4 @@
-"""Mutated submission folders, each always the same for its seed and number.
+"""Mutators of submission folders.
 
 Strategy: a folder of the examples is taken, and one to four steps change it where a reader would be hurt: numbers and
 nesting in JSON, lines of logs, scripts with payloads in payloads and literals that grow when they are evaluated, names,
@@ -12,16 +12,15 @@ import bz2
 import gzip
 import json
 import lzma
-import os
 import random
 import string
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
+from functools import cache
 
 import brotli
 import zstandard
+from fuzz_frame import Mutation
 from submission_examples import ALL_EXAMPLES
 
 Files = dict[str, bytes]
@@ -82,61 +81,33 @@ WRAPPERS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 }
 
 
-@dataclass
-class MutatedFolder:
-    """A folder: files by name, and what is neither file nor folder; `steps` are the names of what was done."""
-
-    seed: int
-    number: int
-    files: Files
-    steps: list[str] = field(default_factory=list)
-    links: dict[str, str] = field(default_factory=dict)
-    pipes: list[str] = field(default_factory=list)
-
-    def write(self, folder: Path) -> Path:
-        """Put it on disk; a name that the disk refuses, or that another has taken, is left out."""
-        folder.mkdir(parents=True)
-        for name, data in self.files.items():
-            _write(folder / name.lstrip("/"), lambda path, data=data: path.write_bytes(data))
-        for name, target in self.links.items():
-            _write(folder / name, lambda path, target=target: path.symlink_to(target))
-        for name in self.pipes:
-            _write(folder / name, os.mkfifo)
-        return folder
+def mutate_folder(rng: random.Random) -> Mutation:
+    """A folder of the examples with one to four changes."""
+    mutated = Mutation(dict(rng.choice(_examples())), [], given=".")
+    for _ in range(rng.randint(1, MOST_STEPS)):
+        step = rng.choice(STEPS)
+        step(mutated, rng)
+        mutated.steps.append(step.__name__)
+    return mutated
 
 
-def _write(path: Path, make: Callable[[Path], object]) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        make(path)
-    except (OSError, ValueError):
-        pass
-
-
-def mutated_folders(count: int, seed: int, first: int = 0) -> Iterator[MutatedFolder]:
-    """`count` folders from number `first` on."""
+@cache
+def _examples() -> list[Files]:
+    """The smaller ones."""
     examples = [_bytes_of(example.files) for example in ALL_EXAMPLES if example.files]
-    small = [files for files in examples if sum(map(len, files.values())) < 200_000]
-    for number in range(first, first + count):
-        rng = random.Random(f"{seed}/{number}")
-        mutated = MutatedFolder(seed, number, dict(rng.choice(small)))
-        for _ in range(rng.randint(1, MOST_STEPS)):
-            step = rng.choice(STEPS)
-            step(mutated, rng)
-            mutated.steps.append(step.__name__)
-        yield mutated
+    return [files for files in examples if sum(map(len, files.values())) < 200_000]
 
 
 def _bytes_of(files) -> Files:
     return {name: data.encode() if isinstance(data, str) else data for name, data in files.items()}
 
 
-def _some_file(mutated: MutatedFolder, rng: random.Random, *endings: str) -> str | None:
+def _some_file(mutated: Mutation, rng: random.Random, *endings: str) -> str | None:
     names = [name for name in mutated.files if not endings or name.endswith(endings)]
     return rng.choice(names) if names else None
 
 
-def change_json_value(mutated: MutatedFolder, rng: random.Random) -> None:
+def change_json_value(mutated: Mutation, rng: random.Random) -> None:
     """A number or text in the declaration becomes an odd one."""
     name = _some_file(mutated, rng, ".json") or "submission.json"
     text = mutated.files.get(name, b"{}").decode("utf-8", "surrogateescape")
@@ -152,7 +123,7 @@ def change_json_value(mutated: MutatedFolder, rng: random.Random) -> None:
     mutated.files[name] = text.encode("utf-8", "surrogatepass")
 
 
-def nest_json(mutated: MutatedFolder, rng: random.Random) -> None:
+def nest_json(mutated: Mutation, rng: random.Random) -> None:
     """A declaration of very deep lists or objects, or very many keys."""
     depth = rng.choice((10, 500, 5_000, 100_000))
     opening, closing = rng.choice((("[", "]"), ('{"bytes_total":', "}")))
@@ -162,7 +133,7 @@ def nest_json(mutated: MutatedFolder, rng: random.Random) -> None:
     mutated.files["submission.json"] = text.encode()
 
 
-def add_log_lines(mutated: MutatedFolder, rng: random.Random) -> None:
+def add_log_lines(mutated: Mutation, rng: random.Random) -> None:
     """Lines of final numbers with odd numbers, some very often or very long."""
     name = _some_file(mutated, rng, ".log", ".txt") or "train.log"
     number = rng.choice((*ODD_NUMBERS, "15000000", "1.2", "1,234,567", "." * 50, "1" * 100_000))
@@ -173,7 +144,7 @@ def add_log_lines(mutated: MutatedFolder, rng: random.Random) -> None:
     mutated.files[name] = data[:place] + (line + "\n").encode() * times + data[place:]
 
 
-def change_encoding(mutated: MutatedFolder, rng: random.Random) -> None:
+def change_encoding(mutated: Mutation, rng: random.Random) -> None:
     """A text in another encoding, or cut within one."""
     name = _some_file(mutated, rng, ".log", ".txt", ".py", ".json", ".md")
     if name is not None:
@@ -183,7 +154,7 @@ def change_encoding(mutated: MutatedFolder, rng: random.Random) -> None:
         mutated.files[name] = data[: rng.choice((len(data), max(0, len(data) - 1), 3))]
 
 
-def add_script(mutated: MutatedFolder, rng: random.Random) -> None:
+def add_script(mutated: Mutation, rng: random.Random) -> None:
     """Statements that a static reader could choke on."""
     name = _some_file(mutated, rng, ".py") or "train_gpt.py"
     addition = rng.choice(SCRIPTS).replace("{}", rng.choice((*mutated.files, "x", "1" * 20)))
@@ -196,7 +167,7 @@ def add_script(mutated: MutatedFolder, rng: random.Random) -> None:
     mutated.files[name] = new
 
 
-def pack_script(mutated: MutatedFolder, rng: random.Random) -> None:
+def pack_script(mutated: Mutation, rng: random.Random) -> None:
     """The script inside up to five layers of compression and text, one of them perhaps damaged or a bomb."""
     name = _some_file(mutated, rng, ".py") or "train_gpt.py"
     data = mutated.files.get(name, b"print(1)\n")
@@ -220,7 +191,7 @@ def pack_script(mutated: MutatedFolder, rng: random.Random) -> None:
         mutated.files[name] = f"import base64\nexec({expression.replace('{}', literal)})\n".encode()
 
 
-def rename_file(mutated: MutatedFolder, rng: random.Random) -> None:
+def rename_file(mutated: Mutation, rng: random.Random) -> None:
     """A file takes an odd name or moves into folders."""
     name = _some_file(mutated, rng)
     if name is not None:
@@ -228,7 +199,7 @@ def rename_file(mutated: MutatedFolder, rng: random.Random) -> None:
         mutated.files[new] = mutated.files.pop(name)
 
 
-def add_link_or_pipe(mutated: MutatedFolder, rng: random.Random) -> None:
+def add_link_or_pipe(mutated: Mutation, rng: random.Random) -> None:
     """A link out of the folder, to itself, to nowhere, or a pipe, perhaps under a name that a reader looks for."""
     name = rng.choice(("submission.json", "train.log", "train_gpt.py", "model.ptz", "sub", "README.md"))
     mutated.files.pop(name, None)
@@ -238,7 +209,7 @@ def add_link_or_pipe(mutated: MutatedFolder, rng: random.Random) -> None:
         mutated.pipes.append(name)
 
 
-def add_many_files(mutated: MutatedFolder, rng: random.Random) -> None:
+def add_many_files(mutated: Mutation, rng: random.Random) -> None:
     """Very many small files, of one kind."""
     ending = rng.choice((".py", ".log", ".json", ".bin", ""))
     data = mutated.files.get(_some_file(mutated, rng) or "", b"")[:200]
@@ -246,7 +217,7 @@ def add_many_files(mutated: MutatedFolder, rng: random.Random) -> None:
         mutated.files[f"many/{number}{ending}"] = data
 
 
-def change_bytes(mutated: MutatedFolder, rng: random.Random) -> None:
+def change_bytes(mutated: Mutation, rng: random.Random) -> None:
     """Bytes of a file are flipped, cut, doubled or made noise."""
     name = _some_file(mutated, rng)
     if name is None:
@@ -266,7 +237,7 @@ def change_bytes(mutated: MutatedFolder, rng: random.Random) -> None:
     mutated.files[name] = bytes(data)
 
 
-def wrap_blob(mutated: MutatedFolder, rng: random.Random) -> None:
+def wrap_blob(mutated: Mutation, rng: random.Random) -> None:
     """A binary file of the examples, changed, under another name or in another compression."""
     blobs = [
         data

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from fuzz_mutations import SEEDS, mutations
+from artifact_mutations import SEEDS, mutations
 from hypothesis import given
 from hypothesis import strategies as st
 from make_vectors import FOLDER

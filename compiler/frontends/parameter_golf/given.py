@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ....errors import CheckpointError
+from ....files.printable import shown_value
 from ..architecture_file import FRONTEND_KEY, PRESET_KEY, Parameter, checked_parameters
 from .hyperparameters import (
     FRONTEND_NAME,
@@ -181,7 +182,16 @@ def _layers(value: object) -> object:
 
 
 def _sequence_length(value: object) -> Values:
-    return {"seq_len": int(value)} if isinstance(value, int | float | str) and int(value) > 0 else {}
+    length = 0 if value is None else _whole(value, "the sequence length")
+    return {"seq_len": length} if length > 0 else {}
+
+
+def _whole(value: object, name: str) -> int:
+    """A whole number, which may be written as text; CheckpointError for anything else."""
+    try:
+        return int(value)  # type: ignore[call-overload]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"architecture: {name} is {shown_value(value)}; it must be a whole number") from error
 
 
 def _activation(value: object) -> Values:
@@ -199,14 +209,14 @@ def _storage(value: object) -> Values:
 TRANSLATIONS: Mapping[str, Callable[[object], Values]] = {
     "eval_seq_len": _sequence_length,
     "train_seq_len": _sequence_length,
-    "rope_dims": lambda value: {"rotary_dims": int(value) or None},  # 0: the whole head
+    "rope_dims": lambda value: {"rotary_dims": _whole(value, "rope_dims") or None},  # 0: the whole head
     "negative_slope": lambda value: {"activation": LEAKY_RELU_SQUARED, "activation_slope": value},
     "activation_type": _activation,
     "mlp_power": lambda value: {"activation": RELU_POWER, "activation_power": value},
     "recur_layers_str": lambda value: {"recur_layers": _layers(value)},
     "recur_layers": lambda value: {"recur_layers": _layers(value)},
     "ve_layers": lambda value: {"ve_layers": _layers(value)},
-    "embed_dim": lambda value: {"embedding_dim": int(value)} if int(value) > 0 else {},
+    "embed_dim": lambda value: {"embedding_dim": width} if (width := _whole(value, "embed_dim")) > 0 else {},
     "fp_storage": _storage,
 }
 TOLD_WIDTHS = {

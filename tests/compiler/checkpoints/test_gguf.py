@@ -240,6 +240,16 @@ def test_damaged_and_hostile_files_are_refused(tmp_path, data, message):
     assert message in str(caught.value) and str(tmp_path / "m.gguf") in str(caught.value)
 
 
+def test_what_has_no_numbers_and_heads_that_are_none_are_refused_in_words(tmp_path):
+    stored = under_ggufs_names(NAIVE.state(0))
+    path = write_gguf(tmp_path / "m.gguf", "llama", LLAMA | {"attention.head_count": True}, stored)
+    with pytest.raises(CheckpointError, match=r"m\.gguf: .*heads"):
+        read_checkpoint(path)
+    for kind in (0, 1, 2):
+        (tmp_path / "m.gguf").write_bytes(head(1, 1) + LLAMA_PAIR + entry(kind=kind, shape=(0, 2)) + bytes(99))
+        assert read_checkpoint(tmp_path / "m.gguf").tensors["model.embed_tokens.weight"].size == 0
+
+
 def test_every_cut_of_a_file_is_refused(tmp_path):
     whole = write_gguf(tmp_path / "whole.gguf", "llama", LLAMA, under_ggufs_names(NAIVE.state(0))).read_bytes()
     for length in [*range(4, 400, 7), len(whole) // 2, len(whole) - 32]:

@@ -30,7 +30,11 @@ def test_values_of_no_sense_are_refused_in_a_line(name, value, tmp_path):
     assert str(caught.value).isprintable() and len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize("text", ['{"a":' * 20_000, "a = " + "[" * 20_000, json.dumps({"a": 1})[:-1], "a = 0x"])
+NO_TEXT = ['{"a":' * 20_000, "a = " + "[" * 20_000, json.dumps({"a": 1})[:-1], "a = 0x"]
+NO_TEXT += ['{"a": 1, "a": 2}', "a = " + "[" * 99 + "]" * 99]
+
+
+@pytest.mark.parametrize("text", NO_TEXT)
 def test_what_no_parser_reads_is_named(text, tmp_path):
     path = tmp_path / "architecture"
     path.write_text(text)

@@ -241,6 +241,7 @@ def test_a_configuration_that_cannot_be_is_one_clear_error(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"model_type": ["phi"]}, "this is a ['phi'], which no frontend knows"),
         ({"qk_layernorm": True}, "says qk_layernorm: a LayerNorm of each head, which no instruction computes"),
         ({"rope_scaling": {"rope_type": "yarn", "factor": 2.0}}, "scales the rotations ('yarn' rope scaling)"),
         ({"partial_rotary_factor": 0.375}, "rotary_dims 3 is odd"),
@@ -290,3 +291,20 @@ def test_a_tied_table_is_the_head_too():
     model = golden_logits("gpt2").model()
     names = [tensor.name for tensor in model.tensors]
     assert [names[t] for t in token_tables(model.program)] == ["transformer.wte.weight"]
+
+
+NO_PERIODS = [7, [[["local"]]], [[["local"], "2"]], [["local", 1, 2]], [[["local"], -1]], "global"]
+
+
+@pytest.mark.parametrize("types", NO_PERIODS)
+def test_periods_of_attention_that_are_none_are_refused(types):
+    golden = golden_logits("gpt-neo")
+    with pytest.raises(CheckpointError, match=r"attention_types is .* it must be a list of") as caught:
+        build_model(checkpoint_of(golden.state(), golden.config | {"attention_types": types}))
+    assert str(caught.value).startswith("folder: ")
+
+
+def test_periods_of_attention_are_no_longer_than_the_model():
+    golden = golden_logits("gpt-neo")
+    config = golden.config | {"attention_types": [[["global", "local", "local"], 1 << 60]]}
+    assert build_model(checkpoint_of(golden.state(), config)).architecture["sliding_layers"] == [1, 2]

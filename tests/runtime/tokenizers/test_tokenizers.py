@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import pickle
 import re
@@ -219,7 +220,42 @@ class Runs:
         return print, ("executed",)
 
 
+def npy(header: str, body: bytes = b"") -> bytes:
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header.encode() + body
+
+
+ALL_BYTES = b"".join(base64.b64encode(bytes([value])) + b" %d\n" % value for value in range(256))
+
+
+class Plain:
+    """Pickled as an object with these attributes, as nanochat's encoding is."""
+
+    def __init__(self, **attributes):
+        self.__dict__.update(attributes)
+
+
 BAD = {
+    "twice.json": (json.dumps(["a", "b", "a"]), "no table of characters"),
+    "lists.json": (json.dumps([0, [1]]), "no table of characters"),
+    "large.json": (json.dumps({"a": 1 << 23}), "no table of characters"),
+    "keys.json": ('{"a": 0, "a": 1}', "'a' twice"),
+    "header.npy": (npy("{'descr': '<i4', 'fortran_order': False, 'shape': (1,"), "no array of numbers"),
+    "claims.npy": (
+        npy("{'descr': '<i4', 'fortran_order': False, 'shape': (1000000000000,), }\n", bytes(64)),
+        "no array of numbers",
+    ),
+    "objects.npy": (npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n", bytes(64)), "Python objects"),
+    "twice.tiktoken": (ALL_BYTES + b"YWI= 7\n", "two of its pieces the same id"),
+    "huge.tiktoken": (ALL_BYTES + b"YWI= 99999999999\n", "an id below 1,048,576"),
+    "fields.pkl": (
+        pickle.dumps(Plain(pat_str="x", mergeable_ranks={b"a": 0}, special_tokens=[1])),
+        "fields are of other types",
+    ),
+    "ids.pkl": (pickle.dumps(Plain(pat_str="x", mergeable_ranks={b"a": "0"})), "no vocabulary of byte strings"),
+    "types.gguf": (gguf_file("gpt2", token_type=3), "token_type is of another type"),
+    "lengths.gguf": (gguf_file("gpt2", token_type=[1, 1]), "token_type has 2 entries"),
+    "merges.gguf": (gguf_file("gpt2", merges=["a b c"]), "merges do not fit"),
+    "tokens.gguf": (gguf_file("gpt2", tokens=[1, 2]), "tokens is of another type"),
     "wordpiece.json": (json.dumps({"model": {"type": "WordPiece", "vocab": {}}}), "drops the white space of a text"),
     "suffix.json": (
         json.dumps({"model": {"type": "BPE", "vocab": {}, "merges": [], "end_of_word_suffix": "</w>"}}),

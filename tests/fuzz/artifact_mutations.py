@@ -12,6 +12,7 @@ import random
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import brotli
 import zstandard
@@ -73,16 +74,26 @@ class Mutation:
 
 def mutations(seeds: Sequence[bytes], count: int, seed: int, first: int = 0) -> Iterator[Mutation]:
     """Mutations `first` to `first + count - 1` of the seed files, of larger ones more."""
-    taken_apart = [[Row(s.id, s.decoded, s.codec) for s in read_container(data)] for data in seeds]
-    sizes = [len(data) for data in seeds]
+    parts, sizes = taken_apart(tuple(seeds)), [len(data) for data in seeds]
     for number in range(first, first + count):
-        rng = random.Random(f"{seed}/{number}")
-        rows = rng.choices(taken_apart, sizes)[0]
-        parts = Parts([_with_some_codec(row, rng) for row in rows])
-        steps = rng.choices(STEPS, WEIGHTS, k=rng.choice((1, 1, 1, 2, 3)))
-        for step in steps:
-            step(parts, rng, taken_apart)
-        yield Mutation(seed, number, tuple(step.__name__ for step in steps), assemble(parts, rng))
+        steps, data = mutation(parts, sizes, random.Random(f"{seed}/{number}"))
+        yield Mutation(seed, number, steps, data)
+
+
+@cache
+def taken_apart(seeds: tuple[bytes, ...]) -> list[list[Row]]:
+    """The sections of each seed file, decoded."""
+    return [[Row(s.id, s.decoded, s.codec) for s in read_container(data)] for data in seeds]
+
+
+def mutation(seeds: Sequence[Sequence[Row]], sizes: Sequence[int], rng: random.Random) -> tuple[tuple[str, ...], bytes]:
+    """The names of the steps and the file; `sizes` are the weights of the seeds."""
+    rows = rng.choices(seeds, sizes)[0]
+    parts = Parts([_with_some_codec(row, rng) for row in rows])
+    steps = rng.choices(STEPS, WEIGHTS, k=rng.choice((1, 1, 1, 2, 3)))
+    for step in steps:
+        step(parts, rng, seeds)
+    return tuple(step.__name__ for step in steps), assemble(parts, rng)
 
 
 def assemble(parts: Parts, rng: random.Random) -> bytes:
