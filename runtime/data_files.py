@@ -35,6 +35,7 @@ OTHER_COMPRESSED = {b"\xfd7zXZ": "xz", b"BZh": "bzip2", b"PK\x03\x04": "zip"}
 COMPRESSED_SUFFIXES = (".gz", ".zst", ".zstd")
 HEAD_BYTES = 1 << 16
 BLOCK_BYTES = 1 << 22
+FED_TO_ZSTD = 1 << 7  # its decoder cannot be told to stop, and makes up to 32 KiB of a byte
 SIDECAR_MARK = "_bytes_"  # in the name of a file of byte counts beside a shard
 TEXT_FIELD = "text"
 
@@ -108,7 +109,7 @@ class _ZstdStream(io.RawIOBase):
     """
 
     def __init__(self, raw: BinaryIO) -> None:
-        self._raw, self._frame, self._ready = raw, zstandard.ZstdDecompressor().decompressobj(), b""
+        self._raw, self._frame, self._ready = raw, zstandard.ZstdDecompressor().decompressobj(), memoryview(b"")
 
     def readable(self) -> bool:
         return True
@@ -116,14 +117,14 @@ class _ZstdStream(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         while not self._ready:
             block = self._frame.unused_data if self._frame.eof else b""
-            block = block or self._raw.read(BLOCK_BYTES)
+            block = block or self._raw.read(FED_TO_ZSTD)
             if not block and not self._frame.eof:
                 raise zstandard.ZstdError("it ends inside a frame")
             if not block:
                 return 0
             if self._frame.eof:
                 self._frame = zstandard.ZstdDecompressor().decompressobj()
-            self._ready = self._frame.decompress(block)
+            self._ready = memoryview(self._frame.decompress(block))
         count = min(len(buffer), len(self._ready))
         buffer[:count], self._ready = self._ready[:count], self._ready[count:]
         return count

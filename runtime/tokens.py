@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import DataError
 from .data_files import SIDECAR_MARK, Content, DataFile, documents_of, expand_data, inspect_data, opened
-from .shards import MAX_TOKEN_ID, shard_layout
+from .shards import HEADER_BYTES, MAX_TOKEN_ID, WIDE, shard_layout, size_by_header
 from .token_text import TokenText, encode_with_text
 from .tokenizers import Tokenizer
 
@@ -130,7 +130,7 @@ def _shards(files: Sequence[DataFile], source: str, vocabulary_size: int, most: 
         left = None if most is None else most - sum(map(len, parts))
         if left is not None and left <= 0:
             break
-        ids, bare = _ids_of_shard(file, vocabulary_size)
+        ids, bare = _ids_of_shard(file, vocabulary_size, left)
         parts.append(ids[:left])
         _check_ids(parts[-1], vocabulary_size, file.path)
         if bare:
@@ -138,16 +138,25 @@ def _shards(files: Sequence[DataFile], source: str, vocabulary_size: int, most: 
     return Tokens(parts[0] if len(parts) == 1 else np.concatenate(parts), source, notes=tuple(notes))
 
 
-def _ids_of_shard(file: DataFile, vocabulary_size: int | None) -> tuple[np.ndarray, bool]:
-    """The ids of a shard, mapped where it is not compressed, and whether it has no header."""
+def _ids_of_shard(file: DataFile, vocabulary_size: int | None, most: int | None = None) -> tuple[np.ndarray, bool]:
+    """The ids of a shard, mapped where it is not compressed, and whether it has no header.
+
+    most : so many are enough; of a compressed shard no more are unfolded, and its header is believed
+    """
     if file.plain:
         size = Path(file.path).stat().st_size
         layout = shard_layout(file.head, size, file.path, vocabulary_size)
         return np.memmap(file.path, layout.dtype, "r", layout.offset, (layout.count,)), layout.bare
+    told = size_by_header(file.head)  # None for bare numbers, which only their end ends
+    asked = -1 if told is None else max(told, 0) + 1
+    if most is not None:
+        asked = HEADER_BYTES + WIDE.itemsize * most
     with opened(file.path) as stream:
-        content = stream.read()
-    layout = shard_layout(content, len(content), file.path, vocabulary_size)
-    return np.frombuffer(content, layout.dtype, layout.count, layout.offset), layout.bare
+        content = stream.read(asked)
+    size = len(content) if told is None or len(content) < asked else max(told, len(content))
+    layout = shard_layout(content, size, file.path, vocabulary_size)
+    count = min(layout.count, (len(content) - layout.offset) // layout.dtype.itemsize)
+    return np.frombuffer(content, layout.dtype, count, layout.offset), layout.bare
 
 
 def _texts(

@@ -8,6 +8,7 @@ public challenge's records are put back in order.
 from __future__ import annotations
 
 import bz2
+import io
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,11 +23,14 @@ from ...format.container.limits import DEFAULT_LIMITS
 
 CONTENT_BYTES = DEFAULT_LIMITS.section_bytes
 PIECE_BYTES = 1 << 20
+FED_BYTES = 1 << 16  # of the stream at once
+FED_TO_ZSTD = 1 << 7  # its decoder cannot be told to stop, and makes up to 32 KiB of a byte
 WINDOW_BYTES = 1 << 27  # of a zstd frame: level 22 has no more
 MEMORY_BYTES = 1 << 28  # of an lzma decoder
 SHUFFLED = b"BSHF"
 SUFFIXES_WITHOUT_MARK = (".ptz", ".br")
-Pieces = Callable[[bytes], Iterator[bytes]]
+Pieces = Callable[[bytes | memoryview], Iterator[bytes]]
+DAMAGED = (zlib.error, lzma.LZMAError, zstandard.ZstdError, brotli.error, OSError, ValueError, MemoryError)
 
 
 class _Cut(Exception):
@@ -42,77 +46,94 @@ def compression_of(data: bytes, path: Path) -> str | None:
     return found or ("brotli" if path.suffix in SUFFIXES_WITHOUT_MARK and _is_brotli(data) else None)
 
 
-def decompress(data: bytes, path: Path, kind: str, limit: int | None = None) -> bytes:
-    """The content of one stream that is the whole of `data`; CheckpointError when damaged, cut or above the limit."""
-    content, limit = bytearray(), CONTENT_BYTES if limit is None else limit
+def unfolded_head(data: bytes | memoryview, kind: str) -> bytes:
+    """How the content begins, a piece or less of it; nothing where the stream is damaged before it."""
+    try:
+        return next((piece for piece in _PIECES[kind](data) if piece), b"")
+    except (_Cut, *DAMAGED):
+        return b""
+
+
+def decompress(data: bytes | memoryview, path: Path, kind: str, limit: int | None = None) -> bytes:
+    """The content of one stream that is the whole of `data`; CheckpointError when damaged, cut or above the limit.
+
+    Takes the memory of the content once, and of shuffled bytes twice.
+    """
+    content, limit = io.BytesIO(), CONTENT_BYTES if limit is None else limit
     try:
         for piece in _PIECES[kind](data):
-            content += piece
-            if len(content) > limit:
+            content.write(piece)
+            if content.tell() > limit:
                 raise CheckpointError(
                     f"{path} unfolds into more than {limit:,} bytes; it is not a checkpoint of a "
                     "model that can be compiled"
                 )
     except _Cut as error:
         raise CheckpointError(f"{path}: the {kind} stream {error}; copy it again") from error
-    except (zlib.error, lzma.LZMAError, zstandard.ZstdError, brotli.error, OSError, ValueError, MemoryError) as error:
+    except DAMAGED as error:
         raise CheckpointError(f"{path} is not a whole {kind} stream: {error}; copy it again") from error
-    return _in_order(bytes(content), path)
+    return _in_order(content.getvalue(), path)  # which is the stream's own memory
 
 
-def _zlib_pieces(data: bytes, window: int = zlib.MAX_WBITS) -> Iterator[bytes]:
-    decoder, pending = zlib.decompressobj(window), data
-    while not decoder.eof and (pending or not decoder.unconsumed_tail):
-        piece = decoder.decompress(pending, PIECE_BYTES)
-        if not piece and not decoder.unconsumed_tail:
-            break
-        pending = decoder.unconsumed_tail
-        yield piece
-    _check_end(decoder.eof, decoder.unused_data)
+def _zlib_pieces(data: bytes | memoryview, window: int = zlib.MAX_WBITS) -> Iterator[bytes]:
+    decoder = zlib.decompressobj(window)
+    for start in range(0, len(data), FED_BYTES):
+        if decoder.eof:
+            _check_end(True, len(data) - start)
+        pending: bytes | memoryview = data[start : start + FED_BYTES]
+        while not decoder.eof:
+            piece = decoder.decompress(pending, PIECE_BYTES)
+            pending = decoder.unconsumed_tail
+            if not piece and not pending:
+                break
+            yield piece
+    _check_end(decoder.eof, len(decoder.unused_data))
 
 
-def _gzip_pieces(data: bytes) -> Iterator[bytes]:
+def _gzip_pieces(data: bytes | memoryview) -> Iterator[bytes]:
     return _zlib_pieces(data, 16 + zlib.MAX_WBITS)
 
 
-def _file_pieces(decoder: bz2.BZ2Decompressor | lzma.LZMADecompressor, data: bytes) -> Iterator[bytes]:
-    piece = decoder.decompress(data, PIECE_BYTES)
-    while piece or not (decoder.eof or decoder.needs_input):
-        yield piece
-        piece = b"" if decoder.eof else decoder.decompress(b"", PIECE_BYTES)
-    _check_end(decoder.eof, decoder.unused_data)
+def _file_pieces(decoder: bz2.BZ2Decompressor | lzma.LZMADecompressor, data: bytes | memoryview) -> Iterator[bytes]:
+    for start in range(0, len(data), FED_BYTES):
+        if decoder.eof:
+            _check_end(True, len(data) - start)
+        yield decoder.decompress(data[start : start + FED_BYTES], PIECE_BYTES)
+        while not (decoder.eof or decoder.needs_input):
+            yield decoder.decompress(b"", PIECE_BYTES)
+    _check_end(decoder.eof, len(decoder.unused_data))
 
 
-def _bzip2_pieces(data: bytes) -> Iterator[bytes]:
+def _bzip2_pieces(data: bytes | memoryview) -> Iterator[bytes]:
     return _file_pieces(bz2.BZ2Decompressor(), data)
 
 
-def _lzma_pieces(data: bytes) -> Iterator[bytes]:
+def _lzma_pieces(data: bytes | memoryview) -> Iterator[bytes]:
     return _file_pieces(lzma.LZMADecompressor(memlimit=MEMORY_BYTES), data)
 
 
-def _zstd_pieces(data: bytes) -> Iterator[bytes]:
+def _zstd_pieces(data: bytes | memoryview) -> Iterator[bytes]:
     decoder = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES).decompressobj()
-    for start in range(0, len(data), PIECE_BYTES // 16):
+    for start in range(0, len(data), FED_TO_ZSTD):
         if decoder.eof:
-            _check_end(True, data[start:])
-        yield decoder.decompress(data[start : start + PIECE_BYTES // 16])
-    _check_end(decoder.eof, decoder.unused_data)
+            _check_end(True, len(data) - start)
+        yield decoder.decompress(data[start : start + FED_TO_ZSTD])
+    _check_end(decoder.eof, len(decoder.unused_data))
 
 
-def _brotli_pieces(data: bytes) -> Iterator[bytes]:
-    decoder, pending = brotli.Decompressor(), data
+def _brotli_pieces(data: bytes | memoryview) -> Iterator[bytes]:
+    decoder, pending = brotli.Decompressor(), bytes(data)
     while not decoder.is_finished():
         piece = decoder.process(pending, output_buffer_limit=PIECE_BYTES)
         pending = b""
         if not piece and decoder.can_accept_more_data() and not decoder.is_finished():
-            _check_end(False, b"")
+            _check_end(False, 0)
         yield piece
 
 
-def _check_end(ended: bool, behind: bytes) -> None:
+def _check_end(ended: bool, behind: int) -> None:
     if not ended or behind:
-        raise _Cut("ends early" if not ended else f"is followed by {len(behind):,} other bytes")
+        raise _Cut("ends early" if not ended else f"is followed by {behind:,} other bytes")
 
 
 _PIECES: dict[str, Pieces] = {

@@ -6,20 +6,22 @@ Each kind has one reader; all give the same record. A file that is none of them 
 
 from __future__ import annotations
 
+import io
 import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from ...errors import CheckpointError
 from ...runtime.gguf_file import MAGIC as GGUF_MAGIC
-from .compressed import compression_of, decompress
+from .compressed import SHUFFLED, compression_of, decompress, unfolded_head
 from .configuration import Configuration, configuration_inside
 from .gguf_tensors import read_gguf_tensors
 from .identification import what_it_is
 from .int8_checkpoint import is_int8_state, restore_int8_state
 from .listing import listed
-from .llama2c import is_llama2c, read_llama2c
+from .llama2c import begins_llama2c, is_llama2c, read_llama2c
 from .record_checkpoint import is_record_state, restore_record_state
 from .safetensors_file import is_safetensors, read_safetensors
 from .selection import Selection
@@ -77,7 +79,7 @@ def refuse_other_kinds(files: Sequence[Path]) -> None:
 
 def _is_known(begin: bytes, path: Path) -> bool:
     """Whether a file that begins so holds one of the kinds that are read whole, as it is or compressed."""
-    return is_llama2c(begin) or begin.startswith((ZIP, PICKLE)) or compression_of(begin, path) is not None
+    return begins_llama2c(begin) or begin.startswith((ZIP, PICKLE)) or compression_of(begin, path) is not None
 
 
 def _not_a_checkpoint(data: bytes, path: Path) -> CheckpointError:
@@ -94,37 +96,59 @@ def _head(path: Path) -> bytes:
 
 
 def _read_file(path: Path, selection: Selection) -> Content:
-    if is_safetensors(_head(path)):  # mapped, since its tensors can be decoded one at a time
-        with path.open("rb") as file:
-            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        _refuse_sets(selection, path)
-        return Content(read_safetensors(data, path))
+    """The content of a file, of which no more is read than its tensors take."""
     try:
         with path.open("rb") as file:
-            begin = file.read(MARK_BYTES)
-            data = path.read_bytes() if _is_known(begin, path) else begin + file.read(BEGIN_BYTES)
-        return _content_of(data, path, selection, "")
+            return _content_of(mapped(path, file), path, selection, "", file)
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _content_of(data: bytes, path: Path, selection: Selection, compression: str) -> Content:
-    """The content of bytes, which may be those of a compressed file's content."""
+def mapped(path: Path, file: BinaryIO) -> memoryview:
+    """The bytes of an open file, mapped; of what is no regular file, which may not end, only the first."""
+    if not path.is_file() or not path.stat().st_size:
+        return memoryview(file.read(BEGIN_BYTES))
+    return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _content_of(
+    data: bytes | memoryview, path: Path, selection: Selection, compression: str, file: BinaryIO
+) -> Content:
+    """The content of bytes, which may be those of a compressed file's content; `file` has the same ones."""
+    head = bytes(data[:MARK_BYTES])
     if is_safetensors(data):
         _refuse_sets(selection, path)
         return Content(read_safetensors(data, path))
     if is_llama2c(data):
         _refuse_sets(selection, path)
         return Content(*read_llama2c(data, path))
-    if data.startswith((ZIP, PICKLE)):
-        return _torch_content(load_torch(data, path), path, selection)
-    kind = None if compression else compression_of(data, path)
+    if head.startswith((ZIP, PICKLE)):
+        return _torch_content(load_torch(file, path), path, selection)
+    kind = None if compression else compression_of(head, path)
     if kind is not None:
-        return _content_of(decompress(data, path, kind), path, selection, kind)
+        unfolded = unfold(data, path, kind)
+        return _content_of(unfolded, path, selection, kind, io.BytesIO(unfolded))
     if compression:
-        what = what_it_is(data, path)[0]
-        raise CheckpointError(f"{path} is compressed with {compression}, and what it holds is not a checkpoint: {what}")
-    raise _not_a_checkpoint(data, path)
+        raise not_inside(head, path, compression)
+    raise _not_a_checkpoint(bytes(data[:BEGIN_BYTES]), path)
+
+
+def unfold(data: bytes | memoryview, path: Path, kind: str) -> bytes:
+    """What is inside a compressed file, which is unfolded only if it begins as a checkpoint does.
+
+    Raises CheckpointError as `decompress` does, and for the beginning of anything else.
+    """
+    head = unfolded_head(data, kind)
+    known = is_safetensors(head) or begins_llama2c(head) or head.startswith((ZIP, PICKLE, SHUFFLED))
+    if head and not known:
+        raise not_inside(head, path, kind)
+    return decompress(data, path, kind)
+
+
+def not_inside(head: bytes, path: Path, compression: str) -> CheckpointError:
+    """The error for a compressed file whose content begins with `head`, which no checkpoint does."""
+    what = what_it_is(head, path)[0]
+    return CheckpointError(f"{path} is compressed with {compression}, and what it holds is not a checkpoint: {what}")
 
 
 def _torch_content(content: object, path: Path, selection: Selection) -> Content:

@@ -10,21 +10,20 @@ from __future__ import annotations
 import io
 import lzma
 import math
-import mmap
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ...errors import CheckpointError
 from ...format.entropy import entropy_bits
 from ...runtime.gguf_file import MAGIC as GGUF_MAGIC
-from .compressed import CONTENT_BYTES, compression_of, decompress
-from .containers import BEGIN_BYTES, KNOWN_KINDS
+from .compressed import CONTENT_BYTES, compression_of
+from .containers import BEGIN_BYTES, KNOWN_KINDS, mapped, not_inside, unfold
 from .folder import weight_files
 from .gguf_tensors import gguf_entries
 from .identification import what_it_is
@@ -112,40 +111,37 @@ def _read_file(path: Path) -> _Content:
             first = file.read(1)
             if not first:
                 raise CheckpointError(f"{path} is neither an artifact nor a checkpoint: it is empty")
-            if path.is_file():
-                data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-            else:  # a device or a pipe, which may not end
-                data = memoryview(first + file.read(BEGIN_BYTES))
+            data = mapped(path, file) if path.is_file() else memoryview(first + file.read(BEGIN_BYTES))
+            if data[:4] == GGUF_MAGIC:
+                return _Content("GGUF", list(_held(gguf_entries(path))))
+            return _content_of(data, path, "", file)
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
-    if data[:4] == GGUF_MAGIC:
-        return _Content("GGUF", list(_held(gguf_entries(path))))
-    return _content_of(data, path, "")
 
 
-def _content_of(data: bytes | memoryview, path: Path, compression: str) -> _Content:
-    """What bytes hold, which may be those of a compressed file's content."""
+def _content_of(data: bytes | memoryview, path: Path, compression: str, file: BinaryIO) -> _Content:
+    """What bytes hold, which may be those of a compressed file's content; `file` has the same ones."""
     inside = f", {compression}" if compression else ""
     if is_safetensors(data):
         return _Content(f"safetensors{inside}", list(_held(safetensors_entries(data, path))))
     head = bytes(data[:16])
-    if is_llama2c(bytes(data[:256])):
-        tensors, _, notes = read_llama2c(bytes(data), path)
+    if is_llama2c(data):
+        tensors, _, notes = read_llama2c(data, path)
         entries = ((n, "float32", t.shape, memoryview(t.values).cast("B")) for n, t in tensors.items())
         return _Content(f"llama2.c{inside}", list(_held(entries)), None, list(notes))
     if head.startswith(ZIP) and (arrays := _numpy_archive(data, path)) is not None:
         return _Content(f"archive of numpy arrays{inside}", arrays, sum(array.bytes for array in arrays))
     if head.startswith((ZIP, b"\x80")):
-        return _torch_content(load_torch(bytes(data), path), path, inside)
+        return _torch_content(load_torch(file, path), path, inside)
     kind = None if compression else compression_of(bytes(data[:BEGIN_BYTES]), path)
     if kind is not None:
-        unfolded = decompress(bytes(data), path, kind)
-        found = _content_of(unfolded, path, kind)
+        unfolded = unfold(data, path, kind)
+        found = _content_of(unfolded, path, kind, io.BytesIO(unfolded))
         found.content_bytes = len(unfolded)
         return found
-    what, way_out = what_it_is(bytes(data[:BEGIN_BYTES]), path)
     if compression:
-        raise CheckpointError(f"{path} is compressed with {compression}, and what it holds is no checkpoint: {what}")
+        raise not_inside(bytes(data[:BEGIN_BYTES]), path, compression)
+    what, way_out = what_it_is(bytes(data[:BEGIN_BYTES]), path)
     way_out = way_out or f"give an artifact or {KNOWN_KINDS}"
     raise CheckpointError(f"{path} is neither an artifact nor a checkpoint: {what}; {way_out}")
 

@@ -53,7 +53,7 @@ def restore_int8_state(content: Mapping[str, Any], path: Path) -> dict[str, torc
                 "or of another version"
             )
         row_scale = scale.float().reshape(-1, *(1 for _ in codes.shape[1:])) if scale.ndim else scale.float()
-        state[name] = (codes.float() * row_scale).to(_type(parts["dtypes"].get(name), name, path))
+        state[name] = codes.float().mul_(row_scale).to(_type(parts["dtypes"].get(name), name, path))
     for name, values in parts["passthrough"].items():
         if not isinstance(values, torch.Tensor) or name in state:
             raise CheckpointError(f"{path}: {name!r} is not one tensor; the file is damaged or of another version")

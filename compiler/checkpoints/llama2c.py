@@ -87,18 +87,28 @@ def _numbers(sections: Iterable[Section]) -> int:
     return sum(max(layers, 1) * math.prod(shape) for _, layers, shape in sections)
 
 
-def llama2c_sizes(data: bytes) -> Sizes | None:
+def llama2c_sizes(data: bytes | memoryview) -> Sizes | None:
     """The sizes in the header of a llama2.c file of version 0; None when the bytes are not one."""
-    if len(data) < HEADER.size:
-        return None
-    *numbers, vocabulary, length = HEADER.unpack_from(data)
-    sizes = _sane((*numbers, abs(vocabulary), length), tied=vocabulary > 0)
+    sizes = _sizes_in(data)
     return sizes if sizes is not None and sizes.file_bytes == len(data) else None
 
 
-def is_llama2c(data: bytes) -> bool:
+def _sizes_in(data: bytes | memoryview) -> Sizes | None:
+    """The sizes that a header of version 0 would say."""
+    if len(data) < HEADER.size:
+        return None
+    *numbers, vocabulary, length = HEADER.unpack_from(data)
+    return _sane((*numbers, abs(vocabulary), length), tied=vocabulary > 0)
+
+
+def is_llama2c(data: bytes | memoryview) -> bool:
     """Whether the bytes are those of a llama2.c file, of any version."""
-    return data.startswith(MAGIC) or llama2c_sizes(data) is not None
+    return data[: len(MAGIC)] == MAGIC or llama2c_sizes(data) is not None
+
+
+def begins_llama2c(head: bytes) -> bool:
+    """Whether a llama2.c file may begin so, whatever its length."""
+    return head.startswith(MAGIC) or _sizes_in(head) is not None
 
 
 def _sane(numbers: tuple[int, ...], tied: bool) -> Sizes | None:
@@ -108,13 +118,13 @@ def _sane(numbers: tuple[int, ...], tied: bool) -> Sizes | None:
     return Sizes(*numbers, tied)
 
 
-def read_llama2c(data: bytes, path: Path) -> tuple[dict[str, Stored], Configuration, tuple[str, ...]]:
+def read_llama2c(data: bytes | memoryview, path: Path) -> tuple[dict[str, Stored], Configuration, tuple[str, ...]]:
     """float32 tensors by name, what header and format say of the model, and what was decoded, in words.
 
     Raises CheckpointError for a damaged file, another version, and other rotations than run.c computes with.
     """
     notes: tuple[str, ...] = ()
-    if not data.startswith(MAGIC):
+    if data[: len(MAGIC)] != MAGIC:
         sizes = llama2c_sizes(data)
         if sizes is None:
             raise CheckpointError(f"{path} is not a llama2.c file")
@@ -135,7 +145,7 @@ def read_llama2c(data: bytes, path: Path) -> tuple[dict[str, Stored], Configurat
     return stored, Configuration(told, "its llama2.c header"), notes
 
 
-def _flags(data: bytes, path: Path) -> tuple[int, Sizes, int]:
+def _flags(data: bytes | memoryview, path: Path) -> tuple[int, Sizes, int]:
     """(version, sizes, numbers in a group) of a file with the magic number."""
     if len(data) < VERSIONS_HEADER_BYTES:
         raise CheckpointError(f"{path} is cut: a llama2.c header has {VERSIONS_HEADER_BYTES} bytes; copy it again")

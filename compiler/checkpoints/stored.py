@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FLOAT8 = {"float8_e4m3fn": (4, 3), "float8_e5m2": (5, 2)}  # exponent and mantissa bits
 MOST_DIMENSIONS = 64  # numpy's
+MOST_REPEATED = 1 << 24  # numbers of a file in tensors that show some of theirs more than once
 FLOATS = (*STORAGES, "float64")
 INTEGERS = {"uint8": "<u1", "int8": "<i1", "int16": "<i2", "uint16": "<u2", "int32": "<i4", "uint32": "<u4"}
 INTEGERS |= {"int64": "<i8", "uint64": "<u8", "bool": "?"}
@@ -134,9 +135,23 @@ def _float8_table(exponent_bits: int, mantissa_bits: int) -> np.ndarray:
 
 def check_element_count(tensors: Iterable[Any], path: Path) -> None:
     """Refuse more weights than can be compiled; a few bytes can describe a tensor that repeats itself without end."""
-    elements = sum(tensor.numel() for tensor in tensors if hasattr(tensor, "numel"))
+    found = [tensor for tensor in tensors if hasattr(tensor, "numel")]
+    elements = sum(tensor.numel() for tensor in found)
     if elements > DEFAULT_LIMITS.elements:
         raise CheckpointError(f"{path} has {elements:,} weights; at most {DEFAULT_LIMITS.elements:,} can be compiled")
+    repeated = sum(tensor.numel() for tensor in found if _repeats_itself(tensor))
+    if repeated > MOST_REPEATED:
+        raise CheckpointError(
+            f"{path} has {repeated:,} weights in views that show the same few numbers again and again; save the "
+            "tensors that they are made of"
+        )
+
+
+def _repeats_itself(tensor: torch.Tensor) -> bool:
+    """Whether a tensor has more numbers than its storage."""
+    if unusual_storage(tensor):
+        return False
+    return tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes()
 
 
 def elements_of(tensors: Mapping[str, Stored]) -> int:

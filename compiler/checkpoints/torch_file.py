@@ -14,7 +14,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ...errors import CheckpointError
 from .listing import listed
@@ -24,6 +24,8 @@ BLOCKED_GLOBAL = re.compile(r"unsupported GLOBAL (\S+) whose module")
 ZIP = b"PK\x03\x04"
 PICKLE, LEGACY = b"\x80", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # what torch.save wrote before its zip files
 MOST_FOREIGN = 64  # names of classes that one file may ask for
+DEPTH = 8  # of lists and tables in one another that are looked into
+MOST_REPEATED = 1 << 22  # values that are met more than once; of others there may be more
 PLAIN_MODULES = ("_codecs", "argparse", "collections", "copyreg", "datetime", "enum", "numpy", "pathlib", "types")
 WAY_OUT = "save model.state_dict() alone, or convert it to .safetensors where you trust it"
 
@@ -60,8 +62,8 @@ class Foreign:
         return not self.called or self.origin.split(".")[0] in PLAIN_MODULES
 
 
-def load_torch(data: bytes, path: Path) -> Any:
-    """The content of a file, objects of unknown classes as `Foreign`.
+def load_torch(file: BinaryIO, path: Path) -> Any:
+    """The content of a file, objects of unknown classes as `Foreign`; only the tensors' own memory is taken.
 
     Raises CheckpointError where torch is not installed, for a damaged file, and for one that runs code when loaded.
     """
@@ -71,8 +73,10 @@ def load_torch(data: bytes, path: Path) -> Any:
         raise CheckpointError(
             f"reading {path} needs torch; install bytecap[compile], or give a .safetensors file"
         ) from error
-    _check_archive(data, path)
-    if data.startswith(PICKLE) and data[: len(LEGACY)] != LEGACY[: len(data)]:
+    file.seek(0)
+    head = file.read(len(LEGACY))
+    _check_archive(file, head, path)
+    if head.startswith(PICKLE) and head != LEGACY[: len(head)]:
         raise CheckpointError(
             f"{path} is refused: it holds more than weights: it is a pickle that torch.save did not write, which can "
             f"run any code when loaded; {WAY_OUT}"
@@ -82,11 +86,13 @@ def load_torch(data: bytes, path: Path) -> Any:
         try:
             with warnings.catch_warnings(), torch.serialization.safe_globals([(c, n) for n, c in known.items()]):
                 warnings.simplefilter("ignore")
-                content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+                file.seek(0)
+                content = torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # the unpickler raises whatever the bytes lead it to
             name = _unknown_class(error, known, path)
             known[name] = type("Foreign", (Foreign,), {"origin": name})
         else:
+            _refuse_repetition(content, path)
             _refuse_calls(content, path)
             return content
 
@@ -122,7 +128,35 @@ def _refuse_calls(content: object, path: Path) -> None:
             )
 
 
-def foreign_objects(content: object, key: str = "", depth: int = 8) -> Iterator[tuple[str, Foreign]]:
+def _refuse_repetition(content: object, path: Path) -> None:
+    """Refuse a file whose lists and tables hold each other so often that nobody could walk through all of them."""
+    lengths: dict[int, int] = {}
+    ways = _ways(content, DEPTH, {}, lengths)
+    if ways > max(MOST_REPEATED, 4 * sum(lengths.values())):
+        raise CheckpointError(
+            f"{path} is refused: its lists and tables hold one another again and again, {ways:,} values in all; "
+            f"{WAY_OUT}"
+        )
+
+
+def _ways(content: object, depth: int, counts: dict[tuple[int, int], int], lengths: dict[int, int]) -> int:
+    """Values that a walk meets, with every way to a value for itself; each object is looked at once a depth.
+
+    lengths : of each list and table once, filled here
+    """
+    if isinstance(content, Foreign):
+        content = content.state
+    if not depth or not isinstance(content, Mapping | list | tuple):
+        return 1
+    place = id(content), depth
+    if place not in counts:
+        lengths[id(content)] = len(content)
+        values = content.values() if isinstance(content, Mapping) else content
+        counts[place] = 1 + sum(_ways(value, depth - 1, counts, lengths) for value in values)
+    return counts[place]
+
+
+def foreign_objects(content: object, key: str = "", depth: int = DEPTH) -> Iterator[tuple[str, Foreign]]:
     """(key, object) of everything in the content that stands for a class that is not loaded."""
     if isinstance(content, Foreign):
         yield key, content
@@ -135,12 +169,12 @@ def foreign_objects(content: object, key: str = "", depth: int = 8) -> Iterator[
             yield from foreign_objects(value, key, depth - 1)
 
 
-def _check_archive(data: bytes, path: Path) -> None:
+def _check_archive(file: BinaryIO, head: bytes, path: Path) -> None:
     """Refuse a zip whose entries are compressed or larger than the file: torch.save writes neither."""
-    if not data.startswith(b"PK"):
+    if not head.startswith(b"PK"):
         return
     try:
-        entries = zipfile.ZipFile(io.BytesIO(data)).infolist()
+        entries = zipfile.ZipFile(file).infolist()
     except (zipfile.BadZipFile, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} is not a whole checkpoint: {error}; copy or write it again") from error
     names = [entry.filename for entry in entries]
@@ -153,7 +187,7 @@ def _check_archive(data: bytes, path: Path) -> None:
         raise CheckpointError(f"{path} is a TorchScript program, code and weights in one; save its state_dict()")
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or sum(
         entry.file_size for entry in entries
-    ) > len(data):
+    ) > file.seek(0, io.SEEK_END):
         raise CheckpointError(
             f"{path} is a compressed archive, which torch.save does not write; give the state_dict as .safetensors "
             "or .pt"

@@ -134,7 +134,7 @@ def read_container(data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS) ->
     """The sections of an artifact, decompressed.
 
     Whatever the bytes, returns sections that obey every R-HDR, R-SEC and R-BYT rule or raises ArtifactError with the
-    rule and the offset in the file. Memory: the file again, plus at most about twice the decoded lengths that `limits`
+    rule and the offset in the file. Memory: the file again, plus at most about the decoded lengths that `limits`
     allow (`section_bytes` for RAW, `metadata_bytes` for each other compressible section), plus brotli's 16 MiB window.
     """
     data = memoryview(data).cast("B")

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -176,3 +177,24 @@ def test_a_shard_needs_no_tokenizer_but_text_does(tmp_path):
     (tmp_path / "x.txt").write_text("abc")
     with pytest.raises(DataError, match="tokenizer is needed"):
         read_tokens(tmp_path / "x.txt", None, 3, BOS)
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
+def test_a_compressed_file_is_unfolded_as_far_as_it_is_needed(tmp_path, compress):
+    """A shard of 2**23 tokens, bare numbers and a text, of which a few are scored; and one that says too much."""
+    ids = np.ones(1 << 23, np.uint16)
+    shard = encode_shard(ids)
+    for name, content in (("a.bin", shard), ("bare.bin", ids.tobytes()), ("a.txt", b"a b " * (2 << 20))):
+        path = tmp_path / f"{name}.gz"  # the first bytes tell the compression, whatever the name says
+        path.write_bytes(compress(content))
+        tracemalloc.start()
+        found = read_tokens(path, tiny_tokenizer(), 420, 1, max_tokens=1000)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert 1001 <= len(found.ids) < 1 << 18
+        assert peak < 10 << 20 if name != "a.txt" else peak < 40 << 20
+    path = tmp_path / "cut.bin.gz"
+    for damaged in (shard[:-2], shard + b"x"):
+        path.write_bytes(compress(damaged))
+        with pytest.raises(DataError, match=r"says 8,388,608 tokens .* but holds"):
+            read_tokens(path, tiny_tokenizer(), 420, 1)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import io
 import lzma
 import zlib
 from pathlib import Path
 
-import brotli
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
-import zstandard
+from compressions import COMPRESSIONS
 
 from bytecap.compiler.checkpoints import compressed
 from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
@@ -32,17 +29,6 @@ def torch_bytes(content) -> bytes:
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getvalue()
-
-
-COMPRESSIONS = {
-    "zlib": lambda data: zlib.compress(data, 9),
-    "gzip": gzip.compress,
-    "xz": lzma.compress,
-    "lzma": lambda data: lzma.compress(data, format=lzma.FORMAT_ALONE),
-    "bzip2": bz2.compress,
-    "zstd": zstandard.ZstdCompressor(level=22).compress,
-    "brotli": brotli.compress,
-}
 
 
 @pytest.mark.parametrize("kind", COMPRESSIONS)

@@ -14,7 +14,7 @@ import pytest
 import torch
 import zstandard
 from gguf_files import write_gguf
-from html_pages import parsed_page
+from html_pages import origin_named, parsed_page
 from safetensors.numpy import save, save_file
 
 from bytecap.compiler.checkpoints.holdings import read_holdings
@@ -125,7 +125,7 @@ def test_an_array_that_claims_more_than_it_has_is_refused_before_anything_is_all
         ("a.safetensors", b"\x10\0\0\0\0\0\0\0{not json", "not a whole safetensors file"),
         ("a.npz", b"PK\x03\x04" + b"x" * 40, "not a whole"),
         ("a.gguf", b"GGUF\x03\0\0\0", "not a whole GGUF file"),
-        ("a.ptz", zlib.compress(b"nothing"), "what it holds is no checkpoint"),
+        ("a.ptz", zlib.compress(b"nothing"), "what it holds is not a checkpoint"),
         ("a.pt", b"\x80\x04cposix\nsystem\n.", "refused"),
     ],
 )
@@ -140,12 +140,13 @@ def test_names_of_others_stay_text_on_the_page(tmp_path):
     names = ["</script><b>", "blocks.0.\u202eabc\x1b[2J.weight", "plain.weight"]
     save_file({name: ARRAYS["codes"] for name in names}, tmp_path / "model.safetensors")
     found = read_holdings(tmp_path)
-    page = checkpoint_page(found)
+    origin = origin_named("m")
+    page = checkpoint_page(origin, found)
     balance = parsed_page(page)
     assert balance.tags.count("script") == 2
     shown = {row[0] for table in balance.tables if table[0][0] == "tensor" for row in table[1:]}
     assert shown == {"</script><b>", r"blocks.0.\u202eabc\x1b[2J.weight", "plain.weight"}
-    assert not {"\u202e", "\x1b"} & set(page + plot_checkpoint(found))
+    assert not {"\u202e", "\x1b"} & set(page + plot_checkpoint(origin, found))
 
 
 @pytest.mark.parametrize(
