@@ -142,7 +142,7 @@ class Budgets(click.ParamType):
     help="Keep finished points here and go on from them.  [default: OUTPUT.points]",
 )
 @click.option("--output", type=OUTPUT_FILE, metavar="CURVE.json", help="Write the JSON document.")
-@click.option("--plot", type=OUTPUT_FILE, metavar="OUT.svg", help="Draw the curves.")
+@click.option("--plot", type=OUTPUT_FILE, metavar="OUT.svg|.png", help="Draw the curves.")
 @click.option("--report", type=OUTPUT_FILE, metavar="OUT.html", help="Write the curves as a page.")
 @force_option
 @verbosity_options
@@ -172,6 +172,10 @@ def command(
     for path in filter(None, (output, plot, report)):
         check_output(path, force)
     folder = resume if resume is not None or output is None else output.with_name(output.name + ".points")
+    if plot is not None:
+        from ..report.drawing_files import check_drawing
+
+        check_drawing(plot)
     with terminal_progress() as progress:
         found = interface.curve(progress=progress, folder=folder, **options)
     said = said_of(options)
@@ -180,8 +184,10 @@ def command(
     text = document_text("curve", curve_document(found) | {"checkpoint": said})
     if plot is not None:
         from ..lab.measure.curve_plot import plot_curves
+        from ..report.drawing_files import drawing_bytes
 
-        write_output(plot, plot_curves(found, origin_of("curve", options["checkpoint"].name, "plot")).encode(), force)
+        drawing = plot_curves(found, origin_of("curve", options["checkpoint"].name, "plot"))
+        write_output(plot, drawing_bytes(drawing, plot), force)
     if report is not None:
         from ..lab.measure.curve_page import render_curves
 

@@ -10,13 +10,13 @@ import click
 
 from .documents import json_option, print_document
 from .origins import origin_of
-from .parameters import CHECKPOINT, OUTPUT_FILE, Choice, example, force_option
+from .parameters import ARTIFACT, OUTPUT_FILE, Choice, example, force_option
 
 
 @click.command(
     short_help="Show where an artifact's bytes went.", epilog=example("bytecap inspect model.bcap --by tensor")
 )
-@click.argument("artifact", type=CHECKPOINT)
+@click.argument("artifact", type=ARTIFACT)
 @click.option(
     "--by",
     "tables",
@@ -47,6 +47,7 @@ from .parameters import CHECKPOINT, OUTPUT_FILE, Choice, example, force_option
 def command(artifact: Path, html: Path | None, plot: Path | None, force: bool, as_json: bool, **options: Any) -> None:
     """Show what ARTIFACT holds and what each part of it costs: of a compiled artifact, or of a checkpoint (.pt, .ptz,
     .safetensors, .npz, GGUF, a Hugging Face folder) as it is stored. Nothing is run; only .pt and .ptz need torch.
+    A compiled artifact may come from standard input, as -.
     """
     tensor, program, as_map = options["tensor"], options["program"], options["as_map"]
     if (tensor is not None) + program + as_map + bool(options["tables"]) > 1:
@@ -76,9 +77,12 @@ def command(artifact: Path, html: Path | None, plot: Path | None, force: bool, a
 
 
 def _is_artifact(path: Path) -> bool:
-    """Whether the first bytes of a file are an artifact's, as far as there are any."""
+    """Whether the first bytes of a file are an artifact's, as far as there are any; standard input must be one."""
+    from ..files.artifact_file import STANDARD_INPUT
     from ..format.container.layout import MAGIC
 
+    if str(path) == STANDARD_INPUT:
+        return True
     if path.is_dir():
         return False
     with path.open("rb") as file:
@@ -160,7 +164,7 @@ def _write_pages(
     for path in written:
         check_output(path, force)
     if plot is not None:
-        from ..report.drawings import check_drawing, drawing_bytes
+        from ..report.drawing_files import check_drawing, drawing_bytes
 
         check_drawing(plot)
         write_output(plot, drawing_bytes(drawing(), plot), force)

@@ -29,9 +29,15 @@ def _meant(name: str, known: Sequence[str]) -> str:
 
 
 class InputFile(click.Path):
-    """An existing file; what is no file here is told what to give instead."""
+    """An existing file, or "-" where standard input can be read; what is no file here is told what to give instead."""
+
+    def __init__(self, *, or_input: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self._or_input = or_input
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if self._or_input and str(value) == "-":
+            return Path(value)
         if not Path(value).exists():
             self.fail(not_there(str(value)), param, ctx)
         if Path(value).is_dir() and not self.dir_okay:
@@ -80,6 +86,7 @@ class ArchitectureFile(InputFile):
 
 INPUT_FILE = InputFile(dir_okay=False, readable=True, path_type=Path)
 CHECKPOINT = InputFile(readable=True, path_type=Path)  # or a folder as Hugging Face writes it
+ARTIFACT = InputFile(readable=True, path_type=Path, or_input=True)  # or one of the other files that a command takes
 
 
 class FileWords(click.ParamType):

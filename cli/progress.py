@@ -9,6 +9,7 @@ and only once the work has lasted a while, so that short commands stay silent. W
 from __future__ import annotations
 
 import io
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from .estimate import Estimate
 
 SILENT_SECONDS = 5.0  # a log hears of work that lasts longer
 VERBOSITY = "bytecap.verbosity"
+FIRST_SIGN, ERASED = "bytecap: reading", "\r\x1b[K"  # on a terminal, before anything heavy is imported
 
 
 def verbosity_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -130,10 +132,14 @@ class ProgressLines:
 
 @contextmanager
 def _bars() -> Iterator[Progress]:
+    first = "" if os.environ.get("TERM") == "dumb" else FIRST_SIGN
+    sys.stderr.write(first)
+    sys.stderr.flush()
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bars
 
+    sys.stderr.write(ERASED * bool(first))
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[told]}"))
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         yield ProgressBars(bars)
@@ -148,9 +154,11 @@ class ProgressBars:
         self._starts: dict[str, float] = {}
         self._estimate: Estimate | None = None
         self._whole: Any = None
+        self._first: Any = bars.add_task("reading", total=None, told="")  # until the work says what it does
 
     def plan(self, plan: Plan) -> None:
         """The header above the bars, and one bar for the whole."""
+        self._end_first()
         self._estimate = Estimate(plan)
         for line in header_lines(plan):
             self._bars.console.print(line, markup=False, highlight=False)
@@ -158,6 +166,7 @@ class ProgressBars:
             self._whole = self._bars.add_task("all stages", total=1.0, told="")
 
     def __call__(self, stage: str, done: int, total: int) -> None:
+        self._end_first()
         now = time.monotonic()
         if stage not in self._tasks:
             self._starts[stage] = now
@@ -169,3 +178,8 @@ class ProgressBars:
             self._estimate.take(stage, done, total)
             left = f"{duration(now - self._began)} so far, about {duration(self._estimate.left)} left"
             self._bars.update(self._whole, completed=self._estimate.share, told=left)
+
+    def _end_first(self) -> None:
+        if self._first is not None:
+            self._bars.remove_task(self._first)
+        self._first = None

@@ -82,7 +82,7 @@ class Bits(click.IntRange):
 @seed_option()
 @threads_option("CPU threads; the result does not depend on it.  [default: all]")
 @click.option("--output", type=OUTPUT_FILE, metavar="RANKING.json", help="Write the JSON document with every unit.")
-@click.option("--plot", type=OUTPUT_FILE, metavar="OUT.svg", help="Draw the ranking.")
+@click.option("--plot", type=OUTPUT_FILE, metavar="OUT.svg|.png", help="Draw the ranking.")
 @force_option
 @verbosity_options
 @json_option
@@ -95,6 +95,10 @@ def command(output: Path | None, plot: Path | None, force: bool, as_json: bool, 
 
     for path in filter(None, (output, plot)):
         check_output(path, force)
+    if plot is not None:
+        from ..report.drawing_files import check_drawing
+
+        check_drawing(plot)
     with terminal_progress() as progress:
         found = interface.sensitivity(progress=progress, **options)
     said = said_of(options)
@@ -103,9 +107,10 @@ def command(output: Path | None, plot: Path | None, force: bool, as_json: bool, 
     text = document_text("sensitivity", sensitivity_document(found) | {"checkpoint": said})
     if plot is not None:
         from ..lab.measure.sensitivity_plot import plot_sensitivity
+        from ..report.drawing_files import drawing_bytes
 
         origin = origin_of("sensitivity", options["checkpoint"].name, "plot")
-        write_output(plot, plot_sensitivity(found, options["top"], origin).encode(), force)
+        write_output(plot, drawing_bytes(plot_sensitivity(found, options["top"], origin), plot), force)
     if output is not None:
         write_output(output, (text + "\n").encode(), force)
     if as_json:

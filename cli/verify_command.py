@@ -10,7 +10,7 @@ import click
 from .documents import json_option, print_document
 from .exit_codes import VERIFICATION
 from .parameters import (
-    CHECKPOINT,
+    ARTIFACT,
     DATA_FILES,
     SIZE,
     code_option,
@@ -46,7 +46,7 @@ FOLDER_OPTIONS = ("cap", "data", "tokenizer", "tolerance", "seconds", "memory", 
     short_help="Check artifacts and submission folders, and what they promise.",
     epilog=example("bytecap verify model.bcap --cap 16MB --code train_gpt.py"),
 )
-@click.argument("targets", type=CHECKPOINT, nargs=-1, required=True, metavar="TARGET...")
+@click.argument("targets", type=ARTIFACT, nargs=-1, required=True, metavar="TARGET...")
 @click.option(
     "--cap",
     type=SIZE,
@@ -95,7 +95,8 @@ FOLDER_OPTIONS = ("cap", "data", "tokenizer", "tolerance", "seconds", "memory", 
 @click.option("--json-lines", "as_json_lines", is_flag=True, help="Print one line of JSON a target.")
 @json_option
 def command(targets: tuple[Path, ...], as_json: bool, as_json_lines: bool, **options: Any) -> None:
-    """Check each TARGET: an artifact, or the folder of a submission, of which nothing is executed.
+    """Check each TARGET: an artifact (- for standard input), or the folder of a submission, of which nothing is
+    executed.
 
     Of an artifact: its structure, checksums, bytes, tensors, tokenizer and, when asked, its score.
     Each check is PASS, FAIL, or SKIPPED where nothing was asked or an earlier failure leaves nothing to
@@ -108,7 +109,7 @@ def command(targets: tuple[Path, ...], as_json: bool, as_json_lines: bool, **opt
     at all, and for a folder that could not be judged.
     """
     folders = [target for target in targets if target.is_dir()]
-    _check_options(options, bool(folders))
+    _check_options(options, targets)
     if folders or len(targets) > 1 or as_json_lines:
         from .verify_queue import verify_targets
 
@@ -123,7 +124,10 @@ def command(targets: tuple[Path, ...], as_json: bool, as_json_lines: bool, **opt
         _verify_artifact(targets[0], {name: options[name] for name in ARTIFACT_OPTIONS}, as_json)
 
 
-def _check_options(options: dict[str, Any], any_folder: bool) -> None:
+def _check_options(options: dict[str, Any], targets: tuple[Path, ...]) -> None:
+    any_folder = any(target.is_dir() for target in targets)
+    if [*map(str, targets), *options["data"]].count("-") > 1:
+        raise click.UsageError("standard input can be read once; name files for the others.")
     if options["data"] and options["tokenizer"] is None:
         raise click.UsageError("--data needs --tokenizer.")
     if options["expect_bpb"] is not None and not options["data"]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..files.artifact_file import artifact_file_size
 from .documents import document_text, print_document
 from .exit_codes import VERIFICATION
 from .progress import terminal_progress
@@ -127,12 +128,17 @@ def _cells(row: Row) -> tuple[str, ...]:
     name = visible_text(str(row.path))
     if row.judgement is None:
         failed = sum(check.outcome.value == "failed" for check in row.checks)
-        return (row.verdict.upper(), "", f"{row.path.stat().st_size:,}", str(failed), "", "", "", name)
+        return (row.verdict.upper(), "", _size_text(row.path), str(failed), "", "", "", name)
     total = next((line for line in row.judgement.ledger if line.name == "total"), None)
     figures = (total.as_counted, total.as_shipped) if total is not None else (None, None)
     counts = [str(len(gravest(row.judgement.findings, level))) for level in ("fail", "warning", "finding")]
     shown = ["–" if figure is None else f"{figure:,}" for figure in figures]
     return (row.verdict.upper(), *shown, *counts, f"{row.judgement.cpu_seconds:.2f}", name)
+
+
+def _size_text(path: Path) -> str:
+    size = artifact_file_size(path)
+    return "" if size is None else f"{size:,}"
 
 
 def _print_reasons(row: Row) -> None:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import BinaryIO
 
 from ..errors import ArtifactError
 from ..format.container.container import declared_length
@@ -16,22 +19,42 @@ from ..format.container.layout import table_end
 from ..format.container.limits import DEFAULT_LIMITS, Limits
 
 MOST_SECTIONS = 255  # that a header can name
+STANDARD_INPUT = "-"
 
 
 def read_artifact_file(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> bytes:
     """The bytes of an artifact, to be read by `read_artifact`; of another file as many as show that it is none.
 
+    path : "-" for standard input
+
     So `read_artifact` gives the same error as for the whole file, in time and memory that do not grow with it.
     Raises OSError when it cannot be read.
     """
-    with open(path, "rb") as file:
+    with _opened(path) as file:
         head = file.read(table_end(MOST_SECTIONS))
         try:
             length = declared_length(head, limits)
         except ArtifactError:
             return head
         wanted = length + 1
-        status = os.fstat(file.fileno())
-        if stat.S_ISREG(status.st_mode):  # a table may declare more than there is
-            wanted = min(wanted, status.st_size)
+        if (size := _size_of(file)) is not None:  # a table may declare more than there is
+            wanted = min(wanted, size)
         return head[:wanted] + file.read(max(0, wanted - len(head)))
+
+
+def artifact_file_size(path: str | os.PathLike[str]) -> int | None:
+    """Bytes of a file; None of standard input and of what has no size."""
+    return None if str(path) == STANDARD_INPUT else os.stat(path).st_size or None
+
+
+def _opened(path: str | os.PathLike[str]) -> AbstractContextManager[BinaryIO]:
+    return nullcontext(sys.stdin.buffer) if str(path) == STANDARD_INPUT else open(path, "rb")
+
+
+def _size_of(file: BinaryIO) -> int | None:
+    """Of a regular file."""
+    try:
+        status = os.fstat(file.fileno())
+    except OSError:  # standard input that is no file of the system
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None

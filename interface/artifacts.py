@@ -74,7 +74,7 @@ def verify(
     Raises DataError when data, tokenizer or code are at fault, or data are given without a tokenizer;
     CapError for a text that is no size; OSError when the artifact cannot be read.
     """
-    from ..files.artifact_file import read_artifact_file
+    from ..files.artifact_file import artifact_file_size, read_artifact_file
     from ..runtime.check import Checks
     from ..runtime.verification import ScoreRequest, verify_artifact
 
@@ -98,6 +98,6 @@ def verify(
             tokenizer=optional_path(tokenizer),
             other_tokenizer=other_tokenizer,
             score=request,
-            file_bytes=Path(artifact).stat().st_size or None,
+            file_bytes=artifact_file_size(artifact),
         )
     return Checks(found)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
+from command_line import bytecap_command
 from without_torch import run_without_torch
 
 CALIBRATED = ("sensitivity", "curve", "diagnose")
@@ -141,3 +144,25 @@ def test_a_mistake_is_answered_where_torch_is_missing(answers, mistake):
 
 def test_every_mistake_has_its_answer(answers):
     assert set(answers) == set(ANSWERS)
+
+
+@pytest.mark.parametrize("command", ["sensitivity", "curve"])
+def test_a_plot_is_named_for_what_it_is(tmp_path, command):
+    """Refused before anything is measured, and before the inputs are looked at."""
+    (tmp_path / "file").write_bytes(b"anything")
+    path = tmp_path / "plot.pdf"
+    outcome = bytecap_command(command, tmp_path / "file", "--calibration", tmp_path / "file", "--plot", path)
+    assert (outcome.code, outcome.stderr) == (
+        9,
+        f"bytecap: error: {path} is named for no drawing; name it .svg or .png\n",
+    )
+
+
+@pytest.mark.parametrize("command", ["sensitivity", "curve"])
+def test_a_png_names_the_extra_that_draws_it(tmp_path, monkeypatch, command):
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    (tmp_path / "file").write_bytes(b"anything")
+    path = tmp_path / "plot.PNG"
+    outcome = bytecap_command(command, tmp_path / "file", "--calibration", tmp_path / "file", "--plot", path)
+    assert outcome.code == 1
+    assert outcome.stderr.endswith("pip install 'bytecap[plot]'\n")

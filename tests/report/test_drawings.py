@@ -11,7 +11,8 @@ from html_pages import origin_named
 from tiny_artifacts import tiny_artifact
 
 from bytecap.errors import ArtifactError, OutputError
-from bytecap.report.drawings import check_drawing, drawing_bytes, plot_artifact, plot_program, with_plain_colours
+from bytecap.report.drawing_files import check_drawing, drawing_bytes, with_plain_colours
+from bytecap.report.drawings import plot_artifact, plot_program
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 
