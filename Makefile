@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 NNCODEC := .nncodec
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input
+LOCKED := --no-deps --require-hashes
 FUZZ ?=
 FUZZ_ROUND_TRIPS ?= 2000
 
@@ -12,15 +13,19 @@ FUZZ_ROUND_TRIPS ?= 2000
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | while IFS='|' read -r target text; do printf '  %-20s %s\n' "$$target" "$$text"; done
 
-# Made once, and again when the pins or the package's metadata change. A stamp written last means that an
-# interrupted installation is repeated, never taken for a whole one. By the link, mypy finds the package, whatever
-# the folder of the checkout is called.
-$(VENV)/.installed: pyproject.toml constraints.txt
+# Made once, and again when the pins or the package's metadata change. Only files with the digests of requirements/ are
+# installed, torch as its smaller CPU build where the index has that, and `pip check` says whether one is missing. A stamp written last means that an interrupted installation is
+# repeated, never taken for a whole one. By the link, mypy finds the package, whatever the folder of the checkout is
+# called.
+$(VENV)/.installed: pyproject.toml $(addprefix requirements/,dev.txt torch-cpu.txt torch.txt)
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("bytecap needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3")'
 	@echo "installing the pinned packages into $(VENV) (once)" >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt setuptools
-	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt --no-build-isolation -e '.[dev]'
+	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) $(LOCKED) -r requirements/dev.txt
+	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) $(LOCKED) -r requirements/torch-cpu.txt 2>/dev/null \
+		|| $(VENV)/bin/python -m pip install $(PIP_FLAGS) $(LOCKED) -r requirements/torch.txt
+	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation -e .
+	@$(VENV)/bin/python -m pip check --disable-pip-version-check >&2
 	@mkdir -p $(VENV)/types && ln -sfn ../.. $(VENV)/types/bytecap
 	@touch $@
 
@@ -31,12 +36,12 @@ test: lint ## check style, format and types, then run all tests
 	@$(VENV)/bin/python -m pytest -q -n 2
 
 test-peers: $(VENV)/.installed ## install transformers and hold models, tokenizers and exports against it
-	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt --no-build-isolation -e '.[peers]'
+	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) $(LOCKED) -r requirements/peers.txt
 	@$(VENV)/bin/python -m pytest -q -o norecursedirs=.venv tests/peers
 
 test-llama-cpp: $(VENV)/.installed ## build llama.cpp's Python binding (minutes) and hold exported GGUF files against it
-	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt --no-build-isolation -e '.[peers]'
-	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt llama-cpp-python
+	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) $(LOCKED) -r requirements/peers.txt
+	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) $(LOCKED) -r requirements/llama-cpp.txt
 	@$(VENV)/bin/python -m pytest -q -o norecursedirs=.venv tests/peers_llama_cpp
 
 test-pages: $(VENV)/.installed ## measure every page and plot in headless Chromium (apt-get install chromium)

@@ -2,8 +2,8 @@
 
 Strategy: a page is written by hand except for blocks between `<!-- NAME: WHAT -->` and `<!-- end -->`. These are filled
 from the code: the options of a command from its click parameters, the exit codes, the default recipe, the rules for
-submission folders, and the source of a class or function by its name. A test compares every page with what this script
-would write.
+submission folders, the licences of the pinned packages, and the source of a class or function by its name. A test
+compares every page with what this script would write.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from bytecap.submissions.rules import SECTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 SUBMISSION_COUNTS = ROOT / "benchmarks" / "results" / "submissions.json"
+CONSTRAINTS, LICENCES = ROOT / "constraints.txt", ROOT / "requirements" / "licences.json"
 LINE = 116
 PAGES = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))
 BLOCK = re.compile(r"<!-- (?P<kind>[a-z-]+)(?:: (?P<what>[^\n]*?))? -->\n(?P<content>.*?)<!-- end -->", re.DOTALL)
@@ -197,6 +198,19 @@ def _firing(levels: dict[str, int]) -> str:
     )
 
 
+def licences(_: str) -> str:
+    """The pinned packages with what each declares of its licence, under the headings of `constraints.txt`."""
+    declared = json.loads(LICENCES.read_text(encoding="utf-8"))
+    lines = [_row("package", "version", "licence"), "|---|---|---|"]
+    for line in CONSTRAINTS.read_text(encoding="utf-8").splitlines()[1:]:
+        if line.startswith("#"):
+            lines.append(_row(f"**{line.removeprefix('# ').rstrip('.')}**", "", ""))
+        elif line:
+            name, version = line.split("==")
+            lines.append(_row(f"`{name}`", version, declared[re.sub(r"[-_.]+", "-", name).lower()]))
+    return "\n".join(lines)
+
+
 KINDS: dict[str, Callable[[str], str]] = {
     "command": command_reference,
     "commands": command_list,
@@ -204,6 +218,7 @@ KINDS: dict[str, Callable[[str], str]] = {
     "default-recipe": default_recipe,
     "source": source,
     "submission-rules": submission_rules,
+    "licences": licences,
 }
 
 

@@ -48,6 +48,23 @@ def test_every_requirement_is_pinned():
     assert wanted - {"bytecap"} <= requirement_names(pins)
 
 
+def test_the_source_distribution_is_the_whole_repository():
+    """By MANIFEST.in; setuptools adds pyproject.toml and what is packaged."""
+    lines = (ROOT / "MANIFEST.in").read_text().splitlines()
+    grafted = {line.removeprefix("graft ") for line in lines if line.startswith("graft ")}
+    others = {"benchmarks", "docs", "examples", "requirements", "spec", "tests"}
+    assert grafted == {*LAYERS, *others} and all((ROOT / name).is_dir() for name in grafted)
+    (included,) = (line.split()[1:] for line in lines if line.startswith("include "))
+    assert {"*.md", "LICENSE", "Makefile", "constraints.txt"} <= set(included)
+
+
+def test_the_wheel_has_types_licence_and_the_command():
+    project = PROJECT["project"]
+    assert PROJECT["tool"]["setuptools"]["package-data"]["bytecap"] == ["py.typed"] and (ROOT / "py.typed").is_file()
+    assert project["license"] == "MIT" and project["license-files"] == ["LICENSE"] and (ROOT / "LICENSE").is_file()
+    assert project["scripts"] == {"bytecap": "bytecap.cli.main:main"}
+
+
 def test_the_runtime_does_not_require_torch():
     assert "torch" not in requirement_names(PROJECT["project"]["dependencies"])
 
