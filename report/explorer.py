@@ -66,7 +66,7 @@ def explorer_sections(tensors: Sequence[Explored], trees: Mapping[str, Node]) ->
 
 def tensor_section(tensors: Sequence[Explored], file_bytes: int) -> Html:
     """The table of all tensors, to be sorted and filtered."""
-    columns = ["tensor", "role", "layer", "shape", "stored as", ">weights", ">bytes", ">share", *BITS]
+    columns = ["tensor", ">bytes", ">share", *BITS, "role", "layer", "shape", ">weights", "stored as"]
     order = sorted(range(len(tensors)), key=lambda k: (-tensors[k].row.bytes, tensors[k].row.name))
     rows = []
     for k in order:
@@ -77,12 +77,13 @@ def tensor_section(tensors: Sequence[Explored], file_bytes: int) -> Html:
         rows.append(
             [
                 (name, None),
+                *_amounts(row.bytes, file_bytes),
+                *_bits(*(() if row.is_alias else (row.bits_per_weight, row.entropy_bits, row.raw_bits))),
                 (row.role, None),
                 layer,
                 (shape, None),
+                (integer(row.elements), row.elements),
                 (row.description, None),
-                *_amounts(row.elements, row.bytes, file_bytes),
-                *_bits(*(() if row.is_alias else (row.bits_per_weight, row.entropy_bits, row.raw_bits))),
             ]
         )
     tools = element(
@@ -102,25 +103,24 @@ def group_section(title: str, column: str, groups: Sequence[GroupRow], shared: i
     rows = [
         [
             (printable(row.name), None),
-            (integer(row.tensors), row.tensors),
-            *_amounts(row.elements, row.bytes, file_bytes),
+            *_amounts(row.bytes, file_bytes),
             *_bits(row.bits_per_weight, row.entropy_bits, row.raw_bits),
+            (integer(row.tensors), row.tensors),
+            (integer(row.elements), row.elements),
         ]
         for row in groups
     ]
     if shared:
-        rows.append(
-            [("what serves them all", None), ("", ""), ("", ""), *_amounts(0, shared, file_bytes)[1:], *_bits()]
-        )
+        rows.append([("what serves them all", None), *_amounts(shared, file_bytes), *_bits(), ("", ""), ("", "")])
     total = sum(row.bytes for row in groups) + shared
     elements = sum(row.elements for row in groups)
-    foot = ["total", "", integer(elements), integer(total), percent(total, file_bytes)]
-    foot += [decimals(8 * total / elements) if elements else "", "", ""]
-    return section(title, sortable_table([column, ">tensors", ">weights", ">bytes", ">share", *BITS], rows, foot))
+    foot = ["total", integer(total), percent(total, file_bytes), decimals(8 * total / elements) if elements else ""]
+    foot += ["", "", integer(sum(row.tensors for row in groups)), integer(elements)]
+    return section(title, sortable_table([column, ">bytes", ">share", *BITS, ">tensors", ">weights"], rows, foot))
 
 
-def _amounts(elements: int, size: int, whole: int) -> list[tuple[str, object]]:
-    return [(integer(elements), elements), (integer(size), size), (percent(size, whole), size)]
+def _amounts(size: int, whole: int) -> list[tuple[str, object]]:
+    return [(integer(size), size), (percent(size, whole), size)]
 
 
 def _bits(*values: float | None) -> list[tuple[str, object]]:

@@ -46,7 +46,9 @@ td button:focus-visible { outline: 2px solid var(--a); }
 .graph { overflow: auto; max-height: 720px; border: 1px solid var(--line); border-radius: 8px; padding: 8px; }
 .graph svg { width: auto; height: auto; max-width: none; margin: 0 auto; }
 .hex td { white-space: nowrap; vertical-align: top; } .hex td:last-child { white-space: normal; min-width: 260px; }
-@media (max-width: 600px) { #tree { height: 440px; } }
+@media (max-width: 600px) { #tree { height: 440px; }
+  .sortable td:not(:first-child):not(:last-child) { white-space: nowrap; } #tensors td { white-space: nowrap; }
+  #tensors td:first-child { white-space: normal; } }
 """
 
 SCRIPT = """

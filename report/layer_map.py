@@ -10,12 +10,12 @@ from ..files.numbers import decimals, integer
 from ..format.byte_account import TensorRow
 from .byte_tree import layer_name
 from .figure import Figure, Sheet, lettering
-from .lettering import broken, text_width
+from .lettering import broken, shortened, text_width
 from .markup import Html, element, joined
 
 DEEPEST = 45  # percent of the colour in the darkest cell: text on it stays readable
 LARGE = 0.02  # of the bytes of the largest cell: one that has fewer does not set the scale of bits
-CELL, ROW, LINE = 66, 24, 15  # of the drawing: least width of a cell, heights of a row and of a line
+CELL, MOST_CELL, ROW, LINE = 66, 150, 24, 15  # of the drawing: widths of a cell, heights of a row and of a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +113,9 @@ def map_chart(found: LayerMap, title: str) -> Figure:
     """The map as a drawing: bits a weight, and bytes on hovering; names of roles are broken at spaces, not turned."""
     most_bits, _ = _greatest(found)
     words = [word for role in found.roles for word in role.split(" ")]
-    cell_width = max(CELL, math.ceil(max(map(text_width, words), default=0.0)) + 8)
+    cell_width = min(max(CELL, math.ceil(max(map(text_width, words), default=0.0)) + 8), MOST_CELL)
     labels = math.ceil(max(map(text_width, found.layers), default=0.0)) + 14
-    names = [broken(role, cell_width - 6) for role in found.roles]
+    names = [[shortened(line, cell_width - 6) for line in broken(role, cell_width - 6)] for role in found.roles]
     header = LINE * max(map(len, names), default=1) + 8
     marks = []
     for j, lines in enumerate(names):

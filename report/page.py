@@ -35,6 +35,7 @@ def render_page(report: Mapping[str, Any], ledger: Ledger, found: Inspection) ->
     facts = {
         "checkpoint": f"{printable(made['checkpoint'])}, {integer(report['weights'])} weights",
         "calibration": f"{integer(report['calibration_tokens'])} tokens of {printable(made['calibration'])}",
+        "computes": found.program.words,
         "artifact": f"SHA-256 {found.sha256}" if made["output"] else "a dry run: nothing was written",
     }
     return headed_page(

@@ -85,13 +85,13 @@ table { border-collapse: separate; border-spacing: 0; min-width: min(100%, 520px
   font-variant-numeric: tabular-nums; }
 th { text-align: left; font-weight: 600; color: var(--muted); vertical-align: bottom; }
 th, td { padding: 6px 0 6px 20px; border-bottom: 1px solid var(--line); }
-td { vertical-align: baseline; }
+td { vertical-align: top; }
 th:first-child, td:first-child { padding-left: 0; }
 th.number, td.number { text-align: right; white-space: nowrap; }
 th.number { white-space: normal; }
 td:first-child:not(.number) { min-width: 196px; }
 .scroll td:first-child, .scroll tbody th, .scroll th:first-child { position: sticky; left: 0; z-index: 1;
-  background: var(--paper); }
+  background: var(--paper); max-width: 400px; overflow-wrap: break-word; }
 tbody tr:hover td, .scroll tbody tr:hover td:first-child { background: var(--panel); }
 tfoot td { font-weight: 650; border-top: 1px solid var(--muted); border-bottom: 0; }
 details { margin: 12px 0; }
@@ -105,7 +105,7 @@ svg.interval { align-self: center; flex: none; width: 132px; height: 18px; max-w
 .better { color: var(--c); } .worse { color: var(--e); }
 table.map { width: auto; }
 table.map th, table.map td { padding: 4px 9px; text-align: right; border: 2px solid var(--paper); }
-table.map thead th { white-space: normal; vertical-align: bottom; max-width: 90px; }
+table.map thead th { white-space: normal; vertical-align: bottom; max-width: 90px; overflow-wrap: break-word; }
 table.map thead th:first-child, table.map tbody th { text-align: left; font-weight: 500; }
 table.map b, table.map i { font: inherit; } table.map.bits i, table.map.bytes b { display: none; }
 table.map.bits td { background: color-mix(in srgb, var(--a) var(--bits, 0%), var(--panel)); }
@@ -131,7 +131,7 @@ table.map tbody tr:hover td { background: color-mix(in srgb, var(--b) 30%, var(-
   .facts { grid-template-columns: 1fr; gap: 0; } .facts dt { margin-top: 8px; } .facts dt:first-child { margin-top: 0; }
   th, td { padding-left: 14px; } .observations li { grid-template-columns: 1fr; }
   svg.interval { width: 84px; } .estimate { flex-direction: column; gap: 0; } .estimate svg { align-self: start; }
-  .scroll td:first-child, .scroll tbody th, .scroll th:first-child { max-width: 40vw; overflow-wrap: break-word; }
+  .scroll td:first-child, .scroll tbody th, .scroll th:first-child { max-width: 40vw; }
   td:first-child:not(.number) { min-width: 96px; } }
 @media print { details { display: none; }
   figure svg.wide { display: block; } figure svg.narrow { display: none; } }

@@ -85,7 +85,9 @@ def crowded(run: ExperimentRun) -> dict:
 @pytest.fixture(scope="module")
 def pages(small_job, compiled, experiment, folder) -> dict[str, str]:
     (folder / "checkpoint").mkdir()
-    save_file({t.name: t.values for t in golf_model().tensors}, folder / "checkpoint" / "model.safetensors")
+    tensors = {t.name: t.values for t in golf_model().tensors}
+    tensors |= {"w" * 180: np.ones((4, 4), np.float32), "layers.7.a_name_of.some_length" * 3: np.ones(5, np.float32)}
+    save_file(tensors, folder / "checkpoint" / "model.safetensors")
     artifact, holdings = small_job.artifact.read_bytes(), read_holdings(folder / "checkpoint")
     inputs = {"calibration": small_job.calibration, "architecture": small_job.architecture, "threads": 1}
     curves = bytecap.curve(
