@@ -8,7 +8,7 @@ FUZZ ?=
 FUZZ_ROUND_TRIPS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers test-llama-cpp test-pages fuzz bench bench-nncodec bench-smollm lint clean
+.PHONY: help demo test test-peers test-llama-cpp test-pages fuzz bench bench-nncodec bench-efforts bench-smollm lint clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | while IFS='|' read -r target text; do printf '  %-20s %s\n' "$$target" "$$text"; done
@@ -55,6 +55,9 @@ bench: $(VENV)/.installed ## measure sizes, gaps and speeds against the peers
 	@$(VENV)/bin/python -m benchmarks.run
 
 # llama.cpp writes its types where BYTECAP_LLAMA_PYTHON names a Python with llama-cpp-python.
+bench-efforts: $(VENV)/.installed ## bytes at equal damage, time and memory of each effort from 1 to 9 (an hour or more)
+	@$(VENV)/bin/python -m benchmarks.efforts
+
 bench-smollm: $(VENV)/.installed ## compile SmolLM2-135M to 40 and 55 MB and score it against ggml's types (hours)
 	@$(VENV)/bin/python -m benchmarks.smollm
 

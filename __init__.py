@@ -20,6 +20,7 @@ from .version import VERSION as __version__
 _INTERFACE = (
     "compile",
     "fit",
+    "forecast",
     "evaluate",
     "load",
     "inspect",
@@ -63,6 +64,7 @@ if TYPE_CHECKING:  # what type checkers and editors see in place of the function
     from .interface import experiments as experiments
     from .interface import export as export
     from .interface import fit as fit
+    from .interface import forecast as forecast
     from .interface import inspect as inspect
     from .interface import load as load
     from .interface import pack as pack

@@ -21,6 +21,9 @@ from .reading_report import said_of
 
 EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --calibration train.bin")
 
+# options that say nothing of what a compile will come to or cost
+ONLY_COMPILED = {"evaluation", "evaluation_tokens", "work", "keep_work", "seed", "report", "force", "reproducible"}
+
 
 @click.command(short_help="Compile a checkpoint to a byte cap.", epilog=EXAMPLE)
 @click.argument("checkpoint", type=CHECKPOINT)
@@ -35,7 +38,7 @@ EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --cal
     metavar="PAGE.html",
     help="Explain the compile in an HTML page; measures more, takes longer.",
 )
-@click.option("--dry-run", is_flag=True, help="Do everything but write the artifact.")
+@click.option("--dry-run", is_flag=True, help="Stop after some seconds: useful caps, expected loss, time, memory.")
 @force_option
 @verbosity_options
 @json_option
@@ -43,16 +46,32 @@ def command(output: Path | None, dry_run: bool, as_json: bool, **options: Any) -
     """Compile CHECKPOINT (a Hugging Face folder, .safetensors, .pt, llama2.c .bin or .int8.ptz) to an
     artifact that fits under a byte cap.
     """
-    if output is None and not dry_run:
+    if dry_run:
+        return _look_ahead(as_json, options)
+    if output is None:
         raise click.UsageError("missing option --output; without it, use --dry-run")
     from .. import interface
 
     with terminal_progress() as progress:
-        result = interface.compile(output=output, dry_run=dry_run, progress=progress, **options)
+        result = interface.compile(output=output, progress=progress, **options)
     said = said_of(options, assumptions=False)
     from .compile_report import compile_document, print_compile_report
 
     if as_json:
-        print_document("compile", compile_document(result, None if dry_run else output) | {"checkpoint": said})
+        print_document("compile", compile_document(result, output) | {"checkpoint": said})
     else:
-        print_compile_report(result, None if dry_run else output)
+        print_compile_report(result, output)
+
+
+def _look_ahead(as_json: bool, options: dict[str, Any]) -> None:
+    """Print what a compile would come to and cost."""
+    from .. import interface
+    from .outlook_report import outlook_document, print_outlook
+
+    asked = {name: value for name, value in options.items() if name not in ONLY_COMPILED}
+    outlook = interface.forecast(**asked)
+    said = said_of(options)
+    if as_json:
+        print_document("compile", outlook_document(outlook) | {"checkpoint": said})
+    else:
+        print_outlook(outlook)

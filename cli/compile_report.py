@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def compile_document(result: CompileResult, output: Path | None) -> dict[str, Any]:
-    """The result as JSON values; `output` is null for a dry run."""
+    """The result as JSON values"""
     return {
         "output": None if output is None else str(output),
         "sha256": hashlib.sha256(result.artifact).hexdigest(),
@@ -33,7 +33,7 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
     """The result as text; the first line is the verdict."""
     report = result.report
     digest = hashlib.sha256(result.artifact).hexdigest()
-    print_text(f"{output or 'dry run, nothing written'}  {cap_line(result.ledger)}  sha256 {digest}")
+    print_text(f"{output}  {cap_line(result.ledger)}  sha256 {digest}")
     click.echo()
     print_ledger(result.ledger)
     lines = {

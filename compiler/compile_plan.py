@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..progress import Plan
-from .forecast import TRIALS, Forecast
-from .inputs import Inputs
+from .forecast import TRIALS
 from .model.model import Model
 from .options import CompileOptions
-from .recipe import Recipe
+from .outlook import cap_note
+from .read_job import ReadJob
 
 
-def plan_compile(path: Path | str, inputs: Inputs, recipe: Recipe, options: CompileOptions, forecast: Forecast) -> Plan:
-    """The plan of a compile of these inputs."""
-    model, tokens = inputs.model, len(inputs.calibration.tokens)
+def plan_compile(path: Path | str, found: ReadJob, options: CompileOptions, cap: int | None) -> Plan:
+    """The plan of a compile of what was read; cap : None for several."""
+    model, recipe, forecast, tokens = found.job.model, found.job.recipe, found.forecast, len(found.job.text)
     wanted = min(recipe.calibration.tokens, tokens)
     facts = {
         "read": f"{path}, {model.parameters:,} weights in {len(model.tensors)} tensors{_named(model)}",
@@ -23,6 +23,8 @@ def plan_compile(path: Path | str, inputs: Inputs, recipe: Recipe, options: Comp
         "calibration": f"{options.calibration}, {tokens:,} tokens, at most {wanted:,} of them for the statistics",
         "effort": f"{options.effort} of 9, recipe {recipe.name}",
     }
+    note = None if cap is None else cap_note(model, cap)
+    facts |= {} if note is None else {"cap": note}
     steps = {"find the byte price": TRIALS, "land on the cap": TRIALS}
     return Plan(facts, forecast.seconds, forecast.low, forecast.high, forecast.peak_bytes, steps)
 

@@ -25,10 +25,10 @@ from .options import CompileOptions
 from .pipeline import (
     CompileResult,
     add_score,
-    counted_code,
     land_checkpoint,
     measure_checkpoint,
 )
+from .read_job import counted_code
 from .recipe import read_recipe
 from .resume.work_folder import open_work_folder
 from .scratch_file import ScratchFile

@@ -22,8 +22,10 @@ from .recipe import Recipe
 from .workers import one_thread_each
 
 TRIALS = 5  # of the byte price, mostly
-SHARE_OF_TEXT = 0.5  # of the calibration text at most, mostly
-WALKS = {1: 1.0, 2: 1.2}  # by how many may be; 1.3 beyond
+SHARE_OF_TEXT = 0.5  # of the calibration text at most, mostly, where that is more than SURELY_READ
+SURELY_READ = 65_536  # tokens that hardly ever suffice
+WALKS = {1: 1.0}  # by how many may be; 1.1 beyond
+UPDATE_PASSES = 2.8  # forward passes that an update costs: the teacher's, the student's, and back to what still moves
 OVERHEAD = 2.2  # of a pass over its products of matrices: attention, norms, logits
 SECONDS_A_CALL = 4e-5  # of an operation in a pass, besides its products
 TRELLIS = {0: 4e6, 8: 1.2e6, 64: 3.5e5}  # weights a second and core, by states
@@ -86,19 +88,20 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
         calls = len(model.program.instructions) * tokens / 4096 * SECONDS_A_CALL * 16
         return times * (OVERHEAD * tokens * counts.forward / flops + calls / threads)
 
-    calibrated = SHARE_OF_TEXT * min(recipe.calibration.tokens, text_tokens)
+    wanted = min(recipe.calibration.tokens, text_tokens)
+    calibrated = max(SHARE_OF_TEXT * wanted, min(wanted, SURELY_READ))
     seconds = {"calibrate": passes(calibrated, 3) + calibrated * counts.moments / flops}
     rate = TRELLIS[recipe.quantization.trellis_states]
     prepare = 2 * EIGEN_FLOPS / 10 * counts.cubes / flops
     trials = TRIALS * counts.weights / rate / threads
     if not recipe.sequential.enabled:
         return Forecast(seconds | {"land on the cap": 2 * trials + prepare}, _peak(model, recipe, counts))
-    share = recipe.row_sample.share if recipe.row_sample.enabled else 1.0
+    share = _sampled_share(recipe, counts) if recipe.row_sample.enabled else 1.0
     seconds["find the byte price"] = share * trials + prepare
     walked = min(recipe.sequential.tokens, text_tokens)
     walk = passes(walked, 2) + walked * 3 * counts.inputs / flops + counts.weights / rate + prepare
     walk += _distillation_passes(model, recipe, text_tokens, held_out, passes) + _bases(recipe, counts, flops)
-    seconds["quantize in order"] = WALKS.get(recipe.rate_control.walks, 1.3) * walk
+    seconds["quantize in order"] = WALKS.get(recipe.rate_control.walks, 1.1) * walk
     seconds["land on the cap"] = 2 * counts.last / rate + 4 * counts.weights / 3e6
     return Forecast(seconds, _peak(model, recipe, counts))
 
@@ -106,7 +109,7 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
 @dataclass(frozen=True, slots=True)
 class _Counts:
     """Of a model: weights on grids, of its last matrix; operations a token of a forward pass, of second moments of
-    inputs, and of all second moments; cubes of the sides of matrices.
+    inputs, and of all second moments; cubes of the sides of matrices, their widest side and number.
     """
 
     weights: int
@@ -116,6 +119,7 @@ class _Counts:
     moments: float
     cubes: float
     widest: int
+    matrices: int
 
     @classmethod
     def of(cls, model: Model) -> _Counts:
@@ -132,7 +136,13 @@ class _Counts:
         forward = sum(2.0 * rows * columns for rows, columns in (shapes[op.weight] for op in uses))
         last = max((rows * columns for rows, columns in inner), default=1)
         widest = max((max(shape) for shape in inner), default=1)
-        return cls(sum(sizes), last, forward, inputs, inputs + outputs, cubes, widest)
+        return cls(sum(sizes), last, forward, inputs, inputs + outputs, cubes, widest, len(sizes))
+
+
+def _sampled_share(recipe: Recipe, counts: _Counts) -> float:
+    """Share of the weights whose rows a sample takes, at matrices of the mean size."""
+    rows = (counts.weights / max(counts.matrices, 1)) ** 0.5
+    return min(1.0, max(recipe.row_sample.share, recipe.row_sample.least / rows))
 
 
 def _distillation_passes(model: Model, recipe: Recipe, text_tokens: int, held_out: int, passes) -> float:
@@ -146,7 +156,7 @@ def _distillation_passes(model: Model, recipe: Recipe, text_tokens: int, held_ou
         for count in (settings.steps, settings.final_steps)
     )
     judgements = 2 * min(updates / LEAST_UPDATES, 4 * len(model.program.instructions) / 12)
-    return passes(updates * settings.batch_tokens, 4) + passes(judgements * held_out, 2)
+    return passes(updates * settings.batch_tokens, UPDATE_PASSES) + passes(judgements * held_out, 2)
 
 
 def _bases(recipe: Recipe, counts: _Counts, flops: float) -> float:

@@ -13,30 +13,24 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from ..files.code_files import closure_notes, counted_files, script_closure
-from ..files.digests import file_sha256
 from ..files.ledger import build_ledger
 from ..progress import Progress, announce, silent
-from ..version import VERSION
 from .checkpoints.selection import EVERYTHING, Selection
 from .compile_plan import plan_compile
 from .effort import DEFAULT_EFFORT
 from .explanation.explanation import explain_compile
 from .explanation.record import build_report
-from .final_score import EvaluationText, read_evaluation, score_compile
-from .forecast import forecast_compile
-from .inputs import artifact_budget, read_inputs, read_model
-from .instruction_sets import fingerprint, instruction_sets, provenance_of_instructions
+from .final_score import EvaluationText, score_compile
+from .inputs import artifact_budget, read_model
 from .job import CompileJob
 from .land_compile import land_compile
 from .model.model import Model
 from .options import CompileOptions
-from .profiles import profile_codec
+from .outlook import refuse_hopeless_cap
 from .quantize.grids import GridQuantizer, PlainGrids
 from .rate_control.quick_trials import QuickTrials
-from .recipe import Recipe, read_recipe
+from .read_job import counted_code, read_job, reported_instructions
+from .recipe import Recipe
 from .result import CompileResult
 from .resume.digests import digest_of_model, digest_of_surroundings
 from .resume.own_output import OwnOutput
@@ -45,7 +39,7 @@ from .rewrites import REWRITES
 from .scratch_file import ScratchFile
 from .statistics.calibration import Statistics
 from .statistics.convergence import calibrate
-from .workers import available_threads, check_device, one_thread_each, peak_bytes
+from .workers import one_thread_each, peak_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +79,6 @@ def compile_checkpoint(
     device: str = "cpu",
     seed: int = 0,
     threads: int | None = None,
-    dry_run: bool = False,
     force: bool = False,
     explain: bool = False,
     reproducible: bool = False,
@@ -99,7 +92,7 @@ def compile_checkpoint(
     `evaluation_tokens` are scored at the end, by artifact and checkpoint. Equal inputs and options give equal
     bytes, whatever `threads`, where the libraries use the same instructions: on one machine, and with `reproducible` on
     every x86-64 processor with AVX2 (common_baseline.py; the process must be pinned before torch is loaded). Writes
-    `output` (atomically, refused when it exists unless `force`) except on a dry run. `effort` gives the options that
+    `output`, if any (atomically, refused when it exists unless `force`). `effort` gives the options that
     the recipe does not name, `explain` adds measurements to the report. In the folder `work` a run that was killed goes
     on, with the same bytes; what is kept there is removed at the end, unless `keep_work`. Raises CheckpointError,
     DataError, CapError, CompileError or OutputError.
@@ -109,20 +102,14 @@ def compile_checkpoint(
     options = replace(options, explain=explain, work=work, keep_work=keep_work, reproducible=reproducible)
     artifact_budget(cap, counted_code(options)[0])  # a cap that the code fills is refused before the work
     with open_work_folder(work, keep_work) as folder, ScratchFile(folder.folder) as scratch:
-        own = OwnOutput(folder.bound_to(str(checkpoint_path), cap, options), None if dry_run else output, force)
+        own = OwnOutput(folder.bound_to(str(checkpoint_path), cap, options), output, force)
         own.check()
-        measured = measure_checkpoint(checkpoint_path, options, scratch, progress, folder)
+        measured = measure_checkpoint(checkpoint_path, options, scratch, progress, folder, cap)
         result = land_checkpoint(measured, cap, progress)
         own.write(result.artifact)
         add_score(result, measured, progress)
         result.report["work"] = folder.finish()
     return result
-
-
-def counted_code(options: CompileOptions) -> tuple[Sequence[Path], list[str]]:
-    """The code files that count, with all that they need, and what was assumed or not counted in sentences."""
-    closure = script_closure(list(map(Path, options.code)))
-    return counted_files(closure), closure_notes(closure)
 
 
 def measure_checkpoint(
@@ -131,41 +118,28 @@ def measure_checkpoint(
     scratch: ScratchFile,
     progress: Progress | None = None,
     memory: Unbound = FORGETFUL,
+    cap: int | None = None,
 ) -> MeasuredCheckpoint:
     """Read a checkpoint and its calibration text, measure what an error costs, and rewrite the model: what does not
-    depend on a cap.
+    depend on a cap. Where one is given that nothing fits under, CapError before the work.
     """
     clock, progress = _Clock(), progress or silent
-    how = {"seed": options.seed, "device": options.device, "threads": options.threads or available_threads()}
-    check_device(options.device)
-    instructions = provenance_of_instructions(options.reproducible, options.device)
-    codec, recipe = profile_codec(options.profile), _recipe_of(options)
-    code_files, code_notes = counted_code(options)
-    inputs = read_inputs(
-        checkpoint_path,
-        options.calibration,
-        options.evaluation,
-        options.tokenizer,
-        options.architecture,
-        options.selection,
-    )
-    model, (text, held_out, _), identity = inputs.model, inputs.calibration, inputs.identity.identity
-    to_score = read_evaluation(model.program, options.evaluation, inputs.identity.tokenizer, options.evaluation_tokens)
+    found = read_job(checkpoint_path, options)
+    job, recipe = found.job, found.job.recipe
     clock.lap("read")
-    forecast = forecast_compile(model, recipe, len(text), held_out.size, how["threads"])
-    announce(progress, plan_compile(checkpoint_path, inputs, recipe, options, forecast))
-    memory = memory.bound_to(*_inputs_of_calibration(model, text, recipe, options))
+    if cap is not None:
+        refuse_hopeless_cap(job, artifact_budget(cap, found.code_files))
+    announce(progress, plan_compile(checkpoint_path, found, options, cap))
+    memory = memory.bound_to(*_inputs_of_calibration(job, options))
+    how = {"seed": job.seed, "device": job.device, "threads": job.threads, "scratch": scratch, "memory": memory}
     how_far = partial(progress, "calibrate")
-    statistics = calibrate(model, text, recipe.calibration, progress=how_far, scratch=scratch, memory=memory, **how)
+    statistics = calibrate(job.model, job.text, recipe.calibration, progress=how_far, **how)
     clock.lap("calibrate")
-    model, statistics = _rewrite(model, statistics, recipe)
-    provenance = _provenance(options, recipe, model) | instructions
-    memory = memory.bound_to(recipe.to_toml(), provenance, codec, identity.values, held_out)
-    known = {"identity": identity, "memory": memory, **how}
-    job = CompileJob(model, statistics, text, held_out, recipe, provenance, codec, **known)
-    read = {**inputs.reported(), "code_notes": code_notes, "instructions": _reported(options)}
-    read |= {"forecast": forecast.document()}
-    return MeasuredCheckpoint(checkpoint_path, job, options, code_files, scratch, read, clock.seconds, to_score)
+    model, statistics = _rewrite(job.model, statistics, recipe)
+    memory = memory.bound_to(recipe.to_toml(), job.provenance, job.codec, job.identity.values, job.held_out)
+    job = replace(job, model=model, statistics=statistics, memory=memory)
+    seconds, read = clock.seconds, found.reported()
+    return MeasuredCheckpoint(checkpoint_path, job, options, found.code_files, scratch, read, seconds, found.to_score)
 
 
 def land_checkpoint(measured: MeasuredCheckpoint, cap: int, progress: Progress | None = None) -> CompileResult:
@@ -207,14 +181,10 @@ def add_score(result: CompileResult, measured: MeasuredCheckpoint, progress: Pro
     result.report["seconds"] |= clock.seconds
 
 
-def _inputs_of_calibration(model: Model, text: np.ndarray, recipe: Recipe, options: CompileOptions) -> tuple:
+def _inputs_of_calibration(job: CompileJob, options: CompileOptions) -> tuple:
     """All that statistics depend on."""
-    settings = recipe.calibration
-    return digest_of_surroundings(), digest_of_model(model), text, settings, options.seed, options.device
-
-
-def _recipe_of(options: CompileOptions) -> Recipe:
-    return read_recipe(options.recipe, options.effort)
+    surroundings = digest_of_surroundings(), reported_instructions(options)
+    return *surroundings, digest_of_model(job.model), job.text, job.recipe.calibration, job.seed, job.device
 
 
 @one_thread_each()  # what runs outside of jobs must not depend on how many threads BLAS has
@@ -223,24 +193,6 @@ def _rewrite(model: Model, statistics: Statistics, recipe: Recipe) -> tuple[Mode
     for rewrite in REWRITES:
         model, statistics = rewrite(model, statistics, recipe)
     return model, statistics
-
-
-def _provenance(options: CompileOptions, recipe: Recipe, model: Model) -> dict:
-    """What the artifact says of where it comes from; the configuration lets it become a folder again."""
-    found = {
-        "bytecap": VERSION,
-        "calibration": file_sha256(options.calibration)[:16],
-        "recipe": recipe.digest,
-        "seed": options.seed,
-    }
-    found |= {} if options.effort == DEFAULT_EFFORT else {"effort": options.effort}
-    return found | ({"configuration": dict(model.configuration)} if model.configuration else {})
-
-
-def _reported(options: CompileOptions) -> dict:
-    """What the report says of the instructions: which they are, and what they compute."""
-    used = instruction_sets(options.device)
-    return {"reproducible": options.reproducible, "libraries": used, "fingerprint": fingerprint()}
 
 
 class _Clock:

@@ -19,6 +19,7 @@ from .compiling import compile
 from .evaluating import EvaluatedText, Evaluation, evaluate
 from .exporting import Export, export
 from .fitting import fit
+from .forecasting import forecast
 from .generating import Generation, LoadedModel, load
 from .judging import verify_folder, verify_folders
 from .laboratory import experiments, run_experiment
@@ -44,6 +45,7 @@ __all__ = [
     "experiments",
     "export",
     "fit",
+    "forecast",
     "inspect",
     "load",
     "pack",

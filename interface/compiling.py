@@ -39,7 +39,6 @@ def compile(
     work: PathLike | None = None,
     keep_work: bool = False,
     report: PathLike | None = None,
-    dry_run: bool = False,
     force: bool = False,
     progress: ProgressOption = None,
 ) -> CompileResult:
@@ -49,7 +48,7 @@ def compile(
     cap            an integer or a text such as "16MB"
     calibration    token shard, or text with its `tokenizer`; refused when it holds text of `evaluation`
     evaluation     `report["score"]` has the scores of artifact and checkpoint on its first `evaluation_tokens`
-    output         where to write; without it, or with `dry_run`, the artifact is only in the result
+    output         where to write; without it the artifact is only in the result
     code           scripts that count against the cap with the local modules they import
     architecture   TOML or JSON with what the shapes of the checkpoint cannot tell
     weights, ignore    which tensors of the checkpoint are read: see `describe`
@@ -71,7 +70,6 @@ def compile(
         "evaluation": [Path(path) for path in paths_of(evaluation)],
         "selection": selection_of(weights, ignore),
         "recipe": recipe if isinstance(recipe, str) else Path(recipe),
-        "dry_run": dry_run or output is None,
     }
     _refuse(Path(checkpoint), optional_path(report), options)
     with heard(progress) as listener:
@@ -84,7 +82,7 @@ def _refuse(checkpoint: Path, page: Path | None, options: dict[str, Any]) -> Non
         pin_instructions()
     from ..compiler.refusals import refuse_compile, refuse_inputs
 
-    known_later = options["dry_run"] or options["work"] is not None  # a killed run may have written the output
+    known_later = options["work"] is not None  # a killed run may have written the output
     artifact = None if known_later else options["output"]
     how = {name: options[name] for name in ("recipe", "effort", "profile")}
     outputs = [path for path in (artifact, page) if path is not None]

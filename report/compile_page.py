@@ -35,12 +35,11 @@ REPRODUCED = (
     "device",
     "seed",
     "reproducible",
-    "dry_run",
 )
 
 
 def compile_with_page(checkpoint_path: Path | str, page: Path | str, *, cap: int, **options: Any) -> CompileResult:
-    """`compile_checkpoint` with an explanation in its report, and `page` written from it, after a dry run too.
+    """`compile_checkpoint` with an explanation in its report, and `page` written from it.
 
     Raises what `compile_checkpoint` raises, and OutputError when `page` exists (unless `force`), cannot be
     written or is the artifact's own path.
@@ -50,10 +49,9 @@ def compile_with_page(checkpoint_path: Path | str, page: Path | str, *, cap: int
         raise OutputError(f"{page} is named for the artifact and for the report; name two files")
     check_output(page, force)
     result = compile_checkpoint(checkpoint_path, cap=cap, explain=True, **options)
-    written = None if options.get("dry_run") else output
     selection = options.get("selection", EVERYTHING)
     shown = {name: options.get(name) for name in REPRODUCED} | {"report": page} | asdict(selection)
-    result.report["explanation"]["reproduce"] = _reproduction(checkpoint_path, cap, written, shown)
+    result.report["explanation"]["reproduce"] = _reproduction(checkpoint_path, cap, output, shown)
     found = inspect_artifact(result.artifact)
     write_output(page, render_page(result.report, result.ledger, found).encode(), force)
     return result

@@ -36,7 +36,7 @@ def render_page(report: Mapping[str, Any], ledger: Ledger, found: Inspection) ->
         "checkpoint": f"{printable(made['checkpoint'])}, {integer(report['weights'])} weights",
         "calibration": f"{integer(report['calibration_tokens'])} tokens of {printable(made['calibration'])}",
         "computes": found.program.words,
-        "artifact": f"SHA-256 {found.sha256}" if made["output"] else "a dry run: nothing was written",
+        "artifact": f"SHA-256 {found.sha256}" if made["output"] else "nothing was written",
     }
     return headed_page(
         Origin("compile report", printable(name), made["date"], made["command"]),

@@ -59,11 +59,27 @@ def test_the_text_report(small_job, tmp_path):
     assert any(line.startswith("from defaults") and "rope_base" in line for line in lines)
 
 
-def test_a_dry_run_writes_nothing_and_reports_the_same(small_job, tmp_path):
-    document = bytecap_command(*small_job.compile_arguments(tmp_path / "out.bcap", "--json", "--dry-run")).document
-    assert document["output"] is None
-    assert document["sha256"] == small_job.compiled.document["sha256"]
+def test_a_dry_run_says_what_caps_are_of_use_and_writes_nothing(small_job, tmp_path):
+    arguments = small_job.compile_arguments(tmp_path / "out.bcap", "--dry-run")
+    outlook = bytecap_command(*arguments, "--json").document["outlook"]
+    ledger = small_job.compiled.document["ledger"]
+    assert 0 < outlook["smallest"] < ledger["artifact_bytes"] < outlook["largest_useful"]
+    assert outlook["budget"] == CAP - ledger["code_bytes"]
+    measured = small_job.compiled.document["report"]
+    assert outlook["bits_per_weight"] == pytest.approx(measured["bits_per_weight"], rel=0.05)
+    assert 0.3 < outlook["predicted_loss"] / measured["predicted_loss"] < 3
+    assert outlook["forecast"]["low"] < sum(outlook["forecast"]["seconds"].values()) < outlook["forecast"]["high"]
+    printed = bytecap_command(*arguments, "--cap", "1MB")
+    assert f"{outlook['smallest']:,} bytes, every matrix zero" in printed.stdout
+    assert "nothing has to be saved" in printed.stdout and "make no better artifact" in printed.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cap_that_nothing_fits_under_is_refused_before_the_work(small_job, tmp_path):
+    for more in ((), ("--dry-run",)):
+        refused = bytecap_command(*small_job.compile_arguments(tmp_path / "out.bcap", "--cap", 600, "-v", *more))
+        assert (refused.code, refused.stdout) == (6, "")
+        assert "the smallest possible artifact is" in refused.stderr and "calibrate" not in refused.stderr
 
 
 def test_text_calibration_needs_and_uses_the_tokenizer(small_job, tmp_path):

@@ -162,6 +162,8 @@ ROOMS = {
         "refusals",
         "final_score",
         "forecast",
+        "read_job",
+        "outlook",
         "compile_plan",
         "result",
         "pipeline",

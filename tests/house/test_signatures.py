@@ -13,6 +13,7 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 # Functions whose options are what their callers choose from: each option is keyword-only and stands by itself.
 PUBLIC_OPTIONS = {
     "interface/compiling.py:compile": "the options of `bytecap compile`",
+    "interface/forecasting.py:forecast": "the options of `bytecap compile --dry-run`",
     "interface/fitting.py:fit": "the options of `bytecap fit`",
     "interface/evaluating.py:evaluate": "the options of `bytecap eval`",
     "interface/artifacts.py:verify": "the options of `bytecap verify`",

@@ -20,13 +20,12 @@ def calls(job, folder) -> dict:
         "cap": CAP,
         "calibration": job.calibration,
         "architecture": job.architecture,
-        "dry_run": True,
     }
-    fitted = {name: value for name, value in compiled.items() if name != "dry_run"}
     scored = {"data": job.data, "tokenizer": job.tokenizer, "max_tokens": 64}
     return {
         "compile": {"checkpoint": job.checkpoint, **compiled, "evaluation": job.data},
-        "fit": {"checkpoints": job.checkpoint, **fitted, "output": folder / "fitted"},
+        "forecast": {"checkpoint": job.checkpoint, **compiled},
+        "fit": {"checkpoints": job.checkpoint, **compiled, "output": folder / "fitted"},
         "evaluate": {"model": job.artifact, "against": job.checkpoint, **scored, "architecture": job.architecture},
         "load": {"model": job.checkpoint, "tokenizer": job.tokenizer, "architecture": job.architecture},
         "inspect": {"artifact": job.artifact},
@@ -43,10 +42,10 @@ def calls(job, folder) -> dict:
     }
 
 
-NO_FILES = {"cap", "dry_run", "max_tokens", "tokens", "slices", "budget", "output"}
+NO_FILES = {"cap", "max_tokens", "tokens", "slices", "budget", "output"}
 FUNCTIONS = (
-    "compile fit evaluate load inspect diff verify verify_folder check_byte_table export pack sensitivity curve "
-    "describe diagnose"
+    "compile forecast fit evaluate load inspect diff verify verify_folder check_byte_table export pack "
+    "sensitivity curve describe diagnose"
 ).split()
 UNTESTED = {
     "read_artifact": "takes bytes",

@@ -1,0 +1,194 @@
+"""`python -m benchmarks.efforts [--levels 1-9]`: what each effort costs and saves, in one paired run.
+
+Strategy: every level compiles the same checkpoint to the same caps, each in a process of its own, so that its processor
+time and peak memory are its own. Damage is the divergence from the float model on the evaluation tokens. Levels are
+compared by the bytes that each needs at one damage, interpolated on its own curve (points.py), and by the divergence at
+the middle cap. A finished compile stands in the result file under all that decides it and is not repeated, so that a
+run which was stopped goes on. Times are processor seconds of all cores: a busy machine changes them less than wall
+seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import resource
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bytecap import interface
+from bytecap.files.digests import file_sha256
+from bytecap.format.artifact import decode_tensors, read_artifact
+from bytecap.version import VERSION
+
+from .material import Material, find_material
+from .points import CompressionPoint, bytes_at
+from .rate_distortion import PointMeter
+
+RESULTS = Path(__file__).resolve().parent / "results"
+BITS = (1.85, 2.2, 2.6)  # whole artifact over all weights
+REFERENCE = 5  # the level whose divergence at the middle cap is the damage that bytes are compared at
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """One compile: its level, its cap in bits a weight, what it cost, and its point."""
+
+    level: int
+    bits: float
+    processor_seconds: float
+    wall_seconds: float
+    peak_bytes: int
+    point: CompressionPoint
+
+
+def compile_one(material: Material, level: int, cap: int, output: Path, answers) -> None:
+    """Compile in this process, which does nothing else; puts its seconds and its peak memory."""
+    began = time.perf_counter()
+    interface.compile(
+        material.checkpoint,
+        cap=cap,
+        calibration=material.calibration,
+        output=output,
+        tokenizer=material.tokenizer,
+        architecture=material.architecture,
+        effort=level,
+        profile="max",
+        force=True,
+    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    answers.put((time.process_time(), time.perf_counter() - began, peak))
+
+
+def measure(meter: PointMeter, level: int, bits: float, folder: Path) -> Compiled:
+    """One compile in a process of its own, and what it is worth."""
+    context, output = multiprocessing.get_context("spawn"), folder / "model.bcap"
+    answers, cap = context.Queue(), int(meter.model.parameters * bits / 8)
+    process = context.Process(target=compile_one, args=(meter.material, level, cap, output, answers))
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise SystemExit(f"effort {level} at {bits:g} bits ended with {process.exitcode}")
+    processor, wall, peak = answers.get()
+    data = output.read_bytes()
+    point = meter.point(f"effort {level}", f"{bits:g} bit", data, decode_tensors(read_artifact(data)))
+    return Compiled(level, bits, processor, wall, peak, point)
+
+
+def summary(found: list[Compiled]) -> list[dict]:
+    """A row a level: bytes at the reference's divergence, divergence at the middle cap, and cost there."""
+    middle = BITS[len(BITS) // 2]
+    at_middle = {each.level: each for each in found if each.bits == middle}
+    levels = sorted(at_middle)
+    if not levels:
+        return []
+    reference = at_middle.get(REFERENCE, at_middle[levels[-1]])
+    rows = []
+    for level in levels:
+        curve, each = [one.point for one in found if one.level == level], at_middle[level]
+        rows.append(
+            {
+                "effort": level,
+                "bytes_at_equal_divergence": bytes_at(curve, reference.point.kl, "kl"),
+                "divergence": each.point.kl,
+                "gap_mbpb": each.point.gap,
+                "bytes": each.point.bytes,
+                "processor_seconds": each.processor_seconds,
+                "wall_seconds": each.wall_seconds,
+                "peak_bytes": each.peak_bytes,
+            }
+        )
+    best = next((row["bytes_at_equal_divergence"] for row in rows if row["effort"] == reference.level), None)
+    for row in rows:
+        size = row["bytes_at_equal_divergence"]
+        row["against_reference"] = size / best if size and best else None
+    return rows
+
+
+def table(rows: list[dict], reference: int = REFERENCE) -> str:
+    """The rows as text."""
+    lines = [f"effort  bytes at the KL of effort {reference}      KL, bits a token   processor s   peak GB"]
+    for row in rows:
+        size, share = row["bytes_at_equal_divergence"], row["against_reference"]
+        told = f"{size:>12,.0f} ({share:.3f})" if size and share else f"{'-':>12}        "
+        cost = f"{row['processor_seconds']:>13.0f} {row['peak_bytes'] / 1e9:>9.2f}"
+        lines.append(f"{row['effort']:>6}  {told:>32} {row['divergence']:>18.5f} {cost}")
+    return "\n".join(lines)
+
+
+def plot(rows: list[dict], path: Path, title: str) -> None:
+    """Bytes at equal divergence against processor seconds, each point named by its level."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    known = [row for row in rows if row["against_reference"]]
+    figure, axes = pyplot.subplots(figsize=(7, 5))
+    axes.plot([r["processor_seconds"] for r in known], [r["against_reference"] for r in known], "o-", color="tab:blue")
+    for row in known:
+        place = row["processor_seconds"], row["against_reference"]
+        axes.annotate(str(row["effort"]), place, textcoords="offset points", xytext=(6, 6))
+    axes.set_xscale("log")
+    axes.set_xlabel("processor seconds of a compile")
+    axes.set_ylabel(f"bytes at equal divergence, of those at effort {REFERENCE}")
+    axes.grid(True, which="both", alpha=0.3)
+    axes.set_title(title)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def conditions_of(material: Material) -> dict:
+    """What every compile depends on besides its level and cap."""
+    names = ("checkpoint", "calibration", "validation")
+    return {name: file_sha256(getattr(material, name)) for name in names} | {"version": VERSION}
+
+
+def read_found(path: Path, conditions: dict) -> list[Compiled]:
+    """The compiles of an earlier run on the same; none of another."""
+    content = json.loads(path.read_text()) if path.is_file() else {"conditions": None}
+    if content["conditions"] != conditions:
+        return []
+    return [Compiled(**row | {"point": CompressionPoint(**row["point"])}) for row in content["compiles"]]
+
+
+def write_found(path: Path, conditions: dict, found: list[Compiled]) -> None:
+    """Inverse of `read_found`, with the table."""
+    content = {"conditions": conditions, "compiles": [asdict(each) for each in found], "table": summary(found)}
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def levels_of(text: str) -> list[int]:
+    """`1,3,5` or `1-9`."""
+    parts = [part.split("-") for part in text.split(",")]
+    return [level for part in parts for level in range(int(part[0]), int(part[-1]) + 1)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--levels", type=levels_of, default=levels_of("1-9"), metavar="1-9", help="1,3,5 or 1-9")
+    parser.add_argument("--demo", type=Path, metavar="FOLDER", help="a demo's folder instead of the prose checkpoint")
+    parser.add_argument("--afresh", action="store_true", help="measure again what is known")
+    arguments = parser.parse_args()
+    meter = PointMeter.prepare(find_material(arguments.demo))
+    conditions = conditions_of(meter.material)
+    path = RESULTS / f"{meter.material.name}-efforts.json"
+    found = [] if arguments.afresh else read_found(path, conditions)
+    with tempfile.TemporaryDirectory() as folder:
+        for level in arguments.levels:
+            for bits in BITS:
+                if not any((each.level, each.bits) == (level, bits) for each in found):
+                    found.append(measure(meter, level, bits, Path(folder)))
+                    write_found(path, conditions, found)
+                    print(f"{found[-1].point.line()}  {found[-1].processor_seconds:.0f} s", flush=True)
+    write_found(path, conditions, found)
+    plot(summary(found), path.with_suffix(".svg"), f"{meter.material.name}: bytes and time by effort")
+    print(table(summary(found)))
+
+
+if __name__ == "__main__":
+    main()

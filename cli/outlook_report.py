@@ -1,0 +1,40 @@
+"""What `bytecap compile --dry-run` prints: the caps that are of use, what this one is worth, and what it will cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..files.numbers import integer
+from .progress import duration
+from .text_lines import print_field
+
+if TYPE_CHECKING:
+    from ..compiler.outlook import Outlook
+
+
+def outlook_document(outlook: Outlook) -> dict[str, Any]:
+    """An outlook as JSON values."""
+    return {"output": None, "outlook": outlook.document()}
+
+
+def print_outlook(outlook: Outlook) -> None:
+    """An outlook as text; the first line says what it stands on."""
+    forecast = outlook.forecast
+    tokens = f"{integer(outlook.tokens)} tokens and some rows of every matrix"
+    click.echo(f"dry run, nothing compiled or written; estimated from {tokens}\n")
+    span = f"{duration(forecast.low)} to {duration(forecast.high)}"
+    lines = {
+        "checkpoint": f"{integer(outlook.weights)} weights, {integer(outlook.float_bytes)} bytes as they are stored",
+        "smallest": f"{integer(outlook.smallest)} bytes, every matrix zero",
+        "largest useful": f"about {integer(outlook.largest_useful)} bytes",
+        "this cap": f"{integer(outlook.budget)} bytes for the artifact, {outlook.bits_per_weight:.2f} bits a weight",
+        "predicted": f"about {outlook.predicted_loss:.2g} nats a token more loss than the checkpoint",
+        "time": f"about {duration(forecast.total)} ({span}) on this machine with nothing else to do",
+        "memory": f"about {forecast.peak_bytes / 1e9:.1f} GB",
+    }
+    for title, text in lines.items():
+        print_field(title, text, 15)
+    for note in outlook.notes:
+        print_field("note", note, 15)

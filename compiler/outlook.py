@@ -1,0 +1,129 @@
+"""What a cap is worth on a checkpoint, in seconds: the smallest and the largest useful artifact, and the loss between.
+
+Strategy: a few hundred to a few thousand tokens stand for the calibration, and a few rows of every matrix for the
+matrix. That gives sizes to some percent and losses to some tens of percent, which is what a choice of cap needs. The
+smallest artifact, of which every code is zero, needs no statistics: it is nearly exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from ..errors import CapError
+from ..format.tensors.grid import matrix_shape
+from ..progress import silent
+from .forecast import Forecast
+from .job import CompileJob
+from .model.model import Model
+from .quantize.grids import GridQuantizer, PlainGrids
+from .rate_control.artifacts import smallest_draft
+from .rate_control.budget import land_quick
+from .rate_control.sampled_trials import SampledTrial, SampledTrials
+from .rewrites.symmetries import exchange_symmetries
+from .scratch_file import ScratchFile
+from .settings import START_PRICE
+from .statistics.batch_pass import MeasuredProgram
+from .statistics.calibration import MatrixStatistics, Statistics, calibration_sequences, measure_statistics
+
+PROBE_FLOPS = 1.5e11  # of the passes that stand for a calibration
+MOST_TOKENS, LEAST_TOKENS = 8192, 256
+ROWS, ROW_SHARE = 16, 1 / 64
+SPARED = 0.01, 64  # of the smallest artifact, and bytes, by which the real one may be smaller
+DTYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Before a compile; bytes are of artifacts, without the code files.
+
+    float_bytes : of the weights as the checkpoint has them;  smallest, largest_useful : artifacts below or above which
+        nothing is possible or gained;  budget : what the cap leaves
+    bits_per_weight, predicted_loss : expected under the cap, loss in nats a token by the second-order model
+    tokens : that this stands on;  notes : what is to be said of the cap
+    """
+
+    weights: int
+    float_bytes: int
+    smallest: int
+    largest_useful: int
+    budget: int
+    bits_per_weight: float
+    predicted_loss: float
+    tokens: int
+    forecast: Forecast
+    notes: tuple[str, ...]
+
+    def document(self) -> dict[str, object]:
+        """As JSON values."""
+        return asdict(self) | {"notes": list(self.notes), "forecast": self.forecast.document()}
+
+
+def float_bytes(model: Model) -> int:
+    """Of the weights as the checkpoint has them."""
+    return sum(tensor.values.size * DTYPE_BYTES.get(tensor.dtype, 4) for tensor in model.tensors)
+
+
+def refuse_hopeless_cap(job: CompileJob, budget: int) -> None:
+    """CapError for a budget that even the smallest artifact is larger than; needs no statistics of the job."""
+    model, statistics = exchange_symmetries(job.model, _no_statistics(job.model), job.recipe)
+    smallest = smallest_draft(replace(job, model=model, statistics=statistics)).size
+    if budget < smallest * (1 - SPARED[0]) - SPARED[1]:
+        message = f"{budget} bytes are left for the artifact; the smallest possible artifact is {smallest} bytes"
+        raise CapError(f"the cap is too small: {message}; raise the cap by at least {smallest - budget}")
+
+
+def cap_note(model: Model, cap: int) -> str | None:
+    """What is to be said at once of a cap that leaves nothing to do."""
+    whole = float_bytes(model)
+    if cap < whole:
+        return None
+    own = f"the checkpoint's own weights, {whole:,} bytes"
+    return f"the cap of {cap:,} bytes is not below {own}: nothing has to be saved"
+
+
+def look_ahead(job: CompileJob, budget: int, forecast: Forecast, cap: int) -> Outlook:
+    """The outlook of a job whose statistics are not measured yet. Raises CapError for a budget that is too small."""
+    refuse_hopeless_cap(job, budget)
+    sampled = replace(job.recipe.row_sample, enabled=True, share=ROW_SHARE, least=ROWS)
+    quantization = replace(job.recipe.quantization, trellis_states=min(job.recipe.quantization.trellis_states, 8))
+    job = replace(job, recipe=replace(job.recipe, row_sample=sampled, quantization=quantization))
+    with ScratchFile() as scratch:
+        statistics = _quick_statistics(job, scratch)
+        model, statistics = exchange_symmetries(job.model, statistics, job.recipe)
+        job = replace(job, model=model, statistics=statistics)
+        smallest = smallest_draft(job)
+        grids = PlainGrids(model, statistics, GridQuantizer(quantization), job.threads)
+        trials = SampledTrials(job, grids, smallest.size, scratch)
+        nothing = SampledTrial(smallest.byte_price, smallest.size, {})
+        largest = trials.draft(job.recipe.rate_control.finest_price(job.weights))
+        near = land_quick(trials, START_PRICE, nothing, budget, silent).trial
+    loss = sum(each.predicted_loss for each in near.matrices.values())
+    notes = [note for note in (cap_note(model, cap),) if note is not None]
+    if budget > largest.size:
+        notes.append(f"more than about {largest.size:,} bytes make no better artifact")
+    bits = 8 * min(budget, near.size) / job.weights
+    facts = job.weights, float_bytes(job.model), smallest.size, largest.size, budget, bits, loss
+    return Outlook(*facts, statistics.tokens, forecast, tuple(notes))
+
+
+def _quick_statistics(job: CompileJob, scratch: ScratchFile) -> Statistics:
+    """Statistics on as little text as tells something."""
+    tokens = int(min(max(PROBE_FLOPS / (6 * job.model.parameters), LEAST_TOKENS), MOST_TOKENS, len(job.text)))
+    length = min(job.model.program.sequence_length, max(LEAST_TOKENS, tokens // (2 * job.threads)))
+    sequences = calibration_sequences(job.text, min(length, len(job.text)), tokens)
+    how = {"seed": job.seed, "device": job.device, "threads": job.threads}
+    return measure_statistics(job.model, sequences, batch_sequences=1, scratch=scratch, **how)
+
+
+def _no_statistics(model: Model) -> Statistics:
+    """As if every weight mattered alike."""
+    measured = MeasuredProgram(model.program)
+    shapes = {
+        i: matrix_shape(model.tensors[i].values.shape)
+        for i in sorted({*measured.uses, *(op.table for op in measured.lookups.values())})
+    }
+    matrices = {i: MatrixStatistics(np.eye(columns), np.ones(rows)) for i, (rows, columns) in shapes.items()}
+    vectors = {i: np.ones(model.tensors[i].values.shape) for i in measured.vectors if i not in matrices}
+    return Statistics(matrices, vectors, 1)

@@ -1,0 +1,93 @@
+"""What a compile starts from, before anything is measured: the job without statistics, and what belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..files.code_files import closure_notes, counted_files, script_closure
+from ..files.digests import file_sha256
+from ..version import VERSION
+from .effort import DEFAULT_EFFORT
+from .final_score import EvaluationText, read_evaluation
+from .forecast import Forecast, forecast_compile
+from .inputs import Inputs, read_inputs
+from .instruction_sets import fingerprint, instruction_sets, provenance_of_instructions
+from .job import CompileJob
+from .model.model import Model
+from .options import CompileOptions
+from .profiles import profile_codec
+from .recipe import Recipe, read_recipe
+from .statistics.calibration import Statistics
+from .workers import available_threads, check_device
+
+
+@dataclass(frozen=True, slots=True)
+class ReadJob:
+    """A job whose statistics are not measured yet.
+
+    code_files : that count against every cap;  code_notes : what was assumed of them, in sentences
+    to_score : the evaluation text, None where none was given;  instructions : what the report says of them
+    """
+
+    job: CompileJob
+    inputs: Inputs
+    code_files: Sequence[Path]
+    code_notes: Sequence[str]
+    to_score: EvaluationText | None
+    forecast: Forecast
+    instructions: dict
+
+    def reported(self) -> dict[str, object]:
+        """What the report says of what was read."""
+        more = {"instructions": self.instructions, "forecast": self.forecast.document()}
+        return {**self.inputs.reported(), "code_notes": list(self.code_notes), **more}
+
+
+def read_job(checkpoint_path: Path | str, options: CompileOptions) -> ReadJob:
+    """Read everything that a compile needs. Raises CheckpointError, DataError and CompileError."""
+    how = {"seed": options.seed, "device": options.device, "threads": options.threads or available_threads()}
+    check_device(options.device)
+    instructions = provenance_of_instructions(options.reproducible, options.device)
+    codec, recipe = profile_codec(options.profile), read_recipe(options.recipe, options.effort)
+    code_files, code_notes = counted_code(options)
+    inputs = read_inputs(
+        checkpoint_path,
+        options.calibration,
+        options.evaluation,
+        options.tokenizer,
+        options.architecture,
+        options.selection,
+    )
+    model, (text, held_out, _), identity = inputs.model, inputs.calibration, inputs.identity.identity
+    to_score = read_evaluation(model.program, options.evaluation, inputs.identity.tokenizer, options.evaluation_tokens)
+    provenance = _provenance(options, recipe, model) | instructions
+    unmeasured = Statistics({}, {}, 0)
+    job = CompileJob(model, unmeasured, text, held_out, recipe, provenance, codec, identity=identity, **how)
+    forecast = forecast_compile(model, recipe, len(text), held_out.size, job.threads)
+    return ReadJob(job, inputs, code_files, code_notes, to_score, forecast, reported_instructions(options))
+
+
+def counted_code(options: CompileOptions) -> tuple[Sequence[Path], list[str]]:
+    """The code files that count, with all that they need, and what was assumed or not counted in sentences."""
+    closure = script_closure(list(map(Path, options.code)))
+    return counted_files(closure), closure_notes(closure)
+
+
+def reported_instructions(options: CompileOptions) -> dict:
+    """What the report says of the instructions: which they are, and what they compute."""
+    used = instruction_sets(options.device)
+    return {"reproducible": options.reproducible, "libraries": used, "fingerprint": fingerprint()}
+
+
+def _provenance(options: CompileOptions, recipe: Recipe, model: Model) -> dict:
+    """What the artifact says of where it comes from; the configuration lets it become a folder again."""
+    found = {
+        "bytecap": VERSION,
+        "calibration": file_sha256(options.calibration)[:16],
+        "recipe": recipe.digest,
+        "seed": options.seed,
+    }
+    found |= {} if options.effort == DEFAULT_EFFORT else {"effort": options.effort}
+    return found | ({"configuration": dict(model.configuration)} if model.configuration else {})

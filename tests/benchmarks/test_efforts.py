@@ -1,0 +1,34 @@
+"""The table of efforts: levels at equal damage, what is known is kept, and only of the same inputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.efforts import BITS, Compiled, levels_of, read_found, summary, table, write_found
+from benchmarks.points import CompressionPoint
+
+
+def compiled(level: int, factor: float, seconds: float) -> list[Compiled]:
+    """A level that needs `factor` times the bytes of another: KL halves every 1,000 * factor bytes."""
+    sizes = [round(1000 * bits) for bits in BITS]
+    points = [CompressionPoint(f"effort {level}", "", size, 9.0, 0.1, 2 ** (-size / (1000 * factor))) for size in sizes]
+    return [Compiled(level, bits, seconds, seconds, 10**9, p) for bits, p in zip(BITS, points, strict=True)]
+
+
+def test_levels_are_compared_at_the_divergence_of_the_reference(tmp_path: Path) -> None:
+    found = [*compiled(1, 1.1, 10.0), *compiled(5, 1.0, 100.0)]
+    rows = summary(found)
+    assert [row["effort"] for row in rows] == [1, 5]
+    assert [row["against_reference"] for row in rows] == [pytest.approx(1.1), pytest.approx(1.0)]
+    assert rows[1]["bytes_at_equal_divergence"] == 1000 * BITS[1]
+    assert "(1.100)" in table(rows) and "100" in table(rows).splitlines()[2]
+    write_found(tmp_path / "e.json", {"checkpoint": "a"}, found)
+    assert read_found(tmp_path / "e.json", {"checkpoint": "a"}) == found
+    assert read_found(tmp_path / "e.json", {"checkpoint": "b"}) == []
+    assert read_found(tmp_path / "none.json", {}) == [] and summary([]) == []
+
+
+def test_levels_are_named_singly_or_as_a_range() -> None:
+    assert levels_of("1,3,5") == [1, 3, 5] and levels_of("1-3,9") == [1, 2, 3, 9]
