@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..compiler.explanation.prediction import prediction_text
 from ..files.numbers import integer
 from ..format.identity import Identity, identity_text
 from .ledger_report import cap_line, ledger_document, print_ledger
@@ -49,8 +50,8 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
         "profiles": _profiles(report["profile"], report["profiles"]),
         **({"candidates": _candidates(report["candidates"])} if report["candidates"] else {}),
         **({"metadata": _metadata(report["metadata"])} if report["candidates"] else {}),
-        "predicted": f"{report['predicted_loss']:.3g} nats a token more loss than the checkpoint",
         "measured": _measured(report),
+        "predicted": prediction_text(report["predicted_loss"], report["prediction"]),
         **({"scored": _scored(report["score"])} if report["score"] else {}),
         "instructions": _instructions(report["instructions"]),
         "seconds": _seconds(report["seconds"]),
@@ -129,7 +130,10 @@ def _measured(report: Mapping[str, Any]) -> str:
     if report["measured_loss"] is None:
         return "nothing, the calibration text is too short to hold any of it out"
     tokens = f"{integer(report['held_out_tokens'])} held-out tokens of the calibration text"
-    return f"{report['measured_loss']:.3g} nats a token on {tokens}"
+    loss = f"{report['measured_loss']:.3g} nats a token"
+    if report["measured_bits_per_byte"] is not None:
+        loss += f" ({report['measured_bits_per_byte']:.5f} bits per byte)"
+    return f"{loss} of divergence from the checkpoint on {tokens}"
 
 
 def _instructions(found: Mapping[str, Any]) -> str:

@@ -91,7 +91,7 @@ def _spread_lines(spread: Spread) -> list[str]:
     sizes += f"{integer(spread.most_bytes - spread.least_bytes)}"
     lines = [f"cap {integer(spread.cap)}: {sizes}, least margin {integer(spread.least_margin)}"]
     if spread.mean_measured is None:
-        lines.append(f"predicted loss {significant(spread.mean_predicted)} nats a token on average")
+        lines.append(f"predicted loss {significant(spread.mean_predicted)} nats a token on average, nothing measured")
     else:
         deviation = "" if spread.deviation is None else f", standard deviation {significant(spread.deviation)}"
         lines.append(f"measured loss {significant(spread.mean_measured)} nats a token on average{deviation}")

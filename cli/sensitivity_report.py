@@ -91,6 +91,9 @@ def print_sensitivity(found: Sensitivity, top: int) -> None:
         f"{100 * share:g} % hold {100 * share_of_sum:.1f} % (with {100 * weight:.1f} % of the weights)"
         for share, share_of_sum, weight in found.concentration
     ]
+    if "measured" not in found.sensitivities:
+        predicted = "predicted by the second-order model, nats a token; nothing was measured (--by measured)"
+        print_field("losses", predicted, 15)
     print_field("concentration", f"top {', '.join(held)}", 15)
     print_field("stability", _stability(found), 15)
     agreement = ", ".join(f"{method} {value:.3f}" for method, value in found.agreement.items())

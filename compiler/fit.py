@@ -115,6 +115,7 @@ def _finished(wanted: FittedArtifact, result: CompileResult, taken_over: Sequenc
         assumed={name: report["architecture"].get(name) for name in report["defaults"]},
         notes=[note for name in NOTES for note in report[name]]
         + list(score.get("notes", ()))
+        + [f"no prediction: {doubt}" for doubt in report["prediction"]["doubts"]]
         + [f"taken over from a run before: {each}" for each in taken_over],
     )
 

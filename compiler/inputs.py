@@ -55,7 +55,16 @@ class Inputs(NamedTuple):
             "calibration_notes": list(self.calibration.notes),
             "identity": self.identity.identity.values,
             "identity_notes": list(self.identity.notes),
+            "held_out_bytes_a_token": self.held_out_bytes_a_token(),
         }
+
+    def held_out_bytes_a_token(self) -> float | None:
+        """Mean bytes of the text that a held-out token stands for; None where no tokenizer is known, or no bytes."""
+        held_out = self.calibration.held_out
+        if self.identity.tokenizer is None or held_out.size < 2:
+            return None
+        table = load_tokenizer(Path(self.identity.tokenizer)).byte_table().padded(self.model.program.vocabulary_size)
+        return float(table.target_bytes(held_out.ravel()).mean()) or None
 
 
 def read_inputs(

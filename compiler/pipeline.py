@@ -19,6 +19,7 @@ from .checkpoints.selection import EVERYTHING, Selection
 from .compile_plan import plan_compile
 from .effort import DEFAULT_EFFORT
 from .explanation.explanation import explain_compile
+from .explanation.prediction import in_bits_per_byte
 from .explanation.record import build_report
 from .final_score import EvaluationText, score_compile
 from .inputs import artifact_budget, read_model
@@ -163,6 +164,7 @@ def land_checkpoint(measured: MeasuredCheckpoint, cap: int, progress: Progress |
         "work": None,
         "peak_bytes": peak_bytes(),
     }
+    report["measured_bits_per_byte"] = in_bits_per_byte(report["measured_loss"], report["held_out_bytes_a_token"])
     if options.explain:
         report["explanation"] = explain_compile(landed.trials, landed.landing, budget, progress=progress)
         clock.lap("explain")

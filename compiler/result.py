@@ -23,6 +23,8 @@ class CompileResult(ShownByFacts):
         """Bytes, and what the artifact loses as it was measured; the prediction where nothing was."""
         report, score = self.report, self.report["score"]
         loss = f"{report['predicted_loss']:.3g} nats a token, predicted and not measured"
+        if not report["prediction"]["supported"]:
+            loss = "not known: nothing was measured, and the statistics do not support a prediction"
         if report["measured_loss"] is not None:
             tokens = f"{report['held_out_tokens']:,} held-out tokens"
             loss = f"{report['measured_loss']:.3g} nats a token, measured on {tokens}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ class Generation(ShownByFacts):
     tokens : tuple of int      token ids that were drawn
     text : str or None         of the drawn tokens; None without a tokenizer
     ended : bool               the model ended the text before the number of tokens was reached
-    seconds : float            wall time, that of reading the prompt included
+    seconds : float            wall time, that of reading the prompt included, that of numba's compilation not
     sampling : SamplingSettings
     notes : tuple of str       what was assumed, in sentences
     """
@@ -165,14 +165,18 @@ class LoadedModel(ShownByFacts):
 
         Raises DataError for a prompt or options that cannot be, and for more tokens than the model has positions for.
         """
-        from ..runtime.generation import GenerationRequest, TextStream, generate_tokens
+        from ..runtime.generation import GenerationRequest, TextStream, check_room, generate_tokens
         from ..runtime.sampling import SamplingSettings
 
         if tokens < 1:
             raise DataError(f"{tokens} tokens to generate; give at least 1")
         sampling = SamplingSettings(temperature, top_k, top_p, seed)
-        ids, start = self._prompt(prompt), time.perf_counter()
+        ids = self._prompt(prompt)
         request = GenerationRequest(ids, tokens, *self._ends_and_allowed(ignore_end), sampling, threads)
+        check_room(self._interpreter, request)
+        for _ in generate_tokens(self._interpreter, replace(request, prompt=ids[:1], tokens=1)):
+            pass  # numba compiles what it has to before the clock starts
+        start = time.perf_counter()
         stream = None if self.tokenizer is None else TextStream(self.tokenizer, ids)
         drawn: list[int] = []
         parts: list[str] = []

@@ -245,9 +245,12 @@ def choose_documents(model: Interpreter, data: ScoringData, options: ScoringOpti
 
 
 def score_program(model: Interpreter, data: ScoringData, options: ScoringOptions) -> Score:
-    """The score of a model; VerificationError when its losses are not finite."""
+    """The score of a model; VerificationError when its losses are not finite. Its seconds are those of scoring alone:
+    what numba has to compile it compiles before.
+    """
     size = model.program.vocabulary_size
     length = model.program.sequence_length if options.sequence_length is None else options.sequence_length
+    model.warm_up()
     found = score(
         model,
         data.tokens,

@@ -74,6 +74,10 @@ class Interpreter:
                 losses[index] = kernels_exponential.losses_of_sums(sums)
         return losses
 
+    def warm_up(self) -> None:
+        """Run two tokens, so that numba compiles what it has to before a clock is started."""
+        self.token_losses(np.full((1, 2), self.program.boundary_token, np.int64))
+
     def checked(self, tokens: np.ndarray) -> np.ndarray:
         """Tokens as C-contiguous int64 [batch, length]; raises DataError for an id out of range."""
         tokens = np.ascontiguousarray(tokens, np.int64)

@@ -13,6 +13,7 @@ from ..job import CompileJob
 from ..rate_control.artifacts import profile_bytes
 from ..rate_control.landing import Landing
 from ..statistics.swaps import measure_divergences
+from .prediction import judge_prediction
 
 
 def build_report(
@@ -41,6 +42,7 @@ def build_report(
         }
         for index, tensor in enumerate(model.tensors)
     ]
+    predicted, measured = sum(t["predicted_loss"] for t in tensors), _measured_loss(job, arrays)
     return {
         "architecture": dict(model.architecture),
         "defaults": list(model.defaults),
@@ -52,8 +54,9 @@ def build_report(
         "byte_price": trial.byte_price,
         "trials": [{"byte_price": price, "bytes": size} for price, size in landing.tried],
         "at_finest_steps": landing.at_finest,
-        "predicted_loss": sum(t["predicted_loss"] for t in tensors),
-        "measured_loss": _measured_loss(job, arrays),
+        "predicted_loss": predicted,
+        "measured_loss": measured,
+        "prediction": judge_prediction(job, predicted, measured),
         "held_out_tokens": int(job.held_out.size),
         "bits_per_weight": 8 * ledger.artifact_bytes / weights,
         "recipe": job.recipe.to_toml(),

@@ -1,0 +1,69 @@
+"""How far the second-order prediction of a compile may be trusted: what was measured over it, now and before.
+
+Strategy: a prediction is a sum over statistics. Fewer tokens than determine them, or a text that hardly varies, make it
+small and wrong; then it is no prediction, and the report says so. Where it is one, what was measured is divided by it;
+where nothing was measured, what other compiles came to stands in its place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ..job import CompileJob
+
+TOKENS_A_COLUMN = 10  # of the widest matrix: fewer tokens leave its second moment to chance
+LEAST_SHARE, LEAST_TOKENS = 0.01, 16  # distinct tokens, of the vocabulary and at all
+# Measured over predicted loss with distillation and without, on the models of docs/results.md and the demo's.
+USUAL_RATIOS = {True: (1.0, 1.2), False: (1.4, 3.6)}
+
+
+def judge_prediction(job: CompileJob, predicted: float, measured: float | None) -> dict[str, Any]:
+    """As JSON values: `supported` and why not (`doubts`), `measured_over_predicted` of this compile, None where nothing
+    was measured or predicted, and what it `usually` is, [least, most].
+    """
+    doubts = statistics_doubts(job)
+    ratio = measured / predicted if measured is not None and predicted > 0 else None
+    usual = USUAL_RATIOS[job.recipe.distillation.enabled]
+    return {"supported": not doubts, "doubts": doubts, "measured_over_predicted": ratio, "usually": list(usual)}
+
+
+def statistics_doubts(job: CompileJob) -> list[str]:
+    """Why the calibration text does not determine the statistics, in sentences; none where it does."""
+    tokens, found = job.statistics.tokens, []
+    widest = max((_columns(job, index) for index in job.statistics.matrices), default=0)
+    if tokens < TOKENS_A_COLUMN * widest:
+        found.append(
+            f"{tokens:,} calibration tokens are fewer than {TOKENS_A_COLUMN} for each of the {widest:,} inputs of the "
+            "widest matrix"
+        )
+    size = job.model.program.vocabulary_size
+    distinct, least = len(np.unique(job.text)), min(size // 2, max(LEAST_TOKENS, int(LEAST_SHARE * size)))
+    if distinct < least:
+        found.append(f"the calibration text has {distinct:,} different tokens of {size:,}, fewer than {least:,}")
+    return found
+
+
+def in_bits_per_byte(nats_a_token: float | None, bytes_a_token: float | None) -> float | None:
+    """A loss in bits for each byte of text; None where either is not known."""
+    return None if nats_a_token is None or not bytes_a_token else nats_a_token / math.log(2) / bytes_a_token
+
+
+def _columns(job: CompileJob, index: int) -> int:
+    values = job.model.tensors[index].values
+    return values.size // len(values)
+
+
+def prediction_text(predicted: float, judged: Mapping[str, Any]) -> str:
+    """The prediction in a sentence, never by itself: beside what was measured, what is usual, or why it is none."""
+    if not judged["supported"]:
+        return f"nothing: {'; '.join(judged['doubts'])}; the statistics do not determine the model, give more text"
+    loss, ratio = f"{predicted:.3g} nats a token more loss than the checkpoint", judged["measured_over_predicted"]
+    if ratio is not None:
+        return f"{loss}; measured is {ratio:.2f} times that"
+    least, most = judged["usually"]
+    return f"{loss}; nothing was measured, which usually is {least:g} to {most:g} times that at this effort"
