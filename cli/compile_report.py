@@ -152,7 +152,9 @@ def _scored(score: Mapping[str, Any]) -> str:
     error = score["gap"]["standard_error_mbpb"]
     gap = f"{score['gap']['mbpb']:+.2f}" + ("" if error is None else f" ± {error:.2f}")
     what = f"{integer(score['tokens'])} tokens, {integer(score['bytes'])} bytes of {of}"
-    limit = f" (at most {integer(score['tokens_at_most'])} are scored)"
+    limit = (
+        f" in windows of {integer(score['sequence_length'])} (at most {integer(score['tokens_at_most'])} are scored)"
+    )
     return f"{figures[0]:.5f} bits per byte, the checkpoint {figures[1]:.5f}: {gap} mBPB on {what}{limit}{doubts}"
 
 

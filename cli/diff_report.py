@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..files.numbers import integer
-from .eval_report import gap_document, score_document
+from .eval_report import conventions_text, gap_document, score_document, score_notes, text_document
 from .tables import print_table
 from .text_lines import print_field, print_text
 
@@ -38,7 +38,17 @@ def difference_document(first: Path, second: Path, difference: Difference) -> di
         "identity": {name: list(pair) for name, pair in found.identity.items()},
         "scores": difference.scores and [score_document(score) for score in difference.scores],
         "gap": difference.gap and {**gap_document(difference.gap), "interval_mbpb": list(_interval(difference.gap))},
+        "text": None if difference.text is None else text_document(difference.text),
+        "notes": _notes(difference),
     }
+
+
+def _notes(difference: Difference) -> list[str]:
+    """What must be known to read the scores right, of both, in sentences."""
+    if difference.text is None or difference.scores is None:
+        return []
+    found = [note for score in difference.scores for note in score_notes(score, difference.text)]
+    return [*difference.text.notes, *dict.fromkeys(found)]
 
 
 def _interval(gap: Gap) -> tuple[float, float]:
@@ -106,6 +116,13 @@ def _print_changes(difference: Difference) -> None:
     if difference.scores is not None and difference.gap is not None:
         for name, score in zip(("first", "second"), difference.scores, strict=True):
             print_field(name, f"{score.bits_per_byte:.5f} bits per byte on {integer(score.tokens)} tokens", 12)
+        if difference.text is not None:
+            by = difference.text.tokenizer
+            if by is not None:
+                print_field("tokenizer", "{source}  ({kind}, {pieces:,} pieces)".format(**by), 12)
+            print_field("read", conventions_text(difference.scores[1], difference.text), 12)
+        for note in _notes(difference):
+            click.echo(f"bytecap: note: {note}", err=True)
         gap = difference.gap
         least, most = _interval(gap)
         interval = f"95 % between {least:+.2f} and {most:+.2f}"

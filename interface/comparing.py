@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..display import ShownByFacts
 from ..errors import ArtifactError
 from .arguments import PathLike, paths_of
-from .evaluating import evaluate
+from .evaluating import EvaluatedText, evaluate
 from .file_errors import deliberate
 from .progress_bars import ProgressOption
 
@@ -26,12 +26,14 @@ class Difference(ShownByFacts):
     recipe : tuple of str             what changed in the recipe, in words; empty when it is the same
     scores : pair of Score or None    of the first and the second on the same text, when it was given
     gap : Gap or None                 the second less the first in mBPB, with the standard error over sequences
+    text : EvaluatedText or None      the text and how it was read
     """
 
     comparison: Comparison
     scores: tuple[Score, Score] | None = None
     gap: Gap | None = None
     recipe: tuple[str, ...] = ()
+    text: EvaluatedText | None = None
 
     def shown_facts(self) -> Mapping[str, str]:
         """Whether they differ, in bytes, tensors, program and score."""
@@ -71,7 +73,7 @@ def diff(
     )
     if scored.reference is None:
         return Difference(comparison, recipe=recipe)
-    return Difference(comparison, (scored.reference, scored.score), scored.gap, recipe)
+    return Difference(comparison, (scored.reference, scored.score), scored.gap, recipe, scored.text)
 
 
 def _read_side(path: PathLike) -> Side:

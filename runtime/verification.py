@@ -31,6 +31,7 @@ from .evaluation import ScoringOptions, choose_documents, read_scoring_data, sco
 from .identity import compare_tokenizer, described
 from .interpreter import Interpreter
 from .known_splits import SplitMatch, SplitVerdict
+from .score import Score
 from .scorer_checks import check_interpreter
 from .scoring_budget import NO_BUDGET, ScoringBudget, check_program_memory
 from .tokenizers import Tokenizer, load_tokenizer
@@ -47,6 +48,11 @@ SCORE_VALUES = (
     "words",
     "unknown_tokens",
     "hidden_bytes",
+    "unscored_tokens",
+    "sequence_length",
+    "stride",
+    "rows_without_piece",
+    "probability_without_piece",
     "worse_than_guessing",
     "tokens_per_second",
 )
@@ -243,7 +249,7 @@ def _check_score(
     kept = read.split.verdict is not SplitVerdict.DIFFERENT and asked.outcome is not Outcome.FAILED
     doubts = "".join(f"; {note}" for note in read.notes)
     doubts += f"; the tokenizer does not spell {score.hidden_bytes:,} bytes of the text" if score.hidden_bytes else ""
-    doubts += "; worse than guessing" if score.worse_than_guessing else ""
+    doubts += what_is_missing(score)
     expected, tolerance = request.expected, request.tolerance
     promise = {"expected_bits_per_byte": expected, "tolerance": tolerance}
     values = (
@@ -256,6 +262,17 @@ def _check_score(
     difference = score.bits_per_byte - expected
     detail += f"; {difference:+.6f} from the expected {expected}, tolerance {tolerance}"
     return judged("score", kept and abs(difference) <= tolerance, detail, values)
+
+
+def what_is_missing(score: Score) -> str:
+    """What bits per byte stand on beside the text: windows, and tokens and rows that have no piece."""
+    found = f"; in windows of {score.sequence_length:,} tokens"
+    found += f"; {score.unscored_tokens:,} tokens left out" if score.unscored_tokens else ""
+    found += f"; {score.unknown_tokens:,} tokens are the unknown piece" if score.unknown_tokens else ""
+    if score.rows_without_piece:
+        share = f"{100 * score.probability_without_piece:.2g} % of the probability"
+        found += f"; {score.rows_without_piece:,} rows without a piece get {share}"
+    return found + ("; worse than guessing" if score.worse_than_guessing else "")
 
 
 def _split_values(match: SplitMatch) -> dict[str, object]:
