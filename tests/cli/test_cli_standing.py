@@ -5,6 +5,7 @@ Checkpoints that are read by every command are in test_cli_reading.py; here is w
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -61,8 +62,7 @@ def places(small_job, tmp_path_factory) -> dict:
     model = initial_model(ARCHITECTURE | {"vocab_size": 430}, seed=1)
     arrays = [tensor.values * 40 for tensor in model.tensors]
     export_checkpoint([t.name for t in model.tensors], arrays, [t.dtype for t in model.tensors], padded)
-    shutil.copy(small_job.architecture, out / "padded" / "architecture.json")
-    (out / "padded" / "architecture.json").write_text('{"seq_len": 32}')
+    (out / "padded" / "architecture.json").write_text(json.dumps(ARCHITECTURE | {"vocab_size": 430}))
     names = ("checkpoint", "artifact", "data", "tokenizer", "architecture")
     return {name: getattr(small_job, name) for name in names} | {"alone": alone, "padded": padded, "out": out}
 
