@@ -14,16 +14,17 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | while IFS='|' read -r target text; do printf '  %-20s %s\n' "$$target" "$$text"; done
 
 # Made once, and again when the pins or the package's metadata change. Only files with the digests of requirements/ are
-# installed, torch as its smaller CPU build where the index has that, and `pip check` says whether one is missing. A stamp written last means that an interrupted installation is
-# repeated, never taken for a whole one. By the link, mypy finds the package, whatever the folder of the checkout is
-# called.
+# installed, torch as its smaller CPU build where the index has that, and `pip check` says whether one is missing. A
+# stamp written last means that an interrupted installation is repeated, never taken for a whole one. By the link, mypy
+# finds the package, whatever the folder of the checkout is called.
 $(VENV)/.installed: pyproject.toml $(addprefix requirements/,dev.txt torch-cpu.txt torch.txt)
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("bytecap needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3")'
 	@echo "installing the pinned packages into $(VENV) (once)" >&2
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) $(LOCKED) -r requirements/dev.txt
-	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) $(LOCKED) -r requirements/torch-cpu.txt 2>/dev/null \
-		|| $(VENV)/bin/python -m pip install $(PIP_FLAGS) $(LOCKED) -r requirements/torch.txt
+	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) $(LOCKED) -r requirements/torch-cpu.txt 2>/dev/null || { \
+		echo "no CPU build of torch with a known digest: installing the one of the package index" >&2; \
+		$(VENV)/bin/python -m pip install $(PIP_FLAGS) $(LOCKED) -r requirements/torch.txt; }
 	@$(VENV)/bin/python -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation -e .
 	@$(VENV)/bin/python -m pip check --disable-pip-version-check >&2
 	@mkdir -p $(VENV)/types && ln -sfn ../.. $(VENV)/types/bytecap

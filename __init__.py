@@ -33,6 +33,7 @@ _INTERFACE = (
     "check_scorer",
     "export",
     "pack",
+    "plugins",
     "sensitivity",
     "score",
     "curve",
@@ -68,6 +69,7 @@ if TYPE_CHECKING:  # what type checkers and editors see in place of the function
     from .interface import inspect as inspect
     from .interface import load as load
     from .interface import pack as pack
+    from .interface import plugins as plugins
     from .interface import run_experiment as run_experiment
     from .interface import score as score
     from .interface import sensitivity as sensitivity

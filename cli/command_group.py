@@ -16,7 +16,7 @@ from ..files.nearest_name import nearest_name
 
 SECTIONS = (
     ("Make", ("compile", "fit", "export", "pack", "demo")),
-    ("Look", ("inspect", "diff", "generate")),
+    ("Look", ("inspect", "diff", "generate", "plugins")),
     ("Check", ("verify", "eval")),
     ("Study", ("sensitivity", "curve", "diagnose", "lab")),
 )

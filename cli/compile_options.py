@@ -15,6 +15,7 @@ from ..compiler.profiles import PROFILES
 from .parameters import (
     INPUT_FILE,
     Choice,
+    ProfileName,
     architecture_option,
     code_option,
     data_help,
@@ -70,7 +71,7 @@ OPTIONS = (
     ),
     click.option(
         "--profile",
-        type=Choice(list(PROFILES)),
+        type=ProfileName(list(PROFILES)),
         default="default",
         show_default=True,
         metavar="NAME",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,15 @@ class Choice(click.Choice[str]):
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
         return f"{value!r} is not one of {', '.join(self.choices)}{_meant(str(value), self.choices)}"
+
+
+class ProfileName(Choice):
+    """A profile, or the codec of an installed package, which is known by its name when it is loaded."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value not in self.choices and entry_points(group="bytecap.codecs"):
+            return value
+        return super().convert(value, param, ctx)
 
 
 def _meant(name: str, known: Sequence[str]) -> str:

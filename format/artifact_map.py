@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from .artifact import Artifact, DecodedTensors, decode_contents, read_artifact
-from .codecs import INTEGER_CODECS
+from .codecs import codec_of
 from .container.container import CODES, DIGEST, DIRECTORY, IDENTITY, PROGRAM, PROVENANCE, RAW, read_minor_version
 from .container.describe import Region, describe_container
 from .container.field_recorder import Field, FieldRecorder
@@ -148,7 +148,7 @@ def _code_regions(decoded: bytes, artifact: Artifact, contents: DecodedTensors, 
             yield from _payload_regions(field, parts.get(number, []))
             continue
         stream = f"{field.where.partition(' / ')[2]} ".lstrip()
-        value = INTEGER_CODECS[int(str(field.value))].name if field.name == "codec" else f"{field.value:,}"
+        value = codec_of(int(str(field.value))).name if field.name == "codec" else f"{field.value:,}"
         yield Region(field.offset, field.length, stream + field.name, value)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .artifact import decode_tensors, encode_provenance, read_artifact, tensors_digest
-from .codecs import INTEGER_CODECS, ExpectedScales
+from .codecs import INTEGER_CODECS, ExpectedScales, codec_of
 from .container.container import (
     CODES,
     DIGEST,
@@ -173,7 +173,7 @@ def _encode_first_stream(vectors: Sequence[np.ndarray], scales: Sequence[Expecte
 
 def encode_grid_stream(members: Sequence[CodedValues], codec: int = DEFAULT_CODEC) -> bytes:
     """One stream of several grids' codes or codebooks' indices, as the CODES section holds it."""
-    return INTEGER_CODECS[codec].encode(
+    return codec_of(codec).encode(
         [values.codes for values in members], [values.expected_scales() for values in members]
     )
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from .artifact import Artifact, DecodedTensors, decode_contents, read_artifact
 from .byte_account import Inspection, SectionRow, SharedRow, StreamRow, TensorRow, TermRow
-from .codecs import INTEGER_CODECS
+from .codecs import codec_of
 from .container.bytes_codecs import BYTES_CODECS
 from .container.container import CODES, RAW, read_minor_version, section_name
 from .container.cursor import Writer
@@ -59,9 +59,7 @@ def inspect_contents(data: bytes, artifact: Artifact, contents: DecodedTensors) 
         sections=_section_rows(artifact, header_bytes),
         tensors=tensors,
         shared=_shared_rows(artifact, header_bytes, sum(contents.set_bytes.values())),
-        streams=tuple(
-            StreamRow(n, INTEGER_CODECS[s.codec].name, len(s.payload)) for n, s in enumerate(artifact.streams)
-        ),
+        streams=tuple(StreamRow(n, codec_of(s.codec).name, len(s.payload)) for n, s in enumerate(artifact.streams)),
         metadata=_metadata_rows(artifact, contents, tensors),
         provenance=artifact.provenance,
         identity=artifact.identity,

@@ -2,10 +2,11 @@
 
 Strategy: paths in and records out, no printing. Each function lives with its kind: `compiling` and `fitting` (several
 checkpoints or caps), `artifacts` (what reads an artifact), `checking` (other people's tables and scorers), `judging`
-(submission folders), `evaluating`, `measurements` (what measures a checkpoint) and `laboratory`. What a function
-needs is imported when it is called, so that evaluating, inspecting and verifying an artifact, and exporting it to
-safetensors, work where torch is not installed. All deliberate errors are subclasses of `bytecap.errors.BytecapError`
-(file_errors.py). `progress`, where taken, is called as `progress(stage, done, total)`; True draws bars.
+(submission folders), `extending` (packages of others), `evaluating`, `measurements` (what measures a checkpoint) and
+`laboratory`. What a function needs is imported when it is called, so that evaluating, inspecting and verifying an
+artifact, and exporting it to safetensors, work where torch is not installed. All deliberate errors are subclasses of
+`bytecap.errors.BytecapError` (file_errors.py). `progress`, where taken, is called as `progress(stage, done, total)`;
+True draws bars.
 
 To add a function: write it in the module of its kind, name it here and in `bytecap.__init__`.
 """
@@ -18,6 +19,7 @@ from .comparing import Difference, diff
 from .compiling import compile
 from .evaluating import EvaluatedText, Evaluation, evaluate
 from .exporting import Export, export
+from .extending import Extension, plugins
 from .fitting import fit
 from .forecasting import forecast
 from .generating import Generation, LoadedModel, load
@@ -31,6 +33,7 @@ __all__ = [
     "EvaluatedText",
     "Evaluation",
     "Export",
+    "Extension",
     "Generation",
     "LoadedModel",
     "check_byte_table",
@@ -49,6 +52,7 @@ __all__ = [
     "inspect",
     "load",
     "pack",
+    "plugins",
     "run_experiment",
     "score",
     "sensitivity",

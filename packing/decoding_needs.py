@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
+from ..errors import CompileError
 from ..format.artifact import Artifact, read_artifact, write_artifact
+from ..format.codecs import INTEGER_CODECS, codec_of
 from ..format.codecs.static_rans import StaticRans
 from ..format.container.container import FIRST_ANCILLARY, make_section
 from ..format.tensors.matrices import in_planes, stored_matrices, stored_sets
@@ -52,8 +54,11 @@ def decoding_constants(artifact: Artifact) -> Mapping[str, str]:
 
 
 def stream_codecs(artifact: Artifact) -> set[int]:
-    """Wire ids of the codecs of all streams."""
-    return {stream.codec for stream in artifact.streams}
+    """Wire ids of the codecs of all streams; CompileError for one of another package, which a script cannot have."""
+    found = {stream.codec for stream in artifact.streams}
+    for wire_id in sorted(found - INTEGER_CODECS.keys()):
+        raise CompileError(f"the codec {codec_of(wire_id).name!r} is of another package and cannot be packed")
+    return found
 
 
 def stored_plainly(data: bytes) -> bytes:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Iterable, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ...errors import BytecapWarning
+from ...format.plug_ins import PlugIn, installed_plug_ins
 from .registry import FRONTENDS, Frontend
 
 GROUP = "bytecap.frontends"
@@ -48,19 +48,21 @@ def known_frontends() -> dict[str, Frontend]:
 def installed_frontends() -> Mapping[str, Frontend]:
     """Those that installed packages offer; BytecapWarning for each that is left out."""
     found: dict[str, Frontend] = {}
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: (_package(entry), entry.name)):
-        try:
-            loaded = entry.load()
-            frontend = loaded() if isinstance(loaded, type) else loaded
-            fault = _fault(frontend, {**FRONTENDS, **found})
-        except Exception as error:  # whatever other people's modules raise
-            fault = f"it cannot be loaded ({type(error).__name__}: {error})"
-        if fault:
-            where = f"the package {_package(entry)} offers the frontend {entry.name!r}, which is left out"
-            warnings.warn(BytecapWarning(f"{where}: {fault}"), stacklevel=2)
+    for offered in offered_frontends():
+        if offered.fault:
+            warnings.warn(BytecapWarning(offered.sentence), stacklevel=2)
         else:
-            found[frontend.name] = frontend
+            found[offered.thing.name] = offered.thing
     return found
+
+
+def offered_frontends() -> tuple[PlugIn, ...]:
+    """Every frontend that an installed package offers, with what is wrong with it."""
+
+    def fault_of(frontend: Any, others: Sequence[Any]) -> str:
+        return _fault(frontend, {**FRONTENDS, **{other.name: other for other in others}})
+
+    return tuple(installed_plug_ins(GROUP, "frontend", fault_of))
 
 
 def recognized(frontend: Frontend, names: Iterable[str]) -> int:
@@ -73,10 +75,6 @@ def recognized(frontend: Frontend, names: Iterable[str]) -> int:
         fault = f"the frontend {frontend.name!r} fails to recognize names and is left out"
         warnings.warn(BytecapWarning(f"{fault} ({type(error).__name__}: {error})"), stacklevel=2)
         return 0
-
-
-def _package(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist is not None else entry.value
 
 
 def _fault(frontend: Any, others: Mapping[str, Frontend]) -> str:

@@ -1,13 +1,9 @@
-"""Codecs of integer matrices: one file a codec, encoder and decoder together; INTEGER_CODECS has them
-all by wire id.
+"""Codecs of integer matrices: one file a codec, encoder and decoder together; INTEGER_CODECS has ours by wire id, and
+`codec_of` knows those of installed packages, too.
 """
 
-from ..registry import keyed
 from .integer_codec import ExpectedScales, IntegerCodec
-from .mixing import Mixing
-from .scale_classes import ScaleClasses
-from .static_rans import StaticRans
+from .registry import INTEGER_CODECS
+from .third_party import codec_of, offered_codecs, unknown_codec
 
-INTEGER_CODECS: dict[int, type[IntegerCodec]] = keyed((ScaleClasses, Mixing, StaticRans), "wire_id", "name")
-
-__all__ = ["INTEGER_CODECS", "ExpectedScales", "IntegerCodec"]
+__all__ = ["INTEGER_CODECS", "ExpectedScales", "IntegerCodec", "codec_of", "offered_codecs", "unknown_codec"]

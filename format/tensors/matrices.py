@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InvalidArtifact
-from ..codecs import INTEGER_CODECS, ExpectedScales
+from ..codecs import ExpectedScales, codec_of
 from ..parallel import in_order
 from .grid import MAX_STEP_OCTAVES, Exponents
 from .keys import MatrixKey, TermKey
@@ -67,8 +67,7 @@ def decode_raw_matrices(data: bytes, matrices: Mapping[MatrixKey, StoredMatrix])
 def decode_stream(stream: Stream, index: int, scales: Sequence[ExpectedScales]) -> tuple[list[np.ndarray], list[int]]:
     """The matrices of a stream and the payload position at which each was complete. Raises ArtifactError [R-STR-*]."""
     check_amplification(sum(s.symbols for s in scales), stream, index)
-    codec = INTEGER_CODECS[stream.codec]
-    return codec.decode(stream.payload, scales, offset=stream.offset, where=f"codes / stream {index}")
+    return codec_of(stream.codec).decode(stream.payload, scales, offset=stream.offset, where=f"codes / stream {index}")
 
 
 def exponent_scales(length: int) -> ExpectedScales:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ...errors import LimitExceeded, MalformedArtifact, UnsupportedArtifact
-from ..codecs import INTEGER_CODECS
+from ..codecs import unknown_codec
 from ..container.cursor import Cursor, Writer
 from ..container.limits import Limits
 
@@ -55,9 +55,9 @@ def read_streams_at(cursor: Cursor, limits: Limits) -> tuple[Stream, ...]:
     for index in range(count):
         start, cursor.where = cursor.offset, f"codes / stream {index}"
         codec, length = cursor.u8("codec"), cursor.varint("bytes")
-        if codec not in INTEGER_CODECS:
-            message = f"integer codec {codec}, this version knows {sorted(INTEGER_CODECS)}"
-            raise UnsupportedArtifact(message, rule="R-STR-2", offset=start, where=f"codes / stream {index}")
+        unknown = unknown_codec(codec)
+        if unknown:
+            raise UnsupportedArtifact(unknown, rule="R-STR-2", offset=start, where=f"codes / stream {index}")
         table.append((codec, length))
     streams = []
     for index, (codec, length) in enumerate(table):

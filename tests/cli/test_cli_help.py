@@ -90,6 +90,7 @@ ISSUE_OPTIONS = {
         "--plot",
         "--force",
     },
+    "plugins": set(),
     "lab": set(),
     "lab list": set(),
     "lab run": {

@@ -119,6 +119,7 @@ def test_relative_targets_are_resolved():
 ROOMS = {
     "format": (
         "registry",
+        "plug_ins",
         "parallel",
         "kernels",
         "entropy",

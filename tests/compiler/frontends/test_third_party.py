@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from golden_logits import checkpoint_of, golden_logits
 from source_tree import ROOT
+from stand_in_packages import stand_in_package
 
 from bytecap.compiler.frontends import FRONTENDS, add_frontend, build_model, known_frontends, remove_frontend
 from bytecap.compiler.frontends.gpt import Gpt
@@ -95,15 +96,6 @@ def test_one_that_fails_to_recognize_names_keeps_nobody_from_work():
     assert model.architecture["frontend"] == "gpt"
 
 
-def distribution(folder: Path, package: str, module: str, source: str, table: str) -> None:
-    """What pip would leave of a package: its module, and beside it its metadata with the entry points."""
-    (folder / f"{module}.py").write_text(source)
-    metadata = folder / f"{package}-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(table)
-
-
 @pytest.fixture
 def site(tmp_path, monkeypatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(tmp_path)
@@ -113,7 +105,7 @@ def site(tmp_path, monkeypatch) -> Iterator[Path]:
 
 
 def test_a_package_offers_a_frontend(site):
-    distribution(site, "my-package", "my_module", WHOLE, "[bytecap.frontends]\nmine = my_module:Renamed\n")
+    stand_in_package(site, "my-package", "my_module", WHOLE, "[bytecap.frontends]\nmine = my_module:Renamed\n")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert known_frontends()["mine"].model_types == ("my-gpt",)
@@ -133,8 +125,8 @@ BROKEN = [
 @pytest.mark.parametrize(("source", "reason"), BROKEN)
 def test_a_broken_one_is_left_out_with_one_sentence_that_names_the_package(site, source, reason):
     module = f"broken_{BROKEN.index((source, reason))}"
-    distribution(site, "their-package", module, source, f"[bytecap.frontends]\nmine = {module}:Renamed\n")
-    distribution(site, "zebra", f"{module}_zebra", WHOLE, f"[bytecap.frontends]\nmine = {module}_zebra:Renamed\n")
+    stand_in_package(site, "their-package", module, source, f"[bytecap.frontends]\nmine = {module}:Renamed\n")
+    stand_in_package(site, "zebra", f"{module}_zebra", WHOLE, f"[bytecap.frontends]\nmine = {module}_zebra:Renamed\n")
     with pytest.warns(BytecapWarning) as said:
         assert known_frontends().keys() == {*FRONTENDS, "mine"}
     (one,) = said
@@ -150,8 +142,10 @@ def test_the_documented_package_works_from_the_command_line(tmp_path):
     for name in ("own_frontend.py", "small_data.py"):
         shutil.copy(ROOT / "examples" / name, tmp_path / name)
     source = (tmp_path / "own_frontend.py").read_text()
-    distribution(tmp_path, "small-llama", "own_frontend", source, lines.replace('"', ""))
-    distribution(tmp_path, "broken", "broken", "raise OSError('no licence')\n", "[bytecap.frontends]\nb = broken:B\n")
+    stand_in_package(tmp_path, "small-llama", "own_frontend", source, lines.replace('"', ""))
+    stand_in_package(
+        tmp_path, "broken", "broken", "raise OSError('no licence')\n", "[bytecap.frontends]\nb = broken:B\n"
+    )
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from own_frontend import *;"
         "from bytecap.cli.main import run; folder = Path(sys.argv[1]);"
