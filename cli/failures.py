@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import ArtifactError, BytecapError
+from ..errors import ArtifactError, BytecapError, NotAnArtifact
 from ..files.printable import printable
 from .exit_codes import CommandError, exit_code_of
 
@@ -28,7 +28,18 @@ def naming_file(path: Path) -> Iterator[None]:
         yield
     except ArtifactError as error:
         separator = ": " if error.offset is None else ":"
-        raise CommandError(f"{error.file or path}{separator}{error}", exit_code_of(error)) from error
+        file = Path(error.file or path)
+        way_out = f"; {instead_of_artifact(file)}" if isinstance(error, NotAnArtifact) else ""
+        raise CommandError(f"{file}{separator}{error}{way_out}", exit_code_of(error)) from error
+
+
+def instead_of_artifact(path: Path) -> str:
+    """What to do with a file that was given for an artifact and is none."""
+    from ..compiler.checkpoints.containers import is_checkpoint
+
+    if is_checkpoint(path):
+        return "it is a checkpoint, which `bytecap compile` makes an artifact of and `bytecap inspect` shows"
+    return "give a compiled artifact (.bcap)"
 
 
 MOST_CHARACTERS = 2000  # of a message: a name in a file may be as long as the file

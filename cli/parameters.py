@@ -13,7 +13,6 @@ from click.shell_completion import CompletionItem
 from ..files.nearest_name import nearest_name
 from ..files.sizes import UNITS, parse_size
 
-OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
 WILDCARDS = "*?["
 
 
@@ -78,10 +77,19 @@ def not_there(text: str) -> str:
 def _meant_file(path: Path) -> str:
     """A sibling that is named much alike."""
     try:
-        nearest = nearest_name(path.name, (each.name for each in path.parent.iterdir()))
+        nearest = nearest_name(path.name, (each.name for each in path.parent.iterdir()), alike=0.75)
     except OSError:
         return ""
     return f"; see: ls {path.parent}" if nearest is None else f"; did you mean {path.with_name(nearest)}?"
+
+
+class OutputFile(click.Path):
+    """A path to write a file to; whether it is free is checked before the work."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if Path(value).is_dir():
+            self.fail(f"{value} is a folder; name a file in it", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class ArchitectureFile(InputFile):
@@ -94,6 +102,7 @@ class ArchitectureFile(InputFile):
         return super().convert(value, param, ctx)
 
 
+OUTPUT_FILE = OutputFile(dir_okay=False, path_type=Path)
 INPUT_FILE = InputFile(dir_okay=False, readable=True, path_type=Path)
 CHECKPOINT = InputFile(readable=True, path_type=Path)  # or a folder as Hugging Face writes it
 ARTIFACT = InputFile(readable=True, path_type=Path, or_input=True)  # or one of the other files that a command takes

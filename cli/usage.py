@@ -23,7 +23,9 @@ def usage_text(error: click.UsageError, command: str) -> str:
     """What was wrong with a command line that names `command`; of one that gives it nothing, the command's help."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return error.format_message()
-    text = _mistake(error).rstrip(".")
+    text = _mistake(error)
+    if text.endswith(".") and not text.endswith(" ."):  # a sentence of click; ours have no full stop
+        text = text[:-1]
     return text if ";" in text else f"{text}; see: {command} --help"
 
 

@@ -39,6 +39,7 @@ ARTIFACT_OPTIONS = (
     "memory",
     "threads",
 )
+NOT_AN_ARTIFACT = "[R-HDR-1]"  # the rule of its first bytes
 FOLDER_OPTIONS = ("cap", "data", "tokenizer", "tolerance", "seconds", "memory", "threads", "scheduler")
 
 
@@ -143,11 +144,14 @@ def _verify_artifact(artifact: Path, options: dict[str, Any], as_json: bool) -> 
 
     with terminal_progress() as progress:
         checks = interface.verify(artifact, progress=progress, **options)
+    from .failures import instead_of_artifact
     from .verify_report import none_failed, print_checks, verification_document
 
     if as_json:
         print_document("verify", {"artifact": str(artifact), **verification_document(checks)})
     else:
         print_checks(checks)
+        if checks[0].failed and NOT_AN_ARTIFACT in checks[0].detail:
+            click.echo(f"bytecap: note: {artifact}: {instead_of_artifact(artifact)}", err=True)
     if not none_failed(checks):
         click.get_current_context().exit(VERIFICATION)

@@ -68,6 +68,7 @@ class Recipe:
         return hashlib.sha256(_to_toml(counted).encode()).hexdigest()[:16]
 
 
+WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a word in quotes"}
 SETTINGS: dict[str, Any] = {key: hint for key, hint in get_type_hints(Recipe).items() if key != "name"}
 TABLES: dict[str, Any] = {settings.table: settings for settings in SETTINGS.values()}
 
@@ -116,7 +117,7 @@ def _configure(recipe: str, cls: type, table: Any) -> Any:
             value = float(value)
         if type(value) is not wanted:
             raise CompileError(
-                f"recipe {recipe}: [{cls.table}] {key} must be {wanted.__name__}, found {shown_value(value)}"
+                f"recipe {recipe}: [{cls.table}] {key} must be {WORDS[wanted]}, found {shown_value(value)}"
             )
         name = key.replace("-", "_")
         if name in cls.bounds and not _within(value, cls.bounds[name]):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def nearest_name(name: str, known: Iterable[str]) -> str | None:
-    """The known name that looks most like `name`, whatever the case; None where none does."""
+def nearest_name(name: str, known: Iterable[str], alike: float = 0.6) -> str | None:
+    """The known name that looks most like `name`, whatever the case; None where none does, 1 being the same."""
     from difflib import get_close_matches
 
     by_lower = {each.lower(): each for each in known}
-    close = get_close_matches(name.lower(), by_lower, n=1)
+    close = get_close_matches(name.lower(), by_lower, n=1, cutoff=alike)
     return by_lower[close[0]] if close else None
 
 

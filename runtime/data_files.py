@@ -98,6 +98,8 @@ def _decompressed(raw: io.BufferedReader, path: str) -> Any:
     if head.startswith(ZSTD):
         return io.BufferedReader(_ZstdStream(raw))
     kind = next((name for magic, name in OTHER_COMPRESSED.items() if head.startswith(magic)), None)
+    if kind == "zip" and b".npy" in raw.peek(HEAD_BYTES):
+        raise DataError(f"{path} is an archive of numpy arrays, not data; give a token shard or UTF-8 text")
     if kind is not None:
         raise DataError(f"{path} looks like a {kind} file; decompress it first, or use gzip or zstd")
     return raw

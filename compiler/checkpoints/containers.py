@@ -77,6 +77,15 @@ def refuse_other_kinds(files: Sequence[Path]) -> None:
                 raise _not_a_checkpoint(begin + opened.read(BEGIN_BYTES), file)
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file begins like a checkpoint."""
+    try:
+        refuse_other_kinds([path])
+    except (CheckpointError, OSError):
+        return False
+    return True
+
+
 def _is_known(begin: bytes, path: Path) -> bool:
     """Whether a file that begins so holds one of the kinds that are read whole, as it is or compressed."""
     return begins_llama2c(begin) or begin.startswith((ZIP, PICKLE)) or compression_of(begin, path) is not None

@@ -49,7 +49,9 @@ def read_gguf_tensors(files: Sequence[Path]) -> GgufContent:
     placed = {tensor.name: (path, file, tensor) for path, file in opened for tensor in file.tensors}
     path, metadata = files[0], opened[0][1].metadata
     if not placed:
-        raise CheckpointError(f"{path} is a GGUF file without tensors, such as one of a vocabulary alone")
+        raise CheckpointError(
+            f"{path} is a GGUF file without tensors, such as one of a vocabulary alone; give the file with the weights"
+        )
     _check_sizes(placed, path)
     factors = {FACTORS[name]: _decoded(*placed.pop(name)) for name in FACTORS if name in placed}
     configuration = gguf_configuration(metadata, placed, factors, path)

@@ -98,6 +98,10 @@ class Parameter:
         return words + above + (f" and at most {self.most:g}" if self.most < math.inf else "")
 
 
+OF_HUGGING_FACE = {"architectures", "model_type", "torch_dtype", "transformers_version", "hidden_size", "dtype"}
+BESIDE = "a config.json of Hugging Face is read when it lies beside the checkpoint, or in its folder"
+
+
 def checked_parameters(
     given: Mapping[str, object], parameters: Mapping[str, Parameter], frontend: str
 ) -> dict[str, object]:
@@ -107,7 +111,7 @@ def checked_parameters(
         if name == FRONTEND_KEY:
             continue
         if name not in parameters:
-            way_out = known_names(name, sorted(parameters), "known are")
+            way_out = BESIDE if name in OF_HUGGING_FACE else known_names(name, sorted(parameters), "known are")
             raise CheckpointError(f"architecture: {frontend} has no hyperparameter {name!r}; {way_out}")
         checked[name] = parameters[name].checked(name, value)
     return checked

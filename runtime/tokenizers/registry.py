@@ -21,6 +21,7 @@ import numpy as np
 from ...errors import DataError
 from ...files.nested_text import parse_json
 from ...format.registry import keyed
+from ..shards import is_shard
 from .gguf_tokenizer import MAGIC, read_gguf_tokenizer
 from .pickled_values import Made, read_pickle
 from .rank_files import read_pickled_encoding, read_ranks
@@ -189,6 +190,8 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
+        if is_shard(head):
+            raise DataError(f"{path} is a token shard, no tokenizer; give the tokenizer's file, and the shard as data")
         tokenizer = next(kind for kind in KINDS.values() if kind.recognize(head, path.name)).read(path)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error

@@ -98,7 +98,8 @@ def read_tokenizer_json(data: bytes, source: str) -> LibraryTokenizer:
     try:
         library = tokenizers.Tokenizer.from_str(data.decode("utf-8"))
     except Exception as error:  # the library raises Exception itself
-        raise DataError(f"{source}: the tokenizers library cannot read it: {error}") from error
+        way_out = "give the file that lies with the model"
+        raise DataError(f"{source}: the tokenizers library cannot read it: {error}; {way_out}") from error
     return LibraryTokenizer(library, source, hashlib.sha256(data).hexdigest())
 
 

@@ -19,6 +19,8 @@ MISTAKES = {
     "--verison": "no such option --verison; did you mean --version?",
     "inspect": "missing argument ARTIFACT; see: bytecap inspect --help",
     "inspect {folder}/missing.bcap": "{folder}/missing.bcap does not exist; see: ls {folder}",
+    "compile {file} --cap 1MB --calibration {file} -o {folder}": "--output: {folder} is a folder; name a file in it",
+    "compile {file} --cap 1MB --calibration {file} --code nothing.py": "--code: nothing.py does not exist; see: ls .",
     "inspect {folder}/flie": "{folder}/flie does not exist; did you mean {folder}/file?",
     "inspect nowhere/model.bcap": "nowhere/model.bcap does not exist; there is no folder nowhere",
     "inspect {folder}/*.bcap": "no file is named like {folder}/*.bcap; name one that is there",
