@@ -54,6 +54,16 @@ ACTIVATIONS = {  # which llama.cpp computes for an architecture, under Hugging F
 SILU = {"hidden_act": "silu"}  # of all others here
 LOCAL_ROPE_BASE = 10_000.0  # of Gemma 3's layers with a window, where llama.cpp has it as a constant
 GLOBAL_EVERY = 6
+MOST_LAYERS = 1 << 12
+SINGLE = (  # besides KEYS, which may stand once a layer as well
+    "expert_count",
+    "rope.dimension_count",
+    "rope.freq_base_swa",
+    "rope.scaling.type",
+    "rope.scaling.factor",
+    "rope.scaling.attn_factor",
+    "rope.scaling.original_context_length",
+)
 ROTATE_PARTLY = ("gptneox", "phi2", "stablelm")  # Hugging Face's classes assume a part where nothing is said
 SMOLLM3_ROTATES_NOT_EVERY = 4  # a constant of llama.cpp, too
 
@@ -74,6 +84,7 @@ def gguf_configuration(
             f"{', '.join(ARCHITECTURES)}"
         )
     own = {name.removeprefix(f"{architecture}."): value for name, value in metadata.items()}
+    own |= {name: _one(own[name], name, path) for name in SINGLE if name in own}
     if own.get("expert_count"):
         raise CheckpointError(f"{path} is a mixture of {own['expert_count']} experts, which no frontend knows")
     values: dict[str, object] = {"model_type": ARCHITECTURES[architecture].model_type}
@@ -91,6 +102,8 @@ def _one(value: object, name: str, path: Path) -> object:
         if not value.size or (value != value[0]).any():
             raise CheckpointError(f"{path} has another {name} in every layer, which no frontend knows")
         return value[0].item()
+    if isinstance(value, list):
+        raise CheckpointError(f"{path}: {name} is a list of {len(value):,} values, where one is expected")
     return value
 
 
@@ -124,7 +137,7 @@ def _rotation(
 def _of_architecture(architecture: str, own: Mapping[str, object], values: Mapping[str, object]) -> dict[str, object]:
     """What Hugging Face's configuration says of one architecture and llama.cpp knows from its name."""
     layers = values.get("num_hidden_layers", 0)
-    count = layers if isinstance(layers, int) else 0
+    count = layers if isinstance(layers, int) and layers <= MOST_LAYERS else 0  # more than the tensors is refused later
     if architecture == "gemma3":
         every = [("full" if (n + 1) % GLOBAL_EVERY == 0 else "sliding") + "_attention" for n in range(count)]
         base = own.get("rope.freq_base_swa", LOCAL_ROPE_BASE)

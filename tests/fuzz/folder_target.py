@@ -52,5 +52,5 @@ def _draw(seeds: Sequence[Seed], rng: random.Random) -> Mutation:
 
 
 FOLDER = Target(
-    "folder", lambda: [], _judge, _draw, errors=(), seconds=SECONDS, peak_bytes=PEAK_BYTES, mutations=20_000, short=12
+    "folder", lambda: [], _judge, _draw, errors=(), seconds=SECONDS, peak_bytes=PEAK_BYTES, mutations=20_000, short=6
 )

@@ -108,7 +108,7 @@ class Target:
     peak_bytes: int = PEAK_BYTES
     command_every: int = 64
     mutations: int = 20_000
-    short: int = 100
+    short: int = 60
 
 
 @dataclass

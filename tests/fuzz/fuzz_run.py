@@ -215,13 +215,15 @@ def _bury(worker: _Worker, workers: list[_Worker], run: Run, counts: Any, how: s
     """A failure of the number that a worker was with, and a new worker for what it has not told of."""
     worker.process.join()
     workers.remove(worker)
-    if not worker.ready:
-        raise RuntimeError(f"a worker of {run.target} ended with {worker.process.exitcode} before its first mutation")
-    number = worker.current.value
+    number = worker.current.value if worker.ready else run.first
     kind = f"the process {how} ({worker.process.exitcode})"
-    counts.tried += 1
+    if not worker.ready:
+        kind = f"the seeds were not made: {kind}"
     counts.failures[kind] += 1
     run.failures.append(Failure(number, kind, kind, []))
+    if not worker.ready:
+        return  # a new one would fare no better
+    counts.tried += 1
     workers.append(_start(run, worker.numbers, worker.skipped | {number}))
 
 

@@ -28,7 +28,7 @@ from bytecap.errors import ArtifactError, DataError
 from bytecap.format.container.container import read_container
 
 LEAST_GOOD = 0.3  # share of the seeds that are accepted before they are mutated
-LEAST_REASONS = {"container": 12, "artifact": 45, "folder": 0}  # different messages or rules that the short run reaches
+LEAST_REASONS = {"container": 10, "artifact": 35, "folder": 0}  # different messages or rules that the short run reaches
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -12,6 +12,7 @@ from naive_llama import Llama
 
 from bytecap.compiler.checkpoints import gguf_tensors
 from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
+from bytecap.compiler.checkpoints.gguf_configuration import gguf_configuration
 from bytecap.compiler.checkpoints.gguf_names import ARCHITECTURES
 from bytecap.compiler.frontends import build_model
 from bytecap.errors import CheckpointError
@@ -248,6 +249,20 @@ def test_what_has_no_numbers_and_heads_that_are_none_are_refused_in_words(tmp_pa
     for kind in (0, 1, 2):
         (tmp_path / "m.gguf").write_bytes(head(1, 1) + LLAMA_PAIR + entry(kind=kind, shape=(0, 2)) + bytes(99))
         assert read_checkpoint(tmp_path / "m.gguf").tensors["model.embed_tokens.weight"].size == 0
+
+
+@pytest.mark.parametrize("key", ["rope.scaling.type", "rope.scaling.factor", "expert_count", "block_count"])
+def test_lists_where_one_value_stands_are_refused_in_words(tmp_path, key):
+    for wrong in ([1, 2], ["linear", "linear"]):
+        with pytest.raises(CheckpointError, match=rf"m\.gguf.*{key}"):
+            read_with(tmp_path, "llama", LLAMA | {key: wrong}, under_ggufs_names(NAIVE.state(0)))
+
+
+@pytest.mark.parametrize("architecture", ["gemma3", "gemma2", "smollm3"])
+def test_a_number_of_layers_beyond_sense_makes_no_lists(architecture):
+    metadata = {"general.architecture": architecture, f"{architecture}.block_count": (1 << 31) - 1}
+    values = gguf_configuration(metadata, ("output.weight",), {}, "m.gguf").values
+    assert max(len(value) for value in values.values() if isinstance(value, list)) == 0
 
 
 def test_every_cut_of_a_file_is_refused(tmp_path):
