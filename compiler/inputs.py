@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import CapError, DataError
+from ..format.container.limits import DEFAULT_LIMITS
 from ..format.identity import Identity
 from ..runtime.data_files import Content, inspect_data
 from ..runtime.tokenizers import find_tokenizer, load_tokenizer
@@ -33,12 +34,12 @@ def read_model(path: Path | str, architecture: Path | str | None, selection: Sel
 
 
 def artifact_budget(cap: int, code_files: Sequence[Path]) -> int:
-    """Bytes that the code files leave for the artifact; CapError when that is none."""
+    """Bytes that the code files leave for the artifact, at most what a section may hold; CapError when that is none."""
     code_bytes = sum(path.stat().st_size for path in code_files)
     if cap <= code_bytes:
         message = f"the cap of {cap} bytes leaves nothing for the artifact"
         raise CapError(f"{message}: code files take {code_bytes}; raise the cap")
-    return cap - code_bytes
+    return min(cap - code_bytes, DEFAULT_LIMITS.section_bytes)
 
 
 class Inputs(NamedTuple):

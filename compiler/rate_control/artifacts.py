@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from ...errors import CompileError
+from ...errors import ArtifactError, CompileError
 from ...format.assembly import DEFAULT_CODEC, EncodedStreams, artifact_size, assemble_artifact
 from ...format.codecs.outcomes import MAX_MAGNITUDE
 from ...format.identity import UNKNOWN, Identity
@@ -114,9 +114,16 @@ def assemble_model(
 
 @contextmanager
 def naming_tensor(sources: Sequence[TensorSource]) -> Iterator[None]:
-    """An integer that no stream holds becomes an error that names its tensor."""
+    """An integer that no stream holds becomes an error that names its tensor, and bytes that the format's own reader
+    refuses one that says so: nothing of the user's is damaged.
+    """
     try:
         yield
+    except ArtifactError as error:
+        raise CompileError(
+            f"what was made is no artifact that can be read, and was not written: {error}; take another cap or recipe, "
+            "and report this"
+        ) from error
     except ValueError as error:
         for source in sources:
             for part in source.parts:
