@@ -14,10 +14,15 @@ import time
 LOOK_EVERY_SECONDS = 1.0
 
 
-def prepare_worker() -> None:
-    """What a worker process calls first, in its main thread."""
+def prepare_worker(parent: int | None = None) -> None:
+    """What a worker process calls first, in its main thread.
+
+    parent : id of the process that started it, which may have been killed before the worker could ask for it
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches a terminal's whole group; the parent answers it
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), name="end with parent", daemon=True).start()
+    threading.Thread(
+        target=_end_with_parent, args=(os.getppid() if parent is None else parent,), name="end with parent", daemon=True
+    ).start()
 
 
 def _end_with_parent(parent: int) -> None:

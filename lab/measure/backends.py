@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from joblib import parallel_config
 
@@ -24,7 +26,8 @@ def running_on(backend: str | None, scheduler: str | None = None) -> Iterator[No
         yield
         return
     with ExitStack() as stack:
-        options = {"initializer": prepare_worker} if backend == "loky" else {}
+        ours = {"initializer": prepare_worker, "initargs": (os.getpid(),)}
+        options: dict[str, Any] = ours if backend == "loky" else {}
         if backend == "dask":
             options["client"] = stack.enter_context(_dask_client(scheduler))
         stack.enter_context(parallel_config(backend=backend, **options))

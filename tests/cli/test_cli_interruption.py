@@ -97,6 +97,12 @@ def test_a_worker_ends_when_its_parent_was_killed():
     assert not _is_alive(worker)
 
 
+def test_a_worker_ends_whose_parent_was_killed_before_it_could_ask_for_it():
+    program = "import os, time\nfrom bytecap.processes import prepare_worker\nprepare_worker(os.getppid() + 1)\n"
+    done = subprocess.run([sys.executable, "-c", program + "time.sleep(60)"], check=False, timeout=SLACK_SECONDS + 20)
+    assert done.returncode == 1
+
+
 def _is_alive(pid: int) -> bool:
     """Whether the process runs; one that has ended and that nobody has waited for does not."""
     try:

@@ -153,6 +153,7 @@ ROOMS = {
         "exports",
         "statistics",
         "job",
+        "storable",
         "quantize",
         "rewrites",
         "rate_control",
