@@ -40,7 +40,6 @@ from .rewrites import REWRITES
 from .scratch_file import ScratchFile
 from .statistics.calibration import Statistics
 from .statistics.convergence import calibrate
-from .storable import check_storable
 from .workers import one_thread_each, peak_bytes
 
 
@@ -128,7 +127,6 @@ def measure_checkpoint(
     clock, progress = _Clock(), progress or silent
     found = read_job(checkpoint_path, options)
     job, recipe = found.job, found.job.recipe
-    check_storable(job.model, job.provenance, checkpoint_path)
     clock.lap("read")
     if cap is not None:
         refuse_hopeless_cap(job, artifact_budget(cap, found.code_files))

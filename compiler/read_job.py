@@ -20,6 +20,7 @@ from .options import CompileOptions
 from .profiles import profile_codec
 from .recipe import Recipe, read_recipe
 from .statistics.calibration import Statistics
+from .storable import check_storable
 from .workers import available_threads, check_device
 
 
@@ -63,6 +64,7 @@ def read_job(checkpoint_path: Path | str, options: CompileOptions) -> ReadJob:
     model, (text, held_out, _), identity = inputs.model, inputs.calibration, inputs.identity.identity
     to_score = read_evaluation(model.program, options.evaluation, inputs.identity.tokenizer, options.evaluation_tokens)
     provenance = _provenance(options, recipe, model) | instructions
+    check_storable(model, provenance, checkpoint_path)
     unmeasured = Statistics({}, {}, 0)
     job = CompileJob(model, unmeasured, text, held_out, recipe, provenance, codec, identity=identity, **how)
     forecast = forecast_compile(model, recipe, len(text), held_out.size, job.threads)
