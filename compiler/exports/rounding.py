@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from ...errors import OutputError
-from ...files.nearest_name import known_names
+from ...files.nearest_name import nearest_name
 from ...format.tensors.raw_planes import STORAGES, from_storage, to_storage
 
 Kind = TypeVar("Kind")
@@ -37,7 +37,9 @@ class Rounding:
 def check_dtype(dtype: str) -> None:
     """Raises OutputError unless `dtype` is a storage type."""
     if dtype not in STORAGES:
-        raise OutputError(f"dtype {dtype!r} is not known; {known_names(dtype, STORAGES)}")
+        nearest = nearest_name(dtype, STORAGES)
+        meant = "" if nearest is None else f"; did you mean {nearest!r}?"
+        raise OutputError(f"dtype {dtype!r} is not one of {', '.join(STORAGES)}{meant}")
 
 
 def measure_rounding(tensors: Mapping[str, np.ndarray], dtypes: Mapping[str, str]) -> Rounding:
