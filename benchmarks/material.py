@@ -20,6 +20,7 @@ from bytecap.runtime.tokens import Tokens
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
+ADAMW = ROOT.parent / "adamw"  # what `python -m benchmarks.adamw` makes
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 that everything else uses.
 
 Strategy: the matrices of the trunk take orthogonalized momentum updates (Muon), the embedding and all
-vectors Adam updates; a short warm-up, then a linear decay to exactly zero, which leaves weights that
+vectors Adam updates, or everything AdamW's (arXiv:1711.05101); a short warm-up, then a linear decay to exactly zero, which leaves weights that
 quantize well. Batches are random windows of the tokens. A batch is cut into jobs of a fixed size whose
 gradients are added in their order, so that on one machine equal arguments give equal bits whatever the
 thread count, unless `max_seconds` cuts the run. Sources: Muon from its author's publication (momentum
@@ -34,6 +34,8 @@ from ...progress import StageProgress, silent_stage
 MATRIX_RATE = 0.03
 TABLE_RATE = 0.02
 VECTOR_RATE = 0.01
+ADAMW_RATE = 0.003
+ADAMW_DECAY = 0.1  # of matrices and tables, not of vectors
 WARMUP_SHARE = 0.03
 DECAY_SHARE = 0.6
 MOMENTUM = 0.95
@@ -54,12 +56,14 @@ class Schedule:
     updates : of the weights; batch_sequences : windows of the program's sequence length in each; seed :
         chooses the windows
     max_seconds : a machine too slow for all updates does fewer, and the decay to zero is shortened with them
+    adamw : updates of AdamW for every tensor, in place of Muon's and Adam's
     """
 
     updates: int
     batch_sequences: int
     seed: int
     max_seconds: float | None = None
+    adamw: bool = False
 
 
 def train_model(
@@ -95,7 +99,8 @@ def train_model(
     job_sequences = max(1, JOB_TOKENS // length) if device == "cpu" else schedule.batch_sequences
     pace = _Pace(schedule)
     with one_thread_each(), job_pool(threads or available_threads()) as pool:
-        optimizers = _optimizers(model.program, tensors, pool)
+        make = _adamw if schedule.adamw else _optimizers
+        optimizers = make(model.program, tensors, pool)
         while pace.done < pace.updates:
             _set_rates(optimizers, rate_factor(pace.done / pace.updates))
             _set_gradients(executor, leaves, next(batches), job_sequences, pool)
@@ -197,6 +202,17 @@ def _optimizers(program: Program, tensors: Mapping[int, Tensor], pool: Executor)
     adam = (torch.optim.Adam(groups, lr=0.0, betas=ADAM_BETAS, fused=True),) if groups else ()
     matrices = [tensors[i] for i in sorted((weights - tables) & trained)]
     return (*((Muon(matrices, MATRIX_RATE, pool),) if matrices else ()), *adam)
+
+
+def _adamw(program: Program, tensors: Mapping[int, Tensor], pool: Executor) -> tuple[torch.optim.Optimizer, ...]:
+    """AdamW for everything, whose decay leaves vectors alone; `pool` as `_optimizers` takes it."""
+    matrices = {o.weight for o in program.instructions if isinstance(o, Linear)} | embedding_tables(program)
+    groups = [
+        {"params": params, "full_rate": ADAMW_RATE, "weight_decay": decay}
+        for chosen, decay in ((matrices, ADAMW_DECAY), (set(tensors) - matrices, 0.0))
+        if (params := [tensors[i] for i in sorted(chosen) if tensors[i].requires_grad])
+    ]
+    return (torch.optim.AdamW(groups, lr=0.0, betas=ADAM_BETAS, fused=True),) if groups else ()
 
 
 class Muon(torch.optim.Optimizer):
