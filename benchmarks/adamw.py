@@ -1,8 +1,8 @@
-"""`python -m benchmarks.adamw`: a checkpoint trained with AdamW, beside the one of the prose material, trained with Muon.
+"""`python -m benchmarks.adamw`: a checkpoint trained with AdamW, beside that of the prose material, trained with Muon.
 
 Strategy: what pays depends on the optimizer, since AdamW leaves other weights than Muon. The trainer of the lab makes
 the model from the training documents of the shared data, in the challenge's vocabulary of 1,024 pieces: 2.2 million
-weights, seven layers less wide than those of prose. Calibration and validation shards are those of prose. The
+weights, six layers less wide than those of prose. Calibration and validation shards are those of prose. The
 checkpoint is kept beside the repository, since a machine that others use makes fewer updates in the time.
 """
 

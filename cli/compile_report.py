@@ -108,7 +108,8 @@ def _candidates(found: Mapping[str, Any]) -> str:
     for row in won:
         matrices = "1 matrix" if row["won"] == 1 else f"{row['won']} matrices"
         parts.append(f"{row['kind']} for {matrices} (saves {integer(round(row['saved']))} bytes)")
-    return ", ".join(parts) or "no kind pays, every matrix is one grid"
+    finer = [f"{row['name']} {row['octaves']:g} octaves finer by its measured loss" for row in found.get("finer", ())]
+    return ", ".join([*parts, *finer]) or "no kind pays, every matrix is one grid"
 
 
 def _profiles(chosen: str, sizes: Mapping[str, int]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ..progress import Progress
 from .job import CompileJob
@@ -19,6 +20,9 @@ from .rate_control.sampled_trials import SampledTrial, SampledTrials, may_sample
 from .scratch_file import ScratchFile
 from .settings import START_PRICE
 from .workers import one_thread_each
+
+if TYPE_CHECKING:
+    from .menu.tables import TableOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +41,22 @@ def land_compile(
     """Find the byte price with quick trials, offer other representations, and spend the budget in a sequential walk."""
     job, smallest, menu = trials.job, smallest_draft(trials.job), None
     if may_sample(job):
-        landing = _land_sampled(trials, scratch, smallest, budget, progress, keep_targets=keep_targets)
-        if landing is not None:
-            return LandedCompile(_finished(job, landing), trials, None)
+        sampled = _land_sampled(trials, scratch, smallest, budget, progress, keep_targets=keep_targets)
+        if sampled is not None:
+            return sampled
     near = land_quick(trials, START_PRICE, smallest, budget, progress)
+    again = partial(land_quick, smallest=smallest, budget=budget, progress=progress)
     if job.recipe.menu.enabled and near.trial is not smallest:
-        from .menu.choose import choose_representations  # here, so that a default compile never imports the menu
+        from .menu.choose import choose_representations  # here, so that only a recipe that asks for it imports it
 
-        again = partial(land_quick, smallest=smallest, budget=budget, progress=progress)
         menu = choose_representations(trials, near, again, partial(progress, "choose candidates"))
         trials, near = menu.trials, menu.near
+    elif near.trial is not smallest:
+        menu = _fit_tables(trials, near.trial.byte_price)
+        if menu is not None and menu.choices:
+            memory = trials.memory.bound_to(menu.description)
+            trials = replace(trials, representations=menu.representations, memory=memory)
+            near = again(trials, near.trial.byte_price)
     landing = near
     if is_walked(job) and near.trial is not smallest:
         landing = land_sequential(trials, trials.representations, near, budget, progress, keep_targets=keep_targets)
@@ -56,15 +66,33 @@ def land_compile(
 
 def _land_sampled(
     trials: QuickTrials, scratch: ScratchFile, smallest: Draft, budget: int, progress: Progress, *, keep_targets: bool
-) -> Landing[Draft] | None:
+) -> LandedCompile | None:
     """A walk planned on samples of rows; None where the samples find no price or no walk fits."""
     sampled = SampledTrials(trials.job, trials.representations, smallest.size, scratch)
     nothing = SampledTrial(smallest.byte_price, smallest.size, {})
     near = land_quick(sampled, START_PRICE, nothing, budget, progress)
     if near.trial is nothing:
         return None
+    tables = _fit_tables(trials, near.trial.byte_price)
+    if tables is not None and tables.choices:
+        sampled.job = replace(trials.job, memory=trials.job.memory.bound_to(tables.description))
+        sampled.fit_tables = partial(tables.representations.fit_chosen, others={})
+        near = land_quick(sampled, near.trial.byte_price, nothing, budget, progress)
+        trials = replace(trials, representations=tables.representations)
     landing = land_sequential(sampled, trials.representations, near, budget, progress, keep_targets=keep_targets)
-    return None if landing.trial is near.trial else landing
+    if landing.trial is near.trial:
+        return None
+    landing = _finished(trials.job, landing)
+    return LandedCompile(landing, trials, None if tables is None else tables.tables(landing))
+
+
+def _fit_tables(trials: QuickTrials, byte_price: float) -> TableOutcome | None:
+    """How token tables are stored, where the recipe has it decided by their measured loss and there is one."""
+    if not trials.job.recipe.tables.enabled:
+        return None
+    from .menu.tables import choose_tables  # here, so that a recipe without it imports no kind of representation
+
+    return choose_tables(trials.job, trials.representations, byte_price)
 
 
 def _finished(job: CompileJob, landing: Landing[Draft]) -> Landing[Trial]:

@@ -29,6 +29,7 @@ from .settings import (
     RowSampleSettings,
     SequentialSettings,
     SymmetrySettings,
+    TableSettings,
     VectorSettings,
 )
 
@@ -43,6 +44,7 @@ class Recipe:
     head_bias: HeadBiasSettings = field(default_factory=HeadBiasSettings)
     vectors: VectorSettings = field(default_factory=VectorSettings)
     quantization: QuantizationSettings = field(default_factory=QuantizationSettings)
+    tables: TableSettings = field(default_factory=TableSettings)
     menu: MenuSettings = field(default_factory=MenuSettings)
     row_sample: RowSampleSettings = field(default_factory=RowSampleSettings)
     sequential: SequentialSettings = field(default_factory=SequentialSettings)

@@ -112,6 +112,32 @@ class QuantizationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TableSettings:
+    """Token tables, by what their errors really cost: finer steps, and codewords for rows.
+
+    tokens : of held-out text, on which the loss of a table is measured
+    most_octaves : by which its steps may be finer than the byte price has them
+    codewords : offer codewords for rows and a grid of what they leave; least_saving : share of a table's bytes that
+        they must save
+    most_weights : of a table that is offered codewords. Clusters of rows take time
+    """
+
+    enabled: bool = True
+    tokens: int = 4096
+    most_octaves: float = 1.0
+    codewords: bool = True
+    least_saving: float = 0.01
+    most_weights: int = 1 << 21
+    table: ClassVar[str] = "fit-tables"
+    bounds: ClassVar[Mapping[str, Bound]] = {
+        "tokens": (1, 1e12),
+        "most_octaves": (0.0, 10.0),
+        "least_saving": (0.0, 1.0),
+        "most_weights": (0, 1e12),
+    }
+
+
+@dataclass(frozen=True, slots=True)
 class MenuSettings:
     """Other kinds of representation that a matrix is offered, and takes where they pay in coded bytes. Experimental.
 

@@ -27,12 +27,17 @@ def candidate_section(found: Data | None) -> Html | None:
     return section(
         "Kinds of candidates",
         paragraph(
-            "Every matrix was offered in other kinds than one grid, at the byte price found, with coded bytes of a "
+            f"{'Token tables were' if 'finer' in found else 'Every matrix was'} offered in other kinds than one grid, "
+            "at the byte price found, with coded bytes of a "
             "trial encode and second-order losses. Saved are bytes at equal predicted loss against its grid, 1,000 "
             f"bytes being worth {worth} mnat; below 0 the kind would have cost so much more. The largest choices were "
             "confirmed by the loss measured on held-out text. Kinds named shared are offered to groups of matrices, "
             "which take them together or not at all: of those, offered to counts groups, and the first member pays "
             "for what all use."
+        ),
+        *(
+            paragraph(f"{row['name']} has steps {row['octaves']:g} octaves finer than the price, by its measured loss.")
+            for row in found.get("finer", ())
         ),
         bar_chart(bars[:MOST_ROWS], "bytes saved at equal predicted loss", "Bytes saved by choice") if bars else None,
         record_table([_kind_row(kind) for kind in found["kinds"]]),

@@ -26,13 +26,15 @@ class ChosenRepresentations:
         self.plain, self.units, self.choices = plain, units, choices
 
     def fit_all(self, byte_price: float) -> Mapping[int, Quantized]:
-        """Plain grids first, then what was chosen for other matrices, those that name an earlier tensor
-        last and in order.
+        """Plain grids first, then what was chosen for other matrices."""
+        plain = [i for i in self.units.job.statistics.matrices if i not in self.choices]
+        return self.fit_chosen(byte_price, dict(self.plain.fit(byte_price, plain)))
+
+    def fit_chosen(self, byte_price: float, others: Mapping[int, Quantized]) -> dict[int, Quantized]:
+        """What was chosen, beside the other matrices by tensor index; those that name an earlier tensor last and in
+        order.
         """
-        job = self.units.job
-        results: dict[int, Quantized] = dict(
-            self.plain.fit(byte_price, [i for i in job.statistics.matrices if i not in self.choices])
-        )
+        job, results = self.units.job, dict(others)
         alone = [i for i in self.choices if self.choices[i].kind != ALIAS]
         fitted = run_jobs(lambda i: self._fit(i, byte_price, {}), alone, job.threads)
         results |= dict(zip(alone, fitted, strict=True))
@@ -64,7 +66,8 @@ class ChosenRepresentations:
         statistics: MatrixStatistics | None = None,
     ) -> Quantized:
         """A matrix as it was chosen. One that others are aliases of is fitted to the statistics of all its uses."""
-        unit = self.units.unit(index, byte_price, earlier, target, statistics)
+        own_price = byte_price * 2.0 ** self.choices[index].octaves
+        unit = self.units.unit(index, own_price, earlier, target, statistics)
         uses = aliases_of(index, self.choices)
         if not uses:
             return self.choices[index].fit(unit)

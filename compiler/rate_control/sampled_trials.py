@@ -6,12 +6,13 @@ only the tables that it leaves alone. Whatever a walk comes to is a real artifac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from ..job import CompileJob
 from ..quantize.grids import PlainGrids
+from ..quantize.representation import Quantized
 from ..quantize.row_sample import RowSample, SampledMatrix
 from ..scratch_file import ScratchFile
 from ..workers import run_jobs
@@ -37,12 +38,16 @@ def may_sample(job: CompileJob) -> bool:
 
 @dataclass
 class SampledTrials:
-    """Sampled trials of a job; smallest : bytes of the artifact whose codes are all zero."""
+    """Sampled trials of a job; smallest : bytes of the artifact whose codes are all zero.
+
+    fit_tables : byte price -> tables that are stored in another way than as a grid, by tensor index
+    """
 
     job: CompileJob
     grids: PlainGrids
     smallest: int
     scratch: ScratchFile
+    fit_tables: Callable[[float], Mapping[int, Quantized]] = lambda _: {}
 
     @cached_property
     def _samples(self) -> Mapping[int, RowSample]:
@@ -71,7 +76,10 @@ class SampledTrials:
             return sample.estimate(self.grids.quantizer.quantize(sample.prepared, byte_price))
 
         found = run_jobs(estimate, list(self._samples.values()), self.job.threads)
-        return dict(zip(self._samples, found, strict=True))
+        matrices = dict(zip(self._samples, found, strict=True))
+        for index, table in self.fit_tables(byte_price).items():
+            matrices[index] = SampledMatrix(table.bytes, table.predicted_loss, 0.0)
+        return matrices
 
     def plan(self, trial: SampledTrial) -> WalkPlan:
         """A walk planned on an estimate: what it leaves alone is quantized, at that price."""
@@ -79,7 +87,8 @@ class SampledTrials:
 
     def _plan(self, trial: SampledTrial) -> WalkPlan:
         walked = self.job.walked
-        tables = self.grids.fit(trial.byte_price, set(trial.matrices) - set(walked))
+        tables = dict(self.fit_tables(trial.byte_price))
+        tables |= self.grids.fit(trial.byte_price, set(trial.matrices) - set(walked) - set(tables))
         kept = with_control_tensors(self.job, trial.byte_price, tables)
         rest = make_draft(self.job, trial.byte_price, {**kept, **zero_matrices(self.job, walked)}).size
         sizes = {i: trial.matrices[i].bytes for i in walked}

@@ -2,11 +2,12 @@
 that everything else uses.
 
 Strategy: the matrices of the trunk take orthogonalized momentum updates (Muon), the embedding and all
-vectors Adam updates, or everything AdamW's (arXiv:1711.05101); a short warm-up, then a linear decay to exactly zero, which leaves weights that
-quantize well. Batches are random windows of the tokens. A batch is cut into jobs of a fixed size whose
-gradients are added in their order, so that on one machine equal arguments give equal bits whatever the
-thread count, unless `max_seconds` cuts the run. Sources: Muon from its author's publication (momentum
-0.95, five Newton-Schulz steps, quintic coefficients below); rates found by trial at this scale.
+vectors Adam updates, or everything AdamW's (arXiv:1711.05101); a short warm-up, then a linear decay to
+exactly zero, which leaves weights that quantize well. Batches are random windows of the tokens. A batch
+is cut into jobs of a fixed size whose gradients are added in their order, so that on one machine equal
+arguments give equal bits whatever the thread count, unless `max_seconds` cuts the run. Sources: Muon
+from its author's publication (momentum 0.95, five Newton-Schulz steps, quintic coefficients below);
+rates found by trial at this scale.
 """
 
 from __future__ import annotations

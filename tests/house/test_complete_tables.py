@@ -89,15 +89,12 @@ print(any(name.startswith("bytecap.compiler.menu") for name in sys.modules))
 
 
 def test_only_a_recipe_that_asks_for_the_menu_imports_it(small_job, tmp_path) -> None:
-    """Both are whole compiles in fresh processes; the second recipe is the default but for the menu,
-    and little text.
-    """
-    little = tmp_path / "little.toml"
-    little.write_text(
-        "[calibrate]\ntokens = 64\n[correct-drift]\nenabled = false\n[choose-candidates]\nenabled = true\n"
-    )
+    """Both are whole compiles in fresh processes, of little text; tables are offered one kind of it by default."""
+    little, least = tmp_path / "little.toml", tmp_path / "least.toml"
+    little.write_text("[calibrate]\ntokens = 64\n[correct-drift]\nenabled = false\n")
+    least.write_text(little.read_text() + "[fit-tables]\nenabled = false\n")
     files = [str(path) for path in (small_job.checkpoint, small_job.calibration, small_job.architecture)]
-    for recipe, imported in (("default", "False"), (str(little), "True")):
+    for recipe, imported in ((str(least), "False"), (str(little), "True")):
         command = [sys.executable, "-c", COMPILE, *files, str(CAP), recipe]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         assert run.stdout.strip() == imported, run.stderr

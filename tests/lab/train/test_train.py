@@ -11,6 +11,7 @@ import torch
 from bytecap.compiler.checkpoints.checkpoint import Checkpoint
 from bytecap.compiler.frontends import build_model
 from bytecap.errors import CompileError, DataError
+from bytecap.format.program.operations import Linear
 from bytecap.lab.train import training as trainer
 from bytecap.lab.train.factorized_head import replace_head
 from bytecap.lab.train.fresh_models import initial_model
@@ -187,3 +188,16 @@ def test_the_model_is_observed_on_its_way_and_not_changed():
 def test_a_device_that_is_not_there():
     with pytest.raises(CompileError, match="device 'nonesuch' cannot be used"):
         train(ARCHITECTURE, updates=1, batch_sequences=1, device="nonesuch")
+
+
+def test_adamw_learns_too_and_its_decay_leaves_vectors_alone():
+    """Tables and matrices decay, gains do not."""
+    schedule = Schedule(120, 8, seed=0, adamw=True)
+    fresh = initial_model(ARCHITECTURE, 0)
+    model = train_model(fresh, patterned_tokens(1), schedule, threads=1)
+    assert mean_loss(model, patterned_tokens(2)) < mean_loss(fresh, patterned_tokens(2)) - 1.0
+    matrices = {op.weight for op in fresh.program.instructions if isinstance(op, Linear)}
+    (optimizer,) = trainer._adamw(fresh.program, {i: torch.zeros(1, requires_grad=True) for i in range(30)}, None)
+    decayed, kept = optimizer.param_groups
+    assert len(decayed["params"]) == len(matrices) and decayed["weight_decay"] > 0 == kept["weight_decay"]
+    assert len(kept["params"]) == 30 - len(matrices)

@@ -1,0 +1,151 @@
+"""Token tables by what their errors really cost: every compile measures it, and may store rows as codewords.
+
+Strategy: the second-order model takes the uses of a table (embedding, head, the streams that carry one to the other) by
+themselves, and what it says of a table at low rates is too little: by a factor of 1.4 to 40 on checkpoints at hand. A
+table is the first tensor that a program reads and a walk leaves it alone, so its loss can be measured: swapped alone
+into the float model, on held-out text, at a few steps. What a byte is worth at the byte price then says how much finer
+than the price its steps are to be; a walk makes up for part of the error, by what it aims at. At those steps rows may
+become codewords and a grid of what they leave (kinds/vq_rows.py), which pays where rows of rare tokens are near copies
+of each other; measured, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..job import CompileJob
+from ..model.structure import embedding_tables
+from ..quantize.grids import PlainGrids
+from ..quantize.representation import Quantized
+from ..rate_control.budget import is_walked
+from ..rate_control.landing import Landing
+from ..settings import MenuSettings
+from ..statistics.swaps import measure_divergences
+from .allocation import Allocation
+from .candidate_tables import candidate_tables
+from .kinds import KINDS, Unit
+from .knapsack import least_loss
+from .offers import PLAIN, Offer
+from .representations import ChosenRepresentations
+from .setting import Setting
+from .units import Units
+
+KIND = "vq-rows"
+ONLY_CODEWORDS = MenuSettings(True, **{switch: switch == KIND.replace("-", "_") for switch in MenuSettings.switches()})
+MEASURED, TAKEN = 3, 9  # octaves that are measured, and of which one is taken, evenly spaced
+LEFT_BY_WALKS = 0.5  # of a table's measured loss, about; what a walk aims at makes up for the rest
+LEAST_LOSS = 1e-30
+
+
+@dataclass(frozen=True, slots=True)
+class TableOutcome:
+    """What came of the tables.
+
+    representations : of all matrices of the job; allocation : what every table was offered at its own steps
+    """
+
+    job: CompileJob
+    representations: ChosenRepresentations
+    allocation: Allocation
+
+    @property
+    def choices(self) -> Mapping[int, Offer]:
+        """The tables that are not plain grids at the byte price, by tensor index."""
+        return self.representations.choices
+
+    @property
+    def description(self) -> str:
+        """The choices in words, which tell trials with them from others."""
+        rows = [(i, offer.kind, offer.octaves, *offer.setting.values()) for i, offer in sorted(self.choices.items())]
+        return repr(rows)
+
+    def tables(self, landing: Landing) -> dict:
+        """What was offered and chosen, for the report; landing : of the whole compile."""
+        finer = [
+            {"name": self.job.model.tensors[i].name, "octaves": -menu[0].octaves}
+            for i, menu in self.allocation.menus.items()
+            if menu[0].octaves
+        ]
+        return candidate_tables(self.job, self.allocation, self.choices, landing) | {"finer": finer}
+
+
+def choose_tables(job: CompileJob, plain: PlainGrids, byte_price: float) -> TableOutcome | None:
+    """How the tables of a job are stored at a byte price; None where it has none."""
+    tables = sorted(embedding_tables(job.model.program) & set(job.statistics.matrices))
+    if not tables:
+        return None
+    units = Units(job)
+    menus, choices, measured, nats_per_byte = {}, {}, {}, 0.0
+    for index in tables:
+        trial = _TableTrial(job, units, index, byte_price)
+        octaves = trial.best_octaves()
+        menus[index], chosen, losses = trial.offers(octaves)
+        if chosen is not menus[index][0] or octaves:
+            choices[index] = chosen
+        if losses is not None:
+            measured[index] = losses
+        nats_per_byte = trial.nats_per_byte
+    items = [[(offer.bytes, offer.predicted_loss) for offer in menu] for menu in menus.values()]
+    bound = least_loss(items, sum(max(menu[0][0], min(size for size, _ in menu)) for menu in items))
+    codewords = {i: offer for i, offer in choices.items() if offer.kind != PLAIN}
+    allocation = Allocation(menus, codewords, nats_per_byte, bound, measured)
+    told = replace(job, recipe=replace(job.recipe, menu=ONLY_CODEWORDS))
+    return TableOutcome(told, ChosenRepresentations(plain, units, choices), allocation)
+
+
+class _TableTrial:
+    """Trials of one table around a byte price."""
+
+    def __init__(self, job: CompileJob, units: Units, index: int, byte_price: float) -> None:
+        self.job, self.settings, self.index = job, job.recipe.tables, index
+        self._unit_at = lambda octaves: units.unit(index, byte_price * 2.0**octaves, {})
+        self._shape = job.model.tensors[index].values.shape
+        self._text = job.held_out[: -(-self.settings.tokens // job.model.program.sequence_length)]
+        self.nats_per_byte = 8 * self._unit_at(0.0).bit_value
+
+    def best_octaves(self) -> float:
+        """How far from the byte price the steps cost least in bytes and measured loss: at most 0, never positive."""
+        if not (len(self._text) and self.settings.most_octaves):
+            return 0.0
+        tried = np.linspace(0.0, -self.settings.most_octaves, MEASURED)
+        grids = [self._unit_at(octaves).grid() for octaves in tried]
+        losses = np.log(np.maximum(self._losses(grids), LEAST_LOSS))
+        taken = np.linspace(0.0, -self.settings.most_octaves, TAKEN)
+        sizes = np.interp(-taken, -tried, [grid.bytes for grid in grids])
+        left = LEFT_BY_WALKS if is_walked(self.job) else 1.0
+        costs = sizes + left * np.exp(np.interp(-taken, -tried, losses)) / self.nats_per_byte
+        return float(taken[int(np.argmin(costs))])
+
+    def offers(self, octaves: float) -> tuple[list[Offer], Offer, tuple[float, float] | None]:
+        """The plain grid and what codewords make of the table at some steps, which of them to take, and the measured
+        losses of the grid and of the best codewords.
+        """
+        unit = self._unit_at(octaves)
+        grid = unit.grid()
+        menu = [self._offer(unit, PLAIN, Setting(), octaves, grid)]
+        fitted = [(setting, KINDS[KIND].fit(unit, setting)) for setting in self._settings(unit)]
+        menu += [self._offer(unit, KIND, setting, octaves, found) for setting, found in fitted]
+        costs = [offer.cost(self.nats_per_byte) for offer in menu]
+        best, least = int(np.argmin(costs)), self.settings.least_saving * menu[0].bytes
+        if costs[0] - costs[best] < max(least, 1):
+            return menu, menu[0], None
+        if not len(self._text):
+            return menu, menu[best], None
+        before, after = self._losses([grid, fitted[best - 1][1]])
+        saved = menu[0].bytes - menu[best].bytes + (before - after) / self.nats_per_byte
+        return menu, menu[best if saved >= least else 0], (before, after)
+
+    def _settings(self, unit: Unit) -> Sequence[Setting]:
+        small = unit.target.size <= self.settings.most_weights
+        return KINDS[KIND].settings(unit) if self.settings.codewords and small else []
+
+    def _offer(self, unit: Unit, kind: str, setting: Setting, octaves: float, found: Quantized) -> Offer:
+        return Offer(kind, setting, octaves, unit.bytes_of(found), found.predicted_loss)
+
+    def _losses(self, candidates: Sequence[Quantized]) -> list[float]:
+        """Measured nats a token of the table stored in these ways, alone in the float model."""
+        swaps = [{self.index: found.weights.reshape(self._shape)} for found in candidates]
+        return measure_divergences(self.job.model, swaps, self._text, threads=self.job.threads)

@@ -1,0 +1,122 @@
+"""Token tables in every compile: their steps by measured loss, and codewords for rows where those pay."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tiny_models import ARCHITECTURE as SMALL
+from tiny_models import golf_model, random_sequences
+
+from bytecap.compiler.job import CompileJob
+from bytecap.compiler.land_compile import land_compile
+from bytecap.compiler.menu.tables import TableOutcome, choose_tables
+from bytecap.compiler.model.model import Model, ModelTensor
+from bytecap.compiler.quantize.grids import GridQuantizer, PlainGrids
+from bytecap.compiler.rate_control.quick_trials import QuickTrials
+from bytecap.compiler.recipe import parse_recipe
+from bytecap.compiler.scratch_file import ScratchFile
+from bytecap.compiler.statistics.convergence import calibrate
+from bytecap.compiler.statistics.swaps import measure_divergences
+from bytecap.compiler.workers import one_thread_each
+from bytecap.format.artifact import decode_tensors, read_artifact
+from bytecap.progress import silent, silent_stage
+
+ARCHITECTURE = SMALL | {"vocab_size": 96, "model_dim": 32}
+PRICE = 3e-3
+CALM = {"threads": 1, "seed": 0, "device": "cpu"}
+
+
+def model_with_table(near_copies: int) -> Model:
+    """A model so many rows of whose table are near copies of a few others."""
+    model, random = golf_model(3, **ARCHITECTURE), np.random.default_rng(4)
+    table = model.tensors[0].values.copy()
+    if near_copies:
+        noise = random.standard_normal((near_copies, table.shape[1])) * 1e-3 * table.std()
+        table[-near_copies:] = table[random.integers(8, size=near_copies)] + noise
+    first = ModelTensor(model.tensors[0].name, np.ascontiguousarray(table, np.float32), model.tensors[0].dtype)
+    return replace(model, tensors=(first, *model.tensors[1:]))
+
+
+def job_of(model: Model, **options) -> CompileJob:
+    """Calibrated on little text, four of its sequences held out; options : of the table `fit-tables`."""
+    text = random_sequences(ARCHITECTURE["vocab_size"], 40, ARCHITECTURE["seq_len"], seed=6)
+    tables = {"calibrate": {"tokens": 512}, "correct-drift": {"tokens": 256}, "distil": {"enabled": False}}
+    named = {name.replace("_", "-"): value for name, value in options.items()}
+    recipe = parse_recipe("x", {**tables, "fit-tables": named})
+    with one_thread_each():
+        statistics = calibrate(model, text[4:].ravel(), recipe.calibration, progress=silent_stage, **CALM)
+    return CompileJob(model, statistics, text[4:].ravel(), text[:4], recipe, {}, **CALM)
+
+
+def grids_of(job: CompileJob) -> PlainGrids:
+    return PlainGrids(job.model, job.statistics, GridQuantizer(job.recipe.quantization), 1)
+
+
+def chosen(job: CompileJob) -> TableOutcome:
+    with one_thread_each():
+        outcome = choose_tables(job, grids_of(job), PRICE)
+    assert outcome is not None
+    return outcome
+
+
+def test_near_copies_become_codewords_and_rows_without_structure_do_not() -> None:
+    copies = chosen(job_of(model_with_table(80), most_octaves=0.0))
+    (offer,) = copies.choices.values()
+    grid = copies.allocation.menus[0][0]
+    assert offer.kind == "vq-rows" and offer.bytes < 0.6 * grid.bytes
+    before, after = copies.allocation.measured[0]
+    assert offer.bytes + after / copies.allocation.nats_per_byte < grid.bytes + before / copies.allocation.nats_per_byte
+    assert chosen(job_of(model_with_table(0), most_octaves=0.0)).choices == {}
+
+
+def test_codewords_are_not_offered_where_the_recipe_or_the_size_of_the_table_says_so() -> None:
+    for options in ({"codewords": False}, {"most_weights": 96 * 32 - 1}):
+        outcome = chosen(job_of(model_with_table(80), **options))
+        assert [len(menu) for menu in outcome.allocation.menus.values()] == [1]
+
+
+def test_steps_are_finer_by_as_much_as_the_measured_loss_is_larger_than_the_predicted() -> None:
+    """A table whose Fisher information is a sixteenth of the real one has steps four times too coarse."""
+    right = job_of(model_with_table(0), codewords=False)
+    known = right.statistics.matrices
+    table = known[0]
+    fisher = None if table.output_fisher is None else table.output_fisher / 16
+    less = replace(table, row_fisher=table.row_fisher / 16, output_fisher=fisher)
+    wrong = replace(right, statistics=replace(right.statistics, matrices={**known, 0: less}))
+    (offer,) = chosen(wrong).choices.values()
+    assert (offer.kind, offer.octaves) == ("grid", -1.0)
+    losses = []
+    for representations in (grids_of(wrong), chosen(wrong).representations):
+        weights = representations.fit_all(PRICE)[0].weights
+        swap = {0: weights.reshape(wrong.model.tensors[0].values.shape)}
+        losses += measure_divergences(wrong.model, [swap], wrong.held_out, threads=1)
+    assert losses[1] < 0.5 * losses[0]
+
+
+def test_without_held_out_text_steps_stay_at_the_price() -> None:
+    job = replace(job_of(model_with_table(0)), held_out=np.empty((0, ARCHITECTURE["seq_len"]), np.int64))
+    assert chosen(job).choices == {}
+
+
+@pytest.mark.parametrize("sampled", [False, True])
+def test_a_compile_stores_what_was_chosen_and_says_so(sampled: bool) -> None:
+    """With whole trials and with samples of rows; the artifact is the larger for none of it, and its table decodes."""
+    job, budget = job_of(model_with_table(80)), 9_000
+    off = replace(job.recipe.tables, enabled=False)
+    samples = replace(job.recipe.row_sample, enabled=sampled)
+    errors = []
+    for tables in (off, job.recipe.tables):
+        how = replace(job, recipe=replace(job.recipe, tables=tables, row_sample=samples))
+        with ScratchFile() as scratch:
+            landed = land_compile(QuickTrials(how, grids_of(how)), scratch, budget, silent, keep_targets=False)
+        artifact = read_artifact(landed.landing.trial.data)
+        assert len(landed.landing.trial.data) <= budget
+        arrays = dict(enumerate(decode_tensors(artifact)))
+        errors += measure_divergences(how.model, [arrays], how.held_out, threads=1)
+        terms = {entry.name: entry.terms[0].name for entry in artifact.directory}
+        stored = terms[how.model.tensors[0].name]
+        told = [] if landed.candidates is None else [row["kind"] for row in landed.candidates["chosen"]]
+        assert (stored, told) == (("grid", []) if tables is off else ("codebook", ["vq-rows"]))
+    assert errors[1] < errors[0]
