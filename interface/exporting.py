@@ -98,7 +98,7 @@ def export(
         coded_data = data if coded else None
         exported = _export_folder(content, tensors, output, dtype, optional_path(tokenizer), coded_data, force)
     else:
-        exported = _export_file(tensors, output, dtype, force)
+        exported = _export_file(content, tensors, output, dtype, force)
     return replace(exported, notes=said)
 
 
@@ -145,13 +145,15 @@ def _dtypes(tensors: Sequence[ModelTensor], dtype: str) -> dict[str, str]:
     return {tensor.name: tensor.dtype if dtype == ORIGINAL else dtype for tensor in tensors}
 
 
-def _export_file(tensors: Sequence[ModelTensor], output: Path, dtype: str, force: bool) -> Export:
+def _export_file(content: Artifact, tensors: Sequence[ModelTensor], output: Path, dtype: str, force: bool) -> Export:
     from ..compiler.checkpoints.export import export_checkpoint
+    from ..compiler.exports.architecture import export_metadata
     from ..compiler.exports.rounding import measure_rounding
 
     dtypes = _dtypes(tensors, dtype)
     rounding = measure_rounding({t.name: t.values for t in tensors}, dtypes)
-    export_checkpoint(list(dtypes), [t.values for t in tensors], list(dtypes.values()), output, force)
+    metadata = export_metadata(content, tensors)
+    export_checkpoint(list(dtypes), [t.values for t in tensors], list(dtypes.values()), output, force, metadata)
     return Export(output.suffix[1:], (output,), tuple(dtypes), tuple(dtypes.values()), rounding)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ...errors import CheckpointError
+from ...files.nested_text import parse_json
 from ...runtime.gguf_file import MAGIC as GGUF_MAGIC
 from .compressed import SHUFFLED, compression_of, decompress, unfolded_head
 from .configuration import Configuration, configuration_inside
@@ -23,7 +24,7 @@ from .int8_checkpoint import is_int8_state, restore_int8_state
 from .listing import listed
 from .llama2c import begins_llama2c, is_llama2c, read_llama2c
 from .record_checkpoint import is_record_state, restore_record_state
-from .safetensors_file import is_safetensors, read_safetensors
+from .safetensors_file import is_safetensors, read_safetensors, safetensors_metadata
 from .selection import Selection
 from .stored import Stored, check_element_count, refuse_unusual_storage, stored_torch
 from .ternary_checkpoint import is_ternary_state, restore_ternary_state
@@ -120,6 +121,16 @@ def mapped(path: Path, file: BinaryIO) -> memoryview:
     return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
+def _said_in_header(metadata: Mapping[str, object]) -> Configuration | None:
+    """What the header of a .safetensors file says of its model, under the key that an export has; None for nothing."""
+    text = metadata.get("config")
+    try:
+        content = parse_json(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return configuration_inside({"config": content})
+
+
 def _content_of(
     data: bytes | memoryview, path: Path, selection: Selection, compression: str, file: BinaryIO
 ) -> Content:
@@ -127,7 +138,7 @@ def _content_of(
     head = bytes(data[:MARK_BYTES])
     if is_safetensors(data):
         _refuse_sets(selection, path)
-        return Content(read_safetensors(data, path))
+        return Content(read_safetensors(data, path), _said_in_header(safetensors_metadata(data, path)))
     if is_llama2c(data):
         _refuse_sets(selection, path)
         return Content(*read_llama2c(data, path))

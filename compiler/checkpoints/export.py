@@ -22,21 +22,30 @@ SUFFIXES = (".safetensors", ".pt")
 
 
 def export_checkpoint(
-    names: Sequence[str], arrays: Sequence[np.ndarray], dtypes: Sequence[str], path: str | Path, force: bool = False
+    names: Sequence[str],
+    arrays: Sequence[np.ndarray],
+    dtypes: Sequence[str],
+    path: str | Path,
+    force: bool = False,
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write float32 `arrays` rounded to their `dtypes` ("float32", "float16", "bfloat16") under their `names`.
 
-    Exact for values that came out of a checkpoint with that type. The bytes depend on the arguments alone.
+    Exact for values that came out of a checkpoint with that type. The bytes depend on the arguments alone; `metadata`
+    stands in the header of a .safetensors file.
     Raises OutputError for a suffix other than .safetensors and .pt, for an existing file without `force`, and for
     anything that keeps the file from being written.
     """
     path = Path(path)
-    encoders = dict(zip(SUFFIXES, (encode_safetensors, encode_state_dict), strict=True))
-    if path.suffix not in encoders:
+    if path.suffix not in SUFFIXES:
         raise OutputError(
             f"{path}: a checkpoint is written as {' or '.join(SUFFIXES)}; give the output one of these endings"
         )
-    write_output(path, encoders[path.suffix](names, arrays, dtypes), force=force)
+    if path.suffix == ".pt":
+        data = encode_state_dict(names, arrays, dtypes)
+    else:
+        data = encode_safetensors(names, arrays, dtypes, metadata)
+    write_output(path, data, force=force)
 
 
 def encode_safetensors(

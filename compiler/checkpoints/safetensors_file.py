@@ -73,6 +73,16 @@ def safetensors_entries(data: bytes | memoryview, path: Path) -> Iterator[tuple[
     yield from found
 
 
+def safetensors_metadata(data: bytes | memoryview, path: Path) -> Mapping[str, object]:
+    """What the header says beside the tensors; empty for nothing. CheckpointError for a header that is no JSON."""
+    length = int.from_bytes(data[:8], "little")
+    try:
+        found = parse_json(bytes(data[8 : 8 + length])).get("__metadata__")
+    except ValueError as error:
+        raise _damaged(path, f"its header is no JSON ({error})") from error
+    return found if isinstance(found, Mapping) else {}
+
+
 def _entry(entry: object, name: str, path: Path) -> tuple[str, tuple[int, ...], int, int]:
     """(type, shape, start, end) of one line of the header."""
     try:

@@ -57,7 +57,7 @@ def test_the_text_is_the_ranking_and_three_lines(small_job):
         share = f"{100 * unit['sensitivities']['second-order'] / total:.1f}"
         assert line.split() == [str(place), *unit["name"].split(), f"{unit['weights']:,}", share, "%", *scores]
     assert len(table.splitlines()) == 3
-    assert [line.split()[0] for line in rest.splitlines()] == ["concentration", "stability", "agreement"]
+    assert [line.split()[0] for line in rest.splitlines()] == ["losses", "concentration", "stability", "agreement"]
     assert re.search(
         r"over 2 slices: rank correlation -?\d\.\d{3} \(least -?\d\.\d{3}\), overlap of the top 1 \d\.\d{3}", rest
     )
@@ -217,13 +217,15 @@ def test_the_diagnosis_as_text_and_as_a_document_are_the_same(small_job):
         "trunk bytes",
         "data",
     ]
-    for kind in ("bytes", "gradient"):
+    for kind in ("bytes", "gradient"):  # both sides lose far apart, and fresh weights point nowhere
         assert lines[kind].startswith(f"the {document['verdict'][kind]} is the limit: ")
-    projected = document["gradient"]["projected"]
+    gradient = document["gradient"]
     assert lines["gradient"].endswith(
-        f"the head loses {100 * (1 - projected):.1f} % of the squared norm of its outputs' gradient"
+        f"the head lets {100 * gradient['projected']:.2f} ± {100 * gradient['projected_error']:.2f} % of its outputs' "
+        f"gradient (squared norm) pass, no more than random directions of its rank "
+        f"{100 * gradient['random_projected']:.2f} %"
     )
-    assert (document["verdict"]["gradient"] == "head") == (projected < 0.5)
+    assert document["verdict"]["gradient"] == "head" and gradient["projected"] < 1.1 * gradient["random_projected"]
     assert lines["head"] == "tok_emb.weight, 420 x 32, tied to the embedding"
     assert document["head_spectrum"]["rank"] == 32 == len(document["head_spectrum"]["singular_values"])
     assert f"rank 32 of 32, effective rank {document['head_spectrum']['effective_rank']:.1f}" in lines["head matrix"]

@@ -134,7 +134,7 @@ def test_a_terminal_gets_colours_and_lines_that_fit(monkeypatch, no_color):
 def test_a_missing_file_is_wrong_usage():
     outcome = bytecap_command("verify", "missing.bcap")
     assert (outcome.code, outcome.stdout) == (2, "")
-    assert "Path 'missing.bcap' does not exist" in outcome.stderr
+    assert "missing.bcap does not exist" in outcome.stderr
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_what_comes_to_no_verdict_is_a_document_too(fault, faulty):
     assert (error["place"]["file"] is not None) == has_file
     assert option is None or error["place"]["option"] == option
     assert error["way_out"] and error["message"] in outcome.stderr
-    assert (outcome.document["schema"], outcome.document["command"]) == (1, "verify")
+    assert (outcome.document["schema"], outcome.document["command"]) == (2, "verify")
     assert bytecap_command("verify", *faulty[fault]).stdout == ""
 
 
