@@ -23,7 +23,7 @@ from .findings import Finding, Level
 from .judge import crash_finding, judge_folder
 from .judgement import Judgement, JudgeOptions, judgement_document
 
-IDLE_FACTOR = 6  # so much longer on the clock than on the core: a busy machine must not change a verdict
+IDLE_FACTOR = 20  # so much longer on the clock than on the core: a busy machine must not change a verdict
 SECONDS_A_BYTE = 2e-6  # of an artifact
 MOST_ARTIFACT_SECONDS = 60.0
 MEMORY_EXIT = 77  # of the fork, when not even the answer fits
@@ -78,7 +78,11 @@ def _document(answer: bytes, in_time: bool, exit_code: int, path: Path, options:
     """What the fork said; a judgement that there is none where it said nothing whole."""
     if in_time and exit_code == 0:
         return json.loads(answer)
-    if not in_time or exit_code == -signal.SIGPROF:
+    if not in_time:
+        waited = IDLE_FACTOR * _cpu_seconds(path, options)
+        text = f"judging did not end in {waited:g} seconds on the clock and was given up; judge it again when less runs"
+        finding = Finding("judge-time", Level.SKIPPED, text, "", {"seconds_on_the_clock": waited})
+    elif exit_code == -signal.SIGPROF:
         text = f"judging took more than {options.seconds:g} seconds of a core and was given up"
         finding = Finding("judge-time", Level.SKIPPED, text, "", {"seconds": options.seconds})
     elif exit_code == MEMORY_EXIT:

@@ -69,7 +69,7 @@ def raise_error(*_):
 @pytest.mark.parametrize(
     ("deed", "rule", "text"),
     [
-        (hang, "judge-time", "judging took more than 0.2 seconds of a core and was given up"),
+        (hang, "judge-time", "judging did not end in 2 seconds on the clock and was given up"),
         (spin, "judge-time", "judging took more than 0.2 seconds of a core and was given up"),
         (crash, "judge-crash", "judging ended with signal 9; please report this"),
         (leave, "judge-crash", "judging ended with exit code 3; please report this"),
@@ -81,7 +81,7 @@ def raise_error(*_):
 def test_what_becomes_of_the_fork_is_a_finding(folder, monkeypatch, deed, rule, text):
     monkeypatch.setattr(judge, "listing_findings", deed)
     started = time.monotonic()
-    document = judged_apart(folder, JudgeOptions(seconds=0.2 if deed in (hang, spin) else 10))
+    document = judged_apart(folder, JudgeOptions(seconds={hang: 0.1, spin: 0.2}.get(deed, 10)))
     assert time.monotonic() - started < 30
     assert (document["verdict"], document["passed"], document["complete"]) == ("not judged", False, False)
     (finding,) = document["findings"]
