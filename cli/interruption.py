@@ -12,8 +12,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
+from contextlib import suppress
 from typing import NoReturn
 
 from ..files.partial_files import remove_own_partial_files
@@ -50,6 +52,19 @@ def interruption_message(interruption: BaseException | None) -> tuple[str, int]:
     if not isinstance(interruption, Interruption):
         interruption = Interruption(signal.SIGINT)
     return f"{interruption.word}; nothing half-written is left", interruption.exit_code
+
+
+def leave_when_interrupted(exit_code: int) -> None:
+    """End the process here when an interruption was told and no worker process is left to end.
+
+    Taking down an interpreter with torch in it takes a second of a core, and much longer on a busy machine.
+    """
+    if exit_code > 128 and _said.is_set() and not multiprocessing.active_children():
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        remove_own_partial_files()
+        os._exit(exit_code)
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

@@ -24,7 +24,7 @@ from .command_group import AllCommands, command_path
 from .error_document import error_document, wants_document
 from .exit_codes import DONE, OUTPUT, OVER_LIMIT, UNEXPECTED, USAGE, exit_code_lines, exit_code_of
 from .failures import error_text
-from .interruption import heed_signals, interruption_message
+from .interruption import heed_signals, interruption_message, leave_when_interrupted
 from .usage import usage_text
 
 OPTIONAL_PACKAGES = {
@@ -60,7 +60,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with a documented code; `arguments` defaults to the process's own."""
     heed_signals()
     _open_closed_streams()
-    sys.exit(run(arguments))
+    code = run(arguments)
+    leave_when_interrupted(code)
+    sys.exit(code)
 
 
 def _open_closed_streams() -> None:
