@@ -7,6 +7,7 @@ not printed on a terminal, so that it can be kept in a repository and compared.
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +21,7 @@ from ..format.byte_account import GroupRow, Inspection, TensorRow
 from ..format.identity import identity_text
 from ..format.inspection import inspect_artifact
 from .tables import print_table
+from .text_lines import terminal_width
 
 LINE, MARGIN = 80, 12
 LAYERS_SHOWN = 12  # by default; more of them have --by layer
@@ -194,7 +196,8 @@ def _tensor_document(row: TensorRow) -> dict[str, Any]:
 
 def print_field(title: str, text: str) -> None:
     """A title and a text that goes on below itself."""
-    lines = textwrap.wrap(text, LINE - MARGIN, break_long_words=False, break_on_hyphens=False)
+    width = min(LINE, terminal_width()) if sys.stdout.isatty() else LINE
+    lines = textwrap.wrap(text, max(width - MARGIN, 1), break_long_words=False, break_on_hyphens=False)
     for k, line in enumerate(lines):
         click.echo(f"{'' if k else title:<{MARGIN}}{line}")
 

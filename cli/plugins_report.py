@@ -38,7 +38,7 @@ def print_plugins(found: Sequence[Extension]) -> None:
         for each in found
         if not each.fault
     ]
-    print_table(["kind", "name", ">id", "package"], rows)
+    print_table(["kind", "name", ">id", "package"], rows, dispensable=(">id", "package"))
     for each in found:
         if each.fault:
             click.echo(printable(f"left out    {each.kind} {each.name!r} of {_origin(each)}: {each.fault}"))
