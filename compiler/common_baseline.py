@@ -57,9 +57,9 @@ def pin_instructions() -> None:
     loaded = [name for name in LIBRARIES if name in sys.modules]
     if loaded and not _holds(_initial_environment()):
         raise CompileError(
-            f"this process cannot compile reproducibly: {' and '.join(loaded)} chose their instructions when they were "
-            f"loaded; use `bytecap compile --reproducible`, call bytecap.compile before anything imports them, or "
-            f"start Python with {' '.join(f'{name}={value}' for name, value in PINNED.items())}",
+            f"this process cannot compile reproducibly: the instructions of {' and '.join(loaded)} were chosen when "
+            "they were loaded; use `bytecap compile --reproducible`, call bytecap.compile before anything imports "
+            f"them, or start Python with {' '.join(f'{name}={value}' for name, value in PINNED.items())}",
             argument="reproducible",
         )
     os.environ.update(PINNED)

@@ -114,7 +114,7 @@ def test_a_process_that_has_loaded_the_libraries_is_told_the_ways_out(job):
         bytecap.compile(job / "model.pt", cap=8_000, calibration=job / "calibration.bin", reproducible=True)
     if CAN:
         said = str(refused.value)
-        assert "numpy and torch and numba chose their instructions when they were loaded" in said
+        assert "the instructions of numpy and torch and numba were chosen when they were loaded" in said
         assert "`bytecap compile --reproducible`" in said and "ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=COMPATIBLE" in said
     assert not common_baseline._pinned
 
