@@ -7,6 +7,7 @@ stands here. A command that fails prints a document of the same number, with `er
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ SCHEMAS = {
     "sensitivity": 2,  # sensitivities where scores were
 }
 
+SURROGATE = re.compile("[\ud800-\udfff]")
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 
 
@@ -29,9 +32,13 @@ def schema_of(command: str) -> int:
 
 
 def document_text(command: str, content: Mapping[str, Any], indent: int | None = 2) -> str:
-    """`content` as one JSON document that names its schema and its command; refuses NaN and infinities."""
+    """`content` as one JSON document that names its schema and its command; refuses NaN and infinities.
+
+    Halves of surrogate pairs, which names in others' files may hold and no UTF-8 can, stay escaped.
+    """
     document = {"schema": schema_of(command), "command": command, **content}
-    return json.dumps(document, indent=indent, allow_nan=False, ensure_ascii=False)
+    text = json.dumps(document, indent=indent, allow_nan=False, ensure_ascii=False)
+    return SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def print_document(command: str, content: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ decoded one at a time. Source: huggingface/safetensors, README, "Format".
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ...errors import CheckpointError
@@ -59,17 +59,15 @@ def safetensors_entries(data: bytes | memoryview, path: Path) -> Iterator[tuple[
     except ValueError as error:
         raise _damaged(path, f"its header is no JSON ({error})") from error
     header.pop("__metadata__", None)
-    ends = 0
-    found = []
+    found, places = [], []
     for name in sorted(header):
         kind, shape, start, end = _entry(header[name], name, path)
         bits, dtype = TYPES.get(kind, (0, kind))
         if not 0 <= start <= end <= len(content) or (bits and (end - start) * 8 != math.prod(shape) * bits):
             raise _damaged(path, f"{name!r} is not where its {len(content):,} bytes of tensors are")
         found.append((name, dtype, shape, content[start:end]))
-        ends = max(ends, end)
-    if ends != len(content):
-        raise _damaged(path, f"{len(content) - ends:,} bytes behind the last tensor")
+        places.append((start, end))
+    _check_places(places, len(content), path)
     yield from found
 
 
@@ -81,6 +79,18 @@ def safetensors_metadata(data: bytes | memoryview, path: Path) -> Mapping[str, o
     except ValueError as error:
         raise _damaged(path, f"its header is no JSON ({error})") from error
     return found if isinstance(found, Mapping) else {}
+
+
+def _check_places(places: Sequence[tuple[int, int]], length: int, path: Path) -> None:
+    """Tensors stand one right behind the other, as the format says: none overlap, and no bytes are without a tensor."""
+    reached = 0
+    for start, end in sorted(places):
+        if start != reached:
+            how = "overlap" if start < reached else f"leave {start - reached:,} bytes between them"
+            raise _damaged(path, f"two of its tensors {how}")
+        reached = end
+    if reached != length:
+        raise _damaged(path, f"{length - reached:,} bytes behind the last tensor")
 
 
 def _entry(entry: object, name: str, path: Path) -> tuple[str, tuple[int, ...], int, int]:

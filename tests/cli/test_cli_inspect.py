@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sys
 from dataclasses import replace
@@ -319,3 +320,14 @@ def test_what_is_neither_is_named(small_job):
     assert (outcome.code, outcome.stdout) == (8, "")
     assert "neither an artifact nor a checkpoint: it is a sentencepiece tokenizer" in outcome.stderr
     assert outcome.stderr.count("\n") == 1
+
+
+def test_names_that_no_utf8_holds_stay_escaped_in_json(tmp_path):
+    header = b'{"\\ud800":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    outcome = bytecap_command("inspect", path, "--json")
+    assert outcome.code == 0
+    outcome.stdout.encode()
+    assert "\\ud800" in outcome.stdout
+    assert json.loads(outcome.stdout)["tensors"][0]["name"] == "\ud800"

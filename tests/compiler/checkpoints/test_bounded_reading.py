@@ -5,6 +5,7 @@ believed where a few bytes describe much.
 from __future__ import annotations
 
 import io
+import json
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -103,3 +104,28 @@ def test_lists_that_hold_each_other_again_and_again_are_refused(tmp_path, monkey
     monkeypatch.setattr(torch_file, "MOST_REPEATED", 10)
     torch.save({"model": {"w": WEIGHTS}, "log": [float(n) for n in range(100)], "around": around}, path)
     assert read_checkpoint(path).tensors.keys() == {"w"}
+
+
+def places(*offsets) -> bytes:
+    tensor = {"dtype": "F32", "shape": [2]}
+    entries = {name: tensor | {"data_offsets": place} for name, place in zip("ab", offsets, strict=True)}
+    header = json.dumps(entries).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(max(end for _, end in offsets))
+
+
+@pytest.mark.parametrize(
+    ("offsets", "message"),
+    [
+        (((0, 8), (4, 12)), "two of its tensors overlap"),
+        (((0, 8), (12, 20)), "two of its tensors leave 4 bytes between them"),
+        (((4, 12), (12, 20)), "leave 4 bytes between them"),
+    ],
+)
+def test_tensors_of_safetensors_stand_one_right_behind_the_other(tmp_path, offsets, message):
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(places((8, 16), (0, 8)))
+    assert read_checkpoint(path).tensors.keys() == {"a", "b"}
+    path.write_bytes(places(*offsets))
+    for read in (read_checkpoint, read_holdings):
+        with pytest.raises(CheckpointError, match=message):
+            read(path)
