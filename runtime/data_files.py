@@ -12,6 +12,7 @@ import enum
 import glob
 import gzip
 import io
+import os
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
@@ -136,6 +137,8 @@ def inspect_data(path: str) -> DataFile:
     """What a file holds, told from its beginning; DataError when it cannot be read or is empty."""
     if path == STANDARD_INPUT:
         return DataFile(path, Content.TEXT, b"", False)
+    if Path(path).is_char_device() and os.path.realpath(path) != os.devnull:
+        raise DataError(f"{path} is a device, which may never end; give a file, or a part of it as standard input (-)")
     with opened(path) as file:
         head = file.read(HEAD_BYTES)
     if not head:

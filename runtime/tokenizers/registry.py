@@ -187,6 +187,8 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
         if found is None:
             raise DataError(f"{path} holds no tokenizer ({', '.join(USUAL_NAMES[:3])}, ...); give its file")
         path = found
+    if path.is_char_device():
+        raise DataError(f"{path} is a device, which may never end; give the tokenizer's file")
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)

@@ -16,6 +16,7 @@ from tiny_tokenizers import tiny_tokenizer, words
 
 from bytecap.errors import DataError
 from bytecap.runtime.shards import encode_shard, write_shard
+from bytecap.runtime.tokenizers import load_tokenizer
 from bytecap.runtime.tokens import NO_TOKEN, read_tokens
 
 BOS = 1
@@ -198,3 +199,10 @@ def test_a_compressed_file_is_unfolded_as_far_as_it_is_needed(tmp_path, compress
         path.write_bytes(compress(damaged))
         with pytest.raises(DataError, match=r"says 8,388,608 tokens .* but holds"):
             read_tokens(path, tiny_tokenizer(), 420, 1)
+
+
+def test_devices_that_never_end_are_neither_data_nor_tokenizers():
+    with pytest.raises(DataError, match="/dev/zero is a device, which may never end"):
+        read("/dev/zero", max_tokens=10)
+    with pytest.raises(DataError, match="/dev/zero is a device, which may never end"):
+        load_tokenizer("/dev/zero")
