@@ -25,14 +25,14 @@ TRIALS = 5  # of the byte price, mostly
 SHARE_OF_TEXT = 0.5  # of the calibration text at most, mostly, where that is more than SURELY_READ
 SURELY_READ = 65_536  # tokens that hardly ever suffice
 WALKS = {1: 1.0}  # by how many may be; 1.1 beyond
-UPDATE_PASSES = 2.8  # forward passes that an update costs: the teacher's, the student's, and back to what still moves
+UPDATE_PASSES = 1.7  # forward passes that an update costs: the teacher's, the student's, and back to what still moves
 OVERHEAD = 2.2  # of a pass over its products of matrices: attention, norms, logits
 SECONDS_A_CALL = 4e-5  # of an operation in a pass, besides its products
 TRELLIS = {0: 4e6, 8: 1.2e6, 64: 3.5e5}  # weights a second and core, by states
 EIGEN_FLOPS = 25  # of an eigenvector's coefficient
 LOW, HIGH = 0.6, 1.9  # of the forecast seconds
 PROBE = 384, 8  # size and number of the products that are timed
-BASE_BYTES = 420 << 20  # of the process with its libraries
+BASE_BYTES = 640 << 20  # of the process with its libraries
 
 
 @dataclass(frozen=True, slots=True)
