@@ -177,7 +177,8 @@ def bind_concat(o: op.Concat, context: BindContext) -> Step:
 
 
 def bind_softcap(o: op.Softcap, context: BindContext) -> Step:
-    cap, inverse = np.float32(o.cap), np.float32(1 / o.cap)
+    with np.errstate(over="ignore"):  # of a cap near 0 it is infinite, and so are the losses
+        cap, inverse = np.float32(o.cap), np.float32(1 / o.cap)
     if o.kind is op.SoftcapKind.POLYNOMIAL:
         return lambda workspace, out, x: kernels_rows.polynomial_softcap(x.ravel(), cap, inverse, out.ravel())
 

@@ -139,3 +139,9 @@ def test_few_queries_at_once_where_many_heads_see_many_keys():
     expected = Interpreter(program, [q]).logits(tokens)
     with patch.object(attention, "MOST_SCORE_FLOATS", 2 * 40 * 3):
         np.testing.assert_allclose(Interpreter(program, [q]).logits(tokens), expected, atol=1e-6)
+
+
+def test_a_cap_near_zero_warns_of_nothing(recwarn):
+    program = Program((op.Embed(0), op.Softcap(0, 1e-45, op.SoftcapKind.TANH)), 8, 40, 1)
+    Interpreter(program, [np.eye(8, dtype=np.float32)])
+    assert not recwarn.list
