@@ -29,17 +29,18 @@ def naming_file(path: Path) -> Iterator[None]:
     except ArtifactError as error:
         separator = ": " if error.offset is None else ":"
         file = Path(error.file or path)
-        way_out = f"; {instead_of_artifact(file)}" if isinstance(error, NotAnArtifact) else ""
+        instead = instead_of_artifact(file) if isinstance(error, NotAnArtifact) else None
+        way_out = f"; {instead}" if instead else ""
         raise CommandError(f"{file}{separator}{error}{way_out}", exit_code_of(error)) from error
 
 
-def instead_of_artifact(path: Path) -> str:
-    """What to do with a file that was given for an artifact and is none."""
+def instead_of_artifact(path: Path) -> str | None:
+    """What to do with a file that was given for an artifact and is a checkpoint; None for another one."""
     from ..compiler.checkpoints.containers import is_checkpoint
 
-    if is_checkpoint(path):
-        return "it is a checkpoint, which `bytecap compile` makes an artifact of and `bytecap inspect` shows"
-    return "give a compiled artifact (.bcap)"
+    if not is_checkpoint(path):
+        return None
+    return "it is a checkpoint, which `bytecap compile` makes an artifact of and `bytecap inspect` shows"
 
 
 MOST_CHARACTERS = 2000  # of a message: a name in a file may be as long as the file

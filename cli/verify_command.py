@@ -151,7 +151,8 @@ def _verify_artifact(artifact: Path, options: dict[str, Any], as_json: bool) -> 
         print_document("verify", {"artifact": str(artifact), **verification_document(checks)})
     else:
         print_checks(checks)
-        if checks[0].failed and NOT_AN_ARTIFACT in checks[0].detail:
-            click.echo(f"bytecap: note: {artifact}: {instead_of_artifact(artifact)}", err=True)
+        instead = instead_of_artifact(artifact) if NOT_AN_ARTIFACT in checks[0].detail else None
+        if instead is not None:
+            click.echo(f"bytecap: note: {artifact}: {instead}", err=True)
     if not none_failed(checks):
         click.get_current_context().exit(VERIFICATION)

@@ -45,7 +45,7 @@ def folder(tmp_path_factory):
 MISTAKES = {
     "export model.pt -o new.safetensors": (3, f"model.pt:{ZIPPED}; {A_CHECKPOINT}"),
     "diff model.bcap model.pt": (3, f"model.pt:{ZIPPED}; {A_CHECKPOINT}"),
-    "export text.txt -o new.safetensors": (3, f"text.txt:{TEXT}; give a compiled artifact (.bcap)"),
+    "export text.txt -o new.safetensors": (3, f"text.txt:{TEXT}"),
     "inspect empty.bcap": (8, "empty.bcap is neither an artifact nor a checkpoint: it is empty"),
     "eval model.bcap --data data.bin --tokenizer data.bin": (
         8,
