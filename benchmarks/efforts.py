@@ -13,13 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import resource
 import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bytecap import interface
+from bytecap.compiler.workers import peak_bytes
 from bytecap.files.digests import file_sha256
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.version import VERSION
@@ -59,8 +59,7 @@ def compile_one(material: Material, level: int, cap: int, output: Path, answers)
         profile="max",
         force=True,
     )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    answers.put((time.process_time(), time.perf_counter() - began, peak))
+    answers.put((time.process_time(), time.perf_counter() - began, peak_bytes()))
 
 
 def measure(meter: PointMeter, level: int, bits: float, folder: Path) -> Compiled:
