@@ -117,7 +117,7 @@ class Budgets(click.ParamType):
 @weights_option
 @ignore_option
 @count_option("--tokens", 16_384, "Tokens to measure on at most.")
-@count_option("--calibration-tokens", 65_536, "Calibration tokens at most.")
+@count_option("--calibration-tokens", 65_536, "Calibration tokens, rounded up to whole sequences.")
 @click.option(
     "--profile",
     type=Choice(PROFILES),

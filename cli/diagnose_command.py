@@ -49,7 +49,7 @@ from .reading_report import said_of
     metavar="N",
     help="Nominal bits at which bytes are compared.",
 )
-@count_option("--tokens", 65_536, "Tokens to use at most.")
+@count_option("--tokens", 65_536, "Tokens to use, rounded up to whole sequences.")
 @seed_option()
 @threads_option("CPU threads; the result does not depend on it.  [default: all]")
 @verbosity_options

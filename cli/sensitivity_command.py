@@ -78,7 +78,7 @@ class Bits(click.IntRange):
     help="Disjoint slices of the data to compare.",
 )
 @count_option("--top", 20, "Units to show, and to measure.")
-@count_option("--tokens", 131_072, "Calibration tokens at most.")
+@count_option("--tokens", 131_072, "Calibration tokens, rounded up to whole sequences, equally many a slice.")
 @seed_option()
 @threads_option("CPU threads; the result does not depend on it.  [default: all]")
 @click.option("--output", type=OUTPUT_FILE, metavar="RANKING.json", help="Write the JSON document with every unit.")
