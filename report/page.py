@@ -88,7 +88,10 @@ def _tiles(report: Mapping[str, Any], ledger: Ledger) -> list[tuple[str, str, Ht
         )
         items.append((share, f"of the cap; {integer(ledger.cap - ledger.total_bytes)} bytes left", meter))
     weights = f"bits a weight, {integer(report['weights'])} weights, whole file"
-    loss = f"a token of KL from the checkpoint; {significant(1000 * whole['predicted'])} predicted"
+    predicted = f"{significant(1000 * whole['predicted'])} predicted"
+    if not report["prediction"]["supported"]:
+        predicted = "the statistics support no prediction"
+    loss = f"a token of KL from the checkpoint; {predicted}"
     return [
         *items,
         (decimals(report["bits_per_weight"], 3), weights, None),
@@ -98,6 +101,11 @@ def _tiles(report: Mapping[str, Any], ledger: Ledger) -> list[tuple[str, str, Ht
 
 
 def _warnings(report: Mapping[str, Any]) -> Html | None:
-    if not report["at_finest_steps"]:
-        return None
-    return paragraph("The cap is larger than the finest steps need: more bytes would not make the model better.")
+    """What keeps the numbers below from saying what they seem to say."""
+    said = []
+    if report["at_finest_steps"]:
+        said.append("The cap is larger than the finest steps need: more bytes would not make the model better.")
+    if not report["prediction"]["supported"]:
+        doubts = "; ".join(report["prediction"]["doubts"])
+        said.append(f"No predicted loss on this page may be relied on: {doubts}. Give more calibration text.")
+    return element("div", *(paragraph(sentence) for sentence in said)) if said else None

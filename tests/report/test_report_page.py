@@ -256,3 +256,14 @@ def test_a_page_without_anything_to_draw(reported):
     explanation["bounds"]["mean"] = {"coded": None, "bound": None, "distance": None}
     page = render_page(report, build_ledger(reported.artifact), inspect_artifact(reported.artifact))
     assert parsed_page(page).tags.count("svg") == 8  # in two layouts: what was measured, treemap, roles, stage
+
+
+def test_a_prediction_without_support_is_called_none(reported):
+    report = copy.deepcopy(reported.outcome.document["report"])
+    report["prediction"] |= {"supported": True, "doubts": []}
+    ledger, found = build_ledger(reported.artifact, [], None), inspect_artifact(reported.artifact)
+    assert "support no prediction" not in render_page(report, ledger, found)
+    report["prediction"] |= {"supported": False, "doubts": ["7 calibration tokens are too few"]}
+    page = render_page(report, ledger, found)
+    assert "the statistics support no prediction" in page
+    assert "No predicted loss on this page may be relied on: 7 calibration tokens are too few." in page
