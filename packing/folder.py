@@ -138,8 +138,12 @@ def pack_artifact(data: bytes, options: PackOptions) -> Packed:
         trial,
         measured,
         documents,
-        (*_larger(len(data) - given), *notes, *more, *_missing(told)),
+        (*_larger(len(data) - given), _window(content), *notes, *more, *_missing(told)),
     )
+
+
+def _window(content: Artifact) -> str:
+    return f"the script scores in windows of {content.program.sequence_length:,} tokens, the program's sequence length"
 
 
 def _check_sizes(ledger: Ledger, script_bytes: int) -> None:

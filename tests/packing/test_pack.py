@@ -148,6 +148,8 @@ def test_a_tokenizer_of_another_kind_is_a_table_that_counts(tmp_path):
     assert f"Code size: {described['bytes_code']} bytes" in (folder / "eval.log").read_text()
     assert "author" not in described
     assert any("no author" in note for note in document["notes"])
+    length = read_artifact(artifact.read_bytes()).program.sequence_length
+    assert any(f"in windows of {length} tokens" in note for note in document["notes"])
     (folder / "notes.txt").write_text("mine")
     again = bytecap_command("pack", artifact, "-o", folder, "--force", "--json")
     assert again.code == 0, again.stderr
