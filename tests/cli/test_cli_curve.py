@@ -156,10 +156,8 @@ def test_an_interrupt_ends_it_cleanly(job, tmp_path):
     )  # far from done by then
     os.killpg(process.pid, signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
-    assert (process.returncode, stdout, stderr) == (
-        130,
-        "",
-        "\nbytecap: error: interrupted; nothing half-written is left\n",
-    )
+    assert (process.returncode, stdout) == (130, "")
+    stage = r"bytecap: +[\d.]+ s  .*\n"  # one that lasted, on a machine that has much else to do
+    assert re.fullmatch(rf"({stage})*\nbytecap: error: interrupted; nothing half-written is left\n", stderr), stderr
     assert {path.name for path in tmp_path.iterdir()} == {"points"}
     assert all(json.loads(path.read_bytes()) for path in (tmp_path / "points").rglob("*") if path.is_file())
