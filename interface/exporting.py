@@ -93,12 +93,11 @@ def export(
     said = () if tokenizer is None else _admit(content, Path(tokenizer), other_tokenizer)
     tensors = _restored(content)
     if kind == "gguf":
-        exported = _export_gguf(content, tensors, output, dtype, optional_path(tokenizer), force)
+        exported = _export_gguf(data, content, tensors, output, dtype, optional_path(tokenizer), force)
     elif kind.endswith("folder"):
-        coded_data = data if coded else None
-        exported = _export_folder(content, tensors, output, dtype, optional_path(tokenizer), coded_data, force)
+        exported = _export_folder(data, content, tensors, output, dtype, optional_path(tokenizer), coded, force)
     else:
-        exported = _export_file(content, tensors, output, dtype, force)
+        exported = _export_file(data, content, tensors, output, dtype, force)
     return replace(exported, notes=said)
 
 
@@ -145,28 +144,32 @@ def _dtypes(tensors: Sequence[ModelTensor], dtype: str) -> dict[str, str]:
     return {tensor.name: tensor.dtype if dtype == ORIGINAL else dtype for tensor in tensors}
 
 
-def _export_file(content: Artifact, tensors: Sequence[ModelTensor], output: Path, dtype: str, force: bool) -> Export:
+def _export_file(
+    data: bytes, content: Artifact, tensors: Sequence[ModelTensor], output: Path, dtype: str, force: bool
+) -> Export:
     from ..compiler.checkpoints.export import export_checkpoint
     from ..compiler.exports.architecture import export_metadata
     from ..compiler.exports.rounding import measure_rounding
 
     dtypes = _dtypes(tensors, dtype)
     rounding = measure_rounding({t.name: t.values for t in tensors}, dtypes)
-    metadata = export_metadata(content, tensors)
+    metadata = export_metadata(data, content, tensors)
     export_checkpoint(list(dtypes), [t.values for t in tensors], list(dtypes.values()), output, force, metadata)
     return Export(output.suffix[1:], (output,), tuple(dtypes), tuple(dtypes.values()), rounding)
 
 
 def _export_folder(
+    data: bytes,
     content: Artifact,
     tensors: Sequence[ModelTensor],
     output: Path,
     dtype: str,
     tokenizer: Path | None,
-    coded: bytes | None,
+    coded: bool,
     force: bool,
 ) -> Export:
     from ..compiler.exports import folder
+    from ..compiler.exports.architecture import origin_metadata
     from ..compiler.exports.meta_names import as_hugging_face
     from ..compiler.exports.rounding import measure_rounding
     from ..files.output import write_output_folder
@@ -174,20 +177,22 @@ def _export_folder(
     configuration, tensors = as_hugging_face(folder.configuration_of(content.provenance), tensors)
     dtypes = _dtypes(tensors, dtype)
     values = {tensor.name: tensor.values for tensor in tensors}
-    if coded is None:
+    origin = origin_metadata(data, content)
+    if not coded:
         rounding = measure_rounding(values, dtypes)
-        files = folder.folder_files(configuration, values, dtypes)
+        files = folder.folder_files(configuration, values, dtypes, origin)
     else:
         rounding = measure_rounding(values, dict.fromkeys(dtypes, "float32"))
-        files = folder.coded_folder_files(configuration, values, dtypes, coded)
+        files = folder.coded_folder_files(configuration, values, dtypes, origin, data)
     if tokenizer is not None:
         files |= folder.tokenizer_files(tokenizer)
     write_output_folder(output, files, force)
-    kind = "folder" if coded is None else "coded folder"
+    kind = "coded folder" if coded else "folder"
     return Export(kind, tuple(output / name for name in files), tuple(dtypes), tuple(dtypes.values()), rounding)
 
 
 def _export_gguf(
+    data: bytes,
     content: Artifact,
     tensors: Sequence[ModelTensor],
     output: Path,
@@ -197,6 +202,7 @@ def _export_gguf(
 ) -> Export:
     """`dtype` "original" is that of most weights."""
     from ..compiler.exports import gguf_file
+    from ..compiler.exports.architecture import origin_metadata
     from ..compiler.exports.folder import configuration_of
     from ..compiler.exports.gguf_tokenizer import gguf_tokenizer
     from ..compiler.exports.meta_names import as_hugging_face
@@ -209,7 +215,7 @@ def _export_gguf(
     configuration, tensors = as_hugging_face(configuration_of(content.provenance), tensors)
     laid_out = gguf_file.gguf_tensors(configuration, tensors)
     kinds = gguf_file.tensor_kinds(laid_out, dtype)
-    fields = gguf_tokenizer(tokenizer, content.program.vocabulary_size, configuration)
+    fields = gguf_tokenizer(tokenizer, content.program.vocabulary_size, configuration) | origin_metadata(data, content)
     rounding = gguf_file.measure_kinds(laid_out, kinds)
     gguf_file.write_gguf(output, configuration, fields, laid_out, kinds, force)
     return Export("gguf", (output,), tuple(laid_out), tuple(kinds[name].name for name in laid_out), rounding)

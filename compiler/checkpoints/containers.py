@@ -28,7 +28,7 @@ from .safetensors_file import is_safetensors, read_safetensors, safetensors_meta
 from .selection import Selection
 from .stored import Stored, check_element_count, refuse_unusual_storage, stored_torch
 from .ternary_checkpoint import is_ternary_state, restore_ternary_state
-from .torch_file import PICKLE, ZIP, foreign_objects, load_torch
+from .torch_file import PICKLE, ZIP, foreign_objects, load_torch, state_metadata
 from .weight_sets import check_names, chosen_set, kind_of
 
 HEAD_BYTES = 16
@@ -122,7 +122,7 @@ def mapped(path: Path, file: BinaryIO) -> memoryview:
 
 
 def _said_in_header(metadata: Mapping[str, object]) -> Configuration | None:
-    """What the header of a .safetensors file says of its model, under the key that an export has; None for nothing."""
+    """What a .safetensors or .pt file says of its model beside the tensors, under the key that an export has."""
     text = metadata.get("config")
     try:
         content = parse_json(text) if isinstance(text, str) else None
@@ -186,7 +186,7 @@ def _torch_content(content: object, path: Path, selection: Selection) -> Content
     name, state, others = chosen_set(content, selection.weights, path)
     check_names(state, path)
     check_element_count(state.values(), path)
-    configuration = configuration_inside(content)
+    configuration = configuration_inside(content) or _said_in_header(state_metadata(content))
     notes = [f"read {name!r}; the file also holds {listed(others)} (--weights chooses)"] if others else []
     used = configuration.source if configuration is not None else ""
     named = {key: found.origin for key, found in reversed([*foreign_objects(content)])}  # the outermost of a key

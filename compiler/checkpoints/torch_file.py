@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ...errors import CheckpointError
+from .export import METADATA_OF_STATE
 from .listing import listed
 
 UNKNOWN_GLOBAL = re.compile(r"Unsupported global: GLOBAL (\S+) was not an allowed global")
@@ -95,6 +96,14 @@ def load_torch(file: BinaryIO, path: Path) -> Any:
             _refuse_repetition(content, path)
             _refuse_calls(content, path)
             return content
+
+
+def state_metadata(content: object) -> Mapping[str, object]:
+    """What an export says beside the tensors of a state_dict (`export.encode_state_dict`); empty for nothing."""
+    found: object = getattr(content, "_metadata", None)
+    for key in ("", METADATA_OF_STATE):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _unknown_class(error: Exception, known: Mapping[str, object], path: Path) -> str:

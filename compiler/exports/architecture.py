@@ -1,4 +1,4 @@
-"""The hyperparameters of an artifact's program, for the checkpoint that is made of it.
+"""What an export says of the artifact that it was made of: which one, and the hyperparameters of its program.
 
 Strategy: an artifact holds a program and no hyperparameters. What its constants say is given to the frontend of its
 tensors, and what comes out counts only if it builds the very same program again.
@@ -6,6 +6,7 @@ tensors, and what comes out counts only if it builds the very same program again
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,15 +20,22 @@ from ..frontends import build_model
 from ..model.model import ModelTensor
 
 
-def export_metadata(content: Artifact, tensors: Sequence[ModelTensor]) -> dict[str, str]:
-    """What a .safetensors file says of itself: `format` as transformers wants it, whose weights they are, the length
-    of the program's sequences and, where they are known, hyperparameters that build the same program (`config`).
+def origin_metadata(data: bytes, content: Artifact) -> dict[str, str]:
+    """Of which artifact an export is: SHA-256 of the file `data` and of its tensors, in hexadecimal digits, and the
+    length of its program's sequences.
     """
-    found = {
-        "format": "pt",
+    return {
+        "bytecap.artifact_sha256": hashlib.sha256(data).hexdigest(),
         "bytecap.tensors_sha256": content.digest.hex(),
         "bytecap.sequence_length": str(content.program.sequence_length),
     }
+
+
+def export_metadata(data: bytes, content: Artifact, tensors: Sequence[ModelTensor]) -> dict[str, str]:
+    """What a .safetensors or .pt file says of itself: `format` as transformers wants it, its origin and, where they
+    are known, hyperparameters that build the same program (`config`).
+    """
+    found = {"format": "pt", **origin_metadata(data, content)}
     known = architecture_of(content, tensors)
     return found if known is None else found | {"config": json.dumps(known, sort_keys=True)}
 

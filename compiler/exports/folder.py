@@ -46,25 +46,33 @@ def configuration_of(provenance: Mapping[str, object]) -> dict[str, object]:
 
 
 def folder_files(
-    configuration: Mapping[str, object], tensors: Mapping[str, np.ndarray], dtypes: Mapping[str, str]
+    configuration: Mapping[str, object],
+    tensors: Mapping[str, np.ndarray],
+    dtypes: Mapping[str, str],
+    origin: Mapping[str, str],
 ) -> dict[str, bytes]:
-    """config.json and model.safetensors of float32 `tensors` stored in their `dtypes`."""
+    """config.json and model.safetensors of float32 `tensors` stored in their `dtypes`; its header has the `origin`."""
     names = list(tensors)
     types = [dtypes[name] for name in names]
-    weights = encode_safetensors(names, [tensors[name] for name in names], types, {"format": "pt"})
+    weights = encode_safetensors(names, [tensors[name] for name in names], types, {"format": "pt", **origin})
     return {"config.json": encode_configuration(configuration, types), WEIGHTS_NAME: weights}
 
 
 def coded_folder_files(
-    configuration: Mapping[str, object], tensors: Mapping[str, np.ndarray], dtypes: Mapping[str, str], artifact: bytes
+    configuration: Mapping[str, object],
+    tensors: Mapping[str, np.ndarray],
+    dtypes: Mapping[str, str],
+    origin: Mapping[str, str],
+    artifact: bytes,
 ) -> dict[str, bytes]:
-    """config.json, the artifact, and a stand-in for the weights.
+    """config.json, the artifact, and a stand-in for the weights, whose header has the `origin`.
 
     The stand-in has an empty tensor under the name of the largest one: read without bytecap's quantizer,
     transformers stops at the size mismatch and does not go on with random weights.
     """
     largest = max(tensors, key=lambda name: tensors[name].size)
-    stand_in = encode_safetensors([largest], [np.zeros(0, np.float32)], ["float32"], {"format": "pt"})
+    metadata = {"format": "pt", **origin}
+    stand_in = encode_safetensors([largest], [np.zeros(0, np.float32)], ["float32"], metadata)
     quantization = {"quant_method": QUANTIZATION_METHOD, "artifact": ARTIFACT_NAME}
     types = list(dtypes.values())
     config = encode_configuration({**configuration, "quantization_config": quantization}, types)

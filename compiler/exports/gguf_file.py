@@ -56,18 +56,20 @@ def gguf_tensors(configuration: Mapping[str, object], tensors: Sequence[ModelTen
 def write_gguf(
     path: Path,
     configuration: Mapping[str, object],
-    tokenizer: Mapping[str, object],
+    more: Mapping[str, object],
     tensors: Mapping[str, np.ndarray],
     kinds: Mapping[str, Kind],
     force: bool = False,
 ) -> None:
-    """Write `tensors` (of `gguf_tensors`) in their `kinds`; `tokenizer` has the fields of tokenizer.ggml.*"""
+    """Write `tensors` (of `gguf_tensors`) in their `kinds`; `more` has the metadata beside the configuration's: the
+    tokenizer's fields (tokenizer.ggml.*) and the artifact's (bytecap.*).
+    """
     name, metadata = gguf_metadata(configuration)
     with partial_output(path, force) as partial:
         writer = gguf.GGUFWriter(partial, name)
         main = max(set(kinds.values()), key=lambda kind: sum(t.size for n, t in tensors.items() if kinds[n] is kind))
         writer.add_file_type(next(FILE_TYPES[dtype] for dtype, kind in KINDS.items() if kind is main))
-        for key, value in {**metadata, **tokenizer}.items():
+        for key, value in {**metadata, **more}.items():
             _add(writer, key, value)
         for tensor, values in tensors.items():
             data = gguf.quants.quantize(np.ascontiguousarray(values, np.float32), kinds[tensor])

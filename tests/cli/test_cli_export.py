@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
+import gguf
 import numpy as np
 import pytest
+import safetensors
 from command_line import bytecap_command
 from naive_llama import Llama, write_folder
 from tiny_models import random_sequences
@@ -137,3 +140,26 @@ def test_an_existing_file_is_kept(small_job, tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"model.pt": b"precious"}
     forced = bytecap_command("export", small_job.artifact, "-o", tmp_path / "model.pt", "--force", "--json")
     assert forced.document["schema"] == 1
+
+
+def origin_of(data: bytes) -> dict[str, str]:
+    artifact = read_artifact(data)
+    return {
+        "bytecap.artifact_sha256": hashlib.sha256(data).hexdigest(),
+        "bytecap.tensors_sha256": artifact.digest.hex(),
+        "bytecap.sequence_length": str(artifact.program.sequence_length),
+    }
+
+
+@pytest.mark.parametrize("more", [(), ("--coded",)])
+def test_a_folder_says_in_its_header_of_which_artifact_it_is(folder_artifact, tmp_path, more):
+    assert bytecap_command("export", folder_artifact, "-o", tmp_path / "out", *more).code == 0
+    with safetensors.safe_open(tmp_path / "out" / "model.safetensors", "numpy") as file:
+        assert file.metadata() == {"format": "pt", **origin_of(folder_artifact.read_bytes())}
+
+
+def test_a_gguf_file_says_of_which_artifact_it_is(folder_artifact, tmp_path):
+    assert bytecap_command("export", folder_artifact, "-o", tmp_path / "out.gguf").code == 0
+    fields = gguf.GGUFReader(tmp_path / "out.gguf").fields
+    said = {name: field.contents() for name, field in fields.items() if name.startswith("bytecap.")}
+    assert said == origin_of(folder_artifact.read_bytes())

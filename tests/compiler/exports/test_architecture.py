@@ -1,26 +1,45 @@
-"""What an exported .safetensors file says of its model, and that a re-import needs to assume nothing for it."""
+"""What an exported file says of its artifact, and that a re-import needs to assume nothing for it."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 
+import pytest
 import safetensors
+import torch
 
 import bytecap
 from bytecap.compiler.exports.architecture import architecture_of
 from bytecap.format.artifact import read_artifact
 
 
-def test_an_export_says_whose_it_is_and_is_read_back_as_the_same_program(small_job, tmp_path):
-    output = tmp_path / "model.safetensors"
+def origin_of(data: bytes) -> dict[str, str]:
+    artifact = read_artifact(data)
+    return {
+        "bytecap.artifact_sha256": hashlib.sha256(data).hexdigest(),
+        "bytecap.tensors_sha256": artifact.digest.hex(),
+        "bytecap.sequence_length": str(artifact.program.sequence_length),
+    }
+
+
+def header_of(path) -> dict[str, str]:
+    with safetensors.safe_open(path, "numpy") as file:
+        return file.metadata()
+
+
+def state_said(path) -> dict[str, str]:
+    return torch.load(path, weights_only=True)._metadata[""]["bytecap"]
+
+
+@pytest.mark.parametrize(("suffix", "said_by"), [(".safetensors", header_of), (".pt", state_said)])
+def test_an_export_says_whose_it_is_and_is_read_back_as_the_same_program(small_job, tmp_path, suffix, said_by):
+    output = tmp_path / f"model{suffix}"
     bytecap.export(small_job.artifact, output, dtype="float32")
-    artifact = read_artifact(small_job.artifact.read_bytes())
-    with safetensors.safe_open(output, "numpy") as file:
-        metadata = file.metadata()
-    assert metadata["format"] == "pt"
-    assert metadata["bytecap.tensors_sha256"] == artifact.digest.hex()
-    assert metadata["bytecap.sequence_length"] == "32"
-    assert json.loads(metadata["config"])["seq_len"] == 32
+    data = small_job.artifact.read_bytes()
+    artifact, metadata = read_artifact(data), said_by(output)
+    configuration = json.loads(metadata.pop("config"))
+    assert configuration["seq_len"] == 32 and metadata == {"format": "pt", **origin_of(data)}
     again = bytecap.load(output)
     assert again.program == artifact.program
     assert again.told["seq_len"] == "'config' in the file"

@@ -25,7 +25,7 @@ def test_names_and_rows_become_hugging_faces_and_the_function_stays(tmp_path):
     model = build_model(read_checkpoint(tmp_path / "model.bin"))
     configuration, tensors = as_hugging_face(model.configuration, restored_tensors(model.program, model.tensors))
     values = {tensor.name: tensor.values for tensor in tensors}
-    write_output_folder(tmp_path / "folder", folder_files(configuration, values, dict.fromkeys(values, "float32")))
+    write_output_folder(tmp_path / "folder", folder_files(configuration, values, dict.fromkeys(values, "float32"), {}))
     again = build_model(read_checkpoint(tmp_path / "folder"))
     assert "model.layers.0.self_attn.q_proj.weight" in values and again.configuration["model_type"] == "llama"
     assert np.abs(logits(again) - logits(model)).max() < 1e-5 * np.abs(logits(model)).max()
