@@ -89,7 +89,7 @@ def test_a_coded_folder_holds_the_artifact_and_a_stand_in(folder_artifact, tmp_p
     assert (output / "model.bcap").read_bytes() == folder_artifact.read_bytes()
     config = json.loads((output / "config.json").read_text())
     assert config["quantization_config"] == {"quant_method": "bytecap", "artifact": "model.bcap"}
-    assert (output / "model.safetensors").stat().st_size < 200
+    assert (output / "model.safetensors").stat().st_size < 500
 
 
 @pytest.mark.parametrize("dtype", ["original", "float16", "q8_0"])
