@@ -52,6 +52,7 @@ UNTESTED = {
     "write_artifact": "takes a record",
     "decode_tensors": "takes a record",
     "experiments": "takes nothing",
+    "plugins": "takes nothing",
     "run_experiment": "below",
     "verify_folders": "verify_folder calls it",
     "check_scorer": "below",
