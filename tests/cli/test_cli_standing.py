@@ -5,12 +5,13 @@ Checkpoints that are read by every command are in test_cli_reading.py; here is w
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 
 import numpy as np
 import pytest
-from command_line import bytecap_command
+from command_line import Outcome, bytecap_command
 from small_job import ARCHITECTURE
 
 from bytecap.cli.compile_report import print_compile_report
@@ -27,6 +28,7 @@ SCORED = ("--data", "{data}", "--tokenizer", "{tokenizer}", "--max-tokens", 64)
 SHORT, ONE = ("--sequence-length", 32), ("--tokens", 1)
 CALIBRATED = ("--calibration", "{data}", "--slices", 1, "--tokens", 128)
 DIAGNOSED = ("--data", "{data}", "--tokens", 128)
+PACKED = ("-o", "{out}/packed", "--force")
 ROUNDED = ("-o", "{out}/x.pt", "--force", "--dtype", "bfloat16")
 # Command and arguments, what it stands on, words of the text, and where the document has it (true there).
 TABLE = [
@@ -46,6 +48,7 @@ TABLE = [
     (("sensitivity", "{alone}", *CALIBRATED), "tokens", "second-order on 1,024 tokens", "calibration_tokens"),
     (("diagnose", "{checkpoint}", *DIAGNOSED), "measured", " as measured and ", "head.measured_per_byte"),
     (("diagnose", "{checkpoint}", *DIAGNOSED), "chance", "random directions", "gradient.random_projected"),
+    (("pack", "{artifact}", *PACKED), "sequence length", "in windows of 32 tokens", "notes.0"),
     (("export", "{artifact}", *ROUNDED), "rounding", "weights were rounded", "rounding.changed"),
 ]
 IDS = [f"{arguments[0]}: {assumed}" for arguments, assumed, *_ in TABLE]
@@ -74,13 +77,24 @@ def at(document, path: str):
     return document
 
 
+@pytest.fixture(scope="module")
+def answer():
+    """The command's outcome; rows of one command share it."""
+
+    @functools.cache
+    def run(*arguments: str) -> Outcome:
+        return bytecap_command(*arguments)
+
+    return run
+
+
 @pytest.mark.parametrize(("arguments", "assumed", "words", "path"), TABLE, ids=IDS)
-def test_what_it_stands_on_is_said(places, arguments, assumed, words, path):
+def test_what_it_stands_on_is_said(places, answer, arguments, assumed, words, path):
     given = [str(argument).format(**places) for argument in arguments]
-    text = bytecap_command(*given)
+    text = answer(*given)
     assert text.code == 0, text.stderr
     assert words in " ".join((text.stdout + text.stderr).split()), assumed
-    assert at(bytecap_command(*given, "--json").document, path), assumed
+    assert at(answer(*given, "--json").document, path), assumed
 
 
 def test_compile_says_what_was_measured_before_what_was_predicted(small_job, capsys):
