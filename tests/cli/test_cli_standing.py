@@ -28,7 +28,6 @@ SCORED = ("--data", "{data}", "--tokenizer", "{tokenizer}", "--max-tokens", 64)
 SHORT, ONE = ("--sequence-length", 32), ("--tokens", 1)
 CALIBRATED = ("--calibration", "{data}", "--slices", 1, "--tokens", 128)
 DIAGNOSED = ("--data", "{data}", "--tokens", 128)
-PACKED = ("-o", "{out}/packed", "--force")
 ROUNDED = ("-o", "{out}/x.pt", "--force", "--dtype", "bfloat16")
 # Command and arguments, what it stands on, words of the text, and where the document has it (true there).
 TABLE = [
@@ -48,7 +47,6 @@ TABLE = [
     (("sensitivity", "{alone}", *CALIBRATED), "tokens", "second-order on 1,024 tokens", "calibration_tokens"),
     (("diagnose", "{checkpoint}", *DIAGNOSED), "measured", " as measured and ", "head.measured_per_byte"),
     (("diagnose", "{checkpoint}", *DIAGNOSED), "chance", "random directions", "gradient.random_projected"),
-    (("pack", "{artifact}", *PACKED), "sequence length", "in windows of 32 tokens", "notes.0"),
     (("export", "{artifact}", *ROUNDED), "rounding", "weights were rounded", "rounding.changed"),
 ]
 IDS = [f"{arguments[0]}: {assumed}" for arguments, assumed, *_ in TABLE]
