@@ -48,7 +48,7 @@ def test_the_export_is_the_checkpoint_again_and_scores_as_the_artifact(folder_jo
     arguments = [*small_job.score_arguments(), "--sequence-length", 32, "--json"]
     scores = [bytecap_command("eval", path, *arguments).document for path in (root / "model.bcap", exported.parent)]
     assert scores[1]["score"]["bits_per_byte"] == pytest.approx(scores[0]["score"]["bits_per_byte"], abs=1e-6)
-    assert scores[1]["assumed"] == {"hidden_act": "silu"} and scores[1]["told"]["rope_theta"] == "config.json beside it"
+    assert scores[1]["assumed"] == {"hidden_act": "silu"} and scores[1]["told"]["rope_theta"] == "'config' in the file"
     assert (scores[0]["assumed"], scores[0]["told"]) == ({}, {})
 
 

@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from itertools import pairwise
 
 import click
@@ -24,6 +25,7 @@ from source_tree import ROOT
 from tiny_tokenizers import tiny_tokenizer, words
 
 import bytecap
+from bytecap.cli.command_group import COMMANDS
 from bytecap.cli.main import group
 from bytecap.runtime.shards import write_shard
 from bytecap.runtime.tokens import read_tokens
@@ -51,6 +53,12 @@ OTHER_TOOLS = {  # the beginning of a command line, and the test that stands for
     ".venv/bin/python -m pytest ": "pytest_paths",
     ".venv/bin/python -m tests.fuzz ": "fuzz_options",
     ".venv/bin/python docs/": "script",
+    ".venv/bin/python requirements/": "script",
+    "pip install ": "install",
+    "uv tool install ": "install",
+    "pipx install ": "install",
+    "uvx --from . ": "from_here",
+    "pipx run --spec . ": "from_here",
 }
 LONG_PROGRAMS = {  # a call in a Python block, and why the block is only read
     "add_frontend(": "its class is that of examples/own_frontend.py, which runs",
@@ -170,6 +178,12 @@ def test_another_tool_knows_what_it_is_asked_for(command):
                 [sys.executable, "-m", "tests.fuzz", "--help"], capture_output=True, text=True, check=True, cwd=ROOT
             )
             assert all(word in shown.stdout for word in words if word.startswith("--"))
+        case "install":
+            extras = re.findall(r"\.\[(.*)\]", command.line)
+            known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+            assert set(extras) <= set(known["optional-dependencies"]) and (extras or words[-1] in (".", "uv"))
+        case "from_here":
+            assert words[words.index("bytecap") + 1] in COMMANDS
         case "pytest_paths":
             assert all((ROOT / word).exists() for word in words if word.startswith("tests/"))
         case _:

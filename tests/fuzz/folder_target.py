@@ -12,7 +12,7 @@ from typing import Any
 
 from folder_mutations import mutate_folder
 from fuzz_frame import Answer, Mutation, Seed, Target
-from fuzz_invariants import Broken, check_visible
+from fuzz_invariants import Broken, check_visible, reset_peak
 
 from bytecap.cli.verify_folder_report import print_judgement
 from bytecap.submissions.judge_server import judged_apart
@@ -24,10 +24,11 @@ SECONDS, PEAK_BYTES = 10.0, 1 << 30  # what the judge allows itself, in a proces
 
 
 def _judge(path: Path) -> Answer:
+    shared = reset_peak()  # a fork begins with the memory of this process
     document = judged_apart(path, OPTIONS)
     check_document(document)
     rules = sorted({finding["rule"] for finding in document["findings"]})
-    return Answer(f"{document['verdict']} {rules}", document["cpu_seconds"], document["peak_bytes"])
+    return Answer(f"{document['verdict']} {rules}", document["cpu_seconds"], document["peak_bytes"] - shared)
 
 
 def check_document(document: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from without_torch import run_without_torch
 
 from bytecap.cli.command_group import COMMANDS
 
-WORK_WITHOUT_TORCH = ("inspect", "diff", "verify", "eval", "generate", "export")
+WORK_WITHOUT_TORCH = ("inspect", "diff", "verify", "eval", "generate", "export", "plugins")
 NEED_TORCH = ("compile", "fit", "sensitivity", "curve", "diagnose", "lab", "demo", "pack")
 
 
@@ -25,6 +25,7 @@ def outcomes(small_job, tmp_path_factory):
         "eval": ["eval", small_job.artifact, *scoring],
         "generate": ["generate", small_job.artifact, "--tokens", 3, "--json"],
         "export": ["export", small_job.artifact, "-o", exported, "--json"],
+        "plugins": ["plugins", "--json"],
         "lab list": ["lab", "list", "--json"],
         "inspect --tensor": ["inspect", small_job.artifact, "--tensor", "tok_emb.weight", "--json"],
         "inspect --hex": ["inspect", small_job.artifact, "--hex", "--json"],

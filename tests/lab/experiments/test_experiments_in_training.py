@@ -204,19 +204,20 @@ measure_arm = BottleneckStudy._measure_arm
 def test_less_of_the_gradient_survives_a_narrower_head(bottleneck):
     _, findings = bottleneck
     heads, way = findings.tables
-    shares = {row[0]: row[2] for row in heads.rows}
+    weights, shares, randoms = (
+        {row[0]: row[heads.columns.index(column)] for row in heads.rows}
+        for column in (">weights", ">surviving share", ">of a random subspace")
+    )
     assert 0 < shares["rank 1"] < shares["rank 4"] < shares["rank 16"] <= 1
     assert findings.observations[0].outcome in (SUPPORTS, UNDECIDED)
-    randoms = {row[0]: row[3] for row in heads.rows}
     assert randoms["rank 4"] == pytest.approx(4 / 330, abs=1e-4)
-    weights = {row[0]: row[1] for row in heads.rows}
     assert (
         weights["rank 1, wider MLP"] == pytest.approx(weights["rank 16"], rel=0.01)
         and weights["rank 1"] < weights["rank 4"]
     )
     assert len(way.rows) == 3 * BOTTLENECK["checkpoints"]
     for name, points in findings.charts[1].series.items():
-        assert [a[0] < b[0] for a, b in pairwise(points)] == [True, True], name
+        assert [a.x < b.x for a, b in pairwise(points)] == [True, True], name
     assert {o.decisive for o in findings.observations[:3]} == {True} and {
         o.decisive for o in findings.observations[3:]
     } == {False}

@@ -352,7 +352,7 @@ def test_run_as_text_page_and_document(runs, small_job, tmp_path, monkeypatch):
     assert (document["schema"], document["command"]) == (1, "lab run") and document["reproduce"].startswith(
         "bytecap lab run row-rescue \\\n"
     )
-    assert document["verdict"].capitalize() in (tmp_path / "page.html").read_text()
+    assert f"row-rescue: {document['verdict']}" in (tmp_path / "page.html").read_text()
     refused = lab_run(small_job, tmp_path, "row-rescue", *files)
     assert (refused.code, refused.stderr) == (
         9,

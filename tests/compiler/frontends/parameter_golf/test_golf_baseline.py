@@ -289,7 +289,6 @@ def test_tensors_of_another_family_are_named():
         ("a.json", '{"num_layers": 4, "rope_base": 1e4}', {"num_layers": 4, "rope_base": 1e4}),
         ("a.toml", "num_layers = 4\nencoder_layers = [0, 1]\n", {"num_layers": 4, "encoder_layers": [0, 1]}),
         ("config", '\ufeff {"num_layers": 4}', {"num_layers": 4}),
-        ("empty.toml", "", {}),
     ],
 )
 def test_architecture_files(tmp_path, name, text, expected):
