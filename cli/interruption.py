@@ -59,12 +59,20 @@ def leave_when_interrupted(exit_code: int) -> None:
 
     Taking down an interpreter with torch in it takes a second of a core, and much longer on a busy machine.
     """
-    if exit_code > 128 and _said.is_set() and not multiprocessing.active_children():
+    if exit_code > 128 and _said.is_set() and not _has_workers():
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()
         remove_own_partial_files()
         os._exit(exit_code)
+
+
+def _has_workers() -> bool:
+    """Whether worker processes are there, or joblib has shared things to take down (else its tracker complains)."""
+    tracker = sys.modules.get("joblib.externals.loky.backend.resource_tracker")
+    return bool(multiprocessing.active_children()) or (
+        tracker is not None and tracker._resource_tracker._pid is not None
+    )
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:
@@ -75,7 +83,7 @@ def _end_late(reader: int, heeded: set[signal.Signals]) -> None:
     """End the process when it has not ended by itself in time; the first signal counts."""
     while (number := os.read(reader, 1)[0]) not in heeded:
         pass
-    time.sleep(GRACE_WITH_WORKERS_SECONDS if multiprocessing.active_children() else GRACE_SECONDS)
+    time.sleep(GRACE_WITH_WORKERS_SECONDS if _has_workers() else GRACE_SECONDS)
     said = _said.is_set()
     message, exit_code = interruption_message(Interruption(number))
     remove_own_partial_files()
