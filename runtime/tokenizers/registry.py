@@ -35,7 +35,7 @@ from .word_patterns import GPT2
 NPY, ZIP, PICKLE = b"\x93NUMPY", b"PK\x03\x04", b"\x80"
 HEAD_BYTES = 64
 # What reading a value of another shape than expected raises.
-SHAPE_ERRORS = (KeyError, StopIteration, AttributeError, IndexError, TypeError, ValueError)
+SHAPE_ERRORS = (KeyError, StopIteration, AttributeError, IndexError, TypeError, ValueError, OverflowError)
 # In the order in which they are looked for beside a model.
 USUAL_NAMES = (
     "tokenizer.json",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import DataError
 from ...files.nested_text import parse_json
+from .tables import MOST_IDS
 from .tokenizer import Pieces, Tokenizer
 
 if TYPE_CHECKING:
@@ -57,7 +58,11 @@ class LibraryTokenizer(Tokenizer):
         spell = _spelling(described)
         size = library.get_vocab_size(with_added_tokens=True)
         vocabulary = library.get_vocab(with_added_tokens=True)
-        size = max(size, 1 + max(vocabulary.values()))
+        size = max(size, 1 + max(vocabulary.values(), default=-1))
+        if size > MOST_IDS:
+            raise DataError(
+                f"{self.source} gives a piece the id {size - 1:,}; at most {MOST_IDS:,} ids are known of, copy it again"
+            )
         texts, boundary = [b""] * size, set(range(size))
         for piece, token in vocabulary.items():
             texts[token] = spell(piece)

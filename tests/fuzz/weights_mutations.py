@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import itertools
+import lzma
 import pickletools
 import random
 import struct
 import warnings
 import zipfile
+import zlib
 
 from byte_mutations import EDGES, ODD_TEXTS, NotThisKind, changed_bytes
 from json_mutations import changed_json
@@ -71,11 +73,14 @@ def changed_zip(data: bytes, rng: random.Random) -> bytes:
     return _archive(entries, how)
 
 
+UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, OSError, RuntimeError, EOFError)  # an archive
+
+
 def _entries(data: bytes) -> list[tuple[str, bytes]]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = [(entry.filename, archive.read(entry)) for entry in archive.infolist()]
-    except (zipfile.BadZipFile, ValueError, OSError, RuntimeError, NotImplementedError, EOFError) as error:
+    except UNREADABLE as error:
         raise NotThisKind from error
     if not entries:
         raise NotThisKind

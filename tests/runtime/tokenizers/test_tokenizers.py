@@ -234,11 +234,25 @@ class Plain:
         self.__dict__.update(attributes)
 
 
+FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
 BAD = {
     "twice.json": (json.dumps(["a", "b", "a"]), "no table of characters"),
     "lists.json": (json.dumps([0, [1]]), "no table of characters"),
     "large.json": (json.dumps({"a": 1 << 23}), "no table of characters"),
     "keys.json": ('{"a": 0, "a": 1}', "'a' twice"),
+    "ids.json": (
+        json.dumps({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1 << 28}, "merges": []}}),
+        "gives a piece the id 268,435,456",
+    ),
+    "added.json": (
+        json.dumps(
+            {
+                "added_tokens": [{"id": 1 << 28, "content": "<s>", **dict.fromkeys(FLAGS, False), "special": True}],
+                "model": {"type": "BPE", "vocab": {"a": 0, "<s>": 1 << 28}, "merges": []},
+            }
+        ),
+        "gives a piece the id 268,435,456",
+    ),
     "header.npy": (npy("{'descr': '<i4', 'fortran_order': False, 'shape': (1,"), "no array of numbers"),
     "claims.npy": (
         npy("{'descr': '<i4', 'fortran_order': False, 'shape': (1000000000000,), }\n", bytes(64)),
@@ -298,7 +312,7 @@ def test_a_file_that_is_no_tokenizer_is_named(name, tmp_path, capsys):
     data, message = BAD[name]
     (tmp_path / name).write_bytes(data if isinstance(data, bytes) else data.encode())
     with pytest.raises(DataError, match=message) as error:
-        load_tokenizer(tmp_path / name)
+        load_tokenizer(tmp_path / name).byte_table()
     assert name in str(error.value) and capsys.readouterr().out == ""
 
 
