@@ -83,5 +83,5 @@ def changed(data: bytes, mutator: Mutator, rng: random.Random) -> bytes:
     """What a mutator makes of bytes, or a change of plain bytes where it does not know them; of no more than a size."""
     try:
         return mutator(data, rng)[:MOST_BYTES]
-    except NotThisKind:
+    except Exception:  # NotThisKind, or what a library raises at bytes that an earlier step has damaged
         return changed_bytes(data, rng)

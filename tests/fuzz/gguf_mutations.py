@@ -71,7 +71,7 @@ def parse(data: bytes) -> Head:
             at += 16 + 8 * count
         found.rest = data[-(-at // found.alignment) * found.alignment :]
         return found
-    except struct.error as error:
+    except (struct.error, OverflowError) as error:
         raise NotThisKind from error
 
 

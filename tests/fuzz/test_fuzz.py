@@ -225,3 +225,12 @@ def test_compiles_that_are_killed_leave_nothing_half_written():
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("3 round trips\n")
+
+
+def test_every_mutator_knows_the_good_files_that_it_is_for():
+    """None raises NotThisKind, or anything else, at a file of its own kind: the change would be one of plain bytes."""
+    for name in ("gguf", "config", "shard", "text", "recipe", "architecture"):
+        for seed in target_named(name).seeds():
+            for file, mutators in seed.mutators.items():
+                made = {mutator(seed.files[file], random.Random(number)) for mutator in mutators for number in range(3)}
+                assert made - {seed.files[file]}
