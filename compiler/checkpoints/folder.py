@@ -120,7 +120,15 @@ def _siblings(path: Path, match: re.Match[str]) -> list[Path]:
 
 
 def _present(path: Path, which: str, files: list[Path]) -> list[Path]:
-    missing = [file.name for file in files if not file.is_file()]
+    missing = [file.name for file in files if not _is_there(file)]
     if missing:
         raise CheckpointError(f"{which}, of which {listed(missing)} is not in {path.parent}; put all into one folder")
     return files
+
+
+def _is_there(file: Path) -> bool:
+    """Whether a file of that name is there; a name that no folder can hold is not."""
+    try:
+        return file.is_file()
+    except OSError:
+        return False

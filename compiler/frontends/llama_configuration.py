@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import CheckpointError
+from ...files.printable import shown_value
 from ..checkpoints.configuration import Configuration
 from .agreement import EVALUATED_LENGTH
 from .llama_families import FAMILIES, MULTIMODAL, Family, Windows
@@ -109,10 +110,9 @@ def _activation(values: Values, family: Family, source: str) -> Changes:
     told = values.get(family.activation_key)
     if told is None:
         return {}
-    if told not in ACTIVATIONS:
-        raise CheckpointError(
-            f"{source} has the activation {told!r}, which is no instruction; there are {', '.join(sorted(ACTIVATIONS))}"
-        )
+    if str(told) not in ACTIVATIONS:
+        known, shown = ", ".join(sorted(ACTIVATIONS)), shown_value(told)
+        raise CheckpointError(f"{source} has the activation {shown}, which is no instruction; there are {known}")
     found = ACTIVATIONS[str(told)]
     return {"hidden_act": "gelu_pytorch_tanh" if found == "gelu" and family.tanh_gelu else found}
 

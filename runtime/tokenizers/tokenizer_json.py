@@ -59,10 +59,6 @@ class LibraryTokenizer(Tokenizer):
         size = library.get_vocab_size(with_added_tokens=True)
         vocabulary = library.get_vocab(with_added_tokens=True)
         size = max(size, 1 + max(vocabulary.values(), default=-1))
-        if size > MOST_IDS:
-            raise DataError(
-                f"{self.source} gives a piece the id {size - 1:,}; at most {MOST_IDS:,} ids are known of, copy it again"
-            )
         texts, boundary = [b""] * size, set(range(size))
         for piece, token in vocabulary.items():
             texts[token] = spell(piece)
@@ -100,12 +96,24 @@ def read_tokenizer_json(data: bytes, source: str) -> LibraryTokenizer:
     if not isinstance(described, Mapping) or not isinstance(described.get("model"), Mapping):
         raise DataError(f"{source} is no tokenizer.json: it has no model; give the file of that name, or its folder")
     _refuse_lossy_kinds(described, source)
+    _refuse_large_ids(described["model"].get("vocab"), described.get("added_tokens"), source)
     try:
         library = tokenizers.Tokenizer.from_str(data.decode("utf-8"))
     except Exception as error:  # the library raises Exception itself
         way_out = "give the file that lies with the model"
         raise DataError(f"{source}: the tokenizers library cannot read it: {error}; {way_out}") from error
     return LibraryTokenizer(library, source, hashlib.sha256(data).hexdigest())
+
+
+def _refuse_large_ids(vocabulary: object, added: object, source: str) -> None:
+    """DataError for an id beyond any vocabulary: the library counts up to it, and ends the process where it cannot."""
+    ids = list(vocabulary.values()) if isinstance(vocabulary, Mapping) else []
+    ids += [token.get("id") for token in added if isinstance(token, Mapping)] if isinstance(added, list) else []
+    large = next((token for token in ids if isinstance(token, int) and token >= MOST_IDS), None)
+    if large is not None:
+        raise DataError(
+            f"{source} gives a piece the id {large:,}; no vocabulary has more than {MOST_IDS:,} ids, copy it again"
+        )
 
 
 def byte_level_pipeline(
@@ -140,10 +148,13 @@ def read_vocabulary_and_merges(vocabulary: bytes, merges: bytes, source: str, cu
     """GPT-2's vocab.json and merges.txt; `cut` is the pattern that cuts words. DataError when they do not fit."""
     try:
         pieces = parse_json(vocabulary.decode("utf-8"))
+        _refuse_large_ids(pieces, None, source)
         lines = [line for line in merges.decode("utf-8").split("\n") if line and not line.startswith("#version")]
         pairs = [(left, right) for left, right in (line.split(" ") for line in lines)]
         special = {piece: True for piece in pieces if piece.startswith("<|") and piece.endswith("|>")}
         library = byte_level_pipeline(pieces, pairs, (cut,), special)
+    except DataError:
+        raise
     except Exception as error:  # the library raises Exception itself
         raise DataError(f"{source} and merges.txt beside it are no vocabulary of byte-level BPE: {error}") from error
     return LibraryTokenizer(

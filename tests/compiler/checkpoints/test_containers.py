@@ -412,3 +412,10 @@ def test_a_broken_index_and_a_tensor_in_two_shards(tmp_path):
         CheckpointError, match=r"m-00002-of-00002\.safetensors holds 'a', which another shard holds, too"
     ):
         read_checkpoint(tmp_path)
+
+
+def test_an_index_may_name_what_no_folder_can_hold(tmp_path):
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"w": "m" * 5000 + ".safetensors", "v": "\0"}}))
+    with pytest.raises(CheckpointError, match=r"names 2 shards, of which .* put all into one folder"):
+        read_checkpoint(index)

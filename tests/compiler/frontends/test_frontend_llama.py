@@ -15,6 +15,7 @@ from tiny_models import random_sequences
 from bytecap.compiler.checkpoints.checkpoint import Checkpoint
 from bytecap.compiler.checkpoints.configuration import Configuration
 from bytecap.compiler.frontends import build_model, restored_tensors
+from bytecap.compiler.frontends.llama_configuration import ACTIVATIONS
 from bytecap.compiler.model.attention_heads import find_attentions
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.residual_streams import find_residuals
@@ -267,6 +268,11 @@ REFUSED = [
     (
         {"rope_scaling": {"rope_type": "martian"}},
         "rope_scaling of kind 'martian' is not known; there are dynamic, linear, llama3, longrope, yarn",
+    ),
+    (
+        {"hidden_act": ["silu"]},
+        "config.json beside it has the activation ['silu'], which is no instruction; there are "
+        + ", ".join(sorted(ACTIVATIONS)),
     ),
     ({"rope_theta": "big"}, "architecture: rope_theta is 'big'; it must be a number of at least 1"),
     ({"bos_token_id": 29}, "architecture: boundary_token 29 is not below vocab_size 29"),

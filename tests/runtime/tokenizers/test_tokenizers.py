@@ -253,6 +253,15 @@ BAD = {
         ),
         "gives a piece the id 268,435,456",
     ),
+    "lone.json": (
+        json.dumps(
+            {
+                "added_tokens": [{"id": 1 << 31, "content": "<s>", **dict.fromkeys(FLAGS, False), "special": True}],
+                "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []},
+            }
+        ),
+        "gives a piece the id 2,147,483,648",
+    ),
     "header.npy": (npy("{'descr': '<i4', 'fortran_order': False, 'shape': (1,"), "no array of numbers"),
     "claims.npy": (
         npy("{'descr': '<i4', 'fortran_order': False, 'shape': (1000000000000,), }\n", bytes(64)),
@@ -312,7 +321,7 @@ def test_a_file_that_is_no_tokenizer_is_named(name, tmp_path, capsys):
     data, message = BAD[name]
     (tmp_path / name).write_bytes(data if isinstance(data, bytes) else data.encode())
     with pytest.raises(DataError, match=message) as error:
-        load_tokenizer(tmp_path / name).byte_table()
+        load_tokenizer(tmp_path / name)
     assert name in str(error.value) and capsys.readouterr().out == ""
 
 
