@@ -21,7 +21,7 @@ SCHEMAS = {
     "sensitivity": 2,  # sensitivities where scores were
 }
 
-SURROGATE = re.compile("[\ud800-\udfff]")
+BEYOND_ASCII = re.compile("[^\\x00-\\x7e]")  # and the last of ASCII, which is no letter
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 
@@ -34,11 +34,20 @@ def schema_of(command: str) -> int:
 def document_text(command: str, content: Mapping[str, Any], indent: int | None = 2) -> str:
     """`content` as one JSON document that names its schema and its command; refuses NaN and infinities.
 
-    Halves of surrogate pairs, which names in others' files may hold and no UTF-8 can, stay escaped.
+    What shows nothing or moves something on a terminal stays escaped, as names in others' files may hold it; so do
+    halves of surrogate pairs, which no UTF-8 can.
     """
     document = {"schema": schema_of(command), "command": command, **content}
     text = json.dumps(document, indent=indent, allow_nan=False, ensure_ascii=False)
-    return SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return BEYOND_ASCII.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """Characters that are not seen, as JSON writes them in ASCII; others as they are."""
+    character = found[0]
+    if character.isprintable():
+        return character
+    return f"\\u{ord(character):04x}" if ord(character) < 1 << 16 else json.dumps(character)[1:-1]
 
 
 def print_document(command: str, content: Mapping[str, Any]) -> None:

@@ -76,10 +76,11 @@ class SequencePlan:
     def run(self, workspace: Workspace, tokens: np.ndarray, clock: Clock | None = None) -> None:
         """Compute every register before the head for the next tokens of a workspace, int64 [length]."""
         workspace.begin(tokens)
-        for step, out, inputs in self._steps:
-            step(workspace, out, *inputs)
-            if clock is not None:
-                clock.check()
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite then is found in the losses
+            for step, out, inputs in self._steps:
+                step(workspace, out, *inputs)
+                if clock is not None:
+                    clock.check()
 
     def logits(self, workspace: Workspace, positions: slice) -> Iterator[tuple[slice, np.ndarray]]:
         """(columns, float32 [positions, columns]) that together are the logits of these positions of the sequence
@@ -96,7 +97,8 @@ class SequencePlan:
             for number, instruction in enumerate(self._tail):
                 shape = read.shape[0], columns.stop - columns.start
                 out = memory[number % 2][: shape[0] * shape[1]].reshape(shape)
-                self._step(instruction, columns)(workspace, out, tile)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    self._step(instruction, columns)(workspace, out, tile)
                 tile = out
             yield columns, tile
 

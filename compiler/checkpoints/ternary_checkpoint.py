@@ -44,7 +44,7 @@ def restore_ternary_state(content: Mapping[str, Any], path: Path) -> dict[str, t
     for name, entry in content.items():
         try:
             values = _READERS[entry["type"]](entry)
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, RuntimeError, AttributeError) as error:
             raise CheckpointError(f"{path}: {name!r} is not whole ({error}); the file is damaged") from error
         state[name] = values.to(torch.bfloat16)
     check_element_count(state.values(), path)
@@ -63,6 +63,8 @@ def _masked_trits(entry: Mapping[str, Any]) -> np.ndarray:
     count = entry["n_trits"]
     split = (count + 7) // 8
     bits = np.unpackbits(np.frombuffer(entry["packed"], np.uint8))
+    if not 0 <= count <= len(bits):
+        raise ValueError(f"{len(bits):,} bits cannot tell {count:,} weights")
     present = bits[:count].astype(bool)
     above = bits[8 * split :][: int(present.sum())].astype(bool)
     trits = np.zeros(count, np.int8)

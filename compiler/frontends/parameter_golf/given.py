@@ -18,6 +18,7 @@ from ..architecture_file import FRONTEND_KEY, PRESET_KEY, Parameter, checked_par
 from .hyperparameters import (
     FRONTEND_NAME,
     LEAKY_RELU_SQUARED,
+    MAX_LAYERS,
     PARAMETERS,
     RELU_POWER,
     RELU_SQUARED,
@@ -35,7 +36,7 @@ from .traits import (
 )
 
 ORDER_PARAMETERS = {
-    "num_loops": Parameter(int, least=0),
+    "num_loops": Parameter(int, least=0, most=MAX_LAYERS),
     "loop_start": Parameter(int, least=0),
     "loop_end": Parameter(int, least=0),
     "recur_layers": Parameter(list),

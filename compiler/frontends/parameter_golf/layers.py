@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .hyperparameters import Hyperparameters, require
+from .hyperparameters import MAX_LAYERS, Hyperparameters, require
 
 LISTS = ("encoder_layers", "decoder_layers")
 LOOP = ("num_loops", "loop_start", "loop_end")
@@ -51,10 +51,11 @@ def ordered_layers(known: Mapping[str, object], num_layers: int) -> tuple[list[i
     """
     encoder, decoder = (known.get(name) for name in LISTS)
     require((encoder is None) == (decoder is None), f"{LISTS[0]} and {LISTS[1]} go together; give both or neither")
-    if encoder is not None:
-        return list(encoder), list(decoder)
-    order = _order(known, num_layers)
-    half = len(order) // 2
+    order = _order(known, num_layers) if encoder is None else [*encoder, *decoder]
+    require(
+        len(order) <= MAX_LAYERS, f"the order of the layers has {len(order):,} steps; at most {MAX_LAYERS:,} can be"
+    )
+    half = len(order) // 2 if encoder is None else len(encoder)
     return order[:half], order[half:]
 
 

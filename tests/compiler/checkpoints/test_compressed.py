@@ -174,3 +174,13 @@ def test_the_packed_file_of_the_ternary_record(tmp_path):
         path.write_bytes(lzma.compress(torch_bytes(content | {"digits": content["digits"] | change})))
         with pytest.raises(CheckpointError, match="'digits' is not whole"):
             read_checkpoint(path)
+
+
+def test_ternary_weights_that_count_more_than_their_bits_are_refused(tmp_path):
+    entry = {"type": "ternary_bitmask", "packed": bytes(3), "shape": [2, 6], "padded_cols": 8, "group_size": 4}
+    path = tmp_path / "final_model.ternary.ptz"
+    for count in (25, 1 << 24, 1 << 50, -1):
+        content = {"w": entry | {"n_trits": count, "scale": torch.ones(4)}}
+        path.write_bytes(lzma.compress(torch_bytes(content)))
+        with pytest.raises(CheckpointError, match=r"'w' is not whole \(24 bits cannot tell"):
+            read_checkpoint(path)
