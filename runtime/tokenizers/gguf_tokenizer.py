@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ STRING, ARRAY = 8, 9
 MOST_VALUES = 1 << 24
 PREFIX = "tokenizer.ggml."
 KIND = "GGUF"
+PIECE_TYPES = range(7)  # of ggml: undefined, normal, unknown, control, user-defined, unused, byte
 LIST_FIELDS: dict[str, type | tuple[type, ...]] = {
     "tokens": str,
     "merges": str,
@@ -116,6 +118,8 @@ def _tokenizer_of_fields(found: Mapping[str, Any], source: str, digest: str) -> 
         return LibraryTokenizer(_byte_level(found, tokens, types, source), source, digest, KIND)
     scores = found.get("scores")
     if model in ("llama", "t5") and scores is not None and len(scores) == len(types) == len(tokens):
+        if not set(types) <= set(PIECE_TYPES) or not all(map(math.isfinite, scores)):
+            raise DataError(f"{source} has pieces of no kind that is known, or scores that are none; convert it again")
         data = model_of_pieces(
             zip(tokens, scores, types, strict=True),
             model_type=BPE if model == "llama" else UNIGRAM,

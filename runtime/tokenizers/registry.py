@@ -107,11 +107,11 @@ def _npy_array(data: bytes, path: Path) -> np.ndarray:
         version = np.lib.format.read_magic(stream)
         read_header = np.lib.format.read_array_header_1_0 if version[0] == 1 else np.lib.format.read_array_header_2_0
         shape, _, dtype = read_header(stream)
-        if dtype.hasobject:
-            raise ValueError("it holds Python objects")
         return np.frombuffer(data, dtype, count=math.prod(shape), offset=stream.tell()).reshape(shape)
     except (tokenize.TokenError, SyntaxError, MemoryError, RecursionError, *SHAPE_ERRORS) as error:
-        raise DataError(f"{path} is no array of numbers: {error or type(error).__name__}") from error
+        raise DataError(
+            f"{path} is no array of numbers: its header and its bytes do not say one; save it again"
+        ) from error
 
 
 def _read_torch_file(path: Path) -> Tokenizer:

@@ -96,7 +96,7 @@ def read_tokenizer_json(data: bytes, source: str) -> LibraryTokenizer:
     if not isinstance(described, Mapping) or not isinstance(described.get("model"), Mapping):
         raise DataError(f"{source} is no tokenizer.json: it has no model; give the file of that name, or its folder")
     _refuse_lossy_kinds(described, source)
-    _refuse_large_ids(described["model"].get("vocab"), described.get("added_tokens"), source)
+    _check_ids(described["model"].get("vocab"), described.get("added_tokens"), source)
     try:
         library = tokenizers.Tokenizer.from_str(data.decode("utf-8"))
     except Exception as error:  # the library raises Exception itself
@@ -105,9 +105,13 @@ def read_tokenizer_json(data: bytes, source: str) -> LibraryTokenizer:
     return LibraryTokenizer(library, source, hashlib.sha256(data).hexdigest())
 
 
-def _refuse_large_ids(vocabulary: object, added: object, source: str) -> None:
-    """DataError for an id beyond any vocabulary: the library counts up to it, and ends the process where it cannot."""
+def _check_ids(vocabulary: object, added: object, source: str) -> None:
+    """DataError for an id beyond any vocabulary, up to which the library would count until the process ends, and for
+    pieces of the same id, of which the library takes now the one, now the other.
+    """
     ids = list(vocabulary.values()) if isinstance(vocabulary, Mapping) else []
+    if len(set(map(str, ids))) != len(ids):
+        raise DataError(f"{source} gives two of its pieces the same id; copy it again")
     ids += [token.get("id") for token in added if isinstance(token, Mapping)] if isinstance(added, list) else []
     large = next((token for token in ids if isinstance(token, int) and token >= MOST_IDS), None)
     if large is not None:
@@ -148,7 +152,7 @@ def read_vocabulary_and_merges(vocabulary: bytes, merges: bytes, source: str, cu
     """GPT-2's vocab.json and merges.txt; `cut` is the pattern that cuts words. DataError when they do not fit."""
     try:
         pieces = parse_json(vocabulary.decode("utf-8"))
-        _refuse_large_ids(pieces, None, source)
+        _check_ids(pieces, None, source)
         lines = [line for line in merges.decode("utf-8").split("\n") if line and not line.startswith("#version")]
         pairs = [(left, right) for left, right in (line.split(" ") for line in lines)]
         special = {piece: True for piece in pieces if piece.startswith("<|") and piece.endswith("|>")}

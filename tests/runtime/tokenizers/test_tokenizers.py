@@ -262,12 +262,20 @@ BAD = {
         ),
         "gives a piece the id 2,147,483,648",
     ),
+    "same.json": (
+        json.dumps({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "c": 1}, "merges": []}}),
+        "two of its pieces the same id",
+    ),
+    "kinds.gguf": (gguf_file("llama", token_type=[-1] * 420), "of no kind that is known"),
     "header.npy": (npy("{'descr': '<i4', 'fortran_order': False, 'shape': (1,"), "no array of numbers"),
     "claims.npy": (
         npy("{'descr': '<i4', 'fortran_order': False, 'shape': (1000000000000,), }\n", bytes(64)),
         "no array of numbers",
     ),
-    "objects.npy": (npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n", bytes(64)), "Python objects"),
+    "objects.npy": (
+        npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n", bytes(64)),
+        "no array of numbers",
+    ),
     "twice.tiktoken": (ALL_BYTES + b"YWI= 7\n", "two of its pieces the same id"),
     "huge.tiktoken": (ALL_BYTES + b"YWI= 99999999999\n", "an id below 1,048,576"),
     "fields.pkl": (
