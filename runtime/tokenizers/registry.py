@@ -125,9 +125,9 @@ def _read_torch_file(path: Path) -> Tokenizer:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             record = _pickle_record(archive)
-            made = read_pickle(archive.read(record), str(path))
+            made = read_pickle(_stored(archive, record), str(path))
             _, kind, key, *_ = made.arguments[0].arguments[0]
-            raw = archive.read(record.removesuffix("data.pkl") + f"data/{key}")
+            raw = _stored(archive, record.removesuffix("data.pkl") + f"data/{key}")
             types = {"torch.IntStorage": "<i4", "torch.LongStorage": "<i8", "torch.ShortStorage": "<i2"}
             table = np.frombuffer(raw, types[kind.name], count=int(made.arguments[2][0]))
     except (zipfile.BadZipFile, *SHAPE_ERRORS) as error:
@@ -139,11 +139,19 @@ def _pickle_record(archive: zipfile.ZipFile) -> str:
     return next(name for name in archive.namelist() if name.endswith("/data.pkl"))
 
 
+def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A member as it lies in the file: torch compresses none, and what is not unfolded cannot grow."""
+    member = archive.getinfo(name)
+    if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
+        raise zipfile.BadZipFile(f"{name} is compressed or encrypted")
+    return archive.read(member)
+
+
 def _characters_inside(path: Path) -> Tokenizer | None:
     """The tokenizer of a checkpoint that holds its characters (`stoi`), or None for any other file."""
     try:
         with zipfile.ZipFile(path) as archive:
-            value = read_pickle(archive.read(_pickle_record(archive)), str(path))
+            value = read_pickle(_stored(archive, _pickle_record(archive)), str(path))
         found = {name: value[name] for name in ("stoi", "itos", "chars") if name in value}
         digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
         return character_table(found, str(path), digest) if found else None

@@ -9,6 +9,7 @@ import re
 import struct
 import subprocess
 import sys
+import zipfile
 from functools import cache
 from pathlib import Path
 
@@ -174,6 +175,26 @@ def test_a_table_that_torch_wrote_is_read_without_it(tmp_path):
     torch.save({"a": torch.zeros(2)}, tmp_path / "x.pt")
     with pytest.raises(DataError, match="no tensor of bytes by token"):
         load_tokenizer(tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_table_in_a_compressed_archive_is_refused_before_it_is_unfolded(tmp_path, method):
+    import torch
+
+    torch.save(torch.tensor([0, 1, 5], dtype=torch.int32), tmp_path / "plain.pt")
+    with (
+        zipfile.ZipFile(tmp_path / "plain.pt") as plain,
+        zipfile.ZipFile(tmp_path / "packed.pt", "w", method) as packed,
+    ):
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name))
+    damaged = bytearray((tmp_path / "packed.pt").read_bytes())
+    start = damaged.index(b"data.pkl") + len(b"data.pkl")
+    damaged[start + 12 : start + 24] = bytes(12)  # within the compressed stream
+    for content in (bytes(damaged), (tmp_path / "packed.pt").read_bytes()):
+        (tmp_path / "token_bytes.pt").write_bytes(content)
+        with pytest.raises(DataError, match="is no tensor of bytes by token"):
+            load_tokenizer(tmp_path / "token_bytes.pt")
 
 
 @pytest.mark.parametrize(
