@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import resource
 import tempfile
 import time
 from dataclasses import replace
@@ -72,13 +71,12 @@ def compile_one(folder: Path, model: Model, recipe: str, effort: int, answers) -
         effort=effort,
     )
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     answers.put(
         {
             "weights": model.parameters,
             "seconds": seconds,
             "processor_seconds": time.process_time(),
-            "peak_bytes": peak,
+            "peak_bytes": result.report["peak_bytes"],
             "artifact_bytes": result.ledger.artifact_bytes,
             "cap": result.ledger.cap,
             "stages": result.report["seconds"],

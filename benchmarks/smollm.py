@@ -15,7 +15,6 @@ import json
 import math
 import multiprocessing
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -98,7 +97,7 @@ def compile_one(model: Path, calibration: Path, output: Path, cap: int, effort: 
         {
             "seconds": time.perf_counter() - start,
             "processor_seconds": time.process_time(),
-            "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+            "peak_bytes": result.report["peak_bytes"],
             "bits_per_weight": result.report["bits_per_weight"],
             "predicted_nats": result.report["predicted_loss"],
             "measured_nats": result.report["measured_loss"],

@@ -109,12 +109,12 @@ def evaluation_memory(material: Material, data: bytes) -> dict:
 
 
 COMPILE = """
-import json, resource, sys, time
+import json, sys, time
 from bytecap import interface
 start = time.perf_counter()
 options = json.loads(sys.argv[1])
 result = interface.compile(options.pop("checkpoint"), **options)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+peak = result.report["peak_bytes"]
 print(json.dumps({"seconds": time.perf_counter() - start, "peak_rss_bytes": peak, "bytes": len(result.artifact),
                   "stages": result.report["seconds"]}))
 """
