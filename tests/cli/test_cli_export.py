@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 
 import gguf
 import numpy as np
 import pytest
 import safetensors
+from artifact_origin import origin_of
 from command_line import bytecap_command
 from naive_llama import Llama, write_folder
 from tiny_models import random_sequences
@@ -140,15 +140,6 @@ def test_an_existing_file_is_kept(small_job, tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"model.pt": b"precious"}
     forced = bytecap_command("export", small_job.artifact, "-o", tmp_path / "model.pt", "--force", "--json")
     assert forced.document["schema"] == 1
-
-
-def origin_of(data: bytes) -> dict[str, str]:
-    artifact = read_artifact(data)
-    return {
-        "bytecap.artifact_sha256": hashlib.sha256(data).hexdigest(),
-        "bytecap.tensors_sha256": artifact.digest.hex(),
-        "bytecap.sequence_length": str(artifact.program.sequence_length),
-    }
 
 
 @pytest.mark.parametrize("more", [(), ("--coded",)])

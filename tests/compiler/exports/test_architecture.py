@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 
 import pytest
 import safetensors
 import torch
+from artifact_origin import origin_of
 
 import bytecap
 from bytecap.compiler.exports.architecture import architecture_of
 from bytecap.format.artifact import read_artifact
-
-
-def origin_of(data: bytes) -> dict[str, str]:
-    artifact = read_artifact(data)
-    return {
-        "bytecap.artifact_sha256": hashlib.sha256(data).hexdigest(),
-        "bytecap.tensors_sha256": artifact.digest.hex(),
-        "bytecap.sequence_length": str(artifact.program.sequence_length),
-    }
 
 
 def header_of(path) -> dict[str, str]:
