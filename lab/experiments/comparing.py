@@ -14,7 +14,7 @@ import numpy as np
 
 from ..measure.estimate import Estimate
 from .findings import FALSIFIES, SUPPORTS, UNDECIDED, ChartPoint, Observation
-from .measured_artifact import MeasuredArtifact
+from .measured_artifact import CHANGES, MeasuredArtifact
 
 MILLI = 1000.0
 CHANGE_COLUMNS = (">change, mbit", ">low", ">high", ">KL, mbit")
@@ -29,11 +29,11 @@ def divergence_change(first: MeasuredArtifact, second: MeasuredArtifact) -> Esti
 
 
 def score_change(first: MeasuredArtifact, second: MeasuredArtifact) -> Estimate:
-    """second - first in thousandths of a bit per byte, paired by sequence.
+    """second - first in thousandths of a bit per byte (a token, where no tokenizer is known), paired by sequence.
 
     Every sequence counts in proportion to its bits over the mean number of bytes of a sequence.
     """
-    scale = MILLI / np.mean(first.text_bytes)
+    scale = MILLI / np.mean(first.counted)
     return Estimate.of_pairs(scale * np.array(first.bits), scale * np.array(second.bits))
 
 
@@ -78,8 +78,8 @@ def divergence_text(first: MeasuredArtifact, second: MeasuredArtifact) -> str:
 
 
 def score_text(first: MeasuredArtifact, second: MeasuredArtifact) -> str:
-    """The change of bits per byte with its interval."""
-    return interval(score_change(first, second), "mBPB")
+    """The change of the score with its interval."""
+    return interval(score_change(first, second), CHANGES[first.unit])
 
 
 def divergence_observation(

@@ -14,7 +14,7 @@ from ...compiler.checkpoints.selection import Selection
 from ...errors import DataError
 from ...progress import Progress, silent
 
-MEASURED = ("checkpoint", "calibration", "evaluation", "tokenizer")  # what artifacts are measured with
+MEASURED = ("checkpoint", "calibration", "evaluation")  # what artifacts are measured with
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class Inputs:
     weights, ignore : which set of weights of it is read, and names that are left out
     calibration, evaluation : shards or UTF-8 text, which may not overlap
     folder : where finished parts are kept, so that a run that was stopped goes on
-    tokenizer : sentencepiece model, needed for text and to count bytes
+    tokenizer : needed for text that comes without one in or beside the checkpoint; without any, scores are in bits a
+        token
     training : UTF-8 text that models are trained on
     minutes : time that all trainings together may take
     tokens : evaluation tokens at most

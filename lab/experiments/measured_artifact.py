@@ -14,6 +14,10 @@ import numpy as np
 
 from ...compiler.rate_control.artifacts import COARSEST_PRICE
 
+BYTE, TOKEN = "byte", "token"
+SCORES = {BYTE: "BPB", TOKEN: "bits a token"}
+CHANGES = {BYTE: "mBPB", TOKEN: "mbit a token"}
+
 
 @dataclass(frozen=True, slots=True)
 class MeasuredArtifact:
@@ -22,7 +26,8 @@ class MeasuredArtifact:
     byte_price : of the artifact, nats a token for a byte
     predicted_loss : of all matrices by the second-order model, nats a token
     divergence : KL divergence from the float model by sequence, bits a token
-    bits, text_bytes : of the targets, by sequence
+    bits, counted : of the targets, by sequence; what is counted is the bytes of their text or, where no tokenizer is
+        known, the targets themselves; unit : which of the two, BYTE or TOKEN
     extra : whatever else the experiment wanted to know of it
     """
 
@@ -32,13 +37,14 @@ class MeasuredArtifact:
     predicted_loss: float
     divergence: tuple[float, ...]
     bits: tuple[float, ...]
-    text_bytes: tuple[int, ...]
+    counted: tuple[int, ...]
+    unit: str
     extra: Mapping[str, Any]
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> MeasuredArtifact:
         """From what `document` gave."""
-        by_sequence = {name: tuple(document[name]) for name in ("divergence", "bits", "text_bytes")}
+        by_sequence = {name: tuple(document[name]) for name in ("divergence", "bits", "counted")}
         return cls(**{**document, **by_sequence})
 
     @property
@@ -57,5 +63,6 @@ class MeasuredArtifact:
         return float(np.mean(self.divergence))
 
     @property
-    def bits_per_byte(self) -> float:
-        return math.fsum(self.bits) / sum(self.text_bytes)
+    def score(self) -> float:
+        """Bits a byte of text or a token, as `unit` says."""
+        return math.fsum(self.bits) / sum(self.counted)

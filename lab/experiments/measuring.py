@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+from ...compiler.inputs import own_tokenizer
 from ...compiler.rate_control.artifacts import COARSEST_PRICE
 from ...compiler.rate_control.landing import Trial
 from ...compiler.settings import START_PRICE
@@ -20,9 +22,10 @@ from ...errors import DataError
 from ...format.artifact import decode_tensors, read_artifact
 from ..measure.choices import Choice
 from ..measure.equal_bytes import Bench, BenchInputs
+from ..measure.sequence_quality import SequenceQuality
 from .inputs import MEASURED, Inputs
 from .keeping import KeptParts
-from .measured_artifact import MeasuredArtifact
+from .measured_artifact import BYTE, TOKEN, MeasuredArtifact
 
 DECODINGS = 5
 # Beside the bench's own recipe: rows by themselves, so that the steps of one row do not move the others.
@@ -38,10 +41,9 @@ class Measurements:
 
     def __init__(self, experiment: str, inputs: Inputs) -> None:
         inputs.require(experiment, *MEASURED)
-        self.inputs = inputs
-        basis = {
-            name: getattr(inputs, name) for name in (*MEASURED, "architecture", "tokens", "seed", "weights", "ignore")
-        }
+        self.inputs = replace(inputs, tokenizer=own_tokenizer(inputs.checkpoint, inputs.evaluation, inputs.tokenizer))
+        others = ("architecture", "tokenizer", "tokens", "seed", "weights", "ignore")
+        basis = {name: getattr(self.inputs, name) for name in (*MEASURED, *others)}
         self._kept = KeptParts(inputs.folder, basis | {"recipe": RECIPE})
         self._prices: dict[int, float] = {}  # by budget: where the next search starts
         self._done = self._expected = 0
@@ -75,8 +77,8 @@ class Measurements:
 
         def measure(bench: Bench) -> dict[str, Any]:
             found = bench.meter.float_model
-            bits, text_bytes = found.bits.tolist(), found.bytes.tolist()
-            return MeasuredArtifact("float", 0, 0.0, 0.0, [0.0] * len(bits), bits, text_bytes, {}).document
+            lost = [0.0] * len(found.bits)
+            return MeasuredArtifact("float", 0, 0.0, 0.0, lost, found.bits.tolist(), *_counted(found), {}).document
 
         return MeasuredArtifact.of(self.part("float", {}, measure))
 
@@ -144,16 +146,27 @@ class Measurements:
         return self.part("weights", {}, lambda bench: int(bench.job.weights))
 
     def settings(self, chosen: Mapping[str, object]) -> dict[str, object]:
-        """What a report says the experiment was run with: the settings of its own, then those that all share."""
-        return {**chosen, "evaluation tokens": self.inputs.tokens, "seed": self.inputs.seed, **UNCHANGED}
+        """What a report says the experiment was run with: the settings of its own, then those that all share, and what
+        was assumed of the files.
+        """
+        notes = self.part("notes", {}, lambda bench: list(bench.notes))
+        assumed = {"assumed": "; ".join(notes)} if notes else {}
+        return {**chosen, "evaluation tokens": self.inputs.tokens, "seed": self.inputs.seed, **UNCHANGED, **assumed}
 
 
 def _measured(name: str, bench: Bench, trial: Trial, extra: MakeExtra | None) -> dict[str, Any]:
     found = bench.quality(trial)
-    by_sequence = found.divergence.tolist(), found.bits.tolist(), found.bytes.tolist()
+    by_sequence = found.divergence.tolist(), found.bits.tolist(), *_counted(found)
     predicted = float(sum(q.predicted_loss for q in trial.quantized.values()))
     known = {} if extra is None else dict(extra(bench, trial))
     return MeasuredArtifact(name, len(trial.data), trial.byte_price, predicted, *by_sequence, known).document
+
+
+def _counted(found: SequenceQuality) -> tuple[list[int], str]:
+    """What the bits of each sequence are held against: its bytes or, without a tokenizer, its targets."""
+    if found.bytes is None:
+        return [found.length] * len(found.bits), TOKEN
+    return found.bytes.tolist(), BYTE
 
 
 def _seconds_of_decoding(data: bytes) -> float:

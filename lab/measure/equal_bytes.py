@@ -84,10 +84,18 @@ class Bench:
 
     job : of the compiler; meter : measures on the held-out sequences
     steps, share : what the cheap path's grids are on, see simple_steps.py; the allocator's own steps have no share
+    notes : what was assumed of the files, in sentences
     """
 
-    def __init__(self, job: CompileJob, meter: QualityMeter, steps: str = ALLOCATED, share: float = 1.0) -> None:
-        self.job, self.meter, self.steps, self.share = job, meter, steps, share
+    def __init__(
+        self,
+        job: CompileJob,
+        meter: QualityMeter,
+        steps: str = ALLOCATED,
+        share: float = 1.0,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.job, self.meter, self.steps, self.share, self.notes = job, meter, steps, share, notes
         self.model, self.statistics = job.model, job.statistics
         self._maker = Units(job)
         self._plain: OrderedDict[float, dict[int, Quantized]] = OrderedDict()
@@ -104,7 +112,7 @@ class Bench:
         threads = threads or available_threads()
         model = read_model(inputs.checkpoint, inputs.architecture, inputs.selection)
         others = [] if inputs.evaluation is None else [inputs.evaluation]
-        text, held_out, _ = read_calibration(inputs.calibration, others, inputs.tokenizer, model)
+        text, held_out, notes = read_calibration(inputs.calibration, others, inputs.tokenizer, model)
         judged, table = _judged(inputs, model, held_out)
         options = fast_recipe(inputs.recipe)
         how = {"seed": inputs.seed, "device": "cpu", "threads": threads}
@@ -113,11 +121,12 @@ class Bench:
             statistics = calibrate(model, text, options.calibration, progress=silent_stage, **how)
             model, statistics = exchange_symmetries(model, statistics, options)
             provenance, codec = {"recipe": options.digest}, profile_codec(inputs.profile)
-            return cls(CompileJob(model, statistics, text, held_out, options, provenance, codec, **how), meter)
+            job = CompileJob(model, statistics, text, held_out, options, provenance, codec, **how)
+            return cls(job, meter, notes=tuple(dict.fromkeys((*notes, *judged.notes))))
 
     def with_steps(self, steps: str, share: float = 1.0) -> Bench:
         """The same bench with these steps in the cheap path, and nothing remembered."""
-        return Bench(self.job, self.meter, steps, share)
+        return Bench(self.job, self.meter, steps, share, self.notes)
 
     def with_head_bias(self) -> Bench | None:
         """The same bench with a bias at the output head, fitted to every artifact; None where the head
@@ -128,7 +137,7 @@ class Bench:
         model, statistics = with_bias(self.model, self.statistics)
         recipe = replace(self.job.recipe, head_bias=HeadBiasSettings(enabled=True))
         job = replace(self.job, model=model, statistics=statistics, recipe=recipe)
-        return Bench(job, self.meter, self.steps, self.share)
+        return Bench(job, self.meter, self.steps, self.share, self.notes)
 
     def use_threads(self, threads: int) -> None:
         """How many threads work from now on; no figure depends on it."""

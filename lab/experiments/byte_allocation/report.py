@@ -26,7 +26,7 @@ from ..comparing import (
 )
 from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Observation, Table
 from ..finer_members import COLUMNS, ROWS, WEIGHTS
-from ..measured_artifact import MeasuredArtifact
+from ..measured_artifact import SCORES, MeasuredArtifact
 from ..protected_sets import CONCENTRATION
 from .artifacts import AllocationArtifacts
 
@@ -212,7 +212,7 @@ def tables(found: AllocationArtifacts, about: Mapping[str, Any]) -> list[Table]:
 
 def _artifact_table(found: AllocationArtifacts) -> Table:
     columns = [
-        *("exceptions", ">% of weights", *CHANGE_COLUMNS, ">BPB", ">predicted, mnat"),
+        *("exceptions", ">% of weights", *CHANGE_COLUMNS, f">{SCORES[found.plain.unit]}", ">predicted, mnat"),
         *(">bytes", ">of residuals", ">of their places"),
     ]
     shown = [("none: uniform", 0.0, found.plain)]
@@ -226,7 +226,7 @@ def _artifact_table(found: AllocationArtifacts) -> Table:
 
 
 def _row(kind: str, share: float, artifact: MeasuredArtifact, plain: MeasuredArtifact) -> list[object]:
-    measured = [*change_cells(artifact, plain), f"{artifact.bits_per_byte:.5f}", MILLI * artifact.predicted_loss]
+    measured = [*change_cells(artifact, plain), f"{artifact.score:.5f}", MILLI * artifact.predicted_loss]
     exceptions = artifact.extra.get("residual_bytes"), artifact.extra.get("place_bytes")
     return [kind, 100 * share, *measured, artifact.bytes, *exceptions]
 

@@ -23,7 +23,7 @@ from ..comparing import (
     score_text,
 )
 from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, Observation, Table
-from ..measured_artifact import MeasuredArtifact
+from ..measured_artifact import CHANGES, MeasuredArtifact
 from .artifacts import RescueArtifacts
 
 CONCENTRATED, DIFFUSE = 0.5, 0.25  # share of the measured damage in the strongest 10 % of the rows
@@ -103,7 +103,7 @@ def _score(found: RescueArtifacts) -> Observation:
     (how, octaves, share), best = found.best
     lost = score_change(found.float_model, found.plain).mean
     return Observation(
-        "Does the best rescue improve final bits per byte at equal bytes?",
+        "Does the best rescue improve the final score at equal bytes?",
         f"{how} {octaves:g}, {share:.0%} of the rows against one step for all: {score_text(found.plain, best)}; the "
         f"base loses {lost:.3g}",
         outcome_of_change(score_change(found.plain, best)),
@@ -139,7 +139,7 @@ def _scaled(found: RescueArtifacts) -> Observation:
 def tables(found: RescueArtifacts) -> list[Table]:
     """Every artifact."""
     columns = [
-        *("head", ">% of rows", *CHANGE_COLUMNS, ">gap, mBPB", ">predicted, mnat"),
+        *("head", ">% of rows", *CHANGE_COLUMNS, f">gap, {CHANGES[found.plain.unit]}", ">predicted, mnat"),
         *(">bytes", ">of the head", ">rescued values", ">their places"),
     ]
     rows = [_row(TITLES[rule], None, base, found) for rule, base in found.bases.items()]

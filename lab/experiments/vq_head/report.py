@@ -18,9 +18,10 @@ from ..comparing import (
     interval,
     outcome_by_budget,
     score_change,
+    score_text,
 )
 from ..findings import Chart, ChartPoint, Observation, Table
-from ..measured_artifact import MeasuredArtifact
+from ..measured_artifact import CHANGES, MeasuredArtifact
 from .artifacts import HeadsAtBudget, Setting
 
 
@@ -74,9 +75,9 @@ def _against_low_rank(found: Sequence[HeadsAtBudget]) -> Observation:
 
 def _score(found: Sequence[HeadsAtBudget]) -> Observation:
     changes = [score_change(each.grid, each.book) for each in found]
-    shown = [f"{each.bits:g} bits: {interval(change, 'mBPB')}" for each, change in zip(found, changes, strict=True)]
+    shown = [f"{each.bits:g} bits: {score_text(each.grid, each.book)}" for each in found]
     outcome = outcome_by_budget(changes, everywhere=False)
-    return Observation("And in bits per byte?", "; ".join(shown), outcome, decisive=False)
+    return Observation("And in the score?", "; ".join(shown), outcome, decisive=False)
 
 
 def _bookkeeping(found: Sequence[HeadsAtBudget]) -> Observation:
@@ -134,7 +135,7 @@ def tables(found: Sequence[HeadsAtBudget]) -> list[Table]:
 
 def _table(each: HeadsAtBudget) -> Table:
     columns = [
-        *("head", *CHANGE_COLUMNS, ">gap, mBPB", ">predicted, mnat"),
+        *("head", *CHANGE_COLUMNS, f">gap, {CHANGES[each.grid.unit]}", ">predicted, mnat"),
         *(">bytes", ">of the head", ">codewords", ">factors", ">map", ">rescued rows"),
     ]
     heads = [("grid", each.grid), *((title(setting), book) for setting, book in each.books.items())]
