@@ -17,7 +17,7 @@ import torch
 from ..format.program.operations import Linear
 from .model.model import Model
 from .model.structure import embedding_tables
-from .quantize.distillation import LEAST_UPDATES, WEIGHTS_OF_ALL_UPDATES
+from .quantize.refiner import LEAST_UPDATES, WEIGHTS_OF_ALL_UPDATES
 from .recipe import Recipe
 from .workers import one_thread_each
 

@@ -8,6 +8,7 @@ libraries take these sums in the same order and round the same way.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 
 import llvmlite.binding
@@ -22,6 +23,7 @@ from .workers import one_thread_each
 
 EXPECTED = {"torch": "AVX2", "numpy": "X86_V3", "blas": "openblas Haswell"}  # under BASELINE
 UNKNOWN = "unknown"
+RESTRICTED = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # may keep the library that multiplies from bfloat16
 SIZES = ((96, 160, 48), (257, 96, 33))  # rows, inner size and columns of products: whole blocks, and remainders
 
 
@@ -33,7 +35,17 @@ def instruction_sets(device: str = "cpu") -> dict[str, str]:
         "numpy": _numpy(),
         "torch": torch.backends.cpu.get_cpu_capability(),
     }
+    if has_half_products():
+        found["torch"] += " with bfloat16"
     return found if device == "cpu" else {**found, "gpu": torch.cuda.get_device_name()}
+
+
+def has_half_products(device: str = "cpu") -> bool:
+    """Whether bfloat16 is multiplied by instructions of its own: AVX-512 with BF16, and torch not kept from it."""
+    if device != "cpu" or any(name in os.environ for name in RESTRICTED):
+        return False
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)  # torch before 2.6 does not tell
+    return torch.backends.cpu.get_cpu_capability().startswith("AVX512") and supported()
 
 
 def provenance_of_instructions(reproducible: bool, device: str = "cpu") -> dict[str, object]:
@@ -92,6 +104,8 @@ def _computed() -> Iterator[np.ndarray]:
         for dtype in (torch.float32, torch.float64):
             x, y = torch.from_numpy(a).to(dtype), torch.from_numpy(b).to(dtype)
             yield from (part.numpy() for part in (x @ y, x.mT @ x, *_functions(x), *_sums(x)))
+        if has_half_products():
+            yield (torch.from_numpy(a).bfloat16() @ torch.from_numpy(b).bfloat16()).float().numpy()
         yield from _factors(a)
         yield from (a @ b, np.exp2(a), np.exp(a), np.log2(1 + a * a), np.cos(a), a.sum(1), a.mean(0))
 

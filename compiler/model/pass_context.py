@@ -6,15 +6,22 @@ pass or, where they do not depend on the tokens, once an executor.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ...format.program import operations as op
 from ...format.program.operands import Row
 
 Rotations = dict[tuple, tuple[Tensor, Tensor]]
+Product = Callable[[int, Tensor, Tensor], Tensor]  # (index of W, x, W) -> x Wᵀ
+
+
+def exact_product(index: int, x: Tensor, weight: Tensor) -> Tensor:
+    """x Wᵀ in the type of its factors."""
+    return F.linear(x, weight)
 
 
 class PassContext:
@@ -22,12 +29,18 @@ class PassContext:
 
     tokens : int64 [batch, length]; tensors : weights by directory index, kept by reference
     boundary_token : starts a document; rotations : of earlier passes, to which new ones are added
+    product : multiplies registers by weights
     """
 
     def __init__(
-        self, tokens: Tensor, tensors: Mapping[int, Tensor], boundary_token: int, rotations: Rotations
+        self,
+        tokens: Tensor,
+        tensors: Mapping[int, Tensor],
+        boundary_token: int,
+        rotations: Rotations,
+        product: Product = exact_product,
     ) -> None:
-        self.tokens, self.tensors = tokens, tensors
+        self.tokens, self.tensors, self.product = tokens, tensors, product
         self._boundary_token, self._rotations = boundary_token, rotations
         self._document_start: Tensor | None = None
         self._masks: dict[tuple[int, bool], Tensor] = {}

@@ -18,7 +18,7 @@ from ...format.container.limits import DEFAULT_LIMITS, Limits
 from ...format.program.operands import Row
 from ...format.program.program import Program, validate_program
 from ...runtime.interpreter import check_length
-from .pass_context import PassContext, Rotations
+from .pass_context import PassContext, Product, Rotations, exact_product
 from .torch_operations import EXECUTIONS
 
 RegisterCallback = Callable[[int, Tensor], Tensor]
@@ -32,12 +32,19 @@ class TorchExecutor:
     program : Program
     tensors : mapping from directory index to float tensor   all on one device; kept by reference
     limits : Limits                                          what the program may need
+    product                                                  multiplies registers by weights
 
     Raises ArtifactError when program and tensors do not fit.
     """
 
-    def __init__(self, program: Program, tensors: Mapping[int, Tensor], limits: Limits = DEFAULT_LIMITS) -> None:
-        self.program, self.tensors = program, tensors
+    def __init__(
+        self,
+        program: Program,
+        tensors: Mapping[int, Tensor],
+        limits: Limits = DEFAULT_LIMITS,
+        product: Product = exact_product,
+    ) -> None:
+        self.program, self.tensors, self.product = program, tensors, product
         shapes = [tuple(tensors[i].shape) if i in tensors else () for i in range(max(tensors, default=-1) + 1)]
         self.shapes = validate_program(program, shapes, limits)
         self.rotations: Rotations = {}  # shared by all passes
@@ -67,7 +74,8 @@ class Forward:
     def __init__(self, executor: TorchExecutor, tokens: Tensor) -> None:
         check_length(tokens.shape[1], executor.shapes)
         self.executor, self.tokens = executor, tokens
-        self.context = PassContext(tokens, executor.tensors, executor.program.boundary_token, executor.rotations)
+        boundary = executor.program.boundary_token
+        self.context = PassContext(tokens, executor.tensors, boundary, executor.rotations, executor.product)
         self.index = 0
         self.registers: dict[int, Tensor] = {}
 

@@ -42,7 +42,7 @@ def execute_hash_embed(context: PassContext, o: op.HashEmbed) -> Tensor:
 
 def execute_linear(context: PassContext, o: op.Linear, x: Tensor) -> Tensor:
     weight = context.tensors[o.weight]
-    y = F.linear(x, weight)
+    y = context.product(o.weight, x, weight)
     return y if o.bias is None else y + context.vector(o.bias, weight.shape[0])
 
 

@@ -15,8 +15,9 @@ import numpy as np
 from ...format.assembly import EncodedStreams
 from ...progress import StageProgress
 from ..job import CompileJob
-from ..quantize.distillation import Distiller, Refiner, make_distiller, tune_vectors
+from ..quantize.distillation import Distiller, make_distiller
 from ..quantize.grid_matrix import zero_matrix
+from ..quantize.refiner import Refiner, tune_vectors
 from ..quantize.representation import FitAt, Quantized, Representations
 from ..quantize.sequential import count_groups, quantize_sequentially, walk_sequences
 from ..quantize.vectors import quantize_control_tensors, trainable_vectors

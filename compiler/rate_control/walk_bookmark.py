@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..quantize.distillation import Refiner
+from ..quantize.refiner import Refiner
 from ..quantize.representation import Quantized
 from ..quantize.sequential import Walk
 from ..quantize.stored_quantized import decode_quantized, encode_quantized

@@ -12,7 +12,9 @@ from tiny_models import golf_model, random_sequences
 
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.torch_executor import TorchExecutor
-from bytecap.compiler.quantize.distillation import Basis, Distiller, Refiner, scaled_updates
+from bytecap.compiler.quantize.distillation import Distiller
+from bytecap.compiler.quantize.eigenvector_adam import Basis
+from bytecap.compiler.quantize.refiner import Refiner, scaled_updates
 from bytecap.compiler.settings import DistillationSettings
 from bytecap.compiler.statistics.calibration import MatrixStatistics, measure_statistics
 
@@ -87,6 +89,16 @@ def test_tuning_some_tensors_mends_what_all_of_them_broke() -> None:
         assert torch.equal(tensors[i], tensor) == (i not in matrices())
 
 
+def test_products_in_bfloat16_give_nearly_the_same_gradients_and_the_same_judgement() -> None:
+    tensors = damaged(0.1)
+    exact, rounded = distiller(), distiller(half=True)
+    assert exact.divergence(tensors) == rounded.divergence(tensors)
+    found, expected = (judge._gradients(tensors, matrices()) for judge in (rounded, exact))
+    for i in matrices():
+        assert 0 < float((found[i] - expected[i]).norm()) < 0.1 * float(expected[i].norm())
+    assert rounded.tune(tensors, rates(0.01), 10)
+
+
 def test_a_tuning_that_does_not_help_is_undone() -> None:
     tensors = damaged(0.02)
     before = {i: t.clone() for i, t in tensors.items()}
@@ -102,11 +114,12 @@ def test_nothing_to_tune_changes_nothing(wanted: dict | None, steps: int) -> Non
     assert all(tensors[i] is before[i] for i in before)
 
 
-def test_the_result_does_not_depend_on_the_threads_but_on_the_seed() -> None:
+@pytest.mark.parametrize("half", [False, True])
+def test_the_result_does_not_depend_on_the_threads_but_on_the_seed(half: bool) -> None:
     results = []
     for threads, seed in ((1, 0), (3, 0), (1, 1)):
         tensors = damaged(0.1)
-        distiller(threads, seed).tune(tensors, rates(0.01), 5)
+        distiller(threads, seed, half=half).tune(tensors, rates(0.01), 5)
         results.append(tensors)
     assert all(torch.equal(results[0][i], results[1][i]) for i in results[0])
     assert not all(torch.equal(results[0][i], results[2][i]) for i in matrices())

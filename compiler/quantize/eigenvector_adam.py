@@ -1,0 +1,60 @@
+"""Adam in the eigenvectors of a matrix's second moments, in which its gradients are nearly uncorrelated.
+
+Strategy: as SOAP (arXiv:2409.11321), with the bases that calibration has measured already. A gradient is turned into
+the basis, Adam (arXiv:1412.6980) makes its direction there, and the direction is turned back. What has no basis is
+tuned weight by weight.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..statistics.calibration import MatrixStatistics
+
+FIRST_DECAY, SECOND_DECAY = 0.9, 0.95
+LEAST_DEVIATION = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Orthonormal directions of a matrix [rows, columns].
+
+    outputs : float32[rows, rows] columns are eigenvectors of G = E[δ δᵀ]; inputs : float32[columns,
+        columns], of H = E[x xᵀ]
+    """
+
+    outputs: torch.Tensor
+    inputs: torch.Tensor
+
+    @classmethod
+    def of(cls, statistics: MatrixStatistics, device: str = "cpu") -> Basis:
+        sides = statistics.output_fisher, statistics.hessian
+        return cls(*(torch.from_numpy(np.linalg.eigh(side.astype(np.float64))[1]).float().to(device) for side in sides))
+
+    def rotate(self, matrix: torch.Tensor) -> torch.Tensor:
+        return self.outputs.T @ matrix @ self.inputs
+
+    def rotate_back(self, matrix: torch.Tensor) -> torch.Tensor:
+        return self.outputs @ matrix @ self.inputs.T
+
+
+@dataclass(slots=True)
+class Moments:
+    """Adam's running averages of one tensor's gradient and of its square (arXiv:1412.6980), and their age."""
+
+    first: torch.Tensor
+    second: torch.Tensor
+    basis: Basis | None
+    age: int = 0
+
+    def direction(self, gradient: torch.Tensor) -> torch.Tensor:
+        gradient = gradient if self.basis is None else self.basis.rotate(gradient)
+        self.age += 1
+        self.first.mul_(FIRST_DECAY).add_(gradient, alpha=1 - FIRST_DECAY)
+        self.second.mul_(SECOND_DECAY).addcmul_(gradient, gradient, value=1 - SECOND_DECAY)
+        deviation = (self.second / (1 - SECOND_DECAY**self.age)).sqrt_().add_(LEAST_DEVIATION)
+        update = self.first.div(1 - FIRST_DECAY**self.age).div_(deviation)
+        return update if self.basis is None else self.basis.rotate_back(update)

@@ -1,0 +1,80 @@
+"""When a walk tunes what, for how long: shares of the updates before its groups, and the control tensors at its end.
+
+Strategy: every group of matrices that a sequential walk comes to has an equal share of the updates; all weights that
+are not quantized yet are tuned. The rate of an update is a share of each tensor's quantization error, because that is
+how far a weight may usefully move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+import numpy as np
+import torch
+
+from ..settings import DistillationSettings
+from .distillation import Distiller
+from .representation import Quantized
+
+WEIGHTS_OF_ALL_UPDATES = 1 << 22  # of a model; larger ones take fewer updates in proportion
+LEAST_UPDATES = 8  # fewer are not worth judging
+
+
+class Refiner:
+    """Tunes the waiting matrices of a walk, for an equal share of the updates before each of its groups.
+
+    Called as `Refine` of sequential.py. Shares below LEAST_UPDATES are saved up for a later group.
+    """
+
+    def __init__(
+        self, distiller: Distiller, settings: DistillationSettings, error: Callable[[int], float], groups: int
+    ) -> None:
+        """Plan the shares.
+
+        error : tensor index -> root mean square error of a matrix quantized by itself: how far an update goes
+        groups : how many of them will come
+        """
+        self.distiller, self.error, self.groups, self.length = distiller, error, groups, settings.step_size
+        self._total = scaled_updates(settings.steps, distiller)
+        self._turn = self._spent = 0
+
+    def state(self) -> dict[str, object]:
+        """How many shares were spent, and how far the tuning has come."""
+        return {"turn": self._turn, "spent": self._spent, "distiller": self.distiller.state()}
+
+    def restore(self, state: Mapping) -> None:
+        """Go on from such a state."""
+        self._turn, self._spent = state["turn"], state["spent"]
+        self.distiller.restore(state["distiller"])
+
+    def __call__(self, tensors: dict[int, torch.Tensor], waiting: Collection[int]) -> None:
+        self._turn += 1
+        due = self._total * self._turn // self.groups - self._spent
+        if due < LEAST_UPDATES:
+            return
+        self._spent += due
+        rates = {i: self.length * self.error(i) for i in waiting}
+        self.distiller.tune(tensors, rates, due)
+
+
+def tune_vectors(
+    distiller: Distiller, settings: DistillationSettings, quantized: Mapping[int, Quantized], vectors: Collection[int]
+) -> dict[int, np.ndarray]:
+    """Values of the control tensors, tuned with everything else quantized; their old values where that
+    does not help.
+    """
+    shapes = [t.values.shape for t in distiller.model.tensors]
+    tensors = {i: torch.from_numpy(q.weights.reshape(shapes[i])) for i, q in quantized.items()}
+    rates = {i: settings.vector_step_size * _rms(distiller.model.tensors[i].values) for i in vectors}
+    distiller.tune(tensors, rates, scaled_updates(settings.final_steps, distiller))
+    return {i: tensors[i].numpy() for i in vectors}
+
+
+def scaled_updates(updates: int, distiller: Distiller) -> int:
+    """Fewer for large models; never more than one pass over the text."""
+    wanted = round(updates * min(1.0, WEIGHTS_OF_ALL_UPDATES / distiller.model.parameters))
+    return min(wanted, len(distiller.training) // distiller.batch_sequences)
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
