@@ -1,7 +1,7 @@
 """Tables are complete whichever module is imported first, and a default compile leaves the menu alone.
 
 Strategy: a fresh process imports one module of the package before anything else and says what the
-tables hold; the answer may not depend on the module. Of every folder it is the module that reaches the
+tables hold; the answer may not depend on the module. Of every layer it is the module that reaches the
 most others, since what an import could change it changes on the way. The processes are forks of one
 that has loaded the packages of others only, so that a fresh start stays cheap.
 """
@@ -21,27 +21,26 @@ from bytecap.format.tensors.terms import TERMS
 
 # An integration needs the package that it is named after, which the plain suite does not have.
 NEEDS_A_PEER = {"integrations/transformers"}
-GRAPH = import_graph("", *LAYERS)
 
 
-def reached(module: str) -> frozenset[str]:
+def reached(module: str) -> set[str]:
     """Every module that importing one imports in turn."""
+    graph = import_graph("", *LAYERS)
     found, waiting = set(), [module]
     while waiting:
-        new = GRAPH.get(waiting.pop(), frozenset()) - found
+        new = graph.get(waiting.pop(), frozenset()) - found
         found |= new
         waiting += new
-    return frozenset(found)
+    return found
 
 
-def farthest_of_each_folder() -> list[str]:
+def farthest_of_each_layer() -> list[str]:
     """By their import names, the modules that are imported first."""
     names = sorted(name for name in modules("", *LAYERS) if name != "." and name not in NEEDS_A_PEER)
-    folders = {name.rpartition("/")[0]: name for name in sorted(names, key=lambda name: len(reached(name)))}
-    return [f"bytecap.{name.replace('/', '.')}" for name in sorted(folders.values())]
+    layers = {name.partition("/")[0]: name for name in sorted(names, key=lambda name: len(reached(name)))}
+    return [f"bytecap.{name.replace('/', '.')}" for name in sorted(layers.values())]
 
 
-FIRST = farthest_of_each_folder()
 IN_FORKS = """
 import importlib, json, os, sys
 import brotli, click, construct, numba, numpy, rich, safetensors, sentencepiece, threadpoolctl, torch, zstandard
@@ -67,13 +66,14 @@ for module in sys.argv[1:]:
 """
 
 
-def test_every_folder_may_be_imported_first() -> None:
+def test_every_layer_may_be_imported_first() -> None:
     """In a fresh process for each, recipes and the table of the kinds of terms are the same."""
     recipes = {name: [read_recipe(name).to_toml(), read_recipe(name).digest] for name in NAMED_RECIPES}
     expected = [recipes, [kind.name for kind in TERMS]]
-    run = subprocess.run([sys.executable, "-c", IN_FORKS, *FIRST], capture_output=True, text=True, check=False)
+    first = farthest_of_each_layer()
+    run = subprocess.run([sys.executable, "-c", IN_FORKS, *first], capture_output=True, text=True, check=False)
     told = dict(json.loads(line) for line in run.stdout.splitlines())
-    assert set(told) == set(FIRST), run.stderr
+    assert set(told) == set(first), run.stderr
     wrong = [module for module, answer in told.items() if not answer or json.loads(answer) != expected]
     assert wrong == [], run.stderr
 
@@ -82,19 +82,19 @@ COMPILE = """
 import sys
 import bytecap
 
-checkpoint, calibration, architecture, cap, recipe = sys.argv[1:]
-bytecap.compile(checkpoint, cap=cap, calibration=calibration, architecture=architecture, recipe=recipe)
-print(any(name.startswith("bytecap.compiler.menu") for name in sys.modules))
+checkpoint, calibration, architecture, cap, *recipes = sys.argv[1:]
+for recipe in recipes:
+    bytecap.compile(checkpoint, cap=cap, calibration=calibration, architecture=architecture, recipe=recipe)
+    print(any(name.startswith("bytecap.compiler.menu") for name in sys.modules))
 """
 
 
 def test_only_a_recipe_that_asks_for_the_menu_imports_it(small_job, tmp_path) -> None:
-    """Both are whole compiles in fresh processes, of little text; tables are offered one kind of it by default."""
+    """Whole compiles in a fresh process, the one without it first; tables are offered one kind of it by default."""
     little, least = tmp_path / "little.toml", tmp_path / "least.toml"
-    little.write_text("[calibrate]\ntokens = 64\n[correct-drift]\nenabled = false\n")
+    little.write_text("[calibrate]\ntokens = 64\n[correct-drift]\nenabled = false\n[distil]\nenabled = false\n")
     least.write_text(little.read_text() + "[fit-tables]\nenabled = false\n")
     files = [str(path) for path in (small_job.checkpoint, small_job.calibration, small_job.architecture)]
-    for recipe, imported in ((str(least), "False"), (str(little), "True")):
-        command = [sys.executable, "-c", COMPILE, *files, str(CAP), recipe]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert run.stdout.strip() == imported, run.stderr
+    command = [sys.executable, "-c", COMPILE, *files, str(CAP), str(least), str(little)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.stdout.split() == ["False", "True"], run.stderr

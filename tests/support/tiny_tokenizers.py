@@ -50,11 +50,17 @@ def words(seed: int, count: int, letters: str = "abcdefghijklmnop") -> list[str]
 
 
 @cache
+def sentences(count: int) -> tuple[list[str], ...]:
+    """What the vocabularies of the tests are trained on."""
+    return tuple(words(seed, 12) for seed in range(count))
+
+
+@cache
 def model_bytes(kind: str = "bytes") -> bytes:
     """A trained .model file of one of KINDS."""
     model = io.BytesIO()
     joined = "" if kind == "spaceless" else "    " if kind == "spaces" else " "
-    lines = [joined.join(words(seed, 12)) for seed in range(300)]
+    lines = [joined.join(sentence) for sentence in sentences(300)]
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(lines), model_writer=model, **{**COMMON, **KINDS[kind]}
     )

@@ -11,14 +11,14 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from tiny_tokenizers import model_bytes, words
+from tiny_tokenizers import model_bytes, sentences
 
 CHARACTERS = sorted({*"abcdefghijklmnop .,\n\u00e9\u4e2d"})
 
 
 def lines() -> list[str]:
     """The text that every vocabulary is trained on."""
-    return [" ".join(words(seed, 12)) + ". \u00e9\u4e2d\n" for seed in range(200)]
+    return [" ".join(sentence) + ". \u00e9\u4e2d\n" for sentence in sentences(200)]
 
 
 @cache

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from html_pages import origin_named
 from naive_sensitivity import naive_part_loss, naive_quantization_error, naive_ranks
-from scipy.stats import spearmanr
 from tiny_models import ARCHITECTURE, bare_model, golf_model, random_sequences
 
 from bytecap.compiler.model.model import ModelTensor
@@ -268,6 +267,8 @@ def test_slices_share_no_token():
 
 
 def test_ranks_and_their_correlation():
+    from scipy.stats import spearmanr  # a second to import
+
     random = np.random.default_rng(1)
     for _ in range(20):
         a, b = (random.integers(0, 6, 12).astype(float) for _ in range(2))
