@@ -14,6 +14,8 @@ import pytest
 from command_line import bytecap_command, heed_interrupts, process_arguments
 from small_job import CAP
 
+from bytecap.compiler.workers import available_threads
+
 MESSAGES = {
     "checkpoint": ("checkpoint.pt", b"not a checkpoint", 8),
     "calibration": ("calibration.bin", b"not a shard", 8),
@@ -37,12 +39,12 @@ def test_the_document_agrees_with_the_files(small_job):
     assert small_job.compiled.stderr == ""
 
 
-def test_compiling_again_gives_the_same_bytes_on_one_thread_and_on_two(small_job, tmp_path):
-    for threads in (1, 2):
-        output = tmp_path / f"{threads}.bcap"
-        outcome = bytecap_command(*small_job.compile_arguments(output, "--threads", threads))
-        assert outcome.code == 0
-        assert output.read_bytes() == small_job.artifact.read_bytes()
+def test_compiling_again_with_other_threads_gives_the_same_bytes(small_job, tmp_path):
+    """One where the processor has several cores, as many as the small job had."""
+    threads = 1 if available_threads() > 1 else 2
+    output = tmp_path / "out.bcap"
+    assert bytecap_command(*small_job.compile_arguments(output, "--threads", threads)).code == 0
+    assert output.read_bytes() == small_job.artifact.read_bytes()
 
 
 def test_the_text_report(small_job, tmp_path):
