@@ -124,7 +124,7 @@ ANSWERS = {
     **{f"{command}: tokenizer": (8, NO_TOKENIZER) for command in CALIBRATED},
     "sensitivity: exists": (9, EXISTS),
     "curve: exists": (9, EXISTS),
-    "lab: missing": (8, "the experiment row-rescue needs --calibration and --evaluation and --tokenizer"),
+    "lab: missing": (8, "the experiment row-rescue needs --calibration and --evaluation"),
     "lab: exists": (9, EXISTS),
     "lab: empty": (8, EMPTY),
     "demo: folder": (
