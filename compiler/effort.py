@@ -45,19 +45,19 @@ EFFORTS: Mapping[int, Options] = {
         "land-on-cap": {"walks": 2},
     },
     5: {},
-    6: {"distil": {"steps": 1_600, "final-steps": 160}},
-    7: {"correct-drift": {"tokens": 196_608}, "distil": {"steps": 3_200, "final-steps": 320}},
+    6: {"distil": {"passes": 4}},
+    7: {"correct-drift": {"tokens": 196_608}, "distil": {"steps": 1_600, "final-steps": 160, "passes": 8}},
     8: {
         "calibrate": {"tokens": 786_432, "tolerance": 0.025},
         "correct-drift": {"tokens": 196_608},
-        "distil": {"steps": 6_400, "final-steps": 640},
+        "distil": {"steps": 3_200, "final-steps": 320, "passes": 16},
     },
     9: {
         "calibrate": {"tokens": 1_572_864, "tolerance": 0.0175},
         "bias-head": {"enabled": True},
         "choose-candidates": {"enabled": True},
         "correct-drift": {"tokens": 196_608},
-        "distil": {"steps": 12_800, "final-steps": 1_280},
+        "distil": {"steps": 6_400, "final-steps": 640, "passes": 32},
     },
 }
 

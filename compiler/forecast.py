@@ -152,7 +152,7 @@ def _distillation_passes(model: Model, recipe: Recipe, text_tokens: int, held_ou
         return 0.0
     scale = min(1.0, WEIGHTS_OF_ALL_UPDATES / model.parameters)
     updates = sum(
-        min(round(count * scale), text_tokens // settings.batch_tokens)
+        min(round(count * scale), int(settings.passes * text_tokens) // settings.batch_tokens)
         for count in (settings.steps, settings.final_steps)
     )
     judgements = 2 * min(updates / LEAST_UPDATES, 4 * len(model.program.instructions) / 12)

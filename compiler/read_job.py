@@ -18,6 +18,7 @@ from .job import CompileJob
 from .model.model import Model
 from .options import CompileOptions
 from .profiles import profile_codec
+from .quantize.refiner import note_of_short_text
 from .recipe import Recipe, read_recipe
 from .statistics.calibration import Statistics
 from .storable import check_storable
@@ -43,7 +44,11 @@ class ReadJob:
     def reported(self) -> dict[str, object]:
         """What the report says of what was read."""
         more = {"instructions": self.instructions, "forecast": self.forecast.document()}
-        return {**self.inputs.reported(), "code_notes": list(self.code_notes), **more}
+        found = self.inputs.reported()
+        if len(self.job.held_out):
+            short = note_of_short_text(self.job.recipe.distillation, self.job.model, len(self.job.text))
+            found["calibration_notes"] = [*self.inputs.calibration.notes, *short]
+        return {**found, "code_notes": list(self.code_notes), **more}
 
 
 def read_job(checkpoint_path: Path | str, options: CompileOptions) -> ReadJob:

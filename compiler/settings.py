@@ -223,8 +223,8 @@ class DistillationSettings:
     """Tuning what is still float towards the float model: matrices during the walk, control tensors at its end.
 
     steps : Adam updates in the whole walk, for a model of up to 2**22 weights. Larger models take fewer
-        in proportion, so that the time of a compile stays near linear; never more than one pass over
-        the text
+        in proportion, so that the time of a compile stays near linear
+    passes : over the calibration text, at most; fewer updates where it is too short
     final_steps : updates of the control tensors afterwards, likewise
     step_size : length of a first update, in quantization errors of its matrix
     vector_step_size : the same, in root mean squares of its vector
@@ -233,6 +233,7 @@ class DistillationSettings:
     enabled: bool = True
     steps: int = 800
     final_steps: int = 80
+    passes: float = 1.0
     step_size: float = 0.014
     vector_step_size: float = 0.002
     batch_tokens: int = 4096
@@ -240,6 +241,7 @@ class DistillationSettings:
     bounds: ClassVar[Mapping[str, Bound]] = {
         "steps": (0, 1e6),
         "final_steps": (0, 1e6),
+        "passes": (0.0, 1e6),
         "step_size": (0.0, 1.0),
         "vector_step_size": (0.0, 1.0),
         "batch_tokens": (1, 1e9),

@@ -37,7 +37,7 @@ class Distiller:
     """A teacher, the sequences that students learn from, and those that judge them.
 
     training, held_out : int64[n, length]; every training sequence is used once before any is used
-        again, in an order drawn from `seed`
+        again, in orders drawn from `seed`, one a pass
     bases : of matrices to tune, by tensor index; without one, a weight is a direction of its own
     half : compute gradients with products in bfloat16; what judges is float32 in any case
     """
@@ -54,7 +54,7 @@ class Distiller:
     _product: Product = field(init=False, default=exact_product)
     _tensors: dict[int, torch.Tensor] = field(init=False)
     _known: list[Forward] = field(init=False, default_factory=list)
-    _order: np.ndarray = field(init=False)
+    _orders: list[np.ndarray] = field(init=False, default_factory=list)
     _taken: int = field(init=False, default=0)
     _moments: dict[int, Moments] = field(init=False, default_factory=dict)
 
@@ -63,7 +63,6 @@ class Distiller:
         if self.half:
             head = find_head(self.model.program)
             self._product = HalfProducts(() if head is None else [self.model.program.instructions[head].weight])
-        self._order = np.random.default_rng(self.seed).permutation(len(self.training))
 
     def state(self) -> dict[str, object]:
         """How far the tuning has come: sequences taken, and the averages of each tensor's gradients."""
@@ -154,10 +153,14 @@ class Distiller:
         return {i: sum(part[k] for part in parts) for k, i in enumerate(wanted)}
 
     def _next_batch(self) -> np.ndarray:
-        """The next sequences in the drawn order, around and around."""
-        chosen = np.arange(self._taken, self._taken + min(self.batch_sequences, len(self._order))) % len(self._order)
-        self._taken += len(chosen)
-        return self.training[self._order[chosen]]
+        """The next sequences: each once a pass, in another order every pass."""
+        count = len(self.training)
+        numbers = range(self._taken, self._taken + min(self.batch_sequences, count))
+        self._taken = numbers.stop
+        while len(self._orders) * count < numbers.stop:
+            drawn_from = [self.seed, len(self._orders)] if self._orders else self.seed
+            self._orders.append(np.random.default_rng(drawn_from).permutation(count))
+        return self.training[[self._orders[k // count][k % count] for k in numbers]]
 
 
 def _parts(sequences: np.ndarray) -> list[np.ndarray]:

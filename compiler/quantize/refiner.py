@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 import numpy as np
 import torch
 
+from ..model.model import Model
 from ..settings import DistillationSettings
 from .distillation import Distiller
 from .representation import Quantized
@@ -35,7 +36,7 @@ class Refiner:
         groups : how many of them will come
         """
         self.distiller, self.error, self.groups, self.length = distiller, error, groups, settings.step_size
-        self._total = scaled_updates(settings.steps, distiller)
+        self._total = scaled_updates(settings.steps, distiller, settings.passes)
         self._turn = self._spent = 0
 
     def state(self) -> dict[str, object]:
@@ -66,14 +67,27 @@ def tune_vectors(
     shapes = [t.values.shape for t in distiller.model.tensors]
     tensors = {i: torch.from_numpy(q.weights.reshape(shapes[i])) for i, q in quantized.items()}
     rates = {i: settings.vector_step_size * _rms(distiller.model.tensors[i].values) for i in vectors}
-    distiller.tune(tensors, rates, scaled_updates(settings.final_steps, distiller))
+    distiller.tune(tensors, rates, scaled_updates(settings.final_steps, distiller, settings.passes))
     return {i: tensors[i].numpy() for i in vectors}
 
 
-def scaled_updates(updates: int, distiller: Distiller) -> int:
-    """Fewer for large models; never more than one pass over the text."""
+def scaled_updates(updates: int, distiller: Distiller, passes: float) -> int:
+    """Fewer for large models; never more than so many passes over the text."""
     wanted = round(updates * min(1.0, WEIGHTS_OF_ALL_UPDATES / distiller.model.parameters))
-    return min(wanted, len(distiller.training) // distiller.batch_sequences)
+    return min(wanted, int(passes * len(distiller.training)) // distiller.batch_sequences)
+
+
+def note_of_short_text(settings: DistillationSettings, model: Model, tokens: int) -> list[str]:
+    """What is to be said where the calibration text has fewer passes than the wanted updates take; else nothing."""
+    wanted = round(settings.steps * min(1.0, WEIGHTS_OF_ALL_UPDATES / model.parameters))
+    most = int(settings.passes * tokens) // settings.batch_tokens
+    if not settings.enabled or most >= wanted:
+        return []
+    text = "pass" if settings.passes == 1 else "passes"
+    return [
+        f"distillation makes {most:,} of {wanted:,} updates wanted: {settings.passes:g} {text} over this text; "
+        "more calibration text buys bytes"
+    ]
 
 
 def _rms(values: np.ndarray) -> float:

@@ -14,7 +14,7 @@ from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.torch_executor import TorchExecutor
 from bytecap.compiler.quantize.distillation import Distiller
 from bytecap.compiler.quantize.eigenvector_adam import Basis
-from bytecap.compiler.quantize.refiner import Refiner, scaled_updates
+from bytecap.compiler.quantize.refiner import Refiner, note_of_short_text, scaled_updates
 from bytecap.compiler.settings import DistillationSettings
 from bytecap.compiler.statistics.calibration import MatrixStatistics, measure_statistics
 
@@ -199,4 +199,25 @@ def test_steps_are_shared_among_the_groups_and_small_shares_saved_up() -> None:
 )
 def test_large_models_and_short_texts_take_fewer_steps(weights: int, sequences: int, steps: int) -> None:
     known = SimpleNamespace(model=SimpleNamespace(parameters=weights), training=range(sequences), batch_sequences=16)
-    assert scaled_updates(320, known) == steps
+    assert scaled_updates(320, known, 1.0) == steps
+    assert scaled_updates(320, known, 0.0) == 0
+    assert scaled_updates(320, known, 2.0) == min(2 * sequences // 16, 320 * (1 << 22) // max(weights, 1 << 22))
+
+
+def test_a_text_that_bounds_distillation_is_said() -> None:
+    settings = DistillationSettings(steps=10, batch_tokens=100, passes=2)
+    (said,) = note_of_short_text(settings, model(), 450)
+    assert said.startswith("distillation makes 9 of 10 updates wanted: 2 passes over this text")
+    assert note_of_short_text(settings, model(), 500) == []
+    assert note_of_short_text(DistillationSettings(enabled=False), model(), 1) == []
+
+
+def test_every_pass_takes_every_sequence_once_in_an_order_of_its_own() -> None:
+    judge = distiller()
+    first, second = (np.concatenate([judge._next_batch(), judge._next_batch()]) for _ in range(2))
+    assert not np.array_equal(first, second)
+    for taken in (first, second):
+        assert sorted(map(tuple, taken)) == sorted(map(tuple, TRAINING))
+    other = distiller()
+    other.restore({"taken": 12, "moments": {}})
+    assert np.array_equal(np.concatenate([other._next_batch(), other._next_batch()]), second)
