@@ -12,6 +12,7 @@ from .documents import document_text, json_option
 from .origins import origin_of
 from .parameters import (
     CHECKPOINT,
+    FOLDER,
     INPUT_FILE,
     OUTPUT_FILE,
     Choice,
@@ -39,7 +40,6 @@ BASES = ("uniform", "per-matrix", "allocated")
 FORMS = ("finer", "apart", "raw")
 BACKENDS = ("loky", "threading", "dask")
 PROFILES = ("max", "default", "fast")
-FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 class Budgets(click.ParamType):

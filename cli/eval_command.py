@@ -11,6 +11,7 @@ from .documents import json_option, print_document
 from .parameters import (
     CHECKPOINT,
     DATA_FILES,
+    FOLDER,
     INPUT_FILE,
     SIZE,
     Choice,
@@ -91,6 +92,18 @@ EXAMPLE = example("bytecap eval model.bcap --data val.bin --tokenizer tokenizer.
     type=SIZE,
     help="Of weights and running sequences together, such as 4GiB.  [default: what there is]",
 )
+@click.option(
+    "--device",
+    type=Choice(["cuda", "cpu"]),
+    help="Let torch compute the losses there, in float32; verify never does.  [default: bytecap's own runtime]",
+)
+@click.option(
+    "--backend",
+    type=Choice(["dask"]),
+    help="Share the windows among the workers of a cluster.  [default: this machine's cores]",
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Of the Dask cluster, such as tcp://10.0.0.1:8786.")
+@click.option("--resume", type=FOLDER, metavar="DIR", help="Keep the losses of windows here and go on from them.")
 @architecture_option
 @weights_option
 @ignore_option
@@ -98,6 +111,10 @@ EXAMPLE = example("bytecap eval model.bcap --data val.bin --tokenizer tokenizer.
 @json_option
 def command(model: Path, as_json: bool, **options: Any) -> None:
     """Score a model on text: bits per byte, perplexity a token and a word, and how fast it reads."""
+    if (options["backend"] == "dask") != (options["scheduler"] is not None):
+        raise click.UsageError("--backend dask and --scheduler go together.")
+    if options["backend"] is not None and options["device"] is not None:
+        raise click.UsageError("--device and --backend are two places to score; give one of them.")
     from .. import interface
     from .eval_report import evaluation_document, print_evaluation
     from .failures import naming_file

@@ -13,6 +13,7 @@ from .text_lines import print_field
 
 if TYPE_CHECKING:
     from ..interface import EvaluatedText, Evaluation
+    from ..interface.scoring_places import ScoredBy
     from ..runtime.known_splits import SplitMatch
     from ..runtime.scoring import Gap, Score
     from ..runtime.scoring_budget import ScoringWork
@@ -53,6 +54,25 @@ def work_document(work: ScoringWork) -> dict[str, int]:
     }
 
 
+def scored_by_document(scored_by: ScoredBy) -> dict[str, Any]:
+    """What computed the losses as JSON values; its notes are among those of the evaluation."""
+    return {
+        "name": scored_by.name,
+        "device": scored_by.device,
+        "backend": scored_by.backend,
+        "workers": scored_by.workers,
+        "processors": list(scored_by.processors),
+        "difference": None if scored_by.difference is None else dict(scored_by.difference),
+    }
+
+
+def scored_by_text(scored_by: ScoredBy) -> str:
+    """The same in a line."""
+    if scored_by.backend is None:
+        return scored_by.name
+    return f"{scored_by.name}, on {scored_by.workers} worker{'s' * (scored_by.workers != 1)} of {scored_by.backend}"
+
+
 def gap_document(gap: Gap) -> dict[str, float]:
     """A gap as JSON values, in thousandths of a bit per byte."""
     return {"mbpb": gap.mbpb, "standard_error_mbpb": gap.standard_error_mbpb}
@@ -71,6 +91,7 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
         "checkpoint": None if evaluation.reading is None else reading_document(evaluation.reading),
         "text": text_document(evaluation.text),
         "work": None if evaluation.work is None else work_document(evaluation.work),
+        "scored_by": scored_by_document(evaluation.scored_by),
         "notes": [*evaluation.text.notes, *score_notes(evaluation.score, evaluation.text)],
     }
 
@@ -179,6 +200,8 @@ def print_evaluation(evaluation: Evaluation) -> None:
         print_field("tokenizer", "{source}  ({kind}, {pieces:,} pieces)".format(**evaluation.text.tokenizer), 12)
     print_field("read", conventions_text(evaluation.score, evaluation.text), 12)
     print_field("data", evaluation.text.split.detail, 12)
+    if evaluation.scored_by.device is not None or evaluation.scored_by.backend is not None:
+        print_field("scored by", scored_by_text(evaluation.scored_by), 12)
     _print_doubts(evaluation)
     for note in (*evaluation.text.notes, *score_notes(evaluation.score, evaluation.text)):
         click.echo(f"bytecap: note: {note}", err=True)

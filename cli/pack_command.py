@@ -7,9 +7,8 @@ from pathlib import Path
 import click
 
 from .documents import json_option, print_document
-from .parameters import INPUT_FILE, SIZE, Choice, example, force_option, tokenizer_help, tokenizer_option
+from .parameters import FOLDER, INPUT_FILE, SIZE, Choice, example, force_option, tokenizer_help, tokenizer_option
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
 DATA_PATH = click.Path(path_type=Path)  # a pattern, too
 DOCUMENTS = Choice(("auto", "joined", "separate"))
 

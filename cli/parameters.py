@@ -102,6 +102,7 @@ class ArchitectureFile(InputFile):
         return super().convert(value, param, ctx)
 
 
+FOLDER = click.Path(file_okay=False, path_type=Path)
 OUTPUT_FILE = OutputFile(dir_okay=False, path_type=Path)
 INPUT_FILE = InputFile(dir_okay=False, readable=True, path_type=Path)
 CHECKPOINT = InputFile(readable=True, path_type=Path)  # or a folder as Hugging Face writes it

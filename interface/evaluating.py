@@ -18,6 +18,7 @@ from .arguments import PathLike, budget_of, optional_path, paths_of, selection_o
 from .file_errors import deliberate
 from .loading import ModelFile, load_architecture, load_model_file, tokenizer_path
 from .progress_bars import ProgressOption, heard
+from .scoring_places import RUNTIME, ScoredBy, ScoringPlace
 
 if TYPE_CHECKING:
     from ..compiler.checkpoints.selection import Selection
@@ -40,6 +41,7 @@ class Evaluation(ShownByFacts):
     text : EvaluatedText          the text and how it was read
     reading : Reading or None     what was assumed, told, chosen and left out of the checkpoints; None without any
     work : ScoringWork or None    most that scoring the model takes: multiply-adds and memory
+    scored_by : ScoredBy          what computed the losses: the runtime, torch, the workers of a cluster
     """
 
     kind: str
@@ -50,6 +52,7 @@ class Evaluation(ShownByFacts):
     text: EvaluatedText
     reading: Reading | None = None
     work: ScoringWork | None = None
+    scored_by: ScoredBy = RUNTIME
 
     @property
     def assumed(self) -> Mapping[str, object]:
@@ -68,6 +71,8 @@ class Evaluation(ShownByFacts):
             facts["reference"] = _score_text(self.reference)
         if self.gap is not None:
             facts["gap"] = self.gap.shown_facts()[""]
+        if self.scored_by != RUNTIME:
+            facts["scored by"] = self.scored_by.name
         facts["windows"] = f"{self.score.sequence_length:,} tokens"
         if self.text.tokenizer is not None:
             facts["tokenizer"] = str(self.text.tokenizer["source"])
@@ -127,6 +132,10 @@ def evaluate(
     ignore: Sequence[str] = (),
     seconds: float | None = None,
     memory: int | str | None = None,
+    device: str | None = None,
+    backend: str | None = None,
+    scheduler: str | None = None,
+    resume: PathLike | None = None,
     threads: int | None = None,
     progress: ProgressOption = None,
 ) -> Evaluation:
@@ -149,18 +158,27 @@ def evaluate(
                     whether what was assumed made both models the same function of their tensors
     weights, ignore which tensors of a checkpoint are read: see `describe`
     seconds         of a core that scoring a model may take; by default, and for 0, as many as it takes
-    memory          of weights and running sequences, bytes or "4GiB"; by default what this process may have
+    memory          of weights and running sequences, bytes or "4GiB"; by default what this process may have; of a
+                    cluster that of each worker
+    device          "cuda", "cpu", ...: torch computes the losses there, in float32; by default bytecap's own runtime.
+                    `scored_by` of the result says how far the two lie apart
+    backend         "dask": the windows are shared among the workers of the cluster whose address is `scheduler`
+    resume          a folder in which the losses of windows are kept as they are computed, and gone on from
 
-    Raises ArtifactError, BudgetError, CheckpointError, DataError or VerificationError.
+    Raises ArtifactError, BudgetError, CheckpointError, CompileError (a device or a cluster), DataError, OutputError or
+    VerificationError.
     """
     from ..runtime.evaluation import ScoringOptions
 
     counts, budget = paths_of(byte_counts), budget_of(seconds, memory)
     options = ScoringOptions(sequence_length, stride, max_tokens, _beginning(bos), documents, counts, threads)
     options = replace(options, splits=paths_of(splits), split=split, other_tokenizer=other_tokenizer, budget=budget)
+    options = replace(options, keep=optional_path(resume))
     models = _Models(Path(model), optional_path(against), optional_path(architecture), selection_of(weights, ignore))
-    with heard(progress) as listener:
-        return _evaluated(models, paths_of(data), tokenizer, options, listener)
+    with heard(progress) as listener, ScoringPlace(device, backend, scheduler) as place:
+        found = _evaluated(models, paths_of(data), tokenizer, options, place, listener)
+        told = place.told()
+    return replace(found, scored_by=told, text=replace(found.text, notes=(*found.text.notes, *told.notes)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +196,7 @@ def _evaluated(
     data: Sequence[str],
     tokenizer: PathLike | None,
     options: ScoringOptions,
+    place: ScoringPlace,
     progress: Progress | None,
 ) -> Evaluation:
     from ..runtime.bounded_scoring import bound_scoring
@@ -197,11 +216,12 @@ def _evaluated(
     read = read_scoring_data(program, data, own, options)
     read = replace(read, notes=(*said, *read.notes))
 
-    def bounded(file: ModelFile, name: str) -> tuple[Interpreter, ScoringOptions, ScoringWork]:
+    def bounded(path: Path, file: ModelFile, name: str) -> tuple[Interpreter, ScoringOptions, ScoringWork]:
         wanted = replace(options, progress=stage_of(progress, f"score {name}"))
-        return bound_scoring(Interpreter(file.program, file.tensors), read, wanted)
+        model, chosen, work = bound_scoring(Interpreter(file.program, file.tensors), read, wanted)
+        return model, place.placed(path, file, model, chosen), work
 
-    model, chosen, work = bounded(loaded, loaded.kind)
+    model, chosen, work = bounded(models.model, loaded, loaded.kind)
     read = choose_documents(model, read, chosen)
     result, text = score_program(model, read, chosen), _evaluated_text(read, options)
     if models.against is None:
@@ -209,7 +229,7 @@ def _evaluated(
     other = load_model_file(models.against, known, models.selection, options.budget)
     notes = dict.fromkeys((*text.notes, *_admitted(other, own, options), *_other_document(loaded, other)))
     text = replace(text, notes=tuple(notes))
-    model, chosen, _ = bounded(other, "reference")
+    model, chosen, _ = bounded(models.against, other, "reference")
     reference = score_program(model, read, chosen)
     same, gap = program.instructions == other.program.instructions, paired_gap(reference, result)
     return Evaluation(loaded.kind, result, reference, gap, same, text, _both(loaded.reading, other.reading), work)

@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import DataError
 from .byte_table_faults import FAULTS, faults_of_pieces, operator_bytes, spelled_space, spelled_spaces
 from .check import Check, judged, skipped
-from .evaluation import has_case_operators
+from .checked_pieces import has_case_operators
 from .round_trips import check_round_trips
 from .token_text import text_of_ids
 from .tokenizers import ByteTable, Tokenizer, load_tokenizer

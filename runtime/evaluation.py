@@ -15,20 +15,23 @@ import numpy as np
 from ..errors import DataError
 from ..format.program.program import Program
 from ..progress import StageProgress
+from .checked_pieces import checked_byte_table, refuse_untransformed_text
 from .data_content import DataContent
 from .data_files import expand_data
 from .interpreter import Interpreter
+from .kept_losses import KeptLosses, run_digest
 from .known_splits import SplitMatch, match_split, read_splits
 from .scoring import Score, score, target_count
 from .scoring_budget import NO_BUDGET, ScoringBudget
 from .token_text import TokenText, text_of_ids
-from .tokenizers import ByteTable, Tokenizer, load_tokenizer
-from .tokens import NO_TOKEN, Tokens, read_byte_counts, read_tokens, sidecar_of
+from .tokenizers import Tokenizer, load_tokenizer
+from .tokens import Tokens, read_byte_counts, read_tokens, sidecar_of
+from .window_runs import WindowRunner
+from .windows import Window
 
 AUTO, JOINED, SEPARATE = "auto", "joined", "separate"
 PROBES, PROBE_CONTEXT, PROBE_TOKENS = 8, 64, 32  # documents that are tried, tokens before them, tokens of each
 LOSS_OF_JOINING = 0.5  # nats a token; models that were trained on documents in a row lose nothing
-CASE_OPERATORS = "\ue001\ue002\ue003\ue004"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +45,11 @@ class ScoringOptions:
     byte_counts : paths         files of bytes by token beside the shards; by default those that are found there
     splits : paths              tables of known splits beside the shipped one
     split : str or None         name of the known split that the data must be
-    threads, progress           as in `scoring.score`
+    threads, progress, run      as in `scoring.score`
     other_tokenizer : bool      take a tokenizer that cannot be the model's
     budget : ScoringBudget      what scoring may take of memory and time
+    keep : path or None         folder in which the losses of windows are kept, and from which scoring goes on
+    scorer : str                who computes the losses, in words: those of another one are not gone on from
     """
 
     sequence_length: int | None = None
@@ -59,6 +64,9 @@ class ScoringOptions:
     split: str | None = None
     other_tokenizer: bool = False
     budget: ScoringBudget = NO_BUDGET
+    run: WindowRunner | None = None
+    keep: Path | None = None
+    scorer: str = "runtime"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,56 +167,6 @@ def _knows_text(tokenizer: Tokenizer) -> bool:
     return tokenizer.kind != "table of byte counts"
 
 
-def refuse_untransformed_text(tokenizer: Tokenizer, tokens: Tokens) -> None:
-    """A vocabulary of case operators reads text that was rewritten with them before."""
-    if tokens.text is not None and has_case_operators(tokenizer):
-        raise DataError(
-            f"{tokenizer.source} has pieces for case operators (CaseOps), and {tokens.source} is text without them; "
-            "give the token shards and the counts of bytes that were written with them"
-        )
-
-
-def has_case_operators(tokenizer: Tokenizer) -> bool:
-    """Whether the operators are pieces and no word has capitals: large vocabularies hold these characters, too."""
-    texts = tokenizer.pieces.texts
-    operators = {operator.encode() for operator in CASE_OPERATORS}
-    return operators & set(texts) != set() and not any(len(text) > 1 and text != text.lower() for text in texts)
-
-
-def checked_byte_table(
-    tokenizer: Tokenizer,
-    tokens: Tokens,
-    sequence_length: int,
-    max_tokens: int | None = None,
-    vocabulary_size: int = 0,
-    boundary_token: int = NO_TOKEN,
-) -> ByteTable:
-    """The tokenizer's byte table with rows up to the vocabulary, checked against the text of every document that the
-    scored targets touch.
-
-    Raises DataError when the tokens give no sequence of `sequence_length`, hold an id that has no piece, or their text
-    contradicts the table.
-    """
-    byte_table = tokenizer.byte_table().padded(vocabulary_size)
-    scored = target_count(tokens, sequence_length, max_tokens) + 1
-    _refuse_tokens_without_piece(tokenizer, tokens, scored, boundary_token)
-    beyond = np.flatnonzero(byte_table.boundary[tokens.ids[scored:]])
-    end = scored + int(beyond[0]) if beyond.size else len(tokens.ids)
-    ids = np.asarray(tokens.ids[:end])
-    tokenizer.check_decoding(ids[ids < tokenizer.vocabulary_size], tokens.source)
-    return byte_table
-
-
-def _refuse_tokens_without_piece(tokenizer: Tokenizer, tokens: Tokens, scored: int, boundary_token: int) -> None:
-    ids = tokens.ids[:scored]
-    places = np.flatnonzero((ids >= tokenizer.vocabulary_size) & (ids != boundary_token))
-    if places.size:
-        raise DataError(
-            f"{tokens.source}: token {int(places[0]):,} has the id {int(ids[places[0]])}, and {tokenizer.source} has "
-            f"only {tokenizer.vocabulary_size:,} pieces; give the tokenizer that the tokens were made with"
-        )
-
-
 def choose_documents(model: Interpreter, data: ScoringData, options: ScoringOptions) -> ScoringData:
     """With AUTO, the data with documents separate when the model, on average over the first few, loses more than
     LOSS_OF_JOINING on the beginning of a document that follows another one; else the data unchanged.
@@ -251,6 +209,11 @@ def score_program(model: Interpreter, data: ScoringData, options: ScoringOptions
     size = model.program.vocabulary_size
     length = model.program.sequence_length if options.sequence_length is None else options.sequence_length
     model.warm_up()
+
+    def keep(ids: np.ndarray, plan: Sequence[Window]) -> KeptLosses:
+        digest = run_digest(model.program, model.tensors, ids, plan, options.scorer)
+        return KeptLosses(Path(options.keep or ""), digest, len(plan))
+
     found = score(
         model,
         data.tokens,
@@ -261,6 +224,8 @@ def score_program(model: Interpreter, data: ScoringData, options: ScoringOptions
         documents=data.documents,
         threads=options.threads,
         progress=options.progress,
+        run=options.run,
+        keep=None if options.keep is None else keep,
     )
     found = replace(found, vocabulary_size=size)
     pieces = size if data.tokenizer is None else data.tokenizer.vocabulary_size

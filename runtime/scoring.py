@@ -11,37 +11,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import replace
-from itertools import islice
-from typing import Protocol
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from ..errors import DataError, VerificationError
 from ..format.parallel import usable_cores
 from ..progress import StageProgress
+from .kept_losses import KeptLosses
 from .score import Gap, Score, ratio_error
 from .token_text import TokenText
 from .tokens import Tokens
+from .window_runs import LanguageModel, OnThreads, WindowRunner
 from .windows import Window, windows_by_document
 
-TOKENS_PER_BATCH = 1024  # enough to make a call worth its overhead, few enough to stop soon after an interrupt
 MILLI = 1000.0
 
-
-class LanguageModel(Protocol):
-    """What can be scored: `Interpreter`, or anything else with this method."""
-
-    def token_losses(self, tokens: np.ndarray) -> np.ndarray:
-        """Loss of each next token: int [batch, length + 1] -> nats [batch, length].
-
-        Entry i of a row is -log of the probability of tokens[i + 1] given tokens[: i + 1]. The
-        probability must be a softmax over the whole vocabulary. Called from several threads at
-        once.
-        """
+Keep = Callable[[np.ndarray, Sequence[Window]], KeptLosses]
 
 
 def target_count(tokens: Tokens, sequence_length: int, max_tokens: int | None = None) -> int:
@@ -74,6 +62,8 @@ def score(
     batch_sequences: int | None = None,
     threads: int | None = None,
     progress: StageProgress | None = None,
+    run: WindowRunner | None = None,
+    keep: Keep | None = None,
 ) -> Score:
     """Score `model` on the first targets of `tokens`, each exactly once.
 
@@ -85,7 +75,8 @@ def score(
     window sees at least `sequence_length - stride` tokens of context. `progress(done, total)` counts
     windows, in the calling thread. BLAS is held to one thread meanwhile; `threads` (default: the cores
     this process may use) run batches of `batch_sequences` windows. The result is the same for any
-    `threads`, and for any `batch_sequences` as far as the model's losses are.
+    `threads`, and for any `batch_sequences` as far as the model's losses are. `run` runs windows elsewhere
+    instead. With `keep`, called with the tokens and the windows, losses that are known are not computed again.
 
     Raises DataError when the tokens give no sequence or no bytes, VerificationError when a loss is
     not finite.
@@ -99,18 +90,42 @@ def score(
         )
     starts = np.zeros(1, dtype=np.int64) if documents is None else documents
     plan = list(windows_by_document(starts, targets, sequence_length, stride))
-    size = batch_sequences or max(1, TOKENS_PER_BATCH // sequence_length)
     sums = _sums_of(plan, None if text is None else text.bytes)
     if not plan or (text is not None and not sums.any()):
         raise DataError(f"{tokens.source}: the {targets:,} scored tokens stand for no text at all; give other data")
     began = time.perf_counter()
-    losses = _window_losses(model, tokens.ids[: targets + 1], plan, size, threads or usable_cores(), progress)
+    run, ids = run or OnThreads(threads or usable_cores(), batch_sequences), tokens.ids[: targets + 1]
+    with nullcontext() if keep is None else keep(ids, plan) as kept:
+        losses = _losses_by(run, model, ids, plan, kept, progress)
     seconds = time.perf_counter() - began
     _check_finite(losses, plan)
     limit = len(tokens.ids) - 1 if max_tokens is None else min(max_tokens, len(tokens.ids) - 1)
     within = None if documents is None else np.searchsorted(starts, [w.start for w in plan], side="right") - 1
     found = Score(limit, 0, 0, sequence_length, stride, seconds, losses, sums, sequence_documents=within)
     return _summed(plan, text, found)
+
+
+def _losses_by(
+    run: WindowRunner,
+    model: LanguageModel,
+    ids: np.ndarray,
+    plan: Sequence[Window],
+    kept: KeptLosses | None,
+    progress: StageProgress | None,
+) -> np.ndarray:
+    """Nats of each window's scored targets, float64 [windows]."""
+    losses = np.full(len(plan), np.nan) if kept is None else kept.known.copy()
+    missing = range(len(plan)) if kept is None else np.flatnonzero(np.isnan(losses)).tolist()
+    done = len(plan) - len(missing)
+    with closing(run(model, ids, plan, missing)) as found:  # at an interrupt, too, so that no work goes on
+        for numbers, nats in found:
+            losses[numbers] = nats
+            if kept is not None:
+                kept.add(numbers, nats)
+            done += len(numbers)
+            if progress is not None:
+                progress(done, len(plan))
+    return losses
 
 
 def _summed(plan: Sequence[Window], text: TokenText | None, found: Score) -> Score:
@@ -153,59 +168,6 @@ def _check_finite(losses: np.ndarray, plan: Sequence[Window]) -> None:
             f"the model's loss is {losses[first]} in sequence {first:,} ({targets}), and not finite in "
             f"{wrong.size:,} of {len(losses):,} sequences; its weights are damaged or too large"
         )
-
-
-def _batches(plan: Sequence[Window], size: int) -> Iterator[range]:
-    """Window numbers in runs of at most `size` windows of one length."""
-    first = 0
-    for number in range(1, len(plan) + 1):
-        length = plan[first].stop - plan[first].start
-        if number == len(plan) or number - first == size or plan[number].stop - plan[number].start != length:
-            yield range(first, number)
-            first = number
-
-
-def _window_losses(
-    model: LanguageModel,
-    ids: np.ndarray,
-    plan: Sequence[Window],
-    size: int,
-    threads: int,
-    progress: StageProgress | None,
-) -> np.ndarray:
-    """Nats of each window's scored targets, float64 [windows]."""
-    losses = np.empty(len(plan), dtype=np.float64)
-
-    def run(numbers: range) -> int:
-        inputs = np.stack([ids[plan[number].start : plan[number].stop + 1] for number in numbers]).astype(np.int64)
-        with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is found in the sums
-            nats = np.asarray(model.token_losses(inputs), dtype=np.float64)
-        for number, row in zip(numbers, nats, strict=True):
-            losses[number] = row[plan[number].skip :].sum()
-        return len(numbers)
-
-    with threadpool_limits(limits=1, user_api="blas"):
-        done = 0
-        for count in _completed(run, _batches(plan, size), threads):
-            done += count
-            if progress is not None:
-                progress(done, len(plan))
-    return losses
-
-
-def _completed(run: Callable[[range], int], batches: Iterator[range], threads: int) -> Iterator[int]:
-    """Results of `run` on each batch as they come; only a few batches are under way, so an interrupt ends it soon."""
-    with ThreadPoolExecutor(threads, thread_name_prefix="score") as pool:
-        pending: set[Future[int]] = {pool.submit(run, batch) for batch in islice(batches, 2 * threads)}
-        try:
-            while pending:
-                finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-                pending |= {pool.submit(run, batch) for batch in islice(batches, len(finished))}
-                for future in finished:
-                    yield future.result()
-        finally:
-            for future in pending:
-                future.cancel()
 
 
 def paired_gap(reference: Score, other: Score) -> Gap:

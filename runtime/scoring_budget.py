@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import BudgetError
@@ -99,14 +100,15 @@ def check_program_memory(program: Program, directory: tuple[TensorEntry, ...], b
 
 
 class CoreClock:
-    """Watches the seconds of a core that this process spends from now on."""
+    """Watches the seconds of a core that are spent from now on, of this process or as `spent` counts them."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds, self._began = seconds, time.process_time()
+    def __init__(self, seconds: float, spent: Callable[[], float] | None = None) -> None:
+        self._seconds, self._spent = seconds, spent or time.process_time
+        self._began = self._spent()
 
     def check(self) -> None:
         """Raise BudgetError when they are spent."""
-        if time.process_time() - self._began > self._seconds:
+        if self._spent() - self._began > self._seconds:
             raise BudgetError(
                 f"scoring took the {self._seconds:g} seconds of a core that it may, and was not done; "
                 "score fewer tokens, or allow more",
@@ -115,7 +117,7 @@ class CoreClock:
 
     def check_forecast(self, done: int, total: int) -> None:
         """Raise BudgetError when `done` of `total` took so long that the rest will clearly be too much."""
-        spent = time.process_time() - self._began
+        spent = self._spent() - self._began
         forecast = spent / done * total
         if spent > FORECAST_FROM * self._seconds and forecast > FORECAST_SLACK * self._seconds:
             raise _over_seconds(f"{done:,} of {total:,} sequences say that all take", forecast, self._seconds)
@@ -136,6 +138,7 @@ def watched_progress(progress: StageProgress | None, clock: CoreClock | None) ->
         return progress
 
     def tell(done: int, total: int) -> None:
+        clock.check()
         clock.check_forecast(done, total)
         if progress is not None:
             progress(done, total)

@@ -37,7 +37,7 @@ from ...compiler.statistics.convergence import calibrate
 from ...compiler.workers import available_threads, one_thread_each, run_jobs
 from ...format.artifact import decode_tensors, read_artifact
 from ...progress import silent_stage
-from ...runtime.evaluation import checked_byte_table
+from ...runtime.checked_pieces import checked_byte_table
 from ...runtime.tokenizers import ByteTable, load_tokenizer
 from ...runtime.tokens import Tokens, read_tokens
 from .choices import Candidate, Choice, Choices

@@ -326,3 +326,39 @@ def test_a_budget_that_is_too_small_is_one_error_with_the_way_out(small_job):
     work = bytecap_command(*arguments, "--memory", "1GiB", "--seconds", "1e6", "--json").document["work"]
     assert work["memory_bytes"] == work["weight_bytes"] + work["threads"] * work["sequence_bytes"] < 1 << 30
     assert work["multiply_adds"] > 0
+
+
+def test_eval_by_torch_says_so_and_by_how_much_it_differs(small_job, scores, tmp_path):
+    arguments = (
+        "eval",
+        small_job.artifact,
+        *small_job.score_arguments(),
+        "--device",
+        "cpu",
+        "--resume",
+        tmp_path / "kept",
+    )
+    outcome = bytecap_command(*arguments, "--json")
+    document = outcome.document
+    assert document["score"]["bits_per_byte"] == pytest.approx(scores[0].bits_per_byte, abs=1e-6)
+    told = document["scored_by"]
+    assert told["name"].startswith("torch ") and (told["device"], told["backend"]) == ("cpu", None)
+    assert told["difference"]["tokens"] == 32 and told["difference"]["largest_nats"] < 1e-5
+    assert any("not by bytecap's runtime: on the first 32 tokens" in note for note in document["notes"])
+    again = bytecap_command(*arguments)
+    assert "scored by" in again.stdout and "all losses were known from before" in again.stderr
+
+
+def test_places_to_score_that_do_not_go_together(small_job):
+    arguments = ("eval", small_job.artifact, *small_job.score_arguments())
+    for more, (code, words) in {
+        ("--backend", "dask"): (2, "--backend dask and --scheduler go together"),
+        ("--backend", "dask", "--scheduler", "tcp://x:1", "--device", "cpu"): (2, "give one of them"),
+        ("--backend", "dask", "--scheduler", "nonsense://there"): (
+            6,
+            "cannot reach the Dask scheduler nonsense://there",
+        ),
+        ("--device", "cuda"): (6, "device 'cuda' cannot be used"),
+    }.items():
+        outcome = bytecap_command(*arguments, *more)
+        assert outcome.code == code and words in outcome.stderr

@@ -15,13 +15,12 @@ from tiny_tokenizers import model_bytes, tiny_tokenizer, words
 from bytecap.errors import DataError, VerificationError
 from bytecap.format.program.operations import Embed, Linear, Shift
 from bytecap.format.program.program import Program
+from bytecap.runtime.checked_pieces import checked_byte_table, refuse_untransformed_text
 from bytecap.runtime.evaluation import (
     ScoringOptions,
-    checked_byte_table,
     choose_documents,
     evaluate_program,
     read_scoring_data,
-    refuse_untransformed_text,
 )
 from bytecap.runtime.shards import write_shard
 from bytecap.runtime.tokens import read_tokens

@@ -9,7 +9,7 @@ import sentencepiece
 from bytecap.errors import DataError, OutputError
 from bytecap.lab.demo import demo_text
 from bytecap.lab.demo.demo_text import python_documentation, split_documents, train_tokenizer, write_demo_data
-from bytecap.runtime.evaluation import checked_byte_table
+from bytecap.runtime.checked_pieces import checked_byte_table
 from bytecap.runtime.shards import read_shard
 from bytecap.runtime.tokenizers import SentencepieceTokenizer
 from bytecap.runtime.tokens import read_tokens

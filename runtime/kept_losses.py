@@ -1,0 +1,84 @@
+"""Losses of windows that were scored, kept in a file, so that a run that was stopped goes on and gives the same digits.
+
+Strategy: one file a run, named by the digest of everything that its losses depend on; a record of 16 bytes a window
+(its number and its loss, little endian) is appended as soon as the window is done. What a killed process left of a
+record at the end is cut off, so nothing has to be written twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from ..errors import OutputError
+from ..format.program.program import Program
+from ..version import VERSION
+from .windows import Window
+
+RECORD = np.dtype([("window", "<i8"), ("nats", "<f8")])
+
+
+class KeptLosses:
+    """The losses of one run in `folder`; a context, within which they can be added to.
+
+    digest : of what the losses depend on, see `run_digest`; windows : how many the run has
+    known : float64 [windows]     NaN where a window is still to be scored
+
+    Raises OutputError when the folder cannot be made, or the file be read or written.
+    """
+
+    def __init__(self, folder: Path, digest: str, windows: int) -> None:
+        self.path, self.known = folder / f"{digest[:32]}.losses", np.full(windows, np.nan)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("ab")
+            whole = self._file.tell() // RECORD.itemsize * RECORD.itemsize
+            os.truncate(self.path, whole)
+            records = np.fromfile(self.path, RECORD)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        inside = records[(records["window"] >= 0) & (records["window"] < windows)]
+        self.known[inside["window"]] = inside["nats"]
+
+    def add(self, numbers: Sequence[int], nats: np.ndarray) -> None:
+        """Keep the losses of some windows."""
+        records = np.empty(len(numbers), RECORD)
+        records["window"], records["nats"] = numbers, nats
+        try:
+            self._file.write(records.tobytes())
+            self._file.flush()
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    def __enter__(self) -> KeptLosses:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def run_digest(
+    program: Program, tensors: Iterable[np.ndarray], ids: np.ndarray, plan: Sequence[Window], scorer: str
+) -> str:
+    """SHA-256 in hex of what the losses of a run depend on: the model, the tokens, the windows, and who scores.
+
+    scorer : in words, such as "runtime" or "torch on cuda"
+    """
+    total = hashlib.sha256(f"{VERSION} {scorer} {program!r}".encode())
+    for tensor in tensors:
+        total.update(repr(tensor.shape).encode())
+        total.update(np.ascontiguousarray(tensor))
+    total.update(np.ascontiguousarray(ids, np.int64))
+    total.update(np.array([(w.start, w.stop, w.skip) for w in plan], np.int64))
+    return total.hexdigest()
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"cannot keep losses in {path}: {error.strerror or error}; name another folder")

@@ -1,0 +1,46 @@
+"""Losses that were kept: a run goes on from them with the same digits, and what they depend on is in their name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tiny_artifacts import tiny_artifact
+
+from bytecap.errors import OutputError
+from bytecap.format.artifact import decode_tensors, read_artifact
+from bytecap.runtime.kept_losses import RECORD, KeptLosses, run_digest
+from bytecap.runtime.windows import Window
+
+ARTIFACT = read_artifact(tiny_artifact())
+TENSORS = decode_tensors(ARTIFACT)
+IDS, PLAN = np.arange(9), [Window(0, 4, 0), Window(4, 8, 0)]
+
+
+def test_a_torn_record_and_windows_beyond_the_run_are_left_out(tmp_path):
+    with KeptLosses(tmp_path / "new", "ab", 4) as kept:
+        kept.add([2, 0], np.array([1.5, -0.25]))
+        kept.add([9], np.array([7.0]))
+    with kept.path.open("ab") as file:
+        file.write(b"\x01\x02\x03")
+    with KeptLosses(tmp_path / "new", "ab", 4) as again:
+        assert np.array_equal(again.known, [-0.25, np.nan, 1.5, np.nan], equal_nan=True)
+        again.add([1], np.array([3.0]))
+    assert np.fromfile(again.path, RECORD)["window"].tolist() == [2, 0, 9, 1]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OutputError, match=r"cannot keep losses in .*; name another folder"):
+        KeptLosses(tmp_path / "file", "ab", 4)
+
+
+def test_whatever_a_loss_depends_on_changes_the_digest():
+    other = [*TENSORS[:-1], TENSORS[-1] + np.float32(1)]
+    found = {
+        run_digest(ARTIFACT.program, TENSORS, IDS, PLAN, "runtime"),
+        run_digest(ARTIFACT.program, TENSORS, IDS, PLAN, "torch"),
+        run_digest(ARTIFACT.program, TENSORS, IDS + 1, PLAN, "runtime"),
+        run_digest(ARTIFACT.program, TENSORS, IDS, PLAN[:1], "runtime"),
+        run_digest(ARTIFACT.program, other, IDS, PLAN, "runtime"),
+    }
+    assert len(found) == 5
