@@ -137,7 +137,7 @@ class ScoringPlace:
         runners = [runner for runner in self._runners if isinstance(runner, OnCluster)]
         workers = set().union(*(runner.workers for runner in runners))
         processors = sorted(set().union(*(runner.processors for runner in runners)))
-        notes = ()
+        notes: tuple[str, ...] = ()
         if set(processors) - {processor_name()}:
             notes = (
                 f"workers have other processors ({', '.join(processors)}) than this machine ({processor_name()}); on "

@@ -74,9 +74,9 @@ def run_digest(
     total = hashlib.sha256(f"{VERSION} {scorer} {program!r}".encode())
     for tensor in tensors:
         total.update(repr(tensor.shape).encode())
-        total.update(np.ascontiguousarray(tensor))
-    total.update(np.ascontiguousarray(ids, np.int64))
-    total.update(np.array([(w.start, w.stop, w.skip) for w in plan], np.int64))
+        total.update(np.ascontiguousarray(tensor).data)
+    total.update(np.ascontiguousarray(ids, np.int64).data)
+    total.update(np.array([(w.start, w.stop, w.skip) for w in plan], np.int64).data)
     return total.hexdigest()
 
 
