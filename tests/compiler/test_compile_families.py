@@ -41,7 +41,7 @@ def test_it_lands_on_the_cap_and_loses_what_was_predicted(compiled):
     artifact = read_artifact(result.artifact)
     logits = Interpreter(artifact.program, decode_tensors(artifact)).logits(drawn_tokens(29))
     golden = golden_logits(name).logits
-    assert 1e-4 < np.abs(logits - golden).max() / np.abs(golden).max() < 0.2
+    assert 1e-4 < np.abs(logits - golden).max() / np.abs(golden).max() < 0.25
 
 
 def test_frequencies_of_rotations_are_stored_as_they_are(compiled):
