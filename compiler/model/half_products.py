@@ -1,9 +1,9 @@
 """Products of matrices in bfloat16, for gradients of tuning: about twice as fast where the processor has them.
 
 Strategy: both factors are rounded to 8 significant bits, the processor adds in float32, and the result is rounded once
-more. Next to the errors of quantized weights, which tuning is to make up for, that is nothing: on a trained model it
-adds 2 % to the variance that a gradient has from its choice of text. Logits are the exception, because their rounding
-would be as large as their errors, so the head multiplies in float32 on the way there. Where the processor lacks the
+more. Next to the errors of quantized weights, which tuning is to make up for, that is little: on a trained model it
+adds some 4 % to the variance that a gradient has from its choice of text (docs/decisions/distillation.md). Rounded
+logits would add more, so the head multiplies in float32 on the way there. Where the processor lacks the
 instructions, or where they are pinned for a reproducible compile, products stay float32.
 """
 
