@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..runtime.evaluation import ScoringData, ScoringOptions
     from ..runtime.known_splits import SplitMatch
     from ..runtime.scoring import Gap, Score
-    from ..runtime.scoring_budget import ScoringBudget, ScoringWork
+    from ..runtime.scoring_budget import ScoringWork
     from ..runtime.tokenizers import Tokenizer
 
 
@@ -146,52 +146,32 @@ def evaluate(
     other_tokenizer take a tokenizer other than the artifact's own, or of another size than the model's; else refused
     stride          targets scored a window; by default all, so that windows do not overlap
     bos             the token before each document of a text, "none" for none; by default what the tokenizer says
-    documents       "joined": they run on into each other; "separate": each is read from its own beginning; "auto":
-                    joined unless the model reads a document much worse behind another one
+    documents       "joined", "separate" (each read from its own beginning) or "auto": joined unless that reads worse
     byte_counts     files of bytes by token beside the shards; by default those that lie there
     split           name of the known split that the data must be; else it is found by name or size (`text.split`)
     splits          tables of known splits, TOML or JSON, beside the shipped one
     against         is scored on the same tokens, in sequences of the same length, and the paired gap computed
-    architecture    (TOML or JSON) says of a checkpoint what its shapes cannot; `same_program` of the result tells
-                    whether what was assumed made both models the same function of their tensors
+    architecture    (TOML or JSON) says of a checkpoint what its shapes cannot; see `same_program` of the result
     weights, ignore which tensors of a checkpoint are read: see `describe`
     seconds         of a core that scoring a model may take; by default, and for 0, as many as it takes
     memory          of weights and running sequences (of each worker), bytes or "4GiB"; by default what there is
-    device          "cuda", "cpu", ...: torch computes the losses there, in float32, not bytecap's own runtime;
-                    `scored_by` of the result says how far the two lie apart
+    device          "cuda", "cpu", ...: torch computes the losses there, not bytecap's own runtime (`scored_by`)
     backend         "dask": the windows are shared among the workers of the cluster whose address is `scheduler`
     resume          a folder in which the losses of windows are kept as they are computed, and gone on from
 
-    Raises ArtifactError, BudgetError, CheckpointError, CompileError (a device or a cluster), DataError, OutputError or
-    VerificationError.
+    Raises ArtifactError, BudgetError, CheckpointError, CompileError, DataError, OutputError or VerificationError.
     """
-    limits = paths_of(byte_counts), threads, paths_of(splits), split, budget_of(seconds, memory), optional_path(resume)
-    options = _options(sequence_length, stride, max_tokens, bos, documents, other_tokenizer, *limits)
+    from ..runtime.evaluation import ScoringOptions
+
+    counts, budget, keep = paths_of(byte_counts), budget_of(seconds, memory), optional_path(resume)
+    options = ScoringOptions(sequence_length, stride, max_tokens, _beginning(bos), documents, counts, threads)
+    options = replace(options, splits=paths_of(splits), split=split, other_tokenizer=other_tokenizer)
+    options = replace(options, budget=budget, keep=keep)
     models = _Models(Path(model), optional_path(against), optional_path(architecture), selection_of(weights, ignore))
     with heard(progress) as listener, ScoringPlace(device, backend, scheduler) as place:
         found = _evaluated(models, paths_of(data), tokenizer, options, place, listener)
         told = place.told()
     return replace(found, scored_by=told, text=replace(found.text, notes=(*found.text.notes, *told.notes)))
-
-
-def _options(
-    sequence_length: int | None,
-    stride: int | None,
-    max_tokens: int | None,
-    bos: int | str | None,
-    documents: str,
-    other_tokenizer: bool,
-    counts: list[str],
-    threads: int | None,
-    splits: list[str],
-    split: str | None,
-    budget: ScoringBudget,
-    keep: Path | None,
-) -> ScoringOptions:
-    from ..runtime.evaluation import ScoringOptions
-
-    options = ScoringOptions(sequence_length, stride, max_tokens, _beginning(bos), documents, counts, threads)
-    return replace(options, splits=splits, split=split, other_tokenizer=other_tokenizer, budget=budget, keep=keep)
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,7 +217,7 @@ def score_program(model: Interpreter, data: ScoringData, options: ScoringOptions
     found = score(
         model,
         data.tokens,
-        data.text,
+        text=data.text,
         sequence_length=length,
         stride=options.stride,
         max_tokens=options.max_tokens,

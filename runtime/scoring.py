@@ -53,8 +53,8 @@ def target_count(tokens: Tokens, sequence_length: int, max_tokens: int | None = 
 def score(
     model: LanguageModel,
     tokens: Tokens,
-    text: TokenText | None,
     *,
+    text: TokenText | None,
     sequence_length: int,
     stride: int | None = None,
     max_tokens: int | None = None,

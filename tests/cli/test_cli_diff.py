@@ -77,8 +77,7 @@ def test_each_artifact_is_decoded_once(pair, monkeypatch):
             (read_recipe("default", 5).digest, read_recipe("default", 6).digest),
             [
                 "default at effort 5 then default at effort 6",
-                "[distil] steps: 800 then 1600",
-                "[distil] final-steps: 80 then 160",
+                "[distil] passes: 1.0 then 4.0",
             ],
         ),
         (

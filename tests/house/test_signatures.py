@@ -16,6 +16,7 @@ PUBLIC_OPTIONS = {
     "interface/forecasting.py:forecast": "the options of `bytecap compile --dry-run`",
     "interface/fitting.py:fit": "the options of `bytecap fit`",
     "interface/evaluating.py:evaluate": "the options of `bytecap eval`",
+    "runtime/scoring.py:score": "windows, what they count, and who runs them",
     "interface/artifacts.py:verify": "the options of `bytecap verify`",
     "interface/measurements.py:sensitivity": "the options of `bytecap sensitivity`",
     "interface/measurements.py:diagnose": "the options of `bytecap diagnose`",

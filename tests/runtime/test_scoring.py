@@ -36,7 +36,7 @@ def some_tokens(count: int) -> Tokens:
 def scored(model, tokens: Tokens, **options) -> Score:
     """The score with the bytes that the pieces of the tiny tokenizer have."""
     text = text_of_ids(tiny_tokenizer(), TABLE, tokens.ids)
-    return score(model, tokens, text, **options)
+    return score(model, tokens, text=text, **options)
 
 
 def make_score(losses, sizes, **changes) -> Score:

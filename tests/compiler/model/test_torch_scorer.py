@@ -25,7 +25,7 @@ TOKENS = Tokens(np.random.default_rng(3).integers(0, ARTIFACT.program.vocabulary
 def test_torch_scores_the_same_windows_to_rounding(monkeypatch, stride, floats):
     monkeypatch.setattr(torch_scorer, "FLOATS_AT_ONCE", {"cpu": floats})
     scorer, how = TorchScorer(MODEL, "cpu"), {"sequence_length": 16, "stride": stride}
-    theirs, ours = score(MODEL, TOKENS, None, run=scorer, **how), score(MODEL, TOKENS, None, **how)
+    theirs, ours = score(MODEL, TOKENS, text=None, run=scorer, **how), score(MODEL, TOKENS, text=None, **how)
     assert (theirs.tokens, len(theirs.sequence_losses)) == (ours.tokens, len(ours.sequence_losses))
     np.testing.assert_allclose(theirs.sequence_losses, ours.sequence_losses, rtol=2e-6, atol=1e-6)
     assert scorer.difference.tokens == 16

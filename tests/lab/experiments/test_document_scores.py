@@ -30,7 +30,7 @@ def test_documents_hold_the_losses_that_a_score_is_made_of():
     length = MODEL.program.sequence_length
     whole = (len(IDS) - 1) // length * length
     text = text_of_ids(tiny_tokenizer(), tiny_tokenizer().byte_table(), IDS)
-    expected = score(Interpreter(MODEL.program, TENSORS), Tokens(IDS, "text"), text, sequence_length=length)
+    expected = score(Interpreter(MODEL.program, TENSORS), Tokens(IDS, "text"), text=text, sequence_length=length)
     found = scored(IDS[: whole + 1])
     assert (
         found.nats.sum() == pytest.approx(expected.nats)

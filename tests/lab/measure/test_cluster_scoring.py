@@ -43,7 +43,7 @@ def small_parts(monkeypatch):
 
 
 def losses(run=None, **options) -> np.ndarray:
-    return score(MODEL, TOKENS, None, sequence_length=16, run=run, **options).sequence_losses
+    return score(MODEL, TOKENS, text=None, sequence_length=16, run=run, **options).sequence_losses
 
 
 @pytest.mark.parametrize("stride", [16, 5])
