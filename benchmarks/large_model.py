@@ -175,7 +175,7 @@ def evaluation(program: Program, tensors: list[np.ndarray], length: int, threads
         return torch.cat(losses).sum(1).numpy()
 
     def run_bytecap() -> np.ndarray:
-        return score(interpreter, tokens, None, sequence_length=length, threads=threads).sequence_losses
+        return score(interpreter, tokens, text=None, sequence_length=length, threads=threads).sequence_losses
 
     difference = float(np.abs(run_bytecap() - run_torch()).max()) / length
     tracemalloc.start()

@@ -207,7 +207,7 @@ def _measured(
     expected = score(
         _NoLoss(),
         read.tokens,
-        read.text,
+        text=read.text,
         sequence_length=content.program.sequence_length,
         stride=options.stride,
         documents=read.documents,
