@@ -8,8 +8,8 @@ Unknown tables and options, wrong types and values out of bounds are refused by 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -62,12 +62,13 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """First 16 hex digits of the SHA-256 of `to_toml()`, less the tables that are off and were never asked for.
+        """First 16 hex digits of the SHA-256 of `to_toml()`, less the tables that are off and were never asked for, and
+        the options named in `NEWER` of their table that have their default.
 
-        So a new table that is off by default changes no artifact.
+        So a new table that is off by default, or a new option that changes nothing by default, changes no artifact.
         """
         counted = [settings for settings in self.settings if not _is_left_off(settings)]
-        return hashlib.sha256(_to_toml(counted).encode()).hexdigest()[:16]
+        return hashlib.sha256(_to_toml(counted, _is_newer_default).encode()).hexdigest()[:16]
 
 
 WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a word in quotes"}
@@ -79,11 +80,17 @@ def _is_left_off(settings: Any) -> bool:
     return getattr(settings, "enabled", True) is False and settings == type(settings)()
 
 
-def _to_toml(tables: Iterable[Any]) -> str:
+def _is_newer_default(settings: Any, option: Field) -> bool:
+    return option.name in getattr(settings, "NEWER", ()) and getattr(settings, option.name) == option.default
+
+
+def _to_toml(tables: Iterable[Any], is_left_out: Callable[[Any, Field], bool] = lambda settings, option: False) -> str:
     lines = []
     for settings in tables:
         lines.append(f"[{settings.table}]")
         for option in fields(settings):
+            if is_left_out(settings, option):
+                continue
             lines.append(f"{option.name.replace('_', '-')} = {_toml_value(getattr(settings, option.name))}")
         lines.append("")
     return "\n".join(lines)

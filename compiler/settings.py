@@ -238,6 +238,7 @@ class DistillationSettings:
     vector_step_size: float = 0.002
     batch_tokens: int = 4096
     table: ClassVar[str] = "distil"
+    NEWER: ClassVar[tuple[str, ...]] = ("passes",)
     bounds: ClassVar[Mapping[str, Bound]] = {
         "steps": (0, 1e6),
         "final_steps": (0, 1e6),
