@@ -17,7 +17,7 @@ import torch
 from ..format.program.operations import Linear
 from .model.model import Model
 from .model.structure import embedding_tables
-from .quantize.refiner import LEAST_UPDATES, WEIGHTS_OF_ALL_UPDATES
+from .quantize.refiner import LEAST_UPDATES, wanted_updates
 from .recipe import Recipe
 from .workers import one_thread_each
 
@@ -150,9 +150,8 @@ def _distillation_passes(model: Model, recipe: Recipe, text_tokens: int, held_ou
     settings = recipe.distillation
     if not settings.enabled or not held_out:
         return 0.0
-    scale = min(1.0, WEIGHTS_OF_ALL_UPDATES / model.parameters)
     updates = sum(
-        min(round(count * scale), int(settings.passes * text_tokens) // settings.batch_tokens)
+        min(wanted_updates(count, model), int(settings.passes * text_tokens) // settings.batch_tokens)
         for count in (settings.steps, settings.final_steps)
     )
     judgements = 2 * min(updates / LEAST_UPDATES, 4 * len(model.program.instructions) / 12)

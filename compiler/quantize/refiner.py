@@ -71,15 +71,20 @@ def tune_vectors(
     return {i: tensors[i].numpy() for i in vectors}
 
 
+def wanted_updates(updates: int, model: Model) -> int:
+    """Fewer for large models, so that the time of a compile stays near linear."""
+    return round(updates * min(1.0, WEIGHTS_OF_ALL_UPDATES / model.parameters))
+
+
 def scaled_updates(updates: int, distiller: Distiller, passes: float) -> int:
-    """Fewer for large models; never more than so many passes over the text."""
-    wanted = round(updates * min(1.0, WEIGHTS_OF_ALL_UPDATES / distiller.model.parameters))
+    """What is wanted of a model; never more than so many passes over the text."""
+    wanted = wanted_updates(updates, distiller.model)
     return min(wanted, int(passes * len(distiller.training)) // distiller.batch_sequences)
 
 
 def note_of_short_text(settings: DistillationSettings, model: Model, tokens: int) -> list[str]:
     """What is to be said where the calibration text has fewer passes than the wanted updates take; else nothing."""
-    wanted = round(settings.steps * min(1.0, WEIGHTS_OF_ALL_UPDATES / model.parameters))
+    wanted = wanted_updates(settings.steps, model)
     most = int(settings.passes * tokens) // settings.batch_tokens
     if not settings.enabled or most >= wanted:
         return []
