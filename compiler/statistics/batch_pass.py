@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,10 +29,16 @@ CHUNK_FLOATS = 1 << 25  # of logits or of a table that are looked at in double p
 def second_moment(x: Tensor, y: Tensor | None = None) -> Tensor:
     """float64[width, width] sum over all positions of x yᵀ (y = x when not given), for activations [..., width].
 
-    Products are float32 within one batch and sums over batches float64: a batch is short enough for that.
+    Products are float32 within one batch and sums over batches float64: a batch is short enough for that. With itself
+    numpy's product is made one half only, which torch's is not.
     """
     x = x.flatten(0, -2)
-    return (x.T @ (x if y is None else y.flatten(0, -2))).double()
+    if y is not None:
+        return (x.T @ y.flatten(0, -2)).double()
+    if x.device.type != "cpu":
+        return (x.T @ x).double()
+    values = x.numpy()
+    return torch.from_numpy((values.T @ values).astype(np.float64))
 
 
 class MeasuredProgram:
@@ -117,7 +124,7 @@ class BatchPass:
 
             def add_gradient(gradient: Tensor) -> None:
                 gradient = gradient.flatten(0, 1)
-                self._add("output_fisher", weight, index, gradient.T @ gradient)
+                self._add("output_fisher", weight, index, second_moment(gradient))
 
             value.register_hook(add_gradient)
         return value
