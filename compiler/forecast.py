@@ -14,11 +14,16 @@ from dataclasses import dataclass
 
 import torch
 
+from ..format.container.limits import DEFAULT_LIMITS
 from ..format.program.operations import Linear
+from ..format.program.program import validate_program
 from .model.model import Model
 from .model.structure import embedding_tables
+from .quantize.distillation import PART_TOKENS
 from .quantize.refiner import LEAST_UPDATES, wanted_updates
+from .quantize.sequential import WALK_FLOATS, live_width
 from .recipe import Recipe
+from .statistics.convergence import LOGIT_FLOATS
 from .workers import one_thread_each
 
 TRIALS = 5  # of the byte price, mostly
@@ -29,10 +34,18 @@ UPDATE_PASSES = 1.7  # forward passes that an update costs: the teacher's, the s
 OVERHEAD = 2.2  # of a pass over its products of matrices: attention, norms, logits
 SECONDS_A_CALL = 4e-5  # of an operation in a pass, besides its products
 TRELLIS = {0: 4e6, 8: 1.2e6, 64: 3.5e5}  # weights a second and core, by states
+INDEPENDENT = 2.5e6  # where the rows do not make up for each other, as those of samples and of tables
+TABLE_TRIALS = 8  # grids of a token table, in both searches and between them
+TABLE_PASSES = 6  # over the text that the loss of a table is measured on
 EIGEN_FLOPS = 25  # of an eigenvector's coefficient
 LOW, HIGH = 0.6, 1.9  # of the forecast seconds
 PROBE = 384, 8  # size and number of the products that are timed
-BASE_BYTES = 640 << 20  # of the process with its libraries
+BASE_BYTES = 520 << 20  # of the process with its libraries
+MODEL_COPIES = 4  # as it was, as it becomes, as integers, and on the way
+TUNED_COPIES = 5  # of a model that is tuned: the values that move, two averages, gradients of two parts
+LOGIT_COPIES = 4  # of the logits of a batch: themselves, probabilities, and the gradients of both
+TABLE_BYTES = 40  # of a weight of a token table that is tried
+UNUSABLE = 1.2  # of a walk's activations, by what stays between them when others are freed
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,31 +107,37 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
     rate = TRELLIS[recipe.quantization.trellis_states]
     prepare = 2 * EIGEN_FLOPS / 10 * counts.cubes / flops
     trials = TRIALS * counts.weights / rate / threads
+    peak = _peak(model, recipe, counts, text_tokens, threads)
+    tables = TABLE_TRIALS * counts.table / INDEPENDENT + passes(recipe.tables.tokens, TABLE_PASSES)
+    prepare += tables if recipe.tables.enabled and counts.table else 0.0
     if not recipe.sequential.enabled:
-        return Forecast(seconds | {"land on the cap": 2 * trials + prepare}, _peak(model, recipe, counts))
-    share = _sampled_share(recipe, counts) if recipe.row_sample.enabled else 1.0
-    seconds["find the byte price"] = share * trials + prepare
+        return Forecast(seconds | {"land on the cap": 2 * trials + prepare}, peak)
+    if recipe.row_sample.enabled:
+        trials = 2 * TRIALS * _sampled_share(recipe, counts) * counts.weights / INDEPENDENT / threads
+    seconds["find the byte price"] = trials + prepare
     walked = min(recipe.sequential.tokens, text_tokens)
     walk = passes(walked, 2) + walked * 3 * counts.inputs / flops + counts.weights / rate + prepare
     walk += _distillation_passes(model, recipe, text_tokens, held_out, passes) + _bases(recipe, counts, flops)
     seconds["quantize in order"] = WALKS.get(recipe.rate_control.walks, 1.1) * walk
     seconds["land on the cap"] = 2 * counts.last / rate + 4 * counts.weights / 3e6
-    return Forecast(seconds, _peak(model, recipe, counts))
+    return Forecast(seconds, peak)
 
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
-    """Of a model: weights on grids, of its last matrix; operations a token of a forward pass, of second moments of
-    inputs, and of all second moments; cubes of the sides of matrices, their widest side and number.
+    """Of a model: weights on grids, of its last matrix and of its token tables; the last instruction of a walk;
+    operations a token of a forward pass, of second moments of inputs, and of all second moments; cubes of the sides of
+    matrices, and their number.
     """
 
     weights: int
     last: int
+    table: int
+    last_walked: int
     forward: float
     inputs: float
     moments: float
     cubes: float
-    widest: int
     matrices: int
 
     @classmethod
@@ -135,8 +154,10 @@ class _Counts:
         cubes = sum(float(rows) ** 3 + float(columns) ** 3 for rows, columns in inner)
         forward = sum(2.0 * rows * columns for rows, columns in (shapes[op.weight] for op in uses))
         last = max((rows * columns for rows, columns in inner), default=1)
-        widest = max((max(shape) for shape in inner), default=1)
-        return cls(sum(sizes), last, forward, inputs, inputs + outputs, cubes, widest, len(sizes))
+        table = sum(model.tensors[index].values.size for index in tables)
+        walked = [k for k, op in enumerate(model.program.instructions) if op in uses and op.weight not in tables]
+        facts = sum(sizes), last, table, max(walked, default=0)
+        return cls(*facts, forward, inputs, inputs + outputs, cubes, len(sizes))
 
 
 def _sampled_share(recipe: Recipe, counts: _Counts) -> float:
@@ -163,12 +184,19 @@ def _bases(recipe: Recipe, counts: _Counts, flops: float) -> float:
     return EIGEN_FLOPS * counts.cubes / flops if recipe.distillation.enabled else 0.0
 
 
-def _peak(model: Model, recipe: Recipe, counts: _Counts) -> int:
-    """Bytes of memory: the model as it was, as it becomes and as integers, tuning's averages, activations at work."""
-    model_bytes = 4 * model.parameters
-    tuned = 16 * model.parameters if recipe.distillation.enabled else 0
-    tokens = min(recipe.sequential.tokens, 1 << 17)
-    width = counts.widest + model.program.vocabulary_size
-    activations = min(2 * 4 * tokens * counts.widest, 2 << 30) + 4 * 4 * 4096 * width
-    prepared = min(8 * (counts.weights * 3), 1 << 30)
-    return BASE_BYTES + 4 * model_bytes + tuned + activations + prepared
+def _peak(model: Model, recipe: Recipe, counts: _Counts, text_tokens: int, threads: int) -> int:
+    """Bytes of memory: the model's copies, and the largest of what calibration, tables and a walk hold beside them."""
+    program = model.program
+    shapes = validate_program(program, [tensor.values.shape for tensor in model.tensors], DEFAULT_LIMITS)
+    position = 4 * (sum(shapes.widths) + LOGIT_COPIES * program.vocabulary_size)  # of a forward and a backward pass
+    length = program.sequence_length
+    sequences = max(1, min(recipe.calibration.batch_sequences, LOGIT_FLOATS // (length * program.vocabulary_size)))
+    calibration, table = threads * sequences * length * position, TABLE_BYTES * counts.table
+    walk = 0.0
+    if recipe.sequential.enabled:
+        floats = live_width(shapes, counts.last_walked)
+        tokens = min(recipe.sequential.tokens, WALK_FLOATS // floats, text_tokens)
+        walk = 2 * 4 * UNUSABLE * tokens * floats
+        if recipe.distillation.enabled:
+            walk += threads * max(PART_TOKENS, length) * position + 4 * TUNED_COPIES * model.parameters
+    return round(BASE_BYTES + 4 * MODEL_COPIES * model.parameters + max(calibration, table, walk))
