@@ -14,11 +14,11 @@ from ..compiler.effort import DEFAULT_EFFORT, EFFORTS
 from ..compiler.profiles import PROFILES
 from .parameters import (
     INPUT_FILE,
-    Choice,
     ProfileName,
     architecture_option,
     code_option,
     data_help,
+    device_option,
     ignore_option,
     seed_option,
     threads_option,
@@ -77,9 +77,7 @@ OPTIONS = (
         metavar="NAME",
         help="max (smallest), default, or fast (to decode).",
     ),
-    click.option(
-        "--device", type=Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where calibration runs."
-    ),
+    device_option("Where models run, and are measured and tuned; matrices are quantized on the CPU."),
     click.option(
         "--work",
         type=click.Path(file_okay=False, path_type=Path),

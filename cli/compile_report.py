@@ -171,7 +171,8 @@ def _forecast(report: Mapping[str, Any]) -> str:
     said, taken = report["forecast"], sum(report["seconds"].get(stage, 0.0) for stage in ("calibrate", "land"))
     memory = "" if report["peak_bytes"] is None else f" and {report['peak_bytes'] / 1e9:.1f} GB"
     span = f"{sum(said['seconds'].values()):.0f} s ({said['low']:.0f} to {said['high']:.0f})"
-    return f"{span} and {said['peak_bytes'] / 1e9:.1f} GB before the work; it took {taken:.0f} s{memory}"
+    where = ", for the processor alone" if "gpu" in report["instructions"]["libraries"] else ""
+    return f"{span} and {said['peak_bytes'] / 1e9:.1f} GB before the work{where}; it took {taken:.0f} s{memory}"
 
 
 def _seconds(stages: Mapping[str, float]) -> str:

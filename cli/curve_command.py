@@ -19,6 +19,7 @@ from .parameters import (
     architecture_option,
     count_option,
     data_help,
+    device_option,
     example,
     force_option,
     ignore_option,
@@ -126,6 +127,7 @@ class Budgets(click.ParamType):
     help="What the integers are coded for.",
 )
 @seed_option()
+@device_option("Where the model runs.")
 @threads_option("Points at a time; no figure depends on it.  [default: all CPUs]")
 @click.option(
     "--backend",

@@ -13,6 +13,7 @@ from .parameters import (
     architecture_option,
     count_option,
     data_help,
+    device_option,
     example,
     ignore_option,
     seed_option,
@@ -51,6 +52,7 @@ from .reading_report import said_of
 )
 @count_option("--tokens", 65_536, "Tokens to use, rounded up to whole sequences.")
 @seed_option()
+@device_option("Where the model runs.")
 @threads_option("CPU threads; the result does not depend on it.  [default: all]")
 @verbosity_options
 @json_option

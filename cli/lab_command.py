@@ -98,7 +98,11 @@ RUN_EXAMPLE = example(
 @count_option("--tokens", 65_536, "Evaluation tokens at most.")
 @seed_option("Seed of everything that is drawn.")
 @click.option(
-    "--device", default="cpu", show_default=True, metavar="D", help="Where models are trained: cpu, cuda, ..."
+    "--device",
+    default="cpu",
+    show_default=True,
+    metavar="D",
+    help="Where models are trained and measured: cpu, cuda, ...",
 )
 @threads_option("CPU threads; the result does not depend on it.  [default: all]")
 @click.option(

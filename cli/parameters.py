@@ -212,6 +212,11 @@ def seed_option(help_text: str = "Seed of the sampled labels."):
     return click.option("--seed", type=kind, default=0, show_default=True, metavar="N", help=help_text)
 
 
+def device_option(help_text: str):
+    """`--device` of torch, the processor unless given."""
+    return click.option("--device", type=Choice(["cpu", "cuda"]), default="cpu", show_default=True, help=help_text)
+
+
 def threads_option(help_text: str):
     """`--threads`, all CPUs unless given."""
     return click.option("--threads", type=click.IntRange(min=1), metavar="N", help=help_text)

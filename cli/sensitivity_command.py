@@ -17,6 +17,7 @@ from .parameters import (
     architecture_option,
     count_option,
     data_help,
+    device_option,
     example,
     force_option,
     ignore_option,
@@ -80,6 +81,7 @@ class Bits(click.IntRange):
 @count_option("--top", 20, "Units to show, and to measure.")
 @count_option("--tokens", 131_072, "Calibration tokens, rounded up to whole sequences, equally many a slice.")
 @seed_option()
+@device_option("Where the model runs.")
 @threads_option("CPU threads; the result does not depend on it.  [default: all]")
 @click.option("--output", type=OUTPUT_FILE, metavar="RANKING.json", help="Write the JSON document with every unit.")
 @click.option("--plot", type=OUTPUT_FILE, metavar="OUT.svg|.png", help="Draw the ranking.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..progress import Plan
-from .forecast import TRIALS
+from .forecast import TRIALS, device_note
 from .model.model import Model
 from .options import CompileOptions
 from .outlook import cap_note
@@ -23,8 +23,8 @@ def plan_compile(path: Path | str, found: ReadJob, options: CompileOptions, cap:
         "calibration": f"{options.calibration}, {tokens:,} tokens, at most {wanted:,} of them for the statistics",
         "effort": f"{options.effort} of 9, recipe {recipe.name}",
     }
-    note = None if cap is None else cap_note(model, cap)
-    facts |= {} if note is None else {"cap": note}
+    said = {"cap": None if cap is None else cap_note(model, cap), "device": device_note(options.device)}
+    facts |= {title: note for title, note in said.items() if note is not None}
     steps = {"find the byte price": TRIALS, "land on the cap": TRIALS}
     return Plan(facts, forecast.seconds, forecast.low, forecast.high, forecast.peak_bytes, steps)
 

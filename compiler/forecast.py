@@ -48,6 +48,13 @@ TABLE_BYTES = 40  # of a weight of a token table that is tried
 UNUSABLE = 1.2  # of a walk's activations, by what stays between them when others are freed
 
 
+def device_note(device: str) -> str | None:
+    """What is to be said of a forecast for a compile that computes elsewhere than on the processor."""
+    if device == "cpu":
+        return None
+    return f"{device} computes; the forecast of time and memory is for the processor alone"
+
+
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """Seconds by stage, in their order, and the bytes of memory at the peak."""

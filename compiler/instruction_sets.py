@@ -37,7 +37,7 @@ def instruction_sets(device: str = "cpu") -> dict[str, str]:
     }
     if has_half_products():
         found["torch"] += " with bfloat16"
-    return found if device == "cpu" else {**found, "gpu": torch.cuda.get_device_name()}
+    return found if device == "cpu" else {**found, "gpu": _device_name(device)}
 
 
 def has_half_products(device: str = "cpu") -> bool:
@@ -70,6 +70,10 @@ def _check_baseline(device: str) -> None:
         raise CompileError(
             f"a reproducible compile is not possible here: {'; '.join(wrong)}, and not {BASELINE}; compile without it"
         )
+
+
+def _device_name(device: str) -> str:
+    return torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else device
 
 
 def _numpy() -> str:

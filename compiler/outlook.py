@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import CapError
 from ..format.tensors.grid import matrix_shape
 from ..progress import silent
-from .forecast import Forecast
+from .forecast import Forecast, device_note
 from .job import CompileJob
 from .model.model import Model
 from .quantize.grids import GridQuantizer, PlainGrids
@@ -100,7 +100,7 @@ def look_ahead(job: CompileJob, budget: int, forecast: Forecast, cap: int) -> Ou
         largest = trials.draft(job.recipe.rate_control.finest_price(job.weights))
         near = land_quick(trials, START_PRICE, nothing, budget, silent).trial
     loss = sum(each.predicted_loss for each in near.matrices.values())
-    notes = [note for note in (cap_note(model, cap),) if note is not None]
+    notes = [note for note in (cap_note(model, cap), device_note(job.device)) if note is not None]
     if budget > largest.size:
         notes.append(f"more than about {largest.size:,} bytes make no better artifact")
     bits = 8 * min(budget, near.size) / job.weights

@@ -59,6 +59,15 @@ def check_device(device: str) -> None:
         raise CompileError(f"device {device!r} cannot be used ({reason}); use cpu") from None
 
 
+def threads_for(device: str, threads: int) -> int:
+    """Threads for jobs that compute on a device: all on the processor, one on any other.
+
+    Another device takes the operations of all threads into one queue, so more gain nothing; and autograd calls what
+    listens to gradients in one thread a device, where a batch would wait for ever for one that is queued behind it.
+    """
+    return threads if torch.device(device).type == "cpu" else 1
+
+
 @contextmanager
 def one_thread_each() -> Iterator[None]:
     """BLAS and torch on one thread for the duration; restored afterwards."""

@@ -53,7 +53,7 @@ def compile(
     architecture   TOML or JSON with what the shapes of the checkpoint cannot tell
     weights, ignore    which tensors of the checkpoint are read: see `describe`
     recipe, effort     name or file of a recipe; 1 (quick) to 9 (everything), for what the recipe does not name
-    profile, device    "max" (smallest), "default" or "fast" (to decode); where calibration runs, "cpu" or "cuda"
+    profile, device    "max" (smallest), "default" or "fast" (to decode); where models run, "cpu" or "cuda"
     work           folder in which a killed run goes on; with `keep_work` it stays, for other caps
     report         an HTML page to write from `report["explanation"]` of the result, measured only then
     reproducible   the same bytes on every x86-64 processor with AVX2; before numpy or torch is imported

@@ -57,6 +57,7 @@ def sensitivity(
     top: int = 20,
     tokens: int = 131_072,
     seed: int = 0,
+    device: str = "cpu",
     threads: int | None = None,
     progress: ProgressOption = None,
 ) -> Sensitivity:
@@ -69,15 +70,18 @@ def sensitivity(
               float model, on the
               end of the calibration text, which is held out
 
+    device    of torch, where the model runs
+
     Threads do not change the result. Raises CheckpointError, DataError or CompileError.
     """
     _refuse(checkpoint, [calibration], tokenizer, architecture)
     from ..compiler.inputs import own_tokenizer, read_calibration, read_model
     from ..compiler.model.structure import token_tables
-    from ..compiler.workers import available_threads, one_thread_each
+    from ..compiler.workers import available_threads, check_device, one_thread_each
     from ..lab.measure.sensitivity import SensitivityOptions, measure_sensitivity
     from ..runtime.tokenizers import load_tokenizer
 
+    check_device(device)
     model = read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore))
     tokenizer = own_tokenizer(Path(checkpoint), Path(calibration), optional_path(tokenizer))
     text, held_out, _ = read_calibration(Path(calibration), [], tokenizer, model)
@@ -89,6 +93,7 @@ def sensitivity(
             SensitivityOptions(unit, by, bits, slices, top, tokens, seed),
             threads=threads or available_threads(),
             progress=listener or silent,
+            device=device,
         )
     if tokenizer is None:
         return found
@@ -121,6 +126,7 @@ def curve(
     calibration_tokens: int = 65_536,
     profile: str = "default",
     seed: int = 0,
+    device: str = "cpu",
     threads: int | None = None,
     backend: str | None = None,
     scheduler: str | None = None,
@@ -133,6 +139,7 @@ def curve(
     base, bits, form, octaves    those of bytecap.lab.measure.byte_returns.BaseSettings
     threads, backend    points at a time, and where: "loky", "threading", "dask" at `scheduler`
     folder     where points are kept; later only missing ones are measured. No figure depends on these.
+    device     of torch, where models run
     Raises CheckpointError, DataError, CapError, CompileError, OutputError.
     """
     _refuse(checkpoint, [calibration, evaluation], tokenizer, architecture)
@@ -151,6 +158,7 @@ def curve(
         profile=profile,
         seed=seed,
         selection=selection_of(weights, ignore),
+        device=device,
         settings=BaseSettings(base, bits, form, octaves),
     )
     where: dict[str, Any] = {"backend": backend, "scheduler": scheduler, "folder": optional_path(folder)}
@@ -191,21 +199,23 @@ def diagnose(
     bits: int = 4,
     tokens: int = 65_536,
     seed: int = 0,
+    device: str = "cpu",
     threads: int | None = None,
     progress: ProgressOption = None,
 ) -> Diagnosis:
     """Whether the output head or the trunk of a checkpoint is its limit, in bytes and in gradient.
 
     Bytes are compared at so many nominal `bits`. About `tokens` tokens of the data are used, and its
-    end is held out for what is measured; threads do not change the result.
+    end is held out for what is measured; the model runs on a `device` of torch, and threads do not change the result.
 
     Raises CheckpointError, DataError or CompileError.
     """
     _refuse(checkpoint, [data], tokenizer, architecture)
     from ..compiler.inputs import own_tokenizer, read_calibration, read_model
-    from ..compiler.workers import available_threads, one_thread_each
+    from ..compiler.workers import available_threads, check_device, one_thread_each
     from ..lab.measure.diagnosis import diagnose_model
 
+    check_device(device)
     model = read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore))
     tokenizer = own_tokenizer(Path(checkpoint), Path(data), optional_path(tokenizer))
     text, held_out, _ = read_calibration(Path(data), [], tokenizer, model)
@@ -219,4 +229,5 @@ def diagnose(
             seed=seed,
             threads=threads or available_threads(),
             progress=listener or silent,
+            device=device,
         )

@@ -69,6 +69,7 @@ def explain_compile(trials: QuickTrials, landing: Landing, budget: int, *, progr
         candidates,
         sequences,
         threads=threads,
+        device=job.device,
         finished=partial(progress, "measure swaps"),
     )
     predicted = predicted_swap_losses(model, contents.arrays, statistics, threads=threads)

@@ -72,4 +72,5 @@ def _measured_loss(job: CompileJob, arrays: Sequence[np.ndarray]) -> float | Non
     """KL divergence from the float model in nats a token on the held-out sequences; None without any."""
     if not len(job.held_out):
         return None
-    return measure_divergences(job.model, [dict(enumerate(arrays))], job.held_out, threads=job.threads)[0]
+    how = {"threads": job.threads, "device": job.device}
+    return measure_divergences(job.model, [dict(enumerate(arrays))], job.held_out, **how)[0]

@@ -88,6 +88,7 @@ def confirm_largest(
     sequences: np.ndarray,
     *,
     threads: int,
+    device: str = "cpu",
 ) -> Allocation:
     """The allocation without those choices whose measured loss eats up the bytes that they save.
 
@@ -97,7 +98,7 @@ def confirm_largest(
     """
     shapes = [tensor.values.shape for tensor in model.tensors]
     swaps = [{i: weights[i].reshape(shapes[i]) for i in bundle} for bundle in fitted for weights in (plain, bundle)]
-    losses = measure_divergences(model, swaps, sequences, threads=threads)
+    losses = measure_divergences(model, swaps, sequences, threads=threads, device=device)
     measured, kept = {}, dict(allocation.chosen)
     for bundle, before, after in zip(fitted, losses[::2], losses[1::2], strict=True):
         measured |= dict.fromkeys(bundle, (before, after))

@@ -76,4 +76,5 @@ def _allocate(units: Units, plain: Draft, progress: StageProgress) -> Allocation
         {i: offer.fit(makers[i]()).weights for i, offer in bundle.items()}
         for bundle in allocation.largest(settings.confirmed)
     ]
-    return confirm_largest(job.model, allocation, weights, fitted, job.held_out, threads=job.threads)
+    how = {"threads": job.threads, "device": job.device}
+    return confirm_largest(job.model, allocation, weights, fitted, job.held_out, **how)

@@ -148,4 +148,5 @@ class _TableTrial:
     def _losses(self, candidates: Sequence[Quantized]) -> list[float]:
         """Measured nats a token of the table stored in these ways, alone in the float model."""
         swaps = [{self.index: found.weights.reshape(self._shape)} for found in candidates]
-        return measure_divergences(self.job.model, swaps, self._text, threads=self.job.threads)
+        how = {"threads": self.job.threads, "device": self.job.device}
+        return measure_divergences(self.job.model, swaps, self._text, **how)

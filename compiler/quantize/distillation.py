@@ -26,7 +26,7 @@ from ..model.model import Model
 from ..model.pass_context import Product, exact_product
 from ..model.torch_executor import Forward, TorchExecutor
 from ..statistics.calibration import calibration_sequences
-from ..workers import run_jobs
+from ..workers import run_jobs, threads_for
 from .eigenvector_adam import Basis, Moments
 
 PART_TOKENS = 1024
@@ -180,7 +180,7 @@ def make_distiller(job: CompileJob) -> Distiller:
         job.held_out,
         max(1, job.recipe.distillation.batch_tokens // length),
         job.seed,
-        job.threads,
+        threads_for(job.device, job.threads),
         job.device,
         dict(zip(known, bases, strict=True)),
         has_half_products(job.device),

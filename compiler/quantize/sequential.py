@@ -31,7 +31,7 @@ from ..settings import SequentialSettings
 from ..statistics.batch_pass import second_moment
 from ..statistics.calibration import MatrixStatistics, calibration_sequences, told_share
 from ..statistics.damping import damped
-from ..workers import iterate_jobs, run_jobs
+from ..workers import iterate_jobs, run_jobs, threads_for
 from .representation import Quantized
 
 WALK_FLOATS = 1 << 28  # of activations of one model that a walk may hold: 1.1 GB
@@ -62,32 +62,24 @@ def live_width(shapes: ProgramShapes, last: int) -> int:
 
 
 def quantize_sequentially(
-    model: Model,
+    walk: Walk,
     statistics: Mapping[int, MatrixStatistics],
-    quantized: Mapping[int, np.ndarray],
-    sequences: np.ndarray,
     quantize: QuantizeTarget,
-    settings: SequentialSettings,
     *,
-    damping: float,
-    threads: int,
     refine: Refine | None = None,
     bookmark: Bookmark | None = None,
 ) -> dict[int, Quantized]:
-    """Quantize every linear weight that `quantized` does not hold yet, in program order.
+    """Quantize every linear weight that is not decided yet, in program order.
 
-    quantized : float32 weights by tensor index of what is already decided (vectors, embeddings)
-    sequences : int64[n, length] calibration tokens
+    walk : at its first step
     quantize : (tensor index, float64 target, statistics with the Hessian of the real inputs) -> the matrix quantized
-    damping : of the Hessian, relative to the mean of its diagonal
     refine : called before each group of weights that share an input with the current tensors, float
         (this group's: their targets) and quantized, and the indexes of the weights that are still
         float, whose tensors it may replace
     bookmark : where a walk over the same has come to before, and where this one leaves how far it is
 
-    Deterministic whatever `threads`: batches are summed in order.
+    Deterministic whatever the threads: batches are summed in order.
     """
-    walk = Walk(model, quantized, sequences, settings, damping, threads)
     results: dict[int, Quantized] = {}
     if bookmark is not None:
         results |= bookmark.open(walk)
@@ -100,7 +92,7 @@ def quantize_sequentially(
                 if walk.set_targets(index) and refine is not None:
                     refine(walk.current, sorted(walk.waiting))
                 real = replace(statistics[weight], hessian=walk.drift.hessian)
-                results[weight] = quantize(weight, walk.current[weight].double().numpy(), real)
+                results[weight] = quantize(weight, walk.current[weight].double().cpu().numpy(), real)
                 walk.settle(weight, results[weight].weights)
             if index + 1 < walk.length:
                 walk.advance()
@@ -146,14 +138,22 @@ class Walk:
         settings: SequentialSettings,
         damping: float,
         threads: int,
+        device: str = "cpu",
     ) -> None:
-        self.program, self.settings, self.damping, self.threads = model.program, settings, damping, threads
-        self.tensors = {i: torch.from_numpy(t.values) for i, t in enumerate(model.tensors)}
-        self.current = {i: torch.from_numpy(quantized[i]) if i in quantized else t for i, t in self.tensors.items()}
+        """Both models at their first instruction.
+
+        quantized : float32 weights by tensor index of what is already decided (vectors, embeddings)
+        sequences : int64[n, length] calibration tokens
+        damping : of the Hessian, relative to the mean of its diagonal; device : where both models run and are measured
+        """
+        self.program, self.settings, self.damping = model.program, settings, damping
+        self.threads, self.device = threads_for(device, threads), device
+        self.tensors = {i: self._placed(t.values) for i, t in enumerate(model.tensors)}
+        self.current = {i: self._placed(quantized[i]) if i in quantized else t for i, t in self.tensors.items()}
         self._begun = dict(self.current)
         executors = TorchExecutor(model.program, self.tensors), TorchExecutor(model.program, self.current)
         self.batches = [
-            _Batch(*(Forward(executor, torch.from_numpy(part)) for executor in executors))
+            _Batch(*(Forward(executor, self._placed(part)) for executor in executors))
             for part in np.array_split(sequences, max(1, len(sequences) // settings.batch_sequences))
         ]
         self.uses = {
@@ -167,6 +167,9 @@ class Walk:
         self._corrected: set[int] = set()
         self._source = -1
 
+    def _placed(self, values: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(values).to(self.device)
+
     @property
     def length(self) -> int:
         """Instructions up to the last layer that is to be quantized."""
@@ -177,14 +180,12 @@ class Walk:
         and which targets are corrected already.
         """
         changed = {i: t for i, t in self.current.items() if t is not self._begun[i] and i not in settled}
-        return {
-            "tensors": {str(i): t.numpy() for i, t in changed.items()},
-            "corrected": sorted(self._corrected),
-        }
+        kept = {str(i): t.cpu().numpy() for i, t in changed.items()}
+        return {"tensors": kept, "corrected": sorted(self._corrected)}
 
     def restore(self, state: Mapping, settled: Mapping[int, np.ndarray]) -> None:
         """Go on from such a state, with these weights settled; to be called before the walk's first step."""
-        self.current.update({int(i): torch.from_numpy(np.array(t)) for i, t in state["tensors"].items()})
+        self.current.update({int(i): self._placed(np.array(t)) for i, t in state["tensors"].items()})
         for weight, values in settled.items():
             self.settle(weight, values)
         self._corrected.update(state["corrected"])
@@ -214,15 +215,15 @@ class Walk:
         self.drift = _measure_drift(self.batches, source, beside, self.damping, self.threads)
         correction, residual = self.settings.correction, self.settings.residual
         for weight, k in group.items():
-            values = self.tensors[weight].numpy()
+            values = self.tensors[weight].cpu().numpy()
             change = correction * self.drift.of_weight(values) + residual * self.drift.of_stream(k)
-            self.current[weight] = self.current[weight] + torch.from_numpy(change).float()
+            self.current[weight] = self.current[weight] + self._placed(change.astype(np.float32))
         self._corrected.update(group)
         return True
 
     def settle(self, weight: int, values: np.ndarray) -> None:
         """A weight is quantized: the second model has these values from here on."""
-        self.current[weight] = torch.from_numpy(values)
+        self.current[weight] = self._placed(values)
         self.waiting.remove(weight)
 
     def advance(self) -> None:
@@ -286,9 +287,9 @@ def _measure_drift(
     # summed as they come: all at once would take more than the activations
     for part in iterate_jobs(measure, batches, threads):
         total = [before + value for before, value in zip(total, part, strict=True)]
-    hessian, cross, *errors = ((value / total[0]).numpy() for value in total[1:])
+    hessian, cross, *errors = ((value / total[0]).cpu().numpy() for value in total[1:])
     gained, told = {}, told_share(total[0], len(hessian))
     for (layer, stream), error in zip(streams.items(), errors, strict=True):
         gain = stream.gain(partial(batches[0].quantized_forward.vector, width=len(error)))
-        gained[layer] = told * error * (gain if isinstance(gain, float) else gain.double().numpy()[:, None])
+        gained[layer] = told * error * (gain if isinstance(gain, float) else gain.double().cpu().numpy()[:, None])
     return _Drift(hessian, cross, gained, damped(hessian, damping))

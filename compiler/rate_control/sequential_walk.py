@@ -19,7 +19,7 @@ from ..quantize.distillation import Distiller, make_distiller
 from ..quantize.grid_matrix import zero_matrix
 from ..quantize.refiner import Refiner, tune_vectors
 from ..quantize.representation import FitAt, Quantized, Representations
-from ..quantize.sequential import count_groups, quantize_sequentially, walk_sequences
+from ..quantize.sequential import Walk, count_groups, quantize_sequentially, walk_sequences
 from ..quantize.vectors import quantize_control_tensors, trainable_vectors
 from ..rewrites.head_bias import fit_head_bias
 from ..statistics.calibration import MatrixStatistics
@@ -124,14 +124,9 @@ class SequentialWalk:
         refiner = self._refiner(distiller)
         memory = memory_of_walk(job.memory, self.plan, distilled, self._how)
         walked = quantize_sequentially(
-            job.model,
+            self._walk(),
             job.statistics.matrices,
-            {i: q.weights.reshape(job.model.tensors[i].values.shape) for i, q in self.kept.items()},
-            walk_sequences(job.model, job.text, job.recipe.sequential),
             lambda *given: self._quantize(*given, progress),
-            job.recipe.sequential,
-            damping=job.recipe.quantization.damping,
-            threads=job.threads,
             refine=refiner,
             bookmark=WalkBookmark(memory, self, refiner),
         )
@@ -144,6 +139,14 @@ class SequentialWalk:
             quantized = {**quantized, **vectors}
         quantized |= fit_head_bias(job.model, job.statistics, job.recipe, price, quantized)
         return FinishedWalk(job, price, quantized, self.open, self.targets)
+
+    def _walk(self) -> Walk:
+        """Both models before their first instruction, with what is kept decided."""
+        job, settings = self.job, self.job.recipe.sequential
+        decided = {i: q.weights.reshape(job.model.tensors[i].values.shape) for i, q in self.kept.items()}
+        sequences = walk_sequences(job.model, job.text, settings)
+        damping = job.recipe.quantization.damping
+        return Walk(job.model, decided, sequences, settings, damping, job.threads, job.device)
 
     def _quantize(self, index: int, target: np.ndarray, real: MatrixStatistics, progress: StageProgress) -> Quantized:
         """The next matrix, at the price that the accounts allow it."""

@@ -19,7 +19,7 @@ import torch
 
 from ..model.model import Model
 from ..scratch_file import ScratchFile
-from ..workers import iterate_jobs
+from ..workers import iterate_jobs, threads_for
 from .batch_pass import BatchPass, MeasuredProgram
 from .calibration_progress import RememberedCalibration
 from .running_sums import RunningSums
@@ -89,6 +89,7 @@ def measure_statistics(
     scratch : where statistics are put aside; the result reads them from there. In memory without it
     remembered : how far a run before has come, and where this one leaves how far it is
     """
+    threads = threads_for(device, threads)
     batches = [(i, sequences[i : i + batch_sequences]) for i in range(0, len(sequences), batch_sequences)]
     tensors = {i: torch.from_numpy(t.values).to(device) for i, t in enumerate(model.tensors)}
     measured, sums = MeasuredProgram(model.program), RunningSums(scratch)

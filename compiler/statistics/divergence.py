@@ -18,7 +18,7 @@ import torch
 
 from ...format.program.program import Program
 from ..model.torch_executor import TorchExecutor
-from ..workers import run_jobs
+from ..workers import run_jobs, threads_for
 
 BATCH_TOKENS = 1024
 PIECE_FLOATS = 1 << 24  # logits that are looked at in double precision at once
@@ -49,7 +49,7 @@ class Predictions:
         length]; the loss is 0 without targets, int64 [batch, length].
         """
         found = []
-        wanted = targets if targets is not None else torch.zeros(self.shape[:2], dtype=torch.int64)
+        wanted = torch.zeros(self.shape[:2], dtype=torch.int64, device=logits.device) if targets is None else targets
         others, tokens = pieces(logits, self.shape[-1]), pieces(wanted, self.shape[-1])
         for mine, other, target in zip(self._pieces, others, tokens, strict=True):
             known, logs = self._known or _Known.of(mine), log_probabilities(other)
@@ -89,7 +89,7 @@ class DivergenceMeter:
 
     program, arrays : the float model, float32 arrays in directory order
     sequences : int64[n, length]; targets : int64[n, length], each the token after its input, or None
-    float_model : SequenceLosses of the float model itself
+    float_model : SequenceLosses of the float model itself; device : where the models run, and its logits are kept
     """
 
     def __init__(
@@ -100,39 +100,43 @@ class DivergenceMeter:
         targets: np.ndarray | None = None,
         *,
         threads: int,
+        device: str = "cpu",
     ) -> None:
-        self._program, self._sequences, self._targets = program, sequences, targets
+        self._program, self._sequences, self._targets, self._device = program, sequences, targets, device
         self._size = max(1, BATCH_TOKENS // sequences.shape[1])
         self._starts = range(0, len(sequences), self._size)
-        executor = _executor(program, arrays)
+        executor, threads = _executor(program, arrays, device), threads_for(device, threads)
         self._logits = run_jobs(lambda start: self._forward(executor, start), self._starts, threads)
         self.float_model = self._collected(lambda start: self._logits[start // self._size], threads)
 
     def measure(self, arrays: Sequence[np.ndarray], program: Program | None = None, *, threads: int) -> SequenceLosses:
         """Of the float model's program, or of another one for the same tokens, with these float32 tensors."""
-        executor = _executor(program or self._program, arrays)
-        return self._collected(lambda start: self._forward(executor, start), threads)
+        executor = _executor(program or self._program, arrays, self._device)
+        return self._collected(lambda start: self._forward(executor, start), threads_for(self._device, threads))
 
     def _forward(self, executor: TorchExecutor, start: int) -> torch.Tensor:
         """Logits float32 [batch, length, vocabulary] of the batch that begins with sequence `start`."""
         with torch.no_grad():
-            return executor.forward(torch.from_numpy(self._sequences[start : start + self._size]))
+            return executor.forward(self._placed(self._sequences, start))
+
+    def _placed(self, tokens: np.ndarray, start: int) -> torch.Tensor:
+        """A batch of sequences on the device."""
+        return torch.from_numpy(tokens[start : start + self._size]).to(self._device)
 
     def _collected(self, logits_of, threads: int) -> SequenceLosses:
         """The losses of a model whose logits `logits_of(start)` gives, batch by batch."""
 
         def measure(start: int) -> tuple[np.ndarray, np.ndarray]:
-            targets = None
-            if self._targets is not None:
-                targets = torch.from_numpy(self._targets[start : start + self._size])
+            targets = None if self._targets is None else self._placed(self._targets, start)
             reference = Predictions(self._logits[start // self._size])
             divergence, loss = reference.divergence(logits_of(start), targets)
-            return divergence.mean(-1).numpy(), loss.sum(-1).numpy()
+            return divergence.mean(-1).cpu().numpy(), loss.sum(-1).cpu().numpy()
 
         found = run_jobs(measure, self._starts, threads)
         losses = None if self._targets is None else np.concatenate([loss for _, loss in found])
         return SequenceLosses(np.concatenate([divergence for divergence, _ in found]), losses)
 
 
-def _executor(program: Program, arrays: Sequence[np.ndarray]) -> TorchExecutor:
-    return TorchExecutor(program, {i: torch.from_numpy(np.ascontiguousarray(a)) for i, a in enumerate(arrays)})
+def _executor(program: Program, arrays: Sequence[np.ndarray], device: str) -> TorchExecutor:
+    tensors = {i: torch.from_numpy(np.ascontiguousarray(a)).to(device) for i, a in enumerate(arrays)}
+    return TorchExecutor(program, tensors)

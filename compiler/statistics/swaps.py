@@ -20,7 +20,7 @@ from ...format.tensors.grid import matrix_shape
 from ...progress import StageProgress
 from ..model.model import Model
 from ..model.torch_executor import Forward, TorchExecutor
-from ..workers import iterate_jobs, run_jobs
+from ..workers import iterate_jobs, run_jobs, threads_for
 from .calibration import Statistics
 from .divergence import BATCH_TOKENS, Predictions
 
@@ -56,24 +56,28 @@ def measure_divergences(
     sequences: np.ndarray,
     *,
     threads: int,
+    device: str = "cpu",
     finished: StageProgress | None = None,
 ) -> list[float]:
     """KL divergence from the float model in nats a token of each candidate.
 
-    candidates : float32 arrays by the index of the tensor they replace; sequences : int64[n, length].
+    candidates : float32 arrays by the index of the tensor they replace; sequences : int64[n, length];
+    device : where the models run.
     `finished(batches done, batches)` is called after each batch. Deterministic whatever `threads`.
     """
-    originals = {i: torch.from_numpy(t.values) for i, t in enumerate(model.tensors)}
+
+    def placed(values: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(device)
+
+    originals, threads = {i: placed(t.values) for i, t in enumerate(model.tensors)}, threads_for(device, threads)
     executors = [
-        TorchExecutor(
-            model.program, originals | {i: torch.from_numpy(np.ascontiguousarray(a)) for i, a in candidate.items()}
-        )
+        TorchExecutor(model.program, originals | {i: placed(values) for i, values in candidate.items()})
         for candidate in candidates
     ]
     starts = [_first_use(model.program, candidate) for candidate in candidates]
     base = TorchExecutor(model.program, originals)
     by_batch = max(1, BATCH_TOKENS // sequences.shape[1])
-    batches = [torch.from_numpy(sequences[i : i + by_batch]) for i in range(0, len(sequences), by_batch)]
+    batches = [placed(sequences[i : i + by_batch]) for i in range(0, len(sequences), by_batch)]
     totals = np.zeros(len(candidates))
     jobs = iterate_jobs(lambda tokens: _divergence_sums(base, executors, starts, tokens), batches, threads)
     for done, sums in enumerate(jobs, start=1):

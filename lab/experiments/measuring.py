@@ -44,6 +44,7 @@ class Measurements:
         self.inputs = replace(inputs, tokenizer=own_tokenizer(inputs.checkpoint, inputs.evaluation, inputs.tokenizer))
         others = ("architecture", "tokenizer", "tokens", "seed", "weights", "ignore")
         basis = {name: getattr(self.inputs, name) for name in (*MEASURED, *others)}
+        basis |= {} if inputs.device == "cpu" else {"device": inputs.device}
         self._kept = KeptParts(inputs.folder, basis | {"recipe": RECIPE})
         self._prices: dict[int, float] = {}  # by budget: where the next search starts
         self._done = self._expected = 0
@@ -54,7 +55,7 @@ class Measurements:
         i = self.inputs
         i.progress("calibrate", 0, 1)
         files = {"architecture": i.architecture, "tokenizer": i.tokenizer, "evaluation": i.evaluation}
-        how = {"tokens": i.tokens, "recipe": RECIPE, "seed": i.seed, "selection": i.selection}
+        how = {"tokens": i.tokens, "recipe": RECIPE, "seed": i.seed, "selection": i.selection, "device": i.device}
         bench = Bench.open(BenchInputs(i.checkpoint, i.calibration, **files, **how), i.threads)
         i.progress("calibrate", 1, 1)
         return bench

@@ -80,7 +80,7 @@ def statistics_of_slices(bench: Bench, seed: int) -> list[Statistics]:
     """Of SLICES disjoint pieces of the calibration text."""
     length = bench.model.program.sequence_length
     slices = data_slices(bench.job.text, length, SLICES * SLICE_TOKENS, SLICES)
-    return calibrate_slices(bench.model, slices, seed, bench.job.threads, silent)
+    return calibrate_slices(bench.model, slices, seed, bench.job.threads, silent, bench.job.device)
 
 
 def agreement(rank: RankStability) -> dict[str, float]:
@@ -100,7 +100,7 @@ def stability(bench: Bench, rule: str, seed: int) -> dict[str, dict[str, float]]
     """
     job, length = bench.job, bench.model.program.sequence_length
     first = data_slices(job.text, length, SLICES * SLICE_TOKENS, SLICES)[0]
-    by_seed = calibrate_slices(bench.model, [first] * SEEDS, seed, job.threads, silent)
+    by_seed = calibrate_slices(bench.model, [first] * SEEDS, seed, job.threads, silent, job.device)
     quantizer, found = GridQuantizer(job.recipe.quantization), {}
     for name, measured in (("slices", statistics_of_slices(bench, seed)), ("seeds", by_seed)):
         claims = np.stack([_row_claims(bench.model, quantizer, each, rule) for each in measured])

@@ -51,6 +51,7 @@ class CurveInputs(BenchInputs):
             "seed": self.seed,
             "selection": asdict(self.selection),
         }
+        options |= {} if self.device == "cpu" else {"device": self.device}
         return digest_of(files, options | {"settings": asdict(self.settings), "bytecap": VERSION})
 
 

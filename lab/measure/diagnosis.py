@@ -135,28 +135,29 @@ def diagnose_model(
     seed: int,
     threads: int,
     progress: Progress,
+    device: str = "cpu",
 ) -> Diagnosis:
     """Compare head and trunk on about `tokens` tokens of a text; held_out : int64[n, length], maybe
     none, for the measured losses.
 
-    bits : 2 or more. Raises CheckpointError when one linear map does not make the logits, DataError for
-        too short sequences.
+    bits : 2 or more; device : where models run. Raises CheckpointError when one linear map does not make the logits,
+        DataError for too short sequences.
     """
     sequences = calibration_sequences(text, model.program.sequence_length, tokens)
-    spectra = measure_head(model, sequences, threads=threads, finished=partial(progress, "head"))
+    spectra = measure_head(model, sequences, threads=threads, finished=partial(progress, "head"), device=device)
     batches = -(-len(sequences) // BATCH_SEQUENCES)
     statistics = measure_statistics(
         model,
         sequences,
         batch_sequences=BATCH_SEQUENCES,
         seed=seed,
-        device="cpu",
+        device=device,
         threads=threads,
         finished=lambda done: progress("calibrate", done, batches),
     )
     tables = token_tables(model.program)
     groups = tables, [i for i in matrices_of(model) if i not in tables]
-    head, trunk = _sides(model, groups, statistics, held_out, bits, threads)
+    head, trunk = _sides(model, groups, statistics, held_out, bits, threads, device)
     weight = model.program.instructions[output_head(model.program)].weight
     return Diagnosis(
         head_tensor=model.tensors[weight].name,
@@ -174,7 +175,13 @@ def diagnose_model(
 
 
 def _sides(
-    model: Model, groups: Sequence[Sequence[int]], statistics: Statistics, held_out: np.ndarray, bits: int, threads: int
+    model: Model,
+    groups: Sequence[Sequence[int]],
+    statistics: Statistics,
+    held_out: np.ndarray,
+    bits: int,
+    threads: int,
+    device: str,
 ) -> list[Side]:
     """Each group of tensors as a side: errors of its matrices at so many bits, all at once."""
     errors = [quantization_error(w, bits) for w in weight_matrices(model)]
@@ -186,9 +193,8 @@ def _sides(
     predicted = second_order_losses(units, errors, statistics)
     measured: Sequence[float | None] = [None] * len(units)
     if len(held_out):
-        measured = measure_divergences(
-            model, [swapped(model, unit, errors) for unit in units], held_out, threads=threads
-        )
+        candidates = [swapped(model, unit, errors) for unit in units]
+        measured = measure_divergences(model, candidates, held_out, threads=threads, device=device)
     return [
         Side(
             tuple(model.tensors[i].name for i in group), unit.weights, unit.weights * bits / 8, float(loss), divergence

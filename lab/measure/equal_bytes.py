@@ -34,7 +34,7 @@ from ...compiler.rewrites import exchange_symmetries
 from ...compiler.rewrites.head_bias import may_have_bias, with_bias
 from ...compiler.settings import START_PRICE, HeadBiasSettings
 from ...compiler.statistics.convergence import calibrate
-from ...compiler.workers import available_threads, one_thread_each, run_jobs
+from ...compiler.workers import available_threads, check_device, one_thread_each, run_jobs
 from ...format.artifact import decode_tensors, read_artifact
 from ...progress import silent_stage
 from ...runtime.checked_pieces import checked_byte_table
@@ -64,7 +64,7 @@ class BenchInputs:
     evaluation : what is measured on, about `tokens` tokens; None: held-out calibration text
     tokenizer : tells how many bytes of text the tokens are; None: figures a byte are not known
     recipe : options by table that differ from FAST
-    selection : which tensors of the checkpoint are read
+    selection : which tensors of the checkpoint are read; device : where models run and are measured
     """
 
     checkpoint: Path
@@ -77,6 +77,7 @@ class BenchInputs:
     profile: str = "default"
     seed: int = 0
     selection: Selection = EVERYTHING
+    device: str = "cpu"
 
 
 class Bench:
@@ -110,14 +111,15 @@ class Bench:
         Raises CheckpointError, DataError (calibration text that is evaluated, too), CompileError.
         """
         threads = threads or available_threads()
+        check_device(inputs.device)
         model = read_model(inputs.checkpoint, inputs.architecture, inputs.selection)
         others = [] if inputs.evaluation is None else [inputs.evaluation]
         text, held_out, notes = read_calibration(inputs.calibration, others, inputs.tokenizer, model)
         judged, table = _judged(inputs, model, held_out)
         options = fast_recipe(inputs.recipe)
-        how = {"seed": inputs.seed, "device": "cpu", "threads": threads}
+        how = {"seed": inputs.seed, "device": inputs.device, "threads": threads}
         with one_thread_each():
-            meter = QualityMeter(model, judged, table, inputs.tokens, threads)
+            meter = QualityMeter(model, judged, table, inputs.tokens, threads, inputs.device)
             statistics = calibrate(model, text, options.calibration, progress=silent_stage, **how)
             model, statistics = exchange_symmetries(model, statistics, options)
             provenance, codec = {"recipe": options.digest}, profile_codec(inputs.profile)

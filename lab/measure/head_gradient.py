@@ -18,7 +18,7 @@ import torch
 from ...compiler.model.model import Model
 from ...compiler.model.structure import output_head
 from ...compiler.model.torch_executor import TorchExecutor
-from ...compiler.workers import iterate_jobs
+from ...compiler.workers import iterate_jobs, threads_for
 from ...errors import CheckpointError, DataError
 from ...progress import StageProgress
 
@@ -94,11 +94,12 @@ def moment_spectrum(moment: np.ndarray) -> Spectrum:
 
 
 def measure_head(
-    model: Model, sequences: np.ndarray, *, threads: int, finished: StageProgress
+    model: Model, sequences: np.ndarray, *, threads: int, finished: StageProgress, device: str = "cpu"
 ) -> tuple[Spectrum, Spectrum, HeadGradient]:
     """Spectra of the head and of the hidden states it reads, and the gradient that it lets through.
 
-    sequences : int64[n, length], length 2 or more. `finished(batches done, batches)`; the same whatever `threads`.
+    sequences : int64[n, length], length 2 or more; device : where the model runs. `finished(batches done, batches)`;
+    the same whatever `threads`.
     Raises CheckpointError when one linear map does not make the logits, DataError for sequences without a next token.
     """
     head = output_head(model.program)
@@ -109,11 +110,11 @@ def measure_head(
         raise CheckpointError("the output head is zero: no gradient passes it")
     left, values, _ = np.linalg.svd(weights, full_matrices=False)
     found = spectrum(values, max(weights.shape) * ROUNDING)
-    sums = _Sums(model, head, weights, left[:, : found.rank])
+    sums = _Sums(model, head, weights, left[:, : found.rank], device)
     batches = [sequences[i : i + BATCH_SEQUENCES] for i in range(0, len(sequences), BATCH_SEQUENCES)]
     totals: list[np.ndarray] | None = None
     shares: list[tuple[float, float]] = []  # of each batch |P g|² and |g|²
-    for done, part in enumerate(iterate_jobs(sums.measure, batches, threads), start=1):
+    for done, part in enumerate(iterate_jobs(sums.measure, batches, threads_for(device, threads)), start=1):
         totals = part if totals is None else [a + b for a, b in zip(totals, part, strict=True)]
         shares.append((float(part[2][2]), float(part[2][1])))
         finished(done, len(batches))
@@ -166,12 +167,13 @@ def _share(part: float, whole: float) -> float:
 class _Sums:
     """Sums over the tokens of one batch."""
 
-    def __init__(self, model: Model, head: int, weights: np.ndarray, basis: np.ndarray) -> None:
-        self.head, self.source = head, model.program.instructions[head].x
-        self.executor = TorchExecutor(
-            model.program, {i: torch.from_numpy(t.values) for i, t in enumerate(model.tensors)}
-        )
-        self.weights, self.basis = torch.from_numpy(weights), torch.from_numpy(np.ascontiguousarray(basis))
+    def __init__(self, model: Model, head: int, weights: np.ndarray, basis: np.ndarray, device: str) -> None:
+        self.head, self.source, self.device = head, model.program.instructions[head].x, device
+        self.executor = TorchExecutor(model.program, {i: self._placed(t.values) for i, t in enumerate(model.tensors)})
+        self.weights, self.basis = self._placed(weights), self._placed(np.ascontiguousarray(basis))
+
+    def _placed(self, values: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(values).to(self.device)
 
     def measure(self, tokens: np.ndarray) -> list[np.ndarray]:
         """[sum x xᵀ, sum Wᵀ g gᵀ W, (|p - onehot|², |g|², |P g|², |Wᵀ g|², |P g|² / |g|², tokens,
@@ -186,14 +188,14 @@ class _Sums:
                 kept[index] = value
             return value
 
-        ids = torch.from_numpy(tokens)
+        ids = self._placed(tokens)
         labels = ids[:, 1:].flatten()
         logits = self.executor.forward(ids[:, :-1], registers=keep).flatten(0, 1)
         loss = torch.nn.functional.cross_entropy(logits.double(), labels, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, kept[self.head])
         gradient = gradient.flatten(0, 1).double()
         plain = logits.detach().double().softmax(-1)
-        plain[torch.arange(len(labels)), labels] -= 1
+        plain[torch.arange(len(labels), device=self.device), labels] -= 1
         hidden = kept[self.source].detach().flatten(0, 1).double()
         passed = gradient @ self.weights
         squares, projected = gradient.square().sum(1), (gradient @ self.basis).square().sum(1)
@@ -209,4 +211,5 @@ class _Sums:
             (gradient[:half] * gradient[half : 2 * half]).sum(1).square().sum(),
             half,
         ]
-        return [(hidden.T @ hidden).numpy(), (passed.T @ passed).numpy(), np.array([float(value) for value in scalars])]
+        moments = [(hidden.T @ hidden).cpu().numpy(), (passed.T @ passed).cpu().numpy()]
+        return [*moments, np.array([float(value) for value in scalars])]

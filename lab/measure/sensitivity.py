@@ -137,11 +137,12 @@ def measure_sensitivity(
     *,
     threads: int,
     progress: Progress,
+    device: str = "cpu",
 ) -> Sensitivity:
     """Rank the units of one granularity.
 
     text : int[n] calibration tokens; held_out : int64[m, length] sequences for `measured`, which only
-        the `top` units by second order get, for they cost a forward pass each.
+        the `top` units by second order get, for they cost a forward pass each; device : where models run.
     Raises DataError when the text is too short for so many slices, CheckpointError when the model has no such units.
     """
     slices, by = options.slices, options.by
@@ -154,7 +155,7 @@ def measure_sensitivity(
         )
     weights = weight_matrices(model)
     errors = [quantization_error(w, options.bits) for w in weights]
-    found = calibrate_slices(model, parts, options.seed, threads, progress)
+    found = calibrate_slices(model, parts, options.seed, threads, progress, device)
     ranked = {
         SECOND_ORDER: np.stack([second_order_losses(units, errors, statistics) for statistics in found]),
         GRADIENT: np.stack([gradient_losses(units, weights, statistics) for statistics in found]),
@@ -162,13 +163,14 @@ def measure_sensitivity(
     }
     if by == MEASURED:
         largest = np.argsort(-ranked[SECOND_ORDER].mean(0), kind="stable")[: options.top]
-        ranked[MEASURED] = measured_losses(model, units, errors, held_out, slices, np.sort(largest), threads, progress)
+        how = np.sort(largest), threads, progress, device
+        ranked[MEASURED] = measured_losses(model, units, errors, held_out, slices, *how)
     counts = sum(part.size for part in parts), held_out.size if by == MEASURED else 0
     return _summarize(options, counts, units, ranked)
 
 
 def calibrate_slices(
-    model: Model, parts: Sequence[np.ndarray], seed: int, threads: int, progress: Progress
+    model: Model, parts: Sequence[np.ndarray], seed: int, threads: int, progress: Progress, device: str = "cpu"
 ) -> list[Statistics]:
     """Statistics of each slice int64[n, length], n the same for all; slice k samples its labels with seed + k."""
     batches = -(-len(parts[0]) // BATCH_SEQUENCES)
@@ -179,7 +181,7 @@ def calibrate_slices(
             parts[k],
             batch_sequences=BATCH_SEQUENCES,
             seed=seed + k,
-            device="cpu",
+            device=device,
             threads=threads,
             finished=lambda done: progress("calibrate", k * batches + done, len(parts) * batches),
         )

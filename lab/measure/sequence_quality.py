@@ -63,7 +63,15 @@ class QualityMeter:
     sequences : int64[n, length] inputs; targets : int64[n, length], each the token after its input
     """
 
-    def __init__(self, model: Model, tokens: Tokens, table: ByteTable | None, most_tokens: int, threads: int) -> None:
+    def __init__(
+        self,
+        model: Model,
+        tokens: Tokens,
+        table: ByteTable | None,
+        most_tokens: int,
+        threads: int,
+        device: str = "cpu",
+    ) -> None:
         """DataError when the tokens have no whole sequence and the target after it."""
         length = model.program.sequence_length
         count = target_count(tokens, length, most_tokens)
@@ -71,7 +79,8 @@ class QualityMeter:
         self.sequences, self.targets = used[:-1].reshape(-1, length), used[1:].reshape(-1, length)
         self.bytes = None if table is None else table.target_bytes(used).astype(np.int64).reshape(-1, length).sum(1)
         arrays, self.threads = [t.values for t in model.tensors], threads
-        self._meter = DivergenceMeter(model.program, arrays, self.sequences, self.targets, threads=threads)
+        how = {"threads": threads, "device": device}
+        self._meter = DivergenceMeter(model.program, arrays, self.sequences, self.targets, **how)
         self.float_model = self._quality(self._meter.float_model)
 
     def measure(self, arrays: Sequence[np.ndarray], program: Program | None = None) -> SequenceQuality:

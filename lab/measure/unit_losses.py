@@ -127,6 +127,7 @@ def measured_losses(
     chosen: np.ndarray,
     threads: int,
     progress: Progress,
+    device: str = "cpu",
 ) -> np.ndarray:
     """float64[slices, units] nats a token: KL of swapping each of the `chosen` units, NaN for the others.
 
@@ -137,9 +138,8 @@ def measured_losses(
     groups = [chosen[i : i + CANDIDATES_AT_ONCE] for i in range(0, len(chosen), CANDIDATES_AT_ONCE)]
     for done, (group, k) in enumerate((group, k) for group in groups for k in range(slices)):
         candidates = [swapped(model, units[u], errors) for u in group]
-        result[k, group] = measure_divergences(
-            model, candidates, held_out[k * length : (k + 1) * length], threads=threads
-        )
+        part = held_out[k * length : (k + 1) * length]
+        result[k, group] = measure_divergences(model, candidates, part, threads=threads, device=device)
         progress("measure swaps", done + 1, len(groups) * slices)
     return result
 

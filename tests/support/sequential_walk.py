@@ -11,7 +11,7 @@ from tiny_models import golf_model, random_sequences
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.quantize.gptq import quantize_matrix
 from bytecap.compiler.quantize.grid_matrix import QuantizedMatrix, prepare_matrix
-from bytecap.compiler.quantize.sequential import quantize_sequentially
+from bytecap.compiler.quantize.sequential import Walk, quantize_sequentially
 from bytecap.compiler.settings import SequentialSettings
 from bytecap.compiler.statistics.calibration import MatrixStatistics, Statistics
 
@@ -52,17 +52,9 @@ def sequentially(
         return quantize(index, target, real)
 
     fixed = {0: of.tensors[0].values} if fixed is None else fixed
-    results = quantize_sequentially(
-        of,
-        statistics.matrices,
-        fixed,
-        sequences,
-        recording,
-        SequentialSettings(correction=correction, residual=residual, batch_sequences=3),
-        damping=DAMPING,
-        threads=threads,
-    )
-    return results, asked
+    settings = SequentialSettings(correction=correction, residual=residual, batch_sequences=3)
+    walk = Walk(of, fixed, sequences, settings, DAMPING, threads)
+    return quantize_sequentially(walk, statistics.matrices, recording), asked
 
 
 def with_weights(of: Model, weights: dict[int, np.ndarray]) -> Model:

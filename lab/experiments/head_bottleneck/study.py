@@ -207,7 +207,8 @@ class BottleneckStudy:
         length = model.program.sequence_length
         count = max(1, min(GRADIENT_SEQUENCES, len(self.evaluation) // length))
         sequences = self.evaluation[: count * length].reshape(count, -1).astype(np.int64)
-        head, hidden, gradient = measure_head(model, sequences, threads=self.threads, finished=silent_stage)
+        how = {"threads": self.threads, "device": self.inputs.device}
+        head, hidden, gradient = measure_head(model, sequences, finished=silent_stage, **how)
         return {
             "updates": updates,
             "tokens": updates * self.options.batch_sequences * length,

@@ -38,7 +38,7 @@ def damage_by_row(bench: Bench, budget: int) -> dict[str, list[float]]:
     swaps = [_restored(bench, trial, tables, rows) for rows in (order[:0], *tops)]
     job = bench.job
     held_out = job.held_out if len(job.held_out) else bench.meter.sequences
-    whole, *left = measure_divergences(bench.model, swaps, held_out, threads=job.threads)
+    whole, *left = measure_divergences(bench.model, swaps, held_out, threads=job.threads, device=job.device)
     predicted = [float(losses[top].sum() / losses.sum()) for top in tops]
     counts = np.sort(np.bincount(job.text, minlength=len(order)))[::-1]
     text = [float(counts[: len(top)].sum() / counts.sum()) for top in tops]
