@@ -113,13 +113,13 @@ class QuantizationSettings:
 
 @dataclass(frozen=True, slots=True)
 class TableSettings:
-    """Token tables, by what their errors really cost: finer steps, and codewords for rows.
+    """Token tables, by what their errors really cost: finer steps, and codewords or factors for rows.
 
     tokens : of held-out text, on which the loss of a table is measured
     most_octaves : by which its steps may be finer than the byte price has them
-    codewords : offer codewords for rows and a grid of what they leave; least_saving : share of a table's bytes that
-        they must save
-    most_weights : of a table that is offered codewords. Clusters of rows take time
+    codewords : offer codewords for rows, or two thin factors, and a grid of what they leave; least_saving : share of a
+        table's bytes that they must save
+    most_weights : of a table that is offered codewords, not factors alone. Clusters of rows take time
     """
 
     enabled: bool = True

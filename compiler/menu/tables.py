@@ -6,7 +6,7 @@ table is the first tensor that a program reads and a walk leaves it alone, so it
 into the float model, on held-out text, at a few steps. What a byte is worth at the byte price then says how much finer
 than the price its steps are to be; a walk makes up for part of the error, by what it aims at. At those steps rows may
 become codewords and a grid of what they leave (kinds/vq_rows.py), which pays where rows of rare tokens are near copies
-of each other; measured, too.
+of each other, or two thin factors and such a grid (kinds/low_rank.py), which pays where rows share a few directions.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ from ..statistics.swaps import measure_divergences
 from .allocation import Allocation
 from .candidate_tables import candidate_tables
 from .kinds import KINDS, Unit
+from .kinds.low_rank import KIND as LOW_RANK
 from .knapsack import least_loss
 from .offers import PLAIN, Offer
 from .representations import ChosenRepresentations
 from .setting import Setting
 from .units import Units
 
-KIND = "vq-rows"
-ONLY_CODEWORDS = MenuSettings(True, **{switch: switch == KIND.replace("-", "_") for switch in MenuSettings.switches()})
+CODEWORDS, FACTORS = "vq-rows", "low-rank"
+OFFERED = {kind.replace("-", "_") for kind in (CODEWORDS, FACTORS)}
+ONLY_THESE = MenuSettings(True, **{switch: switch in OFFERED for switch in MenuSettings.switches()})
 MEASURED, TAKEN = 3, 9  # octaves that are measured, and of which one is taken, evenly spaced
 LEFT_BY_WALKS = 0.5  # of a table's measured loss, about; what a walk aims at makes up for the rest
 LEAST_LOSS = 1e-30
@@ -90,9 +92,9 @@ def choose_tables(job: CompileJob, plain: PlainGrids, byte_price: float) -> Tabl
         nats_per_byte = trial.nats_per_byte
     items = [[(offer.bytes, offer.predicted_loss) for offer in menu] for menu in menus.values()]
     bound = least_loss(items, sum(max(menu[0][0], min(size for size, _ in menu)) for menu in items))
-    codewords = {i: offer for i, offer in choices.items() if offer.kind != PLAIN}
-    allocation = Allocation(menus, codewords, nats_per_byte, bound, measured)
-    told = replace(job, recipe=replace(job.recipe, menu=ONLY_CODEWORDS))
+    others = {i: offer for i, offer in choices.items() if offer.kind != PLAIN}
+    allocation = Allocation(menus, others, nats_per_byte, bound, measured)
+    told = replace(job, recipe=replace(job.recipe, menu=ONLY_THESE))
     return TableOutcome(told, ChosenRepresentations(plain, units, choices), allocation)
 
 
@@ -120,27 +122,31 @@ class _TableTrial:
         return float(taken[int(np.argmin(costs))])
 
     def offers(self, octaves: float) -> tuple[list[Offer], Offer, tuple[float, float] | None]:
-        """The plain grid and what codewords make of the table at some steps, which of them to take, and the measured
-        losses of the grid and of the best codewords.
+        """The plain grid and what codewords and factors make of the table at some steps, which of them to take, and the
+        measured losses of the grid and of the best other.
         """
         unit = self._unit_at(octaves)
         grid = unit.grid()
         menu = [self._offer(unit, PLAIN, Setting(), octaves, grid)]
-        fitted = [(setting, KINDS[KIND].fit(unit, setting)) for setting in self._settings(unit)]
-        menu += [self._offer(unit, KIND, setting, octaves, found) for setting, found in fitted]
+        fitted = [(kind, setting, KINDS[kind].fit(unit, setting)) for kind, setting in self._settings(unit)]
+        menu += [self._offer(unit, kind, setting, octaves, found) for kind, setting, found in fitted]
         costs = [offer.cost(self.nats_per_byte) for offer in menu]
         best, least = int(np.argmin(costs)), self.settings.least_saving * menu[0].bytes
         if costs[0] - costs[best] < max(least, 1):
             return menu, menu[0], None
         if not len(self._text):
             return menu, menu[best], None
-        before, after = self._losses([grid, fitted[best - 1][1]])
+        before, after = self._losses([grid, fitted[best - 1][2]])
         saved = menu[0].bytes - menu[best].bytes + (before - after) / self.nats_per_byte
         return menu, menu[best if saved >= least else 0], (before, after)
 
-    def _settings(self, unit: Unit) -> Sequence[Setting]:
+    def _settings(self, unit: Unit) -> list[tuple[str, Setting]]:
+        """What else than a grid is tried, by kind; clusters of the rows of large tables would take too long."""
+        if not self.settings.codewords:
+            return []
         small = unit.target.size <= self.settings.most_weights
-        return KINDS[KIND].settings(unit) if self.settings.codewords and small else []
+        codewords = KINDS[CODEWORDS].settings(unit) if small else []
+        return [(CODEWORDS, each) for each in codewords] + [(FACTORS, each) for each in LOW_RANK.under(unit)]
 
     def _offer(self, unit: Unit, kind: str, setting: Setting, octaves: float, found: Quantized) -> Offer:
         return Offer(kind, setting, octaves, unit.bytes_of(found), found.predicted_loss)

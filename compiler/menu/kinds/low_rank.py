@@ -34,6 +34,7 @@ CORRECTIONS = (1, 4)
 MOST_TRIED = 2  # settings of one way, those of least estimated cost
 ROW_SHARES = (1 / 64, 1 / 16, 1 / 4)
 TAIL_SHARES = (0.5, 1.0, 1.5)  # of the plain grid's loss that leaving out the other directions may cost
+TALL, LEAST = 32, 1e-30  # rows over columns from which the second moment is decomposed
 LEAST_SINGULAR = 1e-9  # of the greatest: weaker directions are noise of the arithmetic
 MOST_COST = 1.5  # estimated, over that of a grid, of factors alone or beside a few rows
 
@@ -64,10 +65,6 @@ class LowRankKind:
         most, limit = min(unit.shape) // 2, MOST_COST * coded_cost(unit, unit.target)
         singular = weighted_directions(unit, "target")
         costs, paying = direction_costs(unit, singular), paying_rank(unit, singular)
-        under = sorted(
-            (paid + coded_cost(unit, rest), "under", r)
-            for r, paid, rest in _truncations(unit, [r for r in RANKS if r <= most])
-        )
         sufficient = {_sufficient_rank(unit, share) for share in TAIL_SHARES}
         alone = [
             LowRankSetting("alone", r)
@@ -79,10 +76,18 @@ class LowRankKind:
         )
         found = [
             LowRankSetting(*setting)
-            for cost, *setting in (*under[:MOST_TRIED], *rescued[:MOST_TRIED])
+            for cost, *setting in rescued[:MOST_TRIED]
             if cost <= limit and 0 < setting[1] <= most
         ]
-        return found + [LowRankSetting("over", r) for r in CORRECTIONS if r <= most] + alone
+        return self.under(unit) + found + [LowRankSetting("over", r) for r in CORRECTIONS if r <= most] + alone
+
+    def under(self, unit: Unit) -> list[LowRankSetting]:
+        """The few of least estimated cost under a grid of all that they leave."""
+        most, limit = min(unit.shape) // 2, MOST_COST * coded_cost(unit, unit.target)
+        found = sorted(
+            (paid + coded_cost(unit, rest), r) for r, paid, rest in _truncations(unit, [r for r in RANKS if r <= most])
+        )
+        return [LowRankSetting("under", r) for cost, r in found[:MOST_TRIED] if cost <= limit]
 
     def follows_price(self, setting: LowRankSetting) -> bool:
         return True
@@ -115,9 +120,17 @@ def factored_parts(unit: Unit, values: np.ndarray, rank: int, singular: Singular
 
 
 def weighted_singular(unit: Unit, values: np.ndarray) -> Singular:
-    """Singular value decomposition of G^1/2 T L."""
+    """Singular value decomposition of G^1/2 T L; of a matrix that is much taller than wide by the eigenvectors of its
+    second moment, whose weak directions are less exact.
+    """
     weighted = np.sqrt(unit.row_fisher)[:, None] * (values @ unit.factor)
-    return np.linalg.svd(weighted, full_matrices=False)
+    rows, columns = weighted.shape
+    if rows < TALL * columns:
+        return np.linalg.svd(weighted, full_matrices=False)
+    energies, right = np.linalg.eigh(weighted.T @ weighted)
+    strengths, right = np.sqrt(np.maximum(energies[::-1], 0.0)), right[:, ::-1]
+    left = weighted @ right / np.maximum(strengths, max(float(strengths[0]) * LEAST_SINGULAR, LEAST))
+    return left, strengths, np.ascontiguousarray(right.T)
 
 
 def weighted_directions(unit: Unit, of: str) -> Singular:

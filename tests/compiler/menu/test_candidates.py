@@ -15,6 +15,7 @@ from tiny_models import bare_model
 from bytecap.compiler.menu.composite import CompositeMatrix
 from bytecap.compiler.menu.kinds import KINDS, Unit
 from bytecap.compiler.menu.kinds.alias import AliasSetting
+from bytecap.compiler.menu.kinds.low_rank import TALL, weighted_singular
 from bytecap.compiler.menu.menus import offered_kinds
 from bytecap.compiler.menu.offers import PLAIN, Offer
 from bytecap.compiler.menu.setting import Setting
@@ -233,3 +234,15 @@ def test_degenerate_matrices_have_candidates_that_can_be_stored(weights: np.ndar
     made = Unit(weights, measured, QUANTIZER, 1e-3, 1, {0: weights.astype(np.float32)})
     for offer, found in all_offers(made):
         assert offer.bytes > 0 and np.isfinite(found.predicted_loss)
+
+
+def test_a_tall_matrix_is_decomposed_by_its_second_moment() -> None:
+    random = np.random.default_rng(8)
+    values = random.standard_normal((TALL * 6, 3)) @ random.standard_normal((3, 6))
+    values += 0.1 * random.standard_normal(values.shape)
+    measured = MatrixStatistics(np.diag(np.arange(1.0, 7.0)), random.uniform(0.5, 2.0, len(values)))
+    made = Unit(values, measured, QUANTIZER, 1e-3, 1, {})
+    left, strengths, right = weighted_singular(made, values)
+    weighted = np.sqrt(made.row_fisher)[:, None] * (values @ made.factor)
+    assert np.allclose(strengths, np.linalg.svd(weighted, compute_uv=False)) and (np.diff(strengths) <= 0).all()
+    assert np.allclose((left * strengths) @ right, weighted) and np.allclose(left.T @ left, np.eye(6))

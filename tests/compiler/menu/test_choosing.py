@@ -266,9 +266,9 @@ def test_on_weights_without_structure_nothing_is_chosen_and_the_bytes_are_the_sa
 
 
 def test_off_by_default_and_then_no_trace_in_the_recipe_digest(plain: CompileResult) -> None:
-    """But for tables, which are offered codewords."""
+    """But for tables, which are offered codewords and factors."""
     found = plain.report["candidates"]
-    assert [row["kind"] for row in found["kinds"]] == ["vq-rows"] and found["chosen"] == []
+    assert [row["kind"] for row in found["kinds"]] == ["low-rank", "vq-rows"] and found["chosen"] == []
     default = read_recipe("default")
     assert default.menu.enabled is False and read_recipe("everything").menu.enabled is True
     tables = default.to_toml().split("\n\n")

@@ -71,10 +71,23 @@ def test_near_copies_become_codewords_and_rows_without_structure_do_not() -> Non
     assert chosen(job_of(model_with_table(0), most_octaves=0.0)).choices == {}
 
 
-def test_codewords_are_not_offered_where_the_recipe_or_the_size_of_the_table_says_so() -> None:
-    for options in ({"codewords": False}, {"most_weights": 96 * 32 - 1}):
-        outcome = chosen(job_of(model_with_table(80), **options))
-        assert [len(menu) for menu in outcome.allocation.menus.values()] == [1]
+def test_rows_along_few_directions_become_factors_and_a_grid() -> None:
+    model, random = model_with_table(0), np.random.default_rng(5)
+    table = model.tensors[0].values
+    shared = random.standard_normal((len(table), 2)) @ random.standard_normal((2, table.shape[1]))
+    values = (table + 8 * table.std() * shared).astype(np.float32)
+    model = replace(model, tensors=(replace(model.tensors[0], values=values), *model.tensors[1:]))
+    outcome = chosen(job_of(model, most_octaves=0.0))
+    (offer,) = outcome.choices.values()
+    grid = outcome.allocation.menus[0][0]
+    assert (offer.kind, offer.setting.how) == ("low-rank", "under") and offer.bytes < 0.9 * grid.bytes
+
+
+def test_a_recipe_without_codewords_offers_grids_and_a_large_table_is_offered_factors_alone() -> None:
+    for options, count in (({"codewords": False}, 0), ({"most_weights": 96 * 32 - 1}, 0), ({}, 2)):
+        (menu,) = chosen(job_of(model_with_table(80), **options)).allocation.menus.values()
+        assert sum(offer.kind == "vq-rows" for offer in menu) == count
+        assert (len(menu) == 1) == ("codewords" in options)
 
 
 def test_steps_are_finer_by_as_much_as_the_measured_loss_is_larger_than_the_predicted() -> None:
