@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..progress import Plan
-from .forecast import TRIALS, device_note
+from .forecast import SAMPLED_TRIALS, TRIALS, device_note
 from .model.model import Model
 from .options import CompileOptions
 from .outlook import cap_note
@@ -25,7 +25,8 @@ def plan_compile(path: Path | str, found: ReadJob, options: CompileOptions, cap:
     }
     said = {"cap": None if cap is None else cap_note(model, cap), "device": device_note(options.device)}
     facts |= {title: note for title, note in said.items() if note is not None}
-    steps = {"find the byte price": TRIALS, "land on the cap": TRIALS}
+    steps = {"find the byte price": SAMPLED_TRIALS if recipe.row_sample.enabled else TRIALS}
+    steps["land on the cap"] = SAMPLED_TRIALS
     return Plan(facts, forecast.seconds, forecast.low, forecast.high, forecast.peak_bytes, steps)
 
 

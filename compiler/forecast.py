@@ -26,7 +26,7 @@ from .recipe import Recipe
 from .statistics.convergence import LOGIT_FLOATS
 from .workers import one_thread_each
 
-TRIALS = 5  # of the byte price, mostly
+SAMPLED_TRIALS, TRIALS = 5, 2  # of the byte price, mostly: by some rows of every matrix, and by all
 SHARE_OF_TEXT = 0.5  # of the calibration text at most, mostly, where that is more than SURELY_READ
 SURELY_READ = 65_536  # tokens that hardly ever suffice
 WALKS = {1: 1.0}  # by how many may be; 1.1 beyond
@@ -113,15 +113,14 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
     seconds = {"calibrate": passes(calibrated, 3) + calibrated * counts.moments / flops}
     rate = TRELLIS[recipe.quantization.trellis_states]
     prepare = 2 * EIGEN_FLOPS / 10 * counts.cubes / flops
-    trials = TRIALS * counts.weights / rate / threads
+    sampled = SAMPLED_TRIALS * _sampled_share(recipe, counts) * counts.weights / INDEPENDENT / threads
+    trials = sampled + TRIALS * counts.weights / rate / threads
     peak = _peak(model, recipe, counts, text_tokens, threads)
     tables = TABLE_TRIALS * counts.table / INDEPENDENT + passes(recipe.tables.tokens, TABLE_PASSES)
     prepare += tables if recipe.tables.enabled and counts.table else 0.0
     if not recipe.sequential.enabled:
         return Forecast(seconds | {"land on the cap": 2 * trials + prepare}, peak)
-    if recipe.row_sample.enabled:
-        trials = 2 * TRIALS * _sampled_share(recipe, counts) * counts.weights / INDEPENDENT / threads
-    seconds["find the byte price"] = trials + prepare
+    seconds["find the byte price"] = (2 * sampled if recipe.row_sample.enabled else trials) + prepare
     walked = min(recipe.sequential.tokens, text_tokens)
     walk = passes(walked, 2) + walked * 3 * counts.inputs / flops + counts.weights / rate + prepare
     walk += _distillation_passes(model, recipe, text_tokens, held_out, passes) + _bases(recipe, counts, flops)

@@ -1,7 +1,7 @@
 """The whole of rate control for one artifact: trials find the byte price, a walk spends the budget.
 
-Strategy: samples of rows where the recipe asks for them, else quick trials of whole matrices; other representations are
-offered where it asks for those; what a walk leaves is assembled and read back.
+Strategy: samples of rows find the byte price; quick trials of whole matrices correct it, unless the recipe is content
+with samples. Other representations are offered where it asks for those; what a walk leaves is assembled and read back.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..progress import Progress
+from ..progress import Progress, silent
 from .job import CompileJob
 from .rate_control.artifacts import finish_draft, smallest_draft
 from .rate_control.budget import is_walked, land_quick, land_sequential
@@ -44,7 +44,8 @@ def land_compile(
         sampled = _land_sampled(trials, scratch, smallest, budget, progress, keep_targets=keep_targets)
         if sampled is not None:
             return sampled
-    near = land_quick(trials, START_PRICE, smallest, budget, progress)
+    sampled = _sampled_landing(trials, scratch, smallest, budget)
+    near = land_quick(trials, sampled.trial.byte_price, smallest, budget, progress)
     again = partial(land_quick, smallest=smallest, budget=budget, progress=progress)
     if job.recipe.menu.enabled and near.trial is not smallest:
         from .menu.choose import choose_representations  # here, so that only a recipe that asks for it imports it
@@ -59,9 +60,20 @@ def land_compile(
             near = again(trials, near.trial.byte_price)
     landing = near
     if is_walked(job) and near.trial is not smallest:
-        landing = land_sequential(trials, trials.representations, near, budget, progress, keep_targets=keep_targets)
+        sloped = near.tried if len(near.tried) > 1 else sampled.tried
+        how = {"tried": sloped, "keep_targets": keep_targets}
+        landing = land_sequential(trials, trials.representations, near, budget, progress, **how)
     landing = _finished(job, landing)
     return LandedCompile(landing, trials, None if menu is None else menu.tables(landing))
+
+
+def _sampled_landing(trials: QuickTrials, scratch: ScratchFile, smallest: Draft, budget: int) -> Landing[SampledTrial]:
+    """Where samples of rows say that the budget is filled: a price to begin at, for little work; START_PRICE where they
+    find none.
+    """
+    sampled = SampledTrials(trials.job, trials.representations, smallest.size, scratch)
+    nothing = SampledTrial(START_PRICE, smallest.size, {})
+    return land_quick(sampled, START_PRICE, nothing, budget, silent, rough=True)
 
 
 def _land_sampled(
@@ -79,7 +91,8 @@ def _land_sampled(
         sampled.fit_tables = partial(tables.representations.fit_chosen, others={})
         near = land_quick(sampled, near.trial.byte_price, nothing, budget, progress)
         trials = replace(trials, representations=tables.representations)
-    landing = land_sequential(sampled, trials.representations, near, budget, progress, keep_targets=keep_targets)
+    how = {"tried": near.tried, "keep_targets": keep_targets}
+    landing = land_sequential(sampled, trials.representations, near, budget, progress, **how)
     if landing.trial is near.trial:
         return None
     landing = _finished(trials.job, landing)

@@ -5,6 +5,7 @@ Strategy: quick trials find the byte price; a walk at that price spends the budg
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
@@ -38,9 +39,9 @@ class Trials(Protocol[Tried]):
 
 
 def land_quick(
-    trials: Trials[Tried], start_price: float, smallest: Tried, budget: int, progress: Progress
+    trials: Trials[Tried], start_price: float, smallest: Tried, budget: int, progress: Progress, *, rough: bool = False
 ) -> Landing[Tried]:
-    """The quick trial that fills the budget, roughly where walks come after it.
+    """The quick trial that fills the budget, roughly where walks come after it or `rough` is asked for.
 
     start_price : byte price where the search starts
     smallest : the artifact with every code zero; CapError when even that is larger than the budget
@@ -54,7 +55,7 @@ def land_quick(
         budget=budget,
         weights=job.weights,
         finest_price=settings.finest_price(job.weights),
-        tolerance=QUICK_TOLERANCE if walked else settings.tolerance,
+        tolerance=QUICK_TOLERANCE if walked or rough else settings.tolerance,
         trials=settings.trials,
         progress=partial(progress, "find the byte price" if walked else "land on the cap"),
     )
@@ -67,14 +68,16 @@ def land_sequential(
     budget: int,
     progress: Progress,
     *,
+    tried: Sequence[tuple[float, int]],
     keep_targets: bool,
 ) -> Landing[Draft] | Landing[Tried]:
     """The walk that fills the budget, planned on a quick landing near it; that landing itself when no walk fits.
 
+    tried : byte prices and sizes that tell what a halved price costs
     keep_targets : whether the trial keeps what each matrix was quantized against
     """
     job, settings = trials.job, trials.job.recipe.rate_control
-    slope = bytes_per_octave(near.tried, job.weights)
+    slope = bytes_per_octave(tried, job.weights)
 
     def walk_from(quick: Tried) -> FinishedWalk:
         walk = SequentialWalk(job, representations, trials.plan(quick), budget, slope, keep_targets)

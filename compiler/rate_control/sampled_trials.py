@@ -55,7 +55,9 @@ class SampledTrials:
         settings, indexes = self.job.recipe.row_sample, list(self.job.statistics.matrices)
 
         def sample(index: int) -> RowSample:
-            return RowSample.of(self.grids.prepared(index, remember=False), settings, self.scratch)
+            # whole matrices are quantized at prices, too, unless the recipe is content with samples
+            prepared = self.grids.prepared(index, remember=not settings.enabled)
+            return RowSample.of(prepared, settings, self.scratch)
 
         return dict(zip(indexes, run_jobs(sample, indexes, self.job.threads), strict=True))
 
