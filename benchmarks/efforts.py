@@ -1,11 +1,11 @@
 """`python -m benchmarks.efforts [--levels 1-9]`: what each effort costs and saves, in one paired run.
 
-Strategy: every level compiles the same checkpoint to the same caps, each in a process of its own, so that its processor
-time and peak memory are its own. Damage is the divergence from the float model on the evaluation tokens. Levels are
-compared by the bytes that each needs at one damage, interpolated on its own curve (points.py), and by the divergence at
-the middle cap. A finished compile stands in the result file under all that decides it and is not repeated, so that a
-run which was stopped goes on. Times are processor seconds of all cores: a busy machine changes them less than wall
-seconds.
+Strategy: every level compiles the same checkpoint to the same cap, each in a process of its own, so that its processor
+time and peak memory are its own. Damage is the divergence from the float model on the evaluation tokens. The bytes of a
+level are compared with those that the reference level needs for the same damage, interpolated on a curve (points.py) of
+which the reference alone compiles the other points. A finished compile stands in the result file under all that decides
+it and is not repeated, so that a run which was stopped goes on. Times are processor seconds of all cores: a busy
+machine changes them less than wall seconds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import tempfile
 import time
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,26 +30,28 @@ from .points import CompressionPoint, bytes_at
 from .rate_distortion import PointMeter
 
 RESULTS = Path(__file__).resolve().parent / "results"
-BITS = (1.85, 2.2, 2.6)  # whole artifact over all weights
-REFERENCE = 5  # the level whose divergence at the middle cap is the damage that bytes are compared at
+BITS = LOW, MIDDLE, HIGH = 1.85, 2.2, 2.6  # whole artifact over all weights
+REFERENCE = 5  # the level that bytes are compared with
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """One compile: its level, its cap in bits a weight, what it cost, and its point."""
+    """One compile: its level, its cap in bits a weight, what it cost and was forecast to, and its point."""
 
     level: int
     bits: float
     processor_seconds: float
     wall_seconds: float
     peak_bytes: int
+    forecast_seconds: float
+    forecast_peak_bytes: int
     point: CompressionPoint
 
 
 def compile_one(material: Material, level: int, cap: int, output: Path, answers) -> None:
-    """Compile in this process, which does nothing else; puts its seconds and its peak memory."""
+    """Compile in this process, which does nothing else; puts its seconds, its peak memory, and their forecasts."""
     began = time.perf_counter()
-    interface.compile(
+    result = interface.compile(
         material.checkpoint,
         cap=cap,
         calibration=material.calibration,
@@ -59,7 +62,9 @@ def compile_one(material: Material, level: int, cap: int, output: Path, answers)
         profile="max",
         force=True,
     )
-    answers.put((time.process_time(), time.perf_counter() - began, peak_bytes()))
+    said = result.report["forecast"]
+    cost = time.process_time(), time.perf_counter() - began, peak_bytes()
+    answers.put((*cost, sum(said["seconds"].values()), said["peak_bytes"]))
 
 
 def measure(meter: PointMeter, level: int, bits: float, folder: Path) -> Compiled:
@@ -71,50 +76,55 @@ def measure(meter: PointMeter, level: int, bits: float, folder: Path) -> Compile
     process.join()
     if process.exitcode:
         raise SystemExit(f"effort {level} at {bits:g} bits ended with {process.exitcode}")
-    processor, wall, peak = answers.get()
+    cost = answers.get()
     data = output.read_bytes()
     point = meter.point(f"effort {level}", f"{bits:g} bit", data, decode_tensors(read_artifact(data)))
-    return Compiled(level, bits, processor, wall, peak, point)
+    return Compiled(level, bits, *cost, point)
+
+
+def caps_of(level: int, levels: Collection[int]) -> list[float]:
+    """Bits a weight that a level compiles to: the reference as far as others may do more or less damage."""
+    if level != REFERENCE:
+        return [MIDDLE]
+    below, above = min(levels) < REFERENCE, max(levels) > REFERENCE
+    return [*([LOW] if below else []), MIDDLE, *([HIGH] if above else [])]
 
 
 def summary(found: list[Compiled]) -> list[dict]:
-    """A row a level: bytes at the reference's divergence, divergence at the middle cap, and cost there."""
-    middle = BITS[len(BITS) // 2]
-    at_middle = {each.level: each for each in found if each.bits == middle}
-    levels = sorted(at_middle)
-    if not levels:
-        return []
-    reference = at_middle.get(REFERENCE, at_middle[levels[-1]])
+    """A row a level: what it is worth at the middle cap, against the reference at the same divergence, and its cost."""
+    curve = [each.point for each in found if each.level == REFERENCE]
     rows = []
-    for level in levels:
-        curve, each = [one.point for one in found if one.level == level], at_middle[level]
+    for each in sorted((each for each in found if each.bits == MIDDLE), key=lambda each: each.level):
+        equal = bytes_at(curve, each.point.kl, "kl")
         rows.append(
             {
-                "effort": level,
-                "bytes_at_equal_divergence": bytes_at(curve, reference.point.kl, "kl"),
+                "effort": each.level,
+                "bytes": each.point.bytes,
                 "divergence": each.point.kl,
                 "gap_mbpb": each.point.gap,
-                "bytes": each.point.bytes,
+                "bytes_of_reference": equal,
+                "against_reference": each.point.bytes / equal if equal else None,
                 "processor_seconds": each.processor_seconds,
                 "wall_seconds": each.wall_seconds,
                 "peak_bytes": each.peak_bytes,
+                "wall_over_forecast": each.wall_seconds / each.forecast_seconds,
+                "peak_over_forecast": each.peak_bytes / each.forecast_peak_bytes,
             }
         )
-    best = next((row["bytes_at_equal_divergence"] for row in rows if row["effort"] == reference.level), None)
-    for row in rows:
-        size = row["bytes_at_equal_divergence"]
-        row["against_reference"] = size / best if size and best else None
     return rows
 
 
-def table(rows: list[dict], reference: int = REFERENCE) -> str:
+def table(rows: list[dict]) -> str:
     """The rows as text."""
-    lines = [f"effort  bytes at the KL of effort {reference}      KL, bits a token   processor s   peak GB"]
+    lines = [
+        f"compiles to {MIDDLE} bits a weight; bytes over those that effort {REFERENCE} needs for the same divergence",
+        "effort    bytes   KL, bits a token   processor s   peak GB   over its forecast: wall, peak",
+    ]
     for row in rows:
-        size, share = row["bytes_at_equal_divergence"], row["against_reference"]
-        told = f"{size:>12,.0f} ({share:.3f})" if size and share else f"{'-':>12}        "
+        share = f"{row['against_reference']:.3f}" if row["against_reference"] else "-"
         cost = f"{row['processor_seconds']:>13.0f} {row['peak_bytes'] / 1e9:>9.2f}"
-        lines.append(f"{row['effort']:>6}  {told:>32} {row['divergence']:>18.5f} {cost}")
+        missed = f"{row['wall_over_forecast']:>24.2f} {row['peak_over_forecast']:>6.2f}"
+        lines.append(f"{row['effort']:>6} {share:>8} {row['divergence']:>18.5f} {cost} {missed}")
     return "\n".join(lines)
 
 
@@ -133,7 +143,7 @@ def plot(rows: list[dict], path: Path, title: str) -> None:
         axes.annotate(str(row["effort"]), place, textcoords="offset points", xytext=(6, 6))
     axes.set_xscale("log")
     axes.set_xlabel("processor seconds of a compile")
-    axes.set_ylabel(f"bytes at equal divergence, of those at effort {REFERENCE}")
+    axes.set_ylabel(f"bytes over those of effort {REFERENCE} at equal divergence")
     axes.grid(True, which="both", alpha=0.3)
     axes.set_title(title)
     figure.tight_layout()
@@ -179,7 +189,7 @@ def main() -> None:
     found = [] if arguments.afresh else read_found(path, conditions)
     with tempfile.TemporaryDirectory() as folder:
         for level in arguments.levels:
-            for bits in BITS:
+            for bits in caps_of(level, arguments.levels):
                 if not any((each.level, each.bits) == (level, bits) for each in found):
                     found.append(measure(meter, level, bits, Path(folder)))
                     write_found(path, conditions, found)

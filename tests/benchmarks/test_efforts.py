@@ -6,7 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.efforts import BITS, Compiled, levels_of, read_found, summary, table, write_found
+from benchmarks.efforts import (
+    BITS,
+    HIGH,
+    LOW,
+    MIDDLE,
+    Compiled,
+    caps_of,
+    levels_of,
+    read_found,
+    summary,
+    table,
+    write_found,
+)
 from benchmarks.points import CompressionPoint
 
 
@@ -14,20 +26,28 @@ def compiled(level: int, factor: float, seconds: float) -> list[Compiled]:
     """A level that needs `factor` times the bytes of another: KL halves every 1,000 * factor bytes."""
     sizes = [round(1000 * bits) for bits in BITS]
     points = [CompressionPoint(f"effort {level}", "", size, 9.0, 0.1, 2 ** (-size / (1000 * factor))) for size in sizes]
-    return [Compiled(level, bits, seconds, seconds, 10**9, p) for bits, p in zip(BITS, points, strict=True)]
+    cost = seconds, seconds, 10**9, seconds / 2, 2 * 10**9
+    return [Compiled(level, bits, *cost, p) for bits, p in zip(BITS, points, strict=True)]
 
 
 def test_levels_are_compared_at_the_divergence_of_the_reference(tmp_path: Path) -> None:
-    found = [*compiled(1, 1.1, 10.0), *compiled(5, 1.0, 100.0)]
+    found = [compiled(1, 1.1, 10.0)[1], *compiled(5, 1.0, 100.0)]
     rows = summary(found)
     assert [row["effort"] for row in rows] == [1, 5]
     assert [row["against_reference"] for row in rows] == [pytest.approx(1.1), pytest.approx(1.0)]
-    assert rows[1]["bytes_at_equal_divergence"] == 1000 * BITS[1]
-    assert "(1.100)" in table(rows) and "100" in table(rows).splitlines()[2]
+    assert rows[0]["bytes_of_reference"] == pytest.approx(rows[0]["bytes"] / 1.1)
+    assert (rows[1]["wall_over_forecast"], rows[1]["peak_over_forecast"]) == (2.0, 0.5)
+    assert "1.100" in table(rows) and "100" in table(rows).splitlines()[3]
     write_found(tmp_path / "e.json", {"checkpoint": "a"}, found)
     assert read_found(tmp_path / "e.json", {"checkpoint": "a"}) == found
     assert read_found(tmp_path / "e.json", {"checkpoint": "b"}) == []
     assert read_found(tmp_path / "none.json", {}) == [] and summary([]) == []
+
+
+def test_only_the_reference_compiles_to_caps_where_others_do_more_or_less_damage() -> None:
+    levels = range(1, 10)
+    assert [caps_of(level, levels) for level in (1, 5, 9)] == [[MIDDLE], [LOW, MIDDLE, HIGH], [MIDDLE]]
+    assert caps_of(5, [1, 5]) == [LOW, MIDDLE] and caps_of(5, [5]) == [MIDDLE]
 
 
 def test_levels_are_named_singly_or_as_a_range() -> None:
