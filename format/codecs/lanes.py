@@ -2,8 +2,8 @@
 
 Strategy: the loops they stand for are short, sit in the inner loop of a decoder and follow one another
 through the same memory, which is where a loop vectorizer gives up. So each is written in the compiler's
-vector type of 16 lanes, or of 32 lanes of 16 bits, which every target lowers to what it has (one
-AVX-512 register, two of AVX2, four of SSE or NEON). Arithmetic is exact and wraps at the width of a
+vector type of 16 lanes, which every target lowers to what it has (one AVX-512 register, two of AVX2,
+four of SSE or NEON). Arithmetic is exact and wraps at the width of a
 lane.
 """
 
@@ -15,10 +15,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 LANES = 16
-SHORT_LANES = 32
 _I16, _I32 = ir.IntType(16), ir.IntType(32)
 _VECTOR = ir.VectorType(_I32, LANES)
-_SHORT_VECTOR = ir.VectorType(_I16, SHORT_LANES)
 
 
 def _row_pointer(context, builder, array_type, array, row):
@@ -28,13 +26,10 @@ def _row_pointer(context, builder, array_type, array, row):
     return builder.bitcast(builder.gep(table.data, [builder.mul(row, columns)]), _VECTOR.as_pointer())
 
 
-def _every_lane(builder, number, vector=_VECTOR):
+def _every_lane(builder, number):
     """The low bits of a number in every lane."""
-    undefined, first_lane = (
-        ir.Constant(vector, ir.Undefined),
-        ir.Constant(ir.VectorType(_I32, vector.count), [0] * vector.count),
-    )
-    first = builder.insert_element(undefined, builder.trunc(number, vector.element), ir.Constant(_I32, 0))
+    undefined, first_lane = ir.Constant(_VECTOR, ir.Undefined), ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
+    first = builder.insert_element(undefined, builder.trunc(number, _I32), ir.Constant(_I32, 0))
     return builder.shuffle_vector(first, undefined, first_lane)
 
 
@@ -50,22 +45,6 @@ def count_not_above(typing_context, table, row, shift, unit, limit):
         return builder.zext(builder.ctpop(builder.bitcast(reached, _I16)), ir.IntType(64))
 
     return types.int64(table, types.int64, types.int64, types.int64, types.int64), generate
-
-
-@intrinsic
-def count_short_not_above(typing_context, numbers, start, limit):
-    """How many k < 32 have numbers[start + k] <= limit, all unsigned; numbers is a C-contiguous
-    uint16[...], limit below 2**16.
-    """
-
-    def generate(context, builder, signature, arguments):
-        array, start, limit = arguments
-        place = builder.gep(context.make_array(signature.args[0])(context, builder, array).data, [start])
-        row = builder.load(builder.bitcast(place, _SHORT_VECTOR.as_pointer()), align=2)
-        reached = builder.icmp_unsigned("<=", row, _every_lane(builder, limit, _SHORT_VECTOR))
-        return builder.zext(builder.ctpop(builder.bitcast(reached, _I32)), ir.IntType(64))
-
-    return types.int64(numbers, types.int64, types.int64), generate
 
 
 @intrinsic

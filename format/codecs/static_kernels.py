@@ -1,7 +1,10 @@
-"""The loops of the static coder (static_rans.py): tables for decoding, rows of a matrix, and the words of an encoder.
+"""The decoding loops of the static coder (static_rans.py): tables, rows of a matrix, all matrices of a stream.
 
 Strategy: a row is decoded in passes of which only one, over the coders, cannot be a loop over vectors: first
-the table of every integer, then the symbols, then the codes, then what is rare.
+the table of every integer, then the symbols, then the codes, then what is rare. What limits the coders is how
+many steps a processor looks ahead while each waits for its tables: so the eight states stay in registers, a
+symbol is looked up by its slot in a table that is small enough to stay in the nearest caches, and no step
+branches. The loops over vectors keep to 32 bits, which numba does where it is told so.
 """
 
 from __future__ import annotations
@@ -9,9 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..kernels import kernel
-from .lanes import count_short_not_above
-from .outcomes import ENDS_EARLY, MAGNITUDE_TOO_LARGE, MAX_MAGNITUDE, OFF_TRELLIS, OK
-from .scale_classes import TRELLIS_THRESHOLD, following_state
+from .outcomes import ENDS_EARLY, MAGNITUDE_TOO_LARGE, MAX_MAGNITUDE, OK
+from .scale_classes import TRELLIS_THRESHOLD
 from .static_tables import BINS, ESCAPE, N_SYMBOLS, TOTAL, TOTAL_BITS
 
 LANES = 8
@@ -19,32 +21,44 @@ WORD_BITS = 16
 STATE_START = 1 << 16  # states are kept in [2**16, 2**32)
 
 
-# An entry is what decoding a symbol needs: the code nearest to zero that it stands for, whether it is an escape, the
-# number of low bits that follow, its frequency and its start, in 32, 2, 4, 13 and 13 bits.
-CODE_SHIFT, LOW_SHIFT, FREQUENCY_SHIFT = 32, 26, 13
-LOW_FIELD, FIELD = (1 << 4) - 1, (1 << 13) - 1
-ESCAPED = 1 << 30
-UNFINISHED = ESCAPED | LOW_FIELD << LOW_SHIFT
+# An entry is what decoding a symbol needs: its frequency, the code that it stands for (of an unfinished one, which is
+# an escape or has low bits, the symbol), whether it is unfinished, and its start, in 12, 7, 1 and 12 bits.
+FREQUENCY_SHIFT, CODE_SHIFT, SYMBOL_BITS = 20, 13, 5
+UNFINISHED, START_FIELD = 1 << 12, (1 << 12) - 1
+CODE_TO_TOP, CODE_FROM_TOP, NONE = np.int32(32 - FREQUENCY_SHIFT), np.int32(25), np.int32(0)
+# Unsigned: numba then spares the test for indices that count from the end.
+ONE, TWO, THREE, FOUR, FIVE, SIX, SEVEN, EIGHT = (np.uint64(k) for k in range(1, LANES + 1))
+SLOT, START, FULL = np.uint64(TOTAL - 1), np.uint64(START_FIELD), np.uint64(STATE_START)
+WIDTH, WORD, TO_FREQUENCY = np.uint64(TOTAL_BITS), np.uint64(WORD_BITS), np.uint64(FREQUENCY_SHIFT)
+TO_ENTRIES = np.uint64(TOTAL_BITS - SYMBOL_BITS)
 
 
 @kernel()
 def decoding_tables(frequencies, plain, odd_from, shifts):
-    """Starts uint16[tables * 32] and entries int64[tables * 32] of frequencies int32[tables, 32]."""
-    starts, entries = np.empty(frequencies.size, np.uint16), np.empty(frequencies.size, np.int64)
+    """Symbols uint8[tables * TOTAL] by slot (what a state leaves modulo TOTAL), and entries uint32[tables * 32], of
+    frequencies int32[tables, 32] with sums of TOTAL; shifts : low bits by table.
+    """
+    slots, entries = np.empty(frequencies.shape[0] * TOTAL, np.uint8), np.empty(frequencies.size, np.uint32)
     for t in range(frequencies.shape[0]):
         first, start = 1 if t < odd_from else 0, np.int64(0)
         for symbol in range(N_SYMBOLS):
-            code, low, pair = np.int64(0), np.int64(0), symbol - first
-            if 0 <= pair < 2 * BINS:
-                low, number = shifts[t], np.int64(pair >> 1) << shifts[t]
-                magnitude = number + 1 if t < plain else 2 * (number + first) + 1 - first
-                code = -magnitude if pair & 1 else magnitude
-            escaped = ESCAPED if symbol == ESCAPE else 0
-            frequency, k = np.int64(frequencies[t, symbol]), N_SYMBOLS * t + symbol
-            starts[k] = start
-            entries[k] = code << CODE_SHIFT | escaped | low << LOW_SHIFT | frequency << FREQUENCY_SHIFT | start
+            pair, frequency = symbol - first, np.int64(frequencies[t, symbol])
+            code, unfinished = np.int64(symbol), symbol == ESCAPE or (pair >= 0 and shifts[t] > 0)
+            if not unfinished:
+                code = smallest_code(pair, first, 0, t >= plain) if 0 <= pair < 2 * BINS else np.int64(0)
+            known = frequency << FREQUENCY_SHIFT | (code & 127) << CODE_SHIFT | (UNFINISHED if unfinished else 0)
+            entries[N_SYMBOLS * t + symbol] = known | start & START_FIELD
+            slots[TOTAL * t + start : TOTAL * t + start + frequency] = symbol
             start += frequency
-    return starts, entries
+    return slots, entries
+
+
+@kernel(inline="always")
+def smallest_code(pair, first, shift, halved):
+    """The code nearest to zero of bin `pair >> 1`; negative where `pair` is odd."""
+    number = (np.int64(pair >> 1) << shift) + first
+    magnitude = 2 * number + 1 - first if halved else number
+    return -magnitude if pair & 1 else magnitude
 
 
 @kernel(inline="always")
@@ -63,95 +77,143 @@ def is_odd(static_scale, state):
 
 
 @kernel()
-def place_tables(row_class, columns, group, row_scale, column_scales, states, tables):
-    """Where the table of every integer of a row starts."""
+def place_tables(row_class, columns, group, row):
+    """Where the slots of every integer of a row start, of even ones on a trellis: uint32, written."""
+    lowest, last, base = np.int32(row_class - group[0]), np.int32(group[1] - 1), group[2]
     for j in range(columns.size):
-        tables[j] = N_SYMBOLS * table_of(row_class + columns[j], group, is_odd(row_scale + column_scales[j], states[j]))
+        row[j] = (base + min(max(np.int32(lowest + columns[j]), NONE), last)) << TOTAL_BITS
+
+
+@kernel()
+def place_tables_by_state(row_class, columns, group, row_scale, column_scales, states, row):
+    """`place_tables` on a trellis: the tables of odd integers are behind the even ones."""
+    lowest, last, base = np.int32(row_class - group[0]), np.int32(group[1] - 1), group[2]
+    least, behind = np.int32(TRELLIS_THRESHOLD - row_scale), np.int32(group[1])
+    for j in range(columns.size):
+        odd = behind if states[j] & 1 else NONE
+        odd = odd if column_scales[j] >= least else NONE
+        row[j] = (base + min(max(np.int32(lowest + columns[j]), NONE), last) + odd) << TOTAL_BITS
 
 
 @kernel()
 def follow_trellis(parity_checks, row_scale, column_scales, codes, states):
     """States of the columns after a row: the step of following_state by its parity checks instead of a table."""
-    h0, h1 = parity_checks[0] >> 1, parity_checks[1] >> 1
+    h0, h1 = np.int32(parity_checks[0] >> 1), np.int32(parity_checks[1] >> 1)
+    least = np.int32(TRELLIS_THRESHOLD - row_scale)
     for j in range(states.size):
         state = states[j]
-        u = (codes[j] - (state & 1)) >> 1 & 1
-        following = state >> 1 ^ (-(state & 1) & h0) ^ (-u & h1)
-        states[j] = following if row_scale + column_scales[j] >= TRELLIS_THRESHOLD else state
+        following = np.int32(state >> 1) ^ (h0 if state & 1 else NONE) ^ (h1 if codes[j] & 2 else NONE)
+        states[j] = following if column_scales[j] >= least else state
+
+
+@kernel(inline="always")
+def take(words, position, x, slots, entries, table):
+    """(entry, state, position) after a symbol, all unsigned."""
+    table, slot = np.uint64(table), x & SLOT
+    entry = np.uint64(entries[(table >> TO_ENTRIES) + np.uint64(slots[table + slot])])
+    x = (entry >> TO_FREQUENCY) * (x >> WIDTH) + slot - (entry & START)
+    refilled = x << WORD | np.uint64(words[position])  # outside the choice, which must not become a branch
+    return np.uint32(entry), refilled if x < FULL else x, position + np.uint64(x < FULL)
 
 
 @kernel()
-def decode_row(words, position, lanes, starts, entries, tables, found):
-    """Entries of a row's symbols; returns the position behind the words taken. Columns take turns among the lanes."""
-    for j in range(tables.size):
-        x, table = lanes[j % LANES], tables[j]
-        slot = x & (TOTAL - 1)
-        entry = entries[np.uint64(table + count_short_not_above(starts, table, slot) - 1)]
-        x = (entry >> FREQUENCY_SHIFT & FIELD) * (x >> TOTAL_BITS) + slot - (entry & FIELD)
-        low = x < STATE_START
-        refilled = x << WORD_BITS | np.int64(words[np.uint64(position)])
-        lanes[j % LANES] = refilled if low else x
-        position += np.int64(low)
-        found[j] = entry
+def decode_row(words, position, lanes, slots, entries, row):
+    """Entries of a row's symbols in place of their tables; returns the position behind the words taken.
+
+    Columns take turns among the lanes.
+    """
+    a, b, c, d = lanes[0], lanes[1], lanes[2], lanes[3]
+    e, f, g, h = lanes[4], lanes[5], lanes[6], lanes[7]
+    size = np.uint64(row.size)
+    whole, k = size - size % EIGHT, np.uint64(0)
+    while k < whole:
+        row[k], a, position = take(words, position, a, slots, entries, row[k])
+        row[k + ONE], b, position = take(words, position, b, slots, entries, row[k + ONE])
+        row[k + TWO], c, position = take(words, position, c, slots, entries, row[k + TWO])
+        row[k + THREE], d, position = take(words, position, d, slots, entries, row[k + THREE])
+        row[k + FOUR], e, position = take(words, position, e, slots, entries, row[k + FOUR])
+        row[k + FIVE], f, position = take(words, position, f, slots, entries, row[k + FIVE])
+        row[k + SIX], g, position = take(words, position, g, slots, entries, row[k + SIX])
+        row[k + SEVEN], h, position = take(words, position, h, slots, entries, row[k + SEVEN])
+        k += EIGHT
+    lanes[0], lanes[1], lanes[2], lanes[3] = a, b, c, d
+    lanes[4], lanes[5], lanes[6], lanes[7] = e, f, g, h
+    for j in range(whole, size):
+        row[j], lanes[j - whole], position = take(words, position, lanes[j - whole], slots, entries, row[j])
     return position
 
 
 @kernel()
 def plain_codes(found, codes):
-    """Codes of a row's entries; returns whether some are escapes or have low bits."""
-    unfinished = np.int64(0)
+    """Codes of a row's entries; returns whether some are unfinished."""
+    any_entry = np.uint32(0)
     for j in range(found.size):
-        codes[j] = found[j] >> CODE_SHIFT
-        unfinished |= found[j] & UNFINISHED
-    return unfinished != 0
+        codes[j] = np.int32(np.uint32(found[j] << CODE_TO_TOP)) >> CODE_FROM_TOP
+        any_entry |= found[j]
+    return any_entry & UNFINISHED != 0
 
 
 @kernel()
-def finish_codes(found, low_words, escapes, place, halved, tables, odd_from, codes):
-    """Add a row's low bits and put its escapes in; returns whether all integers are below 2**24 in magnitude."""
+def finish_codes(found, low_words, escapes, place, shifts, group, known, codes):
+    """Codes of a row's unfinished entries: their low bits, or an escape.
+
+    Returns whether all integers are below 2**24 in magnitude.
+    shifts : low bits by table; known : class and expected scale of the row, those of the columns, states of the columns
+        and whether there is a trellis
+    """
+    row_class, columns, row_scale, column_scales, states, halved = known
     bit, used, fits = place[1], place[2], True
     for j in range(found.size):
-        entry = found[j]
-        if entry & UNFINISHED == 0:
+        if found[j] & UNFINISHED == 0:
             continue
-        n_bits, sign, word = entry >> LOW_SHIFT & LOW_FIELD, entry >> 63, np.uint64(bit >> 4)
-        window = np.int64(low_words[word]) | np.int64(low_words[word + np.uint64(1)]) << WORD_BITS
-        low = (window >> (bit & 15) & ((1 << n_bits) - 1)) << halved
-        bit += n_bits
-        codes[j] = (entry >> CODE_SHIFT) + ((low ^ sign) - sign)
-        if entry & ESCAPED:
+        odd = is_odd(row_scale + column_scales[j], states[j]) if halved else 0
+        symbol, first = np.int64(found[j]) >> CODE_SHIFT & (N_SYMBOLS - 1), 1 - odd
+        if symbol == ESCAPE:
             number = np.int64(escapes[min(used, escapes.size - 1)]) if escapes.size else np.int64(0)
             used += 1
-            code = number << halved | np.int64(halved and tables[j] >= odd_from)
+            code = 2 * number + odd if halved else number
             fits &= abs(code) <= MAX_MAGNITUDE
             codes[j] = code
+            continue
+        n_bits, word, pair = shifts[table_of(row_class + columns[j], group, odd)], np.uint64(bit >> 4), symbol - first
+        window = np.int64(low_words[word]) | np.int64(low_words[word + ONE]) << WORD_BITS
+        low = window >> (bit & 15) & ((1 << n_bits) - 1)
+        bit += n_bits
+        code = smallest_code(pair, first, n_bits, halved) + (-low if pair & 1 else low) * (2 if halved else 1)
+        codes[j] = code
     place[1], place[2] = bit, used
     return fits
 
 
 @kernel()
-def decode_matrix(stream, ends, lanes, place, tables, group, sides, parity_checks, codes):
+def decode_matrix(stream, ends, lanes, place, tables, shifts, group, sides, parity_checks, codes):
     """All integers of a matrix; returns a status.
 
     stream : words (behind them the padding of a row), words of low bits, escapes; ends : how many there are of each
-    lanes : int64[LANES], the states; place : int64[3], positions in words, low bits and escapes; both go on
-    tables : starts and entries of `decoding_tables`; group : lowest class, number of classes, first table
-    sides : classes of rows and columns, expected scales of rows and columns
+    lanes : uint64[LANES], the states; place : int64[3], positions in words, low bits and escapes; both go on
+    tables : slots and entries of `decoding_tables`; shifts : low bits by table
+    group : lowest class, number of classes, first table
+    sides : int32, classes of rows and columns, expected scales of rows and columns
     parity_checks : of the trellis, (0, 0) for none; codes : int32[rows, columns], written
     """
     words, low_words, escapes = stream
-    starts, entries = tables
+    slots, entries = tables
     rows, columns, row_scales, column_scales = sides
-    halved = np.int64(parity_checks[0] > 0)
-    odd_from = N_SYMBOLS * (group[2] + group[1])
-    states = np.zeros(columns.size, np.int64)
-    chosen, found = np.empty(columns.size, np.int64), np.empty(columns.size, np.int64)
+    halved = parity_checks[0] > 0
+    states = np.zeros(columns.size, np.int32)
+    row = np.empty(columns.size, np.uint32)
+    position = np.uint64(place[0])
     for i in range(rows.size):
-        place_tables(rows[i], columns, group, row_scales[i], column_scales, states, chosen)
-        place[0] = decode_row(words, place[0], lanes, starts, entries, chosen, found)
+        if halved:
+            place_tables_by_state(rows[i], columns, group, row_scales[i], column_scales, states, row)
+        else:
+            place_tables(rows[i], columns, group, row)
+        position = decode_row(words, position, lanes, slots, entries, row)
+        place[0] = position
         fits = True
-        if plain_codes(found, codes[i]):
-            fits = finish_codes(found, low_words, escapes, place, halved, chosen, odd_from, codes[i])
+        if plain_codes(row, codes[i]):
+            known = rows[i], columns, row_scales[i], column_scales, states, halved
+            fits = finish_codes(row, low_words, escapes, place, shifts, group, known, codes[i])
         if place[0] > ends[0] or place[1] > ends[1] or place[2] > ends[2]:
             return ENDS_EARLY
         if not fits:
@@ -162,13 +224,13 @@ def decode_matrix(stream, ends, lanes, place, tables, group, sides, parity_check
 
 
 @kernel()
-def decode_matrices(stream, ends, lanes, place, tables, groups, layout, sides, codes, word_ends):
+def decode_matrices(stream, ends, lanes, place, tables, shifts, groups, layout, sides, codes, word_ends):
     """All matrices of a stream, so that what a call costs is paid once; returns a status.
 
-    The first five parameters are those of `decode_matrix`.
+    stream, ends, lanes, place, tables, shifts : see `decode_matrix`
     groups : int64[2, 3], plain and on a trellis; layout : int64[matrices, 5], rows, columns, group and parity
         checks
-    sides : classes and expected scales, those of the rows and of the columns of every matrix in turn
+    sides : int32, classes and expected scales, those of the rows and of the columns of every matrix in turn
     codes : int32[n], written, one matrix behind the other; word_ends : int64[matrices], written, where the
         words of each end
     """
@@ -180,70 +242,8 @@ def decode_matrices(stream, ends, lanes, place, tables, groups, layout, sides, c
         known = classes[side:middle], classes[middle:last], scales[side:middle], scales[middle:last]
         group = groups[g, 0], groups[g, 1], groups[g, 2]
         matrix = codes[first:end].reshape((n_rows, n_columns))
-        status = decode_matrix(stream, ends, lanes, place, tables, group, known, (h0, h1), matrix)
+        status = decode_matrix(stream, ends, lanes, place, tables, shifts, group, known, (h0, h1), matrix)
         if status != OK:
             return status
         word_ends[m], side, first = place[0], last, end
     return OK
-
-
-@kernel()
-def trace_matrix(codes, group, shifts, sides, transitions, tables, symbols, low_words, escapes, place):
-    """Table and symbol of every code, uint16 and uint8 of the shape of `codes`, written; OK or OFF_TRELLIS.
-
-    group, sides : as in `decode_matrix`; shifts : low bits by table; transitions : of the trellis
-    low_words, escapes : go on behind the low bits and escapes that `place` counts
-    """
-    rows, columns, row_scales, column_scales = sides
-    bit, used = place[1], place[2]
-    halved = transitions.shape[0] > 0
-    states = np.zeros(columns.size, np.int64)
-    for i in range(rows.size):
-        for j in range(columns.size):
-            code, static_scale = np.int64(codes[i, j]), row_scales[i] + column_scales[j]
-            odd = is_odd(static_scale, states[j]) if halved else np.int64(0)
-            if halved and (code & 1) != odd:
-                return OFF_TRELLIS
-            table = table_of(rows[i] + columns[j], group, odd)
-            first = 1 - odd
-            number = abs(code) >> 1 if halved else abs(code)
-            shift, symbol = shifts[table], np.int64(0)
-            if number - first >= BINS << shift:
-                symbol = np.int64(ESCAPE)
-                escapes[used] = (code - odd) >> 1 if halved else code
-                used += 1
-            elif number >= first:
-                symbol = ((number - first) >> shift << 1) + first + (1 if code < 0 else 0)
-                low = ((number - first) & ((1 << shift) - 1)) << (bit & 15)
-                low_words[bit >> 4] |= low & (STATE_START - 1)
-                low_words[(bit >> 4) + 1] |= low >> WORD_BITS
-                bit += shift
-            tables[i, j], symbols[i, j] = table, symbol
-            if halved:
-                states[j] = following_state(transitions, static_scale, states[j], code)
-    place[1], place[2] = bit, used
-    return OK
-
-
-@kernel()
-def count_symbols(tables, symbols, counts):
-    for k in range(tables.size):
-        counts[tables[k], symbols[k]] += 1
-
-
-@kernel()
-def encode_matrix(words, lanes, position, frequencies, starts, tables, symbols):
-    """Code a traced matrix, last integer first, words from the end to the front.
-
-    Returns the position of the last word written.
-    """
-    for i in range(tables.shape[0] - 1, -1, -1):
-        for j in range(tables.shape[1] - 1, -1, -1):
-            table, symbol, x = tables[i, j], symbols[i, j], lanes[j % LANES]
-            frequency = np.int64(frequencies[table, symbol])
-            if x >= frequency << (32 - TOTAL_BITS):
-                position -= 1
-                words[position] = x & (STATE_START - 1)
-                x >>= WORD_BITS
-            lanes[j % LANES] = (x // frequency << TOTAL_BITS) + x % frequency + np.int64(starts[table, symbol])
-    return position

@@ -5,9 +5,9 @@ several at a time. The class of every integer, hence its table, is known beforeh
 trellis grid the state of its column, which the row above left behind, chooses between the tables of even and
 odd integers. Columns take turns among LANES independent coders (rANS, Duda 2013, with 32-bit states and
 16-bit renormalisation), whose words are interleaved in the order in which the decoder asks for them; the
-encoder therefore runs backwards. Signs are part of the symbols, and a symbol is found by comparing all 32
-starts of its table at once. What is rare (low bits of large magnitudes, escapes) lies apart from the words. A
-row is decoded in passes of which only one, over the coders, cannot be a loop over vectors.
+encoder therefore runs backwards. Signs are part of the symbols. What is rare (low bits of large magnitudes,
+escapes) lies apart from the words. A row is decoded in passes of which only one, over the coders, cannot be a
+loop over vectors.
 """
 
 from __future__ import annotations
@@ -20,16 +20,8 @@ from ...errors import MalformedArtifact, TruncatedArtifact
 from .integer_codec import ExpectedScales
 from .outcomes import OFF_TRELLIS, OK, check_magnitudes, stream_error
 from .scale_classes import transitions_of
-from .static_kernels import (
-    LANES,
-    STATE_START,
-    WORD_BITS,
-    count_symbols,
-    decode_matrices,
-    decoding_tables,
-    encode_matrix,
-    trace_matrix,
-)
+from .static_encoding import count_symbols, encode_matrix, trace_matrix
+from .static_kernels import LANES, STATE_START, WORD_BITS, decode_matrices, decoding_tables
 from .static_tables import (
     N_CLASSES,
     N_SYMBOLS,
@@ -46,6 +38,8 @@ from .static_tables import (
     settle_classes,
 )
 from .trellis import PARITY_CHECKS
+
+WIDEST_SIDE = 1 << 29
 
 
 def group_of(expected: ExpectedScales) -> int:
@@ -120,24 +114,29 @@ class StaticRans:
             raise TruncatedArtifact(
                 f"a stream holds {LANES} states", rule="R-STR-4", offset=offset + start, where=where
             )
-        lanes = np.frombuffer(payload[start:first_word], "<u4").astype(np.int64)
+        lanes = np.frombuffer(payload[start:first_word], "<u4").astype(np.uint64)
         padding = max((expected.columns.size for expected in scales), default=0)
         words = padded_words(memoryview(payload)[first_word : len(payload) - (len(payload) - first_word) % 2], padding)
         low_words, place = padded_words(side.low_words.tobytes(), padding), np.zeros(3, np.int64)
         n_words = np.array([(len(payload) - first_word) // 2, WORD_BITS * side.low_words.size, side.escapes.size])
-        tables = decoding_tables(
-            side.frequencies, side.classes[PLAIN], sum(side.classes), low_bits(side.lowest, side.classes)
-        )
+        shifts = low_bits(side.lowest, side.classes)
+        tables = decoding_tables(side.frequencies, side.classes[PLAIN], sum(side.classes), shifts)
         groups = np.array([_group(group, side.lowest, side.classes) for group in (PLAIN, TRELLIS)])
         layout, word_ends = _layout(scales), np.empty(len(scales), np.int64)
         codes = np.empty(sum(expected.symbols for expected in scales), np.int32)
-        stream, sides = (words, low_words, side.escapes), (side.sides, joined_sides(scales))
-        status = decode_matrices(stream, n_words, lanes, place, tables, groups, layout, sides, codes, word_ends)
+        stream, sides = (words, low_words, side.escapes), (_narrow(side.sides), _narrow(joined_sides(scales)))
+        known = tables, shifts, groups, layout, sides
+        status = decode_matrices(stream, n_words, lanes, place, *known, codes, word_ends)
         if status != OK:
             raise stream_error(status, offset + min(first_word + 2 * int(place[0]), len(payload)), where)
         _check_end(payload, first_word + 2 * int(place[0]), lanes, place, side, offset, where)
         ends = (first_word + 2 * word_ends).tolist()
         return _cut(codes, scales), ends
+
+
+def _narrow(sides: np.ndarray) -> np.ndarray:
+    """int32[n]: classes or expected scales, so wide that clamping changes no sum of two that could occur."""
+    return np.clip(sides, -WIDEST_SIDE, WIDEST_SIDE).astype(np.int32)
 
 
 def _layout(scales: Sequence[ExpectedScales]) -> np.ndarray:

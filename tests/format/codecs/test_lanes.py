@@ -8,17 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from bytecap.format.codecs.lanes import LANES, SHORT_LANES, count_not_above, count_short_not_above, move_row
+from bytecap.format.codecs.lanes import LANES, count_not_above, move_row
 
 
 @njit
 def count(table, row, shift, unit, limit):
     return count_not_above(table, row, shift, unit, limit)
-
-
-@njit
-def count_short(numbers, start, limit):
-    return count_short_not_above(numbers, start, limit)
 
 
 @njit
@@ -41,18 +36,6 @@ def test_count_of_products_that_are_not_above(numbers, unit, limit) -> None:
     assert count(table, 1, 14, unit, limit) == naive_count(numbers, 14, unit, limit)
     edge = (max(numbers) >> 14) * unit
     assert count(table, 1, 14, unit, edge) == LANES == naive_count(numbers, 14, unit, edge)
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    st.lists(st.integers(0, (1 << 16) - 1), min_size=3 * SHORT_LANES, max_size=3 * SHORT_LANES),
-    st.integers(0, 64),
-    st.integers(0, (1 << 16) - 1),
-)
-def test_count_of_short_numbers_that_are_not_above(numbers, start, limit) -> None:
-    table = np.array(numbers, np.uint16)
-    for edge in (limit, numbers[start]):
-        assert count_short(table, start, edge) == sum(number <= edge for number in numbers[start : start + SHORT_LANES])
 
 
 @pytest.mark.parametrize("columns", [LANES, LANES + 1])

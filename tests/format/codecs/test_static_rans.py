@@ -55,15 +55,13 @@ def test_gaussians_of_any_scale_beside_a_trellis(seed: int, octave: float, rows:
 
 @pytest.mark.parametrize("n_states", sorted(TRELLISES))
 def test_states_by_parity_checks_are_those_of_the_table(n_states: int) -> None:
-    states = np.repeat(np.arange(n_states), 8)
-    codes = np.tile(np.arange(-8, 8, 2), n_states) + (states & 1)
+    states = np.repeat(np.arange(n_states, dtype=np.int32), 8)
+    codes = (np.tile(np.arange(-8, 8, 2), n_states) + (states & 1)).astype(np.int32)
     expected = [following_state(TRELLISES[n_states], 0, state, code) for state, code in zip(states, codes, strict=True)]
-    resting = states.copy()
-    follow_trellis(PARITY_CHECKS[n_states], 0, np.zeros(states.size, np.int64), codes.astype(np.int32), states)
+    resting, scales = states.copy(), np.zeros(states.size, np.int32)
+    follow_trellis(PARITY_CHECKS[n_states], np.int32(0), scales, codes, states)
+    follow_trellis(PARITY_CHECKS[n_states], np.int32(-(9 << 16)), scales, codes, resting)
     assert states.tolist() == expected
-    follow_trellis(
-        PARITY_CHECKS[n_states], -(9 << 16), np.zeros(states.size, np.int64), codes.astype(np.int32), resting
-    )
     assert np.array_equal(resting, np.repeat(np.arange(n_states), 8))
 
 
