@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..compiler.explanation.prediction import prediction_text
+from ..compiler.explanation.table_steps import table_steps_text
 from ..files.numbers import integer
 from ..format.identity import Identity, identity_text
 from .ledger_report import cap_line, ledger_document, print_ledger
@@ -108,7 +109,7 @@ def _candidates(found: Mapping[str, Any]) -> str:
     for row in won:
         matrices = "1 matrix" if row["won"] == 1 else f"{row['won']} matrices"
         parts.append(f"{row['kind']} for {matrices} (saves {integer(round(row['saved']))} bytes)")
-    finer = [f"{row['name']} {row['octaves']:g} octaves finer by its measured loss" for row in found.get("finer", ())]
+    finer = [f"{row['name']} {table_steps_text(row)} by its measured loss" for row in found.get("finer", ())]
     return ", ".join([*parts, *finer]) or "no kind pays, every matrix is one grid"
 
 

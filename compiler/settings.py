@@ -120,6 +120,7 @@ class TableSettings:
     codewords : offer codewords for rows, or two thin factors, and a grid of what they leave; least_saving : share of a
         table's bytes that they must save
     most_weights : of a table that is offered codewords, not factors alone. Clusters of rows take time
+    rare_rows : try steps that keep large errors of rare tokens' logits as cheap as small ones
     """
 
     enabled: bool = True
@@ -128,7 +129,9 @@ class TableSettings:
     codewords: bool = True
     least_saving: float = 0.01
     most_weights: int = 1 << 21
+    rare_rows: bool = True
     table: ClassVar[str] = "fit-tables"
+    NEWER: ClassVar[tuple[str, ...]] = ("rare_rows",)
     bounds: ClassVar[Mapping[str, Bound]] = {
         "tokens": (1, 1e12),
         "most_octaves": (0.0, 10.0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..compiler.explanation.table_steps import table_steps_text
 from ..files.numbers import integer, significant
 from .amounts import MNAT, MOST_ROWS
 from .bars import Row, bar_chart
@@ -36,7 +37,9 @@ def candidate_section(found: Data | None) -> Html | None:
             "for what all use."
         ),
         *(
-            paragraph(f"{row['name']} has steps {row['octaves']:g} octaves finer than the price, by its measured loss.")
+            paragraph(
+                f"{row['name']} has other steps than the price says, by its measured loss: {table_steps_text(row)}."
+            )
             for row in found.get("finer", ())
         ),
         bar_chart(bars[:MOST_ROWS], "bytes saved at equal predicted loss", "Bytes saved by choice") if bars else None,

@@ -22,6 +22,7 @@ class Offer:
     second-order loss in nats a token.
 
     shared : what the matrix stores for, or takes from, the other members of its group; None of one that stands alone
+    bounded : whether large errors of rare tokens' logits are weighed as what they cost (statistics/large_errors.py)
     """
 
     kind: str
@@ -30,6 +31,7 @@ class Offer:
     bytes: int
     predicted_loss: float
     shared: Shared | None = None
+    bounded: bool = False
 
     @property
     def follows_price(self) -> bool:

@@ -67,6 +67,8 @@ class ChosenRepresentations:
     ) -> Quantized:
         """A matrix as it was chosen. One that others are aliases of is fitted to the statistics of all its uses."""
         own_price = byte_price * 2.0 ** self.choices[index].octaves
+        if self.choices[index].bounded:
+            statistics = self.units.bounded_statistics(index, own_price)
         unit = self.units.unit(index, own_price, earlier, target, statistics)
         uses = aliases_of(index, self.choices)
         if not uses:

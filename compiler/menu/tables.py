@@ -4,7 +4,8 @@ Strategy: the second-order model takes the uses of a table (embedding, head, the
 themselves, and what it says of a table at low rates is too little: by a factor of 1.4 to 40 on checkpoints at hand. A
 table is the first tensor that a program reads and a walk leaves it alone, so its loss can be measured: swapped alone
 into the float model, on held-out text, at a few steps. What a byte is worth at the byte price then says how much finer
-than the price its steps are to be; a walk makes up for part of the error, by what it aims at. At those steps rows may
+than the price its steps are to be; a walk makes up for part of the error, by what it aims at. Rows of rare tokens may
+have steps by what large errors cost (statistics/large_errors.py), where that pays, measured. At those steps rows may
 become codewords and a grid of what they leave (kinds/vq_rows.py), which pays where rows of rare tokens are near copies
 of each other, or two thin factors and such a grid (kinds/low_rank.py), which pays where rows share a few directions.
 """
@@ -61,15 +62,18 @@ class TableOutcome:
     @property
     def description(self) -> str:
         """The choices in words, which tell trials with them from others."""
-        rows = [(i, offer.kind, offer.octaves, *offer.setting.values()) for i, offer in sorted(self.choices.items())]
+        rows = [
+            (i, offer.kind, offer.octaves, *offer.setting.values(), *(["bounded"] if offer.bounded else []))
+            for i, offer in sorted(self.choices.items())
+        ]
         return repr(rows)
 
     def tables(self, landing: Landing) -> dict:
         """What was offered and chosen, for the report; landing : of the whole compile."""
         finer = [
-            {"name": self.job.model.tensors[i].name, "octaves": -menu[0].octaves}
+            {"name": self.job.model.tensors[i].name, "octaves": -menu[0].octaves, "rare_rows": menu[0].bounded}
             for i, menu in self.allocation.menus.items()
-            if menu[0].octaves
+            if menu[0].octaves or menu[0].bounded
         ]
         return candidate_tables(self.job, self.allocation, self.choices, landing) | {"finer": finer}
 
@@ -82,13 +86,12 @@ def choose_tables(job: CompileJob, plain: PlainGrids, byte_price: float) -> Tabl
     units = Units(job)
     menus, choices, measured, nats_per_byte = {}, {}, {}, 0.0
     for index in tables:
-        trial = _TableTrial(job, units, index, byte_price)
-        octaves = trial.best_octaves()
-        menus[index], chosen, losses = trial.offers(octaves)
-        if chosen is not menus[index][0] or octaves:
-            choices[index] = chosen
-        if losses is not None:
-            measured[index] = losses
+        trial = _best_trial(job, units, index, byte_price)
+        menus[index] = trial.menu
+        if trial.chosen is not trial.menu[0] or trial.octaves or trial.chosen.bounded:
+            choices[index] = trial.chosen
+        if trial.losses is not None:
+            measured[index] = trial.losses
         nats_per_byte = trial.nats_per_byte
     items = [[(offer.bytes, offer.predicted_loss) for offer in menu] for menu in menus.values()]
     bound = least_loss(items, sum(max(menu[0][0], min(size for size, _ in menu)) for menu in items))
@@ -98,38 +101,66 @@ def choose_tables(job: CompileJob, plain: PlainGrids, byte_price: float) -> Tabl
     return TableOutcome(told, ChosenRepresentations(plain, units, choices), allocation)
 
 
-class _TableTrial:
-    """Trials of one table around a byte price."""
+def _best_trial(job: CompileJob, units: Units, index: int, byte_price: float) -> _TableTrial:
+    """The table on steps by its statistics as they are, or by what large errors of rare tokens cost where that pays."""
+    plain = _TableTrial(job, units, index, byte_price)
+    if not (job.recipe.tables.rare_rows and plain.is_measured and units.bounded_statistics(index, byte_price)):
+        return plain
+    bounded = _TableTrial(job, units, index, byte_price, bounded=True)
+    least = job.recipe.tables.least_saving * plain.menu[0].bytes
+    return bounded if plain.cost - bounded.cost >= least else plain
 
-    def __init__(self, job: CompileJob, units: Units, index: int, byte_price: float) -> None:
-        self.job, self.settings, self.index = job, job.recipe.tables, index
-        self._unit_at = lambda octaves: units.unit(index, byte_price * 2.0**octaves, {})
+
+class _TableTrial:
+    """Trials of one table around a byte price, on steps by one kind of statistics.
+
+    octaves : how far from the byte price the steps cost least in bytes and measured loss: at most 0
+    menu : the plain grid and what codewords and factors make of the table at these steps; chosen : which of them
+    losses : measured, of the grid and of the best other, where it has been held against the grid
+    cost : bytes of what was chosen and what its measured loss is worth in bytes
+    """
+
+    def __init__(self, job: CompileJob, units: Units, index: int, byte_price: float, *, bounded: bool = False) -> None:
+        self.job, self.settings, self.index, self.bounded = job, job.recipe.tables, index, bounded
+        self._units, self._byte_price = units, byte_price
         self._shape = job.model.tensors[index].values.shape
         self._text = job.held_out[: -(-self.settings.tokens // job.model.program.sequence_length)]
+        self._left = LEFT_BY_WALKS if is_walked(job) else 1.0
         self.nats_per_byte = 8 * self._unit_at(0.0).bit_value
+        self.octaves, loss = self._best_octaves() if self.is_measured else (0.0, 0.0)
+        self.menu, self.chosen, self.losses = self._offers()
+        if self.chosen is not self.menu[0] and self.losses is not None:
+            loss = self.losses[1]
+        self.cost = self.chosen.bytes + self._left * loss / self.nats_per_byte
 
-    def best_octaves(self) -> float:
-        """How far from the byte price the steps cost least in bytes and measured loss: at most 0, never positive."""
-        if not (len(self._text) and self.settings.most_octaves):
-            return 0.0
+    @property
+    def is_measured(self) -> bool:
+        """Whether steps are chosen by measured loss."""
+        return bool(len(self._text) and self.settings.most_octaves)
+
+    def _unit_at(self, octaves: float) -> Unit:
+        price = self._byte_price * 2.0**octaves
+        statistics = self._units.bounded_statistics(self.index, price) if self.bounded else None
+        return self._units.unit(self.index, price, {}, statistics=statistics)
+
+    def _best_octaves(self) -> tuple[float, float]:
+        """The octaves, and about the measured loss of the grid there."""
         tried = np.linspace(0.0, -self.settings.most_octaves, MEASURED)
         grids = [self._unit_at(octaves).grid() for octaves in tried]
         losses = np.log(np.maximum(self._losses(grids), LEAST_LOSS))
         taken = np.linspace(0.0, -self.settings.most_octaves, TAKEN)
         sizes = np.interp(-taken, -tried, [grid.bytes for grid in grids])
-        left = LEFT_BY_WALKS if is_walked(self.job) else 1.0
-        costs = sizes + left * np.exp(np.interp(-taken, -tried, losses)) / self.nats_per_byte
-        return float(taken[int(np.argmin(costs))])
+        between = np.exp(np.interp(-taken, -tried, losses))
+        best = int(np.argmin(sizes + self._left * between / self.nats_per_byte))
+        return float(taken[best]), float(between[best])
 
-    def offers(self, octaves: float) -> tuple[list[Offer], Offer, tuple[float, float] | None]:
-        """The plain grid and what codewords and factors make of the table at some steps, which of them to take, and the
-        measured losses of the grid and of the best other.
-        """
-        unit = self._unit_at(octaves)
+    def _offers(self) -> tuple[list[Offer], Offer, tuple[float, float] | None]:
+        """Menu, choice and measured losses."""
+        unit = self._unit_at(self.octaves)
         grid = unit.grid()
-        menu = [self._offer(unit, PLAIN, Setting(), octaves, grid)]
+        menu = [self._offer(unit, PLAIN, Setting(), grid)]
         fitted = [(kind, setting, KINDS[kind].fit(unit, setting)) for kind, setting in self._settings(unit)]
-        menu += [self._offer(unit, kind, setting, octaves, found) for kind, setting, found in fitted]
+        menu += [self._offer(unit, kind, setting, found) for kind, setting, found in fitted]
         costs = [offer.cost(self.nats_per_byte) for offer in menu]
         best, least = int(np.argmin(costs)), self.settings.least_saving * menu[0].bytes
         if costs[0] - costs[best] < max(least, 1):
@@ -148,8 +179,9 @@ class _TableTrial:
         codewords = KINDS[CODEWORDS].settings(unit) if small else []
         return [(CODEWORDS, each) for each in codewords] + [(FACTORS, each) for each in LOW_RANK.under(unit)]
 
-    def _offer(self, unit: Unit, kind: str, setting: Setting, octaves: float, found: Quantized) -> Offer:
-        return Offer(kind, setting, octaves, unit.bytes_of(found), found.predicted_loss)
+    def _offer(self, unit: Unit, kind: str, setting: Setting, found: Quantized) -> Offer:
+        size = unit.bytes_of(found)
+        return Offer(kind, setting, self.octaves, size, found.predicted_loss, bounded=self.bounded)
 
     def _losses(self, candidates: Sequence[Quantized]) -> list[float]:
         """Measured nats a token of the table stored in these ways, alone in the float model."""

@@ -8,9 +8,10 @@ import numpy as np
 
 from ...format.tensors.grid import matrix_shape
 from ..job import CompileJob
-from ..model.structure import embedding_tables
+from ..model.structure import embedding_tables, find_head
 from ..quantize.grids import GridQuantizer
 from ..statistics.calibration import MatrixStatistics
+from ..statistics.large_errors import bounded_fisher
 from .kinds.unit import Unit
 
 
@@ -43,6 +44,19 @@ class Units:
             self.job.codec,
             earlier,
         )
+
+    def bounded_statistics(self, index: int, byte_price: float) -> MatrixStatistics | None:
+        """Statistics of a table by which steps at a byte price bound what large errors of rare tokens' logits cost;
+        None of a tensor that makes no logits.
+        """
+        job, head = self.job, find_head(self.job.model.program)
+        if head is None or job.statistics.head_fisher is None:
+            return None
+        if job.model.program.instructions[head].weight != index:
+            return None
+        measured, logits = job.statistics.matrices[index], job.statistics.head_fisher
+        more = bounded_fisher(logits, measured.hessian.shape[0], byte_price) - logits
+        return MatrixStatistics(measured.hessian, measured.row_fisher + more)
 
     def earlier(self, index: int, weights: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
         """Of these weights, those that a matrix may be an alias of: earlier tensors of its shape.

@@ -12,11 +12,13 @@ from tiny_models import golf_model, random_sequences
 from bytecap.compiler.job import CompileJob
 from bytecap.compiler.land_compile import land_compile
 from bytecap.compiler.menu.tables import TableOutcome, choose_tables
+from bytecap.compiler.menu.units import Units
 from bytecap.compiler.model.model import Model, ModelTensor
 from bytecap.compiler.quantize.grids import GridQuantizer, PlainGrids
 from bytecap.compiler.rate_control.quick_trials import QuickTrials
 from bytecap.compiler.recipe import parse_recipe
 from bytecap.compiler.scratch_file import ScratchFile
+from bytecap.compiler.statistics.calibration import MatrixStatistics
 from bytecap.compiler.statistics.convergence import calibrate
 from bytecap.compiler.statistics.swaps import measure_divergences
 from bytecap.compiler.workers import one_thread_each
@@ -106,6 +108,37 @@ def test_steps_are_finer_by_as_much_as_the_measured_loss_is_larger_than_the_pred
         swap = {0: weights.reshape(wrong.model.tensors[0].values.shape)}
         losses += measure_divergences(wrong.model, [swap], wrong.held_out, threads=1)
     assert losses[1] < 0.5 * losses[0]
+
+
+def test_steps_that_bound_large_errors_are_taken_where_the_loss_that_they_save_is_measured(monkeypatch) -> None:
+    """Half of the rows are taken for next to free, which those statistics that bound their errors put right."""
+    right = job_of(model_with_table(0), codewords=False)
+    table = right.statistics.matrices[0]
+    fisher = table.row_fisher.copy()
+    fisher[::2] /= 1e6
+    known = {**right.statistics.matrices, 0: MatrixStatistics(table.hessian, fisher)}
+    job = replace(right, statistics=replace(right.statistics, matrices=known))
+    monkeypatch.setattr(Units, "bounded_statistics", lambda self, index, price: table)
+    losses = []
+    for wanted in (False, True):
+        tables = replace(job.recipe.tables, rare_rows=wanted)
+        outcome = chosen(replace(job, recipe=replace(job.recipe, tables=tables)))
+        assert [offer.bounded for offer in outcome.choices.values()] == [wanted]
+        weights = outcome.representations.fit_all(PRICE)[0].weights
+        swap = {0: weights.reshape(job.model.tensors[0].values.shape)}
+        losses += measure_divergences(job.model, [swap], job.held_out, threads=1)
+    assert losses[1] < 0.5 * losses[0]
+
+
+def test_what_bounds_errors_is_known_of_tables_that_make_logits_and_leaves_common_tokens_alone() -> None:
+    job = job_of(model_with_table(0))
+    rare = replace(job.statistics, head_fisher=job.statistics.head_fisher.copy())
+    rare.head_fisher[7] = 1e-12
+    found = Units(replace(job, statistics=rare)).bounded_statistics(0, PRICE)
+    more = found.row_fisher - rare.matrices[0].row_fisher
+    assert (more >= 0).all() and more[7] > 1e-8 and found.hessian is rare.matrices[0].hessian
+    assert Units(job).bounded_statistics(1, PRICE) is None
+    assert Units(replace(job, statistics=replace(rare, head_fisher=None))).bounded_statistics(0, PRICE) is None
 
 
 def test_without_held_out_text_steps_stay_at_the_price() -> None:
