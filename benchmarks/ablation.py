@@ -20,7 +20,7 @@ from bytecap.format.artifact import decode_contents, decode_tensors, read_artifa
 from bytecap.format.codecs import INTEGER_CODECS
 from bytecap.format.tensors.matrices import exponent_scales
 
-from .material import find_material
+from .material import add_material_options, find_material
 from .rate_distortion import PointMeter
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -96,10 +96,10 @@ def worth(rows: dict[str, dict], weights: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--demo", type=Path, help="folder that `bytecap demo` made, instead of the prose checkpoint")
+    add_material_options(parser)
     parser.add_argument("--only", nargs="*", choices=list(VARIANTS), default=list(VARIANTS))
     arguments = parser.parse_args()
-    material = find_material(arguments.demo)
+    material = find_material(arguments.material, arguments.demo)
     path = RESULTS / f"{material.name}-ablation.json"
     rows = json.loads(path.read_text())["rows"] if path.is_file() else {}
     meter = PointMeter.prepare(material)

@@ -25,7 +25,7 @@ from bytecap.files.digests import file_sha256
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.version import VERSION
 
-from .material import Material, find_material
+from .material import Material, add_material_options, find_material
 from .points import CompressionPoint, bytes_at
 from .rate_distortion import PointMeter
 
@@ -180,10 +180,10 @@ def levels_of(text: str) -> list[int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--levels", type=levels_of, default=levels_of("1-9"), metavar="1-9", help="1,3,5 or 1-9")
-    parser.add_argument("--demo", type=Path, metavar="FOLDER", help="a demo's folder instead of the prose checkpoint")
+    add_material_options(parser)
     parser.add_argument("--afresh", action="store_true", help="measure again what is known")
     arguments = parser.parse_args()
-    meter = PointMeter.prepare(find_material(arguments.demo))
+    meter = PointMeter.prepare(find_material(arguments.material, arguments.demo))
     conditions = conditions_of(meter.material)
     path = RESULTS / f"{meter.material.name}-efforts.json"
     found = [] if arguments.afresh else read_found(path, conditions)

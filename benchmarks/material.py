@@ -1,10 +1,14 @@
-"""What the benchmarks run on: the shared prose checkpoint when it lies beside the repository, else the demo's.
+"""What the benchmarks run on: four checkpoints with their texts, chosen by `--material`.
 
-Strategy: one record of paths; everything that a benchmark needs of a model is loaded from it in one way.
+Strategy: one record of paths; everything that a benchmark needs of a model is loaded from it in one way. Only the demo
+can be made from the repository alone; the other folders lie beside it, and a material whose files are missing says
+where they come from. Without a choice it is the shared prose checkpoint where that is there, else the demo.
 """
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +20,17 @@ from bytecap.compiler.model.model import Model
 from bytecap.runtime.evaluation import evaluate_program
 from bytecap.runtime.scoring import Score, target_count
 from bytecap.runtime.shards import read_shard
+from bytecap.runtime.tokenizers import load_tokenizer
 from bytecap.runtime.tokens import Tokens
+
+from .stories import write_sampled_shards
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 ADAMW = ROOT.parent / "adamw"  # what `python -m benchmarks.adamw` makes
+STORIES = ROOT.parent / "stories260k"  # others' model and tokenizer; what is drawn from it is kept there
+DEMO = ROOT / "bytecap-demo"
+PROSE_TOKENS, STORIES_TOKENS = 131_072, 65_536
 
 
 @dataclass(frozen=True)
@@ -52,22 +62,40 @@ class Material:
         return evaluate_program(model.program, arrays, self.validation, self.tokenizer, max_tokens=self.max_tokens)
 
 
-def find_material(folder: Path | None = None) -> Material:
-    """The prose checkpoint, or the files of a demo folder (made with `bytecap demo FOLDER`)."""
-    prose = SHARED / "prose"
-    if folder is None and prose.is_dir():
-        return Material(
-            "prose",
-            prose / "final_model.pt",
-            prose / "config.json",
-            SHARED / "fineweb_1024_bpe.model",
-            SHARED / "prose_sp1024_calib.bin",
-            SHARED / "prose_sp1024_val.bin",
-            131_072,
-        )
-    folder = folder or ROOT / "bytecap-demo"
-    if not (folder / "checkpoint.pt").is_file():
-        raise SystemExit(f"{folder}: no demo there; run `make demo` first, or name its folder with --demo")
+def prose() -> Material:
+    """A model of 2.6 million weights that was trained with Muon."""
+    folder = SHARED / "prose"
+    return _prose_texts("prose", folder / "final_model.pt", folder / "config.json")
+
+
+def adamw() -> Material:
+    """A model of 2.2 million weights that was trained with AdamW."""
+    _require(ADAMW / "checkpoint.pt", "run `python -m benchmarks.adamw` (an hour and a half)")
+    return _prose_texts("adamw", ADAMW / "checkpoint.pt", ADAMW / "architecture.json")
+
+
+def _prose_texts(name: str, checkpoint: Path, architecture: Path) -> Material:
+    _require(SHARED / "prose_sp1024_val.bin", "the shared data belong beside the repository")
+    calibration, validation = (SHARED / f"prose_sp1024_{part}.bin" for part in ("calib", "val"))
+    tokenizer = SHARED / "fineweb_1024_bpe.model"
+    return Material(name, checkpoint, architecture, tokenizer, calibration, validation, PROSE_TOKENS)
+
+
+def stories260k() -> Material:
+    """A Llama of 0.26 million weights that others trained, on text drawn from itself, made when first asked for."""
+    checkpoint, tokenizer = STORIES / "stories260K.bin", STORIES / "tok512.bin"
+    for path in (checkpoint, tokenizer):
+        _require(path, "put stories260K.bin and tok512.bin of karpathy's tinyllamas there")
+    calibration, validation = STORIES / "stories_train_000000.bin", STORIES / "stories_val_000000.bin"
+    if not (calibration.is_file() and validation.is_file()):
+        model = build_model(read_checkpoint(checkpoint), None)
+        write_sampled_shards(model, load_tokenizer(tokenizer), calibration, validation, STORIES_TOKENS)
+    return Material("stories260k", checkpoint, None, tokenizer, calibration, validation, STORIES_TOKENS)
+
+
+def demo(folder: Path = DEMO) -> Material:
+    """What `bytecap demo FOLDER` made."""
+    _require(folder / "checkpoint.pt", "run `make demo` first, or name the demo's folder with --demo")
     return Material(
         "demo",
         folder / "checkpoint.pt",
@@ -77,3 +105,29 @@ def find_material(folder: Path | None = None) -> Material:
         folder / "validation.bin",
         None,
     )
+
+
+def _require(path: Path, remedy: str) -> None:
+    if not path.is_file():
+        raise SystemExit(f"{path} is not there; {remedy}")
+
+
+MATERIALS: dict[str, Callable[[], Material]] = {
+    "prose": prose,
+    "adamw": adamw,
+    "stories260k": stories260k,
+    "demo": demo,
+}
+
+
+def add_material_options(parser: argparse.ArgumentParser) -> None:
+    """`--material` and `--demo`, which `find_material` takes."""
+    parser.add_argument("--material", choices=list(MATERIALS), help="the checkpoint (prose, or the demo without it)")
+    parser.add_argument("--demo", type=Path, metavar="FOLDER", help="the demo that `bytecap demo` made in this folder")
+
+
+def find_material(name: str | None = None, folder: Path | None = None) -> Material:
+    """The material of a name or a demo's folder; SystemExit, naming the way out, where its files are missing."""
+    if folder is not None:
+        return demo(folder)
+    return MATERIALS[name or ("prose" if (SHARED / "prose").is_dir() else "demo")]()

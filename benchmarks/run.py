@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from . import rate_distortion, speed
-from .material import find_material
+from .material import add_material_options, find_material
 from .plot import plot
 from .points import comparison, comparison_table
 
@@ -24,7 +24,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--demo", type=Path, help="folder that `bytecap demo` made, instead of the prose checkpoint")
+    add_material_options(parser)
     parser.add_argument("--recipe", default="default", help="recipe to compile with")
     parser.add_argument(
         "--only", choices=["speed", "sizes", "peers"], help="measure only this part; peers: keep their points for sizes"
@@ -33,7 +33,7 @@ def main() -> None:
         "--afresh", action="store_true", help="measure the peers again, even where their points are kept"
     )
     arguments = parser.parse_args()
-    material = find_material(arguments.demo)
+    material = find_material(arguments.material, arguments.demo)
     RESULTS.mkdir(exist_ok=True)
     if arguments.only in (None, "speed"):
         _write(f"{material.name}-speed.json", measure_speed(material))
