@@ -17,6 +17,7 @@ import numpy as np
 from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
 from bytecap.compiler.frontends import build_model, read_architecture
 from bytecap.compiler.model.model import Model
+from bytecap.files.digests import file_sha256
 from bytecap.runtime.evaluation import evaluate_program
 from bytecap.runtime.scoring import Score, target_count
 from bytecap.runtime.shards import read_shard
@@ -29,6 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 ADAMW = ROOT.parent / "adamw"  # what `python -m benchmarks.adamw` makes
 STORIES = ROOT.parent / "stories260k"  # others' model and tokenizer; what is drawn from it is kept there
+STORIES_SHA256 = "b0a507e7ad0f626624f17112325e66691f9076d622e1d3274d103d00299f2696"
 DEMO = ROOT / "bytecap-demo"
 PROSE_TOKENS, STORIES_TOKENS = 131_072, 65_536
 
@@ -86,6 +88,12 @@ def stories260k() -> Material:
     checkpoint, tokenizer = STORIES / "stories260K.bin", STORIES / "tok512.bin"
     for path in (checkpoint, tokenizer):
         _require(path, "put stories260K.bin and tok512.bin of karpathy's tinyllamas there")
+    found = file_sha256(checkpoint)
+    if found != STORIES_SHA256:  # a copy whose layers stand in another order goes about, and runs: 12 nats a token
+        raise SystemExit(
+            f"{checkpoint} is not the published stories260K.bin: its SHA-256 is {found}, not {STORIES_SHA256}; "
+            "put the file of karpathy's tinyllamas there"
+        )
     calibration, validation = STORIES / "stories_train_000000.bin", STORIES / "stories_val_000000.bin"
     if not (calibration.is_file() and validation.is_file()):
         model = build_model(read_checkpoint(checkpoint), None)

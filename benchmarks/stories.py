@@ -3,8 +3,8 @@
 Strategy: every sequence is as long as the model's own, begins with the token that begins a document, and is drawn at
 temperature 1 with a seed of its own, so that it is what the model expects and nothing of it depends on the others. A
 reader who cuts the shard at multiples of the length has these sequences again. Seeds of calibration and evaluation
-never meet. Drawn tokens need not be those that the
-tokenizer would make of their text, nor be whole characters, so the bytes of each stand in a file beside the shard.
+never meet. Drawn tokens need not be those that the tokenizer would make of their text, nor be whole characters, so the
+bytes of each stand in a file beside the shard.
 """
 
 from __future__ import annotations

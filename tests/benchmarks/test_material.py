@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -37,6 +38,17 @@ def test_a_demo_is_meant_by_its_folder_or_where_nothing_else_is(tmp_path, monkey
     monkeypatch.setattr(material, "SHARED", tmp_path / "nowhere")
     monkeypatch.setattr(material.demo, "__defaults__", (tmp_path,))
     assert material.find_material().name == "demo"
+
+
+def test_a_damaged_copy_of_the_stories_model_is_refused(tmp_path, monkeypatch):
+    names = "stories260K.bin", "tok512.bin", "stories_train_000000.bin", "stories_val_000000.bin"
+    for name in names:
+        (tmp_path / name).write_bytes(name.encode())
+    monkeypatch.setattr(material, "STORIES", tmp_path)
+    with pytest.raises(SystemExit, match=rf"{names[0]} is not the published stories260K.bin: its SHA-256 is [0-9a-f]+"):
+        material.find_material("stories260k")
+    monkeypatch.setattr(material, "STORIES_SHA256", hashlib.sha256(names[0].encode()).hexdigest())
+    assert material.find_material("stories260k").checkpoint == tmp_path / names[0]
 
 
 def test_drawn_text_begins_documents_and_repeats_and_its_bytes_stand_beside_it(tmp_path, monkeypatch):
