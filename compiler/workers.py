@@ -10,7 +10,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +24,8 @@ try:
     import resource
 except ImportError:  # not POSIX
     resource = None  # type: ignore[assignment]
+
+AHEAD = 3  # jobs for each thread that may be begun, or finished and not taken
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -89,17 +91,27 @@ def iterate_jobs(function: Callable[[Job], Result], jobs: Iterable[Job], threads
     """`function(job)` for each job on `threads` threads, in the order of the jobs; a result is let go
     once it was taken.
 
-    An interrupt or an error in a job cancels the jobs that have not started.
+    Jobs run AHEAD times as many as threads ahead of what was taken, so that results which nobody has time for do not
+    fill the memory. An interrupt or an error in a job cancels the jobs that have not started.
     """
-    with one_thread_each(), job_pool(threads) as pool:
-        futures = deque(pool.submit(function, job) for job in jobs)
-        try:
-            while futures:
-                yield futures.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    return _iterate(function, jobs, threads, AHEAD * max(1, threads))
 
 
 def run_jobs(function: Callable[[Job], Result], jobs: Iterable[Job], threads: int) -> list[Result]:
     """`[function(job) for job in jobs]` on `threads` threads."""
-    return list(iterate_jobs(function, jobs, threads))
+    return list(_iterate(function, jobs, threads, sys.maxsize))
+
+
+def _iterate(function: Callable[[Job], Result], jobs: Iterable[Job], threads: int, most: int) -> Iterator[Result]:
+    """`iterate_jobs` with at most so many jobs begun or finished and not taken."""
+    with one_thread_each(), job_pool(threads) as pool:
+        futures: deque[Future[Result]] = deque()
+        try:
+            for job in jobs:
+                if len(futures) == most:
+                    yield futures.popleft().result()
+                futures.append(pool.submit(function, job))
+            while futures:
+                yield futures.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
-from bytecap.compiler.workers import available_threads, iterate_jobs, one_thread_each, run_jobs
+from bytecap.compiler.workers import AHEAD, available_threads, iterate_jobs, one_thread_each, run_jobs
 
 
 def library_threads() -> set[int]:
@@ -51,6 +51,16 @@ def test_results_are_there_before_the_last_job_has_ended() -> None:
     assert [next(results), next(results)] == [0, 1]
     release.set()
     assert list(results) == [2]
+
+
+def test_results_that_nobody_takes_do_not_pile_up() -> None:
+    begun: list[int] = []
+    results = iterate_jobs(lambda job: begun.append(job) or job, range(100), 2)
+    assert next(results) == 0
+    time.sleep(0.05)
+    assert len(begun) <= AHEAD * 2 + 1
+    assert list(results) == list(range(1, 100)) and sorted(begun) == list(range(100))
+    assert run_jobs(lambda job: job, range(100), 2) == list(range(100))
 
 
 @pytest.mark.parametrize(("threads", "at_once"), [(0, 1), (1, 1), (2, 2), (3, 3)])
