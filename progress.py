@@ -8,7 +8,7 @@ once what will be done and how long it may take; a plain function hears of the s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 Progress = Callable[[str, int, int], None]  # (stage, done, total); a total of 0: the end is not known
@@ -35,7 +35,7 @@ class Plan:
     facts : what was read and how it will be done, in words, by title
     seconds : that each stage may take, in the order of the stages;  steps : how many steps a stage is expected to take,
         where that is fewer than the `total` of which it reports
-    low, high : bounds of the seconds together, as far as forecasts go;  peak_bytes : of memory, likewise
+    low, high : bounds of the seconds together, as far as forecasts go;  peak_bytes : of memory, within `peak_factor`
     """
 
     facts: Mapping[str, str]
@@ -43,6 +43,7 @@ class Plan:
     low: float
     high: float
     peak_bytes: int
+    peak_factor: float
     steps: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -72,4 +73,4 @@ class NamedProgress:
         """The same plan with the stages' longer names."""
         seconds = {f"{self.name}: {stage}": value for stage, value in plan.seconds.items()}
         steps = {f"{self.name}: {stage}": value for stage, value in plan.steps.items()}
-        announce(self.progress, Plan(plan.facts, seconds, plan.low, plan.high, plan.peak_bytes, steps))
+        announce(self.progress, replace(plan, seconds=seconds, steps=steps))

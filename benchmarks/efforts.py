@@ -1,11 +1,11 @@
 """`python -m benchmarks.efforts [--levels 1-9]`: what each effort costs and saves, in one paired run.
 
 Strategy: every level compiles the same checkpoint to the same cap, each in a process of its own, so that its processor
-time and peak memory are its own. Damage is the divergence from the float model on the evaluation tokens. The bytes of a
-level are compared with those that the reference level needs for the same damage, interpolated on a curve (points.py) of
-which the reference alone compiles the other points. A finished compile stands in the result file under all that decides
-it and is not repeated, so that a run which was stopped goes on. Times are processor seconds of all cores: a busy
-machine changes them less than wall seconds.
+time and peak memory are its own. Damage is the divergence from the float model on the evaluation tokens. What the
+quickest level needs for the same damage is interpolated on its curve (points.py), of which it alone compiles the other
+points; the share of it that a level takes is compared with the share that the reference takes. A finished compile
+stands in the result file under all that decides it and is not repeated, so that a run which was stopped goes on. Times
+are processor seconds of all cores: a busy machine changes them less than wall seconds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import json
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from .rate_distortion import PointMeter
 
 RESULTS = Path(__file__).resolve().parent / "results"
 BITS = LOW, MIDDLE, HIGH = 1.85, 2.2, 2.6  # whole artifact over all weights
-REFERENCE = 5  # the level that bytes are compared with
+CURVE, REFERENCE = 1, 5  # the level that compiles to all caps, and the one that bytes are compared with
 
 
 @dataclass(frozen=True)
@@ -82,28 +82,28 @@ def measure(meter: PointMeter, level: int, bits: float, folder: Path) -> Compile
     return Compiled(level, bits, *cost, point)
 
 
-def caps_of(level: int, levels: Collection[int]) -> list[float]:
-    """Bits a weight that a level compiles to: the reference as far as others may do more or less damage."""
-    if level != REFERENCE:
-        return [MIDDLE]
-    below, above = min(levels) < REFERENCE, max(levels) > REFERENCE
-    return [*([LOW] if below else []), MIDDLE, *([HIGH] if above else [])]
+def caps_of(level: int) -> Sequence[float]:
+    """Bits a weight that a level compiles to."""
+    return BITS if level == CURVE else [MIDDLE]
 
 
 def summary(found: list[Compiled]) -> list[dict]:
-    """A row a level: what it is worth at the middle cap, against the reference at the same divergence, and its cost."""
-    curve = [each.point for each in found if each.level == REFERENCE]
+    """A row a level: what it is worth at the middle cap, against the reference, and its cost."""
+    curve = [each.point for each in found if each.level == CURVE]
+    at_middle = sorted((each for each in found if each.bits == MIDDLE), key=lambda each: each.level)
+    known = {each.level: bytes_at(curve, each.point.kl, "kl") for each in at_middle}
+    shares = {each.level: each.point.bytes / size for each in at_middle if (size := known[each.level])}
     rows = []
-    for each in sorted((each for each in found if each.bits == MIDDLE), key=lambda each: each.level):
-        equal = bytes_at(curve, each.point.kl, "kl")
+    for each in at_middle:
+        compared = each.level in shares and REFERENCE in shares
         rows.append(
             {
                 "effort": each.level,
                 "bytes": each.point.bytes,
                 "divergence": each.point.kl,
                 "gap_mbpb": each.point.gap,
-                "bytes_of_reference": equal,
-                "against_reference": each.point.bytes / equal if equal else None,
+                "bytes_of_quickest": known[each.level],
+                "against_reference": shares[each.level] / shares[REFERENCE] if compared else None,
                 "processor_seconds": each.processor_seconds,
                 "wall_seconds": each.wall_seconds,
                 "peak_bytes": each.peak_bytes,
@@ -117,7 +117,7 @@ def summary(found: list[Compiled]) -> list[dict]:
 def table(rows: list[dict]) -> str:
     """The rows as text."""
     lines = [
-        f"compiles to {MIDDLE} bits a weight; bytes over those that effort {REFERENCE} needs for the same divergence",
+        f"compiles to {MIDDLE} bits a weight; bytes over those of effort {REFERENCE} at the same divergence",
         "effort    bytes   KL, bits a token   processor s   peak GB   over its forecast: wall, peak",
     ]
     for row in rows:
@@ -189,7 +189,7 @@ def main() -> None:
     found = [] if arguments.afresh else read_found(path, conditions)
     with tempfile.TemporaryDirectory() as folder:
         for level in arguments.levels:
-            for bits in caps_of(level, arguments.levels):
+            for bits in caps_of(level):
                 if not any((each.level, each.bits) == (level, bits) for each in found):
                     found.append(measure(meter, level, bits, Path(folder)))
                     write_found(path, conditions, found)

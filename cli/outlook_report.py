@@ -32,7 +32,7 @@ def print_outlook(outlook: Outlook) -> None:
         "this cap": f"{integer(outlook.budget)} bytes for the artifact, {outlook.bits_per_weight:.2f} bits a weight",
         "predicted": f"about {outlook.predicted_loss:.2g} nats a token more loss than the checkpoint",
         "time": f"about {duration(forecast.total)} ({span}) on this machine with nothing else to do",
-        "memory": f"about {forecast.peak_bytes / 1e9:.1f} GB",
+        "memory": f"about {forecast.peak_bytes / 1e9:.1f} GB, within a factor of {forecast.peak_factor:g}",
     }
     for title, text in lines.items():
         print_field(title, text, 15)

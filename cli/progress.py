@@ -73,7 +73,8 @@ def header_lines(plan: Plan) -> list[str]:
     """What was read, how it will be done, and what that may take."""
     lines = [f"{title}: {printable(text)}" for title, text in plan.facts.items()]
     span = f"{duration(plan.total)} ({duration(plan.low)} to {duration(plan.high)})"
-    return [*lines, f"forecast: {span}, {plan.peak_bytes / 1e9:.1f} GB of memory, {len(plan.seconds)} stages"]
+    memory = f"{plan.peak_bytes / 1e9:.1f} GB of memory, within a factor of {plan.peak_factor:g}"
+    return [*lines, f"forecast: {span}; {memory}; {len(plan.seconds)} stages"]
 
 
 def duration(seconds: float) -> str:

@@ -27,7 +27,8 @@ def plan_compile(path: Path | str, found: ReadJob, options: CompileOptions, cap:
     facts |= {title: note for title, note in said.items() if note is not None}
     steps = {"find the byte price": SAMPLED_TRIALS if recipe.row_sample.enabled else TRIALS}
     steps["land on the cap"] = SAMPLED_TRIALS
-    return Plan(facts, forecast.seconds, forecast.low, forecast.high, forecast.peak_bytes, steps)
+    memory = forecast.peak_bytes, forecast.peak_factor
+    return Plan(facts, forecast.seconds, forecast.low, forecast.high, *memory, steps)
 
 
 def _named(model: Model) -> str:

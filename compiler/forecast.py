@@ -45,7 +45,10 @@ MODEL_COPIES = 4  # as it was, as it becomes, as integers, and on the way
 TUNED_COPIES = 5  # of a model that is tuned: the values that move, two averages, gradients of two parts
 LOGIT_COPIES = 4  # of the logits of a batch: themselves, probabilities, and the gradients of both
 TABLE_BYTES = 40  # of a weight of a token table that is tried
-UNUSABLE = 1.2  # of a walk's activations, by what stays between them when others are freed
+UNUSABLE = 1.1  # of activations, by what stays between them when others are freed
+RETAINED = 1 << 30  # most bytes of an earlier stage that the allocator keeps; what is larger, it gives back
+KEPT_OF_PASS = 0.5  # of the registers of a pass, by gradients of some weights alone
+PEAK_FACTOR = 1.6  # that memory was within of what it was forecast to be, from 0.7 to 134.5 million weights
 
 
 def device_note(device: str) -> str | None:
@@ -77,9 +80,15 @@ class Forecast:
         """The forecast's upper end."""
         return HIGH * self.total
 
+    @property
+    def peak_factor(self) -> float:
+        """What the memory may be more or less than the forecast by."""
+        return PEAK_FACTOR
+
     def document(self) -> dict[str, object]:
         """As JSON values."""
-        return {"seconds": dict(self.seconds), "low": self.low, "high": self.high, "peak_bytes": self.peak_bytes}
+        memory = {"peak_bytes": self.peak_bytes, "peak_factor": self.peak_factor}
+        return {"seconds": dict(self.seconds), "low": self.low, "high": self.high, **memory}
 
 
 @one_thread_each()
@@ -191,18 +200,18 @@ def _bases(recipe: Recipe, counts: _Counts, flops: float) -> float:
 
 
 def _peak(model: Model, recipe: Recipe, counts: _Counts, text_tokens: int, threads: int) -> int:
-    """Bytes of memory: the model's copies, and the largest of what calibration, tables and a walk hold beside them."""
+    """Bytes of memory: the model's copies, what the largest stage holds beside them, and what is kept of another."""
     program = model.program
     shapes = validate_program(program, [tensor.values.shape for tensor in model.tensors], DEFAULT_LIMITS)
     position = 4 * (sum(shapes.widths) + LOGIT_COPIES * program.vocabulary_size)  # of a forward and a backward pass
     length = program.sequence_length
     sequences = max(1, min(recipe.calibration.batch_sequences, LOGIT_FLOATS // (length * program.vocabulary_size)))
-    calibration, table = threads * sequences * length * position, TABLE_BYTES * counts.table
-    walk = 0.0
+    calibration, walk = UNUSABLE * threads * sequences * length * position, 0.0
     if recipe.sequential.enabled:
         floats = live_width(shapes, counts.last_walked)
         tokens = min(recipe.sequential.tokens, WALK_FLOATS // floats, text_tokens)
         walk = 2 * 4 * UNUSABLE * tokens * floats
         if recipe.distillation.enabled:
-            walk += threads * max(PART_TOKENS, length) * position + 4 * TUNED_COPIES * model.parameters
-    return round(BASE_BYTES + 4 * MODEL_COPIES * model.parameters + max(calibration, table, walk))
+            walk += threads * max(PART_TOKENS, length) * KEPT_OF_PASS * position + 4 * TUNED_COPIES * model.parameters
+    *_, second, first = sorted((calibration, walk, float(TABLE_BYTES * counts.table)))
+    return round(BASE_BYTES + 4 * MODEL_COPIES * model.parameters + first + min(second, RETAINED))

@@ -9,7 +9,7 @@ from bytecap.cli.estimate import Estimate
 from bytecap.cli.progress import ProgressLines, duration, header_lines
 from bytecap.progress import NamedProgress, Plan
 
-PLAN = Plan({"read": "model.pt, 10 weights"}, {"a": 10.0, "b": 30.0}, 24.0, 80.0, 1_500_000_000, {"b": 5})
+PLAN = Plan({"read": "model.pt, 10 weights"}, {"a": 10.0, "b": 30.0}, 24.0, 80.0, 1_500_000_000, 1.6, {"b": 5})
 
 
 class Clock:
@@ -70,7 +70,7 @@ def test_a_log_has_a_header_and_a_line_for_each_stage_of_long_work(capsys: pytes
     lines("b", 0, 24)
     shown = capsys.readouterr().err.splitlines()
     assert shown[0] == "bytecap:     0.0 s  read: model.pt, 10 weights"
-    assert "forecast: 40 s (24 s to 1 min 20 s), 1.5 GB of memory, 2 stages" in shown[1]
+    assert "forecast: 40 s (24 s to 1 min 20 s); 1.5 GB of memory, within a factor of 1.6; 2 stages" in shown[1]
     assert shown[2].startswith("bytecap:    11.0 s  a 10/10: took 11 s; about ")
     clock.now = 41.0
     lines("b", 24, 24)
