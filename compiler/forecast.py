@@ -31,6 +31,7 @@ SHARE_OF_TEXT = 0.5  # of the calibration text at most, mostly, where that is mo
 SURELY_READ = 65_536  # tokens that hardly ever suffice
 WALKS = {1: 1.0}  # by how many may be; 1.1 beyond
 UPDATE_PASSES = 1.7  # forward passes that an update costs: the teacher's, the student's, and back to what still moves
+TEACHER_SHARE = 0.3  # of an update, which is saved where the text was learned from before
 OVERHEAD = 2.2  # of a pass over its products of matrices: attention, norms, logits
 SECONDS_A_CALL = 4e-5  # of an operation in a pass, besides its products
 TRELLIS = {0: 4e6, 8: 1.2e6, 64: 3.5e5}  # weights a second and core, by states
@@ -191,7 +192,9 @@ def _distillation_passes(model: Model, recipe: Recipe, text_tokens: int, held_ou
         for count in (settings.steps, settings.final_steps)
     )
     judgements = 2 * min(updates / LEAST_UPDATES, 4 * len(model.program.instructions) / 12)
-    return passes(updates * settings.batch_tokens, UPDATE_PASSES) + passes(judgements * held_out, 2)
+    fresh = min(updates, text_tokens // settings.batch_tokens) if settings.passes > 1 else updates
+    work = (fresh + (1 - TEACHER_SHARE) * (updates - fresh)) * settings.batch_tokens
+    return passes(work, UPDATE_PASSES) + passes(judgements * held_out, 1.5)
 
 
 def _bases(recipe: Recipe, counts: _Counts, flops: float) -> float:

@@ -6,8 +6,9 @@ tuned (refiner.py) by Adam in the eigenvectors of their moments (eigenvector_ada
 control tensors alone. The gradient of the loss by the student's logits is the difference of the two
 predictions, so that the loss itself is never computed where it is not asked for. Held-out sequences
 decide whether a tuning is kept; what the teacher says of them is computed once, up to the head, whose
-inputs are far smaller than logits. A batch is cut into parts whose gradients are summed in order, so
-the result does not depend on the thread count.
+inputs are far smaller than logits, and so it is of text that is learned from more than once (teacher.py).
+A batch is cut into parts whose gradients are summed in order, so the result does not depend on the thread
+count.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from ...format.program.program import Program
 from ...format.program.roles import find_head
 from ..instruction_sets import has_half_products
 from ..job import CompileJob
@@ -25,9 +27,11 @@ from ..model.half_products import HalfProducts
 from ..model.model import Model
 from ..model.pass_context import Product, exact_product
 from ..model.torch_executor import Forward, TorchExecutor
+from ..scratch_file import ScratchFile
 from ..statistics.calibration import calibration_sequences
 from ..workers import run_jobs, threads_for
 from .eigenvector_adam import Basis, Moments
+from .teacher import Teacher, advance_to
 
 PART_TOKENS = 1024
 
@@ -40,6 +44,7 @@ class Distiller:
         again, in orders drawn from `seed`, one a pass
     bases : of matrices to tune, by tensor index; without one, a weight is a direction of its own
     half : compute gradients with products in bfloat16; what judges is float32 in any case
+    scratch : where what the teacher says of training sequences is put aside for later passes over them, if anywhere
     """
 
     model: Model
@@ -51,8 +56,10 @@ class Distiller:
     device: str = "cpu"
     bases: Mapping[int, Basis] = field(default_factory=dict)
     half: bool = False
+    scratch: ScratchFile | None = None
     _product: Product = field(init=False, default=exact_product)
     _tensors: dict[int, torch.Tensor] = field(init=False)
+    _teacher: Teacher = field(init=False)
     _known: list[Forward] = field(init=False, default_factory=list)
     _orders: list[np.ndarray] = field(init=False, default_factory=list)
     _taken: int = field(init=False, default=0)
@@ -63,6 +70,8 @@ class Distiller:
         if self.half:
             head = find_head(self.model.program)
             self._product = HalfProducts(() if head is None else [self.model.program.instructions[head].weight])
+        executor = TorchExecutor(self.model.program, self._tensors, product=self._product)
+        self._teacher = Teacher(executor, self.training, self.device, self.scratch)
 
     def state(self) -> dict[str, object]:
         """How far the tuning has come: sequences taken, and the averages of each tensor's gradients."""
@@ -81,31 +90,32 @@ class Distiller:
 
     def divergence(self, tensors: Mapping[int, torch.Tensor]) -> float:
         """KL(teacher || student) in nats a token on the held-out sequences; `tensors` on the distiller's device."""
-        student = TorchExecutor(self.model.program, tensors)
+        return self._judge(tensors, self._begun(tensors, 0))
 
-        def measure(known: Forward) -> float:
+    def _judge(self, tensors: Mapping[int, torch.Tensor], begun: list[Forward]) -> float:
+        """The same; begun : passes over the held-out sequences that these tensors finish."""
+        student = TorchExecutor(self.model.program, tensors)
+        if not self._known:
+            self._known = self._begun(self._tensors, find_head(self.model.program) or 0)
+
+        def measure(passes: tuple[Forward, Forward]) -> float:
+            known, started = passes
             with torch.no_grad():
                 expected = known.fork(known.executor).finish().float().log_softmax(-1)
-                found = student.forward(known.tokens).float().log_softmax(-1)
+                found = started.fork(student).finish().float().log_softmax(-1)
                 return float((expected.exp() * (expected - found)).sum(-1).double().sum())
 
-        return sum(run_jobs(measure, self._teacher_passes(), self.threads)) / self.held_out.size
+        pairs = list(zip(self._known, begun, strict=True))
+        return sum(run_jobs(measure, pairs, self.threads)) / self.held_out.size
 
-    def _teacher_passes(self) -> list[Forward]:
-        """The teacher's passes over the held-out sequences, stopped before the head."""
-        if not self._known:
-            teacher = TorchExecutor(self.model.program, self._tensors)
-            stop = find_head(self.model.program) or 0
-            self._known = run_jobs(lambda part: self._run(teacher, part, stop), _parts(self.held_out), self.threads)
-        return self._known
+    def _begun(self, tensors: Mapping[int, torch.Tensor], stop: int) -> list[Forward]:
+        """Passes over the held-out sequences, come to instruction `stop`."""
+        executor = TorchExecutor(self.model.program, tensors)
 
-    def _run(self, executor: TorchExecutor, sequences: np.ndarray, stop: int) -> Forward:
-        """A pass that has come to instruction `stop`."""
-        forward = Forward(executor, torch.from_numpy(sequences).to(self.device))
-        with torch.no_grad():
-            while forward.index < stop:
-                forward.advance()
-        return forward
+        def begin(part: np.ndarray) -> Forward:
+            return advance_to(Forward(executor, torch.from_numpy(part).to(self.device)), stop)
+
+        return run_jobs(begin, _parts(self.held_out, self.held_out.shape[1]), self.threads)
 
     def tune(self, tensors: dict[int, torch.Tensor], rates: Mapping[int, float], updates: int) -> bool:
         """Tune the tensors named in `rates` in place of their old values; False, and nothing changed,
@@ -116,7 +126,8 @@ class Distiller:
         if not rates or updates < 1:
             return False
         working = {i: t.to(self.device) for i, t in tensors.items()}
-        loss = self.divergence(working)
+        begun = self._begun(working, first_reader(self.model.program, rates))
+        loss = self._judge(working, begun)
         working.update({i: working[i].clone() for i in rates})
         for i in rates:
             if i not in self._moments:
@@ -130,7 +141,7 @@ class Distiller:
                 working[i].sub_(self._moments[i].direction(gradients[i]), alpha=rates[i] * share)
 
             run_jobs(move, list(rates), self.threads)
-        if self.divergence(working) >= loss:
+        if self._judge(working, begun) >= loss:
             return False
         tensors.update({i: working[i].to(tensors[i].device) for i in rates})
         return True
@@ -138,38 +149,49 @@ class Distiller:
     def _gradients(self, tensors: Mapping[int, torch.Tensor], wanted: Collection[int]) -> dict[int, torch.Tensor]:
         """Gradients of the mean divergence over the next batch."""
         batch, program = self._next_batch(), self.model.program
-        teacher = TorchExecutor(program, self._tensors, product=self._product)
+        size = batch.size * self.training.shape[1]
 
         def measure(part: np.ndarray) -> tuple[torch.Tensor, ...]:
-            tokens = torch.from_numpy(part).to(self.device)
+            teacher = self._teacher.begin(part)
             with torch.no_grad():
-                expected = teacher.forward(tokens).float().softmax(-1)
+                expected = teacher.finish().float().softmax(-1)
             leaves = {i: t.detach().requires_grad_(i in wanted) for i, t in tensors.items()}
-            logits = TorchExecutor(program, leaves, product=self._product).forward(tokens)
-            change = logits.detach().float().softmax(-1).sub_(expected).div_(batch.size)
+            logits = TorchExecutor(program, leaves, product=self._product).forward(teacher.tokens)
+            change = logits.detach().float().softmax(-1).sub_(expected).div_(size)
             return torch.autograd.grad(logits, [leaves[i] for i in wanted], change.to(logits.dtype))
 
-        parts = run_jobs(measure, _parts(batch), self.threads)
+        parts = run_jobs(measure, _parts(batch, self.training.shape[1]), self.threads)
         return {i: sum(part[k] for part in parts) for k, i in enumerate(wanted)}
 
     def _next_batch(self) -> np.ndarray:
-        """The next sequences: each once a pass, in another order every pass."""
+        """Numbers of the next sequences: each once a pass, in another order every pass."""
         count = len(self.training)
         numbers = range(self._taken, self._taken + min(self.batch_sequences, count))
         self._taken = numbers.stop
         while len(self._orders) * count < numbers.stop:
             drawn_from = [self.seed, len(self._orders)] if self._orders else self.seed
             self._orders.append(np.random.default_rng(drawn_from).permutation(count))
-        return self.training[[self._orders[k // count][k % count] for k in numbers]]
+        return np.array([self._orders[k // count][k % count] for k in numbers])
 
 
-def _parts(sequences: np.ndarray) -> list[np.ndarray]:
-    count = max(1, PART_TOKENS // sequences.shape[1])
+def first_reader(program: Program, wanted: Collection[int]) -> int:
+    """The first instruction that reads one of the wanted tensors; 0 when none does."""
+    readers = (k for k, op in enumerate(program.instructions) if not set(wanted).isdisjoint(op.tensors))
+    return next(readers, 0)
+
+
+def _parts(sequences: np.ndarray, length: int) -> list[np.ndarray]:
+    """Sequences of so many tokens, or their numbers, cut into parts."""
+    count = max(1, PART_TOKENS // length)
     return [sequences[i : i + count] for i in range(0, len(sequences), count)]
 
 
 def make_distiller(job: CompileJob) -> Distiller:
-    """The distiller of a walk: all calibration text to learn from, the held-out sequences to judge by."""
+    """The distiller of a walk: all calibration text to learn from, the held-out sequences to judge by.
+
+    What the teacher says is put aside where the text is to be learned from more than once.
+    """
+    again = job.recipe.distillation.passes > 1
     length = job.model.program.sequence_length
     training = calibration_sequences(job.text, length, len(job.text))
     known = {i: matrix for i, matrix in job.statistics.matrices.items() if matrix.output_fisher is not None}
@@ -184,4 +206,5 @@ def make_distiller(job: CompileJob) -> Distiller:
         job.device,
         dict(zip(known, bases, strict=True)),
         has_half_products(job.device),
+        ScratchFile(job.memory.folder) if again else None,
     )

@@ -12,9 +12,11 @@ from tiny_models import golf_model, random_sequences
 
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.torch_executor import TorchExecutor
-from bytecap.compiler.quantize.distillation import Distiller
+from bytecap.compiler.quantize import teacher
+from bytecap.compiler.quantize.distillation import Distiller, first_reader
 from bytecap.compiler.quantize.eigenvector_adam import Basis
 from bytecap.compiler.quantize.refiner import Refiner, note_of_short_text, scaled_updates
+from bytecap.compiler.scratch_file import ScratchFile
 from bytecap.compiler.settings import DistillationSettings
 from bytecap.compiler.statistics.calibration import MatrixStatistics, measure_statistics
 
@@ -97,6 +99,33 @@ def test_products_in_bfloat16_give_nearly_the_same_gradients_and_the_same_judgem
     for i in matrices():
         assert 0 < float((found[i] - expected[i]).norm()) < 0.1 * float(expected[i].norm())
     assert rounded.tune(tensors, rates(0.01), 10)
+
+
+@pytest.mark.parametrize(("half", "most"), [(False, 1 << 20), (True, 1 << 20), (True, 3 * 4 * 16 * 32)])
+def test_a_teacher_that_is_put_aside_says_what_it_said(half: bool, most: int, monkeypatch) -> None:
+    """Three passes over the text with and without, to the bit; with room for all of it and for a part."""
+    monkeypatch.setattr(teacher, "KEPT_BYTES", most)
+    passes, advance = [], teacher.advance_to
+    monkeypatch.setattr(teacher, "advance_to", lambda *given: passes.append(1) or advance(*given))
+    results = []
+    with ScratchFile() as scratch:
+        for where in (None, scratch):
+            tensors = damaged(0.1)
+            assert distiller(half=half, scratch=where).tune(tensors, rates(0.003), 6)
+            results.append((tensors, len(passes)))
+            passes.clear()
+    (plain, asked), (kept, fewer) = results
+    assert all(torch.equal(plain[i], kept[i]) for i in plain)
+    assert asked == 6 and (fewer == 2 if most == 1 << 20 else 2 < fewer <= 6)
+
+
+def test_judging_from_where_a_tuning_begins_is_judging() -> None:
+    late, judge, tensors = matrices()[-3:], distiller(), damaged(0.1)
+    first = first_reader(model().program, late)
+    assert len(model().program.instructions) // 2 < first and first_reader(model().program, [10**6]) == 0
+    begun = judge._begun(tensors, first)
+    moved = {**tensors, **{i: 1.1 * tensors[i] for i in late}}
+    assert judge._judge(moved, begun) == judge.divergence(moved) != judge.divergence(tensors)
 
 
 def test_a_tuning_that_does_not_help_is_undone() -> None:
@@ -217,7 +246,7 @@ def test_every_pass_takes_every_sequence_once_in_an_order_of_its_own() -> None:
     first, second = (np.concatenate([judge._next_batch(), judge._next_batch()]) for _ in range(2))
     assert not np.array_equal(first, second)
     for taken in (first, second):
-        assert sorted(map(tuple, taken)) == sorted(map(tuple, TRAINING))
+        assert sorted(taken) == list(range(len(TRAINING)))
     other = distiller()
     other.restore({"taken": 12, "moments": {}})
     assert np.array_equal(np.concatenate([other._next_batch(), other._next_batch()]), second)

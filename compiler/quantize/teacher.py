@@ -1,0 +1,64 @@
+"""What a teacher says of sequences that are learned from more than once: computed at their first use, then put aside.
+
+Strategy: a teacher never changes, so a second pass over the calibration text asks it nothing new. Kept is the input of
+its head, on disk (scratch_file.py), because that is far smaller than the logits and the head alone is cheap. Sequences
+that are used once are not kept. Neither is anything where more than that one register is needed to go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from ...format.program.roles import find_head
+from ..model.torch_executor import Forward, TorchExecutor
+from ..scratch_file import KeptArray, ScratchFile
+
+KEPT_BYTES = 1 << 32  # on disk; what is beyond is computed again
+
+
+class Teacher:
+    """A float model's passes over numbered sequences, stopped before the head.
+
+    executor : of the model; stop : the instruction of its head
+    sequences : int64[n, length]; scratch : where what it says of them is put aside; None to compute it every time
+    """
+
+    def __init__(
+        self, executor: TorchExecutor, sequences: np.ndarray, device: str = "cpu", scratch: ScratchFile | None = None
+    ) -> None:
+        self.executor, self.sequences, self.device, self.scratch = executor, sequences, device, scratch
+        self.stop = find_head(executor.program) or 0
+        self._kept: dict[int, KeptArray] = {}
+        width = executor.shapes.widths[max(self.stop - 1, 0)]
+        self._most = KEPT_BYTES // (4 * sequences.shape[1] * width)
+
+    def begin(self, numbers: np.ndarray) -> Forward:
+        """The pass over the sequences of these numbers, come to the head."""
+        forward = Forward(self.executor, torch.from_numpy(self.sequences[numbers]).to(self.device))
+        if self.stop and all(int(k) in self._kept for k in numbers):
+            (register,) = self.executor.program.instructions[self.stop].registers
+            values = np.stack([self._kept[int(k)].load() for k in numbers])
+            forward.index, forward.registers = self.stop, {register: torch.from_numpy(values).to(self.device)}
+            return forward
+        advance_to(forward, self.stop)
+        self._keep(numbers, forward.registers)
+        return forward
+
+    def _keep(self, numbers: np.ndarray, registers: Mapping[int, torch.Tensor]) -> None:
+        if self.scratch is None or len(registers) != 1:
+            return
+        (values,) = registers.values()
+        for k, row in zip(numbers, values.cpu().numpy(), strict=True):
+            if int(k) not in self._kept and len(self._kept) < self._most:
+                self._kept[int(k)] = self.scratch.keep(row)
+
+
+def advance_to(forward: Forward, stop: int) -> Forward:
+    """The same pass, come to instruction `stop`, without what gradients would need."""
+    with torch.no_grad():
+        while forward.index < stop:
+            forward.advance()
+    return forward
