@@ -71,7 +71,7 @@ class TableOutcome:
     def tables(self, landing: Landing) -> dict:
         """What was offered and chosen, for the report; landing : of the whole compile."""
         finer = [
-            {"name": self.job.model.tensors[i].name, "octaves": -menu[0].octaves, "rare_rows": menu[0].bounded}
+            {"name": self.job.model.tensors[i].name, "octaves": abs(menu[0].octaves), "rare_rows": menu[0].bounded}
             for i, menu in self.allocation.menus.items()
             if menu[0].octaves or menu[0].bounded
         ]
