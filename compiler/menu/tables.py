@@ -102,23 +102,38 @@ def choose_tables(job: CompileJob, plain: PlainGrids, byte_price: float) -> Tabl
 
 
 def _best_trial(job: CompileJob, units: Units, index: int, byte_price: float) -> _TableTrial:
-    """The table on steps by its statistics as they are, or by what large errors of rare tokens cost where that pays."""
-    plain = _TableTrial(job, units, index, byte_price)
-    if not (job.recipe.tables.rare_rows and plain.is_measured and units.bounded_statistics(index, byte_price)):
-        return plain
-    bounded = _TableTrial(job, units, index, byte_price, bounded=True)
-    least = job.recipe.tables.least_saving * plain.menu[0].bytes
-    return bounded if plain.cost - bounded.cost >= least else plain
+    """The table on steps by its statistics as they are, or by what large errors of rare tokens cost where that pays.
+
+    Of a large table, to which offers take long, the steps are chosen by its grids.
+    """
+    trials, settings = [_TableTrial(job, units, index, byte_price)], job.recipe.tables
+    if settings.rare_rows and trials[0].is_measured and units.bounded_statistics(index, byte_price):
+        trials.append(_TableTrial(job, units, index, byte_price, bounded=True))
+    large = job.model.tensors[index].values.size > settings.most_weights
+    if not large:
+        for trial in trials:
+            trial.offer()
+    plain, best = trials[0], trials[-1]
+    if plain.cost - best.cost < settings.least_saving * plain.size:
+        best = plain
+    if large:
+        best.offer()
+    return best
 
 
 class _TableTrial:
     """Trials of one table around a byte price, on steps by one kind of statistics.
 
     octaves : how far from the byte price the steps cost least in bytes and measured loss: at most 0
+    size, cost : about the bytes of the grid; and bytes of it, or of what was chosen, with what its measured loss is
+        worth in bytes
     menu : the plain grid and what codewords and factors make of the table at these steps; chosen : which of them
     losses : measured, of the grid and of the best other, where it has been held against the grid
-    cost : bytes of what was chosen and what its measured loss is worth in bytes
     """
+
+    menu: list[Offer]
+    chosen: Offer
+    losses: tuple[float, float] | None
 
     def __init__(self, job: CompileJob, units: Units, index: int, byte_price: float, *, bounded: bool = False) -> None:
         self.job, self.settings, self.index, self.bounded = job, job.recipe.tables, index, bounded
@@ -127,11 +142,13 @@ class _TableTrial:
         self._text = job.held_out[: -(-self.settings.tokens // job.model.program.sequence_length)]
         self._left = LEFT_BY_WALKS if is_walked(job) else 1.0
         self.nats_per_byte = 8 * self._unit_at(0.0).bit_value
-        self.octaves, loss = self._best_octaves() if self.is_measured else (0.0, 0.0)
+        self.octaves, self.size, self.cost = self._best_octaves() if self.is_measured else (0.0, 0.0, 0.0)
+
+    def offer(self) -> None:
+        """Find `menu`, `chosen` and `losses`, and what was chosen costs."""
         self.menu, self.chosen, self.losses = self._offers()
-        if self.chosen is not self.menu[0] and self.losses is not None:
-            loss = self.losses[1]
-        self.cost = self.chosen.bytes + self._left * loss / self.nats_per_byte
+        if self.losses is not None and self.chosen is not self.menu[0]:
+            self.cost = self.chosen.bytes + self._left * self.losses[1] / self.nats_per_byte
 
     @property
     def is_measured(self) -> bool:
@@ -143,16 +160,16 @@ class _TableTrial:
         statistics = self._units.bounded_statistics(self.index, price) if self.bounded else None
         return self._units.unit(self.index, price, {}, statistics=statistics)
 
-    def _best_octaves(self) -> tuple[float, float]:
-        """The octaves, and about the measured loss of the grid there."""
+    def _best_octaves(self) -> tuple[float, float, float]:
+        """The octaves; about the bytes of the grid there, and these with its measured loss."""
         tried = np.linspace(0.0, -self.settings.most_octaves, MEASURED)
         grids = [self._unit_at(octaves).grid() for octaves in tried]
         losses = np.log(np.maximum(self._losses(grids), LEAST_LOSS))
         taken = np.linspace(0.0, -self.settings.most_octaves, TAKEN)
         sizes = np.interp(-taken, -tried, [grid.bytes for grid in grids])
-        between = np.exp(np.interp(-taken, -tried, losses))
-        best = int(np.argmin(sizes + self._left * between / self.nats_per_byte))
-        return float(taken[best]), float(between[best])
+        costs = sizes + self._left * np.exp(np.interp(-taken, -tried, losses)) / self.nats_per_byte
+        best = int(np.argmin(costs))
+        return float(taken[best]), float(sizes[best]), float(costs[best])
 
     def _offers(self) -> tuple[list[Offer], Offer, tuple[float, float] | None]:
         """Menu, choice and measured losses."""

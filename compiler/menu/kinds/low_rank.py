@@ -34,6 +34,7 @@ CORRECTIONS = (1, 4)
 MOST_TRIED = 2  # settings of one way, those of least estimated cost
 ROW_SHARES = (1 / 64, 1 / 16, 1 / 4)
 TAIL_SHARES = (0.5, 1.0, 1.5)  # of the plain grid's loss that leaving out the other directions may cost
+ESTIMATED_ROWS = 8192  # of a tall matrix, by which ranks are chosen
 TALL, LEAST = 32, 1e-30  # rows over columns from which the second moment is decomposed
 LEAST_SINGULAR = 1e-9  # of the greatest: weaker directions are noise of the arithmetic
 MOST_COST = 1.5  # estimated, over that of a grid, of factors alone or beside a few rows
@@ -82,10 +83,17 @@ class LowRankKind:
         return self.under(unit) + found + [LowRankSetting("over", r) for r in CORRECTIONS if r <= most] + alone
 
     def under(self, unit: Unit) -> list[LowRankSetting]:
-        """The few of least estimated cost under a grid of all that they leave."""
-        most, limit = min(unit.shape) // 2, MOST_COST * coded_cost(unit, unit.target)
+        """The few of least estimated cost under a grid of the rest, by evenly spaced rows of a tall matrix."""
+        most, rows = min(unit.shape) // 2, slice(None, None, -(-len(unit.target) // ESTIMATED_ROWS))
+        share = len(unit.target[rows]) / len(unit.target)
+        weights = np.sqrt(unit.row_fisher[rows])
+
+        def cost(rest: np.ndarray) -> float:
+            return coded_cost(unit, rest, weights=weights) / share
+
+        limit = MOST_COST * cost(unit.target[rows])
         found = sorted(
-            (paid + coded_cost(unit, rest), r) for r, paid, rest in _truncations(unit, [r for r in RANKS if r <= most])
+            (paid + cost(rest), r) for r, paid, rest in _truncations(unit, [r for r in RANKS if r <= most], rows)
         )
         return [LowRankSetting("under", r) for cost, r in found[:MOST_TRIED] if cost <= limit]
 
@@ -141,10 +149,10 @@ def weighted_directions(unit: Unit, of: str) -> Singular:
     )
 
 
-def product(unit: Unit, singular: Singular, rank: int) -> np.ndarray:
+def product(unit: Unit, singular: Singular, rank: int, rows: slice = slice(None)) -> np.ndarray:
     """float64[rows, columns]: the best approximation of this rank, before anything is quantized."""
-    weighted = (singular[0][:, :rank] * singular[1][:rank]) @ singular[2][:rank]
-    return np.linalg.solve(unit.factor.T, (weighted / np.sqrt(unit.row_fisher)[:, None]).T).T
+    weighted = (singular[0][rows, :rank] * singular[1][:rank]) @ singular[2][:rank]
+    return np.linalg.solve(unit.factor.T, (weighted / np.sqrt(unit.row_fisher[rows])[:, None]).T).T
 
 
 def direction_costs(unit: Unit, singular: Singular) -> np.ndarray:
@@ -195,12 +203,12 @@ def paying_rank(unit: Unit, singular: Singular) -> int:
     return int((direction_costs(unit, singular) < 0.5 * np.square(singular[1])).sum())
 
 
-def _truncations(unit: Unit, ranks: Sequence[int]) -> Iterator[tuple[int, float, np.ndarray]]:
-    """(rank, nats of the target's factors, float64[rows, columns] what they leave)."""
+def _truncations(unit: Unit, ranks: Sequence[int], rows: slice) -> Iterator[tuple[int, float, np.ndarray]]:
+    """(rank, nats of the target's factors, float64[rows, columns] what they leave of these rows)."""
     singular = weighted_directions(unit, "target")
     costs = np.cumsum(direction_costs(unit, singular))
     for rank in ranks:
-        yield rank, float(costs[rank - 1]), unit.target - product(unit, singular, rank)
+        yield rank, float(costs[rank - 1]), unit.target[rows] - product(unit, singular, rank, rows)
 
 
 def _tail(singular: Singular, rank: int) -> float:
