@@ -8,7 +8,7 @@ import pytest
 from command_line import bytecap_command
 
 from bytecap.lab.demo import demo as demo_module
-from bytecap.lab.demo.demo import STANDARD_SCALE, DemoScale, run_demo
+from bytecap.lab.demo.demo import EFFORT, STANDARD_SCALE, DemoScale, run_demo
 
 TINY = DemoScale(
     architecture={
@@ -60,6 +60,8 @@ def test_the_report_says_what_is_in_the_files(printed):
     summary = verification(folder)["summary"]
     assert lines["verdict"].startswith(f"{summary}; {size:,} of {TINY.cap:,} bytes ")
     assert lines["files"] == str(folder)
+    provenance = bytecap_command("inspect", folder / "model.bcap", "--json").document["provenance"]
+    assert provenance["effort"] == EFFORT
 
 
 def verification(folder):
