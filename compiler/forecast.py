@@ -192,7 +192,7 @@ def _distillation_passes(model: Model, recipe: Recipe, text_tokens: int, held_ou
         for count in (settings.steps, settings.final_steps)
     )
     judgements = 2 * min(updates / LEAST_UPDATES, 4 * len(model.program.instructions) / 12)
-    fresh = min(updates, text_tokens // settings.batch_tokens) if settings.passes > 1 else updates
+    fresh = min(updates, text_tokens // settings.batch_tokens)
     work = (fresh + (1 - TEACHER_SHARE) * (updates - fresh)) * settings.batch_tokens
     return passes(work, UPDATE_PASSES) + passes(judgements * held_out, 1.5)
 

@@ -73,6 +73,12 @@ class Distiller:
         executor = TorchExecutor(self.model.program, self._tensors, product=self._product)
         self._teacher = Teacher(executor, self.training, self.device, self.scratch)
 
+    def expect(self, updates: int) -> None:
+        """So many will be asked for in all: what the teacher says of sequences that come again is put aside."""
+        count = len(self.training)
+        drawn = min(self.batch_sequences, count) * updates
+        self._teacher.again = set(self._drawn(range(count, drawn)).tolist())
+
     def state(self) -> dict[str, object]:
         """How far the tuning has come: sequences taken, and the averages of each tensor's gradients."""
         moments = {
@@ -165,9 +171,13 @@ class Distiller:
 
     def _next_batch(self) -> np.ndarray:
         """Numbers of the next sequences: each once a pass, in another order every pass."""
-        count = len(self.training)
-        numbers = range(self._taken, self._taken + min(self.batch_sequences, count))
+        numbers = range(self._taken, self._taken + min(self.batch_sequences, len(self.training)))
         self._taken = numbers.stop
+        return self._drawn(numbers)
+
+    def _drawn(self, numbers: range) -> np.ndarray:
+        """Which sequences the draws of these numbers are of."""
+        count = len(self.training)
         while len(self._orders) * count < numbers.stop:
             drawn_from = [self.seed, len(self._orders)] if self._orders else self.seed
             self._orders.append(np.random.default_rng(drawn_from).permutation(count))
@@ -187,11 +197,7 @@ def _parts(sequences: np.ndarray, length: int) -> list[np.ndarray]:
 
 
 def make_distiller(job: CompileJob) -> Distiller:
-    """The distiller of a walk: all calibration text to learn from, the held-out sequences to judge by.
-
-    What the teacher says is put aside where the text is to be learned from more than once.
-    """
-    again = job.recipe.distillation.passes > 1
+    """The distiller of a walk: all calibration text to learn from, the held-out sequences to judge by."""
     length = job.model.program.sequence_length
     training = calibration_sequences(job.text, length, len(job.text))
     known = {i: matrix for i, matrix in job.statistics.matrices.items() if matrix.output_fisher is not None}
@@ -206,5 +212,5 @@ def make_distiller(job: CompileJob) -> Distiller:
         job.device,
         dict(zip(known, bases, strict=True)),
         has_half_products(job.device),
-        ScratchFile(job.memory.folder) if again else None,
+        ScratchFile(job.memory.folder),
     )

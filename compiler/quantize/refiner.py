@@ -71,6 +71,11 @@ def tune_vectors(
     return {i: tensors[i].numpy() for i in vectors}
 
 
+def all_updates(settings: DistillationSettings, distiller: Distiller) -> int:
+    """Updates of a whole walk: of its matrices, then of the control tensors."""
+    return sum(scaled_updates(n, distiller, settings.passes) for n in (settings.steps, settings.final_steps))
+
+
 def wanted_updates(updates: int, model: Model) -> int:
     """Fewer for large models, so that the time of a compile stays near linear."""
     return round(updates * min(1.0, WEIGHTS_OF_ALL_UPDATES / model.parameters))

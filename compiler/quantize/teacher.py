@@ -2,12 +2,12 @@
 
 Strategy: a teacher never changes, so a second pass over the calibration text asks it nothing new. Kept is the input of
 its head, on disk (scratch_file.py), because that is far smaller than the logits and the head alone is cheap. Sequences
-that are used once are not kept. Neither is anything where more than that one register is needed to go on.
+that do not come again are not kept. Neither is anything where more than that one register is needed to go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ class Teacher:
 
     executor : of the model; stop : the instruction of its head
     sequences : int64[n, length]; scratch : where what it says of them is put aside; None to compute it every time
+    again : numbers of the sequences that come more than once
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Teacher:
     ) -> None:
         self.executor, self.sequences, self.device, self.scratch = executor, sequences, device, scratch
         self.stop = find_head(executor.program) or 0
+        self.again: Collection[int] = ()
         self._kept: dict[int, KeptArray] = {}
         width = executor.shapes.widths[max(self.stop - 1, 0)]
         self._most = KEPT_BYTES // (4 * sequences.shape[1] * width)
@@ -52,7 +54,7 @@ class Teacher:
             return
         (values,) = registers.values()
         for k, row in zip(numbers, values.cpu().numpy(), strict=True):
-            if int(k) not in self._kept and len(self._kept) < self._most:
+            if int(k) in self.again and int(k) not in self._kept and len(self._kept) < self._most:
                 self._kept[int(k)] = self.scratch.keep(row)
 
 

@@ -17,7 +17,7 @@ from ...progress import StageProgress
 from ..job import CompileJob
 from ..quantize.distillation import Distiller, make_distiller
 from ..quantize.grid_matrix import zero_matrix
-from ..quantize.refiner import Refiner, tune_vectors
+from ..quantize.refiner import Refiner, all_updates, tune_vectors
 from ..quantize.representation import FitAt, Quantized, Representations
 from ..quantize.sequential import Walk, count_groups, quantize_sequentially, walk_sequences
 from ..quantize.vectors import quantize_control_tensors, trainable_vectors
@@ -170,8 +170,12 @@ class SequentialWalk:
 
     def _distiller(self) -> Distiller | None:
         """None where the recipe has no distillation or no text is held out to judge it."""
-        wanted = self.job.recipe.distillation.enabled and len(self.job.held_out)
-        return make_distiller(self.job) if wanted else None
+        settings = self.job.recipe.distillation
+        if not settings.enabled or not len(self.job.held_out):
+            return None
+        distiller = make_distiller(self.job)
+        distiller.expect(all_updates(settings, distiller))
+        return distiller
 
     def _refiner(self, distiller: Distiller | None) -> Refiner | None:
         if distiller is None:

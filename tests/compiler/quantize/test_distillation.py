@@ -111,12 +111,23 @@ def test_a_teacher_that_is_put_aside_says_what_it_said(half: bool, most: int, mo
     with ScratchFile() as scratch:
         for where in (None, scratch):
             tensors = damaged(0.1)
-            assert distiller(half=half, scratch=where).tune(tensors, rates(0.003), 6)
+            tuned = distiller(half=half, scratch=where)
+            tuned.expect(6)
+            assert tuned.tune(tensors, rates(0.003), 6)
             results.append((tensors, len(passes)))
             passes.clear()
     (plain, asked), (kept, fewer) = results
     assert all(torch.equal(plain[i], kept[i]) for i in plain)
     assert asked == 6 and (fewer == 2 if most == 1 << 20 else 2 < fewer <= 6)
+
+
+def test_what_does_not_come_again_is_not_put_aside() -> None:
+    for updates, expected in ((2, 0), (3, 6), (4, 12), (9, 12)):
+        with ScratchFile() as scratch:
+            judge = distiller(scratch=scratch)
+            judge.expect(updates)
+            judge.tune(damaged(0.1), rates(0.003), updates)
+            assert len(judge._teacher._kept) == expected
 
 
 def test_judging_from_where_a_tuning_begins_is_judging() -> None:
