@@ -196,7 +196,7 @@ def _parts(sequences: np.ndarray, length: int) -> list[np.ndarray]:
     return [sequences[i : i + count] for i in range(0, len(sequences), count)]
 
 
-def make_distiller(job: CompileJob) -> Distiller:
+def make_distiller(job: CompileJob, scratch: ScratchFile | None = None) -> Distiller:
     """The distiller of a walk: all calibration text to learn from, the held-out sequences to judge by."""
     length = job.model.program.sequence_length
     training = calibration_sequences(job.text, length, len(job.text))
@@ -212,5 +212,5 @@ def make_distiller(job: CompileJob) -> Distiller:
         job.device,
         dict(zip(known, bases, strict=True)),
         has_half_products(job.device),
-        ScratchFile(job.memory.folder),
+        scratch,
     )

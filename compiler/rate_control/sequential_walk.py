@@ -22,6 +22,7 @@ from ..quantize.representation import FitAt, Quantized, Representations
 from ..quantize.sequential import Walk, count_groups, quantize_sequentially, walk_sequences
 from ..quantize.vectors import quantize_control_tensors, trainable_vectors
 from ..rewrites.head_bias import fit_head_bias
+from ..scratch_file import ScratchFile
 from ..statistics.calibration import MatrixStatistics
 from .artifacts import make_draft
 from .landing import Draft
@@ -119,8 +120,11 @@ class SequentialWalk:
 
         Tables that embed keep their quick result. distilled : False leaves distillation out, whatever the recipe says
         """
+        with ScratchFile(self.job.memory.folder) as scratch:
+            return self._run(progress, self._distiller(scratch) if distilled else None, distilled)
+
+    def _run(self, progress: StageProgress, distiller: Distiller | None, distilled: bool) -> FinishedWalk:
         job, price = self.job, self.plan.byte_price
-        distiller = self._distiller() if distilled else None
         refiner = self._refiner(distiller)
         memory = memory_of_walk(job.memory, self.plan, distilled, self._how)
         walked = quantize_sequentially(
@@ -168,12 +172,12 @@ class SequentialWalk:
             self.targets[index] = target
         self.schedule.spend(index, n_bytes, byte_price)
 
-    def _distiller(self) -> Distiller | None:
+    def _distiller(self, scratch: ScratchFile) -> Distiller | None:
         """None where the recipe has no distillation or no text is held out to judge it."""
         settings = self.job.recipe.distillation
         if not settings.enabled or not len(self.job.held_out):
             return None
-        distiller = make_distiller(self.job)
+        distiller = make_distiller(self.job, scratch)
         distiller.expect(all_updates(settings, distiller))
         return distiller
 
