@@ -18,6 +18,8 @@ FAMILIES = {
     "record": "tab:red",
     "nncodec": "tab:purple",
     "gguf": "tab:orange",
+    "hqq": "tab:brown",
+    "watersic": "tab:pink",
 }
 
 
@@ -52,5 +54,9 @@ def _style(name: str) -> dict:
     if name.startswith("bytecap"):
         return {"fmt": "o-", "color": "tab:blue", "linewidth": 2, "markersize": 5, "capsize": 2}
     family, _, variant = name.partition("-")
-    hollow = {"markerfacecolor": "white", "linestyle": ":"} if variant in ("tuned", "mixed") else {"linestyle": "--"}
+    hollow = (
+        {"markerfacecolor": "white", "linestyle": ":"}
+        if variant in ("tuned", "mixed", "mixing")
+        else {"linestyle": "--"}
+    )
     return {"marker": "s", "color": FAMILIES[family], "markersize": 4, "capsize": 2, **hollow}

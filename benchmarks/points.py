@@ -22,6 +22,9 @@ ENVELOPES = {
     "nncodec_tuned": ("nncodec", "nncodec-tuned"),
     "gguf": ("gguf",),
     "gguf_mixed": ("gguf", "gguf-mixed"),
+    "hqq": ("hqq", "hqq-mixed"),
+    "watersic": ("watersic",),
+    "watersic_mixing": ("watersic", "watersic-mixing"),
 }
 
 

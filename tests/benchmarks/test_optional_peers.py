@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.peers import PEERS, gguf, nncodec, nncodec_runner
+from benchmarks.peers import PEERS, gguf, hqq, nncodec, nncodec_runner, watersic
 from benchmarks.peers.peer import UnsuitableModel
 
 STATE = {
@@ -95,3 +95,66 @@ def test_every_type_has_a_number_and_a_reader():
         and gguf.READERS["Q4_K"] == "dequantize_row_q4_K"
         and gguf.READERS["IQ4_XS"] == "dequantize_row_iq4_xs"
     )
+
+
+def test_ggml_falls_back_on_small_blocks():
+    with pytest.raises(UnsuitableModel, match="rows of 100 weights; IQ4_NL needs a multiple of 32"):
+        gguf.quantize(None, "IQ4_NL", np.zeros((2, 100), np.float32), np.ones(100, np.float32))
+
+
+def test_hqq_files_hold_integers_steps_and_zeros():
+    """The container alone; the package that makes them is not needed."""
+    codes = torch.arange(128, dtype=torch.uint8).reshape(2, 64) % 16
+    scale, zero = torch.tensor([[0.5], [0.25]]).half(), torch.tensor([[8.0], [7.5]]).half()
+    tensors = {"a.scale": scale, "a.zero": zero, "gain": torch.ones(3).half()}
+    data = hqq.encode_file({"a": [2, 64], "gain": [3]}, tensors, np.ascontiguousarray(codes.numpy().T).tobytes())
+    decoded = hqq.decode(data)
+    assert torch.equal(decoded["a"], (codes.float() - zero.float()) * scale.float())
+    assert list(decoded) == ["a", "gain"] and decoded["gain"].dtype == torch.float32
+
+
+STAND_IN = """
+from __future__ import annotations
+from dataclasses import dataclass
+import torch
+
+@dataclass(frozen=True)
+class ZSICConfig:
+    target_rate_bits: float
+    binary_search: bool = False
+
+def compress_zsic(W, *, cfg, Sig_X, Sig_X_for_dead):
+    torch.cuda.synchronize(W.device)
+    print("much")
+    dead = (Sig_X_for_dead.diagonal() == 0).nonzero().flatten().tolist()
+    live = [column for column in range(W.shape[1]) if column not in dead]
+    step = torch.full((len(live),), 2.0 ** -cfg.target_rate_bits)
+    frame = {"Z": (W[:, live] / step).round().long(), "alpha_base": step, "g_vec": torch.ones(len(live))}
+    return None, 0.0, 0.0, frame | {"t_vec": torch.ones(len(W)), "dead_indices": dead}
+"""
+
+
+def test_watersic_is_run_by_its_own_module_and_its_file_decodes(tmp_path, monkeypatch, capsys):
+    """A stand-in with the calls of the authors' module: it waits for a GPU, prints, and drops columns without input."""
+    path = tmp_path / watersic.MODULE
+    path.parent.mkdir(parents=True)
+    path.write_text(STAND_IN)
+    monkeypatch.setenv(watersic.FOLDER_VARIABLE, str(tmp_path))
+    generator = torch.Generator().manual_seed(0)
+    state = {name: torch.randn(8, 16, generator=generator) for name in ("tok_emb.weight", "blocks.0.mlp.fc.weight")}
+    hessians = {name: torch.diag(torch.tensor([0.0] + [1.0] * 15)) for name in state}
+    rates = {"rate": 2.0, "embedding_rate": 4.0, "passthrough_elements": 4}
+    for peer in watersic.PEERS:
+        data, decoded = peer.compress(state | {"gain": torch.ones(2)}, hessians, **rates)
+        for name, rate in (("tok_emb.weight", 4), ("blocks.0.mlp.fc.weight", 2)):
+            assert torch.equal(decoded[name][:, 1:], (state[name][:, 1:] * 2**rate).round() / 2**rate)
+            assert not decoded[name][:, 0].any()
+        assert torch.equal(decoded["gain"], torch.ones(2)) and len(data) < 3000
+    assert capsys.readouterr().out == ""
+
+
+def test_what_the_packages_of_others_are_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv(watersic.FOLDER_VARIABLE, str(tmp_path))
+    assert watersic.FOLDER_VARIABLE in PEERS["watersic"].missing()
+    monkeypatch.setattr(hqq.importlib.util, "find_spec", lambda _: None)
+    assert "requirements/bench-peers.txt" in PEERS["hqq"].missing()

@@ -1,0 +1,88 @@
+"""The artifacts that `benchmarks.smollm` measures: compiled here and kept, or given.
+
+Strategy: a compile runs in a process of its own, so that peak memory is its own. What it made is kept in the folder
+beside a log of all that decides it (version, effort, cap, digests of model and calibration text) and of the artifact's
+own digest, and is used again only while all of these hold: an artifact of another version or effort is never taken for
+one of this.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+from pathlib import Path
+
+import numpy as np
+
+from bytecap import interface
+from bytecap.compiler.model.model import Model
+from bytecap.files.digests import file_sha256
+from bytecap.format.artifact import decode_tensors, read_artifact
+from bytecap.version import VERSION
+
+
+def compile_one(model: Path, calibration: Path, output: Path, cap: int, effort: int, answers) -> None:
+    """Compile in this process; puts what it took and what it says of itself."""
+    start = time.perf_counter()
+    result = interface.compile(model, cap=cap, calibration=calibration, output=output, effort=effort, force=True)
+    answers.put(
+        {
+            "seconds": time.perf_counter() - start,
+            "processor_seconds": time.process_time(),
+            "peak_bytes": result.report["peak_bytes"],
+            "bits_per_weight": result.report["bits_per_weight"],
+            "predicted_nats": result.report["predicted_loss"],
+            "measured_nats": result.report["measured_loss"],
+            "stages": result.report["seconds"],
+        }
+    )
+
+
+def compiled(model: Path, calibration: Path, folder: Path, cap: int, effort: int) -> tuple[Path, dict]:
+    """The artifact of a cap, and its log; both kept in the folder."""
+    output, log = (folder / f"effort-{effort}-{cap}.{suffix}" for suffix in ("bcap", "json"))
+    conditions = {
+        "version": VERSION,
+        "effort": effort,
+        "cap": cap,
+        "model": file_sha256(model),
+        "calibration": file_sha256(calibration),
+    }
+    known = kept_log(output, log, conditions)
+    if known is not None:
+        return output, known
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    process = context.Process(target=compile_one, args=(model, calibration, output, cap, effort, answers))
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise SystemExit(f"the compile to {cap:,} bytes ended with {process.exitcode}")
+    took = conditions | {"artifact": file_sha256(output)} | answers.get()
+    log.write_text(json.dumps(took, indent=1) + "\n")
+    return output, took
+
+
+def kept_log(output: Path, log: Path, conditions: dict) -> dict | None:
+    """The log of a kept artifact; None where there is none, or it is not this artifact's under these conditions."""
+    if not (output.is_file() and log.is_file()):
+        return None
+    known = json.loads(log.read_text())
+    expected = conditions | {"artifact": file_sha256(output)}
+    return known if all(known.get(name) == value for name, value in expected.items()) else None
+
+
+def given(path: Path, effort: int) -> tuple[Path, dict]:
+    """An artifact that was compiled elsewhere, with the effort that its maker says: nothing in it tells."""
+    if not path.is_file():
+        raise SystemExit(f"{path} is not there; name an artifact of the model with --artifact")
+    return path, {"effort": effort, "given": path.name, "artifact": file_sha256(path), "bytes": path.stat().st_size}
+
+
+def decoded_arrays(path: Path, model: Model) -> list[np.ndarray]:
+    """The tensors of an artifact; SystemExit where they have other shapes than the model's."""
+    arrays = decode_tensors(read_artifact(path.read_bytes()))
+    if [array.shape for array in arrays] != [tensor.values.shape for tensor in model.tensors]:
+        raise SystemExit(f"{path} holds tensors of other shapes than the float model; name an artifact of that model")
+    return arrays
