@@ -61,3 +61,13 @@ def move_row(typing_context, table, row, targets, target_row, shift):
         return context.get_dummy_value()
 
     return types.void(table, types.int64, targets, types.int64, types.int64), generate
+
+
+@intrinsic
+def leading_zeros(typing_context, number):
+    """Zeros before the first one of a uint64, which is not 0."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generate

@@ -28,24 +28,27 @@ from . import mixing_tables as tables
 from .integer_codec import ExpectedScales
 from .mixing_bits import (
     EVEN_CHANCE,
-    INITIAL_WEIGHT,
     LOW,
     N_INPUTS,
     POSITION,
-    RENORMALISE_BELOW,
+    REFILL_BELOW,
     SIZE,
     SLOW_RATES,
-    SPAN,
     STRETCH,
     adapted,
+    close_window,
     code_bit,
     code_excess,
     code_raw,
+    initial_weights,
     learned,
     new_decoder,
     new_encoder,
+    opened,
+    refilled,
+    sign_taken,
+    split,
     squashed,
-    taken,
 )
 from .mixing_vectors import N_REFERENCES, code_vector, initial_vector_cells
 from .outcomes import ENDS_EARLY, MAGNITUDE_TOO_LARGE, MAX_MAGNITUDE, OFF_TRELLIS, OK, check_magnitudes, stream_error
@@ -84,10 +87,10 @@ MATRIX_CELLS = ABOVE_CELLS + N_KINDS * N_QUARTERS * N_LEVELS * 16
 N_CELLS = MATRIX_CELLS + N_KINDS * N_QUARTERS * 16
 
 RECIPROCALS = np.array(RECIPROCAL_LIST, np.int64)
-SCORES = np.array([tables.padded(rows, 9, tables.SCORE_LIMIT) for rows in tables.SCORES], np.int64)
-INFORMATION = np.array(tables.INFORMATION, np.int64)
+SCORES = np.array([tables.padded(rows, 9, tables.SCORE_LIMIT) for rows in tables.SCORES], np.int16)
+INFORMATION = np.array(tables.INFORMATION, np.int16)
 LEVEL_STARTS = (32, 96, 144, 192, 240, 288, 352, 432, 560, 768)  # in 1/256 of the standard deviation
-LEVELS = np.array([sum(start <= 16 * k for start in LEVEL_STARTS) for k in range(MAX_RATIO // 16 + 1)], np.int64)
+LEVELS = np.array([sum(start <= 16 * k for start in LEVEL_STARTS) for k in range(MAX_RATIO // 16 + 1)], np.int8)
 
 
 @cache
@@ -104,11 +107,6 @@ def initial_cells() -> np.ndarray:
     return np.concatenate([np.repeat(by_kind, n, axis=1).ravel() for n in repeats])
 
 
-def initial_weights() -> np.ndarray:
-    """int64[kinds * decisions * inputs]: the plain mean of the predictions."""
-    return np.full(N_KINDS * N_DECISIONS * N_INPUTS, INITIAL_WEIGHT, np.int64)
-
-
 @kernel(inline="always")
 def observe(number, kind, scale):
     """(ratio, score, information) of a coded number: its size and what it says of its log scale, in 1/256."""
@@ -117,7 +115,7 @@ def observe(number, kind, scale):
     ratio = min(((2 * number + half) * RECIPROCALS[(scale >> 12) & 15]) >> (octave + 8), MAX_RATIO)
     quarter = (scale - SCALE_MIN) >> 14
     if quarter < TABLE_OCTAVES:
-        return ratio, SCORES[half, quarter, min(number, 8)], INFORMATION[half, quarter]
+        return ratio, np.int64(SCORES[half, quarter, min(number, 8)]), np.int64(INFORMATION[half, quarter])
     return ratio, min(((ratio * ratio - 65536) * 369) >> 16, tables.SCORE_LIMIT), np.int64(512)
 
 
@@ -161,8 +159,8 @@ def encode_decisions(payload, registers, cells, weights, number_bin, a, b, c, d,
     for t in range(N_DECISIONS):
         bit = np.int64(number_bin > t)
         cell_a, cell_b, cell_c, cell_d = np.int64(cells[a]), np.int64(cells[b]), np.int64(cells[c]), np.int64(cells[d])
-        in_a, in_b = STRETCH[cell_a >> 20], STRETCH[cell_b >> 20]
-        in_c, in_d = STRETCH[cell_c >> 20], STRETCH[cell_d >> 20]
+        in_a, in_b = np.int64(STRETCH[cell_a >> 20]), np.int64(STRETCH[cell_b >> 20])
+        in_c, in_d = np.int64(STRETCH[cell_c >> 20]), np.int64(STRETCH[cell_d >> 20])
         total = weights[w] * in_a + weights[w + ONE] * in_b + weights[w + TWO] * in_c + weights[w + THREE] * in_d
         probability = squashed(total)
         code_bit(False, bit, probability, payload, registers)
@@ -240,12 +238,12 @@ def encode_row(row, row_scale, column_scales, transitions, payload, registers, c
 
 @kernel()
 def decode_row(row, row_scale, column_scales, transitions, payload, registers, cells, weights, memory):
-    """Inverse of `encode_row`.
+    """Inverse of `encode_row`, of at least one integer.
 
     The decisions stand in the loop: arrays passed to functions would be counted for each.
     """
     corrections, variances, above, states = memory[0], memory[1], memory[2], memory[3]
-    low, span, position = registers[LOW], registers[SPAN], registers[POSITION]
+    window, span, position = opened(registers, payload)
     row_correction, row_variance = np.int64(0), np.int64(INITIAL_VARIANCE)
     left, second, third = np.int64(TYPICAL), np.int64(TYPICAL), np.int64(TYPICAL)
     has_trellis = transitions.shape[0] > 0
@@ -255,17 +253,19 @@ def decode_row(row, row_scale, column_scales, transitions, payload, registers, c
         scale = current_scale(static_scale, kind, row_correction, corrections[j])
         first, shift = 0 if kind == ODD else 1, shift_of(scale)
         a, b, c, d, w = first_cells(kind, scale, (2 * left + second + third) >> 2, above[j])
-        number, negative, bit = np.int64(0), np.int64(0), np.int64(1)
+        number, bit = np.int64(0), np.int64(1)
         while bit and number < N_DECISIONS:
             cell_a, cell_b = np.int64(cells[a]), np.int64(cells[b])
             cell_c, cell_d = np.int64(cells[c]), np.int64(cells[d])
-            in_a, in_b = STRETCH[cell_a >> 20], STRETCH[cell_b >> 20]
-            in_c, in_d = STRETCH[cell_c >> 20], STRETCH[cell_d >> 20]
+            in_a, in_b = np.int64(STRETCH[cell_a >> 20]), np.int64(STRETCH[cell_b >> 20])
+            in_c, in_d = np.int64(STRETCH[cell_c >> 20]), np.int64(STRETCH[cell_d >> 20])
             x, y, z = w + ONE, w + TWO, w + THREE
             probability = squashed(weights[w] * in_a + weights[x] * in_b + weights[y] * in_c + weights[z] * in_d)
-            bit, low, span = taken(low, span, probability)
-            while span < RENORMALISE_BELOW:
-                low, span, position = (low << 8) | np.int64(payload[position]), span << 8, position + 1
+            bound = split(span, np.uint64(probability))
+            bit = np.int64(window < bound)
+            window, span = (window, bound) if bit else (window - bound, span - bound)
+            if span < REFILL_BELOW:
+                window, span, position = refilled(window, span, position, payload)
             error = (bit << 16) - probability
             weights[w], weights[x] = learned(weights[w], error, in_a), learned(weights[x], error, in_b)
             weights[y], weights[z] = learned(weights[y], error, in_c), learned(weights[z], error, in_d)
@@ -274,18 +274,19 @@ def decode_row(row, row_scale, column_scales, transitions, payload, registers, c
             number += bit
             a, b, c, d, w = a + ONE, b + ONE, c + ONE, d + ONE, w + FOUR
         if number == N_DECISIONS or shift:
-            registers[LOW], registers[SPAN], registers[POSITION] = low, span, position
+            close_window(registers, window, span, position)
+            if registers[POSITION] > registers[SIZE]:
+                return ENDS_EARLY
             number = code_rest(True, np.int64(0), number, first, shift, payload, registers)
-            low, span, position = registers[LOW], registers[SPAN], registers[POSITION]
-        if number >= first:
-            negative, low, span = taken(low, span, EVEN_CHANCE)
-            while span < RENORMALISE_BELOW:
-                low, span, position = (low << 8) | np.int64(payload[position]), span << 8, position + 1
+            window, span, position = opened(registers, payload)
+        negative, window, span = sign_taken(window, span, np.int64(number >= first))
+        if span < REFILL_BELOW:
+            window, span, position = refilled(window, span, position, payload)
         magnitude = number if kind == ANY else 2 * number + kind - EVEN
-        if position > registers[SIZE] or number < 0 or magnitude > MAX_MAGNITUDE:
-            registers[POSITION] = position
-            return ENDS_EARLY if position > registers[SIZE] else MAGNITUDE_TOO_LARGE
-        row[j] = -magnitude if negative else magnitude
+        if number < 0 or magnitude > MAX_MAGNITUDE:
+            close_window(registers, window, span, position)
+            return ENDS_EARLY if registers[POSITION] > registers[SIZE] else MAGNITUDE_TOO_LARGE
+        row[j] = (magnitude ^ -negative) + negative
         ratio, score, information = observe(number, kind, scale)
         third, second, left = second, left, ratio
         above[j] += (ratio - above[j]) >> 3
@@ -294,13 +295,15 @@ def decode_row(row, row_scale, column_scales, transitions, payload, registers, c
         row_variance, variances[j] = less_variance(row_variance, information), less_variance(variances[j], information)
         if has_trellis:
             states[j] = following_state(transitions, static_scale, states[j], row[j])
-    registers[LOW], registers[SPAN], registers[POSITION] = low, span, position
-    return OK
+    close_window(registers, window, span, position)
+    return ENDS_EARLY if registers[POSITION] > registers[SIZE] else OK
 
 
 @kernel()
 def code_matrix(decoding, codes, row_scales, column_scales, transitions, payload, registers, cells, weights):
     """All integers of a matrix, given (encoding) or written (decoding) in `codes`; returns a status."""
+    if codes.size == 0:
+        return OK
     memory = new_memory(codes.shape[1])
     for i in range(codes.shape[0]):
         known = row_scales[i], column_scales, transitions, payload, registers, cells, weights, memory

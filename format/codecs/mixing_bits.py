@@ -15,6 +15,8 @@ import numpy as np
 
 from ..kernels import kernel
 from . import mixing_tables as tables
+from .lanes import leading_zeros
+from .scale_classes import N_KINDS
 
 LOW, SPAN, POSITION, SIZE = 0, 1, 2, 3
 PADDING = 64  # bytes; no integer takes as many
@@ -30,10 +32,19 @@ LEARNING_SHIFT = 18
 LEARNING_HALF = 1 << (LEARNING_SHIFT - 1)
 STRETCH_LIMIT = tables.STRETCH_LIMIT
 
-SQUASH = tables.squash_table()
-STRETCH = tables.stretch_table()
-SLOW_RATES = np.array([65536 // (n + 30) for n in range(MAX_COUNT + 1)], np.int64)
-FAST_RATES = np.array([655360 // (10 * min(n, 60) + 16) for n in range(MAX_COUNT + 1)], np.int64)
+# In 16 bits, so that the nearest cache holds them beside the cells.
+SQUASH = tables.squash_table().astype(np.uint16)
+STRETCH = tables.stretch_table().astype(np.int16)
+SLOW_RATES = np.array([65536 // (n + 30) for n in range(MAX_COUNT + 1)], np.uint16)
+FAST_RATES = np.array([655360 // (10 * min(n, 60) + 16) for n in range(MAX_COUNT + 1)], np.uint16)
+
+REFILL_BELOW, REFILL_BITS, REFILL_BYTES = np.uint64(1 << 32), np.uint64(32), 4
+HALF, BYTE = np.uint64(16), np.uint64(8)
+
+
+def initial_weights() -> np.ndarray:
+    """int64[kinds * decisions * inputs]: the plain mean of the predictions."""
+    return np.full(N_KINDS * tables.N_DECISIONS * N_INPUTS, INITIAL_WEIGHT, np.int64)
 
 
 def new_encoder(capacity: int) -> tuple[np.ndarray, np.ndarray]:
@@ -78,13 +89,63 @@ def code_bit(decoding, bit, probability, payload, registers):
     return bit
 
 
+# The fast way of a decoder. `low` and `span` are kept with some bytes more behind them, as `window` and `span` of 64
+# bits, so that shifting in bytes changes neither: how many bytes there are too many follows from the size of the span.
+# Only where there are none the next four are fetched. A decision leaves at least 2**21 of a span of 2**32, so four are
+# always enough.
+
+
 @kernel(inline="always")
-def taken(low, span, probability):
-    """(bit, low, span) after a decoder's decision, before bytes are shifted in."""
-    bound = (span >> 16) * probability
-    if low < bound:
-        return np.int64(1), low, bound
-    return np.int64(0), low - bound, span - bound
+def behind(span):
+    """Bits of a window that the plain decoder has not shifted in yet."""
+    return (np.uint64(39) - leading_zeros(span)) & ~np.uint64(7)
+
+
+@kernel(inline="always")
+def refilled(window, span, position, payload):
+    """(window, span, position) with four bytes more; zeros where the payload and its padding end."""
+    if position + REFILL_BYTES > payload.size:
+        return window << REFILL_BITS, span << REFILL_BITS, position + REFILL_BYTES
+    k = np.uint64(position)
+    upper = np.uint64(payload[k]) << BYTE | np.uint64(payload[k + np.uint64(1)])
+    lower = np.uint64(payload[k + np.uint64(2)]) << BYTE | np.uint64(payload[k + np.uint64(3)])
+    return (window << HALF | upper) << HALF | lower, span << REFILL_BITS, position + REFILL_BYTES
+
+
+@kernel(inline="always")
+def opened(registers, payload):
+    """(window, span, position) of a decoder's registers."""
+    window, span, position = np.uint64(registers[LOW]), np.uint64(registers[SPAN]), registers[POSITION]
+    return refilled(window, span, position, payload) if span < REFILL_BELOW else (window, span, position)
+
+
+@kernel(inline="always")
+def close_window(registers, window, span, position):
+    """The registers of a decoder that has decoded at least one decision since it was opened."""
+    bits = behind(span)
+    registers[LOW], registers[SPAN] = window >> bits, span >> bits
+    registers[POSITION] = position - np.int64(bits >> np.uint64(3))
+
+
+@kernel(inline="always")
+def split(span, probability):
+    """Where the range of a yes ends."""
+    bits = behind(span)
+    return ((span >> (bits + HALF)) * probability) << bits
+
+
+@kernel(inline="always")
+def sign_taken(window, span, is_signed):
+    """(1 for yes, window, span) after an even chance where `is_signed` is 1, else 0 and nothing is taken.
+
+    There is no branch, for it could not be predicted.
+    """
+    bits = behind(span)
+    bound = ((span >> (bits + HALF)) << (bits + np.uint64(15))) & np.uint64(-is_signed)
+    yes = np.int64(window < bound)
+    no = np.uint64(yes - 1)
+    rest = span - bound
+    return yes, window - (bound & no), (bound & ~no) | (rest & no)
 
 
 @kernel()
@@ -109,11 +170,10 @@ def code_excess(decoding, excess, payload, registers):
 
 @kernel(inline="always")
 def adapted(cell, bit, rates):
-    """A cell (int64) after an answer."""
+    """A cell (int64) after an answer: the probability, which is above the count, and the count grow in one sum."""
     count = cell & MAX_COUNT
-    probability = cell >> 10
-    probability += (((bit << 22) - probability) * rates[count]) >> 16
-    return np.uint32((probability << 10) | min(count + 1, MAX_COUNT))
+    step = (((bit << 22) - (cell >> 10)) * np.int64(rates[np.uint64(count)])) >> 16
+    return np.uint32(cell + (step << 10) + np.int64(count < MAX_COUNT))
 
 
 @kernel()
@@ -128,7 +188,7 @@ def code_alone(decoding, bit, payload, registers, cells, a):
 @kernel(inline="always")
 def squashed(total):
     """Probability of 65,536 of a weighted sum of stretched ones (weights 16 bits after the point)."""
-    return SQUASH[np.uint64(min(max(total >> 16, -STRETCH_LIMIT), STRETCH_LIMIT) + STRETCH_LIMIT)]
+    return np.int64(SQUASH[np.uint64(min(max(total >> 16, -STRETCH_LIMIT), STRETCH_LIMIT) + STRETCH_LIMIT)])
 
 
 @kernel(inline="always")

@@ -7,14 +7,70 @@ import re
 import numpy as np
 import pytest
 from codec_checks import WHERE, round_trip, scales_of
+from numba import njit
 from reference import reference_decoder
 from source_tree import ROOT
 
 from bytecap.errors import MalformedArtifact, TruncatedArtifact
 from bytecap.format.codecs import mixing_tables
 from bytecap.format.codecs.mixing import MAX_MAGNITUDE, Mixing, initial_cells
-from bytecap.format.codecs.mixing_bits import SQUASH, STRETCH
+from bytecap.format.codecs.mixing_bits import (
+    EVEN_CHANCE,
+    LOW,
+    POSITION,
+    REFILL_BELOW,
+    SPAN,
+    SQUASH,
+    STRETCH,
+    close_window,
+    code_bit,
+    new_decoder,
+    new_encoder,
+    opened,
+    refilled,
+    sign_taken,
+    split,
+)
 from bytecap.format.codecs.scale_classes import ScaleClasses
+
+
+@njit
+def bits_by_windows(probabilities, kinds, payload, registers, found):
+    """Decisions the fast way, of which a kind of 1 is a sign."""
+    window, span, position = opened(registers, payload)
+    for k in range(found.size):
+        if kinds[k] == 1:
+            found[k], window, span = sign_taken(window, span, np.int64(1))
+        else:
+            bound = split(span, np.uint64(probabilities[k]))
+            found[k] = window < bound
+            window, span = (window, bound) if found[k] else (window - bound, span - bound)
+        if span < REFILL_BELOW:
+            window, span, position = refilled(window, span, position, payload)
+    close_window(registers, window, span, position)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_windows_decode_what_the_plain_coder_encodes_and_leave_its_registers(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    count, extremes = 1500, np.array([32, 65504, EVEN_CHANCE])
+    kinds = random.choice(2, count, p=[0.7, 0.3])
+    probabilities = np.where(random.random(count) < seed / 8, random.choice(extremes, count), 1)
+    probabilities = np.where(probabilities == 1, random.integers(32, 65505, count), probabilities)
+    probabilities[kinds == 1] = EVEN_CHANCE
+    against = random.random(count) < seed / 16  # answers that were hardly expected take most bytes
+    bits = (random.random(count) < np.where(against, 65536 - probabilities, probabilities) / 65536).astype(np.int64)
+    payload, registers = new_encoder(4 * count)
+    for bit, probability in zip(bits, probabilities, strict=True):
+        code_bit(False, bit, probability, payload, registers)
+    stream = payload[: registers[POSITION]].tobytes() + int(registers[LOW]).to_bytes(4, "big")
+    data, plain = new_decoder(stream)
+    assert [code_bit(True, np.int64(0), p, data, plain) for p in probabilities] == bits.tolist()
+    data, fast = new_decoder(stream)
+    found = np.zeros(count, np.int64)
+    bits_by_windows(probabilities, kinds, data, fast, found)
+    assert found.tolist() == bits.tolist()
+    assert [fast[k] for k in (LOW, SPAN, POSITION)] == [plain[k] for k in (LOW, SPAN, POSITION)]
 
 
 def test_smaller_than_codec_1_on_products_of_scales() -> None:
