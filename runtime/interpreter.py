@@ -57,21 +57,21 @@ class Interpreter:
             result[index, :, columns] = logits
         return result
 
-    def token_losses(self, tokens: np.ndarray) -> np.ndarray:
+    def token_losses(self, tokens: np.ndarray, *, needed_from: int = 0) -> np.ndarray:
         """Loss in nats of each next token: float64 [batch, length] for int [batch, length + 1].
 
         Entry t is -ln p(tokens[t + 1] | tokens[0..t]); NaN where the logits are not finite. Within
-        1e-5 nats of exact arithmetic on the float32 logits. Raises DataError for an id out of
-        range.
+        1e-5 nats of exact arithmetic on the float32 logits. Those before `needed_from` are NaN, too:
+        they are context, whose logits nobody computes. Raises DataError for an id out of range.
         """
         tokens = self.checked(tokens)
-        losses = np.empty((tokens.shape[0], tokens.shape[1] - 1), np.float64)
-        for index, columns, logits in self.logit_ranges(tokens[:, :-1]):
+        losses = np.full((tokens.shape[0], tokens.shape[1] - 1), np.nan)
+        for index, columns, logits in self.logit_ranges(tokens[:, :-1], needed_from):
             if columns.start == 0:
                 sums = kernels_exponential.new_softmax_sums(logits.shape[0])
-            kernels_exponential.add_to_softmax_sums(logits, tokens[index, 1:] - columns.start, sums)
+            kernels_exponential.add_to_softmax_sums(logits, tokens[index, needed_from + 1 :] - columns.start, sums)
             if columns.stop == self.program.vocabulary_size:
-                losses[index] = kernels_exponential.losses_of_sums(sums)
+                losses[index, needed_from:] = kernels_exponential.losses_of_sums(sums)
         return losses
 
     def warm_up(self) -> None:
@@ -92,17 +92,17 @@ class Interpreter:
             )
         return tokens
 
-    def logit_ranges(self, tokens: np.ndarray) -> Iterator[tuple[int, slice, np.ndarray]]:
-        """(sequence, columns, logits [length, columns]) in order for tokens that were checked, see
+    def logit_ranges(self, tokens: np.ndarray, needed_from: int = 0) -> Iterator[tuple[int, slice, np.ndarray]]:
+        """(sequence, columns, logits [length - needed_from, columns]) in order for tokens that were checked, see
         `SequencePlan.logits`.
         """
         check_length(tokens.shape[1], self.shapes)
-        if tokens.shape[1] == 0:
+        if tokens.shape[1] <= needed_from:
             return
         plan, workspace = self.plan(tokens.shape[1]), Workspace(self.program.boundary_token)
         for index, row in enumerate(tokens):
             plan.run(workspace, row, self.clock)
-            for columns, logits in plan.logits(workspace, slice(0, row.size)):
+            for columns, logits in plan.logits(workspace, slice(needed_from, row.size)):
                 yield index, columns, logits
 
     def plan(self, length: int) -> SequencePlan:

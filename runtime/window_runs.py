@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from inspect import signature
 from itertools import islice
 from typing import Protocol
 
@@ -29,7 +30,8 @@ class LanguageModel(Protocol):
 
         Entry i of a row is -log of the probability of tokens[i + 1] given tokens[: i + 1]. The
         probability must be a softmax over the whole vocabulary. Called from several threads at
-        once.
+        once. A model that also takes `needed_from` as a keyword is told from which position on its
+        losses are needed; what it returns before them is not looked at.
         """
 
 
@@ -67,26 +69,30 @@ class OnThreads:
 
 
 def batch_losses(model: LanguageModel, ids: np.ndarray, windows: Sequence[Window]) -> np.ndarray:
-    """float64 [windows]: nats of the scored targets of windows of one length."""
+    """float64 [windows]: nats of the scored targets of windows of one length that skip equally many."""
     inputs = np.stack([ids[window.start : window.stop + 1] for window in windows]).astype(np.int64)
+    skips = "needed_from" in signature(model.token_losses).parameters
+    needed = {"needed_from": windows[0].skip} if skips else {}
     with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is found in the sums
-        nats = np.asarray(model.token_losses(inputs), dtype=np.float64)
+        nats = np.asarray(model.token_losses(inputs, **needed), dtype=np.float64)
     return np.array([row[window.skip :].sum() for window, row in zip(windows, nats, strict=True)])
 
 
 def batches(plan: Sequence[Window], numbers: Sequence[int], size: int | None = None) -> Iterator[Sequence[int]]:
-    """Window numbers in runs of windows of one length: at most `size` of them, by default TOKENS_PER_BATCH tokens."""
+    """Window numbers in runs of windows of one length that skip equally many, so that what is computed of a window does
+    not depend on its company: at most `size` of them, by default TOKENS_PER_BATCH tokens.
+    """
     first = 0
     for place in range(1, len(numbers) + 1):
-        length = _length(plan[numbers[first]])
+        length, skip = _length_and_skip(plan[numbers[first]])
         most = size or max(1, TOKENS_PER_BATCH // length)
-        if place == len(numbers) or place - first == most or _length(plan[numbers[place]]) != length:
+        if place == len(numbers) or place - first == most or _length_and_skip(plan[numbers[place]]) != (length, skip):
             yield numbers[first:place]
             first = place
 
 
-def _length(window: Window) -> int:
-    return window.stop - window.start
+def _length_and_skip(window: Window) -> tuple[int, int]:
+    return window.stop - window.start, window.skip
 
 
 def _completed(

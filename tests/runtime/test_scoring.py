@@ -100,6 +100,25 @@ def test_sliding_windows_score_the_right_positions(sequence_length, count, batch
     assert (result.tokens, result.nats) == (targets, expected)
 
 
+def test_a_model_that_can_is_told_which_losses_are_needed():
+    told = []
+
+    class Sparing(BigramModel):
+        def token_losses(self, tokens, *, needed_from=0):
+            told.append((needed_from, tokens.shape[1] - 1))
+            losses = super().token_losses(tokens)
+            losses[:, :needed_from] = np.nan
+            return losses
+
+    for batch in (1, 4):
+        options = {"sequence_length": 32, "stride": 5, "batch_sequences": batch, "threads": 1}
+        whole = scored(BigramModel(VOCABULARY), some_tokens(200), **options)
+        assert np.array_equal(
+            scored(Sparing(VOCABULARY), some_tokens(200), **options).sequence_losses, whole.sequence_losses
+        )
+    assert told.count((0, 32)) == 2 and (27, 32) in told
+
+
 def test_strides_score_the_same_targets_and_bytes():
     tokens, model = some_tokens(700), BigramModel(VOCABULARY)
     whole = scored(model, tokens, sequence_length=32)

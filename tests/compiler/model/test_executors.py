@@ -58,6 +58,10 @@ def check_agreement(case: RandomProgram) -> None:
     losses = np.array([naive_losses(logits, row[1:]) for logits, row in zip(expected, case.tokens, strict=True)])
     scale = max(1.0, np.abs(expected).max())
     np.testing.assert_allclose(interpreter.token_losses(case.tokens), losses, atol=2 * TOLERANCE * scale)
+    context = inputs.shape[1] // 2
+    losses_behind = interpreter.token_losses(case.tokens, needed_from=context)
+    np.testing.assert_allclose(losses_behind[:, context:], losses[:, context:], atol=2 * TOLERANCE * scale)
+    assert np.isnan(losses_behind[:, :context]).all()
     np.testing.assert_allclose(torch_losses, losses, atol=2 * TOLERANCE * scale)
 
 
