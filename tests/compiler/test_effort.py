@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
+from source_tree import ROOT
 
-from bytecap.compiler.effort import DEFAULT_EFFORT, EFFORTS, with_effort
+from bytecap.compiler.effort import DEFAULT_EFFORT, EFFORTS, MEASURED, with_effort
 from bytecap.compiler.recipe import NAMED_RECIPES, parse_recipe, read_recipe
 from bytecap.errors import CompileError
 
@@ -40,6 +42,18 @@ def test_what_a_recipe_names_wins() -> None:
     everything = read_recipe("everything", 1)
     assert everything.menu.enabled and everything.row_sample.enabled and not everything.distillation.enabled
     assert NAMED_RECIPES["everything"]["bias-head"] == {"enabled": True}
+
+
+def test_what_efforts_are_said_to_cost_is_what_was_measured() -> None:
+    table = json.loads((ROOT / "benchmarks" / "results" / "prose-efforts.json").read_text())["table"]
+    whole = next(row["processor_seconds"] for row in table if row["effort"] == DEFAULT_EFFORT)
+    assert MEASURED.keys() == {row["effort"] for row in table}
+    page = (ROOT / "docs" / "recipe.md").read_text()
+    for row in table:
+        time, size = MEASURED[row["effort"]]
+        assert time == pytest.approx(row["processor_seconds"] / whole, abs=0.005)
+        assert size == pytest.approx(row["against_reference"], abs=0.0005)
+        assert f"| {row['effort']} | {row['processor_seconds']:.0f} | {time:.2f} | {size:.3f} |" in page
 
 
 @pytest.mark.parametrize("effort", [0, 10, -1])
