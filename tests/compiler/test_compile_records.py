@@ -69,7 +69,7 @@ def test_it_lands_on_the_cap_and_loses_what_was_predicted(compiled):
     # Random weights and 1,536 tokens: the order of magnitude is all that such a prediction has.
     assert 0.1 < result.report["predicted_loss"] / result.report["measured_loss"] < 2.5
     whole, coded = logits(folder / "model.pt", said), logits(folder / "model.bcap", said)
-    assert 1e-4 < np.abs(coded - whole).max() / np.abs(whole).max() < 0.3
+    assert 1e-3 < (coded - whole).std() / whole.std() < 0.25
 
 
 def test_the_export_is_the_artifact_under_the_checkpoints_names(compiled):
