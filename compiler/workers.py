@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +26,7 @@ try:
 except ImportError:  # not POSIX
     resource = None  # type: ignore[assignment]
 
+_limited = threading.local()  # `here`: this thread is inside one_thread_each
 AHEAD = 3  # jobs for each thread that may be begun, or finished and not taken
 
 Job = TypeVar("Job")
@@ -72,13 +74,20 @@ def threads_for(device: str, threads: int) -> int:
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """BLAS and torch on one thread for the duration; restored afterwards."""
-    before = torch.get_num_threads()
+    """BLAS and torch on one thread for the duration; restored afterwards.
+
+    Finding the libraries takes milliseconds, so one inside another of the same thread does nothing.
+    """
+    if getattr(_limited, "here", False):
+        yield
+        return
+    before, _limited.here = torch.get_num_threads(), True
     torch.set_num_threads(1)
     try:
         with threadpool_limits(1):
             yield
     finally:
+        _limited.here = False
         torch.set_num_threads(before)
 
 

@@ -15,11 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .half_attention import LONGEST, HalfAttention
+from .pass_context import EXACT
+
 HALF = torch.bfloat16
 
 
 class HalfProducts:
-    """`Product` of pass_context.py: y = x Wᵀ of float32 registers in bfloat16, there and back.
+    """`Arithmetic` of pass_context.py: products of float32 registers in bfloat16, there and back.
 
     exact : tensor indexes of weights whose products are float32 on the way there
     """
@@ -27,8 +30,15 @@ class HalfProducts:
     def __init__(self, exact: Collection[int] = ()) -> None:
         self._exact = frozenset(exact)
 
-    def __call__(self, index: int, x: Tensor, weight: Tensor) -> Tensor:
+    def product(self, index: int, x: Tensor, weight: Tensor) -> Tensor:
+        """As `Arithmetic`."""
         return _HalfLinear.apply(x, weight, index in self._exact)
+
+    def attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+        """As `Arithmetic`."""
+        if mask is not None or q.shape[2] > LONGEST:
+            return EXACT.attention(q, k, v, mask, scale)
+        return HalfAttention.apply(q, k, v, scale)
 
 
 class _HalfLinear(torch.autograd.Function):

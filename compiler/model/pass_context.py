@@ -6,7 +6,8 @@ pass or, where they do not depend on the tokens, once an executor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -16,12 +17,35 @@ from ...format.program import operations as op
 from ...format.program.operands import Row
 
 Rotations = dict[tuple, tuple[Tensor, Tensor]]
-Product = Callable[[int, Tensor, Tensor], Tensor]  # (index of W, x, W) -> x Wᵀ
 
 
-def exact_product(index: int, x: Tensor, weight: Tensor) -> Tensor:
-    """x Wᵀ in the type of its factors."""
-    return F.linear(x, weight)
+class Arithmetic(Protocol):
+    """How the products of a pass are computed."""
+
+    def product(self, index: int, x: Tensor, weight: Tensor) -> Tensor:
+        """x Wᵀ; index : of the weight."""
+
+    def attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+        """Attention of queries [batch, heads, length, n] to keys and values [batch, kv_heads, length, n].
+
+        mask : [batch or 1, 1, length, length], true where a query sees a key; None where it sees itself and all before
+        """
+
+
+class ExactArithmetic:
+    """In the type of the factors."""
+
+    def product(self, index: int, x: Tensor, weight: Tensor) -> Tensor:
+        """As `Arithmetic`."""
+        return F.linear(x, weight)
+
+    def attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+        """As `Arithmetic`."""
+        how = {"attn_mask": mask, "is_causal": mask is None, "scale": scale, "enable_gqa": q.shape[1] != k.shape[1]}
+        return F.scaled_dot_product_attention(q, k, v, **how)
+
+
+EXACT = ExactArithmetic()
 
 
 class PassContext:
@@ -29,7 +53,7 @@ class PassContext:
 
     tokens : int64 [batch, length]; tensors : weights by directory index, kept by reference
     boundary_token : starts a document; rotations : of earlier passes, to which new ones are added
-    product : multiplies registers by weights
+    arithmetic : how products are computed
     """
 
     def __init__(
@@ -38,9 +62,9 @@ class PassContext:
         tensors: Mapping[int, Tensor],
         boundary_token: int,
         rotations: Rotations,
-        product: Product = exact_product,
+        arithmetic: Arithmetic = EXACT,
     ) -> None:
-        self.tokens, self.tensors, self.product = tokens, tensors, product
+        self.tokens, self.tensors, self.arithmetic = tokens, tensors, arithmetic
         self._boundary_token, self._rotations = boundary_token, rotations
         self._document_start: Tensor | None = None
         self._masks: dict[tuple[int, bool], Tensor] = {}

@@ -18,7 +18,7 @@ from ...format.container.limits import DEFAULT_LIMITS, Limits
 from ...format.program.operands import Row
 from ...format.program.program import Program, validate_program
 from ...runtime.interpreter import check_length
-from .pass_context import PassContext, Product, Rotations, exact_product
+from .pass_context import EXACT, Arithmetic, PassContext, Rotations
 from .torch_operations import EXECUTIONS
 
 RegisterCallback = Callable[[int, Tensor], Tensor]
@@ -32,7 +32,7 @@ class TorchExecutor:
     program : Program
     tensors : mapping from directory index to float tensor   all on one device; kept by reference
     limits : Limits                                          what the program may need
-    product                                                  multiplies registers by weights
+    arithmetic : Arithmetic                                  how products are computed
 
     Raises ArtifactError when program and tensors do not fit.
     """
@@ -42,9 +42,9 @@ class TorchExecutor:
         program: Program,
         tensors: Mapping[int, Tensor],
         limits: Limits = DEFAULT_LIMITS,
-        product: Product = exact_product,
+        arithmetic: Arithmetic = EXACT,
     ) -> None:
-        self.program, self.tensors, self.product = program, tensors, product
+        self.program, self.tensors, self.arithmetic = program, tensors, arithmetic
         shapes = [tuple(tensors[i].shape) if i in tensors else () for i in range(max(tensors, default=-1) + 1)]
         self.shapes = validate_program(program, shapes, limits)
         self.rotations: Rotations = {}  # shared by all passes
@@ -75,7 +75,7 @@ class Forward:
         check_length(tokens.shape[1], executor.shapes)
         self.executor, self.tokens = executor, tokens
         boundary = executor.program.boundary_token
-        self.context = PassContext(tokens, executor.tensors, boundary, executor.rotations, executor.product)
+        self.context = PassContext(tokens, executor.tensors, boundary, executor.rotations, executor.arithmetic)
         self.index = 0
         self.registers: dict[int, Tensor] = {}
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from ...format.program import operations as op
 from ...format.registry import paired
 from .pass_context import PassContext
+from .short_gradients import HalfSplitTurn, RmsNorm, SquaredRelu, TanhSoftcap
 
 
 def execute_embed(context: PassContext, o: op.Embed) -> Tensor:
@@ -42,13 +43,13 @@ def execute_hash_embed(context: PassContext, o: op.HashEmbed) -> Tensor:
 
 def execute_linear(context: PassContext, o: op.Linear, x: Tensor) -> Tensor:
     weight = context.tensors[o.weight]
-    y = context.product(o.weight, x, weight)
+    y = context.arithmetic.product(o.weight, x, weight)
     return y if o.bias is None else y + context.vector(o.bias, weight.shape[0])
 
 
 def execute_rms_norm(context: PassContext, o: op.RmsNorm, x: Tensor) -> Tensor:
     part = x.shape[-1] // o.groups
-    y = F.rms_norm(x.unflatten(-1, (o.groups, part)), (part,), eps=o.epsilon).flatten(-2)
+    y = RmsNorm.apply(x.unflatten(-1, (o.groups, part)), o.epsilon).flatten(-2)
     return y if o.gain is None else y * context.vector(o.gain, x.shape[-1])
 
 
@@ -95,7 +96,7 @@ def execute_multiply(context: PassContext, o: op.Multiply, x: Tensor, y: Tensor)
 def execute_activation(context: PassContext, o: op.Activation, x: Tensor) -> Tensor:
     match o.kind:
         case op.ActivationKind.RELU_SQUARED:
-            return F.relu(x).square()
+            return SquaredRelu.apply(x)
         case op.ActivationKind.LEAKY_RELU_SQUARED:
             return F.leaky_relu(x, o.slope).square()
         case op.ActivationKind.GELU:
@@ -123,6 +124,8 @@ def execute_rotate(context: PassContext, o: op.Rotate, x: Tensor) -> Tensor:
 def rotated(o: op.Rope | op.Rotate, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """A register with the pairs of each head turned; cosine, sine : [length, 1, rotary_dims / 2]."""
     heads = x.unflatten(-1, (o.heads, -1))
+    if o.layout is op.RopeLayout.HALF_SPLIT and o.rotary_dims == heads.shape[-1] and not cosine.requires_grad:
+        return HalfSplitTurn.apply(heads, cosine, sine).flatten(-2)
     rotary, rest = heads[..., : o.rotary_dims], heads[..., o.rotary_dims :]
     if o.layout is op.RopeLayout.HALF_SPLIT:
         first, second = rotary.chunk(2, dim=-1)
@@ -141,9 +144,7 @@ def execute_attention(
     k, v = (x.unflatten(-1, (o.kv_heads, -1)).transpose(1, 2) for x in (k, v))
     masked = o.window > 0 or o.document_reset
     mask = context.mask(o.window, o.document_reset) if masked else None
-    y = F.scaled_dot_product_attention(
-        q, k, v, attn_mask=mask, is_causal=not masked, scale=o.scale, enable_gqa=o.heads != o.kv_heads
-    )
+    y = context.arithmetic.attention(q, k, v, mask, o.scale)
     return y.transpose(1, 2).flatten(-2)
 
 
@@ -194,10 +195,9 @@ def execute_concat(context: PassContext, o: op.Concat, *xs: Tensor) -> Tensor:
 
 
 def execute_softcap(context: PassContext, o: op.Softcap, x: Tensor) -> Tensor:
-    u = x / o.cap
     if o.kind is op.SoftcapKind.TANH:
-        return o.cap * torch.tanh(u)
-    u = u.clamp(-2, 2)
+        return TanhSoftcap.apply(x, o.cap)
+    u = (x / o.cap).clamp(-2, 2)
     return o.cap * (u - u**3 / 3 + u**5 / 15).clamp(-1, 1)
 
 

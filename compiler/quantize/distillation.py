@@ -25,7 +25,7 @@ from ..instruction_sets import has_half_products
 from ..job import CompileJob
 from ..model.half_products import HalfProducts
 from ..model.model import Model
-from ..model.pass_context import Product, exact_product
+from ..model.pass_context import EXACT, Arithmetic
 from ..model.torch_executor import Forward, TorchExecutor
 from ..scratch_file import ScratchFile
 from ..statistics.calibration import calibration_sequences
@@ -57,7 +57,7 @@ class Distiller:
     bases: Mapping[int, Basis] = field(default_factory=dict)
     half: bool = False
     scratch: ScratchFile | None = None
-    _product: Product = field(init=False, default=exact_product)
+    _arithmetic: Arithmetic = field(init=False, default=EXACT)
     _tensors: dict[int, torch.Tensor] = field(init=False)
     _teacher: Teacher = field(init=False)
     _known: list[Forward] = field(init=False, default_factory=list)
@@ -69,8 +69,8 @@ class Distiller:
         self._tensors = {i: torch.from_numpy(t.values).to(self.device) for i, t in enumerate(self.model.tensors)}
         if self.half:
             head = find_head(self.model.program)
-            self._product = HalfProducts(() if head is None else [self.model.program.instructions[head].weight])
-        executor = TorchExecutor(self.model.program, self._tensors, product=self._product)
+            self._arithmetic = HalfProducts(() if head is None else [self.model.program.instructions[head].weight])
+        executor = TorchExecutor(self.model.program, self._tensors, arithmetic=self._arithmetic)
         self._teacher = Teacher(executor, self.training, self.device, self.scratch)
 
     def expect(self, updates: int) -> None:
@@ -144,7 +144,8 @@ class Distiller:
             gradients = self._gradients(working, list(rates))
 
             def move(i: int, gradients=gradients, share=1 - update / updates) -> None:
-                working[i].sub_(self._moments[i].direction(gradients[i]), alpha=rates[i] * share)
+                direction = self._moments[i].direction(sum(gradients[i][1:], gradients[i][0]))
+                working[i].sub_(direction, alpha=rates[i] * share)
 
             run_jobs(move, list(rates), self.threads)
         if self._judge(working, begun) >= loss:
@@ -152,8 +153,8 @@ class Distiller:
         tensors.update({i: working[i].to(tensors[i].device) for i in rates})
         return True
 
-    def _gradients(self, tensors: Mapping[int, torch.Tensor], wanted: Collection[int]) -> dict[int, torch.Tensor]:
-        """Gradients of the mean divergence over the next batch."""
+    def _gradients(self, tensors: Mapping[int, torch.Tensor], wanted: Collection[int]) -> dict[int, list[torch.Tensor]]:
+        """Gradients of the mean divergence over the next batch, as terms that are to be added in their order."""
         batch, program = self._next_batch(), self.model.program
         size = batch.size * self.training.shape[1]
 
@@ -162,12 +163,12 @@ class Distiller:
             with torch.no_grad():
                 expected = teacher.finish().float().softmax(-1)
             leaves = {i: t.detach().requires_grad_(i in wanted) for i, t in tensors.items()}
-            logits = TorchExecutor(program, leaves, product=self._product).forward(teacher.tokens)
+            logits = TorchExecutor(program, leaves, arithmetic=self._arithmetic).forward(teacher.tokens)
             change = logits.detach().float().softmax(-1).sub_(expected).div_(size)
             return torch.autograd.grad(logits, [leaves[i] for i in wanted], change.to(logits.dtype))
 
         parts = run_jobs(measure, _parts(batch, self.training.shape[1]), self.threads)
-        return {i: sum(part[k] for part in parts) for k, i in enumerate(wanted)}
+        return {i: [part[k] for part in parts] for k, i in enumerate(wanted)}
 
     def _next_batch(self) -> np.ndarray:
         """Numbers of the next sequences: each once a pass, in another order every pass."""
@@ -201,7 +202,8 @@ def make_distiller(job: CompileJob, scratch: ScratchFile | None = None) -> Disti
     length = job.model.program.sequence_length
     training = calibration_sequences(job.text, length, len(job.text))
     known = {i: matrix for i, matrix in job.statistics.matrices.items() if matrix.output_fisher is not None}
-    bases = run_jobs(lambda matrix: Basis.of(matrix, job.device), list(known.values()), job.threads)
+    half = has_half_products(job.device)
+    bases = run_jobs(lambda matrix: Basis.of(matrix, job.device, half=half), list(known.values()), job.threads)
     return Distiller(
         job.model,
         training,
@@ -211,6 +213,6 @@ def make_distiller(job: CompileJob, scratch: ScratchFile | None = None) -> Disti
         threads_for(job.device, job.threads),
         job.device,
         dict(zip(known, bases, strict=True)),
-        has_half_products(job.device),
+        half,
         scratch,
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..model.half_products import HALF
 from ..statistics.calibration import MatrixStatistics
 
 FIRST_DECAY, SECOND_DECAY = 0.9, 0.95
@@ -22,23 +23,24 @@ LEAST_DEVIATION = 1e-12
 class Basis:
     """Orthonormal directions of a matrix [rows, columns].
 
-    outputs : float32[rows, rows] columns are eigenvectors of G = E[δ δᵀ]; inputs : float32[columns,
-        columns], of H = E[x xᵀ]
+    outputs : [rows, rows] columns are eigenvectors of G = E[δ δᵀ]; inputs : [columns, columns], of H = E[x xᵀ]; both
+        float32, or bfloat16, in which products with them are taken then: they add less than gradients are off by
     """
 
     outputs: torch.Tensor
     inputs: torch.Tensor
 
     @classmethod
-    def of(cls, statistics: MatrixStatistics, device: str = "cpu") -> Basis:
-        sides = statistics.output_fisher, statistics.hessian
-        return cls(*(torch.from_numpy(np.linalg.eigh(side.astype(np.float64))[1]).float().to(device) for side in sides))
+    def of(cls, statistics: MatrixStatistics, device: str = "cpu", *, half: bool = False) -> Basis:
+        kind, sides = HALF if half else torch.float32, (statistics.output_fisher, statistics.hessian)
+        vectors = (torch.from_numpy(np.linalg.eigh(side.astype(np.float64))[1]) for side in sides)
+        return cls(*(found.float().to(device, kind) for found in vectors))
 
     def rotate(self, matrix: torch.Tensor) -> torch.Tensor:
-        return self.outputs.T @ matrix @ self.inputs
+        return (self.outputs.T @ matrix.to(self.outputs) @ self.inputs).float()
 
     def rotate_back(self, matrix: torch.Tensor) -> torch.Tensor:
-        return self.outputs @ matrix @ self.inputs.T
+        return (self.outputs @ matrix.to(self.outputs) @ self.inputs.T).float()
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ def factors() -> tuple[torch.Tensor, torch.Tensor]:
 def backward(product) -> list[torch.Tensor]:
     """x Wᵀ and its gradients for an arbitrary cost; of floats without a product."""
     x, weight = factors()
-    y = x @ weight.T if product is None else product(7, x, weight)
+    y = x @ weight.T if product is None else product.product(7, x, weight)
     cost = (y * torch.linspace(-1, 1, y.numel()).reshape(y.shape)).sum()
     return [y.detach(), *torch.autograd.grad(cost, (x, weight))]
 
@@ -42,11 +42,11 @@ def test_products_and_gradients_are_those_of_floats_but_for_rounding(exact: bool
 def test_only_gradients_that_are_asked_for_are_computed() -> None:
     x, weight = factors()
     with torch.no_grad():
-        assert not HalfProducts()(0, x, weight).requires_grad
-    y = HalfProducts()(0, x.detach(), weight)
+        assert not HalfProducts().product(0, x, weight).requires_grad
+    y = HalfProducts().product(0, x.detach(), weight)
     (gradient,) = torch.autograd.grad(y.sum(), (weight,))
     assert gradient.shape == weight.shape
-    assert not HalfProducts()(0, x.detach(), weight.detach()).requires_grad
+    assert not HalfProducts().product(0, x.detach(), weight.detach()).requires_grad
 
 
 def test_a_processor_without_them_and_a_reproducible_compile_multiply_floats(monkeypatch: pytest.MonkeyPatch) -> None:
