@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..compiler.explanation.prediction import usual_text
 from ..files.numbers import integer
 from .progress import duration
 from .text_lines import print_field
@@ -30,7 +31,8 @@ def print_outlook(outlook: Outlook) -> None:
         "smallest": f"{integer(outlook.smallest)} bytes, every matrix zero",
         "largest useful": f"about {integer(outlook.largest_useful)} bytes",
         "this cap": f"{integer(outlook.budget)} bytes for the artifact, {outlook.bits_per_weight:.2f} bits a weight",
-        "predicted": f"about {outlook.predicted_loss:.2g} nats a token more loss than the checkpoint",
+        "predicted": f"about {outlook.predicted_loss:.2g} nats a token more loss than the checkpoint; measured usually "
+        f"is {usual_text(outlook.measured_usually)}",
         "time": f"about {duration(forecast.total)} ({span}) on this machine with nothing else to do",
         "memory": f"about {forecast.peak_bytes / 1e9:.1f} GB, within a factor of {forecast.peak_factor:g}",
     }

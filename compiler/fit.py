@@ -19,6 +19,7 @@ from ..files.digests import file_sha256
 from ..files.output import check_output, write_output
 from ..progress import NamedProgress, Progress, silent
 from ..version import VERSION
+from .explanation.prediction import far_off_notes
 from .fitted import RECORD, Fit, FittedArtifact, read_record, write_record
 from .inputs import artifact_budget
 from .options import CompileOptions
@@ -116,6 +117,7 @@ def _finished(wanted: FittedArtifact, result: CompileResult, taken_over: Sequenc
         notes=[note for name in NOTES for note in report[name]]
         + list(score.get("notes", ()))
         + [f"no prediction: {doubt}" for doubt in report["prediction"]["doubts"]]
+        + far_off_notes(report["prediction"])
         + [f"taken over from a run before: {each}" for each in taken_over],
     )
 

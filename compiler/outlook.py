@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import CapError
 from ..format.tensors.grid import matrix_shape
 from ..progress import silent
+from .explanation.prediction import usual_ratios
 from .forecast import Forecast, device_note
 from .job import CompileJob
 from .model.model import Model
@@ -41,6 +42,7 @@ class Outlook:
     float_bytes : of the weights as the checkpoint has them;  smallest, largest_useful : artifacts below or above which
         nothing is possible or gained;  budget : what the cap leaves
     bits_per_weight, predicted_loss : expected under the cap, loss in nats a token by the second-order model
+    measured_usually : [least, most] that was measured over such a prediction in other compiles
     tokens : that this stands on;  notes : what is to be said of the cap
     """
 
@@ -51,13 +53,15 @@ class Outlook:
     budget: int
     bits_per_weight: float
     predicted_loss: float
+    measured_usually: tuple[float, float]
     tokens: int
     forecast: Forecast
     notes: tuple[str, ...]
 
     def document(self) -> dict[str, object]:
         """As JSON values."""
-        return asdict(self) | {"notes": list(self.notes), "forecast": self.forecast.document()}
+        lists = {"notes": list(self.notes), "measured_usually": list(self.measured_usually)}
+        return asdict(self) | lists | {"forecast": self.forecast.document()}
 
 
 def float_bytes(model: Model) -> int:
@@ -105,7 +109,7 @@ def look_ahead(job: CompileJob, budget: int, forecast: Forecast, cap: int) -> Ou
         notes.append(f"more than about {largest.size:,} bytes make no better artifact")
     bits = 8 * min(budget, near.size) / job.weights
     facts = job.weights, float_bytes(job.model), smallest.size, largest.size, budget, bits, loss
-    return Outlook(*facts, statistics.tokens, forecast, tuple(notes))
+    return Outlook(*facts, usual_ratios(job), statistics.tokens, forecast, tuple(notes))
 
 
 def _quick_statistics(job: CompileJob, scratch: ScratchFile) -> Statistics:

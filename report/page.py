@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..compiler.explanation.prediction import far_off_notes
 from ..files.ledger import Ledger
 from ..files.numbers import decimals, integer, percent, significant
 from ..files.printable import printable
@@ -108,4 +109,5 @@ def _warnings(report: Mapping[str, Any]) -> Html | None:
     if not report["prediction"]["supported"]:
         doubts = "; ".join(report["prediction"]["doubts"])
         said.append(f"No predicted loss on this page may be relied on: {doubts}. Give more calibration text.")
+    said += [f"{note[0].upper()}{note[1:]}." for note in far_off_notes(report["prediction"])]
     return element("div", *(paragraph(sentence) for sentence in said)) if said else None

@@ -2,13 +2,14 @@
 
 Strategy: a prediction is a sum over statistics. Fewer tokens than determine them, or a text that hardly varies, make it
 small and wrong; then it is no prediction, and the report says so. Where it is one, what was measured is divided by it;
-where nothing was measured, what other compiles came to stands in its place.
+where nothing was measured, what other compiles came to stands in its place. Second order is for small errors: where it
+is far off what was measured, the errors are not small, and predicted losses tell an order and no amount.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,17 +20,28 @@ if TYPE_CHECKING:
 TOKENS_A_COLUMN = 10  # of the widest matrix: fewer tokens leave its second moment to chance
 LEAST_SHARE, LEAST_TOKENS = 0.01, 16  # distinct tokens, of the vocabulary and at all
 # Measured over predicted loss with distillation and without, on the models of docs/results.md and the demo's.
-USUAL_RATIOS = {True: (1.0, 1.2), False: (1.4, 3.6)}
+USUAL_RATIOS = {True: (0.85, 1.2), False: (0.9, 3.6)}
+FAR_OFF = 1.5  # times too little or too much, from where a prediction is no estimate
+FAR_OFF_MEANS = (
+    "the second-order model does not hold at these errors, so go by what was measured: predicted losses of tensors and "
+    "of other sizes tell an order and no amount"
+)
 
 
 def judge_prediction(job: CompileJob, predicted: float, measured: float | None) -> dict[str, Any]:
     """As JSON values: `supported` and why not (`doubts`), `measured_over_predicted` of this compile, None where nothing
-    was measured or predicted, and what it `usually` is, [least, most].
+    was measured or predicted, what it `usually` is, [least, most], and whether the prediction `holds`: is less than
+    FAR_OFF times too little or too much, None where that is not known.
     """
     doubts = statistics_doubts(job)
     ratio = measured / predicted if measured is not None and predicted > 0 else None
-    usual = USUAL_RATIOS[job.recipe.distillation.enabled]
-    return {"supported": not doubts, "doubts": doubts, "measured_over_predicted": ratio, "usually": list(usual)}
+    known = {"measured_over_predicted": ratio, "holds": None if ratio is None else 1 / FAR_OFF < ratio < FAR_OFF}
+    return {"supported": not doubts, "doubts": doubts, **known, "usually": list(usual_ratios(job))}
+
+
+def usual_ratios(job: CompileJob) -> tuple[float, float]:
+    """(least, most) that was measured over a prediction in other compiles, with distillation or without as this one."""
+    return USUAL_RATIOS[job.recipe.distillation.enabled]
 
 
 def statistics_doubts(job: CompileJob) -> list[str]:
@@ -63,7 +75,20 @@ def prediction_text(predicted: float, judged: Mapping[str, Any]) -> str:
     if not judged["supported"]:
         return f"nothing: {'; '.join(judged['doubts'])}; the statistics do not determine the model, give more text"
     loss, ratio = f"{predicted:.3g} nats a token more loss than the checkpoint", judged["measured_over_predicted"]
-    if ratio is not None:
-        return f"{loss}; measured is {ratio:.2f} times that"
-    least, most = judged["usually"]
-    return f"{loss}; nothing was measured, which usually is {least:g} to {most:g} times that at this effort"
+    if ratio is None:
+        return f"{loss}; nothing was measured, which usually is {usual_text(judged['usually'])}"
+    far = "" if judged["holds"] else f"; {FAR_OFF_MEANS}"
+    return f"{loss}; measured is {ratio:.2f} times that{far}"
+
+
+def usual_text(usual: Sequence[float]) -> str:
+    """`0.9 to 3.6 times that at this effort`."""
+    least, most = usual
+    return f"{least:g} to {most:g} times that at this effort"
+
+
+def far_off_notes(judged: Mapping[str, Any]) -> list[str]:
+    """What is to be said of a prediction that does not hold, as notes; none of any other."""
+    if not judged["supported"] or judged["holds"] is not False:
+        return []
+    return [f"measured is {judged['measured_over_predicted']:.2f} times the predicted loss: {FAR_OFF_MEANS}"]

@@ -70,9 +70,11 @@ def test_a_dry_run_says_what_caps_are_of_use_and_writes_nothing(small_job, tmp_p
     measured = small_job.compiled.document["report"]
     assert outlook["bits_per_weight"] == pytest.approx(measured["bits_per_weight"], rel=0.05)
     assert 0.3 < outlook["predicted_loss"] / measured["predicted_loss"] < 3
+    assert outlook["measured_usually"] == measured["prediction"]["usually"]
     assert outlook["forecast"]["low"] < sum(outlook["forecast"]["seconds"].values()) < outlook["forecast"]["high"]
     printed = bytecap_command(*arguments, "--cap", "1MB")
     assert f"{outlook['smallest']:,} bytes, every matrix zero" in printed.stdout
+    assert "measured usually is" in printed.stdout
     assert "nothing has to be saved" in printed.stdout and "make no better artifact" in printed.stdout
     assert list(tmp_path.iterdir()) == []
 

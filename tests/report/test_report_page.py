@@ -267,3 +267,5 @@ def test_a_prediction_without_support_is_called_none(reported):
     page = render_page(report, ledger, found)
     assert "the statistics support no prediction" in page
     assert "No predicted loss on this page may be relied on: 7 calibration tokens are too few." in page
+    report["prediction"] |= {"supported": True, "doubts": [], "holds": False, "measured_over_predicted": 2.5}
+    assert "Measured is 2.50 times the predicted loss: the second-order model" in render_page(report, ledger, found)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bytecap.compiler.explanation.prediction import in_bits_per_byte, judge_prediction, prediction_text
+from bytecap.compiler.explanation.prediction import far_off_notes, in_bits_per_byte, judge_prediction, prediction_text
 
 WIDTH, VOCABULARY = 64, 1024
 VARIED = np.arange(4096) % 500
@@ -31,14 +31,27 @@ def job(text=VARIED, tokens=4096, distil=True, vocabulary=VOCABULARY):
 def test_a_measured_loss_stands_beside_the_prediction():
     found = judge_prediction(job(), 0.02, 0.05)
     assert (found["supported"], found["doubts"], found["measured_over_predicted"]) == (True, [], 2.5)
-    assert prediction_text(0.02, found).endswith("; measured is 2.50 times that")
+    assert "; measured is 2.50 times that; the second-order model does not hold" in prediction_text(0.02, found)
+    assert found["holds"] is False and far_off_notes(found)[0].startswith("measured is 2.50 times the predicted loss: ")
     json.dumps(found, allow_nan=False)
 
 
-@pytest.mark.parametrize(("distil", "usual"), [(True, "1 to 1.2"), (False, "1.4 to 3.6")])
+@pytest.mark.parametrize(("measured", "holds"), [(0.0299, True), (0.0301, False), (0.0134, True), (0.0133, False)])
+def test_a_prediction_holds_within_one_and_a_half_times(measured, holds):
+    found = judge_prediction(job(), 0.02, measured)
+    assert found["holds"] is holds and bool(far_off_notes(found)) is not holds
+    assert prediction_text(0.02, found).endswith("times that") is holds
+
+
+def test_of_a_prediction_that_is_none_nobody_says_how_far_off_it_is():
+    assert far_off_notes(judge_prediction(job(tokens=639), 0.02, 0.5)) == []
+    assert far_off_notes(judge_prediction(job(), 0.02, None)) == []
+
+
+@pytest.mark.parametrize(("distil", "usual"), [(True, "0.85 to 1.2"), (False, "0.9 to 3.6")])
 def test_without_a_measurement_the_usual_ratio_is_said(distil, usual):
     found = judge_prediction(job(distil=distil), 0.02, None)
-    assert found["measured_over_predicted"] is None
+    assert found["measured_over_predicted"] is None and found["holds"] is None
     assert f"nothing was measured, which usually is {usual} times that" in prediction_text(0.02, found)
 
 
