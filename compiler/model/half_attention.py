@@ -1,9 +1,10 @@
 """Causal attention with products in bfloat16 behind its scores, for gradients of tuning.
 
-Strategy: scores and probabilities are float32; values are weighed, and all products of the way back are, with rounded
-factors, as products by weights are (half_products.py). Queries go in blocks, which do not see the keys behind
-them. Query heads that share keys are rows of one product. The probabilities are kept for the way back, which is cheap
-for sequences that are not long; for others torch's own attention, which keeps none, is used.
+Strategy: scores are float32; values are weighed, and all products of the way back are, with rounded factors, as
+products by weights are (half_products.py). What is between two products is one pass over memory (half_kernels.py).
+Queries go in blocks, which do not see the keys behind them. Query heads that share keys are rows of one product. The
+probabilities are kept for the way back, which is cheap for sequences that are not long; for others torch's own
+attention, which keeps none, is used.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from .half_kernels import bits_of, causal_softmax, softmax_changes
+
 HALF = torch.bfloat16
-BLOCK = 128  # queries at once
+BLOCK = 64  # queries at once
 LONGEST = 512  # sequence whose probabilities are kept
 
 
@@ -28,10 +31,9 @@ class HalfAttention(torch.autograd.Function):
         queries, keys, values = _by_keys(q * scale, k.shape[1]), k.flatten(0, 1), v.to(HALF).flatten(0, 1)
         y, kept = _like(q), []
         for start, stop in _blocks(q.shape[2]):
-            rows = queries[:, :, start:stop].flatten(1, 2)
-            unseen = _unseen(start, stop, q).repeat(queries.shape[1], 1)
-            scores = torch.baddbmm(unseen, rows, keys[:, :stop].mT)
-            kept.append(scores.softmax(-1).to(HALF))
+            scores = torch.bmm(queries[:, :, start:stop].flatten(1, 2), keys[:, :stop].mT)
+            kept.append(torch.empty_like(scores, dtype=HALF))
+            causal_softmax(scores.numpy(), start, stop - start, bits_of(kept[-1]))
             _place(y, start, stop, torch.bmm(kept[-1], values[:, :stop]))
         ctx.scale = scale
         ctx.save_for_backward(queries, keys, values, y, *kept)
@@ -41,23 +43,23 @@ class HalfAttention(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         queries, keys, values, y, *kept = ctx.saved_tensors
         count = len(keys) // len(y)
-        mean = _by_keys((gradient * y).sum(-1, keepdim=True), count)
+        means = _by_keys((gradient * y).sum(-1), count)
         given, queries, keys = _by_keys(gradient.to(HALF), count), queries.to(HALF), keys.to(HALF)
-        for_q, for_k, for_v = _like(y), *(torch.zeros(keys.shape, device=y.device) for _ in range(2))
+        for_q, for_k, for_v = _like(y), torch.zeros(keys.shape), torch.zeros(keys.shape)
         for (start, stop), probabilities in zip(_blocks(y.shape[2]), kept, strict=True):
-            rows = given[:, :, start:stop].flatten(1, 2)
+            rows, change = given[:, :, start:stop].flatten(1, 2), torch.empty_like(probabilities)
             for_v[:, :stop] += torch.bmm(probabilities.mT, rows)
-            change = torch.bmm(rows, values[:, :stop].mT).float()
-            change.sub_(mean[:, :, start:stop].flatten(1, 2)).mul_(probabilities)
-            half = change.to(HALF)
-            _place(for_q, start, stop, torch.bmm(half, keys[:, :stop]))
-            for_k[:, :stop] += torch.bmm(half.mT, queries[:, :, start:stop].flatten(1, 2))
+            mean = means[:, :, start:stop].flatten(1, 2).contiguous()
+            back = torch.bmm(rows, values[:, :stop].mT)
+            softmax_changes(bits_of(back), bits_of(probabilities), mean.numpy(), bits_of(change))
+            _place(for_q, start, stop, torch.bmm(change, keys[:, :stop]))
+            for_k[:, :stop] += torch.bmm(change.mT, queries[:, :, start:stop].flatten(1, 2))
         apart = len(y), count
         return for_q.mul_(ctx.scale), for_k.unflatten(0, apart), for_v.unflatten(0, apart), None
 
 
 def _by_keys(q: Tensor, kv_heads: int) -> Tensor:
-    """[batch, heads, length, n] as [batch * kv_heads, heads / kv_heads, length, n]."""
+    """[batch, heads, ...] as [batch * kv_heads, heads / kv_heads, ...]."""
     return q.unflatten(1, (kv_heads, -1)).flatten(0, 1)
 
 
@@ -75,9 +77,3 @@ def _place(y: Tensor, start: int, stop: int, block: Tensor) -> None:
 
 def _blocks(length: int) -> Iterator[tuple[int, int]]:
     return ((start, min(start + BLOCK, length)) for start in range(0, length, BLOCK))
-
-
-def _unseen(start: int, stop: int, like: Tensor) -> Tensor:
-    """[stop - start, stop]: minus infinity for keys behind a query, else 0."""
-    bias = like.new_full((stop - start, stop), -torch.inf)
-    return bias.triu_(start + 1)

@@ -94,6 +94,12 @@ class Forward:
                 del self.registers[register]
         self.index += 1
 
+    def advance_behind(self, index: int) -> Tensor:
+        """The register of an instruction to come, after all before it."""
+        while self.index <= index:
+            self.advance()
+        return self.registers[index]
+
     def finish(self, callback: RegisterCallback | None = None) -> Tensor:
         """The logits [batch, length, vocabulary], after all instructions that are left."""
         last = len(self.executor.program.instructions) - 1

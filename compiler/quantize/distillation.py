@@ -14,6 +14,7 @@ count.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,9 +32,11 @@ from ..scratch_file import ScratchFile
 from ..statistics.calibration import calibration_sequences
 from ..workers import run_jobs, threads_for
 from .eigenvector_adam import Basis, Moments
+from .logit_gradient import cap_behind_head, logit_gradients
 from .teacher import Teacher, advance_to
 
 PART_TOKENS = 1024
+BATCHES_AHEAD = 4
 
 
 @dataclass(slots=True)
@@ -43,7 +46,7 @@ class Distiller:
     training, held_out : int64[n, length]; every training sequence is used once before any is used
         again, in orders drawn from `seed`, one a pass
     bases : of matrices to tune, by tensor index; without one, a weight is a direction of its own
-    half : compute gradients with products in bfloat16; what judges is float32 in any case
+    half : compute with products in bfloat16, gradients and judgements
     scratch : where what the teacher says of training sequences is put aside for later passes over them, if anywhere
     """
 
@@ -58,15 +61,18 @@ class Distiller:
     half: bool = False
     scratch: ScratchFile | None = None
     _arithmetic: Arithmetic = field(init=False, default=EXACT)
+    _cap: float | None = field(init=False)
     _tensors: dict[int, torch.Tensor] = field(init=False)
     _teacher: Teacher = field(init=False)
     _known: list[Forward] = field(init=False, default_factory=list)
     _orders: list[np.ndarray] = field(init=False, default_factory=list)
     _taken: int = field(init=False, default=0)
+    _last: int = field(init=False, default=0)  # of what is expected to be taken
     _moments: dict[int, Moments] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._tensors = {i: torch.from_numpy(t.values).to(self.device) for i, t in enumerate(self.model.tensors)}
+        self._cap = cap_behind_head(self.model.program)
         if self.half:
             head = find_head(self.model.program)
             self._arithmetic = HalfProducts(() if head is None else [self.model.program.instructions[head].weight])
@@ -77,7 +83,16 @@ class Distiller:
         """So many will be asked for in all: what the teacher says of sequences that come again is put aside."""
         count = len(self.training)
         drawn = min(self.batch_sequences, count) * updates
-        self._teacher.again = set(self._drawn(range(count, drawn)).tolist())
+        self._teacher.again, self._last = set(self._drawn(range(count, drawn)).tolist()), drawn
+
+    def looking_ahead(self) -> AbstractContextManager[None]:
+        """While one thread is busy with something else, another asks the teacher about batches to come."""
+        step, length = min(self.batch_sequences, len(self.training)), self.training.shape[1]
+        if self.threads < 2 or torch.device(self.device).type != "cpu":
+            return nullcontext()
+        stop = min(self._last, self._taken + BATCHES_AHEAD * step)
+        batches = (self._drawn(range(k, k + step)) for k in range(self._taken, stop, step))
+        return self._teacher.looking_ahead([part for batch in batches for part in _parts(batch, length)])
 
     def state(self) -> dict[str, object]:
         """How far the tuning has come: sequences taken, and the averages of each tensor's gradients."""
@@ -100,7 +115,7 @@ class Distiller:
 
     def _judge(self, tensors: Mapping[int, torch.Tensor], begun: list[Forward]) -> float:
         """The same; begun : passes over the held-out sequences that these tensors finish."""
-        student = TorchExecutor(self.model.program, tensors)
+        student = TorchExecutor(self.model.program, tensors, arithmetic=self._arithmetic)
         if not self._known:
             self._known = self._begun(self._tensors, find_head(self.model.program) or 0)
 
@@ -116,7 +131,7 @@ class Distiller:
 
     def _begun(self, tensors: Mapping[int, torch.Tensor], stop: int) -> list[Forward]:
         """Passes over the held-out sequences, come to instruction `stop`."""
-        executor = TorchExecutor(self.model.program, tensors)
+        executor = TorchExecutor(self.model.program, tensors, arithmetic=self._arithmetic)
 
         def begin(part: np.ndarray) -> Forward:
             return advance_to(Forward(executor, torch.from_numpy(part).to(self.device)), stop)
@@ -160,15 +175,29 @@ class Distiller:
 
         def measure(part: np.ndarray) -> tuple[torch.Tensor, ...]:
             teacher = self._teacher.begin(part)
-            with torch.no_grad():
-                expected = teacher.finish().float().softmax(-1)
             leaves = {i: t.detach().requires_grad_(i in wanted) for i, t in tensors.items()}
-            logits = TorchExecutor(program, leaves, arithmetic=self._arithmetic).forward(teacher.tokens)
-            change = logits.detach().float().softmax(-1).sub_(expected).div_(size)
-            return torch.autograd.grad(logits, [leaves[i] for i in wanted], change.to(logits.dtype))
+            student = Forward(TorchExecutor(program, leaves, arithmetic=self._arithmetic), teacher.tokens)
+            found, change = self._change(student, teacher, 1 / size)
+            return torch.autograd.grad(found, [leaves[i] for i in wanted], change)
 
         parts = run_jobs(measure, _parts(batch, self.training.shape[1]), self.threads)
         return {i: [part[k] for part in parts] for k, i in enumerate(wanted)}
+
+    def _change(self, student: Forward, teacher: Forward, share: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """What a student makes at its head, or its logits, and the gradient of a share of the divergence by it."""
+        if self._cap is None or not self.half:
+            with torch.no_grad():
+                expected = teacher.finish().float().softmax(-1)
+            logits = student.finish()
+            return logits, logits.detach().float().softmax(-1).sub_(expected).mul_(share).to(logits.dtype)
+        head = find_head(self.model.program)
+        made = student.advance_behind(head)
+        with torch.no_grad():
+            expected = teacher.advance_behind(head)
+        change = torch.empty(made.shape)
+        rows = (values.detach().flatten(0, 1).numpy() for values in (made, expected))
+        logit_gradients(*rows, np.float32(self._cap), np.float32(share), change.flatten(0, 1).numpy())
+        return made, change
 
     def _next_batch(self) -> np.ndarray:
         """Numbers of the next sequences: each once a pass, in another order every pass."""

@@ -2,12 +2,15 @@
 
 Strategy: a teacher never changes, so a second pass over the calibration text asks it nothing new. Kept is the input of
 its head, on disk (scratch_file.py), because that is far smaller than the logits and the head alone is cheap. Sequences
-that do not come again are not kept. Neither is anything where more than that one register is needed to go on.
+that do not come again are not kept. Neither is anything where more than that one register is needed to go on. While a
+walk quantizes a matrix, which takes one thread, another asks about what comes next; the answers are the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Event
 
 import numpy as np
 import torch
@@ -15,6 +18,7 @@ import torch
 from ...format.program.roles import find_head
 from ..model.torch_executor import Forward, TorchExecutor
 from ..scratch_file import KeptArray, ScratchFile
+from ..workers import job_pool
 
 KEPT_BYTES = 1 << 32  # on disk; what is beyond is computed again
 
@@ -34,11 +38,35 @@ class Teacher:
         self.stop = find_head(executor.program) or 0
         self.again: Collection[int] = ()
         self._kept: dict[int, KeptArray] = {}
+        self._begun: dict[bytes, Forward] = {}  # by the numbers of their sequences
         width = executor.shapes.widths[max(self.stop - 1, 0)]
         self._most = KEPT_BYTES // (4 * sequences.shape[1] * width)
 
     def begin(self, numbers: np.ndarray) -> Forward:
         """The pass over the sequences of these numbers, come to the head."""
+        return self._begun.pop(numbers.tobytes(), None) or self._begin(numbers)
+
+    @contextmanager
+    def looking_ahead(self, parts: Sequence[np.ndarray]) -> Iterator[None]:
+        """Meanwhile, passes over sequences of these numbers begin in another thread, as many as there is time for."""
+        enough = Event()
+
+        def begin() -> None:
+            for numbers in parts:
+                if enough.is_set():
+                    return
+                if numbers.tobytes() not in self._begun:
+                    self._begun[numbers.tobytes()] = self._begin(numbers)
+
+        with job_pool(1) as pool:
+            beside = pool.submit(begin)
+            try:
+                yield
+            finally:
+                enough.set()
+            beside.result()
+
+    def _begin(self, numbers: np.ndarray) -> Forward:
         forward = Forward(self.executor, torch.from_numpy(self.sequences[numbers]).to(self.device))
         if self.stop and all(int(k) in self._kept for k in numbers):
             (register,) = self.executor.program.instructions[self.stop].registers

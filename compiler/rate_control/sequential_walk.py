@@ -7,7 +7,9 @@ alone is cheap, and closes the gap to the last bytes (land_walks.py).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -29,6 +31,8 @@ from .landing import Draft
 from .price_schedule import PriceSchedule
 from .walk_bookmark import WalkBookmark, memory_of_walk
 from .walk_plan import WalkPlan
+
+SAME_PRICE = 1e-12  # relative: a price that a search has taken the logarithm of
 
 Target = tuple[np.ndarray, MatrixStatistics]
 
@@ -61,7 +65,8 @@ class FinishedWalk:
 
     def at(self, byte_price: float) -> Draft:
         """The artifact with the last matrix at a byte price of its own."""
-        return self._draft(byte_price, self.last.fit_at(byte_price))
+        as_it_is = math.isclose(byte_price, self.last_price, rel_tol=SAME_PRICE)
+        return self._draft(byte_price, self.quantized[self.last.index] if as_it_is else self.last.fit_at(byte_price))
 
     def smallest(self) -> Draft:
         """The artifact with the last matrix all zero."""
@@ -127,10 +132,15 @@ class SequentialWalk:
         job, price = self.job, self.plan.byte_price
         refiner = self._refiner(distiller)
         memory = memory_of_walk(job.memory, self.plan, distilled, self._how)
+
+        def quantize(*given) -> Quantized:
+            with nullcontext() if distiller is None else distiller.looking_ahead():
+                return self._quantize(*given, progress)
+
         walked = quantize_sequentially(
             self._walk(),
             job.statistics.matrices,
-            lambda *given: self._quantize(*given, progress),
+            quantize,
             refine=refiner,
             bookmark=WalkBookmark(memory, self, refiner),
         )
