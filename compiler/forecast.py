@@ -17,20 +17,24 @@ import torch
 from ..format.container.limits import DEFAULT_LIMITS
 from ..format.program.operations import Linear
 from ..format.program.program import validate_program
+from .instruction_sets import has_half_products
 from .model.model import Model
 from .model.structure import embedding_tables
 from .quantize.distillation import PART_TOKENS
 from .quantize.refiner import LEAST_UPDATES, wanted_updates
-from .quantize.sequential import WALK_FLOATS, live_width
+from .quantize.sequential import WALK_FLOATS, count_groups, live_width
 from .recipe import Recipe
 from .statistics.convergence import LOGIT_FLOATS
 from .workers import one_thread_each
 
 SAMPLED_TRIALS, TRIALS = 5, 2  # of the byte price, mostly: by some rows of every matrix, and by all
-SHARE_OF_TEXT = 0.5  # of the calibration text at most, mostly, where that is more than SURELY_READ
+SHARE_OF_TEXT = 0.25  # of the calibration text at most, mostly, where that is more than SURELY_READ
 SURELY_READ = 65_536  # tokens that hardly ever suffice
 WALKS = {1: 1.0}  # by how many may be; 1.1 beyond
-UPDATE_PASSES = 1.7  # forward passes that an update costs: the teacher's, the student's, and back to what still moves
+# forward passes that an update costs: the teacher's, the student's, and back to what still moves; with products in
+# bfloat16, and in float32
+UPDATE_PASSES = {True: 1.35, False: 2.2}
+JUDGEMENT_PASSES = {True: 0.6, False: 0.9}  # what comes before the first weight that moves is shared by two
 TEACHER_SHARE = 0.3  # of an update, which is saved where the text was learned from before
 OVERHEAD = 2.2  # of a pass over its products of matrices: attention, norms, logits
 SECONDS_A_CALL = 4e-5  # of an operation in a pass, besides its products
@@ -38,6 +42,7 @@ TRELLIS = {0: 4e6, 8: 1.2e6, 64: 3.5e5}  # weights a second and core, by states
 INDEPENDENT = 2.5e6  # where the rows do not make up for each other, as those of samples and of tables
 TABLE_TRIALS = 13  # grids of a token table, in both searches and between them
 TABLE_PASSES = 11  # over the text that the loss of a table is measured on
+SYMMETRIC = 0.6  # of a product, where half of it suffices
 EIGEN_FLOPS = 25  # of an eigenvector's coefficient
 LOW, HIGH = 0.6, 1.9  # of the forecast seconds
 PROBE = 384, 8  # size and number of the products that are timed
@@ -120,19 +125,19 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
 
     wanted = min(recipe.calibration.tokens, text_tokens)
     calibrated = max(SHARE_OF_TEXT * wanted, min(wanted, SURELY_READ))
-    seconds = {"calibrate": passes(calibrated, 3) + calibrated * counts.moments / flops}
+    seconds = {"calibrate": passes(calibrated, 3) + SYMMETRIC * calibrated * counts.moments / flops}
     rate = TRELLIS[recipe.quantization.trellis_states]
     prepare = 2 * EIGEN_FLOPS / 10 * counts.cubes / flops
     sampled = SAMPLED_TRIALS * _sampled_share(recipe, counts) * counts.weights / INDEPENDENT / threads
     trials = sampled + TRIALS * counts.weights / rate / threads
     peak = _peak(model, recipe, counts, text_tokens, threads)
     tables = TABLE_TRIALS * counts.table / INDEPENDENT + passes(recipe.tables.tokens, TABLE_PASSES)
-    prepare += tables if recipe.tables.enabled and counts.table else 0.0
+    tables = tables if recipe.tables.enabled and counts.table else 0.0
     if not recipe.sequential.enabled:
-        return Forecast(seconds | {"land on the cap": 2 * trials + prepare}, peak)
-    seconds["find the byte price"] = (2 * sampled if recipe.row_sample.enabled else trials) + prepare
+        return Forecast(seconds | {"land on the cap": 2 * trials + prepare + tables}, peak)
+    seconds["find the byte price"] = (2 * sampled if recipe.row_sample.enabled else trials) + prepare + tables
     walked = min(recipe.sequential.tokens, text_tokens)
-    walk = passes(walked, 2) + walked * 3 * counts.inputs / flops + counts.weights / rate + prepare
+    walk = passes(walked, 2) + walked * (2 + SYMMETRIC) * counts.inputs / flops + counts.weights / rate + prepare
     walk += _distillation_passes(model, recipe, text_tokens, held_out, passes) + _bases(recipe, counts, flops)
     seconds["quantize in order"] = WALKS.get(recipe.rate_control.walks, 1.1) * walk
     seconds["land on the cap"] = 2 * counts.last / rate + 4 * counts.weights / 3e6
@@ -191,10 +196,12 @@ def _distillation_passes(model: Model, recipe: Recipe, text_tokens: int, held_ou
         min(wanted_updates(count, model), int(settings.passes * text_tokens) // settings.batch_tokens)
         for count in (settings.steps, settings.final_steps)
     )
-    judgements = 2 * min(updates / LEAST_UPDATES, 4 * len(model.program.instructions) / 12)
+    tables, half = embedding_tables(model.program), has_half_products()
+    walked = [op.weight for op in model.program.instructions if isinstance(op, Linear) and op.weight not in tables]
+    judgements = 2 * (1 + min(updates / LEAST_UPDATES, count_groups(model.program, walked)))
     fresh = min(updates, text_tokens // settings.batch_tokens)
     work = (fresh + (1 - TEACHER_SHARE) * (updates - fresh)) * settings.batch_tokens
-    return passes(work, UPDATE_PASSES) + passes(judgements * held_out, 1.5)
+    return passes(work, UPDATE_PASSES[half]) + passes(judgements * held_out, JUDGEMENT_PASSES[half])
 
 
 def _bases(recipe: Recipe, counts: _Counts, flops: float) -> float:

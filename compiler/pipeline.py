@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..files.ledger import build_ledger
 from ..progress import Progress, announce, silent
+from .allocator import freed_memory_kept
 from .checkpoints.selection import EVERYTHING, Selection
 from .compile_plan import plan_compile
 from .effort import DEFAULT_EFFORT
@@ -113,6 +114,7 @@ def compile_checkpoint(
     return result
 
 
+@freed_memory_kept()
 def measure_checkpoint(
     checkpoint_path: Path | str,
     options: CompileOptions,
@@ -143,6 +145,7 @@ def measure_checkpoint(
     return MeasuredCheckpoint(checkpoint_path, job, options, found.code_files, scratch, read, seconds, found.to_score)
 
 
+@freed_memory_kept()
 def land_checkpoint(measured: MeasuredCheckpoint, cap: int, progress: Progress | None = None) -> CompileResult:
     """The largest artifact of a measured checkpoint that fits, with its code files, under `cap` bytes.
 

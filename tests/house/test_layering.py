@@ -138,6 +138,7 @@ ROOMS = {
     ),
     "compiler": (
         "common_baseline",
+        "allocator",
         "workers",
         "instruction_sets",
         "profiles",

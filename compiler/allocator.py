@@ -1,0 +1,43 @@
+"""What the process frees it keeps for the time of a stage: pages that are given back and taken again cost time.
+
+Strategy: glibc gives memory back as soon as some of it is free at the end of a heap, and a pass over a batch frees and
+takes the same again and again. Its bounds are raised for the time of a stage, and all that is free is given back behind
+it. Another C library is left as it is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+MMAP_THRESHOLD, TRIM_THRESHOLD, TOP_PAD = -3, -1, -2  # names of mallopt(3)
+DEFAULT = 128 << 10  # of the last two
+KEPT = ((MMAP_THRESHOLD, 32 << 20), (TRIM_THRESHOLD, 256 << 20), (TOP_PAD, 64 << 20))  # the first grows to this anyway
+USUAL = ((TRIM_THRESHOLD, DEFAULT), (TOP_PAD, DEFAULT))
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """For the duration; what is free behind it is given back."""
+    library = _glibc()
+    for option in KEPT if library else ():
+        library.mallopt(*option)
+    try:
+        yield
+    finally:
+        for option in USUAL if library else ():
+            library.mallopt(*option)
+        give_freed_memory_back()
+
+
+def give_freed_memory_back() -> None:
+    """All pages that nothing stands in."""
+    library = _glibc()
+    if library is not None:
+        library.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
