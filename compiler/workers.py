@@ -96,14 +96,17 @@ def job_pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(1, threads), initializer=torch.set_num_threads, initargs=(1,))
 
 
-def iterate_jobs(function: Callable[[Job], Result], jobs: Iterable[Job], threads: int) -> Iterator[Result]:
+def iterate_jobs(
+    function: Callable[[Job], Result], jobs: Iterable[Job], threads: int, most: int = 0
+) -> Iterator[Result]:
     """`function(job)` for each job on `threads` threads, in the order of the jobs; a result is let go
     once it was taken.
 
-    Jobs run AHEAD times as many as threads ahead of what was taken, so that results which nobody has time for do not
-    fill the memory. An interrupt or an error in a job cancels the jobs that have not started.
+    No more than `most` are begun or finished and not taken, AHEAD times as many as threads where none is given, so that
+    results which nobody has time for do not fill the memory. An interrupt or an error in a job cancels the jobs that
+    have not started.
     """
-    return _iterate(function, jobs, threads, AHEAD * max(1, threads))
+    return _iterate(function, jobs, threads, most or AHEAD * max(1, threads))
 
 
 def run_jobs(function: Callable[[Job], Result], jobs: Iterable[Job], threads: int) -> list[Result]:

@@ -30,12 +30,13 @@ from ..model.pass_context import EXACT, Arithmetic
 from ..model.torch_executor import Forward, TorchExecutor
 from ..scratch_file import ScratchFile
 from ..statistics.calibration import calibration_sequences
-from ..workers import run_jobs, threads_for
+from ..workers import iterate_jobs, run_jobs, threads_for
 from .eigenvector_adam import Basis, Moments
 from .logit_gradient import cap_behind_head, logit_gradients
 from .teacher import Teacher, advance_to
 
 PART_TOKENS = 1024
+HELD_BYTES = 1 << 29  # of gradients of parts of a batch that wait to be added; one for each thread is always held
 BATCHES_AHEAD = 4
 
 
@@ -159,8 +160,7 @@ class Distiller:
             gradients = self._gradients(working, list(rates))
 
             def move(i: int, gradients=gradients, share=1 - update / updates) -> None:
-                direction = self._moments[i].direction(sum(gradients[i][1:], gradients[i][0]))
-                working[i].sub_(direction, alpha=rates[i] * share)
+                working[i].sub_(self._moments[i].direction(gradients.pop(i)), alpha=rates[i] * share)
 
             run_jobs(move, list(rates), self.threads)
         if self._judge(working, begun) >= loss:
@@ -168,8 +168,8 @@ class Distiller:
         tensors.update({i: working[i].to(tensors[i].device) for i in rates})
         return True
 
-    def _gradients(self, tensors: Mapping[int, torch.Tensor], wanted: Collection[int]) -> dict[int, list[torch.Tensor]]:
-        """Gradients of the mean divergence over the next batch, as terms that are to be added in their order."""
+    def _gradients(self, tensors: Mapping[int, torch.Tensor], wanted: Collection[int]) -> dict[int, torch.Tensor]:
+        """Gradients of the mean divergence over the next batch; those of its parts are added in their order."""
         batch, program = self._next_batch(), self.model.program
         size = batch.size * self.training.shape[1]
 
@@ -180,8 +180,14 @@ class Distiller:
             found, change = self._change(student, teacher, 1 / size)
             return torch.autograd.grad(found, [leaves[i] for i in wanted], change)
 
-        parts = run_jobs(measure, _parts(batch, self.training.shape[1]), self.threads)
-        return {i: [part[k] for part in parts] for k, i in enumerate(wanted)}
+        parts = _parts(batch, self.training.shape[1])
+        most = max(self.threads, HELD_BYTES // sum(tensors[i].nbytes for i in wanted))
+        found = iterate_jobs(measure, parts, self.threads, most)
+        total = list(next(found))
+        for part in found:
+            for k, gradient in enumerate(part):
+                total[k] = total[k] + gradient  # not in place: two of a part may be one tensor
+        return dict(zip(wanted, total, strict=True))
 
     def _change(self, student: Forward, teacher: Forward, share: float) -> tuple[torch.Tensor, torch.Tensor]:
         """What a student makes at its head, or its logits, and the gradient of a share of the divergence by it."""
