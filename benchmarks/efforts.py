@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import tempfile
 import time
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.version import VERSION
 
 from .material import Material, add_material_options, find_material
+from .own_process import answer_alone
 from .points import CompressionPoint, bytes_at
 from .rate_distortion import PointMeter
 
@@ -69,14 +69,8 @@ def compile_one(material: Material, level: int, cap: int, output: Path, answers)
 
 def measure(meter: PointMeter, level: int, bits: float, folder: Path) -> Compiled:
     """One compile in a process of its own, and what it is worth."""
-    context, output = multiprocessing.get_context("spawn"), folder / "model.bcap"
-    answers, cap = context.Queue(), int(meter.model.parameters * bits / 8)
-    process = context.Process(target=compile_one, args=(meter.material, level, cap, output, answers))
-    process.start()
-    process.join()
-    if process.exitcode:
-        raise SystemExit(f"effort {level} at {bits:g} bits ended with {process.exitcode}")
-    cost = answers.get()
+    output, cap = folder / "model.bcap", int(meter.model.parameters * bits / 8)
+    cost = answer_alone(f"effort {level} at {bits:g} bits", compile_one, meter.material, level, cap, output)
     data = output.read_bytes()
     point = meter.point(f"effort {level}", f"{bits:g} bit", data, decode_tensors(read_artifact(data)))
     return Compiled(level, bits, *cost, point)

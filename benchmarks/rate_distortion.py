@@ -27,6 +27,7 @@ from bytecap.files.digests import file_sha256
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.runtime.scoring import Score, paired_gap
 
+from .decoded import decoded_arrays
 from .material import Material
 from .peers import PEERS
 from .peers.hessians import collect_hessians
@@ -99,10 +100,7 @@ def measure_artifacts(
     """Artifacts of this checkpoint that were compiled before, with the effort that their maker says."""
     points = []
     for path in paths:
-        data = path.read_bytes()
-        arrays = decode_tensors(read_artifact(data))
-        if [array.shape for array in arrays] != [tensor.values.shape for tensor in meter.model.tensors]:
-            raise SystemExit(f"{path} holds tensors of other shapes than {meter.material.checkpoint}; name one of it")
+        data, arrays = path.read_bytes(), decoded_arrays(path, meter.model)
         bits = 8 * len(data) / meter.model.parameters
         points.append(meter.point("bytecap (default)", f"{bits:.3g} bit effort {effort}", data, arrays))
         log(points[-1].line())

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import tempfile
 import time
 from dataclasses import replace
@@ -23,6 +22,8 @@ from bytecap.compiler.checkpoints.export import export_checkpoint
 from bytecap.compiler.model.model import Model, ModelTensor
 from bytecap.lab.train.fresh_models import initial_model
 from bytecap.runtime.shards import write_shard
+
+from .own_process import answer_alone
 
 RESULTS = Path(__file__).resolve().parent / "results" / "scaling.json"
 # Millions of weights -> layers and width; heads of 64, a quarter of the challenge's sequence length.
@@ -94,13 +95,7 @@ def measure(millions: int, recipe: str, effort: int) -> dict:
         export_checkpoint(names, values, dtypes, folder / "model.pt", False)
         (folder / "architecture.json").write_text(json.dumps(dict(model.architecture)))
         write_shard(folder / "calibration.bin", tokens.astype(np.uint16))
-        context = multiprocessing.get_context("spawn")
-        answers = context.Queue()
-        process = context.Process(target=compile_one, args=(folder, model, recipe, effort, answers))
-        process.start()
-        answer = answers.get()
-        process.join()
-    return answer
+        return answer_alone(f"the compile of {millions} million weights", compile_one, folder, model, recipe, effort)
 
 
 def main() -> None:

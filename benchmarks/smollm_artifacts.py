@@ -9,17 +9,14 @@ one of this.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import time
 from pathlib import Path
 
-import numpy as np
-
 from bytecap import interface
-from bytecap.compiler.model.model import Model
 from bytecap.files.digests import file_sha256
-from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.version import VERSION
+
+from .own_process import answer_alone
 
 
 def compile_one(model: Path, calibration: Path, output: Path, cap: int, effort: int, answers) -> None:
@@ -52,14 +49,8 @@ def compiled(model: Path, calibration: Path, folder: Path, cap: int, effort: int
     known = kept_log(output, log, conditions)
     if known is not None:
         return output, known
-    context = multiprocessing.get_context("spawn")
-    answers = context.Queue()
-    process = context.Process(target=compile_one, args=(model, calibration, output, cap, effort, answers))
-    process.start()
-    process.join()
-    if process.exitcode:
-        raise SystemExit(f"the compile to {cap:,} bytes ended with {process.exitcode}")
-    took = conditions | {"artifact": file_sha256(output)} | answers.get()
+    answer = answer_alone(f"the compile to {cap:,} bytes", compile_one, model, calibration, output, cap, effort)
+    took = conditions | {"artifact": file_sha256(output)} | answer
     log.write_text(json.dumps(took, indent=1) + "\n")
     return output, took
 
@@ -78,11 +69,3 @@ def given(path: Path, effort: int) -> tuple[Path, dict]:
     if not path.is_file():
         raise SystemExit(f"{path} is not there; name an artifact of the model with --artifact")
     return path, {"effort": effort, "given": path.name, "artifact": file_sha256(path), "bytes": path.stat().st_size}
-
-
-def decoded_arrays(path: Path, model: Model) -> list[np.ndarray]:
-    """The tensors of an artifact; SystemExit where they have other shapes than the model's."""
-    arrays = decode_tensors(read_artifact(path.read_bytes()))
-    if [array.shape for array in arrays] != [tensor.values.shape for tensor in model.tensors]:
-        raise SystemExit(f"{path} holds tensors of other shapes than the float model; name an artifact of that model")
-    return arrays

@@ -33,3 +33,15 @@ def decompress_general(data: bytes) -> bytes:
     if kind == b"Z":
         return zstandard.ZstdDecompressor().decompress(body)
     raise ValueError(f"no general compressor is named {kind!r}")
+
+
+def encode_head(data: bytes) -> bytes:
+    """u32 length of what `compress_general` makes of it, and that."""
+    head = compress_general(data)
+    return len(head).to_bytes(4, "little") + head
+
+
+def decode_head(data: bytes) -> tuple[bytes, int]:
+    """Inverse of `encode_head` at the front of a file: its data, and where the rest of the file begins."""
+    end = 4 + int.from_bytes(data[:4], "little")
+    return decompress_general(data[4:end]), end

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .general_codec import compress_general, decompress_general
+from .general_codec import compress_general, decode_head, decompress_general, encode_head
 from .peer import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, is_control
 
 GROUP_SIZE = 64
@@ -69,14 +69,13 @@ def encode_file(shapes: dict[str, list[int]], tensors: dict[str, Tensor], codes:
     """u32 length of what torch.save makes of shapes and float16 tensors, that, and the integers, each compressed."""
     buffer = io.BytesIO()
     torch.save({"s": shapes, "w": tensors}, buffer)
-    rest = compress_general(buffer.getvalue())
-    return len(rest).to_bytes(4, "little") + rest + compress_general(codes)
+    return encode_head(buffer.getvalue()) + compress_general(codes)
 
 
 def decode(data: bytes) -> dict[str, Tensor]:
     """float32 tensors of a file's bytes."""
-    end = 4 + int.from_bytes(data[:4], "little")
-    content: dict[str, Any] = torch.load(io.BytesIO(decompress_general(data[4:end])), weights_only=True)
+    head, end = decode_head(data)
+    content: dict[str, Any] = torch.load(io.BytesIO(head), weights_only=True)
     codes, place, decoded = np.frombuffer(decompress_general(data[end:]), np.uint8), 0, {}
     for name, shape in content["s"].items():
         if name in content["w"]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from bytecap.format.codecs import INTEGER_CODECS, ExpectedScales
 
-from .general_codec import compress_general, decompress_general
+from .general_codec import decode_head, encode_head
 
 MIXING = next(codec for codec in INTEGER_CODECS.values() if codec.name == "mixing")
 OCTAVE, STEPS, LOWEST = 1 << 16, 8, 1 / 16
@@ -41,16 +41,15 @@ def encode_entropy(matrices: Sequence[np.ndarray]) -> bytes:
         coder.encode(np.ascontiguousarray(matrix.ravel() - lowest, np.int32), _model(counts))
         payloads.append(coder.get_compressed().astype("<u4").tobytes())
         tables.append(struct.pack("<iII", lowest, len(counts), len(payloads[-1])) + counts.astype("<u4").tobytes())
-    head = compress_general(b"".join(tables))
-    return struct.pack("<I", len(head)) + head + b"".join(payloads)
+    return encode_head(b"".join(tables)) + b"".join(payloads)
 
 
 def decode_entropy(data: bytes, sizes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
     """Inverse of `encode_entropy`."""
     import constriction
 
-    end = 4 + struct.unpack_from("<I", data)[0]
-    tables, place, matrices = decompress_general(data[4:end]), 0, []
+    tables, end = decode_head(data)
+    place, matrices = 0, []
     for rows, columns in sizes:
         lowest, number, length = struct.unpack_from("<iII", tables, place)
         counts = np.frombuffer(tables, "<u4", number, place + 12)
@@ -74,15 +73,15 @@ def encode_mixing(matrices: Sequence[np.ndarray]) -> bytes:
     magnitudes = [
         np.round(STEPS * np.log2(np.maximum(np.abs(matrix).mean(0), LOWEST))).astype(np.int8) for matrix in matrices
     ]
-    head = compress_general(b"".join(each.tobytes() for each in magnitudes))
+    head = encode_head(b"".join(each.tobytes() for each in magnitudes))
     expected = [_expected(len(matrix), each) for matrix, each in zip(matrices, magnitudes, strict=True)]
-    return struct.pack("<I", len(head)) + head + MIXING.encode(matrices, expected)
+    return head + MIXING.encode(matrices, expected)
 
 
 def decode_mixing(data: bytes, sizes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
     """Inverse of `encode_mixing`."""
-    end = 4 + struct.unpack_from("<I", data)[0]
-    magnitudes, place, expected = np.frombuffer(decompress_general(data[4:end]), np.int8), 0, []
+    head, end = decode_head(data)
+    magnitudes, place, expected = np.frombuffer(head, np.int8), 0, []
     for rows, columns in sizes:
         expected.append(_expected(rows, magnitudes[place : place + columns]))
         place += columns

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .general_codec import compress_general, decompress_general
+from .general_codec import decode_head, encode_head
 from .integer_coders import CODERS
 from .peer import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, is_control
 
@@ -116,15 +116,14 @@ def compress(
     torch.save(
         {"c": coder, "s": {name: list(tensor.shape) for name, tensor in state_dict.items()}, "w": tensors}, buffer
     )
-    rest = compress_general(buffer.getvalue())
-    data = len(rest).to_bytes(4, "little") + rest + CODERS[coder].encode(matrices)
+    data = encode_head(buffer.getvalue()) + CODERS[coder].encode(matrices)
     return data, decode(data)
 
 
 def decode(data: bytes) -> dict[str, Tensor]:
     """float32 tensors of a file's bytes."""
-    end = 4 + int.from_bytes(data[:4], "little")
-    content: dict[str, Any] = torch.load(io.BytesIO(decompress_general(data[4:end])), weights_only=True)
+    head, end = decode_head(data)
+    content: dict[str, Any] = torch.load(io.BytesIO(head), weights_only=True)
     tensors, shapes = content["w"], content["s"]
     names = [name for name in shapes if name not in tensors]
     sizes = [(len(tensors[f"{name}.rows"]), len(tensors[f"{name}.columns"])) for name in names]

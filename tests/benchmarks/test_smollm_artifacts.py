@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from benchmarks import smollm_artifacts
+from benchmarks import own_process, smollm_artifacts
 from bytecap.version import VERSION
 
 
@@ -36,7 +36,7 @@ def no_compiles(monkeypatch):
     def refuse(_):
         raise SystemExit("a compile")
 
-    monkeypatch.setattr(smollm_artifacts.multiprocessing, "get_context", refuse)
+    monkeypatch.setattr(own_process.multiprocessing, "get_context", refuse)
 
 
 def test_what_was_made_of_the_same_is_used_again(folder):
