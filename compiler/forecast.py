@@ -22,7 +22,7 @@ from .model.model import Model
 from .model.structure import embedding_tables
 from .quantize.distillation import PART_TOKENS
 from .quantize.refiner import LEAST_UPDATES, wanted_updates
-from .quantize.sequential import WALK_FLOATS, count_groups, live_width
+from .quantize.sequential import WALK_FLOATS, count_groups, live_width, walked_layers
 from .recipe import Recipe
 from .statistics.convergence import LOGIT_FLOATS
 from .workers import one_thread_each
@@ -176,8 +176,7 @@ class _Counts:
         forward = sum(2.0 * rows * columns for rows, columns in (shapes[op.weight] for op in uses))
         last = max((rows * columns for rows, columns in inner), default=1)
         table = sum(model.tensors[index].values.size for index in tables)
-        walked = [k for k, op in enumerate(model.program.instructions) if op in uses and op.weight not in tables]
-        facts = sum(sizes), last, table, max(walked, default=0)
+        facts = sum(sizes), last, table, max(walked_layers(model.program), default=0)
         return cls(*facts, forward, inputs, inputs + outputs, cubes, len(sizes))
 
 
@@ -196,9 +195,8 @@ def _distillation_passes(model: Model, recipe: Recipe, text_tokens: int, held_ou
         min(wanted_updates(count, model), int(settings.passes * text_tokens) // settings.batch_tokens)
         for count in (settings.steps, settings.final_steps)
     )
-    tables, half = embedding_tables(model.program), has_half_products()
-    walked = [op.weight for op in model.program.instructions if isinstance(op, Linear) and op.weight not in tables]
-    judgements = 2 * (1 + min(updates / LEAST_UPDATES, count_groups(model.program, walked)))
+    groups, half = count_groups(model.program, walked_layers(model.program).values()), has_half_products()
+    judgements = 2 * (1 + min(updates / LEAST_UPDATES, groups))
     fresh = min(updates, text_tokens // settings.batch_tokens)
     work = (fresh + (1 - TEACHER_SHARE) * (updates - fresh)) * settings.batch_tokens
     return passes(work, UPDATE_PASSES[half]) + passes(judgements * held_out, JUDGEMENT_PASSES[half])

@@ -14,9 +14,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from .half_kernels import bits_of, causal_softmax, softmax_changes
+from .half_kernels import HALF, bits_of, causal_softmax, softmax_changes
 
-HALF = torch.bfloat16
 BLOCK = 64  # queries at once
 LONGEST = 512  # sequence whose probabilities are kept
 

@@ -13,6 +13,7 @@ from ...format.kernels import kernel
 from ...runtime.kernels_exponential import ONE, exp32
 from ...runtime.kernels_reductions import KERNEL, greatest, total
 
+HALF = torch.bfloat16
 UPPER, ROUNDING, LAST = np.uint32(16), np.uint32(0x7FFF), np.uint32(1)
 
 

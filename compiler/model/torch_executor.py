@@ -94,18 +94,19 @@ class Forward:
                 del self.registers[register]
         self.index += 1
 
-    def advance_behind(self, index: int) -> Tensor:
+    def advance_to(self, stop: int, callback: RegisterCallback | None = None) -> None:
+        """Compute all registers before that of instruction `stop`."""
+        while self.index < stop:
+            self.advance(callback)
+
+    def advance_behind(self, index: int, callback: RegisterCallback | None = None) -> Tensor:
         """The register of an instruction to come, after all before it."""
-        while self.index <= index:
-            self.advance()
+        self.advance_to(index + 1, callback)
         return self.registers[index]
 
     def finish(self, callback: RegisterCallback | None = None) -> Tensor:
         """The logits [batch, length, vocabulary], after all instructions that are left."""
-        last = len(self.executor.program.instructions) - 1
-        while self.index <= last:
-            self.advance(callback)
-        return self.registers[last]
+        return self.advance_behind(len(self.executor.program.instructions) - 1, callback)
 
     def fork(self, executor: TorchExecutor) -> Forward:
         """The same pass from here on with the tensors of another executor of the same program; this one

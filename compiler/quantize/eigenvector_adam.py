@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..model.half_products import HALF
+from ..model.half_kernels import HALF
 from ..statistics.calibration import MatrixStatistics
 
 FIRST_DECAY, SECOND_DECAY = 0.9, 0.95

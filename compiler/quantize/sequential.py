@@ -43,12 +43,16 @@ Refine = Callable[[dict[int, torch.Tensor], Collection[int]], None]
 def walk_sequences(model: Model, text: np.ndarray, settings: SequentialSettings) -> np.ndarray:
     """int64[n, length] calibration tokens for a walk: `settings.tokens` of them, or as many as memory allows."""
     shapes = [tensor.values.shape for tensor in model.tensors]
-    found, tables = validate_program(model.program, shapes, DEFAULT_LIMITS), embedding_tables(model.program)
-    walked = [
-        k for k, op in enumerate(model.program.instructions) if isinstance(op, Linear) and op.weight not in tables
-    ]
-    most = WALK_FLOATS // live_width(found, max(walked, default=0))
+    found = validate_program(model.program, shapes, DEFAULT_LIMITS)
+    most = WALK_FLOATS // live_width(found, max(walked_layers(model.program), default=0))
     return calibration_sequences(text, model.program.sequence_length, min(settings.tokens, most))
+
+
+def walked_layers(program: Program) -> dict[int, int]:
+    """Instruction -> weight of the linear layers that a sequential walk quantizes: of those that embed, too, none."""
+    tables = embedding_tables(program)
+    layers = ((k, op) for k, op in enumerate(program.instructions) if isinstance(op, Linear))
+    return {k: op.weight for k, op in layers if op.weight not in tables}
 
 
 def live_width(shapes: ProgramShapes, last: int) -> int:
