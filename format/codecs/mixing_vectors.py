@@ -116,7 +116,7 @@ def code_vector(decoding, values, references, initial_error, payload, registers,
     for k in range(n_candidates):
         errors[k] = initial_error + k * (initial_error >> 3)
     cells[REPEAT_CELLS] = cells[REPEAT_CELLS + 1] = INITIAL_REPEAT
-    known, remembered = False, np.int64(0)
+    known, remembered = values.size < 0, np.int64(0)  # no constant: numba would compile what takes it for its type, too
     for j in range(values.size):
         candidates[1] = values[j - 1] if j else 0
         for k in range(2, n_candidates):
