@@ -29,7 +29,7 @@ from .land_compile import land_compile
 from .model.model import Model
 from .options import CompileOptions
 from .outlook import refuse_hopeless_cap
-from .quantize.grids import GridQuantizer, PlainGrids
+from .quantize.grids import GridQuantizer, PlainGrids, compile_kernels
 from .rate_control.quick_trials import QuickTrials
 from .read_job import counted_code, read_job, reported_instructions
 from .recipe import Recipe
@@ -41,7 +41,7 @@ from .rewrites import REWRITES
 from .scratch_file import ScratchFile
 from .statistics.calibration import Statistics
 from .statistics.convergence import calibrate
-from .workers import one_thread_each, peak_bytes
+from .workers import meanwhile, one_thread_each, peak_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,8 @@ def measure_checkpoint(
     memory = memory.bound_to(*_inputs_of_calibration(job, options))
     how = {"seed": job.seed, "device": job.device, "threads": job.threads, "scratch": scratch, "memory": memory}
     how_far = partial(progress, "calibrate")
-    statistics = calibrate(job.model, job.text, recipe.calibration, progress=how_far, **how)
+    with meanwhile(partial(compile_kernels, GridQuantizer(recipe.quantization))):
+        statistics = calibrate(job.model, job.text, recipe.calibration, progress=how_far, **how)
     clock.lap("calibrate")
     model, statistics = _rewrite(job.model, statistics, recipe)
     memory = memory.bound_to(recipe.to_toml(), job.provenance, job.codec, job.identity.values, job.held_out)

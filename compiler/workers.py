@@ -73,6 +73,15 @@ def threads_for(device: str, threads: int) -> int:
 
 
 @contextmanager
+def meanwhile(function: Callable[[], object]) -> Iterator[None]:
+    """`function()` in another thread, done at the end; where the body fails or is interrupted nobody waits for it."""
+    thread = threading.Thread(target=function, daemon=True)
+    thread.start()
+    yield
+    thread.join()
+
+
+@contextmanager
 def one_thread_each() -> Iterator[None]:
     """BLAS and torch on one thread for the duration; restored afterwards.
 

@@ -60,6 +60,13 @@ class GridQuantizer:
         )
 
 
+def compile_kernels(quantizer: Quantizer) -> None:
+    """Have numba compile what quantizes matrices by quantizing a small one: seconds, the first time on a machine."""
+    square = np.eye(2)
+    statistics = MatrixStatistics(square, np.ones(2), square.astype(np.float32))
+    quantizer.quantize(quantizer.prepare(square.astype(np.float32), statistics), 1.0)
+
+
 class PlainGrids:
     """Every matrix of a model as one grid."""
 

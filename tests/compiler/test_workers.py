@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
-from bytecap.compiler.workers import AHEAD, available_threads, iterate_jobs, one_thread_each, run_jobs
+from bytecap.compiler.workers import AHEAD, available_threads, iterate_jobs, meanwhile, one_thread_each, run_jobs
 
 
 def library_threads() -> set[int]:
@@ -156,3 +156,24 @@ def test_an_interrupt_while_waiting_cancels_what_has_not_started() -> None:
     with pytest.raises(KeyboardInterrupt):
         take_two()
     assert 2 <= len(started) < 20 and threading.active_count() == before and torch.get_num_threads() == torch_before
+
+
+def test_what_runs_meanwhile_is_done_at_the_end() -> None:
+    begun, release, done = threading.Event(), threading.Event(), []
+
+    def work() -> None:
+        begun.set()
+        release.wait(10)
+        done.append(True)
+
+    with meanwhile(work):
+        assert begun.wait(10) and not done
+        release.set()
+    assert done == [True]
+
+
+def test_nobody_waits_for_what_runs_meanwhile_when_the_rest_fails() -> None:
+    release = threading.Event()
+    with pytest.raises(KeyboardInterrupt), meanwhile(lambda: release.wait(60)):
+        raise KeyboardInterrupt
+    release.set()
