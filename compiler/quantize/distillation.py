@@ -144,6 +144,7 @@ class Distiller:
         when that does not help.
 
         rates : tensor index -> length of the first update of a weight, falling linearly to 0 over so many `updates`.
+            What was kept for others, averages of gradients and bases, is forgotten: a walk never tunes them again.
         """
         if not rates or updates < 1:
             return False
@@ -151,11 +152,8 @@ class Distiller:
         begun = self._begun(working, first_reader(self.model.program, rates))
         loss = self._judge(working, begun)
         working.update({i: working[i].clone() for i in rates})
-        for i in rates:
-            if i not in self._moments:
-                self._moments[i] = Moments(
-                    torch.zeros_like(working[i]), torch.zeros_like(working[i]), self.bases.get(i)
-                )
+        self._moments = {i: self._moments.get(i) or self._first_moments(i, working[i]) for i in rates}
+        self.bases = {i: self.bases[i] for i in rates if i in self.bases}
         for update in range(updates):
             gradients = self._gradients(working, list(rates))
 
@@ -167,6 +165,9 @@ class Distiller:
             return False
         tensors.update({i: working[i].to(tensors[i].device) for i in rates})
         return True
+
+    def _first_moments(self, index: int, tensor: torch.Tensor) -> Moments:
+        return Moments(torch.zeros_like(tensor), torch.zeros_like(tensor), self.bases.get(index))
 
     def _gradients(self, tensors: Mapping[int, torch.Tensor], wanted: Collection[int]) -> dict[int, torch.Tensor]:
         """Gradients of the mean divergence over the next batch; those of its parts are added in their order."""

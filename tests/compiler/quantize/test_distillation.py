@@ -290,3 +290,12 @@ def test_every_pass_takes_every_sequence_once_in_an_order_of_its_own() -> None:
     other = distiller()
     other.restore({"taken": 12, "moments": {}})
     assert np.array_equal(np.concatenate([other._next_batch(), other._next_batch()]), second)
+
+
+def test_what_is_kept_for_tensors_that_are_no_longer_tuned_is_let_go() -> None:
+    judge, tensors = distiller(), {i: torch.from_numpy(t.values.copy()) for i, t in enumerate(model().tensors)}
+    both = matrices()[:2]
+    judge.tune(tensors, dict.fromkeys(both, 1e-3), 1)
+    assert set(judge.state()["moments"]) == {str(i) for i in both}
+    judge.tune(tensors, {both[1]: 1e-3}, 1)
+    assert set(judge.state()["moments"]) == {str(both[1])} and set(judge.bases) <= {both[1]}
