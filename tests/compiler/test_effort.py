@@ -36,7 +36,7 @@ def test_more_effort_is_more_text_and_more_tuning() -> None:
 
 def test_what_a_recipe_names_wins() -> None:
     merged = with_effort({"distil": {"steps": 7}, "land-on-cap": {"walks": 2}}, 3)
-    assert merged["distil"] == {"steps": 7, "final-steps": EFFORTS[3]["distil"]["final-steps"]}
+    assert merged["distil"] == {**EFFORTS[3]["distil"], "steps": 7}
     assert merged["land-on-cap"] == {"walks": 2}
     assert merged["calibrate"] == EFFORTS[3]["calibrate"]
     everything = read_recipe("everything", 1)
