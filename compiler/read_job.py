@@ -18,7 +18,7 @@ from .job import CompileJob
 from .model.model import Model
 from .options import CompileOptions
 from .profiles import profile_codec
-from .quantize.refiner import note_of_short_text
+from .quantize.refiner import note_of_labels, note_of_short_text
 from .recipe import Recipe, read_recipe
 from .statistics.calibration import Statistics
 from .storable import check_storable
@@ -46,8 +46,9 @@ class ReadJob:
         more = {"instructions": self.instructions, "forecast": self.forecast.document()}
         found = self.inputs.reported()
         if len(self.job.held_out):
-            short = note_of_short_text(self.job.recipe.distillation, self.job.model, len(self.job.text))
-            found["calibration_notes"] = [*self.inputs.calibration.notes, *short]
+            distillation = self.job.recipe.distillation
+            notes = note_of_short_text(distillation, self.job.model, len(self.job.text)) + note_of_labels(distillation)
+            found["calibration_notes"] = [*self.inputs.calibration.notes, *notes]
         return {**found, "code_notes": list(self.code_notes), **more}
 
 

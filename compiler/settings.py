@@ -229,6 +229,7 @@ class DistillationSettings:
         in proportion, so that the time of a compile stays near linear
     passes : over the calibration text, at most; fewer updates where it is too short
     final_steps : updates of the control tensors afterwards, likewise
+    labels : share of the text's own next tokens in what is learned; the rest is what the float model predicts
     step_size : length of a first update, in quantization errors of its matrix
     vector_step_size : the same, in root mean squares of its vector
     """
@@ -237,15 +238,17 @@ class DistillationSettings:
     steps: int = 800
     final_steps: int = 80
     passes: float = 1.0
+    labels: float = 0.0
     step_size: float = 0.014
     vector_step_size: float = 0.002
     batch_tokens: int = 4096
     table: ClassVar[str] = "distil"
-    NEWER: ClassVar[tuple[str, ...]] = ("passes",)
+    NEWER: ClassVar[tuple[str, ...]] = ("passes", "labels")
     bounds: ClassVar[Mapping[str, Bound]] = {
         "steps": (0, 1e6),
         "final_steps": (0, 1e6),
         "passes": (0.0, 1e6),
+        "labels": (0.0, 1.0),
         "step_size": (0.0, 1.0),
         "vector_step_size": (0.0, 1.0),
         "batch_tokens": (1, 1e9),

@@ -32,7 +32,7 @@ from ..scratch_file import ScratchFile
 from ..statistics.calibration import calibration_sequences
 from ..workers import iterate_jobs, run_jobs, threads_for
 from .eigenvector_adam import Basis, Moments
-from .logit_gradient import cap_behind_head, logit_gradients
+from .logit_gradient import cap_behind_head, excess_loss, logit_gradients, next_tokens, with_labels
 from .teacher import Teacher, advance_to
 
 PART_TOKENS = 1024
@@ -49,6 +49,7 @@ class Distiller:
     bases : of matrices to tune, by tensor index; without one, a weight is a direction of its own
     half : compute with products in bfloat16, gradients and judgements
     scratch : where what the teacher says of training sequences is put aside for later passes over them, if anywhere
+    labels : share of the sequences' own next tokens in what is learned (logit_gradient.py)
     """
 
     model: Model
@@ -61,6 +62,7 @@ class Distiller:
     bases: Mapping[int, Basis] = field(default_factory=dict)
     half: bool = False
     scratch: ScratchFile | None = None
+    labels: float = 0.0
     _arithmetic: Arithmetic = field(init=False, default=EXACT)
     _cap: float | None = field(init=False)
     _tensors: dict[int, torch.Tensor] = field(init=False)
@@ -112,10 +114,10 @@ class Distiller:
 
     def divergence(self, tensors: Mapping[int, torch.Tensor]) -> float:
         """KL(teacher || student) in nats a token on the held-out sequences; `tensors` on the distiller's device."""
-        return self._judge(tensors, self._begun(tensors, 0))
+        return self._judge(tensors, self._begun(tensors, 0), 0.0)
 
-    def _judge(self, tensors: Mapping[int, torch.Tensor], begun: list[Forward]) -> float:
-        """The same; begun : passes over the held-out sequences that these tensors finish."""
+    def _judge(self, tensors: Mapping[int, torch.Tensor], begun: list[Forward], labels: float) -> float:
+        """The same with a share of the sequences' own tokens; begun : passes that these tensors finish."""
         student = TorchExecutor(self.model.program, tensors, arithmetic=self._arithmetic)
         if not self._known:
             self._known = self._begun(self._tensors, find_head(self.model.program) or 0)
@@ -125,7 +127,7 @@ class Distiller:
             with torch.no_grad():
                 expected = known.fork(known.executor).finish().float().log_softmax(-1)
                 found = started.fork(student).finish().float().log_softmax(-1)
-                return float((expected.exp() * (expected - found)).sum(-1).double().sum())
+                return float(excess_loss(expected, found, next_tokens(known.tokens), labels))
 
         pairs = list(zip(self._known, begun, strict=True))
         return sum(run_jobs(measure, pairs, self.threads)) / self.held_out.size
@@ -150,7 +152,7 @@ class Distiller:
             return False
         working = {i: t.to(self.device) for i, t in tensors.items()}
         begun = self._begun(working, first_reader(self.model.program, rates))
-        loss = self._judge(working, begun)
+        loss = self._judge(working, begun, self.labels)
         working.update({i: working[i].clone() for i in rates})
         self._moments = {i: self._moments.get(i) or self._first_moments(i, working[i]) for i in rates}
         self.bases = {i: self.bases[i] for i in rates if i in self.bases}
@@ -161,7 +163,7 @@ class Distiller:
                 working[i].sub_(self._moments[i].direction(gradients.pop(i)), alpha=rates[i] * share)
 
             run_jobs(move, list(rates), self.threads)
-        if self._judge(working, begun) >= loss:
+        if self._judge(working, begun, self.labels) >= loss:
             return False
         tensors.update({i: working[i].to(tensors[i].device) for i in rates})
         return True
@@ -192,9 +194,12 @@ class Distiller:
 
     def _change(self, student: Forward, teacher: Forward, share: float) -> tuple[torch.Tensor, torch.Tensor]:
         """What a student makes at its head, or its logits, and the gradient of a share of the divergence by it."""
+        following = next_tokens(student.tokens)
         if self._cap is None or not self.half:
             with torch.no_grad():
                 expected = teacher.finish().float().softmax(-1)
+                if self.labels:
+                    expected = with_labels(expected, following, self.labels)
             logits = student.finish()
             return logits, logits.detach().float().softmax(-1).sub_(expected).mul_(share).to(logits.dtype)
         head = find_head(self.model.program)
@@ -203,7 +208,8 @@ class Distiller:
             expected = teacher.advance_behind(head)
         change = torch.empty(made.shape)
         rows = (values.detach().flatten(0, 1).numpy() for values in (made, expected))
-        logit_gradients(*rows, np.float32(self._cap), np.float32(share), change.flatten(0, 1).numpy())
+        how = following.flatten().numpy(), np.float32(self.labels), np.float32(self._cap), np.float32(share)
+        logit_gradients(*rows, *how, change.flatten(0, 1).numpy())
         return made, change
 
     def _next_batch(self) -> np.ndarray:
@@ -251,4 +257,5 @@ def make_distiller(job: CompileJob, scratch: ScratchFile | None = None) -> Disti
         dict(zip(known, bases, strict=True)),
         half,
         scratch,
+        job.recipe.distillation.labels,
     )

@@ -1,13 +1,16 @@
-"""The gradient of the divergence from a teacher by what a student's head makes, in one pass over both.
+"""What a student has to learn: a teacher's predictions, and a share of the text's own tokens where that is asked for.
 
-Strategy: KL(teacher || student) has the gradient q - p by the student's logits, the difference of the two predictions.
-Most programs end in their head, or in a softcap behind it; there the whole way from what the heads make to the gradient
-by it is a few operations on one row of each, which stay in the cache.
+Strategy: the loss is the cross-entropy with the target (1 - a) p + a e, p being the teacher's prediction, e the token
+that comes next and a the share `labels`; less the teacher's own, so that both are even at 0, and without labels it is
+KL(teacher || student). Its gradient by the student's logits is q less that target. Most programs end in their head, or
+in a softcap behind it; there the whole way from what the heads make to the gradient by it is a few operations on one
+row of each, which stay in the cache.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from ...format.kernels import kernel
 from ...format.program.operations import Softcap, SoftcapKind
@@ -29,24 +32,53 @@ def cap_behind_head(program: Program) -> float | None:
     return None
 
 
+def next_tokens(tokens: torch.Tensor) -> torch.Tensor:
+    """int64 [sequences, length] of such tokens: the one that follows each, -1 at the end of a sequence."""
+    return torch.cat([tokens[:, 1:], torch.full_like(tokens[:, :1], -1)], 1)
+
+
+def with_labels(expected: torch.Tensor, following: torch.Tensor, labels: float) -> torch.Tensor:
+    """(1 - a) p + a e of predictions p [sequences, length, vocabulary]; p where no token follows."""
+    known = (following >= 0)[..., None]
+    label = torch.zeros_like(expected).scatter_(-1, following.clamp_min(0)[..., None], 1.0)
+    return torch.where(known, (1 - labels) * expected + labels * label, expected)
+
+
+def excess_loss(expected: torch.Tensor, found: torch.Tensor, following: torch.Tensor, labels: float) -> torch.Tensor:
+    """Nats by which a student loses to its teacher, summed over positions in float64.
+
+    expected, found : log-probabilities [sequences, length, vocabulary] of teacher and student; following : of
+    `next_tokens`; labels : their share
+    """
+    worse = expected - found
+    target = with_labels(expected.exp(), following, labels) if labels else expected.exp()
+    return (target * worse).sum(-1).double().sum()
+
+
 @kernel(**KERNEL)
-def logit_gradients(student, teacher, cap, share, gradients):
-    """share (q - p), times the slope of the student's softcap.
+def logit_gradients(student, teacher, following, labels, cap, share, gradients):
+    """share (q - (1 - a) p - a e), times the slope of the student's softcap.
 
     student, teacher : float32 [positions, vocabulary], contiguous, of which q and p are the softmaxes
+    following : int64 [positions], the tokens e, -1 for none (then a is 0); labels : float32 a
     cap : float32 of a tanh softcap before these; 0 bounds nothing
     gradients : float32 [positions, vocabulary], written
     """
     p, q = np.empty(student.shape[1], np.float32), np.empty(student.shape[1], np.float32)
     for row in range(student.shape[0]):
-        out = gradients[row]
+        out, label = gradients[row], following[row]
         _bound(student[row], cap, q)
         for i in range(q.size):
             out[i] = share * (ONE - (q[i] / cap) * (q[i] / cap)) if cap > ZERO else share
+        told = out[label] * labels if label >= 0 else ZERO
         _bound(teacher[row], cap, p)
         of_q, of_p = _exponentials(q), _exponentials(p)
+        if label >= 0:
+            of_p *= ONE - labels
         for i in range(q.size):
             out[i] *= q[i] * of_q - p[i] * of_p
+        if label >= 0:
+            out[label] -= told
 
 
 @kernel(**KERNEL)

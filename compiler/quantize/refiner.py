@@ -100,5 +100,15 @@ def note_of_short_text(settings: DistillationSettings, model: Model, tokens: int
     ]
 
 
+def note_of_labels(settings: DistillationSettings) -> list[str]:
+    """What is to be said where the model is trained on the calibration text, not only measured and tuned by it."""
+    if not settings.enabled or not settings.labels:
+        return []
+    return [
+        f"distillation also learns the text's own tokens (labels = {settings.labels:g}): the artifact is trained on "
+        "this text, so a score on it says nothing, and its divergence from the float model is greater"
+    ]
+
+
 def _rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))

@@ -43,6 +43,7 @@ FULL = (
 )
 
 
+LABELS = FULL.replace("[distil]\n", "[distil]\nlabels = 0.5\n")
 SAMPLED = (
     "[calibrate]\ntokens = 768\n\n[correct-drift]\ntokens = 256\n\n[sample-rows]\nleast = 8\n\n"
     "[distil]\nbatch-tokens = 64\nsteps = 8\nfinal-steps = 4\n"
@@ -88,6 +89,7 @@ def job(tmp_path_factory) -> Job:
     (folder / "quick.toml").write_text(QUICK)
     (folder / "full.toml").write_text(FULL)
     (folder / "sampled.toml").write_text(SAMPLED)
+    (folder / "labels.toml").write_text(LABELS)
     (folder / "run.py").write_text("import network\n" + "# a comment\n" * 20)
     (folder / "network.py").write_text("WIDTH = 16\n")
     return Job(folder, model, sequences)
@@ -137,6 +139,13 @@ def divergence(job: Job, artifact: bytes) -> float:
 
 def test_equal_bytes_again_and_on_two_threads(job: Job, compiled: CompileResult) -> None:
     assert job.compile(CAP, "full", threads=2).artifact == compiled.artifact
+
+
+def test_a_model_that_learns_the_text_too_is_another_one_and_says_so(job: Job, compiled: CompileResult) -> None:
+    found, again = (job.compile(CAP, "labels", threads=threads) for threads in (1, 2))
+    assert found.artifact == again.artifact != compiled.artifact
+    said = [note for note in found.report["calibration_notes"] if "(labels = 0.5)" in note]
+    assert len(said) == 1 and not any("labels" in note for note in compiled.report["calibration_notes"])
 
 
 def test_the_artifact_is_the_model(job: Job, compiled: CompileResult) -> None:

@@ -16,7 +16,7 @@ from bytecap.compiler.model.torch_executor import TorchExecutor
 from bytecap.compiler.quantize import distillation, teacher
 from bytecap.compiler.quantize.distillation import Distiller, first_reader
 from bytecap.compiler.quantize.eigenvector_adam import Basis
-from bytecap.compiler.quantize.refiner import Refiner, note_of_short_text, scaled_updates
+from bytecap.compiler.quantize.refiner import Refiner, note_of_labels, note_of_short_text, scaled_updates
 from bytecap.compiler.scratch_file import ScratchFile
 from bytecap.compiler.settings import DistillationSettings
 from bytecap.compiler.statistics.calibration import MatrixStatistics, measure_statistics
@@ -165,7 +165,7 @@ def test_judging_from_where_a_tuning_begins_is_judging() -> None:
     assert len(model().program.instructions) // 2 < first and first_reader(model().program, [10**6]) == 0
     begun = judge._begun(tensors, first)
     moved = {**tensors, **{i: 1.1 * tensors[i] for i in late}}
-    assert judge._judge(moved, begun) == judge.divergence(moved) != judge.divergence(tensors)
+    assert judge._judge(moved, begun, 0.0) == judge.divergence(moved) != judge.divergence(tensors)
 
 
 def test_a_tuning_that_does_not_help_is_undone() -> None:
@@ -279,6 +279,25 @@ def test_a_text_that_bounds_distillation_is_said() -> None:
     assert said.startswith("distillation makes 9 of 10 updates wanted: 2 passes over this text")
     assert note_of_short_text(settings, model(), 500) == []
     assert note_of_short_text(DistillationSettings(enabled=False), model(), 1) == []
+
+
+def test_learning_the_texts_own_tokens_is_said() -> None:
+    (said,) = note_of_labels(DistillationSettings(labels=0.3))
+    assert "(labels = 0.3): the artifact is trained on this text" in said
+    assert note_of_labels(DistillationSettings()) == []
+    assert note_of_labels(DistillationSettings(labels=0.3, enabled=False)) == []
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_with_labels_the_text_itself_is_learned(half: bool) -> None:
+    """Of text that always says the same, a student of a teacher that does not know it."""
+    text = np.tile(np.arange(16) % 4, (24, 1)).astype(np.int64)
+    tensors = {i: torch.from_numpy(t.values.copy()) for i, t in enumerate(model().tensors)}
+    judge = Distiller(model(), text, text, 6, 0, 1, half=half, labels=0.5)
+    begun = judge._begun(tensors, 0)
+    loss = judge._judge(tensors, begun, 1.0)
+    assert abs(loss) < 1e-3 and judge.tune(tensors, rates(0.01), 20)
+    assert judge._judge(tensors, judge._begun(tensors, 0), 1.0) < -0.1 and judge.divergence(tensors) > 0
 
 
 def test_every_pass_takes_every_sequence_once_in_an_order_of_its_own() -> None:
