@@ -40,6 +40,7 @@ TEXT_BYTES = 60_000_000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=ADAMW)
+    parser.add_argument("--updates", type=int, default=UPDATES, help="as many on every machine that has the time")
     parser.add_argument("--seconds", type=float, default=MAX_SECONDS, help="fewer updates where all would take longer")
     parser.add_argument("--threads", type=int)
     arguments = parser.parse_args()
@@ -52,7 +53,7 @@ def main() -> None:
         if update % 50 == 0:
             print(f"{update} of {updates} updates, {time.perf_counter() - began:.0f} s", flush=True)
 
-    schedule = Schedule(UPDATES, BATCH_SEQUENCES, SEED, arguments.seconds, adamw=True)
+    schedule = Schedule(arguments.updates, BATCH_SEQUENCES, SEED, arguments.seconds, adamw=True)
     fresh = initial_model(ARCHITECTURE, SEED)
     model = train_model(fresh, tokens, schedule, threads=arguments.threads, progress=count)
     arguments.folder.mkdir(parents=True, exist_ok=True)
