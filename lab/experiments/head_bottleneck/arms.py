@@ -23,6 +23,7 @@ class BottleneckOptions:
     checkpoints : measurements on the way, each after twice the updates of the one before
     refit_share : updates of a fresh head on a frozen trunk, of the training's
     flops : a training's budget, instead of minutes
+    adamw : trainings by AdamW, not by Muon and Adam
     """
 
     vocabulary: int = 1024
@@ -39,6 +40,7 @@ class BottleneckOptions:
     training_bytes: int = 8_000_000
     tokenizer_bytes: int = 2_000_000
     flops: float | None = None
+    adamw: bool = False
 
 
 @dataclass(frozen=True, slots=True)

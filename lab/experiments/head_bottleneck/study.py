@@ -154,6 +154,7 @@ class BottleneckStudy:
             "device": self.inputs.device,
             "refit": self.options.refit_share,
             **{name: getattr(self.options, name) for name in ARCHITECTURAL},
+            **({"adamw": True} if self.options.adamw else {}),  # else the key that parts have had so far
         }
 
     def _fresh(self, arm: HeadArm, seed: int) -> Model:
@@ -195,7 +196,7 @@ class BottleneckStudy:
         return train_model(
             model,
             self.training,
-            Schedule(updates, self.options.batch_sequences, seed),
+            Schedule(updates, self.options.batch_sequences, seed, adamw=self.options.adamw),
             device=self.inputs.device,
             threads=self.threads,
             progress=partial(self.inputs.progress, stage),

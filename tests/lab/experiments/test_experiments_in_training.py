@@ -229,6 +229,21 @@ def test_head_bottleneck_goes_on_where_it_was(bottleneck, monkeypatch):
     assert HeadBottleneck().run(inputs) == findings
 
 
+def test_heads_trained_by_adamw_are_other_parts(bottleneck, monkeypatch):
+    """Nothing that Muon left is taken for AdamW's, and AdamW is what trains."""
+    inputs, _ = bottleneck
+    schedules = []
+
+    def train(model, tokens, schedule, **how):
+        schedules.append(schedule)
+        raise DataError("no training here")
+
+    monkeypatch.setattr(bottleneck_study, "train_model", train)
+    with pytest.raises(DataError, match="no training here"):
+        HeadBottleneck().run(replace(inputs, options=inputs.options | {"adamw": True}))
+    assert [schedule.adamw for schedule in schedules] == [True]
+
+
 @pytest.mark.parametrize("experiment", [HeadToDepth(), HeadBottleneck()], ids=lambda e: e.name)
 def test_missing_and_unknown_inputs(experiment, texts):
     with pytest.raises(DataError, match=f"the experiment {experiment.name} needs --training and --evaluation"):
