@@ -19,6 +19,7 @@ from .forecast import Forecast, device_note
 from .job import CompileJob
 from .model.model import Model
 from .quantize.grids import GridQuantizer, PlainGrids
+from .quantize.refiner import notes_of_distillation
 from .rate_control.artifacts import smallest_draft
 from .rate_control.budget import land_quick
 from .rate_control.sampled_trials import SampledTrial, SampledTrials
@@ -43,7 +44,7 @@ class Outlook:
         nothing is possible or gained;  budget : what the cap leaves
     bits_per_weight, predicted_loss : expected under the cap, loss in nats a token by the second-order model
     measured_usually : [least, most] that was measured over such a prediction in other compiles
-    tokens : that this stands on;  notes : what is to be said of the cap
+    tokens : that this stands on;  notes : what is to be said of the cap, and of distillation
     """
 
     weights: int
@@ -107,6 +108,7 @@ def look_ahead(job: CompileJob, budget: int, forecast: Forecast, cap: int) -> Ou
     notes = [note for note in (cap_note(model, cap), device_note(job.device)) if note is not None]
     if budget > largest.size:
         notes.append(f"more than about {largest.size:,} bytes make no better artifact")
+    notes += notes_of_distillation(job)
     bits = 8 * min(budget, near.size) / job.weights
     facts = job.weights, float_bytes(job.model), smallest.size, largest.size, budget, bits, loss
     return Outlook(*facts, usual_ratios(job), statistics.tokens, forecast, tuple(notes))

@@ -18,7 +18,7 @@ from .job import CompileJob
 from .model.model import Model
 from .options import CompileOptions
 from .profiles import profile_codec
-from .quantize.refiner import note_of_labels, note_of_short_text
+from .quantize.refiner import notes_of_distillation
 from .recipe import Recipe, read_recipe
 from .statistics.calibration import Statistics
 from .storable import check_storable
@@ -45,10 +45,7 @@ class ReadJob:
         """What the report says of what was read."""
         more = {"instructions": self.instructions, "forecast": self.forecast.document()}
         found = self.inputs.reported()
-        if len(self.job.held_out):
-            distillation = self.job.recipe.distillation
-            notes = note_of_short_text(distillation, self.job.model, len(self.job.text)) + note_of_labels(distillation)
-            found["calibration_notes"] = [*self.inputs.calibration.notes, *notes]
+        found["calibration_notes"] = [*self.inputs.calibration.notes, *notes_of_distillation(self.job)]
         return {**found, "code_notes": list(self.code_notes), **more}
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 import numpy as np
 import torch
 
+from ..job import CompileJob
 from ..model.model import Model
 from ..settings import DistillationSettings
 from .distillation import Distiller
@@ -85,6 +86,14 @@ def scaled_updates(updates: int, distiller: Distiller, passes: float) -> int:
     """What is wanted of a model; never more than so many passes over the text."""
     wanted = wanted_updates(updates, distiller.model)
     return min(wanted, int(passes * len(distiller.training)) // distiller.batch_sequences)
+
+
+def notes_of_distillation(job: CompileJob) -> list[str]:
+    """What is to be said of a job's distillation before it begins; nothing where no text is held out to judge it."""
+    settings = job.recipe.distillation
+    if not len(job.held_out):
+        return []
+    return note_of_short_text(settings, job.model, len(job.text)) + note_of_labels(settings)
 
 
 def note_of_short_text(settings: DistillationSettings, model: Model, tokens: int) -> list[str]:

@@ -79,6 +79,14 @@ def test_a_dry_run_says_what_caps_are_of_use_and_writes_nothing(small_job, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dry_run_says_that_the_text_itself_is_learned(small_job, tmp_path):
+    recipe = tmp_path / "labels.toml"
+    recipe.write_text("[distil]\nlabels = 0.5\n")
+    arguments = small_job.compile_arguments(tmp_path / "out.bcap", "--dry-run", "--recipe", recipe)
+    assert "(labels = 0.5)" in bytecap_command(*arguments).stdout
+    assert any("(labels = 0.5)" in note for note in bytecap_command(*arguments, "--json").document["outlook"]["notes"])
+
+
 def test_a_cap_that_nothing_fits_under_is_refused_before_the_work(small_job, tmp_path):
     for more in ((), ("--dry-run",)):
         refused = bytecap_command(*small_job.compile_arguments(tmp_path / "out.bcap", "--cap", 600, "-v", *more))
