@@ -197,9 +197,7 @@ class Distiller:
         following = next_tokens(student.tokens)
         if self._cap is None or not self.half:
             with torch.no_grad():
-                expected = teacher.finish().float().softmax(-1)
-                if self.labels:
-                    expected = with_labels(expected, following, self.labels)
+                expected = with_labels(teacher.finish().float().softmax(-1), following, self.labels)
             logits = student.finish()
             return logits, logits.detach().float().softmax(-1).sub_(expected).mul_(share).to(logits.dtype)
         head = find_head(self.model.program)

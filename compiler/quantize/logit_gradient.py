@@ -38,10 +38,11 @@ def next_tokens(tokens: torch.Tensor) -> torch.Tensor:
 
 
 def with_labels(expected: torch.Tensor, following: torch.Tensor, labels: float) -> torch.Tensor:
-    """(1 - a) p + a e of predictions p [sequences, length, vocabulary]; p where no token follows."""
-    known = (following >= 0)[..., None]
-    label = torch.zeros_like(expected).scatter_(-1, following.clamp_min(0)[..., None], 1.0)
-    return torch.where(known, (1 - labels) * expected + labels * label, expected)
+    """(1 - a) p + a e of predictions p [sequences, length, vocabulary]; p itself where no token follows, or a is 0."""
+    if not labels:
+        return expected
+    share = labels * (following >= 0)[..., None].to(expected.dtype)
+    return ((1 - share) * expected).scatter_add_(-1, following.clamp_min(0)[..., None], share)
 
 
 def excess_loss(expected: torch.Tensor, found: torch.Tensor, following: torch.Tensor, labels: float) -> torch.Tensor:
@@ -50,9 +51,7 @@ def excess_loss(expected: torch.Tensor, found: torch.Tensor, following: torch.Te
     expected, found : log-probabilities [sequences, length, vocabulary] of teacher and student; following : of
     `next_tokens`; labels : their share
     """
-    worse = expected - found
-    target = with_labels(expected.exp(), following, labels) if labels else expected.exp()
-    return (target * worse).sum(-1).double().sum()
+    return (with_labels(expected.exp(), following, labels) * (expected - found)).sum(-1).double().sum()
 
 
 @kernel(**KERNEL)
