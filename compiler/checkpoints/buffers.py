@@ -1,8 +1,9 @@
 """Tensors of a state_dict that are no weights, since the model computes them anew: masks, positions, rotations.
 
 Strategy: told by what they hold, not by their names alone, so that no weight is taken for one. A mask is what every
-causal model computes. Tables of rotations are set aside, since they tell with which frequencies the model was trained:
-`compiler.frontends` holds them against the program that was built.
+causal model computes. A few numbers may look like one by chance, so that a small mask is told by its name or its type,
+too; without these it stays a tensor, which frontends name as unexpected. Tables of rotations are set aside, since they
+tell with which frequencies the model was trained: `compiler.frontends` holds them against the program that was built.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ ROTATIONS = re.compile(
 )
 MASKED_BIAS = re.compile(r"(.*\.)?masked_bias")
 POSITIONS = re.compile(r"(.*\.)?(position_ids|positions|pos_ids|arange)")
+MASKS = re.compile(r"(.*\.)?[^.]*(mask|tril|triu|causal)[^.]*|(.*[._])?(attn|attention|att)\.bias")
+BEYOND_CHANCE = 8  # positions of a mask: 64 numbers that are 0 or 1 by chance are one in 14 of 2^64 cases
 HIDDEN_SCORES = -1e3  # a mask that is added to scores has this or less where it hides
 
 
@@ -55,15 +58,17 @@ def _is_computed(name: str, tensor: Stored) -> bool:
         return values.size == 1 and bool((values <= HIDDEN_SCORES).all())
     if POSITIONS.fullmatch(name):
         return tensor.dtype in ("int32", "int64") and np.array_equal(values.ravel(), np.arange(values.size))
-    return _is_causal_mask(values)
+    told = tensor.dtype == "bool" or MASKS.fullmatch(name) is not None  # no weight is stored as truth values
+    return _is_causal_mask(values, 2 if told else BEYOND_CHANCE)
 
 
-def _is_causal_mask(values: np.ndarray) -> bool:
+def _is_causal_mask(values: np.ndarray, least: int) -> bool:
     """Whether a square at the end of the shape, and no more, shows which earlier positions are seen, all or a window.
 
-    Seen and hidden are 1 and 0, the other way round, or 0 and a number that hides a score.
+    Seen and hidden are 1 and 0, the other way round, or 0 and a number that hides a score. There are at least `least`
+    positions. Where each sees itself alone the square is the identity, as which weights may begin, and no mask.
     """
-    if values.ndim < 2 or values.shape[-1] != values.shape[-2] or values.shape[-1] < 2:
+    if values.ndim < 2 or values.shape[-1] != values.shape[-2] or values.shape[-1] < least:
         return False
     if values.size != values.shape[-1] ** 2:
         return False
@@ -75,5 +80,7 @@ def _is_causal_mask(values: np.ndarray) -> bool:
     length = len(square)
     distance = np.arange(length)[:, None] - np.arange(length)
     window = int((square[:, 0] == seen).sum())
+    if window < 2:
+        return False
     expected = np.where((distance >= 0) & (distance < window), seen, hidden)
     return bool(np.array_equal(square, expected))

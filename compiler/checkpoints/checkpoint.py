@@ -127,5 +127,5 @@ def _check_finite(tensors: Mapping[str, np.ndarray], path: Path) -> None:
     if wrong:
         raise CheckpointError(
             f"{path} has weights that are not finite: {listed(wrong)}; the training run diverged, "
-            "take an earlier checkpoint"
+            "take an earlier checkpoint; --ignore NAME leaves out what is no weight"
         )

@@ -1,4 +1,4 @@
-"""Masks, positions and rotations in a state_dict are told from weights by what they hold."""
+"""Masks, positions and rotations in a state_dict are told from weights by what they hold, small masks by more."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import pytest
 import torch
 
 from bytecap.compiler.checkpoints.buffers import without_buffers
+from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
+from bytecap.compiler.checkpoints.selection import Selection
 from bytecap.compiler.checkpoints.stored import stored_torch
+from bytecap.errors import CheckpointError
 
 TRIANGLE = torch.tril(torch.ones(6, 6))
 WINDOW = TRIANGLE - torch.tril(torch.ones(6, 6), -3)
@@ -21,6 +24,12 @@ BUFFERS = {
     "h.3.attn.bias": WINDOW.reshape(1, 1, 6, 6),
     "h.0.attn.masked_bias": torch.tensor(-1e4),
     "position_ids": torch.arange(9)[None],
+    "h.0.attn.attention.bias": TRIANGLE,
+    "h.0.attention.bias": TRIANGLE.half(),
+    "att.mask": torch.triu(torch.ones(4, 4), 1),
+    "blocks.0.sa.heads.0.tril": torch.tril(torch.ones(2, 2)),
+    "self_attn._future_mask": TRIANGLE.to(torch.int64),
+    "seen": torch.tril(torch.ones(2, 2)).bool(),
 }
 ROTATIONS = {
     "rotary_emb.inv_freq": torch.ones(4),
@@ -39,6 +48,17 @@ WEIGHTS = {
     "position_ids": torch.arange(9) + 1,
     "masked_bias": torch.tensor(0.5),
     "cosine": torch.ones(4),
+    "mix": torch.eye(64),
+    "turn": 1 - torch.eye(64),
+    "attn.mask": torch.eye(6),
+    "mlp.bias": TRIANGLE,
+    "seen": torch.tril(torch.ones(2, 2)).to(torch.uint8),
+    "codes": TRIANGLE.to(torch.int8),
+}
+SHOWN = {  # from whether a position is seen to the number of a mask
+    "ones": lambda seen: seen.float(),
+    "zeros": lambda seen: (~seen).float(),
+    "scores": lambda seen: torch.zeros(seen.shape).masked_fill(~seen, -6e4),
 }
 
 
@@ -63,3 +83,25 @@ def test_tables_of_rotations_are_set_aside(name):
 def test_weights_stay(name):
     found = without_buffers(stored({name: WEIGHTS[name]}))
     assert list(found.tensors) == [name] and found.note == ""
+
+
+@pytest.mark.parametrize("shown", SHOWN)
+@pytest.mark.parametrize("size", range(2, 10))
+def test_what_chance_may_draw_is_a_mask_by_its_name_only(size, shown):
+    for window in range(2, size + 1):
+        square = torch.ones(size, size).bool()
+        values = SHOWN[shown](torch.tril(square) & torch.triu(square, 1 - window))
+        found = without_buffers(stored({"gate": values, "attn.mask": values, "h.0.attn.bias": values}))
+        assert list(found.tensors) == (["gate"] if size < 8 else [])
+
+
+def test_what_looks_like_a_small_mask_and_is_no_weight_is_refused_by_name(tmp_path):
+    path = tmp_path / "model.pt"
+    for values, way_out in (
+        (TRIANGLE.to(torch.uint8), r"not plain floating point: seen \(uint8\); .*leave them out with --ignore NAME"),
+        (torch.zeros(6, 6).masked_fill(TRIANGLE == 0, float("-inf")), "not finite: seen .*--ignore NAME leaves out"),
+    ):
+        torch.save({"a": torch.ones(2), "seen": values}, path)
+        with pytest.raises(CheckpointError, match=way_out):
+            read_checkpoint(path)
+        assert list(read_checkpoint(path, Selection(ignore=("seen",))).tensors) == ["a"]

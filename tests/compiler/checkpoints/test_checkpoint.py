@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -119,6 +119,11 @@ ARRAYS = hnp.arrays(np.float32, hnp.array_shapes(max_dims=3, max_side=4), elemen
         min_size=1,
         max_size=4,
     )
+)
+@example({"a": (np.tri(2, dtype=np.float32), "float32")})
+@example({"b": (1 - np.tri(4, dtype=np.float32), "bfloat16"), "c": (np.tri(3, dtype=np.float32)[None], "float16")})
+@example(
+    {"x": (np.triu(np.full((3, 3), np.float32(-6e4)), 1), "float32"), "y": (np.eye(4, dtype=np.float32), "float32")}
 )
 def test_export_and_read_are_inverse(tmp_path_factory, content):
     """Values that a type can hold come back bit for bit, from both kinds of file, and torch reads them the same way."""
