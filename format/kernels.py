@@ -52,3 +52,13 @@ class _ForgivingCache(FunctionCache):
             self.flush()
         except OSError:
             self.disable()
+
+
+@kernel()
+def copy_into(values: Any, into: Any) -> None:
+    """`into` starts with `values`, vectors that share no memory.
+
+    Assigning a slice does the same, and has numba compile the message of an error for seconds.
+    """
+    for i in range(values.size):
+        into[i] = values[i]

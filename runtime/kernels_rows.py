@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..format.kernels import kernel
+from ..format.kernels import copy_into, kernel
 from .kernels_reductions import KERNEL, dot, total
 
 ONE, TWO = np.float32(1.0), np.float32(2.0)
@@ -89,7 +89,7 @@ def rope_half_split(x, heads, cosine, sine, out):
             for i in range(half):
                 low_out[i] = low[i] * cos[i] + high[i] * sin[i]
                 high_out[i] = high[i] * cos[i] - low[i] * sin[i]
-            target[2 * half :] = source[2 * half :]
+            copy_into(source[2 * half :], target[2 * half :])
 
 
 @kernel(**KERNEL)
@@ -110,7 +110,7 @@ def rope_interleaved(x, heads, cosine, sine, out):
                 even, odd = source[2 * i], source[2 * i + 1]
                 target[2 * i] = even * cos[i] + odd * sin[i]
                 target[2 * i + 1] = odd * cos[i] - even * sin[i]
-            target[2 * half :] = source[2 * half :]
+            copy_into(source[2 * half :], target[2 * half :])
 
 
 @kernel(**KERNEL)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...format.codecs.scale_classes import EVEN, ODD, TRELLIS_THRESHOLD, bin_shift, class_of
-from ...format.kernels import kernel
+from ...format.kernels import copy_into, kernel
 from .trellis_search import INFINITE
 
 RECENT = 128  # less costs bits: the loss of prose at one byte price is 4 % higher with 32
@@ -216,13 +216,6 @@ def _end_others(following, past, ancestors):
 
 
 @kernel()
-def _copy(values, into):
-    """`into` starts with `values`; assigning a slice does the same, and takes a sixth of all kernels' compilation."""
-    for k in range(values.size):
-        into[k] = values[k]
-
-
-@kernel()
 def _read_path(state, origin, chosen, codes):
     """codes : int64[rows], written: the integers of the survivor that is in a state in the end."""
     for i in range(codes.size - 1, -1, -1):
@@ -259,11 +252,11 @@ def search_coupled_path(targets, row_steps, scales, coupling, sources, rate_weig
             _trace(cost, origin, before, start, nodes, counts, seen)
             agreed = _settle_agreed(settled, coupling, errors, before, start, nodes, counts)
         for state in range(n_states):
-            _copy(settled[start:end], feedback[state])
-            _copy(settled[start:end], fed[state])
+            copy_into(settled[start:end], feedback[state])
+            copy_into(settled[start:end], fed[state])
         for k in range(agreed, start):
             row_nodes = nodes[k - before, : counts[k - before]]
-            _copy(coupling[k, start:end], weights)
+            copy_into(coupling[k, start:end], weights)
             _feed_nodes(feedback, fed, weights, origin[k], errors[k & (KEPT_ROWS - 1)], row_nodes)
             feedback, fed = fed, feedback
         forgotten = end - RECENT - agreed  # rows that this block will forget before all survivors agree on them
@@ -286,7 +279,7 @@ def search_coupled_path(targets, row_steps, scales, coupling, sources, rate_weig
                 ancestors, moved = moved, ancestors
                 if i - RECENT >= agreed:
                     _end_others(following, past[i - RECENT - agreed], ancestors)
-            _copy(coupling[i, start:end], weights)
+            copy_into(coupling[i, start:end], weights)
             _feed(feedback, fed, weights, origin[i], row[3])
             feedback, fed = fed, feedback
             cost, following = following, cost

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ...format.kernels import kernel
+from ...format.kernels import copy_into, kernel
 from ...format.program.operations import Softcap, SoftcapKind
 from ...format.program.program import Program
 from ...format.program.roles import find_head
@@ -88,7 +88,7 @@ def _bound(values, cap, bounded):
         for i in range(values.size):
             bounded[i] = cap * tanh32(values[i] * inverse)
     else:
-        bounded[:] = values
+        copy_into(values, bounded)
 
 
 @kernel(**KERNEL)

@@ -8,7 +8,10 @@ import subprocess
 import sys
 
 import numba
+import numpy as np
 import pytest
+
+from bytecap.format.kernels import copy_into
 
 MODULE = """
 from bytecap.format.kernels import kernel
@@ -75,3 +78,13 @@ def test_a_damaged_cache_is_made_again(module, monkeypatch, suffix, damage):
 def test_without_a_folder_for_the_cache_kernels_still_run(module):
     call(module, NOWHERE)
     assert not (module / "cache").exists()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint16])
+def test_a_copy_is_what_the_slice_assignment_is(dtype):
+    values, longer = np.arange(12).astype(dtype).reshape(3, 4), np.full(7, 99, dtype)
+    for vector in (values[1], values[:, 2], values[0, :0]):
+        into, expected = longer.copy(), longer.copy()
+        copy_into(vector, into)
+        expected[: vector.size] = vector
+        assert np.array_equal(into, expected)

@@ -61,6 +61,26 @@ def test_kernels_that_decide_decoded_bits_keep_exact_arithmetic():
     assert wrong == []
 
 
+def test_kernels_assign_no_vector_to_a_slice():
+    """Numba compiles the message of an error for it, for seconds; `copy_into` does the same. A number may be."""
+    found = [
+        place(path, node)
+        for path in python_files("format", "runtime", "packing", "compiler")
+        for function in nodes(path)
+        if isinstance(function, ast.FunctionDef)
+        and any(ast.unparse(decorator).startswith("kernel(") for decorator in function.decorator_list)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign)
+        and any(takes_slice(target) for target in node.targets)
+        and (takes_slice(node.value) or ast.unparse(node.value) in {each.arg for each in function.args.args})
+    ]
+    assert found == []
+
+
+def takes_slice(node):
+    return isinstance(node, ast.Subscript) and any(isinstance(part, ast.Slice) for part in ast.walk(node.slice))
+
+
 def test_nothing_unpickles():
     """No pickle module anywhere, and `torch.load` only in the compiler and only with weights_only=True."""
     wrong = []
