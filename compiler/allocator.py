@@ -39,5 +39,17 @@ def give_freed_memory_back() -> None:
         library.malloc_trim(0)
 
 
+@contextmanager
+def freed_memory_given_back() -> Iterator[None]:
+    """Before and behind what takes blocks of other sizes than what ran before it: such blocks find little room between
+    those that are left, so that the heap would hold the most of both.
+    """
+    give_freed_memory_back()
+    try:
+        yield
+    finally:
+        give_freed_memory_back()
+
+
 def _glibc() -> ctypes.CDLL | None:
     return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None

@@ -9,6 +9,7 @@ over them and see every correction.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -73,9 +74,18 @@ class QuantizedMatrix:
         return f"trellis-{self.grid.trellis_states}" if self.grid.trellis_states else "uniform"
 
 
-def zero_matrix(shape: tuple[int, int]) -> QuantizedMatrix:
-    """A matrix of zeros without steps: the cheapest there is, whose loss nobody predicts."""
-    return QuantizedMatrix(GridValues(np.zeros(shape, np.int32), None, None, 1.0, 0), np.zeros(shape, np.float32), 0.0)
+def zero_matrices(shapes: Sequence[tuple[int, int]]) -> list[QuantizedMatrix]:
+    """Matrices of zeros without steps: the cheapest there are, whose loss nobody predicts. Their zeros are the same."""
+    most = max((rows * columns for rows, columns in shapes), default=0)
+    codes, weights = np.zeros(most, np.int32), np.zeros(most, np.float32)
+
+    def zero_matrix(shape: tuple[int, int]) -> QuantizedMatrix:
+        size = shape[0] * shape[1]
+        return QuantizedMatrix(
+            GridValues(codes[:size].reshape(shape), None, None, 1.0, 0), weights[:size].reshape(shape), 0.0
+        )
+
+    return [zero_matrix(shape) for shape in shapes]
 
 
 def prepare_matrix(

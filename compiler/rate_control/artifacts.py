@@ -7,7 +7,7 @@ price. Large tensors are spread over a few streams, which decode in parallel.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ from ...format.tensors.terms import Part
 from ..job import CompileJob
 from ..model.model import Model
 from ..profiles import profile_codecs
-from ..quantize.grid_matrix import zero_matrix
+from ..quantize.grid_matrix import zero_matrices
 from ..quantize.representation import Quantized
 from ..quantize.vectors import quantize_control_tensors
 from ..rewrites.head_bias import fit_head_bias
@@ -68,7 +68,7 @@ def finish_draft(job: CompileJob, draft: Draft) -> Trial:
 def smallest_draft(job: CompileJob) -> Draft:
     """With every code of every matrix zero and the control tensors as coarse as they may be."""
     vectors = quantize_control_tensors(job.model, job.statistics, job.recipe.vectors, COARSEST_PRICE)
-    return make_draft(job, COARSEST_PRICE, {**vectors, **zero_matrices(job, job.statistics.matrices)})
+    return make_draft(job, COARSEST_PRICE, {**vectors, **all_codes_zero(job, job.statistics.matrices)})
 
 
 def smallest_trial(job: CompileJob) -> Trial:
@@ -76,9 +76,10 @@ def smallest_trial(job: CompileJob) -> Trial:
     return finish_draft(job, smallest_draft(job))
 
 
-def zero_matrices(job: CompileJob, indexes: Iterable[int]) -> dict[int, Quantized]:
+def all_codes_zero(job: CompileJob, indexes: Collection[int]) -> dict[int, Quantized]:
     """These matrices with all codes zero."""
-    return {i: zero_matrix(matrix_shape(job.model.tensors[i].values.shape)) for i in indexes}
+    found = zero_matrices([matrix_shape(job.model.tensors[i].values.shape) for i in indexes])
+    return dict(zip(indexes, found, strict=True))
 
 
 def profile_bytes(job: CompileJob, trial: Trial) -> dict[str, int]:

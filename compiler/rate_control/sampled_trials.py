@@ -16,7 +16,7 @@ from ..quantize.representation import Quantized
 from ..quantize.row_sample import RowSample, SampledMatrix
 from ..scratch_file import ScratchFile
 from ..workers import run_jobs
-from .artifacts import make_draft, with_control_tensors, zero_matrices
+from .artifacts import all_codes_zero, make_draft, with_control_tensors
 from .walk_plan import WalkPlan, remembered_plan
 
 
@@ -92,7 +92,7 @@ class SampledTrials:
         tables = dict(self.fit_tables(trial.byte_price))
         tables |= self.grids.fit(trial.byte_price, set(trial.matrices) - set(walked) - set(tables))
         kept = with_control_tensors(self.job, trial.byte_price, tables)
-        rest = make_draft(self.job, trial.byte_price, {**kept, **zero_matrices(self.job, walked)}).size
+        rest = make_draft(self.job, trial.byte_price, {**kept, **all_codes_zero(self.job, walked)}).size
         sizes = {i: trial.matrices[i].bytes for i in walked}
         size = rest + sum(sizes.values())
         return WalkPlan(trial.byte_price, size, sizes, kept, lambda index: trial.matrices[index].error)

@@ -19,7 +19,7 @@ from ...progress import StageProgress
 from ..allocator import give_freed_memory_back
 from ..job import CompileJob
 from ..quantize.distillation import Distiller, make_distiller
-from ..quantize.grid_matrix import zero_matrix
+from ..quantize.grid_matrix import zero_matrices
 from ..quantize.refiner import Refiner, all_updates, tune_vectors
 from ..quantize.representation import FitAt, Quantized, Representations
 from ..quantize.sequential import Walk, count_groups, quantize_sequentially, walk_sequences
@@ -71,7 +71,8 @@ class FinishedWalk:
 
     def smallest(self) -> Draft:
         """The artifact with the last matrix all zero."""
-        return self._draft(self.last_price, zero_matrix(self.quantized[self.last.index].weights.shape))
+        (nothing,) = zero_matrices([self.quantized[self.last.index].weights.shape])
+        return self._draft(self.last_price, nothing)
 
     @property
     def last_price(self) -> float:

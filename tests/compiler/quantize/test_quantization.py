@@ -22,7 +22,7 @@ from naive_quantization import (
 from bytecap.compiler.quantize import grid_matrix
 from bytecap.compiler.quantize.base_fit import fit_base
 from bytecap.compiler.quantize.gptq import quantize_matrix
-from bytecap.compiler.quantize.grid_matrix import QuantizedMatrix, prepare_matrix
+from bytecap.compiler.quantize.grid_matrix import QuantizedMatrix, prepare_matrix, zero_matrices
 from bytecap.compiler.quantize.vectors import quantize_vectors
 from bytecap.compiler.statistics.calibration import MatrixStatistics
 from bytecap.compiler.statistics.damping import damped
@@ -102,6 +102,16 @@ def test_equal_inputs_keep_their_order() -> None:
     """Ties in the strength of inputs are broken by position, so the result does not depend on the sort."""
     weights, _ = problem(4, 10, seed=1)
     assert_equals_twin(weights, MatrixStatistics(np.full((10, 10), 0.5) + 0.5 * np.eye(10), np.ones(4)), 0.05)
+
+
+def test_matrices_of_zeros_take_the_memory_of_the_largest_alone() -> None:
+    shapes = [(3, 5), (8, 2), (4, 1)]
+    found = zero_matrices(shapes)
+    assert [matrix.weights.shape for matrix in found] == [matrix.grid.codes.shape for matrix in found] == shapes
+    assert not any(matrix.weights.any() or matrix.grid.codes.any() for matrix in found)
+    for of in (lambda matrix: matrix.weights, lambda matrix: matrix.grid.codes):
+        assert all(np.shares_memory(of(found[1]), of(matrix)) and of(matrix).flags.c_contiguous for matrix in found)
+    assert zero_matrices([]) == []
 
 
 @settings(max_examples=40)
