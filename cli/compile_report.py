@@ -109,7 +109,7 @@ def _candidates(found: Mapping[str, Any]) -> str:
     for row in won:
         matrices = "1 matrix" if row["won"] == 1 else f"{row['won']} matrices"
         parts.append(f"{row['kind']} for {matrices} (saves {integer(round(row['saved']))} bytes)")
-    finer = [f"{row['name']} {table_steps_text(row)} by its measured loss" for row in found.get("finer", ())]
+    finer = [f"{row['name']} {table_steps_text(row)} by its measured loss" for row in found["finer"]]
     return ", ".join([*parts, *finer]) or "no kind pays, every matrix is one grid"
 
 

@@ -44,6 +44,7 @@ TABLE_TRIALS = 13  # grids of a token table, in both searches and between them
 TABLE_PASSES = 11  # over the text that the loss of a table is measured on
 SYMMETRIC = 0.6  # of a product, where half of it suffices
 EIGEN_FLOPS = 25  # of an eigenvector's coefficient
+FACTOR_FLOPS = 150  # of a singular value decomposition and what it promises, over the product of all three sides
 LOW, HIGH = 0.6, 1.9  # of the forecast seconds
 PROBE = 384, 40  # size and number of the products that are timed: the best of so many, since the first are slow
 BASE_BYTES = 520 << 20  # of the process with its libraries
@@ -132,7 +133,7 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
     trials = sampled + TRIALS * counts.weights / rate / threads
     peak = _peak(model, recipe, counts, text_tokens, threads)
     tables = TABLE_TRIALS * counts.table / INDEPENDENT + passes(recipe.tables.tokens, TABLE_PASSES)
-    tables = tables if recipe.tables.enabled and counts.table else 0.0
+    tables = (tables if recipe.tables.enabled and counts.table else 0.0) + _factors(model, recipe) / flops
     if not recipe.sequential.enabled:
         return Forecast(seconds | {"land on the cap": 2 * trials + prepare + tables}, peak)
     seconds["find the byte price"] = (2 * sampled if recipe.row_sample.enabled else trials) + prepare + tables
@@ -200,6 +201,16 @@ def _distillation_passes(model: Model, recipe: Recipe, text_tokens: int, held_ou
     fresh = min(updates, text_tokens // settings.batch_tokens)
     work = (fresh + (1 - TEACHER_SHARE) * (updates - fresh)) * settings.batch_tokens
     return passes(work, UPDATE_PASSES[half]) + passes(judgements * held_out, JUDGEMENT_PASSES[half])
+
+
+def _factors(model: Model, recipe: Recipe) -> float:
+    """Operations by which matrices are offered factors, where few of them promise any."""
+    if not recipe.factors.enabled:
+        return 0.0
+    tables, most = embedding_tables(model.program), recipe.factors.most_weights
+    walked = {op.weight for op in model.program.instructions if isinstance(op, Linear)} - tables
+    values = [model.tensors[index].values for index in sorted(walked)]
+    return FACTOR_FLOPS * sum(float(v.size) * min(v.shape) for v in values if v.size <= most)
 
 
 def _bases(recipe: Recipe, counts: _Counts, flops: float) -> float:

@@ -22,7 +22,7 @@ from .settings import START_PRICE
 from .workers import one_thread_each
 
 if TYPE_CHECKING:
-    from .menu.tables import TableOutcome
+    from .menu.standard import StandardChoices
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +47,23 @@ def land_compile(
     sampled = _sampled_landing(trials, scratch, smallest, budget)
     near = land_quick(trials, sampled.trial.byte_price, smallest, budget, progress)
     again = partial(land_quick, smallest=smallest, budget=budget, progress=progress)
-    if job.recipe.menu.enabled and near.trial is not smallest:
-        from .menu.choose import choose_representations  # here, so that only a recipe that asks for it imports it
-
-        menu = choose_representations(trials, near, again, partial(progress, "choose candidates"))
-        trials, near = menu.trials, menu.near
-    elif near.trial is not smallest:
-        menu = _fit_tables(trials, near.trial.byte_price)
+    if near.trial is not smallest:
+        menu = _choose_standard(trials, near.trial.byte_price)
         if menu is not None and menu.choices:
-            memory = trials.memory.bound_to(menu.description)
-            trials = replace(trials, representations=menu.representations, memory=memory)
+            trials = trials.storing(menu.representations)
             near = again(trials, near.trial.byte_price)
+        if job.recipe.menu.enabled:
+            from .menu.choose import choose_representations  # here, so that only a recipe that asks for it imports it
+
+            menu = choose_representations(trials, near, again, partial(progress, "choose candidates"), menu)
+            trials, near = menu.trials, menu.near
     landing = near
     if is_walked(job) and near.trial is not smallest:
         sloped = near.tried if len(near.tried) > 1 else sampled.tried
         how = {"tried": sloped, "keep_targets": keep_targets}
         landing = land_sequential(trials, trials.representations, near, budget, progress, **how)
     landing = _finished(job, landing)
-    return LandedCompile(landing, trials, None if menu is None else menu.tables(landing))
+    return LandedCompile(landing, trials, None if menu is None else menu.report(landing))
 
 
 def _sampled_landing(trials: QuickTrials, scratch: ScratchFile, smallest: Draft, budget: int) -> Landing[SampledTrial]:
@@ -85,27 +84,28 @@ def _land_sampled(
     near = land_quick(sampled, START_PRICE, nothing, budget, progress)
     if near.trial is nothing:
         return None
-    tables = _fit_tables(trials, near.trial.byte_price)
-    if tables is not None and tables.choices:
-        sampled.job = replace(trials.job, memory=trials.job.memory.bound_to(tables.description))
-        sampled.fit_tables = partial(tables.representations.fit_chosen, others={})
+    menu = _choose_standard(trials, near.trial.byte_price)
+    if menu is not None and menu.choices:
+        sampled.job = replace(trials.job, memory=trials.job.memory.bound_to(menu.representations.description))
+        sampled.fit_chosen = partial(menu.representations.fit_chosen, others={})
         near = land_quick(sampled, near.trial.byte_price, nothing, budget, progress)
-        trials = replace(trials, representations=tables.representations)
+        trials = replace(trials, representations=menu.representations)
     how = {"tried": near.tried, "keep_targets": keep_targets}
     landing = land_sequential(sampled, trials.representations, near, budget, progress, **how)
     if landing.trial is near.trial:
         return None
     landing = _finished(trials.job, landing)
-    return LandedCompile(landing, trials, None if tables is None else tables.tables(landing))
+    return LandedCompile(landing, trials, None if menu is None else menu.report(landing))
 
 
-def _fit_tables(trials: QuickTrials, byte_price: float) -> TableOutcome | None:
-    """How token tables are stored, where the recipe has it decided by their measured loss and there is one."""
-    if not trials.job.recipe.tables.enabled:
+def _choose_standard(trials: QuickTrials, byte_price: float) -> StandardChoices | None:
+    """What the default recipe offers its matrices beside a grid; None where the recipe or the model has none of it."""
+    recipe = trials.job.recipe
+    if not (recipe.tables.enabled or recipe.factors.enabled):
         return None
-    from .menu.tables import choose_tables  # here, so that a recipe without it imports no kind of representation
+    from .menu.standard import choose_standard  # here, so that a recipe without it imports no kind of representation
 
-    return choose_tables(trials.job, trials.representations, byte_price)
+    return choose_standard(trials.job, trials.representations, byte_price)
 
 
 def _finished(job: CompileJob, landing: Landing[Draft]) -> Landing[Trial]:

@@ -18,18 +18,17 @@ from ..files.nearest_name import known_names
 from ..files.nested_text import parse_toml
 from ..files.printable import printable, shown_value
 from .effort import DEFAULT_EFFORT, EFFORTS, with_effort
+from .representation_settings import FactorSettings, MenuSettings, TableSettings
 from .settings import (
     Bound,
     CalibrationSettings,
     DistillationSettings,
     HeadBiasSettings,
-    MenuSettings,
     QuantizationSettings,
     RateControlSettings,
     RowSampleSettings,
     SequentialSettings,
     SymmetrySettings,
-    TableSettings,
     VectorSettings,
 )
 
@@ -45,6 +44,7 @@ class Recipe:
     vectors: VectorSettings = field(default_factory=VectorSettings)
     quantization: QuantizationSettings = field(default_factory=QuantizationSettings)
     tables: TableSettings = field(default_factory=TableSettings)
+    factors: FactorSettings = field(default_factory=FactorSettings)
     menu: MenuSettings = field(default_factory=MenuSettings)
     row_sample: RowSampleSettings = field(default_factory=RowSampleSettings)
     sequential: SequentialSettings = field(default_factory=SequentialSettings)

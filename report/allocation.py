@@ -24,12 +24,13 @@ def candidate_section(found: Data | None) -> Html | None:
         if c["saved"] > 0
     ]
     worth = significant(1000 * MNAT * found["nats_per_byte"])
+    count = len(found["matrices"])
+    offered = "1 matrix was" if count == 1 else f"{integer(count)} matrices were"
     none = paragraph("No kind pays on any matrix: every one of them is one grid.")
     return section(
         "Kinds of candidates",
         paragraph(
-            f"{'Token tables were' if 'finer' in found else 'Every matrix was'} offered in other kinds than one grid, "
-            "at the byte price found, with coded bytes of a "
+            f"{offered} offered in other kinds than one grid, at the byte price found, with coded bytes of a "
             "trial encode and second-order losses. Saved are bytes at equal predicted loss against its grid, 1,000 "
             f"bytes being worth {worth} mnat; below 0 the kind would have cost so much more. The largest choices were "
             "confirmed by the loss measured on held-out text. Kinds named shared are offered to groups of matrices, "
@@ -40,7 +41,7 @@ def candidate_section(found: Data | None) -> Html | None:
             paragraph(
                 f"{row['name']} has other steps than the price says, by its measured loss: {table_steps_text(row)}."
             )
-            for row in found.get("finer", ())
+            for row in found["finer"]
         ),
         bar_chart(bars[:MOST_ROWS], "bytes saved at equal predicted loss", "Bytes saved by choice") if bars else None,
         record_table([_kind_row(kind) for kind in found["kinds"]]),

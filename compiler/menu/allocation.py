@@ -18,6 +18,19 @@ from .offers import GroupOffer, Offer, is_mere_alias
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """What some matrices were offered at a byte price, by tensor index.
+
+    menus : every offer, the plain grid first; choices : of the matrices that are no plain grids at the byte price
+    measured : (loss of the plain grid, loss of the best other) alone in the float model, where that was measured
+    """
+
+    menus: Mapping[int, Sequence[Offer]]
+    choices: Mapping[int, Offer]
+    measured: Mapping[int, tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
 class Allocation:
     """Solved menus, by tensor index.
 
@@ -44,6 +57,12 @@ class Allocation:
     def saved_together(self, offers: Mapping[int, Offer]) -> float:
         """The sum of `saved`: a group's offers mean something together only."""
         return sum(self.saved(index, offer) for index, offer in offers.items())
+
+    def beside(self, decided: Allocation) -> Allocation:
+        """The same with what other matrices were offered before, at the price of a byte of this one."""
+        menus, chosen = {**decided.menus, **self.menus}, {**decided.chosen, **self.chosen}
+        measured = {**decided.measured, **self.measured}
+        return replace(self, menus=menus, chosen=chosen, measured=measured, bound=decided.bound + self.bound)
 
     def bundles(self) -> list[Mapping[int, Offer]]:
         """The choices: every chosen group at once, every other matrix by itself."""

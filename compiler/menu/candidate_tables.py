@@ -17,7 +17,8 @@ from .offers import PLAIN, GroupOffer, Offer
 
 
 def candidate_tables(job: CompileJob, allocation: Allocation, choices: Mapping[int, Offer], landing: Landing) -> dict:
-    """JSON-able tables `chosen`, `kinds`, `groups` and `matrices`.
+    """JSON-able tables `chosen`, `kinds`, `groups`, `matrices`, and `finer`: token tables whose steps are finer than
+    the byte price has them, or bound the errors of rare rows.
 
     choices : by tensor index, as they were kept. `saved` is bytes against the plain grid at equal
         predicted loss, at the price of a byte in `nats_per_byte`; below 0 the kind would cost that much
@@ -36,6 +37,11 @@ def candidate_tables(job: CompileJob, allocation: Allocation, choices: Mapping[i
         "kinds": _kinds(job, matrices, groups, allocation, choices, landing),
         "groups": groups,
         "matrices": matrices,
+        "finer": [
+            {"name": model.tensors[i].name, "octaves": abs(menu[0].octaves), "rare_rows": menu[0].bounded}
+            for i, menu in allocation.menus.items()
+            if menu[0].octaves or menu[0].bounded
+        ],
     }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from ...progress import StageProgress
 from ..model.groups import Group
 from ..quantize.representation import Quantized
-from ..settings import MenuSettings
+from ..representation_settings import MenuSettings
 from ..workers import iterate_jobs
 from .allocation import Allocation
 from .group_choices import choose_groups, fit_members, join_groups

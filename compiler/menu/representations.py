@@ -25,6 +25,15 @@ class ChosenRepresentations:
     def __init__(self, plain: PlainGrids, units: Units, choices: Mapping[int, Offer]) -> None:
         self.plain, self.units, self.choices = plain, units, choices
 
+    @property
+    def description(self) -> str:
+        """The choices in words, which tell trials with them from others."""
+        rows = [
+            (i, offer.kind, offer.octaves, *offer.setting.values(), *(["bounded"] if offer.bounded else []))
+            for i, offer in sorted(self.choices.items())
+        ]
+        return repr(rows)
+
     def fit_all(self, byte_price: float) -> Mapping[int, Quantized]:
         """Plain grids first, then what was chosen for other matrices."""
         plain = [i for i in self.units.job.statistics.matrices if i not in self.choices]

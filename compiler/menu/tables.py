@@ -12,93 +12,40 @@ of each other, or two thin factors and such a grid (kinds/low_rank.py), which pa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..job import CompileJob
 from ..model.structure import embedding_tables
-from ..quantize.grids import PlainGrids
 from ..quantize.representation import Quantized
 from ..rate_control.budget import is_walked
-from ..rate_control.landing import Landing
-from ..settings import MenuSettings
 from ..statistics.swaps import measure_divergences
-from .allocation import Allocation
-from .candidate_tables import candidate_tables
+from .allocation import Tried
 from .kinds import KINDS, Unit
 from .kinds.low_rank import KIND as LOW_RANK
-from .knapsack import least_loss
+from .kinds.unit import bit_value_at
 from .offers import PLAIN, Offer
-from .representations import ChosenRepresentations
 from .setting import Setting
 from .units import Units
 
 CODEWORDS, FACTORS = "vq-rows", "low-rank"
-OFFERED = {kind.replace("-", "_") for kind in (CODEWORDS, FACTORS)}
-ONLY_THESE = MenuSettings(True, **{switch: switch in OFFERED for switch in MenuSettings.switches()})
 MEASURED, TAKEN = 3, 9  # octaves that are measured, and of which one is taken, evenly spaced
 LEFT_BY_WALKS = 0.5  # of a table's measured loss, about; what a walk aims at makes up for the rest
 LEAST_LOSS = 1e-30
 
 
-@dataclass(frozen=True, slots=True)
-class TableOutcome:
-    """What came of the tables.
-
-    representations : of all matrices of the job; allocation : what every table was offered at its own steps
-    """
-
-    job: CompileJob
-    representations: ChosenRepresentations
-    allocation: Allocation
-
-    @property
-    def choices(self) -> Mapping[int, Offer]:
-        """The tables that are not plain grids at the byte price, by tensor index."""
-        return self.representations.choices
-
-    @property
-    def description(self) -> str:
-        """The choices in words, which tell trials with them from others."""
-        rows = [
-            (i, offer.kind, offer.octaves, *offer.setting.values(), *(["bounded"] if offer.bounded else []))
-            for i, offer in sorted(self.choices.items())
-        ]
-        return repr(rows)
-
-    def tables(self, landing: Landing) -> dict:
-        """What was offered and chosen, for the report; landing : of the whole compile."""
-        finer = [
-            {"name": self.job.model.tensors[i].name, "octaves": abs(menu[0].octaves), "rare_rows": menu[0].bounded}
-            for i, menu in self.allocation.menus.items()
-            if menu[0].octaves or menu[0].bounded
-        ]
-        return candidate_tables(self.job, self.allocation, self.choices, landing) | {"finer": finer}
-
-
-def choose_tables(job: CompileJob, plain: PlainGrids, byte_price: float) -> TableOutcome | None:
-    """How the tables of a job are stored at a byte price; None where it has none."""
-    tables = sorted(embedding_tables(job.model.program) & set(job.statistics.matrices))
-    if not tables:
-        return None
-    units = Units(job)
-    menus, choices, measured, nats_per_byte = {}, {}, {}, 0.0
-    for index in tables:
+def choose_tables(job: CompileJob, units: Units, byte_price: float) -> Tried:
+    """How the tables of a job are stored at a byte price."""
+    menus, choices, measured = {}, {}, {}
+    for index in sorted(embedding_tables(job.model.program) & set(job.statistics.matrices)):
         trial = _best_trial(job, units, index, byte_price)
         menus[index] = trial.menu
         if trial.chosen is not trial.menu[0] or trial.octaves or trial.chosen.bounded:
             choices[index] = trial.chosen
         if trial.losses is not None:
             measured[index] = trial.losses
-        nats_per_byte = trial.nats_per_byte
-    items = [[(offer.bytes, offer.predicted_loss) for offer in menu] for menu in menus.values()]
-    bound = least_loss(items, sum(max(menu[0][0], min(size for size, _ in menu)) for menu in items))
-    others = {i: offer for i, offer in choices.items() if offer.kind != PLAIN}
-    allocation = Allocation(menus, others, nats_per_byte, bound, measured)
-    told = replace(job, recipe=replace(job.recipe, menu=ONLY_THESE))
-    return TableOutcome(told, ChosenRepresentations(plain, units, choices), allocation)
+    return Tried(menus, choices, measured)
 
 
 def _best_trial(job: CompileJob, units: Units, index: int, byte_price: float) -> _TableTrial:
@@ -141,7 +88,7 @@ class _TableTrial:
         self._shape = job.model.tensors[index].values.shape
         self._text = job.held_out[: -(-self.settings.tokens // job.model.program.sequence_length)]
         self._left = LEFT_BY_WALKS if is_walked(job) else 1.0
-        self.nats_per_byte = 8 * self._unit_at(0.0).bit_value
+        self.nats_per_byte = 8 * bit_value_at(byte_price)
         self.octaves, self.size, self.cost = self._best_octaves() if self.is_measured else (0.0, 0.0, 0.0)
 
     def offer(self) -> None:

@@ -76,6 +76,7 @@ class PlainGrids:
         self._model, self._statistics = model, statistics
         self._kept: dict[int, PreparedMatrix] = {}
         self._indexes = sorted(statistics.matrices)
+        self.description = "grids"
         self._remembered, floats = set(), 0
         for index in self._indexes:
             floats += _prepared_floats(*matrix_shape(model.tensors[index].values.shape))

@@ -47,6 +47,10 @@ FitAt = Callable[[float], Quantized]  # byte price -> the matrix at that price
 class Representations(Protocol):
     """How the matrices of one model are stored; tensor indexes name them."""
 
+    @property
+    def description(self) -> str:
+        """How in words, which tell trials with these from trials with others."""
+
     def fit_all(self, byte_price: float) -> Mapping[int, Quantized]:
         """Every matrix by itself, fitted to the float model's weights and statistics."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ..job import CompileJob
@@ -44,6 +44,11 @@ class QuickTrials:
     representations: Representations
     memory: Memory = FORGETFUL
     points: list[CurvePoint] = field(default_factory=list)
+
+    def storing(self, representations: Representations) -> QuickTrials:
+        """The same trials with other representations, and so with a memory of their own."""
+        memory = self.job.memory.bound_to(representations.description)
+        return replace(self, representations=representations, memory=memory)
 
     def at(self, byte_price: float) -> Trial:
         """The artifact at a byte price."""

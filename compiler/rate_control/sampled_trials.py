@@ -17,7 +17,7 @@ from ..quantize.row_sample import RowSample, SampledMatrix
 from ..scratch_file import ScratchFile
 from ..workers import run_jobs
 from .artifacts import all_codes_zero, make_draft, with_control_tensors
-from .walk_plan import WalkPlan, remembered_plan
+from .walk_plan import WalkPlan, remembered_plan, root_mean_square_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ def may_sample(job: CompileJob) -> bool:
 class SampledTrials:
     """Sampled trials of a job; smallest : bytes of the artifact whose codes are all zero.
 
-    fit_tables : byte price -> tables that are stored in another way than as a grid, by tensor index
+    fit_chosen : byte price -> matrices that are stored in another way than as a grid at that price, by tensor index
     """
 
     job: CompileJob
     grids: PlainGrids
     smallest: int
     scratch: ScratchFile
-    fit_tables: Callable[[float], Mapping[int, Quantized]] = lambda _: {}
+    fit_chosen: Callable[[float], Mapping[int, Quantized]] = lambda _: {}
 
     @cached_property
     def _samples(self) -> Mapping[int, RowSample]:
@@ -79,8 +79,9 @@ class SampledTrials:
 
         found = run_jobs(estimate, list(self._samples.values()), self.job.threads)
         matrices = dict(zip(self._samples, found, strict=True))
-        for index, table in self.fit_tables(byte_price).items():
-            matrices[index] = SampledMatrix(table.bytes, table.predicted_loss, 0.0)
+        for index, made in self.fit_chosen(byte_price).items():
+            error = root_mean_square_error(self.job, index, made)
+            matrices[index] = SampledMatrix(made.bytes, made.predicted_loss, error)
         return matrices
 
     def plan(self, trial: SampledTrial) -> WalkPlan:
@@ -89,9 +90,9 @@ class SampledTrials:
 
     def _plan(self, trial: SampledTrial) -> WalkPlan:
         walked = self.job.walked
-        tables = dict(self.fit_tables(trial.byte_price))
-        tables |= self.grids.fit(trial.byte_price, set(trial.matrices) - set(walked) - set(tables))
-        kept = with_control_tensors(self.job, trial.byte_price, tables)
+        alone = {i: made for i, made in self.fit_chosen(trial.byte_price).items() if i not in set(walked)}
+        alone |= self.grids.fit(trial.byte_price, set(trial.matrices) - set(walked) - set(alone))
+        kept = with_control_tensors(self.job, trial.byte_price, alone)
         rest = make_draft(self.job, trial.byte_price, {**kept, **all_codes_zero(self.job, walked)}).size
         sizes = {i: trial.matrices[i].bytes for i in walked}
         size = rest + sum(sizes.values())

@@ -29,15 +29,19 @@ class WalkPlan:
     error: Callable[[int], float]
 
 
+def root_mean_square_error(job: CompileJob, index: int, made: Quantized) -> float:
+    """Of a quantized matrix, over its weights."""
+    difference = made.weights - job.model.tensors[index].values.reshape(made.weights.shape)
+    return float(np.sqrt(np.mean(np.square(difference, dtype=np.float64))))
+
+
 def plan_on_trial(job: CompileJob, trial: Draft | Trial) -> WalkPlan:
     """The plan that a quick trial of all matrices makes."""
     sizes = {i: trial.quantized[i].bytes for i in job.walked}
     kept = {i: q for i, q in trial.quantized.items() if i not in sizes}
 
     def error(index: int) -> float:
-        weights = trial.quantized[index].weights
-        difference = weights - job.model.tensors[index].values.reshape(weights.shape)
-        return float(np.sqrt(np.mean(np.square(difference, dtype=np.float64))))
+        return root_mean_square_error(job, index, trial.quantized[index])
 
     return WalkPlan(trial.byte_price, trial.size, sizes, kept, error)
 

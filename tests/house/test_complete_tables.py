@@ -90,10 +90,10 @@ for recipe in recipes:
 
 
 def test_only_a_recipe_that_asks_for_the_menu_imports_it(small_job, tmp_path) -> None:
-    """Whole compiles in a fresh process, the one without it first; tables are offered one kind of it by default."""
+    """Whole compiles in a fresh process, the one without it first; some kinds are offered by default."""
     little, least = tmp_path / "little.toml", tmp_path / "least.toml"
     little.write_text("[calibrate]\ntokens = 64\n[correct-drift]\nenabled = false\n[distil]\nenabled = false\n")
-    least.write_text(little.read_text() + "[fit-tables]\nenabled = false\n")
+    least.write_text(little.read_text() + "[fit-tables]\nenabled = false\n[offer-factors]\nenabled = false\n")
     files = [str(path) for path in (small_job.checkpoint, small_job.calibration, small_job.architecture)]
     command = [sys.executable, "-c", COMPILE, *files, str(CAP), str(least), str(little)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -144,6 +144,7 @@ ROOMS = {
         "profiles",
         "scratch_file",
         "settings",
+        "representation_settings",
         "effort",
         "recipe",
         "checkpoints",

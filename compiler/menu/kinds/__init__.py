@@ -8,7 +8,7 @@ table each.
 from importlib import import_module
 
 from ....format.registry import keyed
-from ...settings import MenuSettings
+from ...representation_settings import MenuSettings
 from .protocols import CandidateKind, SharedKind, is_shared
 from .shared import Shared
 from .unit import Unit

@@ -13,7 +13,6 @@ come from the spectrum: a direction of strength s saves s²/2 and costs what cod
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,7 +23,7 @@ from ....format.tensors.terms import GridInStream, LowRankValues, Part
 from ...statistics.calibration import MatrixStatistics
 from ..composite import CompositeMatrix
 from ..setting import Setting
-from .prices import coded_cost, coded_costs
+from .prices import coded_cost, coded_costs, weighted_costs
 from .rescue import rescue_discounts, rescue_rows, worst_rows
 from .subsets import plain_grid
 from .unit import Unit
@@ -84,18 +83,20 @@ class LowRankKind:
 
     def under(self, unit: Unit) -> list[LowRankSetting]:
         """The few of least estimated cost under a grid of the rest, by evenly spaced rows of a tall matrix."""
-        most, rows = min(unit.shape) // 2, slice(None, None, -(-len(unit.target) // ESTIMATED_ROWS))
-        share = len(unit.target[rows]) / len(unit.target)
-        weights = np.sqrt(unit.row_fisher[rows])
+        rows = slice(None, None, -(-len(unit.target) // ESTIMATED_ROWS))
+        plain, costs = _costs_under(unit, rows)
+        return [LowRankSetting("under", rank) for cost, rank in costs[:MOST_TRIED] if cost <= MOST_COST * plain]
 
-        def cost(rest: np.ndarray) -> float:
-            return coded_cost(unit, rest, weights=weights) / share
-
-        limit = MOST_COST * cost(unit.target[rows])
-        found = sorted(
-            (paid + cost(rest), r) for r, paid, rest in _truncations(unit, [r for r in RANKS if r <= most], rows)
-        )
-        return [LowRankSetting("under", r) for cost, r in found[:MOST_TRIED] if cost <= limit]
+    def promising(self, unit: Unit, share: float) -> list[LowRankSetting]:
+        """Alone or under a grid of the rest, what is estimated to cost less than this share of a plain grid."""
+        plain, costs = _costs_under(unit, slice(None))
+        found = [LowRankSetting("under", rank) for cost, rank in costs[:MOST_TRIED] if cost < share * plain]
+        singular = weighted_directions(unit, "target")
+        rank = paying_rank(unit, singular)
+        alone = float(direction_costs(unit, singular)[:rank].sum()) + _tail(singular, rank)
+        if 0 < rank <= min(unit.shape) // 2 and alone < share * plain:
+            found.append(LowRankSetting("alone", rank))
+        return found
 
     def follows_price(self, setting: LowRankSetting) -> bool:
         return True
@@ -149,10 +150,10 @@ def weighted_directions(unit: Unit, of: str) -> Singular:
     )
 
 
-def product(unit: Unit, singular: Singular, rank: int, rows: slice = slice(None)) -> np.ndarray:
+def product(unit: Unit, singular: Singular, rank: int) -> np.ndarray:
     """float64[rows, columns]: the best approximation of this rank, before anything is quantized."""
-    weighted = (singular[0][rows, :rank] * singular[1][:rank]) @ singular[2][:rank]
-    return np.linalg.solve(unit.factor.T, (weighted / np.sqrt(unit.row_fisher[rows])[:, None]).T).T
+    weighted = (singular[0][:, :rank] * singular[1][:rank]) @ singular[2][:rank]
+    return np.linalg.solve(unit.factor.T, (weighted / np.sqrt(unit.row_fisher)[:, None]).T).T
 
 
 def direction_costs(unit: Unit, singular: Singular) -> np.ndarray:
@@ -203,12 +204,20 @@ def paying_rank(unit: Unit, singular: Singular) -> int:
     return int((direction_costs(unit, singular) < 0.5 * np.square(singular[1])).sum())
 
 
-def _truncations(unit: Unit, ranks: Sequence[int], rows: slice) -> Iterator[tuple[int, float, np.ndarray]]:
-    """(rank, nats of the target's factors, float64[rows, columns] what they leave of these rows)."""
-    singular = weighted_directions(unit, "target")
-    costs = np.cumsum(direction_costs(unit, singular))
-    for rank in ranks:
-        yield rank, float(costs[rank - 1]), unit.target[rows] - product(unit, singular, rank, rows)
+def _costs_under(unit: Unit, rows: slice) -> tuple[float, list[tuple[float, int]]]:
+    """Estimated nats of a plain grid, and (nats, rank) of factors under a grid of the rest, the least first.
+
+    rows : by which the grids are estimated. What factors leave is taken as quantizers see it, G^1/2 W L.
+    """
+    left, strengths, right = singular = weighted_directions(unit, "target")
+    left, times = left[rows], len(unit.target) / len(unit.target[rows])
+    weighted, paid = (left * strengths) @ right, np.cumsum(direction_costs(unit, singular))
+    plain = times * float(weighted_costs(unit, weighted).sum())
+    found = []
+    for rank in (r for r in RANKS if r <= min(unit.shape) // 2):
+        rest = weighted - (left[:, :rank] * strengths[:rank]) @ right[:rank]
+        found.append((float(paid[rank - 1]) + times * float(weighted_costs(unit, rest).sum()), rank))
+    return plain, sorted(found)
 
 
 def _tail(singular: Singular, rank: int) -> float:

@@ -23,7 +23,12 @@ def coded_costs(
         float64[rows] square roots of the Fisher information of the rows, the unit's unless given
     """
     roots = np.sqrt(unit.row_fisher) if weights is None else weights
-    shares = np.square(roots[:, None] * (values @ (unit.factor if factor is None else factor))) / unit.distortion
+    return weighted_costs(unit, roots[:, None] * (values @ (unit.factor if factor is None else factor)))
+
+
+def weighted_costs(unit: Unit, weighted: np.ndarray) -> np.ndarray:
+    """float64 of the shape of `weighted`: nats a token of numbers that are G^1/2 W L already."""
+    shares = np.square(weighted) / unit.distortion
     return 0.5 * unit.distortion * (shares / (1 + shares) + np.log1p(shares))
 
 

@@ -22,6 +22,16 @@ from ..composite import CompositeMatrix
 from ..setting import Setting
 
 
+def distortion_at(byte_price: float) -> float:
+    """Squared error, in units of its sensitivity, with which a grid stores a weight at a byte price."""
+    return byte_price * byte_price / 12
+
+
+def bit_value_at(byte_price: float) -> float:
+    """Nats a token that one bit is worth at a byte price: D/2 a weight falls to a quarter with each."""
+    return float(np.log(2)) * distortion_at(byte_price)
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """One matrix to be stored.
@@ -76,12 +86,12 @@ class Unit:
     @property
     def distortion(self) -> float:
         """Squared error, in units of its sensitivity, with which a grid stores a weight at the byte price."""
-        return self.byte_price * self.byte_price / 12
+        return distortion_at(self.byte_price)
 
     @property
     def bit_value(self) -> float:
-        """Nats a token that one bit is worth at the byte price: D/2 a weight falls to a quarter with each."""
-        return float(np.log(2)) * self.distortion
+        """Nats a token that one bit is worth at the byte price."""
+        return bit_value_at(self.byte_price)
 
     def remembered(self, key: Hashable, compute: Callable[[], Any]) -> Any:
         """What several settings need, computed once."""

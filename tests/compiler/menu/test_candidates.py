@@ -22,7 +22,7 @@ from bytecap.compiler.menu.setting import Setting
 from bytecap.compiler.quantize.grids import GridQuantizer
 from bytecap.compiler.rate_control.artifacts import assemble_model
 from bytecap.compiler.recipe import read_recipe
-from bytecap.compiler.settings import MenuSettings
+from bytecap.compiler.representation_settings import MenuSettings
 from bytecap.compiler.statistics.calibration import MatrixStatistics
 from bytecap.compiler.workers import one_thread_each
 from bytecap.format.artifact import decode_tensors, read_artifact

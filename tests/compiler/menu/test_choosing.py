@@ -32,7 +32,7 @@ from bytecap.compiler.quantize.grids import GridQuantizer, PlainGrids
 from bytecap.compiler.rate_control.landing import Landing, Trial
 from bytecap.compiler.rate_control.quick_trials import QuickTrials
 from bytecap.compiler.recipe import parse_recipe, read_recipe
-from bytecap.compiler.settings import MenuSettings
+from bytecap.compiler.representation_settings import MenuSettings
 from bytecap.compiler.statistics.convergence import calibrate
 from bytecap.compiler.workers import one_thread_each
 from bytecap.format.artifact import decode_tensors, read_artifact, write_artifact
@@ -134,7 +134,8 @@ def outcome(made) -> tuple[MenuOutcome, Trial]:
 
 @pytest.fixture(scope="module")
 def plain(made) -> CompileResult:
-    return made[0].compile(QUICK)
+    """Grids for all that is no table."""
+    return made[0].compile(QUICK + "\n[offer-factors]\nenabled = false\n")
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +227,8 @@ def test_the_page_and_the_command_line_tell_it(made, chosen: CompileResult, caps
         f"{r['kind']} for {r['won']} {'matrix' if r['won'] == 1 else 'matrices'} (saves {round(r['saved']):,} bytes)"
         for r in won
     ]
-    assert told[1] == ", ".join(parts)
+    finer = [f"{r['name']} {r['octaves']:g} octaves finer by its measured loss" for r in found["finer"]]
+    assert told[1] == ", ".join(parts + finer)
 
 
 def test_what_others_are_aliases_of_is_fitted_to_all_its_uses(outcome) -> None:
@@ -248,6 +250,18 @@ def test_what_others_are_aliases_of_is_fitted_to_all_its_uses(outcome) -> None:
 
 def test_equal_bytes_on_two_threads(made, walked: CompileResult) -> None:
     assert made[0].compile(WALKED + MENUS, threads=2).artifact == walked.artifact
+
+
+def test_equal_bytes_with_a_work_folder_which_keeps_trials_with_choices_apart(
+    made, walked: CompileResult, tmp_path: Path
+) -> None:
+    """The trials before the choices stand at the same byte price."""
+    assert made[0].compile(WALKED + MENUS, work=tmp_path / "work").artifact == walked.artifact
+
+
+def test_tables_are_decided_by_their_measured_loss_and_offered_nothing_else(chosen: CompileResult) -> None:
+    (table,) = (row for row in chosen.report["candidates"]["matrices"] if row["name"] == "tok_emb.weight")
+    assert {offer["kind"] for offer in table["offers"]} <= {"vq-rows", "low-rank"}
 
 
 def test_never_larger_at_equal_predicted_loss(outcome) -> None:

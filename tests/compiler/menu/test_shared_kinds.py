@@ -26,7 +26,7 @@ from bytecap.compiler.rate_control.artifacts import assemble_model, finish_draft
 from bytecap.compiler.rate_control.quick_trials import QuickTrials
 from bytecap.compiler.rate_control.sequential_walk import SequentialWalk
 from bytecap.compiler.recipe import read_recipe
-from bytecap.compiler.settings import MenuSettings
+from bytecap.compiler.representation_settings import MenuSettings
 from bytecap.compiler.statistics.calibration import MatrixStatistics
 from bytecap.compiler.statistics.convergence import calibrate
 from bytecap.compiler.workers import one_thread_each

@@ -6,28 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny_models import ARCHITECTURE as SMALL
-from tiny_models import golf_model, random_sequences
+from menu_jobs import ARCHITECTURE, PRICE, chosen, grids_of, job_of
+from tiny_models import golf_model
 
 from bytecap.compiler.job import CompileJob
 from bytecap.compiler.land_compile import land_compile
-from bytecap.compiler.menu.tables import TableOutcome, choose_tables
 from bytecap.compiler.menu.units import Units
 from bytecap.compiler.model.model import Model, ModelTensor
-from bytecap.compiler.quantize.grids import GridQuantizer, PlainGrids
 from bytecap.compiler.rate_control.quick_trials import QuickTrials
-from bytecap.compiler.recipe import parse_recipe
 from bytecap.compiler.scratch_file import ScratchFile
 from bytecap.compiler.statistics.calibration import MatrixStatistics
-from bytecap.compiler.statistics.convergence import calibrate
 from bytecap.compiler.statistics.swaps import measure_divergences
-from bytecap.compiler.workers import one_thread_each
 from bytecap.format.artifact import decode_tensors, read_artifact
-from bytecap.progress import silent, silent_stage
-
-ARCHITECTURE = SMALL | {"vocab_size": 96, "model_dim": 32}
-PRICE = 3e-3
-CALM = {"threads": 1, "seed": 0, "device": "cpu"}
+from bytecap.progress import silent
 
 
 def model_with_table(near_copies: int) -> Model:
@@ -41,36 +32,19 @@ def model_with_table(near_copies: int) -> Model:
     return replace(model, tensors=(first, *model.tensors[1:]))
 
 
-def job_of(model: Model, **options) -> CompileJob:
-    """Calibrated on little text, four of its sequences held out; options : of the table `fit-tables`."""
-    text = random_sequences(ARCHITECTURE["vocab_size"], 40, ARCHITECTURE["seq_len"], seed=6)
-    tables = {"calibrate": {"tokens": 512}, "correct-drift": {"tokens": 256}, "distil": {"enabled": False}}
-    named = {name.replace("_", "-"): value for name, value in options.items()}
-    recipe = parse_recipe("x", {**tables, "fit-tables": named})
-    with one_thread_each():
-        statistics = calibrate(model, text[4:].ravel(), recipe.calibration, progress=silent_stage, **CALM)
-    return CompileJob(model, statistics, text[4:].ravel(), text[:4], recipe, {}, **CALM)
-
-
-def grids_of(job: CompileJob) -> PlainGrids:
-    return PlainGrids(job.model, job.statistics, GridQuantizer(job.recipe.quantization), 1)
-
-
-def chosen(job: CompileJob) -> TableOutcome:
-    with one_thread_each():
-        outcome = choose_tables(job, grids_of(job), PRICE)
-    assert outcome is not None
-    return outcome
+def job_with(model: Model, **options) -> CompileJob:
+    """options : of the table `fit-tables`."""
+    return job_of(model, fit_tables={name.replace("_", "-"): value for name, value in options.items()})
 
 
 def test_near_copies_become_codewords_and_rows_without_structure_do_not() -> None:
-    copies = chosen(job_of(model_with_table(80), most_octaves=0.0))
+    copies = chosen(job_with(model_with_table(80), most_octaves=0.0))
     (offer,) = copies.choices.values()
     grid = copies.allocation.menus[0][0]
     assert offer.kind == "vq-rows" and offer.bytes < 0.6 * grid.bytes
     before, after = copies.allocation.measured[0]
     assert offer.bytes + after / copies.allocation.nats_per_byte < grid.bytes + before / copies.allocation.nats_per_byte
-    assert chosen(job_of(model_with_table(0), most_octaves=0.0)).choices == {}
+    assert chosen(job_with(model_with_table(0), most_octaves=0.0)).choices == {}
 
 
 def test_rows_along_few_directions_become_factors_and_a_grid() -> None:
@@ -79,7 +53,7 @@ def test_rows_along_few_directions_become_factors_and_a_grid() -> None:
     shared = random.standard_normal((len(table), 2)) @ random.standard_normal((2, table.shape[1]))
     values = (table + 8 * table.std() * shared).astype(np.float32)
     model = replace(model, tensors=(replace(model.tensors[0], values=values), *model.tensors[1:]))
-    outcome = chosen(job_of(model, most_octaves=0.0))
+    outcome = chosen(job_with(model, most_octaves=0.0))
     (offer,) = outcome.choices.values()
     grid = outcome.allocation.menus[0][0]
     assert (offer.kind, offer.setting.how) == ("low-rank", "under") and offer.bytes < 0.9 * grid.bytes
@@ -87,14 +61,14 @@ def test_rows_along_few_directions_become_factors_and_a_grid() -> None:
 
 def test_a_recipe_without_codewords_offers_grids_and_a_large_table_is_offered_factors_alone() -> None:
     for options, count in (({"codewords": False}, 0), ({"most_weights": 96 * 32 - 1}, 0), ({}, 2)):
-        (menu,) = chosen(job_of(model_with_table(80), **options)).allocation.menus.values()
+        (menu,) = chosen(job_with(model_with_table(80), **options)).allocation.menus.values()
         assert sum(offer.kind == "vq-rows" for offer in menu) == count
         assert (len(menu) == 1) == ("codewords" in options)
 
 
 def test_steps_are_finer_by_as_much_as_the_measured_loss_is_larger_than_the_predicted() -> None:
     """A table whose Fisher information is a sixteenth of the real one has steps four times too coarse."""
-    right = job_of(model_with_table(0), codewords=False)
+    right = job_with(model_with_table(0), codewords=False)
     known = right.statistics.matrices
     table = known[0]
     fisher = None if table.output_fisher is None else table.output_fisher / 16
@@ -112,7 +86,7 @@ def test_steps_are_finer_by_as_much_as_the_measured_loss_is_larger_than_the_pred
 
 def test_steps_that_bound_large_errors_are_taken_where_the_loss_that_they_save_is_measured(monkeypatch) -> None:
     """Half of the rows are taken for next to free, which those statistics that bound their errors put right."""
-    right = job_of(model_with_table(0), codewords=False)
+    right = job_with(model_with_table(0), codewords=False)
     table = right.statistics.matrices[0]
     fisher = table.row_fisher.copy()
     fisher[::2] /= 1e6
@@ -131,7 +105,7 @@ def test_steps_that_bound_large_errors_are_taken_where_the_loss_that_they_save_i
 
 
 def test_what_bounds_errors_is_known_of_tables_that_make_logits_and_leaves_common_tokens_alone() -> None:
-    job = job_of(model_with_table(0))
+    job = job_with(model_with_table(0))
     rare = replace(job.statistics, head_fisher=job.statistics.head_fisher.copy())
     rare.head_fisher[7] = 1e-12
     found = Units(replace(job, statistics=rare)).bounded_statistics(0, PRICE)
@@ -142,14 +116,14 @@ def test_what_bounds_errors_is_known_of_tables_that_make_logits_and_leaves_commo
 
 
 def test_without_held_out_text_steps_stay_at_the_price() -> None:
-    job = replace(job_of(model_with_table(0)), held_out=np.empty((0, ARCHITECTURE["seq_len"]), np.int64))
+    job = replace(job_with(model_with_table(0)), held_out=np.empty((0, ARCHITECTURE["seq_len"]), np.int64))
     assert chosen(job).choices == {}
 
 
 @pytest.mark.parametrize("sampled", [False, True])
 def test_a_compile_stores_what_was_chosen_and_says_so(sampled: bool) -> None:
     """With whole trials and with samples of rows; the artifact is the larger for none of it, and its table decodes."""
-    job, budget = job_of(model_with_table(80)), 9_000
+    job, budget = job_with(model_with_table(80)), 9_000
     off = replace(job.recipe.tables, enabled=False)
     samples = replace(job.recipe.row_sample, enabled=sampled)
     errors = []
