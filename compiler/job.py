@@ -45,6 +45,10 @@ class CompileJob:
         """Number of weights of the whole model."""
         return sum(tensor.values.size for tensor in self.model.tensors)
 
+    def first_held_out(self, tokens: int) -> np.ndarray:
+        """int64[n, length]: the first of the held-out sequences, as many as so many tokens begin, or all of them."""
+        return self.held_out[: -(-tokens // self.model.program.sequence_length)]
+
     @property
     def walked(self) -> list[int]:
         """Matrices that a sequential walk quantizes: all but the tables that embed, which have no inputs to drift."""

@@ -16,7 +16,6 @@ from functools import partial
 import numpy as np
 
 from ..job import CompileJob
-from ..model.structure import embedding_tables
 from ..workers import run_jobs
 from .allocation import Allocation, Tried, confirm_largest
 from .kinds import Unit
@@ -33,8 +32,7 @@ LEAST_BYTES = 32  # that factors must save, for the longer line of the directory
 def choose_factors(job: CompileJob, units: Units, byte_price: float) -> Tried:
     """What factors make of the matrices of a job at a byte price; menus of those alone to which they promise much."""
     settings, tensors = job.recipe.factors, job.model.tensors
-    rest = sorted(set(job.statistics.matrices) - embedding_tables(job.model.program))
-    indexes = [i for i in rest if tensors[i].values.size <= settings.most_weights]
+    indexes = [i for i in sorted(job.walked) if tensors[i].values.size <= settings.most_weights]
     makers = {i: partial(units.unit, i, byte_price, {}) for i in indexes}
     found = run_jobs(lambda i: _menu(makers[i]()), indexes, job.threads)
     menus = {i: menu for i, menu in zip(indexes, found, strict=True) if menu}
@@ -52,14 +50,14 @@ def _menu(unit: Unit) -> list[Offer]:
     if not settings:
         return []
     fitted = [(PLAIN, Setting(), unit.grid()), *((KIND.name, each, KIND.fit(unit, each)) for each in settings)]
-    return [Offer(kind, how, 0.0, unit.bytes_of(made), made.predicted_loss) for kind, how, made in fitted]
+    return [Offer.of(unit, *each) for each in fitted]
 
 
 def _confirmed(job: CompileJob, allocation: Allocation, makers: Mapping[int, Callable[[], Unit]]) -> Allocation:
     """The allocation without those of its largest choices whose measured loss eats up the bytes that they save."""
     settings = job.recipe.factors
     largest = allocation.largest(settings.confirmed)
-    text = job.held_out[: -(-settings.tokens // job.model.program.sequence_length)]
+    text = job.first_held_out(settings.tokens)
     if not (largest and len(text)):
         return allocation
 

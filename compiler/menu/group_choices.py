@@ -84,8 +84,8 @@ def fit_members(joined: Sequence[Joined], units: Mapping[int, Callable[[], Unit]
 
 def _offer(unit: Unit, group: Joined, index: int) -> Offer:
     shared = group.shared[index]
-    quantized = SHARED_KINDS[group.kind].fit(unit, group.setting, shared)
-    return Offer(group.kind, group.setting, 0.0, unit.bytes_of(quantized), quantized.predicted_loss, shared)
+    made = SHARED_KINDS[group.kind].fit(unit, group.setting, shared)
+    return Offer.of(unit, group.kind, group.setting, made, shared=shared)
 
 
 def choose_groups(

@@ -15,7 +15,6 @@ from typing import Any
 
 from ...progress import StageProgress
 from ..model.groups import Group
-from ..quantize.representation import Quantized
 from ..representation_settings import MenuSettings
 from ..workers import iterate_jobs
 from .allocation import Allocation
@@ -88,16 +87,12 @@ def _menu(
     unit = make_unit()
     menu = []
     for octaves in sorted(GRID_OCTAVES, key=abs):
-        menu.append(_offer(unit, PLAIN, Setting(), octaves, unit.grid(octaves=octaves)))
+        menu.append(Offer.of(unit, PLAIN, Setting(), unit.grid(octaves=octaves), octaves))
     for name in kinds:
         for setting in KINDS[name].settings(unit):
             if KINDS[name].follows_price(setting) or not fixed:
-                menu.append(_offer(unit, name, setting, 0.0, KINDS[name].fit(unit, setting)))
+                menu.append(Offer.of(unit, name, setting, KINDS[name].fit(unit, setting)))
     return menu, {name: SHARED_KINDS[name].tell(unit) for name in shared}
-
-
-def _offer(unit: Unit, kind: str, setting: Setting, octaves: float, quantized: Quantized) -> Offer:
-    return Offer(kind, setting, octaves, unit.bytes_of(quantized), quantized.predicted_loss)
 
 
 def _nats_per_byte(menus: Collection[Sequence[Offer]]) -> float:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..quantize.representation import Quantized
 from .kinds import KINDS, SHARED_KINDS, Unit
@@ -32,6 +33,11 @@ class Offer:
     predicted_loss: float
     shared: Shared | None = None
     bounded: bool = False
+
+    @classmethod
+    def of(cls, unit: Unit, kind: str, setting: Setting, made: Quantized, octaves: float = 0.0, **more: Any) -> Offer:
+        """Of a matrix stored this way, by a trial encode; more : `shared`, `bounded`."""
+        return cls(kind, setting, octaves, unit.bytes_of(made), made.predicted_loss, **more)
 
     @property
     def follows_price(self) -> bool:

@@ -86,7 +86,7 @@ class _TableTrial:
         self.job, self.settings, self.index, self.bounded = job, job.recipe.tables, index, bounded
         self._units, self._byte_price = units, byte_price
         self._shape = job.model.tensors[index].values.shape
-        self._text = job.held_out[: -(-self.settings.tokens // job.model.program.sequence_length)]
+        self._text = job.first_held_out(self.settings.tokens)
         self._left = LEFT_BY_WALKS if is_walked(job) else 1.0
         self.nats_per_byte = 8 * bit_value_at(byte_price)
         self.octaves, self.size, self.cost = self._best_octaves() if self.is_measured else (0.0, 0.0, 0.0)
@@ -144,8 +144,7 @@ class _TableTrial:
         return [(CODEWORDS, each) for each in codewords] + [(FACTORS, each) for each in LOW_RANK.under(unit)]
 
     def _offer(self, unit: Unit, kind: str, setting: Setting, found: Quantized) -> Offer:
-        size = unit.bytes_of(found)
-        return Offer(kind, setting, self.octaves, size, found.predicted_loss, bounded=self.bounded)
+        return Offer.of(unit, kind, setting, found, self.octaves, bounded=self.bounded)
 
     def _losses(self, candidates: Sequence[Quantized]) -> list[float]:
         """Measured nats a token of the table stored in these ways, alone in the float model."""
