@@ -22,6 +22,7 @@ import torch
 
 from ...format.program.program import Program
 from ...format.program.roles import find_head
+from ..allocator import freed_memory_given_back
 from ..instruction_sets import has_half_products
 from ..job import CompileJob
 from ..model.half_products import HalfProducts
@@ -141,6 +142,7 @@ class Distiller:
 
         return run_jobs(begin, _parts(self.held_out, self.held_out.shape[1]), self.threads)
 
+    @freed_memory_given_back()
     def tune(self, tensors: dict[int, torch.Tensor], rates: Mapping[int, float], updates: int) -> bool:
         """Tune the tensors named in `rates` in place of their old values; False, and nothing changed,
         when that does not help.

@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Mapping
 import numpy as np
 import torch
 
-from ..allocator import freed_memory_given_back
 from ..job import CompileJob
 from ..model.model import Model
 from ..settings import DistillationSettings
@@ -57,8 +56,7 @@ class Refiner:
             return
         self._spent += due
         rates = {i: self.length * self.error(i) for i in waiting}
-        with freed_memory_given_back():
-            self.distiller.tune(tensors, rates, due)
+        self.distiller.tune(tensors, rates, due)
 
 
 def tune_vectors(
@@ -70,8 +68,7 @@ def tune_vectors(
     shapes = [t.values.shape for t in distiller.model.tensors]
     tensors = {i: torch.from_numpy(q.weights.reshape(shapes[i])) for i, q in quantized.items()}
     rates = {i: settings.vector_step_size * _rms(distiller.model.tensors[i].values) for i in vectors}
-    with freed_memory_given_back():
-        distiller.tune(tensors, rates, scaled_updates(settings.final_steps, distiller, settings.passes))
+    distiller.tune(tensors, rates, scaled_updates(settings.final_steps, distiller, settings.passes))
     return {i: tensors[i].numpy() for i in vectors}
 
 
