@@ -86,10 +86,10 @@ def _land_sampled(
         return None
     menu = _choose_standard(trials, near.trial.byte_price)
     if menu is not None and menu.choices:
-        sampled.job = replace(trials.job, memory=trials.job.memory.bound_to(menu.representations.description))
+        trials = trials.storing(menu.representations)
+        sampled.job = replace(trials.job, memory=trials.memory)
         sampled.fit_chosen = partial(menu.representations.fit_chosen, others={})
         near = land_quick(sampled, near.trial.byte_price, nothing, budget, progress)
-        trials = replace(trials, representations=menu.representations)
     how = {"tried": near.tried, "keep_targets": keep_targets}
     landing = land_sequential(sampled, trials.representations, near, budget, progress, **how)
     if landing.trial is near.trial:

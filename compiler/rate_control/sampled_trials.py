@@ -79,8 +79,10 @@ class SampledTrials:
 
         found = run_jobs(estimate, list(self._samples.values()), self.job.threads)
         matrices = dict(zip(self._samples, found, strict=True))
+        walked = set(self.job.walked)
         for index, made in self.fit_chosen(byte_price).items():
-            error = root_mean_square_error(self.job, index, made)
+            # nobody asks for that of a table, which is large
+            error = root_mean_square_error(self.job, index, made) if index in walked else 0.0
             matrices[index] = SampledMatrix(made.bytes, made.predicted_loss, error)
         return matrices
 
@@ -90,10 +92,11 @@ class SampledTrials:
 
     def _plan(self, trial: SampledTrial) -> WalkPlan:
         walked = self.job.walked
-        alone = {i: made for i, made in self.fit_chosen(trial.byte_price).items() if i not in set(walked)}
-        alone |= self.grids.fit(trial.byte_price, set(trial.matrices) - set(walked) - set(alone))
+        rest = set(trial.matrices) - set(walked)
+        alone = {i: made for i, made in self.fit_chosen(trial.byte_price).items() if i in rest}
+        alone |= self.grids.fit(trial.byte_price, rest - set(alone))
         kept = with_control_tensors(self.job, trial.byte_price, alone)
-        rest = make_draft(self.job, trial.byte_price, {**kept, **all_codes_zero(self.job, walked)}).size
+        others = make_draft(self.job, trial.byte_price, {**kept, **all_codes_zero(self.job, walked)}).size
         sizes = {i: trial.matrices[i].bytes for i in walked}
-        size = rest + sum(sizes.values())
+        size = others + sum(sizes.values())
         return WalkPlan(trial.byte_price, size, sizes, kept, lambda index: trial.matrices[index].error)
