@@ -133,7 +133,7 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
     trials = sampled + TRIALS * counts.weights / rate / threads
     peak = _peak(model, recipe, counts, text_tokens, threads)
     tables = TABLE_TRIALS * counts.table / INDEPENDENT + passes(recipe.tables.tokens, TABLE_PASSES)
-    tables = (tables if recipe.tables.enabled and counts.table else 0.0) + _factors(model, recipe) / flops
+    tables = (tables if recipe.tables.enabled and counts.table else 0.0) + _factors(recipe, counts, flops)
     if not recipe.sequential.enabled:
         return Forecast(seconds | {"land on the cap": 2 * trials + prepare + tables}, peak)
     seconds["find the byte price"] = (2 * sampled if recipe.row_sample.enabled else trials) + prepare + tables
@@ -147,15 +147,16 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
-    """Of a model: weights on grids, of its last matrix and of its token tables; the last instruction of a walk;
-    operations a token of a forward pass, of second moments of inputs, and of all second moments; cubes of the sides of
-    matrices, and their number.
+    """Of a model: weights on grids, of its last matrix and of its token tables; the last instruction of a walk, and the
+    sides of the matrices that it quantizes; operations a token of a forward pass, of second moments of inputs, and of
+    all second moments; cubes of the sides of matrices, and their number.
     """
 
     weights: int
     last: int
     table: int
     last_walked: int
+    inner: tuple[tuple[int, int], ...]
     forward: float
     inputs: float
     moments: float
@@ -178,7 +179,7 @@ class _Counts:
         last = max((rows * columns for rows, columns in inner), default=1)
         table = sum(model.tensors[index].values.size for index in tables)
         facts = sum(sizes), last, table, max(walked_layers(model.program), default=0)
-        return cls(*facts, forward, inputs, inputs + outputs, cubes, len(sizes))
+        return cls(*facts, tuple(inner), forward, inputs, inputs + outputs, cubes, len(sizes))
 
 
 def _sampled_share(recipe: Recipe, counts: _Counts) -> float:
@@ -203,14 +204,12 @@ def _distillation_passes(model: Model, recipe: Recipe, text_tokens: int, held_ou
     return passes(work, UPDATE_PASSES[half]) + passes(judgements * held_out, JUDGEMENT_PASSES[half])
 
 
-def _factors(model: Model, recipe: Recipe) -> float:
-    """Operations by which matrices are offered factors, where few of them promise any."""
+def _factors(recipe: Recipe, counts: _Counts, flops: float) -> float:
+    """Seconds by which matrices are offered factors, where few of them promise any."""
     if not recipe.factors.enabled:
         return 0.0
-    tables, most = embedding_tables(model.program), recipe.factors.most_weights
-    walked = {op.weight for op in model.program.instructions if isinstance(op, Linear)} - tables
-    values = [model.tensors[index].values for index in sorted(walked)]
-    return FACTOR_FLOPS * sum(float(v.size) * min(v.shape) for v in values if v.size <= most)
+    sides = (side for side in counts.inner if side[0] * side[1] <= recipe.factors.most_weights)
+    return FACTOR_FLOPS * sum(float(rows) * columns * min(rows, columns) for rows, columns in sides) / flops
 
 
 def _bases(recipe: Recipe, counts: _Counts, flops: float) -> float:
