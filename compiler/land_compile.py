@@ -87,8 +87,7 @@ def _land_sampled(
     menu = _choose_standard(trials, near.trial.byte_price)
     if menu is not None and menu.choices:
         trials = trials.storing(menu.representations)
-        sampled.job = replace(trials.job, memory=trials.memory)
-        sampled.fit_chosen = partial(menu.representations.fit_chosen, others={})
+        sampled.store(trials, {i: offer.bytes for i, offer in menu.choices.items()}, near.trial)
         near = land_quick(sampled, near.trial.byte_price, nothing, budget, progress)
     how = {"tried": near.tried, "keep_targets": keep_targets}
     landing = land_sequential(sampled, trials.representations, near, budget, progress, **how)

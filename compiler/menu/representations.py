@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -35,19 +35,19 @@ class ChosenRepresentations:
         return repr(rows)
 
     def fit_all(self, byte_price: float) -> Mapping[int, Quantized]:
-        """Plain grids first, then what was chosen for other matrices."""
-        plain = [i for i in self.units.job.statistics.matrices if i not in self.choices]
-        return self.fit_chosen(byte_price, dict(self.plain.fit(byte_price, plain)))
+        """All matrices at a byte price, by tensor index."""
+        return self.fit(byte_price, self.units.job.statistics.matrices)
 
-    def fit_chosen(self, byte_price: float, others: Mapping[int, Quantized]) -> dict[int, Quantized]:
-        """What was chosen, beside the other matrices by tensor index; those that name an earlier tensor last and in
+    def fit(self, byte_price: float, indexes: Collection[int]) -> Mapping[int, Quantized]:
+        """Plain grids first, then what was chosen for other matrices; those that name an earlier tensor last and in
         order.
         """
-        job, results = self.units.job, dict(others)
-        alone = [i for i in self.choices if self.choices[i].kind != ALIAS]
-        fitted = run_jobs(lambda i: self._fit(i, byte_price, {}), alone, job.threads)
+        results: dict[int, Quantized] = dict(self.plain.fit(byte_price, set(indexes) - self.choices.keys()))
+        chosen = [i for i in self.choices if i in indexes]
+        alone = [i for i in chosen if self.choices[i].kind != ALIAS]
+        fitted = run_jobs(lambda i: self._fit(i, byte_price, {}), alone, self.units.job.threads)
         results |= dict(zip(alone, fitted, strict=True))
-        for index in sorted(i for i in self.choices if i not in results):
+        for index in sorted(i for i in chosen if i not in results):
             earlier = self.units.earlier(index, {i: q.weights for i, q in results.items()})
             results[index] = self._fit(index, byte_price, earlier)
         return results

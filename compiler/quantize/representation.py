@@ -8,7 +8,7 @@ other kinds stands beside it (compiler/menu) and fits the same protocols.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -53,6 +53,9 @@ class Representations(Protocol):
 
     def fit_all(self, byte_price: float) -> Mapping[int, Quantized]:
         """Every matrix by itself, fitted to the float model's weights and statistics."""
+
+    def fit(self, byte_price: float, indexes: Collection[int]) -> Mapping[int, Quantized]:
+        """These matrices, likewise; with one that takes values of another, that one."""
 
     def prepare(
         self, index: int, target: np.ndarray, statistics: MatrixStatistics, decided: Mapping[int, np.ndarray]

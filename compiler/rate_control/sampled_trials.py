@@ -6,18 +6,19 @@ only the tables that it leaves alone. Whatever a walk comes to is a real artifac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..job import CompileJob
 from ..quantize.grids import PlainGrids
-from ..quantize.representation import Quantized
+from ..quantize.representation import Representations
 from ..quantize.row_sample import RowSample, SampledMatrix
 from ..scratch_file import ScratchFile
 from ..workers import run_jobs
 from .artifacts import all_codes_zero, make_draft, with_control_tensors
-from .walk_plan import WalkPlan, remembered_plan, root_mean_square_error
+from .quick_trials import QuickTrials
+from .walk_plan import WalkPlan, remembered_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +39,25 @@ def may_sample(job: CompileJob) -> bool:
 
 @dataclass
 class SampledTrials:
-    """Sampled trials of a job; smallest : bytes of the artifact whose codes are all zero.
-
-    fit_chosen : byte price -> matrices that are stored in another way than as a grid at that price, by tensor index
-    """
+    """Sampled trials of a job; smallest : bytes of the artifact whose codes are all zero."""
 
     job: CompileJob
     grids: PlainGrids
     smallest: int
     scratch: ScratchFile
-    fit_chosen: Callable[[float], Mapping[int, Quantized]] = lambda _: {}
+
+    def __post_init__(self) -> None:
+        self._representations: Representations = self.grids
+        self._shares: Mapping[int, float] = {}
+
+    def store(self, trials: QuickTrials, sizes: Mapping[int, int], near: SampledTrial) -> None:
+        """From here on matrices are stored as those trials have them, and trials are remembered beside theirs.
+
+        sizes : bytes of what is no grid at the byte price, by tensor index, at that of `near`, which had grids alone.
+            At other prices these take the same share of a grid, so that nothing is fitted before the walk is planned
+        """
+        self.job, self._representations = replace(self.job, memory=trials.memory), trials.representations
+        self._shares = {i: size / near.matrices[i].bytes for i, size in sizes.items()}
 
     @cached_property
     def _samples(self) -> Mapping[int, RowSample]:
@@ -79,11 +89,8 @@ class SampledTrials:
 
         found = run_jobs(estimate, list(self._samples.values()), self.job.threads)
         matrices = dict(zip(self._samples, found, strict=True))
-        walked = set(self.job.walked)
-        for index, made in self.fit_chosen(byte_price).items():
-            # nobody asks for that of a table, which is large
-            error = root_mean_square_error(self.job, index, made) if index in walked else 0.0
-            matrices[index] = SampledMatrix(made.bytes, made.predicted_loss, error)
+        for index, share in self._shares.items():
+            matrices[index] = replace(matrices[index], bytes=round(share * matrices[index].bytes))
         return matrices
 
     def plan(self, trial: SampledTrial) -> WalkPlan:
@@ -93,9 +100,7 @@ class SampledTrials:
     def _plan(self, trial: SampledTrial) -> WalkPlan:
         walked = self.job.walked
         rest = set(trial.matrices) - set(walked)
-        alone = {i: made for i, made in self.fit_chosen(trial.byte_price).items() if i in rest}
-        alone |= self.grids.fit(trial.byte_price, rest - set(alone))
-        kept = with_control_tensors(self.job, trial.byte_price, alone)
+        kept = with_control_tensors(self.job, trial.byte_price, self._representations.fit(trial.byte_price, rest))
         others = make_draft(self.job, trial.byte_price, {**kept, **all_codes_zero(self.job, walked)}).size
         sizes = {i: trial.matrices[i].bytes for i in walked}
         size = others + sum(sizes.values())

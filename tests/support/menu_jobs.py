@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 from tiny_models import ARCHITECTURE as SMALL
-from tiny_models import random_sequences
+from tiny_models import golf_model, random_sequences
 
 from bytecap.compiler.job import CompileJob
 from bytecap.compiler.menu.standard import StandardChoices, choose_standard
-from bytecap.compiler.model.model import Model
+from bytecap.compiler.model.model import Model, ModelTensor
 from bytecap.compiler.quantize.grids import GridQuantizer, PlainGrids
 from bytecap.compiler.recipe import parse_recipe
 from bytecap.compiler.statistics.convergence import calibrate
@@ -18,6 +21,17 @@ ARCHITECTURE = SMALL | {"vocab_size": 96, "model_dim": 32}
 PRICE = 3e-3
 CALM = {"threads": 1, "seed": 0, "device": "cpu"}
 OFF = {"enabled": False}
+
+
+def model_with_table(near_copies: int) -> Model:
+    """A model so many rows of whose table are near copies of a few others."""
+    model, random = golf_model(3, **ARCHITECTURE), np.random.default_rng(4)
+    table = model.tensors[0].values.copy()
+    if near_copies:
+        noise = random.standard_normal((near_copies, table.shape[1])) * 1e-3 * table.std()
+        table[-near_copies:] = table[random.integers(8, size=near_copies)] + noise
+    first = ModelTensor(model.tensors[0].name, np.ascontiguousarray(table, np.float32), model.tensors[0].dtype)
+    return replace(model, tensors=(first, *model.tensors[1:]))
 
 
 def job_of(model: Model, **tables: dict[str, object]) -> CompileJob:

@@ -6,30 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from menu_jobs import ARCHITECTURE, PRICE, chosen, grids_of, job_of
-from tiny_models import golf_model
+from menu_jobs import ARCHITECTURE, PRICE, chosen, grids_of, job_of, model_with_table
 
 from bytecap.compiler.job import CompileJob
 from bytecap.compiler.land_compile import land_compile
 from bytecap.compiler.menu.units import Units
-from bytecap.compiler.model.model import Model, ModelTensor
+from bytecap.compiler.model.model import Model
 from bytecap.compiler.rate_control.quick_trials import QuickTrials
 from bytecap.compiler.scratch_file import ScratchFile
 from bytecap.compiler.statistics.calibration import MatrixStatistics
 from bytecap.compiler.statistics.swaps import measure_divergences
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.progress import silent
-
-
-def model_with_table(near_copies: int) -> Model:
-    """A model so many rows of whose table are near copies of a few others."""
-    model, random = golf_model(3, **ARCHITECTURE), np.random.default_rng(4)
-    table = model.tensors[0].values.copy()
-    if near_copies:
-        noise = random.standard_normal((near_copies, table.shape[1])) * 1e-3 * table.std()
-        table[-near_copies:] = table[random.integers(8, size=near_copies)] + noise
-    first = ModelTensor(model.tensors[0].name, np.ascontiguousarray(table, np.float32), model.tensors[0].dtype)
-    return replace(model, tensors=(first, *model.tensors[1:]))
 
 
 def job_with(model: Model, **options) -> CompileJob:
