@@ -26,7 +26,7 @@ from bytecap.version import VERSION
 
 from .material import Material, add_material_options, find_material
 from .own_process import answer_alone
-from .points import CompressionPoint, bytes_at
+from .points import CompressionPoint, bytes_at, shares_of
 from .rate_distortion import PointMeter
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -122,6 +122,15 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def shares_table(found: list[Compiled], peers: list[CompressionPoint]) -> str:
+    """What each level takes of the peers that `benchmarks.run` has measured on the same."""
+    lines = ["share of each envelope at equal mBPB, and at equal KL"]
+    for each in sorted((each for each in found if each.bits == MIDDLE), key=lambda each: each.level):
+        cells = [f"{name} {share['gap']:.3f} {share['kl']:.3f}" for name, share in shares_of(each.point, peers).items()]
+        lines.append(f"{each.level:>6}  " + "  ".join(cells))
+    return "\n".join(lines)
+
+
 def plot(rows: list[dict], path: Path, title: str) -> None:
     """Bytes at equal divergence against processor seconds, each point named by its level."""
     import matplotlib
@@ -191,6 +200,9 @@ def main() -> None:
     write_found(path, conditions, found)
     plot(summary(found), path.with_suffix(".svg"), f"{meter.material.name}: bytes and time by effort")
     print(table(summary(found)))
+    sizes = RESULTS / f"{meter.material.name}-sizes.json"
+    if sizes.is_file():
+        print(shares_table(found, [CompressionPoint(**point) for point in json.loads(sizes.read_text())["points"]]))
 
 
 if __name__ == "__main__":

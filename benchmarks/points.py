@@ -73,6 +73,17 @@ def envelope_at(
     return min((value for value in found if value is not None), default=None)
 
 
+def shares_of(point: CompressionPoint, peers: Sequence[CompressionPoint]) -> dict[str, dict[str, float]]:
+    """What a file takes of each envelope, by its name, at the file's own gap and divergence, where both are reached."""
+    found = {
+        name: {m: envelope_at(peers, pipelines, getattr(point, m), m) for m in ("gap", "kl")}
+        for name, pipelines in ENVELOPES.items()
+    }
+    return {
+        name: {m: point.bytes / size for m, size in best.items()} for name, best in found.items() if all(best.values())
+    }
+
+
 def comparison(ours: Sequence[CompressionPoint], peers: Sequence[CompressionPoint]) -> list[dict]:
     """Bytes at each gap and each divergence: bytecap's, each envelope's, and the ratios of the first to the others."""
     rows = []

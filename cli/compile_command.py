@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..compiler.effort import DEFAULT_EFFORT, EFFORTS, MEASURED
+from ..compiler.effort import DEFAULT_EFFORT, MEASURED
 from .compile_options import compile_options
 from .documents import json_option, print_document
 from .parameters import (
@@ -26,8 +26,6 @@ EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --cal
 def _measured_efforts() -> str:
     """What efforts cost and save, for the end of the help."""
     rows = [f"  {effort:<8}{time:<7.2f}{size:.3f}" for effort, (time, size) in MEASURED.items()]
-    unknown = ", ".join(str(effort) for effort in EFFORTS if effort not in MEASURED)
-    rows += [f"  {unknown}: not measured"] if unknown else []
     title = f"What efforts cost and save, over {DEFAULT_EFFORT}, on 2.6 million weights:"
     return "\n".join(["\b", title, "  effort  time   bytes at equal damage", *rows])
 

@@ -62,13 +62,17 @@ EFFORTS: Mapping[int, Options] = {
 }
 
 # Processor seconds, and bytes at equal divergence, over those of the default effort, of 2.6 million weights at 2.2 bits
-# (benchmarks/results/prose-efforts.json). What is not here was not measured.
+# (benchmarks/results/prose-efforts.json).
 MEASURED: Mapping[int, tuple[float, float]] = {
-    1: (0.076, 1.084),
-    2: (0.157, 1.052),
-    3: (0.62, 1.012),
-    4: (0.88, 1.001),
-    5: (1.0, 1.0),
+    1: (0.082, 1.087),
+    2: (0.153, 1.053),
+    3: (0.626, 1.014),
+    4: (0.932, 1.003),
+    5: (1.000, 1.000),
+    6: (1.641, 0.982),
+    7: (2.860, 0.972),
+    8: (6.093, 0.960),
+    9: (11.270, 0.957),
 }
 
 

@@ -47,7 +47,7 @@ def test_what_a_recipe_names_wins() -> None:
 def test_what_efforts_are_said_to_cost_is_what_was_measured() -> None:
     table = json.loads((ROOT / "benchmarks" / "results" / "prose-efforts.json").read_text())["table"]
     whole = next(row["processor_seconds"] for row in table if row["effort"] == DEFAULT_EFFORT)
-    assert MEASURED.keys() == {row["effort"] for row in table}
+    assert MEASURED.keys() == EFFORTS.keys() == {row["effort"] for row in table}
     page = (ROOT / "docs" / "recipe.md").read_text()
     for row in table:
         time, size = MEASURED[row["effort"]]
