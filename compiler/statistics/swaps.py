@@ -1,11 +1,11 @@
 """What swapping tensors of the float model for decoded ones costs, measured, and what the second-order
 model says it costs.
 
-Strategy: the cost is the KL divergence from the float model in nats a token. A candidate is a set of
-replaced tensors; up to the first instruction that reads one of them it computes what the float model
-computes, so each batch walks the float model once and every candidate forks off at its own first
-instruction: half the work of running each from the start. Batches are fixed and their sums are added in
-order, so the result does not depend on the thread count.
+Strategy: the cost is the KL divergence from the float model in nats a token. A candidate is a set
+of replaced tensors; up to the first instruction that reads one of them it computes what the float
+model computes, so each batch walks the float model as far as the last of them and every candidate
+forks off at its own first instruction: half the work of running each from the start. Batches are
+fixed and their sums are added in order, so the result does not depend on the thread count.
 """
 
 from __future__ import annotations
@@ -101,9 +101,8 @@ def _divergence_sums(
     with torch.no_grad():
         reference = Predictions(base.forward(tokens))
         forward = Forward(base, tokens)
-        for index in range(len(base.program.instructions)):
-            for k in (k for k, start in enumerate(starts) if start == index):
-                divergence, _ = reference.divergence(forward.fork(executors[k]).finish())
-                sums[k] = float(divergence.sum())
-            forward.advance()
+        for start, k in sorted((start, k) for k, start in enumerate(starts) if start < len(base.program.instructions)):
+            forward.advance_to(start)
+            divergence, _ = reference.divergence(forward.fork(executors[k]).finish())
+            sums[k] = float(divergence.sum())
     return sums
