@@ -126,7 +126,8 @@ def shares_table(found: list[Compiled], peers: list[CompressionPoint]) -> str:
     """What each level takes of the peers that `benchmarks.run` has measured on the same."""
     lines = ["share of each envelope at equal mBPB, and at equal KL"]
     for each in sorted((each for each in found if each.bits == MIDDLE), key=lambda each: each.level):
-        cells = [f"{name} {share['gap']:.3f} {share['kl']:.3f}" for name, share in shares_of(each.point, peers).items()]
+        shares = shares_of(each.point, peers, ("gap", "kl"))
+        cells = [f"{name} {gap:.3f} {divergence:.3f}" for name, (gap, divergence) in shares.items()]
         lines.append(f"{each.level:>6}  " + "  ".join(cells))
     return "\n".join(lines)
 

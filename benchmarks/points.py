@@ -73,15 +73,18 @@ def envelope_at(
     return min((value for value in found if value is not None), default=None)
 
 
-def shares_of(point: CompressionPoint, peers: Sequence[CompressionPoint]) -> dict[str, dict[str, float]]:
-    """What a file takes of each envelope, by its name, at the file's own gap and divergence, where both are reached."""
-    found = {
-        name: {m: envelope_at(peers, pipelines, getattr(point, m), m) for m in ("gap", "kl")}
-        for name, pipelines in ENVELOPES.items()
-    }
-    return {
-        name: {m: point.bytes / size for m, size in best.items()} for name, best in found.items() if all(best.values())
-    }
+def envelopes_at(points: Sequence[CompressionPoint], damage: float, measure: str) -> dict[str, float | None]:
+    """Least bytes of every envelope at a damage, by its name."""
+    return {name: envelope_at(points, pipelines, damage, measure) for name, pipelines in ENVELOPES.items()}
+
+
+def shares_of(
+    point: CompressionPoint, peers: Sequence[CompressionPoint], measures: Sequence[str]
+) -> dict[str, list[float]]:
+    """What a file takes of each envelope, by its name, at the file's own damages, where all of these are reached."""
+    best = [envelopes_at(peers, getattr(point, measure), measure) for measure in measures]
+    sizes = {name: [each[name] for each in best] for name in ENVELOPES}
+    return {name: [point.bytes / size for size in found] for name, found in sizes.items() if None not in found}
 
 
 def comparison(ours: Sequence[CompressionPoint], peers: Sequence[CompressionPoint]) -> list[dict]:
@@ -89,7 +92,7 @@ def comparison(ours: Sequence[CompressionPoint], peers: Sequence[CompressionPoin
     rows = []
     for measure, damage in [*(("gap", gap) for gap in GAPS), *(("kl", kl) for kl in DIVERGENCES)]:
         mine = bytes_at(ours, damage, measure)
-        envelopes = {name: envelope_at(peers, pipelines, damage, measure) for name, pipelines in ENVELOPES.items()}
+        envelopes = envelopes_at(peers, damage, measure)
         ratios = {name: mine / best if mine and best else None for name, best in envelopes.items()}
         rows.append({"measure": measure, "damage": damage, "bytecap": mine, "peers": envelopes, "ratios": ratios})
     return rows

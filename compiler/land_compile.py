@@ -70,7 +70,7 @@ def _sampled_landing(trials: QuickTrials, scratch: ScratchFile, smallest: Draft,
     """Where samples of rows say that the budget is filled: a price to begin at, for little work; START_PRICE where they
     find none.
     """
-    sampled = SampledTrials(trials.job, trials.representations, smallest.size, scratch)
+    sampled = SampledTrials.of(trials.job, trials.representations, smallest.size, scratch)
     nothing = SampledTrial(START_PRICE, smallest.size, {})
     return land_quick(sampled, START_PRICE, nothing, budget, silent, rough=True)
 
@@ -79,7 +79,7 @@ def _land_sampled(
     trials: QuickTrials, scratch: ScratchFile, smallest: Draft, budget: int, progress: Progress, *, keep_targets: bool
 ) -> LandedCompile | None:
     """A walk planned on samples of rows; None where the samples find no price or no walk fits."""
-    sampled = SampledTrials(trials.job, trials.representations, smallest.size, scratch)
+    sampled = SampledTrials.of(trials.job, trials.representations, smallest.size, scratch)
     nothing = SampledTrial(smallest.byte_price, smallest.size, {})
     near = land_quick(sampled, START_PRICE, nothing, budget, progress)
     if near.trial is nothing:
@@ -87,7 +87,7 @@ def _land_sampled(
     menu = _choose_standard(trials, near.trial.byte_price)
     if menu is not None and menu.choices:
         trials = trials.storing(menu.representations)
-        sampled.store(trials, {i: offer.bytes for i, offer in menu.choices.items()}, near.trial)
+        sampled = sampled.storing(trials, {i: offer.bytes for i, offer in menu.choices.items()}, near.trial)
         near = land_quick(sampled, near.trial.byte_price, nothing, budget, progress)
     how = {"tried": near.tried, "keep_targets": keep_targets}
     landing = land_sequential(sampled, trials.representations, near, budget, progress, **how)

@@ -100,7 +100,7 @@ def look_ahead(job: CompileJob, budget: int, forecast: Forecast, cap: int) -> Ou
         job = replace(job, model=model, statistics=statistics)
         smallest = smallest_draft(job)
         grids = PlainGrids(model, statistics, GridQuantizer(quantization), job.threads)
-        trials = SampledTrials(job, grids, smallest.size, scratch)
+        trials = SampledTrials.of(job, grids, smallest.size, scratch)
         nothing = SampledTrial(smallest.byte_price, smallest.size, {})
         largest = trials.draft(job.recipe.rate_control.finest_price(job.weights))
         near = land_quick(trials, START_PRICE, nothing, budget, silent).trial

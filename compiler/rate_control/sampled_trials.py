@@ -7,7 +7,7 @@ only the tables that it leaves alone. Whatever a walk comes to is a real artifac
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ..job import CompileJob
@@ -37,61 +37,85 @@ def may_sample(job: CompileJob) -> bool:
     return recipe.row_sample.enabled and only_later and not recipe.menu.enabled and not recipe.head_bias.enabled
 
 
-@dataclass
-class SampledTrials:
-    """Sampled trials of a job; smallest : bytes of the artifact whose codes are all zero."""
+class GridSamples:
+    """Samples of the rows of every matrix, and what they have said of it as a grid at the byte prices so far."""
 
-    job: CompileJob
-    grids: PlainGrids
-    smallest: int
-    scratch: ScratchFile
+    def __init__(self, job: CompileJob, grids: PlainGrids, scratch: ScratchFile) -> None:
+        self._job, self._grids, self._scratch = job, grids, scratch
+        self._known: dict[float, Mapping[int, SampledMatrix]] = {}
 
-    def __post_init__(self) -> None:
-        self._representations: Representations = self.grids
-        self._shares: Mapping[int, float] = {}
+    def at(self, byte_price: float) -> Mapping[int, SampledMatrix]:
+        """The estimates at a byte price, by tensor index."""
+        if byte_price not in self._known:
+            self._known[byte_price] = self._remembered(byte_price)
+        return self._known[byte_price]
 
-    def store(self, trials: QuickTrials, sizes: Mapping[int, int], near: SampledTrial) -> None:
-        """From here on matrices are stored as those trials have them, and trials are remembered beside theirs.
+    def _remembered(self, byte_price: float) -> Mapping[int, SampledMatrix]:
+        memory = self._job.memory
+        state = memory.recall("sample", byte_price)
+        if state is not None:
+            memory.took("a sampled trial of the byte price")
+            return {int(i): SampledMatrix(*figures) for i, figures in state.items()}
+        found = self._estimate(byte_price)
+        kept = {str(i): [m.bytes, float(m.predicted_loss), float(m.error)] for i, m in found.items()}
+        memory.keep("sample", byte_price, state=kept)
+        return found
 
-        sizes : bytes of what is no grid at the byte price, by tensor index, at that of `near`, which had grids alone.
-            At other prices these take the same share of a grid, so that nothing is fitted before the walk is planned
-        """
-        self.job, self._representations = replace(self.job, memory=trials.memory), trials.representations
-        self._shares = {i: size / near.matrices[i].bytes for i, size in sizes.items()}
+    def _estimate(self, byte_price: float) -> dict[int, SampledMatrix]:
+        def estimate(sample: RowSample) -> SampledMatrix:
+            return sample.estimate(self._grids.quantizer.quantize(sample.prepared, byte_price))
+
+        found = run_jobs(estimate, list(self._samples.values()), self._job.threads)
+        return dict(zip(self._samples, found, strict=True))
 
     @cached_property
     def _samples(self) -> Mapping[int, RowSample]:
         """Of every matrix."""
-        settings, indexes = self.job.recipe.row_sample, list(self.job.statistics.matrices)
+        settings, indexes = self._job.recipe.row_sample, list(self._job.statistics.matrices)
 
         def sample(index: int) -> RowSample:
             # whole matrices are quantized at prices, too, unless the recipe is content with samples
-            prepared = self.grids.prepared(index, remember=not settings.enabled)
-            return RowSample.of(prepared, settings, self.scratch)
+            prepared = self._grids.prepared(index, remember=not settings.enabled)
+            return RowSample.of(prepared, settings, self._scratch)
 
-        return dict(zip(indexes, run_jobs(sample, indexes, self.job.threads), strict=True))
+        return dict(zip(indexes, run_jobs(sample, indexes, self._job.threads), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class SampledTrials:
+    """Sampled trials of a job with some representations of its matrices.
+
+    smallest : bytes of the artifact whose codes are all zero
+    shares : of matrices that are no grids at the byte price, of a grid's bytes, by tensor index
+    """
+
+    job: CompileJob
+    samples: GridSamples
+    smallest: int
+    representations: Representations
+    shares: Mapping[int, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, job: CompileJob, grids: PlainGrids, smallest: int, scratch: ScratchFile) -> SampledTrials:
+        """With grids alone."""
+        return cls(job, GridSamples(job, grids, scratch), smallest, grids)
+
+    def storing(self, trials: QuickTrials, sizes: Mapping[int, int], near: SampledTrial) -> SampledTrials:
+        """The same trials with the representations of others, whose memory holds what is planned on them.
+
+        sizes : bytes of what is no grid at the byte price, by tensor index, at that of `near`, which had grids alone.
+            At other prices these take the same share of a grid, so that nothing is fitted before the walk is planned
+        """
+        job = replace(self.job, memory=trials.memory)
+        shares = {i: size / near.matrices[i].bytes for i, size in sizes.items()}
+        return replace(self, job=job, representations=trials.representations, shares=shares)
 
     def draft(self, byte_price: float) -> SampledTrial:
         """The estimate at a byte price."""
-        state = self.job.memory.recall("sample", byte_price)
-        if state is None:
-            found = self._estimate(byte_price)
-            kept = {str(i): [m.bytes, float(m.predicted_loss), float(m.error)] for i, m in found.items()}
-            self.job.memory.keep("sample", byte_price, state=kept)
-        else:
-            found = {int(i): SampledMatrix(*figures) for i, figures in state.items()}
-            self.job.memory.took("a sampled trial of the byte price")
+        found = dict(self.samples.at(byte_price))
+        for index, share in self.shares.items():
+            found[index] = replace(found[index], bytes=round(share * found[index].bytes))
         return SampledTrial(byte_price, self.smallest + sum(m.bytes for m in found.values()), found)
-
-    def _estimate(self, byte_price: float) -> dict[int, SampledMatrix]:
-        def estimate(sample: RowSample) -> SampledMatrix:
-            return sample.estimate(self.grids.quantizer.quantize(sample.prepared, byte_price))
-
-        found = run_jobs(estimate, list(self._samples.values()), self.job.threads)
-        matrices = dict(zip(self._samples, found, strict=True))
-        for index, share in self._shares.items():
-            matrices[index] = replace(matrices[index], bytes=round(share * matrices[index].bytes))
-        return matrices
 
     def plan(self, trial: SampledTrial) -> WalkPlan:
         """A walk planned on an estimate: what it leaves alone is quantized, at that price."""
@@ -100,7 +124,7 @@ class SampledTrials:
     def _plan(self, trial: SampledTrial) -> WalkPlan:
         walked = self.job.walked
         rest = set(trial.matrices) - set(walked)
-        kept = with_control_tensors(self.job, trial.byte_price, self._representations.fit(trial.byte_price, rest))
+        kept = with_control_tensors(self.job, trial.byte_price, self.representations.fit(trial.byte_price, rest))
         others = make_draft(self.job, trial.byte_price, {**kept, **all_codes_zero(self.job, walked)}).size
         sizes = {i: trial.matrices[i].bytes for i in walked}
         size = others + sum(sizes.values())

@@ -25,9 +25,9 @@ def test_a_table_of_codewords_takes_its_share_of_a_grid_and_is_fitted_only_for_t
     )
     with ScratchFile() as scratch:
         grids = grids_of(job)
-        sampled = SampledTrials(job, grids, smallest_draft(job).size, scratch)
+        sampled = SampledTrials.of(job, grids, smallest_draft(job).size, scratch)
         alone = sampled.draft(PRICE)
-        sampled.store(QuickTrials(job, grids).storing(outcome.representations), {0: offer.bytes}, alone)
+        sampled = sampled.storing(QuickTrials(job, grids).storing(outcome.representations), {0: offer.bytes}, alone)
         found, coarser = sampled.draft(PRICE), sampled.draft(1.2 * PRICE)
         assert alone.size - found.size == alone.matrices[0].bytes - offer.bytes > 0
         assert fitted == []
