@@ -13,8 +13,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-GAPS = (4.0, 8.0, 12.0, 20.0)
-DIVERGENCES = (0.01, 0.02, 0.03, 0.05, 0.08)
+GAPS = (3.0, 4.0, 6.0, 8.0, 12.0, 20.0)
+DIVERGENCES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.08)
 ENVELOPES = {
     "published": ("sdclip", "record"),
     "tuned": ("sdclip", "record", "sdclip-tuned", "record-tuned"),
