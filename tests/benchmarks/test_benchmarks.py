@@ -39,8 +39,8 @@ def test_envelopes_and_ratios():
     assert envelope_at(peers, ("sdclip", "record"), 20, "gap") == pytest.approx(1500 * math.log2(64 / 20), rel=1e-3)
     assert envelope_at(peers, ("sdclip", "record"), 8, "gap") == pytest.approx(6000)
     rows = comparison(curve("bytecap (x)"), peers)
-    assert [(row["measure"], row["damage"]) for row in rows] == [("gap", g) for g in (4, 8, 12, 20)] + [
-        ("kl", k) for k in (0.01, 0.02, 0.03, 0.05, 0.08)
+    assert [(row["measure"], row["damage"]) for row in rows] == [("gap", g) for g in (3, 4, 6, 8, 12, 20)] + [
+        ("kl", k) for k in (0.005, 0.01, 0.02, 0.03, 0.05, 0.08)
     ]
     for row in rows:
         assert (
@@ -48,14 +48,14 @@ def test_envelopes_and_ratios():
             and row["peers"]["gguf"] is None
             and row["ratios"]["nncodec"] is None
         )
-    assert rows[0]["ratios"]["published"] == pytest.approx(0.5) and rows[3]["ratios"]["published"] == pytest.approx(
+    assert rows[1]["ratios"]["published"] == pytest.approx(0.5) and rows[5]["ratios"]["published"] == pytest.approx(
         1 / 1.5, rel=1e-3
     )
     text = comparison_table(rows).splitlines()
     assert (
-        len(text) == 10
+        len(text) == 13
         and all(name in text[0] for name in ENVELOPES)
-        and text[1].split()[:5] == ["gap", "4", "mBPB", "4,000", "8,000"]
+        and text[2].split()[:5] == ["gap", "4", "mBPB", "4,000", "8,000"]
     )
 
 
