@@ -1,14 +1,16 @@
 """Losses of windows that were scored, kept in a file, so that a run that was stopped goes on and gives the same digits.
 
-Strategy: one file a run, named by the digest of everything that its losses depend on; a record of 16 bytes a window
-(its number and its loss, little endian) is appended as soon as the window is done. What a killed process left of a
-record at the end is cut off, so nothing has to be written twice.
+Strategy: one file a run, named by the digest of everything that its losses depend on; a record of 20 bytes a window
+(its number, its loss and a checksum, little endian) is appended as soon as the window is done. What a killed process
+left of a record at the end is cut off, so nothing has to be written twice. A record whose checksum is wrong counts as
+not there: a power cut may leave zeros in the place of the last ones, and zeros would be a loss.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +22,8 @@ from ..format.program.program import Program
 from ..version import VERSION
 from .windows import Window
 
-RECORD = np.dtype([("window", "<i8"), ("nats", "<f8")])
+LOSS = np.dtype([("window", "<i8"), ("nats", "<f8")])
+RECORD = np.dtype([("loss", LOSS), ("checksum", "<u4")])
 
 
 class KeptLosses:
@@ -34,6 +37,7 @@ class KeptLosses:
 
     def __init__(self, folder: Path, digest: str, windows: int) -> None:
         self.path, self.known = folder / f"{digest[:32]}.losses", np.full(windows, np.nan)
+        self._run = zlib.crc32(digest.encode())
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("ab")
@@ -42,18 +46,25 @@ class KeptLosses:
             records = np.fromfile(self.path, RECORD)
         except OSError as error:
             raise _unwritable(self.path, error) from error
-        inside = records[(records["window"] >= 0) & (records["window"] < windows)]
+        losses = records["loss"][records["checksum"] == self._checksums(records["loss"])]
+        inside = losses[(losses["window"] >= 0) & (losses["window"] < windows)]
         self.known[inside["window"]] = inside["nats"]
 
     def add(self, numbers: Sequence[int], nats: np.ndarray) -> None:
         """Keep the losses of some windows."""
         records = np.empty(len(numbers), RECORD)
-        records["window"], records["nats"] = numbers, nats
+        records["loss"]["window"], records["loss"]["nats"] = numbers, nats
+        records["checksum"] = self._checksums(records["loss"])
         try:
             self._file.write(records.tobytes())
             self._file.flush()
         except OSError as error:
             raise _unwritable(self.path, error) from error
+
+    def _checksums(self, losses: np.ndarray) -> np.ndarray:
+        """uint32 of each loss of this run: CRC-32 over the run's digest and the loss as it is written."""
+        data, size = losses.tobytes(), LOSS.itemsize
+        return np.array([zlib.crc32(data[i : i + size], self._run) for i in range(0, len(data), size)], np.uint32)
 
     def __enter__(self) -> KeptLosses:
         return self

@@ -25,7 +25,29 @@ def test_a_torn_record_and_windows_beyond_the_run_are_left_out(tmp_path):
     with KeptLosses(tmp_path / "new", "ab", 4) as again:
         assert np.array_equal(again.known, [-0.25, np.nan, 1.5, np.nan], equal_nan=True)
         again.add([1], np.array([3.0]))
-    assert np.fromfile(again.path, RECORD)["window"].tolist() == [2, 0, 9, 1]
+    assert np.fromfile(again.path, RECORD)["loss"]["window"].tolist() == [2, 0, 9, 1]
+
+
+@pytest.mark.parametrize("how", ["zeros at the end", "a bit", "a byte less", "of another run"])
+def test_a_damaged_record_is_no_loss(tmp_path, how):
+    losses = np.array([1.5, -0.25, 3.0, 2.0])
+    with KeptLosses(tmp_path, "ab", 4) as kept:
+        kept.add(range(4), losses)
+    data = kept.path.read_bytes()
+    size, right = RECORD.itemsize, 4
+    match how:
+        case "zeros at the end":  # what a power cut leaves of a file that had grown
+            right, data = 2, data[: 2 * size] + bytes(2 * size)
+        case "a bit":
+            right, data = 3, data[:-6] + bytes([data[-6] ^ 8]) + data[-5:]
+        case "a byte less":
+            right, data = 1, data[: size + 3] + data[size + 4 :]
+        case "of another run":
+            right = 0
+    other = "ac" if how == "of another run" else "ab"
+    (tmp_path / f"{other}.losses").write_bytes(data)
+    with KeptLosses(tmp_path, other, 4) as again:
+        assert np.array_equal(again.known, np.where(np.arange(4) < right, losses, np.nan), equal_nan=True)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
