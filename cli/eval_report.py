@@ -33,6 +33,7 @@ def score_document(score: Score) -> dict[str, Any]:
         "unknown_tokens": score.unknown_tokens,
         "hidden_bytes": score.hidden_bytes,
         "unscored_tokens": score.unscored_tokens,
+        "kept_tokens": score.kept_tokens,
         "sequence_length": score.sequence_length,
         "stride": score.stride,
         "rows_without_piece": score.rows_without_piece,
@@ -123,6 +124,8 @@ def gap_text(gap: Gap) -> str:
 def score_text(score: Score) -> str:
     """Bits per byte, their standard error and what they were measured on; bits per token where no bytes are known."""
     speed = f"{score.seconds:.1f} s, {integer(round(score.tokens_per_second))} tokens/s"
+    if score.kept_tokens:
+        speed = f"{integer(score.kept_tokens)} tokens kept from before, the others in {speed}"
     if not score.bytes:
         return f"{score.bits_per_token:.5f} bits per token  ({integer(score.tokens)} tokens, bytes not known, {speed})"
     text = f"{integer(score.tokens)} tokens, {integer(score.bytes)} bytes"

@@ -26,6 +26,7 @@ class Score(ShownByFacts):
     sequence_losses : float64 [n]      nats of each window's scored targets, in order
     sequence_bytes : int64 [n]         bytes of the same targets
     seconds : float                    wall time of the scoring alone
+    kept_tokens : int                  targets whose losses a run before had kept: they took none of these seconds
     words : int or None                white-space-separated words of the text, None where the text is not known
     hidden_bytes : int                 of the bytes those that the tokens do not spell: no model predicts them
     unscored_tokens : int              tokens of the data that were no target, the first one left out
@@ -51,6 +52,7 @@ class Score(ShownByFacts):
     rows_without_piece: int = 0
     probability_without_piece: float = 0.0
     sequence_documents: np.ndarray | None = None
+    kept_tokens: int = 0
 
     @property
     def nats(self) -> float:
@@ -91,8 +93,8 @@ class Score(ShownByFacts):
 
     @property
     def tokens_per_second(self) -> float:
-        """Targets scored per second of wall time."""
-        return self.tokens / self.seconds
+        """Targets scored per second of wall time, those whose losses were kept from before left out."""
+        return (self.tokens - self.kept_tokens) / self.seconds
 
     def shown_facts(self) -> Mapping[str, str]:
         """The score, and what it is of."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import replace
 
@@ -98,10 +98,12 @@ def score(
     with nullcontext() if keep is None else keep(ids, plan) as kept:
         losses = _losses_by(run, model, ids, plan, kept, progress)
     seconds = time.perf_counter() - began
+    before = 0 if kept is None else _scored(plan[i] for i in np.flatnonzero(~np.isnan(kept.known)))
     _check_finite(losses, plan)
     limit = len(tokens.ids) - 1 if max_tokens is None else min(max_tokens, len(tokens.ids) - 1)
     within = None if documents is None else np.searchsorted(starts, [w.start for w in plan], side="right") - 1
     found = Score(limit, 0, 0, sequence_length, stride, seconds, losses, sums, sequence_documents=within)
+    found = replace(found, kept_tokens=before)
     return _summed(plan, text, found)
 
 
@@ -130,7 +132,7 @@ def _losses_by(
 
 def _summed(plan: Sequence[Window], text: TokenText | None, found: Score) -> Score:
     """A score of as many tokens as could be scored, with the sums over the windows that were."""
-    scored = sum(window.stop - window.start - window.skip for window in plan)
+    scored = _scored(plan)
     found = replace(found, tokens=scored, unscored_tokens=found.tokens - scored)
     if text is None:
         return found
@@ -141,6 +143,11 @@ def _summed(plan: Sequence[Window], text: TokenText | None, found: Score) -> Sco
         words=None if text.words is None else int(_sums_of(plan, text.words).sum()),
         hidden_bytes=int(_sums_of(plan, text.hidden).sum()),
     )
+
+
+def _scored(windows: Iterable[Window]) -> int:
+    """Targets that windows score."""
+    return sum(window.stop - window.start - window.skip for window in windows)
 
 
 def _sums_of(plan: Sequence[Window], values: np.ndarray | None) -> np.ndarray:

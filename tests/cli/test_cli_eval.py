@@ -347,6 +347,9 @@ def test_eval_by_torch_says_so_and_by_how_much_it_differs(small_job, scores, tmp
     assert any("not by bytecap's runtime: on the first 32 tokens" in note for note in document["notes"])
     again = bytecap_command(*arguments)
     assert "scored by" in again.stdout and "all losses were known from before" in again.stderr
+    tokens = document["score"]["tokens"]
+    assert document["score"]["kept_tokens"] == 0
+    assert re.search(rf"{tokens:,} tokens kept from before, the others in \d+\.\d s, 0 tokens/s", again.stdout)
 
 
 def test_places_to_score_that_do_not_go_together(small_job):
