@@ -1,10 +1,12 @@
 """Ctrl-C, SIGTERM and SIGHUP: the command answers within a second and leaves nothing half-written.
 
 Strategy: each of the three raises KeyboardInterrupt in the main thread, so that everything unwinds as it does for
-Ctrl-C. Python raises only between two of its own instructions, and one call into torch or a kernel may last for many
-seconds. So the system also writes the signal's number into a pipe at once, and a thread that waits there ends the
-process itself when unwinding has not ended it after GRACE_SECONDS, or GRACE_WITH_WORKERS_SECONDS where worker processes
-are to be ended. Signals that the process was started to ignore (nohup, a shell's background job) stay ignored.
+Ctrl-C. Not while a module is imported: torch's C++ aborts the process, with a page of its own, when an exception comes
+out of what it calls there. An import has nothing to unwind: it is said, and the process ended at once. Python raises
+only between two of its own instructions, and one call into torch or a kernel may last for many seconds. So the system
+also writes the signal's number into a pipe at once, and a thread that waits there ends the process itself when
+unwinding has not ended it after GRACE_SECONDS, or GRACE_WITH_WORKERS_SECONDS where worker processes are to be ended.
+Signals that the process was started to ignore (nohup, a shell's background job) stay ignored.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from types import FrameType
 from typing import NoReturn
 
 from ..files.partial_files import remove_own_partial_files
@@ -23,6 +27,7 @@ from ..files.partial_files import remove_own_partial_files
 GRACE_SECONDS, GRACE_WITH_WORKERS_SECONDS = 0.6, 5.0
 ENDINGS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal is gone"}
 SIGNALS = {getattr(signal, name): word for name, word in ENDINGS.items() if hasattr(signal, name)}
+IMPORTING = "<frozen importlib._bootstrap>", "_find_and_load"  # file and function of Python's import
 
 _said = threading.Event()
 
@@ -35,11 +40,21 @@ class Interruption(KeyboardInterrupt):
         self.word, self.exit_code = SIGNALS[signal.Signals(number)], 128 + number
 
 
-def heed_signals() -> None:
-    """Answer SIGNALS in this process from now on; called once, in the main thread."""
+def heed_signals(say: Callable[[Interruption], int]) -> None:
+    """Answer SIGNALS in this process from now on; called once, in the main thread.
+
+    say : tells the user of an interruption that is not raised, and returns the exit code
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        interruption = Interruption(number)
+        if _is_importing(frame) and not _has_workers():
+            leave_when_interrupted(say(interruption))
+        raise interruption
+
     heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     for number in heeded:
-        signal.signal(number, _interrupt)
+        signal.signal(number, interrupt)
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -75,8 +90,13 @@ def _has_workers() -> bool:
     )
 
 
-def _interrupt(number: int, frame: object) -> NoReturn:
-    raise Interruption(number)
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether what a signal met is part of an import."""
+    while frame is not None:
+        if (frame.f_code.co_filename, frame.f_code.co_name) == IMPORTING:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _end_late(reader: int, heeded: set[signal.Signals]) -> None:

@@ -58,7 +58,8 @@ def _say_warning(shown: Callable[..., None]) -> Callable[..., None]:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with a documented code; `arguments` defaults to the process's own."""
-    heed_signals()
+    given = sys.argv[1:] if arguments is None else arguments
+    heed_signals(lambda interruption: _fail(given, interruption, *_failure(interruption, given)))
     _open_closed_streams()
     code = run(arguments)
     leave_when_interrupted(code)

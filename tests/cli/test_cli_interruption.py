@@ -33,18 +33,34 @@ IN_ONE_LONG_CALL = "import ctypes; lock = ctypes.create_string_buffer(64); take 
 IN_ONE_LONG_CALL += "; take(lock); take(lock)"
 
 
+# As torch's C++ does when an exception comes out of the Python that it calls while it is imported.
+IN_AN_IMPORT = "sys.path.insert(0, sys.argv[2]); import aborts"
+ABORTS = """
+import os, time
+try:
+    print("importing", flush=True)
+    time.sleep(3600)
+except BaseException:
+    os.abort()
+"""
+
+
 def start(folder, work, ignored=()):
     def preexec():
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
 
-    command = [sys.executable, "-c", WRITING.replace("{work}", work), str(folder / "a.bcap")]
+    modules = folder.with_name(f"{folder.name}-modules")
+    modules.mkdir()
+    (modules / "aborts.py").write_text(ABORTS)
+    command = [sys.executable, "-c", WRITING.replace("{work}", work), str(folder / "a.bcap"), str(modules)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=preexec)
     assert process.stdout.readline() == b"working\n"
+    assert work != IN_AN_IMPORT or process.stdout.readline() == b"importing\n"
     return process
 
 
-@pytest.mark.parametrize("work", [BETWEEN_INSTRUCTIONS, IN_ONE_LONG_CALL])
+@pytest.mark.parametrize("work", [BETWEEN_INSTRUCTIONS, IN_ONE_LONG_CALL, IN_AN_IMPORT])
 @pytest.mark.parametrize(
     ("number", "code", "message"),
     [
