@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...files.digests import file_sha256
 from ...files.output import check_output, write_output
-from .work_folder import Memory
+from .work_folder import OUTPUT, Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class OwnOutput:
         """Write the artifact, whole or not at all; that it is this run's is kept before. Raises OutputError."""
         if self.path is not None:
             may_replace = self._may_replace()
-            self.memory.keep("output", str(self.path), state=hashlib.sha256(artifact).hexdigest())
+            self.memory.keep(OUTPUT, str(self.path), state=hashlib.sha256(artifact).hexdigest())
             write_output(self.path, artifact, may_replace)
 
     def _may_replace(self) -> bool:
         path = Path(str(self.path))
-        made = self.memory.recall("output", str(self.path))
+        made = self.memory.recall(OUTPUT, str(self.path))
         return self.force or (made is not None and path.is_file() and file_sha256(path) == made)

@@ -33,6 +33,7 @@ except ImportError:  # not POSIX
 
 MARK = "bytecap-work"  # a file that tells a work folder, and is locked while a run uses it
 SUFFIX = ".state"
+OUTPUT = "output"  # the stage of the artifact's own digest, of use only to a run that follows on a killed one
 SHARE_OF_TIME = 20  # a state is written again when so many times the time that its last writing took have passed
 LEAST_SECONDS = 5.0
 
@@ -146,10 +147,14 @@ class WorkFolder:
         return tuple(f"{count} x {what}" if count > 1 else what for what, count in Counter(self.taken).items())
 
     def finish(self) -> dict[str, object]:
-        """The run has ended well: remove what it kept, unless that was to stay, and say what there was."""
+        """The run has ended well: remove what it kept, unless that was to stay, and say what there was.
+
+        The digest of the output never stays: whoever repeats a command that has ended finds a file in the way. It goes
+        last, for a run that is killed here.
+        """
         taken = self.bytes
-        if not self.keep_states:
-            for name in self.used:
+        for name in sorted(self.used, key=_is_of_output):
+            if not self.keep_states or _is_of_output(name):
                 (self.folder / name).unlink(missing_ok=True)
         return {
             "folder": str(self.folder),
@@ -158,6 +163,10 @@ class WorkFolder:
             "taken_over": list(self.taken_over),
             "refused": list(self.refused),
         }
+
+
+def _is_of_output(name: str) -> bool:
+    return name.startswith(f"{OUTPUT}-")
 
 
 Unbound = WorkFolder | Forgetful

@@ -191,6 +191,16 @@ def test_an_output_that_a_killed_run_had_written_is_no_obstacle_to_the_same_comm
     assert output.read_bytes() == written
 
 
+def test_an_output_of_a_run_that_ended_is_in_the_way_of_the_same_command(job: Job, tmp_path: Path) -> None:
+    work, output = tmp_path / "work", tmp_path / "out.bcap"
+    job.compile(SAMPLED, work, output=output, keep_work=True)
+    written = output.read_bytes()
+    with pytest.raises(OutputError, match="exists"):
+        job.compile(SAMPLED, work, output=output, keep_work=True)
+    job.compile(SAMPLED, work, output=output, force=True)
+    assert output.read_bytes() == written
+
+
 def test_a_folder_belongs_to_one_run_at_a_time(tmp_path: Path) -> None:
     with open_work_folder(tmp_path / "work"), pytest.raises(OutputError, match="another run works in"):
         with open_work_folder(tmp_path / "work"):
