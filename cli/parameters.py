@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -192,7 +194,43 @@ splits_option = click.option(
 other_tokenizer_option = click.option(
     "--other-tokenizer", is_flag=True, help="Take a tokenizer that is not the model's own; noted beside the result."
 )
-force_option = click.option("--force", is_flag=True, help="Replace the output if it exists.")
+
+
+def force_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--force`. With it, too, a command writes over no file that it reads: nobody means that, and a checkpoint that is
+    its own compile's output is lost.
+    """
+
+    @wraps(command)
+    def checked(**values: Any) -> Any:
+        _refuse_own_inputs(click.get_current_context())
+        return command(**values)
+
+    return click.option("--force", is_flag=True, help="Replace the output if it exists.")(checked)
+
+
+def _refuse_own_inputs(context: click.Context) -> None:
+    """UsageError where an output is the file of another argument or option."""
+    named = [(each, path) for each in context.command.params for path in _files(context.params.get(each.name or ""))]
+    outputs = [(each, path) for each, path in named if isinstance(each.type, OutputFile) or each.name == "output"]
+    for output, path in outputs:
+        for other, read in named:
+            if other not in [each for each, _ in outputs] and path.samefile(read):
+                words = f"{path} is read, as {_word(other)}; name another file to write"
+                raise click.BadParameter(words, context, output)
+
+
+def _files(value: Any) -> Iterator[Path]:
+    """The files that are there, of an option's value or values."""
+    for each in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(each, Path | str) and os.path.isfile(each):
+            yield Path(each)
+
+
+def _word(parameter: click.Parameter) -> str:
+    """How a command line has a parameter: `--data`, or `CHECKPOINT`."""
+    named = parameter.human_readable_name if isinstance(parameter, click.Argument) else max(parameter.opts, key=len)
+    return str(named)
 
 
 def tokenizer_option(help_text: str):

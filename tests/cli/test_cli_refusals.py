@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 from command_line import bytecap_command
@@ -166,3 +167,26 @@ def test_a_png_names_the_extra_that_draws_it(tmp_path, monkeypatch, command):
     outcome = bytecap_command(command, tmp_path / "file", "--calibration", tmp_path / "file", "--plot", path)
     assert outcome.code == 1
     assert outcome.stderr.endswith("pip install 'bytecap[plot]'\n")
+
+
+def test_no_output_is_a_file_that_the_command_reads(small_job, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(small_job.checkpoint)
+    calibrated = ["--calibration", small_job.calibration]
+    compiled = ["compile", small_job.checkpoint, "--cap", 20_000, *calibrated]
+    for words, read in {
+        (*compiled, "-o", small_job.checkpoint): "CHECKPOINT",
+        (*compiled, "-o", link): "CHECKPOINT",
+        (*compiled, "-o", tmp_path / "new.bcap", "--report", small_job.calibration): "--calibration",
+        (*compiled, "-o", small_job.code, "--code", small_job.code): "--code",
+        ("export", small_job.artifact, "-o", small_job.artifact): "ARTIFACT",
+        ("inspect", small_job.artifact, "--html", small_job.artifact): "ARTIFACT",
+        ("diff", small_job.artifact, small_job.artifact, "--html", small_job.artifact): "FIRST",
+        ("sensitivity", small_job.checkpoint, *calibrated, "--output", small_job.checkpoint): "CHECKPOINT",
+        ("curve", small_job.checkpoint, *calibrated, "--plot", small_job.calibration): "--calibration",
+    }.items():
+        files = [word for word in words if isinstance(word, Path) and word.exists()]
+        before = [file.read_bytes() for file in files]
+        outcome = bytecap_command(*words, "--force")
+        assert outcome.code == 2 and f"is read, as {read}; name another file to write" in outcome.stderr, outcome.stderr
+        assert [file.read_bytes() for file in files] == before
