@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..progress import Progress, silent
 from .job import CompileJob
-from .rate_control.artifacts import finish_draft, smallest_draft
+from .rate_control.artifacts import finish_draft, predicting_zeros, smallest_draft
 from .rate_control.budget import is_walked, land_quick, land_sequential
 from .rate_control.landing import Draft, Landing, Trial
 from .rate_control.quick_trials import QuickTrials
@@ -62,6 +62,8 @@ def land_compile(
         sloped = near.tried if len(near.tried) > 1 else sampled.tried
         how = {"tried": sloped, "keep_targets": keep_targets}
         landing = land_sequential(trials, trials.representations, near, budget, progress, **how)
+    if landing.trial is smallest:
+        landing = replace(landing, trial=predicting_zeros(job, smallest))
     landing = _finished(job, landing)
     return LandedCompile(landing, trials, None if menu is None else menu.report(landing))
 

@@ -20,7 +20,7 @@ from .job import CompileJob
 from .model.model import Model
 from .quantize.grids import GridQuantizer, PlainGrids
 from .quantize.refiner import notes_of_distillation
-from .rate_control.artifacts import smallest_draft
+from .rate_control.artifacts import predicting_zeros, smallest_draft
 from .rate_control.budget import land_quick
 from .rate_control.sampled_trials import SampledTrial, SampledTrials
 from .rewrites.symmetries import exchange_symmetries
@@ -104,7 +104,8 @@ def look_ahead(job: CompileJob, budget: int, forecast: Forecast, cap: int) -> Ou
         nothing = SampledTrial(smallest.byte_price, smallest.size, {})
         largest = trials.draft(job.recipe.rate_control.finest_price(job.weights))
         near = land_quick(trials, START_PRICE, nothing, budget, silent).trial
-    loss = sum(each.predicted_loss for each in near.matrices.values())
+        found = predicting_zeros(job, smallest).quantized if near is nothing else near.matrices
+    loss = sum(each.predicted_loss for each in found.values())
     notes = [note for note in (cap_note(model, cap), device_note(job.device)) if note is not None]
     if budget > largest.size:
         notes.append(f"more than about {largest.size:,} bytes make no better artifact")

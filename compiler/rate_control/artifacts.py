@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import cast
+
+import numpy as np
 
 from ...errors import ArtifactError, CompileError
 from ...format.assembly import DEFAULT_CODEC, EncodedStreams, artifact_size, assemble_artifact
@@ -21,10 +24,11 @@ from ...format.tensors.terms import Part
 from ..job import CompileJob
 from ..model.model import Model
 from ..profiles import profile_codecs
-from ..quantize.grid_matrix import zero_matrices
+from ..quantize.grid_matrix import QuantizedMatrix, zero_matrices
 from ..quantize.representation import Quantized
 from ..quantize.vectors import quantize_control_tensors
 from ..rewrites.head_bias import fit_head_bias
+from ..statistics.swaps import predicted_swap_losses
 from .landing import Draft, Trial
 
 COARSEST_PRICE = 1e30  # every step at its bound
@@ -74,6 +78,20 @@ def smallest_draft(job: CompileJob) -> Draft:
 def smallest_trial(job: CompileJob) -> Trial:
     """The artifact of `smallest_draft`."""
     return finish_draft(job, smallest_draft(job))
+
+
+def predicting_zeros(job: CompileJob, smallest: Draft) -> Draft:
+    """`smallest_draft` with the second-order loss of its zeros. The search needs none and does not wait for it, but
+    whoever reads that draft's loss would take none for no loss.
+    """
+    matrices = job.statistics.matrices
+    replacements = [
+        np.broadcast_to(np.float32(0), tensor.values.shape) if index in matrices else tensor.values
+        for index, tensor in enumerate(job.model.tensors)
+    ]
+    losses = predicted_swap_losses(job.model, replacements, job.statistics, threads=job.threads)
+    zeros = {i: replace(cast(QuantizedMatrix, smallest.quantized[i]), predicted_loss=losses[i]) for i in matrices}
+    return replace(smallest, quantized={**smallest.quantized, **zeros})
 
 
 def all_codes_zero(job: CompileJob, indexes: Collection[int]) -> dict[int, Quantized]:

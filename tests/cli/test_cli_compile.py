@@ -79,6 +79,19 @@ def test_a_dry_run_says_what_caps_are_of_use_and_writes_nothing(small_job, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_where_only_zeros_fit_a_loss_is_predicted_too(small_job, tmp_path):
+    """That every matrix is zero is no prediction of no loss: neither before the work nor after it."""
+    arguments = small_job.compile_arguments(tmp_path / "out.bcap", "--json")
+    outlook = bytecap_command(*arguments, "--dry-run").document["outlook"]
+    cap = outlook["smallest"] + CAP - outlook["budget"] + 20
+    least = bytecap_command(*arguments, "--dry-run", "--cap", cap).document["outlook"]
+    assert least["budget"] - least["smallest"] == 20
+    assert least["predicted_loss"] > 10 * outlook["predicted_loss"] > 0
+    report = bytecap_command(*arguments, "--cap", cap).document["report"]
+    assert report["predicted_loss"] == pytest.approx(least["predicted_loss"], rel=1.0)
+    assert report["predicted_loss"] == pytest.approx(sum(each["predicted_loss"] for each in report["tensors"]))
+
+
 def test_a_dry_run_says_that_the_text_itself_is_learned(small_job, tmp_path):
     recipe = tmp_path / "labels.toml"
     recipe.write_text("[distil]\nlabels = 0.5\n")
