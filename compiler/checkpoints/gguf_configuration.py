@@ -43,6 +43,8 @@ GPT2_NAMES = {
     "intermediate_size": "n_inner",
     "layer_norm_eps": "layer_norm_epsilon",
 }
+NEOX_NAMES = {"rope_theta": "rotary_emb_base", "partial_rotary_factor": "rotary_pct"}
+RENAMED = {"gpt2": GPT2_NAMES, "gptneox": NEOX_NAMES}  # by architecture, whose class in transformers reads no others
 ACTIVATIONS = {  # which llama.cpp computes for an architecture, under Hugging Face's key
     "gemma": {"hidden_activation": "gelu_pytorch_tanh"},
     "gemma2": {"hidden_activation": "gelu_pytorch_tanh"},
@@ -92,7 +94,7 @@ def gguf_configuration(
     values |= {ours: metadata[theirs] for theirs, ours in TOKENIZER_KEYS.items() if theirs in metadata}
     values |= {"tie_word_embeddings": "output.weight" not in names, **ACTIVATIONS.get(architecture, SILU)}
     values |= _rotation(own, values, factors) | _of_architecture(architecture, own, values)
-    renamed = GPT2_NAMES if architecture == "gpt2" else {}
+    renamed = RENAMED.get(architecture, {})
     return Configuration({renamed.get(name, name): value for name, value in values.items()}, SOURCE)
 
 

@@ -12,16 +12,18 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...errors import OutputError
-from ..checkpoints.gguf_configuration import GLOBAL_EVERY, GPT2_NAMES, KEYS, LOCAL_ROPE_BASE
+from ..checkpoints.gguf_configuration import GLOBAL_EVERY, KEYS, LOCAL_ROPE_BASE, RENAMED
 from ..checkpoints.gguf_names import ARCHITECTURES
+from ..frontends.llama_configuration import FULL, SLIDING
+from ..frontends.llama_families import FAMILIES, MULTIMODAL
+from .gguf_agreement import refuse_another_model
 
 ALIASES = {
     "mistral": "llama",
     "gemma3": "gemma3",
 }  # model types that llama.cpp calls otherwise
 BY_MODEL_TYPE = {architecture.model_type: name for name, architecture in ARCHITECTURES.items()} | ALIASES
-RENAMED = {"gpt2": GPT2_NAMES}
-DEFAULTS = {  # what Hugging Face's classes assume where a config.json is silent
+DEFAULTS: Mapping[str, Mapping[str, object]] = {  # of the architectures that are no gated decoders
     "gpt2": {"layer_norm_eps": 1e-5},
     "gptneox": {
         "layer_norm_eps": 1e-5,
@@ -32,14 +34,12 @@ DEFAULTS = {  # what Hugging Face's classes assume where a config.json is silent
     "phi2": {"layer_norm_eps": 1e-5, "rope_theta": 10_000.0, "partial_rotary_factor": 0.5},
     "stablelm": {"layer_norm_eps": 1e-5, "rope_theta": 10_000.0, "partial_rotary_factor": 0.25},
 }
-ROTATIONS_OF_NEOX = {"rotary_pct": "partial_rotary_factor", "rotary_emb_base": "rope_theta"}
 GELUS = {  # which llama.cpp computes where Hugging Face has a choice
     "gpt2": ("activation_function", ("gelu_new", "gelu_fast", "gelu_pytorch_tanh")),
     "phi2": ("hidden_act", ("gelu_new", "gelu_fast", "gelu_pytorch_tanh")),
     "gptneox": ("hidden_act", ("gelu",)),
     "stablelm": ("hidden_act", ("silu",)),
 }
-OTHERS = {"rms_norm_eps": 1e-6, "rope_theta": 10_000.0}
 MISTRAL_WINDOW = 4096  # unless the file says null
 WITHOUT_ROTATION = ("gpt2",)
 WINDOWED = ("gemma2", "gemma3", "phi3")  # architectures whose windows llama.cpp computes
@@ -68,6 +68,8 @@ def gguf_metadata(configuration: Mapping[str, object]) -> tuple[str, dict[str, o
     for name in ("sliding_window", "attn_logit_softcapping", "final_logit_softcapping"):
         if architecture not in WINDOWED:
             metadata.pop(f"{architecture}.{next(theirs for theirs, ours in KEYS.items() if ours == name)}", None)
+    factors = llama3_factors(configuration)
+    refuse_another_model(configuration, architecture, metadata, {} if factors is None else {"all": factors})
     return architecture, metadata
 
 
@@ -75,10 +77,11 @@ def _values(architecture: str, configuration: Mapping[str, object]) -> dict:
     """The configuration under the names of `KEYS`, complete as far as llama.cpp needs it."""
     theirs = {old: new for new, old in RENAMED.get(architecture, {}).items()}
     values = {theirs.get(name, name): value for name, value in configuration.items() if value is not None}
-    rope = values.get("rope_parameters") or {}
+    rope = _rope(values)
     values |= {name: rope[name] for name in ("rope_theta", "partial_rotary_factor") if name in rope}
-    values |= {ours: values[theirs] for theirs, ours in ROTATIONS_OF_NEOX.items() if theirs in values}
-    values = {**DEFAULTS.get(architecture, OTHERS), **values}
+    local = (values.get("rope_parameters") or {}).get(SLIDING) or {}
+    values |= {"rope_local_base_freq": local["rope_theta"]} if "rope_theta" in local else {}
+    values = {**_defaults(architecture, str(configuration.get("model_type"))), **values}
     if configuration.get("model_type") == "mistral" and "sliding_window" not in configuration:
         values["sliding_window"] = MISTRAL_WINDOW
     missing = [name for name in ("hidden_size", "num_hidden_layers", "num_attention_heads") if name not in values]
@@ -91,11 +94,25 @@ def _values(architecture: str, configuration: Mapping[str, object]) -> dict:
     return values
 
 
+def _defaults(architecture: str, model_type: str) -> Mapping[str, object]:
+    """What Hugging Face's class assumes where a config.json is silent."""
+    family = FAMILIES.get(MULTIMODAL.get(model_type, model_type))
+    if family is None:
+        return DEFAULTS[architecture]
+    head = {} if family.head_dim is None else {"head_dim": family.head_dim}
+    return {"rms_norm_eps": family.epsilon, "rope_theta": family.rope_theta, **head}
+
+
+def _rope(values: Mapping[str, object]) -> Mapping:
+    """What a configuration says of rotations, of layers without a window where the two differ."""
+    found = values.get("rope_scaling") or values.get("rope_parameters") or {}
+    inner = found.get(FULL, found) if isinstance(found, Mapping) else {}
+    return inner if isinstance(inner, Mapping) else {}
+
+
 def _scaling(values: Mapping[str, object]) -> dict[str, object]:
     """Scaled rotations, as far as GGUF has words for them; the factors of "llama3" and "longrope" are tensors."""
-    scaling = values.get("rope_scaling") or values.get("rope_parameters") or {}
-    if not isinstance(scaling, Mapping):
-        return {}
+    scaling = _rope(values)
     kind = scaling.get("rope_type", scaling.get("type", "default"))
     if kind in ("default", "llama3"):
         return {}
@@ -111,8 +128,8 @@ def llama3_factors(configuration: Mapping[str, object]) -> np.ndarray | None:
 
     Source: Meta's apply_scaling; wavelengths between the two bounds are interpolated.
     """
-    scaling = configuration.get("rope_scaling") or configuration.get("rope_parameters") or {}
-    if not isinstance(scaling, Mapping) or scaling.get("rope_type", scaling.get("type")) != "llama3":
+    scaling = _rope(configuration)
+    if scaling.get("rope_type", scaling.get("type")) != "llama3":
         return None
     values = _values("llama", configuration)
     width, base = int(values["head_dim"]), float(values["rope_theta"])

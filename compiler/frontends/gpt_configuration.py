@@ -1,13 +1,14 @@
 """What a configuration says of a GPT: keys of every family's config.json, nanoGPT's model_args, in one vocabulary.
 
-Strategy: one table of other names for the same hyperparameter, since no two families use one name for two things.
-What needs more than a name (activations, kinds of attention by layer, rotations) follows. Whatever would change the
-function and has no instruction is refused here by name.
+Strategy: one table of other names for the same hyperparameter, since no two families use one name for two things; of
+them a family's code reads its own (`Family.keys`), and the others are passed over, as they are there. What needs more
+than a name (activations, kinds of attention by layer, rotations) follows. Whatever would change the function and has
+no instruction is refused here by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ...errors import CheckpointError
 from ...files.printable import shown_value
@@ -52,6 +53,7 @@ SAME_NAME = (
     "rope_theta",
     "tie_word_embeddings",
 )
+OF_ROTATIONS = ("rope_theta", "partial_rotary_factor")  # in `rope_parameters`, whatever a family calls them outside
 ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_python": "gelu",
@@ -88,21 +90,31 @@ def read_configuration(configuration: Configuration, family: str, layers: int) -
     rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
     rope = rope if isinstance(rope, Mapping) else {}
     _refuse(values, rope, configuration.source)
-    told: dict[str, object] = {}
-    for name, value in {**values, **rope}.items():
-        name = ALIASES.get(name, name)
-        if name in SAME_NAME or name in ALIASES.values():
-            told.setdefault(name, value)
+    keys, fixed = FAMILIES[family].keys, FAMILIES[family].fixed
+    told = _named(values, rope, keys)
     if "hidden_act" in told:
         told["hidden_act"] = _activation(told["hidden_act"], configuration.source)
-    if "sliding_window" in configuration.values and configuration.values["sliding_window"] is None:
+    if configuration.values.get("sliding_window", 0) is None and (not keys or "sliding_window" in keys):
         told["sliding_window"] = 0
     if family == "gpt_neo":
         told["sliding_layers"] = _local_layers(values, layers)
     if values.get("_remove_final_layer_norm"):
         told["final_norm"] = False
-    fixed = FAMILIES[family].fixed
-    return {name: value for name, value in told.items() if name not in fixed}
+    unread = {*fixed, "rotary_share"} if "rotary_dims" in fixed else fixed
+    return {name: value for name, value in told.items() if name not in unread}
+
+
+def _named(values: Mapping[str, object], rope: Mapping[str, object], keys: Collection[str]) -> dict[str, object]:
+    """The hyperparameters under the names of `gpt_hyperparameters`, of those `keys` that the family's code reads (none:
+    of all that are known); of the rotations' own dictionary first, as there.
+    """
+    read = keys or {*ALIASES, *ALIASES.values(), *SAME_NAME}
+    meant = {ALIASES.get(name, name) for name in read}
+    found = [(name, rope[name]) for name in OF_ROTATIONS if name in rope and ALIASES.get(name, name) in meant]
+    told: dict[str, object] = {}
+    for name, value in (*found, *((name, value) for name, value in values.items() if name in read)):
+        told.setdefault(ALIASES.get(name, name), value)
+    return told
 
 
 def _refuse(values: Mapping[str, object], rope: Mapping[str, object], source: str) -> None:

@@ -41,6 +41,7 @@ class Family:
     position_offset : row of the position table for the first token
     named_by_its_tensors : no other family has these names, so that what its code assumes holds without a configuration
     boundary_token : what begins a document where the configuration does not say and the vocabulary has it
+    keys : what its code reads of a configuration, where several names mean one hyperparameter; empty: whatever is known
     """
 
     naming: Naming
@@ -53,6 +54,16 @@ class Family:
     position_offset: int = 0
     named_by_its_tensors: bool = False
     boundary_token: int = 0
+    keys: frozenset[str] = frozenset()
+
+
+SIZES = "vocab_size hidden_size num_hidden_layers num_attention_heads tie_word_embeddings max_position_embeddings"
+OPENAI = f"{SIZES} n_embd n_layer n_head n_positions n_inner activation_function layer_norm_epsilon"
+GROUPED = f"{SIZES} num_key_value_heads intermediate_size hidden_act rope_theta"
+
+
+def _keys(*names: str) -> frozenset[str]:
+    return frozenset(" ".join(names).split())
 
 
 def _without(values: Mapping[str, object], *names: str) -> dict[str, object]:
@@ -71,6 +82,7 @@ FAMILIES: dict[str, Family] = {
             "tie_word_embeddings": True,
         },
         boundary_token=50_256,
+        keys=_keys(OPENAI, "scale_attn_weights scale_attn_by_inverse_layer_idx"),
     ),
     "nanogpt": Family(
         naming=names.GPT2,
@@ -106,6 +118,7 @@ FAMILIES: dict[str, Family] = {
             "tie_word_embeddings": True,
         },
         boundary_token=50_256,
+        keys=_keys(SIZES, "num_layers num_heads intermediate_size activation_function layer_norm_epsilon window_size"),
     ),
     "gptj": Family(
         naming=names.GPT_J,
@@ -117,6 +130,7 @@ FAMILIES: dict[str, Family] = {
             "tie_word_embeddings": False,
         },
         boundary_token=50_256,
+        keys=_keys(OPENAI, "rotary_dim"),
     ),
     "gpt_neox": Family(
         naming=names.GPT_NEOX,
@@ -129,6 +143,10 @@ FAMILIES: dict[str, Family] = {
             "parallel_residual": True,
             "tie_word_embeddings": False,
         },
+        keys=_keys(
+            SIZES,
+            "intermediate_size hidden_act layer_norm_eps rotary_pct rotary_emb_base use_parallel_residual",
+        ),
     ),
     "phi": Family(
         naming=names.PHI,
@@ -139,6 +157,7 @@ FAMILIES: dict[str, Family] = {
             "rope_theta": 10_000.0,
             "tie_word_embeddings": False,
         },
+        keys=_keys(GROUPED, "layer_norm_eps partial_rotary_factor"),
     ),
     "stablelm": Family(
         naming=names.STABLELM,
@@ -150,6 +169,7 @@ FAMILIES: dict[str, Family] = {
             "parallel_residual": False,
             "tie_word_embeddings": False,
         },
+        keys=_keys(GROUPED, "layer_norm_eps partial_rotary_factor use_parallel_residual"),
     ),
     "starcoder2": Family(
         naming=names.STARCODER2,
@@ -163,6 +183,7 @@ FAMILIES: dict[str, Family] = {
             "tie_word_embeddings": True,
         },
         boundary_token=50_256,
+        keys=_keys(GROUPED, "norm_epsilon sliding_window"),
     ),
     "gpt_bigcode": Family(
         naming=names.GPT2,
@@ -170,6 +191,7 @@ FAMILIES: dict[str, Family] = {
         fixed=_without(PLAIN, "scale_attention"),
         assumed={"hidden_act": "gelu_tanh", "scale_attention": True, "tie_word_embeddings": True},
         boundary_token=50_256,
+        keys=_keys(OPENAI, "scale_attn_weights"),
     ),
     "opt": Family(
         naming=names.OPT,
@@ -181,6 +203,7 @@ FAMILIES: dict[str, Family] = {
             "tie_word_embeddings": True,
         },
         boundary_token=2,
+        keys=_keys(SIZES, "ffn_dim activation_function do_layer_norm_before"),
     ),
 }
 # The model types of configuration files, by family: minGPT calls its sizes so.

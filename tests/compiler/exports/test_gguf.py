@@ -29,12 +29,21 @@ SIZES = {
     "rms_norm_eps": 1e-6,
     "rope_theta": 5000.0,
 }
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 4096}
+GEMMA2 = {"model_type": "gemma2", **SIZES, "query_pre_attn_scalar": 4, "sliding_window": 4}
+GEMMA3 = {
+    **{name: value for name, value in SIZES.items() if name != "rope_theta"},
+    **{"model_type": "gemma3_text", "query_pre_attn_scalar": 4, "sliding_window": 4},
+}
 GPT2 = {"model_type": "gpt2", "n_embd": 8, "n_layer": 1, "n_head": 2, "n_positions": 16, "vocab_size": 20}
 
 
 def configuration_of(name):
     architecture = ARCHITECTURES[name]
     more = {"num_key_value_heads": 2} if architecture.fused_by_head else {}
+    more |= {"query_pre_attn_scalar": 4} if name in ("gemma2", "gemma3") else {}
+    if name == "gptneox":
+        more |= {"rotary_emb_base": SIZES["rope_theta"]}
     return GPT2 if name == "gpt2" else {"model_type": architecture.model_type, **SIZES, **more}
 
 
@@ -85,6 +94,24 @@ def test_layouts_are_changed_where_llama_cpp_has_others():
         ({"model_type": "llama", **SIZES, "rope_scaling": {"rope_type": "longrope"}}, "'longrope' cannot be written"),
         ({**GPT2, "activation_function": "gelu"}, "llama.cpp computes gelu_new in gpt2, not gelu"),
         ({**GPT2, "scale_attn_by_inverse_layer_idx": True}, "scales all scores of gpt2 by their width alone"),
+        (
+            {"model_type": "llama", **SIZES, "hidden_act": "relu"},
+            "llama has hidden_act 'silu' and .* this model has 'relu'",
+        ),
+        ({**GEMMA2, "query_pre_attn_scalar": None}, "query_pre_attn_scalar 4 .* this model has 256.0"),
+        ({**GEMMA2, "attn_logit_softcapping": None}, "attn_logit_softcapping 50.0 .* this model has 0.0"),
+        ({**GEMMA2, "layer_types": ["full_attention"]}, r"sliding_layers \[0\] .* this model has \[\]"),
+        ({**GEMMA2, "hidden_activation": "gelu"}, "hidden_act 'gelu_pytorch_tanh' .* this model has 'gelu'"),
+        ({**GEMMA3, "rope_parameters": {"sliding_attention": {"rope_theta": 9.0}}}, "with rotations of base 10,000"),
+        ({"model_type": "smollm3", **SIZES, "no_rope_layers": [0]}, r"unrotated_layers \[\] .* this model has \[0\]"),
+        (
+            {"model_type": "qwen3", **SIZES, "rope_scaling": YARN | {"attention_factor": 1.5}},
+            "rotations with the factor 1.1386.* this model has 1.5",
+        ),
+        (
+            {"model_type": "qwen3", **SIZES, "rope_scaling": YARN | {"beta_fast": 1.5}},
+            "rotations of frequencies .* this model has",
+        ),
     ],
 )
 def test_what_llama_cpp_computes_otherwise_is_refused(configuration, sentence):
@@ -99,7 +126,32 @@ def test_rotations_of_neox_are_told_though_the_whole_head_turns(share, tmp_path)
     laid_out = gguf_tensors(configuration, tensors_of("gptneox"))
     write_gguf(tmp_path / "m.gguf", configuration, {}, laid_out, tensor_kinds(laid_out, "float32"))
     told = read_gguf_tensors([tmp_path / "m.gguf"]).configuration.values
-    assert (told["partial_rotary_factor"], told["rope_theta"], told["use_parallel_residual"]) == (share, 500, True)
+    assert (told["rotary_pct"], told["rotary_emb_base"], told["use_parallel_residual"]) == (share, 500, True)
+
+
+NESTED = {
+    "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 3e6},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+}
+SAID = [
+    ({**GEMMA3, "rope_parameters": NESTED}, {"freq_base": 3e6, "scaling.type": "linear", "scaling.factor": 8.0}),
+    ({**GEMMA3, "rope_theta": None}, {"freq_base": 1e6}),
+    ({"model_type": "smollm3", **SIZES, "rope_theta": None}, {"freq_base": 2e6}),
+]
+
+
+@pytest.mark.parametrize(("configuration", "rotations"), SAID)
+def test_rotations_are_told_wherever_a_configuration_has_them(configuration, rotations):
+    given = {name: value for name, value in configuration.items() if value is not None}
+    name, metadata = gguf_metadata(given)
+    assert {key: metadata[f"{name}.rope.{key}"] for key in rotations} == rotations
+
+
+def test_an_epsilon_that_nobody_tells_is_that_of_the_model_type():
+    silent = {name: value for name, value in SIZES.items() if name != "rms_norm_eps"}
+    for model_type, expected in (("llama", 1e-6), ("olmo2", 1e-5), ("phi3", 1e-5)):
+        name, metadata = gguf_metadata({"model_type": model_type, **silent})
+        assert metadata[f"{name}.attention.layer_norm_rms_epsilon"] == expected
 
 
 def test_factors_of_llama_3():

@@ -68,6 +68,33 @@ def test_a_families_defaults_are_assumed_where_its_configuration_is_silent():
     assert model.program.sequence_length == 32 and model.program.boundary_token == 1
 
 
+UNREAD = [
+    ("gpt2", {"layer_norm_eps": 0.1, "hidden_act": "relu", "n_ctx": 16, "rotary_pct": 1.0, "norm_first": False}),
+    ("gpt2", {"rope_parameters": {"rope_theta": 500.0, "partial_rotary_factor": 1.0}}),
+    ("gpt-neo", {"sliding_window": None, "norm_epsilon": 0.1}),
+    ("gpt-j", {"layer_norm_eps": 0.1, "partial_rotary_factor": 1.0}),
+    ("gpt-neox", {"rope_theta": 77.0, "partial_rotary_factor": 1.0, "activation_function": "relu"}),
+    ("phi", {"rotary_dim": 2, "layer_norm_epsilon": 0.1, "rotary_pct": 1.0}),
+    ("stablelm", {"rope_pct": 1.0, "norm_eps": 0.1, "parallel_residual": True}),
+    ("starcoder2", {"partial_rotary_factor": 0.5, "window_size": 2, "rotary_emb_base": 500}),
+    ("opt", {"layer_norm_eps": 0.1, "hidden_act": "silu", "intermediate_size": 99}),
+]
+
+
+@pytest.mark.parametrize(("name", "foreign"), UNREAD)
+def test_what_a_families_code_does_not_read_changes_nothing(name, foreign):
+    golden = golden_logits(name)
+    config = {**foreign, **golden.config}  # foreign names first, as where names are sorted
+    assert build_model(checkpoint_of(golden.state(), config)).program == golden.model().program
+
+
+def test_rotations_told_twice_are_those_of_their_own_dictionary():
+    golden = golden_logits("gpt-neox")
+    told = {"rope_parameters": {"rope_type": "default", "rope_theta": 77.0, "partial_rotary_factor": 1.0}}
+    found = build_model(checkpoint_of(golden.state(), golden.config | told)).architecture
+    assert (found["rope_theta"], found["rotary_dims"]) == (77.0, 8)
+
+
 ASKED = [
     ("gpt2", "num_attention_heads, hidden_act, scale_attention, scale_by_layer"),
     ("gpt-neox", "num_attention_heads, hidden_act, rotary_dims, rope_theta, parallel_residual"),
