@@ -128,7 +128,9 @@ def _rotations(values: Values, family: Family, source: str) -> Changes:
     """Bases, scaling, and which part of a head is rotated."""
     rope = _rope_settings(values)
     told: Changes = {"rope_theta": rope.get("rope_theta", values.get("rope_theta"))}
-    told["rope_scaling"] = complete_scaling(rope, values)
+    if family.yarn_is_longrope and kind_of(rope) == "yarn" and "short_factor" in rope:
+        rope = {**rope, "rope_type": "longrope"}
+    told["rope_scaling"] = complete_scaling(rope, values, family.trained_length)
     if "partial_rotary_factor" in rope and "partial_rotary_factor" in family.assumes:
         told["partial_rotary_factor"] = rope["partial_rotary_factor"]
     return told | _local_rotation(values, family, source)
@@ -161,7 +163,8 @@ def unrotated_layers(values: Values, layers: int) -> list[int]:
 
 def _window(values: Values, family: Family, layers: int) -> Changes:
     """The sliding window and the layers that have it, as far as told."""
-    asked = family.windows in (Windows.LATE, Windows.UNROTATED)
+    listed = isinstance(values.get("layer_types"), list)  # which SmolLM3's code believes whatever else is said
+    asked = family.windows is Windows.LATE or (family.windows is Windows.UNROTATED and not listed)
     window = values.get("sliding_window")
     off = (asked and not values.get("use_sliding_window")) or ("sliding_window" in values and window is None)
     told: Changes = {"sliding_layers": windowed_layers(values, family, layers)}
@@ -189,7 +192,7 @@ def windowed_layers(values: Values, family: Family, layers: int) -> list[int]:
         return list(range(first if isinstance(first, int) else family.max_window_layers, layers))
     if family.windows is Windows.UNROTATED:
         return unrotated_layers(values, layers)
-    told = values.get("sliding_window_pattern", values.get("_sliding_window_pattern"))
+    told = values.get(family.period_key)
     period = told if isinstance(told, int) and told > 0 else family.period
     return [layer for layer in range(layers) if family.windows is Windows.ALL or (layer + 1) % period]
 
@@ -201,7 +204,8 @@ def _evaluation(values: Values, family: Family, told: Changes, assumed: Changes)
     longest = values.get("max_position_embeddings")
     scaling = told["rope_scaling"]
     if isinstance(scaling, Mapping) and kind_of(scaling) == "longrope":  # whose frequencies are others beyond
-        longest = scaling.get("original_max_position_embeddings", longest)
+        trained = scaling.get("original_max_position_embeddings")
+        longest = min((each for each in (longest, trained) if isinstance(each, int)), default=None)
     if isinstance(longest, int) and 1 <= longest <= EVALUATED_LENGTH:
         told["seq_len"] = longest
     else:

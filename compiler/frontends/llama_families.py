@@ -47,10 +47,12 @@ class Family:
     shifted_gains : gains are stored less 1
     scaled_embedding : the embedding is multiplied by the root of the stream's width
     fused : queries, keys and values stand in one tensor, gate and up in another
-    period : of Windows.PERIODIC
+    period : of Windows.PERIODIC;  period_key : what its configuration may call it
     local_rotation : layers with a window turn by a base of their own, which nothing scales; local_base : assumed for
         it (None: the same base)
     activation_key : what its configuration calls the activation;  tanh_gelu : "gelu" means its tanh form here
+    yarn_is_longrope : rotations that its older files call "yarn" are those of "longrope"
+    trained_length : assumed where a scaling needs it and nobody tells it (None: the longest length)
     assumes : by hyperparameter that not every family has, what its code assumes
     rope_theta, epsilon, activation, head_dim, bos_token_id, sliding_window, max_window_layers : likewise, of
         hyperparameters that all have; a sliding_window of 0 is none
@@ -63,10 +65,13 @@ class Family:
     fused: bool = False
     windows: Windows = Windows.NONE
     period: int = 0
+    period_key: str = ""
     local_rotation: bool = False
     local_base: float | None = None
     activation_key: str = "hidden_act"
     tanh_gelu: bool = False
+    yarn_is_longrope: bool = False
+    trained_length: int | None = None
     rope_theta: float = 10_000.0
     epsilon: float = 1e-6
     activation: str = "silu"
@@ -99,6 +104,7 @@ GEMMA2 = replace(
     GEMMA,
     norms=Norms.BOTH,
     activation_key="hidden_activation",
+    tanh_gelu=False,
     windows=Windows.PERIODIC,
     period=2,
     assumes={"query_pre_attn_scalar": 256.0, "attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0},
@@ -107,6 +113,7 @@ GEMMA3 = replace(
     GEMMA2,
     head_norms=HeadNorms.EACH,
     period=6,
+    period_key="sliding_window_pattern",
     local_rotation=True,
     local_base=10_000.0,
     rope_theta=1_000_000.0,
@@ -141,6 +148,8 @@ FAMILIES: Mapping[str, Family] = {
         fused=True,
         windows=Windows.ALL,
         sliding_window=0,
+        yarn_is_longrope=True,
+        trained_length=4096,
         assumes={"partial_rotary_factor": 1.0},
     ),
     "granite": GRANITE,

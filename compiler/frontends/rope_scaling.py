@@ -67,10 +67,12 @@ def kind_of(scaling: Mapping[str, object]) -> str:
     return SYNONYMS.get(kind, kind)
 
 
-def complete_scaling(found: Mapping[str, object], values: Mapping[str, object]) -> dict[str, object]:
+def complete_scaling(
+    found: Mapping[str, object], values: Mapping[str, object], assumed: int | None = None
+) -> dict[str, object]:
     """The record of a configuration's scaling: what it says, and the lengths that stand elsewhere in its `values`.
 
-    The length of training stands outside where Phi-3 wrote it, else inside, else it is the longest length.
+    The length of training stands outside where Phi-3 wrote it, else inside, else it is `assumed` or the longest length.
     """
     kind = kind_of(found)
     if kind == "default" or (kind == "linear" and found.get("factor") == 1):
@@ -80,7 +82,7 @@ def complete_scaling(found: Mapping[str, object], values: Mapping[str, object]) 
     record |= {name: value for name, value in found.items() if name not in outside and value is not None}
     record["rope_type"] = kind
     longest = values.get(LENGTH)
-    trained = values.get(TRAINED_LENGTH, record.get(TRAINED_LENGTH, longest))
+    trained = values.get(TRAINED_LENGTH, record.get(TRAINED_LENGTH, assumed or longest))
     wanted = {LENGTH: longest} if kind == "dynamic" else {}
     if kind in ("llama3", "yarn", "longrope"):
         wanted |= {TRAINED_LENGTH: trained}

@@ -79,6 +79,7 @@ def test_a_larger_models_configuration_has_one_for_its_text():
     assert model.notes == ("left out, since only text is modelled: vision_tower.post_layernorm.weight",)
 
 
+LISTS = ("short_factor", "long_factor")
 OLDER = [
     (
         "llama-llama3",
@@ -86,7 +87,10 @@ OLDER = [
         ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"),
     ),
     ("gemma3", {"rope_local_base_freq": 10_000.0, "rope_theta": 1e6, "sliding_window_pattern": 3}, ()),
-    ("phi3-longrope", {"rope_scaling": {"type": "su"}, "partial_rotary_factor": 0.5}, ("short_factor", "long_factor")),
+    *(
+        ("phi3-longrope", {"rope_scaling": {"type": kind}, "partial_rotary_factor": 0.5}, LISTS)
+        for kind in ("su", "yarn")
+    ),
 ]
 
 
@@ -100,11 +104,12 @@ def test_older_files_say_the_same_otherwise(name, older, kept):
     assert_computes(model, golden.logits, drawn_tokens(29))
 
 
-def test_gelu_is_its_tanh_form_for_gemma_alone():
+def test_gelu_is_its_tanh_form_for_the_first_gemma_alone():
     assert golden_logits("gemma").model().architecture["hidden_act"] == "gelu_pytorch_tanh"
-    for name, expected in (("gemma", "gelu_pytorch_tanh"), ("llama", "gelu")):
+    for name, expected in (("gemma", "gelu_pytorch_tanh"), ("llama", "gelu"), ("gemma2", "gelu"), ("gemma3", "gelu")):
         golden = golden_logits(name)
-        model = build_model(checkpoint_of(golden.state(), golden.config | {"hidden_act": "gelu"}))
+        config = golden.config | {"hidden_act": "gelu", "hidden_activation": "gelu"}
+        model = build_model(checkpoint_of(golden.state(), config))
         assert model.architecture["hidden_act"] == expected
 
 
@@ -136,10 +141,36 @@ def test_scaling_that_nobody_told_is_assumed_to_be_none():
     assert_computes(model, golden.logits, drawn_tokens(29))
 
 
+PERIODS = {"sliding_window_pattern": 1, "_sliding_window_pattern": 1}
+
+
 def test_what_a_families_code_does_not_read_changes_nothing():
     golden = golden_logits("llama")
     config = golden.config | {"attn_logit_softcapping": 2.0, "sliding_window": 2, "logits_scaling": 3.0}
     assert build_model(checkpoint_of(golden.state(), config)).program == golden.model().program
+    for name in ("gemma2", "olmo3"):
+        golden = golden_logits(name)
+        config = {each: value for each, value in golden.config.items() if each != "layer_types"}
+        plain, told = (build_model(checkpoint_of(golden.state(), config | more)) for more in ({}, PERIODS))
+        assert told.program == plain.program
+
+
+def test_windows_of_listed_layers_need_no_leave_in_smollm3():
+    golden = golden_logits("smollm3")
+    windows = {"sliding_window": 4, "use_sliding_window": False}
+    kinds = ["full_attention", "sliding_attention", "full_attention"]
+    for more, expected in ((windows, []), (windows | {"layer_types": kinds}, [1])):
+        model = build_model(checkpoint_of(golden.state(), golden.config | more))
+        assert model.architecture["sliding_layers"] == expected
+
+
+def test_phi3_was_trained_on_4096_positions_where_nobody_says():
+    golden = golden_logits("phi3-longrope")
+    config = {name: value for name, value in golden.config.items() if name != "original_max_position_embeddings"}
+    scaling = {n: v for n, v in config["rope_parameters"].items() if n != "original_max_position_embeddings"}
+    told = {"rope_parameters": scaling, "max_position_embeddings": 131_072}
+    found = build_model(checkpoint_of(golden.state(), config | told)).architecture
+    assert found["rope_scaling"]["original_max_position_embeddings"] == 4096 and found["seq_len"] == 1024
 
 
 def test_a_head_that_is_a_copy_is_tied_where_nobody_says():
