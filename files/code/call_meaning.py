@@ -34,17 +34,20 @@ READERS = set(
     "safetensors.torch.load_file safetensors.numpy.load_file safetensors.safe_open tokenizers.Tokenizer.from_file "
     "sentencepiece.SentencePieceProcessor joblib.load pandas.read_csv pandas.read_parquet pandas.read_pickle "
     "pyarrow.parquet.read_table os.path.getsize mmap.mmap shutil.copy shutil.copyfile shutil.copy2 "
-    "shutil.unpack_archive tiktoken.load.load_tiktoken_bpe".split()
+    "shutil.unpack_archive tiktoken.load.load_tiktoken_bpe PIL.Image.open cv2.imread imageio.imread imageio.v3.imread "
+    "matplotlib.pyplot.imread torchvision.io.read_image torchvision.io.read_file soundfile.read torchaudio.load "
+    "wave.open h5py.File sqlite3.connect linecache.getlines fileinput.input os.open torch.jit.load".split()
 )
 WRITERS = {"torch.save": 1, "numpy.save": 0, "numpy.savez": 0, "numpy.savez_compressed": 0, "shutil.copy": 1}
 WRITERS |= {"shutil.copyfile": 1, "shutil.copy2": 1, "safetensors.torch.save_file": 1, "joblib.dump": 1}
 WRITERS |= {"os.replace": 1, "os.rename": 1, "shutil.move": 1}
 STARTERS = {
     f"subprocess.{name}" for name in "run call check_call check_output Popen getoutput getstatusoutput".split()
-} | {"os.system", "os.popen", "asyncio.create_subprocess_shell"}
+} | {"os.system", "os.popen", "asyncio.create_subprocess_shell", "pty.spawn"}
 STARTERS_OF_WORDS = {"asyncio.create_subprocess_exec": 0}
-STARTERS_OF_WORDS |= {f"os.{name}": 1 for name in "execl execlp execle execv execvp execvpe execve posix_spawn".split()}
-STARTERS_OF_WORDS |= {f"os.{name}": 2 for name in "spawnl spawnlp spawnv spawnvp".split()}
+STARTERS_OF_WORDS |= {f"os.{name}": 1 for name in "execl execlp execle execv execvp execvpe execve".split()}
+STARTERS_OF_WORDS |= {"os.posix_spawn": 1, "os.posix_spawnp": 1}
+STARTERS_OF_WORDS |= {f"os.spawn{name}": 2 for name in "l le lp lpe v ve vp vpe".split()}
 NATIVE_BUILDERS = {"torch.utils.cpp_extension.load", "torch.utils.cpp_extension.CUDAExtension"}
 NATIVE_BUILDERS |= {"torch.utils.cpp_extension.CppExtension", "setuptools.Extension", "distutils.core.Extension"}
 INLINE_BUILDERS = {"torch.utils.cpp_extension.load_inline", "cupy.RawKernel", "cupy.RawModule", "cffi.FFI.verify"}

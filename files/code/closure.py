@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from .bounded_decoding import MAX_DECODED_BYTES, packing_name
 from .closure_records import ClosureFile, CodeClosure, MissingModule, Role, UnpackedPayload, UnreadSource
-from .commands import command_references, split_shell
+from .commands import SHELLS, command_references, split_shell
 from .evaluation import MAX_STEPS as EVALUATOR_STEPS
 from .evaluation import Evaluator
 from .known_modules import is_distributed, is_standard
@@ -34,6 +34,7 @@ MAX_FILES = 500
 MAX_PAYLOADS = 500
 MAX_CODE_BYTES = 1 << 20  # of all sources of a closure together, outside string literals and comments
 MAX_STEPS = 1_000_000  # of evaluation for all sources together
+TEXT_HEAD = 4096  # bytes
 INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+"([^"\n]+)"', re.MULTILINE)
 REPORTED = {Kind.COMPUTED, Kind.INLINE_NATIVE, Kind.PROGRAM, Kind.NETWORK, Kind.UNPICKLING, Kind.UNREADABLE}
 
@@ -59,6 +60,7 @@ class _Task:
     script: str
     text: str | None = None
     layer: int = 0
+    is_shell: bool = False
 
 
 class _Tracer:
@@ -78,14 +80,22 @@ class _Tracer:
     def run(self) -> None:
         while self.waiting:
             task = self.waiting.pop(0)
-            if task.path.endswith(SHELL_SUFFIXES) and task.text is None:
+            if task.text is None and (task.is_shell or self._is_shell(task.path)):
                 self._read_shell(task)
             else:
                 self._read_python(task)
         self.result.missing = [item for item in self.result.missing if item.name not in self.provided]
         self._order()
 
-    def add(self, path: str, role: Role, place: str, script: str = "", assumed: bool = False) -> None:
+    def _is_shell(self, path: str) -> bool:
+        """Whether a started file is a shell script, by its name or its first line."""
+        first = (self._bytes_of(path) or b"")[:200].partition(b"\n")[0]
+        named = path.endswith(SHELL_SUFFIXES) or (first.startswith(b"#!") and b"python" not in first)
+        return named and not path.endswith(PYTHON_SUFFIXES)
+
+    def add(
+        self, path: str, role: Role, place: str, script: str = "", assumed: bool = False, is_shell: bool = False
+    ) -> None:
         """A file of the closure, and its source to the queue; a script that is given or started has its own folders."""
         path = self.room.own(path)
         own_script = path if role in (Role.GIVEN, Role.STARTED) or not script else script
@@ -98,7 +108,7 @@ class _Tracer:
         is_source = path.endswith((*PYTHON_SUFFIXES, *SHELL_SUFFIXES)) or role in (Role.EXECUTED, Role.STARTED)
         if (path, own_script) not in self.seen and is_source:
             self.seen.add((path, own_script))
-            self.waiting.append(_Task(path, self.label(path), own_script))
+            self.waiting.append(_Task(path, self.label(path), own_script, is_shell=is_shell))
 
     def label(self, path: str) -> str:
         """How a file is named in places: without the folder that the first given script lies in."""
@@ -138,6 +148,8 @@ class _Tracer:
         data = self._bytes(task.path) if task.text is None else task.text
         if self.code_left <= 0:
             raise UnreadableSource(f"more than {MAX_CODE_BYTES >> 20} MiB of code in all", too_large=True)
+        if isinstance(data, bytes) and b"\0" in data[:TEXT_HEAD] and not task.path.endswith(PYTHON_SUFFIXES):
+            raise UnreadableSource("it is no text, so what it runs is not seen", too_large=True)
         source = read_python(data)
         self.code_left -= source.code_bytes
         if task.text is None:
@@ -207,15 +219,17 @@ class _Tracer:
             for path in main_files(self.room, self._folders(task), names):
                 self.add(path, Role.STARTED, place)
         elif reference.kind in FILE_ROLES:
-            local = self._local(reference.name, task, reference.assumed)
-            named = self.room.files_named(posixpath.basename(reference.name)) if local is None else []
+            local = self._local(reference.name, task, reference.assumed) or self._started_folder(reference, task)
+            known = local is not None or reference.optional
+            named = [] if known else self.room.files_named(posixpath.basename(reference.name))
             assumed = reference.assumed or len(named) == 1
             local = named[0] if len(named) == 1 else local
             if local is not None:
-                self.add(local, FILE_ROLES[reference.kind], place, task.script, assumed)
+                by_shell = reference.kind is Kind.STARTED_SCRIPT and reference.via in SHELLS
+                self.add(local, FILE_ROLES[reference.kind], place, task.script, assumed, by_shell)
                 if reference.kind is Kind.NATIVE_SOURCE:
                     self._follow_includes(local, place)
-            elif reference.kind in (Kind.EXECUTED_FILE, Kind.STARTED_SCRIPT):
+            elif reference.kind in (Kind.EXECUTED_FILE, Kind.STARTED_SCRIPT) and not reference.optional:
                 self.result.named.append((place, reference))
         elif reference.kind is Kind.WRITTEN_FILE:
             self.result.written.add(posixpath.basename(reference.name))
@@ -290,6 +304,11 @@ class _Tracer:
             return path
         beside = f"{folder}/{posixpath.basename(name)}"
         return beside if assumed and name and self.room.is_file(beside) else None
+
+    def _started_folder(self, reference: Reference, task: _Task) -> str | None:
+        """What Python runs of a folder that is given as a script."""
+        main = f"{reference.name.rstrip('/')}/__main__.py"
+        return self._local(main, task) if reference.kind in (Kind.EXECUTED_FILE, Kind.STARTED_SCRIPT) else None
 
     def _order(self) -> None:
         """Given files first, then the others by path; what the scripts write themselves does not count."""

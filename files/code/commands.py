@@ -23,6 +23,10 @@ PROGRAM = re.compile(r"[A-Za-z0-9_][\w.+-]*$")
 GIT_DOWNLOADS: set[str | None] = {"clone", "fetch", "pull", "push", "submodule", "lfs"}
 ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 SHELL_WORDS = {"cd", "echo", "export", "set", "source", ".", "true", "false", "test", "[", "if", "then", "else", "fi"}
+SOURCING = {"source", "."}
+NOT_READING = {"echo", "rm", "mkdir", "ls", "tee", "touch", "export", "set", "cd", "test", "[", "unset", "exit", "git"}
+NOT_READING |= {"pip", "pip3", "uv", "conda", "apt", "apt-get", "nvidia-smi", "pyminify", "kill", "sleep", "wait"}
+OPTIONS_WITH_WORDS = {"-X", "-W", "--check-hash-based-pycs"}  # of Python, before the script
 SHELL_WORDS |= {"for", "do", "done", "while", "mkdir", "rm", "cp", "mv", "ls", "cat", "exit", "ulimit", "unset", "wait"}
 Word = str | None
 
@@ -52,20 +56,58 @@ def command_references(words: Sequence[Word], line: int, via: str = "") -> Itera
         words = words[1:]
     if not words or words[0] is None:
         return
+    words, inputs = _without_redirections(words)
+    if not words or words[0] is None:
+        return
     program, arguments = _name(words[0]), words[1:]
-    if program in SHELLS:
-        yield from _shell_references(program, arguments, line, via)
+    runs_input = program in SHELLS or PYTHON.match(program) is not None
+    for name in inputs:
+        via_input = program if runs_input else via
+        yield Reference(Kind.STARTED_SCRIPT if runs_input else Kind.READ_FILE, name, line, optional=True, via=via_input)
+    if program in SHELLS | SOURCING:
+        yield from _shell_references("sh" if program in SOURCING else program, arguments, line, via)
     elif PYTHON.match(program) or program in LAUNCHERS:
         yield from _python_references(program, arguments, line, via)
-    elif PROGRAM.match(program) and program not in SHELL_WORDS:
+    else:
+        yield from _program_references(program, words[0], arguments, line, via)
+
+
+def _program_references(
+    program: str, written: str, arguments: Sequence[Word], line: int, via: str
+) -> Iterator[Reference]:
+    """A program that is neither a shell nor Python: it, what it downloads, compiles and reads."""
+    yield from _read_by(program, arguments, line)
+    if PROGRAM.match(program) and program not in SHELL_WORDS:
         yield Reference(Kind.PROGRAM, program, line, via=via)
         if program in DOWNLOADERS and (program != "git" or GIT_DOWNLOADS & set(arguments)):
             yield Reference(Kind.NETWORK, _shown(program, arguments), line, via=via)
         for word in arguments:
             if word and word.endswith(NATIVE_SUFFIXES):
                 yield Reference(Kind.NATIVE_SOURCE, word, line, via=program)
-        if words[0].startswith(("./", "/")):
-            yield Reference(Kind.READ_FILE, words[0], line, via=via)
+        if written.startswith(("./", "/")):
+            yield Reference(Kind.STARTED_SCRIPT, written, line, optional=True, via=via)
+
+
+def _without_redirections(words: Sequence[Word]) -> tuple[list[Word], list[str]]:
+    """The words without `< file` and `> file`, and the files that are read so."""
+    kept: list[Word] = []
+    inputs: list[str] = []
+    before: Word = ""
+    for word in words:
+        if before and set(before) <= set("<>&") and before[0] in "<>":
+            inputs += [word] if before == "<" and word else []
+        elif not (word and set(word) <= set("<>&")):
+            kept.append(word)
+        before = word
+    return kept, inputs
+
+
+def _read_by(program: str, arguments: Sequence[Word], line: int) -> Iterator[Reference]:
+    """Words that may be files which a program reads: `cat weights.txt`, `xz -d table.xz`."""
+    if program not in NOT_READING:
+        for word in arguments:
+            if word and not word.startswith("-"):
+                yield Reference(Kind.READ_FILE, word, line, via=program)
 
 
 def _shell_references(program: str, arguments: list[Word], line: int, via: str) -> Iterator[Reference | Payload]:
@@ -75,12 +117,15 @@ def _shell_references(program: str, arguments: list[Word], line: int, via: str) 
                 yield from command_references(command, line, via)
             return
         if word and not word.startswith("-"):
-            yield Reference(Kind.READ_FILE, word, line, via=program)
+            yield Reference(Kind.STARTED_SCRIPT, word, line, optional=True, via=program)
             return
 
 
 def _python_references(program: str, arguments: list[Word], line: int, via: str) -> Iterator[Reference | Payload]:
-    """`python -m module`, `python -c text`, `python script.py`, and launchers that end in one of these."""
+    """`python -m module`, `python -c text`, `python script`, and launchers that end in one of these.
+
+    A script is the first word that is no option, whatever its name ends in; launchers have words before it.
+    """
     for number, word in enumerate(arguments):
         following = arguments[number + 1] if number + 1 < len(arguments) else None
         if word == "-c" and program not in LAUNCHERS:
@@ -98,6 +143,10 @@ def _python_references(program: str, arguments: list[Word], line: int, via: str)
         if word and word.endswith((".py", ".pyw")):
             yield Reference(Kind.STARTED_SCRIPT, word, line, via=via)
             return
+        if word and not word.startswith("-") and (not number or arguments[number - 1] not in OPTIONS_WITH_WORDS):
+            yield Reference(Kind.STARTED_SCRIPT, word, line, optional=True, via=via)
+            if program not in LAUNCHERS:
+                return
 
 
 def _name(word: str) -> str:

@@ -32,7 +32,8 @@ class Reference:
     """One thing that one line of a source refers to.
 
     name : str        module, absolute or relative path, program, function; of UNREADABLE the reason
-    optional : bool   a missing one is caught (`except ImportError`), or is imported only in a function or branch
+    optional : bool   a missing one is caught (`except ImportError`), or is imported only in a function or branch; of a
+                      script that a command starts: the word may be no file at all
     assumed : bool    only the end of a path is known
     submodules : tuple of names that `from name import ...` lists; `dots` of a relative import
     via : str         the function that names it, "numpy.load"

@@ -2,7 +2,8 @@
 
 Strategy: by name and by the function that reads it. The public challenge counts the bytes of the code and
 of the compressed model and asks that all counted code stand in the training script; it does not name the
-tokenizer or the data, so these are listed and not counted. Model files are counted as the model.
+tokenizer or the data, so these are listed and not counted. Model files are counted as the model. A text counts
+like any other file: what a script reads may be weights, whatever the name ends in.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 
 MODEL_SUFFIXES = (".pt", ".pth", ".ptz", ".ckpt", ".safetensors", ".bcap", ".gguf", ".pkl")
 DATA_SUFFIXES = (".parquet", ".arrow", ".jsonl", ".csv", ".tsv")
-TEXT_SUFFIXES = (".md", ".log", ".rst", ".txt")
+TEXT_SUFFIXES = (".md", ".log", ".rst", ".txt")  # no model, whatever the name says
 CODE_SUFFIXES = (".py", ".pyw", ".ipynb")
 TOKENIZER = re.compile(r"tokenizer|\.model$|\.vocab$|vocab\.json$|merges\.txt$|\.tiktoken$|_bpe|spiece", re.IGNORECASE)
 DATA = re.compile(r"fineweb|(^|[_-])(val|train|valid|validation|shard)[_-]?\w*\.(bin|npy|npz|idx)$", re.IGNORECASE)
@@ -26,7 +27,6 @@ class Purpose(enum.Enum):
     DATA = "data: the challenge's rule counts code and compressed model and does not name it"
     MODEL = "model: counted as the model"
     CODE_AS_TEXT = "source that is read and not run"
-    TEXT = "text for people"
     OWN_OUTPUT = "written by the script itself"
     OTHER = "side file: the script cannot run without it"
 
@@ -42,4 +42,4 @@ def side_purpose(name: str, via: str) -> Purpose:
         return Purpose.DATA
     if lower.endswith(MODEL_SUFFIXES) or (MODEL.search(name) and not lower.endswith((".json", ".py", *TEXT_SUFFIXES))):
         return Purpose.MODEL
-    return Purpose.TEXT if lower.endswith(TEXT_SUFFIXES) else Purpose.OTHER
+    return Purpose.OTHER

@@ -54,6 +54,29 @@ FOUND = {
         "import json\nclass H:\n    table = 'table.json'\nh = H()\njson.load(open(h.table))",
         {"table.json": "{}"},
     ),
+    "script of another name": (
+        "import subprocess, sys\nsubprocess.run([sys.executable, '-X', 'dev', 'helper'])",
+        {"helper": "import third", "third.py": ""},
+    ),
+    "started text": ("import os, sys\nos.execv(sys.executable, [sys.executable, 'helper.txt'])", {"helper.txt": ""}),
+    "started folder": ("import subprocess\nsubprocess.run(['python', 'app'])", {"app/__main__.py": ""}),
+    "run folder": ("import runpy\nrunpy.run_path('app')", {"app/__main__.py": ""}),
+    "started archive": ("import os\nos.system('python3 app.pyz')", {"app.pyz": b"PK\0\0"}),
+    "launched text": ("import os\nos.system('torchrun --nproc 8 helper > log.txt')", {"helper": ""}),
+    "input of Python": ("import os\nos.system('python3 < helper.txt')", {"helper.txt": "import third", "third.py": ""}),
+    "piped into Python": ("import os\nos.system('cat helper.txt | python3')", {"helper.txt": ""}),
+    "shell script": ("import subprocess\nsubprocess.run(['bash', 'run.sh'])", {"run.sh": "python a.py\n", "a.py": ""}),
+    "shell text": ("import os\nos.system('sh run.txt')", {"run.txt": "python a.py\n", "a.py": ""}),
+    "sourced text": ("import os\nos.system('. ./run.txt && true')", {"run.txt": "python a.py\n", "a.py": ""}),
+    "program of the folder": ("import os\nos.system('./run')", {"run": "#!/bin/sh\npython a.py\n", "a.py": ""}),
+    "terminal": ("import pty\npty.spawn(['python', 'a.py'])", {"a.py": ""}),
+    "file of a program": ("import os\nos.system('xz -dk table.xz')", {"table.xz": b"\xfd"}),
+    "texts": (
+        "a, b = open('weights.txt').read(), open('notes.md').read()\nopen('model.log')",
+        {"weights.txt": "x", "notes.md": "x", "model.log": "x"},
+    ),
+    "picture": ("from PIL import Image\nImage.open('figure.png')", {"figure.png": b"\x89PNG"}),
+    "database": ("import sqlite3\nsqlite3.connect('table.db')", {"table.db": b"SQLite"}),
     "end of a path": ("import sys\nopen(f'{sys.argv[1]}/prefix.xz', 'rb')", {"prefix.xz": b"x"}),
 }
 
@@ -80,6 +103,21 @@ def test_what_is_found_counts(name, tmp_path):
     assert names(closure.counted, tmp_path) == {"main.py", *files}
     assert closure.code_bytes == sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
     assert [file.assumed for file in closure.counted[1:]] == [name in ASSUMED] * len(files)
+
+
+def test_what_a_command_only_names_or_writes_does_not_count(tmp_path):
+    commands = "echo a.txt > b.txt; rm c.txt; mkdir d; torchrun --n 8 x.py; tee e.txt; nvidia-smi a.txt"
+    script = f"import os\nos.system('{commands}')"
+    files = dict.fromkeys(("a.txt", "b.txt", "c.txt", "e.txt"), "x")
+    closure = follow(tmp_path, script, files)
+    assert names(closure.counted, tmp_path) == {"main.py"}
+    assert {item.name for _, item in closure.named if item.kind is Kind.STARTED_SCRIPT} == {"x.py"}
+
+
+def test_a_started_archive_is_counted_and_said_to_be_unread(tmp_path):
+    closure = follow(tmp_path, "import runpy\nrunpy.run_path('app.zip')", {"app.zip": b"PK\0\0" * 99})
+    assert closure.code_bytes == 396 + len("import runpy\nrunpy.run_path('app.zip')")
+    assert [(item.label, item.too_large) for item in closure.unread] == [("app.zip", True)]
 
 
 NOT_COUNTED = {
