@@ -19,7 +19,11 @@ RULES = (
     ),
     Rule("log-code-size", (Level.FINDING,), "No log counts the code that is shipped."),
     Rule("log-too-long", (Level.WARNING,), "A log has more lines with numbers than are looked at."),
-    Rule("log-missing-seeds", (Level.FINDING,), "More runs are declared than logged."),
+    Rule(
+        "log-missing-seeds",
+        (Level.FINDING,),
+        "More runs are declared than logged; copies of a log, and logs of other seeds, are no runs of theirs.",
+    ),
     Rule(
         "time-training",
         (Level.WARNING, Level.INFORMATION),
@@ -44,13 +48,31 @@ def judge_logs(declaration: Declaration, logs: Sequence[LogFacts], code: Shipped
     for log in [log for log in logs if log.unread_lines][:3]:
         text = f"{log.unread_lines:,} lines with numbers were not looked at; the log has too many"
         findings.append(Finding("log-too-long", Level.WARNING, text, log.name))
+    return findings + _missing_seeds(declaration, logs) + _times(declaration, logs)
+
+
+def _missing_seeds(declaration: Declaration, logs: Sequence[LogFacts]) -> list[Finding]:
+    """Fewer runs than are declared: fewer logs, copies of one under several names, or logs of other seeds."""
     missing = [seed for seed in declaration.seeds if seed not in seeds_of(logs)]
-    if declaration.seed_count > len(logs):
-        named = f" (no log of {', '.join(missing[:5])})" if missing else ""
-        text = f"the numbers are declared over {declaration.seed_count} runs, {len(logs)} are logged{named}"
-        values = {"declared": declaration.seed_count, "logged": len(logs), "missing": missing}
-        findings.append(Finding("log-missing-seeds", Level.FINDING, text, declaration.name, values))
-    return findings + _times(declaration, logs)
+    different = len({_numbers_of(log) for log in logs})
+    of_no_seed = sum(not log.seed for log in logs)
+    if declaration.seed_count <= different and len(missing) <= of_no_seed:
+        return []
+    named = f" (no log of {', '.join(missing[:5])})" if missing else ""
+    copies = f" by {len(logs)} logs" if different < len(logs) else ""
+    text = f"the numbers are declared over {declaration.seed_count} runs, {different} are logged{copies}{named}"
+    values = {"declared": declaration.seed_count, "logged": different, "missing": missing}
+    return [Finding("log-missing-seeds", Level.FINDING, text, declaration.name, values)]
+
+
+def _numbers_of(log: LogFacts) -> tuple[object, ...]:
+    """What tells one run from another; two runs never take the same time and end with the same digits."""
+    numbers = (
+        tuple(score.written for score in log.scores),
+        tuple(size.value for size in log.sizes),
+        tuple(time.seconds for time in log.training),
+    )
+    return numbers if log.scores else (log.name,)
 
 
 def _sources(logs: Sequence[LogFacts], code: ShippedCode) -> list[Finding]:
