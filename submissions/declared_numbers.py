@@ -14,6 +14,15 @@ from decimal import Decimal, InvalidOperation
 MEGABYTE, MEBIBYTE = 1_000_000, 1 << 20
 KILOBYTE, KIBIBYTE = 1_000, 1 << 10
 
+SIZE_UNITS: dict[str, tuple[int, int | None]] = {  # bytes, and what else the unit may mean
+    "mb": (MEGABYTE, MEBIBYTE),
+    "m": (MEGABYTE, MEBIBYTE),
+    "mib": (MEBIBYTE, None),
+    "kb": (KILOBYTE, KIBIBYTE),
+    "kib": (KIBIBYTE, None),
+    "gb": (1_000_000_000, 1 << 30),
+    "gib": (1 << 30, None),
+}
 _NUMBER_TEXT = re.compile(r"\s*([~≈<]?)\s*(\d[\d,_ ]*(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 
 
@@ -50,7 +59,7 @@ def read_amount(value: object, words: tuple[str, ...], *, sizes: bool, times: bo
         match = _NUMBER_TEXT.fullmatch(value[:100])
         if match is None:
             return Amount(written[:60], None, is_text=True)
-        number, unit = re.sub(r"[,_ ]", "", match.group(2)), match.group(3).lower()
+        number, unit = _plain_number(match.group(2)), match.group(3).lower()
     elif isinstance(value, int | float):
         number = repr(value)
     else:
@@ -60,6 +69,14 @@ def read_amount(value: object, words: tuple[str, ...], *, sizes: bool, times: bo
     except InvalidOperation:
         return Amount(written[:60], None, is_text=is_text)
     return _scaled(written[:60], digits, unit or _unit(words), is_text, sizes, times)
+
+
+def _plain_number(text: str) -> str:
+    """Digits without what groups them; a comma that groups no thousands stands for the point, "1,2244"."""
+    grouped = re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", text)
+    if not grouped and text.count(",") == 1 and "." not in text:
+        text = text.replace(",", ".")
+    return re.sub(r"[,_ ]", "", text)
 
 
 def _unit(words: tuple[str, ...]) -> str:
@@ -76,8 +93,7 @@ def _scaled(written: str, digits: Decimal, unit: str, is_text: bool, sizes: bool
         return Amount(written, value * scale, half * scale, is_text=is_text)
     if not sizes:
         return Amount(written, value, half, is_text=is_text)
-    decimal = {"mb": MEGABYTE, "m": MEGABYTE, "mib": MEBIBYTE, "kb": KILOBYTE, "kib": KIBIBYTE}.get(unit, 1)
-    binary = {"mb": MEBIBYTE, "m": MEBIBYTE, "kb": KIBIBYTE}.get(unit)
+    decimal, binary = SIZE_UNITS.get(unit, (1, None))
     if decimal == 1 and places == 0:
         return Amount(written, int(digits), is_text=is_text)
     if decimal == 1 and value < 1000:  # a key without a unit, "artifact_size": 15.9

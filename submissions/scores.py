@@ -8,6 +8,7 @@ The score itself is never recomputed here: without the model nothing can.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,7 +25,11 @@ from .size_evidence import log_groups
 RULES = (
     Rule("score-declared", (Level.PASS,), "The declared score is a logged one, or the mean of logged ones."),
     Rule("score-not-declared", (Level.WARNING,), "No score is declared, or it is no number."),
-    Rule("score-near", (Level.WARNING,), "The declared score is near a logged one, but not equal."),
+    Rule(
+        "score-near",
+        (Level.WARNING,),
+        "The declared score is near a logged one, but not equal, or has too few digits to tell.",
+    ),
     Rule("score-unquantized", (Level.FINDING,), "The declared score is logged only before quantization."),
     Rule("score-unmatched", (Level.FAIL, Level.FINDING), "No log has the score; a finding where runs have no log."),
     Rule("score-recomputed", (Level.SKIPPED,), "The score itself was not computed, and why."),
@@ -34,6 +39,8 @@ CANDIDATES = 3_000  # of each kind
 SEARCHED_CLAIMS = 5  # whose digits are looked for in whole logs
 WEIGHT_SUFFIXES = (".ptz", ".pt", ".pth", ".bin", ".npz", ".safetensors", ".bcap", ".gguf")
 NEAR = 0.0005  # bits per byte
+FEWEST_PLACES = 3  # behind the point: 1.1 is what 1.1999 is cut off to, and no record
+_LOSS_BEFORE = re.compile(r"loss\w*['\"]?\s*[:=|]?\s*$", re.IGNORECASE)
 SEED_RANGE = 0.005  # bits per byte: seeds of one configuration lie much closer together
 
 
@@ -138,6 +145,8 @@ def judge_scores(
         if found is None or found.kind == "before":
             search = len(findings) < SEARCHED_CLAIMS
             findings.append(_not_passed(folder, declaration, claim, found, candidates, logs, code, search))
+        elif claim.amount.resolution > 0.5 * 10.0**-FEWEST_PLACES and not _is_exactly(claim.amount, found):
+            findings.append(_too_short(declaration, claim, found))
         else:
             passed.append((claim, f"{found.what} ({found.place})" if found.place else found.what))
     if passed:
@@ -147,6 +156,18 @@ def judge_scores(
         text = f"{claim.amount.written} is {what}{more}"
         findings.append(Finding("score-declared", Level.PASS, text, f"{declaration.name}: {claim.path}", values))
     return [*_first_of_each(findings), _not_recomputed(folder)]
+
+
+def _is_exactly(amount: Amount, found: ScoreCandidate) -> bool:
+    """JSON keeps no zeros at the end: 1.22 may be all digits of 1.2200."""
+    return amount.value is not None and abs(found.value - amount.value) <= found.half
+
+
+def _too_short(declaration: Declaration, claim: Claim, found: ScoreCandidate) -> Finding:
+    """A score of so few digits that it may stand for scores far from each other."""
+    values = {"declared": claim.amount.value, "nearest": found.value}
+    text = f"{claim.amount.written} has too few digits to be compared; it may be {found.what}, {found.value:.5f}"
+    return Finding("score-near", Level.WARNING, text, f"{declaration.name}: {claim.path}", values)
 
 
 def _not_recomputed(folder: SubmissionFolder) -> Finding:
@@ -225,10 +246,17 @@ def _run_is_unlogged(declaration: Declaration, claim: Claim, logs: Sequence[LogF
 
 
 def _printed_in(folder: SubmissionFolder, logs: Sequence[LogFacts], written: str) -> str:
-    """The first log that has these very digits in a form that was not understood, "" if none."""
+    """The first log that has a number of these digits in a form that was not understood, "" if none; a loss, which is
+    nats a token, is no score.
+    """
     if len(written.partition(".")[2]) < 4:
         return ""
-    return next((log.name for log in logs if written in folder.read_text(log.name).text), "")
+    number = re.compile(rf"(?<![\d.]){re.escape(written)}")
+    for log in logs:
+        text = folder.read_text(log.name).text
+        if any(not _LOSS_BEFORE.search(text[max(0, m.start() - 40) : m.start()]) for m in number.finditer(text)):
+            return log.name
+    return ""
 
 
 def _first_of_each(findings: list[Finding]) -> list[Finding]:

@@ -76,6 +76,42 @@ def test_a_score_in_a_form_that_is_not_understood_is_found_by_its_digits(tmp_pat
     assert raised["score-declared"].level.value == "pass"
 
 
+@pytest.mark.parametrize("digits", ["2.0727", "2.07269931", "0.2244", "0.22436570"])
+def test_a_loss_in_nats_and_the_end_of_a_number_are_no_score(tmp_path, digits):
+    raised = findings(tmp_path, submission__json=declaration().replace("1.2243657", digits))
+    assert raised["score-unmatched"].level.value == "fail"
+    assert "score-declared" not in raised
+
+
+@pytest.mark.parametrize("digits", ["1", "1.1", "1.2", "1.19"])
+def test_a_score_of_few_digits_is_no_logged_one(tmp_path, digits):
+    told = declaration().replace("1.2243657", digits)
+    raised = findings(tmp_path, submission__json=told, train__log=log(score="1.19990000"))
+    assert raised["score-near"].level.value == "warning"
+    assert "score-declared" not in raised
+
+
+def test_zeros_that_json_does_not_keep_are_no_missing_digits(tmp_path):
+    told = declaration(val_bpb=1.2)
+    raised = findings(tmp_path, submission__json=told, train__log=log(score="1.20000000"))
+    assert raised["score-declared"].level.value == "pass"
+
+
+@pytest.mark.parametrize(
+    ("logs", "expected"),
+    [
+        ({"a": log(seed=1), "b": log(seed=1), "c": log(seed=1)}, "3 runs, 1 are logged by 3 logs (no log of 2, 3)"),
+        ({"a": log(seed=1), "b": log(seed=7, training=598_000)}, "3 runs, 2 are logged (no log of 2, 3)"),
+        ({"a": log(seed=1), "b": log(seed=2, training=1), "c": log(seed=3, training=2)}, ""),
+    ],
+)
+def test_copies_and_other_seeds_are_no_logs_of_declared_runs(tmp_path, logs, expected):
+    files = {f"train_{name}__log": text for name, text in logs.items()}
+    raised = findings(tmp_path, train__log=None, submission__json=declaration(seeds=[1, 2, 3]), **files)
+    found = raised.get("log-missing-seeds")
+    assert (found is None) == (expected == "") and (found is None or expected in found.text)
+
+
 @pytest.mark.parametrize(
     ("declared", "resolution", "logged", "half", "expected"),
     [

@@ -69,13 +69,27 @@ def test_a_claim_keeps_its_place():
 
 @pytest.mark.parametrize(
     ("value", "expected", "resolution"),
-    [(15, 15, 0), ("pending", None, 0), (None, None, 0), ("17,080,000", 17_080_000, 0), ("15.9 MB", 15.9e6, 0.05e6)],
+    [
+        (15, 15, 0),
+        ("pending", None, 0),
+        (None, None, 0),
+        ("17,080,000", 17_080_000, 0),
+        ("15.9 MB", 15.9e6, 0.05e6),
+        ("15,9 MB", 15.9e6, 0.05e6),
+        ("0.0159 GB", 15.9e6, 0.05e6),
+        ("0.0159 GiB", 0.0159 * (1 << 30), 0.00005 * (1 << 30)),
+    ],
 )
 def test_a_size_keeps_its_resolution(value, expected, resolution):
     amount = read_amount(value, ("bytes",), sizes=True, times=False)
     assert amount is not None
     assert amount.value == (None if expected is None else pytest.approx(expected))
     assert amount.resolution == pytest.approx(resolution)
+
+
+def test_a_comma_may_stand_for_the_point():
+    amount = read_amount("1,2243657", ("val", "bpb"), sizes=False, times=False)
+    assert amount is not None and (amount.value, amount.resolution) == (1.2243657, pytest.approx(0.5e-7))
 
 
 def test_words_of_a_key():
