@@ -43,9 +43,10 @@ OF_EVALUATION = 0.05  # bits per byte that training on the text and sliding wind
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """The models in the folder: its artifacts, else weights of a logged model's size, else its only weights."""
+    """The models in the folder (`blobs.models_of`), and the one whose bytes are counted."""
 
     models: tuple[Blob, ...] = ()
+    counted: Blob | None = None
 
 
 def judge_models(
@@ -55,15 +56,22 @@ def judge_models(
     if blobs is None:
         return ModelFacts(), []
     findings: list[Finding] = []
-    artifacts = [blob for blob in blobs.blobs if blob.kind == "artifact"]
-    for blob in artifacts:
-        findings += _artifact_findings(folder, blob)
-    models = artifacts or _weights(blobs, claims)
-    if len(models) == 1 and claims is not None:
-        findings += total_findings(models[0], claims, blobs, options.cap)
+    models = blobs.models
+    for blob in models:
+        findings += _artifact_findings(folder, blob) if blob.kind == "artifact" else []
+    counted = None if claims is None else counted_model(models, claims)
+    if counted is not None and claims is not None:
+        findings += total_findings(counted, claims, blobs, options.cap)
     if options.data is not None:
         findings += [_score_finding(folder, blob, claims, options) for blob in models]
-    return ModelFacts(tuple(models)), findings
+    return ModelFacts(models, counted), findings
+
+
+def counted_model(models: Sequence[Blob], claims: ClaimFacts) -> Blob | None:
+    """The largest model that the code reads, or of all where it reads none: each of several seeds' has to fit."""
+    read = {name for name, _ in claims.code.reads}
+    wanted = [blob for blob in models if blob.name in read] or models
+    return max(wanted, key=lambda blob: blob.bytes, default=None)
 
 
 def answered(findings: Sequence[Finding]) -> list[Finding]:
@@ -71,15 +79,6 @@ def answered(findings: Sequence[Finding]) -> list[Finding]:
     judged = {finding.rule for finding in findings if finding.level is not Level.SKIPPED}
     spared = {rule for answer, rules in ANSWERS.items() if answer in judged for rule in rules}
     return [finding for finding in findings if finding.level is not Level.SKIPPED or finding.rule not in spared]
-
-
-def _weights(blobs: BlobFacts, claims: ClaimFacts | None) -> list[Blob]:
-    """Weights of a logged model's size; where no log tells one, the only weights there are."""
-    weights = [blob for blob in blobs.blobs if blob.kind == "weights"]
-    logged = set() if claims is None else {row.model for row in claims.rows} - {None}
-    if logged:
-        return [blob for blob in weights if blob.bytes in logged]
-    return weights if len(weights) == 1 else []
 
 
 def _artifact_findings(folder: SubmissionFolder, blob: Blob) -> list[Finding]:
@@ -99,7 +98,7 @@ def _artifact_findings(folder: SubmissionFolder, blob: Blob) -> list[Finding]:
 def total_findings(model: Blob, claims: ClaimFacts, blobs: BlobFacts, cap: int) -> list[Finding]:
     """The total that the folder itself holds, against the cap and the declared totals."""
     code = claims.code
-    data = sum(each.bytes for each in blobs.data)
+    data = sum(each.bytes for each in blobs.data if each.name not in code.modules)
     total = model.bytes + code.closure_bytes + data
     packed = model.bytes + min(code.packed_bytes or code.closure_bytes, code.closure_bytes) + data
     values = {"model": model.bytes, "code": code.closure_bytes, "data": data, "total": total, "packed": packed}
@@ -111,6 +110,11 @@ def total_findings(model: Blob, claims: ClaimFacts, blobs: BlobFacts, cap: int) 
         text += f"; with the code packed {packed:,}, which fits, but that form is not in the folder"
     level = Level.PASS if total <= cap else Level.FINDING if packed <= cap else Level.FAIL
     findings = [Finding("blob-total", level, text, model.name, values)]
+    others = [blob for blob in blobs.models if blob.name != model.name]
+    if others and level is Level.PASS and total + sum(blob.bytes for blob in others) > cap:
+        text = f"of {len(others) + 1} models in the folder one is counted; together with {others[0].name}"
+        text += f"{' and more' if len(others) > 1 else ''} they are over the cap"
+        findings.append(Finding("blob-total", Level.FINDING, text, model.name, values))
     for claim in claims.declaration.of(Quantity.TOTAL_BYTES, "headline"):
         declared = claim.amount.value
         if declared is None or claim.statistic:

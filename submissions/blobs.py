@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..files.code.side_files import DATA_SUFFIXES, TOKENIZER
 from .blob_kinds import Blob, read_blob
 from .claims import ClaimFacts
 from .findings import Finding, Level, Rule
-from .folder import SubmissionFile, SubmissionFolder
+from .folder import SubmissionFile, SubmissionFolder, decode_text
 
 RULES = (
     Rule("blob-weights", (Level.INFORMATION,), "A file of weights: layout, tensors, weights, bytes."),
@@ -33,6 +34,7 @@ RULES = (
 LOOKED_AT = 200  # binary files of one folder
 TEXT_SUFFIXES = {".py", ".sh", ".md", ".json", ".txt", ".log", ".toml", ".yaml", ".yml", ".csv", ".ipynb", ".cfg"}
 BINARY_SUFFIXES = (".ptz", ".pt", ".pth", ".bin", ".npz", ".npy", ".safetensors", ".bcap", ".gguf", ".pkl", ".model")
+CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r\f\b\x1b")  # one byte in ten of compressed data
 HEAD_BYTES = 4096
 SMALL_SHARE = 20
 
@@ -49,11 +51,12 @@ class NamedData:
 
 @dataclass(frozen=True, slots=True)
 class BlobFacts:
-    """The binary files that were looked at, how many there are, and the data that a text names."""
+    """The binary files that were looked at, how many there are, the data that a text names, and the models."""
 
     blobs: tuple[Blob, ...]
     binary_files: int
     data: tuple[NamedData, ...]
+    models: tuple[Blob, ...] = ()
 
 
 def judge_blobs(folder: SubmissionFolder, claims: ClaimFacts | None) -> tuple[BlobFacts, list[Finding]]:
@@ -61,16 +64,56 @@ def judge_blobs(folder: SubmissionFolder, claims: ClaimFacts | None) -> tuple[Bl
     files = [file for file in folder.files if is_binary(folder, file)]
     blobs = tuple(read_blob(folder, file)[0] for file in files[:LOOKED_AT])
     findings = [finding for blob in blobs for finding in blob_findings(blob)]
-    data = [named_data(folder, blob, claims) for blob in blobs if blob.kind in ("data", "shard", "array")]
-    whats = {blob.name: blob for blob in blobs}
-    findings += [data_finding(each, whats[each.name], claims) for each in data]
+    models = models_of(blobs, claims)
+    beside = [blob for blob in (*blobs, *_read_texts(folder, blobs, claims)) if _is_data(blob, models, claims)]
+    data = [named_data(folder, blob, claims) for blob in beside]
+    findings += [data_finding(each, blob, claims) for each, blob in zip(data, beside, strict=True)]
     findings += model_size_findings([blob for blob in blobs if blob.kind == "weights"], claims)
-    return BlobFacts(blobs, len(files), tuple(each for each in data if each.named_by)), findings
+    return BlobFacts(blobs, len(files), tuple(each for each in data if each.named_by), models), findings
+
+
+def models_of(blobs: Sequence[Blob], claims: ClaimFacts | None) -> tuple[Blob, ...]:
+    """The models of a folder: its artifacts, else weights of a logged model's size, else, where no log tells one, its
+    only weights, or the largest ones that its code reads.
+    """
+    if artifacts := tuple(blob for blob in blobs if blob.kind == "artifact"):
+        return artifacts
+    weights = [blob for blob in blobs if blob.kind == "weights"]
+    logged = set() if claims is None else {row.model for row in claims.rows} - {None}
+    if logged:
+        return tuple(blob for blob in weights if blob.bytes in logged)
+    if len(weights) == 1:
+        return tuple(weights)
+    read = [blob for blob in weights if blob.name in _reads(claims)]
+    return (max(read, key=lambda blob: blob.bytes),) if read else ()
+
+
+def _reads(claims: ClaimFacts | None) -> dict[str, str]:
+    """Files that the code reads and that do not count as code, with the places."""
+    return {} if claims is None else dict(claims.code.reads)
+
+
+def _is_data(blob: Blob, models: Sequence[Blob], claims: ClaimFacts | None) -> bool:
+    """Whether a file is none of the models, by its kind or because the code reads these weights beside the model."""
+    if blob.kind in ("data", "shard", "array"):
+        return True
+    return blob.kind in ("weights", "artifact") and blob not in models and blob.name in _reads(claims)
+
+
+def _read_texts(folder: SubmissionFolder, blobs: Sequence[Blob], claims: ClaimFacts | None) -> list[Blob]:
+    """Tables of text that the code reads: no binary files, and data all the same."""
+    known = {blob.name for blob in blobs}
+    files = [file for file in folder.files if file.name in _reads(claims) and file.name not in known]
+    return [Blob(file.name, file.bytes, what="text", content_bytes=file.bytes) for file in files if _is_table(file)]
+
+
+def _is_table(file: SubmissionFile) -> bool:
+    return file.suffix in DATA_SUFFIXES and not TOKENIZER.search(file.name)
 
 
 def is_binary(folder: SubmissionFolder, file: SubmissionFile) -> bool:
     """Whether a file's first bytes are no text, or its name is one that weights have."""
-    if file.kind != "file" or not file.bytes or file.suffix in TEXT_SUFFIXES:
+    if file.kind != "file" or not file.bytes:
         return False
     if file.suffix in BINARY_SUFFIXES:
         return True
@@ -79,6 +122,8 @@ def is_binary(folder: SubmissionFolder, file: SubmissionFile) -> bool:
             head = opened.read(HEAD_BYTES)
     except OSError:
         return False  # it is in `unread` as soon as a section wants its text
+    if file.suffix in TEXT_SUFFIXES:  # text of another encoding, or with a stray byte, is text all the same
+        return decode_text(head).encoding == "utf-8" and len(head.translate(None, CONTROLS)) < 0.98 * len(head)
     return b"\0" in head or len(head.decode("utf-8", "ignore").encode()) < len(head) - 3
 
 
@@ -127,7 +172,9 @@ def data_finding(data: NamedData, blob: Blob, claims: ClaimFacts | None) -> Find
 
 
 def naming_place(folder: SubmissionFolder, name: str, claims: ClaimFacts | None) -> str:
-    """Where a text of the folder, or an unpacked payload, has the name of the file: "train.log:9"; "" nowhere."""
+    """Where the code reads the file, or a text of the folder has its name: "train.log:9"; "" nowhere."""
+    if read := _reads(claims).get(name):
+        return read
     base = name.rpartition("/")[2]
     texts = [] if claims is None else list(claims.code.texts)
     known = {each for each, _ in texts}

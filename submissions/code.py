@@ -12,12 +12,15 @@ from ..files.code.closure import code_closure
 from ..files.code.closure_records import ClosureFile, CodeClosure
 from ..files.code.known_modules import required_modules
 from ..files.code.references import Kind
+from ..files.code.side_files import Purpose
 from .code_findings import closure_findings
 from .code_packing import PackedCode, pack_closure
 from .findings import Finding
 from .folder import SubmissionFolder
 from .folder_room import ROOT, FolderRoom, name_in_folder
 from .shipped_code import ShippedCode, main_script
+
+READ_AS_DATA = {Purpose.TOKENIZER, Purpose.DATA, Purpose.MODEL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ def judge_code(folder: SubmissionFolder) -> tuple[CodeFacts, list[Finding]]:
         tuple(name_in_folder(file.path) for file in closure.counted[1:]),
         packed.minified_bytes,
         tuple(texts),
+        tuple((name_in_folder(file.path), file.place) for file in closure.uncounted if file.purpose in READ_AS_DATA),
     )
     facts = _facts(closure, shipped, packed, sum(file.bytes for file in python))
     return facts, closure_findings(folder, shipped.script, closure, packed)

@@ -39,6 +39,7 @@ DATA_SUFFIXES = {
     ".arrow",
     ".npy",
 }  # and the name says so
+SAID_PURPOSES = {Purpose.TOKENIZER, Purpose.DATA, Purpose.OWN_OUTPUT, Purpose.CODE_AS_TEXT}
 ROLE_RULES = {
     Role.IMPORTED: ("code-local-module", "is imported"),
     Role.EXECUTED: ("code-second-file", "is executed as source"),
@@ -89,7 +90,11 @@ RULES = (
     Rule("code-network", (Level.FINDING,), "Something is downloaded, or sent, at run time."),
     Rule("code-unpickling", (Level.INFORMATION,), "Files are unpickled without restriction, which runs what they say."),
     Rule("code-side-file", (Level.FINDING,), "A file of the folder that is no code is read by name; it counts."),
-    Rule("code-not-counted", (Level.INFORMATION,), "Files that do not count: tokenizers, data, scripts not needed."),
+    Rule(
+        "code-not-counted",
+        (Level.INFORMATION, Level.FINDING),
+        "Files that do not count: tokenizers, data, scripts not needed; a finding where a script is read as text.",
+    ),
 )
 
 
@@ -249,17 +254,20 @@ def _uncounted_findings(folder: SubmissionFolder, main: str, closure: CodeClosur
             continue
         purpose = known.purpose if known is not None and known.purpose else side_purpose(file.name, "")
         if known is None and file.suffix not in DATA_SUFFIXES:
-            purpose = Purpose.TEXT
-        if file.suffix == ".py":
+            purpose = None
+        if known is not None and purpose in SAID_PURPOSES:
+            words = purpose.value
+        elif file.suffix == ".py":
             words = f"not needed by {main}" if main else "no main script needs it"
-        elif purpose in (Purpose.TOKENIZER, Purpose.DATA, Purpose.OWN_OUTPUT):
+        elif purpose in SAID_PURPOSES - {Purpose.CODE_AS_TEXT}:
             words = purpose.value
         else:
             continue
         by_purpose.setdefault(words, {})[file.name] = file.bytes
     for words, files in by_purpose.items():
         text = f"{_listed(list(files))}: {sum(files.values()):,} bytes not counted ({words})"
-        yield Finding("code-not-counted", Level.INFORMATION, text, next(iter(files)), {"files": files})
+        level = Level.FINDING if words == Purpose.CODE_AS_TEXT.value else Level.INFORMATION
+        yield Finding("code-not-counted", level, text, next(iter(files)), {"files": files})
 
 
 def _times(places: Sequence[object]) -> str:

@@ -19,6 +19,7 @@ class ShippedCode:
     modules : tuple        names of the files in the closure beside the main script
     packed_bytes : int     the closure after our own packing
     texts : tuple          pairs of name and text of every Python file, unpacked payloads included
+    reads : tuple          pairs of name and place of files that it reads and that are neither code nor its own output
     """
 
     script: str
@@ -27,6 +28,7 @@ class ShippedCode:
     modules: tuple[str, ...]
     packed_bytes: int
     texts: tuple[tuple[str, str], ...]
+    reads: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_missing(self) -> bool:
@@ -40,7 +42,9 @@ def main_script(folder: SubmissionFolder) -> SubmissionFile | None:
     A file is run as a script when it asks whether its name is `__main__`.
     """
     scripts = [file for file in folder.files if file.suffix == ".py" and file.kind == "file" and "/" not in file.name]
-    for wanted in ("train_gpt.py", "train", ""):
+    if exact := [file for file in scripts if file.name == "train_gpt.py"]:
+        return exact[0]
+    for wanted in ("train", ""):
         if named := [file for file in scripts if file.name.startswith(wanted)]:
             started = [file for file in named if "__main__" in folder.read_text(file.name).text]
             return max(started or named, key=lambda file: file.bytes)

@@ -56,8 +56,8 @@ def _declared_total(claims: ClaimFacts) -> int | None:
 
 def _shipped_model(folder: SubmissionFolder, row: ByteRow | None, models: ModelFacts | None) -> tuple[int | None, str]:
     """The bytes of the model in the folder, or of the file that the log means, else the logged ones; a note on it."""
-    if models is not None and len(models.models) == 1:
-        return models.models[0].bytes, f"it is {models.models[0].name}"
+    if models is not None and models.counted is not None:
+        return models.counted.bytes, f"it is {models.counted.name}"
     if row is None or row.model is None:
         return None, ""
     for file in folder.files:

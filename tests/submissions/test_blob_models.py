@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from source_tree import ROOT
 from submission_folders import write_folder
-from submission_folders_blobs import ARTIFACT, packed_folder
-from submission_folders_claims import SCRIPT, declaration
+from submission_folders_blobs import ARTIFACT, PREFIX, WEIGHTS, int8_state, packed_folder, saved
+from submission_folders_claims import SCRIPT, declaration, folder, log
 
 import bytecap
 from bytecap.submissions.judge import judge_folder
@@ -53,6 +54,78 @@ def test_what_the_folder_holds_answers_what_no_log_told(tmp_path):
     assert not skipped & {"size-unlogged", "bytes-as-counted", "bytes-as-shipped"}
     total = next(line for line in judgement.ledger if line.name == "total")
     assert (total.as_counted, total.as_shipped) == (len(ARTIFACT) + len(SCRIPT),) * 2
+
+
+def total_of(folder, files, cap):
+    """The verdict, and the ledger's total as shipped."""
+    judgement = judge_folder(write_folder(folder, files), JudgeOptions(cap=cap))
+    return judgement.verdict, next(line.as_shipped for line in judgement.ledger if line.name == "total")
+
+
+def test_weights_that_a_script_reads_beside_the_model_count(tmp_path):
+    script = SCRIPT + "import torch\nextra = torch.load('extra.pt', weights_only=True)\n"
+    extra = saved(int8_state())
+    files = folder(
+        train_gpt__py=script,
+        final_model__int8__ptz=WEIGHTS,
+        extra__pt=extra,
+        train__log=log(model=len(WEIGHTS), code=len(script), source=script),
+        submission__json=declaration(bytes_total=len(WEIGHTS) + len(script), bytes_code=len(script)),
+    )
+    total = len(WEIGHTS) + len(script) + len(extra)
+    assert total_of(tmp_path / "fits", files, total) == ("pass", total)
+    assert total_of(tmp_path / "over", files, total - len(script)) == ("fail", total)
+    alone = {**files, "train_gpt.py": script.replace("torch.load", "print")}
+    assert total_of(tmp_path / "alone", alone, total - len(script))[0] == "pass"
+
+
+def test_a_file_that_counts_as_code_is_added_once(tmp_path):
+    script = SCRIPT + "prefix = open('prefix.xz', 'rb').read()\n"
+    total = len(ARTIFACT) + len(script) + len(PREFIX)
+    told = declaration(bytes_total=total, bytes_code=None)
+    files = packed_folder(train_gpt__py=script, prefix__xz=PREFIX, submission__json=told)
+    assert total_of(tmp_path / "folder", files, total) == ("pass", total)
+
+
+def test_of_several_artifacts_the_largest_is_counted_and_their_sum_is_said(tmp_path):
+    larger = (ROOT / "spec" / "vectors" / "good-whole-every-operation.bcap").read_bytes()
+    files = packed_folder(other__bcap=larger)
+    total = len(larger) + len(SCRIPT)
+    assert total_of(tmp_path / "over", files, len(larger)) == ("fail", total)
+    judgement = judge_folder(tmp_path / "over", JudgeOptions(cap=total))
+    texts = [finding.text for finding in judgement.findings if finding.rule == "blob-total"]
+    assert judgement.passed and any("together with model.bcap" in text for text in texts)
+
+
+def test_of_weights_without_a_log_those_count_that_a_script_reads(tmp_path):
+    script = SCRIPT + "import torch\nw = [torch.load('a.pt'), torch.load('b.pt')]\n"
+    a, b, c = (saved(int8_state(columns)) for columns in (4, 400, 4000))
+    files = packed_folder(model__bcap=None, train_gpt__py=script, a__pt=a, b__pt=b, c__pt=c)
+    total = len(a) + len(b) + len(script)
+    files["submission.json"] = declaration(bytes_total=total, bytes_code=len(script))
+    assert total_of(tmp_path / "over", files, len(a) + len(b)) == ("fail", total)
+
+
+@pytest.mark.parametrize("name", ["model__txt", "model__json", "model__log"])
+def test_a_model_is_found_whatever_its_name_ends_in(name, tmp_path):
+    told = declaration(bytes_total=len(WEIGHTS) + len(SCRIPT))
+    files = packed_folder(model__bcap=None, submission__json=told, **{name: WEIGHTS})
+    total = len(WEIGHTS) + len(SCRIPT)
+    assert total_of(tmp_path / "folder", files, total) == ("pass", total)
+
+
+def test_texts_of_another_encoding_are_no_binary_files(tmp_path):
+    texts = {"a.txt": "Привет, мир\n".encode("cp1251") * 99, "b.log": "caf\u00e9\n".encode("utf-16")}
+    judgement = judge_folder(write_folder(tmp_path, {**packed_folder(), **texts, "c.md": b"one\0" + b"byte " * 99}))
+    assert {blob["name"] for blob in judgement.facts["blobs"]["blobs"]} == {"model.bcap"}
+
+
+def test_a_table_of_text_that_a_script_reads_is_named(tmp_path):
+    script = SCRIPT + "table = open('weights' + '.csv').read()\n"
+    files = packed_folder(train_gpt__py=script, weights__csv="1,2\n" * 99)
+    judgement = judge_folder(write_folder(tmp_path, files))
+    (finding,) = [each for each in judgement.findings if each.rule == "blob-data"]
+    assert (finding.level.value, finding.values["named_by"]) == ("finding", "train_gpt.py:32")
 
 
 def weights_folder(small_job, folder):

@@ -119,6 +119,11 @@ EXAMPLES = (
         {"train_gpt.py": "try:\n    from bytecap.interface import score\nexcept ImportError:\n    score = None\n"},
     ),
     Example(
+        "code-reading-source",
+        {"code-not-counted": "finding"},
+        {"train_gpt.py": "table = open('blob.py').read()\n", "blob.py": "x = 1\n"},
+    ),
+    Example(
         "code-reading",
         {"code-side-file": "finding", "code-not-counted": "information"},
         {"train_gpt.py": READING, "prefix.npz": zlib.compress(b"x" * 99), "small.model": b"model"},
