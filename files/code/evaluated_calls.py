@@ -158,7 +158,11 @@ def _module(evaluator: CallContext, arguments: list[Any], options: dict[str, Any
 
 
 def _getattr(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
-    return Named(f"{arguments[0].name}.{arguments[1]}")
+    return Named(f"{arguments[0].name}.{arguments[1]}".removeprefix("builtins."))
+
+
+def _vars(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
+    return Named(f"{arguments[0].name}.__dict__") if arguments and isinstance(arguments[0], Named) else UNKNOWN
 
 
 def _map(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
@@ -180,6 +184,7 @@ SPECIAL_CALLS: dict[str, Callable[[CallContext, list[Any], dict[str, Any]], Any]
     "__import__": _module,
     "importlib.import_module": _module,
     "getattr": _getattr,
+    "vars": _vars,
     "map": _map,
     "os.path.exists": _exists,
     "os.path.isfile": _exists,

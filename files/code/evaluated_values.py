@@ -60,6 +60,7 @@ BUILTINS = {
         "str int chr ord len min max sum abs list tuple dict range reversed sorted zip enumerate map filter"
     ).split()
 }
+BUILTINS["__builtins__"] = Named("builtins")
 DECOMPRESSOR_CLASSES = {
     "lzma.LZMADecompressor": "lzma",
     "bz2.BZ2Decompressor": "bz2",

@@ -69,6 +69,15 @@ FOUND = {
     "shell text": ("import os\nos.system('sh run.txt')", {"run.txt": "python a.py\n", "a.py": ""}),
     "sourced text": ("import os\nos.system('. ./run.txt && true')", {"run.txt": "python a.py\n", "a.py": ""}),
     "program of the folder": ("import os\nos.system('./run')", {"run": "#!/bin/sh\npython a.py\n", "a.py": ""}),
+    "name in a module's table": (
+        "import sys\nsys.modules['importlib'].import_module('a')\n"
+        "__builtins__.__dict__['ex' + 'ec'](open('b.txt').read())",
+        {"a.py": "", "b.txt": "x = 1"},
+    ),
+    "builtins": (
+        "import builtins as b\nb.open('a.txt')\nvars(b)['exec'](b.open('b.txt').read())",
+        {"a.txt": "", "b.txt": "x = 1"},
+    ),
     "terminal": ("import pty\npty.spawn(['python', 'a.py'])", {"a.py": ""}),
     "file of a program": ("import os\nos.system('xz -dk table.xz')", {"table.xz": b"\xfd"}),
     "texts": (
