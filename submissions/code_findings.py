@@ -252,15 +252,13 @@ def _uncounted_findings(folder: SubmissionFolder, main: str, closure: CodeClosur
         known = closure.files.get(f"/the submission/{file.name}")
         if file.kind != "file" or (known is not None and known.counts):
             continue
-        purpose = known.purpose if known is not None and known.purpose else side_purpose(file.name, "")
-        if known is None and file.suffix not in DATA_SUFFIXES:
-            purpose = None
-        if known is not None and purpose in SAID_PURPOSES:
+        purpose = None if known is None else known.purpose
+        if known is None and file.suffix in DATA_SUFFIXES:
+            purpose = side_purpose(file.name, "")
+        if purpose is not None and purpose in SAID_PURPOSES:
             words = purpose.value
         elif file.suffix == ".py":
             words = f"not needed by {main}" if main else "no main script needs it"
-        elif purpose in SAID_PURPOSES - {Purpose.CODE_AS_TEXT}:
-            words = purpose.value
         else:
             continue
         by_purpose.setdefault(words, {})[file.name] = file.bytes
