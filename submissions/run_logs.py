@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from .declaration import Declaration
@@ -53,7 +54,8 @@ def judge_logs(declaration: Declaration, logs: Sequence[LogFacts], code: Shipped
 
 def _missing_seeds(declaration: Declaration, logs: Sequence[LogFacts]) -> list[Finding]:
     """Fewer runs than are declared: fewer logs, copies of one under several names, or logs of other seeds."""
-    missing = [seed for seed in declaration.seeds if seed not in seeds_of(logs)]
+    together = {seed for log in logs for seed in _seeds_in_name(log, declaration.seeds)}
+    missing = [seed for seed in declaration.seeds if seed not in seeds_of(logs) and seed not in together]
     different = len({_numbers_of(log) for log in logs})
     of_no_seed = sum(not log.seed for log in logs)
     if declaration.seed_count <= different and len(missing) <= of_no_seed:
@@ -63,6 +65,13 @@ def _missing_seeds(declaration: Declaration, logs: Sequence[LogFacts]) -> list[F
     text = f"the numbers are declared over {declaration.seed_count} runs, {different} are logged{copies}{named}"
     values = {"declared": declaration.seed_count, "logged": different, "missing": missing}
     return [Finding("log-missing-seeds", Level.FINDING, text, declaration.name, values)]
+
+
+def _seeds_in_name(log: LogFacts, declared: Sequence[str]) -> list[str]:
+    """The declared seeds that the name of a log of several runs has; a name with one is held against the log itself."""
+    numbers = re.findall(r"\d+", log.name.rpartition("/")[2])
+    named = [seed for seed in declared if seed in numbers]
+    return named if len(named) > 1 else []
 
 
 def _numbers_of(log: LogFacts) -> tuple[object, ...]:

@@ -103,6 +103,7 @@ def test_zeros_that_json_does_not_keep_are_no_missing_digits(tmp_path):
         ({"a": log(seed=1), "b": log(seed=1), "c": log(seed=1)}, "3 runs, 1 are logged by 3 logs (no log of 2, 3)"),
         ({"a": log(seed=1), "b": log(seed=7, training=598_000)}, "3 runs, 2 are logged (no log of 2, 3)"),
         ({"a": log(seed=1), "b": log(seed=2, training=1), "c": log(seed=3, training=2)}, ""),
+        ({"seeds_1_2": log(seed=1), "b": log(seed=3, training=1), "c": log(seed=3, training=2)}, ""),
     ],
 )
 def test_copies_and_other_seeds_are_no_logs_of_declared_runs(tmp_path, logs, expected):
