@@ -157,9 +157,13 @@ def _bounds(job: CompileJob, landing: Landing, coded_bytes: Sequence[int]) -> di
     quantizer = GridQuantizer(job.recipe.quantization)
     prepared = run_jobs(lambda i: quantizer.prepare(weights[i], own[i][1]), indexes, threads)
     losses = [landing.trial.quantized[i].predicted_loss for i in indexes]
-    bits = run_jobs(
-        lambda job: bound_bits(weights[job[0]], *job[1:]), list(zip(indexes, prepared, losses, strict=True)), threads
-    )
+    coded_at_all = (
+        landing.trial.byte_price != COARSEST_PRICE
+    )  # where all is zero, no code is near a bound or far from it
+    bits: list[float | None] = [None] * len(indexes)
+    if coded_at_all:
+        known = list(zip(indexes, prepared, losses, strict=True))
+        bits = run_jobs(lambda job: bound_bits(weights[job[0]], *job[1:]), known, threads)
     costs, single = uniform_step_costs(prepared)
     rows = []
     for index, loss, bound, (columns, over_rows) in zip(indexes, losses, bits, single, strict=True):
