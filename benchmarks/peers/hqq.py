@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import importlib.util
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .general_codec import compress_general, decode_head, decompress_general, encode_head
+from .general_codec import decode_head, encode_head
+from .integer_coders import CODERS
 from .peer import PUBLISHED_PASSTHROUGH_ELEMENTS, Peer, StateDict, is_control
 
 GROUP_SIZE = 64
@@ -38,21 +40,22 @@ def compress(
     *,
     nbits: int,
     embedding_nbits: int | None = None,
+    coder: str = "general",
     passthrough_elements: int = PUBLISHED_PASSTHROUGH_ELEMENTS,
 ) -> tuple[bytes, dict[str, Tensor]]:
-    """The file's bytes and the tensors they decode to; `hessians` are not used."""
+    """The file's bytes and the tensors they decode to; `hessians` are not used, `coder` is one of CODERS."""
     tensors: dict[str, Tensor] = {}
-    codes: list[bytes] = []
+    matrices: list[np.ndarray] = []
     for name, tensor in state_dict.items():
         if is_control(name) or tensor.numel() <= passthrough_elements:
             tensors[name] = tensor.half().contiguous()
             continue
         bits = embedding_nbits or nbits if name == EMBEDDING else nbits
         integers, tensors[f"{name}.scale"], tensors[f"{name}.zero"] = quantize(tensor, bits)
-        codes.append(np.ascontiguousarray(integers.numpy().T).tobytes())
+        matrices.append(integers.numpy())
     shapes = {name: list(tensor.shape) for name, tensor in state_dict.items()}
-    data = encode_file(shapes, tensors, b"".join(codes))
-    return data, decode(data)
+    data = encode_file(shapes, tensors, matrices, coder)
+    return data, decode(data, coder)
 
 
 def quantize(matrix: Tensor, nbits: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -65,27 +68,32 @@ def quantize(matrix: Tensor, nbits: int) -> tuple[Tensor, Tensor, Tensor]:
     return codes.reshape(matrix.shape).to(torch.uint8), meta["scale"].half(), meta["zero"].half()
 
 
-def encode_file(shapes: dict[str, list[int]], tensors: dict[str, Tensor], codes: bytes) -> bytes:
-    """u32 length of what torch.save makes of shapes and float16 tensors, that, and the integers, each compressed."""
+def encode_file(
+    shapes: dict[str, list[int]], tensors: dict[str, Tensor], matrices: Sequence[np.ndarray], coder: str
+) -> bytes:
+    """u32 length of what torch.save makes of shapes and small tensors, that, and the integers of the others.
+
+    Integers wait in the order of their shapes; those of a coder stand behind one another.
+    """
     buffer = io.BytesIO()
     torch.save({"s": shapes, "w": tensors}, buffer)
-    return encode_head(buffer.getvalue()) + compress_general(codes)
+    return encode_head(buffer.getvalue()) + CODERS[coder].encode(matrices)
 
 
-def decode(data: bytes) -> dict[str, Tensor]:
+def decode(data: bytes, coder: str) -> dict[str, Tensor]:
     """float32 tensors of a file's bytes."""
     head, end = decode_head(data)
     content: dict[str, Any] = torch.load(io.BytesIO(head), weights_only=True)
-    codes, place, decoded = np.frombuffer(decompress_general(data[end:]), np.uint8), 0, {}
-    for name, shape in content["s"].items():
-        if name in content["w"]:
-            decoded[name] = content["w"][name].float()
+    tensors, shapes = content["w"], content["s"]
+    quantized = [name for name in shapes if name not in tensors]
+    codes = dict(zip(quantized, CODERS[coder].decode(data[end:], [shapes[name] for name in quantized]), strict=True))
+    decoded = {}
+    for name, shape in shapes.items():
+        if name in tensors:
+            decoded[name] = tensors[name].float()
             continue
-        rows, columns = shape
-        matrix = torch.from_numpy(codes[place : place + rows * columns].reshape(columns, rows).T.copy()).float()
-        place += rows * columns
-        groups = matrix.reshape(-1, GROUP_SIZE) - content["w"][f"{name}.zero"].float()
-        decoded[name] = (groups * content["w"][f"{name}.scale"].float()).reshape(shape)
+        groups = torch.from_numpy(codes[name]).float().reshape(-1, GROUP_SIZE) - tensors[f"{name}.zero"].float()
+        decoded[name] = (groups * tensors[f"{name}.scale"].float()).reshape(shape)
     return decoded
 
 

@@ -1,8 +1,8 @@
-"""Two coders for a peer's integer matrices: at their own entropy, matrix by matrix, and our codec `mixing`.
+"""Coders for a peer's integer matrices: at their own entropy, our codec `mixing`, and a general compressor.
 
 Strategy: the first is what papers report as entropy, but as real bytes: a range coder over the counts of each matrix,
 which the file holds, too. The second gets the magnitude of every column in eighths of an octave, one byte each, as the
-expectation that the codec starts from.
+expectation that the codec starts from. The third takes integers from 0 to 255, column by column, a byte each.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from bytecap.format.codecs import INTEGER_CODECS, ExpectedScales
 
-from .general_codec import decode_head, encode_head
+from .general_codec import compress_general, decode_head, decompress_general, encode_head
 
 MIXING = next(codec for codec in INTEGER_CODECS.values() if codec.name == "mixing")
 OCTAVE, STEPS, LOWEST = 1 << 16, 8, 1 / 16
@@ -92,7 +92,24 @@ def _expected(rows: int, magnitudes: np.ndarray) -> ExpectedScales:
     return ExpectedScales(np.zeros(rows, np.int64), magnitudes.astype(np.int64) * (OCTAVE // STEPS))
 
 
+def encode_general(matrices: Sequence[np.ndarray]) -> bytes:
+    """All matrices, transposed, under the best general compressor; ValueError for integers outside a byte."""
+    if any(matrix.size and (matrix.min() < 0 or matrix.max() > 255) for matrix in matrices):
+        raise ValueError("a general compressor takes integers from 0 to 255")
+    return compress_general(b"".join(np.ascontiguousarray(matrix.T, np.uint8).tobytes() for matrix in matrices))
+
+
+def decode_general(data: bytes, sizes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
+    """Inverse of `encode_general`."""
+    integers, place, matrices = np.frombuffer(decompress_general(data), np.uint8), 0, []
+    for rows, columns in sizes:
+        matrices.append(integers[place : place + rows * columns].reshape(columns, rows).T.astype(np.int32))
+        place += rows * columns
+    return matrices
+
+
 CODERS = {
     "entropy": IntegerCoder(encode_entropy, decode_entropy),
     "mixing": IntegerCoder(encode_mixing, decode_mixing),
+    "general": IntegerCoder(encode_general, decode_general),
 }

@@ -19,10 +19,16 @@ def matrices() -> list[np.ndarray]:
 
 @pytest.mark.parametrize("name", list(CODERS))
 def test_integers_come_back(name):
-    given = matrices()
+    given = [np.abs(matrix) for matrix in matrices()] if name == "general" else matrices()
     data = CODERS[name].encode(given)
     back = CODERS[name].decode(data, [matrix.shape for matrix in given])
     assert all(np.array_equal(a, b) and a.dtype == np.int32 for a, b in zip(back, given, strict=True))
+
+
+@pytest.mark.parametrize("outside", [-1, 256])
+def test_a_general_compressor_takes_bytes(outside):
+    with pytest.raises(ValueError, match="integers from 0 to 255"):
+        CODERS["general"].encode([np.full((2, 2), outside, np.int32)])
 
 
 def test_the_first_takes_the_entropy_and_the_second_knows_the_columns():

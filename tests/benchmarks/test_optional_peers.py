@@ -107,10 +107,11 @@ def test_hqq_files_hold_integers_steps_and_zeros():
     codes = torch.arange(128, dtype=torch.uint8).reshape(2, 64) % 16
     scale, zero = torch.tensor([[0.5], [0.25]]).half(), torch.tensor([[8.0], [7.5]]).half()
     tensors = {"a.scale": scale, "a.zero": zero, "gain": torch.ones(3).half()}
-    data = hqq.encode_file({"a": [2, 64], "gain": [3]}, tensors, np.ascontiguousarray(codes.numpy().T).tobytes())
-    decoded = hqq.decode(data)
-    assert torch.equal(decoded["a"], (codes.float() - zero.float()) * scale.float())
-    assert list(decoded) == ["a", "gain"] and decoded["gain"].dtype == torch.float32
+    for coder in ("general", "entropy"):
+        data = hqq.encode_file({"a": [2, 64], "gain": [3]}, tensors, [codes.numpy()], coder)
+        decoded = hqq.decode(data, coder)
+        assert torch.equal(decoded["a"], (codes.float() - zero.float()) * scale.float())
+        assert list(decoded) == ["a", "gain"] and decoded["gain"].dtype == torch.float32
 
 
 STAND_IN = """
