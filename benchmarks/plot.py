@@ -12,6 +12,7 @@ from .points import CompressionPoint
 matplotlib.use("Agg")
 MEASURES = {"gap": "damage, mBPB (lower is better)", "kl": "divergence from the float model, bits a token"}
 FAMILIES = {
+    "autoround": "tab:olive",
     "int8": "tab:gray",
     "int6": "tab:gray",
     "sdclip": "tab:green",
