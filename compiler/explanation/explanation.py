@@ -157,11 +157,8 @@ def _bounds(job: CompileJob, landing: Landing, coded_bytes: Sequence[int]) -> di
     quantizer = GridQuantizer(job.recipe.quantization)
     prepared = run_jobs(lambda i: quantizer.prepare(weights[i], own[i][1]), indexes, threads)
     losses = [landing.trial.quantized[i].predicted_loss for i in indexes]
-    coded_at_all = (
-        landing.trial.byte_price != COARSEST_PRICE
-    )  # where all is zero, no code is near a bound or far from it
     bits: list[float | None] = [None] * len(indexes)
-    if coded_at_all:
+    if landing.trial.byte_price < COARSEST_PRICE:  # else all is zero, and nothing is coded that a bound could be of
         known = list(zip(indexes, prepared, losses, strict=True))
         bits = run_jobs(lambda job: bound_bits(weights[job[0]], *job[1:]), known, threads)
     costs, single = uniform_step_costs(prepared)

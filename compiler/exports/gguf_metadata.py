@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import OutputError
 from ..checkpoints.gguf_configuration import GLOBAL_EVERY, KEYS, LOCAL_ROPE_BASE, RENAMED
 from ..checkpoints.gguf_names import ARCHITECTURES
-from ..frontends.llama_configuration import FULL, SLIDING
+from ..frontends.llama_configuration import SLIDING, rope_settings
 from ..frontends.llama_families import FAMILIES, MULTIMODAL
 from .gguf_agreement import refuse_another_model
 
@@ -77,7 +77,7 @@ def _values(architecture: str, configuration: Mapping[str, object]) -> dict:
     """The configuration under the names of `KEYS`, complete as far as llama.cpp needs it."""
     theirs = {old: new for new, old in RENAMED.get(architecture, {}).items()}
     values = {theirs.get(name, name): value for name, value in configuration.items() if value is not None}
-    rope = _rope(values)
+    rope = rope_settings(values)
     values |= {name: rope[name] for name in ("rope_theta", "partial_rotary_factor") if name in rope}
     local = (values.get("rope_parameters") or {}).get(SLIDING) or {}
     values |= {"rope_local_base_freq": local["rope_theta"]} if "rope_theta" in local else {}
@@ -103,16 +103,9 @@ def _defaults(architecture: str, model_type: str) -> Mapping[str, object]:
     return {"rms_norm_eps": family.epsilon, "rope_theta": family.rope_theta, **head}
 
 
-def _rope(values: Mapping[str, object]) -> Mapping:
-    """What a configuration says of rotations, of layers without a window where the two differ."""
-    found = values.get("rope_scaling") or values.get("rope_parameters") or {}
-    inner = found.get(FULL, found) if isinstance(found, Mapping) else {}
-    return inner if isinstance(inner, Mapping) else {}
-
-
 def _scaling(values: Mapping[str, object]) -> dict[str, object]:
     """Scaled rotations, as far as GGUF has words for them; the factors of "llama3" and "longrope" are tensors."""
-    scaling = _rope(values)
+    scaling = rope_settings(values)
     kind = scaling.get("rope_type", scaling.get("type", "default"))
     if kind in ("default", "llama3"):
         return {}
@@ -128,7 +121,7 @@ def llama3_factors(configuration: Mapping[str, object]) -> np.ndarray | None:
 
     Source: Meta's apply_scaling; wavelengths between the two bounds are interpolated.
     """
-    scaling = _rope(configuration)
+    scaling = rope_settings(configuration)
     if scaling.get("rope_type", scaling.get("type")) != "llama3":
         return None
     values = _values("llama", configuration)

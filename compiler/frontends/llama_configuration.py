@@ -95,7 +95,7 @@ def read_configuration(configuration: Configuration, family_name: str, layers: i
 
 
 def _refuse_what_is_missing(values: Values, family: Family, source: str) -> None:
-    part = values.get("partial_rotary_factor", _rope_settings(values).get("partial_rotary_factor"))
+    part = values.get("partial_rotary_factor", rope_settings(values).get("partial_rotary_factor"))
     if part not in (None, 1) and "partial_rotary_factor" not in family.assumes:
         raise CheckpointError(f"{source} rotates a part of each head, which the code of its model type does not do")
     if values.get("use_bidirectional_attention"):
@@ -117,7 +117,7 @@ def _activation(values: Values, family: Family, source: str) -> Changes:
     return {"hidden_act": "gelu_pytorch_tanh" if found == "gelu" and family.tanh_gelu else found}
 
 
-def _rope_settings(values: Values) -> Values:
+def rope_settings(values: Values) -> Values:
     """`rope_parameters` of newer files, `rope_scaling` of older ones; of layers without a window where they differ."""
     found = values.get("rope_scaling") or values.get("rope_parameters") or {}
     inner = found.get(FULL, found) if isinstance(found, Mapping) else {}
@@ -126,7 +126,7 @@ def _rope_settings(values: Values) -> Values:
 
 def _rotations(values: Values, family: Family, source: str) -> Changes:
     """Bases, scaling, and which part of a head is rotated."""
-    rope = _rope_settings(values)
+    rope = rope_settings(values)
     told: Changes = {"rope_theta": rope.get("rope_theta", values.get("rope_theta"))}
     if family.yarn_is_longrope and kind_of(rope) == "yarn" and "short_factor" in rope:
         rope = {**rope, "rope_type": "longrope"}
