@@ -212,12 +212,16 @@ def force_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def _refuse_own_inputs(context: click.Context) -> None:
     """UsageError where an output is the file of another argument or option."""
     named = [(each, path) for each in context.command.params for path in _files(context.params.get(each.name or ""))]
-    outputs = [(each, path) for each, path in named if isinstance(each.type, OutputFile) or each.name == "output"]
-    for output, path in outputs:
-        for other, read in named:
-            if other not in [each for each, _ in outputs] and path.samefile(read):
+    inputs = [(each, path) for each, path in named if not _is_output(each)]
+    for output, path in [(each, path) for each, path in named if _is_output(each)]:
+        for other, read in inputs:
+            if path.samefile(read):
                 words = f"{path} is read, as {_word(other)}; name another file to write"
                 raise click.BadParameter(words, context, output)
+
+
+def _is_output(parameter: click.Parameter) -> bool:
+    return isinstance(parameter.type, OutputFile) or parameter.name == "output"
 
 
 def _files(value: Any) -> Iterator[Path]:

@@ -23,11 +23,11 @@ PROGRAM = re.compile(r"[A-Za-z0-9_][\w.+-]*$")
 GIT_DOWNLOADS: set[str | None] = {"clone", "fetch", "pull", "push", "submodule", "lfs"}
 ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 SHELL_WORDS = {"cd", "echo", "export", "set", "source", ".", "true", "false", "test", "[", "if", "then", "else", "fi"}
+SHELL_WORDS |= {"for", "do", "done", "while", "mkdir", "rm", "cp", "mv", "ls", "cat", "exit", "ulimit", "unset", "wait"}
 SOURCING = {"source", "."}
 NOT_READING = {"echo", "rm", "mkdir", "ls", "tee", "touch", "export", "set", "cd", "test", "[", "unset", "exit", "git"}
 NOT_READING |= {"pip", "pip3", "uv", "conda", "apt", "apt-get", "nvidia-smi", "pyminify", "kill", "sleep", "wait"}
 OPTIONS_WITH_WORDS = {"-X", "-W", "--check-hash-based-pycs"}  # of Python, before the script
-SHELL_WORDS |= {"for", "do", "done", "while", "mkdir", "rm", "cp", "mv", "ls", "cat", "exit", "ulimit", "unset", "wait"}
 Word = str | None
 
 
@@ -54,8 +54,6 @@ def command_references(words: Sequence[Word], line: int, via: str = "") -> Itera
     words = list(words)
     while words and isinstance(words[0], str) and (ASSIGNMENT.match(words[0]) or _name(words[0]) in WRAPPERS):
         words = words[1:]
-    if not words or words[0] is None:
-        return
     words, inputs = _without_redirections(words)
     if not words or words[0] is None:
         return
