@@ -38,6 +38,7 @@ from bytecap.compiler.workers import available_threads
 from bytecap.files.digests import file_sha256
 from bytecap.format.program.operations import Linear
 from bytecap.runtime.tokenizers import load_tokenizer
+from bytecap.runtime.tokenizers.tokenizer import Tokenizer
 from bytecap.runtime.tokens import Tokens, read_tokens
 from bytecap.version import VERSION
 
@@ -183,14 +184,21 @@ class Scorer:
         return CompressionPoint(pipeline, setting, size, gap, error, float(found.divergence.mean()) / math.log(2))
 
 
+def scored_model(
+    source: Path, evaluation: Path, tokens: int
+) -> tuple[Model, tuple[Tokenizer, int, int | None], Scorer]:
+    """The float model, what `read_tokens` needs to know of it, and what scores others on the first tokens of a text."""
+    model, tokenizer = build_model(read_checkpoint(source)), load_tokenizer(source)
+    how = tokenizer, model.program.vocabulary_size, model.program.boundary_token
+    return model, how, Scorer.of(model, read_tokens(evaluation, *how, max_tokens=tokens), tokens)
+
+
 def measure(folder: Path, caps: Sequence[int], given_artifacts: Sequence[Path], effort: int, tokens: int) -> dict:
     found = [given(path, effort) for path in given_artifacts]
     source = download(folder)
     calibration, evaluation = write_texts(folder)
     found += [compiled(source, calibration, folder, cap, effort) for cap in caps]
-    model, tokenizer = build_model(read_checkpoint(source)), load_tokenizer(source)
-    how = tokenizer, model.program.vocabulary_size, model.program.boundary_token
-    scorer = Scorer.of(model, read_tokens(evaluation, *how, max_tokens=tokens), tokens)
+    model, how, scorer = scored_model(source, evaluation, tokens)
     points = []
     for path, _ in found:
         _add(points, scorer.point("bytecap", f"effort {effort}", path.stat().st_size, decoded_arrays(path, model)))

@@ -23,11 +23,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
-from bytecap.compiler.frontends import build_model
 from bytecap.compiler.model.model import Model
 from bytecap.files.digests import file_sha256
-from bytecap.runtime.tokenizers import load_tokenizer
 from bytecap.runtime.tokens import read_tokens
 
 from .decoded import decoded_arrays
@@ -37,7 +34,7 @@ from .peers.hessians import collect_hessians
 from .plot import plot
 from .points import CompressionPoint, bytes_at
 from .rate_distortion import keep_point, read_points
-from .smollm import RESULTS, Scorer, download, write_texts
+from .smollm import RESULTS, download, scored_model, write_texts
 
 RESULT = RESULTS / "smollm2-quantizers.json"
 PYTHON_VARIABLE = "BYTECAP_AUTOROUND_PYTHON"
@@ -79,15 +76,16 @@ class Quantizers:
 
     def file(self, pipeline: str, bits: float, table_bits: float) -> tuple[int, list[np.ndarray]]:
         """Bytes of a file, and the tensors that it decodes to."""
+        how = {"coder": "entropy", "passthrough_elements": NORM}
         if pipeline == "autoround":
             data = encode_autoround(self._state, self._folder, self._tokens, int(bits), int(table_bits))
             decoded = hqq.decode(data, "entropy")
         elif pipeline == "hqq":
-            how = {"nbits": bits, "embedding_nbits": table_bits, "coder": "entropy", "passthrough_elements": NORM}
-            data, decoded = hqq.compress(golf_names(self._state), **how)
+            rates = {"nbits": bits, "embedding_nbits": table_bits}
+            data, decoded = hqq.compress(golf_names(self._state), **rates, **how)
         else:
-            how = {"rate": bits, "embedding_rate": table_bits, "coder": "entropy", "passthrough_elements": NORM}
-            data, decoded = watersic.compress(golf_names(self._state), golf_names(self._moments()), **how)
+            rates = {"rate": bits, "embedding_rate": table_bits}
+            data, decoded = watersic.compress(golf_names(self._state), golf_names(self._moments()), **rates, **how)
         decoded = smollm_names(decoded)
         return len(data), [decoded[tensor.name].numpy() for tensor in self._model.tensors]
 
@@ -153,9 +151,7 @@ def measure(folder: Path, artifacts: Sequence[Path], pipelines: Sequence[str]) -
     """Points of the artifacts and of the peers; what RESULT has of a peer is not measured again."""
     source = download(folder)
     calibration, evaluation = write_texts(folder)
-    model, tokenizer = build_model(read_checkpoint(source)), load_tokenizer(source)
-    how = tokenizer, model.program.vocabulary_size, model.program.boundary_token
-    scorer = Scorer.of(model, read_tokens(evaluation, *how, max_tokens=SCORED_TOKENS), SCORED_TOKENS)
+    model, how, scorer = scored_model(source, evaluation, SCORED_TOKENS)
     conditions = {"model": file_sha256(source), "calibration": file_sha256(calibration)}
     conditions |= {"evaluation": file_sha256(evaluation), "evaluation_tokens": SCORED_TOKENS}
     for path in artifacts:
