@@ -74,7 +74,14 @@ def check_room(interpreter: Interpreter, request: GenerationRequest) -> None:
 
 
 def prompt_tokens(prompt: str, tokenizer: Tokenizer, program: Program) -> tuple[int, ...]:
-    """Token ids of a prompt, behind the token that begins a text; never none."""
+    """Token ids of a prompt, behind the token that begins a text; never none. DataError for what is no text."""
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:  # what a shell hands over of bytes that are no UTF-8, and half a character
+        raise DataError(
+            f"the prompt is no text: its character {error.start + 1:,} is {prompt[error.start]!r}, which UTF-8 cannot "
+            "write; give the prompt in UTF-8"
+        ) from error
     first = beginning_token(tokenizer, program.boundary_token)
     ids = (*(() if first == NO_TOKEN else (first,)), *(tokenizer.encode_document(prompt) if prompt else ()))
     return ids or (program.boundary_token,)

@@ -61,3 +61,12 @@ def test_token_ids_in_words():
     assert parse_token_ids(" 1 403,7 ") == (1, 403, 7) and parse_token_ids("") == ()
     with pytest.raises(DataError, match="not '1 x'"):
         parse_token_ids("1 x")
+
+
+@pytest.mark.parametrize("name", ["bytes", "prefixed"])
+@pytest.mark.parametrize("prompt", ["caf\udce9", "half \ud83d"])
+def test_a_prompt_that_is_no_text_is_refused_with_its_place(name, prompt):
+    tokenizer = BYTES if name == "bytes" else tiny_tokenizer(name)
+    place = prompt.index(next(character for character in prompt if "\ud800" <= character <= "\udfff"))
+    with pytest.raises(DataError, match=f"character {place + 1} is .* give the prompt in UTF-8"):
+        prompt_tokens(prompt, tokenizer, PROGRAM)
