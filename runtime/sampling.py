@@ -68,7 +68,8 @@ def kept_tokens(logits: np.ndarray, settings: SamplingSettings) -> tuple[np.ndar
 
     logits : float64 [vocabulary]
     """
-    weights = np.exp((logits - logits.max()) / settings.temperature)
+    with np.errstate(over="ignore"):  # next to no temperature: minus infinity is what it comes to, and no weight
+        weights = np.exp((logits - logits.max()) / settings.temperature)
     if settings.top_k is None and settings.top_p == 1:
         return None, np.cumsum(weights)
     order = np.argsort(-logits, kind="stable")[: settings.top_k]

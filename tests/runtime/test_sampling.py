@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -83,3 +85,10 @@ def test_logits_that_are_no_numbers_are_refused(wrong, temperature):
 def test_what_is_no_way_to_draw_is_refused(options, what):
     with pytest.raises(DataError, match=what):
         SamplingSettings(**options)
+
+
+def test_next_to_no_temperature_takes_the_greatest_without_a_warning():
+    logits = np.array([1.0, 3.0, -2.0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Sampler(SamplingSettings(temperature=1e-320, seed=3)).draw(logits) == 1
