@@ -25,6 +25,7 @@ def sensitivity_document(found: Sensitivity) -> dict[str, Any]:
     order += sorted(set(range(len(found.units))) - set(order))
     return {
         "unit": found.kind,
+        "ranked_units": len(found.order),
         "by": found.by,
         "bits": found.bits,
         "calibration_tokens": found.tokens,
@@ -32,8 +33,8 @@ def sensitivity_document(found: Sensitivity) -> dict[str, Any]:
         "slices": len(found.slice_sensitivities),
         "units": [_unit_document(found, u) for u in order],
         "concentration": [
-            {"top_share": share, "sensitivity_share": share_of_sum, "weight_share": weight}
-            for share, share_of_sum, weight in found.concentration
+            {"top_share": share, "top_units": count, "sensitivity_share": share_of_sum, "weight_share": weight}
+            for share, count, share_of_sum, weight in found.concentration
         ],
         "stability": None if found.stability is None else _stability_document(found.stability),
         "agreement": {method: _number(value) for method, value in found.agreement.items()},
@@ -67,9 +68,8 @@ def print_sensitivity(found: Sensitivity, top: int) -> None:
     """The `top` units as a table, then concentration, stability and agreement, a line each."""
     order, values = found.order, found.sensitivities[found.by]
     total = float(values[order].sum())
-    change = f"quantized to {found.bits} bits" if found.bits else "removed"
     kinds = found.kind if len(order) == len(found.units) else f"of {integer(len(found.units))} {found.kind}"
-    print_text(f"{integer(len(order))} {kinds}, each alone {change}, by {found.by} on {_data(found)}")
+    print_text(f"{integer(len(order))} {kinds}, each alone {found.change}, by {found.by} on {_data(found)}")
     click.echo()
     methods = [found.by, *(method for method in found.sensitivities if method != found.by)]
     rows = [
@@ -87,17 +87,25 @@ def print_sensitivity(found: Sensitivity, top: int) -> None:
         rows,
         dispensable=[*(f">{method}" for method in reversed(methods[1:])), ">weights", ">rank"],
     )
-    held = [
-        f"{100 * share:g} % hold {100 * share_of_sum:.1f} % (with {100 * weight:.1f} % of the weights)"
-        for share, share_of_sum, weight in found.concentration
-    ]
     if "measured" not in found.sensitivities:
         predicted = "predicted by the second-order model, nats a token; nothing was measured (--by measured)"
         print_field("losses", predicted, 15)
-    print_field("concentration", f"top {', '.join(held)}", 15)
+    print_field("concentration", _concentration(found), 15)
     print_field("stability", _stability(found), 15)
     agreement = ", ".join(f"{method} {value:.3f}" for method, value in found.agreement.items())
     print_field("agreement", f"{agreement} (rank correlation)", 15)
+
+
+def _concentration(found: Sensitivity) -> str:
+    """`top 22 of 2,176 (1.0 %) hold 27.5 % (with 1.0 % of the weights), ...`, of the units that were ranked."""
+    ranked = len(found.order)
+    held = {
+        count: f"{integer(count)} of {integer(ranked)} ({percent(count, ranked)}) hold {100 * share:.1f} % "
+        f"(with {100 * weight:.1f} % of the weights)"
+        for _, count, share, weight in found.concentration
+    }
+    measured = "of those measured " if ranked < len(found.units) else ""
+    return f"{measured}top {', '.join(held.values())}"
 
 
 def _data(found: Sensitivity) -> str:

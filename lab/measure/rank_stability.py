@@ -72,15 +72,15 @@ def rank_stability(scores: np.ndarray) -> RankStability:
     )
 
 
-def top_shares(scores: np.ndarray, weights: np.ndarray) -> tuple[tuple[float, float, float], ...]:
-    """(share of units, share of the sum of scores they hold, share of the sum of weights they are) for
-    each of SHARES.
+def top_shares(scores: np.ndarray, weights: np.ndarray) -> tuple[tuple[float, int, float, float], ...]:
+    """(share of units, how many that comes to, share of the sum of scores they hold, share of the sum of weights they
+    are) for each of SHARES.
     """
     order = np.argsort(-scores, kind="stable")
     held, total = np.cumsum(scores[order]), float(scores.sum())
     stored = np.cumsum(weights[order])
     counts = [count_of(share, len(scores)) for share in SHARES]
     return tuple(
-        (share, float(held[n - 1] / total) if total else 0.0, float(stored[n - 1] / stored[-1]))
+        (share, n, float(held[n - 1] / total) if total else 0.0, float(stored[n - 1] / stored[-1]))
         for share, n in zip(SHARES, counts, strict=True)
     )

@@ -51,8 +51,8 @@ class Sensitivity(ShownByFacts):
     sensitivities : float64[units] by method; `measured` is there only when asked for, NaN where it was not measured
     slice_sensitivities : float64[slices, units] of the method `by`
     stability : over the units that `by` ranked, None for one slice and for sensitivities that do not depend on data
-    concentration : share of the sum of sensitivities that the top 1, 5 and 10 % of the units hold, and
-        their share of the weights
+    concentration : for the top 1, 5 and 10 % of the units that `by` ranked, rounded up, that share, how many units it
+        comes to, their share of the sum of sensitivities, and of the weights
     agreement : Spearman correlation of `by` with each other method, over the units that both ranked;
         NaN for constant ranks
     """
@@ -66,7 +66,7 @@ class Sensitivity(ShownByFacts):
     sensitivities: Mapping[str, np.ndarray]
     slice_sensitivities: np.ndarray
     stability: RankStability | None
-    concentration: tuple[tuple[float, float, float], ...]
+    concentration: tuple[tuple[float, int, float, float], ...]
     agreement: Mapping[str, float]
 
     @property
@@ -74,6 +74,11 @@ class Sensitivity(ShownByFacts):
         """Units that `by` ranked, the most sensitive first; ties in program order."""
         ranked = np.flatnonzero(~np.isnan(self.sensitivities[self.by]))
         return ranked[np.argsort(-self.sensitivities[self.by][ranked], kind="stable")]
+
+    @property
+    def change(self) -> str:
+        """What is done to a unit alone, in words; the gradient's loss is that of removing it, whatever the bits."""
+        return "removed" if self.by == GRADIENT or not self.bits else f"quantized to {self.bits} bits"
 
     def shown_facts(self) -> Mapping[str, str]:
         """What was ranked, by what, on how much text, and how far the ranking holds."""

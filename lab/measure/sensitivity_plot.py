@@ -27,7 +27,6 @@ def plot_sensitivity(found: Sensitivity, top: int, origin: Origin) -> str:
     """
     order, sensitivities = found.order, found.sensitivities[found.by]
     unit = "squared error" if found.by == ROW_ERROR else "nats a token"
-    change = f"quantized to {found.bits} bits" if found.bits else "removed"
     shown = order[: min(top, MOST_BARS)].tolist()
     rows = [_row(found, u, float(sensitivities[order].sum())) for u in shown]
     charts = [bar_chart(rows, unit, f"The most sensitive of {len(order):,} {found.kind}")]
@@ -44,7 +43,7 @@ def plot_sensitivity(found: Sensitivity, top: int, origin: Origin) -> str:
     slices = len(found.slice_sensitivities)
     notes = [f"Bars are 95 % intervals of the mean over {slices} slices of the data."] if slices > 1 else []
     data = f"{found.held_out_tokens or found.tokens:,} tokens"
-    title = f"What each of the {found.kind} costs alone, {change}, by {found.by} on {data}"
+    title = f"What each of the {found.kind} costs alone, {found.change}, by {found.by} on {data}"
     return svg_document(charts, origin.heading(title, *notes))
 
 

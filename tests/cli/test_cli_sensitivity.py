@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from xml.etree import ElementTree
 
@@ -82,6 +83,11 @@ def test_the_document_has_every_unit_once_in_order(small_job, kind):
     for unit in document["units"]:
         assert unit["sensitivities"]["second-order"] == pytest.approx(np.mean(unit["by_slice"]))
     assert [row["top_share"] for row in document["concentration"]] == [0.01, 0.05, 0.1]
+    assert document["ranked_units"] == len(scores)
+    for row in document["concentration"]:
+        count = max(1, math.ceil(row["top_share"] * len(scores) - 1e-9))
+        assert row["top_units"] == count
+        assert row["sensitivity_share"] == pytest.approx(sum(scores[:count]) / sum(scores))
     assert -1 <= document["stability"]["least_rank_correlation"] <= document["stability"]["mean_rank_correlation"] <= 1
 
 
@@ -93,6 +99,19 @@ def test_measured_ranks_the_top_and_leaves_the_rest_null(small_job):
     )
     measured = [unit["sensitivities"]["measured"] for unit in document["units"]]
     assert measured[:3] == sorted(measured[:3], reverse=True) and measured[3:] == [None] * 417
+    assert document["ranked_units"] == 3 and [row["top_units"] for row in document["concentration"]] == [1, 1, 1]
+    held = f"{100 * measured[0] / sum(measured[:3]):.1f} %"  # one of three is no 1 % of the tokens
+    assert f"concentration  of those measured top 1 of 3 (33.3 %) hold {held} (with 33.3 % of the weights)\n" in (
+        outcome.stdout
+    )
+
+
+def test_the_gradient_ranks_by_what_removing_costs_whatever_the_bits(small_job, tmp_path):
+    plot = tmp_path / "ranking.svg"
+    texts = [rank(small_job, "--by", "gradient", "--bits", bits, "--plot", plot, "--force").stdout for bits in (0, 4)]
+    assert texts[0].splitlines()[0] == texts[1].splitlines()[0]
+    assert ", each alone removed, by gradient on 256 tokens" in texts[1]
+    assert "costs alone, removed, by gradient" in plot.read_text()
 
 
 def test_row_error_does_not_depend_on_data(small_job):

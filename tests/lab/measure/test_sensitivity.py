@@ -292,9 +292,9 @@ def test_concentration():
     scores, weights = np.array([0.0, 6.0, 1.0] + [0.1] * 27 + [0.3]), np.arange(31.0)
     assert [count_of(share, 31) for share in (0.01, 0.05, 0.1)] == [1, 2, 4]
     total = scores.sum()
-    expected = [(0.01, 6 / total, 1 / 465), (0.05, 7 / total, 3 / 465), (0.1, 7.4 / total, (3 + 30 + 3) / 465)]
+    expected = [(0.01, 1, 6 / total, 1 / 465), (0.05, 2, 7 / total, 3 / 465), (0.1, 4, 7.4 / total, 36 / 465)]
     assert np.array(top_shares(scores, weights)) == pytest.approx(np.array(expected))
-    assert [share for _, share, _ in top_shares(np.zeros(5), np.ones(5))] == [0.0, 0.0, 0.0]
+    assert [share for _, _, share, _ in top_shares(np.zeros(5), np.ones(5))] == [0.0, 0.0, 0.0]
 
 
 def test_the_plot_is_one_drawing_with_a_bar_a_unit():
