@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..files.numbers import integer
+from ..format.byte_account import TOGETHER
 from .eval_report import conventions_text, gap_document, score_document, score_notes, text_document
 from .tables import print_table
 from .text_lines import print_field, print_text
 
 if TYPE_CHECKING:
-    from ..format.comparison import TensorDifference
+    from ..format.comparison import Comparison, TensorDifference
     from ..interface import Difference
     from ..runtime.scoring import Gap
 
 PROGRAM_LINES = 40
+REORDERED = (
+    "that may be another order and no damage: a compile sorts hidden units and dimensions of values by their steps, "
+    "which leaves what the model computes as it is"
+)
 CONFIDENCE = 1.96  # standard errors on either side for 95 %
 
 
@@ -32,6 +37,7 @@ def difference_document(first: Path, second: Path, difference: Difference) -> di
         "same_file": found.same_file,
         "same_model": found.same_model,
         "tensors": [_tensor_document(tensor) for tensor in found.tensors],
+        "shared_bytes": list(found.shared_bytes),
         "program": list(found.program),
         "recipe": list(difference.recipe),
         "provenance": {name: list(pair) for name, pair in found.provenance.items()},
@@ -44,11 +50,13 @@ def difference_document(first: Path, second: Path, difference: Difference) -> di
 
 
 def _notes(difference: Difference) -> list[str]:
-    """What must be known to read the scores right, of both, in sentences."""
+    """What must be known to read errors and scores right, of both, in sentences."""
+    far = sum((tensor.relative_error or 0.0) > 1 for tensor in difference.comparison.tensors)
+    notes = [f"{integer(far)} of the relative errors {'is' if far == 1 else 'are'} above 1; {REORDERED}"] if far else []
     if difference.text is None or difference.scores is None:
-        return []
+        return notes
     found = [note for score in difference.scores for note in score_notes(score, difference.text)]
-    return [*difference.text.notes, *dict.fromkeys(found)]
+    return [*notes, *difference.text.notes, *dict.fromkeys(found)]
 
 
 def _interval(gap: Gap) -> tuple[float, float]:
@@ -76,28 +84,35 @@ def print_difference(first: Path, second: Path, difference: Difference, everythi
         print_text(f"{name:<7} {path}  {integer(side.bytes)} bytes  sha256 {side.sha256[:16]}", 8)
     click.echo()
     if not found.same_file:
-        _print_tensors([t for t in found.tensors if everything or not t.equal or t.byte_change])
+        _print_tensors(found, [t for t in found.tensors if everything or not t.equal or t.byte_change])
     _print_changes(difference)
+    for note in _notes(difference):
+        click.echo(f"bytecap: note: {note}", err=True)
 
 
-def _print_tensors(tensors: Sequence[TensorDifference]) -> None:
+def _print_tensors(found: Comparison, tensors: Sequence[TensorDifference]) -> None:
+    """Those `tensors` and what serves them all; the total is what lies between the two files."""
     if not tensors:
         click.echo("every tensor is the same\n")
         return
     rows = []
     for tensor in tensors:
         sides = (tensor.first, tensor.second)
-        change = f"{tensor.byte_change:+,}" if tensor.byte_change else "0"
         bits = [f"{row.bits_per_weight:.3f}" if row else "-" for row in sides]
         error = "-" if tensor.relative_error is None else f"{tensor.relative_error:.2e}" if not tensor.equal else "0"
-        rows.append((tensor.name, change, *bits, error))
-    total = sum(tensor.byte_change for tensor in tensors)
+        rows.append((tensor.name, _change(tensor.byte_change), *bits, error))
+    first, second = found.shared_bytes
+    rows.append((TOGETHER, _change(second - first), "", "", ""))
     print_table(
         ("tensor", ">bytes", ">bits/weight", ">then", ">relative error"),
         rows,
-        ("total", f"{total:+,}", "", "", ""),
+        ("total", _change(found.second.bytes - found.first.bytes), "", "", ""),
         dispensable=(">bits/weight", ">then"),
     )
+
+
+def _change(size: int) -> str:
+    return f"{size:+,}" if size else "0"
 
 
 def _print_changes(difference: Difference) -> None:
@@ -121,8 +136,6 @@ def _print_changes(difference: Difference) -> None:
             if by is not None:
                 print_field("tokenizer", "{source}  ({kind}, {pieces:,} pieces)".format(**by), 12)
             print_field("read", conventions_text(difference.scores[1], difference.text), 12)
-        for note in _notes(difference):
-            click.echo(f"bytecap: note: {note}", err=True)
         gap = difference.gap
         least, most = _interval(gap)
         interval = f"95 % between {least:+.2f} and {most:+.2f}"

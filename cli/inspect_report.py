@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from ..files.numbers import decimals, integer, percent
-from ..format.byte_account import GroupRow, Inspection, TensorRow
+from ..format.byte_account import TOGETHER, GroupRow, Inspection, TensorRow
 from ..format.identity import identity_text
 from ..format.inspection import inspect_artifact
 from .tables import print_table
@@ -25,7 +25,6 @@ from .text_lines import terminal_width
 
 LINE, MARGIN = 80, 12
 LAYERS_SHOWN = 12  # by default; more of them have --by layer
-TOGETHER = "what serves them all"
 BITS = (
     "is bits a weight, entropy what a coder without contexts would need for the same integers, raw what the type "
     "in the checkpoint takes"

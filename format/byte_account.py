@@ -16,6 +16,7 @@ from .tensors.raw_planes import ITEM_BYTES
 from .tensors.terms import Alias, LowRank
 
 NO_LAYER = "outside layers"
+TOGETHER = "what serves them all"  # the row of the bytes that are no tensor's
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,12 @@ class Comparison(ShownByFacts):
     identity: Mapping[str, tuple[object, object]]
 
     @property
+    def shared_bytes(self) -> tuple[int, int]:
+        """Bytes of the first and of the second that serve all tensors together; with the tensors' they are the file."""
+        first, second = (sum(row.bytes for row in side.shared) for side in (self.first, self.second))
+        return first, second
+
+    @property
     def verdict(self) -> str:
         """Whether the two are the same, and how many bytes lie between them, in words."""
         if self.same_file:

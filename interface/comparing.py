@@ -52,13 +52,14 @@ def diff(
     max_tokens: int | None = None,
     progress: ProgressOption = None,
 ) -> Difference:
-    """Compare two artifacts; with `data` (as of `evaluate`) score both on it.
+    """Compare two artifacts; with `data` (as of `evaluate`) score both on it, in windows that both were made for.
 
     Raises ArtifactError, and with data what `evaluate` raises.
     """
     from ..format.comparison import compare_sides
 
-    comparison = compare_sides(_read_side(first), _read_side(second))
+    sides = [_read_side(path) for path in (first, second)]
+    comparison = compare_sides(*sides)
     recipe = _recipe_changes(comparison.provenance.get("recipe"))
     if not paths_of(data):
         return Difference(comparison, recipe=recipe)
@@ -67,6 +68,7 @@ def diff(
         data=paths_of(data),
         tokenizer=tokenizer,
         other_tokenizer=other_tokenizer,
+        sequence_length=min(side.artifact.program.sequence_length for side in sides),  # in either order the same
         max_tokens=max_tokens,
         against=first,
         progress=progress,

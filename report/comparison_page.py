@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..files.numbers import decimals, integer, significant
 from ..files.printable import printable
-from ..format.byte_account import GroupRow, Inspection
+from ..format.byte_account import TOGETHER, GroupRow, Inspection
 from ..format.comparison import Comparison, TensorDifference
 from .amounts import MOST_ROWS
 from .bars import Row, bar_chart, interval_chart
@@ -191,7 +191,10 @@ def _errors(found: Comparison) -> Html | None:
     bars = [Row(printable(name), error, significant(error)) for error, name in largest]
     return section(
         "Which tensors differ most",
-        paragraph("Root mean square of the difference over that of the first's values."),
+        paragraph(
+            "Root mean square of the difference over that of the first's values. Above 1 it may be another order: a "
+            "compile sorts hidden units and dimensions of values by their steps."
+        ),
         bar_chart(bars, "relative error", "Relative error by tensor"),
     )
 
@@ -199,11 +202,13 @@ def _errors(found: Comparison) -> Html | None:
 def _tensors(found: Comparison) -> Html:
     columns = ["tensor", ">change", ">relative error", ">bytes", ">then", ">bits a weight", ">then"]
     ordered = sorted(found.tensors, key=lambda t: (-abs(t.byte_change), t.name))
-    total = sum(tensor.byte_change for tensor in found.tensors)
-    totals = ["total", f"{total:+,}" if total else "0", "", *[""] * 4]
+    together = found.shared_bytes
+    shared = [TOGETHER, _pair(*together)[2], "", *map(integer, together), "", ""]
+    sizes = found.first.bytes, found.second.bytes
+    totals = ["total", _pair(*sizes)[2], "", *map(integer, sizes), "", ""]
     differ = sum(not tensor.equal for tensor in ordered)
     title = f"All {integer(len(ordered))} tensors, of which {integer(differ)} differ"
-    return section("Tensors", folded(title, table(columns, [_tensor(t) for t in ordered], totals)))
+    return section("Tensors", folded(title, table(columns, [*map(_tensor, ordered), shared], totals)))
 
 
 def _tensor(tensor: TensorDifference) -> list[str]:
@@ -220,8 +225,8 @@ def _tensor(tensor: TensorDifference) -> list[str]:
 
 def _changes(names: Names, found: Comparison, recipe: Sequence[str]) -> Html | None:
     """What else is not the same."""
-    pairs = {**found.provenance, **found.identity}
-    rows = [[printable(name), *(printable(json.dumps(value)) for value in pair)] for name, pair in pairs.items()]
+    pairs = [*found.provenance.items(), *found.identity.items()]
+    rows = [[printable(name), *(printable(json.dumps(value)) for value in pair)] for name, pair in pairs]
     parts: list[object] = []
     if recipe:
         parts += [element("h3", "Recipe"), element("ul", joined(element("li", printable(line)) for line in recipe))]

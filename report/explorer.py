@@ -13,7 +13,7 @@ from typing import Any
 
 from ..files.numbers import decimals, integer, percent
 from ..files.printable import printable
-from ..format.byte_account import GroupRow, TensorRow
+from ..format.byte_account import TOGETHER, GroupRow, TensorRow
 from .byte_tree import Node
 from .explorer_style import SCRIPT
 from .layer_map import layer_map, map_table
@@ -111,7 +111,7 @@ def group_section(title: str, column: str, groups: Sequence[GroupRow], shared: i
         for row in groups
     ]
     if shared:
-        rows.append([("what serves them all", None), *_amounts(shared, file_bytes), *_bits(), ("", ""), ("", "")])
+        rows.append([(TOGETHER, None), *_amounts(shared, file_bytes), *_bits(), ("", ""), ("", "")])
     total = sum(row.bytes for row in groups) + shared
     elements = sum(row.elements for row in groups)
     foot = ["total", integer(total), percent(total, file_bytes), decimals(8 * total / elements) if elements else ""]

@@ -35,16 +35,18 @@ def test_other_weights_are_listed_with_bytes_bits_and_error(pair):
     outcome = bytecap_command("diff", *pair)
     lines = outcome.stdout.splitlines()
     assert outcome.code == 1 and lines[0].startswith("another model in ")
-    assert [line.split()[0] for line in lines if line.startswith(("embedding", "head", "total"))] == [
-        "embedding",
-        "head",
-        "total",
-    ]
+    rows = ["embedding", "head", "what", "total"]
+    assert [line.split()[0] for line in lines if line.startswith(tuple(rows))] == rows
     document = bytecap_command("diff", *pair, "--json").document
     assert (document["same_file"], document["same_model"], document["program"]) == (False, False, [])
     changes = [tensor["bytes"][1] - tensor["bytes"][0] for tensor in document["tensors"]]
-    total = next(line for line in lines if line.startswith("total"))
-    assert total.split()[1] == (f"{sum(changes):+,}")
+    together = document["shared_bytes"][1] - document["shared_bytes"][0]
+    shared, total = (
+        next(line for line in lines if line.startswith(name)) for name in ("what serves them all", "total")
+    )
+    assert shared.split()[4] == (f"{together:+,}" if together else "0")
+    between = document["second"]["bytes"] - document["first"]["bytes"]
+    assert sum(changes) + together == between and total.split()[1] == f"{between:+,}"
     assert document["scores"] is None and document["gap"] is None
 
 
@@ -59,6 +61,50 @@ def test_with_data_both_are_scored(pair, small_job):
     assert most - least == pytest.approx(2 * 1.96 * document["gap"]["standard_error_mbpb"])
     assert least < document["gap"]["mbpb"] < most
     assert f"the second less the first; 95 % between {least:+.2f}" in bytecap_command("diff", *pair, *arguments).stdout
+
+
+def test_a_total_is_what_lies_between_the_files(tmp_path):
+    """Also where nothing of the tensors is in it: the provenance of the second is longer."""
+    paths = tmp_path / "first.bcap", tmp_path / "second.bcap"
+    for path, seed, text in zip(paths, (0, 1), ("", "".join(map(chr, range(33, 120)))), strict=True):
+        path.write_bytes(of_one_table(np.random.default_rng(seed).normal(size=(5, 2)), {"text": text}))
+    between = len(paths[1].read_bytes()) - len(paths[0].read_bytes())
+    lines = bytecap_command("diff", *paths).stdout.splitlines()
+    assert between > 40 and lines[0] == f"another model in {between} bytes more"
+    assert next(line for line in lines if line.startswith("total")).split() == ["total", f"+{between}"]
+    page = tmp_path / "page.html"
+    bytecap_command("diff", *paths, "--html", page)
+    foot = page.read_text().split("what serves them all")[-1]
+    assert f"+{between}" in foot[foot.index(">total<") :]
+
+
+def of_one_table(table: np.ndarray, provenance: dict[str, object], length: int = 8) -> bytes:
+    """An artifact of a table [5, n] that embeds and makes the logits."""
+    sources = [TensorSource("table", table.shape, "float32", (RawValues(table.astype(np.float32), "float32"),))]
+    return assemble_artifact(Program((Embed(0), Linear(0, 0)), 5, length, 0), sources, provenance)
+
+
+def test_units_in_another_order_are_said_to_be_no_damage(tmp_path):
+    paths, table = [tmp_path / "first.bcap", tmp_path / "second.bcap"], np.diag([5.0, 4.0, 3.0, 2.0, 1.0])
+    for path, rows in zip(paths, (table, table[::-1]), strict=True):
+        path.write_bytes(of_one_table(rows, {}))
+    outcome, document = bytecap_command("diff", *paths), bytecap_command("diff", *paths, "--json").document
+    assert document["tensors"][0]["relative_error"] > 1 and "another order" in document["notes"][0]
+    assert "note: 1 of the relative errors is above 1; that may be another order" in outcome.stderr
+    paths[1].write_bytes(of_one_table(table * 1.5, {}))
+    assert bytecap_command("diff", *paths, "--json").document["notes"] == []
+
+
+def test_models_of_two_lengths_are_scored_alike_in_either_order(tmp_path, small_job):
+    paths = tmp_path / "short.bcap", tmp_path / "long.bcap"
+    for seed, (path, length) in enumerate(zip(paths, (8, 16), strict=True)):
+        path.write_bytes(tiny_artifact(seed, sequence_length=length))
+    arguments = ["--data", small_job.data, "--tokenizer", small_job.tokenizer, "--max-tokens", 512, "--json"]
+    there, back = (bytecap_command("diff", *pair, *arguments).document for pair in (paths, paths[::-1]))
+    assert there["gap"]["mbpb"] == pytest.approx(-back["gap"]["mbpb"]) != 0
+    scores = [[score["bits_per_byte"] for score in found["scores"]] for found in (there, back)]
+    assert scores[0] == scores[1][::-1]
+    assert {score["sequence_length"] for found in (there, back) for score in found["scores"]} == {8}
 
 
 def test_each_artifact_is_decoded_once(pair, monkeypatch):

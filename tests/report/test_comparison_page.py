@@ -51,8 +51,12 @@ def test_numbers_of_both_sides_and_their_changes(page, found):
         amounts = [int(row[column].replace(",", "")) for row in roles[1:]]
         assert sum(amounts) == sum(row.bytes for row in side.tensors)
     tensors = tables["tensor", "change"]
-    assert len(tensors) == len(found.tensors) + 2
-    assert tensors[-1][1] == f"{sum(tensor.byte_change for tensor in found.tensors):+,}" or tensors[-1][1] == "0"
+    assert len(tensors) == len(found.tensors) + 3
+    assert tensors[-1][:2] == ["total", f"{second - first:+,}" if second != first else "0"]
+    assert tensors[-1][3:5] == [f"{first:,}", f"{second:,}"]
+    for column in (1, 3, 4):  # with what serves them all, the column is the file
+        amounts = [int(row[column].replace(",", "")) for row in tensors[1:]]
+        assert sum(amounts[:-1]) == amounts[-1]
 
 
 def test_the_same_file_has_a_page_too():

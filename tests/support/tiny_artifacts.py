@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -24,6 +25,7 @@ def tiny_artifact(
     provenance: str = "a test",
     identity: Identity = UNKNOWN,
     names: tuple[str, str] = ("embedding", "head"),
+    sequence_length: int = LENGTH,
 ) -> bytes:
     """An artifact of PROGRAM: a float16 embedding and a quantized head."""
     rng = np.random.default_rng(seed)
@@ -34,4 +36,6 @@ def tiny_artifact(
         TensorSource(names[0], shape, "float16", (RawValues(embedding, "float16"),)),
         TensorSource(names[1], shape, "float32", (GridInStream(head, 1),)),
     ]
-    return assemble_artifact(PROGRAM, tensors, {"made": provenance}, identity=identity)
+    return assemble_artifact(
+        replace(PROGRAM, sequence_length=sequence_length), tensors, {"made": provenance}, identity=identity
+    )
