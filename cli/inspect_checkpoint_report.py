@@ -13,7 +13,7 @@ from ..compiler.checkpoints.holdings import Holdings, read_holdings
 from ..files.numbers import decimals, integer, percent
 from ..files.printable import printable
 from ..format.byte_account import GroupRow, TensorRow, by_layer, by_role
-from ..report.checkpoint_page import held_rows
+from ..report.checkpoint_page import held_rows, stored_numbers
 from .inspect_report import LAYERS_SHOWN, ORDERS, print_field
 from .tables import print_table
 
@@ -50,6 +50,7 @@ class CheckpointView:
                 "bits_per_weight": row.bits_per_weight,
                 "entropy_bits": row.entropy_bits,
                 "packed_bytes": held[row.name].packed_bytes,
+                "shares": held[row.name].shares or None,
             }
             for row in self._sorted(self.rows)
         ]
@@ -63,7 +64,7 @@ class CheckpointView:
 
     def show(self) -> None:
         found, rows = self.holdings, self.rows
-        weights, size = sum(row.elements for row in rows), sum(row.bytes for row in rows)
+        weights, size = stored_numbers(rows), sum(row.bytes for row in rows)
         click.echo(
             f"{self.path}: checkpoint ({found.kind}), {integer(found.file_bytes)} bytes, "
             f"{decimals(8 * found.file_bytes / weights) if weights else '-'} bits a weight\n"
@@ -138,7 +139,8 @@ class CheckpointView:
 
 def _amounts(row: GroupRow | TensorRow, whole: int) -> tuple[str, ...]:
     """Numbers, bytes, share and bits a number."""
-    bits = 8 * row.bytes / row.elements if row.elements else None
+    stored = row.elements and not (isinstance(row, TensorRow) and row.is_alias)
+    bits = 8 * row.bytes / row.elements if stored else None
     return integer(row.elements), integer(row.bytes), percent(row.bytes, whole), decimals(bits)
 
 

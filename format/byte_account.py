@@ -82,7 +82,7 @@ class TensorRow:
 
     @property
     def bits_per_weight(self) -> float:
-        return 8 * self.bytes / self.elements
+        return 8 * self.bytes / self.elements if self.elements else 0.0  # a checkpoint's tensor may be empty
 
     @property
     def raw_bits(self) -> int:

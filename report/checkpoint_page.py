@@ -9,6 +9,7 @@ from ..files.numbers import decimals, integer, percent
 from ..files.printable import printable
 from ..format.byte_account import TensorRow, TermRow, by_layer, by_role
 from ..format.program.tensor_names import layer_of, named_role
+from ..format.tensors.terms import Alias
 from .byte_tree import layer_name, parent, role_name, tensor_groups
 from .drawings import MAP, TREE
 from .explorer import Explored, explorer_data, explorer_sections, group_section, tensor_section
@@ -30,9 +31,9 @@ def held_rows(found: Holdings) -> list[TensorRow]:
             shape=tensor.shape,
             dtype=tensor.dtype,
             description=tensor.dtype,
-            elements=max(tensor.elements, 1),
+            elements=tensor.elements,
             bytes=tensor.bytes,
-            terms=(TermRow("stored", tensor.dtype, tensor.bytes, 0, 0),),
+            terms=(TermRow(Alias.name if tensor.shares else "stored", tensor.dtype, tensor.bytes, 0, 0),),
             role=printable(named_role(tensor.name)),
             layer=layer_of(tensor.name),
             entropy_bits=tensor.entropy_bits,
@@ -41,11 +42,16 @@ def held_rows(found: Holdings) -> list[TensorRow]:
     ]
 
 
+def stored_numbers(rows: Sequence[TensorRow]) -> int:
+    """How many numbers the tensors store; those that several share are counted once."""
+    return sum(row.elements for row in rows if not row.is_alias)
+
+
 def checkpoint_page(origin: Origin, found: Holdings) -> str:
     """The page of what a checkpoint holds."""
     rows = held_rows(found)
     held = sum(row.bytes for row in rows)
-    weights = sum(row.elements for row in rows)
+    weights = stored_numbers(rows)
     tensors = [Explored(row, _facts(row), ()) for row in rows]
     trees = {
         name: parent("tensors", tensor_groups(rows, [row.bytes for row in rows], group))
@@ -53,7 +59,7 @@ def checkpoint_page(origin: Origin, found: Holdings) -> str:
     }
     items = [
         (integer(found.file_bytes), "bytes in the file" if len(found.files) == 1 else "bytes in the files", None),
-        (decimals(8 * found.file_bytes / weights), "bits a weight, whole file", None),
+        (decimals(8 * found.file_bytes / weights) if weights else "–", "bits a weight, whole file", None),
         (integer(weights), f"numbers in {integer(len(rows))} tensors", None),
         (integer(held), "bytes of tensors", None),
     ]

@@ -27,7 +27,7 @@ class Cell:
 
     @property
     def bits(self) -> float:
-        return 8 * self.bytes / self.elements
+        return 8 * self.bytes / self.elements if self.elements else 0.0  # a checkpoint's tensor may be empty
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ..files.numbers import percent
 from ..files.printable import printable
 from .byte_tree import Node
 from .figure import Figure, Layout, drawn, lettering
@@ -90,7 +91,7 @@ def treemap(root: Node, title: str) -> Figure:
 def _marks(node: Node, box: Box, total: int, colour: str, colours: dict[str, str]) -> Iterator[Html]:
     if min(box.width, box.height) < 1:
         return
-    tip = element("title", f"{printable(node.name)}: {node.bytes:,} bytes, {100 * node.bytes / total:.2f} %")
+    tip = element("title", f"{printable(node.name)}: {node.bytes:,} bytes, {percent(node.bytes, total, 2)}")
     place = {"x": f"{box.x:.1f}", "y": f"{box.y:.1f}", "width": f"{box.width:.1f}", "height": f"{box.height:.1f}"}
     yield element("rect", tip, **place, class_=f"{colour} box" + (" group" if node.children else ""))
     strip = node.children and box.height > 3 * STRIP and box.width > 60

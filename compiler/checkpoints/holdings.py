@@ -42,7 +42,11 @@ ITEM_BYTES |= {"float16": 2, "bfloat16": 2, "int16": 2, "uint16": 2}  # of other
 
 @dataclass(frozen=True, slots=True)
 class HeldTensor:
-    """One tensor as its file stores it; entropy_bits : order-0 entropy, bits a number."""
+    """One tensor as its file stores it.
+
+    entropy_bits : order-0 entropy, bits a number
+    shares : the earlier tensor whose numbers these are, "" of one with its own; it has no bytes then
+    """
 
     name: str
     dtype: str
@@ -50,6 +54,7 @@ class HeldTensor:
     bytes: int
     entropy_bits: float
     packed_bytes: int | None = None
+    shares: str = ""
 
     @property
     def elements(self) -> int:
@@ -195,19 +200,19 @@ def _torch_content(content: object, path: Path, inside: str) -> _Content:
     found = dict(_tensors_within(content, "", DEPTH))
     check_element_count(found.values(), path)
     unusual = {name: kind for name, tensor in found.items() if (kind := unusual_storage(tensor))}
-    held, storages, shared = [], set(), 0
+    held, owners = [], {}  # names by where a tensor's numbers lie
     for name, tensor in found.items():
         if name in unusual:
             continue
         flat = tensor.detach().resolve_neg().resolve_conj().reshape(-1).contiguous()
         content_bytes = _torch_bytes(flat)
-        place = (tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tuple(tensor.shape))
-        shared += place in storages and tensor.numel() > 0
-        storages.add(place)
-        dtype = str(tensor.dtype).removeprefix("torch.")
-        entropy = _entropy(content_bytes, dtype, tensor.numel())
-        held.append(HeldTensor(name, dtype, tuple(tensor.shape), len(content_bytes), entropy))
-    notes = [f"{shared:,} of the tensors share their numbers with another one"] if shared else []
+        place = (tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tensor.numel())
+        owner = owners.setdefault(place, name) if tensor.numel() else name
+        dtype, shares = str(tensor.dtype).removeprefix("torch."), "" if owner == name else owner
+        size, entropy = 0 if shares else len(content_bytes), _entropy(content_bytes, dtype, tensor.numel())
+        held.append(HeldTensor(name, dtype, tuple(tensor.shape), size, entropy, shares=shares))
+    shared = sum(bool(tensor.shares) for tensor in held)
+    notes = [f"{shared:,} of the tensors share their numbers with another one, and are counted there"] if shared else []
     if unusual:
         notes.append(f"left out, not plainly stored: {listed([f'{name} ({kind})' for name, kind in unusual.items()])}")
     return _Content(f"torch{inside}", held, None, notes)

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from command_line import bytecap_command
 from source_tree import ROOT
 
@@ -331,3 +332,18 @@ def test_names_that_no_utf8_holds_stay_escaped_in_json(tmp_path):
     outcome.stdout.encode()
     assert "\\ud800" in outcome.stdout
     assert json.loads(outcome.stdout)["tensors"][0]["name"] == "\ud800"
+
+
+def test_numbers_of_a_checkpoint_that_are_shared_or_not_there_are_not_counted(tmp_path):
+    table, page = torch.arange(8.0).reshape(4, 2), tmp_path / "page.html"
+    torch.save({"tok.weight": table, "head.weight": table, "none": torch.zeros(0, 3)}, tmp_path / "tied.pt")
+    lines = bytecap_command("inspect", tmp_path / "tied.pt", "--html", page).stdout.splitlines()
+    bits = 8 * (tmp_path / "tied.pt").stat().st_size / 8
+    assert lines[0].endswith(f"bytes, {bits:.3f} bits a weight")
+    assert "holds       8 numbers in 3 tensors, 32 bytes" in lines and f"{bits:.3f}" in page.read_text()
+    tensors = bytecap_command("inspect", tmp_path / "tied.pt", "--json").document["tensors"]
+    found = {tensor["name"]: (tensor["elements"], tensor["bytes"], tensor["shares"]) for tensor in tensors}
+    assert found == {"tok.weight": (8, 32, None), "head.weight": (8, 0, "tok.weight"), "none": (0, 0, None)}
+    torch.save({"none": torch.zeros(0, 3)}, tmp_path / "empty.pt")
+    outcome = bytecap_command("inspect", tmp_path / "empty.pt", "--html", page, "--force")
+    assert outcome.code == 0 and "holds       0 numbers in 1 tensors, 0 bytes" in outcome.stdout

@@ -74,18 +74,19 @@ def test_compressed_files(tmp_path, kind, compress):
 def test_torch_files_with_what_leads_to_each_tensor(tmp_path):
     table = torch.ones(4, 2)
     state = {
-        "model": {"a.weight": table, "b.weight": table},
+        "model": {"a.weight": table, "b.weight": table, "c.weight": table.T},
         "lists": [torch.zeros(3, dtype=torch.bfloat16)],
         "step": 7,
     }
     torch.save(state, tmp_path / "model.pt")
     found = read_holdings(tmp_path / "model.pt")
-    assert [(t.name, t.dtype, t.shape, t.bytes, t.entropy_bits) for t in found.tensors] == [
-        ("model.a.weight", "float32", (4, 2), 32, 0.0),
-        ("model.b.weight", "float32", (4, 2), 32, 0.0),
-        ("lists.0", "bfloat16", (3,), 6, 0.0),
+    assert [(t.name, t.dtype, t.shape, t.bytes, t.entropy_bits, t.shares) for t in found.tensors] == [
+        ("model.a.weight", "float32", (4, 2), 32, 0.0, ""),
+        ("model.b.weight", "float32", (4, 2), 0, 0.0, "model.a.weight"),
+        ("model.c.weight", "float32", (2, 4), 0, 0.0, "model.a.weight"),
+        ("lists.0", "bfloat16", (3,), 6, 0.0, ""),
     ]
-    assert found.notes == ("1 of the tensors share their numbers with another one",)
+    assert found.notes == ("2 of the tensors share their numbers with another one, and are counted there",)
 
 
 def test_archives_of_arrays_know_their_packed_sizes(tmp_path):
