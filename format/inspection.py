@@ -32,7 +32,7 @@ from .tensors.matrices import in_planes, stored_matrices, stored_sets
 from .tensors.raw_planes import ITEM_BYTES, plane_slices
 from .tensors.stored import CodedValues, RawMatrix
 from .tensors.terms import Alias, TensorEntry, Term
-from .tensors.terms.codebook import CODEWORDS
+from .tensors.terms.codebook import CODEWORDS, Codebook
 
 MEMBERS = {0: "rows", 1: "columns", None: "elements"}
 
@@ -159,11 +159,13 @@ def _metadata_rows(artifact: Artifact, contents: DecodedTensors, tensors: Sequen
     steps = len(artifact.streams[0].payload) - set_bytes if artifact.streams else 0
     sides = [side for values in contents.matrices.values() for side in (values.row_exponents, values.column_exponents)]
     books = [term for row in tensors for term in row.terms if term.book_bytes]
+    records = [term for entry in artifact.directory for term in entry.terms]
+    codewords = sum(record.codewords for record in records if isinstance(record, Codebook) and not record.named)
     rows = [
         SharedRow("step exponents", steps, sum(side.size for side in sides if side is not None)),
         SharedRow("sets, their gaps and changes", set_bytes, len(contents.set_bytes)),
         SharedRow("sets, their records in the directory", len(writer.bytes()), len(sets)),
-        SharedRow("codewords", sum(term.book_bytes for term in books), len(books)),
+        SharedRow("codewords", sum(term.book_bytes for term in books), codewords),
     ]
     return tuple(row for row in rows if row.bytes)
 

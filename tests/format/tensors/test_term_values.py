@@ -151,6 +151,8 @@ def test_inspection_tells_the_bytes_of_codewords_apart():
     first, second = found.tensors[0].terms
     assert 0 < first.book_bytes < first.bytes and second.book_bytes == 0
     assert {row.name: row.bytes for row in found.metadata}["codewords"] == first.book_bytes
+    own = {row.name: row.items for row in found.metadata}["codewords"]  # a codebook that shares has none of its own
+    assert own > 1 and first.description.startswith(f"codebook ({own} x ")
 
 
 def test_bits_of_a_set_cost_what_they_take_in_a_compressed_directory():
