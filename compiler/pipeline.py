@@ -22,6 +22,7 @@ from .effort import DEFAULT_EFFORT
 from .explanation.explanation import explain_compile
 from .explanation.prediction import in_bits_per_byte
 from .explanation.record import build_report
+from .extremes import Extreme, find_extreme, naming_extremes
 from .final_score import EvaluationText, score_compile
 from .inputs import artifact_budget, read_model
 from .job import CompileJob
@@ -51,6 +52,7 @@ class MeasuredCheckpoint:
     path : of the checkpoint;  scratch : holds the statistics, so it must stay open
     code_files : that count against every cap;  read : what the report says of the files
     seconds : by stage so far;  to_score : the evaluation text, None where none was given
+    extreme : the tensor as it was read that arithmetic may fail on
     """
 
     path: Path | str
@@ -61,6 +63,7 @@ class MeasuredCheckpoint:
     read: Mapping[str, object]
     seconds: Mapping[str, float]
     to_score: EvaluationText | None
+    extreme: Extreme | None
 
 
 def compile_checkpoint(
@@ -129,6 +132,7 @@ def measure_checkpoint(
     clock, progress = _Clock(), progress or silent
     found = read_job(checkpoint_path, options)
     job, recipe = found.job, found.job.recipe
+    extreme = find_extreme(job.model)
     clock.lap("read")
     if cap is not None:
         refuse_hopeless_cap(job, artifact_budget(cap, found.code_files))
@@ -136,14 +140,16 @@ def measure_checkpoint(
     memory = memory.bound_to(*_inputs_of_calibration(job, options))
     how = {"seed": job.seed, "device": job.device, "threads": job.threads, "scratch": scratch, "memory": memory}
     how_far = partial(progress, "calibrate")
-    with meanwhile(partial(compile_kernels, GridQuantizer(recipe.quantization))):
-        statistics = calibrate(job.model, job.text, recipe.calibration, progress=how_far, **how)
-    clock.lap("calibrate")
-    model, statistics = _rewrite(job.model, statistics, recipe)
+    with naming_extremes(extreme):
+        with meanwhile(partial(compile_kernels, GridQuantizer(recipe.quantization))):
+            statistics = calibrate(job.model, job.text, recipe.calibration, progress=how_far, **how)
+        clock.lap("calibrate")
+        model, statistics = _rewrite(job.model, statistics, recipe)
     memory = memory.bound_to(recipe.to_toml(), job.provenance, job.codec, job.identity.values, job.held_out)
     job = replace(job, model=model, statistics=statistics, memory=memory)
     seconds, read = clock.seconds, found.reported()
-    return MeasuredCheckpoint(checkpoint_path, job, options, found.code_files, scratch, read, seconds, found.to_score)
+    files = found.code_files
+    return MeasuredCheckpoint(checkpoint_path, job, options, files, scratch, read, seconds, found.to_score, extreme)
 
 
 @freed_memory_kept()
@@ -156,7 +162,8 @@ def land_checkpoint(measured: MeasuredCheckpoint, cap: int, progress: Progress |
     clock, budget = _Clock(measured.seconds), artifact_budget(cap, measured.code_files)
     grids = PlainGrids(job.model, job.statistics, GridQuantizer(job.recipe.quantization), job.threads)
     trials = QuickTrials(job, grids, job.memory)
-    landed = land_compile(trials, measured.scratch, budget, progress, keep_targets=options.explain)
+    with naming_extremes(measured.extreme):
+        landed = land_compile(trials, measured.scratch, budget, progress, keep_targets=options.explain)
     clock.lap("land")
     artifact = landed.landing.trial.data
     ledger = build_ledger(artifact, measured.code_files, cap)
@@ -170,7 +177,8 @@ def land_checkpoint(measured: MeasuredCheckpoint, cap: int, progress: Progress |
     }
     report["measured_bits_per_byte"] = in_bits_per_byte(report["measured_loss"], report["held_out_bytes_a_token"])
     if options.explain:
-        report["explanation"] = explain_compile(landed.trials, landed.landing, budget, progress=progress)
+        with naming_extremes(measured.extreme):
+            report["explanation"] = explain_compile(landed.trials, landed.landing, budget, progress=progress)
         clock.lap("explain")
     return CompileResult(artifact, ledger, report, dict(job.provenance))
 

@@ -12,12 +12,14 @@ other's errors likewise (row_coupling.py, coupled_search.py).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...format.codecs import ExpectedScales
-from ...format.codecs.scale_classes import MAX_MAGNITUDE, TRELLIS_THRESHOLD
+from ...format.codecs.outcomes import MAX_MAGNITUDE, check_magnitudes
+from ...format.codecs.scale_classes import TRELLIS_THRESHOLD
 from ...format.codecs.trellis import TRELLISES
 from ...format.kernels import kernel
 from ...format.tensors.grid import (
@@ -184,7 +186,8 @@ def quantize_matrix(
     """Quantize at a byte price (steps are proportional to it), on a trellis of `trellis_states` states unless 0.
 
     rate_weight : squared fine steps that a bit is worth to the trellis search; base_fit : share of the
-        factor that fits the chosen integers best (base_fit.py). Deterministic for single-threaded BLAS.
+        factor that fits the chosen integers best (base_fit.py). Deterministic for single-threaded BLAS. Raises
+        OverflowError for integers that no stream holds, and a loss that is not finite.
     """
     price = byte_price * FINE_STEP.get(trellis_states, 1.0)
     base = float(np.float32(min(max(price * 2.0**prepared.log2_base, MIN_BASE), MAX_BASE)))
@@ -200,6 +203,7 @@ def quantize_matrix(
             kernel, expected=expected, search=(trellis_sources(TRELLISES[trellis_states]), rate_weight, BIT_COSTS)
         )
     codes, losses = _quantize_columns(prepared, kernel)
+    check_magnitudes(codes)
     natural = np.empty_like(codes)
     natural[:, prepared.order] = codes
     steps_of = prepared.row_exponents, prepared.column_exponents, base, prepared.resolution
@@ -207,6 +211,8 @@ def quantize_matrix(
     loss = 0.5 * float(prepared.row_fisher @ losses)
     if base_fit:
         grid, loss = fit_base(prepared, grid, base_fit)
+    if not math.isfinite(loss):
+        raise OverflowError(f"a predicted loss of {loss}")
     return QuantizedMatrix(grid, reconstruct_grid(grid), loss)
 
 

@@ -181,7 +181,11 @@ def column_log_steps(hessian: np.ndarray, damping: float) -> np.ndarray:
 
 
 def nearest_exponents(logs: np.ndarray, resolution: int) -> tuple[np.ndarray, float]:
-    """Nearest exponents to log2 steps, relative to their median, and that median."""
+    """Nearest exponents to log2 steps, relative to their median, and that median; OverflowError for steps that are not
+    finite.
+    """
+    if not np.isfinite(logs).all():
+        raise OverflowError("steps that are not finite")
     base = float(np.median(logs))
     bound = EXPONENT_OCTAVES << resolution
     return np.clip(np.rint((logs - base) * 2**resolution), -bound, bound).astype(np.int64), base

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from ...format.tensors.grid import matrix_shape
+from ..extremes import naming_tensor
 from ..model.model import Model
 from ..settings import QuantizationSettings
 from ..statistics.calibration import MatrixStatistics, Statistics
@@ -87,7 +88,9 @@ class PlainGrids:
         """A matrix prepared for any price; the first ones are remembered, as many as memory is set aside for."""
         if index in self._kept:
             return self._kept[index]
-        prepared = self.quantizer.prepare(self._model.tensors[index].values, self._statistics.matrices[index])
+        tensor = self._model.tensors[index]
+        with naming_tensor(tensor.name):
+            prepared = self.quantizer.prepare(tensor.values, self._statistics.matrices[index])
         if remember and index in self._remembered:
             self._kept[index] = prepared
         return prepared
@@ -99,7 +102,12 @@ class PlainGrids:
     def fit(self, byte_price: float, indexes: Collection[int]) -> Mapping[int, QuantizedMatrix]:
         """These matrices at a byte price, by tensor index, ascending."""
         chosen = [index for index in self._indexes if index in indexes]
-        results = run_jobs(lambda i: self.quantizer.quantize(self.prepared(i), byte_price), chosen, self.threads)
+
+        def quantize(index: int) -> QuantizedMatrix:
+            with naming_tensor(self._model.tensors[index].name):
+                return self.quantizer.quantize(self.prepared(index), byte_price)
+
+        results = run_jobs(quantize, chosen, self.threads)
         return dict(zip(chosen, results, strict=True))
 
     def prepare(

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...format.codecs.scale_classes import MAX_MAGNITUDE
+from ...format.codecs.outcomes import MAX_MAGNITUDE, check_magnitudes
 from ...format.tensors.grid import MAX_BASE, MIN_BASE, GridValues, matrix_shape, reconstruct_grid, step_table
 from ...format.tensors.terms import RawValues
+from ..extremes import naming_tensor
 from ..model.model import Model
 from ..model.structure import exact_tensors
 from ..settings import VectorSettings
@@ -60,7 +61,8 @@ def quantize_control_tensors(
         values = (tuned or {}).get(index, model.tensors[index].values)
         shape = matrix_shape(values.shape)
         how = {"resolution": settings.resolution, "coarsest": settings.coarsest}
-        results[index] = quantize_vectors(values.reshape(shape), fisher.reshape(shape), byte_price, **how)
+        with naming_tensor(model.tensors[index].name):
+            results[index] = quantize_vectors(values.reshape(shape), fisher.reshape(shape), byte_price, **how)
     return results
 
 
@@ -95,6 +97,7 @@ def quantize_vectors(
     lowest = int(exponents.min())
     table = step_table(base, resolution, lowest, int(exponents.max())).astype(np.float64)
     codes = np.clip(np.rint(values / table[exponents - lowest][:, None]), -MAX_CODE, MAX_CODE).astype(np.int32)
+    check_magnitudes(codes)  # those of what is no number are not within the bounds
     grid = GridValues(codes, exponents if len(exponents) > 1 else None, None, base, resolution)
     weights = reconstruct_grid(grid)
     return QuantizedMatrix(grid, weights, 0.5 * float((fisher * np.square(weights - values, dtype=np.float64)).sum()))

@@ -16,7 +16,6 @@ import numpy as np
 
 from ...errors import ArtifactError, CompileError
 from ...format.assembly import DEFAULT_CODEC, EncodedStreams, artifact_size, assemble_artifact
-from ...format.codecs.outcomes import MAX_MAGNITUDE
 from ...format.identity import UNKNOWN, Identity
 from ...format.tensors.grid import matrix_shape
 from ...format.tensors.sources import TensorSource
@@ -59,7 +58,7 @@ def make_draft(
 ) -> Draft:
     """`make_trial` without the artifact, but with its size; encoded : remembers streams that stay the same."""
     sources = _sources(job.model, quantized)
-    with naming_tensor(sources):
+    with _read_back():
         size = _size(job, sources, job.codec, encoded)
     return Draft(byte_price, size, quantized)
 
@@ -127,15 +126,13 @@ def assemble_model(
 ) -> bytes:
     """The artifact of a model whose tensors are all quantized, by tensor index."""
     sources = _sources(model, quantized)
-    with naming_tensor(sources):
+    with _read_back():
         return assemble_artifact(model.program, sources, provenance, codec, identity=identity)
 
 
 @contextmanager
-def naming_tensor(sources: Sequence[TensorSource]) -> Iterator[None]:
-    """An integer that no stream holds becomes an error that names its tensor, and bytes that the format's own reader
-    refuses one that says so: nothing of the user's is damaged.
-    """
+def _read_back() -> Iterator[None]:
+    """Bytes that the format's own reader refuses become an error that says so: nothing of the user's is damaged."""
     try:
         yield
     except ArtifactError as error:
@@ -143,16 +140,6 @@ def naming_tensor(sources: Sequence[TensorSource]) -> Iterator[None]:
             f"what was made is no artifact that can be read, and was not written: {error}; take another cap or recipe, "
             "and report this"
         ) from error
-    except ValueError as error:
-        for source in sources:
-            for part in source.parts:
-                codes = getattr(getattr(part, "grid", None), "codes", None)
-                if codes is not None and codes.size and max(int(codes.max()), -int(codes.min())) > MAX_MAGNITUDE:
-                    raise CompileError(
-                        f"{source.name}: its rows and columns are of too many magnitudes for one grid of steps; "
-                        "rescale its units, in this tensor and the one before it, to rows and columns of like size"
-                    ) from error
-        raise
 
 
 def _sources(model: Model, quantized: Mapping[int, Quantized]) -> list[TensorSource]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from ..extremes import naming_tensor
 from ..job import CompileJob
 from ..quantize.grids import PlainGrids
 from ..quantize.representation import Representations
@@ -62,10 +63,12 @@ class GridSamples:
         return found
 
     def _estimate(self, byte_price: float) -> dict[int, SampledMatrix]:
-        def estimate(sample: RowSample) -> SampledMatrix:
-            return sample.estimate(self._grids.quantizer.quantize(sample.prepared, byte_price))
+        def estimate(job: tuple[int, RowSample]) -> SampledMatrix:
+            index, sample = job
+            with naming_tensor(self._job.model.tensors[index].name):
+                return sample.estimate(self._grids.quantizer.quantize(sample.prepared, byte_price))
 
-        found = run_jobs(estimate, list(self._samples.values()), self._job.threads)
+        found = run_jobs(estimate, list(self._samples.items()), self._job.threads)
         return dict(zip(self._samples, found, strict=True))
 
     @cached_property

@@ -17,6 +17,7 @@ import numpy as np
 from ...format.assembly import EncodedStreams
 from ...progress import StageProgress
 from ..allocator import give_freed_memory_back
+from ..extremes import naming_tensor
 from ..job import CompileJob
 from ..quantize.distillation import Distiller, make_distiller
 from ..quantize.grid_matrix import zero_matrices
@@ -168,10 +169,11 @@ class SequentialWalk:
     def _quantize(self, index: int, target: np.ndarray, real: MatrixStatistics, progress: StageProgress) -> Quantized:
         """The next matrix, at the price that the accounts allow it."""
         kept_target = (target.astype(np.float32), real) if self.keep_targets else None
-        fit_at = self.representations.prepare(index, target, real, self.decided)
-        self.open = OpenMatrix(index, self.schedule.price(), fit_at)
-        result = fit_at(self.open.byte_price)
-        self.settle(index, result, result.bytes, self.open.byte_price, kept_target)
+        with naming_tensor(self.job.model.tensors[index].name):
+            fit_at = self.representations.prepare(index, target, real, self.decided)
+            self.open = OpenMatrix(index, self.schedule.price(), fit_at)
+            result = fit_at(self.open.byte_price)
+            self.settle(index, result, result.bytes, self.open.byte_price, kept_target)
         progress(len(self.settled), len(self.schedule.planned))
         return result
 

@@ -198,7 +198,7 @@ class _Summary:
             lookups = sums.load(("lookup_fisher", tensor)) / tokens
             fisher = fisher + lookups / moment.diagonal().mean().clamp_min(LEAST_MOMENT)
             both = None
-        return MatrixStatistics(moment.numpy(), fisher.numpy(), None if both is None else both.float().numpy())
+        return _finite(moment.numpy(), fisher.numpy(), None if both is None else both.float().numpy())
 
     def _table(self, tensor: int) -> MatrixStatistics:
         sums = self.sums
@@ -209,7 +209,15 @@ class _Summary:
             else sums.load(("vectors", tensor)).mean(1)
         )
         moment = moment / moment.diagonal().mean().clamp_min(LEAST_MOMENT)
-        return MatrixStatistics(moment.numpy(), (rows / self.tokens).numpy())
+        return _finite(moment.numpy(), (rows / self.tokens).numpy())
+
+
+def _finite(hessian: np.ndarray, row_fisher: np.ndarray, output_fisher: np.ndarray | None = None) -> MatrixStatistics:
+    """Statistics of numbers; OverflowError for what a model of too large weights makes of them."""
+    for name, values in {"inputs": hessian, "gradients": row_fisher, "outputs": output_fisher}.items():
+        if values is not None and not np.isfinite(values).all():
+            raise OverflowError(f"second moments of {name} that are not finite")
+    return MatrixStatistics(hessian, row_fisher, output_fisher)
 
 
 class MatrixTable(Mapping[int, MatrixStatistics]):

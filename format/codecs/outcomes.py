@@ -15,10 +15,10 @@ OK, ENDS_EARLY, MAGNITUDE_TOO_LARGE, OFF_TRELLIS = 0, 1, 2, 3
 
 
 def check_magnitudes(codes: np.ndarray) -> None:
-    """ValueError for integers that no codec can hold."""
+    """OverflowError for integers that no codec can hold."""
     largest = max(int(codes.max()), -int(codes.min())) if codes.size else 0  # the least int32 has no magnitude in int32
     if largest > MAX_MAGNITUDE:
-        raise ValueError(f"codes must stay below 2**24 in magnitude, found {largest}")
+        raise OverflowError(f"codes must stay below 2**24 in magnitude, found {largest}")
 
 
 def stream_error(status: int, offset: int, where: str) -> ArtifactError:

@@ -150,7 +150,9 @@ def fit_initial_scale(values: GridValues) -> int:
 
 
 def scale_of_magnitudes(mean: float) -> int:
-    """An initial scale: quarter octaves nearest to a mean magnitude."""
+    """An initial scale: quarter octaves nearest to a mean magnitude; OverflowError for one that is not finite."""
+    if not math.isfinite(mean):
+        raise OverflowError(f"the mean magnitude of its integers is {mean}")
     if mean <= 0.0:
         return -MAX_INITIAL_SCALE
     return min(max(round(4 * math.log2(mean)), -MAX_INITIAL_SCALE), MAX_INITIAL_SCALE)

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from ...compiler.checkpoints.folder import source_files
+from ...compiler.extremes import find_extreme, naming_extremes
 from ...compiler.profiles import profile_codec
 from ...compiler.workers import one_thread_each
 from ...display import ShownByFacts, rows_table
@@ -115,7 +116,7 @@ def measure_curves(
     base, bench = saved.load("base", Base.from_document), None
     if base is None:
         bench = open_for(inputs, units, threads, progress)
-        with one_thread_each():
+        with one_thread_each(), naming_extremes(find_extreme(bench.model)):
             base = measure_base(bench, inputs.settings)
         saved.save("base", asdict(base))
     wanted = [(unit, budget) for unit in dict.fromkeys(units) for budget in budgets.of_artifact(base.bytes)]
@@ -126,7 +127,12 @@ def measure_curves(
     if missing:
         bench = bench or open_for(inputs, units, threads, progress)
         bench.use_threads(1)
-        with running_on(backend, scheduler), one_thread_each(), _forgetting():
+        with (
+            running_on(backend, scheduler),
+            one_thread_each(),
+            naming_extremes(find_extreme(bench.model)),
+            _forgetting(),
+        ):
             measure = partial(_measure, bench, base, inputs.settings, inputs.digest)
             for done, part in enumerate(iterate_unordered(measure, missing, threads=threads), start=1):
                 saved.save(_name(part["unit"], part["budget"]), part)

@@ -1,8 +1,8 @@
-"""Rows and columns of very different size: integers stay within what a stream holds, and what cannot is an error that
-names the tensor.
-"""
+"""Rows and columns of very different size: integers stay within what a stream holds, and what cannot is an error."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,13 +10,10 @@ from matrix_problems import problem
 
 from bytecap.compiler.quantize.gptq import NO_CODE, quantize_matrix
 from bytecap.compiler.quantize.grid_matrix import LARGEST_CODE, prepare_matrix, within_codes
-from bytecap.compiler.rate_control.artifacts import naming_tensor
-from bytecap.errors import CompileError
+from bytecap.compiler.quantize.vectors import quantize_vectors
 from bytecap.format.codecs import INTEGER_CODECS, ExpectedScales
 from bytecap.format.codecs.outcomes import MAX_MAGNITUDE, check_magnitudes
-from bytecap.format.tensors.grid import GridValues
-from bytecap.format.tensors.sources import TensorSource
-from bytecap.format.tensors.terms import GridInStream
+from bytecap.format.tensors.grid import scale_of_magnitudes
 
 PRICE = 1e-6
 
@@ -69,23 +66,29 @@ def test_steps_are_as_fine_as_the_codes_allow():
 @pytest.mark.parametrize("code", [MAX_MAGNITUDE + 1, -MAX_MAGNITUDE - 1, NO_CODE])
 def test_no_codec_takes_an_integer_that_it_could_not_give_back(codec, code):
     codes = np.array([[1, code]], np.int32)
-    with pytest.raises(ValueError, match="codes must stay below"):
+    with pytest.raises(OverflowError, match="codes must stay below"):
         check_magnitudes(codes)
     scales = ExpectedScales(np.zeros(1, np.int64), np.zeros(2, np.int64))
-    with pytest.raises(ValueError, match="codes must stay below"):
+    with pytest.raises(OverflowError, match="codes must stay below"):
         INTEGER_CODECS[codec].encode([codes], [scales])
 
 
-def test_what_no_grid_holds_is_an_error_that_names_its_tensor():
-    grids = {
-        name: GridValues(np.array([[1, code]], np.int32), None, None, 1.0, 0)
-        for name, code in (("a", 2), ("b", NO_CODE))
-    }
-    sources = [TensorSource(name, (1, 2), "float32", (GridInStream(grid, 1),)) for name, grid in grids.items()]
-    with (
-        pytest.raises(CompileError, match=r"b: its rows and columns are of too many magnitudes"),
-        naming_tensor(sources),
-    ):
-        check_magnitudes(sources[1].parts[0].grid.codes)
-    with pytest.raises(ValueError, match="another"), naming_tensor(sources[:1]):
-        raise ValueError("another")
+def test_what_no_grid_holds_is_an_error_where_it_is_quantized():
+    """Rows that make up for the errors of others are not bounded by their own weights."""
+    weights, statistics = problem(12, 16, 0)
+    weights[5, 3] = 1e30
+    fisher = statistics.row_fisher
+    related = replace(statistics, output_fisher=np.sqrt(np.outer(fisher, fisher)).astype(np.float32))
+    matrix = prepare_matrix(weights, related, resolution=1, damping=0.01, fisher_floor=0.1, correlation=0.5)
+    with pytest.raises(OverflowError, match="codes must stay below"):
+        quantize_matrix(matrix, PRICE, trellis_states=8)
+
+
+def test_what_is_no_number_has_no_steps():
+    with pytest.raises(OverflowError, match="not finite"):
+        prepared(lambda _, hessian: hessian.fill(np.inf))
+    with pytest.raises(OverflowError, match="mean magnitude"):
+        scale_of_magnitudes(float("nan"))
+    values = np.array([[1.0, np.nan]], np.float32)
+    with pytest.raises(OverflowError):
+        quantize_vectors(values, np.ones((1, 2)), PRICE, resolution=1, coarsest=0.1)

@@ -148,7 +148,7 @@ FAILING = {
         "scale.rows.size, scale.columns.size",
         "scale.columns.size, scale.rows.size",
     ),
-    "fails (ValueError: codes must stay below": (
+    "fails (OverflowError: codes must stay below": (
         "return matrices, ends",
         "return [m + (1 << 25) for m in matrices], ends",
     ),
