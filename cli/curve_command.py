@@ -17,6 +17,7 @@ from .parameters import (
     OUTPUT_FILE,
     Choice,
     architecture_option,
+    check_outputs,
     count_option,
     data_help,
     device_option,
@@ -169,10 +170,9 @@ def command(
     if (options["backend"] == "dask") != (options["scheduler"] is not None):
         raise click.UsageError("--backend dask and --scheduler go together.")
     from .. import interface
-    from ..files.output import check_output, write_output
+    from ..files.output import write_output
 
-    for path in filter(None, (output, plot, report)):
-        check_output(path, force)
+    check_outputs((output, plot, report), force)
     folder = resume if resume is not None or output is None else output.with_name(output.name + ".points")
     if plot is not None:
         from ..report.drawing_files import check_drawing

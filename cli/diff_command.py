@@ -13,6 +13,7 @@ from .parameters import (
     DATA_FILES,
     INPUT_FILE,
     OUTPUT_FILE,
+    check_outputs,
     data_help,
     example,
     force_option,
@@ -56,10 +57,7 @@ def command(
     from .diff_report import difference_document, print_difference
     from .failures import naming_file
 
-    if html is not None:
-        from ..files.output import check_output
-
-        check_output(html, force)
+    check_outputs((html,), force)
     with naming_file(second), terminal_progress() as progress:
         difference = interface.diff(first, second, progress=progress, **options)
     if html is not None:

@@ -10,7 +10,7 @@ import click
 
 from .documents import json_option, print_document
 from .origins import origin_of
-from .parameters import ARTIFACT, OUTPUT_FILE, Choice, example, force_option
+from .parameters import ARTIFACT, OUTPUT_FILE, Choice, check_outputs, example, force_option
 
 
 @click.command(
@@ -159,10 +159,9 @@ def _write_pages(
         return []
     if html is not None and plot is not None and html.resolve() == plot.resolve():
         raise click.UsageError("--html and --plot are two files; name two.")
-    from ..files.output import check_output, write_output
+    from ..files.output import write_output
 
-    for path in written:
-        check_output(path, force)
+    check_outputs(written, force)
     if plot is not None:
         from ..report.drawing_files import check_drawing, drawing_bytes
 

@@ -16,6 +16,7 @@ from .parameters import (
     OUTPUT_FILE,
     Choice,
     architecture_option,
+    check_outputs,
     count_option,
     data_help,
     example,
@@ -141,10 +142,9 @@ def run(
     if report is not None and output is not None and report.resolve() == output.resolve():
         raise click.UsageError("--report and --output are two files; name two.")
     from .. import interface
-    from ..files.output import check_output, write_output
+    from ..files.output import write_output
 
-    for path in filter(None, (report, output)):
-        check_output(path, force)
+    check_outputs((report, output), force)
     with terminal_progress() as progress:
         found = interface.run_experiment(name, options=dict(options), progress=progress, **inputs)
     said = None if inputs["checkpoint"] is None else said_of(inputs)

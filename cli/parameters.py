@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from functools import wraps
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -196,45 +194,31 @@ other_tokenizer_option = click.option(
 )
 
 
-def force_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--force`. With it, too, a command writes over no file that it reads: nobody means that, and a checkpoint that is
-    its own compile's output is lost.
-    """
-
-    @wraps(command)
-    def checked(**values: Any) -> Any:
-        _refuse_own_inputs(click.get_current_context())
-        return command(**values)
-
-    return click.option("--force", is_flag=True, help="Replace the output if it exists.")(checked)
+force_option = click.option("--force", is_flag=True, help="Replace the output if it exists.")
 
 
-def _refuse_own_inputs(context: click.Context) -> None:
-    """UsageError where an output is the file of another argument or option."""
-    named = [(each, path) for each in context.command.params for path in _files(context.params.get(each.name or ""))]
-    inputs = [(each, path) for each, path in named if not _is_output(each)]
-    for output, path in [(each, path) for each, path in named if _is_output(each)]:
-        for other, read in inputs:
-            if path.samefile(read):
-                words = f"{path} is read, as {_word(other)}; name another file to write"
-                raise click.BadParameter(words, context, output)
+def check_outputs(outputs: Iterable[Path | None], force: bool) -> None:
+    """Refuse, before the work, files that cannot be written, and those that the command in progress reads."""
+    from ..compiler.refusals import files_read
+    from ..files.output import check_output, refuse_own_inputs
+
+    written, context = [path for path in outputs if path is not None], click.get_current_context()
+    inputs = [each for each in context.command.params if not _is_output(each)]
+    given = [path for each in inputs for path in _paths(context.params.get(each.name or ""))]
+    refuse_own_inputs(written, files_read(given))
+    for path in written:
+        check_output(path, force)
 
 
 def _is_output(parameter: click.Parameter) -> bool:
     return isinstance(parameter.type, OutputFile) or parameter.name == "output"
 
 
-def _files(value: Any) -> Iterator[Path]:
-    """The files that are there, of an option's value or values."""
+def _paths(value: Any) -> Iterator[Path | str]:
+    """The paths, of files, folders or patterns, that an option's value or values may be."""
     for each in value if isinstance(value, list | tuple) else (value,):
-        if isinstance(each, Path | str) and os.path.isfile(each):
-            yield Path(each)
-
-
-def _word(parameter: click.Parameter) -> str:
-    """How a command line has a parameter: `--data`, or `CHECKPOINT`."""
-    named = parameter.human_readable_name if isinstance(parameter, click.Argument) else max(parameter.opts, key=len)
-    return str(named)
+        if isinstance(each, Path | str):
+            yield each
 
 
 def tokenizer_option(help_text: str):

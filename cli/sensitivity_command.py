@@ -15,6 +15,7 @@ from .parameters import (
     OUTPUT_FILE,
     Choice,
     architecture_option,
+    check_outputs,
     count_option,
     data_help,
     device_option,
@@ -93,10 +94,9 @@ def command(output: Path | None, plot: Path | None, force: bool, as_json: bool, 
     if output is not None and plot is not None and output.resolve() == plot.resolve():
         raise click.UsageError("--output and --plot are two files; name two.")
     from .. import interface
-    from ..files.output import check_output, write_output
+    from ..files.output import write_output
 
-    for path in filter(None, (output, plot)):
-        check_output(path, force)
+    check_outputs((output, plot), force)
     if plot is not None:
         from ..report.drawing_files import check_drawing
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import CapError, OutputError
 from ..files.digests import file_sha256
-from ..files.output import check_output, write_output
+from ..files.output import check_output, refuse_own_inputs, write_output
 from ..progress import NamedProgress, Progress, silent
 from ..version import VERSION
 from .explanation.prediction import far_off_notes
@@ -31,6 +31,7 @@ from .pipeline import (
 )
 from .read_job import counted_code
 from .recipe import read_recipe
+from .refusals import files_read
 from .resume.work_folder import open_work_folder
 from .scratch_file import ScratchFile
 
@@ -56,6 +57,8 @@ def fit_checkpoints(
     _make_folder(folder)
     caps = tuple(dict.fromkeys(caps))
     planned = _plan(checkpoints, caps, folder, options)
+    read = (*checkpoints, options.calibration, *options.evaluation, *options.code)
+    refuse_own_inputs([each.output for each in planned], files_read(read))
     known = read_record(folder / RECORD)
     code_files = counted_code(options)[0]
     for cap in caps:

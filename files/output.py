@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -35,6 +35,16 @@ def check_output(path: str | Path, force: bool = False) -> None:
             remove_leftovers(path.parent)
     except OSError as error:
         raise _output_error(path, error) from error
+
+
+def refuse_own_inputs(outputs: Iterable[str | Path], read: Iterable[str | Path]) -> None:
+    """OutputError where an output is one of the files that the same work reads: nobody means that, with `force` or
+    without, and a checkpoint that is its own output is lost.
+    """
+    read = [Path(path) for path in read if Path(path).exists()]
+    for output in (Path(path) for path in outputs if Path(path).exists()):
+        if any(output.samefile(path) for path in read):
+            raise OutputError(f"{output} is read; name another file to write")
 
 
 def write_output(path: str | Path, data: bytes, force: bool = False) -> None:
@@ -83,16 +93,20 @@ def check_output_folder(path: str | Path, force: bool = False) -> None:
         raise OutputError(f"{path} exists and is not empty", argument="force")
 
 
-def write_output_folder(path: str | Path, files: Mapping[str, bytes], force: bool = False) -> None:
+def write_output_folder(
+    path: str | Path, files: Mapping[str, bytes], force: bool = False, read: Iterable[str | Path] = ()
+) -> None:
     """Write `files`, by name, into the folder `path`: a new folder appears whole or not at all.
 
     A folder with something in it takes them only with `force`, each file whole or not at all; what
-    else lies in it stays. Raises OutputError for what `check_output_folder` refuses and for any
-    failure to write.
+    else lies in it stays. Raises OutputError for what `check_output_folder` refuses, for other contents of a file that
+    was `read`, and for any failure to write.
     """
     path = Path(path)
     check_output_folder(path, force)
     if path.is_dir():
+        changed = {path / name for name, data in files.items() if not _holds(path / name, data)}
+        refuse_own_inputs(changed, read)
         for name, data in files.items():
             write_output(path / name, data, force=True)
         return
@@ -106,6 +120,10 @@ def write_output_folder(path: str | Path, files: Mapping[str, bytes], force: boo
             _sync_folder(path.parent)
     except OSError as error:
         raise _output_error(path, error) from error
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
 
 
 def _check_target(path: Path, force: bool) -> None:

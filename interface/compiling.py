@@ -88,7 +88,9 @@ def _refuse(checkpoint: Path, page: Path | None, options: dict[str, Any]) -> Non
     outputs = [path for path in (artifact, page) if path is not None]
     refuse_compile([options["cap"]], options["code"], outputs, options["force"], **how)
     data = [options["calibration"], *options["evaluation"]]
-    refuse_inputs(checkpoint, data, options["tokenizer"], options["architecture"])
+    written = [path for path in (options["output"], page) if path is not None]
+    others = {"outputs": written, "read": [*options["code"], Path(options["recipe"])]}
+    refuse_inputs(checkpoint, data, options["tokenizer"], options["architecture"], **others)
 
 
 def _compiled(checkpoint: Path, page: Path | None, options: dict[str, Any]) -> CompileResult:

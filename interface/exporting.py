@@ -80,7 +80,9 @@ def export(
 
     Raises ArtifactError, DataError or OutputError.
     """
+    from ..compiler.refusals import files_read
     from ..files.artifact_file import read_artifact_file
+    from ..files.output import refuse_own_inputs
     from ..format.artifact import read_artifact
 
     output = Path(output)
@@ -88,6 +90,8 @@ def export(
     _check_output(output, kind, force)
     if tokenizer is not None and kind in ("safetensors", "pt"):
         raise OutputError(f"{output}: a {output.suffix} file holds no tokenizer; name a folder or a .gguf file")
+    read = files_read([path for path in (artifact, tokenizer) if path is not None])
+    refuse_own_inputs([output], read)
     data = read_artifact_file(artifact)
     content = read_artifact(data)
     said = () if tokenizer is None else _admit(content, Path(tokenizer), other_tokenizer)
@@ -95,7 +99,7 @@ def export(
     if kind == "gguf":
         exported = _export_gguf(data, content, tensors, output, dtype, optional_path(tokenizer), force)
     elif kind.endswith("folder"):
-        exported = _export_folder(data, content, tensors, output, dtype, optional_path(tokenizer), coded, force)
+        exported = _export_folder(data, content, tensors, output, dtype, optional_path(tokenizer), coded, force, read)
     else:
         exported = _export_file(data, content, tensors, output, dtype, force)
     return replace(exported, notes=said)
@@ -167,6 +171,7 @@ def _export_folder(
     tokenizer: Path | None,
     coded: bool,
     force: bool,
+    read: Sequence[Path],
 ) -> Export:
     from ..compiler.exports import folder
     from ..compiler.exports.architecture import origin_metadata
@@ -186,7 +191,7 @@ def _export_folder(
         files = folder.coded_folder_files(configuration, values, dtypes, origin, data)
     if tokenizer is not None:
         files |= folder.tokenizer_files(tokenizer)
-    write_output_folder(output, files, force)
+    write_output_folder(output, files, force, read)
     kind = "coded folder" if coded else "folder"
     return Export(kind, tuple(output / name for name in files), tuple(dtypes), tuple(dtypes.values()), rounding)
 

@@ -44,6 +44,7 @@ def pack(
     when the cap is too small, VerificationError when the script fails or disagrees, OutputError, ArtifactError and
     DataError.
     """
+    from ..compiler.refusals import files_read
     from ..files.artifact_file import read_artifact_file
     from ..files.output import check_output_folder, write_output_folder
     from ..packing.folder import PackOptions, pack_artifact
@@ -63,7 +64,8 @@ def pack(
         description=_described(description, Path(artifact)),
     )
     packed = pack_artifact(read_artifact_file(artifact), options)
-    write_output_folder(output, packed.files, force)
+    given = [artifact, *(path for path in (data, tokenizer) if path is not None)]
+    write_output_folder(output, packed.files, force, files_read(given))
     return replace(packed, notes=(*packed.notes, *_left_over(output, packed)))
 
 

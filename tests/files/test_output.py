@@ -238,3 +238,13 @@ def test_a_very_long_name_still_gets_a_sibling(tmp_path):
     target = tmp_path / ("é" * 125)
     write_output(target, b"data")
     assert contents(tmp_path) == {target.name: b"data"}
+
+
+def test_a_folder_that_is_read_takes_the_same_files_again_and_no_others(tmp_path):
+    folder = tmp_path / "model"
+    write_output_folder(folder, {"weights": b"1", "tokenizer": b"2"})
+    read = [folder / "weights", folder / "tokenizer"]
+    write_output_folder(folder, {"tokenizer": b"2", "more": b"3"}, force=True, read=read)
+    with pytest.raises(OutputError, match="weights is read; name another file to write"):
+        write_output_folder(folder, {"more": b"4", "weights": b"5"}, force=True, read=read)
+    assert [(folder / name).read_bytes() for name in ("weights", "tokenizer", "more")] == [b"1", b"2", b"3"]

@@ -8,6 +8,7 @@ from small_job import CAP
 from tiny_curves import make_curve_job
 
 import bytecap
+from bytecap.errors import OutputError
 
 
 def compile_options(small_job, **changes):
@@ -118,3 +119,33 @@ def test_what_is_not_an_artifact_is_an_error_to_read_and_a_failed_check(small_jo
 def test_half_of_what_a_score_needs_is_refused(small_job, given):
     with pytest.raises(bytecap.errors.DataError, match="needs both data and their tokenizer"):
         bytecap.verify(small_job.artifact, **given)
+
+
+def test_no_output_takes_the_place_of_what_is_read(small_job, tmp_path):
+    """From Python as on the command line, in a folder as by itself, and on the way through a link."""
+    model = tmp_path / "model"
+    model.mkdir()
+    bytecap.export(small_job.artifact, model / "model.safetensors")
+    (model / "config.json").write_bytes(small_job.architecture.read_bytes())
+    (model / "other.bcap").write_bytes(b"an output of before")
+    link = tmp_path / "link.bcap"
+    link.symlink_to(small_job.checkpoint)
+    how = {"calibration": small_job.calibration, "cap": 20_000, "force": True}
+    files = [small_job.checkpoint, small_job.calibration, *sorted(model.iterdir())]
+    before = [path.read_bytes() for path in files]
+    page = {"output": tmp_path / "a.bcap", "report": small_job.calibration}
+    for checkpoint, outputs in (
+        (small_job.checkpoint, {"output": small_job.checkpoint}),
+        (small_job.checkpoint, {"output": link}),
+        (small_job.checkpoint, {"output": small_job.calibration, "work": tmp_path / "work"}),
+        (small_job.checkpoint, page),
+        (model, {"output": model / "model.safetensors"}),
+        (model, {"output": model / "config.json"}),
+    ):
+        with pytest.raises(OutputError, match="is read; name another file to write"):
+            bytecap.compile(checkpoint, **how, **outputs)
+    assert [path.read_bytes() for path in files] == before
+    from bytecap.compiler.refusals import files_read
+    from bytecap.files.output import refuse_own_inputs
+
+    refuse_own_inputs([model / "other.bcap", tmp_path / "new.bcap"], files_read([model]))
