@@ -50,14 +50,14 @@ class WalkBookmark:
     def __init__(self, memory: Memory, accounts: Accounts, refiner: Refiner | None) -> None:
         """memory : of this walk alone, see memory_of_walk"""
         self._memory, self._accounts, self._refiner = memory, accounts, refiner
-        self._parts, self._stored = 0, 0
+        self._parts: list[int] = []  # how many matrices each holds
 
     def open(self, walk: Walk) -> dict[int, Quantized]:
         """Take over what a run before has settled."""
-        state = self._memory.recall(STAGE)
-        parts = [] if state is None else [self._memory.recall(PART, number) for number in range(state["parts"])]
-        if not parts or any(part is None for part in parts):
-            return {}
+        state = self._memory.recall(STAGE) or {"parts": []}
+        parts = [self._memory.recall(PART, number) or [] for number in range(len(state["parts"]))]
+        if not parts or [len(part) for part in parts] != state["parts"]:
+            return {}  # one is damaged, or was written anew by a run that was killed before it had come this far
         rows = [row for part in parts for row in part]
         found = {row["index"]: decode_quantized(row["quantized"]) for row in rows}
         for row in rows:
@@ -66,17 +66,17 @@ class WalkBookmark:
         walk.restore(state["walk"], {index: quantized.weights for index, quantized in found.items()})
         if self._refiner is not None:
             self._refiner.restore(state["refiner"])
-        self._parts, self._stored = len(parts), len(rows)
+        self._parts = state["parts"]
         self._memory.took(f"{len(rows)} of {len(self._accounts.plan.sizes)} matrices of a walk")
         return found
 
     def leave(self, walk: Walk, results: Mapping[int, Quantized]) -> None:
         """Keep the walk where it is time to, and always before its last group."""
-        new = list(results)[self._stored :]
+        new = list(results)[sum(self._parts) :]
         if not new or not (self._memory.due() or walk.groups_left == 1):
             return
-        self._memory.keep(PART, self._parts, state=[self._row(index, results[index]) for index in new])
-        self._parts, self._stored = self._parts + 1, len(results)
+        self._memory.keep(PART, len(self._parts), state=[self._row(index, results[index]) for index in new])
+        self._parts = [*self._parts, len(new)]
         refiner = None if self._refiner is None else self._refiner.state()
         self._memory.keep(STAGE, state={"parts": self._parts, "walk": walk.state(results), "refiner": refiner})
 
