@@ -8,7 +8,7 @@ nothing depends on it.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -36,7 +36,7 @@ from .read_job import counted_code, read_job, reported_instructions
 from .recipe import Recipe
 from .result import CompileResult
 from .resume.digests import digest_of_model, digest_of_surroundings
-from .resume.own_output import OwnOutput
+from .resume.own_output import OwnOutputs
 from .resume.work_folder import FORGETFUL, Unbound, open_work_folder
 from .rewrites import REWRITES
 from .scratch_file import ScratchFile
@@ -66,6 +66,14 @@ class MeasuredCheckpoint:
     extreme: Extreme | None
 
 
+@dataclass(frozen=True, slots=True)
+class ResultPage:
+    """A file that is written beside the artifact; render : from the result, its bytes."""
+
+    path: Path
+    render: Callable[[CompileResult], bytes]
+
+
 def compile_checkpoint(
     checkpoint_path: Path | str,
     *,
@@ -89,6 +97,7 @@ def compile_checkpoint(
     reproducible: bool = False,
     work: Path | str | None = None,
     keep_work: bool = False,
+    page: ResultPage | None = None,
     progress: Progress | None = None,
 ) -> CompileResult:
     """Compile a checkpoint into the largest artifact that fits, with its code files, under `cap` bytes.
@@ -97,23 +106,29 @@ def compile_checkpoint(
     `evaluation_tokens` are scored at the end, by artifact and checkpoint. Equal inputs and options give equal
     bytes, whatever `threads`, where the libraries use the same instructions: on one machine, and with `reproducible` on
     every x86-64 processor with AVX2 (common_baseline.py; the process must be pinned before torch is loaded). Writes
-    `output`, if any (atomically, refused when it exists unless `force`). `effort` gives the options that
-    the recipe does not name, `explain` adds measurements to the report. In the folder `work` a run that was killed goes
-    on, with the same bytes; what is kept there is removed at the end, unless `keep_work`. Raises CheckpointError,
-    DataError, CapError, CompileError or OutputError.
+    `output`, if any (atomically, refused when it exists unless `force`), and `page` from the result. `effort` gives the
+    options that the recipe does not name, `explain` adds measurements to the report. In the folder `work` a run that
+    was killed goes on, with the same bytes; what is kept there is removed at the end, unless `keep_work`. Raises
+    CheckpointError, DataError, CapError, CompileError or OutputError.
     """
     text = CompileOptions(calibration, tokenizer, code, evaluation, evaluation_tokens, architecture, selection)
     options = replace(text, recipe=recipe, effort=effort, profile=profile, device=device, seed=seed, threads=threads)
     options = replace(options, explain=explain, work=work, keep_work=keep_work, reproducible=reproducible)
     artifact_budget(cap, counted_code(options)[0])  # a cap that the code fills is refused before the work
     with open_work_folder(work, keep_work) as folder, ScratchFile(folder.folder) as scratch:
-        own = OwnOutput(folder.bound_to(str(checkpoint_path), cap, options), output, force)
+        artifact, paths = None if output is None else Path(output), [] if page is None else [page.path]
+        paths = paths if artifact is None else [artifact, *paths]
+        own = OwnOutputs(folder.bound_to(str(checkpoint_path), cap, options), tuple(paths), force)
         own.check()
         measured = measure_checkpoint(checkpoint_path, options, scratch, progress, folder, cap)
         result = land_checkpoint(measured, cap, progress)
-        own.write(result.artifact)
+        if artifact is not None:
+            own.write(artifact, result.artifact)
         add_score(result, measured, progress)
-        result.report["work"] = folder.finish()
+        result.report["work"] = folder.described()
+        if page is not None:
+            own.write(page.path, page.render(result))
+        folder.finish()  # last: until here a run that is killed goes on
     return result
 
 

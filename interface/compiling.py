@@ -82,13 +82,12 @@ def _refuse(checkpoint: Path, page: Path | None, options: dict[str, Any]) -> Non
         pin_instructions()
     from ..compiler.refusals import refuse_compile, refuse_inputs
 
-    known_later = options["work"] is not None  # a killed run may have written the output
-    artifact = None if known_later else options["output"]
     how = {name: options[name] for name in ("recipe", "effort", "profile")}
-    outputs = [path for path in (artifact, page) if path is not None]
-    refuse_compile([options["cap"]], options["code"], outputs, options["force"], **how)
-    data = [options["calibration"], *options["evaluation"]]
     written = [path for path in (options["output"], page) if path is not None]
+    known_later = options["work"] is not None  # a killed run may have written them
+    free = [] if known_later else written
+    refuse_compile([options["cap"]], options["code"], free, options["force"], **how)
+    data = [options["calibration"], *options["evaluation"]]
     others = {"outputs": written, "read": [*options["code"], Path(options["recipe"])]}
     refuse_inputs(checkpoint, data, options["tokenizer"], options["architecture"], **others)
 

@@ -1,6 +1,7 @@
 """A compile with its report page.
 
-Strategy: the page is refused before the work if it cannot be written, and written whole at the end.
+Strategy: the page is refused before the work if it cannot be written, and written whole at the end, while a work
+folder still has what a run that is killed then goes on from.
 """
 
 from __future__ import annotations
@@ -11,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ..compiler.checkpoints.selection import EVERYTHING
-from ..compiler.pipeline import CompileResult, compile_checkpoint
+from ..compiler.pipeline import CompileResult, ResultPage, compile_checkpoint
 from ..errors import OutputError
 from ..files.digests import file_sha256
-from ..files.output import check_output, write_output
 from ..files.shell_commands import shell_command
 from ..format.inspection import inspect_artifact
 from ..version import VERSION
@@ -44,17 +44,17 @@ def compile_with_page(checkpoint_path: Path | str, page: Path | str, *, cap: int
     Raises what `compile_checkpoint` raises, and OutputError when `page` exists (unless `force`), cannot be
     written or is the artifact's own path.
     """
-    page, output, force = Path(page), options.get("output"), options.get("force", False)
+    page, output = Path(page), options.get("output")
     if output is not None and Path(output).resolve() == page.resolve():
         raise OutputError(f"{page} is named for the artifact and for the report; name two files")
-    check_output(page, force)
-    result = compile_checkpoint(checkpoint_path, cap=cap, explain=True, **options)
     selection = options.get("selection", EVERYTHING)
     shown = {name: options.get(name) for name in REPRODUCED} | {"report": page} | asdict(selection)
-    result.report["explanation"]["reproduce"] = _reproduction(checkpoint_path, cap, output, shown)
-    found = inspect_artifact(result.artifact)
-    write_output(page, render_page(result.report, result.ledger, found).encode(), force)
-    return result
+
+    def render(result: CompileResult) -> bytes:
+        result.report["explanation"]["reproduce"] = _reproduction(checkpoint_path, cap, output, shown)
+        return render_page(result.report, result.ledger, inspect_artifact(result.artifact)).encode()
+
+    return compile_checkpoint(checkpoint_path, cap=cap, explain=True, page=ResultPage(page, render), **options)
 
 
 def _reproduction(

@@ -1,4 +1,4 @@
-"""The output of a compile, which a run that was killed after writing it may find there and write again."""
+"""The files that a compile writes, which a run that was killed after writing them may find there and write again."""
 
 from __future__ import annotations
 
@@ -12,29 +12,33 @@ from .work_folder import OUTPUT, Memory
 
 
 @dataclass(frozen=True, slots=True)
-class OwnOutput:
-    """Where an artifact goes.
+class OwnOutputs:
+    """Where an artifact goes, and what is made of it.
 
-    memory : of runs with the same command;  path : None for nowhere;  force : whether what is there may be replaced
+    memory : of runs with the same command;  paths : of all files;  force : whether what is there may be replaced
+
+    The digests of all files are one state, so that a run that ends well and is killed while it forgets them has
+    forgotten all or none.
     """
 
     memory: Memory
-    path: Path | str | None
+    paths: tuple[Path, ...]
     force: bool
 
     def check(self) -> None:
         """Refuse, before the work, a path that cannot be written. Raises OutputError."""
-        if self.path is not None:
-            check_output(self.path, self._may_replace())
+        for path in self.paths:
+            check_output(path, self._may_replace(path))
 
-    def write(self, artifact: bytes) -> None:
-        """Write the artifact, whole or not at all; that it is this run's is kept before. Raises OutputError."""
-        if self.path is not None:
-            may_replace = self._may_replace()
-            self.memory.keep(OUTPUT, str(self.path), state=hashlib.sha256(artifact).hexdigest())
-            write_output(self.path, artifact, may_replace)
+    def write(self, path: Path, data: bytes) -> None:
+        """Write one of the files, whole or not at all; that it is this run's is kept before. Raises OutputError."""
+        may_replace = self._may_replace(path)
+        self.memory.keep(OUTPUT, state=self._made() | {str(path): hashlib.sha256(data).hexdigest()})
+        write_output(path, data, may_replace)
 
-    def _may_replace(self) -> bool:
-        path = Path(str(self.path))
-        made = self.memory.recall(OUTPUT, str(self.path))
-        return self.force or (made is not None and path.is_file() and file_sha256(path) == made)
+    def _made(self) -> dict[str, str]:
+        """Digests of what runs with the same command have written, by path."""
+        return dict(self.memory.recall(OUTPUT) or {})
+
+    def _may_replace(self, path: Path) -> bool:
+        return self.force or (path.is_file() and self._made().get(str(path)) == file_sha256(path))

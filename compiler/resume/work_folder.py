@@ -33,7 +33,7 @@ except ImportError:  # not POSIX
 
 MARK = "bytecap-work"  # a file that tells a work folder, and is locked while a run uses it
 SUFFIX = ".state"
-OUTPUT = "output"  # the stage of the artifact's own digest, of use only to a run that follows on a killed one
+OUTPUT = "output"  # the stage of the written files' own digests, of use only to a run that follows on a killed one
 SHARE_OF_TIME = 20  # a state is written again when so many times the time that its last writing took have passed
 LEAST_SECONDS = 5.0
 
@@ -80,8 +80,11 @@ class Forgetful:
     def bound_to(self, *inputs: object) -> Memory:
         return self
 
-    def finish(self) -> None:
+    def described(self) -> None:
         return None
+
+    def finish(self) -> None:
+        pass
 
 
 FORGETFUL = Forgetful()
@@ -146,23 +149,30 @@ class WorkFolder:
         """What a run before has left to this one so far, in words."""
         return tuple(f"{count} x {what}" if count > 1 else what for what, count in Counter(self.taken).items())
 
-    def finish(self) -> dict[str, object]:
-        """The run has ended well: remove what it kept, unless that was to stay, and say what there was.
-
-        The digest of the output never stays: whoever repeats a command that has ended finds a file in the way. It goes
-        last, for a run that is killed here.
-        """
-        taken = self.bytes
-        for name in sorted(self.used, key=_is_of_output):
-            if not self.keep_states or _is_of_output(name):
-                (self.folder / name).unlink(missing_ok=True)
+    def described(self) -> dict[str, object]:
+        """What there is in the folder, and what of it will be left, for the report."""
+        going = sum(path.stat().st_size for name in self._going if (path := self.folder / name).is_file())
         return {
             "folder": str(self.folder),
-            "bytes": taken,
-            "bytes_left": self.bytes,
+            "bytes": self.bytes,
+            "bytes_left": self.bytes - going,
             "taken_over": list(self.taken_over),
             "refused": list(self.refused),
         }
+
+    def finish(self) -> None:
+        """The run has ended well: remove what it kept, unless that was to stay.
+
+        The digests of its outputs never stay: whoever repeats a command that has ended finds files in the way. They go
+        last, for a run that is killed here.
+        """
+        for name in sorted(self._going, key=_is_of_output):
+            (self.folder / name).unlink(missing_ok=True)
+
+    @property
+    def _going(self) -> list[str]:
+        """Names of the states that the run's end removes."""
+        return [name for name in self.used if not self.keep_states or _is_of_output(name)]
 
 
 def _is_of_output(name: str) -> bool:
@@ -228,6 +238,8 @@ def open_work_folder(folder: Path | str | None, keep_states: bool = False) -> It
 
 
 def _make(folder: Path) -> None:
+    if not folder.parent.is_dir():
+        raise OutputError(f"cannot work in {folder}: {folder.parent} is not a folder; create it first")
     try:
         folder.mkdir(exist_ok=True)
         others = [path.name for path in folder.iterdir()]

@@ -13,7 +13,8 @@ from tiny_models import ARCHITECTURE as SMALL
 from tiny_models import golf_model, random_sequences
 
 from bytecap.compiler.checkpoints.export import export_checkpoint
-from bytecap.compiler.pipeline import CompileResult, compile_checkpoint
+from bytecap.compiler.pipeline import CompileResult, ResultPage, compile_checkpoint
+from bytecap.compiler.rate_control.walk_bookmark import WalkBookmark
 from bytecap.compiler.resume import work_folder
 from bytecap.compiler.resume.state_file import read_state, write_state
 from bytecap.compiler.resume.work_folder import MARK, WorkFolder, open_work_folder
@@ -201,6 +202,57 @@ def test_an_output_of_a_run_that_ended_is_in_the_way_of_the_same_command(job: Jo
     assert output.read_bytes() == written
 
 
+def test_a_page_is_written_before_the_folder_is_emptied_and_is_no_obstacle_either(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, output, page = tmp_path / "work", tmp_path / "out.bcap", tmp_path / "page.html"
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    def made(given: str) -> ResultPage:
+        return ResultPage(page, lambda result: f"{given} {result.report['work']['bytes_left']}".encode())
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(WorkFolder, "finish", kill)
+        job.compile(SAMPLED, work, output=output, page=made("first"))
+    assert page.read_bytes() == b"first 0"
+    with pytest.raises(Killed):
+        job.compile(SAMPLED, work, output=output, page=ResultPage(page, kill))
+    result = job.compile(SAMPLED, work, output=output, page=made("last"))
+    assert page.read_bytes() == b"last 0" and output.read_bytes() == result.artifact
+    assert not work.exists()
+    with pytest.raises(OutputError, match=r"page\.html exists"):
+        job.compile(SAMPLED, work, page=made("more"))
+
+
+def test_parts_of_two_walks_are_never_mixed(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first part of a walk is damaged; the run that makes it anew, and larger, is killed before it says so."""
+    alone, work, parts = job.compile(SAMPLED).artifact, tmp_path / "work", []
+    real, leave = work_folder.write_state, WalkBookmark.leave
+
+    def write(path: Path, key: str, state: object) -> int:
+        if path.name.startswith("walk-") and len(parts) in (3, 4):
+            raise Killed
+        parts.extend([path] if path.name.startswith("walked-") else [])
+        return real(path, key, state)
+
+    def leave_later(self: WalkBookmark, walk: object, results: dict) -> None:
+        if len(results) > 4:
+            leave(self, walk, results)
+
+    monkeypatch.setattr(work_folder, "write_state", write)
+    with pytest.raises(Killed):
+        job.compile(SAMPLED, work)
+    spoiled(parts[0], "flipped")
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(WalkBookmark, "leave", leave_later)
+        job.compile(SAMPLED, work)
+    assert parts[3] == parts[0] and parts[1] != parts[0]
+    assert job.compile(SAMPLED, work).artifact == alone
+    assert not work.exists()
+
+
 def test_a_folder_belongs_to_one_run_at_a_time(tmp_path: Path) -> None:
     with open_work_folder(tmp_path / "work"), pytest.raises(OutputError, match="another run works in"):
         with open_work_folder(tmp_path / "work"):
@@ -211,7 +263,7 @@ def test_a_folder_belongs_to_one_run_at_a_time(tmp_path: Path) -> None:
 def test_a_folder_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(b"x")
     for folder in (tmp_path, tmp_path / "photo.jpg", tmp_path / "no" / "parent"):
-        with pytest.raises(OutputError), open_work_folder(folder):
+        with pytest.raises(OutputError, match=r"create it first|name a"), open_work_folder(folder):
             pass
     assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
 
