@@ -150,6 +150,7 @@ ROOMS = {
         "checkpoints",
         "options",
         "model",
+        "extremes",
         "resume",
         "frontends",
         "exports",
