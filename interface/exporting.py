@@ -95,13 +95,13 @@ def export(
     data = read_artifact_file(artifact)
     content = read_artifact(data)
     said = () if tokenizer is None else _admit(content, Path(tokenizer), other_tokenizer)
-    tensors = _restored(content)
+    decoded = _decoded(content)
     if kind == "gguf":
-        exported = _export_gguf(data, content, tensors, output, dtype, optional_path(tokenizer), force)
+        exported = _export_gguf(data, content, decoded, output, dtype, optional_path(tokenizer), force)
     elif kind.endswith("folder"):
-        exported = _export_folder(data, content, tensors, output, dtype, optional_path(tokenizer), coded, force, read)
+        exported = _export_folder(data, content, decoded, output, dtype, optional_path(tokenizer), coded, force, read)
     else:
-        exported = _export_file(data, content, tensors, output, dtype, force)
+        exported = _export_file(data, content, decoded, output, dtype, force)
     return replace(exported, notes=said)
 
 
@@ -133,14 +133,31 @@ def _check_output(output: Path, kind: str, force: bool) -> None:
     (check_output_folder if kind.endswith("folder") else check_output)(output, force=force)
 
 
-def _restored(content: Artifact) -> list[ModelTensor]:
-    """The tensors as the checkpoint had them."""
-    from ..compiler.frontends import restored_tensors
+def _decoded(content: Artifact) -> list[ModelTensor]:
+    """The tensors as the program reads them."""
     from ..compiler.model.model import ModelTensor
     from ..format.artifact import decode_tensors
 
     decoded = zip(content.directory, decode_tensors(content), strict=True)
-    return restored_tensors(content.program, [ModelTensor(e.name, values, e.dtype) for e, values in decoded])
+    return [ModelTensor(entry.name, values, entry.dtype) for entry, values in decoded]
+
+
+def _restored(content: Artifact, decoded: Sequence[ModelTensor]) -> list[ModelTensor]:
+    """The tensors as the checkpoint had them."""
+    from ..compiler.frontends import restored_tensors
+
+    return restored_tensors(content.program, decoded)
+
+
+def _described(content: Artifact, decoded: Sequence[ModelTensor]) -> tuple[dict[str, object], list[ModelTensor]]:
+    """Configuration and tensors by Hugging Face; OutputError where the artifact keeps none, or another model's."""
+    from ..compiler.exports.architecture import refuse_another_model
+    from ..compiler.exports.folder import configuration_of
+    from ..compiler.exports.meta_names import as_hugging_face
+
+    configuration = configuration_of(content.provenance)
+    refuse_another_model(content, decoded, configuration)
+    return as_hugging_face(configuration, _restored(content, decoded))
 
 
 def _dtypes(tensors: Sequence[ModelTensor], dtype: str) -> dict[str, str]:
@@ -149,15 +166,16 @@ def _dtypes(tensors: Sequence[ModelTensor], dtype: str) -> dict[str, str]:
 
 
 def _export_file(
-    data: bytes, content: Artifact, tensors: Sequence[ModelTensor], output: Path, dtype: str, force: bool
+    data: bytes, content: Artifact, decoded: Sequence[ModelTensor], output: Path, dtype: str, force: bool
 ) -> Export:
     from ..compiler.checkpoints.export import export_checkpoint
     from ..compiler.exports.architecture import export_metadata
     from ..compiler.exports.rounding import measure_rounding
 
+    tensors = _restored(content, decoded)
     dtypes = _dtypes(tensors, dtype)
     rounding = measure_rounding({t.name: t.values for t in tensors}, dtypes)
-    metadata = export_metadata(data, content, tensors)
+    metadata = export_metadata(data, content, decoded)
     export_checkpoint(list(dtypes), [t.values for t in tensors], list(dtypes.values()), output, force, metadata)
     return Export(output.suffix[1:], (output,), tuple(dtypes), tuple(dtypes.values()), rounding)
 
@@ -165,7 +183,7 @@ def _export_file(
 def _export_folder(
     data: bytes,
     content: Artifact,
-    tensors: Sequence[ModelTensor],
+    decoded: Sequence[ModelTensor],
     output: Path,
     dtype: str,
     tokenizer: Path | None,
@@ -175,11 +193,10 @@ def _export_folder(
 ) -> Export:
     from ..compiler.exports import folder
     from ..compiler.exports.architecture import origin_metadata
-    from ..compiler.exports.meta_names import as_hugging_face
     from ..compiler.exports.rounding import measure_rounding
     from ..files.output import write_output_folder
 
-    configuration, tensors = as_hugging_face(folder.configuration_of(content.provenance), tensors)
+    configuration, tensors = _described(content, decoded)
     dtypes = _dtypes(tensors, dtype)
     values = {tensor.name: tensor.values for tensor in tensors}
     origin = origin_metadata(data, content)
@@ -199,7 +216,7 @@ def _export_folder(
 def _export_gguf(
     data: bytes,
     content: Artifact,
-    tensors: Sequence[ModelTensor],
+    decoded: Sequence[ModelTensor],
     output: Path,
     dtype: str,
     tokenizer: Path | None,
@@ -208,16 +225,14 @@ def _export_gguf(
     """`dtype` "original" is that of most weights."""
     from ..compiler.exports import gguf_file
     from ..compiler.exports.architecture import origin_metadata
-    from ..compiler.exports.folder import configuration_of
     from ..compiler.exports.gguf_tokenizer import gguf_tokenizer
-    from ..compiler.exports.meta_names import as_hugging_face
 
+    configuration, tensors = _described(content, decoded)
     if dtype == ORIGINAL:
         sizes: dict[str, int] = {}
         for tensor in tensors:
             sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.values.size
         dtype = max(sorted(sizes), key=lambda name: sizes[name])
-    configuration, tensors = as_hugging_face(configuration_of(content.provenance), tensors)
     laid_out = gguf_file.gguf_tensors(configuration, tensors)
     kinds = gguf_file.tensor_kinds(laid_out, dtype)
     fields = gguf_tokenizer(tokenizer, content.program.vocabulary_size, configuration) | origin_metadata(data, content)

@@ -1,7 +1,8 @@
 """What an export says of the artifact that it was made of: which one, and the hyperparameters of its program.
 
-Strategy: an artifact holds a program and no hyperparameters. What its constants say is given to the frontend of its
-tensors, and what comes out counts only if it builds the very same program again.
+Strategy: an artifact holds a program and no hyperparameters. The configuration that it keeps, or else what the
+constants of the program say, is given to the frontend of its tensors, and what comes out counts only if it is the very
+same program again: an --architecture may have said otherwise than the configuration, and others read that alone.
 """
 
 from __future__ import annotations
@@ -11,13 +12,20 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ...errors import CheckpointError
+import numpy as np
+
+from ...errors import CheckpointError, OutputError
 from ...format.artifact import Artifact
 from ...format.program.operations import Softcap
 from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
-from ..frontends import build_model
-from ..model.model import ModelTensor
+from ..checkpoints.configuration import Configuration
+from ..frontends import build_model, restored_tensors
+from ..frontends.llama_names import OUTPUT_BIAS
+from ..model.model import Model, ModelTensor
+from ..model.structure import exact_tensors
+
+KEPT = "the config.json that the artifact keeps"
 
 
 def origin_metadata(data: bytes, content: Artifact) -> dict[str, str]:
@@ -31,26 +39,78 @@ def origin_metadata(data: bytes, content: Artifact) -> dict[str, str]:
     }
 
 
-def export_metadata(data: bytes, content: Artifact, tensors: Sequence[ModelTensor]) -> dict[str, str]:
+def export_metadata(data: bytes, content: Artifact, decoded: Sequence[ModelTensor]) -> dict[str, str]:
     """What a .safetensors or .pt file says of itself: `format` as transformers wants it, its origin and, where they
-    are known, hyperparameters that build the same program (`config`).
+    are known, hyperparameters that build the same program (`config`). `decoded` are the program's tensors.
     """
     found = {"format": "pt", **origin_metadata(data, content)}
-    known = architecture_of(content, tensors)
+    known = architecture_of(content, decoded)
     return found if known is None else found | {"config": json.dumps(known, sort_keys=True)}
 
 
-def architecture_of(content: Artifact, tensors: Sequence[ModelTensor]) -> Mapping[str, object] | None:
-    """Hyperparameters that build an artifact's program from its restored tensors; None where none are known to."""
+def architecture_of(content: Artifact, decoded: Sequence[ModelTensor]) -> Mapping[str, object] | None:
+    """Hyperparameters that build an artifact's program from its `decoded` tensors; None where none are known to."""
     kept = content.provenance.get("configuration")
     if isinstance(kept, Mapping):
-        return kept
-    values, dtypes = ({t.name: getattr(t, part) for t in tensors} for part in ("values", "dtype"))
+        return None if disagreement(content, decoded, kept) else kept
     try:
-        model = build_model(Checkpoint(values, dtypes, Path("the artifact")), _constants(content.program))
+        model = build_model(_checkpoint(content, decoded, None), _constants(content.program))
     except CheckpointError:
         return None
     return dict(model.architecture) if model.program == content.program else None
+
+
+def refuse_another_model(
+    content: Artifact, decoded: Sequence[ModelTensor], configuration: Mapping[str, object]
+) -> None:
+    """Raises OutputError where whoever reads the `configuration` would compute something else than the artifact."""
+    wrong = disagreement(content, decoded, configuration)
+    if wrong:
+        raise OutputError(
+            f"{KEPT} is not the model in it: {wrong}; compile again without, or export a .safetensors or .pt file"
+        )
+
+
+def disagreement(content: Artifact, decoded: Sequence[ModelTensor], configuration: Mapping[str, object]) -> str:
+    """Where the model that a configuration describes is not the artifact's, in words; empty where it is."""
+    if any(tensor.name == OUTPUT_BIAS for tensor in decoded):
+        return "the head was given a bias (bias-head of the recipe), which no class of transformers has"
+    checkpoint = _checkpoint(content, decoded, Configuration(configuration, KEPT))
+    given = {"seq_len": content.program.sequence_length, "boundary_token": content.program.boundary_token}
+    try:
+        model = _built(checkpoint, given)
+    except CheckpointError as error:
+        return str(error)
+    return (
+        ""
+        if _same(model, content, decoded)
+        else "it was compiled with an --architecture that says otherwise, which belongs into the config.json"
+    )
+
+
+def _built(checkpoint: Checkpoint, given: Mapping[str, object]) -> Model:
+    """The model of a checkpoint, with what is given where its frontend knows such hyperparameters."""
+    try:
+        return build_model(checkpoint, given)
+    except CheckpointError:
+        return build_model(checkpoint)
+
+
+def _same(model: Model, content: Artifact, decoded: Sequence[ModelTensor]) -> bool:
+    """Whether a model is the artifact's: its instructions, the tensors that they name, and what turns heads."""
+    exact = exact_tensors(content.program)
+    return (
+        model.program.instructions == content.program.instructions
+        and [tensor.name for tensor in model.tensors] == [tensor.name for tensor in decoded]
+        and all(np.array_equal(model.tensors[index].values, decoded[index].values) for index in exact)
+    )
+
+
+def _checkpoint(content: Artifact, decoded: Sequence[ModelTensor], configuration: Configuration | None) -> Checkpoint:
+    """What an export of the artifact would be read as."""
+    tensors = restored_tensors(content.program, decoded)
+    values, dtypes = ({t.name: getattr(t, part) for t in tensors} for part in ("values", "dtype"))
+    return Checkpoint(values, dtypes, Path("the artifact"), configuration)
 
 
 def _constants(program: Program) -> dict[str, object]:

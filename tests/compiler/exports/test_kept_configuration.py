@@ -1,0 +1,76 @@
+"""Others read the configuration that an artifact keeps: it is exported only where it describes the artifact's program."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import safetensors
+from naive_llama import Llama, write_folder
+
+import bytecap
+from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
+from bytecap.compiler.frontends import build_model
+from bytecap.compiler.rewrites.head_bias import with_bias
+from bytecap.compiler.statistics.calibration import Statistics
+from bytecap.errors import OutputError
+from bytecap.format.assembly import assemble_artifact
+from bytecap.format.tensors.sources import TensorSource
+from bytecap.format.tensors.terms import RawValues
+
+NAIVE = Llama()
+LINEAR = {"rope_type": "linear", "factor": 4.0}
+OTHERWISE = ({"rope_theta": 77.0}, {"rms_norm_eps": 0.1}, {"hidden_act": "relu"}, {"rope_scaling": LINEAR})
+OUTPUTS = ("folder", "model.gguf")
+
+
+def artifact_of(model, path):
+    """The artifact of a model whose values are all stored as they are."""
+    sources = [TensorSource(t.name, t.values.shape, t.dtype, (RawValues(t.values, t.dtype),)) for t in model.tensors]
+    path.write_bytes(assemble_artifact(model.program, sources, {"configuration": dict(model.configuration)}))
+    return path
+
+
+def model_of(tmp_path, given, **config):
+    return build_model(read_checkpoint(write_folder(tmp_path / "source", NAIVE, NAIVE.state(0), **config)), given)
+
+
+@pytest.mark.parametrize("given", OTHERWISE)
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_a_model_that_an_architecture_file_told_otherwise_is_not_exported_as_its_configuration(given, output, tmp_path):
+    artifact = artifact_of(model_of(tmp_path, given), tmp_path / "model.bcap")
+    with pytest.raises(OutputError, match="--architecture that says otherwise.*export a .safetensors"):
+        bytecap.export(artifact, tmp_path / output)
+    assert not (tmp_path / output).exists()
+
+
+@pytest.mark.parametrize("given", OTHERWISE)
+def test_a_file_of_weights_does_not_tell_a_configuration_that_is_another_model(given, tmp_path):
+    artifact = artifact_of(model_of(tmp_path, given), tmp_path / "model.bcap")
+    bytecap.export(artifact, tmp_path / "model.safetensors")
+    with safetensors.safe_open(tmp_path / "model.safetensors", "numpy") as file:
+        assert "config" not in file.metadata()
+
+
+def test_frequencies_are_compared_though_the_instructions_are_the_same(tmp_path):
+    given = {"rope_scaling": LINEAR | {"factor": 8.0}}
+    artifact = artifact_of(model_of(tmp_path, given, rope_scaling=LINEAR), tmp_path / "model.bcap")
+    with pytest.raises(OutputError, match="says otherwise"):
+        bytecap.export(artifact, tmp_path / "folder")
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_a_head_that_was_given_a_bias_is_not_exported_without_it(output, tmp_path):
+    model = model_of(tmp_path, {})
+    fisher = np.ones(NAIVE.vocabulary)
+    biased, _ = with_bias(model, Statistics({}, {}, 1, np.ones(NAIVE.width), fisher))
+    artifact = artifact_of(biased, tmp_path / "model.bcap")
+    with pytest.raises(OutputError, match="the head was given a bias"):
+        bytecap.export(artifact, tmp_path / output)
+
+
+@pytest.mark.parametrize("given", [{}, {"seq_len": 8, "boundary_token": 3}])
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_a_length_or_a_first_token_of_ones_own_change_no_model(given, output, tmp_path):
+    bytecap.export(artifact_of(model_of(tmp_path, given), tmp_path / "model.bcap"), tmp_path / output)
+    again = build_model(read_checkpoint(tmp_path / output), given)
+    assert again.program == model_of(tmp_path, given).program
