@@ -14,7 +14,7 @@ import numpy as np
 
 from ...errors import CheckpointError
 from .configuration import Configuration
-from .gguf_names import ARCHITECTURES
+from .gguf_names import ARCHITECTURES, part_of
 
 SOURCE = "its GGUF metadata"
 KEYS = {  # after "ARCHITECTURE."
@@ -66,6 +66,13 @@ SINGLE = (  # besides KEYS, which may stand once a layer as well
     "rope.scaling.attn_factor",
     "rope.scaling.original_context_length",
 )
+ATTENTION_BIAS = {"attention_bias": {"attn_q", "attn_k", "attn_v", "attn_qkv", "attn_output"}}
+ALL_BIASES = ATTENTION_BIAS | {"mlp_bias": {"ffn_gate", "ffn_up", "ffn_down"}}
+BIASES = {  # by architecture, the keys that Hugging Face's class asks, and of which parts they say that there is one
+    **dict.fromkeys(("qwen3", "gemma", "gemma2", "gemma3", "olmo2"), ATTENTION_BIAS),
+    **dict.fromkeys(("llama", "smollm3"), ALL_BIASES),
+    "stablelm": {"use_qkv_bias": {"attn_q", "attn_k", "attn_v"}},
+}
 ROTATE_PARTLY = ("gptneox", "phi2", "stablelm")  # Hugging Face's classes assume a part where nothing is said
 SMOLLM3_ROTATES_NOT_EVERY = 4  # a constant of llama.cpp, too
 
@@ -94,8 +101,15 @@ def gguf_configuration(
     values |= {ours: metadata[theirs] for theirs, ours in TOKENIZER_KEYS.items() if theirs in metadata}
     values |= {"tie_word_embeddings": "output.weight" not in names, **ACTIVATIONS.get(architecture, SILU)}
     values |= _rotation(own, values, factors) | _of_architecture(architecture, own, values)
+    values |= _biases(architecture, names)
     renamed = RENAMED.get(architecture, {})
     return Configuration({renamed.get(name, name): value for name, value in values.items()}, SOURCE)
+
+
+def _biases(architecture: str, names: Collection[str]) -> dict[str, object]:
+    """Which maps have a bias: llama.cpp takes those that are there, where others ask the configuration."""
+    there = {part_of(name) for name in names if name.endswith(".bias")}
+    return {key: True for key, parts in BIASES.get(architecture, {}).items() if there & parts}
 
 
 def _one(value: object, name: str, path: Path) -> object:

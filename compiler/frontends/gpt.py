@@ -19,6 +19,8 @@ from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
 from ..model.model import Model, ModelTensor
 from ..model.program_builder import ProgramBuilder
+from .biases import refuse_unread
+from .gpt_configuration import family_told
 from .gpt_families import BY_HEAD, FAMILIES, MODEL_TYPES
 from .gpt_hyperparameters import FRONTEND_NAME, Hyperparameters, parse_given
 from .gpt_names import FUSED, MAPS, SPLIT, Naming
@@ -46,6 +48,7 @@ class Gpt:
         resolved = resolve(checkpoint, parse_given(architecture), separate)
         h, naming = resolved.hyperparameters, resolved.naming
         check_shapes(checkpoint, h, naming)
+        _check_biases(checkpoint, h.family, naming)
         tensors = program_tensors(checkpoint.tensors, h, naming)
         builder = _Builder(h, naming, tensors).program()
         program = Program(tuple(builder.instructions), h.vocab_size, h.seq_len, h.boundary_token)
@@ -55,6 +58,16 @@ class Gpt:
     def restore(self, program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
         """The tensors as the checkpoint had them."""
         return stored_tensors(program, tensors)
+
+
+def _check_biases(checkpoint: Checkpoint, family: str, naming: Naming) -> None:
+    """Raises CheckpointError for biases that the family which a configuration names does not have."""
+    if checkpoint.configuration is None or family_told(checkpoint.configuration) != family:
+        return
+    single = {name: part.removesuffix("_bias") for part, name in naming.singles().items() if part.endswith("_bias")}
+    places = {name: place[1] for name in checkpoint.tensors if (place := naming.place(name)) and place[2] == "bias"}
+    biases = [*places.items(), *((name, part) for name, part in single.items() if name in checkpoint.tensors)]
+    refuse_unread(checkpoint, family, FAMILIES[family].biases, checkpoint.configuration.values, biases)
 
 
 def _with_joined_heads(checkpoint: Checkpoint) -> tuple[Checkpoint, int]:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from ...errors import CheckpointError
 from ...files.printable import shown_value
 from ..checkpoints.configuration import Configuration
-from .gpt_families import FAMILIES, MODEL_TYPES
+from .gpt_families import FAMILIES, MARK_OF_NANOGPT, MODEL_TYPES
 
 ALIASES = {
     "n_embd": "hidden_size",
@@ -65,7 +65,6 @@ ACTIVATIONS = {
     "silu": "silu",
     "swish": "silu",
 }
-MARK_OF_NANOGPT = "bias"  # a key that nanoGPT's model_args have and minGPT's configuration has not
 NORMS_OF_HEADS = "qk_layernorm"
 
 

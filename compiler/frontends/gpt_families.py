@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from . import gpt_names as names
-from .gpt_names import Naming
+from .biases import Rule
+from .gpt_names import FUSED, MAPS, NORMS, SPLIT, Naming
 
 STACKED, BY_HEAD = "stacked", "by_head"  # rows of a fused map: all queries first, or head by head if as many as keys
-NONE: Mapping[str, object] = MappingProxyType({})
+MARK_OF_NANOGPT = "bias"  # a key that nanoGPT's model_args have and minGPT's configuration has not
 PLAIN: Mapping[str, object] = {  # what most of the families do
     "rotary_dims": 0,
     "rope_theta": 10_000.0,
@@ -32,6 +33,10 @@ ROTATING: Mapping[str, object] = {
 }
 
 
+NONE_EXCLUDED: Mapping[str, Rule] = MappingProxyType({})
+WITHOUT_HEAD: Mapping[str, Rule] = MappingProxyType({"head": False})
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """naming : what the tensors are called
@@ -42,6 +47,7 @@ class Family:
     named_by_its_tensors : no other family has these names, so that what its code assumes holds without a configuration
     boundary_token : what begins a document where the configuration does not say and the vocabulary has it
     keys : what its code reads of a configuration, where several names mean one hyperparameter; empty: whatever is known
+    biases : which parts have a bias where not all have one; "head" is the map that makes the logits
     """
 
     naming: Naming
@@ -55,6 +61,7 @@ class Family:
     named_by_its_tensors: bool = False
     boundary_token: int = 0
     keys: frozenset[str] = frozenset()
+    biases: Mapping[str, Rule] = field(default_factory=lambda: WITHOUT_HEAD)
 
 
 SIZES = "vocab_size hidden_size num_hidden_layers num_attention_heads tie_word_embeddings max_position_embeddings"
@@ -89,6 +96,7 @@ FAMILIES: dict[str, Family] = {
         fixed=PLAIN,
         assumed={"hidden_act": "gelu", "tie_word_embeddings": True},
         boundary_token=50_256,
+        biases={**dict.fromkeys((*MAPS, *NORMS, "norm"), (MARK_OF_NANOGPT, True)), "head": False},
     ),
     "mingpt": Family(
         naming=names.GPT2,
@@ -102,12 +110,13 @@ FAMILIES: dict[str, Family] = {
         assumed={"hidden_act": "gelu", "tie_word_embeddings": False},
         boundary_token=50_256,
     ),
-    "classroom-gpt": Family(naming=names.CLASSROOM, fixed=PLAIN),
+    "classroom-gpt": Family(naming=names.CLASSROOM, fixed=PLAIN, biases=NONE_EXCLUDED),
     "lecture-gpt": Family(
         naming=names.LECTURE,
         fixed=PLAIN,
         assumed={"hidden_act": "relu", "tie_word_embeddings": False},
         named_by_its_tensors=True,
+        biases=NONE_EXCLUDED,
     ),
     "gpt_neo": Family(
         naming=names.GPT_NEO,
@@ -119,6 +128,7 @@ FAMILIES: dict[str, Family] = {
         },
         boundary_token=50_256,
         keys=_keys(SIZES, "num_layers num_heads intermediate_size activation_function layer_norm_epsilon window_size"),
+        biases={**dict.fromkeys(SPLIT, False), "head": False},
     ),
     "gptj": Family(
         naming=names.GPT_J,
@@ -131,6 +141,7 @@ FAMILIES: dict[str, Family] = {
         },
         boundary_token=50_256,
         keys=_keys(OPENAI, "rotary_dim"),
+        biases=dict.fromkeys((*SPLIT, "output"), False),
     ),
     "gpt_neox": Family(
         naming=names.GPT_NEOX,
@@ -147,6 +158,7 @@ FAMILIES: dict[str, Family] = {
             SIZES,
             "intermediate_size hidden_act layer_norm_eps rotary_pct rotary_emb_base use_parallel_residual",
         ),
+        biases={**dict.fromkeys((FUSED, "output"), ("attention_bias", True)), "head": False},
     ),
     "phi": Family(
         naming=names.PHI,
@@ -158,6 +170,7 @@ FAMILIES: dict[str, Family] = {
             "tie_word_embeddings": False,
         },
         keys=_keys(GROUPED, "layer_norm_eps partial_rotary_factor"),
+        biases=NONE_EXCLUDED,
     ),
     "stablelm": Family(
         naming=names.STABLELM,
@@ -170,6 +183,7 @@ FAMILIES: dict[str, Family] = {
             "tie_word_embeddings": False,
         },
         keys=_keys(GROUPED, "layer_norm_eps partial_rotary_factor use_parallel_residual"),
+        biases={**dict.fromkeys(MAPS, False), **dict.fromkeys(SPLIT, ("use_qkv_bias", False)), "head": False},
     ),
     "starcoder2": Family(
         naming=names.STARCODER2,
@@ -184,6 +198,7 @@ FAMILIES: dict[str, Family] = {
         },
         boundary_token=50_256,
         keys=_keys(GROUPED, "norm_epsilon sliding_window"),
+        biases={**dict.fromkeys(MAPS, ("use_bias", True)), "head": False},
     ),
     "gpt_bigcode": Family(
         naming=names.GPT2,
@@ -204,6 +219,11 @@ FAMILIES: dict[str, Family] = {
         },
         boundary_token=2,
         keys=_keys(SIZES, "ffn_dim activation_function do_layer_norm_before"),
+        biases={
+            **dict.fromkeys(MAPS, ("enable_bias", True)),
+            **dict.fromkeys((*NORMS, "norm"), ("layer_norm_elementwise_affine", True)),
+            "head": False,
+        },
     ),
 }
 # The model types of configuration files, by family: minGPT calls its sizes so.

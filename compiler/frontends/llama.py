@@ -18,6 +18,8 @@ from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.listing import listed
 from ..model.model import Model, ModelTensor
+from .biases import refuse_unread
+from .llama_configuration import family_told, text_values
 from .llama_families import FAMILIES, MULTIMODAL
 from .llama_hyperparameters import FRONTEND_NAME, Hyperparameters
 from .llama_names import MAPS, Naming, recognized, stored_name, with_rows
@@ -45,6 +47,7 @@ class Llama:
         resolved = resolve(checkpoint, parse_given(architecture))
         h, naming = resolved.hyperparameters, resolved.naming
         check_shapes(checkpoint, h, naming)
+        _check_biases(checkpoint, h, naming)
         if h.traits.fused:
             naming = with_rows(naming, h.queries, h.keys, h.intermediate_size)
         builder = build_program(h, naming, checkpoint.tensors)
@@ -58,6 +61,16 @@ class Llama:
         """The tensors as the checkpoint had them, from those that the program reads."""
         stored = [tensor for tensor in tensors if tensor.name != FREQUENCIES]
         return join_parts(subtract_one(stored))
+
+
+def _check_biases(checkpoint: Checkpoint, h: Hyperparameters, naming: Naming) -> None:
+    """Raises CheckpointError for biases that the family which a configuration names does not have."""
+    if checkpoint.configuration is None or family_told(checkpoint.configuration) != h.family:
+        return
+    places = {name: place for name in checkpoint.tensors if (place := naming.place(name)) and place[2] == "bias"}
+    parts = {stored: part for part, stored in naming.parts.items()}
+    biases = [(name, parts[stored]) for name, (_, stored, _) in places.items()]
+    refuse_unread(checkpoint, h.family, h.traits.biases, text_values(checkpoint.configuration), biases)
 
 
 def _text_part(checkpoint: Checkpoint) -> tuple[Checkpoint, tuple[str, ...]]:

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from .biases import Rule
+
 
 class Norms(enum.Enum):
     """Where the halves of a layer are normalized: what they read, what they give, or both."""
@@ -40,6 +42,19 @@ class Windows(enum.Enum):
     UNROTATED = "unrotated"  # those without rotation, if use_sliding_window says so
 
 
+NO_BIASES: Mapping[str, Rule] = MappingProxyType(
+    dict.fromkeys(("query", "key", "value", "output", "gate", "up", "down"), False)
+)
+ATTENTION_BIASES: Mapping[str, Rule] = {
+    **NO_BIASES,
+    **dict.fromkeys(("query", "key", "value", "output"), ("attention_bias", False)),
+}
+ALL_BIASES: Mapping[str, Rule] = {
+    **ATTENTION_BIASES,
+    **dict.fromkeys(("gate", "up", "down"), ("mlp_bias", False)),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """What the code of a model type does.
@@ -53,6 +68,7 @@ class Family:
     activation_key : what its configuration calls the activation;  tanh_gelu : "gelu" means its tanh form here
     yarn_is_longrope : rotations that its older files call "yarn" are those of "longrope"
     trained_length : assumed where a scaling needs it and nobody tells it (None: the longest length)
+    biases : which maps have a bias, by part
     assumes : by hyperparameter that not every family has, what its code assumes
     rope_theta, epsilon, activation, head_dim, bos_token_id, sliding_window, max_window_layers : likewise, of
         hyperparameters that all have; a sliding_window of 0 is none
@@ -72,6 +88,7 @@ class Family:
     tanh_gelu: bool = False
     yarn_is_longrope: bool = False
     trained_length: int | None = None
+    biases: Mapping[str, Rule] = field(default_factory=lambda: NO_BIASES)
     rope_theta: float = 10_000.0
     epsilon: float = 1e-6
     activation: str = "silu"
@@ -90,8 +107,8 @@ class Family:
         return (*windowed, *local, *unrotated, *self.assumes)
 
 
-LLAMA = Family(bos_token_id=1)
-QWEN2 = Family(windows=Windows.LATE)
+LLAMA = Family(bos_token_id=1, biases=ALL_BIASES)
+QWEN2 = Family(windows=Windows.LATE, biases={**NO_BIASES, **dict.fromkeys(("query", "key", "value"), True)})
 GEMMA = Family(
     shifted_gains=True,
     scaled_embedding=True,
@@ -99,6 +116,7 @@ GEMMA = Family(
     activation="gelu_pytorch_tanh",
     head_dim=256,
     bos_token_id=2,
+    biases=ATTENTION_BIASES,
 )
 GEMMA2 = replace(
     GEMMA,
@@ -119,7 +137,7 @@ GEMMA3 = replace(
     rope_theta=1_000_000.0,
     assumes={"query_pre_attn_scalar": 256.0, "final_logit_softcapping": 0.0},
 )
-OLMO2 = Family(norms=Norms.AFTER, head_norms=HeadNorms.WHOLE, epsilon=1e-5)
+OLMO2 = Family(norms=Norms.AFTER, head_norms=HeadNorms.WHOLE, epsilon=1e-5, biases=ATTENTION_BIASES)
 GRANITE = replace(
     LLAMA,
     assumes={
@@ -132,11 +150,11 @@ GRANITE = replace(
 
 FAMILIES: Mapping[str, Family] = {
     "llama": LLAMA,
-    "llama2.c": replace(LLAMA, epsilon=1e-5),
-    "mistral": replace(LLAMA, windows=Windows.ALL),
+    "llama2.c": replace(LLAMA, epsilon=1e-5, biases=NO_BIASES),
+    "mistral": replace(LLAMA, windows=Windows.ALL, biases=NO_BIASES),
     "qwen2": QWEN2,
-    "qwen3": replace(QWEN2, head_norms=HeadNorms.EACH),
-    "smollm3": Family(windows=Windows.UNROTATED, rope_theta=2_000_000.0, bos_token_id=128_000),
+    "qwen3": replace(QWEN2, head_norms=HeadNorms.EACH, biases=ATTENTION_BIASES),
+    "smollm3": Family(windows=Windows.UNROTATED, rope_theta=2_000_000.0, bos_token_id=128_000, biases=ALL_BIASES),
     "gemma": GEMMA,
     "gemma2": GEMMA2,
     "gemma3_text": GEMMA3,
@@ -145,6 +163,7 @@ FAMILIES: Mapping[str, Family] = {
     "phi3": replace(
         LLAMA,
         epsilon=1e-5,
+        biases=NO_BIASES,
         fused=True,
         windows=Windows.ALL,
         sliding_window=0,

@@ -104,6 +104,8 @@ class Llama:
             "max_position_embeddings": 32,
             "bos_token_id": 1,
         }
+        if self.all_biases:
+            config |= {"attention_bias": True, "mlp_bias": True}
         if self.window:
             kinds = [
                 "sliding_attention" if layer in self.windowed else "full_attention" for layer in range(self.layers)

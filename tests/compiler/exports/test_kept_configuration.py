@@ -1,4 +1,4 @@
-"""Others read the configuration that an artifact keeps: it is exported only where it describes the artifact's program."""
+"""Others read the configuration that an artifact keeps: exported only where it describes the artifact's program."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def model_of(tmp_path, given, **config):
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_a_model_that_an_architecture_file_told_otherwise_is_not_exported_as_its_configuration(given, output, tmp_path):
     artifact = artifact_of(model_of(tmp_path, given), tmp_path / "model.bcap")
-    with pytest.raises(OutputError, match="--architecture that says otherwise.*export a .safetensors"):
+    with pytest.raises(OutputError, match=r"--architecture that says otherwise.*export a \.safetensors"):
         bytecap.export(artifact, tmp_path / output)
     assert not (tmp_path / output).exists()
 

@@ -166,6 +166,8 @@ def test_biases_are_optional():
     full = build_model(checkpoint_of(bare | zeros, {**MODEL_ARGS, "bias": True}))
     tokens = drawn_tokens(29)
     assert_computes(model, both_logits(full, tokens)[0], tokens)
+    with pytest.raises(CheckpointError, match=r"c_attn.bias, .*'nanogpt'.* say \"bias\": true in it"):
+        build_model(checkpoint_of(state, {**MODEL_ARGS, "bias": False}))
     assert {tensor.name for tensor in restored_tensors(model.program, model.tensors)} == bare.keys()
 
 
