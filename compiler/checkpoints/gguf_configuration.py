@@ -34,6 +34,7 @@ KEYS = {  # after "ARCHITECTURE."
     "use_parallel_residual": "use_parallel_residual",
     "vocab_size": "vocab_size",
 }
+NONE_IS_ZERO = ("sliding_window", "attn_logit_softcapping", "final_logit_softcapping")  # in GGUF
 TOKENIZER_KEYS = {"tokenizer.ggml.bos_token_id": "bos_token_id", "tokenizer.ggml.eos_token_id": "eos_token_id"}
 GPT2_NAMES = {
     "max_position_embeddings": "n_positions",
@@ -74,6 +75,7 @@ BIASES = {  # by architecture, the keys that Hugging Face's class asks, and of w
     "stablelm": {"use_qkv_bias": {"attn_q", "attn_k", "attn_v"}},
 }
 ROTATE_PARTLY = ("gptneox", "phi2", "stablelm")  # Hugging Face's classes assume a part where nothing is said
+SCALED_BY_WIDTH = {"gemma2": 46, "gemma3": 62}  # layers of the one size whose scores llama.cpp scales by width / heads
 SMOLLM3_ROTATES_NOT_EVERY = 4  # a constant of llama.cpp, too
 
 
@@ -98,6 +100,7 @@ def gguf_configuration(
         raise CheckpointError(f"{path} is a mixture of {own['expert_count']} experts, which no frontend knows")
     values: dict[str, object] = {"model_type": ARCHITECTURES[architecture].model_type}
     values |= {ours: _one(own[theirs], theirs, path) for theirs, ours in KEYS.items() if theirs in own}
+    values |= {name: None for name in NONE_IS_ZERO if values.get(name) == 0}
     values |= {ours: metadata[theirs] for theirs, ours in TOKENIZER_KEYS.items() if theirs in metadata}
     values |= {"tie_word_embeddings": "output.weight" not in names, **ACTIVATIONS.get(architecture, SILU)}
     values |= _rotation(own, values, factors) | _of_architecture(architecture, own, values)
@@ -144,7 +147,8 @@ def _rotation(
         lists = {f"{which}_factor": factors.get(which, factors.get("all")) for which in ("short", "long")}
         scaling = {name: each.tolist() for name, each in lists.items() if each is not None}
         attention = own.get("rope.scaling.attn_factor", 1.0)
-        found["rope_scaling"] = {"rope_type": "longrope", **scaling, "attention_factor": attention, **told}
+        found["rope_scaling"] = {"rope_type": "longrope", **scaling, "attention_factor": attention}
+        found |= told  # where Hugging Face's Phi-3 reads it
     elif kind not in ("none", "longrope"):
         found["rope_scaling"] = {"rope_type": kind, **({} if factor is None else {"factor": factor}), **told}
     return found
@@ -157,11 +161,19 @@ def _of_architecture(architecture: str, own: Mapping[str, object], values: Mappi
     if architecture == "gemma3":
         every = [("full" if (n + 1) % GLOBAL_EVERY == 0 else "sliding") + "_attention" for n in range(count)]
         base = own.get("rope.freq_base_swa", LOCAL_ROPE_BASE)
-        scale = {"query_pre_attn_scalar": values["head_dim"]} if "head_dim" in values else {}
-        return {"layer_types": every, "rope_local_base_freq": base, **scale}
+        return {"layer_types": every, "rope_local_base_freq": base, **_scale(architecture, values)}
     if architecture == "gemma2":
         every = ["full_attention" if n % 2 else "sliding_attention" for n in range(count)]
-        return {"layer_types": every, "query_pre_attn_scalar": values.get("head_dim")}
+        return {"layer_types": every, **_scale(architecture, values)}
     if architecture == "smollm3":
         return {"no_rope_layers": [int((n + 1) % SMOLLM3_ROTATES_NOT_EVERY != 0) for n in range(count)]}
     return {}
+
+
+def _scale(architecture: str, values: Mapping[str, object]) -> dict[str, object]:
+    """The number by whose root Gemma's scores are divided, where sizes tell it."""
+    width, heads = values.get("hidden_size"), values.get("num_attention_heads")
+    scalar = values.get("head_dim")
+    if values.get("num_hidden_layers") == SCALED_BY_WIDTH[architecture]:
+        scalar = width // heads if isinstance(width, int) and isinstance(heads, int) and heads else None
+    return {} if scalar is None else {"query_pre_attn_scalar": scalar}

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...errors import OutputError
-from ..checkpoints.gguf_configuration import GLOBAL_EVERY, KEYS, LOCAL_ROPE_BASE, RENAMED
+from ..checkpoints.gguf_configuration import GLOBAL_EVERY, KEYS, LOCAL_ROPE_BASE, RENAMED, SCALED_BY_WIDTH
 from ..checkpoints.gguf_names import ARCHITECTURES
 from ..frontends.llama_configuration import SLIDING, rope_settings
 from ..frontends.llama_families import FAMILIES, MULTIMODAL
@@ -42,7 +42,7 @@ GELUS = {  # which llama.cpp computes where Hugging Face has a choice
 }
 MISTRAL_WINDOW = 4096  # unless the file says null
 WITHOUT_ROTATION = ("gpt2",)
-WINDOWED = ("gemma2", "gemma3", "phi3")  # architectures whose windows llama.cpp computes
+WINDOWED = ("gemma2", "gemma3")  # architectures whose windows llama.cpp computes
 HEAD_NAMES = ("num_attention_heads", "num_key_value_heads", "head_dim")
 
 
@@ -136,12 +136,14 @@ def llama3_factors(configuration: Mapping[str, object]) -> np.ndarray | None:
 def _refuse_other_constants(architecture: str, values: Mapping[str, object]) -> None:
     """OutputError where llama.cpp would compute something else than the configuration says."""
     window, longest = values.get("sliding_window"), values["max_position_embeddings"]
-    used = values.get("use_sliding_window", architecture == "llama")
+    used = values.get("use_sliding_window", architecture in ("llama", "phi3"))
     if architecture not in WINDOWED and window and used and window < longest:
         raise OutputError(f"llama.cpp has no sliding window of {window} for {architecture}; write a folder")
     head = values["head_dim"]
-    if architecture in ("gemma2", "gemma3") and values.get("query_pre_attn_scalar", head) != head:
-        raise OutputError(f"llama.cpp scales the scores of {architecture} by its head width {head} alone")
+    if SCALED_BY_WIDTH.get(architecture) == values["num_hidden_layers"]:
+        head = values["hidden_size"] // values["num_attention_heads"]
+    if architecture in SCALED_BY_WIDTH and values.get("query_pre_attn_scalar", head) != head:
+        raise OutputError(f"llama.cpp scales the scores of {architecture} by the width {head} alone")
     if architecture == "gemma3":
         count = values["num_hidden_layers"]
         usual = [("full" if (n + 1) % GLOBAL_EVERY == 0 else "sliding") + "_attention" for n in range(count)]

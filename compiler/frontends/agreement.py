@@ -30,6 +30,13 @@ def refuse_contradictions(
         )
 
 
+def refuse_zeros(values: Mapping[str, object], names: Sequence[str], source: str) -> None:
+    """Raises CheckpointError for a 0 that may mean none: its code divides by it, or sees nothing through it."""
+    for name in names:
+        if values.get(name) == 0 and not isinstance(values[name], bool):
+            raise CheckpointError(f"{source} says {name} 0, with which its code computes no model; say null for none")
+
+
 def require_grouped_heads(heads: int, kv_heads: int) -> None:
     """Raises CheckpointError unless key-value heads serve equal groups of query heads."""
     require(heads % kv_heads == 0, f"num_key_value_heads {kv_heads} does not divide num_attention_heads {heads}")

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from ...errors import CheckpointError
 from ...files.printable import shown_value
 from ..checkpoints.configuration import Configuration
+from .agreement import refuse_zeros
 from .gpt_families import FAMILIES, MARK_OF_NANOGPT, MODEL_TYPES
 
 ALIASES = {
@@ -52,6 +53,7 @@ SAME_NAME = (
     "layer_norm_eps",
     "rope_theta",
     "tie_word_embeddings",
+    "head_dim",
 )
 OF_ROTATIONS = ("rope_theta", "partial_rotary_factor")  # in `rope_parameters`, whatever a family calls them outside
 ACTIVATIONS = {
@@ -93,6 +95,8 @@ def read_configuration(configuration: Configuration, family: str, layers: int) -
     told = _named(values, rope, keys)
     if "hidden_act" in told:
         told["hidden_act"] = _activation(told["hidden_act"], configuration.source)
+    if "sliding_window" in told and "sliding_window" not in fixed:
+        refuse_zeros(values, ("sliding_window", "window_size"), configuration.source)
     if configuration.values.get("sliding_window", 0) is None and (not keys or "sliding_window" in keys):
         told["sliding_window"] = 0
     if family == "gpt_neo":

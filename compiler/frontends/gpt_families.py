@@ -156,7 +156,7 @@ FAMILIES: dict[str, Family] = {
         },
         keys=_keys(
             SIZES,
-            "intermediate_size hidden_act layer_norm_eps rotary_pct rotary_emb_base use_parallel_residual",
+            "intermediate_size hidden_act layer_norm_eps rotary_pct rotary_emb_base use_parallel_residual head_dim",
         ),
         biases={**dict.fromkeys((FUSED, "output"), ("attention_bias", True)), "head": False},
     ),

@@ -30,7 +30,11 @@ from .gpt_hyperparameters import FRONTEND_NAME, PARAMETERS, Hyperparameters
 from .gpt_names import FUSED, Naming
 from .gpt_shapes import infer_from_shapes
 
-TOLD_ONLY = {"rotary_share": Parameter(float, least=0, most=1), "positions": Parameter(int, least=1)}
+TOLD_ONLY = {
+    "rotary_share": Parameter(float, least=0, most=1),
+    "positions": Parameter(int, least=1),
+    "head_dim": Parameter(int, least=1),
+}
 UNLESS_TOLD = {  # what LayerNorm has in PyTorch and in every family;  a head that is a copy of the table counts as tied
     "layer_norm_eps": 1e-5,
     "tie_word_embeddings": True,
@@ -130,6 +134,8 @@ def _complete(
         width = int(shapes["hidden_size"])  # type: ignore[call-overload]
         require(width % heads == 0, f"num_attention_heads {heads} does not divide hidden_size {width}")
         head = width // heads
+        told_head = told.pop("head_dim", head)
+        require(told_head == head, f"head_dim {told_head} is not hidden_size {width} over {heads} heads")
         require(
             int(key_rows or width) % head == 0, f"heads of width {head} do not divide the {key_rows} rows of the keys"
         )  # type: ignore[call-overload]

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from ...errors import CheckpointError
 from ...files.printable import shown_value
 from ..checkpoints.configuration import Configuration
-from .agreement import EVALUATED_LENGTH
+from .agreement import EVALUATED_LENGTH, refuse_zeros
 from .llama_families import FAMILIES, MULTIMODAL, Family, Windows
 from .rope_scaling import complete_scaling, kind_of
 
@@ -40,6 +40,7 @@ ACTIVATIONS = {
     "relu": "relu",
 }
 CAPS = ("attn_logit_softcapping", "final_logit_softcapping")  # null: none
+NEVER_ZERO = (*CAPS, "query_pre_attn_scalar", "attention_multiplier")
 SLIDING, FULL = "sliding_attention", "full_attention"
 Values = Mapping[str, object]
 Changes = dict[str, object]
@@ -80,17 +81,18 @@ def read_configuration(configuration: Configuration, family_name: str, layers: i
         for name in family.assumes
         if name in values
     }
+    refuse_zeros(values, [name for name in NEVER_ZERO if name in family.assumes], source)
     told |= _activation(values, family, source)
     told |= _rotations(values, family, source)
     if family.windows is Windows.UNROTATED:
         told["unrotated_layers"] = unrotated_layers(values, layers)
     if family.windows is not Windows.NONE:
-        told |= _window(values, family, layers)
+        told |= _window(values, family, layers, source)
         assumed["sliding_window"] = family.sliding_window
     _evaluation(values, family, told, assumed)
     told = {name: value for name, value in told.items() if value is not None}
     if family.local_rotation:
-        assumed["rope_local_base_freq"] = family.local_base or told.get("rope_theta", family.rope_theta)
+        assumed["rope_local_base_freq"] = family.local_base or values.get("rope_theta") or family.rope_theta
     return told, {name: value for name, value in assumed.items() if name not in told}
 
 
@@ -119,13 +121,19 @@ def _activation(values: Values, family: Family, source: str) -> Changes:
 
 def rope_settings(values: Values) -> Values:
     """`rope_parameters` of newer files, `rope_scaling` of older ones; of layers without a window where they differ."""
-    found = values.get("rope_scaling") or values.get("rope_parameters") or {}
-    inner = found.get(FULL, found) if isinstance(found, Mapping) else {}
-    return inner if isinstance(inner, Mapping) else {}
+    scaling, parameters = (
+        found if isinstance(found, Mapping) else {} for found in map(values.get, ("rope_scaling", "rope_parameters"))
+    )
+    if FULL in parameters or SLIDING in parameters:  # which older names complete
+        inner = parameters.get(FULL)
+        return {**(inner if isinstance(inner, Mapping) else {}), **scaling}
+    return scaling or parameters
 
 
 def _rotations(values: Values, family: Family, source: str) -> Changes:
     """Bases, scaling, and which part of a head is rotated."""
+    if family.local_rotation:
+        _refuse_one_rotation_for_two(values, family, source)
     rope = rope_settings(values)
     told: Changes = {"rope_theta": rope.get("rope_theta", values.get("rope_theta"))}
     if family.yarn_is_longrope and kind_of(rope) == "yarn" and "short_factor" in rope:
@@ -134,6 +142,23 @@ def _rotations(values: Values, family: Family, source: str) -> Changes:
     if "partial_rotary_factor" in rope and "partial_rotary_factor" in family.assumes:
         told["partial_rotary_factor"] = rope["partial_rotary_factor"]
     return told | _local_rotation(values, family, source)
+
+
+def _refuse_one_rotation_for_two(values: Values, family: Family, source: str) -> None:
+    """Raises CheckpointError where layers of two kinds turn, and transformers does not take what is said for both."""
+    parameters, scaling = (
+        found if isinstance(found, Mapping) else {} for found in map(values.get, ("rope_parameters", "rope_scaling"))
+    )
+    of_each = {FULL, SLIDING} & parameters.keys()
+    passed = (bool(parameters) and not of_each) or {FULL, SLIDING} & scaling.keys()
+    base = values.get("rope_theta") or family.rope_theta
+    once = family.local_base is None and base != family.rope_theta  # OLMo 3's code gives it to the first that asks
+    local = parameters.get(SLIDING)
+    if passed or (once and not (isinstance(local, Mapping) and "rope_theta" in local)):
+        raise CheckpointError(
+            f"{source} says of rotations what transformers does not take for the layers of both kinds: say in "
+            f"rope_parameters, each by itself, what {FULL!r} and what {SLIDING!r} have"
+        )
 
 
 def _local_rotation(values: Values, family: Family, source: str) -> Changes:
@@ -161,12 +186,13 @@ def unrotated_layers(values: Values, layers: int) -> list[int]:
     return [layer for layer in range(layers) if (layer + 1) % period == 0]
 
 
-def _window(values: Values, family: Family, layers: int) -> Changes:
+def _window(values: Values, family: Family, layers: int, source: str) -> Changes:
     """The sliding window and the layers that have it, as far as told."""
     listed = isinstance(values.get("layer_types"), list)  # which SmolLM3's code believes whatever else is said
     asked = family.windows is Windows.LATE or (family.windows is Windows.UNROTATED and not listed)
     window = values.get("sliding_window")
     off = (asked and not values.get("use_sliding_window")) or ("sliding_window" in values and window is None)
+    refuse_zeros(values, () if off else ("sliding_window",), source)
     told: Changes = {"sliding_layers": windowed_layers(values, family, layers)}
     if off and not family.local_rotation:
         told["sliding_layers"] = []

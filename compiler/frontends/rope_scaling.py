@@ -73,6 +73,7 @@ def complete_scaling(
     """The record of a configuration's scaling: what it says, and the lengths that stand elsewhere in its `values`.
 
     The length of training stands outside where Phi-3 wrote it, else inside, else it is `assumed` or the longest length.
+    Raises CheckpointError where its code assumes one instead of reading the one inside.
     """
     kind = kind_of(found)
     if kind == "default" or (kind == "linear" and found.get("factor") == 1):
@@ -85,10 +86,20 @@ def complete_scaling(
     trained = values.get(TRAINED_LENGTH, record.get(TRAINED_LENGTH, assumed or longest))
     wanted = {LENGTH: longest} if kind == "dynamic" else {}
     if kind in ("llama3", "yarn", "longrope"):
+        _refuse_inner_length(record, values, assumed)
         wanted |= {TRAINED_LENGTH: trained}
     if kind in ("yarn", "longrope") and "factor" not in record:
         wanted |= {LENGTH: longest}
     return record | {name: value for name, value in wanted.items() if value is not None}
+
+
+def _refuse_inner_length(record: Mapping[str, object], values: Mapping[str, object], assumed: int | None) -> None:
+    inner = record.get(TRAINED_LENGTH, assumed)
+    if assumed is not None and TRAINED_LENGTH not in values and inner != assumed:
+        raise CheckpointError(
+            f"rope_scaling says {TRAINED_LENGTH} {inner}, which the code of its model type does not read there: it "
+            f"takes {assumed}; say it beside rope_scaling"
+        )
 
 
 @dataclass(frozen=True, slots=True)

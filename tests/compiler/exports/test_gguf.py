@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from bytecap.compiler.checkpoints.gguf_configuration import gguf_configuration
 from bytecap.compiler.checkpoints.gguf_names import ARCHITECTURES
 from bytecap.compiler.checkpoints.gguf_tensors import read_gguf_tensors
 from bytecap.compiler.exports.gguf_file import gguf_tensors, tensor_kinds, write_gguf
@@ -89,7 +91,7 @@ def test_layouts_are_changed_where_llama_cpp_has_others():
         ({"model_type": "mamba"}, "a GGUF file of a 'mamba' cannot be written; known are gemma"),
         ({"model_type": "llama"}, "does not say hidden_size, num_hidden_layers, num_attention_heads"),
         ({"model_type": "mistral", **SIZES, "sliding_window": 8}, "no sliding window of 8"),
-        ({"model_type": "gemma2", **SIZES, "query_pre_attn_scalar": 9}, "by its head width 4 alone"),
+        ({"model_type": "gemma2", **SIZES, "query_pre_attn_scalar": 9}, "by the width 4 alone"),
         ({"model_type": "gemma3_text", **SIZES, "layer_types": ["full_attention"]}, "windows in five of six layers"),
         ({"model_type": "llama", **SIZES, "rope_scaling": {"rope_type": "longrope"}}, "'longrope' cannot be written"),
         ({**GPT2, "activation_function": "gelu"}, "llama.cpp computes gelu_new in gpt2, not gelu"),
@@ -98,6 +100,7 @@ def test_layouts_are_changed_where_llama_cpp_has_others():
             {"model_type": "llama", **SIZES, "hidden_act": "relu"},
             "llama has hidden_act 'silu' and .* this model has 'relu'",
         ),
+        ({"model_type": "phi3", **SIZES, "sliding_window": 8}, "no sliding window of 8 for phi3"),
         ({**GEMMA2, "query_pre_attn_scalar": None}, "query_pre_attn_scalar 4 .* this model has 256.0"),
         ({**GEMMA2, "attn_logit_softcapping": None}, "attn_logit_softcapping 50.0 .* this model has 0.0"),
         ({**GEMMA2, "layer_types": ["full_attention"]}, r"sliding_layers \[0\] .* this model has \[\]"),
@@ -117,6 +120,30 @@ def test_layouts_are_changed_where_llama_cpp_has_others():
 def test_what_llama_cpp_computes_otherwise_is_refused(configuration, sentence):
     with pytest.raises(OutputError, match=sentence):
         gguf_metadata(configuration)
+
+
+@pytest.mark.parametrize(("base", "layers"), [(GEMMA2, 46), (GEMMA3, 62)])
+def test_the_largest_gemma_scales_its_scores_by_the_width_over_its_heads(base, layers):
+    sizes = {**base, "num_hidden_layers": layers, "num_attention_heads": 1}
+    name, metadata = gguf_metadata({**sizes, "query_pre_attn_scalar": 8})
+    read = gguf_configuration({"general.architecture": name, **metadata}, (), {}, Path("m.gguf"))
+    assert read.values["query_pre_attn_scalar"] == 8
+    with pytest.raises(OutputError, match="by the width 8 alone"):
+        gguf_metadata({**sizes, "query_pre_attn_scalar": 4})
+
+
+@pytest.mark.parametrize("name", ["attention.sliding_window", "attn_logit_softcapping", "final_logit_softcapping"])
+def test_a_zero_of_a_gguf_file_is_none(name):
+    metadata = {"general.architecture": "phi3", f"phi3.{name}": 0}
+    read = gguf_configuration(metadata, (), {}, Path("m.gguf"))
+    assert read.values[name.removeprefix("attention.")] is None
+
+
+def test_the_trained_length_of_a_gguf_file_stands_where_phi_3_is_asked_for_it():
+    metadata = {"general.architecture": "phi3", "phi3.rope.scaling.original_context_length": 16}
+    read = gguf_configuration(metadata, (), {"all": np.ones(2, np.float32)}, Path("m.gguf"))
+    assert read.values["original_max_position_embeddings"] == 16
+    assert "original_max_position_embeddings" not in read.values["rope_scaling"]
 
 
 @pytest.mark.parametrize("share", [0.5, 1.0])
