@@ -154,10 +154,11 @@ def _described(content: Artifact, decoded: Sequence[ModelTensor]) -> tuple[dict[
     from ..compiler.exports.architecture import refuse_another_model
     from ..compiler.exports.folder import configuration_of
     from ..compiler.exports.meta_names import as_hugging_face
+    from ..compiler.exports.text_part import as_text_model
 
     configuration = configuration_of(content.provenance)
     refuse_another_model(content, decoded, configuration)
-    return as_hugging_face(configuration, _restored(content, decoded))
+    return as_text_model(*as_hugging_face(configuration, _restored(content, decoded)))
 
 
 def _dtypes(tensors: Sequence[ModelTensor], dtype: str) -> dict[str, str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import safetensors
+from golden_logits import checkpoint_of, golden_logits
 from naive_llama import Llama, write_folder
 
 import bytecap
@@ -74,3 +77,22 @@ def test_a_length_or_a_first_token_of_ones_own_change_no_model(given, output, tm
     bytecap.export(artifact_of(model_of(tmp_path, given), tmp_path / "model.bcap"), tmp_path / output)
     again = build_model(read_checkpoint(tmp_path / output), given)
     assert again.program == model_of(tmp_path, given).program
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("prefix", ["language_model.model.", "model.language_model."])
+def test_the_text_of_a_larger_model_becomes_a_model_of_text(prefix, output, tmp_path):
+    """Which needs nothing that the artifact has not, such as what makes pictures into vectors."""
+    golden = golden_logits("gemma3")
+    state = {name.replace("model.", prefix, 1): values for name, values in golden.state().items()}
+    text = golden.config | {"query_pre_attn_scalar": 8, "layer_types": ["sliding_attention"] * 3, "sliding_window": 64}
+    whole = {"model_type": "gemma3", "text_config": text, "vision_config": {"hidden_size": 8}}
+    model = build_model(checkpoint_of(state, whole))
+    bytecap.export(artifact_of(model, tmp_path / "model.bcap"), tmp_path / output)
+    checkpoint = read_checkpoint(tmp_path / output)
+    assert checkpoint.tensors.keys() == golden.state().keys()
+    assert build_model(checkpoint).program.instructions == model.program.instructions
+    if output == "folder":
+        config = json.loads((tmp_path / output / "config.json").read_text())
+        assert config["model_type"] == "gemma3_text" and config["architectures"] == ["Gemma3ForCausalLM"]
+        assert config.keys().isdisjoint(["text_config", "vision_config"])
