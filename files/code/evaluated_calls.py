@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from . import bounded_decoding
 from .evaluated_values import (
+    BUILTINS,
     DECOMPRESSOR_CLASSES,
     UNKNOWN,
     Decompressor,
@@ -43,6 +44,18 @@ class CallContext(Protocol):
 
     def value(self, node: ast.expr, names: dict[str, Any]) -> Any:
         """The value of an expression."""
+
+
+def member(owner: Any, name: str) -> Any:
+    """What a module, a class or a path has under a name; whoever asks for `builtins.exec` means `exec`."""
+    if isinstance(owner, PurePosixPath) and name in bounded_decoding.PATH_ATTRIBUTES:
+        return getattr(owner, name)
+    if not isinstance(owner, Named):
+        return UNKNOWN
+    if owner.name == "sys.modules":
+        return Named(name)
+    full = f"{owner.name.removesuffix('.__dict__')}.{name}"
+    return bounded_decoding.CONSTANTS.get(full, BUILTINS.get(full.removeprefix("builtins."), Named(full)))
 
 
 def apply_call(evaluator: CallContext, callee: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
@@ -158,7 +171,7 @@ def _module(evaluator: CallContext, arguments: list[Any], options: dict[str, Any
 
 
 def _getattr(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
-    return Named(f"{arguments[0].name}.{arguments[1]}".removeprefix("builtins."))
+    return member(arguments[0], arguments[1]) if isinstance(arguments[1], str) else UNKNOWN
 
 
 def _vars(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:

@@ -17,7 +17,7 @@ from typing import Any
 
 from . import bounded_decoding
 from .bounded_decoding import CannotDecode
-from .evaluated_calls import KNOWN_CALLS, apply_call
+from .evaluated_calls import KNOWN_CALLS, apply_call, member
 from .evaluated_values import BUILTINS, UNKNOWN, Compiled, Named, Unknown, UserFunction, bind_target, is_plain
 
 MAX_STEPS = 250_000
@@ -175,16 +175,11 @@ class Evaluator:
             return self._known(node.value, names)[slice(*bounds)]
         value, key = self._known(node.value, names), self._known(node.slice, names)
         if isinstance(value, Named) and isinstance(key, str) and value.name.endswith(("sys.modules", ".__dict__")):
-            return _member(value, key)
+            return member(value, key)
         return UNKNOWN if isinstance(value, Named) else value[key]
 
     def _attribute(self, node: ast.Attribute, names: dict[str, Any]) -> Any:
-        value = self._known(node.value, names)
-        if isinstance(value, Named):
-            return _member(value, node.attr)
-        if isinstance(value, PurePosixPath) and node.attr in bounded_decoding.PATH_ATTRIBUTES:
-            return getattr(value, node.attr)
-        return UNKNOWN
+        return member(self._known(node.value, names), node.attr)
 
     def _text(self, node: ast.JoinedStr, names: dict[str, Any]) -> Any:
         return "".join(str(self._known(part, names)) for part in node.values)
@@ -248,14 +243,6 @@ class Evaluator:
             if not isinstance(owner, Named):
                 return owner, node.func.attr
         return self.value(node.func, names)
-
-
-def _member(owner: Named, name: str) -> Any:
-    """What a module or class has under a name; whoever asks for `builtins.exec` means `exec`."""
-    if owner.name == "sys.modules":
-        return Named(name)
-    full = f"{owner.name.removesuffix('.__dict__')}.{name}"
-    return bounded_decoding.CONSTANTS.get(full, BUILTINS.get(full.removeprefix("builtins."), Named(full)))
 
 
 METHODS: dict[type, Callable[[Evaluator, Any, dict[str, Any]], Any]] = {

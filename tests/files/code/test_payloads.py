@@ -46,6 +46,11 @@ PAYLOADS = {
     "alias of exec": f"import zlib,base64\ne=exec\ne(zlib.decompress(base64.b64decode('{B64}')))",
     "builtins": f"import builtins,zlib,base64\nbuiltins.exec(zlib.decompress(base64.b64decode('{B64}')))",
     "getattr": f"import zlib,base64\nexec(getattr(zlib,'decompress')(base64.b64decode('{B64}')))",
+    "constant by getattr": "import lzma,base64\nexec(lzma.decompress(base64.b64decode("
+    f"'{base64.b64encode(lzma.compress(INNER.encode(), lzma.FORMAT_ALONE)).decode()}'),"
+    "getattr(lzma,'FORMAT_ALONE')))",
+    "path by getattr": "import zlib,base64\nfrom pathlib import Path\n"
+    f"exec(zlib.decompress(base64.b64decode('{B64}'+getattr(Path('/a/b'),'name')[1:])))",
     "decompressor": f"import zlib,base64\nd=zlib.decompressobj()\nexec(d.decompress(base64.b64decode('{B64}')))",
     "own tail": "import zlib,base64\nexec(zlib.decompress(base64.b64decode(open(__file__).read().split('#'+'@')[1])))\n"
     f"#@{B64}",
