@@ -125,7 +125,7 @@ def _script_findings(main: str, closure: CodeClosure) -> Iterator[Finding]:
 def _source_findings(folder: SubmissionFolder, main: str, closure: CodeClosure) -> Iterator[Finding]:
     for item in closure.unread:
         place = f"{item.label}:{item.line}" if item.line else item.label
-        if item.too_large or item.reason.startswith("cannot be read"):
+        if item.not_read or item.reason.startswith("cannot be read"):
             yield Finding("code-too-large", Level.WARNING, f"counted and not followed: {item.reason}", place)
         else:
             yield Finding("code-not-python", Level.FAIL, f"no Python of any known version: {item.reason}", place)
@@ -150,7 +150,7 @@ def _unneeded_sources(folder: SubmissionFolder, closure: CodeClosure) -> Iterato
         try:
             read_python(folder.read_bytes(file.name))
         except UnreadableSource as error:
-            if not error.too_large:
+            if not error.not_read:
                 place = f"{file.name}:{error.line}" if error.line else file.name
                 text = f"no Python of any known version: {error.reason}; the main script does not need it"
                 yield Finding("code-not-python", Level.FINDING, text, place)

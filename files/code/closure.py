@@ -121,7 +121,7 @@ class _Tracer:
             source = self._source(task)
         except UnreadableSource as error:
             if not any(item.label == task.label for item in self.result.unread):
-                self.result.unread.append(UnreadSource(task.label, error.line, error.reason, error.too_large))
+                self.result.unread.append(UnreadSource(task.label, error.line, error.reason, error.not_read))
             return
         folders = self.folders.setdefault(task.script, list(import_folders(self.room, task.script)))
         evaluator = Evaluator(
@@ -147,9 +147,9 @@ class _Tracer:
             return self.result.sources[task.path]
         data = self._bytes(task.path) if task.text is None else task.text
         if self.code_left <= 0:
-            raise UnreadableSource(f"more than {MAX_CODE_BYTES >> 20} MiB of code in all", too_large=True)
+            raise UnreadableSource(f"more than {MAX_CODE_BYTES >> 20} MiB of code in all", not_read=True)
         if isinstance(data, bytes) and b"\0" in data[:TEXT_HEAD] and not task.path.endswith(PYTHON_SUFFIXES):
-            raise UnreadableSource("it is no text, so what it runs is not seen", too_large=True)
+            raise UnreadableSource("it is no text, so what it runs is not seen", not_read=True)
         source = read_python(data)
         self.code_left -= source.code_bytes
         if task.text is None:

@@ -64,12 +64,14 @@ class MissingModule:
 
 @dataclass(frozen=True, slots=True)
 class UnreadSource:
-    """A source of the closure that was counted and not followed, with the reason and the line (0: none)."""
+    """A source of the closure that was counted and not followed, with the reason and the line (0: none); `not_read`
+    where nobody tried whether it is Python.
+    """
 
     label: str
     line: int
     reason: str
-    too_large: bool
+    not_read: bool
 
 
 @dataclass(slots=True)

@@ -27,10 +27,12 @@ UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 class UnreadableSource(Exception):
-    """The bytes are no Python of any known version, or too much of it; `line` is 0 where none can be named."""
+    """The bytes are no Python of any known version, or they were `not_read`: too much of it, or no text at all; `line`
+    is 0 where none can be named.
+    """
 
-    def __init__(self, reason: str, line: int = 0, *, too_large: bool = False) -> None:
-        self.reason, self.line, self.too_large = reason, line, too_large
+    def __init__(self, reason: str, line: int = 0, *, not_read: bool = False) -> None:
+        self.reason, self.line, self.not_read = reason, line, not_read
         super().__init__(reason)
 
 
@@ -64,7 +66,7 @@ def read_python(data: bytes | str) -> PythonSource:
     code_bytes = len(LITERAL_OR_COMMENT.sub(b"", encoded))
     if code_bytes > MAX_CODE_BYTES:
         raise UnreadableSource(
-            f"{len(encoded):,} bytes, more than {MAX_CODE_BYTES:,} of them code: too much to be read", too_large=True
+            f"{len(encoded):,} bytes, more than {MAX_CODE_BYTES:,} of them code: too much to be read", not_read=True
         )
     if "\0" in text:
         raise UnreadableSource("holds a zero byte, which Python refuses", text[: text.index("\0")].count("\n") + 1)
@@ -78,7 +80,7 @@ def _read_newer(text: str, bom: bool, refusal: SyntaxError) -> PythonSource:
     try:
         rewritten, newer = rewrite_newer_syntax(text)
     except (RecursionError, MemoryError) as error:
-        raise UnreadableSource("is nested too deeply to be read", too_large=True) from error
+        raise UnreadableSource("is nested too deeply to be read", not_read=True) from error
     if not newer:
         raise UnreadableSource(refusal.msg, refusal.lineno or 0) from refusal
     try:
@@ -88,7 +90,7 @@ def _read_newer(text: str, bom: bool, refusal: SyntaxError) -> PythonSource:
     try:
         return PythonSource(restore_texts(tree), text, tuple(newer), bom)
     except RecursionError as error:
-        raise UnreadableSource("is nested too deeply to be read", too_large=True) from error
+        raise UnreadableSource("is nested too deeply to be read", not_read=True) from error
 
 
 def _parsed(text: str) -> ast.Module:
@@ -97,7 +99,7 @@ def _parsed(text: str) -> ast.Module:
             warnings.simplefilter("ignore")  # SyntaxWarnings about other people's string escapes
             return ast.parse(text)
     except (RecursionError, MemoryError) as error:
-        raise UnreadableSource("is nested too deeply to be read", too_large=True) from error
+        raise UnreadableSource("is nested too deeply to be read", not_read=True) from error
     except (ValueError, OverflowError) as error:
         raise UnreadableSource(str(error)) from error
 
@@ -105,7 +107,7 @@ def _parsed(text: str) -> ast.Module:
 def _decoded(data: bytes) -> tuple[str, bool]:
     """Text and whether it had a byte order mark, by the rules of Python itself (mark, coding cookie, UTF-8)."""
     if len(data) > MAX_SOURCE_BYTES:
-        raise UnreadableSource(f"{len(data):,} bytes: too much to be read", too_large=True)
+        raise UnreadableSource(f"{len(data):,} bytes: too much to be read", not_read=True)
     if data.startswith(UTF16_MARKS):
         raise UnreadableSource("is UTF-16, which Python does not read", 1)
     try:

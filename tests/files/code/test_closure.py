@@ -126,7 +126,7 @@ def test_what_a_command_only_names_or_writes_does_not_count(tmp_path):
 def test_a_started_archive_is_counted_and_said_to_be_unread(tmp_path):
     closure = follow(tmp_path, "import runpy\nrunpy.run_path('app.zip')", {"app.zip": b"PK\0\0" * 99})
     assert closure.code_bytes == 396 + len("import runpy\nrunpy.run_path('app.zip')")
-    assert [(item.label, item.too_large) for item in closure.unread] == [("app.zip", True)]
+    assert [(item.label, item.not_read) for item in closure.unread] == [("app.zip", True)]
 
 
 NOT_COUNTED = {
