@@ -165,6 +165,8 @@ def _of_architecture(architecture: str, own: Mapping[str, object], values: Mappi
     if architecture == "gemma2":
         every = ["full_attention" if n % 2 else "sliding_attention" for n in range(count)]
         return {"layer_types": every, **_scale(architecture, values)}
+    if architecture == "phi3":
+        return {"pad_token_id": None}  # else one beyond a vocabulary that is smaller than Phi-3's
     if architecture == "smollm3":
         return {"no_rope_layers": [int((n + 1) % SMOLLM3_ROTATES_NOT_EVERY != 0) for n in range(count)]}
     return {}
