@@ -110,6 +110,8 @@ def _files_of_index(path: Path) -> list[Path]:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{path} is not an index of shards: it has no weight_map; copy it again") from error
+    if not names:
+        raise CheckpointError(f"{path} is an index of no shards: its weight_map is empty; give the file of weights")
     return _present(path, f"{path} names {len(names)} shards", [path.parent / name for name in names])
 
 

@@ -408,6 +408,9 @@ def test_a_broken_index_and_a_tensor_in_two_shards(tmp_path):
     index.write_text('{"metadata": {}}')
     with pytest.raises(CheckpointError, match=r"is not an index of shards: it has no weight_map; copy it again"):
         read_checkpoint(tmp_path)
+    index.write_text('{"weight_map": {}}')
+    with pytest.raises(CheckpointError, match=r"is an index of no shards: its weight_map is empty"):
+        read_checkpoint(tmp_path)
     index.unlink()
     for k in (1, 2):
         safetensors.torch.save_file({"a": torch.zeros(2)}, tmp_path / f"m-0000{k}-of-00002.safetensors")
