@@ -7,6 +7,7 @@ as a tensor, become Hugging Face's own word for them: "longrope", with one list 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -64,7 +65,11 @@ SINGLE = (  # besides KEYS, which may stand once a layer as well
     "rope.freq_base_swa",
     "rope.scaling.type",
     "rope.scaling.factor",
+    "rope.scale_linear",
     "rope.scaling.attn_factor",
+    "rope.scaling.yarn_beta_fast",
+    "rope.scaling.yarn_beta_slow",
+    "attention.causal",
     "rope.scaling.original_context_length",
 )
 ATTENTION_BIAS = {"attention_bias": {"attn_q", "attn_k", "attn_v", "attn_qkv", "attn_output"}}
@@ -99,11 +104,15 @@ def gguf_configuration(
     if own.get("expert_count"):
         raise CheckpointError(f"{path} is a mixture of {own['expert_count']} experts, which no frontend knows")
     values: dict[str, object] = {"model_type": ARCHITECTURES[architecture].model_type}
+    if own.get("attention.causal") is False:
+        raise CheckpointError(f"{path} says that attention looks ahead; such a model predicts no next token")
     values |= {ours: _one(own[theirs], theirs, path) for theirs, ours in KEYS.items() if theirs in own}
+    if "num_attention_heads" in values:
+        values.setdefault("num_key_value_heads", values["num_attention_heads"])
     values |= {name: None for name in NONE_IS_ZERO if values.get(name) == 0}
     values |= {ours: metadata[theirs] for theirs, ours in TOKENIZER_KEYS.items() if theirs in metadata}
     values |= {"tie_word_embeddings": "output.weight" not in names, **ACTIVATIONS.get(architecture, SILU)}
-    values |= _rotation(own, values, factors) | _of_architecture(architecture, own, values)
+    values |= _rotation(own, values, factors, path) | _of_architecture(architecture, own, values)
     values |= _biases(architecture, names)
     renamed = RENAMED.get(architecture, {})
     return Configuration({renamed.get(name, name): value for name, value in values.items()}, SOURCE)
@@ -127,7 +136,7 @@ def _one(value: object, name: str, path: Path) -> object:
 
 
 def _rotation(
-    own: Mapping[str, object], values: Mapping[str, object], factors: Mapping[str, np.ndarray]
+    own: Mapping[str, object], values: Mapping[str, object], factors: Mapping[str, np.ndarray], path: Path
 ) -> dict[str, object]:
     """The share of a head that is rotated, and the scaling of the frequencies."""
     found: dict[str, object] = {}
@@ -140,18 +149,39 @@ def _rotation(
     partial = own.get("general.architecture") in ROTATE_PARTLY
     if isinstance(rotated, int) and isinstance(head, int) and head and (rotated != head or partial):
         found["partial_rotary_factor"] = rotated / head
-    kind, factor = own.get("rope.scaling.type", "none"), own.get("rope.scaling.factor")
     original = own.get("rope.scaling.original_context_length")
     told = {} if original is None else {"original_max_position_embeddings": original}
-    if factors:
+    scaling = _scaling(own, factors, path)
+    if scaling.get("rope_type") == "longrope":
+        return found | {"rope_scaling": scaling} | told  # where Hugging Face's Phi-3 reads it
+    return found | ({"rope_scaling": scaling | told} if scaling else {})
+
+
+def _scaling(own: Mapping[str, object], factors: Mapping[str, np.ndarray], path: Path) -> dict[str, object]:
+    """How frequencies are scaled, as llama.cpp reads it: linearly where a factor has no type, whatever its key.
+
+    Raises CheckpointError for what Hugging Face has no word for.
+    """
+    kind, factor = own.get("rope.scaling.type", "linear"), own.get("rope.scaling.factor", own.get("rope.scale_linear"))
+    stretched = kind != "none" and isinstance(factor, int | float) and factor not in (0, 1)
+    sharper = own.get("rope.scaling.attn_factor", 1.0)
+    if factors and not (stretched and kind != "longrope"):
         lists = {f"{which}_factor": factors.get(which, factors.get("all")) for which in ("short", "long")}
-        scaling = {name: each.tolist() for name, each in lists.items() if each is not None}
-        attention = own.get("rope.scaling.attn_factor", 1.0)
-        found["rope_scaling"] = {"rope_type": "longrope", **scaling, "attention_factor": attention}
-        found |= told  # where Hugging Face's Phi-3 reads it
-    elif kind not in ("none", "longrope"):
-        found["rope_scaling"] = {"rope_type": kind, **({} if factor is None else {"factor": factor}), **told}
-    return found
+        both = {name: each.tolist() for name, each in lists.items() if each is not None}
+        return {"rope_type": "longrope", **both, "attention_factor": sharper}
+    if factors:
+        raise CheckpointError(f"{path} has factors of the rotations' frequencies and scales them by {factor} besides")
+    if sharper != 1 and not (stretched and kind == "yarn"):
+        raise CheckpointError(
+            f"{path} has a rope.scaling.attn_factor of {sharper} without YaRN, which no frontend knows"
+        )
+    if not stretched or not isinstance(factor, int | float):
+        return {}
+    betas = {name: own.get(f"rope.scaling.yarn_{name}") for name in ("beta_fast", "beta_slow")}
+    found = {name: value for name, value in betas.items() if value is not None and kind == "yarn"}
+    if sharper != 1 and isinstance(sharper, int | float):
+        found["attention_factor"] = sharper * (1 + 0.1 * math.log(factor))
+    return {"rope_type": kind, "factor": factor, **found}
 
 
 def _of_architecture(architecture: str, own: Mapping[str, object], values: Mapping[str, object]) -> dict[str, object]:

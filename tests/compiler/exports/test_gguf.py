@@ -16,7 +16,7 @@ from bytecap.compiler.exports.gguf_file import gguf_tensors, tensor_kinds, write
 from bytecap.compiler.exports.gguf_metadata import gguf_metadata, llama3_factors
 from bytecap.compiler.exports.gguf_tokenizer import PREFIX, gguf_tokenizer
 from bytecap.compiler.model.model import ModelTensor
-from bytecap.errors import OutputError
+from bytecap.errors import CheckpointError, OutputError
 from bytecap.runtime.gguf_file import read_gguf
 
 SIZES = {
@@ -137,6 +137,51 @@ def test_a_zero_of_a_gguf_file_is_none(name):
     metadata = {"general.architecture": "phi3", f"phi3.{name}": 0}
     read = gguf_configuration(metadata, (), {}, Path("m.gguf"))
     assert read.values[name.removeprefix("attention.")] is None
+
+
+LINEAR_BY_4 = {"rope_type": "linear", "factor": 4.0}
+YARN_BY_4 = {"rope_type": "yarn", "factor": 4.0}
+BOTH = {"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "meant"),
+    [
+        ({"rope.scaling.type": "linear", "rope.scaling.factor": 4.0}, LINEAR_BY_4),
+        ({"rope.scaling.factor": 4.0}, LINEAR_BY_4),
+        ({"rope.scale_linear": 4.0}, LINEAR_BY_4),
+        ({"rope.scaling.factor": 4.0, "rope.scale_linear": 2.0}, LINEAR_BY_4),
+        ({"rope.scaling.type": "none", "rope.scaling.factor": 4.0}, None),
+        ({"rope.scaling.type": "linear", "rope.scaling.factor": 0.0}, None),
+        ({"rope.scaling.type": "yarn"}, None),
+        (BOTH, YARN_BY_4),
+        (BOTH | {"rope.scaling.yarn_beta_fast": 8.0}, YARN_BY_4 | {"beta_fast": 8.0}),
+        (BOTH | {"rope.scaling.attn_factor": 2.0}, YARN_BY_4 | {"attention_factor": 2.2772588722239782}),
+    ],
+)
+def test_scaled_rotations_are_read_as_llama_cpp_reads_them(metadata, meant):
+    told = {f"llama.{name}": value for name, value in metadata.items()}
+    read = gguf_configuration({"general.architecture": "llama", **told}, (), {}, Path("m.gguf"))
+    assert read.values.get("rope_scaling") == meant
+
+
+@pytest.mark.parametrize(
+    ("metadata", "factors", "sentence"),
+    [
+        ({"rope.scaling.factor": 4.0}, {"all": np.ones(2, np.float32)}, "and scales them by 4.0 besides"),
+        ({"rope.scaling.attn_factor": 2.0}, {}, "attn_factor of 2.0 without YaRN"),
+        ({"attention.causal": False}, {}, "attention looks ahead"),
+    ],
+)
+def test_what_no_frontend_computes_of_a_gguf_file_is_refused(metadata, factors, sentence):
+    told = {f"llama.{name}": value for name, value in metadata.items()}
+    with pytest.raises(CheckpointError, match=sentence):
+        gguf_configuration({"general.architecture": "llama", **told}, (), factors, Path("m.gguf"))
+
+
+def test_keys_have_as_many_heads_as_queries_where_a_gguf_file_does_not_say():
+    metadata = {"general.architecture": "llama", "llama.attention.head_count": 4}
+    assert gguf_configuration(metadata, (), {}, Path("m.gguf")).values["num_key_value_heads"] == 4
 
 
 def test_the_trained_length_of_a_gguf_file_stands_where_phi_3_is_asked_for_it():
