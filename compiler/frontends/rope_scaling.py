@@ -56,9 +56,11 @@ def make_rotation(base: float, dims: int, scaling: Mapping[str, object], length:
         frequencies, factor = KINDS[kind](plain_frequencies(base, dims), base, _Numbers(kind, scaling), length)
     except (ArithmeticError, ValueError):  # of numbers that no model has, such as a base of 1
         frequencies, factor = np.full(dims // 2, np.nan), 1.0
-    if not (np.isfinite(frequencies).all() and math.isfinite(factor) and factor > 0):
+    with np.errstate(over="ignore"):
+        scaled, single = frequencies.astype(np.float32), float(np.float32(factor))
+    if not (np.isfinite(scaled).all() and math.isfinite(single) and single > 0):
         raise CheckpointError(f"rope_scaling of kind {kind!r} gives rotations that are not finite")
-    return Rotation(base, dims, frequencies.astype(np.float32), float(np.float32(factor)))
+    return Rotation(base, dims, scaled, single)
 
 
 def kind_of(scaling: Mapping[str, object]) -> str:

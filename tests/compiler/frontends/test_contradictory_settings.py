@@ -21,6 +21,7 @@ REFUSED = [  # a golden model, what its configuration says instead (... removes 
     ("olmo3", {"rope_parameters": {FULL: {"rope_theta": 9.0}}, "rope_theta": 300.0}, "each by itself"),
     ("phi3-longrope", {"rope_parameters": SHORT, "original_max_position_embeddings": ...}, "takes 4096; say it beside"),
     ("gpt-neox", {"head_dim": 4}, "head_dim 4 is not hidden_size 24 over 3 heads"),
+    ("llama", {"rope_scaling": {"rope_type": "linear", "factor": 1e-40}}, "gives rotations that are not finite"),
     ("gemma2", {"attn_logit_softcapping": 0.0}, "attn_logit_softcapping 0, .* say null for none"),
     ("gemma3", {"final_logit_softcapping": 0}, "final_logit_softcapping 0, .* say null for none"),
     ("granite", {"attention_multiplier": 0.0}, "attention_multiplier 0, .* say null for none"),
