@@ -29,6 +29,7 @@ CONTENT_BYTES = 192 << 20  # of what a compressed file unfolds into
 HEADER_BYTES = 16 << 20  # of one pickle or header
 ENTRIES = 100_000  # of one archive
 HEAD_BYTES = 512
+BESIDE_PIECES = 1 << 20  # bytes of a tokenizer that are no pieces of it; how text is normalized takes a quarter of that
 NAMED_KINDS = (  # place, bytes there, kind, what it is
     (0, b"\x89BCAP", "artifact", "an artifact of bytecap"),
     (0, b"PGRP", "weights", "a record's weights in groups that lrzip compressed"),
@@ -139,7 +140,7 @@ def _kind_of(content: bytes) -> dict[str, Any]:
     if content.startswith(b"\x80") and len(content) > 2 and content[1] <= 5:
         return _pickled(read_pickled(content[:HEADER_BYTES], "the file"))
     if _is_tokenizer(content):
-        return {"kind": "tokenizer", "what": "a tokenizer"}
+        return _tokenizer(content)
     return {"kind": "data", "what": f"data that begin with {content[:8].hex(' ')}" if content else "an empty file"}
 
 
@@ -151,6 +152,38 @@ def _is_tokenizer(content: bytes) -> bool:
     from ..compiler.checkpoints.identification import SENTENCEPIECE
 
     return SENTENCEPIECE.match(content) is not None
+
+
+def _tokenizer(content: bytes) -> dict[str, Any]:
+    """A tokenizer of sentencepiece, or data that are made up as one."""
+    beside = len(content) - _bytes_of_pieces(content)
+    if beside > BESIDE_PIECES:
+        return {"kind": "data", "what": f"a tokenizer with {beside:,} bytes that are no pieces of it"}
+    return {"kind": "tokenizer", "what": "a tokenizer"}
+
+
+def _bytes_of_pieces(content: bytes) -> int:
+    """Bytes of the fields that are a list's pieces, the first of sentencepiece's message; they need not come first."""
+    place = pieces = 0
+    while place < len(content):
+        begin, key = place, content[place]
+        if key & 7 != 2 or key > 0x7F:  # every field of the message has a length
+            break
+        length, place = _varint(content, place + 1)
+        place += length
+        if key == 0x0A and place <= len(content):
+            pieces += place - begin
+    return pieces
+
+
+def _varint(content: bytes, place: int) -> tuple[int, int]:
+    """A number of seven bits a byte, and the place behind it."""
+    value = 0
+    for shift, byte in enumerate(content[place : place + 10]):
+        value |= (byte & 0x7F) << 7 * shift
+        if byte < 0x80:
+            return value, place + shift + 1
+    return len(content), place
 
 
 def _safetensors(file: BinaryIO, size: int) -> dict[str, Any]:

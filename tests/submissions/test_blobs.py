@@ -8,6 +8,7 @@ import json
 import lzma
 import os
 import pickle
+import re
 import zipfile
 import zlib
 from collections import OrderedDict
@@ -21,6 +22,7 @@ import zstandard
 from safetensors.numpy import save as save_safetensors
 from submission_folders import write_folder
 from submission_folders_blobs import Evil, int8_state, record_state, saved
+from tiny_tokenizers import model_bytes
 
 from bytecap.errors import DataError
 from bytecap.submissions.blob_kinds import read_blob
@@ -98,6 +100,17 @@ def test_other_files_of_weights(tmp_path):
     np.save(stream, arrays["a"])
     blob = blob_of(tmp_path, "x.npy", stream.getvalue())
     assert (blob.kind, blob.what) == ("array", "a numpy array float16 [2, 3]")
+
+
+@pytest.mark.parametrize(
+    "added", [bytes(1), b"\x32\xff\xff\x7f" + bytes(2097151), b"\x52\xff\xff\xff\x7f", b"\x0a\xff\xff\xff\x7f"]
+)
+def test_a_tokenizer_that_is_mostly_something_else_is_data(tmp_path, added):
+    """Bytes behind the fields, a field that nobody reads, and pieces that are cut off."""
+    whole = model_bytes("bytes")
+    assert blob_of(tmp_path / "whole", "spm.model", whole).kind == "tokenizer"
+    blob = blob_of(tmp_path / "made_up", "spm.model", whole + added + bytes(2_000_000))
+    assert blob.kind == "data" and re.fullmatch(r"a tokenizer with \S+ bytes that are no pieces of it", blob.what)
 
 
 @pytest.mark.parametrize("protocol", range(6))
