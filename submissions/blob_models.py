@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import BytecapError, CheckpointError
-from .blob_kinds import Blob
+from .blob_kinds import Blob, read_blob
 from .blobs import BlobFacts
 from .claims import ClaimFacts
 from .declared import Quantity
 from .findings import Finding, Level, Rule
-from .folder import SubmissionFolder
+from .folder import SubmissionFile, SubmissionFolder
 from .judgement import JudgeOptions
 
 RULES = (
@@ -86,7 +86,7 @@ def _artifact_findings(folder: SubmissionFolder, blob: Blob) -> list[Finding]:
     from ..runtime.check import Outcome
     from ..runtime.verification import verify_artifact
 
-    checks = verify_artifact(folder.read_bytes(blob.name))
+    checks = verify_artifact(_content(folder, blob))
     values = {check.name: check.outcome.value for check in checks}
     failed = [check for check in checks if check.outcome is Outcome.FAILED]
     if failed:
@@ -161,11 +161,16 @@ def _score(folder: SubmissionFolder, blob: Blob, options: JudgeOptions) -> float
     return evaluate_program(program, tensors, str(options.data), options.tokenizer).bits_per_byte
 
 
+def _content(folder: SubmissionFolder, blob: Blob) -> bytes:
+    """The bytes of an artifact, without the compression around it where there is one."""
+    return read_blob(folder, SubmissionFile(blob.name, blob.bytes))[1]
+
+
 def _program(folder: SubmissionFolder, blob: Blob) -> tuple:
     if blob.kind == "artifact":
         from ..format.artifact import decode_tensors, read_artifact
 
-        artifact = read_artifact(folder.read_bytes(blob.name))
+        artifact = read_artifact(_content(folder, blob))
         return artifact.program, decode_tensors(artifact)
     from ..compiler.checkpoints.checkpoint import read_checkpoint
     from ..compiler.frontends import build_model

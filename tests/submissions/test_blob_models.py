@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import pytest
 from source_tree import ROOT
 from submission_folders import write_folder
@@ -37,6 +39,17 @@ def test_an_artifact_is_scored_and_compared(small_job, true_score, tmp_path, off
     assert finding.values["score"] == true_score
     assert judgement.passed == (level != "fail")
     assert "score-recomputed" not in {each.rule for each in judgement.findings}
+
+
+def test_an_artifact_in_a_compression_is_verified_and_scored(small_job, true_score, tmp_path):
+    path = tmp_path / "model.bcap.z"
+    path.write_bytes(zlib.compress(small_job.artifact.read_bytes(), 9))
+    judgement, finding = scored(small_job, tmp_path / "folder", round(true_score, 8), path=path)
+    assert (finding.level.value, finding.values["score"]) == ("pass", true_score)
+    (total,) = [line.as_shipped for line in judgement.ledger if line.name == "total"]
+    assert total == path.stat().st_size + len(SCRIPT)
+    levels = {finding.level.value for finding in judgement.findings if finding.rule == "blob-artifact"}
+    assert levels == {"pass"} and judgement.passed
 
 
 def test_data_that_do_not_fit_leave_it_unjudged(small_job, tmp_path):
