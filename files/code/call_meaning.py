@@ -17,7 +17,9 @@ from .evaluated_values import UNKNOWN, Compiled, Named, OpenFile, Unknown
 from .evaluation import Evaluator
 from .references import Kind, Payload, Reference
 
-EXECUTORS = {"exec", "eval", "builtins.exec", "builtins.eval", "runpy.run_string"}
+EXECUTORS = {"exec", "eval", "builtins.exec", "builtins.eval", "runpy.run_string", "cProfile.run", "profile.run"}
+EXECUTORS |= {"timeit.timeit", "timeit.repeat", "timeit.Timer", "pdb.run"}
+INTERPRETER_RUNS = {"runsource", "runcode"}  # methods of code.InteractiveInterpreter
 IMPORTERS = {"__import__", "importlib.import_module", "builtins.__import__", "importlib.__import__", "import_module"}
 FILE_IMPORTERS = {
     "importlib.util.spec_from_file_location": 1,
@@ -60,9 +62,14 @@ NETWORK = set(
     "torch.hub.load torch.hub.load_state_dict_from_url torch.hub.download_url_to_file gdown.download nltk.download "
     "http.client.HTTPSConnection http.client.HTTPConnection wandb.init boto3.client boto3.resource kaggle.api "
     "tiktoken.get_encoding tiktoken.encoding_for_model paramiko.SSHClient ftplib.FTP modal.App "
-    "pip.main pip._internal.main".split()
+    "pip.main pip._internal.main urllib.request.build_opener urllib.request.URLopener urllib.request.FancyURLopener "
+    "ftplib.FTP_TLS xmlrpc.client.ServerProxy asyncio.open_connection websockets.connect websocket.create_connection "
+    "kagglehub.model_download kagglehub.dataset_download sentence_transformers.SentenceTransformer fsspec.open "
+    "transformers.pipeline tensorflow_datasets.load keras.utils.get_file pooch.retrieve cached_path.cached_path "
+    "s3fs.S3FileSystem gcsfs.GCSFileSystem google.cloud.storage.Client".split()
 )
 NETWORK_MODULES = ("requests.", "httpx.", "aiohttp.", "urllib3.")
+MODEL_ZOOS = ("torchvision.models.", "timm.", "open_clip.")  # whose constructors download weights when they are told to
 UNPICKLERS = {"torch.load", "pickle.load", "pickle.loads", "pickle.Unpickler", "dill.load", "dill.loads", "joblib.load"}
 UNPICKLERS |= {"cloudpickle.load", "cloudpickle.loads", "pandas.read_pickle", "_pickle.loads", "_pickle.load"}
 CODE_OBJECTS = {"marshal.loads", "marshal.load", "types.CodeType", "types.FunctionType"}
@@ -135,6 +142,8 @@ class CallMeaning:
             self._say(Kind.UNPICKLING, name, call)
         if name in NETWORK or name.startswith(NETWORK_MODULES) or name.endswith(".from_pretrained"):
             self._say(Kind.NETWORK, name, call)
+        if name.startswith(MODEL_ZOOS) and any(_is_given(call, keyword) for keyword in ("pretrained", "weights")):
+            self._say(Kind.NETWORK, f"{name}, pretrained", call)
 
     def _method(self, name: str, owner: Any, call: ast.Call, names: dict[str, Any]) -> None:
         if isinstance(owner, PurePosixPath):
@@ -154,6 +163,8 @@ class CallMeaning:
             self._path(Kind.READ_FILE, call, 0, names, name)
         elif name.endswith("from_pretrained"):
             self._say(Kind.NETWORK, name, call)
+        elif name in INTERPRETER_RUNS:
+            self._execute(name, call, names)
 
     def _execute(self, name: str, call: ast.Call, names: dict[str, Any]) -> None:
         if not call.args:
@@ -312,6 +323,12 @@ def _keyword(call: ast.Call, name: str) -> ast.expr | None:
 def _keyword_is(call: ast.Call, name: str, value: object) -> bool:
     node = _keyword(call, name)
     return isinstance(node, ast.Constant) and node.value is value
+
+
+def _is_given(call: ast.Call, name: str) -> bool:
+    """Whether a keyword is there with anything but False or None."""
+    node = _keyword(call, name)
+    return node is not None and not (isinstance(node, ast.Constant) and node.value in (False, None))
 
 
 def _summed_lists(node: ast.expr | None) -> list[ast.expr]:

@@ -162,6 +162,9 @@ NAMED = {
     ),
     "download": ("from huggingface_hub import hf_hub_download as get\nget('a', 'b')", Kind.NETWORK, "hf_hub_download"),
     "request": ("import requests\nrequests.get('http://a')", Kind.NETWORK, "requests.get"),
+    "opener": ("import urllib.request as r\nr.build_opener().open('http://a')", Kind.NETWORK, "build_opener"),
+    "zoo": ("import timm\ntimm.create_model('a', pretrained=True)", Kind.NETWORK, "timm.create_model, pretrained"),
+    "weights": ("from torchvision.models import vit_b_16\nvit_b_16(weights='DEFAULT')", Kind.NETWORK, "pretrained"),
     "clone": ("import os\nos.system('git clone https://a')", Kind.NETWORK, "git clone"),
     "inline": (
         "from torch.utils import cpp_extension as e\ne.load_inline('k', 'int f();')",
@@ -196,8 +199,9 @@ def test_what_has_a_computed_name_is_said(name, tmp_path):
     assert [(place, item.kind) for place, item in closure.named] == [("main.py:2", Kind.COMPUTED)]
 
 
-def test_a_safe_load_is_no_unpickling(tmp_path):
-    script = "import torch, ctypes\ntorch.load('a.pt', weights_only=True)\nmodel.eval()\nctypes.CDLL(None)\n"
+def test_what_is_harmless_is_not_named(tmp_path):
+    script = "import torch, ctypes, timm\ntorch.load('a.pt', weights_only=True)\nmodel.eval()\nctypes.CDLL(None)\n"
+    script += "timm.create_model('a', pretrained=False)\nMine(pretrained=True)\nimport timeit\ntimeit.timeit(run)\n"
     closure = follow(tmp_path, script, {})
     assert closure.named == []
 

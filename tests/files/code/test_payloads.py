@@ -57,6 +57,10 @@ PAYLOADS = {
     "in main": f"import zlib,base64\ndef main():\n    exec(zlib.decompress(base64.b64decode('{B64}')))\nmain()",
     "in try": "try:\n    import brotlicffi as z\nexcept ImportError:\n    import zlib as z\n"
     f"import base64\nexec(z.decompress(base64.b64decode('{B64}')))",
+    "timed": f"import timeit,zlib,base64\ntimeit.timeit(zlib.decompress(base64.b64decode('{B64}')).decode(),number=1)",
+    "profiled": f"import cProfile,zlib,base64\ncProfile.run(zlib.decompress(base64.b64decode('{B64}')))",
+    "interpreter": "import code,zlib,base64\n"
+    f"code.InteractiveInterpreter().runsource(zlib.decompress(base64.b64decode('{B64}')).decode(),'x','exec')",
     "python -c": f"import subprocess,sys\nsubprocess.run([sys.executable,'-c',{INNER!r}])",
 }
 
