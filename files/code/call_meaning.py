@@ -12,70 +12,12 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
+from . import call_names
 from .commands import Word, command_references, split_shell
 from .evaluated_values import UNKNOWN, Compiled, Named, OpenFile, Unknown
 from .evaluation import Evaluator
 from .references import Kind, Payload, Reference
 
-EXECUTORS = {"exec", "eval", "builtins.exec", "builtins.eval", "runpy.run_string", "cProfile.run", "profile.run"}
-EXECUTORS |= {"timeit.timeit", "timeit.repeat", "timeit.Timer", "pdb.run"}
-INTERPRETER_RUNS = {"runsource", "runcode"}  # methods of code.InteractiveInterpreter
-IMPORTERS = {"__import__", "importlib.import_module", "builtins.__import__", "importlib.__import__", "import_module"}
-FILE_IMPORTERS = {
-    "importlib.util.spec_from_file_location": 1,
-    "importlib.machinery.SourceFileLoader": 1,
-    "importlib.machinery.SourcelessFileLoader": 1,
-    "importlib.machinery.ExtensionFileLoader": 1,
-    "imp.load_source": 1,
-    "runpy.run_path": 0,
-    "execfile": 0,
-}
-OPENERS = {"open", "io.open", "gzip.open", "lzma.open", "bz2.open", "codecs.open", "zstandard.open", "tarfile.open"}
-READERS = set(
-    "numpy.load numpy.fromfile numpy.memmap numpy.loadtxt numpy.genfromtxt torch.load torch.from_file zipfile.ZipFile "
-    "safetensors.torch.load_file safetensors.numpy.load_file safetensors.safe_open tokenizers.Tokenizer.from_file "
-    "sentencepiece.SentencePieceProcessor joblib.load pandas.read_csv pandas.read_parquet pandas.read_pickle "
-    "pyarrow.parquet.read_table os.path.getsize mmap.mmap shutil.copy shutil.copyfile shutil.copy2 "
-    "shutil.unpack_archive tiktoken.load.load_tiktoken_bpe PIL.Image.open cv2.imread imageio.imread imageio.v3.imread "
-    "matplotlib.pyplot.imread torchvision.io.read_image torchvision.io.read_file soundfile.read torchaudio.load "
-    "wave.open h5py.File sqlite3.connect linecache.getlines fileinput.input os.open torch.jit.load".split()
-)
-WRITERS = {"torch.save": 1, "numpy.save": 0, "numpy.savez": 0, "numpy.savez_compressed": 0, "shutil.copy": 1}
-WRITERS |= {"shutil.copyfile": 1, "shutil.copy2": 1, "safetensors.torch.save_file": 1, "joblib.dump": 1}
-WRITERS |= {"os.replace": 1, "os.rename": 1, "shutil.move": 1}
-STARTERS = {
-    f"subprocess.{name}" for name in "run call check_call check_output Popen getoutput getstatusoutput".split()
-} | {"os.system", "os.popen", "asyncio.create_subprocess_shell", "pty.spawn"}
-STARTERS_OF_WORDS = {"asyncio.create_subprocess_exec": 0}
-STARTERS_OF_WORDS |= {f"os.{name}": 1 for name in "execl execlp execle execv execvp execvpe execve".split()}
-STARTERS_OF_WORDS |= {"os.posix_spawn": 1, "os.posix_spawnp": 1}
-STARTERS_OF_WORDS |= {f"os.spawn{name}": 2 for name in "l le lp lpe v ve vp vpe".split()}
-NATIVE_BUILDERS = {"torch.utils.cpp_extension.load", "torch.utils.cpp_extension.CUDAExtension"}
-NATIVE_BUILDERS |= {"torch.utils.cpp_extension.CppExtension", "setuptools.Extension", "distutils.core.Extension"}
-INLINE_BUILDERS = {"torch.utils.cpp_extension.load_inline", "cupy.RawKernel", "cupy.RawModule", "cffi.FFI.verify"}
-INLINE_BUILDERS |= {"pycuda.compiler.SourceModule", "torch.cuda._compile_kernel"}
-LIBRARIES = {"ctypes.CDLL", "ctypes.PyDLL", "ctypes.cdll.LoadLibrary", "torch.ops.load_library"}
-LIBRARIES |= {"torch.classes.load_library", "numpy.ctypeslib.load_library", "cffi.FFI.dlopen"}
-NETWORK = set(
-    "urllib.request.urlopen urllib.request.urlretrieve urllib.request.Request socket.create_connection wget.download "
-    "huggingface_hub.hf_hub_download huggingface_hub.snapshot_download huggingface_hub.HfApi datasets.load_dataset "
-    "torch.hub.load torch.hub.load_state_dict_from_url torch.hub.download_url_to_file gdown.download nltk.download "
-    "http.client.HTTPSConnection http.client.HTTPConnection wandb.init boto3.client boto3.resource kaggle.api "
-    "tiktoken.get_encoding tiktoken.encoding_for_model paramiko.SSHClient ftplib.FTP modal.App "
-    "pip.main pip._internal.main urllib.request.build_opener urllib.request.URLopener urllib.request.FancyURLopener "
-    "ftplib.FTP_TLS xmlrpc.client.ServerProxy asyncio.open_connection websockets.connect websocket.create_connection "
-    "kagglehub.model_download kagglehub.dataset_download sentence_transformers.SentenceTransformer fsspec.open "
-    "transformers.pipeline tensorflow_datasets.load keras.utils.get_file pooch.retrieve cached_path.cached_path "
-    "s3fs.S3FileSystem gcsfs.GCSFileSystem google.cloud.storage.Client".split()
-)
-NETWORK_MODULES = ("requests.", "httpx.", "aiohttp.", "urllib3.")
-MODEL_ZOOS = ("torchvision.models.", "timm.", "open_clip.")  # whose constructors download weights when they are told to
-UNPICKLERS = {"torch.load", "pickle.load", "pickle.loads", "pickle.Unpickler", "dill.load", "dill.loads", "joblib.load"}
-UNPICKLERS |= {"cloudpickle.load", "cloudpickle.loads", "pandas.read_pickle", "_pickle.loads", "_pickle.load"}
-CODE_OBJECTS = {"marshal.loads", "marshal.load", "types.CodeType", "types.FunctionType"}
-PATH_READS = {"read_text", "read_bytes"}
-PATH_WRITES = {"write_text", "write_bytes"}
-TOKENIZER_LOADS = {"load", "Load", "LoadFromFile", "load_from_file"}
 FOUND = Callable[[Reference | Payload], None]
 
 
@@ -90,7 +32,7 @@ class CallMeaning:
         callee = self.evaluator.callee(call, names)
         if isinstance(callee, Named):
             self._named(callee.name, call, names)
-        elif isinstance(call.func, ast.Name) and call.func.id in IMPORTERS:  # wherever the name came from
+        elif isinstance(call.func, ast.Name) and call.func.id in call_names.IMPORTERS:  # wherever the name came from
             self._import(call, names)
         elif isinstance(call.func, ast.Attribute):
             owner = callee[0] if isinstance(callee, tuple) else UNKNOWN
@@ -100,29 +42,29 @@ class CallMeaning:
         self.found(Reference(kind, name, call.lineno, **more))
 
     def _named(self, name: str, call: ast.Call, names: dict[str, Any]) -> None:
-        if name in EXECUTORS:
+        if name in call_names.EXECUTORS:
             self._execute(name, call, names)
-        elif name in IMPORTERS:
+        elif name in call_names.IMPORTERS:
             self._import(call, names)
-        elif name in FILE_IMPORTERS:
-            self._path(Kind.EXECUTED_FILE, call, FILE_IMPORTERS[name], names, name)
+        elif name in call_names.FILE_IMPORTERS:
+            self._path(Kind.EXECUTED_FILE, call, call_names.FILE_IMPORTERS[name], names, name)
         elif name == "runpy.run_module":
             module = self._argument(call, 0, names)
             if isinstance(module, str):
                 self._say(Kind.STARTED_MODULE, module, call, via=name)
-        elif name in OPENERS:
+        elif name in call_names.OPENERS:
             self._open(call, names, name, 0)
-        elif name in STARTERS:
+        elif name in call_names.STARTERS:
             self._start(call, names, name)
-        elif name in STARTERS_OF_WORDS:
-            self._start_words(call.args[STARTERS_OF_WORDS[name] :], call, names, name)
-        elif name in NATIVE_BUILDERS:
+        elif name in call_names.STARTERS_OF_WORDS:
+            self._start_words(call.args[call_names.STARTERS_OF_WORDS[name] :], call, names, name)
+        elif name in call_names.NATIVE_BUILDERS:
             self._native(call, names, name)
-        elif name in INLINE_BUILDERS:
+        elif name in call_names.INLINE_BUILDERS:
             self._say(Kind.INLINE_NATIVE, name, call)
-        elif name in LIBRARIES:
+        elif name in call_names.LIBRARIES:
             self._path(Kind.LIBRARY, call, 0, names, name)
-        elif name in CODE_OBJECTS:
+        elif name in call_names.CODE_OBJECTS:
             self._say(Kind.UNREADABLE, f"a code object ({name})", call)
         elif name in ("sys.path.insert", "sys.path.append", "site.addsitedir"):
             self._path(Kind.IMPORT_PATH, call, 1 if name.endswith("insert") else 0, names, name)
@@ -131,39 +73,45 @@ class CallMeaning:
 
     def _data(self, name: str, call: ast.Call, names: dict[str, Any]) -> None:
         """Calls that may be several things: a reader that unpickles, a copy that reads and writes."""
-        if name in READERS and not (name == "torch.load" and _is_memory(call)):
+        if name in call_names.READERS and not (name == "torch.load" and _is_memory(call)):
             keyword = "model_file" if "SentencePiece" in name else "file"
             self._path(Kind.READ_FILE, call, 0, names, name, keyword)
-        if name in WRITERS:
-            self._path(Kind.WRITTEN_FILE, call, WRITERS[name], names, name)
-        if name in UNPICKLERS and not _keyword_is(call, "weights_only", True):
+        if name in call_names.WRITERS:
+            self._path(Kind.WRITTEN_FILE, call, call_names.WRITERS[name], names, name)
+        if name in call_names.UNPICKLERS and not _keyword_is(call, "weights_only", True):
             self._say(Kind.UNPICKLING, name, call)
         if name == "numpy.load" and _keyword_is(call, "allow_pickle", True):
             self._say(Kind.UNPICKLING, name, call)
-        if name in NETWORK or name.startswith(NETWORK_MODULES) or name.endswith(".from_pretrained"):
+        if (
+            name in call_names.NETWORK
+            or name.startswith(call_names.NETWORK_MODULES)
+            or name.endswith(".from_pretrained")
+        ):
             self._say(Kind.NETWORK, name, call)
-        if name.startswith(MODEL_ZOOS) and any(_is_given(call, keyword) for keyword in ("pretrained", "weights")):
+        if name.startswith(call_names.MODEL_ZOOS) and any(
+            _is_given(call, keyword) for keyword in ("pretrained", "weights")
+        ):
             self._say(Kind.NETWORK, f"{name}, pretrained", call)
 
     def _method(self, name: str, owner: Any, call: ast.Call, names: dict[str, Any]) -> None:
         if isinstance(owner, PurePosixPath):
-            if name in PATH_READS:
+            if name in call_names.PATH_READS:
                 self._say(Kind.READ_FILE, str(owner), call, via="pathlib")
-            elif name in PATH_WRITES:
+            elif name in call_names.PATH_WRITES:
                 self._say(Kind.WRITTEN_FILE, str(owner), call, via="pathlib")
             elif name == "open":
                 mode = self._argument(call, 0, names, "mode")
                 self._opened(str(owner), mode, call, "pathlib")
-        elif name in PATH_READS | PATH_WRITES and isinstance(owner, Unknown) and isinstance(call.func, ast.Attribute):
-            path = self._known_end(call.func.value, names)
+        elif name in call_names.PATH_READS | call_names.PATH_WRITES and isinstance(owner, Unknown):
+            path = self._known_end(call.func.value, names) if isinstance(call.func, ast.Attribute) else ""
             if path:
-                kind = Kind.READ_FILE if name in PATH_READS else Kind.WRITTEN_FILE
+                kind = Kind.READ_FILE if name in call_names.PATH_READS else Kind.WRITTEN_FILE
                 self._say(kind, path, call, via="pathlib", assumed=True)
-        elif name in TOKENIZER_LOADS and isinstance(owner, Unknown):
+        elif name in call_names.TOKENIZER_LOADS and isinstance(owner, Unknown):
             self._path(Kind.READ_FILE, call, 0, names, name)
         elif name.endswith("from_pretrained"):
             self._say(Kind.NETWORK, name, call)
-        elif name in INTERPRETER_RUNS:
+        elif name in call_names.INTERPRETER_RUNS:
             self._execute(name, call, names)
 
     def _execute(self, name: str, call: ast.Call, names: dict[str, Any]) -> None:

@@ -1,0 +1,72 @@
+"""Names of functions by what a call of them does to the list of what a script needs.
+
+Strategy: full names, whatever they were imported as; call_meaning.py looks them up. A number is the place of the
+argument that names a file. A name that is not here does nothing that the list is about.
+"""
+
+from __future__ import annotations
+
+EXECUTORS = {"exec", "eval", "builtins.exec", "builtins.eval", "runpy.run_string", "cProfile.run", "profile.run"}
+EXECUTORS |= {"timeit.timeit", "timeit.repeat", "timeit.Timer", "pdb.run"}
+INTERPRETER_RUNS = {"runsource", "runcode"}  # methods of code.InteractiveInterpreter
+IMPORTERS = {"__import__", "importlib.import_module", "builtins.__import__", "importlib.__import__", "import_module"}
+FILE_IMPORTERS = {
+    "importlib.util.spec_from_file_location": 1,
+    "importlib.machinery.SourceFileLoader": 1,
+    "importlib.machinery.SourcelessFileLoader": 1,
+    "importlib.machinery.ExtensionFileLoader": 1,
+    "imp.load_source": 1,
+    "runpy.run_path": 0,
+    "execfile": 0,
+}
+OPENERS = {"open", "io.open", "gzip.open", "lzma.open", "bz2.open", "codecs.open", "zstandard.open", "tarfile.open"}
+READERS = set(
+    "numpy.load numpy.fromfile numpy.memmap numpy.loadtxt numpy.genfromtxt torch.load torch.from_file zipfile.ZipFile "
+    "safetensors.torch.load_file safetensors.numpy.load_file safetensors.safe_open tokenizers.Tokenizer.from_file "
+    "sentencepiece.SentencePieceProcessor joblib.load pandas.read_csv pandas.read_parquet pandas.read_pickle "
+    "pyarrow.parquet.read_table os.path.getsize mmap.mmap shutil.copy shutil.copyfile shutil.copy2 "
+    "shutil.unpack_archive tiktoken.load.load_tiktoken_bpe PIL.Image.open cv2.imread imageio.imread imageio.v3.imread "
+    "matplotlib.pyplot.imread torchvision.io.read_image torchvision.io.read_file soundfile.read torchaudio.load "
+    "wave.open h5py.File sqlite3.connect linecache.getlines fileinput.input os.open torch.jit.load".split()
+)
+WRITERS = {"torch.save": 1, "numpy.save": 0, "numpy.savez": 0, "numpy.savez_compressed": 0, "shutil.copy": 1}
+WRITERS |= {"shutil.copyfile": 1, "shutil.copy2": 1, "safetensors.torch.save_file": 1, "joblib.dump": 1}
+WRITERS |= {"os.replace": 1, "os.rename": 1, "shutil.move": 1}
+STARTERS = {
+    f"subprocess.{name}" for name in "run call check_call check_output Popen getoutput getstatusoutput".split()
+} | {"os.system", "os.popen", "asyncio.create_subprocess_shell", "pty.spawn"}
+STARTERS_OF_WORDS = {"asyncio.create_subprocess_exec": 0}
+STARTERS_OF_WORDS |= {f"os.{name}": 1 for name in "execl execlp execle execv execvp execvpe execve".split()}
+STARTERS_OF_WORDS |= {"os.posix_spawn": 1, "os.posix_spawnp": 1}
+STARTERS_OF_WORDS |= {f"os.spawn{name}": 2 for name in "l le lp lpe v ve vp vpe".split()}
+NATIVE_BUILDERS = {"torch.utils.cpp_extension.load", "torch.utils.cpp_extension.CUDAExtension"}
+NATIVE_BUILDERS |= {"torch.utils.cpp_extension.CppExtension", "setuptools.Extension", "distutils.core.Extension"}
+INLINE_BUILDERS = {"torch.utils.cpp_extension.load_inline", "cupy.RawKernel", "cupy.RawModule", "cffi.FFI.verify"}
+INLINE_BUILDERS |= {"pycuda.compiler.SourceModule", "torch.cuda._compile_kernel"}
+LIBRARIES = {"ctypes.CDLL", "ctypes.PyDLL", "ctypes.cdll.LoadLibrary", "torch.ops.load_library"}
+LIBRARIES |= {"torch.classes.load_library", "numpy.ctypeslib.load_library", "cffi.FFI.dlopen"}
+NETWORK = set(
+    "urllib.request.urlopen urllib.request.urlretrieve urllib.request.Request socket.create_connection wget.download "
+    "huggingface_hub.hf_hub_download huggingface_hub.snapshot_download huggingface_hub.HfApi datasets.load_dataset "
+    "torch.hub.load torch.hub.load_state_dict_from_url torch.hub.download_url_to_file gdown.download nltk.download "
+    "http.client.HTTPSConnection http.client.HTTPConnection wandb.init boto3.client boto3.resource kaggle.api "
+    "tiktoken.get_encoding tiktoken.encoding_for_model paramiko.SSHClient ftplib.FTP modal.App "
+    "pip.main pip._internal.main urllib.request.build_opener urllib.request.URLopener urllib.request.FancyURLopener "
+    "ftplib.FTP_TLS xmlrpc.client.ServerProxy asyncio.open_connection websockets.connect websocket.create_connection "
+    "kagglehub.model_download kagglehub.dataset_download sentence_transformers.SentenceTransformer fsspec.open "
+    "transformers.pipeline tensorflow_datasets.load keras.utils.get_file pooch.retrieve cached_path.cached_path "
+    "s3fs.S3FileSystem gcsfs.GCSFileSystem google.cloud.storage.Client".split()
+)
+NETWORK_MODULES = ("requests.", "httpx.", "aiohttp.", "urllib3.")
+MODEL_ZOOS = ("torchvision.models.", "timm.", "open_clip.")  # whose constructors download weights when they are told to
+UNPICKLERS = {"torch.load", "pickle.load", "pickle.loads", "pickle.Unpickler", "dill.load", "dill.loads", "joblib.load"}
+UNPICKLERS |= {"cloudpickle.load", "cloudpickle.loads", "pandas.read_pickle", "_pickle.loads", "_pickle.load"}
+CODE_OBJECTS = {"marshal.loads", "marshal.load", "types.CodeType", "types.FunctionType"}
+PATH_READS = {"read_text", "read_bytes"}
+PATH_WRITES = {"write_text", "write_bytes"}
+TOKENIZER_LOADS = {"load", "Load", "LoadFromFile", "load_from_file"}
+
+
+def is_download(name: str) -> bool:
+    """Whether a function of this full name fetches or sends something."""
+    return name in NETWORK or name.startswith(NETWORK_MODULES) or name.endswith(".from_pretrained")
