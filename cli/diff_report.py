@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..files.numbers import integer
-from ..format.byte_account import TOGETHER
 from .eval_report import conventions_text, gap_document, score_document, score_notes, text_document
 from .tables import print_table
 from .text_lines import print_field, print_text
@@ -92,6 +91,8 @@ def print_difference(first: Path, second: Path, difference: Difference, everythi
 
 def _print_tensors(found: Comparison, tensors: Sequence[TensorDifference]) -> None:
     """Those `tensors` and what serves them all; the total is what lies between the two files."""
+    from ..format.byte_account import TOGETHER
+
     if not tensors:
         click.echo("every tensor is the same\n")
         return

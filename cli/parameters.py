@@ -199,10 +199,13 @@ force_option = click.option("--force", is_flag=True, help="Replace the output if
 
 def check_outputs(outputs: Iterable[Path | None], force: bool) -> None:
     """Refuse, before the work, files that cannot be written, and those that the command in progress reads."""
+    written = [path for path in outputs if path is not None]
+    if not written:  # nothing is imported before the command's first sign
+        return
     from ..compiler.refusals import files_read
     from ..files.output import check_output, refuse_own_inputs
 
-    written, context = [path for path in outputs if path is not None], click.get_current_context()
+    context = click.get_current_context()
     inputs = [each for each in context.command.params if not _is_output(each)]
     given = [path for each in inputs for path in _paths(context.params.get(each.name or ""))]
     refuse_own_inputs(written, files_read(given))

@@ -72,9 +72,8 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved:
         told, source = checked_parameters(told, PARAMETERS, FRONTEND_NAME), checkpoint.configuration.source
     _complete_heads(shapes, {**told, **given}, assumed, family)
     refuse_contradictions(checkpoint, shapes, {name: told[name] for name in told if name not in given}, source)
-    for each in (told, assumed):  # a vocabulary may be smaller than the family's
-        if int(each.get("boundary_token", 0)) >= shapes["vocab_size"]:
-            del each["boundary_token"]
+    if int(assumed.get("boundary_token", 0)) >= shapes["vocab_size"]:  # a vocabulary smaller than the family's
+        del assumed["boundary_token"]
     known = {**NOT_ASKED, **assumed, **told, **shapes, **given, "family": family_name}
     names = names_of(family)
     _derive(known, family)

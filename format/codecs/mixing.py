@@ -366,7 +366,7 @@ class Mixing:
 
     @staticmethod
     def encode(matrices: Sequence[np.ndarray], scales: Sequence[ExpectedScales]) -> bytes:
-        """Code int32[rows, columns] matrices into one stream; |code| < 2**24 (ValueError otherwise). Exact."""
+        """Code int32[rows, columns] matrices into one stream; |code| < 2**24 (OverflowError otherwise). Exact."""
         stream = _Stream(False, *new_encoder(sum(m.size for m in matrices) * MAX_BYTES_PER_SYMBOL + 128))
         for codes, expected in zip(matrices, scales, strict=True):
             check_magnitudes(codes)

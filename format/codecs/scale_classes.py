@@ -310,7 +310,7 @@ class ScaleClasses:
 
     @staticmethod
     def encode(matrices: Sequence[np.ndarray], scales: Sequence[ExpectedScales]) -> bytes:
-        """Code int32[rows, columns] matrices into one stream; |code| < 2**24 (ValueError otherwise). Exact."""
+        """Code int32[rows, columns] matrices into one stream; |code| < 2**24 (OverflowError otherwise). Exact."""
         cumulative, counts = initial_model()
         symbols = sum(m.size for m in matrices)
         payload = np.zeros(symbols * 12 + 128, np.uint8)  # longest code: 16 + 49 + 26 bits

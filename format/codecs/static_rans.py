@@ -75,7 +75,7 @@ class StaticRans:
 
     @staticmethod
     def encode(matrices: Sequence[np.ndarray], scales: Sequence[ExpectedScales]) -> bytes:
-        """Code int32[rows, columns] matrices into one stream; |code| < 2**24 (ValueError otherwise). Exact."""
+        """Code int32[rows, columns] matrices into one stream; |code| < 2**24 (OverflowError otherwise). Exact."""
         for codes in matrices:
             check_magnitudes(codes)
         matrices = [np.ascontiguousarray(codes, np.int32) for codes in matrices]

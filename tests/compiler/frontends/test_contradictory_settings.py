@@ -42,7 +42,6 @@ TAKEN = [  # and the hyperparameters that it means
     ("olmo3", {"rope_parameters": {FULL: {"rope_theta": 9.0}}}, {"rope_theta": 9.0, "rope_local_base_freq": 5e5}),
     ("smollm3", {"bos_token_id": ...}, {"boundary_token": 2}),
     ("smollm3", {"bos_token_id": ..., "eos_token_id": ...}, {"boundary_token": 0}),
-    ("llama", {"bos_token_id": 128_000}, {"boundary_token": 0}),
     ("gpt-neox", {"head_dim": 8}, {"rotary_dims": 4}),
     ("qwen2", {"sliding_window": 0}, {"sliding_window": 0, "sliding_layers": []}),
     ("gemma2", {"attn_logit_softcapping": None}, {"attn_logit_softcapping": 0.0}),

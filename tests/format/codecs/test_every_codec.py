@@ -66,7 +66,7 @@ def test_codes_off_their_trellis_are_refused(codec) -> None:
 
 @every_codec
 def test_a_magnitude_beyond_the_limit_is_not_encoded(codec) -> None:
-    with pytest.raises(ValueError, match="2\\*\\*24"):
+    with pytest.raises(OverflowError, match="2\\*\\*24"):
         codec.encode([np.array([[1 << 24]])], [scales_of(np.zeros((1, 1)))])
 
 

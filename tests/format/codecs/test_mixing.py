@@ -136,7 +136,7 @@ def test_reject_magnitude_beyond_the_limit(shape: tuple[int, int]) -> None:
     with pytest.raises(MalformedArtifact) as caught:
         Mixing.decode(bytes(60), [scales_of(np.zeros(shape))], offset=0, where="test")
     assert caught.value.rule == "R-STR-6"
-    with pytest.raises(ValueError, match="2\\*\\*24"):
+    with pytest.raises(OverflowError, match="2\\*\\*24"):
         Mixing.encode([np.array([[1 << 24]])], [scales_of(np.zeros((1, 1)))])
 
 

@@ -55,5 +55,5 @@ def test_reject_magnitude_beyond_the_limit() -> None:
     with pytest.raises(MalformedArtifact) as caught:
         ScaleClasses.decode(b"\xff" * 40, [scales_of(np.zeros((1, 1)))], offset=0, where="test")
     assert caught.value.rule == "R-STR-6"
-    with pytest.raises(ValueError, match="2\\*\\*24"):
+    with pytest.raises(OverflowError, match="2\\*\\*24"):
         ScaleClasses.encode([np.array([[1 << 24]])], [scales_of(np.zeros((1, 1)))])
