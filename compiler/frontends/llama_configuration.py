@@ -121,13 +121,18 @@ def _activation(values: Values, family: Family, source: str) -> Changes:
 
 def rope_settings(values: Values) -> Values:
     """`rope_parameters` of newer files, `rope_scaling` of older ones; of layers without a window where they differ."""
-    scaling, parameters = (
-        found if isinstance(found, Mapping) else {} for found in map(values.get, ("rope_scaling", "rope_parameters"))
-    )
+    scaling, parameters = _told_of_rotations(values)
     if FULL in parameters or SLIDING in parameters:  # which older names complete
         inner = parameters.get(FULL)
         return {**(inner if isinstance(inner, Mapping) else {}), **scaling}
     return scaling or parameters
+
+
+def _told_of_rotations(values: Values) -> tuple[Values, Values]:
+    """`rope_scaling` and `rope_parameters`, each empty where it is none."""
+    found = map(values.get, ("rope_scaling", "rope_parameters"))
+    scaling, parameters = (each if isinstance(each, Mapping) else {} for each in found)
+    return scaling, parameters
 
 
 def _rotations(values: Values, family: Family, source: str) -> Changes:
@@ -146,9 +151,7 @@ def _rotations(values: Values, family: Family, source: str) -> Changes:
 
 def _refuse_one_rotation_for_two(values: Values, family: Family, source: str) -> None:
     """Raises CheckpointError where layers of two kinds turn, and transformers does not take what is said for both."""
-    parameters, scaling = (
-        found if isinstance(found, Mapping) else {} for found in map(values.get, ("rope_parameters", "rope_scaling"))
-    )
+    scaling, parameters = _told_of_rotations(values)
     of_each = {FULL, SLIDING} & parameters.keys()
     passed = (bool(parameters) and not of_each) or {FULL, SLIDING} & scaling.keys()
     base = values.get("rope_theta") or family.rope_theta
@@ -163,8 +166,7 @@ def _refuse_one_rotation_for_two(values: Values, family: Family, source: str) ->
 
 def _local_rotation(values: Values, family: Family, source: str) -> Changes:
     """The base of layers with a window, where they have one of their own."""
-    both = values.get("rope_parameters")
-    local = both.get(SLIDING) if isinstance(both, Mapping) else None
+    local = _told_of_rotations(values)[1].get(SLIDING)
     if isinstance(local, Mapping):
         if not family.local_rotation or kind_of(local) != "default":
             raise CheckpointError(
