@@ -39,13 +39,16 @@ def find_extreme(model: Model) -> Extreme | None:
 
 
 @contextmanager
-def naming_extremes(extreme: Extreme | None) -> Iterator[None]:
-    """A CompileError in place of what the weights of a model make of arithmetic; extreme : of the model as it was read,
-    since rewriting moves magnitudes from tensor to tensor.
+def naming_extremes(found: Model | Extreme | None) -> Iterator[None]:
+    """A CompileError in place of what the weights of a model make of arithmetic.
+
+    found : the model, which is looked through where there is an error; or what was found in it as it was read, where
+        it has been rewritten since, which moves magnitudes from tensor to tensor
     """
     try:
         yield
     except (ArithmeticError, np.linalg.LinAlgError) as error:
+        extreme = find_extreme(found) if isinstance(found, Model) else found
         words = _of_tensor(error) if extreme is None else _of_extreme(extreme, error)
         if words is None:
             raise

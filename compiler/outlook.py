@@ -15,7 +15,7 @@ from ..errors import CapError
 from ..format.tensors.grid import matrix_shape
 from ..progress import silent
 from .explanation.prediction import usual_ratios
-from .extremes import find_extreme, naming_extremes
+from .extremes import naming_extremes
 from .forecast import Forecast, device_note
 from .job import CompileJob
 from .model.model import Model
@@ -95,7 +95,7 @@ def look_ahead(job: CompileJob, budget: int, forecast: Forecast, cap: int) -> Ou
     sampled = replace(job.recipe.row_sample, enabled=True, share=ROW_SHARE, least=ROWS)
     quantization = replace(job.recipe.quantization, trellis_states=min(job.recipe.quantization.trellis_states, 8))
     job = replace(job, recipe=replace(job.recipe, row_sample=sampled, quantization=quantization))
-    with naming_extremes(find_extreme(job.model)), ScratchFile() as scratch:
+    with naming_extremes(job.model), ScratchFile() as scratch:
         statistics = _quick_statistics(job, scratch)
         model, statistics = exchange_symmetries(job.model, statistics, job.recipe)
         job = replace(job, model=model, statistics=statistics)

@@ -75,7 +75,7 @@ def sensitivity(
     Threads do not change the result. Raises CheckpointError, DataError or CompileError.
     """
     _refuse(checkpoint, [calibration], tokenizer, architecture)
-    from ..compiler.extremes import find_extreme, naming_extremes
+    from ..compiler.extremes import naming_extremes
     from ..compiler.inputs import own_tokenizer, read_calibration, read_model
     from ..compiler.model.structure import token_tables
     from ..compiler.workers import available_threads, check_device, one_thread_each
@@ -86,7 +86,7 @@ def sensitivity(
     model = read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore))
     tokenizer = own_tokenizer(Path(checkpoint), Path(calibration), optional_path(tokenizer))
     text, held_out, _ = read_calibration(Path(calibration), [], tokenizer, model)
-    with one_thread_each(), naming_extremes(find_extreme(model)), heard(progress) as listener:
+    with one_thread_each(), naming_extremes(model), heard(progress) as listener:
         found = measure_sensitivity(
             model,
             text,
@@ -212,7 +212,7 @@ def diagnose(
     Raises CheckpointError, DataError or CompileError.
     """
     _refuse(checkpoint, [data], tokenizer, architecture)
-    from ..compiler.extremes import find_extreme, naming_extremes
+    from ..compiler.extremes import naming_extremes
     from ..compiler.inputs import own_tokenizer, read_calibration, read_model
     from ..compiler.workers import available_threads, check_device, one_thread_each
     from ..lab.measure.diagnosis import diagnose_model
@@ -221,7 +221,7 @@ def diagnose(
     model = read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore))
     tokenizer = own_tokenizer(Path(checkpoint), Path(data), optional_path(tokenizer))
     text, held_out, _ = read_calibration(Path(data), [], tokenizer, model)
-    with one_thread_each(), naming_extremes(find_extreme(model)), heard(progress) as listener:
+    with one_thread_each(), naming_extremes(model), heard(progress) as listener:
         return diagnose_model(
             model,
             text,

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from ...compiler.checkpoints.folder import source_files
-from ...compiler.extremes import find_extreme, naming_extremes
+from ...compiler.extremes import naming_extremes
 from ...compiler.profiles import profile_codec
 from ...compiler.workers import one_thread_each
 from ...display import ShownByFacts, rows_table
@@ -116,7 +116,7 @@ def measure_curves(
     base, bench = saved.load("base", Base.from_document), None
     if base is None:
         bench = open_for(inputs, units, threads, progress)
-        with one_thread_each(), naming_extremes(find_extreme(bench.model)):
+        with one_thread_each(), naming_extremes(bench.model):
             base = measure_base(bench, inputs.settings)
         saved.save("base", asdict(base))
     wanted = [(unit, budget) for unit in dict.fromkeys(units) for budget in budgets.of_artifact(base.bytes)]
@@ -130,7 +130,7 @@ def measure_curves(
         with (
             running_on(backend, scheduler),
             one_thread_each(),
-            naming_extremes(find_extreme(bench.model)),
+            naming_extremes(bench.model),
             _forgetting(),
         ):
             measure = partial(_measure, bench, base, inputs.settings, inputs.digest)

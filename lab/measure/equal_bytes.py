@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ...compiler.checkpoints.selection import EVERYTHING, Selection
-from ...compiler.extremes import find_extreme, naming_extremes
+from ...compiler.extremes import naming_extremes
 from ...compiler.inputs import read_calibration, read_model
 from ...compiler.job import CompileJob
 from ...compiler.menu.kinds import Unit
@@ -119,7 +119,7 @@ class Bench:
         judged, table = _judged(inputs, model, held_out)
         options = fast_recipe(inputs.recipe)
         how = {"seed": inputs.seed, "device": inputs.device, "threads": threads}
-        with one_thread_each(), naming_extremes(find_extreme(model)):
+        with one_thread_each(), naming_extremes(model):
             meter = QualityMeter(model, judged, table, inputs.tokens, threads, inputs.device)
             statistics = calibrate(model, text, options.calibration, progress=silent_stage, **how)
             model, statistics = exchange_symmetries(model, statistics, options)
@@ -153,7 +153,7 @@ class Bench:
 
     def artifact(self, byte_price: float, choices: Choices | None = None) -> Trial:
         """The whole artifact at a byte price; a matrix that is not named in `choices` is its plain grid."""
-        with one_thread_each(), naming_extremes(find_extreme(self.model)):
+        with one_thread_each(), naming_extremes(self.model):
             choices = choices or {}
             matrices = dict(self._plain_at(byte_price, [i for i in self.matrices if i not in choices]))
             weights = {i: q.weights for i, q in matrices.items()}
