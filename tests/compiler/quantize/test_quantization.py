@@ -271,7 +271,9 @@ def vector_problems(draw) -> tuple[np.ndarray, np.ndarray]:
     """Rows whose size and Fisher information differ by a few octaves."""
     rows, columns = draw(st.sampled_from([(m, n) for m in range(1, 5) for n in range(1, 10) if m * n > 1]))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    values = random.standard_normal((rows, columns)) * np.exp2(random.uniform(-3, 3, (rows, 1)))
+    values = random.standard_normal((rows, columns))
+    values /= np.sqrt(np.mean(values**2, axis=1, keepdims=True))  # a row of one value may be drawn of any size
+    values *= np.exp2(random.uniform(-3, 3, (rows, 1)))
     return values.astype(np.float32), np.exp2(random.uniform(-8, 2, (rows, columns)))
 
 
