@@ -10,16 +10,15 @@ from types import ModuleType
 import click
 import pytest
 from documentation import FENCE, PAGES, QUOTED_SOURCE, anchors, links, page_name
-from source_tree import ROOT
+from source_tree import LAYERS, ROOT
 
 from bytecap.cli.exit_codes import EXIT_CODES
 from bytecap.compiler.recipe import read_recipe
 
 LONGEST_LINE = 120
 DOCS = ROOT / "docs"
-NAMED_PATH = re.compile(
-    r"`((?:files|format|runtime|compiler|report|lab|cli|spec|tests|benchmarks|docs|examples)/[\w./-]*|\w+\.py)`"
-)
+FOLDERS = "|".join((*LAYERS, "spec", "tests", "benchmarks", "docs", "examples", "requirements"))
+NAMED_PATH = re.compile(rf"`((?:{FOLDERS})/[\w./-]*|\w+\.py)`")
 PLACEHOLDERS = re.compile(r"NAME|X\b")  # of paths such as cli/NAME_command.py
 
 
