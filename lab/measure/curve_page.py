@@ -70,7 +70,7 @@ def _wins(point: ReturnPoint) -> bool:
 
 def _points(found: ByteReturns) -> Html:
     rows = [_row(point) for point in found.points]
-    texts = [[_text(column, value) for column, value in zip(COLUMNS, row, strict=True)] for row in rows]
+    texts = [[_text(value) for value in row] for row in rows]
     columns, cells = with_bars(COLUMNS, rows, INTERVALS, texts)
     return section("All points", paragraph(WORDS), table(columns, cells))
 
@@ -95,7 +95,7 @@ def _ends(mean: float | None, error: float | None) -> Sequence[float | None]:
     return tuple(1000 * (mean + side * INTERVAL * error) for side in (0, -1, 1))
 
 
-def _text(column: str, value: object) -> str:
+def _text(value: object) -> str:
     if value is None:
         return "–"
     if isinstance(value, int):
