@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...files.numbers import decimals, integer
+from ...files.numbers import INTERVAL, decimals, integer
 from ...report.heading import Origin, headed_page, tiles
 from ...report.intervals import Interval, with_bars
 from ...report.markup import Html, element, joined, paragraph, section, table
 from .byte_returns import ReturnPoint
 from .curve_plot import NOTE, TITLE, curve_charts
 from .curves import ByteReturns
-from .estimate import INTERVAL
 
 INTERVALS = [Interval(2, 3, 4, gain=True), Interval(6, 7, 8, gain=True), Interval(9, 10, 11, gain=True)]
 COLUMNS = [
