@@ -12,6 +12,7 @@ import pytest
 from documentation import FENCE, PAGES, QUOTED_SOURCE, anchors, links, page_name
 from source_tree import LAYERS, ROOT
 
+import bytecap
 from bytecap.cli.exit_codes import EXIT_CODES
 from bytecap.compiler.recipe import read_recipe
 
@@ -69,6 +70,11 @@ def test_every_option_of_a_command_is_in_its_page():
         for parameter in command.params:
             if isinstance(parameter, click.Option) and not parameter.hidden:
                 assert all(f"`{option}`" in text for option in parameter.opts), (name, parameter.name)
+
+
+def test_every_public_name_is_in_the_page_of_python():
+    text = (DOCS / "python.md").read_text(encoding="utf-8")
+    assert [name for name in bytecap.__all__ if not re.search(rf"\bbytecap\.{name}\b", text)] == []
 
 
 def test_every_exit_code_is_in_the_pages():
