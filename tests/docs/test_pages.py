@@ -72,6 +72,14 @@ def test_every_option_of_a_command_is_in_its_page():
                 assert all(f"`{option}`" in text for option in parameter.opts), (name, parameter.name)
 
 
+def test_the_page_on_security_names_every_command_that_talks_to_a_cluster():
+    commands = MAKE_PAGES.shown_commands().items()
+    named = [f"`{name}`" for name, command in commands if any("--scheduler" in each.opts for each in command.params)]
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    (sentence,) = re.findall(r"over the network, but for (.*?) with\s+`--scheduler`", text, re.DOTALL)
+    assert named and sorted(re.findall(r"`\w+`", sentence)) == sorted(named)
+
+
 def test_every_public_name_is_in_the_page_of_python():
     text = (DOCS / "python.md").read_text(encoding="utf-8")
     assert [name for name in bytecap.__all__ if not re.search(rf"\bbytecap\.{name}\b", text)] == []
