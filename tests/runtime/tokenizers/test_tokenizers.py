@@ -198,6 +198,19 @@ def test_a_table_in_a_compressed_archive_is_refused_before_it_is_unfolded(tmp_pa
             load_tokenizer(tmp_path / "token_bytes.pt")
 
 
+def test_a_table_in_an_encrypted_archive_is_refused(tmp_path):
+    import torch
+
+    path = tmp_path / "token_bytes.pt"
+    torch.save(torch.tensor([0, 1, 5], dtype=torch.int32), path)
+    content = bytearray(path.read_bytes())
+    for entry in re.finditer(rb"PK\x01\x02", bytes(content)):
+        content[entry.start() + 8] |= 1  # of the flags in the archive's directory
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="is no tensor of bytes by token"):
+        load_tokenizer(path)
+
+
 @pytest.mark.parametrize(
     ("configuration", "beginning"),
     [
