@@ -22,7 +22,7 @@ import numpy as np
 
 from bytecap.format.artifact import decode_contents, read_artifact
 from bytecap.format.codecs import INTEGER_CODECS, ExpectedScales
-from bytecap.format.tensors.grid import GridValues, expected_scales, exponents_or_zeros, fit_initial_scale
+from bytecap.format.tensors.grid import GridValues
 from bytecap.format.tensors.matrices import exponent_scales
 from bytecap.format.tensors.terms import Grid
 
@@ -71,16 +71,12 @@ def read_integers(data: bytes) -> Integers:
             if exponents is not None:
                 residuals.append((exponents - offset).astype(np.int32)[None, :])
         members.setdefault(term.stream, []).append(grid)
-    streams = [Stream([g.codes for g in members[k]], [known_scales(g) for g in members[k]]) for k in sorted(members)]
+    streams = [
+        Stream([g.codes for g in members[k]], [g.expected_scales() for g in members[k]]) for k in sorted(members)
+    ]
     return Integers(
         Stream(residuals, [exponent_scales(r.size) for r in residuals]), streams, [grids[i, t] for i, t, _ in terms]
     )
-
-
-def known_scales(grid: GridValues) -> ExpectedScales:
-    rows, columns = grid.codes.shape
-    sides = exponents_or_zeros(grid.row_exponents, rows), exponents_or_zeros(grid.column_exponents, columns)
-    return expected_scales(*sides, grid.resolution, fit_initial_scale(grid), grid.trellis_states)
 
 
 def coded(codec, stream: Stream) -> bytes:

@@ -19,12 +19,13 @@ import numpy as np
 import torch
 
 from bytecap import interface
+from bytecap.compiler.effort import DEFAULT_EFFORT
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.statistics.calibration import calibration_sequences
 from bytecap.compiler.statistics.divergence import DivergenceMeter
-from bytecap.compiler.workers import available_threads
 from bytecap.files.digests import file_sha256
 from bytecap.format.artifact import decode_tensors, read_artifact
+from bytecap.format.parallel import usable_cores
 from bytecap.runtime.scoring import Score, paired_gap
 
 from .decoded import decoded_arrays
@@ -36,7 +37,6 @@ from .points import CompressionPoint
 
 BITS_PER_WEIGHT = (3.05, 2.6, 2.2, 1.85)  # whole artifact over all weights: where bytecap's curve is measured
 CALIBRATION_TOKENS = 98_304
-DEFAULT_EFFORT = 5
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class PointMeter:
         model = material.model()
         arrays = [tensor.values for tensor in model.tensors]
         sequences = material.evaluation_sequences(model.program.sequence_length)
-        divergences = DivergenceMeter(model.program, arrays, sequences, threads=available_threads())
+        divergences = DivergenceMeter(model.program, arrays, sequences, threads=usable_cores())
         return cls(material, model, material.evaluate(model, arrays), divergences)
 
     def point(self, pipeline: str, setting: str, data: bytes, arrays: Sequence[np.ndarray]) -> CompressionPoint:
@@ -64,7 +64,7 @@ class PointMeter:
 
     def bits_per_token(self, arrays: Sequence[np.ndarray]) -> float:
         """Divergence of these tensors from the float model, mean over all positions."""
-        return float(self.divergences.measure(arrays, threads=available_threads()).divergence.mean()) / math.log(2)
+        return float(self.divergences.measure(arrays, threads=usable_cores()).divergence.mean()) / math.log(2)
 
 
 def measure_bytecap(

@@ -34,8 +34,8 @@ from bytecap.compiler.frontends import build_model
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.torch_executor import TorchExecutor
 from bytecap.compiler.statistics.divergence import DivergenceMeter
-from bytecap.compiler.workers import available_threads
 from bytecap.files.digests import file_sha256
+from bytecap.format.parallel import usable_cores
 from bytecap.format.program.operations import Linear
 from bytecap.runtime.tokenizers import load_tokenizer
 from bytecap.runtime.tokenizers.tokenizer import Tokenizer
@@ -169,14 +169,14 @@ class Scorer:
         inputs, targets = (tokens.ids[k : k + n * length].astype(np.int64).reshape(n, length) for k in (0, 1))
         counts = tokens.text.bytes[1 : n * length + 1].reshape(n, length).sum(1).astype(np.float64)
         arrays = [tensor.values for tensor in model.tensors]
-        return cls(DivergenceMeter(model.program, arrays, inputs, targets, threads=available_threads()), counts)
+        return cls(DivergenceMeter(model.program, arrays, inputs, targets, threads=usable_cores()), counts)
 
     @property
     def float_bits_per_byte(self) -> float:
         return float(self.meter.float_model.loss.sum() / math.log(2) / self.text_bytes.sum())
 
     def point(self, pipeline: str, setting: str, size: int, arrays: Sequence[np.ndarray]) -> CompressionPoint:
-        found = self.meter.measure(arrays, threads=available_threads())
+        found = self.meter.measure(arrays, threads=usable_cores())
         more = 1000 * (found.loss - self.meter.float_model.loss) / math.log(2)
         gap = float(more.sum() / self.text_bytes.sum())
         spread = more - gap * self.text_bytes
@@ -220,7 +220,7 @@ def measure(folder: Path, caps: Sequence[int], given_artifacts: Sequence[Path], 
     return {
         "float_bits_per_byte": scorer.float_bits_per_byte,
         "scored_tokens": int(scorer.meter.float_model.divergence.size * model.program.sequence_length),
-        "threads": available_threads(),
+        "threads": usable_cores(),
         "version": VERSION,
         "model": file_sha256(source),
         "compiles": [log for _, log in found],

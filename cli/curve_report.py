@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..files.numbers import integer
+from ..files.numbers import INTERVAL, integer
 from .tables import print_table
 from .text_lines import print_field, print_text
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ..lab.measure.byte_returns import Control, ReturnPoint
     from ..lab.measure.curves import ByteReturns
 
-INTERVAL = 1.96  # standard errors on either side of a 95 % interval
 DISPENSABLE = (">metadata", ">mBPB a KB", ">a KB", ">items", ">protected", ">against widened", ">against finer")
 CONTROLS = {"finer": "uniformly finer steps", "widened": "the allocator's own steps"}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..files.numbers import integer
+from ..files.numbers import INTERVAL, integer
 from .eval_report import conventions_text, gap_document, score_document, score_notes, text_document
 from .tables import print_table
 from .text_lines import print_field, print_text
@@ -24,7 +24,6 @@ REORDERED = (
     "that may be another order and no damage: a compile sorts hidden units and dimensions of values by their steps, "
     "which leaves what the model computes as it is"
 )
-CONFIDENCE = 1.96  # standard errors on either side for 95 %
 
 
 def difference_document(first: Path, second: Path, difference: Difference) -> dict[str, Any]:
@@ -60,7 +59,7 @@ def _notes(difference: Difference) -> list[str]:
 
 def _interval(gap: Gap) -> tuple[float, float]:
     """Where the gap lies with a confidence of 95 %."""
-    return tuple(gap.mbpb + side * CONFIDENCE * gap.standard_error_mbpb for side in (-1, 1))
+    return tuple(gap.mbpb + side * INTERVAL * gap.standard_error_mbpb for side in (-1, 1))
 
 
 def _tensor_document(tensor: TensorDifference) -> dict[str, Any]:

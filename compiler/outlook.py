@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import CapError
 from ..format.tensors.grid import matrix_shape
+from ..format.tensors.raw_planes import ITEM_BYTES
 from ..progress import silent
 from .explanation.prediction import usual_ratios
 from .extremes import naming_extremes
@@ -34,7 +35,6 @@ PROBE_FLOPS = 1.5e11  # of the passes that stand for a calibration
 MOST_TOKENS, LEAST_TOKENS = 8192, 256
 ROWS, ROW_SHARE = 16, 1 / 64
 SPARED = 0.01, 64  # of the smallest artifact, and bytes, by which the real one may be smaller
-DTYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Outlook:
 
 def float_bytes(model: Model) -> int:
     """Of the weights as the checkpoint has them."""
-    return sum(tensor.values.size * DTYPE_BYTES.get(tensor.dtype, 4) for tensor in model.tensors)
+    return sum(tensor.values.size * ITEM_BYTES.get(tensor.dtype, 4) for tensor in model.tensors)
 
 
 def refuse_hopeless_cap(job: CompileJob, budget: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..files.code_files import closure_notes, counted_files, script_closure
 from ..files.digests import file_sha256
+from ..format.parallel import usable_cores
 from ..version import VERSION
 from .effort import DEFAULT_EFFORT
 from .final_score import EvaluationText, read_evaluation
@@ -22,7 +23,7 @@ from .quantize.refiner import notes_of_distillation
 from .recipe import Recipe, read_recipe
 from .statistics.calibration import Statistics
 from .storable import check_storable
-from .workers import available_threads, check_device
+from .workers import check_device
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class ReadJob:
 
 def read_job(checkpoint_path: Path | str, options: CompileOptions) -> ReadJob:
     """Read everything that a compile needs. Raises CheckpointError, DataError and CompileError."""
-    how = {"seed": options.seed, "device": options.device, "threads": options.threads or available_threads()}
+    how = {"seed": options.seed, "device": options.device, "threads": options.threads or usable_cores()}
     check_device(options.device)
     instructions = provenance_of_instructions(options.reproducible, options.device)
     codec, recipe = profile_codec(options.profile), read_recipe(options.recipe, options.effort)

@@ -6,7 +6,6 @@ so every sum is taken in one order, and results come back in the order of the jo
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections import deque
@@ -31,11 +30,6 @@ AHEAD = 3  # jobs for each thread that may be begun, or finished and not taken
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-
-
-def available_threads() -> int:
-    """CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def peak_bytes() -> int | None:

@@ -26,18 +26,13 @@ SAID = {
 }
 
 
-def import_closure(scripts: Sequence[str | Path]) -> tuple[Path, ...]:
-    """Resolved paths of `scripts` in the given order, then of all files they need that count, sorted; each file once.
+def script_closure(scripts: Sequence[str | Path]) -> CodeClosure:
+    """The files that scripts on disk need, the scripts first, each file once.
 
     A file that is not Python (CUDA, C) counts as given and is not read. What is named only by a computed
     text cannot be seen: give it, too. Raises DataError for a missing or unreadable file and for what is
     no Python of any version.
     """
-    return counted_files(script_closure(scripts))
-
-
-def script_closure(scripts: Sequence[str | Path]) -> CodeClosure:
-    """The closure of scripts on disk; raises DataError as `import_closure` does."""
     given = list(dict.fromkeys(existing_code_file(script).as_posix() for script in scripts))
     closure = code_closure(DiskRoom(given), given)
     for item in closure.unread:
@@ -52,7 +47,7 @@ def script_closure(scripts: Sequence[str | Path]) -> CodeClosure:
 
 
 def counted_files(closure: CodeClosure) -> tuple[Path, ...]:
-    """Paths of the files of a closure that count as code."""
+    """Resolved paths of the files of a closure that count as code: the scripts as given, then the others, sorted."""
     return tuple(Path(file.path) for file in closure.counted)
 
 

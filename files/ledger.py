@@ -56,7 +56,7 @@ def build_ledger(
 ) -> Ledger:
     """The ledger of an artifact's bytes and of the code files shipped with it.
 
-    `code_files` are counted as given: pass them through `code_files.import_closure` first. A file
+    `code_files` are counted as given: those that a script needs are `code_files.counted_files`. A file
     named twice counts once. Raises ArtifactError for bytes that are no container, DataError for a
     code file that does not exist.
     """

@@ -16,6 +16,7 @@ from .codecs import INTEGER_CODECS, ExpectedScales, codec_of
 from .container.container import (
     CODES,
     DIGEST,
+    DIGEST_BYTES,
     DIRECTORY,
     IDENTITY,
     PROGRAM,
@@ -41,7 +42,6 @@ from .tensors.terms import Codebooks, Part, reconstruct_tensor, write_term
 from .tensors.terms.grid import median_exponent
 
 DEFAULT_CODEC = 1
-DIGEST_BYTES = 32
 
 
 def assemble_artifact(

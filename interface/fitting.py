@@ -55,7 +55,7 @@ def fit(
     paths, named = [Path(path) for path in paths_of(checkpoints)], recipe if isinstance(recipe, str) else Path(recipe)
     if reproducible:
         pin_instructions()
-    _refuse_options(caps, scripts, force, named, effort)
+    _refuse_options(caps, scripts, force, named, effort, profile)
     _refuse(paths, [Path(calibration), *texts], optional_path(tokenizer), optional_path(architecture))
     from ..compiler.fit import fit_checkpoints
     from ..compiler.options import CompileOptions
@@ -78,10 +78,12 @@ def fit(
         return fit_checkpoints(paths, caps, Path(output), options, force=force, progress=listener)
 
 
-def _refuse_options(caps: list[int], scripts: list[Path], force: bool, recipe: str | Path, effort: int) -> None:
+def _refuse_options(
+    caps: list[int], scripts: list[Path], force: bool, recipe: str | Path, effort: int, profile: str
+) -> None:
     from ..compiler.refusals import refuse_compile
 
-    refuse_compile(caps, scripts, [], force, recipe=recipe, effort=effort)
+    refuse_compile(caps, scripts, [], force, recipe=recipe, effort=effort, profile=profile)
 
 
 def _refuse(checkpoints: list[Path], data: list[Path], tokenizer: Path | None, architecture: Path | None) -> None:

@@ -78,7 +78,8 @@ def sensitivity(
     from ..compiler.extremes import naming_extremes
     from ..compiler.inputs import own_tokenizer, read_calibration, read_model
     from ..compiler.model.structure import token_tables
-    from ..compiler.workers import available_threads, check_device, one_thread_each
+    from ..compiler.workers import check_device, one_thread_each
+    from ..format.parallel import usable_cores
     from ..lab.measure.sensitivity import SensitivityOptions, measure_sensitivity
     from ..runtime.tokenizers import load_tokenizer
 
@@ -92,7 +93,7 @@ def sensitivity(
             text,
             held_out,
             SensitivityOptions(unit, by, bits, slices, top, tokens, seed),
-            threads=threads or available_threads(),
+            threads=threads or usable_cores(),
             progress=listener or silent,
             device=device,
         )
@@ -144,7 +145,7 @@ def curve(
     Raises CheckpointError, DataError, CapError, CompileError, OutputError.
     """
     _refuse(checkpoint, [calibration, evaluation], tokenizer, architecture)
-    from ..compiler.workers import available_threads
+    from ..format.parallel import usable_cores
     from ..lab.measure.byte_returns import BaseSettings
     from ..lab.measure.curves import CurveInputs, measure_curves
 
@@ -163,7 +164,7 @@ def curve(
         settings=BaseSettings(base, bits, form, octaves),
     )
     where: dict[str, Any] = {"backend": backend, "scheduler": scheduler, "folder": optional_path(folder)}
-    where["threads"] = threads or available_threads()
+    where["threads"] = threads or usable_cores()
     with heard(progress) as listener:
         return measure_curves(inputs, list(units), _budgets(budget), **where, progress=listener or silent)
 
@@ -214,7 +215,8 @@ def diagnose(
     _refuse(checkpoint, [data], tokenizer, architecture)
     from ..compiler.extremes import naming_extremes
     from ..compiler.inputs import own_tokenizer, read_calibration, read_model
-    from ..compiler.workers import available_threads, check_device, one_thread_each
+    from ..compiler.workers import check_device, one_thread_each
+    from ..format.parallel import usable_cores
     from ..lab.measure.diagnosis import diagnose_model
 
     check_device(device)
@@ -229,7 +231,7 @@ def diagnose(
             bits=bits,
             tokens=tokens,
             seed=seed,
-            threads=threads or available_threads(),
+            threads=threads or usable_cores(),
             progress=listener or silent,
             device=device,
         )

@@ -122,7 +122,7 @@ def pack_artifact(data: bytes, options: PackOptions) -> Packed:
     _check_sizes(ledger, len(code[options.script]))
     shipped = {ARTIFACT_NAME: data, **code}
     trial = try_script(options.script, shipped, content.program, tensors)
-    measured, log = _measured(shipped, scored, documents, content, options)
+    measured, log = _measured(shipped, scored, content, options)
     told = options.description
     files = {
         **shipped,
@@ -194,7 +194,7 @@ def _tokenizer_table(content: Artifact, options: PackOptions) -> tuple[dict[str,
 
 
 def _measured(
-    shipped: Mapping[str, bytes], read: ScoringData | None, documents: str, content: Artifact, options: PackOptions
+    shipped: Mapping[str, bytes], read: ScoringData | None, content: Artifact, options: PackOptions
 ) -> tuple[MeasuredScore | None, dict[str, bytes]]:
     """What the script scores on the data, and its log; tokens and bytes must be those that the runtime would score."""
     if read is None or options.data is None:

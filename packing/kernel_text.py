@@ -20,7 +20,6 @@ FOLDER = Path(__file__).parent / "kernels"
 ENTRIES = {1: "decode_scale_classes", 2: "decode_mixing", 3: "decode_static"}  # by wire id of the codec
 LIBRARY = {"min", "max", "abs", "range"}
 STATEMENTS = (ast.Assign, ast.AugAssign, ast.If, ast.While, ast.For, ast.Return, ast.Expr)
-ELSEWHERE = (ast.Mod, ast.Div, ast.Pow, ast.MatMult)
 NO_NEIGHBOURS = (ast.BitAnd, ast.BitOr, ast.BitXor)
 
 

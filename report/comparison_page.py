@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..files.numbers import decimals, integer, significant
+from ..files.numbers import INTERVAL, decimals, integer, significant
 from ..files.printable import printable
 from ..format.byte_account import TOGETHER, GroupRow, Inspection
 from ..format.comparison import Comparison, TensorDifference
@@ -22,7 +22,6 @@ from .layer_map import change_table, layer_map
 from .markup import Html, element, folded, joined, paragraph, section, table
 from .treemap import treemap
 
-CONFIDENCE = 1.96  # standard errors on either side for 95 %
 PROGRAM_LINES = 200
 Names = tuple[str, str]
 
@@ -87,7 +86,7 @@ def _tiles(found: Comparison, scored: Scored | None) -> list[tuple[str, str, Htm
 def _score(names: Names, scored: Scored | None) -> Html | None:
     if scored is None:
         return None
-    half = CONFIDENCE * scored.standard_error
+    half = INTERVAL * scored.standard_error
     row = Row("the second less the first", scored.mbpb, f"{scored.mbpb:+.2f} ± {half:.2f}")
     row = Row(row.label, row.value, row.behind, scored.mbpb - half, scored.mbpb + half)
     rows = [[name, decimals(bits, 5)] for name, bits in zip(names, scored.bits_per_byte, strict=True)]

@@ -82,13 +82,13 @@ def curve_chart(
 
     def draw(layout: Layout) -> tuple[float, list[Html]]:
         names, top = _legend(series, KINDS, layout)
-        field = _curve_field(series, labels, layout, top, logarithmic, limit)
+        field = _curve_field(series, layout, top, logarithmic, limit)
         marks = [names, _frame(field, labels, layout)]
         taken: list[Place] = []
         if limit is not None:
             marks.append(_limit(field, *limit, taken))
         for each, kind in zip(series, KINDS, strict=False):
-            marks += _series(field, each, kind, labels, taken)
+            marks += _series(field, each, kind, taken)
         points = [p for each in series for p in each.points if p.name]
         if marked is not None:
             x, y = field.spot(marked)
@@ -116,7 +116,7 @@ def point_chart(series: Sequence[Series], labels: tuple[str, str], title: str, n
         line = element("line", **{name: f"{value:.1f}" for name, value in equal.items()}, class_="equal")
         marks, taken = [names, _frame(field, labels, layout), line], []
         for each, kind in zip(series, POINT_KINDS, strict=False):
-            marks += _series(field, each, kind, labels, taken)
+            marks += _series(field, each, kind, taken)
         marks += _names(field, named[: MOST_NAMES[layout.narrow]], taken)
         return box.bottom + 52, marks
 
@@ -131,7 +131,6 @@ def _legend(series: Sequence[Series], kinds: Sequence[str], layout: Layout) -> t
 
 def _curve_field(
     series: Sequence[Series],
-    labels: tuple[str, str],
     layout: Layout,
     top: float,
     logarithmic: bool,
@@ -199,7 +198,7 @@ def _limit(field: _Field, value: float, text: str, taken: list[Place]) -> Html:
     return joined([line, lettering(at, box.top + 14, text, anchor, "behind")])
 
 
-def _series(field: _Field, series: Series, kind: str, labels: tuple[str, str], taken: list[Place]) -> list[Html]:
+def _series(field: _Field, series: Series, kind: str, taken: list[Place]) -> list[Html]:
     """The line and the points of a series, with their intervals; where they are is added to `taken`."""
     marks = []
     points = sorted(series.points, key=lambda point: (point.x, point.y)) if series.joined else series.points

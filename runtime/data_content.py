@@ -15,10 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .data_files import STANDARD_INPUT, Content, expand_data, inspect_data, opened
+from .data_files import BLOCK_BYTES, STANDARD_INPUT, Content, expand_data, inspect_data, opened
 from .shards import ShardLayout, shard_layout, size_by_header
 
-BLOCK_BYTES = 1 << 22
 DIGITS = 16  # of a digest in a sentence
 
 

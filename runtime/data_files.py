@@ -23,12 +23,12 @@ from typing import Any, BinaryIO
 import zstandard
 
 from ..errors import DataError
+from ..files.artifact_file import STANDARD_INPUT
 from ..files.nested_text import parse_json
 from .shards import is_shard
 
 DOCUMENT_SEPARATOR = "\0"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-STANDARD_INPUT = "-"
 SHARD_SUFFIX = ".bin"
 LINES_SUFFIXES = (".jsonl", ".ndjson")
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"

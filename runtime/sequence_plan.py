@@ -56,7 +56,7 @@ class SequencePlan:
         bind: BindInstruction,
         length: int,
     ) -> None:
-        self._length, self._vocabulary_size = length, program.vocabulary_size
+        self._vocabulary_size = program.vocabulary_size
         self._head = find_head_start(program)
         buffers, capacities = assign_buffers(program, shapes, self._head)
         check_memory(sequence_bytes(program, shapes, length), length)

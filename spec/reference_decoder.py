@@ -20,15 +20,12 @@ LIMITS = {
     "sections": 32,
     "section_bytes": 1 << 30,
     "metadata_bytes": 1 << 22,
-    "instructions": 65_536,
     "tensors": 65_536,
     "dimensions": 8,
     "elements": 1 << 30,
     "sides": 1 << 25,
     "products": 1 << 35,
     "streams": 1024,
-    "width": 1 << 20,
-    "activation_floats_per_token": 1 << 24,
 }
 
 
@@ -218,7 +215,7 @@ class Fields:
         return text
 
 
-# ---- tensors.md, 1. Directory, and 2. Recipes ------------------------------------------------------------------------
+# ---- tensors.md, 1. Directory, and 2. Terms --------------------------------------------------------------------------
 
 DTYPES = "float32", "float16", "bfloat16"
 

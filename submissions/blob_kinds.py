@@ -15,7 +15,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,6 +28,7 @@ from .folder import SubmissionFile, SubmissionFolder
 CONTENT_BYTES = 192 << 20  # of what a compressed file unfolds into
 HEADER_BYTES = 16 << 20  # of one pickle or header
 ENTRIES = 100_000  # of one archive
+PICKLES = 8  # of one archive, where torch.save writes one
 HEAD_BYTES = 512
 BESIDE_PIECES = 1 << 20  # bytes of a tokenizer that are no pieces of it; how text is normalized takes a quarter of that
 NAMED_KINDS = (  # place, bytes there, kind, what it is
@@ -61,7 +62,7 @@ UNREADABLE = (  # what the readers of headers raise for bytes of no such file
     RuntimeError,
     SyntaxError,
 )
-INT8_KEY, INT8_NAME = "__quant_format__", "int8_clean_per_row_v1"
+INT8_KEY = "__quant_format__"
 SCALES = (".scale", ".gs", ".lqAs", ".lqBs", ".lqAs_a", ".lqBs_a")
 
 
@@ -214,10 +215,9 @@ def _archive(file: BinaryIO) -> dict[str, Any]:
         entries = archive.infolist()
         if len(entries) > ENTRIES:
             raise DataError(f"it is an archive of {len(entries):,} files")
-        pickle = next((entry for entry in entries if entry.filename.endswith("data.pkl")), None)
-        if pickle is not None:
-            with archive.open(pickle) as opened:
-                return _pickled(read_pickled(opened.read(HEADER_BYTES), pickle.filename))
+        pickles = [entry for entry in entries if entry.filename.endswith("data.pkl")]
+        if pickles:
+            return _pickled(_archived_pickles(archive, pickles))
         if entries and all(entry.filename.endswith(".npy") for entry in entries):
             found = []
             for entry in entries[:10_000]:
@@ -225,6 +225,17 @@ def _archive(file: BinaryIO) -> dict[str, Any]:
                     found.append(_numpy_header(opened))
             return {"kind": "weights", "what": "arrays of numpy (npz)", **_counts(found)}
     return {"kind": "data", "what": f"an archive of {len(entries):,} files"}
+
+
+def _archived_pickles(archive: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo]) -> Pickled:
+    """What the first says, with the names of all: torch.load may take another than the first."""
+    if len(entries) > PICKLES:
+        raise DataError(f"it is an archive of {len(entries):,} pickles")
+    found = []
+    for entry in entries:
+        with archive.open(entry) as opened:
+            found.append(read_pickled(opened.read(HEADER_BYTES), entry.filename))
+    return replace(found[0], names=tuple(sorted({name for each in found for name in each.names})))
 
 
 def _numpy_header(file: Any) -> tuple[str, tuple[int, ...]]:

@@ -21,7 +21,6 @@ from ..errors import DataError
 from ..runtime.tokenizers.pickled_values import Machine, Made, Name, step
 
 MOST_VALUES = 500_000  # looked at in search of tensors
-MOST_PICKLES = 8  # one after the other, as older files of torch.save have five
 OLD_TORCH = 0x1950A86A20F9469CFC6C
 PLAIN_NAMES = re.compile(
     r"collections\.OrderedDict|torch\.Size|torch\.device|torch\.(?:\w+)?Storage|torch\.storage\.(?:Un)?[Tt]yped\w*"
@@ -66,14 +65,16 @@ class Pickled:
 
 
 def read_pickled(data: bytes, source: str) -> Pickled:
-    """A pickle, or the pickles that older files of torch.save begin with. Raises DataError for bytes that are none."""
+    """A pickle, or the five that older files of torch.save begin with. Raises DataError for bytes that are none."""
     names: set[str] = set()
     stream = io.BytesIO(data)
     value = _one_pickle(stream, names, source)
     is_old = value == OLD_TORCH
     for _ in range(2 if is_old else 0):  # the protocol's number, then facts about the machine
         _one_pickle(stream, names, source)
-    value = _one_pickle(stream, names, source) if is_old else value
+    if is_old:  # and behind the value the keys of its storages, which torch.load runs as well
+        value = _one_pickle(stream, names, source)
+        _one_pickle(stream, names, source)
     return Pickled(value, tuple(sorted(names)), tuple(_tensors(value)), is_old)
 
 

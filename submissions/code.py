@@ -53,6 +53,7 @@ class CodeFacts:
 
     main : str              name of the main script, "" without one
     files : tuple           all that it needs, the script first, those that do not count included
+    payloads : tuple        source texts inside of these
     python_bytes : int      all Python files of the folder together
     needs_python : str      the version whose syntax the code has, "" where the judging Python reads it
     missing : tuple         modules that are not in the folder and of no known package

@@ -100,7 +100,7 @@ RULES = (
 
 def closure_findings(folder: SubmissionFolder, main: str, closure: CodeClosure, packed: PackedCode) -> list[Finding]:
     """All findings of the code section, in the order of a reader's questions."""
-    findings = [*_script_findings(main, closure), *_source_findings(folder, main, closure)]
+    findings = [*_script_findings(main, closure), *_source_findings(folder, closure)]
     if main:
         findings.append(_counted(main, closure, packed))
     findings += _payload_findings(closure)
@@ -122,7 +122,7 @@ def _script_findings(main: str, closure: CodeClosure) -> Iterator[Finding]:
         yield Finding("code-script-empty", Level.FAIL, f"{bytes_:,} bytes without a statement", main, {"bytes": bytes_})
 
 
-def _source_findings(folder: SubmissionFolder, main: str, closure: CodeClosure) -> Iterator[Finding]:
+def _source_findings(folder: SubmissionFolder, closure: CodeClosure) -> Iterator[Finding]:
     for item in closure.unread:
         place = f"{item.label}:{item.line}" if item.line else item.label
         if item.not_read or item.reason.startswith("cannot be read"):

@@ -40,7 +40,7 @@ class Declaration:
     seeds : tuple       the declared seeds as text, sorted as declared
     seed_count : int    how many runs the numbers are over, as far as declared; 0 when nothing is told
     track : str         as declared, "" without
-    no_record : bool    whether track or README say that it is outside the 10-minute track
+    no_record : bool    whether track, README or the folder above say that it is outside the 10-minute track
     """
 
     name: str = ""
@@ -58,7 +58,7 @@ class Declaration:
 
 def read_declaration(folder: SubmissionFolder) -> tuple[Declaration, list[Finding]]:
     """The declaration of a folder and what was found in reading it."""
-    no_record = _readme_says_no_record(folder)
+    no_record = _says_no_record(folder)
     file = find_declaration(folder)
     if file is None:
         level = Level.WARNING if no_record else Level.FAIL
@@ -111,7 +111,8 @@ def find_declaration(folder: SubmissionFolder) -> SubmissionFile | None:
     return min(likely, key=lambda file: (file.name.count("/"), file.name != DECLARATION, len(file.name)), default=None)
 
 
-def _readme_says_no_record(folder: SubmissionFolder) -> bool:
+def _says_no_record(folder: SubmissionFolder) -> bool:
+    """Whether the folder that it stands in, named by its track, or its README says so."""
     readmes = [file.name for file in folder.files if file.name.lower() in ("readme.md", "readme.txt", "readme")]
     if _NO_RECORD.search(folder.path.parent.name):
         return True

@@ -18,7 +18,6 @@ LONGEST_LIST = 200  # entries of one list of facts in a document
 NOT_FACTS = frozenset(
     {"texts", "text", "document", "source", "data"}
 )  # fields that hold files, not what was read of them
-VERDICTS = ("pass", "fail", "not judged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class Judgement(ShownByFacts):
 
     @property
     def verdict(self) -> str:
-        """One of `VERDICTS`: a FAIL is one however little else could be judged."""
+        """pass, fail or not judged: a FAIL is one however little else could be judged."""
         if any(finding.level is Level.FAIL for finding in self.findings):
             return "fail"
         return "pass" if self.complete else "not judged"

@@ -20,11 +20,11 @@ import zstandard
 
 from ...errors import CheckpointError
 from ...format.container.limits import DEFAULT_LIMITS
+from ...runtime.data_files import FED_TO_ZSTD
 
 CONTENT_BYTES = DEFAULT_LIMITS.section_bytes
 PIECE_BYTES = 1 << 20
 FED_BYTES = 1 << 16  # of the stream at once
-FED_TO_ZSTD = 1 << 7  # its decoder cannot be told to stop, and makes up to 32 KiB of a byte
 WINDOW_BYTES = 1 << 27  # of a zstd frame: level 22 has no more
 MEMORY_BYTES = 1 << 28  # of an lzma decoder
 SHUFFLED = b"BSHF"

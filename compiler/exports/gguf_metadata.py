@@ -43,7 +43,6 @@ GELUS = {  # which llama.cpp computes where Hugging Face has a choice
 MISTRAL_WINDOW = 4096  # unless the file says null
 WITHOUT_ROTATION = ("gpt2",)
 WINDOWED = ("gemma2", "gemma3")  # architectures whose windows llama.cpp computes
-HEAD_NAMES = ("num_attention_heads", "num_key_value_heads", "head_dim")
 
 
 def gguf_metadata(configuration: Mapping[str, object]) -> tuple[str, dict[str, object]]:

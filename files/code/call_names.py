@@ -65,8 +65,3 @@ CODE_OBJECTS = {"marshal.loads", "marshal.load", "types.CodeType", "types.Functi
 PATH_READS = {"read_text", "read_bytes"}
 PATH_WRITES = {"write_text", "write_bytes"}
 TOKENIZER_LOADS = {"load", "Load", "LoadFromFile", "load_from_file"}
-
-
-def is_download(name: str) -> bool:
-    """Whether a function of this full name fetches or sends something."""
-    return name in NETWORK or name.startswith(NETWORK_MODULES) or name.endswith(".from_pretrained")

@@ -8,7 +8,6 @@ listed with its place, so that no number stands for more than was read. Nothing 
 
 from __future__ import annotations
 
-import ast
 import posixpath
 import re
 from collections.abc import Sequence
@@ -138,7 +137,7 @@ class _Tracer:
             if reference.kind is Kind.IMPORT_PATH and not reference.assumed:
                 folders.append(posixpath.normpath(posixpath.join(posixpath.dirname(task.path), reference.name)))
         for reference in dict.fromkeys(reader.references):
-            self._follow(reference, task, source.tree)
+            self._follow(reference, task)
         for payload in dict.fromkeys(reader.payloads):
             self._unpack(payload, task)
 
@@ -206,9 +205,9 @@ class _Tracer:
             for command in split_shell(line) if not line.lstrip().startswith("#") else []:
                 for item in command_references(command, number, "shell"):
                     if isinstance(item, Reference):
-                        self._follow(item, task, None)
+                        self._follow(item, task)
 
-    def _follow(self, reference: Reference, task: _Task, tree: ast.Module | None) -> None:
+    def _follow(self, reference: Reference, task: _Task) -> None:
         place = _place(task.label, reference.line)
         if reference.kind is Kind.MODULE:
             self._follow_import(reference, task, place)

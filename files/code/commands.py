@@ -15,7 +15,6 @@ from .references import Kind, Payload, Reference
 WRAPPERS = {"env", "nohup", "sudo", "exec", "time", "nice", "stdbuf", "timeout", "command"}
 SHELLS = {"sh", "bash", "dash", "zsh"}
 LAUNCHERS = {"torchrun", "accelerate", "deepspeed", "mpirun", "composer"}
-COMPILERS = {"g++", "gcc", "cc", "c++", "clang", "clang++", "nvcc", "hipcc", "rustc", "go"}
 DOWNLOADERS = {"curl", "wget", "git", "apt", "apt-get", "pip", "pip3", "uv", "conda", "huggingface-cli", "hf", "gsutil"}
 NATIVE_SUFFIXES = (".c", ".cc", ".cpp", ".cxx", ".cu", ".cuh", ".h", ".hpp", ".s", ".rs", ".go")
 PYTHON = re.compile(r"python[0-9.]*w?$")

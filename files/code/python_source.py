@@ -53,11 +53,6 @@ class PythonSource:
     bom: bool = False
     code_bytes: int = 0
 
-    @property
-    def needs(self) -> tuple[int, int] | None:
-        """The Python version that the newest construct needs, None where this interpreter reads all."""
-        return max((syntax.version for syntax in self.newer), default=None)
-
 
 def read_python(data: bytes | str) -> PythonSource:
     """Parse a source; raises UnreadableSource with the line where it ends being Python."""

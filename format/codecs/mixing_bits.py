@@ -16,13 +16,12 @@ import numpy as np
 from ..kernels import kernel
 from . import mixing_tables as tables
 from .lanes import leading_zeros
+from .range_coder import LOW_MASK, RENORMALISE_BELOW
 from .scale_classes import N_KINDS
 
 LOW, SPAN, POSITION, SIZE = 0, 1, 2, 3
 PADDING = 64  # bytes; no integer takes as many
 WHOLE_SPAN = 1 << 32
-RENORMALISE_BELOW = 1 << 24
-LOW_MASK = (1 << 32) - 1
 EVEN_CHANCE = 1 << 15
 MAX_COUNT = 1023
 MAX_EXCESS_BITS = 26

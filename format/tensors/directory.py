@@ -51,9 +51,9 @@ def read_directory_at(cursor: Cursor, limits: Limits) -> tuple[TensorEntry, ...]
     entries: list[TensorEntry] = []
     names: set[str] = set()
     elements = sides = products = 0
-    for index in range(count):
+    for _ in range(count):
         start = cursor.offset
-        entry = _read_entry(cursor, index, entries, limits)
+        entry = _read_entry(cursor, entries, limits)
         if entry.name in names:
             raise MalformedArtifact(
                 f"duplicate tensor name {entry.name!r}", rule="R-DIR-2", offset=start, where="directory"
@@ -77,7 +77,7 @@ def read_directory_at(cursor: Cursor, limits: Limits) -> tuple[TensorEntry, ...]
     return tuple(entries)
 
 
-def _read_entry(cursor: Cursor, index: int, earlier: Sequence[TensorEntry], limits: Limits) -> TensorEntry:
+def _read_entry(cursor: Cursor, earlier: Sequence[TensorEntry], limits: Limits) -> TensorEntry:
     name = cursor.text("name")
     cursor.where = f"directory / tensor {name!r}"
     start = cursor.offset

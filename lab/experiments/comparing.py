@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from ...runtime.scoring import MILLI
 from ..measure.estimate import Estimate
 from .findings import FALSIFIES, SUPPORTS, UNDECIDED, ChartPoint, Observation
 from .measured_artifact import CHANGES, MeasuredArtifact
 
-MILLI = 1000.0
 CHANGE_COLUMNS = (">change, mbit", ">low", ">high", ">KL, mbit")
 CHANGE_INTERVAL = (0, 1, 2)  # value, low and high among CHANGE_COLUMNS
 BARS = "Bars are 95 % intervals of the mean over sequences; changes in the table are paired, and surer."

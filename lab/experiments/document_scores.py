@@ -14,12 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import DataError, VerificationError
+from ...files.numbers import INTERVAL
 from ...format.program.program import Program
 from ...progress import StageProgress, silent_stage
 from ...runtime.interpreter import Interpreter
 from ...runtime.tokenizers import SentencepieceTokenizer
 from ...runtime.windows import Window, windows
-from ..measure.estimate import INTERVAL, Estimate
+from ..measure.estimate import Estimate
 
 BATCH = 8  # windows a call
 # Two-sided 95 % quantiles of Student's t by degrees of freedom, from 1; the normal quantile beyond.

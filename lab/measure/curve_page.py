@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...files.numbers import decimals, integer
+from ...files.numbers import INTERVAL, decimals, integer
 from ...report.heading import Origin, headed_page, tiles
 from ...report.intervals import Interval, with_bars
 from ...report.markup import Html, element, joined, paragraph, section, table
 from .byte_returns import ReturnPoint
 from .curve_plot import NOTE, TITLE, curve_charts
 from .curves import ByteReturns
-from .estimate import INTERVAL
 
 INTERVALS = [Interval(2, 3, 4, gain=True), Interval(6, 7, 8, gain=True), Interval(9, 10, 11, gain=True)]
 COLUMNS = [
@@ -70,7 +69,7 @@ def _wins(point: ReturnPoint) -> bool:
 
 def _points(found: ByteReturns) -> Html:
     rows = [_row(point) for point in found.points]
-    texts = [[_text(column, value) for column, value in zip(COLUMNS, row, strict=True)] for row in rows]
+    texts = [[_text(value) for value in row] for row in rows]
     columns, cells = with_bars(COLUMNS, rows, INTERVALS, texts)
     return section("All points", paragraph(WORDS), table(columns, cells))
 
@@ -95,7 +94,7 @@ def _ends(mean: float | None, error: float | None) -> Sequence[float | None]:
     return tuple(1000 * (mean + side * INTERVAL * error) for side in (0, -1, 1))
 
 
-def _text(column: str, value: object) -> str:
+def _text(value: object) -> str:
     if value is None:
         return "–"
     if isinstance(value, int):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...files.numbers import INTERVAL
 from ...report.bars import Row, interval_chart
 from ...report.figure import Figure, svg_document
 from ...report.heading import Origin
 from ...report.plots import Point, Series, curve_chart
 from .byte_returns import Control, ReturnPoint
 from .curves import ByteReturns
-from .estimate import INTERVAL
 
 TITLE = "What exceptions return for their bytes"
 CONTROLS = {"finer": "all steps finer", "widened": "the allocator's steps"}

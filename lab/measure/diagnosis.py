@@ -22,8 +22,8 @@ from ...compiler.model.structure import output_head, token_tables
 from ...compiler.statistics.calibration import Statistics, calibration_sequences, measure_statistics
 from ...compiler.statistics.swaps import measure_divergences
 from ...display import ShownByFacts
+from ...files.numbers import INTERVAL
 from ...progress import Progress
-from .estimate import INTERVAL
 from .head_gradient import HeadGradient, Spectrum, measure_head
 from .sensitivity import BATCH_SEQUENCES
 from .unit_losses import quantization_error, second_order_losses, swapped, weight_matrices

@@ -35,8 +35,9 @@ from ...compiler.rewrites import exchange_symmetries
 from ...compiler.rewrites.head_bias import may_have_bias, with_bias
 from ...compiler.settings import START_PRICE, HeadBiasSettings
 from ...compiler.statistics.convergence import calibrate
-from ...compiler.workers import available_threads, check_device, one_thread_each, run_jobs
+from ...compiler.workers import check_device, one_thread_each, run_jobs
 from ...format.artifact import decode_tensors, read_artifact
+from ...format.parallel import usable_cores
 from ...progress import silent_stage
 from ...runtime.checked_pieces import checked_byte_table
 from ...runtime.tokenizers import ByteTable, load_tokenizer
@@ -111,7 +112,7 @@ class Bench:
 
         Raises CheckpointError, DataError (calibration text that is evaluated, too), CompileError.
         """
-        threads = threads or available_threads()
+        threads = threads or usable_cores()
         check_device(inputs.device)
         model = read_model(inputs.checkpoint, inputs.architecture, inputs.selection)
         others = [] if inputs.evaluation is None else [inputs.evaluation]

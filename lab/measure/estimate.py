@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-INTERVAL = 1.96  # standard errors on either side of a 95 % interval
+from ...files.numbers import INTERVAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,9 @@ from torch import Tensor
 from ...compiler.model.model import Model
 from ...compiler.model.structure import embedding_tables, token_tables
 from ...compiler.model.torch_executor import TorchExecutor
-from ...compiler.workers import available_threads, check_device, job_pool, one_thread_each
+from ...compiler.workers import check_device, job_pool, one_thread_each
 from ...errors import DataError
+from ...format.parallel import usable_cores
 from ...format.program.operations import Linear
 from ...format.program.program import Program
 from ...progress import StageProgress, silent_stage
@@ -99,7 +100,7 @@ def train_model(
     batches = _batches(text, length, schedule.batch_sequences, schedule.seed)
     job_sequences = max(1, JOB_TOKENS // length) if device == "cpu" else schedule.batch_sequences
     pace = _Pace(schedule)
-    with one_thread_each(), job_pool(threads or available_threads()) as pool:
+    with one_thread_each(), job_pool(threads or usable_cores()) as pool:
         make = _adamw if schedule.adamw else _optimizers
         optimizers = make(model.program, tensors, pool)
         while pace.done < pace.updates:

@@ -4,7 +4,7 @@
 
 `header` and `instructions` are those of program.py, `arrays` float32 in the order of the directory, and `way` is how
 the integers were decoded. What the packer prunes to the artifact's own kinds are the tables TERMS, SETS and CODECS;
-what it writes is the text KERNELS (packing/needed.py).
+what it writes is the text KERNELS (packing/decoding_needs.py).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from .sentencepiece_model import SPACE, SentencepieceTokenizer
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6  # SentencePiece.Type; GGUF has the same
 UNIGRAM, BPE = 1, 2  # TrainerSpec.ModelType
-VARINT, DOUBLE_WORD, LENGTH, WORD = 0, 1, 2, 5
+VARINT, LENGTH, WORD = 0, 2, 5  # wire types of a protocol buffer
 MOST_PIECES = 1 << 20
 
 

@@ -14,7 +14,7 @@ import pytest
 from command_line import bytecap_command, heed_interrupts, process_arguments
 from small_job import CAP
 
-from bytecap.compiler.workers import available_threads
+from bytecap.format.parallel import usable_cores
 
 MESSAGES = {
     "checkpoint": ("checkpoint.pt", b"not a checkpoint", 8),
@@ -41,7 +41,7 @@ def test_the_document_agrees_with_the_files(small_job):
 
 def test_compiling_again_with_other_threads_gives_the_same_bytes(small_job, tmp_path):
     """One where the processor has several cores, as many as the small job had."""
-    threads = 1 if available_threads() > 1 else 2
+    threads = 1 if usable_cores() > 1 else 2
     output = tmp_path / "out.bcap"
     assert bytecap_command(*small_job.compile_arguments(output, "--threads", threads)).code == 0
     assert output.read_bytes() == small_job.artifact.read_bytes()

@@ -9,6 +9,7 @@ from command_line import bytecap_command
 from small_job import CAP
 
 import bytecap
+from bytecap.errors import CompileError
 
 QUICK = "[calibrate]\ntokens = 512\n\n[correct-drift]\nenabled = false\n\n[land-on-cap]\ntolerance = 0.02\n"
 
@@ -75,3 +76,15 @@ def test_from_python(small_job, arguments, tmp_path):
     )
     assert found.fits and (tmp_path / "out" / "checkpoint.bcap").stat().st_size == found.artifacts[0].artifact_bytes
     assert found.spreads[0].deviation is None and found.spreads[0].artifacts == 1
+
+
+def test_a_profile_that_there_is_not_is_refused_before_the_folder_is_made(small_job, tmp_path):
+    with pytest.raises(CompileError, match="no profile is named 'smallest'"):
+        bytecap.fit(
+            small_job.checkpoint,
+            cap="16KB",
+            calibration=small_job.calibration,
+            output=tmp_path / "out",
+            profile="smallest",
+        )
+    assert not (tmp_path / "out").exists()

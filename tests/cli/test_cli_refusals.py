@@ -10,7 +10,6 @@ from command_line import bytecap_command
 from without_torch import run_without_torch
 
 CALIBRATED = ("sensitivity", "curve", "diagnose")
-FINE = ("--profile", "max", "--seed", "1")
 
 
 @pytest.fixture(scope="module")

@@ -12,15 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
-from bytecap.compiler.workers import AHEAD, available_threads, iterate_jobs, meanwhile, one_thread_each, run_jobs
+from bytecap.compiler.workers import AHEAD, iterate_jobs, meanwhile, one_thread_each, run_jobs
+from bytecap.format.parallel import usable_cores
 
 
 def library_threads() -> set[int]:
     return {library["num_threads"] for library in threadpool_info()} | {torch.get_num_threads()}
 
 
-def test_available_threads() -> None:
-    assert available_threads() >= 1
+def test_usable_cores() -> None:
+    assert usable_cores() >= 1
 
 
 @settings(max_examples=30)

@@ -10,16 +10,16 @@ from types import ModuleType
 import click
 import pytest
 from documentation import FENCE, PAGES, QUOTED_SOURCE, anchors, links, page_name
-from source_tree import ROOT
+from source_tree import LAYERS, ROOT
 
+import bytecap
 from bytecap.cli.exit_codes import EXIT_CODES
 from bytecap.compiler.recipe import read_recipe
 
 LONGEST_LINE = 120
 DOCS = ROOT / "docs"
-NAMED_PATH = re.compile(
-    r"`((?:files|format|runtime|compiler|report|lab|cli|spec|tests|benchmarks|docs|examples)/[\w./-]*|\w+\.py)`"
-)
+FOLDERS = "|".join((*LAYERS, "spec", "tests", "benchmarks", "docs", "examples", "requirements"))
+NAMED_PATH = re.compile(rf"`((?:{FOLDERS})/[\w./-]*|\w+\.py)`")
 PLACEHOLDERS = re.compile(r"NAME|X\b")  # of paths such as cli/NAME_command.py
 
 
@@ -70,6 +70,19 @@ def test_every_option_of_a_command_is_in_its_page():
         for parameter in command.params:
             if isinstance(parameter, click.Option) and not parameter.hidden:
                 assert all(f"`{option}`" in text for option in parameter.opts), (name, parameter.name)
+
+
+def test_the_page_on_security_names_every_command_that_talks_to_a_cluster():
+    commands = MAKE_PAGES.shown_commands().items()
+    named = [f"`{name}`" for name, command in commands if any("--scheduler" in each.opts for each in command.params)]
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    (sentence,) = re.findall(r"over the network, but for (.*?) with\s+`--scheduler`", text, re.DOTALL)
+    assert named and sorted(re.findall(r"`\w+`", sentence)) == sorted(named)
+
+
+def test_every_public_name_is_in_the_page_of_python():
+    text = (DOCS / "python.md").read_text(encoding="utf-8")
+    assert [name for name in bytecap.__all__ if not re.search(rf"\bbytecap\.{name}\b", text)] == []
 
 
 def test_every_exit_code_is_in_the_pages():

@@ -10,7 +10,7 @@ import zlib
 import pytest
 
 from bytecap.errors import DataError
-from bytecap.files.code_files import closure_notes, import_closure, script_closure
+from bytecap.files.code_files import closure_notes, counted_files, script_closure
 
 
 def tree(folder, files: dict[str, str]):
@@ -24,7 +24,7 @@ def tree(folder, files: dict[str, str]):
 def closure(folder, *scripts: str) -> list[str]:
     return [
         path.relative_to(folder.resolve()).as_posix()
-        for path in import_closure([folder / script for script in scripts])
+        for path in counted_files(script_closure([folder / script for script in scripts]))
     ]
 
 
@@ -177,7 +177,7 @@ def test_python_loads_nothing_outside_the_closure(name, tmp_path):
     )
     command = [sys.executable, "-B", "-c", watch, str(tmp_path), str(tmp_path / scripts[0])]
     loaded = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
-    assert loaded and set(loaded) <= {str(path) for path in import_closure([tmp_path / scripts[0]])}
+    assert loaded and set(loaded) <= {str(path) for path in counted_files(script_closure([tmp_path / scripts[0]]))}
 
 
 @pytest.mark.parametrize(
@@ -191,13 +191,13 @@ def test_python_loads_nothing_outside_the_closure(name, tmp_path):
 def test_code_that_does_not_parse_is_named(text, message, tmp_path):
     tree(tmp_path, {"main.py": "import a\n", "a.py": text})
     with pytest.raises(DataError, match=message):
-        import_closure([tmp_path / "main.py"])
+        script_closure([tmp_path / "main.py"])
 
 
 @pytest.mark.parametrize("name", ["missing.py", "."])
 def test_a_missing_script_is_named(name, tmp_path):
     with pytest.raises(DataError, match="is not a file"):
-        import_closure([tmp_path / name])
+        script_closure([tmp_path / name])
 
 
 def test_one_file_under_two_names_counts_once(tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tiny_artifacts import tiny_artifact
 
 from bytecap.errors import ArtifactError, DataError
-from bytecap.files.code_files import import_closure
+from bytecap.files.code_files import counted_files, script_closure
 from bytecap.files.ledger import Ledger, LedgerRow, build_ledger
 from bytecap.format.container.container import make_section, section_name, write_container
 
@@ -50,7 +50,7 @@ def test_code_counts_as_the_files_on_disk(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     data = tiny_artifact()
-    code = import_closure([tmp_path / "src" / "train.py", tmp_path / "run.sh"])
+    code = counted_files(script_closure([tmp_path / "src" / "train.py", tmp_path / "run.sh"]))
     ledger = build_ledger(data, [*code, tmp_path / "src" / "." / "train.py"], cap=len(data) + 100)
     rows = [row for row in ledger.rows if row.kind == "code"]
     assert rows == [

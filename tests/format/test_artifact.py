@@ -16,10 +16,12 @@ from rewritten_artifacts import SHAPE, VOCABULARY, rewritten, small_artifact, sm
 from bytecap.errors import ArtifactError, ChecksumMismatch, InvalidArtifact, MalformedArtifact, TruncatedArtifact
 from bytecap.format import artifact as artifact_module
 from bytecap.format.artifact import (
+    PROVENANCE_DEPTH,
     Artifact,
     decode_contents,
     decode_tensors,
     encode_provenance,
+    is_provenance,
     read_artifact,
     tensors_digest,
     write_artifact,
@@ -193,6 +195,24 @@ def test_provenance_round_trip(provenance) -> None:
     data = rewritten(provenance=encode_provenance(provenance))
     artifact = read_artifact(data)
     assert artifact.provenance == provenance and write_artifact(artifact) == data
+    assert is_provenance(provenance)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"a": float("nan")}, {"a": "\ud800"}, {1: "a key that is no text"}, {"a": (1, 2)}, {"a": b"bytes"}, {"a": "b"}],
+    ids=str,
+)
+def test_what_comes_back_as_it_was_is_a_provenance(value) -> None:
+    assert is_provenance(value) == (value == {"a": "b"})
+
+
+@pytest.mark.parametrize(("depth", "kept"), [(PROVENANCE_DEPTH - 1, True), (PROVENANCE_DEPTH, False)])
+def test_a_provenance_is_not_too_deep(depth, kept) -> None:
+    value: object = 1
+    for _ in range(depth):
+        value = [value]
+    assert is_provenance({"a": value}) == kept
 
 
 def test_without_provenance_there_is_no_section() -> None:

@@ -70,19 +70,6 @@ def bench(name: str, seed: int) -> Iterator[Any]:
         yield Bench(target_named(name), Path(folder), seed)
 
 
-def run_here(run: Run) -> Any:
-    """The counts of a run in this process; its failures are in `run.failures`."""
-    from fuzz_frame import Counts
-
-    counts = Counts()
-    with bench(run.target, run.seed) as made:
-        for number in range(run.first, run.first + run.count):
-            failure = _try(made, number, counts, run)
-            if failure is not None:
-                run.failures.append(failure)
-    return counts
-
-
 def _try(made: Any, number: int, counts: Any, run: Run) -> Failure | None:
     from fuzz_invariants import Broken
 

@@ -44,6 +44,18 @@ def test_every_module_says_what_it_is():
     assert [str(path.relative_to(ROOT)) for path in files if not ast.get_docstring(parsed(path))] == []
 
 
+def test_files_that_the_source_names_exist():
+    """In docstrings and comments, by their path from the root; llama.cpp's and others' files begin elsewhere."""
+    named = re.compile(rf"(?<![\w/])(?:{'|'.join(LAYERS)}|spec)/[\w/]+\.(?:py|md|toml|json)\b")
+    missing = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in python_files(*PRODUCT)
+        for name in named.findall("\n".join(source_lines(path)))
+        if "NAME" not in name and not (ROOT / name).exists()
+    ]
+    assert missing == []
+
+
 @pytest.mark.parametrize("layer", ["format", "runtime", "submissions"])
 def test_input_is_never_checked_with_assert(layer):
     """`python -O` removes asserts: a check of untrusted bytes must not be one."""

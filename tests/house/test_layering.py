@@ -5,6 +5,7 @@ packages outside.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 
 import pytest
@@ -12,7 +13,6 @@ from import_graph import find_circle, import_graph
 from source_tree import LAYERS, ROOT, nodes, place, python_files
 
 GROUND = {"display", "errors", "processes", "progress", "version"}  # modules of the root that every layer may import
-ROOT_MODULES = GROUND
 ALLOWED_LAYERS = {
     "format": {*GROUND, "format"},
     "files": {*GROUND, "format", "files"},
@@ -23,9 +23,9 @@ ALLOWED_LAYERS = {
     "report": {*GROUND, "format", "files", "runtime", "compiler", "report"},
     "lab": {*GROUND, "format", "files", "runtime", "compiler", "report", "lab"},
     "interface": {*LAYERS, *GROUND} - {"cli", "integrations"},
-    "cli": {*LAYERS, *ROOT_MODULES} - {"integrations"},
+    "cli": {*LAYERS, *GROUND} - {"integrations"},
     "integrations": {*GROUND, "interface", "integrations"},
-    "": {*LAYERS, *ROOT_MODULES},
+    "": {*LAYERS, *GROUND},
 }
 FORMAT_PACKAGES = {"brotli", "construct", "llvmlite", "numba", "numpy", "zstandard"}
 RUNTIME_PACKAGES = {"numba", "numpy", "sentencepiece", "threadpoolctl", "tiktoken", "tokenizers", "zstandard"}
@@ -76,6 +76,24 @@ def test_a_layer_imports_only_the_layers_below_it(layer):
     assert wrong == []
 
 
+def test_the_table_of_layers_has_them_in_the_order_in_which_they_import():
+    """docs/layout.md says that a folder imports only those above it."""
+    table = re.findall(r"^\| `(\w+)/` \|", (ROOT / "docs" / "layout.md").read_text(encoding="utf-8"), re.MULTILINE)
+    rows = table[: len(LAYERS)]
+    assert set(rows) == set(LAYERS)
+    assert [
+        (layer, other)
+        for place, layer in enumerate(rows)
+        for other in ALLOWED_LAYERS[layer] & {*rows[place + 1 :]}
+        if imports_layer(layer, other)
+    ] == []
+
+
+def imports_layer(layer, other):
+    """Whether a file of one layer imports another."""
+    return any(other in own for path in python_files(layer) for _, own, _ in imports_of(path))
+
+
 @pytest.mark.parametrize("layer", ALLOWED_PACKAGES)
 def test_a_layer_imports_only_its_packages(layer):
     allowed = ALLOWED_PACKAGES[layer] | set(sys.stdlib_module_names)
@@ -90,7 +108,7 @@ def test_a_layer_imports_only_its_packages(layer):
 
 def test_code_imports_itself_relatively():
     """`import format` or `import bytecap.format` would load a second copy of the module when run from the checkout."""
-    own = {"bytecap", *LAYERS, *ROOT_MODULES}
+    own = {"bytecap", *LAYERS, *GROUND}
     wrong = [
         f"{place(path, node)} imports {name}"
         for path in python_files("", *LAYERS)

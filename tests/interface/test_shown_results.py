@@ -22,7 +22,6 @@ from bytecap.lab.measure.byte_returns import Base, ReturnPoint
 from bytecap.lab.measure.curves import ByteReturns, CurveInputs
 
 LONGEST_LINE, LONGEST_TABLE, LONGEST_PART = 1_000, 20_000, 4_000
-UNCLOSED = {"progress"}
 
 
 class Tags(HTMLParser):

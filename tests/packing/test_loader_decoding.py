@@ -9,14 +9,15 @@ from random_artifacts import artifact_sources, chain_program
 
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.format.assembly import assemble_artifact
-from bytecap.format.codecs import mixing, mixing_bits, scale_classes
+from bytecap.format.codecs import INTEGER_CODECS, mixing, mixing_bits, scale_classes
 from bytecap.format.codecs.trellis import TRELLISES
 from bytecap.format.container.container import DIGEST, make_section, write_container
 from bytecap.format.tensors.grid import EIGHTH_OCTAVES, GridValues
+from bytecap.format.tensors.member_sets import ENCODINGS
 from bytecap.format.tensors.sources import TensorSource
-from bytecap.format.tensors.terms import GridInStream, RawValues
+from bytecap.format.tensors.terms import TERMS_BY_ID, GridInStream, RawValues
 from bytecap.packing.decoding_needs import decoding_constants, decoding_tables, stored_plainly
-from bytecap.packing.kernel_text import kernel_text
+from bytecap.packing.kernel_text import ENTRIES, kernel_text
 from bytecap.packing.loader import class_tables, decoding, integer_streams, kernel_ways, mixing_tables, term_values
 
 CODECS = 1, 2, 3
@@ -122,6 +123,12 @@ def test_no_number_of_a_table_depends_on_how_a_machine_rounds(monkeypatch):
     distances = np.abs(np.array(seen) % 1 - 0.5)
     assert len(seen) > 1500
     assert distances.min() > 1e-4
+
+
+def test_the_loader_knows_every_term_set_and_codec():
+    assert set(term_values.TERMS) == set(TERMS_BY_ID)
+    assert set(term_values.SETS) == set(range(len(ENCODINGS)))
+    assert set(integer_streams.CODECS) == set(ENTRIES) == set(INTEGER_CODECS)
 
 
 def test_what_an_artifact_needs():

@@ -189,10 +189,6 @@ def test_case_operators_are_no_text():
     assert operator_bytes(texts, False).tolist() == [0, 0, 0, 0]
 
 
-class CaseOperators(SentencepieceTokenizer):
-    """Pieces for case operators and no capitals, as the challenge's CaseOps vocabularies."""
-
-
 def test_counted_case_operators_are_named(tmp_path):
     model = io.BytesIO()
     lines = ["\ue001 ".join(words(seed, 12)) for seed in range(100)]

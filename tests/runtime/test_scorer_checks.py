@@ -15,6 +15,7 @@ from tiny_tokenizers import tiny_tokenizer, words
 
 from bytecap.errors import DataError
 from bytecap.format.artifact import decode_tensors, read_artifact
+from bytecap.runtime import scorer_questions
 from bytecap.runtime.check import Outcome
 from bytecap.runtime.interpreter import Interpreter
 from bytecap.runtime.scorer_checks import check_interpreter, check_scorer
@@ -158,6 +159,18 @@ def test_a_missed_and_a_repeated_target_are_told(sequence_length, targets, data)
     assert check.passed == (missed == repeated)
     check = check_each_target_once([*places, targets], targets)
     assert check.values["outside"] == 1 and not check.passed
+
+
+def test_targets_that_are_missed_or_repeated_are_named_as_ranges():
+    scored = [place for place in range(20) if place not in (3, 5, 6, 7, 12)] + [9]
+    said = "of 20 targets are scored: 5 never (3, 5 to 7, 12), 1 more than once (9)"
+    assert check_each_target_once(scored, 20).detail == said
+    assert check_each_target_once(range(0, 40, 2), 40).detail.endswith("20 never (1, 3, 5, ...)")
+
+
+def test_a_scorer_whose_every_row_is_beyond_the_size_of_a_question_is_asked_row_by_row(monkeypatch):
+    monkeypatch.setattr(scorer_questions, "LOGITS", 1)
+    assert checked(GoodScorer())["distribution"].passed
 
 
 def test_windows_that_go_on_to_the_end_are_recognised_by_their_count():

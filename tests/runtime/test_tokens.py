@@ -160,6 +160,8 @@ def test_bare_numbers_are_read_and_told(dtype, tmp_path):
 def test_a_large_vocabulary_makes_bare_numbers_wide(tmp_path):
     (tmp_path / "x.bin").write_bytes(np.array([1, 70_000], "<u4").tobytes())
     assert read_tokens(tmp_path / "x.bin", None, 100_000, 1).ids.tolist() == [1, 70_000]
+    (tmp_path / "y.bin").write_bytes(np.array([1, 65_535], "<u2").tobytes())
+    assert read_tokens(tmp_path / "y.bin", None, 65_536, 1).ids.tolist() == [1, 65_535]
 
 
 def test_only_what_is_needed_is_read(tmp_path):

@@ -78,6 +78,20 @@ def test_every_rule_is_proved_by_a_vector():
     assert proved_rules() - set(stated_rules()) == set(), "a vector breaks a rule that is not stated"
 
 
+def test_every_rule_names_the_word_of_its_error():
+    """Of README.md's table, in brackets: `unsupported` for UnsupportedArtifact."""
+    words = {error.strip("`"): word for word, error, _ in table_of("README.md", "## Words")}
+    texts = [re.split(r"\n(?! {2})", text)[0] for page in PAGES.values() for text in STATEMENT.split(page)[2::2]]
+    stated = dict(zip(stated_rules(), texts, strict=True))
+    unnamed = {
+        entry["rule"]: words[entry["error"]]
+        for entry in read_table()
+        if "rule" in entry and not re.search(rf"\({words[entry['error']]}\)", stated[entry["rule"]])
+    }
+    assert unnamed == {}
+    assert [rule for rule, text in stated.items() if not re.search(rf"\((?:{'|'.join(words.values())})\)", text)] == []
+
+
 def test_every_mention_is_of_a_rule():
     """Also in running text, docstrings and comments; R-...-n and the like are patterns, not mentions."""
     stated = set(stated_rules())

@@ -8,7 +8,7 @@ import pytest
 from source_tree import ROOT
 from submission_folders import write_folder
 from submission_folders_blobs import ARTIFACT, PREFIX, WEIGHTS, int8_state, packed_folder, saved
-from submission_folders_claims import SCRIPT, declaration, folder, log
+from submission_folders_claims import SCRIPT, SIDE_FILE, declaration, folder, log
 
 import bytecap
 from bytecap.submissions.judge import judge_folder
@@ -90,6 +90,21 @@ def test_weights_that_a_script_reads_beside_the_model_count(tmp_path):
     assert total_of(tmp_path / "over", files, total - len(script)) == ("fail", total)
     alone = {**files, "train_gpt.py": script.replace("torch.load", "print")}
     assert total_of(tmp_path / "alone", alone, total - len(script))[0] == "pass"
+
+
+@pytest.mark.parametrize("is_counted", [True, False])
+def test_data_are_counted_where_the_log_s_total_has_room_for_them(tmp_path, is_counted):
+    total = len(WEIGHTS) + len(SCRIPT)
+    logged = log(model=len(WEIGHTS)).replace(f"int8+zlib: {total} bytes", f"int8+zlib: {total + len(SIDE_FILE)} bytes")
+    files = folder(
+        README__md="# A run that ships tables.bin\n",
+        final_model__int8__ptz=WEIGHTS,
+        tables__bin=SIDE_FILE,
+        train__log=logged if is_counted else log(model=len(WEIGHTS)),
+    )
+    counted = {line.name: line.as_counted for line in judge_folder(write_folder(tmp_path / "folder", files)).ledger}
+    assert counted["data: tables.bin"] == (len(SIDE_FILE) if is_counted else None)
+    assert counted["code: train_gpt.py"] == len(SCRIPT)
 
 
 def test_a_file_that_counts_as_code_is_added_once(tmp_path):

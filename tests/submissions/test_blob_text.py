@@ -18,7 +18,7 @@ RNG = np.random.default_rng(5)
 DATA = RNG.bytes(20_000)
 
 
-@pytest.mark.parametrize("source", [0, 1, 31, 777, 19_900])
+@pytest.mark.parametrize("source", [0, 1, 31, 64, 777, 19_900])
 @pytest.mark.parametrize("place", [0, 3, 1000])
 def test_a_run_is_found_wherever_it_starts(place, source):
     content = RNG.bytes(place) + DATA[source : source + 100] + RNG.bytes(50)

@@ -8,7 +8,9 @@ import json
 import lzma
 import os
 import pickle
+import pickletools
 import re
+import warnings
 import zipfile
 import zlib
 from collections import OrderedDict
@@ -125,6 +127,37 @@ def test_what_a_pickle_would_import_is_named_and_nothing_happens(tmp_path, monke
     blob = blob_of(tmp_path, "m.bin", zlib.compress(data))
     if protocol >= 2:  # earlier ones begin with no mark
         assert (blob.kind, blob.names) == ("data", names)
+
+
+def test_a_call_behind_the_value_of_an_older_file_is_named(tmp_path):
+    """torch.load runs a fifth pickle, the keys of the storages, after the value."""
+    data = saved({"a": torch.ones(3)}, _use_new_zipfile_serialization=False)
+    stream = io.BytesIO(data)
+    for _ in range(4):
+        all(pickletools.genops(stream))
+    blob = blob_of(tmp_path, "m.pt", data[: stream.tell()] + pickle.dumps(Evil(), 2))
+    assert blob.kind == "weights"
+    assert [name.rpartition(".")[2] for name in blob.names] == ["system"]
+
+
+@pytest.mark.parametrize("decoy", ["archive/first_data.pkl", "data.pkl", "a/data.pkl", "archive/data.pkl"])
+def test_a_call_in_the_second_pickle_of_an_archive_is_named(tmp_path, decoy):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of two files of one name
+        archive.writestr(decoy, pickle.dumps({"a": 1}, 2))
+        archive.writestr("archive/data.pkl", pickle.dumps(Evil(), 2))
+    blob = blob_of(tmp_path, "m.pt", stream.getvalue())
+    assert [name.rpartition(".")[2] for name in blob.names] == ["system"]
+
+
+def test_an_archive_of_too_many_pickles_is_damaged(tmp_path):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for i in range(9):
+            archive.writestr(f"{i}/data.pkl", pickle.dumps({}, 2))
+    blob = blob_of(tmp_path, "m.pt", stream.getvalue())
+    assert (blob.kind, blob.what) == ("damaged", "it cannot be read (it is an archive of 9 pickles)")
 
 
 def test_opcodes_that_are_not_known_name_what_came_before():

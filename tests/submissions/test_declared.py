@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from submission_folders import write_folder
 
+from bytecap.submissions.declaration import read_declaration
 from bytecap.submissions.declared import Quantity, claims_of, words_of
 from bytecap.submissions.declared_numbers import read_amount
+from bytecap.submissions.folder import open_folder
 
 TOTAL, MODEL, CODE, SCORE = Quantity.TOTAL_BYTES, Quantity.MODEL_BYTES, Quantity.CODE_BYTES, Quantity.SCORE
 
@@ -99,3 +102,16 @@ def test_words_of_a_key():
 
 def test_a_document_of_many_numbers_is_bounded():
     assert len(claims_of({f"bytes_total_seed{seed}": seed for seed in range(5_000)})) == 500
+
+
+@pytest.mark.parametrize(
+    ("place", "readme", "no_record"),
+    [
+        ("track_10min_16mb/2026-05-01_Name", "# A run", False),
+        ("track_non_record_16mb/2026-05-01_Name", "# A run", True),
+        ("track_10min_16mb/2026-05-01_Name", "# A non-record run", True),
+    ],
+)
+def test_no_record_is_said_by_the_folder_above_or_the_readme(tmp_path, place, readme, no_record):
+    told, _ = read_declaration(open_folder(write_folder(tmp_path / place, {"README.md": readme.encode()})))
+    assert told.no_record is no_record

@@ -33,7 +33,6 @@ FIRST_SECTION = TABLE_END + 4
 RAW_START = FIRST_SECTION + len(ROWS[0].content) + len(ROWS[1].content)
 ID, CODEC, DECODED_LENGTH = 0, 1, 6
 
-ZEROS = 1000
 SEVENS = frame(300, repeat_block(300, 7, last=True))
 BROTLI_AS = bytes.fromhex("1fe703f825c2a2b1402034")  # 1,000 times the letter a
 

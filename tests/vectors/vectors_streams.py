@@ -404,19 +404,19 @@ def bad_mixing_vectors() -> Iterator[Vector]:
 
 
 def use_vectors() -> Iterator[Vector]:
-    says = "A stream of integers that no recipe names."
+    says = "A stream of integers that no term names."
     yield bad("unnamed", InvalidArtifact, "R-STR-7", None, says, codes(EXPONENTS, PAYLOAD, PAYLOAD))
     yield bad(
         "missing",
         InvalidArtifact,
         "R-STR-7",
         None,
-        "A recipe names stream 1, there is only stream 0.",
+        "A term names stream 1, there is only stream 0.",
         codes(EXPONENTS),
     )
     for stream, says in (
-        (0, "A recipe names stream 0, which holds exponents."),
-        (2, "A recipe names stream 2 of two."),
+        (0, "A term names stream 0, which holds exponents."),
+        (2, "A term names stream 2 of two."),
     ):
         table = directory(entry("table", TABLE_SHAPE, grid(stream=stream)))
         yield bad(f"number-{stream}", InvalidArtifact, "R-STR-7", None, says, codes(EXPONENTS, PAYLOAD), table)

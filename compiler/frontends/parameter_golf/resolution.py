@@ -61,7 +61,7 @@ def resolve(
     untold = {name for name in OTHER_PARAMETERS | SHAPE_PARAMETERS if name not in known and matters(name, traits)}
     known = {name: parameter.default for name, parameter in SHAPE_PARAMETERS.items()} | known
     candidates = _preset(given) if given.preset is not None else _candidates(known, traits)
-    assumed, asked = _from_records(known, traits, candidates, untold, given.preset is not None)
+    assumed, asked = _from_records(known, candidates, untold, given.preset is not None)
     if asked:
         raise CheckpointError(_question(asked, candidates, traits))
     complete = _complete(known | assumed, traits)
@@ -109,7 +109,7 @@ def _fits(record: Record, known: Values) -> bool:
 
 
 def _from_records(
-    known: Values, traits: frozenset[str], candidates: Sequence[Record], untold: set[str], by_name: bool
+    known: Values, candidates: Sequence[Record], untold: set[str], by_name: bool
 ) -> tuple[dict[str, object], dict[str, str]]:
     """What the candidates agree on, by name, and what has to be asked for, with the answers they would give."""
     assumed: dict[str, object] = {}

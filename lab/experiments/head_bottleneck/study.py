@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from ....compiler.model.model import Model
-from ....compiler.workers import available_threads, check_device
+from ....compiler.workers import check_device
 from ....files.digests import file_sha256
+from ....format.parallel import usable_cores
 from ....progress import silent_stage
 from ....runtime.tokenizers import SentencepieceTokenizer
 from ...measure.head_gradient import measure_head
@@ -72,7 +73,7 @@ class BottleneckStudy:
 
     def __init__(self, inputs: Inputs, options: BottleneckOptions) -> None:
         check_device(inputs.device)
-        self.inputs, self.options, self.threads = inputs, options, inputs.threads or available_threads()
+        self.inputs, self.options, self.threads = inputs, options, inputs.threads or usable_cores()
         corpus = deal_out(
             read_documents(inputs.training, inputs.tokenizer),
             read_documents(inputs.evaluation, inputs.tokenizer),

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from ....runtime.scoring import MILLI
 from ...measure.estimate import Estimate
 from ..document_scores import nats_of, paired_difference, seeds_note
 from ..findings import FALSIFIES, SUPPORTS, UNDECIDED, Chart, ChartPoint, Observation, Table
@@ -31,7 +32,6 @@ from .arms import (
 if TYPE_CHECKING:
     from .study import ArmResult
 
-MILLI = 1000.0
 LEAST_GAIN = 5.0  # mBPB: a gain whose interval excludes so much is none
 SAVED_AS_EXPECTED, SAVED_TOO_LITTLE = 0.8, 0.5  # bytes a weight of the head over those of all weights
 BARS = "Bars are 95 % intervals of the change against the baseline, over documents and seeds."

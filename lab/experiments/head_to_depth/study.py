@@ -23,11 +23,12 @@ from ....compiler.frontends import build_model
 from ....compiler.inputs import read_model
 from ....compiler.model.model import Model
 from ....compiler.pipeline import compile_checkpoint
-from ....compiler.workers import available_threads, check_device
+from ....compiler.workers import check_device
 from ....files.digests import file_sha256
 from ....files.output import write_output
 from ....format.artifact import decode_tensors, read_artifact
 from ....format.inspection import inspect_artifact
+from ....format.parallel import usable_cores
 from ....runtime.shards import read_shard
 from ....runtime.tokenizers import SentencepieceTokenizer
 from ...train.fresh_models import initial_model
@@ -75,7 +76,7 @@ class DepthStudy:
     def __init__(self, inputs: Inputs, options: DepthOptions) -> None:
         check_device(inputs.device)
         self.inputs, self.options = inputs, options
-        self.threads = inputs.threads or available_threads()
+        self.threads = inputs.threads or usable_cores()
         public = None if inputs.tokenizer is None else SentencepieceTokenizer.load(inputs.tokenizer).vocabulary_size
         self.arms = all_arms(options, public)
         self.architectures = {arm.name: architecture_of(arm, options) for arm in self.arms}

@@ -1,6 +1,4 @@
-"""Folders, shards and llama2.c files are read whole; whatever is no checkpoint is named in one sentence
-with the way out.
-"""
+"""Folders and shards are read whole; whatever is no checkpoint is named in one sentence with the way out."""
 
 from __future__ import annotations
 
@@ -11,10 +9,9 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from naive_llama import Llama, llama2c_bytes, under_metas_names, write_folder
+from naive_llama import Llama, under_metas_names, write_folder
 
 from bytecap.compiler.checkpoints.checkpoint import KNOWN_KINDS, read_checkpoint
-from bytecap.compiler.checkpoints.llama2c import llama2c_sizes
 from bytecap.compiler.frontends import build_model
 from bytecap.errors import CheckpointError
 from bytecap.runtime.interpreter import Interpreter
@@ -129,86 +126,6 @@ def test_the_factor_of_metas_scaled_rotations_is_asked_for(tmp_path):
     assert build_model(read_checkpoint(tmp_path)).architecture["rope_scaling"]["factor"] == 32
 
 
-@pytest.mark.parametrize("tied", [True, False])
-def test_llama2c_files(tmp_path, tied):
-    naive = Llama("llama2.c", tied=tied, interleaved=True)
-    state, path = naive.state(7), tmp_path / "stories.bin"
-    path.write_bytes(llama2c_bytes(naive, state))
-    assert_reads(path, under_metas_names(state))
-    model = build_model(read_checkpoint(path))
-    tokens = np.arange(13)
-    logits = Interpreter(model.program, [t.values for t in model.tensors]).logits(tokens[None])[0]
-    np.testing.assert_allclose(logits, naive.logits(state, tokens), rtol=1e-4, atol=1e-4)
-    assert model.defaults == () and set(model.told.values()) == {"shapes", "its llama2.c header"}
-    assert (model.program.sequence_length, model.program.boundary_token) == (16, 1)
-
-
-def test_a_llama2c_file_is_one_to_the_byte():
-    data = llama2c_bytes(META, META.state(8))
-    assert llama2c_sizes(data).heads == 4
-    for other in (
-        data[:-1],
-        data + b"\0",
-        data[:20],
-        struct.pack("<i", 25) + data[4:],
-        struct.pack("<i", -24) + data[4:],
-    ):
-        assert llama2c_sizes(other) is None
-
-
-def versioned(naive, version: int, group: int = 0) -> bytes:
-    """The 256 bytes before the weights of versions 1 and 2."""
-    sizes = (naive.width, naive.hidden, naive.layers, naive.heads, naive.kv_heads, naive.vocabulary, 16)
-    return struct.pack("<4sI7iBi", b"24ka", version, *sizes, naive.tied, group).ljust(256, b"\0")
-
-
-def in_file_order(naive, state) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Gains and matrices, role by role over all layers."""
-    named = under_metas_names(state)
-    layers = range(naive.layers)
-    gains = [named[f"layers.{n}.{part}.weight"] for part in ("attention_norm", "ffn_norm") for n in layers]
-    parts = [*(f"attention.w{x}" for x in "qkvo"), *(f"feed_forward.w{x}" for x in "123")]
-    matrices = [named["tok_embeddings.weight"], *(named[f"layers.{n}.{p}.weight"] for p in parts for n in layers)]
-    return [*gains, named["norm.weight"]], [*matrices, *([] if naive.tied else [named["output.weight"]])]
-
-
-@pytest.mark.parametrize("tied", [True, False])
-def test_llama2c_files_of_version_1(tmp_path, tied):
-    naive = Llama("llama2.c", tied=tied, interleaved=True)
-    state, path = naive.state(7), tmp_path / "stories.bin"
-    gains, matrices = in_file_order(naive, state)
-    data = versioned(naive, 1) + b"".join(values.astype("<f4").tobytes() for values in (*gains, *matrices))
-    path.write_bytes(data)
-    assert_reads(path, under_metas_names(state))
-    for wrong, message in (
-        (data[:-4], "length is not that of its sizes"),
-        (data[:100], "is cut: a llama2.c header has 256 bytes"),
-        (data[:4] + b"\x07" + data[5:], "is a llama2.c file of version 7; known are 0, 1 and 2"),
-    ):
-        path.write_bytes(wrong)
-        with pytest.raises(CheckpointError, match=message):
-            read_checkpoint(path)
-
-
-@pytest.mark.parametrize("scales_behind", [False, True])
-def test_llama2c_files_of_version_2(tmp_path, scales_behind):
-    """Integers in groups; older exporters wrote all scales behind all integers."""
-    naive, group = Llama("llama2.c", tied=True, interleaved=True, width=32, hidden=32, head=8, vocabulary=32), 16
-    state, path = naive.state(8), tmp_path / "stories.bin"
-    gains, matrices = in_file_order(naive, state)
-    scales = [np.abs(values.reshape(-1, group)).max(1) / 127 for values in matrices]
-    codes = [np.rint(m.reshape(-1, group) / s[:, None]).astype(np.int8) for m, s in zip(matrices, scales, strict=True)]
-    pairs = [*codes, *scales] if scales_behind else [x for pair in zip(codes, scales, strict=True) for x in pair]
-    body = b"".join((x if x.dtype == np.int8 else x.astype("<f4")).tobytes() for x in pairs)
-    path.write_bytes(versioned(naive, 2, group) + b"".join(g.astype("<f4").tobytes() for g in gains) + body)
-    read = read_checkpoint(path)
-    assert read.notes == ("int8 in groups of 16 with their scales decoded to float32",)
-    for name, values in under_metas_names(state).items():
-        rounding = np.abs(values).max() / 254 * 1.01 if values.ndim == 2 else 0
-        assert np.abs(read.tensors[name] - values).max() <= rounding, name
-    assert build_model(read).told["rope_theta"] == "its llama2.c header"
-
-
 def test_a_step_of_nanochat_has_its_metadata_beside_it(tmp_path):
     config = {"sequence_len": 8, "vocab_size": 16, "n_layer": 2, "n_head": 2, "n_kv_head": 2, "n_embd": 8}
     torch.save({"transformer.wte.weight": torch.zeros(16, 8)}, tmp_path / "model_000123.pt")
@@ -225,14 +142,6 @@ def test_sizes_under_other_names_are_a_configuration(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config))
     found = read_checkpoint(tmp_path / "final_model.pt").configuration
     assert found.values == config and found.source == "config.json beside it"
-
-
-def test_other_rotations_in_a_llama2c_file_are_refused(tmp_path):
-    data = bytearray(llama2c_bytes(NAIVE, NAIVE.state(9)))
-    data[-4:] = struct.pack("<f", 0.25)
-    (tmp_path / "a.bin").write_bytes(data)
-    with pytest.raises(CheckpointError, match=r"a\.bin has tables of rotations that are not those of base 10000"):
-        read_checkpoint(tmp_path / "a.bin")
 
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 269060552\n"
@@ -351,8 +260,6 @@ def test_what_a_file_is_and_the_way_out(tmp_path, name, data, message):
 
 
 ADAPTER_ADVICE = "not a whole model; merge it into its base (merge_and_unload of peft), save that and give its folder"
-
-
 OPTIMIZER = {"state": {}, "param_groups": [{"lr": 0.001, "betas": (0.9, 0.999), "params": [0]}]}  # AdamW's
 
 

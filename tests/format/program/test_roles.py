@@ -129,6 +129,17 @@ def test_one_map_of_queries_keys_and_values():
     assert writer.roles() == {"table": "token table", "qkv": "attention q+k+v", "o": "attention o", "head": "head"}
 
 
+def test_a_map_of_keys_that_a_later_layer_takes_for_values_stays_one_of_keys():
+    writer = Writer()
+    x = writer.add(op.Embed(writer.tensor("table")))
+    key = writer.linear(x, "k")
+    first = writer.linear(writer.add(attention(writer.linear(x, "q0"), key, writer.linear(x, "v"))), "o0")
+    second = writer.linear(writer.add(attention(writer.linear(x, "q1"), writer.linear(x, "k1"), key)), "o1")
+    writer.linear(writer.add(op.Add(first, second)), "head")
+    roles = writer.roles()
+    assert (roles["k"], roles["k1"], roles["v"]) == ("attention k", "attention k", "attention v")
+
+
 def test_gates_and_tables_of_values():
     writer = Writer()
     x = writer.add(op.Embed(writer.tensor("table")))

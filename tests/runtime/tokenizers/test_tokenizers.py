@@ -34,6 +34,7 @@ from tokenizer_files import (
 
 from bytecap.errors import DataError
 from bytecap.runtime.tokenizers import find_tokenizer, load_tokenizer
+from bytecap.runtime.tokenizers.tokenizer_json import read_tokenizer_json
 
 TEXT = "".join(words(5, 6)) + " " + " ".join(words(6, 40)) + "\n\u4e2d\u00e9. abc"
 LOSSLESS = (
@@ -197,6 +198,19 @@ def test_a_table_in_a_compressed_archive_is_refused_before_it_is_unfolded(tmp_pa
             load_tokenizer(tmp_path / "token_bytes.pt")
 
 
+def test_a_table_in_an_encrypted_archive_is_refused(tmp_path):
+    import torch
+
+    path = tmp_path / "token_bytes.pt"
+    torch.save(torch.tensor([0, 1, 5], dtype=torch.int32), path)
+    content = bytearray(path.read_bytes())
+    for entry in re.finditer(rb"PK\x01\x02", bytes(content)):
+        content[entry.start() + 8] |= 1  # of the flags in the archive's directory
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="is no tensor of bytes by token"):
+        load_tokenizer(path)
+
+
 @pytest.mark.parametrize(
     ("configuration", "beginning"),
     [
@@ -352,6 +366,12 @@ def test_a_file_that_is_no_tokenizer_is_named(name, tmp_path, capsys):
     with pytest.raises(DataError, match=message) as error:
         load_tokenizer(tmp_path / name)
     assert name in str(error.value) and capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("content", [b"[]", b"3", b'{"version": "1.0"}', b'{"model": "BPE"}'])
+def test_json_without_a_model_is_no_tokenizer(content):
+    with pytest.raises(DataError, match=r"a\.json is no tokenizer\.json: it has no model"):
+        read_tokenizer_json(content, "a.json")
 
 
 def test_the_tokenizer_of_a_folder_or_beside_a_model(files, tmp_path):
