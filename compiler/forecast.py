@@ -24,7 +24,7 @@ from .quantize.distillation import PART_TOKENS
 from .quantize.refiner import LEAST_UPDATES, wanted_updates
 from .quantize.sequential import WALK_FLOATS, count_groups, live_width, walked_layers
 from .recipe import Recipe
-from .statistics.convergence import LOGIT_FLOATS
+from .statistics.batch_pass import LOGIT_FLOATS
 from .workers import one_thread_each
 
 SAMPLED_TRIALS, TRIALS = 5, 2  # of the byte price, mostly: by some rows of every matrix, and by all

@@ -19,10 +19,11 @@ from ...errors import CheckpointError
 from ...format.program.operations import Embed, HashEmbed, Linear, PositionEmbed
 from ...format.program.program import Program
 from ..model.structure import find_head
-from ..model.torch_executor import TorchExecutor
+from ..model.torch_executor import Forward, TorchExecutor
 from .running_sums import RunningSums
 
 Lookup = Embed | HashEmbed | PositionEmbed
+LOGIT_FLOATS = 1 << 26  # of logits that are made at once
 CHUNK_FLOATS = 1 << 25  # of logits or of a table that are looked at in double precision at once
 
 
@@ -50,6 +51,8 @@ class MeasuredProgram:
     fisher, means : by weight of the head, exact Fisher of its outputs and sum of its inputs
     lookup_fisher, lookup_moments : by table, of rows and of output gradients of lookups
     vectors : by tensor, squared gradients of everything else
+
+    stop, source : the first instruction of the head, and the register that it reads; behind : vectors from there on
     """
 
     def __init__(self, program: Program) -> None:
@@ -61,6 +64,10 @@ class MeasuredProgram:
         self.input_of = {op.weight: op.x for op in self.linear.values() if self.uses[op.weight] == 1}
         named = {t for op in program.instructions if not isinstance(op, Embed | PositionEmbed) for t in op.tensors}
         self.vectors = sorted(named - set(self.uses))  # a table that is only looked up has sums of its own
+        end = len(program.instructions)
+        self.stop, self.source = (end, end - 1) if self.head is None else (self.head, self.linear[self.head].x)
+        after = {t for op in program.instructions[self.stop :] for t in op.tensors}
+        self.behind = [i for i in self.vectors if i in after]
 
     def readers(self, register: int) -> list[tuple[int, Linear]]:
         """The linear instructions that read a register."""
@@ -89,27 +96,59 @@ class BatchPass:
         """Forward and backward; the gradients are those of the summed loss, so squares add up over tokens."""
         measured = self.measured
         leaves = {i: t.detach().requires_grad_(i in measured.vectors) for i, t in self.tensors.items()}
-        logits = TorchExecutor(measured.program, leaves).forward(tokens, registers=self._register)
-        if not logits.isfinite().all():
-            raise CheckpointError(
-                "the model's logits on the calibration text are not finite: its weights or its architecture are wrong"
-            )
-        if measured.head is not None:
-            self._add("fisher", measured.linear[measured.head].weight, measured.head, self._head_fisher(logits))
-        predicted = logits.detach().cpu().softmax(-1).flatten(0, 1)
-        labels = torch.multinomial(predicted, 1, generator=generator).to(tokens.device)
-        del predicted
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
-        del logits
+        forward = Forward(TorchExecutor(measured.program, leaves), tokens)
+        forward.advance_to(measured.stop, self._register)
+        source = forward.registers[measured.source]
+        gradient, behind = self._measure_logits(forward, source.detach().flatten(0, 1), generator)
         wanted = [self._kept[k] for k in measured.lookups] + [leaves[i] for i in measured.vectors]
-        gradients = torch.autograd.grad(loss, wanted, allow_unused=True)
-        for index, gradient in zip(measured.vectors, gradients[len(measured.lookups) :], strict=True):
-            if gradient is not None:
-                self.sums.add(self.number, ("vectors", index), gradient.double().square())
-        for (index, op), gradient in zip(measured.lookups.items(), gradients, strict=False):
-            self._add_lookups(index, op, tokens, gradient.flatten(0, 1))
+        gradients = torch.autograd.grad(source, wanted, gradient.view_as(source), allow_unused=True)
+        for index, part in zip(measured.vectors, gradients[len(measured.lookups) :], strict=True):
+            parts = [each for each in (part, behind.get(index)) if each is not None]
+            if parts:
+                self.sums.add(self.number, ("vectors", index), sum(parts[1:], parts[0]).double().square())
+        for (index, op), part in zip(measured.lookups.items(), gradients, strict=False):
+            self._add_lookups(index, op, tokens, part.flatten(0, 1))
         for name, parts in self._parts.items():
             self.sums.add(self.number, name, sum(parts[k] for k in sorted(parts)))
+
+    def _measure_logits(
+        self, forward: Forward, values: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, dict[int, Tensor]]:
+        """Gradients of the summed loss by the register that the head reads, and by vectors behind the head.
+
+        values : that register's, [positions, width]. A few positions at a time, because the logits of a whole batch may
+        be far larger than all else.
+        """
+        measured, gradients, fisher = self.measured, [], []
+        behind: dict[int, Tensor] = {}
+        for part in values.split(max(1, LOGIT_FLOATS // measured.program.vocabulary_size)):
+            part = part[None].requires_grad_()
+            head, logits = self._logits(forward, part)
+            if not logits.isfinite().all():
+                message = "the model's logits on the calibration text are not finite"
+                raise CheckpointError(f"{message}: its weights or its architecture are wrong")
+            if measured.head is not None:
+                fisher.append(self._head_fisher(head, logits))
+            predicted = logits.detach().cpu().softmax(-1).flatten(0, 1)
+            labels = torch.multinomial(predicted, 1, generator=generator).to(values.device)
+            del predicted
+            loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
+            del head, logits
+            vectors = [forward.executor.tensors[i] for i in measured.behind]
+            gradient, *others = torch.autograd.grad(loss, [part, *vectors])
+            gradients.append(gradient[0])
+            for index, other in zip(measured.behind, others, strict=True):
+                behind[index] = behind[index] + other if index in behind else other
+        if fisher:
+            self._add("fisher", measured.linear[measured.head].weight, measured.head, sum(fisher[1:], fisher[0]))
+        return torch.cat(gradients), behind
+
+    def _logits(self, forward: Forward, values: Tensor) -> tuple[Tensor, Tensor]:
+        """What the head makes of some positions, and the logits; both are `values` where there is no head."""
+        rest = Forward(forward.executor, forward.tokens)
+        rest.index, rest.registers = self.measured.stop, {self.measured.source: values}
+        head = values if self.measured.head is None else rest.advance_behind(self.measured.head)
+        return head, rest.finish()
 
     def _register(self, index: int, value: Tensor) -> Tensor:
         """Measure a register as the input of linear maps, and see to it that its gradient will be measured."""
@@ -117,7 +156,7 @@ class BatchPass:
         measured = self.measured
         if index in measured.sources:
             self._add_inputs(index, value.detach())
-        if index in measured.lookups or index == measured.head:
+        if index in measured.lookups:
             self._kept[index] = value
         elif index in measured.linear:
             weight = measured.linear[index].weight
@@ -147,15 +186,15 @@ class BatchPass:
         else:
             self._parts.setdefault((kind, weight), {})[index] = value
 
-    def _head_fisher(self, logits: Tensor) -> Tensor:
-        """Exact row Fisher of the head, sum over tokens of p (1 - p) (dlogit/dz)².
+    def _head_fisher(self, head: Tensor, logits: Tensor) -> Tensor:
+        """Exact row Fisher of the head, sum over tokens of p (1 - p) (dlogit/dz)²; head : z, what the head makes.
 
         Expecting over the labels instead of sampling one makes the rows of rare tokens measurable.
         """
         slope = None
         if self.measured.head != len(self.measured.program.instructions) - 1:
             # what follows the head works element by element, so that the gradient of the sum is the slope of each
-            (slope,) = torch.autograd.grad(logits.sum(), self._kept[self.measured.head], retain_graph=True)
+            (slope,) = torch.autograd.grad(logits.sum(), head, retain_graph=True)
             slope = slope.flatten(0, 1)
         total, flat = None, logits.detach().flatten(0, 1)
         step = max(1, CHUNK_FLOATS // flat.shape[1])

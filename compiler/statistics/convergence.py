@@ -18,13 +18,13 @@ from ..resume.work_folder import FORGETFUL, Memory
 from ..scratch_file import ScratchFile
 from ..settings import CalibrationSettings
 from ..workers import run_jobs
+from .batch_pass import LOGIT_FLOATS
 from .calibration import MatrixStatistics, Statistics, calibration_sequences, measure_statistics
 from .calibration_progress import RememberedCalibration
 from .damping import damped
 from .row_coupling import floor_fisher
 
 DAMPING, FISHER_FLOOR = 0.003, 0.02
-LOGIT_FLOATS = 1 << 26  # of the logits of a batch, at most; a batch is one sequence at least
 
 
 def calibrate(

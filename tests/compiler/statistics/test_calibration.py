@@ -4,6 +4,8 @@ the loss itself.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from second_order import mean_divergence, measured, predicted_divergence
 from tiny_models import bare_model, golf_model, random_sequences
 
 from bytecap.compiler.model.model import Model
+from bytecap.compiler.statistics import batch_pass
 from bytecap.compiler.statistics.batch_pass import second_moment
 from bytecap.compiler.statistics.calibration import (
     calibration_sequences,
@@ -35,6 +38,7 @@ from bytecap.format.program.operations import (
     RopeLayout,
     Rotate,
     RotationDirection,
+    Scale,
     Softcap,
     SoftcapKind,
 )
@@ -315,3 +319,26 @@ def test_progress_counts_batches() -> None:
         finished=counted.append,
     )
     assert counted == [1, 2, 3]
+
+
+@pytest.mark.parametrize("positions", [1, 5, 7])
+@pytest.mark.parametrize("tied", [False, True])
+def test_logits_a_few_positions_at_a_time_say_the_same(
+    positions: int, tied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a scale behind the head, whose gradient is the sum of those of all parts'."""
+    model = small_network(tied=tied)
+    scale = len(model.tensors)
+    program = replace(model.program, instructions=(*model.program.instructions, Scale(5, Row(scale))))
+    values = 1 + 0.3 * np.random.default_rng(3).standard_normal(VOCABULARY)
+    model = bare_model(program, *(tensor.values for tensor in model.tensors), values)
+    sequences = random_sequences(VOCABULARY, 3, 6, seed=2)
+    whole = measured(model, sequences, batch=3)
+    monkeypatch.setattr(batch_pass, "LOGIT_FLOATS", positions * VOCABULARY)
+    parts = measured(model, sequences, batch=3)
+    assert whole.vectors.keys() == parts.vectors.keys() and scale in parts.vectors
+    for tensor, fisher in whole.vectors.items():
+        np.testing.assert_allclose(parts.vectors[tensor], fisher, rtol=1e-4)
+    for tensor, matrix in whole.matrices.items():
+        np.testing.assert_allclose(parts.matrices[tensor].row_fisher, matrix.row_fisher, rtol=1e-4)
+        np.testing.assert_allclose(parts.matrices[tensor].hessian, matrix.hessian, rtol=1e-4, atol=1e-9)
