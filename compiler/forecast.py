@@ -18,13 +18,13 @@ from ..format.container.limits import DEFAULT_LIMITS
 from ..format.program.operations import Linear
 from ..format.program.program import validate_program
 from .instruction_sets import has_half_products
+from .model.logit_parts import LOGIT_FLOATS
 from .model.model import Model
 from .model.structure import embedding_tables
 from .quantize.distillation import PART_TOKENS
 from .quantize.refiner import LEAST_UPDATES, wanted_updates
 from .quantize.sequential import WALK_FLOATS, count_groups, live_width, walked_layers
 from .recipe import Recipe
-from .statistics.batch_pass import LOGIT_FLOATS
 from .workers import one_thread_each
 
 SAMPLED_TRIALS, TRIALS = 5, 2  # of the byte price, mostly: by some rows of every matrix, and by all

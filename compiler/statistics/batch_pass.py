@@ -18,12 +18,12 @@ from torch import Tensor
 from ...errors import CheckpointError
 from ...format.program.operations import Embed, HashEmbed, Linear, PositionEmbed
 from ...format.program.program import Program
+from ..model.logit_parts import before_logits, go_on, in_parts
 from ..model.structure import find_head
 from ..model.torch_executor import Forward, TorchExecutor
 from .running_sums import RunningSums
 
 Lookup = Embed | HashEmbed | PositionEmbed
-LOGIT_FLOATS = 1 << 26  # of logits that are made at once
 CHUNK_FLOATS = 1 << 25  # of logits or of a table that are looked at in double precision at once
 
 
@@ -64,8 +64,7 @@ class MeasuredProgram:
         self.input_of = {op.weight: op.x for op in self.linear.values() if self.uses[op.weight] == 1}
         named = {t for op in program.instructions if not isinstance(op, Embed | PositionEmbed) for t in op.tensors}
         self.vectors = sorted(named - set(self.uses))  # a table that is only looked up has sums of its own
-        end = len(program.instructions)
-        self.stop, self.source = (end, end - 1) if self.head is None else (self.head, self.linear[self.head].x)
+        self.stop, self.source = before_logits(program)
         after = {t for op in program.instructions[self.stop :] for t in op.tensors}
         self.behind = [i for i in self.vectors if i in after]
 
@@ -99,7 +98,7 @@ class BatchPass:
         forward = Forward(TorchExecutor(measured.program, leaves), tokens)
         forward.advance_to(measured.stop, self._register)
         source = forward.registers[measured.source]
-        gradient, behind = self._measure_logits(forward, source.detach().flatten(0, 1), generator)
+        gradient, behind = self._measure_logits(forward, generator)
         wanted = [self._kept[k] for k in measured.lookups] + [leaves[i] for i in measured.vectors]
         gradients = torch.autograd.grad(source, wanted, gradient.view_as(source), allow_unused=True)
         for index, part in zip(measured.vectors, gradients[len(measured.lookups) :], strict=True):
@@ -111,44 +110,35 @@ class BatchPass:
         for name, parts in self._parts.items():
             self.sums.add(self.number, name, sum(parts[k] for k in sorted(parts)))
 
-    def _measure_logits(
-        self, forward: Forward, values: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, dict[int, Tensor]]:
-        """Gradients of the summed loss by the register that the head reads, and by vectors behind the head.
-
-        values : that register's, [positions, width]. A few positions at a time, because the logits of a whole batch may
-        be far larger than all else.
+    def _measure_logits(self, forward: Forward, generator: torch.Generator) -> tuple[Tensor, dict[int, Tensor]]:
+        """Gradients of the summed loss of a pass that has come to the head: by what this reads, float32 [positions,
+        width], and by the vectors behind it.
         """
         measured, gradients, fisher = self.measured, [], []
         behind: dict[int, Tensor] = {}
-        for part in values.split(max(1, LOGIT_FLOATS // measured.program.vocabulary_size)):
-            part = part[None].requires_grad_()
-            head, logits = self._logits(forward, part)
+        for values in in_parts(forward):
+            part = values.detach().requires_grad_()
+            rest = go_on(forward, part)
+            head = None if measured.head is None else rest.advance_behind(measured.head)
+            logits = rest.finish()
             if not logits.isfinite().all():
                 message = "the model's logits on the calibration text are not finite"
                 raise CheckpointError(f"{message}: its weights or its architecture are wrong")
-            if measured.head is not None:
+            if head is not None:
                 fisher.append(self._head_fisher(head, logits))
             predicted = logits.detach().cpu().softmax(-1).flatten(0, 1)
             labels = torch.multinomial(predicted, 1, generator=generator).to(values.device)
             del predicted
             loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
-            del head, logits
+            del head, logits, rest
             vectors = [forward.executor.tensors[i] for i in measured.behind]
             gradient, *others = torch.autograd.grad(loss, [part, *vectors])
-            gradients.append(gradient[0])
+            gradients.append(gradient)
             for index, other in zip(measured.behind, others, strict=True):
                 behind[index] = behind[index] + other if index in behind else other
         if fisher:
             self._add("fisher", measured.linear[measured.head].weight, measured.head, sum(fisher[1:], fisher[0]))
         return torch.cat(gradients), behind
-
-    def _logits(self, forward: Forward, values: Tensor) -> tuple[Tensor, Tensor]:
-        """What the head makes of some positions, and the logits; both are `values` where there is no head."""
-        rest = Forward(forward.executor, forward.tokens)
-        rest.index, rest.registers = self.measured.stop, {self.measured.source: values}
-        head = values if self.measured.head is None else rest.advance_behind(self.measured.head)
-        return head, rest.finish()
 
     def _register(self, index: int, value: Tensor) -> Tensor:
         """Measure a register as the input of linear maps, and see to it that its gradient will be measured."""

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...progress import StageProgress
+from ..model.logit_parts import LOGIT_FLOATS
 from ..model.model import Model
 from ..resume.work_folder import FORGETFUL, Memory
 from ..scratch_file import ScratchFile
 from ..settings import CalibrationSettings
 from ..workers import run_jobs
-from .batch_pass import LOGIT_FLOATS
 from .calibration import MatrixStatistics, Statistics, calibration_sequences, measure_statistics
 from .calibration_progress import RememberedCalibration
 from .damping import damped

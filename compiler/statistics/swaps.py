@@ -4,8 +4,9 @@ model says it costs.
 Strategy: the cost is the KL divergence from the float model in nats a token. A candidate is a set
 of replaced tensors; up to the first instruction that reads one of them it computes what the float
 model computes, so each batch walks the float model as far as the last of them and every candidate
-forks off at its own first instruction: half the work of running each from the start. Batches are
-fixed and their sums are added in order, so the result does not depend on the thread count.
+forks off at its own first instruction: half the work of running each from the start. All of them are finished
+together, a few positions at a time where the vocabulary is large. Batches are fixed and their sums are added in
+order, so the result does not depend on the thread count.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import torch
 from ...format.program.program import Program
 from ...format.tensors.grid import matrix_shape
 from ...progress import StageProgress
+from ..model.logit_parts import before_logits, go_on, in_parts
 from ..model.model import Model
 from ..model.torch_executor import Forward, TorchExecutor
 from ..workers import iterate_jobs, run_jobs, threads_for
@@ -98,11 +100,18 @@ def _divergence_sums(
 ) -> np.ndarray:
     """float64[candidates]: sums over the tokens of one batch."""
     sums = np.zeros(len(executors))
+    changed = sorted((start, k) for k, start in enumerate(starts) if start < len(base.program.instructions))
     with torch.no_grad():
-        reference = Predictions(base.forward(tokens))
-        forward = Forward(base, tokens)
-        for start, k in sorted((start, k) for k, start in enumerate(starts) if start < len(base.program.instructions)):
-            forward.advance_to(start)
-            divergence, _ = reference.divergence(forward.fork(executors[k]).finish())
-            sums[k] = float(divergence.sum())
+        forward, (stop, _) = Forward(base, tokens), before_logits(base.program)
+        passes = []
+        for start, k in changed:
+            forward.advance_to(min(start, stop))
+            passes.append(forward.fork(executors[k]))
+            passes[-1].advance_to(stop)
+        forward.advance_to(stop)
+        for part, *others in zip(*map(in_parts, (forward, *passes)), strict=True):
+            reference = Predictions(go_on(forward, part).finish())
+            for (_, k), other, found in zip(changed, others, passes, strict=True):
+                divergence, _ = reference.divergence(go_on(found, other).finish())
+                sums[k] += float(divergence.sum())
     return sums

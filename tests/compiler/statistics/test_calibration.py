@@ -15,8 +15,8 @@ from naive_fisher import expected_squares, linear_outputs, naive_hessians
 from second_order import mean_divergence, measured, predicted_divergence
 from tiny_models import bare_model, golf_model, random_sequences
 
+from bytecap.compiler.model import logit_parts
 from bytecap.compiler.model.model import Model
-from bytecap.compiler.statistics import batch_pass
 from bytecap.compiler.statistics.batch_pass import second_moment
 from bytecap.compiler.statistics.calibration import (
     calibration_sequences,
@@ -334,7 +334,7 @@ def test_logits_a_few_positions_at_a_time_say_the_same(
     model = bare_model(program, *(tensor.values for tensor in model.tensors), values)
     sequences = random_sequences(VOCABULARY, 3, 6, seed=2)
     whole = measured(model, sequences, batch=3)
-    monkeypatch.setattr(batch_pass, "LOGIT_FLOATS", positions * VOCABULARY)
+    monkeypatch.setattr(logit_parts, "LOGIT_FLOATS", positions * VOCABULARY)
     parts = measured(model, sequences, batch=3)
     assert whole.vectors.keys() == parts.vectors.keys() and scale in parts.vectors
     for tensor, fisher in whole.vectors.items():

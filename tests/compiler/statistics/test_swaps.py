@@ -7,6 +7,7 @@ import pytest
 import torch
 from tiny_models import golf_model, random_sequences
 
+from bytecap.compiler.model import logit_parts
 from bytecap.compiler.model.torch_executor import TorchExecutor
 from bytecap.compiler.statistics.calibration import measure_statistics
 from bytecap.compiler.statistics.swaps import measure_divergences, predicted_swap_losses
@@ -39,7 +40,11 @@ def naive_divergence(replaced: dict[int, np.ndarray], sequences: np.ndarray) -> 
     return float((before.exp() * (before - after)).sum(-1).mean())
 
 
-def test_divergences_equal_whole_forward_passes():
+@pytest.mark.parametrize("positions", [None, 1, 100])
+def test_divergences_equal_whole_forward_passes(positions: int | None, monkeypatch: pytest.MonkeyPatch):
+    """Whatever the positions whose logits are made at once."""
+    if positions is not None:
+        monkeypatch.setattr(logit_parts, "LOGIT_FLOATS", positions * MODEL.program.vocabulary_size)
     arrays = nudged(0.1)
     candidates = [{i: a} for i, a in enumerate(arrays)] + [dict(enumerate(arrays)), {}]
     sequences = SEQUENCES[:70]  # more than one batch, the last one shorter
