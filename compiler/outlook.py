@@ -1,8 +1,10 @@
 """What a cap is worth on a checkpoint, in seconds: the smallest and the largest useful artifact, and the loss between.
 
 Strategy: a few hundred to a few thousand tokens stand for the calibration, and a few rows of every matrix for the
-matrix. That gives sizes to some percent and losses to some tens of percent, which is what a choice of cap needs. The
-smallest artifact, of which every code is zero, needs no statistics: it is nearly exact.
+matrix. That gives sizes to some percent and losses to some tens of percent, which is what a choice of cap needs. Few
+tokens span few directions of many inputs, and errors in all others would seem to cost nothing: so correlations of
+inputs are believed as far as there are tokens for them. Units stay in the checkpoint's order: sorting them would take
+most of the time. The smallest artifact, of which every code is zero, needs no statistics: it is nearly exact.
 """
 
 from __future__ import annotations
@@ -25,14 +27,22 @@ from .quantize.refiner import notes_of_distillation
 from .rate_control.artifacts import predicting_zeros, smallest_draft
 from .rate_control.budget import land_quick
 from .rate_control.sampled_trials import SampledTrial, SampledTrials
+from .recipe import Recipe
 from .rewrites.symmetries import exchange_symmetries
 from .scratch_file import ScratchFile
 from .settings import START_PRICE
 from .statistics.batch_pass import MeasuredProgram
-from .statistics.calibration import MatrixStatistics, Statistics, calibration_sequences, measure_statistics
+from .statistics.calibration import (
+    MatrixStatistics,
+    MatrixTable,
+    Statistics,
+    calibration_sequences,
+    measure_statistics,
+)
 
 PROBE_FLOPS = 1.5e11  # of the passes that stand for a calibration
 MOST_TOKENS, LEAST_TOKENS = 8192, 256
+TOKENS_AN_INPUT = 0.4  # of so many times its inputs, half of what tokens say of the correlations is worth believing
 ROWS, ROW_SHARE = 16, 1 / 64
 SPARED = 0.01, 64  # of the smallest artifact, and bytes, by which the real one may be smaller
 
@@ -73,7 +83,7 @@ def float_bytes(model: Model) -> int:
 
 def refuse_hopeless_cap(job: CompileJob, budget: int) -> None:
     """CapError for a budget that even the smallest artifact is larger than; needs no statistics of the job."""
-    model, statistics = exchange_symmetries(job.model, _no_statistics(job.model), job.recipe)
+    model, statistics = exchange_symmetries(job.model, _no_statistics(job.model), _leaving_order(job.recipe))
     smallest = smallest_draft(replace(job, model=model, statistics=statistics)).size
     if budget < smallest * (1 - SPARED[0]) - SPARED[1]:
         message = f"{budget} bytes are left for the artifact; the smallest possible artifact is {smallest} bytes"
@@ -97,7 +107,7 @@ def look_ahead(job: CompileJob, budget: int, forecast: Forecast, cap: int) -> Ou
     job = replace(job, recipe=replace(job.recipe, row_sample=sampled, quantization=quantization))
     with naming_extremes(job.model), ScratchFile() as scratch:
         statistics = _quick_statistics(job, scratch)
-        model, statistics = exchange_symmetries(job.model, statistics, job.recipe)
+        model, statistics = exchange_symmetries(job.model, statistics, _leaving_order(job.recipe))
         job = replace(job, model=model, statistics=statistics)
         smallest = smallest_draft(job)
         grids = PlainGrids(model, statistics, GridQuantizer(quantization), job.threads)
@@ -122,7 +132,25 @@ def _quick_statistics(job: CompileJob, scratch: ScratchFile) -> Statistics:
     length = min(job.model.program.sequence_length, max(LEAST_TOKENS, tokens // (2 * job.threads)))
     sequences = calibration_sequences(job.text, min(length, len(job.text)), tokens)
     how = {"seed": job.seed, "device": job.device, "threads": job.threads}
-    return measure_statistics(job.model, sequences, batch_sequences=1, scratch=scratch, **how)
+    found = measure_statistics(job.model, sequences, batch_sequences=1, scratch=scratch, **how)
+    shrunk = MatrixTable(list(found.matrices), lambda i: _shrunk(found.matrices[i], found.tokens), scratch)
+    return replace(found, matrices=shrunk)
+
+
+def _shrunk(measured: MatrixStatistics, tokens: int) -> MatrixStatistics:
+    """The same with correlations of inputs as small as so few tokens make likely.
+
+    What 256 tokens predict of prose at 853 KB, of the AdamW checkpoint at 713 KB and of SmolLM2-135M at 40 MB is so
+    0.99, 0.78 and 1.03 of what a calibration predicts, instead of 0.21, 0.20 and 0.07.
+    """
+    hessian = measured.hessian
+    share = tokens / (tokens + TOKENS_AN_INPUT * len(hessian))
+    return replace(measured, hessian=hessian * share + np.diag(hessian.diagonal() * (1 - share)))
+
+
+def _leaving_order(recipe: Recipe) -> Recipe:
+    """The same recipe, with units in the order of the checkpoint."""
+    return replace(recipe, symmetries=replace(recipe.symmetries, hidden_units=False, value_dimensions=False))
 
 
 def _no_statistics(model: Model) -> Statistics:
