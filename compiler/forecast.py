@@ -18,7 +18,7 @@ from ..format.container.limits import DEFAULT_LIMITS
 from ..format.program.operations import Linear
 from ..format.program.program import validate_program
 from .instruction_sets import has_half_products
-from .model.logit_parts import LOGIT_FLOATS
+from .model.logit_parts import LOGIT_FLOATS, before_logits
 from .model.model import Model
 from .model.structure import embedding_tables
 from .quantize.distillation import PART_TOKENS
@@ -221,15 +221,20 @@ def _peak(model: Model, recipe: Recipe, counts: _Counts, text_tokens: int, threa
     """Bytes of memory: the model's copies, what the largest stage holds beside them, and what is kept of another."""
     program = model.program
     shapes = validate_program(program, [tensor.values.shape for tensor in model.tensors], DEFAULT_LIMITS)
-    position = 4 * (sum(shapes.widths) + LOGIT_COPIES * program.vocabulary_size)  # of a forward and a backward pass
+    stop, _ = before_logits(program)
+    inner = sum(shapes.widths[:stop])  # floats of a position in a forward and a backward pass, and of its logits
+    logits = sum(shapes.widths[stop:]) + LOGIT_COPIES * program.vocabulary_size
     length = program.sequence_length
     sequences = max(1, min(recipe.calibration.batch_sequences, LOGIT_FLOATS // (length * program.vocabulary_size)))
-    calibration, walk = UNUSABLE * threads * sequences * length * position, 0.0
+    positions = sequences * length
+    at_once = min(positions, max(1, LOGIT_FLOATS // program.vocabulary_size))
+    calibration, walk = UNUSABLE * threads * 4 * (positions * inner + at_once * logits), 0.0
     if recipe.sequential.enabled:
         floats = live_width(shapes, counts.last_walked)
         tokens = min(recipe.sequential.tokens, WALK_FLOATS // floats, text_tokens)
         walk = 2 * 4 * UNUSABLE * tokens * floats
         if recipe.distillation.enabled:
-            walk += threads * max(PART_TOKENS, length) * KEPT_OF_PASS * position + 4 * TUNED_COPIES * model.parameters
+            part = threads * max(PART_TOKENS, length) * KEPT_OF_PASS * (inner + logits)
+            walk += 4 * (part + TUNED_COPIES * model.parameters)
     *_, second, first = sorted((calibration, walk, float(TABLE_BYTES * counts.table)))
     return round(BASE_BYTES + 4 * MODEL_COPIES * model.parameters + first + min(second, RETAINED))
