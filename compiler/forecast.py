@@ -227,14 +227,15 @@ def _peak(model: Model, recipe: Recipe, counts: _Counts, text_tokens: int, threa
     length = program.sequence_length
     sequences = max(1, min(recipe.calibration.batch_sequences, LOGIT_FLOATS // (length * program.vocabulary_size)))
     positions = sequences * length
-    at_once = min(positions, max(1, LOGIT_FLOATS // program.vocabulary_size))
-    calibration, walk = UNUSABLE * threads * 4 * (positions * inner + at_once * logits), 0.0
+    at_once = max(1, LOGIT_FLOATS // program.vocabulary_size)
+    calibration, walk = UNUSABLE * threads * 4 * (positions * inner + min(positions, at_once) * logits), 0.0
     if recipe.sequential.enabled:
         floats = live_width(shapes, counts.last_walked)
         tokens = min(recipe.sequential.tokens, WALK_FLOATS // floats, text_tokens)
         walk = 2 * 4 * UNUSABLE * tokens * floats
         if recipe.distillation.enabled:
-            part = threads * max(PART_TOKENS, length) * KEPT_OF_PASS * (inner + logits)
-            walk += 4 * (part + TUNED_COPIES * model.parameters)
+            part = max(PART_TOKENS, length)
+            kept = threads * KEPT_OF_PASS * (part * inner + min(part, at_once) * logits)
+            walk += 4 * (kept + TUNED_COPIES * model.parameters)
     *_, second, first = sorted((calibration, walk, float(TABLE_BYTES * counts.table)))
     return round(BASE_BYTES + 4 * MODEL_COPIES * model.parameters + first + min(second, RETAINED))

@@ -1,17 +1,22 @@
 """Logits of a few positions at a time: for a large vocabulary those of a whole batch would be far larger than all else.
 
 Strategy: what makes logits, the head and what follows it, works position by position, so that a pass that has come to
-the head may be finished in parts. Where all logits are few there is one part, and the numbers are those of a whole pass
-to the bit; products of fewer rows may differ in the last.
+the head may be finished in parts, and so may the way back. Where all logits are few there is one part, and the numbers
+are those of a whole pass to the bit; products of fewer rows may differ in the last.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
 from torch import Tensor
 
 from ...format.program.program import Program
 from ...format.program.roles import find_head
 from .torch_executor import Forward
+
+Loss = tuple[Tensor, Tensor | None]  # what a loss is taken of, and its gradient by that
 
 LOGIT_FLOATS = 1 << 26  # of a part, at most; a part is one position at least
 
@@ -22,11 +27,21 @@ def before_logits(program: Program) -> tuple[int, int]:
     return (end, end - 1) if head is None else (head, program.instructions[head].registers[0])
 
 
-def in_parts(forward: Forward) -> tuple[Tensor, ...]:
-    """What the head reads of a pass that has come to it, [n, width] for as many positions as a part has."""
-    program = forward.executor.program
-    values = forward.registers[before_logits(program)[1]]
+def reads_logits(program: Program) -> frozenset[int]:
+    """The tensors that the head and what follows it read."""
+    stop, _ = before_logits(program)
+    return frozenset(tensor for operation in program.instructions[stop:] for tensor in operation.tensors)
+
+
+def split_positions(values: Tensor, program: Program) -> tuple[Tensor, ...]:
+    """What belongs to positions [batch, length, ...], as [n, ...] for as many positions as a part has."""
     return values.flatten(0, 1).split(max(1, LOGIT_FLOATS // program.vocabulary_size))
+
+
+def in_parts(forward: Forward) -> tuple[Tensor, ...]:
+    """What the head reads of a pass that has come to it, [n, width] for each part."""
+    program = forward.executor.program
+    return split_positions(forward.registers[before_logits(program)[1]], program)
 
 
 def go_on(forward: Forward, part: Tensor) -> Forward:
@@ -35,3 +50,32 @@ def go_on(forward: Forward, part: Tensor) -> Forward:
     stop, source = before_logits(forward.executor.program)
     other.index, other.registers = stop, {source: part[None]}
     return other
+
+
+def gradients_in_parts(
+    forward: Forward, wanted: Sequence[Tensor], behind: Mapping[int, Tensor], loss: Callable[[Forward, int], Loss]
+) -> tuple[Tensor | None, ...]:
+    """Gradients of a loss by `wanted`, None for those that it does not depend on, of a pass that has come to the head.
+
+    behind : those of them that the head or what follows it reads, by their places in `wanted`
+    loss(rest, number) : of a part what the pass over it makes, and the gradient of the loss by that, None where it is
+        the loss itself; number : of the part
+    """
+    source = forward.registers[before_logits(forward.executor.program)[1]]
+    by_source, others = [], dict[int, Tensor]()
+    for number, values in enumerate(in_parts(forward)):
+        part = values.detach().requires_grad_(source.requires_grad)
+        made, change = loss(go_on(forward, part), number)
+        leaves = [*behind.values(), *([part] if source.requires_grad else [])]
+        found = torch.autograd.grad(made, leaves, change)
+        by_source += found[len(behind) :]
+        for k, gradient in zip(behind, found, strict=False):
+            others[k] = others[k] + gradient if k in others else gradient
+    if not source.requires_grad:
+        return tuple(others.get(k) for k in range(len(wanted)))
+    gradients = torch.autograd.grad(source, wanted, torch.cat(by_source).view_as(source), allow_unused=True)
+    return tuple(_added(gradient, others.get(k)) for k, gradient in enumerate(gradients))
+
+
+def _added(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    return other if one is None else one if other is None else one + other

@@ -26,6 +26,15 @@ from ..allocator import freed_memory_given_back
 from ..instruction_sets import has_half_products
 from ..job import CompileJob
 from ..model.half_products import HalfProducts
+from ..model.logit_parts import (
+    Loss,
+    before_logits,
+    go_on,
+    gradients_in_parts,
+    in_parts,
+    reads_logits,
+    split_positions,
+)
 from ..model.model import Model
 from ..model.pass_context import EXACT, Arithmetic
 from ..model.torch_executor import Forward, TorchExecutor
@@ -120,15 +129,20 @@ class Distiller:
     def _judge(self, tensors: Mapping[int, torch.Tensor], begun: list[Forward], labels: float) -> float:
         """The same with a share of the sequences' own tokens; begun : passes that these tensors finish."""
         student = TorchExecutor(self.model.program, tensors, arithmetic=self._arithmetic)
+        stop, _ = before_logits(self.model.program)
         if not self._known:
-            self._known = self._begun(self._tensors, find_head(self.model.program) or 0)
+            self._known = self._begun(self._tensors, stop)
 
         def measure(passes: tuple[Forward, Forward]) -> float:
             known, started = passes
+            following, total = split_positions(next_tokens(known.tokens), self.model.program), 0.0
             with torch.no_grad():
-                expected = known.fork(known.executor).finish().float().log_softmax(-1)
-                found = started.fork(student).finish().float().log_softmax(-1)
-                return float(excess_loss(expected, found, next_tokens(known.tokens), labels))
+                own = advance_to(started.fork(student), stop)
+                for mine, other, after in zip(in_parts(known), in_parts(own), following, strict=True):
+                    expected = go_on(known, mine).finish().float().log_softmax(-1)
+                    found = go_on(own, other).finish().float().log_softmax(-1)
+                    total += float(excess_loss(expected, found, after[None], labels))
+            return total
 
         pairs = list(zip(self._known, begun, strict=True))
         return sum(run_jobs(measure, pairs, self.threads)) / self.held_out.size
@@ -153,7 +167,8 @@ class Distiller:
         if not rates or updates < 1:
             return False
         working = {i: t.to(self.device) for i, t in tensors.items()}
-        begun = self._begun(working, first_reader(self.model.program, rates))
+        stop, _ = before_logits(self.model.program)
+        begun = self._begun(working, min(first_reader(self.model.program, rates), stop))
         loss = self._judge(working, begun, self.labels)
         working.update({i: working[i].clone() for i in rates})
         self._moments = {i: self._moments.get(i) or self._first_moments(i, working[i]) for i in rates}
@@ -176,14 +191,21 @@ class Distiller:
     def _gradients(self, tensors: Mapping[int, torch.Tensor], wanted: Collection[int]) -> dict[int, torch.Tensor]:
         """Gradients of the mean divergence over the next batch; those of its parts are added in their order."""
         batch, program = self._next_batch(), self.model.program
-        size = batch.size * self.training.shape[1]
+        size, (stop, _), read = batch.size * self.training.shape[1], before_logits(program), reads_logits(program)
 
         def measure(part: np.ndarray) -> tuple[torch.Tensor, ...]:
             teacher = self._teacher.begin(part)
             leaves = {i: t.detach().requires_grad_(i in wanted) for i, t in tensors.items()}
             student = Forward(TorchExecutor(program, leaves, arithmetic=self._arithmetic), teacher.tokens)
-            found, change = self._change(student, teacher, 1 / size)
-            return torch.autograd.grad(found, [leaves[i] for i in wanted], change)
+            student.advance_to(stop)
+            expected = in_parts(advance_to(teacher, stop))
+            following = split_positions(next_tokens(teacher.tokens), program)
+
+            def change(rest: Forward, number: int) -> Loss:
+                return self._change(rest, go_on(teacher, expected[number]), following[number], 1 / size)
+
+            behind = {k: leaves[i] for k, i in enumerate(wanted) if i in read}
+            return gradients_in_parts(student, [leaves[i] for i in wanted], behind, change)
 
         parts = _parts(batch, self.training.shape[1])
         most = max(self.threads, HELD_BYTES // sum(tensors[i].nbytes for i in wanted))
@@ -194,12 +216,14 @@ class Distiller:
                 total[k] = total[k] + gradient  # not in place: two of a part may be one tensor
         return dict(zip(wanted, total, strict=True))
 
-    def _change(self, student: Forward, teacher: Forward, share: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """What a student makes at its head, or its logits, and the gradient of a share of the divergence by it."""
-        following = next_tokens(student.tokens)
+    def _change(self, student: Forward, teacher: Forward, following: torch.Tensor, share: float) -> Loss:
+        """What a student makes at its head, or its logits, and the gradient of a share of the divergence by it.
+
+        student, teacher : come to their heads with the same positions; following : int64 [positions], what is next
+        """
         if self._cap is None or not self.half:
             with torch.no_grad():
-                expected = with_labels(teacher.finish().float().softmax(-1), following, self.labels)
+                expected = with_labels(teacher.finish().float().softmax(-1), following[None], self.labels)
             logits = student.finish()
             return logits, logits.detach().float().softmax(-1).sub_(expected).mul_(share).to(logits.dtype)
         head = find_head(self.model.program)
@@ -208,7 +232,7 @@ class Distiller:
             expected = teacher.advance_behind(head)
         change = torch.empty(made.shape)
         rows = (values.detach().flatten(0, 1).numpy() for values in (made, expected))
-        how = following.flatten().numpy(), np.float32(self.labels), np.float32(self._cap), np.float32(share)
+        how = following.numpy(), np.float32(self.labels), np.float32(self._cap), np.float32(share)
         logit_gradients(*rows, *how, change.flatten(0, 1).numpy())
         return made, change
 

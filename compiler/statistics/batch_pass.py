@@ -18,7 +18,7 @@ from torch import Tensor
 from ...errors import CheckpointError
 from ...format.program.operations import Embed, HashEmbed, Linear, PositionEmbed
 from ...format.program.program import Program
-from ..model.logit_parts import before_logits, go_on, in_parts
+from ..model.logit_parts import before_logits, gradients_in_parts, reads_logits
 from ..model.structure import find_head
 from ..model.torch_executor import Forward, TorchExecutor
 from .running_sums import RunningSums
@@ -52,7 +52,8 @@ class MeasuredProgram:
     lookup_fisher, lookup_moments : by table, of rows and of output gradients of lookups
     vectors : by tensor, squared gradients of everything else
 
-    stop, source : the first instruction of the head, and the register that it reads; behind : vectors from there on
+    stop : the first instruction of the head; behind : places of what it and all that follows read among lookups and
+        vectors, whose gradients are taken together
     """
 
     def __init__(self, program: Program) -> None:
@@ -64,9 +65,9 @@ class MeasuredProgram:
         self.input_of = {op.weight: op.x for op in self.linear.values() if self.uses[op.weight] == 1}
         named = {t for op in program.instructions if not isinstance(op, Embed | PositionEmbed) for t in op.tensors}
         self.vectors = sorted(named - set(self.uses))  # a table that is only looked up has sums of its own
-        self.stop, self.source = before_logits(program)
-        after = {t for op in program.instructions[self.stop :] for t in op.tensors}
-        self.behind = [i for i in self.vectors if i in after]
+        self.stop, _ = before_logits(program)
+        read = reads_logits(program)
+        self.behind = [len(self.lookups) + k for k, i in enumerate(self.vectors) if i in read]
 
     def readers(self, register: int) -> list[tuple[int, Linear]]:
         """The linear instructions that read a register."""
@@ -97,48 +98,34 @@ class BatchPass:
         leaves = {i: t.detach().requires_grad_(i in measured.vectors) for i, t in self.tensors.items()}
         forward = Forward(TorchExecutor(measured.program, leaves), tokens)
         forward.advance_to(measured.stop, self._register)
-        source = forward.registers[measured.source]
-        gradient, behind = self._measure_logits(forward, generator)
         wanted = [self._kept[k] for k in measured.lookups] + [leaves[i] for i in measured.vectors]
-        gradients = torch.autograd.grad(source, wanted, gradient.view_as(source), allow_unused=True)
-        for index, part in zip(measured.vectors, gradients[len(measured.lookups) :], strict=True):
-            parts = [each for each in (part, behind.get(index)) if each is not None]
-            if parts:
-                self.sums.add(self.number, ("vectors", index), sum(parts[1:], parts[0]).double().square())
-        for (index, op), part in zip(measured.lookups.items(), gradients, strict=False):
-            self._add_lookups(index, op, tokens, part.flatten(0, 1))
+        fisher: list[Tensor] = []
+        behind = {k: wanted[k] for k in measured.behind}
+        gradients = gradients_in_parts(forward, wanted, behind, lambda rest, _: self._loss(rest, fisher, generator))
+        if fisher:
+            self._add("fisher", measured.linear[measured.head].weight, measured.head, sum(fisher[1:], fisher[0]))
+        for index, gradient in zip(measured.vectors, gradients[len(measured.lookups) :], strict=True):
+            if gradient is not None:
+                self.sums.add(self.number, ("vectors", index), gradient.double().square())
+        for (index, op), gradient in zip(measured.lookups.items(), gradients, strict=False):
+            self._add_lookups(index, op, tokens, gradient.flatten(0, 1))
         for name, parts in self._parts.items():
             self.sums.add(self.number, name, sum(parts[k] for k in sorted(parts)))
 
-    def _measure_logits(self, forward: Forward, generator: torch.Generator) -> tuple[Tensor, dict[int, Tensor]]:
-        """Gradients of the summed loss of a pass that has come to the head: by what this reads, float32 [positions,
-        width], and by the vectors behind it.
-        """
-        measured, gradients, fisher = self.measured, [], []
-        behind: dict[int, Tensor] = {}
-        for values in in_parts(forward):
-            part = values.detach().requires_grad_()
-            rest = go_on(forward, part)
-            head = None if measured.head is None else rest.advance_behind(measured.head)
-            logits = rest.finish()
-            if not logits.isfinite().all():
-                message = "the model's logits on the calibration text are not finite"
-                raise CheckpointError(f"{message}: its weights or its architecture are wrong")
-            if head is not None:
-                fisher.append(self._head_fisher(head, logits))
-            predicted = logits.detach().cpu().softmax(-1).flatten(0, 1)
-            labels = torch.multinomial(predicted, 1, generator=generator).to(values.device)
-            del predicted
-            loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
-            del head, logits, rest
-            vectors = [forward.executor.tensors[i] for i in measured.behind]
-            gradient, *others = torch.autograd.grad(loss, [part, *vectors])
-            gradients.append(gradient)
-            for index, other in zip(measured.behind, others, strict=True):
-                behind[index] = behind[index] + other if index in behind else other
-        if fisher:
-            self._add("fisher", measured.linear[measured.head].weight, measured.head, sum(fisher[1:], fisher[0]))
-        return torch.cat(gradients), behind
+    def _loss(self, rest: Forward, fisher: list[Tensor], generator: torch.Generator) -> tuple[Tensor, None]:
+        """The summed loss of labels drawn for a part; the head's Fisher of the part is added to the others."""
+        head = None if self.measured.head is None else rest.advance_behind(self.measured.head)
+        logits = rest.finish()
+        if not logits.isfinite().all():
+            raise CheckpointError(
+                "the model's logits on the calibration text are not finite: its weights or its architecture are wrong"
+            )
+        if head is not None:
+            fisher.append(self._head_fisher(head, logits))
+        predicted = logits.detach().cpu().softmax(-1).flatten(0, 1)
+        labels = torch.multinomial(predicted, 1, generator=generator).to(logits.device)
+        del predicted
+        return torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum"), None
 
     def _register(self, index: int, value: Tensor) -> Tensor:
         """Measure a register as the input of linear maps, and see to it that its gradient will be measured."""

@@ -11,6 +11,7 @@ import pytest
 import torch
 from tiny_models import golf_model, random_sequences
 
+from bytecap.compiler.model import logit_parts
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.torch_executor import TorchExecutor
 from bytecap.compiler.quantize import distillation, teacher
@@ -112,6 +113,19 @@ def test_parts_of_a_batch_give_its_gradients_however_many_may_wait(threads: int,
     for i in matrices():
         torch.testing.assert_close(many[i], whole[i], rtol=1e-4, atol=1e-7)
         assert torch.equal(few[i], many[i])
+
+
+@pytest.mark.parametrize("positions", [1, 7])
+@pytest.mark.parametrize(("half", "labels"), [(False, 0.0), (True, 0.0), (True, 0.3)])
+def test_logits_a_few_positions_at_a_time_give_the_same(half: bool, labels: float, positions: int, monkeypatch) -> None:
+    whole, tensors = distiller(half=half, labels=labels), damaged(0.1)
+    gradients, loss = whole._gradients(tensors, matrices()), whole._judge(tensors, whole._begun(tensors, 0), labels)
+    monkeypatch.setattr(logit_parts, "LOGIT_FLOATS", positions * model().program.vocabulary_size)
+    parts = distiller(half=half, labels=labels)
+    found = parts._gradients(tensors, matrices())
+    for i in matrices():  # products of other sizes may round their factors elsewhere
+        torch.testing.assert_close(found[i], gradients[i], rtol=0.02 if half else 1e-4, atol=1e-4 if half else 1e-7)
+    assert parts._judge(tensors, parts._begun(tensors, 0), labels) == pytest.approx(loss, rel=1e-3 if half else 1e-5)
 
 
 @pytest.mark.parametrize(("half", "most"), [(False, 1 << 20), (True, 1 << 20), (True, 3 * 4 * 16 * 32)])
