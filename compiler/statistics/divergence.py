@@ -2,10 +2,10 @@
 
 Strategy: at each position the divergence is the sum over the whole vocabulary of p (log p - log q), p
 the float model's. It sees every token that the model might have said, the loss only the one that the
-text says, so it is the less noisy of the two. Logits are float32, everything after them float64. The
-float model's logits are kept, 4 bytes times tokens times vocabulary. Batches are fixed and every
-sequence's sum is its own, so that the thread count cannot change a digit. (Distillation has its own
-float32 loss, which is differentiated and never reported.)
+text says, so it is the less noisy of the two. Logits are float32, everything after them float64. What
+the float model's head reads is kept, and its logits where they are no more than a gigabyte. Batches are
+fixed and every sequence's sum is its own, so that the thread count cannot change a digit. (Distillation
+has its own float32 loss, which is differentiated and never reported.)
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ import numpy as np
 import torch
 
 from ...format.program.program import Program
-from ..model.torch_executor import TorchExecutor
+from ..model.logit_parts import before_logits, go_on, in_parts, split_positions
+from ..model.torch_executor import Forward, TorchExecutor
 from ..workers import run_jobs, threads_for
 
 BATCH_TOKENS = 1024
+KEPT_FLOATS = 1 << 28  # of the float model's logits that are kept; more are made again every time
 PIECE_FLOATS = 1 << 24  # logits that are looked at in double precision at once
 
 
@@ -106,35 +108,58 @@ class DivergenceMeter:
         self._size = max(1, BATCH_TOKENS // sequences.shape[1])
         self._starts = range(0, len(sequences), self._size)
         executor, threads = _executor(program, arrays, device), threads_for(device, threads)
-        self._logits = run_jobs(lambda start: self._forward(executor, start), self._starts, threads)
-        self.float_model = self._collected(lambda start: self._logits[start // self._size], threads)
+        self._begun = run_jobs(lambda start: self._begin(executor, start), self._starts, threads)
+        few = sequences.size * program.vocabulary_size <= KEPT_FLOATS
+        self._logits = run_jobs(_all_logits, self._begun, threads) if few else None
+        self.float_model = self._collected(None, threads)
 
     def measure(self, arrays: Sequence[np.ndarray], program: Program | None = None, *, threads: int) -> SequenceLosses:
         """Of the float model's program, or of another one for the same tokens, with these float32 tensors."""
         executor = _executor(program or self._program, arrays, self._device)
-        return self._collected(lambda start: self._forward(executor, start), threads_for(self._device, threads))
+        return self._collected(executor, threads_for(self._device, threads))
 
-    def _forward(self, executor: TorchExecutor, start: int) -> torch.Tensor:
-        """Logits float32 [batch, length, vocabulary] of the batch that begins with sequence `start`."""
+    def _begin(self, executor: TorchExecutor, start: int) -> Forward:
+        """The pass over the batch that begins with sequence `start`, come to the head."""
+        forward = Forward(executor, self._placed(self._sequences, start))
         with torch.no_grad():
-            return executor.forward(self._placed(self._sequences, start))
+            forward.advance_to(before_logits(executor.program)[0])
+        return forward.fork(executor)  # without the masks of its attention
 
     def _placed(self, tokens: np.ndarray, start: int) -> torch.Tensor:
         """A batch of sequences on the device."""
         return torch.from_numpy(tokens[start : start + self._size]).to(self._device)
 
-    def _collected(self, logits_of, threads: int) -> SequenceLosses:
-        """The losses of a model whose logits `logits_of(start)` gives, batch by batch."""
+    def _collected(self, executor: TorchExecutor | None, threads: int) -> SequenceLosses:
+        """The losses of a model, batch by batch; of the float model itself without one."""
 
-        def measure(start: int) -> tuple[np.ndarray, np.ndarray]:
-            targets = None if self._targets is None else self._placed(self._targets, start)
-            reference = Predictions(self._logits[start // self._size])
-            divergence, loss = reference.divergence(logits_of(start), targets)
+        def measure(batch: int) -> tuple[np.ndarray, np.ndarray]:
+            start, known = self._starts[batch], self._begun[batch]
+            own = known if executor is None else self._begin(executor, start)
+            placed = (
+                None if self._targets is None else split_positions(self._placed(self._targets, start), self._program)
+            )
+            found = []
+            for k, (mine, other) in enumerate(zip(in_parts(known), in_parts(own), strict=True)):
+                logits = self._logits[batch][k] if self._logits is not None else _logits(known, mine)
+                others = logits if executor is None else _logits(own, other)
+                found.append(Predictions(logits).divergence(others, None if placed is None else placed[k][None]))
+            divergence, loss = (torch.cat(each, 1).view(known.tokens.shape) for each in zip(*found, strict=True))
             return divergence.mean(-1).cpu().numpy(), loss.sum(-1).cpu().numpy()
 
-        found = run_jobs(measure, self._starts, threads)
+        found = run_jobs(measure, range(len(self._starts)), threads)
         losses = None if self._targets is None else np.concatenate([loss for _, loss in found])
         return SequenceLosses(np.concatenate([divergence for divergence, _ in found]), losses)
+
+
+def _logits(forward: Forward, part: torch.Tensor) -> torch.Tensor:
+    """Those of a part of a pass that has come to the head, float32 [1, n, vocabulary]."""
+    with torch.no_grad():
+        return go_on(forward, part).finish()
+
+
+def _all_logits(forward: Forward) -> list[torch.Tensor]:
+    """Those of every part."""
+    return [_logits(forward, part) for part in in_parts(forward)]
 
 
 def _executor(program: Program, arrays: Sequence[np.ndarray], device: str) -> TorchExecutor:

@@ -14,6 +14,7 @@ from tiny_models import golf_model, random_sequences
 
 from bytecap.compiler.checkpoints.checkpoint import Checkpoint
 from bytecap.compiler.frontends import build_model
+from bytecap.compiler.model import logit_parts
 from bytecap.compiler.statistics import divergence
 from bytecap.compiler.statistics.divergence import DivergenceMeter
 from bytecap.compiler.statistics.swaps import measure_divergences
@@ -61,6 +62,19 @@ def test_threads_and_batches_change_nothing(monkeypatch):
     assert np.array_equal(one.divergence, three.divergence) and np.array_equal(one.loss, three.loss)
     whole = DivergenceMeter(MODEL.program, ARRAYS, SEQUENCES[7:8], threads=1).measure(shaken(), threads=1)
     assert one.divergence[7] == pytest.approx(whole.divergence[0], rel=1e-4)
+
+
+@pytest.mark.parametrize("positions", [1, 7])
+def test_logits_that_are_too_many_to_keep_or_to_make_at_once_say_the_same(positions, monkeypatch):
+    kept = DivergenceMeter(MODEL.program, ARRAYS, SEQUENCES, TARGETS, threads=1)
+    one = kept.measure(shaken(), threads=2)
+    monkeypatch.setattr(divergence, "KEPT_FLOATS", 0)
+    monkeypatch.setattr(logit_parts, "LOGIT_FLOATS", positions * MODEL.program.vocabulary_size)
+    made = DivergenceMeter(MODEL.program, ARRAYS, SEQUENCES, TARGETS, threads=1)
+    other = made.measure(shaken(), threads=2)
+    assert np.allclose(one.divergence, other.divergence, rtol=1e-5) and np.allclose(one.loss, other.loss, rtol=1e-6)
+    assert np.allclose(kept.float_model.loss, made.float_model.loss, rtol=1e-6)
+    assert not made.measure(ARRAYS, threads=1).divergence.any()
 
 
 def test_swaps_measure_the_same():
