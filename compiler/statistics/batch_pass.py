@@ -8,7 +8,7 @@ from the model's own predictions.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +20,7 @@ from ...format.program.operations import Embed, HashEmbed, Linear, PositionEmbed
 from ...format.program.program import Program
 from ..model.structure import find_head
 from ..model.torch_executor import TorchExecutor
+from .overflow_place import overflow_place
 from .running_sums import RunningSums
 
 Lookup = Embed | HashEmbed | PositionEmbed
@@ -52,8 +53,9 @@ class MeasuredProgram:
     vectors : by tensor, squared gradients of everything else
     """
 
-    def __init__(self, program: Program) -> None:
-        self.program, self.head = program, find_head(program)
+    def __init__(self, program: Program, names: Sequence[str] = ()) -> None:
+        """names : of the tensors, for errors"""
+        self.program, self.head, self.names = program, find_head(program), names
         self.linear = {k: op for k, op in enumerate(program.instructions) if isinstance(op, Linear)}
         self.lookups = {k: op for k, op in enumerate(program.instructions) if isinstance(op, Lookup)}
         self.uses = Counter(op.weight for op in self.linear.values())
@@ -89,10 +91,13 @@ class BatchPass:
         """Forward and backward; the gradients are those of the summed loss, so squares add up over tokens."""
         measured = self.measured
         leaves = {i: t.detach().requires_grad_(i in measured.vectors) for i, t in self.tensors.items()}
-        logits = TorchExecutor(measured.program, leaves).forward(tokens, registers=self._register)
+        executor = TorchExecutor(measured.program, leaves)
+        logits = executor.forward(tokens, registers=self._register)
         if not logits.isfinite().all():
             raise CheckpointError(
-                "the model's logits on the calibration text are not finite: its weights or its architecture are wrong"
+                "the model's logits on the calibration text are not finite: "
+                f"{overflow_place(executor, tokens, measured.names)}; the training run diverged, take an earlier "
+                "checkpoint, or the architecture is another, tell it with --architecture"
             )
         if measured.head is not None:
             self._add("fisher", measured.linear[measured.head].weight, measured.head, self._head_fisher(logits))
