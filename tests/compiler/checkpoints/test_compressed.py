@@ -115,6 +115,7 @@ def test_corrections_of_records_are_added(tmp_path):
     weights = {f"{name}.q": whole(4, 6) for name in ("a", "b")} | {
         f"{name}.scale": torch.ones(4) for name in ("a", "b")
     }
+
     def scales(count: int) -> torch.Tensor:
         return torch.rand(count, generator=generator)
 
