@@ -16,7 +16,7 @@ import click
 # Counted up, command by command, when a name in its document changes its meaning or goes away; 1 for the others.
 SCHEMAS = {
     "verify": 2,  # levels renamed: ledger (was size), decode (was decoding and digest); a skipped check fails no more
-    "inspect": 3,  # roles, layers and exceptions beside the tensors; metadata rows have a count
+    "inspect": 4,  # a torch tensor that shares its numbers has no bytes; metadata counts codewords (were codebooks)
     "diff": 2,  # what changed in the recipe, and the interval of the gap
     "sensitivity": 2,  # sensitivities where scores were
 }

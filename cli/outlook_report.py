@@ -31,8 +31,7 @@ def print_outlook(outlook: Outlook) -> None:
         "smallest": f"{integer(outlook.smallest)} bytes, every matrix zero",
         "largest useful": f"about {integer(outlook.largest_useful)} bytes",
         "this cap": f"{integer(outlook.budget)} bytes for the artifact, {outlook.bits_per_weight:.2f} bits a weight",
-        "predicted": f"about {outlook.predicted_loss:.2g} nats a token more loss than the checkpoint; measured usually "
-        f"is {usual_text(outlook.measured_usually)}",
+        "predicted": _predicted(outlook),
         "time": f"about {duration(forecast.total)} ({span}) on this machine with nothing else to do",
         "memory": f"about {forecast.peak_bytes / 1e9:.1f} GB, within a factor of {forecast.peak_factor:g}",
     }
@@ -40,3 +39,14 @@ def print_outlook(outlook: Outlook) -> None:
         print_field(title, text, 15)
     for note in outlook.notes:
         print_field("note", note, 15)
+
+
+def _predicted(outlook: Outlook) -> str:
+    """The predicted loss beside what it usually comes to, or why it is no prediction."""
+    loss = f"about {outlook.predicted_loss:.2g} nats a token more loss than the checkpoint"
+    if outlook.is_for_small_errors:
+        return f"{loss}; measured usually is {usual_text(outlook.measured_usually)}"
+    return (
+        f"{loss}, an order and no amount: second order is for small errors, and to guess among all tokens costs "
+        f"{outlook.guessing_loss:.2g}; take a larger cap, or compile and go by what is measured"
+    )

@@ -9,9 +9,11 @@ most of the time. The smallest artifact, of which every code is zero, needs no s
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
+import torch
 
 from ..errors import CapError
 from ..format.tensors.grid import matrix_shape
@@ -22,6 +24,7 @@ from .extremes import naming_extremes
 from .forecast import Forecast, device_note
 from .job import CompileJob
 from .model.model import Model
+from .model.torch_executor import TorchExecutor
 from .quantize.grids import GridQuantizer, PlainGrids
 from .quantize.refiner import notes_of_distillation
 from .rate_control.artifacts import predicting_zeros, smallest_draft
@@ -45,6 +48,7 @@ MOST_TOKENS, LEAST_TOKENS = 8192, 256
 TOKENS_AN_INPUT = 0.4  # of so many times its inputs, half of what tokens say of the correlations is worth believing
 ROWS, ROW_SHARE = 16, 1 / 64
 SPARED = 0.01, 64  # of the smallest artifact, and bytes, by which the real one may be smaller
+SMALL_SHARE = 0.1  # of the loss of guessing; above it measured losses were 3 to 8 times the predicted ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Outlook:
         nothing is possible or gained;  budget : what the cap leaves
     bits_per_weight, predicted_loss : expected under the cap, loss in nats a token by the second-order model
     measured_usually : [least, most] that was measured over such a prediction in other compiles
+    guessing_loss : what the same probability for every token costs more than the checkpoint, in nats a token
     tokens : that this stands on;  notes : what is to be said of the cap, and of distillation
     """
 
@@ -66,14 +71,21 @@ class Outlook:
     bits_per_weight: float
     predicted_loss: float
     measured_usually: tuple[float, float]
+    guessing_loss: float
     tokens: int
     forecast: Forecast
     notes: tuple[str, ...]
 
+    @property
+    def is_for_small_errors(self) -> bool:
+        """Whether the predicted loss is small beside that of knowing nothing, as second order asks for."""
+        return self.predicted_loss < SMALL_SHARE * self.guessing_loss
+
     def document(self) -> dict[str, object]:
         """As JSON values."""
         lists = {"notes": list(self.notes), "measured_usually": list(self.measured_usually)}
-        return asdict(self) | lists | {"forecast": self.forecast.document()}
+        holds = {"for_small_errors": self.is_for_small_errors}
+        return asdict(self) | lists | holds | {"forecast": self.forecast.document()}
 
 
 def float_bytes(model: Model) -> int:
@@ -123,7 +135,20 @@ def look_ahead(job: CompileJob, budget: int, forecast: Forecast, cap: int) -> Ou
     notes += notes_of_distillation(job)
     bits = 8 * min(budget, near.size) / job.weights
     facts = job.weights, float_bytes(job.model), smallest.size, largest.size, budget, bits, loss
-    return Outlook(*facts, usual_ratios(job), statistics.tokens, forecast, tuple(notes))
+    return Outlook(*facts, usual_ratios(job), guessing_loss(job), statistics.tokens, forecast, tuple(notes))
+
+
+def guessing_loss(job: CompileJob) -> float:
+    """Nats a token that the same probability for every token costs more than the model's own predictions: what they
+    know, measured on a sequence or a few.
+    """
+    length = min(job.model.program.sequence_length, LEAST_TOKENS, len(job.text))
+    tokens = torch.from_numpy(calibration_sequences(job.text, length, LEAST_TOKENS)).to(job.device)
+    tensors = {i: torch.from_numpy(t.values).to(job.device) for i, t in enumerate(job.model.tensors)}
+    with torch.no_grad():
+        chances = TorchExecutor(job.model.program, tensors).forward(tokens).float().softmax(-1)
+        entropy = torch.special.entr(chances).sum(-1, dtype=torch.float64).mean()
+    return max(0.0, math.log(job.model.program.vocabulary_size) - float(entropy))
 
 
 def _quick_statistics(job: CompileJob, scratch: ScratchFile) -> Statistics:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from .lettering import text_width
 
 MOST_TICKS = 6
+SAME = 1e-9  # of values that are so near to each other that they are one on a chart
 TICK_GAP = 14.0  # between two numbers side by side
 TICK_HEIGHT = 30.0  # of one above another
 
@@ -23,7 +24,9 @@ class Axis:
 
 def linear_axis(greatest: float, start: float, stop: float, least: float = 0.0) -> Axis:
     """From `least`, with as many round ticks as have room, six at most; upright where `stop` is above `start`."""
-    span = (greatest - least) or 1.0
+    span = greatest - least
+    if span <= SAME * max(abs(least), abs(greatest)):  # whose round numbers would take more digits than a float has
+        span = 1.0
 
     def place(value: float) -> float:
         return start + (value - least) / span * (stop - start)
@@ -68,7 +71,7 @@ def _log_choices(low: float, high: float) -> Iterator[Ticks]:
     for factors, every in ways:
         values = [f * 10.0**e for e in decades if e % every == 0 for f in factors]
         ticks = tuple((v, _short(v)) for v in values if low <= math.log10(v) <= high)
-        if (len(ticks) < 3 and factors != (1,)) or (len(ticks) < 2):
+        if (len(ticks) < 3 and factors != (1,)) or (len(ticks) < 2 and every == 1):
             yield from _round_choices(10.0**low, 10.0**high)
             return
         yield ticks
@@ -79,12 +82,13 @@ def _short(value: float) -> str:
 
 
 def _fitting(choices: Iterator[Ticks], place: Callable[[float], float], *, upright: bool) -> Ticks:
-    """The first of the choices whose numbers do not touch; the last one where all do."""
-    ticks: Ticks = ()
+    """The first of the choices whose numbers do not touch; a single one where all do."""
+    one: Ticks = ()
     for ticks in choices:
         places = [place(value) for value, _ in ticks]
         widths = [TICK_HEIGHT if upright else text_width(text) + TICK_GAP for _, text in ticks]
         room = [abs(b - a) >= (v + w) / 2 for a, b, v, w in zip(places, places[1:], widths, widths[1:], strict=False)]
-        if all(room):
-            break
-    return ticks
+        if ticks and all(room):
+            return ticks
+        one = ticks[:1] or one
+    return one

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -106,6 +106,24 @@ def _leaves(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
             yield from _leaves(item, (*path, f"seed_{seed}" if named else f"#{index}"))
     else:
         yield path, value
+
+
+def held_scores(document: Mapping[str, object], claims: Sequence[Claim]) -> str:
+    """What stands under a score's name at the top instead of one number, and how it was read; "" where nothing does."""
+    for key, value in document.items():
+        words = frozenset(words_of(key[:LONGEST_KEY]))
+        if not words & _SCORE_WORDS or not words <= _HEADLINE_SCORE_WORDS or not isinstance(value, dict | list):
+            continue
+        if not value:
+            return f"{key} is an empty {'object' if isinstance(value, dict) else 'list'}; give one number"
+        held = f"a list of {len(value)}"
+        if isinstance(value, dict):
+            held = f"an object of {', '.join(repr(name[:LONGEST_KEY]) for name in list(value)[:3])}"
+            held += ", ..." if len(value) > 3 else ""
+        if any(claim.path.startswith(f"{key}.") for claim in claims):
+            return f"{key} is {held}, read as the scores of single runs; the submission's own is one number beside it"
+        return f"{key} is {held}, of which none is taken for the submission's score; give one number"
+    return ""
 
 
 def words_of(key: str) -> tuple[str, ...]:

@@ -23,6 +23,13 @@ SIZE_UNITS: dict[str, tuple[int, int | None]] = {  # bytes, and what else the un
     "gb": (1_000_000_000, 1 << 30),
     "gib": (1 << 30, None),
 }
+TIME_UNITS = {  # seconds
+    **dict.fromkeys(("ms", "millisecond", "milliseconds"), 1e-3),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
+}
+_TIME_PARTS = re.compile(r"\s*[~≈<]?(?:\s*\d+(?:\.\d+)?\s*[A-Za-z]+,?){2,3}\s*")  # "10m 3s"
 _NUMBER_TEXT = re.compile(r"\s*([~≈<]?)\s*(\d[\d,_ ]*(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 
 
@@ -56,6 +63,8 @@ def read_amount(value: object, words: tuple[str, ...], *, sizes: bool, times: bo
     written = str(value)
     unit = ""
     if isinstance(value, str):
+        if times and _TIME_PARTS.fullmatch(value[:100]):
+            return _sum_of_parts(value)
         match = _NUMBER_TEXT.fullmatch(value[:100])
         if match is None:
             return Amount(written[:60], None, is_text=True)
@@ -69,6 +78,15 @@ def read_amount(value: object, words: tuple[str, ...], *, sizes: bool, times: bo
     except InvalidOperation:
         return Amount(written[:60], None, is_text=is_text)
     return _scaled(written[:60], digits, unit or _unit(words), is_text, sizes, times)
+
+
+def _sum_of_parts(text: str) -> Amount:
+    """Hours, minutes and seconds beside each other; no value where a unit is none of a time."""
+    parts = [(float(number), unit.lower()) for number, unit in re.findall(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", text)]
+    if any(unit not in TIME_UNITS for _, unit in parts):
+        return Amount(text[:60], None, is_text=True)
+    seconds = sum(number * TIME_UNITS[unit] for number, unit in parts)
+    return Amount(text[:60], seconds, 0.5 * TIME_UNITS[parts[-1][1]], is_text=True)
 
 
 def _plain_number(text: str) -> str:
@@ -89,7 +107,9 @@ def _scaled(written: str, digits: Decimal, unit: str, is_text: bool, sizes: bool
     half = 0.5 * 10.0**-places
     value = float(digits)
     if times:
-        scale = {"ms": 1e-3, "minutes": 60.0, "min": 60.0, "hours": 3600.0, "h": 3600.0}.get(unit, 1.0)
+        scale = TIME_UNITS.get(unit or "s")
+        if scale is None:
+            return Amount(written, None, is_text=is_text)
         return Amount(written, value * scale, half * scale, is_text=is_text)
     if not sizes:
         return Amount(written, value, half, is_text=is_text)

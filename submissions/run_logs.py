@@ -28,12 +28,12 @@ RULES = (
     Rule(
         "time-training",
         (Level.WARNING, Level.INFORMATION),
-        "A training took over 600 seconds; information in a track without that limit.",
+        "A training took over 600 seconds; information in a track without that limit, and of a time in words.",
     ),
     Rule(
         "time-evaluation",
         (Level.WARNING, Level.INFORMATION),
-        "An evaluation took over 600 seconds; information in a track without that limit.",
+        "An evaluation took over 600 seconds; information in a track without that limit, and of a time in words.",
     ),
 )
 LIMIT_SECONDS = 600.0
@@ -44,7 +44,8 @@ SLACK_SECONDS = 0.5  # the step during which the clock ran out is finished
 def judge_logs(declaration: Declaration, logs: Sequence[LogFacts], code: ShippedCode) -> list[Finding]:
     """Scripts, seeds and times of the logs."""
     if not logs:
-        return [Finding("log-absent", Level.FINDING, "no log of a run in the folder; its numbers are claims alone")]
+        absent = Finding("log-absent", Level.FINDING, "no log of a run in the folder; its numbers are claims alone")
+        return [absent, *_times(declaration, logs)]
     findings = _sources(logs, code) + _code_sizes(logs, code)
     for log in [log for log in logs if log.unread_lines][:3]:
         text = f"{log.unread_lines:,} lines with numbers were not looked at; the log has too many"
@@ -146,8 +147,9 @@ def _times(declaration: Declaration, logs: Sequence[LogFacts]) -> list[Finding]:
         ("time-training", Quantity.TRAINING_SECONDS, training),
         ("time-evaluation", Quantity.EVALUATION_SECONDS, evaluation),
     ):
-        declared = [(claim.amount.value, claim) for claim in declaration.of(quantity, "headline", "seed")]
-        findings += _over_limit(rule, quantity, times, declaration, [claim for value, claim in declared if value])
+        declared = declaration.of(quantity, "headline", "seed")
+        findings += _over_limit(rule, quantity, times, declaration, [claim for claim in declared if claim.amount.value])
+        findings += _unread(rule, [claim for claim in declared if claim.amount.value is None], declaration)
     return findings
 
 
@@ -171,3 +173,14 @@ def _over_limit(
     text = f"{quantity.value} {seconds:,.1f} s of at most {LIMIT_SECONDS:.0f} (track: {track})"
     values = {"seconds": seconds, "places": [place for _, place in over[:50]]}
     return [Finding(rule, level, text, place, values)]
+
+
+def _unread(rule: str, claims: Sequence[Claim], declaration: Declaration) -> list[Finding]:
+    """A time that is declared in words, which nobody holds against the limit."""
+    texts = [claim for claim in claims if claim.amount.is_text]
+    if not texts:
+        return []
+    claim = texts[0]
+    text = f"{claim.quantity.value} is declared as the text {claim.amount.written!r}, which is no number of seconds, "
+    text += 'and is not held against the limit; a number, or "10m 3s", would be'
+    return [Finding(rule, Level.INFORMATION, text, f"{declaration.name}: {claim.path}")]

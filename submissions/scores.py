@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .declaration import Declaration
-from .declared import Claim, Quantity
+from .declared import Claim, Quantity, held_scores
 from .declared_numbers import Amount
 from .findings import Finding, Level, Rule
 from .folder import SubmissionFolder
@@ -189,6 +189,7 @@ def _not_declared(declaration: Declaration, logs: Sequence[LogFacts]) -> Finding
     written = declaration.of(Quantity.SCORE, "headline")
     others = [claim.path for claim in declaration.of(Quantity.SCORE, "other")][:3]
     text = f"val_bpb is {written[0].amount.written}, no score" if written else "no val_bpb is declared"
+    text = text if written else held_scores(declaration.document, declaration.claims) or text
     text += f"; other scores are there: {', '.join(others)}" if others else ""
     log, last = next(((log, last) for log in logs if (last := _last(log, Stage.FINAL)) is not None), (None, None))
     if log is not None and last is not None:

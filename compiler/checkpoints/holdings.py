@@ -30,6 +30,7 @@ from .identification import what_it_is
 from .listing import listed
 from .llama2c import is_llama2c, read_llama2c
 from .safetensors_file import is_safetensors, safetensors_entries
+from .shared_storage import find_owners
 from .stored import check_element_count, unusual_storage
 from .torch_file import load_torch
 
@@ -45,7 +46,7 @@ class HeldTensor:
     """One tensor as its file stores it.
 
     entropy_bits : order-0 entropy, bits a number
-    shares : the earlier tensor whose numbers these are, "" of one with its own; it has no bytes then
+    shares : the tensor whose numbers, or some of them, these are, "" of one with its own; it has no bytes then
     """
 
     name: str
@@ -200,15 +201,12 @@ def _torch_content(content: object, path: Path, inside: str) -> _Content:
     found = dict(_tensors_within(content, "", DEPTH))
     check_element_count(found.values(), path)
     unusual = {name: kind for name, tensor in found.items() if (kind := unusual_storage(tensor))}
-    held, owners = [], {}  # names by where a tensor's numbers lie
-    for name, tensor in found.items():
-        if name in unusual:
-            continue
+    plain = {name: tensor for name, tensor in found.items() if name not in unusual}
+    held, owners = [], find_owners(plain)
+    for name, tensor in plain.items():
         flat = tensor.detach().resolve_neg().resolve_conj().reshape(-1).contiguous()
         content_bytes = _torch_bytes(flat)
-        place = (tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tensor.numel())
-        owner = owners.setdefault(place, name) if tensor.numel() else name
-        dtype, shares = str(tensor.dtype).removeprefix("torch."), "" if owner == name else owner
+        dtype, shares = str(tensor.dtype).removeprefix("torch."), owners.get(name, "")
         size, entropy = 0 if shares else len(content_bytes), _entropy(content_bytes, dtype, tensor.numel())
         held.append(HeldTensor(name, dtype, tuple(tensor.shape), size, entropy, shares=shares))
     shared = sum(bool(tensor.shares) for tensor in held)

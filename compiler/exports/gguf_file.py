@@ -19,7 +19,7 @@ from ..checkpoints.gguf_layout import to_gguf
 from ..checkpoints.gguf_names import ARCHITECTURES
 from ..checkpoints.listing import listed
 from ..model.model import ModelTensor
-from .gguf_metadata import gguf_metadata, llama3_factors
+from .gguf_metadata import gguf_metadata
 from .rounding import Rounding, compare_rounded
 
 Kind = gguf.GGMLQuantizationType
@@ -34,7 +34,7 @@ FILE_TYPES = {
 
 def gguf_tensors(configuration: Mapping[str, object], tensors: Sequence[ModelTensor]) -> dict[str, np.ndarray]:
     """float32 tensors under GGUF's names and in llama.cpp's layout. OutputError for a tensor that it has not."""
-    name, metadata = gguf_metadata(configuration)
+    name, metadata, factors = gguf_metadata(configuration)
     architecture = ARCHITECTURES[name]
     heads = {
         "attn_q": int(metadata[f"{name}.attention.head_count"]),
@@ -49,7 +49,6 @@ def gguf_tensors(configuration: Mapping[str, object], tensors: Sequence[ModelTen
         for tensor in tensors
         if (theirs := named[tensor.name]) is not None
     }
-    factors = llama3_factors(configuration)
     return laid_out if factors is None else laid_out | {"rope_freqs.weight": factors}
 
 
@@ -64,7 +63,7 @@ def write_gguf(
     """Write `tensors` (of `gguf_tensors`) in their `kinds`; `more` has the metadata beside the configuration's: the
     tokenizer's fields (tokenizer.ggml.*) and the artifact's (bytecap.*).
     """
-    name, metadata = gguf_metadata(configuration)
+    name, metadata, _ = gguf_metadata(configuration)
     with partial_output(path, force) as partial:
         writer = gguf.GGUFWriter(partial, name)
         main = max(set(kinds.values()), key=lambda kind: sum(t.size for n, t in tensors.items() if kinds[n] is kind))

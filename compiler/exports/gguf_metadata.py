@@ -45,8 +45,8 @@ WITHOUT_ROTATION = ("gpt2",)
 WINDOWED = ("gemma2", "gemma3")  # architectures whose windows llama.cpp computes
 
 
-def gguf_metadata(configuration: Mapping[str, object]) -> tuple[str, dict[str, object]]:
-    """(architecture, metadata without the tokenizer's) of a configuration.
+def gguf_metadata(configuration: Mapping[str, object]) -> tuple[str, dict[str, object], np.ndarray | None]:
+    """(architecture, metadata without the tokenizer's, `llama3_factors`) of a configuration.
 
     Raises OutputError for a model type that llama.cpp does not know, or knows with other constants.
     """
@@ -69,7 +69,7 @@ def gguf_metadata(configuration: Mapping[str, object]) -> tuple[str, dict[str, o
             metadata.pop(f"{architecture}.{next(theirs for theirs, ours in KEYS.items() if ours == name)}", None)
     factors = llama3_factors(configuration)
     refuse_another_model(configuration, architecture, metadata, {} if factors is None else {"all": factors})
-    return architecture, metadata
+    return architecture, metadata, factors
 
 
 def _values(architecture: str, configuration: Mapping[str, object]) -> dict:

@@ -11,8 +11,10 @@ from ...files.printable import shown_value
 from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.configuration import Configuration, model_configuration
+from ..checkpoints.listing import listed
 from ..model.model import Model, ModelTensor
 from .architecture_file import FRONTEND_KEY, PRESET_KEY, read_architecture
+from .misfit import ignoring
 from .registry import FRONTENDS, Frontend
 from .rotation_tables import check_rotations
 from .third_party import add_frontend, known_frontends, recognized, remove_frontend
@@ -77,18 +79,35 @@ def _document(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Map
 def _without_prefix(checkpoint: Checkpoint) -> Checkpoint:
     """The checkpoint with names that a frontend knows, where a module around the model has put its own before all."""
 
-    def known(names: Iterable[str]) -> int:
-        return max(recognized(frontend, list(names)) for frontend in known_frontends().values())
-
     for prefix in MODULE_PREFIXES:
         if checkpoint.tensors and all(name.startswith(prefix) for name in checkpoint.tensors):
             short = {name: name.removeprefix(prefix) for name in checkpoint.tensors}
-            if known(short.values()) > known(short):
+            if _known(short.values()) > _known(short):
                 tensors = {short[name]: values for name, values in checkpoint.tensors.items()}
                 dtypes = {short[name]: dtype for name, dtype in checkpoint.dtypes.items()}
                 note = f"all names without the {prefix!r} before them"
                 return replace(checkpoint, tensors=tensors, dtypes=dtypes, notes=(*checkpoint.notes, note))
     return checkpoint
+
+
+def _known(names: Iterable[str]) -> int:
+    """How many of the names that frontend knows which knows most."""
+    return max(recognized(frontend, list(names)) for frontend in known_frontends().values())
+
+
+def _refuse_several(checkpoint: Checkpoint) -> None:
+    """CheckpointError where several models lie beside each other, each under a name of its own before its tensors'."""
+    modules: dict[str, list[str]] = {}  # by the pattern of all of its names: what these are without the module
+    for name in checkpoint.tensors:
+        module, dot, rest = name.partition(".")
+        modules.setdefault(f"{module}.*" if dot else name, []).append(rest)
+    models = [module for module, names in modules.items() if 2 * _known(names) > len(names)]
+    if len(models) < 2:
+        return
+    way_out = "save one of them by itself"
+    if kept := next((module for module in models if module.removesuffix("*") in MODULE_PREFIXES), None):
+        way_out = f"leave out all but one: {ignoring(module for module in modules if module != kept)}"
+    raise CheckpointError(f"{checkpoint.path} holds {len(models)} models, {listed(models)}; {way_out}")
 
 
 def restored_tensors(program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
@@ -120,6 +139,7 @@ def _chosen(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Front
     if checkpoint.configuration is not None and (best.model_types or not known):
         _check_model_type(checkpoint, checkpoint.configuration)
     if not known:
+        _refuse_several(checkpoint)
         first = ", ".join(list(checkpoint.tensors)[:3])
         raise CheckpointError(
             f"{checkpoint.path}: no frontend knows these tensors ({first}, ...); known architectures are "

@@ -6,7 +6,7 @@ for every family.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
@@ -35,4 +35,13 @@ def misfit(
             if name in tensors and tensors[name].shape != shape
         ],
     }
-    return "; ".join(f"{kind}: {listed(names, NAMES_IN_A_MESSAGE)}" for kind, names in lists.items() if names)
+    found = [f"{kind}: {listed(names, NAMES_IN_A_MESSAGE)}" for kind, names in lists.items() if names]
+    others = sorted({name.partition(".")[0] for name in lists["unexpected"] if name.partition(".")[2] in expected})
+    if others:
+        found.append(f"of a second model beside it, which {ignoring(f'{other}.*' for other in others)} leaves out")
+    return "; ".join(found)
+
+
+def ignoring(patterns: Iterable[str]) -> str:
+    """The options that leave out the tensors of these names."""
+    return " ".join(f"--ignore '{pattern}'" for pattern in patterns)

@@ -8,7 +8,7 @@ from the model's own predictions.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +21,7 @@ from ...format.program.program import Program
 from ..model.logit_parts import before_logits, gradients_in_parts, reads_logits
 from ..model.structure import find_head
 from ..model.torch_executor import Forward, TorchExecutor
+from .overflow_place import overflow_place
 from .running_sums import RunningSums
 
 Lookup = Embed | HashEmbed | PositionEmbed
@@ -56,8 +57,9 @@ class MeasuredProgram:
         vectors, whose gradients are taken together
     """
 
-    def __init__(self, program: Program) -> None:
-        self.program, self.head = program, find_head(program)
+    def __init__(self, program: Program, names: Sequence[str] = ()) -> None:
+        """names : of the tensors, for errors"""
+        self.program, self.head, self.names = program, find_head(program), names
         self.linear = {k: op for k, op in enumerate(program.instructions) if isinstance(op, Linear)}
         self.lookups = {k: op for k, op in enumerate(program.instructions) if isinstance(op, Lookup)}
         self.uses = Counter(op.weight for op in self.linear.values())
@@ -118,7 +120,9 @@ class BatchPass:
         logits = rest.finish()
         if not logits.isfinite().all():
             raise CheckpointError(
-                "the model's logits on the calibration text are not finite: its weights or its architecture are wrong"
+                "the model's logits on the calibration text are not finite: "
+                f"{overflow_place(rest.executor, rest.tokens, self.measured.names)}; the training run diverged, take "
+                "an earlier checkpoint, or the architecture is another, tell it with --architecture"
             )
         if head is not None:
             fisher.append(self._head_fisher(head, logits))

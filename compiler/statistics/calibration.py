@@ -92,7 +92,7 @@ def measure_statistics(
     threads = threads_for(device, threads)
     batches = [(i, sequences[i : i + batch_sequences]) for i in range(0, len(sequences), batch_sequences)]
     tensors = {i: torch.from_numpy(t.values).to(device) for i, t in enumerate(model.tensors)}
-    measured, sums = MeasuredProgram(model.program), RunningSums(scratch)
+    measured, sums = MeasuredProgram(model.program, [t.name for t in model.tensors]), RunningSums(scratch)
 
     def measure(number: int) -> int:
         first, tokens = batches[number]

@@ -71,10 +71,15 @@ def test_a_dry_run_says_what_caps_are_of_use_and_writes_nothing(small_job, tmp_p
     assert outlook["bits_per_weight"] == pytest.approx(measured["bits_per_weight"], rel=0.05)
     assert 0.3 < outlook["predicted_loss"] / measured["predicted_loss"] < 3
     assert outlook["measured_usually"] == measured["prediction"]["usually"]
+    assert outlook["for_small_errors"] and outlook["predicted_loss"] < outlook["guessing_loss"] / 10
     assert outlook["forecast"]["low"] < sum(outlook["forecast"]["seconds"].values()) < outlook["forecast"]["high"]
     printed = bytecap_command(*arguments, "--cap", "1MB")
     assert f"{outlook['smallest']:,} bytes, every matrix zero" in printed.stdout
     assert "measured usually is" in printed.stdout
+    small = (*arguments, "--cap", outlook["smallest"] + 200)
+    assert not bytecap_command(*small, "--json").document["outlook"]["for_small_errors"]
+    text = " ".join(bytecap_command(*small).stdout.split())
+    assert "an order and no amount: second order is for small errors" in text and "measured usually is" not in text
     assert "nothing has to be saved" in printed.stdout and "make no better artifact" in printed.stdout
     assert list(tmp_path.iterdir()) == []
 

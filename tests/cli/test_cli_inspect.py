@@ -88,7 +88,7 @@ def test_the_printed_tables_add_up_to_the_file(small_job):
         sizes = [number(re.search(r"([\d,]+) +[\d.]+ %", "  ".join(row))[1]) for row in printed[title][1:]]
         assert sum(sizes[:-1]) == sizes[-1] == len(data)
     document = bytecap_command("inspect", small_job.artifact, "--json").document
-    assert (document["schema"], document["command"]) == (3, "inspect")
+    assert (document["schema"], document["command"]) == (4, "inspect")
     for rows in ("tensors", "roles", "layers"):
         assert sum(row["bytes"] for row in (*document[rows], *document["shared"])) == document["bytes"] == len(data)
 

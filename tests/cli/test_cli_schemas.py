@@ -71,7 +71,7 @@ VIEWS = {
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_of_an_artifact_follows_the_schema(artifact, view):
-    assert bytecap_command("inspect", artifact, *VIEWS[view], "--json").document["schema"] == 3
+    assert bytecap_command("inspect", artifact, *VIEWS[view], "--json").document["schema"] == 4
 
 
 @pytest.mark.parametrize("targets", [1, 2])
@@ -92,7 +92,7 @@ def test_others_follow_the_schema(artifact, tmp_path):
 
 
 FAILURES = {
-    "inspect nothing.bcap": ("inspect", 3),
+    "inspect nothing.bcap": ("inspect", 4),
     "verify nothing.bcap": ("verify", 2),
     "diff a": ("diff", 2),
     "eval": ("eval", 1),

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tiny_models import ARCHITECTURE, golf_model, random_sequences
 
 from bytecap.compiler.checkpoints.export import export_checkpoint
 from bytecap.compiler.extremes import Extreme, find_extreme, naming_extremes, naming_tensor
-from bytecap.errors import CompileError
+from bytecap.errors import CheckpointError, CompileError
 from bytecap.interface import compile as compile_artifact
 from bytecap.interface import diagnose, forecast, sensitivity
 from bytecap.runtime.shards import write_shard
@@ -92,3 +93,21 @@ def test_ordinary_weights_are_not_accused():
     assert find_extreme(model) == Extreme(model.tensors[1].name, pytest.approx(1e-20))
     model.tensors[2].values.flat[0] = -1e9
     assert find_extreme(model) == Extreme(model.tensors[2].name, 1e9)
+
+
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"blocks.0.mlp.fc.weight": 1e30}, "activation behind blocks.0.mlp.fc.weight"),
+        ({"blocks.0.mlp.fc.weight": 1e17, "blocks.0.mlp.proj.weight": 1e30}, "linear of blocks.0.mlp.proj.weight"),
+    ],
+)
+def test_logits_that_are_no_numbers_name_where_they_begin(tmp_path, changes, place):
+    given = changed(tmp_path, "", one(0))
+    state = torch.load(given["checkpoint"], weights_only=True)
+    for name, factor in changes.items():
+        state[name] = (state[name].double() * factor).float()
+    torch.save(state, given["checkpoint"])
+    with pytest.raises(CheckpointError, match=rf"the first such values are those of instruction \d+, {place}; "):
+        forecast(given["checkpoint"], cap=20_000, calibration=tmp_path / "text.bin", architecture=given["architecture"])

@@ -66,15 +66,17 @@ def test_results_that_nobody_takes_do_not_pile_up() -> None:
 
 @pytest.mark.parametrize(("threads", "at_once"), [(0, 1), (1, 1), (2, 2), (3, 3)])
 def test_that_many_jobs_run_at_once(threads: int, at_once: int) -> None:
-    running, most, lock = 0, 0, threading.Lock()
+    running, most, changed = 0, 0, threading.Condition()
 
     def work(_: int) -> None:
         nonlocal running, most
-        with lock:
+        with changed:
             running += 1
             most = max(most, running)
-        time.sleep(0.02)
-        with lock:
+            changed.notify_all()
+            changed.wait_for(lambda: most >= at_once, timeout=20)  # a busy machine may begin the others late
+        time.sleep(0.02)  # for one too many to begin
+        with changed:
             running -= 1
 
     run_jobs(work, range(8), threads)

@@ -206,10 +206,12 @@ def test_a_judgement_that_is_not_declared_or_not_whole_is_noticed():
             check_document(document)
 
 
-def test_the_counts_are_printed_on_an_interrupt():
+def test_the_counts_are_printed_on_an_interrupt(tmp_path):
     command = [sys.executable, "-m", "tests.fuzz", "--target", "container", "--mutations", "10000000"]
+    command += ["--counts", str(tmp_path / "counts.json")]  # written with the first word of the worker
     running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(3)
+    while not (tmp_path / "counts.json").exists() and running.poll() is None:
+        time.sleep(0.05)
     running.send_signal(signal.SIGTERM)
     out, err = running.communicate(timeout=60)
     assert running.returncode == 130, err

@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bytecap.report.axes import linear_axis, log_axis
@@ -58,13 +58,18 @@ def test_a_long_name_keeps_its_end():
 
 @settings(max_examples=60, deadline=None)
 @given(amounts, amounts, st.sampled_from([120.0, 300.0, 800.0]), st.booleans())
+@example(6.0, 999999999.0, 120.0, True)  # of its decades hardly two have room
+@example(1e-3, 1e9, 800.0, True)  # 13 decades have
+@example(0.0019918176981545254, 230447164.42409247, 800.0, True)
+@example(1247.0, 42786032.0, 120.0, False)  # no round number that fits stands alone
+@example(36.46541534674621, 36.465415346746234, 800.0, False)  # two that a chart does not tell apart
 def test_numbers_of_an_axis_do_not_touch(first, second, length, logarithmic):
     least, greatest = sorted((first, second))
     axis = log_axis(least, greatest, 0, length) if logarithmic else linear_axis(greatest, 0, length, least)
     places = [(axis.place(value), text_width(text)) for value, text in axis.ticks]
     for (x, width), (right, other) in pairwise(places):
         assert right - x >= (width + other) / 2
-    assert len(axis.ticks) <= 12 and len({text for _, text in axis.ticks}) == len(axis.ticks)
+    assert 0 < len(axis.ticks) <= 13 and len({text for _, text in axis.ticks}) == len(axis.ticks)
 
 
 def texts_within(sheet) -> None:

@@ -233,7 +233,7 @@ def test_a_large_file_of_torch_is_told_by_its_directory_alone(tmp_path):
 
 
 def test_the_log_that_counts_a_data_file_is_named(tmp_path):
-    data = lzma.compress(os.urandom(500))
+    data = lzma.compress(np.random.default_rng(0).bytes(500))
     script = "prefix = open('p.xz', 'rb')\n"
     lines = [
         f"Code size: {len(script)} bytes",

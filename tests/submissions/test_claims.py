@@ -191,3 +191,29 @@ def test_a_log_of_two_runs_counts_each_with_its_own_model(tmp_path):
     raised = findings(tmp_path, train__log=log() + log(model=MODEL - 700_000, source=""))
     assert raised["bytes-as-shipped"].values["model"] == MODEL
     assert "bytes-side-file" not in raised
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ([1.22, 1.23], "val_bpb is a list of 2, read as the scores of single runs"),
+        ({"42": 1.22, "7": 1.23}, "val_bpb is an object of '42', '7', read as the scores of single runs"),
+        ({"mean": 1.22, "std": 0.1}, "val_bpb is an object of 'mean', 'std', of which none is taken"),
+        ([], "val_bpb is an empty list; give one number"),
+        (None, "no val_bpb is declared"),
+    ],
+)
+def test_what_stands_where_one_score_should_is_named(tmp_path, value, told):
+    found = findings(tmp_path, submission__json=declaration(val_bpb=value))["score-not-declared"]
+    assert found.level.value == "warning" and found.text.startswith(told)
+
+
+def test_declared_times_are_held_against_the_limit_without_a_log(tmp_path):
+    found = findings(tmp_path, train__log=None, submission__json=declaration(train_time="12 min"))["time-training"]
+    assert found.level.value == "warning" and "720.0 s of at most 600" in found.text
+
+
+def test_a_time_that_is_no_number_is_told(tmp_path):
+    found = findings(tmp_path, submission__json=declaration(train_time="12:00", eval_time=None))
+    assert "time-evaluation" not in found and found["time-training"].level.value == "information"
+    assert "'12:00', which is no number of seconds" in found["time-training"].text

@@ -90,6 +90,28 @@ def test_a_size_keeps_its_resolution(value, expected, resolution):
     assert amount.resolution == pytest.approx(resolution)
 
 
+@pytest.mark.parametrize(
+    ("value", "seconds", "resolution"),
+    [
+        (600, 600, 0.5),
+        ("600", 600, 0.5),
+        ("12 min", 720, 30),
+        ("12mins", 720, 30),
+        ("0.2 hours", 720, 180),
+        ("2 hrs", 7200, 1800),
+        ("10m 3s", 603, 0.5),
+        ("1h, 2 min, 3 sec", 3723, 0.5),
+        ("12:00", None, 0),
+        ("10 steps", None, 0),
+        ("10m 3 steps", None, 0),
+    ],
+)
+def test_a_time_is_in_seconds(value, seconds, resolution):
+    amount = read_amount(value, ("train", "time"), sizes=False, times=True)
+    assert amount is not None and amount.value == (None if seconds is None else pytest.approx(seconds))
+    assert amount.resolution == pytest.approx(resolution)
+
+
 def test_a_comma_may_stand_for_the_point():
     amount = read_amount("1,2243657", ("val", "bpb"), sizes=False, times=False)
     assert amount is not None and (amount.value, amount.resolution) == (1.2243657, pytest.approx(0.5e-7))

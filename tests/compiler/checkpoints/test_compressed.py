@@ -115,8 +115,12 @@ def test_corrections_of_records_are_added(tmp_path):
     weights = {f"{name}.q": whole(4, 6) for name in ("a", "b")} | {
         f"{name}.scale": torch.ones(4) for name in ("a", "b")
     }
-    a = {"lqA": whole(4, 2), "lqAs": torch.rand(4), "lqB": whole(2, 6), "lqBs": torch.rand(2)}
-    b = {"lqA_a": whole(4, 2), "lqAs_a": torch.tensor(0.25), "lqB_a": whole(2, 6), "lqBs_a": torch.rand(4)}
+
+    def scales(count: int) -> torch.Tensor:
+        return torch.rand(count, generator=generator)
+
+    a = {"lqA": whole(4, 2), "lqAs": scales(4), "lqB": whole(2, 6), "lqBs": scales(2)}
+    b = {"lqA_a": whole(4, 2), "lqAs_a": torch.tensor(0.25), "lqB_a": whole(2, 6), "lqBs_a": scales(4)}
     weights |= {f"a.{name}": values for name, values in a.items()} | {f"b.{name}": values for name, values in b.items()}
     kinds = {"a": "gptq (int6)+lqer", "b": "gptq (int6)+lqer_asym"}
     path = tmp_path / "final_model.int6.ptz"
@@ -129,7 +133,7 @@ def test_corrections_of_records_are_added(tmp_path):
     for change, message in (
         ({"b.lqBs_a": None}, "lacks a factor of the correction of 'b'"),
         ({"a.lqB": whole(3, 6)}, "the factors of the correction of 'a' do not fit each other"),
-        ({"a.lqBs": torch.rand(5)}, "the factors of the correction of 'a' do not fit each other"),
+        ({"a.lqBs": scales(5)}, "the factors of the correction of 'a' do not fit each other"),
     ):
         path.write_bytes(lzma.compress(torch_bytes({"w": weights | change, "m": kinds})))
         with pytest.raises(CheckpointError) as caught:

@@ -89,6 +89,31 @@ def test_torch_files_with_what_leads_to_each_tensor(tmp_path):
     assert found.notes == ("2 of the tensors share their numbers with another one, and are counted there",)
 
 
+def test_parts_of_a_tensor_are_counted_with_it(tmp_path):
+    base, flat, gaps = torch.arange(24.0).reshape(4, 6), torch.arange(10.0), torch.arange(12.0)
+    state = {
+        "rows": base[1:3],
+        "column": base[:, 2],
+        "all": base,
+        "begins": flat[:6],
+        "ends": flat[4:],
+        "between": flat[5:6],
+        "even": gaps[::2],
+        "again": gaps[::2].reshape(2, 3),
+        "first": gaps[:6],
+        "odd": gaps[1::2],
+        "alone": torch.ones(2),
+    }
+    torch.save(state, tmp_path / "model.pt")
+    found = {tensor.name: (tensor.bytes, tensor.shares) for tensor in read_holdings(tmp_path / "model.pt").tensors}
+    parts = {"rows": "all", "column": "all", "between": "ends"}
+    whole = {"all": 96, "begins": 24, "ends": 24, "even": 24, "first": 24, "odd": 24, "alone": 8}
+    assert found == {name: (0, owner) for name, owner in parts.items()} | {
+        "again": (0, "even"),
+        **{name: (size, "") for name, size in whole.items()},
+    }
+
+
 def test_archives_of_arrays_know_their_packed_sizes(tmp_path):
     np.savez_compressed(tmp_path / "arrays.npz", **ARRAYS)
     assert_held(tmp_path / "arrays.npz")

@@ -125,7 +125,7 @@ def test_what_llama_cpp_computes_otherwise_is_refused(configuration, sentence):
 @pytest.mark.parametrize(("base", "layers"), [(GEMMA2, 46), (GEMMA3, 62)])
 def test_the_largest_gemma_scales_its_scores_by_the_width_over_its_heads(base, layers):
     sizes = {**base, "num_hidden_layers": layers, "num_attention_heads": 1}
-    name, metadata = gguf_metadata({**sizes, "query_pre_attn_scalar": 8})
+    name, metadata, _ = gguf_metadata({**sizes, "query_pre_attn_scalar": 8})
     read = gguf_configuration({"general.architecture": name, **metadata}, (), {}, Path("m.gguf"))
     assert read.values["query_pre_attn_scalar"] == 8
     with pytest.raises(OutputError, match="by the width 8 alone"):
@@ -215,14 +215,14 @@ SAID = [
 @pytest.mark.parametrize(("configuration", "rotations"), SAID)
 def test_rotations_are_told_wherever_a_configuration_has_them(configuration, rotations):
     given = {name: value for name, value in configuration.items() if value is not None}
-    name, metadata = gguf_metadata(given)
+    name, metadata, _ = gguf_metadata(given)
     assert {key: metadata[f"{name}.rope.{key}"] for key in rotations} == rotations
 
 
 def test_an_epsilon_that_nobody_tells_is_that_of_the_model_type():
     silent = {name: value for name, value in SIZES.items() if name != "rms_norm_eps"}
     for model_type, expected in (("llama", 1e-6), ("olmo2", 1e-5), ("phi3", 1e-5)):
-        name, metadata = gguf_metadata({"model_type": model_type, **silent})
+        name, metadata, _ = gguf_metadata({"model_type": model_type, **silent})
         assert metadata[f"{name}.attention.layer_norm_rms_epsilon"] == expected
 
 
