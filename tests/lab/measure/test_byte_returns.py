@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from distributed import LocalCluster
 from html_pages import origin_named, parsed_page
 from tiny_curves import make_curve_job
 from tiny_models import bare_model, golf_model, random_sequences
+from tokenizer_files import write_tokenizers
 
 import bytecap
 from bytecap.errors import CapError, CheckpointError, CompileError, DataError
@@ -166,6 +168,16 @@ def test_the_digest_knows_everything_that_matters(job, tmp_path):
     }
     digests = {dataclasses.replace(first, **{name: value}).digest for name, value in changes.items()} | {first.digest}
     assert len(digests) == len(changes) + 1
+
+
+def test_the_digest_knows_every_file_of_a_tokenizer(job, tmp_path):
+    found = {CurveInputs(job.checkpoint, job.calibration, tokenizer=name).digest for name in (None, Path("bytes"))}
+    own = write_tokenizers(tmp_path)["vocab and merges"]
+    found.add(CurveInputs(job.checkpoint, job.calibration, tokenizer=own).digest)
+    with own.with_name("merges.txt").open("ab") as file:
+        file.write(b"\n")
+    found.add(CurveInputs(job.checkpoint, job.calibration, tokenizer=own).digest)
+    assert len(found) == 4
 
 
 def test_what_is_wrong_is_said(job, tmp_path):
