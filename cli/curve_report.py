@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..files.numbers import INTERVAL, integer
+from ..files.numbers import integer
 from .tables import print_table
 from .text_lines import print_field, print_text
 

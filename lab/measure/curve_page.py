@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...files.numbers import INTERVAL, decimals, integer
+from ...files.numbers import decimals, integer
 from ...report.heading import Origin, headed_page, tiles
 from ...report.intervals import Interval, with_bars
 from ...report.markup import Html, element, joined, paragraph, section, table

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...files.numbers import INTERVAL
 from ...report.bars import Row, interval_chart
 from ...report.figure import Figure, svg_document
 from ...report.heading import Origin
