@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..files.numbers import INTERVAL, integer
+from ..files.numbers import integer
 from .tables import print_table
 from .text_lines import print_field, print_text
 
@@ -78,11 +78,11 @@ def print_curves(found: ByteReturns) -> None:
 def _row(point: ReturnPoint, scored: bool) -> list[str]:
     if point.bytes is None:
         return [point.unit, integer(point.budget), "0", *["-"] * (6 + scored)]
-    recovered = _interval(point.recovered, point.recovered_error)
+    recovered = _interval(point.recovered, point.recovered_reach)
     a_kb = [f"{1e6 * point.recovered_per_byte:.3f}"] if point.protected_bytes else ["-"]
     if scored:
         a_kb.append(f"{1e6 * point.bits_per_byte_per_byte:.3f}" if point.protected_bytes else "-")
-    controls = [_interval(control.advantage, control.advantage_error) for control in (point.finer, point.widened)]
+    controls = [_interval(control.advantage, control.advantage_reach) for control in (point.finer, point.widened)]
     metadata = integer(sum(point.metadata.values()))
     return [
         point.unit,
@@ -96,8 +96,8 @@ def _row(point: ReturnPoint, scored: bool) -> list[str]:
     ]
 
 
-def _interval(mean: float, error: float) -> str:
-    return f"{1000 * mean:+.3f} +- {1000 * INTERVAL * error:.3f}"
+def _interval(mean: float, reach: float) -> str:
+    return f"{1000 * mean:+.3f} +- {1000 * reach:.3f}"
 
 
 def _standing(points: Sequence[ReturnPoint]) -> str:
@@ -107,6 +107,6 @@ def _standing(points: Sequence[ReturnPoint]) -> str:
 
 
 def _wins(controls: Sequence[Control]) -> str:
-    sides = [control.advantage - INTERVAL * control.advantage_error > 0 for control in controls]
-    worse = [control.advantage + INTERVAL * control.advantage_error < 0 for control in controls]
+    sides = [control.advantage - control.advantage_reach > 0 for control in controls]
+    worse = [control.advantage + control.advantage_reach < 0 for control in controls]
     return f"better at {sum(sides)} and worse at {sum(worse)} of {len(controls)} budgets than"

@@ -108,5 +108,6 @@ def _end_late(reader: int, heeded: set[signal.Signals]) -> None:
     message, exit_code = interruption_message(Interruption(number))
     remove_own_partial_files()
     if not said:
-        os.write(2, f"bytecap: error: {message}\n".encode())
+        with suppress(OSError):  # its terminal may be gone, and the process is to end all the same
+            os.write(2, f"bytecap: error: {message}\n".encode())
     os._exit(exit_code)

@@ -10,10 +10,10 @@ To add a command: write `cli/<name>_command.py` and what it prints in `cli/<name
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
@@ -25,6 +25,7 @@ from .error_document import error_document, wants_document
 from .exit_codes import DONE, OUTPUT, OVER_LIMIT, UNEXPECTED, USAGE, exit_code_lines, exit_code_of
 from .failures import error_text
 from .interruption import heed_signals, interruption_message, leave_when_interrupted
+from .standard_streams import prepare_streams
 from .usage import usage_text
 
 OPTIONAL_PACKAGES = {
@@ -59,18 +60,11 @@ def _say_warning(shown: Callable[..., None]) -> Callable[..., None]:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with a documented code; `arguments` defaults to the process's own."""
     given = sys.argv[1:] if arguments is None else arguments
+    prepare_streams()
     heed_signals(lambda interruption: _fail(given, interruption, *_failure(interruption, given)))
-    _open_closed_streams()
     code = run(arguments)
     leave_when_interrupted(code)
     sys.exit(code)
-
-
-def _open_closed_streams() -> None:
-    """What was closed before the start (`>&-`) takes what is printed and loses it."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -119,7 +113,8 @@ def _fail(arguments: Sequence[str], error: BaseException, message: str, code: in
     shown = message if isinstance(error, click.exceptions.NoArgsIsHelpError) else f"bytecap: error: {message}"
     click.echo(shown, err=True)
     if wants_document(arguments) and not isinstance(error, BrokenPipeError):
-        click.echo(error_document(command_path(arguments), arguments, error, message, code))
+        with suppress(OSError):  # standard output may be what failed
+            click.echo(error_document(command_path(arguments), arguments, error, message, code))
     return code
 
 

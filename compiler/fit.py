@@ -18,10 +18,12 @@ from ..errors import CapError, OutputError
 from ..files.digests import file_sha256
 from ..files.output import check_output, refuse_own_inputs, write_output
 from ..progress import NamedProgress, Progress, silent
+from ..runtime.tokenizers import tokenizer_files
 from ..version import VERSION
+from .checkpoints.folder import source_files
 from .explanation.prediction import far_off_notes
 from .fitted import RECORD, Fit, FittedArtifact, read_record, write_record
-from .inputs import artifact_budget
+from .inputs import artifact_budget, inner_tokenizer, own_tokenizer
 from .options import CompileOptions
 from .pipeline import (
     CompileResult,
@@ -132,7 +134,7 @@ def _plan(
     names, common = _names(checkpoints), _digest_of_options(options)
     found = []
     for checkpoint, name in zip(checkpoints, names, strict=True):
-        digest = file_sha256(checkpoint)
+        digest = _digest_of_checkpoint(checkpoint, options)
         for cap in caps:
             output = folder / (f"{name}.bcap" if len(caps) == 1 else f"{name}-{cap}.bcap")
             made_of = hashlib.sha256(f"{digest} {cap} {common}".encode()).hexdigest()
@@ -152,12 +154,18 @@ def _names(checkpoints: Sequence[Path]) -> list[str]:
     return [path.name for path in paths]
 
 
+def _digest_of_checkpoint(checkpoint: Path, options: CompileOptions) -> str:
+    """Of all that is read for it: its shards, configurations beside them, and the tokenizer, wherever that is."""
+    tokenizer = own_tokenizer(checkpoint, options.calibration, options.tokenizer) or inner_tokenizer(checkpoint)
+    told = [] if tokenizer is None else (tokenizer_files(tokenizer) or [tokenizer])
+    return " ".join(map(_digest, [*source_files(checkpoint), "tokenizer", *told]))
+
+
 def _digest_of_options(options: CompileOptions) -> str:
-    """Of everything but checkpoint and cap that decides an artifact's bytes: contents of files, not their names."""
+    """Of what else decides an artifact's bytes, but for the cap: contents of files, not their names."""
     recipe = read_recipe(options.recipe, options.effort)
     files = {
         "calibration": file_sha256(options.calibration),
-        "tokenizer": options.tokenizer and _digest(options.tokenizer),
         "architecture": options.architecture and _digest(options.architecture),
         "evaluation": [file_sha256(path) for path in options.evaluation],
         "evaluation_tokens": options.evaluation_tokens,

@@ -115,6 +115,12 @@ def own_tokenizer(checkpoint: Path | str, data: Path | str, tokenizer: Path | st
     return find_tokenizer(Path(checkpoint))
 
 
+def inner_tokenizer(checkpoint: Path | str) -> Path | None:
+    """The tokenizer inside a checkpoint, not one beside a file of weights; None where there is none."""
+    found = find_tokenizer(Path(checkpoint))
+    return found if Path(checkpoint).is_dir() or found == Path(checkpoint) else None
+
+
 class KnownIdentity(NamedTuple):
     """What an artifact will say of the files that it belongs to; the tokenizer's path, None where none is named; and
     what is to be said of it, in sentences.
@@ -135,9 +141,9 @@ def known_identity(checkpoint: Path | str, tokenizer: Path | str | None, model: 
     if tokenizer is not None:
         found = load_tokenizer(Path(tokenizer)).identity
         return KnownIdentity(replace(found, architecture=document), tokenizer, ())
-    inside = find_tokenizer(Path(checkpoint))
+    inside = inner_tokenizer(checkpoint)
     nothing = Identity(architecture=document)
-    if inside is None or not (Path(checkpoint).is_dir() or inside == Path(checkpoint)):
+    if inside is None:
         return KnownIdentity(nothing, None, (NOT_NAMED,))
     try:
         loaded = load_tokenizer(inside)

@@ -20,11 +20,9 @@ from ...progress import StageProgress, silent_stage
 from ...runtime.interpreter import Interpreter
 from ...runtime.tokenizers import SentencepieceTokenizer
 from ...runtime.windows import Window, windows
-from ..measure.estimate import Estimate
+from ..measure.estimate import Estimate, standard_errors
 
 BATCH = 8  # windows a call
-# Two-sided 95 % quantiles of Student's t by degrees of freedom, from 1; the normal quantile beyond.
-STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,5 +136,5 @@ def over_seeds(values: np.ndarray | Sequence[float]) -> Estimate:
     count = len(values)
     if count < 2:
         return Estimate(float(values.mean()), 0.0)
-    quantile = STUDENT[count - 2] if count - 2 < len(STUDENT) else INTERVAL
-    return Estimate(float(values.mean()), float(values.std(ddof=1)) / math.sqrt(count) * quantile / INTERVAL)
+    widened = standard_errors(count) / INTERVAL
+    return Estimate(float(values.mean()), float(values.std(ddof=1)) / math.sqrt(count) * widened)

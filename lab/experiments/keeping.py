@@ -15,17 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from ...compiler.checkpoints.folder import source_files
+from ...runtime.tokenizers import tokenizer_files
 from ...version import VERSION
 from ..measure.saved_points import SavedPoints, digest_of
 
-CHECKPOINT = "checkpoint"  # the name of the path that may be a folder
+READ = {"checkpoint": source_files, "tokenizer": tokenizer_files}  # by name of a path that stands for several files
 
 
 class KeptParts:
     """The parts of one experiment on one set of inputs.
 
-    basis : what every part depends on, as JSON values; paths stand for the contents of their files, that of a
-        checkpoint for all files it is read from
+    basis : what every part depends on, as JSON values; paths stand for the contents of their files, those of a
+        checkpoint and of a tokenizer for all files they are read from
     """
 
     def __init__(self, folder: Path, basis: Mapping[str, object]) -> None:
@@ -35,7 +36,7 @@ class KeptParts:
     def _digest(self) -> str:
         files = {name: value for name, value in sorted(self.basis.items()) if isinstance(value, Path)}
         options = {name: value for name, value in self.basis.items() if name not in files}
-        read = [each for name, path in files.items() for each in (source_files(path) if name == CHECKPOINT else [path])]
+        read = [each for name, path in files.items() for each in READ.get(name, _itself)(path)]
         return digest_of(read, {"version": VERSION, "files": list(files), **options})
 
     def part(self, name: str, key: Mapping[str, object], measure: Callable[[], Any]) -> Any:
@@ -51,6 +52,10 @@ class KeptParts:
             kept = json.loads(json.dumps({"key": key, "value": measure()}, allow_nan=False))
             saved.save(file, kept)
         return kept["value"]
+
+
+def _itself(path: Path) -> list[Path]:
+    return [path]
 
 
 def _as_kept(document: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,9 +10,9 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
-from ...compiler.frontends.architecture_file import is_preset
 from ...display import ShownByFacts, rows_table
 from ...errors import DataError
 from ...files.digests import file_sha256
@@ -80,7 +80,7 @@ def document_of(run: ExperimentRun) -> dict[str, Any]:
         "settings": dict(findings.settings),
         "reproduce": command_line(experiment.name, inputs),
         "files": {
-            name: str(path) if is_preset(path) else file_sha256(path)
+            name: file_sha256(path) if Path(path).exists() else str(path)  # a preset, or the word bytes
             for name in FILES
             if (path := getattr(inputs, name)) is not None
         },

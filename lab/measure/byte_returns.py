@@ -88,7 +88,8 @@ class Control:
 
     Advantages are the control's loss minus the point's: above 0 the protected weights win.
 
-    advantage, advantage_error : bits a token of divergence, mean over sequences and standard error
+    advantage, advantage_error, advantage_reach : bits a token of divergence, mean over sequences, its standard error
+        and half of its 95 % interval
     mbpb, mbpb_error : thousandths of a bit per byte likewise, None without a tokenizer
     """
 
@@ -98,6 +99,7 @@ class Control:
     advantage_error: float
     mbpb: float | None
     mbpb_error: float | None
+    advantage_reach: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ class ReturnPoint:
 
     bytes : of the file; protected_bytes : file less base; metadata : those of them that hold no values,
         by what they are
-    recovered : of the base's divergence, bits a token, with its standard error; recovered_mbpb : of the base's loss
+    recovered : of the base's divergence, bits a token, with its standard error and, recovered_reach, half of its
+        95 % interval; recovered_mbpb : of the base's loss
     """
 
     unit: str
@@ -122,6 +125,7 @@ class ReturnPoint:
     recovered_mbpb_error: float | None = None
     finer: Control | None = None
     widened: Control | None = None
+    recovered_reach: float | None = None
 
     @property
     def recovered_per_byte(self) -> float | None:
@@ -208,6 +212,7 @@ class Curves:
             gap and gap.standard_error_mbpb,
             finer,
             widened,
+            recovered.reach,
         )
 
     def _control(self, bench: Bench, trial: Trial, quality: SequenceQuality, tolerance: int) -> Control:
@@ -222,6 +227,7 @@ class Curves:
             advantage.standard_error,
             gap and gap.mbpb,
             gap and gap.standard_error_mbpb,
+            advantage.reach,
         )
 
     def _base_trial(self) -> Trial:

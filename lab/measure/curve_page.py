@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...files.numbers import INTERVAL, decimals, integer
+from ...files.numbers import decimals, integer
 from ...report.heading import Origin, headed_page, tiles
 from ...report.intervals import Interval, with_bars
 from ...report.markup import Html, element, joined, paragraph, section, table
@@ -64,7 +64,7 @@ def _tiles(found: ByteReturns) -> list[tuple[str, str, Html | None]]:
 
 def _wins(point: ReturnPoint) -> bool:
     controls = [control for control in (point.finer, point.widened) if control is not None]
-    return all(control.advantage - INTERVAL * control.advantage_error > 0 for control in controls)
+    return all(control.advantage - control.advantage_reach > 0 for control in controls)
 
 
 def _points(found: ByteReturns) -> Html:
@@ -78,20 +78,20 @@ def _row(point: ReturnPoint) -> list[object]:
     """A point's cells under COLUMNS."""
     controls: list[object] = []
     for control in (point.finer, point.widened):
-        controls += _ends(control and control.advantage, control and control.advantage_error)
+        controls += _ends(control and control.advantage, control and control.advantage_reach)
     scored = point.bits_per_byte_per_byte
     each = None if point.recovered_per_byte is None else 1e6 * point.recovered_per_byte
-    recovered = _ends(point.recovered, point.recovered_error)
+    recovered = _ends(point.recovered, point.recovered_reach)
     metadata = None if point.metadata is None else sum(point.metadata.values())
     first = [point.unit, point.budget, *recovered, each, *controls]
     return [*first, None if scored is None else 1e6 * scored, point.items, point.protected_bytes, metadata]
 
 
-def _ends(mean: float | None, error: float | None) -> Sequence[float | None]:
+def _ends(mean: float | None, reach: float | None) -> Sequence[float | None]:
     """Mean, low and high end in thousandths."""
-    if mean is None or error is None:
+    if mean is None or reach is None:
         return (None, None, None)
-    return tuple(1000 * (mean + side * INTERVAL * error) for side in (0, -1, 1))
+    return tuple(1000 * (mean + side * reach) for side in (0, -1, 1))
 
 
 def _text(value: object) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...files.numbers import INTERVAL
 from ...report.bars import Row, interval_chart
 from ...report.figure import Figure, svg_document
 from ...report.heading import Origin
@@ -51,13 +50,13 @@ def _over_bytes(found: ByteReturns, unit: str, points: Sequence[ReturnPoint]) ->
 
 
 def _protected(point: ReturnPoint) -> Point:
-    value, half = 1000 * (point.divergence or 0.0), 1000 * INTERVAL * (point.recovered_error or 0.0)
+    value, half = 1000 * (point.divergence or 0.0), 1000 * (point.recovered_reach or 0.0)
     each = f", {1e6 * (point.recovered_per_byte or 0.0):.3f} mbit recovered a KB"
     return Point(point.bytes or 0, value, value - half, value + half, tip=f"{point.bytes:,} bytes, {value:.4g}{each}")
 
 
 def _control(control: Control) -> Point:
-    value, half = 1000 * control.divergence, 1000 * INTERVAL * control.advantage_error
+    value, half = 1000 * control.divergence, 1000 * control.advantage_reach
     return Point(control.bytes, value, value - half, value + half, tip=f"{control.bytes:,} bytes, {value:.4g}")
 
 
@@ -74,5 +73,5 @@ def _differences(unit: str, points: Sequence[ReturnPoint]) -> Figure:
 
 
 def _difference(label: str, control: Control) -> Row:
-    mean, half = -1000 * control.advantage, 1000 * INTERVAL * control.advantage_error
+    mean, half = -1000 * control.advantage, 1000 * control.advantage_reach
     return Row(label, mean, f"{mean:+.3f} ± {half:.3f}", mean - half, mean + half)

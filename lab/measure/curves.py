@@ -17,11 +17,13 @@ from pathlib import Path
 
 from ...compiler.checkpoints.folder import source_files
 from ...compiler.extremes import naming_extremes
+from ...compiler.inputs import own_tokenizer
 from ...compiler.profiles import profile_codec
 from ...compiler.workers import one_thread_each
 from ...display import ShownByFacts, rows_table
 from ...errors import CompileError, DataError
 from ...progress import Progress
+from ...runtime.tokenizers import tokenizer_files
 from ...version import VERSION
 from .backends import running_on
 from .budgets import BudgetRange
@@ -44,7 +46,9 @@ class CurveInputs(BenchInputs):
     @property
     def digest(self) -> str:
         """Of the files' contents and all options."""
-        files = [self.calibration, self.architecture, self.tokenizer, self.evaluation, *source_files(self.checkpoint)]
+        tokenizer = own_tokenizer(self.checkpoint, self.calibration, self.tokenizer)
+        told = [None] if tokenizer is None else tokenizer_files(tokenizer)
+        files = [self.calibration, self.architecture, self.evaluation, *source_files(self.checkpoint), *told]
         options = {
             "tokens": self.tokens,
             "recipe": self.recipe,

@@ -3,8 +3,8 @@ token stands for.
 """
 
 from .byte_table import ByteTable
-from .registry import find_tokenizer, load_tokenizer
+from .registry import find_tokenizer, load_tokenizer, tokenizer_files
 from .sentencepiece_model import SentencepieceTokenizer
 from .tokenizer import Tokenizer
 
-__all__ = ["ByteTable", "SentencepieceTokenizer", "Tokenizer", "find_tokenizer", "load_tokenizer"]
+__all__ = ["ByteTable", "SentencepieceTokenizer", "Tokenizer", "find_tokenizer", "load_tokenizer", "tokenizer_files"]

@@ -34,6 +34,8 @@ from .word_patterns import GPT2
 
 NPY, ZIP, PICKLE = b"\x93NUMPY", b"PK\x03\x04", b"\x80"
 HEAD_BYTES = 64
+CONFIGURATION = "tokenizer_config.json"
+BESIDE = {"vocab.json": "merges.txt", "tokenizer.json": CONFIGURATION, "tokenizer.model": CONFIGURATION}
 # What reading a value of another shape than expected raises.
 SHAPE_ERRORS = (KeyError, StopIteration, AttributeError, IndexError, TypeError, ValueError, OverflowError)
 # In the order in which they are looked for beside a model.
@@ -82,7 +84,7 @@ def _read_json(path: Path) -> Tokenizer:
         return read_byte_counts(value, str(path), hashlib.sha256(data).hexdigest())
     if isinstance(value, dict) and "model" in value:
         return read_tokenizer_json(data, str(path))
-    merges = path.with_name("merges.txt")
+    merges = path.with_name(BESIDE["vocab.json"])
     if path.name == "vocab.json" and merges.is_file():
         return read_vocabulary_and_merges(data, merges.read_bytes(), str(path), GPT2)
     return read_characters(data, str(path))
@@ -207,7 +209,7 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     except RecursionError as error:
         raise DataError(f"{path} is no tokenizer: its values are nested too deeply; copy it again") from error
-    if tokenizer.beginning is None and path.name in ("tokenizer.json", "tokenizer.model"):
+    if tokenizer.beginning is None and BESIDE.get(path.name) == CONFIGURATION:
         tokenizer.beginning = _beginning_beside(path, tokenizer)
     return tokenizer
 
@@ -215,7 +217,7 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
 def _beginning_beside(path: Path, tokenizer: Tokenizer) -> int | None:
     """What Hugging Face's tokenizer_config.json says: the token before a text, -1 for none, None for nothing."""
     try:
-        found = parse_json(path.with_name("tokenizer_config.json").read_text(encoding="utf-8"))
+        found = parse_json(path.with_name(CONFIGURATION).read_text(encoding="utf-8"))
         adds, piece = found["add_bos_token"], found.get("bos_token")
     except (OSError, ValueError, TypeError, KeyError):
         return None
@@ -224,6 +226,18 @@ def _beginning_beside(path: Path, tokenizer: Tokenizer) -> int | None:
     piece = piece.get("content") if isinstance(piece, dict) else piece
     same = (token for token in range(tokenizer.vocabulary_size) if tokenizer.piece(token) == piece)
     return next((token for token in same if tokenizer.is_boundary(token)), None)
+
+
+def tokenizer_files(path: str | Path) -> list[Path]:
+    """The files that `load_tokenizer` reads for a path; none for "bytes", nor for a folder that holds none."""
+    path = Path(path)
+    if str(path) == BYTES and not path.exists():
+        return []
+    found = find_tokenizer(path) if path.is_dir() else path
+    if found is None:
+        return []
+    beside = found.with_name(BESIDE.get(found.name, found.name))
+    return [found, beside] if beside != found and beside.is_file() else [found]
 
 
 def find_tokenizer(model: Path) -> Path | None:

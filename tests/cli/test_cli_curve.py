@@ -54,16 +54,16 @@ def test_the_text_is_the_document_as_a_table(job, tmp_path):
     for line, point in zip(table.splitlines()[1:], kind["points"], strict=True):
         budget, protected, recovered, finer, widened = re.fullmatch(ROW, line).groups()
         assert (budget, protected) == (f"{point['budget']:,}", f"{point['protected_bytes']:,}")
-        assert recovered == f"{1000 * point['recovered']:+.3f} +- {1960 * point['recovered_error']:.3f}"
+        assert recovered == f"{1000 * point['recovered']:+.3f} +- {1000 * point['recovered_reach']:.3f}"
         for text, name in ((finer, "finer"), (widened, "widened")):
-            assert text == f"{1000 * point[name]['advantage']:+.3f} +- {1960 * point[name]['advantage_error']:.3f}"
+            assert text == f"{1000 * point[name]['advantage']:+.3f} +- {1000 * point[name]['advantage_reach']:.3f}"
         assert point["recovered_per_byte"] == point["recovered"] / point["protected_bytes"]
     sides = [
-        [control["advantage"] / control["advantage_error"] for control in (p[name] for p in kind["points"])]
+        [control["advantage"] / control["advantage_reach"] for control in (p[name] for p in kind["points"])]
         for name in ("finer", "widened")
     ]
     counts = [
-        f"better at {sum(z > 1.96 for z in side)} and worse at {sum(z < -1.96 for z in side)} of 2 budgets than"
+        f"better at {sum(z > 1 for z in side)} and worse at {sum(z < -1 for z in side)} of 2 budgets than"
         for side in sides
     ]
     assert rest.splitlines()[1] == f"rows      {counts[0]} uniformly finer steps, {counts[1]} the allocator's own steps"

@@ -45,7 +45,7 @@ except BaseException:
 """
 
 
-def start(folder, work, ignored=()):
+def start(folder, work, ignored=(), stderr=subprocess.PIPE):
     def preexec():
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
@@ -54,7 +54,7 @@ def start(folder, work, ignored=()):
     modules.mkdir()
     (modules / "aborts.py").write_text(ABORTS)
     command = [sys.executable, "-c", WRITING.replace("{work}", work), str(folder / "a.bcap"), str(modules)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=preexec)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, preexec_fn=preexec)
     assert process.stdout.readline() == b"working\n"
     assert work != IN_AN_IMPORT or process.stdout.readline() == b"importing\n"
     return process
@@ -77,6 +77,20 @@ def test_a_signal_ends_the_command_and_leaves_nothing(tmp_path, work, number, co
     assert time.monotonic() - start_time < GRACE_SECONDS + SLACK_SECONDS
     assert process.returncode == code
     assert stderr.decode() == f"bytecap: error: {message}; nothing half-written is left\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("work", [BETWEEN_INSTRUCTIONS, IN_ONE_LONG_CALL])
+def test_a_signal_ends_a_command_whose_last_word_nobody_takes(tmp_path, work):
+    """As on a terminal that is gone."""
+    with open("/dev/full", "wb") as full:
+        process = start(tmp_path, work, stderr=full)
+    process.send_signal(signal.SIGHUP)
+    try:
+        assert process.wait(timeout=GRACE_SECONDS + SLACK_SECONDS) == 129
+    finally:
+        process.kill()
+        process.communicate()
     assert list(tmp_path.iterdir()) == []
 
 

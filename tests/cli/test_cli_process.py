@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import subprocess
@@ -69,11 +70,32 @@ def test_a_reader_that_stops_early_is_no_error(small_job):
     process.wait()
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_a_closed_stream_loses_what_is_printed_and_nothing_else(small_job, closed):
     command = " ".join(process_arguments("inspect", small_job.artifact))
     done = subprocess.run(f"{command} {closed}", shell=True, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("option", ["", "--json"])
+def test_what_standard_output_does_not_take_is_one_line_that_names_it(small_job, option):
+    command = " ".join(process_arguments("inspect", small_job.artifact))
+    done = subprocess.run(f"{command} {option} >/dev/full", shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (9, "bytecap: error: standard output: No space left on device\n")
+
+
+def test_what_standard_error_does_not_take_is_lost_and_changes_nothing(small_job):
+    command = " ".join(process_arguments("eval", small_job.artifact, *small_job.score_arguments(), "--json"))
+    done = subprocess.run(f"{command} --verbose 2>/dev/full", shell=True, stdout=subprocess.PIPE, check=False)
+    assert done.returncode == 0 and json.loads(done.stdout)["command"] == "eval"
+    command = " ".join(process_arguments("inspect", "missing.bcap"))
+    assert subprocess.run(f"{command} 2>/dev/full", shell=True, check=False).returncode == 2
+
+
+def test_standard_input_that_was_closed_is_an_empty_file(small_job):
+    command = " ".join(process_arguments("verify", "-"))
+    done = subprocess.run(f"{command} <&-", shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (7, "") and "the file ends after 0 bytes" in done.stdout
 
 
 def test_a_plain_table_is_as_wide_as_its_content(capsys):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tiny_models import ARCHITECTURE as SMALL
 from tiny_models import golf_model, random_sequences
+from tokenizer_files import write_tokenizers
 
 from bytecap.compiler import fit as fit_module
 from bytecap.compiler.checkpoints.export import export_checkpoint
@@ -143,6 +144,28 @@ def test_an_artifact_of_another_making_is_in_the_way(inputs, counted, tmp_path):
     (tmp_path / "model.bcap").write_bytes(b"damaged")
     with pytest.raises(OutputError, match="exists"):
         fit_checkpoints(checkpoints[:1], CAPS[:1], tmp_path, other)
+
+
+def test_what_is_read_beside_the_named_files_is_part_of_the_making(inputs, tmp_path):
+    """An architecture beside the checkpoint, another shard of it, the merges of a vocabulary."""
+    checkpoints, options = inputs
+    own = write_tokenizers(tmp_path)["vocab and merges"]
+    (tmp_path / "model.pt").write_bytes(checkpoints[0].read_bytes())
+    beside = tmp_path / "architecture.json"
+    found = []
+    for softcap, merges in ((30.0, b""), (5.0, b""), (5.0, b"\n")):
+        beside.write_text(json.dumps(ARCHITECTURE | {"logit_softcap": softcap}))
+        with own.with_name("merges.txt").open("ab") as file:
+            file.write(merges)
+        given = replace(options, architecture=None, tokenizer=own)
+        found.append(fit_module._plan([tmp_path / "model.pt"], CAPS[:1], tmp_path, given)[0].made_of)
+    assert len(set(found)) == 3
+    shards = [tmp_path / f"s-0000{k}-of-00002.safetensors" for k in (1, 2)]
+    for content in (b"a", b"b"):
+        shards[0].write_bytes(b"first")
+        shards[1].write_bytes(content)
+        found.append(fit_module._plan(shards[:1], CAPS[:1], tmp_path, options)[0].made_of)
+    assert len(set(found)) == 5
 
 
 def test_a_cap_that_cannot_be_met_leaves_the_others(inputs, tmp_path):

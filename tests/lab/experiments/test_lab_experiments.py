@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from command_line import bytecap_command
 from html_pages import parsed_page
+from tokenizer_files import write_tokenizers
 
 import bytecap
 from bytecap.cli.lab_command import EXPERIMENTS as NAMES
 from bytecap.lab.experiments.findings import verdict_of
+from bytecap.lab.experiments.keeping import KeptParts
 from bytecap.lab.experiments.registry import EXPERIMENTS
 from bytecap.lab.experiments.running import document_of
 from bytecap.lab.measure.equal_bytes import Bench
@@ -89,6 +93,19 @@ def test_without_a_tokenizer_scores_are_in_bits_a_token(runs, small_job, tmp_pat
     assert [row[:2] for row in after["rows"]] == [row[:2] for row in before["rows"]]
     assert after["rows"][0][gap - 1] == pytest.approx(before["rows"][0][gap - 1], rel=0.05)
     assert f"{bare} has no header" in document_of(found)["settings"]["assumed"]
+
+
+def test_a_tokenizer_that_is_no_file(runs, small_job, tmp_path):
+    """The word bytes stands for one; its parts are kept, and its document names it."""
+    given = replace(runs["row-rescue"].inputs, tokenizer=Path("bytes"))
+    document = document_of(replace(runs["row-rescue"], inputs=given))
+    assert document["files"]["tokenizer"] == "bytes" and len(document["files"]["checkpoint"]) == 64
+    own = write_tokenizers(tmp_path)["vocab and merges"]
+    bases = [{"tokenizer": None}, {"tokenizer": Path("bytes")}, {"tokenizer": own}]
+    found = {KeptParts(tmp_path, basis)._digest for basis in bases}
+    with own.with_name("merges.txt").open("ab") as file:
+        file.write(b"\n")
+    assert len(found | {KeptParts(tmp_path, {"tokenizer": own})._digest}) == 4
 
 
 @pytest.mark.parametrize("name", QUICK)

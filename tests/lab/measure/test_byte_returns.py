@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from distributed import LocalCluster
 from html_pages import origin_named, parsed_page
 from tiny_curves import make_curve_job
 from tiny_models import bare_model, golf_model, random_sequences
+from tokenizer_files import write_tokenizers
 
 import bytecap
 from bytecap.errors import CapError, CheckpointError, CompileError, DataError
@@ -32,6 +34,7 @@ from bytecap.lab.measure.protected import PROTECTED_KINDS, rank_protected
 from bytecap.lab.measure.protected_bytes import fill_budget, fill_share, metadata_bytes, tolerance_of
 
 SETTINGS = BaseSettings("per-matrix", 4.0)
+STUDENT_OF_11 = 2.228  # standard errors of a 95 % interval; of 96 sequences 12 are held out, the last lacks a target
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +89,7 @@ def test_points_are_whole_files_within_their_budget_and_controls_are_as_large(cu
         assert abs(control.bytes - point.bytes) <= max(24, 0.03 * point.protected_bytes)
         assert control.advantage == pytest.approx(control.divergence - point.divergence, rel=1e-9)
         assert control.advantage_error > 0 and control.mbpb is None
+        assert control.advantage_reach == pytest.approx(STUDENT_OF_11 * control.advantage_error, rel=2e-3)
     assert point.finer != point.widened
     assert sum(point.metadata.values()) < point.protected_bytes
     assert (point.metadata["sets"] > 0) == (unit in ("rows", "channels", "sparse")) or unit == "heads"
@@ -166,6 +170,16 @@ def test_the_digest_knows_everything_that_matters(job, tmp_path):
     }
     digests = {dataclasses.replace(first, **{name: value}).digest for name, value in changes.items()} | {first.digest}
     assert len(digests) == len(changes) + 1
+
+
+def test_the_digest_knows_every_file_of_a_tokenizer(job, tmp_path):
+    found = {CurveInputs(job.checkpoint, job.calibration, tokenizer=name).digest for name in (None, Path("bytes"))}
+    own = write_tokenizers(tmp_path)["vocab and merges"]
+    found.add(CurveInputs(job.checkpoint, job.calibration, tokenizer=own).digest)
+    with own.with_name("merges.txt").open("ab") as file:
+        file.write(b"\n")
+    found.add(CurveInputs(job.checkpoint, job.calibration, tokenizer=own).digest)
+    assert len(found) == 4
 
 
 def test_what_is_wrong_is_said(job, tmp_path):

@@ -11,7 +11,7 @@ from bytecap.lab.measure.byte_returns import Base, Control, ReturnPoint
 from bytecap.lab.measure.saved_points import SavedPoints
 
 BASE = Base(1000, 1e-5, 0.5, 0.25, None, 1.5)
-CONTROL = Control(1100, 0.2, 0.01, 0.001, None, None)
+CONTROL = Control(1100, 0.2, 0.01, 0.001, None, None, 0.5)
 POINT = ReturnPoint("weights", 100, 7, 1090, 90, {"places": 30}, 0.2, 0.05, 0.01, None, None, CONTROL, None)
 RECORDS = {"base": BASE, "point": POINT}
 
