@@ -27,7 +27,9 @@ RULES = (
 DECLARATION = "submission.json"
 AUTHOR_KEYS = ("author", "authors", "github_id", "github", "github_ids", "github_username")
 _OTHER_NAME = re.compile(r"(?:subm?is*ion[^/]*|results?|metadata)\.json$", re.IGNORECASE)
-_NO_RECORD = re.compile(r"non[-_ ]?record|unlimited|notable", re.IGNORECASE)
+_NO_RECORD = re.compile(r"non[-_ ]?record|unlimited|notable", re.IGNORECASE)  # as a track
+# the same in a text or the name of a folder, where a run may have notable settings and unlimited patience
+_SAID_NO_RECORD = re.compile(r"non[-_ ]?record|unlimited[-_ ]?compute|notable[-_ ]track", re.IGNORECASE)
 README_CHARACTERS = 20_000
 
 
@@ -114,9 +116,9 @@ def find_declaration(folder: SubmissionFolder) -> SubmissionFile | None:
 def _says_no_record(folder: SubmissionFolder) -> bool:
     """Whether the folder that it stands in, named by its track, or its README says so."""
     readmes = [file.name for file in folder.files if file.name.lower() in ("readme.md", "readme.txt", "readme")]
-    if _NO_RECORD.search(folder.path.parent.name):
+    if _SAID_NO_RECORD.search(folder.path.parent.name):
         return True
-    return any(_NO_RECORD.search(folder.read_text(name).text[:README_CHARACTERS]) for name in readmes)
+    return any(_SAID_NO_RECORD.search(folder.read_text(name).text[:README_CHARACTERS]) for name in readmes)
 
 
 def _declaration(name: str, document: dict[str, object], no_record: bool) -> Declaration:

@@ -132,6 +132,9 @@ def test_a_document_of_many_numbers_is_bounded():
         ("track_10min_16mb/2026-05-01_Name", "# A run", False),
         ("track_non_record_16mb/2026-05-01_Name", "# A run", True),
         ("track_10min_16mb/2026-05-01_Name", "# A non-record run", True),
+        ("track_10min_16mb/2026-05-01_Name", "Trained with Unlimited Compute.", True),
+        ("track_10min_16mb/2026-05-01_Name", "These notable settings; the wall clock is 0 (unlimited).", False),
+        ("notable_runs/2026-05-01_Name", "# A run", False),
     ],
 )
 def test_no_record_is_said_by_the_folder_above_or_the_readme(tmp_path, place, readme, no_record):
