@@ -18,7 +18,7 @@ from ..format.container.limits import DEFAULT_LIMITS
 from ..format.program.operations import Linear
 from ..format.program.program import validate_program
 from .instruction_sets import has_half_products
-from .model.logit_parts import LOGIT_FLOATS, before_logits
+from .model.logit_parts import LOGIT_FLOATS, before_logits, positions_at_once
 from .model.model import Model
 from .model.structure import embedding_tables
 from .quantize.distillation import PART_TOKENS
@@ -227,7 +227,7 @@ def _peak(model: Model, recipe: Recipe, counts: _Counts, text_tokens: int, threa
     length = program.sequence_length
     sequences = max(1, min(recipe.calibration.batch_sequences, LOGIT_FLOATS // (length * program.vocabulary_size)))
     positions = sequences * length
-    at_once = max(1, LOGIT_FLOATS // program.vocabulary_size)
+    at_once = positions_at_once(program)
     calibration, walk = UNUSABLE * threads * 4 * (positions * inner + min(positions, at_once) * logits), 0.0
     if recipe.sequential.enabled:
         floats = live_width(shapes, counts.last_walked)

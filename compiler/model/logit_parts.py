@@ -33,15 +33,20 @@ def reads_logits(program: Program) -> frozenset[int]:
     return frozenset(tensor for operation in program.instructions[stop:] for tensor in operation.tensors)
 
 
-def split_positions(values: Tensor, program: Program) -> tuple[Tensor, ...]:
-    """What belongs to positions [batch, length, ...], as [n, ...] for as many positions as a part has."""
-    return values.flatten(0, 1).split(max(1, LOGIT_FLOATS // program.vocabulary_size))
+def positions_at_once(program: Program) -> int:
+    """How many positions a part has."""
+    return max(1, LOGIT_FLOATS // program.vocabulary_size)
+
+
+def split_positions(values: Tensor, at_once: int) -> tuple[Tensor, ...]:
+    """What belongs to positions [batch, length, ...], as [n, ...] for so many positions each."""
+    return values.flatten(0, 1).split(at_once)
 
 
 def in_parts(forward: Forward) -> tuple[Tensor, ...]:
     """What the head reads of a pass that has come to it, [n, width] for each part."""
     program = forward.executor.program
-    return split_positions(forward.registers[before_logits(program)[1]], program)
+    return split_positions(forward.registers[before_logits(program)[1]], positions_at_once(program))
 
 
 def go_on(forward: Forward, part: Tensor) -> Forward:

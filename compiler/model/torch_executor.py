@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -119,3 +120,10 @@ class Forward:
     def vector(self, row: Row, width: int) -> Tensor:
         """The values of an operand, see PassContext.vector."""
         return self.context.vector(row, width)
+
+
+def advance_to(forward: Forward, stop: int) -> Forward:
+    """The same pass, come to instruction `stop`, without what gradients would need."""
+    with torch.no_grad():
+        forward.advance_to(stop)
+    return forward

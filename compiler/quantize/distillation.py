@@ -32,18 +32,19 @@ from ..model.logit_parts import (
     go_on,
     gradients_in_parts,
     in_parts,
+    positions_at_once,
     reads_logits,
     split_positions,
 )
 from ..model.model import Model
 from ..model.pass_context import EXACT, Arithmetic
-from ..model.torch_executor import Forward, TorchExecutor
+from ..model.torch_executor import Forward, TorchExecutor, advance_to
 from ..scratch_file import ScratchFile
 from ..statistics.calibration import calibration_sequences
 from ..workers import iterate_jobs, run_jobs, threads_for
 from .eigenvector_adam import Basis, Moments
 from .logit_gradient import cap_behind_head, excess_loss, logit_gradients, next_tokens, with_labels
-from .teacher import Teacher, advance_to
+from .teacher import Teacher
 
 PART_TOKENS = 1024
 HELD_BYTES = 1 << 29  # of gradients of parts of a batch that wait to be added; one for each thread is always held
@@ -135,7 +136,7 @@ class Distiller:
 
         def measure(passes: tuple[Forward, Forward]) -> float:
             known, started = passes
-            following, total = split_positions(next_tokens(known.tokens), self.model.program), 0.0
+            following, total = self._following(known.tokens), 0.0
             with torch.no_grad():
                 own = advance_to(started.fork(student), stop)
                 for mine, other, after in zip(in_parts(known), in_parts(own), following, strict=True):
@@ -199,7 +200,7 @@ class Distiller:
             student = Forward(TorchExecutor(program, leaves, arithmetic=self._arithmetic), teacher.tokens)
             student.advance_to(stop)
             expected = in_parts(advance_to(teacher, stop))
-            following = split_positions(next_tokens(teacher.tokens), program)
+            following = self._following(teacher.tokens)
 
             def change(rest: Forward, number: int) -> Loss:
                 return self._change(rest, go_on(teacher, expected[number]), following[number], 1 / size)
@@ -215,6 +216,10 @@ class Distiller:
             for k, gradient in enumerate(part):
                 total[k] = total[k] + gradient  # not in place: two of a part may be one tensor
         return dict(zip(wanted, total, strict=True))
+
+    def _following(self, tokens: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """`next_tokens` of the positions of each part."""
+        return split_positions(next_tokens(tokens), positions_at_once(self.model.program))
 
     def _change(self, student: Forward, teacher: Forward, following: torch.Tensor, share: float) -> Loss:
         """What a student makes at its head, or its logits, and the gradient of a share of the divergence by it.

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ...format.program.roles import find_head
-from ..model.torch_executor import Forward, TorchExecutor
+from ..model.torch_executor import Forward, TorchExecutor, advance_to
 from ..scratch_file import KeptArray, ScratchFile
 from ..workers import job_pool
 
@@ -84,10 +84,3 @@ class Teacher:
         for k, row in zip(numbers, values.cpu().numpy(), strict=True):
             if int(k) in self.again and int(k) not in self._kept and len(self._kept) < self._most:
                 self._kept[int(k)] = self.scratch.keep(row)
-
-
-def advance_to(forward: Forward, stop: int) -> Forward:
-    """The same pass, come to instruction `stop`, without what gradients would need."""
-    with torch.no_grad():
-        forward.advance_to(stop)
-    return forward

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from ...format.program.program import Program
-from ..model.logit_parts import before_logits, go_on, in_parts, split_positions
-from ..model.torch_executor import Forward, TorchExecutor
+from ..model.logit_parts import before_logits, go_on, in_parts, positions_at_once, split_positions
+from ..model.torch_executor import Forward, TorchExecutor, advance_to
 from ..workers import run_jobs, threads_for
 
 BATCH_TOKENS = 1024
@@ -31,17 +31,13 @@ def log_probabilities(logits: torch.Tensor) -> torch.Tensor:
     return logits.double().log_softmax(-1)
 
 
-def pieces(values: torch.Tensor, vocabulary_size: int) -> tuple[torch.Tensor, ...]:
-    """What belongs to positions [batch, length, ...], as [n, ...] for as many positions as are looked at at once."""
-    return values.flatten(0, 1).split(max(1, PIECE_FLOATS // vocabulary_size))
-
-
 class Predictions:
     """What the float model predicts at some positions, from its float32 logits [batch, length, vocabulary]."""
 
     def __init__(self, logits: torch.Tensor) -> None:
         self.shape = logits.shape
-        self._pieces = pieces(logits, logits.shape[-1])
+        self._at_once = max(1, PIECE_FLOATS // logits.shape[-1])
+        self._pieces = split_positions(logits, self._at_once)
         self._known = _Known.of(self._pieces[0]) if len(self._pieces) == 1 else None
 
     def divergence(
@@ -52,7 +48,7 @@ class Predictions:
         """
         found = []
         wanted = torch.zeros(self.shape[:2], dtype=torch.int64, device=logits.device) if targets is None else targets
-        others, tokens = pieces(logits, self.shape[-1]), pieces(wanted, self.shape[-1])
+        others, tokens = (split_positions(values, self._at_once) for values in (logits, wanted))
         for mine, other, target in zip(self._pieces, others, tokens, strict=True):
             known, logs = self._known or _Known.of(mine), log_probabilities(other)
             terms = (known.probabilities * (known.logs - logs)).sum(-1)
@@ -121,8 +117,7 @@ class DivergenceMeter:
     def _begin(self, executor: TorchExecutor, start: int) -> Forward:
         """The pass over the batch that begins with sequence `start`, come to the head."""
         forward = Forward(executor, self._placed(self._sequences, start))
-        with torch.no_grad():
-            forward.advance_to(before_logits(executor.program)[0])
+        advance_to(forward, before_logits(executor.program)[0])
         return forward.fork(executor)  # without the masks of its attention
 
     def _placed(self, tokens: np.ndarray, start: int) -> torch.Tensor:
@@ -135,14 +130,13 @@ class DivergenceMeter:
         def measure(batch: int) -> tuple[np.ndarray, np.ndarray]:
             start, known = self._starts[batch], self._begun[batch]
             own = known if executor is None else self._begin(executor, start)
-            placed = (
-                None if self._targets is None else split_positions(self._placed(self._targets, start), self._program)
-            )
+            targets = None if self._targets is None else self._placed(self._targets, start)
+            following = None if targets is None else split_positions(targets, positions_at_once(self._program))
             found = []
             for k, (mine, other) in enumerate(zip(in_parts(known), in_parts(own), strict=True)):
                 logits = self._logits[batch][k] if self._logits is not None else _logits(known, mine)
                 others = logits if executor is None else _logits(own, other)
-                found.append(Predictions(logits).divergence(others, None if placed is None else placed[k][None]))
+                found.append(Predictions(logits).divergence(others, None if following is None else following[k][None]))
             divergence, loss = (torch.cat(each, 1).view(known.tokens.shape) for each in zip(*found, strict=True))
             return divergence.mean(-1).cpu().numpy(), loss.sum(-1).cpu().numpy()
 
