@@ -233,3 +233,6 @@ def write_folder(folder: Path, model: Llama, state: State, *, shards: int = 1, *
     index = {"metadata": {}, "weight_map": files}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
     return folder
+
+
+META = Llama("llama2.c", width=24, heads=4, head=6, interleaved=True, epsilon=1e-5)  # as Meta's own files have it

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from bytecap.compiler.model.model import Model, ModelTensor
+from bytecap.format.program.operations import Operation
 from bytecap.format.program.program import Program
 from bytecap.lab.train.fresh_models import initial_model
 
@@ -40,6 +41,11 @@ def _random_values(tensor: ModelTensor, random: np.random.Generator) -> np.ndarr
     else:
         values = tensor.values + 0.2 * noise
     return values.astype(np.float32)
+
+
+def program_of(*operations: Operation) -> Program:
+    """A program of 24 tokens and sequences of 16."""
+    return Program(operations, 24, 16, 1)
 
 
 def bare_model(program: Program, *arrays: np.ndarray) -> Model:

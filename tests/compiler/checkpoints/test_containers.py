@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from naive_llama import Llama, under_metas_names, write_folder
+from naive_llama import META, Llama, under_metas_names, write_folder
+from read_back import assert_reads
 
 from bytecap.compiler.checkpoints.checkpoint import KNOWN_KINDS, read_checkpoint
 from bytecap.compiler.frontends import build_model
@@ -18,14 +19,6 @@ from bytecap.runtime.interpreter import Interpreter
 from bytecap.runtime.shards import encode_shard
 
 NAIVE = Llama(tied=True)
-META = Llama("llama2.c", width=24, heads=4, head=6, interleaved=True, epsilon=1e-5)
-
-
-def assert_reads(path, state) -> None:
-    read = read_checkpoint(path)
-    assert read.tensors.keys() == state.keys() and read.path == path
-    for name, values in state.items():
-        assert read.tensors[name].flags.c_contiguous and np.array_equal(read.tensors[name], values), name
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3])

@@ -6,7 +6,8 @@ import struct
 
 import numpy as np
 import pytest
-from naive_llama import Llama, llama2c_bytes, under_metas_names
+from naive_llama import META, Llama, llama2c_bytes, under_metas_names
+from read_back import assert_reads
 
 from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
 from bytecap.compiler.checkpoints.llama2c import llama2c_sizes
@@ -15,14 +16,6 @@ from bytecap.errors import CheckpointError
 from bytecap.runtime.interpreter import Interpreter
 
 NAIVE = Llama(tied=True)
-META = Llama("llama2.c", width=24, heads=4, head=6, interleaved=True, epsilon=1e-5)
-
-
-def assert_reads(path, state) -> None:
-    read = read_checkpoint(path)
-    assert read.tensors.keys() == state.keys() and read.path == path
-    for name, values in state.items():
-        assert read.tensors[name].flags.c_contiguous and np.array_equal(read.tensors[name], values), name
 
 
 @pytest.mark.parametrize("tied", [True, False])

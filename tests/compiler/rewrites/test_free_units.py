@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tiny_models import golf_model
+from tiny_models import golf_model, program_of
 
 from bytecap.compiler.rewrites.free_units import (
     FreeUnits,
@@ -26,22 +26,16 @@ from bytecap.format.program.operations import (
     Exclude,
     Linear,
     Multiply,
-    Operation,
     RmsNorm,
     Rope,
     RopeLayout,
     Scale,
     Shift,
 )
-from bytecap.format.program.program import Program
 
 RELU, GELU = ActivationKind.RELU_SQUARED, ActivationKind.GELU
 MODEL = golf_model(5, num_heads=4, num_kv_heads=2, xsa_last_n=1)
 QUERIES = [Embed(0), Linear(0, 1), Linear(0, 2)]  # q and k in registers 1 and 2
-
-
-def program(*operations: Operation) -> Program:
-    return Program(operations, 24, 16, 1)
 
 
 def test_the_units_of_a_model_are_found() -> None:
@@ -108,7 +102,7 @@ def test_the_units_of_a_model_are_found() -> None:
     ],
 )
 def test_where_the_order_of_hidden_units_is_free(operations: list, found: list) -> None:
-    assert find_hidden_units(program(*operations)) == found
+    assert find_hidden_units(program_of(*operations)) == found
 
 
 @pytest.mark.parametrize(
@@ -147,7 +141,7 @@ def test_where_the_order_of_hidden_units_is_free(operations: list, found: list) 
     ],
 )
 def test_where_the_order_of_value_dimensions_is_free(operations: list, found: list) -> None:
-    assert find_value_dimensions(program(*operations)) == found
+    assert find_value_dimensions(program_of(*operations)) == found
 
 
 VALUES = [*QUERIES, Linear(0, 3), CappedAttention(1, 2, 3, 4, 2, 0.5, 0, False, 30.0, Row(7))]  # 4 heads of width 3
@@ -171,7 +165,7 @@ def test_gates_that_leave_the_order_of_value_dimensions_free(gate: list, found: 
     operations = [*VALUES, *gate]
     operations.append(Linear(len(operations) - 1, 4))
     rows = {0: 24, 1: 16, 2: 8, 3: 6, 4: 24, 5: 4, 6: 12, 8: 1, 9: 12}
-    assert find_value_dimensions(program(*operations), widths_of(operations, rows)) == found
+    assert find_value_dimensions(program_of(*operations), widths_of(operations, rows)) == found
 
 
 def widths_of(operations: list, rows: dict[int, int]) -> list[int]:
@@ -192,7 +186,7 @@ def widths_of(operations: list, rows: dict[int, int]) -> list[int]:
 def test_hidden_units_times_a_gate_of_one_value() -> None:
     operations = [Embed(0), Linear(0, 1), Linear(0, 2), Broadcast(2, 12, SPREAD), Multiply(1, 3), Linear(4, 3)]
     for rows, found in ((1, [FreeUnits((1,), 3)]), (2, [])):
-        assert find_hidden_units(program(*operations), widths_of(operations, {1: 12, 2: rows, 3: 24})) == found
+        assert find_hidden_units(program_of(*operations), widths_of(operations, {1: 12, 2: rows, 3: 24})) == found
 
 
 @pytest.mark.parametrize(
@@ -222,4 +216,4 @@ def test_hidden_units_times_a_gate_of_one_value() -> None:
     ],
 )
 def test_where_a_scale_belongs_to_a_matrix(operations: list, found: list) -> None:
-    assert find_scaled_outputs(program(*operations)) == found
+    assert find_scaled_outputs(program_of(*operations)) == found

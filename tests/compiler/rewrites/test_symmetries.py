@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_programs import WIDTHS, Builder, RandomProgram, add_embed, add_head
-from tiny_models import bare_model, golf_model, random_sequences
+from tiny_models import bare_model, golf_model, program_of, random_sequences
 
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.torch_executor import TorchExecutor
@@ -39,7 +39,6 @@ from bytecap.format.program.operations import (
     Exclude,
     Linear,
     Multiply,
-    Operation,
     RmsNorm,
     Rope,
     RopeLayout,
@@ -51,10 +50,6 @@ from bytecap.runtime.interpreter import Interpreter
 SEQUENCES = random_sequences(24, 12, 16, seed=3)
 DAMPING = 0.003
 MODEL = golf_model(5, num_heads=4, num_kv_heads=2, xsa_last_n=1)
-
-
-def program(*operations: Operation) -> Program:
-    return Program(operations, 24, 16, 1)
 
 
 def measured(model: Model) -> Statistics:
@@ -74,7 +69,7 @@ def test_scales_go_into_the_rows_that_they_scale(scales: list, absorbed: bool) -
     random = np.random.default_rng(0)
     matrix, scales = random.standard_normal((4, 3)).astype(np.float32), np.array(scales, np.float32)
     model = bare_model(
-        program(Embed(0), Linear(0, 1), Scale(1, Row(2)), Linear(2, 3)),
+        program_of(Embed(0), Linear(0, 1), Scale(1, Row(2)), Linear(2, 3)),
         random.random((24, 3)),
         matrix,
         scales,
@@ -237,7 +232,7 @@ def test_random_programs_do_not_see_exchanges(drawn: RandomProgram) -> None:
 def test_a_model_without_such_units_stays_as_it_is() -> None:
     random = np.random.default_rng(0)
     model = bare_model(
-        program(Embed(0), Linear(0, 1)), random.standard_normal((24, 8)), random.standard_normal((24, 8))
+        program_of(Embed(0), Linear(0, 1)), random.standard_normal((24, 8)), random.standard_normal((24, 8))
     )
     for sorted_model, _ in (
         exchanged(model, measured(model)),
