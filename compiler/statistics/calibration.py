@@ -128,17 +128,15 @@ def next_power_of_two(number: int) -> int:
     return 1 << number.bit_length()
 
 
-def told_share(tokens: int, unknowns: int) -> float:
+def told_share(tokens: int, unknowns: int, tokens_an_unknown: float = TOKENS_AN_UNKNOWN) -> float:
     """Share of what so many tokens say of so many rows or inputs together that is worth believing."""
-    return tokens / (tokens + TOKENS_AN_UNKNOWN * unknowns)
+    return tokens / (tokens + tokens_an_unknown * unknowns)
 
 
-def _shrunk(moment: torch.Tensor, tokens: int) -> torch.Tensor:
-    """A sampled second moment with correlations as small as their number makes likely: few tokens tell
-    little of many rows.
-    """
+def shrunk(moment: torch.Tensor, share: float) -> torch.Tensor:
+    """A sampled second moment with so much of its correlations: few tokens tell little of many rows or inputs."""
     diagonal = moment.diagonal().diag()
-    return diagonal + (moment - diagonal) * told_share(tokens, len(moment))
+    return diagonal + (moment - diagonal) * share
 
 
 def _summarize(
@@ -188,7 +186,7 @@ class _Summary:
         if ("output_fisher", tensor) in sums:
             found = sums.load(("output_fisher", tensor))
             fisher = found.diagonal() / tokens
-            both = _shrunk(found / tokens, tokens) if self.correlations else None
+            both = shrunk(found / tokens, told_share(tokens, len(found))) if self.correlations else None
         if ("fisher", tensor) in sums:
             fisher, both = fisher + sums.load(("fisher", tensor)) / tokens, None
         if (
