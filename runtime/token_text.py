@@ -42,6 +42,11 @@ class TokenText:
         """Where only the number of bytes is known, int32 [n]."""
         return cls(counts, None, np.zeros(len(counts), dtype=np.int32), np.zeros(len(counts), dtype=bool))
 
+    def part(self, start: int, stop: int | None = None) -> TokenText:
+        """Of some of the tokens."""
+        words = None if self.words is None else self.words[start:stop]
+        return TokenText(self.bytes[start:stop], words, self.hidden[start:stop], self.unknown[start:stop])
+
     @classmethod
     def joined(cls, parts: Sequence[TokenText]) -> TokenText:
         """One after the other."""
@@ -78,11 +83,13 @@ def _by_stretches(tokenizer: Tokenizer, document: str, data: bytes) -> tuple[lis
     texts, spaced = tokenizer.pieces.texts, tokenizer.pieces.leading_space
     done = 0
     for first, last, stop in _groups(spans, len(data)):
-        spelled = b"".join(texts[token] for token in ids[first:last])
-        own[last - 1] = stop - done
-        begins = first == 0 and spaced[ids[0]] and spelled[1:] == data[done:stop]
-        if not begins:
-            hidden[last - 1] = _differing(spelled, data[done:stop])
+        pieces, stretch = [texts[token] for token in ids[first:last]], data[done:stop]
+        if first == 0 and spaced[ids[0]] and b"".join(pieces)[1:] == stretch:
+            pieces[0] = pieces[0][1:]
+        if b"".join(pieces) == stretch:
+            own[first:last] = [len(piece) for piece in pieces]
+        else:
+            own[last - 1], hidden[last - 1] = stop - done, _differing(b"".join(pieces), stretch)
         done = stop
     return ids, own, hidden
 

@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_tokenizers import KINDS, tiny_tokenizer, words
-from tokenizer_files import byte_level_json, metaspace_json
+from text_tokenizers import TOKENIZERS
+from tiny_tokenizers import tiny_tokenizer, words
 
 from bytecap.runtime import token_text
 from bytecap.runtime.token_text import encode_with_text, text_of_ids, words_by_token
-from bytecap.runtime.tokenizers import Tokenizer
-from bytecap.runtime.tokenizers.tables import ByteTokenizer
-from bytecap.runtime.tokenizers.tokenizer_json import read_tokenizer_json
 
 TEXTS = st.one_of(
     st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=30),
     st.lists(st.sampled_from([*words(1, 20), " ", "\n", "\uff41\ufb01", "\u00bd", "A"]), max_size=12).map(" ".join),
 )
-
-
-def normalizing(kind: str) -> Tokenizer:
-    """A tokenizer.json that rewrites text before it cuts it."""
-    described = json.loads(byte_level_json())
-    described["normalizer"] = {"type": kind}
-    return read_tokenizer_json(json.dumps(described).encode(), f"{kind}.json")
-
-
-TOKENIZERS = {kind: tiny_tokenizer(kind) for kind in KINDS} | {
-    "raw": ByteTokenizer(),
-    "json": read_tokenizer_json(byte_level_json().encode(), "a.json"),
-    "metaspace": read_tokenizer_json(metaspace_json().encode(), "b.json"),
-    "unigram": read_tokenizer_json(metaspace_json("Unigram").encode(), "c.json"),
-    "NFKC": normalizing("NFKC"),
-    "Lowercase": normalizing("Lowercase"),
-}
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
@@ -65,6 +44,13 @@ def test_hidden_bytes_are_those_of_the_rewritten_characters():
     _, found = encode_with_text(TOKENIZERS["NFKC"], "ab \ufb01 ab")
     assert (found.hidden.sum(), found.bytes.sum()) == (3, 9)
     assert encode_with_text(TOKENIZERS["json"], "ab \ufb01 AB")[1].hidden.sum() == 0
+
+
+def test_tokens_that_spell_their_stretch_have_their_own_bytes_beside_rewritten_ones():
+    """A character in two tokens has one byte and two, as where nothing is rewritten."""
+    alone = encode_with_text(TOKENIZERS["Lowercase"], "ab \u4e2d")[1].bytes.tolist()
+    beside = encode_with_text(TOKENIZERS["Lowercase"], "ab \u4e2d AB")[1]
+    assert alone == [1, 1, 1, 1, 2] == beside.bytes.tolist()[:5] and beside.hidden.sum() == 2
 
 
 def test_unknown_characters_hide_their_bytes():
