@@ -12,6 +12,8 @@ import enum
 import glob
 import gzip
 import io
+import itertools
+import operator
 import os
 import sys
 import zlib
@@ -166,26 +168,25 @@ def _is_json_line(head: bytes) -> bool:
     return isinstance(value, dict) and isinstance(value.get(TEXT_FIELD), str)
 
 
-def documents_of(file: DataFile) -> Iterator[str]:
-    """The documents of a text, which NUL separates, or of JSON lines, one a line; empty ones are left out.
+def documents_of(file: DataFile) -> Iterator[Iterator[str]]:
+    """The documents of a text, which NUL separates, or of JSON lines, one a line, each as parts of its text in their
+    order, which is read no further than they are taken; some may be empty.
 
     Raises DataError for bytes that are not UTF-8 and lines that are no object with a text, naming the place.
     """
-    return _documents_of_lines(file.path) if file.content is Content.LINES else _documents_of_text(file.path)
+    if file.content is Content.LINES:
+        return (iter([text]) for text in _documents_of_lines(file.path))
+    groups = itertools.groupby(_numbered_parts(file.path), key=operator.itemgetter(0))
+    return ((part for _, part in group) for _, group in groups)
 
 
-def _documents_of_text(path: str) -> Iterator[str]:
-    parts: list[str] = []
+def _numbered_parts(path: str) -> Iterator[tuple[int, str]]:
+    """Parts of text, each with the number of its document."""
+    number = 0
     for block in _text_blocks(path):
-        *whole, rest = block.split(DOCUMENT_SEPARATOR)
-        for part in whole:
-            parts.append(part)
-            if document := "".join(parts):
-                yield document
-            parts = []
-        parts.append(rest)
-    if document := "".join(parts):
-        yield document
+        for place, part in enumerate(block.split(DOCUMENT_SEPARATOR)):
+            number += place > 0
+            yield number, part
 
 
 def _text_blocks(path: str) -> Iterator[str]:

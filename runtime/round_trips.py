@@ -18,6 +18,7 @@ import numpy as np
 
 from .check import Check, judged, skipped
 from .data_files import documents_of, expand_data, inspect_data
+from .document_parts import DocumentText
 from .tokenizers import Tokenizer
 from .tokenizers.byte_table import runs_between_boundaries
 from .tokens import Tokens
@@ -48,8 +49,9 @@ def check_round_trips(
 def _spread(data: str | Path | Sequence[str | Path], count: int, wanted: int) -> list[str]:
     """Up to `wanted` of the first `count` documents, each cut to MOST_CHARACTERS."""
     step = max(1, count // wanted)
-    every = (document for path in expand_data(data) for document in documents_of(inspect_data(path)))
-    return [document[:MOST_CHARACTERS] for document in islice(every, 0, count, step)][:wanted]
+    every = (DocumentText(parts) for path in expand_data(data) for parts in documents_of(inspect_data(path)))
+    with_text = (document for document in every if document.is_longer(0))
+    return [document.peek(MOST_CHARACTERS) for document in islice(with_text, 0, count, step)][:wanted]
 
 
 def _of_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Check]:

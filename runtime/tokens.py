@@ -15,15 +15,14 @@ import numpy as np
 
 from ..errors import DataError
 from .data_files import SIDECAR_MARK, Content, DataFile, documents_of, expand_data, inspect_data, opened
+from .document_parts import encode_parts
 from .shards import HEADER_BYTES, MAX_TOKEN_ID, WIDE, shard_layout, size_by_header
-from .token_text import TokenText, encode_with_text
+from .token_text import TokenText
 from .tokenizers import Tokenizer
 
 NO_TOKEN = -1
 LEAST_SHARE_OF_PIECES = 0.5  # a model has at most so many more rows than its tokenizer has pieces
-CHARACTERS_PER_TOKEN = 8  # about twice what a token of text has; where that gives too few tokens, twice as much
 SLACK_TOKENS = 1 << 16  # read of a shard beyond what is scored, so that the last document is whole
-CUT_TOKENS = 64  # at the end of a text that was cut, which may be other tokens than in the whole
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,16 +164,18 @@ def _texts(
     parts: list[np.ndarray] = []
     texts: list[TokenText] = []
     starts, total = [], 0
-    head = [] if first == NO_TOKEN else [first]
+    head = np.array([] if first == NO_TOKEN else [first], dtype=np.int32)
     none = np.zeros(len(head), dtype=np.int32)
     before = TokenText(none, none, none, none.astype(bool))
     for document in _documents(files):
         if most is not None and total >= most:
             break
-        ids, text = _encoded(tokenizer, document, None if most is None else most - total)
+        found = encode_parts(tokenizer, document, None if most is None else most - total)
+        if found is None:
+            continue
         starts.append(total)
-        parts.append(np.array([*head, *ids], dtype=np.int32))
-        texts.append(TokenText.joined([before, text]))
+        parts.append(np.concatenate((head, found[0])))
+        texts.append(TokenText.joined([before, found[1]]))
         total += len(parts[-1])
     if not total:
         raise DataError(f"{source} holds no text; give a token shard or UTF-8 text")
@@ -184,21 +185,9 @@ def _texts(
     return Tokens(joined, source, TokenText.joined(texts), documents, first, tokenizer.assumed)
 
 
-def _documents(files: Sequence[DataFile]) -> Iterator[str]:
+def _documents(files: Sequence[DataFile]) -> Iterator[Iterator[str]]:
     for file in files:
         yield from documents_of(file)
-
-
-def _encoded(tokenizer: Tokenizer, document: str, most: int | None) -> tuple[list[int], TokenText]:
-    """A document's tokens, or if it is long only its beginning, which has `most` tokens and CUT_TOKENS more."""
-    size = len(document) if most is None else CHARACTERS_PER_TOKEN * (most + CUT_TOKENS)
-    while size < len(document):
-        place = max(document.rfind("\n", 0, size), document.rfind(" ", 0, size))
-        found = encode_with_text(tokenizer, document[: place if place > 0 else size])
-        if most is not None and len(found[0]) >= most + CUT_TOKENS:
-            return found
-        size *= 2
-    return encode_with_text(tokenizer, document)
 
 
 def read_byte_counts(paths: Sequence[str | Path], data: Sequence[str], tokens: Tokens) -> np.ndarray:
