@@ -8,7 +8,7 @@ from the model's own predictions.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,17 +49,19 @@ class MeasuredProgram:
     The sums of `RunningSums`, per kind:
     inputs : by register, second moment of the input of all weights that are used once and read it
     moments, output_fisher : by weight, of inputs (of weights used several times) and of output gradients
-    fisher, means : by weight of the head, exact Fisher of its outputs and sum of its inputs
+    fisher, means : by weight of the head, exact Fisher of its outputs and sum of its inputs; fisher also by other
+        weights, the diagonal of what would be their output_fisher
     lookup_fisher, lookup_moments : by table, of rows and of output gradients of lookups
     vectors : by tensor, squared gradients of everything else
+    entropy : by 0, loss of the labels that were drawn
 
     stop : the first instruction of the head; behind : places of what it and all that follows read among lookups and
         vectors, whose gradients are taken together
     """
 
-    def __init__(self, program: Program, names: Sequence[str] = ()) -> None:
-        """names : of the tensors, for errors"""
-        self.program, self.head, self.names = program, find_head(program), names
+    def __init__(self, program: Program, names: Sequence[str] = (), apart: Collection[int] = ()) -> None:
+        """names : of the tensors, for errors;  apart : weights of whose outputs each is measured by itself"""
+        self.program, self.head, self.names, self.apart = program, find_head(program), names, frozenset(apart)
         self.linear = {k: op for k, op in enumerate(program.instructions) if isinstance(op, Linear)}
         self.lookups = {k: op for k, op in enumerate(program.instructions) if isinstance(op, Lookup)}
         self.uses = Counter(op.weight for op in self.linear.values())
@@ -103,7 +105,7 @@ class BatchPass:
         wanted = [self._kept[k] for k in measured.lookups] + [leaves[i] for i in measured.vectors]
         fisher: list[Tensor] = []
         behind = {k: wanted[k] for k in measured.behind}
-        gradients = gradients_in_parts(forward, wanted, behind, lambda rest, _: self._loss(rest, fisher, generator))
+        gradients = gradients_in_parts(forward, wanted, behind, lambda *part: self._loss(*part, fisher, generator))
         if fisher:
             self._add("fisher", measured.linear[measured.head].weight, measured.head, sum(fisher[1:], fisher[0]))
         for index, gradient in zip(measured.vectors, gradients[len(measured.lookups) :], strict=True):
@@ -114,7 +116,9 @@ class BatchPass:
         for name, parts in self._parts.items():
             self.sums.add(self.number, name, sum(parts[k] for k in sorted(parts)))
 
-    def _loss(self, rest: Forward, fisher: list[Tensor], generator: torch.Generator) -> tuple[Tensor, None]:
+    def _loss(
+        self, rest: Forward, number: int, fisher: list[Tensor], generator: torch.Generator
+    ) -> tuple[Tensor, None]:
         """The summed loss of labels drawn for a part; the head's Fisher of the part is added to the others."""
         head = None if self.measured.head is None else rest.advance_behind(self.measured.head)
         logits = rest.finish()
@@ -129,7 +133,9 @@ class BatchPass:
         predicted = logits.detach().cpu().softmax(-1).flatten(0, 1)
         labels = torch.multinomial(predicted, 1, generator=generator).to(logits.device)
         del predicted
-        return torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum"), None
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
+        self._part("entropy", 0, number, loss.detach().double()[None])
+        return loss, None
 
     def _register(self, index: int, value: Tensor) -> Tensor:
         """Measure a register as the input of linear maps, and see to it that its gradient will be measured."""
@@ -144,7 +150,10 @@ class BatchPass:
 
             def add_gradient(gradient: Tensor) -> None:
                 gradient = gradient.flatten(0, 1)
-                self._add("output_fisher", weight, index, second_moment(gradient))
+                if weight in measured.apart:
+                    self._add("fisher", weight, index, gradient.double().square().sum(0))
+                else:
+                    self._add("output_fisher", weight, index, second_moment(gradient))
 
             value.register_hook(add_gradient)
         return value

@@ -11,6 +11,7 @@ depend on the thread count.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ from .calibration_progress import RememberedCalibration
 from .running_sums import RunningSums
 
 TOKENS_AN_UNKNOWN = 4
+LEAST_SHARE = 0.15  # of how rows go together, for it to be measured: it takes half of a matrix's time
 LEAST_MOMENT = 1e-30  # keeps an all-zero model from dividing by zero
 
 
@@ -34,7 +36,7 @@ class MatrixStatistics:
 
     hessian : float64[columns, columns]   H, symmetric positive semi-definite
     row_fisher : float64[rows]                 g, in nats per squared output unit
-    output_fisher : float32[rows, rows] or None    G = E[δ δᵀ], whose diagonal is g; None where only that is known
+    output_fisher : float32[rows, rows] or None    G = E[δ δᵀ], whose diagonal is g; None where only that is measured
     """
 
     hessian: np.ndarray
@@ -48,6 +50,7 @@ class Statistics:
 
     head_mean, head_fisher : float64[columns], float64[rows] mean input and own row Fisher of the linear
         map that makes the logits
+    entropy : nats a token of the model's own predictions, by a label drawn for each; NaN where nothing was measured
     """
 
     matrices: Mapping[int, MatrixStatistics]
@@ -55,6 +58,7 @@ class Statistics:
     tokens: int
     head_mean: np.ndarray | None = None
     head_fisher: np.ndarray | None = None
+    entropy: float = math.nan
 
 
 def calibration_sequences(tokens: np.ndarray, sequence_length: int, wanted_tokens: int) -> np.ndarray:
@@ -92,7 +96,8 @@ def measure_statistics(
     threads = threads_for(device, threads)
     batches = [(i, sequences[i : i + batch_sequences]) for i in range(0, len(sequences), batch_sequences)]
     tensors = {i: torch.from_numpy(t.values).to(device) for i, t in enumerate(model.tensors)}
-    measured, sums = MeasuredProgram(model.program, [t.name for t in model.tensors]), RunningSums(scratch)
+    names, apart = [t.name for t in model.tensors], _with_many_rows(model, sequences.size)
+    measured, sums = MeasuredProgram(model.program, names, apart), RunningSums(scratch)
 
     def measure(number: int) -> int:
         first, tokens = batches[number]
@@ -121,6 +126,12 @@ def measure_statistics(
             ended = enough(_summarize(measured, sums, so_far.tokens, scratch, correlations=False))
         so_far.keep(sums, ended)
     return _summarize(measured, sums, so_far.tokens, scratch)
+
+
+def _with_many_rows(model: Model, tokens: int) -> list[int]:
+    """Matrices with so many rows that next to nothing of how these go together is told by so many tokens."""
+    matrices = [(i, len(tensor.values)) for i, tensor in enumerate(model.tensors) if tensor.values.ndim > 1]
+    return [i for i, rows in matrices if told_share(tokens, rows) < LEAST_SHARE]
 
 
 def next_power_of_two(number: int) -> int:
@@ -161,7 +172,8 @@ def _summarize(
     vectors = {i: values for i, values in vectors.items() if i not in matrices}
     heads = [i for i in sums.names("means") if measured.uses[i] == 1]
     head = [(sums.load((kind, i)) / tokens).numpy() for i in heads[:1] for kind in ("means", "fisher")]
-    return Statistics(matrices, vectors, tokens, *head)
+    entropy = float(sums.load(("entropy", 0))) / tokens
+    return Statistics(matrices, vectors, tokens, *(head or (None, None)), entropy)
 
 
 @dataclass(frozen=True, slots=True)

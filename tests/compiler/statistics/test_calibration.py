@@ -17,11 +17,10 @@ from tiny_models import bare_model, golf_model, random_sequences
 
 from bytecap.compiler.model import logit_parts
 from bytecap.compiler.model.model import Model
+from bytecap.compiler.model.torch_executor import TorchExecutor
+from bytecap.compiler.statistics import calibration
 from bytecap.compiler.statistics.batch_pass import second_moment
-from bytecap.compiler.statistics.calibration import (
-    calibration_sequences,
-    measure_statistics,
-)
+from bytecap.compiler.statistics.calibration import calibration_sequences, measure_statistics, told_share
 from bytecap.compiler.workers import one_thread_each
 from bytecap.format.program.operands import Row
 from bytecap.format.program.operations import (
@@ -183,6 +182,27 @@ def test_output_fisher_approaches_the_expectation_over_labels() -> None:
     np.testing.assert_allclose(matrices[2].output_fisher.diagonal(), matrices[2].row_fisher, rtol=1e-6)
     assert np.abs(expected - np.diag(np.diag(expected))).max() > 0.2 * np.abs(expected).max()
     assert matrices[2].output_fisher.dtype == np.float32 and matrices[3].output_fisher is None
+
+
+def test_with_too_little_text_outputs_are_measured_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, sequences = small_network(), random_sequences(VOCABULARY, 5, 6)
+    together = measured(model, sequences).matrices
+    monkeypatch.setattr(calibration, "LEAST_SHARE", told_share(sequences.size, WIDTH) + 0.01)
+    alone = measured(model, sequences).matrices
+    for tensor, matrix in together.items():
+        np.testing.assert_allclose(alone[tensor].row_fisher, matrix.row_fisher, rtol=1e-5)
+        np.testing.assert_array_equal(alone[tensor].hessian, matrix.hessian)
+        assert alone[tensor].output_fisher is None
+    assert together[2].output_fisher is not None
+
+
+def test_the_entropy_of_predictions_is_by_labels_drawn_from_them() -> None:
+    model, sequences = small_network(), np.repeat(random_sequences(VOCABULARY, 3, 6), 400, axis=0)
+    tensors = {i: torch.from_numpy(t.values) for i, t in enumerate(model.tensors)}
+    chances = TorchExecutor(model.program, tensors).forward(torch.from_numpy(sequences)).softmax(-1)
+    expected = float(torch.special.entr(chances).sum(-1).mean())
+    assert measured(model, sequences, batch=300).entropy == pytest.approx(expected, rel=0.02)
+    assert expected < 0.95 * np.log(VOCABULARY)
 
 
 def test_fisher_through_attention_approaches_the_expectation_over_labels() -> None:
