@@ -18,7 +18,7 @@ from .parameters import (
     force_option,
 )
 from .progress import terminal_progress, verbosity_options
-from .reading_report import said_of
+from .reading_report import print_reading, reading_document, said_of
 
 EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --calibration train.bin")
 
@@ -78,9 +78,10 @@ def _look_ahead(as_json: bool, options: dict[str, Any]) -> None:
     from .outlook_report import outlook_document, print_outlook
 
     asked = {name: value for name, value in options.items() if name not in ONLY_COMPILED}
-    outlook = interface.forecast(**asked)
-    said = said_of(options)
+    with terminal_progress() as progress:
+        outlook = interface.forecast(progress=progress, **asked)
+    print_reading(outlook.reading)
     if as_json:
-        print_document("compile", outlook_document(outlook) | {"checkpoint": said})
+        print_document("compile", outlook_document(outlook) | {"checkpoint": reading_document(outlook.reading)})
     else:
         print_outlook(outlook)

@@ -24,6 +24,8 @@ from .model.model import Model
 from .statistics.overlap import check_no_overlap
 
 HELD_OUT_TOKENS = 8192
+MOST_TEXT_TOKENS = 1 << 25  # of a text; to encode more takes minutes, and no effort learns from as much
+GLANCE_TOKENS = 1 << 17  # of a text that is looked at before a compile
 NOT_NAMED = "no tokenizer named, so verify can only compare sizes; name it with --tokenizer"
 
 
@@ -53,7 +55,6 @@ class Inputs(NamedTuple):
         """What the report says of them, beside the model."""
         return {
             "tokenizer": None if self.identity.tokenizer is None else str(self.identity.tokenizer),
-            "calibration_notes": list(self.calibration.notes),
             "identity": self.identity.identity.values,
             "identity_notes": list(self.identity.notes),
             "held_out_bytes_a_token": self.held_out_bytes_a_token(),
@@ -75,37 +76,50 @@ def read_inputs(
     tokenizer: Path | str | None,
     architecture: Path | str | None,
     selection: Selection,
+    glance: bool = False,
 ) -> Inputs:
-    """Model, calibration text and what is known of their files; raises what the functions below raise."""
+    """Model, calibration text and what is known of their files; raises what the functions below raise.
+
+    glance : a text of which it is known how much there is may be read in its beginning alone
+    """
     model = read_model(checkpoint, architecture, selection)
     tokenizer = own_tokenizer(checkpoint, calibration, tokenizer)
-    text = read_calibration(Path(calibration), [Path(path) for path in evaluation], tokenizer, model)
+    how = [Path(path) for path in evaluation], tokenizer, model, glance
+    text = read_calibration(Path(calibration), *how)
     return Inputs(model, text, known_identity(checkpoint, tokenizer, model))
 
 
 class CalibrationText(NamedTuple):
-    """int64 tokens to measure on, int64 [n, length] held-out sequences, and what was assumed of the files."""
+    """int64 tokens to measure on, int64 [n, length] held-out sequences, what was assumed of the files, and how many
+    tokens to measure on there are: more than are here where only the beginning was looked at.
+    """
 
     tokens: np.ndarray
     held_out: np.ndarray
     notes: tuple[str, ...]
+    total: int
 
 
 def read_calibration(
-    path: Path, evaluation: Sequence[Path], tokenizer: Path | str | None, model: Model
+    path: Path, evaluation: Sequence[Path], tokenizer: Path | str | None, model: Model, glance: bool = False
 ) -> CalibrationText:
     """Calibration tokens without the text of any evaluation file, and the held-out sequences.
 
     DataError when the text is too short or contains that of an evaluation file.
     """
-    found = _read_tokens(path, tokenizer, model)
-    if len(found.ids) < model.program.sequence_length:
-        message = f"{len(found.ids)} tokens are fewer than one sequence of {model.program.sequence_length}"
+    most = _most_tokens(path, glance)
+    found = _read_tokens(path, tokenizer, model, most)
+    ids, notes, total = found.ids, found.notes, len(found.ids)
+    if most is not None and total > most:
+        total, note = _beyond(found, path, most)
+        ids, notes = ids[:most], (*notes, note)
+    if len(ids) < model.program.sequence_length:
+        message = f"{len(ids)} tokens are fewer than one sequence of {model.program.sequence_length}"
         raise DataError(f"{path}: {message}; give a longer calibration file")
     for other in evaluation:
-        check_no_overlap(found.ids, _read_tokens(other, tokenizer, model).ids, path, other)
-    tokens, held_out = _hold_out(found.ids, model.program.sequence_length)
-    return CalibrationText(tokens, held_out, found.notes)
+        check_no_overlap(ids, _read_tokens(other, tokenizer, model).ids, path, other)
+    tokens, held_out = _hold_out(ids, model.program.sequence_length)
+    return CalibrationText(tokens, held_out, notes, total - held_out.size)
 
 
 def own_tokenizer(checkpoint: Path | str, data: Path | str, tokenizer: Path | str | None) -> Path | str | None:
@@ -153,9 +167,27 @@ def known_identity(checkpoint: Path | str, tokenizer: Path | str | None, model: 
     return KnownIdentity(replace(loaded.identity, architecture=document), inside, ())
 
 
-def _read_tokens(path: Path, tokenizer: Path | str | None, model: Model) -> Tokens:
+def _most_tokens(path: Path, glance: bool) -> int | None:
+    """How many tokens of a text are read; None for shards, which are mapped."""
+    file = inspect_data(str(path))
+    if file.content is Content.SHARD:
+        return None
+    return GLANCE_TOKENS if glance and file.plain and file.content is Content.TEXT else MOST_TEXT_TOKENS
+
+
+def _beyond(found: Tokens, path: Path, most: int) -> tuple[int, str]:
+    """Of a text that has more than so many tokens: how many a compile reads, and what is to be said of it."""
+    if most == MOST_TEXT_TOKENS or found.text is None:
+        return most, f"only the first {most:,} tokens of {path} were read, more than any effort learns from"
+    tokens = len(found.ids) / int(found.text.bytes.sum(dtype=np.int64)) * path.stat().st_size
+    total = min(round(tokens), MOST_TEXT_TOKENS)
+    return total, f"{path} has about {total:,} tokens, by its first {most:,}"
+
+
+def _read_tokens(path: Path, tokenizer: Path | str | None, model: Model, most: int | None = None) -> Tokens:
     loaded = None if tokenizer is None else load_tokenizer(Path(tokenizer))
-    return read_tokens(path, loaded, model.program.vocabulary_size, model.program.boundary_token)
+    program = model.program
+    return read_tokens(path, loaded, program.vocabulary_size, program.boundary_token, max_tokens=most)
 
 
 def _hold_out(tokens: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:

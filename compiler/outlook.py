@@ -18,17 +18,18 @@ import torch
 from ..errors import CapError
 from ..format.tensors.grid import matrix_shape
 from ..format.tensors.raw_planes import ITEM_BYTES
-from ..progress import silent
+from ..progress import Progress, silent
 from .extremes import naming_extremes
 from .forecast import Forecast, device_note
+from .inputs import artifact_budget
 from .job import CompileJob
-from .model.model import Model
-from .model.torch_executor import TorchExecutor
+from .model.model import Model, Reading
 from .quantize.grids import GridQuantizer, PlainGrids
-from .quantize.refiner import notes_of_distillation
 from .rate_control.artifacts import predicting_zeros, smallest_draft
 from .rate_control.budget import land_quick
+from .rate_control.landing import Draft
 from .rate_control.sampled_trials import SampledTrial, SampledTrials
+from .read_job import ReadJob
 from .recipe import Recipe
 from .rewrites.symmetries import exchange_symmetries
 from .scratch_file import ScratchFile
@@ -64,7 +65,8 @@ class Outlook:
     bits_per_weight, predicted_loss : expected under the cap, loss in nats a token by the second-order model
     measured_usually : [least, most] that other compiles measured over what was predicted of them before
     guessing_loss : what the same probability for every token costs more than the checkpoint, in nats a token
-    tokens : that this stands on;  notes : what is to be said of the cap, and of distillation
+    tokens : that this stands on;  notes : what is to be said of the cap, of the text and of the code files
+    reading : what was assumed of the checkpoint and what it tells; no part of the document
     """
 
     weights: int
@@ -79,6 +81,7 @@ class Outlook:
     tokens: int
     forecast: Forecast
     notes: tuple[str, ...]
+    reading: Reading
 
     @property
     def is_for_small_errors(self) -> bool:
@@ -89,7 +92,9 @@ class Outlook:
         """As JSON values."""
         lists = {"notes": list(self.notes), "measured_usually": list(self.measured_usually)}
         holds = {"for_small_errors": self.is_for_small_errors}
-        return asdict(self) | lists | holds | {"forecast": self.forecast.document()}
+        found = asdict(self) | lists | holds | {"forecast": self.forecast.document()}
+        del found["reading"]
+        return found
 
 
 def float_bytes(model: Model) -> int:
@@ -97,13 +102,15 @@ def float_bytes(model: Model) -> int:
     return sum(tensor.values.size * ITEM_BYTES.get(tensor.dtype, 4) for tensor in model.tensors)
 
 
-def refuse_hopeless_cap(job: CompileJob, budget: int) -> None:
-    """CapError for a budget that even the smallest artifact is larger than; needs no statistics of the job."""
+def refuse_hopeless_cap(job: CompileJob, budget: int) -> Draft:
+    """The smallest artifact, but for what statistics change in it; CapError for a budget that it is larger than."""
     model, statistics = exchange_symmetries(job.model, _no_statistics(job.model), _leaving_order(job.recipe))
-    smallest = smallest_draft(replace(job, model=model, statistics=statistics)).size
+    draft = smallest_draft(replace(job, model=model, statistics=statistics))
+    smallest = draft.size
     if budget < smallest * (1 - SPARED[0]) - SPARED[1]:
         message = f"{budget} bytes are left for the artifact; the smallest possible artifact is {smallest} bytes"
         raise CapError(f"the cap is too small: {message}; raise the cap by at least {smallest - budget}")
+    return draft
 
 
 def cap_note(model: Model, cap: int) -> str | None:
@@ -115,45 +122,41 @@ def cap_note(model: Model, cap: int) -> str | None:
     return f"the cap of {cap:,} bytes is not below {own}: nothing has to be saved"
 
 
-def look_ahead(job: CompileJob, budget: int, forecast: Forecast, cap: int) -> Outlook:
+def look_ahead(found: ReadJob, budget: int, cap: int, progress: Progress = silent) -> Outlook:
     """The outlook of a job whose statistics are not measured yet. Raises CapError for a budget that is too small."""
-    refuse_hopeless_cap(job, budget)
+    job, smallest = found.job, refuse_hopeless_cap(found.job, budget)
     sampled = replace(job.recipe.row_sample, enabled=True, share=ROW_SHARE, least=ROWS)
     quantization = replace(job.recipe.quantization, trellis_states=min(job.recipe.quantization.trellis_states, 8))
     job = replace(job, recipe=replace(job.recipe, row_sample=sampled, quantization=quantization))
     with naming_extremes(job.model), ScratchFile() as scratch:
+        progress("measure a little text", 0, 0)
         statistics = _quick_statistics(job, scratch)
         model, statistics = exchange_symmetries(job.model, statistics, _leaving_order(job.recipe))
         job = replace(job, model=model, statistics=statistics)
-        smallest = smallest_draft(job)
+        if budget < smallest.size * (1 + SPARED[0]) + SPARED[1]:
+            smallest = smallest_draft(job)
         grids = PlainGrids(model, statistics, GridQuantizer(quantization), job.threads)
         trials = SampledTrials.of(job, grids, smallest.size, scratch)
         nothing = SampledTrial(smallest.byte_price, smallest.size, {})
+        progress("sample the rows", 0, 0)
         largest = trials.draft(job.recipe.rate_control.finest_price(job.weights))
-        near = land_quick(trials, START_PRICE, nothing, budget, silent).trial
-        found = predicting_zeros(job, smallest).quantized if near is nothing else near.matrices
-    loss = sum(each.predicted_loss for each in found.values())
-    notes = [note for note in (cap_note(model, cap), device_note(job.device)) if note is not None]
-    if budget > largest.size:
-        notes.append(f"more than about {largest.size:,} bytes make no better artifact")
-    notes += notes_of_distillation(job)
+        near = land_quick(trials, START_PRICE, nothing, budget, progress).trial
+        matrices = predicting_zeros(job, smallest).quantized if near is nothing else near.matrices
+    loss = sum(each.predicted_loss for each in matrices.values())
     bits = 8 * min(budget, near.size) / job.weights
     facts = job.weights, float_bytes(job.model), smallest.size, largest.size, budget, bits, loss
     usual = USUAL_RATIOS[job.recipe.distillation.enabled]
-    return Outlook(*facts, usual, guessing_loss(job), statistics.tokens, forecast, tuple(notes))
+    guessing = max(0.0, math.log(model.program.vocabulary_size) - statistics.entropy)
+    notes = _notes(found, cap, largest.size)
+    return Outlook(*facts, usual, guessing, statistics.tokens, found.forecast, notes, job.model.reading)
 
 
-def guessing_loss(job: CompileJob) -> float:
-    """Nats a token that the same probability for every token costs more than the model's own predictions: what they
-    know, measured on a sequence or a few.
-    """
-    length = min(job.model.program.sequence_length, LEAST_TOKENS, len(job.text))
-    tokens = torch.from_numpy(calibration_sequences(job.text, length, LEAST_TOKENS)).to(job.device)
-    tensors = {i: torch.from_numpy(t.values).to(job.device) for i, t in enumerate(job.model.tensors)}
-    with torch.no_grad():
-        chances = TorchExecutor(job.model.program, tensors).forward(tokens).float().softmax(-1)
-        entropy = torch.special.entr(chances).sum(-1, dtype=torch.float64).mean()
-    return max(0.0, math.log(job.model.program.vocabulary_size) - float(entropy))
+def _notes(found: ReadJob, cap: int, largest: int) -> tuple[str, ...]:
+    """What is to be said of the cap, of where the compile computes, and of what was read."""
+    notes = [note for note in (cap_note(found.job.model, cap), device_note(found.job.device)) if note is not None]
+    if artifact_budget(cap, found.code_files) > largest:
+        notes.append(f"more than about {largest:,} bytes make no better artifact")
+    return (*notes, *found.calibration_notes, *found.inputs.identity.notes, *found.code_notes)
 
 
 def _quick_statistics(job: CompileJob, scratch: ScratchFile) -> Statistics:
@@ -161,8 +164,8 @@ def _quick_statistics(job: CompileJob, scratch: ScratchFile) -> Statistics:
     tokens = int(min(max(PROBE_FLOPS / (6 * job.model.parameters), LEAST_TOKENS), MOST_TOKENS, len(job.text)))
     length = min(job.model.program.sequence_length, max(LEAST_TOKENS, tokens // (2 * job.threads)))
     sequences = calibration_sequences(job.text, min(length, len(job.text)), tokens)
-    how = {"seed": job.seed, "device": job.device, "threads": job.threads}
-    found = measure_statistics(job.model, sequences, batch_sequences=1, scratch=scratch, **how)
+    how = {"seed": job.seed, "device": job.device, "threads": job.threads, "scratch": scratch}
+    found = measure_statistics(job.model, sequences, batch_sequences=1, **how)
     believed = MatrixTable(list(found.matrices), lambda i: _believed(found.matrices[i], found.tokens), scratch)
     return replace(found, matrices=believed)
 
@@ -189,6 +192,7 @@ def _no_statistics(model: Model) -> Statistics:
         i: matrix_shape(model.tensors[i].values.shape)
         for i in sorted({*measured.uses, *(op.table for op in measured.lookups.values())})
     }
-    matrices = {i: MatrixStatistics(np.eye(columns), np.ones(rows)) for i, (rows, columns) in shapes.items()}
+    eyes = {columns: np.eye(columns) for _, columns in shapes.values()}
+    matrices = {i: MatrixStatistics(eyes[columns], np.ones(rows)) for i, (rows, columns) in shapes.items()}
     vectors = {i: np.ones(model.tensors[i].values.shape) for i in measured.vectors if i not in matrices}
     return Statistics(matrices, vectors, 1)

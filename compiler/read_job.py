@@ -42,16 +42,23 @@ class ReadJob:
     forecast: Forecast
     instructions: dict
 
+    @property
+    def calibration_notes(self) -> list[str]:
+        """What is to be said of the calibration text."""
+        text = self.inputs.calibration
+        return [*text.notes, *notes_of_distillation(self.job, text.total)]
+
     def reported(self) -> dict[str, object]:
         """What the report says of what was read."""
         more = {"instructions": self.instructions, "forecast": self.forecast.document()}
-        found = self.inputs.reported()
-        found["calibration_notes"] = [*self.inputs.calibration.notes, *notes_of_distillation(self.job)]
-        return {**found, "code_notes": list(self.code_notes), **more}
+        said = {"calibration_notes": self.calibration_notes, "code_notes": list(self.code_notes)}
+        return {**self.inputs.reported(), **said, **more}
 
 
-def read_job(checkpoint_path: Path | str, options: CompileOptions) -> ReadJob:
-    """Read everything that a compile needs. Raises CheckpointError, DataError and CompileError."""
+def read_job(checkpoint_path: Path | str, options: CompileOptions, *, glance: bool = False) -> ReadJob:
+    """Read everything that a compile needs; `glance`: of a long calibration text the beginning alone, which does for a
+    look ahead. Raises CheckpointError, DataError and CompileError.
+    """
     how = {"seed": options.seed, "device": options.device, "threads": options.threads or usable_cores()}
     check_device(options.device)
     instructions = provenance_of_instructions(options.reproducible, options.device)
@@ -64,14 +71,16 @@ def read_job(checkpoint_path: Path | str, options: CompileOptions) -> ReadJob:
         options.tokenizer,
         options.architecture,
         options.selection,
+        glance,
     )
-    model, (text, held_out, _), identity = inputs.model, inputs.calibration, inputs.identity.identity
+    model, text, identity = inputs.model, inputs.calibration, inputs.identity.identity
     to_score = read_evaluation(model.program, options.evaluation, inputs.identity.tokenizer, options.evaluation_tokens)
     provenance = _provenance(options, recipe, model) | instructions
     check_storable(model, provenance, checkpoint_path)
     unmeasured = Statistics({}, {}, 0)
-    job = CompileJob(model, unmeasured, text, held_out, recipe, provenance, codec, identity=identity, **how)
-    forecast = forecast_compile(model, recipe, len(text), held_out.size, job.threads)
+    parts = text.tokens, text.held_out
+    job = CompileJob(model, unmeasured, *parts, recipe, provenance, codec, identity=identity, **how)
+    forecast = forecast_compile(model, recipe, text.total, text.held_out.size, job.threads)
     return ReadJob(job, inputs, code_files, code_notes, to_score, forecast, reported_instructions(options))
 
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..progress import silent
 from .arguments import PathLike, optional_path, selection_of, size_in_bytes
 from .file_errors import deliberate
+from .progress_bars import ProgressOption, heard
 
 if TYPE_CHECKING:
     from ..compiler.outlook import Outlook
@@ -29,6 +31,7 @@ def forecast(
     profile: str = "default",
     device: str = "cpu",
     threads: int | None = None,
+    progress: ProgressOption = None,
 ) -> Outlook:
     """The smallest and the largest useful artifact of a checkpoint, what `cap` is worth, and time and memory.
 
@@ -58,5 +61,6 @@ def forecast(
         device=device,
         threads=threads,
     )
-    found = read_job(path, options)
-    return look_ahead(found.job, artifact_budget(limit, found.code_files), found.forecast, limit)
+    with heard(progress) as listener:
+        found = read_job(path, options, glance=True)
+        return look_ahead(found, artifact_budget(limit, found.code_files), limit, listener or silent)

@@ -86,7 +86,7 @@ def sensitivity(
     check_device(device)
     model = read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore))
     tokenizer = own_tokenizer(Path(checkpoint), Path(calibration), optional_path(tokenizer))
-    text, held_out, _ = read_calibration(Path(calibration), [], tokenizer, model)
+    text, held_out, *_ = read_calibration(Path(calibration), [], tokenizer, model)
     with one_thread_each(), naming_extremes(model), heard(progress) as listener:
         found = measure_sensitivity(
             model,
@@ -222,7 +222,7 @@ def diagnose(
     check_device(device)
     model = read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore))
     tokenizer = own_tokenizer(Path(checkpoint), Path(data), optional_path(tokenizer))
-    text, held_out, _ = read_calibration(Path(data), [], tokenizer, model)
+    text, held_out, *_ = read_calibration(Path(data), [], tokenizer, model)
     with one_thread_each(), naming_extremes(model), heard(progress) as listener:
         return diagnose_model(
             model,

@@ -88,12 +88,14 @@ def scaled_updates(updates: int, distiller: Distiller, passes: float) -> int:
     return min(wanted, int(passes * len(distiller.training)) // distiller.batch_sequences)
 
 
-def notes_of_distillation(job: CompileJob) -> list[str]:
-    """What is to be said of a job's distillation before it begins; nothing where no text is held out to judge it."""
+def notes_of_distillation(job: CompileJob, text_tokens: int) -> list[str]:
+    """What is to be said of a job's distillation before it begins, by a calibration text of so many tokens; nothing
+    where none of it is held out to judge.
+    """
     settings = job.recipe.distillation
     if not len(job.held_out):
         return []
-    return note_of_short_text(settings, job.model, len(job.text)) + note_of_labels(settings)
+    return note_of_short_text(settings, job.model, text_tokens) + note_of_labels(settings)
 
 
 def note_of_short_text(settings: DistillationSettings, model: Model, tokens: int) -> list[str]:

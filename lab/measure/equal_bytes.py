@@ -116,7 +116,7 @@ class Bench:
         check_device(inputs.device)
         model = read_model(inputs.checkpoint, inputs.architecture, inputs.selection)
         others = [] if inputs.evaluation is None else [inputs.evaluation]
-        text, held_out, notes = read_calibration(inputs.calibration, others, inputs.tokenizer, model)
+        text, held_out, notes, _ = read_calibration(inputs.calibration, others, inputs.tokenizer, model)
         judged, table = _judged(inputs, model, held_out)
         options = fast_recipe(inputs.recipe)
         how = {"seed": inputs.seed, "device": inputs.device, "threads": threads}

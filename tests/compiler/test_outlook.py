@@ -7,8 +7,10 @@ import json
 import numpy as np
 import pytest
 from tiny_models import ARCHITECTURE, golf_model, random_sequences
+from tiny_tokenizers import model_bytes, words
 
-from bytecap.compiler import outlook
+from bytecap.compiler import forecast as forecasts
+from bytecap.compiler import inputs, outlook
 from bytecap.compiler.checkpoints.export import export_checkpoint
 from bytecap.compiler.outlook import Outlook
 from bytecap.interface import forecast
@@ -38,3 +40,29 @@ def test_a_few_tokens_predict_what_many_do(tmp_path, monkeypatch):
     few, many = look(WIDTH), look(64 * WIDTH)
     assert few.predicted_loss == pytest.approx(many.predicted_loss, rel=0.35)
     assert few.largest_useful == pytest.approx(many.largest_useful, rel=0.1)
+
+
+def test_a_long_text_is_looked_at_in_its_beginning(tmp_path, monkeypatch):
+    """And what it says of time is what the whole text would."""
+    model = golf_model(3, vocab_size=420)
+    names, values = [t.name for t in model.tensors], [t.values for t in model.tensors]
+    export_checkpoint(names, values, ["float32"] * len(names), tmp_path / "model.pt")
+    (tmp_path / "architecture.json").write_text(json.dumps(ARCHITECTURE | {"vocab_size": 420}))
+    (tmp_path / "tokenizer.model").write_bytes(model_bytes())
+    (tmp_path / "text.txt").write_text("\0".join(" ".join(words(seed, 400)) for seed in range(40)))
+    paths = {"architecture": "architecture.json", "calibration": "text.txt", "tokenizer": "tokenizer.model"}
+    stages = []
+    monkeypatch.setattr(forecasts, "flops_of_core", lambda: 2e10)
+
+    def look() -> Outlook:
+        given = {name: tmp_path / path for name, path in paths.items()}
+        return forecast(tmp_path / "model.pt", cap=8_000, progress=lambda *stage: stages.append(stage), **given)
+
+    whole = look()
+    monkeypatch.setattr(inputs, "GLANCE_TOKENS", 16 * 1024)
+    found = look()
+    assert [note for note in found.notes if "tokens, by its first 16,384" in note] and whole.tokens == found.tokens
+    assert found.forecast.total == pytest.approx(whole.forecast.total, rel=0.1)
+    assert found.predicted_loss == pytest.approx(whole.predicted_loss, rel=0.2)
+    assert found.reading == whole.reading and set(found.reading.told.values()) == {"architecture", "shapes"}
+    assert {stage for stage, _, _ in stages} == {"measure a little text", "sample the rows", "find the byte price"}
