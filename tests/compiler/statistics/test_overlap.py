@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bytecap.compiler.statistics.overlap import WINDOW, check_no_overlap, shared_windows
+from bytecap.compiler.statistics import overlap
+from bytecap.compiler.statistics.overlap import WINDOW, check_no_overlap, shared_windows, window_starts
 from bytecap.errors import DataError
 
 PATHS = Path("calibration.bin"), Path("evaluation.bin")
@@ -19,14 +20,28 @@ def tokens(count: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 1024, count).astype(np.uint16)
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize(("block", "most"), [(1 << 20, 1 << 20), (5, 1 << 20), (3, 7), (1, 1)])
+@settings(max_examples=30, deadline=None)
 @given(st.integers(1, 6), st.integers(0, 40), st.integers(0, 40), st.integers(2, 4), st.integers(0, 99))
-def test_equals_the_obvious_comparison(window: int, m: int, n: int, kinds: int, seed: int) -> None:
+def test_equals_the_obvious_comparison(block: int, most: int, window: int, m: int, n: int, kinds: int, seed: int):
     random = np.random.default_rng(seed)
     calibration, evaluation = (random.integers(0, kinds, size + 6) for size in (m, n))
     known = {tuple(calibration[i : i + window]) for i in range(len(calibration) - window + 1)}
-    expected = [tuple(evaluation[i : i + window]) in known for i in range(len(evaluation) - window + 1)]
-    assert shared_windows(calibration, evaluation, window).tolist() == expected
+    every = [tuple(evaluation[i : i + window]) in known for i in range(len(evaluation) - window + 1)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(overlap, "BLOCK", block)
+        patch.setattr(overlap, "MOST_WINDOWS", most)
+        starts = window_starts(len(every)).tolist()
+        assert shared_windows(calibration, evaluation, window).tolist() == [every[i] for i in starts]
+    assert len(starts) == min(most, len(every)) and sorted(set(starts)) == starts
+
+
+def test_of_a_long_text_windows_that_are_spread_over_it_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overlap, "MOST_WINDOWS", 500)
+    calibration, evaluation = tokens(9_000, 1), tokens(6_000, 2)
+    evaluation[3_000:4_000] = calibration[5_000:6_000]
+    with pytest.raises(DataError, match=r"1[5-6]\.\d % of its windows .*, first at token 30[01]\d there"):
+        check_no_overlap(calibration, evaluation, *PATHS)
 
 
 @pytest.mark.parametrize("start", [0, 1, 4_321])
