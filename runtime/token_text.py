@@ -15,8 +15,7 @@ import numpy as np
 
 from .tokenizers import ByteTable, Tokenizer
 
-# Where str.split() cuts: code points of white space.
-WHITE_SPACE = np.array([ord(c) for c in map(chr, range(0x3001)) if c.isspace()], dtype=np.uint32)
+WHITE_SPACE = np.array([chr(point).isspace() for point in range(0x3002)])  # where str.split() cuts; nowhere beyond
 WORD_BLOCK = 1 << 20  # tokens
 CONTINUATIONS = frozenset(bytes([value]) for value in range(0x80, 0xC0))  # of a UTF-8 character
 LONE_BYTES = (0xDC80, 0xDCFF)  # where surrogateescape puts bytes that are no character
@@ -158,7 +157,7 @@ def words_by_token(document: str, own: np.ndarray) -> np.ndarray:
         return np.zeros(len(own), dtype=np.int32)
     lone = (points >= LONE_BYTES[0]) & (points <= LONE_BYTES[1])
     widths = np.where(lone, 1, 1 + (points >= 0x80).astype(np.int64) + (points >= 0x800) + (points >= 0x10000))
-    space = np.isin(points, WHITE_SPACE)
+    space = WHITE_SPACE[np.minimum(points, len(WHITE_SPACE) - 1)]
     begins = ~space & np.concatenate(([True], space[:-1]))
     places = (np.cumsum(widths) - widths)[begins]
     tokens = np.searchsorted(np.cumsum(own, dtype=np.int64), places, side="right")
