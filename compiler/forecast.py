@@ -17,6 +17,7 @@ import torch
 from ..format.container.limits import DEFAULT_LIMITS
 from ..format.program.operations import Linear
 from ..format.program.program import validate_program
+from ..runtime.machine_memory import memory_bytes
 from .instruction_sets import has_half_products
 from .model.logit_parts import LOGIT_FLOATS, before_logits, positions_at_once
 from .model.model import Model
@@ -63,6 +64,15 @@ def device_note(device: str) -> str | None:
     if device == "cpu":
         return None
     return f"{device} computes; the forecast of time and memory is for the processor alone"
+
+
+def memory_note(peak_bytes: int) -> str | None:
+    """What is to be said of a forecast of more memory than a process may have here."""
+    there = memory_bytes()
+    if there is None or peak_bytes <= there:
+        return None
+    least = f"about {peak_bytes / 1e9:.1f} GB are needed and this machine lets a process have {there / 1e9:.1f}"
+    return f"{least}: the compile may be killed; --threads 1 and a lower --effort take less"
 
 
 @dataclass(frozen=True, slots=True)

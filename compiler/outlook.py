@@ -20,7 +20,7 @@ from ..format.tensors.grid import matrix_shape
 from ..format.tensors.raw_planes import ITEM_BYTES
 from ..progress import Progress, silent
 from .extremes import naming_extremes
-from .forecast import Forecast, device_note
+from .forecast import Forecast, device_note, memory_note
 from .inputs import artifact_budget
 from .job import CompileJob
 from .model.model import Model, Reading
@@ -153,7 +153,8 @@ def look_ahead(found: ReadJob, budget: int, cap: int, progress: Progress = silen
 
 def _notes(found: ReadJob, cap: int, largest: int) -> tuple[str, ...]:
     """What is to be said of the cap, of where the compile computes, and of what was read."""
-    notes = [note for note in (cap_note(found.job.model, cap), device_note(found.job.device)) if note is not None]
+    said = cap_note(found.job.model, cap), device_note(found.job.device), memory_note(found.forecast.peak_bytes)
+    notes = [note for note in said if note is not None]
     if artifact_budget(cap, found.code_files) > largest:
         notes.append(f"more than about {largest:,} bytes make no better artifact")
     return (*notes, *found.calibration_notes, *found.inputs.identity.notes, *found.code_notes)

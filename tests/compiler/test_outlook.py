@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
+from command_line import bytecap_command
 from tiny_models import ARCHITECTURE, golf_model, random_sequences
 from tiny_tokenizers import model_bytes, words
 
@@ -66,3 +68,17 @@ def test_a_long_text_is_looked_at_in_its_beginning(tmp_path, monkeypatch):
     assert found.predicted_loss == pytest.approx(whole.predicted_loss, rel=0.2)
     assert found.reading == whole.reading and set(found.reading.told.values()) == {"architecture", "shapes"}
     assert {stage for stage, _, _ in stages} == {"measure a little text", "sample the rows", "find the byte price"}
+
+
+def test_more_memory_than_the_machine_has_is_said_before_the_work(small_job, tmp_path, monkeypatch):
+    arguments = small_job.compile_arguments(tmp_path / "out.bcap")
+    monkeypatch.setattr(forecasts, "memory_bytes", lambda: 100_000_000)
+    warning = (
+        r"about 0\.\d GB are needed and this machine lets a process have 0\.1: the compile may be killed; --threads 1"
+    )
+    (note,) = [n for n in bytecap_command(*arguments, "--dry-run", "--json").document["outlook"]["notes"] if "GB" in n]
+    assert re.match(warning, note)
+    assert re.search(f"memory: {warning}", bytecap_command(*arguments, "-v").stderr)
+    for there in (None, 1 << 40):
+        monkeypatch.setattr(forecasts, "memory_bytes", lambda there=there: there)
+        assert "lets a process have" not in bytecap_command(*arguments, "--dry-run").stdout
