@@ -21,6 +21,7 @@ TOKENS_A_COLUMN = 10  # of the widest matrix: fewer tokens leave its second mome
 LEAST_SHARE, LEAST_TOKENS = 0.01, 16  # distinct tokens, of the vocabulary and at all
 # Measured over predicted loss with distillation and without, on the models of docs/results.md and the demo's.
 USUAL_RATIOS = {True: (0.85, 1.2), False: (0.9, 3.6)}
+BLOCK = 1 << 20  # tokens that are looked at at once
 FAR_OFF = 1.5  # times too little or too much, from where a prediction is no estimate
 FAR_OFF_MEANS = (
     "the second-order model does not hold at these errors, so go by what was measured: predicted losses of tensors and "
@@ -54,10 +55,18 @@ def statistics_doubts(job: CompileJob) -> list[str]:
             "widest matrix"
         )
     size = job.model.program.vocabulary_size
-    distinct, least = len(np.unique(job.text)), min(size // 2, max(LEAST_TOKENS, int(LEAST_SHARE * size)))
+    distinct, least = _distinct_tokens(job), min(size // 2, max(LEAST_TOKENS, int(LEAST_SHARE * size)))
     if distinct < least:
         found.append(f"the calibration text has {distinct:,} different tokens of {size:,}, fewer than {least:,}")
     return found
+
+
+def _distinct_tokens(job: CompileJob) -> int:
+    """How many tokens of the vocabulary the calibration text has; block by block, since a shard may be long."""
+    found = np.zeros(job.model.program.vocabulary_size, dtype=bool)
+    for start in range(0, len(job.text), BLOCK):
+        found[job.text[start : start + BLOCK]] = True
+    return int(found.sum())
 
 
 def in_bits_per_byte(nats_a_token: float | None, bytes_a_token: float | None) -> float | None:

@@ -40,7 +40,6 @@ from ..model.model import Model
 from ..model.pass_context import EXACT, Arithmetic
 from ..model.torch_executor import Forward, TorchExecutor, advance_to
 from ..scratch_file import ScratchFile
-from ..statistics.calibration import calibration_sequences
 from ..workers import iterate_jobs, run_jobs, threads_for
 from .eigenvector_adam import Basis, Moments
 from .logit_gradient import cap_behind_head, excess_loss, logit_gradients, next_tokens, with_labels
@@ -55,7 +54,7 @@ BATCHES_AHEAD = 4
 class Distiller:
     """A teacher, the sequences that students learn from, and those that judge them.
 
-    training, held_out : int64[n, length]; every training sequence is used once before any is used
+    training, held_out : integers[n, length], int64; every training sequence is used once before any is used
         again, in orders drawn from `seed`, one a pass
     bases : of matrices to tune, by tensor index; without one, a weight is a direction of its own
     half : compute with products in bfloat16, gradients and judgements
@@ -271,7 +270,8 @@ def _parts(sequences: np.ndarray, length: int) -> list[np.ndarray]:
 def make_distiller(job: CompileJob, scratch: ScratchFile | None = None) -> Distiller:
     """The distiller of a walk: all calibration text to learn from, the held-out sequences to judge by."""
     length = job.model.program.sequence_length
-    training = calibration_sequences(job.text, length, len(job.text))
+    count = len(job.text) // length
+    training = job.text[: count * length].reshape(count, length)  # of a shard no more is read than is learned from
     known = {i: matrix for i, matrix in job.statistics.matrices.items() if matrix.output_fisher is not None}
     half = has_half_products(job.device)
     bases = run_jobs(lambda matrix: Basis.of(matrix, job.device, half=half), list(known.values()), job.threads)

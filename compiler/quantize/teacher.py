@@ -27,7 +27,7 @@ class Teacher:
     """A float model's passes over numbered sequences, stopped before the head.
 
     executor : of the model; stop : the instruction of its head
-    sequences : int64[n, length]; scratch : where what it says of them is put aside; None to compute it every time
+    sequences : integers[n, length]; scratch : where what it says of them is put aside; None to compute it every time
     again : numbers of the sequences that come more than once
     """
 
@@ -67,7 +67,8 @@ class Teacher:
             beside.result()
 
     def _begin(self, numbers: np.ndarray) -> Forward:
-        forward = Forward(self.executor, torch.from_numpy(self.sequences[numbers]).to(self.device))
+        tokens = torch.from_numpy(self.sequences[numbers].astype(np.int64)).to(self.device)
+        forward = Forward(self.executor, tokens)
         if self.stop and all(int(k) in self._kept for k in numbers):
             (register,) = self.executor.program.instructions[self.stop].registers
             values = np.stack([self._kept[int(k)].load() for k in numbers])
