@@ -39,6 +39,10 @@ UNLESS_TOLD = {  # what LayerNorm has in PyTorch and in every family;  a head th
     "layer_norm_eps": 1e-5,
     "tie_word_embeddings": True,
 }
+MEANINGS = {  # of what is asked for and has no choices to tell by
+    "scale_by_width": "scale_by_width is true where the code multiplies scores by C**-0.5, C the width of the model, "
+    "and false where by the head's, head_size**-0.5",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,8 @@ def _complete(
             int(key_rows or width) % head == 0, f"heads of width {head} do not divide the {key_rows} rows of the keys"
         )  # type: ignore[call-overload]
         shapes["num_key_value_heads"] = int(key_rows or width) // head  # type: ignore[call-overload]
+        if heads == 1 and "scale_by_width" not in known:  # the head is as wide as the model
+            shapes["scale_by_width"] = False
         for source in (assumed, told):
             if "rotary_share" in source:
                 source["rotary_dims"] = int(head * source.pop("rotary_share"))  # type: ignore[call-overload]
@@ -164,6 +170,7 @@ def _ask(checkpoint: Checkpoint, family: str, untold: list[str]) -> None:
         untold = [name for name in untold if name != "num_key_value_heads"]
     if untold:
         kinds = [f"{name} is {PARAMETERS[name].expected()}" for name in untold if PARAMETERS[name].choices]
+        kinds += [MEANINGS[name] for name in untold if name in MEANINGS]
         raise CheckpointError(
             f"{checkpoint.path} has the tensors of {family}, and nothing tells {', '.join(untold)}, which change what "
             "the model computes; put its config.json beside it, or give them in an --architecture file"
