@@ -136,7 +136,8 @@ def _chosen(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Front
     counts = {each.name: recognized(each, checkpoint.tensors) for each in frontends}
     best = max(frontends, key=lambda each: (counts[each.name] > 0 and declared in each.model_types, counts[each.name]))
     known = counts[best.name]
-    if checkpoint.configuration is not None and (best.model_types or not known):
+    few = 2 * known < len(checkpoint.tensors)  # such as lm_head.weight, which many architectures have
+    if checkpoint.configuration is not None and (best.model_types or few):
         _check_model_type(checkpoint, checkpoint.configuration)
     if not known:
         _refuse_several(checkpoint)

@@ -28,7 +28,7 @@ from .gpt_configuration import family_told, read_configuration
 from .gpt_families import FAMILIES, Family
 from .gpt_hyperparameters import FRONTEND_NAME, PARAMETERS, Hyperparameters
 from .gpt_names import FUSED, Naming
-from .gpt_shapes import infer_from_shapes
+from .gpt_shapes import infer_from_shapes, refuse_other_names
 
 TOLD_ONLY = {
     "rotary_share": Parameter(float, least=0, most=1),
@@ -83,9 +83,7 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object], heads: int = 0)
     family = FAMILIES[name]
     naming = family.naming.fitting(checkpoint.tensors)
     shapes = infer_from_shapes(checkpoint.tensors, naming, family) | ({"num_attention_heads": heads} if heads else {})
-    untold = [name for name in ("num_hidden_layers", "vocab_size", "hidden_size") if name not in shapes]
-    if untold:
-        raise CheckpointError(f"{checkpoint.path} lacks the tensors of {name} that would tell {', '.join(untold)}")
+    refuse_other_names(checkpoint, name, naming, shapes)
     told, source = _from_configuration(checkpoint, name, int(shapes["num_hidden_layers"]))
     told_by_name = "family" in given or family_told(checkpoint.configuration) is not None
     declared = told_by_name or family.named_by_its_tensors
