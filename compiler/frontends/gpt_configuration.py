@@ -8,6 +8,7 @@ no instruction is refused here by name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 
 from ...errors import CheckpointError
@@ -24,6 +25,7 @@ ALIASES = {
     "num_heads": "num_attention_heads",
     "n_inner": "intermediate_size",
     "ffn_dim": "intermediate_size",
+    "activation": "hidden_act",
     "activation_function": "hidden_act",
     "layer_norm_epsilon": "layer_norm_eps",
     "norm_epsilon": "layer_norm_eps",
@@ -68,6 +70,9 @@ ACTIVATIONS = {
     "swish": "silu",
 }
 NORMS_OF_HEADS = "qk_layernorm"
+SIZES_OF_NANOGPT = {"n_layer", "n_head", "n_embd"}
+OF_A_TRAINING = {"learning_rate", "batch_size", "max_iters"}  # where these stand, the rest need not be of the model
+CHANGES_NOTHING = re.compile(r"_.*|bias|.*dropout.*|.*_pdrop|init.*|.*flash.*|device|dtype|compile.*")
 
 
 def family_told(configuration: Configuration | None) -> str | None:
@@ -76,9 +81,32 @@ def family_told(configuration: Configuration | None) -> str | None:
         return None
     values = configuration.values
     named = MODEL_TYPES.get(str(values.get("model_type")))
-    if named is None and {"n_layer", "n_head", "n_embd", MARK_OF_NANOGPT} <= values.keys():
+    if named is None and SIZES_OF_NANOGPT | {MARK_OF_NANOGPT} <= values.keys():
         return "nanogpt"
     return named
+
+
+def refuse_foreign_arguments(configuration: Configuration | None, family: str) -> None:
+    """Raises CheckpointError for arguments of a model in nanoGPT's manner that the family's code does not have, such as
+    use_rope: those who change the code add them, and the tensors may be the same. Empty ones of unknown meaning change
+    nothing.
+    """
+    values: Mapping[str, object] = {} if configuration is None else configuration.values
+    if configuration is None or not SIZES_OF_NANOGPT <= values.keys() or {"model_type", *OF_A_TRAINING} & values.keys():
+        return
+    fixed = FAMILIES[family].fixed
+    foreign = []
+    for name, value in values.items():
+        meant = ALIASES.get(name, name)
+        is_read = name in ALIASES or name in {*ALIASES.values(), *SAME_NAME}
+        differs = value is not None and fixed[meant] != value if meant in fixed else value and not is_read
+        if differs and not CHANGES_NOTHING.fullmatch(name):
+            foreign.append(f"{name} {shown_value(value)}")
+    if foreign:
+        raise CheckpointError(
+            f"{configuration.source} says {', '.join(foreign)}, which the code of {family} has not: the model may "
+            f'compute otherwise; if it does not, say family = "{family}" in an --architecture file'
+        )
 
 
 def read_configuration(configuration: Configuration, family: str, layers: int) -> dict[str, object]:

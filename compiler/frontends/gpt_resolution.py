@@ -24,7 +24,7 @@ from .agreement import (
     require_token,
 )
 from .architecture_file import Parameter, checked_parameters
-from .gpt_configuration import family_told, read_configuration
+from .gpt_configuration import family_told, read_configuration, refuse_foreign_arguments
 from .gpt_families import FAMILIES, Family
 from .gpt_hyperparameters import FRONTEND_NAME, PARAMETERS, Hyperparameters
 from .gpt_names import FUSED, Naming
@@ -84,6 +84,8 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object], heads: int = 0)
     naming = family.naming.fitting(checkpoint.tensors)
     shapes = infer_from_shapes(checkpoint.tensors, naming, family) | ({"num_attention_heads": heads} if heads else {})
     refuse_other_names(checkpoint, name, naming, shapes)
+    if "family" not in given:
+        refuse_foreign_arguments(checkpoint.configuration, name)
     told, source = _from_configuration(checkpoint, name, int(shapes["num_hidden_layers"]))
     told_by_name = "family" in given or family_told(checkpoint.configuration) is not None
     declared = told_by_name or family.named_by_its_tensors
