@@ -8,13 +8,12 @@ no instruction is refused here by name.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 
 from ...errors import CheckpointError
 from ...files.printable import shown_value
-from ..checkpoints.configuration import Configuration
-from .agreement import refuse_zeros
+from ..checkpoints.configuration import CHANGES_NOTHING, OF_A_TRAINING, Configuration
+from .agreement import refuse_foreign, refuse_zeros
 from .gpt_families import FAMILIES, MARK_OF_NANOGPT, MODEL_TYPES
 
 ALIASES = {
@@ -71,8 +70,6 @@ ACTIVATIONS = {
 }
 NORMS_OF_HEADS = "qk_layernorm"
 SIZES_OF_NANOGPT = {"n_layer", "n_head", "n_embd"}
-OF_A_TRAINING = {"learning_rate", "batch_size", "max_iters"}  # where these stand, the rest need not be of the model
-CHANGES_NOTHING = re.compile(r"_.*|bias|.*dropout.*|.*_pdrop|init.*|.*flash.*|device|dtype|compile.*")
 
 
 def family_told(configuration: Configuration | None) -> str | None:
@@ -94,19 +91,14 @@ def refuse_foreign_arguments(configuration: Configuration | None, family: str) -
     values: Mapping[str, object] = {} if configuration is None else configuration.values
     if configuration is None or not SIZES_OF_NANOGPT <= values.keys() or {"model_type", *OF_A_TRAINING} & values.keys():
         return
-    fixed = FAMILIES[family].fixed
-    foreign = []
+    fixed, foreign = FAMILIES[family].fixed, {}
     for name, value in values.items():
         meant = ALIASES.get(name, name)
-        is_read = name in ALIASES or name in {*ALIASES.values(), *SAME_NAME}
+        is_read = name in ALIASES or name in {*ALIASES.values(), *SAME_NAME, MARK_OF_NANOGPT}
         differs = value is not None and fixed[meant] != value if meant in fixed else value and not is_read
         if differs and not CHANGES_NOTHING.fullmatch(name):
-            foreign.append(f"{name} {shown_value(value)}")
-    if foreign:
-        raise CheckpointError(
-            f"{configuration.source} says {', '.join(foreign)}, which the code of {family} has not: the model may "
-            f'compute otherwise; if it does not, say family = "{family}" in an --architecture file'
-        )
+            foreign[name] = value
+    refuse_foreign(configuration.source, foreign, family)
 
 
 def read_configuration(configuration: Configuration, family: str, layers: int) -> dict[str, object]:

@@ -18,6 +18,7 @@ from .agreement import (
     EVALUATED_LENGTH,
     SHAPES,
     refuse_contradictions,
+    refuse_foreign,
     require,
     require_grouped_heads,
     require_layers,
@@ -69,6 +70,8 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved:
     shapes = _from_shapes(checkpoint, naming)
     told, assumed, source = {}, {}, ""
     if checkpoint.configuration is not None:
+        if "family" not in given:
+            refuse_foreign(checkpoint.configuration.source, checkpoint.configuration.foreign, family_name)
         told, assumed = read_configuration(checkpoint.configuration, family_name, shapes["num_hidden_layers"])
         told, source = checked_parameters(told, PARAMETERS, FRONTEND_NAME), checkpoint.configuration.source
     _complete_heads(shapes, {**told, **given}, assumed, family)
