@@ -26,6 +26,7 @@ from ..model.model import Model, ModelTensor
 from ..model.structure import exact_tensors
 
 KEPT = "the config.json that the artifact keeps"
+OF_NO_CLASS = ("nanogpt", "mingpt", "first-mingpt", "classroom-gpt", "lecture-gpt")  # whose files may name a model type
 
 
 def origin_metadata(data: bytes, content: Artifact) -> dict[str, str]:
@@ -64,28 +65,39 @@ def refuse_another_model(
     content: Artifact, decoded: Sequence[ModelTensor], configuration: Mapping[str, object]
 ) -> None:
     """Raises OutputError where whoever reads the `configuration` would compute something else than the artifact."""
-    wrong = disagreement(content, decoded, configuration)
+    model, wrong = _described(content, decoded, configuration)
     if wrong:
         raise OutputError(
             f"{KEPT} is not the model in it: {wrong}; compile again without, or export a .safetensors or .pt file"
+        )
+    family = None if model is None else model.architecture.get("family")
+    if family in OF_NO_CLASS:
+        raise OutputError(
+            f"this artifact is a {family}, which neither transformers nor llama.cpp knows; export a .safetensors or "
+            ".pt file"
         )
 
 
 def disagreement(content: Artifact, decoded: Sequence[ModelTensor], configuration: Mapping[str, object]) -> str:
     """Where the model that a configuration describes is not the artifact's, in words; empty where it is."""
+    return _described(content, decoded, configuration)[1]
+
+
+def _described(
+    content: Artifact, decoded: Sequence[ModelTensor], configuration: Mapping[str, object]
+) -> tuple[Model | None, str]:
+    """The model that a configuration describes, None where there is none, and where it is not the artifact's."""
     if any(tensor.name == OUTPUT_BIAS for tensor in decoded):
-        return "the head was given a bias (bias-head of the recipe), which no class of transformers has"
+        return None, "the head was given a bias (bias-head of the recipe), which no class of transformers has"
     checkpoint = _checkpoint(content, decoded, Configuration(configuration, KEPT))
     given = {"seq_len": content.program.sequence_length, "boundary_token": content.program.boundary_token}
     try:
         model = _built(checkpoint, given)
     except CheckpointError as error:
-        return str(error)
-    return (
-        ""
-        if _same(model, content, decoded)
-        else "it was compiled with an --architecture that says otherwise, which belongs into the config.json"
-    )
+        return None, str(error)
+    if _same(model, content, decoded):
+        return model, ""
+    return model, "it was compiled with an --architecture that says otherwise, which belongs into the config.json"
 
 
 def _built(checkpoint: Checkpoint, given: Mapping[str, object]) -> Model:
