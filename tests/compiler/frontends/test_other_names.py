@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from golden_logits import checkpoint_of, golden_logits
 
-from bytecap.compiler.frontends import build_model
+from bytecap.compiler.frontends import FRONTENDS, build_model
+from bytecap.compiler.frontends.inexpressible import INEXPRESSIBLE
 from bytecap.errors import CheckpointError
 
 END = "; it is another architecture, or has other names for its tensors"
@@ -72,8 +73,23 @@ def test_a_tensor_of_the_challenge_by_another_name_is_named():
     assert message.endswith(f"; unexpected: blocks.0.mlp.gate_up.weight, pass_gate{END}")
 
 
-@pytest.mark.parametrize("model_type", ["falcon_mamba", "nemotron_h"])
-def test_a_model_type_is_told_where_only_common_names_are_known(model_type):
+@pytest.mark.parametrize(
+    ("model_type", "reason"),
+    [
+        ("some_mixer", ", which no frontend knows; known are "),
+        ("nemotron_h", ": its layers carry a state from token to token (a recurrence), which no instruction computes"),
+        ("qwen3_moe", ": it sends each token to a few of its experts, which no instruction computes"),
+        ("roberta", ": it is an encoder, which predicts no next token"),
+        ("t5", ": it writes one text from another (an encoder and a decoder), and models no text by itself"),
+    ],
+)
+def test_a_model_type_is_told_where_only_common_names_are_known(model_type, reason):
+    """And what is in the way of it, where no instruction computes what it does."""
     names = ("lm_head.weight", "backbone.embeddings.weight", "backbone.norm_f.weight", "backbone.layers.0.mixer.D")
     message = refusal({name: np.ones((4, 4), np.float32) for name in names}, {"model_type": model_type})
-    assert message.startswith(f"folder: config.json beside it says that this is a '{model_type}', which no frontend")
+    assert message.startswith(f"folder: config.json beside it says that this is a '{model_type}'{reason}")
+
+
+def test_no_model_type_is_both_known_and_inexpressible():
+    known = {each for frontend in FRONTENDS.values() for each in frontend.model_types}
+    assert not known & INEXPRESSIBLE.keys()
