@@ -9,7 +9,6 @@ most of the time. The smallest artifact, of which every code is zero, needs no s
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -21,9 +20,9 @@ from ..format.tensors.raw_planes import ITEM_BYTES
 from ..progress import silent
 from .extremes import naming_extremes
 from .forecast import Forecast, device_note
+from .guessing import compared_with_guessing
 from .job import CompileJob
 from .model.model import Model
-from .model.torch_executor import TorchExecutor
 from .quantize.grids import GridQuantizer, PlainGrids
 from .quantize.refiner import notes_of_distillation
 from .rate_control.artifacts import predicting_zeros, smallest_draft
@@ -136,24 +135,13 @@ def look_ahead(job: CompileJob, budget: int, forecast: Forecast, cap: int) -> Ou
     notes = [note for note in (cap_note(model, cap), device_note(job.device)) if note is not None]
     if budget > largest.size:
         notes.append(f"more than about {largest.size:,} bytes make no better artifact")
-    notes += notes_of_distillation(job)
+    guessing = compared_with_guessing(job)
+    notes += [*notes_of_distillation(job), *(f"calibration text: {note}" for note in guessing.notes())]
     bits = 8 * min(budget, near.size) / job.weights
     facts = job.weights, float_bytes(job.model), smallest.size, largest.size, budget, bits, loss
     usual = USUAL_RATIOS[job.recipe.distillation.enabled]
-    return Outlook(*facts, usual, guessing_loss(job), statistics.tokens, forecast, tuple(notes))
-
-
-def guessing_loss(job: CompileJob) -> float:
-    """Nats a token that the same probability for every token costs more than the model's own predictions: what they
-    know, measured on a sequence or a few.
-    """
-    length = min(job.model.program.sequence_length, LEAST_TOKENS, len(job.text))
-    tokens = torch.from_numpy(calibration_sequences(job.text, length, LEAST_TOKENS)).to(job.device)
-    tensors = {i: torch.from_numpy(t.values).to(job.device) for i, t in enumerate(job.model.tensors)}
-    with torch.no_grad():
-        chances = TorchExecutor(job.model.program, tensors).forward(tokens).float().softmax(-1)
-        entropy = torch.special.entr(chances).sum(-1, dtype=torch.float64).mean()
-    return max(0.0, math.log(job.model.program.vocabulary_size) - float(entropy))
+    known = max(0.0, guessing.uniform - guessing.entropy)
+    return Outlook(*facts, usual, known, statistics.tokens, forecast, tuple(notes))
 
 
 def _quick_statistics(job: CompileJob, scratch: ScratchFile) -> Statistics:

@@ -13,6 +13,7 @@ from ..version import VERSION
 from .effort import DEFAULT_EFFORT
 from .final_score import EvaluationText, read_evaluation
 from .forecast import Forecast, forecast_compile
+from .guessing import compared_with_guessing
 from .inputs import Inputs, read_inputs
 from .instruction_sets import fingerprint, instruction_sets, provenance_of_instructions
 from .job import CompileJob
@@ -46,7 +47,8 @@ class ReadJob:
         """What the report says of what was read."""
         more = {"instructions": self.instructions, "forecast": self.forecast.document()}
         found = self.inputs.reported()
-        found["calibration_notes"] = [*self.inputs.calibration.notes, *notes_of_distillation(self.job)]
+        doubts = [*notes_of_distillation(self.job), *compared_with_guessing(self.job).notes()]
+        found["calibration_notes"] = [*self.inputs.calibration.notes, *doubts]
         return {**found, "code_notes": list(self.code_notes), **more}
 
 

@@ -185,6 +185,7 @@ ROOMS = {
         "refusals",
         "final_score",
         "forecast",
+        "guessing",
         "read_job",
         "outlook",
         "compile_plan",
