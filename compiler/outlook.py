@@ -9,7 +9,6 @@ most of the time. The smallest artifact, of which every code is zero, needs no s
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -146,18 +145,19 @@ def look_ahead(found: ReadJob, budget: int, cap: int, progress: Progress = silen
     bits = 8 * min(budget, near.size) / job.weights
     facts = job.weights, float_bytes(job.model), smallest.size, largest.size, budget, bits, loss
     usual = USUAL_RATIOS[job.recipe.distillation.enabled]
-    guessing = max(0.0, math.log(model.program.vocabulary_size) - statistics.entropy)
-    notes = _notes(found, cap, largest.size)
-    return Outlook(*facts, usual, guessing, statistics.tokens, found.forecast, notes, job.model.reading)
+    known = 0.0 if statistics.guessing is None else statistics.guessing.known
+    notes = (*_notes_of_cap(found, cap, largest.size), *found.calibration_notes(statistics))
+    notes = (*notes, *found.inputs.identity.notes, *found.code_notes)
+    return Outlook(*facts, usual, known, statistics.tokens, found.forecast, notes, job.model.reading)
 
 
-def _notes(found: ReadJob, cap: int, largest: int) -> tuple[str, ...]:
-    """What is to be said of the cap, of where the compile computes, and of what was read."""
+def _notes_of_cap(found: ReadJob, cap: int, largest: int) -> list[str]:
+    """What is to be said of the cap, and of where the compile computes."""
     said = cap_note(found.job.model, cap), device_note(found.job.device), memory_note(found.forecast.peak_bytes)
     notes = [note for note in said if note is not None]
     if artifact_budget(cap, found.code_files) > largest:
         notes.append(f"more than about {largest:,} bytes make no better artifact")
-    return (*notes, *found.calibration_notes, *found.inputs.identity.notes, *found.code_notes)
+    return notes
 
 
 def _quick_statistics(job: CompileJob, scratch: ScratchFile) -> Statistics:

@@ -162,7 +162,7 @@ def measure_checkpoint(
         model, statistics = _rewrite(job.model, statistics, recipe)
     memory = memory.bound_to(recipe.to_toml(), job.provenance, job.codec, job.identity.values, job.held_out)
     job = replace(job, model=model, statistics=statistics, memory=memory)
-    seconds, read = clock.seconds, found.reported()
+    seconds, read = clock.seconds, found.reported(statistics)
     files = found.code_files
     return MeasuredCheckpoint(checkpoint_path, job, options, files, scratch, read, seconds, found.to_score, extreme)
 

@@ -42,16 +42,15 @@ class ReadJob:
     forecast: Forecast
     instructions: dict
 
-    @property
-    def calibration_notes(self) -> list[str]:
-        """What is to be said of the calibration text."""
-        text = self.inputs.calibration
-        return [*text.notes, *notes_of_distillation(self.job, text.total)]
+    def calibration_notes(self, measured: Statistics) -> list[str]:
+        """What is to be said of the calibration text, on which that was measured."""
+        text, guessing = self.inputs.calibration, measured.guessing
+        return [*text.notes, *notes_of_distillation(self.job, text.total), *(guessing.notes() if guessing else [])]
 
-    def reported(self) -> dict[str, object]:
-        """What the report says of what was read."""
+    def reported(self, measured: Statistics) -> dict[str, object]:
+        """What the report says of what was read, and of what calibration measured."""
         more = {"instructions": self.instructions, "forecast": self.forecast.document()}
-        said = {"calibration_notes": self.calibration_notes, "code_notes": list(self.code_notes)}
+        said = {"calibration_notes": self.calibration_notes(measured), "code_notes": list(self.code_notes)}
         return {**self.inputs.reported(), **said, **more}
 
 

@@ -151,13 +151,12 @@ def _restored(content: Artifact, decoded: Sequence[ModelTensor]) -> list[ModelTe
 
 def _described(content: Artifact, decoded: Sequence[ModelTensor]) -> tuple[dict[str, object], list[ModelTensor]]:
     """Configuration and tensors by Hugging Face; OutputError where the artifact keeps none, or another model's."""
-    from ..compiler.exports.architecture import refuse_another_model
+    from ..compiler.exports.architecture import complete_configuration
     from ..compiler.exports.folder import configuration_of
     from ..compiler.exports.meta_names import as_hugging_face
     from ..compiler.exports.text_part import as_text_model
 
-    configuration = configuration_of(content.provenance)
-    refuse_another_model(content, decoded, configuration)
+    configuration = complete_configuration(content, decoded, configuration_of(content.provenance))
     return as_text_model(*as_hugging_face(configuration, _restored(content, decoded)))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...errors import CheckpointError
@@ -51,7 +51,11 @@ META_NAMES = {
     "rope_theta": "rope_theta",
     "max_seq_len": "max_position_embeddings",
     "vocab_size": "vocab_size",
+    "head_dim": "head_dim",
 }
+META_SIZES_SAID_ELSEWHERE = {"multiple_of", "ffn_dim_multiplier", "use_scaled_rope", "rope_scaling_factor", "seq_len"}
+OF_A_TRAINING = {"learning_rate", "batch_size", "max_iters"}  # where these stand, the rest need not be of the model
+CHANGES_NOTHING = re.compile(r"_.*|max_batch_size|.*dropout.*|.*_pdrop|init.*|.*flash.*|device|dtype|compile.*")
 META_SCALED_ROPE = {  # constants of Meta's llama-models
     "rope_type": "llama3",
     "low_freq_factor": 1.0,
@@ -66,11 +70,13 @@ class Configuration:
     """values : hyperparameters under the names of Hugging Face's config.json;  source : who says so, in words
 
     document : what the file beside the weights holds, as read; None where the configuration comes from within them
+    foreign : arguments among Meta's that Meta's code does not have, so that nobody here reads them
     """
 
     values: Mapping[str, object]
     source: str
     document: Mapping[str, object] | None = None
+    foreign: Mapping[str, object] = field(default_factory=dict)
 
 
 # Of the weights' storage, of who wrote the file, or of how a program is to run: an export says its own.
@@ -128,7 +134,7 @@ def as_configuration(content: object, source: str) -> Configuration | None:
     if "model_type" in content or "architectures" in content:
         return Configuration(dict(content), source)
     if META_MARKS <= content.keys():
-        return Configuration(_from_meta(content), source)
+        return Configuration(_from_meta(content), source, foreign=_foreign_to_meta(content))
     names = {str(name).lower() for name in content}  # settings may be those of environment variables
     if len(SIZES & names) >= LEAST_SIZES:
         return Configuration(dict(content), source)
@@ -150,7 +156,16 @@ def _from_meta(content: Mapping[str, object]) -> dict[str, object]:
     if content.get("use_scaled_rope"):
         factor = content.get("rope_scaling_factor")  # 8 for Llama 3.1 and 32 for 3.2, where the file does not say it
         values["rope_scaling"] = META_SCALED_ROPE | ({} if factor is None else {"factor": factor})
-    return {"model_type": META_MODEL_TYPE, "hidden_act": "silu", **values}
+    return {"model_type": META_MODEL_TYPE, "hidden_act": content.get("hidden_act") or "silu", **values}
+
+
+def _foreign_to_meta(content: Mapping[str, object]) -> dict[str, object]:
+    """What Meta's arguments say beside what Meta's code has; empty values change nothing."""
+    own = {*META_NAMES, *META_SIZES_SAID_ELSEWHERE, "hidden_act"}
+    if content.keys() & OF_A_TRAINING:
+        return {}
+    found = {str(name): value for name, value in content.items() if value and name not in own}
+    return {name: value for name, value in found.items() if not CHANGES_NOTHING.fullmatch(name)}
 
 
 def _read_json(path: Path) -> object:

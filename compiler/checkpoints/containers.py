@@ -93,7 +93,7 @@ def _is_known(begin: bytes, path: Path) -> bool:
 
 
 def _not_a_checkpoint(data: bytes, path: Path) -> CheckpointError:
-    what, way_out = what_it_is(data, path)
+    what, way_out = what_it_is(data, path, path.stat().st_size if path.is_file() else 0)
     return CheckpointError(f"{path} is not a checkpoint: {what}; {way_out or f'give {KNOWN_KINDS}'}")
 
 

@@ -147,7 +147,7 @@ def _content_of(data: bytes | memoryview, path: Path, compression: str, file: Bi
         return found
     if compression:
         raise not_inside(bytes(data[:BEGIN_BYTES]), path, compression)
-    what, way_out = what_it_is(bytes(data[:BEGIN_BYTES]), path)
+    what, way_out = what_it_is(bytes(data[:BEGIN_BYTES]), path, len(data))
     way_out = way_out or f"give an artifact or {KNOWN_KINDS}"
     raise CheckpointError(f"{path} is neither an artifact nor a checkpoint: {what}; {way_out}")
 

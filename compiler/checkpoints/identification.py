@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ...files.nested_text import parse_json
 from ...runtime.shards import is_shard
+from .llama2c import of_another_length
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 TEXT_BYTES = 256  # looked at, to tell a text from other bytes
@@ -19,7 +20,7 @@ SENTENCEPIECE = re.compile(rb"\n.{1,3}\n[\x01-\x20].{1,32}\x15", re.DOTALL)  # t
 CONVERT = "convert it to .safetensors with the library that wrote it"
 MARKS = (  # place, bytes there, what the file is, the way out
     (0, b"\x89BCAP", "it is a compiled artifact", ""),
-    (0, struct.pack("<i", 20240326), "it is a GPT-2 of llm.c, an architecture that no frontend knows", ""),
+    (0, struct.pack("<i", 20240326), "it is llm.c's own file of a GPT-2", "give the GPT-2 as a Hugging Face folder"),
     (
         0,
         b"PGRP",
@@ -37,9 +38,11 @@ MARKS = (  # place, bytes there, what the file is, the way out
 )
 
 
-def what_it_is(data: bytes, path: Path) -> tuple[str, str]:
+def what_it_is(data: bytes, path: Path, length: int = 0) -> tuple[str, str]:
     """What the bytes of a file are ("it is ..."), and what to give instead; the latter is empty where
     any checkpoint will do.
+
+    length : of the whole, where `data` is its beginning; 0 where that is not known
     """
     if not data:
         return "it is empty", ""
@@ -57,6 +60,10 @@ def what_it_is(data: bytes, path: Path) -> tuple[str, str]:
         return "it is a Flax checkpoint", "save the model as .safetensors (save_pretrained with PyTorch)"
     if SENTENCEPIECE.match(data):
         return "it is a sentencepiece tokenizer", "a tokenizer is for --tokenizer; give the model's weights"
+    other = of_another_length(data, length) if length else ""
+    if other:
+        way_out = "copy it again if it was cut; packed weights of other programs are not known, give the float32 file"
+        return f"{other}, and has {length:,}", way_out
     return _text(data, path) or (f"it begins with {data[:8].hex(' ')}", "")
 
 

@@ -26,6 +26,7 @@ FLAGS = struct.Struct("<4sI7iBi")  # magic, version, sizes, whether table and he
 VERSIONS_HEADER_BYTES = 256
 LARGEST_SCALE = 1e3  # of a group; where scales stand, a number beyond this shows that they stand elsewhere
 MOST = 1 << 24  # of any size; above what has ever been in such a file, below what other kinds of file begin with
+MOST_LAYERS = 1024  # of what is called a cut file of this kind; what else may begin so says more
 ROPE_THETA, EPSILON, BOUNDARY_TOKEN = 10_000.0, 1e-5, 1  # constants of run.c
 TABLE_TOLERANCE = 1e-3
 Shape = tuple[int, ...]
@@ -109,6 +110,17 @@ def is_llama2c(data: bytes | memoryview) -> bool:
 def begins_llama2c(head: bytes) -> bool:
     """Whether a llama2.c file may begin so, whatever its length."""
     return head.startswith(MAGIC) or _sizes_in(head) is not None
+
+
+def of_another_length(data: bytes | memoryview, length: int) -> str:
+    """What a file of `length` bytes is that begins as one of version 0 does and has not the length of its sizes, in
+    words; empty for any other.
+    """
+    sizes = _sizes_in(data)
+    if sizes is None or sizes.layers > MOST_LAYERS or sizes.file_bytes == length:
+        return ""
+    of = f"width {sizes.width}, {sizes.layers} layers, {sizes.vocabulary:,} tokens"
+    return f"it begins as llama2.c's file of version 0 does, which has {sizes.file_bytes:,} bytes for {of}"
 
 
 def _sane(numbers: tuple[int, ...], tied: bool) -> Sizes | None:

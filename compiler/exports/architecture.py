@@ -21,11 +21,19 @@ from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.configuration import Configuration
 from ..frontends import build_model, restored_tensors
+from ..frontends.llama_families import FAMILIES as LLAMA_FAMILIES
+from ..frontends.llama_families import MULTIMODAL
 from ..frontends.llama_names import OUTPUT_BIAS
 from ..model.model import Model, ModelTensor
 from ..model.structure import exact_tensors
 
 KEPT = "the config.json that the artifact keeps"
+TIED = "tie_word_embeddings"
+TOLD_BY_SHAPES = (  # of what gated decoders call the same as transformers does
+    *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
+    *("num_key_value_heads", TIED),
+)
+OF_NO_CLASS = ("nanogpt", "mingpt", "first-mingpt", "classroom-gpt", "lecture-gpt")  # whose files may name a model type
 
 
 def origin_metadata(data: bytes, content: Artifact) -> dict[str, str]:
@@ -60,32 +68,50 @@ def architecture_of(content: Artifact, decoded: Sequence[ModelTensor]) -> Mappin
     return dict(model.architecture) if model.program == content.program else None
 
 
-def refuse_another_model(
+def complete_configuration(
     content: Artifact, decoded: Sequence[ModelTensor], configuration: Mapping[str, object]
-) -> None:
-    """Raises OutputError where whoever reads the `configuration` would compute something else than the artifact."""
-    wrong = disagreement(content, decoded, configuration)
+) -> dict[str, object]:
+    """The `configuration` with the sizes that it leaves to the tensors, for which others' code takes its own.
+
+    Raises OutputError where whoever reads it would compute something else than the artifact.
+    """
+    model, wrong = _described(content, decoded, configuration)
     if wrong:
         raise OutputError(
             f"{KEPT} is not the model in it: {wrong}; compile again without, or export a .safetensors or .pt file"
         )
+    family = None if model is None else model.architecture.get("family")
+    if family in OF_NO_CLASS:
+        raise OutputError(
+            f"this artifact is a {family}, which neither transformers nor llama.cpp knows; export a .safetensors or "
+            ".pt file"
+        )
+    known = {} if model is None else model.architecture
+    names = TOLD_BY_SHAPES if configuration.get("model_type") in LLAMA_FAMILIES else (TIED,)
+    unsaid = {name: known[name] for name in names if name in known and configuration.get(name) is None}
+    return {**configuration, **({} if configuration.get("model_type") in MULTIMODAL else unsaid)}
 
 
 def disagreement(content: Artifact, decoded: Sequence[ModelTensor], configuration: Mapping[str, object]) -> str:
     """Where the model that a configuration describes is not the artifact's, in words; empty where it is."""
+    return _described(content, decoded, configuration)[1]
+
+
+def _described(
+    content: Artifact, decoded: Sequence[ModelTensor], configuration: Mapping[str, object]
+) -> tuple[Model | None, str]:
+    """The model that a configuration describes, None where there is none, and where it is not the artifact's."""
     if any(tensor.name == OUTPUT_BIAS for tensor in decoded):
-        return "the head was given a bias (bias-head of the recipe), which no class of transformers has"
+        return None, "the head was given a bias (bias-head of the recipe), which no class of transformers has"
     checkpoint = _checkpoint(content, decoded, Configuration(configuration, KEPT))
     given = {"seq_len": content.program.sequence_length, "boundary_token": content.program.boundary_token}
     try:
         model = _built(checkpoint, given)
     except CheckpointError as error:
-        return str(error)
-    return (
-        ""
-        if _same(model, content, decoded)
-        else "it was compiled with an --architecture that says otherwise, which belongs into the config.json"
-    )
+        return None, str(error)
+    if _same(model, content, decoded):
+        return model, ""
+    return model, "it was compiled with an --architecture that says otherwise, which belongs into the config.json"
 
 
 def _built(checkpoint: Checkpoint, given: Mapping[str, object]) -> Model:

@@ -14,6 +14,7 @@ from ..checkpoints.configuration import Configuration, model_configuration
 from ..checkpoints.listing import listed
 from ..model.model import Model, ModelTensor
 from .architecture_file import FRONTEND_KEY, PRESET_KEY, read_architecture
+from .inexpressible import INEXPRESSIBLE
 from .misfit import ignoring
 from .registry import FRONTENDS, Frontend
 from .rotation_tables import check_rotations
@@ -32,10 +33,6 @@ __all__ = [
 
 MODULE_PREFIXES = ("model.", "net.", "gpt.", "lm.", "student.", "transformer.", "_forward_module.")
 MODEL_TYPE = "model_type"  # the key by which a Hugging Face config.json names an architecture
-INEXPRESSIBLE = {  # model types that people have and no instruction computes, with the reason
-    "bloom": "its attention adds ALiBi biases, which no instruction computes",
-    "mpt": "its attention adds ALiBi biases, which no instruction computes",
-}
 
 
 def build_model(checkpoint: Checkpoint, architecture: Mapping[str, object] | None = None) -> Model:
@@ -136,7 +133,8 @@ def _chosen(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Front
     counts = {each.name: recognized(each, checkpoint.tensors) for each in frontends}
     best = max(frontends, key=lambda each: (counts[each.name] > 0 and declared in each.model_types, counts[each.name]))
     known = counts[best.name]
-    if checkpoint.configuration is not None and (best.model_types or not known):
+    few = 2 * known < len(checkpoint.tensors)  # such as lm_head.weight, which many architectures have
+    if checkpoint.configuration is not None and (best.model_types or few):
         _check_model_type(checkpoint, checkpoint.configuration)
     if not known:
         _refuse_several(checkpoint)
@@ -152,7 +150,7 @@ def _check_model_type(checkpoint: Checkpoint, configuration: Configuration) -> N
     """Refuse a model type that no frontend knows: tensors of other architectures may have the same names."""
     found = configuration.values.get(MODEL_TYPE)
     types = sorted(name for frontend in known_frontends().values() for name in frontend.model_types)
-    if str(found) in INEXPRESSIBLE:
+    if found not in types and str(found) in INEXPRESSIBLE:  # a third party's frontend may know better
         raise CheckpointError(
             f"{checkpoint.path}: {configuration.source} says that this is a {found!r}: {INEXPRESSIBLE[str(found)]}"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ...errors import CheckpointError
+from ...files.printable import shown_value
 from ..checkpoints.checkpoint import Checkpoint
 
 EVALUATED_LENGTH = 1024  # longer contexts are possible, and evaluated at this length unless one says otherwise
@@ -27,6 +28,16 @@ def refuse_contradictions(
         raise CheckpointError(
             f"{checkpoint.path}: {source} says {', '.join(says)}, the tensors say {', '.join(say)}; "
             "give the configuration of this checkpoint, or what is right in an --architecture file"
+        )
+
+
+def refuse_foreign(source: str, foreign: Mapping[str, object], family: str) -> None:
+    """Raises CheckpointError where `source` says arguments of a model that the code of its family does not have."""
+    if foreign:
+        said = ", ".join(f"{name} {shown_value(value)}" for name, value in foreign.items())
+        raise CheckpointError(
+            f"{source} says {said}, which the code of {family} has not: the model may compute otherwise; if it does "
+            f'not, say family = "{family}" in an --architecture file'
         )
 
 

@@ -153,7 +153,7 @@ class _Builder:
         q, k, v = (self.map(layer, part, x) for part in SPLIT)
         if h.rotary_dims:
             q, k = self.rotated(q, h.num_attention_heads), self.rotated(k, h.num_key_value_heads)
-        scale = h.head_dim**-0.5 if h.scale_attention else 1.0
+        scale = (h.hidden_size if h.scale_by_width else h.head_dim) ** -0.5 if h.scale_attention else 1.0
         if h.scale_by_layer:
             scale /= layer + 1
         window = h.sliding_window if layer in h.sliding_layers else 0

@@ -12,8 +12,8 @@ from collections.abc import Collection, Mapping
 
 from ...errors import CheckpointError
 from ...files.printable import shown_value
-from ..checkpoints.configuration import Configuration
-from .agreement import refuse_zeros
+from ..checkpoints.configuration import CHANGES_NOTHING, OF_A_TRAINING, Configuration
+from .agreement import refuse_foreign, refuse_zeros
 from .gpt_families import FAMILIES, MARK_OF_NANOGPT, MODEL_TYPES
 
 ALIASES = {
@@ -24,6 +24,7 @@ ALIASES = {
     "num_heads": "num_attention_heads",
     "n_inner": "intermediate_size",
     "ffn_dim": "intermediate_size",
+    "activation": "hidden_act",
     "activation_function": "hidden_act",
     "layer_norm_epsilon": "layer_norm_eps",
     "norm_epsilon": "layer_norm_eps",
@@ -68,6 +69,7 @@ ACTIVATIONS = {
     "swish": "silu",
 }
 NORMS_OF_HEADS = "qk_layernorm"
+SIZES_OF_NANOGPT = {"n_layer", "n_head", "n_embd"}
 
 
 def family_told(configuration: Configuration | None) -> str | None:
@@ -76,9 +78,27 @@ def family_told(configuration: Configuration | None) -> str | None:
         return None
     values = configuration.values
     named = MODEL_TYPES.get(str(values.get("model_type")))
-    if named is None and {"n_layer", "n_head", "n_embd", MARK_OF_NANOGPT} <= values.keys():
+    if named is None and SIZES_OF_NANOGPT | {MARK_OF_NANOGPT} <= values.keys():
         return "nanogpt"
     return named
+
+
+def refuse_foreign_arguments(configuration: Configuration | None, family: str) -> None:
+    """Raises CheckpointError for arguments of a model in nanoGPT's manner that the family's code does not have, such as
+    use_rope: those who change the code add them, and the tensors may be the same. Empty ones of unknown meaning change
+    nothing.
+    """
+    values: Mapping[str, object] = {} if configuration is None else configuration.values
+    if configuration is None or not SIZES_OF_NANOGPT <= values.keys() or {"model_type", *OF_A_TRAINING} & values.keys():
+        return
+    fixed, foreign = FAMILIES[family].fixed, {}
+    for name, value in values.items():
+        meant = ALIASES.get(name, name)
+        is_read = name in ALIASES or name in {*ALIASES.values(), *SAME_NAME, MARK_OF_NANOGPT}
+        differs = value is not None and fixed[meant] != value if meant in fixed else value and not is_read
+        if differs and not CHANGES_NOTHING.fullmatch(name):
+            foreign[name] = value
+    refuse_foreign(configuration.source, foreign, family)
 
 
 def read_configuration(configuration: Configuration, family: str, layers: int) -> dict[str, object]:

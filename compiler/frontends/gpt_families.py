@@ -24,6 +24,7 @@ PLAIN: Mapping[str, object] = {  # what most of the families do
     "norm_first": True,
     "final_norm": True,
     "scale_attention": True,
+    "scale_by_width": False,
     "scale_by_layer": False,
     "sliding_window": 0,
     "sliding_layers": [],
@@ -111,9 +112,9 @@ FAMILIES: dict[str, Family] = {
         boundary_token=50_256,
     ),
     "classroom-gpt": Family(naming=names.CLASSROOM, fixed=PLAIN, biases=NONE_EXCLUDED),
-    "lecture-gpt": Family(
+    "lecture-gpt": Family(  # its first code scales by the width of the model, its later code by that of a head
         naming=names.LECTURE,
-        fixed=PLAIN,
+        fixed=_without(PLAIN, "scale_by_width"),
         assumed={"hidden_act": "relu", "tie_word_embeddings": False},
         named_by_its_tensors=True,
         biases=NONE_EXCLUDED,

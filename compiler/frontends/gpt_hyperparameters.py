@@ -32,6 +32,7 @@ PARAMETERS = {
     "norm_first": Parameter(bool),  # before attention and MLP, not after their sums
     "final_norm": Parameter(bool),
     "scale_attention": Parameter(bool),  # by 1 / sqrt(width of a head)
+    "scale_by_width": Parameter(bool),  # by 1 / sqrt(width of the model) in its place
     "scale_by_layer": Parameter(bool),  # and by 1 / (layer + 1)
     "sliding_window": Parameter(int, least=0),  # 0: none
     "sliding_layers": Parameter(list),  # those whose attention has the window
@@ -60,6 +61,7 @@ class Hyperparameters:
     norm_first: bool
     final_norm: bool
     scale_attention: bool
+    scale_by_width: bool
     scale_by_layer: bool
     sliding_window: int
     sliding_layers: list[int]

@@ -24,11 +24,11 @@ from .agreement import (
     require_token,
 )
 from .architecture_file import Parameter, checked_parameters
-from .gpt_configuration import family_told, read_configuration
+from .gpt_configuration import family_told, read_configuration, refuse_foreign_arguments
 from .gpt_families import FAMILIES, Family
 from .gpt_hyperparameters import FRONTEND_NAME, PARAMETERS, Hyperparameters
 from .gpt_names import FUSED, Naming
-from .gpt_shapes import infer_from_shapes
+from .gpt_shapes import infer_from_shapes, refuse_other_names
 
 TOLD_ONLY = {
     "rotary_share": Parameter(float, least=0, most=1),
@@ -38,6 +38,10 @@ TOLD_ONLY = {
 UNLESS_TOLD = {  # what LayerNorm has in PyTorch and in every family;  a head that is a copy of the table counts as tied
     "layer_norm_eps": 1e-5,
     "tie_word_embeddings": True,
+}
+MEANINGS = {  # of what is asked for and has no choices to tell by
+    "scale_by_width": "scale_by_width is true where the code multiplies scores by C**-0.5, C the width of the model, "
+    "and false where by the head's, head_size**-0.5",
 }
 
 
@@ -79,9 +83,9 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object], heads: int = 0)
     family = FAMILIES[name]
     naming = family.naming.fitting(checkpoint.tensors)
     shapes = infer_from_shapes(checkpoint.tensors, naming, family) | ({"num_attention_heads": heads} if heads else {})
-    untold = [name for name in ("num_hidden_layers", "vocab_size", "hidden_size") if name not in shapes]
-    if untold:
-        raise CheckpointError(f"{checkpoint.path} lacks the tensors of {name} that would tell {', '.join(untold)}")
+    refuse_other_names(checkpoint, name, naming, shapes)
+    if "family" not in given:
+        refuse_foreign_arguments(checkpoint.configuration, name)
     told, source = _from_configuration(checkpoint, name, int(shapes["num_hidden_layers"]))
     told_by_name = "family" in given or family_told(checkpoint.configuration) is not None
     declared = told_by_name or family.named_by_its_tensors
@@ -140,6 +144,8 @@ def _complete(
             int(key_rows or width) % head == 0, f"heads of width {head} do not divide the {key_rows} rows of the keys"
         )  # type: ignore[call-overload]
         shapes["num_key_value_heads"] = int(key_rows or width) // head  # type: ignore[call-overload]
+        if heads == 1 and "scale_by_width" not in known:  # the head is as wide as the model
+            shapes["scale_by_width"] = False
         for source in (assumed, told):
             if "rotary_share" in source:
                 source["rotary_dims"] = int(head * source.pop("rotary_share"))  # type: ignore[call-overload]
@@ -164,6 +170,7 @@ def _ask(checkpoint: Checkpoint, family: str, untold: list[str]) -> None:
         untold = [name for name in untold if name != "num_key_value_heads"]
     if untold:
         kinds = [f"{name} is {PARAMETERS[name].expected()}" for name in untold if PARAMETERS[name].choices]
+        kinds += [MEANINGS[name] for name in untold if name in MEANINGS]
         raise CheckpointError(
             f"{checkpoint.path} has the tensors of {family}, and nothing tells {', '.join(untold)}, which change what "
             "the model computes; put its config.json beside it, or give them in an --architecture file"

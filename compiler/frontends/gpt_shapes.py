@@ -14,9 +14,9 @@ from ...errors import CheckpointError
 from ..checkpoints.checkpoint import Checkpoint
 from .gpt_families import FAMILIES, Family
 from .gpt_hyperparameters import Hyperparameters
-from .gpt_names import BUFFERS, FUSED, NORMS, Naming
+from .gpt_names import BUFFERS, FUSED, MAPS, NORMS, Naming
 from .layouts import stored_name
-from .misfit import misfit
+from .misfit import lacking, misfit
 
 
 def infer_from_shapes(tensors: Mapping[str, np.ndarray], naming: Naming, family: Family) -> dict[str, object]:
@@ -115,6 +115,32 @@ def check_shapes(checkpoint: Checkpoint, h: Hyperparameters, naming: Naming) -> 
         raise CheckpointError(
             f"{checkpoint.path} does not fit {h.family} with {size}, MLP of {h.intermediate_size}; {found}"
         )
+
+
+def refuse_other_names(checkpoint: Checkpoint, family: str, naming: Naming, shapes: Mapping[str, object]) -> None:
+    """Raises CheckpointError where no layer has one of the family's maps or its first norm, or no tensor tells one of
+    the sizes that `shapes` needs: nothing that a caller could say would make it fit.
+    """
+    placed = {place[1] for name in checkpoint.tensors if (place := naming.place(name)) and place[2] == "weight"}
+    telling = {
+        "num_hidden_layers": f"{naming.prefix}{naming.layers}N.*",
+        "vocab_size": naming.single("table"),
+        "hidden_size": f"{naming.prefix}{naming.layers}N.{naming.parts['down']}.weight",
+    }
+    untold = [name for name in telling if name not in shapes]
+    absent = [part for part in naming.parts if part in (*MAPS, "attention_norm") and part not in placed]
+    if not untold and not absent:
+        return
+    missing = [telling[name] for name in untold]
+    missing += [f"{naming.prefix}{naming.layers}N.{naming.parts[part]}.weight" for part in absent] if placed else []
+    singles = set(naming.singles().values())
+
+    def is_known(name: str) -> bool:
+        known = name in singles or naming.place(name) is not None
+        return known or is_buffer(name, checkpoint.tensors[name])
+
+    found = lacking(family, untold, [*dict.fromkeys(missing)], checkpoint.tensors, is_known)
+    raise CheckpointError(f"{checkpoint.path} {found}")
 
 
 def is_buffer(name: str, values: np.ndarray) -> bool:

@@ -18,6 +18,7 @@ from .agreement import (
     EVALUATED_LENGTH,
     SHAPES,
     refuse_contradictions,
+    refuse_foreign,
     require,
     require_grouped_heads,
     require_layers,
@@ -32,8 +33,9 @@ from .llama_configuration import (
 )
 from .llama_families import FAMILIES, Family, Windows
 from .llama_hyperparameters import FRONTEND_NAME, PARAMETERS, Hyperparameters, names_of
-from .llama_names import Naming, fitting_families, naming_of
+from .llama_names import Naming, fitting_families, naming_of, recognized
 from .llama_shapes import infer_from_shapes
+from .misfit import lacking
 
 NAMES = "names"  # told the family, where no file did
 NOT_ASKED: Mapping[str, object] = {"seq_len": EVALUATED_LENGTH, "boundary_token": 0, "rope_scaling": {}} | {
@@ -68,6 +70,8 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved:
     shapes = _from_shapes(checkpoint, naming)
     told, assumed, source = {}, {}, ""
     if checkpoint.configuration is not None:
+        if "family" not in given:
+            refuse_foreign(checkpoint.configuration.source, checkpoint.configuration.foreign, family_name)
         told, assumed = read_configuration(checkpoint.configuration, family_name, shapes["num_hidden_layers"])
         told, source = checked_parameters(told, PARAMETERS, FRONTEND_NAME), checkpoint.configuration.source
     _complete_heads(shapes, {**told, **given}, assumed, family)
@@ -101,11 +105,12 @@ def _family_of(checkpoint: Checkpoint, given: Mapping[str, object]) -> tuple[str
 
 def _from_shapes(checkpoint: Checkpoint, naming: Naming) -> dict[str, Any]:
     shapes = infer_from_shapes(checkpoint.tensors, naming)
-    untold = [name for name in ("num_hidden_layers", "vocab_size", "hidden_size") if name not in shapes]
+    telling = {"num_hidden_layers": f"{naming.layers}N.*", "vocab_size": naming.table, "hidden_size": naming.table}
+    untold = [name for name in telling if name not in shapes]
     if untold:
-        raise CheckpointError(
-            f"{checkpoint.path} lacks the tensors of {FRONTEND_NAME} that would tell {', '.join(untold)}"
-        )
+        missing = [*dict.fromkeys(telling[name] for name in untold)]
+        found = lacking(FRONTEND_NAME, untold, missing, checkpoint.tensors, lambda name: recognized([name]) > 0)
+        raise CheckpointError(f"{checkpoint.path} {found}")
     return shapes
 
 

@@ -6,7 +6,8 @@ for every family.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -40,6 +41,29 @@ def misfit(
     if others:
         found.append(f"of a second model beside it, which {ignoring(f'{other}.*' for other in others)} leaves out")
     return "; ".join(found)
+
+
+def lacking(
+    family: str,
+    untold: Sequence[str],
+    missing: Sequence[str],
+    tensors: Iterable[str],
+    is_known: Callable[[str], bool],
+) -> str:
+    """What to say of tensors without which no model of a family is written, after the name of the file.
+
+    untold : hyperparameters that they would tell;  missing : their names, N for each layer
+    is_known : whether the family has a tensor of this name; of the others one a layer stands for all
+    """
+    others = {re.sub(r"\d+", "N", name, count=1): name for name in reversed([*tensors]) if not is_known(name)}
+    told = f"the tensors of {family} that would tell {', '.join(untold)}" if untold else f"tensors of {family}"
+    found = f"; unexpected: {listed([*reversed(others.values())], NAMES_IN_A_MESSAGE)}" if others else ""
+    end = (
+        "it is another architecture, or has other names for its tensors"
+        if others
+        else "it is another architecture or incomplete"
+    )
+    return f"lacks {told} ({', '.join(missing)}){found}; {end}"
 
 
 def ignoring(patterns: Iterable[str]) -> str:

@@ -38,6 +38,11 @@ def positions_at_once(program: Program) -> int:
     return max(1, LOGIT_FLOATS // program.vocabulary_size)
 
 
+def next_tokens(tokens: Tensor) -> Tensor:
+    """int64 [sequences, length] of such tokens: the one that follows each, -1 at the end of a sequence."""
+    return torch.cat([tokens[:, 1:], torch.full_like(tokens[:, :1], -1)], 1)
+
+
 def split_positions(values: Tensor, at_once: int) -> tuple[Tensor, ...]:
     """What belongs to positions [batch, length, ...], as [n, ...] for so many positions each."""
     return values.flatten(0, 1).split(at_once)

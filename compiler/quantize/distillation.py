@@ -32,6 +32,7 @@ from ..model.logit_parts import (
     go_on,
     gradients_in_parts,
     in_parts,
+    next_tokens,
     positions_at_once,
     reads_logits,
     split_positions,
@@ -42,7 +43,7 @@ from ..model.torch_executor import Forward, TorchExecutor, advance_to
 from ..scratch_file import ScratchFile
 from ..workers import iterate_jobs, run_jobs, threads_for
 from .eigenvector_adam import Basis, Moments
-from .logit_gradient import cap_behind_head, excess_loss, logit_gradients, next_tokens, with_labels
+from .logit_gradient import cap_behind_head, excess_loss, logit_gradients, with_labels
 from .teacher import Teacher
 
 PART_TOKENS = 1024

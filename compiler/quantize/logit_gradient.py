@@ -32,11 +32,6 @@ def cap_behind_head(program: Program) -> float | None:
     return None
 
 
-def next_tokens(tokens: torch.Tensor) -> torch.Tensor:
-    """int64 [sequences, length] of such tokens: the one that follows each, -1 at the end of a sequence."""
-    return torch.cat([tokens[:, 1:], torch.full_like(tokens[:, :1], -1)], 1)
-
-
 def with_labels(expected: torch.Tensor, following: torch.Tensor, labels: float) -> torch.Tensor:
     """(1 - a) p + a e of predictions p [sequences, length, vocabulary]; p itself where no token follows, or a is 0."""
     if not labels:

@@ -18,7 +18,14 @@ from torch import Tensor
 from ...errors import CheckpointError
 from ...format.program.operations import Embed, HashEmbed, Linear, PositionEmbed
 from ...format.program.program import Program
-from ..model.logit_parts import before_logits, gradients_in_parts, reads_logits
+from ..model.logit_parts import (
+    before_logits,
+    gradients_in_parts,
+    next_tokens,
+    positions_at_once,
+    reads_logits,
+    split_positions,
+)
 from ..model.structure import find_head
 from ..model.torch_executor import Forward, TorchExecutor
 from .overflow_place import overflow_place
@@ -53,7 +60,8 @@ class MeasuredProgram:
         weights, the diagonal of what would be their output_fisher
     lookup_fisher, lookup_moments : by table, of rows and of output gradients of lookups
     vectors : by tensor, squared gradients of everything else
-    entropy : by 0, loss of the labels that were drawn
+    entropy, text : by 0, loss of the labels that were drawn; that of the text's own tokens in the first batch, its
+        squares, and their number
 
     stop : the first instruction of the head; behind : places of what it and all that follows read among lookups and
         vectors, whose gradients are taken together
@@ -135,6 +143,8 @@ class BatchPass:
         del predicted
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
         self._part("entropy", 0, number, loss.detach().double()[None])
+        if self.number == 0:
+            self._part("text", 0, number, _losses_of_text(rest, number, logits.detach().flatten(0, 1)))
         return loss, None
 
     def _register(self, index: int, value: Tensor) -> Tensor:
@@ -214,3 +224,13 @@ class BatchPass:
 
     def _part(self, kind: str, table: int, index: int, value: Tensor) -> None:
         self._parts.setdefault((kind, table), {})[index] = value
+
+
+def _losses_of_text(part: Forward, number: int, logits: Tensor) -> Tensor:
+    """float64 [3]: of the tokens that follow the positions of part `number`, the sum of their losses, that of the
+    squares, and how many they are.
+    """
+    following = split_positions(next_tokens(part.tokens), positions_at_once(part.executor.program))[number]
+    losses = torch.nn.functional.cross_entropy(logits, following, ignore_index=-1, reduction="none")
+    losses = losses[following >= 0].double()
+    return torch.stack([losses.sum(), losses.square().sum(), losses.new_tensor(len(losses))])

@@ -11,7 +11,6 @@ depend on the thread count.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +22,7 @@ from ..scratch_file import ScratchFile
 from ..workers import iterate_jobs, threads_for
 from .batch_pass import BatchPass, MeasuredProgram
 from .calibration_progress import RememberedCalibration
+from .guessing import Guessing
 from .running_sums import RunningSums
 
 TOKENS_AN_UNKNOWN = 4
@@ -50,7 +50,7 @@ class Statistics:
 
     head_mean, head_fisher : float64[columns], float64[rows] mean input and own row Fisher of the linear
         map that makes the logits
-    entropy : nats a token of the model's own predictions, by a label drawn for each; NaN where nothing was measured
+    guessing : how the model compares with guessing; None where nothing was measured
     """
 
     matrices: Mapping[int, MatrixStatistics]
@@ -58,7 +58,7 @@ class Statistics:
     tokens: int
     head_mean: np.ndarray | None = None
     head_fisher: np.ndarray | None = None
-    entropy: float = math.nan
+    guessing: Guessing | None = None
 
 
 def calibration_sequences(tokens: np.ndarray, sequence_length: int, wanted_tokens: int) -> np.ndarray:
@@ -172,8 +172,9 @@ def _summarize(
     vectors = {i: values for i, values in vectors.items() if i not in matrices}
     heads = [i for i in sums.names("means") if measured.uses[i] == 1]
     head = [(sums.load((kind, i)) / tokens).numpy() for i in heads[:1] for kind in ("means", "fisher")]
-    entropy = float(sums.load(("entropy", 0))) / tokens
-    return Statistics(matrices, vectors, tokens, *(head or (None, None)), entropy)
+    (entropy,), (loss, squares, count) = sums.load(("entropy", 0)).tolist(), sums.load(("text", 0)).tolist()
+    guessing = Guessing.of_sums(entropy, tokens, loss, squares, int(count), measured.program.vocabulary_size)
+    return Statistics(matrices, vectors, tokens, *(head or (None, None)), guessing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ SPACE = "\u2581"  # how sentencepiece writes a space inside a piece
 SPACE_AS_BYTES = tuple(f"<0x{byte:02X}>" for byte in SPACE.encode())
 
 
+MINBPE = b"minbpe v"  # how that library's files of the same name begin
+
+
 class SentencepieceTokenizer(Tokenizer):
     """A sentencepiece model; `source` names it in errors."""
 
@@ -36,6 +39,11 @@ class SentencepieceTokenizer(Tokenizer):
         """From the bytes of a .model file; DataError when they are something else."""
         if not data:  # sentencepiece would take it for a model and complain at each use
             raise DataError(f"{source} is empty; give a sentencepiece .model file")
+        if data.startswith(MINBPE):
+            raise DataError(
+                f"{source} is a tokenizer of minbpe, which is not read; encode the text with it, and give the ids as a "
+                "token shard, with token_bytes.json for a score"
+            )
         try:
             processor = sentencepiece.SentencePieceProcessor(model_proto=data)
         except (RuntimeError, ValueError) as error:  # a message of the library may quote bytes that are no text

@@ -13,6 +13,7 @@ from ....format.program.program import Program
 from ...checkpoints.checkpoint import Checkpoint
 from ...checkpoints.listing import listed
 from ...model.model import Model, ModelTensor
+from ..misfit import lacking
 from ..parts import whole_name
 from .given import Given, describes_model, parse_given, parse_settings
 from .hyperparameters import FRONTEND_NAME, INITIAL_PARAMETERS, SHAPE_PARAMETERS, Hyperparameters
@@ -66,11 +67,13 @@ def _check_told(checkpoint: Checkpoint, known: Mapping[str, object]) -> None:
     """What the program cannot be written without."""
     untold = [name for name in SHAPE_PARAMETERS if name not in known and name != "tie_embeddings"]
     if untold:
-        raise CheckpointError(
-            f"{checkpoint.path} lacks the tensors of {FRONTEND_NAME} that would tell {', '.join(untold)} "
-            "(tok_emb.weight, blocks.N.attn.q_gain, and blocks.N.attn.c_k.weight and blocks.N.mlp.fc.weight or "
-            "kv_bank and mlp_up_bank); it is another architecture or incomplete"
-        )
+        missing = [
+            "tok_emb.weight",
+            "blocks.N.attn.q_gain",
+            "and blocks.N.attn.c_k.weight and blocks.N.mlp.fc.weight or kv_bank and mlp_up_bank",
+        ]
+        found = lacking(FRONTEND_NAME, untold, missing, checkpoint.tensors, lambda name: recognized([name]) > 0)
+        raise CheckpointError(f"{checkpoint.path} {found}")
 
 
 def _notes(unused: Sequence[str], ignored: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

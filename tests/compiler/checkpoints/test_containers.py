@@ -153,7 +153,7 @@ OTHERS = [  # name, bytes, what the sentence says after the path
     (
         "gpt2_124M.bin",
         struct.pack("<3i", 20240326, 3, 1024),
-        f"is not a checkpoint: it is a GPT-2 of llm.c, an architecture that no frontend knows; give {KNOWN_KINDS}",
+        "is not a checkpoint: it is llm.c's own file of a GPT-2; give the GPT-2 as a Hugging Face folder",
     ),
     (
         "m.onnx",

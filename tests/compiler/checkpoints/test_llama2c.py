@@ -45,6 +45,20 @@ def test_a_llama2c_file_is_one_to_the_byte():
         assert llama2c_sizes(other) is None
 
 
+@pytest.mark.parametrize("length", [-400, 4])
+def test_a_file_of_another_length_is_told_by_its_beginning(tmp_path, length):
+    """A download that was cut, or the same header before weights that another program packed."""
+    whole, path = llama2c_bytes(META, META.state(8)), tmp_path / "a.bin"
+    path.write_bytes(whole[:length] if length < 0 else whole + bytes(length))
+    with pytest.raises(CheckpointError) as caught:
+        read_checkpoint(path)
+    assert str(caught.value) == (
+        f"{path} is not a checkpoint: it begins as llama2.c's file of version 0 does, which has {len(whole):,} bytes "
+        f"for width {META.width}, {META.layers} layers, {META.vocabulary} tokens, and has {len(whole) + length:,}; "
+        "copy it again if it was cut; packed weights of other programs are not known, give the float32 file"
+    )
+
+
 def versioned(naive, version: int, group: int = 0) -> bytes:
     """The 256 bytes before the weights of versions 1 and 2."""
     sizes = (naive.width, naive.hidden, naive.layers, naive.heads, naive.kv_heads, naive.vocabulary, 16)

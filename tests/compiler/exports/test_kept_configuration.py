@@ -96,3 +96,47 @@ def test_the_text_of_a_larger_model_becomes_a_model_of_text(prefix, output, tmp_
         config = json.loads((tmp_path / output / "config.json").read_text())
         assert config["model_type"] == "gemma3_text" and config["architectures"] == ["Gemma3ForCausalLM"]
         assert config.keys().isdisjoint(["text_config", "vision_config"])
+
+
+@pytest.mark.parametrize("model_type", ["gpt-nano", "gpt2"])
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_what_no_class_of_others_is_becomes_a_file_of_weights_alone(model_type, output, tmp_path):
+    """minGPT's own configuration names a model type, which is transformers' too for some, of other tensors."""
+    state = {n: np.ascontiguousarray(v.T) if ".c_" in n else v for n, v in golden_logits("gpt2").state().items()}
+    state["lm_head.weight"] = state["transformer.wte.weight"][::-1].copy()
+    sizes = {"n_layer": 2, "n_head": 3, "n_embd": 24, "block_size": 32, "vocab_size": 29}
+    model = build_model(checkpoint_of(state, {"model_type": model_type, **sizes}))
+    assert model.architecture["family"] == "mingpt"
+    artifact = artifact_of(model, tmp_path / "model.bcap")
+    with pytest.raises(OutputError, match=r"a mingpt, which neither transformers nor llama\.cpp knows"):
+        bytecap.export(artifact, tmp_path / output)
+    assert not (tmp_path / output).exists()
+    bytecap.export(artifact, tmp_path / "model.safetensors")
+    again = build_model(read_checkpoint(tmp_path / "model.safetensors"))
+    assert again.program.instructions == model.program.instructions
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_what_a_configuration_leaves_to_the_tensors_is_said(tied, tmp_path):
+    """Transformers takes sizes of its own for them, and a head that it draws where the table was the head."""
+    naive = Llama(tied=tied)
+    silent = dict.fromkeys(("tie_word_embeddings", "intermediate_size", "num_key_value_heads"))
+    source = write_folder(tmp_path / "source", naive, naive.state(0), **silent)
+    artifact = artifact_of(build_model(read_checkpoint(source)), tmp_path / "model.bcap")
+    bytecap.export(artifact, tmp_path / "folder")
+    said = json.loads((tmp_path / "folder" / "config.json").read_text("utf-8"))
+    assert {name: said[name] for name in silent} == {
+        "tie_word_embeddings": tied,
+        "intermediate_size": naive.hidden,
+        "num_key_value_heads": naive.kv_heads,
+    }
+
+
+def test_a_table_that_is_the_head_is_said_of_a_gpt_whose_code_takes_another(tmp_path):
+    golden = golden_logits("gpt-neox")
+    state = {name: values for name, values in golden.state().items() if name != "embed_out.weight"}
+    config = {name: value for name, value in golden.config.items() if name != "tie_word_embeddings"}
+    model = build_model(checkpoint_of(state, config))
+    bytecap.export(artifact_of(model, tmp_path / "model.bcap"), tmp_path / "folder")
+    said = json.loads((tmp_path / "folder" / "config.json").read_text("utf-8"))
+    assert said["tie_word_embeddings"] is True and "intermediate_size" in said

@@ -234,7 +234,7 @@ def test_the_names_of_the_lecture_with_every_head_by_itself():
     state |= {n: np.zeros_like(v) for n, v in state.items() if n.endswith((".query.bias", ".key.bias", ".value.bias"))}
     reference = build_model(checkpoint_of(state, MODEL_ARGS), {"hidden_act": "relu"})
     tokens, lecture = drawn_tokens(29), as_in_the_lecture(state)
-    model = build_model(checkpoint_of(lecture, None))
+    model = build_model(checkpoint_of(lecture, None), {"scale_by_width": False})
     assert_computes(model, both_logits(reference, tokens)[0], tokens)
     assert model.assumed["hidden_act"] == "relu" and model.told["num_attention_heads"] == "shapes"
     restored = {tensor.name: tensor.values for tensor in restored_tensors(model.program, model.tensors)}

@@ -58,6 +58,19 @@ def test_what_is_added_can_be_taken_away(added):
     add_frontend(added)
 
 
+def test_an_added_frontend_may_take_a_type_that_no_instruction_of_ours_computes():
+    golden = golden_logits("gpt2")
+    checkpoint = checkpoint_of(golden.state(), {"model_type": "rwkv"})
+    with pytest.raises(CheckpointError, match="carry a state from token to token"):
+        build_model(checkpoint)
+    add_frontend(type("Recurrent", (Renamed,), {"model_types": ("rwkv",)})())
+    try:
+        with pytest.raises(CheckpointError, match="nothing tells num_attention_heads"):
+            build_model(checkpoint)
+    finally:
+        remove_frontend("mine")
+
+
 @pytest.mark.parametrize(
     ("parts", "message"),
     [

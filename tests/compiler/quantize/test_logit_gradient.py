@@ -7,8 +7,9 @@ import pytest
 import torch
 from tiny_models import golf_model, random_sequences
 
+from bytecap.compiler.model.logit_parts import next_tokens
 from bytecap.compiler.quantize.distillation import Distiller
-from bytecap.compiler.quantize.logit_gradient import cap_behind_head, excess_loss, logit_gradients, next_tokens
+from bytecap.compiler.quantize.logit_gradient import cap_behind_head, excess_loss, logit_gradients
 
 
 @pytest.mark.parametrize("labels", [0.0, 0.3, 1.0])

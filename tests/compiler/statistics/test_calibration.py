@@ -196,13 +196,19 @@ def test_with_too_little_text_outputs_are_measured_one_by_one(monkeypatch: pytes
     assert together[2].output_fisher is not None
 
 
-def test_the_entropy_of_predictions_is_by_labels_drawn_from_them() -> None:
+@pytest.mark.parametrize("positions", [3, 1 << 20])
+def test_a_model_is_compared_with_guessing(positions: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entropy by labels that are drawn in all batches, the text's own tokens in the first, whatever the parts."""
+    monkeypatch.setattr(logit_parts, "LOGIT_FLOATS", positions * VOCABULARY)
     model, sequences = small_network(), np.repeat(random_sequences(VOCABULARY, 3, 6), 400, axis=0)
     tensors = {i: torch.from_numpy(t.values) for i, t in enumerate(model.tensors)}
-    chances = TorchExecutor(model.program, tensors).forward(torch.from_numpy(sequences)).softmax(-1)
-    expected = float(torch.special.entr(chances).sum(-1).mean())
-    assert measured(model, sequences, batch=300).entropy == pytest.approx(expected, rel=0.02)
-    assert expected < 0.95 * np.log(VOCABULARY)
+    logs = TorchExecutor(model.program, tensors).forward(torch.from_numpy(sequences)).log_softmax(-1)
+    found = measured(model, sequences, batch=300).guessing
+    assert found.entropy == pytest.approx(float(torch.special.entr(logs.exp()).sum(-1).mean()), rel=0.02)
+    losses = -logs[:300, :-1].gather(-1, torch.from_numpy(sequences[:300, 1:, None])).double()
+    assert found.loss == pytest.approx(float(losses.mean()), rel=1e-5)
+    assert found.loss_error == pytest.approx(float(losses.std() / losses.numel() ** 0.5), rel=1e-4)
+    assert (found.vocabulary, found.known) == (VOCABULARY, pytest.approx(np.log(VOCABULARY) - found.entropy))
 
 
 def test_fisher_through_attention_approaches_the_expectation_over_labels() -> None:

@@ -356,6 +356,7 @@ BAD = {
         "nested too deeply",
     ),
     "x.model": (b"hello, this is no model", "is not a sentencepiece model"),
+    "m.model": (b"minbpe v1\n\n0\n101 32\n", "is a tokenizer of minbpe, which is not read"),
 }
 
 

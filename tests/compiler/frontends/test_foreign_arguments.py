@@ -1,0 +1,96 @@
+"""Checkpoints of changed code: what their arguments say and nanoGPT's or Meta's code has not is not passed over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from golden_logits import checkpoint_of, golden_logits
+from naive_llama import META, under_metas_names
+
+from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
+from bytecap.compiler.frontends import build_model
+from bytecap.errors import CheckpointError
+from bytecap.format.program.operations import Activation, ActivationKind
+
+MODEL_ARGS = {"n_layer": 2, "n_head": 3, "n_embd": 24, "block_size": 32, "vocab_size": 29, "dropout": 0.1, "bias": True}
+
+
+def nanogpt_state() -> dict[str, np.ndarray]:
+    """GPT-2's weights as nanoGPT stores them."""
+    state = {n: np.ascontiguousarray(v.T) if ".c_" in n else v for n, v in golden_logits("gpt2").state().items()}
+    return state | {"lm_head.weight": state["transformer.wte.weight"].copy()}
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ({"use_rope": True, "rope_theta": 500.0}, "use_rope True, rope_theta 500.0"),
+        ({"norm_type": "rmsnorm"}, "norm_type 'rmsnorm'"),
+        ({"window_size": 16}, "window_size 16"),
+        ({"n_kv_head": 1}, "n_kv_head 1"),
+        ({"norm_first": False}, "norm_first False"),
+        ({"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx True"),
+    ],
+)
+def test_arguments_of_changed_code_are_refused_unless_the_family_is_named(more, named):
+    checkpoint = checkpoint_of(nanogpt_state(), MODEL_ARGS | more)
+    with pytest.raises(CheckpointError) as caught:
+        build_model(checkpoint)
+    assert str(caught.value) == (
+        f"folder: config.json beside it says {named}, which the code of nanogpt has not: the model may compute "
+        'otherwise; if it does not, say family = "nanogpt" in an --architecture file'
+    )
+    plain = build_model(checkpoint_of(nanogpt_state(), MODEL_ARGS))
+    assert build_model(checkpoint, {"family": "nanogpt"}).program == plain.program
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"use_rope": False, "window_size": 0, "n_kv_head": None},
+        {"flash_attn": True, "init_std": 0.02, "device": "cuda", "attn_dropout": 0.1, "_name": "tiny"},
+        {"norm_first": True, "scale_attn_by_inverse_layer_idx": False},
+        {"learning_rate": 3e-4, "out_dir": "out", "eval_iters": 200},
+    ],
+)
+def test_what_changes_nothing_or_is_of_the_training_is_passed_over(more):
+    plain = build_model(checkpoint_of(nanogpt_state(), MODEL_ARGS))
+    assert build_model(checkpoint_of(nanogpt_state(), MODEL_ARGS | more)).program == plain.program
+
+
+def metas_file(path: Path, **more: object) -> Path:
+    """A file as llama2.c's train.py writes it."""
+    state = {name: torch.from_numpy(values) for name, values in under_metas_names(META.state(3)).items()}
+    sizes = {"dim": META.width, "n_layers": META.layers, "n_heads": META.heads, "n_kv_heads": META.kv_heads}
+    torch.save({"model": state, "model_args": {**sizes, "multiple_of": 4, "dropout": 0.1, **more}}, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [({"qk_norm": True}, "qk_norm True"), ({"sliding_window": 16, "use_moe": False}, "sliding_window 16")],
+)
+def test_arguments_that_metas_code_does_not_have_are_refused_unless_the_family_is_named(tmp_path, more, named):
+    path = metas_file(tmp_path / "a.pt", **more)
+    with pytest.raises(CheckpointError) as caught:
+        build_model(read_checkpoint(path))
+    assert str(caught.value) == (
+        f"{path}: 'model_args' in the file says {named}, which the code of llama2.c has not: the model may compute "
+        'otherwise; if it does not, say family = "llama2.c" in an --architecture file'
+    )
+    plain = build_model(read_checkpoint(metas_file(tmp_path / "b.pt", max_batch_size=32, head_dim=META.head)))
+    assert build_model(read_checkpoint(path), {"family": "llama2.c"}).program == plain.program
+
+
+def test_an_activation_beside_metas_arguments_is_read(tmp_path):
+    model = build_model(read_checkpoint(metas_file(tmp_path / "a.pt", hidden_act="relu")))
+    assert model.architecture["hidden_act"] == "relu"
+
+
+def test_an_activation_by_its_short_name_is_read():
+    model = build_model(checkpoint_of(nanogpt_state(), MODEL_ARGS | {"activation": "relu2"}))
+    kinds = {each.kind for each in model.program.instructions if isinstance(each, Activation)}
+    assert kinds == {ActivationKind.RELU_SQUARED} and "hidden_act" not in model.assumed
