@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -92,6 +93,29 @@ def test_a_signal_ends_a_command_whose_last_word_nobody_takes(tmp_path, work):
         process.kill()
         process.communicate()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "message"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "terminated"),
+        (signal.SIGHUP, 129, "the terminal is gone"),
+    ],
+)
+@pytest.mark.parametrize("given", [["-m", "bytecap"], ["-c", "from bytecap.cli.start import main; main()"]])
+def test_a_signal_while_the_command_itself_is_imported(tmp_path, given, number, code, message):
+    (tmp_path / "click.py").write_text(ABORTS)  # the first of the imports that take long
+    process = subprocess.Popen(
+        [sys.executable, *given, "--help"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert process.stdout.readline() == b"importing\n"
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=SLACK_SECONDS)
+    assert (process.returncode, stderr.decode()) == (code, f"bytecap: error: {message}; nothing half-written is left\n")
 
 
 def test_what_nohup_ignores_stays_ignored(tmp_path):
