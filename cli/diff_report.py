@@ -77,7 +77,7 @@ def _tensor_document(tensor: TensorDifference) -> dict[str, Any]:
 def print_difference(first: Path, second: Path, difference: Difference, everything: bool) -> None:
     """The text for people."""
     found = difference.comparison
-    click.echo(found.verdict)
+    print_text(found.verdict)
     for name, path, side in (("first", first, found.first), ("second", second, found.second)):
         print_text(f"{name:<7} {path}  {integer(side.bytes)} bytes  sha256 {side.sha256[:16]}", 8)
     click.echo()
