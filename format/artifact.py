@@ -262,7 +262,7 @@ def _decode(artifact: Artifact, check_digest: bool, keep_codes: bool) -> Decoded
             return reconstruct_grid_in_place(found)
         return found
 
-    for key, found, n_bytes in decode_integers(coded, first.exponents, artifact.streams, finish):
+    for key, found, n_bytes in decode_integers(coded, first.exponents, artifact.streams, finish, artifact.names):
         values[key], matrix_bytes[key] = found, n_bytes
     kept = {key: values[key] for key in coded} if keep_codes else {}
     sets = decode_sets(directory, first)
