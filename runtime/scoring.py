@@ -23,7 +23,7 @@ from ..progress import StageProgress
 from .interpreter import Interpreter
 from .kept_losses import KeptLosses
 from .overflow_place import overflow_place
-from .score import Gap, Score, ratio_error
+from .score import Gap, Score, drawn_units, ratio_error
 from .token_text import TokenText
 from .tokens import Tokens
 from .window_runs import LanguageModel, OnThreads, WindowRunner
@@ -212,4 +212,5 @@ def paired_gap(reference: Score, other: Score) -> Gap:
             "the standard error of a gap needs at least two sequences; "
             "score more tokens or use a shorter sequence length"
         )
-    return Gap(math.fsum(difference.tolist()) / reference.bytes * scale, error)
+    mean = math.fsum(difference.tolist()) / reference.bytes * scale
+    return Gap(mean, error, len(np.unique(drawn_units(reference))))

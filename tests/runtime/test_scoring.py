@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from threadpoolctl import threadpool_info
 from tiny_tokenizers import tiny_tokenizer, words
 
 from bytecap.errors import DataError, VerificationError
+from bytecap.runtime.score import Gap
 from bytecap.runtime.scoring import Score, paired_gap, score, target_count
 from bytecap.runtime.token_text import text_of_ids
 from bytecap.runtime.tokens import Tokens
@@ -280,10 +282,20 @@ def test_standard_errors_of_documents_are_over_documents():
 
 def test_paired_gap_of_a_model_with_itself_and_of_a_constant_rate():
     a = make_score([10.0, 20.0, 5.0], [8, 4, 2])
-    assert paired_gap(a, a) == type(paired_gap(a, a))(0.0, 0.0)
+    assert paired_gap(a, a) == Gap(0.0, 0.0, 3)
     b = make_score(np.array([10.0, 20.0, 5.0]) + 0.01 * np.array([8, 4, 2]), [8, 4, 2])
     gap = paired_gap(a, b)
     assert gap.mbpb == pytest.approx(10 / math.log(2)) and gap.standard_error_mbpb == pytest.approx(0, abs=1e-9)
+
+
+def test_the_interval_of_few_sequences_is_students():
+    a, b = make_score([0.0, 0.0, 0.0], [8, 4, 2]), make_score([0.1, 0.3, 0.2], [8, 4, 2])
+    gap = paired_gap(a, b)
+    low, high = gap.interval_mbpb
+    assert high - gap.mbpb == pytest.approx(gap.mbpb - low) == pytest.approx(4.303 * gap.standard_error_mbpb)
+    documents = np.array([0, 0, 4])
+    pair = paired_gap(replace(a, sequence_documents=documents), replace(b, sequence_documents=documents))
+    assert pair.interval_mbpb[1] - pair.mbpb == pytest.approx(12.706 * pair.standard_error_mbpb)
 
 
 def test_the_standard_error_is_the_spread_over_samples():
