@@ -18,7 +18,7 @@ from .architecture_file import FRONTEND_KEY, PRESET_KEY, read_architecture
 from .misfit import ignoring
 from .registry import FRONTENDS, Frontend
 from .rotation_tables import check_rotations
-from .third_party import add_frontend, known_frontends, recognized, remove_frontend
+from .third_party import add_frontend, built, known_frontends, recognized, remove_frontend, restored
 
 __all__ = [
     "FRONTENDS",
@@ -65,7 +65,7 @@ def _build(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Model:
         checkpoint = replace(checkpoint, configuration=Configuration(architecture, "the architecture file"))
         architecture = {}
     checkpoint = _without_prefix(checkpoint)
-    model = _chosen(checkpoint, architecture).build(checkpoint, architecture)
+    model = built(_chosen(checkpoint, architecture), checkpoint, architecture)
     check_rotations(checkpoint.rotations, model, checkpoint.path)
     configuration = model_configuration(checkpoint.configuration)
     notes = (*checkpoint.notes, *model.notes)
@@ -136,7 +136,7 @@ def restored_tensors(program: Program, tensors: Sequence[ModelTensor]) -> list[M
     """The tensors of a program as its checkpoint had them: what the frontend rewrote is undone."""
     names = [tensor.name for tensor in tensors]
     best = max(known_frontends().values(), key=lambda frontend: recognized(frontend, names))
-    return best.restore(program, tensors) if recognized(best, names) else list(tensors)
+    return restored(best, program, tensors) if recognized(best, names) else list(tensors)
 
 
 def _named(name: object) -> Frontend:
