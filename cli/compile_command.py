@@ -18,7 +18,7 @@ from .parameters import (
     force_option,
 )
 from .progress import terminal_progress, verbosity_options
-from .reading_report import said_of
+from .reading_report import print_reading, reading_document
 
 EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --calibration train.bin")
 
@@ -63,11 +63,11 @@ def command(output: Path | None, dry_run: bool, as_json: bool, **options: Any) -
 
     with terminal_progress() as progress:
         result = interface.compile(output=output, progress=progress, **options)
-    said = said_of(options, assumptions=False)
+    print_reading(result.reading, assumptions=False)
     from .compile_report import compile_document, print_compile_report
 
     if as_json:
-        print_document("compile", compile_document(result, output) | {"checkpoint": said})
+        print_document("compile", compile_document(result, output) | {"checkpoint": reading_document(result.reading)})
     else:
         print_compile_report(result, output)
 
@@ -79,8 +79,8 @@ def _look_ahead(as_json: bool, options: dict[str, Any]) -> None:
 
     asked = {name: value for name, value in options.items() if name not in ONLY_COMPILED}
     outlook = interface.forecast(**asked)
-    said = said_of(options)
+    print_reading(outlook.reading)
     if as_json:
-        print_document("compile", outlook_document(outlook) | {"checkpoint": said})
+        print_document("compile", outlook_document(outlook) | {"checkpoint": reading_document(outlook.reading)})
     else:
         print_outlook(outlook)

@@ -22,7 +22,7 @@ from ..progress import silent
 from .extremes import naming_extremes
 from .forecast import Forecast, device_note
 from .job import CompileJob
-from .model.model import Model
+from .model.model import Model, Reading
 from .model.torch_executor import TorchExecutor
 from .quantize.grids import GridQuantizer, PlainGrids
 from .quantize.refiner import notes_of_distillation
@@ -65,6 +65,7 @@ class Outlook:
     measured_usually : [least, most] that other compiles measured over what was predicted of them before
     guessing_loss : what the same probability for every token costs more than the checkpoint, in nats a token
     tokens : that this stands on;  notes : what is to be said of the cap, and of distillation
+    reading : what was assumed, told, chosen and left out of the checkpoint
     """
 
     weights: int
@@ -79,6 +80,7 @@ class Outlook:
     tokens: int
     forecast: Forecast
     notes: tuple[str, ...]
+    reading: Reading
 
     @property
     def is_for_small_errors(self) -> bool:
@@ -86,10 +88,11 @@ class Outlook:
         return self.predicted_loss < SMALL_SHARE * self.guessing_loss
 
     def document(self) -> dict[str, object]:
-        """As JSON values."""
+        """As JSON values, without the reading."""
+        facts = {name: value for name, value in asdict(self).items() if name != "reading"}
         lists = {"notes": list(self.notes), "measured_usually": list(self.measured_usually)}
         holds = {"for_small_errors": self.is_for_small_errors}
-        return asdict(self) | lists | holds | {"forecast": self.forecast.document()}
+        return facts | lists | holds | {"forecast": self.forecast.document()}
 
 
 def float_bytes(model: Model) -> int:
@@ -140,7 +143,8 @@ def look_ahead(job: CompileJob, budget: int, forecast: Forecast, cap: int) -> Ou
     bits = 8 * min(budget, near.size) / job.weights
     facts = job.weights, float_bytes(job.model), smallest.size, largest.size, budget, bits, loss
     usual = USUAL_RATIOS[job.recipe.distillation.enabled]
-    return Outlook(*facts, usual, guessing_loss(job), statistics.tokens, forecast, tuple(notes))
+    reading = job.model.reading
+    return Outlook(*facts, usual, guessing_loss(job), statistics.tokens, forecast, tuple(notes), reading)
 
 
 def guessing_loss(job: CompileJob) -> float:
