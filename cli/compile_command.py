@@ -18,7 +18,7 @@ from .parameters import (
     force_option,
 )
 from .progress import terminal_progress, verbosity_options
-from .reading_report import print_reading, reading_document, said_of
+from .reading_report import print_reading, reading_document
 
 EXAMPLE = example("bytecap compile final_model.pt -o model.bcap --cap 16MB --calibration train.bin")
 
@@ -63,11 +63,11 @@ def command(output: Path | None, dry_run: bool, as_json: bool, **options: Any) -
 
     with terminal_progress() as progress:
         result = interface.compile(output=output, progress=progress, **options)
-    said = said_of(options, assumptions=False)
+    print_reading(result.reading, assumptions=False)
     from .compile_report import compile_document, print_compile_report
 
     if as_json:
-        print_document("compile", compile_document(result, output) | {"checkpoint": said})
+        print_document("compile", compile_document(result, output) | {"checkpoint": reading_document(result.reading)})
     else:
         print_compile_report(result, output)
 

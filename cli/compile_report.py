@@ -62,7 +62,7 @@ def print_compile_report(result: CompileResult, output: Path | None) -> None:
     for title, text in lines.items():
         print_field(title, text, 15)
     if report["at_finest_steps"]:
-        click.echo("the cap is larger than the finest steps need: more bytes would not make the model better")
+        print_text("the cap is larger than the finest steps need: more bytes would not make the model better")
 
 
 def _calibration(report: Mapping[str, Any]) -> str:

@@ -81,7 +81,7 @@ def _write_page(first: Path, second: Path, difference: Difference, html: Path, f
     if difference.scores is not None and difference.gap is not None:
         one, two = difference.scores
         bits = (one.bits_per_byte, two.bits_per_byte)
-        scored = Scored(bits, two.tokens, difference.gap.mbpb, difference.gap.standard_error_mbpb)
+        scored = Scored(bits, two.tokens, difference.gap)
     origin = origin_of("diff", f"{first.name} and {second.name}", "html")
     page = comparison_page(origin, (first.name, second.name), difference.comparison, difference.recipe, scored)
     write_output(html, page.encode(), force)

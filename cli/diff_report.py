@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..files.numbers import INTERVAL, integer
+from ..files.numbers import integer
 from .eval_report import conventions_text, gap_document, score_document, score_notes, text_document
 from .tables import print_table
 from .text_lines import print_field, print_text
@@ -17,7 +17,6 @@ from .text_lines import print_field, print_text
 if TYPE_CHECKING:
     from ..format.comparison import Comparison, TensorDifference
     from ..interface import Difference
-    from ..runtime.scoring import Gap
 
 PROGRAM_LINES = 40
 REORDERED = (
@@ -41,7 +40,7 @@ def difference_document(first: Path, second: Path, difference: Difference) -> di
         "provenance": {name: list(pair) for name, pair in found.provenance.items()},
         "identity": {name: list(pair) for name, pair in found.identity.items()},
         "scores": difference.scores and [score_document(score) for score in difference.scores],
-        "gap": difference.gap and {**gap_document(difference.gap), "interval_mbpb": list(_interval(difference.gap))},
+        "gap": difference.gap and {**gap_document(difference.gap), "interval_mbpb": list(difference.gap.interval_mbpb)},
         "text": None if difference.text is None else text_document(difference.text),
         "notes": _notes(difference),
     }
@@ -55,11 +54,6 @@ def _notes(difference: Difference) -> list[str]:
         return notes
     found = [note for score in difference.scores for note in score_notes(score, difference.text)]
     return [*notes, *difference.text.notes, *dict.fromkeys(found)]
-
-
-def _interval(gap: Gap) -> tuple[float, float]:
-    """Where the gap lies with a confidence of 95 %."""
-    return tuple(gap.mbpb + side * INTERVAL * gap.standard_error_mbpb for side in (-1, 1))
 
 
 def _tensor_document(tensor: TensorDifference) -> dict[str, Any]:
@@ -77,7 +71,7 @@ def _tensor_document(tensor: TensorDifference) -> dict[str, Any]:
 def print_difference(first: Path, second: Path, difference: Difference, everything: bool) -> None:
     """The text for people."""
     found = difference.comparison
-    click.echo(found.verdict)
+    print_text(found.verdict)
     for name, path, side in (("first", first, found.first), ("second", second, found.second)):
         print_text(f"{name:<7} {path}  {integer(side.bytes)} bytes  sha256 {side.sha256[:16]}", 8)
     click.echo()
@@ -137,7 +131,7 @@ def _print_changes(difference: Difference) -> None:
                 print_field("tokenizer", "{source}  ({kind}, {pieces:,} pieces)".format(**by), 12)
             print_field("read", conventions_text(difference.scores[1], difference.text), 12)
         gap = difference.gap
-        least, most = _interval(gap)
+        least, most = gap.interval_mbpb
         interval = f"95 % between {least:+.2f} and {most:+.2f}"
         print_field(
             "gap", f"{gap.mbpb:+.2f} ± {gap.standard_error_mbpb:.2f} mBPB, the second less the first; {interval}", 12

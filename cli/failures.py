@@ -15,6 +15,7 @@ HINTS = {
     "other_tokenizer": "give the model's own, or --other-tokenizer to take this one",
     "memory": "--memory says how much",
     "seconds": "--seconds says how many",
+    "profile": "another --profile does without it",
     "reproducible": "without --reproducible the bytes hold for this kind of processor",
 }  # by the argument that an error names
 

@@ -43,7 +43,8 @@ def print_fit(fit: Fit) -> None:
     made = [each for each in fit.artifacts if each.failure is None]
     kept = sum(each.kept for each in made)
     verdict = f"{len(made)} of {len(fit.artifacts)} artifacts under their caps"
-    click.echo(verdict + (f", {kept} kept from before" if kept else "") + "\n")
+    print_text(verdict + (f", {kept} kept from before" if kept else ""))
+    click.echo()
     if made:
         columns, rows = list(COLUMNS), [list(_row(each)) for each in made]
         if all(each.bits_per_byte is None for each in made):

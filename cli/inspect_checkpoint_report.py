@@ -14,8 +14,9 @@ from ..files.numbers import decimals, integer, percent
 from ..files.printable import printable
 from ..format.byte_account import GroupRow, TensorRow, by_layer, by_role
 from ..report.checkpoint_page import held_rows, stored_numbers
-from .inspect_report import LAYERS_SHOWN, ORDERS, print_field
+from .inspect_report import LAYERS_SHOWN, MARGIN, ORDERS, print_field
 from .tables import print_table
+from .text_lines import print_text
 
 STORED = "is bits a weight as stored, entropy what a plain coder would need for the same bytes, plane by plane"
 SHORT = 12  # tensors that are listed without --by tensor
@@ -65,10 +66,11 @@ class CheckpointView:
     def show(self) -> None:
         found, rows = self.holdings, self.rows
         weights, size = stored_numbers(rows), sum(row.bytes for row in rows)
-        click.echo(
+        print_text(
             f"{self.path}: checkpoint ({found.kind}), {integer(found.file_bytes)} bytes, "
-            f"{decimals(8 * found.file_bytes / weights) if weights else '-'} bits a weight\n"
+            f"{decimals(8 * found.file_bytes / weights) if weights else '-'} bits a weight"
         )
+        click.echo()
         print_field("holds", f"{integer(weights)} numbers in {integer(len(rows))} tensors, {integer(size)} bytes")
         if found.content_bytes is not None:
             share = percent(found.file_bytes, found.content_bytes)
@@ -89,7 +91,7 @@ class CheckpointView:
             shows[table]()
         print_field("stored", STORED)
         if not self.tables and len(rows) > SHORT:
-            click.echo(f"tensors     bytecap inspect {self.path} --by tensor")
+            print_text(f"tensors     bytecap inspect {self.path} --by tensor", MARGIN)
 
     def _usual_tables(self, rows: Sequence[TensorRow]) -> tuple[str, ...]:
         layers = ("layer",) if 1 < len(by_layer(rows)) <= LAYERS_SHOWN else ()

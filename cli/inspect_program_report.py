@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
 from ..format.artifact import read_artifact
 from ..format.program.listing import program_lines
 from ..format.program.program import validate_program
+from .text_lines import print_text
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class ProgramView:
 
     def show(self) -> None:
         for line in self.lines:
-            click.echo(line)
+            print_text(line, 4)
 
 
 def program_view(path: Path, data: bytes) -> ProgramView:

@@ -21,7 +21,7 @@ from ..format.byte_account import TOGETHER, GroupRow, Inspection, TensorRow
 from ..format.identity import identity_text
 from ..format.inspection import inspect_artifact
 from .tables import print_table
-from .text_lines import terminal_width
+from .text_lines import print_text, terminal_width
 
 LINE, MARGIN = 80, 12
 LAYERS_SHOWN = 12  # by default; more of them have --by layer
@@ -79,7 +79,7 @@ class SummaryView:
         if set(self.tables or self._usual_tables()) - {"section"}:
             print_field("coded", BITS)
         if not self.tables:
-            click.echo(f"tensors     bytecap inspect {self.path} --by tensor")
+            print_text(f"tensors     bytecap inspect {self.path} --by tensor", MARGIN)
 
     def _usual_tables(self) -> tuple[str, ...]:
         return ("section", "role", "layer") if len(self.inspection.layers) <= LAYERS_SHOWN else ("section", "role")
@@ -90,7 +90,8 @@ class SummaryView:
     def _show_verdict(self) -> None:
         found, program = self.inspection, self.inspection.program
         size = f"{integer(found.bytes)} bytes, {decimals(found.bits_per_weight)} bits a weight"
-        click.echo(f"{self.path}: artifact of format {found.format_version}, {size}\n")
+        print_text(f"{self.path}: artifact of format {found.format_version}, {size}")
+        click.echo()
         beyond = f" (at most {integer(program.longest_context)})" if program.longest_context else ""
         lines = {
             "sha256": found.sha256,

@@ -6,16 +6,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
 from ..files.numbers import integer, percent
 from ..format.byte_account import TensorRow
 from ..format.tensor_detail import GridDetail, TensorDetail, inspect_tensor
 from .exit_codes import USAGE, CommandError
 from .tables import print_table
+from .text_lines import print_field, print_text
 
 HISTOGRAM_WIDTH = 40
 HISTOGRAM_ROWS = 33
+MARGIN = 12
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class TensorView:
         columns = ("tensor", "shape", "terms", ">weights", ">bytes", ">bits/weight")
         print_table(columns, [_tensor_cells(detail.row)], dispensable=(">weights", "terms", "shape"))
         extent = f"{detail.minimum:.6g} to {detail.maximum:.6g}"
-        click.echo(f"values      {extent}, root mean square {detail.root_mean_square:.6g}, type {detail.row.dtype}")
+        square = f"root mean square {detail.root_mean_square:.6g}"
+        print_field("values", f"{extent}, {square}, type {detail.row.dtype}", MARGIN)
         if len(detail.row.terms) > 1:
             rows = [
                 (str(number), term.description, integer(term.bytes), integer(term.set_bytes))
@@ -48,27 +49,25 @@ class TensorView:
 
 def _show_grid(grid: GridDetail, named: bool) -> None:
     if named:
-        click.echo(f"term {grid.term}{', ' * bool(grid.matrix)}{grid.matrix}")
-    click.echo(
-        f"base step   {grid.base:.6g}, {grid.steps_per_octave} step{'s' if grid.steps_per_octave > 1 else ''} an octave"
-    )
+        print_text(f"term {grid.term}{', ' * bool(grid.matrix)}{grid.matrix}")
+    several = "s" if grid.steps_per_octave > 1 else ""
+    print_field("base step", f"{grid.base:.6g}, {grid.steps_per_octave} step{several} an octave", MARGIN)
     for side, steps in (("rows", grid.row_steps), ("columns", grid.column_steps)):
-        click.echo(
-            f"{side:<11} " + ("no steps of their own" if steps is None else f"base x {steps[0]:.4g} to {steps[1]:.4g}")
-        )
+        own = "no steps of their own" if steps is None else f"base x {steps[0]:.4g} to {steps[1]:.4g}"
+        print_field(side, own, MARGIN)
     total = sum(count for _, count in grid.histogram)
     least, greatest = grid.histogram[0][0], grid.histogram[-1][0]
     entropy = f"order-0 entropy {grid.entropy_bits:.3f} bits"
-    click.echo(f"codes       {least} to {greatest}, {len(grid.histogram)} different, {entropy}\n")
+    print_field("codes", f"{least} to {greatest}, {len(grid.histogram)} different, {entropy}\n", MARGIN)
     shown = sorted(grid.histogram, key=lambda item: (-item[1], abs(item[0])))[:HISTOGRAM_ROWS]
     most = shown[0][1]
     rows = [
         (str(code), integer(count), percent(count, total), "#" * round(HISTOGRAM_WIDTH * count / most))
         for code, count in sorted(shown)
     ]
-    print_table((">code", ">count", ">share", "histogram"), rows)
+    print_table((">code", ">count", ">share", "histogram"), rows, dispensable=("histogram",))
     if len(shown) < len(grid.histogram):
-        click.echo(f"{len(grid.histogram) - len(shown)} rarer codes are not shown; --json has them all")
+        print_text(f"{len(grid.histogram) - len(shown)} rarer codes are not shown; --json has them all")
 
 
 def tensor_view(path: Path, data: bytes, name: str) -> TensorView:

@@ -6,7 +6,9 @@ out of what it calls there. An import has nothing to unwind: it is said, and the
 only between two of its own instructions, and one call into torch or a kernel may last for many seconds. So the system
 also writes the signal's number into a pipe at once, and a thread that waits there ends the process itself when
 unwinding has not ended it after GRACE_SECONDS, or GRACE_WITH_WORKERS_SECONDS where worker processes are to be ended.
-Signals that the process was started to ignore (nohup, a shell's background job) stay ignored.
+What is raised in a destructor or a callback Python prints and drops: there the signal is sent once more, for later.
+Signals that the process was started to ignore (nohup, a shell's background job) stay ignored. Before `heed_signals` is
+called, start.py answers them.
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ from types import FrameType
 from typing import NoReturn
 
 from ..files.partial_files import remove_own_partial_files
+from .signals import ending, heeded_signals
 
 GRACE_SECONDS, GRACE_WITH_WORKERS_SECONDS = 0.6, 5.0
-ENDINGS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal is gone"}
-SIGNALS = {getattr(signal, name): word for name, word in ENDINGS.items() if hasattr(signal, name)}
+AGAIN_SECONDS = 0.01
 IMPORTING = "<frozen importlib._bootstrap>", "_find_and_load"  # file and function of Python's import
 
 _said = threading.Event()
@@ -37,7 +39,8 @@ class Interruption(KeyboardInterrupt):
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
-        self.word, self.exit_code = SIGNALS[signal.Signals(number)], 128 + number
+        self.number = number
+        self.message, self.exit_code = ending(number), 128 + number
 
 
 def heed_signals(say: Callable[[Interruption], int]) -> None:
@@ -52,13 +55,28 @@ def heed_signals(say: Callable[[Interruption], int]) -> None:
             leave_when_interrupted(say(interruption))
         raise interruption
 
-    heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    heeded = heeded_signals()
     for number in heeded:
         signal.signal(number, interrupt)
+    sys.unraisablehook = _sending_again(sys.unraisablehook)
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     threading.Thread(target=_end_late, args=(reader, set(heeded)), name="interruption", daemon=True).start()
+
+
+def _sending_again(shown: Callable[[sys.UnraisableHookArgs], object]) -> Callable[[sys.UnraisableHookArgs], None]:
+    """What is done with an exception that cannot be raised: an interruption comes again, others are `shown`."""
+
+    def take(unraisable: sys.UnraisableHookArgs) -> None:
+        if not isinstance(unraisable.exc_value, Interruption):
+            shown(unraisable)
+            return
+        again = threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), unraisable.exc_value.number))
+        again.daemon = True
+        again.start()
+
+    return take
 
 
 def interruption_message(interruption: BaseException | None) -> tuple[str, int]:
@@ -66,7 +84,7 @@ def interruption_message(interruption: BaseException | None) -> tuple[str, int]:
     _said.set()
     if not isinstance(interruption, Interruption):
         interruption = Interruption(signal.SIGINT)
-    return f"{interruption.word}; nothing half-written is left", interruption.exit_code
+    return interruption.message, interruption.exit_code
 
 
 def leave_when_interrupted(exit_code: int) -> None:

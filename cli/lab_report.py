@@ -52,4 +52,5 @@ def print_run(document: Data) -> None:
     counts = ", ".join(
         f"{sum(o['outcome'] == kind for o in decisive)} {kind}" for kind in ("supports", "falsifies", "undecided")
     )
-    click.echo(f"\nverdict    {document['verdict']} ({counts})")
+    click.echo()
+    print_field("verdict", f"{document['verdict']} ({counts})", 11)

@@ -9,7 +9,7 @@ import click
 from ..compiler.explanation.prediction import usual_text
 from ..files.numbers import integer
 from .progress import duration
-from .text_lines import print_field
+from .text_lines import print_field, print_text
 
 if TYPE_CHECKING:
     from ..compiler.outlook import Outlook
@@ -24,7 +24,8 @@ def print_outlook(outlook: Outlook) -> None:
     """An outlook as text; the first line says what it stands on."""
     forecast = outlook.forecast
     tokens = f"{integer(outlook.tokens)} tokens and some rows of every matrix"
-    click.echo(f"dry run, nothing compiled or written; estimated from {tokens}\n")
+    print_text(f"dry run, nothing compiled or written; estimated from {tokens}")
+    click.echo()
     span = f"{duration(forecast.low)} to {duration(forecast.high)}"
     lines = {
         "checkpoint": f"{integer(outlook.weights)} weights, {integer(outlook.float_bytes)} bytes as they are stored",

@@ -63,11 +63,11 @@ def _told_beside(reading: Said) -> list[str]:
     return [f"{source} tells {', '.join(n for n, s in reading.told.items() if s == source)}" for source in sources]
 
 
-def said_of(options: Mapping[str, Any], assumptions: bool = True) -> dict[str, Any]:
+def said_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """Read the checkpoint that a command's options name, say what it says, and return that as JSON values."""
     from .. import interface
 
     known = {name: options[name] for name in ("architecture", "weights", "ignore")}
     reading = interface.describe(options["checkpoint"], **known)
-    print_reading(reading, assumptions)
+    print_reading(reading)
     return reading_document(reading)

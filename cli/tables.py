@@ -1,8 +1,9 @@
 """Tables on stdout: drawn with rich on a terminal, plain aligned text of a width set by its content elsewhere.
 
 A column title that starts with ">" is a column of numbers, aligned to the right. A table whose caller says which
-columns a reader can do without loses these on a narrow terminal, and no name in it is ever broken; another one breaks
-its longest cells.
+columns a reader can do without loses these on a narrow terminal. Where the others still have no room, each row's first
+cell has a line of its own and the rest stands below it: no name is ever broken. Any other table breaks its longest
+cells.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from .text_lines import print_text
+from .text_lines import print_text, terminal_width
 
 ENDLESS_WIDTH = 100_000  # off a terminal no cell is ever wrapped or cut
 GAP = 2
+INDENT = 4  # of what stands below a row's first cell
 
 
 def print_table(
@@ -40,8 +42,10 @@ def print_table(
         console = Console()
         all_columns = columns
         columns, rows, totals, needed = _fitted(columns, rows, totals, dispensable, console.width)
-        width = max(needed, console.width) if dispensable else console.width
-        Console(width=width).print(_table(columns, rows, totals, drawn=True))
+        if dispensable and needed > console.width:
+            _print_stacked(columns, rows, totals)
+        else:
+            console.print(_table(columns, rows, totals, drawn=True))
         if left_out := [column.removeprefix(">") for column in all_columns if column not in columns]:
             print_text(f"(no room for {', '.join(left_out)})", 1)
         click.echo()
@@ -74,6 +78,25 @@ def _fitted(
     chosen = [[line[k] for k in places] for line in rows]
     needed = sum(sizes[each] + GAP for each in kept) - GAP
     return kept, chosen, None if totals is None else [totals[k] for k in places], needed
+
+
+def _print_stacked(columns: Sequence[str], rows: Sequence[Sequence[str]], totals: Sequence[str] | None) -> None:
+    """Each row's first cell on a line of its own, the others in columns below it."""
+    from rich.cells import cell_len
+
+    titles = [column.removeprefix(">") for column in columns]
+    lines = [titles, *rows, *([totals] if totals is not None else [])]
+    sizes = [max(cell_len(line[k]) for line in lines) for k in range(len(columns))]
+    rule = "─" * min(max(sizes[0], INDENT - GAP + sum(size + GAP for size in sizes[1:])), terminal_width())
+    for number, (first, *others) in enumerate(lines):
+        padded = [
+            " " * (size - cell_len(cell)) + cell if column.startswith(">") else cell + " " * (size - cell_len(cell))
+            for column, size, cell in zip(columns[1:], sizes[1:], others, strict=True)
+        ]
+        if number == 1 or (totals is not None and number == len(lines) - 1):
+            print_text(rule)
+        print_text(first)
+        print_text(" " * INDENT + (" " * GAP).join(padded).rstrip(), INDENT)
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], totals: Sequence[str] | None, *, drawn: bool):

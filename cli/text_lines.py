@@ -31,8 +31,7 @@ def wrapped_text(text: str, indent: int, width: int | None = None) -> str:
     room = max(width - indent, 1)
     if len(head.strip()) and not head.endswith(" "):  # a title that is longer than its margin
         head, rest = "", text
-    options = {"break_long_words": False, "break_on_hyphens": False, "drop_whitespace": True}
-    lines = textwrap.wrap(rest, room, initial_indent=" " * (len(rest) - len(rest.lstrip())), **options) or [""]
+    lines = textwrap.wrap(rest, room, break_long_words=False, break_on_hyphens=False) or [""]
     return "\n".join([head + lines[0], *(" " * indent + line for line in lines[1:])])
 
 

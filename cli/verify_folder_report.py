@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from .text_lines import coloured
+from .text_lines import coloured, terminal_width
 
 if TYPE_CHECKING:
     from ..submissions.findings import Finding
@@ -52,12 +53,17 @@ def print_finding(finding: Finding) -> None:
 
 def wrapped(text: str, indent: int) -> list[str]:
     """The text in lines that fit beside `indent` columns; a name longer than that stays whole."""
-    return textwrap.wrap(text, WIDTH - indent, break_long_words=False, break_on_hyphens=False) or [""]
+    return textwrap.wrap(text, max(_width() - indent, 1), break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _width() -> int:
+    """Columns of the report: fewer only where the terminal has fewer."""
+    return min(WIDTH, terminal_width()) if sys.stdout.isatty() else WIDTH
 
 
 def ledger_lines(judgement: Judgement) -> list[str]:
     """The ledger with its sums and what is left of the cap, in two columns of bytes; then what the notes say."""
-    name_width = WIDTH - 2 * BYTES_COLUMN
+    name_width = max(_width() - 2 * BYTES_COLUMN, 1)
     lines = [f"{'bytes':<{name_width}}{'as counted':>{BYTES_COLUMN}}{'as shipped':>{BYTES_COLUMN}}"]
     lines += [_ledger_line(line, name_width) for line in judgement.ledger]
     cap = "cap (none was given; assumed)" if judgement.options.cap_assumed else "cap"

@@ -56,6 +56,7 @@ def print_checks(checks: Sequence[Check]) -> None:
     for check in checks:
         print_check(check)
     verdict = verdict_text(checks)
+    verdict = wrapped_text(verdict, 2) if sys.stdout.isatty() else verdict
     click.echo(coloured(verdict, COLOURS["passed" if none_failed(checks) else "failed"]))
 
 

@@ -79,8 +79,9 @@ def score_compile(
     if text.data is None:
         return _reported(text, None, None)
     content = read_artifact(artifact)
-    ours = Interpreter(content.program, decode_tensors(content))
-    theirs = Interpreter(checkpoint.program, [tensor.values for tensor in checkpoint.tensors])
+    ours = Interpreter(content.program, decode_tensors(content), names=content.names)
+    given = checkpoint.tensors
+    theirs = Interpreter(checkpoint.program, [t.values for t in given], names=[t.name for t in given])
     options = ScoringOptions(max_tokens=text.limit, threads=threads, progress=stage_of(progress, "score"))
     try:
         data = choose_documents(ours, text.data, options)

@@ -88,12 +88,11 @@ class Outlook:
         return self.predicted_loss < SMALL_SHARE * self.guessing_loss
 
     def document(self) -> dict[str, object]:
-        """As JSON values."""
+        """As JSON values, without the reading."""
+        facts = {name: value for name, value in asdict(self).items() if name != "reading"}
         lists = {"notes": list(self.notes), "measured_usually": list(self.measured_usually)}
         holds = {"for_small_errors": self.is_for_small_errors}
-        found = asdict(self) | lists | holds | {"forecast": self.forecast.document()}
-        del found["reading"]
-        return found
+        return facts | lists | holds | {"forecast": self.forecast.document()}
 
 
 def float_bytes(model: Model) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..display import ShownByFacts
 from ..files.ledger import Ledger
+from .model.model import Reading
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -19,6 +20,13 @@ class CompileResult(ShownByFacts):
     report: dict[str, Any]
     provenance: dict[str, Any]
 
+    @property
+    def reading(self) -> Reading:
+        """What was assumed, told, chosen and left out of the checkpoint."""
+        report = self.report
+        assumed = {name: report["architecture"].get(name) for name in report["defaults"]}
+        return Reading(assumed, report["told"], tuple(report["notes"]), report["weights_read"])
+
     def shown_facts(self) -> Mapping[str, str]:
         """Bytes, and what the artifact loses as it was measured; the prediction where nothing was."""
         report, score = self.report, self.report["score"]
@@ -29,7 +37,7 @@ class CompileResult(ShownByFacts):
             tokens = f"{report['held_out_tokens']:,} held-out tokens"
             loss = f"{report['measured_loss']:.3g} nats a token, measured on {tokens}"
         facts = {**self.ledger.shown_facts(), "bits a weight": f"{report['bits_per_weight']:.3f}", "loss": loss}
-        assumed = ", ".join(f"{name} {report['architecture'].get(name)}" for name in report["defaults"])
+        assumed = ", ".join(f"{name} {value}" for name, value in self.reading.assumed.items())
         if assumed:
             facts["assumed"] = assumed
         if score and score["artifact"]:

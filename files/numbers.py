@@ -6,8 +6,6 @@ shares in percent, and as many digits as a reader can use.
 
 from __future__ import annotations
 
-INTERVAL = 1.96  # standard errors on either side of a 95 % interval
-
 
 def integer(value: int) -> str:
     """1234567 as "1,234,567"."""

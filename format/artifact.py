@@ -79,12 +79,17 @@ class Artifact(ShownByFacts):
         return next((s for s in self.sections if s.id == section_id), None)
 
     @property
+    def names(self) -> list[str]:
+        """Of the tensors, in directory order."""
+        return [entry.name for entry in self.directory]
+
+    @property
     def tensors(self) -> dict[str, np.ndarray]:
         """The float32 arrays by name, in directory order; decoded at each use, so keep what is used more than once.
 
         Raises ArtifactError as `decode_tensors` does.
         """
-        return dict(zip((entry.name for entry in self.directory), decode_tensors(self), strict=True))
+        return dict(zip(self.names, decode_tensors(self), strict=True))
 
     def shown_facts(self) -> Mapping[str, str]:
         """Sizes, what it computes, and whose it is; nothing is decoded for it."""
@@ -257,7 +262,7 @@ def _decode(artifact: Artifact, check_digest: bool, keep_codes: bool) -> Decoded
             return reconstruct_grid_in_place(found)
         return found
 
-    for key, found, n_bytes in decode_integers(coded, first.exponents, artifact.streams, finish):
+    for key, found, n_bytes in decode_integers(coded, first.exponents, artifact.streams, finish, artifact.names):
         values[key], matrix_bytes[key] = found, n_bytes
     kept = {key: values[key] for key in coded} if keep_codes else {}
     sets = decode_sets(directory, first)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .artifact import decode_tensors, encode_provenance, read_artifact, tensors_digest
-from .codecs import INTEGER_CODECS, ExpectedScales, codec_of
+from .codecs import INTEGER_CODECS, CodecFault, ExpectedScales, codec_of
 from .container.container import (
     CODES,
     DIGEST,
@@ -114,7 +114,8 @@ class _Draft:
         sets, self.codebooks = choose_sets(tensors), own_codebooks(tensors)
         self.entries = tuple(entry_of(tensor, index, sets, self.codebooks) for index, tensor in enumerate(tensors))
         matrices = all_matrices(tensors, self.codebooks)
-        streams = _encode_streams(matrices, list(sets.values()), codec, encoded)
+        names = [tensor.name for tensor in tensors for part in tensor.parts for _ in part.stored(self.codebooks)]
+        streams = _encode_streams(matrices, list(sets.values()), codec, encoded, names)
         self._before = [
             make_section(PROGRAM, encode_program(program)),
             make_section(DIRECTORY, write_directory(self.entries)),
@@ -139,8 +140,12 @@ def _encode_streams(
     sets: Sequence[ToldSet],
     codec: int,
     encoded: EncodedStreams | None = None,
+    names: Sequence[str] = (),
 ) -> list[Stream]:
-    """Stream 0, and those that the matrices name; none at all when there are no integers."""
+    """Stream 0, and those that the matrices name; none at all when there are no integers.
+
+    names : of the tensor of each matrix, for errors
+    """
     encoded = encoded or EncodedStreams()
     coded = [matrix for matrix in matrices if isinstance(matrix, CodedContent)]
     gaps = [(told.integers, told.universe) for told in sets if told.integers is not None]
@@ -159,7 +164,11 @@ def _encode_streams(
         members[matrix.stream - 1].append(matrix.values)
 
     def encode(index: int) -> Stream:
-        return Stream(codec, encoded.payload(index, members[index - 1], codec))
+        try:
+            return Stream(codec, encoded.payload(index, members[index - 1], codec))
+        except CodecFault as fault:
+            named = [(m, name) for m, name in zip(matrices, names, strict=False) if isinstance(m, CodedContent)]
+            raise fault.of([name for matrix, name in named if matrix.stream == index]) from fault
 
     work = sum(matrix.values.codes.size for matrix in coded)
     return [first, *in_order(encode, range(1, len(members) + 1), work)]

@@ -15,7 +15,7 @@ from ..errors import DataError
 from ..format.identity import short_digest
 from ..progress import Progress, stage_of
 from .arguments import PathLike, budget_of, optional_path, paths_of, selection_of
-from .file_errors import deliberate
+from .file_errors import deliberate, naming_model
 from .loading import ModelFile, load_architecture, load_model_file, tokenizer_path
 from .progress_bars import ProgressOption, heard
 from .scoring_places import RUNTIME, ScoredBy, ScoringPlace
@@ -211,19 +211,22 @@ def _evaluated(
 
     def bounded(path: Path, file: ModelFile, name: str) -> tuple[Interpreter, ScoringOptions, ScoringWork]:
         wanted = replace(options, progress=stage_of(progress, f"score {name}"))
-        model, chosen, work = bound_scoring(Interpreter(file.program, file.tensors), read, wanted)
+        model, chosen, work = bound_scoring(Interpreter(file.program, file.tensors, names=file.names), read, wanted)
         return model, place.placed(path, file, model, chosen), work
 
     model, chosen, work = bounded(models.model, loaded, loaded.kind)
     read = choose_documents(model, read, chosen)
-    result, text = score_program(model, read, chosen), _evaluated_text(read, options)
+    with naming_model(models.model):
+        result = score_program(model, read, chosen)
+    text = _evaluated_text(read, options)
     if models.against is None:
         return Evaluation(loaded.kind, result, None, None, None, text, loaded.reading, work)
     other = load_model_file(models.against, known, models.selection, options.budget)
     notes = dict.fromkeys((*text.notes, *_admitted(other, own, options), *_other_document(loaded, other)))
     text = replace(text, notes=tuple(notes))
     model, chosen, _ = bounded(models.against, other, "reference")
-    reference = score_program(model, read, chosen)
+    with naming_model(models.against):
+        reference = score_program(model, read, chosen)
     same, gap = program.instructions == other.program.instructions, paired_gap(reference, result)
     return Evaluation(loaded.kind, result, reference, gap, same, text, _both(loaded.reading, other.reading), work)
 

@@ -1,4 +1,5 @@
-"""Errors of opening files as errors of ours, so that all deliberate errors of the public functions are BytecapErrors.
+"""Errors of files: those of opening them as errors of ours, so that all deliberate errors of the public functions are
+BytecapErrors; and which of several models an error is of.
 
 Strategy: one decorator on every public function. What it raises is still the OSError that it was, so that code which
 catches FileNotFoundError keeps working.
@@ -6,11 +7,13 @@ catches FileNotFoundError keeps working.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from ..errors import BytecapError, FileAccessError, MissingFileError
+from ..errors import BytecapError, FileAccessError, MissingFileError, VerificationError
 
 Options = ParamSpec("Options")
 Result = TypeVar("Result")
@@ -30,3 +33,12 @@ def deliberate(function: Callable[Options, Result]) -> Callable[Options, Result]
             raise kind(error) from error
 
     return raising_ours
+
+
+@contextmanager
+def naming_model(path: Path) -> Iterator[None]:
+    """Put the model's path before what is wrong with its losses."""
+    try:
+        yield
+    except VerificationError as error:
+        raise VerificationError(f"{path}: {error}") from error

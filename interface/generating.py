@@ -106,7 +106,7 @@ class LoadedModel(ShownByFacts):
 
         self.kind, self.reading = file.kind, file.reading
         self.tokenizer, self._found, self._said = tokenizer, found, tuple(said)
-        self._interpreter = Interpreter(file.program, file.tensors)
+        self._interpreter = Interpreter(file.program, file.tensors, names=file.names)
 
     @property
     def assumed(self) -> Mapping[str, object]:

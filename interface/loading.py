@@ -28,6 +28,7 @@ class ModelFile:
 
     kind : "artifact" or "checkpoint"
     program, tensors : what it computes, and the float32 arrays of its directory
+    names : sequence of str       of the tensors
     reading : Reading or None     what was assumed, told, chosen and left out of a checkpoint
     identity : Identity           what an artifact says of its tokenizer and its architecture document; of a checkpoint
                                   the document alone
@@ -36,6 +37,7 @@ class ModelFile:
     kind: str
     program: Program
     tensors: Sequence[np.ndarray]
+    names: Sequence[str]
     reading: Reading | None = None
     identity: Identity = UNKNOWN
 
@@ -56,13 +58,15 @@ def load_model_file(
 
         artifact = read_artifact(read_artifact_file(path))
         check_program_memory(artifact.program, artifact.directory, budget or NO_BUDGET)
-        return ModelFile("artifact", artifact.program, decode_tensors(artifact), identity=artifact.identity)
+        values = decode_tensors(artifact)
+        return ModelFile("artifact", artifact.program, values, artifact.names, identity=artifact.identity)
     from ..compiler.checkpoints.checkpoint import read_checkpoint
     from ..compiler.frontends import build_model
 
     model = build_model(read_checkpoint(path, selection), architecture)
     known = Identity(architecture=model.document_digest)
-    return ModelFile("checkpoint", model.program, [t.values for t in model.tensors], model.reading, known)
+    names = [t.name for t in model.tensors]
+    return ModelFile("checkpoint", model.program, [t.values for t in model.tensors], names, model.reading, known)
 
 
 def is_artifact(path: Path) -> bool:

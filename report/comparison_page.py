@@ -10,10 +10,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..files.numbers import INTERVAL, decimals, integer, significant
+from ..files.numbers import decimals, integer, significant
 from ..files.printable import printable
 from ..format.byte_account import TOGETHER, GroupRow, Inspection
 from ..format.comparison import Comparison, TensorDifference
+from ..runtime.score import Gap
 from .amounts import MOST_ROWS
 from .bars import Row, bar_chart, interval_chart
 from .byte_tree import artifact_tree, role_name
@@ -31,13 +32,12 @@ class Scored:
     """Both artifacts on one text.
 
     bits_per_byte : of the first and the second;  tokens : scored
-    mbpb, standard_error : the second less the first, thousandths of a bit per byte, paired by sequence
+    gap : of the second, paired by sequence
     """
 
     bits_per_byte: tuple[float, float]
     tokens: int
-    mbpb: float
-    standard_error: float
+    gap: Gap
 
 
 def comparison_page(
@@ -72,8 +72,8 @@ def _tiles(found: Comparison, scored: Scored | None) -> list[tuple[str, str, Htm
     first, second = found.first, found.second
     items: list[tuple[str, str, Html | None]] = []
     if scored is not None:
-        text = f"mBPB, the second less the first, ± {scored.standard_error:.2f} standard error"
-        items.append((f"{scored.mbpb:+.2f}", text, None))
+        text = f"mBPB, the second less the first, ± {scored.gap.standard_error_mbpb:.2f} standard error"
+        items.append((f"{scored.gap.mbpb:+.2f}", text, None))
     share = f"bytes, {100 * (second.bytes / first.bytes - 1):+.2f} %"
     items.append((f"{second.bytes - first.bytes:+,}", share, None))
     rate = second.bits_per_weight - first.bits_per_weight
@@ -86,9 +86,8 @@ def _tiles(found: Comparison, scored: Scored | None) -> list[tuple[str, str, Htm
 def _score(names: Names, scored: Scored | None) -> Html | None:
     if scored is None:
         return None
-    half = INTERVAL * scored.standard_error
-    row = Row("the second less the first", scored.mbpb, f"{scored.mbpb:+.2f} ± {half:.2f}")
-    row = Row(row.label, row.value, row.behind, scored.mbpb - half, scored.mbpb + half)
+    mbpb, (low, high) = scored.gap.mbpb, scored.gap.interval_mbpb
+    row = Row("the second less the first", mbpb, f"{mbpb:+.2f} ± {high - mbpb:.2f}", low, high)
     rows = [[name, decimals(bits, 5)] for name, bits in zip(names, scored.bits_per_byte, strict=True)]
     return section(
         "Score",
@@ -118,7 +117,7 @@ def _signed(change: float) -> str:
 
 
 def _mbpb(scored: Scored) -> str:
-    return f"{scored.mbpb / 1000:+.5f}"
+    return f"{scored.gap.mbpb / 1000:+.5f}"
 
 
 def _pair(first: int, second: int) -> list[str]:

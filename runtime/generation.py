@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ..errors import DataError
+from ..errors import DataError, VerificationError
 from ..format.program.program import Program
 from .continuation import Continuation
 from .interpreter import Interpreter
+from .overflow_place import overflow_place
 from .sampling import Sampler, SamplingSettings
 from .tokenizers import Tokenizer
 from .tokens import NO_TOKEN, beginning_token
@@ -51,10 +52,17 @@ def generate_tokens(interpreter: Interpreter, request: GenerationRequest) -> Ite
     """
     check_room(interpreter, request)
     growing, sampler = Continuation(interpreter, request.threads), Sampler(request.sampling)
-    fresh = np.array(request.prompt, np.int64)
+    read, fresh = np.empty(0, np.int64), np.array(request.prompt, np.int64)
     with threadpool_limits(limits=request.threads, user_api="blas"):
         for _ in range(request.tokens):
-            token = sampler.draw(growing.extend(fresh)[: request.allowed])
+            read = np.append(read, fresh)
+            logits = growing.extend(fresh)[: request.allowed]
+            if not np.isfinite(logits).all():
+                raise VerificationError(
+                    f"the model's logits behind {read.size:,} tokens are not finite: "
+                    f"{overflow_place(interpreter, read)}; its weights are damaged, or too large for float32"
+                )
+            token = sampler.draw(logits)
             if token in request.ends:
                 return
             yield token

@@ -33,17 +33,25 @@ class Interpreter:
     program : Program
     tensors : sequence of float32 C-contiguous arrays   the whole directory; kept by reference
     limits : Limits                                     what the program may need
+    names : sequence of str                             of the tensors, for errors; by default their numbers
     clock : Clock or None                               may be set; asked after every instruction
 
     Raises ArtifactError when program and tensors do not fit, ValueError for a tensor of another
     dtype or layout.
     """
 
-    def __init__(self, program: Program, tensors: Sequence[np.ndarray], limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self,
+        program: Program,
+        tensors: Sequence[np.ndarray],
+        limits: Limits = DEFAULT_LIMITS,
+        names: Sequence[str] = (),
+    ) -> None:
         for index, tensor in enumerate(tensors):
             if tensor.dtype != np.float32 or not tensor.flags.c_contiguous:
                 raise ValueError(f"tensor {index} is {tensor.dtype}, expected C-contiguous float32")
         self.program, self.tensors = program, tensors
+        self.names = names or [f"tensor {index}" for index in range(len(tensors))]
         self.clock: Clock | None = None
         self.shapes = validate_program(program, [tensor.shape for tensor in tensors], limits)
         self._context = BindContext(tensors, self.shapes.widths)

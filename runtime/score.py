@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..display import ShownByFacts
+from ..files.intervals import standard_errors
 
 LARGEST_EXPONENT = 700.0  # of a perplexity that a float can hold
 
@@ -107,10 +108,20 @@ class Score(ShownByFacts):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Gap(ShownByFacts):
-    """How much worse a model is than another on the same targets, in thousandths of a bit per byte."""
+    """How much worse a model is than another on the same targets, in thousandths of a bit per byte.
+
+    sequences : how many the standard error is over, or documents where these were read one by one
+    """
 
     mbpb: float
     standard_error_mbpb: float
+    sequences: int
+
+    @property
+    def interval_mbpb(self) -> tuple[float, float]:
+        """Where it lies with a confidence of 95 %."""
+        reach = standard_errors(self.sequences) * self.standard_error_mbpb
+        return self.mbpb - reach, self.mbpb + reach
 
     def shown_facts(self) -> Mapping[str, str]:
         """The gap with its error."""
@@ -121,15 +132,21 @@ def _exponential(nats: float, count: int | None) -> float | None:
     return math.exp(nats / count) if count and nats / count < LARGEST_EXPONENT else None
 
 
-def ratio_error(nats: np.ndarray, score: Score, scale: float) -> float | None:
-    """Standard error of sum(nats) / sum(bytes), times `scale`, over the units that are drawn independently: documents
-    that are read one by one, where there are two, else windows; None of fewer than two.
+def drawn_units(score: Score) -> np.ndarray:
+    """Which of the units that are drawn independently each window is of, int64 [windows]: documents that are read one
+    by one, where there are two, else windows.
     """
-    sizes, within = score.sequence_bytes.astype(np.float64), score.sequence_documents
+    within = score.sequence_documents
     if within is not None and len(np.unique(within)) > 1:
-        _, within = np.unique(within, return_inverse=True)
-        nats = np.bincount(within, weights=nats).astype(np.float64)
-        sizes = np.bincount(within, weights=sizes).astype(np.float64)
+        return np.unique(within, return_inverse=True)[1]
+    return np.arange(len(score.sequence_bytes))
+
+
+def ratio_error(nats: np.ndarray, score: Score, scale: float) -> float | None:
+    """Standard error of sum(nats) / sum(bytes), times `scale`, over `drawn_units`; None of fewer than two."""
+    within = drawn_units(score)
+    nats = np.bincount(within, weights=nats).astype(np.float64)
+    sizes = np.bincount(within, weights=score.sequence_bytes).astype(np.float64)
     count = len(nats)
     if count < 2:
         return None

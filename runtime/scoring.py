@@ -20,8 +20,10 @@ import numpy as np
 from ..errors import DataError, VerificationError
 from ..format.parallel import usable_cores
 from ..progress import StageProgress
+from .interpreter import Interpreter
 from .kept_losses import KeptLosses
-from .score import Gap, Score, ratio_error
+from .overflow_place import overflow_place
+from .score import Gap, Score, drawn_units, ratio_error
 from .token_text import TokenText
 from .tokens import Tokens
 from .window_runs import LanguageModel, OnThreads, WindowRunner
@@ -99,7 +101,7 @@ def score(
         losses = _losses_by(run, model, ids, plan, kept, progress)
     seconds = time.perf_counter() - began
     before = 0 if kept is None else _scored(plan[i] for i in np.flatnonzero(~np.isnan(kept.known)))
-    _check_finite(losses, plan)
+    _check_finite(losses, plan, ids, model)
     limit = len(tokens.ids) - 1 if max_tokens is None else min(max_tokens, len(tokens.ids) - 1)
     within = None if documents is None else np.searchsorted(starts, [w.start for w in plan], side="right") - 1
     found = Score(limit, 0, 0, sequence_length, stride, seconds, losses, sums, sequence_documents=within)
@@ -165,15 +167,18 @@ def _check_positive(**options: int | None) -> None:
             raise DataError(f"{name} is {value}; it must be at least 1")
 
 
-def _check_finite(losses: np.ndarray, plan: Sequence[Window]) -> None:
+def _check_finite(losses: np.ndarray, plan: Sequence[Window], ids: np.ndarray, model: LanguageModel) -> None:
     wrong = np.flatnonzero(~np.isfinite(losses))
     if wrong.size:
         first = int(wrong[0])
         window = plan[first]
         targets = f"targets {window.start + window.skip:,} to {window.stop - 1:,}"
+        place = ""
+        if isinstance(model, Interpreter):
+            place = f": {overflow_place(model, ids[window.start : window.stop])}"
         raise VerificationError(
             f"the model's loss is {losses[first]} in sequence {first:,} ({targets}), and not finite in "
-            f"{wrong.size:,} of {len(losses):,} sequences; its weights are damaged or too large"
+            f"{wrong.size:,} of {len(losses):,} sequences{place}; its weights are damaged or too large"
         )
 
 
@@ -207,4 +212,5 @@ def paired_gap(reference: Score, other: Score) -> Gap:
             "the standard error of a gap needs at least two sequences; "
             "score more tokens or use a shorter sequence length"
         )
-    return Gap(math.fsum(difference.tolist()) / reference.bytes * scale, error)
+    mean = math.fsum(difference.tolist()) / reference.bytes * scale
+    return Gap(mean, error, len(np.unique(drawn_units(reference))))

@@ -89,10 +89,30 @@ class SequencePlan:
         read = self._read[positions]
         if not self._tail:
             yield slice(0, self._vocabulary_size), read
-            return
+        for number, columns, tile in self._tail_values(workspace, read):
+            if number == len(self._tail) - 1:
+                yield columns, tile
+
+    def first_overflow(self, workspace: Workspace, tokens: np.ndarray) -> int | None:
+        """Index of the first instruction that makes values that are not finite of int64 tokens [length], None where
+        all are finite.
+        """
+        workspace.begin(tokens)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for index, (step, out, inputs) in enumerate(self._steps):
+                step(workspace, out, *inputs)
+                if not np.isfinite(out).all():
+                    return index
+        tail = self._tail_values(workspace, self._read)
+        return min((self._head + number for number, _, tile in tail if not np.isfinite(tile).all()), default=None)
+
+    def _tail_values(self, workspace: Workspace, read: np.ndarray) -> Iterator[tuple[int, slice, np.ndarray]]:
+        """(number in the tail, columns, values) of each instruction of the tail, for one range of columns after the
+        other; of the head's input float32 [positions, width].
+        """
         width = tile_columns(self._vocabulary_size, read.shape[0])
         memory = [np.empty(read.shape[0] * width, np.float32) for _ in self._tail[:2]]
-        for start in range(0, self._vocabulary_size, width):
+        for start in range(0, self._vocabulary_size if self._tail else 0, width):
             columns, tile = slice(start, min(start + width, self._vocabulary_size)), read
             for number, instruction in enumerate(self._tail):
                 shape = read.shape[0], columns.stop - columns.start
@@ -100,7 +120,7 @@ class SequencePlan:
                 with np.errstate(over="ignore", invalid="ignore"):
                     self._step(instruction, columns)(workspace, out, tile)
                 tile = out
-            yield columns, tile
+                yield number, columns, tile
 
     def _step(self, instruction: Operation, columns: slice) -> Step:
         """The step of an instruction of the tail for some of its columns."""

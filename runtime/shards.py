@@ -73,6 +73,11 @@ def _bare_layout(head: bytes, size: int, source: str, vocabulary_size: int) -> S
         dtype = WIDE if wide else NARROW
         if size % dtype.itemsize == 0:
             return ShardLayout(dtype, size // dtype.itemsize, 0, True)
+        raise DataError(
+            f"{source} has no shard's header, and {size:,} bytes are no whole number of bare {dtype.name} token ids of "
+            f"{dtype.itemsize} bytes each: it was cut, or is something else; write it again, as a shard or "
+            "with whole ids, or give UTF-8 text under another name than *.bin"
+        )
     found = f"it starts with {head[:4].hex()}, not with the number {SHARD_MAGIC}"
     raise DataError(f"{source} is not a token shard: {found}; write it again, or give UTF-8 text")
 

@@ -240,7 +240,7 @@ def _check_score(
     )
     read = read_scoring_data(artifact.program, request.data, tokenizer, options)
     try:
-        model, options, _ = bound_scoring(Interpreter(artifact.program, tensors), read, options)
+        model, options, _ = bound_scoring(Interpreter(artifact.program, tensors, names=artifact.names), read, options)
         read = choose_documents(model, read, options)
         score = score_program(model, read, options)
         asked = check_interpreter(model, read.tokens.ids)

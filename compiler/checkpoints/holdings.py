@@ -30,7 +30,7 @@ from .identification import what_it_is
 from .listing import listed
 from .llama2c import is_llama2c, read_llama2c
 from .safetensors_file import is_safetensors, safetensors_entries
-from .shared_storage import find_owners
+from .shared_storage import find_owners, own_bytes
 from .stored import check_element_count, unusual_storage
 from .torch_file import load_torch
 
@@ -203,14 +203,18 @@ def _torch_content(content: object, path: Path, inside: str) -> _Content:
     unusual = {name: kind for name, tensor in found.items() if (kind := unusual_storage(tensor))}
     plain = {name: tensor for name, tensor in found.items() if name not in unusual}
     held, owners = [], find_owners(plain)
+    sizes, overlapping = own_bytes(plain, owners), 0
     for name, tensor in plain.items():
         flat = tensor.detach().resolve_neg().resolve_conj().reshape(-1).contiguous()
         content_bytes = _torch_bytes(flat)
         dtype, shares = str(tensor.dtype).removeprefix("torch."), owners.get(name, "")
-        size, entropy = 0 if shares else len(content_bytes), _entropy(content_bytes, dtype, tensor.numel())
-        held.append(HeldTensor(name, dtype, tuple(tensor.shape), size, entropy, shares=shares))
+        entropy = _entropy(content_bytes, dtype, tensor.numel())
+        held.append(HeldTensor(name, dtype, tuple(tensor.shape), sizes[name], entropy, shares=shares))
+        overlapping += not shares and sizes[name] < len(content_bytes)
     shared = sum(bool(tensor.shares) for tensor in held)
     notes = [f"{shared:,} of the tensors share their numbers with another one, and are counted there"] if shared else []
+    if overlapping:
+        notes.append(f"{overlapping:,} of the tensors have numbers that are counted with one before them")
     if unusual:
         notes.append(f"left out, not plainly stored: {listed([f'{name} ({kind})' for name, kind in unusual.items()])}")
     return _Content(f"torch{inside}", held, None, notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from ...errors import CheckpointError
 from ...files.nearest_name import known_names
@@ -18,7 +19,7 @@ from .inexpressible import INEXPRESSIBLE
 from .misfit import ignoring
 from .registry import FRONTENDS, Frontend
 from .rotation_tables import check_rotations
-from .third_party import add_frontend, known_frontends, recognized, remove_frontend
+from .third_party import add_frontend, built, known_frontends, recognized, remove_frontend, restored
 
 __all__ = [
     "FRONTENDS",
@@ -31,7 +32,9 @@ __all__ = [
     "restored_tensors",
 ]
 
-MODULE_PREFIXES = ("model.", "net.", "gpt.", "lm.", "student.", "transformer.", "_forward_module.")
+# Of several models in a file, the one that is meant.
+USUAL_MODULES = ("model.", "net.", "gpt.", "lm.", "student.", "transformer.", "_forward_module.")
+MOST_MODULES = 4  # around a model
 MODEL_TYPE = "model_type"  # the key by which a Hugging Face config.json names an architecture
 
 
@@ -59,7 +62,7 @@ def _build(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Model:
         checkpoint = replace(checkpoint, configuration=Configuration(architecture, "the architecture file"))
         architecture = {}
     checkpoint = _without_prefix(checkpoint)
-    model = _chosen(checkpoint, architecture).build(checkpoint, architecture)
+    model = built(_chosen(checkpoint, architecture), checkpoint, architecture)
     check_rotations(checkpoint.rotations, model, checkpoint.path)
     configuration = model_configuration(checkpoint.configuration)
     notes = (*checkpoint.notes, *model.notes)
@@ -74,17 +77,27 @@ def _document(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Map
 
 
 def _without_prefix(checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint with names that a frontend knows, where a module around the model has put its own before all."""
+    """The checkpoint with names that a frontend knows, where modules around the model have put theirs before all."""
+    prefix = _prefix_before(list(checkpoint.tensors))
+    if not prefix:
+        return checkpoint
+    tensors = {name.removeprefix(prefix): values for name, values in checkpoint.tensors.items()}
+    dtypes = {name.removeprefix(prefix): dtype for name, dtype in checkpoint.dtypes.items()}
+    note = f"all names without the {prefix!r} before them"
+    return replace(checkpoint, tensors=tensors, dtypes=dtypes, notes=(*checkpoint.notes, note))
 
-    for prefix in MODULE_PREFIXES:
-        if checkpoint.tensors and all(name.startswith(prefix) for name in checkpoint.tensors):
-            short = {name: name.removeprefix(prefix) for name in checkpoint.tensors}
-            if _known(short.values()) > _known(short):
-                tensors = {short[name]: values for name, values in checkpoint.tensors.items()}
-                dtypes = {short[name]: dtype for name, dtype in checkpoint.dtypes.items()}
-                note = f"all names without the {prefix!r} before them"
-                return replace(checkpoint, tensors=tensors, dtypes=dtypes, notes=(*checkpoint.notes, note))
-    return checkpoint
+
+def _prefix_before(names: Sequence[str]) -> str:
+    """The names of modules that stand before all names and without which frontends know more of these; or nothing."""
+    parts = _modules_before(names)
+    prefixes = ["".join(parts[:count]) for count in range(min(len(parts), MOST_MODULES) + 1)]
+    return max(prefixes, key=lambda prefix: _known([name.removeprefix(prefix) for name in names]))
+
+
+def _modules_before(names: Sequence[str]) -> list[str]:
+    """The modules that all names begin with, each with its dot."""
+    columns = zip(*(name.split(".")[:-1] for name in names), strict=False)
+    return [f"{parts[0]}." for parts in takewhile(lambda parts: len(set(parts)) == 1, columns)]
 
 
 def _known(names: Iterable[str]) -> int:
@@ -94,24 +107,33 @@ def _known(names: Iterable[str]) -> int:
 
 def _refuse_several(checkpoint: Checkpoint) -> None:
     """CheckpointError where several models lie beside each other, each under a name of its own before its tensors'."""
+    names = list(checkpoint.tensors)
+    around = "".join(_modules_before(names))
     modules: dict[str, list[str]] = {}  # by the pattern of all of its names: what these are without the module
-    for name in checkpoint.tensors:
-        module, dot, rest = name.partition(".")
-        modules.setdefault(f"{module}.*" if dot else name, []).append(rest)
-    models = [module for module, names in modules.items() if 2 * _known(names) > len(names)]
+    for name in names:
+        module, dot, rest = name.removeprefix(around).partition(".")
+        modules.setdefault(f"{around}{module}.*" if dot else name, []).append(rest)
+    models = [module for module, inside in modules.items() if 2 * _known_inside(inside) > len(inside)]
     if len(models) < 2:
         return
-    way_out = "save one of them by itself"
-    if kept := next((module for module in models if module.removesuffix("*") in MODULE_PREFIXES), None):
-        way_out = f"leave out all but one: {ignoring(module for module in modules if module != kept)}"
-    raise CheckpointError(f"{checkpoint.path} holds {len(models)} models, {listed(models)}; {way_out}")
+    usual = [module for module in models if module.removeprefix(around).removesuffix("*") in USUAL_MODULES]
+    kept = [*usual, *models][0]
+    raise CheckpointError(
+        f"{checkpoint.path} holds {len(models)} models, {listed(models)}; leave out all but one, as here all but "
+        f"{kept}: {ignoring(module for module in modules if module != kept)}"
+    )
+
+
+def _known_inside(names: Sequence[str]) -> int:
+    prefix = _prefix_before(names)
+    return _known([name.removeprefix(prefix) for name in names])
 
 
 def restored_tensors(program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
     """The tensors of a program as its checkpoint had them: what the frontend rewrote is undone."""
     names = [tensor.name for tensor in tensors]
     best = max(known_frontends().values(), key=lambda frontend: recognized(frontend, names))
-    return best.restore(program, tensors) if recognized(best, names) else list(tensors)
+    return restored(best, program, tensors) if recognized(best, names) else list(tensors)
 
 
 def _named(name: object) -> Frontend:

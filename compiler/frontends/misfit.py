@@ -37,7 +37,8 @@ def misfit(
         ],
     }
     found = [f"{kind}: {listed(names, NAMES_IN_A_MESSAGE)}" for kind, names in lists.items() if names]
-    others = sorted({name.partition(".")[0] for name in lists["unexpected"] if name.partition(".")[2] in expected})
+    own = {name.partition(".")[0] for name in expected}
+    others = sorted({name.partition(".")[0] for name in lists["unexpected"] if _is_inside(name, expected)} - own)
     if others:
         found.append(f"of a second model beside it, which {ignoring(f'{other}.*' for other in others)} leaves out")
     return "; ".join(found)
@@ -64,6 +65,12 @@ def lacking(
         else "it is another architecture or incomplete"
     )
     return f"lacks {told} ({', '.join(missing)}){found}; {end}"
+
+
+def _is_inside(name: str, expected: Collection[str]) -> bool:
+    """Whether a name is an expected one behind the names of modules."""
+    parts = name.split(".")
+    return any(".".join(parts[start:]) in expected for start in range(1, len(parts)))
 
 
 def ignoring(patterns: Iterable[str]) -> str:

@@ -9,11 +9,18 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from ...errors import BytecapWarning
+import numpy as np
+
+from ...errors import BytecapWarning, CheckpointError
 from ...format.plug_ins import PlugIn, installed_plug_ins
+from ...format.program.program import Program, validate_program
+from ...format.tensors.raw_planes import STORAGES
+from ..checkpoints.checkpoint import Checkpoint
+from ..model.model import Model, ModelTensor
 from .registry import FRONTENDS, Frontend
 
 GROUP = "bytecap.frontends"
@@ -75,6 +82,65 @@ def recognized(frontend: Frontend, names: Iterable[str]) -> int:
         fault = f"the frontend {frontend.name!r} fails to recognize names and is left out"
         warnings.warn(BytecapWarning(f"{fault} ({type(error).__name__}: {error})"), stacklevel=2)
         return 0
+
+
+def built(frontend: Frontend, checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Model:
+    """The model that a frontend makes; CheckpointError that names it where one of other people fails, or makes none."""
+    if frontend.name in FRONTENDS:
+        return frontend.build(checkpoint, architecture)
+    with _naming(frontend, "build the model"):
+        model = frontend.build(checkpoint, architecture)
+        if not isinstance(model, Model) or not isinstance(model.program, Program):
+            raise TypeError(f"what it gives is {type(model).__name__}, not a Model with a Program")
+        _check_tensors(model.tensors)
+        validate_program(model.program, [tensor.values.shape for tensor in model.tensors])
+    return model
+
+
+def restored(frontend: Frontend, program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
+    """The tensors as the checkpoint had them; CheckpointError that names a frontend of other people that fails."""
+    if frontend.name in FRONTENDS:
+        return frontend.restore(program, tensors)
+    with _naming(frontend, "restore the checkpoint's tensors"):
+        found = list(frontend.restore(program, tensors))
+        _check_tensors(found, in_order=False)
+    return found
+
+
+def _check_tensors(tensors: Iterable[Any], in_order: bool = True) -> None:
+    """Raise TypeError or ValueError for what is not named once, float32 and finite, and in memory `in_order`."""
+    names = set()
+    for number, tensor in enumerate(tensors):
+        if not isinstance(tensor, ModelTensor) or not isinstance(tensor.name, str):
+            raise TypeError(f"tensor {number} is {type(tensor).__name__}, not a ModelTensor with a name")
+        values = tensor.values
+        if not isinstance(values, np.ndarray) or values.dtype != np.float32:
+            raise TypeError(f"the values of {tensor.name!r} are no float32 array")
+        if in_order and not values.flags.c_contiguous:
+            raise TypeError(f"the values of {tensor.name!r} are not C-contiguous")
+        if tensor.dtype not in STORAGES or tensor.name in names or not np.isfinite(values).all():
+            raise ValueError(
+                f"{tensor.name!r} is there twice, is not finite, or has a type not of {', '.join(STORAGES)}"
+            )
+        names.add(tensor.name)
+
+
+@contextmanager
+def _naming(frontend: Frontend, what: str) -> Iterator[None]:
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except Exception as error:  # whatever other people's modules raise
+        package = next((f" of the package {each.package}" for each in offered_frontends() if _is(each, frontend)), "")
+        raise CheckpointError(
+            f"the frontend {frontend.name!r}{package} fails to {what} ({type(error).__name__}: {error}); report it "
+            "there"
+        ) from error
+
+
+def _is(offered: PlugIn, frontend: Frontend) -> bool:
+    return not offered.fault and offered.thing.name == frontend.name and frontend.name not in _added
 
 
 def _fault(frontend: Any, others: Mapping[str, Frontend]) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ...errors import ArtifactError, CompileError
 from ...format.assembly import DEFAULT_CODEC, EncodedStreams, artifact_size, assemble_artifact
+from ...format.codecs import CodecFault, GuardedCodec, codec_of
 from ...format.identity import UNKNOWN, Identity
 from ...format.tensors.grid import matrix_shape
 from ...format.tensors.sources import TensorSource
@@ -58,7 +59,7 @@ def make_draft(
 ) -> Draft:
     """`make_trial` without the artifact, but with its size; encoded : remembers streams that stay the same."""
     sources = _sources(job.model, quantized)
-    with _read_back():
+    with _read_back(job.codec):
         size = _size(job, sources, job.codec, encoded)
     return Draft(byte_price, size, quantized)
 
@@ -126,16 +127,24 @@ def assemble_model(
 ) -> bytes:
     """The artifact of a model whose tensors are all quantized, by tensor index."""
     sources = _sources(model, quantized)
-    with _read_back():
+    with _read_back(codec):
         return assemble_artifact(model.program, sources, provenance, codec, identity=identity)
 
 
 @contextmanager
-def _read_back() -> Iterator[None]:
+def _read_back(codec: int) -> Iterator[None]:
     """Bytes that the format's own reader refuses become an error that says so: nothing of the user's is damaged."""
     try:
         yield
     except ArtifactError as error:
+        used = codec_of(codec)
+        if isinstance(error, CodecFault):
+            raise CompileError(f"nothing was written: {error}; report it there", argument="profile") from error
+        if isinstance(used, GuardedCodec):
+            raise CompileError(
+                f"nothing was written: {used.described} does not give back what it was given: {error}; report it there",
+                argument="profile",
+            ) from error
         raise CompileError(
             f"what was made is no artifact that can be read, and was not written: {error}; take another cap or recipe, "
             "and report this"

@@ -246,7 +246,7 @@ def _make(folder: Path) -> None:
     except FileExistsError:
         raise OutputError(f"{folder} is a file; name a folder to work in") from None
     except OSError as error:
-        raise OutputError(f"cannot work in {folder}: {error.strerror or error}") from error
+        raise OutputError(f"cannot work in {folder}: {error.strerror or error}; name another folder") from error
     if others and MARK not in others:
         message = f"{folder} is no work folder: it has {sorted(others)[0]} in it, and no {MARK}"
         raise OutputError(f"{message}; name an empty or a new folder")
@@ -258,7 +258,7 @@ def _locked(folder: Path) -> Iterator[IO[bytes]]:
     try:
         descriptor = os.open(folder / MARK, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     except OSError as error:
-        raise OutputError(f"cannot work in {folder}: {error.strerror or error}") from error
+        raise OutputError(f"cannot work in {folder}: {error.strerror or error}; name another folder") from error
     with os.fdopen(descriptor, "r+b") as mark:
         if fcntl is not None:
             try:

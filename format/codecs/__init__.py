@@ -4,6 +4,15 @@
 
 from .integer_codec import ExpectedScales, IntegerCodec
 from .registry import INTEGER_CODECS
-from .third_party import codec_of, offered_codecs, unknown_codec
+from .third_party import CodecFault, GuardedCodec, codec_of, offered_codecs, unknown_codec
 
-__all__ = ["INTEGER_CODECS", "ExpectedScales", "IntegerCodec", "codec_of", "offered_codecs", "unknown_codec"]
+__all__ = [
+    "INTEGER_CODECS",
+    "CodecFault",
+    "ExpectedScales",
+    "GuardedCodec",
+    "IntegerCodec",
+    "codec_of",
+    "offered_codecs",
+    "unknown_codec",
+]

@@ -24,6 +24,7 @@ from .registry import INTEGER_CODECS
 GROUP = "bytecap.codecs"
 PRIVATE = range(128, 256)
 PARTS = ("wire_id", "name", "encode", "decode")
+NAMED = 2  # tensors in an error
 
 
 def codec_of(wire_id: int) -> type[IntegerCodec] | GuardedCodec:
@@ -60,11 +61,32 @@ def _fault(codec: Any, others: Sequence[Any]) -> str:
         return f"it lacks {', '.join(missing)} of a codec"
     if type(codec.wire_id) is not int or codec.wire_id not in PRIVATE:
         return f"its wire_id must be a number from {PRIVATE.start} to {PRIVATE.stop - 1}, which are left to packages"
+    if not isinstance(codec.name, str) or not codec.name:
+        return "its name must be a string"
     for other in (*INTEGER_CODECS.values(), *others):
         for part in ("wire_id", "name"):
             if getattr(other, part) == getattr(codec, part):
                 return f"the codec {other.name!r} has the {part} {getattr(codec, part)!r} already"
     return ""
+
+
+class CodecFault(UnsupportedArtifact):
+    """What is wrong with a codec of another package; `matrix` is the number of the one in its stream that it fails on,
+    None where that is not known.
+    """
+
+    def __init__(self, message: str, offset: int | None = None, where: str = "", matrix: int | None = None) -> None:
+        self.matrix = matrix
+        super().__init__(message, rule="R-STR-2", offset=offset, where=where)
+
+    def of(self, tensors: Sequence[str]) -> CodecFault:
+        """The same fault with the tensors that the matrices of the stream are of."""
+        names = list(dict.fromkeys(tensors if self.matrix is None else tensors[self.matrix : self.matrix + 1]))
+        more = f" and {len(names) - NAMED} others" if len(names) > NAMED else ""
+        told = f"{', '.join(map(repr, names[:NAMED]))}{more}"
+        if not names:
+            return self
+        return CodecFault(f"{self.message}, on {told}", self.offset, self.where, self.matrix)
 
 
 @dataclass(frozen=True)
@@ -79,21 +101,39 @@ class GuardedCodec:
 
     @property
     def name(self) -> str:
-        return str(self.offered.thing.name)
+        return self.offered.thing.name
+
+    @property
+    def described(self) -> str:
+        """Whose it is, in words."""
+        return f"the codec {self.name!r} of the package {self.offered.package}"
 
     def encode(self, matrices: Sequence[np.ndarray], scales: Sequence[ExpectedScales]) -> bytes:
-        """As of every codec; UnsupportedArtifact [R-STR-2] when it fails otherwise."""
+        """As of every codec; CodecFault when it fails otherwise, or gives something else."""
         for codes in matrices:
             check_magnitudes(codes)
         try:
-            return bytes(self.offered.thing.encode(matrices, scales))
+            payload = self.offered.thing.encode(matrices, scales)
         except Exception as error:  # whatever other people's modules raise
-            raise self._failed(f"fails to encode ({type(error).__name__}: {error})") from error
+            what = f"fails to encode ({type(error).__name__}: {error})"
+            raise self._failed(what, matrix=self._first_failing(matrices, scales)) from error
+        if not isinstance(payload, bytes | bytearray | memoryview):
+            raise self._failed(f"gives {type(payload).__name__} where bytes were asked for")
+        return bytes(payload)
+
+    def _first_failing(self, matrices: Sequence[np.ndarray], scales: Sequence[ExpectedScales]) -> int | None:
+        """The first matrix that it cannot encode by itself."""
+        for number, pair in enumerate(zip(matrices, scales, strict=True)):
+            try:
+                self.offered.thing.encode([pair[0]], [pair[1]])
+            except Exception:  # the one that is looked for
+                return number
+        return None
 
     def decode(
         self, payload: bytes, scales: Sequence[ExpectedScales], *, offset: int, where: str
     ) -> tuple[list[np.ndarray], list[int]]:
-        """As of every codec; UnsupportedArtifact [R-STR-2] when it fails otherwise, or gives something else."""
+        """As of every codec; CodecFault when it fails otherwise, or gives something else."""
         try:
             matrices, ends = self.offered.thing.decode(payload, scales, offset=offset, where=where)
             matrices, ends = [np.asarray(codes) for codes in matrices], [int(end) for end in ends]
@@ -109,6 +149,5 @@ class GuardedCodec:
             raise self._failed("gives no int32 matrices of the sizes asked for", offset, where)
         return [np.require(codes, requirements=["C", "W", "O"]) for codes in matrices], ends  # weights take their place
 
-    def _failed(self, what: str, offset: int | None = None, where: str = "") -> UnsupportedArtifact:
-        message = f"the codec {self.name!r} of the package {self.offered.package} {what}"
-        return UnsupportedArtifact(message, rule="R-STR-2", offset=offset, where=where)
+    def _failed(self, what: str, offset: int | None = None, where: str = "", matrix: int | None = None) -> CodecFault:
+        return CodecFault(f"{self.described} {what}", offset, where, matrix)

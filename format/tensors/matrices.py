@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InvalidArtifact
-from ..codecs import ExpectedScales, codec_of
+from ..codecs import CodecFault, ExpectedScales, codec_of
 from ..parallel import in_order
 from .grid import MAX_STEP_OCTAVES, Exponents
 from .keys import MatrixKey, TermKey
@@ -163,9 +163,12 @@ def decode_integers(
     exponents: Mapping[MatrixKey, Exponents],
     streams: Sequence[Stream],
     finish: Callable[[MatrixKey, CodedValues], Any],
+    names: Sequence[str],
 ) -> Iterator[tuple[MatrixKey, Any, int]]:
     """(key, what `finish` makes of integers and steps, bytes of its stream) of every matrix of `in_streams`, stream by
     stream; several are decoded and finished at once. Raises ArtifactError [R-STR-*], that of the first bad stream.
+
+    names : of the tensors, for errors
     """
     members: dict[int, list[MatrixKey]] = {}
     for key, matrix in matrices.items():
@@ -173,7 +176,11 @@ def decode_integers(
 
     def decode(index: int) -> list[tuple[MatrixKey, Any, int]]:
         stream, keys, found = streams[index], members.get(index, []), []
-        integers, ends = decode_stream(stream, index, [matrices[key].expected_scales(exponents[key]) for key in keys])
+        scales = [matrices[key].expected_scales(exponents[key]) for key in keys]
+        try:
+            integers, ends = decode_stream(stream, index, scales)
+        except CodecFault as fault:
+            raise fault.of([names[key[0]] for key in keys]) from fault
         ends[-1] = len(stream.payload)
         integers.reverse()  # so that each can be let go as it is taken
         for key, start, end in zip(keys, [0, *ends[:-1]], ends, strict=True):

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import DataError, VerificationError
-from ...files.numbers import INTERVAL
+from ...files.intervals import INTERVAL, standard_errors
 from ...format.program.program import Program
 from ...progress import StageProgress, silent_stage
 from ...runtime.interpreter import Interpreter
 from ...runtime.tokenizers import SentencepieceTokenizer
 from ...runtime.windows import Window, windows
-from ..measure.estimate import Estimate, standard_errors
+from ..measure.estimate import Estimate
 
 BATCH = 8  # windows a call
 

@@ -22,7 +22,7 @@ from ...compiler.model.structure import output_head, token_tables
 from ...compiler.statistics.calibration import Statistics, calibration_sequences, measure_statistics
 from ...compiler.statistics.swaps import measure_divergences
 from ...display import ShownByFacts
-from ...files.numbers import INTERVAL
+from ...files.intervals import INTERVAL, standard_errors
 from ...progress import Progress
 from .head_gradient import HeadGradient, Spectrum, measure_head
 from .sensitivity import BATCH_SEQUENCES
@@ -117,9 +117,9 @@ def limit_of_gradient(found: HeadGradient) -> str:
     """
     if found.projected >= LEAST_PROJECTED:
         return TRUNK
-    if found.projected_error is None:
+    if found.projected_error is None or found.batches < 2:
         return UNDECIDED
-    margin = INTERVAL * math.hypot(found.projected_error, found.random_spread)
+    margin = math.hypot(standard_errors(found.batches) * found.projected_error, INTERVAL * found.random_spread)
     if found.projected - margin > found.random_projected:
         return WIDTH
     return HEAD if found.projected + margin < LIKE_RANDOM * found.random_projected else UNDECIDED

@@ -7,18 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...files.numbers import INTERVAL
-
-# Student's, of 2 to 11 values; of more, his expansion in the degrees of freedom is within 0.003.
-STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-
-
-def standard_errors(count: int) -> float:
-    """Standard errors on either side of a 95 % interval for the mean of so many values, 2 or more."""
-    if count - 2 < len(STUDENT):
-        return STUDENT[count - 2]
-    z, degrees = INTERVAL, count - 1
-    return z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
+from ...files.intervals import INTERVAL, standard_errors
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class HeadGradient:
 
     through_softcap : |g|² of |p - onehot|²
     projected : |P g|² of |g|², P the projector onto the range of W; projected_error : its standard error over batches
-        of sequences, None of fewer than two; projected_mean : mean of the shares of single tokens
+        of sequences, None of fewer than two; batches : how many; projected_mean : mean of the shares of single tokens
     random_projected : what a random direction keeps, rank over vocabulary; random_spread : standard deviation of what
         random subspaces of that rank keep of this gradient, estimated from pairs of tokens
     weighted : |Wᵀ g|² of s₁² |g|², s₁ the greatest singular value; random_weighted : |W|² / (vocabulary
@@ -69,6 +69,7 @@ class HeadGradient:
     tokens: int
     projected_error: float | None = None
     random_spread: float = 0.0
+    batches: int = 0
 
 
 def spectrum(values: np.ndarray, tolerance: float) -> Spectrum:
@@ -119,7 +120,8 @@ def measure_head(
         shares.append((float(part[2][2]), float(part[2][1])))
         finished(done, len(batches))
     hidden, passed, scalars = totals
-    gradient = replace(_gradient(found, passed, scalars, len(weights)), projected_error=_error_of_share(shares))
+    gradient = _gradient(found, passed, scalars, len(weights))
+    gradient = replace(gradient, projected_error=_error_of_share(shares), batches=len(shares))
     return found, moment_spectrum(hidden / scalars[5]), gradient
 
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,8 +38,8 @@ LIST_FIELDS: dict[str, type | tuple[type, ...]] = {
 SINGLE_FIELDS: dict[str, type | tuple[type, ...]] = {"model": str, "pre": str, "bos_token_id": int}
 
 
-def read_gguf_fields(file: BinaryIO, source: str) -> dict[str, Any]:
-    """The key-value fields of a GGUF file; DataError when it is none or ends inside them."""
+def read_gguf_fields(file: BinaryIO, source: str) -> Iterator[tuple[str, Any]]:
+    """The keys and values of a GGUF file, in order; DataError when it is none or ends inside them."""
     try:
         if file.read(4) != MAGIC:
             raise DataError(f"{source} is no GGUF file")
@@ -48,7 +48,8 @@ def read_gguf_fields(file: BinaryIO, source: str) -> dict[str, Any]:
             raise DataError(
                 f"{source} is a GGUF file of version {version}; versions 2 and 3 are known, convert it again"
             )
-        return {_string(file): _value(file, struct.unpack("<I", _exactly(file, 4))[0]) for _ in range(count)}
+        for _ in range(count):
+            yield _string(file), _value(file, struct.unpack("<I", _exactly(file, 4))[0])
     except (EOFError, KeyError, UnicodeDecodeError, MemoryError) as error:
         raise DataError(f"{source} is cut or damaged inside its fields; copy it again") from error
 
@@ -81,10 +82,19 @@ def _value(file: BinaryIO, kind: int) -> Any:
     return list(struct.unpack(form, _exactly(file, struct.calcsize(form))))
 
 
+def lacks_tokenizer(path: Path) -> bool:
+    """Whether a whole GGUF file has a model without a tokenizer; what is wrong with another is told who reads it."""
+    try:
+        with path.open("rb") as file:
+            return not any(key == f"{PREFIX}tokens" for key, _ in read_gguf_fields(file, str(path)))
+    except (DataError, OSError):
+        return False
+
+
 def read_gguf_tokenizer(path: Path) -> Tokenizer:
     """The tokenizer of a GGUF file; DataError when it has none, or one that is not known here."""
     with path.open("rb") as file:
-        fields = read_gguf_fields(file, str(path))
+        fields = dict(read_gguf_fields(file, str(path)))
     found = {key.removeprefix(PREFIX): value for key, value in fields.items() if key.startswith(PREFIX)}
     if not found.get("tokens"):
         raise DataError(f"{path} holds no tokenizer (no {PREFIX}tokens); give --tokenizer with the model's own")

@@ -22,7 +22,7 @@ from ...errors import DataError
 from ...files.nested_text import parse_json
 from ...format.registry import keyed
 from ..shards import is_shard
-from .gguf_tokenizer import MAGIC, read_gguf_tokenizer
+from .gguf_tokenizer import MAGIC, lacks_tokenizer, read_gguf_tokenizer
 from .pickled_values import Made, read_pickle
 from .rank_files import read_pickled_encoding, read_ranks
 from .scored_pieces import read_llama2c_tokenizer
@@ -240,9 +240,13 @@ def tokenizer_files(path: str | Path) -> list[Path]:
     return [found, beside] if beside != found and beside.is_file() else [found]
 
 
+def _has_gguf_tokenizer(model: Path) -> bool:
+    return model.suffix == ".gguf" and not lacks_tokenizer(model)
+
+
 def find_tokenizer(model: Path) -> Path | None:
     """The tokenizer that belongs to a model's file or folder: in it, beside it, or None."""
-    if model.is_file() and (model.suffix == ".gguf" or _characters_inside(model) is not None):
+    if model.is_file() and (_has_gguf_tokenizer(model) or _characters_inside(model) is not None):
         return model
     folder = model if model.is_dir() else model.parent
     usual = next((folder / name for name in USUAL_NAMES if (folder / name).is_file()), None)

@@ -8,6 +8,7 @@ from command_line import bytecap_command
 from tiny_artifacts import tiny_artifact
 
 from bytecap.compiler.recipe import read_recipe
+from bytecap.files.intervals import standard_errors
 from bytecap.format import comparison, inspection
 from bytecap.format.artifact import decode_contents
 from bytecap.format.assembly import assemble_artifact
@@ -58,7 +59,7 @@ def test_with_data_both_are_scored(pair, small_job):
     expected = 1000 * (scores[1]["bits_per_byte"] - scores[0]["bits_per_byte"])
     assert document["gap"]["mbpb"] == pytest.approx(expected)
     least, most = document["gap"]["interval_mbpb"]
-    assert most - least == pytest.approx(2 * 1.96 * document["gap"]["standard_error_mbpb"])
+    assert most - least == pytest.approx(2 * standard_errors(101) * document["gap"]["standard_error_mbpb"])
     assert least < document["gap"]["mbpb"] < most
     assert f"the second less the first; 95 % between {least:+.2f}" in bytecap_command("diff", *pair, *arguments).stdout
 

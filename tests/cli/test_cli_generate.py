@@ -14,6 +14,7 @@ from bytecap.format.program import operations as op
 from bytecap.format.program.program import Program
 from bytecap.format.tensors.sources import TensorSource
 from bytecap.format.tensors.terms import RawValues
+from bytecap.runtime.shards import write_shard
 
 FAR = 40.0  # a logit that decides
 
@@ -155,3 +156,32 @@ def test_what_is_refused(counting, tmp_path):
     (tmp_path / "empty.bcap").write_bytes(b"\x89BCAP\r\n\x1a")
     code, message = refused(tmp_path / "empty.bcap")
     assert code == 4 and str(tmp_path / "empty.bcap") in message
+
+
+@pytest.mark.parametrize(
+    ("large", "place"),
+    [
+        ("table", "instruction 1, add behind table"),
+        ("fc", "instruction 2, linear of fc"),
+        ("head", "instruction 4, linear of head"),
+    ],
+)
+def test_logits_that_are_not_finite_name_operation_and_tensor(tmp_path, large, place):
+    """Of a token behind the prompt, which the model draws: what the prompt's own tokens compute is finite."""
+    table, head = np.eye(6, dtype=np.float32), FAR * np.roll(np.eye(6), 1, axis=0)
+    tensors = {"table": table, "fc": np.eye(6, dtype=np.float32), "head": head.astype(np.float32)}
+    tensors[large][{"table": 3, "fc": (slice(None), 3), "head": (5, 3)}[large]] = 3e38
+    instructions = (op.Embed(0), op.Add(0, 0), op.Linear(1, 1), op.Add(2, 2), op.Linear(3, 2))
+    sources = [TensorSource(name, v.shape, "float32", (RawValues(v, "float32"),)) for name, v in tensors.items()]
+    path = tmp_path / "large.bcap"
+    path.write_bytes(assemble_artifact(Program(instructions, 6, 4, 5), sources))
+    outcome = bytecap_command("generate", path, "--prompt", "0", "--temperature", 0)
+    assert outcome.code == 7
+    assert outcome.stderr == (
+        "bytecap: error: the model's logits behind 4 tokens are not finite: the first such values are those of "
+        f"{place}; its weights are damaged, or too large for float32\n"
+    )
+    write_shard(tmp_path / "text.bin", np.arange(9) % 5)
+    outcome = bytecap_command("eval", path, "--data", tmp_path / "text.bin")
+    assert outcome.code == 7
+    assert outcome.stderr.startswith(f"bytecap: error: {path}: the model's loss is ") and place in outcome.stderr

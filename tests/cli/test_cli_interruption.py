@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -33,12 +34,17 @@ IN_ONE_LONG_CALL = "import ctypes; lock = ctypes.create_string_buffer(64); take 
 IN_ONE_LONG_CALL += "; take(lock); take(lock)"
 
 
+# What is raised there goes no further. The object's own work is over sooner than that of the command.
+IN_A_DESTRUCTOR = "kept = type('Kept', (), {'__del__': lambda self: (print('there', flush=True), time.sleep(5))})()"
+IN_A_DESTRUCTOR += "; del kept; time.sleep(3600)"
+
+
 # As torch's C++ does when an exception comes out of the Python that it calls while it is imported.
 IN_AN_IMPORT = "sys.path.insert(0, sys.argv[2]); import aborts"
 ABORTS = """
 import os, time
 try:
-    print("importing", flush=True)
+    print("there", flush=True)
     time.sleep(3600)
 except BaseException:
     os.abort()
@@ -56,11 +62,11 @@ def start(folder, work, ignored=(), stderr=subprocess.PIPE):
     command = [sys.executable, "-c", WRITING.replace("{work}", work), str(folder / "a.bcap"), str(modules)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, preexec_fn=preexec)
     assert process.stdout.readline() == b"working\n"
-    assert work != IN_AN_IMPORT or process.stdout.readline() == b"importing\n"
+    assert work not in (IN_AN_IMPORT, IN_A_DESTRUCTOR) or process.stdout.readline() == b"there\n"
     return process
 
 
-@pytest.mark.parametrize("work", [BETWEEN_INSTRUCTIONS, IN_ONE_LONG_CALL, IN_AN_IMPORT])
+@pytest.mark.parametrize("work", [BETWEEN_INSTRUCTIONS, IN_ONE_LONG_CALL, IN_AN_IMPORT, IN_A_DESTRUCTOR])
 @pytest.mark.parametrize(
     ("number", "code", "message"),
     [
@@ -92,6 +98,29 @@ def test_a_signal_ends_a_command_whose_last_word_nobody_takes(tmp_path, work):
         process.kill()
         process.communicate()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "message"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "terminated"),
+        (signal.SIGHUP, 129, "the terminal is gone"),
+    ],
+)
+@pytest.mark.parametrize("given", [["-m", "bytecap"], ["-c", "from bytecap.cli.start import main; main()"]])
+def test_a_signal_while_the_command_itself_is_imported(tmp_path, given, number, code, message):
+    (tmp_path / "click.py").write_text(ABORTS)  # the first of the imports that take long
+    process = subprocess.Popen(
+        [sys.executable, *given, "--help"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert process.stdout.readline() == b"there\n"
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=SLACK_SECONDS)
+    assert (process.returncode, stderr.decode()) == (code, f"bytecap: error: {message}; nothing half-written is left\n")
 
 
 def test_what_nohup_ignores_stays_ignored(tmp_path):

@@ -5,14 +5,16 @@ and --ignore.
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 from command_line import bytecap_command
 from small_job import ARCHITECTURE
 
+import bytecap
 from bytecap.cli import main
-from bytecap.cli.reading_report import print_reading
+from bytecap.cli.reading_report import print_reading, reading_document
 from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
 from bytecap.compiler.model.model import Reading
 
@@ -52,8 +54,15 @@ def sets(small_job, tmp_path_factory):
 def run(sets, small_job, monkeypatch):
     """Run a command on the checkpoint with several sets; `calls` keeps what the function was called with."""
     calls = []
+
+    def work(name, options):
+        calls.append(options)
+        if name == "compile":  # what was read comes back with the result
+            read = {name: options[name] for name in ("checkpoint", "architecture", "weights", "ignore")}
+            return SimpleNamespace(reading=bytecap.describe(**read))
+
     for name, (report, *functions) in WORKED.items():
-        monkeypatch.setattr(f"bytecap.interface.{name}", lambda *given, **options: calls.append(options))
+        monkeypatch.setattr(f"bytecap.interface.{name}", lambda *given, name=name, **options: work(name, options))
         for function in functions:
             monkeypatch.setattr(f"bytecap.cli.{report}.{function}", lambda *_, **__: {})
     places = {"data": small_job.data, "tokenizer": small_job.tokenizer, "artifact": small_job.artifact}
@@ -86,6 +95,15 @@ def test_the_set_is_chosen_and_the_document_says_it(name, run):
     assert read["weights"] == "ema" and read["notes"][0].startswith("read 'ema'; the file also holds model")
     assert read["assumed"]["rope_base"] == 10_000.0 and read["told"]["num_layers"] == "shapes"
     assert all((call["weights"], call["ignore"]) == ("ema", ("num_updates",)) for call in calls)
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_a_compile_reads_its_checkpoint_once(small_job, tmp_path, monkeypatch, more):
+    expected = {"checkpoint": small_job.checkpoint, "architecture": small_job.architecture}
+    expected = reading_document(bytecap.describe(**expected))
+    monkeypatch.setattr("bytecap.interface.describe", lambda *_, **__: pytest.fail("it is read a second time"))
+    arguments = small_job.compile_arguments(tmp_path / "out.bcap", "--effort", 1, *more, "--json")
+    assert bytecap_command(*arguments).document["checkpoint"] == expected
 
 
 @pytest.mark.parametrize("name", COMMANDS)

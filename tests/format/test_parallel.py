@@ -49,6 +49,25 @@ def eager(monkeypatch) -> None:
     monkeypatch.setattr(parallel, "usable_cores", lambda: 4)
 
 
+@pytest.mark.parametrize(
+    ("cores", "items", "work", "threads"),
+    [(3, 8, 1 << 20, 3), (8, 3, 1 << 20, 3), (3, 8, (1 << 20) - 1, 0), (1, 8, 1 << 20, 0), (3, 1, 1 << 20, 0)],
+)
+def test_as_many_threads_as_there_are_cores_and_items(monkeypatch, cores, items, work, threads):
+    """None but the caller's for little work, or where there would be one."""
+    asked = []
+
+    class Pool(parallel.ThreadPoolExecutor):
+        def __init__(self, count, **options):
+            asked.append(count)
+            super().__init__(count, **options)
+
+    monkeypatch.setattr(parallel, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(parallel, "usable_cores", lambda: cores)
+    assert list(parallel.in_order(lambda item: 2 * item, range(items), work)) == list(range(0, 2 * items, 2))
+    assert asked == [threads] * bool(threads)
+
+
 @pytest.mark.parametrize("codec", sorted(INTEGER_CODECS))
 def test_threads_change_nothing(codec, monkeypatch):
     data = artifact(40, 30, 5, codec)

@@ -62,7 +62,7 @@ def test_the_wheel_has_types_licence_and_the_command():
     project = PROJECT["project"]
     assert PROJECT["tool"]["setuptools"]["package-data"]["bytecap"] == ["py.typed"] and (ROOT / "py.typed").is_file()
     assert project["license"] == "MIT" and project["license-files"] == ["LICENSE"] and (ROOT / "LICENSE").is_file()
-    assert project["scripts"] == {"bytecap": "bytecap.cli.main:main"}
+    assert project["scripts"] == {"bytecap": "bytecap.cli.start:main"}
 
 
 def test_the_runtime_does_not_require_torch():

@@ -11,8 +11,9 @@ from tiny_artifacts import tiny_artifact
 
 from bytecap.format.comparison import compare_sides, read_side
 from bytecap.report.comparison_page import Scored, comparison_page
+from bytecap.runtime.score import Gap
 
-SCORED = Scored((2.10002, 2.0), 1234, -100.02, 3.0)
+SCORED = Scored((2.10002, 2.0), 1234, Gap(-100.02, 3.0, 5))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def test_the_score_comes_first_with_its_interval(page):
     titles = re.findall(r"<h2>(.*?)</h2>", page)
     assert titles[:3] == ["Score", "Side by side", "By role"]
     assert re.search(r'<div class="tile"><b>-100.02</b>', page)
-    assert "-100.02 ± 5.88" in page and page.count('class="range better"') == 2  # a layout each
+    assert "-100.02 ± 8.33" in page and page.count('class="range better"') == 2  # a layout each
     assert "effort 5 then effort 3" in page
 
 

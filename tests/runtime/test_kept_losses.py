@@ -19,13 +19,13 @@ IDS, PLAN = np.arange(9), [Window(0, 4, 0), Window(4, 8, 0)]
 def test_a_torn_record_and_windows_beyond_the_run_are_left_out(tmp_path):
     with KeptLosses(tmp_path / "new", "ab", 4) as kept:
         kept.add([2, 0], np.array([1.5, -0.25]))
-        kept.add([9], np.array([7.0]))
+        kept.add([4, 9], np.array([6.0, 7.0]))
     with kept.path.open("ab") as file:
         file.write(b"\x01\x02\x03")
     with KeptLosses(tmp_path / "new", "ab", 4) as again:
         assert np.array_equal(again.known, [-0.25, np.nan, 1.5, np.nan], equal_nan=True)
         again.add([1], np.array([3.0]))
-    assert np.fromfile(again.path, RECORD)["loss"]["window"].tolist() == [2, 0, 9, 1]
+    assert np.fromfile(again.path, RECORD)["loss"]["window"].tolist() == [2, 0, 4, 9, 1]
 
 
 @pytest.mark.parametrize("how", ["zeros at the end", "a bit", "a byte less", "of another run"])

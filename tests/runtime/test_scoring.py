@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,10 +15,11 @@ from threadpoolctl import threadpool_info
 from tiny_tokenizers import tiny_tokenizer, words
 
 from bytecap.errors import DataError, VerificationError
+from bytecap.runtime.score import Gap
 from bytecap.runtime.scoring import Score, paired_gap, score, target_count
 from bytecap.runtime.token_text import text_of_ids
 from bytecap.runtime.tokens import Tokens
-from bytecap.runtime.windows import windows
+from bytecap.runtime.windows import windows, windows_by_document
 
 VOCABULARY = 420
 TABLE = tiny_tokenizer().byte_table()
@@ -280,10 +282,54 @@ def test_standard_errors_of_documents_are_over_documents():
 
 def test_paired_gap_of_a_model_with_itself_and_of_a_constant_rate():
     a = make_score([10.0, 20.0, 5.0], [8, 4, 2])
-    assert paired_gap(a, a) == type(paired_gap(a, a))(0.0, 0.0)
+    assert paired_gap(a, a) == Gap(0.0, 0.0, 3)
     b = make_score(np.array([10.0, 20.0, 5.0]) + 0.01 * np.array([8, 4, 2]), [8, 4, 2])
     gap = paired_gap(a, b)
     assert gap.mbpb == pytest.approx(10 / math.log(2)) and gap.standard_error_mbpb == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("documents", "targets", "expected"),
+    [
+        ([0, 6, 7], 12, [(0, 4, 0), (2, 5, 2), (7, 11, 0), (9, 12, 2)]),  # token 6 is context and nothing else
+        ([0, 6], 3, [(0, 3, 0)]),  # the targets end before the first document
+        ([0, 6], 6, [(0, 4, 0), (2, 5, 2)]),  # they end where the second begins
+        ([0, 6], 7, [(0, 4, 0), (2, 5, 2), (6, 7, 0)]),
+    ],
+)
+def test_windows_of_documents(documents, targets, expected):
+    found = windows_by_document(np.array(documents), targets, sequence_length=4, stride=2)
+    assert [(window.start, window.stop, window.skip) for window in found] == expected
+
+
+def test_what_a_score_says_of_itself():
+    score = make_score([10.0, 20.0], [8, 4])
+    assert score.shown_facts()["bits per byte"] == f"{score.bits_per_byte:.5f} ± {score.standard_error:.5f}"
+    assert score.shown_facts()["bytes"] == "12"
+    one = make_score([10.0], [8])
+    assert one.shown_facts()["bits per byte"] == f"{one.bits_per_byte:.5f}"
+    assert make_score([10.0], [0]).shown_facts()["bytes"] == "not known"
+
+
+def test_the_defaults_of_a_score_are_nothing():
+    score = make_score([10.0], [8])
+    assert (score.hidden_bytes, score.unscored_tokens, score.kept_tokens) == (0, 0, 0)
+    assert (score.rows_without_piece, score.probability_without_piece, score.words) == (0, 0.0, None)
+    assert score.word_perplexity is None and not score.worse_than_guessing
+    assert make_score([10.0], [8], vocabulary_size=2).worse_than_guessing  # 1 nat a token, guessing costs 0.69
+    assert not make_score([10.0], [8], vocabulary_size=3).worse_than_guessing
+    assert make_score([6999.0], [8]).perplexity == pytest.approx(math.exp(699.9))
+    assert make_score([7000.0], [8]).perplexity is None
+
+
+def test_the_interval_of_few_sequences_is_students():
+    a, b = make_score([0.0, 0.0, 0.0], [8, 4, 2]), make_score([0.1, 0.3, 0.2], [8, 4, 2])
+    gap = paired_gap(a, b)
+    low, high = gap.interval_mbpb
+    assert high - gap.mbpb == pytest.approx(gap.mbpb - low) == pytest.approx(4.303 * gap.standard_error_mbpb)
+    documents = np.array([0, 0, 4])
+    pair = paired_gap(replace(a, sequence_documents=documents), replace(b, sequence_documents=documents))
+    assert pair.interval_mbpb[1] - pair.mbpb == pytest.approx(12.706 * pair.standard_error_mbpb)
 
 
 def test_the_standard_error_is_the_spread_over_samples():

@@ -12,7 +12,9 @@ from tiny_tokenizers import tiny_tokenizer, words
 from bytecap.errors import BudgetError
 from bytecap.format.artifact import decode_tensors, read_artifact
 from bytecap.format.program import operations as op
-from bytecap.format.program.program import Program
+from bytecap.format.program.operands import Row
+from bytecap.format.program.program import Program, validate_program
+from bytecap.format.tensors.terms import Raw, TensorEntry
 from bytecap.runtime import attention, machine_memory, rotations, scoring_budget
 from bytecap.runtime.bounded_scoring import bound_scoring
 from bytecap.runtime.evaluation import ScoringData, ScoringOptions, choose_documents, score_program
@@ -23,6 +25,7 @@ from bytecap.runtime.scoring_budget import (
     ScoringBudget,
     check_program_memory,
     scoring_work,
+    watched,
 )
 from bytecap.runtime.token_text import text_of_ids
 from bytecap.runtime.tokens import Tokens
@@ -59,6 +62,30 @@ def test_memory_takes_threads_before_it_refuses_and_changes_no_number(data):
     with pytest.raises(BudgetError, match=r"weights and one sequence of 16 tokens take .*the budget is") as caught:
         run(data, memory_bytes=least - 1)
     assert caught.value.argument == "memory"
+
+
+def test_a_budget_to_the_byte_is_enough(data):
+    """The weights here are those of the tensors and of the vectors that an instruction expands."""
+    least = WEIGHTS + run(data)[1].sequence_bytes
+    assert run(data, memory_bytes=least)[1].threads == 1
+    norm = Program((op.Embed(0), op.Scale(0, Row(1)), op.Linear(1, 0)), 3, 4, 0)
+    shapes = [(3, 2), (1,)]
+    directory = tuple(TensorEntry(f"t{k}", shape, "float32", (Raw("float32"),)) for k, shape in enumerate(shapes))
+    needed = 4 * (6 + 1 + validate_program(norm, shapes).vector_floats)
+    assert needed > 4 * 7
+    check_program_memory(norm, directory, ScoringBudget(memory_bytes=needed))
+    with pytest.raises(BudgetError, match=r"the weights take .* the budget is 0\.00 GiB; allow more$"):
+        check_program_memory(norm, directory, ScoringBudget(memory_bytes=needed - 1))
+
+
+def test_a_clock_counts_from_its_start_and_allows_every_second_of_its_own():
+    with patch.object(scoring_budget.time, "process_time", side_effect=[100.0, 110.0, 102.0, 110.1]):
+        clock = CoreClock(10)
+        clock.check()
+        clock.check_forecast(1, 7)
+        with pytest.raises(BudgetError, match="took the 10 seconds"):
+            clock.check()
+    assert watched(MODEL, None) is MODEL and watched(MODEL, clock).clock is clock and MODEL.clock is None
 
 
 def test_what_a_sequence_takes_is_what_it_allocates():

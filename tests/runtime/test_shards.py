@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bytecap.errors import DataError, OutputError
-from bytecap.runtime.shards import decode_shard, encode_shard, is_shard, read_shard, write_shard
+from bytecap.runtime.shards import (
+    HEADER_BYTES,
+    decode_shard,
+    encode_shard,
+    is_shard,
+    read_shard,
+    shard_layout,
+    size_by_header,
+    write_shard,
+)
 
 GOOD = encode_shard(np.array([1, 5, 65535]))
 
@@ -53,6 +62,55 @@ def test_a_bad_shard_is_named(name, tmp_path):
     with pytest.raises(DataError, match=message) as error:
         read_shard(path)
     assert str(path) in str(error.value)
+
+
+def test_the_shards_of_llm_c_with_32_bits():
+    """Its numbers, written out: magic 20240801, version 7, uint32."""
+    data = struct.pack("<3i", 20240801, 7, 2).ljust(1024, b"\0") + struct.pack("<2I", 70_000, 3)
+    decoded = decode_shard(data, "x")
+    assert decoded.dtype == np.uint32 and decoded.tolist() == [70_000, 3]
+    layout = shard_layout(data, len(data), "x")
+    assert (layout.count, layout.offset, layout.bare) == (2, 1024, False)
+    with pytest.raises(DataError, match="version 8; only version 7"):
+        decode_shard(with_header(1, 8, data), "x")
+
+
+def test_a_header_says_its_size_from_its_last_byte_on():
+    assert size_by_header(GOOD[:HEADER_BYTES]) == len(GOOD) and size_by_header(GOOD[: HEADER_BYTES - 1]) is None
+    assert is_shard(GOOD[:4]) and not is_shard(GOOD[:3])
+
+
+def bare(numbers: list[int], kind: str, vocabulary: int) -> tuple[int, int, bool] | str:
+    """Bytes of a number, how many there are, and that they are bare; or what is said instead."""
+    data = np.array(numbers, kind).tobytes()
+    try:
+        layout = shard_layout(data[:2048], len(data), "x", vocabulary)
+    except DataError as error:
+        return str(error)
+    return layout.dtype.itemsize, layout.count, layout.bare
+
+
+@pytest.mark.parametrize(
+    ("numbers", "kind", "vocabulary", "width"),
+    [
+        ([5, 0, 7, 0], "<u2", 65_536, 4),  # every second number is 0
+        ([5, 0], "<u2", 65_536, 2),  # of two numbers that says nothing
+        ([5, 1, 7, 0], "<u2", 65_536, 2),
+        ([0, 0, 0, 0], "<u2", 65_536, 2),  # nothing but 0 says nothing, either
+        ([5, 6, 7, 8], "<u4", 65_537, 4),  # beyond 16 bits
+        ([9] * 512, "<u2", 65_536, 2),  # as long as a header
+        ([9] * 5 + [0] * 508, "<u2", 65_536, None),  # longer, and with zeros where a header has them
+        ([9] * 6 + [0] * 506 + [9] * 9, "<u2", 65_536, None),
+        ([9] * 6 + [0] * 505 + [9] * 9, "<u2", 65_536, 2),
+        ([9] * 7 + [0] * 505 + [9] * 9, "<u2", 65_536, 2),
+    ],
+)
+def test_what_numbers_without_a_header_are(numbers, kind, vocabulary, width):
+    found = bare(numbers, kind, vocabulary)
+    if width is None:
+        assert "is not a token shard: it starts with 09000900" in found
+    else:
+        assert found == (width, len(numbers) * int(kind[-1]) // width, True)
 
 
 @pytest.mark.parametrize("name", ["missing.bin", "."])

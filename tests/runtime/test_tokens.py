@@ -157,6 +157,19 @@ def test_bare_numbers_are_read_and_told(dtype, tmp_path):
     assert tokens.notes == (f"{tmp_path}/x.bin has no header; it was read as bare {np.dtype(dtype).name} token ids",)
 
 
+@pytest.mark.parametrize(
+    ("content", "size", "kind"),
+    [
+        (np.arange(2, 102, dtype=np.uint16).tobytes()[:-1], "199", "uint16 token ids of 2 bytes"),
+        (np.arange(2, 102, dtype=np.uint32).tobytes()[:-2], "398", "uint32 token ids of 4 bytes"),
+    ],
+)
+def test_bare_numbers_that_were_cut_are_told_by_their_length(content, size, kind, tmp_path):
+    (tmp_path / "x.bin").write_bytes(content)
+    with pytest.raises(DataError, match=rf"x\.bin has no .* and {size} bytes are no whole number of bare {kind} each"):
+        read_tokens(tmp_path / "x.bin", None, 420, 1)
+
+
 def test_a_large_vocabulary_makes_bare_numbers_wide(tmp_path):
     (tmp_path / "x.bin").write_bytes(np.array([1, 70_000], "<u4").tobytes())
     assert read_tokens(tmp_path / "x.bin", None, 100_000, 1).ids.tolist() == [1, 70_000]

@@ -18,6 +18,7 @@ from html_pages import origin_named, parsed_page
 from safetensors.numpy import save, save_file
 
 from bytecap.compiler.checkpoints.holdings import read_holdings
+from bytecap.compiler.checkpoints.shared_storage import own_bytes
 from bytecap.errors import CheckpointError
 from bytecap.format.program.tensor_names import named_role
 from bytecap.report.checkpoint_page import checkpoint_page, plot_checkpoint
@@ -105,13 +106,31 @@ def test_parts_of_a_tensor_are_counted_with_it(tmp_path):
         "alone": torch.ones(2),
     }
     torch.save(state, tmp_path / "model.pt")
-    found = {tensor.name: (tensor.bytes, tensor.shares) for tensor in read_holdings(tmp_path / "model.pt").tensors}
+    holdings = read_holdings(tmp_path / "model.pt")
+    found = {tensor.name: (tensor.bytes, tensor.shares) for tensor in holdings.tensors}
     parts = {"rows": "all", "column": "all", "between": "ends"}
-    whole = {"all": 96, "begins": 24, "ends": 24, "even": 24, "first": 24, "odd": 24, "alone": 8}
+    whole = {"all": 96, "begins": 24, "ends": 16, "even": 24, "first": 12, "odd": 12, "alone": 8}
+    assert sum(whole.values()) == 4 * (24 + 10 + 12 + 2)  # the bytes of the storages
+    assert holdings.notes[1:] == ("3 of the tensors have numbers that are counted with one before them",)
     assert found == {name: (0, owner) for name, owner in parts.items()} | {
         "again": (0, "even"),
         **{name: (size, "") for name, size in whole.items()},
     }
+
+
+def test_numbers_of_several_types_and_repeated_ones_are_counted_once():
+    bits = torch.arange(40, dtype=torch.int32)
+    tensors = {
+        "first": bits[:8],
+        "halves": bits.view(torch.int16)[12:20],
+        "repeated": bits[9:11].expand(3, 2),
+        "windows": bits[30:].unfold(0, 4, 1),
+        "every third": bits[1:36:3],
+    }
+    indexes = {"first": range(8), "halves": (8, 9), "repeated": (10,), "windows": range(30, 40)}
+    known = {k for numbers in indexes.values() for k in numbers}
+    indexes["every third"] = [k for k in range(1, 36, 3) if k not in known]
+    assert own_bytes(tensors, {}) == {name: 4 * len(numbers) for name, numbers in indexes.items()}
 
 
 def test_archives_of_arrays_know_their_packed_sizes(tmp_path):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,14 @@ from golden_logits import checkpoint_of, golden_logits
 from source_tree import ROOT
 from stand_in_packages import stand_in_package
 
-from bytecap.compiler.frontends import FRONTENDS, add_frontend, build_model, known_frontends, remove_frontend
+from bytecap.compiler.frontends import (
+    FRONTENDS,
+    add_frontend,
+    build_model,
+    known_frontends,
+    remove_frontend,
+    restored_tensors,
+)
 from bytecap.compiler.frontends.gpt import Gpt
 from bytecap.compiler.frontends.third_party import installed_frontends
 from bytecap.errors import BytecapWarning, CheckpointError
@@ -107,6 +115,53 @@ def test_one_that_fails_to_recognize_names_keeps_nobody_from_work():
     finally:
         remove_frontend("mine")
     assert model.architecture["frontend"] == "gpt"
+
+
+def changed(**tensor):
+    """A frontend whose model has its first tensor changed."""
+
+    def build(self, checkpoint, architecture):
+        model = Gpt().build(checkpoint, architecture)
+        first = replace(model.tensors[0], **{name: change(model.tensors[0]) for name, change in tensor.items()})
+        return replace(model, tensors=(first, *model.tensors[1:]))
+
+    return build
+
+
+def raising(self, *arguments):
+    raise KeyError("layer 7")
+
+
+NONSENSE = {
+    "KeyError: 'layer 7'": raising,
+    "what it gives is NoneType, not a Model": lambda self, *arguments: None,
+    "are no float32 array": changed(values=lambda tensor: tensor.values.astype(np.float64)),
+    "are not C-contiguous": changed(values=lambda tensor: np.asfortranarray(tensor.values)),
+    "is there twice, is not finite, or has a type": changed(values=lambda tensor: tensor.values * np.float32("nan")),
+    "or has a type not of float32, float16, bfloat16": changed(dtype=lambda tensor: "int7"),
+    "InvalidArtifact: ": changed(values=lambda tensor: np.ascontiguousarray(tensor.values[:-1])),
+}
+
+
+@pytest.mark.parametrize("message", NONSENSE)
+def test_one_that_fails_to_build_or_gives_nonsense_is_named(message):
+    golden = golden_logits("gpt2")
+    add_frontend(type("Failing", (Renamed,), {"build": NONSENSE[message]})())
+    try:
+        with pytest.raises(CheckpointError, match=rf"the frontend 'mine' fails to build the model \(.*{message}"):
+            build_model(checkpoint_of(golden.state(), golden.config), {"frontend": "mine"})
+    finally:
+        remove_frontend("mine")
+
+
+def test_one_that_fails_to_restore_is_named():
+    model = golden_logits("gpt2").model()
+    add_frontend(type("Failing", (Renamed,), {"restore": raising, "recognize": lambda self, names: 10**6})())
+    try:
+        with pytest.raises(CheckpointError, match=r"'mine' fails to restore the checkpoint's tensors .*layer 7"):
+            restored_tensors(model.program, model.tensors)
+    finally:
+        remove_frontend("mine")
 
 
 @pytest.fixture

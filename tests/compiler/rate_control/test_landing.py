@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from artifact_sizes import NEVER_TRIED, TOLERANCE, TRIALS, Sizes
 from hypothesis import given, settings
@@ -86,6 +88,20 @@ def test_at_the_finest_steps_bytes_are_left(budget: int) -> None:
     assert min(sizes.asked) >= 1e-6 * (1 - 1e-9)
 
 
+def test_the_finest_steps_leave_nothing_where_their_size_is_within_tolerance() -> None:
+    sizes = Sizes(1_000, 100_000, 1e-3)
+    finest = sizes.size(1e-6)
+    landing = sizes.land(finest, start_price=1e-6, finest_price=1e-6)
+    assert len(landing.trial.data) == finest and not landing.at_finest
+
+
+def test_the_search_aims_at_the_middle_of_the_tolerance() -> None:
+    sizes = Sizes(5_000, 1_000_000, 0.05)
+    sizes.land(300_000, start_price=1e-3)
+    octaves = 8 * (sizes.size(1e-3) - 300_000 * (1 - TOLERANCE / 2)) / sizes.weights * 1.1
+    assert math.log2(sizes.asked[1] / 1e-3) == pytest.approx(octaves, rel=1e-9)
+
+
 def test_a_start_below_the_finest_price_starts_at_it() -> None:
     sizes = Sizes(1_000, 100_000, 1e-3)
     assert sizes.land(10**6, start_price=1e-12, finest_price=1e-6).at_finest
@@ -122,6 +138,9 @@ def test_progress_counts_trials_and_never_passes_the_end() -> None:
     assert [total for _, total in seen] == [TRIALS] * len(seen) and len(seen) >= len(landing.tried)
     counts = [done for done, _ in seen]
     assert counts == sorted(counts) and counts[0] == 1 and counts[-1] <= TRIALS
+    seen.clear()
+    sizes.land(300_000, trials=2, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 2), (1, 2), (2, 2)]  # the last is told when the search has ended
 
 
 def test_an_error_in_a_trial_comes_out() -> None:

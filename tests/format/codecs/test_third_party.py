@@ -116,6 +116,7 @@ BROKEN = {
     "Plain = 3\n": "it lacks wire_id, name, encode, decode of a codec",
     PLAIN.replace("wire_id, name = 200", "wire_id, name = 3"): "its wire_id must be a number from 128 to 255",
     PLAIN.replace('200, "plain"', '200, "mixing"'): "the codec 'mixing' has the name 'mixing' already",
+    PLAIN.replace('200, "plain"', "200, 5"): "its name must be a string",
     PLAIN.replace('200, "plain"', 'True, "plain"'): "its wire_id must be a number from 128 to 255",
 }
 
@@ -179,6 +180,54 @@ def test_a_failing_encoder_is_named(site):
         UnsupportedArtifact, match=r"'plain' of the package my-package fails to encode \(OSError: full\)"
     ):
         artifact()
+
+
+def test_a_failing_encoder_is_told_with_the_tensor(site):
+    few = "return b", "if max(codes.size for codes in matrices) > 500: raise OSError('full')\n        return b"
+    offer(site, PLAIN.replace(*few))
+    codes = [np.ones((rows, WIDTH), np.int32) for rows in (20, 100, 100)]
+    sources = [
+        TensorSource(f"t{k}", each.shape, "float32", (GridInStream(GridValues(each, None, None, 0.125, 0), 1),))
+        for k, each in enumerate(codes)
+    ]
+    with pytest.raises(UnsupportedArtifact, match=r"my-package fails to encode \(OSError: full\), on 't1' \["):
+        assemble_artifact(PROGRAM, sources, codec=200)
+
+
+def test_a_decoder_that_fails_is_told_with_the_tensors_of_the_stream(site):
+    offer(site)
+    data = artifact()
+    for path in site.iterdir():
+        path.unlink() if path.is_file() else [part.unlink() for part in path.iterdir()] and path.rmdir()
+    offer(site, PLAIN.replace("matrices, ends, place = [], [], 0", "1 / 0"))
+    with pytest.raises(UnsupportedArtifact, match=r"division by zero\), on 'embedding', 'head' \["):
+        decode_tensors(read_artifact(data))
+
+
+COMPILED = {
+    "raises": (
+        "return b",
+        "raise OSError('full')\n        return b",
+        r"encode \(OSError: full\), on 'tok_emb.weight' ",
+    ),
+    "no bytes": (
+        "return b",
+        "return 5\n        return b",
+        "gives int where bytes were asked for, on 'tok_emb.weight', ",
+    ),
+    "other numbers": (".astype(", ".clip(-1, 1).astype(", "does not give back what it was given: checksum mismatch"),
+}
+
+
+@pytest.mark.parametrize("fault", COMPILED)
+def test_a_compile_with_a_faulty_one_says_whose_fault_it_is(site, small_job, fault):
+    before, after, message = COMPILED[fault]
+    offer(site, PLAIN.replace(before, after, 1))
+    options = small_job.compile_arguments(site / "out.bcap", "--cap", 130_000, "--effort", 1, "--profile", "plain")
+    outcome = bytecap_command(*options)
+    assert outcome.code == 6 and "nothing was written" in outcome.stderr
+    assert re.search(f"the codec 'plain' of the package my-package .*{message}", outcome.stderr)
+    assert outcome.stderr.endswith("; report it there; another --profile does without it\n")
 
 
 def test_numbers_of_nobody_are_refused_as_before():

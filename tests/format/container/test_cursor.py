@@ -131,6 +131,16 @@ def test_accept_characters_at_the_edges(code_point):
     assert Cursor(writer.bytes()).text() == chr(code_point)
 
 
+def test_the_writer_takes_every_byte_and_no_more():
+    writer = Writer()
+    for value in (0, 255):
+        writer.u8(value)
+    assert writer.bytes() == b"\x00\xff"
+    for value in (-1, 256):
+        with pytest.raises(ValueError, match="does not fit a byte"):
+            writer.u8(value)
+
+
 def test_the_offset_moves_with_the_fields():
     cursor = Cursor(bytes(10), origin=100)
     assert (cursor.offset, cursor.remaining) == (100, 10)

@@ -15,6 +15,7 @@ from bytecap.format.tensors.raw_planes import (
     decode_raw_planes,
     encode_raw_planes,
     from_storage,
+    plane_slices,
     to_storage,
 )
 
@@ -117,6 +118,23 @@ def test_every_word_survives(storage: str) -> None:
     finite = np.isfinite(values)
     assert finite.sum() == {"float16": 63488, "bfloat16": 65280}[storage]
     assert np.array_equal(to_storage(values[finite], storage), words[finite])
+
+
+def test_slices_stand_where_the_bytes_of_a_plane_are() -> None:
+    """Plane 0 is the most significant byte of each word, whatever stands before it in the section."""
+    wanted = [("bfloat16", 3), ("float32", 2), ("float16", 1), ("float32", 4), ("bfloat16", 2)]
+    random = np.random.default_rng(0)
+    arrays = [(random.normal(size=elements).astype(np.float32), storage) for storage, elements in wanted]
+    data = encode_raw_planes(arrays)
+    slices = list(plane_slices([(elements, storage) for storage, elements in wanted]))
+    assert sorted((each.index, each.plane) for each in slices) == [
+        (index, plane) for index, (storage, _) in enumerate(wanted) for plane in range(ITEM_BYTES[storage])
+    ]
+    assert [each.start for each in slices] == [0, *np.cumsum([each.length for each in slices])[:-1].tolist()]
+    for each in slices:
+        words = to_storage(*arrays[each.index])
+        expected = words >> (8 * (words.itemsize - 1 - each.plane)) & 0xFF
+        assert data[each.start : each.start + each.length] == expected.astype(np.uint8).tobytes()
 
 
 @st.composite

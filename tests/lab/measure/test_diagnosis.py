@@ -20,7 +20,13 @@ from bytecap.errors import CheckpointError, DataError
 from bytecap.format.program import operations as op
 from bytecap.format.program.program import Program
 from bytecap.lab.measure.diagnosis import HEAD, TRUNK, UNDECIDED, WIDTH, diagnose_model, limit_of_gradient
-from bytecap.lab.measure.head_gradient import measure_head, moment_spectrum, spectrum, spread_of_random_subspaces
+from bytecap.lab.measure.head_gradient import (
+    HeadGradient,
+    measure_head,
+    moment_spectrum,
+    spectrum,
+    spread_of_random_subspaces,
+)
 from bytecap.lab.measure.unit_losses import quantization_error
 from bytecap.lab.measure.units import Submatrix
 
@@ -228,6 +234,12 @@ def test_too_little_text_leaves_the_gradient_undecided():
     assert limit_of_gradient(one_batch) == UNDECIDED
     assert limit_of_gradient(replace(one_batch, projected_error=1.0)) == UNDECIDED
     assert diagnosed(golf_model(1, model_dim=32, num_heads=2))[0].limit_in_gradient == TRUNK
+
+
+def test_of_few_batches_the_interval_is_students():
+    certain = HeadGradient(1.0, 0.1, 0.1, 0.05, 0.1, 0.1, 2.0, 100, projected_error=0.01, batches=30)
+    assert limit_of_gradient(certain) == WIDTH
+    assert limit_of_gradient(replace(certain, batches=2)) == UNDECIDED
 
 
 def test_without_held_out_text_nothing_is_measured():

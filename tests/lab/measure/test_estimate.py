@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bytecap.lab.measure.estimate import STUDENT, Estimate, standard_errors
+from bytecap.files.intervals import STUDENT, standard_errors
+from bytecap.lab.measure.estimate import Estimate
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 11, 12, 16, 64])

@@ -384,6 +384,10 @@ def test_the_tokenizer_of_a_folder_or_beside_a_model(files, tmp_path):
         (tmp_path / name).write_bytes(b"")
         assert find_tokenizer(tmp_path) == find_tokenizer(tmp_path / "model.safetensors") == tmp_path / name
     assert find_tokenizer(files["gguf llama"]) == files["gguf llama"]
+    key = b"tokenizer.ggml.bos_token_id"
+    fields = struct.pack("<IQQQ", 3, 0, 1, len(key)) + key + struct.pack("<II", 4, 1)
+    (tmp_path / "weights.gguf").write_bytes(b"GGUF" + fields)
+    assert find_tokenizer(tmp_path / "weights.gguf") == tmp_path / "tokenizer.json"
     with pytest.raises(DataError, match="cannot read"):
         load_tokenizer(tmp_path / "missing.json")
 
