@@ -231,6 +231,5 @@ def _losses_of_text(part: Forward, number: int, logits: Tensor) -> Tensor:
     squares, and how many they are.
     """
     following = split_positions(next_tokens(part.tokens), positions_at_once(part.executor.program))[number]
-    losses = torch.nn.functional.cross_entropy(logits, following, ignore_index=-1, reduction="none")
-    losses = losses[following >= 0].double()
-    return torch.stack([losses.sum(), losses.square().sum(), losses.new_tensor(len(losses))])
+    losses = torch.nn.functional.cross_entropy(logits, following, ignore_index=-1, reduction="none").double()
+    return torch.stack([losses.sum(), losses.square().sum(), (following >= 0).sum().double()])
