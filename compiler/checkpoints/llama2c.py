@@ -27,7 +27,7 @@ VERSIONS_HEADER_BYTES = 256
 LARGEST_SCALE = 1e3  # of a group; where scales stand, a number beyond this shows that they stand elsewhere
 MOST = 1 << 24  # of any size; above what has ever been in such a file, below what other kinds of file begin with
 MOST_LAYERS = 1024  # of what is called a cut file of this kind; what else may begin so says more
-ROPE_THETA, EPSILON, BOUNDARY_TOKEN = 10_000.0, 1e-5, 1  # constants of run.c
+ROPE_THETA = 10_000.0  # a constant of run.c
 TABLE_TOLERANCE = 1e-3
 Shape = tuple[int, ...]
 Section = tuple[str, int, Shape]
@@ -131,17 +131,18 @@ def _sane(numbers: tuple[int, ...], tied: bool) -> Sizes | None:
 
 
 def read_llama2c(data: bytes | memoryview, path: Path) -> tuple[dict[str, Stored], Configuration, tuple[str, ...]]:
-    """float32 tensors by name, what header and format say of the model, and what was decoded, in words.
+    """float32 tensors by name, what the file says of the model, and what was decoded, in words. What run.c has as
+    constants of its own (epsilon, activation, first token) the file does not say: it is assumed by whoever reads on.
 
     Raises CheckpointError for a damaged file, another version, and other rotations than run.c computes with.
     """
-    notes: tuple[str, ...] = ()
+    notes, told = tuple[str, ...](), dict[str, object]()
     if data[: len(MAGIC)] != MAGIC:
         sizes = llama2c_sizes(data)
         if sizes is None:
             raise CheckpointError(f"{path} is not a llama2.c file")
         tensors = dict(_layers(sizes.sections(), np.frombuffer(data, "<f4", offset=HEADER.size)))
-        _check_rotations(sizes, tensors.pop("freqs_cos"), tensors.pop("freqs_sin"), path)
+        told = _rotations(sizes, tensors.pop("freqs_cos"), tensors.pop("freqs_sin"), path)
     else:
         version, sizes, group = _flags(data, path)
         body = memoryview(data)[VERSIONS_HEADER_BYTES:]
@@ -152,9 +153,8 @@ def read_llama2c(data: bytes | memoryview, path: Path) -> tuple[dict[str, Stored
             tensors = dict(_layers(sizes.norms(), np.frombuffer(body[:gains], "<f4")))
             tensors |= _grouped(sizes, body[gains:], group, path)
             notes = (f"int8 in groups of {group} with their scales decoded to float32",)
-    told = _told(sizes)
     stored = {name: Stored(values, "float32") for name, values in tensors.items()}
-    return stored, Configuration(told, "its llama2.c header"), notes
+    return stored, Configuration(_told(sizes) | told, "its llama2.c header"), notes
 
 
 def _flags(data: bytes | memoryview, path: Path) -> tuple[int, Sizes, int]:
@@ -218,20 +218,16 @@ def _told(sizes: Sizes) -> dict[str, object]:
         "vocab_size": sizes.vocabulary,
         "max_position_embeddings": sizes.length,
         "tie_word_embeddings": sizes.tied,
-        "rope_theta": ROPE_THETA,
-        "rms_norm_eps": EPSILON,
-        "hidden_act": "silu",
-        "bos_token_id": BOUNDARY_TOKEN,
     }
 
 
-def _check_rotations(sizes: Sizes, cosines: np.ndarray, sines: np.ndarray, path: Path) -> None:
-    """run.c computes the rotations anew; tables of others would be of another model.
+def _rotations(sizes: Sizes, cosines: np.ndarray, sines: np.ndarray, path: Path) -> dict[str, object]:
+    """What the tables of rotations tell: nothing where they are zeros, which stand for none.
 
-    Of nothing but zeros, they were left out.
+    run.c computes the rotations anew; tables of others would be of another model.
     """
     if not cosines.any() and not sines.any():
-        return
+        return {}
     r = sizes.head_width
     angles = np.arange(sizes.length)[:, None] * ROPE_THETA ** (-np.arange(0, r, 2) / r)
     if max(np.abs(cosines - np.cos(angles)).max(), np.abs(sines - np.sin(angles)).max()) > TABLE_TOLERANCE:
@@ -239,3 +235,4 @@ def _check_rotations(sizes: Sizes, cosines: np.ndarray, sines: np.ndarray, path:
             f"{path} has tables of rotations that are not those of base {ROPE_THETA:g}, which llama2.c computes with; "
             "give the checkpoint that it was exported from"
         )
+    return {"rope_theta": ROPE_THETA}
