@@ -6,16 +6,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+
 from ..files.numbers import integer, percent
 from ..format.byte_account import TensorRow
 from ..format.tensor_detail import GridDetail, TensorDetail, inspect_tensor
 from .exit_codes import USAGE, CommandError
+from .inspect_report import MARGIN
 from .tables import print_table
 from .text_lines import print_field, print_text
 
 HISTOGRAM_WIDTH = 40
 HISTOGRAM_ROWS = 33
-MARGIN = 12
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ def _show_grid(grid: GridDetail, named: bool) -> None:
     total = sum(count for _, count in grid.histogram)
     least, greatest = grid.histogram[0][0], grid.histogram[-1][0]
     entropy = f"order-0 entropy {grid.entropy_bits:.3f} bits"
-    print_field("codes", f"{least} to {greatest}, {len(grid.histogram)} different, {entropy}\n", MARGIN)
+    print_field("codes", f"{least} to {greatest}, {len(grid.histogram)} different, {entropy}", MARGIN)
+    click.echo()
     shown = sorted(grid.histogram, key=lambda item: (-item[1], abs(item[0])))[:HISTOGRAM_ROWS]
     most = shown[0][1]
     rows = [

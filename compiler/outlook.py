@@ -120,9 +120,10 @@ def cap_note(model: Model, cap: int) -> str | None:
     return f"the cap of {cap:,} bytes is not below {own}: nothing has to be saved"
 
 
-def look_ahead(found: ReadJob, budget: int, cap: int, progress: Progress = silent) -> Outlook:
-    """The outlook of a job whose statistics are not measured yet. Raises CapError for a budget that is too small."""
-    job, smallest = found.job, refuse_hopeless_cap(found.job, budget)
+def look_ahead(found: ReadJob, cap: int, progress: Progress = silent) -> Outlook:
+    """The outlook of a job whose statistics are not measured yet. Raises CapError for a cap that is too small."""
+    job, budget = found.job, artifact_budget(cap, found.code_files)
+    smallest = refuse_hopeless_cap(job, budget)
     sampled = replace(job.recipe.row_sample, enabled=True, share=ROW_SHARE, least=ROWS)
     quantization = replace(job.recipe.quantization, trellis_states=min(job.recipe.quantization.trellis_states, 8))
     job = replace(job, recipe=replace(job.recipe, row_sample=sampled, quantization=quantization))
@@ -145,18 +146,17 @@ def look_ahead(found: ReadJob, budget: int, cap: int, progress: Progress = silen
     facts = job.weights, float_bytes(job.model), smallest.size, largest.size, budget, bits, loss
     usual = USUAL_RATIOS[job.recipe.distillation.enabled]
     known = 0.0 if statistics.guessing is None else statistics.guessing.known
-    notes = (*_notes_of_cap(found, cap, largest.size), *found.calibration_notes(statistics))
-    notes = (*notes, *found.inputs.identity.notes, *found.code_notes)
+    said = _notes_of_cap(found, cap)
+    if budget > largest.size:
+        said.append(f"more than about {largest.size:,} bytes make no better artifact")
+    notes = (*said, *found.calibration_notes(statistics), *found.inputs.identity.notes, *found.code_notes)
     return Outlook(*facts, usual, known, statistics.tokens, found.forecast, notes, job.model.reading)
 
 
-def _notes_of_cap(found: ReadJob, cap: int, largest: int) -> list[str]:
-    """What is to be said of the cap, and of where the compile computes."""
+def _notes_of_cap(found: ReadJob, cap: int) -> list[str]:
+    """What is to be said of the cap, of where the compile computes, and of its memory."""
     said = cap_note(found.job.model, cap), device_note(found.job.device), memory_note(found.forecast.peak_bytes)
-    notes = [note for note in said if note is not None]
-    if artifact_budget(cap, found.code_files) > largest:
-        notes.append(f"more than about {largest:,} bytes make no better artifact")
-    return notes
+    return [note for note in said if note is not None]
 
 
 def _quick_statistics(job: CompileJob, scratch: ScratchFile) -> Statistics:

@@ -44,7 +44,6 @@ def forecast(
     how, scripts = recipe if isinstance(recipe, str) else Path(recipe), [Path(each) for each in code]
     refuse_compile([limit], scripts, [], True, recipe=how, effort=effort, profile=profile)
     refuse_inputs(path, [text], optional_path(tokenizer), optional_path(architecture))
-    from ..compiler.inputs import artifact_budget
     from ..compiler.options import CompileOptions
     from ..compiler.outlook import look_ahead
     from ..compiler.read_job import read_job
@@ -63,4 +62,4 @@ def forecast(
     )
     with heard(progress) as listener:
         found = read_job(path, options, glance=True)
-        return look_ahead(found, artifact_budget(limit, found.code_files), limit, listener or silent)
+        return look_ahead(found, limit, listener or silent)
