@@ -26,6 +26,7 @@ from .quantize.distillation import PART_TOKENS
 from .quantize.refiner import LEAST_UPDATES, wanted_updates
 from .quantize.sequential import WALK_FLOATS, count_groups, live_width, walked_layers
 from .recipe import Recipe
+from .wide_products import has_wide_products
 from .workers import one_thread_each
 
 SAMPLED_TRIALS, TRIALS = 5, 2  # of the byte price, mostly: by some rows of every matrix, and by all
@@ -37,7 +38,8 @@ WALKS = {1: 1.0}  # by how many may be; 1.1 beyond
 UPDATE_PASSES = {True: 1.35, False: 2.2}
 JUDGEMENT_PASSES = {True: 0.6, False: 0.9}  # what comes before the first weight that moves is shared by two
 TEACHER_SHARE = 0.3  # of an update, which is saved where the text was learned from before
-OVERHEAD = 2.2  # of a pass over its products of matrices: attention, norms, logits
+# of a pass over its products at the speed that is timed: attention, norms, logits; and where its products are wide ones
+OVERHEAD = {False: 2.2, True: 1.65}
 SECONDS_A_CALL = 4e-5  # of an operation in a pass, besides its products
 TRELLIS = {0: 4e6, 8: 1.2e6, 64: 3.5e5}  # weights a second and core, by states
 INDEPENDENT = 2.5e6  # where the rows do not make up for each other, as those of samples and of tables
@@ -127,12 +129,12 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
     text_tokens, held_out : tokens of the calibration text, and of that which only judges;  threads : that work
     """
     counts = _Counts.of(model)
-    flops = flops_of_core() * threads
+    flops, overhead = flops_of_core() * threads, OVERHEAD[has_wide_products()]
 
     def passes(tokens: float, times: float) -> float:
         """Seconds of so many forward passes over these tokens; a backward pass counts two."""
         calls = len(model.program.instructions) * tokens / 4096 * SECONDS_A_CALL * 16
-        return times * (OVERHEAD * tokens * counts.forward / flops + calls / threads)
+        return times * (overhead * tokens * counts.forward / flops + calls / threads)
 
     wanted = min(recipe.calibration.tokens, text_tokens)
     calibrated = max(SHARE_OF_TEXT * wanted, min(wanted, SURELY_READ))

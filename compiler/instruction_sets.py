@@ -11,19 +11,17 @@ import hashlib
 import os
 from collections.abc import Iterator
 
-import llvmlite.binding
 import numpy as np
 import torch
-from numba.core import config
 from threadpoolctl import threadpool_info
 
 from ..errors import CompileError
 from .common_baseline import BASELINE
+from .wide_products import RESTRICTED, has_wide_products, multiply_wide, processor
 from .workers import one_thread_each
 
 EXPECTED = {"torch": "AVX2", "numpy": "X86_V3", "blas": "openblas Haswell"}  # under BASELINE
 UNKNOWN = "unknown"
-RESTRICTED = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # may keep the library that multiplies from bfloat16
 SIZES = ((96, 160, 48), (257, 96, 33))  # rows, inner size and columns of products: whole blocks, and remainders
 
 
@@ -31,12 +29,14 @@ def instruction_sets(device: str = "cpu") -> dict[str, str]:
     """By library, what it uses; sorted. `numba` is the processor as LLVM names it, by which MKL chooses, too."""
     found = {
         "blas": _blas(),
-        "numba": config.CPU_NAME or llvmlite.binding.get_host_cpu_name(),
+        "numba": processor(),
         "numpy": _numpy(),
         "torch": torch.backends.cpu.get_cpu_capability(),
     }
     if has_half_products():
         found["torch"] += " with bfloat16"
+    if has_wide_products():
+        found["torch"] += ", products by oneDNN"
     return found if device == "cpu" else {**found, "gpu": _device_name(device)}
 
 
@@ -108,6 +108,8 @@ def _computed() -> Iterator[np.ndarray]:
         for dtype in (torch.float32, torch.float64):
             x, y = torch.from_numpy(a).to(dtype), torch.from_numpy(b).to(dtype)
             yield from (part.numpy() for part in (x @ y, x.mT @ x, *_functions(x), *_sums(x)))
+            if dtype == torch.float32 and has_wide_products():
+                yield multiply_wide(x, y.mT).numpy()
         if has_half_products():
             yield (torch.from_numpy(a).bfloat16() @ torch.from_numpy(b).bfloat16()).float().numpy()
         single = a.astype(np.float32)

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .float_products import linear
 from .half_attention import LONGEST, HalfAttention
 from .half_kernels import HALF
 from .pass_context import EXACT
@@ -45,7 +46,7 @@ class _HalfLinear(torch.autograd.Function):
     def forward(ctx, x: Tensor, weight: Tensor, exact: bool) -> Tensor:
         half_x, half_weight = x.to(HALF), weight.to(HALF)
         ctx.save_for_backward(half_x if ctx.needs_input_grad[1] else None, half_weight)
-        return F.linear(x, weight) if exact else F.linear(half_x, half_weight).float()
+        return linear(x, weight) if exact else F.linear(half_x, half_weight).float()
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...format.program import operations as op
 from ...format.program.operands import Row
+from .float_products import linear
 
 Rotations = dict[tuple, tuple[Tensor, Tensor]]
 
@@ -37,7 +38,7 @@ class ExactArithmetic:
 
     def product(self, index: int, x: Tensor, weight: Tensor) -> Tensor:
         """As `Arithmetic`."""
-        return F.linear(x, weight)
+        return linear(x, weight)
 
     def attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
         """As `Arithmetic`."""

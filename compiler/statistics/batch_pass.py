@@ -18,6 +18,7 @@ from torch import Tensor
 from ...errors import CheckpointError
 from ...format.program.operations import Embed, HashEmbed, Linear, PositionEmbed
 from ...format.program.program import Program
+from ..model.float_products import linear
 from ..model.logit_parts import (
     before_logits,
     gradients_in_parts,
@@ -43,7 +44,7 @@ def second_moment(x: Tensor, y: Tensor | None = None) -> Tensor:
     """
     x = x.flatten(0, -2)
     if y is not None:
-        return (x.T @ y.flatten(0, -2)).double()
+        return linear(x.T, y.flatten(0, -2).T).double()
     if x.device.type != "cpu":
         return (x.T @ x).double()
     values = x.numpy()

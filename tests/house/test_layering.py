@@ -158,6 +158,7 @@ ROOMS = {
         "common_baseline",
         "allocator",
         "workers",
+        "wide_products",
         "instruction_sets",
         "profiles",
         "scratch_file",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bytecap.compiler.instruction_sets import RESTRICTED, has_half_products
+from bytecap.compiler.instruction_sets import has_half_products
 from bytecap.compiler.model.half_products import HalfProducts
+from bytecap.compiler.wide_products import RESTRICTED
 
 ROUNDED = 2.0**-8  # of bfloat16, relative
 
