@@ -16,12 +16,13 @@ import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from threadpoolctl import threadpool_info
 
 from bytecap.compiler.model.program_builder import ProgramBuilder
 from bytecap.compiler.model.torch_executor import TorchExecutor
@@ -57,6 +58,13 @@ class Shapes:
     heads: int = 9
     kv_heads: int = 3
     sequence_length: int = 1024
+
+
+SHAPES = {
+    "small": Shapes(1024, 4, 256, 768, 4, 2),
+    "middle": Shapes(1024, 9, 512, 1024, 8, 4),
+    "large": Shapes(),
+}
 
 
 def make_program(shapes: Shapes) -> tuple[Program, dict[str, tuple[int, ...]]]:
@@ -197,18 +205,21 @@ def evaluation(program: Program, tensors: list[np.ndarray], length: int, threads
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--layers", type=int, default=Shapes.layers, help="fewer layers, for a quick look")
+    parser.add_argument("--shapes", choices=list(SHAPES), default="large", help="3.4, 21.8 or 134.5 million weights")
+    parser.add_argument("--layers", type=int, help="fewer layers, for a quick look")
     parser.add_argument("--threads", type=int, default=usable_cores(), help="of both sides of an evaluation")
     parser.add_argument("--only", choices=["loading", "evaluation"])
     parser.add_argument("--keep", type=Path, help="folder for the artifacts, made once")
     arguments = parser.parse_args()
-    program, sizes = make_program(Shapes(layers=arguments.layers))
+    shapes = SHAPES[arguments.shapes]
+    shapes = replace(shapes, layers=arguments.layers or shapes.layers)
+    program, sizes = make_program(shapes)
     sources, result = make_sources(sizes), {}
     if arguments.only != "evaluation":
         with tempfile.TemporaryDirectory() as temporary:
             folder = arguments.keep or Path(temporary)
             for profile, codec in profile_codecs().items():
-                path = folder / f"{profile}-{arguments.layers}.bcap"
+                path = folder / f"{profile}-{arguments.shapes}-{shapes.layers}.bcap"
                 if not path.exists():
                     path.write_bytes(assemble_artifact(program, sources, None, codec))
                 result[profile] = loading(path)
@@ -216,9 +227,11 @@ def main() -> None:
     if arguments.only != "loading":
         tensors = [source.parts[0].reconstruct(source.shape) for source in sources]
         del sources
+        kernels = [library["architecture"] for library in threadpool_info() if library["internal_api"] == "openblas"]
+        result["kernels"] = {"openblas": kernels, "torch": torch.backends.cpu.get_cpu_capability()}
         result["evaluation"] = [evaluation(program, tensors, length, arguments.threads) for length in LENGTHS]
-        print(json.dumps(result["evaluation"], indent=1), flush=True)
-    if arguments.layers == Shapes.layers and arguments.only is None:
+        print(json.dumps({k: result[k] for k in ("kernels", "evaluation")}, indent=1), flush=True)
+    if shapes == Shapes() and arguments.only is None:
         RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
