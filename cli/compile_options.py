@@ -20,6 +20,7 @@ from .parameters import (
     data_help,
     device_option,
     ignore_option,
+    rename_option,
     seed_option,
     threads_option,
     tokenizer_help,
@@ -58,6 +59,7 @@ OPTIONS = (
     architecture_option,
     weights_option,
     ignore_option,
+    rename_option,
     click.option(
         "--recipe", default="default", show_default=True, metavar="NAME|TOML", help="Named recipe, or a recipe file."
     ),

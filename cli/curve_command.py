@@ -24,6 +24,7 @@ from .parameters import (
     example,
     force_option,
     ignore_option,
+    rename_option,
     seed_option,
     threads_option,
     tokenizer_help,
@@ -118,6 +119,7 @@ class Budgets(click.ParamType):
 @architecture_option
 @weights_option
 @ignore_option
+@rename_option
 @count_option("--tokens", 16_384, "Tokens to measure on at most.")
 @count_option("--calibration-tokens", 65_536, "Calibration tokens, rounded up to whole sequences.")
 @click.option(

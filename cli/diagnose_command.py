@@ -16,6 +16,7 @@ from .parameters import (
     device_option,
     example,
     ignore_option,
+    rename_option,
     seed_option,
     threads_option,
     tokenizer_help,
@@ -42,6 +43,7 @@ from .reading_report import said_of
 @architecture_option
 @weights_option
 @ignore_option
+@rename_option
 @click.option(
     "--bits",
     type=click.IntRange(2, 16),

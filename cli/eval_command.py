@@ -20,6 +20,7 @@ from .parameters import (
     example,
     ignore_option,
     other_tokenizer_option,
+    rename_option,
     split_option,
     splits_option,
     tokenizer_help,
@@ -107,6 +108,7 @@ EXAMPLE = example("bytecap eval model.bcap --data val.bin --tokenizer tokenizer.
 @architecture_option
 @weights_option
 @ignore_option
+@rename_option
 @verbosity_options
 @json_option
 def command(model: Path, as_json: bool, **options: Any) -> None:

@@ -15,6 +15,7 @@ from .parameters import (
     example,
     ignore_option,
     other_tokenizer_option,
+    rename_option,
     seed_option,
     tokenizer_help,
     tokenizer_option,
@@ -54,6 +55,7 @@ EXAMPLE = example('bytecap generate model.bcap --prompt "Once upon a time" --tok
 @architecture_option
 @weights_option
 @ignore_option
+@rename_option
 @count_option("--threads", 1, "CPUs for the products with matrices; more pay for large models on an idle machine.")
 @json_option
 def command(
@@ -63,6 +65,7 @@ def command(
     architecture: Path | None,
     weights: str | None,
     ignore: tuple[str, ...],
+    rename: tuple[str, ...],
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -82,6 +85,7 @@ def command(
             architecture=architecture,
             weights=weights,
             ignore=ignore,
+            rename=rename,
         )
     if as_json:
         print_document("generate", generation_document(loaded, loaded.generate(**options)))

@@ -22,6 +22,7 @@ from .parameters import (
     example,
     force_option,
     ignore_option,
+    rename_option,
     seed_option,
     threads_option,
     tokenizer_help,
@@ -84,6 +85,7 @@ RUN_EXAMPLE = example(
 @architecture_option
 @weights_option
 @ignore_option
+@rename_option
 @click.option("--calibration", type=INPUT_FILE, metavar="FILE", help=data_help)
 @click.option("--evaluation", type=INPUT_FILE, metavar="FILE", help=data_help + " Not in the calibration data.")
 @tokenizer_option(tokenizer_help + " Makes tokens of text and counts bytes.")

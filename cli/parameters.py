@@ -177,6 +177,12 @@ ignore_option = click.option(
     metavar="NAME",
     help="Tensor of the checkpoint to leave out; * and ? match. Repeatable.",
 )
+rename_option = click.option(
+    "--rename",
+    multiple=True,
+    metavar="FROM=TO",
+    help="Read tensors of the checkpoint by other names; * is any part of one. Repeatable.",
+)
 split_option = click.option(
     "--split",
     metavar="NAME",

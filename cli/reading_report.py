@@ -67,7 +67,7 @@ def said_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """Read the checkpoint that a command's options name, say what it says, and return that as JSON values."""
     from .. import interface
 
-    known = {name: options[name] for name in ("architecture", "weights", "ignore")}
+    known = {name: options[name] for name in ("architecture", "weights", "ignore", "rename")}
     reading = interface.describe(options["checkpoint"], **known)
     print_reading(reading)
     return reading_document(reading)

@@ -22,6 +22,7 @@ from .parameters import (
     example,
     force_option,
     ignore_option,
+    rename_option,
     seed_option,
     threads_option,
     tokenizer_help,
@@ -61,6 +62,7 @@ class Bits(click.IntRange):
 @architecture_option
 @weights_option
 @ignore_option
+@rename_option
 @click.option("--unit", type=Choice(UNITS), default="tensors", show_default=True, help="What is ranked.")
 @click.option("--by", type=Choice(METHODS), default="second-order", show_default=True, help="What it is ranked by.")
 @click.option(

@@ -29,11 +29,12 @@ def paths_of(data: PathLike | Sequence[PathLike] | None) -> list[str]:
     return [str(data)] if isinstance(data, str | os.PathLike) else [str(path) for path in data]
 
 
-def selection_of(weights: str | None, ignore: Sequence[str]) -> Selection:
-    """Which tensors of a checkpoint are read."""
+def selection_of(weights: str | None, ignore: Sequence[str], rename: Sequence[str]) -> Selection:
+    """Which tensors of a checkpoint are read, and by which names."""
     from ..compiler.checkpoints.selection import Selection
 
-    return Selection(weights, (ignore,) if isinstance(ignore, str) else tuple(ignore))
+    several = ((given,) if isinstance(given, str) else tuple(given) for given in (ignore, rename))
+    return Selection(weights, *several)
 
 
 def size_in_bytes(size: int | str) -> int:

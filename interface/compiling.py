@@ -29,6 +29,7 @@ def compile(
     architecture: PathLike | None = None,
     weights: str | None = None,
     ignore: Sequence[str] = (),
+    rename: Sequence[str] = (),
     recipe: PathLike = "default",
     effort: int = 5,
     profile: str = "default",
@@ -51,7 +52,7 @@ def compile(
     output         where to write; without it the artifact is only in the result
     code           scripts that count against the cap with the local modules they import
     architecture   TOML or JSON with what the shapes of the checkpoint cannot tell
-    weights, ignore    which tensors of the checkpoint are read: see `describe`
+    weights, ignore, rename   which tensors of the checkpoint are read, and by which names: see `describe`
     recipe, effort     name or file of a recipe; 1 (quick) to 9 (everything), for what the recipe does not name
     profile, device    "max" (smallest), "default" or "fast" (to decode); where models run, "cpu" or "cuda"
     work           folder in which a killed run goes on; with `keep_work` it stays, for other caps
@@ -68,7 +69,7 @@ def compile(
         **{"cap": size_in_bytes(cap), "calibration": Path(calibration)},
         "code": [Path(path) for path in code],
         "evaluation": [Path(path) for path in paths_of(evaluation)],
-        "selection": selection_of(weights, ignore),
+        "selection": selection_of(weights, ignore, rename),
         "recipe": recipe if isinstance(recipe, str) else Path(recipe),
     }
     _refuse(Path(checkpoint), optional_path(report), options)

@@ -130,6 +130,7 @@ def evaluate(
     architecture: PathLike | None = None,
     weights: str | None = None,
     ignore: Sequence[str] = (),
+    rename: Sequence[str] = (),
     seconds: float | None = None,
     memory: int | str | None = None,
     device: str | None = None,
@@ -152,7 +153,7 @@ def evaluate(
     splits          tables of known splits, TOML or JSON, beside the shipped one
     against         is scored on the same tokens, in sequences of the same length, and the paired gap computed
     architecture    (TOML or JSON) says of a checkpoint what its shapes cannot; see `same_program` of the result
-    weights, ignore which tensors of a checkpoint are read: see `describe`
+    weights, ignore, rename   which tensors of a checkpoint are read, and by which names: see `describe`
     seconds         of a core that scoring a model may take; by default, and for 0, as many as it takes
     memory          of weights and running sequences (of each worker), bytes or "4GiB"; by default what there is
     device          "cuda", "cpu", ...: torch computes the losses there, not bytecap's own runtime (`scored_by`)
@@ -167,7 +168,9 @@ def evaluate(
     options = ScoringOptions(sequence_length, stride, max_tokens, _beginning(bos), documents, counts, threads)
     options = replace(options, splits=paths_of(splits), split=split, other_tokenizer=other_tokenizer)
     options = replace(options, budget=budget, keep=keep)
-    models = _Models(Path(model), optional_path(against), optional_path(architecture), selection_of(weights, ignore))
+    models = _Models(
+        Path(model), optional_path(against), optional_path(architecture), selection_of(weights, ignore, rename)
+    )
     with heard(progress) as listener, ScoringPlace(device, backend, scheduler) as place:
         found = _evaluated(models, paths_of(data), tokenizer, options, place, listener)
         told = place.told()

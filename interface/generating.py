@@ -70,13 +70,14 @@ def load(
     architecture: PathLike | None = None,
     weights: str | None = None,
     ignore: Sequence[str] = (),
+    rename: Sequence[str] = (),
 ) -> LoadedModel:
     """An artifact or a checkpoint, ready to run.
 
     tokenizer       a file, a folder that holds one, or "bytes"; by default the one in or beside the model, if there is
     other_tokenizer take a tokenizer that is not the model's own; by default it is refused
     architecture    (TOML or JSON) says of a checkpoint what its shapes cannot
-    weights, ignore    which tensors of a checkpoint are read: see `describe`
+    weights, ignore, rename   which tensors of a checkpoint are read, and by which names: see `describe`
 
     Raises ArtifactError, CheckpointError or DataError.
     """
@@ -84,7 +85,7 @@ def load(
     from ..runtime.tokenizers import load_tokenizer
 
     known = load_architecture(optional_path(architecture))
-    file = load_model_file(Path(model), known, selection_of(weights, ignore))
+    file = load_model_file(Path(model), known, selection_of(weights, ignore, rename))
     path = tokenizer_path(tokenizer, [Path(model)])
     if path is None:
         return LoadedModel(file, None)

@@ -32,6 +32,7 @@ def run_experiment(
     architecture: PathLike | None = None,
     weights: str | None = None,
     ignore: Sequence[str] = (),
+    rename: Sequence[str] = (),
     calibration: PathLike | None = None,
     evaluation: PathLike | None = None,
     tokenizer: PathLike | None = None,
@@ -58,6 +59,7 @@ def run_experiment(
     from ..lab.experiments.inputs import Inputs
     from ..lab.experiments.running import run_experiment as run
 
+    selection = selection_of(weights, ignore, rename)
     inputs = Inputs(
         checkpoint=optional_path(checkpoint),
         calibration=optional_path(calibration),
@@ -66,7 +68,8 @@ def run_experiment(
         tokenizer=optional_path(tokenizer),
         architecture=optional_path(architecture),
         weights=weights,
-        ignore=selection_of(weights, ignore).ignore,
+        ignore=selection.ignore,
+        rename=selection.rename,
         training=optional_path(training),
         minutes=minutes,
         tokens=tokens,

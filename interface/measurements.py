@@ -28,17 +28,20 @@ def describe(
     architecture: PathLike | None = None,
     weights: str | None = None,
     ignore: Sequence[str] = (),
+    rename: Sequence[str] = (),
 ) -> Reading:
     """What a checkpoint tells of its model, and what is assumed where it tells nothing; nothing is measured.
 
     weights   which set of weights is read, where the checkpoint holds several ("ema")
     ignore    names of tensors to leave out, with * and ?
+    rename    "FROM=TO", one after the other: tensors get the names that a frontend knows; each * of FROM is any
+              characters, and stands at its place in TO
 
-    These two mean the same in every function that takes a checkpoint. Raises CheckpointError.
+    These three mean the same in every function that takes a checkpoint. Raises CheckpointError.
     """
     from ..compiler.inputs import read_model
 
-    return read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore)).reading
+    return read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore, rename)).reading
 
 
 @deliberate
@@ -50,6 +53,7 @@ def sensitivity(
     architecture: PathLike | None = None,
     weights: str | None = None,
     ignore: Sequence[str] = (),
+    rename: Sequence[str] = (),
     unit: str = "tensors",
     by: str = "second-order",
     bits: int = 4,
@@ -84,7 +88,7 @@ def sensitivity(
     from ..runtime.tokenizers import load_tokenizer
 
     check_device(device)
-    model = read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore))
+    model = read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore, rename))
     tokenizer = own_tokenizer(Path(checkpoint), Path(calibration), optional_path(tokenizer))
     text, held_out, *_ = read_calibration(Path(calibration), [], tokenizer, model)
     with one_thread_each(), naming_extremes(model), heard(progress) as listener:
@@ -124,6 +128,7 @@ def curve(
     architecture: PathLike | None = None,
     weights: str | None = None,
     ignore: Sequence[str] = (),
+    rename: Sequence[str] = (),
     tokens: int = 16_384,
     calibration_tokens: int = 65_536,
     profile: str = "default",
@@ -159,7 +164,7 @@ def curve(
         recipe={"calibrate": {"tokens": calibration_tokens}},
         profile=profile,
         seed=seed,
-        selection=selection_of(weights, ignore),
+        selection=selection_of(weights, ignore, rename),
         device=device,
         settings=BaseSettings(base, bits, form, octaves),
     )
@@ -198,6 +203,7 @@ def diagnose(
     architecture: PathLike | None = None,
     weights: str | None = None,
     ignore: Sequence[str] = (),
+    rename: Sequence[str] = (),
     bits: int = 4,
     tokens: int = 65_536,
     seed: int = 0,
@@ -220,7 +226,7 @@ def diagnose(
     from ..lab.measure.diagnosis import diagnose_model
 
     check_device(device)
-    model = read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore))
+    model = read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore, rename))
     tokenizer = own_tokenizer(Path(checkpoint), Path(data), optional_path(tokenizer))
     text, held_out, *_ = read_calibration(Path(data), [], tokenizer, model)
     with one_thread_each(), naming_extremes(model), heard(progress) as listener:

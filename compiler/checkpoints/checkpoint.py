@@ -73,6 +73,10 @@ def read_checkpoint(path: str | Path, selection: Selection = EVERYTHING) -> Chec
     if left_out:
         notes = (*notes, f"left out as asked: {listed(left_out)}")
     tensors = {name: tensor for name, tensor in tensors.items() if name not in set(left_out)}
+    names = selection.renamed(tensors, path)
+    tensors = {names[name]: tensor for name, tensor in tensors.items()}
+    if changed := [f"{name} to {now}" for name, now in names.items() if now != name]:
+        notes = (*notes, f"renamed as asked: {listed(changed)}")
     if not tensors:
         raise CheckpointError(f"{path} holds no tensors; write it again")
     if any(".lora_" in name for name in tensors):

@@ -16,7 +16,7 @@ from ..checkpoints.listing import listed
 from ..model.model import Model, ModelTensor
 from .architecture_file import FRONTEND_KEY, PRESET_KEY, read_architecture
 from .inexpressible import INEXPRESSIBLE
-from .misfit import ignoring
+from .misfit import RENAMING, ignoring
 from .registry import FRONTENDS, Frontend
 from .rotation_tables import check_rotations
 from .third_party import add_frontend, built, known_frontends, recognized, remove_frontend, restored
@@ -163,7 +163,7 @@ def _chosen(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Front
         first = ", ".join(list(checkpoint.tensors)[:3])
         raise CheckpointError(
             f"{checkpoint.path}: no frontend knows these tensors ({first}, ...); known architectures are "
-            f"{', '.join(sorted(counts))}"
+            f"{', '.join(sorted(counts))}; {RENAMING} gives tensors the names of one of them"
         )
     return best
 

@@ -14,6 +14,7 @@ import numpy as np
 from ..checkpoints.listing import listed
 
 NAMES_IN_A_MESSAGE = 8
+RENAMING = "--rename FROM=TO"
 
 
 def misfit(
@@ -60,7 +61,7 @@ def lacking(
     told = f"the tensors of {family} that would tell {', '.join(untold)}" if untold else f"tensors of {family}"
     found = f"; unexpected: {listed([*reversed(others.values())], NAMES_IN_A_MESSAGE)}" if others else ""
     end = (
-        "it is another architecture, or has other names for its tensors"
+        f"it is another architecture, or has other names for its tensors, which {RENAMING} changes"
         if others
         else "it is another architecture or incomplete"
     )

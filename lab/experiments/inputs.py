@@ -22,7 +22,7 @@ class Inputs:
     """What an experiment is run on.
 
     checkpoint, architecture : files of the model under test
-    weights, ignore : which set of weights of it is read, and names that are left out
+    weights, ignore, rename : which set of weights of it is read, names that are left out, and others that are changed
     calibration, evaluation : shards or UTF-8 text, which may not overlap
     folder : where finished parts are kept, so that a run that was stopped goes on
     tokenizer : needed for text that comes without one in or beside the checkpoint; without any, scores are in bits a
@@ -47,13 +47,14 @@ class Inputs:
     threads: int | None = None
     weights: str | None = None
     ignore: tuple[str, ...] = ()
+    rename: tuple[str, ...] = ()
     options: Mapping[str, object] | None = None
     progress: Progress = silent
 
     @property
     def selection(self) -> Selection:
         """Which tensors of the checkpoint are read."""
-        return Selection(self.weights, self.ignore)
+        return Selection(self.weights, self.ignore, self.rename)
 
     def require(self, experiment: str, *names: str) -> None:
         """DataError naming the options of those inputs (fields of this record) that were not given."""

@@ -42,7 +42,7 @@ class Measurements:
     def __init__(self, experiment: str, inputs: Inputs) -> None:
         inputs.require(experiment, *MEASURED)
         self.inputs = replace(inputs, tokenizer=own_tokenizer(inputs.checkpoint, inputs.evaluation, inputs.tokenizer))
-        others = ("architecture", "tokenizer", "tokens", "seed", "weights", "ignore")
+        others = ("architecture", "tokenizer", "tokens", "seed", "weights", "ignore", "rename")
         basis = {name: getattr(self.inputs, name) for name in (*MEASURED, *others)}
         basis |= {} if inputs.device == "cpu" else {"device": inputs.device}
         self._kept = KeptParts(inputs.folder, basis | {"recipe": RECIPE})

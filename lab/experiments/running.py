@@ -25,7 +25,7 @@ from .inputs import Inputs
 from .registry import EXPERIMENTS, Experiment
 
 FILES = ("checkpoint", "architecture", "calibration", "evaluation", "tokenizer", "training")
-NUMBERS = ("weights", "ignore", "minutes", "tokens", "seed", "device", "threads", "folder")
+NUMBERS = ("weights", "ignore", "rename", "minutes", "tokens", "seed", "device", "threads", "folder")
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -58,7 +58,7 @@ def run(sets, small_job, monkeypatch):
     def work(name, options):
         calls.append(options)
         if name == "compile":  # what was read comes back with the result
-            read = {name: options[name] for name in ("checkpoint", "architecture", "weights", "ignore")}
+            read = {name: options[name] for name in ("checkpoint", "architecture", "weights", "ignore", "rename")}
             return SimpleNamespace(reading=bytecap.describe(**read))
 
     for name, (report, *functions) in WORKED.items():
@@ -85,6 +85,16 @@ def test_what_was_read_is_said(name, run):
     assert "note: the checkpoint: left out, since the model computes them: attn.mask\n" in said
     assert ("note: assumed of the checkpoint: " in said and "rope_base 10000" in said) is (name != "compile")
     assert all((call["weights"], call["ignore"]) == (None, ("num_updates",)) for call in calls)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_tensors_are_read_by_other_names(name, run):
+    command, calls = run
+    outcome = command(name, "--ignore", "num_updates", "--rename", "blocks.*=h.*", "--rename", "h.*=blocks.*")
+    assert outcome.code == 0, outcome.stderr
+    assert all(call["rename"] == ("blocks.*=h.*", "h.*=blocks.*") for call in calls)
+    refused = command(name, "--ignore", "num_updates", "--rename", "block.*=h.*")
+    assert refused.code == 8 and "has no tensor 'block.*' to rename; there are " in refused.stderr
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from golden_logits import assert_computes, checkpoint_of, drawn_tokens
+from safetensors.numpy import save_file
 from torch.nn import functional
 
+from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
+from bytecap.compiler.checkpoints.selection import Selection
 from bytecap.compiler.frontends import build_model
 from bytecap.errors import CheckpointError
 
@@ -83,3 +88,23 @@ def test_one_head_is_as_wide_as_the_model():
     state, tokens = drawn_lecture(1), drawn_tokens(VOCABULARY)
     model = build_model(checkpoint_of(state, None))
     assert_computes(model, lecture_logits(state, tokens, 1, WIDTH), tokens)
+
+
+def test_other_peoples_names_for_its_modules_are_renamed(tmp_path: Path):
+    state, tokens, file = drawn_lecture(3), drawn_tokens(VOCABULARY), tmp_path / "model.safetensors"
+    others = {
+        "token_embedding_table": "tok",
+        "position_embedding_table": "pos",
+        "ffwd.net": "ff.layers",
+        "lm_head": "out",
+    }
+    theirs = dict(state)
+    for own, other in others.items():
+        theirs = {name.replace(own, other): values for name, values in theirs.items()}
+    save_file(theirs, file)
+    with pytest.raises(CheckpointError, match="other names for its tensors, which --rename FROM=TO changes"):
+        build_model(read_checkpoint(file), {"scale_by_width": False})
+    rules = [f"{other}.*={own}.*" for own, other in others.items() if own != "ffwd.net"]
+    found = read_checkpoint(file, Selection(rename=("*.ff.layers.*=*.ffwd.net.*", *rules)))
+    model = build_model(found, {"scale_by_width": False})
+    assert_computes(model, lecture_logits(state, tokens, 3, WIDTH // 3), tokens)

@@ -10,7 +10,7 @@ from bytecap.compiler.frontends import FRONTENDS, build_model
 from bytecap.compiler.frontends.inexpressible import INEXPRESSIBLE
 from bytecap.errors import CheckpointError
 
-END = "; it is another architecture, or has other names for its tensors"
+END = "; it is another architecture, or has other names for its tensors, which --rename FROM=TO changes"
 
 
 def refusal(state: dict[str, np.ndarray], config: dict[str, object] | None = None) -> str:
