@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import CapError, DataError
 from ..format.container.limits import DEFAULT_LIMITS
 from ..format.identity import Identity
+from ..progress import Progress
 from ..runtime.data_files import Content, inspect_data
 from ..runtime.tokenizers import find_tokenizer, load_tokenizer
 from ..runtime.tokens import Tokens, check_tokenizer, read_tokens
@@ -77,14 +78,16 @@ def read_inputs(
     architecture: Path | str | None,
     selection: Selection,
     glance: bool = False,
+    progress: Progress | None = None,
 ) -> Inputs:
     """Model, calibration text and what is known of their files; raises what the functions below raise.
 
     glance : a text of which it is known how much there is may be read in its beginning alone
+    progress : hears of how far texts are tokenized
     """
     model = read_model(checkpoint, architecture, selection)
     tokenizer = own_tokenizer(checkpoint, calibration, tokenizer)
-    how = [Path(path) for path in evaluation], tokenizer, model, glance
+    how = [Path(path) for path in evaluation], tokenizer, model, glance, progress
     text = read_calibration(Path(calibration), *how)
     return Inputs(model, text, known_identity(checkpoint, tokenizer, model))
 
@@ -101,14 +104,19 @@ class CalibrationText(NamedTuple):
 
 
 def read_calibration(
-    path: Path, evaluation: Sequence[Path], tokenizer: Path | str | None, model: Model, glance: bool = False
+    path: Path,
+    evaluation: Sequence[Path],
+    tokenizer: Path | str | None,
+    model: Model,
+    glance: bool = False,
+    progress: Progress | None = None,
 ) -> CalibrationText:
     """Calibration tokens without the text of any evaluation file, and the held-out sequences.
 
     DataError when the text is too short or contains that of an evaluation file.
     """
     most = _most_tokens(path, glance)
-    found = _read_tokens(path, tokenizer, model, most)
+    found = _read_tokens(path, tokenizer, model, progress, most)
     ids, notes, total = found.ids, found.notes, len(found.ids)
     if most is not None and total > most:
         total, note = _beyond(found, path, most)
@@ -117,7 +125,7 @@ def read_calibration(
         message = f"{len(ids)} tokens are fewer than one sequence of {model.program.sequence_length}"
         raise DataError(f"{path}: {message}; give a longer calibration file")
     for other in evaluation:
-        check_no_overlap(ids, _read_tokens(other, tokenizer, model).ids, path, other)
+        check_no_overlap(ids, _read_tokens(other, tokenizer, model, progress).ids, path, other)
     tokens, held_out = _hold_out(ids, model.program.sequence_length)
     return CalibrationText(tokens, held_out, notes, total - held_out.size)
 
@@ -184,10 +192,12 @@ def _beyond(found: Tokens, path: Path, most: int) -> tuple[int, str]:
     return total, f"{path} has about {total:,} tokens, by its first {most:,}"
 
 
-def _read_tokens(path: Path, tokenizer: Path | str | None, model: Model, most: int | None = None) -> Tokens:
+def _read_tokens(
+    path: Path, tokenizer: Path | str | None, model: Model, progress: Progress | None, most: int | None = None
+) -> Tokens:
     loaded = None if tokenizer is None else load_tokenizer(Path(tokenizer))
-    program = model.program
-    return read_tokens(path, loaded, program.vocabulary_size, program.boundary_token, max_tokens=most)
+    sizes = model.program.vocabulary_size, model.program.boundary_token
+    return read_tokens(path, loaded, *sizes, max_tokens=most, progress=progress)
 
 
 def _hold_out(tokens: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:

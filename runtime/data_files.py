@@ -17,7 +17,7 @@ import operator
 import os
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -38,6 +38,7 @@ OTHER_COMPRESSED = {b"\xfd7zXZ": "xz", b"BZh": "bzip2", b"PK\x03\x04": "zip"}
 COMPRESSED_SUFFIXES = (".gz", ".zst", ".zstd")
 HEAD_BYTES = 1 << 16
 BLOCK_BYTES = 1 << 22
+TEXT_BLOCK_BYTES = 1 << 20  # of a text that is encoded: about a second's work
 FED_TO_ZSTD = 1 << 7  # its decoder cannot be told to stop, and makes up to 32 KiB of a byte
 SIDECAR_MARK = "_bytes_"  # in the name of a file of byte counts beside a shard
 TEXT_FIELD = "text"
@@ -82,12 +83,15 @@ def expand_data(data: str | Path | Sequence[str | Path]) -> list[str]:
 
 
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[BinaryIO]:
-    """A file's content, decompressed; DataError when it cannot be read or its compression is damaged."""
+def opened(path: str, taken: Callable[[int], None] | None = None) -> Iterator[BinaryIO]:
+    """A file's content, decompressed; DataError when it cannot be read or its compression is damaged.
+
+    taken : hears of how many bytes of the file itself are taken, each time
+    """
     try:
         with contextlib.ExitStack() as stack:
             given: Any = sys.stdin.buffer if path == STANDARD_INPUT else stack.enter_context(open(path, "rb"))
-            yield _decompressed(io.BufferedReader(given), path)
+            yield _decompressed(io.BufferedReader(given if taken is None else _Counted(given, taken)), path)
     except (gzip.BadGzipFile, zstandard.ZstdError, zlib.error, EOFError) as error:
         raise DataError(f"{path} is damaged: {error}; copy it again") from error
     except OSError as error:
@@ -106,6 +110,22 @@ def _decompressed(raw: io.BufferedReader, path: str) -> Any:
     if kind is not None:
         raise DataError(f"{path} looks like a {kind} file; decompress it first, or use gzip or zstd")
     return raw
+
+
+class _Counted(io.RawIOBase):
+    """A file that says how much of it is taken."""
+
+    def __init__(self, raw: BinaryIO, taken: Callable[[int], None]) -> None:
+        self._raw, self._taken = raw, taken
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self._raw.read(len(buffer))
+        self._taken(len(block))
+        buffer[: len(block)] = block
+        return len(block)
 
 
 class _ZstdStream(io.RawIOBase):
@@ -168,33 +188,33 @@ def _is_json_line(head: bytes) -> bool:
     return isinstance(value, dict) and isinstance(value.get(TEXT_FIELD), str)
 
 
-def documents_of(file: DataFile) -> Iterator[Iterator[str]]:
+def documents_of(file: DataFile, taken: Callable[[int], None] | None = None) -> Iterator[Iterator[str]]:
     """The documents of a text, which NUL separates, or of JSON lines, one a line, each as parts of its text in their
-    order, which is read no further than they are taken; some may be empty.
+    order, which is read no further than they are taken; some may be empty. `taken` as in `opened`.
 
     Raises DataError for bytes that are not UTF-8 and lines that are no object with a text, naming the place.
     """
     if file.content is Content.LINES:
-        return (iter([text]) for text in _documents_of_lines(file.path))
-    groups = itertools.groupby(_numbered_parts(file.path), key=operator.itemgetter(0))
+        return (iter([text]) for text in _documents_of_lines(file.path, taken))
+    groups = itertools.groupby(_numbered_parts(file.path, taken), key=operator.itemgetter(0))
     return ((part for _, part in group) for _, group in groups)
 
 
-def _numbered_parts(path: str) -> Iterator[tuple[int, str]]:
+def _numbered_parts(path: str, taken: Callable[[int], None] | None) -> Iterator[tuple[int, str]]:
     """Parts of text, each with the number of its document."""
     number = 0
-    for block in _text_blocks(path):
+    for block in _text_blocks(path, taken):
         for place, part in enumerate(block.split(DOCUMENT_SEPARATOR)):
             number += place > 0
             yield number, part
 
 
-def _text_blocks(path: str) -> Iterator[str]:
+def _text_blocks(path: str, taken: Callable[[int], None] | None) -> Iterator[str]:
     """The text in blocks, decoded from UTF-8 without a byte order mark."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     offset = 0
-    with opened(path) as file:
-        while block := file.read(BLOCK_BYTES):
+    with opened(path, taken) as file:
+        while block := file.read(TEXT_BLOCK_BYTES):
             skipped = len(BYTE_ORDER_MARK) if offset == 0 and block.startswith(BYTE_ORDER_MARK) else 0
             pending = len(decoder.getstate()[0])
             yield _decoded(decoder, block[skipped:], path, offset + skipped - pending)
@@ -213,8 +233,8 @@ def _decoded(decoder: codecs.IncrementalDecoder, block: bytes, path: str, offset
         ) from error
 
 
-def _documents_of_lines(path: str) -> Iterator[str]:
-    with opened(path) as file:
+def _documents_of_lines(path: str, taken: Callable[[int], None] | None) -> Iterator[str]:
+    with opened(path, taken) as file:
         for number, line in enumerate(file, start=1):
             if line.strip() and (text := _text_of_line(line, f"{path}: line {number:,}")):
                 yield text
