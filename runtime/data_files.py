@@ -27,6 +27,7 @@ import zstandard
 from ..errors import DataError
 from ..files.artifact_file import STANDARD_INPUT
 from ..files.nested_text import parse_json
+from .foreign_content import reading_notes, refuse_foreign
 from .shards import is_shard
 
 DOCUMENT_SEPARATOR = "\0"
@@ -108,7 +109,7 @@ def _decompressed(raw: io.BufferedReader, path: str) -> Any:
     if kind == "zip" and b".npy" in raw.peek(HEAD_BYTES):
         raise DataError(f"{path} is an archive of numpy arrays, not data; give a token shard or UTF-8 text")
     if kind is not None:
-        raise DataError(f"{path} looks like a {kind} file; decompress it first, or use gzip or zstd")
+        raise DataError(f"{path} looks like {kind} data; decompress it first, or use gzip or zstd")
     return raw
 
 
@@ -161,19 +162,35 @@ def inspect_data(path: str) -> DataFile:
         return DataFile(path, Content.TEXT, b"", False)
     if Path(path).is_char_device() and os.path.realpath(path) != os.devnull:
         raise DataError(f"{path} is a device, which may never end; give a file, or a part of it as standard input (-)")
+    if Path(path).is_dir():
+        raise DataError(f"{path} is a folder; name the files in it, or a pattern such as '{Path(path) / '*.txt'}'")
     with opened(path) as file:
         head = file.read(HEAD_BYTES)
     if not head:
         raise DataError(f"{path} is empty; give a token shard or UTF-8 text")
     with open(path, "rb") as raw:
         plain = not raw.read(4).startswith((GZIP, ZSTD))
-    return DataFile(path, _content(path, head), head, plain)
+    content = _content(path, head)
+    if content is not Content.SHARD:
+        refuse_foreign(path, head)
+    return DataFile(path, content, head, plain)
 
 
-def _content(path: str, head: bytes) -> Content:
+def notes_of_file(file: DataFile) -> list[str]:
+    """What was assumed of a text, in sentences."""
+    return reading_notes(file.path, _name(file.path), file.head) if file.content is Content.TEXT else []
+
+
+def _name(path: str) -> str:
+    """In lower case, without what its compression adds."""
     name = path.lower()
     for suffix in COMPRESSED_SUFFIXES:
         name = name.removesuffix(suffix)
+    return name
+
+
+def _content(path: str, head: bytes) -> Content:
+    name = _name(path)
     if is_shard(head) or name.endswith(SHARD_SUFFIX):
         return Content.SHARD
     return Content.LINES if name.endswith(LINES_SUFFIXES) or _is_json_line(head) else Content.TEXT
@@ -181,6 +198,7 @@ def _content(path: str, head: bytes) -> Content:
 
 def _is_json_line(head: bytes) -> bool:
     """Whether the first line is a whole JSON object with a text."""
+    head = head.removeprefix(BYTE_ORDER_MARK)
     try:
         value = parse_json(head.split(b"\n")[0]) if head.startswith(b"{") else None
     except ValueError:
@@ -231,6 +249,8 @@ def _text_blocks(path: str, taken: Callable[[int], None] | None) -> Iterator[str
     offset = 0
     with opened(path, taken) as file:
         while block := file.read(TEXT_BLOCK_BYTES):
+            if path == STANDARD_INPUT and offset == 0:  # of which nothing was looked at before
+                refuse_foreign(path, block[:HEAD_BYTES])
             skipped = len(BYTE_ORDER_MARK) if offset == 0 and block.startswith(BYTE_ORDER_MARK) else 0
             pending = len(decoder.getstate()[0])
             yield _decoded(decoder, block[skipped:], path, offset + skipped - pending)

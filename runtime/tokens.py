@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..progress import Progress
-from .data_files import SIDECAR_MARK, Content, DataFile, documents_of, expand_data, inspect_data, opened
+from .data_files import SIDECAR_MARK, Content, DataFile, documents_of, expand_data, inspect_data, notes_of_file, opened
 from .document_parts import encode_parts
 from .reading_progress import ReadingProgress
 from .shards import HEADER_BYTES, MAX_TOKEN_ID, WIDE, shard_layout, size_by_header
@@ -194,7 +194,8 @@ def _texts(
     joined = np.concatenate(parts)
     _check_ids(joined, vocabulary_size, source)
     documents = np.array(starts, dtype=np.int64)
-    return Tokens(joined, source, TokenText.joined(texts), documents, first, tokenizer.assumed)
+    notes = (*tokenizer.assumed, *(note for file in files for note in notes_of_file(file)))
+    return Tokens(joined, source, TokenText.joined(texts), documents, first, notes)
 
 
 def _documents(files: Sequence[DataFile], reading: ReadingProgress) -> Iterator[Iterator[str]]:
