@@ -111,7 +111,7 @@ class _Window:
 def _beginning(tokenizer: Tokenizer, text: DocumentText, most: int) -> _Window | None:
     """Of a document at least `most` tokens and CUT_TOKENS, or all of it; None where that takes more than a window."""
     size = CHARACTERS_PER_TOKEN * (most + CUT_TOKENS)
-    while size <= WINDOW:
+    while size <= WINDOW + OVERLAP:
         if not text.is_longer(size):
             return _Window.of(tokenizer, text.peek(size))
         shown = text.peek(size)
