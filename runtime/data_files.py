@@ -251,6 +251,8 @@ def _text_blocks(path: str, taken: Callable[[int], None] | None) -> Iterator[str
         while block := file.read(TEXT_BLOCK_BYTES):
             if path == STANDARD_INPUT and offset == 0:  # of which nothing was looked at before
                 refuse_foreign(path, block[:HEAD_BYTES])
+                if _is_json_line(block):
+                    raise DataError(f"{path} holds JSON lines, and standard input is read as text; give them as a file")
             skipped = len(BYTE_ORDER_MARK) if offset == 0 and block.startswith(BYTE_ORDER_MARK) else 0
             pending = len(decoder.getstate()[0])
             yield _decoded(decoder, block[skipped:], path, offset + skipped - pending)

@@ -62,6 +62,16 @@ def test_standard_input_is_held_to_the_same(monkeypatch):
         read("-")
 
 
+def test_json_lines_from_standard_input_are_not_scored_as_text(monkeypatch):
+    for content, refused in ((json.dumps({"text": TEXT}), True), (json.dumps({"other": TEXT}), False), (TEXT, False)):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(f"{content}\n".encode() * 3)))
+        if refused:
+            with pytest.raises(DataError, match="- holds JSON lines, and standard input is read as text; give them as"):
+                read("-")
+        else:
+            assert read("-").text.bytes.sum() == 3 * len(content) + 3
+
+
 def test_a_folder_is_answered_with_a_pattern(tmp_path):
     with pytest.raises(DataError, match=rf"{tmp_path} is a folder; name the files in it, or .* '{tmp_path}/\*\.txt'"):
         read(tmp_path)
