@@ -162,6 +162,10 @@ def inspect_data(path: str) -> DataFile:
         return DataFile(path, Content.TEXT, b"", False)
     if Path(path).is_char_device() and os.path.realpath(path) != os.devnull:
         raise DataError(f"{path} is a device, which may never end; give a file, or a part of it as standard input (-)")
+    if Path(path).is_fifo():
+        raise DataError(
+            f"{path} is a pipe, which is read only once; write it to a file, or give it as standard input (-)"
+        )
     if Path(path).is_dir():
         raise DataError(f"{path} is a folder; name the files in it, or a pattern such as '{Path(path) / '*.txt'}'")
     with opened(path) as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import sys
 import tarfile
 from types import SimpleNamespace
@@ -70,6 +71,19 @@ def test_json_lines_from_standard_input_are_not_scored_as_text(monkeypatch):
                 read("-")
         else:
             assert read("-").text.bytes.sum() == 3 * len(content) + 3
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="pipe is a pipe, which is read only once; write it to a file, or give it as "):
+        read(tmp_path / "pipe")
+    reading, writing = os.pipe()  # as a shell's <(...) names it
+    try:
+        with pytest.raises(DataError, match=f"/dev/fd/{reading} is a pipe"):
+            read(f"/dev/fd/{reading}")
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 def test_a_folder_is_answered_with_a_pattern(tmp_path):
