@@ -32,7 +32,7 @@ from .parameters import (
     weights_option,
 )
 from .progress import terminal_progress, verbosity_options
-from .reading_report import said_of
+from .reading_report import print_notes, said_of
 
 EXAMPLE = example(
     "bytecap curve final_model.pt --calibration train.bin --unit rows --unit sparse \\\n"
@@ -183,6 +183,7 @@ def command(
     with terminal_progress() as progress:
         found = interface.curve(progress=progress, folder=folder, **options)
     said = said_of(options)
+    print_notes(found.notes)
     from .curve_report import curve_document, print_curves
 
     text = document_text("curve", curve_document(found) | {"checkpoint": said})

@@ -29,6 +29,7 @@ def curve_document(found: ByteReturns) -> dict[str, Any]:
         "inputs": inputs.digest,
         "base": asdict(found.base),
         "units": [{"unit": unit, "points": [_point(point) for point in found.of(unit)]} for unit in found.units],
+        "notes": list(found.notes),
     }
 
 

@@ -24,7 +24,7 @@ from .parameters import (
     weights_option,
 )
 from .progress import terminal_progress, verbosity_options
-from .reading_report import said_of
+from .reading_report import print_notes, said_of
 
 
 @click.command(
@@ -69,6 +69,7 @@ def command(as_json: bool, **options: Any) -> None:
     with terminal_progress() as progress:
         found = interface.diagnose(progress=progress, **options)
     said = said_of(options)
+    print_notes(found.notes)
     from .diagnose_report import diagnosis_document, print_diagnosis
 
     if as_json:

@@ -31,6 +31,7 @@ def diagnosis_document(found: Diagnosis) -> dict[str, Any]:
         "gradient": dataclasses.asdict(found.gradient),
         "head": _side_document(found.head),
         "trunk": _side_document(found.trunk),
+        "notes": list(found.notes),
     }
 
 

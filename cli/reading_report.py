@@ -6,7 +6,7 @@ alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import click
@@ -55,6 +55,12 @@ def print_reading(reading: Said, assumptions: bool = True) -> None:
         assumed = printable(assumed)
         told = f"; the rest is told by {', '.join(sorted(set(reading.told.values())))}" if reading.told else ""
         click.echo(f"bytecap: note: assumed of the checkpoint: {assumed}{told}; --architecture changes that", err=True)
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """What was assumed of data files, a line each on stderr."""
+    for note in notes:
+        click.echo(f"bytecap: note: {printable(note)}", err=True)
 
 
 def _told_beside(reading: Said) -> list[str]:

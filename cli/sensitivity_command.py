@@ -30,7 +30,7 @@ from .parameters import (
     weights_option,
 )
 from .progress import terminal_progress, verbosity_options
-from .reading_report import said_of
+from .reading_report import print_notes, said_of
 
 EXAMPLE = example("bytecap sensitivity final_model.pt --calibration train.bin --unit rows --plot rows.svg")
 UNITS = ("tensors", "rows", "channels", "blocks", "heads", "tokens")
@@ -106,6 +106,7 @@ def command(output: Path | None, plot: Path | None, force: bool, as_json: bool, 
     with terminal_progress() as progress:
         found = interface.sensitivity(progress=progress, **options)
     said = said_of(options)
+    print_notes(found.notes)
     from .sensitivity_report import print_sensitivity, sensitivity_document
 
     text = document_text("sensitivity", sensitivity_document(found) | {"checkpoint": said})

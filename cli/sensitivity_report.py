@@ -38,6 +38,7 @@ def sensitivity_document(found: Sensitivity) -> dict[str, Any]:
         ],
         "stability": None if found.stability is None else _stability_document(found.stability),
         "agreement": {method: _number(value) for method, value in found.agreement.items()},
+        "notes": list(found.notes),
     }
 
 

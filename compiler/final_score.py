@@ -43,7 +43,11 @@ class EvaluationText:
 
 
 def read_evaluation(
-    program: Program, evaluation: Sequence[Path | str], tokenizer: Path | str | None, tokens: int | None
+    program: Program,
+    evaluation: Sequence[Path | str],
+    tokenizer: Path | str | None,
+    tokens: int | None,
+    progress: Progress | None = None,
 ) -> EvaluationText | None:
     """The evaluation text that will be scored; None where there is none.
 
@@ -58,12 +62,13 @@ def read_evaluation(
     if len({inspect_data(path).content is Content.SHARD for path in paths}) > 1:
         return EvaluationText(paths, None, limit, ("they are token shards and texts; score files of one kind",))
     loaded = None if tokenizer is None else load_tokenizer(tokenizer)
-    found = read_tokens(paths, loaded, program.vocabulary_size, program.boundary_token, max_tokens=limit)
+    sizes = program.vocabulary_size, program.boundary_token
+    found = read_tokens(paths, loaded, *sizes, max_tokens=limit, progress=progress)
     try:
         target_count(found, length, limit)
     except DataError as error:
         return EvaluationText(paths, None, limit, (str(error),))
-    data = read_scoring_data(program, paths, loaded, ScoringOptions(max_tokens=limit))
+    data = read_scoring_data(program, paths, loaded, ScoringOptions(max_tokens=limit, reading=progress))
     if data.text is None:
         reason = "how many bytes its tokens stand for is not known; name the tokenizer with --tokenizer"
         return EvaluationText(paths, None, limit, (reason,))

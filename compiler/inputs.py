@@ -14,7 +14,8 @@ import numpy as np
 from ..errors import CapError, DataError
 from ..format.container.limits import DEFAULT_LIMITS
 from ..format.identity import Identity
-from ..runtime.data_files import Content, inspect_data
+from ..progress import Progress
+from ..runtime.data_files import STANDARD_INPUT, Content, DataFile, inspect_data, text_bytes
 from ..runtime.tokenizers import find_tokenizer, load_tokenizer
 from ..runtime.tokens import Tokens, check_tokenizer, read_tokens
 from .checkpoints.checkpoint import read_checkpoint
@@ -77,14 +78,16 @@ def read_inputs(
     architecture: Path | str | None,
     selection: Selection,
     glance: bool = False,
+    progress: Progress | None = None,
 ) -> Inputs:
     """Model, calibration text and what is known of their files; raises what the functions below raise.
 
-    glance : a text of which it is known how much there is may be read in its beginning alone
+    glance : a text is tokenized in its beginning alone, and how many tokens there are is reckoned
+    progress : hears of how far texts are tokenized
     """
     model = read_model(checkpoint, architecture, selection)
     tokenizer = own_tokenizer(checkpoint, calibration, tokenizer)
-    how = [Path(path) for path in evaluation], tokenizer, model, glance
+    how = [Path(path) for path in evaluation], tokenizer, model, glance, progress
     text = read_calibration(Path(calibration), *how)
     return Inputs(model, text, known_identity(checkpoint, tokenizer, model))
 
@@ -101,23 +104,29 @@ class CalibrationText(NamedTuple):
 
 
 def read_calibration(
-    path: Path, evaluation: Sequence[Path], tokenizer: Path | str | None, model: Model, glance: bool = False
+    path: Path,
+    evaluation: Sequence[Path],
+    tokenizer: Path | str | None,
+    model: Model,
+    glance: bool = False,
+    progress: Progress | None = None,
 ) -> CalibrationText:
     """Calibration tokens without the text of any evaluation file, and the held-out sequences.
 
     DataError when the text is too short or contains that of an evaluation file.
     """
-    most = _most_tokens(path, glance)
-    found = _read_tokens(path, tokenizer, model, most)
+    file = inspect_data(str(path))
+    most = _most_tokens(file, glance)
+    found = _read_tokens(path, tokenizer, model, progress, most)
     ids, notes, total = found.ids, found.notes, len(found.ids)
     if most is not None and total > most:
-        total, note = _beyond(found, path, most)
+        total, note = _beyond(found, file, most)
         ids, notes = ids[:most], (*notes, note)
     if len(ids) < model.program.sequence_length:
         message = f"{len(ids)} tokens are fewer than one sequence of {model.program.sequence_length}"
         raise DataError(f"{path}: {message}; give a longer calibration file")
     for other in evaluation:
-        check_no_overlap(ids, _read_tokens(other, tokenizer, model).ids, path, other)
+        check_no_overlap(ids, _read_tokens(other, tokenizer, model, progress).ids, path, other)
     tokens, held_out = _hold_out(ids, model.program.sequence_length)
     return CalibrationText(tokens, held_out, notes, total - held_out.size)
 
@@ -167,27 +176,33 @@ def known_identity(checkpoint: Path | str, tokenizer: Path | str | None, model: 
     return KnownIdentity(replace(loaded.identity, architecture=document), inside, ())
 
 
-def _most_tokens(path: Path, glance: bool) -> int | None:
-    """How many tokens of a text are read; None for shards, which are mapped."""
-    file = inspect_data(str(path))
+def _most_tokens(file: DataFile, glance: bool) -> int | None:
+    """How many tokens of a text are read; None for shards, which are mapped. Standard input is read only once, so that
+    a glance would not tell how much there is.
+    """
     if file.content is Content.SHARD:
         return None
-    return GLANCE_TOKENS if glance and file.plain and file.content is Content.TEXT else MOST_TEXT_TOKENS
+    return GLANCE_TOKENS if glance and file.path != STANDARD_INPUT else MOST_TEXT_TOKENS
 
 
-def _beyond(found: Tokens, path: Path, most: int) -> tuple[int, str]:
+def _beyond(found: Tokens, file: DataFile, most: int) -> tuple[int, str]:
     """Of a text that has more than so many tokens: how many a compile reads, and what is to be said of it."""
     if most == MOST_TEXT_TOKENS or found.text is None:
-        return most, f"only the first {most:,} tokens of {path} were read, more than any effort learns from"
-    tokens = len(found.ids) / int(found.text.bytes.sum(dtype=np.int64)) * path.stat().st_size
-    total = min(round(tokens), MOST_TEXT_TOKENS)
-    return total, f"{path} has about {total:,} tokens, by its first {most:,}"
+        return most, f"only the first {most:,} tokens of {file.path} were read, more than any effort learns from"
+    bytes_a_token = int(found.text.bytes.sum(dtype=np.int64)) / len(found.ids)
+    total = round(text_bytes(file, int(MOST_TEXT_TOKENS * bytes_a_token) + 1) / bytes_a_token)
+    if total < MOST_TEXT_TOKENS:
+        return total, f"{file.path} has about {total:,} tokens, by its first {most:,}"
+    more = f"{file.path} has about {MOST_TEXT_TOKENS:,} tokens or more, by its first {most:,}"
+    return MOST_TEXT_TOKENS, f"{more}; a compile reads no further, as no effort learns from more"
 
 
-def _read_tokens(path: Path, tokenizer: Path | str | None, model: Model, most: int | None = None) -> Tokens:
+def _read_tokens(
+    path: Path, tokenizer: Path | str | None, model: Model, progress: Progress | None, most: int | None = None
+) -> Tokens:
     loaded = None if tokenizer is None else load_tokenizer(Path(tokenizer))
-    program = model.program
-    return read_tokens(path, loaded, program.vocabulary_size, program.boundary_token, max_tokens=most)
+    sizes = model.program.vocabulary_size, model.program.boundary_token
+    return read_tokens(path, loaded, *sizes, max_tokens=most, progress=progress)
 
 
 def _hold_out(tokens: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:

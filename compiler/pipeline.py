@@ -145,7 +145,7 @@ def measure_checkpoint(
     depend on a cap. Where one is given that nothing fits under, CapError before the work.
     """
     clock, progress = _Clock(), progress or silent
-    found = read_job(checkpoint_path, options)
+    found = read_job(checkpoint_path, options, progress=progress)
     job, recipe = found.job, found.job.recipe
     extreme = find_extreme(job.model)
     clock.lap("read")

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..files.code_files import closure_notes, counted_files, script_closure
 from ..files.digests import file_sha256
 from ..format.parallel import usable_cores
+from ..progress import Progress
 from ..version import VERSION
 from .effort import DEFAULT_EFFORT
 from .final_score import EvaluationText, read_evaluation
@@ -54,7 +55,9 @@ class ReadJob:
         return {**self.inputs.reported(), **said, **more}
 
 
-def read_job(checkpoint_path: Path | str, options: CompileOptions, *, glance: bool = False) -> ReadJob:
+def read_job(
+    checkpoint_path: Path | str, options: CompileOptions, *, glance: bool = False, progress: Progress | None = None
+) -> ReadJob:
     """Read everything that a compile needs; `glance`: of a long calibration text the beginning alone, which does for a
     look ahead. Raises CheckpointError, DataError and CompileError.
     """
@@ -71,9 +74,11 @@ def read_job(checkpoint_path: Path | str, options: CompileOptions, *, glance: bo
         options.architecture,
         options.selection,
         glance,
+        progress,
     )
     model, text, identity = inputs.model, inputs.calibration, inputs.identity.identity
-    to_score = read_evaluation(model.program, options.evaluation, inputs.identity.tokenizer, options.evaluation_tokens)
+    scored = options.evaluation, inputs.identity.tokenizer, options.evaluation_tokens
+    to_score = read_evaluation(model.program, *scored, progress)
     provenance = _provenance(options, recipe, model) | instructions
     check_storable(model, provenance, checkpoint_path)
     unmeasured = Statistics({}, {}, 0)

@@ -87,7 +87,7 @@ def verify(
             "split": split,
             "splits": tables,
             "threads": threads,
-            "progress": stage,
+            **{"progress": stage, "reading": listener},
             "budget": budget,
         }
         request = ScoreRequest(paths, expect_bpb, tolerance, **conventions) if paths else None

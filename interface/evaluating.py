@@ -206,7 +206,7 @@ def _evaluated(
     tokenizer_file = tokenizer_path(tokenizer, [path for path in (models.model, models.against) if path is not None])
     program = loaded.program
     length = program.sequence_length if options.sequence_length is None else options.sequence_length
-    options = replace(options, sequence_length=length)
+    options = replace(options, sequence_length=length, reading=progress)
     own = None if tokenizer_file is None else load_tokenizer(tokenizer_file)
     said = _admitted(loaded, own, options)
     read = read_scoring_data(program, data, own, options)

@@ -62,5 +62,5 @@ def forecast(
         threads=threads,
     )
     with heard(progress) as listener:
-        found = read_job(path, options, glance=True)
+        found = read_job(path, options, glance=True, progress=listener)
         return look_ahead(found, limit, listener or silent)

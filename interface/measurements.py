@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,8 +91,8 @@ def sensitivity(
     check_device(device)
     model = read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore, rename))
     tokenizer = own_tokenizer(Path(checkpoint), Path(calibration), optional_path(tokenizer))
-    text, held_out, *_ = read_calibration(Path(calibration), [], tokenizer, model)
     with one_thread_each(), naming_extremes(model), heard(progress) as listener:
+        text, held_out, notes, _ = read_calibration(Path(calibration), [], tokenizer, model, progress=listener)
         found = measure_sensitivity(
             model,
             text,
@@ -101,6 +102,7 @@ def sensitivity(
             progress=listener or silent,
             device=device,
         )
+    found = replace(found, notes=notes)
     if tokenizer is None:
         return found
     return found.with_pieces(load_tokenizer(Path(tokenizer)), token_tables(model.program))
@@ -228,9 +230,9 @@ def diagnose(
     check_device(device)
     model = read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore, rename))
     tokenizer = own_tokenizer(Path(checkpoint), Path(data), optional_path(tokenizer))
-    text, held_out, *_ = read_calibration(Path(data), [], tokenizer, model)
     with one_thread_each(), naming_extremes(model), heard(progress) as listener:
-        return diagnose_model(
+        text, held_out, notes, _ = read_calibration(Path(data), [], tokenizer, model, progress=listener)
+        found = diagnose_model(
             model,
             text,
             held_out,
@@ -241,3 +243,4 @@ def diagnose(
             progress=listener or silent,
             device=device,
         )
+    return replace(found, notes=notes)

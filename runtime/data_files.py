@@ -17,7 +17,7 @@ import operator
 import os
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,6 +27,7 @@ import zstandard
 from ..errors import DataError
 from ..files.artifact_file import STANDARD_INPUT
 from ..files.nested_text import parse_json
+from .foreign_content import reading_notes, refuse_foreign
 from .shards import is_shard
 
 DOCUMENT_SEPARATOR = "\0"
@@ -38,6 +39,7 @@ OTHER_COMPRESSED = {b"\xfd7zXZ": "xz", b"BZh": "bzip2", b"PK\x03\x04": "zip"}
 COMPRESSED_SUFFIXES = (".gz", ".zst", ".zstd")
 HEAD_BYTES = 1 << 16
 BLOCK_BYTES = 1 << 22
+TEXT_BLOCK_BYTES = 1 << 20  # of a text that is encoded: about a second's work
 FED_TO_ZSTD = 1 << 7  # its decoder cannot be told to stop, and makes up to 32 KiB of a byte
 SIDECAR_MARK = "_bytes_"  # in the name of a file of byte counts beside a shard
 TEXT_FIELD = "text"
@@ -82,12 +84,15 @@ def expand_data(data: str | Path | Sequence[str | Path]) -> list[str]:
 
 
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[BinaryIO]:
-    """A file's content, decompressed; DataError when it cannot be read or its compression is damaged."""
+def opened(path: str, taken: Callable[[int], None] | None = None) -> Iterator[BinaryIO]:
+    """A file's content, decompressed; DataError when it cannot be read or its compression is damaged.
+
+    taken : hears of how many bytes of the file itself are taken, each time
+    """
     try:
         with contextlib.ExitStack() as stack:
             given: Any = sys.stdin.buffer if path == STANDARD_INPUT else stack.enter_context(open(path, "rb"))
-            yield _decompressed(io.BufferedReader(given), path)
+            yield _decompressed(io.BufferedReader(given if taken is None else _Counted(given, taken)), path)
     except (gzip.BadGzipFile, zstandard.ZstdError, zlib.error, EOFError) as error:
         raise DataError(f"{path} is damaged: {error}; copy it again") from error
     except OSError as error:
@@ -104,8 +109,24 @@ def _decompressed(raw: io.BufferedReader, path: str) -> Any:
     if kind == "zip" and b".npy" in raw.peek(HEAD_BYTES):
         raise DataError(f"{path} is an archive of numpy arrays, not data; give a token shard or UTF-8 text")
     if kind is not None:
-        raise DataError(f"{path} looks like a {kind} file; decompress it first, or use gzip or zstd")
+        raise DataError(f"{path} looks like {kind} data; decompress it first, or use gzip or zstd")
     return raw
+
+
+class _Counted(io.RawIOBase):
+    """A file that says how much of it is taken."""
+
+    def __init__(self, raw: BinaryIO, taken: Callable[[int], None]) -> None:
+        self._raw, self._taken = raw, taken
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self._raw.read(len(buffer))
+        self._taken(len(block))
+        buffer[: len(block)] = block
+        return len(block)
 
 
 class _ZstdStream(io.RawIOBase):
@@ -141,19 +162,39 @@ def inspect_data(path: str) -> DataFile:
         return DataFile(path, Content.TEXT, b"", False)
     if Path(path).is_char_device() and os.path.realpath(path) != os.devnull:
         raise DataError(f"{path} is a device, which may never end; give a file, or a part of it as standard input (-)")
+    if Path(path).is_fifo():
+        raise DataError(
+            f"{path} is a pipe, which is read only once; write it to a file, or give it as standard input (-)"
+        )
+    if Path(path).is_dir():
+        raise DataError(f"{path} is a folder; name the files in it, or a pattern such as '{Path(path) / '*.txt'}'")
     with opened(path) as file:
         head = file.read(HEAD_BYTES)
     if not head:
         raise DataError(f"{path} is empty; give a token shard or UTF-8 text")
     with open(path, "rb") as raw:
         plain = not raw.read(4).startswith((GZIP, ZSTD))
-    return DataFile(path, _content(path, head), head, plain)
+    content = _content(path, head)
+    if content is not Content.SHARD:
+        refuse_foreign(path, head)
+    return DataFile(path, content, head, plain)
 
 
-def _content(path: str, head: bytes) -> Content:
+def notes_of_file(file: DataFile) -> list[str]:
+    """What was assumed of a text, in sentences."""
+    return reading_notes(file.path, _name(file.path), file.head) if file.content is Content.TEXT else []
+
+
+def _name(path: str) -> str:
+    """In lower case, without what its compression adds."""
     name = path.lower()
     for suffix in COMPRESSED_SUFFIXES:
         name = name.removesuffix(suffix)
+    return name
+
+
+def _content(path: str, head: bytes) -> Content:
+    name = _name(path)
     if is_shard(head) or name.endswith(SHARD_SUFFIX):
         return Content.SHARD
     return Content.LINES if name.endswith(LINES_SUFFIXES) or _is_json_line(head) else Content.TEXT
@@ -161,6 +202,7 @@ def _content(path: str, head: bytes) -> Content:
 
 def _is_json_line(head: bytes) -> bool:
     """Whether the first line is a whole JSON object with a text."""
+    head = head.removeprefix(BYTE_ORDER_MARK)
     try:
         value = parse_json(head.split(b"\n")[0]) if head.startswith(b"{") else None
     except ValueError:
@@ -168,33 +210,53 @@ def _is_json_line(head: bytes) -> bool:
     return isinstance(value, dict) and isinstance(value.get(TEXT_FIELD), str)
 
 
-def documents_of(file: DataFile) -> Iterator[Iterator[str]]:
+def documents_of(file: DataFile, taken: Callable[[int], None] | None = None) -> Iterator[Iterator[str]]:
     """The documents of a text, which NUL separates, or of JSON lines, one a line, each as parts of its text in their
-    order, which is read no further than they are taken; some may be empty.
+    order, which is read no further than they are taken; some may be empty. `taken` as in `opened`.
 
     Raises DataError for bytes that are not UTF-8 and lines that are no object with a text, naming the place.
     """
     if file.content is Content.LINES:
-        return (iter([text]) for text in _documents_of_lines(file.path))
-    groups = itertools.groupby(_numbered_parts(file.path), key=operator.itemgetter(0))
+        return (iter([text]) for text in _documents_of_lines(file.path, taken))
+    groups = itertools.groupby(_numbered_parts(file.path, taken), key=operator.itemgetter(0))
     return ((part for _, part in group) for _, group in groups)
 
 
-def _numbered_parts(path: str) -> Iterator[tuple[int, str]]:
+def text_bytes(file: DataFile, most: int) -> int:
+    """UTF-8 bytes of all text in a file, to the first `most` or a little more; quick, as nothing is encoded.
+
+    Of a text that is not compressed that is the file's size. Raises as `documents_of` does.
+    """
+    if file.plain and file.content is Content.TEXT:
+        return os.stat(file.path).st_size
+    found = 0
+    for document in documents_of(file):
+        for part in document:
+            found += len(part.encode())
+            if found >= most:
+                return found
+    return found
+
+
+def _numbered_parts(path: str, taken: Callable[[int], None] | None) -> Iterator[tuple[int, str]]:
     """Parts of text, each with the number of its document."""
     number = 0
-    for block in _text_blocks(path):
+    for block in _text_blocks(path, taken):
         for place, part in enumerate(block.split(DOCUMENT_SEPARATOR)):
             number += place > 0
             yield number, part
 
 
-def _text_blocks(path: str) -> Iterator[str]:
+def _text_blocks(path: str, taken: Callable[[int], None] | None) -> Iterator[str]:
     """The text in blocks, decoded from UTF-8 without a byte order mark."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     offset = 0
-    with opened(path) as file:
-        while block := file.read(BLOCK_BYTES):
+    with opened(path, taken) as file:
+        while block := file.read(TEXT_BLOCK_BYTES):
+            if path == STANDARD_INPUT and offset == 0:  # of which nothing was looked at before
+                refuse_foreign(path, block[:HEAD_BYTES])
+                if _is_json_line(block):
+                    raise DataError(f"{path} holds JSON lines, and standard input is read as text; give them as a file")
             skipped = len(BYTE_ORDER_MARK) if offset == 0 and block.startswith(BYTE_ORDER_MARK) else 0
             pending = len(decoder.getstate()[0])
             yield _decoded(decoder, block[skipped:], path, offset + skipped - pending)
@@ -213,8 +275,8 @@ def _decoded(decoder: codecs.IncrementalDecoder, block: bytes, path: str, offset
         ) from error
 
 
-def _documents_of_lines(path: str) -> Iterator[str]:
-    with opened(path) as file:
+def _documents_of_lines(path: str, taken: Callable[[int], None] | None) -> Iterator[str]:
+    with opened(path, taken) as file:
         for number, line in enumerate(file, start=1):
             if line.strip() and (text := _text_of_line(line, f"{path}: line {number:,}")):
                 yield text

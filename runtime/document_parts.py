@@ -8,7 +8,7 @@ the same tokens out of the same text for a stretch before it and behind it. Wher
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -53,11 +53,15 @@ class DocumentText:
 
 
 def encode_parts(
-    tokenizer: Tokenizer, parts: Iterable[str], most: int | None = None
+    tokenizer: Tokenizer,
+    parts: Iterable[str],
+    most: int | None = None,
+    encoded: Callable[[int], None] | None = None,
 ) -> tuple[np.ndarray, TokenText] | None:
     """int32 tokens of a document whose text comes in parts, and what each stands for; None for a document without text.
 
     most : so many are enough; of a long document only the beginning is read, which has them and CUT_TOKENS more
+    encoded : hears of how many tokens there are more, each time
 
     A document that is hardly longer than WINDOW is encoded in one piece. Beyond, tokens are joined from windows that
     agree in AGREEING tokens on both sides of each joint: the same, unless what a token is depends on text further away.
@@ -68,10 +72,14 @@ def encode_parts(
         return None
     beginning = None if most is None else _beginning(tokenizer, text, most)
     if beginning is not None:
+        if encoded is not None:
+            encoded(len(beginning.ids))
         return beginning.ids, beginning.text
     found: list[_Window] = []
     for window in _joined_windows(tokenizer, text):
         found.append(window)
+        if encoded is not None:
+            encoded(len(window.ids))
         if most is not None and sum(len(each.ids) for each in found) >= most + CUT_TOKENS:
             break
     return np.concatenate([each.ids for each in found]), TokenText.joined([each.text for each in found])
@@ -103,7 +111,7 @@ class _Window:
 def _beginning(tokenizer: Tokenizer, text: DocumentText, most: int) -> _Window | None:
     """Of a document at least `most` tokens and CUT_TOKENS, or all of it; None where that takes more than a window."""
     size = CHARACTERS_PER_TOKEN * (most + CUT_TOKENS)
-    while size <= WINDOW:
+    while size <= WINDOW + OVERLAP:
         if not text.is_longer(size):
             return _Window.of(tokenizer, text.peek(size))
         shown = text.peek(size)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..format.program.program import Program
-from ..progress import StageProgress
+from ..progress import Progress, StageProgress
 from .checked_pieces import checked_byte_table, refuse_untransformed_text
 from .data_content import DataContent
 from .data_files import expand_data
@@ -46,6 +46,7 @@ class ScoringOptions:
     splits : paths              tables of known splits beside the shipped one
     split : str or None         name of the known split that the data must be
     threads, progress, run      as in `scoring.score`
+    reading : Progress or None  hears of how far texts are tokenized
     other_tokenizer : bool      take a tokenizer that cannot be the model's
     budget : ScoringBudget      what scoring may take of memory and time
     keep : path or None         folder in which the losses of windows are kept, and from which scoring goes on
@@ -60,6 +61,7 @@ class ScoringOptions:
     byte_counts: Sequence[str | Path] = ()
     threads: int | None = None
     progress: StageProgress | None = None
+    reading: Progress | None = None
     splits: Sequence[str | Path] = ()
     split: str | None = None
     other_tokenizer: bool = False
@@ -109,6 +111,7 @@ def read_scoring_data(
         beginning=options.beginning,
         max_tokens=options.max_tokens,
         other_tokenizer=options.other_tokenizer,
+        progress=options.reading,
     )
     length = program.sequence_length if options.sequence_length is None else options.sequence_length
     count = target_count(tokens, length, options.max_tokens) + 1

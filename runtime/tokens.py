@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from .data_files import SIDECAR_MARK, Content, DataFile, documents_of, expand_data, inspect_data, opened
+from ..progress import Progress
+from .data_files import SIDECAR_MARK, Content, DataFile, documents_of, expand_data, inspect_data, notes_of_file, opened
 from .document_parts import encode_parts
+from .reading_progress import ReadingProgress
 from .shards import HEADER_BYTES, MAX_TOKEN_ID, WIDE, shard_layout, size_by_header
 from .token_text import TokenText
 from .tokenizers import Tokenizer
@@ -52,6 +54,7 @@ def read_tokens(
     beginning: int | None = None,
     max_tokens: int | None = None,
     other_tokenizer: bool = False,
+    progress: Progress | None = None,
 ) -> Tokens:
     """The tokens of shards, or of UTF-8 texts with a token before each document.
 
@@ -60,6 +63,7 @@ def read_tokens(
     beginning : the token before each document, NO_TOKEN for none; by default what `beginning_token` says
     other_tokenizer : whether a tokenizer is taken that cannot be the model's
     max_tokens : read no further than so many targets need, and the rest of their last document
+    progress : hears of how far a text is tokenized, in bytes of the files
 
     Raises DataError for a file that is missing, empty, or neither of the two; for text without a tokenizer; for a
     tokenizer that cannot be the model's; and for an id outside the vocabulary.
@@ -79,7 +83,8 @@ def read_tokens(
     first = beginning_token(tokenizer, boundary_token) if beginning is None else beginning
     if first >= vocabulary_size:
         raise DataError(f"token {first} cannot begin documents: the model's vocabulary ends at {vocabulary_size - 1}")
-    return _texts(files, source, tokenizer, vocabulary_size, first, most)
+    reading = ReadingProgress(progress, paths, source, most)
+    return _texts(files, source, tokenizer, vocabulary_size, first, most, reading)
 
 
 def needs_tokenizer(source: str | Path) -> DataError:
@@ -159,7 +164,13 @@ def _ids_of_shard(file: DataFile, vocabulary_size: int | None, most: int | None 
 
 
 def _texts(
-    files: Sequence[DataFile], source: str, tokenizer: Tokenizer, vocabulary_size: int, first: int, most: int | None
+    files: Sequence[DataFile],
+    source: str,
+    tokenizer: Tokenizer,
+    vocabulary_size: int,
+    first: int,
+    most: int | None,
+    reading: ReadingProgress,
 ) -> Tokens:
     parts: list[np.ndarray] = []
     texts: list[TokenText] = []
@@ -167,27 +178,29 @@ def _texts(
     head = np.array([] if first == NO_TOKEN else [first], dtype=np.int32)
     none = np.zeros(len(head), dtype=np.int32)
     before = TokenText(none, none, none, none.astype(bool))
-    for document in _documents(files):
-        if most is not None and total >= most:
-            break
-        found = encode_parts(tokenizer, document, None if most is None else most - total)
+    for document in _documents(files, reading):
+        found = encode_parts(tokenizer, document, None if most is None else most - total, reading.encoded)
         if found is None:
             continue
         starts.append(total)
         parts.append(np.concatenate((head, found[0])))
         texts.append(TokenText.joined([before, found[1]]))
         total += len(parts[-1])
+        if most is not None and total >= most:
+            break  # before the next document is asked for, which would read what is left of this one
+    reading.end()
     if not total:
         raise DataError(f"{source} holds no text; give a token shard or UTF-8 text")
     joined = np.concatenate(parts)
     _check_ids(joined, vocabulary_size, source)
     documents = np.array(starts, dtype=np.int64)
-    return Tokens(joined, source, TokenText.joined(texts), documents, first, tokenizer.assumed)
+    notes = (*tokenizer.assumed, *(note for file in files for note in notes_of_file(file)))
+    return Tokens(joined, source, TokenText.joined(texts), documents, first, notes)
 
 
-def _documents(files: Sequence[DataFile]) -> Iterator[Iterator[str]]:
+def _documents(files: Sequence[DataFile], reading: ReadingProgress) -> Iterator[Iterator[str]]:
     for file in files:
-        yield from documents_of(file)
+        yield from documents_of(file, reading.read)
 
 
 def read_byte_counts(paths: Sequence[str | Path], data: Sequence[str], tokens: Tokens) -> np.ndarray:

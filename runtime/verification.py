@@ -24,7 +24,7 @@ from ..files.ledger import code_rows
 from ..format.artifact import Artifact, decode_tensors, read_artifact
 from ..format.container.container import checked_section_table
 from ..format.container.limits import DEFAULT_LIMITS, Limits
-from ..progress import StageProgress
+from ..progress import Progress, StageProgress
 from .bounded_scoring import bound_scoring
 from .check import Check, Outcome, judged, skipped
 from .evaluation import ScoringOptions, choose_documents, read_scoring_data, score_program
@@ -79,6 +79,7 @@ class ScoreRequest:
     splits: Sequence[str | Path] = ()
     threads: int | None = None
     progress: StageProgress | None = None
+    reading: Progress | None = None
     budget: ScoringBudget = NO_BUDGET
 
 
@@ -233,6 +234,7 @@ def _check_score(
         max_tokens=request.max_tokens,
         threads=request.threads,
         progress=request.progress,
+        reading=request.reading,
         splits=request.splits,
         split=request.split,
         other_tokenizer=other_tokenizer,

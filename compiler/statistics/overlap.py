@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,13 +25,33 @@ MULTIPLIER = 0x9E3779B97F4A7C15  # odd, so that no token is lost modulo 2**64, a
 LIKELY_BITS = 24  # by the first bits of a hash most windows of the calibration text are passed over
 
 
-def shared_windows(calibration: np.ndarray, evaluation: np.ndarray, window: int = WINDOW) -> np.ndarray:
-    """bool: which windows of the evaluation tokens (int[n]) occur anywhere in the calibration tokens (int[m]); all
-    n - window + 1 of them, or MOST_WINDOWS that begin where `window_starts` says.
+class SharedWindows(NamedTuple):
+    """Of the evaluation's windows of so many tokens those that were compared, int64 where they begin, ascending, and
+    bool whether each occurs anywhere in the calibration tokens.
+    """
+
+    window: int
+    starts: np.ndarray
+    shared: np.ndarray
+
+    @property
+    def share(self) -> float:
+        """Of the windows those that are shared, 0 to 1."""
+        return float(self.shared.mean())
+
+    @property
+    def first(self) -> int:
+        """The first token of the first shared one, where there is one."""
+        return int(self.starts[np.argmax(self.shared)])
+
+
+def shared_windows(calibration: np.ndarray, evaluation: np.ndarray, window: int = WINDOW) -> SharedWindows:
+    """Compare tokens int[m] and int[n] in windows that are no longer than either: all n - window + 1 of the evaluation,
+    or MOST_WINDOWS of them, spread evenly.
     """
     window = min(window, len(calibration), len(evaluation))
-    wanted = np.concatenate(list(_hashes_at(evaluation, window, window_starts(len(evaluation) - window + 1))))
-    wanted, places = np.unique(wanted, return_inverse=True)
+    starts = _spread(len(evaluation) - window + 1)
+    wanted, places = np.unique(np.concatenate(list(_hashes_at(evaluation, window, starts))), return_inverse=True)
     likely = np.zeros(1 << LIKELY_BITS, dtype=bool)
     likely[_first_bits(wanted)] = True
     shared = np.zeros(len(wanted), dtype=bool)
@@ -38,10 +59,10 @@ def shared_windows(calibration: np.ndarray, evaluation: np.ndarray, window: int 
         hashes = hashes[likely[_first_bits(hashes)]]
         found = np.minimum(np.searchsorted(wanted, hashes), len(wanted) - 1)
         shared[found[wanted[found] == hashes]] = True
-    return shared[places]
+    return SharedWindows(window, starts, shared[places])
 
 
-def window_starts(windows: int) -> np.ndarray:
+def _spread(windows: int) -> np.ndarray:
     """int64: the windows of so many that are compared."""
     count = min(windows, MOST_WINDOWS)
     return np.arange(count, dtype=np.int64) * windows // count
@@ -51,15 +72,12 @@ def check_no_overlap(
     calibration: np.ndarray, evaluation: np.ndarray, calibration_path: Path, evaluation_path: Path
 ) -> None:
     """DataError when more than MOST_SHARED of the evaluation text is calibration text too."""
-    shared = shared_windows(calibration, evaluation)
-    if shared.mean() > MOST_SHARED:
-        windows = len(evaluation) - min(WINDOW, len(calibration), len(evaluation)) + 1
-        first = int(window_starts(windows)[np.argmax(shared)])
-        message = (
-            f"{100 * shared.mean():.1f} % of its windows of {WINDOW} tokens are in {evaluation_path} too, "
-            f"first at token {first} there"
+    found = shared_windows(calibration, evaluation)
+    if found.share > MOST_SHARED:
+        raise DataError(
+            f"{calibration_path} holds {100 * found.share:.1f} % of the windows of {found.window} tokens of "
+            f"{evaluation_path}, the first at token {found.first} there; calibrate on text that is not evaluated"
         )
-        raise DataError(f"{calibration_path}: {message}; calibrate on text that is not evaluated")
 
 
 def _first_bits(hashes: np.ndarray) -> np.ndarray:

@@ -56,7 +56,7 @@ class Measurements:
         i.progress("calibrate", 0, 1)
         files = {"architecture": i.architecture, "tokenizer": i.tokenizer, "evaluation": i.evaluation}
         how = {"tokens": i.tokens, "recipe": RECIPE, "seed": i.seed, "selection": i.selection, "device": i.device}
-        bench = Bench.open(BenchInputs(i.checkpoint, i.calibration, **files, **how), i.threads)
+        bench = Bench.open(BenchInputs(i.checkpoint, i.calibration, **files, **how), i.threads, i.progress)
         i.progress("calibrate", 1, 1)
         return bench
 

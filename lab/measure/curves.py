@@ -62,11 +62,14 @@ class CurveInputs(BenchInputs):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ByteReturns(ShownByFacts):
-    """Everything measured: the base, and points by kind of protected weights, in the order of their budgets."""
+    """Everything measured: the base, and points by kind of protected weights, in the order of their budgets; and what
+    was assumed of the texts, in sentences.
+    """
 
     inputs: CurveInputs
     base: Base
     points: tuple[ReturnPoint, ...]
+    notes: tuple[str, ...] = ()
 
     def of(self, unit: str) -> list[ReturnPoint]:
         return [point for point in self.points if point.unit == unit]
@@ -80,6 +83,7 @@ class ByteReturns(ShownByFacts):
         return {
             "base": f"{self.base.bytes:,} bytes, {1000 * self.base.divergence:.3f} mbit a token",
             "points": f"{len(self.points)} of {', '.join(self.units)}",
+            **({"notes": "; ".join(self.notes)} if self.notes else {}),
         }
 
     def _repr_html_(self) -> str:
@@ -117,12 +121,7 @@ def measure_curves(
             f"there is no kind of protected weights {unknown[0]!r}; there are {', '.join(PROTECTED_KINDS)}"
         )
     saved = SavedPoints(folder, inputs.digest)
-    base, bench = saved.load("base", Base.from_document), None
-    if base is None:
-        bench = open_for(inputs, units, threads, progress)
-        with one_thread_each(), naming_extremes(bench.model):
-            base = measure_base(bench, inputs.settings)
-        saved.save("base", asdict(base))
+    base, notes, bench = _measured_base(saved, inputs, units, threads, progress)
     wanted = [(unit, budget) for unit in dict.fromkeys(units) for budget in budgets.of_artifact(base.bytes)]
     found = {job: saved.load(_name(*job), ReturnPoint.from_document) for job in wanted}
     missing = sorted(
@@ -142,7 +141,27 @@ def measure_curves(
                 saved.save(_name(part["unit"], part["budget"]), part)
                 found[part["unit"], part["budget"]] = ReturnPoint.from_document(part)
                 progress("measure points", len(wanted) - len(missing) + done, len(wanted))
-    return ByteReturns(inputs, base, tuple(found[job] for job in wanted))
+    return ByteReturns(inputs, base, tuple(found[job] for job in wanted), notes)
+
+
+def _measured_base(
+    saved: SavedPoints, inputs: CurveInputs, units: Sequence[str], threads: int, progress: Progress
+) -> tuple[Base, tuple[str, ...], Bench | None]:
+    """The base and what was assumed of the texts, both kept; and the bench, where it was needed for them."""
+    base, notes = saved.load("base", Base.from_document), saved.load("notes", _notes_of)
+    if base is not None and notes is not None:
+        return base, notes, None
+    bench = open_for(inputs, units, threads, progress)
+    saved.save("notes", {"notes": list(bench.notes)})
+    if base is None:
+        with one_thread_each(), naming_extremes(bench.model):
+            base = measure_base(bench, inputs.settings)
+        saved.save("base", asdict(base))
+    return base, bench.notes, bench
+
+
+def _notes_of(document: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    return tuple(map(str, document["notes"]))
 
 
 def _name(unit: str, budget: int) -> str:
@@ -155,7 +174,7 @@ def open_for(inputs: CurveInputs, units: Sequence[str], threads: int, progress: 
     CheckpointError when the model has none of a kind, DataError for too little text.
     """
     progress("calibrate", 0, 0)
-    bench = Bench.open(inputs, threads)
+    bench = Bench.open(inputs, threads, progress)
     if len(bench.meter.sequences) < 2:
         raise DataError(
             "the error of a difference needs two sequences to be measured on at least; ask for more "

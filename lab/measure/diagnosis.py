@@ -62,7 +62,9 @@ class Side:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Diagnosis(ShownByFacts):
-    """What `diagnose_model` found; `tied` when one table embeds tokens and makes their logits."""
+    """What `diagnose_model` found; `tied` when one table embeds tokens and makes their logits, `notes` what was assumed
+    of the text, in sentences.
+    """
 
     head_tensor: str
     head_shape: tuple[int, int]
@@ -75,6 +77,7 @@ class Diagnosis(ShownByFacts):
     gradient: HeadGradient
     head: Side
     trunk: Side
+    notes: tuple[str, ...] = ()
 
     @property
     def limit_in_bytes(self) -> str:
@@ -99,6 +102,7 @@ class Diagnosis(ShownByFacts):
             "limit in gradient": self.limit_in_gradient,
             "head": f"{self.head_tensor}, {self.head_shape[0]:,} x {self.head_shape[1]:,}",
             "text": f"{self.tokens:,} tokens, {self.held_out_tokens:,} held out",
+            **({"notes": "; ".join(self.notes)} if self.notes else {}),
         }
 
 

@@ -38,7 +38,7 @@ from ...compiler.statistics.convergence import calibrate
 from ...compiler.workers import check_device, one_thread_each, run_jobs
 from ...format.artifact import decode_tensors, read_artifact
 from ...format.parallel import usable_cores
-from ...progress import silent_stage
+from ...progress import Progress, silent_stage
 from ...runtime.checked_pieces import checked_byte_table
 from ...runtime.tokenizers import ByteTable, load_tokenizer
 from ...runtime.tokens import Tokens, read_tokens
@@ -107,7 +107,7 @@ class Bench:
         self._smallest: Trial | None = None
 
     @classmethod
-    def open(cls, inputs: BenchInputs, threads: int | None = None) -> Bench:
+    def open(cls, inputs: BenchInputs, threads: int | None = None, progress: Progress | None = None) -> Bench:
         """Read, calibrate and get ready to measure, on as many threads as there are cores unless given.
 
         Raises CheckpointError, DataError (calibration text that is evaluated, too), CompileError.
@@ -116,8 +116,9 @@ class Bench:
         check_device(inputs.device)
         model = read_model(inputs.checkpoint, inputs.architecture, inputs.selection)
         others = [] if inputs.evaluation is None else [inputs.evaluation]
-        text, held_out, notes, _ = read_calibration(inputs.calibration, others, inputs.tokenizer, model)
-        judged, table = _judged(inputs, model, held_out)
+        files = inputs.calibration, others, inputs.tokenizer
+        text, held_out, notes, _ = read_calibration(*files, model, progress=progress)
+        judged, table = _judged(inputs, model, held_out, progress)
         options = fast_recipe(inputs.recipe)
         how = {"seed": inputs.seed, "device": inputs.device, "threads": threads}
         with one_thread_each(), naming_extremes(model):
@@ -246,14 +247,17 @@ class Bench:
         return found.bits, found.bytes
 
 
-def _judged(inputs: BenchInputs, model: Model, held_out: np.ndarray) -> tuple[Tokens, ByteTable | None]:
+def _judged(
+    inputs: BenchInputs, model: Model, held_out: np.ndarray, progress: Progress | None
+) -> tuple[Tokens, ByteTable | None]:
     """What is measured on, and the bytes of each token."""
     program = model.program
     loaded = None if inputs.tokenizer is None else load_tokenizer(inputs.tokenizer)
     if inputs.evaluation is None:
         judged = Tokens(held_out.reshape(-1), str(inputs.calibration))
     else:
-        judged = read_tokens(inputs.evaluation, loaded, program.vocabulary_size, program.boundary_token)
+        sizes = program.vocabulary_size, program.boundary_token
+        judged = read_tokens(inputs.evaluation, loaded, *sizes, progress=progress)
     table = None if loaded is None else checked_byte_table(loaded, judged, program.sequence_length, inputs.tokens)
     return judged, table
 

@@ -55,6 +55,7 @@ class Sensitivity(ShownByFacts):
         comes to, their share of the sum of sensitivities, and of the weights
     agreement : Spearman correlation of `by` with each other method, over the units that both ranked;
         NaN for constant ranks
+    notes : what was assumed of the text, in sentences
     """
 
     kind: str
@@ -68,6 +69,7 @@ class Sensitivity(ShownByFacts):
     stability: RankStability | None
     concentration: tuple[tuple[float, int, float, float], ...]
     agreement: Mapping[str, float]
+    notes: tuple[str, ...] = ()
 
     @property
     def order(self) -> np.ndarray:
@@ -89,6 +91,7 @@ class Sensitivity(ShownByFacts):
             "text": f"{self.held_out_tokens or self.tokens:,} tokens",
             "first": first,
             "rank correlation": stability,
+            **({"notes": "; ".join(self.notes)} if self.notes else {}),
         }
 
     def _repr_html_(self) -> str:

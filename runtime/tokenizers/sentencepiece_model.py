@@ -16,7 +16,8 @@ import sentencepiece
 
 from ...errors import DataError
 from .byte_table import ByteTable, runs_between_boundaries
-from .tokenizer import RUNS_PER_DECODE, Pieces, Tokenizer
+from .stretches import Span, cuts_of, first_fault
+from .tokenizer import Pieces, Tokenizer
 
 SPACE = "\u2581"  # how sentencepiece writes a space inside a piece
 SPACE_AS_BYTES = tuple(f"<0x{byte:02X}>" for byte in SPACE.encode())
@@ -142,23 +143,24 @@ def check_byte_table(tokenizer: SentencepieceTokenizer, table: ByteTable, ids: n
     _refuse_spelled_spaces(tokenizer, ids, source)
     anchor = _plain_token(tokenizer, table)
     anchor_bytes = len(tokenizer.decode([anchor]).encode())
-    starts, stops = runs_between_boundaries(table.boundary, ids)
-    for first in range(0, len(starts), RUNS_PER_DECODE):
-        spans = list(
-            zip(
-                starts[first : first + RUNS_PER_DECODE].tolist(),
-                stops[first : first + RUNS_PER_DECODE].tolist(),
-                strict=True,
-            )
-        )
-        spans = [_without_cut_characters(tokenizer, ids, start, stop) for start, stop in spans]
+
+    def judged(spans: Sequence[Span]) -> list[str | None]:
         runs = [ids[start:stop].tolist() for start, stop in spans]
         decoded = tokenizer.decode_runs([[anchor, *run] for run in runs])
-        for (start, stop), run, text in zip(spans, runs, decoded, strict=True):
-            expected = len(text.encode()) - anchor_bytes - int(bool(run) and table.leading_space[run[0]])
-            counted = int(_run_bytes(table, ids[start:stop]))
-            if counted != expected:
-                raise DataError(_disagreement(tokenizer, source, start, stop, counted, expected))
+        found: list[str | None] = []
+        for (start, stop), text in zip(spans, decoded, strict=True):
+            leading = stop > start and bool(table.leading_space[ids[start]])
+            expected, counted = len(text.encode()) - anchor_bytes - leading, _run_bytes(table, ids[start:stop])
+            same = counted == expected
+            found.append(None if same else _disagreement(tokenizer, source, start, stop, counted, expected))
+        return found
+
+    starts, stops = runs_between_boundaries(table.boundary, ids)
+    ends = zip(starts, stops, strict=True)
+    runs = (_without_cut_characters(tokenizer, ids, int(start), int(stop)) for start, stop in ends)
+    fault = first_fault(runs, ids, cuts_of(tokenizer.pieces.texts, table.leading_space), judged)
+    if fault is not None:
+        raise DataError(fault)
 
 
 def _disagreement(

@@ -19,8 +19,8 @@ import numpy as np
 from ...errors import DataError
 from ...format.identity import UNKNOWN, Identity, vocabulary_digest
 from .byte_table import ByteTable, runs_between_boundaries
+from .stretches import Span, cuts_of, first_fault
 
-RUNS_PER_DECODE = 4096  # bounds the Python lists alive at once
 REPLACEMENTS = re.compile("\ufffd+")  # decoders differ in how many of them stand for bytes that are no character
 
 
@@ -143,20 +143,28 @@ class Tokenizer(abc.ABC):
         The ids fall into runs between boundary tokens, each of which must decode to the bytes of its pieces, with or
         without the space that it begins with. Raises DataError that names the first run that does not.
         """
-        starts, stops = runs_between_boundaries(self.pieces.boundary, ids)
-        for first in range(0, len(starts), RUNS_PER_DECODE):
-            spans = list(
-                zip(starts[first : first + RUNS_PER_DECODE], stops[first : first + RUNS_PER_DECODE], strict=True)
-            )
+        if self.decode_runs([]) is None:
+            return
+
+        def judged(spans: Sequence[Span]) -> list[str | None]:
             runs = [ids[start:stop].tolist() for start, stop in spans]
-            decoded = self.decode_runs(runs)
-            if decoded is None:
-                return
-            for (start, stop), run, text in zip(spans, runs, decoded, strict=True):
-                ours, theirs = (REPLACEMENTS.sub("\ufffd", found) for found in (self.decode(run), text))
-                if ours != theirs and not (self.pieces.leading_space[run[0]] and ours == " " + theirs):
-                    raise DataError(
-                        f"{source}: tokens {start:,} to {stop - 1:,} decode to {len(theirs.encode()):,} bytes of text "
-                        f"but the pieces of {self.source} are {len(ours.encode()):,}; bits per byte would be wrong. "
-                        "Score with the tokenizer that made the tokens"
-                    )
+            decoded = self.decode_runs(runs) or []
+            found = zip(spans, runs, decoded, strict=True)
+            return [self._disagreement(source, span, run, text) for span, run, text in found]
+
+        starts, stops = runs_between_boundaries(self.pieces.boundary, ids)
+        runs = ((int(start), int(stop)) for start, stop in zip(starts, stops, strict=True))
+        fault = first_fault(runs, ids, cuts_of(self.pieces.texts, self.pieces.leading_space), judged)
+        if fault is not None:
+            raise DataError(fault)
+
+    def _disagreement(self, source: str, span: Span, run: list[int], text: str) -> str | None:
+        """What is wrong with the pieces of a run whose text the library has; None where they agree."""
+        ours, theirs = (REPLACEMENTS.sub("\ufffd", found) for found in (self.decode(run), text))
+        if ours == theirs or (self.pieces.leading_space[run[0]] and ours == " " + theirs):
+            return None
+        return (
+            f"{source}: tokens {span[0]:,} to {span[1] - 1:,} decode to {len(theirs.encode()):,} bytes of text "
+            f"but the pieces of {self.source} are {len(ours.encode()):,}; bits per byte would be wrong. "
+            "Score with the tokenizer that made the tokens"
+        )

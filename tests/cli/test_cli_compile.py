@@ -253,9 +253,8 @@ def test_evaluation_data_in_the_calibration_text_is_refused(small_job, tmp_path)
     outcome = bytecap_command(*small_job.compile_arguments(tmp_path / "out.bcap", "--evaluation", copied))
     assert (outcome.code, outcome.stdout) == (8, "")
     assert outcome.stderr == (
-        f"bytecap: error: {small_job.calibration}: 100.0 % of its windows of 64 tokens are in {copied} too, "
-        "first at token 0 there; "
-        "calibrate on text that is not evaluated\n"
+        f"bytecap: error: {small_job.calibration} holds 100.0 % of the windows of 64 tokens of {copied}, "
+        "the first at token 0 there; calibrate on text that is not evaluated\n"
     )
     assert list(tmp_path.iterdir()) == [copied]
     agreed = bytecap_command(*small_job.compile_arguments(tmp_path / "out.bcap", "--evaluation", small_job.data))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import sys
 from types import SimpleNamespace
 
 import pytest
+import zstandard
 from tiny_tokenizers import model_bytes, tiny_tokenizer, words
 
 from bytecap.compiler import inputs
 from bytecap.compiler.inputs import read_calibration
+from bytecap.errors import DataError
 from bytecap.runtime.shards import write_shard
 from bytecap.runtime.tokens import read_tokens
 
@@ -63,20 +67,64 @@ def test_a_shard_is_mapped_however_long(files, bounds):
     assert len(read(files, "x.bin", glance=True).tokens) > 1000 and read(files, "x.bin").notes == ()
 
 
-def test_a_glance_reads_the_beginning_and_says_how_much_there_is_about(files, bounds, monkeypatch):
-    whole = read(files, "x.bin")
-    found = read(files, "x.txt", glance=True)
-    assert [*found.tokens, *found.held_out.ravel()] == whole.tokens[:300].tolist()
+@pytest.fixture
+def shapes(files):
+    """The text in every shape that is glanced at; the fields beside it in JSON lines are no text."""
+    documents = TEXT.split("\0")
+    more = [{"id": n, "text": text, "from": "x" * 3 * len(text)} for n, text in enumerate(documents)]
+    lines = "".join(json.dumps(each) + "\n\n" for each in [{"text": ""}, *more]).encode()
+    one = (json.dumps({"text": " ".join(documents), "from": "x"}) + "\n").encode()
+    text = TEXT.encode()
+    for name, content in (("more.jsonl", lines), ("one.jsonl", one), ("one.txt", text.replace(b"\0", b" "))):
+        (files / name).write_bytes(content)
+        (files / f"{name}.gz").write_bytes(gzip.compress(content))
+    (files / "two.txt.gz").write_bytes(gzip.compress(text[:2000]) + gzip.compress(text[2000:]))
+    (files / "x.txt.zst").write_bytes(zstandard.compress(text))
+    stream = zstandard.ZstdCompressor().compressobj()  # its frame does not say how much it holds
+    (files / "stream.zst").write_bytes(stream.compress(text) + stream.flush())
+    return files
+
+
+SHAPES = ["x.txt", "x.txt.gz", "x.jsonl", "more.jsonl", "more.jsonl.gz", "one.jsonl", "one.jsonl.gz", "one.txt"]
+SHAPES += ["one.txt.gz", "two.txt.gz", "x.txt.zst", "stream.zst"]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_glance_reads_the_beginning_and_says_how_much_there_is_about(name, shapes, bounds, monkeypatch):
+    found, whole = read(shapes, name, glance=True), read(shapes, name)
+    assert [*found.tokens, *found.held_out.ravel()] == [*whole.tokens, *whole.held_out.ravel()][:300]
     assert found.total + found.held_out.size == 1000  # a compile reads no more either
+    assert found.notes == (
+        f"{shapes / name} has about 1,000 tokens or more, by its first 300; a compile reads no further, as no effort "
+        "learns from more",
+    )
     monkeypatch.setattr(inputs, "MOST_TEXT_TOKENS", 10**6)
-    found = read(files, "x.txt", glance=True)
+    found, whole = read(shapes, name, glance=True), read(shapes, name)
     there = whole.tokens.size + whole.held_out.size
     assert found.total + found.held_out.size == pytest.approx(there, rel=0.1)
-    assert found.notes == (
-        f"{files / 'x.txt'} has about {found.total + found.held_out.size:,} tokens, by its first 300",
-    )
+    assert found.notes == (f"{shapes / name} has about {found.total + found.held_out.size:,} tokens, by its first 300",)
 
 
 @pytest.mark.parametrize("name", ["x.txt.gz", "x.jsonl"])
-def test_where_its_size_tells_nothing_of_its_tokens_a_text_is_read_as_for_a_compile(name, files, bounds):
-    assert read(files, name, glance=True).tokens.tolist() == read(files, name).tokens.tolist()
+def test_a_glance_encodes_no_more_than_it_needs(name, shapes, bounds, monkeypatch):
+    told = []
+    real = inputs.read_tokens
+    monkeypatch.setattr(
+        inputs, "read_tokens", lambda *given, **how: told.append(how["max_tokens"]) or real(*given, **how)
+    )
+    read(shapes, name, glance=True)
+    assert told == [300]
+
+
+def test_what_is_damaged_behind_a_glance_is_found(shapes, bounds, monkeypatch):
+    monkeypatch.setattr(inputs, "MOST_TEXT_TOKENS", 10**6)
+    with open(shapes / "x.jsonl", "ab") as file:
+        file.write(b"{\n")
+    with pytest.raises(DataError, match="line 21 is not JSON"):
+        read(shapes, "x.jsonl", glance=True)
+
+
+def test_standard_input_which_is_read_once_is_read_as_for_a_compile(shapes, bounds, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BufferedReader(io.BytesIO(TEXT.encode()))))
+    found = read_calibration("-", [], shapes / "tokenizer.model", MODEL, glance=True)
+    assert found.total + found.held_out.size == 1000 and "only the first 1,000 tokens of -" in found.notes[0]

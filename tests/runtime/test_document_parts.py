@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from text_tokenizers import TOKENIZERS
 from tiny_tokenizers import words
 
+from bytecap.compiler.inputs import GLANCE_TOKENS
 from bytecap.errors import DataError
 from bytecap.runtime import document_parts
 from bytecap.runtime.document_parts import CUT_TOKENS, DocumentText, encode_parts
@@ -115,6 +116,15 @@ def test_no_more_is_read_than_is_wanted(most, small_windows):
     assert len(ids) >= most + CUT_TOKENS and sum(map(len, taken)) < 20 * (most + CUT_TOKENS) + 2000
     whole, _ = encode_with_text(tokenizer, "".join(taken))
     assert ids[:most].tolist() == whole[:most] and len(text.bytes) == len(ids)
+
+
+def test_what_a_dry_run_looks_at_is_encoded_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        document_parts, "encode_with_text", lambda *given: asked.append(len(given[1])) or encode_with_text(*given)
+    )
+    ids, _ = encode_parts(ByteTokenizer(), repeat("abcd " * 1000), GLANCE_TOKENS + 1)
+    assert len(ids) > GLANCE_TOKENS and len(asked) == 1
 
 
 def test_a_document_without_text_is_none():

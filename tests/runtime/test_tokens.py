@@ -55,7 +55,7 @@ BAD = {
     "marked.txt": (b"\xef\xbb\xbfab\xff", "byte 0xff at offset 5"),
     "cut.gz": (gzip.compress(b"abc")[:-9], "is damaged"),
     "cut.zst": (zstandard.compress(b"abcdefgh" * 100)[:-3], "is damaged: it ends inside a frame"),
-    "text.xz": (b"\xfd7zXZ\0\0\0", "looks like a xz file; decompress it first"),
+    "text.xz": (b"\xfd7zXZ\0\0\0", "looks like xz data; decompress it first"),
     "lines.jsonl": (b'{"text": "ab"}\n{"body": "c"}\n', "line 2 has no 'text' of type text \\(it has: body\\)"),
     "half.jsonl": (b'{"text": "ab"}\n{"text": "\\ud800"}\n', "line 2 holds half of a surrogate pair"),
     "deep.jsonl": (b'{"text": "ab"}\n' + b"[" * 200_000, "line 2 is not JSON"),

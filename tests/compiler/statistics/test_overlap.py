@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bytecap.compiler.statistics import overlap
-from bytecap.compiler.statistics.overlap import WINDOW, check_no_overlap, shared_windows, window_starts
+from bytecap.compiler.statistics.overlap import WINDOW, check_no_overlap, shared_windows
 from bytecap.errors import DataError
 
 PATHS = Path("calibration.bin"), Path("evaluation.bin")
@@ -31,8 +31,9 @@ def test_equals_the_obvious_comparison(block: int, most: int, window: int, m: in
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(overlap, "BLOCK", block)
         patch.setattr(overlap, "MOST_WINDOWS", most)
-        starts = window_starts(len(every)).tolist()
-        assert shared_windows(calibration, evaluation, window).tolist() == [every[i] for i in starts]
+        found = shared_windows(calibration, evaluation, window)
+    starts = found.starts.tolist()
+    assert found.shared.tolist() == [every[i] for i in starts] and found.window == window
     assert len(starts) == min(most, len(every)) and sorted(set(starts)) == starts
 
 
@@ -40,7 +41,7 @@ def test_of_a_long_text_windows_that_are_spread_over_it_are_compared(monkeypatch
     monkeypatch.setattr(overlap, "MOST_WINDOWS", 500)
     calibration, evaluation = tokens(9_000, 1), tokens(6_000, 2)
     evaluation[3_000:4_000] = calibration[5_000:6_000]
-    with pytest.raises(DataError, match=r"1[5-6]\.\d % of its windows .*, first at token 30[01]\d there"):
+    with pytest.raises(DataError, match=r"1[5-6]\.\d % of the windows .*, the first at token 30[01]\d there"):
         check_no_overlap(calibration, evaluation, *PATHS)
 
 
@@ -49,7 +50,8 @@ def test_a_shared_passage_is_refused_and_located(start: int) -> None:
     calibration, evaluation = tokens(9_000, 1), tokens(6_000, 2)
     evaluation[start : start + 400] = calibration[3_000:3_400]
     with pytest.raises(
-        DataError, match=rf"calibration.bin: .*evaluation.bin too, first at token {start} there; calibrate on text"
+        DataError,
+        match=rf"calibration.bin holds .* evaluation.bin, the first at token {start} there; calibrate on text",
     ):
         check_no_overlap(calibration, evaluation, *PATHS)
 
@@ -63,6 +65,7 @@ def test_a_quotation_and_short_repeats_are_not_refused() -> None:
 
 
 def test_texts_shorter_than_a_window_are_compared_whole() -> None:
-    with pytest.raises(DataError):
+    words = r"calibration.bin holds 100.0 % of the windows of 10 tokens of evaluation.bin, the first at token 0 there"
+    with pytest.raises(DataError, match=words):
         check_no_overlap(np.arange(30), np.arange(10), *PATHS)
     check_no_overlap(np.arange(30), np.arange(100, 110), *PATHS)

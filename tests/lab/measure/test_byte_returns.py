@@ -204,7 +204,8 @@ def test_a_model_without_such_units_is_refused_before_the_work(tmp_path, monkeyp
     monkeypatch.setattr("bytecap.lab.measure.equal_bytes.read_model", lambda *paths: model)
     text = random_sequences(len(table), 64, 16, seed=1)
     monkeypatch.setattr(
-        "bytecap.lab.measure.equal_bytes.read_calibration", lambda *paths: (text[:48].ravel(), text[48:], (), 48)
+        "bytecap.lab.measure.equal_bytes.read_calibration",
+        lambda *paths, progress: (text[:48].ravel(), text[48:], (), 48),
     )
     (tmp_path / "any").write_bytes(b"")
     with pytest.raises(CheckpointError, match="no heads"):

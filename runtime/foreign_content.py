@@ -1,0 +1,61 @@
+"""Files that are given as text and are none: refused by how they begin, or read with a word about it.
+
+Strategy: bytes of a container or of UTF-16 are mostly valid UTF-8, too, so that a score would come out and mean
+nothing: where NUL separates documents, a text of two bytes a character is a document a letter. What is a text, but may
+have been meant as something else, is read and said.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import DataError
+
+AS_LINES = "write its texts as JSON lines, an object with 'text' a line"
+CONTAINERS = {  # by how they begin: what they are, and the way out
+    b"PAR1": ("a parquet table", AS_LINES),
+    b"ARROW1": ("an arrow table", AS_LINES),
+    b"SQLite format 3\0": ("an SQLite database", AS_LINES),
+    b"\x89HDF": ("an HDF5 file", AS_LINES),
+    b"%PDF-": ("a PDF document", "give its text as UTF-8"),
+}
+TAR, TAR_PLACE = b"ustar", 257
+UTF_16 = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")  # the byte order marks of UTF-32, too
+LEAST_BYTES = 64  # by which shares are judged
+MOST_NULS, MOST_CONTROLS = 0.25, 0.1  # of the bytes; documents are longer, and text hardly has other control characters
+CONTROLS = bytes({*range(1, 32)} - set(b"\t\n\v\f\r\x1b\x1c\x1d\x1e\x1f"))
+JSON_BEGINNING = re.compile(rb"(?:\xef\xbb\xbf)?\s*[{\[]\s*[\"{\[]")
+TABLE_SUFFIXES = (".csv", ".tsv")
+
+
+def refuse_foreign(path: str, head: bytes) -> None:
+    """DataError for a file given as text whose beginning is that of something else, naming what and the way out."""
+    known = next((told for magic, told in CONTAINERS.items() if head.startswith(magic)), None)
+    if head[TAR_PLACE : TAR_PLACE + len(TAR)] == TAR:
+        known = "a tar archive", "unpack it, and give its files"
+    if known is not None:
+        raise DataError(f"{path} is {known[0]}, not text; {known[1]}")
+    if head.startswith(UTF_16):
+        raise DataError(f"{path} is UTF-16 or UTF-32 text, by its byte order mark; convert it to UTF-8")
+    nuls, controls = head.count(0), len(head) - len(head.translate(None, CONTROLS))
+    if len(head) >= LEAST_BYTES and (nuls > MOST_NULS * len(head) or controls > MOST_CONTROLS * len(head)):
+        what = "NUL" if nuls > controls else "control characters"
+        share = 100 * max(nuls, controls) / len(head)
+        raise DataError(
+            f"{path} is no UTF-8 text: {share:.0f} % of its beginning are {what}, as in UTF-16 or in bare token ids; "
+            "convert it to UTF-8, or name token ids .bin"
+        )
+
+
+def reading_notes(path: str, name: str, head: bytes) -> list[str]:
+    """What is to be said of a file that is read as plain text. `name` is in lower case, without that of a
+    compression.
+    """
+    if JSON_BEGINNING.match(head):
+        return [
+            f"{path} begins like JSON and is read as plain text, names and brackets included; documents as JSON lines "
+            "are an object with 'text' a line, in a file named .jsonl"
+        ]
+    if name.endswith(TABLE_SUFFIXES):
+        return [f"{path} is named like a table and is read as plain text, all columns included"]
+    return []
