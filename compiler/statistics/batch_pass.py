@@ -140,9 +140,9 @@ class BatchPass:
         if head is not None:
             fisher.append(self._head_fisher(head, logits))
         predicted = logits.detach().cpu().softmax(-1).flatten(0, 1)
-        labels = drawn_labels(predicted, generator).to(logits.device)
+        labels = torch.multinomial(predicted, 1, generator=generator).to(logits.device)
         del predicted
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels, reduction="sum")
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
         self._part("entropy", 0, number, loss.detach().double()[None])
         if self.number == 0:
             self._part("text", 0, number, _losses_of_text(rest, number, logits.detach().flatten(0, 1)))
@@ -225,21 +225,6 @@ class BatchPass:
 
     def _part(self, kind: str, table: int, index: int, value: Tensor) -> None:
         self._parts.setdefault((kind, table), {})[index] = value
-
-
-def drawn_labels(probabilities: Tensor, generator: torch.Generator) -> Tensor:
-    """int64 [positions]: a token drawn for each position by its probabilities [positions, vocabulary], on the
-    processor.
-
-    One random number a position says where in the sum of the probabilities its token lies; torch.multinomial draws one
-    for every token, which with 49,152 of them takes five times as long.
-    """
-    found = []
-    for part in probabilities.split(max(1, CHUNK_FLOATS // 8 // probabilities.shape[1])):
-        sums = part.cumsum(-1, dtype=torch.float64)
-        places = torch.rand(len(part), 1, generator=generator, dtype=torch.float64) * sums[:, -1:]
-        found.append(torch.searchsorted(sums, places, right=True).flatten())
-    return torch.cat(found).clamp_(max=probabilities.shape[1] - 1)
 
 
 def _losses_of_text(part: Forward, number: int, logits: Tensor) -> Tensor:

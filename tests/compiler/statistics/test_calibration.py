@@ -222,7 +222,7 @@ def test_fisher_through_attention_approaches_the_expectation_over_labels() -> No
         lambda _, registers: {w: registers[k] for w, k in outputs.items()},
         lambda g: g.square().sum((0, 1)),
     )
-    statistics = measured(model, np.repeat(sequences, 6000, axis=0), batch=2000)
+    statistics = measured(model, np.repeat(sequences, 1500, axis=0), batch=500)
     assert expected.keys() == outputs.keys() and len(expected) == 12
     for tensor, fisher in expected.items():
         assert_near(statistics.matrices[tensor].row_fisher, fisher, 0.15)
