@@ -62,14 +62,13 @@ def compile(
     """
     plain = {"effort": effort, "profile": profile, "device": device, "seed": seed, "threads": threads, "force": force}
     plain |= {"evaluation_tokens": evaluation_tokens, "keep_work": keep_work, "reproducible": reproducible}
+    texts = {"calibration": Path(calibration), "evaluation": [Path(path) for path in paths_of(evaluation)]}
     options: dict[str, Any] = {
-        **plain,
+        **(plain | texts),
         **{"output": optional_path(output), "work": optional_path(work)},
         **{"tokenizer": optional_path(tokenizer), "architecture": optional_path(architecture)},
-        **{"cap": size_in_bytes(cap), "calibration": Path(calibration)},
-        "code": [Path(path) for path in code],
-        "evaluation": [Path(path) for path in paths_of(evaluation)],
         "selection": selection_of(weights, ignore, rename),
+        **{"cap": size_in_bytes(cap), "code": [Path(path) for path in code]},
         "recipe": recipe if isinstance(recipe, str) else Path(recipe),
     }
     _refuse(Path(checkpoint), optional_path(report), options)

@@ -149,8 +149,7 @@ def evaluate(
     bos             the token before each document of a text, "none" for none; by default what the tokenizer says
     documents       "joined", "separate" (each read from its own beginning) or "auto": joined unless that reads worse
     byte_counts     files of bytes by token beside the shards; by default those that lie there
-    split           name of the known split that the data must be; else it is found by name or size (`text.split`)
-    splits          tables of known splits, TOML or JSON, beside the shipped one
+    split, splits   the known split that the data must be, else found by name or size; tables of such (TOML or JSON)
     against         is scored on the same tokens, in sequences of the same length, and the paired gap computed
     architecture    (TOML or JSON) says of a checkpoint what its shapes cannot; see `same_program` of the result
     weights, ignore, rename   which tensors of a checkpoint are read, and by which names: see `describe`
@@ -164,13 +163,11 @@ def evaluate(
     """
     from ..runtime.evaluation import ScoringOptions
 
-    counts, budget, keep = paths_of(byte_counts), budget_of(seconds, memory), optional_path(resume)
+    counts, keep, selection = paths_of(byte_counts), optional_path(resume), selection_of(weights, ignore, rename)
     options = ScoringOptions(sequence_length, stride, max_tokens, _beginning(bos), documents, counts, threads)
-    options = replace(options, splits=paths_of(splits), split=split, other_tokenizer=other_tokenizer)
-    options = replace(options, budget=budget, keep=keep)
-    models = _Models(
-        Path(model), optional_path(against), optional_path(architecture), selection_of(weights, ignore, rename)
-    )
+    options = replace(options, split=split, splits=paths_of(splits), other_tokenizer=other_tokenizer, keep=keep)
+    options = replace(options, budget=budget_of(seconds, memory))
+    models = _Models(Path(model), optional_path(against), optional_path(architecture), selection)
     with heard(progress) as listener, ScoringPlace(device, backend, scheduler) as place:
         found = _evaluated(models, paths_of(data), tokenizer, options, place, listener)
         told = place.told()

@@ -64,9 +64,7 @@ def fit(
     options = CompileOptions(
         Path(calibration),
         optional_path(tokenizer),
-        scripts,
-        texts,
-        evaluation_tokens,
+        *(scripts, texts, evaluation_tokens),
         optional_path(architecture),
         selection_of(weights, ignore, rename),
         named,

@@ -60,6 +60,7 @@ def run(sets, small_job, monkeypatch):
         if name == "compile":  # what was read comes back with the result
             read = {name: options[name] for name in ("checkpoint", "architecture", "weights", "ignore", "rename")}
             return SimpleNamespace(reading=bytecap.describe(**read))
+        return SimpleNamespace(notes=())
 
     for name, (report, *functions) in WORKED.items():
         monkeypatch.setattr(f"bytecap.interface.{name}", lambda *given, name=name, **options: work(name, options))

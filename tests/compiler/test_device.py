@@ -15,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bytecap.compiler import forecast, read_job, workers
 from bytecap.compiler.instruction_sets import instruction_sets
+from bytecap.compiler.model import float_products
 from bytecap.compiler.options import CompileOptions
 from bytecap.compiler.pipeline import land_checkpoint, measure_checkpoint
 from bytecap.compiler.quantize import distillation, sequential
@@ -61,6 +62,7 @@ def alike(monkeypatch):
     for module in (batch_pass, sequential):
         monkeypatch.setattr(module, "second_moment", by_torch)
     monkeypatch.setattr(distillation, "has_half_products", lambda device: False)
+    monkeypatch.setattr(float_products, "has_wide_products", lambda: False)
     for module in (read_job, digests):
         monkeypatch.setattr(module, "fingerprint", lambda: "")
     monkeypatch.setattr(read_job, "provenance_of_instructions", lambda *how: {})
