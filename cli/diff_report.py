@@ -11,6 +11,7 @@ import click
 
 from ..files.numbers import integer
 from .eval_report import conventions_text, gap_document, score_document, score_notes, text_document
+from .reading_report import print_notes
 from .tables import print_table
 from .text_lines import print_field, print_text
 
@@ -78,8 +79,7 @@ def print_difference(first: Path, second: Path, difference: Difference, everythi
     if not found.same_file:
         _print_tensors(found, [t for t in found.tensors if everything or not t.equal or t.byte_change])
     _print_changes(difference)
-    for note in _notes(difference):
-        click.echo(f"bytecap: note: {note}", err=True)
+    print_notes(_notes(difference))
 
 
 def _print_tensors(found: Comparison, tensors: Sequence[TensorDifference]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..files.numbers import integer
-from .reading_report import print_reading, reading_document
+from .reading_report import print_notes, print_reading, reading_document
 from .text_lines import print_field
 
 if TYPE_CHECKING:
@@ -206,8 +206,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
     if evaluation.scored_by.device is not None or evaluation.scored_by.backend is not None:
         print_field("scored by", scored_by_text(evaluation.scored_by), 12)
     _print_doubts(evaluation)
-    for note in (*evaluation.text.notes, *score_notes(evaluation.score, evaluation.text)):
-        click.echo(f"bytecap: note: {note}", err=True)
+    print_notes((*evaluation.text.notes, *score_notes(evaluation.score, evaluation.text)))
 
 
 def _print_doubts(evaluation: Evaluation) -> None:

@@ -11,6 +11,7 @@ import click
 from ..files.numbers import integer
 from .documents import json_option, print_document
 from .parameters import CHECKPOINT, INPUT_FILE, Choice, example, force_option, other_tokenizer_option
+from .reading_report import print_notes
 from .text_lines import print_text
 
 if TYPE_CHECKING:
@@ -82,8 +83,7 @@ def command(
     else:
         for line in export_lines(output, exported):
             print_text(line, 2)
-        for note in exported.notes:
-            click.echo(f"bytecap: note: {note}", err=True)
+        print_notes(exported.notes)
 
 
 def export_document(output: Path, exported: Export) -> dict[str, object]:

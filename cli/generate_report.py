@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..files.numbers import integer
-from .reading_report import print_reading, reading_document
+from .reading_report import print_notes, print_reading, reading_document
 
 if TYPE_CHECKING:
     from ..interface import Generation, LoadedModel
@@ -45,8 +45,7 @@ def print_doubts(model: LoadedModel, generation: Generation) -> None:
     count, end = len(generation.tokens), "; the model ended the text" if generation.ended else ""
     speed = f"{generation.seconds:.1f} s, {generation.tokens_per_second:,.1f} tokens a second with the prompt's"
     click.echo(f"bytecap: {integer(count)} tokens in {speed}{end}", err=True)
-    for note in generation.notes:
-        click.echo(f"bytecap: note: {note}", err=True)
+    print_notes(generation.notes)
     if model.reading is not None:
         print_reading(model.reading)
 

@@ -58,7 +58,7 @@ def print_reading(reading: Said, assumptions: bool = True) -> None:
 
 
 def print_notes(notes: Iterable[str]) -> None:
-    """What was assumed of data files, a line each on stderr."""
+    """What was assumed, guessed or left out, a line each on stderr."""
     for note in notes:
         click.echo(f"bytecap: note: {printable(note)}", err=True)
 
