@@ -51,10 +51,15 @@ except BaseException:
 """
 
 
+def heeding_all_but(ignored=()):
+    """Whatever the tests themselves were started under, such as nohup, a command heeds these signals."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+
+
 def start(folder, work, ignored=(), stderr=subprocess.PIPE):
     def preexec():
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+        heeding_all_but(ignored)
 
     modules = folder.with_name(f"{folder.name}-modules")
     modules.mkdir()
@@ -116,6 +121,7 @@ def test_a_signal_while_the_command_itself_is_imported(tmp_path, given, number, 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        preexec_fn=heeding_all_but,
     )
     assert process.stdout.readline() == b"there\n"
     process.send_signal(number)
