@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
 from copy import copy
 from dataclasses import replace
 
@@ -35,6 +36,7 @@ from .free_units import (
 )
 
 LEAST_SCALE = 1e-6
+FIRST_WEIGHTS = 64
 
 
 def exchange_symmetries(model: Model, statistics: Statistics, recipe: Recipe) -> tuple[Model, Statistics]:
@@ -51,9 +53,18 @@ def exchange_symmetries(model: Model, statistics: Statistics, recipe: Recipe) ->
 
 def equal_tensors(model: Model) -> set[int]:
     """Tensors whose values another tensor of the same shape has, too."""
-    digests = [hashlib.sha256(repr(t.values.shape).encode() + t.values.tobytes()).digest() for t in model.tensors]
-    counts = Counter(digests)
-    return {i for i, digest in enumerate(digests) if counts[digest] > 1 and np.ptp(model.tensors[i].values) > 0}
+    values = [tensor.values for tensor in model.tensors]
+    # most differ in their first weights, and need not be read whole
+    alike = _sharing(range(len(values)), lambda i: (values[i].shape, values[i].ravel()[:FIRST_WEIGHTS].tobytes()))
+    found = _sharing(alike, lambda i: (values[i].shape, hashlib.sha256(np.ascontiguousarray(values[i])).digest()))
+    return {i for i in found if np.ptp(values[i]) > 0}
+
+
+def _sharing(indexes: Iterable[int], trait: Callable[[int], Hashable]) -> list[int]:
+    """The indexes whose trait another of them has, too."""
+    traits = {i: trait(i) for i in indexes}
+    counts = Counter(traits.values())
+    return [i for i, found in traits.items() if counts[found] > 1]
 
 
 def sort_units(

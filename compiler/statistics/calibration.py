@@ -146,8 +146,9 @@ def told_share(tokens: int, unknowns: int, tokens_an_unknown: float = TOKENS_AN_
 
 def shrunk(moment: torch.Tensor, share: float) -> torch.Tensor:
     """A sampled second moment with so much of its correlations: few tokens tell little of many rows or inputs."""
-    diagonal = moment.diagonal().diag()
-    return diagonal + (moment - diagonal) * share
+    result = moment * share
+    result.diagonal().copy_(moment.diagonal())
+    return result
 
 
 def _summarize(
@@ -194,7 +195,9 @@ class _Summary:
         sums, tokens = self.sums, self.tokens
         source = self.measured.input_of.get(tensor)
         moment = sums.load(("moments", tensor) if source is None else ("inputs", source))
-        moment = moment / tokens / self.measured.uses[tensor]
+        moment = moment / tokens
+        if self.measured.uses[tensor] > 1:
+            moment = moment / self.measured.uses[tensor]
         both, fisher = None, 0
         if ("output_fisher", tensor) in sums:
             found = sums.load(("output_fisher", tensor))

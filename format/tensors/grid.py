@@ -140,7 +140,9 @@ def fit_initial_scale(values: GridValues) -> int:
     """Quarter octaves that make the expected mean magnitude equal the measured one, unless they are fixed already."""
     if values.initial_scale is not None:
         return values.initial_scale
-    mean = float(np.abs(values.codes).mean()) if values.codes.size else 0.0
+    if not values.codes.any():
+        return scale_of_magnitudes(0.0)
+    mean = float(np.abs(values.codes).mean())
     octaves = np.zeros(values.codes.shape)
     if values.row_exponents is not None:
         octaves -= values.row_exponents[:, None] / 2.0**values.resolution
