@@ -19,7 +19,7 @@ from ...format.tensors.grid import MAX_STEP_OCTAVES, GridValues
 from ...format.tensors.terms import GridInStream
 from ..statistics.calibration import MatrixStatistics
 from ..statistics.damping import damped
-from ..statistics.row_coupling import couple_rows, floor_fisher
+from ..statistics.row_coupling import couple_rows, coupled_costs, floor_fisher
 
 # Exponents are stored within +-MAX_STEP_OCTAVES; half of that on each side leaves room for the base.
 EXPONENT_OCTAVES = MAX_STEP_OCTAVES // 2
@@ -96,18 +96,25 @@ def prepare_matrix(
     damping: float,
     fisher_floor: float,
     correlation: float = 0.0,
+    chosen: np.ndarray | None = None,
 ) -> PreparedMatrix:
     """Factor the Hessian and fix the step exponents.
 
     weights : float32[rows, columns]; damping is relative to the mean of diag H; fisher_floor and correlation as in
-    row_coupling.py.
+    row_coupling.py. chosen : int64[n], rows that are prepared in place of all, with the steps that coupling to all
+    gives them, but not to make up for each other
     """
     factor, order = _factored(statistics.hessian, damping)
     fisher = floor_fisher(statistics.row_fisher, fisher_floor)
-    coupling, fisher = couple_rows(fisher, statistics.output_fisher, correlation)
+    if chosen is None:
+        coupling, fisher = couple_rows(fisher, statistics.output_fisher, correlation)
+    else:
+        coupling, fisher = None, coupled_costs(fisher, statistics.output_fisher, correlation)
     column_logs = _column_logs(factor, order)
     row_exponents, row_base = nearest_exponents(-0.5 * np.log2(fisher), resolution)
     column_exponents, column_base = nearest_exponents(column_logs, resolution)
+    if chosen is not None:
+        weights, fisher, row_exponents = weights[chosen], fisher[chosen], row_exponents[chosen]
     magnitude = _mean_magnitude(weights, row_exponents, column_exponents, resolution)
     exponents = row_exponents, column_exponents, row_base + column_base
     reordered = weights.astype(np.float64)[:, order]

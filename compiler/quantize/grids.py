@@ -28,7 +28,9 @@ REMEMBERED_FLOATS = 1 << 27  # of prepared matrices, 8 bytes each; larger models
 class Quantizer(Protocol):
     """What makes grids of matrices."""
 
-    def prepare(self, weights: np.ndarray, statistics: MatrixStatistics) -> PreparedMatrix: ...
+    def prepare(
+        self, weights: np.ndarray, statistics: MatrixStatistics, chosen: np.ndarray | None = None
+    ) -> PreparedMatrix: ...
 
     def quantize(self, prepared: PreparedMatrix, byte_price: float) -> QuantizedMatrix: ...
 
@@ -39,8 +41,10 @@ class GridQuantizer:
 
     settings: QuantizationSettings
 
-    def prepare(self, weights: np.ndarray, statistics: MatrixStatistics) -> PreparedMatrix:
-        """weights : float32 or float64[rows, columns]."""
+    def prepare(
+        self, weights: np.ndarray, statistics: MatrixStatistics, chosen: np.ndarray | None = None
+    ) -> PreparedMatrix:
+        """weights : float32 or float64[rows, columns]; chosen : rows in place of all, as `prepare_matrix` has them."""
         return prepare_matrix(
             weights,
             statistics,
@@ -48,6 +52,7 @@ class GridQuantizer:
             damping=self.settings.damping,
             fisher_floor=self.settings.fisher_floor,
             correlation=self.settings.correlation,
+            chosen=chosen,
         )
 
     def quantize(self, prepared: PreparedMatrix, byte_price: float) -> QuantizedMatrix:
@@ -84,16 +89,23 @@ class PlainGrids:
             if floats <= REMEMBERED_FLOATS:
                 self._remembered.add(index)
 
-    def prepared(self, index: int, *, remember: bool = True) -> PreparedMatrix:
+    def prepared(self, index: int) -> PreparedMatrix:
         """A matrix prepared for any price; the first ones are remembered, as many as memory is set aside for."""
         if index in self._kept:
             return self._kept[index]
-        tensor = self._model.tensors[index]
-        with naming_tensor(tensor.name):
-            prepared = self.quantizer.prepare(tensor.values, self._statistics.matrices[index])
-        if remember and index in self._remembered:
+        prepared = self._prepared(index)
+        if index in self._remembered:
             self._kept[index] = prepared
         return prepared
+
+    def prepared_rows(self, index: int, chosen: np.ndarray) -> PreparedMatrix:
+        """Rows of a matrix in place of all, which nobody will ask for; nothing is remembered."""
+        return self._prepared(index, chosen)
+
+    def _prepared(self, index: int, chosen: np.ndarray | None = None) -> PreparedMatrix:
+        tensor = self._model.tensors[index]
+        with naming_tensor(tensor.name):
+            return self.quantizer.prepare(tensor.values, self._statistics.matrices[index], chosen)
 
     def fit_all(self, byte_price: float) -> Mapping[int, QuantizedMatrix]:
         """All matrices at a byte price, by tensor index."""

@@ -29,29 +29,25 @@ class SampledMatrix:
     error: float
 
 
+def chosen_rows(rows: int, settings: RowSampleSettings) -> np.ndarray:
+    """int64[n]: which of so many rows a sample has, as many as the settings ask for."""
+    count = min(rows, max(settings.least, round(settings.share * rows)))
+    return np.arange(count) * rows // count
+
+
 @dataclass(frozen=True, slots=True)
 class RowSample:
-    """Rows of a prepared matrix, `times` of which make the whole; its factor is put aside."""
+    """Prepared rows of a matrix, `times` of which make the whole; their factor is put aside."""
 
     rows: PreparedMatrix
     factor: KeptArray
     times: float
 
     @classmethod
-    def of(cls, prepared: PreparedMatrix, settings: RowSampleSettings, scratch: ScratchFile) -> RowSample:
-        """A sample of the size that the settings ask for."""
-        rows = len(prepared.weights)
-        count = min(rows, max(settings.least, round(settings.share * rows)))
-        chosen = np.arange(count) * rows // count
-        sampled = replace(
-            prepared,
-            weights=prepared.weights[chosen],
-            row_fisher=prepared.row_fisher[chosen],
-            row_exponents=prepared.row_exponents[chosen],
-            coupling=None,
-            factor=np.empty((0, 0)),
-        )
-        return cls(sampled, scratch.keep(prepared.factor), rows / count)
+    def of(cls, prepared: PreparedMatrix, rows: int, scratch: ScratchFile) -> RowSample:
+        """What stands for a matrix of so many rows."""
+        times = rows / len(prepared.weights)
+        return cls(replace(prepared, factor=np.empty((0, 0))), scratch.keep(prepared.factor), times)
 
     @property
     def prepared(self) -> PreparedMatrix:

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from ...format.tensors.grid import matrix_shape
 from ..extremes import naming_tensor
 from ..job import CompileJob
 from ..quantize.grids import PlainGrids
 from ..quantize.representation import Representations
-from ..quantize.row_sample import RowSample, SampledMatrix
+from ..quantize.row_sample import RowSample, SampledMatrix, chosen_rows
 from ..scratch_file import ScratchFile
 from ..workers import run_jobs
 from .artifacts import all_codes_zero, make_draft, with_control_tensors
@@ -77,9 +78,9 @@ class GridSamples:
         settings, indexes = self._job.recipe.row_sample, list(self._job.statistics.matrices)
 
         def sample(index: int) -> RowSample:
-            # whole matrices are quantized at prices, too, unless the recipe is content with samples
-            prepared = self._grids.prepared(index, remember=not settings.enabled)
-            return RowSample.of(prepared, settings, self._scratch)
+            rows, _ = matrix_shape(self._job.model.tensors[index].values.shape)
+            prepared = self._grids.prepared_rows(index, chosen_rows(rows, settings))
+            return RowSample.of(prepared, rows, self._scratch)
 
         return dict(zip(indexes, run_jobs(sample, indexes, self._job.threads), strict=True))
 

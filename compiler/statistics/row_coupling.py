@@ -34,10 +34,22 @@ def couple_rows(
     """
     if output_fisher is None or not correlation:
         return None, row_fisher
+    upper = _factored(row_fisher, output_fisher, correlation)
+    return np.triu(upper / upper.diagonal(), 1), np.square(upper.diagonal())
+
+
+def coupled_costs(row_fisher: np.ndarray, output_fisher: np.ndarray | None, correlation: float) -> np.ndarray:
+    """U_ii² float64[rows] of `couple_rows`, the same bits."""
+    if output_fisher is None or not correlation:
+        return row_fisher
+    return np.square(_factored(row_fisher, output_fisher, correlation).diagonal())
+
+
+def _factored(row_fisher: np.ndarray, output_fisher: np.ndarray, correlation: float) -> np.ndarray:
+    """U, float64[rows, rows], of G with this diagonal and a share of its correlations."""
     both = output_fisher.astype(np.float64) * correlation
     both[np.diag_indices(len(both))] = row_fisher
-    upper = np.linalg.cholesky(both[::-1, ::-1])[::-1, ::-1]
-    return np.triu(upper / upper.diagonal(), 1), np.square(upper.diagonal())
+    return np.linalg.cholesky(both[::-1, ::-1])[::-1, ::-1]
 
 
 def output_diagonal(coupling: np.ndarray | None, costs: np.ndarray) -> np.ndarray:

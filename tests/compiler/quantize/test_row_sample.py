@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bytecap.compiler.quantize.grids import GridQuantizer
-from bytecap.compiler.quantize.row_sample import RowSample
+from bytecap.compiler.quantize.row_sample import RowSample, chosen_rows
 from bytecap.compiler.scratch_file import ScratchFile
 from bytecap.compiler.settings import QuantizationSettings, RowSampleSettings
 from bytecap.compiler.statistics.calibration import MatrixStatistics
@@ -26,7 +26,8 @@ def test_a_sample_stands_for_the_whole(coupled: bool) -> None:
     quantizer = GridQuantizer(QuantizationSettings(trellis_states=8))
     prepared = quantizer.prepare(weights, statistics)
     with ScratchFile() as scratch:
-        sample = RowSample.of(prepared, RowSampleSettings(share=0.25, least=16), scratch)
+        chosen = chosen_rows(ROWS, RowSampleSettings(share=0.25, least=16))
+        sample = RowSample.of(quantizer.prepare(weights, statistics, chosen), ROWS, scratch)
         assert sample.rows.weights.shape == (ROWS // 4, COLUMNS)
         found, whole = sample.estimate(quantizer.quantize(sample.prepared, 0.02)), quantizer.quantize(prepared, 0.02)
     assert found.bytes == pytest.approx(whole.bytes, rel=0.04)
