@@ -103,7 +103,7 @@ def float_bytes(model: Model) -> int:
 def refuse_hopeless_cap(job: CompileJob, budget: int) -> Draft:
     """The smallest artifact, but for what statistics change in it; CapError for a budget that it is larger than."""
     model, statistics = exchange_symmetries(job.model, _no_statistics(job.model), _leaving_order(job.recipe))
-    draft = smallest_draft(replace(job, model=model, statistics=statistics))
+    draft = smallest_draft(replace(job, model=model, statistics=statistics), reckoned=True)
     smallest = draft.size
     if budget < smallest * (1 - SPARED[0]) - SPARED[1]:
         message = f"{budget} bytes are left for the artifact; the smallest possible artifact is {smallest} bytes"
@@ -133,7 +133,7 @@ def look_ahead(found: ReadJob, cap: int, progress: Progress = silent) -> Outlook
         model, statistics = exchange_symmetries(job.model, statistics, _leaving_order(job.recipe))
         job = replace(job, model=model, statistics=statistics)
         if budget < smallest.size * (1 + SPARED[0]) + SPARED[1]:
-            smallest = smallest_draft(job)
+            smallest = smallest_draft(job, reckoned=True)
         grids = PlainGrids(model, statistics, GridQuantizer(quantization), job.threads)
         trials = SampledTrials.of(job, grids, smallest.size, scratch)
         nothing = SampledTrial(smallest.byte_price, smallest.size, {})

@@ -15,11 +15,12 @@ from typing import cast
 import numpy as np
 
 from ...errors import ArtifactError, CompileError
-from ...format.assembly import DEFAULT_CODEC, EncodedStreams, artifact_size, assemble_artifact
+from ...format.assembly import DEFAULT_CODEC, EncodedStreams, artifact_size, assemble_artifact, encode_grid_stream
 from ...format.codecs import CodecFault, GuardedCodec, codec_of
 from ...format.identity import UNKNOWN, Identity
 from ...format.tensors.grid import matrix_shape
 from ...format.tensors.sources import TensorSource
+from ...format.tensors.stored import CodedValues
 from ...format.tensors.terms import Part
 from ..job import CompileJob
 from ..model.model import Model
@@ -34,6 +35,8 @@ from .landing import Draft, Trial
 COARSEST_PRICE = 1e30  # every step at its bound
 MAX_STREAMS = 8
 WEIGHTS_PER_STREAM = 1 << 18
+TOLD_ZEROS = 1 << 21  # beyond so many an adaptive coder has learned that all are zero, and spends the same on each
+ADAPTIVE_PROFILES = "max", "default"
 
 
 def complete_trial(job: CompileJob, byte_price: float, matrices: Mapping[int, Quantized]) -> Trial:
@@ -69,10 +72,37 @@ def finish_draft(job: CompileJob, draft: Draft) -> Trial:
     return replace(make_trial(job, draft.byte_price, draft.quantized), targets=draft.targets)
 
 
-def smallest_draft(job: CompileJob) -> Draft:
-    """With every code of every matrix zero and the control tensors as coarse as they may be."""
+def smallest_draft(job: CompileJob, *, reckoned: bool = False) -> Draft:
+    """With every code of every matrix zero and the control tensors as coarse as they may be.
+
+    reckoned : long streams of zeros are not encoded to their end; the size is right to 1 %
+    """
     vectors = quantize_control_tensors(job.model, job.statistics, job.recipe.vectors, COARSEST_PRICE)
-    return make_draft(job, COARSEST_PRICE, {**vectors, **all_codes_zero(job, job.statistics.matrices)})
+    zeros = all_codes_zero(job, job.statistics.matrices)
+    adapts = job.codec in {profile_codecs()[name] for name in ADAPTIVE_PROFILES}
+    long = reckoned and adapts and job.weights > MAX_STREAMS * 2 * TOLD_ZEROS
+    return make_draft(job, COARSEST_PRICE, {**vectors, **zeros}, _ZeroStreams(job.codec) if long else None)
+
+
+class _ZeroStreams(EncodedStreams):
+    """Streams of which all but little is zero, and whose length alone counts: zeros beyond the first ones take as many
+    bytes each.
+    """
+
+    def __init__(self, codec: int) -> None:
+        super().__init__()
+        zeros = zero_matrices([(n * TOLD_ZEROS >> 10, 1 << 10) for n in (1, 2)])
+        self._told = [len(encode_grid_stream([matrix.grid], codec)) for matrix in zeros]
+
+    def payload(self, index: int, members: Sequence[CodedValues], codec: int) -> bytes:
+        """As many bytes as the stream takes, and short ones as they are."""
+        others = [values for values in members if values.codes.any()]
+        count = sum(values.codes.size for values in members) - sum(values.codes.size for values in others)
+        if count <= 2 * TOLD_ZEROS:
+            return super().payload(index, members, codec)
+        first, second = self._told
+        zeros = second + (second - first) * (count - 2 * TOLD_ZEROS) // TOLD_ZEROS
+        return bytes(zeros + (len(encode_grid_stream(others, codec)) if others else 0))
 
 
 def smallest_trial(job: CompileJob) -> Trial:
