@@ -23,6 +23,7 @@ ENVELOPES = {
     "gguf": ("gguf",),
     "gguf_mixed": ("gguf", "gguf-mixed"),
     "hqq": ("hqq", "hqq-mixed"),
+    "exl3": ("exl3",),
     "watersic": ("watersic",),
     "watersic_mixing": ("watersic", "watersic-mixing"),
 }

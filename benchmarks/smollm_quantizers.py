@@ -1,11 +1,12 @@
-"""`python -m benchmarks.smollm_quantizers`: SmolLM2-135M against AutoRound, HQQ and WaterSIC.
+"""`python -m benchmarks.smollm_quantizers`: SmolLM2-135M against AutoRound, EXL3, HQQ and WaterSIC.
 
-Strategy: the model, the texts, the artifacts and the score are those of `benchmarks.smollm`. Every peer's integers are
-coded at their own entropy, matrix by matrix, which is in the favour of the two whose files pack them into bits. The
-token table, which AutoRound and WaterSIC leave in 16 bits (a third of a file at these sizes), is quantized: for HQQ and
-AutoRound by HQQ with bits of its own, for WaterSIC as a matrix at a rate of its own. AutoRound runs in an environment
-of its own: BYTECAP_AUTOROUND_PYTHON names a Python that has auto-round and transformers. A peer that is not installed
-is left out, and said so. Points are kept with the results, and those of peers are measured once.
+Strategy: the model, the texts, the artifacts and the score are those of `benchmarks.smollm`. Integers are coded at
+their own entropy, matrix by matrix, which is in the favour of AutoRound and HQQ, whose files pack them into bits; of
+EXL3's windows every bit counts already. The token table, which AutoRound, EXL3 and WaterSIC leave in 16 bits (a third
+of a file at these sizes), is quantized: for HQQ and AutoRound by HQQ with bits of its own, for the others as a matrix
+at a rate of its own. AutoRound runs in an environment of its own: BYTECAP_AUTOROUND_PYTHON names a Python that has
+auto-round and transformers. A peer that is not installed is left out, and said so. Points are kept with the results,
+and those of peers are measured once.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from bytecap.runtime.tokens import read_tokens
 
 from .decoded import decoded_arrays
 from .material import ROOT
-from .peers import hqq, watersic
+from .peers import PEERS, exl3, hqq, watersic
 from .peers.hessians import collect_hessians
 from .plot import plot
 from .points import CompressionPoint, bytes_at
@@ -61,6 +62,7 @@ CONFIGURATION = {
 
 SETTINGS = {  # bits a weight of the matrices, and of the table
     "autoround": ((4, 8), (4, 6), (4, 4), (3, 8), (3, 6), (3, 4)),
+    "exl3": ((3, 6), (3, 4), (2, 4)),
     "hqq": ((4, 6), (4, 4)),
     "watersic": ((3.5, 4.5), (3.0, 4.5), (3.0, 3.5)),
 }
@@ -83,6 +85,10 @@ class Quantizers:
         elif pipeline == "hqq":
             rates = {"nbits": bits, "embedding_nbits": table_bits}
             data, decoded = hqq.compress(golf_names(self._state), **rates, **how)
+        elif pipeline == "exl3":
+            rates = {"bits": bits, "embedding_bits": table_bits}
+            given = golf_names(self._state), golf_names(self._moments())
+            data, decoded = exl3.compress(*given, **rates, passthrough_elements=NORM)
         else:
             rates = {"rate": bits, "embedding_rate": table_bits}
             data, decoded = watersic.compress(golf_names(self._state), golf_names(self._moments()), **rates, **how)
@@ -144,7 +150,7 @@ def missing(pipeline: str) -> str:
     """What has to be installed before a peer can run, empty when nothing."""
     if pipeline == "autoround":
         return hqq.missing() if os.environ.get(PYTHON_VARIABLE) else f"name a Python that has it in {PYTHON_VARIABLE}"
-    return {"hqq": hqq, "watersic": watersic}[pipeline].missing()
+    return PEERS[pipeline].missing()
 
 
 def measure(folder: Path, artifacts: Sequence[Path], pipelines: Sequence[str]) -> list[CompressionPoint]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from bytecap.format.registry import keyed
 
-from . import gguf, hqq, int6_zstd, int8_zlib, nncodec, record, sdclip, watersic
+from . import exl3, gguf, hqq, int6_zstd, int8_zlib, nncodec, record, sdclip, watersic
 from .peer import Peer
 
-MODULES = (gguf, hqq, int6_zstd, int8_zlib, nncodec, record, sdclip, watersic)
+MODULES = (exl3, gguf, hqq, int6_zstd, int8_zlib, nncodec, record, sdclip, watersic)
 PEERS: dict[str, Peer] = keyed((peer for module in MODULES for peer in module.PEERS), "name")

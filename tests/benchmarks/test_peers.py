@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import zlib
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from baseline_model import BaselineModel, Sizes
 
 from benchmarks.peers import (
     PEERS,
+    exl3,
     external_codec,
+    general_codec,
     int6_zstd,
     int8_zlib,
     low_rank,
@@ -23,13 +26,15 @@ from benchmarks.peers import (
     record_file,
     sdclip,
 )
+from benchmarks.peers.bitshift_trellis import pack_rings, search_rings, unpack_rings
 from benchmarks.peers.gptq import quantize_gptq
 from benchmarks.peers.hessians import collect_hessians
 from benchmarks.peers.peer import UnsuitableModel, is_control, passthrough_border
 from bytecap.compiler.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from bytecap.compiler.frontends import build_model
 
-PLAIN = sorted(name for name, peer in PEERS.items() if peer.missing is str)  # those that need no program of others
+SLOW = {"exl3"}  # a second a matrix, however small
+PLAIN = sorted({name for name, peer in PEERS.items() if peer.missing is str} - SLOW)  # need no program of others
 SIZES = Sizes(vocabulary=64, layers=3, width=64, heads=4, kv_heads=2, mlp_width=128)
 
 
@@ -331,3 +336,73 @@ def test_record_grids_corrections_and_note(state, hessians):
     content = record_file.decode_file(finer)
     assert content[2]["tok_emb.weight"] == "gptq (int8)" and content[0]["tok_emb.weight"].abs().max() > 63
     assert PEERS["record"].note() == "brotli for ZPAQ" and PEERS["record"].missing() == ""
+
+
+def all_rings(length, bits, rate):
+    """Every ring of windows, int64[2**(length * rate), length]."""
+    symbols = np.array(list(itertools.product(range(1 << rate), repeat=length)))
+    windows = sum(np.roll(symbols, back, axis=1) << (rate * back) for back in range(-(-bits // rate)))
+    return windows & ((1 << bits) - 1)
+
+
+@pytest.mark.parametrize(("bits", "rate"), [(4, 1), (4, 2), (6, 2), (6, 3)])
+def test_rings_of_windows_are_the_nearest_ones(bits, rate):
+    """Against all of them. The node that the second search is held to may be another than the best ring's, the more
+    often the shorter the rings are.
+    """
+    random = np.random.default_rng(bits + rate)
+    values = random.standard_normal(1 << bits).astype(np.float32)
+    length = 12 // rate
+    targets = random.standard_normal((40, length)).astype(np.float32)
+    windows = search_rings(targets, values, rate)
+    rings = all_rings(length, bits, rate)
+    least = np.square(values[rings][None] - targets[:, None]).sum(-1).min(1)
+    found = np.square(values[windows] - targets).sum(-1)
+    assert (found >= least - 1e-5).all()
+    node = windows[:, 0] >> rate
+    held = np.stack([rings[:, 0] >> rate == k for k in range(1 << (bits - rate))])
+    distances = np.square(values[rings][None] - targets[:, None]).sum(-1)
+    np.testing.assert_allclose(found, [np.min(d[held[k]]) for d, k in zip(distances, node, strict=True)], rtol=1e-5)
+    assert (found <= least + 1e-5).mean() > 0.3
+    packed = pack_rings(windows, rate)
+    assert len(packed) == 40 * length * rate // 8
+    assert (unpack_rings(packed, 40, length, bits, rate) == windows).all()
+
+
+def test_the_trellis_is_as_near_as_its_paper_says():
+    """Mean squared error of Gaussian weights at two bits: 0.069 (arXiv:2406.11235); a scalar quantizer has 0.118."""
+    assert exl3.CODEBOOK.std() == pytest.approx(exl3.CODEBOOK_SCALE, rel=1e-3)
+    targets = np.random.default_rng(0).standard_normal((40, 256)).astype(np.float32)
+    found = exl3.CODEBOOK[search_rings(targets * exl3.CODEBOOK_SCALE, exl3.CODEBOOK, 2)] / exl3.CODEBOOK_SCALE
+    assert np.square(found - targets).mean() == pytest.approx(0.069, abs=0.002)
+
+
+def test_exl3_feeds_errors_back():
+    """What moments say of the inputs makes the error of the outputs less and that of the weights greater."""
+    generator = torch.Generator().manual_seed(2)
+    weight = torch.randn(48, 96, generator=generator) * torch.rand(48, 1, generator=generator)
+    x = torch.randn(600, 96, generator=generator) @ torch.randn(96, 96, generator=generator)
+    hessian = x.T @ x / len(x)
+    errors = []
+    for moments in (hessian, torch.eye(96)):
+        error = weight - exl3.dequantize(exl3.quantize(weight, moments, 2))
+        errors.append((torch.trace(error @ hessian @ error.T).item(), error.square().sum().item()))
+    (with_moments, enlarged), (without, plain) = errors
+    assert with_moments < 0.7 * without and enlarged > plain
+    with pytest.raises(UnsuitableModel, match="tiles of 16 x 16"):
+        exl3.quantize(weight[:40], hessian, 2)
+
+
+def test_exl3_files_have_so_many_bits_a_weight():
+    generator = torch.Generator().manual_seed(3)
+    names = {"tok_emb.weight": 3, "blocks.0.mlp.fc.weight": 2}
+    state = {name: torch.randn(64, 32, generator=generator) for name in names}
+    state["blocks.0.attn_scale"] = torch.linspace(0.5, 1.5, 32)
+    moments = dict.fromkeys(names, torch.eye(32))
+    data, decoded = exl3.compress(state, moments, bits=2, embedding_bits=3, passthrough_elements=64)
+    _, end = general_codec.decode_head(data)
+    assert len(data) - end == sum(64 * 32 * bits // 8 for bits in names.values())
+    assert list(decoded) == list(state) and {tensor.dtype for tensor in decoded.values()} == {torch.float32}
+    assert (decoded["blocks.0.attn_scale"] - state["blocks.0.attn_scale"]).abs().max() < 1e-3
+    errors = {n: ((decoded[n] - state[n]).square().mean() / state[n].square().mean()).item() for n in names}
+    assert errors == pytest.approx({"tok_emb.weight": 0.0177, "blocks.0.mlp.fc.weight": 0.069}, rel=0.1)
