@@ -13,6 +13,7 @@ matplotlib.use("Agg")
 MEASURES = {"gap": "damage, mBPB (lower is better)", "kl": "divergence from the float model, bits a token"}
 FAMILIES = {
     "autoround": "tab:olive",
+    "exl3": "tab:cyan",
     "int8": "tab:gray",
     "int6": "tab:gray",
     "sdclip": "tab:green",

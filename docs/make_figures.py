@@ -27,6 +27,7 @@ STYLE = """
   .grid { stroke: #d0d7de; } .axis { stroke: #57606a; }
   .bytecap { stroke: #0969da; fill: #0969da; } .tuned { stroke: #bc4c00; fill: #bc4c00; }
   .published { stroke: #cf222e; fill: #cf222e; } .nncodec { stroke: #8250df; fill: #8250df; }
+  .exl3 { stroke: #1b7c83; fill: #1b7c83; }
   .ggml { stroke: #116329; fill: #116329; }
   .line { fill: none; stroke-width: 2.5; } .label { stroke: none; font-size: 14px; }
   @media (prefers-color-scheme: dark) {
@@ -35,6 +36,7 @@ STYLE = """
     .arrow, .axis { stroke: #9198a1; } .tip { fill: #9198a1; } .grid { stroke: #30363d; }
     .bytecap { stroke: #58a6ff; fill: #58a6ff; } .tuned { stroke: #f0883e; fill: #f0883e; }
     .published { stroke: #ff7b72; fill: #ff7b72; } .nncodec { stroke: #d2a8ff; fill: #d2a8ff; }
+    .exl3 { stroke: #39c5cf; fill: #39c5cf; }
     .ggml { stroke: #56d364; fill: #56d364; } .line { fill: none; } .label { stroke: none; }
   }
 """
@@ -128,9 +130,10 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 430, 74, 24, 44, 58
 LEAST_BYTES, MOST_BYTES, LEAST_DAMAGE, MOST_DAMAGE = 500_000, 2_000_000, 2.0, 64.0
 CURVES = (  # class, label, pipelines whose lower envelope is drawn, where the label stands (bytes, mBPB)
     ("bytecap", "bytecap", ("bytecap (default)",), (660_000, 32.0)),
-    ("tuned", "challenge, tuned", ("sdclip", "record", "sdclip-tuned", "record-tuned"), (885_000, 9.6)),
+    ("tuned", "challenge, tuned", ("sdclip", "record", "sdclip-tuned", "record-tuned"), (655_000, 47.0)),
     ("published", "challenge, published", ("sdclip", "record"), (1_340_000, 20.5)),
-    ("nncodec", "NNCodec", ("nncodec",), (1_390_000, 2.5)),
+    ("exl3", "EXL3", ("exl3",), (1_170_000, 5.4)),
+    ("nncodec", "NNCodec", ("nncodec",), (1_575_000, 2.7)),
     ("ggml", "ggml", ("gguf", "gguf-mixed"), (1_640_000, 4.6)),
 )
 

@@ -7,6 +7,7 @@ import math
 import pytest
 
 from benchmarks.peers import PEERS
+from benchmarks.plot import plot
 from benchmarks.points import ENVELOPES, CompressionPoint, bytes_at, comparison, comparison_table, envelope_at
 from benchmarks.rate_distortion import read_points, setting_text, write_points
 
@@ -61,6 +62,12 @@ def test_envelopes_and_ratios():
 
 def test_envelopes_name_peers_that_exist():
     assert {name for pipelines in ENVELOPES.values() for name in pipelines} <= set(PEERS)
+
+
+def test_every_peer_has_a_colour(tmp_path):
+    points = [CompressionPoint(name, "a", 1000, 1.0, 0.1, 0.01) for name in PEERS]
+    plot(points, tmp_path / "sizes.png", "all")
+    assert (tmp_path / "sizes.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_points_are_kept_under_their_setting(tmp_path):
