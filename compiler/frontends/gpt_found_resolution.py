@@ -1,0 +1,97 @@
+"""Which family a checkpoint is whose names are found, and what these names and the shapes tell beside the usual.
+
+Strategy: where a family's own naming fits whole, it is that family. Where words alone tell the parts, it is the one
+whose marks the names have, or somebody's own ("handwritten"). What changes the function and no tensor shows is asked
+for, but for what nearly everybody's code does, which is assumed and printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from .agreement import require
+from .gpt_families import FAMILIES
+from .gpt_found_names import found_naming
+from .gpt_hyperparameters import Hyperparameters
+from .gpt_names import NO_NAMES, NORMS, Naming
+
+OWN = "handwritten"
+NO_ROTATION = {"rope_theta": 10_000.0, "rope_interleaved": False}  # where nothing is rotated
+Tensors = Mapping[str, np.ndarray]
+
+
+def known_best(tensors: Tensors) -> str:
+    """The family whose names and marks the tensors have."""
+    exact = {name: family.naming.fitting(tensors) for name, family in FAMILIES.items() if not family.is_found}
+    counts = {name: naming.recognized(tensors) for name, naming in exact.items()}
+    best = max(counts, key=lambda name: counts[name])
+    found = found_naming(tensors, {name: values.shape for name, values in tensors.items()})
+    if found is NO_NAMES or (counts[best] >= found.recognized(tensors) and _is_whole(exact[best], tensors)):
+        return best
+    marked = (name for name, family in FAMILIES.items() if family.marks and _has_all(family.marks, tensors))
+    return next(marked, OWN)
+
+
+def _has_all(ends: Iterable[str], names: Iterable[str]) -> bool:
+    names = [*names]
+    return all(any(name.endswith(end) for name in names) for end in ends)
+
+
+def _is_whole(naming: Naming, names: Iterable[str]) -> bool:
+    """Whether there is a tensor for each part of a naming, in whatever layer."""
+    names = {*names}
+    parts = {place[1] for name in names if (place := naming.place(name)) is not None and place[2] == "weight"}
+    singles = {naming.single(part) for part in ("table", "positions", "norm")} - {""}
+    return parts == {*naming.parts} and singles <= names
+
+
+def naming_of(family: str, tensors: Tensors) -> Naming:
+    """The naming of a family as a checkpoint has it."""
+    if FAMILIES[family].is_found:
+        return found_naming(tensors, {name: values.shape for name, values in tensors.items()})
+    return FAMILIES[family].naming.fitting(tensors)
+
+
+def complete_found(
+    naming: Naming, shapes: dict[str, object], known: Mapping[str, object], assumed: dict[str, object]
+) -> None:
+    """What matters only with another one: the order of a gate, of fused rows, and rotations where positions are added.
+
+    shapes : told by the tensors, to which what does not matter is added;  known : by others
+    """
+    if not naming.numbered_gate:  # of w1, w2 and w3, of which the second leads back, the first is the gate as in Llama
+        assumed.setdefault("gate_first", True)
+    if "positions" in shapes:
+        assumed["rotary_dims"] = 0
+        assumed.pop("rotary_share", None)
+    if {**assumed, **known}.get("rotary_dims") == 0:
+        shapes |= {name: value for name, value in NO_ROTATION.items() if name not in known}
+    norm = {**assumed, **known, **shapes}.get("norm")
+    if norm != "layer_norm" and "layer_norm_eps" in assumed and "norm" not in assumed:
+        del assumed["layer_norm_eps"]  # nn.LayerNorm has one that everybody takes, an RMSNorm has not
+
+
+def checked_layout(h: Hyperparameters, naming: Naming) -> Naming:
+    """The naming with its gate where the hyperparameters say; CheckpointError for a norm that is not there."""
+    there = "there is one" if naming.norm else "there is none"
+    require(h.final_norm == bool(naming.norm), f"final_norm is {h.final_norm}, and among the tensors {there}")
+    if h.gate_first or "gate" not in naming.parts:
+        return naming
+    return replace(naming, parts={**naming.parts, "gate": naming.parts["up"], "up": naming.parts["gate"]})
+
+
+def told_by_names(naming: Naming, tensors: Tensors) -> dict[str, object]:
+    """Hyperparameters that the names of a found naming tell, and those that do not matter with them."""
+    places = [place for name in tensors if (place := naming.place(name)) is not None]
+    singles = naming.singles()
+    told: dict[str, object] = {"final_norm": bool(naming.norm)}
+    if any(part in NORMS and kind == "bias" for _, part, kind in places) or singles.get("norm_bias") in tensors:
+        told["norm"] = "layer_norm"
+    if "fused" not in naming.parts:
+        told["fused_by_head"] = False
+    if "gate" not in naming.parts or "gate" in naming.parts["gate"].lower():
+        told["gate_first"] = True
+    return told
