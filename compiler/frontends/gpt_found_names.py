@@ -32,6 +32,7 @@ GLUED = {
 PASSED_OVER = set("w proj projection project c to linear lin fc layer layers dense matrix net block self".split())
 ATTENTIONS = set("attn att attention sa mha mhsa msa multihead causal".split())
 MLPS = set("mlp ff ffn ffwd feed forward".split())
+NO_PARTS = set("cross memory encoder expert experts router".split())  # of other architectures
 NORMS = set("norm ln rms norms lns rn".split())
 MEANT = {
     **dict.fromkeys(("q", "query", "queries"), "query"),
@@ -45,6 +46,13 @@ OF_AN_MLP = {
     "gate": "gate",
 }
 NECESSARY = (*NORMS_OF_A_LAYER, "output", "up", "down")
+OF_ATTENTION = {FUSED, *SPLIT, "output"}
+UNDERSTOOD = {  # names whose words say a part
+    "table": "tok_emb.weight",
+    **{part: f"attn.{part}.weight" for part in (*SPLIT, "output")},
+    **{part: f"mlp.{part}.weight" for part in ("up", "down")},
+    **{part: f"{part}.weight" for part in NORMS_OF_A_LAYER},
+}
 TABLES, POSITIONS = set("tok token tokens emb embed embedding embeddings wte vocab word".split()), set("wpe pe".split())
 HEADS = set("head lm unembed logits output out fc decoder classifier generator linear proj projection".split())
 Shapes = Mapping[str, tuple[int, ...]]
@@ -58,9 +66,29 @@ class FoundNaming:
         return found_naming(names)
 
 
-Stack = dict[
-    str, dict[str, str]
-]  # of what lies behind the numbers of one module: by stem, a weight's and a bias's name
+# What lies behind the numbers of one module: by stem, a weight's and a bias's name.
+Stack = dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """before, after : what stands before and after a layer's number;  parts : stems in a layer, by part
+    singles : names outside the layers, by part;  outside : all names there
+    """
+
+    before: str
+    after: str
+    stack: Stack
+    parts: Mapping[str, str]
+    singles: Mapping[str, str]
+    outside: Sequence[str]
+
+    @property
+    def missing(self) -> list[str]:
+        """The parts that a GPT needs and no name, or more than one, says."""
+        maps = () if FUSED in self.parts else SPLIT
+        found = {*self.parts, *self.singles}
+        return [part for part in ("table", *maps, *NECESSARY) if part not in found]
 
 
 def found_naming(names: Iterable[str], shapes: Shapes | None = None) -> Naming:
@@ -68,6 +96,28 @@ def found_naming(names: Iterable[str], shapes: Shapes | None = None) -> Naming:
 
     shapes : by name, which tell of three numbered maps of an MLP which one leads back
     """
+    found = _found(names, shapes or {})
+    if found is None or found.missing:
+        return NO_NAMES
+    parts, singles = found.parts, found.singles
+    endings = {part: _endings(found.stack[stem]) for part, stem in parts.items()}
+    endings |= {part: _endings(_pair(singles[part], found.outside)) for part in ("norm", "head") if part in singles}
+    of = {part: singles.get(part, "") for part in ("table", "positions", "norm", "head")}
+    by_number = "gate" in parts and "gate" not in _words(parts["gate"]) and parts["down"] > parts["up"]
+    return Naming(**of, layers=found.before, after=found.after, parts=parts, endings=endings, numbered_gate=by_number)
+
+
+def untold_parts(names: Iterable[str]) -> dict[str, str]:
+    """By part that no name says, or more than one, of what is a GPT by its attention: a name that would say it."""
+    found = _found(names, {})
+    if found is None:
+        return {}
+    layer = f"{found.before}0{found.after}"
+    return {part: UNDERSTOOD[part] if part == "table" else layer + UNDERSTOOD[part] for part in found.missing}
+
+
+def _found(names: Iterable[str], shapes: Shapes) -> _Found | None:
+    """What words say of tensors that lie, but for a few, in the layers of one module, each with an attention."""
     stacks: dict[tuple[str, str], Stack] = {}
     inside: dict[tuple[str, str], list[str]] = {}
     outside = []
@@ -81,20 +131,12 @@ def found_naming(names: Iterable[str], shapes: Shapes | None = None) -> Naming:
         stem, kind, _ = _parsed(match["inner"])
         if kind:
             stacks.setdefault(place, {}).setdefault(stem, {})[kind] = name
-    found = {place: parts for place, stack in stacks.items() if "output" in (parts := _parts(stack, shapes or {}))}
+    found = {place: parts for place, stack in stacks.items() if OF_ATTENTION & {*(parts := _parts(stack, shapes))}}
     if len(found) != 1:
-        return NO_NAMES
+        return None
     place, parts = next(iter(found.items()))
     outside += [name for other, of in inside.items() if other != place for name in of]
-    singles = _singles(outside)
-    attends = FUSED in parts or all(part in parts for part in SPLIT)
-    if not attends or "table" not in singles or any(part not in parts for part in NECESSARY):
-        return NO_NAMES
-    endings = {part: _endings(stacks[place][stem]) for part, stem in parts.items()}
-    endings |= {part: _endings(_pair(singles[part], outside)) for part in ("norm", "head") if part in singles}
-    of = {part: singles.get(part, "") for part in ("table", "positions", "norm", "head")}
-    by_number = "gate" in parts and "gate" not in _words(parts["gate"]) and parts["down"] > parts["up"]
-    return Naming(**of, layers=place[0], after=place[1], parts=parts, endings=endings, numbered_gate=by_number)
+    return _Found(*place, stacks[place], parts, _singles(outside), outside)
 
 
 def _parsed(name: str) -> tuple[str, str, str]:
@@ -164,7 +206,7 @@ def _part(stem: str) -> str | tuple[str, int]:
         return ""
     words, leaf = [word for token in tokens for word in _words(token)], _words(tokens[-1])
     attends, is_mlp = bool(ATTENTIONS & {*words}), bool(MLPS & {*words})
-    if {"cross", "memory", "encoder"} & {*words}:
+    if NO_PARTS & {*words}:
         return ""
     if NORMS & {*leaf}:
         return _norm(leaf, number, attends, is_mlp)

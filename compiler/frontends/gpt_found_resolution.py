@@ -7,6 +7,7 @@ for, but for what nearly everybody's code does, which is assumed and printed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -67,6 +68,8 @@ def complete_found(
     if "positions" in shapes:
         assumed["rotary_dims"] = 0
         assumed.pop("rotary_share", None)
+    if re.fullmatch(r"(.*[./])?pe", naming.positions):  # sines, to which an embedding often is scaled
+        assumed.pop("scale_embedding", None)
     if {**assumed, **known}.get("rotary_dims") == 0:
         shapes |= {name: value for name, value in NO_ROTATION.items() if name not in known}
     norm = {**assumed, **known, **shapes}.get("norm")

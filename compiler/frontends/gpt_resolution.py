@@ -47,6 +47,7 @@ MEANINGS = {  # of what is asked for and has no choices to tell by
     "rope_theta": "rope_theta is the base of the rotations' frequencies, often 10000",
     "rope_interleaved": "rope_interleaved is true where a rotation turns neighbouring elements, as complex numbers do, "
     "and false where it turns those of the two halves of a head, as rotate_half does",
+    "scale_embedding": "scale_embedding is true where the embedding is multiplied by the root of the model's width",
     "gate_first": "gate_first is true where the activation is that of the map with the lower number",
     "scale_by_width": "scale_by_width is true where the code multiplies scores by C**-0.5, C the width of the model, "
     "and false where by the head's, head_size**-0.5",
@@ -66,7 +67,8 @@ class Resolved:
 def family_of(checkpoint: Checkpoint, given: Mapping[str, object]) -> str:
     """The family that the caller or the configuration names, or else that whose names and layout the tensors have."""
     named = str(given["family"]) if "family" in given else family_told(checkpoint.configuration)
-    if named is None:
+    by_sizes = "family" not in given and named == "nanogpt"  # which those who change its code keep
+    if named is None or (by_sizes and FAMILIES[known_best(checkpoint.tensors)].is_found):
         named = known_best(checkpoint.tensors)
     if named == "gpt2" and not _turned(checkpoint.tensors, FAMILIES[named].naming.fitting(checkpoint.tensors)):
         return "mingpt" if family_told(checkpoint.configuration) else "nanogpt"
@@ -107,7 +109,8 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object], heads: int = 0)
     names = names_of(name)
     foreign = [other for other in given if other not in names]
     require(not foreign, f"the family {name} has no hyperparameter {', '.join(foreign)}")
-    _ask(checkpoint, name, [name for name in names if name not in known])
+    follows = {"rotary_dims"} if "rotary_share" in assumed else set()  # from the heads
+    _ask(checkpoint, name, [name for name in names if name not in known and name not in follows])
     h = Hyperparameters(**{name: known[name] for name in names})
     _check_consistent(h)
     naming = checked_layout(h, naming) if family.is_found else naming

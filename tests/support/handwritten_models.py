@@ -1,96 +1,31 @@
 """Small GPTs and Llamas as people write them: the names, layouts and forward passes of widely copied codes.
 
-Strategy: each is a torch module of its own, so that its state_dict has the names that the code gives it; what all of
-them do in the same way (attention under a causal mask, rotations) stands once.
+Strategy: each is a torch module of its own, so that its state_dict has the names that the code gives it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
+from handwritten_parts import (
+    HEADS,
+    LAYERS,
+    LENGTH,
+    VOCABULARY,
+    WIDTH,
+    RmsNorm,
+    Rotation,
+    ScaleShift,
+    TanhGelu,
+    attended,
+    container,
+    gated,
+    halves,
+    linear,
+    neighbours,
+    sines,
+)
 from torch import Tensor, nn
 from torch.nn import functional
-
-VOCABULARY, LENGTH, WIDTH, HEADS, LAYERS = 29, 32, 24, 3, 2
-Rotation = Callable[[Tensor], Tensor]
-
-
-def attended(q: Tensor, k: Tensor, v: Tensor, heads: int = HEADS, turn: Rotation = lambda x: x) -> Tensor:
-    """Causal attention of queries [b, t, heads * d] and keys and values [b, t, fewer heads * d]."""
-    width = q.shape[-1] // heads
-    q, k, v = (x.unflatten(-1, (-1, width)).transpose(1, 2) for x in (q, k, v))
-    groups = heads // k.shape[1]
-    k, v = turn(k).repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
-    return functional.scaled_dot_product_attention(turn(q), k, v, is_causal=True).transpose(1, 2).flatten(2)
-
-
-def _angles(x: Tensor, dims: int, base: float) -> Tensor:
-    frequencies = base ** (-torch.arange(0, dims, 2, dtype=torch.float32) / dims)
-    return torch.arange(x.shape[-2], dtype=torch.float32)[:, None] * frequencies
-
-
-def halves(base: float, dims: int) -> Rotation:
-    """The rotation of the first `dims` elements of a head that pairs those of its two halves."""
-
-    def turn(x: Tensor) -> Tensor:
-        angles = _angles(x, dims, base).repeat(1, 2)
-        a, b = x[..., :dims].chunk(2, -1)
-        turned = x[..., :dims] * angles.cos() + torch.cat([-b, a], -1) * angles.sin()
-        return torch.cat([turned, x[..., dims:]], -1)
-
-    return turn
-
-
-def neighbours(base: float) -> Rotation:
-    """The rotation that takes neighbouring elements for the parts of complex numbers."""
-
-    def turn(x: Tensor) -> Tensor:
-        angles = _angles(x, x.shape[-1], base)
-        pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)).contiguous())
-        return torch.view_as_real(pairs * torch.polar(torch.ones_like(angles), angles)).flatten(-2)
-
-    return turn
-
-
-class RmsNorm(nn.Module):
-    """Keeps its gain under a name of the caller's."""
-
-    def __init__(self, name: str = "weight", epsilon: float = 1e-5) -> None:
-        super().__init__()
-        self.name, self.epsilon = name, epsilon
-        self.register_parameter(name, nn.Parameter(torch.ones(WIDTH)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + self.epsilon) * getattr(self, self.name)
-
-
-class ScaleShift(nn.Module):
-    """LayerNorm as Raschka's book has it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.scale, self.shift = nn.Parameter(torch.ones(WIDTH)), nn.Parameter(torch.zeros(WIDTH))
-
-    def forward(self, x: Tensor) -> Tensor:
-        centred = x - x.mean(-1, keepdim=True)
-        return self.scale * centred / torch.sqrt(x.var(-1, keepdim=True, unbiased=False) + 1e-5) + self.shift
-
-
-class TanhGelu(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.gelu(x, approximate="tanh")
-
-
-def linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
-    return nn.Linear(inputs, outputs, bias=bias)
-
-
-def container(**modules: nn.Module) -> nn.Module:
-    found = nn.Module()
-    for name, module in modules.items():
-        found.add_module(name, module)
-    return found
 
 
 class RaschkaGpt(nn.Module):
@@ -144,15 +79,6 @@ class RaschkaLlama(nn.Module):
         return self.out_head(self.final_norm(x))
 
 
-def gated(gate: str, up: str, down: str, hidden: int = 40) -> dict[str, nn.Module]:
-    """The maps of a gated MLP by the names that a code gives them."""
-    return {
-        gate: linear(WIDTH, hidden, False),
-        up: linear(WIDTH, hidden, False),
-        down: linear(hidden, WIDTH, False),
-    }
-
-
 class TorchEncoder(nn.Module):
     """nn.TransformerEncoder under a causal mask, with positions that are learned, sines, or absent."""
 
@@ -182,12 +108,6 @@ class TorchEncoder(nn.Module):
             x = x + (table[:length, 0] if table.shape[1] == 1 else table[0, :length])
         mask = nn.Transformer.generate_square_subsequent_mask(length)
         return self.fc_out(self.transformer_encoder(x, mask=mask, is_causal=True))
-
-
-def sines() -> Tensor:
-    """[1, LENGTH, WIDTH], as "Attention Is All You Need" has them."""
-    angles = torch.arange(LENGTH)[:, None] * torch.exp(torch.arange(0, WIDTH, 2) * (-9.21 / WIDTH))
-    return torch.stack([angles.sin(), angles.cos()], -1).flatten(1)[None]
 
 
 class LitGpt(nn.Module):
@@ -316,13 +236,3 @@ class TutorialGpt(nn.Module):
         if self.kind == "joined":
             return a.out(attended(*a.qkv(y).chunk(3, -1)))
         return a.o_proj(attended(a.q_proj(y), a.k_proj(y), a.v_proj(y)))
-
-
-def with_weights(model: nn.Module, seed: int = 0) -> nn.Module:
-    """The model with weights large enough that every part of it is seen in its logits."""
-    random = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for values in model.parameters():
-            noise = torch.randn(values.shape, generator=random)
-            values.copy_(values + 0.3 * noise if values.ndim == 1 else 1.5 * noise / values.shape[-1] ** 0.5)
-    return model.eval()
