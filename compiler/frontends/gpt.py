@@ -202,7 +202,8 @@ class _Builder:
     def normalized(self, x: int, gain: str, bias: str) -> int:
         if self.h.norm == "rms_norm":
             return self.emit(op.RmsNorm(x, 1, self.h.layer_norm_eps, self.builder.row(gain)))
-        return self.emit(op.LayerNorm(x, self.h.layer_norm_eps, self.builder.row(gain), self.vector(bias)))
+        shift = self.vector(bias)  # the first to be named: tensors stand in an artifact in the order of their naming
+        return self.emit(op.LayerNorm(x, self.h.layer_norm_eps, self.builder.row(gain), shift))
 
     def vector(self, name: str, which: int = 0) -> Row | None:
         """A vector as an operand, None where the checkpoint has none; `which` of the parts of a fused one."""
