@@ -15,7 +15,7 @@ from ..checkpoints.configuration import META_MODEL_TYPE, Configuration, model_co
 from ..checkpoints.listing import listed
 from ..model.model import Model, ModelTensor
 from .architecture_file import FRONTEND_KEY, PRESET_KEY, read_architecture
-from .gpt_found_names import untold_parts
+from .gpt_found_resolution import refuse_untold_parts
 from .gpt_hyperparameters import FRONTEND_NAME as GPT
 from .gpt_shapes import recognized_by_words
 from .inexpressible import INEXPRESSIBLE
@@ -132,16 +132,6 @@ def _refuse_several(checkpoint: Checkpoint) -> None:
     )
 
 
-def _refuse_untold_parts(checkpoint: Checkpoint) -> None:
-    """CheckpointError for what is a GPT by its attention, where no tensor has a name that says another part of it."""
-    untold = untold_parts(checkpoint.tensors)
-    if untold:
-        raise CheckpointError(
-            f"{checkpoint.path} has the attention of a GPT, and no one tensor whose name says what plays the part of "
-            f"{', '.join(untold)}; {RENAMING} gives it a name such as {', '.join(untold.values())}"
-        )
-
-
 def _known_inside(names: Sequence[str]) -> int:
     prefix = _prefix_before(names)
     return _known([name.removeprefix(prefix) for name in names])
@@ -179,7 +169,7 @@ def _chosen(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Front
     if not known:
         _refuse_several(checkpoint)
     if not known or few:
-        _refuse_untold_parts(checkpoint)
+        refuse_untold_parts(checkpoint)
     if not known:
         first = ", ".join(names[:3])
         raise CheckpointError(

@@ -13,14 +13,18 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...errors import CheckpointError
+from ..checkpoints.checkpoint import Checkpoint
 from .agreement import require
 from .gpt_families import FAMILIES
-from .gpt_found_names import found_naming
+from .gpt_found_names import UNDERSTOOD, found_naming, untold_parts
 from .gpt_hyperparameters import Hyperparameters
 from .gpt_names import NO_NAMES, NORMS, Naming
+from .misfit import RENAMING
 
 OWN = "handwritten"
 NO_ROTATION = {"rope_theta": 10_000.0, "rope_interleaved": False}  # where nothing is rotated
+SOME_UNDERSTOOD = [UNDERSTOOD[part] for part in ("query", "output", "mlp_norm", "up")]
 Tensors = Mapping[str, np.ndarray]
 
 
@@ -49,11 +53,29 @@ def _is_whole(naming: Naming, names: Iterable[str]) -> bool:
     return parts == {*naming.parts} and singles <= names
 
 
-def naming_of(family: str, tensors: Tensors) -> Naming:
-    """The naming of a family as a checkpoint has it."""
-    if FAMILIES[family].is_found:
-        return found_naming(tensors, {name: values.shape for name, values in tensors.items()})
-    return FAMILIES[family].naming.fitting(tensors)
+def naming_of(family: str, checkpoint: Checkpoint) -> Naming:
+    """The naming of a family as a checkpoint has it. Raises CheckpointError where words tell no GPT."""
+    tensors = checkpoint.tensors
+    if not FAMILIES[family].is_found:
+        return FAMILIES[family].naming.fitting(tensors)
+    naming = found_naming(tensors, {name: values.shape for name, values in tensors.items()})
+    if naming is NO_NAMES:
+        refuse_untold_parts(checkpoint)
+        raise CheckpointError(
+            f"{checkpoint.path} has no layers, or several kinds of them, whose names say where their attention is; "
+            f"{RENAMING} gives tensors names such as {', '.join(f'blocks.0.{each}' for each in SOME_UNDERSTOOD)}"
+        )
+    return naming
+
+
+def refuse_untold_parts(checkpoint: Checkpoint) -> None:
+    """CheckpointError for what is a GPT by its attention, where no tensor has a name that says another part of it."""
+    untold = untold_parts(checkpoint.tensors)
+    if untold:
+        raise CheckpointError(
+            f"{checkpoint.path} has the attention of a GPT, and no one tensor whose name says what plays the part of "
+            f"{', '.join(untold)}; {RENAMING} gives it a name such as {', '.join(untold.values())}"
+        )
 
 
 def complete_found(

@@ -43,7 +43,8 @@ UNLESS_TOLD = {  # what LayerNorm has in PyTorch and in every family;  a head th
 MEANINGS = {  # of what is asked for and has no choices to tell by
     "norm_first": "norm_first is true where attention and MLP read a normalized stream, false where the sum after them "
     "is normalized, as nn.TransformerEncoderLayer does unless told otherwise",
-    "rotary_dims": "rotary_dims is how many elements of each head are rotated, 0 for no rotations",
+    "rotary_dims": "rotary_dims is how many elements of each head are rotated, 0 for no rotations; other "
+    "positions that are not stored, such as ALiBi, cannot be expressed",
     "rope_theta": "rope_theta is the base of the rotations' frequencies, often 10000",
     "rope_interleaved": "rope_interleaved is true where a rotation turns neighbouring elements, as complex numbers do, "
     "and false where it turns those of the two halves of a head, as rotate_half does",
@@ -89,7 +90,7 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object], heads: int = 0)
     """
     name = family_of(checkpoint, given)
     family = FAMILIES[name]
-    naming = naming_of(name, checkpoint.tensors)
+    naming = naming_of(name, checkpoint)
     shapes = infer_from_shapes(checkpoint.tensors, naming, family) | ({"num_attention_heads": heads} if heads else {})
     shapes |= told_by_names(naming, checkpoint.tensors) if family.is_found else {}
     refuse_other_names(checkpoint, name, naming, shapes)

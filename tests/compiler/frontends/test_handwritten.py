@@ -222,6 +222,13 @@ def test_a_configuration_under_other_names_is_read(state, config, said):
             {**ENCODER, "final_norm": False},
             "final_norm is False, and among the tensors there is one",
         ),
+        (
+            {"a.weight": np.ones((2, 2), np.float32)},
+            None,
+            {"frontend": "gpt", "family": "handwritten"},
+            "has no layers, or several kinds of them, whose names say where their attention is; --rename FROM=TO gives "
+            "tensors names such as blocks.0.attn.query.weight, blocks.0.attn.output.weight, blocks.0.mlp_norm.weight, ",
+        ),
         (LLAMA_STATE, None, {"family": "nanogpt"}, "lacks the tensors of nanogpt"),
     ],
 )
