@@ -38,6 +38,10 @@ __all__ = [
 # Of several models in a file, the one that is meant.
 USUAL_MODULES = ("model.", "net.", "gpt.", "lm.", "student.", "transformer.", "_forward_module.")
 MOST_MODULES = 4  # around a model
+OF_ITS_OWN = (
+    f'if it is a GPT or Llama of somebody\'s own code, say {FRONTEND_KEY} = "{GPT}" and family = "handwritten" in an '
+    "--architecture file"
+)
 MODEL_TYPE = "model_type"  # the key by which a Hugging Face config.json names an architecture
 
 
@@ -207,7 +211,8 @@ def _check_model_type(checkpoint: Checkpoint, configuration: Configuration) -> N
             f"{checkpoint.path}: {configuration.source} says that this is a {found!r}: {INEXPRESSIBLE[str(found)]}"
         )
     if found is not None and found not in types:
+        own = f"; {OF_ITS_OWN}" if recognized_by_words(checkpoint.tensors) else ""
         raise CheckpointError(
             f"{checkpoint.path}: {configuration.source} says that this is a {shown_value(found)}, which no frontend "
-            f"knows; known are {', '.join(types)} and the tensors of parameter-golf"
+            f"knows; known are {', '.join(types)} and the tensors of parameter-golf{own}"
         )

@@ -22,12 +22,17 @@ from .biases import refuse_unread
 from .llama_configuration import family_told, text_values
 from .llama_families import FAMILIES, MULTIMODAL
 from .llama_hyperparameters import FRONTEND_NAME, Hyperparameters
-from .llama_names import MAPS, Naming, recognized, stored_name, with_rows
+from .llama_names import LLAMA2C, MAPS, Naming, recognized, stored_name, with_rows
 from .llama_program import FREQUENCIES, build_program, rotations
-from .llama_resolution import parse_given, resolve
+from .llama_resolution import NAMES, parse_given, resolve
 from .llama_shapes import check_shapes
 from .parts import add_one, join_parts, split_rows, subtract_one
 
+TURNED_BY_NAMES = (
+    "its names are those of Meta's code, whose rotations turn neighbouring elements of a head; if yours turn those of "
+    'its two halves, say frontend = "gpt", family = "handwritten" and rope_interleaved = false in an --architecture '
+    "file"
+)
 BESIDE_TEXT = ("vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector.")
 
 
@@ -46,6 +51,8 @@ class Llama:
         checkpoint, notes = _text_part(checkpoint)
         resolved = resolve(checkpoint, parse_given(architecture))
         h, naming = resolved.hyperparameters, resolved.naming
+        if h.family == LLAMA2C and resolved.told["family"] == NAMES:
+            notes = (*notes, TURNED_BY_NAMES)
         check_shapes(checkpoint, h, naming)
         _check_biases(checkpoint, h, naming)
         if h.traits.fused:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,8 @@ from handwritten_parts import HEADS, VOCABULARY, WIDTH, halves, neighbours, with
 from torch import nn
 
 from bytecap.compiler.checkpoints.buffers import without_buffers
+from bytecap.compiler.checkpoints.checkpoint import Checkpoint
+from bytecap.compiler.checkpoints.configuration import as_configuration
 from bytecap.compiler.checkpoints.stored import stored_torch
 from bytecap.compiler.frontends import build_model, restored_tensors
 from bytecap.errors import CheckpointError
@@ -24,6 +28,11 @@ def state_of(model: nn.Module) -> State:
     """The state_dict as a checkpoint reads it, without masks."""
     found = without_buffers({name: stored_torch(values) for name, values in model.state_dict().items()})
     return {name: stored.values for name, stored in found.tensors.items() if stored.values is not None}
+
+
+def checkpoint_with(state: State, config: Said | None) -> Checkpoint:
+    """A checkpoint beside a configuration as it is read from a file."""
+    return replace(checkpoint_of(state, None), configuration=as_configuration(config, "its file"))
 
 
 def logits_of(model: nn.Module, tokens: np.ndarray) -> np.ndarray:
@@ -199,7 +208,7 @@ NANOGPTS: Said = {"n_embd": WIDTH, "n_head": HEADS, "n_layer": 2, "bias": False,
 )
 def test_a_configuration_under_other_names_is_read(state, config, said):
     known = build_model(checkpoint_of(state, None), ENCODER if state is ENCODER_STATE else NEIGHBOURS)
-    assert build_model(checkpoint_of(state, config), said).program == known.program
+    assert build_model(checkpoint_with(state, config), said).program == known.program
 
 
 @pytest.mark.parametrize(
@@ -234,7 +243,7 @@ def test_a_configuration_under_other_names_is_read(state, config, said):
 )
 def test_what_does_not_fit_is_one_clear_error(state, config, said, message):
     with pytest.raises(CheckpointError) as caught:
-        build_model(checkpoint_of(state, config), said)
+        build_model(checkpoint_with(state, config), said)
     assert message in str(caught.value)
 
 
@@ -272,3 +281,46 @@ def test_a_tensor_whose_part_is_not_told_is_never_passed_over(more, gone, messag
     with pytest.raises(CheckpointError) as caught:
         build_model(checkpoint_of(state, None), ENCODER)
     assert message in str(caught.value)
+
+
+def under_metas_names(state: State) -> State:
+    names = {
+        "token_embedding": "tok_embeddings",
+        "attn_norm": "attention_norm",
+        ".ffn.": ".feed_forward.",
+        "norm_f": "norm",
+    }
+    for own, other in names.items():
+        state = {name.replace(own, other): values for name, values in state.items()}
+    return state
+
+
+def test_metas_names_may_be_those_of_other_rotations():
+    """The tensors are the same: what is taken for granted is said, and a way to say otherwise with it."""
+    tokens, said = drawn_tokens(VOCABULARY), {**H, "rope_theta": 10_000, "rms_norm_eps": 1e-6, "hidden_act": "silu"}
+    of_metas, of_halves = (with_weights(TutorialLlama(turn)) for turn in (neighbours(10_000.0), halves(10_000.0, HEAD)))
+    state = under_metas_names(state_of(of_metas))
+    model = build_model(checkpoint_of(state, None), said)
+    assert_computes(model, logits_of(of_metas, tokens), tokens)
+    [note] = model.notes
+    assert note.endswith(
+        "whose rotations turn neighbouring elements of a head; if yours turn those of its two halves, say frontend = "
+        '"gpt", family = "handwritten" and rope_interleaved = false in an --architecture file'
+    )
+    model = build_model(checkpoint_of(state, None), {"frontend": "gpt", "family": "handwritten", **HALVES})
+    assert_computes(model, logits_of(of_halves, tokens), tokens)
+    assert not build_model(checkpoint_with(state, METAS)).notes
+
+
+def test_a_model_type_of_somebodys_own_is_refused_until_the_caller_says_so():
+    config = {**SIZES, "model_type": "my_gpt"}
+    with pytest.raises(CheckpointError) as caught:
+        build_model(checkpoint_with(ENCODER_STATE, config), ENCODER)
+    assert str(caught.value).startswith("folder: its file says that this is a 'my_gpt', which no frontend knows; known")
+    assert str(caught.value).endswith(
+        '; if it is a GPT or Llama of somebody\'s own code, say frontend = "gpt" and family = "handwritten" in an '
+        "--architecture file"
+    )
+    said = {"frontend": "gpt", "family": "handwritten", **ENCODER}
+    model = build_model(checkpoint_with(ENCODER_STATE, config), said)
+    assert model.program == build_model(checkpoint_of(ENCODER_STATE, None), ENCODER).program
