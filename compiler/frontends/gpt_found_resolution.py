@@ -15,11 +15,13 @@ import numpy as np
 
 from ...errors import CheckpointError
 from ..checkpoints.checkpoint import Checkpoint
+from ..checkpoints.listing import listed
 from .agreement import require
 from .gpt_families import FAMILIES
 from .gpt_found_names import UNDERSTOOD, found_naming, untold_parts
 from .gpt_hyperparameters import Hyperparameters
 from .gpt_names import NO_NAMES, NORMS, Naming
+from .gpt_shapes import is_buffer
 from .misfit import RENAMING
 
 OWN = "handwritten"
@@ -65,7 +67,22 @@ def naming_of(family: str, checkpoint: Checkpoint) -> Naming:
             f"{checkpoint.path} has no layers, or several kinds of them, whose names say where their attention is; "
             f"{RENAMING} gives tensors names such as {', '.join(f'blocks.0.{each}' for each in SOME_UNDERSTOOD)}"
         )
+    _refuse_unplaced(checkpoint, family, naming)
     return naming
+
+
+def _refuse_unplaced(checkpoint: Checkpoint, family: str, naming: Naming) -> None:
+    """CheckpointError for tensors that say no part of a GPT: nothing that a caller could say would make them fit."""
+    singles = {*naming.singles().values()}
+    others = {name: values for name, values in checkpoint.tensors.items() if not is_buffer(name, values)}
+    left = [name for name in others if name not in singles and naming.place(name) is None]
+    kinds = {re.sub(r"\d+", "N", name, count=1): name for name in reversed(left)}  # one layer stands for all
+    if kinds:
+        raise CheckpointError(
+            f"{checkpoint.path} has the tensors of {family}, and others whose names say no part of it: "
+            f"{listed([*reversed(kinds.values())])}; it is another architecture, or has other names for them, which "
+            f"{RENAMING} changes; --ignore NAME leaves out what the model does without"
+        )
 
 
 def refuse_untold_parts(checkpoint: Checkpoint) -> None:
