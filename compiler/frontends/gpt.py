@@ -23,7 +23,7 @@ from .biases import refuse_unread
 from .gpt_configuration import family_told
 from .gpt_families import BY_HEAD, FAMILIES, MODEL_TYPES
 from .gpt_hyperparameters import FRONTEND_NAME, Hyperparameters, parse_given
-from .gpt_names import FUSED, MAPS, SPLIT, Naming
+from .gpt_names import FUSED, JOINED, MAPS, SPLIT, Naming
 from .gpt_resolution import resolve
 from .gpt_shapes import check_shapes, is_turned, is_turned_head, recognized
 from .layouts import BY_KIND, FLAT, TRANSPOSED, joined_heads, rows_by_kind, same_name, stored_name, stored_tensors
@@ -98,8 +98,9 @@ def program_tensors(tensors: Mapping[str, np.ndarray], h: Hyperparameters, namin
         keys = h.num_key_value_heads * h.head_dim
         if part == FUSED and BY_HEAD in (family.fused, h.fused_by_head and BY_HEAD) and keys == h.hidden_size:
             name, values = name + BY_KIND, rows_by_kind(values, h.num_attention_heads)
-        if part == FUSED:
-            read |= split_rows(name, values, [h.hidden_size, keys, keys])
+        rows = {"query": h.hidden_size, "key": keys, "value": keys}
+        if part in JOINED:
+            read |= split_rows(name, values, [rows.get(each, h.intermediate_size) for each in JOINED[part]])
         elif values.ndim == 3 and naming.positions and name == naming.single("positions"):
             read |= split_bank(name, values) if len(values) == 1 else {name + FLAT: values[:, 0]}
         else:
@@ -172,7 +173,7 @@ class _Builder:
     def mlp(self, layer: int, x: int) -> int:
         """up, activation, down; where there is a gate, it goes through the activation and multiplies."""
         kind = ACTIVATIONS[self.h.hidden_act]
-        if "gate" in self.naming.parts:
+        if self.naming.stored_part("gate"):
             gate = self.emit(op.Activation(self.map(layer, "gate", x), kind))
             hidden = self.emit(op.Multiply(gate, self.map(layer, "up", x)))
         else:
@@ -180,11 +181,10 @@ class _Builder:
         return self.map(layer, "down", hidden)
 
     def map(self, layer: int, part: str, x: int) -> int:
-        """A linear map of a layer; queries, keys and values may be parts of one tensor."""
-        fused = part in SPLIT and FUSED in self.naming.parts
-        stored = FUSED if fused else part
+        """A linear map of a layer; queries, keys and values may be parts of one tensor, and so may gate and up."""
+        stored = self.naming.stored_part(part)
         weight, bias = self.naming.weight(layer, stored), self.naming.bias(layer, stored)
-        which = SPLIT.index(part) if fused else 0
+        which = JOINED[stored].index(part) if stored in JOINED else 0
         tensor = self.builder.tensor(self.read[weight][which])
         return self.emit(op.Linear(x, tensor, self.vector(bias, which)))
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .gpt_names import FUSED, NO_NAMES, SPLIT, Naming
+from .gpt_names import FUSED, JOINED, NO_NAMES, SPLIT, Naming
 from .gpt_names import NORMS as NORMS_OF_A_LAYER
 
 IN_A_STACK = re.compile(r"(?P<before>(?:.*?\D)?)(?P<layer>\d{1,4})(?P<after>[./])(?P<inner>.+)")
@@ -39,14 +39,16 @@ MEANT = {
     **dict.fromkeys(("k", "key", "keys"), "key"),
     **dict.fromkeys(("v", "value", "values", "val"), "value"),
     **dict.fromkeys(("qkv", "q k v", "query key value"), FUSED),
+    **dict.fromkeys(("kv", "k v", "key value"), "key_value"),
 }
 OF_AN_MLP = {
     **dict.fromkeys(("up", "in", "h 4 h", "expand"), "up"),
     **dict.fromkeys(("down", "out", "output", "4 h h"), "down"),
     "gate": "gate",
+    "gate up": "gate_up",
 }
-NECESSARY = (*NORMS_OF_A_LAYER, "output", "up", "down")
-OF_ATTENTION = {FUSED, *SPLIT, "output"}
+NECESSARY = ("table", *SPLIT, *NORMS_OF_A_LAYER, "output", "up", "down")
+OF_ATTENTION = {FUSED, "key_value", *SPLIT, "output"}
 UNDERSTOOD = {  # names whose words say a part
     "table": "tok_emb.weight",
     **{part: f"attn.{part}.weight" for part in (*SPLIT, "output")},
@@ -86,9 +88,9 @@ class _Found:
     @property
     def missing(self) -> list[str]:
         """The parts that a GPT needs and no name, or more than one, says."""
-        maps = () if FUSED in self.parts else SPLIT
-        found = {*self.parts, *self.singles}
-        return [part for part in ("table", *maps, *NECESSARY) if part not in found]
+        joined = (part for each, parts in JOINED.items() if each in self.parts for part in parts)
+        found = {*self.parts, *self.singles, *joined}
+        return [part for part in NECESSARY if part not in found]
 
 
 def found_naming(names: Iterable[str], shapes: Shapes | None = None) -> Naming:
@@ -214,7 +216,7 @@ def _part(stem: str) -> str | tuple[str, int]:
     said = " ".join(core)
     if not is_mlp and (part := _of_attention(leaf, said, attends)):
         return part
-    if said in OF_AN_MLP and (is_mlp or said in ("up", "down", "gate")):
+    if said in OF_AN_MLP and (is_mlp or said in ("up", "down", "gate", "gate up")):
         return OF_AN_MLP[said]
     numbers = [int(word) for word in core if word.isdigit()]
     if attends or len(numbers) < len(core) or len(numbers) > 1:

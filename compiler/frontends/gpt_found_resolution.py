@@ -20,7 +20,7 @@ from .agreement import require
 from .gpt_families import FAMILIES
 from .gpt_found_names import UNDERSTOOD, found_naming, untold_parts
 from .gpt_hyperparameters import Hyperparameters
-from .gpt_names import NO_NAMES, NORMS, Naming
+from .gpt_names import FUSED, NO_NAMES, NORMS, Naming
 from .gpt_shapes import is_buffer
 from .misfit import RENAMING
 
@@ -132,7 +132,7 @@ def told_by_names(naming: Naming, tensors: Tensors) -> dict[str, object]:
     told: dict[str, object] = {"final_norm": bool(naming.norm)}
     if any(part in NORMS and kind == "bias" for _, part, kind in places) or singles.get("norm_bias") in tensors:
         told["norm"] = "layer_norm"
-    if "fused" not in naming.parts:
+    if FUSED not in naming.parts:
         told["fused_by_head"] = False
     if "gate" not in naming.parts or "gate" in naming.parts["gate"].lower():
         told["gate_first"] = True

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 
 FUSED = "fused"  # the part that is queries, keys and values in one tensor
 SPLIT = ("query", "key", "value")
-MAPS = (*SPLIT, FUSED, "output", "gate", "up", "down")
+JOINED: Mapping[str, tuple[str, ...]] = {FUSED: SPLIT, "key_value": SPLIT[1:], "gate_up": ("gate", "up")}
+MAPS = (*SPLIT, *JOINED, "output", "gate", "up", "down")
 NORMS = ("attention_norm", "mlp_norm")
 USUAL_ENDINGS = (".weight", ".bias")
 BUFFERS = re.compile(r".*(\.(masked_bias|mask|tril|causal_mask)|attn\.bias|attention\.bias|inv_freq|embed_positions)")
@@ -51,6 +52,10 @@ class Naming:
 
     def _within(self, layer: int | str, part: str) -> str:
         return f"{self.prefix}{self.layers}{layer}{self.after}{self.parts[part]}"
+
+    def stored_part(self, part: str) -> str:
+        """The part under which one is stored: itself, or what it is joined in; "" where it is not there."""
+        return next((each for each in (part, *JOINED) if each in self.parts and part in JOINED.get(each, (each,))), "")
 
     def _endings(self, part: str) -> tuple[str, str]:
         return self.endings.get(part, USUAL_ENDINGS)

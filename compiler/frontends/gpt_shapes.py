@@ -35,8 +35,8 @@ def infer_from_shapes(tensors: Mapping[str, np.ndarray], naming: Naming, family:
         "vocab_size": table.shape[0] if table is not None and table.ndim == 2 else None,
         "hidden_size": width,
         "num_hidden_layers": max(layer for layer, _, _ in placed) + 1 if placed else None,
-        "intermediate_size": side("up", 0),
-        "key_rows": side("key", 0) or (fused and width and (fused - width) // 2),
+        "intermediate_size": side("up", 0) or (side("gate_up", 0) or 0) // 2,
+        "key_rows": side("key", 0) or (side("key_value", 0) or 0) // 2 or (fused and width and (fused - width) // 2),
         "positions": None if positions is None or positions.ndim < 2 else _rows(positions) - family.position_offset,
     }
     shapes: dict[str, object] = {name: value for name, value in found.items() if value}
@@ -66,6 +66,8 @@ def expected_shapes(
         "key": (keys, d),
         "value": (keys, d),
         FUSED: (d + 2 * keys, d),
+        "key_value": (2 * keys, d),
+        "gate_up": (2 * h.intermediate_size, d),
         "output": (d, d),
         "gate": (h.intermediate_size, d),
         "up": (h.intermediate_size, d),
@@ -89,9 +91,10 @@ def expected_shapes(
 
 def is_turned(tensors: Mapping[str, np.ndarray], naming: Naming, family: Family) -> bool:
     """Whether maps are stored as [inputs, outputs]: by the family, or by the widths of the table and of a wider MLP."""
-    if not family.is_found or "up" not in naming.parts:
+    part = naming.stored_part("up")
+    if not family.is_found or not part:
         return family.turned
-    table, up = (tensors.get(name, np.empty(0)).shape for name in (naming.single("table"), naming.weight(0, "up")))
+    table, up = (tensors.get(name, np.empty(0)).shape for name in (naming.single("table"), naming.weight(0, part)))
     return len(table) == len(up) == 2 and up[0] == table[1] != up[1]
 
 
@@ -183,5 +186,5 @@ def recognized(names: Iterable[str]) -> int:
 
 def recognized_by_words(names: Iterable[str]) -> int:
     """How many names say by their words which part a tensor plays, where every part that a GPT needs is there."""
-    stored = [stored_name(name) for name in names]
+    stored = [*dict.fromkeys(stored_name(name) for name in names)]
     return found_naming(stored).recognized(stored)

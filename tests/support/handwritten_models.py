@@ -192,9 +192,10 @@ class TutorialLlama(nn.Module):
         for layer in self.layers:
             y, a = layer.attn_norm(x), layer.attention
             x = x + a.wo(attended(a.wq(y), a.wk(y), a.wv(y), turn=self.turn))
-            y, (first, second, down) = layer.ffn_norm(x), (getattr(layer.ffn, name) for name in self.maps)
+            y, maps = layer.ffn_norm(x), [getattr(layer.ffn, name) for name in self.maps]
+            first, second = maps[0](y).chunk(2, -1) if len(maps) == 2 else (maps[0](y), maps[1](y))
             gate, up = (second, first) if self.second_gate else (first, second)
-            x = x + down(functional.silu(gate(y)) * up(y))
+            x = x + maps[-1](functional.silu(gate) * up)
         return self.output(self.norm_f(x))
 
 
@@ -213,6 +214,9 @@ class TutorialGpt(nn.Module):
                 attention = container(heads=nn.ModuleList(one), proj=linear(WIDTH, WIDTH))
             elif kind == "joined":
                 attention = container(qkv=linear(WIDTH, 3 * WIDTH, bias), out=linear(WIDTH, WIDTH))
+            elif kind == "half":
+                attention = container(to_q=linear(WIDTH, WIDTH, bias), to_kv=linear(WIDTH, 2 * head, bias))
+                attention.to_out = nn.Sequential(linear(WIDTH, WIDTH), nn.Dropout(0.0))
             else:
                 attention = container(
                     **{f"{k[0]}_proj": linear(WIDTH, WIDTH, bias) for k in kinds}, o_proj=linear(WIDTH, WIDTH)
@@ -235,4 +239,6 @@ class TutorialGpt(nn.Module):
             return a.proj(torch.cat(found, -1))
         if self.kind == "joined":
             return a.out(attended(*a.qkv(y).chunk(3, -1)))
+        if self.kind == "half":
+            return a.to_out(attended(a.to_q(y), *a.to_kv(y).chunk(2, -1)))
         return a.o_proj(attended(a.q_proj(y), a.k_proj(y), a.v_proj(y)))

@@ -89,13 +89,11 @@ def container(**modules: nn.Module) -> nn.Module:
     return found
 
 
-def gated(gate: str, up: str, down: str, hidden: int = 40) -> dict[str, nn.Module]:
-    """The maps of a gated MLP by the names that a code gives them."""
-    return {
-        gate: linear(WIDTH, hidden, False),
-        up: linear(WIDTH, hidden, False),
-        down: linear(hidden, WIDTH, False),
-    }
+def gated(*names: str, hidden: int = 40) -> dict[str, nn.Module]:
+    """The maps of a gated MLP by the names that a code gives them: two maps there, or one for both, and one back."""
+    *there, down = names
+    maps = {name: linear(WIDTH, 2 * hidden // len(there), False) for name in there}
+    return {**maps, down: linear(hidden, WIDTH, False)}
 
 
 def sines() -> Tensor:

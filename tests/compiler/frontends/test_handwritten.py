@@ -60,12 +60,18 @@ MODELS = {
         HALVES,
         "handwritten",
     ),
+    "tutorial-llama-joined": (
+        lambda: TutorialLlama(halves(10_000.0, HEAD), maps="gate_up_proj down_proj"),
+        HALVES,
+        "handwritten",
+    ),
     "tutorial-llama-second": (
         lambda: TutorialLlama(halves(10_000.0, HEAD), maps="w1 w2 w3", second_gate=True),
         {**HALVES, "gate_first": False},
         "handwritten",
     ),
     "tutorial-gpt-joined": (lambda: TutorialGpt("joined"), {**H, **PLAIN}, "handwritten"),
+    "tutorial-gpt-half-joined": (lambda: TutorialGpt("half"), {**H, **PLAIN}, "handwritten"),
     "tutorial-gpt-separate": (lambda: TutorialGpt("separate", bias=False), {**H, **PLAIN}, "handwritten"),
     "tutorial-gpt-heads": (lambda: TutorialGpt("heads"), {**PLAIN, "scale_by_width": False}, "handwritten"),
     "tutorial-gpt-heads-unbiased": (
@@ -101,7 +107,7 @@ def turned(state: State) -> State:
     return {f"params/{name}": values for name, values in found.items()}
 
 
-@pytest.mark.parametrize("kind", ["joined", "separate"])
+@pytest.mark.parametrize("kind", ["joined", "separate", "half"])
 def test_maps_may_be_stored_as_inputs_by_outputs(kind):
     module, tokens = with_weights(TutorialGpt(kind)), drawn_tokens(VOCABULARY)
     state = turned(state_of(module))
