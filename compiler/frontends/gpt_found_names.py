@@ -179,14 +179,16 @@ def _parts(stack: Stack, shapes: Shapes) -> dict[str, str]:
             case part if part:
                 found.setdefault(part, []).append(stem)
     parts = {part: stems[0] for part, stems in found.items() if len(stems) == 1}
-    norms, maps = ([of[number] for number in sorted(of)] for of in numbered.values())
-    if any(len(stems) > 1 for stems in (*norms, *maps)):  # which of them has the number is not told
-        return {}
-    more: dict[str, str] = {}
-    if len(norms) == 2:
-        more = dict(zip(NORMS_OF_A_LAYER, (stem for [stem] in norms), strict=True))
-    more |= _numbered_maps(stack, [stem for [stem] in maps], "down" in parts, shapes)
-    return {} if parts.keys() & more.keys() else parts | more
+    norms, maps = (_in_order(of) for of in numbered.values())
+    more = dict(zip(NORMS_OF_A_LAYER, norms, strict=True)) if len(norms) == 2 else {}
+    more |= _numbered_maps(stack, maps, "down" in parts, shapes)
+    twice = more.keys() & found.keys()
+    return {part: stem for part, stem in (parts | more).items() if part not in twice}
+
+
+def _in_order(numbered: Mapping[int, Sequence[str]]) -> list[str]:
+    """The stems by their numbers; none where two have the same, and which of them is meant is not told."""
+    return [numbered[n][0] for n in sorted(numbered)] if all(len(of) == 1 for of in numbered.values()) else []
 
 
 def _numbered_maps(stack: Stack, maps: Sequence[str], leads_back: bool, shapes: Shapes) -> dict[str, str]:

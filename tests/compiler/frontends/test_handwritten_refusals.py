@@ -154,6 +154,11 @@ CHANGED = [  # of nn.TransformerEncoder's state: what is there, too, or in the p
         "",
         "plays the part of table; --rename FROM=TO gives it a name such as to",
     ),
+    (
+        {"transformer_encoder.layers.0.post_attn_norm.weight": (24,)},
+        "",
+        "plays the part of mlp_norm; --rename",
+    ),
     ({"emb_norm.weight": (24,)}, "", "say no part of it: emb_norm.weight;"),
     ({"value_head.weight": (1, 24)}, "", "say no part of it: fc_out.weight, fc_out.bias, value_head.weight;"),
     ({}, "transformer_encoder.layers.1.linear1.weight", "missing: transformer_encoder.layers.1.linear1.weight"),
