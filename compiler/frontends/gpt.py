@@ -22,6 +22,7 @@ from ..model.program_builder import ProgramBuilder
 from .biases import refuse_unread
 from .gpt_configuration import family_told
 from .gpt_families import BY_HEAD, FAMILIES, MODEL_TYPES
+from .gpt_found_resolution import read_by_words
 from .gpt_hyperparameters import FRONTEND_NAME, Hyperparameters, parse_given
 from .gpt_names import FUSED, JOINED, MAPS, SPLIT, Naming
 from .gpt_resolution import resolve
@@ -53,7 +54,9 @@ class Gpt:
         builder = _Builder(h, naming, tensors).program()
         program = Program(tuple(builder.instructions), h.vocab_size, h.seq_len, h.boundary_token)
         dtypes = {name: checkpoint.dtypes[stored_name(name)] for name in builder.names}
-        return Model(program, builder.tensors(tensors, dtypes), h.document(), resolved.assumed, resolved.told)
+        notes = (read_by_words(naming),) if FAMILIES[h.family].is_found else ()
+        read = builder.tensors(tensors, dtypes)
+        return Model(program, read, h.document(), resolved.assumed, resolved.told, notes=notes)
 
     def restore(self, program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
         """The tensors as the checkpoint had them."""

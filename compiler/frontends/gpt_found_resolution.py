@@ -125,6 +125,14 @@ def checked_layout(h: Hyperparameters, naming: Naming) -> Naming:
     return replace(naming, parts={**naming.parts, "gate": naming.parts["up"], "up": naming.parts["gate"]})
 
 
+def read_by_words(naming: Naming) -> str:
+    """Which name was taken for which part, in words."""
+    singles = {part: name for part in ("table", "positions", "norm", "head") if (name := naming.single(part))}
+    parts = {part: naming.weight("N", part) for part in naming.parts}
+    said = ", ".join(f"{part} {name}" for part, name in {**singles, **parts}.items())
+    return f"which part each tensor plays is told by the words of its name: {said}"
+
+
 def told_by_names(naming: Naming, tensors: Tensors) -> dict[str, object]:
     """Hyperparameters that the names of a found naming tell, and those that do not matter with them."""
     places = [place for name in tensors if (place := naming.place(name)) is not None]

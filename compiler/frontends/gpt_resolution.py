@@ -45,7 +45,8 @@ MEANINGS = {  # of what is asked for and has no choices to tell by
     "is normalized, as nn.TransformerEncoderLayer does unless told otherwise",
     "rotary_dims": "rotary_dims is how many elements of each head are rotated, 0 for no rotations; other "
     "positions that are not stored, such as ALiBi, cannot be expressed",
-    "rope_theta": "rope_theta is the base of the rotations' frequencies, often 10000",
+    "rope_theta": "rope_theta is the base of the rotations' frequencies, often 10000; none that are scaled can "
+    "be expressed in this family",
     "rope_interleaved": "rope_interleaved is true where a rotation turns neighbouring elements, as complex numbers do, "
     "and false where it turns those of the two halves of a head, as rotate_half does",
     "scale_embedding": "scale_embedding is true where the embedding is multiplied by the root of the model's width",

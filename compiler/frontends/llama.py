@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...format.program.operations import RopeLayout
 from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.listing import listed
@@ -22,17 +23,19 @@ from .biases import refuse_unread
 from .llama_configuration import family_told, text_values
 from .llama_families import FAMILIES, MULTIMODAL
 from .llama_hyperparameters import FRONTEND_NAME, Hyperparameters
-from .llama_names import LLAMA2C, MAPS, Naming, recognized, stored_name, with_rows
+from .llama_names import MAPS, Naming, recognized, stored_name, with_rows
 from .llama_program import FREQUENCIES, build_program, rotations
-from .llama_resolution import NAMES, parse_given, resolve
+from .llama_resolution import parse_given, resolve
 from .llama_shapes import check_shapes
 from .parts import add_one, join_parts, split_rows, subtract_one
 
-TURNED_BY_NAMES = (
-    "its names are those of Meta's code, whose rotations turn neighbouring elements of a head; if yours turn those of "
-    'its two halves, say frontend = "gpt", family = "handwritten" and rope_interleaved = false in an --architecture '
-    "file"
-)
+OTHERWISE = 'say frontend = "gpt", family = "handwritten" and rope_interleaved = {} in an --architecture file'
+TURNED_BY_NAMES = {
+    RopeLayout.INTERLEAVED: "its names are those of Meta's code, whose rotations turn neighbouring elements of a head; "
+    f"if yours turn those of its two halves, {OTHERWISE.format('false')}",
+    RopeLayout.HALF_SPLIT: "its names are those of transformers, whose rotations turn the elements of a head's two "
+    f"halves; if yours turn neighbouring ones, {OTHERWISE.format('true')}",
+}
 BESIDE_TEXT = ("vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector.")
 
 
@@ -51,8 +54,8 @@ class Llama:
         checkpoint, notes = _text_part(checkpoint)
         resolved = resolve(checkpoint, parse_given(architecture))
         h, naming = resolved.hyperparameters, resolved.naming
-        if h.family == LLAMA2C and resolved.told["family"] == NAMES:
-            notes = (*notes, TURNED_BY_NAMES)
+        if checkpoint.configuration is None:
+            notes = (*notes, TURNED_BY_NAMES[naming.layout])
         check_shapes(checkpoint, h, naming)
         _check_biases(checkpoint, h, naming)
         if h.traits.fused:

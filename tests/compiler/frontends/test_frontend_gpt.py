@@ -97,7 +97,8 @@ def test_rotations_told_twice_are_those_of_their_own_dictionary():
 
 OF_ROTATIONS = (
     "; rotary_dims is how many elements of each head are rotated, 0 for no rotations; other positions that are not "
-    "stored, such as ALiBi, cannot be expressed; rope_theta is the base of the rotations' frequencies, often 10000"
+    "stored, such as ALiBi, cannot be expressed; rope_theta is the base of the rotations' frequencies, often 10000; "
+    "none that are scaled can be expressed in this family"
 )
 OF_NORMS = (
     "; norm_first is true where attention and MLP read a normalized stream, false where the sum after them is "

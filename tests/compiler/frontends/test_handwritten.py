@@ -144,4 +144,39 @@ def test_metas_names_may_be_those_of_other_rotations():
     )
     model = build_model(checkpoint_of(state, None), {"frontend": "gpt", "family": "handwritten", **HALVES})
     assert_computes(model, logits_of(of_halves, tokens), tokens)
+    assert model.notes == (
+        "which part each tensor plays is told by the words of its name: table tok_embeddings.weight, norm norm.weight, "
+        "head output.weight, attention_norm layers.N.attention_norm.weight, query layers.N.attention.wq.weight, "
+        "key layers.N.attention.wk.weight, value layers.N.attention.wv.weight, output layers.N.attention.wo.weight, "
+        "mlp_norm layers.N.ffn_norm.weight, gate layers.N.feed_forward.w1.weight, "
+        "down layers.N.feed_forward.w2.weight, up layers.N.feed_forward.w3.weight",
+    )
     assert not build_model(checkpoint_with(state, METAS)).notes
+
+
+def test_transformers_names_may_be_those_of_other_rotations():
+    tokens, said = drawn_tokens(VOCABULARY), {**H, "rope_theta": 10_000, "rms_norm_eps": 1e-6, "hidden_act": "silu"}
+    of_halves, of_neighbours = (
+        with_weights(TutorialLlama(turn, maps="gate_proj up_proj down_proj"))
+        for turn in (halves(10_000.0, HEAD), neighbours(10_000.0))
+    )
+    state = under_transformers_names(state_of(of_halves))
+    model = build_model(checkpoint_of(state, None), {**said, "family": "llama"})
+    assert_computes(model, logits_of(of_halves, tokens), tokens)
+    [note] = model.notes
+    assert note == (
+        "its names are those of transformers, whose rotations turn the elements of a head's two halves; if yours turn "
+        'neighbouring ones, say frontend = "gpt", family = "handwritten" and rope_interleaved = true in an '
+        "--architecture file"
+    )
+    model = build_model(checkpoint_of(state, None), {"frontend": "gpt", "family": "handwritten", **NEIGHBOURS})
+    assert_computes(model, logits_of(of_neighbours, tokens), tokens)
+
+
+def under_transformers_names(state: State) -> State:
+    names = {"token_embedding": "model.embed_tokens", "norm_f": "model.norm", "output.": "lm_head.", ".ffn.": ".mlp."}
+    names |= {"layers.": "model.layers.", "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"}
+    names |= {f"attention.w{kind}": f"self_attn.{kind}_proj" for kind in "qkvo"}
+    for own, other in names.items():
+        state = {name.replace(own, other): values for name, values in state.items()}
+    return state
