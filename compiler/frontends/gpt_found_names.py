@@ -20,7 +20,7 @@ IN_A_STACK = re.compile(r"(?P<before>(?:.*?\D)?)(?P<layer>\d{1,4})(?P<after>[./]
 BIAS_OF = {"gamma": "beta", "g": "b", "w": "b"}
 GAINS, BIASES = "weight kernel scale gamma g w", "bias shift beta b"
 ENDING = re.compile(rf"(?P<stem>.+?)(?P<ending>[./](?:{'|'.join(f'{GAINS} {BIASES}'.split())})|_(?:weight|bias))")
-WORD = re.compile(r"[A-Z]?[a-z]+|\d+|[A-Z]+")
+WORD, NUMBER = re.compile(r"[A-Z]?[a-z]+|\d{1,9}|[A-Z]+"), re.compile(r"\d{1,9}")
 GLUED = {
     **{f"w{each}": ("w", each) for each in ("q", "k", "v", "o", "qkv")},
     **{f"{each}proj": (each, "proj") for each in ("q", "k", "v", "o", "out", "qkv", "up", "down", "gate")},
@@ -205,7 +205,7 @@ def _numbered_maps(stack: Stack, maps: Sequence[str], leads_back: bool, shapes: 
 def _part(stem: str) -> str | tuple[str, int]:
     """The part that a stem in a layer says, or a kind of part and its number; "" where its words say none."""
     tokens = [token for token in re.split(r"[./]", stem) if token != "*"]
-    number = int(tokens.pop()) if tokens[-1].isdigit() else None
+    number = int(tokens.pop()) if tokens and NUMBER.fullmatch(tokens[-1]) else None
     if not tokens:
         return ""
     words, leaf = [word for token in tokens for word in _words(token)], _words(tokens[-1])
@@ -220,7 +220,7 @@ def _part(stem: str) -> str | tuple[str, int]:
         return part
     if said in OF_AN_MLP and (is_mlp or said in ("up", "down", "gate", "gate up")):
         return OF_AN_MLP[said]
-    numbers = [int(word) for word in core if word.isdigit()]
+    numbers = [int(word) for word in core if word.isdecimal()]
     if attends or len(numbers) < len(core) or len(numbers) > 1:
         return ""
     if numbers or number is not None:
@@ -240,7 +240,7 @@ def _of_attention(leaf: Sequence[str], said: str, attends: bool) -> str:
 def _norm(leaf: Sequence[str], number: int | None, attends: bool, is_mlp: bool) -> str | tuple[str, int]:
     """The first or the second norm of a layer; those of queries and keys are none of these."""
     core = [word for word in leaf if word not in NORMS | ATTENTIONS | MLPS | {"layer", "self"}]
-    numbers = [int(word) for word in core if word.isdigit()]
+    numbers = [int(word) for word in core if word.isdecimal()]
     if numbers or number is not None:
         return "" if len(numbers) < len(core) else ("norm", numbers[0] if numbers else number or 0)
     if core not in ([], ["pre"], ["input"], ["post"]):
@@ -257,7 +257,7 @@ def _singles(names: Sequence[str]) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for name in names:
         stem, kind, _ = _parsed(name)
-        tokens = [token for token in re.split(r"[./]", stem) if not token.isdigit()]
+        tokens = [token for token in re.split(r"[./]", stem) if not token.isdecimal()]
         if kind == "bias" or not tokens:
             continue
         words, leaf = {word for token in tokens for word in _words(token)}, {*_words(tokens[-1])}
