@@ -37,7 +37,6 @@ ROTATING: Mapping[str, object] = {
 OF_ONES_OWN: Mapping[str, object] = {  # what most people's code does and their tensors do not show
     **{name: value for name, value in PLAIN.items() if name.startswith(("scale_", "sliding_", "parallel_"))},
     "scale_embedding": False,
-    "fused_by_head": False,
 }
 ROTATED: Mapping[str, object] = {"norm": "rms_norm", "norm_first": True, "gate_first": True, "hidden_act": "silu"}
 
@@ -261,7 +260,7 @@ FAMILIES: dict[str, Family] = {
     ),
     "litgpt": _found(
         (".attn.qkv.weight", ".norm_1.weight", ".mlp.proj.weight"),
-        {"norm_first": True, "gate_first": True, "rope_interleaved": False},
+        {"norm_first": True, "gate_first": True, "rope_interleaved": False, "fused_by_head": False},
         asked=("parallel_residual",),
     ),
 }

@@ -25,6 +25,7 @@ from .gpt_shapes import is_buffer
 from .misfit import RENAMING
 
 OWN = "handwritten"
+KIND_BY_KIND = re.compile(r"(.*[./])?(c_attn|in_proj)")  # joined as in GPT-2 and in torch's own attention
 NO_ROTATION = {"rope_theta": 10_000.0, "rope_interleaved": False}  # where nothing is rotated
 SOME_UNDERSTOOD = [UNDERSTOOD[part] for part in ("query", "output", "mlp_norm", "up")]
 Tensors = Mapping[str, np.ndarray]
@@ -104,6 +105,8 @@ def complete_found(
     """
     if not naming.numbered_gate:  # of w1, w2 and w3, of which the second leads back, the first is the gate as in Llama
         assumed.setdefault("gate_first", True)
+    if KIND_BY_KIND.fullmatch(naming.parts.get(FUSED, "")):
+        assumed.setdefault("fused_by_head", False)
     if "positions" in shapes:
         assumed["rotary_dims"] = 0
         assumed.pop("rotary_share", None)
@@ -120,6 +123,8 @@ def checked_layout(h: Hyperparameters, naming: Naming) -> Naming:
     """The naming with its gate where the hyperparameters say; CheckpointError for a norm that is not there."""
     there = "there is one" if naming.norm else "there is none"
     require(h.final_norm == bool(naming.norm), f"final_norm is {h.final_norm}, and among the tensors {there}")
+    grouped = h.num_key_value_heads != h.num_attention_heads
+    require(not (grouped and h.fused_by_head), "fused_by_head of fewer heads of keys than of queries cannot be read")
     if h.gate_first or "gate" not in naming.parts:
         return naming
     return replace(naming, parts={**naming.parts, "gate": naming.parts["up"], "up": naming.parts["gate"]})

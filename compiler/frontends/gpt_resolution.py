@@ -50,6 +50,9 @@ MEANINGS = {  # of what is asked for and has no choices to tell by
     "rope_interleaved": "rope_interleaved is true where a rotation turns neighbouring elements, as complex numbers do, "
     "and false where it turns those of the two halves of a head, as rotate_half does",
     "scale_embedding": "scale_embedding is true where the embedding is multiplied by the root of the model's width",
+    "fused_by_head": "fused_by_head is true where the joined map gives queries, keys and values of one head after the "
+    "other, as view(..., heads, 3 * width) reads it, and false where it gives all queries, then all keys, then all "
+    "values, as chunk(3, dim=-1) does",
     "gate_first": "gate_first is true where the activation is that of the map with the lower number",
     "scale_by_width": "scale_by_width is true where the code multiplies scores by C**-0.5, C the width of the model, "
     "and false where by the head's, head_size**-0.5",

@@ -212,7 +212,7 @@ class TutorialGpt(nn.Module):
             if kind == "heads":
                 one = [container(**{k: linear(WIDTH, head, bias) for k in kinds}) for _ in range(HEADS)]
                 attention = container(heads=nn.ModuleList(one), proj=linear(WIDTH, WIDTH))
-            elif kind == "joined":
+            elif kind in ("joined", "by_head"):
                 attention = container(qkv=linear(WIDTH, 3 * WIDTH, bias), out=linear(WIDTH, WIDTH))
             elif kind == "half":
                 attention = container(to_q=linear(WIDTH, WIDTH, bias), to_kv=linear(WIDTH, 2 * head, bias))
@@ -239,6 +239,9 @@ class TutorialGpt(nn.Module):
             return a.proj(torch.cat(found, -1))
         if self.kind == "joined":
             return a.out(attended(*a.qkv(y).chunk(3, -1)))
+        if self.kind == "by_head":
+            qkv = a.qkv(y).unflatten(-1, (HEADS, -1)).chunk(3, -1)
+            return a.out(attended(*(x.flatten(2) for x in qkv)))
         if self.kind == "half":
             return a.to_out(attended(a.to_q(y), *a.to_kv(y).chunk(2, -1)))
         return a.o_proj(attended(a.q_proj(y), a.k_proj(y), a.v_proj(y)))

@@ -149,7 +149,7 @@ def test_whatever_names_there_are_a_model_or_one_clear_error_comes_out(names, sh
         "norm_first": True,
         "norm": "rms_norm",
     }
-    said |= {"hidden_act": "relu", "layer_norm_eps": 1e-5, "rotary_dims": 0, "gate_first": True}
+    said |= {"hidden_act": "relu", "layer_norm_eps": 1e-5, "rotary_dims": 0, "gate_first": True, "fused_by_head": False}
     try:
         model = build_model(checkpoint_of(state, None), said)
     except CheckpointError as error:

@@ -70,7 +70,16 @@ MODELS = {
         {**HALVES, "gate_first": False},
         "handwritten",
     ),
-    "tutorial-gpt-joined": (lambda: TutorialGpt("joined"), {**H, **PLAIN}, "handwritten"),
+    "tutorial-gpt-joined": (
+        lambda: TutorialGpt("joined"),
+        {**H, **PLAIN, "fused_by_head": False},
+        "handwritten",
+    ),
+    "tutorial-gpt-by-head": (
+        lambda: TutorialGpt("by_head"),
+        {**H, **PLAIN, "fused_by_head": True},
+        "handwritten",
+    ),
     "tutorial-gpt-half-joined": (lambda: TutorialGpt("half"), {**H, **PLAIN}, "handwritten"),
     "tutorial-gpt-separate": (lambda: TutorialGpt("separate", bias=False), {**H, **PLAIN}, "handwritten"),
     "tutorial-gpt-heads": (lambda: TutorialGpt("heads"), {**PLAIN, "scale_by_width": False}, "handwritten"),
@@ -107,11 +116,11 @@ def turned(state: State) -> State:
     return {f"params/{name}": values for name, values in found.items()}
 
 
-@pytest.mark.parametrize("kind", ["joined", "separate", "half"])
+@pytest.mark.parametrize("kind", ["joined", "by_head", "separate", "half"])
 def test_maps_may_be_stored_as_inputs_by_outputs(kind):
     module, tokens = with_weights(TutorialGpt(kind)), drawn_tokens(VOCABULARY)
     state = turned(state_of(module))
-    model = build_model(checkpoint_of(state, None), {**H, **PLAIN})
+    model = build_model(checkpoint_of(state, None), {**H, **PLAIN, "fused_by_head": kind == "by_head"})
     assert_computes(model, logits_of(module, tokens), tokens)
     restored = {tensor.name: tensor.values for tensor in restored_tensors(model.program, model.tensors)}
     assert restored.keys() == state.keys()

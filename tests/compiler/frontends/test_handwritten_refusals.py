@@ -9,6 +9,7 @@ from handwritten_models import LitGpt, LitLlama, RaschkaGpt, RaschkaLlama, Torch
 from handwritten_parts import neighbours, with_weights
 from handwritten_states import (
     ENCODER,
+    LITGPT,
     METAS,
     NANOGPTS,
     NEIGHBOURS,
@@ -37,6 +38,7 @@ ASKED = [
     (LLAMA_STATE, {**H, **PLAIN, "rotary_dims": 0, "norm": "layer_norm"}, "", ""),
     (SECOND_STATE, {**TUTORIAL, "rope_interleaved": True}, "handwritten", "gate_first"),
     (state_of(TorchEncoder(True, "gelu", "sines")), ENCODER, "handwritten", "scale_embedding"),
+    (state_of(TutorialGpt("joined")), {**H, **PLAIN}, "handwritten", "fused_by_head"),
     (state_of(TutorialGpt("heads")), PLAIN, "handwritten", "scale_by_width"),
     (state_of(RaschkaGpt()), {}, "raschka-gpt", "num_attention_heads"),
     (state_of(RaschkaLlama()), {}, "raschka-llama", "num_attention_heads, rope_theta"),
@@ -119,6 +121,12 @@ def test_a_configuration_under_other_names_is_read(state, config, said):
             {"frontend": "gpt", "family": "handwritten"},
             "has no layers, or several kinds of them, whose names say where their attention is; --rename FROM=TO gives "
             "tensors names such as blocks.0.attn.query.weight, blocks.0.attn.output.weight, blocks.0.mlp_norm.weight, ",
+        ),
+        (
+            state_of(LitGpt(llama=True)),
+            None,
+            {**LITGPT, "fused_by_head": True},
+            "fused_by_head of fewer heads of keys than of queries cannot be read",
         ),
         (LLAMA_STATE, None, {"family": "nanogpt"}, "lacks the tensors of nanogpt"),
     ],
