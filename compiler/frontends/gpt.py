@@ -22,7 +22,7 @@ from ..model.program_builder import ProgramBuilder
 from .biases import refuse_unread
 from .gpt_configuration import family_told
 from .gpt_families import BY_HEAD, FAMILIES, MODEL_TYPES
-from .gpt_found_resolution import read_by_words
+from .gpt_found_resolution import has_norm_biases, read_by_words
 from .gpt_hyperparameters import FRONTEND_NAME, Hyperparameters, parse_given
 from .gpt_names import FUSED, JOINED, MAPS, SPLIT, Naming
 from .gpt_resolution import resolve
@@ -30,6 +30,10 @@ from .gpt_shapes import check_shapes, is_turned, is_turned_head, recognized
 from .layouts import BY_KIND, FLAT, TRANSPOSED, joined_heads, rows_by_kind, same_name, stored_name, stored_tensors
 from .parts import split_bank, split_rows
 
+TAKEN_FOR_LAYER_NORM = (
+    "its norms have no biases and are taken for LayerNorm; if they are RMSNorm, say family = "
+    '"handwritten" and norm = "rms_norm" in an --architecture file'
+)
 ACTIVATIONS = {kind.name.lower(): kind for kind in op.ActivationKind}
 
 
@@ -55,6 +59,9 @@ class Gpt:
         program = Program(tuple(builder.instructions), h.vocab_size, h.seq_len, h.boundary_token)
         dtypes = {name: checkpoint.dtypes[stored_name(name)] for name in builder.names}
         notes = (read_by_words(naming),) if FAMILIES[h.family].is_found else ()
+        by_names = "family" not in architecture and family_told(checkpoint.configuration) is None
+        if by_names and not notes and not has_norm_biases(naming, checkpoint.tensors):
+            notes = (TAKEN_FOR_LAYER_NORM,)
         read = builder.tensors(tensors, dtypes)
         return Model(program, read, h.document(), resolved.assumed, resolved.told, notes=notes)
 

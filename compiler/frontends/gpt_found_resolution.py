@@ -138,12 +138,17 @@ def read_by_words(naming: Naming) -> str:
     return f"which part each tensor plays is told by the words of its name: {said}"
 
 
+def has_norm_biases(naming: Naming, tensors: Iterable[str]) -> bool:
+    """Whether a norm has a bias, as an RMSNorm never does."""
+    places = [place for name in tensors if (place := naming.place(name)) is not None]
+    single = naming.singles().get("norm_bias")
+    return any(part in NORMS and kind == "bias" for _, part, kind in places) or single in {*tensors}
+
+
 def told_by_names(naming: Naming, tensors: Tensors) -> dict[str, object]:
     """Hyperparameters that the names of a found naming tell, and those that do not matter with them."""
-    places = [place for name in tensors if (place := naming.place(name)) is not None]
-    singles = naming.singles()
     told: dict[str, object] = {"final_norm": bool(naming.norm)}
-    if any(part in NORMS and kind == "bias" for _, part, kind in places) or singles.get("norm_bias") in tensors:
+    if has_norm_biases(naming, tensors):
         told["norm"] = "layer_norm"
     if FUSED not in naming.parts:
         told["fused_by_head"] = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from golden_logits import assert_computes, checkpoint_of, drawn_tokens
+from golden_logits import assert_computes, both_logits, checkpoint_of, drawn_tokens, golden_logits
 from handwritten_models import LitGpt, LitLlama, RaschkaGpt, RaschkaLlama, TorchEncoder, TutorialGpt, TutorialLlama
 from handwritten_parts import VOCABULARY, halves, neighbours, with_weights
 from handwritten_states import (
@@ -189,3 +189,22 @@ def under_transformers_names(state: State) -> State:
     for own, other in names.items():
         state = {name.replace(own, other): values for name, values in state.items()}
     return state
+
+
+def test_norms_without_biases_may_be_of_either_kind():
+    """nanoGPT's tensors with bias=False, and those of a fork of it whose norms are RMSNorm."""
+    golden, tokens = golden_logits("gpt2"), drawn_tokens(VOCABULARY)
+    state = {n: np.ascontiguousarray(v.T) if ".c_" in n else v for n, v in golden.state().items()}
+    bare = {name: values for name, values in state.items() if not name.endswith(".bias")}
+    said = {**H, "hidden_act": "gelu"}
+    [note] = build_model(checkpoint_of(bare, None), said).notes
+    assert note == (
+        'its norms have no biases and are taken for LayerNorm; if they are RMSNorm, say family = "handwritten" and '
+        'norm = "rms_norm" in an --architecture file'
+    )
+    assert not build_model(checkpoint_of(state, None), said).notes
+    own = {**said, "family": "handwritten", "norm": "rms_norm", "layer_norm_eps": 1e-5, "norm_first": True}
+    kinds = {type(each).__name__ for each in build_model(checkpoint_of(bare, None), own).program.instructions}
+    assert "RmsNorm" in kinds and "LayerNorm" not in kinds
+    plain = build_model(checkpoint_of(bare, None), {**own, "norm": "layer_norm"})
+    assert_computes(plain, both_logits(build_model(checkpoint_of(bare, None), said), tokens)[0], tokens)
