@@ -101,7 +101,9 @@ def reported_instructions(options: CompileOptions) -> dict:
 
 
 def _provenance(options: CompileOptions, recipe: Recipe, model: Model) -> dict:
-    """What the artifact says of where it comes from; the configuration lets it become a folder again."""
+    """What the artifact says of where it comes from: the configuration lets it become a folder again, and who renamed
+    tensors of the checkpoint finds its own names by how.
+    """
     found = {
         "bytecap": VERSION,
         "calibration": file_sha256(options.calibration)[:16],
@@ -109,4 +111,5 @@ def _provenance(options: CompileOptions, recipe: Recipe, model: Model) -> dict:
         "seed": options.seed,
     }
     found |= {} if options.effort == DEFAULT_EFFORT else {"effort": options.effort}
+    found |= {"rename": list(options.selection.rename)} if options.selection.rename else {}
     return found | ({"configuration": dict(model.configuration)} if model.configuration else {})

@@ -14,6 +14,7 @@ from ...errors import CheckpointError
 from .listing import listed
 
 ANY, BETWEEN = "*", "="  # what stands for any characters in a renaming, and what parts its two sides
+ALIKE, LEAST_ALIKE = 3, 0.5  # how many names a refusal gives, and how much of each is as in the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,8 @@ class Selection:
             pattern = re.compile("(.*)".join(map(re.escape, before.split(ANY))))
             matches = {name: match for name, now in found.items() if (match := pattern.fullmatch(now))}
             if not matches:
-                there = listed([*found.values()])
-                raise CheckpointError(
-                    f"{path} has no tensor {before!r} to rename; there are {there}", argument="rename"
-                )
+                way_out = _alike(before, found.values())
+                raise CheckpointError(f"{path} has no tensor {before!r} to rename; {way_out}", argument="rename")
             found |= {name: _filled(after, match.groups()) for name, match in matches.items()}
             _refuse_twins(found, rule, path)
         return found
@@ -66,6 +65,18 @@ def _sides(rule: str) -> tuple[str, str]:
         counts = f"{before.count(ANY)} {ANY} on the left and {after.count(ANY)} on the right"
         raise CheckpointError(f"{rule!r} has {counts}; each on the right stands for one on the left", argument="rename")
     return before, after
+
+
+def _alike(before: str, names: Iterable[str]) -> str:
+    """The names that look most like one that means none, numbers apart; the first ones where none does."""
+    from difflib import get_close_matches
+
+    names, one_of = list(names), {}
+    for name in reversed(names):
+        one_of[re.sub(r"\d+", "0", name).lower()] = name
+    plain = re.sub(r"\d+", "0", before).replace(ANY, "0").lower()
+    near = [one_of[each] for each in get_close_matches(plain, one_of, n=ALIKE, cutoff=LEAST_ALIKE)]
+    return f"most like it are {', '.join(near)}" if near else f"there are {listed(names)}"
 
 
 def _filled(after: str, found: Sequence[str]) -> str:

@@ -11,10 +11,13 @@ from ...files.nearest_name import known_names
 from ...files.printable import shown_value
 from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
-from ..checkpoints.configuration import Configuration, model_configuration
+from ..checkpoints.configuration import META_MODEL_TYPE, Configuration, model_configuration
 from ..checkpoints.listing import listed
 from ..model.model import Model, ModelTensor
 from .architecture_file import FRONTEND_KEY, PRESET_KEY, read_architecture
+from .gpt_found_resolution import refuse_untold_parts
+from .gpt_hyperparameters import FRONTEND_NAME as GPT
+from .gpt_shapes import recognized_by_words
 from .inexpressible import INEXPRESSIBLE
 from .misfit import RENAMING, ignoring
 from .registry import FRONTENDS, Frontend
@@ -35,6 +38,10 @@ __all__ = [
 # Of several models in a file, the one that is meant.
 USUAL_MODULES = ("model.", "net.", "gpt.", "lm.", "student.", "transformer.", "_forward_module.")
 MOST_MODULES = 4  # around a model
+OF_ITS_OWN = (
+    f'if it is a GPT or Llama of somebody\'s own code, say {FRONTEND_KEY} = "{GPT}" and family = "handwritten" in an '
+    "--architecture file"
+)
 MODEL_TYPE = "model_type"  # the key by which a Hugging Face config.json names an architecture
 
 
@@ -91,7 +98,7 @@ def _prefix_before(names: Sequence[str]) -> str:
     """The names of modules that stand before all names and without which frontends know more of these; or nothing."""
     parts = _modules_before(names)
     prefixes = ["".join(parts[:count]) for count in range(min(len(parts), MOST_MODULES) + 1)]
-    return max(prefixes, key=lambda prefix: _known([name.removeprefix(prefix) for name in names]))
+    return max(prefixes, key=lambda prefix: _known_as_they_are([name.removeprefix(prefix) for name in names]))
 
 
 def _modules_before(names: Sequence[str]) -> list[str]:
@@ -101,8 +108,13 @@ def _modules_before(names: Sequence[str]) -> list[str]:
 
 
 def _known(names: Iterable[str]) -> int:
-    """How many of the names that frontend knows which knows most."""
-    return max(recognized(frontend, list(names)) for frontend in known_frontends().values())
+    """How many of the names that frontend knows which knows most, as they are or by their words."""
+    names = list(names)
+    return max(recognized_by_words(names), _known_as_they_are(names))
+
+
+def _known_as_they_are(names: Sequence[str]) -> int:
+    return max(recognized(frontend, names) for frontend in known_frontends().values())
 
 
 def _refuse_several(checkpoint: Checkpoint) -> None:
@@ -132,8 +144,8 @@ def _known_inside(names: Sequence[str]) -> int:
 def restored_tensors(program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
     """The tensors of a program as its checkpoint had them: what the frontend rewrote is undone."""
     names = [tensor.name for tensor in tensors]
-    best = max(known_frontends().values(), key=lambda frontend: recognized(frontend, names))
-    return restored(best, program, tensors) if recognized(best, names) else list(tensors)
+    best = _best({each.name: recognized(each, names) for each in known_frontends().values()}, names)
+    return restored(best, program, tensors) if _known(names) else list(tensors)
 
 
 def _named(name: object) -> Frontend:
@@ -151,21 +163,43 @@ def _chosen(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Front
     if FRONTEND_KEY in architecture:
         return _named(architecture[FRONTEND_KEY])
     declared = None if checkpoint.configuration is None else checkpoint.configuration.values.get(MODEL_TYPE)
-    frontends = known_frontends().values()
-    counts = {each.name: recognized(each, checkpoint.tensors) for each in frontends}
-    best = max(frontends, key=lambda each: (counts[each.name] > 0 and declared in each.model_types, counts[each.name]))
-    known = counts[best.name]
+    names = list(checkpoint.tensors)
+    counts = {each.name: recognized(each, names) for each in known_frontends().values()}
+    best = _best(counts, names, declared)
+    known = max(counts[best.name], recognized_by_words(names) if best.name == GPT else 0)
     few = 2 * known < len(checkpoint.tensors)  # such as lm_head.weight, which many architectures have
     if checkpoint.configuration is not None and (best.model_types or few):
         _check_model_type(checkpoint, checkpoint.configuration)
     if not known:
         _refuse_several(checkpoint)
-        first = ", ".join(list(checkpoint.tensors)[:3])
+    if not known or few:
+        refuse_untold_parts(checkpoint)
+    if not known:
+        first = ", ".join(names[:3])
         raise CheckpointError(
             f"{checkpoint.path}: no frontend knows these tensors ({first}, ...); known architectures are "
             f"{', '.join(sorted(counts))}; {RENAMING} gives tensors the names of one of them"
         )
     return best
+
+
+def _best(counts: Mapping[str, int], names: Sequence[str], declared: object = None) -> Frontend:
+    """The frontend of a `declared` model type that knows a name, else that which knows more of them than the others;
+    but Gpt where more say by their words what they are, unless the other is of a package and knows nearly all.
+
+    counts : by frontend, how many of the names it knows as they are
+    """
+
+    def is_declared(each: Frontend) -> bool:
+        known = counts[each.name]  # sizes that the file of another model has, too, were taken for Meta's
+        return known > 0 and declared in each.model_types and (declared != META_MODEL_TYPE or 2 * known >= len(names))
+
+    frontends = known_frontends()
+    best = max(frontends.values(), key=lambda each: (is_declared(each), counts[each.name]))
+    of_a_package = best.name not in FRONTENDS and 4 * counts[best.name] >= 3 * len(names)
+    if is_declared(best) or of_a_package or recognized_by_words(names) <= counts[best.name]:
+        return best
+    return FRONTENDS[GPT]
 
 
 def _check_model_type(checkpoint: Checkpoint, configuration: Configuration) -> None:
@@ -177,7 +211,8 @@ def _check_model_type(checkpoint: Checkpoint, configuration: Configuration) -> N
             f"{checkpoint.path}: {configuration.source} says that this is a {found!r}: {INEXPRESSIBLE[str(found)]}"
         )
     if found is not None and found not in types:
+        own = f"; {OF_ITS_OWN}" if recognized_by_words(checkpoint.tensors) else ""
         raise CheckpointError(
             f"{checkpoint.path}: {configuration.source} says that this is a {shown_value(found)}, which no frontend "
-            f"knows; known are {', '.join(types)} and the tensors of parameter-golf"
+            f"knows; known are {', '.join(types)} and the tensors of parameter-golf{own}"
         )

@@ -22,13 +22,18 @@ from ..model.program_builder import ProgramBuilder
 from .biases import refuse_unread
 from .gpt_configuration import family_told
 from .gpt_families import BY_HEAD, FAMILIES, MODEL_TYPES
+from .gpt_found_resolution import has_norm_biases, read_by_words
 from .gpt_hyperparameters import FRONTEND_NAME, Hyperparameters, parse_given
-from .gpt_names import FUSED, MAPS, SPLIT, Naming
+from .gpt_names import FUSED, JOINED, MAPS, SPLIT, Naming
 from .gpt_resolution import resolve
-from .gpt_shapes import check_shapes, recognized
-from .layouts import BY_KIND, TRANSPOSED, joined_heads, rows_by_kind, same_name, stored_name, stored_tensors
+from .gpt_shapes import check_shapes, is_turned, is_turned_head, recognized
+from .layouts import BY_KIND, FLAT, TRANSPOSED, joined_heads, rows_by_kind, same_name, stored_name, stored_tensors
 from .parts import split_bank, split_rows
 
+TAKEN_FOR_LAYER_NORM = (
+    "its norms have no biases and are taken for LayerNorm; if they are RMSNorm, say family = "
+    '"handwritten" and norm = "rms_norm" in an --architecture file'
+)
 ACTIVATIONS = {kind.name.lower(): kind for kind in op.ActivationKind}
 
 
@@ -53,7 +58,12 @@ class Gpt:
         builder = _Builder(h, naming, tensors).program()
         program = Program(tuple(builder.instructions), h.vocab_size, h.seq_len, h.boundary_token)
         dtypes = {name: checkpoint.dtypes[stored_name(name)] for name in builder.names}
-        return Model(program, builder.tensors(tensors, dtypes), h.document(), resolved.assumed, resolved.told)
+        notes = (read_by_words(naming),) if FAMILIES[h.family].is_found else ()
+        by_names = "family" not in architecture and family_told(checkpoint.configuration) is None
+        if by_names and not notes and not has_norm_biases(naming, checkpoint.tensors):
+            notes = (TAKEN_FOR_LAYER_NORM,)
+        read = builder.tensors(tensors, dtypes)
+        return Model(program, read, h.document(), resolved.assumed, resolved.told, notes=notes)
 
     def restore(self, program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
         """The tensors as the checkpoint had them."""
@@ -87,20 +97,22 @@ def _with_joined_heads(checkpoint: Checkpoint) -> tuple[Checkpoint, int]:
 def program_tensors(tensors: Mapping[str, np.ndarray], h: Hyperparameters, naming: Naming) -> dict[str, np.ndarray]:
     """The tensors as a program reads them, C-contiguous, under names that say what was done to them."""
     family, read = FAMILIES[h.family], {}
+    turned, turned_head = is_turned(tensors, naming, family), is_turned_head(tensors, naming, family)
     for name, values in tensors.items():
         place = naming.place(name)
         part = place[1] if place else ""
         if name == naming.single("table") and h.tie_word_embeddings and naming.head in tensors:
             name = same_name(name, naming.head)
-        if part in MAPS and family.turned and values.ndim == 2:
+        if values.ndim == 2 and ((part in MAPS and turned) or (name == naming.head and turned_head)):
             name, values = name + TRANSPOSED, values.T
         keys = h.num_key_value_heads * h.head_dim
-        if part == FUSED and family.fused == BY_HEAD and keys == h.hidden_size:
+        if part == FUSED and BY_HEAD in (family.fused, h.fused_by_head and BY_HEAD) and keys == h.hidden_size:
             name, values = name + BY_KIND, rows_by_kind(values, h.num_attention_heads)
-        if part == FUSED:
-            read |= split_rows(name, values, [h.hidden_size, keys, keys])
+        rows = {"query": h.hidden_size, "key": keys, "value": keys}
+        if part in JOINED:
+            read |= split_rows(name, values, [rows.get(each, h.intermediate_size) for each in JOINED[part]])
         elif values.ndim == 3 and naming.positions and name == naming.single("positions"):
-            read |= split_bank(name, values)
+            read |= split_bank(name, values) if len(values) == 1 else {name + FLAT: values[:, 0]}
         else:
             read[name] = values
     return {name: np.ascontiguousarray(values) for name, values in read.items()}
@@ -119,20 +131,22 @@ class _Builder:
 
     def program(self) -> ProgramBuilder:
         """From the tokens to the logits."""
-        table = self.builder.tensor(self.read[self.naming.single("table")][0])
+        singles = self.naming.singles()
+        table = self.builder.tensor(self.read[singles["table"]][0])
         x = self.emit(op.Embed(table))
+        if self.h.scale_embedding:
+            x = self.emit(op.Affine(x, self.h.hidden_size**0.5, 0.0))
         x = self.projected(x, "project_in")
         if self.naming.positions:
-            positions = self.builder.tensor(self.read[self.naming.single("positions")][0])
+            positions = self.builder.tensor(self.read[singles["positions"]][0])
             x = self.emit(op.Add(x, self.emit(op.PositionEmbed(positions, self.family.position_offset))))
         for layer in range(self.h.num_hidden_layers):
             x = self.block(layer, x)
         if self.h.final_norm:
-            x = self.normalized(x, self.naming.single("norm"))
+            x = self.normalized(x, singles["norm"], singles["norm_bias"])
         x = self.projected(x, "project_out")
-        singles = self.naming.singles()
-        head = table if self.h.tie_word_embeddings else self.builder.tensor(singles["head"])
-        self.emit(op.Linear(x, head, self.vector(singles["head_bias"])))
+        head = table if self.h.tie_word_embeddings else self.builder.tensor(self.read[singles["head"]][0])
+        self.emit(op.Linear(x, head, self.vector(singles.get("head_bias", ""))))
         return self.builder
 
     def block(self, layer: int, x: int) -> int:
@@ -161,14 +175,15 @@ class _Builder:
         return self.map(layer, "output", self.emit(attended))
 
     def rotated(self, x: int, heads: int) -> int:
-        layout = op.RopeLayout.INTERLEAVED if self.family.interleaved else op.RopeLayout.HALF_SPLIT
+        neighbours = self.family.interleaved or self.h.rope_interleaved
+        layout = op.RopeLayout.INTERLEAVED if neighbours else op.RopeLayout.HALF_SPLIT
         turn = op.RotationDirection.FORWARD
         return self.emit(op.Rotate(x, heads, self.h.rotary_dims, self.h.rope_theta, None, 1.0, layout, turn))
 
     def mlp(self, layer: int, x: int) -> int:
         """up, activation, down; where there is a gate, it goes through the activation and multiplies."""
         kind = ACTIVATIONS[self.h.hidden_act]
-        if "gate" in self.naming.parts:
+        if self.naming.stored_part("gate"):
             gate = self.emit(op.Activation(self.map(layer, "gate", x), kind))
             hidden = self.emit(op.Multiply(gate, self.map(layer, "up", x)))
         else:
@@ -176,11 +191,10 @@ class _Builder:
         return self.map(layer, "down", hidden)
 
     def map(self, layer: int, part: str, x: int) -> int:
-        """A linear map of a layer; queries, keys and values may be parts of one tensor."""
-        fused = part in SPLIT and FUSED in self.naming.parts
-        stored = FUSED if fused else part
+        """A linear map of a layer; queries, keys and values may be parts of one tensor, and so may gate and up."""
+        stored = self.naming.stored_part(part)
         weight, bias = self.naming.weight(layer, stored), self.naming.bias(layer, stored)
-        which = SPLIT.index(part) if fused else 0
+        which = JOINED[stored].index(part) if stored in JOINED else 0
         tensor = self.builder.tensor(self.read[weight][which])
         return self.emit(op.Linear(x, tensor, self.vector(bias, which)))
 
@@ -193,11 +207,13 @@ class _Builder:
         return part in self.naming.parts and self.naming.weight(layer, part) in self.read
 
     def norm(self, layer: int, part: str, x: int) -> int:
-        return self.normalized(x, self.naming.weight(layer, part))
+        return self.normalized(x, self.naming.weight(layer, part), self.naming.bias(layer, part))
 
-    def normalized(self, x: int, gain: str) -> int:
-        bias = self.vector(gain.removesuffix("weight") + "bias")
-        return self.emit(op.LayerNorm(x, self.h.layer_norm_eps, self.builder.row(gain), bias))
+    def normalized(self, x: int, gain: str, bias: str) -> int:
+        if self.h.norm == "rms_norm":
+            return self.emit(op.RmsNorm(x, 1, self.h.layer_norm_eps, self.builder.row(gain)))
+        shift = self.vector(bias)  # the first to be named: tensors stand in an artifact in the order of their naming
+        return self.emit(op.LayerNorm(x, self.h.layer_norm_eps, self.builder.row(gain), shift))
 
     def vector(self, name: str, which: int = 0) -> Row | None:
         """A vector as an operand, None where the checkpoint has none; `which` of the parts of a fused one."""

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from . import gpt_names as names
 from .biases import Rule
+from .gpt_found_names import FoundNaming
 from .gpt_names import FUSED, MAPS, NORMS, SPLIT, Naming
 
 STACKED, BY_HEAD = "stacked", "by_head"  # rows of a fused map: all queries first, or head by head if as many as keys
@@ -33,6 +34,12 @@ ROTATING: Mapping[str, object] = {
     name: value for name, value in PLAIN.items() if name not in ("rotary_dims", "rope_theta", "parallel_residual")
 }
 
+OF_ONES_OWN: Mapping[str, object] = {  # what most people's code does and their tensors do not show
+    **{name: value for name, value in PLAIN.items() if name.startswith(("scale_", "sliding_", "parallel_"))},
+    "scale_embedding": False,
+}
+ROTATED: Mapping[str, object] = {"norm": "rms_norm", "norm_first": True, "gate_first": True, "hidden_act": "silu"}
+
 
 NONE_EXCLUDED: Mapping[str, Rule] = MappingProxyType({})
 WITHOUT_HEAD: Mapping[str, Rule] = MappingProxyType({"head": False})
@@ -49,9 +56,10 @@ class Family:
     boundary_token : what begins a document where the configuration does not say and the vocabulary has it
     keys : what its code reads of a configuration, where several names mean one hyperparameter; empty: whatever is known
     biases : which parts have a bias where not all have one; "head" is the map that makes the logits
+    marks : of a family whose names are found, ends of names that together tell it from the others
     """
 
-    naming: Naming
+    naming: Naming | FoundNaming
     fixed: Mapping[str, object]
     assumed: Mapping[str, object] = field(default_factory=dict)
     fused: str = STACKED
@@ -63,6 +71,12 @@ class Family:
     boundary_token: int = 0
     keys: frozenset[str] = frozenset()
     biases: Mapping[str, Rule] = field(default_factory=lambda: WITHOUT_HEAD)
+    marks: tuple[str, ...] = ()
+
+    @property
+    def is_found(self) -> bool:
+        """Whether names and layouts are read off the tensors, and what these do not tell is asked for."""
+        return isinstance(self.naming, FoundNaming)
 
 
 SIZES = "vocab_size hidden_size num_hidden_layers num_attention_heads tie_word_embeddings max_position_embeddings"
@@ -76,6 +90,12 @@ def _keys(*names: str) -> frozenset[str]:
 
 def _without(values: Mapping[str, object], *names: str) -> dict[str, object]:
     return {name: value for name, value in values.items() if name not in names}
+
+
+def _found(marks: tuple[str, ...], assumed: Mapping[str, object], asked: tuple[str, ...] = ()) -> Family:
+    """A family whose names are found, those with an end for each of the marks; see `is_found`."""
+    assumed = {**_without(OF_ONES_OWN, *asked), **assumed}
+    return Family(FoundNaming(), {}, assumed, named_by_its_tensors=True, biases=NONE_EXCLUDED, marks=marks)
 
 
 FAMILIES: dict[str, Family] = {
@@ -226,7 +246,26 @@ FAMILIES: dict[str, Family] = {
             "head": False,
         },
     ),
+    "handwritten": _found((), {}),
+    "raschka-gpt": _found(  # the book's own gelu is that of GPT-2
+        (".att.W_query.weight", ".ff.layers.0.weight", ".norm1.shift"), {"hidden_act": "gelu_tanh", "norm_first": True}
+    ),
+    "raschka-llama": _found(
+        (".att.W_query.weight", ".ff.fc3.weight", ".norm1.weight"),
+        {**ROTATED, "rotary_share": 1.0, "rope_interleaved": False, "layer_norm_eps": 1e-5},
+    ),
+    "lit-llama": _found(
+        (".attn.c_attn.weight", ".mlp.c_fc1.weight", ".rms_1.scale"),
+        {**ROTATED, "rotary_share": 1.0, "rope_theta": 10_000.0, "rope_interleaved": True, "layer_norm_eps": 1e-5},
+    ),
+    "litgpt": _found(
+        (".attn.qkv.weight", ".norm_1.weight", ".mlp.proj.weight"),
+        {"norm_first": True, "gate_first": True, "rope_interleaved": False, "fused_by_head": False},
+        asked=("parallel_residual",),
+    ),
 }
 # The model types of configuration files, by family: minGPT calls its sizes so.
 SIZES_OF_MINGPT = ("gpt2-medium", "gpt2-large", "gpt2-xl", "gopher-44m", "gpt-mini", "gpt-micro", "gpt-nano")
-MODEL_TYPES: dict[str, str] = {name: name for name in FAMILIES} | dict.fromkeys(SIZES_OF_MINGPT, "mingpt")
+MODEL_TYPES: dict[str, str] = {name: name for name, family in FAMILIES.items() if not family.is_found} | dict.fromkeys(
+    SIZES_OF_MINGPT, "mingpt"
+)

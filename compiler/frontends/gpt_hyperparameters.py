@@ -38,7 +38,13 @@ PARAMETERS = {
     "sliding_layers": Parameter(list),  # those whose attention has the window
     "seq_len": Parameter(int, least=1, most=1 << 20),
     "boundary_token": Parameter(int, least=0),
+    "norm": Parameter(str, choices=("layer_norm", "rms_norm")),
+    "rope_interleaved": Parameter(bool),  # a rotation turns elements 0 and 1, not 0 and the first of the second half
+    "gate_first": Parameter(bool),  # of two maps into the MLP that numbers alone tell apart
+    "fused_by_head": Parameter(bool),  # queries, keys, values of the first head, then those of the next
+    "scale_embedding": Parameter(bool),  # by the root of the model's width
 }
+OF_FOUND = ("norm", "rope_interleaved", "gate_first", "fused_by_head", "scale_embedding")  # others fix them
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,11 @@ class Hyperparameters:
     sliding_layers: list[int]
     seq_len: int
     boundary_token: int
+    norm: str = "layer_norm"
+    rope_interleaved: bool = False
+    gate_first: bool = True
+    fused_by_head: bool = False
+    scale_embedding: bool = False
 
     @property
     def head_dim(self) -> int:
@@ -74,7 +85,13 @@ class Hyperparameters:
 
     def document(self) -> dict[str, object]:
         """As an architecture file would say it."""
-        return {"frontend": FRONTEND_NAME, **asdict(self)}
+        values = asdict(self)
+        return {"frontend": FRONTEND_NAME, **{name: values[name] for name in names_of(self.family)}}
+
+
+def names_of(family: str) -> list[str]:
+    """The hyperparameters that a family has."""
+    return [name for name in PARAMETERS if FAMILIES[family].is_found or name not in OF_FOUND]
 
 
 def parse_given(architecture: Mapping[str, object]) -> dict[str, object]:

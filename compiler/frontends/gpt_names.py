@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 FUSED = "fused"  # the part that is queries, keys and values in one tensor
 SPLIT = ("query", "key", "value")
-MAPS = (*SPLIT, FUSED, "output", "gate", "up", "down")
+JOINED: Mapping[str, tuple[str, ...]] = {FUSED: SPLIT, "key_value": SPLIT[1:], "gate_up": ("gate", "up")}
+MAPS = (*SPLIT, *JOINED, "output", "gate", "up", "down")
 NORMS = ("attention_norm", "mlp_norm")
+USUAL_ENDINGS = (".weight", ".bias")
 BUFFERS = re.compile(r".*(\.(masked_bias|mask|tril|causal_mask)|attn\.bias|attention\.bias|inv_freq|embed_positions)")
 
 
@@ -24,6 +26,9 @@ class Naming:
     prefix : what the names of all but the head may begin with;  layers : how those in layers go on
     parts : by part (MAPS, NORMS), the name within a layer, without ".weight"
     project_in, project_out : maps between the width of the table and that of the layers
+    after : what parts a layer's number from the name within it
+    endings : by part, "norm" and "head" among them, how its weight and its bias end where not as usual
+    numbered_gate : only a number tells which of two maps into the MLP is the gate
     """
 
     table: str
@@ -35,12 +40,25 @@ class Naming:
     prefix: str = ""
     project_in: str = ""
     project_out: str = ""
+    after: str = "."
+    endings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    numbered_gate: bool = False
 
-    def weight(self, layer: int, part: str) -> str:
-        return f"{self.prefix}{self.layers}{layer}.{self.parts[part]}.weight"
+    def weight(self, layer: int | str, part: str) -> str:
+        return self._within(layer, part) + self._endings(part)[0]
 
-    def bias(self, layer: int, part: str) -> str:
-        return f"{self.prefix}{self.layers}{layer}.{self.parts[part]}.bias"
+    def bias(self, layer: int | str, part: str) -> str:
+        return self._within(layer, part) + self._endings(part)[1]
+
+    def _within(self, layer: int | str, part: str) -> str:
+        return f"{self.prefix}{self.layers}{layer}{self.after}{self.parts[part]}"
+
+    def stored_part(self, part: str) -> str:
+        """The part under which one is stored: itself, or what it is joined in; "" where it is not there."""
+        return next((each for each in (part, *JOINED) if each in self.parts and part in JOINED.get(each, (each,))), "")
+
+    def _endings(self, part: str) -> tuple[str, str]:
+        return self.endings.get(part, USUAL_ENDINGS)
 
     def single(self, part: str) -> str:
         """The name of a tensor outside the layers, empty where the family has none."""
@@ -52,14 +70,20 @@ class Naming:
         found = {
             part: self.single(part) for part in ("table", "positions", "norm", "head", "project_in", "project_out")
         }
-        found |= {f"{part}_bias": found[part].removesuffix(".weight") + ".bias" for part in ("norm", "head")}
-        return {part: name for part, name in found.items() if name and name != ".bias"}
+        for part in ("norm", "head"):
+            weight, bias = self._endings(part)
+            found[f"{part}_bias"] = found[part] and found[part].removesuffix(weight) + bias
+        return {part: name for part, name in found.items() if name}
 
     def place(self, name: str) -> tuple[int, str, str] | None:
         """(layer, part, "weight" or "bias") of a tensor in a layer; None for any other name."""
-        match = re.fullmatch(re.escape(self.prefix + self.layers) + r"(\d{1,4})\.(.+)\.(weight|bias)", name)
-        part = next((part for part, stored in self.parts.items() if match and match[2] == stored), None)
-        return None if match is None or part is None else (int(match[1]), part, match[3])
+        before, after = re.escape(self.prefix + self.layers), re.escape(self.after)
+        match = re.fullmatch(f"{before}(\\d{{1,4}}){after}(.+)", name)
+        for part, stored in self.parts.items() if match else ():
+            for kind, ending in zip(("weight", "bias"), self._endings(part), strict=True):
+                if match and match[2] == stored + ending:
+                    return int(match[1]), part, kind
+        return None
 
     def recognized(self, names: Iterable[str]) -> int:
         """How many names are of this naming."""
@@ -224,3 +248,4 @@ OPT = Naming(
         "down": "fc2",
     },
 )
+NO_NAMES = Naming(table="", positions="", norm="", head="", layers="", parts={})

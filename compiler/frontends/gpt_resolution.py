@@ -26,7 +26,8 @@ from .agreement import (
 from .architecture_file import Parameter, checked_parameters
 from .gpt_configuration import family_told, read_configuration, refuse_foreign_arguments
 from .gpt_families import FAMILIES, Family
-from .gpt_hyperparameters import FRONTEND_NAME, PARAMETERS, Hyperparameters
+from .gpt_found_resolution import checked_layout, complete_found, known_best, naming_of, told_by_names
+from .gpt_hyperparameters import FRONTEND_NAME, PARAMETERS, Hyperparameters, names_of
 from .gpt_names import FUSED, Naming
 from .gpt_shapes import infer_from_shapes, refuse_other_names
 
@@ -40,6 +41,19 @@ UNLESS_TOLD = {  # what LayerNorm has in PyTorch and in every family;  a head th
     "tie_word_embeddings": True,
 }
 MEANINGS = {  # of what is asked for and has no choices to tell by
+    "norm_first": "norm_first is true where attention and MLP read a normalized stream, false where the sum after them "
+    "is normalized, as nn.TransformerEncoderLayer does unless told otherwise",
+    "rotary_dims": "rotary_dims is how many elements of each head are rotated, 0 for no rotations; other "
+    "positions that are not stored, such as ALiBi, cannot be expressed",
+    "rope_theta": "rope_theta is the base of the rotations' frequencies, often 10000; none that are scaled can "
+    "be expressed in this family",
+    "rope_interleaved": "rope_interleaved is true where a rotation turns neighbouring elements, as complex numbers do, "
+    "and false where it turns those of the two halves of a head, as rotate_half does",
+    "scale_embedding": "scale_embedding is true where the embedding is multiplied by the root of the model's width",
+    "fused_by_head": "fused_by_head is true where the joined map gives queries, keys and values of one head after the "
+    "other, as view(..., heads, 3 * width) reads it, and false where it gives all queries, then all keys, then all "
+    "values, as chunk(3, dim=-1) does",
+    "gate_first": "gate_first is true where the activation is that of the map with the lower number",
     "scale_by_width": "scale_by_width is true where the code multiplies scores by C**-0.5, C the width of the model, "
     "and false where by the head's, head_size**-0.5",
 }
@@ -58,10 +72,9 @@ class Resolved:
 def family_of(checkpoint: Checkpoint, given: Mapping[str, object]) -> str:
     """The family that the caller or the configuration names, or else that whose names and layout the tensors have."""
     named = str(given["family"]) if "family" in given else family_told(checkpoint.configuration)
-    if named is None:
-        named = max(
-            FAMILIES, key=lambda name: FAMILIES[name].naming.fitting(checkpoint.tensors).recognized(checkpoint.tensors)
-        )
+    by_sizes = "family" not in given and named == "nanogpt"  # which those who change its code keep
+    if named is None or (by_sizes and FAMILIES[known_best(checkpoint.tensors)].is_found):
+        named = known_best(checkpoint.tensors)
     if named == "gpt2" and not _turned(checkpoint.tensors, FAMILIES[named].naming.fitting(checkpoint.tensors)):
         return "mingpt" if family_told(checkpoint.configuration) else "nanogpt"
     return named
@@ -81,8 +94,9 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object], heads: int = 0)
     """
     name = family_of(checkpoint, given)
     family = FAMILIES[name]
-    naming = family.naming.fitting(checkpoint.tensors)
+    naming = naming_of(name, checkpoint)
     shapes = infer_from_shapes(checkpoint.tensors, naming, family) | ({"num_attention_heads": heads} if heads else {})
+    shapes |= told_by_names(naming, checkpoint.tensors) if family.is_found else {}
     refuse_other_names(checkpoint, name, naming, shapes)
     if "family" not in given:
         refuse_foreign_arguments(checkpoint.configuration, name)
@@ -90,22 +104,29 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object], heads: int = 0)
     told_by_name = "family" in given or family_told(checkpoint.configuration) is not None
     declared = told_by_name or family.named_by_its_tensors
     assumed = {**UNLESS_TOLD, **(family.assumed if declared else {})}
+    if heads:  # each by itself, as in the lecture, whose first code scaled by the width
+        assumed.pop("scale_by_width", None)
     positions = {name: shapes[name] for name in shapes if name == "positions"}
     refuse_contradictions(checkpoint, positions, told, source)
-    _complete(family, shapes, told, assumed, given)
+    _complete(family, naming, shapes, told, assumed, given)
     refuse_contradictions(checkpoint, shapes, {n: told[n] for n in told if n not in given}, source)
     known = {**assumed, **family.fixed, **told, **shapes, "family": name, **given}
-    _ask(checkpoint, name, [name for name in PARAMETERS if name not in known])
-    h = Hyperparameters(**{name: known[name] for name in PARAMETERS})
+    names = names_of(name)
+    foreign = [other for other in given if other not in names]
+    require(not foreign, f"the family {name} has no hyperparameter {', '.join(foreign)}")
+    follows = {"rotary_dims"} if "rotary_share" in assumed else set()  # from the heads
+    _ask(checkpoint, name, [name for name in names if name not in known and name not in follows])
+    h = Hyperparameters(**{name: known[name] for name in names})
     _check_consistent(h)
+    naming = checked_layout(h, naming) if family.is_found else naming
     longest = int(positions.get("positions", h.seq_len))  # type: ignore[call-overload]
     require(h.seq_len <= longest, f"seq_len {h.seq_len} is beyond the {longest} rows of the position table")
     origins = {
         n: CALLER if n in given else SHAPES if n in shapes or n == "family" else source if n in told else name
-        for n in PARAMETERS
+        for n in names
         if n in given or n in shapes or n in told or n in family.fixed or n == "family"
     }
-    return Resolved(h, naming, origins, tuple(n for n in PARAMETERS if n not in origins))
+    return Resolved(h, naming, origins, tuple(n for n in names if n not in origins))
 
 
 def _from_configuration(checkpoint: Checkpoint, family: str, layers: int) -> tuple[dict[str, object], str]:
@@ -124,6 +145,7 @@ def _from_configuration(checkpoint: Checkpoint, family: str, layers: int) -> tup
 
 def _complete(
     family: Family,
+    naming: Naming,
     shapes: dict[str, object],
     told: dict[str, object],
     assumed: dict[str, object],
@@ -149,7 +171,9 @@ def _complete(
         for source in (assumed, told):
             if "rotary_share" in source:
                 source["rotary_dims"] = int(head * source.pop("rotary_share"))  # type: ignore[call-overload]
-    if "norm_first" in known and "final_norm" not in family.fixed:
+    if family.is_found:
+        complete_found(naming, shapes, {**told, **given}, assumed)
+    elif "norm_first" in known and "final_norm" not in family.fixed:
         assumed["final_norm"] = known["norm_first"]
     if "sliding_window" in known and "sliding_layers" not in known:
         every = range(int(shapes["num_hidden_layers"]))  # type: ignore[call-overload]

@@ -13,6 +13,7 @@ import numpy as np
 from ...errors import CheckpointError
 from ..checkpoints.checkpoint import Checkpoint
 from .gpt_families import FAMILIES, Family
+from .gpt_found_names import found_naming
 from .gpt_hyperparameters import Hyperparameters
 from .gpt_names import BUFFERS, FUSED, MAPS, NORMS, Naming
 from .layouts import stored_name
@@ -22,10 +23,11 @@ from .misfit import lacking, misfit
 def infer_from_shapes(tensors: Mapping[str, np.ndarray], naming: Naming, family: Family) -> dict[str, object]:
     """What the tensors' shapes tell, `key_rows` and `positions` among them; a name is absent where none tells it."""
     placed = {place: tensors[name].shape for name in tensors if (place := naming.place(name)) is not None}
+    turned = is_turned(tensors, naming, family)
 
     def side(part: str, axis: int) -> int | None:
         shapes = (shape for (_, p, kind), shape in placed.items() if (p, kind) == (part, "weight") and len(shape) == 2)
-        return next((shape[1 - axis if family.turned else axis] for shape in shapes), None)
+        return next((shape[1 - axis if turned else axis] for shape in shapes), None)
 
     table, width, fused = tensors.get(naming.single("table")), side("down", 0), side(FUSED, 0)
     positions = tensors.get(naming.single("positions")) if naming.positions else None
@@ -33,9 +35,9 @@ def infer_from_shapes(tensors: Mapping[str, np.ndarray], naming: Naming, family:
         "vocab_size": table.shape[0] if table is not None and table.ndim == 2 else None,
         "hidden_size": width,
         "num_hidden_layers": max(layer for layer, _, _ in placed) + 1 if placed else None,
-        "intermediate_size": side("up", 0),
-        "key_rows": side("key", 0) or (fused and width and (fused - width) // 2),
-        "positions": None if positions is None or positions.ndim < 2 else positions.shape[-2] - family.position_offset,
+        "intermediate_size": side("up", 0) or (side("gate_up", 0) or 0) // 2,
+        "key_rows": side("key", 0) or (side("key_value", 0) or 0) // 2 or (fused and width and (fused - width) // 2),
+        "positions": None if positions is None or positions.ndim < 2 else _rows(positions) - family.position_offset,
     }
     shapes: dict[str, object] = {name: value for name, value in found.items() if value}
     head = tensors.get(naming.head)
@@ -44,6 +46,12 @@ def infer_from_shapes(tensors: Mapping[str, np.ndarray], naming: Naming, family:
     elif table is not None and not np.array_equal(head, table):
         shapes["tie_word_embeddings"] = False
     return shapes
+
+
+def _rows(positions: np.ndarray) -> int:
+    """Of a table [rows, width] of positions, in which an axis of 1 may stand."""
+    first, *rest = positions.shape
+    return first if rest[0] == 1 or len(rest) < 2 else rest[0]
 
 
 def expected_shapes(
@@ -58,22 +66,42 @@ def expected_shapes(
         "key": (keys, d),
         "value": (keys, d),
         FUSED: (d + 2 * keys, d),
+        "key_value": (2 * keys, d),
+        "gate_up": (2 * h.intermediate_size, d),
         "output": (d, d),
         "gate": (h.intermediate_size, d),
         "up": (h.intermediate_size, d),
         "down": (d, h.intermediate_size),
     }
     present = {(place[1], place[2]) for name in tensors if (place := naming.place(name)) is not None}
+    if h.norm == "rms_norm":
+        present -= {(part, "bias") for part in NORMS}
+    turned = is_turned(tensors, naming, family)
     shapes = _single_shapes(h, naming, tensors)
     for layer in range(h.num_hidden_layers):
         for part in naming.parts:
             if part == "mlp_norm" and _one_norm(h, present):
                 continue
             shape = (d,) if part in NORMS else maps[part]
-            shapes[naming.weight(layer, part)] = shape[::-1] if family.turned else shape
+            shapes[naming.weight(layer, part)] = shape[::-1] if turned else shape
             if (part, "bias") in present:
                 shapes[naming.bias(layer, part)] = shape[:1]
     return shapes
+
+
+def is_turned(tensors: Mapping[str, np.ndarray], naming: Naming, family: Family) -> bool:
+    """Whether maps are stored as [inputs, outputs]: by the family, or by the widths of the table and of a wider MLP."""
+    part = naming.stored_part("up")
+    if not family.is_found or not part:
+        return family.turned
+    table, up = (tensors.get(name, np.empty(0)).shape for name in (naming.single("table"), naming.weight(0, part)))
+    return len(table) == len(up) == 2 and up[0] == table[1] != up[1]
+
+
+def is_turned_head(tensors: Mapping[str, np.ndarray], naming: Naming, family: Family) -> bool:
+    """Whether the map that makes the logits is stored as [inputs, outputs]."""
+    table, head = (tensors.get(name, np.empty(0)).shape for name in (naming.single("table"), naming.head))
+    return is_turned(tensors, naming, family) and family.is_found and head == table[::-1] != table
 
 
 def _one_norm(h: Hyperparameters, present: set[tuple[str, str]]) -> bool:
@@ -89,17 +117,18 @@ def _single_shapes(h: Hyperparameters, naming: Naming, tensors: Mapping[str, np.
     shapes: dict[str, tuple[int, ...]] = {singles["table"]: (h.vocab_size, width)}
     if naming.positions:
         found = tensors.get(singles["positions"])
-        banked = found is not None and found.ndim == 3
-        rows = h.seq_len if found is None else found.shape[-2]
-        shapes[singles["positions"]] = (1, rows, d) if banked else (rows, d)
+        rows = h.seq_len if found is None else _rows(found)
+        shape = {1: (1, rows, d), rows: (rows, 1, d)} if found is not None and found.ndim == 3 else {}
+        shapes[singles["positions"]] = shape.get(len(found) if found is not None else 0, (rows, d))
     if projected:
         shapes |= {singles["project_in"]: (d, width), singles["project_out"]: (width, d)}
     if h.final_norm:
         shapes[singles["norm"]] = (d,)
     if not h.tie_word_embeddings:
-        shapes[singles["head"]] = (h.vocab_size, width)
-    biases = {"norm_bias": d, "head_bias": h.vocab_size}
-    shapes |= {singles[part]: (size,) for part, size in biases.items() if singles[part] in tensors}
+        shape = (h.vocab_size, width)
+        shapes[singles["head"]] = shape[::-1] if is_turned_head(tensors, naming, FAMILIES[h.family]) else shape
+    biases = {"norm_bias": d if h.norm == "layer_norm" else 0, "head_bias": h.vocab_size}
+    shapes |= {singles[part]: (size,) for part, size in biases.items() if size and singles.get(part) in tensors}
     return shapes
 
 
@@ -125,14 +154,14 @@ def refuse_other_names(checkpoint: Checkpoint, family: str, naming: Naming, shap
     telling = {
         "num_hidden_layers": f"{naming.prefix}{naming.layers}N.*",
         "vocab_size": naming.single("table"),
-        "hidden_size": f"{naming.prefix}{naming.layers}N.{naming.parts['down']}.weight",
+        "hidden_size": naming.weight("N", "down") if naming.parts else "",
     }
     untold = [name for name in telling if name not in shapes]
     absent = [part for part in naming.parts if part in (*MAPS, "attention_norm") and part not in placed]
     if not untold and not absent:
         return
     missing = [telling[name] for name in untold]
-    missing += [f"{naming.prefix}{naming.layers}N.{naming.parts[part]}.weight" for part in absent] if placed else []
+    missing += [naming.weight("N", part) for part in absent] if placed else []
     singles = set(naming.singles().values())
 
     def is_known(name: str) -> bool:
@@ -151,4 +180,11 @@ def is_buffer(name: str, values: np.ndarray) -> bool:
 def recognized(names: Iterable[str]) -> int:
     """How many names are of the family that knows most of them, as stored or as parts."""
     stored = [stored_name(name) for name in names]
-    return max(family.naming.fitting(stored).recognized(stored) for family in FAMILIES.values())
+    exact = [family.naming for family in FAMILIES.values() if not family.is_found]
+    return max(naming.fitting(stored).recognized(stored) for naming in exact)
+
+
+def recognized_by_words(names: Iterable[str]) -> int:
+    """How many names say by their words which part a tensor plays, where every part that a GPT needs is there."""
+    stored = [*dict.fromkeys(stored_name(name) for name in names)]
+    return found_naming(stored).recognized(stored)

@@ -3,11 +3,11 @@
 Strategy: as with `parts`, the name says what was done, so that an artifact needs nothing else to undo it: `NAME.T` is
 the transpose of NAME, and `NAME.by_kind` has the rows of all queries first, then those of all keys, then of all values,
 where NAME has them head by head. `NAME.column` is a vector as a column, so that an operand can name one element.
-`NAME.cut_from_256` are the first rows of a table padded to 256, the others of which the function never reads: they
-come back as zeros; `NAME.padded_from_250` has rows of zeros after its own 250. `NAME.bank_of_4` is a matrix [n, 4 m] as
-it lies in memory, read as a bank [4, n, m]. `NAME=OTHER` stands under both names in the checkpoint, as a table that is
-the head. `BLOCK.heads.*.query` are the rows of the heads 0, 1, ... one after the other, which the checkpoint holds one
-by one. All but the cut are exact.
+`NAME.cut_from_256` are the first rows of a table padded to 256, the others of which the function never reads: they come
+back as zeros; `NAME.padded_from_250` has rows of zeros after its own 250. `NAME.bank_of_4` is a matrix [n, 4 m] as it
+lies in memory, read as a bank [4, n, m], and `NAME.flat` a table [n, 1, m] as [n, m]. `NAME=OTHER` stands under both
+names in the checkpoint, as a table that is the head. `BLOCK.heads.*.query` are the rows of the heads 0, 1, ... one
+after the other, which the checkpoint holds one by one. All but the cut are exact.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ...format.program.program import Program
 from ..model.model import ModelTensor
 from .parts import join_parts, split_bank, whole_name
 
-TRANSPOSED, BY_KIND, COLUMN = ".T", ".by_kind", ".column"
+TRANSPOSED, BY_KIND, COLUMN, FLAT = ".T", ".by_kind", ".column", ".flat"
 ROWS = re.compile(r"(?P<whole>.+)\.(?:cut|padded)_from_(?P<rows>\d{1,9})")
 BANK = re.compile(r"(?P<whole>.+)\.bank_of_\d{1,4}")
-SAME, ALL_HEADS = "=", ".heads.*."
-ONE_HEAD = re.compile(r"(?P<before>.+\.heads\.)(?P<head>\d{1,4})(?P<after>\.(query|key|value)\.weight)")
+SAME, ALL_HEADS = "=", "heads.*."
+ONE_HEAD = re.compile(r"(?P<before>.*\d\.(?:.+\.)?[a-z_]*heads\.)(?P<head>\d{1,4})(?P<after>\.\w+\.(weight|bias))")
 KINDS = 3  # queries, keys, values
 
 
@@ -94,7 +94,7 @@ def stored_name(name: str) -> str:
     for pattern in (ROWS, BANK):
         match = pattern.fullmatch(name)
         name = match["whole"] if match else name
-    return name.removesuffix(COLUMN).removesuffix(BY_KIND).removesuffix(TRANSPOSED)
+    return name.removesuffix(COLUMN).removesuffix(FLAT).removesuffix(BY_KIND).removesuffix(TRANSPOSED)
 
 
 def stored_tensors(program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
@@ -124,6 +124,8 @@ def _stored(tensor: ModelTensor, heads: int) -> ModelTensor:
         name, values = bank["whole"], values.reshape(values.shape[1], -1)
     if name.endswith(COLUMN):
         name, values = name.removesuffix(COLUMN), values.reshape(-1)
+    if name.endswith(FLAT):
+        name, values = name.removesuffix(FLAT), values[:, None]
     if name.endswith(BY_KIND):
         name, values = name.removesuffix(BY_KIND), rows_by_head(values, heads)
     if name.endswith(TRANSPOSED):

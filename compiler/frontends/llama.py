@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...format.program.operations import RopeLayout
 from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.listing import listed
@@ -28,6 +29,13 @@ from .llama_resolution import parse_given, resolve
 from .llama_shapes import check_shapes
 from .parts import add_one, join_parts, split_rows, subtract_one
 
+OTHERWISE = 'say frontend = "gpt", family = "handwritten" and rope_interleaved = {} in an --architecture file'
+TURNED_BY_NAMES = {
+    RopeLayout.INTERLEAVED: "its names are those of Meta's code, whose rotations turn neighbouring elements of a head; "
+    f"if yours turn those of its two halves, {OTHERWISE.format('false')}",
+    RopeLayout.HALF_SPLIT: "its names are those of transformers, whose rotations turn the elements of a head's two "
+    f"halves; if yours turn neighbouring ones, {OTHERWISE.format('true')}",
+}
 BESIDE_TEXT = ("vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector.")
 
 
@@ -46,6 +54,8 @@ class Llama:
         checkpoint, notes = _text_part(checkpoint)
         resolved = resolve(checkpoint, parse_given(architecture))
         h, naming = resolved.hyperparameters, resolved.naming
+        if checkpoint.configuration is None:
+            notes = (*notes, TURNED_BY_NAMES[naming.layout])
         check_shapes(checkpoint, h, naming)
         _check_biases(checkpoint, h, naming)
         if h.traits.fused:

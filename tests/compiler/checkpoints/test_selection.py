@@ -16,6 +16,7 @@ from bytecap.errors import CheckpointError
 
 NAMES = ["emb.weight", "blocks.0.ff.net.0.weight", "blocks.0.ff.net.2.weight", "blocks.1.ff.net.0.weight"]
 FILE = Path("model.safetensors")
+LIKE_BLOCKS = "most like it are blocks.0.ff.net.0.weight"  # one for all layers
 
 
 @pytest.mark.parametrize(
@@ -46,8 +47,11 @@ def test_names_become_what_the_renamings_say_in_their_order(rules, expected):
         (["emb.weight="], "'emb.weight=' is no renaming; write it as FROM=TO, such as 'ff.*=mlp.*'"),
         (["a.*=b"], "'a.*=b' has 1 * on the left and 0 on the right; each on the right stands for one on the left"),
         (["a=b.*"], "'a=b.*' has 0 * on the left and 1 on the right; each on the right stands for one on the left"),
-        (["embb.*=a.*"], f"{FILE} has no tensor 'embb.*' to rename; there are {', '.join(NAMES)}"),
-        (["emb.?eight=a"], f"{FILE} has no tensor 'emb.?eight' to rename; there are {', '.join(NAMES)}"),
+        (["embb.*=a.*"], f"{FILE} has no tensor 'embb.*' to rename; most like it are emb.weight"),
+        (["emb.?eight=a"], f"{FILE} has no tensor 'emb.?eight' to rename; most like it are emb.weight"),
+        (["block.*.ff.weight=a*"], f"{FILE} has no tensor 'block.*.ff.weight' to rename; {LIKE_BLOCKS}, emb.weight"),
+        (["blocks.7.ff.net.2.weight=a"], f"{FILE} has no tensor 'blocks.7.ff.net.2.weight' to rename; {LIKE_BLOCKS}"),
+        (["QQ*=a*"], f"{FILE} has no tensor 'QQ*' to rename; there are {', '.join(NAMES)}"),
         (
             [f"{NAMES[1]}={NAMES[3]}"],
             f"{FILE}: after '{NAMES[1]}={NAMES[3]}' '{NAMES[1]}' and '{NAMES[3]}' would both be '{NAMES[3]}'",

@@ -95,15 +95,24 @@ def test_rotations_told_twice_are_those_of_their_own_dictionary():
     assert (found["rope_theta"], found["rotary_dims"]) == (77.0, 8)
 
 
+OF_ROTATIONS = (
+    "; rotary_dims is how many elements of each head are rotated, 0 for no rotations; other positions that are not "
+    "stored, such as ALiBi, cannot be expressed; rope_theta is the base of the rotations' frequencies, often 10000; "
+    "none that are scaled can be expressed in this family"
+)
+OF_NORMS = (
+    "; norm_first is true where attention and MLP read a normalized stream, false where the sum after them is "
+    "normalized, as nn.TransformerEncoderLayer does unless told otherwise"
+)
 ASKED = [
-    ("gpt2", "num_attention_heads, hidden_act, scale_attention, scale_by_layer"),
-    ("gpt-neox", "num_attention_heads, hidden_act, rotary_dims, rope_theta, parallel_residual"),
-    ("opt", "num_attention_heads, hidden_act, norm_first, final_norm"),
+    ("gpt2", "num_attention_heads, hidden_act, scale_attention, scale_by_layer", ""),
+    ("gpt-neox", "num_attention_heads, hidden_act, rotary_dims, rope_theta, parallel_residual", OF_ROTATIONS),
+    ("opt", "num_attention_heads, hidden_act, norm_first, final_norm", OF_NORMS),
 ]
 
 
-@pytest.mark.parametrize(("name", "untold"), ASKED)
-def test_tensors_alone_ask_for_what_changes_the_function(name, untold):
+@pytest.mark.parametrize(("name", "untold", "meanings"), ASKED)
+def test_tensors_alone_ask_for_what_changes_the_function(name, untold, meanings):
     golden = golden_logits(name)
     with pytest.raises(CheckpointError) as caught:
         build_model(checkpoint_of(golden.state(), None))
@@ -111,7 +120,7 @@ def test_tensors_alone_ask_for_what_changes_the_function(name, untold):
     assert str(caught.value) == (
         f"folder has the tensors of {family}, and nothing tells {untold}, which change what the model computes; put "
         "its config.json beside it, or give them in an --architecture file (hidden_act is one of gelu, gelu_tanh, "
-        "relu, relu_squared, silu)"
+        f"relu, relu_squared, silu{meanings})"
     )
 
 

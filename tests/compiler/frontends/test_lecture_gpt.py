@@ -93,9 +93,9 @@ def test_one_head_is_as_wide_as_the_model():
 def test_other_peoples_names_for_its_modules_are_renamed(tmp_path: Path):
     state, tokens, file = drawn_lecture(3), drawn_tokens(VOCABULARY), tmp_path / "model.safetensors"
     others = {
-        "token_embedding_table": "tok",
-        "position_embedding_table": "pos",
-        "ffwd.net": "ff.layers",
+        "token_embedding_table": "what",
+        "position_embedding_table": "where",
+        "ffwd.net": "wide.steps",
         "lm_head": "out",
     }
     theirs = dict(state)
@@ -105,6 +105,6 @@ def test_other_peoples_names_for_its_modules_are_renamed(tmp_path: Path):
     with pytest.raises(CheckpointError, match="other names for its tensors, which --rename FROM=TO changes"):
         build_model(read_checkpoint(file), {"scale_by_width": False})
     rules = [f"{other}.*={own}.*" for own, other in others.items() if own != "ffwd.net"]
-    found = read_checkpoint(file, Selection(rename=("*.ff.layers.*=*.ffwd.net.*", *rules)))
+    found = read_checkpoint(file, Selection(rename=("*.wide.steps.*=*.ffwd.net.*", *rules)))
     model = build_model(found, {"scale_by_width": False})
     assert_computes(model, lecture_logits(state, tokens, 3, WIDTH // 3), tokens)

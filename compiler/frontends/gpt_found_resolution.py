@@ -1,0 +1,157 @@
+"""Which family a checkpoint is whose names are found, and what these names and the shapes tell beside the usual.
+
+Strategy: where a family's own naming fits whole, it is that family. Where words alone tell the parts, it is the one
+whose marks the names have, or somebody's own ("handwritten"). What changes the function and no tensor shows is asked
+for, but for what nearly everybody's code does, which is assumed and printed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ...errors import CheckpointError
+from ..checkpoints.checkpoint import Checkpoint
+from ..checkpoints.listing import listed
+from .agreement import require
+from .gpt_families import FAMILIES
+from .gpt_found_names import UNDERSTOOD, found_naming, untold_parts
+from .gpt_hyperparameters import Hyperparameters
+from .gpt_names import FUSED, NO_NAMES, NORMS, Naming
+from .gpt_shapes import is_buffer
+from .misfit import RENAMING
+
+OWN = "handwritten"
+KIND_BY_KIND = re.compile(r"(.*[./])?(c_attn|in_proj)")  # joined as in GPT-2 and in torch's own attention
+NO_ROTATION = {"rope_theta": 10_000.0, "rope_interleaved": False}  # where nothing is rotated
+SOME_UNDERSTOOD = [UNDERSTOOD[part] for part in ("query", "output", "mlp_norm", "up")]
+Tensors = Mapping[str, np.ndarray]
+
+
+def known_best(tensors: Tensors) -> str:
+    """The family whose names and marks the tensors have."""
+    exact = {name: family.naming.fitting(tensors) for name, family in FAMILIES.items() if not family.is_found}
+    counts = {name: naming.recognized(tensors) for name, naming in exact.items()}
+    best = max(counts, key=lambda name: counts[name])
+    found = found_naming(tensors, {name: values.shape for name, values in tensors.items()})
+    if found is NO_NAMES or (counts[best] >= found.recognized(tensors) and _is_whole(exact[best], tensors)):
+        return best
+    marked = (name for name, family in FAMILIES.items() if family.marks and _has_all(family.marks, tensors))
+    return next(marked, OWN)
+
+
+def _has_all(ends: Iterable[str], names: Iterable[str]) -> bool:
+    names = [*names]
+    return all(any(name.endswith(end) for name in names) for end in ends)
+
+
+def _is_whole(naming: Naming, names: Iterable[str]) -> bool:
+    """Whether there is a tensor for each part of a naming, in whatever layer."""
+    names = {*names}
+    parts = {place[1] for name in names if (place := naming.place(name)) is not None and place[2] == "weight"}
+    singles = {naming.single(part) for part in ("table", "positions", "norm")} - {""}
+    return parts == {*naming.parts} and singles <= names
+
+
+def naming_of(family: str, checkpoint: Checkpoint) -> Naming:
+    """The naming of a family as a checkpoint has it. Raises CheckpointError where words tell no GPT."""
+    tensors = checkpoint.tensors
+    if not FAMILIES[family].is_found:
+        return FAMILIES[family].naming.fitting(tensors)
+    naming = found_naming(tensors, {name: values.shape for name, values in tensors.items()})
+    if naming is NO_NAMES:
+        refuse_untold_parts(checkpoint)
+        raise CheckpointError(
+            f"{checkpoint.path} has no layers, or several kinds of them, whose names say where their attention is; "
+            f"{RENAMING} gives tensors names such as {', '.join(f'blocks.0.{each}' for each in SOME_UNDERSTOOD)}"
+        )
+    _refuse_unplaced(checkpoint, family, naming)
+    return naming
+
+
+def _refuse_unplaced(checkpoint: Checkpoint, family: str, naming: Naming) -> None:
+    """CheckpointError for tensors that say no part of a GPT: nothing that a caller could say would make them fit."""
+    singles = {*naming.singles().values()}
+    others = {name: values for name, values in checkpoint.tensors.items() if not is_buffer(name, values)}
+    left = [name for name in others if name not in singles and naming.place(name) is None]
+    kinds = {re.sub(r"\d+", "N", name, count=1): name for name in reversed(left)}  # one layer stands for all
+    if kinds:
+        raise CheckpointError(
+            f"{checkpoint.path} has the tensors of {family}, and others whose names say no part of it: "
+            f"{listed([*reversed(kinds.values())])}; it is another architecture, or has other names for them, which "
+            f"{RENAMING} changes; --ignore NAME leaves out what the model does without"
+        )
+
+
+def refuse_untold_parts(checkpoint: Checkpoint) -> None:
+    """CheckpointError for what is a GPT by its attention, where no tensor has a name that says another part of it."""
+    untold = untold_parts(checkpoint.tensors)
+    if untold:
+        raise CheckpointError(
+            f"{checkpoint.path} has the attention of a GPT, and no one tensor whose name says what plays the part of "
+            f"{', '.join(untold)}; {RENAMING} gives it a name such as {', '.join(untold.values())}"
+        )
+
+
+def complete_found(
+    naming: Naming, shapes: dict[str, object], known: Mapping[str, object], assumed: dict[str, object]
+) -> None:
+    """What matters only with another one: the order of a gate, of fused rows, and rotations where positions are added.
+
+    shapes : told by the tensors, to which what does not matter is added;  known : by others
+    """
+    if not naming.numbered_gate:  # of w1, w2 and w3, of which the second leads back, the first is the gate as in Llama
+        assumed.setdefault("gate_first", True)
+    if KIND_BY_KIND.fullmatch(naming.parts.get(FUSED, "")):
+        assumed.setdefault("fused_by_head", False)
+    if "positions" in shapes:
+        assumed["rotary_dims"] = 0
+        assumed.pop("rotary_share", None)
+    if re.fullmatch(r"(.*[./])?pe", naming.positions):  # sines, to which an embedding often is scaled
+        assumed.pop("scale_embedding", None)
+    if {**assumed, **known}.get("rotary_dims") == 0:
+        shapes |= {name: value for name, value in NO_ROTATION.items() if name not in known}
+    norm = {**assumed, **known, **shapes}.get("norm")
+    if norm != "layer_norm" and "layer_norm_eps" in assumed and "norm" not in assumed:
+        del assumed["layer_norm_eps"]  # nn.LayerNorm has one that everybody takes, an RMSNorm has not
+
+
+def checked_layout(h: Hyperparameters, naming: Naming) -> Naming:
+    """The naming with its gate where the hyperparameters say; CheckpointError for a norm that is not there."""
+    there = "there is one" if naming.norm else "there is none"
+    require(h.final_norm == bool(naming.norm), f"final_norm is {h.final_norm}, and among the tensors {there}")
+    grouped = h.num_key_value_heads != h.num_attention_heads
+    require(not (grouped and h.fused_by_head), "fused_by_head of fewer heads of keys than of queries cannot be read")
+    if h.gate_first or "gate" not in naming.parts:
+        return naming
+    return replace(naming, parts={**naming.parts, "gate": naming.parts["up"], "up": naming.parts["gate"]})
+
+
+def read_by_words(naming: Naming) -> str:
+    """Which name was taken for which part, in words."""
+    singles = {part: name for part in ("table", "positions", "norm", "head") if (name := naming.single(part))}
+    parts = {part: naming.weight("N", part) for part in naming.parts}
+    said = ", ".join(f"{part} {name}" for part, name in {**singles, **parts}.items())
+    return f"which part each tensor plays is told by the words of its name: {said}"
+
+
+def has_norm_biases(naming: Naming, tensors: Iterable[str]) -> bool:
+    """Whether a norm has a bias, as an RMSNorm never does."""
+    places = [place for name in tensors if (place := naming.place(name)) is not None]
+    single = naming.singles().get("norm_bias")
+    return any(part in NORMS and kind == "bias" for _, part, kind in places) or single in {*tensors}
+
+
+def told_by_names(naming: Naming, tensors: Tensors) -> dict[str, object]:
+    """Hyperparameters that the names of a found naming tell, and those that do not matter with them."""
+    told: dict[str, object] = {"final_norm": bool(naming.norm)}
+    if has_norm_biases(naming, tensors):
+        told["norm"] = "layer_norm"
+    if FUSED not in naming.parts:
+        told["fused_by_head"] = False
+    if "gate" not in naming.parts or "gate" in naming.parts["gate"].lower():
+        told["gate_first"] = True
+    return told

@@ -1,0 +1,210 @@
+"""GPTs and Llamas that people wrote themselves: programs against the torch modules whose state_dicts they read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from golden_logits import assert_computes, both_logits, checkpoint_of, drawn_tokens, golden_logits
+from handwritten_models import LitGpt, LitLlama, RaschkaGpt, RaschkaLlama, TorchEncoder, TutorialGpt, TutorialLlama
+from handwritten_parts import VOCABULARY, halves, neighbours, with_weights
+from handwritten_states import (
+    ENCODER,
+    HALVES,
+    HEAD,
+    LITGPT,
+    METAS,
+    NEIGHBOURS,
+    PLAIN,
+    H,
+    State,
+    checkpoint_with,
+    logits_of,
+    state_of,
+)
+
+from bytecap.compiler.frontends import build_model, restored_tensors
+
+MODELS = {
+    "raschka-gpt": (lambda: RaschkaGpt(), H, "raschka-gpt"),
+    "raschka-gpt-with-biases": (lambda: RaschkaGpt(bias=True), H, "raschka-gpt"),
+    "raschka-llama": (lambda: RaschkaLlama(), {**H, "rope_theta": 500_000}, "raschka-llama"),
+    "encoder-first": (lambda: TorchEncoder(True, "gelu", "learned"), ENCODER, "handwritten"),
+    "encoder-after": (
+        lambda: TorchEncoder(False, "relu", "learned"),
+        {**ENCODER, "norm_first": False, "hidden_act": "relu"},
+        "handwritten",
+    ),
+    "encoder-without-positions": (lambda: TorchEncoder(True, "gelu", ""), {**ENCODER, "rotary_dims": 0}, "handwritten"),
+    "encoder-sines": (
+        lambda: TorchEncoder(True, "gelu", "sines", scaled=True),
+        {**ENCODER, "scale_embedding": True},
+        "handwritten",
+    ),
+    "encoder-length-first": (
+        lambda: TorchEncoder(True, "gelu", "first"),
+        {**ENCODER, "scale_embedding": False},
+        "handwritten",
+    ),
+    "litgpt-llama": (lambda: LitGpt(llama=True), LITGPT, "litgpt"),
+    "litgpt-neox": (
+        lambda: LitGpt(llama=False),
+        {**H, "rotary_dims": HEAD // 2, "rope_theta": 10_000, "parallel_residual": True, "hidden_act": "gelu"},
+        "litgpt",
+    ),
+    "lit-llama": (lambda: LitLlama(), H, "lit-llama"),
+    "tutorial-llama": (lambda: TutorialLlama(neighbours(10_000.0)), NEIGHBOURS, "handwritten"),
+    "tutorial-llama-halves": (lambda: TutorialLlama(halves(10_000.0, HEAD)), HALVES, "handwritten"),
+    "tutorial-llama-tied": (lambda: TutorialLlama(neighbours(10_000.0), tied=True), NEIGHBOURS, "handwritten"),
+    "tutorial-llama-named": (
+        lambda: TutorialLlama(halves(10_000.0, HEAD), maps="gate_proj up_proj down_proj"),
+        HALVES,
+        "handwritten",
+    ),
+    "tutorial-llama-joined": (
+        lambda: TutorialLlama(halves(10_000.0, HEAD), maps="gate_up_proj down_proj"),
+        HALVES,
+        "handwritten",
+    ),
+    "tutorial-llama-second": (
+        lambda: TutorialLlama(halves(10_000.0, HEAD), maps="w1 w2 w3", second_gate=True),
+        {**HALVES, "gate_first": False},
+        "handwritten",
+    ),
+    "tutorial-gpt-joined": (
+        lambda: TutorialGpt("joined"),
+        {**H, **PLAIN, "fused_by_head": False},
+        "handwritten",
+    ),
+    "tutorial-gpt-by-head": (
+        lambda: TutorialGpt("by_head"),
+        {**H, **PLAIN, "fused_by_head": True},
+        "handwritten",
+    ),
+    "tutorial-gpt-half-joined": (lambda: TutorialGpt("half"), {**H, **PLAIN}, "handwritten"),
+    "tutorial-gpt-separate": (lambda: TutorialGpt("separate", bias=False), {**H, **PLAIN}, "handwritten"),
+    "tutorial-gpt-heads": (lambda: TutorialGpt("heads"), {**PLAIN, "scale_by_width": False}, "handwritten"),
+    "tutorial-gpt-heads-unbiased": (
+        lambda: TutorialGpt("heads", bias=False),
+        {**PLAIN, "scale_by_width": False},
+        "handwritten",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_program_computes_what_the_module_computes_and_gives_its_tensors_back(name):
+    make, said, family = MODELS[name]
+    module, tokens = with_weights(make()), drawn_tokens(VOCABULARY)
+    state = state_of(module)
+    model = build_model(checkpoint_of(state, None), said)
+    assert_computes(model, logits_of(module, tokens), tokens)
+    assert model.architecture["family"] == family
+    restored = {tensor.name: tensor.values for tensor in restored_tensors(model.program, model.tensors)}
+    assert restored.keys() == state.keys()
+    assert all(np.array_equal(restored[name], values) for name, values in state.items())
+
+
+def turned(state: State) -> State:
+    """Maps as [inputs, outputs] under the names that Flax has for them, tables as they are."""
+    endings = {"embedding.weight": "embedding/embedding", "ln_final.weight": "ln_final/scale"}
+    found = {}
+    for name, values in state.items():
+        for old, new in (*endings.items(), ("ln1.weight", "ln1.scale"), ("ln2.weight", "ln2.scale")):
+            name = name.replace(old, new)
+        flat = values.ndim == 1 or "embedding" in name
+        found[name.replace(".weight", ".kernel").replace(".", "/")] = values if flat else np.ascontiguousarray(values.T)
+    return {f"params/{name}": values for name, values in found.items()}
+
+
+@pytest.mark.parametrize("kind", ["joined", "by_head", "separate", "half"])
+def test_maps_may_be_stored_as_inputs_by_outputs(kind):
+    module, tokens = with_weights(TutorialGpt(kind)), drawn_tokens(VOCABULARY)
+    state = turned(state_of(module))
+    model = build_model(checkpoint_of(state, None), {**H, **PLAIN, "fused_by_head": kind == "by_head"})
+    assert_computes(model, logits_of(module, tokens), tokens)
+    restored = {tensor.name: tensor.values for tensor in restored_tensors(model.program, model.tensors)}
+    assert restored.keys() == state.keys()
+    assert all(np.array_equal(restored[name], values) for name, values in state.items())
+
+
+def under_metas_names(state: State) -> State:
+    names = {
+        "token_embedding": "tok_embeddings",
+        "attn_norm": "attention_norm",
+        ".ffn.": ".feed_forward.",
+        "norm_f": "norm",
+    }
+    for own, other in names.items():
+        state = {name.replace(own, other): values for name, values in state.items()}
+    return state
+
+
+def test_metas_names_may_be_those_of_other_rotations():
+    """The tensors are the same: what is taken for granted is said, and a way to say otherwise with it."""
+    tokens, said = drawn_tokens(VOCABULARY), {**H, "rope_theta": 10_000, "rms_norm_eps": 1e-6, "hidden_act": "silu"}
+    of_metas, of_halves = (with_weights(TutorialLlama(turn)) for turn in (neighbours(10_000.0), halves(10_000.0, HEAD)))
+    state = under_metas_names(state_of(of_metas))
+    model = build_model(checkpoint_of(state, None), said)
+    assert_computes(model, logits_of(of_metas, tokens), tokens)
+    [note] = model.notes
+    assert note.endswith(
+        "whose rotations turn neighbouring elements of a head; if yours turn those of its two halves, say frontend = "
+        '"gpt", family = "handwritten" and rope_interleaved = false in an --architecture file'
+    )
+    model = build_model(checkpoint_of(state, None), {"frontend": "gpt", "family": "handwritten", **HALVES})
+    assert_computes(model, logits_of(of_halves, tokens), tokens)
+    assert model.notes == (
+        "which part each tensor plays is told by the words of its name: table tok_embeddings.weight, norm norm.weight, "
+        "head output.weight, attention_norm layers.N.attention_norm.weight, query layers.N.attention.wq.weight, "
+        "key layers.N.attention.wk.weight, value layers.N.attention.wv.weight, output layers.N.attention.wo.weight, "
+        "mlp_norm layers.N.ffn_norm.weight, gate layers.N.feed_forward.w1.weight, "
+        "down layers.N.feed_forward.w2.weight, up layers.N.feed_forward.w3.weight",
+    )
+    assert not build_model(checkpoint_with(state, METAS)).notes
+
+
+def test_transformers_names_may_be_those_of_other_rotations():
+    tokens, said = drawn_tokens(VOCABULARY), {**H, "rope_theta": 10_000, "rms_norm_eps": 1e-6, "hidden_act": "silu"}
+    of_halves, of_neighbours = (
+        with_weights(TutorialLlama(turn, maps="gate_proj up_proj down_proj"))
+        for turn in (halves(10_000.0, HEAD), neighbours(10_000.0))
+    )
+    state = under_transformers_names(state_of(of_halves))
+    model = build_model(checkpoint_of(state, None), {**said, "family": "llama"})
+    assert_computes(model, logits_of(of_halves, tokens), tokens)
+    [note] = model.notes
+    assert note == (
+        "its names are those of transformers, whose rotations turn the elements of a head's two halves; if yours turn "
+        'neighbouring ones, say frontend = "gpt", family = "handwritten" and rope_interleaved = true in an '
+        "--architecture file"
+    )
+    model = build_model(checkpoint_of(state, None), {"frontend": "gpt", "family": "handwritten", **NEIGHBOURS})
+    assert_computes(model, logits_of(of_neighbours, tokens), tokens)
+
+
+def under_transformers_names(state: State) -> State:
+    names = {"token_embedding": "model.embed_tokens", "norm_f": "model.norm", "output.": "lm_head.", ".ffn.": ".mlp."}
+    names |= {"layers.": "model.layers.", "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"}
+    names |= {f"attention.w{kind}": f"self_attn.{kind}_proj" for kind in "qkvo"}
+    for own, other in names.items():
+        state = {name.replace(own, other): values for name, values in state.items()}
+    return state
+
+
+def test_norms_without_biases_may_be_of_either_kind():
+    """nanoGPT's tensors with bias=False, and those of a fork of it whose norms are RMSNorm."""
+    golden, tokens = golden_logits("gpt2"), drawn_tokens(VOCABULARY)
+    state = {n: np.ascontiguousarray(v.T) if ".c_" in n else v for n, v in golden.state().items()}
+    bare = {name: values for name, values in state.items() if not name.endswith(".bias")}
+    said = {**H, "hidden_act": "gelu"}
+    [note] = build_model(checkpoint_of(bare, None), said).notes
+    assert note == (
+        'its norms have no biases and are taken for LayerNorm; if they are RMSNorm, say family = "handwritten" and '
+        'norm = "rms_norm" in an --architecture file'
+    )
+    assert not build_model(checkpoint_of(state, None), said).notes
+    own = {**said, "family": "handwritten", "norm": "rms_norm", "layer_norm_eps": 1e-5, "norm_first": True}
+    kinds = {type(each).__name__ for each in build_model(checkpoint_of(bare, None), own).program.instructions}
+    assert "RmsNorm" in kinds and "LayerNorm" not in kinds
+    plain = build_model(checkpoint_of(bare, None), {**own, "norm": "layer_norm"})
+    assert_computes(plain, both_logits(build_model(checkpoint_of(bare, None), said), tokens)[0], tokens)
