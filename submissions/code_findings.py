@@ -69,6 +69,11 @@ RULES = (
     Rule(
         "code-computed", (Level.FINDING,), "A module, command or file is named by a computed text and not looked for."
     ),
+    Rule(
+        "code-computed-file",
+        (Level.INFORMATION,),
+        "Files are opened by computed names and not looked for, as most scripts open their data.",
+    ),
     Rule("code-local-module", (Level.FINDING,), "A module of the folder is imported; it counts."),
     Rule("code-second-file", (Level.FINDING,), "A second file is executed as source; it counts."),
     Rule("code-started-script", (Level.FINDING,), "A script of the folder is started as a process; it counts."),
@@ -229,6 +234,13 @@ def _named_findings(closure: CodeClosure) -> Iterator[Finding]:
         yield Finding("code-unread-payload", Level.FINDING, text, places[0])
     for name, places in by_kind.get(Kind.COMPUTED, {}).items():
         yield Finding("code-computed", Level.FINDING, f"{name}{_times(places)}", places[0])
+    computed = by_kind.get(Kind.COMPUTED_FILE, {})
+    if computed:
+        count = sum(len(places) for places in computed.values())
+        text = f"opens files by computed names, which are not known: {_listed(list(computed))}{_times(range(count))}"
+        yield Finding(
+            "code-computed-file", Level.INFORMATION, text, next(iter(computed.values()))[0], {"places": count}
+        )
     unpickling = by_kind.get(Kind.UNPICKLING, {})
     if unpickling:
         count = sum(len(places) for places in unpickling.values())

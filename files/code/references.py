@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 
 class Kind(enum.Enum):
@@ -24,6 +26,7 @@ class Kind(enum.Enum):
     NETWORK = "uses the network by"
     UNPICKLING = "unpickles with"
     COMPUTED = "has a target that is computed:"
+    COMPUTED_FILE = "opens a file by a computed name with"
     UNREADABLE = "runs code that could not be followed:"
 
 
@@ -51,8 +54,11 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """Source text that a script executes: `text`, the line that does it, and what it was packed with ("" if plain)."""
+    """Source text that a script executes: `text`, the line that does it, and what it was packed with ("" if plain);
+    `names` are the values that it finds there.
+    """
 
     line: int
     text: str
     packing: str
+    names: Mapping[str, Any] = field(default_factory=dict, compare=False)
