@@ -16,6 +16,7 @@ from typing import Any
 from .bounded_decoding import CannotDecode, listed
 from .call_context import CallContext
 from .evaluated_values import UNKNOWN, Compiled, ComputedMember, Named, Scope, Unknown, is_powerful
+from .network_names import INSTANCES
 
 MAX_EVALUATED = 1 << 16  # characters of a text that is evaluated
 CHARACTERS_A_STEP = 32  # of such a text
@@ -109,6 +110,10 @@ def matching_files(files_in: Callable[[str], list[str]], pattern: str) -> Any:
     return found or UNKNOWN
 
 
+def _instance(name: str) -> Callable[[CallContext, ast.Call, dict[str, Any]], Any]:
+    return lambda evaluator, node, names: Named(f"{name}()")
+
+
 CALL_FORMS: dict[str, Callable[[CallContext, ast.Call, dict[str, Any]], Any]] = {
     "os.environ.get": _environment,
     "os.getenv": _environment,
@@ -121,6 +126,7 @@ CALL_FORMS: dict[str, Callable[[CallContext, ast.Call, dict[str, Any]], Any]] = 
     "inspect.currentframe": _frame,
     "getattr": _looked_up,
     "next": _next,
+    **{name: _instance(name) for name in INSTANCES},
     "glob.glob": _globbed,
     "glob.iglob": _globbed,
 }

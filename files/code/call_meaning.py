@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
-from . import call_names
+from . import call_names, network_names
 from .bounded_decoding import CannotDecode
 from .call_forms import parsed
 from .changed_names import AssignedNames
@@ -30,6 +30,7 @@ class CallMeaning:
 
     def __init__(self, evaluator: Evaluator, attributes: dict[str, Any], found: FOUND) -> None:
         self.evaluator, self.attributes, self.found = evaluator, attributes, found
+        self.own_functions: set[str] = set()  # that the script defines, and which are read where they stand
 
     def read(self, call: ast.Call, names: dict[str, Any]) -> None:
         """Look one call up, by the full name of what is called or by the name of the method."""
@@ -109,16 +110,8 @@ class CallMeaning:
             self._say(Kind.UNPICKLING, name, call)
         if name == "numpy.load" and _keyword_is(call, "allow_pickle", True):
             self._say(Kind.UNPICKLING, name, call)
-        if (
-            name in call_names.NETWORK
-            or name.startswith(call_names.NETWORK_MODULES)
-            or name.endswith(".from_pretrained")
-        ):
-            self._say(Kind.NETWORK, name, call)
-        if name.startswith(call_names.MODEL_ZOOS) and any(
-            _is_given(call, keyword) for keyword in ("pretrained", "weights")
-        ):
-            self._say(Kind.NETWORK, f"{name}, pretrained", call)
+        if used := network_names.network_use(name, call, self._argument(call, 0, names)):
+            self._say(Kind.NETWORK, used, call)
 
     def _method(self, name: str, owner: Any, call: ast.Call, names: dict[str, Any]) -> None:
         if isinstance(owner, PurePosixPath):
@@ -136,8 +129,11 @@ class CallMeaning:
                 self._say(kind, path, call, via="pathlib", assumed=True)
         elif name in call_names.TOKENIZER_LOADS and isinstance(owner, Unknown):
             self._path(Kind.READ_FILE, call, 0, names, name)
-        elif name.endswith("from_pretrained"):
-            self._say(Kind.NETWORK, name, call)
+        elif name.endswith("from_pretrained") and name not in self.own_functions:
+            if not network_names.stays_here(call, self._argument(call, 0, names)):
+                self._say(Kind.NETWORK, name, call)
+        elif name in ("connect", "sendto") and network_names.is_address(self._argument(call, -1, names)):
+            self._say(Kind.NETWORK, f"{name} to an address", call)
         elif name in call_names.INTERPRETER_RUNS:
             self._execute(name, call, names)
         elif name == "__subclasses__" and _is_reflection(call.func):
@@ -314,7 +310,7 @@ class CallMeaning:
         return _word(self.evaluator.value(node, names)) or "?"
 
     def _argument(self, call: ast.Call, place: int, names: dict[str, Any], keyword: str = "") -> Any:
-        node = call.args[place] if len(call.args) > place else _keyword(call, keyword)
+        node = call.args[place] if call.args[place:] else _keyword(call, keyword)
         return UNKNOWN if node is None else self.evaluator.value(node, names)
 
 
@@ -331,12 +327,6 @@ def _keyword(call: ast.Call, name: str) -> ast.expr | None:
 def _keyword_is(call: ast.Call, name: str, value: object) -> bool:
     node = _keyword(call, name)
     return isinstance(node, ast.Constant) and node.value is value
-
-
-def _is_given(call: ast.Call, name: str) -> bool:
-    """Whether a keyword is there with anything but False or None."""
-    node = _keyword(call, name)
-    return node is not None and not (isinstance(node, ast.Constant) and node.value in (False, None))
 
 
 def _is_reflection(node: ast.expr) -> bool:

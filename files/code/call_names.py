@@ -59,20 +59,6 @@ INLINE_BUILDERS = {"torch.utils.cpp_extension.load_inline", "cupy.RawKernel", "c
 INLINE_BUILDERS |= {"pycuda.compiler.SourceModule", "torch.cuda._compile_kernel"}
 LIBRARIES = {"ctypes.CDLL", "ctypes.PyDLL", "ctypes.cdll.LoadLibrary", "torch.ops.load_library"}
 LIBRARIES |= {"torch.classes.load_library", "numpy.ctypeslib.load_library", "cffi.FFI.dlopen"}
-NETWORK = set(
-    "urllib.request.urlopen urllib.request.urlretrieve urllib.request.Request socket.create_connection wget.download "
-    "huggingface_hub.hf_hub_download huggingface_hub.snapshot_download huggingface_hub.HfApi datasets.load_dataset "
-    "torch.hub.load torch.hub.load_state_dict_from_url torch.hub.download_url_to_file gdown.download nltk.download "
-    "http.client.HTTPSConnection http.client.HTTPConnection wandb.init boto3.client boto3.resource kaggle.api "
-    "tiktoken.get_encoding tiktoken.encoding_for_model paramiko.SSHClient ftplib.FTP modal.App "
-    "pip.main pip._internal.main urllib.request.build_opener urllib.request.URLopener urllib.request.FancyURLopener "
-    "ftplib.FTP_TLS xmlrpc.client.ServerProxy asyncio.open_connection websockets.connect websocket.create_connection "
-    "kagglehub.model_download kagglehub.dataset_download sentence_transformers.SentenceTransformer fsspec.open "
-    "transformers.pipeline tensorflow_datasets.load keras.utils.get_file pooch.retrieve cached_path.cached_path "
-    "s3fs.S3FileSystem gcsfs.GCSFileSystem google.cloud.storage.Client".split()
-)
-NETWORK_MODULES = ("requests.", "httpx.", "aiohttp.", "urllib3.")
-MODEL_ZOOS = ("torchvision.models.", "timm.", "open_clip.")  # whose constructors download weights when they are told to
 UNPICKLERS = {"torch.load", "pickle.load", "pickle.loads", "pickle.Unpickler", "dill.load", "dill.loads", "joblib.load"}
 UNPICKLERS |= {"cloudpickle.load", "cloudpickle.loads", "pandas.read_pickle", "_pickle.loads", "_pickle.load"}
 UNPICKLERS |= {"yaml.unsafe_load", "yaml.unsafe_load_all", "yaml.full_load", "jsonpickle.decode", "shelve.open"}

@@ -82,6 +82,7 @@ class ChangingFunctions:
         for node in ast.walk(tree):
             if isinstance(node, FUNCTIONS):
                 calls.setdefault(node.name, set()).update(self._add(node, assigned))
+        self.functions = set(calls)
         for _ in range(MAX_ROUNDS):
             if not any([self._spread(name, called) for name, called in calls.items()]):
                 break

@@ -11,11 +11,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .bounded_decoding import MAX_DECODED_BYTES, packing_name
 from .call_names import ONLY_FIND
+from .called_functions import called_functions
 from .closure_records import ClosureFile, CodeClosure, MissingModule, Role, UnpackedPayload, UnreadSource
 from .commands import SHELLS, command_references, split_shell
 from .evaluation import MAX_STEPS as EVALUATOR_STEPS
@@ -37,6 +38,7 @@ MAX_CODE_BYTES = 1 << 20  # of all sources of a closure together, outside string
 MAX_STEPS = 1_000_000  # of evaluation for all sources together
 TEXT_HEAD = 4096  # bytes
 INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+"([^"\n]+)"', re.MULTILINE)
+CALLS_ANYTHING = {Kind.COMPUTED, Kind.UNREADABLE}
 REPORTED = {
     Kind.COMPUTED,
     Kind.COMPUTED_FILE,
@@ -95,7 +97,19 @@ class _Tracer:
             else:
                 self._read_python(task)
         self.result.missing = [item for item in self.result.missing if item.name not in self.provided]
+        self._mark_uncalled()
         self._order()
+
+    def _mark_uncalled(self) -> None:
+        """Uses of the network in functions that nothing calls, where all calls are known by name."""
+        named = self.result.named
+        if not any(item.inside for _, item in named) or any(item.kind in CALLS_ANYTHING for _, item in named):
+            return
+        trees = [source.tree for source in self.result.sources.values()]
+        called = called_functions(trees, [payload.text for payload in self.result.payloads])
+        self.result.named = [
+            (place, replace(item, uncalled=bool(item.inside) and item.inside not in called)) for place, item in named
+        ]
 
     def _is_shell(self, path: str) -> bool:
         """Whether a started file is a shell script, by its name or its first line."""

@@ -10,6 +10,7 @@ import ast
 import enum
 from typing import Any
 
+from . import bounded_decoding, call_names, network_names
 from .bounded_decoding import CannotDecode
 from .call_context import CallContext
 from .evaluated_values import Named, Unknown, UserFunction, bind_target
@@ -84,12 +85,33 @@ def _run(evaluator: CallContext, statement: ast.stmt, names: dict[str, Any]) -> 
 def bind_imports(statement: ast.Import | ast.ImportFrom, names: dict[str, Any]) -> None:
     """The names that an import binds: modules, and what is in them."""
     for alias in statement.names:
-        if isinstance(statement, ast.ImportFrom):
+        if alias.name == "*" and isinstance(statement, ast.ImportFrom):
+            names.update(_star_names(statement.module or "") if not statement.level else {})
+        elif isinstance(statement, ast.ImportFrom):
             known = Named(f"{statement.module or ''}.{alias.name}") if not statement.level else Unknown()
             names[alias.asname or alias.name] = known
         else:
             first = alias.name.split(".")[0]
             names[alias.asname or first] = Named(alias.name if alias.asname else first)
+
+
+def _star_names(module: str) -> dict[str, Named]:
+    """What `from module import *` brings of the functions that are looked at."""
+    tables = (
+        call_names.EXECUTORS,
+        call_names.IMPORTERS,
+        call_names.FILE_IMPORTERS,
+        call_names.STARTERS,
+        call_names.STARTERS_OF_WORDS,
+        call_names.OPENERS,
+        call_names.READERS,
+        call_names.LIBRARIES,
+        network_names.FUNCTIONS,
+        network_names.INSTANCES,
+        bounded_decoding.FUNCTIONS,
+    )
+    full = [name for table in tables for name in table if name.rpartition(".")[0] == module]
+    return {name.rpartition(".")[2]: Named(name) for name in full if module}
 
 
 def _known(evaluator: CallContext, node: ast.expr, names: dict[str, Any]) -> Any:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import ast
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import call_names
+from . import call_names, network_names
 from .bounded_functions import CHANGING
 from .call_meaning import CallMeaning
 from .changed_names import AssignedNames, ChangingFunctions, forget, last_name
@@ -43,7 +43,7 @@ FOLLOWED_KINDS = {
 }
 COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
 RUNS_CODE = call_names.EXECUTORS | call_names.IMPORTERS - call_names.ONLY_FIND | set(call_names.FILE_IMPORTERS)
-HANDED_ON = RUNS_CODE | call_names.STARTERS | call_names.OPENERS | call_names.READERS
+HANDED_ON = RUNS_CODE | call_names.STARTERS | call_names.OPENERS | call_names.READERS | network_names.FUNCTIONS
 MAPPING = {"map", "imap", "imap_unordered", "map_async", "filter", "starmap"}
 TARGETING = {"Thread", "Process", "Timer"}
 RUNNING = {"partial", "submit", "register", "apply", "apply_async", "call_soon", "call_later", "run_in_executor"}
@@ -84,6 +84,7 @@ class ExpressionReader(ABC):
         self.attributes: dict[str, Any] = {}  # of classes and objects, by their own names alone
         self.calls = CallMeaning(evaluator, self.attributes, self.found)
         self.changing = ChangingFunctions(ast.Module([], []), AssignedNames())
+        self.inside = ""  # the plain function whose body is read
         self.told = 0  # references of the kinds that a followed call is read for
         self.calls_left = MAX_FOLLOWED_CALLS
         self.calling: list[ast.AST] = []  # functions whose calls are being followed
@@ -96,6 +97,8 @@ class ExpressionReader(ABC):
         if isinstance(item, Payload):
             self.payloads.append(item)
         else:
+            if self.inside and item.kind is Kind.NETWORK and not self.calling:
+                item = replace(item, inside=self.inside)
             self.references.append(item)
             self.told += item.kind in FOLLOWED_KINDS
 

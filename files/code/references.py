@@ -40,6 +40,8 @@ class Reference:
     assumed : bool    only the end of a path is known
     submodules : tuple of names that `from name import ...` lists; `dots` of a relative import
     via : str         the function that names it, "numpy.load"
+    inside : str      of NETWORK: the function of the script that it stands in, "" outside of functions and in methods
+    uncalled : bool   whether nothing calls that function
     """
 
     kind: Kind
@@ -50,6 +52,8 @@ class Reference:
     dots: int = 0
     submodules: tuple[str, ...] = ()
     via: str = ""
+    inside: str = field(default="", compare=False)
+    uncalled: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ import ast
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import call_names
+from . import call_names, network_names
+from .called_functions import is_plain_function
 from .changed_names import AssignedNames, ChangingFunctions, forget, last_name
 from .evaluated_assignments import bind
 from .evaluated_functions import bind_imports
@@ -31,6 +32,7 @@ class SourceReader(ExpressionReader):
 
     def __init__(self, evaluator: Evaluator) -> None:
         super().__init__(evaluator)
+        self.methods: set[ast.AST] = set()
         self.waiting: list[tuple[ast.FunctionDef | ast.AsyncFunctionDef, dict[str, Any]]] = []
         self.optional = 0  # how many of the `try`, branches and functions around a statement make an import uncertain
         self.assigned = AssignedNames()
@@ -44,6 +46,7 @@ class SourceReader(ExpressionReader):
         """
         doubts: list[tuple[ast.AST, Reference]] = []  # what a function alone does not tell, and its callers may
         self.changing = ChangingFunctions(tree, self.assigned)
+        self.calls.own_functions = self.changing.functions
         self.statements(tree.body, {"__doc__": ast.get_docstring(tree, clean=False), **(names or {})})
         for function, around in self.waiting:  # grows: functions hold functions
             self.evaluator.steps -= len(around) // NAMES_A_STEP
@@ -52,6 +55,7 @@ class SourceReader(ExpressionReader):
             inner.update(dict.fromkeys(parameters, UNKNOWN))
             self.optional += 1
             before = len(self.references)
+            self.inside = function.name if is_plain_function(function) and function not in self.methods else ""
             self.statements(function.body, inner)
             doubts += [(function, item) for item in self.references[before:] if item.kind in DOUBTS]
             self.optional -= 1
@@ -88,7 +92,11 @@ class SourceReader(ExpressionReader):
         for around in (*node.bases, *(item.value for item in node.keywords)):
             self.expressions(around, names)
         self._decorators(node, names)
+        for base in node.bases:
+            if (named := getattr(self.evaluator.value(base, names), "name", "")) in network_names.BASES:
+                self.found(Reference(Kind.NETWORK, f"a class of {named}", node.lineno))
         inner = dict(names)
+        self.methods.update(node.body)
         self.statements(node.body, inner)
         for name, value in inner.items():
             if name not in names:
