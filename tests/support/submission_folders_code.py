@@ -119,6 +119,11 @@ EXAMPLES = (
         {"code-network": "finding", "code-inline-native": "information", "code-unpickling": "information"},
         {"train_gpt.py": DOWNLOADING},
     ),
+    Example(
+        "code-downloading-uncalled",
+        {"code-network": "information"},
+        {"train_gpt.py": "def fetch():\n    import requests\n    requests.get('http://a')\n"},
+    ),
     Example("code-missing", {"code-missing-module": "fail"}, {"train_gpt.py": "import rans_of_mine\n"}),
     Example(
         "code-missing-caught",
