@@ -73,6 +73,23 @@ def test_json_lines_from_standard_input_are_not_scored_as_text(monkeypatch):
             assert read("-").text.bytes.sum() == 3 * len(content) + 3
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (json.dumps([{"text": TEXT}]), True),
+        (json.dumps([TEXT, TEXT], indent=1), True),
+        (json.dumps({"other": TEXT}), True),
+        ("[link](there) and {braces}", False),
+        (TEXT, False),
+    ],
+)
+def test_json_from_standard_input_is_read_and_said(content, said, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content.encode())))
+    notes = read("-").notes
+    assert [note for note in notes if JSON_NOTE in note] == list(notes)
+    assert len(notes) == said and all(note.startswith(f"standard input {JSON_NOTE}") for note in notes)
+
+
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(DataError, match="pipe is a pipe, which is read only once; write it to a file, or give it as "):
