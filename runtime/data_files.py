@@ -32,6 +32,7 @@ BLOCK_BYTES = 1 << 22
 TEXT_BLOCK_BYTES = 1 << 20  # of a text that is encoded: about a second's work
 SIDECAR_MARK = "_bytes_"  # in the name of a file of byte counts beside a shard
 TEXT_FIELD = "text"
+KINDS_OF_JSON = {type(None): "null", bool: "true or false", int: "a number", float: "a number", list: "a list"}
 
 
 class Content(enum.Enum):
@@ -94,6 +95,8 @@ def inspect_data(path: str) -> DataFile:
         raise DataError(f"{path} is empty; give a token shard or UTF-8 text")
     with open(path, "rb") as raw:
         plain = not raw.read(4).startswith((GZIP, ZSTD))
+    if not plain and head.startswith((GZIP, ZSTD)):
+        raise DataError(f"{path} is compressed twice; decompress it once")
     content = _content(path, head)
     if content is not Content.SHARD:
         refuse_foreign(path, head)
@@ -215,6 +218,9 @@ def _text_of_line(line: bytes, place: str) -> str:
         raise DataError(f"{place} is not JSON ({error}); each line is one document") from error
     text = value.get(TEXT_FIELD) if isinstance(value, dict) else None
     if not isinstance(text, str):
+        if isinstance(value, dict) and TEXT_FIELD in value:
+            kind = KINDS_OF_JSON.get(type(text), "an object")
+            raise DataError(f"{place} has a {TEXT_FIELD!r} that is {kind}; write it as text, or leave the line out")
         names = ", ".join(list(value)[:6]) if isinstance(value, dict) else type(value).__name__
         raise DataError(f"{place} has no {TEXT_FIELD!r} of type text (it has: {names})")
     try:
