@@ -57,6 +57,8 @@ class InputFile(click.Path):
 def not_there(text: str) -> str:
     """What is said of a path at which nothing is."""
     path = Path(text)
+    if path.is_symlink():
+        return f"{text} is a link to {path.readlink()}, and nothing is there; see: ls -l {text}"
     if text == "-":
         return "standard input is not read here; write it to a file and name that"
     if "://" in text:

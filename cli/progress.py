@@ -3,7 +3,8 @@
 Strategy: the compiler and the scorer call back with `(stage, done, total)`; a total of 0 means that the end is not
 known. A compile also says its plan once: it becomes a few lines of header, and the source of one estimate for the
 whole (estimate.py). Without a terminal each stage is one line when it is over, with the seconds since the beginning,
-and only once the work has lasted a while, so that short commands stay silent. With --verbose every step is a line.
+and only once the work has lasted a while, so that short commands stay silent; within a long stage a line now and then
+says how far it is. With --verbose every step is a line.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from ..progress import Plan, Progress
 from .estimate import Estimate
 
 SILENT_SECONDS = 5.0  # a log hears of work that lasts longer
+WITHIN_SECONDS = 30.0  # between two lines of one stage, a tenth of it apart or more
+ENDLESS_SECONDS = 120.0  # the same where the end is not known
 VERBOSITY = "bytecap.verbosity"
 FIRST_SIGN, ERASED = "bytecap: reading", "\r\x1b[K"  # on a terminal, before anything heavy is imported
 
@@ -91,6 +94,7 @@ class ProgressLines:
     def __init__(self, *, every_step: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self._every_step, self._clock, self._began = every_step, clock, clock()
         self._stage, self._stage_began, self._counts = "", self._began, ""
+        self._line_at, self._line_done = self._began, 0  # of the last line: when it was, and how far the stage was
         self._estimate: Estimate | None = None
         self._waiting: list[str] = []
 
@@ -104,11 +108,22 @@ class ProgressLines:
         if stage != self._stage:
             self._end_stage()
             self._stage, self._stage_began = stage, self._clock()
+            self._line_at, self._line_done = self._stage_began, done
         self._counts = f" {done:,}/{total:,}" if total else f" {done:,}" if done else ""
         if self._estimate is not None:
             self._estimate.take(stage, done, total)
         if self._every_step:
             self._say(f"{stage}{self._counts}{self._left()}")
+        elif self._is_due(done, total):
+            self._line_at, self._line_done = self._clock(), done
+            self._say(f"{stage}{self._counts}: {duration(self._clock() - self._stage_began)} so far{self._left()}")
+
+    def _is_due(self, done: int, total: int) -> bool:
+        """Whether a long stage says how far it is: seldom, and after a tenth of it at least; its end is said anyway."""
+        waited = self._clock() - self._line_at
+        if total:
+            return waited >= WITHIN_SECONDS and done < total and (done - self._line_done) * 10 >= total
+        return waited >= ENDLESS_SECONDS and done > self._line_done
 
     def end(self) -> None:
         """The work is over."""

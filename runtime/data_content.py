@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .data_files import BLOCK_BYTES, STANDARD_INPUT, Content, expand_data, inspect_data, opened
+from .data_files import BLOCK_BYTES, STANDARD_INPUT, Content, expand_data, inspect_data
+from .opened_data import opened
 from .shards import ShardLayout, shard_layout, size_by_header
 
 DIGITS = 16  # of a digest in a sentence

@@ -7,42 +7,32 @@ decide. Text is read in blocks and documents are handed on one by one, so that a
 from __future__ import annotations
 
 import codecs
-import contextlib
 import enum
 import glob
-import gzip
-import io
 import itertools
 import operator
 import os
-import sys
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import zstandard
 
 from ..errors import DataError
 from ..files.artifact_file import STANDARD_INPUT
 from ..files.nested_text import parse_json
 from .foreign_content import reading_notes, refuse_foreign
+from .opened_data import GZIP, HEAD_BYTES, ZSTD, opened
 from .shards import is_shard
 
 DOCUMENT_SEPARATOR = "\0"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 SHARD_SUFFIX = ".bin"
 LINES_SUFFIXES = (".jsonl", ".ndjson")
-GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-OTHER_COMPRESSED = {b"\xfd7zXZ": "xz", b"BZh": "bzip2", b"PK\x03\x04": "zip"}
 COMPRESSED_SUFFIXES = (".gz", ".zst", ".zstd")
-HEAD_BYTES = 1 << 16
 BLOCK_BYTES = 1 << 22
 TEXT_BLOCK_BYTES = 1 << 20  # of a text that is encoded: about a second's work
-FED_TO_ZSTD = 1 << 7  # its decoder cannot be told to stop, and makes up to 32 KiB of a byte
 SIDECAR_MARK = "_bytes_"  # in the name of a file of byte counts beside a shard
 TEXT_FIELD = "text"
+KINDS_OF_JSON = {type(None): "null", bool: "true or false", int: "a number", float: "a number", list: "a list"}
 
 
 class Content(enum.Enum):
@@ -55,12 +45,16 @@ class Content(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """One data file; `head` is how its content begins, decompressed, and `plain` whether it was not compressed."""
+    """One data file; `head` is how its content begins, decompressed, and `plain` whether it was not compressed.
+
+    read_head : of standard input, which is read once, how it turned out to begin
+    """
 
     path: str
     content: Content
     head: bytes
     plain: bool
+    read_head: bytearray = field(default_factory=bytearray, compare=False)
 
 
 def expand_data(data: str | Path | Sequence[str | Path]) -> list[str]:
@@ -83,79 +77,6 @@ def expand_data(data: str | Path | Sequence[str | Path]) -> list[str]:
     return found
 
 
-@contextlib.contextmanager
-def opened(path: str, taken: Callable[[int], None] | None = None) -> Iterator[BinaryIO]:
-    """A file's content, decompressed; DataError when it cannot be read or its compression is damaged.
-
-    taken : hears of how many bytes of the file itself are taken, each time
-    """
-    try:
-        with contextlib.ExitStack() as stack:
-            given: Any = sys.stdin.buffer if path == STANDARD_INPUT else stack.enter_context(open(path, "rb"))
-            yield _decompressed(io.BufferedReader(given if taken is None else _Counted(given, taken)), path)
-    except (gzip.BadGzipFile, zstandard.ZstdError, zlib.error, EOFError) as error:
-        raise DataError(f"{path} is damaged: {error}; copy it again") from error
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-
-
-def _decompressed(raw: io.BufferedReader, path: str) -> Any:
-    head = raw.peek(8)[:8]
-    if head.startswith(GZIP):
-        return gzip.GzipFile(fileobj=raw)
-    if head.startswith(ZSTD):
-        return io.BufferedReader(_ZstdStream(raw))
-    kind = next((name for magic, name in OTHER_COMPRESSED.items() if head.startswith(magic)), None)
-    if kind == "zip" and b".npy" in raw.peek(HEAD_BYTES):
-        raise DataError(f"{path} is an archive of numpy arrays, not data; give a token shard or UTF-8 text")
-    if kind is not None:
-        raise DataError(f"{path} looks like {kind} data; decompress it first, or use gzip or zstd")
-    return raw
-
-
-class _Counted(io.RawIOBase):
-    """A file that says how much of it is taken."""
-
-    def __init__(self, raw: BinaryIO, taken: Callable[[int], None]) -> None:
-        self._raw, self._taken = raw, taken
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        block = self._raw.read(len(buffer))
-        self._taken(len(block))
-        buffer[: len(block)] = block
-        return len(block)
-
-
-class _ZstdStream(io.RawIOBase):
-    """The content of zstd frames, one after the other; an end inside a frame is an error, which the library's own
-    reader passes over.
-    """
-
-    def __init__(self, raw: BinaryIO) -> None:
-        self._raw, self._frame, self._ready = raw, zstandard.ZstdDecompressor().decompressobj(), memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._ready:
-            block = self._frame.unused_data if self._frame.eof else b""
-            block = block or self._raw.read(FED_TO_ZSTD)
-            if not block and not self._frame.eof:
-                raise zstandard.ZstdError("it ends inside a frame")
-            if not block:
-                return 0
-            if self._frame.eof:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
-            self._ready = memoryview(self._frame.decompress(block))
-        count = min(len(buffer), len(self._ready))
-        buffer[:count], self._ready = self._ready[:count], self._ready[count:]
-        return count
-
-
 def inspect_data(path: str) -> DataFile:
     """What a file holds, told from its beginning; DataError when it cannot be read or is empty."""
     if path == STANDARD_INPUT:
@@ -174,6 +95,8 @@ def inspect_data(path: str) -> DataFile:
         raise DataError(f"{path} is empty; give a token shard or UTF-8 text")
     with open(path, "rb") as raw:
         plain = not raw.read(4).startswith((GZIP, ZSTD))
+    if not plain and head.startswith((GZIP, ZSTD)):
+        raise DataError(f"{path} is compressed twice; decompress it once")
     content = _content(path, head)
     if content is not Content.SHARD:
         refuse_foreign(path, head)
@@ -181,8 +104,11 @@ def inspect_data(path: str) -> DataFile:
 
 
 def notes_of_file(file: DataFile) -> list[str]:
-    """What was assumed of a text, in sentences."""
-    return reading_notes(file.path, _name(file.path), file.head) if file.content is Content.TEXT else []
+    """What was assumed of a text, in sentences; of standard input once it was read."""
+    if file.content is not Content.TEXT:
+        return []
+    shown = "standard input" if file.path == STANDARD_INPUT else file.path
+    return reading_notes(shown, _name(file.path), file.head or bytes(file.read_head))
 
 
 def _name(path: str) -> str:
@@ -218,7 +144,7 @@ def documents_of(file: DataFile, taken: Callable[[int], None] | None = None) -> 
     """
     if file.content is Content.LINES:
         return (iter([text]) for text in _documents_of_lines(file.path, taken))
-    groups = itertools.groupby(_numbered_parts(file.path, taken), key=operator.itemgetter(0))
+    groups = itertools.groupby(_numbered_parts(file, taken), key=operator.itemgetter(0))
     return ((part for _, part in group) for _, group in groups)
 
 
@@ -238,22 +164,24 @@ def text_bytes(file: DataFile, most: int) -> int:
     return found
 
 
-def _numbered_parts(path: str, taken: Callable[[int], None] | None) -> Iterator[tuple[int, str]]:
+def _numbered_parts(file: DataFile, taken: Callable[[int], None] | None) -> Iterator[tuple[int, str]]:
     """Parts of text, each with the number of its document."""
     number = 0
-    for block in _text_blocks(path, taken):
+    for block in _text_blocks(file, taken):
         for place, part in enumerate(block.split(DOCUMENT_SEPARATOR)):
             number += place > 0
             yield number, part
 
 
-def _text_blocks(path: str, taken: Callable[[int], None] | None) -> Iterator[str]:
+def _text_blocks(source: DataFile, taken: Callable[[int], None] | None) -> Iterator[str]:
     """The text in blocks, decoded from UTF-8 without a byte order mark."""
+    path = source.path
     decoder = codecs.getincrementaldecoder("utf-8")()
     offset = 0
     with opened(path, taken) as file:
         while block := file.read(TEXT_BLOCK_BYTES):
             if path == STANDARD_INPUT and offset == 0:  # of which nothing was looked at before
+                source.read_head[:] = block[:HEAD_BYTES]
                 refuse_foreign(path, block[:HEAD_BYTES])
                 if _is_json_line(block):
                     raise DataError(f"{path} holds JSON lines, and standard input is read as text; give them as a file")
@@ -290,6 +218,9 @@ def _text_of_line(line: bytes, place: str) -> str:
         raise DataError(f"{place} is not JSON ({error}); each line is one document") from error
     text = value.get(TEXT_FIELD) if isinstance(value, dict) else None
     if not isinstance(text, str):
+        if isinstance(value, dict) and TEXT_FIELD in value:
+            kind = KINDS_OF_JSON.get(type(text), "an object")
+            raise DataError(f"{place} has a {TEXT_FIELD!r} that is {kind}; write it as text, or leave the line out")
         names = ", ".join(list(value)[:6]) if isinstance(value, dict) else type(value).__name__
         raise DataError(f"{place} has no {TEXT_FIELD!r} of type text (it has: {names})")
     try:

@@ -25,6 +25,7 @@ LEAST_BYTES = 64  # by which shares are judged
 MOST_NULS, MOST_CONTROLS = 0.25, 0.1  # of the bytes; documents are longer, and text hardly has other control characters
 CONTROLS = bytes({*range(1, 32)} - set(b"\t\n\v\f\r\x1b\x1c\x1d\x1e\x1f"))
 JSON_BEGINNING = re.compile(rb"(?:\xef\xbb\xbf)?\s*[{\[]\s*[\"{\[]")
+MARKUP_BEGINNING = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|\?xml|rss|svg|body|head)\b", re.IGNORECASE)
 TABLE_SUFFIXES = (".csv", ".tsv")
 
 
@@ -51,11 +52,20 @@ def reading_notes(path: str, name: str, head: bytes) -> list[str]:
     """What is to be said of a file that is read as plain text. `name` is in lower case, without that of a
     compression.
     """
+    notes = []
     if JSON_BEGINNING.match(head):
-        return [
+        notes.append(
             f"{path} begins like JSON and is read as plain text, names and brackets included; documents as JSON lines "
             "are an object with 'text' a line, in a file named .jsonl"
-        ]
-    if name.endswith(TABLE_SUFFIXES):
-        return [f"{path} is named like a table and is read as plain text, all columns included"]
-    return []
+        )
+    elif MARKUP_BEGINNING.match(head):
+        notes.append(f"{path} begins like HTML or XML and is read as plain text, all markup included")
+    elif name.endswith(TABLE_SUFFIXES):
+        notes.append(f"{path} is named like a table and is read as plain text, all columns included")
+    windows, lines = head.count(b"\r\n"), head.count(b"\n")
+    if windows and 2 * windows >= lines:
+        notes.append(
+            f"{path} has the line ends of Windows, whose second byte a line counts in bits per byte; with others the "
+            "same text has another score"
+        )
+    return notes

@@ -15,8 +15,9 @@ import numpy as np
 
 from ..errors import DataError
 from ..progress import Progress
-from .data_files import SIDECAR_MARK, Content, DataFile, documents_of, expand_data, inspect_data, notes_of_file, opened
+from .data_files import SIDECAR_MARK, Content, DataFile, documents_of, expand_data, inspect_data, notes_of_file
 from .document_parts import encode_parts
+from .opened_data import opened
 from .reading_progress import ReadingProgress
 from .shards import HEADER_BYTES, MAX_TOKEN_ID, WIDE, shard_layout, size_by_header
 from .token_text import TokenText

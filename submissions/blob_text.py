@@ -1,4 +1,7 @@
-"""Whether a binary file of a folder holds the validation data word for word; asked only where the data are given.
+"""Whether a file of a folder holds the validation data word for word: a binary file, a tokenizer, a text that is read.
+
+Asked only where the data are given.
+
 
 Strategy: the data are cut into blocks of 32 bytes, in the form in which they are given (a shard's tokens, or a
 text's bytes), and every place of a file's unpacked content is held against the beginnings of all blocks. A run of 64
@@ -7,11 +10,14 @@ bytes or more contains a whole block wherever it starts, so none is missed; runs
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
+from ..files.code.side_files import TOKENIZER
 from .blob_kinds import Blob, read_blob
+from .blob_tokenizers import hidden_texts
 from .findings import Finding, Level, Rule
 from .folder import SubmissionFolder
 
@@ -19,34 +25,51 @@ RULES = (
     Rule(
         "blob-text",
         (Level.FINDING,),
-        "With --data: a binary file holds a run of the validation data word for word, in the form that they are given.",
+        "With --data: a binary file, a tokenizer or a text that is read holds a run of the data word for word.",
     ),
 )
 BLOCK = 32
 SHORTEST_RUN = 64  # bytes
 MOST_DATA_BYTES = 256 << 20
+MOST_TEXT_BYTES = 64 << 20
 MOST_PLACES = 20_000  # of one file, looked at closer
 SHARD_HEADER = 1024
 
 
-def text_findings(folder: SubmissionFolder, blobs: tuple[Blob, ...], data: str) -> list[Finding]:
-    """A finding for each file that holds a run of the data; data that are no single file are not searched for."""
+def text_findings(
+    folder: SubmissionFolder, blobs: tuple[Blob, ...], data: str, read: Collection[str] = ()
+) -> list[Finding]:
+    """A finding for each file that holds a run of the data; data that are no single file are not searched for.
+
+    `read` are files that the code reads: texts among them, and tokenizers, are looked through as well.
+    """
     path = Path(data)
     if not path.is_file():
         return []
     wanted = read_wanted(path)
     findings = []
-    for blob in blobs:
-        file = folder.get(blob.name)
-        if file is None or blob.kind in ("tokenizer", "picture", "pointer"):
+    for name in [blob.name for blob in blobs if blob.kind not in ("picture", "pointer")] + _texts(folder, blobs, read):
+        file = folder.get(name)
+        if file is None:
             continue
-        content = read_blob(folder, file)[1] or folder.read_bytes(blob.name)
+        content = read_blob(folder, file)[1] or folder.read_bytes(name)
+        content += b"\0" + hidden_texts(content) if content.lstrip()[:1] in (b"{", b"[") else b""
         length, place, source = longest_run(content, wanted)
         if length >= SHORTEST_RUN:
             text = f"{length:,} bytes from byte {place:,} of its content are bytes {source:,} on of the validation data"
             values = {"bytes": length, "place": place, "source": source}
-            findings.append(Finding("blob-text", Level.FINDING, text, blob.name, values))
+            findings.append(Finding("blob-text", Level.FINDING, text, name, values))
     return findings
+
+
+def _texts(folder: SubmissionFolder, blobs: tuple[Blob, ...], read: Collection[str]) -> list[str]:
+    known = {blob.name for blob in blobs}
+    return [
+        file.name
+        for file in folder.files
+        if file.kind == "file" and file.name not in known and file.suffix != ".py" and file.bytes <= MOST_TEXT_BYTES
+        if file.name in read or TOKENIZER.search(file.name.rpartition("/")[2])
+    ]
 
 
 def read_wanted(path: Path) -> bytes:

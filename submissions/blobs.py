@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..files.code.side_files import DATA_SUFFIXES, TOKENIZER
+from ..files.code.side_files import MODEL_SUFFIXES, TOKENIZER
 from .blob_kinds import Blob, read_blob
+from .blob_tokenizers import tokenizer_findings
 from .claims import ClaimFacts
 from .findings import Finding, Level, Rule
 from .folder import SubmissionFile, SubmissionFolder, decode_text
@@ -68,6 +69,7 @@ def judge_blobs(folder: SubmissionFolder, claims: ClaimFacts | None) -> tuple[Bl
     beside = [blob for blob in (*blobs, *_read_texts(folder, blobs, claims)) if _is_data(blob, models, claims)]
     data = [named_data(folder, blob, claims) for blob in beside]
     findings += [data_finding(each, blob, claims) for each, blob in zip(data, beside, strict=True)]
+    findings += tokenizer_findings(folder, _reads(claims))
     findings += model_size_findings([blob for blob in blobs if blob.kind == "weights"], claims)
     return BlobFacts(blobs, len(files), tuple(each for each in data if each.named_by), models), findings
 
@@ -101,14 +103,14 @@ def _is_data(blob: Blob, models: Sequence[Blob], claims: ClaimFacts | None) -> b
 
 
 def _read_texts(folder: SubmissionFolder, blobs: Sequence[Blob], claims: ClaimFacts | None) -> list[Blob]:
-    """Tables of text that the code reads: no binary files, and data all the same."""
+    """Texts that the code reads and that do not count: no binary files, and data all the same."""
     known = {blob.name for blob in blobs}
     files = [file for file in folder.files if file.name in _reads(claims) and file.name not in known]
     return [Blob(file.name, file.bytes, what="text", content_bytes=file.bytes) for file in files if _is_table(file)]
 
 
 def _is_table(file: SubmissionFile) -> bool:
-    return file.suffix in DATA_SUFFIXES and not TOKENIZER.search(file.name)
+    return not TOKENIZER.search(file.name) and file.suffix not in MODEL_SUFFIXES
 
 
 def is_binary(folder: SubmissionFolder, file: SubmissionFile) -> bool:

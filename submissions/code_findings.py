@@ -69,6 +69,11 @@ RULES = (
     Rule(
         "code-computed", (Level.FINDING,), "A module, command or file is named by a computed text and not looked for."
     ),
+    Rule(
+        "code-computed-file",
+        (Level.INFORMATION,),
+        "Files are opened by computed names and not looked for, as most scripts open their data.",
+    ),
     Rule("code-local-module", (Level.FINDING,), "A module of the folder is imported; it counts."),
     Rule("code-second-file", (Level.FINDING,), "A second file is executed as source; it counts."),
     Rule("code-started-script", (Level.FINDING,), "A script of the folder is started as a process; it counts."),
@@ -87,7 +92,11 @@ RULES = (
         (Level.FINDING, Level.INFORMATION),
         "A program outside Python is started; information for those that only look or measure.",
     ),
-    Rule("code-network", (Level.FINDING,), "Something is downloaded, or sent, at run time."),
+    Rule(
+        "code-network",
+        (Level.FINDING, Level.INFORMATION),
+        "Something is downloaded, or sent, at run time; information where only a function does that nothing calls.",
+    ),
     Rule("code-unpickling", (Level.INFORMATION,), "Files are unpickled without restriction, which runs what they say."),
     Rule("code-side-file", (Level.FINDING,), "A file of the folder that is no code is read by name; it counts."),
     Rule(
@@ -219,8 +228,7 @@ def _named_findings(closure: CodeClosure) -> Iterator[Finding]:
         level = Level.INFORMATION if name in ONLY_LOOKS else Level.FINDING
         text = f"starts the program {name}{_times(places)}"
         yield Finding("code-external-program", level, text, places[0], {"program": name})
-    for name, places in by_kind.get(Kind.NETWORK, {}).items():
-        yield Finding("code-network", Level.FINDING, f"uses the network: {name}{_times(places)}", places[0])
+    yield from _network_findings(closure)
     for name, places in by_kind.get(Kind.INLINE_NATIVE, {}).items():
         text = f"compiles source text inside the script with {name}{_times(places)}"
         yield Finding("code-inline-native", Level.INFORMATION, text, places[0])
@@ -229,11 +237,33 @@ def _named_findings(closure: CodeClosure) -> Iterator[Finding]:
         yield Finding("code-unread-payload", Level.FINDING, text, places[0])
     for name, places in by_kind.get(Kind.COMPUTED, {}).items():
         yield Finding("code-computed", Level.FINDING, f"{name}{_times(places)}", places[0])
+    computed = by_kind.get(Kind.COMPUTED_FILE, {})
+    if computed:
+        count = sum(len(places) for places in computed.values())
+        text = f"opens files by computed names, which are not known: {_listed(list(computed))}{_times(range(count))}"
+        yield Finding(
+            "code-computed-file", Level.INFORMATION, text, next(iter(computed.values()))[0], {"places": count}
+        )
     unpickling = by_kind.get(Kind.UNPICKLING, {})
     if unpickling:
         count = sum(len(places) for places in unpickling.values())
         text = f"unpickles without restriction: {_listed(list(unpickling))}{_times(range(count))}"
         yield Finding("code-unpickling", Level.INFORMATION, text, next(iter(unpickling.values()))[0], {"places": count})
+
+
+def _network_findings(closure: CodeClosure) -> Iterator[Finding]:
+    places: dict[tuple[str, bool], list[str]] = {}
+    for place, reference in closure.named:
+        if reference.kind is Kind.NETWORK:
+            places.setdefault((reference.name, reference.uncalled), []).append(place)
+    for (name, uncalled), where in places.items():
+        level = Level.INFORMATION if uncalled else Level.FINDING
+        text = (
+            f"would use the network, in a function that nothing calls: {name}"
+            if uncalled
+            else f"uses the network: {name}"
+        )
+        yield Finding("code-network", level, f"{text}{_times(where)}", where[0])
 
 
 def _side_findings(closure: CodeClosure) -> Iterator[Finding]:

@@ -49,7 +49,8 @@ def judge_folder(
     blobs = sections.judge("blobs", lambda: judge_blobs(folder, claims))
     models = sections.judge("models", lambda: judge_models(folder, claims, blobs, options))
     if options.data is not None and blobs is not None:
-        sections.judge("validation text", lambda: (None, text_findings(folder, blobs.blobs, options.data or "")))
+        read = set() if shipped is None else {name for name, _ in shipped.reads} | set(shipped.modules)
+        sections.judge("validation text", lambda: (None, text_findings(folder, blobs.blobs, options.data or "", read)))
     ledger = sections.judge("ledger", lambda: (submission_ledger(folder, claims, blobs, models), [])) or ()
     sections.judge("reading", lambda: (None, reading_findings(folder)))  # last: what the others could not read
 

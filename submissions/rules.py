@@ -10,6 +10,7 @@ from ..format.registry import keyed, paired
 from . import (
     blob_models,
     blob_text,
+    blob_tokenizers,
     blobs,
     byte_rows,
     code_findings,
@@ -31,7 +32,7 @@ SECTIONS: dict[str, tuple[Rule, ...]] = paired(
         ("bytes", byte_rows.RULES),
         ("scores", scores.RULES),
         ("logs", run_logs.RULES),
-        ("blobs", (*blobs.RULES, *blob_models.RULES, *blob_text.RULES)),
+        ("blobs", (*blobs.RULES, *blob_models.RULES, *blob_text.RULES, *blob_tokenizers.RULES)),
         ("judge", judge.RULES),
     )
 )

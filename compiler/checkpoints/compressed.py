@@ -20,7 +20,7 @@ import zstandard
 
 from ...errors import CheckpointError
 from ...format.container.limits import DEFAULT_LIMITS
-from ...runtime.data_files import FED_TO_ZSTD
+from ...runtime.opened_data import FED_TO_ZSTD
 
 CONTENT_BYTES = DEFAULT_LIMITS.section_bytes
 PIECE_BYTES = 1 << 20

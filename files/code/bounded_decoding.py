@@ -215,13 +215,6 @@ def make_range(*bounds: int) -> range:
     return numbers
 
 
-def format_percent(text: Any, values: Any) -> Any:
-    """`text % values` without widths, which could ask for any length."""
-    if re.search(rb"%[^%sdrxc]" if isinstance(text, bytes) else "%[^%sdrxc]", text):
-        raise CannotDecode("a format with widths")
-    return _bounded(text % values)
-
-
 def _stripping(name: str) -> Callable[..., Any]:
     def strip(text: Any, characters: Any = None) -> Any:
         if characters is not None and len(characters) > MAX_STRIPPED:

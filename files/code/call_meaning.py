@@ -12,10 +12,14 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
-from . import call_names
+from . import call_names, network_names
+from .bounded_decoding import CannotDecode
+from .call_forms import parsed
+from .changed_names import AssignedNames
 from .commands import Word, command_references, split_shell
-from .evaluated_values import UNKNOWN, Compiled, Named, OpenFile, Unknown
-from .evaluation import Evaluator
+from .evaluated_functions import run_statements
+from .evaluated_values import UNKNOWN, Compiled, ComputedMember, Named, OpenFile, Scope, Unknown
+from .evaluation import WRONG_VALUES, Evaluator
 from .references import Kind, Payload, Reference
 
 FOUND = Callable[[Reference | Payload], None]
@@ -26,12 +30,22 @@ class CallMeaning:
 
     def __init__(self, evaluator: Evaluator, attributes: dict[str, Any], found: FOUND) -> None:
         self.evaluator, self.attributes, self.found = evaluator, attributes, found
+        self.own_functions: set[str] = set()  # that the script defines, and which are read where they stand
 
     def read(self, call: ast.Call, names: dict[str, Any]) -> None:
         """Look one call up, by the full name of what is called or by the name of the method."""
+        for world in self.evaluator.worlds(call, names):
+            self._read(call, world)
+
+    def _read(self, call: ast.Call, names: dict[str, Any]) -> None:
         callee = self.evaluator.callee(call, names)
+        if callee is UNKNOWN and isinstance(call.func, ast.Attribute):
+            held = self.attributes.get(call.func.attr)  # `self.run = exec`
+            callee = held if isinstance(held, Named) else callee
         if isinstance(callee, Named):
             self._named(callee.name, call, names)
+        elif isinstance(callee, ComputedMember):
+            self._computed(f"calls a function of {callee.owner} by a computed name", call)
         elif isinstance(call.func, ast.Name) and call.func.id in call_names.IMPORTERS:  # wherever the name came from
             self._import(call, names)
         elif isinstance(call.func, ast.Attribute):
@@ -45,7 +59,7 @@ class CallMeaning:
         if name in call_names.EXECUTORS:
             self._execute(name, call, names)
         elif name in call_names.IMPORTERS:
-            self._import(call, names)
+            self._import(call, names, name)
         elif name in call_names.FILE_IMPORTERS:
             self._path(Kind.EXECUTED_FILE, call, call_names.FILE_IMPORTERS[name], names, name)
         elif name == "runpy.run_module":
@@ -66,6 +80,20 @@ class CallMeaning:
             self._path(Kind.LIBRARY, call, 0, names, name)
         elif name in call_names.CODE_OBJECTS:
             self._say(Kind.UNREADABLE, f"a code object ({name})", call)
+        elif name in call_names.CONSOLES:
+            self._say(Kind.UNREADABLE, f"what is typed or read there ({name})", call)
+        elif name in call_names.IMPORT_HOOKS:
+            self._say(Kind.UNREADABLE, f"an import hook of its own ({name})", call)
+        elif name == "operator.methodcaller":
+            method = self._argument(call, 0, names)
+            if isinstance(method, Unknown) or method in call_names.SHORT_NAMES:
+                self._say(Kind.UNREADABLE, f"a method that is called by name ({name})", call)
+        elif name == "setattr":
+            owner, attribute = self._argument(call, 0, names), self._argument(call, 1, names)
+            if (replaced := f"{getattr(owner, 'name', '')}.{attribute}") in call_names.REPLACED:
+                self._say(Kind.UNREADABLE, f"{replaced} is replaced by a function of its own", call)
+        elif name == "pkgutil.get_data":
+            self._path(Kind.READ_FILE, call, 1, names, name, "resource")
         elif name in ("sys.path.insert", "sys.path.append", "site.addsitedir"):
             self._path(Kind.IMPORT_PATH, call, 1 if name.endswith("insert") else 0, names, name)
         else:
@@ -82,16 +110,8 @@ class CallMeaning:
             self._say(Kind.UNPICKLING, name, call)
         if name == "numpy.load" and _keyword_is(call, "allow_pickle", True):
             self._say(Kind.UNPICKLING, name, call)
-        if (
-            name in call_names.NETWORK
-            or name.startswith(call_names.NETWORK_MODULES)
-            or name.endswith(".from_pretrained")
-        ):
-            self._say(Kind.NETWORK, name, call)
-        if name.startswith(call_names.MODEL_ZOOS) and any(
-            _is_given(call, keyword) for keyword in ("pretrained", "weights")
-        ):
-            self._say(Kind.NETWORK, f"{name}, pretrained", call)
+        if used := network_names.network_use(name, call, self._argument(call, 0, names)):
+            self._say(Kind.NETWORK, used, call)
 
     def _method(self, name: str, owner: Any, call: ast.Call, names: dict[str, Any]) -> None:
         if isinstance(owner, PurePosixPath):
@@ -109,10 +129,15 @@ class CallMeaning:
                 self._say(kind, path, call, via="pathlib", assumed=True)
         elif name in call_names.TOKENIZER_LOADS and isinstance(owner, Unknown):
             self._path(Kind.READ_FILE, call, 0, names, name)
-        elif name.endswith("from_pretrained"):
-            self._say(Kind.NETWORK, name, call)
+        elif name.endswith("from_pretrained") and name not in self.own_functions:
+            if not network_names.stays_here(call, self._argument(call, 0, names)):
+                self._say(Kind.NETWORK, name, call)
+        elif name in ("connect", "sendto") and network_names.is_address(self._argument(call, -1, names)):
+            self._say(Kind.NETWORK, f"{name} to an address", call)
         elif name in call_names.INTERPRETER_RUNS:
             self._execute(name, call, names)
+        elif name == "__subclasses__" and _is_reflection(call.func):
+            self._say(Kind.UNREADABLE, "functions found by reflection (__subclasses__)", call)
 
     def _execute(self, name: str, call: ast.Call, names: dict[str, Any]) -> None:
         if not call.args:
@@ -127,14 +152,39 @@ class CallMeaning:
                 self._say(Kind.EXECUTED_FILE, path, call, via=name)
             packing = ", ".join(self.evaluator.decoders)
             if not files or packing:
-                self.found(Payload(call.lineno, text, packing))
+                self.found(Payload(call.lineno, text, packing, self._names_there(call, names)))
+            if name.endswith("exec"):
+                self._define(text, call, names)
             return
         behind = self._file_behind(call.args[0], names)
         if behind is not None:
             self._say(Kind.EXECUTED_FILE, behind, call, via=name)
-        elif name.endswith("exec") or not isinstance(value, Unknown) or value.reason:
+        elif name.endswith(("exec", "eval")) or not isinstance(value, Unknown) or value.reason:
             reason = value.reason if isinstance(value, Unknown) and value.reason else "its text is computed"
             self._say(Kind.UNREADABLE, f"{name}, {reason}", call)
+
+    def _names_there(self, call: ast.Call, names: dict[str, Any]) -> dict[str, Any]:
+        """The names that executed text sees: those of the dict that it is given, or those around the call."""
+        given = self._argument(call, 1, names, "globals")
+        if isinstance(given, dict):
+            return {key: value for key, value in given.items() if isinstance(key, str)}
+        return dict(names) if len(call.args) < 2 or isinstance(given, Scope) else {}
+
+    def _define(self, text: str, call: ast.Call, names: dict[str, Any]) -> None:
+        """Bind the names that a short executed text binds, as far as it is simple; its others are not known."""
+        given = self._argument(call, 1, names, "globals") if len(call.args) > 1 else names
+        given = given.names if isinstance(given, Scope) else given
+        if not isinstance(given, dict):
+            return
+        try:
+            statements = parsed(self.evaluator, text, "exec").body
+        except (CannotDecode, ValueError, RecursionError, MemoryError):
+            return
+        for statement in statements:
+            try:
+                run_statements(self.evaluator, [statement], given)
+            except (CannotDecode, *WRONG_VALUES):
+                given.update(dict.fromkeys(AssignedNames().of([statement]), UNKNOWN))
 
     def _file_behind(self, node: ast.expr, names: dict[str, Any]) -> str | None:
         """The path in an `open(...)` or `.read_text()` inside an expression whose value is not known."""
@@ -144,11 +194,13 @@ class CallMeaning:
                 return value.path
         return None
 
-    def _import(self, call: ast.Call, names: dict[str, Any]) -> None:
+    def _import(self, call: ast.Call, names: dict[str, Any], via: str = "import_module") -> None:
         module = self._argument(call, 0, names, "name")
         if isinstance(module, str):
-            name = module.lstrip(".")
-            self._say(Kind.MODULE, name, call, dots=len(module) - len(name), via="import_module", optional=True)
+            name = module.partition(":")[0].lstrip(".")
+            finds = via in call_names.ONLY_FIND
+            dots = len(module) - len(module.lstrip("."))
+            self._say(Kind.MODULE, name, call, dots=dots, via=via if finds else "import_module", optional=True)
         else:
             self._computed("imports a module by a computed name", call)
 
@@ -161,6 +213,8 @@ class CallMeaning:
         path = self._path_text(call, place, names, "file")
         if path is not None:
             self._opened(path[0], mode, call, via, path[1])
+        elif not (isinstance(mode, str) and set(mode) & set("wax")):
+            self._say(Kind.COMPUTED_FILE, via, call)
 
     def _opened(self, path: str, mode: Any, call: ast.Call, via: str, assumed: bool = False) -> None:
         writes = isinstance(mode, str) and set(mode) & set("wax")
@@ -217,6 +271,8 @@ class CallMeaning:
             self._say(kind, path[0], call, via=via, assumed=path[1])
         elif kind in (Kind.EXECUTED_FILE, Kind.LIBRARY) and not _is_system_library(call):
             self._computed(f"{kind.value} of a computed path ({via})", call)
+        elif kind is Kind.READ_FILE and via not in call_names.TOKENIZER_LOADS and (call.args or call.keywords):
+            self._say(Kind.COMPUTED_FILE, via, call)
 
     def _path_text(self, call: ast.Call, place: int, names: dict[str, Any], keyword: str) -> tuple[str, bool] | None:
         """A path and whether it is only its end; None where nothing is known."""
@@ -254,7 +310,7 @@ class CallMeaning:
         return _word(self.evaluator.value(node, names)) or "?"
 
     def _argument(self, call: ast.Call, place: int, names: dict[str, Any], keyword: str = "") -> Any:
-        node = call.args[place] if len(call.args) > place else _keyword(call, keyword)
+        node = call.args[place] if call.args[place:] else _keyword(call, keyword)
         return UNKNOWN if node is None else self.evaluator.value(node, names)
 
 
@@ -273,10 +329,11 @@ def _keyword_is(call: ast.Call, name: str, value: object) -> bool:
     return isinstance(node, ast.Constant) and node.value is value
 
 
-def _is_given(call: ast.Call, name: str) -> bool:
-    """Whether a keyword is there with anything but False or None."""
-    node = _keyword(call, name)
-    return node is not None and not (isinstance(node, ast.Constant) and node.value in (False, None))
+def _is_reflection(node: ast.expr) -> bool:
+    """Whether an expression goes up to `object`: `().__class__.__base__`."""
+    attributes = {item.attr for item in ast.walk(node) if isinstance(item, ast.Attribute)}
+    bare = {item.id for item in ast.walk(node) if isinstance(item, ast.Name)}
+    return bool(attributes & {"__base__", "__bases__", "__mro__"} or "object" in bare)
 
 
 def _summed_lists(node: ast.expr | None) -> list[ast.expr]:

@@ -7,15 +7,27 @@ argument that names a file. A name that is not here does nothing that the list i
 from __future__ import annotations
 
 EXECUTORS = {"exec", "eval", "builtins.exec", "builtins.eval", "runpy.run_string", "cProfile.run", "profile.run"}
+EXECUTORS |= {f"ctypes.pythonapi.PyRun_{name}" for name in ("SimpleString", "SimpleStringFlags", "String")}
 EXECUTORS |= {"timeit.timeit", "timeit.repeat", "timeit.Timer", "pdb.run"}
 INTERPRETER_RUNS = {"runsource", "runcode"}  # methods of code.InteractiveInterpreter
 IMPORTERS = {"__import__", "importlib.import_module", "builtins.__import__", "importlib.__import__", "import_module"}
+IMPORTERS |= {
+    "pkgutil.resolve_name",
+    "pydoc.locate",
+    "pydoc.safeimport",
+    "__loader__.load_module",
+    "__loader__.find_spec",
+}
+IMPORTERS |= {"__spec__.loader.load_module", "importlib.util.find_spec", "pkgutil.find_loader", "pkgutil.get_loader"}
+IMPORTERS |= {"importlib.find_loader", "runpy._run_module_as_main"}
+ONLY_FIND = {"importlib.util.find_spec", "pkgutil.find_loader", "pkgutil.get_loader", "importlib.find_loader"}
 FILE_IMPORTERS = {
     "importlib.util.spec_from_file_location": 1,
     "importlib.machinery.SourceFileLoader": 1,
     "importlib.machinery.SourcelessFileLoader": 1,
     "importlib.machinery.ExtensionFileLoader": 1,
     "imp.load_source": 1,
+    "zipimport.zipimporter": 0,
     "runpy.run_path": 0,
     "execfile": 0,
 }
@@ -27,6 +39,8 @@ READERS = set(
     "pyarrow.parquet.read_table os.path.getsize mmap.mmap shutil.copy shutil.copyfile shutil.copy2 "
     "shutil.unpack_archive tiktoken.load.load_tiktoken_bpe PIL.Image.open cv2.imread imageio.imread imageio.v3.imread "
     "matplotlib.pyplot.imread torchvision.io.read_image torchvision.io.read_file soundfile.read torchaudio.load "
+    "io.FileIO io.open_code tokenize.open zipfile.Path pandas.read_json pandas.read_table pandas.read_feather "
+    "pandas.read_hdf polars.read_csv polars.read_parquet numpy.lib.format.open_memmap scipy.io.loadmat "
     "wave.open h5py.File sqlite3.connect linecache.getlines fileinput.input os.open torch.jit.load".split()
 )
 WRITERS = {"torch.save": 1, "numpy.save": 0, "numpy.savez": 0, "numpy.savez_compressed": 0, "shutil.copy": 1}
@@ -45,23 +59,16 @@ INLINE_BUILDERS = {"torch.utils.cpp_extension.load_inline", "cupy.RawKernel", "c
 INLINE_BUILDERS |= {"pycuda.compiler.SourceModule", "torch.cuda._compile_kernel"}
 LIBRARIES = {"ctypes.CDLL", "ctypes.PyDLL", "ctypes.cdll.LoadLibrary", "torch.ops.load_library"}
 LIBRARIES |= {"torch.classes.load_library", "numpy.ctypeslib.load_library", "cffi.FFI.dlopen"}
-NETWORK = set(
-    "urllib.request.urlopen urllib.request.urlretrieve urllib.request.Request socket.create_connection wget.download "
-    "huggingface_hub.hf_hub_download huggingface_hub.snapshot_download huggingface_hub.HfApi datasets.load_dataset "
-    "torch.hub.load torch.hub.load_state_dict_from_url torch.hub.download_url_to_file gdown.download nltk.download "
-    "http.client.HTTPSConnection http.client.HTTPConnection wandb.init boto3.client boto3.resource kaggle.api "
-    "tiktoken.get_encoding tiktoken.encoding_for_model paramiko.SSHClient ftplib.FTP modal.App "
-    "pip.main pip._internal.main urllib.request.build_opener urllib.request.URLopener urllib.request.FancyURLopener "
-    "ftplib.FTP_TLS xmlrpc.client.ServerProxy asyncio.open_connection websockets.connect websocket.create_connection "
-    "kagglehub.model_download kagglehub.dataset_download sentence_transformers.SentenceTransformer fsspec.open "
-    "transformers.pipeline tensorflow_datasets.load keras.utils.get_file pooch.retrieve cached_path.cached_path "
-    "s3fs.S3FileSystem gcsfs.GCSFileSystem google.cloud.storage.Client".split()
-)
-NETWORK_MODULES = ("requests.", "httpx.", "aiohttp.", "urllib3.")
-MODEL_ZOOS = ("torchvision.models.", "timm.", "open_clip.")  # whose constructors download weights when they are told to
 UNPICKLERS = {"torch.load", "pickle.load", "pickle.loads", "pickle.Unpickler", "dill.load", "dill.loads", "joblib.load"}
 UNPICKLERS |= {"cloudpickle.load", "cloudpickle.loads", "pandas.read_pickle", "_pickle.loads", "_pickle.load"}
+UNPICKLERS |= {"yaml.unsafe_load", "yaml.unsafe_load_all", "yaml.full_load", "jsonpickle.decode", "shelve.open"}
 CODE_OBJECTS = {"marshal.loads", "marshal.load", "types.CodeType", "types.FunctionType"}
+CONSOLES = {"code.InteractiveConsole", "code.interact"}
+IMPORT_HOOKS = {f"sys.{hooks}.{change}" for hooks in ("meta_path", "path_hooks") for change in ("append", "insert")}
+REPLACED = {f"builtins.{name}" for name in ("exec", "eval", "__import__", "open", "compile", "getattr")} | {
+    "sys.meta_path"
+}
 PATH_READS = {"read_text", "read_bytes"}
 PATH_WRITES = {"write_text", "write_bytes"}
 TOKENIZER_LOADS = {"load", "Load", "LoadFromFile", "load_from_file"}
+SHORT_NAMES = {name.rpartition(".")[2] for name in EXECUTORS | IMPORTERS | set(FILE_IMPORTERS) | STARTERS}

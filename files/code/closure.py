@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from .bounded_decoding import MAX_DECODED_BYTES, packing_name
+from .call_names import ONLY_FIND
+from .called_functions import called_functions
 from .closure_records import ClosureFile, CodeClosure, MissingModule, Role, UnpackedPayload, UnreadSource
 from .commands import SHELLS, command_references, split_shell
 from .evaluation import MAX_STEPS as EVALUATOR_STEPS
@@ -35,7 +38,16 @@ MAX_CODE_BYTES = 1 << 20  # of all sources of a closure together, outside string
 MAX_STEPS = 1_000_000  # of evaluation for all sources together
 TEXT_HEAD = 4096  # bytes
 INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+"([^"\n]+)"', re.MULTILINE)
-REPORTED = {Kind.COMPUTED, Kind.INLINE_NATIVE, Kind.PROGRAM, Kind.NETWORK, Kind.UNPICKLING, Kind.UNREADABLE}
+CALLS_ANYTHING = {Kind.COMPUTED, Kind.UNREADABLE}
+REPORTED = {
+    Kind.COMPUTED,
+    Kind.COMPUTED_FILE,
+    Kind.INLINE_NATIVE,
+    Kind.PROGRAM,
+    Kind.NETWORK,
+    Kind.UNPICKLING,
+    Kind.UNREADABLE,
+}
 
 
 def code_closure(room: SourceRoom, scripts: Sequence[str], known: Sequence[str] = ()) -> CodeClosure:
@@ -60,6 +72,7 @@ class _Task:
     text: str | None = None
     layer: int = 0
     is_shell: bool = False
+    names: Mapping[str, Any] = field(default_factory=dict, compare=False)  # that a text finds where it is executed
 
 
 class _Tracer:
@@ -84,7 +97,19 @@ class _Tracer:
             else:
                 self._read_python(task)
         self.result.missing = [item for item in self.result.missing if item.name not in self.provided]
+        self._mark_uncalled()
         self._order()
+
+    def _mark_uncalled(self) -> None:
+        """Uses of the network in functions that nothing calls, where all calls are known by name."""
+        named = self.result.named
+        if not any(item.inside for _, item in named) or any(item.kind in CALLS_ANYTHING for _, item in named):
+            return
+        trees = [source.tree for source in self.result.sources.values()]
+        called = called_functions(trees, [payload.text for payload in self.result.payloads])
+        self.result.named = [
+            (place, replace(item, uncalled=bool(item.inside) and item.inside not in called)) for place, item in named
+        ]
 
     def _is_shell(self, path: str) -> bool:
         """Whether a started file is a shell script, by its name or its first line."""
@@ -124,19 +149,22 @@ class _Tracer:
             return
         folders = self.folders.setdefault(task.script, list(import_folders(self.room, task.script)))
         evaluator = Evaluator(
-            task.path, lambda path: self._side_bytes(self._local(path, task)), lambda path: self._exists(path, task)
+            task.path,
+            lambda path: self._side_bytes(self._local(path, task)),
+            lambda path: self._exists(path, task),
+            lambda folder: self.room.names_in(self._from_script(folder, task)),
         )
         evaluator.steps = min(evaluator.steps, self.steps_left)
         reader = SourceReader(evaluator)
         try:
-            reader.read(source.tree)
+            reader.read(source.tree, task.names)
         except RecursionError:
             self.result.unread.append(UnreadSource(task.label, 0, "is nested too deeply to be followed", True))
         self.steps_left -= min(EVALUATOR_STEPS, self.steps_left) - max(evaluator.steps, 0)
         for reference in reader.references:
             if reference.kind is Kind.IMPORT_PATH and not reference.assumed:
                 folders.append(posixpath.normpath(posixpath.join(posixpath.dirname(task.path), reference.name)))
-        for reference in dict.fromkeys(reader.references):
+        for reference in sorted(dict.fromkeys(reader.references), key=lambda reference: reference.line):
             self._follow(reference, task)
         for payload in dict.fromkeys(reader.payloads):
             self._unpack(payload, task)
@@ -171,8 +199,11 @@ class _Tracer:
         return self.side_texts[path]
 
     def _exists(self, path: str, task: _Task) -> bool:
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(task.script), path))
+        path = self._from_script(path, task)
         return self.room.is_file(path) or self.room.is_folder(path)
+
+    def _from_script(self, path: str, task: _Task) -> str:
+        return posixpath.normpath(posixpath.join(posixpath.dirname(task.script), path))
 
     def _bytes_of(self, path: str | None) -> bytes | None:
         try:
@@ -189,7 +220,7 @@ class _Tracer:
             self._stop(label, f"more than {MAX_LAYERS if within else MAX_PAYLOADS} payloads{within}")
             return
         before = len(self.result.unread)
-        self._read_python(_Task(task.path, label, task.script, payload.text, layer))
+        self._read_python(_Task(task.path, label, task.script, payload.text, layer, names=payload.names))
         parsed = len(self.result.unread) == before
         packing = " and ".join(dict.fromkeys(packing_name(name) for name in payload.packing.split(", ") if name))
         self.result.payloads.append(UnpackedPayload(place, label, payload.text, packing, layer, parsed))
@@ -264,6 +295,8 @@ class _Tracer:
 
     def _miss(self, reference: Reference, name: str, task: _Task, place: str) -> None:
         """A module that is not where Python looks: from elsewhere in the room, of a package, or missing."""
+        if reference.via in ONLY_FIND:
+            return
         is_package = is_standard(name) or is_distributed(name) or name in self.known
         if not reference.dots and is_package:
             return

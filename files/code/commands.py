@@ -10,16 +10,15 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
+from .network_names import SHELL_ADDRESSES, command_download
 from .references import Kind, Payload, Reference
 
 WRAPPERS = {"env", "nohup", "sudo", "exec", "time", "nice", "stdbuf", "timeout", "command"}
 SHELLS = {"sh", "bash", "dash", "zsh"}
 LAUNCHERS = {"torchrun", "accelerate", "deepspeed", "mpirun", "composer"}
-DOWNLOADERS = {"curl", "wget", "git", "apt", "apt-get", "pip", "pip3", "uv", "conda", "huggingface-cli", "hf", "gsutil"}
 NATIVE_SUFFIXES = (".c", ".cc", ".cpp", ".cxx", ".cu", ".cuh", ".h", ".hpp", ".s", ".rs", ".go")
 PYTHON = re.compile(r"python[0-9.]*w?$")
 PROGRAM = re.compile(r"[A-Za-z0-9_][\w.+-]*$")
-GIT_DOWNLOADS: set[str | None] = {"clone", "fetch", "pull", "push", "submodule", "lfs"}
 ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 SHELL_WORDS = {"cd", "echo", "export", "set", "source", ".", "true", "false", "test", "[", "if", "then", "else", "fi"}
 SHELL_WORDS |= {"for", "do", "done", "while", "mkdir", "rm", "cp", "mv", "ls", "cat", "exit", "ulimit", "unset", "wait"}
@@ -51,6 +50,8 @@ def split_shell(text: str) -> list[list[Word]]:
 def command_references(words: Sequence[Word], line: int, via: str = "") -> Iterator[Reference | Payload]:
     """What one command starts, reads and compiles."""
     words = list(words)
+    if any(word and word.startswith(SHELL_ADDRESSES) for word in words):
+        yield Reference(Kind.NETWORK, next(word for word in words if word and word.startswith(SHELL_ADDRESSES)), line)
     while words and isinstance(words[0], str) and (ASSIGNMENT.match(words[0]) or _name(words[0]) in WRAPPERS):
         words = words[1:]
     words, inputs = _without_redirections(words)
@@ -76,7 +77,7 @@ def _program_references(
     yield from _read_by(program, arguments, line)
     if PROGRAM.match(program) and program not in SHELL_WORDS:
         yield Reference(Kind.PROGRAM, program, line, via=via)
-        if program in DOWNLOADERS and (program != "git" or GIT_DOWNLOADS & set(arguments)):
+        if command_download(program, arguments):
             yield Reference(Kind.NETWORK, _shown(program, arguments), line, via=via)
         for word in arguments:
             if word and word.endswith(NATIVE_SUFFIXES):
@@ -134,7 +135,9 @@ def _python_references(program: str, arguments: list[Word], line: int, via: str)
                 yield from _python_references("torchrun", arguments[number + 2 :], line, via)
             else:
                 yield Reference(Kind.STARTED_MODULE, following, line, via=via)
-                if following in ("pip", "ensurepip"):
+                if following in ("pip", "uv", "ensurepip") and (
+                    following == "ensurepip" or command_download(following, arguments[number + 2 :])
+                ):
                     yield Reference(Kind.NETWORK, _shown("pip", arguments[number + 2 :]), line, via=via)
             return
         if word and word.endswith((".py", ".pyw")):

@@ -9,47 +9,50 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from pathlib import PurePosixPath
-from typing import Any, Protocol
+from typing import Any
 
-from . import bounded_decoding
+from . import bounded_decoding, bounded_functions
+from .bounded_functions import CHANGES, CHANGING
+from .call_context import CallContext
+from .call_forms import matching_files
+from .changed_names import forget_value
+from .evaluated_functions import run_function
 from .evaluated_values import (
     BUILTINS,
     DECOMPRESSOR_CLASSES,
     UNKNOWN,
     Decompressor,
     Named,
+    OneOf,
     OpenFile,
+    Scope,
     Unknown,
     UserFunction,
     all_plain,
-    bind_target,
 )
 
 SHORT_TEXT = 16  # bytes that hide nothing
-
-
-class CallContext(Protocol):
-    """What calls ask of the evaluator of expressions."""
-
-    files_read: list[str]
-    decoders: dict[str, None]
-
-    @property
-    def read_file(self) -> Callable[[str], bytes | None]:
-        """Gives the bytes of a file that the script may read, None for others."""
-
-    @property
-    def file_exists(self) -> Callable[[str], bool]:
-        """Tells whether there is a file or folder."""
-
-    def value(self, node: ast.expr, names: dict[str, Any]) -> Any:
-        """The value of an expression."""
+FUNCTIONS = {**bounded_decoding.FUNCTIONS, **bounded_functions.FUNCTIONS}
+TEXT_METHODS = {**bounded_decoding.TEXT_METHODS, **bounded_functions.TEXT_METHODS}
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "bytes": (bytes, bytearray),
+    "bytearray": bytearray,
+    "int": int,
+    "list": list,
+    "dict": dict,
+}
 
 
 def member(owner: Any, name: str) -> Any:
     """What a module, a class or a path has under a name; whoever asks for `builtins.exec` means `exec`."""
     if isinstance(owner, PurePosixPath) and name in bounded_decoding.PATH_ATTRIBUTES:
         return getattr(owner, name)
+    if isinstance(owner, Scope):
+        value = owner.names.get(name, BUILTINS["__builtins__"] if name == "__builtins__" else UNKNOWN)
+        return UNKNOWN if isinstance(value, OneOf) else value
+    if isinstance(owner, UserFunction):
+        return _of_function(owner, name)
     if not isinstance(owner, Named):
         return UNKNOWN
     if owner.name == "sys.modules":
@@ -58,10 +61,24 @@ def member(owner: Any, name: str) -> Any:
     return bounded_decoding.CONSTANTS.get(full, BUILTINS.get(full.removeprefix("builtins."), Named(full)))
 
 
+def _of_function(function: UserFunction, name: str) -> Any:
+    if name == "__globals__":
+        return Scope(function.names)
+    if isinstance(function.node, ast.FunctionDef) and name in ("__name__", "__qualname__", "__doc__"):
+        return ast.get_docstring(function.node, clean=False) if name == "__doc__" else function.node.name
+    return UNKNOWN
+
+
+def is_known_call(name: str) -> bool:
+    """Whether `apply_call` can do something with a function of this full name."""
+    owner, _, method = name.rpartition(".")
+    return name in KNOWN_CALLS or (owner in TYPES and (method in TEXT_METHODS or method in ("get", "items", "keys")))
+
+
 def apply_call(evaluator: CallContext, callee: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
     """Call what is allowed; `Unknown` for anything else."""
     if isinstance(callee, UserFunction):
-        return _run(evaluator, callee, arguments, options)
+        return run_function(evaluator, callee, bound_names(evaluator, callee, arguments, options))
     if isinstance(callee, tuple):
         return _method(evaluator, callee[0], callee[1], arguments, options)
     if not isinstance(callee, Named):
@@ -71,11 +88,19 @@ def apply_call(evaluator: CallContext, callee: Any, arguments: list[Any], option
         return SPECIAL_CALLS[name](evaluator, arguments, options)
     if name in DECOMPRESSOR_CLASSES:
         return Decompressor(DECOMPRESSOR_CLASSES[name])
-    if name in bounded_decoding.FUNCTIONS and all_plain([*arguments, *options.values()]):
-        result = bounded_decoding.FUNCTIONS[name](*arguments, **options)
+    if name.startswith("numpy."):  # an array of bytes by the name of its type
+        arguments = [item.name.rpartition(".")[2] if isinstance(item, Named) else item for item in arguments]
+        options = {
+            key: item.name.rpartition(".")[2] if isinstance(item, Named) else item for key, item in options.items()
+        }
+    if name in FUNCTIONS and all_plain([*arguments, *options.values()]):
+        result = FUNCTIONS[name](*arguments, **options)
         if name.startswith(bounded_decoding.PACKING_MODULES) and len(result) > SHORT_TEXT:
             evaluator.decoders[name] = None
         return result
+    owner, _, method = name.rpartition(".")
+    if owner in TYPES and arguments and isinstance(arguments[0], TYPES[owner]):
+        return _method(evaluator, arguments[0], method, arguments[1:], options)
     return UNKNOWN
 
 
@@ -91,19 +116,68 @@ def _method(evaluator: CallContext, owner: Any, name: str, arguments: list[Any],
             return file if name == "open" else _read(evaluator, file, "read", [])
         if name in ("exists", "is_file", "is_dir"):
             return evaluator.file_exists(str(owner))
+        if name == "glob":
+            found = matching_files(evaluator.files_in, str(owner / str(arguments[0])))
+            return [PurePosixPath(file) for file in found] if isinstance(found, list) else UNKNOWN
         method = bounded_decoding.PATH_METHODS.get(name)
         return method(owner, *arguments, **options) if method else UNKNOWN
-    if isinstance(owner, list) and name in ("append", "extend"):
-        getattr(owner, name)(*arguments)
-        return None
+    if isinstance(owner, Scope):
+        return (
+            member(owner, arguments[0]) if name in ("get", "__getitem__") and isinstance(arguments[0], str) else UNKNOWN
+        )
     if isinstance(owner, dict) and name in ("get", "items", "keys", "values"):
         return getattr(owner, name)(*arguments)
-    method = bounded_decoding.TEXT_METHODS.get(name)
-    if method is None or not isinstance(owner, str | bytes | bytearray | int):
-        return UNKNOWN
-    if isinstance(owner, int) and name != "to_bytes":
+    if isinstance(owner, list) and name in ("index", "count", "copy"):
+        return getattr(owner, name)(*arguments)
+    if isinstance(owner, list | dict | bytearray) and name in CHANGING:
+        return UNKNOWN  # done by `change`, and once
+    if isinstance(owner, int):
+        return FUNCTIONS["int.to_bytes"](owner, *arguments, **options) if name == "to_bytes" else UNKNOWN
+    method = TEXT_METHODS.get(name)
+    if (
+        method is None
+        or not isinstance(owner, str | bytes | bytearray)
+        or not all_plain([*arguments, *options.values()])
+    ):
         return UNKNOWN
     return method(owner, *arguments, **options)
+
+
+def change(evaluator: CallContext, call: ast.Call, names: dict[str, Any]) -> None:
+    """Do a statement such as `a.append(b)` to the list, dict or bytearray; it is forgotten where that fails."""
+    if not isinstance(call.func, ast.Attribute) or call.func.attr not in CHANGING:
+        return
+    owner = evaluator.value(call.func.value, names)
+    if isinstance(owner, Scope):
+        for keyword in call.keywords if call.func.attr == "update" else []:
+            if keyword.arg:
+                owner.names[keyword.arg] = evaluator.single(keyword.value, names)
+        return
+    method = CHANGES.get(type(owner), {}).get(call.func.attr)
+    arguments = [evaluator.single(item, names) for item in call.args]
+    options = {item.arg or "": evaluator.single(item.value, names) for item in call.keywords}
+    try:
+        if method is None or "" in options:
+            raise TypeError(call.func.attr)
+        method(owner, *arguments, **options)
+    except (TypeError, ValueError, LookupError, AttributeError, bounded_decoding.CannotDecode):
+        forget_value(owner, names)
+
+
+def set_item(evaluator: CallContext, target: ast.Subscript, value: Any, names: dict[str, Any]) -> None:
+    """`a[key] = value`; what is not known here is forgotten."""
+    owner = evaluator.value(target.value, names)
+    key = UNKNOWN if isinstance(target.slice, ast.Slice) else evaluator.value(target.slice, names)
+    if isinstance(owner, Scope):
+        if isinstance(key, str):
+            owner.names[key] = value
+    elif isinstance(owner, list | dict | bytearray):
+        try:
+            if isinstance(key, Unknown):
+                raise TypeError("an item that is not known")
+            owner[key] = value
+        except (TypeError, ValueError, LookupError):
+            forget_value(owner, names)
 
 
 def _decompressor(evaluator: CallContext, owner: Decompressor, name: str, arguments: list[Any]) -> Any:
@@ -145,23 +219,6 @@ def bound_names(
     return inner
 
 
-def _run(evaluator: CallContext, function: UserFunction, arguments: list[Any], options: dict[str, Any]) -> Any:
-    """A call of a function of the script: straight through its statements to the first `return`."""
-    inner = bound_names(evaluator, function, arguments, options)
-    if isinstance(function.node, ast.Lambda):
-        return evaluator.value(function.node.body, inner)
-    for statement in function.node.body:
-        if isinstance(statement, ast.Return):
-            return evaluator.value(statement.value, inner) if statement.value else None
-        if isinstance(statement, ast.Assign):
-            value = evaluator.value(statement.value, inner)
-            for target in statement.targets:
-                bind_target(target, value, inner)
-        elif not isinstance(statement, ast.Expr | ast.Import | ast.ImportFrom | ast.Pass):
-            return UNKNOWN
-    return None
-
-
 def _open(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
     return OpenFile(str(arguments[0]), str(arguments[1] if len(arguments) > 1 else options.get("mode", "r")))
 
@@ -182,6 +239,37 @@ def _map(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) 
     return [apply_call(evaluator, arguments[0], [item], {}) for item in bounded_decoding.listed(arguments[1])]
 
 
+def _filter(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
+    items = bounded_decoding.listed(arguments[1])
+    kept = [True if arguments[0] is None else apply_call(evaluator, arguments[0], [item], {}) for item in items]
+    if any(isinstance(item, Unknown) for item in kept):
+        return UNKNOWN
+    return [item for item, keep in zip(items, kept, strict=True) if (keep if arguments[0] is not None else item)]
+
+
+def _reduce(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
+    items = bounded_decoding.listed(arguments[1])
+    value = arguments[2] if len(arguments) > 2 else items.pop(0)
+    for item in items:
+        evaluator.spend(1)
+        value = apply_call(evaluator, arguments[0], [value, item], {})
+    return value
+
+
+def _getter(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
+    """`operator.attrgetter("name")` as a function of the script."""
+    name = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], str) else ""
+    if not all(part.isidentifier() for part in name.split(".")):
+        return UNKNOWN
+    return UserFunction(ast.parse(f"lambda owner: owner.{name}", mode="eval").body, {})  # type: ignore[arg-type]
+
+
+def _item_getter(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
+    if len(arguments) != 1 or not isinstance(arguments[0], str | int):
+        return UNKNOWN
+    return UserFunction(ast.parse(f"lambda owner: owner[{arguments[0]!r}]", mode="eval").body, {})  # type: ignore[arg-type]
+
+
 def _exists(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
     return evaluator.file_exists(str(arguments[0]))
 
@@ -199,9 +287,13 @@ SPECIAL_CALLS: dict[str, Callable[[CallContext, list[Any], dict[str, Any]], Any]
     "getattr": _getattr,
     "vars": _vars,
     "map": _map,
+    "filter": _filter,
+    "functools.reduce": _reduce,
+    "operator.attrgetter": _getter,
+    "operator.itemgetter": _item_getter,
     "os.path.exists": _exists,
     "os.path.isfile": _exists,
     "os.path.isdir": _exists,
     "numpy.fromfile": _bundled_file,
 }
-KNOWN_CALLS = {*SPECIAL_CALLS, *DECOMPRESSOR_CLASSES, *bounded_decoding.FUNCTIONS}
+KNOWN_CALLS = {*SPECIAL_CALLS, *DECOMPRESSOR_CLASSES, *FUNCTIONS}

@@ -16,6 +16,13 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True)
+class ComputedMember(Unknown):
+    """A function of `owner`, a module that can run code or reach the network, under a name that is not known."""
+
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Named:
     """A module, or a function or class of one, under its full name: "lzma.decompress"."""
 
@@ -52,15 +59,35 @@ class UserFunction:
     names: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Scope:
+    """What `globals()`, `locals()` and `vars()` give: the names that are known where they are called."""
+
+    names: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OneOf:
+    """The values that a name may have, since a branch that may be taken gives it another."""
+
+    values: tuple[Any, ...]
+
+
 UNKNOWN = Unknown()
+MAX_ALTERNATIVES = 8
+COMPARABLE = str | bytes | int | float | tuple | PurePosixPath | Named | OpenFile | Compiled | None
+POWERFUL_MODULES = set("builtins importlib os posix subprocess runpy ctypes socket pty code asyncio sys".split())
 BUILTINS = {
     name: Named(name)
     for name in (
         "exec eval compile open print globals locals vars getattr setattr __import__ bytes bytearray memoryview "
-        "str int chr ord len min max sum abs list tuple dict range reversed sorted zip enumerate map filter"
+        "str int chr ord len min max sum abs list tuple dict range reversed sorted zip enumerate map filter repr ascii "
+        "format hex bin oct divmod pow round bool float any all iter next set frozenset type object"
     ).split()
 }
 BUILTINS["__builtins__"] = Named("builtins")
+BUILTINS["__loader__"] = Named("__loader__")
+BUILTINS["__spec__"] = Named("__spec__")
 DECOMPRESSOR_CLASSES = {
     "lzma.LZMADecompressor": "lzma",
     "bz2.BZ2Decompressor": "bz2",
@@ -69,6 +96,30 @@ DECOMPRESSOR_CLASSES = {
     "compression.zstd.ZstdDecompressor": "zstd",
     "brotli.Decompressor": "brotli",
 }
+
+
+def either(values: list[Any]) -> Any:
+    """One value for several that a name may have; `OneOf` them where they differ."""
+    different: list[Any] = []
+    for value in values:
+        for each in value.values if isinstance(value, OneOf) else (value,):
+            if not any(_is_same(each, other) for other in different):
+                different.append(each)
+    if len(different) > MAX_ALTERNATIVES:
+        different = [*different[: MAX_ALTERNATIVES - 1], UNKNOWN]
+    return different[0] if len(different) == 1 else OneOf(tuple(different))
+
+
+def _is_same(left: Any, right: Any) -> bool:
+    if left is right or (isinstance(left, Unknown) and isinstance(right, Unknown)):
+        return True
+    return type(left) is type(right) and isinstance(left, COMPARABLE) and bool(left == right)
+
+
+def is_powerful(value: Any) -> bool:
+    """Whether a function that is looked up in `value` may run code, start something or reach the network."""
+    name = value.name.removesuffix(".__dict__") if isinstance(value, Named) else ""
+    return isinstance(value, Scope) or name in POWERFUL_MODULES or name == "sys.modules"
 
 
 def bind_target(target: ast.expr, value: Any, names: dict[str, Any]) -> None:

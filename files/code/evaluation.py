@@ -1,28 +1,47 @@
 """The value of an expression of someone's script, as far as constants, text methods and decoders tell it.
 
 Strategy: a small interpreter of expressions over exact builtin values. A name is looked up in what the
-statements before it assigned; a function may be called only if it is on the allow list of
-`bounded_decoding` or is a short function of the script itself. Everything else is `Unknown`, and so is
+statements before it assigned; a function may be called only if it is on the allow lists of `bounded_decoding` and
+`bounded_functions` or is a function of the script itself. Everything else is `Unknown`, and so is
 whatever depends on it. Steps and bytes are counted, so that no script can make its reader work long.
 """
 
 from __future__ import annotations
 
 import ast
+import itertools
+import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 from . import bounded_decoding
 from .bounded_decoding import CannotDecode
-from .evaluated_calls import KNOWN_CALLS, apply_call, member
-from .evaluated_values import BUILTINS, UNKNOWN, Compiled, Named, Unknown, UserFunction, bind_target, is_plain
+from .bounded_formatting import format_percent, format_value
+from .call_forms import CALL_FORMS
+from .evaluated_assignments import assign
+from .evaluated_calls import apply_call, is_known_call, member
+from .evaluated_values import (
+    BUILTINS,
+    UNKNOWN,
+    ComputedMember,
+    Named,
+    OneOf,
+    Scope,
+    Unknown,
+    UserFunction,
+    bind_target,
+    either,
+    is_plain,
+    is_powerful,
+)
 
 MAX_STEPS = 250_000
 MAX_BYTES = 128 << 20
 MAX_DEPTH = 120
+MAX_WORLDS = 16  # of values that names may have together
 OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -30,6 +49,7 @@ OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Div: operator.truediv,
     ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
     ast.BitXor: operator.xor,
     ast.BitAnd: operator.and_,
     ast.BitOr: operator.or_,
@@ -53,17 +73,20 @@ WRONG_VALUES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticEr
 
 @dataclass(slots=True)
 class Evaluator:
-    """Evaluates expressions; `read_file` gives the bytes of a file that the script may read, None for others, and
-    `file_exists` tells whether there is a file or folder.
+    """Evaluates expressions; `read_file` gives the bytes of a file that the script may read, None for others,
+    `file_exists` tells whether there is a file or folder, and `files_in` names the files in a folder.
     """
 
     script: str
     read_file: Callable[[str], bytes | None]
     file_exists: Callable[[str], bool]
+    files_in: Callable[[str], list[str]] = lambda folder: []
     steps: int = MAX_STEPS
     bytes: int = MAX_BYTES
     depth: int = 0
     files_read: list[str] = field(default_factory=list)
+    choices: dict[ast.expr, bool] = field(default_factory=dict)  # taken for conditions that are not known
+    open_points: dict[ast.AST, tuple[list[str], list[ast.IfExp]]] = field(default_factory=dict)
     decoders: dict[str, None] = field(default_factory=dict)  # names of those that gave something, in order
 
     def value(self, node: ast.expr, names: dict[str, Any]) -> Any:
@@ -84,6 +107,46 @@ class Evaluator:
         finally:
             self.depth -= 1
 
+    def worlds(self, node: ast.AST, names: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The names as they may be where `node` is evaluated: each of the values of those that have several, and each
+        way of `a if b else c` where b is not known. Evaluate `node` while the iterator stands there.
+        """
+        if node not in self.open_points:
+            walked = list(ast.walk(node))
+            self.open_points[node] = (
+                list(dict.fromkeys(item.id for item in walked if isinstance(item, ast.Name))),
+                [item for item in walked if isinstance(item, ast.IfExp)],
+            )
+        named, conditional = self.open_points[node]
+        several = [name for name in named if isinstance(names.get(name), OneOf)]
+        open_ = [item for item in conditional if isinstance(self._truth(item.test, names), Unknown)]
+        if not several and not open_:
+            yield names
+            return
+        ways = [*(names[name].values for name in several), *[(True, False)] * len(open_)]
+        for way in itertools.islice(itertools.product(*ways), MAX_WORLDS):
+            self.choices.update(zip(open_, way[len(several) :], strict=True))
+            yield {**names, **dict(zip(several, way, strict=False))}
+        for item in open_:
+            self.choices.pop(item, None)
+        if math.prod(map(len, ways)) > MAX_WORLDS:
+            yield {**names, **dict.fromkeys(several, UNKNOWN)}
+
+    def alternatives(self, node: ast.expr, names: dict[str, Any]) -> Any:
+        """The value of an expression, or `OneOf` those that it may have."""
+        return either([self.value(node, world) for world in self.worlds(node, names)])
+
+    def single(self, node: ast.expr, names: dict[str, Any]) -> Any:
+        """The value of an expression if it can have but one."""
+        value = self.alternatives(node, names)
+        return UNKNOWN if isinstance(value, OneOf) else value
+
+    def spend(self, steps: int) -> None:
+        """Count work that is no expression; CannotDecode where there has been too much."""
+        self.steps -= steps
+        if self.steps < 0:
+            raise CannotDecode("too long a computation")
+
     def _counted(self, value: Any) -> Any:
         if isinstance(value, str | bytes | list | tuple) and len(value) > 1024:
             self.bytes -= len(value)
@@ -102,7 +165,8 @@ class Evaluator:
 
     def _name(self, node: ast.Name, names: dict[str, Any]) -> Any:
         if node.id in names:
-            return names[node.id]
+            value = names[node.id]
+            return UNKNOWN if isinstance(value, OneOf) else value  # `worlds` takes one after the other
         return self.script if node.id == "__file__" else BUILTINS.get(node.id, UNKNOWN)
 
     def _sequence(self, node: ast.List | ast.Tuple | ast.Set, names: dict[str, Any]) -> Any:
@@ -115,23 +179,28 @@ class Evaluator:
         return tuple(items) if isinstance(node, ast.Tuple) else items
 
     def _dict(self, node: ast.Dict, names: dict[str, Any]) -> Any:
-        return {
-            self._known(key, names): self.value(value, names)
-            for key, value in zip(node.keys, node.values, strict=True)
-            if key is not None
-        }
+        items: dict[Any, Any] = {}
+        for key, value in zip(node.keys, node.values, strict=True):
+            if key is None:
+                items.update(self._known(value, names))
+            else:
+                items[self._known(key, names)] = self.value(value, names)
+        return items
 
     def _binary(self, node: ast.BinOp, names: dict[str, Any]) -> Any:
         left, right = self._known(node.left, names), self._known(node.right, names)
         if isinstance(node.op, ast.Div) and isinstance(left, PurePosixPath | str):
             return PurePosixPath(left) / right
         if isinstance(node.op, ast.Mod) and isinstance(left, str | bytes):
-            return bounded_decoding.format_percent(left, right)
+            return format_percent(left, right)
         if isinstance(node.op, ast.Mult):
             long, count = (right, left) if isinstance(left, int) else (left, right)
             limit = bounded_decoding.MAX_ITEMS if isinstance(long, list | tuple) else bounded_decoding.MAX_DECODED_BYTES
             if not isinstance(long, int | float) and len(long) * count > limit:
                 raise CannotDecode("a repetition that is too long")
+        if isinstance(node.op, ast.Pow) and isinstance(left, int) and isinstance(right, int):
+            if left.bit_length() * max(right, 0) > 1 << 20:
+                raise CannotDecode("a number that is too large")
         if type(node.op) not in OPERATORS or not is_plain(left) or not is_plain(right):
             return UNKNOWN
         result = OPERATORS[type(node.op)](left, right)
@@ -140,27 +209,44 @@ class Evaluator:
         return result
 
     def _unary(self, node: ast.UnaryOp, names: dict[str, Any]) -> Any:
-        value = self._known(node.operand, names)
         if isinstance(node.op, ast.Not):
-            return not value
+            truth = self._truth(node.operand, names)
+            return truth if isinstance(truth, Unknown) else not truth
+        value = self._known(node.operand, names)
         return -value if isinstance(node.op, ast.USub) else ~value if isinstance(node.op, ast.Invert) else +value
 
     def _boolean(self, node: ast.BoolOp, names: dict[str, Any]) -> Any:
         value: Any = UNKNOWN
         for item in node.values:
             value = self._known(item, names)
-            if bool(value) == isinstance(node.op, ast.Or):
+            if item is node.values[-1]:
+                break
+            if isinstance(truth := self._truth(item, names), Unknown):
+                return truth
+            if truth == isinstance(node.op, ast.Or):
                 break
         return value
 
     def _compare(self, node: ast.Compare, names: dict[str, Any]) -> Any:
-        if len(node.ops) != 1:
+        left = self._known(node.left, names)
+        for operation, comparator in zip(node.ops, node.comparators, strict=True):
+            right = self._known(comparator, names)
+            if not (_is_told(left) and _is_told(right)):
+                return UNKNOWN
+            if not COMPARISONS[type(operation)](left, right):
+                return False
+            left = right
+        return True
+
+    def _truth(self, node: ast.expr, names: dict[str, Any]) -> bool | Unknown:
+        """Whether a condition holds; what a module holds (`sys.argv`) may be anything."""
+        value = self.value(node, names)
+        if isinstance(value, Unknown) or (isinstance(value, Named) and "." in value.name):
             return UNKNOWN
-        left, right = self._known(node.left, names), self._known(node.comparators[0], names)
-        return COMPARISONS[type(node.ops[0])](left, right)
+        return bool(value)
 
     def _if(self, node: ast.IfExp, names: dict[str, Any]) -> Any:
-        condition = self.value(node.test, names)
+        condition = self.choices.get(node, self._truth(node.test, names))
         if isinstance(condition, Unknown):
             value = self.value(node.body, names)
             return self.value(node.orelse, names) if isinstance(value, Unknown) else value
@@ -173,22 +259,31 @@ class Evaluator:
                 for part in (node.slice.lower, node.slice.upper, node.slice.step)
             ]
             return self._known(node.value, names)[slice(*bounds)]
-        value, key = self._known(node.value, names), self._known(node.slice, names)
-        if isinstance(value, Named) and isinstance(key, str) and value.name.endswith(("sys.modules", ".__dict__")):
-            return member(value, key)
+        value, key = self.value(node.value, names), self.value(node.slice, names)
+        if value == Named("sys.modules") and getattr(node.slice, "id", "") == "__name__":
+            return Scope(names)
+        if isinstance(value, ComputedMember) or (isinstance(key, Unknown) and is_powerful(value)):
+            return ComputedMember("a computed name", getattr(value, "name", "globals()"))
+        for part in (value, key):
+            if isinstance(part, Unknown):
+                raise CannotDecode(part.reason)
+        if isinstance(value, Scope) or (isinstance(value, Named) and value.name.endswith(("sys.modules", ".__dict__"))):
+            return member(value, key) if isinstance(key, str) else UNKNOWN
         return UNKNOWN if isinstance(value, Named) else value[key]
 
     def _attribute(self, node: ast.Attribute, names: dict[str, Any]) -> Any:
-        return member(self._known(node.value, names), node.attr)
+        owner = self.value(node.value, names)
+        return owner if isinstance(owner, Unknown) else member(owner, node.attr)
 
     def _text(self, node: ast.JoinedStr, names: dict[str, Any]) -> Any:
         return "".join(str(self._known(part, names)) for part in node.values)
 
     def _formatted(self, node: ast.FormattedValue, names: dict[str, Any]) -> Any:
         value = self._known(node.value, names)
-        if node.format_spec is not None or node.conversion not in (-1, 115):
-            return UNKNOWN
-        return bounded_decoding.make_text(value)
+        if isinstance(value, PurePosixPath | bool):
+            value = str(value)
+        specification = "" if node.format_spec is None else self._known(node.format_spec, names)
+        return format_value(value, specification, chr(node.conversion) if node.conversion > 0 else "")
 
     def _named(self, node: ast.NamedExpr, names: dict[str, Any]) -> Any:
         value = self.value(node.value, names)
@@ -198,13 +293,17 @@ class Evaluator:
     def _lambda(self, node: ast.Lambda, names: dict[str, Any]) -> Any:
         return UserFunction(node, names)
 
-    def _comprehension(self, node: ast.ListComp | ast.GeneratorExp | ast.SetComp, names: dict[str, Any]) -> Any:
+    def _comprehension(
+        self, node: ast.ListComp | ast.GeneratorExp | ast.SetComp | ast.DictComp, names: dict[str, Any]
+    ) -> Any:
         results: list[Any] = []
         inner = dict(names)
 
         def run(number: int) -> None:
             if number == len(node.generators):
-                results.append(self._known(node.elt, inner))
+                parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+                known = [self._known(part, inner) for part in parts]
+                results.append(tuple(known) if isinstance(node, ast.DictComp) else known[0])
                 return
             generator = node.generators[number]
             for item in self._known(generator.iter, inner):
@@ -213,26 +312,33 @@ class Evaluator:
                     run(number + 1)
 
         run(0)
-        return results
+        return dict(results) if isinstance(node, ast.DictComp) else results
 
     def _call(self, node: ast.Call, names: dict[str, Any]) -> Any:
         callee = self.callee(node, names)
         if isinstance(callee, Unknown):
             return callee
-        if isinstance(callee, Named) and callee.name in ("os.environ.get", "os.getenv"):
-            return self._known(node.args[1], names) if len(node.args) > 1 else UNKNOWN
-        if isinstance(callee, Named) and callee.name == "compile" and node.args:
-            return Compiled(self._known(node.args[0], names))
-        if isinstance(callee, Named) and callee.name not in KNOWN_CALLS:
-            return UNKNOWN
+        if isinstance(callee, Named):
+            special = CALL_FORMS.get(callee.name)
+            if special is not None and (value := special(self, node, names)) is not NotImplemented:
+                return value
+            if not is_known_call(callee.name):
+                return UNKNOWN
         arguments: list[Any] = []
         for item in node.args:
             if isinstance(item, ast.Starred):
                 arguments += self._known(item.value, names)
             else:
                 arguments.append(self._known(item, names))
-        options = {item.arg: self._known(item.value, names) for item in node.keywords if item.arg}
+        options: dict[str, Any] = {}
+        for keyword in node.keywords:
+            value = self._known(keyword.value, names)
+            options.update({keyword.arg: value} if keyword.arg else value)
         return apply_call(self, callee, arguments, options)
+
+    def assign(self, statement: ast.stmt, names: dict[str, Any]) -> None:
+        """Do an assignment, or a statement such as `a.append(b)`."""
+        assign(self, statement, names)
 
     def callee(self, node: ast.Call, names: dict[str, Any]) -> Any:
         """What is called: `Named`, a `UserFunction`, or a (value, method name) pair."""
@@ -265,5 +371,14 @@ METHODS: dict[type, Callable[[Evaluator, Any, dict[str, Any]], Any]] = {
     ast.ListComp: Evaluator._comprehension,
     ast.GeneratorExp: Evaluator._comprehension,
     ast.SetComp: Evaluator._comprehension,
+    ast.DictComp: Evaluator._comprehension,
     ast.Call: Evaluator._call,
 }
+
+
+def _is_told(value: Any) -> bool:
+    """Whether nothing in a list or dict is unknown, and nothing is what a module holds, so that it can be compared."""
+    if isinstance(value, Named):
+        return "." not in value.name
+    items = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return not any(isinstance(item, Unknown) for item in items)

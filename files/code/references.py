@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 
 class Kind(enum.Enum):
@@ -24,6 +26,7 @@ class Kind(enum.Enum):
     NETWORK = "uses the network by"
     UNPICKLING = "unpickles with"
     COMPUTED = "has a target that is computed:"
+    COMPUTED_FILE = "opens a file by a computed name with"
     UNREADABLE = "runs code that could not be followed:"
 
 
@@ -37,6 +40,8 @@ class Reference:
     assumed : bool    only the end of a path is known
     submodules : tuple of names that `from name import ...` lists; `dots` of a relative import
     via : str         the function that names it, "numpy.load"
+    inside : str      of NETWORK: the function of the script that it stands in, "" outside of functions and in methods
+    uncalled : bool   whether nothing calls that function
     """
 
     kind: Kind
@@ -47,12 +52,17 @@ class Reference:
     dots: int = 0
     submodules: tuple[str, ...] = ()
     via: str = ""
+    inside: str = field(default="", compare=False)
+    uncalled: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """Source text that a script executes: `text`, the line that does it, and what it was packed with ("" if plain)."""
+    """Source text that a script executes: `text`, the line that does it, and what it was packed with ("" if plain);
+    `names` are the values that it finds there.
+    """
 
     line: int
     text: str
     packing: str
+    names: Mapping[str, Any] = field(default_factory=dict, compare=False)

@@ -78,6 +78,38 @@ def test_a_log_has_a_header_and_a_line_for_each_stage_of_long_work(capsys: pytes
     assert "b 24/24: took 30 s" in capsys.readouterr().err
 
 
+def lines_of(steps: list[tuple[float, int, int]], capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What a log has of one stage whose steps are (seconds, done, total)."""
+    clock = Clock()
+    lines = ProgressLines(clock=clock)
+    for seconds, done, total in steps:
+        clock.now = seconds
+        lines("tokenize a.txt (bytes)", done, total)
+    lines.end()
+    return [line.partition("(bytes) ")[2] for line in capsys.readouterr().err.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        ([(0.0, 0, 10), (40.0, 1, 10), (80.0, 10, 10)], ["1/10: 40 s so far", "10/10: took 1 min 20 s"]),
+        ([(0.0, 0, 100), (40.0, 9, 100), (50.0, 10, 100)], ["10/100: 50 s so far", "10/100: took 50 s"]),
+        (
+            [(float(n), n, 100) for n in range(101)],
+            ["30/100: 30 s so far", "60/100: 1 min 00 s so far", "90/100: 1 min 30 s so far"],
+        ),
+        ([(5.0 * n, n, 10) for n in range(11)], ["6/10: 30 s so far"]),
+        ([(0.0, 0, 0), (119.0, 7, 0), (121.0, 8, 0)], ["8: 2 min 01 s so far", "8: took 2 min 01 s"]),
+        ([(0.0, 0, 1), (900.0, 0, 1), (901.0, 1, 1)], ["1/1: took 15 min 01 s"]),
+        ([(0.0, 0, 10), (4.0, 10, 10)], []),
+    ],
+)
+def test_a_long_stage_says_in_a_log_how_far_it_is(steps, told, capsys) -> None:
+    found = lines_of(steps, capsys)
+    assert found[: len(told)] == told
+    assert len(found) <= len(told) + 1
+
+
 def test_a_named_progress_names_the_stages_of_its_plan() -> None:
     lines = ProgressLines(every_step=True)
     named = NamedProgress(lines, "1/2 a.pt")

@@ -110,3 +110,11 @@ def test_the_document_of_wrong_usage_has_the_line_and_its_way_out(line, tmp_path
     error = json.loads(outcome.stdout)["error"]
     assert (error["exit_code"], outcome.stderr) == (2, f"bytecap: error: {error['message']}\n")
     assert error["way_out"] and error["message"].endswith(error["way_out"])
+
+
+def test_a_link_to_nothing_is_told_from_a_name_that_is_not_there(tmp_path):
+    (tmp_path / "model.bcap").symlink_to("elsewhere/model.bcap")
+    outcome = bytecap_command("inspect", str(tmp_path / "model.bcap"))
+    link = f"{tmp_path}/model.bcap"
+    said = f"bytecap: error: {link} is a link to elsewhere/model.bcap, and nothing is there; see: ls -l {link}\n"
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (2, "", said)

@@ -73,6 +73,39 @@ def test_json_lines_from_standard_input_are_not_scored_as_text(monkeypatch):
             assert read("-").text.bytes.sum() == 3 * len(content) + 3
 
 
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [("3", "a number"), ("null", "null"), ("true", "true or false"), ("[]", "a list"), ("{}", "an object")],
+)
+def test_a_text_that_is_none_is_named_for_what_it_is(value, kind, tmp_path):
+    (tmp_path / "a.jsonl").write_text(f'{{"text": "a"}}\n\n{{"text": {value}}}\n')
+    with pytest.raises(DataError, match=f"a.jsonl: line 3 has a 'text' that is {kind}; write it as text, or leave"):
+        read(tmp_path / "a.jsonl")
+
+
+def test_what_is_compressed_twice_is_said(tmp_path):
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(gzip.compress(TEXT.encode())))
+    with pytest.raises(DataError, match=r"a\.txt\.gz is compressed twice; decompress it once"):
+        read(tmp_path / "a.txt.gz")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (json.dumps([{"text": TEXT}]), True),
+        (json.dumps([TEXT, TEXT], indent=1), True),
+        (json.dumps({"other": TEXT}), True),
+        ("[link](there) and {braces}", False),
+        (TEXT, False),
+    ],
+)
+def test_json_from_standard_input_is_read_and_said(content, said, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content.encode())))
+    notes = read("-").notes
+    assert [note for note in notes if JSON_NOTE in note] == list(notes)
+    assert len(notes) == said and all(note.startswith(f"standard input {JSON_NOTE}") for note in notes)
+
+
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(DataError, match="pipe is a pipe, which is read only once; write it to a file, or give it as "):
@@ -92,9 +125,17 @@ def test_a_folder_is_answered_with_a_pattern(tmp_path):
 
 
 JSON_NOTE = "begins like JSON and is read as plain text, names and brackets included"
+WINDOWS_NOTE = "has the line ends of Windows, whose second byte a line counts in bits per byte"
+MARKUP_NOTE = "begins like HTML or XML and is read as plain text, all markup included"
 READ = {
     "a.txt": (TEXT, None),
-    "crlf.txt": (TEXT.replace(" ", "\r\n"), None),
+    "crlf.txt": (TEXT.replace(" ", "\r\n"), WINDOWS_NOTE),
+    "mostly.txt": ("a\r\nb\nc\r\n" * 20, WINDOWS_NOTE),
+    "rarely.txt": ("a\nb\nc\r\n" * 20, None),
+    "old.txt": (TEXT.replace(" ", "\r"), None),
+    "page.html": ("<!DOCTYPE html>\n<html><body><p>" + TEXT, MARKUP_NOTE),
+    "page.txt": ("\ufeff <?xml version='1.0'?><a>" + TEXT, MARKUP_NOTE),
+    "compared.txt": ("<3 and a < b " + TEXT, None),
     "letters.txt": ("a\0b\0c", None),
     "documents.txt": ("\0".join(["abcd"] * 40), None),
     "terminal.txt": ("\x1b[1mbold\x1b[0m\f\t" * 20, None),

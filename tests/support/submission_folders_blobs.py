@@ -108,5 +108,15 @@ EXAMPLES = (
         folder(prefix__xz=PREFIX, train_gpt__py=SCRIPT + "prefix = open('prefix.xz', 'rb').read()\n"),
     ),
     Example("data-of-nobody", {"blob-data": "information"}, folder(notes__dat=SHARD)),
+    Example(
+        "tokenizer-that-carries",
+        {"tokenizer-beside": "finding"},
+        folder(tokenizer__json='{"model": {"vocab": {"a": 0}, "merges": []}, "comment": "' + "text " * 999 + '"}'),
+    ),
+    Example(
+        "tokenizer-by-name",
+        {"tokenizer-beside": "warning"},
+        folder(tokenizer__txt="text " * 999, train_gpt__py=SCRIPT + "open('tokenizer.txt').read()\n"),
+    ),
     Example("library", {"blob-program": "finding"}, folder(fast__so=b"\x7fELF" + bytes(100))),
 )

@@ -79,6 +79,19 @@ EXAMPLES = (
         {"train_gpt.py": "import importlib, sys\nimportlib.import_module(sys.argv[1])\n"},
     ),
     Example(
+        "code-folding",
+        {"code-local-module": "finding"},
+        {
+            "train_gpt.py": "globals()['__builtins__'].eval('ex' + 'ec')(f'import {\"selbat\"[::-1]}')\n",
+            "tables.py": "",
+        },
+    ),
+    Example(
+        "code-opening",
+        {"code-computed-file": "information"},
+        {"train_gpt.py": "import sys, numpy\nnumpy.fromfile(sys.argv[1])\n"},
+    ),
+    Example(
         "code-second",
         {"code-second-file": "finding"},
         {
@@ -105,6 +118,11 @@ EXAMPLES = (
         "code-downloading",
         {"code-network": "finding", "code-inline-native": "information", "code-unpickling": "information"},
         {"train_gpt.py": DOWNLOADING},
+    ),
+    Example(
+        "code-downloading-uncalled",
+        {"code-network": "information"},
+        {"train_gpt.py": "def fetch():\n    import requests\n    requests.get('http://a')\n"},
     ),
     Example("code-missing", {"code-missing-module": "fail"}, {"train_gpt.py": "import rans_of_mine\n"}),
     Example(

@@ -1,0 +1,132 @@
+"""Calls that are no function of their arguments' values alone: `eval`, `globals`, `getattr` by an unknown name, `glob`.
+
+Strategy: a table by full name beside those of `evaluated_calls`. Each form gets the call as it is written, looks at
+what it needs, and gives `NotImplemented` where the call is an ordinary one.
+"""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+import posixpath
+import re
+from collections.abc import Callable
+from typing import Any
+
+from .bounded_decoding import CannotDecode, listed
+from .call_context import CallContext
+from .evaluated_values import UNKNOWN, Compiled, ComputedMember, Named, Scope, Unknown, is_powerful
+from .network_names import INSTANCES
+
+MAX_EVALUATED = 1 << 16  # characters of a text that is evaluated
+CHARACTERS_A_STEP = 32  # of such a text
+
+
+def parsed(evaluator: CallContext, text: Any, mode: str) -> Any:
+    """The tree of a short text that the script executes; CannotDecode for any other value."""
+    text = bytes(text).decode("utf-8", "replace") if isinstance(text, bytes | bytearray) else text
+    if not isinstance(text, str) or len(text) > MAX_EVALUATED:
+        raise CannotDecode("no short text")
+    evaluator.spend(len(text) // CHARACTERS_A_STEP)
+    try:
+        return ast.parse(text.strip() if mode == "eval" else text, mode=mode)
+    except SyntaxError as error:
+        raise CannotDecode("no Python") from error
+
+
+def _known(evaluator: CallContext, node: ast.expr, names: dict[str, Any]) -> Any:
+    value = evaluator.value(node, names)
+    if isinstance(value, Unknown):
+        raise CannotDecode(value.reason)
+    return value
+
+
+def _environment(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
+    """A variable of the environment: its default."""
+    return _known(evaluator, node.args[1], names) if len(node.args) > 1 else UNKNOWN
+
+
+def _compiled(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
+    return Compiled(_known(evaluator, node.args[0], names)) if node.args else UNKNOWN
+
+
+def _scope(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
+    return NotImplemented if node.args else Scope(names)
+
+
+def _frame(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
+    """A frame of the interpreter: whose ever it is, its names are taken for those that are known here."""
+    return Scope(
+        {**names, "f_globals": Scope(names), "f_locals": Scope(names), "f_builtins": Named("builtins.__dict__")}
+    )
+
+
+def _looked_up(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
+    """`getattr` of a module that can run code, by a name that is not known."""
+    if len(node.args) < 2 or not isinstance(evaluator.value(node.args[1], names), Unknown):
+        return NotImplemented
+    owner = evaluator.value(node.args[0], names)
+    if is_powerful(owner) or isinstance(owner, ComputedMember):
+        return ComputedMember("a computed name", getattr(owner, "name", getattr(owner, "owner", "globals()")))
+    return UNKNOWN
+
+
+def _next(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
+    """The first item of something made on the spot; what a name holds may have been taken from already."""
+    first = node.args[0] if node.args else None
+    if isinstance(first, ast.Call) and getattr(first.func, "id", "") == "iter" and len(first.args) == 1:
+        return listed(_known(evaluator, first.args[0], names))[0]
+    made = isinstance(first, ast.GeneratorExp) or (isinstance(first, ast.Call) and _is_glob(first))
+    return _known(evaluator, first, names)[0] if first is not None and made else UNKNOWN
+
+
+def _is_glob(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr in ("glob", "rglob", "iglob")
+
+
+def _evaluated(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
+    """The value of the text that `eval` is given, among the names of its second argument or those around it."""
+    text = _known(evaluator, node.args[0], names)
+    text = text.source if isinstance(text, Compiled) else text
+    inner = _known(evaluator, node.args[1], names) if len(node.args) > 1 else names
+    inner = inner.names if isinstance(inner, Scope) else inner
+    tree = parsed(evaluator, text, "eval")
+    return evaluator.value(tree.body, inner) if isinstance(inner, dict) else UNKNOWN
+
+
+def _globbed(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
+    """Files whose names fit a pattern, as far as the pattern is of one folder."""
+    return matching_files(evaluator.files_in, str(_known(evaluator, node.args[0], names))) if node.args else UNKNOWN
+
+
+def matching_files(files_in: Callable[[str], list[str]], pattern: str) -> Any:
+    """The files that a pattern of names means, `tables/*.npz`; unknown where there are none, for others may lie there,
+    and where the pattern does not say what kind of file.
+    """
+    folder, name = posixpath.split(pattern)
+    if "**" in pattern or any(letter in folder for letter in "*?[") or not re.search(r"\.\w+$", name):
+        return UNKNOWN
+    found = [posixpath.join(folder, file) for file in files_in(folder or ".") if fnmatch.fnmatchcase(file, name)]
+    return found or UNKNOWN
+
+
+def _instance(name: str) -> Callable[[CallContext, ast.Call, dict[str, Any]], Any]:
+    return lambda evaluator, node, names: Named(f"{name}()")
+
+
+CALL_FORMS: dict[str, Callable[[CallContext, ast.Call, dict[str, Any]], Any]] = {
+    "os.environ.get": _environment,
+    "os.getenv": _environment,
+    "compile": _compiled,
+    "eval": _evaluated,
+    "globals": _scope,
+    "locals": _scope,
+    "vars": _scope,
+    "sys._getframe": _frame,
+    "inspect.currentframe": _frame,
+    "getattr": _looked_up,
+    "next": _next,
+    **{name: _instance(name) for name in INSTANCES},
+    "glob.glob": _globbed,
+    "glob.iglob": _globbed,
+}
