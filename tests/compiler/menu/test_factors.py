@@ -134,19 +134,24 @@ def test_nothing_is_imported_or_offered_where_the_recipe_wants_none() -> None:
 
 @pytest.mark.parametrize("sampled", [False, True])
 def test_a_compile_stores_factors_and_says_so(sampled: bool) -> None:
-    """With whole trials and with samples of rows: in as many bytes, less loss."""
-    job, budget, errors = factored_job(0.0), 9_000, []
+    """With whole trials and with samples of rows: in as many bytes, less loss. Under three caps together, since one
+    walk of so small a model differs from another by more than factors are worth.
+    """
+    job, ratios = factored_job(0.0), []
     samples = replace(job.recipe.row_sample, enabled=sampled)
-    for wanted in (False, True):
-        settings = replace(job.recipe.factors, enabled=wanted)
-        how = replace(job, recipe=replace(job.recipe, factors=settings, row_sample=samples))
-        with ScratchFile() as scratch:
-            landed = land_compile(QuickTrials(how, grids_of(how)), scratch, budget, silent, keep_targets=False)
-        artifact = read_artifact(landed.landing.trial.data)
-        assert 0.98 * budget <= len(landed.landing.trial.data) <= budget
-        arrays = dict(enumerate(decode_tensors(artifact)))
-        errors += measure_divergences(how.model, [arrays], how.held_out, threads=1)
-        terms = {entry.name: entry.terms[0].name for entry in artifact.directory}
-        told = [] if landed.candidates is None else [row["name"] for row in landed.candidates["chosen"]]
-        assert (terms[NAME], told) == (("low-rank", [NAME]) if wanted else ("grid", []))
-    assert errors[1] < errors[0]
+    for budget in (9_000, 10_000, 11_000):
+        errors = []
+        for wanted in (False, True):
+            settings = replace(job.recipe.factors, enabled=wanted)
+            how = replace(job, recipe=replace(job.recipe, factors=settings, row_sample=samples))
+            with ScratchFile() as scratch:
+                landed = land_compile(QuickTrials(how, grids_of(how)), scratch, budget, silent, keep_targets=False)
+            artifact = read_artifact(landed.landing.trial.data)
+            assert 0.98 * budget <= len(landed.landing.trial.data) <= budget
+            arrays = dict(enumerate(decode_tensors(artifact)))
+            errors += measure_divergences(how.model, [arrays], how.held_out, threads=1)
+            terms = {entry.name: entry.terms[0].name for entry in artifact.directory}
+            told = [] if landed.candidates is None else [row["name"] for row in landed.candidates["chosen"]]
+            assert (terms[NAME], told) == (("low-rank", [NAME]) if wanted else ("grid", []))
+        ratios.append(errors[1] / errors[0])
+    assert np.prod(ratios) < 0.8
