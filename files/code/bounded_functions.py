@@ -41,7 +41,8 @@ def _short(text: Any) -> Any:
     return text
 
 
-def _power(base: Any, exponent: Any, modulus: Any = None) -> Any:
+def power(base: Any, exponent: Any, modulus: Any = None) -> Any:
+    """`pow(base, exponent, modulus)` of numbers that do not grow too long."""
     if modulus is None and isinstance(base, int) and isinstance(exponent, int):
         if base.bit_length() * max(exponent, 0) > MAX_BITS:
             raise CannotDecode("a number that is too large")
@@ -124,6 +125,10 @@ def _unquoted(text: str) -> str:
     return urllib.parse.unquote(_short(text))
 
 
+def _substituted(text: str, values: Any = (), **named: Any) -> str:
+    return fill_template(text, {**dict(values), **named})
+
+
 def _padding(name: str) -> Callable[..., Any]:
     def pad(text: Any, width: int, *fill: Any) -> Any:
         if width > MAX_DECODED_BYTES:
@@ -158,7 +163,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "bin": bin,
     "oct": oct,
     "divmod": divmod,
-    "pow": _power,
+    "pow": power,
     "round": round,
     "bool": bool,
     "float": float,
@@ -193,8 +198,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 TEXT_METHODS: dict[str, Callable[..., Any]] = {
     "format": format_text,
     "format_map": format_by_map,
-    "substitute": lambda text, values=(), **named: fill_template(text, {**dict(values), **named}),
-    "safe_substitute": lambda text, values=(), **named: fill_template(text, {**dict(values), **named}),
+    **dict.fromkeys(("substitute", "safe_substitute"), _substituted),
     "casefold": lambda text: text.casefold(),
     "capitalize": lambda text: text.capitalize(),
     "title": lambda text: text.title(),

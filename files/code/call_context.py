@@ -34,6 +34,9 @@ class CallContext(Protocol):
     def single(self, node: ast.expr, names: dict[str, Any]) -> Any:
         """The value of an expression if it can have but one."""
 
+    def known(self, node: ast.expr, names: dict[str, Any]) -> Any:
+        """The value of an expression; CannotDecode where it cannot be told."""
+
     def spend(self, steps: int) -> None:
         """Count work."""
 

@@ -34,20 +34,13 @@ def parsed(evaluator: CallContext, text: Any, mode: str) -> Any:
         raise CannotDecode("no Python") from error
 
 
-def _known(evaluator: CallContext, node: ast.expr, names: dict[str, Any]) -> Any:
-    value = evaluator.value(node, names)
-    if isinstance(value, Unknown):
-        raise CannotDecode(value.reason)
-    return value
-
-
 def _environment(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
     """A variable of the environment: its default."""
-    return _known(evaluator, node.args[1], names) if len(node.args) > 1 else UNKNOWN
+    return evaluator.known(node.args[1], names) if len(node.args) > 1 else UNKNOWN
 
 
 def _compiled(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
-    return Compiled(_known(evaluator, node.args[0], names)) if node.args else UNKNOWN
+    return Compiled(evaluator.known(node.args[0], names)) if node.args else UNKNOWN
 
 
 def _scope(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
@@ -75,9 +68,9 @@ def _next(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
     """The first item of something made on the spot; what a name holds may have been taken from already."""
     first = node.args[0] if node.args else None
     if isinstance(first, ast.Call) and getattr(first.func, "id", "") == "iter" and len(first.args) == 1:
-        return listed(_known(evaluator, first.args[0], names))[0]
+        return listed(evaluator.known(first.args[0], names))[0]
     made = isinstance(first, ast.GeneratorExp) or (isinstance(first, ast.Call) and _is_glob(first))
-    return _known(evaluator, first, names)[0] if first is not None and made else UNKNOWN
+    return evaluator.known(first, names)[0] if first is not None and made else UNKNOWN
 
 
 def _is_glob(call: ast.Call) -> bool:
@@ -86,9 +79,9 @@ def _is_glob(call: ast.Call) -> bool:
 
 def _evaluated(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
     """The value of the text that `eval` is given, among the names of its second argument or those around it."""
-    text = _known(evaluator, node.args[0], names)
+    text = evaluator.known(node.args[0], names)
     text = text.source if isinstance(text, Compiled) else text
-    inner = _known(evaluator, node.args[1], names) if len(node.args) > 1 else names
+    inner = evaluator.known(node.args[1], names) if len(node.args) > 1 else names
     inner = inner.names if isinstance(inner, Scope) else inner
     tree = parsed(evaluator, text, "eval")
     return evaluator.value(tree.body, inner) if isinstance(inner, dict) else UNKNOWN
@@ -96,7 +89,7 @@ def _evaluated(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) ->
 
 def _globbed(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
     """Files whose names fit a pattern, as far as the pattern is of one folder."""
-    return matching_files(evaluator.files_in, str(_known(evaluator, node.args[0], names))) if node.args else UNKNOWN
+    return matching_files(evaluator.files_in, str(evaluator.known(node.args[0], names))) if node.args else UNKNOWN
 
 
 def matching_files(files_in: Callable[[str], list[str]], pattern: str) -> Any:

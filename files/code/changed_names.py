@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from .bounded_functions import CHANGING
+from .called_functions import FUNCTIONS
 from .evaluated_values import UNKNOWN, OneOf
 
-FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 CHANGING_FUNCTIONS = {
     "shuffle",
     "insort",

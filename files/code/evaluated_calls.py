@@ -89,10 +89,8 @@ def apply_call(evaluator: CallContext, callee: Any, arguments: list[Any], option
     if name in DECOMPRESSOR_CLASSES:
         return Decompressor(DECOMPRESSOR_CLASSES[name])
     if name.startswith("numpy."):  # an array of bytes by the name of its type
-        arguments = [item.name.rpartition(".")[2] if isinstance(item, Named) else item for item in arguments]
-        options = {
-            key: item.name.rpartition(".")[2] if isinstance(item, Named) else item for key, item in options.items()
-        }
+        arguments = [_last_name(item) for item in arguments]
+        options = {key: _last_name(item) for key, item in options.items()}
     if name in FUNCTIONS and all_plain([*arguments, *options.values()]):
         result = FUNCTIONS[name](*arguments, **options)
         if name.startswith(bounded_decoding.PACKING_MODULES) and len(result) > SHORT_TEXT:
@@ -102,6 +100,11 @@ def apply_call(evaluator: CallContext, callee: Any, arguments: list[Any], option
     if owner in TYPES and arguments and isinstance(arguments[0], TYPES[owner]):
         return _method(evaluator, arguments[0], method, arguments[1:], options)
     return UNKNOWN
+
+
+def _last_name(value: Any) -> Any:
+    """The name of what a module holds, without the module; any other value as it is."""
+    return value.name.rpartition(".")[2] if isinstance(value, Named) else value
 
 
 def _method(evaluator: CallContext, owner: Any, name: str, arguments: list[Any], options: dict[str, Any]) -> Any:
@@ -261,13 +264,17 @@ def _getter(evaluator: CallContext, arguments: list[Any], options: dict[str, Any
     name = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], str) else ""
     if not all(part.isidentifier() for part in name.split(".")):
         return UNKNOWN
-    return UserFunction(ast.parse(f"lambda owner: owner.{name}", mode="eval").body, {})  # type: ignore[arg-type]
+    return _function_of(f"lambda owner: owner.{name}")
 
 
 def _item_getter(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
     if len(arguments) != 1 or not isinstance(arguments[0], str | int):
         return UNKNOWN
-    return UserFunction(ast.parse(f"lambda owner: owner[{arguments[0]!r}]", mode="eval").body, {})  # type: ignore[arg-type]
+    return _function_of(f"lambda owner: owner[{arguments[0]!r}]")
+
+
+def _function_of(source: str) -> UserFunction:
+    return UserFunction(ast.parse(source, mode="eval").body, {})  # type: ignore[arg-type]
 
 
 def _exists(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:

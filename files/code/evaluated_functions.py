@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import enum
+from collections.abc import Iterator
 from typing import Any
 
 from . import bounded_decoding, call_names, network_names
@@ -52,18 +53,10 @@ def _run(evaluator: CallContext, statement: ast.stmt, names: dict[str, Any]) -> 
             bind_imports(statement, names)
         case ast.If():
             return run_statements(
-                evaluator, statement.body if _known(evaluator, statement.test, names) else statement.orelse, names
+                evaluator, statement.body if _told(evaluator, statement.test, names) else statement.orelse, names
             )
-        case ast.For(orelse=[]):
-            for item in list(_known(evaluator, statement.iter, names)):
-                bind_target(statement.target, item, names)
-                ended = run_statements(evaluator, statement.body, names)
-                if ended is End.BREAK:
-                    break
-                if isinstance(ended, tuple):
-                    return ended
-        case ast.While(orelse=[]):
-            while _known(evaluator, statement.test, names):
+        case ast.For(orelse=[]) | ast.While(orelse=[]):
+            for _ in _turns(evaluator, statement, names):
                 ended = run_statements(evaluator, statement.body, names)
                 if ended is End.BREAK:
                     break
@@ -80,6 +73,17 @@ def _run(evaluator: CallContext, statement: ast.stmt, names: dict[str, Any]) -> 
         case _:
             raise CannotDecode("a function that does more than compute")
     return End.THROUGH
+
+
+def _turns(evaluator: CallContext, loop: ast.For | ast.While, names: dict[str, Any]) -> Iterator[None]:
+    """Stands at each turn of a loop, what it goes over bound."""
+    if isinstance(loop, ast.For):
+        for item in list(_told(evaluator, loop.iter, names)):
+            bind_target(loop.target, item, names)
+            yield
+        return
+    while _told(evaluator, loop.test, names):
+        yield
 
 
 def bind_imports(statement: ast.Import | ast.ImportFrom, names: dict[str, Any]) -> None:
@@ -114,7 +118,8 @@ def _star_names(module: str) -> dict[str, Named]:
     return {name.rpartition(".")[2]: Named(name) for name in full if module}
 
 
-def _known(evaluator: CallContext, node: ast.expr, names: dict[str, Any]) -> Any:
+def _told(evaluator: CallContext, node: ast.expr, names: dict[str, Any]) -> Any:
+    """The value of what decides a function's way; what a module holds may be anything."""
     value = evaluator.value(node, names)
     if isinstance(value, Unknown | Named):
         raise CannotDecode(getattr(value, "reason", "") or "a condition that is not known")

@@ -20,6 +20,7 @@ from typing import Any
 from . import bounded_decoding
 from .bounded_decoding import CannotDecode
 from .bounded_formatting import format_percent, format_value
+from .bounded_functions import MAX_BITS, power
 from .call_forms import CALL_FORMS
 from .evaluated_assignments import assign
 from .evaluated_calls import apply_call, is_known_call, member
@@ -49,7 +50,7 @@ OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Div: operator.truediv,
     ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
+    ast.Pow: power,
     ast.BitXor: operator.xor,
     ast.BitAnd: operator.and_,
     ast.BitOr: operator.or_,
@@ -141,6 +142,13 @@ class Evaluator:
         value = self.alternatives(node, names)
         return UNKNOWN if isinstance(value, OneOf) else value
 
+    def known(self, node: ast.expr, names: dict[str, Any]) -> Any:
+        """The value of an expression; CannotDecode where it cannot be told."""
+        value = self.value(node, names)
+        if isinstance(value, Unknown):
+            raise CannotDecode(value.reason)
+        return value
+
     def spend(self, steps: int) -> None:
         """Count work that is no expression; CannotDecode where there has been too much."""
         self.steps -= steps
@@ -152,12 +160,6 @@ class Evaluator:
             self.bytes -= len(value)
             if self.bytes < 0 or len(value) > bounded_decoding.MAX_DECODED_BYTES:
                 return Unknown("too much data")
-        return value
-
-    def _known(self, node: ast.expr, names: dict[str, Any]) -> Any:
-        value = self.value(node, names)
-        if isinstance(value, Unknown):
-            raise CannotDecode(value.reason)
         return value
 
     def _constant(self, node: ast.Constant, names: dict[str, Any]) -> Any:
@@ -173,7 +175,7 @@ class Evaluator:
         items: list[Any] = []
         for item in node.elts:
             if isinstance(item, ast.Starred):
-                items += self._known(item.value, names)
+                items += self.known(item.value, names)
             else:
                 items.append(self.value(item, names))
         return tuple(items) if isinstance(node, ast.Tuple) else items
@@ -182,13 +184,13 @@ class Evaluator:
         items: dict[Any, Any] = {}
         for key, value in zip(node.keys, node.values, strict=True):
             if key is None:
-                items.update(self._known(value, names))
+                items.update(self.known(value, names))
             else:
-                items[self._known(key, names)] = self.value(value, names)
+                items[self.known(key, names)] = self.value(value, names)
         return items
 
     def _binary(self, node: ast.BinOp, names: dict[str, Any]) -> Any:
-        left, right = self._known(node.left, names), self._known(node.right, names)
+        left, right = self.known(node.left, names), self.known(node.right, names)
         if isinstance(node.op, ast.Div) and isinstance(left, PurePosixPath | str):
             return PurePosixPath(left) / right
         if isinstance(node.op, ast.Mod) and isinstance(left, str | bytes):
@@ -198,13 +200,10 @@ class Evaluator:
             limit = bounded_decoding.MAX_ITEMS if isinstance(long, list | tuple) else bounded_decoding.MAX_DECODED_BYTES
             if not isinstance(long, int | float) and len(long) * count > limit:
                 raise CannotDecode("a repetition that is too long")
-        if isinstance(node.op, ast.Pow) and isinstance(left, int) and isinstance(right, int):
-            if left.bit_length() * max(right, 0) > 1 << 20:
-                raise CannotDecode("a number that is too large")
         if type(node.op) not in OPERATORS or not is_plain(left) or not is_plain(right):
             return UNKNOWN
         result = OPERATORS[type(node.op)](left, right)
-        if isinstance(result, int) and result.bit_length() > 1 << 20:
+        if isinstance(result, int) and result.bit_length() > MAX_BITS:
             raise CannotDecode("a number that is too large")
         return result
 
@@ -212,13 +211,13 @@ class Evaluator:
         if isinstance(node.op, ast.Not):
             truth = self._truth(node.operand, names)
             return truth if isinstance(truth, Unknown) else not truth
-        value = self._known(node.operand, names)
+        value = self.known(node.operand, names)
         return -value if isinstance(node.op, ast.USub) else ~value if isinstance(node.op, ast.Invert) else +value
 
     def _boolean(self, node: ast.BoolOp, names: dict[str, Any]) -> Any:
         value: Any = UNKNOWN
         for item in node.values:
-            value = self._known(item, names)
+            value = self.known(item, names)
             if item is node.values[-1]:
                 break
             if isinstance(truth := self._truth(item, names), Unknown):
@@ -228,9 +227,9 @@ class Evaluator:
         return value
 
     def _compare(self, node: ast.Compare, names: dict[str, Any]) -> Any:
-        left = self._known(node.left, names)
+        left = self.known(node.left, names)
         for operation, comparator in zip(node.ops, node.comparators, strict=True):
-            right = self._known(comparator, names)
+            right = self.known(comparator, names)
             if not (_is_told(left) and _is_told(right)):
                 return UNKNOWN
             if not COMPARISONS[type(operation)](left, right):
@@ -246,7 +245,7 @@ class Evaluator:
         return bool(value)
 
     def _if(self, node: ast.IfExp, names: dict[str, Any]) -> Any:
-        condition = self.choices.get(node, self._truth(node.test, names))
+        condition = self.choices[node] if node in self.choices else self._truth(node.test, names)
         if isinstance(condition, Unknown):
             value = self.value(node.body, names)
             return self.value(node.orelse, names) if isinstance(value, Unknown) else value
@@ -255,10 +254,10 @@ class Evaluator:
     def _subscript(self, node: ast.Subscript, names: dict[str, Any]) -> Any:
         if isinstance(node.slice, ast.Slice):
             bounds = [
-                None if part is None else self._known(part, names)
+                None if part is None else self.known(part, names)
                 for part in (node.slice.lower, node.slice.upper, node.slice.step)
             ]
-            return self._known(node.value, names)[slice(*bounds)]
+            return self.known(node.value, names)[slice(*bounds)]
         value, key = self.value(node.value, names), self.value(node.slice, names)
         if value == Named("sys.modules") and getattr(node.slice, "id", "") == "__name__":
             return Scope(names)
@@ -276,13 +275,13 @@ class Evaluator:
         return owner if isinstance(owner, Unknown) else member(owner, node.attr)
 
     def _text(self, node: ast.JoinedStr, names: dict[str, Any]) -> Any:
-        return "".join(str(self._known(part, names)) for part in node.values)
+        return "".join(str(self.known(part, names)) for part in node.values)
 
     def _formatted(self, node: ast.FormattedValue, names: dict[str, Any]) -> Any:
-        value = self._known(node.value, names)
+        value = self.known(node.value, names)
         if isinstance(value, PurePosixPath | bool):
             value = str(value)
-        specification = "" if node.format_spec is None else self._known(node.format_spec, names)
+        specification = "" if node.format_spec is None else self.known(node.format_spec, names)
         return format_value(value, specification, chr(node.conversion) if node.conversion > 0 else "")
 
     def _named(self, node: ast.NamedExpr, names: dict[str, Any]) -> Any:
@@ -302,13 +301,13 @@ class Evaluator:
         def run(number: int) -> None:
             if number == len(node.generators):
                 parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
-                known = [self._known(part, inner) for part in parts]
+                known = [self.known(part, inner) for part in parts]
                 results.append(tuple(known) if isinstance(node, ast.DictComp) else known[0])
                 return
             generator = node.generators[number]
-            for item in self._known(generator.iter, inner):
+            for item in self.known(generator.iter, inner):
                 bind_target(generator.target, item, inner)
-                if all(self._known(condition, inner) for condition in generator.ifs):
+                if all(self.known(condition, inner) for condition in generator.ifs):
                     run(number + 1)
 
         run(0)
@@ -327,12 +326,12 @@ class Evaluator:
         arguments: list[Any] = []
         for item in node.args:
             if isinstance(item, ast.Starred):
-                arguments += self._known(item.value, names)
+                arguments += self.known(item.value, names)
             else:
-                arguments.append(self._known(item, names))
+                arguments.append(self.known(item, names))
         options: dict[str, Any] = {}
         for keyword in node.keywords:
-            value = self._known(keyword.value, names)
+            value = self.known(keyword.value, names)
             options.update({keyword.arg: value} if keyword.arg else value)
         return apply_call(self, callee, arguments, options)
 
