@@ -9,10 +9,11 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from .bounded_decoding import CannotDecode
+from .bounded_functions import CHANGES, CHANGING
 from .call_context import CallContext
 from .changed_names import forget_value
-from .evaluated_calls import change, set_item
-from .evaluated_values import UNKNOWN, OneOf, bind_target
+from .evaluated_values import UNKNOWN, OneOf, Scope, Unknown, bind_target
 
 
 def assign(evaluator: CallContext, statement: ast.stmt, names: dict[str, Any]) -> None:
@@ -34,7 +35,7 @@ def assign(evaluator: CallContext, statement: ast.stmt, names: dict[str, Any]) -
         case ast.AugAssign(target=ast.Subscript(value=owner)):
             forget_value(evaluator.value(owner, names), names)
         case ast.Expr(value=ast.Call() as call):
-            change(evaluator, call, names)
+            _change(evaluator, call, names)
 
 
 def bind(evaluator: CallContext, target: ast.expr, value: Any, names: dict[str, Any]) -> None:
@@ -44,4 +45,41 @@ def bind(evaluator: CallContext, target: ast.expr, value: Any, names: dict[str, 
     bind_target(target, value, names)
     for item in () if isinstance(target, ast.Name) else ast.walk(target):
         if isinstance(item, ast.Subscript) and isinstance(item.ctx, ast.Store):
-            set_item(evaluator, item, value if item is target else UNKNOWN, names)
+            _set_item(evaluator, item, value if item is target else UNKNOWN, names)
+
+
+def _change(evaluator: CallContext, call: ast.Call, names: dict[str, Any]) -> None:
+    """Do a statement such as `a.append(b)` to the list, dict or bytearray; it is forgotten where that fails."""
+    if not isinstance(call.func, ast.Attribute) or call.func.attr not in CHANGING:
+        return
+    owner = evaluator.value(call.func.value, names)
+    if isinstance(owner, Scope):
+        for keyword in call.keywords if call.func.attr == "update" else []:
+            if keyword.arg:
+                owner.names[keyword.arg] = evaluator.single(keyword.value, names)
+        return
+    method = CHANGES.get(type(owner), {}).get(call.func.attr)
+    arguments = [evaluator.single(item, names) for item in call.args]
+    options = {item.arg or "": evaluator.single(item.value, names) for item in call.keywords}
+    try:
+        if method is None or "" in options:
+            raise TypeError(call.func.attr)
+        method(owner, *arguments, **options)
+    except (TypeError, ValueError, LookupError, AttributeError, CannotDecode):
+        forget_value(owner, names)
+
+
+def _set_item(evaluator: CallContext, target: ast.Subscript, value: Any, names: dict[str, Any]) -> None:
+    """`a[key] = value`; what is not known here is forgotten."""
+    owner = evaluator.value(target.value, names)
+    key = UNKNOWN if isinstance(target.slice, ast.Slice) else evaluator.value(target.slice, names)
+    if isinstance(owner, Scope):
+        if isinstance(key, str):
+            owner.names[key] = value
+    elif isinstance(owner, list | dict | bytearray):
+        try:
+            if isinstance(key, Unknown):
+                raise TypeError("an item that is not known")
+            owner[key] = value
+        except (TypeError, ValueError, LookupError):
+            forget_value(owner, names)

@@ -12,10 +12,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from . import bounded_decoding, bounded_functions
-from .bounded_functions import CHANGES, CHANGING
+from .bounded_functions import CHANGING
 from .call_context import CallContext
 from .call_forms import matching_files
-from .changed_names import forget_value
 from .evaluated_functions import run_function
 from .evaluated_values import (
     BUILTINS,
@@ -133,7 +132,7 @@ def _method(evaluator: CallContext, owner: Any, name: str, arguments: list[Any],
     if isinstance(owner, list) and name in ("index", "count", "copy"):
         return getattr(owner, name)(*arguments)
     if isinstance(owner, list | dict | bytearray) and name in CHANGING:
-        return UNKNOWN  # done by `change`, and once
+        return UNKNOWN  # done by an assignment (evaluated_assignments.py), and once
     if isinstance(owner, int):
         return FUNCTIONS["int.to_bytes"](owner, *arguments, **options) if name == "to_bytes" else UNKNOWN
     method = TEXT_METHODS.get(name)
@@ -144,43 +143,6 @@ def _method(evaluator: CallContext, owner: Any, name: str, arguments: list[Any],
     ):
         return UNKNOWN
     return method(owner, *arguments, **options)
-
-
-def change(evaluator: CallContext, call: ast.Call, names: dict[str, Any]) -> None:
-    """Do a statement such as `a.append(b)` to the list, dict or bytearray; it is forgotten where that fails."""
-    if not isinstance(call.func, ast.Attribute) or call.func.attr not in CHANGING:
-        return
-    owner = evaluator.value(call.func.value, names)
-    if isinstance(owner, Scope):
-        for keyword in call.keywords if call.func.attr == "update" else []:
-            if keyword.arg:
-                owner.names[keyword.arg] = evaluator.single(keyword.value, names)
-        return
-    method = CHANGES.get(type(owner), {}).get(call.func.attr)
-    arguments = [evaluator.single(item, names) for item in call.args]
-    options = {item.arg or "": evaluator.single(item.value, names) for item in call.keywords}
-    try:
-        if method is None or "" in options:
-            raise TypeError(call.func.attr)
-        method(owner, *arguments, **options)
-    except (TypeError, ValueError, LookupError, AttributeError, bounded_decoding.CannotDecode):
-        forget_value(owner, names)
-
-
-def set_item(evaluator: CallContext, target: ast.Subscript, value: Any, names: dict[str, Any]) -> None:
-    """`a[key] = value`; what is not known here is forgotten."""
-    owner = evaluator.value(target.value, names)
-    key = UNKNOWN if isinstance(target.slice, ast.Slice) else evaluator.value(target.slice, names)
-    if isinstance(owner, Scope):
-        if isinstance(key, str):
-            owner.names[key] = value
-    elif isinstance(owner, list | dict | bytearray):
-        try:
-            if isinstance(key, Unknown):
-                raise TypeError("an item that is not known")
-            owner[key] = value
-        except (TypeError, ValueError, LookupError):
-            forget_value(owner, names)
 
 
 def _decompressor(evaluator: CallContext, owner: Decompressor, name: str, arguments: list[Any]) -> Any:

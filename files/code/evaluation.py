@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import itertools
 import math
-import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -19,11 +18,11 @@ from typing import Any
 
 from . import bounded_decoding
 from .bounded_decoding import CannotDecode
-from .bounded_formatting import format_percent, format_value
-from .bounded_functions import MAX_BITS, power
+from .bounded_formatting import format_value
 from .call_forms import CALL_FORMS
 from .evaluated_assignments import assign
 from .evaluated_calls import apply_call, is_known_call, member
+from .evaluated_operators import COMPARISONS, apply_operator, is_told
 from .evaluated_values import (
     BUILTINS,
     UNKNOWN,
@@ -35,7 +34,6 @@ from .evaluated_values import (
     UserFunction,
     bind_target,
     either,
-    is_plain,
     is_powerful,
 )
 
@@ -43,32 +41,6 @@ MAX_STEPS = 250_000
 MAX_BYTES = 128 << 20
 MAX_DEPTH = 120
 MAX_WORLDS = 16  # of values that names may have together
-OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.FloorDiv: operator.floordiv,
-    ast.Div: operator.truediv,
-    ast.Mod: operator.mod,
-    ast.Pow: power,
-    ast.BitXor: operator.xor,
-    ast.BitAnd: operator.and_,
-    ast.BitOr: operator.or_,
-    ast.LShift: lambda left, right: left << right if right < 4096 else 0,
-    ast.RShift: operator.rshift,
-}
-COMPARISONS: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Is: operator.is_,
-    ast.IsNot: operator.is_not,
-    ast.In: lambda left, right: left in right,
-    ast.NotIn: lambda left, right: left not in right,
-}
 WRONG_VALUES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RecursionError)
 
 
@@ -190,22 +162,7 @@ class Evaluator:
         return items
 
     def _binary(self, node: ast.BinOp, names: dict[str, Any]) -> Any:
-        left, right = self.known(node.left, names), self.known(node.right, names)
-        if isinstance(node.op, ast.Div) and isinstance(left, PurePosixPath | str):
-            return PurePosixPath(left) / right
-        if isinstance(node.op, ast.Mod) and isinstance(left, str | bytes):
-            return format_percent(left, right)
-        if isinstance(node.op, ast.Mult):
-            long, count = (right, left) if isinstance(left, int) else (left, right)
-            limit = bounded_decoding.MAX_ITEMS if isinstance(long, list | tuple) else bounded_decoding.MAX_DECODED_BYTES
-            if not isinstance(long, int | float) and len(long) * count > limit:
-                raise CannotDecode("a repetition that is too long")
-        if type(node.op) not in OPERATORS or not is_plain(left) or not is_plain(right):
-            return UNKNOWN
-        result = OPERATORS[type(node.op)](left, right)
-        if isinstance(result, int) and result.bit_length() > MAX_BITS:
-            raise CannotDecode("a number that is too large")
-        return result
+        return apply_operator(node.op, self.known(node.left, names), self.known(node.right, names))
 
     def _unary(self, node: ast.UnaryOp, names: dict[str, Any]) -> Any:
         if isinstance(node.op, ast.Not):
@@ -230,7 +187,7 @@ class Evaluator:
         left = self.known(node.left, names)
         for operation, comparator in zip(node.ops, node.comparators, strict=True):
             right = self.known(comparator, names)
-            if not (_is_told(left) and _is_told(right)):
+            if not (is_told(left) and is_told(right)):
                 return UNKNOWN
             if not COMPARISONS[type(operation)](left, right):
                 return False
@@ -373,11 +330,3 @@ METHODS: dict[type, Callable[[Evaluator, Any, dict[str, Any]], Any]] = {
     ast.DictComp: Evaluator._comprehension,
     ast.Call: Evaluator._call,
 }
-
-
-def _is_told(value: Any) -> bool:
-    """Whether nothing in a list or dict is unknown, and nothing is what a module holds, so that it can be compared."""
-    if isinstance(value, Named):
-        return "." not in value.name
-    items = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return not any(isinstance(item, Unknown) for item in items)
