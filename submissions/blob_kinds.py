@@ -170,21 +170,23 @@ def _bytes_of_pieces(content: bytes) -> int:
         begin, key = place, content[place]
         if key & 7 != 2 or key > 0x7F:  # every field of the message has a length
             break
-        length, place = _varint(content, place + 1)
+        length, place = read_varint(content, place + 1)
         place += length
         if key == 0x0A and place <= len(content):
             pieces += place - begin
     return pieces
 
 
-def _varint(content: bytes, place: int) -> tuple[int, int]:
-    """A number of seven bits a byte, and the place behind it."""
+def read_varint(content: bytes, place: int) -> tuple[int, int]:
+    """A number of seven bits a byte, and the place behind it; one that does not end is larger than all of the content,
+    and the place its end.
+    """
     value = 0
     for shift, byte in enumerate(content[place : place + 10]):
         value |= (byte & 0x7F) << 7 * shift
         if byte < 0x80:
             return value, place + shift + 1
-    return len(content), place
+    return len(content) + 1, len(content)
 
 
 def _safetensors(file: BinaryIO, size: int) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 Asked only where the data are given.
 
-
 Strategy: the data are cut into blocks of 32 bytes, in the form in which they are given (a shard's tokens, or a
 text's bytes), and every place of a file's unpacked content is held against the beginnings of all blocks. A run of 64
 bytes or more contains a whole block wherever it starts, so none is missed; runs are then followed to both sides.

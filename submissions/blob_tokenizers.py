@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..files.code.side_files import TOKENIZER
+from .blob_kinds import read_varint
 from .findings import Finding, Level, Rule
 from .folder import SubmissionFile, SubmissionFolder
 
@@ -146,7 +147,12 @@ def _members(beside: Beside, document: Mapping[str, Any], known: set[str], where
 
 
 def _pieces(beside: Beside, pieces: Iterable[Any], what: str, longest: int = LONGEST_PIECE) -> None:
-    sizes = [len(piece.encode("utf-8", "surrogatepass")) for piece in pieces if isinstance(piece, str)]
+    sizes = (len(piece.encode("utf-8", "surrogatepass")) for piece in pieces if isinstance(piece, str))
+    _long(beside, sizes, what, longest)
+
+
+def _long(beside: Beside, sizes: Iterable[int], what: str, longest: int = LONGEST_PIECE) -> None:
+    """What is longer than it ever is, where there is much of it, or one many times as long."""
     long = [size for size in sizes if size > longest]
     if sum(long) > MOST_LONG or any(size > 8 * longest for size in long):
         beside.add(f"{len(long)} {what} longer than {longest} bytes", sum(long))
@@ -163,10 +169,7 @@ def _texts(beside: Beside, value: Any, member: str) -> None:
         elif isinstance(item, list):
             waiting += [(key, part) for part in item]
         elif isinstance(item, str):
-            usual = (
-                NORMALIZATION if key == "precompiled_charsmap" else 64 << 10 if key == "chat_template" else LONG_TEXT
-            )
-            long += len(item.encode("utf-8", "surrogatepass")) if len(item) > usual else 0
+            long += len(item.encode("utf-8", "surrogatepass")) if len(item) > LONG_TEXTS.get(key, LONG_TEXT) else 0
     if long:
         beside.add(f"texts of {member}" if member != "texts" else "texts", long)
 
@@ -179,12 +182,12 @@ def _white_space(beside: Beside, document: Any, size: int) -> None:
 
 
 def _of_sentencepiece(data: bytes) -> Beside:
-    beside, long, sizes = Beside(), [], dict.fromkeys(PARTS, 0)
+    beside, pieces, sizes = Beside(), list[int](), dict.fromkeys(PARTS, 0)
     for number, content in _fields(data):
         if number == 1:
             for part, value in _fields(content):
-                if part == 1 and len(value) > LONGEST_PIECE:
-                    long.append(len(value))
+                if part == 1:
+                    pieces.append(len(value))
                 elif part not in PIECE_PARTS:
                     beside.add("pieces, in fields that no piece has", len(value))
         elif number in sizes:
@@ -194,8 +197,7 @@ def _of_sentencepiece(data: bytes) -> Beside:
     for number, (name, usual) in PARTS.items():
         if sizes[number] > usual:
             beside.add(name, sizes[number])
-    if sum(long) > MOST_LONG or any(size > 8 * LONGEST_PIECE for size in long):
-        beside.add(f"{len(long)} pieces longer than {LONGEST_PIECE} bytes", sum(long))
+    _long(beside, pieces, "pieces")
     return beside
 
 
@@ -203,27 +205,18 @@ def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
     """(number, content) of each field of a message of protocol buffers; number 0 for what is no field."""
     place = 0
     while place < len(data):
-        key, begin = _varint(data, place)
+        key, begin = read_varint(data, place)
         kind, length = key & 7, {0: 0, 1: 8, 5: 4}.get(key & 7, -1)
         if kind == 2:
-            length, begin = _varint(data, begin)
+            length, begin = read_varint(data, begin)
         elif kind == 0:
-            _, end = _varint(data, begin)
+            _, end = read_varint(data, begin)
             length = end - begin
         if length < 0 or begin + length > len(data):
             yield 0, data[place:]
             return
         yield key >> 3, data[begin : begin + length]
         place = begin + length
-
-
-def _varint(data: bytes, place: int) -> tuple[int, int]:
-    value = 0
-    for shift, byte in enumerate(data[place : place + 10]):
-        value |= (byte & 0x7F) << 7 * shift
-        if byte < 0x80:
-            return value, place + shift + 1
-    return len(data) + 1, len(data)
 
 
 def _of_lines(name: str, data: bytes) -> Beside | None:
@@ -234,17 +227,14 @@ def _of_lines(name: str, data: bytes) -> Beside | None:
     if name.endswith(".tiktoken") or (ranked and all(_is_ranked(words) for words in ranked[:64])):
         pieces = [words[0] for words in ranked if _is_ranked(words)]
         other = sum(len(b" ".join(words)) for words in ranked if not _is_ranked(words))
-        long = [len(base64.b64decode(piece)) for piece in pieces if len(piece) > LONGEST_PIECE * 4 // 3 + 4]
         if other:
             beside.add("lines that are no pieces", other)
-        if sum(long) > MOST_LONG or any(size > 8 * LONGEST_PIECE for size in long):
-            beside.add(f"{len(long)} pieces longer than {LONGEST_PIECE} bytes", sum(long))
+        long = (piece for piece in pieces if len(piece) > LONGEST_PIECE * 4 // 3 + 4)
+        _long(beside, (len(base64.b64decode(piece)) for piece in long), "pieces")
         return beside
     if not name.endswith((".vocab", "vocab.txt", "merges.txt")):
         return None
-    long_lines = [len(line) for line in lines if len(line) > 2 * LONGEST_PIECE]
-    if sum(long_lines) > MOST_LONG or any(size > 16 * LONGEST_PIECE for size in long_lines):
-        beside.add(f"{len(long_lines)} lines longer than {2 * LONGEST_PIECE} bytes", sum(long_lines))
+    _long(beside, map(len, lines), "lines", 2 * LONGEST_PIECE)
     return beside
 
 
