@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def nearest_name(name: str, known: Iterable[str], alike: float = 0.6) -> str | None:
-    """The known name that looks most like `name`, whatever the case; None where none does, 1 being the same."""
+def nearest_names(name: str, known: Iterable[str], most: int, alike: float = 0.6) -> list[str]:
+    """The known names, so many at most, that look like `name`, whatever the case, the likest first.
+
+    alike : how much of each has to be as in the other, 1 being the same
+    """
     from difflib import get_close_matches
 
     by_lower = {each.lower(): each for each in known}
-    close = get_close_matches(name.lower(), by_lower, n=1, cutoff=alike)
-    return by_lower[close[0]] if close else None
+    return [by_lower[each] for each in get_close_matches(name.lower(), by_lower, n=most, cutoff=alike)]
+
+
+def nearest_name(name: str, known: Iterable[str], alike: float = 0.6) -> str | None:
+    """The known name that looks most like `name`; None where none does."""
+    return next(iter(nearest_names(name, known, 1, alike)), None)
 
 
 def known_names(name: str, known: Iterable[str], words: str = "there are") -> str:

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ...errors import CheckpointError
+from ...files.nearest_name import nearest_names
 from .listing import listed
 
 ANY, BETWEEN = "*", "="  # what stands for any characters in a renaming, and what parts its two sides
@@ -69,13 +70,11 @@ def _sides(rule: str) -> tuple[str, str]:
 
 def _alike(before: str, names: Iterable[str]) -> str:
     """The names that look most like one that means none, numbers apart; the first ones where none does."""
-    from difflib import get_close_matches
-
     names, one_of = list(names), {}
     for name in reversed(names):
         one_of[re.sub(r"\d+", "0", name).lower()] = name
-    plain = re.sub(r"\d+", "0", before).replace(ANY, "0").lower()
-    near = [one_of[each] for each in get_close_matches(plain, one_of, n=ALIKE, cutoff=LEAST_ALIKE)]
+    plain = re.sub(r"\d+", "0", before).replace(ANY, "0")
+    near = [one_of[each] for each in nearest_names(plain, one_of, ALIKE, LEAST_ALIKE)]
     return f"most like it are {', '.join(near)}" if near else f"there are {listed(names)}"
 
 

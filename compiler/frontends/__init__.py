@@ -114,7 +114,12 @@ def _known(names: Iterable[str]) -> int:
 
 
 def _known_as_they_are(names: Sequence[str]) -> int:
-    return max(recognized(frontend, names) for frontend in known_frontends().values())
+    return max(_counts(names).values())
+
+
+def _counts(names: Sequence[str]) -> dict[str, int]:
+    """By frontend, how many of the names it knows as they are."""
+    return {each.name: recognized(each, names) for each in known_frontends().values()}
 
 
 def _refuse_several(checkpoint: Checkpoint) -> None:
@@ -144,8 +149,9 @@ def _known_inside(names: Sequence[str]) -> int:
 def restored_tensors(program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
     """The tensors of a program as its checkpoint had them: what the frontend rewrote is undone."""
     names = [tensor.name for tensor in tensors]
-    best = _best({each.name: recognized(each, names) for each in known_frontends().values()}, names)
-    return restored(best, program, tensors) if _known(names) else list(tensors)
+    counts, by_words = _counts(names), recognized_by_words(names)
+    known = max(by_words, *counts.values())
+    return restored(_best(counts, by_words, len(names)), program, tensors) if known else list(tensors)
 
 
 def _named(name: object) -> Frontend:
@@ -164,9 +170,9 @@ def _chosen(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Front
         return _named(architecture[FRONTEND_KEY])
     declared = None if checkpoint.configuration is None else checkpoint.configuration.values.get(MODEL_TYPE)
     names = list(checkpoint.tensors)
-    counts = {each.name: recognized(each, names) for each in known_frontends().values()}
-    best = _best(counts, names, declared)
-    known = max(counts[best.name], recognized_by_words(names) if best.name == GPT else 0)
+    counts, by_words = _counts(names), recognized_by_words(names)
+    best = _best(counts, by_words, len(names), declared)
+    known = max(counts[best.name], by_words if best.name == GPT else 0)
     few = 2 * known < len(checkpoint.tensors)  # such as lm_head.weight, which many architectures have
     if checkpoint.configuration is not None and (best.model_types or few):
         _check_model_type(checkpoint, checkpoint.configuration)
@@ -183,21 +189,21 @@ def _chosen(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Front
     return best
 
 
-def _best(counts: Mapping[str, int], names: Sequence[str], declared: object = None) -> Frontend:
+def _best(counts: Mapping[str, int], by_words: int, number: int, declared: object = None) -> Frontend:
     """The frontend of a `declared` model type that knows a name, else that which knows more of them than the others;
     but Gpt where more say by their words what they are, unless the other is of a package and knows nearly all.
 
-    counts : by frontend, how many of the names it knows as they are
+    counts : by frontend, how many of so many names it knows as they are;  by_words : how many say what they are
     """
 
     def is_declared(each: Frontend) -> bool:
         known = counts[each.name]  # sizes that the file of another model has, too, were taken for Meta's
-        return known > 0 and declared in each.model_types and (declared != META_MODEL_TYPE or 2 * known >= len(names))
+        return known > 0 and declared in each.model_types and (declared != META_MODEL_TYPE or 2 * known >= number)
 
     frontends = known_frontends()
     best = max(frontends.values(), key=lambda each: (is_declared(each), counts[each.name]))
-    of_a_package = best.name not in FRONTENDS and 4 * counts[best.name] >= 3 * len(names)
-    if is_declared(best) or of_a_package or recognized_by_words(names) <= counts[best.name]:
+    of_a_package = best.name not in FRONTENDS and 4 * counts[best.name] >= 3 * number
+    if is_declared(best) or of_a_package or by_words <= counts[best.name]:
         return best
     return FRONTENDS[GPT]
 

@@ -36,11 +36,16 @@ def known_best(tensors: Tensors) -> str:
     exact = {name: family.naming.fitting(tensors) for name, family in FAMILIES.items() if not family.is_found}
     counts = {name: naming.recognized(tensors) for name, naming in exact.items()}
     best = max(counts, key=lambda name: counts[name])
-    found = found_naming(tensors, {name: values.shape for name, values in tensors.items()})
+    found = _by_words(tensors)
     if found is NO_NAMES or (counts[best] >= found.recognized(tensors) and _is_whole(exact[best], tensors)):
         return best
     marked = (name for name, family in FAMILIES.items() if family.marks and _has_all(family.marks, tensors))
     return next(marked, OWN)
+
+
+def _by_words(tensors: Tensors) -> Naming:
+    """What words and shapes tell, `NO_NAMES` where that is no GPT."""
+    return found_naming(tensors, {name: values.shape for name, values in tensors.items()})
 
 
 def _has_all(ends: Iterable[str], names: Iterable[str]) -> bool:
@@ -61,7 +66,7 @@ def naming_of(family: str, checkpoint: Checkpoint) -> Naming:
     tensors = checkpoint.tensors
     if not FAMILIES[family].is_found:
         return FAMILIES[family].naming.fitting(tensors)
-    naming = found_naming(tensors, {name: values.shape for name, values in tensors.items()})
+    naming = _by_words(tensors)
     if naming is NO_NAMES:
         refuse_untold_parts(checkpoint)
         raise CheckpointError(
