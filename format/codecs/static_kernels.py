@@ -2,9 +2,10 @@
 
 Strategy: a row is decoded in passes of which only one, over the coders, cannot be a loop over vectors: first
 the table of every integer, then the symbols, then the codes, then what is rare. What limits the coders is how
-many steps a processor looks ahead while each waits for its tables: so the eight states stay in registers, a
-symbol is looked up by its slot in a table that is small enough to stay in the nearest caches, and no step
-branches. The loops over vectors keep to 32 bits, which numba does where it is told so.
+many steps a processor looks ahead while each waits for its tables: so a symbol is looked up by its slot in a
+table that is small enough to stay in the nearest caches, as many states stay in registers as there is room for,
+and no step branches. The loops over vectors keep to 32 bits, which numba does where it is told so. Low bits are
+looked for in the columns that can have some, and escapes in the rows that hold one.
 """
 
 from __future__ import annotations
@@ -22,12 +23,15 @@ STATE_START = 1 << 16  # states are kept in [2**16, 2**32)
 
 
 # An entry is what decoding a symbol needs: its frequency, the code that it stands for (of an unfinished one, which is
-# an escape or has low bits, the symbol), whether it is unfinished, and its start, in 12, 7, 1 and 12 bits.
+# an escape or has low bits, the symbol), whether it is unfinished, and its start, in 12, 7, 1 and 12 bits. An escape's
+# symbol has the sign bit, too, which makes it less than any code.
 FREQUENCY_SHIFT, CODE_SHIFT, SYMBOL_BITS = 20, 13, 5
 UNFINISHED, START_FIELD = 1 << 12, (1 << 12) - 1
 CODE_TO_TOP, CODE_FROM_TOP, NONE = np.int32(32 - FREQUENCY_SHIFT), np.int32(25), np.int32(0)
+SIGN_BIT, LEAST_CODE = 1 << 6, np.int32(-2 * BINS)
+KEPT_CLASSES, NO_CLASS = 16, np.int32(-(1 << 31))
 # Unsigned: numba then spares the test for indices that count from the end.
-ONE, TWO, THREE, FOUR, FIVE, SIX, SEVEN, EIGHT = (np.uint64(k) for k in range(1, LANES + 1))
+ZERO, ONE, TWO, THREE, FOUR, FIVE, SIX, SEVEN, EIGHT = (np.uint64(k) for k in range(LANES + 1))
 SLOT, START, FULL = np.uint64(TOTAL - 1), np.uint64(START_FIELD), np.uint64(STATE_START)
 WIDTH, WORD, TO_FREQUENCY = np.uint64(TOTAL_BITS), np.uint64(WORD_BITS), np.uint64(FREQUENCY_SHIFT)
 TO_ENTRIES = np.uint64(TOTAL_BITS - SYMBOL_BITS)
@@ -46,6 +50,8 @@ def decoding_tables(frequencies, plain, odd_from, shifts):
             code, unfinished = np.int64(symbol), symbol == ESCAPE or (pair >= 0 and shifts[t] > 0)
             if not unfinished:
                 code = smallest_code(pair, first, 0, t >= plain) if 0 <= pair < 2 * BINS else np.int64(0)
+            elif symbol == ESCAPE:
+                code |= SIGN_BIT
             known = frequency << FREQUENCY_SHIFT | (code & 127) << CODE_SHIFT | (UNFINISHED if unfinished else 0)
             entries[N_SYMBOLS * t + symbol] = known | start & START_FIELD
             slots[TOTAL * t + start : TOTAL * t + start + frequency] = symbol
@@ -120,24 +126,22 @@ def take(words, position, x, slots, entries, table):
 def decode_row(words, position, lanes, slots, entries, row):
     """Entries of a row's symbols in place of their tables; returns the position behind the words taken.
 
-    Columns take turns among the lanes.
+    Columns take turns among the lanes. Every second lane stays in a register; there are too few for all of them.
     """
-    a, b, c, d = lanes[0], lanes[1], lanes[2], lanes[3]
-    e, f, g, h = lanes[4], lanes[5], lanes[6], lanes[7]
+    b, d, f, h = lanes[ONE], lanes[THREE], lanes[FIVE], lanes[SEVEN]
     size = np.uint64(row.size)
     whole, k = size - size % EIGHT, np.uint64(0)
     while k < whole:
-        row[k], a, position = take(words, position, a, slots, entries, row[k])
+        row[k], lanes[ZERO], position = take(words, position, lanes[ZERO], slots, entries, row[k])
         row[k + ONE], b, position = take(words, position, b, slots, entries, row[k + ONE])
-        row[k + TWO], c, position = take(words, position, c, slots, entries, row[k + TWO])
+        row[k + TWO], lanes[TWO], position = take(words, position, lanes[TWO], slots, entries, row[k + TWO])
         row[k + THREE], d, position = take(words, position, d, slots, entries, row[k + THREE])
-        row[k + FOUR], e, position = take(words, position, e, slots, entries, row[k + FOUR])
+        row[k + FOUR], lanes[FOUR], position = take(words, position, lanes[FOUR], slots, entries, row[k + FOUR])
         row[k + FIVE], f, position = take(words, position, f, slots, entries, row[k + FIVE])
-        row[k + SIX], g, position = take(words, position, g, slots, entries, row[k + SIX])
+        row[k + SIX], lanes[SIX], position = take(words, position, lanes[SIX], slots, entries, row[k + SIX])
         row[k + SEVEN], h, position = take(words, position, h, slots, entries, row[k + SEVEN])
         k += EIGHT
-    lanes[0], lanes[1], lanes[2], lanes[3] = a, b, c, d
-    lanes[4], lanes[5], lanes[6], lanes[7] = e, f, g, h
+    lanes[ONE], lanes[THREE], lanes[FIVE], lanes[SEVEN] = b, d, f, h
     for j in range(whole, size):
         row[j], lanes[j - whole], position = take(words, position, lanes[j - whole], slots, entries, row[j])
     return position
@@ -145,17 +149,33 @@ def decode_row(words, position, lanes, slots, entries, row):
 
 @kernel()
 def plain_codes(found, codes):
-    """Codes of a row's entries; returns whether some are unfinished."""
-    any_entry = np.uint32(0)
+    """Codes of a row's entries; returns whether there is an escape among them."""
+    least = np.int32(0)
     for j in range(found.size):
         codes[j] = np.int32(np.uint32(found[j] << CODE_TO_TOP)) >> CODE_FROM_TOP
-        any_entry |= found[j]
-    return any_entry & UNFINISHED != 0
+        least = min(least, codes[j])
+    return least < LEAST_CODE
 
 
 @kernel()
-def finish_codes(found, low_words, escapes, place, shifts, group, known, codes):
-    """Codes of a row's unfinished entries: their low bits, or an escape.
+def columns_with_low_bits(row_class, columns, shifts, group, kept):
+    """int32[n]: the columns in which an integer of a row of this class can have low bits. They are few.
+
+    kept : int32[classes, columns + 2], written: what was found for the latest classes, behind the class and the number
+    """
+    found = kept[row_class % kept.shape[0]]
+    if found[0] != row_class:
+        n = 0
+        for j in range(columns.size):
+            found[2 + n] = j
+            n += shifts[table_of(row_class + columns[j], group, 0)] > 0
+        found[0], found[1] = row_class, n
+    return found[2 : 2 + found[1]]
+
+
+@kernel()
+def finish_codes(chosen, found, low_words, escapes, place, shifts, group, known, codes):
+    """Codes of a row's unfinished entries, all of them in the chosen columns: their low bits, or an escape.
 
     Returns whether all integers are below 2**24 in magnitude.
     shifts : low bits by table; known : class and expected scale of the row, those of the columns, states of the columns
@@ -163,7 +183,8 @@ def finish_codes(found, low_words, escapes, place, shifts, group, known, codes):
     """
     row_class, columns, row_scale, column_scales, states, halved = known
     bit, used, fits = place[1], place[2], True
-    for j in range(found.size):
+    for column in chosen:
+        j = np.uint64(column)
         if found[j] & UNFINISHED == 0:
             continue
         odd = is_odd(row_scale + column_scales[j], states[j]) if halved else 0
@@ -202,6 +223,8 @@ def decode_matrix(stream, ends, lanes, place, tables, shifts, group, sides, pari
     halved = parity_checks[0] > 0
     states = np.zeros(columns.size, np.int32)
     row = np.empty(columns.size, np.uint32)
+    all_columns = np.arange(columns.size).astype(np.int32)
+    kept = np.full((min(KEPT_CLASSES, rows.size), columns.size + 2), NO_CLASS)
     position = np.uint64(place[0])
     for i in range(rows.size):
         if halved:
@@ -210,10 +233,10 @@ def decode_matrix(stream, ends, lanes, place, tables, shifts, group, sides, pari
             place_tables(rows[i], columns, group, row)
         position = decode_row(words, position, lanes, slots, entries, row)
         place[0] = position
-        fits = True
-        if plain_codes(row, codes[i]):
-            known = rows[i], columns, row_scales[i], column_scales, states, halved
-            fits = finish_codes(row, low_words, escapes, place, shifts, group, known, codes[i])
+        escapes_here = plain_codes(row, codes[i])
+        chosen = all_columns if escapes_here else columns_with_low_bits(rows[i], columns, shifts, group, kept)
+        known = rows[i], columns, row_scales[i], column_scales, states, halved
+        fits = finish_codes(chosen, row, low_words, escapes, place, shifts, group, known, codes[i])
         if place[0] > ends[0] or place[1] > ends[1] or place[2] > ends[2]:
             return ENDS_EARLY
         if not fits:
