@@ -8,17 +8,15 @@ are, and the range spans what they may be. It is a forecast, and is printed as o
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import torch
 
 from ..format.container.limits import DEFAULT_LIMITS
 from ..format.program.operations import Linear
 from ..format.program.program import validate_program
 from ..runtime.machine_memory import memory_bytes
 from .instruction_sets import has_half_products
+from .machine_speed import flops_of_core, searched_weights
 from .model.logit_parts import LOGIT_FLOATS, before_logits, positions_at_once
 from .model.model import Model
 from .model.structure import embedding_tables
@@ -27,7 +25,6 @@ from .quantize.refiner import LEAST_UPDATES, wanted_updates
 from .quantize.sequential import WALK_FLOATS, count_groups, live_width, walked_layers
 from .recipe import Recipe
 from .wide_products import has_wide_products
-from .workers import one_thread_each
 
 SAMPLED_TRIALS, TRIALS = 5, 2  # of the byte price, mostly: by some rows of every matrix, and by all
 SHARE_OF_TEXT = 0.25  # of the calibration text at most, mostly, where that is more than SURELY_READ
@@ -41,7 +38,8 @@ TEACHER_SHARE = 0.3  # of an update, which is saved where the text was learned f
 # of a pass over its products at the speed that is timed: attention, norms, logits; and where its products are wide ones
 OVERHEAD = {False: 2.2, True: 1.65}
 SECONDS_A_CALL = 4e-5  # of an operation in a pass, besides its products
-TRELLIS = {0: 4e6, 8: 1.2e6, 64: 3.5e5}  # weights a second and core, by states
+GRID = 4e6  # weights a second and core without a trellis
+SEARCHED = 0.75  # of the weights a second that the search of a column does, with all that is done besides
 INDEPENDENT = 2.5e6  # where the rows do not make up for each other, as those of samples and of tables
 TABLE_TRIALS = 10  # grids of a token table, to choose how it is stored and for the walk
 TABLE_PASSES = 11  # over the text that the loss of a table is measured on
@@ -49,7 +47,6 @@ SYMMETRIC = 0.6  # of a product, where half of it suffices
 EIGEN_FLOPS = 25  # of an eigenvector's coefficient
 FACTOR_FLOPS = 150  # of a singular value decomposition and what it promises, over the product of all three sides
 LOW, HIGH = 0.6, 1.9  # of the forecast seconds
-PROBE = 384, 40  # size and number of the products that are timed: the best of so many, since the first are slow
 BASE_BYTES = 520 << 20  # of the process with its libraries
 MODEL_COPIES = 4  # as it was, as it becomes, as integers, and on the way
 TUNED_COPIES = 5  # of a model that is tuned: the values that move, two averages, gradients of two parts
@@ -110,19 +107,6 @@ class Forecast:
         return {"seconds": dict(self.seconds), "low": self.low, "high": self.high, **memory}
 
 
-@one_thread_each()
-def flops_of_core() -> float:
-    """Floating-point operations a second of one core in products of matrices, timed for some milliseconds."""
-    size, count = PROBE
-    left = torch.ones(size, size)
-    best = float("inf")
-    for _ in range(count):
-        began = time.perf_counter()
-        torch.mm(left, left)
-        best = min(best, time.perf_counter() - began)
-    return 2 * size**3 / best
-
-
 def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: int, threads: int) -> Forecast:
     """The forecast for a landing on one cap.
 
@@ -139,7 +123,8 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
     wanted = min(recipe.calibration.tokens, text_tokens)
     calibrated = max(SHARE_OF_TEXT * wanted, min(wanted, SURELY_READ))
     seconds = {"calibrate": passes(calibrated, 3) + SYMMETRIC * calibrated * counts.moments / flops}
-    rate = TRELLIS[recipe.quantization.trellis_states]
+    states = recipe.quantization.trellis_states
+    rate = SEARCHED * searched_weights(states) if states else GRID
     prepare = 2 * EIGEN_FLOPS / 10 * counts.cubes / flops
     sampled = SAMPLED_TRIALS * _sampled_share(recipe, counts) * counts.weights / INDEPENDENT / threads
     trials = sampled + TRIALS * counts.weights / rate / threads

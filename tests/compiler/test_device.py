@@ -67,6 +67,7 @@ def alike(monkeypatch):
         monkeypatch.setattr(module, "fingerprint", lambda: "")
     monkeypatch.setattr(read_job, "provenance_of_instructions", lambda *how: {})
     monkeypatch.setattr(forecast, "flops_of_core", lambda: 1e10)
+    monkeypatch.setattr(forecast, "searched_weights", lambda states: 5e5)
     with sdpa_kernel(SDPBackend.MATH):
         yield
 

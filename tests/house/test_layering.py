@@ -177,6 +177,7 @@ ROOMS = {
         "job",
         "storable",
         "quantize",
+        "machine_speed",
         "rewrites",
         "rate_control",
         "menu",
