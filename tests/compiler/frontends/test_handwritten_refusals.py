@@ -77,7 +77,9 @@ def test_what_most_peoples_code_does_is_assumed():
         "boundary_token": 0,
         "fused_by_head": False,
         "scale_embedding": False,
+        "query_key_norm": "none",
     }
+    assert model.told["head_dim"] == "shapes"
     assert model.told["norm"] == model.told["final_norm"] == "shapes"
 
 
@@ -139,10 +141,10 @@ def test_what_does_not_fit_is_one_clear_error(state, config, said, message):
 
 CHANGED = [  # of nn.TransformerEncoder's state: what is there, too, or in the place of something
     (
-        {f"transformer_encoder.layers.{layer}.self_attn.q_norm.weight": (24,) for layer in range(2)},
+        {f"transformer_encoder.layers.{layer}.self_attn.v_norm.weight": (24,) for layer in range(2)},
         "",
         "has the tensors of handwritten, and others whose names say no part of it: "
-        "transformer_encoder.layers.0.self_attn.q_norm.weight; it is another architecture, or has other names for "
+        "transformer_encoder.layers.0.self_attn.v_norm.weight; it is another architecture, or has other names for "
         "them, which --rename FROM=TO changes; --ignore NAME leaves out what the model does without",
     ),
     (
