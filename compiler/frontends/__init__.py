@@ -219,7 +219,11 @@ def _best(counts: Mapping[str, int], by_words: int, number: int, declared: objec
 
     def is_declared(each: Frontend) -> bool:
         known = counts[each.name]  # sizes that the file of another model has, too, were taken for Meta's
-        return known > 0 and declared in each.model_types and (declared != META_MODEL_TYPE or 2 * known >= number)
+        return (
+            known > 0
+            and declared in each.model_types
+            and (declared != META_MODEL_TYPE or 2 * known >= max(number, 2 * by_words))
+        )
 
     frontends = known_frontends()
     best = max(frontends.values(), key=lambda each: (is_declared(each), counts[each.name]))

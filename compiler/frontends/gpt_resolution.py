@@ -30,12 +30,14 @@ from .gpt_found_resolution import checked_layout, complete_found, known_best, na
 from .gpt_heads import complete_heads
 from .gpt_hyperparameters import FRONTEND_NAME, PARAMETERS, Hyperparameters, names_of
 from .gpt_names import FUSED, Naming
+from .gpt_own_words import UNTOLD
 from .gpt_shapes import infer_from_shapes, refuse_other_names
 
 TOLD_ONLY = {
     "rotary_share": Parameter(float, least=0, most=1),
     "positions": Parameter(int, least=1),
     "head_dim": Parameter(int, least=1),
+    "query_key_norm": Parameter(str, choices=(*PARAMETERS["query_key_norm"].choices, UNTOLD)),
 }
 UNLESS_TOLD = {  # what LayerNorm has in PyTorch and in every family;  a head that is a copy of the table counts as tied
     "layer_norm_eps": 1e-5,
@@ -158,6 +160,9 @@ def _complete(
     """What follows from several: heads from rows, rotated elements from a share, layers with a window, the length of
     sequences and what begins a document.
     """
+    if told.get("query_key_norm") == UNTOLD:
+        del told["query_key_norm"]
+        assumed.pop("query_key_norm", None)
     head = complete_heads(shapes, told, given, {**assumed, **family.fixed, **told, **shapes, **given})
     known = {**assumed, **family.fixed, **told, **shapes, **given}
     if head:
@@ -176,7 +181,7 @@ def _complete(
     for source in (told, shapes):
         length = source.pop("positions", None)
         if isinstance(length, int) and length <= EVALUATED_LENGTH:
-            source["seq_len"] = length
+            source.setdefault("seq_len", length)
     assumed["seq_len"] = EVALUATED_LENGTH
     beyond = int(shapes["vocab_size"])  # type: ignore[call-overload]
     if int(told.get("boundary_token", 0)) >= beyond:  # type: ignore[call-overload]
