@@ -147,7 +147,9 @@ class _Builder:
             x = self.normalized(x, singles["norm"], singles["norm_bias"])
         x = self.projected(x, "project_out")
         head = table if self.h.tie_word_embeddings else self.builder.tensor(self.read[singles["head"]][0])
-        self.emit(op.Linear(x, head, self.vector(singles.get("head_bias", ""))))
+        logits = self.emit(op.Linear(x, head, self.vector(singles.get("head_bias", ""))))
+        if self.h.logit_softcap:
+            self.emit(op.Softcap(logits, self.h.logit_softcap, op.SoftcapKind.TANH))
         return self.builder
 
     def block(self, layer: int, x: int) -> int:

@@ -46,10 +46,11 @@ PARAMETERS = {
     "head_dim": Parameter(int, least=1),  # of queries, keys and values
     "query_key_norm": Parameter(str, choices=("none", "rms_norm", "layer_norm")),
     "query_key_norm_first": Parameter(bool),  # before the rotation
+    "logit_softcap": Parameter(float, least=0),  # c of c tanh(logits / c), 0: none
 }
 OF_FOUND = (  # others fix them
     *("norm", "rope_interleaved", "gate_first", "fused_by_head", "scale_embedding"),
-    *("head_dim", "query_key_norm", "query_key_norm_first"),
+    *("head_dim", "query_key_norm", "query_key_norm_first", "logit_softcap"),
 )
 
 
@@ -87,6 +88,7 @@ class Hyperparameters:
     head_dim: int = 0  # 0: the model's width over the heads
     query_key_norm: str = "none"
     query_key_norm_first: bool = True
+    logit_softcap: float = 0.0
 
     @property
     def head_width(self) -> int:

@@ -62,6 +62,7 @@ def _said(instructions: Instructions, tensors: Sequence[ModelTensor]) -> Said:
         "sliding_window": max(windows),
         "sliding_layers": [layer for layer, window in enumerate(windows) if window],
         "scale_embedding": any(isinstance(each, op.Affine) for each in instructions[:2]),
+        "logit_softcap": instructions[-1].cap if isinstance(instructions[-1], op.Softcap) else 0.0,
         "fused_by_head": any(BY_KIND in tensor.name for tensor in tensors),
         **_queries(attentions[0].q, instructions),
         **_scale([each.scale for each in attentions], head, width),

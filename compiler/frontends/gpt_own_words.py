@@ -35,7 +35,9 @@ NAMES = {
     **dict.fromkeys(("norm", "norm_type", "norm_layer", "norm_kind", "normalization"), "norm"),
     **dict.fromkeys(("qk_norm", "use_qk_norm", "qknorm", "use_qknorm"), "query_key_norm"),
     **{name: name for name in ("rope_interleaved", "gate_first", "fused_by_head", "query_key_norm_first")},
-    **{name: name for name in ("scale_embedding", "query_key_norm")},
+    **dict.fromkeys(("softcap", "logit_cap", "logits_softcap", "logits_soft_cap", "logit_soft_cap"), "logit_softcap"),
+    **dict.fromkeys(("final_logit_softcapping", "final_softcap"), "logit_softcap"),
+    **{name: name for name in ("scale_embedding", "logit_softcap", "query_key_norm")},
 }
 TRUTHS = {  # names that say one of two things: if true, if false
     **dict.fromkeys(("use_rmsnorm", "use_rms_norm", "rmsnorm", "rms_norm"), ("norm", "rms_norm", "layer_norm")),

@@ -30,6 +30,7 @@ OF_HEADS["without-gains"] = (
 LLAMA, LLAMAS, _ = MODELS["tutorial-llama"]
 OTHERS = {
     "windowed": (LLAMA, {**LLAMAS, "sliding_window": 8, "sliding_layers": [1]}, ""),
+    "capped": (LLAMA, {**LLAMAS, "logit_softcap": 15.0}, ""),
     "scaled": (LLAMA, {**LLAMAS, "scale_by_layer": True, "scale_by_width": True}, ""),
 }
 

@@ -37,6 +37,14 @@ def test_a_program_computes_what_the_module_computes_and_gives_its_tensors_back(
     assert all(np.array_equal(restored[name], values) for name, values in state.items())
 
 
+def test_logits_may_be_capped():
+    make, said, _ = MODELS["tutorial-llama"]
+    module, tokens = with_weights(make()), drawn_tokens(VOCABULARY)
+    cap = 3.0
+    model = build_model(checkpoint_with(state_of(module), {**METAS, "softcap": cap}), said)
+    assert_computes(model, cap * np.tanh(logits_of(module, tokens) / cap), tokens)
+
+
 def turned(state: State) -> State:
     """Maps as [inputs, outputs] under the names that Flax has for them, tables as they are."""
     endings = {"embedding.weight": "embedding/embedding", "ln_final.weight": "ln_final/scale"}

@@ -78,6 +78,7 @@ def test_what_most_peoples_code_does_is_assumed():
         "fused_by_head": False,
         "scale_embedding": False,
         "query_key_norm": "none",
+        "logit_softcap": 0.0,
     }
     assert model.told["head_dim"] == "shapes"
     assert model.told["norm"] == model.told["final_norm"] == "shapes"
