@@ -10,6 +10,8 @@ from golden_logits import checkpoint_of
 from handwritten_cases import MODELS
 from handwritten_heads import NORMS, SAID, WIDTHS, HeadsOfTheirOwn, WithoutGains
 from handwritten_states import state_of
+from naive_llama import Llama
+from naive_nanochat import NaiveNanochat
 
 import bytecap
 from bytecap.compiler.frontends import build_model
@@ -62,3 +64,37 @@ def test_what_a_caller_says_comes_before_what_an_export_says(tmp_path):
     own.write_text('hidden_act = "gelu"\n')
     again = bytecap.load(output, architecture=own)
     assert again.told["hidden_act"] == "architecture" and again.told["norm_first"] == "'config' in the file"
+
+
+NANOCHATS = {
+    "newest": (NaiveNanochat(), {}),
+    "older": (
+        NaiveNanochat(newest=False, base=10_000.0, factor=1.0, pattern="L"),
+        {"rope_theta": 10_000.0, "query_key_factor": 1.0},
+    ),
+}
+FORK = {"rope_backward": False, "logit_softcap": 0.0, "embedding_norm": False}
+
+
+@pytest.mark.parametrize("more", [{}, FORK])
+@pytest.mark.parametrize("name", NANOCHATS)
+def test_an_export_of_a_nanochat_is_the_same_program(name, more, tmp_path):
+    naive, said = NANOCHATS[name]
+    model = build_model(checkpoint_of(naive.state(), naive.config()), {**said, **more})
+    assert_comes_back(model, tmp_path)
+
+
+def test_an_export_of_a_llama_without_a_configuration_is_the_same_program(tmp_path):
+    naive = Llama()
+    said = {"family": "llama", "num_attention_heads": naive.heads, "rope_theta": 123.0, "rms_norm_eps": 1e-5}
+    model = build_model(checkpoint_of(naive.state(0), None), {**said, "hidden_act": "silu"})
+    assert_comes_back(model, tmp_path)
+
+
+def assert_comes_back(model, folder):
+    sources = [TensorSource(t.name, t.values.shape, t.dtype, (RawValues(t.values, t.dtype),)) for t in model.tensors]
+    artifact, output = folder / "model.bcap", folder / "model.safetensors"
+    artifact.write_bytes(assemble_artifact(model.program, sources, {}))
+    bytecap.export(artifact, output)
+    again = bytecap.load(output)
+    assert again.program == bytecap.load(artifact).program and not again.assumed
