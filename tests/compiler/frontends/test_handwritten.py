@@ -22,6 +22,7 @@ from handwritten_states import (
 )
 
 from bytecap.compiler.frontends import build_model, restored_tensors
+from bytecap.errors import CheckpointError
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -101,7 +102,28 @@ def test_metas_names_may_be_those_of_other_rotations():
         "mlp_norm layers.N.ffn_norm.weight, gate layers.N.feed_forward.w1.weight, "
         "down layers.N.feed_forward.w2.weight, up layers.N.feed_forward.w3.weight",
     )
-    assert not build_model(checkpoint_with(state, METAS)).notes
+    assert build_model(checkpoint_with(state, METAS)).notes == (note,)  # the sizes are those of others' code, too
+    assert not build_model(checkpoint_with(state, {**METAS, "multiple_of": 8})).notes
+
+
+def test_a_configuration_of_ones_own_beside_transformers_names_is_read_and_assumes_no_constants():
+    """Its rope_base was passed over, and the base that a config.json leaves out was taken."""
+    module, tokens = (
+        with_weights(TutorialLlama(halves(500.0, HEAD), maps="gate_proj up_proj down_proj")),
+        drawn_tokens(VOCABULARY),
+    )
+    state = under_transformers_names(state_of(module))
+    own = {"d_model": 24, "n_layers": 2, "n_heads": 3, "rope_base": 500.0, "norm_eps": 1e-6, "act": "SwiGLU"}
+    model = build_model(checkpoint_with(state, own), {"family": "llama"})
+    assert_computes(model, logits_of(module, tokens), tokens)
+    assert model.told["rope_theta"] == model.told["rms_norm_eps"] == "its file" and len(model.notes) == 1
+    for missing, named in (("rope_base", "rope_theta"), ("norm_eps", "rms_norm_eps"), ("act", "hidden_act")):
+        less = {name: value for name, value in own.items() if name != missing}
+        with pytest.raises(CheckpointError, match=f"nothing tells {named}, which change"):
+            build_model(checkpoint_with(state, less), {"family": "llama"})
+    for foreign in ({"qk_norm": True}, {"scale_embedding": True}, {"softcap": 15.0}, {"pre_norm": False}):
+        with pytest.raises(CheckpointError, match="which the code of llama has not"):
+            build_model(checkpoint_with(state, own | foreign), {"family": "llama"})
 
 
 def test_transformers_names_may_be_those_of_other_rotations():
