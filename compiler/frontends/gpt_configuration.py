@@ -8,12 +8,17 @@ no instruction is refused here by name.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 
 from ...errors import CheckpointError
 from ...files.printable import shown_value
-from ..checkpoints.configuration import CHANGES_NOTHING, META_MODEL_TYPE, OF_A_TRAINING, Configuration
+from ..checkpoints.configuration import (
+    CHANGES_NOTHING,
+    META_MODEL_TYPE,
+    OF_A_TRAINING,
+    OF_THE_CODE,
+    Configuration,
+)
 from .agreement import refuse_foreign, refuse_zeros
 from .gpt_families import FAMILIES, MARK_OF_NANOGPT, MODEL_TYPES
 from .gpt_own_words import in_one_vocabulary, is_known, meanings
@@ -45,11 +50,6 @@ ALIASES = {
     "block_size": "positions",
     "max_position_embeddings": "positions",
 }
-OF_THE_CODE = re.compile(
-    r"(?!.*(grad|loss|optim|sched|(^|_)lr(_|$)))"  # of the training
-    r".*(rope|rotary|norm|window|cap$|alibi|moe|expert|parallel|scale|gate|residual|conv).*",
-    re.I,
-)
 SAME_NAME = (
     "vocab_size",
     "hidden_size",
@@ -101,14 +101,15 @@ def refuse_foreign_arguments(configuration: Configuration | None, family: str) -
         said = {name: value for name, value in {**values, **configuration.stated}.items() if name not in known}
         own = {n: value for n, value in said.items() if value and OF_THE_CODE.fullmatch(n) and not is_known(n)}
         return refuse_foreign(configuration.source, own, family)
-    if configuration is None or not SIZES_OF_NANOGPT <= values.keys() or {"model_type", *OF_A_TRAINING} & values.keys():
+    if configuration is None or not SIZES_OF_NANOGPT <= values.keys() or "model_type" in values:
         return
+    mixed = bool(OF_A_TRAINING & values.keys())  # with settings that are not the model's, which words tell from those
     fixed, foreign = FAMILIES[family].fixed, {}
     for name, value in values.items():
         meant = ALIASES.get(name, name)
         is_read = name in ALIASES or name in {*ALIASES.values(), *SAME_NAME, MARK_OF_NANOGPT}
         differs = value is not None and fixed[meant] != value if meant in fixed else value and not is_read
-        if differs and not CHANGES_NOTHING.fullmatch(name):
+        if differs and not CHANGES_NOTHING.fullmatch(name) and (not mixed or OF_THE_CODE.fullmatch(name)):
             foreign[name] = value
     refuse_foreign(configuration.source, foreign, family)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ..checkpoints.configuration import Configuration
+from ..checkpoints.configuration import OF_THE_CODE, Configuration
 from .agreement import refuse_foreign
-from .gpt_configuration import ALIASES, OF_THE_CODE
+from .gpt_configuration import ALIASES
 from .gpt_own_words import in_one_vocabulary, is_known
 
 NAMES = {"layer_norm_eps": "rms_norm_eps", "positions": "max_position_embeddings"}
