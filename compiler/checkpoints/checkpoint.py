@@ -29,7 +29,9 @@ from .stored import Stored, elements_of, refuse_other_types
 __all__ = ["KNOWN_KINDS", "Checkpoint", "read_checkpoint"]
 
 WRAPPER_PREFIXES = ("module.", "_orig_mod.")
-COMPILED_PART = "_orig_mod"
+WRAPPING_PARTS = {  # which torch.compile, FSDP, checkpointed activations and Fabric put anywhere into names
+    *("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,16 +108,18 @@ def _configuration(content: Content, file: Path) -> tuple[Configuration | None, 
 
 
 def _without_wrappers(tensors: Mapping[str, Stored], path: Path) -> dict[str, Stored]:
-    """Names without what DataParallel and torch.compile put into them."""
+    """Names without what DataParallel, torch.compile, FSDP and the like put into them."""
     names = {name: name for name in tensors}
     while prefix := next((p for p in WRAPPER_PREFIXES if names and all(n.startswith(p) for n in names.values())), ""):
         names = {name: short.removeprefix(prefix) for name, short in names.items()}
     names = {
-        name: ".".join(part for part in short.split(".") if part != COMPILED_PART) for name, short in names.items()
+        name: ".".join(part for part in short.split(".") if part not in WRAPPING_PARTS) for name, short in names.items()
     }
     if len(set(names.values())) != len(names):
         twice = next(short for short in names.values() if list(names.values()).count(short) > 1)
-        raise CheckpointError(f"{path} holds {twice!r} twice, with and without a torch.compile prefix; keep one")
+        raise CheckpointError(
+            f"{path} holds {twice!r} twice, with and without a wrapper's part, such as _orig_mod, in its name; keep one"
+        )
     return {names[name]: tensor for name, tensor in tensors.items()}
 
 

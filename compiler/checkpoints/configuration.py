@@ -10,7 +10,7 @@ model, such as a trainer's settings, is passed over, and that is said.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -33,12 +33,14 @@ KEYS_OF_A_FILE = (  # of a dictionary that torch.save wrote, or of a JSON file
 )
 NANOCHAT_STEP = re.compile(r"model_(\d+)\.pt")  # has its meta_000123.json beside it
 SIZES = {  # of these a description of a model has at least LEAST_SIZES
-    *("n_layer", "n_layers", "num_layers", "num_hidden_layers", "depth", "layers"),
-    *("n_embd", "d_model", "dim", "model_dim", "hidden_size", "embed_dim", "embedding_dim", "width"),
-    *("n_head", "n_heads", "num_heads", "num_attention_heads", "n_kv_head", "num_kv_heads", "heads"),
-    *("vocab_size", "block_size", "seq_len", "sequence_len", "context_length", "max_seq_len"),
+    *("n_layer", "n_layers", "num_layers", "num_hidden_layers", "depth", "layers", "n_blocks", "num_blocks"),
+    *("n_embd", "n_embed", "d_model", "dim", "model_dim", "hidden_size", "emb_dim", "embed_dim", "embedding_dim"),
+    *("width", "n_head", "n_heads", "nhead", "num_heads", "num_attention_heads", "heads", "n_kv_head", "n_kv_heads"),
+    *("num_kv_heads", "kv_heads", "vocab_size", "block_size", "seq_len", "sequence_len", "context_length"),
+    *("context_len", "ctx_len", "max_seq_len", "max_len"),
 }
 LEAST_SIZES = 2
+DEPTH = 4  # of dictionaries in the part of a file that may describe its model
 QUANTIZATION_KEYS = ("quantization_config", "quantization")
 META_MODEL_TYPE = "llama2.c"  # Meta's and llama2.c's own code, whose constants differ from those of Hugging Face
 META_NAMES = {
@@ -56,6 +58,11 @@ META_NAMES = {
 META_SIZES_SAID_ELSEWHERE = {"multiple_of", "ffn_dim_multiplier", "use_scaled_rope", "rope_scaling_factor", "seq_len"}
 OF_A_TRAINING = {"learning_rate", "batch_size", "max_iters"}  # where these stand, the rest need not be of the model
 CHANGES_NOTHING = re.compile(r"_.*|max_batch_size|.*dropout.*|.*_pdrop|init.*|.*flash.*|device|dtype|compile.*")
+OF_THE_CODE = re.compile(  # names that say what a model computes, also among the settings of a training
+    r"(?!.*(grad|loss|optim|sched|(^|_)lr(_|$)|(data|tensor|sequence)_parallel|worker))"
+    r".*(rope|rotary|norm|window|cap$|alibi|moe|expert|parallel|scale|gate|residual|conv).*",
+    re.I,
+)
 META_SCALED_ROPE = {  # constants of Meta's llama-models
     "rope_type": "llama3",
     "low_freq_factor": 1.0,
@@ -70,13 +77,15 @@ class Configuration:
     """values : hyperparameters under the names of Hugging Face's config.json;  source : who says so, in words
 
     document : what the file beside the weights holds, as read; None where the configuration comes from within them
-    foreign : arguments among Meta's that Meta's code does not have, so that nobody here reads them
+    foreign : arguments among Meta's that Meta's code does not have, so that its readers do not read them
+    stated : what `values` were translated from; empty where they stand as they are
     """
 
     values: Mapping[str, object]
     source: str
     document: Mapping[str, object] | None = None
     foreign: Mapping[str, object] = field(default_factory=dict)
+    stated: Mapping[str, object] = field(default_factory=dict)
 
 
 # Of the weights' storage, of who wrote the file, or of how a program is to run: an export says its own.
@@ -121,7 +130,31 @@ def configuration_inside(content: object, source: str = "") -> Configuration | N
         return whole
     where = f"in {source}" if source else "in the file"
     found = (as_configuration(content.get(key), f"{key!r} {where}") for key in KEYS_OF_A_FILE)
-    return next((configuration for configuration in found if configuration is not None), None)
+    first = next((configuration for configuration in found if configuration is not None), None)
+    return first or _deeper(content, where)
+
+
+def _deeper(content: Mapping[object, object], where: str) -> Configuration | None:
+    """What describes a model within one of the parts of a dictionary, or plainly beside them; None for nothing, and
+    where several within one part do, of which nobody says the right one.
+    """
+    for key in KEYS_OF_A_FILE:
+        found = [*_inside(content.get(key), str(key), where, DEPTH)]
+        if found:
+            return found[0] if len(found) == 1 else None
+    plain = {name: value for name, value in content.items() if isinstance(value, bool | int | float | str)}
+    return as_configuration(plain, f"what stands beside the weights {where}")
+
+
+def _inside(part: object, path: str, where: str, depth: int) -> Iterator[Configuration]:
+    part = getattr(part, "values", part) if not isinstance(part, Mapping) else part
+    for name, value in part.items() if depth and isinstance(part, Mapping) else ():
+        inner = f"{path}.{name}"
+        found = as_configuration(value, f"{inner!r} {where}")
+        if found is None:
+            yield from _inside(value, inner, where, depth - 1)
+        else:
+            yield found
 
 
 def as_configuration(content: object, source: str) -> Configuration | None:
@@ -134,7 +167,7 @@ def as_configuration(content: object, source: str) -> Configuration | None:
     if "model_type" in content or "architectures" in content:
         return Configuration(dict(content), source)
     if META_MARKS <= content.keys():
-        return Configuration(_from_meta(content), source, foreign=_foreign_to_meta(content))
+        return Configuration(_from_meta(content), source, None, _foreign_to_meta(content), dict(content))
     names = {str(name).lower() for name in content}  # settings may be those of environment variables
     if len(SIZES & names) >= LEAST_SIZES:
         return Configuration(dict(content), source)
@@ -162,9 +195,9 @@ def _from_meta(content: Mapping[str, object]) -> dict[str, object]:
 def _foreign_to_meta(content: Mapping[str, object]) -> dict[str, object]:
     """What Meta's arguments say beside what Meta's code has; empty values change nothing."""
     own = {*META_NAMES, *META_SIZES_SAID_ELSEWHERE, "hidden_act"}
-    if content.keys() & OF_A_TRAINING:
-        return {}
     found = {str(name): value for name, value in content.items() if value and name not in own}
+    if content.keys() & OF_A_TRAINING:
+        found = {name: value for name, value in found.items() if OF_THE_CODE.fullmatch(name)}
     return {name: value for name, value in found.items() if not CHANGES_NOTHING.fullmatch(name)}
 
 

@@ -190,7 +190,9 @@ def _torch_content(content: object, path: Path, selection: Selection) -> Content
     notes = [f"read {name!r}; the file also holds {listed(others)} (--weights chooses)"] if others else []
     used = configuration.source if configuration is not None else ""
     named = {key: found.origin for key, found in reversed([*foreign_objects(content)])}  # the outermost of a key
-    foreign = [f"{key} ({origin})" for key, origin in reversed(named.items()) if f"{key!r}" not in used]
+    foreign = [
+        f"{key} ({origin})" for key, origin in reversed(named.items()) if not used.startswith((f"{key!r}", f"'{key}."))
+    ]
     if foreign:
         notes.append(f"left out beside the weights, no tensors: {listed(foreign)}")
     tensors = {

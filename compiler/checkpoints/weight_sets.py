@@ -58,7 +58,7 @@ def chosen_set(content: object, wanted: str | None, path: Path) -> tuple[str, Ma
             f"{path} holds the state of an optimizer, not of a model; give the file of the model's state_dict"
         )
     if not sets:
-        raise CheckpointError(f"{path} holds {_described(content)}, not a state_dict; save model.state_dict()")
+        raise CheckpointError(f"{path} holds {_held(content)}, not a state_dict; {_way_out(content, path)}")
     named = [name for name in sets if name]
     if wanted is not None and wanted not in named:
         there = f"the sets {', '.join(named)}" if named else "one set without a name; leave out --weights"
@@ -82,13 +82,39 @@ def check_names(state: Mapping[Any, Any], path: Path) -> None:
             )
 
 
+def _is_whole_model(value: object) -> bool:
+    return isinstance(value, Foreign) and value.values is not None and "_modules" in value.values
+
+
+def _way_out(content: object, path: Path) -> str:
+    """What to do with a file in which no set of weights is; of a whole model, in the lines that do it."""
+    keys = [key for key, value in content.items() if _is_whole_model(value)] if isinstance(content, Mapping) else []
+    if not keys and not _is_whole_model(content):
+        return "save model.state_dict()"
+    taken = f"[{keys[0]!r}]" if keys else ""
+    return (
+        "no code of a file is run here, so save its weights alone where its code is, with the two lines "
+        f'model = torch.load("{path.name}", weights_only=False){taken} and '
+        f'torch.save(model.state_dict(), "{path.stem}-weights.pt")'
+    )
+
+
+def _held(content: object) -> str:
+    plain = _described(content)
+    return f"what is {plain}" if plain.startswith("of type") else plain
+
+
 def _described(value: object) -> str:
     if isinstance(value, Foreign):
-        whole = value.values is not None and "_modules" in value.values
-        return f"a whole pickled model ({value.origin}), which is code and weights in one" if whole else value.origin
+        if _is_whole_model(value):
+            return f"a whole pickled model ({value.origin}), which is code and weights in one"
+        return value.origin
     if isinstance(value, Mapping):
         if not value:
             return f"an empty {type(value).__name__}"
+        whole = [f"{key!r}: {_described(each)}" for key, each in value.items() if _is_whole_model(each)]
+        if whole:
+            return f"no weights but under {whole[0]}"
         kinds = [f"{key} ({kind_of(each)})" for key, each in value.items()]
         return f"{len(kinds)} values of which none is a set of weights: {listed(kinds)}"
     return f"of type {type(value).__name__}"

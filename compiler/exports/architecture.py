@@ -21,6 +21,8 @@ from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.configuration import Configuration
 from ..frontends import build_model, restored_tensors
+from ..frontends.decoders_of_a_program import llama_readings, nanochat_readings
+from ..frontends.gpt_of_a_program import readings
 from ..frontends.llama_families import FAMILIES as LLAMA_FAMILIES
 from ..frontends.llama_families import MULTIMODAL
 from ..frontends.llama_names import OUTPUT_BIAS
@@ -59,13 +61,19 @@ def export_metadata(data: bytes, content: Artifact, decoded: Sequence[ModelTenso
 def architecture_of(content: Artifact, decoded: Sequence[ModelTensor]) -> Mapping[str, object] | None:
     """Hyperparameters that build an artifact's program from its `decoded` tensors; None where none are known to."""
     kept = content.provenance.get("configuration")
-    if isinstance(kept, Mapping):
+    if isinstance(kept, Mapping) and kept:
         return None if disagreement(content, decoded, kept) else kept
-    try:
-        model = build_model(_checkpoint(content, decoded, None), _constants(content.program))
-    except CheckpointError:
-        return None
-    return dict(model.architecture) if model.program == content.program else None
+    checkpoint = _checkpoint(content, decoded, None)
+    program = content.program
+    others = (*llama_readings(program), *nanochat_readings(program))
+    for said in (_constants(program), *readings(program, decoded), *others):
+        try:
+            model = build_model(checkpoint, said)
+        except CheckpointError:
+            continue
+        if model.program == program:
+            return dict(model.architecture)
+    return None
 
 
 def complete_configuration(

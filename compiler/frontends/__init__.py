@@ -14,6 +14,7 @@ from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.configuration import META_MODEL_TYPE, Configuration, model_configuration
 from ..checkpoints.listing import listed
 from ..model.model import Model, ModelTensor
+from .agreement import CALLER
 from .architecture_file import FRONTEND_KEY, PRESET_KEY, read_architecture
 from .gpt_found_resolution import refuse_untold_parts
 from .gpt_hyperparameters import FRONTEND_NAME as GPT
@@ -64,16 +65,36 @@ def build_model(checkpoint: Checkpoint, architecture: Mapping[str, object] | Non
 
 
 def _build(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Model:
-    document = _document(checkpoint, architecture)
+    document, said = _document(checkpoint, architecture), {*architecture}
     if MODEL_TYPE in architecture:
         checkpoint = replace(checkpoint, configuration=Configuration(architecture, "the architecture file"))
         architecture = {}
+    checkpoint, architecture, source = _of_a_frontend(checkpoint, architecture)
     checkpoint = _without_prefix(checkpoint)
     model = built(_chosen(checkpoint, architecture), checkpoint, architecture)
     check_rotations(checkpoint.rotations, model, checkpoint.path)
+    told = {name: source if who == CALLER and source and name not in said else who for name, who in model.told.items()}
     configuration = model_configuration(checkpoint.configuration)
     notes = (*checkpoint.notes, *model.notes)
-    return replace(model, configuration=configuration, notes=notes, weights=checkpoint.weights, document=document)
+    return replace(
+        model, configuration=configuration, told=told, notes=notes, weights=checkpoint.weights, document=document
+    )
+
+
+def _of_a_frontend(
+    checkpoint: Checkpoint, architecture: Mapping[str, object]
+) -> tuple[Checkpoint, Mapping[str, object], str]:
+    """The checkpoint, the architecture and who told it: a configuration that names its frontend, as that of an export
+    does, is an architecture file, to which the caller's adds.
+    """
+    beside = checkpoint.configuration
+    values: Mapping[str, object] = {} if beside is None else beside.values
+    frontend = values.get(FRONTEND_KEY)
+    if beside is None or PRESET_KEY in architecture or not isinstance(frontend, str):
+        return checkpoint, architecture, ""
+    if frontend not in known_frontends() or architecture.get(FRONTEND_KEY, frontend) != frontend:
+        return checkpoint, architecture, ""
+    return replace(checkpoint, configuration=None), {**values, **architecture}, beside.source
 
 
 def _document(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Mapping[str, object] | None:
@@ -198,7 +219,11 @@ def _best(counts: Mapping[str, int], by_words: int, number: int, declared: objec
 
     def is_declared(each: Frontend) -> bool:
         known = counts[each.name]  # sizes that the file of another model has, too, were taken for Meta's
-        return known > 0 and declared in each.model_types and (declared != META_MODEL_TYPE or 2 * known >= number)
+        return (
+            known > 0
+            and declared in each.model_types
+            and (declared != META_MODEL_TYPE or 2 * known >= max(number, 2 * by_words))
+        )
 
     frontends = known_frontends()
     best = max(frontends.values(), key=lambda each: (is_declared(each), counts[each.name]))

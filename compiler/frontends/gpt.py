@@ -105,10 +105,10 @@ def program_tensors(tensors: Mapping[str, np.ndarray], h: Hyperparameters, namin
             name = same_name(name, naming.head)
         if values.ndim == 2 and ((part in MAPS and turned) or (name == naming.head and turned_head)):
             name, values = name + TRANSPOSED, values.T
-        keys = h.num_key_value_heads * h.head_dim
-        if part == FUSED and BY_HEAD in (family.fused, h.fused_by_head and BY_HEAD) and keys == h.hidden_size:
+        keys, queries = h.num_key_value_heads * h.head_width, h.num_attention_heads * h.head_width
+        if part == FUSED and BY_HEAD in (family.fused, h.fused_by_head and BY_HEAD) and keys == queries:
             name, values = name + BY_KIND, rows_by_kind(values, h.num_attention_heads)
-        rows = {"query": h.hidden_size, "key": keys, "value": keys}
+        rows = {"query": queries, "key": keys, "value": keys}
         if part in JOINED:
             read |= split_rows(name, values, [rows.get(each, h.intermediate_size) for each in JOINED[part]])
         elif values.ndim == 3 and naming.positions and name == naming.single("positions"):
@@ -126,6 +126,7 @@ class _Builder:
         self.builder = ProgramBuilder()
         self.emit = self.builder.emit
         self.read: dict[str, list[str]] = {}  # by name in the checkpoint: those of the program
+        self.lengths = {name: len(values) for name, values in tensors.items()}
         for name in tensors:
             self.read.setdefault(stored_name(name), []).append(name)
 
@@ -146,7 +147,9 @@ class _Builder:
             x = self.normalized(x, singles["norm"], singles["norm_bias"])
         x = self.projected(x, "project_out")
         head = table if self.h.tie_word_embeddings else self.builder.tensor(self.read[singles["head"]][0])
-        self.emit(op.Linear(x, head, self.vector(singles.get("head_bias", ""))))
+        logits = self.emit(op.Linear(x, head, self.vector(singles.get("head_bias", ""))))
+        if self.h.logit_softcap:
+            self.emit(op.Softcap(logits, self.h.logit_softcap, op.SoftcapKind.TANH))
         return self.builder
 
     def block(self, layer: int, x: int) -> int:
@@ -165,14 +168,33 @@ class _Builder:
     def attention(self, layer: int, x: int) -> int:
         h = self.h
         q, k, v = (self.map(layer, part, x) for part in SPLIT)
-        if h.rotary_dims:
-            q, k = self.rotated(q, h.num_attention_heads), self.rotated(k, h.num_key_value_heads)
-        scale = (h.hidden_size if h.scale_by_width else h.head_dim) ** -0.5 if h.scale_attention else 1.0
+        q = self.turned(layer, "query_norm", q, h.num_attention_heads)
+        k = self.turned(layer, "key_norm", k, h.num_key_value_heads)
+        scale = (h.hidden_size if h.scale_by_width else h.head_width) ** -0.5 if h.scale_attention else 1.0
         if h.scale_by_layer:
             scale /= layer + 1
         window = h.sliding_window if layer in h.sliding_layers else 0
         attended = op.Attention(q, k, v, h.num_attention_heads, h.num_key_value_heads, scale, window)
         return self.map(layer, "output", self.emit(attended))
+
+    def turned(self, layer: int, norm: str, x: int, heads: int) -> int:
+        """Queries or keys, normalized and rotated where the model does that, in its order."""
+        if self.h.query_key_norm_first:
+            x = self.head_norm(layer, norm, x, heads)
+        x = self.rotated(x, heads) if self.h.rotary_dims else x
+        return x if self.h.query_key_norm_first else self.head_norm(layer, norm, x, heads)
+
+    def head_norm(self, layer: int, part: str, x: int, heads: int) -> int:
+        """Queries or keys normalized, as a whole or head by head with one gain, or none, for all heads."""
+        if self.h.query_key_norm == "none":
+            return x
+        if part in self.naming.parts and self.lengths[self.naming.weight(layer, part)] == heads * self.h.head_width:
+            gain, bias = self.naming.weight(layer, part), self.naming.bias(layer, part)
+            return self.normalized(x, gain, bias, self.h.query_key_norm)
+        x = self.emit(op.RmsNorm(x, heads, self.h.layer_norm_eps))
+        if part not in self.naming.parts:
+            return x
+        return self.emit(op.ScaleTiled(x, self.builder.row(self.naming.weight(layer, part))))
 
     def rotated(self, x: int, heads: int) -> int:
         neighbours = self.family.interleaved or self.h.rope_interleaved
@@ -209,8 +231,8 @@ class _Builder:
     def norm(self, layer: int, part: str, x: int) -> int:
         return self.normalized(x, self.naming.weight(layer, part), self.naming.bias(layer, part))
 
-    def normalized(self, x: int, gain: str, bias: str) -> int:
-        if self.h.norm == "rms_norm":
+    def normalized(self, x: int, gain: str, bias: str, kind: str = "") -> int:
+        if (kind or self.h.norm) == "rms_norm":
             return self.emit(op.RmsNorm(x, 1, self.h.layer_norm_eps, self.builder.row(gain)))
         shift = self.vector(bias)  # the first to be named: tensors stand in an artifact in the order of their naming
         return self.emit(op.LayerNorm(x, self.h.layer_norm_eps, self.builder.row(gain), shift))

@@ -8,14 +8,20 @@ no instruction is refused here by name.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 
 from ...errors import CheckpointError
 from ...files.printable import shown_value
-from ..checkpoints.configuration import CHANGES_NOTHING, META_MODEL_TYPE, OF_A_TRAINING, Configuration
+from ..checkpoints.configuration import (
+    CHANGES_NOTHING,
+    META_MODEL_TYPE,
+    OF_A_TRAINING,
+    OF_THE_CODE,
+    Configuration,
+)
 from .agreement import refuse_foreign, refuse_zeros
 from .gpt_families import FAMILIES, MARK_OF_NANOGPT, MODEL_TYPES
+from .gpt_own_words import in_one_vocabulary, is_known, meanings
 
 ALIASES = {
     "n_embd": "hidden_size",
@@ -44,20 +50,6 @@ ALIASES = {
     "block_size": "positions",
     "max_position_embeddings": "positions",
 }
-OF_ONES_OWN = {  # what people call it who write their own code
-    **dict.fromkeys(("d_model", "dim", "emb_dim", "embed_dim", "embedding_dim", "n_embed"), "hidden_size"),
-    **dict.fromkeys(("n_layers", "depth"), "num_hidden_layers"),
-    **dict.fromkeys(("n_heads", "nhead", "heads"), "num_attention_heads"),
-    **dict.fromkeys(
-        ("n_kv_heads", "n_kv_head", "num_kv_heads", "n_kv_groups", "n_query_groups"), "num_key_value_heads"
-    ),
-    **dict.fromkeys(("d_ff", "ff_dim", "dim_feedforward"), "intermediate_size"),
-    **dict.fromkeys(("norm_eps", "rms_norm_eps"), "layer_norm_eps"),
-    **dict.fromkeys(("rope_base", "theta"), "rope_theta"),
-    **dict.fromkeys(("context_length", "max_len", "max_seq_len"), "positions"),
-    **{name: name for name in ("norm", "rope_interleaved", "gate_first", "fused_by_head", "scale_embedding")},
-}
-OF_THE_CODE = re.compile(r".*(rope|rotary|norm|window|cap$|alibi|moe|expert|parallel|scale|gate|residual|conv).*", re.I)
 SAME_NAME = (
     "vocab_size",
     "hidden_size",
@@ -105,18 +97,19 @@ def refuse_foreign_arguments(configuration: Configuration | None, family: str) -
     """
     values: Mapping[str, object] = {} if configuration is None else configuration.values
     if configuration is not None and FAMILIES[family].is_found:
-        known = {*OF_ONES_OWN, *ALIASES, *ALIASES.values(), *SAME_NAME}
-        said = {name: value for name, value in {**values, **configuration.foreign}.items() if name not in known}
-        own = {name: value for name, value in said.items() if value and OF_THE_CODE.fullmatch(name)}
+        known = {*ALIASES, *ALIASES.values(), *SAME_NAME}
+        said = {name: value for name, value in {**values, **configuration.stated}.items() if name not in known}
+        own = {n: value for n, value in said.items() if value and OF_THE_CODE.fullmatch(n) and not is_known(n)}
         return refuse_foreign(configuration.source, own, family)
-    if configuration is None or not SIZES_OF_NANOGPT <= values.keys() or {"model_type", *OF_A_TRAINING} & values.keys():
+    if configuration is None or not SIZES_OF_NANOGPT <= values.keys() or "model_type" in values:
         return
+    mixed = bool(OF_A_TRAINING & values.keys())  # with settings that are not the model's, which words tell from those
     fixed, foreign = FAMILIES[family].fixed, {}
     for name, value in values.items():
         meant = ALIASES.get(name, name)
         is_read = name in ALIASES or name in {*ALIASES.values(), *SAME_NAME, MARK_OF_NANOGPT}
         differs = value is not None and fixed[meant] != value if meant in fixed else value and not is_read
-        if differs and not CHANGES_NOTHING.fullmatch(name):
+        if differs and not CHANGES_NOTHING.fullmatch(name) and (not mixed or OF_THE_CODE.fullmatch(name)):
             foreign[name] = value
     refuse_foreign(configuration.source, foreign, family)
 
@@ -133,10 +126,11 @@ def read_configuration(configuration: Configuration, family: str, layers: int) -
     _refuse(values, rope, configuration.source)
     keys, fixed = FAMILIES[family].keys, FAMILIES[family].fixed
     if FAMILIES[family].is_found:
-        values = {OF_ONES_OWN.get(name, name): value for name, value in values.items()}
-        keys = {*ALIASES, *ALIASES.values(), *SAME_NAME, *OF_ONES_OWN.values()}
         if values.get("model_type") == META_MODEL_TYPE:  # by its sizes, which others' code has, too
             del values["hidden_act"]
+        stated = {name: value for name, value in configuration.stated.items() if value is not None}
+        values = in_one_vocabulary({**stated, **values})
+        keys = {*ALIASES, *ALIASES.values(), *SAME_NAME, *meanings()}
     told = _named(values, rope, keys)
     if "hidden_act" in told:
         told["hidden_act"] = _activation(told["hidden_act"], configuration.source)

@@ -37,6 +37,8 @@ ROTATING: Mapping[str, object] = {
 OF_ONES_OWN: Mapping[str, object] = {  # what most people's code does and their tensors do not show
     **{name: value for name, value in PLAIN.items() if name.startswith(("scale_", "sliding_", "parallel_"))},
     "scale_embedding": False,
+    "query_key_norm": "none",
+    "logit_softcap": 0.0,
 }
 ROTATED: Mapping[str, object] = {"norm": "rms_norm", "norm_first": True, "gate_first": True, "hidden_act": "silu"}
 

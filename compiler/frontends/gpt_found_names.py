@@ -24,7 +24,7 @@ WORD, NUMBER = re.compile(r"[A-Z]?[a-z]+|\d{1,9}|[A-Z]+"), re.compile(r"\d{1,9}"
 GLUED = {
     **{f"w{each}": ("w", each) for each in ("q", "k", "v", "o", "qkv")},
     **{f"{each}proj": (each, "proj") for each in ("q", "k", "v", "o", "out", "qkv", "up", "down", "gate")},
-    **{f"{each}norm": (each, "norm") for each in ("layer", "rms", "l")},
+    **{f"{each}norm": (each, "norm") for each in ("layer", "rms", "l", "q", "k")},
     **{f"self{each}": ("self", each) for each in ("attn", "attention")},
     "feedforward": ("feed", "forward"),
     "unembedding": ("unembed",),
@@ -238,8 +238,10 @@ def _of_attention(leaf: Sequence[str], said: str, attends: bool) -> str:
 
 
 def _norm(leaf: Sequence[str], number: int | None, attends: bool, is_mlp: bool) -> str | tuple[str, int]:
-    """The first or the second norm of a layer; those of queries and keys are none of these."""
+    """The first or the second norm of a layer, or that of its queries or its keys."""
     core = [word for word in leaf if word not in NORMS | ATTENTIONS | MLPS | {"layer", "self"}]
+    if len(core) == 1 and MEANT.get(core[0]) in ("query", "key") and number is None and not is_mlp:
+        return f"{MEANT[core[0]]}_norm"
     numbers = [int(word) for word in core if word.isdecimal()]
     if numbers or number is not None:
         return "" if len(numbers) < len(core) else ("norm", numbers[0] if numbers else number or 0)

@@ -19,14 +19,19 @@ from ..checkpoints.listing import listed
 from .agreement import require
 from .gpt_families import FAMILIES
 from .gpt_found_names import UNDERSTOOD, found_naming, untold_parts
+from .gpt_heads import check_head_norms, told_by_gains
 from .gpt_hyperparameters import Hyperparameters
-from .gpt_names import FUSED, NO_NAMES, NORMS, Naming
+from .gpt_names import FUSED, HEAD_NORMS, NO_NAMES, NORMS, Naming
 from .gpt_shapes import is_buffer
 from .misfit import RENAMING
 
 OWN = "handwritten"
 KIND_BY_KIND = re.compile(r"(.*[./])?(c_attn|in_proj)")  # joined as in GPT-2 and in torch's own attention
-NO_ROTATION = {"rope_theta": 10_000.0, "rope_interleaved": False}  # where nothing is rotated
+NO_ROTATION = {
+    "rope_theta": 10_000.0,
+    "rope_interleaved": False,
+    "query_key_norm_first": True,
+}  # where nothing is rotated
 SOME_UNDERSTOOD = [UNDERSTOOD[part] for part in ("query", "output", "mlp_norm", "up")]
 Tensors = Mapping[str, np.ndarray]
 
@@ -117,6 +122,10 @@ def complete_found(
         assumed.pop("rotary_share", None)
     if re.fullmatch(r"(.*[./])?pe", naming.positions):  # sines, to which an embedding often is scaled
         assumed.pop("scale_embedding", None)
+    if HEAD_NORMS[0] in naming.parts or HEAD_NORMS[1] in naming.parts:
+        assumed.pop("query_key_norm", None)
+    elif {**assumed, **known}.get("query_key_norm") == "none":
+        assumed.setdefault("query_key_norm_first", True)  # there is none
     if {**assumed, **known}.get("rotary_dims") == 0:
         shapes |= {name: value for name, value in NO_ROTATION.items() if name not in known}
     norm = {**assumed, **known, **shapes}.get("norm")
@@ -124,11 +133,12 @@ def complete_found(
         del assumed["layer_norm_eps"]  # nn.LayerNorm has one that everybody takes, an RMSNorm has not
 
 
-def checked_layout(h: Hyperparameters, naming: Naming) -> Naming:
+def checked_layout(h: Hyperparameters, naming: Naming, tensors: Tensors) -> Naming:
     """The naming with its gate where the hyperparameters say; CheckpointError for a norm that is not there."""
     there = "there is one" if naming.norm else "there is none"
     require(h.final_norm == bool(naming.norm), f"final_norm is {h.final_norm}, and among the tensors {there}")
     grouped = h.num_key_value_heads != h.num_attention_heads
+    check_head_norms(h, naming, tensors)
     require(not (grouped and h.fused_by_head), "fused_by_head of fewer heads of keys than of queries cannot be read")
     if h.gate_first or "gate" not in naming.parts:
         return naming
@@ -150,9 +160,9 @@ def has_norm_biases(naming: Naming, tensors: Iterable[str]) -> bool:
     return any(part in NORMS and kind == "bias" for _, part, kind in places) or single in {*tensors}
 
 
-def told_by_names(naming: Naming, tensors: Tensors) -> dict[str, object]:
+def told_by_names(naming: Naming, tensors: Tensors, query_rows: object) -> dict[str, object]:
     """Hyperparameters that the names of a found naming tell, and those that do not matter with them."""
-    told: dict[str, object] = {"final_norm": bool(naming.norm)}
+    told = {"final_norm": bool(naming.norm), **told_by_gains(naming, tensors, query_rows)}
     if has_norm_biases(naming, tensors):
         told["norm"] = "layer_norm"
     if FUSED not in naming.parts:

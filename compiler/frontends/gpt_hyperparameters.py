@@ -43,8 +43,15 @@ PARAMETERS = {
     "gate_first": Parameter(bool),  # of two maps into the MLP that numbers alone tell apart
     "fused_by_head": Parameter(bool),  # queries, keys, values of the first head, then those of the next
     "scale_embedding": Parameter(bool),  # by the root of the model's width
+    "head_dim": Parameter(int, least=1),  # of queries, keys and values
+    "query_key_norm": Parameter(str, choices=("none", "rms_norm", "layer_norm")),
+    "query_key_norm_first": Parameter(bool),  # before the rotation
+    "logit_softcap": Parameter(float, least=0),  # c of c tanh(logits / c), 0: none
 }
-OF_FOUND = ("norm", "rope_interleaved", "gate_first", "fused_by_head", "scale_embedding")  # others fix them
+OF_FOUND = (  # others fix them
+    *("norm", "rope_interleaved", "gate_first", "fused_by_head", "scale_embedding"),
+    *("head_dim", "query_key_norm", "query_key_norm_first", "logit_softcap"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +85,15 @@ class Hyperparameters:
     gate_first: bool = True
     fused_by_head: bool = False
     scale_embedding: bool = False
+    head_dim: int = 0  # 0: the model's width over the heads
+    query_key_norm: str = "none"
+    query_key_norm_first: bool = True
+    logit_softcap: float = 0.0
 
     @property
-    def head_dim(self) -> int:
-        return self.hidden_size // self.num_attention_heads
+    def head_width(self) -> int:
+        """Elements of a query, a key or a value of one head."""
+        return self.head_dim or self.hidden_size // self.num_attention_heads
 
     def document(self) -> dict[str, object]:
         """As an architecture file would say it."""

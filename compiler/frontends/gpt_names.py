@@ -16,6 +16,7 @@ SPLIT = ("query", "key", "value")
 JOINED: Mapping[str, tuple[str, ...]] = {FUSED: SPLIT, "key_value": SPLIT[1:], "gate_up": ("gate", "up")}
 MAPS = (*SPLIT, *JOINED, "output", "gate", "up", "down")
 NORMS = ("attention_norm", "mlp_norm")
+HEAD_NORMS = ("query_norm", "key_norm")  # of queries and keys, head by head or as a whole
 USUAL_ENDINGS = (".weight", ".bias")
 BUFFERS = re.compile(r".*(\.(masked_bias|mask|tril|causal_mask)|attn\.bias|attention\.bias|inv_freq|embed_positions)")
 

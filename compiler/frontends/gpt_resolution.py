@@ -27,14 +27,17 @@ from .architecture_file import Parameter, checked_parameters
 from .gpt_configuration import family_told, read_configuration, refuse_foreign_arguments
 from .gpt_families import FAMILIES, Family
 from .gpt_found_resolution import checked_layout, complete_found, known_best, naming_of, told_by_names
+from .gpt_heads import complete_heads
 from .gpt_hyperparameters import FRONTEND_NAME, PARAMETERS, Hyperparameters, names_of
 from .gpt_names import FUSED, Naming
+from .gpt_own_words import UNTOLD
 from .gpt_shapes import infer_from_shapes, refuse_other_names
 
 TOLD_ONLY = {
     "rotary_share": Parameter(float, least=0, most=1),
     "positions": Parameter(int, least=1),
     "head_dim": Parameter(int, least=1),
+    "query_key_norm": Parameter(str, choices=(*PARAMETERS["query_key_norm"].choices, UNTOLD)),
 }
 UNLESS_TOLD = {  # what LayerNorm has in PyTorch and in every family;  a head that is a copy of the table counts as tied
     "layer_norm_eps": 1e-5,
@@ -53,6 +56,9 @@ MEANINGS = {  # of what is asked for and has no choices to tell by
     "fused_by_head": "fused_by_head is true where the joined map gives queries, keys and values of one head after the "
     "other, as view(..., heads, 3 * width) reads it, and false where it gives all queries, then all keys, then all "
     "values, as chunk(3, dim=-1) does",
+    "query_key_norm": "query_key_norm is what normalizes queries and keys, whose gains are among the tensors",
+    "query_key_norm_first": "query_key_norm_first is true where queries and keys are normalized and then rotated, "
+    "false where they are rotated and then normalized",
     "gate_first": "gate_first is true where the activation is that of the map with the lower number",
     "scale_by_width": "scale_by_width is true where the code multiplies scores by C**-0.5, C the width of the model, "
     "and false where by the head's, head_size**-0.5",
@@ -96,7 +102,7 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object], heads: int = 0)
     family = FAMILIES[name]
     naming = naming_of(name, checkpoint)
     shapes = infer_from_shapes(checkpoint.tensors, naming, family) | ({"num_attention_heads": heads} if heads else {})
-    shapes |= told_by_names(naming, checkpoint.tensors) if family.is_found else {}
+    shapes |= told_by_names(naming, checkpoint.tensors, shapes.get("query_rows")) if family.is_found else {}
     refuse_other_names(checkpoint, name, naming, shapes)
     if "family" not in given:
         refuse_foreign_arguments(checkpoint.configuration, name)
@@ -118,7 +124,7 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object], heads: int = 0)
     _ask(checkpoint, name, [name for name in names if name not in known and name not in follows])
     h = Hyperparameters(**{name: known[name] for name in names})
     _check_consistent(h)
-    naming = checked_layout(h, naming) if family.is_found else naming
+    naming = checked_layout(h, naming, checkpoint.tensors) if family.is_found else naming
     longest = int(positions.get("positions", h.seq_len))  # type: ignore[call-overload]
     require(h.seq_len <= longest, f"seq_len {h.seq_len} is beyond the {longest} rows of the position table")
     origins = {
@@ -154,19 +160,13 @@ def _complete(
     """What follows from several: heads from rows, rotated elements from a share, layers with a window, the length of
     sequences and what begins a document.
     """
+    if told.get("query_key_norm") == UNTOLD:
+        del told["query_key_norm"]
+        assumed.pop("query_key_norm", None)
+    head = complete_heads(shapes, told, given, {**assumed, **family.fixed, **told, **shapes, **given})
     known = {**assumed, **family.fixed, **told, **shapes, **given}
-    key_rows, heads = shapes.pop("key_rows", None), known.get("num_attention_heads")
-    if isinstance(heads, int):
-        width = int(shapes["hidden_size"])  # type: ignore[call-overload]
-        require(width % heads == 0, f"num_attention_heads {heads} does not divide hidden_size {width}")
-        head = width // heads
-        told_head = told.pop("head_dim", head)
-        require(told_head == head, f"head_dim {told_head} is not hidden_size {width} over {heads} heads")
-        require(
-            int(key_rows or width) % head == 0, f"heads of width {head} do not divide the {key_rows} rows of the keys"
-        )  # type: ignore[call-overload]
-        shapes["num_key_value_heads"] = int(key_rows or width) // head  # type: ignore[call-overload]
-        if heads == 1 and "scale_by_width" not in known:  # the head is as wide as the model
+    if head:
+        if head == shapes["hidden_size"] and "scale_by_width" not in known:  # the head is as wide as the model
             shapes["scale_by_width"] = False
         for source in (assumed, told):
             if "rotary_share" in source:
@@ -181,7 +181,7 @@ def _complete(
     for source in (told, shapes):
         length = source.pop("positions", None)
         if isinstance(length, int) and length <= EVALUATED_LENGTH:
-            source["seq_len"] = length
+            source.setdefault("seq_len", length)
     assumed["seq_len"] = EVALUATED_LENGTH
     beyond = int(shapes["vocab_size"])  # type: ignore[call-overload]
     if int(told.get("boundary_token", 0)) >= beyond:  # type: ignore[call-overload]
@@ -190,8 +190,8 @@ def _complete(
 
 
 def _ask(checkpoint: Checkpoint, family: str, untold: list[str]) -> None:
-    if "num_attention_heads" in untold:  # which tells the other
-        untold = [name for name in untold if name != "num_key_value_heads"]
+    if "num_attention_heads" in untold:  # which tells the others
+        untold = [name for name in untold if name not in ("num_key_value_heads", "head_dim")]
     if untold:
         kinds = [f"{name} is {PARAMETERS[name].expected()}" for name in untold if PARAMETERS[name].choices]
         kinds += [MEANINGS[name] for name in untold if name in MEANINGS]
@@ -205,6 +205,6 @@ def _ask(checkpoint: Checkpoint, family: str, untold: list[str]) -> None:
 def _check_consistent(h: Hyperparameters) -> None:
     require_grouped_heads(h.num_attention_heads, h.num_key_value_heads)
     require(h.rotary_dims % 2 == 0, f"rotary_dims {h.rotary_dims} is odd, and a rotation takes pairs")
-    require(h.rotary_dims <= h.head_dim, f"rotary_dims {h.rotary_dims} is more than a head of {h.head_dim} has")
+    require(h.rotary_dims <= h.head_width, f"rotary_dims {h.rotary_dims} is more than a head of {h.head_width} has")
     require_token(h.boundary_token, h.vocab_size)
     require_layers("sliding_layers", h.sliding_layers, h.num_hidden_layers)

@@ -15,13 +15,15 @@ from ..checkpoints.checkpoint import Checkpoint
 from .gpt_families import FAMILIES, Family
 from .gpt_found_names import found_naming
 from .gpt_hyperparameters import Hyperparameters
-from .gpt_names import BUFFERS, FUSED, MAPS, NORMS, Naming
+from .gpt_names import BUFFERS, FUSED, HEAD_NORMS, MAPS, NORMS, Naming
 from .layouts import stored_name
 from .misfit import lacking, misfit
 
 
 def infer_from_shapes(tensors: Mapping[str, np.ndarray], naming: Naming, family: Family) -> dict[str, object]:
-    """What the tensors' shapes tell, `key_rows` and `positions` among them; a name is absent where none tells it."""
+    """What the tensors' shapes tell, `query_rows`, `key_rows` and `positions` among them; a name is absent where none
+    tells it.
+    """
     placed = {place: tensors[name].shape for name in tensors if (place := naming.place(name)) is not None}
     turned = is_turned(tensors, naming, family)
 
@@ -31,12 +33,14 @@ def infer_from_shapes(tensors: Mapping[str, np.ndarray], naming: Naming, family:
 
     table, width, fused = tensors.get(naming.single("table")), side("down", 0), side(FUSED, 0)
     positions = tensors.get(naming.single("positions")) if naming.positions else None
+    rows = side("query", 0) or (side("output", 1) if family.is_found else width)
     found = {
         "vocab_size": table.shape[0] if table is not None and table.ndim == 2 else None,
         "hidden_size": width,
         "num_hidden_layers": max(layer for layer, _, _ in placed) + 1 if placed else None,
         "intermediate_size": side("up", 0) or (side("gate_up", 0) or 0) // 2,
-        "key_rows": side("key", 0) or (side("key_value", 0) or 0) // 2 or (fused and width and (fused - width) // 2),
+        "query_rows": rows if family.is_found else width,
+        "key_rows": side("key", 0) or (side("key_value", 0) or 0) // 2 or (fused and rows and (fused - rows) // 2),
         "positions": None if positions is None or positions.ndim < 2 else _rows(positions) - family.position_offset,
     }
     shapes: dict[str, object] = {name: value for name, value in found.items() if value}
@@ -60,15 +64,16 @@ def expected_shapes(
     """Name and shape of every tensor as stored; biases stand in every layer when they stand in one, and so do the
     widths of the table and the rows of the position table as they are.
     """
-    family, d, keys = FAMILIES[h.family], h.hidden_size, h.num_key_value_heads * h.head_dim
+    family, d, keys = FAMILIES[h.family], h.hidden_size, h.num_key_value_heads * h.head_width
+    queries = h.num_attention_heads * h.head_width
     maps = {
-        "query": (d, d),
+        "query": (queries, d),
         "key": (keys, d),
         "value": (keys, d),
-        FUSED: (d + 2 * keys, d),
+        FUSED: (queries + 2 * keys, d),
         "key_value": (2 * keys, d),
         "gate_up": (2 * h.intermediate_size, d),
-        "output": (d, d),
+        "output": (d, queries),
         "gate": (h.intermediate_size, d),
         "up": (h.intermediate_size, d),
         "down": (d, h.intermediate_size),
@@ -76,17 +81,29 @@ def expected_shapes(
     present = {(place[1], place[2]) for name in tensors if (place := naming.place(name)) is not None}
     if h.norm == "rms_norm":
         present -= {(part, "bias") for part in NORMS}
+    if h.query_key_norm == "rms_norm":
+        present -= {(part, "bias") for part in HEAD_NORMS}
     turned = is_turned(tensors, naming, family)
     shapes = _single_shapes(h, naming, tensors)
     for layer in range(h.num_hidden_layers):
         for part in naming.parts:
             if part == "mlp_norm" and _one_norm(h, present):
                 continue
-            shape = (d,) if part in NORMS else maps[part]
+            if part in HEAD_NORMS:
+                shape = _gain_of_heads(h, part, naming, tensors)
+            else:
+                shape = (d,) if part in NORMS else maps[part]
             shapes[naming.weight(layer, part)] = shape[::-1] if turned else shape
             if (part, "bias") in present:
                 shapes[naming.bias(layer, part)] = shape[:1]
     return shapes
+
+
+def _gain_of_heads(h: Hyperparameters, part: str, naming: Naming, tensors: Mapping[str, np.ndarray]) -> tuple[int, ...]:
+    """The shape of a gain of queries or keys: of one head, unless the first layer's is that of all of them."""
+    whole = h.head_width * (h.num_attention_heads if part == "query_norm" else h.num_key_value_heads)
+    found = tensors.get(naming.weight(0, part))
+    return (whole,) if found is not None and found.shape == (whole,) else (h.head_width,)
 
 
 def is_turned(tensors: Mapping[str, np.ndarray], naming: Naming, family: Family) -> bool:

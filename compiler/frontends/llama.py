@@ -17,6 +17,7 @@ import numpy as np
 from ...format.program.operations import RopeLayout
 from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
+from ..checkpoints.configuration import Configuration
 from ..checkpoints.listing import listed
 from ..model.model import Model, ModelTensor
 from .biases import refuse_unread
@@ -24,6 +25,7 @@ from .llama_configuration import family_told, text_values
 from .llama_families import FAMILIES, MULTIMODAL
 from .llama_hyperparameters import FRONTEND_NAME, Hyperparameters
 from .llama_names import MAPS, Naming, recognized, stored_name, with_rows
+from .llama_own_words import is_ones_own
 from .llama_program import FREQUENCIES, build_program, rotations
 from .llama_resolution import parse_given, resolve
 from .llama_shapes import check_shapes
@@ -54,7 +56,7 @@ class Llama:
         checkpoint, notes = _text_part(checkpoint)
         resolved = resolve(checkpoint, parse_given(architecture))
         h, naming = resolved.hyperparameters, resolved.naming
-        if checkpoint.configuration is None:
+        if _may_be_anothers(checkpoint.configuration):
             notes = (*notes, TURNED_BY_NAMES[naming.layout])
         check_shapes(checkpoint, h, naming)
         _check_biases(checkpoint, h, naming)
@@ -71,6 +73,13 @@ class Llama:
         """The tensors as the checkpoint had them, from those that the program reads."""
         stored = [tensor for tensor in tensors if tensor.name != FREQUENCIES]
         return join_parts(subtract_one(stored))
+
+
+def _may_be_anothers(configuration: Configuration | None) -> bool:
+    """Whether nobody says whose code it is: Meta's sizes are those of others, too, who leave out its `multiple_of`."""
+    if configuration is None or is_ones_own(configuration):
+        return True
+    return bool(configuration.stated) and "multiple_of" not in configuration.stated
 
 
 def _check_biases(checkpoint: Checkpoint, h: Hyperparameters, naming: Naming) -> None:

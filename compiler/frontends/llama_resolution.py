@@ -34,6 +34,7 @@ from .llama_configuration import (
 from .llama_families import FAMILIES, Family, Windows
 from .llama_hyperparameters import FRONTEND_NAME, PARAMETERS, Hyperparameters, names_of
 from .llama_names import Naming, fitting_families, naming_of, recognized
+from .llama_own_words import OF_CONSTANTS, is_ones_own, translated
 from .llama_shapes import infer_from_shapes
 from .misfit import lacking
 
@@ -72,7 +73,10 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved:
     if checkpoint.configuration is not None:
         if "family" not in given:
             refuse_foreign(checkpoint.configuration.source, checkpoint.configuration.foreign, family_name)
-        told, assumed = read_configuration(checkpoint.configuration, family_name, shapes["num_hidden_layers"])
+        own, configuration = is_ones_own(checkpoint.configuration), checkpoint.configuration
+        configuration = translated(configuration, family_name) if own else configuration
+        told, assumed = read_configuration(configuration, family_name, shapes["num_hidden_layers"])
+        assumed = {name: value for name, value in assumed.items() if not own or name not in OF_CONSTANTS}
         told, source = checked_parameters(told, PARAMETERS, FRONTEND_NAME), checkpoint.configuration.source
     _complete_heads(shapes, {**told, **given}, assumed, family)
     refuse_contradictions(checkpoint, shapes, {name: told[name] for name in told if name not in given}, source)

@@ -89,7 +89,8 @@ class _Builder(BareBuilder):
     def program(self) -> ProgramBuilder:
         """From the tokens to the logits."""
         h = self.h
-        x = self.norm(self.emit(op.Embed(self.tensor(TABLE))))
+        x = self.emit(op.Embed(self.tensor(TABLE)))
+        x = self.norm(x) if h.embedding_norm else x
         if SMEAR_GATE in self.read:
             x = self.smeared(x, SMEAR_GATE, self.row(SMEAR), h.hidden_size)
         first = middle = x
@@ -104,7 +105,9 @@ class _Builder(BareBuilder):
                 middle = x
         if BACKOUT in self.read:
             x = self.less(x, middle, self.row(BACKOUT))
-        self.emit(op.Softcap(self.linear(self.norm(x), HEAD), h.logit_softcap, op.SoftcapKind.TANH))
+        x = self.linear(self.norm(x), HEAD)
+        if h.logit_softcap:
+            self.emit(op.Softcap(x, h.logit_softcap, op.SoftcapKind.TANH))
         return self.builder
 
     def attention(self, layer: int, at: str, x: int) -> int:
@@ -126,4 +129,7 @@ class _Builder(BareBuilder):
         return self.linear(attended, f"{at}attn.c_proj.weight")
 
     def rotated(self, x: int, heads: int) -> int:
-        return self.emit(op.Rope(x, heads, self.h.rope_theta, self.h.head_dim, op.RopeLayout.HALF_SPLIT))
+        base, dims, layout = self.h.rope_theta, self.h.head_dim, op.RopeLayout.HALF_SPLIT
+        if self.h.rope_backward:
+            return self.emit(op.Rope(x, heads, base, dims, layout))
+        return self.emit(op.Rotate(x, heads, dims, base, None, 1.0, layout, op.RotationDirection.FORWARD))

@@ -34,10 +34,12 @@ PARAMETERS = {
     "rope_theta": Parameter(float, least=1),
     "query_key_factor": Parameter(float, least=1e-6),
     "value_gate_factor": Parameter(float),
-    "logit_softcap": Parameter(float, least=1e-6),
+    "logit_softcap": Parameter(float, least=0),  # 0: none
     "rms_norm_eps": Parameter(float, least=1e-30),
     "seq_len": Parameter(int, least=1, most=1 << 20),
     "boundary_token": Parameter(int, least=0),
+    "rope_backward": Parameter(bool),  # as nanochat rotates, and most others do not
+    "embedding_norm": Parameter(bool),
 }
 ALIASES = {
     "n_layer": "num_hidden_layers",
@@ -45,7 +47,18 @@ ALIASES = {
     "n_head": "num_attention_heads",
     "n_kv_head": "num_key_value_heads",
 }
-ALWAYS = {"logit_softcap": 15.0, "rms_norm_eps": 2.0**-23, "window_pattern": "L", "boundary_token": 0}
+ALWAYS = {"rms_norm_eps": 2.0**-23, "window_pattern": "L", "boundary_token": 0}
+OF_NANOCHAT = {
+    "logit_softcap": 15.0,
+    "rope_backward": True,
+    "embedding_norm": True,
+}  # others' code has its tensors, too
+MEANINGS = {
+    "logit_softcap": "logit_softcap is 15 in nanochat and 0 where logits are not capped",
+    "rope_backward": "rope_backward is true where a rotation gives x1 cos + x2 sin and x2 cos - x1 sin, as nanochat's, "
+    "false where it gives x1 cos - x2 sin and x2 cos + x1 sin, as rotate_half does",
+    "embedding_norm": "embedding_norm is true where the embedding is normalized before the first layer",
+}
 SINCE_SMEAR = {"rope_theta": 100_000.0, "query_key_factor": 1.2, "value_gate_factor": 3.0}  # of the code that smears
 
 
@@ -67,6 +80,8 @@ class Hyperparameters:
     rms_norm_eps: float
     seq_len: int
     boundary_token: int
+    rope_backward: bool
+    embedding_norm: bool
 
     @property
     def head_dim(self) -> int:
@@ -127,6 +142,7 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved:
         said = ", ".join(f"{n} {told[n]} ({shapes[n]} in the tensors)" for n in wrong)
         raise CheckpointError(f"{checkpoint.path}: {source} says {said}; give the metadata of this checkpoint")
     assumed: dict[str, object] = {**ALWAYS, **(SINCE_SMEAR if SMEAR_GATE in checkpoint.tensors else {})}
+    assumed |= OF_NANOCHAT if _is_nanochats(checkpoint) else {}
     if not any(VALUE_TABLES.fullmatch(name) for name in checkpoint.tensors):
         assumed["value_gate_factor"] = 1.0  # which nothing reads
     known = {**assumed, **told, **shapes, **given}
@@ -137,6 +153,7 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved:
         raise CheckpointError(
             f"{checkpoint.path} is a model of nanochat, and nothing tells {', '.join(untold)}, which change what it "
             "computes; put the meta_*.json of this step beside it, or give them in an --architecture file"
+            + (f" ({'; '.join(meant)})" if (meant := [MEANINGS[n] for n in untold if n in MEANINGS]) else "")
         )
     h = Hyperparameters(**{n: known[n] for n in PARAMETERS})
     _check(checkpoint, h)
@@ -146,6 +163,16 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved:
         if n in given or n in shapes or n in told
     }
     return Resolved(h, origins, tuple(n for n in PARAMETERS if n not in origins))
+
+
+def _is_nanochats(checkpoint: Checkpoint) -> bool:
+    """Whether a checkpoint is of nanochat's own code: by what the configuration says, or by tensors that nobody else
+    has. Forks of modded-nanogpt's first records have the others, and compute otherwise.
+    """
+    values: Mapping[str, object] = {} if checkpoint.configuration is None else checkpoint.configuration.values
+    own = {RESIDUAL, FROM_FIRST, BACKOUT, SMEAR_GATE} & checkpoint.tensors.keys()
+    said = values.get("model_type") == FRONTEND_NAME or {"sequence_len", "n_kv_head"} <= values.keys()
+    return bool(own) or said or any(VALUE_TABLES.fullmatch(name) for name in checkpoint.tensors)
 
 
 def _check(checkpoint: Checkpoint, h: Hyperparameters) -> None:

@@ -84,6 +84,9 @@ def assert_holds(path, tensors, types=None):
         lambda s: {f"_orig_mod.{n}": t for n, t in s.items()},
         lambda s: {"model": {f"module._orig_mod.{n}": t for n, t in s.items()}},
         lambda s: {n.replace(".", "._orig_mod."): t for n, t in s.items()},
+        lambda s: {f"_fsdp_wrapped_module.{n.replace('.', '._fsdp_wrapped_module.')}": t for n, t in s.items()},
+        lambda s: {f"module.{n.replace('.', '._checkpoint_wrapped_module._orig_mod.')}": t for n, t in s.items()},
+        lambda s: {"state_dict": {f"_forward_module.{n}": t for n, t in s.items()}, "epoch": 1},
         lambda s: {n: torch.nn.Parameter(t) for n, t in s.items()},
     ],
 )

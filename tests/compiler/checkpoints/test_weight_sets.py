@@ -126,8 +126,17 @@ def test_a_call_is_refused_by_key_and_name_and_not_made(tmp_path, function, lega
     assert not victim.exists()
 
 
+WHOLE = "a whole pickled model (torch.nn.modules.linear.Linear), which is code and weights in one, not a state_dict; "
+LINES = (
+    "no code of a file is run here, so save its weights alone where its code is, with the two lines "
+    'model = torch.load("m.pt", weights_only=False){} and torch.save(model.state_dict(), "m-weights.pt")'
+)
 REFUSED = [
-    (torch.nn.Linear(2, 2), "holds a whole pickled model (torch.nn.modules.linear.Linear)"),
+    (torch.nn.Linear(2, 2), f"holds {WHOLE}" + LINES.format("")),
+    (
+        {"model": torch.nn.Linear(2, 2), "epoch": 3},
+        f"holds no weights but under 'model': {WHOLE}" + LINES.format("['model']"),
+    ),
     (argparse.Namespace(x=1), "holds argparse.Namespace, not a state_dict"),
     (OPTIMIZER, "holds the state of an optimizer, not of a model"),
     (
@@ -143,6 +152,17 @@ def test_what_is_no_set_of_weights_is_named(tmp_path, content, message):
     with pytest.raises(CheckpointError) as caught:
         read_checkpoint(saved(tmp_path / "m.pt", content))
     assert message in str(caught.value) and "m.pt" in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["", "model"])
+def test_the_two_lines_of_a_whole_model_do_what_they_say(tmp_path, monkeypatch, key):
+    monkeypatch.chdir(tmp_path)
+    whole = torch.nn.Linear(2, 2)
+    with pytest.raises(CheckpointError) as caught:
+        read_checkpoint(saved(tmp_path / "m.pt", {key: whole} if key else whole))
+    first, second = str(caught.value).partition("the two lines ")[2].split(" and ")
+    exec(f"{first}\n{second}", {"torch": torch})
+    assert {*read_checkpoint(tmp_path / "m-weights.pt").tensors} == {"weight", "bias"}
 
 
 def test_archives_that_torch_did_not_write_are_named(tmp_path):

@@ -94,3 +94,18 @@ def test_an_activation_by_its_short_name_is_read():
     model = build_model(checkpoint_of(nanogpt_state(), MODEL_ARGS | {"activation": "relu2"}))
     kinds = {each.kind for each in model.program.instructions if isinstance(each, Activation)}
     assert kinds == {ActivationKind.RELU_SQUARED} and "hidden_act" not in model.assumed
+
+
+TRAINING = {"learning_rate": 3e-4, "batch_size": 12, "max_iters": 100, "grad_clip": 1.0, "max_grad_norm": 1.0}
+OF_THE_MODEL = [{"parallel_residual": True}, {"use_rope": True}, {"scale_embedding": True}, {"logit_softcap": 15.0}]
+
+
+@pytest.mark.parametrize("more", OF_THE_MODEL)
+def test_arguments_of_a_model_are_refused_among_the_settings_of_a_training_too(tmp_path, more):
+    """Where a learning rate stood beside them, whatever changes the model was passed over."""
+    build_model(checkpoint_of(nanogpt_state(), MODEL_ARGS | TRAINING))
+    with pytest.raises(CheckpointError, match="which the code of nanogpt has not"):
+        build_model(checkpoint_of(nanogpt_state(), MODEL_ARGS | TRAINING | more))
+    build_model(read_checkpoint(metas_file(tmp_path / "a.pt", **TRAINING)))
+    with pytest.raises(CheckpointError, match=r"which the code of llama2\.c has not"):
+        build_model(read_checkpoint(metas_file(tmp_path / "b.pt", **TRAINING, rope_base=500.0, **more)))

@@ -7,7 +7,11 @@ import json
 import numpy as np
 import pytest
 from golden_logits import assert_computes, checkpoint_of
+from handwritten_parts import HEADS, LAYERS, VOCABULARY, WIDTH, attended, container, halves, linear, with_weights
+from handwritten_states import HEAD, logits_of, state_of
 from naive_nanochat import NaiveNanochat
+from torch import Tensor, nn
+from torch.nn import functional
 
 from bytecap.compiler.frontends import build_model, restored_tensors
 from bytecap.compiler.model.attention_heads import find_attentions
@@ -81,3 +85,47 @@ def test_what_is_not_told_or_does_not_fit_is_one_clear_error(naive, config, give
     with pytest.raises(CheckpointError) as caught:
         build_model(checkpoint_of(naive.state(), told), given)
     assert message in str(caught.value)
+
+
+class FirstModded(nn.Module):
+    """A fork of modded-nanogpt's first records, with the names of nanochat: no cap, rotations as most have them."""
+
+    def __init__(self, normalized: bool) -> None:
+        super().__init__()
+        self.normalized, blocks = normalized, nn.ModuleList()
+        for _ in range(LAYERS):
+            attn = container(**{name: linear(WIDTH, WIDTH, False) for name in ("c_q", "c_k", "c_v", "c_proj")})
+            mlp = container(c_fc=linear(WIDTH, 4 * WIDTH, False), c_proj=linear(4 * WIDTH, WIDTH, False))
+            blocks.append(container(attn=attn, mlp=mlp))
+        self.transformer = container(wte=nn.Embedding(VOCABULARY, WIDTH), h=blocks)
+        self.lm_head = linear(WIDTH, VOCABULARY, False)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.transformer.wte(tokens)
+        x = normal(x) if self.normalized else x
+        for block in self.transformer.h:
+            y, a = normal(x), block.attn
+            q, k = (normal(m(y).unflatten(-1, (HEADS, -1))).flatten(2) for m in (a.c_q, a.c_k))
+            x = x + a.c_proj(attended(q, k, a.c_v(y), turn=halves(10_000.0, HEAD)))
+            x = x + block.mlp.c_proj(block.mlp.c_fc(normal(x)).relu().square())
+        return self.lm_head(normal(x))
+
+
+def normal(x: Tensor) -> Tensor:
+    return functional.rms_norm(x, x.shape[-1:])
+
+
+FORK = {"vocab_size": VOCABULARY, "num_attention_heads": HEADS, "num_key_value_heads": HEADS, "sequence_len": 32}
+FORK |= OLDER
+
+
+@pytest.mark.parametrize("normalized", [True, False])
+@pytest.mark.parametrize("config", [None, {"n_layer": LAYERS, "n_head": HEADS, "n_embd": WIDTH, "vocab_size": 29}])
+def test_a_fork_with_the_same_tensors_is_not_taken_for_nanochat(normalized, config):
+    """Its logits were capped, and its rotations turned the other way round."""
+    module, tokens = with_weights(FirstModded(normalized)), np.arange(24)[None] % VOCABULARY
+    state = state_of(module)
+    with pytest.raises(CheckpointError, match=r"nothing tells logit_softcap, rope_backward, embedding_norm, which"):
+        build_model(checkpoint_of(state, config), FORK)
+    said = {**FORK, "logit_softcap": 0.0, "rope_backward": False, "embedding_norm": normalized}
+    assert_computes(build_model(checkpoint_of(state, config), said), logits_of(module, tokens), tokens)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from golden_logits import assert_computes, both_logits, checkpoint_of, drawn_tokens, golden_logits
-from handwritten_models import LitGpt, LitLlama, RaschkaGpt, RaschkaLlama, TorchEncoder, TutorialGpt, TutorialLlama
+from handwritten_cases import MODELS
+from handwritten_models import TutorialGpt, TutorialLlama
 from handwritten_parts import VOCABULARY, halves, neighbours, with_weights
 from handwritten_states import (
-    ENCODER,
     HALVES,
     HEAD,
-    LITGPT,
     METAS,
     NEIGHBOURS,
     PLAIN,
@@ -23,72 +22,7 @@ from handwritten_states import (
 )
 
 from bytecap.compiler.frontends import build_model, restored_tensors
-
-MODELS = {
-    "raschka-gpt": (lambda: RaschkaGpt(), H, "raschka-gpt"),
-    "raschka-gpt-with-biases": (lambda: RaschkaGpt(bias=True), H, "raschka-gpt"),
-    "raschka-llama": (lambda: RaschkaLlama(), {**H, "rope_theta": 500_000}, "raschka-llama"),
-    "encoder-first": (lambda: TorchEncoder(True, "gelu", "learned"), ENCODER, "handwritten"),
-    "encoder-after": (
-        lambda: TorchEncoder(False, "relu", "learned"),
-        {**ENCODER, "norm_first": False, "hidden_act": "relu"},
-        "handwritten",
-    ),
-    "encoder-without-positions": (lambda: TorchEncoder(True, "gelu", ""), {**ENCODER, "rotary_dims": 0}, "handwritten"),
-    "encoder-sines": (
-        lambda: TorchEncoder(True, "gelu", "sines", scaled=True),
-        {**ENCODER, "scale_embedding": True},
-        "handwritten",
-    ),
-    "encoder-length-first": (
-        lambda: TorchEncoder(True, "gelu", "first"),
-        {**ENCODER, "scale_embedding": False},
-        "handwritten",
-    ),
-    "litgpt-llama": (lambda: LitGpt(llama=True), LITGPT, "litgpt"),
-    "litgpt-neox": (
-        lambda: LitGpt(llama=False),
-        {**H, "rotary_dims": HEAD // 2, "rope_theta": 10_000, "parallel_residual": True, "hidden_act": "gelu"},
-        "litgpt",
-    ),
-    "lit-llama": (lambda: LitLlama(), H, "lit-llama"),
-    "tutorial-llama": (lambda: TutorialLlama(neighbours(10_000.0)), NEIGHBOURS, "handwritten"),
-    "tutorial-llama-halves": (lambda: TutorialLlama(halves(10_000.0, HEAD)), HALVES, "handwritten"),
-    "tutorial-llama-tied": (lambda: TutorialLlama(neighbours(10_000.0), tied=True), NEIGHBOURS, "handwritten"),
-    "tutorial-llama-named": (
-        lambda: TutorialLlama(halves(10_000.0, HEAD), maps="gate_proj up_proj down_proj"),
-        HALVES,
-        "handwritten",
-    ),
-    "tutorial-llama-joined": (
-        lambda: TutorialLlama(halves(10_000.0, HEAD), maps="gate_up_proj down_proj"),
-        HALVES,
-        "handwritten",
-    ),
-    "tutorial-llama-second": (
-        lambda: TutorialLlama(halves(10_000.0, HEAD), maps="w1 w2 w3", second_gate=True),
-        {**HALVES, "gate_first": False},
-        "handwritten",
-    ),
-    "tutorial-gpt-joined": (
-        lambda: TutorialGpt("joined"),
-        {**H, **PLAIN, "fused_by_head": False},
-        "handwritten",
-    ),
-    "tutorial-gpt-by-head": (
-        lambda: TutorialGpt("by_head"),
-        {**H, **PLAIN, "fused_by_head": True},
-        "handwritten",
-    ),
-    "tutorial-gpt-half-joined": (lambda: TutorialGpt("half"), {**H, **PLAIN}, "handwritten"),
-    "tutorial-gpt-separate": (lambda: TutorialGpt("separate", bias=False), {**H, **PLAIN}, "handwritten"),
-    "tutorial-gpt-heads": (lambda: TutorialGpt("heads"), {**PLAIN, "scale_by_width": False}, "handwritten"),
-    "tutorial-gpt-heads-unbiased": (
-        lambda: TutorialGpt("heads", bias=False),
-        {**PLAIN, "scale_by_width": False},
-        "handwritten",
-    ),
-}
+from bytecap.errors import CheckpointError
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -102,6 +36,14 @@ def test_a_program_computes_what_the_module_computes_and_gives_its_tensors_back(
     restored = {tensor.name: tensor.values for tensor in restored_tensors(model.program, model.tensors)}
     assert restored.keys() == state.keys()
     assert all(np.array_equal(restored[name], values) for name, values in state.items())
+
+
+def test_logits_may_be_capped():
+    make, said, _ = MODELS["tutorial-llama"]
+    module, tokens = with_weights(make()), drawn_tokens(VOCABULARY)
+    cap = 3.0
+    model = build_model(checkpoint_with(state_of(module), {**METAS, "softcap": cap}), said)
+    assert_computes(model, cap * np.tanh(logits_of(module, tokens) / cap), tokens)
 
 
 def turned(state: State) -> State:
@@ -160,7 +102,28 @@ def test_metas_names_may_be_those_of_other_rotations():
         "mlp_norm layers.N.ffn_norm.weight, gate layers.N.feed_forward.w1.weight, "
         "down layers.N.feed_forward.w2.weight, up layers.N.feed_forward.w3.weight",
     )
-    assert not build_model(checkpoint_with(state, METAS)).notes
+    assert build_model(checkpoint_with(state, METAS)).notes == (note,)  # the sizes are those of others' code, too
+    assert not build_model(checkpoint_with(state, {**METAS, "multiple_of": 8})).notes
+
+
+def test_a_configuration_of_ones_own_beside_transformers_names_is_read_and_assumes_no_constants():
+    """Its rope_base was passed over, and the base that a config.json leaves out was taken."""
+    module, tokens = (
+        with_weights(TutorialLlama(halves(500.0, HEAD), maps="gate_proj up_proj down_proj")),
+        drawn_tokens(VOCABULARY),
+    )
+    state = under_transformers_names(state_of(module))
+    own = {"d_model": 24, "n_layers": 2, "n_heads": 3, "rope_base": 500.0, "norm_eps": 1e-6, "act": "SwiGLU"}
+    model = build_model(checkpoint_with(state, own), {"family": "llama"})
+    assert_computes(model, logits_of(module, tokens), tokens)
+    assert model.told["rope_theta"] == model.told["rms_norm_eps"] == "its file" and len(model.notes) == 1
+    for missing, named in (("rope_base", "rope_theta"), ("norm_eps", "rms_norm_eps"), ("act", "hidden_act")):
+        less = {name: value for name, value in own.items() if name != missing}
+        with pytest.raises(CheckpointError, match=f"nothing tells {named}, which change"):
+            build_model(checkpoint_with(state, less), {"family": "llama"})
+    for foreign in ({"qk_norm": True}, {"scale_embedding": True}, {"softcap": 15.0}, {"pre_norm": False}):
+        with pytest.raises(CheckpointError, match="which the code of llama has not"):
+            build_model(checkpoint_with(state, own | foreign), {"family": "llama"})
 
 
 def test_transformers_names_may_be_those_of_other_rotations():

@@ -77,7 +77,10 @@ def test_what_most_peoples_code_does_is_assumed():
         "boundary_token": 0,
         "fused_by_head": False,
         "scale_embedding": False,
+        "query_key_norm": "none",
+        "logit_softcap": 0.0,
     }
+    assert model.told["head_dim"] == "shapes"
     assert model.told["norm"] == model.told["final_norm"] == "shapes"
 
 
@@ -87,6 +90,19 @@ def test_what_most_peoples_code_does_is_assumed():
         (ENCODER_STATE, {**SIZES, "activation": "gelu", "dropout": 0.1, "lr": 3e-4}, {"norm_first": True}),
         (ENCODER_STATE, {**SIZES, "max_len": 32, "use_moe": False}, {"norm_first": True, "hidden_act": "gelu"}),
         (ENCODER_STATE, {**METAS, "norm_eps": 1e-5}, {"norm_first": True, "hidden_act": "gelu"}),
+        (ENCODER_STATE, {**SIZES, "act_fn": "GELU", "pre_norm": True, "max_grad_norm": 1.0}, {}),
+        (ENCODER_STATE, {"heads": 3, "emb_dim": 24, "activation_fn": "gelu", "prenorm": True, "ln_eps": 1e-5}, {}),
+        (ENCODER_STATE, {**METAS, "norm_eps": 1e-5, "act": "gelu", "norm_first": True, "norm": "LayerNorm"}, {}),
+        (
+            LLAMA_STATE,
+            {**METAS, "rope_base": 1e4, "activation": "SwiGLU", "pre_norm": True, "norm_type": "rmsnorm"},
+            {"rope_interleaved": True, "rotary_dims": 8},
+        ),
+        (
+            LLAMA_STATE,
+            {**METAS, "rotary_base": 1e4, "act": "silu", "prenorm": True, "use_rmsnorm": True, "rope_dim": 8},
+            {"rope_interleaved": True},
+        ),
         (LLAMA_STATE, {**NANOGPTS, "norm_eps": 1e-6, "rope_base": 10_000.0}, {**NEIGHBOURS, "seq_len": 1024}),
     ],
 )
@@ -95,12 +111,28 @@ def test_a_configuration_under_other_names_is_read(state, config, said):
     assert build_model(checkpoint_with(state, config), said).program == known.program
 
 
+def test_what_is_said_among_metas_names_is_read_and_not_passed_over():
+    """dim, n_layers and n_heads are Meta's, whose code has no such arguments: the embedding was left unscaled."""
+    said = {**METAS, "norm_eps": 1e-5, "scale_embedding": True, "sliding_window": 8}
+    model = build_model(checkpoint_with(ENCODER_STATE, said), {"norm_first": True, "hidden_act": "gelu"})
+    assert model.architecture["scale_embedding"] is True and model.told["scale_embedding"] == "its file"
+    assert model.architecture["sliding_window"] == 8
+
+
 @pytest.mark.parametrize(
     ("state", "config", "said", "message"),
     [
         (ENCODER_STATE, METAS, {"norm_first": True}, "nothing tells hidden_act, which"),  # llama2.c's silu is not its
         (ENCODER_STATE, {**SIZES, "nhead": 5}, {}, "num_attention_heads 5 does not divide hidden_size 24"),
         (ENCODER_STATE, {**SIZES, "d_model": 32}, {}, "says hidden_size 32, the tensors say hidden_size 24"),
+        (
+            ENCODER_STATE,
+            {**SIZES, "activation": "gelu", "qk_norm": True},
+            {},
+            "nothing tells norm_first, query_key_norm,",
+        ),
+        (ENCODER_STATE, {**METAS, "use_rope": True}, {}, "says use_rope True, which the code of handwritten has not"),
+        (ENCODER_STATE, {**SIZES, "norm_type": "dyt"}, {}, "norm is 'dyt'; it must be one of layer_norm, rms_norm"),
         (
             ENCODER_STATE,
             {**SIZES, "use_alibi": True},
@@ -139,10 +171,10 @@ def test_what_does_not_fit_is_one_clear_error(state, config, said, message):
 
 CHANGED = [  # of nn.TransformerEncoder's state: what is there, too, or in the place of something
     (
-        {f"transformer_encoder.layers.{layer}.self_attn.q_norm.weight": (24,) for layer in range(2)},
+        {f"transformer_encoder.layers.{layer}.self_attn.v_norm.weight": (24,) for layer in range(2)},
         "",
         "has the tensors of handwritten, and others whose names say no part of it: "
-        "transformer_encoder.layers.0.self_attn.q_norm.weight; it is another architecture, or has other names for "
+        "transformer_encoder.layers.0.self_attn.v_norm.weight; it is another architecture, or has other names for "
         "them, which --rename FROM=TO changes; --ignore NAME leaves out what the model does without",
     ),
     (
