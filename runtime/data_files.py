@@ -19,8 +19,8 @@ from pathlib import Path
 from ..errors import DataError
 from ..files.artifact_file import STANDARD_INPUT
 from ..files.nested_text import parse_json
-from .foreign_content import reading_notes, refuse_foreign
-from .opened_data import GZIP, HEAD_BYTES, ZSTD, opened
+from .foreign_content import reading_notes, refuse_foreign, refuse_foreign_ids
+from .opened_data import GZIP, HEAD_BYTES, ZSTD, is_plain, opened
 from .shards import is_shard
 
 DOCUMENT_SEPARATOR = "\0"
@@ -90,16 +90,16 @@ def inspect_data(path: str) -> DataFile:
     if Path(path).is_dir():
         raise DataError(f"{path} is a folder; name the files in it, or a pattern such as '{Path(path) / '*.txt'}'")
     with opened(path) as file:
-        head = file.read(HEAD_BYTES)
+        plain, head = is_plain(file), file.read(HEAD_BYTES)
     if not head:
         raise DataError(f"{path} is empty; give a token shard or UTF-8 text")
-    with open(path, "rb") as raw:
-        plain = not raw.read(4).startswith((GZIP, ZSTD))
     if not plain and head.startswith((GZIP, ZSTD)):
         raise DataError(f"{path} is compressed twice; decompress it once")
     content = _content(path, head)
     if content is not Content.SHARD:
         refuse_foreign(path, head)
+    elif not is_shard(head):
+        refuse_foreign_ids(path, head)
     return DataFile(path, content, head, plain)
 
 
