@@ -9,6 +9,9 @@ that argument, and the command line says which option that is.
 
 from __future__ import annotations
 
+import errno
+import os
+
 
 class BytecapError(Exception):
     """Base of all deliberate errors.
@@ -128,6 +131,17 @@ class FileAccessError(BytecapError, OSError):
 
 class MissingFileError(FileAccessError, FileNotFoundError):
     """A file that was named is not there."""
+
+    @classmethod
+    def saying(cls, text: str, path: str) -> MissingFileError:
+        """The error of a missing file, in words of who looked for it."""
+        found = cls(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path))
+        found.args = (text,)
+        return found
+
+
+class WrongTypeError(BytecapError, TypeError):
+    """An argument of a public function is not of a type that it takes: a TypeError, too."""
 
 
 class BytecapWarning(UserWarning):

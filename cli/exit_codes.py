@@ -16,6 +16,7 @@ from ..errors import (
     OutputError,
     UnsupportedArtifact,
     VerificationError,
+    WrongTypeError,
 )
 
 DONE = 0
@@ -60,6 +61,7 @@ CODE_OF_ERROR: dict[type[BytecapError], int] = {
     OutputError: OUTPUT,
     FileAccessError: OUTPUT,
     MissingFileError: INPUT,
+    WrongTypeError: USAGE,
 }
 
 

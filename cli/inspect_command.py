@@ -77,11 +77,13 @@ def command(artifact: Path, html: Path | None, plot: Path | None, force: bool, a
 
 
 def _is_artifact(path: Path) -> bool:
-    """Whether the first bytes of a file are an artifact's, as far as there are any; standard input must be one."""
+    """Whether the first bytes of a file are an artifact's, as far as there are any; standard input and pipes, which
+    are read once, must be one.
+    """
     from ..files.artifact_file import STANDARD_INPUT
     from ..format.container.layout import MAGIC
 
-    if str(path) == STANDARD_INPUT:
+    if str(path) == STANDARD_INPUT or path.is_fifo():
         return True
     if path.is_dir():
         return False

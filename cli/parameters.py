@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -51,6 +52,8 @@ class InputFile(click.Path):
             self.fail(not_there(str(value)), param, ctx)
         if Path(value).is_dir() and not self.dir_okay:
             self.fail(f"{value} is a folder; give a file in it", param, ctx)
+        if not os.access(value, os.R_OK):
+            self.fail(f"{value} may not be read by this user; see: ls -ld {value}", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -123,8 +123,9 @@ def read_calibration(
         total, note = _beyond(found, file, most)
         ids, notes = ids[:most], (*notes, note)
     if len(ids) < model.program.sequence_length:
-        message = f"{len(ids)} tokens are fewer than one sequence of {model.program.sequence_length}"
-        raise DataError(f"{path}: {message}; give a longer calibration file")
+        held = f"{len(ids)} token{'s' * (len(ids) != 1)}"
+        message = f"holds {held}, fewer than the {model.program.sequence_length} of one sequence"
+        raise DataError(f"{path} {message}; give a longer calibration file")
     for other in evaluation:
         check_no_overlap(ids, _read_tokens(other, tokenizer, model, progress).ids, path, other)
     tokens, held_out = _hold_out(ids, model.program.sequence_length)

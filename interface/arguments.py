@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import CapError
+from ..errors import CapError, WrongTypeError
 from ..files.sizes import parse_size
+from .argument_types import described, is_whole
 
 if TYPE_CHECKING:
     from ..compiler.checkpoints.selection import Selection
@@ -33,16 +34,29 @@ def selection_of(weights: str | None, ignore: Sequence[str], rename: Sequence[st
     """Which tensors of a checkpoint are read, and by which names."""
     from ..compiler.checkpoints.selection import Selection
 
-    several = ((given,) if isinstance(given, str) else tuple(given) for given in (ignore, rename))
-    return Selection(weights, *several)
+    return Selection(weights, tuple(texts_of(ignore)), tuple(texts_of(rename)))
 
 
-def size_in_bytes(size: int | str) -> int:
-    """Bytes of a size given as a number or as a text such as "16MB"; CapError for a text that is not a size."""
+def texts_of(given: str | Sequence[str]) -> list[str]:
+    """Several texts; one alone is not taken for its letters."""
+    return [given] if isinstance(given, str) else list(given)
+
+
+def size_in_bytes(size: float | str) -> int:
+    """Bytes of a size given as a number, 16e6, too, or as a text such as "16MB"; CapError for a text that is not a
+    size and a number below 0, WrongTypeError for what is neither.
+    """
+    if isinstance(size, float) and size.is_integer():
+        size = int(size)
+    if not isinstance(size, str) and not is_whole(size):
+        raise WrongTypeError(f"a size is {described(size)}; give bytes as a whole number, or a text such as '16MB'")
     try:
-        return parse_size(size) if isinstance(size, str) else size
+        found = parse_size(size) if isinstance(size, str) else int(size)
     except ValueError as error:
         raise CapError(str(error)) from error
+    if found < 0:
+        raise CapError(f"{found} bytes are no size; give a number that is not negative")
+    return found
 
 
 def budget_of(seconds: float | None, memory: int | str | None) -> ScoringBudget:

@@ -7,25 +7,36 @@ catches FileNotFoundError keeps working.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from ..errors import BytecapError, FileAccessError, MissingFileError, VerificationError
+from ..errors import BytecapError, CheckpointError, DataError, FileAccessError, MissingFileError, VerificationError
+from .argument_types import paths_among, refuse_wrong_types
 
 Options = ParamSpec("Options")
 Result = TypeVar("Result")
 
 
 def deliberate(function: Callable[Options, Result]) -> Callable[Options, Result]:
-    """`function`, whose OSErrors become FileAccessErrors, or a MissingFileError."""
+    """`function`, whose OSErrors become FileAccessErrors, whose errors of a file that is not there MissingFileErrors,
+    and which refuses arguments of other types with a WrongTypeError.
+    """
 
     @wraps(function)
     def raising_ours(*given: Options.args, **options: Options.kwargs) -> Result:
+        refuse_wrong_types(function, given, options)
         try:
             return function(*given, **options)
+        except (CheckpointError, DataError) as error:
+            missing = _missing_file(error, paths_among(function, given, options))
+            if missing is None:
+                raise
+            raise MissingFileError.saying(str(error), missing) from error
         except BytecapError:
             raise
         except OSError as error:
@@ -33,6 +44,12 @@ def deliberate(function: Callable[Options, Result]) -> Callable[Options, Result]
             raise kind(error) from error
 
     return raising_ours
+
+
+def _missing_file(error: BytecapError, paths: Iterable[str]) -> str | None:
+    """The path that an error names, as a whole word, and at which nothing is."""
+    named = (path for path in paths if path and re.search(rf"(?<![\w/.]){re.escape(path)}(?![\w/])", str(error)))
+    return next((path for path in named if not os.path.lexists(path)), None)
 
 
 @contextmanager

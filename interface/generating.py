@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..display import ShownByFacts
-from ..errors import DataError
+from ..errors import DataError, WrongTypeError
+from .argument_types import described, is_whole
 from .arguments import PathLike, optional_path, selection_of
 from .file_errors import deliberate
 from .loading import ModelFile, load_architecture, load_model_file, tokenizer_path
@@ -135,13 +137,12 @@ class LoadedModel(ShownByFacts):
     def logits(self, tokens: Sequence[int] | np.ndarray) -> np.ndarray:
         """float32 [..., length, vocabulary] for token ids [length] or [batch, length]; row i says what follows token i.
 
-        Raises DataError for an id out of range.
+        Raises DataError for an id out of range, WrongTypeError for what are no whole numbers in one or two dimensions.
         """
-        import numpy as np
-
-        ids = np.asarray(tokens)
+        ids = _token_ids(tokens)
         return self._interpreter.logits(ids[None])[0] if ids.ndim == 1 else self._interpreter.logits(ids)
 
+    @deliberate
     def generate(
         self,
         prompt: str | Sequence[int] = "",
@@ -196,7 +197,7 @@ class LoadedModel(ShownByFacts):
         from ..runtime.generation import parse_token_ids, prompt_tokens
 
         if not isinstance(prompt, str):
-            ids = tuple(int(token) for token in prompt)
+            ids = tuple(_token_ids(prompt).tolist())
         elif self.tokenizer is None:
             ids = parse_token_ids(prompt)
         else:
@@ -232,3 +233,20 @@ class LoadedModel(ShownByFacts):
         if found is None:
             return None
         return {"kind": found.kind, "source": found.source, "digest": found.digest, "pieces": found.vocabulary_size}
+
+
+def _token_ids(tokens: object) -> np.ndarray:
+    """Token ids as an integer array [length] or [batch, length]; WrongTypeError for what is none: 1.5 is not 1."""
+    import numpy as np
+
+    found = np.zeros((0, 0, 0))
+    if isinstance(tokens, Sequence | np.ndarray) or hasattr(tokens, "__array__"):
+        with suppress(ValueError):  # rows of different lengths
+            found = np.asarray(tokens)
+    if found.ndim not in (1, 2) or (found.size and found.dtype.kind not in "iuO"):
+        raise WrongTypeError(f"tokens are {described(tokens)}; give whole numbers, [length] or [batch, length]")
+    if found.dtype.kind == "O" and not all(map(is_whole, found.flat)):
+        raise WrongTypeError(f"tokens are {described(tokens)}; give whole numbers, [length] or [batch, length]")
+    if found.dtype.kind == "O":
+        raise DataError("a token id is beyond 64 bits; tokenize with the model's own tokenizer")
+    return found.astype(np.int64)

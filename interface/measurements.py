@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CapError
 from ..progress import silent
-from .arguments import PathLike, optional_path, selection_of
+from .arguments import PathLike, optional_path, selection_of, texts_of
 from .file_errors import deliberate
 from .progress_bars import ProgressOption, heard
 
@@ -173,7 +173,7 @@ def curve(
     where: dict[str, Any] = {"backend": backend, "scheduler": scheduler, "folder": optional_path(folder)}
     where["threads"] = threads or usable_cores()
     with heard(progress) as listener:
-        return measure_curves(inputs, list(units), _budgets(budget), **where, progress=listener or silent)
+        return measure_curves(inputs, texts_of(units), _budgets(budget), **where, progress=listener or silent)
 
 
 def _refuse(

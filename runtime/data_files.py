@@ -19,8 +19,9 @@ from pathlib import Path
 from ..errors import DataError
 from ..files.artifact_file import STANDARD_INPUT
 from ..files.nested_text import parse_json
-from .foreign_content import reading_notes, refuse_foreign
-from .opened_data import GZIP, HEAD_BYTES, ZSTD, opened
+from ..files.pipes import pipe_refused
+from .foreign_content import reading_notes, refuse_foreign, refuse_foreign_ids
+from .opened_data import GZIP, HEAD_BYTES, ZSTD, is_plain, opened
 from .shards import is_shard
 
 DOCUMENT_SEPARATOR = "\0"
@@ -83,23 +84,21 @@ def inspect_data(path: str) -> DataFile:
         return DataFile(path, Content.TEXT, b"", False)
     if Path(path).is_char_device() and os.path.realpath(path) != os.devnull:
         raise DataError(f"{path} is a device, which may never end; give a file, or a part of it as standard input (-)")
-    if Path(path).is_fifo():
-        raise DataError(
-            f"{path} is a pipe, which is read only once; write it to a file, or give it as standard input (-)"
-        )
+    if refused := pipe_refused(Path(path)):
+        raise DataError(f"{refused}, or give it as standard input (-)")
     if Path(path).is_dir():
         raise DataError(f"{path} is a folder; name the files in it, or a pattern such as '{Path(path) / '*.txt'}'")
     with opened(path) as file:
-        head = file.read(HEAD_BYTES)
+        plain, head = is_plain(file), file.read(HEAD_BYTES)
     if not head:
         raise DataError(f"{path} is empty; give a token shard or UTF-8 text")
-    with open(path, "rb") as raw:
-        plain = not raw.read(4).startswith((GZIP, ZSTD))
     if not plain and head.startswith((GZIP, ZSTD)):
         raise DataError(f"{path} is compressed twice; decompress it once")
     content = _content(path, head)
     if content is not Content.SHARD:
         refuse_foreign(path, head)
+    elif not is_shard(head):
+        refuse_foreign_ids(path, head)
     return DataFile(path, content, head, plain)
 
 
@@ -182,6 +181,10 @@ def _text_blocks(source: DataFile, taken: Callable[[int], None] | None) -> Itera
         while block := file.read(TEXT_BLOCK_BYTES):
             if path == STANDARD_INPUT and offset == 0:  # of which nothing was looked at before
                 source.read_head[:] = block[:HEAD_BYTES]
+                if is_shard(block):
+                    raise DataError(
+                        f"{path} holds a token shard, and standard input is read as text; give it as a file"
+                    )
                 refuse_foreign(path, block[:HEAD_BYTES])
                 if _is_json_line(block):
                     raise DataError(f"{path} holds JSON lines, and standard input is read as text; give them as a file")

@@ -21,7 +21,20 @@ from ..errors import DataError
 from ..files.artifact_file import STANDARD_INPUT
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-OTHER_COMPRESSED = {b"\xfd7zXZ": "xz", b"BZh": "bzip2", b"PK\x03\x04": "zip"}
+OTHER_COMPRESSED = {
+    b"\xfd7zXZ": "xz",
+    b"BZh": "bzip2",
+    b"PK\x03\x04": "zip",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"7z\xbc\xaf\x27\x1c": "7-Zip",
+    b"Rar!\x1a\x07": "RAR",
+}
+IN_ZIP = {  # in the beginning of a zip archive: what it is then
+    b".npy": ("an archive of numpy arrays", "give a token shard or UTF-8 text"),
+    b"/data.pkl": ("a checkpoint of torch.save", "give a token shard or UTF-8 text"),
+    b"[Content_Types].xml": ("a document of Microsoft Office", "give its text as UTF-8"),
+    b"mimetypeapplication/": ("a document of LibreOffice or an EPUB", "give its text as UTF-8"),
+}
 HEAD_BYTES = 1 << 16
 FED_TO_ZSTD = 1 << 7  # its decoder cannot be told to stop, and makes up to 32 KiB of a byte
 
@@ -42,6 +55,11 @@ def opened(path: str, taken: Callable[[int], None] | None = None) -> Iterator[Bi
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
 
+def is_plain(file: BinaryIO) -> bool:
+    """Whether what `opened` gave lies on the disk as it is read, not compressed."""
+    return isinstance(file, io.BufferedReader) and not isinstance(file.raw, _ZstdStream)
+
+
 def _decompressed(raw: io.BufferedReader, path: str) -> Any:
     head = raw.peek(8)[:8]
     if head.startswith(GZIP):
@@ -49,8 +67,8 @@ def _decompressed(raw: io.BufferedReader, path: str) -> Any:
     if head.startswith(ZSTD):
         return io.BufferedReader(_ZstdStream(raw))
     kind = next((name for magic, name in OTHER_COMPRESSED.items() if head.startswith(magic)), None)
-    if kind == "zip" and b".npy" in raw.peek(HEAD_BYTES):
-        raise DataError(f"{path} is an archive of numpy arrays, not data; give a token shard or UTF-8 text")
+    if kind == "zip" and (known := next((told for part, told in IN_ZIP.items() if part in raw.peek(HEAD_BYTES)), None)):
+        raise DataError(f"{path} is {known[0]}, not data; {known[1]}")
     if kind is not None:
         raise DataError(f"{path} looks like {kind} data; decompress it first, or use gzip or zstd")
     return raw

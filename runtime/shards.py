@@ -49,7 +49,7 @@ def shard_layout(head: bytes, size: int, source: str, vocabulary_size: int | Non
 
     With a vocabulary a file without a header is taken for bare numbers: uint16 unless the vocabulary is beyond 16 bits
     or every second number is 0. Raises DataError, naming file and way out, for a size that is not exactly what the
-    header says, another version, and a file that is neither.
+    header says, another version, bare numbers of 64 bits, and a file that is neither.
     """
     if size and vocabulary_size is not None and not is_shard(head):
         return _bare_layout(head, size, source, vocabulary_size)
@@ -71,6 +71,12 @@ def _bare_layout(head: bytes, size: int, source: str, vocabulary_size: int) -> S
         halves = np.frombuffer(head[: len(head) // 4 * 4], NARROW)
         wide = vocabulary_size > MAX_TOKEN_ID + 1 or (halves.size >= 4 and not halves[1::2].any() and halves.any())
         dtype = WIDE if wide else NARROW
+        words = np.frombuffer(head[: len(head) // 8 * 8], WIDE)
+        if wide and words.size >= 4 and not words[1::2].any() and words.any():
+            raise DataError(
+                f"{source} has no shard's header, and every second number of 32 bits is 0, as in token ids of 64 bits "
+                "each; write them with 16 or 32 bits, ids.astype('uint16').tofile('ids.bin')"
+            )
         if size % dtype.itemsize == 0:
             return ShardLayout(dtype, size // dtype.itemsize, 0, True)
         raise DataError(

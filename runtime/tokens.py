@@ -190,8 +190,13 @@ def _texts(
         if most is not None and total >= most:
             break  # before the next document is asked for, which would read what is left of this one
     reading.end()
-    if not total:
+    if not parts:
         raise DataError(f"{source} holds no text; give a token shard or UTF-8 text")
+    if total == len(head) * len(parts):
+        raise DataError(
+            f"{source} holds white space alone, or characters that {tokenizer.source} drops: no token of it is text; "
+            "give a token shard or UTF-8 text with words"
+        )
     joined = np.concatenate(parts)
     _check_ids(joined, vocabulary_size, source)
     documents = np.array(starts, dtype=np.int64)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ...errors import CheckpointError
 from ...files.nested_text import parse_json
+from ...files.pipes import pipe_refused
 from .configuration import configuration_names
 from .listing import listed
 
@@ -48,11 +49,13 @@ def not_there(path: Path) -> str:
 def weight_files(path: Path) -> list[Path]:
     """The files to read, in order; `path` may be a file, one of several shards, an index or a folder.
 
-    Raises CheckpointError for a shard without its siblings, an index that is none, and a folder without weights or with
-    several sets of them.
+    Raises CheckpointError for a pipe, a shard without its siblings, an index that is none, and a folder without weights
+    or with several sets of them.
     """
     if not path.exists():
         raise CheckpointError(not_there(path))
+    if refused := pipe_refused(path):
+        raise CheckpointError(refused)
     if path.is_dir():
         return _files_of_folder(path)
     if path.name.endswith(INDEX_SUFFIX):

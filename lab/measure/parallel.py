@@ -17,7 +17,8 @@ from threadpoolctl import threadpool_limits
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-CANCELLED = r"\d+ tasks which were still being processed"  # what joblib says of the jobs that an interrupt ends
+# What joblib says of the jobs that an interrupt ends, and of those whose results it leaves untaken.
+CANCELLED = r"\d+ tasks (which were still being processed|have been successfully executed)"
 
 
 def iterate_unordered(function: Callable[[Job], Result], jobs: Sequence[Job], *, threads: int) -> Iterator[Result]:

@@ -18,7 +18,7 @@ import numpy as np
 from ...compiler.model.attention_heads import AttentionMaps, find_attentions, maker
 from ...compiler.model.model import Model
 from ...compiler.model.structure import embedding_tables, output_head, token_tables
-from ...errors import CheckpointError
+from ...errors import CheckpointError, CompileError
 from ...format.program.operations import Attention, CappedAttention, Linear
 from ...format.program.program import Program
 from ...format.tensors.grid import matrix_shape
@@ -52,8 +52,10 @@ def find_units(model: Model, kind: str) -> list[WeightSet]:
     tensors, blocks : all weights; rows, channels : of matrices; heads : of attention, query heads (rows
         of q, columns of the map that reads the attention) apart from key-value heads (rows of k and v)
         where several queries share one; tokens : rows of the tables that embed tokens or make their
-        logits. Raises CheckpointError when the program has no such units.
+        logits. Raises CompileError for another granularity, CheckpointError when the program has no such units.
     """
+    if kind not in GRANULARITIES:
+        raise CompileError(f"there is no unit {kind!r}; there are {', '.join(GRANULARITIES)}")
     found = {
         "tensors": _tensors,
         "rows": _rows,

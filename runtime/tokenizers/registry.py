@@ -20,6 +20,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...files.nested_text import parse_json
+from ...files.pipes import pipe_refused
 from ...format.registry import keyed
 from ..shards import is_shard
 from .gguf_tokenizer import MAGIC, lacks_tokenizer, read_gguf_tokenizer
@@ -199,6 +200,8 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
         path = found
     if path.is_char_device():
         raise DataError(f"{path} is a device, which may never end; give the tokenizer's file")
+    if refused := pipe_refused(path):
+        raise DataError(refused)
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)

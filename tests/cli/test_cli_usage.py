@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from command_line import bytecap_command
@@ -118,3 +119,14 @@ def test_a_link_to_nothing_is_told_from_a_name_that_is_not_there(tmp_path):
     link = f"{tmp_path}/model.bcap"
     said = f"bytecap: error: {link} is a link to elsewhere/model.bcap, and nothing is there; see: ls -l {link}\n"
     assert (outcome.code, outcome.stdout, outcome.stderr) == (2, "", said)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_may_not_be_read_is_said_with_a_way_to_see_why(tmp_path, monkeypatch, kind):
+    path = tmp_path / "model.bcap"
+    path.mkdir() if kind == "folder" else path.touch()
+    allowed = os.access  # root may read everything
+    monkeypatch.setattr(os, "access", lambda name, mode, **more: str(name) != str(path) and allowed(name, mode, **more))
+    outcome = bytecap_command("inspect", path)
+    assert (outcome.code, outcome.stdout) == (2, "")
+    assert outcome.stderr == f"bytecap: error: {path} may not be read by this user; see: ls -ld {path}\n"

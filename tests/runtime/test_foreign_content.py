@@ -6,10 +6,12 @@ import gzip
 import io
 import json
 import os
+import pickle
 import sys
 import tarfile
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from tiny_tokenizers import tiny_tokenizer, words
 
@@ -29,6 +31,13 @@ def tar() -> bytes:
     return made.getvalue()
 
 
+def numpy_file() -> bytes:
+    made = io.BytesIO()
+    np.save(made, np.arange(300, dtype=np.uint16))
+    return made.getvalue()
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12345\n"
 FOREIGN = {
     "a.tar": (tar(), "is a tar archive, not text; unpack it"),
     "a.tar.gz": (gzip.compress(tar()), "is a tar archive, not text; unpack it"),
@@ -41,12 +50,41 @@ FOREIGN = {
     "little.txt": (TEXT.encode("utf-16-le"), "is no UTF-8 text: 50 % of its beginning are NUL"),
     "big.txt.gz": (gzip.compress(TEXT.encode("utf-16-be")), "is no UTF-8 text: 50 % of its beginning are NUL"),
     "cyrillic.txt": (CYRILLIC.encode("utf-16-le"), r"is no UTF-8 text: \d\d % of its beginning are control characters"),
+    "short.txt": ("Hi".encode("utf-16-le"), "is no UTF-8 text: every second byte is NUL, as in UTF-16; convert it"),
+    "short_big.txt": ("Hi you".encode("utf-16-be"), "is no UTF-8 text: every second byte is NUL, as in UTF-16"),
+    "tables": (b"\xff\xff\xff\xff\x00\x04\x00\x00", "is a stream of arrow tables, not text; write its texts as JSON"),
+    "letter.rtf": (b"{\\rtf1\\ansi " + TEXT.encode(), "is an RTF document, not text; give its text as UTF-8"),
+    "letter.docx": (b"PK\x03\x04" + b"\0" * 26 + b"[Content_Types].xml", "is a document of Microsoft Office, not data"),
+    "book.epub": (
+        b"PK\x03\x04" + b"\0" * 26 + b"mimetypeapplication/epub+zip",
+        "is a document of LibreOffice or an EPUB",
+    ),
+    "model.pt": (
+        b"PK\x03\x04" + b"\0" * 26 + b"model/data.pkl",
+        "is a checkpoint of torch.save, not data; give a token",
+    ),
+    "model.gguf": (b"GGUF\x03\0\0\0" + TEXT.encode(), "is a GGUF model, not text; give a token shard or UTF-8 text"),
+    "model.bcap": (b"\x89BCAP\r\n" + TEXT.encode(), "is an artifact of bytecap, not text; give a token shard"),
+    "model.safetensors": (b"\x10\0\0\0\0\0\0\0" + b'{"a": {}}', "is a model in safetensors, not text; give a token"),
+    "pointer.txt": (POINTER, "is a git-lfs pointer to a file that is not here, not text; git lfs pull"),
+    "pointer.jsonl": (POINTER, "is a git-lfs pointer to a file that is not here, not text; git lfs pull"),
+    "pointer.bin": (POINTER, "is a git-lfs pointer to a file that is not here, not token ids; git lfs pull"),
+    "ids.npy": (numpy_file(), r"is a numpy array, not text; write token ids as 16 bits each \(ids\.astype"),
+    "npy.bin": (numpy_file(), r"is a numpy array, not token ids; write token ids as 16 bits each \(ids\.astype"),
+    "ids.pkl": (pickle.dumps(list(range(300))), "is a Python pickle, not text; write token ids as 16 bits each"),
+    "text.bin": (
+        CYRILLIC.encode(),
+        r"has the name of token ids and holds UTF-8 text; give it a name that .* \.txt say",
+    ),
+    "text.bin.gz": (gzip.compress(TEXT.encode()), "has the name of token ids and holds UTF-8 text"),
+    "a.txt.lz4": (b"\x04\x22\x4d\x18" + TEXT.encode(), "looks like lz4 data; decompress it first"),
+    "a.7z": (b"7z\xbc\xaf\x27\x1c" + TEXT.encode(), "looks like 7-Zip data; decompress it first"),
     "ids.dat": (bytes([65, 1, 66, 0] * 100), r"is no UTF-8 text: .*; convert it to UTF-8, or name token ids \.bin"),
 }
 
 
-def read(path):
-    return read_tokens(path, tiny_tokenizer("bytes"), 420, 1)
+def read(path, vocabulary_size=420):
+    return read_tokens(path, tiny_tokenizer("bytes"), vocabulary_size, 1)
 
 
 @pytest.mark.parametrize("name", FOREIGN)
@@ -55,6 +93,24 @@ def test_what_is_no_text_is_refused_by_name(name, tmp_path):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=rf"{name} {message}"):
         read(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", [name for name in FOREIGN if ".bin" in name])
+def test_a_large_vocabulary_does_not_make_it_token_ids(name, tmp_path):
+    content, message = FOREIGN[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=rf"{name} {message}"):
+        read_tokens(tmp_path / name, None, 65_536, 1)
+
+
+@pytest.mark.parametrize("content", [b" \n\t \n", b" " * 5000, b"\n\0 \n", b'{"text": "  "}\n'])
+def test_white_space_that_a_tokenizer_drops_is_no_text(content, tmp_path):
+    name = "a.jsonl" if content.startswith(b"{") else "a.txt"
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(
+        DataError, match=rf"{name} holds white space alone, or characters that .* drops: no token .* words"
+    ):
+        read_tokens(tmp_path / name, tiny_tokenizer(), 420, 1)
 
 
 def test_standard_input_is_held_to_the_same(monkeypatch):

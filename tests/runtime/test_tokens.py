@@ -177,6 +177,17 @@ def test_a_large_vocabulary_makes_bare_numbers_wide(tmp_path):
     assert read_tokens(tmp_path / "y.bin", None, 65_536, 1).ids.tolist() == [1, 65_535]
 
 
+@pytest.mark.parametrize("vocabulary_size", [420, 100_000])
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_bare_numbers_of_64_bits_are_not_read_as_ids_and_zeros(vocabulary_size, ending, tmp_path):
+    content = np.arange(3, 103, dtype="<i8").tobytes()
+    (tmp_path / f"x.bin{ending}").write_bytes(gzip.compress(content) if ending else content)
+    with pytest.raises(
+        DataError, match=r"x\.bin.* every second number of 32 bits is 0, as in token ids of 64 bits each; "
+    ):
+        read_tokens(tmp_path / f"x.bin{ending}", None, vocabulary_size, 1)
+
+
 def test_only_what_is_needed_is_read(tmp_path):
     (tmp_path / "x.txt").write_text("\0".join(["abc " * 30_000] * 4))
     few, all_tokens = read(tmp_path / "x.txt", max_tokens=10), read(tmp_path / "x.txt")

@@ -1,0 +1,122 @@
+"""What callers give in place of what a public function takes: an error by the argument's name, before the work."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_job import CAP
+
+import bytecap
+from bytecap.errors import CapError, CompileError, DataError, MissingFileError, WrongTypeError
+from bytecap.interface.argument_types import KINDS
+from bytecap.interface.arguments import size_in_bytes
+
+IDS = np.arange(300)
+REFUSED = {  # by argument of evaluate: values, and what is said
+    "model": [
+        (b"model.bcap", "b'model.bcap', of type bytes; give a path"),
+        (None, "None; give a path"),
+        ({}, "of type dict"),
+    ],
+    "data": [([1, 2], "of type list; give a path or several"), (IDS, "of type ndarray"), (b"x", "b'x', of type bytes")],
+    "tokenizer": [(object(), "of type object; give a path")],
+    "byte_counts": [("counts.bin", "'counts.bin', of type str; give a list of paths")],
+    "max_tokens": [
+        (512.0, "512.0, of type float; give a whole number"),
+        ("512", "'512', of type str"),
+        (True, "True, of"),
+    ],
+    "sequence_length": [("16", "'16', of type str; give a whole number")],
+    "threads": [(np.float32(2), "of type float32; give a whole number")],
+    "seconds": [("1", "'1', of type str; give a number")],
+    "progress": [(3, "3, of type int; give True, or a function that is called as progress")],
+}
+CASES = [(name, value, said) for name, given in REFUSED.items() for value, said in given]
+
+
+@pytest.mark.parametrize(("name", "value", "said"), CASES, ids=[f"{name}-{said[:12]}" for name, _, said in CASES])
+def test_an_argument_of_another_type_is_refused_by_name(small_job, name, value, said):
+    good = {"model": small_job.artifact, "data": small_job.data, "tokenizer": small_job.tokenizer}
+    with pytest.raises(TypeError) as raised:
+        bytecap.evaluate(**{**good, name: value})
+    assert isinstance(raised.value, WrongTypeError) and str(raised.value).startswith(f"{name} is ")
+    assert said in str(raised.value)
+
+
+def test_what_means_the_same_is_taken(small_job):
+    plain = bytecap.evaluate(str(small_job.artifact), data=str(small_job.data), tokenizer=str(small_job.tokenizer))
+    other = bytecap.evaluate(
+        Path(small_job.artifact),
+        data=(Path(each) for each in [small_job.data]),
+        tokenizer=Path(small_job.tokenizer),
+        max_tokens=np.int64(10**6),
+        progress=lambda stage, done, total: None,
+    )
+    assert other.score.bits_per_byte == plain.score.bits_per_byte
+
+
+def test_every_annotation_that_is_checked_is_used():
+    used = {
+        str(parameter.annotation).removesuffix(" | None")
+        for name in bytecap.__all__
+        if callable(getattr(bytecap, name))
+        for parameter in inspect.signature(getattr(bytecap, name)).parameters.values()
+    }
+    assert set(KINDS) <= used
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [[1.5, 2.5], [True, False], [[1, 2], [3]], "abc", b"abc", 5, None, np.zeros((1, 1, 1), int), (i for i in "a")],
+)
+def test_what_are_no_token_ids_is_not_taken_for_them(small_job, tokens):
+    model = bytecap.load(small_job.artifact, tokenizer=small_job.tokenizer)
+    with pytest.raises(WrongTypeError, match=r"tokens are .*; give whole numbers, \[length\] or \[batch, length\]"):
+        model.logits(tokens)
+    if not isinstance(tokens, str):
+        with pytest.raises(WrongTypeError, match="tokens are "):
+            model.generate(tokens, tokens=1)
+    with pytest.raises(DataError, match="a token id is beyond 64 bits"):
+        model.logits([2**70])
+
+
+@pytest.mark.parametrize("tokens", [[1, 5], (1, 5), range(1, 6, 4), np.array([1, 5], np.uint16)])
+def test_token_ids_of_every_kind_give_the_same(small_job, tokens):
+    model = bytecap.load(small_job.artifact)
+    assert np.array_equal(model.logits(tokens), model.logits(np.array([1, 5])))
+
+
+@pytest.mark.parametrize("name", ["model", "data", "tokenizer", "against"])
+def test_a_file_that_is_not_there_is_pythons_error_too(small_job, name):
+    given = {"model": small_job.artifact, "data": small_job.data, "tokenizer": small_job.tokenizer}
+    with pytest.raises(FileNotFoundError, match=r"missing\.bin") as raised:
+        bytecap.evaluate(**{**given, name: "missing.bin"})
+    assert isinstance(raised.value, MissingFileError) and raised.value.filename == "missing.bin"
+
+
+def test_a_name_that_is_no_path_is_no_missing_file(small_job):
+    files = {"calibration": small_job.calibration, "evaluation": small_job.data, "tokenizer": small_job.tokenizer}
+    with pytest.raises(DataError, match="there is no experiment 'nothing'"):
+        bytecap.run_experiment("nothing", checkpoint=small_job.checkpoint, **files)
+    with pytest.raises(CompileError, match="there is no unit 'head'; there are tensors, rows, channels, blocks, heads"):
+        bytecap.sensitivity(small_job.checkpoint, calibration=small_job.calibration, unit="head")
+
+
+def test_sizes_are_whole_bytes(small_job):
+    assert [size_in_bytes(each) for each in (16e6, "16MB", np.int64(16_000_000))] == [16_000_000] * 3
+    for wrong in (0.15, None, [1], True, float("nan"), b"16MB"):
+        with pytest.raises(
+            WrongTypeError, match=r"a size is .*; give bytes as a whole number, or a text such as '16MB'"
+        ):
+            size_in_bytes(wrong)
+    with pytest.raises(CapError, match="-1 bytes are no size; give a number that is not negative"):
+        bytecap.verify(small_job.artifact, cap=-1)
+    assert bytecap.verify(small_job.artifact, cap=float(10**9)) and CAP
+
+
+def test_one_kind_of_units_is_not_taken_for_its_letters(small_job):
+    with pytest.raises(CompileError, match="there is no kind of protected weights 'rowz'"):
+        bytecap.curve(small_job.checkpoint, calibration=small_job.calibration, units="rowz", budget="1%")
