@@ -24,6 +24,8 @@ _INTERFACE = (
     "evaluate",
     "load",
     "inspect",
+    "read_artifact",
+    "write_artifact",
     "decode_tensors",
     "diff",
     "verify",
@@ -42,8 +44,7 @@ _INTERFACE = (
     "experiments",
     "run_experiment",
 )
-_ARTIFACT = ("read_artifact", "write_artifact")
-_HOMES = {**dict.fromkeys(_INTERFACE, ".interface"), **dict.fromkeys(_ARTIFACT, ".format.artifact")}
+_HOMES = dict.fromkeys(_INTERFACE, ".interface")
 _MODULES = {"errors": ".errors"}
 
 __all__ = [*_HOMES, *_MODULES, "__version__"]
@@ -51,8 +52,6 @@ __all__ = [*_HOMES, *_MODULES, "__version__"]
 
 if TYPE_CHECKING:  # what type checkers and editors see in place of the function below; a test compares the names
     from . import errors as errors
-    from .format.artifact import read_artifact as read_artifact
-    from .format.artifact import write_artifact as write_artifact
     from .interface import check_byte_table as check_byte_table
     from .interface import check_scorer as check_scorer
     from .interface import compile as compile
@@ -70,12 +69,14 @@ if TYPE_CHECKING:  # what type checkers and editors see in place of the function
     from .interface import load as load
     from .interface import pack as pack
     from .interface import plugins as plugins
+    from .interface import read_artifact as read_artifact
     from .interface import run_experiment as run_experiment
     from .interface import score as score
     from .interface import sensitivity as sensitivity
     from .interface import verify as verify
     from .interface import verify_folder as verify_folder
     from .interface import verify_folders as verify_folders
+    from .interface import write_artifact as write_artifact
 else:
 
     def __getattr__(name: str) -> object:

@@ -13,7 +13,7 @@ To add a function: write it in the module of its kind, name it here and in `byte
 
 from __future__ import annotations
 
-from .artifacts import decode_tensors, inspect, verify
+from .artifacts import decode_tensors, inspect, read_artifact, verify, write_artifact
 from .checking import check_byte_table, check_scorer
 from .comparing import Difference, diff
 from .compiling import compile
@@ -53,10 +53,12 @@ __all__ = [
     "load",
     "pack",
     "plugins",
+    "read_artifact",
     "run_experiment",
     "score",
     "sensitivity",
     "verify",
     "verify_folder",
     "verify_folders",
+    "write_artifact",
 ]

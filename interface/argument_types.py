@@ -86,6 +86,20 @@ def _is_number(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
+def _are_bytes(value: object) -> bool:
+    try:
+        memoryview(value)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True
+
+
+def _is_artifact(value: object) -> bool:
+    from ..format.artifact import Artifact
+
+    return isinstance(value, Artifact)
+
+
 def _is_progress(value: object) -> bool:
     return value is None or isinstance(value, bool) or callable(value)
 
@@ -99,5 +113,7 @@ KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {  # by annotation: what h
     "int": (is_whole, "a whole number"),
     "float": (_is_number, "a number"),
     "str": (lambda value: isinstance(value, str), "a text"),
+    "bytes": (_are_bytes, "the bytes themselves, as of pathlib.Path.read_bytes"),
+    "Artifact": (_is_artifact, "an artifact that bytecap.read_artifact read"),
     "ProgressOption": (_is_progress, "True, or a function that is called as progress(stage, done, total)"),
 }

@@ -1,4 +1,4 @@
-"""What reads an artifact: inspecting and verifying it. None of this needs torch."""
+"""What reads an artifact: its parts, inspecting and verifying it. None of this needs torch."""
 
 from __future__ import annotations
 
@@ -32,6 +32,26 @@ def inspect(artifact: PathLike) -> Inspection:
     return inspect_artifact(read_artifact_file(artifact))
 
 
+@deliberate
+def read_artifact(data: bytes) -> Artifact:
+    """The parts of an artifact, whose bytes are given; nothing in it is executed.
+
+    Raises ArtifactError (with offset, place and rule) when it cannot be read.
+    """
+    from ..format.artifact import read_artifact as read
+
+    return read(data)
+
+
+@deliberate
+def write_artifact(artifact: Artifact) -> bytes:
+    """The bytes of an artifact that was read, bit-exact."""
+    from ..format.artifact import write_artifact as write
+
+    return write(artifact)
+
+
+@deliberate
 def decode_tensors(artifact: Artifact) -> dict[str, np.ndarray]:
     """The float32 arrays of an artifact that was read, by name, bit-exact on every platform.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,20 @@ def test_an_argument_of_another_type_is_refused_by_name(small_job, name, value, 
         bytecap.evaluate(**{**good, name: value})
     assert isinstance(raised.value, WrongTypeError) and str(raised.value).startswith(f"{name} is ")
     assert said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "said"),
+    [
+        (bytecap.read_artifact, "model.bcap", "data is 'model.bcap', of type str; give the bytes themselves"),
+        (bytecap.read_artifact, Path("model.bcap"), "data is of type PosixPath; give the bytes themselves"),
+        (bytecap.decode_tensors, "model.bcap", "artifact is 'model.bcap', of type str; give an artifact that"),
+        (bytecap.write_artifact, b"x", "artifact is b'x', of type bytes; give an artifact that bytecap.read_artifact"),
+    ],
+)
+def test_what_is_read_step_by_step_is_refused_by_name(function, value, said):
+    with pytest.raises(WrongTypeError, match=re.escape(said)):
+        function(value)
 
 
 def test_what_means_the_same_is_taken(small_job):
