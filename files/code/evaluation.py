@@ -36,6 +36,7 @@ from .evaluated_values import (
     either,
     is_powerful,
 )
+from .tree_walk import walk
 
 MAX_STEPS = 250_000
 MAX_BYTES = 128 << 20
@@ -84,13 +85,7 @@ class Evaluator:
         """The names as they may be where `node` is evaluated: each of the values of those that have several, and each
         way of `a if b else c` where b is not known. Evaluate `node` while the iterator stands there.
         """
-        if node not in self.open_points:
-            walked = list(ast.walk(node))
-            self.open_points[node] = (
-                list(dict.fromkeys(item.id for item in walked if isinstance(item, ast.Name))),
-                [item for item in walked if isinstance(item, ast.IfExp)],
-            )
-        named, conditional = self.open_points[node]
+        named, conditional = self.open_points.get(node) or self._open_points(node)
         several = [name for name in named if isinstance(names.get(name), OneOf)]
         open_ = [item for item in conditional if isinstance(self._truth(item.test, names), Unknown)]
         if not several and not open_:
@@ -105,8 +100,27 @@ class Evaluator:
         if math.prod(map(len, ways)) > MAX_WORLDS:
             yield {**names, **dict.fromkeys(several, UNKNOWN)}
 
+    def _open_points(self, node: ast.AST) -> tuple[list[str], list[ast.IfExp]]:
+        """What may make an expression have several values: its names, and its conditional expressions."""
+        root = node
+        while isinstance(root, ast.Attribute):  # `a.b.c` is most of what is called
+            root = root.value
+        if isinstance(root, ast.Name | ast.Constant):
+            self.open_points[node] = ([root.id] if isinstance(root, ast.Name) else [], [])
+            return self.open_points[node]
+        walked = walk(node)
+        self.open_points[node] = (
+            list(dict.fromkeys(item.id for item in walked if isinstance(item, ast.Name))),
+            [item for item in walked if isinstance(item, ast.IfExp)],
+        )
+        return self.open_points[node]
+
     def alternatives(self, node: ast.expr, names: dict[str, Any]) -> Any:
         """The value of an expression, or `OneOf` those that it may have."""
+        named, conditional = self.open_points.get(node) or self._open_points(node)
+        if not conditional and not any(type(names.get(name)) is OneOf for name in named):
+            value = self.value(node, names)
+            return either([value]) if isinstance(value, OneOf) else value
         return either([self.value(node, world) for world in self.worlds(node, names)])
 
     def single(self, node: ast.expr, names: dict[str, Any]) -> Any:

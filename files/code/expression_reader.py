@@ -22,6 +22,7 @@ from .evaluated_calls import bound_names
 from .evaluated_values import UNKNOWN, Named, OneOf, UserFunction, bind_target
 from .evaluation import Evaluator
 from .references import Kind, Payload, Reference
+from .tree_walk import children, walk
 
 MAX_CALLS_IN_CALLS = 4
 MAX_FOLLOWED_CALLS = 2000
@@ -90,6 +91,7 @@ class ExpressionReader(ABC):
         self.calling: list[ast.AST] = []  # functions whose calls are being followed
         self.followed: set[ast.AST] = set()  # those that executed what their callers gave them
         self.parts: dict[ast.AST, Parts] = {}
+        self.as_statements: dict[ast.expr, ast.Expr] = {}
         self.executing: dict[ast.AST, bool] = {}
         self.statement: ast.AST | None = None  # the call that is a statement of its own: `a.append(b)`
 
@@ -120,6 +122,12 @@ class ExpressionReader(ABC):
         for value in parts.values:
             if value is not node and self._runs_code(value, names):
                 self._doubt(f"{self.evaluator.value(value, names).name} is used as a value, which", value)
+
+    def as_statement(self, node: ast.expr) -> ast.Expr:
+        """An expression as a statement, in which it is a value itself; the same each time."""
+        if node not in self.as_statements:
+            self.as_statements[node] = ast.Expr(node)
+        return self.as_statements[node]
 
     def _call(self, call: ast.Call, names: dict[str, Any]) -> None:
         if isinstance(call.func, ast.Attribute) and call.func.attr in CHANGING:
@@ -208,9 +216,7 @@ class ExpressionReader(ABC):
         self.evaluator.steps -= len(names) // NAMES_A_STEP
         inner = dict(names) if self.evaluator.steps > 0 else {}
         if isinstance(node, ast.Lambda):
-            inner.update(
-                dict.fromkeys((item.arg for item in ast.walk(node.args) if isinstance(item, ast.arg)), UNKNOWN)
-            )
+            inner.update(dict.fromkeys((item.arg for item in walk(node.args) if isinstance(item, ast.arg)), UNKNOWN))
             self.expressions(node.body, inner)
         elif isinstance(node, COMPREHENSIONS):
             self._comprehension(node, inner)
@@ -233,7 +239,7 @@ class ExpressionReader(ABC):
         """A function that executes text is read again with what this call gives it: `install("a", "source of a")`."""
         node = function.node
         if node not in self.executing:
-            self.executing[node] = any(last_name(item) in FOLLOWED_CALLS for item in ast.walk(node))
+            self.executing[node] = any(last_name(item) in FOLLOWED_CALLS for item in walk(node))
         if not (self.executing[node] or handed) or node in self.calling:
             return
         if len(self.calling) >= MAX_CALLS_IN_CALLS or self.evaluator.steps <= 0 or self.calls_left <= 0:
@@ -257,12 +263,10 @@ def parts_of(node: ast.AST) -> Parts:
     """The parts of an expression, or of a statement without a body."""
     parts = Parts()
     waiting: list[tuple[ast.AST, bool]] = [(node, True)]
-    while waiting:
-        item, is_value = waiting.pop(0)
+    for item, is_value in waiting:  # grows
         if isinstance(item, COMPREHENSIONS | ast.Lambda):
             parts.scopes.append(item)
-            children: list[ast.AST] = [*item.args.defaults] if isinstance(item, ast.Lambda) else []
-            waiting += [(child, True) for child in children]
+            waiting += [(child, True) for child in (item.args.defaults if isinstance(item, ast.Lambda) else ())]
             continue
         if isinstance(item, ast.Call):
             parts.calls.append(item)
@@ -272,7 +276,7 @@ def parts_of(node: ast.AST) -> Parts:
         if is_value and last_name(item) in FOLLOWED_NAMES:
             parts.values.append(item)  # type: ignore[arg-type]
         inside = not isinstance(item, ast.Attribute) and is_value
-        waiting += [(child, inside) for child in ast.iter_child_nodes(item)]
+        waiting += [(child, inside) for child in children(item)]
     parts.calls.reverse()
     parts.scopes.reverse()
     return parts

@@ -20,6 +20,7 @@ from .evaluated_values import UNKNOWN, Named, OneOf, Unknown, UserFunction, bind
 from .evaluation import Evaluator
 from .expression_reader import FOLLOWED_CALLS, NAMES_A_STEP, ExpressionReader
 from .references import Kind, Reference
+from .tree_walk import walk
 
 IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException", "OSError"}
 DOUBTS = {Kind.COMPUTED, Kind.COMPUTED_FILE, Kind.UNREADABLE}
@@ -51,7 +52,7 @@ class SourceReader(ExpressionReader):
         for function, around in self.waiting:  # grows: functions hold functions
             self.evaluator.steps -= len(around) // NAMES_A_STEP
             inner = dict(around) if self.evaluator.steps > 0 else {}
-            parameters = (item.arg for item in ast.walk(function.args) if isinstance(item, ast.arg))
+            parameters = (item.arg for item in walk(function.args) if isinstance(item, ast.arg))
             inner.update(dict.fromkeys(parameters, UNKNOWN))
             self.optional += 1
             before = len(self.references)
@@ -105,7 +106,9 @@ class SourceReader(ExpressionReader):
 
     def _decorators(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, names: dict[str, Any]) -> None:
         for decorator in node.decorator_list:
-            self.expressions(ast.Expr(decorator), names)  # a decorator is called: it is a value of the statement
+            self.expressions(
+                self.as_statement(decorator), names
+            )  # a decorator is called: it is a value of the statement
 
     def _attribute(self, name: str, value: Any) -> None:
         """An attribute with two different values is unknown."""
@@ -126,7 +129,9 @@ class SourceReader(ExpressionReader):
             if isinstance(target, ast.Subscript):
                 self._provide(target, names)
             if not isinstance(target, ast.Name):
-                self.expressions(ast.Expr(node.value), names)  # a function that runs code leaves what is followed
+                self.expressions(
+                    self.as_statement(node.value), names
+                )  # a function that runs code leaves what is followed
 
     def _replace(self, target: ast.Attribute, names: dict[str, Any]) -> None:
         """`builtins.__import__ = mine`: what follows means something else."""
@@ -261,7 +266,7 @@ def _is_simple(body: list[ast.stmt]) -> bool:
 
 def _runs_something(body: list[ast.stmt]) -> bool:
     """Whether a loop executes, imports or starts something, whose name a later turn may have changed."""
-    return any(last_name(item) in FOLLOWED_CALLS for statement in body for item in ast.walk(statement))
+    return any(last_name(item) in FOLLOWED_CALLS for statement in body for item in walk(statement))
 
 
 def _is_short_loop(body: list[ast.stmt], turns: int) -> bool:
