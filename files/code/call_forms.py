@@ -15,7 +15,7 @@ from typing import Any
 
 from .bounded_decoding import CannotDecode, listed
 from .call_context import CallContext
-from .evaluated_values import UNKNOWN, Compiled, ComputedMember, Named, Scope, Unknown, is_powerful
+from .evaluated_values import C_LIBRARY, UNKNOWN, Compiled, ComputedMember, Named, Scope, Unknown, is_powerful
 from .network_names import INSTANCES
 
 MAX_EVALUATED = 1 << 16  # characters of a text that is evaluated
@@ -62,6 +62,14 @@ def _looked_up(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) ->
     if is_powerful(owner) or isinstance(owner, ComputedMember):
         return ComputedMember("a computed name", getattr(owner, "name", getattr(owner, "owner", "globals()")))
     return UNKNOWN
+
+
+def _libraries_of_c(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
+    """`ctypes.CDLL(find_library("c"))`: the C library, whatever it is called there."""
+    found = node.args[0] if node.args else None
+    if isinstance(found, ast.Call) and evaluator.value(found.func, names) == Named("ctypes.util.find_library"):
+        return Named(C_LIBRARY) if found.args and evaluator.value(found.args[0], names) == "c" else UNKNOWN
+    return NotImplemented
 
 
 def _next(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
@@ -119,6 +127,7 @@ CALL_FORMS: dict[str, Callable[[CallContext, ast.Call, dict[str, Any]], Any]] = 
     "inspect.currentframe": _frame,
     "getattr": _looked_up,
     "next": _next,
+    "ctypes.CDLL": _libraries_of_c,
     **{name: _instance(name) for name in INSTANCES},
     "glob.glob": _globbed,
     "glob.iglob": _globbed,

@@ -15,7 +15,7 @@ from typing import Any
 from . import call_names, network_names
 from .bounded_decoding import CannotDecode
 from .call_forms import parsed
-from .changed_names import AssignedNames
+from .changed_names import AssignedNames, last_name
 from .commands import Word, command_references, split_shell
 from .evaluated_functions import run_statements
 from .evaluated_values import UNKNOWN, Compiled, ComputedMember, Named, OpenFile, Scope, Unknown
@@ -223,6 +223,7 @@ class CallMeaning:
     def _start(self, call: ast.Call, names: dict[str, Any], via: str) -> None:
         argument = call.args[0] if call.args else _keyword(call, "args")
         value = self.evaluator.value(argument, names) if argument is not None else UNKNOWN
+        value = value.decode("utf-8", "replace") if isinstance(value, bytes | bytearray) else value
         parts = _summed_lists(argument)
         if isinstance(value, list | tuple):
             self._found_all([_word(item) for item in value], call, via)
@@ -290,6 +291,8 @@ class CallMeaning:
         if isinstance(node, ast.Attribute):
             return _word(self.attributes.get(node.attr, UNKNOWN)) or ""
         if isinstance(node, ast.Call):
+            if last_name(node.func) in ("join", "joinpath") and node.args:  # what stands before is no end
+                return self._known_end(node.args[-1], names)
             wrapped = [*node.args, node.func.value if isinstance(node.func, ast.Attribute) else None]
             return next((end for item in reversed(wrapped) if item and (end := self._known_end(item, names))), "")
         if isinstance(node, ast.BinOp):

@@ -38,6 +38,7 @@ MAX_CODE_BYTES = 1 << 20  # of all sources of a closure together, outside string
 MAX_STEPS = 1_000_000  # of evaluation for all sources together
 TEXT_HEAD = 4096  # bytes
 INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+"([^"\n]+)"', re.MULTILINE)
+AT_EVERY_START = ("sitecustomize.py", "usercustomize.py")  # Python imports them where it looks for modules
 CALLS_ANYTHING = {Kind.COMPUTED, Kind.UNREADABLE}
 REPORTED = {
     Kind.COMPUTED,
@@ -58,6 +59,10 @@ def code_closure(room: SourceRoom, scripts: Sequence[str], known: Sequence[str] 
     tracer = _Tracer(room, set(known))
     for script in scripts:
         tracer.add(room.own(script), Role.GIVEN, "")
+    for script in scripts:
+        for name in AT_EVERY_START:
+            if room.is_file(path := f"{posixpath.dirname(script)}/{name}"):
+                tracer.add(path, Role.IMPORTED, "every start of Python")
     tracer.run()
     return tracer.result
 
@@ -164,10 +169,22 @@ class _Tracer:
         for reference in reader.references:
             if reference.kind is Kind.IMPORT_PATH and not reference.assumed:
                 folders.append(posixpath.normpath(posixpath.join(posixpath.dirname(task.path), reference.name)))
+                if reference.via == "site.addsitedir":
+                    self._run_path_files(folders[-1], reference, task)
         for reference in sorted(dict.fromkeys(reader.references), key=lambda reference: reference.line):
             self._follow(reference, task)
         for payload in dict.fromkeys(reader.payloads):
             self._unpack(payload, task)
+
+    def _run_path_files(self, folder: str, reference: Reference, task: _Task) -> None:
+        """The `.pth` files of a folder that becomes a site folder: lines that begin with `import` are executed."""
+        place = _place(task.label, reference.line)
+        for path in (f"{folder}/{name}" for name in self.room.names_in(folder) if name.endswith(".pth")):
+            lines = (self._bytes_of(path) or b"").decode("utf-8", "replace").splitlines()
+            code = "\n".join(line for line in lines if line.startswith(("import ", "import\t")))
+            if code:
+                self.result.files.setdefault(path, ClosureFile(path, self.room.size(path), Role.EXECUTED, place))
+                self._unpack(Payload(reference.line, code, ""), task)
 
     def _source(self, task: _Task) -> PythonSource:
         if task.path in self.result.sources and task.text is None:
@@ -278,6 +295,8 @@ class _Tracer:
             submodules = tuple(self._exported(found))
         for submodule in submodules:
             found += module_files(self.room, bases, [*names, submodule])
+        if names == ["pytest"] and self.room.is_file(beside := f"{posixpath.dirname(task.script)}/conftest.py"):
+            found = [*found, beside]  # which pytest imports
         for path in dict.fromkeys(found):
             self.add(path, Role.IMPORTED, place, task.script)
         if names and not reference.dots:

@@ -18,6 +18,7 @@ from .call_forms import matching_files
 from .evaluated_functions import run_function
 from .evaluated_values import (
     BUILTINS,
+    C_LIBRARY,
     DECOMPRESSOR_CLASSES,
     UNKNOWN,
     Decompressor,
@@ -30,6 +31,7 @@ from .evaluated_values import (
     all_plain,
 )
 
+LOOKUPS = {"__getattribute__", "__getattr__"}
 SHORT_TEXT = 16  # bytes that hide nothing
 FUNCTIONS = {**bounded_decoding.FUNCTIONS, **bounded_functions.FUNCTIONS}
 TEXT_METHODS = {**bounded_decoding.TEXT_METHODS, **bounded_functions.TEXT_METHODS}
@@ -71,7 +73,11 @@ def _of_function(function: UserFunction, name: str) -> Any:
 def is_known_call(name: str) -> bool:
     """Whether `apply_call` can do something with a function of this full name."""
     owner, _, method = name.rpartition(".")
-    return name in KNOWN_CALLS or (owner in TYPES and (method in TEXT_METHODS or method in ("get", "items", "keys")))
+    return (
+        name in KNOWN_CALLS
+        or method in LOOKUPS
+        or (owner in TYPES and (method in TEXT_METHODS or method in ("get", "items", "keys")))
+    )
 
 
 def apply_call(evaluator: CallContext, callee: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
@@ -96,6 +102,8 @@ def apply_call(evaluator: CallContext, callee: Any, arguments: list[Any], option
             evaluator.decoders[name] = None
         return result
     owner, _, method = name.rpartition(".")
+    if method in LOOKUPS and len(arguments) in (1, 2) and isinstance(arguments[0], str):
+        return member(Named(owner), arguments[0])  # `os.__getattribute__("system")`
     if owner in TYPES and arguments and isinstance(arguments[0], TYPES[owner]):
         return _method(evaluator, arguments[0], method, arguments[1:], options)
     return UNKNOWN
@@ -192,6 +200,24 @@ def _module(evaluator: CallContext, arguments: list[Any], options: dict[str, Any
     return Named(str(arguments[0]))
 
 
+def _top_module(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
+    """`__import__("a.b")` gives a; with names to import from it, a.b."""
+    listed = options.get("fromlist", arguments[3] if len(arguments) > 3 else ())
+    return Named(str(arguments[0]) if listed else str(arguments[0]).partition(".")[0])
+
+
+def _given(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
+    """`staticmethod(function)` is called as the function."""
+    return arguments[0] if len(arguments) == 1 else UNKNOWN
+
+
+def _library(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
+    """`ctypes.CDLL(None)` and the C library under its name: its functions are those that `os` has, too."""
+    name = arguments[0] if arguments else None
+    is_c = name is None or (isinstance(name, str) and name.rpartition("/")[2].startswith("libc."))
+    return Named(C_LIBRARY) if is_c else UNKNOWN
+
+
 def _getattr(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
     return member(arguments[0], arguments[1]) if isinstance(arguments[1], str) else UNKNOWN
 
@@ -251,9 +277,16 @@ def _bundled_file(evaluator: CallContext, arguments: list[Any], options: dict[st
 SPECIAL_CALLS: dict[str, Callable[[CallContext, list[Any], dict[str, Any]], Any]] = {
     "open": _open,
     "io.open": _open,
-    "__import__": _module,
+    "__import__": _top_module,
+    "importlib.__import__": _top_module,
     "importlib.import_module": _module,
     "getattr": _getattr,
+    "object.__getattribute__": _getattr,
+    "inspect.getattr_static": _getattr,
+    "staticmethod": _given,
+    "ctypes.CDLL": _library,
+    "ctypes.PyDLL": _library,
+    "ctypes.cdll.LoadLibrary": _library,
     "vars": _vars,
     "map": _map,
     "filter": _filter,

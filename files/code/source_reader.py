@@ -127,7 +127,7 @@ class SourceReader(ExpressionReader):
                 self._attribute(target.attr, value)
                 self._replace(target, names)
             if isinstance(target, ast.Subscript):
-                self._provide(target, names)
+                self._provide(target, value, names)
             if not isinstance(target, ast.Name):
                 self.expressions(
                     self.as_statement(node.value), names
@@ -139,12 +139,17 @@ class SourceReader(ExpressionReader):
         if replaced in call_names.REPLACED:
             self.found(Reference(Kind.UNREADABLE, f"{replaced} is replaced by a function of its own", target.lineno))
 
-    def _provide(self, target: ast.Subscript, names: dict[str, Any]) -> None:
-        """`sys.modules["a.b"] = ...` makes a module that no file holds."""
-        if self.evaluator.value(target.value, names) == Named("sys.modules"):
-            name = self.evaluator.value(target.slice, names)
-            if isinstance(name, str):
-                self.found(Reference(Kind.PROVIDED_MODULE, name, target.lineno))
+    def _provide(self, target: ast.Subscript, value: Any, names: dict[str, Any]) -> None:
+        """`sys.modules["a.b"] = ...` makes a module that no file holds; variables may name files that run."""
+        owner, name = self.evaluator.value(target.value, names), self.evaluator.value(target.slice, names)
+        if owner == Named("sys.modules") and isinstance(name, str):
+            self.found(Reference(Kind.PROVIDED_MODULE, name, target.lineno))
+        elif owner == Named("os.environ") and isinstance(name, str) and name in call_names.STARTING_VARIABLES:
+            kind = Kind.LIBRARY if name == "LD_PRELOAD" else Kind.EXECUTED_FILE
+            if isinstance(value, str):
+                self.found(Reference(kind, value, target.lineno, optional=True, via=name))
+            else:
+                self.found(Reference(Kind.COMPUTED, f"sets {name} to a computed text", target.lineno))
 
     def _augmented(self, node: ast.AugAssign, names: dict[str, Any]) -> None:
         self.expressions(node.value, names)
