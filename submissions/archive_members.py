@@ -42,7 +42,7 @@ def damage_told() -> Iterator[None]:
     """Say of a damaged archive that it is one, instead of the library's error; an error of memory or disk stays."""
     try:
         yield
-    except NotImplementedError as error:
+    except RuntimeError as error:  # a compression that Python has not, or a password
         raise DataError(f"it is packed in a way that is not read here ({error})") from error
     except DAMAGED as error:
         if type(error).__name__ == "LZMAError" or not isinstance(error, OSError) or error.errno is None:

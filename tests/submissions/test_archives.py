@@ -15,6 +15,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+import zstandard
 from command_line import bytecap_command
 from submission_folders import write_folder
 
@@ -103,7 +104,6 @@ def test_the_report_is_the_folder_s_with_one_line_more(tmp_path):
 
 
 def test_zstd_is_opened(tmp_path):
-    zstandard = pytest.importorskip("zstandard")
     plain = tarred(tmp_path / "a.tar", FILES)
     packed = tmp_path / "a.tar.zst"
     packed.write_bytes(zstandard.ZstdCompressor().compress(plain.read_bytes()))
