@@ -11,14 +11,13 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
-from . import bounded_decoding, bounded_functions
+from . import bounded_decoding, bounded_decompressors, bounded_functions
 from .bounded_functions import CHANGING
 from .call_context import CallContext
 from .call_forms import matching_files
 from .evaluated_functions import run_function
 from .evaluated_values import (
     BUILTINS,
-    C_LIBRARY,
     DECOMPRESSOR_CLASSES,
     UNKNOWN,
     Decompressor,
@@ -156,9 +155,9 @@ def _method(evaluator: CallContext, owner: Any, name: str, arguments: list[Any],
 def _decompressor(evaluator: CallContext, owner: Decompressor, name: str, arguments: list[Any]) -> Any:
     if name in ("decompress", "process"):
         evaluator.decoders[owner.kind] = None
-        return bounded_decoding.decompress_step(owner.kind, arguments[0])
+        return bounded_decompressors.decompress_step(owner.kind, arguments[0])
     if name == "stream_reader":
-        return bounded_decoding.decompress_step(owner.kind, arguments[0])
+        return bounded_decompressors.decompress_step(owner.kind, arguments[0])
     return b"" if name == "flush" else UNKNOWN
 
 
@@ -209,13 +208,6 @@ def _top_module(evaluator: CallContext, arguments: list[Any], options: dict[str,
 def _given(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
     """`staticmethod(function)` is called as the function."""
     return arguments[0] if len(arguments) == 1 else UNKNOWN
-
-
-def _library(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
-    """`ctypes.CDLL(None)` and the C library under its name: its functions are those that `os` has, too."""
-    name = arguments[0] if arguments else None
-    is_c = name is None or (isinstance(name, str) and name.rpartition("/")[2].startswith("libc."))
-    return Named(C_LIBRARY) if is_c else UNKNOWN
 
 
 def _getattr(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
@@ -284,9 +276,6 @@ SPECIAL_CALLS: dict[str, Callable[[CallContext, list[Any], dict[str, Any]], Any]
     "object.__getattribute__": _getattr,
     "inspect.getattr_static": _getattr,
     "staticmethod": _given,
-    "ctypes.CDLL": _library,
-    "ctypes.PyDLL": _library,
-    "ctypes.cdll.LoadLibrary": _library,
     "vars": _vars,
     "map": _map,
     "filter": _filter,

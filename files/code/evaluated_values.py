@@ -46,7 +46,7 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True)
 class Decompressor:
-    """A decompressor object of a kind that `bounded_decoding.decompress_step` knows."""
+    """A decompressor object of a kind that `bounded_decompressors.decompress_step` knows."""
 
     kind: str
 

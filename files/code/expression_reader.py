@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import ast
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from . import call_names, network_names
@@ -21,8 +20,9 @@ from .changed_names import AssignedNames, ChangingFunctions, forget, last_name
 from .evaluated_calls import bound_names
 from .evaluated_values import UNKNOWN, Named, OneOf, UserFunction, bind_target
 from .evaluation import Evaluator
+from .expression_parts import COMPREHENSIONS, RUNS_CODE, Parts, given_to, parts_of
 from .references import Kind, Payload, Reference
-from .tree_walk import children, walk
+from .tree_walk import walk
 
 MAX_CALLS_IN_CALLS = 4
 MAX_FOLLOWED_CALLS = 2000
@@ -42,8 +42,6 @@ FOLLOWED_KINDS = {
     Kind.STARTED_MODULE,
     Kind.STARTED_SCRIPT,
 }
-COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
-RUNS_CODE = call_names.EXECUTORS | call_names.IMPORTERS - call_names.ONLY_FIND | set(call_names.FILE_IMPORTERS)
 HANDED_ON = RUNS_CODE | call_names.STARTERS | call_names.OPENERS | call_names.READERS | network_names.FUNCTIONS
 MAPPING = {"map", "imap", "imap_unordered", "map_async", "filter", "starmap"}
 TARGETING = {"Thread", "Process", "Timer"}
@@ -62,17 +60,6 @@ COMPARING = {
     "setattr",
     "hasattr",
 }
-
-
-@dataclass(slots=True)
-class Parts:
-    """What an expression holds outside of its comprehensions and lambdas: calls, the inner first, these two themselves,
-    and names of functions that run code where they are no callee.
-    """
-
-    calls: list[ast.Call] = field(default_factory=list)
-    scopes: list[ast.expr] = field(default_factory=list)
-    values: list[ast.expr] = field(default_factory=list)
 
 
 class ExpressionReader(ABC):
@@ -134,7 +121,7 @@ class ExpressionReader(ABC):
             self._forget_changed(call, names)
         self.calls.read(call, names)
         callee = self.evaluator.alternatives(call.func, names)
-        handed = any(self._runs_code(item, names) for item in _given(call))
+        handed = any(self._runs_code(item, names) for item in given_to(call))
         functions = callee.values if isinstance(callee, OneOf) else (callee,)
         for function in functions:
             if isinstance(function, UserFunction):
@@ -161,7 +148,7 @@ class ExpressionReader(ABC):
 
     def _hand_on(self, call: ast.Call, names: dict[str, Any]) -> None:
         """A function as an argument: the calls that come of it, or that they are not known."""
-        for function in _given(call):
+        for function in given_to(call):
             value = self.evaluator.value(function, names) if isinstance(function, ast.Name | ast.Attribute) else UNKNOWN
             if not isinstance(value, Named | UserFunction) or (
                 isinstance(value, Named) and value.name not in HANDED_ON
@@ -257,39 +244,6 @@ class ExpressionReader(ABC):
         self.calling.pop()
         if len(self.payloads) + self.told > before:
             self.followed.add(node)
-
-
-def parts_of(node: ast.AST) -> Parts:
-    """The parts of an expression, or of a statement without a body."""
-    parts = Parts()
-    waiting: list[tuple[ast.AST, bool]] = [(node, True)]
-    for item, is_value in waiting:  # grows
-        if isinstance(item, COMPREHENSIONS | ast.Lambda):
-            parts.scopes.append(item)
-            waiting += [(child, True) for child in (item.args.defaults if isinstance(item, ast.Lambda) else ())]
-            continue
-        if isinstance(item, ast.Call):
-            parts.calls.append(item)
-            waiting.append((item.func, False))
-            waiting += [(child, not isinstance(child, ast.Name | ast.Attribute)) for child in _given(item)]
-            continue
-        if is_value and last_name(item) in FOLLOWED_NAMES:
-            parts.values.append(item)  # type: ignore[arg-type]
-        inside = not isinstance(item, ast.Attribute) and is_value
-        waiting += [(child, inside) for child in children(item)]
-    parts.calls.reverse()
-    parts.scopes.reverse()
-    return parts
-
-
-FOLLOWED_NAMES = {name.rpartition(".")[2] for name in RUNS_CODE}
-
-
-def _given(call: ast.Call) -> Iterator[ast.expr]:
-    """The arguments of a call, the star of `*items` taken off."""
-    for item in call.args:
-        yield item.value if isinstance(item, ast.Starred) else item
-    yield from (item.value for item in call.keywords)
 
 
 def _carried(value: Any, place: ast.expr) -> ast.expr:
