@@ -36,7 +36,13 @@ def naming_file(path: Path) -> Iterator[None]:
 
 
 def instead_of_artifact(path: Path) -> str | None:
-    """What to do with a file that was given for an artifact and is a checkpoint; None for another one."""
+    """What to do with a file that was given for an artifact and is a checkpoint or an archive; None for another one."""
+    from ..submissions.archive_kinds import archive_kind, is_other_archive
+
+    if is_other_archive(path):
+        return "it is an archive of a kind that is not opened here; unpack it and give the folder or file in it"
+    if archive_kind(path) is not None:
+        return "it is an archive; `bytecap verify` judges the submission in it, else unpack it and give the file in it"
     from ..compiler.checkpoints.containers import is_checkpoint
 
     if not is_checkpoint(path):

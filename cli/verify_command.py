@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..submissions.archive_kinds import is_submission
 from .documents import json_option, print_document
 from .exit_codes import VERIFICATION
 from .parameters import (
@@ -96,8 +97,8 @@ FOLDER_OPTIONS = ("cap", "data", "tokenizer", "tolerance", "seconds", "memory", 
 @click.option("--json-lines", "as_json_lines", is_flag=True, help="Print one line of JSON a target.")
 @json_option
 def command(targets: tuple[Path, ...], as_json: bool, as_json_lines: bool, **options: Any) -> None:
-    """Check each TARGET: an artifact (- for standard input), or the folder of a submission, of which nothing is
-    executed.
+    """Check each TARGET: an artifact (- for standard input), or the folder of a submission or a .zip or .tar of
+    it, of which nothing is executed.
 
     Of an artifact: its structure, checksums, bytes, tensors, tokenizer and, when asked, its score.
     Each check is PASS, FAIL, or SKIPPED where nothing was asked or an earlier failure leaves nothing to
@@ -109,7 +110,7 @@ def command(targets: tuple[Path, ...], as_json: bool, as_json_lines: bool, **opt
     One FAIL and the exit code is 7, also for a file that is damaged, of a newer version, or no artifact
     at all, and for a folder that could not be judged.
     """
-    folders = [target for target in targets if target.is_dir()]
+    folders = [target for target in targets if is_submission(target)]
     _check_options(options, targets)
     if folders or len(targets) > 1 or as_json_lines:
         from .verify_queue import verify_targets
@@ -126,7 +127,7 @@ def command(targets: tuple[Path, ...], as_json: bool, as_json_lines: bool, **opt
 
 
 def _check_options(options: dict[str, Any], targets: tuple[Path, ...]) -> None:
-    any_folder = any(target.is_dir() for target in targets)
+    any_folder = any(is_submission(target) for target in targets)
     if [*map(str, targets), *options["data"]].count("-") > 1:
         raise click.UsageError("standard input can be read once; name files for the others.")
     if options["data"] and options["tokenizer"] is None:

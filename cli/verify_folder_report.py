@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,7 +28,10 @@ def print_judgement(judgement: Judgement) -> None:
     from ..submissions.findings import visible_text
 
     files = f"{judgement.files:,} {'file' if judgement.files == 1 else 'files'}"
-    click.echo(f"submission folder {visible_text(str(judgement.path))}: {files}\n")
+    click.echo(f"submission folder {visible_text(str(judgement.path))}: {files}")
+    if judgement.opened is not None:
+        click.echo(opened_line(judgement.opened))
+    click.echo()
     for line in ledger_lines(judgement):
         click.echo(line)
     for level in GRAVEST_FIRST:
@@ -38,6 +41,13 @@ def print_judgement(judgement: Judgement) -> None:
     if judgement.findings:
         click.echo()
     click.echo(verdict_line(judgement))
+
+
+def opened_line(opened: Mapping[str, Any]) -> str:
+    """`opened from a zip archive of 6 files, 1,234 bytes; judged is its folder a/b`."""
+    files = f"{opened['files']:,} {'file' if opened['files'] == 1 else 'files'}"
+    entered = f"; judged is its folder {opened['entered']}" if opened["entered"] else ""
+    return f"opened from a {opened['archive']} archive of {files}, {opened['bytes']:,} bytes{entered}"
 
 
 def print_finding(finding: Finding) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..files.artifact_file import artifact_file_size
+from ..submissions.archive_kinds import is_submission
 from .documents import document_text, print_document
 from .exit_codes import VERIFICATION
 from .progress import terminal_progress
@@ -81,10 +82,10 @@ def _rows(
 ) -> Iterator[Row]:
     from .. import interface
 
-    folders = [target for target in targets if target.is_dir()]
+    folders = [target for target in targets if is_submission(target)]
     judgements = interface.verify_folders(folders, progress=progress, **folder_options) if folders else iter(())
     for target in targets:
-        if target.is_dir():
+        if is_submission(target):
             yield Row(target, next(judgements))
         else:
             yield Row(target, checks=interface.verify(target, progress=progress, **artifact_options))

@@ -37,7 +37,7 @@ def verify_folders(
     scheduler: str | None = None,
     progress: ProgressOption = None,
 ) -> Iterator[Judgement]:
-    """Judge submission folders from their files alone; yields one record a folder, in their order.
+    """Judge submission folders, or archives of one each, from their files alone; yields a record each, in their order.
 
     cap                what artifact and code may take together; without one the challenge's 16,000,000 bytes
     data, tokenizer    validation text: weights of a known architecture in the folder are scored on it and held
@@ -48,13 +48,15 @@ def verify_folders(
     threads            folders at a time, by default one a CPU; the result does not depend on it
     scheduler          address of a Dask cluster whose workers see the same files; this machine without one
 
-    Raises DataError for a path that is no folder and for only one of data and tokenizer, CapError for a text that
-    is no size, CompileError when the cluster cannot be reached.
+    Raises DataError for a path that is neither folder nor archive and for only one of data and tokenizer, CapError
+    for a text that is no size, CompileError when the cluster cannot be reached.
     """
+    from ..submissions.archive_kinds import is_submission
+
     folders = [Path(path) for path in paths]
     for folder in folders:
-        if not folder.is_dir():
-            raise DataError(f"{folder} is not a folder")
+        if not is_submission(folder):
+            raise DataError(f"{folder} is not a folder, nor an archive (.zip, .tar, .tar.gz, .tar.xz, .tar.zst) of one")
     options = _options(cap, data, tokenizer, tolerance, seconds, memory)
     return _judged(folders, options, threads, scheduler, progress)
 

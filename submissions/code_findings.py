@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ..files.code.closure_records import ClosureFile, CodeClosure, MissingModule, Role, is_own_package
 from ..files.code.python_source import UnreadableSource, read_python
 from ..files.code.references import Kind
 from ..files.code.side_files import Purpose, side_purpose
+from .code_named_findings import named_findings, names_listed, times_told
 from .code_packing import PackedCode
 from .findings import Finding, Level, Rule
 from .folder import SubmissionFolder
 from .folder_room import name_in_folder
 
 MAIN_NAME = "train_gpt.py"
-ONLY_LOOKS = {
-    "nvidia-smi",
-    "hostname",
-    "uname",
-    "lscpu",
-    "nproc",
-    "free",
-    "df",
-    "whoami",
-    "git",
-    "pyminify",
-    "nvidia_smi",
-}
 CHECKED_BYTES = 1 << 20  # of Python files that the main script does not need, which are only parsed
-SHOWN_NAMES = 6
 DATA_SUFFIXES = {
     ".model",
     ".vocab",
@@ -115,7 +102,7 @@ def closure_findings(folder: SubmissionFolder, main: str, closure: CodeClosure, 
     findings += _payload_findings(closure)
     findings += [_file_finding(file) for file in closure.counted if file.role in ROLE_RULES]
     findings += _missing_findings(closure)
-    findings += _named_findings(closure)
+    findings += named_findings(closure)
     findings += _side_findings(closure)
     findings += _uncounted_findings(folder, main, closure)
     return findings
@@ -141,7 +128,7 @@ def _source_findings(folder: SubmissionFolder, closure: CodeClosure) -> Iterator
     if closure.newer:
         version = max(syntax.version for _, syntax in closure.newer)
         place, syntax = next(pair for pair in closure.newer if pair[1].version == version)
-        text = f"needs Python {version[0]}.{version[1]}: {syntax.name}{_times(closure.newer)}"
+        text = f"needs Python {version[0]}.{version[1]}: {syntax.name}{times_told(closure.newer)}"
         yield Finding(
             "code-newer-python", Level.INFORMATION, text, place, {"version": version, "places": len(closure.newer)}
         )
@@ -190,7 +177,7 @@ def _payload_findings(closure: CodeClosure) -> Iterator[Finding]:
         text = f"runs {bytes_:,} bytes of source packed with {item.packing}, which were unpacked and read"
         level = Level.INFORMATION
         if needed:
-            text, level = f"{text}: it needs {_listed(needed)}", Level.FINDING
+            text, level = f"{text}: it needs {names_listed(needed)}", Level.FINDING
         values = {"bytes": bytes_, "layer": item.layer, "needs": needed}
         yield Finding("code-hidden-payload", level, text, item.place, values)
 
@@ -220,52 +207,6 @@ def _missing_finding(missing: MissingModule) -> Finding:
     return Finding("code-missing-module", level, text, missing.place, {"module": missing.name})
 
 
-def _named_findings(closure: CodeClosure) -> Iterator[Finding]:
-    by_kind: dict[Kind, dict[str, list[str]]] = {}
-    for place, reference in closure.named:
-        by_kind.setdefault(reference.kind, {}).setdefault(reference.name, []).append(place)
-    for name, places in by_kind.get(Kind.PROGRAM, {}).items():
-        level = Level.INFORMATION if name in ONLY_LOOKS else Level.FINDING
-        text = f"starts the program {name}{_times(places)}"
-        yield Finding("code-external-program", level, text, places[0], {"program": name})
-    yield from _network_findings(closure)
-    for name, places in by_kind.get(Kind.INLINE_NATIVE, {}).items():
-        text = f"compiles source text inside the script with {name}{_times(places)}"
-        yield Finding("code-inline-native", Level.INFORMATION, text, places[0])
-    for name, places in by_kind.get(Kind.UNREADABLE, {}).items():
-        text = f"runs code that could not be followed: {name}{_times(places)}"
-        yield Finding("code-unread-payload", Level.FINDING, text, places[0])
-    for name, places in by_kind.get(Kind.COMPUTED, {}).items():
-        yield Finding("code-computed", Level.FINDING, f"{name}{_times(places)}", places[0])
-    computed = by_kind.get(Kind.COMPUTED_FILE, {})
-    if computed:
-        count = sum(len(places) for places in computed.values())
-        text = f"opens files by computed names, which are not known: {_listed(list(computed))}{_times(range(count))}"
-        yield Finding(
-            "code-computed-file", Level.INFORMATION, text, next(iter(computed.values()))[0], {"places": count}
-        )
-    unpickling = by_kind.get(Kind.UNPICKLING, {})
-    if unpickling:
-        count = sum(len(places) for places in unpickling.values())
-        text = f"unpickles without restriction: {_listed(list(unpickling))}{_times(range(count))}"
-        yield Finding("code-unpickling", Level.INFORMATION, text, next(iter(unpickling.values()))[0], {"places": count})
-
-
-def _network_findings(closure: CodeClosure) -> Iterator[Finding]:
-    places: dict[tuple[str, bool], list[str]] = {}
-    for place, reference in closure.named:
-        if reference.kind is Kind.NETWORK:
-            places.setdefault((reference.name, reference.uncalled), []).append(place)
-    for (name, uncalled), where in places.items():
-        level = Level.INFORMATION if uncalled else Level.FINDING
-        text = (
-            f"would use the network, in a function that nothing calls: {name}"
-            if uncalled
-            else f"uses the network: {name}"
-        )
-        yield Finding("code-network", level, f"{text}{_times(where)}", where[0])
-
-
 def _side_findings(closure: CodeClosure) -> Iterator[Finding]:
     for file in closure.counted:
         if file.role is Role.READ:
@@ -293,15 +234,6 @@ def _uncounted_findings(folder: SubmissionFolder, main: str, closure: CodeClosur
             continue
         by_purpose.setdefault(words, {})[file.name] = file.bytes
     for words, files in by_purpose.items():
-        text = f"{_listed(list(files))}: {sum(files.values()):,} bytes not counted ({words})"
+        text = f"{names_listed(list(files))}: {sum(files.values()):,} bytes not counted ({words})"
         level = Level.FINDING if words == Purpose.CODE_AS_TEXT.value else Level.INFORMATION
         yield Finding("code-not-counted", level, text, next(iter(files)), {"files": files})
-
-
-def _times(places: Sequence[object]) -> str:
-    return f" ({len(places)} places)" if len(places) > 1 else ""
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-    return ", ".join(names[:SHOWN_NAMES]) + more

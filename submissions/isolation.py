@@ -15,12 +15,14 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ..progress import StageProgress
+from .archive_kinds import is_archive
 from .findings import Finding, Level
 from .judgement import Judgement, JudgeOptions, judgement_document, judgement_from_document
 
@@ -41,9 +43,9 @@ class JudgingProcess:
             start_new_session=True,  # an interrupt is answered by us alone
         )
 
-    def ask(self, path: Path, options: JudgeOptions) -> dict[str, Any] | None:
-        """The document of a folder; None when the process is gone."""
-        line = json.dumps({"path": str(path), "options": asdict(options)}) + "\n"
+    def ask(self, path: Path, options: JudgeOptions, unpack_to: str | None = None) -> dict[str, Any] | None:
+        """The document of a folder, or of an archive that is unpacked there; None when the process is gone."""
+        line = json.dumps({"path": str(path), "options": asdict(options), "unpack_to": unpack_to}) + "\n"
         if self.process.stdin is None or self.process.stdout is None:
             return None
         try:
@@ -73,9 +75,13 @@ class JudgingProcesses:
         self.started: list[JudgingProcess] = []
 
     def judge(self, path: Path, options: JudgeOptions) -> dict[str, Any]:
-        """The document of a folder, from an idle process or a new one."""
+        """The document of a folder, from an idle process or a new one; of an archive, which is unpacked for as long."""
         process = self._take()
-        document = process.ask(path, options)
+        if is_archive(path):
+            with tempfile.TemporaryDirectory(prefix="bytecap-verify-") as folder:
+                document = process.ask(path, options, folder)
+        else:
+            document = process.ask(path, options)
         if document is None:
             process.close()
             text = "the judging process ended while it was asked; please report this"

@@ -25,6 +25,9 @@ from .judgement import Judgement, JudgeOptions, limited, plain_facts
 from .submission_ledger import submission_ledger
 
 RULES = (
+    Rule(
+        "archive-unopened", (Level.SKIPPED,), "The archive of a submission is damaged, hostile, too large or not one."
+    ),
     Rule("judge-crash", (Level.SKIPPED,), "Judging ended in an error of bytecap's own, or of a library."),
     Rule("judge-time", (Level.SKIPPED,), "Judging took longer than is allowed for a folder, and was given up."),
     Rule("judge-memory", (Level.SKIPPED,), "Judging needed more memory than is allowed for a folder."),

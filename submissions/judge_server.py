@@ -15,17 +15,22 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from .archives import unpack_submission
 from .findings import Finding, Level
 from .judge import crash_finding, judge_folder
-from .judgement import Judgement, JudgeOptions, judgement_document
+from .judgement import Judgement, JudgeOptions, judgement_document, plain_facts
 
 IDLE_FACTOR = 20  # so much longer on the clock than on the core: a busy machine must not change a verdict
 SECONDS_A_BYTE = 2e-6  # of an artifact
 MOST_ARTIFACT_SECONDS = 60.0
+UNPACKING_SECONDS, UNPACKING_BYTES = 30.0, 1 << 30  # of a core, and of memory
+WAY_OUT = "unpack it and give the folder"
 MEMORY_EXIT = 77  # of the fork, when not even the answer fits
 
 
@@ -37,30 +42,81 @@ def serve() -> None:
     for line in sys.stdin:
         job = json.loads(line)
         options = JudgeOptions(**job["options"])
-        answers.write(json.dumps(judged_apart(Path(job["path"]), options)) + "\n")
+        path, unpack_to = Path(job["path"]), job.get("unpack_to")
+        document = judged_apart(path, options) if unpack_to is None else judged_archive(path, options, Path(unpack_to))
+        answers.write(json.dumps(document) + "\n")
         answers.flush()
 
 
 def judged_apart(path: Path, options: JudgeOptions) -> dict[str, Any]:
     """The document of a folder that was judged in a fork of this process."""
     started = time.monotonic()
+    waited = IDLE_FACTOR * _cpu_seconds(path, options) if options.seconds else None
+    answer, in_time, exit_code, usage = _from_fork(lambda writer: _judge_and_exit(path, options, writer), waited)
+    seconds = time.monotonic() - started
+    document = _document(answer, in_time, exit_code, path, options)
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    cpu_seconds = round(usage.ru_utime + usage.ru_stime, 4)
+    return {**document, "seconds": round(seconds, 4), "cpu_seconds": cpu_seconds, "peak_bytes": peak}
+
+
+def judged_archive(path: Path, options: JudgeOptions, folder: Path) -> dict[str, Any]:
+    """The document of the submission in an archive, which a fork of this process unpacks into the empty `folder`."""
+    waited = IDLE_FACTOR * UNPACKING_SECONDS
+    answer, in_time, exit_code, _ = _from_fork(lambda writer: _unpack_and_exit(path, folder, writer), waited)
+    if not in_time or exit_code == -signal.SIGPROF:
+        refusal = f"it does not unpack in {UNPACKING_SECONDS:g} seconds of a core"
+    elif exit_code == MEMORY_EXIT:
+        refusal = f"unpacking it takes more than {UNPACKING_BYTES >> 20:,} MiB of memory"
+    elif exit_code != 0:
+        refusal = f"unpacking it ended with exit code {exit_code}"
+    else:
+        found = json.loads(answer)
+        if "refusal" not in found:
+            return {**judged_apart(folder / found["entered"], options), "folder": str(path), "opened": found}
+        refusal = found["refusal"]
+    text = f"the archive was not opened: {refusal}; {WAY_OUT}"
+    return json.loads(_nothing_judged(Finding("archive-unopened", Level.SKIPPED, text), path, options))
+
+
+def _unpack_and_exit(path: Path, folder: Path, writer: int) -> None:
+    """In the fork: never returns."""
+    code, answer = 1, b""
+    try:
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_PROF, UNPACKING_SECONDS)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        _limit_memory(UNPACKING_BYTES)
+        answer = json.dumps(plain_facts(asdict(unpack_submission(path, folder)))).encode("ascii")
+        code = 0
+    except DataError as error:
+        answer, code = json.dumps({"refusal": str(error)}).encode("ascii"), 0
+    except MemoryError:
+        code = MEMORY_EXIT
+    except BaseException as error:
+        answer, code = json.dumps({"refusal": f"{type(error).__name__}: {error}"}).encode("ascii"), 0
+    try:
+        with os.fdopen(writer, "wb") as file:
+            file.write(answer)
+    finally:
+        os._exit(code)
+
+
+def _from_fork(work: Callable[[int], None], seconds: float | None) -> tuple[bytes, bool, int, resource.struct_rusage]:
+    """What a fork that does `work` writes to its pipe, whether in that time on the clock, its exit code and costs."""
+    deadline = None if seconds is None else time.monotonic() + seconds
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
-        _judge_and_exit(path, options, writer)
+        work(writer)
     os.close(writer)
-    deadline = started + IDLE_FACTOR * _cpu_seconds(path, options) if options.seconds else None
     answer, in_time = _read_until(reader, deadline)
     os.close(reader)
     if not in_time:
         os.kill(child, signal.SIGKILL)
     _, status, usage = os.wait4(child, 0)
-    seconds = time.monotonic() - started
-    document = _document(answer, in_time, os.waitstatus_to_exitcode(status), path, options)
-    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    cpu_seconds = round(usage.ru_utime + usage.ru_stime, 4)
-    return {**document, "seconds": round(seconds, 4), "cpu_seconds": cpu_seconds, "peak_bytes": peak}
+    return answer, in_time, os.waitstatus_to_exitcode(status), usage
 
 
 def _cpu_seconds(path: Path, options: JudgeOptions) -> float:
@@ -127,10 +183,16 @@ def _limit(path: Path, options: JudgeOptions) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if not options.data:  # what scores may keep compiled kernels
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    if options.memory_bytes and os.path.exists("/proc/self/statm"):
+    if options.memory_bytes:
+        _limit_memory(options.memory_bytes)
+
+
+def _limit_memory(more: int) -> None:
+    """Bound this process to so many bytes beyond what it has."""
+    if os.path.exists("/proc/self/statm"):
         with open("/proc/self/statm", encoding="ascii") as file:
             pages = int(file.read().split()[0])
-        limit = pages * resource.getpagesize() + options.memory_bytes
+        limit = pages * resource.getpagesize() + more
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 

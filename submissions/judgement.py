@@ -64,6 +64,7 @@ class Judgement(ShownByFacts):
 
     complete : bool   whether every section was judged; if not, nothing that was found makes it a pass
     facts : dict      by section, what it read, as JSON values
+    opened : dict     of a submission that was given as an archive, what was opened (`archives.OpenedArchive`)
     seconds, cpu_seconds, peak_bytes   what judging took, for the folder alone; 0 where it was not measured
     """
 
@@ -77,6 +78,7 @@ class Judgement(ShownByFacts):
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     peak_bytes: int = 0
+    opened: Mapping[str, Any] | None = None
 
     @property
     def verdict(self) -> str:
@@ -152,6 +154,7 @@ def judgement_document(judgement: Judgement) -> dict[str, Any]:
         "seconds": round(judgement.seconds, 4),
         "cpu_seconds": round(judgement.cpu_seconds, 4),
         "peak_bytes": judgement.peak_bytes,
+        **({} if judgement.opened is None else {"opened": judgement.opened}),
     }
 
 
@@ -168,4 +171,5 @@ def judgement_from_document(document: Mapping[str, Any], path: Path, options: Ju
         document["seconds"],
         document["cpu_seconds"],
         document["peak_bytes"],
+        document.get("opened"),
     )

@@ -1,15 +1,14 @@
-"""What packed text is made of, taken apart in bounded memory: compressors, base encodings, text methods.
+"""What packed text is made of, taken apart in bounded memory: base encodings, text methods, paths, and compressors.
 
 Strategy: an allow list by the names that scripts use. Every function here is pure and refuses, with
-`CannotDecode` and a reason, what would be larger than `MAX_DECODED_BYTES`; decompressors are fed in
-bounded pieces, so a bomb costs no more than that. Nothing else can be called by an evaluated script.
+`CannotDecode` and a reason, what would be larger than `MAX_DECODED_BYTES`; decompressors stand in
+`bounded_decompressors`. Nothing else can be called by an evaluated script.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import bz2
 import codecs
 import lzma
 import os.path
@@ -19,106 +18,23 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
-MAX_DECODED_BYTES = 16 << 20
-MAX_DICTIONARY_BYTES = 64 << 20
+from .bounded_decompressors import (
+    MAX_DECODED_BYTES,
+    CannotDecode,
+    decompress_brotli,
+    decompress_bz2,
+    decompress_gzip,
+    decompress_lzma,
+    decompress_zlib,
+    decompress_zstd,
+)
+
 MAX_ITEMS = 1 << 20  # of a list: each takes some 40 bytes
 MAX_STRIPPED = 256  # characters that `strip` takes off: it looks through all of them for every one
 ENCODINGS = set(  # others take quadratic time
     "utf8 utf_8 utf_8_sig ascii us_ascii latin1 latin_1 l1 iso8859_1 iso_8859_1 cp1252 utf16 utf_16 utf_16_le "
     "utf_16_be utf32 utf_32 unicode_escape raw_unicode_escape hex base64 rot13 rot_13 zlib zip bz2".split()
 )
-PIECE_BYTES = 1 << 20
-
-
-class CannotDecode(Exception):
-    """A value that cannot be computed here; the reason is said to the user."""
-
-
-def _bounded(value: Any) -> Any:
-    if isinstance(value, str | bytes | bytearray | list | tuple) and len(value) > MAX_DECODED_BYTES:
-        raise CannotDecode(f"more than {MAX_DECODED_BYTES >> 20} MiB")
-    return value
-
-
-def _in_pieces(make: Callable[[], Any], data: bytes, name: str) -> bytes:
-    """All members of a compressed stream, one decompressor each, until the data or the limit ends."""
-    parts: list[bytes] = []
-    size = 0
-    try:
-        while data:
-            decompressor = make()
-            part = decompressor.decompress(data, MAX_DECODED_BYTES - size + 1)
-            size += len(part)
-            parts.append(part)
-            if size > MAX_DECODED_BYTES:
-                raise CannotDecode(f"{name}: more than {MAX_DECODED_BYTES >> 20} MiB")
-            if not decompressor.eof:
-                if size == 0:
-                    raise CannotDecode(f"{name}: the stream ends early")
-                break
-            data = decompressor.unused_data
-    except (lzma.LZMAError, zlib.error, OSError, EOFError, ValueError, MemoryError) as error:
-        if not parts:
-            raise CannotDecode(f"{name}: {error}") from error
-    return b"".join(parts)
-
-
-def decompress_lzma(data: bytes, format: int = lzma.FORMAT_AUTO, memlimit: Any = None, filters: Any = None) -> bytes:
-    """`lzma.decompress` with bounded dictionary and output."""
-    for item in filters or ():
-        if item.get("dict_size", 0) > MAX_DICTIONARY_BYTES:
-            raise CannotDecode("lzma: a dictionary that is too large")
-    limit = None if format == lzma.FORMAT_RAW else 2 * MAX_DICTIONARY_BYTES
-    return _in_pieces(lambda: lzma.LZMADecompressor(format, limit, filters), data, "lzma")
-
-
-def decompress_zlib(data: bytes, wbits: int = zlib.MAX_WBITS, bufsize: int = 0) -> bytes:
-    """`zlib.decompress` with bounded output."""
-    return _in_pieces(lambda: zlib.decompressobj(wbits), data, "zlib")
-
-
-def decompress_gzip(data: bytes) -> bytes:
-    """`gzip.decompress` with bounded output."""
-    return _in_pieces(lambda: zlib.decompressobj(31), data, "gzip")
-
-
-def decompress_bz2(data: bytes) -> bytes:
-    """`bz2.decompress` with bounded output."""
-    return _in_pieces(bz2.BZ2Decompressor, data, "bz2")
-
-
-def decompress_brotli(data: bytes) -> bytes:
-    """`brotli.decompress` in pieces."""
-    import brotli
-
-    decompressor, parts, size = brotli.Decompressor(), [], 0
-    try:
-        part = decompressor.process(data, output_buffer_limit=PIECE_BYTES)
-        while True:
-            parts.append(part)
-            size += len(part)
-            if size > MAX_DECODED_BYTES:
-                raise CannotDecode(f"brotli: more than {MAX_DECODED_BYTES >> 20} MiB")
-            if decompressor.is_finished():
-                return b"".join(parts)
-            if decompressor.can_accept_more_data():
-                raise CannotDecode("brotli: the stream ends early")
-            part = decompressor.process(b"", output_buffer_limit=PIECE_BYTES)
-    except brotli.error as error:
-        raise CannotDecode(f"brotli: {error}") from error
-
-
-def decompress_zstd(data: bytes, max_output_size: int = 0) -> bytes:
-    """Zstandard frames in pieces."""
-    import zstandard
-
-    try:
-        decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_DICTIONARY_BYTES)
-        with decompressor.stream_reader(data, read_across_frames=True) as reader:
-            decoded = reader.read(MAX_DECODED_BYTES + 1)
-    except (zstandard.ZstdError, MemoryError) as error:
-        raise CannotDecode(f"zstd: {error}") from error
-    return bytes(_bounded(decoded))
 
 
 def decode_by_codec(data: Any, encoding: str = "utf-8", errors: str = "strict") -> Any:
@@ -154,11 +70,6 @@ def listed(values: Any) -> list[Any]:
     if isinstance(values, str | bytes | bytearray | list | tuple | dict | range) and len(values) > MAX_ITEMS:
         raise CannotDecode("a list that is too long")
     return list(values)
-
-
-def decompress_step(kind: str, data: bytes) -> bytes:
-    """One `.decompress(data)` of a decompressor object of `kind`."""
-    return DECOMPRESSORS[kind](data)
 
 
 def join_texts(separator: Any, parts: Any) -> Any:
@@ -256,13 +167,6 @@ PACKING_MODULES = (
     "base64.",
     "binascii.",
 )
-DECOMPRESSORS: dict[str, Callable[..., bytes]] = {
-    "lzma": decompress_lzma,
-    "zlib": decompress_zlib,
-    "bz2": decompress_bz2,
-    "zstd": decompress_zstd,
-    "brotli": decompress_brotli,
-}
 BASE_DECODERS = (
     "b16decode b32decode b32hexdecode b64decode standard_b64decode urlsafe_b64decode a85decode b85decode z85decode "
     "decodebytes"

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from .bounded_decoding import MAX_DECODED_BYTES, CannotDecode
+from .bounded_decompressors import MAX_DECODED_BYTES, CannotDecode
 
 MAX_WIDTH = 4096  # characters of one field
 MAX_FIELDS = 65_536

@@ -16,15 +16,8 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
-from .bounded_decoding import (
-    MAX_DECODED_BYTES,
-    MAX_ITEMS,
-    CannotDecode,
-    decode_by_codec,
-    encode_text,
-    listed,
-    make_bytes,
-)
+from .bounded_decoding import MAX_ITEMS, decode_by_codec, encode_text, listed, make_bytes
+from .bounded_decompressors import MAX_DECODED_BYTES, CannotDecode
 from .bounded_formatting import fill_template, format_by_map, format_percent, format_text, format_value
 
 MAX_LITERAL = 1 << 20  # characters of a text that is parsed as a value

@@ -13,9 +13,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from .bounded_decoding import CannotDecode, listed
+from .bounded_decoding import listed
+from .bounded_decompressors import CannotDecode
 from .call_context import CallContext
-from .evaluated_values import UNKNOWN, Compiled, ComputedMember, Named, Scope, Unknown, is_powerful
+from .evaluated_values import C_LIBRARY, UNKNOWN, Compiled, ComputedMember, Named, Scope, Unknown, is_powerful
 from .network_names import INSTANCES
 
 MAX_EVALUATED = 1 << 16  # characters of a text that is evaluated
@@ -62,6 +63,16 @@ def _looked_up(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) ->
     if is_powerful(owner) or isinstance(owner, ComputedMember):
         return ComputedMember("a computed name", getattr(owner, "name", getattr(owner, "owner", "globals()")))
     return UNKNOWN
+
+
+def _library(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
+    """`ctypes.CDLL(None)`, and the C library under its name or looked for: it has functions that `os` has, too."""
+    given = node.args[0] if node.args else ast.Constant(None)
+    if isinstance(given, ast.Call) and evaluator.value(given.func, names) == Named("ctypes.util.find_library"):
+        return Named(C_LIBRARY) if given.args and evaluator.value(given.args[0], names) == "c" else UNKNOWN
+    name = evaluator.value(given, names)
+    is_c = name is None or (isinstance(name, str) and posixpath.basename(name).startswith("libc."))
+    return Named(C_LIBRARY) if is_c else UNKNOWN
 
 
 def _next(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
@@ -119,6 +130,7 @@ CALL_FORMS: dict[str, Callable[[CallContext, ast.Call, dict[str, Any]], Any]] = 
     "inspect.currentframe": _frame,
     "getattr": _looked_up,
     "next": _next,
+    **dict.fromkeys(("ctypes.CDLL", "ctypes.PyDLL", "ctypes.cdll.LoadLibrary"), _library),
     **{name: _instance(name) for name in INSTANCES},
     "glob.glob": _globbed,
     "glob.iglob": _globbed,

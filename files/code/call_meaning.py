@@ -13,7 +13,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from . import call_names, network_names
-from .bounded_decoding import CannotDecode
+from .bounded_decompressors import CannotDecode
+from .call_arguments import CallArguments, as_word, keyword_is, keyword_of, summed_lists
 from .call_forms import parsed
 from .changed_names import AssignedNames
 from .commands import Word, command_references, split_shell
@@ -25,11 +26,12 @@ from .references import Kind, Payload, Reference
 FOUND = Callable[[Reference | Payload], None]
 
 
-class CallMeaning:
+class CallMeaning(CallArguments):
     """Hands what each call means to `found`; `attributes` are values of attributes by their own name."""
 
     def __init__(self, evaluator: Evaluator, attributes: dict[str, Any], found: FOUND) -> None:
-        self.evaluator, self.attributes, self.found = evaluator, attributes, found
+        super().__init__(evaluator, attributes)
+        self.found = found
         self.own_functions: set[str] = set()  # that the script defines, and which are read where they stand
 
     def read(self, call: ast.Call, names: dict[str, Any]) -> None:
@@ -63,7 +65,7 @@ class CallMeaning:
         elif name in call_names.FILE_IMPORTERS:
             self._path(Kind.EXECUTED_FILE, call, call_names.FILE_IMPORTERS[name], names, name)
         elif name == "runpy.run_module":
-            module = self._argument(call, 0, names)
+            module = self.argument(call, 0, names)
             if isinstance(module, str):
                 self._say(Kind.STARTED_MODULE, module, call, via=name)
         elif name in call_names.OPENERS:
@@ -85,11 +87,11 @@ class CallMeaning:
         elif name in call_names.IMPORT_HOOKS:
             self._say(Kind.UNREADABLE, f"an import hook of its own ({name})", call)
         elif name == "operator.methodcaller":
-            method = self._argument(call, 0, names)
+            method = self.argument(call, 0, names)
             if isinstance(method, Unknown) or method in call_names.SHORT_NAMES:
                 self._say(Kind.UNREADABLE, f"a method that is called by name ({name})", call)
         elif name == "setattr":
-            owner, attribute = self._argument(call, 0, names), self._argument(call, 1, names)
+            owner, attribute = self.argument(call, 0, names), self.argument(call, 1, names)
             if (replaced := f"{getattr(owner, 'name', '')}.{attribute}") in call_names.REPLACED:
                 self._say(Kind.UNREADABLE, f"{replaced} is replaced by a function of its own", call)
         elif name == "pkgutil.get_data":
@@ -106,11 +108,11 @@ class CallMeaning:
             self._path(Kind.READ_FILE, call, 0, names, name, keyword)
         if name in call_names.WRITERS:
             self._path(Kind.WRITTEN_FILE, call, call_names.WRITERS[name], names, name)
-        if name in call_names.UNPICKLERS and not _keyword_is(call, "weights_only", True):
+        if name in call_names.UNPICKLERS and not keyword_is(call, "weights_only", True):
             self._say(Kind.UNPICKLING, name, call)
-        if name == "numpy.load" and _keyword_is(call, "allow_pickle", True):
+        if name == "numpy.load" and keyword_is(call, "allow_pickle", True):
             self._say(Kind.UNPICKLING, name, call)
-        if used := network_names.network_use(name, call, self._argument(call, 0, names)):
+        if used := network_names.network_use(name, call, self.argument(call, 0, names)):
             self._say(Kind.NETWORK, used, call)
 
     def _method(self, name: str, owner: Any, call: ast.Call, names: dict[str, Any]) -> None:
@@ -120,19 +122,19 @@ class CallMeaning:
             elif name in call_names.PATH_WRITES:
                 self._say(Kind.WRITTEN_FILE, str(owner), call, via="pathlib")
             elif name == "open":
-                mode = self._argument(call, 0, names, "mode")
+                mode = self.argument(call, 0, names, "mode")
                 self._opened(str(owner), mode, call, "pathlib")
         elif name in call_names.PATH_READS | call_names.PATH_WRITES and isinstance(owner, Unknown):
-            path = self._known_end(call.func.value, names) if isinstance(call.func, ast.Attribute) else ""
+            path = self.known_end(call.func.value, names) if isinstance(call.func, ast.Attribute) else ""
             if path:
                 kind = Kind.READ_FILE if name in call_names.PATH_READS else Kind.WRITTEN_FILE
                 self._say(kind, path, call, via="pathlib", assumed=True)
         elif name in call_names.TOKENIZER_LOADS and isinstance(owner, Unknown):
             self._path(Kind.READ_FILE, call, 0, names, name)
         elif name.endswith("from_pretrained") and name not in self.own_functions:
-            if not network_names.stays_here(call, self._argument(call, 0, names)):
+            if not network_names.stays_here(call, self.argument(call, 0, names)):
                 self._say(Kind.NETWORK, name, call)
-        elif name in ("connect", "sendto") and network_names.is_address(self._argument(call, -1, names)):
+        elif name in ("connect", "sendto") and network_names.is_address(self.argument(call, -1, names)):
             self._say(Kind.NETWORK, f"{name} to an address", call)
         elif name in call_names.INTERPRETER_RUNS:
             self._execute(name, call, names)
@@ -165,14 +167,14 @@ class CallMeaning:
 
     def _names_there(self, call: ast.Call, names: dict[str, Any]) -> dict[str, Any]:
         """The names that executed text sees: those of the dict that it is given, or those around the call."""
-        given = self._argument(call, 1, names, "globals")
+        given = self.argument(call, 1, names, "globals")
         if isinstance(given, dict):
             return {key: value for key, value in given.items() if isinstance(key, str)}
         return dict(names) if len(call.args) < 2 or isinstance(given, Scope) else {}
 
     def _define(self, text: str, call: ast.Call, names: dict[str, Any]) -> None:
         """Bind the names that a short executed text binds, as far as it is simple; its others are not known."""
-        given = self._argument(call, 1, names, "globals") if len(call.args) > 1 else names
+        given = self.argument(call, 1, names, "globals") if len(call.args) > 1 else names
         given = given.names if isinstance(given, Scope) else given
         if not isinstance(given, dict):
             return
@@ -195,7 +197,7 @@ class CallMeaning:
         return None
 
     def _import(self, call: ast.Call, names: dict[str, Any], via: str = "import_module") -> None:
-        module = self._argument(call, 0, names, "name")
+        module = self.argument(call, 0, names, "name")
         if isinstance(module, str):
             name = module.partition(":")[0].lstrip(".")
             finds = via in call_names.ONLY_FIND
@@ -209,8 +211,8 @@ class CallMeaning:
         self._say(Kind.COMPUTED, what, call)
 
     def _open(self, call: ast.Call, names: dict[str, Any], via: str, place: int) -> None:
-        mode = self._argument(call, place + 1, names, "mode")
-        path = self._path_text(call, place, names, "file")
+        mode = self.argument(call, place + 1, names, "mode")
+        path = self.path_text(call, place, names, "file")
         if path is not None:
             self._opened(path[0], mode, call, via, path[1])
         elif not (isinstance(mode, str) and set(mode) & set("wax")):
@@ -221,15 +223,16 @@ class CallMeaning:
         self._say(Kind.WRITTEN_FILE if writes else Kind.READ_FILE, path, call, via=via, assumed=assumed)
 
     def _start(self, call: ast.Call, names: dict[str, Any], via: str) -> None:
-        argument = call.args[0] if call.args else _keyword(call, "args")
+        argument = call.args[0] if call.args else keyword_of(call, "args")
         value = self.evaluator.value(argument, names) if argument is not None else UNKNOWN
-        parts = _summed_lists(argument)
+        value = value.decode("utf-8", "replace") if isinstance(value, bytes | bytearray) else value
+        parts = summed_lists(argument)
         if isinstance(value, list | tuple):
-            self._found_all([_word(item) for item in value], call, via)
+            self._found_all([as_word(item) for item in value], call, via)
         elif parts:
             self._start_words(parts, call, names, via)
         elif argument is not None:
-            text = value if isinstance(value, str) else self._sketch(argument, names)
+            text = value if isinstance(value, str) else self.sketch(argument, names)
             if text.startswith("?"):
                 self._computed(f"starts a computed command ({via})", call)
             for command in split_shell(text):
@@ -242,9 +245,9 @@ class CallMeaning:
             if isinstance(node, ast.Starred) and not isinstance(value, list | tuple):
                 words.append(None)
             elif isinstance(value, list | tuple):
-                words += [_word(item) for item in value]
+                words += [as_word(item) for item in value]
             else:
-                words.append(_word(value) or self._known_end(node, names) or None)
+                words.append(as_word(value) or self.known_end(node, names) or None)
         self._found_all(words, call, via)
 
     def _found_all(self, words: list[Word], call: ast.Call, via: str) -> None:
@@ -254,19 +257,19 @@ class CallMeaning:
             self.found(item)
 
     def _native(self, call: ast.Call, names: dict[str, Any], via: str) -> None:
-        argument = _keyword(call, "sources") or (call.args[1] if len(call.args) > 1 else None)
+        argument = keyword_of(call, "sources") or (call.args[1] if len(call.args) > 1 else None)
         nodes = argument.elts if isinstance(argument, ast.List | ast.Tuple) else [argument] if argument else []
         for node in nodes:
             value = self.evaluator.value(node, names)
             for item in value if isinstance(value, list | tuple) else [value]:
-                path = _word(item) or self._known_end(node, names)
+                path = as_word(item) or self.known_end(node, names)
                 if path:
-                    self._say(Kind.NATIVE_SOURCE, path, call, via=via, assumed=_word(item) is None)
+                    self._say(Kind.NATIVE_SOURCE, path, call, via=via, assumed=as_word(item) is None)
 
     def _path(
         self, kind: Kind, call: ast.Call, place: int, names: dict[str, Any], via: str, keyword: str = "path"
     ) -> None:
-        path = self._path_text(call, place, names, keyword)
+        path = self.path_text(call, place, names, keyword)
         if path is not None:
             self._say(kind, path[0], call, via=via, assumed=path[1])
         elif kind in (Kind.EXECUTED_FILE, Kind.LIBRARY) and not _is_system_library(call):
@@ -274,75 +277,12 @@ class CallMeaning:
         elif kind is Kind.READ_FILE and via not in call_names.TOKENIZER_LOADS and (call.args or call.keywords):
             self._say(Kind.COMPUTED_FILE, via, call)
 
-    def _path_text(self, call: ast.Call, place: int, names: dict[str, Any], keyword: str) -> tuple[str, bool] | None:
-        """A path and whether it is only its end; None where nothing is known."""
-        node = call.args[place] if len(call.args) > place else _keyword(call, keyword)
-        if node is None:
-            return None
-        path = _word(self.evaluator.value(node, names))
-        if path is not None:
-            return (path, False) if path else None
-        end = self._known_end(node, names)
-        return (end, True) if end else None
-
-    def _known_end(self, node: ast.expr, names: dict[str, Any]) -> str:
-        """The constant end of a path (`folder / "x.npz"`, f"{folder}/x.npz"), or the value of an attribute."""
-        if isinstance(node, ast.Attribute):
-            return _word(self.attributes.get(node.attr, UNKNOWN)) or ""
-        if isinstance(node, ast.Call):
-            wrapped = [*node.args, node.func.value if isinstance(node.func, ast.Attribute) else None]
-            return next((end for item in reversed(wrapped) if item and (end := self._known_end(item, names))), "")
-        if isinstance(node, ast.BinOp):
-            node = node.right
-        if isinstance(node, ast.JoinedStr) and node.values:
-            node = node.values[-1]
-        value = _word(self.evaluator.value(node, names)) or ""
-        return value.lstrip("/") if "." in value else ""
-
-    def _sketch(self, node: ast.expr, names: dict[str, Any]) -> str:
-        """The text of a command with what is not known left out."""
-        if isinstance(node, ast.JoinedStr):
-            return "".join(self._sketch(part, names) for part in node.values)
-        if isinstance(node, ast.BinOp):
-            return self._sketch(node.left, names) + self._sketch(node.right, names)
-        if isinstance(node, ast.FormattedValue):
-            return _word(self.evaluator.value(node.value, names)) or self._known_end(node.value, names) or "?"
-        return _word(self.evaluator.value(node, names)) or "?"
-
-    def _argument(self, call: ast.Call, place: int, names: dict[str, Any], keyword: str = "") -> Any:
-        node = call.args[place] if call.args[place:] else _keyword(call, keyword)
-        return UNKNOWN if node is None else self.evaluator.value(node, names)
-
-
-def _word(value: Any) -> Word:
-    if isinstance(value, OpenFile):
-        return value.path
-    return str(value) if isinstance(value, str | PurePosixPath | int) and not isinstance(value, bool) else None
-
-
-def _keyword(call: ast.Call, name: str) -> ast.expr | None:
-    return next((item.value for item in call.keywords if item.arg == name), None)
-
-
-def _keyword_is(call: ast.Call, name: str, value: object) -> bool:
-    node = _keyword(call, name)
-    return isinstance(node, ast.Constant) and node.value is value
-
 
 def _is_reflection(node: ast.expr) -> bool:
     """Whether an expression goes up to `object`: `().__class__.__base__`."""
     attributes = {item.attr for item in ast.walk(node) if isinstance(item, ast.Attribute)}
     bare = {item.id for item in ast.walk(node) if isinstance(item, ast.Name)}
     return bool(attributes & {"__base__", "__bases__", "__mro__"} or "object" in bare)
-
-
-def _summed_lists(node: ast.expr | None) -> list[ast.expr]:
-    """The items of a list display, and of a sum that begins with one; what is added and no display stands starred."""
-    if isinstance(node, ast.List | ast.Tuple):
-        return node.elts
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and (left := _summed_lists(node.left)):
-        return [*left, *(_summed_lists(node.right) or [ast.Starred(node.right, ast.Load())])]
-    return []
 
 
 def _is_system_library(call: ast.Call) -> bool:

@@ -49,8 +49,10 @@ WRITERS |= {"os.replace": 1, "os.rename": 1, "shutil.move": 1}
 STARTERS = {
     f"subprocess.{name}" for name in "run call check_call check_output Popen getoutput getstatusoutput".split()
 } | {"os.system", "os.popen", "asyncio.create_subprocess_shell", "pty.spawn"}
+STARTERS |= {f"the C library.{name}" for name in ("system", "popen")}
 STARTERS_OF_WORDS = {"asyncio.create_subprocess_exec": 0}
 STARTERS_OF_WORDS |= {f"os.{name}": 1 for name in "execl execlp execle execv execvp execvpe execve".split()}
+STARTERS_OF_WORDS |= {f"the C library.{name}": 1 for name in "execl execlp execle execv execvp execve".split()}
 STARTERS_OF_WORDS |= {"os.posix_spawn": 1, "os.posix_spawnp": 1}
 STARTERS_OF_WORDS |= {f"os.spawn{name}": 2 for name in "l le lp lpe v ve vp vpe".split()}
 NATIVE_BUILDERS = {"torch.utils.cpp_extension.load", "torch.utils.cpp_extension.CUDAExtension"}
@@ -68,6 +70,7 @@ IMPORT_HOOKS = {f"sys.{hooks}.{change}" for hooks in ("meta_path", "path_hooks")
 REPLACED = {f"builtins.{name}" for name in ("exec", "eval", "__import__", "open", "compile", "getattr")} | {
     "sys.meta_path"
 }
+STARTING_VARIABLES = {"PYTHONSTARTUP", "LD_PRELOAD", "BASH_ENV"}  # of the environment: files that run at a start
 PATH_READS = {"read_text", "read_bytes"}
 PATH_WRITES = {"write_text", "write_bytes"}
 TOKENIZER_LOADS = {"load", "Load", "LoadFromFile", "load_from_file"}

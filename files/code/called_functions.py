@@ -11,6 +11,8 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 
+from .tree_walk import children, walk
+
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 
@@ -41,13 +43,13 @@ def _collect(node: ast.AST, reached: set[str], bodies: dict[str, set[str]]) -> N
     """Names outside of plain functions go to `reached`, names inside of them to `bodies`."""
     waiting = [node]
     while waiting:
-        for item in ast.iter_child_nodes(waiting.pop()):
+        for item in children(waiting.pop()):
             if isinstance(item, FUNCTIONS) and is_plain_function(item):
                 names = bodies.setdefault(item.name, set())
-                for inside in ast.walk(item):
+                for inside in walk(item):
                     names.update(_names(inside))
             elif isinstance(item, ast.ClassDef):
-                for inside in ast.walk(item):
+                for inside in walk(item):
                     reached.update(_names(inside))
             else:
                 reached.update(_names(item))

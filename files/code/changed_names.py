@@ -14,6 +14,7 @@ from typing import Any
 from .bounded_functions import CHANGING
 from .called_functions import FUNCTIONS
 from .evaluated_values import UNKNOWN, OneOf
+from .tree_walk import children, walk
 
 CHANGING_FUNCTIONS = {
     "shuffle",
@@ -44,7 +45,7 @@ class AssignedNames:
             names: set[str] = set()
             waiting = [statement]
             while waiting:
-                for node in ast.iter_child_nodes(waiting.pop()):
+                for node in children(waiting.pop()):
                     if isinstance(node, ast.If):  # a chain of elif may be long
                         waiting.append(node)
                     elif isinstance(node, ast.stmt | ast.excepthandler | ast.match_case):
@@ -79,7 +80,7 @@ class ChangingFunctions:
         self.changed: dict[str, set[str]] = {}  # function: names around it that a call changes
         self.parameters: set[str] = set(CHANGING_FUNCTIONS)  # functions that may change what they are given
         calls: dict[str, set[str]] = {}
-        for node in ast.walk(tree):
+        for node in walk(tree):
             if isinstance(node, FUNCTIONS):
                 calls.setdefault(node.name, set()).update(self._add(node, assigned))
         self.functions = set(calls)
@@ -89,18 +90,20 @@ class ChangingFunctions:
 
     def _add(self, node: ast.FunctionDef | ast.AsyncFunctionDef, assigned: AssignedNames) -> set[str]:
         """Note what one function changes; the names of what it calls."""
-        own = {item.arg for item in ast.walk(node.args) if isinstance(item, ast.arg)}
+        own = {item.arg for item in walk(node.args) if isinstance(item, ast.arg)}
         elsewhere: set[str] = set()
         content: set[str] = set()
         called: set[str] = set()
-        for item in ast.walk(node):
-            if isinstance(item, ast.Global | ast.Nonlocal):
-                elsewhere.update(item.names)
-            elif isinstance(item, ast.Subscript | ast.Call):
+        for item in walk(node):
+            kind = type(item)
+            if kind is ast.Call:
                 content |= _changed_content(item)
-                if isinstance(item, ast.Call):
-                    called.add(last_name(item.func))
-        changed = (elsewhere & assigned.of(node.body)) | content - own
+                called.add(last_name(item.func))
+            elif kind is ast.Subscript:
+                content |= _changed_content(item)
+            elif kind in (ast.Global, ast.Nonlocal):
+                elsewhere.update(item.names)
+        changed = (elsewhere and elsewhere & assigned.of(node.body)) | content - own
         if changed:
             self.changed.setdefault(node.name, set()).update(changed)
         if content & own:

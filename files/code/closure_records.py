@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from .known_modules import OWN_PACKAGE
 from .newer_python import NewerSyntax
 from .python_source import PythonSource
-from .references import Reference
+from .references import Kind, Reference
 from .side_files import Purpose
 
 
@@ -22,6 +24,23 @@ class Role(enum.Enum):
     COMPILED = "compiled at run time"
     LOADED = "loaded as a library"
     READ = "read"
+
+
+FILE_ROLES = {
+    Kind.EXECUTED_FILE: Role.EXECUTED,
+    Kind.STARTED_SCRIPT: Role.STARTED,
+    Kind.NATIVE_SOURCE: Role.COMPILED,
+    Kind.LIBRARY: Role.LOADED,
+}
+REPORTED = {
+    Kind.COMPUTED,
+    Kind.COMPUTED_FILE,
+    Kind.INLINE_NATIVE,
+    Kind.PROGRAM,
+    Kind.NETWORK,
+    Kind.UNPICKLING,
+    Kind.UNREADABLE,
+}  # of what is no file
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +93,19 @@ class UnreadSource:
     not_read: bool
 
 
+@dataclass(frozen=True, slots=True)
+class SourceTask:
+    """A source to be read: `label` for places, `script` whose import folders hold, its text unless it is a file."""
+
+    path: str
+    label: str
+    script: str
+    text: str | None = None
+    layer: int = 0
+    is_shell: bool = False
+    names: Mapping[str, Any] = field(default_factory=dict, compare=False)  # that a text finds where it is executed
+
+
 @dataclass(slots=True)
 class CodeClosure:
     """What a script needs; made by `code_closure`. `named` are (place, reference) pairs that are no files."""
@@ -107,3 +139,8 @@ class CodeClosure:
 def is_own_package(missing: MissingModule) -> bool:
     """Whether what is missing is bytecap itself: the decoder that an artifact needs."""
     return missing.name.split(".")[0] == OWN_PACKAGE
+
+
+def place_of(label: str, line: int) -> str:
+    """ "a.py:3", and "a.py: payload, line 3" inside a payload."""
+    return f"{label}, line {line}" if "payload" in label else f"{label}:{line}"

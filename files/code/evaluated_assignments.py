@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from .bounded_decoding import CannotDecode
+from .bounded_decompressors import CannotDecode
 from .bounded_functions import CHANGES, CHANGING
 from .call_context import CallContext
 from .changed_names import forget_value

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
-from . import bounded_decoding, bounded_functions
+from . import bounded_decoding, bounded_decompressors, bounded_functions
 from .bounded_functions import CHANGING
 from .call_context import CallContext
 from .call_forms import matching_files
@@ -30,6 +30,7 @@ from .evaluated_values import (
     all_plain,
 )
 
+LOOKUPS = {"__getattribute__", "__getattr__"}
 SHORT_TEXT = 16  # bytes that hide nothing
 FUNCTIONS = {**bounded_decoding.FUNCTIONS, **bounded_functions.FUNCTIONS}
 TEXT_METHODS = {**bounded_decoding.TEXT_METHODS, **bounded_functions.TEXT_METHODS}
@@ -71,7 +72,11 @@ def _of_function(function: UserFunction, name: str) -> Any:
 def is_known_call(name: str) -> bool:
     """Whether `apply_call` can do something with a function of this full name."""
     owner, _, method = name.rpartition(".")
-    return name in KNOWN_CALLS or (owner in TYPES and (method in TEXT_METHODS or method in ("get", "items", "keys")))
+    return (
+        name in KNOWN_CALLS
+        or method in LOOKUPS
+        or (owner in TYPES and (method in TEXT_METHODS or method in ("get", "items", "keys")))
+    )
 
 
 def apply_call(evaluator: CallContext, callee: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
@@ -96,6 +101,8 @@ def apply_call(evaluator: CallContext, callee: Any, arguments: list[Any], option
             evaluator.decoders[name] = None
         return result
     owner, _, method = name.rpartition(".")
+    if method in LOOKUPS and len(arguments) in (1, 2) and isinstance(arguments[0], str):
+        return member(Named(owner), arguments[0])  # `os.__getattribute__("system")`
     if owner in TYPES and arguments and isinstance(arguments[0], TYPES[owner]):
         return _method(evaluator, arguments[0], method, arguments[1:], options)
     return UNKNOWN
@@ -148,9 +155,9 @@ def _method(evaluator: CallContext, owner: Any, name: str, arguments: list[Any],
 def _decompressor(evaluator: CallContext, owner: Decompressor, name: str, arguments: list[Any]) -> Any:
     if name in ("decompress", "process"):
         evaluator.decoders[owner.kind] = None
-        return bounded_decoding.decompress_step(owner.kind, arguments[0])
+        return bounded_decompressors.decompress_step(owner.kind, arguments[0])
     if name == "stream_reader":
-        return bounded_decoding.decompress_step(owner.kind, arguments[0])
+        return bounded_decompressors.decompress_step(owner.kind, arguments[0])
     return b"" if name == "flush" else UNKNOWN
 
 
@@ -190,6 +197,17 @@ def _open(evaluator: CallContext, arguments: list[Any], options: dict[str, Any])
 
 def _module(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
     return Named(str(arguments[0]))
+
+
+def _top_module(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
+    """`__import__("a.b")` gives a; with names to import from it, a.b."""
+    listed = options.get("fromlist", arguments[3] if len(arguments) > 3 else ())
+    return Named(str(arguments[0]) if listed else str(arguments[0]).partition(".")[0])
+
+
+def _given(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
+    """`staticmethod(function)` is called as the function."""
+    return arguments[0] if len(arguments) == 1 else UNKNOWN
 
 
 def _getattr(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
@@ -251,9 +269,13 @@ def _bundled_file(evaluator: CallContext, arguments: list[Any], options: dict[st
 SPECIAL_CALLS: dict[str, Callable[[CallContext, list[Any], dict[str, Any]], Any]] = {
     "open": _open,
     "io.open": _open,
-    "__import__": _module,
+    "__import__": _top_module,
+    "importlib.__import__": _top_module,
     "importlib.import_module": _module,
     "getattr": _getattr,
+    "object.__getattribute__": _getattr,
+    "inspect.getattr_static": _getattr,
+    "staticmethod": _given,
     "vars": _vars,
     "map": _map,
     "filter": _filter,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import bounded_decoding, call_names, network_names
-from .bounded_decoding import CannotDecode
+from .bounded_decompressors import CannotDecode
 from .call_context import CallContext
 from .evaluated_values import Named, Unknown, UserFunction, bind_target
 

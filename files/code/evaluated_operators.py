@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
-from .bounded_decoding import MAX_DECODED_BYTES, MAX_ITEMS, CannotDecode
+from .bounded_decoding import MAX_ITEMS
+from .bounded_decompressors import MAX_DECODED_BYTES, CannotDecode
 from .bounded_formatting import format_percent
 from .bounded_functions import MAX_BITS, power
 from .evaluated_values import UNKNOWN, Named, Unknown, is_plain

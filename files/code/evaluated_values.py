@@ -46,7 +46,7 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True)
 class Decompressor:
-    """A decompressor object of a kind that `bounded_decoding.decompress_step` knows."""
+    """A decompressor object of a kind that `bounded_decompressors.decompress_step` knows."""
 
     kind: str
 
@@ -74,6 +74,7 @@ class OneOf:
 
 
 UNKNOWN = Unknown()
+C_LIBRARY = "the C library"  # as the owner of `system` in `ctypes.CDLL(None).system(b"...")`
 MAX_ALTERNATIVES = 8
 COMPARABLE = str | bytes | int | float | tuple | PurePosixPath | Named | OpenFile | Compiled | None
 POWERFUL_MODULES = set("builtins importlib os posix subprocess runpy ctypes socket pty code asyncio sys".split())
@@ -82,7 +83,8 @@ BUILTINS = {
     for name in (
         "exec eval compile open print globals locals vars getattr setattr __import__ bytes bytearray memoryview "
         "str int chr ord len min max sum abs list tuple dict range reversed sorted zip enumerate map filter repr ascii "
-        "format hex bin oct divmod pow round bool float any all iter next set frozenset type object"
+        "format hex bin oct divmod pow round bool float any all iter next set frozenset type object "
+        "staticmethod"
     ).split()
 }
 BUILTINS["__builtins__"] = Named("builtins")

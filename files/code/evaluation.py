@@ -13,12 +13,10 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any
 
-from . import bounded_decoding
-from .bounded_decoding import CannotDecode
-from .bounded_formatting import format_value
+from . import evaluated_displays
+from .bounded_decompressors import MAX_DECODED_BYTES, CannotDecode
 from .call_forms import CALL_FORMS
 from .evaluated_assignments import assign
 from .evaluated_calls import apply_call, is_known_call, member
@@ -32,10 +30,10 @@ from .evaluated_values import (
     Scope,
     Unknown,
     UserFunction,
-    bind_target,
     either,
     is_powerful,
 )
+from .tree_walk import walk
 
 MAX_STEPS = 250_000
 MAX_BYTES = 128 << 20
@@ -84,13 +82,7 @@ class Evaluator:
         """The names as they may be where `node` is evaluated: each of the values of those that have several, and each
         way of `a if b else c` where b is not known. Evaluate `node` while the iterator stands there.
         """
-        if node not in self.open_points:
-            walked = list(ast.walk(node))
-            self.open_points[node] = (
-                list(dict.fromkeys(item.id for item in walked if isinstance(item, ast.Name))),
-                [item for item in walked if isinstance(item, ast.IfExp)],
-            )
-        named, conditional = self.open_points[node]
+        named, conditional = self.open_points.get(node) or self._open_points(node)
         several = [name for name in named if isinstance(names.get(name), OneOf)]
         open_ = [item for item in conditional if isinstance(self._truth(item.test, names), Unknown)]
         if not several and not open_:
@@ -105,8 +97,27 @@ class Evaluator:
         if math.prod(map(len, ways)) > MAX_WORLDS:
             yield {**names, **dict.fromkeys(several, UNKNOWN)}
 
+    def _open_points(self, node: ast.AST) -> tuple[list[str], list[ast.IfExp]]:
+        """What may make an expression have several values: its names, and its conditional expressions."""
+        root = node
+        while isinstance(root, ast.Attribute):  # `a.b.c` is most of what is called
+            root = root.value
+        if isinstance(root, ast.Name | ast.Constant):
+            self.open_points[node] = ([root.id] if isinstance(root, ast.Name) else [], [])
+            return self.open_points[node]
+        walked = walk(node)
+        self.open_points[node] = (
+            list(dict.fromkeys(item.id for item in walked if isinstance(item, ast.Name))),
+            [item for item in walked if isinstance(item, ast.IfExp)],
+        )
+        return self.open_points[node]
+
     def alternatives(self, node: ast.expr, names: dict[str, Any]) -> Any:
         """The value of an expression, or `OneOf` those that it may have."""
+        named, conditional = self.open_points.get(node) or self._open_points(node)
+        if not conditional and not any(type(names.get(name)) is OneOf for name in named):
+            value = self.value(node, names)
+            return either([value]) if isinstance(value, OneOf) else value
         return either([self.value(node, world) for world in self.worlds(node, names)])
 
     def single(self, node: ast.expr, names: dict[str, Any]) -> Any:
@@ -130,7 +141,7 @@ class Evaluator:
     def _counted(self, value: Any) -> Any:
         if isinstance(value, str | bytes | list | tuple) and len(value) > 1024:
             self.bytes -= len(value)
-            if self.bytes < 0 or len(value) > bounded_decoding.MAX_DECODED_BYTES:
+            if self.bytes < 0 or len(value) > MAX_DECODED_BYTES:
                 return Unknown("too much data")
         return value
 
@@ -142,24 +153,6 @@ class Evaluator:
             value = names[node.id]
             return UNKNOWN if isinstance(value, OneOf) else value  # `worlds` takes one after the other
         return self.script if node.id == "__file__" else BUILTINS.get(node.id, UNKNOWN)
-
-    def _sequence(self, node: ast.List | ast.Tuple | ast.Set, names: dict[str, Any]) -> Any:
-        items: list[Any] = []
-        for item in node.elts:
-            if isinstance(item, ast.Starred):
-                items += self.known(item.value, names)
-            else:
-                items.append(self.value(item, names))
-        return tuple(items) if isinstance(node, ast.Tuple) else items
-
-    def _dict(self, node: ast.Dict, names: dict[str, Any]) -> Any:
-        items: dict[Any, Any] = {}
-        for key, value in zip(node.keys, node.values, strict=True):
-            if key is None:
-                items.update(self.known(value, names))
-            else:
-                items[self.known(key, names)] = self.value(value, names)
-        return items
 
     def _binary(self, node: ast.BinOp, names: dict[str, Any]) -> Any:
         return apply_operator(node.op, self.known(node.left, names), self.known(node.right, names))
@@ -231,16 +224,6 @@ class Evaluator:
         owner = self.value(node.value, names)
         return owner if isinstance(owner, Unknown) else member(owner, node.attr)
 
-    def _text(self, node: ast.JoinedStr, names: dict[str, Any]) -> Any:
-        return "".join(str(self.known(part, names)) for part in node.values)
-
-    def _formatted(self, node: ast.FormattedValue, names: dict[str, Any]) -> Any:
-        value = self.known(node.value, names)
-        if isinstance(value, PurePosixPath | bool):
-            value = str(value)
-        specification = "" if node.format_spec is None else self.known(node.format_spec, names)
-        return format_value(value, specification, chr(node.conversion) if node.conversion > 0 else "")
-
     def _named(self, node: ast.NamedExpr, names: dict[str, Any]) -> Any:
         value = self.value(node.value, names)
         names[node.target.id] = value
@@ -248,27 +231,6 @@ class Evaluator:
 
     def _lambda(self, node: ast.Lambda, names: dict[str, Any]) -> Any:
         return UserFunction(node, names)
-
-    def _comprehension(
-        self, node: ast.ListComp | ast.GeneratorExp | ast.SetComp | ast.DictComp, names: dict[str, Any]
-    ) -> Any:
-        results: list[Any] = []
-        inner = dict(names)
-
-        def run(number: int) -> None:
-            if number == len(node.generators):
-                parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
-                known = [self.known(part, inner) for part in parts]
-                results.append(tuple(known) if isinstance(node, ast.DictComp) else known[0])
-                return
-            generator = node.generators[number]
-            for item in self.known(generator.iter, inner):
-                bind_target(generator.target, item, inner)
-                if all(self.known(condition, inner) for condition in generator.ifs):
-                    run(number + 1)
-
-        run(0)
-        return dict(results) if isinstance(node, ast.DictComp) else results
 
     def _call(self, node: ast.Call, names: dict[str, Any]) -> Any:
         callee = self.callee(node, names)
@@ -310,9 +272,9 @@ class Evaluator:
 METHODS: dict[type, Callable[[Evaluator, Any, dict[str, Any]], Any]] = {
     ast.Constant: Evaluator._constant,
     ast.Name: Evaluator._name,
-    ast.List: Evaluator._sequence,
-    ast.Tuple: Evaluator._sequence,
-    ast.Dict: Evaluator._dict,
+    ast.List: evaluated_displays.sequence,
+    ast.Tuple: evaluated_displays.sequence,
+    ast.Dict: evaluated_displays.dict_display,
     ast.BinOp: Evaluator._binary,
     ast.UnaryOp: Evaluator._unary,
     ast.BoolOp: Evaluator._boolean,
@@ -320,13 +282,13 @@ METHODS: dict[type, Callable[[Evaluator, Any, dict[str, Any]], Any]] = {
     ast.IfExp: Evaluator._if,
     ast.Subscript: Evaluator._subscript,
     ast.Attribute: Evaluator._attribute,
-    ast.JoinedStr: Evaluator._text,
-    ast.FormattedValue: Evaluator._formatted,
+    ast.JoinedStr: evaluated_displays.text,
+    ast.FormattedValue: evaluated_displays.formatted,
     ast.NamedExpr: Evaluator._named,
     ast.Lambda: Evaluator._lambda,
-    ast.ListComp: Evaluator._comprehension,
-    ast.GeneratorExp: Evaluator._comprehension,
-    ast.SetComp: Evaluator._comprehension,
-    ast.DictComp: Evaluator._comprehension,
+    ast.ListComp: evaluated_displays.comprehension,
+    ast.GeneratorExp: evaluated_displays.comprehension,
+    ast.SetComp: evaluated_displays.comprehension,
+    ast.DictComp: evaluated_displays.comprehension,
     ast.Call: Evaluator._call,
 }

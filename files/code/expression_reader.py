@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import ast
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from . import call_names, network_names
@@ -21,7 +20,9 @@ from .changed_names import AssignedNames, ChangingFunctions, forget, last_name
 from .evaluated_calls import bound_names
 from .evaluated_values import UNKNOWN, Named, OneOf, UserFunction, bind_target
 from .evaluation import Evaluator
+from .expression_parts import COMPREHENSIONS, RUNS_CODE, Parts, given_to, parts_of
 from .references import Kind, Payload, Reference
+from .tree_walk import walk
 
 MAX_CALLS_IN_CALLS = 4
 MAX_FOLLOWED_CALLS = 2000
@@ -41,8 +42,6 @@ FOLLOWED_KINDS = {
     Kind.STARTED_MODULE,
     Kind.STARTED_SCRIPT,
 }
-COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
-RUNS_CODE = call_names.EXECUTORS | call_names.IMPORTERS - call_names.ONLY_FIND | set(call_names.FILE_IMPORTERS)
 HANDED_ON = RUNS_CODE | call_names.STARTERS | call_names.OPENERS | call_names.READERS | network_names.FUNCTIONS
 MAPPING = {"map", "imap", "imap_unordered", "map_async", "filter", "starmap"}
 TARGETING = {"Thread", "Process", "Timer"}
@@ -63,17 +62,6 @@ COMPARING = {
 }
 
 
-@dataclass(slots=True)
-class Parts:
-    """What an expression holds outside of its comprehensions and lambdas: calls, the inner first, these two themselves,
-    and names of functions that run code where they are no callee.
-    """
-
-    calls: list[ast.Call] = field(default_factory=list)
-    scopes: list[ast.expr] = field(default_factory=list)
-    values: list[ast.expr] = field(default_factory=list)
-
-
 class ExpressionReader(ABC):
     """Reads expressions; `references` and `payloads` are what was found, `followed` the functions that ran code."""
 
@@ -90,6 +78,7 @@ class ExpressionReader(ABC):
         self.calling: list[ast.AST] = []  # functions whose calls are being followed
         self.followed: set[ast.AST] = set()  # those that executed what their callers gave them
         self.parts: dict[ast.AST, Parts] = {}
+        self.as_statements: dict[ast.expr, ast.Expr] = {}
         self.executing: dict[ast.AST, bool] = {}
         self.statement: ast.AST | None = None  # the call that is a statement of its own: `a.append(b)`
 
@@ -121,12 +110,18 @@ class ExpressionReader(ABC):
             if value is not node and self._runs_code(value, names):
                 self._doubt(f"{self.evaluator.value(value, names).name} is used as a value, which", value)
 
+    def as_statement(self, node: ast.expr) -> ast.Expr:
+        """An expression as a statement, in which it is a value itself; the same each time."""
+        if node not in self.as_statements:
+            self.as_statements[node] = ast.Expr(node)
+        return self.as_statements[node]
+
     def _call(self, call: ast.Call, names: dict[str, Any]) -> None:
         if isinstance(call.func, ast.Attribute) and call.func.attr in CHANGING:
             self._forget_changed(call, names)
         self.calls.read(call, names)
         callee = self.evaluator.alternatives(call.func, names)
-        handed = any(self._runs_code(item, names) for item in _given(call))
+        handed = any(self._runs_code(item, names) for item in given_to(call))
         functions = callee.values if isinstance(callee, OneOf) else (callee,)
         for function in functions:
             if isinstance(function, UserFunction):
@@ -153,7 +148,7 @@ class ExpressionReader(ABC):
 
     def _hand_on(self, call: ast.Call, names: dict[str, Any]) -> None:
         """A function as an argument: the calls that come of it, or that they are not known."""
-        for function in _given(call):
+        for function in given_to(call):
             value = self.evaluator.value(function, names) if isinstance(function, ast.Name | ast.Attribute) else UNKNOWN
             if not isinstance(value, Named | UserFunction) or (
                 isinstance(value, Named) and value.name not in HANDED_ON
@@ -208,9 +203,7 @@ class ExpressionReader(ABC):
         self.evaluator.steps -= len(names) // NAMES_A_STEP
         inner = dict(names) if self.evaluator.steps > 0 else {}
         if isinstance(node, ast.Lambda):
-            inner.update(
-                dict.fromkeys((item.arg for item in ast.walk(node.args) if isinstance(item, ast.arg)), UNKNOWN)
-            )
+            inner.update(dict.fromkeys((item.arg for item in walk(node.args) if isinstance(item, ast.arg)), UNKNOWN))
             self.expressions(node.body, inner)
         elif isinstance(node, COMPREHENSIONS):
             self._comprehension(node, inner)
@@ -233,7 +226,7 @@ class ExpressionReader(ABC):
         """A function that executes text is read again with what this call gives it: `install("a", "source of a")`."""
         node = function.node
         if node not in self.executing:
-            self.executing[node] = any(last_name(item) in FOLLOWED_CALLS for item in ast.walk(node))
+            self.executing[node] = any(last_name(item) in FOLLOWED_CALLS for item in walk(node))
         if not (self.executing[node] or handed) or node in self.calling:
             return
         if len(self.calling) >= MAX_CALLS_IN_CALLS or self.evaluator.steps <= 0 or self.calls_left <= 0:
@@ -251,41 +244,6 @@ class ExpressionReader(ABC):
         self.calling.pop()
         if len(self.payloads) + self.told > before:
             self.followed.add(node)
-
-
-def parts_of(node: ast.AST) -> Parts:
-    """The parts of an expression, or of a statement without a body."""
-    parts = Parts()
-    waiting: list[tuple[ast.AST, bool]] = [(node, True)]
-    while waiting:
-        item, is_value = waiting.pop(0)
-        if isinstance(item, COMPREHENSIONS | ast.Lambda):
-            parts.scopes.append(item)
-            children: list[ast.AST] = [*item.args.defaults] if isinstance(item, ast.Lambda) else []
-            waiting += [(child, True) for child in children]
-            continue
-        if isinstance(item, ast.Call):
-            parts.calls.append(item)
-            waiting.append((item.func, False))
-            waiting += [(child, not isinstance(child, ast.Name | ast.Attribute)) for child in _given(item)]
-            continue
-        if is_value and last_name(item) in FOLLOWED_NAMES:
-            parts.values.append(item)  # type: ignore[arg-type]
-        inside = not isinstance(item, ast.Attribute) and is_value
-        waiting += [(child, inside) for child in ast.iter_child_nodes(item)]
-    parts.calls.reverse()
-    parts.scopes.reverse()
-    return parts
-
-
-FOLLOWED_NAMES = {name.rpartition(".")[2] for name in RUNS_CODE}
-
-
-def _given(call: ast.Call) -> Iterator[ast.expr]:
-    """The arguments of a call, the star of `*items` taken off."""
-    for item in call.args:
-        yield item.value if isinstance(item, ast.Starred) else item
-    yield from (item.value for item in call.keywords)
 
 
 def _carried(value: Any, place: ast.expr) -> ast.expr:

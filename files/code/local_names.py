@@ -16,6 +16,8 @@ import string
 from collections import Counter
 from collections.abc import Iterator
 
+from .tree_walk import children, walk
+
 LOOKS_NAMES_UP = {"locals", "eval", "exec", "vars", "dir", "currentframe", "_getframe", "nonlocals"}
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
@@ -58,7 +60,11 @@ def shorten_local_names(tree: ast.Module) -> None:
     for scope in collector.scopes:
         for place in scope.places:
             owner = scope.owner(place[0])
-            if owner is not None and place[0] not in owner.kept | collector.never_renamed and not owner.looks_names_up:
+            if (
+                owner is not None
+                and not owner.looks_names_up
+                and not (place[0] in owner.kept or place[0] in collector.never_renamed)
+            ):
                 renamed.append(place)
             else:
                 fixed.add(place[0])
@@ -95,6 +101,10 @@ class _Collector(ast.NodeVisitor):
         self.scopes = [self.scope]
         self.never_renamed: set[str] = set()
         self.generic_visit(tree)
+
+    def generic_visit(self, node: ast.AST) -> None:
+        for child in children(node):
+            self.visit(child)
 
     def _say(self, name: str, node: ast.AST, field: str, index: int | None = None, *, binds: bool) -> None:
         self.scope.places.append((name, node, field, index))
@@ -136,7 +146,7 @@ class _Collector(ast.NodeVisitor):
 
     def visit_keyword(self, node: ast.keyword) -> None:
         if node.arg == "locals":  # numba types local variables by name
-            self.never_renamed |= {str(key.value) for key in ast.walk(node.value) if isinstance(key, ast.Constant)}
+            self.never_renamed |= {str(key.value) for key in walk(node.value) if isinstance(key, ast.Constant)}
         self.generic_visit(node)
 
     def visit_Global(self, node: ast.Global) -> None:

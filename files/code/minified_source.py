@@ -14,6 +14,7 @@ import ast
 import re
 
 from .local_names import shorten_local_names
+from .tree_walk import walk
 
 READS_DOCSTRINGS = {"__doc__", "getdoc"}
 READS_ANNOTATIONS = {"__annotations__", "get_type_hints", "signature", "get_annotations", "script", "typechecked"}
@@ -33,6 +34,7 @@ HARMLESS_DECORATORS = {
 }
 HARMLESS_BASES = {"Module", "Optimizer", "Exception", "ABC", "object"}
 STATEMENT_LISTS = ("body", "orelse", "finalbody")
+HOLDS_STATEMENTS = (ast.stmt, ast.mod, ast.excepthandler, ast.match_case)
 DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef
 # A string literal as ast.unparse writes it, or spaces beside an operator or bracket.
 STRING_OR_SPACED_OPERATOR = re.compile(
@@ -49,7 +51,7 @@ def minify_source(source: str, *, verify: bool = True) -> str:
     Raises SyntaxError, ValueError, RecursionError or MemoryError as `ast.parse` and `ast.unparse` do.
     """
     tree = ast.parse(source)
-    nodes = list(ast.walk(tree))
+    nodes = walk(tree)
     names = {node.id for node in nodes if isinstance(node, ast.Name)}
     names |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     if not names & READS_DOCSTRINGS:
@@ -91,6 +93,8 @@ def _drop_docstrings(nodes: list[ast.AST]) -> None:
 def _drop_constant_statements(nodes: list[ast.AST]) -> None:
     """Statements that are a bare constant do nothing, and neither does a `pass` beside others; `0` fills a body."""
     for node in nodes:
+        if not isinstance(node, HOLDS_STATEMENTS):
+            continue
         for field in STATEMENT_LISTS:
             statements = getattr(node, field, None)
             if not isinstance(statements, list):
@@ -119,17 +123,16 @@ def _drop_annotations(tree: ast.Module, nodes: list[ast.AST]) -> None:
     for node in nodes:
         if isinstance(node, DEFINITIONS) and {_last_name(item) for item in node.decorator_list} <= HARMLESS_DECORATORS:
             node.returns = None
-            for argument in (item for item in ast.walk(node.args) if isinstance(item, ast.arg)):
+            for argument in (item for item in walk(node.args) if isinstance(item, ast.arg)):
                 argument.annotation = None
-        if not isinstance(node, ast.ClassDef) or _has_plain_fields(node):
+        if isinstance(node, HOLDS_STATEMENTS) and (not isinstance(node, ast.ClassDef) or _has_plain_fields(node)):
             for field in STATEMENT_LISTS:
                 statements = getattr(node, field, None)
                 if isinstance(statements, list):
                     statements[:] = [_without_annotation(statement) for statement in statements]
-    if not any(_has_annotation(node) for node in ast.walk(tree)):
-        tree.body = [
-            node for node in tree.body if not (isinstance(node, ast.ImportFrom) and _is_annotations_future(node))
-        ]
+    others = [node for node in tree.body if not (isinstance(node, ast.ImportFrom) and _is_annotations_future(node))]
+    if len(others) < len(tree.body) and not any(_has_annotation(node) for node in walk(tree)):
+        tree.body = others
 
 
 def _is_annotations_future(node: ast.ImportFrom) -> bool:

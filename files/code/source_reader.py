@@ -13,18 +13,18 @@ from typing import Any
 
 from . import call_names, network_names
 from .called_functions import is_plain_function
-from .changed_names import AssignedNames, ChangingFunctions, forget, last_name
+from .changed_names import AssignedNames, ChangingFunctions, forget
 from .evaluated_assignments import bind
 from .evaluated_functions import bind_imports
 from .evaluated_values import UNKNOWN, Named, OneOf, Unknown, UserFunction, bind_target, either
 from .evaluation import Evaluator
-from .expression_reader import FOLLOWED_CALLS, NAMES_A_STEP, ExpressionReader
+from .expression_reader import NAMES_A_STEP, ExpressionReader
 from .references import Kind, Reference
+from .statement_kinds import MAX_LOOP_NODES, caught_names, is_main_guard, is_short_loop, is_simple, runs_something
+from .tree_walk import walk
 
 IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException", "OSError"}
 DOUBTS = {Kind.COMPUTED, Kind.COMPUTED_FILE, Kind.UNREADABLE}
-MAX_LOOP_NODES = 100_000  # of a loop over known items: items times syntax nodes of the body
-SIMPLE_LOOP = ast.Assign | ast.AugAssign | ast.Expr
 
 
 class SourceReader(ExpressionReader):
@@ -51,7 +51,7 @@ class SourceReader(ExpressionReader):
         for function, around in self.waiting:  # grows: functions hold functions
             self.evaluator.steps -= len(around) // NAMES_A_STEP
             inner = dict(around) if self.evaluator.steps > 0 else {}
-            parameters = (item.arg for item in ast.walk(function.args) if isinstance(item, ast.arg))
+            parameters = (item.arg for item in walk(function.args) if isinstance(item, ast.arg))
             inner.update(dict.fromkeys(parameters, UNKNOWN))
             self.optional += 1
             before = len(self.references)
@@ -105,7 +105,9 @@ class SourceReader(ExpressionReader):
 
     def _decorators(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, names: dict[str, Any]) -> None:
         for decorator in node.decorator_list:
-            self.expressions(ast.Expr(decorator), names)  # a decorator is called: it is a value of the statement
+            self.expressions(
+                self.as_statement(decorator), names
+            )  # a decorator is called: it is a value of the statement
 
     def _attribute(self, name: str, value: Any) -> None:
         """An attribute with two different values is unknown."""
@@ -124,9 +126,11 @@ class SourceReader(ExpressionReader):
                 self._attribute(target.attr, value)
                 self._replace(target, names)
             if isinstance(target, ast.Subscript):
-                self._provide(target, names)
+                self._provide(target, value, names)
             if not isinstance(target, ast.Name):
-                self.expressions(ast.Expr(node.value), names)  # a function that runs code leaves what is followed
+                self.expressions(
+                    self.as_statement(node.value), names
+                )  # a function that runs code leaves what is followed
 
     def _replace(self, target: ast.Attribute, names: dict[str, Any]) -> None:
         """`builtins.__import__ = mine`: what follows means something else."""
@@ -134,12 +138,17 @@ class SourceReader(ExpressionReader):
         if replaced in call_names.REPLACED:
             self.found(Reference(Kind.UNREADABLE, f"{replaced} is replaced by a function of its own", target.lineno))
 
-    def _provide(self, target: ast.Subscript, names: dict[str, Any]) -> None:
-        """`sys.modules["a.b"] = ...` makes a module that no file holds."""
-        if self.evaluator.value(target.value, names) == Named("sys.modules"):
-            name = self.evaluator.value(target.slice, names)
-            if isinstance(name, str):
-                self.found(Reference(Kind.PROVIDED_MODULE, name, target.lineno))
+    def _provide(self, target: ast.Subscript, value: Any, names: dict[str, Any]) -> None:
+        """`sys.modules["a.b"] = ...` makes a module that no file holds; variables may name files that run."""
+        owner, name = self.evaluator.value(target.value, names), self.evaluator.value(target.slice, names)
+        if owner == Named("sys.modules") and isinstance(name, str):
+            self.found(Reference(Kind.PROVIDED_MODULE, name, target.lineno))
+        elif owner == Named("os.environ") and isinstance(name, str) and name in call_names.STARTING_VARIABLES:
+            kind = Kind.LIBRARY if name == "LD_PRELOAD" else Kind.EXECUTED_FILE
+            if isinstance(value, str):
+                self.found(Reference(kind, value, target.lineno, optional=True, via=name))
+            else:
+                self.found(Reference(Kind.COMPUTED, f"sets {name} to a computed text", target.lineno))
 
     def _augmented(self, node: ast.AugAssign, names: dict[str, Any]) -> None:
         self.expressions(node.value, names)
@@ -160,7 +169,7 @@ class SourceReader(ExpressionReader):
         if "TYPE_CHECKING" in (getattr(node.test, "id", ""), getattr(node.test, "attr", "")):
             self._branch(node.orelse, names)
             return
-        if self.evaluator.value(node.test, names) is True or _is_main_guard(node.test):
+        if self.evaluator.value(node.test, names) is True or is_main_guard(node.test):
             self._branch(node.orelse, names)
             self._branch(node.body, names, uncertain=False)
             return
@@ -187,7 +196,7 @@ class SourceReader(ExpressionReader):
     def _for(self, node: ast.For | ast.AsyncFor, names: dict[str, Any]) -> None:
         self.expressions(node.iter, names)
         items = self.evaluator.single(node.iter, names)
-        if isinstance(items, list | tuple | str | bytes | range) and _is_short_loop(node.body, len(items)):
+        if isinstance(items, list | tuple | str | bytes | range) and is_short_loop(node.body, len(items)):
             for item in items:
                 bind_target(node.target, item, names)
                 self.statements(node.body, names)
@@ -199,7 +208,7 @@ class SourceReader(ExpressionReader):
     def _while(self, node: ast.While, names: dict[str, Any]) -> None:
         """A loop whose condition is known is run, as long as it is simple and short."""
         self.expressions(node.test, names)
-        left = MAX_LOOP_NODES if _is_simple(node.body) else 0
+        left = MAX_LOOP_NODES if is_simple(node.body) else 0
         cost = sum(1 for _ in ast.walk(node))
         condition = self.evaluator.value(node.test, names)
         while not isinstance(condition, Unknown) and condition and left > 0:
@@ -217,7 +226,7 @@ class SourceReader(ExpressionReader):
         if not self.again:
             self._branch(node.body, names, uncertain=False)
         if node not in self.running:
-            self.running[node] = _runs_something(node.body)
+            self.running[node] = runs_something(node.body)
         reads_again = not self.again and self.running[node]
         for name in changed:
             forget(name, names)
@@ -237,7 +246,7 @@ class SourceReader(ExpressionReader):
         self.statements(node.body, names)
 
     def _try(self, node: ast.Try, names: dict[str, Any]) -> None:
-        caught = {name for handler in node.handlers for name in _caught_names(handler)}
+        caught = {name for handler in node.handlers for name in caught_names(handler)}
         guarded = bool(caught & IMPORT_ERRORS)
         self.optional += guarded
         self.statements(node.body, names)
@@ -253,31 +262,6 @@ class SourceReader(ExpressionReader):
         for case in node.cases:
             self.expressions(case.guard, names)
             self._branch(case.body, names)
-
-
-def _is_simple(body: list[ast.stmt]) -> bool:
-    return all(isinstance(statement, SIMPLE_LOOP) for statement in body)
-
-
-def _runs_something(body: list[ast.stmt]) -> bool:
-    """Whether a loop executes, imports or starts something, whose name a later turn may have changed."""
-    return any(last_name(item) in FOLLOWED_CALLS for statement in body for item in ast.walk(statement))
-
-
-def _is_short_loop(body: list[ast.stmt], turns: int) -> bool:
-    simple = _is_simple(body)
-    limit = MAX_LOOP_NODES if simple else MAX_LOOP_NODES // 10
-    return turns * sum(1 for statement in body for _ in ast.walk(statement)) <= limit
-
-
-def _is_main_guard(test: ast.expr) -> bool:
-    return isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id == "__name__"
-
-
-def _caught_names(handler: ast.ExceptHandler) -> set[str]:
-    if handler.type is None:
-        return {"BaseException"}
-    return {node.id for node in ast.walk(handler.type) if isinstance(node, ast.Name)}
 
 
 STATEMENTS: dict[type, Callable[[SourceReader, Any, dict[str, Any]], None]] = {

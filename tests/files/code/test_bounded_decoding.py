@@ -12,8 +12,9 @@ import brotli
 import pytest
 import zstandard
 
-from bytecap.files.code import bounded_decoding
-from bytecap.files.code.bounded_decoding import FUNCTIONS, CannotDecode
+from bytecap.files.code import bounded_decoding, bounded_decompressors
+from bytecap.files.code.bounded_decoding import FUNCTIONS
+from bytecap.files.code.bounded_decompressors import CannotDecode
 
 TEXT = b"print('a source of some length')\n" * 40
 RAW = [{"id": lzma.FILTER_LZMA2}]
@@ -68,7 +69,7 @@ def test_damaged_data_are_refused_or_empty(name, data):
 
 def test_a_large_dictionary_is_refused():
     with pytest.raises(CannotDecode, match="dictionary"):
-        bounded_decoding.decompress_lzma(b"x", lzma.FORMAT_RAW, None, [{"id": 33, "dict_size": 1 << 30}])
+        bounded_decompressors.decompress_lzma(b"x", lzma.FORMAT_RAW, None, [{"id": 33, "dict_size": 1 << 30}])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from bytecap.files.code.bounded_decoding import CannotDecode
+from bytecap.files.code.bounded_decompressors import CannotDecode
 from bytecap.files.code.bounded_formatting import format_percent, format_text, format_value
 from bytecap.files.code.bounded_functions import FUNCTIONS, TEXT_METHODS
 from bytecap.files.code.closure import code_closure
