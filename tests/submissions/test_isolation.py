@@ -11,7 +11,7 @@ import pytest
 from submission_folders import write_folder
 
 import bytecap
-from bytecap.errors import CompileError, DataError
+from bytecap.errors import CompileError, DataError, MissingFileError
 from bytecap.lab.measure import backends
 from bytecap.submissions import isolation, judge, judge_server
 from bytecap.submissions.findings import Finding, Level
@@ -185,7 +185,7 @@ def test_findings_of_a_rule_are_limited_and_the_rest_is_counted():
 
 def test_wrong_arguments(tmp_path, folder, monkeypatch):
     monkeypatch.setattr(backends, "CONNECT_SECONDS", "0.2s")
-    with pytest.raises(DataError, match="gone is not a folder"):
+    with pytest.raises(MissingFileError, match="gone is not a folder"):
         bytecap.verify_folders([tmp_path / "gone"])
     with pytest.raises(DataError, match="both data and their tokenizer"):
         bytecap.verify_folder(folder, data="val.bin")
