@@ -40,6 +40,7 @@ OVERHEAD = {False: 2.2, True: 1.65}
 SECONDS_A_CALL = 4e-5  # of an operation in a pass, besides its products
 GRID = 4e6  # weights a second and core without a trellis
 SEARCHED = 0.75  # of the weights a second that the search of a column does, with all that is done besides
+CODED = 1.2e7  # weights a second that are coded, all of them four times before the last matrix fits
 INDEPENDENT = 2.5e6  # where the rows do not make up for each other, as those of samples and of tables
 TABLE_TRIALS = 10  # grids of a token table, to choose how it is stored and for the walk
 TABLE_PASSES = 11  # over the text that the loss of a table is measured on
@@ -138,7 +139,7 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
     walk = passes(walked, 2) + walked * (2 + SYMMETRIC) * counts.inputs / flops + counts.weights / rate + prepare
     walk += _distillation_passes(model, recipe, text_tokens, held_out, passes) + _bases(recipe, counts, flops)
     seconds["quantize in order"] = WALKS.get(recipe.rate_control.walks, 1.1) * walk
-    seconds["land on the cap"] = 2 * counts.last / rate + 4 * counts.weights / 3e6
+    seconds["land on the cap"] = 2 * counts.last / rate + 4 * counts.weights / CODED
     return Forecast(seconds, peak)
 
 
