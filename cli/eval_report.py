@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from ..runtime.scoring_budget import ScoringWork
 
 
-MUCH_HIDDEN = 0.01  # of a text's bytes: more than rare characters are, from which on a score is not that of the text
-
-
 def score_document(score: Score) -> dict[str, Any]:
     """A score as JSON values; bits_per_byte is null where no bytes are known."""
     return {
@@ -168,6 +165,8 @@ def conventions_text(score: Score, text: EvaluatedText) -> str:
 
 def score_notes(score: Score, text: EvaluatedText) -> list[str]:
     """What must be known to read a score right, in sentences."""
+    from ..runtime.score import what_hiding_does
+
     notes = []
     if score.worse_than_guessing and score.vocabulary_size is not None:
         uniform = math.log2(score.vocabulary_size)
@@ -179,7 +178,7 @@ def score_notes(score: Score, text: EvaluatedText) -> list[str]:
         notes.append(
             f"the tokenizer does not spell {integer(score.hidden_bytes)} of the {integer(score.bytes)} bytes of the "
             "text (it rewrites characters or lacks them), and no model predicts what it hides; bits per byte are of "
-            f"the text's own bytes{_what_hiding_does(score.hidden_bytes / score.bytes)}"
+            f"the text's own bytes{what_hiding_does(score)}"
         )
     if score.unknown_tokens and not text.is_text:
         lost = f"{integer(score.unknown_tokens)} tokens are unknown pieces, whose text is not counted"
@@ -190,13 +189,6 @@ def score_notes(score: Score, text: EvaluatedText) -> list[str]:
             f"piece in the tokenizer; they get {100 * score.probability_without_piece:.2g} % of the probability"
         )
     return notes
-
-
-def _what_hiding_does(share: float) -> str:
-    """Of a share of the text's bytes that no token spells, what it makes of the score; nothing where it is small."""
-    if share < MUCH_HIDDEN:
-        return ""
-    return f": {100 * share:.0f} % of them cost next to nothing, and the score is too low by about that much"
 
 
 def print_evaluation(evaluation: Evaluation) -> None:

@@ -218,7 +218,8 @@ def _text_of_line(line: bytes, place: str) -> str:
     try:
         value = parse_json(line)
     except ValueError as error:
-        raise DataError(f"{place} is not JSON ({error}); each line is one document") from error
+        spread = "; a document over several lines, or a list of them, is none" if line.strip() in (b"{", b"[") else ""
+        raise DataError(f"{place} is not JSON ({error}); each line is one document{spread}") from error
     text = value.get(TEXT_FIELD) if isinstance(value, dict) else None
     if not isinstance(text, str):
         if isinstance(value, dict) and TEXT_FIELD in value:

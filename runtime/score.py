@@ -14,6 +14,7 @@ import numpy as np
 from ..display import ShownByFacts
 from ..files.intervals import standard_errors
 
+MUCH_HIDDEN = 0.01  # of a text's bytes: more than rare characters are, from which on a score is not that of the text
 LARGEST_EXPONENT = 700.0  # of a perplexity that a float can hold
 
 
@@ -140,6 +141,14 @@ def drawn_units(score: Score) -> np.ndarray:
     if within is not None and len(np.unique(within)) > 1:
         return np.unique(within, return_inverse=True)[1]
     return np.arange(len(score.sequence_bytes))
+
+
+def what_hiding_does(score: Score) -> str:
+    """What the bytes that no token spells make of a score, behind their number; nothing where they are few."""
+    share = score.hidden_bytes / score.bytes
+    if share < MUCH_HIDDEN:
+        return ""
+    return f": {100 * share:.0f} % of them cost next to nothing, and the score is too low by about that much"
 
 
 def ratio_error(nats: np.ndarray, score: Score, scale: float) -> float | None:

@@ -31,7 +31,7 @@ from .evaluation import ScoringOptions, choose_documents, read_scoring_data, sco
 from .identity import compare_tokenizer, described
 from .interpreter import Interpreter
 from .known_splits import SplitMatch, SplitVerdict
-from .score import Score
+from .score import Score, what_hiding_does
 from .scorer_checks import check_interpreter
 from .scoring_budget import NO_BUDGET, ScoringBudget, check_program_memory
 from .tokenizers import Tokenizer, load_tokenizer
@@ -250,7 +250,8 @@ def _check_score(
         return Check("score", Outcome.FAILED, str(error))
     kept = read.split.verdict is not SplitVerdict.DIFFERENT and asked.outcome is not Outcome.FAILED
     doubts = "".join(f"; {note}" for note in read.notes)
-    doubts += f"; the tokenizer does not spell {score.hidden_bytes:,} bytes of the text" if score.hidden_bytes else ""
+    if score.hidden_bytes:
+        doubts += f"; the tokenizer does not spell {score.hidden_bytes:,} bytes of the text{what_hiding_does(score)}"
     doubts += what_is_missing(score)
     expected, tolerance = request.expected, request.tolerance
     promise = {"expected_bits_per_byte": expected, "tolerance": tolerance}

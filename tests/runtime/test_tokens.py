@@ -60,6 +60,8 @@ BAD = {
     "half.jsonl": (b'{"text": "ab"}\n{"text": "\\ud800"}\n', "line 2 holds half of a surrogate pair"),
     "deep.jsonl": (b'{"text": "ab"}\n' + b"[" * 200_000, "line 2 is not JSON"),
     "broken.jsonl": (b'{"text": "ab"}\n{"text', "line 2 is not JSON"),
+    "spread.jsonl": (b'{\n  "text": "ab"\n}\n', "each line is one document; a document over several lines"),
+    "listed.jsonl": (b'[\n{"text": "ab"}\n]\n', "or a list of them, is none"),
 }
 
 
