@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import DataError
+from ..files.listing import listed
 from .archive_kinds import archive_kind, is_archive
 from .archive_members import Member, TarMembers, ZipMembers, damage_told
 
@@ -200,7 +201,5 @@ def _entered(folder: Path) -> str:
     if not (entered / DECLARATION).is_file():
         inside = sorted(path.parent.relative_to(folder).as_posix() for path in entered.rglob(DECLARATION))
         if len(inside) > 1:
-            more = f" and {len(inside) - LISTED_SUBMISSIONS:,} more" if len(inside) > LISTED_SUBMISSIONS else ""
-            listed = ", ".join(inside[:LISTED_SUBMISSIONS])
-            raise DataError(f"it holds {len(inside):,} submissions, not one: {listed}{more}")
+            raise DataError(f"it holds {len(inside):,} submissions, not one: {listed(inside, LISTED_SUBMISSIONS)}")
     return "" if entered == folder else entered.relative_to(folder).as_posix()

@@ -8,7 +8,8 @@ from ..files.code.closure_records import ClosureFile, CodeClosure, MissingModule
 from ..files.code.python_source import UnreadableSource, read_python
 from ..files.code.references import Kind
 from ..files.code.side_files import Purpose, side_purpose
-from .code_named_findings import named_findings, names_listed, times_told
+from ..files.listing import listed
+from .code_named_findings import SHOWN_NAMES, named_findings, times_told
 from .code_packing import PackedCode
 from .findings import Finding, Level, Rule
 from .folder import SubmissionFolder
@@ -177,7 +178,7 @@ def _payload_findings(closure: CodeClosure) -> Iterator[Finding]:
         text = f"runs {bytes_:,} bytes of source packed with {item.packing}, which were unpacked and read"
         level = Level.INFORMATION
         if needed:
-            text, level = f"{text}: it needs {names_listed(needed)}", Level.FINDING
+            text, level = f"{text}: it needs {listed(needed, SHOWN_NAMES)}", Level.FINDING
         values = {"bytes": bytes_, "layer": item.layer, "needs": needed}
         yield Finding("code-hidden-payload", level, text, item.place, values)
 
@@ -234,6 +235,6 @@ def _uncounted_findings(folder: SubmissionFolder, main: str, closure: CodeClosur
             continue
         by_purpose.setdefault(words, {})[file.name] = file.bytes
     for words, files in by_purpose.items():
-        text = f"{names_listed(list(files))}: {sum(files.values()):,} bytes not counted ({words})"
+        text = f"{listed(list(files), SHOWN_NAMES)}: {sum(files.values()):,} bytes not counted ({words})"
         level = Level.FINDING if words == Purpose.CODE_AS_TEXT.value else Level.INFORMATION
         yield Finding("code-not-counted", level, text, next(iter(files)), {"files": files})

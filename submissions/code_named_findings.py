@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from ..files.code.closure_records import CodeClosure
 from ..files.code.references import Kind
+from ..files.listing import listed
 from .findings import Finding, Level
 
 ONLY_LOOKS = {
@@ -48,7 +49,7 @@ def named_findings(closure: CodeClosure) -> Iterator[Finding]:
     computed = by_kind.get(Kind.COMPUTED_FILE, {})
     if computed:
         count = sum(len(places) for places in computed.values())
-        names = f"{names_listed(list(computed))}{times_told(range(count))}"
+        names = f"{listed(list(computed), SHOWN_NAMES)}{times_told(range(count))}"
         text = f"opens files by computed names, which are not known: {names}"
         yield Finding(
             "code-computed-file", Level.INFORMATION, text, next(iter(computed.values()))[0], {"places": count}
@@ -56,7 +57,7 @@ def named_findings(closure: CodeClosure) -> Iterator[Finding]:
     unpickling = by_kind.get(Kind.UNPICKLING, {})
     if unpickling:
         count = sum(len(places) for places in unpickling.values())
-        text = f"unpickles without restriction: {names_listed(list(unpickling))}{times_told(range(count))}"
+        text = f"unpickles without restriction: {listed(list(unpickling), SHOWN_NAMES)}{times_told(range(count))}"
         yield Finding("code-unpickling", Level.INFORMATION, text, next(iter(unpickling.values()))[0], {"places": count})
 
 
@@ -78,9 +79,3 @@ def _network_findings(closure: CodeClosure) -> Iterator[Finding]:
 def times_told(places: Sequence[object]) -> str:
     """ " (3 places)"; nothing for one."""
     return f" ({len(places)} places)" if len(places) > 1 else ""
-
-
-def names_listed(names: list[str]) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-    return ", ".join(names[:SHOWN_NAMES]) + more

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .listing import listed
+from ...files.listing import listed
 from .stored import Stored
 
 ROTATIONS = re.compile(

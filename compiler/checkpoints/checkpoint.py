@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import CheckpointError
+from ...files.listing import listed
 from ...format.container.limits import DEFAULT_LIMITS
 from ...format.tensors.raw_planes import STORAGES
 from .buffers import without_buffers
 from .configuration import Configuration, configuration_beside, without_quantization
 from .containers import KNOWN_KINDS, Content, read_containers
 from .folder import an_adapter, weight_files
-from .listing import listed
 from .packed_weights import unpack_weights
 from .selection import EVERYTHING, Selection
 from .stored import Stored, elements_of, refuse_other_types

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ...errors import CheckpointError
+from ...files.listing import listed
 from ...files.nested_text import parse_json
 from ...runtime.gguf_file import MAGIC as GGUF_MAGIC
 from .compressed import SHUFFLED, compression_of, decompress, unfolded_head
@@ -21,7 +22,6 @@ from .configuration import Configuration, configuration_inside
 from .gguf_tensors import read_gguf_tensors
 from .identification import what_it_is
 from .int8_checkpoint import is_int8_state, restore_int8_state
-from .listing import listed
 from .llama2c import begins_llama2c, is_llama2c, read_llama2c
 from .record_checkpoint import is_record_state, restore_record_state
 from .safetensors_file import is_safetensors, read_safetensors, safetensors_metadata

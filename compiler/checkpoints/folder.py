@@ -12,10 +12,10 @@ import re
 from pathlib import Path
 
 from ...errors import CheckpointError
+from ...files.listing import listed
 from ...files.nested_text import parse_json
 from ...files.pipes import pipe_refused
 from .configuration import configuration_names
-from .listing import listed
 
 INDEX_SUFFIX = ".index.json"
 USUAL_NAMES = (

@@ -17,13 +17,13 @@ import gguf
 import numpy as np
 
 from ...errors import CheckpointError
+from ...files.listing import counted, listed
 from ...format.container.limits import DEFAULT_LIMITS
 from ...runtime.gguf_file import GgufDamaged, GgufFile, GgufTensor, read_gguf
 from .configuration import Configuration
 from .gguf_configuration import gguf_configuration
 from .gguf_layout import head_counts, to_hugging_face
 from .gguf_names import ARCHITECTURES
-from .listing import counted, listed
 
 Kind = gguf.GGMLQuantizationType
 PLAIN = {Kind.F32: "float32", Kind.F16: "float16", Kind.BF16: "bfloat16", Kind.F64: "float32"}

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ...errors import CheckpointError
+from ...files.listing import listed
 from ...format.entropy import entropy_bits
 from ...runtime.gguf_file import MAGIC as GGUF_MAGIC
 from .compressed import CONTENT_BYTES, compression_of
@@ -27,7 +28,6 @@ from .containers import BEGIN_BYTES, KNOWN_KINDS, mapped, not_inside, unfold
 from .folder import weight_files
 from .gguf_tensors import gguf_entries
 from .identification import what_it_is
-from .listing import listed
 from .llama2c import is_llama2c, read_llama2c
 from .safetensors_file import is_safetensors, safetensors_entries
 from .shared_storage import find_owners, own_bytes

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import CheckpointError
-from .listing import counted, listed
+from ...files.listing import counted, listed
 from .stored import FLOAT8, Stored
 
 SCALED_TYPES = (*FLOAT8, "int8")

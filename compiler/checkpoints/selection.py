@@ -11,8 +11,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ...errors import CheckpointError
+from ...files.listing import listed
 from ...files.nearest_name import nearest_names
-from .listing import listed
 
 ANY, BETWEEN = "*", "="  # what stands for any characters in a renaming, and what parts its two sides
 ALIKE, LEAST_ALIKE = 3, 0.5  # how many names a refusal gives, and how much of each is as in the other

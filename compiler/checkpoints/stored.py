@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ...errors import CheckpointError
+from ...files.listing import listed
 from ...format.container.limits import DEFAULT_LIMITS
 from ...format.tensors.raw_planes import STORAGES, from_storage
-from .listing import listed
 
 if TYPE_CHECKING:
     import torch

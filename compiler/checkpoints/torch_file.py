@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ...errors import CheckpointError
+from ...files.listing import listed
 from .export import METADATA_OF_STATE
-from .listing import listed
 
 UNKNOWN_GLOBAL = re.compile(r"Unsupported global: GLOBAL (\S+) was not an allowed global")
 BLOCKED_GLOBAL = re.compile(r"unsupported GLOBAL (\S+) whose module")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import CheckpointError
-from .listing import listed
+from ...files.listing import listed
 from .torch_file import Foreign
 
 USUAL_ORDER = ("model", "state_dict", "model_state_dict", "model_state", "module", "net", "params", "weights")

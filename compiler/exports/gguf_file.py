@@ -14,10 +14,10 @@ import gguf
 import numpy as np
 
 from ...errors import OutputError
+from ...files.listing import listed
 from ...files.output import partial_output
 from ..checkpoints.gguf_layout import to_gguf
 from ..checkpoints.gguf_names import ARCHITECTURES
-from ..checkpoints.listing import listed
 from ..model.model import ModelTensor
 from .gguf_metadata import gguf_metadata
 from .rounding import Rounding, compare_rounded

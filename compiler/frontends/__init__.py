@@ -7,12 +7,12 @@ from dataclasses import replace
 from itertools import takewhile
 
 from ...errors import CheckpointError
+from ...files.listing import listed
 from ...files.nearest_name import known_names
 from ...files.printable import shown_value
 from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.configuration import META_MODEL_TYPE, Configuration, model_configuration
-from ..checkpoints.listing import listed
 from ..model.model import Model, ModelTensor
 from .agreement import CALLER
 from .architecture_file import FRONTEND_KEY, PRESET_KEY, read_architecture

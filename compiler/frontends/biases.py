@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ...errors import CheckpointError
+from ...files.listing import listed
 from ..checkpoints.checkpoint import Checkpoint
-from ..checkpoints.listing import listed
 
 Rule = bool | tuple[str, bool]  # whether there is a bias; or the key that says it, and what silence means
 

@@ -14,8 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from ...errors import CheckpointError
+from ...files.listing import listed
 from ..checkpoints.checkpoint import Checkpoint
-from ..checkpoints.listing import listed
 from .agreement import require
 from .gpt_families import FAMILIES
 from .gpt_found_names import UNDERSTOOD, found_naming, untold_parts

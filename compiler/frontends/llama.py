@@ -14,11 +14,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...files.listing import listed
 from ...format.program.operations import RopeLayout
 from ...format.program.program import Program
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.configuration import Configuration
-from ..checkpoints.listing import listed
 from ..model.model import Model, ModelTensor
 from .biases import refuse_unread
 from .llama_configuration import family_told, text_values

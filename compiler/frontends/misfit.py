@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from ..checkpoints.listing import listed
+from ...files.listing import listed
 
 NAMES_IN_A_MESSAGE = 8
 RENAMING = "--rename FROM=TO"

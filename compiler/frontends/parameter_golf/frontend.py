@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ....errors import CheckpointError
+from ....files.listing import listed
 from ....format.program.program import Program
 from ...checkpoints.checkpoint import Checkpoint
-from ...checkpoints.listing import listed
 from ...model.model import Model, ModelTensor
 from ..misfit import lacking
 from ..parts import whole_name

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ....errors import CheckpointError
+from ....files.listing import listed
 from ....files.nearest_name import known_names
 from ....format.registry import keyed
-from ...checkpoints.listing import listed
 from .hyperparameters import BOTH_LANES, IN_TURN, LEAKY_RELU_SQUARED, NO_LANE
 from .traits import (
     BANKS,

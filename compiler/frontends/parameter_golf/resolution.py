@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ....errors import CheckpointError
-from ...checkpoints.listing import listed
+from ....files.listing import listed
 from .given import Given, check_flags
 from .hyperparameters import (
     OTHER_PARAMETERS,
