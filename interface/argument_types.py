@@ -12,6 +12,7 @@ import numbers
 import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from ..errors import WrongTypeError
@@ -41,13 +42,18 @@ def _annotated(
     function: Callable[..., Any], given: tuple[Any, ...], options: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, Any]]:
     """Names, annotations as they are written, and values of the arguments of a call; none where it has wrong names."""
-    signature = inspect.signature(function)
+    signature = _signature(function)
     try:
         bound = signature.bind(*given, **options)
     except TypeError:
         return
     for name, value in bound.arguments.items():
         yield name, str(signature.parameters[name].annotation), value
+
+
+@cache
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(function)
 
 
 def described(value: object) -> str:

@@ -243,10 +243,10 @@ def _token_ids(tokens: object) -> np.ndarray:
     if isinstance(tokens, Sequence | np.ndarray) or hasattr(tokens, "__array__"):
         with suppress(ValueError):  # rows of different lengths
             found = np.asarray(tokens)
-    if found.ndim not in (1, 2) or (found.size and found.dtype.kind not in "iuO"):
+    of_objects = found.dtype.kind == "O"
+    whole = all(map(is_whole, found.flat)) if of_objects else not found.size or found.dtype.kind in "iu"
+    if found.ndim not in (1, 2) or not whole:
         raise WrongTypeError(f"tokens are {described(tokens)}; give whole numbers, [length] or [batch, length]")
-    if found.dtype.kind == "O" and not all(map(is_whole, found.flat)):
-        raise WrongTypeError(f"tokens are {described(tokens)}; give whole numbers, [length] or [batch, length]")
-    if found.dtype.kind == "O":
+    if of_objects:
         raise DataError("a token id is beyond 64 bits; tokenize with the model's own tokenizer")
     return found.astype(np.int64)

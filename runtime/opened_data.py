@@ -19,6 +19,7 @@ import zstandard
 
 from ..errors import DataError
 from ..files.artifact_file import STANDARD_INPUT
+from .foreign_content import AS_UTF8, NEITHER
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 OTHER_COMPRESSED = {
@@ -30,10 +31,10 @@ OTHER_COMPRESSED = {
     b"Rar!\x1a\x07": "RAR",
 }
 IN_ZIP = {  # in the beginning of a zip archive: what it is then
-    b".npy": ("an archive of numpy arrays", "give a token shard or UTF-8 text"),
-    b"/data.pkl": ("a checkpoint of torch.save", "give a token shard or UTF-8 text"),
-    b"[Content_Types].xml": ("a document of Microsoft Office", "give its text as UTF-8"),
-    b"mimetypeapplication/": ("a document of LibreOffice or an EPUB", "give its text as UTF-8"),
+    b".npy": ("an archive of numpy arrays", NEITHER),
+    b"/data.pkl": ("a checkpoint of torch.save", NEITHER),
+    b"[Content_Types].xml": ("a document of Microsoft Office", AS_UTF8),
+    b"mimetypeapplication/": ("a document of LibreOffice or an EPUB", AS_UTF8),
 }
 HEAD_BYTES = 1 << 16
 FED_TO_ZSTD = 1 << 7  # its decoder cannot be told to stop, and makes up to 32 KiB of a byte

@@ -21,12 +21,6 @@ class CannotDecode(Exception):
     """A value that cannot be computed here; the reason is said to the user."""
 
 
-def _bounded(value: Any) -> Any:
-    if isinstance(value, str | bytes | bytearray | list | tuple) and len(value) > MAX_DECODED_BYTES:
-        raise CannotDecode(f"more than {MAX_DECODED_BYTES >> 20} MiB")
-    return value
-
-
 def _in_pieces(make: Callable[[], Any], data: bytes, name: str) -> bytes:
     """All members of a compressed stream, one decompressor each, until the data or the limit ends."""
     parts: list[bytes] = []
@@ -105,7 +99,9 @@ def decompress_zstd(data: bytes, max_output_size: int = 0) -> bytes:
             decoded = reader.read(MAX_DECODED_BYTES + 1)
     except (zstandard.ZstdError, MemoryError) as error:
         raise CannotDecode(f"zstd: {error}") from error
-    return bytes(_bounded(decoded))
+    if len(decoded) > MAX_DECODED_BYTES:
+        raise CannotDecode(f"more than {MAX_DECODED_BYTES >> 20} MiB")
+    return bytes(decoded)
 
 
 def decompress_step(kind: str, data: bytes) -> bytes:

@@ -52,9 +52,6 @@ def parts_of(node: ast.AST) -> Parts:
     return parts
 
 
-FOLLOWED_NAMES = {name.rpartition(".")[2] for name in RUNS_CODE}
-
-
 def given_to(call: ast.Call) -> Iterator[ast.expr]:
     """The arguments of a call, the star of `*items` taken off."""
     for item in call.args:
