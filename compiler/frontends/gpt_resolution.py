@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...errors import CheckpointError
 from ..checkpoints.checkpoint import Checkpoint
 from .agreement import (
     CALLER,
@@ -32,6 +31,7 @@ from .gpt_hyperparameters import FRONTEND_NAME, PARAMETERS, Hyperparameters, nam
 from .gpt_names import FUSED, Naming
 from .gpt_own_words import UNTOLD
 from .gpt_shapes import infer_from_shapes, refuse_other_names
+from .untold import UntoldError, usual_questions
 
 TOLD_ONLY = {
     "rotary_share": Parameter(float, least=0, most=1),
@@ -114,6 +114,7 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object], heads: int = 0)
         assumed.pop("scale_by_width", None)
     positions = {name: shapes[name] for name in shapes if name == "positions"}
     refuse_contradictions(checkpoint, positions, told, source)
+    query_rows = int(shapes.get("query_rows") or shapes["hidden_size"])  # type: ignore[call-overload]
     _complete(family, naming, shapes, told, assumed, given)
     refuse_contradictions(checkpoint, shapes, {n: told[n] for n in told if n not in given}, source)
     known = {**assumed, **family.fixed, **told, **shapes, "family": name, **given}
@@ -121,7 +122,7 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object], heads: int = 0)
     foreign = [other for other in given if other not in names]
     require(not foreign, f"the family {name} has no hyperparameter {', '.join(foreign)}")
     follows = {"rotary_dims"} if "rotary_share" in assumed else set()  # from the heads
-    _ask(checkpoint, name, [name for name in names if name not in known and name not in follows])
+    _ask(checkpoint, name, [name for name in names if name not in known and name not in follows], query_rows)
     h = Hyperparameters(**{name: known[name] for name in names})
     _check_consistent(h)
     naming = checked_layout(h, naming, checkpoint.tensors) if family.is_found else naming
@@ -189,16 +190,17 @@ def _complete(
     assumed["boundary_token"] = family.boundary_token if family.boundary_token < beyond else 0
 
 
-def _ask(checkpoint: Checkpoint, family: str, untold: list[str]) -> None:
+def _ask(checkpoint: Checkpoint, family: str, untold: list[str], query_rows: int) -> None:
     if "num_attention_heads" in untold:  # which tells the others
         untold = [name for name in untold if name not in ("num_key_value_heads", "head_dim")]
     if untold:
         kinds = [f"{name} is {PARAMETERS[name].expected()}" for name in untold if PARAMETERS[name].choices]
         kinds += [MEANINGS[name] for name in untold if name in MEANINGS]
-        raise CheckpointError(
+        raise UntoldError(
             f"{checkpoint.path} has the tensors of {family}, and nothing tells {', '.join(untold)}, which change what "
             "the model computes; put its config.json beside it, or give them in an --architecture file"
-            + (f" ({'; '.join(kinds)})" if kinds else "")
+            + (f" ({'; '.join(kinds)})" if kinds else ""),
+            usual_questions(untold, PARAMETERS, query_rows),
         )
 
 

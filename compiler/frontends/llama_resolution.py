@@ -7,7 +7,7 @@ for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ from .llama_names import Naming, fitting_families, naming_of, recognized
 from .llama_own_words import OF_CONSTANTS, is_ones_own, translated
 from .llama_shapes import infer_from_shapes
 from .misfit import lacking
+from .untold import Question, UntoldError, usual_questions
 
 NAMES = "names"  # told the family, where no file did
 NOT_ASKED: Mapping[str, object] = {"seq_len": EVALUATED_LENGTH, "boundary_token": 0, "rope_scaling": {}} | {
@@ -78,6 +79,7 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved:
         told, assumed = read_configuration(configuration, family_name, shapes["num_hidden_layers"])
         assumed = {name: value for name, value in assumed.items() if not own or name not in OF_CONSTANTS}
         told, source = checked_parameters(told, PARAMETERS, FRONTEND_NAME), checkpoint.configuration.source
+    query_rows = int(shapes.get("query_rows") or shapes["hidden_size"])
     _complete_heads(shapes, {**told, **given}, assumed, family)
     refuse_contradictions(checkpoint, shapes, {name: told[name] for name in told if name not in given}, source)
     if int(assumed.get("boundary_token", 0)) >= shapes["vocab_size"]:  # a vocabulary smaller than the family's
@@ -85,7 +87,7 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved:
     known = {**NOT_ASKED, **assumed, **told, **shapes, **given, "family": family_name}
     names = names_of(family)
     _derive(known, family)
-    _ask(checkpoint, [name for name in names if name not in known])
+    _ask(checkpoint, [name for name in names if name not in known], query_rows)
     hyperparameters = Hyperparameters(**{name: known[name] for name in names})
     _check_consistent(hyperparameters, [name for name in given if name not in names])
     origins = dict.fromkeys(told, source) | dict.fromkeys(shapes, SHAPES) | dict.fromkeys(given, CALLER)
@@ -103,7 +105,8 @@ def _family_of(checkpoint: Checkpoint, given: Mapping[str, object]) -> tuple[str
         return told, checkpoint.configuration.source
     fitting = fitting_families(checkpoint.tensors)
     if len(fitting) != 1:
-        _ask(checkpoint, [f"family ({', '.join(sorted(fitting or FAMILIES))})", *OFTEN_ASKED])
+        names, families = sorted(fitting or FAMILIES), [{"family": name} for name in fitting]
+        raise _question(checkpoint, [f"family ({', '.join(names)})", *OFTEN_ASKED], [families])
     return fitting[0], NAMES
 
 
@@ -147,14 +150,19 @@ def _derive(known: dict[str, Any], family: Family) -> None:
         known.setdefault("unrotated_layers", unrotated_layers({}, layers))
 
 
-def _ask(checkpoint: Checkpoint, untold: list[str]) -> None:
+def _ask(checkpoint: Checkpoint, untold: list[str], query_rows: int) -> None:
     if "num_attention_heads" in untold:  # which tells the other two
         untold = [name for name in untold if name not in ("num_key_value_heads", "head_dim")]
     if untold:
-        raise CheckpointError(
-            f"{checkpoint.path}: nothing tells {', '.join(untold)}, which change what the model computes; put its "
-            "config.json beside it, or give them in an --architecture file"
-        )
+        raise _question(checkpoint, untold, usual_questions(untold, PARAMETERS, query_rows))
+
+
+def _question(checkpoint: Checkpoint, untold: list[str], questions: Sequence[Question]) -> UntoldError:
+    return UntoldError(
+        f"{checkpoint.path}: nothing tells {', '.join(untold)}, which change what the model computes; put its "
+        "config.json beside it, or give them in an --architecture file",
+        questions,
+    )
 
 
 def _check_consistent(h: Hyperparameters, foreign: list[str]) -> None:

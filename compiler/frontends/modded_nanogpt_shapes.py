@@ -14,6 +14,7 @@ from .agreement import EVALUATED_LENGTH
 from .architecture_file import Parameter, checked_parameters
 from .misfit import misfit
 from .modded_nanogpt_variants import BANK, BLOCK, MEMORY, VARIANTS, Variant, value_table
+from .untold import UntoldError
 
 FRONTEND_NAME = "modded-nanogpt"
 TABLE, HEAD, LAYER = "embed.weight", "lm_head.weight", "blocks.{}."
@@ -73,9 +74,10 @@ def resolve(
     """(hyperparameters, who told each, names of those assumed). CheckpointError where the variant is not told."""
     given = checked_parameters(architecture, PARAMETERS, FRONTEND_NAME)
     if "variant" not in given:
-        raise CheckpointError(
+        raise UntoldError(
             f"{checkpoint.path} has the names of {FRONTEND_NAME}, whose records compute different things with them; "
-            f"say which in an --architecture file: variant = one of {', '.join(VARIANTS)} (the dates of the records)"
+            f"say which in an --architecture file: variant = one of {', '.join(VARIANTS)} (the dates of the records)",
+            [[{"variant": name} for name in VARIANTS]],
         )
     tensors, variant = checkpoint.tensors, VARIANTS[str(given["variant"])]
     sizes = _sizes(checkpoint, variant)

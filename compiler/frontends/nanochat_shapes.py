@@ -13,6 +13,7 @@ from ..checkpoints.checkpoint import Checkpoint
 from .architecture_file import Parameter, checked_parameters
 from .gpt_resolution import CALLER, EVALUATED_LENGTH, SHAPES
 from .misfit import misfit
+from .untold import UntoldError, usual_questions
 
 FRONTEND_NAME = "nanochat"
 TABLE, HEAD, LAYER = "transformer.wte.weight", "lm_head.weight", "transformer.h.{}."
@@ -150,10 +151,11 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object]) -> Resolved:
         known.setdefault("seq_len", min(int(known["sequence_len"]), EVALUATED_LENGTH))
     untold = [n for n in PARAMETERS if n not in known and n != "seq_len"]
     if untold:
-        raise CheckpointError(
+        raise UntoldError(
             f"{checkpoint.path} is a model of nanochat, and nothing tells {', '.join(untold)}, which change what it "
             "computes; put the meta_*.json of this step beside it, or give them in an --architecture file"
-            + (f" ({'; '.join(meant)})" if (meant := [MEANINGS[n] for n in untold if n in MEANINGS]) else "")
+            + (f" ({'; '.join(meant)})" if (meant := [MEANINGS[n] for n in untold if n in MEANINGS]) else ""),
+            usual_questions(untold, PARAMETERS, int(known["hidden_size"])),  # type: ignore[call-overload]
         )
     h = Hyperparameters(**{n: known[n] for n in PARAMETERS})
     _check(checkpoint, h)

@@ -15,6 +15,7 @@ from ...checkpoints.checkpoint import Checkpoint
 from ...model.model import Model, ModelTensor
 from ..misfit import lacking
 from ..parts import whole_name
+from ..untold import UntoldError
 from .given import Given, describes_model, parse_given, parse_settings
 from .hyperparameters import FRONTEND_NAME, INITIAL_PARAMETERS, SHAPE_PARAMETERS, Hyperparameters
 from .resolution import resolve
@@ -45,6 +46,8 @@ class ParameterGolf:
         _check_told(checkpoint, {**sizes, **settings.values, **given.values})
         try:
             resolved = resolve(given, sizes, traits, settings, source)
+        except UntoldError as error:
+            raise UntoldError(f"{checkpoint.path}: {error}", error.questions) from error
         except CheckpointError as error:
             raise CheckpointError(f"{checkpoint.path}: {error}") from error
         h = resolved.hyperparameters

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from ....errors import CheckpointError
 from ....files.listing import listed
+from ..untold import UntoldError
 from .given import Given, check_flags
 from .hyperparameters import (
     OTHER_PARAMETERS,
@@ -32,7 +33,9 @@ from .traits import FACTORIZED
 # Numbers of layers, or counts of them: those of a record hold for a model of its depth.
 OF_A_DEPTH = {"xsa_last_n", "parallel_residual_start", "parallel_start_layer"}
 FIRST = ("seq_len", "rope_type")  # decide whether others matter
+BOTH_LISTS = " and ".join(LISTS)
 Values = Mapping[str, object]
+Answers = Mapping[str, Any]  # of records to one question
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def resolve(
     candidates = _preset(given) if given.preset is not None else _candidates(known, traits)
     assumed, asked = _from_records(known, candidates, untold, given.preset is not None)
     if asked:
-        raise CheckpointError(_question(asked, candidates, traits))
+        raise UntoldError(_question(asked, candidates, traits), [_answers(*each) for each in asked.items()])
     complete = _complete(known | assumed, traits)
     check_consistent(complete)
     names = _untold_names(untold, complete, says_order(known))
@@ -110,10 +113,10 @@ def _fits(record: Record, known: Values) -> bool:
 
 def _from_records(
     known: Values, candidates: Sequence[Record], untold: set[str], by_name: bool
-) -> tuple[dict[str, object], dict[str, str]]:
+) -> tuple[dict[str, object], dict[str, Answers]]:
     """What the candidates agree on, by name, and what has to be asked for, with the answers they would give."""
     assumed: dict[str, object] = {}
-    asked: dict[str, str] = {}
+    asked: dict[str, Answers] = {}
     for name in sorted(untold - {*LISTS}, key=lambda name: (name not in FIRST, list(PARAMETERS).index(name))):
         values = {short_name(record): record.values.get(name, PARAMETERS[name].default) for record in candidates}
         if name == "rope_train_seq_len" and (known | assumed).get("rope_type") != "yarn":
@@ -128,13 +131,13 @@ def _from_records(
         elif name == "seq_len":  # how long the sequences are that it is scored on, not what it computes
             assumed[name] = PARAMETERS[name].default
         else:
-            asked[name] = _answers(values)
+            asked[name] = values
     if not says_order(known) and candidates:
         orders = {short_name(record): _order_of(record, known, by_name) for record in candidates}
         if len(set(map(repr, orders.values()))) > 1 or None in orders.values():
-            asked["encoder_layers and decoder_layers"] = _answers(
-                {short_name(record): ordered_layers(record.values, record.depth) for record in candidates}
-            )
+            asked[BOTH_LISTS] = {
+                short_name(record): ordered_layers(record.values, record.depth) for record in candidates
+            }
         else:
             assumed |= dict(zip(LISTS, next(iter(orders.values())), strict=True))
     return assumed, _only_what_matters(asked, known | assumed)
@@ -149,7 +152,7 @@ def _order_of(record: Record, known: Values, by_name: bool) -> tuple[list[int], 
     return ordered_layers({**record.values, **said}, known["num_layers"])
 
 
-def _only_what_matters(asked: dict[str, str], known: Values) -> dict[str, str]:
+def _only_what_matters(asked: dict[str, Answers], known: Values) -> dict[str, Answers]:
     """Without what the known values make meaningless, and which weights late skips have where each has its own."""
     defaults = {name: parameter.default for name, parameter in OTHER_PARAMETERS.items()}
     without = unused_values(defaults | known)
@@ -160,7 +163,13 @@ def _only_what_matters(asked: dict[str, str], known: Values) -> dict[str, str]:
     return {name: answers for name, answers in asked.items() if name not in without}
 
 
-def _answers(values: Mapping[str, object]) -> str:
+def _answers(name: str, values: Answers) -> list[dict[str, object]]:
+    """The different answers to a question, as an architecture file would say them."""
+    different = {repr(value): value for value in values.values() if value is not None}.values()
+    return [dict(zip(LISTS, value, strict=True)) if name == BOTH_LISTS else {name: value} for value in different]
+
+
+def _answers_in_words(values: Answers) -> str:
     """` (VALUE in RECORD, RECORD; VALUE in RECORD)`."""
     by_value: dict[str, list[str]] = {}
     for record, value in values.items():
@@ -170,9 +179,9 @@ def _answers(values: Mapping[str, object]) -> str:
     return f" ({answers})" if answers else ""
 
 
-def _question(asked: Mapping[str, str], candidates: Sequence[Record], traits: frozenset[str]) -> str:
+def _question(asked: Mapping[str, Answers], candidates: Sequence[Record], traits: frozenset[str]) -> str:
     """The one sentence that says what is not known, and both ways to say it."""
-    keys = "; ".join(name + answers for name, answers in asked.items())
+    keys = "; ".join(name + _answers_in_words(values) for name, values in asked.items())
     if not candidates:
         return (
             f"architecture: no merged record has the parts {', '.join(sorted(traits))} together; name the one that it "
