@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,11 @@ from ..runtime.tokens import Tokens, check_tokenizer, read_tokens
 from .checkpoints.checkpoint import read_checkpoint
 from .checkpoints.selection import EVERYTHING, Selection
 from .frontends import build_model, read_architecture
+from .frontends.untold import UntoldError
 from .model.model import Model
+from .readings.doubts import doubts_of
+from .readings.sample import beginning_of_text, in_sequences, weights_of
+from .readings.told_by_text import answered_by_text
 from .statistics.overlap import check_no_overlap
 
 HELD_OUT_TOKENS = 8192
@@ -85,11 +90,39 @@ def read_inputs(
     glance : a text is tokenized in its beginning alone, and how many tokens there are is reckoned
     progress : hears of how far texts are tokenized
     """
-    model = read_model(checkpoint, architecture, selection)
-    tokenizer = own_tokenizer(checkpoint, calibration, tokenizer)
-    how = [Path(path) for path in evaluation], tokenizer, model, glance, progress
-    text = read_calibration(Path(calibration), *how)
+    how = [Path(path) for path in evaluation], tokenizer, architecture, selection, glance, progress
+    model, text, tokenizer = read_model_and_text(checkpoint, Path(calibration), *how)
     return Inputs(model, text, known_identity(checkpoint, tokenizer, model))
+
+
+def read_model_and_text(
+    path: Path | str,
+    calibration: Path,
+    evaluation: Sequence[Path],
+    tokenizer: Path | str | None,
+    architecture: Path | str | None,
+    selection: Selection = EVERYTHING,
+    glance: bool = False,
+    progress: Progress | None = None,
+) -> tuple[Model, CalibrationText, Path | str | None]:
+    """The float model of a checkpoint, calibration text for it, and the tokenizer: the given one, else the checkpoint's
+    own for a text.
+
+    What the text tells of the checkpoint stands in the notes where it speaks against how this was read, and in the
+    CheckpointError where something has to be told. Raises DataError as `read_calibration`.
+    """
+    known = read_architecture(Path(architecture)) if architecture else {}
+    tokenizer, checkpoint = own_tokenizer(path, calibration, tokenizer), read_checkpoint(Path(path), selection)
+    try:
+        model = build_model(checkpoint, known)
+    except UntoldError as error:
+        spoken = None if tokenizer is None else load_tokenizer(Path(tokenizer))
+        text_for = partial(beginning_of_text, data=calibration, tokenizer=spoken, progress=progress)
+        raise answered_by_text(error, checkpoint, known, text_for, str(calibration)) from error
+    text = read_calibration(calibration, evaluation, tokenizer, model, glance, progress)
+    sequences = text.held_out if text.held_out.size else in_sequences(text.tokens, model.program.sequence_length)
+    doubts = () if model.configuration else doubts_of(model.program, weights_of(model), sequences)
+    return model, text._replace(notes=(*text.notes, *doubts)), tokenizer
 
 
 class CalibrationText(NamedTuple):

@@ -16,7 +16,7 @@ from ..format.identity import short_digest
 from ..progress import Progress, stage_of
 from .arguments import PathLike, budget_of, optional_path, paths_of, selection_of
 from .file_errors import deliberate, naming_model
-from .loading import ModelFile, load_architecture, load_model_file, tokenizer_path
+from .loading import ModelFile, TextAtHand, load_architecture, load_model_file, tokenizer_path
 from .progress_bars import ProgressOption, heard
 from .scoring_places import RUNTIME, ScoredBy, ScoringPlace
 
@@ -199,15 +199,16 @@ def _evaluated(
     from ..runtime.tokenizers import load_tokenizer
 
     known = load_architecture(models.architecture)
-    loaded = load_model_file(models.model, known, models.selection, options.budget)
     tokenizer_file = tokenizer_path(tokenizer, [path for path in (models.model, models.against) if path is not None])
+    own = None if tokenizer_file is None else load_tokenizer(tokenizer_file)
+    how = known, models.selection, options.budget, TextAtHand(data, own)
+    loaded = load_model_file(models.model, *how)
     program = loaded.program
     length = program.sequence_length if options.sequence_length is None else options.sequence_length
     options = replace(options, sequence_length=length, reading=progress)
-    own = None if tokenizer_file is None else load_tokenizer(tokenizer_file)
     said = _admitted(loaded, own, options)
     read = read_scoring_data(program, data, own, options)
-    read = replace(read, notes=(*said, *read.notes))
+    read = replace(read, notes=(*said, *read.notes, *loaded.doubts(read.tokens.ids)))
 
     def bounded(path: Path, file: ModelFile, name: str) -> tuple[Interpreter, ScoringOptions, ScoringWork]:
         wanted = replace(options, progress=stage_of(progress, f"score {name}"))
@@ -221,8 +222,9 @@ def _evaluated(
     text = _evaluated_text(read, options)
     if models.against is None:
         return Evaluation(loaded.kind, result, None, None, None, text, loaded.reading, work)
-    other = load_model_file(models.against, known, models.selection, options.budget)
-    notes = dict.fromkeys((*text.notes, *_admitted(other, own, options), *_other_document(loaded, other)))
+    other = load_model_file(models.against, *how)
+    doubts = other.doubts(read.tokens.ids)
+    notes = dict.fromkeys((*text.notes, *_admitted(other, own, options), *doubts, *_other_document(loaded, other)))
     text = replace(text, notes=tuple(notes))
     model, chosen, _ = bounded(models.against, other, "reference")
     with naming_model(models.against):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..compiler.model.model import Reading
     from ..format.program.program import Program
     from ..runtime.scoring_budget import ScoringBudget
+    from ..runtime.tokenizers import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class ModelFile:
     program, tensors : what it computes, and the float32 arrays of its directory
     names : sequence of str       of the tensors
     reading : Reading or None     what was assumed, told, chosen and left out of a checkpoint
+    configured : bool             a configuration of Hugging Face or a GGUF says which model's code a checkpoint is of
     identity : Identity           what an artifact says of its tokenizer and its architecture document; of a checkpoint
                                   the document alone
     """
@@ -40,6 +42,30 @@ class ModelFile:
     names: Sequence[str]
     reading: Reading | None = None
     identity: Identity = UNKNOWN
+    configured: bool = False
+
+    def doubts(self, tokens: np.ndarray) -> tuple[str, ...]:
+        """What text says against how a checkpoint was read that no configuration of a known code came with."""
+        if self.kind != "checkpoint" or self.configured:
+            return ()
+        from ..compiler.readings.doubts import doubts_of
+        from ..compiler.readings.sample import BEGINNING, in_sequences
+
+        return doubts_of(self.program, self.tensors, in_sequences(tokens[:BEGINNING], self.program.sequence_length))
+
+
+@dataclass(frozen=True, slots=True)
+class TextAtHand:
+    """Data files, and the tokenizer of a text, that may tell of a checkpoint what its tensors do not."""
+
+    data: Sequence[str]
+    tokenizer: Tokenizer | None
+
+    def sequences(self, program: Program) -> np.ndarray:
+        """Of its beginning, int64 [n, length]. Raises DataError."""
+        from ..compiler.readings.sample import beginning_of_text
+
+        return beginning_of_text(program, self.data, self.tokenizer)
 
 
 def load_model_file(
@@ -47,8 +73,11 @@ def load_model_file(
     architecture: Mapping[str, object] | None,
     selection: Selection,
     budget: ScoringBudget | None = None,
+    text: TextAtHand | None = None,
 ) -> ModelFile:
-    """The model of a file or folder; ArtifactError or CheckpointError when it is none, BudgetError for an artifact
+    """The model of a file or folder; `text` may tell what a checkpoint does not.
+
+    ArtifactError or CheckpointError when it is none, BudgetError for an artifact
     whose weights are beyond the memory.
     """
     if path.is_file() and is_artifact(path):
@@ -62,11 +91,20 @@ def load_model_file(
         return ModelFile("artifact", artifact.program, values, artifact.names, identity=artifact.identity)
     from ..compiler.checkpoints.checkpoint import read_checkpoint
     from ..compiler.frontends import build_model
+    from ..compiler.frontends.untold import UntoldError
 
-    model = build_model(read_checkpoint(path, selection), architecture)
+    checkpoint = read_checkpoint(path, selection)
+    try:
+        model = build_model(checkpoint, architecture)
+    except UntoldError as error:
+        if text is None:
+            raise
+        from ..compiler.readings.told_by_text import answered_by_text
+
+        raise answered_by_text(error, checkpoint, architecture or {}, text.sequences, text.data[0]) from error
     known = Identity(architecture=model.document_digest)
-    names = [t.name for t in model.tensors]
-    return ModelFile("checkpoint", model.program, [t.values for t in model.tensors], names, model.reading, known)
+    names, values, configured = [t.name for t in model.tensors], [t.values for t in model.tensors], model.configuration
+    return ModelFile("checkpoint", model.program, values, names, model.reading, known, bool(configured))
 
 
 def is_artifact(path: Path) -> bool:

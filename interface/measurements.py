@@ -81,7 +81,7 @@ def sensitivity(
     """
     _refuse(checkpoint, [calibration], tokenizer, architecture)
     from ..compiler.extremes import naming_extremes
-    from ..compiler.inputs import own_tokenizer, read_calibration, read_model
+    from ..compiler.inputs import read_model_and_text
     from ..compiler.model.structure import token_tables
     from ..compiler.workers import check_device, one_thread_each
     from ..format.parallel import usable_cores
@@ -89,23 +89,23 @@ def sensitivity(
     from ..runtime.tokenizers import load_tokenizer
 
     check_device(device)
-    model = read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore, rename))
-    tokenizer = own_tokenizer(Path(checkpoint), Path(calibration), optional_path(tokenizer))
-    with one_thread_each(), naming_extremes(model), heard(progress) as listener:
-        text, held_out, notes, _ = read_calibration(Path(calibration), [], tokenizer, model, progress=listener)
-        found = measure_sensitivity(
-            model,
-            text,
-            held_out,
-            SensitivityOptions(unit, by, bits, slices, top, tokens, seed),
-            threads=threads or usable_cores(),
-            progress=listener or silent,
-            device=device,
-        )
-    found = replace(found, notes=notes)
-    if tokenizer is None:
+    how = optional_path(tokenizer), optional_path(architecture), selection_of(weights, ignore, rename)
+    with one_thread_each(), heard(progress) as listener:
+        model, text, known = read_model_and_text(Path(checkpoint), Path(calibration), [], *how, progress=listener)
+        with naming_extremes(model):
+            found = measure_sensitivity(
+                model,
+                text.tokens,
+                text.held_out,
+                SensitivityOptions(unit, by, bits, slices, top, tokens, seed),
+                threads=threads or usable_cores(),
+                progress=listener or silent,
+                device=device,
+            )
+    found = replace(found, notes=text.notes)
+    if known is None:
         return found
-    return found.with_pieces(load_tokenizer(Path(tokenizer)), token_tables(model.program))
+    return found.with_pieces(load_tokenizer(Path(known)), token_tables(model.program))
 
 
 def score(checkpoint: PathLike, **options: Any) -> Sensitivity:
@@ -222,25 +222,25 @@ def diagnose(
     """
     _refuse(checkpoint, [data], tokenizer, architecture)
     from ..compiler.extremes import naming_extremes
-    from ..compiler.inputs import own_tokenizer, read_calibration, read_model
+    from ..compiler.inputs import read_model_and_text
     from ..compiler.workers import check_device, one_thread_each
     from ..format.parallel import usable_cores
     from ..lab.measure.diagnosis import diagnose_model
 
     check_device(device)
-    model = read_model(Path(checkpoint), optional_path(architecture), selection_of(weights, ignore, rename))
-    tokenizer = own_tokenizer(Path(checkpoint), Path(data), optional_path(tokenizer))
-    with one_thread_each(), naming_extremes(model), heard(progress) as listener:
-        text, held_out, notes, _ = read_calibration(Path(data), [], tokenizer, model, progress=listener)
-        found = diagnose_model(
-            model,
-            text,
-            held_out,
-            bits=bits,
-            tokens=tokens,
-            seed=seed,
-            threads=threads or usable_cores(),
-            progress=listener or silent,
-            device=device,
-        )
-    return replace(found, notes=notes)
+    how = optional_path(tokenizer), optional_path(architecture), selection_of(weights, ignore, rename)
+    with one_thread_each(), heard(progress) as listener:
+        model, text, _ = read_model_and_text(Path(checkpoint), Path(data), [], *how, progress=listener)
+        with naming_extremes(model):
+            found = diagnose_model(
+                model,
+                text.tokens,
+                text.held_out,
+                bits=bits,
+                tokens=tokens,
+                seed=seed,
+                threads=threads or usable_cores(),
+                progress=listener or silent,
+                device=device,
+            )
+    return replace(found, notes=text.notes)

@@ -19,7 +19,7 @@ import numpy as np
 
 from ...compiler.checkpoints.selection import EVERYTHING, Selection
 from ...compiler.extremes import naming_extremes
-from ...compiler.inputs import read_calibration, read_model
+from ...compiler.inputs import read_model_and_text
 from ...compiler.job import CompileJob
 from ...compiler.menu.kinds import Unit
 from ...compiler.menu.offers import ALIAS
@@ -114,10 +114,9 @@ class Bench:
         """
         threads = threads or usable_cores()
         check_device(inputs.device)
-        model = read_model(inputs.checkpoint, inputs.architecture, inputs.selection)
         others = [] if inputs.evaluation is None else [inputs.evaluation]
-        files = inputs.calibration, others, inputs.tokenizer
-        text, held_out, notes, _ = read_calibration(*files, model, progress=progress)
+        files = inputs.checkpoint, inputs.calibration, others, inputs.tokenizer, inputs.architecture, inputs.selection
+        model, (text, held_out, notes, _), _ = read_model_and_text(*files, progress=progress)
         judged, table = _judged(inputs, model, held_out, progress)
         options = fast_recipe(inputs.recipe)
         how = {"seed": inputs.seed, "device": inputs.device, "threads": threads}

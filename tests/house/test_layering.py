@@ -172,6 +172,7 @@ ROOMS = {
         "extremes",
         "resume",
         "frontends",
+        "readings",
         "exports",
         "statistics",
         "job",

@@ -201,11 +201,10 @@ def test_a_model_without_such_units_is_refused_before_the_work(tmp_path, monkeyp
     model = bare_model(
         Program((Embed(0), Linear(0, 1, None)), len(table), 16, 0), table, np.ascontiguousarray(table[:, ::-1])
     )
-    monkeypatch.setattr("bytecap.lab.measure.equal_bytes.read_model", lambda *paths: model)
     text = random_sequences(len(table), 64, 16, seed=1)
     monkeypatch.setattr(
-        "bytecap.lab.measure.equal_bytes.read_calibration",
-        lambda *paths, progress: (text[:48].ravel(), text[48:], (), 48),
+        "bytecap.lab.measure.equal_bytes.read_model_and_text",
+        lambda *paths, progress: (model, (text[:48].ravel(), text[48:], (), 48), None),
     )
     (tmp_path / "any").write_bytes(b"")
     with pytest.raises(CheckpointError, match="no heads"):

@@ -1,0 +1,21 @@
+"""Text that a model itself wrote: what it predicts best of all programs of its tensors, without any training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bytecap.format.program.program import Program
+from bytecap.runtime.interpreter import Interpreter
+
+
+def written_by(program: Program, tensors: Sequence[np.ndarray], count: int, length: int, seed: int = 0) -> np.ndarray:
+    """int64 [count, length] of sequences, each token drawn by the model's own probabilities."""
+    random, model = np.random.default_rng(seed), Interpreter(program, tensors)
+    tokens = random.integers(0, program.vocabulary_size, (count, 1))
+    while tokens.shape[1] < length:
+        logits = model.logits(tokens)[:, -1].astype(np.float64)
+        drawn = (logits + random.gumbel(size=logits.shape)).argmax(-1)
+        tokens = np.concatenate([tokens, drawn[:, None]], axis=1)
+    return tokens
