@@ -23,7 +23,7 @@ def outlook_document(outlook: Outlook) -> dict[str, Any]:
 def print_outlook(outlook: Outlook) -> None:
     """An outlook as text; the first line says what it stands on."""
     forecast = outlook.forecast
-    tokens = f"{integer(outlook.tokens)} tokens and some rows of every matrix"
+    tokens = f"{integer(outlook.tokens)} tokens and some rows of some matrices of each kind"
     print_text(f"dry run, nothing compiled or written; estimated from {tokens}")
     click.echo()
     span = f"{duration(forecast.low)} to {duration(forecast.high)}"

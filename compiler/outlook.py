@@ -1,10 +1,11 @@
 """What a cap is worth on a checkpoint, in seconds: the smallest and the largest useful artifact, and the loss between.
 
-Strategy: a few hundred to a few thousand tokens stand for the calibration, and a few rows of every matrix for the
-matrix. That gives sizes to some percent and losses to some tens of percent, which is what a choice of cap needs. Few
-tokens span few directions of many inputs, and errors in all others would seem to cost nothing: so correlations of
-inputs are believed as far as there are tokens for them. Units stay in the checkpoint's order: sorting them would take
-most of the time. The smallest artifact, of which every code is zero, needs no statistics: it is nearly exact.
+Strategy: a few hundred to a few thousand tokens stand for the calibration, a few rows for a matrix, and the matrices of
+a few layers for those of all. That gives sizes to some percent and losses to some tens of percent, which is what a
+choice of cap needs. Few tokens span few directions of many inputs, and errors in all others would seem to cost nothing:
+so correlations of inputs are believed as far as there are tokens for them. Units stay in the checkpoint's order:
+sorting them would take most of the time. The smallest artifact, of which every code is zero, needs no statistics: it is
+nearly exact.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 
 from ..errors import CapError
+from ..format.program.tensor_names import role_of
 from ..format.tensors.grid import matrix_shape
 from ..format.tensors.raw_planes import ITEM_BYTES
 from ..progress import Progress, silent
@@ -48,6 +50,7 @@ PROBE_FLOPS = 1.5e11  # of the passes that stand for a calibration
 MOST_TOKENS, LEAST_TOKENS = 8192, 256
 TOKENS_AN_INPUT = 0.4  # of so many times its inputs, half of what tokens say of the correlations is worth believing
 ROWS, ROW_SHARE = 16, 1 / 64
+LAYERS = 6  # whose matrices stand for those of all
 # Measured loss of a compile over what a look ahead predicts of it, with distillation and without: prose, the AdamW
 # checkpoint and SmolLM2-135M at 2.4 to 2.6 bits a weight. A compile's own prediction is of targets that its walk moved.
 USUAL_RATIOS = {True: (0.55, 1.6), False: (0.8, 3.6)}
@@ -135,7 +138,7 @@ def look_ahead(found: ReadJob, cap: int, progress: Progress = silent) -> Outlook
         if budget < smallest.size * (1 + SPARED[0]) + SPARED[1]:
             smallest = smallest_draft(job, reckoned=True)
         grids = PlainGrids(model, statistics, GridQuantizer(quantization), job.threads)
-        trials = SampledTrials.of(job, grids, smallest.size, scratch)
+        trials = SampledTrials.of(job, grids, smallest.size, scratch, _stand_ins(job))
         nothing = SampledTrial(smallest.byte_price, smallest.size, {})
         progress("sample the rows", 0, 0)
         largest = trials.draft(job.recipe.rate_control.finest_price(job.weights))
@@ -151,6 +154,21 @@ def look_ahead(found: ReadJob, cap: int, progress: Progress = silent) -> Outlook
         said.append(f"more than about {largest.size:,} bytes make no better artifact")
     notes = (*said, *found.calibration_notes(statistics), *found.inputs.identity.notes, *found.code_notes)
     return Outlook(*facts, usual, known, statistics.tokens, found.forecast, notes, job.model.reading)
+
+
+def _stand_ins(job: CompileJob) -> dict[int, int]:
+    """Of the matrices of many layers that have the same role and shape, for each the nearest of LAYERS, spread evenly
+    from the first to the last.
+    """
+    alike: dict[tuple, list[int]] = {}
+    for index in job.statistics.matrices:
+        tensor = job.model.tensors[index]
+        alike.setdefault((role_of(tensor.name), tensor.values.shape), []).append(index)
+    found = {}
+    for indexes in alike.values():
+        places = np.linspace(0, len(indexes) - 1, min(LAYERS, len(indexes))).round().astype(int)
+        found |= {index: indexes[places[np.abs(places - at).argmin()]] for at, index in enumerate(indexes)}
+    return found
 
 
 def _notes_of_cap(found: ReadJob, cap: int) -> list[str]:

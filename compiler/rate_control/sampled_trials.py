@@ -40,16 +40,23 @@ def may_sample(job: CompileJob) -> bool:
 
 
 class GridSamples:
-    """Samples of the rows of every matrix, and what they have said of it as a grid at the byte prices so far."""
+    """Samples of the rows of matrices, and what they have said of them as grids at the byte prices so far.
 
-    def __init__(self, job: CompileJob, grids: PlainGrids, scratch: ScratchFile) -> None:
+    stand_ins : by tensor index, the matrix whose sample says the same of it; without one a matrix has its own
+    """
+
+    def __init__(
+        self, job: CompileJob, grids: PlainGrids, scratch: ScratchFile, stand_ins: Mapping[int, int] | None = None
+    ) -> None:
         self._job, self._grids, self._scratch = job, grids, scratch
+        self._stand_ins = {index: index for index in job.statistics.matrices} | dict(stand_ins or {})
         self._known: dict[float, Mapping[int, SampledMatrix]] = {}
 
     def at(self, byte_price: float) -> Mapping[int, SampledMatrix]:
         """The estimates at a byte price, by tensor index."""
         if byte_price not in self._known:
-            self._known[byte_price] = self._remembered(byte_price)
+            found = self._remembered(byte_price)
+            self._known[byte_price] = {index: found[other] for index, other in self._stand_ins.items()}
         return self._known[byte_price]
 
     def _remembered(self, byte_price: float) -> Mapping[int, SampledMatrix]:
@@ -74,8 +81,8 @@ class GridSamples:
 
     @cached_property
     def _samples(self) -> Mapping[int, RowSample]:
-        """Of every matrix."""
-        settings, indexes = self._job.recipe.row_sample, list(self._job.statistics.matrices)
+        """Of every matrix that stands for itself."""
+        settings, indexes = self._job.recipe.row_sample, list(dict.fromkeys(self._stand_ins.values()))
 
         def sample(index: int) -> RowSample:
             rows, _ = matrix_shape(self._job.model.tensors[index].values.shape)
@@ -100,9 +107,16 @@ class SampledTrials:
     shares: Mapping[int, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, job: CompileJob, grids: PlainGrids, smallest: int, scratch: ScratchFile) -> SampledTrials:
-        """With grids alone."""
-        return cls(job, GridSamples(job, grids, scratch), smallest, grids)
+    def of(
+        cls,
+        job: CompileJob,
+        grids: PlainGrids,
+        smallest: int,
+        scratch: ScratchFile,
+        stand_ins: Mapping[int, int] | None = None,
+    ) -> SampledTrials:
+        """With grids alone; see `GridSamples` for stand-ins."""
+        return cls(job, GridSamples(job, grids, scratch, stand_ins), smallest, grids)
 
     def storing(self, trials: QuickTrials, sizes: Mapping[int, int], near: SampledTrial) -> SampledTrials:
         """The same trials with the representations of others, whose memory holds what is planned on them.

@@ -15,6 +15,7 @@ from bytecap.compiler import forecast as forecasts
 from bytecap.compiler import inputs, outlook
 from bytecap.compiler.checkpoints.export import export_checkpoint
 from bytecap.compiler.outlook import Outlook
+from bytecap.compiler.quantize.grids import PlainGrids
 from bytecap.interface import forecast
 from bytecap.runtime.shards import write_shard
 
@@ -42,6 +43,40 @@ def test_a_few_tokens_predict_what_many_do(tmp_path, monkeypatch):
     few, many = look(WIDTH), look(64 * WIDTH)
     assert few.predicted_loss == pytest.approx(many.predicted_loss, rel=0.35)
     assert few.largest_useful == pytest.approx(many.largest_useful, rel=0.1)
+
+
+def test_matrices_of_a_few_layers_stand_for_those_of_all(tmp_path, monkeypatch):
+    """Seven layers, of which three are looked at: the first, the last and the middle one."""
+    sizes = SHAPES | {"num_layers": 7}
+    model = golf_model(3, **sizes)
+    names, values = [t.name for t in model.tensors], [t.values for t in model.tensors]
+    export_checkpoint(names, values, ["float32"] * len(names), tmp_path / "model.pt")
+    (tmp_path / "architecture.json").write_text(json.dumps(sizes))
+    tokens = random_sequences(sizes["vocab_size"], 128, sizes["seq_len"], seed=3)
+    write_shard(tmp_path / "text.bin", tokens.astype(np.uint16).reshape(-1))
+    prepared: list[set[int]] = []
+    rows_of = PlainGrids.prepared_rows
+
+    def counting(self, index, chosen):
+        prepared[-1].add(index)
+        return rows_of(self, index, chosen)
+
+    monkeypatch.setattr(PlainGrids, "prepared_rows", counting)
+
+    def look(layers: int) -> Outlook:
+        prepared.append(set())
+        monkeypatch.setattr(outlook, "LAYERS", layers)
+        inputs = {"architecture": tmp_path / "architecture.json", "calibration": tmp_path / "text.bin"}
+        return forecast(tmp_path / "model.pt", cap=60_000, effort=1, threads=1, **inputs)
+
+    few, all_ = look(3), look(7)
+    layers = [
+        sorted({int(names[i].split(".")[1]) for i in found if names[i].startswith("blocks.")}) for found in prepared
+    ]
+    assert layers == [[0, 3, 6], [*range(7)]]
+    assert few.predicted_loss == pytest.approx(all_.predicted_loss, rel=0.2)
+    assert few.largest_useful == pytest.approx(all_.largest_useful, rel=0.05)
+    assert few.smallest == all_.smallest
 
 
 def test_a_long_text_is_looked_at_in_its_beginning(tmp_path, monkeypatch):
