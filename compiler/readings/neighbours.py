@@ -33,7 +33,9 @@ ACTIVATIONS = {
     ActivationKind.RELU: "ReLU",
     ActivationKind.RELU_SQUARED: "squared ReLU",
     ActivationKind.SILU: "SiLU",
+    ActivationKind.LEAKY_RELU_SQUARED: "squared leaky ReLU",
 }
+SLOPES = {ActivationKind.LEAKY_RELU_SQUARED: 0.5}
 ALIKE = {ActivationKind.GELU_TANH: ActivationKind.GELU}  # too near to be told from it
 LAYOUTS = {RopeLayout.HALF_SPLIT: "elements of two halves", RopeLayout.INTERLEAVED: "neighbouring elements"}
 BASES = (10_000.0, 100_000.0, 500_000.0, 1_000_000.0)
@@ -81,7 +83,10 @@ def _activations(program: Program, widths: Sequence[int]) -> Edits:
         own = next(iter(kinds))
         for kind in ACTIVATIONS:
             if kind is not own:
-                yield f"{ACTIVATIONS[kind]} instead of {ACTIVATIONS[own]}", replacing(Activation, kind=kind, slope=0.0)
+                yield (
+                    f"{ACTIVATIONS[kind]} instead of {ACTIVATIONS[own]}",
+                    replacing(Activation, kind=kind, slope=SLOPES.get(kind, 0.0)),
+                )
     gates = _gates(program)
     if gates:
         yield "the activation on the other of the two maps into an MLP", partial(_gated_otherwise, gates)

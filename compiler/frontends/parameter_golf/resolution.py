@@ -66,7 +66,8 @@ def resolve(
     candidates = _preset(given) if given.preset is not None else _candidates(known, traits)
     assumed, asked = _from_records(known, candidates, untold, given.preset is not None)
     if asked:
-        raise UntoldError(_question(asked, candidates, traits), [_answers(*each) for each in asked.items()])
+        questions = [_answers(*each, known) for each in asked.items()]
+        raise UntoldError(_question(asked, candidates, traits), questions)
     complete = _complete(known | assumed, traits)
     check_consistent(complete)
     names = _untold_names(untold, complete, says_order(known))
@@ -163,10 +164,23 @@ def _only_what_matters(asked: dict[str, Answers], known: Values) -> dict[str, An
     return {name: answers for name, answers in asked.items() if name not in without}
 
 
-def _answers(name: str, values: Answers) -> list[dict[str, object]]:
-    """The different answers to a question, as an architecture file would say them."""
-    different = {repr(value): value for value in values.values() if value is not None}.values()
-    return [dict(zip(LISTS, value, strict=True)) if name == BOTH_LISTS else {name: value} for value in different]
+def _answers(name: str, values: Answers, known: Values) -> list[dict[str, object]]:
+    """The different answers to a question, as an architecture file would say them: those of the records, and what else
+    a model of such sizes may have.
+    """
+    layers: Any = known["num_layers"]
+    found = [value for value in values.values() if value is not None]
+    if name == BOTH_LISTS:
+        different = {repr(value): value for value in (*found, ordered_layers({}, layers))}.values()
+        return [dict(zip(LISTS, value, strict=True)) for value in different]
+    parameter = PARAMETERS[name]
+    if name in OF_A_DEPTH:
+        found += range(int(parameter.least), layers + 1)
+    elif name == "rotary_dims":
+        found += [known["model_dim"] // known["num_heads"]]  # type: ignore[operator]
+    elif not found:
+        found += (True, False) if parameter.kind is bool else parameter.choices or [parameter.default]
+    return [{name: value} for value in dict.fromkeys(found) if value is not None]
 
 
 def _answers_in_words(values: Answers) -> str:

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+import record_families
 from golden_logits import checkpoint_of
 from loud_models import GPT, HEADS, LLAMA, VOCABULARY, loud_state
 from text_of_models import written_by
@@ -56,6 +57,19 @@ def test_the_answers_with_which_a_model_wrote_the_text_are_found(kind, other):
     }
     assert build_model(checkpoint_of(loud_state(kind), None), found).program.instructions
     assert "; but " not in told
+
+
+def test_what_a_record_of_parameter_golf_does_is_told_beyond_what_records_did():
+    """No merged record of such a model has its a scale in every layer and excludes values in all four."""
+    state = record_families.random_state(record_families.family("smear, bigrams, exclusive layers")[0], 3)
+    checkpoint = record_families.checkpoint_of(
+        {name: values * (4 if values.ndim > 1 else 1) for name, values in state.items()}
+    )
+    meant = {"rotary_dims": 8, "rope_train_seq_len": 0, "ln_scale": True, "xsa_last_n": 4}
+    model = build_model(checkpoint, meant)
+    text = written_by(model.program, weights_of(model), 200, 29)
+    told = told_by_text(checkpoint, {}, lambda program: text, "t")
+    assert _said(told) == {**meant, "rope_train_seq_len": _said(told)["rope_train_seq_len"]}
 
 
 def test_answers_that_make_no_difference_are_said_to_make_none():
