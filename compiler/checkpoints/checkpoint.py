@@ -46,6 +46,7 @@ class Checkpoint:
     notes : tuple of str                      what reading it decoded, chose or left out, in words
     weights : str                             name of the set of weights that was read; empty where it has no name
     rotations : dict name -> float32 array    tables that models keep of their rotations, which are no weights
+    windows : dict name -> int                by mask that hides what lies far back, how many positions it shows
     """
 
     tensors: dict[str, np.ndarray]
@@ -55,6 +56,7 @@ class Checkpoint:
     notes: tuple[str, ...] = ()
     weights: str = ""
     rotations: Mapping[str, np.ndarray] = field(default_factory=dict)
+    windows: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_checkpoint(path: str | Path, selection: Selection = EVERYTHING) -> Checkpoint:
@@ -96,7 +98,7 @@ def read_checkpoint(path: str | Path, selection: Selection = EVERYTHING) -> Chec
     _check_finite(values, path)
     dtypes = {name: t.dtype if t.dtype in STORAGES else "float32" for name, t in found.tensors.items()}
     notes = (*content.notes, *notes, *unpacked.notes, *([found.note] if found.note else []))
-    return Checkpoint(values, dtypes, path, configuration, notes, content.weights, found.rotations)
+    return Checkpoint(values, dtypes, path, configuration, notes, content.weights, found.rotations, found.windows)
 
 
 def _configuration(content: Content, file: Path) -> tuple[Configuration | None, tuple[str, ...]]:

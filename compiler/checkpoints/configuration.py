@@ -17,6 +17,7 @@ from pathlib import Path
 from ...errors import CheckpointError
 from ...files.nested_text import parse_json
 from ...format.artifact import is_provenance
+from .settings_of_code import OF_A_TRAINING, changes_the_model, says_something
 
 FILE_NAMES = ("config.json", "params.json", "architecture.json")
 KEYS_OF_A_FILE = (  # of a dictionary that torch.save wrote, or of a JSON file
@@ -56,13 +57,6 @@ META_NAMES = {
     "head_dim": "head_dim",
 }
 META_SIZES_SAID_ELSEWHERE = {"multiple_of", "ffn_dim_multiplier", "use_scaled_rope", "rope_scaling_factor", "seq_len"}
-OF_A_TRAINING = {"learning_rate", "batch_size", "max_iters"}  # where these stand, the rest need not be of the model
-CHANGES_NOTHING = re.compile(r"_.*|max_batch_size|.*dropout.*|.*_pdrop|init.*|.*flash.*|device|dtype|compile.*")
-OF_THE_CODE = re.compile(  # names that say what a model computes, also among the settings of a training
-    r"(?!.*(grad|loss|optim|sched|(^|_)lr(_|$)|(data|tensor|sequence)_parallel|worker))"
-    r".*(rope|rotary|norm|window|cap$|alibi|moe|expert|parallel|scale|gate|residual|conv).*",
-    re.I,
-)
 META_SCALED_ROPE = {  # constants of Meta's llama-models
     "rope_type": "llama3",
     "low_freq_factor": 1.0,
@@ -195,10 +189,8 @@ def _from_meta(content: Mapping[str, object]) -> dict[str, object]:
 def _foreign_to_meta(content: Mapping[str, object]) -> dict[str, object]:
     """What Meta's arguments say beside what Meta's code has; empty values change nothing."""
     own = {*META_NAMES, *META_SIZES_SAID_ELSEWHERE, "hidden_act"}
-    found = {str(name): value for name, value in content.items() if value and name not in own}
-    if content.keys() & OF_A_TRAINING:
-        found = {name: value for name, value in found.items() if OF_THE_CODE.fullmatch(name)}
-    return {name: value for name, value in found.items() if not CHANGES_NOTHING.fullmatch(name)}
+    counts = changes_the_model if content.keys() & OF_A_TRAINING else says_something
+    return {str(name): value for name, value in content.items() if name not in own and counts(str(name), value)}
 
 
 def _read_json(path: Path) -> object:

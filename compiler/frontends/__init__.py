@@ -22,7 +22,7 @@ from .gpt_shapes import recognized_by_words
 from .inexpressible import INEXPRESSIBLE
 from .misfit import RENAMING, ignoring
 from .registry import FRONTENDS, Frontend
-from .rotation_tables import check_rotations
+from .rotation_tables import check_rotations, check_windows
 from .third_party import add_frontend, built, known_frontends, recognized, remove_frontend, restored
 
 __all__ = [
@@ -73,6 +73,7 @@ def _build(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Model:
     checkpoint = _without_prefix(checkpoint)
     model = built(_chosen(checkpoint, architecture), checkpoint, architecture)
     check_rotations(checkpoint.rotations, model, checkpoint.path)
+    check_windows(checkpoint.windows, model, checkpoint.path)
     told = {name: source if who == CALLER and source and name not in said else who for name, who in model.told.items()}
     configuration = model_configuration(checkpoint.configuration)
     notes = (*checkpoint.notes, *model.notes)

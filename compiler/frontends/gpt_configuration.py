@@ -12,13 +12,8 @@ from collections.abc import Collection, Mapping
 
 from ...errors import CheckpointError
 from ...files.printable import shown_value
-from ..checkpoints.configuration import (
-    CHANGES_NOTHING,
-    META_MODEL_TYPE,
-    OF_A_TRAINING,
-    OF_THE_CODE,
-    Configuration,
-)
+from ..checkpoints.configuration import META_MODEL_TYPE, Configuration
+from ..checkpoints.settings_of_code import OF_A_TRAINING, changes_the_model, says_something
 from .agreement import refuse_foreign, refuse_zeros
 from .gpt_families import FAMILIES, MARK_OF_NANOGPT, MODEL_TYPES
 from .gpt_own_words import in_one_vocabulary, is_known, meanings
@@ -99,17 +94,17 @@ def refuse_foreign_arguments(configuration: Configuration | None, family: str) -
     if configuration is not None and FAMILIES[family].is_found:
         known = {*ALIASES, *ALIASES.values(), *SAME_NAME}
         said = {name: value for name, value in {**values, **configuration.stated}.items() if name not in known}
-        own = {n: value for n, value in said.items() if value and OF_THE_CODE.fullmatch(n) and not is_known(n)}
+        own = {n: value for n, value in said.items() if changes_the_model(n, value) and not is_known(n)}
         return refuse_foreign(configuration.source, own, family)
     if configuration is None or not SIZES_OF_NANOGPT <= values.keys() or "model_type" in values:
         return
-    mixed = bool(OF_A_TRAINING & values.keys())  # with settings that are not the model's, which words tell from those
+    counts = changes_the_model if OF_A_TRAINING & values.keys() else says_something
     fixed, foreign = FAMILIES[family].fixed, {}
     for name, value in values.items():
         meant = ALIASES.get(name, name)
         is_read = name in ALIASES or name in {*ALIASES.values(), *SAME_NAME, MARK_OF_NANOGPT}
-        differs = value is not None and fixed[meant] != value if meant in fixed else value and not is_read
-        if differs and not CHANGES_NOTHING.fullmatch(name) and (not mixed or OF_THE_CODE.fullmatch(name)):
+        differs = value is not None and fixed[meant] != value if meant in fixed else not is_read and counts(name, value)
+        if differs:
             foreign[name] = value
     refuse_foreign(configuration.source, foreign, family)
 

@@ -122,6 +122,8 @@ def complete_found(
         assumed.pop("rotary_share", None)
     if re.fullmatch(r"(.*[./])?pe", naming.positions):  # sines, to which an embedding often is scaled
         assumed.pop("scale_embedding", None)
+    if known.get("sliding_window"):  # in all layers, or in every other, or in all but every sixth
+        assumed.pop("sliding_layers", None)
     if HEAD_NORMS[0] in naming.parts or HEAD_NORMS[1] in naming.parts:
         assumed.pop("query_key_norm", None)
     elif {**assumed, **known}.get("query_key_norm") == "none":

@@ -60,6 +60,8 @@ MEANINGS = {  # of what is asked for and has no choices to tell by
     "query_key_norm_first": "query_key_norm_first is true where queries and keys are normalized and then rotated, "
     "false where they are rotated and then normalized",
     "gate_first": "gate_first is true where the activation is that of the map with the lower number",
+    "sliding_layers": "sliding_layers lists the layers, the first being 0, whose attention sees sliding_window "
+    "positions, its own among them, and no more",
     "scale_by_width": "scale_by_width is true where the code multiplies scores by C**-0.5, C the width of the model, "
     "and false where by the head's, head_size**-0.5",
 }
@@ -175,7 +177,7 @@ def _complete(
         complete_found(naming, shapes, {**told, **given}, assumed)
     elif "norm_first" in known and "final_norm" not in family.fixed:
         assumed["final_norm"] = known["norm_first"]
-    if "sliding_window" in known and "sliding_layers" not in known:
+    if "sliding_window" in known and "sliding_layers" not in known and not family.is_found:
         every = range(int(shapes["num_hidden_layers"]))  # type: ignore[call-overload]
         assumed["sliding_layers"] = list(every if family.windowed_throughout else every[1::2])
     for source in (told, shapes):
