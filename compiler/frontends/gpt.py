@@ -23,12 +23,13 @@ from .biases import refuse_unread
 from .gpt_configuration import family_told
 from .gpt_families import BY_HEAD, FAMILIES, MODEL_TYPES
 from .gpt_found_resolution import has_norm_biases, read_by_words
+from .gpt_heads import is_gain
 from .gpt_hyperparameters import FRONTEND_NAME, Hyperparameters, parse_given
 from .gpt_names import FUSED, JOINED, MAPS, SPLIT, Naming
 from .gpt_resolution import resolve
 from .gpt_shapes import check_shapes, is_turned, is_turned_head, recognized
 from .layouts import BY_KIND, FLAT, TRANSPOSED, joined_heads, rows_by_kind, same_name, stored_name, stored_tensors
-from .parts import split_bank, split_rows
+from .parts import add_one, split_bank, split_rows
 
 TAKEN_FOR_LAYER_NORM = (
     "its norms have no biases and are taken for LayerNorm; if they are RMSNorm, say family = "
@@ -113,6 +114,8 @@ def program_tensors(tensors: Mapping[str, np.ndarray], h: Hyperparameters, namin
             read |= split_rows(name, values, [rows.get(each, h.intermediate_size) for each in JOINED[part]])
         elif values.ndim == 3 and naming.positions and name == naming.single("positions"):
             read |= split_bank(name, values) if len(values) == 1 else {name + FLAT: values[:, 0]}
+        elif h.gains_less_one and is_gain(naming, name):
+            read |= add_one(name, values)
         else:
             read[name] = values
     return {name: np.ascontiguousarray(values) for name, values in read.items()}
@@ -188,13 +191,17 @@ class _Builder:
         """Queries or keys normalized, as a whole or head by head with one gain, or none, for all heads."""
         if self.h.query_key_norm == "none":
             return x
-        if part in self.naming.parts and self.lengths[self.naming.weight(layer, part)] == heads * self.h.head_width:
-            gain, bias = self.naming.weight(layer, part), self.naming.bias(layer, part)
-            return self.normalized(x, gain, bias, self.h.query_key_norm)
-        x = self.emit(op.RmsNorm(x, heads, self.h.layer_norm_eps))
         if part not in self.naming.parts:
-            return x
-        return self.emit(op.ScaleTiled(x, self.builder.row(self.naming.weight(layer, part))))
+            return self.emit(op.RmsNorm(x, heads, self.h.layer_norm_eps))
+        gain, bias = self.naming.weight(layer, part), self.naming.bias(layer, part)
+        if self.lengths[self.read[gain][0]] == heads * self.h.head_width:
+            return self.normalized(x, gain, bias, self.h.query_key_norm)
+        if self.h.query_key_norm == "layer_norm":  # its operation is of a whole register
+            width = self.h.head_width
+            parts = [self.emit(op.Slice(x, head * width, (head + 1) * width)) for head in range(heads)]
+            return self.emit(op.Concat(tuple(self.normalized(each, gain, bias, "layer_norm") for each in parts)))
+        x = self.emit(op.RmsNorm(x, heads, self.h.layer_norm_eps))
+        return self.emit(op.ScaleTiled(x, self.builder.row(self.read[gain][0])))
 
     def rotated(self, x: int, heads: int) -> int:
         neighbours = self.family.interleaved or self.h.rope_interleaved
@@ -229,13 +236,15 @@ class _Builder:
         return part in self.naming.parts and self.naming.weight(layer, part) in self.read
 
     def norm(self, layer: int, part: str, x: int) -> int:
+        """One of a layer's two norms, or the only one that it has."""
+        part = part if part in self.naming.parts else "attention_norm"
         return self.normalized(x, self.naming.weight(layer, part), self.naming.bias(layer, part))
 
     def normalized(self, x: int, gain: str, bias: str, kind: str = "") -> int:
         if (kind or self.h.norm) == "rms_norm":
-            return self.emit(op.RmsNorm(x, 1, self.h.layer_norm_eps, self.builder.row(gain)))
+            return self.emit(op.RmsNorm(x, 1, self.h.layer_norm_eps, self.vector(gain)))
         shift = self.vector(bias)  # the first to be named: tensors stand in an artifact in the order of their naming
-        return self.emit(op.LayerNorm(x, self.h.layer_norm_eps, self.builder.row(gain), shift))
+        return self.emit(op.LayerNorm(x, self.h.layer_norm_eps, self.builder.row(self.read[gain][0]), shift))
 
     def vector(self, name: str, which: int = 0) -> Row | None:
         """A vector as an operand, None where the checkpoint has none; `which` of the parts of a fused one."""

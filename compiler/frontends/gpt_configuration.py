@@ -118,7 +118,7 @@ def read_configuration(configuration: Configuration, family: str, layers: int) -
     values = {name: value for name, value in configuration.values.items() if value is not None}
     rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
     rope = rope if isinstance(rope, Mapping) else {}
-    _refuse(values, rope, configuration.source)
+    _refuse(values, rope, configuration.source, FAMILIES[family].is_found)
     keys, fixed = FAMILIES[family].keys, FAMILIES[family].fixed
     if FAMILIES[family].is_found:
         if values.get("model_type") == META_MODEL_TYPE:  # by its sizes, which others' code has, too
@@ -154,14 +154,14 @@ def _named(values: Mapping[str, object], rope: Mapping[str, object], keys: Colle
     return told
 
 
-def _refuse(values: Mapping[str, object], rope: Mapping[str, object], source: str) -> None:
+def _refuse(values: Mapping[str, object], rope: Mapping[str, object], source: str, is_found: bool) -> None:
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind != "default" and not (kind == "linear" and rope.get("factor") == 1):
         raise CheckpointError(f"{source} scales the rotations ({kind!r} rope scaling), which no GPT family here does")
-    if values.get(NORMS_OF_HEADS):
+    if values.get(NORMS_OF_HEADS) and not is_found:
         raise CheckpointError(
-            f"{source} says {NORMS_OF_HEADS}: a LayerNorm of each head, which no instruction computes; "
-            "this model cannot be expressed"
+            f"{source} says {NORMS_OF_HEADS}: a LayerNorm of each head, which is read of people's own code alone; "
+            'where all heads share one, say frontend = "gpt" and family = "handwritten" in an --architecture file'
         )
     if "quantization_config" in values:
         raise CheckpointError(f"{source} says that the weights are quantized; give the model before that")

@@ -90,7 +90,9 @@ class _Found:
         """The parts that a GPT needs and no name, or more than one, says."""
         joined = (part for each, parts in JOINED.items() if each in self.parts for part in parts)
         found = {*self.parts, *self.singles, *joined}
-        return [part for part in NECESSARY if part not in found]
+        missing = [part for part in NECESSARY if part not in found]
+        one_norm = missing == ["mlp_norm"] and {*self.parts.values()} == self.stack.keys()
+        return [] if one_norm else missing
 
 
 def found_naming(names: Iterable[str], shapes: Shapes | None = None) -> Naming:
@@ -178,8 +180,11 @@ def _parts(stack: Stack, shapes: Shapes) -> dict[str, str]:
                 numbered[kind].setdefault(number, []).append(stem)
             case part if part:
                 found.setdefault(part, []).append(stem)
-    parts = {part: stems[0] for part, stems in found.items() if len(stems) == 1}
     norms, maps = (_in_order(of) for of in numbered.values())
+    alone = [*norms, *found.pop("norm", [])]  # before attention and MLP side by side, or before each in turn
+    if len(alone) == 1 and not {*NORMS_OF_A_LAYER} & found.keys():
+        found["attention_norm"] = alone
+    parts = {part: stems[0] for part, stems in found.items() if len(stems) == 1}
     more = dict(zip(NORMS_OF_A_LAYER, norms, strict=True)) if len(norms) == 2 else {}
     more |= _numbered_maps(stack, maps, "down" in parts, shapes)
     twice = more.keys() & found.keys()
@@ -194,6 +199,9 @@ def _in_order(numbered: Mapping[int, Sequence[str]]) -> list[str]:
 def _numbered_maps(stack: Stack, maps: Sequence[str], leads_back: bool, shapes: Shapes) -> dict[str, str]:
     """The parts of an MLP's numbered maps; `leads_back` where another one has a name for that."""
     if len(maps) == 2:
+        first, second = (shapes.get(stack[stem].get("weight", ""), ()) for stem in maps)
+        if len(first) == len(second) == 2 and first[1] != second[0] and first[0] == second[1]:  # numbered by its halves
+            maps = maps[::-1]
         return dict(zip(("gate", "up") if leads_back else ("up", "down"), maps, strict=True))
     if len(maps) != 3 or leads_back:
         return {}
@@ -238,7 +246,7 @@ def _of_attention(leaf: Sequence[str], said: str, attends: bool) -> str:
 
 
 def _norm(leaf: Sequence[str], number: int | None, attends: bool, is_mlp: bool) -> str | tuple[str, int]:
-    """The first or the second norm of a layer, or that of its queries or its keys."""
+    """The first or the second norm of a layer, its only one ("norm"), or that of its queries or its keys."""
     core = [word for word in leaf if word not in NORMS | ATTENTIONS | MLPS | {"layer", "self"}]
     if len(core) == 1 and MEANT.get(core[0]) in ("query", "key") and number is None and not is_mlp:
         return f"{MEANT[core[0]]}_norm"
@@ -251,7 +259,7 @@ def _norm(leaf: Sequence[str], number: int | None, attends: bool, is_mlp: bool) 
         return "mlp_norm" if attends and not is_mlp else ""
     if attends != is_mlp:
         return "attention_norm" if attends else "mlp_norm"
-    return "attention_norm" if core == ["input"] else ""
+    return "attention_norm" if core == ["input"] else "norm"
 
 
 def _singles(names: Sequence[str]) -> dict[str, str]:

@@ -21,7 +21,7 @@ from .gpt_families import FAMILIES
 from .gpt_found_names import UNDERSTOOD, found_naming, untold_parts
 from .gpt_heads import check_head_norms, told_by_gains
 from .gpt_hyperparameters import Hyperparameters
-from .gpt_names import FUSED, HEAD_NORMS, NO_NAMES, NORMS, Naming
+from .gpt_names import FUSED, GATE_UP, HEAD_NORMS, NO_NAMES, NORMS, UP_GATE, Naming
 from .gpt_shapes import is_buffer
 from .misfit import RENAMING
 
@@ -42,7 +42,8 @@ def known_best(tensors: Tensors) -> str:
     counts = {name: naming.recognized(tensors) for name, naming in exact.items()}
     best = max(counts, key=lambda name: counts[name])
     found = _by_words(tensors)
-    if found is NO_NAMES or (counts[best] >= found.recognized(tensors) and _is_whole(exact[best], tensors)):
+    fits = _is_whole(exact[best], tensors) and _is_plain(exact[best], tensors)
+    if found is NO_NAMES or (counts[best] >= found.recognized(tensors) and fits):
         return best
     marked = (name for name, family in FAMILIES.items() if family.marks and _has_all(family.marks, tensors))
     return next(marked, OWN)
@@ -50,7 +51,21 @@ def known_best(tensors: Tensors) -> str:
 
 def _by_words(tensors: Tensors) -> Naming:
     """What words and shapes tell, `NO_NAMES` where that is no GPT."""
-    return found_naming(tensors, {name: values.shape for name, values in tensors.items()})
+    naming = found_naming(tensors, {name: values.shape for name, values in tensors.items()})
+    return with_joined_gate(naming, tensors)
+
+
+def with_joined_gate(naming: Naming, tensors: Tensors) -> Naming:
+    """The naming with its gate, where the map into the MLP has twice as many outputs as the map back has inputs: one
+    half goes through the activation and multiplies the other.
+    """
+    weights = (tensors.get(naming.weight(0, part)) for part in ("up", "down") if part in naming.parts)
+    sizes = [values.size for values in weights if values is not None and values.ndim == 2]
+    if "gate" in naming.parts or len(sizes) != 2 or sizes[0] != 2 * sizes[1]:
+        return naming
+    parts = {GATE_UP if part == "up" else part: stored for part, stored in naming.parts.items()}
+    endings = {GATE_UP if part == "up" else part: ends for part, ends in naming.endings.items()}
+    return replace(naming, parts=parts, endings=endings, numbered_gate=True)
 
 
 def _has_all(ends: Iterable[str], names: Iterable[str]) -> bool:
@@ -64,6 +79,15 @@ def _is_whole(naming: Naming, names: Iterable[str]) -> bool:
     parts = {place[1] for name in names if (place := naming.place(name)) is not None and place[2] == "weight"}
     singles = {naming.single(part) for part in ("table", "positions", "norm")} - {""}
     return parts == {*naming.parts} and singles <= names
+
+
+def _is_plain(naming: Naming, tensors: Tensors) -> bool:
+    """Whether the first layer has no more than a family's code has: no gate, and of one map for queries, keys and
+    values as many of each.
+    """
+    size = {part: tensors[name].size for part in naming.parts if (name := naming.weight(0, part)) in tensors}
+    three = FUSED not in size or size[FUSED] == 3 * size.get("output", 0)
+    return three and ("gate" in naming.parts or size.get("up") == size.get("down"))
 
 
 def naming_of(family: str, checkpoint: Checkpoint) -> Naming:
@@ -122,6 +146,8 @@ def complete_found(
         assumed.pop("rotary_share", None)
     if re.fullmatch(r"(.*[./])?pe", naming.positions):  # sines, to which an embedding often is scaled
         assumed.pop("scale_embedding", None)
+    if "mlp_norm" not in naming.parts:
+        assumed.pop("parallel_residual", None)
     if known.get("sliding_window"):  # in all layers, or in every other, or in all but every sixth
         assumed.pop("sliding_layers", None)
     if HEAD_NORMS[0] in naming.parts or HEAD_NORMS[1] in naming.parts:
@@ -142,9 +168,13 @@ def checked_layout(h: Hyperparameters, naming: Naming, tensors: Tensors) -> Nami
     grouped = h.num_key_value_heads != h.num_attention_heads
     check_head_norms(h, naming, tensors)
     require(not (grouped and h.fused_by_head), "fused_by_head of fewer heads of keys than of queries cannot be read")
-    if h.gate_first or "gate" not in naming.parts:
+    other = {"gate": "up", "up": "gate", GATE_UP: UP_GATE}
+    if h.gate_first or not {"gate", GATE_UP} & naming.parts.keys():
         return naming
-    return replace(naming, parts={**naming.parts, "gate": naming.parts["up"], "up": naming.parts["gate"]})
+    parts, endings = (
+        {other.get(part, part): each for part, each in of.items()} for of in (naming.parts, naming.endings)
+    )
+    return replace(naming, parts=parts, endings=endings)
 
 
 def read_by_words(naming: Naming) -> str:
@@ -169,6 +199,6 @@ def told_by_names(naming: Naming, tensors: Tensors, query_rows: object) -> dict[
         told["norm"] = "layer_norm"
     if FUSED not in naming.parts:
         told["fused_by_head"] = False
-    if "gate" not in naming.parts or "gate" in naming.parts["gate"].lower():
+    if not naming.numbered_gate and "gate" in naming.parts.get("gate", "gate").lower():
         told["gate_first"] = True
     return told

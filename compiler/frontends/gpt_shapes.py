@@ -15,7 +15,7 @@ from ..checkpoints.checkpoint import Checkpoint
 from .gpt_families import FAMILIES, Family
 from .gpt_found_names import found_naming
 from .gpt_hyperparameters import Hyperparameters
-from .gpt_names import BUFFERS, FUSED, HEAD_NORMS, MAPS, NORMS, Naming
+from .gpt_names import BUFFERS, FUSED, GATE_UP, HEAD_NORMS, MAPS, NORMS, UP_GATE, Naming
 from .layouts import stored_name
 from .misfit import lacking, misfit
 
@@ -38,7 +38,7 @@ def infer_from_shapes(tensors: Mapping[str, np.ndarray], naming: Naming, family:
         "vocab_size": table.shape[0] if table is not None and table.ndim == 2 else None,
         "hidden_size": width,
         "num_hidden_layers": max(layer for layer, _, _ in placed) + 1 if placed else None,
-        "intermediate_size": side("up", 0) or (side("gate_up", 0) or 0) // 2,
+        "intermediate_size": side("up", 0) or (side(GATE_UP, 0) or 0) // 2,
         "query_rows": rows if family.is_found else width,
         "key_rows": side("key", 0) or (side("key_value", 0) or 0) // 2 or (fused and rows and (fused - rows) // 2),
         "positions": None if positions is None or positions.ndim < 2 else _rows(positions) - family.position_offset,
@@ -72,7 +72,8 @@ def expected_shapes(
         "value": (keys, d),
         FUSED: (queries + 2 * keys, d),
         "key_value": (2 * keys, d),
-        "gate_up": (2 * h.intermediate_size, d),
+        GATE_UP: (2 * h.intermediate_size, d),
+        UP_GATE: (2 * h.intermediate_size, d),
         "output": (d, queries),
         "gate": (h.intermediate_size, d),
         "up": (h.intermediate_size, d),

@@ -117,11 +117,11 @@ def test_arguments_of_a_model_are_refused_among_the_settings_of_a_training_too(t
 
 SETTINGS = [  # of people's own code, whose tensors are those of a plain GPT
     *({"mup": True}, {"emb_mult": 2.0}, {"output_multiplier": 0.5}, {"logits_scaling": 2.0}, {"qk_scale": 0.1}),
-    *({"pos_encoding": "alibi"}, {"position_embedding_type": "alibi"}, {"positional": "sincos"}, {"xpos": True}),
+    *({"pos_encoding": "alibi"}, {"position_embedding_type": "alibi"}, {"positional": "sincos"}),
     *({"attention_type": "linear"}, {"local_attn": True}, {"layer_types": ["full_attention", "sliding_attention"]}),
     *({"causal": False}, {"is_causal": False}, {"bidirectional": True}, {"prefix_lm": True}, {"num_mem_kv": 4}),
     *({"n_loops": 3}, {"num_recurrence": 2}, {"share_layers": True}, {"tie_layers": True}, {"mlp_type": "moe"}),
-    *({"bitnet": True}, {"use_bitlinear": True}, {"quantize": True}, {"unit_offset": True}, {"token_shift": True}),
+    *({"bitnet": True}, {"use_bitlinear": True}, {"quantize": True}, {"xpos": True}, {"token_shift": True}),
     *({"smear": True}, {"canon": True}, {"mla": True}, {"sandwich": True}, {"hyper_connections": 2}, {"nope_every": 4}),
 ]
 NEUTRAL = [
