@@ -197,6 +197,7 @@ def _evaluated(
     from ..runtime.interpreter import Interpreter
     from ..runtime.scoring import paired_gap
     from ..runtime.tokenizers import load_tokenizer
+    from ..runtime.trained_length import beyond_its_length
 
     known = load_architecture(models.architecture)
     loaded = load_model_file(models.model, known, models.selection, options.budget)
@@ -207,7 +208,7 @@ def _evaluated(
     own = None if tokenizer_file is None else load_tokenizer(tokenizer_file)
     said = _admitted(loaded, own, options)
     read = read_scoring_data(program, data, own, options)
-    read = replace(read, notes=(*said, *read.notes))
+    read = replace(read, notes=(*said, *beyond_its_length(program, length, "its windows take"), *read.notes))
 
     def bounded(path: Path, file: ModelFile, name: str) -> tuple[Interpreter, ScoringOptions, ScoringWork]:
         wanted = replace(options, progress=stage_of(progress, f"score {name}"))
@@ -222,7 +223,8 @@ def _evaluated(
     if models.against is None:
         return Evaluation(loaded.kind, result, None, None, None, text, loaded.reading, work)
     other = load_model_file(models.against, known, models.selection, options.budget)
-    notes = dict.fromkeys((*text.notes, *_admitted(other, own, options), *_other_document(loaded, other)))
+    longer = beyond_its_length(other.program, length, "its windows take")
+    notes = dict.fromkeys((*text.notes, *_admitted(other, own, options), *_other_document(loaded, other), *longer))
     text = replace(text, notes=tuple(notes))
     model, chosen, _ = bounded(models.against, other, "reference")
     with naming_model(models.against):

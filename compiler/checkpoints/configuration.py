@@ -183,7 +183,8 @@ def _from_meta(content: Mapping[str, object]) -> dict[str, object]:
     if content.get("use_scaled_rope"):
         factor = content.get("rope_scaling_factor")  # 8 for Llama 3.1 and 32 for 3.2, where the file does not say it
         values["rope_scaling"] = META_SCALED_ROPE | ({} if factor is None else {"factor": factor})
-    return {"model_type": META_MODEL_TYPE, "hidden_act": content.get("hidden_act") or "silu", **values}
+    said = {"hidden_act": content["hidden_act"]} if content.get("hidden_act") else {}  # silu in Meta's own code
+    return {"model_type": META_MODEL_TYPE, **said, **values}
 
 
 def _foreign_to_meta(content: Mapping[str, object]) -> dict[str, object]:

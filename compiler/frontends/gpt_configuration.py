@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 
 from ...errors import CheckpointError
 from ...files.printable import shown_value
-from ..checkpoints.configuration import META_MODEL_TYPE, Configuration
+from ..checkpoints.configuration import Configuration
 from ..checkpoints.settings_of_code import OF_A_TRAINING, changes_the_model, says_something
 from .agreement import refuse_foreign, refuse_zeros
 from .gpt_families import FAMILIES, MARK_OF_NANOGPT, MODEL_TYPES
@@ -121,8 +121,6 @@ def read_configuration(configuration: Configuration, family: str, layers: int) -
     _refuse(values, rope, configuration.source, FAMILIES[family].is_found)
     keys, fixed = FAMILIES[family].keys, FAMILIES[family].fixed
     if FAMILIES[family].is_found:
-        if values.get("model_type") == META_MODEL_TYPE:  # by its sizes, which others' code has, too
-            del values["hidden_act"]
         stated = {name: value for name, value in configuration.stated.items() if value is not None}
         values = in_one_vocabulary({**stated, **values})
         keys = {*ALIASES, *ALIASES.values(), *SAME_NAME, *meanings()}

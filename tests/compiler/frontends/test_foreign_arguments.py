@@ -91,7 +91,13 @@ def test_arguments_that_metas_code_does_not_have_are_refused_unless_the_family_i
 
 def test_an_activation_beside_metas_arguments_is_read(tmp_path):
     model = build_model(read_checkpoint(metas_file(tmp_path / "a.pt", hidden_act="relu")))
-    assert model.architecture["hidden_act"] == "relu"
+    assert model.architecture["hidden_act"] == "relu" and "hidden_act" not in model.assumed
+
+
+def test_the_activation_of_metas_code_is_assumed_where_the_arguments_do_not_say_it(tmp_path):
+    """Forks with another have the same tensors and arguments: silu was said to be told by them."""
+    model = build_model(read_checkpoint(metas_file(tmp_path / "a.pt")))
+    assert model.assumed["hidden_act"] == "silu" and "hidden_act" not in model.told
 
 
 def test_an_activation_by_its_short_name_is_read():
