@@ -24,6 +24,10 @@ ROTATIONS = re.compile(
 )
 MASKED_BIAS = re.compile(r"(.*\.)?masked_bias")
 POSITIONS = re.compile(r"(.*\.)?(position_ids|positions|pos_ids|arange)")
+COUNTS = re.compile(
+    r"(.*\.)?(n_averaged|num_batches_tracked|num_updates|initted|(global_)?steps?|(cur_|current_)?(iteration|iter|epoch))"
+)
+EXTRA_STATE = re.compile(r"(.*\.)?_extra_state")  # what a module keeps beside its tensors, such as scales of fp8
 MASKS = re.compile(r"(.*\.)?[^.]*(mask|tril|triu|causal)[^.]*|(.*[._])?(attn|attention|att)\.bias")
 BEYOND_CHANCE = 8  # positions of a mask: 64 numbers that are 0 or 1 by chance are one in 14 of 2^64 cases
 HIDDEN_SCORES = -1e3  # a mask that is added to scores has this or less where it hides
@@ -52,9 +56,22 @@ def without_buffers(tensors: Mapping[str, Stored]) -> Sorted:
         if ROTATIONS.fullmatch(name) and tensor.values is not None and tensor.values.dtype == np.float32
     }
     left = {name: tensor for name, tensor in tensors.items() if name not in computed and name not in rotations}
-    gone = [*computed, *rotations]
-    note = f"left out, since the model computes them: {listed(gone)}" if gone else ""
+    counts = [name for name, tensor in tensors.items() if _is_of_a_training(name, tensor)]
+    left = {name: tensor for name, tensor in left.items() if name not in counts}
+    gone = {
+        "left out, since the model computes them": [*computed, *rotations],
+        "left out, counts and states of a training": counts,
+    }
+    note = "; ".join(f"{why}: {listed(names)}" for why, names in gone.items() if names)
     return Sorted(left, rotations, note, windows)
+
+
+def _is_of_a_training(name: str, tensor: Stored) -> bool:
+    """Whether it is one whole number or truth value that counts something, or what a module keeps beside tensors."""
+    if EXTRA_STATE.fullmatch(name):
+        return not tensor.is_float
+    whole = tensor.values is not None and tensor.values.size == 1 and not tensor.is_float
+    return whole and COUNTS.fullmatch(name) is not None
 
 
 def _is_computed(name: str, tensor: Stored) -> bool:
