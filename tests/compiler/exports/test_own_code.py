@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import safetensors
 from golden_logits import checkpoint_of
@@ -16,6 +17,7 @@ from naive_llama import Llama
 from naive_nanochat import NaiveNanochat
 
 import bytecap
+from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
 from bytecap.compiler.frontends import build_model
 from bytecap.format.assembly import assemble_artifact
 from bytecap.format.tensors.sources import TensorSource
@@ -53,6 +55,10 @@ def test_an_export_asks_for_nothing_and_assumes_nothing(name, suffix, tmp_path):
     bytecap.export(artifact, output)
     again = bytecap.load(output)
     assert again.program.instructions == bytecap.load(artifact).program.instructions
+    read = build_model(read_checkpoint(output))  # a gate and what it multiplies, too, are in their places
+    assert [tensor.name for tensor in read.tensors] == [tensor.name for tensor in model.tensors]
+    pairs = zip(read.tensors, model.tensors, strict=True)
+    assert all(np.allclose(one.values, other.values, rtol=0, atol=2**-23) for one, other in pairs)
     assert not again.assumed and {*again.told.values()} == {"'config' in the file"}
 
 
