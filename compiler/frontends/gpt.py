@@ -140,6 +140,8 @@ class _Builder:
         x = self.emit(op.Embed(table))
         if self.h.scale_embedding:
             x = self.emit(op.Affine(x, self.h.hidden_size**0.5, 0.0))
+        if self.h.embedding_norm:
+            x = self.emit(op.RmsNorm(x, 1, self.h.layer_norm_eps))
         x = self.projected(x, "project_in")
         if self.naming.positions:
             positions = self.builder.tensor(self.read[singles["positions"]][0])
@@ -147,7 +149,7 @@ class _Builder:
         for layer in range(self.h.num_hidden_layers):
             x = self.block(layer, x)
         if self.h.final_norm:
-            x = self.normalized(x, singles["norm"], singles["norm_bias"])
+            x = self.normalized(x, singles.get("norm", ""), singles.get("norm_bias", ""))
         x = self.projected(x, "project_out")
         head = table if self.h.tie_word_embeddings else self.builder.tensor(self.read[singles["head"]][0])
         logits = self.emit(op.Linear(x, head, self.vector(singles.get("head_bias", ""))))
@@ -236,8 +238,10 @@ class _Builder:
         return part in self.naming.parts and self.naming.weight(layer, part) in self.read
 
     def norm(self, layer: int, part: str, x: int) -> int:
-        """One of a layer's two norms, or the only one that it has."""
+        """One of a layer's two norms, the only one that it has, or one without a gain."""
         part = part if part in self.naming.parts else "attention_norm"
+        if part not in self.naming.parts:
+            return self.normalized(x, "", "")
         return self.normalized(x, self.naming.weight(layer, part), self.naming.bias(layer, part))
 
     def normalized(self, x: int, gain: str, bias: str, kind: str = "") -> int:

@@ -91,8 +91,8 @@ class _Found:
         joined = (part for each, parts in JOINED.items() if each in self.parts for part in parts)
         found = {*self.parts, *self.singles, *joined}
         missing = [part for part in NECESSARY if part not in found]
-        one_norm = missing == ["mlp_norm"] and {*self.parts.values()} == self.stack.keys()
-        return [] if one_norm else missing
+        fewer_norms = missing in (["mlp_norm"], [*NORMS_OF_A_LAYER]) and {*self.parts.values()} == self.stack.keys()
+        return [] if fewer_norms else missing
 
 
 def found_naming(names: Iterable[str], shapes: Shapes | None = None) -> Naming:

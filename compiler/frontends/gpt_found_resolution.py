@@ -146,7 +146,10 @@ def complete_found(
         assumed.pop("rotary_share", None)
     if re.fullmatch(r"(.*[./])?pe", naming.positions):  # sines, to which an embedding often is scaled
         assumed.pop("scale_embedding", None)
-    if "mlp_norm" not in naming.parts:
+    if "attention_norm" not in naming.parts:  # norms without gains leave no trace
+        for name in ("embedding_norm", "query_key_norm"):
+            assumed.pop(name, None)
+    elif "mlp_norm" not in naming.parts:
         assumed.pop("parallel_residual", None)
     if known.get("sliding_window"):  # in all layers, or in every other, or in all but every sixth
         assumed.pop("sliding_layers", None)
@@ -163,8 +166,14 @@ def complete_found(
 
 def checked_layout(h: Hyperparameters, naming: Naming, tensors: Tensors) -> Naming:
     """The naming with its gate where the hyperparameters say; CheckpointError for a norm that is not there."""
-    there = "there is one" if naming.norm else "there is none"
-    require(h.final_norm == bool(naming.norm), f"final_norm is {h.final_norm}, and among the tensors {there}")
+    there, gainless = "there is one" if naming.norm else "there is none", "attention_norm" not in naming.parts
+    fits = h.final_norm == bool(naming.norm) or (gainless and not naming.norm)
+    require(fits, f"final_norm is {h.final_norm}, and among the tensors {there}")
+    require(
+        not gainless or h.norm == "rms_norm",
+        "norm is layer_norm, and the tensors hold no gains of such norms, which the operation needs; norms without "
+        "gains are computed of kind rms_norm alone",
+    )
     grouped = h.num_key_value_heads != h.num_attention_heads
     check_head_norms(h, naming, tensors)
     require(not (grouped and h.fused_by_head), "fused_by_head of fewer heads of keys than of queries cannot be read")
@@ -194,7 +203,9 @@ def has_norm_biases(naming: Naming, tensors: Iterable[str]) -> bool:
 
 def told_by_names(naming: Naming, tensors: Tensors, query_rows: object) -> dict[str, object]:
     """Hyperparameters that the names of a found naming tell, and those that do not matter with them."""
-    told = {"final_norm": bool(naming.norm), **told_by_gains(naming, tensors, query_rows)}
+    told = told_by_gains(naming, tensors, query_rows)
+    if naming.norm or "attention_norm" in naming.parts:
+        told["final_norm"] = bool(naming.norm)
     if has_norm_biases(naming, tensors):
         told["norm"] = "layer_norm"
     if FUSED not in naming.parts:

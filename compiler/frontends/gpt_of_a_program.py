@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 from ...format.program import operations as op
 from ...format.program.operation import Operation
@@ -40,9 +41,16 @@ def readings(program: Program, tensors: Sequence[ModelTensor]) -> Iterator[Said]
         return
     said |= {"seq_len": program.sequence_length, "boundary_token": program.boundary_token}
     yield {name: value for name, value in said.items() if name not in OF_FOUND}
-    for gate_first in (True, False):
-        yield {**said, "gate_first": gate_first}
-        yield {**said, "gate_first": gate_first, "family": OWN}
+    normalized = isinstance(program.instructions[_head(program.instructions).x], op.LayerNorm | op.RmsNorm)
+    for gate_first, embedding_norm in product((True, False), (False, True)):
+        own = {**said, "gate_first": gate_first, "embedding_norm": embedding_norm, "final_norm": normalized}
+        yield own
+        yield {**own, "family": OWN}
+
+
+def _head(instructions: Instructions) -> op.Linear:
+    """The map that makes the logits."""
+    return next(each for each in reversed(instructions) if isinstance(each, op.Linear))
 
 
 def _said(instructions: Instructions, tensors: Sequence[ModelTensor]) -> Said:

@@ -38,6 +38,7 @@ NAMES = {
     **dict.fromkeys(("softcap", "logit_cap", "logits_softcap", "logits_soft_cap", "logit_soft_cap"), "logit_softcap"),
     **dict.fromkeys(("final_logit_softcapping", "final_softcap"), "logit_softcap"),
     **{name: name for name in ("scale_embedding", "logit_softcap", "query_key_norm", "gains_less_one")},
+    **dict.fromkeys(("embedding_norm", "embed_norm", "emb_norm", "norm_emb", "norm_embedding"), "embedding_norm"),
     **dict.fromkeys(("unit_offset", "add_unit_offset", "zero_centered_gamma"), "gains_less_one"),
     **dict.fromkeys(("layernorm_zero_centered_gamma", "zero_centered_gains"), "gains_less_one"),
 }

@@ -56,13 +56,16 @@ MEANINGS = {  # of what is asked for and has no choices to tell by
     "fused_by_head": "fused_by_head is true where the joined map gives queries, keys and values of one head after the "
     "other, as view(..., heads, 3 * width) reads it, and false where it gives all queries, then all keys, then all "
     "values, as chunk(3, dim=-1) does",
-    "query_key_norm": "query_key_norm is what normalizes queries and keys, whose gains are among the tensors",
+    "query_key_norm": "query_key_norm is what normalizes queries and keys, with the gains among the tensors where "
+    "there are some",
     "query_key_norm_first": "query_key_norm_first is true where queries and keys are normalized and then rotated, "
     "false where they are rotated and then normalized",
     "parallel_residual": "parallel_residual is true where attention and MLP read the same stream, side by side, false "
     "where the MLP reads the sum after attention; a layer with one norm has it before both, or twice",
     "gate_first": "gate_first is true where the activation is that of the map with the lower number, or of the first "
     "half of a joined one",
+    "final_norm": "final_norm is true where the stream is normalized before the head",
+    "embedding_norm": "embedding_norm is true where the token embedding is normalized before anything is added to it",
     "gains_less_one": "gains_less_one is true where norms multiply by 1 plus what is stored, as Gemma's do; of the "
     "gains here many are 0 or below",
     "sliding_layers": "sliding_layers lists the layers, the first being 0, whose attention sees sliding_window "

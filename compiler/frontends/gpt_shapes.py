@@ -140,7 +140,7 @@ def _single_shapes(h: Hyperparameters, naming: Naming, tensors: Mapping[str, np.
         shapes[singles["positions"]] = shape.get(len(found) if found is not None else 0, (rows, d))
     if projected:
         shapes |= {singles["project_in"]: (d, width), singles["project_out"]: (width, d)}
-    if h.final_norm:
+    if h.final_norm and naming.norm:
         shapes[singles["norm"]] = (d,)
     if not h.tie_word_embeddings:
         shape = (h.vocab_size, width)

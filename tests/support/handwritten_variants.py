@@ -25,8 +25,14 @@ class Gain(nn.Module):
         return functional.rms_norm(x, (WIDTH,), self.weight + self.less, EPSILON)
 
 
+def bare(x: Tensor) -> Tensor:
+    """A norm without a gain."""
+    return functional.rms_norm(x, (WIDTH,), eps=EPSILON)
+
+
 class Variant(nn.Module):
-    """norms : names of the norms of a layer, of which one alone is read by attention and by the MLP
+    """norms : names of the norms of a layer, of which one alone is read by attention and by the MLP; none: no gains
+    ends : of norms without gains, whether there is one of the embedding and one before the head
     side_by_side : both read the same stream;  maps : names of the maps of the MLP, the last of which leads back
     gate : of the first map's halves the one that goes through the activation; None where it has no gate
     less : what gains are stored less
@@ -39,9 +45,11 @@ class Variant(nn.Module):
         maps: str = "fc1 fc2",
         gate: int | None = None,
         less: float = 0.0,
+        ends: tuple[bool, bool] = (False, True),
     ) -> None:
         super().__init__()
         self.norms, self.side_by_side, self.maps, self.gate = norms.split(), side_by_side, maps.split(), gate
+        self.ends = ends
         self.tok_emb, self.pos_emb = nn.Embedding(VOCABULARY, WIDTH), nn.Embedding(LENGTH, WIDTH)
         self.blocks = nn.ModuleList()
         for _ in range(LAYERS):
@@ -49,17 +57,22 @@ class Variant(nn.Module):
             up = linear(WIDTH, HIDDEN if gate is None else 2 * HIDDEN)
             mlp = container(**dict(zip(self.maps, (up, linear(HIDDEN, WIDTH)), strict=True)))
             self.blocks.append(container(attn=attn, mlp=mlp, **{name: Gain(less) for name in self.norms}))
-        self.norm, self.head = Gain(less), linear(WIDTH, VOCABULARY, False)
+        self.head = linear(WIDTH, VOCABULARY, False)
+        if self.norms:
+            self.norm = Gain(less)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        x = self.tok_emb(tokens) + self.pos_emb(torch.arange(tokens.shape[1]))
+        x = self.tok_emb(tokens)
+        x = bare(x) if self.ends[0] else x
+        x = x + self.pos_emb(torch.arange(tokens.shape[1]))
         for block in self.blocks:
-            before, then = (getattr(block, self.norms[i]) for i in (0, -1))
+            before, then = (getattr(block, self.norms[i]) if self.norms else bare for i in (0, -1))
             y, a = before(x), block.attn
             added = a.o_proj(attended(a.q_proj(y), a.k_proj(y), a.v_proj(y), HEADS))
             x, y = x + added, then(x if self.side_by_side else x + added)
             x = x + self.mlp(block.mlp, y)
-        return self.head(self.norm(x))
+        last = self.norm if self.norms else bare if self.ends[1] else lambda y: y
+        return self.head(last(x))
 
     def mlp(self, mlp: nn.Module, y: Tensor) -> Tensor:
         up, down = (getattr(mlp, name) for name in self.maps)
@@ -88,6 +101,14 @@ VARIANTS = {  # module, what is said of it beside
         )
         for maps in ("fc1 fc2", "w12 w3", "c_fc c_proj", "proj_in proj_out", "up_proj down_proj")
         for gate in (0, 1)
+    },
+    **{
+        f"without-gains-{first}-{last}": (
+            lambda first=first, last=last: Variant(norms="", ends=(first, last)),
+            {"query_key_norm": "none", "final_norm": last, "embedding_norm": first},
+        )
+        for first in (True, False)
+        for last in (True, False)
     },
     "gains-less-one": (lambda: Variant(less=1.0), {"gains_less_one": True}),
 }

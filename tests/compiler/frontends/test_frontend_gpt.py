@@ -104,6 +104,7 @@ OF_NORMS = (
     "; norm_first is true where attention and MLP read a normalized stream, false where the sum after them is "
     "normalized, as nn.TransformerEncoderLayer does unless told otherwise"
 )
+BEFORE_THE_HEAD = "; final_norm is true where the stream is normalized before the head"
 SIDE_BY_SIDE = (
     "; parallel_residual is true where attention and MLP read the same stream, side by side, false where the MLP reads "
     "the sum after attention; a layer with one norm has it before both, or twice"
@@ -115,7 +116,7 @@ ASKED = [
         "num_attention_heads, hidden_act, rotary_dims, rope_theta, parallel_residual",
         OF_ROTATIONS + SIDE_BY_SIDE,
     ),
-    ("opt", "num_attention_heads, hidden_act, norm_first, final_norm", OF_NORMS),
+    ("opt", "num_attention_heads, hidden_act, norm_first, final_norm", OF_NORMS + BEFORE_THE_HEAD),
 ]
 
 

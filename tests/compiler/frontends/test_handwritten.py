@@ -121,7 +121,13 @@ def test_a_configuration_of_ones_own_beside_transformers_names_is_read_and_assum
         less = {name: value for name, value in own.items() if name != missing}
         with pytest.raises(CheckpointError, match=f"nothing tells {named}, which change"):
             build_model(checkpoint_with(state, less), {"family": "llama"})
-    for foreign in ({"qk_norm": True}, {"scale_embedding": True}, {"softcap": 15.0}, {"pre_norm": False}):
+    for foreign in (
+        {"qk_norm": True},
+        {"scale_embedding": True},
+        {"softcap": 15.0},
+        {"pre_norm": False},
+        {"unit_offset": True},
+    ):
         with pytest.raises(CheckpointError, match="which the code of llama has not"):
             build_model(checkpoint_with(state, own | foreign), {"family": "llama"})
 

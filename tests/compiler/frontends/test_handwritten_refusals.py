@@ -80,6 +80,7 @@ def test_what_most_peoples_code_does_is_assumed():
         "query_key_norm": "none",
         "logit_softcap": 0.0,
         "gains_less_one": False,
+        "embedding_norm": False,
     }
     assert model.told["head_dim"] == "shapes"
     assert model.told["norm"] == model.told["final_norm"] == "shapes"

@@ -10,6 +10,7 @@ from handwritten_states import checkpoint_with, logits_of, state_of
 from handwritten_variants import SAID, VARIANTS, Variant
 
 from bytecap.compiler.frontends import build_model, restored_tensors
+from bytecap.compiler.frontends.gpt_hyperparameters import PARAMETERS
 from bytecap.errors import CheckpointError
 
 
@@ -23,9 +24,11 @@ def test_a_variant_is_computed_asked_for_and_given_back(name):
     restored = {tensor.name: tensor.values for tensor in restored_tensors(model.program, model.tensors)}
     assert restored.keys() == state.keys()
     assert all(np.allclose(restored[name], values, rtol=0, atol=2**-23) for name, values in state.items())
-    [asked] = said
-    with pytest.raises(CheckpointError, match=f"nothing tells {asked}, which change.*{asked} is true where"):
+    asked = sorted(said, key=[*PARAMETERS].index)
+    with pytest.raises(CheckpointError) as caught:
         build_model(checkpoint_of(state, None), SAID)
+    assert f"nothing tells {', '.join(asked)}, which change" in str(caught.value)
+    assert all(f"{each} is " in str(caught.value) for each in asked)
 
 
 def test_variants_differ_where_their_code_does():
@@ -33,6 +36,8 @@ def test_variants_differ_where_their_code_does():
     for one, other in (
         (Variant(norms="norm"), Variant(norms="norm", side_by_side=True)),
         (Variant(gate=0), Variant(gate=1)),
+        (Variant(norms="", ends=(True, True)), Variant(norms="", ends=(False, True))),
+        (Variant(norms="", ends=(True, True)), Variant(norms="", ends=(True, False))),
     ):
         found = [logits_of(with_weights(module), tokens) for module in (one, other)]
         assert np.abs(found[0] - found[1]).max() > 0.1 * np.abs(found[0]).max()
@@ -56,3 +61,9 @@ def test_one_norm_beside_a_tensor_whose_name_says_nothing_is_refused():
     more = {f"blocks.{layer}.second.weight": np.ones(24, np.float32) for layer in range(2)}
     with pytest.raises(CheckpointError, match=r"plays the part of mlp_norm; --rename"):
         build_model(checkpoint_of(state | more, None), {**SAID, "parallel_residual": True})
+
+
+def test_layer_norms_without_gains_are_refused():
+    said = {"query_key_norm": "none", "final_norm": True, "embedding_norm": False, "norm": "layer_norm"}
+    with pytest.raises(CheckpointError, match="norms without gains are computed of kind rms_norm alone"):
+        build_model(checkpoint_of(state_of(Variant(norms="")), None), {**SAID, **said})
