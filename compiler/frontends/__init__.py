@@ -171,7 +171,7 @@ def _known_inside(names: Sequence[str]) -> int:
 def restored_tensors(program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
     """The tensors of a program as its checkpoint had them: what the frontend rewrote is undone."""
     names = [tensor.name for tensor in tensors]
-    counts, by_words = _counts(names), recognized_by_words(names)
+    counts, by_words = _counts(names), recognized_by_words({tensor.name: tensor.values for tensor in tensors})
     known = max(by_words, *counts.values())
     return restored(_best(counts, by_words, len(names)), program, tensors) if known else list(tensors)
 
@@ -192,7 +192,7 @@ def _chosen(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Front
         return _named(architecture[FRONTEND_KEY])
     declared = None if checkpoint.configuration is None else checkpoint.configuration.values.get(MODEL_TYPE)
     names = list(checkpoint.tensors)
-    counts, by_words = _counts(names), recognized_by_words(names)
+    counts, by_words = _counts(names), recognized_by_words(checkpoint.tensors)
     best = _best(counts, by_words, len(names), declared)
     known = max(counts[best.name], by_words if best.name == GPT else 0)
     few = 2 * known < len(checkpoint.tensors)  # such as lm_head.weight, which many architectures have

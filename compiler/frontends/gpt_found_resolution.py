@@ -122,7 +122,7 @@ def _refuse_unplaced(checkpoint: Checkpoint, family: str, naming: Naming) -> Non
 
 def refuse_untold_parts(checkpoint: Checkpoint) -> None:
     """CheckpointError for what is a GPT by its attention, where no tensor has a name that says another part of it."""
-    untold = untold_parts(checkpoint.tensors)
+    untold = untold_parts(checkpoint.tensors, {name: values.shape for name, values in checkpoint.tensors.items()})
     if untold:
         raise CheckpointError(
             f"{checkpoint.path} has the attention of a GPT, and no one tensor whose name says what plays the part of "

@@ -203,6 +203,10 @@ def recognized(names: Iterable[str]) -> int:
 
 
 def recognized_by_words(names: Iterable[str]) -> int:
-    """How many names say by their words which part a tensor plays, where every part that a GPT needs is there."""
-    stored = [*dict.fromkeys(stored_name(name) for name in names)]
-    return found_naming(stored).recognized(stored)
+    """How many names say by their words which part a tensor plays, where every part that a GPT needs is there.
+
+    names : or arrays by name, of which the shapes say more
+    """
+    values = names if isinstance(names, Mapping) else {}
+    stored = {stored_name(name): values[name].shape if name in values else (0, 0) for name in names}
+    return found_naming(stored, stored if values else None).recognized(stored)

@@ -10,6 +10,7 @@ import safetensors
 from golden_logits import checkpoint_of
 from handwritten_cases import MODELS
 from handwritten_heads import NORMS, SAID, WIDTHS, HeadsOfTheirOwn, WithoutGains
+from handwritten_lists import LISTS
 from handwritten_states import state_of
 from handwritten_variants import SAID as OF_ANY
 from handwritten_variants import VARIANTS
@@ -41,13 +42,14 @@ OTHERS = {
 }
 
 
+LISTED = {name: LISTS[name] for name in ("outside-named-plain-True", "inside-bare-gated-True")}
 VARIANT = {name: (make, {**OF_ANY, **said}, "") for name, (make, said) in VARIANTS.items()}
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
-@pytest.mark.parametrize("name", [*MODELS, *OF_HEADS, *OTHERS, *VARIANT])
+@pytest.mark.parametrize("name", [*MODELS, *OF_HEADS, *OTHERS, *VARIANT, *LISTED])
 def test_an_export_asks_for_nothing_and_assumes_nothing(name, suffix, tmp_path):
-    make, said, _ = {**MODELS, **OF_HEADS, **OTHERS, **VARIANT}[name]
+    make, said, _ = {**MODELS, **OF_HEADS, **OTHERS, **VARIANT, **LISTED}[name]
     model = build_model(checkpoint_of(state_of(make()), None), said)
     sources = [TensorSource(t.name, t.values.shape, t.dtype, (RawValues(t.values, t.dtype),)) for t in model.tensors]
     artifact, output = tmp_path / "model.bcap", tmp_path / f"model{suffix}"
