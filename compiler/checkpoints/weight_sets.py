@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,14 @@ def _sets_within(content: Mapping[Any, Any], name: str, depth: int) -> Iterator[
 def _trees(content: object, sets: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     """By key whose tensors lie in tables within tables, as Megatron's do: all of them, named by their way there.
 
-    Tables that hold the same names are several models.
+    Tables that hold mostly the same names are several models.
     """
     found = {}
     for key in USUAL_ORDER if isinstance(content, Mapping) else ():
         inner = [frozenset(names) for name, names in sets.items() if name.startswith(f"{key}.")]
         whole = [names for names in inner if any("." in name for name in names)]  # as those of a model are
-        if len(inner) > 1 and len({*whole}) == len(whole):
+        copies = any(2 * len(one & other) > min(len(one), len(other)) for one, other in combinations(whole, 2))
+        if len(inner) > 1 and not copies:
             found[key] = dict(_leaves(content[key], ()))  # type: ignore[index]
     return found
 

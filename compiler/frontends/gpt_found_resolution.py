@@ -21,7 +21,7 @@ from .gpt_families import FAMILIES
 from .gpt_found_names import UNDERSTOOD, found_naming, untold_parts
 from .gpt_heads import check_head_norms, told_by_gains
 from .gpt_hyperparameters import Hyperparameters
-from .gpt_names import FUSED, GATE_UP, HEAD_NORMS, NO_NAMES, NORMS, UP_GATE, Naming
+from .gpt_names import FUSED, GATE_UP, HEAD_NORMS, MAPS, NO_NAMES, NORMS, UP_GATE, Naming
 from .gpt_shapes import is_buffer
 from .misfit import RENAMING
 
@@ -103,7 +103,20 @@ def naming_of(family: str, checkpoint: Checkpoint) -> Naming:
             f"{RENAMING} gives tensors names such as {', '.join(f'blocks.0.{each}' for each in SOME_UNDERSTOOD)}"
         )
     _refuse_unplaced(checkpoint, family, naming)
+    _refuse_two_layouts(checkpoint, naming)
     return naming
+
+
+def _refuse_two_layouts(checkpoint: Checkpoint, naming: Naming) -> None:
+    """CheckpointError where some maps are kernels, as those that are stored as [inputs, outputs] are called."""
+    names = [naming.weight(0, part) for part in naming.parts if part in MAPS]
+    kernels = [name for name in names if name.endswith("kernel")]
+    if 0 < len(kernels) < len(names):
+        others = [name for name in names if name not in kernels]
+        raise CheckpointError(
+            f"{checkpoint.path} has maps that are called kernels, as those stored as [inputs, outputs] are "
+            f"({listed(kernels, 2)}), and others that are not ({listed(others, 2)}); store all in one way"
+        )
 
 
 def _refuse_unplaced(checkpoint: Checkpoint, family: str, naming: Naming) -> None:

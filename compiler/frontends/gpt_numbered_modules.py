@@ -1,7 +1,8 @@
 """Layers that are lists: `layers.0.0.to_qkv` and `layers.0.1.net.0`, where numbers stand for attention and MLP.
 
-Strategy: of two numbers that all names in a layer begin with, the one behind which an attention lies is the attention,
-and the other one the MLP. So people write who keep pairs of modules, each alone or in one that normalizes before it.
+Strategy: of two numbers that all names in a layer begin with, the first is the attention where one lies behind it, and
+the second the MLP. So people write who keep pairs of modules, each alone or in one that normalizes before it. Pairs in
+the other order, which compute something else, are not read.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ def with_words(stems: Iterable[str], is_of_attention: Callable[[str], bool]) -> 
     numbers = {number for number, _, _ in split}
     attends = {number for number, _, rest in split if rest and is_of_attention(rest)}
     listed = len(numbers) == 2 and len(attends) == 1 and all(number.isdecimal() and dot for number, dot, _ in split)
-    if not listed:
+    if not listed or min(numbers, key=int) not in attends:
         return {stem: stem for stem in stems}
     return {
         stem: f"{ATTENTION if number in attends else MLP}.{rest}"

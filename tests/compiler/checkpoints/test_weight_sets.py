@@ -65,7 +65,7 @@ def test_tables_within_tables_are_one_model_unless_they_hold_the_same_names(tmp_
     assert found.weights == "model" and not found.notes
     part = read_checkpoint(path, Selection(weights="model.language_model.encoder"))
     assert {*part.tensors} == {*rest}
-    saved(path, {"model": {"student": weights(1), "teacher": weights(2)}})
+    saved(path, {"model": {"student": weights(1) | {"a.mask": torch.ones(1)}, "teacher": weights(2)}})
     assert read_checkpoint(path).notes == (
         "read 'model.student'; the file also holds model.teacher (--weights chooses)",
     )

@@ -31,7 +31,8 @@ def test_a_list_of_modules_is_computed_and_given_back(name):
     ("stems", "words"),
     [
         (["0.to_q", "0.norm", "1.0", "1.net.2"], ["attn.to_q", "attn.norm", "mlp.0", "mlp.net.2"]),
-        (["1.to_q", "0.2"], ["attn.to_q", "mlp.2"]),
+        (["10.to_q", "11.2"], ["attn.to_q", "mlp.2"]),
+        (["1.to_q", "0.2"], None),  # the MLP comes first
         (["0.to_q", "1.to_q"], None),  # attention to something else
         (["0.to_q", "1.a", "2.b"], None),
         (["0.to_q", "norm"], None),

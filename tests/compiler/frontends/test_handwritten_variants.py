@@ -67,3 +67,10 @@ def test_layer_norms_without_gains_are_refused():
     said = {"query_key_norm": "none", "final_norm": True, "embedding_norm": False, "norm": "layer_norm"}
     with pytest.raises(CheckpointError, match="norms without gains are computed of kind rms_norm alone"):
         build_model(checkpoint_of(state_of(Variant(norms="")), None), {**SAID, **said})
+
+
+def test_maps_of_two_layouts_are_refused():
+    """Square maps that are kernels beside an MLP of weights were taken for weights, too."""
+    state = {name.replace("_proj.weight", "_proj.kernel"): values for name, values in state_of(Variant()).items()}
+    with pytest.raises(CheckpointError, match=r"called kernels.*blocks\.0\.attn\.q_proj\.kernel.*store all in one way"):
+        build_model(checkpoint_of(state, None), SAID)
