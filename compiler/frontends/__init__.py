@@ -16,6 +16,7 @@ from ..checkpoints.configuration import META_MODEL_TYPE, Configuration, model_co
 from ..model.model import Model, ModelTensor
 from .agreement import CALLER
 from .architecture_file import FRONTEND_KEY, PRESET_KEY, read_architecture
+from .code_of_its_own import own_code
 from .gpt_found_resolution import refuse_untold_parts
 from .gpt_hyperparameters import FRONTEND_NAME as GPT
 from .gpt_shapes import recognized_by_words
@@ -76,7 +77,7 @@ def _build(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Model:
     check_windows(checkpoint.windows, model, checkpoint.path)
     told = {name: source if who == CALLER and source and name not in said else who for name, who in model.told.items()}
     configuration = model_configuration(checkpoint.configuration)
-    notes = (*checkpoint.notes, *model.notes)
+    notes = (*checkpoint.notes, *own_code(checkpoint.configuration), *model.notes)
     return replace(
         model, configuration=configuration, told=told, notes=notes, weights=checkpoint.weights, document=document
     )
