@@ -44,6 +44,7 @@ OF_ITS_OWN = (
     f'if it is a GPT or Llama of somebody\'s own code, say {FRONTEND_KEY} = "{GPT}" and family = "handwritten" in an '
     "--architecture file"
 )
+OF_THE_CALLER = "architecture: "  # begins what is wrong with an architecture file, or with what stands for one
 MODEL_TYPE = "model_type"  # the key by which a Hugging Face config.json names an architecture
 
 
@@ -60,9 +61,11 @@ def build_model(checkpoint: Checkpoint, architecture: Mapping[str, object] | Non
         return _build(checkpoint, dict(architecture or {}))
     except CheckpointError as error:
         path, message = str(checkpoint.path), str(error)
-        if path in message or message.startswith("architecture:"):
+        if path in message or (architecture and message.startswith(OF_THE_CALLER)):
             raise
-        raise CheckpointError(f"{path}: {message}", argument=error.argument) from error
+        told = checkpoint.configuration if message.startswith(OF_THE_CALLER) else None
+        place = path if told is None else f"{path} ({told.source})"
+        raise CheckpointError(f"{place}: {message.removeprefix(OF_THE_CALLER)}", argument=error.argument) from error
 
 
 def _build(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Model:
