@@ -8,6 +8,9 @@ causal, positions that are learned. Words of a training before them (`grad_norm`
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+
+from ...files.listing import listed
 
 OF_A_TRAINING = {"learning_rate", "batch_size", "max_iters"}  # where these stand, the rest need not be of the model
 CHANGES_NOTHING = re.compile(r"_.*|max_batch_size|.*dropout.*|.*_pdrop|init.*|.*flash.*|device|dtype|compile.*", re.I)
@@ -44,6 +47,16 @@ def says_something(name: str, value: object) -> bool:
 def changes_the_model(name: str, value: object) -> bool:
     """Whether it is, by a word of its name, a setting of the model and not of the training, and says something."""
     return OF_THE_CODE.fullmatch(name) is not None and says_something(name, value)
+
+
+def unread(values: Mapping[str, object], is_read: Callable[[str], bool], source: str) -> tuple[str, ...]:
+    """What is said of settings that no reader knows: those that are there beside the model's, of no training."""
+    if OF_A_TRAINING & values.keys():
+        return ()
+    plain = bool | int | float | str
+    left = [name for name, value in values.items() if isinstance(value, plain) and not is_read(name)]
+    found = [name for name in left if says_something(name, values[name])]
+    return (f"of {source} is not read: {listed(found)}",) if found else ()
 
 
 def _is_usual(value: object) -> bool:

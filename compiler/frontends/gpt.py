@@ -20,7 +20,7 @@ from ..checkpoints.checkpoint import Checkpoint
 from ..model.model import Model, ModelTensor
 from ..model.program_builder import ProgramBuilder
 from .biases import refuse_unread
-from .gpt_configuration import family_told
+from .gpt_configuration import family_told, unread_settings
 from .gpt_families import BY_HEAD, FAMILIES, MODEL_TYPES
 from .gpt_found_resolution import has_norm_biases, read_by_words
 from .gpt_heads import is_gain
@@ -60,11 +60,13 @@ class Gpt:
         program = Program(tuple(builder.instructions), h.vocab_size, h.seq_len, h.boundary_token)
         dtypes = {name: checkpoint.dtypes[stored_name(name)] for name in builder.names}
         notes = (read_by_words(naming),) if FAMILIES[h.family].is_found else ()
-        by_names = "family" not in architecture and family_told(checkpoint.configuration) is None
+        skipped = unread_settings(checkpoint.configuration) if notes else ()
+        values = {} if checkpoint.configuration is None else checkpoint.configuration.values
+        by_names = "family" not in architecture and "model_type" not in values  # sizes are kept by who changes code
         if by_names and not notes and not has_norm_biases(naming, checkpoint.tensors):
             notes = (TAKEN_FOR_LAYER_NORM,)
         read = builder.tensors(tensors, dtypes)
-        return Model(program, read, h.document(), resolved.assumed, resolved.told, notes=notes)
+        return Model(program, read, h.document(), resolved.assumed, resolved.told, notes=(*notes, *skipped))
 
     def restore(self, program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
         """The tensors as the checkpoint had them."""

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from ...errors import CheckpointError
 from ...files.printable import shown_value
 from ..checkpoints.configuration import Configuration
-from ..checkpoints.settings_of_code import OF_A_TRAINING, changes_the_model, says_something
+from ..checkpoints.settings_of_code import OF_A_TRAINING, changes_the_model, says_something, unread
 from .agreement import refuse_foreign, refuse_zeros
 from .gpt_families import FAMILIES, MARK_OF_NANOGPT, MODEL_TYPES
 from .gpt_own_words import in_one_vocabulary, is_known, meanings
@@ -70,6 +70,7 @@ ACTIVATIONS = {
     "silu": "silu",
     "swish": "silu",
 }
+OF_NO_FUNCTION = ("bos_token_id", "eos_token_id", "pad_token_id", "model_type", "frontend", "family", "multiple_of")
 NORMS_OF_HEADS = "qk_layernorm"
 SIZES_OF_NANOGPT = {"n_layer", "n_head", "n_embd"}
 
@@ -107,6 +108,18 @@ def refuse_foreign_arguments(configuration: Configuration | None, family: str) -
         if differs:
             foreign[name] = value
     refuse_foreign(configuration.source, foreign, family)
+
+
+def unread_settings(configuration: Configuration | None) -> tuple[str, ...]:
+    """What is said of settings in a configuration of somebody's own code that mean nothing here."""
+    if configuration is None:
+        return ()
+    known = {*ALIASES, *ALIASES.values(), *SAME_NAME, *meanings(), *OF_NO_FUNCTION}
+    return unread(
+        {**configuration.values, **configuration.stated},
+        lambda name: name in known or is_known(name),
+        configuration.source,
+    )
 
 
 def read_configuration(configuration: Configuration, family: str, layers: int) -> dict[str, object]:

@@ -171,3 +171,22 @@ def test_a_window_of_ones_own_code_asks_for_its_layers(name):
     )
     model = build_model(checkpoint_with(state, config), {**said, "sliding_layers": [1]})
     assert [each.window for each in model.program.instructions if isinstance(each, Attention)] == [0, 4]
+
+
+def test_settings_that_mean_nothing_here_are_said():
+    """Words cannot tell every setting that changes a model, so that what is passed over is named."""
+    state, config = state_of(TutorialGpt("separate")), {"d_model": 24, "n_layers": 2, "n_heads": 3, "dropout": 0.1}
+    said = {**PLAIN, "num_attention_heads": 3}
+    assert len(build_model(checkpoint_with(state, config), said).notes) == 1
+    odd = {"chunks": 4, "style": "new", "other": 0, "list": [1]}
+    [_, note] = build_model(checkpoint_with(state, config | odd), said).notes
+    assert note == "of its file is not read: chunks, style"
+    assert len(build_model(checkpoint_with(state, config | odd | {"learning_rate": 1e-3}), said).notes) == 1
+
+
+def test_norms_of_nanogpts_sizes_without_biases_may_be_of_either_kind():
+    """Forks keep nanoGPT's arguments, whose bias false was taken for its own LayerNorm without a word."""
+    bare = {name: values for name, values in nanogpt_state().items() if not name.endswith(".bias")}
+    [note] = build_model(checkpoint_of(bare, MODEL_ARGS | {"bias": False})).notes
+    assert note.startswith("its norms have no biases and are taken for LayerNorm; if they are RMSNorm, say family")
+    assert not build_model(checkpoint_of(nanogpt_state(), MODEL_ARGS)).notes
