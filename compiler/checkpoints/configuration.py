@@ -56,6 +56,12 @@ META_NAMES = {
     "vocab_size": "vocab_size",
     "head_dim": "head_dim",
 }
+META_SYNONYMS = {  # what forks of Meta's code call the arguments that they add
+    **dict.fromkeys(("rope_base", "rope_freq_base", "rotary_base"), "rope_theta"),
+    **dict.fromkeys(
+        ("hidden_act", "act", "act_fn", "activation", "activation_fn", "activation_function"), "hidden_act"
+    ),
+}
 META_SIZES_SAID_ELSEWHERE = {"multiple_of", "ffn_dim_multiplier", "use_scaled_rope", "rope_scaling_factor", "seq_len"}
 META_SCALED_ROPE = {  # constants of Meta's llama-models
     "rope_type": "llama3",
@@ -183,13 +189,13 @@ def _from_meta(content: Mapping[str, object]) -> dict[str, object]:
     if content.get("use_scaled_rope"):
         factor = content.get("rope_scaling_factor")  # 8 for Llama 3.1 and 32 for 3.2, where the file does not say it
         values["rope_scaling"] = META_SCALED_ROPE | ({} if factor is None else {"factor": factor})
-    said = {"hidden_act": content["hidden_act"]} if content.get("hidden_act") else {}  # silu in Meta's own code
+    said = {META_SYNONYMS[name]: value for name, value in content.items() if name in META_SYNONYMS and value}
     return {"model_type": META_MODEL_TYPE, **said, **values}
 
 
 def _foreign_to_meta(content: Mapping[str, object]) -> dict[str, object]:
     """What Meta's arguments say beside what Meta's code has; empty values change nothing."""
-    own = {*META_NAMES, *META_SIZES_SAID_ELSEWHERE, "hidden_act"}
+    own = {*META_NAMES, *META_SIZES_SAID_ELSEWHERE, *META_SYNONYMS}
     counts = changes_the_model if content.keys() & OF_A_TRAINING else says_something
     return {str(name): value for name, value in content.items() if name not in own and counts(str(name), value)}
 

@@ -94,6 +94,20 @@ def test_an_activation_beside_metas_arguments_is_read(tmp_path):
     assert model.architecture["hidden_act"] == "relu" and "hidden_act" not in model.assumed
 
 
+@pytest.mark.parametrize(
+    ("more", "read"),
+    [
+        ({"act": "gelu"}, {"hidden_act": "gelu"}),
+        ({"activation": "relu"}, {"hidden_act": "relu"}),
+        ({"rope_base": 500.0}, {"rope_theta": 500.0}),
+        ({"rope_base": 500.0, "rope_theta": 700.0}, {"rope_theta": 700.0}),
+    ],
+)
+def test_forks_of_metas_code_say_constants_by_other_names(tmp_path, more, read):
+    found = build_model(read_checkpoint(metas_file(tmp_path / "a.pt", **more))).architecture
+    assert {name: found[name] for name in read} == read
+
+
 def test_the_activation_of_metas_code_is_assumed_where_the_arguments_do_not_say_it(tmp_path):
     """Forks with another have the same tensors and arguments: silu was said to be told by them."""
     model = build_model(read_checkpoint(metas_file(tmp_path / "a.pt")))

@@ -103,7 +103,7 @@ def test_metas_names_may_be_those_of_other_rotations():
         "down layers.N.feed_forward.w2.weight, up layers.N.feed_forward.w3.weight",
     )
     assert build_model(checkpoint_with(state, METAS)).notes == (note,)  # the sizes are those of others' code, too
-    assert not build_model(checkpoint_with(state, {**METAS, "multiple_of": 8})).notes
+    assert build_model(checkpoint_with(state, {**METAS, "multiple_of": 8})).notes == (note,)  # and of forks of Meta's
 
 
 def test_a_configuration_of_ones_own_beside_transformers_names_is_read_and_assumes_no_constants():
