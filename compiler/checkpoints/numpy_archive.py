@@ -73,7 +73,7 @@ def read_numpy_archive(file: BinaryIO, path: Path) -> dict[str, Stored]:
     for array in archived_arrays(file, path):
         if array.name in found:
             raise CheckpointError(f"{path} holds {array.name!r} twice; write it again")
-        values = np.ascontiguousarray(array.values)
+        values = np.array(array.values, order="C")  # of its own memory, which others write to
         if array.dtype == "bfloat16":
             values = from_storage(values.view(np.uint16), array.dtype)
         elif values.dtype.kind == "f":

@@ -29,6 +29,7 @@ def test_an_archive_is_a_checkpoint(tmp_path, save, order, ends):
     (tmp_path / "config.json").write_text(json.dumps(NAIVE.config()))
     assert_reads(tmp_path / "weights.npz", state)
     assert_reads(tmp_path, state)
+    assert all(values.flags.writeable for values in read_checkpoint(tmp_path).tensors.values())
     assert build_model(read_checkpoint(tmp_path)).architecture["family"] == "llama"
     with pytest.raises(CheckpointError, match="holds one set of weights, which has no name; leave out --weights"):
         read_checkpoint(tmp_path, Selection(weights="ema"))
