@@ -187,13 +187,19 @@ def test_archives_that_torch_did_not_write_are_named(tmp_path):
     with zipfile.ZipFile(tmp_path / "m.npz", "w") as archive:
         archive.writestr("a.npy", b"")
         archive.writestr("b.txt", b"")
+    for name, inside in (("m.keras", ("config.json", "model.weights.h5")), ("m.pt2", ("m/models/model.json",))):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            for each in inside:
+                archive.writestr(each, b"")
     torch.jit.script(torch.nn.Linear(2, 2)).save(tmp_path / "s.pt")
     (tmp_path / "p.pkl").write_bytes(pickle.dumps({"a": 1}))
     buffer = io.BytesIO()
     torch.save(weights(1), buffer)
     (tmp_path / "cut.pt").write_bytes(buffer.getvalue()[:-40])
     for name, message in {
-        "m.npz": "is an archive of numpy arrays (a.npy, b.txt), not a checkpoint",
+        "m.npz": "is an archive of numpy arrays and others (a.npy, b.txt), not a checkpoint; leave out what is no .npy",
+        "m.keras": "is a Keras model (config.json, model.weights.h5), not a checkpoint; save its weights by names as",
+        "m.pt2": "is a program that torch.export wrote (m/models/model.json), not a checkpoint; save the state_dict of",
         "s.pt": "is a TorchScript program, code and weights in one; save its state_dict()",
         "p.pkl": "is a pickle that torch.save did not write, which can run any code when loaded",
         "cut.pt": "is not a whole checkpoint",
