@@ -197,6 +197,7 @@ def _evaluated(
     from ..runtime.interpreter import Interpreter
     from ..runtime.scoring import paired_gap
     from ..runtime.tokenizers import load_tokenizer
+    from ..runtime.trained_length import beyond_its_length
 
     known = load_architecture(models.architecture)
     tokenizer_file = tokenizer_path(tokenizer, [path for path in (models.model, models.against) if path is not None])
@@ -208,7 +209,8 @@ def _evaluated(
     options = replace(options, sequence_length=length, reading=progress)
     said = _admitted(loaded, own, options)
     read = read_scoring_data(program, data, own, options)
-    read = replace(read, notes=(*said, *read.notes, *loaded.doubts(read.tokens.ids)))
+    longer, doubts = beyond_its_length(program, length, "its windows take"), loaded.doubts(read.tokens.ids)
+    read = replace(read, notes=(*said, *longer, *read.notes, *doubts))
 
     def bounded(path: Path, file: ModelFile, name: str) -> tuple[Interpreter, ScoringOptions, ScoringWork]:
         wanted = replace(options, progress=stage_of(progress, f"score {name}"))
@@ -223,8 +225,9 @@ def _evaluated(
     if models.against is None:
         return Evaluation(loaded.kind, result, None, None, None, text, loaded.reading, work)
     other = load_model_file(models.against, *how)
-    doubts = other.doubts(read.tokens.ids)
-    notes = dict.fromkeys((*text.notes, *_admitted(other, own, options), *doubts, *_other_document(loaded, other)))
+    longer, doubts = beyond_its_length(other.program, length, "its windows take"), other.doubts(read.tokens.ids)
+    others = *_admitted(other, own, options), *_other_document(loaded, other), *longer, *doubts
+    notes = dict.fromkeys((*text.notes, *others))
     text = replace(text, notes=tuple(notes))
     model, chosen, _ = bounded(models.against, other, "reference")
     with naming_model(models.against):

@@ -213,9 +213,9 @@ class LoadedModel(ShownByFacts):
         return frozenset() if ignore_end else end_tokens(self.program, self.tokenizer), allowed
 
     def _notes(self, length: int) -> tuple[str, ...]:
-        made_for, notes = self.program.sequence_length, [*self._said]
-        if length > made_for:
-            notes.append(f"the model was made for {made_for:,} tokens, and prompt and text may take {length:,}")
+        from ..runtime.trained_length import beyond_its_length
+
+        notes = [*self._said, *beyond_its_length(self.program, length, "prompt and text may take")]
         if self.tokenizer is not None:
             pieces, rows = self.tokenizer.vocabulary_size, self.program.vocabulary_size
             if self._found:

@@ -8,7 +8,8 @@ was chosen, decoded or left out on the way is kept in words, and every command s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,17 +22,20 @@ from ...format.tensors.raw_planes import STORAGES
 from .buffers import without_buffers
 from .configuration import Configuration, configuration_beside, without_quantization
 from .containers import KNOWN_KINDS, Content, read_containers
-from .folder import an_adapter, weight_files
+from .folder import adapters_beside, an_adapter, weight_files
 from .packed_weights import unpack_weights
+from .parametrized import without_parametrizations
+from .parted import refuse_parts
 from .selection import EVERYTHING, Selection
 from .stored import Stored, elements_of, refuse_other_types
 
 __all__ = ["KNOWN_KINDS", "Checkpoint", "read_checkpoint"]
 
-WRAPPER_PREFIXES = ("module.", "_orig_mod.")
+OF_ADAPTERS = re.compile(r".*\.((lora|ia3|hada|lokr|vera|boft|oft)_|base_layer\.).*")
 WRAPPING_PARTS = {  # which torch.compile, FSDP, checkpointed activations and Fabric put anywhere into names
-    *("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"),
+    *("_orig_mod", "_fsdp_wrapped_module", "_fpw_module", "_checkpoint_wrapped_module", "_forward_module"),
 }
+WRAPPING_WORD = "module"  # of DataParallel, DeepSpeed and torch's averaged models; it may be a name of the model's, too
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +50,7 @@ class Checkpoint:
     notes : tuple of str                      what reading it decoded, chose or left out, in words
     weights : str                             name of the set of weights that was read; empty where it has no name
     rotations : dict name -> float32 array    tables that models keep of their rotations, which are no weights
+    windows : dict name -> int                by mask that hides what lies far back, how many positions it shows
     """
 
     tensors: dict[str, np.ndarray]
@@ -55,6 +60,7 @@ class Checkpoint:
     notes: tuple[str, ...] = ()
     weights: str = ""
     rotations: Mapping[str, np.ndarray] = field(default_factory=dict)
+    windows: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_checkpoint(path: str | Path, selection: Selection = EVERYTHING) -> Checkpoint:
@@ -70,6 +76,7 @@ def read_checkpoint(path: str | Path, selection: Selection = EVERYTHING) -> Chec
     files = weight_files(path)
     content = read_containers(files, selection, path)
     configuration, notes = _configuration(content, files[0])
+    notes = (*notes, *adapters_beside(path))
     tensors = _without_wrappers(content.tensors, path)
     left_out = selection.left_out(tensors, path)
     if left_out:
@@ -81,22 +88,24 @@ def read_checkpoint(path: str | Path, selection: Selection = EVERYTHING) -> Chec
         notes = (*notes, f"renamed as asked: {listed(changed)}")
     if not tensors:
         raise CheckpointError(f"{path} holds no tensors; write it again")
-    if any(".lora_" in name for name in tensors):
+    if any(OF_ADAPTERS.fullmatch(name) for name in tensors):
         raise CheckpointError(f"{path} {an_adapter()}")
     if elements_of(tensors) > DEFAULT_LIMITS.elements:
         raise CheckpointError(
             f"{path} has {elements_of(tensors):,} weights; at most {DEFAULT_LIMITS.elements:,} can be compiled"
         )
+    refuse_parts(tensors, path)
     unpacked = unpack_weights(tensors, {} if configuration is None else configuration.values, path)
     if unpacked.notes:
         configuration = without_quantization(configuration)
-    found = without_buffers(unpacked.tensors)
+    whole, made = without_parametrizations(unpacked.tensors, path)
+    found = without_buffers(whole)
     refuse_other_types(found.tensors, path)
     values = {name: tensor.values for name, tensor in found.tensors.items() if tensor.values is not None}
     _check_finite(values, path)
     dtypes = {name: t.dtype if t.dtype in STORAGES else "float32" for name, t in found.tensors.items()}
-    notes = (*content.notes, *notes, *unpacked.notes, *([found.note] if found.note else []))
-    return Checkpoint(values, dtypes, path, configuration, notes, content.weights, found.rotations)
+    notes = (*content.notes, *notes, *unpacked.notes, *made, *([found.note] if found.note else []))
+    return Checkpoint(values, dtypes, path, configuration, notes, content.weights, found.rotations, found.windows)
 
 
 def _configuration(content: Content, file: Path) -> tuple[Configuration | None, tuple[str, ...]]:
@@ -109,18 +118,22 @@ def _configuration(content: Content, file: Path) -> tuple[Configuration | None, 
 
 def _without_wrappers(tensors: Mapping[str, Stored], path: Path) -> dict[str, Stored]:
     """Names without what DataParallel, torch.compile, FSDP and the like put into them."""
-    names = {name: name for name in tensors}
-    while prefix := next((p for p in WRAPPER_PREFIXES if names and all(n.startswith(p) for n in names.values())), ""):
-        names = {name: short.removeprefix(prefix) for name, short in names.items()}
-    names = {
-        name: ".".join(part for part in short.split(".") if part not in WRAPPING_PARTS) for name, short in names.items()
-    }
+    names = {name: _without(WRAPPING_PARTS, name) for name in tensors}
+    shorter = {name: _without({WRAPPING_WORD}, short) for name, short in names.items()}
+    if len({*shorter.values()}) == len({*names.values()}):
+        names = shorter
     if len(set(names.values())) != len(names):
         twice = next(short for short in names.values() if list(names.values()).count(short) > 1)
         raise CheckpointError(
             f"{path} holds {twice!r} twice, with and without a wrapper's part, such as _orig_mod, in its name; keep one"
         )
     return {names[name]: tensor for name, tensor in tensors.items()}
+
+
+def _without(parts: Collection[str], name: str) -> str:
+    """A name without some of its parts, of which one stays."""
+    *before, last = name.split(".")
+    return ".".join([*(part for part in before if part not in parts), last])
 
 
 def _check_finite(tensors: Mapping[str, np.ndarray], path: Path) -> None:

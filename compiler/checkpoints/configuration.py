@@ -17,6 +17,7 @@ from pathlib import Path
 from ...errors import CheckpointError
 from ...files.nested_text import parse_json
 from ...format.artifact import is_provenance
+from .settings_of_code import OF_A_TRAINING, changes_the_model, says_something
 
 FILE_NAMES = ("config.json", "params.json", "architecture.json")
 KEYS_OF_A_FILE = (  # of a dictionary that torch.save wrote, or of a JSON file
@@ -55,14 +56,13 @@ META_NAMES = {
     "vocab_size": "vocab_size",
     "head_dim": "head_dim",
 }
+META_SYNONYMS = {  # what forks of Meta's code call the arguments that they add
+    **dict.fromkeys(("rope_base", "rope_freq_base", "rotary_base"), "rope_theta"),
+    **dict.fromkeys(
+        ("hidden_act", "act", "act_fn", "activation", "activation_fn", "activation_function"), "hidden_act"
+    ),
+}
 META_SIZES_SAID_ELSEWHERE = {"multiple_of", "ffn_dim_multiplier", "use_scaled_rope", "rope_scaling_factor", "seq_len"}
-OF_A_TRAINING = {"learning_rate", "batch_size", "max_iters"}  # where these stand, the rest need not be of the model
-CHANGES_NOTHING = re.compile(r"_.*|max_batch_size|.*dropout.*|.*_pdrop|init.*|.*flash.*|device|dtype|compile.*")
-OF_THE_CODE = re.compile(  # names that say what a model computes, also among the settings of a training
-    r"(?!.*(grad|loss|optim|sched|(^|_)lr(_|$)|(data|tensor|sequence)_parallel|worker))"
-    r".*(rope|rotary|norm|window|cap$|alibi|moe|expert|parallel|scale|gate|residual|conv).*",
-    re.I,
-)
 META_SCALED_ROPE = {  # constants of Meta's llama-models
     "rope_type": "llama3",
     "low_freq_factor": 1.0,
@@ -189,16 +189,15 @@ def _from_meta(content: Mapping[str, object]) -> dict[str, object]:
     if content.get("use_scaled_rope"):
         factor = content.get("rope_scaling_factor")  # 8 for Llama 3.1 and 32 for 3.2, where the file does not say it
         values["rope_scaling"] = META_SCALED_ROPE | ({} if factor is None else {"factor": factor})
-    return {"model_type": META_MODEL_TYPE, "hidden_act": content.get("hidden_act") or "silu", **values}
+    said = {META_SYNONYMS[name]: value for name, value in content.items() if name in META_SYNONYMS and value}
+    return {"model_type": META_MODEL_TYPE, **said, **values}
 
 
 def _foreign_to_meta(content: Mapping[str, object]) -> dict[str, object]:
     """What Meta's arguments say beside what Meta's code has; empty values change nothing."""
-    own = {*META_NAMES, *META_SIZES_SAID_ELSEWHERE, "hidden_act"}
-    found = {str(name): value for name, value in content.items() if value and name not in own}
-    if content.keys() & OF_A_TRAINING:
-        found = {name: value for name, value in found.items() if OF_THE_CODE.fullmatch(name)}
-    return {name: value for name, value in found.items() if not CHANGES_NOTHING.fullmatch(name)}
+    own = {*META_NAMES, *META_SIZES_SAID_ELSEWHERE, *META_SYNONYMS}
+    counts = changes_the_model if content.keys() & OF_A_TRAINING else says_something
+    return {str(name): value for name, value in content.items() if name not in own and counts(str(name), value)}
 
 
 def _read_json(path: Path) -> object:

@@ -23,6 +23,9 @@ from .gguf_tensors import read_gguf_tensors
 from .identification import what_it_is
 from .int8_checkpoint import is_int8_state, restore_int8_state
 from .llama2c import begins_llama2c, is_llama2c, read_llama2c
+from .llm_c import MAGIC as LLM_C_MAGIC
+from .llm_c import read_llm_c
+from .numpy_archive import is_numpy_archive, read_numpy_archive
 from .record_checkpoint import is_record_state, restore_record_state
 from .safetensors_file import is_safetensors, read_safetensors, safetensors_metadata
 from .selection import Selection
@@ -35,8 +38,8 @@ HEAD_BYTES = 16
 MARK_BYTES = 1 << 20  # by which each kind of checkpoint is known
 BEGIN_BYTES = 1 << 26  # read of a file that is none, to say what it is instead
 KNOWN_KINDS = (
-    "a Hugging Face folder, a .safetensors file, a .pt state_dict, a .gguf file, a llama2.c .bin file or a "
-    "final_model.int8.ptz"
+    "a Hugging Face folder, a .safetensors file, a .pt state_dict, a .gguf file, a .npz of arrays by name, a llama2.c "
+    "or llm.c .bin file or a final_model.int8.ptz"
 )
 
 
@@ -89,7 +92,9 @@ def is_checkpoint(path: Path) -> bool:
 
 def _is_known(begin: bytes, path: Path) -> bool:
     """Whether a file that begins so holds one of the kinds that are read whole, as it is or compressed."""
-    return begins_llama2c(begin) or begin.startswith((ZIP, PICKLE)) or compression_of(begin, path) is not None
+    return (
+        begins_llama2c(begin) or begin.startswith((ZIP, PICKLE, LLM_C_MAGIC)) or compression_of(begin, path) is not None
+    )
 
 
 def _not_a_checkpoint(data: bytes, path: Path) -> CheckpointError:
@@ -142,6 +147,12 @@ def _content_of(
     if is_llama2c(data):
         _refuse_sets(selection, path)
         return Content(*read_llama2c(data, path))
+    if head.startswith(LLM_C_MAGIC):
+        _refuse_sets(selection, path)
+        return Content(*read_llm_c(data, path))
+    if head.startswith(ZIP) and is_numpy_archive(file):
+        _refuse_sets(selection, path)
+        return Content(read_numpy_archive(file, path))
     if head.startswith((ZIP, PICKLE)):
         return _torch_content(load_torch(file, path), path, selection)
     kind = None if compression else compression_of(head, path)
@@ -159,7 +170,7 @@ def unfold(data: bytes | memoryview, path: Path, kind: str) -> bytes:
     Raises CheckpointError as `decompress` does, and for the beginning of anything else.
     """
     head = unfolded_head(data, kind)
-    known = is_safetensors(head) or begins_llama2c(head) or head.startswith((ZIP, PICKLE, SHUFFLED))
+    known = is_safetensors(head) or begins_llama2c(head) or head.startswith((ZIP, PICKLE, SHUFFLED, LLM_C_MAGIC))
     if head and not known:
         raise not_inside(head, path, kind)
     return decompress(data, path, kind)

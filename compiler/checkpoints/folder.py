@@ -9,6 +9,8 @@ of its siblings.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ...errors import CheckpointError
@@ -16,6 +18,7 @@ from ...files.listing import listed
 from ...files.nested_text import parse_json
 from ...files.pipes import pipe_refused
 from .configuration import configuration_names
+from .parted import OF_ZERO, refuse_parted_file, what_is_parted
 
 INDEX_SUFFIX = ".index.json"
 USUAL_NAMES = (
@@ -25,8 +28,22 @@ USUAL_NAMES = (
     "pytorch_model.bin.index.json",
     "consolidated.00.pth",
 )
-WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ptz", ".gguf")
-NOT_WEIGHTS = re.compile(r"optim.*|scheduler.*|rng_state.*|training_args.*|adapter_model.*|scaler.*")
+WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".ptz", ".npz", ".gguf")
+NOT_WEIGHTS = re.compile(
+    rf"optim.*|scheduler.*|rng_state.*|random_states.*|training_args.*|adapter_model.*|scaler.*|{OF_ZERO.pattern}"
+)
+ORBAX = "they are those of Orbax (JAX); save the restored arrays by names as .safetensors or .npz"
+FOREIGN = (  # names of other programs' weights, and what to do with them
+    ("flax_model*.msgpack", "flax_model.msgpack is a Flax model; save it by save_pretrained of its PyTorch class"),
+    ("tf_model*.h5", "tf_model.h5 is a TensorFlow model; save it by save_pretrained of its PyTorch class"),
+    ("*.data-?????-of-?????", "they are those of a TensorFlow checkpoint; save them by names as .safetensors or .npz"),
+    ("manifest.ocdbt", ORBAX),
+    ("_CHECKPOINT_METADATA", ORBAX),
+    ("*.onnx", "an ONNX graph is a program, not a checkpoint; give what it was exported from"),
+    ("openvino_model.xml", "an OpenVINO graph is a program, not a checkpoint; give what it was exported from"),
+    ("rust_model.ot", "rust_model.ot is of rust-bert; give the PyTorch model that it was made of"),
+    ("*.keras", "a .keras file holds Keras layers; save its weights by names as .safetensors or .npz"),
+)
 SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.\w+)")
 ADAPTER = "adapter_config.json"
 
@@ -58,6 +75,7 @@ def weight_files(path: Path) -> list[Path]:
         raise CheckpointError(refused)
     if path.is_dir():
         return _files_of_folder(path)
+    refuse_parted_file(path)
     if path.name.endswith(INDEX_SUFFIX):
         return _files_of_index(path)
     match = SHARD.fullmatch(path.name)
@@ -82,10 +100,50 @@ def _files_of_folder(folder: Path) -> list[Path]:
     sets = {(match["stem"], match["count"]) if (match := SHARD.fullmatch(name)) else name for name in found}
     if len(sets) == 1:
         return weight_files(folder / found[0])
+    if parted := what_is_parted(folder, names):
+        raise CheckpointError(parted)
     if not sets:
-        there = f"there are {listed(names)}" if names else "it is empty"
-        raise CheckpointError(f"{folder} holds no weights ({there}); a checkpoint's folder has {USUAL_NAMES[0]}")
+        raise CheckpointError(_without_weights(folder, names))
     raise CheckpointError(f"{folder} holds several checkpoints ({listed(found)}); give one of these files")
+
+
+def _without_weights(folder: Path, names: Sequence[str]) -> str:
+    """What is said of a folder in which no file is of weights: which folders in it have some, else what is there."""
+    inner = [entry for entry in sorted(folder.iterdir(), key=_by_numbers) if entry.is_dir()]
+    having = [entry.name for entry in inner if _has_weights(entry)]
+    if having:
+        return f"{folder} holds no weights itself; give one of the folders in it: {listed(having)}"
+    foreign = next((what for pattern, what in FOREIGN if any(fnmatchcase(name, pattern) for name in names)), "")
+    if foreign:
+        return f"{folder} holds no weights that are read here: {foreign}"
+    all_names = [*names, *(f"{entry.name}/" for entry in inner)]
+    there = f"there are {listed(all_names)}" if all_names else "it is empty"
+    return f"{folder} holds no weights ({there}); a checkpoint's folder has {USUAL_NAMES[0]}"
+
+
+def _by_numbers(path: Path) -> list[tuple[int, str]]:
+    """So that checkpoint-500 comes before checkpoint-1000."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d{1,9})", path.name)]
+
+
+def _has_weights(folder: Path) -> bool:
+    """Whether files in a folder look like weights or their parts."""
+    try:
+        names = [entry.name for entry in folder.iterdir() if entry.is_file()]
+    except OSError:
+        return False
+    usual = any(name in USUAL_NAMES or OF_ZERO.fullmatch(name) or name.endswith(".distcp") for name in names)
+    return usual or any(name.endswith(WEIGHT_SUFFIXES) and not NOT_WEIGHTS.fullmatch(name) for name in names)
+
+
+def adapters_beside(path: Path) -> tuple[str, ...]:
+    """What is said of an adapter in the folder of a model, which is not added to it."""
+    if not path.is_dir() or not (path / ADAPTER).is_file():
+        return ()
+    return (
+        f"{ADAPTER} lies beside the weights: an adapter, which is not part of what is read; merge it into them "
+        "(merge_and_unload of peft) if it belongs to the model",
+    )
 
 
 def an_adapter(base: str = "") -> str:

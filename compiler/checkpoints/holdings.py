@@ -8,10 +8,7 @@ byte plane by byte plane of a number, so that they say what a plain coder would 
 from __future__ import annotations
 
 import io
-import lzma
 import math
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,20 +19,23 @@ import numpy as np
 from ...errors import CheckpointError
 from ...files.listing import listed
 from ...format.entropy import entropy_bits
+from ...format.tensors.raw_planes import to_storage
 from ...runtime.gguf_file import MAGIC as GGUF_MAGIC
-from .compressed import CONTENT_BYTES, compression_of
+from .compressed import compression_of
 from .containers import BEGIN_BYTES, KNOWN_KINDS, mapped, not_inside, unfold
 from .folder import weight_files
 from .gguf_tensors import gguf_entries
 from .identification import what_it_is
 from .llama2c import is_llama2c, read_llama2c
+from .llm_c import MAGIC as LLM_C_MAGIC
+from .llm_c import read_llm_c
+from .numpy_archive import archived_arrays, is_numpy_archive
 from .safetensors_file import is_safetensors, safetensors_entries
 from .shared_storage import find_owners, own_bytes
 from .stored import check_element_count, unusual_storage
 from .torch_file import load_torch
 
-BROKEN = (zlib.error, lzma.LZMAError)  # what archives raise for streams that are
-NPY, ZIP = ".npy", b"PK\x03\x04"
+ZIP = b"PK\x03\x04"
 DEPTH = 8  # of dictionaries within each other in a torch file
 ITEM_BYTES = {"float64": 8, "int64": 8, "uint64": 8, "float32": 4, "int32": 4, "uint32": 4}
 ITEM_BYTES |= {"float16": 2, "bfloat16": 2, "int16": 2, "uint16": 2}  # of others a byte at a time is looked at
@@ -135,7 +135,12 @@ def _content_of(data: bytes | memoryview, path: Path, compression: str, file: Bi
         tensors, _, notes = read_llama2c(data, path)
         entries = ((n, "float32", t.shape, memoryview(t.values).cast("B")) for n, t in tensors.items())
         return _Content(f"llama2.c{inside}", list(_held(entries)), None, list(notes))
-    if head.startswith(ZIP) and (arrays := _numpy_archive(data, path)) is not None:
+    if head.startswith(LLM_C_MAGIC):
+        tensors, _, notes = read_llm_c(data, path)
+        planes = ((n, t.dtype, t.shape, t.values) for n, t in tensors.items() if t.values is not None)
+        entries = ((n, dtype, shape, memoryview(to_storage(v, dtype)).cast("B")) for n, dtype, shape, v in planes)
+        return _Content(f"llm.c{inside}", list(_held(entries)), None, list(notes))
+    if head.startswith(ZIP) and (arrays := _numpy_archive(file, path)) is not None:
         return _Content(f"archive of numpy arrays{inside}", arrays, sum(array.bytes for array in arrays))
     if head.startswith((ZIP, b"\x80")):
         return _torch_content(load_torch(file, path), path, inside)
@@ -167,33 +172,16 @@ def _entropy(content: bytes | memoryview, dtype: str, elements: int) -> float:
     return sum(entropy_bits(planes[:, k]) for k in range(width)) * len(planes) / elements
 
 
-def _numpy_archive(data: bytes | memoryview, path: Path) -> list[HeldTensor] | None:
+def _numpy_archive(file: BinaryIO, path: Path) -> list[HeldTensor] | None:
     """The arrays of an .npz file; None for another archive."""
-    try:
-        archive = zipfile.ZipFile(io.BytesIO(data))
-        entries = archive.infolist()
-        if not entries or not all(entry.filename.endswith(NPY) for entry in entries):
-            return None
-        if sum(entry.file_size for entry in entries) > CONTENT_BYTES:
-            raise CheckpointError(f"{path} unfolds into more than {CONTENT_BYTES:,} bytes")
-        return [_numpy_array(archive, entry, path) for entry in entries]
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, RuntimeError, *BROKEN) as error:
-        raise CheckpointError(f"{path} is not a whole archive: {error}; copy it again") from error
-
-
-def _numpy_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> HeldTensor:
-    name = entry.filename.removesuffix(NPY)
-    file = io.BytesIO(archive.read(entry))
-    version = np.lib.format.read_magic(file)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read_header(file)
-    if dtype.kind not in "fiub":
-        raise CheckpointError(f"{path} holds {name!r}, which is of type {dtype} and no tensor")
-    content = file.read()
-    if len(content) != math.prod(shape) * dtype.itemsize:
-        raise ValueError(f"{name!r} has {len(content):,} bytes for a shape of {shape}")
-    entropy = _entropy(content, str(dtype), math.prod(shape))
-    return HeldTensor(name, str(dtype), shape, len(content), entropy, entry.compress_size)
+    if not is_numpy_archive(file):
+        return None
+    held = []
+    for array in archived_arrays(file, path):
+        content, shape = array.values.tobytes(), array.values.shape
+        entropy = _entropy(content, array.dtype, math.prod(shape))
+        held.append(HeldTensor(array.name, array.dtype, shape, len(content), entropy, array.packed_bytes))
+    return held
 
 
 def _torch_content(content: object, path: Path, inside: str) -> _Content:

@@ -20,7 +20,13 @@ SENTENCEPIECE = re.compile(rb"\n.{1,3}\n[\x01-\x20].{1,32}\x15", re.DOTALL)  # t
 CONVERT = "convert it to .safetensors with the library that wrote it"
 MARKS = (  # place, bytes there, what the file is, the way out
     (0, b"\x89BCAP", "it is a compiled artifact", ""),
-    (0, struct.pack("<i", 20240326), "it is llm.c's own file of a GPT-2", "give the GPT-2 as a Hugging Face folder"),
+    (0, struct.pack("<i", 20240803), "it is llm.c's own file of a Llama 3", "give the Llama as a Hugging Face folder"),
+    (
+        0,
+        struct.pack("<i", 20240527),
+        "it is the state of llm.c's optimizer",
+        "give the model_*.bin beside it",
+    ),
     (
         0,
         b"PGRP",

@@ -8,7 +8,7 @@ is named, with the way out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from .stored import FLOAT8, Stored
 
 SCALED_TYPES = (*FLOAT8, "int8")
 SCALE_ENDINGS = ("_scale", "_scale_inv", ".scale", ".weight_scale")
+OF_A_MODULE = {".weight": ".scales", "._data": "._scale"}  # gpt-fast and quanto: what ends so, and the scale beside it
 OF_ACTIVATIONS = (".input_scale", ".k_scale", ".v_scale", ".output_scale", ".activation_scale")
 BLOCK = 128  # rows and columns of a block, unless they divide another way
 WORD_BITS = 32
@@ -68,13 +69,15 @@ def _without_scales(tensors: Mapping[str, Stored], path: Path) -> tuple[dict[str
     for name, tensor in tensors.items():
         if tensor.dtype not in SCALED_TYPES or tensor.values is None:
             continue
-        scale = next((f"{name}{e}" for e in SCALE_ENDINGS if f"{name}{e}" in tensors), None)
+        scale = next((each for each in _scale_names(name) if each in tensors), None)
         if scale is None and tensor.dtype == "int8":
             continue
         values = tensor.values.astype(np.float32, copy=False)
         if scale is not None:
             values = _times(values, found.pop(scale), name, scale, path)
         found[name] = Stored(values, "float32")
+        if scale == name.removesuffix("._data") + "._scale":
+            found = {key.removesuffix("._data") if key == name else key: each for key, each in found.items()}
         scaled.setdefault(f"{tensor.dtype} {'times their scales' if scale else 'without scales'}", []).append(name)
     if not scaled:
         return found, ()
@@ -84,6 +87,12 @@ def _without_scales(tensors: Mapping[str, Stored], path: Path) -> tuple[dict[str
         found = {name: tensor for name, tensor in found.items() if name not in unused}
         notes.append(f"left out, scales of activations: {listed(unused)}")
     return found, tuple(notes)
+
+
+def _scale_names(name: str) -> Iterator[str]:
+    """What the scale of a tensor may be called."""
+    yield from (f"{name}{ending}" for ending in SCALE_ENDINGS)
+    yield from (name.removesuffix(end) + scale for end, scale in OF_A_MODULE.items() if name.endswith(end))
 
 
 def _times(values: np.ndarray, scale: Stored, name: str, scale_name: str, path: Path) -> np.ndarray:

@@ -28,6 +28,11 @@ MOST_FOREIGN = 64  # names of classes that one file may ask for
 DEPTH = 8  # of lists and tables in one another that are looked into
 MOST_REPEATED = 1 << 22  # values that are met more than once; of others there may be more
 PLAIN_MODULES = ("_codecs", "argparse", "collections", "copyreg", "datetime", "enum", "numpy", "pathlib", "types")
+ARCHIVES = (  # the end of a name in it, what a zip archive is, and the way out
+    ("models/model.json", "a program that torch.export wrote", "save the state_dict of the module that it was made of"),
+    ("model.weights.h5", "a Keras model", "save its weights by names as .safetensors or .npz"),
+    (".npy", "an archive of numpy arrays and others", "leave out what is no .npy, or give a .safetensors file"),
+)
 WAY_OUT = "save model.state_dict() alone, or convert it to .safetensors where you trust it"
 
 
@@ -188,9 +193,8 @@ def _check_archive(file: BinaryIO, head: bytes, path: Path) -> None:
         raise CheckpointError(f"{path} is not a whole checkpoint: {error}; copy or write it again") from error
     names = [entry.filename for entry in entries]
     if not any(name.endswith("data.pkl") or name == "constants.pkl" for name in names):
-        arrays = any(name.endswith(".npy") for name in names)
-        what = "an archive of numpy arrays" if arrays else "a zip archive"
-        way_out = "give the state_dict as .safetensors or .pt" if arrays else "unpack it, and give the folder in it"
+        marks = (mark for mark in ARCHIVES if any(name.endswith(mark[0]) for name in names))
+        _, what, way_out = next(marks, ("", "a zip archive", "unpack it, and give the folder in it"))
         raise CheckpointError(f"{path} is {what} ({listed(names)}), not a checkpoint; {way_out}")
     if any(name.endswith("constants.pkl") and "/code/" in "".join(names) for name in names):
         raise CheckpointError(f"{path} is a TorchScript program, code and weights in one; save its state_dict()")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def weight_sets(content: object) -> dict[str, Mapping[str, Any]]:
     Names of tensors are texts, and at least half of the values are tensors, so that what disturbs can be named.
     """
     found = dict(_sets_within(content, WHOLE_FILE, DEPTH)) if isinstance(content, Mapping) else {}
+    found = {**_trees(content, found), **found}
     return found or ({WHOLE_FILE: content} if isinstance(content, Mapping) and _is_set(content) else {})
 
 
@@ -41,6 +43,29 @@ def _sets_within(content: Mapping[Any, Any], name: str, depth: int) -> Iterator[
             yield inner, value
         elif depth and not value.keys() >= OPTIMIZER_KEYS:
             yield from _sets_within(value, inner, depth - 1)
+
+
+def _trees(content: object, sets: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """By key whose tensors lie in tables within tables, as Megatron's do: all of them, named by their way there.
+
+    Tables that hold mostly the same names are several models.
+    """
+    found = {}
+    for key in USUAL_ORDER if isinstance(content, Mapping) else ():
+        inner = [frozenset(names) for name, names in sets.items() if name.startswith(f"{key}.")]
+        whole = [names for names in inner if any("." in name for name in names)]  # as those of a model are
+        copies = any(2 * len(one & other) > min(len(one), len(other)) for one, other in combinations(whole, 2))
+        if len(inner) > 1 and not copies:
+            found[key] = dict(_leaves(content[key], ()))  # type: ignore[index]
+    return found
+
+
+def _leaves(content: Mapping[Any, Any], way: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    for key, value in content.items():
+        if isinstance(value, Mapping) and len(way) <= DEPTH:
+            yield from _leaves(value, (*way, str(key)))
+        else:
+            yield ".".join((*way, str(key))), value
 
 
 def _is_set(value: Mapping[Any, Any]) -> bool:
@@ -64,7 +89,7 @@ def chosen_set(content: object, wanted: str | None, path: Path) -> tuple[str, Ma
         there = f"the sets {', '.join(named)}" if named else "one set without a name; leave out --weights"
         raise CheckpointError(f"{path} has no set of weights {wanted!r}; it holds {there}", argument="weights")
     name = wanted if wanted is not None else min(sets, key=_rank)
-    return name, sets[name], tuple(other for other in sets if other != name)
+    return name, sets[name], tuple(other for other in sets if other != name and not other.startswith(f"{name}."))
 
 
 def _rank(name: str) -> int:

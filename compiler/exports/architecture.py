@@ -71,7 +71,7 @@ def architecture_of(content: Artifact, decoded: Sequence[ModelTensor]) -> Mappin
             model = build_model(checkpoint, said)
         except CheckpointError:
             continue
-        if model.program == program:
+        if model.program == program and _same(model, content, decoded):
             return dict(model.architecture)
     return None
 

@@ -16,13 +16,14 @@ from ..checkpoints.configuration import META_MODEL_TYPE, Configuration, model_co
 from ..model.model import Model, ModelTensor
 from .agreement import CALLER
 from .architecture_file import FRONTEND_KEY, PRESET_KEY, read_architecture
+from .code_of_its_own import own_code
 from .gpt_found_resolution import refuse_untold_parts
 from .gpt_hyperparameters import FRONTEND_NAME as GPT
 from .gpt_shapes import recognized_by_words
 from .inexpressible import INEXPRESSIBLE
 from .misfit import RENAMING, ignoring
 from .registry import FRONTENDS, Frontend
-from .rotation_tables import check_rotations
+from .rotation_tables import check_rotations, check_windows
 from .third_party import add_frontend, built, known_frontends, recognized, remove_frontend, restored
 
 __all__ = [
@@ -43,6 +44,7 @@ OF_ITS_OWN = (
     f'if it is a GPT or Llama of somebody\'s own code, say {FRONTEND_KEY} = "{GPT}" and family = "handwritten" in an '
     "--architecture file"
 )
+OF_THE_CALLER = "architecture: "  # begins what is wrong with an architecture file, or with what stands for one
 MODEL_TYPE = "model_type"  # the key by which a Hugging Face config.json names an architecture
 
 
@@ -59,9 +61,11 @@ def build_model(checkpoint: Checkpoint, architecture: Mapping[str, object] | Non
         return _build(checkpoint, dict(architecture or {}))
     except CheckpointError as error:
         path, message = str(checkpoint.path), str(error)
-        if path in message or message.startswith("architecture:"):
+        if path in message or (architecture and message.startswith(OF_THE_CALLER)):
             raise
-        raise CheckpointError(f"{path}: {message}", argument=error.argument) from error
+        told = checkpoint.configuration if message.startswith(OF_THE_CALLER) else None
+        place = path if told is None else f"{path} ({told.source})"
+        raise CheckpointError(f"{place}: {message.removeprefix(OF_THE_CALLER)}", argument=error.argument) from error
 
 
 def _build(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Model:
@@ -73,9 +77,10 @@ def _build(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Model:
     checkpoint = _without_prefix(checkpoint)
     model = built(_chosen(checkpoint, architecture), checkpoint, architecture)
     check_rotations(checkpoint.rotations, model, checkpoint.path)
+    check_windows(checkpoint.windows, model, checkpoint.path)
     told = {name: source if who == CALLER and source and name not in said else who for name, who in model.told.items()}
     configuration = model_configuration(checkpoint.configuration)
-    notes = (*checkpoint.notes, *model.notes)
+    notes = (*checkpoint.notes, *own_code(checkpoint.configuration), *model.notes)
     return replace(
         model, configuration=configuration, told=told, notes=notes, weights=checkpoint.weights, document=document
     )
@@ -170,7 +175,7 @@ def _known_inside(names: Sequence[str]) -> int:
 def restored_tensors(program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
     """The tensors of a program as its checkpoint had them: what the frontend rewrote is undone."""
     names = [tensor.name for tensor in tensors]
-    counts, by_words = _counts(names), recognized_by_words(names)
+    counts, by_words = _counts(names), recognized_by_words({tensor.name: tensor.values for tensor in tensors})
     known = max(by_words, *counts.values())
     return restored(_best(counts, by_words, len(names)), program, tensors) if known else list(tensors)
 
@@ -191,7 +196,7 @@ def _chosen(checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Front
         return _named(architecture[FRONTEND_KEY])
     declared = None if checkpoint.configuration is None else checkpoint.configuration.values.get(MODEL_TYPE)
     names = list(checkpoint.tensors)
-    counts, by_words = _counts(names), recognized_by_words(names)
+    counts, by_words = _counts(names), recognized_by_words(checkpoint.tensors)
     best = _best(counts, by_words, len(names), declared)
     known = max(counts[best.name], by_words if best.name == GPT else 0)
     few = 2 * known < len(checkpoint.tensors)  # such as lm_head.weight, which many architectures have

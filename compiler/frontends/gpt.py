@@ -20,15 +20,16 @@ from ..checkpoints.checkpoint import Checkpoint
 from ..model.model import Model, ModelTensor
 from ..model.program_builder import ProgramBuilder
 from .biases import refuse_unread
-from .gpt_configuration import family_told
+from .gpt_configuration import family_told, unread_settings
 from .gpt_families import BY_HEAD, FAMILIES, MODEL_TYPES
 from .gpt_found_resolution import has_norm_biases, read_by_words
+from .gpt_heads import is_gain
 from .gpt_hyperparameters import FRONTEND_NAME, Hyperparameters, parse_given
 from .gpt_names import FUSED, JOINED, MAPS, SPLIT, Naming
 from .gpt_resolution import resolve
 from .gpt_shapes import check_shapes, is_turned, is_turned_head, recognized
 from .layouts import BY_KIND, FLAT, TRANSPOSED, joined_heads, rows_by_kind, same_name, stored_name, stored_tensors
-from .parts import split_bank, split_rows
+from .parts import add_one, split_bank, split_rows
 
 TAKEN_FOR_LAYER_NORM = (
     "its norms have no biases and are taken for LayerNorm; if they are RMSNorm, say family = "
@@ -59,11 +60,13 @@ class Gpt:
         program = Program(tuple(builder.instructions), h.vocab_size, h.seq_len, h.boundary_token)
         dtypes = {name: checkpoint.dtypes[stored_name(name)] for name in builder.names}
         notes = (read_by_words(naming),) if FAMILIES[h.family].is_found else ()
-        by_names = "family" not in architecture and family_told(checkpoint.configuration) is None
+        skipped = unread_settings(checkpoint.configuration) if notes else ()
+        values = {} if checkpoint.configuration is None else checkpoint.configuration.values
+        by_names = "family" not in architecture and "model_type" not in values  # sizes are kept by who changes code
         if by_names and not notes and not has_norm_biases(naming, checkpoint.tensors):
             notes = (TAKEN_FOR_LAYER_NORM,)
         read = builder.tensors(tensors, dtypes)
-        return Model(program, read, h.document(), resolved.assumed, resolved.told, notes=notes)
+        return Model(program, read, h.document(), resolved.assumed, resolved.told, notes=(*notes, *skipped))
 
     def restore(self, program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
         """The tensors as the checkpoint had them."""
@@ -113,6 +116,8 @@ def program_tensors(tensors: Mapping[str, np.ndarray], h: Hyperparameters, namin
             read |= split_rows(name, values, [rows.get(each, h.intermediate_size) for each in JOINED[part]])
         elif values.ndim == 3 and naming.positions and name == naming.single("positions"):
             read |= split_bank(name, values) if len(values) == 1 else {name + FLAT: values[:, 0]}
+        elif h.gains_less_one and is_gain(naming, name):
+            read |= add_one(name, values)
         else:
             read[name] = values
     return {name: np.ascontiguousarray(values) for name, values in read.items()}
@@ -137,6 +142,8 @@ class _Builder:
         x = self.emit(op.Embed(table))
         if self.h.scale_embedding:
             x = self.emit(op.Affine(x, self.h.hidden_size**0.5, 0.0))
+        if self.h.embedding_norm:
+            x = self.emit(op.RmsNorm(x, 1, self.h.layer_norm_eps))
         x = self.projected(x, "project_in")
         if self.naming.positions:
             positions = self.builder.tensor(self.read[singles["positions"]][0])
@@ -144,7 +151,7 @@ class _Builder:
         for layer in range(self.h.num_hidden_layers):
             x = self.block(layer, x)
         if self.h.final_norm:
-            x = self.normalized(x, singles["norm"], singles["norm_bias"])
+            x = self.normalized(x, singles.get("norm", ""), singles.get("norm_bias", ""))
         x = self.projected(x, "project_out")
         head = table if self.h.tie_word_embeddings else self.builder.tensor(self.read[singles["head"]][0])
         logits = self.emit(op.Linear(x, head, self.vector(singles.get("head_bias", ""))))
@@ -188,13 +195,17 @@ class _Builder:
         """Queries or keys normalized, as a whole or head by head with one gain, or none, for all heads."""
         if self.h.query_key_norm == "none":
             return x
-        if part in self.naming.parts and self.lengths[self.naming.weight(layer, part)] == heads * self.h.head_width:
-            gain, bias = self.naming.weight(layer, part), self.naming.bias(layer, part)
-            return self.normalized(x, gain, bias, self.h.query_key_norm)
-        x = self.emit(op.RmsNorm(x, heads, self.h.layer_norm_eps))
         if part not in self.naming.parts:
-            return x
-        return self.emit(op.ScaleTiled(x, self.builder.row(self.naming.weight(layer, part))))
+            return self.emit(op.RmsNorm(x, heads, self.h.layer_norm_eps))
+        gain, bias = self.naming.weight(layer, part), self.naming.bias(layer, part)
+        if self.lengths[self.read[gain][0]] == heads * self.h.head_width:
+            return self.normalized(x, gain, bias, self.h.query_key_norm)
+        if self.h.query_key_norm == "layer_norm":  # its operation is of a whole register
+            width = self.h.head_width
+            parts = [self.emit(op.Slice(x, head * width, (head + 1) * width)) for head in range(heads)]
+            return self.emit(op.Concat(tuple(self.normalized(each, gain, bias, "layer_norm") for each in parts)))
+        x = self.emit(op.RmsNorm(x, heads, self.h.layer_norm_eps))
+        return self.emit(op.ScaleTiled(x, self.builder.row(self.read[gain][0])))
 
     def rotated(self, x: int, heads: int) -> int:
         neighbours = self.family.interleaved or self.h.rope_interleaved
@@ -229,13 +240,17 @@ class _Builder:
         return part in self.naming.parts and self.naming.weight(layer, part) in self.read
 
     def norm(self, layer: int, part: str, x: int) -> int:
+        """One of a layer's two norms, the only one that it has, or one without a gain."""
+        part = part if part in self.naming.parts else "attention_norm"
+        if part not in self.naming.parts:
+            return self.normalized(x, "", "")
         return self.normalized(x, self.naming.weight(layer, part), self.naming.bias(layer, part))
 
     def normalized(self, x: int, gain: str, bias: str, kind: str = "") -> int:
         if (kind or self.h.norm) == "rms_norm":
-            return self.emit(op.RmsNorm(x, 1, self.h.layer_norm_eps, self.builder.row(gain)))
+            return self.emit(op.RmsNorm(x, 1, self.h.layer_norm_eps, self.vector(gain)))
         shift = self.vector(bias)  # the first to be named: tensors stand in an artifact in the order of their naming
-        return self.emit(op.LayerNorm(x, self.h.layer_norm_eps, self.builder.row(gain), shift))
+        return self.emit(op.LayerNorm(x, self.h.layer_norm_eps, self.builder.row(self.read[gain][0]), shift))
 
     def vector(self, name: str, which: int = 0) -> Row | None:
         """A vector as an operand, None where the checkpoint has none; `which` of the parts of a fused one."""

@@ -12,13 +12,8 @@ from collections.abc import Collection, Mapping
 
 from ...errors import CheckpointError
 from ...files.printable import shown_value
-from ..checkpoints.configuration import (
-    CHANGES_NOTHING,
-    META_MODEL_TYPE,
-    OF_A_TRAINING,
-    OF_THE_CODE,
-    Configuration,
-)
+from ..checkpoints.configuration import Configuration
+from ..checkpoints.settings_of_code import OF_A_TRAINING, changes_the_model, says_something, unread
 from .agreement import refuse_foreign, refuse_zeros
 from .gpt_families import FAMILIES, MARK_OF_NANOGPT, MODEL_TYPES
 from .gpt_own_words import in_one_vocabulary, is_known, meanings
@@ -75,6 +70,7 @@ ACTIVATIONS = {
     "silu": "silu",
     "swish": "silu",
 }
+OF_NO_FUNCTION = ("bos_token_id", "eos_token_id", "pad_token_id", "model_type", "frontend", "family", "multiple_of")
 NORMS_OF_HEADS = "qk_layernorm"
 SIZES_OF_NANOGPT = {"n_layer", "n_head", "n_embd"}
 
@@ -99,19 +95,31 @@ def refuse_foreign_arguments(configuration: Configuration | None, family: str) -
     if configuration is not None and FAMILIES[family].is_found:
         known = {*ALIASES, *ALIASES.values(), *SAME_NAME}
         said = {name: value for name, value in {**values, **configuration.stated}.items() if name not in known}
-        own = {n: value for n, value in said.items() if value and OF_THE_CODE.fullmatch(n) and not is_known(n)}
+        own = {n: value for n, value in said.items() if changes_the_model(n, value) and not is_known(n)}
         return refuse_foreign(configuration.source, own, family)
     if configuration is None or not SIZES_OF_NANOGPT <= values.keys() or "model_type" in values:
         return
-    mixed = bool(OF_A_TRAINING & values.keys())  # with settings that are not the model's, which words tell from those
+    counts = changes_the_model if OF_A_TRAINING & values.keys() else says_something
     fixed, foreign = FAMILIES[family].fixed, {}
     for name, value in values.items():
         meant = ALIASES.get(name, name)
         is_read = name in ALIASES or name in {*ALIASES.values(), *SAME_NAME, MARK_OF_NANOGPT}
-        differs = value is not None and fixed[meant] != value if meant in fixed else value and not is_read
-        if differs and not CHANGES_NOTHING.fullmatch(name) and (not mixed or OF_THE_CODE.fullmatch(name)):
+        differs = value is not None and fixed[meant] != value if meant in fixed else not is_read and counts(name, value)
+        if differs:
             foreign[name] = value
     refuse_foreign(configuration.source, foreign, family)
+
+
+def unread_settings(configuration: Configuration | None) -> tuple[str, ...]:
+    """What is said of settings in a configuration of somebody's own code that mean nothing here."""
+    if configuration is None:
+        return ()
+    known = {*ALIASES, *ALIASES.values(), *SAME_NAME, *meanings(), *OF_NO_FUNCTION}
+    return unread(
+        {**configuration.values, **configuration.stated},
+        lambda name: name in known or is_known(name),
+        configuration.source,
+    )
 
 
 def read_configuration(configuration: Configuration, family: str, layers: int) -> dict[str, object]:
@@ -123,11 +131,9 @@ def read_configuration(configuration: Configuration, family: str, layers: int) -
     values = {name: value for name, value in configuration.values.items() if value is not None}
     rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
     rope = rope if isinstance(rope, Mapping) else {}
-    _refuse(values, rope, configuration.source)
+    _refuse(values, rope, configuration.source, FAMILIES[family].is_found)
     keys, fixed = FAMILIES[family].keys, FAMILIES[family].fixed
     if FAMILIES[family].is_found:
-        if values.get("model_type") == META_MODEL_TYPE:  # by its sizes, which others' code has, too
-            del values["hidden_act"]
         stated = {name: value for name, value in configuration.stated.items() if value is not None}
         values = in_one_vocabulary({**stated, **values})
         keys = {*ALIASES, *ALIASES.values(), *SAME_NAME, *meanings()}
@@ -159,14 +165,14 @@ def _named(values: Mapping[str, object], rope: Mapping[str, object], keys: Colle
     return told
 
 
-def _refuse(values: Mapping[str, object], rope: Mapping[str, object], source: str) -> None:
+def _refuse(values: Mapping[str, object], rope: Mapping[str, object], source: str, is_found: bool) -> None:
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind != "default" and not (kind == "linear" and rope.get("factor") == 1):
         raise CheckpointError(f"{source} scales the rotations ({kind!r} rope scaling), which no GPT family here does")
-    if values.get(NORMS_OF_HEADS):
+    if values.get(NORMS_OF_HEADS) and not is_found:
         raise CheckpointError(
-            f"{source} says {NORMS_OF_HEADS}: a LayerNorm of each head, which no instruction computes; "
-            "this model cannot be expressed"
+            f"{source} says {NORMS_OF_HEADS}: a LayerNorm of each head, which is read of people's own code alone; "
+            'where all heads share one, say frontend = "gpt" and family = "handwritten" in an --architecture file'
         )
     if "quantization_config" in values:
         raise CheckpointError(f"{source} says that the weights are quantized; give the model before that")

@@ -39,6 +39,8 @@ OF_ONES_OWN: Mapping[str, object] = {  # what most people's code does and their 
     "scale_embedding": False,
     "query_key_norm": "none",
     "logit_softcap": 0.0,
+    "gains_less_one": False,
+    "embedding_norm": False,
 }
 ROTATED: Mapping[str, object] = {"norm": "rms_norm", "norm_first": True, "gate_first": True, "hidden_act": "silu"}
 

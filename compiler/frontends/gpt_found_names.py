@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from .gpt_names import FUSED, JOINED, NO_NAMES, SPLIT, Naming
 from .gpt_names import NORMS as NORMS_OF_A_LAYER
+from .gpt_numbered_modules import with_words
 
 IN_A_STACK = re.compile(r"(?P<before>(?:.*?\D)?)(?P<layer>\d{1,4})(?P<after>[./])(?P<inner>.+)")
 BIAS_OF = {"gamma": "beta", "g": "b", "w": "b"}
@@ -29,7 +30,7 @@ GLUED = {
     "feedforward": ("feed", "forward"),
     "unembedding": ("unembed",),
 }
-PASSED_OVER = set("w proj projection project c to linear lin fc layer layers dense matrix net block self".split())
+PASSED_OVER = set("w proj projection project c to linear lin fc layer layers dense matrix net fn block self".split())
 ATTENTIONS = set("attn att attention sa mha mhsa msa multihead causal".split())
 MLPS = set("mlp ff ffn ffwd feed forward".split())
 NO_PARTS = set("cross memory encoder expert experts router".split())  # of other architectures
@@ -90,13 +91,15 @@ class _Found:
         """The parts that a GPT needs and no name, or more than one, says."""
         joined = (part for each, parts in JOINED.items() if each in self.parts for part in parts)
         found = {*self.parts, *self.singles, *joined}
-        return [part for part in NECESSARY if part not in found]
+        missing = [part for part in NECESSARY if part not in found]
+        fewer_norms = missing in (["mlp_norm"], [*NORMS_OF_A_LAYER]) and {*self.parts.values()} == self.stack.keys()
+        return [] if fewer_norms else missing
 
 
 def found_naming(names: Iterable[str], shapes: Shapes | None = None) -> Naming:
     """The naming of tensors by these names, `NO_NAMES` where not every part that a GPT needs is found.
 
-    shapes : by name, which tell of three numbered maps of an MLP which one leads back
+    shapes : by name, which tell of three numbered maps of an MLP which one leads back, and norms among maps
     """
     found = _found(names, shapes or {})
     if found is None or found.missing:
@@ -109,9 +112,9 @@ def found_naming(names: Iterable[str], shapes: Shapes | None = None) -> Naming:
     return Naming(**of, layers=found.before, after=found.after, parts=parts, endings=endings, numbered_gate=by_number)
 
 
-def untold_parts(names: Iterable[str]) -> dict[str, str]:
+def untold_parts(names: Iterable[str], shapes: Shapes | None = None) -> dict[str, str]:
     """By part that no name says, or more than one, of what is a GPT by its attention: a name that would say it."""
-    found = _found(names, {})
+    found = _found(names, shapes or {})
     if found is None:
         return {}
     layer = f"{found.before}0{found.after}"
@@ -138,7 +141,7 @@ def _found(names: Iterable[str], shapes: Shapes) -> _Found | None:
         return None
     place, parts = next(iter(found.items()))
     outside += [name for other, of in inside.items() if other != place for name in of]
-    return _Found(*place, stacks[place], parts, _singles(outside), outside)
+    return _Found(*place, stacks[place], parts, _singles(outside, shapes), outside)
 
 
 def _parsed(name: str) -> tuple[str, str, str]:
@@ -172,14 +175,19 @@ def _parts(stack: Stack, shapes: Shapes) -> dict[str, str]:
     """The stem of each part that exactly one tensor of the layers plays."""
     found: dict[str, list[str]] = {}
     numbered: dict[str, dict[int, list[str]]] = {"norm": {}, "mlp": {}}
-    for stem in stack:
-        match _part(stem):
+    for stem, said in with_words(stack, lambda rest: _part(rest) in OF_ATTENTION).items():
+        match _part(said):
+            case ("mlp", _) if len(shapes.get(stack[stem].get("weight", ""), (0, 0))) == 1:
+                found.setdefault("mlp_norm", []).append(stem)  # the first of the modules of a Sequential
             case (kind, number):
                 numbered[kind].setdefault(number, []).append(stem)
             case part if part:
                 found.setdefault(part, []).append(stem)
-    parts = {part: stems[0] for part, stems in found.items() if len(stems) == 1}
     norms, maps = (_in_order(of) for of in numbered.values())
+    alone = [*norms, *found.pop("norm", [])]  # before attention and MLP side by side, or before each in turn
+    if len(alone) == 1 and not {*NORMS_OF_A_LAYER} & found.keys():
+        found["attention_norm"] = alone
+    parts = {part: stems[0] for part, stems in found.items() if len(stems) == 1}
     more = dict(zip(NORMS_OF_A_LAYER, norms, strict=True)) if len(norms) == 2 else {}
     more |= _numbered_maps(stack, maps, "down" in parts, shapes)
     twice = more.keys() & found.keys()
@@ -194,6 +202,9 @@ def _in_order(numbered: Mapping[int, Sequence[str]]) -> list[str]:
 def _numbered_maps(stack: Stack, maps: Sequence[str], leads_back: bool, shapes: Shapes) -> dict[str, str]:
     """The parts of an MLP's numbered maps; `leads_back` where another one has a name for that."""
     if len(maps) == 2:
+        first, second = (shapes.get(stack[stem].get("weight", ""), ()) for stem in maps)
+        if len(first) == len(second) == 2 and first[1] != second[0] and first[0] == second[1]:  # numbered by its halves
+            maps = maps[::-1]
         return dict(zip(("gate", "up") if leads_back else ("up", "down"), maps, strict=True))
     if len(maps) != 3 or leads_back:
         return {}
@@ -238,7 +249,7 @@ def _of_attention(leaf: Sequence[str], said: str, attends: bool) -> str:
 
 
 def _norm(leaf: Sequence[str], number: int | None, attends: bool, is_mlp: bool) -> str | tuple[str, int]:
-    """The first or the second norm of a layer, or that of its queries or its keys."""
+    """The first or the second norm of a layer, its only one ("norm"), or that of its queries or its keys."""
     core = [word for word in leaf if word not in NORMS | ATTENTIONS | MLPS | {"layer", "self"}]
     if len(core) == 1 and MEANT.get(core[0]) in ("query", "key") and number is None and not is_mlp:
         return f"{MEANT[core[0]]}_norm"
@@ -251,10 +262,10 @@ def _norm(leaf: Sequence[str], number: int | None, attends: bool, is_mlp: bool) 
         return "mlp_norm" if attends and not is_mlp else ""
     if attends != is_mlp:
         return "attention_norm" if attends else "mlp_norm"
-    return "attention_norm" if core == ["input"] else ""
+    return "attention_norm" if core == ["input"] else "norm"
 
 
-def _singles(names: Sequence[str]) -> dict[str, str]:
+def _singles(names: Sequence[str], shapes: Shapes) -> dict[str, str]:
     """The names of the tensors outside the layers by part, of those that one tensor plays."""
     found: dict[str, list[str]] = {}
     for name in names:
@@ -264,6 +275,8 @@ def _singles(names: Sequence[str]) -> dict[str, str]:
             continue
         words, leaf = {word for token in tokens for word in _words(token)}, {*_words(tokens[-1])}
         part = _single(words, leaf)
+        if part == "head" and len(shapes.get(name, (0, 0))) == 1:  # of a Sequential that makes the logits
+            part = "norm"
         if part:
             found.setdefault(part, []).append(name)
     return {part: of[0] for part, of in found.items() if len(of) == 1}

@@ -21,7 +21,7 @@ from .gpt_families import FAMILIES
 from .gpt_found_names import UNDERSTOOD, found_naming, untold_parts
 from .gpt_heads import check_head_norms, told_by_gains
 from .gpt_hyperparameters import Hyperparameters
-from .gpt_names import FUSED, HEAD_NORMS, NO_NAMES, NORMS, Naming
+from .gpt_names import FUSED, GATE_UP, HEAD_NORMS, MAPS, NO_NAMES, NORMS, UP_GATE, Naming
 from .gpt_shapes import is_buffer
 from .misfit import RENAMING
 
@@ -42,7 +42,8 @@ def known_best(tensors: Tensors) -> str:
     counts = {name: naming.recognized(tensors) for name, naming in exact.items()}
     best = max(counts, key=lambda name: counts[name])
     found = _by_words(tensors)
-    if found is NO_NAMES or (counts[best] >= found.recognized(tensors) and _is_whole(exact[best], tensors)):
+    fits = _is_whole(exact[best], tensors) and _is_plain(exact[best], tensors)
+    if found is NO_NAMES or (counts[best] >= found.recognized(tensors) and fits):
         return best
     marked = (name for name, family in FAMILIES.items() if family.marks and _has_all(family.marks, tensors))
     return next(marked, OWN)
@@ -50,7 +51,21 @@ def known_best(tensors: Tensors) -> str:
 
 def _by_words(tensors: Tensors) -> Naming:
     """What words and shapes tell, `NO_NAMES` where that is no GPT."""
-    return found_naming(tensors, {name: values.shape for name, values in tensors.items()})
+    naming = found_naming(tensors, {name: values.shape for name, values in tensors.items()})
+    return with_joined_gate(naming, tensors)
+
+
+def with_joined_gate(naming: Naming, tensors: Tensors) -> Naming:
+    """The naming with its gate, where the map into the MLP has twice as many outputs as the map back has inputs: one
+    half goes through the activation and multiplies the other.
+    """
+    weights = (tensors.get(naming.weight(0, part)) for part in ("up", "down") if part in naming.parts)
+    sizes = [values.size for values in weights if values is not None and values.ndim == 2]
+    if "gate" in naming.parts or len(sizes) != 2 or sizes[0] != 2 * sizes[1]:
+        return naming
+    parts = {GATE_UP if part == "up" else part: stored for part, stored in naming.parts.items()}
+    endings = {GATE_UP if part == "up" else part: ends for part, ends in naming.endings.items()}
+    return replace(naming, parts=parts, endings=endings, numbered_gate=True)
 
 
 def _has_all(ends: Iterable[str], names: Iterable[str]) -> bool:
@@ -66,6 +81,15 @@ def _is_whole(naming: Naming, names: Iterable[str]) -> bool:
     return parts == {*naming.parts} and singles <= names
 
 
+def _is_plain(naming: Naming, tensors: Tensors) -> bool:
+    """Whether the first layer has no more than a family's code has: no gate, and of one map for queries, keys and
+    values as many of each.
+    """
+    size = {part: tensors[name].size for part in naming.parts if (name := naming.weight(0, part)) in tensors}
+    three = FUSED not in size or size[FUSED] == 3 * size.get("output", 0)
+    return three and ("gate" in naming.parts or size.get("up") == size.get("down"))
+
+
 def naming_of(family: str, checkpoint: Checkpoint) -> Naming:
     """The naming of a family as a checkpoint has it. Raises CheckpointError where words tell no GPT."""
     tensors = checkpoint.tensors
@@ -79,7 +103,20 @@ def naming_of(family: str, checkpoint: Checkpoint) -> Naming:
             f"{RENAMING} gives tensors names such as {', '.join(f'blocks.0.{each}' for each in SOME_UNDERSTOOD)}"
         )
     _refuse_unplaced(checkpoint, family, naming)
+    _refuse_two_layouts(checkpoint, naming)
     return naming
+
+
+def _refuse_two_layouts(checkpoint: Checkpoint, naming: Naming) -> None:
+    """CheckpointError where some maps are kernels, as those that are stored as [inputs, outputs] are called."""
+    names = [naming.weight(0, part) for part in naming.parts if part in MAPS]
+    kernels = [name for name in names if name.endswith("kernel")]
+    if 0 < len(kernels) < len(names):
+        others = [name for name in names if name not in kernels]
+        raise CheckpointError(
+            f"{checkpoint.path} has maps that are called kernels, as those stored as [inputs, outputs] are "
+            f"({listed(kernels, 2)}), and others that are not ({listed(others, 2)}); store all in one way"
+        )
 
 
 def _refuse_unplaced(checkpoint: Checkpoint, family: str, naming: Naming) -> None:
@@ -98,7 +135,7 @@ def _refuse_unplaced(checkpoint: Checkpoint, family: str, naming: Naming) -> Non
 
 def refuse_untold_parts(checkpoint: Checkpoint) -> None:
     """CheckpointError for what is a GPT by its attention, where no tensor has a name that says another part of it."""
-    untold = untold_parts(checkpoint.tensors)
+    untold = untold_parts(checkpoint.tensors, {name: values.shape for name, values in checkpoint.tensors.items()})
     if untold:
         raise CheckpointError(
             f"{checkpoint.path} has the attention of a GPT, and no one tensor whose name says what plays the part of "
@@ -122,6 +159,13 @@ def complete_found(
         assumed.pop("rotary_share", None)
     if re.fullmatch(r"(.*[./])?pe", naming.positions):  # sines, to which an embedding often is scaled
         assumed.pop("scale_embedding", None)
+    if "attention_norm" not in naming.parts:  # norms without gains leave no trace
+        for name in ("embedding_norm", "query_key_norm"):
+            assumed.pop(name, None)
+    elif "mlp_norm" not in naming.parts:
+        assumed.pop("parallel_residual", None)
+    if known.get("sliding_window"):  # in all layers, or in every other, or in all but every sixth
+        assumed.pop("sliding_layers", None)
     if HEAD_NORMS[0] in naming.parts or HEAD_NORMS[1] in naming.parts:
         assumed.pop("query_key_norm", None)
     elif {**assumed, **known}.get("query_key_norm") == "none":
@@ -135,14 +179,24 @@ def complete_found(
 
 def checked_layout(h: Hyperparameters, naming: Naming, tensors: Tensors) -> Naming:
     """The naming with its gate where the hyperparameters say; CheckpointError for a norm that is not there."""
-    there = "there is one" if naming.norm else "there is none"
-    require(h.final_norm == bool(naming.norm), f"final_norm is {h.final_norm}, and among the tensors {there}")
+    there, gainless = "there is one" if naming.norm else "there is none", "attention_norm" not in naming.parts
+    fits = h.final_norm == bool(naming.norm) or (gainless and not naming.norm)
+    require(fits, f"final_norm is {h.final_norm}, and among the tensors {there}")
+    require(
+        not gainless or h.norm == "rms_norm",
+        "norm is layer_norm, and the tensors hold no gains of such norms, which the operation needs; norms without "
+        "gains are computed of kind rms_norm alone",
+    )
     grouped = h.num_key_value_heads != h.num_attention_heads
     check_head_norms(h, naming, tensors)
     require(not (grouped and h.fused_by_head), "fused_by_head of fewer heads of keys than of queries cannot be read")
-    if h.gate_first or "gate" not in naming.parts:
+    other = {"gate": "up", "up": "gate", GATE_UP: UP_GATE}
+    if h.gate_first or not {"gate", GATE_UP} & naming.parts.keys():
         return naming
-    return replace(naming, parts={**naming.parts, "gate": naming.parts["up"], "up": naming.parts["gate"]})
+    parts, endings = (
+        {other.get(part, part): each for part, each in of.items()} for of in (naming.parts, naming.endings)
+    )
+    return replace(naming, parts=parts, endings=endings)
 
 
 def read_by_words(naming: Naming) -> str:
@@ -162,11 +216,13 @@ def has_norm_biases(naming: Naming, tensors: Iterable[str]) -> bool:
 
 def told_by_names(naming: Naming, tensors: Tensors, query_rows: object) -> dict[str, object]:
     """Hyperparameters that the names of a found naming tell, and those that do not matter with them."""
-    told = {"final_norm": bool(naming.norm), **told_by_gains(naming, tensors, query_rows)}
+    told = told_by_gains(naming, tensors, query_rows)
+    if naming.norm or "attention_norm" in naming.parts:
+        told["final_norm"] = bool(naming.norm)
     if has_norm_biases(naming, tensors):
         told["norm"] = "layer_norm"
     if FUSED not in naming.parts:
         told["fused_by_head"] = False
-    if "gate" not in naming.parts or "gate" in naming.parts["gate"].lower():
+    if not naming.numbered_gate and "gate" in naming.parts.get("gate", "gate").lower():
         told["gate_first"] = True
     return told

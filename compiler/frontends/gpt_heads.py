@@ -1,4 +1,5 @@
-"""Heads of a GPT and their width: the rows of its maps tell the product, so that one of the two tells the other.
+"""Heads of a GPT and their width: the rows of its maps tell the product, so that one of the two tells the other; and
+the gains of its norms.
 
 Strategy: a gain of queries that is shorter than their rows is that of one head, and tells the width where nobody does.
 What is told on the width of heads is compared with the rows of queries and of keys.
@@ -12,8 +13,10 @@ import numpy as np
 
 from .agreement import require
 from .gpt_hyperparameters import Hyperparameters
-from .gpt_names import HEAD_NORMS, Naming
+from .gpt_names import HEAD_NORMS, NORMS, Naming
 
+FEW = 0.25  # of the gains of an ordinary norm may be 0 or below
+GAINS = {(part, "weight") for part in (*NORMS, *HEAD_NORMS)}
 Numbers = dict[str, object]
 Values = Mapping[str, object]
 
@@ -61,20 +64,29 @@ def told_by_gains(naming: Naming, tensors: Mapping[str, np.ndarray], query_rows:
     return found
 
 
+def gains_lie_around_zero(naming: Naming, tensors: Mapping[str, np.ndarray]) -> bool:
+    """Whether the gains of norms look as if 1 was to be added: few that multiply as they are stored are not above 0."""
+    gains = [values for name, values in tensors.items() if is_gain(naming, name)]
+    together = np.concatenate([values.reshape(-1) for values in gains]) if gains else np.ones(1)
+    return bool((together <= 0).mean() > FEW)
+
+
+def is_gain(naming: Naming, name: str) -> bool:
+    """Whether a tensor is the gain of a norm."""
+    place = naming.place(name)
+    return name == naming.single("norm") or (place is not None and place[1:] in GAINS)
+
+
 def check_head_norms(h: Hyperparameters, naming: Naming, tensors: Mapping[str, np.ndarray]) -> None:
-    """Raises CheckpointError for norms of queries and keys that are not as the tensors have them, or that no
-    instruction computes.
+    """Raises CheckpointError for norms of queries and keys that are not as the tensors have them, and for LayerNorms
+    without gains, which no instruction computes.
     """
     there = [part for part in HEAD_NORMS if part in naming.parts]
     require(len(there) != 1, f"there is a {''.join(there)} and none of the other of queries and keys")
     if h.query_key_norm == "none":
         require(not there, "query_key_norm is none, and the tensors hold gains of norms of queries and keys")
-    if h.query_key_norm != "layer_norm":
-        return
-    gains = [tensors.get(naming.weight(0, part)) for part in there]
-    heads = (h.num_attention_heads, h.num_key_value_heads)
-    whole = [gain is not None and len(gain) == count * h.head_width for gain, count in zip(gains, heads, strict=False)]
     require(
-        bool(whole) and all(whole),
-        "query_key_norm is layer_norm, head by head, which no instruction computes; this model cannot be expressed",
+        h.query_key_norm != "layer_norm" or bool(there),
+        "query_key_norm is layer_norm, and the tensors hold no gains of such norms, which the operation needs; "
+        "norms without gains are computed of kind rms_norm alone",
     )

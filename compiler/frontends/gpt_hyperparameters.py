@@ -47,10 +47,13 @@ PARAMETERS = {
     "query_key_norm": Parameter(str, choices=("none", "rms_norm", "layer_norm")),
     "query_key_norm_first": Parameter(bool),  # before the rotation
     "logit_softcap": Parameter(float, least=0),  # c of c tanh(logits / c), 0: none
+    "gains_less_one": Parameter(bool),  # of norms, which are stored less 1
+    "embedding_norm": Parameter(bool),  # of the token embedding, without a gain
 }
 OF_FOUND = (  # others fix them
     *("norm", "rope_interleaved", "gate_first", "fused_by_head", "scale_embedding"),
     *("head_dim", "query_key_norm", "query_key_norm_first", "logit_softcap"),
+    *("gains_less_one", "embedding_norm"),
 )
 
 
@@ -89,6 +92,8 @@ class Hyperparameters:
     query_key_norm: str = "none"
     query_key_norm_first: bool = True
     logit_softcap: float = 0.0
+    gains_less_one: bool = False
+    embedding_norm: bool = False
 
     @property
     def head_width(self) -> int:

@@ -13,7 +13,11 @@ from dataclasses import dataclass, field, replace
 
 FUSED = "fused"  # the part that is queries, keys and values in one tensor
 SPLIT = ("query", "key", "value")
-JOINED: Mapping[str, tuple[str, ...]] = {FUSED: SPLIT, "key_value": SPLIT[1:], "gate_up": ("gate", "up")}
+GATE_UP, UP_GATE = "gate_up", "up_gate"
+JOINED: Mapping[str, tuple[str, ...]] = {
+    **{FUSED: SPLIT, "key_value": SPLIT[1:]},
+    **{GATE_UP: ("gate", "up"), UP_GATE: ("up", "gate")},
+}
 MAPS = (*SPLIT, *JOINED, "output", "gate", "up", "down")
 NORMS = ("attention_norm", "mlp_norm")
 HEAD_NORMS = ("query_norm", "key_norm")  # of queries and keys, head by head or as a whole
@@ -29,7 +33,7 @@ class Naming:
     project_in, project_out : maps between the width of the table and that of the layers
     after : what parts a layer's number from the name within it
     endings : by part, "norm" and "head" among them, how its weight and its bias end where not as usual
-    numbered_gate : only a number tells which of two maps into the MLP is the gate
+    numbered_gate : only a number, or the half of a joined map, tells which of two maps into the MLP is the gate
     """
 
     table: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 from ...format.program import operations as op
 from ...format.program.operation import Operation
@@ -17,10 +18,13 @@ from ..model.model import ModelTensor
 from .gpt_found_resolution import NO_ROTATION, OWN
 from .gpt_hyperparameters import OF_FOUND
 from .layouts import BY_KIND
+from .parts import ONE
 
 Said = dict[str, object]
 Instructions = Sequence[Operation]
-BETWEEN = (op.RmsNorm, op.LayerNorm, op.ScaleTiled, op.Rotate, op.Activation)  # a map and those who read it
+BETWEEN = (  # a map and those who read it; heads may be normalized one by one
+    *(op.RmsNorm, op.LayerNorm, op.ScaleTiled, op.Rotate, op.Activation, op.Slice, op.Concat),
+)
 
 
 class NoGpt(Exception):
@@ -37,9 +41,16 @@ def readings(program: Program, tensors: Sequence[ModelTensor]) -> Iterator[Said]
         return
     said |= {"seq_len": program.sequence_length, "boundary_token": program.boundary_token}
     yield {name: value for name, value in said.items() if name not in OF_FOUND}
-    for gate_first in (True, False):
-        yield {**said, "gate_first": gate_first}
-        yield {**said, "gate_first": gate_first, "family": OWN}
+    normalized = isinstance(program.instructions[_head(program.instructions).x], op.LayerNorm | op.RmsNorm)
+    for gate_first, embedding_norm in product((True, False), (False, True)):
+        own = {**said, "gate_first": gate_first, "embedding_norm": embedding_norm, "final_norm": normalized}
+        yield own
+        yield {**own, "family": OWN}
+
+
+def _head(instructions: Instructions) -> op.Linear:
+    """The map that makes the logits."""
+    return next(each for each in reversed(instructions) if isinstance(each, op.Linear))
 
 
 def _said(instructions: Instructions, tensors: Sequence[ModelTensor]) -> Said:
@@ -63,6 +74,7 @@ def _said(instructions: Instructions, tensors: Sequence[ModelTensor]) -> Said:
         "sliding_layers": [layer for layer, window in enumerate(windows) if window],
         "scale_embedding": any(isinstance(each, op.Affine) for each in instructions[:2]),
         "logit_softcap": instructions[-1].cap if isinstance(instructions[-1], op.Softcap) else 0.0,
+        "gains_less_one": any(tensor.name.endswith(ONE) for tensor in tensors),
         "fused_by_head": any(BY_KIND in tensor.name for tensor in tensors),
         **_queries(attentions[0].q, instructions),
         **_scale([each.scale for each in attentions], head, width),
@@ -75,8 +87,13 @@ def _behind(register: int, instructions: Instructions) -> op.Linear:
     while not isinstance(found := instructions[register], op.Linear):
         if not isinstance(found, BETWEEN):
             raise NoGpt
-        register = found.x
+        register = _read_by(found)
     return found
+
+
+def _read_by(found: Operation) -> int:
+    """The register that an instruction reads, of several the first."""
+    return found.xs[0] if isinstance(found, op.Concat) else found.x  # type: ignore[attr-defined, no-any-return]
 
 
 def _kind(norm: Operation) -> str:
@@ -93,7 +110,7 @@ def _queries(register: int, instructions: Instructions) -> Said:
             said["query_key_norm_first"] = said["query_key_norm"] == "none"  # a norm that was met comes after
         elif isinstance(found, op.RmsNorm | op.LayerNorm):
             said["query_key_norm"] = _kind(found)
-        register = found.x  # type: ignore[attr-defined]
+        register = _read_by(found)
     return said
 
 

@@ -37,10 +37,14 @@ NAMES = {
     **{name: name for name in ("rope_interleaved", "gate_first", "fused_by_head", "query_key_norm_first")},
     **dict.fromkeys(("softcap", "logit_cap", "logits_softcap", "logits_soft_cap", "logit_soft_cap"), "logit_softcap"),
     **dict.fromkeys(("final_logit_softcapping", "final_softcap"), "logit_softcap"),
-    **{name: name for name in ("scale_embedding", "logit_softcap", "query_key_norm")},
+    **{name: name for name in ("scale_embedding", "logit_softcap", "query_key_norm", "gains_less_one")},
+    **dict.fromkeys(("embedding_norm", "embed_norm", "emb_norm", "norm_emb", "norm_embedding"), "embedding_norm"),
+    **dict.fromkeys(("unit_offset", "add_unit_offset", "zero_centered_gamma"), "gains_less_one"),
+    **dict.fromkeys(("layernorm_zero_centered_gamma", "zero_centered_gains"), "gains_less_one"),
 }
 TRUTHS = {  # names that say one of two things: if true, if false
     **dict.fromkeys(("use_rmsnorm", "use_rms_norm", "rmsnorm", "rms_norm"), ("norm", "rms_norm", "layer_norm")),
+    **dict.fromkeys(("qk_layernorm", "qk_layer_norm", "use_qk_layernorm"), ("query_key_norm", "layer_norm", "none")),
 }
 NORMS = {**dict.fromkeys(("rms", "rmsnorm"), "rms_norm"), **dict.fromkeys(("layer", "layernorm", "ln"), "layer_norm")}
 ACTIVATIONS = {

@@ -26,7 +26,7 @@ from .architecture_file import Parameter, checked_parameters
 from .gpt_configuration import family_told, read_configuration, refuse_foreign_arguments
 from .gpt_families import FAMILIES, Family
 from .gpt_found_resolution import checked_layout, complete_found, known_best, naming_of, told_by_names
-from .gpt_heads import complete_heads
+from .gpt_heads import complete_heads, gains_lie_around_zero
 from .gpt_hyperparameters import FRONTEND_NAME, PARAMETERS, Hyperparameters, names_of
 from .gpt_names import FUSED, Naming
 from .gpt_own_words import UNTOLD
@@ -56,10 +56,20 @@ MEANINGS = {  # of what is asked for and has no choices to tell by
     "fused_by_head": "fused_by_head is true where the joined map gives queries, keys and values of one head after the "
     "other, as view(..., heads, 3 * width) reads it, and false where it gives all queries, then all keys, then all "
     "values, as chunk(3, dim=-1) does",
-    "query_key_norm": "query_key_norm is what normalizes queries and keys, whose gains are among the tensors",
+    "query_key_norm": "query_key_norm is what normalizes queries and keys, with the gains among the tensors where "
+    "there are some",
     "query_key_norm_first": "query_key_norm_first is true where queries and keys are normalized and then rotated, "
     "false where they are rotated and then normalized",
-    "gate_first": "gate_first is true where the activation is that of the map with the lower number",
+    "parallel_residual": "parallel_residual is true where attention and MLP read the same stream, side by side, false "
+    "where the MLP reads the sum after attention; a layer with one norm has it before both, or twice",
+    "gate_first": "gate_first is true where the activation is that of the map with the lower number, or of the first "
+    "half of a joined one",
+    "final_norm": "final_norm is true where the stream is normalized before the head",
+    "embedding_norm": "embedding_norm is true where the token embedding is normalized before anything is added to it",
+    "gains_less_one": "gains_less_one is true where norms multiply by 1 plus what is stored, as Gemma's do; of the "
+    "gains here many are 0 or below",
+    "sliding_layers": "sliding_layers lists the layers, the first being 0, whose attention sees sliding_window "
+    "positions, its own among them, and no more",
     "scale_by_width": "scale_by_width is true where the code multiplies scores by C**-0.5, C the width of the model, "
     "and false where by the head's, head_size**-0.5",
 }
@@ -110,6 +120,8 @@ def resolve(checkpoint: Checkpoint, given: Mapping[str, object], heads: int = 0)
     told_by_name = "family" in given or family_told(checkpoint.configuration) is not None
     declared = told_by_name or family.named_by_its_tensors
     assumed = {**UNLESS_TOLD, **(family.assumed if declared else {})}
+    if family.is_found and gains_lie_around_zero(naming, checkpoint.tensors):
+        assumed.pop("gains_less_one", None)
     if heads:  # each by itself, as in the lecture, whose first code scaled by the width
         assumed.pop("scale_by_width", None)
     positions = {name: shapes[name] for name in shapes if name == "positions"}
@@ -176,7 +188,7 @@ def _complete(
         complete_found(naming, shapes, {**told, **given}, assumed)
     elif "norm_first" in known and "final_norm" not in family.fixed:
         assumed["final_norm"] = known["norm_first"]
-    if "sliding_window" in known and "sliding_layers" not in known:
+    if "sliding_window" in known and "sliding_layers" not in known and not family.is_found:
         every = range(int(shapes["num_hidden_layers"]))  # type: ignore[call-overload]
         assumed["sliding_layers"] = list(every if family.windowed_throughout else every[1::2])
     for source in (told, shapes):

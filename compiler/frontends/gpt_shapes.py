@@ -15,7 +15,7 @@ from ..checkpoints.checkpoint import Checkpoint
 from .gpt_families import FAMILIES, Family
 from .gpt_found_names import found_naming
 from .gpt_hyperparameters import Hyperparameters
-from .gpt_names import BUFFERS, FUSED, HEAD_NORMS, MAPS, NORMS, Naming
+from .gpt_names import BUFFERS, FUSED, GATE_UP, HEAD_NORMS, MAPS, NORMS, UP_GATE, Naming
 from .layouts import stored_name
 from .misfit import lacking, misfit
 
@@ -38,7 +38,7 @@ def infer_from_shapes(tensors: Mapping[str, np.ndarray], naming: Naming, family:
         "vocab_size": table.shape[0] if table is not None and table.ndim == 2 else None,
         "hidden_size": width,
         "num_hidden_layers": max(layer for layer, _, _ in placed) + 1 if placed else None,
-        "intermediate_size": side("up", 0) or (side("gate_up", 0) or 0) // 2,
+        "intermediate_size": side("up", 0) or (side(GATE_UP, 0) or 0) // 2,
         "query_rows": rows if family.is_found else width,
         "key_rows": side("key", 0) or (side("key_value", 0) or 0) // 2 or (fused and rows and (fused - rows) // 2),
         "positions": None if positions is None or positions.ndim < 2 else _rows(positions) - family.position_offset,
@@ -72,7 +72,8 @@ def expected_shapes(
         "value": (keys, d),
         FUSED: (queries + 2 * keys, d),
         "key_value": (2 * keys, d),
-        "gate_up": (2 * h.intermediate_size, d),
+        GATE_UP: (2 * h.intermediate_size, d),
+        UP_GATE: (2 * h.intermediate_size, d),
         "output": (d, queries),
         "gate": (h.intermediate_size, d),
         "up": (h.intermediate_size, d),
@@ -139,7 +140,7 @@ def _single_shapes(h: Hyperparameters, naming: Naming, tensors: Mapping[str, np.
         shapes[singles["positions"]] = shape.get(len(found) if found is not None else 0, (rows, d))
     if projected:
         shapes |= {singles["project_in"]: (d, width), singles["project_out"]: (width, d)}
-    if h.final_norm:
+    if h.final_norm and naming.norm:
         shapes[singles["norm"]] = (d,)
     if not h.tie_word_embeddings:
         shape = (h.vocab_size, width)
@@ -202,6 +203,10 @@ def recognized(names: Iterable[str]) -> int:
 
 
 def recognized_by_words(names: Iterable[str]) -> int:
-    """How many names say by their words which part a tensor plays, where every part that a GPT needs is there."""
-    stored = [*dict.fromkeys(stored_name(name) for name in names)]
-    return found_naming(stored).recognized(stored)
+    """How many names say by their words which part a tensor plays, where every part that a GPT needs is there.
+
+    names : or arrays by name, of which the shapes say more
+    """
+    values = names if isinstance(names, Mapping) else {}
+    stored = {stored_name(name): values[name].shape if name in values else (0, 0) for name in names}
+    return found_naming(stored, stored if values else None).recognized(stored)

@@ -22,7 +22,7 @@ from ...errors import CheckpointError
 from ...format.program.operations import Attention
 from ...format.program.program import Program
 from ..model.model import ModelTensor
-from .parts import join_parts, split_bank, whole_name
+from .parts import ONE, join_parts, split_bank, subtract_one, whole_name
 
 TRANSPOSED, BY_KIND, COLUMN, FLAT = ".T", ".by_kind", ".column", ".flat"
 ROWS = re.compile(r"(?P<whole>.+)\.(?:cut|padded)_from_(?P<rows>\d{1,9})")
@@ -88,7 +88,7 @@ def split_memory(name: str, values: np.ndarray, parts: int) -> dict[str, np.ndar
 
 def stored_name(name: str) -> str:
     """The name in the checkpoint of a tensor of the program."""
-    name = whole_name(name).split(SAME)[0]
+    name = whole_name(name).split(SAME)[0].removesuffix(ONE)
     one_head = ONE_HEAD.fullmatch(name)
     name = f"{one_head['before']}*{one_head['after']}" if one_head else name
     for pattern in (ROWS, BANK):
@@ -100,7 +100,7 @@ def stored_name(name: str) -> str:
 def stored_tensors(program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
     """The tensors as the checkpoint had them: parts joined, rows by head, transposes turned back, copies twice."""
     heads = next((op.heads for op in program.instructions if isinstance(op, Attention)), 1)
-    stored = [_stored(tensor, heads) for tensor in join_parts(tensors)]
+    stored = [_stored(tensor, heads) for tensor in join_parts(subtract_one(tensors))]
     once = [replace(tensor, name=name) for tensor in stored for name in tensor.name.split(SAME)]
     return [each for tensor in once for each in _single_heads(tensor, heads)]
 

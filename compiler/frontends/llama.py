@@ -76,10 +76,8 @@ class Llama:
 
 
 def _may_be_anothers(configuration: Configuration | None) -> bool:
-    """Whether nobody says whose code it is: Meta's sizes are those of others, too, who leave out its `multiple_of`."""
-    if configuration is None or is_ones_own(configuration):
-        return True
-    return bool(configuration.stated) and "multiple_of" not in configuration.stated
+    """Whether nobody says whose code it is: Meta's arguments are those of its forks, too."""
+    return configuration is None or is_ones_own(configuration) or bool(configuration.stated)
 
 
 def _check_biases(checkpoint: Checkpoint, h: Hyperparameters, naming: Naming) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ..checkpoints.configuration import OF_THE_CODE, Configuration
+from ..checkpoints.configuration import Configuration
+from ..checkpoints.settings_of_code import changes_the_model
 from .agreement import refuse_foreign
 from .gpt_configuration import ALIASES
 from .gpt_own_words import in_one_vocabulary, is_known
@@ -19,6 +20,7 @@ OF_CONSTANTS = ("rope_theta", "rms_norm_eps", "hidden_act")
 NEUTRAL: Mapping[str, object] = {  # what every Llama does
     **{"norm_first": True, "norm": "rms_norm", "gate_first": True, "parallel_residual": False},
     **{"query_key_norm": "none", "scale_embedding": False, "logit_softcap": 0, "sliding_window": 0},
+    **{"embedding_norm": False, "gains_less_one": False},
 }
 
 
@@ -35,7 +37,7 @@ def translated(configuration: Configuration, family: str) -> Configuration:
     unknown = {
         name: value
         for name, value in configuration.values.items()
-        if value and OF_THE_CODE.fullmatch(name) and not is_known(name) and ALIASES.get(name, name) == name
+        if changes_the_model(name, value) and not is_known(name) and ALIASES.get(name, name) == name
     }
     read = ("rope_theta", "rms_norm_eps", "layer_norm_eps", "rope_scaling", "rope_parameters", *NEUTRAL)
     foreign = {**{name: value for name, value in unknown.items() if name not in read}, **differs}

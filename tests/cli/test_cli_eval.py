@@ -223,6 +223,14 @@ def test_eval_options_limit_what_is_scored(small_job):
     assert (score["tokens"], score["sequence_length"]) == (96, 16)
 
 
+def test_windows_beyond_what_the_model_was_made_for_are_said(small_job):
+    arguments = ["eval", small_job.artifact, *small_job.score_arguments(), "--sequence-length", 64, "--json"]
+    note = "the model was made for 32 tokens, and its windows take 64"
+    assert note in bytecap_command(*arguments).document["notes"]
+    against = bytecap_command(*arguments, "--against", small_job.checkpoint).document
+    assert against["notes"].count(note) == 1
+
+
 def test_a_different_architecture_is_noted(small_job, tmp_path):
     (tmp_path / "architecture.toml").write_text("rope_base = 500.0\n")
     arguments = [

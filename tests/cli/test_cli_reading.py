@@ -43,7 +43,7 @@ def sets(small_job, tmp_path_factory):
     """The small job's weights under `model`, other ones under `ema`, a counter and a mask beside them."""
     root = tmp_path_factory.mktemp("sets")
     state = {name: torch.from_numpy(values) for name, values in read_checkpoint(small_job.checkpoint).tensors.items()}
-    beside = {"num_updates": torch.tensor(7), "attn.mask": torch.ones(4, 4).tril().bool()}
+    beside = {"updates": torch.tensor(7), "attn.mask": torch.ones(4, 4).tril().bool()}
     ema = {name: values * 0.5 for name, values in state.items()}
     torch.save({"model": state | beside, "ema": ema | beside}, root / "sets.pt")
     (root / "two.json").write_text(json.dumps({"frontend": "parameter-golf", "seq_len": 32}))
@@ -78,34 +78,34 @@ def run(sets, small_job, monkeypatch):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_what_was_read_is_said(name, run):
     command, calls = run
-    outcome = command(name, "--ignore", "num_updates")
+    outcome = command(name, "--ignore", "updates")
     said = outcome.stderr
     assert outcome.code == 0, said
     assert "note: the checkpoint: read 'model'; the file also holds ema (--weights chooses)\n" in said
-    assert "note: the checkpoint: left out as asked: num_updates\n" in said
+    assert "note: the checkpoint: left out as asked: updates\n" in said
     assert "note: the checkpoint: left out, since the model computes them: attn.mask\n" in said
     assert ("note: assumed of the checkpoint: " in said and "rope_base 10000" in said) is (name != "compile")
-    assert all((call["weights"], call["ignore"]) == (None, ("num_updates",)) for call in calls)
+    assert all((call["weights"], call["ignore"]) == (None, ("updates",)) for call in calls)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_tensors_are_read_by_other_names(name, run):
     command, calls = run
-    outcome = command(name, "--ignore", "num_updates", "--rename", "blocks.*=h.*", "--rename", "h.*=blocks.*")
+    outcome = command(name, "--ignore", "updates", "--rename", "blocks.*=h.*", "--rename", "h.*=blocks.*")
     assert outcome.code == 0, outcome.stderr
     assert all(call["rename"] == ("blocks.*=h.*", "h.*=blocks.*") for call in calls)
-    refused = command(name, "--ignore", "num_updates", "--rename", "block.*=h.*")
+    refused = command(name, "--ignore", "updates", "--rename", "block.*=h.*")
     assert refused.code == 8 and "has no tensor 'block.*' to rename; most like it are " in refused.stderr
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_set_is_chosen_and_the_document_says_it(name, run):
     command, calls = run
-    outcome = command(name, "--ignore", "num_updates", "--weights", "ema", "--json")
+    outcome = command(name, "--ignore", "updates", "--weights", "ema", "--json")
     read = json.loads(outcome.stdout)["checkpoint"]  # the rest of the document is not made here
     assert read["weights"] == "ema" and read["notes"][0].startswith("read 'ema'; the file also holds model")
     assert read["assumed"]["rope_base"] == 10_000.0 and read["told"]["num_layers"] == "shapes"
-    assert all((call["weights"], call["ignore"]) == ("ema", ("num_updates",)) for call in calls)
+    assert all((call["weights"], call["ignore"]) == ("ema", ("updates",)) for call in calls)
 
 
 @pytest.mark.parametrize("more", [(), ("--dry-run",)])
@@ -122,12 +122,12 @@ def test_what_cannot_be_chosen_is_refused_with_the_choices(name, run):
     unknown = run[0](name, "--weights", "emma")
     assert unknown.code == 8 and "has no set of weights 'emma'; it holds the sets model, ema" in unknown.stderr
     asked = run[0](name)
-    assert asked.code == 8 and "num_updates (int64)" in asked.stderr and "--ignore NAME" in asked.stderr
+    assert asked.code == 8 and "updates (int64)" in asked.stderr and "--ignore NAME" in asked.stderr
 
 
 def test_eval_scores_the_set_that_was_chosen(run):
     one, other = (
-        run[0]("evaluate", "--ignore", "num_updates", "--weights", name, "--json").document for name in ("model", "ema")
+        run[0]("evaluate", "--ignore", "updates", "--weights", name, "--json").document for name in ("model", "ema")
     )
     assert one["score"]["bits_per_byte"] != other["score"]["bits_per_byte"]
 

@@ -108,7 +108,8 @@ ANSWERS = {
     "an artifact": (
         8,
         "J/model.bcap is not a checkpoint: it is a compiled artifact; give a Hugging Face folder, a .safetensors file, "
-        "a .pt state_dict, a .gguf file, a llama2.c .bin file or a final_model.int8.ptz",
+        "a .pt state_dict, a .gguf file, a .npz of arrays by name, a llama2.c or llm.c .bin file or a "
+        "final_model.int8.ptz",
     ),
     "text": (8, "F/text.txt is text, not a token shard; a tokenizer is needed to read it; change it with --tokenizer"),
     "fit: recipe": (

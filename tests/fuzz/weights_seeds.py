@@ -23,6 +23,7 @@ from gguf_mutations import changed_gguf
 from golden_files import GOLDEN
 from golden_logits import golden_logits
 from json_mutations import changed_json, odd_json_value
+from llm_c_files import llm_c_bytes
 from naive_llama import Llama, llama2c_bytes, under_metas_names, write_folder
 from naive_modded_nanogpt import SECOND, NaiveModded
 from naive_nanochat import NaiveNanochat
@@ -46,6 +47,13 @@ def saved(value: object, **options: object) -> bytes:
     """What torch.save writes."""
     stream = io.BytesIO()
     torch.save(value, stream, **options)
+    return stream.getvalue()
+
+
+def archived(state: dict[str, np.ndarray]) -> bytes:
+    """What numpy.savez writes."""
+    stream = io.BytesIO()
+    np.savez(stream, **state)
     return stream.getvalue()
 
 
@@ -101,6 +109,8 @@ def checkpoint_seeds() -> list[Seed]:
         ("nested.pt", saved(meta), PT),
         ("fp8.safetensors", safetensors.torch.save({**state, **codes}), SAFETENSORS),
         ("model.bin", llama2c_bytes(Llama(width=16, heads=2, head=8, kv_heads=2), _llama2c_state()), (changed_header,)),
+        ("gpt2.bin", llm_c_bytes(golden_logits("gpt2").state(), 3), (changed_header,)),
+        ("arrays.npz", archived(llama.state(0)), (changed_zip, changed_bytes)),
         ("meta.pth", saved(_torch_state(under_metas_names(llama.state(0)))), PT),
         ("nanochat.pt", saved(_torch_state(NaiveNanochat(layers=2).state())), PT),
         ("modded.pt", saved(_torch_state(modded.state())), PT),

@@ -43,7 +43,7 @@ def _read_and_use(path: Path) -> Answer:
     try:
         return Answer(use_model(build_model(read_checkpoint(path))))
     except CheckpointError as error:
-        if str(path.parent) not in str(error) and not str(error).startswith("architecture: "):
+        if str(path.parent) not in str(error):
             raise_unnamed(error)
         raise
 

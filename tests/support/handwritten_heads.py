@@ -78,6 +78,18 @@ NORMS = {
     "by-head": ((3, 3, 8, "rms", False, True, False), BEFORE),
     "by-head-after": ((3, 1, 8, "rms", False, False, True), {**BEFORE, "query_key_norm_first": False}),
     "by-head-wide": ((4, 2, 12, "rms", False, True, True), BEFORE),
+    "layer-by-head": (
+        (3, 3, 8, "layer", False, True, False, True),
+        {"query_key_norm_first": True},
+    ),
+    "layer-by-head-after": (
+        (4, 2, 12, "layer", False, False, True),
+        {"query_key_norm": "layer_norm", "query_key_norm_first": False},
+    ),
+    "layer-by-head-one-key": (
+        (3, 1, 8, "layer", False, True, False, True),
+        {"query_key_norm_first": True},
+    ),
     "whole": ((3, 1, 8, "rms", True, True, False), {**BEFORE, "num_attention_heads": 3}),
     "whole-layer-norm": (
         (3, 3, 8, "layer", True, True, False, True),

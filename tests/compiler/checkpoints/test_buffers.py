@@ -79,6 +79,32 @@ def test_tables_of_rotations_are_set_aside(name):
     assert found.rotations[name].dtype == np.float32 and found.rotations[name].shape == ROTATIONS[name].shape
 
 
+COUNTED = {
+    "n_averaged": torch.tensor(3),
+    "bn.num_batches_tracked": torch.tensor(3),
+    "initted": torch.tensor(True),
+    "step": torch.tensor([7]),
+    "blocks.0.attn._extra_state": torch.zeros(9, dtype=torch.uint8),
+}
+UNCOUNTED = {
+    "step": torch.tensor(0.5),
+    "heads": torch.tensor(3),
+    "steps": torch.tensor([1, 2]),
+    "_extra_state": torch.ones(2),
+}
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_counts_of_a_training_are_left_out_and_named(name):
+    found = without_buffers(stored({"a": torch.ones(2), name: COUNTED[name]}))
+    assert list(found.tensors) == ["a"] and found.note == f"left out, counts and states of a training: {name}"
+
+
+@pytest.mark.parametrize("name", UNCOUNTED)
+def test_other_numbers_stay(name):
+    assert list(without_buffers(stored({name: UNCOUNTED[name]})).tensors) == [name]
+
+
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_weights_stay(name):
     found = without_buffers(stored({name: WEIGHTS[name]}))

@@ -66,12 +66,35 @@ def test_8_bit_floats_and_integers_without_scales(tmp_path):
         read_checkpoint(path)
 
 
+@pytest.mark.parametrize(
+    ("weight", "scale", "shape"),
+    [
+        ("q.weight", "q.scales", (4,)),  # gpt-fast
+        ("q.weight._data", "q.weight._scale", (4, 1)),  # quanto
+        ("q.weight", "q.weight_scale", (4, 1)),
+    ],
+)
+def test_integers_times_scales_under_the_names_of_other_tools(tmp_path, weight, scale, shape):
+    integers = torch.randint(-127, 127, (4, 5), dtype=torch.int8)
+    scales = torch.rand(4) + 0.1
+    torch.save(
+        {"a": torch.ones(1), weight: integers, scale: scales.reshape(shape), "z": torch.ones(1)}, tmp_path / "m.pt"
+    )
+    read = read_checkpoint(tmp_path / "m.pt")
+    assert [*read.tensors] == ["a", "q.weight", "z"]
+    np.testing.assert_array_equal(read.tensors["q.weight"], (integers * scales[:, None]).numpy())
+
+
 WRONG = [
     (
         {"w": MATRIX.to(torch.float8_e5m2), "w_scale": torch.ones(5)},
         "the [5] scales of 'w' do not fit its shape [6, 256]",
     ),
     ({"w": MATRIX.to(torch.float8_e5m2), "w_scale": torch.ones(1, dtype=torch.int32)}, "'w_scale' is of type int32"),
+    (
+        {"q.weight._data": torch.ones(4, 2, dtype=torch.uint8), "q.weight._scale": torch.ones(4)},
+        "not plain floating point: q.weight._data (uint8)",
+    ),
     ({"q.qweight": torch.ones(2, 2, dtype=torch.int32)}, "that GPTQ or AWQ packed in few bits (q.qweight)"),
     ({"q.weight.quant_state.bitsandbytes__nf4": torch.ones(2, dtype=torch.uint8)}, "that bitsandbytes packed"),
     (

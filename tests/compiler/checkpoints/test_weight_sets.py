@@ -8,6 +8,7 @@ import argparse
 import dataclasses
 import io
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -51,6 +52,23 @@ def test_the_usual_set_is_read_and_the_others_are_named(tmp_path, content, read,
         chosen = read_checkpoint(path, Selection(weights=other))
         assert chosen.weights == other and all((values == 2).all() for values in chosen.tensors.values())
         assert chosen.notes[0].startswith(f"read {other!r}; the file also holds {read}")
+
+
+def test_tables_within_tables_are_one_model_unless_they_hold_the_same_names(tmp_path):
+    """Of Megatron's file one table with one tensor was read."""
+    table, rest = torch.ones(2, 2), {"layers.0.a.weight": torch.ones(3), "norm.weight": torch.ones(2)}
+    inner = {"embedding": {"words": {"weight": table}}, "encoder": rest, "head": {"weight": torch.ones(2, 2)}}
+    path = saved(tmp_path / "m.pt", {"model": {"language_model": inner}, "iteration": 3})
+    found = read_checkpoint(path)
+    below = {"embedding.words.weight", "head.weight", "encoder.layers.0.a.weight", "encoder.norm.weight"}
+    assert {*found.tensors} == {f"language_model.{name}" for name in below}
+    assert found.weights == "model" and not found.notes
+    part = read_checkpoint(path, Selection(weights="model.language_model.encoder"))
+    assert {*part.tensors} == {*rest}
+    saved(path, {"model": {"student": weights(1) | {"a.mask": torch.ones(1)}, "teacher": weights(2)}})
+    assert read_checkpoint(path).notes == (
+        "read 'model.student'; the file also holds model.teacher (--weights chooses)",
+    )
 
 
 def test_a_set_that_is_not_there_is_refused_with_those_that_are(tmp_path):
@@ -166,14 +184,22 @@ def test_the_two_lines_of_a_whole_model_do_what_they_say(tmp_path, monkeypatch, 
 
 
 def test_archives_that_torch_did_not_write_are_named(tmp_path):
-    np.savez(tmp_path / "m.npz", a=np.zeros(2))
+    with zipfile.ZipFile(tmp_path / "m.npz", "w") as archive:
+        archive.writestr("a.npy", b"")
+        archive.writestr("b.txt", b"")
+    for name, inside in (("m.keras", ("config.json", "model.weights.h5")), ("m.pt2", ("m/models/model.json",))):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            for each in inside:
+                archive.writestr(each, b"")
     torch.jit.script(torch.nn.Linear(2, 2)).save(tmp_path / "s.pt")
     (tmp_path / "p.pkl").write_bytes(pickle.dumps({"a": 1}))
     buffer = io.BytesIO()
     torch.save(weights(1), buffer)
     (tmp_path / "cut.pt").write_bytes(buffer.getvalue()[:-40])
     for name, message in {
-        "m.npz": "is an archive of numpy arrays (a.npy), not a checkpoint",
+        "m.npz": "is an archive of numpy arrays and others (a.npy, b.txt), not a checkpoint; leave out what is no .npy",
+        "m.keras": "is a Keras model (config.json, model.weights.h5), not a checkpoint; save its weights by names as",
+        "m.pt2": "is a program that torch.export wrote (m/models/model.json), not a checkpoint; save the state_dict of",
         "s.pt": "is a TorchScript program, code and weights in one; save its state_dict()",
         "p.pkl": "is a pickle that torch.save did not write, which can run any code when loaded",
         "cut.pt": "is not a whole checkpoint",
@@ -184,11 +210,11 @@ def test_archives_that_torch_did_not_write_are_named(tmp_path):
 
 
 def test_names_can_be_left_out(tmp_path):
-    path = saved(tmp_path / "m.pt", {**weights(1), "num_updates": torch.tensor(7), "h.0.count": 3})
-    with pytest.raises(CheckpointError, match=r"num_updates \(int64\), h\.0\.count \(int\).*--ignore NAME"):
+    path = saved(tmp_path / "m.pt", {**weights(1), "updates": torch.tensor(7), "h.0.count": 3})
+    with pytest.raises(CheckpointError, match=r"updates \(int64\), h\.0\.count \(int\).*--ignore NAME"):
         read_checkpoint(path)
-    found = read_checkpoint(path, Selection(ignore=("num_updates", "*.count")))
+    found = read_checkpoint(path, Selection(ignore=("updates", "*.count")))
     assert found.tensors.keys() == weights(1).keys()
-    assert found.notes == ("left out as asked: num_updates, h.0.count",)
+    assert found.notes == ("left out as asked: updates, h.0.count",)
     with pytest.raises(CheckpointError, match=r"has no tensor 'nothing\*' to leave out; there are a\.weight, "):
         read_checkpoint(path, Selection(ignore=("nothing*",)))

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import safetensors
 from golden_logits import checkpoint_of
 from handwritten_cases import MODELS
 from handwritten_heads import NORMS, SAID, WIDTHS, HeadsOfTheirOwn, WithoutGains
+from handwritten_lists import LISTS
 from handwritten_states import state_of
+from handwritten_variants import SAID as OF_ANY
+from handwritten_variants import VARIANTS
 from naive_llama import Llama
 from naive_nanochat import NaiveNanochat
 
 import bytecap
+from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
 from bytecap.compiler.frontends import build_model
 from bytecap.format.assembly import assemble_artifact
 from bytecap.format.tensors.sources import TensorSource
@@ -37,10 +42,14 @@ OTHERS = {
 }
 
 
+LISTED = {name: LISTS[name] for name in ("outside-named-plain-True", "inside-bare-gated-True")}
+VARIANT = {name: (make, {**OF_ANY, **said}, "") for name, (make, said) in VARIANTS.items()}
+
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
-@pytest.mark.parametrize("name", [*MODELS, *OF_HEADS, *OTHERS])
+@pytest.mark.parametrize("name", [*MODELS, *OF_HEADS, *OTHERS, *VARIANT, *LISTED])
 def test_an_export_asks_for_nothing_and_assumes_nothing(name, suffix, tmp_path):
-    make, said, _ = {**MODELS, **OF_HEADS, **OTHERS}[name]
+    make, said, _ = {**MODELS, **OF_HEADS, **OTHERS, **VARIANT, **LISTED}[name]
     model = build_model(checkpoint_of(state_of(make()), None), said)
     sources = [TensorSource(t.name, t.values.shape, t.dtype, (RawValues(t.values, t.dtype),)) for t in model.tensors]
     artifact, output = tmp_path / "model.bcap", tmp_path / f"model{suffix}"
@@ -48,6 +57,10 @@ def test_an_export_asks_for_nothing_and_assumes_nothing(name, suffix, tmp_path):
     bytecap.export(artifact, output)
     again = bytecap.load(output)
     assert again.program.instructions == bytecap.load(artifact).program.instructions
+    read = build_model(read_checkpoint(output))  # a gate and what it multiplies, too, are in their places
+    assert [tensor.name for tensor in read.tensors] == [tensor.name for tensor in model.tensors]
+    pairs = zip(read.tensors, model.tensors, strict=True)
+    assert all(np.allclose(one.values, other.values, rtol=0, atol=2**-23) for one, other in pairs)
     assert not again.assumed and {*again.told.values()} == {"'config' in the file"}
 
 

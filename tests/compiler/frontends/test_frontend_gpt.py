@@ -104,10 +104,19 @@ OF_NORMS = (
     "; norm_first is true where attention and MLP read a normalized stream, false where the sum after them is "
     "normalized, as nn.TransformerEncoderLayer does unless told otherwise"
 )
+BEFORE_THE_HEAD = "; final_norm is true where the stream is normalized before the head"
+SIDE_BY_SIDE = (
+    "; parallel_residual is true where attention and MLP read the same stream, side by side, false where the MLP reads "
+    "the sum after attention; a layer with one norm has it before both, or twice"
+)
 ASKED = [
     ("gpt2", "num_attention_heads, hidden_act, scale_attention, scale_by_layer", ""),
-    ("gpt-neox", "num_attention_heads, hidden_act, rotary_dims, rope_theta, parallel_residual", OF_ROTATIONS),
-    ("opt", "num_attention_heads, hidden_act, norm_first, final_norm", OF_NORMS),
+    (
+        "gpt-neox",
+        "num_attention_heads, hidden_act, rotary_dims, rope_theta, parallel_residual",
+        OF_ROTATIONS + SIDE_BY_SIDE,
+    ),
+    ("opt", "num_attention_heads, hidden_act, norm_first, final_norm", OF_NORMS + BEFORE_THE_HEAD),
 ]
 
 
@@ -280,7 +289,11 @@ def test_a_configuration_that_cannot_be_is_one_clear_error(changes, message):
     ("changes", "message"),
     [
         ({"model_type": ["phi"]}, "this is a ['phi'], which no frontend knows"),
-        ({"qk_layernorm": True}, "says qk_layernorm: a LayerNorm of each head, which no instruction computes"),
+        (
+            {"qk_layernorm": True},
+            "says qk_layernorm: a LayerNorm of each head, which is read of people's own code alone; where all heads "
+            'share one, say frontend = "gpt" and family = "handwritten" in an --architecture file',
+        ),
         ({"rope_scaling": {"rope_type": "yarn", "factor": 2.0}}, "scales the rotations ('yarn' rope scaling)"),
         ({"partial_rotary_factor": 0.375}, "rotary_dims 3 is odd"),
     ],

@@ -260,10 +260,10 @@ REFUSED = [
         "config.json beside it says vocab_size 30, intermediate_size 21, the tensors say vocab_size 29, "
         "intermediate_size 20; give the configuration of this checkpoint, or what is right in an --architecture file",
     ),
-    ({"head_dim": 7}, "architecture: head_dim 7 does not divide the 24 rows of the queries"),
+    ({"head_dim": 7}, "folder (config.json beside it): head_dim 7 does not divide the 24 rows of the queries"),
     (
         {"head_dim": None, "num_attention_heads": 5},
-        "architecture: num_attention_heads 5 does not divide the 24 rows of the queries",
+        "folder (config.json beside it): num_attention_heads 5 does not divide the 24 rows of the queries",
     ),
     (
         {"rope_scaling": {"rope_type": "martian"}},
@@ -274,8 +274,8 @@ REFUSED = [
         "config.json beside it has the activation ['silu'], which is no instruction; there are "
         + ", ".join(sorted(ACTIVATIONS)),
     ),
-    ({"rope_theta": "big"}, "architecture: rope_theta is 'big'; it must be a number of at least 1"),
-    ({"bos_token_id": 29}, "architecture: boundary_token 29 is not below vocab_size 29"),
+    ({"rope_theta": "big"}, "folder (config.json beside it): rope_theta is 'big'; it must be a number of at least 1"),
+    ({"bos_token_id": 29}, "folder (config.json beside it): boundary_token 29 is not below vocab_size 29"),
 ]
 
 
@@ -284,7 +284,8 @@ def test_a_configuration_that_cannot_be_is_one_clear_error(changes, message):
     with pytest.raises(CheckpointError) as caught:
         build_model(checkpoint_of(Llama().state(0), Llama().config() | changes))
     told = str(caught.value)
-    assert told.startswith(("folder: ", "architecture: ")) and told.removeprefix("folder: ") == message
+    assert told.startswith(("folder: ", "folder (config.json beside it): "))  # whose the numbers are
+    assert told.removeprefix("folder: ") == message
 
 
 def test_what_changes_nothing_is_not_refused():

@@ -103,7 +103,7 @@ def test_metas_names_may_be_those_of_other_rotations():
         "down layers.N.feed_forward.w2.weight, up layers.N.feed_forward.w3.weight",
     )
     assert build_model(checkpoint_with(state, METAS)).notes == (note,)  # the sizes are those of others' code, too
-    assert not build_model(checkpoint_with(state, {**METAS, "multiple_of": 8})).notes
+    assert build_model(checkpoint_with(state, {**METAS, "multiple_of": 8})).notes == (note,)  # and of forks of Meta's
 
 
 def test_a_configuration_of_ones_own_beside_transformers_names_is_read_and_assumes_no_constants():
@@ -121,7 +121,13 @@ def test_a_configuration_of_ones_own_beside_transformers_names_is_read_and_assum
         less = {name: value for name, value in own.items() if name != missing}
         with pytest.raises(CheckpointError, match=f"nothing tells {named}, which change"):
             build_model(checkpoint_with(state, less), {"family": "llama"})
-    for foreign in ({"qk_norm": True}, {"scale_embedding": True}, {"softcap": 15.0}, {"pre_norm": False}):
+    for foreign in (
+        {"qk_norm": True},
+        {"scale_embedding": True},
+        {"softcap": 15.0},
+        {"pre_norm": False},
+        {"unit_offset": True},
+    ):
         with pytest.raises(CheckpointError, match="which the code of llama has not"):
             build_model(checkpoint_with(state, own | foreign), {"family": "llama"})
 

@@ -35,6 +35,16 @@ def test_norms_without_gains_are_computed_where_they_are_said():
     assert_computes(model, logits_of(module, tokens), tokens)
 
 
+def test_a_configuration_of_transformers_may_say_layer_norms_of_heads():
+    """Phi's `qk_layernorm`: all heads share one, which is read by the words of the names."""
+    sizes, said = NORMS["layer-by-head"]
+    module, tokens = with_weights(HeadsOfTheirOwn(*sizes)), drawn_tokens(VOCABULARY)
+    state = {name.replace("_norm.", "_layernorm."): values for name, values in state_of(module).items()}
+    checkpoint = checkpoint_of(state, {"model_type": "phi", "qk_layernorm": True, "num_attention_heads": 3})
+    own = {"frontend": "gpt", "family": "handwritten", **SAID, **said, "rotary_dims": 8}
+    assert_computes(build_model(checkpoint, own), logits_of(module, tokens), tokens)
+
+
 BY_HEAD = state_of(HeadsOfTheirOwn(3, 3, 8, "rms", False, True, False))
 OF_LAYER = state_of(HeadsOfTheirOwn(3, 3, 8, "layer", False, True, False, True))
 BARE = state_of(HeadsOfTheirOwn(3, 3, 8, "", False, True, False))
@@ -47,10 +57,8 @@ ONE_ONLY = {name: values for name, values in BY_HEAD.items() if "k_norm" not in 
         (BY_HEAD, {}, "nothing tells query_key_norm, query_key_norm_first, which change"),
         (BY_HEAD, {**BEFORE, "num_attention_heads": 4}, "head_dim 8 is not hidden_size 24 over 4 heads"),
         (BY_HEAD, {**BEFORE, "query_key_norm": "none"}, "query_key_norm is none, and the tensors hold gains"),
-        (BY_HEAD, {**BEFORE, "query_key_norm": "layer_norm"}, "head by head, which no instruction computes"),
-        (OF_LAYER, {"query_key_norm_first": True}, "head by head, which no instruction computes"),
         (OF_LAYER, BEFORE, "unexpected: blocks.0.attn.q_norm.bias"),
-        (BARE, {**BEFORE, "num_attention_heads": 3, "query_key_norm": "layer_norm"}, "no instruction computes"),
+        (BARE, {**BEFORE, "num_attention_heads": 3, "query_key_norm": "layer_norm"}, "of kind rms_norm alone"),
         (BARE, {"num_attention_heads": 5}, "num_attention_heads 5 does not divide hidden_size 24"),
         (BARE, {"head_dim": 7}, "head_dim 7 does not divide hidden_size 24"),
         (BARE, {"head_dim": 8, "num_attention_heads": 2}, "head_dim 8 is not hidden_size 24 over 2 heads"),

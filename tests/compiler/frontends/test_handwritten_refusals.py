@@ -79,6 +79,8 @@ def test_what_most_peoples_code_does_is_assumed():
         "scale_embedding": False,
         "query_key_norm": "none",
         "logit_softcap": 0.0,
+        "gains_less_one": False,
+        "embedding_norm": False,
     }
     assert model.told["head_dim"] == "shapes"
     assert model.told["norm"] == model.told["final_norm"] == "shapes"
@@ -114,7 +116,8 @@ def test_a_configuration_under_other_names_is_read(state, config, said):
 def test_what_is_said_among_metas_names_is_read_and_not_passed_over():
     """dim, n_layers and n_heads are Meta's, whose code has no such arguments: the embedding was left unscaled."""
     said = {**METAS, "norm_eps": 1e-5, "scale_embedding": True, "sliding_window": 8}
-    model = build_model(checkpoint_with(ENCODER_STATE, said), {"norm_first": True, "hidden_act": "gelu"})
+    own = {"norm_first": True, "hidden_act": "gelu", "sliding_layers": [0, 1]}
+    model = build_model(checkpoint_with(ENCODER_STATE, said), own)
     assert model.architecture["scale_embedding"] is True and model.told["scale_embedding"] == "its file"
     assert model.architecture["sliding_window"] == 8
 

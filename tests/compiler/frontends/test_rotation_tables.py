@@ -1,4 +1,4 @@
-"""Tables of rotations in a state_dict are held against the model, and names with a module's prefix are seen through."""
+"""Tables of rotations and masks in a state_dict are held against the model; a module's prefix is seen through."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ TABLES = {
     "rope.sin_cached": np.sin(np.concatenate([ANGLES, ANGLES], 1))[None, None],
     "interleaved.cos_cached": np.cos(np.repeat(ANGLES, 2, 1)),
     "freqs_cis": np.exp(1j * ANGLES),
+    "blocks.0.freqs_cis": np.stack([np.cos(ANGLES), np.sin(ANGLES)], -1),  # view_as_real
+    "rope_cache": np.stack([np.cos(ANGLES), np.sin(ANGLES)], -1)[None],
+    "freqs": ANGLES,
+    "sin_cos": np.concatenate([np.sin(ANGLES), np.cos(ANGLES)], 1),
+    "rotary_emb_freqs": FREQUENCIES,
 }
 
 
@@ -49,10 +54,37 @@ def test_tables_of_the_models_own_rotations_are_left_out(tmp_path, name):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_tables_of_other_rotations_are_refused(tmp_path, name):
-    folder = folder_with(tmp_path, {name: TABLES[name][..., ::-1]})
+    other = TABLES[name].swapaxes(-1, -2)[..., ::-1].swapaxes(-1, -2) if TABLES[name].shape[-1] == 2 else TABLES[name]
+    folder = folder_with(tmp_path, {name: other[..., ::-1]})
     with pytest.raises(CheckpointError, match=r"holds other rotations than the model would have \(.*base 50000\)"):
         build_model(read_checkpoint(folder))
     assert build_model(read_checkpoint(folder, Selection(ignore=(name,))))
+
+
+def windowed(length, seen, hidden):
+    square = torch.ones(length, length).bool()
+    return torch.zeros(length, length).masked_fill(~(torch.tril(square) & torch.triu(square, 1 - seen)), hidden)
+
+
+@pytest.mark.parametrize("name", ["model.layers.0.self_attn.window_mask", "blocks.0.attn.bias"])
+def test_a_mask_of_a_window_is_held_against_the_model(tmp_path, name):
+    """It was left out as if it were that of a whole context, and the program saw everything."""
+    state = {name: torch.from_numpy(values) for name, values in NAIVE.state(0).items()}
+    saved(tmp_path, state | {name: windowed(12, 5, -1e9)})
+    with pytest.raises(CheckpointError) as caught:
+        build_model(read_checkpoint(tmp_path))
+    assert str(caught.value) == (
+        f"{tmp_path}: {name} is a mask that shows each position 5 positions, its own among them, and the model would "
+        "have none; give sliding_window = 5 and the layers that have it, sliding_layers, in an --architecture file, or "
+        "leave the mask out with --ignore"
+    )
+    assert build_model(read_checkpoint(tmp_path, Selection(ignore=(name,))))
+    own = {"family": "mistral", "sliding_window": 4}
+    with pytest.raises(CheckpointError, match="the model would have windows of 4; give sliding_window = 5"):
+        build_model(read_checkpoint(tmp_path), own)
+    assert build_model(read_checkpoint(tmp_path), own | {"sliding_window": 5})
+    saved(tmp_path, state | {name: windowed(12, 12, -1e9)})
+    assert build_model(read_checkpoint(tmp_path)).notes == (f"left out, since the model computes them: {name}",)
 
 
 def test_a_prefix_of_a_module_around_the_model_is_left_out_and_said(tmp_path):
