@@ -181,7 +181,11 @@ class _Builder:
         if h.scale_by_layer:
             scale /= layer + 1
         window = h.sliding_window if layer in h.sliding_layers else 0
-        attended = op.Attention(q, k, v, h.num_attention_heads, h.num_key_value_heads, scale, window)
+        keys = h.num_key_value_heads
+        if h.keys_in_turn and keys < h.num_attention_heads:
+            width, keys = h.num_attention_heads * h.head_width, h.num_attention_heads
+            k, v = (self.emit(op.Broadcast(x, width, op.BroadcastKind.TILED)) for x in (k, v))
+        attended = op.Attention(q, k, v, h.num_attention_heads, keys, scale, window)
         return self.map(layer, "output", self.emit(attended))
 
     def turned(self, layer: int, norm: str, x: int, heads: int) -> int:

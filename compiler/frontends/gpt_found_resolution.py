@@ -170,6 +170,9 @@ def complete_found(
         assumed.pop("query_key_norm", None)
     elif {**assumed, **known}.get("query_key_norm") == "none":
         assumed.setdefault("query_key_norm_first", True)  # there is none
+    heads, keys = ({**known, **shapes}.get(f"num_{name}_heads") for name in ("attention", "key_value"))
+    if "keys_in_turn" not in known:  # of one head of keys, or as many as of queries, there is one order
+        (shapes if keys in (1, heads) else assumed)["keys_in_turn"] = False
     if {**assumed, **known}.get("rotary_dims") == 0:
         shapes |= {name: value for name, value in NO_ROTATION.items() if name not in known}
     norm = {**assumed, **known, **shapes}.get("norm")

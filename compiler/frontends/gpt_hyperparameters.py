@@ -47,13 +47,14 @@ PARAMETERS = {
     "query_key_norm": Parameter(str, choices=("none", "rms_norm", "layer_norm")),
     "query_key_norm_first": Parameter(bool),  # before the rotation
     "logit_softcap": Parameter(float, least=0),  # c of c tanh(logits / c), 0: none
+    "keys_in_turn": Parameter(bool),  # fewer than queries: query h reads keys h modulo their number
     "gains_less_one": Parameter(bool),  # of norms, which are stored less 1
     "embedding_norm": Parameter(bool),  # of the token embedding, without a gain
 }
 OF_FOUND = (  # others fix them
     *("norm", "rope_interleaved", "gate_first", "fused_by_head", "scale_embedding"),
     *("head_dim", "query_key_norm", "query_key_norm_first", "logit_softcap"),
-    *("gains_less_one", "embedding_norm"),
+    *("gains_less_one", "embedding_norm", "keys_in_turn"),
 )
 
 
@@ -94,6 +95,7 @@ class Hyperparameters:
     logit_softcap: float = 0.0
     gains_less_one: bool = False
     embedding_norm: bool = False
+    keys_in_turn: bool = False
 
     @property
     def head_width(self) -> int:

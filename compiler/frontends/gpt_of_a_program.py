@@ -63,9 +63,14 @@ def _said(instructions: Instructions, tensors: Sequence[ModelTensor]) -> Said:
     windows = [each.window for each in attentions]
     rows, width = tensors[query.weight].values.shape
     head = rows // attentions[0].heads
+    repeated, keys = instructions[attentions[0].k], attentions[0].kv_heads
+    if isinstance(repeated, op.Broadcast):
+        key = _behind(repeated.x, instructions)
+        keys = tensors[key.weight].values.shape[0] // head
     return {
         "num_attention_heads": attentions[0].heads,
-        "num_key_value_heads": attentions[0].kv_heads,
+        "num_key_value_heads": keys,
+        "keys_in_turn": isinstance(repeated, op.Broadcast),
         "head_dim": head,
         "hidden_act": kinds[0].name.lower(),
         "norm": _kind(norms[-1]),

@@ -20,7 +20,7 @@ OF_CONSTANTS = ("rope_theta", "rms_norm_eps", "hidden_act")
 NEUTRAL: Mapping[str, object] = {  # what every Llama does
     **{"norm_first": True, "norm": "rms_norm", "gate_first": True, "parallel_residual": False},
     **{"query_key_norm": "none", "scale_embedding": False, "logit_softcap": 0, "sliding_window": 0},
-    **{"embedding_norm": False, "gains_less_one": False},
+    **{"embedding_norm": False, "gains_less_one": False, "keys_in_turn": False},
 }
 
 

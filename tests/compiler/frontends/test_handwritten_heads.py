@@ -9,9 +9,13 @@ from golden_logits import assert_computes, checkpoint_of, drawn_tokens
 from handwritten_heads import BEFORE, NORMS, SAID, WIDTHS, HeadsOfTheirOwn, WithoutGains
 from handwritten_parts import VOCABULARY, with_weights
 from handwritten_states import logits_of, state_of
+from loud_models import HEADS, KEYS, LAYERS, LLAMA, WIDTH, loud_state
 
 from bytecap.compiler.frontends import build_model, restored_tensors
+from bytecap.compiler.frontends.gpt_of_a_program import readings
+from bytecap.compiler.readings.sample import weights_of
 from bytecap.errors import CheckpointError
+from bytecap.runtime.interpreter import Interpreter
 
 
 @pytest.mark.parametrize("name", [*WIDTHS, *NORMS])
@@ -76,3 +80,22 @@ def test_modules_differ_where_their_norms_do():
     tokens = torch.from_numpy(drawn_tokens(VOCABULARY))
     found = [with_weights(HeadsOfTheirOwn(3, 3, 8, "rms", False, before, False))(tokens) for before in (True, False)]
     assert not torch.allclose(*found, atol=1e-2)
+
+
+def test_keys_that_are_repeated_in_turn_are_those_of_groups_with_queries_in_another_order():
+    """`k.repeat(1, 2, 1, 1)`: query h reads keys h modulo 2; sorted into groups, queries 0 and 2 come first."""
+    state, said = loud_state("llama"), {**LLAMA, "num_attention_heads": HEADS}
+    order = np.arange(WIDTH).reshape(HEADS // KEYS, KEYS, -1).swapaxes(0, 1).ravel()
+    sorted_ = dict(state)
+    for layer in range(LAYERS):
+        query, output = (f"layers.{layer}.attention.{part}_proj.weight" for part in "qo")
+        sorted_[query], sorted_[output] = state[query][order].copy(), state[output][:, order].copy()
+    in_turn = build_model(checkpoint_of(state, None), {**said, "keys_in_turn": True})
+    in_groups = build_model(checkpoint_of(sorted_, None), said)
+    assert in_groups.assumed["keys_in_turn"] is False and in_turn.told["keys_in_turn"] == "architecture"
+    tokens = np.random.default_rng(0).integers(0, VOCABULARY, (2, 20))
+    found, expected = (Interpreter(m.program, weights_of(m)).logits(tokens) for m in (in_turn, in_groups))
+    assert np.abs(found - expected).max() <= 2e-6 * np.abs(expected).max()
+    assert np.abs(found - Interpreter(in_groups.program, weights_of(in_turn)).logits(tokens)).max() > 1
+    back = next(each for each in readings(in_turn.program, in_turn.tensors) if each.get("family") == "handwritten")
+    assert build_model(checkpoint_of(state, None), back).program == in_turn.program
