@@ -64,7 +64,7 @@ def doubt_of(program: Program, tensors: Sequence[np.ndarray], sequences: np.ndar
         if not promising:
             return None
         read = interpreter.token_losses(sample.much).ravel()
-        tried = {each.change: losses_of(each.program, tensors, sample.much) for each in promising}
+        tried = {each.change: losses_of(each.program, each.tensors(tensors), sample.much) for each in promising}
     found = {change: losses for change, losses in tried.items() if losses is not None and sample.decided(losses, read)}
     found = {change: losses for change, losses in found.items() if losses.mean() < sample.entropy}
     if not found:
@@ -77,8 +77,8 @@ def _promising(read: Interpreter, sample: Sample) -> list[Neighbour]:
     """Those neighbours that are better on little text, the best first."""
     own = read.token_losses(sample.little).mean()
     found = []
-    for neighbour in neighbours(read.program, read.shapes.widths):
-        losses = losses_of(neighbour.program, read.tensors, sample.little)
+    for neighbour in neighbours(read.program, read.shapes.widths, [tensor.shape for tensor in read.tensors]):
+        losses = losses_of(neighbour.program, neighbour.tensors(read.tensors), sample.little)
         if losses is not None and losses.mean() < own:
             found.append((float(losses.mean()), neighbour))
     return [neighbour for _, neighbour in sorted(found, key=lambda each: each[0])[:MOST_TRIED]]

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
+
 from ...format.program.head_operations import Attention, CappedAttention, Rope, Rotate
 from ...format.program.kinds import ActivationKind, BroadcastKind, RopeLayout, SoftcapKind
 from ...format.program.operation import Operation
@@ -26,6 +28,7 @@ from ...format.program.operations import (
     Softcap,
 )
 from ...format.program.program import Program
+from ..model.structure import embedding_tables
 from .rewriting import Edit, Rewriting, changing, replacing, rewritten, skipping
 
 ACTIVATIONS = {
@@ -47,14 +50,28 @@ Edits = Iterator[tuple[str, Edit]]
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A program of the same tensors.  change : what it does in place of what was read, in words"""
+    """A program of the same tensors.
+
+    change : what it does in place of what was read, in words;  turned : tensors that it reads transposed
+    """
 
     change: str
     program: Program
+    turned: frozenset[int] = frozenset()
+
+    def tensors(self, read: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """The tensors as it reads them."""
+        if not self.turned:
+            return read
+        return [np.ascontiguousarray(values.T) if i in self.turned else values for i, values in enumerate(read)]
 
 
-def neighbours(program: Program, widths: Sequence[int]) -> Iterator[Neighbour]:
-    """All programs near one; widths : of its registers."""
+def neighbours(program: Program, widths: Sequence[int], shapes: Sequence[tuple[int, ...]]) -> Iterator[Neighbour]:
+    """All programs near one; widths : of its registers;  shapes : of its tensors"""
+    square = {op.weight for op in program.instructions if isinstance(op, Linear)} - embedding_tables(program)
+    square = {tensor for tensor in square if shapes[tensor][0] == shapes[tensor][1]}
+    if square:
+        yield Neighbour("square maps as [inputs, outputs]", program, frozenset(square))
     for edits in (_norms, _activations, _rotations, _scales, _heads, _streams, _caps):
         for change, edit in edits(program, widths):
             found = rewritten(program, edit)
