@@ -10,9 +10,6 @@ import click
 from .documents import json_option, print_document
 from .origins import origin_of
 from .parameters import (
-    DATA_FILES,
-    INPUT_FILE,
-    OUTPUT_FILE,
     check_outputs,
     data_help,
     example,
@@ -21,6 +18,7 @@ from .parameters import (
     tokenizer_help,
     tokenizer_option,
 )
+from .path_types import DATA_FILES, INPUT_FILE, OUTPUT_FILE
 from .progress import terminal_progress
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import click
 
 from ..files.numbers import integer
 from .documents import json_option, print_document
-from .parameters import CHECKPOINT, INPUT_FILE, Choice, example, force_option, other_tokenizer_option
+from .parameters import Choice, example, force_option, other_tokenizer_option
+from .path_types import CHECKPOINT, INPUT_FILE, OUTPUT
 from .reading_report import print_notes
 from .text_lines import print_text
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from ..interface import Export
 
 DTYPES = ("original", "float32", "float16", "bfloat16", "q8_0")
-OUTPUT = click.Path(path_type=Path)
 
 
 @click.command(

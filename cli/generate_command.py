@@ -9,7 +9,6 @@ import click
 
 from .documents import json_option, print_document
 from .parameters import (
-    CHECKPOINT,
     architecture_option,
     count_option,
     example,
@@ -21,6 +20,7 @@ from .parameters import (
     tokenizer_option,
     weights_option,
 )
+from .path_types import CHECKPOINT
 
 EXAMPLE = example('bytecap generate model.bcap --prompt "Once upon a time" --tokens 200 --temperature 0.8 --seed 1')
 

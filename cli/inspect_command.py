@@ -10,7 +10,8 @@ import click
 
 from .documents import json_option, print_document
 from .origins import origin_of
-from .parameters import ARTIFACT, OUTPUT_FILE, Choice, check_outputs, example, force_option
+from .parameters import Choice, check_outputs, example, force_option
+from .path_types import ARTIFACT, OUTPUT_FILE
 
 
 @click.command(

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from .documents import json_option, print_document
-from .parameters import FOLDER, INPUT_FILE, SIZE, Choice, example, force_option, tokenizer_help, tokenizer_option
+from .parameters import SIZE, Choice, example, force_option, tokenizer_help, tokenizer_option
+from .path_types import DATA_PATH, FOLDER, INPUT_FILE
 
-DATA_PATH = click.Path(path_type=Path)  # a pattern, too
 DOCUMENTS = Choice(("auto", "joined", "separate"))
 
 

@@ -14,7 +14,8 @@ import click
 
 from ..files.nearest_name import nearest_name
 from ..files.sizes import UNITS
-from .parameters import Choice, DataFiles, InputFile, Size
+from .parameters import Choice, Size
+from .path_types import DataFiles, InputFile
 
 EXTRA = re.compile(r"Got unexpected extra arguments? \((?P<words>.*)\)")
 

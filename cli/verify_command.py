@@ -11,8 +11,6 @@ from ..submissions.archive_kinds import is_submission
 from .documents import json_option, print_document
 from .exit_codes import VERIFICATION
 from .parameters import (
-    ARTIFACT,
-    DATA_FILES,
     SIZE,
     code_option,
     data_help,
@@ -24,6 +22,7 @@ from .parameters import (
     tokenizer_help,
     tokenizer_option,
 )
+from .path_types import ARTIFACT, DATA_FILES
 from .progress import terminal_progress
 
 ARTIFACT_OPTIONS = (

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from ..errors import WrongTypeError
+from ..errors import MissingFileError, WrongTypeError
 
 SHOWN_CHARACTERS = 40  # of a value in an error
 
@@ -30,12 +30,29 @@ def refuse_wrong_types(function: Callable[..., Any], given: tuple[Any, ...], opt
                 raise WrongTypeError(f"{name} is {described(value)}; give {way_out}")
 
 
+def refuse_no_names(function: Callable[..., Any], given: tuple[Any, ...], options: Mapping[str, Any]) -> None:
+    """MissingFileError for a path that names no file: an empty one, which would stand for the folder that the process
+    is in, and one with a NUL, which no system takes.
+    """
+    for name, path in _named_paths(function, given, options):
+        if not path:
+            raise MissingFileError.saying(f"{name} is an empty text, which names no file; give {A_PATH}", path)
+        if "\0" in path:
+            raise MissingFileError.saying(f"{name} has a NUL in it ({path!r}), as no path has; give {A_PATH}", path)
+
+
 def paths_among(function: Callable[..., Any], given: tuple[Any, ...], options: Mapping[str, Any]) -> Iterator[str]:
     """The paths among the arguments of a call."""
-    for _, annotation, value in _annotated(function, given, options):
+    return (path for _, path in _named_paths(function, given, options))
+
+
+def _named_paths(
+    function: Callable[..., Any], given: tuple[Any, ...], options: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    for name, annotation, value in _annotated(function, given, options):
         if "PathLike" in annotation:
             several = value if isinstance(value, list | tuple) else [value]
-            yield from (str(each) for each in several if is_path(each))
+            yield from ((name, str(each)) for each in several if is_path(each))
 
 
 def _annotated(
