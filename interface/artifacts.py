@@ -34,13 +34,15 @@ def inspect(artifact: PathLike) -> Inspection:
 
 @deliberate
 def read_artifact(data: bytes) -> Artifact:
-    """The parts of an artifact, whose bytes are given; nothing in it is executed.
+    """The parts of an artifact, whose bytes are given, in whatever holds bytes; nothing in it is executed.
 
     Raises ArtifactError (with offset, place and rule) when it cannot be read.
     """
     from ..format.artifact import read_artifact as read
 
-    return read(data)
+    with memoryview(data) as view:
+        plain = view.contiguous and view.itemsize == 1 and view.ndim == 1
+        return read(data if plain else view.tobytes())
 
 
 @deliberate

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from small_job import CAP
 
 import bytecap
@@ -61,6 +62,23 @@ def test_what_is_read_step_by_step_is_refused_by_name(function, value, said):
         function(value)
 
 
+@pytest.mark.parametrize(
+    "held",
+    [
+        bytearray,
+        memoryview,
+        lambda data: np.frombuffer(data, np.uint8),
+        lambda data: np.frombuffer(data, np.uint8).reshape(1, -1),
+        lambda data: memoryview(np.repeat(np.frombuffer(data, np.uint8), 2))[::2],
+        lambda data: np.frombuffer(data, f"S{len(data)}"),
+    ],
+    ids=["bytearray", "memoryview", "array", "rows", "every second", "one item"],
+)
+def test_an_artifact_is_read_from_whatever_holds_its_bytes(small_job, held):
+    data = small_job.artifact.read_bytes()
+    assert bytecap.write_artifact(bytecap.read_artifact(held(data))) == data
+
+
 def test_what_means_the_same_is_taken(small_job):
     plain = bytecap.evaluate(str(small_job.artifact), data=str(small_job.data), tokenizer=str(small_job.tokenizer))
     other = bytecap.evaluate(
@@ -94,11 +112,37 @@ def test_what_are_no_token_ids_is_not_taken_for_them(small_job, tokens):
     if not isinstance(tokens, str):
         with pytest.raises(WrongTypeError, match="tokens are "):
             model.generate(tokens, tokens=1)
+
+
+@pytest.mark.parametrize("tokens", [[2**70], np.array([2**63 + 1], np.uint64), np.array([2**70], object)])
+def test_token_ids_beyond_64_bits_are_told_as_such(small_job, tokens):
     with pytest.raises(DataError, match="a token id is beyond 64 bits"):
-        model.logits([2**70])
+        bytecap.load(small_job.artifact).logits(tokens)
 
 
-@pytest.mark.parametrize("tokens", [[1, 5], (1, 5), range(1, 6, 4), np.array([1, 5], np.uint16)])
+def test_numbers_that_hide_or_are_to_be_learned_are_no_token_ids(small_job):
+    model = bytecap.load(small_job.artifact)
+    for tokens in (np.ma.array([1, 5], mask=[0, 1]), torch.tensor([1.0], requires_grad=True)):
+        with pytest.raises(WrongTypeError, match=r"tokens are of type (MaskedArray|Tensor); give whole numbers"):
+            model.logits(tokens)
+
+
+SAME_IDS = [
+    [1, 5],
+    (1, 5),
+    range(1, 6, 4),
+    np.array([1, 5], np.uint16),
+    np.array([1, 5], ">u2"),
+    np.array([1, 5], ">i8"),
+    np.array([1, 5], object),
+    np.array([5, 1])[::-1],
+    np.arange(1, 9)[::4],
+    np.frombuffer(b"\1\0\5\0", "<u2"),  # read-only
+    torch.tensor([1, 5], dtype=torch.int32),
+]
+
+
+@pytest.mark.parametrize("tokens", SAME_IDS, ids=lambda tokens: type(tokens).__name__)
 def test_token_ids_of_every_kind_give_the_same(small_job, tokens):
     model = bytecap.load(small_job.artifact)
     assert np.array_equal(model.logits(tokens), model.logits(np.array([1, 5])))
@@ -110,6 +154,17 @@ def test_a_file_that_is_not_there_is_pythons_error_too(small_job, name):
     with pytest.raises(FileNotFoundError, match=r"missing\.bin") as raised:
         bytecap.evaluate(**{**given, name: "missing.bin"})
     assert isinstance(raised.value, MissingFileError) and raised.value.filename == "missing.bin"
+
+
+@pytest.mark.parametrize("name", ["model", "data", "tokenizer", "against", "resume"])
+@pytest.mark.parametrize(
+    ("path", "said"), [("", "is an empty text, which names no file"), ("a\0b", r"has a NUL in it \('a\\x00b'\)")]
+)
+def test_a_path_that_names_no_file_is_not_the_folder_that_the_process_is_in(small_job, name, path, said):
+    given = {"model": small_job.artifact, "data": small_job.data, "tokenizer": small_job.tokenizer}
+    for value in (path, [path]) if name == "data" else (path,):
+        with pytest.raises(MissingFileError, match=f"^{name} {said}"):
+            bytecap.evaluate(**{**given, name: value})
 
 
 def test_a_name_that_is_no_path_is_no_missing_file(small_job):
