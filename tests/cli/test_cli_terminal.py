@@ -110,9 +110,12 @@ def test_a_wide_terminal_has_all_columns(folder):
         "lab list",
     ],
 )
-def test_no_line_is_wider_than_the_terminal(folder, monkeypatch, line, width):
+@pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])
+def test_no_line_is_wider_than_the_terminal(folder, monkeypatch, line, width, kind):
     monkeypatch.chdir(folder)
-    output = CODES.sub("", shown(width, run, line.split()))
+    output = shown(width, run, line.split(), TERM=kind)
+    assert kind != "dumb" or "\x1b" not in output
+    output = CODES.sub("", output)
     long = [each for each in output.split("\n") if len(each) > width]
     assert all(len(each.split()[-1]) >= min(MOST_OF_A_WORD, width - 20) for each in long), long
 
