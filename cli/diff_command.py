@@ -19,7 +19,7 @@ from .parameters import (
     tokenizer_option,
 )
 from .path_types import DATA_FILES, INPUT_FILE, OUTPUT_FILE
-from .progress import terminal_progress
+from .progress import terminal_progress, verbosity_options
 
 if TYPE_CHECKING:
     from ..interface import Difference
@@ -42,6 +42,7 @@ DIFFERENT = 1  # as of diff and cmp
 @click.option("--html", type=OUTPUT_FILE, metavar="OUT.html", help="Write a page with both side by side.")
 @force_option
 @click.option("--all", "everything", is_flag=True, help="List the tensors that are the same, too.")
+@verbosity_options
 @json_option
 def command(
     first: Path, second: Path, html: Path | None, force: bool, everything: bool, as_json: bool, **options: Any

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+
 import pytest
 from command_line import bytecap_command
 
@@ -136,3 +139,32 @@ def test_verbose_shows_every_step_and_quiet_none(small_job, tmp_path) -> None:
     quiet = bytecap_command(*small_job.compile_arguments(tmp_path / "b.bcap", "-q", *options))
     assert (quiet.code, quiet.stderr) == (0, "")
     assert "before the work; it took" in quiet.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "stages"),
+    [
+        ("inspect {artifact}", ["read and decode"]),
+        ("inspect {checkpoint}", ["read"]),
+        ("export {artifact} -o x.pt", ["decode and write"]),
+        ("generate {artifact} --prompt 1 --tokens 2", ["read the model"]),
+        ("pack {artifact} -o out", ["decode", "run the script beside the runtime"]),
+        ("verify {artifact} --data {data} --tokenizer {tokenizer}", ["score 50/50"]),
+        (
+            "diff {artifact} {artifact} --data {data} --tokenizer {tokenizer}",
+            ["score reference 50/50"],
+        ),
+    ],
+)
+def test_every_command_that_works_says_its_stages_or_is_quiet(line, stages, small_job, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = line.format(**vars(small_job)).split()
+    verbose = bytecap_command(*words, "-v")
+    assert verbose.code == 0
+    told = [re.sub(r"^bytecap: +[0-9.]+ s  ", "", each) for each in verbose.stderr.splitlines()]
+    for stage in stages:
+        assert any(each.startswith(stage.format(**vars(small_job))) for each in told), verbose.stderr
+    shutil.rmtree(tmp_path / "out", ignore_errors=True)
+    (tmp_path / "x.pt").unlink(missing_ok=True)
+    quiet = bytecap_command(*words, "-q")
+    assert quiet.code == 0 and (not quiet.stderr or quiet.stderr.startswith("bytecap: note: "))
