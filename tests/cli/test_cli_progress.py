@@ -10,7 +10,7 @@ from command_line import bytecap_command
 
 from bytecap.cli.estimate import Estimate
 from bytecap.cli.progress import ProgressLines, duration, header_lines
-from bytecap.progress import NamedProgress, Plan
+from bytecap.progress import NamedProgress, Plan, RepeatedProgress
 
 PLAN = Plan({"read": "model.pt, 10 weights"}, {"a": 10.0, "b": 30.0}, 24.0, 80.0, 1_500_000_000, 1.6, {"b": 5})
 
@@ -111,6 +111,22 @@ def test_a_long_stage_says_in_a_log_how_far_it_is(steps, told, capsys) -> None:
     found = lines_of(steps, capsys)
     assert found[: len(told)] == told
     assert len(found) <= len(told) + 1
+
+
+def test_what_is_repeated_is_planned_as_often() -> None:
+    plans: list[Plan] = []
+
+    class Taker:
+        def __call__(self, stage: str, done: int, total: int) -> None:
+            pass
+
+        def plan(self, plan: Plan) -> None:
+            plans.append(plan)
+
+    RepeatedProgress(Taker(), ["x", "y"], "a").plan(PLAN)
+    assert plans[0].seconds == {"a": 10.0, "x: b": 30.0, "y: b": 30.0}
+    assert plans[0].steps == {"x: b": 5, "y: b": 5}
+    assert (plans[0].total, plans[0].low, plans[0].high) == (70.0, 42.0, 140.0)
 
 
 def test_a_named_progress_names_the_stages_of_its_plan() -> None:
