@@ -55,7 +55,8 @@ def write_artifact(artifact: Artifact) -> bytes:
 
 @deliberate
 def decode_tensors(artifact: Artifact) -> dict[str, np.ndarray]:
-    """The float32 arrays of an artifact that was read, by name, bit-exact on every platform.
+    """The float32 arrays of an artifact that was read, bit-exact on every platform, by the names that its program has
+    for them. Where that computes with parts of a checkpoint's tensor these are apart; `export` joins them again.
 
     Raises ArtifactError when a stream breaks a rule, or the arrays are not the ones that the writer had.
     """
