@@ -81,6 +81,13 @@ class AllCommands(NamedCommands):
             return None
         return import_module(f".{name}_command", __package__).command
 
+    def commands_with(self, option: str) -> list[str]:
+        """The commands that have an option of exactly this name, given with its dashes."""
+        if not option.startswith("--"):
+            return []
+        commands = {name: import_module(f".{name}_command", __package__).command for name in COMMANDS}
+        return [name for name, command in commands.items() if any(option in each.opts for each in command.params)]
+
     def invoke(self, ctx: click.Context) -> Any:
         """As click does, which takes every broken pipe for that of standard output and ends without a word."""
         try:
