@@ -26,6 +26,7 @@ from .error_document import error_document, wants_document
 from .exit_codes import DONE, OUTPUT, OVER_LIMIT, READER_GONE, UNEXPECTED, USAGE, exit_code_lines, exit_code_of
 from .failures import error_text
 from .interruption import heed_signals, interruption_message, leave_when_interrupted
+from .lost_pages import heed_lost_pages
 from .standard_streams import prepare_streams
 from .usage import usage_text
 
@@ -64,6 +65,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     given = sys.argv[1:] if arguments is None else arguments
     prepare_streams()
     heed_signals(lambda interruption: _fail(given, interruption, *_failure(interruption, given)))
+    heed_lost_pages(lambda error, code: _fail(given, error, error_text(error), code))
     code = run(arguments)
     leave_when_interrupted(code)
     sys.exit(code)
