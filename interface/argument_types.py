@@ -15,19 +15,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from ..errors import MissingFileError, WrongTypeError
+from ..errors import DataError, MissingFileError, WrongTypeError
 
+LEAST = {"threads": 1, "seed": 0, "evaluation_tokens": 1, "seconds": 0, "tolerance": 0, "expect_bpb": 0}  # by argument
 SHOWN_CHARACTERS = 40  # of a value in an error
 
 
 def refuse_wrong_types(function: Callable[..., Any], given: tuple[Any, ...], options: Mapping[str, Any]) -> None:
-    """WrongTypeError for an argument that is not what its annotation says; wrong names are left to the call."""
+    """WrongTypeError for an argument that is not what its annotation says, and DataError for a number below what its
+    name takes; wrong names are left to the call.
+    """
     for name, annotation, value in _annotated(function, given, options):
         wanted, optional = annotation.removesuffix(" | None"), annotation.endswith(" | None")
         if wanted in KINDS and not (optional and value is None):
             holds, way_out = KINDS[wanted]
             if not holds(value):
                 raise WrongTypeError(f"{name} is {described(value)}; give {way_out}")
+            if name in LEAST and _is_number(value) and not value >= LEAST[name]:  # nor is what is no number
+                raise DataError(f"{name} is {value}; it must be at least {LEAST[name]}")
 
 
 def refuse_no_names(function: Callable[..., Any], given: tuple[Any, ...], options: Mapping[str, Any]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import CapError, WrongTypeError
+from ..errors import CapError, DataError, WrongTypeError
 from ..files.sizes import parse_size
 from .argument_types import described, is_whole
 
@@ -64,3 +65,26 @@ def budget_of(seconds: float | None, memory: int | str | None) -> ScoringBudget:
     from ..runtime.scoring_budget import ScoringBudget
 
     return ScoringBudget(seconds or None, (None if memory is None else size_in_bytes(memory)) or None)
+
+
+def beginning_of(bos: int | str | None) -> int | None:
+    """The id of the token before each document, NO_TOKEN for none, None where nobody said; else DataError."""
+    from ..runtime.tokens import NO_TOKEN
+
+    if bos == "none":
+        return NO_TOKEN
+    if bos is None:
+        return None
+    with suppress(ValueError):
+        if int(bos) >= 0:
+            return int(bos)
+    raise DataError(f"{bos!r} is no token that begins documents; give its id, or none")
+
+
+def reading_of(documents: str) -> str:
+    """How documents are read; DataError for another word."""
+    from ..runtime.evaluation import AUTO, JOINED, SEPARATE
+
+    if documents not in (AUTO, JOINED, SEPARATE):
+        raise DataError(f"documents are '{JOINED}', '{SEPARATE}' or '{AUTO}', not {documents!r}")
+    return documents

@@ -49,6 +49,37 @@ def test_an_argument_of_another_type_is_refused_by_name(small_job, name, value, 
 
 
 @pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"threads": 0}, "threads is 0; it must be at least 1"),
+        ({"threads": np.int64(-1)}, "threads is -1; it must be at least 1"),
+        ({"seconds": -1}, "seconds is -1; it must be at least 0"),
+        ({"seconds": float("nan")}, "seconds is nan; it must be at least 0"),
+        ({"documents": "apart"}, "documents are 'joined', 'separate' or 'auto', not 'apart'"),
+        ({"bos": -1}, "-1 is no token that begins documents; give its id, or none"),
+        ({"bos": "-5"}, "'-5' is no token that begins documents; give its id, or none"),
+        ({"bos": "x"}, "'x' is no token that begins documents; give its id, or none"),
+    ],
+)
+def test_a_value_that_means_nothing_is_refused_and_not_another_one_taken(small_job, options, said):
+    with pytest.raises(DataError, match=f"^{re.escape(said)}$"):
+        bytecap.evaluate(small_job.artifact, data=small_job.text, tokenizer=small_job.tokenizer, **options)
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "said"),
+    [
+        (bytecap.compile, {"seed": -1}, "seed is -1; it must be at least 0"),
+        (bytecap.compile, {"evaluation_tokens": 0}, "evaluation_tokens is 0; it must be at least 1"),
+        (bytecap.forecast, {"threads": 0}, "threads is 0; it must be at least 1"),
+    ],
+)
+def test_a_number_below_what_its_name_takes_is_refused_before_the_work(small_job, function, options, said):
+    with pytest.raises(DataError, match=f"^{re.escape(said)}$"):
+        function(small_job.checkpoint, cap=CAP, calibration=small_job.calibration, **options)
+
+
+@pytest.mark.parametrize(
     ("function", "value", "said"),
     [
         (bytecap.read_artifact, "model.bcap", "data is 'model.bcap', of type str; give the bytes themselves"),
