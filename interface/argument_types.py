@@ -17,7 +17,9 @@ from typing import Any
 
 from ..errors import DataError, MissingFileError, WrongTypeError
 
-LEAST = {"threads": 1, "seed": 0, "evaluation_tokens": 1, "seconds": 0, "tolerance": 0, "expect_bpb": 0}  # by argument
+ONE = "threads tokens calibration_tokens evaluation_tokens slices top stride documents".split()
+ZERO = "seed seconds tolerance expect_bpb octaves".split()
+LEAST = dict.fromkeys(ONE, 1) | dict.fromkeys(ZERO, 0)  # that a number may be, by argument
 SHOWN_CHARACTERS = 40  # of a value in an error
 
 

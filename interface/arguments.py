@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import CapError, DataError, WrongTypeError
+from ..errors import CapError, CompileError, DataError, WrongTypeError
 from ..files.sizes import parse_size
 from .argument_types import described, is_whole
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..runtime.scoring_budget import ScoringBudget
 
 PathLike = str | os.PathLike[str]
+MOST_BITS = 16
 
 
 def optional_path(path: PathLike | None) -> Path | None:
@@ -88,3 +89,10 @@ def reading_of(documents: str) -> str:
     if documents not in (AUTO, JOINED, SEPARATE):
         raise DataError(f"documents are '{JOINED}', '{SEPARATE}' or '{AUTO}', not {documents!r}")
     return documents
+
+
+def refuse_bits(bits: float, least: float, *, or_none: bool = False) -> None:
+    """CompileError for bits a weight that are none: at least so many, at most 16, or 0 where weights may be removed."""
+    if not least <= bits <= MOST_BITS and not (or_none and bits == 0):
+        zero = "0 to remove, or " if or_none else ""
+        raise CompileError(f"bits are {bits}; give {zero}{least} to {MOST_BITS}")

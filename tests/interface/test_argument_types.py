@@ -66,17 +66,48 @@ def test_a_value_that_means_nothing_is_refused_and_not_another_one_taken(small_j
         bytecap.evaluate(small_job.artifact, data=small_job.text, tokenizer=small_job.tokenizer, **options)
 
 
-@pytest.mark.parametrize(
-    ("function", "options", "said"),
-    [
-        (bytecap.compile, {"seed": -1}, "seed is -1; it must be at least 0"),
-        (bytecap.compile, {"evaluation_tokens": 0}, "evaluation_tokens is 0; it must be at least 1"),
-        (bytecap.forecast, {"threads": 0}, "threads is 0; it must be at least 1"),
-    ],
-)
-def test_a_number_below_what_its_name_takes_is_refused_before_the_work(small_job, function, options, said):
-    with pytest.raises(DataError, match=f"^{re.escape(said)}$"):
-        function(small_job.checkpoint, cap=CAP, calibration=small_job.calibration, **options)
+REFUSED_VALUES = [  # by function, beside its checkpoint and calibration text
+    (bytecap.compile, {"cap": CAP, "seed": -1}, DataError, "seed is -1; it must be at least 0"),
+    (bytecap.compile, {"cap": CAP, "evaluation_tokens": 0}, DataError, "evaluation_tokens is 0; it must be at least 1"),
+    (bytecap.forecast, {"cap": CAP, "threads": 0}, DataError, "threads is 0; it must be at least 1"),
+    (bytecap.fit, {"cap": [], "output": "fitted"}, DataError, "no cap is given; name one or several"),
+    (bytecap.sensitivity, {"tokens": 0}, DataError, "tokens is 0; it must be at least 1"),
+    (bytecap.sensitivity, {"slices": 0}, DataError, "slices is 0; it must be at least 1"),
+    (bytecap.sensitivity, {"top": -1}, DataError, "top is -1; it must be at least 1"),
+    (bytecap.sensitivity, {"bits": 1}, CompileError, "bits are 1; give 0 to remove, or 2 to 16"),
+    (bytecap.sensitivity, {"bits": -1}, CompileError, "bits are -1; give 0 to remove, or 2 to 16"),
+    (
+        bytecap.sensitivity,
+        {"by": "size"},
+        CompileError,
+        "units are not ranked by 'size'; they are by second-order, gradient, row-error, measured",
+    ),
+    (bytecap.curve, {"bits": 0.0}, CompileError, "bits are 0.0; give 0.1 to 16"),
+    (bytecap.curve, {"bits": float("nan")}, CompileError, "bits are nan; give 0.1 to 16"),
+    (bytecap.curve, {"octaves": -1.0}, DataError, "octaves is -1.0; it must be at least 0"),
+]
+
+
+@pytest.mark.parametrize(("function", "options", "kind", "said"), REFUSED_VALUES)
+def test_a_number_or_word_that_a_function_does_not_take_is_refused(
+    small_job, tmp_path, monkeypatch, function, options, kind, said
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(kind, match=f"^{re.escape(said)}$"):
+        function(small_job.checkpoint, calibration=small_job.calibration, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_values_of_functions_that_take_no_checkpoint_are_refused_alike(small_job, tmp_path):
+    with pytest.raises(CompileError, match=r"^bits are 1; give 2 to 16$"):
+        bytecap.diagnose(small_job.checkpoint, data=small_job.calibration, bits=1)
+    with pytest.raises(DataError, match=r"^no checkpoint is given; name one or several$"):
+        bytecap.fit([], cap=CAP, calibration=small_job.calibration, output=tmp_path / "out")
+    with pytest.raises(DataError, match=r"^stride is -1; it must be at least 1$"):
+        bytecap.pack(small_job.artifact, tmp_path / "out", stride=-1)
+    with pytest.raises(DataError, match=r"^documents is 0; it must be at least 1$"):
+        bytecap.check_byte_table(small_job.tokenizer, data=small_job.text, documents=0)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
