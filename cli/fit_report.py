@@ -26,7 +26,6 @@ COLUMNS = (
     ">gap mBPB",
     ">seconds",
 )
-LOSSES = "predicted and measured: nats a token more"
 SCORES = slice(6, 8)  # columns that are empty without evaluation text
 
 
@@ -53,7 +52,9 @@ def print_fit(fit: Fit) -> None:
                 del line[SCORES]
         print_table(columns, rows, dispensable=(">seconds", ">bits/weight", ">predicted", ">gap mBPB", ">margin"))
     if made:
-        print_text(f"{LOSSES} than the checkpoint has", 2)
+        measured = any(each.measured_loss is not None for each in made)
+        which = "predicted and measured" if measured else "predicted, with nothing measured"
+        print_text(f"{which}: nats a token more than the checkpoint has", 2)
     for spread in fit.spreads:
         for line in _spread_lines(spread) if spread.artifacts > 1 else ():
             print_text(line, 4)
