@@ -83,7 +83,7 @@ def folder(tmp_path_factory):
 def test_inspect_fits_a_terminal_of_80_columns(folder):
     code, output = in_a_terminal(80, "inspect", folder / "a.bcap", "--by", "tensor")
     assert code == 0
-    lines = CODES.sub("", output.replace(str(folder), "")).split("\n")
+    lines = [line.split("\r")[-1] for line in CODES.sub("", output.replace(str(folder), "")).split("\n")]  # no bars
     assert max(map(len, lines)) <= 80
     assert f"model.layers.1.mlp.{NAME} " in output, "names are whole"
     header = next(line.split() for line in lines if line.startswith("tensor "))
