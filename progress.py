@@ -7,7 +7,7 @@ once what will be done and how long it may take; a plain function hears of the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -57,6 +57,31 @@ def announce(progress: Progress, plan: Plan) -> None:
     take = getattr(progress, "plan", None)
     if take is not None:
         take(plan)
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatedProgress:
+    """A progress of work that goes through all stages but `once` again for each of several names, such as caps.
+
+    Whoever does the work reports what is repeated to a NamedProgress of each.
+    """
+
+    progress: Progress
+    names: Sequence[str]
+    once: str
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        self.progress(stage, done, total)
+
+    def plan(self, plan: Plan) -> None:
+        """The plan of all of them together, its bounds as far from it as those of one."""
+        again = [stage for stage in plan.seconds if stage != self.once]
+        places = {stage: stage for stage in plan.seconds if stage == self.once}
+        places |= {f"{name}: {stage}": stage for name in self.names for stage in again}
+        seconds = {place: plan.seconds[stage] for place, stage in places.items()}
+        steps = {place: plan.steps[stage] for place, stage in places.items() if stage in plan.steps}
+        more = sum(seconds.values()) / (plan.total or 1.0)
+        announce(self.progress, replace(plan, seconds=seconds, low=plan.low * more, high=plan.high * more, steps=steps))
 
 
 @dataclass(frozen=True, slots=True)

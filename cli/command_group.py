@@ -13,6 +13,8 @@ from typing import Any
 import click
 
 from ..files.nearest_name import nearest_name
+from .exit_codes import OUTPUT, CommandError
+from .standard_streams import STANDARD_OUTPUT
 
 SECTIONS = (
     ("Make", ("compile", "fit", "export", "pack", "demo")),
@@ -78,6 +80,22 @@ class AllCommands(NamedCommands):
         if name not in COMMANDS:
             return None
         return import_module(f".{name}_command", __package__).command
+
+    def commands_with(self, option: str) -> list[str]:
+        """The commands that have an option of exactly this name, given with its dashes."""
+        if not option.startswith("--"):
+            return []
+        commands = {name: import_module(f".{name}_command", __package__).command for name in COMMANDS}
+        return [name for name, command in commands.items() if any(option in each.opts for each in command.params)]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does, which takes every broken pipe for that of standard output and ends without a word."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            if error.filename == STANDARD_OUTPUT:
+                raise
+            raise CommandError(f"{error.filename or 'a pipe'}: {error.strerror}", OUTPUT) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """A section of the help for each kind of work."""

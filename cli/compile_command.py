@@ -10,13 +10,8 @@ import click
 from ..compiler.effort import DEFAULT_EFFORT, MEASURED
 from .compile_options import compile_options
 from .documents import json_option, print_document
-from .parameters import (
-    CHECKPOINT,
-    OUTPUT_FILE,
-    SIZE,
-    example,
-    force_option,
-)
+from .parameters import SIZE, example, force_option
+from .path_types import CHECKPOINT, OUTPUT_FILE
 from .progress import terminal_progress, verbosity_options
 from .reading_report import print_reading, reading_document
 

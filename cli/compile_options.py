@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,7 +12,6 @@ from ..compiler.common_baseline import pin_instructions
 from ..compiler.effort import DEFAULT_EFFORT, EFFORTS
 from ..compiler.profiles import PROFILES
 from .parameters import (
-    INPUT_FILE,
     ProfileName,
     architecture_option,
     code_option,
@@ -27,6 +25,7 @@ from .parameters import (
     tokenizer_option,
     weights_option,
 )
+from .path_types import FOLDER, INPUT_FILE
 
 
 def _pin(context: click.Context, parameter: click.Parameter, wanted: bool) -> bool:
@@ -82,7 +81,7 @@ OPTIONS = (
     device_option("Where models run, and are measured and tuned; matrices are quantized on the CPU."),
     click.option(
         "--work",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=FOLDER,
         metavar="DIR",
         help="Folder in which a killed run goes on; emptied at the end.",
     ),

@@ -11,10 +11,6 @@ import click
 from .documents import document_text, json_option
 from .origins import origin_of
 from .parameters import (
-    CHECKPOINT,
-    FOLDER,
-    INPUT_FILE,
-    OUTPUT_FILE,
     Choice,
     architecture_option,
     check_outputs,
@@ -31,6 +27,7 @@ from .parameters import (
     tokenizer_option,
     weights_option,
 )
+from .path_types import CHECKPOINT, FOLDER, INPUT_FILE, OUTPUT_FILE
 from .progress import terminal_progress, verbosity_options
 from .reading_report import print_notes, said_of
 

@@ -9,11 +9,12 @@ import click
 from .documents import json_option, print_document
 from .exit_codes import VERIFICATION
 from .parameters import example
+from .path_types import FOLDER
 from .progress import terminal_progress, verbosity_options
 
 
 @click.command(short_help="Run the whole job on a small model.", epilog=example("bytecap demo bytecap-demo"))
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path("bytecap-demo"))
+@click.argument("folder", type=FOLDER, default=Path("bytecap-demo"))
 @click.option("--force", is_flag=True, help="Replace the files of an earlier demo in FOLDER.")
 @verbosity_options
 @json_option

@@ -8,8 +8,6 @@ import click
 
 from .documents import json_option, print_document
 from .parameters import (
-    CHECKPOINT,
-    INPUT_FILE,
     architecture_option,
     count_option,
     data_help,
@@ -23,6 +21,7 @@ from .parameters import (
     tokenizer_option,
     weights_option,
 )
+from .path_types import CHECKPOINT, INPUT_FILE
 from .progress import terminal_progress, verbosity_options
 from .reading_report import print_notes, said_of
 

@@ -10,9 +10,6 @@ import click
 from .documents import json_option, print_document
 from .origins import origin_of
 from .parameters import (
-    DATA_FILES,
-    INPUT_FILE,
-    OUTPUT_FILE,
     check_outputs,
     data_help,
     example,
@@ -21,7 +18,8 @@ from .parameters import (
     tokenizer_help,
     tokenizer_option,
 )
-from .progress import terminal_progress
+from .path_types import DATA_FILES, INPUT_FILE, OUTPUT_FILE
+from .progress import terminal_progress, verbosity_options
 
 if TYPE_CHECKING:
     from ..interface import Difference
@@ -44,6 +42,7 @@ DIFFERENT = 1  # as of diff and cmp
 @click.option("--html", type=OUTPUT_FILE, metavar="OUT.html", help="Write a page with both side by side.")
 @force_option
 @click.option("--all", "everything", is_flag=True, help="List the tensors that are the same, too.")
+@verbosity_options
 @json_option
 def command(
     first: Path, second: Path, html: Path | None, force: bool, everything: bool, as_json: bool, **options: Any

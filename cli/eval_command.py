@@ -9,10 +9,6 @@ import click
 
 from .documents import json_option, print_document
 from .parameters import (
-    CHECKPOINT,
-    DATA_FILES,
-    FOLDER,
-    INPUT_FILE,
     SIZE,
     Choice,
     architecture_option,
@@ -27,6 +23,7 @@ from .parameters import (
     tokenizer_option,
     weights_option,
 )
+from .path_types import CHECKPOINT, DATA_FILES, FOLDER, INPUT_FILE
 from .progress import terminal_progress, verbosity_options
 
 EXAMPLE = example("bytecap eval model.bcap --data val.bin --tokenizer tokenizer.model --against final_model.pt")

@@ -29,7 +29,7 @@ NOT_COMPILED = 6
 VERIFICATION = 7
 INPUT = 8
 OUTPUT = 9
-HUNG_UP, INTERRUPTED, TERMINATED = 129, 130, 143  # 128 and the number of the signal
+HUNG_UP, INTERRUPTED, READER_GONE, TERMINATED = 129, 130, 141, 143  # 128 and the number of the signal
 
 EXIT_CODES = {
     DONE: "done",
@@ -44,6 +44,7 @@ EXIT_CODES = {
     OUTPUT: "output exists or cannot be written",
     HUNG_UP: "the terminal is gone; nothing half-written is left",
     INTERRUPTED: "interrupted; nothing half-written is left",
+    READER_GONE: "standard output was closed (by head) before all was printed",
     TERMINATED: "terminated; nothing half-written is left",
 }
 

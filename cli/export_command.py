@@ -10,7 +10,9 @@ import click
 
 from ..files.numbers import integer
 from .documents import json_option, print_document
-from .parameters import CHECKPOINT, INPUT_FILE, Choice, example, force_option, other_tokenizer_option
+from .parameters import Choice, example, force_option, other_tokenizer_option
+from .path_types import CHECKPOINT, INPUT_FILE, OUTPUT
+from .progress import one_stage, verbosity_options
 from .reading_report import print_notes
 from .text_lines import print_text
 
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from ..interface import Export
 
 DTYPES = ("original", "float32", "float16", "bfloat16", "q8_0")
-OUTPUT = click.Path(path_type=Path)
 
 
 @click.command(
@@ -50,6 +51,7 @@ OUTPUT = click.Path(path_type=Path)
 @other_tokenizer_option
 @click.option("--coded", is_flag=True, help="Leave a folder's weights in the artifact, for transformers with bytecap.")
 @force_option
+@verbosity_options
 @json_option
 def command(
     artifact: Path,
@@ -68,7 +70,7 @@ def command(
     from .. import interface
     from .failures import naming_file
 
-    with naming_file(artifact):
+    with one_stage("decode and write"), naming_file(artifact):
         exported = interface.export(
             artifact,
             output,

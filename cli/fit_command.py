@@ -10,7 +10,8 @@ import click
 from .compile_options import compile_options
 from .documents import json_option, print_document
 from .exit_codes import NOT_COMPILED
-from .parameters import CHECKPOINT, SIZE, example, force_option
+from .parameters import SIZE, example, force_option
+from .path_types import CHECKPOINT, FOLDER
 from .progress import terminal_progress, verbosity_options
 
 EXAMPLE = example("bytecap fit seed0.pt seed1.pt seed2.pt --cap 16MB --calibration train.bin -o fitted")
@@ -21,7 +22,7 @@ EXAMPLE = example("bytecap fit seed0.pt seed1.pt seed2.pt --cap 16MB --calibrati
 @click.option(
     "-o",
     "--output",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     required=True,
     metavar="FOLDER",
     help="Folder for the artifacts and fit.json; what is finished there is kept.",

@@ -1,4 +1,4 @@
-"""What `bytecap fit` prints: a row an artifact, and for each cap how far its artifacts lie apart."""
+"""What `bytecap fit` prints: a row an artifact, and for each cap with several how far they lie apart."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def fit_document(fit: Fit) -> dict[str, Any]:
 
 
 def print_fit(fit: Fit) -> None:
-    """The fit as text: the verdict, a table, a line a cap, and what could not be done."""
+    """The fit as text: the verdict, a table, lines of each cap with several artifacts, and what could not be done."""
     made = [each for each in fit.artifacts if each.failure is None]
     kept = sum(each.kept for each in made)
     verdict = f"{len(made)} of {len(fit.artifacts)} artifacts under their caps"
@@ -51,8 +51,12 @@ def print_fit(fit: Fit) -> None:
             for line in (columns, *rows):
                 del line[SCORES]
         print_table(columns, rows, dispensable=(">seconds", ">bits/weight", ">predicted", ">gap mBPB", ">margin"))
+    if made:
+        measured = any(each.measured_loss is not None for each in made)
+        which = "predicted and measured" if measured else "predicted, with nothing measured"
+        print_text(f"{which}: nats a token more than the checkpoint has", 2)
     for spread in fit.spreads:
-        for line in _spread_lines(spread):
+        for line in _spread_lines(spread) if spread.artifacts > 1 else ():
             print_text(line, 4)
     print_assumed(fit)
     for each in fit.artifacts:

@@ -9,7 +9,6 @@ import click
 
 from .documents import json_option, print_document
 from .parameters import (
-    CHECKPOINT,
     architecture_option,
     count_option,
     example,
@@ -21,6 +20,8 @@ from .parameters import (
     tokenizer_option,
     weights_option,
 )
+from .path_types import CHECKPOINT
+from .progress import one_stage, verbosity_options
 
 EXAMPLE = example('bytecap generate model.bcap --prompt "Once upon a time" --tokens 200 --temperature 0.8 --seed 1')
 
@@ -57,6 +58,7 @@ EXAMPLE = example('bytecap generate model.bcap --prompt "Once upon a time" --tok
 @ignore_option
 @rename_option
 @count_option("--threads", 1, "CPUs for the products with matrices; more pay for large models on an idle machine.")
+@verbosity_options
 @json_option
 def command(
     model: Path,
@@ -77,7 +79,7 @@ def command(
     from .failures import naming_file
     from .generate_report import TokenPrinter, generation_document, print_doubts
 
-    with naming_file(model):
+    with one_stage("read the model"), naming_file(model):
         loaded = interface.load(
             model,
             tokenizer=tokenizer,

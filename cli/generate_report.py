@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..files.numbers import integer
+from .progress import is_quiet
 from .reading_report import print_notes, print_reading, reading_document
 
 if TYPE_CHECKING:
@@ -41,10 +42,11 @@ class TokenPrinter:
 
 
 def print_doubts(model: LoadedModel, generation: Generation) -> None:
-    """Speed, and what was assumed, on stderr."""
+    """Speed, unless it is to be quiet, and what was assumed, on stderr."""
     count, end = len(generation.tokens), "; the model ended the text" if generation.ended else ""
     speed = f"{generation.seconds:.1f} s, {generation.tokens_per_second:,.1f} tokens a second with the prompt's"
-    click.echo(f"bytecap: {integer(count)} tokens in {speed}{end}", err=True)
+    if not is_quiet():
+        click.echo(f"bytecap: {integer(count)} tokens in {speed}{end}", err=True)
     print_notes(generation.notes)
     if model.reading is not None:
         print_reading(model.reading)

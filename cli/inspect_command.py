@@ -10,7 +10,9 @@ import click
 
 from .documents import json_option, print_document
 from .origins import origin_of
-from .parameters import ARTIFACT, OUTPUT_FILE, Choice, check_outputs, example, force_option
+from .parameters import Choice, check_outputs, example, force_option
+from .path_types import ARTIFACT, OUTPUT_FILE
+from .progress import one_stage, verbosity_options
 
 
 @click.command(
@@ -43,6 +45,7 @@ from .parameters import ARTIFACT, OUTPUT_FILE, Choice, check_outputs, example, f
 )
 @force_option
 @click.option("--wide", is_flag=True, help="All columns on a narrow terminal, too, as off a terminal.")
+@verbosity_options
 @json_option
 def command(artifact: Path, html: Path | None, plot: Path | None, force: bool, as_json: bool, **options: Any) -> None:
     """Show what ARTIFACT holds and what each part of it costs: of a compiled artifact, or of a checkpoint (.pt, .ptz,
@@ -59,12 +62,13 @@ def command(artifact: Path, html: Path | None, plot: Path | None, force: bool, a
     if not _is_artifact(artifact):
         if tensor is not None or program or as_map:
             raise click.UsageError("--tensor, --program and --hex are of artifacts; this is none; leave them out.")
-        view, written = _checkpoint_view(artifact, html, plot, force, options)
+        with one_stage("read"):
+            view, written = _checkpoint_view(artifact, html, plot, force, options)
     else:
         from ..files.artifact_file import read_artifact_file
 
-        data = read_artifact_file(artifact)
-        with naming_file(artifact):
+        with one_stage("read and decode"), naming_file(artifact):
+            data = read_artifact_file(artifact)
             pages = _artifact_pages(artifact, data, program)
             written = _write_pages(html, plot, force, *pages)
             view = _view(artifact, data, options)

@@ -11,9 +11,6 @@ from ..files.nested_text import parse_json
 from .command_group import NamedCommands
 from .documents import document_text, json_option, print_document
 from .parameters import (
-    CHECKPOINT,
-    INPUT_FILE,
-    OUTPUT_FILE,
     Choice,
     architecture_option,
     check_outputs,
@@ -29,11 +26,12 @@ from .parameters import (
     tokenizer_option,
     weights_option,
 )
+from .path_types import CHECKPOINT, FOLDER, INPUT_FILE, OUTPUT_FILE
 from .progress import terminal_progress, verbosity_options
 from .reading_report import said_of
 
 EXPERIMENTS = ("byte-allocation", "head-bottleneck", "head-to-depth", "row-rescue", "vq-head")
-FOLDER = "bytecap-lab"
+DEFAULT_FOLDER = "bytecap-lab"
 
 
 class ExperimentOption(click.ParamType):
@@ -110,8 +108,8 @@ RUN_EXAMPLE = example(
 @threads_option("CPU threads; the result does not depend on it.  [default: all]")
 @click.option(
     "--folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(FOLDER),
+    type=FOLDER,
+    default=Path(DEFAULT_FOLDER),
     show_default=True,
     metavar="DIR",
     help="Where finished parts are kept: a run that was stopped goes on from them.",

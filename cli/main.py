@@ -10,6 +10,7 @@ To add a command: write `cli/<name>_command.py` and what it prints in `cli/<name
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -22,9 +23,10 @@ from ..errors import BytecapError, BytecapWarning
 from ..version import VERSION
 from .command_group import AllCommands, command_path
 from .error_document import error_document, wants_document
-from .exit_codes import DONE, OUTPUT, OVER_LIMIT, UNEXPECTED, USAGE, exit_code_lines, exit_code_of
+from .exit_codes import DONE, OUTPUT, OVER_LIMIT, READER_GONE, UNEXPECTED, USAGE, exit_code_lines, exit_code_of
 from .failures import error_text
 from .interruption import heed_signals, interruption_message, leave_when_interrupted
+from .lost_pages import heed_lost_pages
 from .standard_streams import prepare_streams
 from .usage import usage_text
 
@@ -33,6 +35,7 @@ OPTIONAL_PACKAGES = {
     "distributed": ("Dask", "cluster"),
     "resvg_py": ("resvg-py", "plot"),
 }  # and their extras
+COMPLETION = "_BYTECAP_COMPLETE"  # the variable by which a shell asks for completions
 EPILOG = "\b\nExit codes:\n" + "\n".join(exit_code_lines())
 
 
@@ -62,6 +65,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     given = sys.argv[1:] if arguments is None else arguments
     prepare_streams()
     heed_signals(lambda interruption: _fail(given, interruption, *_failure(interruption, given)))
+    heed_lost_pages(lambda error, code: _fail(given, error, error_text(error), code))
     code = run(arguments)
     leave_when_interrupted(code)
     sys.exit(code)
@@ -82,6 +86,8 @@ def run(arguments: list[str] | None = None) -> int:
         return _fail(given, error, *_failure(error, given))
     except (click.UsageError, click.Abort, KeyboardInterrupt, BytecapError, OSError, MemoryError) as error:
         return _fail(given, error, *_failure(error, given))
+    except SystemExit as leaving:  # a shell's completion is over, or the pipe of standard output broken
+        return READER_GONE if COMPLETION not in os.environ else int(leaving.code or DONE)
     return result if isinstance(result, int) else DONE
 
 

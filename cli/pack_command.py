@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from .documents import json_option, print_document
-from .parameters import FOLDER, INPUT_FILE, SIZE, Choice, example, force_option, tokenizer_help, tokenizer_option
+from .parameters import SIZE, Choice, example, force_option, tokenizer_help, tokenizer_option
+from .path_types import DATA_PATH, FOLDER, INPUT_FILE
+from .progress import terminal_progress, verbosity_options
 
-DATA_PATH = click.Path(path_type=Path)  # a pattern, too
 DOCUMENTS = Choice(("auto", "joined", "separate"))
 
 
@@ -42,6 +43,7 @@ DOCUMENTS = Choice(("auto", "joined", "separate"))
 @click.option("--date", metavar="DATE", help="For submission.json. Default: today.")
 @click.option("--track", metavar="TEXT", help="For submission.json, such as 10min_16mb.")
 @force_option
+@verbosity_options
 @json_option
 def command(
     artifact: Path,
@@ -62,11 +64,12 @@ def command(
     in submission.json and its log in the folder; without, no score is claimed.
     """
     from .. import interface
-    from ..packing.submission import Description
     from .failures import naming_file
     from .pack_report import pack_document, pack_text
 
-    with naming_file(artifact):
+    with terminal_progress() as progress, naming_file(artifact):
+        from ..packing.submission import Description
+
         packed = interface.pack(
             artifact,
             output,
@@ -78,6 +81,7 @@ def command(
             documents=documents,
             description=Description(**told),
             force=force,
+            progress=progress,
         )
     if as_json:
         print_document("pack", pack_document(output, packed))

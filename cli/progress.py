@@ -45,11 +45,30 @@ def verbosity_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("-q", "--quiet", callback=remember(-1), help="No progress.", **flags)(command)
 
 
+def _verbosity() -> int:
+    """-1 for --quiet, 1 for --verbose, else 0."""
+    context = click.get_current_context(silent=True)
+    return 0 if context is None else context.meta.get(VERBOSITY, 0)
+
+
+def is_quiet() -> bool:
+    """Whether the command in progress has --quiet."""
+    return _verbosity() < 0
+
+
+@contextmanager
+def one_stage(stage: str) -> Iterator[None]:
+    """Show that work is in progress that does not say how far it is."""
+    with terminal_progress() as progress:
+        if progress is not None:
+            progress(stage, 0, 0)
+        yield
+
+
 @contextmanager
 def terminal_progress() -> Iterator[Progress | None]:
     """Yield a callback that shows progress, or None where nobody would see it; bars are gone when the work ends."""
-    context = click.get_current_context(silent=True)
-    level = 0 if context is None else context.meta.get(VERBOSITY, 0)
+    level = _verbosity()
     if level < 0:
         yield None
     elif sys.stderr.isatty() and level == 0:

@@ -2,7 +2,8 @@
 
 Strategy: what was closed before the start (`>&-`) is opened to nothing, first of all, so that no file of ours gets its
 number. A word that standard error does not take (its disk is full, its terminal or its reader gone) is lost, since no
-such word is worth the work that it tells of. One that standard output does not take is an error, which names it.
+such word is worth the work that it tells of. One that standard output does not take is an error, which names it. A
+character that its encoding lacks (a locale of Latin-1) is written as Python writes it in ASCII.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def _over(stream: TextIO | None, kind: type[io.FileIO]) -> TextIO:
     return io.TextIOWrapper(
         raw if stream.write_through else io.BufferedWriter(raw),  # type: ignore[arg-type]
         encoding=stream.encoding,
-        errors=stream.errors,
+        errors="backslashreplace" if stream.errors == "strict" else stream.errors,
         line_buffering=stream.line_buffering,
         write_through=stream.write_through,
     )

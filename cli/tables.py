@@ -19,6 +19,7 @@ from .text_lines import print_text, terminal_width
 ENDLESS_WIDTH = 100_000  # off a terminal no cell is ever wrapped or cut
 GAP = 2
 INDENT = 4  # of what stands below a row's first cell
+LINES = 25  # of a terminal, which nothing here depends on
 
 
 def print_table(
@@ -39,7 +40,7 @@ def print_table(
 
     rows = list(rows)
     if sys.stdout.isatty():
-        console = Console()
+        console = Console(width=terminal_width() + 1, height=LINES)  # by one alone rich takes a dumb terminal for 80
         all_columns = columns
         columns, rows, totals, needed = _fitted(columns, rows, totals, dispensable, console.width)
         if dispensable and needed > console.width:

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import click
 
+from ..files.listing import listed
 from ..files.nearest_name import nearest_name
 from ..files.sizes import UNITS
-from .parameters import Choice, DataFiles, InputFile, Size
+from .command_group import AllCommands
+from .parameters import Choice, Size
+from .path_types import DataFiles, InputFile
 
 EXTRA = re.compile(r"Got unexpected extra arguments? \((?P<words>.*)\)")
 
@@ -44,9 +47,14 @@ def _mistake(error: click.UsageError) -> str:
 
 
 def _meant_option(error: click.NoSuchOption) -> str:
+    """Which other commands have such an option, and the one of the command at hand that looks most like it."""
+    group = None if error.ctx is None else error.ctx.find_root().command
+    others = group.commands_with(error.option_name) if isinstance(group, AllCommands) else []
+    elsewhere = f" (as {listed(others, most=3)} {'has' if len(others) == 1 else 'have'})" if others else ""
     options = [] if error.ctx is None else [o for p in error.ctx.command.get_params(error.ctx) for o in p.opts]
-    nearest = nearest_name(error.option_name, (option for option in options if option.startswith("-")))
-    return "" if nearest is None else f"; did you mean {nearest}?"
+    alike = 0.75 if others else 0.6  # a name that exists is seldom a slip of the pen
+    nearest = nearest_name(error.option_name, (option for option in options if option.startswith("-")), alike)
+    return elsewhere + ("" if nearest is None else f"; did you mean {nearest}?")
 
 
 def _missing(error: click.MissingParameter) -> str:

@@ -11,8 +11,6 @@ from ..submissions.archive_kinds import is_submission
 from .documents import json_option, print_document
 from .exit_codes import VERIFICATION
 from .parameters import (
-    ARTIFACT,
-    DATA_FILES,
     SIZE,
     code_option,
     data_help,
@@ -24,7 +22,8 @@ from .parameters import (
     tokenizer_help,
     tokenizer_option,
 )
-from .progress import terminal_progress
+from .path_types import ARTIFACT, DATA_FILES
+from .progress import terminal_progress, verbosity_options
 
 ARTIFACT_OPTIONS = (
     "cap",
@@ -95,6 +94,7 @@ FOLDER_OPTIONS = ("cap", "data", "tokenizer", "tolerance", "seconds", "memory", 
     "without --data; for an artifact what there is]",
 )
 @click.option("--json-lines", "as_json_lines", is_flag=True, help="Print one line of JSON a target.")
+@verbosity_options
 @json_option
 def command(targets: tuple[Path, ...], as_json: bool, as_json_lines: bool, **options: Any) -> None:
     """Check each TARGET: an artifact (- for standard input), or the folder of a submission or a .zip or .tar of

@@ -13,7 +13,7 @@ from .text_lines import coloured, terminal_width
 
 if TYPE_CHECKING:
     from ..submissions.findings import Finding
-    from ..submissions.judgement import Judgement, LedgerLine
+    from ..submissions.judgement import Judgement
 
 WIDTH = 80
 COLOURS = {"fail": "red", "warning": "yellow", "finding": "cyan", "skipped": "magenta", "pass": "green"}
@@ -75,20 +75,19 @@ def ledger_lines(judgement: Judgement) -> list[str]:
     """The ledger with its sums and what is left of the cap, in two columns of bytes; then what the notes say."""
     name_width = max(_width() - 2 * BYTES_COLUMN, 1)
     lines = [f"{'bytes':<{name_width}}{'as counted':>{BYTES_COLUMN}}{'as shipped':>{BYTES_COLUMN}}"]
-    lines += [_ledger_line(line, name_width) for line in judgement.ledger]
+    lines += [_ledger_line(line.name, (line.as_counted, line.as_shipped), name_width) for line in judgement.ledger]
     cap = "cap (none was given; assumed)" if judgement.options.cap_assumed else "cap"
-    lines.append(f"{cap:<{name_width}}{judgement.options.cap:>{BYTES_COLUMN},}{judgement.options.cap:>{BYTES_COLUMN},}")
+    lines.append(_ledger_line(cap, [judgement.options.cap] * 2, name_width))
     notes = [f"{line.name}: {line.note}" for line in judgement.ledger if line.note]
     return [*lines, *(part for note in notes for part in wrapped(note, 0)), ""]
 
 
-def _ledger_line(line: LedgerLine, name_width: int) -> str:
-    figures = "".join(
-        f"{'–' if value is None else f'{value:,}':>{BYTES_COLUMN}}" for value in (line.as_counted, line.as_shipped)
-    )
-    if len(line.name) < name_width:
-        return f"{line.name:<{name_width}}{figures}"
-    return f"{line.name}\n{'':<{name_width}}{figures}"
+def _ledger_line(name: str, values: Sequence[int | None], name_width: int) -> str:
+    """Name and figures; these below the name where it is too long."""
+    figures = "".join(f"{'–' if value is None else f'{value:,}':>{BYTES_COLUMN}}" for value in values)
+    if len(name) < name_width:
+        return f"{name:<{name_width}}{figures}"
+    return f"{name}\n{'':<{name_width}}{figures}"
 
 
 def verdict_line(judgement: Judgement) -> str:

@@ -17,12 +17,13 @@ from pathlib import Path
 from ..errors import CapError, OutputError
 from ..files.digests import file_sha256
 from ..files.output import check_output, refuse_own_inputs, write_output
-from ..progress import NamedProgress, Progress, silent
+from ..progress import NamedProgress, Progress, RepeatedProgress, silent
 from ..runtime.tokenizers import tokenizer_files
 from ..version import VERSION
 from .checkpoints.folder import source_files
 from .explanation.prediction import far_off_notes
 from .fitted import RECORD, Fit, FittedArtifact, read_record, write_record
+from .forecast import CALIBRATE
 from .inputs import artifact_budget, inner_tokenizer, own_tokenizer
 from .options import CompileOptions
 from .pipeline import (
@@ -92,17 +93,29 @@ def _compiled(
     """The artifacts of one checkpoint as they are finished, with their bytes; None where the cap cannot be met."""
     if not wanted:
         return
+    told = {each.cap: _of_cap(each.cap, len(wanted), progress) for each in wanted}
+    if len(wanted) > 1:
+        progress = RepeatedProgress(progress, [_cap_name(cap) for cap in told], CALIBRATE)
     with open_work_folder(options.work, options.keep_work) as folder, ScratchFile(folder.folder) as scratch:
         measured = measure_checkpoint(wanted[0].checkpoint, options, scratch, progress, folder)
         for each in wanted:
             try:
-                result = land_checkpoint(measured, each.cap, progress)
+                result = land_checkpoint(measured, each.cap, told[each.cap])
             except CapError as error:
                 yield replace(each, failure=str(error)), None
             else:
-                add_score(result, measured, progress)
+                add_score(result, measured, told[each.cap])
                 yield _finished(each, result, folder.taken_over), result.artifact
         folder.finish()
+
+
+def _of_cap(cap: int, caps: int, progress: Progress) -> Progress:
+    """Whom the landing on a cap reports to: by its name where there are several."""
+    return progress if caps == 1 else NamedProgress(progress, _cap_name(cap))
+
+
+def _cap_name(cap: int) -> str:
+    return f"{cap:,} bytes"
 
 
 def _finished(wanted: FittedArtifact, result: CompileResult, taken_over: Sequence[str]) -> FittedArtifact:

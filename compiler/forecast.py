@@ -27,6 +27,7 @@ from .recipe import Recipe
 from .wide_products import has_wide_products
 
 SAMPLED_TRIALS, TRIALS = 5, 2  # of the byte price, mostly: by some rows of every matrix, and by all
+CALIBRATE = "calibrate"  # the stage that is the same for all caps of a checkpoint
 SHARE_OF_TEXT = 0.25  # of the calibration text at most, mostly, where that is more than SURELY_READ
 SURELY_READ = 65_536  # tokens that hardly ever suffice
 WALKS = {1: 1.0}  # by how many may be; 1.1 beyond
@@ -123,7 +124,7 @@ def forecast_compile(model: Model, recipe: Recipe, text_tokens: int, held_out: i
 
     wanted = min(recipe.calibration.tokens, text_tokens)
     calibrated = max(SHARE_OF_TEXT * wanted, min(wanted, SURELY_READ))
-    seconds = {"calibrate": passes(calibrated, 3) + SYMMETRIC * calibrated * counts.moments / flops}
+    seconds = {CALIBRATE: passes(calibrated, 3) + SYMMETRIC * calibrated * counts.moments / flops}
     states = recipe.quantization.trellis_states
     rate = SEARCHED * searched_weights(states) if states else GRID
     prepare = 2 * EIGEN_FLOPS / 10 * counts.cubes / flops

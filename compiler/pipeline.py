@@ -24,6 +24,7 @@ from .explanation.prediction import in_bits_per_byte
 from .explanation.record import build_report
 from .extremes import Extreme, find_extreme, naming_extremes
 from .final_score import EvaluationText, score_compile
+from .forecast import CALIBRATE
 from .inputs import artifact_budget, read_model
 from .job import CompileJob
 from .land_compile import land_compile
@@ -154,7 +155,7 @@ def measure_checkpoint(
     announce(progress, plan_compile(checkpoint_path, found, options, cap))
     memory = memory.bound_to(*_inputs_of_calibration(job, options))
     how = {"seed": job.seed, "device": job.device, "threads": job.threads, "scratch": scratch, "memory": memory}
-    how_far = partial(progress, "calibrate")
+    how_far = partial(progress, CALIBRATE)
     with naming_extremes(extreme):
         with meanwhile(partial(compile_kernels, GridQuantizer(recipe.quantization))):
             statistics = calibrate(job.model, job.text, recipe.calibration, progress=how_far, **how)

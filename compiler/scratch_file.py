@@ -16,13 +16,13 @@ from typing import IO
 
 import numpy as np
 
-from ..errors import CompileError
+from ..errors import OutputError
 
 KEPT_IN_MEMORY = 1 << 15  # bytes of an array
 
 
 class ScratchFile:
-    """Keeps arrays for the time of a compile; a context manager. Raises CompileError where the disk is full."""
+    """Keeps arrays for the time of a compile; a context manager. Raises OutputError where the disk is full."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or Path(tempfile.gettempdir())
@@ -53,8 +53,8 @@ class ScratchFile:
                 self._file.seek(offset)
                 self._file.write(memoryview(array).cast("B"))
         except OSError as error:
-            message = f"the folder {self._folder} cannot hold what a compile puts aside ({error})"
-            raise CompileError(f"{message}; name another one by TMPDIR, or by --work") from None
+            message = f"the folder {self._folder} cannot hold what a compile puts aside ({error.strerror})"
+            raise OutputError(f"{message}; name another one by TMPDIR, or by --work") from None
 
     def read(self, offset: int, array: np.ndarray) -> None:
         """Fill a contiguous array from a place of the file."""

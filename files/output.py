@@ -3,8 +3,9 @@
 Strategy: the bytes go to a hidden sibling of the target (`partial_files`), are flushed to the disk, and take the
 target's name in one step, which without `force` fails where the name is taken; then the folder is flushed. Whatever
 interrupts that, Ctrl-C and a full disk included, the sibling is removed and the target is as it was; what a killed
-process left is removed by the next one that writes into the folder. `check_output` makes the same refusals before the
-long work starts, with a real trial file, since permission bits do not tell whether a folder can be written.
+process left is removed by the next one that writes into the folder. A link is replaced itself: what it points to may be
+somebody else's. `check_output` makes the same refusals before the long work starts, with a real trial file, since
+permission bits do not tell whether a folder can be written.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from ..errors import OutputError
 from .partial_files import partial_file, partial_folder, remove_leftovers
+from .path_names import home_hint
 
 # What file systems without hard links answer; there, taking a name is a check and a rename.
 NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
@@ -85,10 +87,9 @@ def check_output_folder(path: str | Path, force: bool = False) -> None:
     its parent is missing.
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise OutputError(f"{path.parent} is not a folder; create it first")
+    _check_parent(path)
     if path.exists() and not path.is_dir():
-        raise OutputError(f"{path} is a file; name a folder")
+        raise OutputError(f"{path} is {'a file' if path.is_file() else 'no folder'}; name a folder")
     if path.is_dir() and any(path.iterdir()) and not force:
         raise OutputError(f"{path} exists and is not empty", argument="force")
 
@@ -129,14 +130,22 @@ def _holds(path: Path, data: bytes) -> bool:
 def _check_target(path: Path, force: bool) -> None:
     if path.is_dir():
         raise OutputError(f"{path} is a folder; name a file inside it")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path.parent} is not a folder; create it first")
-    if not (path.exists() or path.is_symlink()):
+    _check_parent(path)
+    if path.is_symlink() and not path.exists():
+        if not force:
+            raise OutputError(f"{path} is a link to {path.readlink()}, where nothing is", argument="force")
+        return
+    if not path.exists():
         return
     if not path.is_file():
         raise OutputError(f"{path} is not a regular file; name another output")
     if not force:
         raise OutputError(f"{path} exists", argument="force")
+
+
+def _check_parent(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise OutputError(f"{path.parent} is not a folder; {home_hint(path) or 'create it first'}")
 
 
 def _take_name(partial: Path, path: Path, force: bool) -> None:

@@ -9,14 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from numba import njit
+from numba import config, njit
 from numba.core.caching import FunctionCache
+
+from ..errors import BytecapError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def kernel(**options: Any) -> Callable[[Function], Function]:
     """Decorator: compile a function by numba in nopython mode; `options` are those of `numba.njit`."""
+
+    if config.DISABLE_JIT:
+        raise BytecapError(
+            "NUMBA_DISABLE_JIT is set in the environment, and these loops do not run without being compiled; unset it"
+        )
 
     def decorate(function: Function) -> Function:
         dispatcher = njit(nogil=True, **options)(function)

@@ -15,27 +15,51 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from ..errors import WrongTypeError
+from ..errors import DataError, MissingFileError, WrongTypeError
 
+ONE = "threads tokens calibration_tokens evaluation_tokens slices top stride documents".split()
+ZERO = "seed seconds tolerance expect_bpb octaves".split()
+LEAST = dict.fromkeys(ONE, 1) | dict.fromkeys(ZERO, 0)  # that a number may be, by argument
 SHOWN_CHARACTERS = 40  # of a value in an error
 
 
 def refuse_wrong_types(function: Callable[..., Any], given: tuple[Any, ...], options: Mapping[str, Any]) -> None:
-    """WrongTypeError for an argument that is not what its annotation says; wrong names are left to the call."""
+    """WrongTypeError for an argument that is not what its annotation says, and DataError for a number below what its
+    name takes; wrong names are left to the call.
+    """
     for name, annotation, value in _annotated(function, given, options):
         wanted, optional = annotation.removesuffix(" | None"), annotation.endswith(" | None")
         if wanted in KINDS and not (optional and value is None):
             holds, way_out = KINDS[wanted]
             if not holds(value):
                 raise WrongTypeError(f"{name} is {described(value)}; give {way_out}")
+            if name in LEAST and _is_number(value) and not value >= LEAST[name]:  # nor is what is no number
+                raise DataError(f"{name} is {value}; it must be at least {LEAST[name]}")
+
+
+def refuse_no_names(function: Callable[..., Any], given: tuple[Any, ...], options: Mapping[str, Any]) -> None:
+    """MissingFileError for a path that names no file: an empty one, which would stand for the folder that the process
+    is in, and one with a NUL, which no system takes.
+    """
+    for name, path in _named_paths(function, given, options):
+        if not path:
+            raise MissingFileError.saying(f"{name} is an empty text, which names no file; give {A_PATH}", path)
+        if "\0" in path:
+            raise MissingFileError.saying(f"{name} has a NUL in it ({path!r}), as no path has; give {A_PATH}", path)
 
 
 def paths_among(function: Callable[..., Any], given: tuple[Any, ...], options: Mapping[str, Any]) -> Iterator[str]:
     """The paths among the arguments of a call."""
-    for _, annotation, value in _annotated(function, given, options):
+    return (path for _, path in _named_paths(function, given, options))
+
+
+def _named_paths(
+    function: Callable[..., Any], given: tuple[Any, ...], options: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    for name, annotation, value in _annotated(function, given, options):
         if "PathLike" in annotation:
             several = value if isinstance(value, list | tuple) else [value]
-            yield from (str(each) for each in several if is_path(each))
+            yield from ((name, str(each)) for each in several if is_path(each))
 
 
 def _annotated(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import CapError, WrongTypeError
+from ..errors import CapError, CompileError, DataError, WrongTypeError
 from ..files.sizes import parse_size
 from .argument_types import described, is_whole
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..runtime.scoring_budget import ScoringBudget
 
 PathLike = str | os.PathLike[str]
+MOST_BITS = 16
 
 
 def optional_path(path: PathLike | None) -> Path | None:
@@ -64,3 +66,33 @@ def budget_of(seconds: float | None, memory: int | str | None) -> ScoringBudget:
     from ..runtime.scoring_budget import ScoringBudget
 
     return ScoringBudget(seconds or None, (None if memory is None else size_in_bytes(memory)) or None)
+
+
+def beginning_of(bos: int | str | None) -> int | None:
+    """The id of the token before each document, NO_TOKEN for none, None where nobody said; else DataError."""
+    from ..runtime.tokens import NO_TOKEN
+
+    if bos == "none":
+        return NO_TOKEN
+    if bos is None:
+        return None
+    with suppress(ValueError):
+        if int(bos) >= 0:
+            return int(bos)
+    raise DataError(f"{bos!r} is no token that begins documents; give its id, or none")
+
+
+def reading_of(documents: str) -> str:
+    """How documents are read; DataError for another word."""
+    from ..runtime.evaluation import AUTO, JOINED, SEPARATE
+
+    if documents not in (AUTO, JOINED, SEPARATE):
+        raise DataError(f"documents are '{JOINED}', '{SEPARATE}' or '{AUTO}', not {documents!r}")
+    return documents
+
+
+def refuse_bits(bits: float, least: float, *, or_none: bool = False) -> None:
+    """CompileError for bits a weight that are none: at least so many, at most 16, or 0 where weights may be removed."""
+    if not least <= bits <= MOST_BITS and not (or_none and bits == 0):
+        zero = "0 to remove, or " if or_none else ""
+        raise CompileError(f"bits are {bits}; give {zero}{least} to {MOST_BITS}")

@@ -34,13 +34,15 @@ def inspect(artifact: PathLike) -> Inspection:
 
 @deliberate
 def read_artifact(data: bytes) -> Artifact:
-    """The parts of an artifact, whose bytes are given; nothing in it is executed.
+    """The parts of an artifact, whose bytes are given, in whatever holds bytes; nothing in it is executed.
 
     Raises ArtifactError (with offset, place and rule) when it cannot be read.
     """
     from ..format.artifact import read_artifact as read
 
-    return read(data)
+    with memoryview(data) as view:
+        plain = view.contiguous and view.itemsize == 1 and view.ndim == 1
+        return read(data if plain else view.tobytes())
 
 
 @deliberate
@@ -53,7 +55,8 @@ def write_artifact(artifact: Artifact) -> bytes:
 
 @deliberate
 def decode_tensors(artifact: Artifact) -> dict[str, np.ndarray]:
-    """The float32 arrays of an artifact that was read, by name, bit-exact on every platform.
+    """The float32 arrays of an artifact that was read, bit-exact on every platform, by the names that its program has
+    for them. Where that computes with parts of a checkpoint's tensor these are apart; `export` joins them again.
 
     Raises ArtifactError when a stream breaks a rule, or the arrays are not the ones that the writer had.
     """

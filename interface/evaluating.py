@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..display import ShownByFacts
-from ..errors import DataError
 from ..format.identity import short_digest
 from ..progress import Progress, stage_of
-from .arguments import PathLike, budget_of, optional_path, paths_of, selection_of
+from .arguments import PathLike, beginning_of, budget_of, optional_path, paths_of, reading_of, selection_of
 from .file_errors import deliberate, naming_model
 from .loading import ModelFile, TextAtHand, load_architecture, load_model_file, tokenizer_path
 from .progress_bars import ProgressOption, heard
@@ -164,9 +163,9 @@ def evaluate(
     from ..runtime.evaluation import ScoringOptions
 
     counts, keep, selection = paths_of(byte_counts), optional_path(resume), selection_of(weights, ignore, rename)
-    options = ScoringOptions(sequence_length, stride, max_tokens, _beginning(bos), documents, counts, threads)
+    options = ScoringOptions(sequence_length, stride, max_tokens, beginning_of(bos), reading_of(documents), counts)
     options = replace(options, split=split, splits=paths_of(splits), other_tokenizer=other_tokenizer, keep=keep)
-    options = replace(options, budget=budget_of(seconds, memory))
+    options = replace(options, threads=threads, budget=budget_of(seconds, memory))
     models = _Models(Path(model), optional_path(against), optional_path(architecture), selection)
     with heard(progress) as listener, ScoringPlace(device, backend, scheduler) as place:
         found = _evaluated(models, paths_of(data), tokenizer, options, place, listener)
@@ -261,17 +260,6 @@ def _both(one: Reading | None, other: Reading | None) -> Reading | None:
     notes = tuple(dict.fromkeys((*one.notes, *other.notes)))
     assumed = {**other.assumed, **one.assumed}
     return replace(one, assumed=assumed, told=one.told or other.told, notes=notes, weights=one.weights or other.weights)
-
-
-def _beginning(bos: int | str | None) -> int | None:
-    from ..runtime.tokens import NO_TOKEN
-
-    if bos == "none":
-        return NO_TOKEN
-    try:
-        return None if bos is None else int(bos)
-    except ValueError as error:
-        raise DataError(f"{bos!r} is no token that begins documents; give its id, or none") from error
 
 
 def _evaluated_text(read: ScoringData, options: ScoringOptions) -> EvaluatedText:

@@ -118,12 +118,19 @@ def _admit(content: Artifact, tokenizer: Path, other: bool) -> tuple[str, ...]:
 
 
 def _kind(output: Path, coded: bool) -> str:
-    if output.suffix in FILE_SUFFIXES:
+    """What is written: a file by its ending, in any case of letters; else a folder, whose name may have a dot before a
+    number (SmolLM2-1.7B).
+    """
+    ending = output.suffix.lower()
+    if ending in FILE_SUFFIXES:
         if coded:
             raise OutputError(f"{output}: coded weights go into a folder; name one")
-        return output.suffix[1:]
-    if output.suffix and not output.is_dir():
-        raise OutputError(f"{output}: give the output one of the endings {', '.join(FILE_SUFFIXES)}, or name a folder")
+        return ending[1:]
+    if ending[1:].isalpha() and not output.is_dir():
+        raise OutputError(
+            f"{output}: give the output one of the endings {', '.join(FILE_SUFFIXES)}, or name a folder, without an "
+            "ending or one that is there"
+        )
     return "coded folder" if coded else "folder"
 
 
@@ -177,7 +184,7 @@ def _export_file(
     rounding = measure_rounding({t.name: t.values for t in tensors}, dtypes)
     metadata = export_metadata(data, content, decoded)
     export_checkpoint(list(dtypes), [t.values for t in tensors], list(dtypes.values()), output, force, metadata)
-    return Export(output.suffix[1:], (output,), tuple(dtypes), tuple(dtypes.values()), rounding)
+    return Export(output.suffix[1:].lower(), (output,), tuple(dtypes), tuple(dtypes.values()), rounding)
 
 
 def _export_folder(

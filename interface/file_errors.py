@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from ..errors import BytecapError, CheckpointError, DataError, FileAccessError, MissingFileError, VerificationError
-from .argument_types import paths_among, refuse_wrong_types
+from .argument_types import paths_among, refuse_no_names, refuse_wrong_types
 
 Options = ParamSpec("Options")
 Result = TypeVar("Result")
@@ -24,12 +24,13 @@ Result = TypeVar("Result")
 
 def deliberate(function: Callable[Options, Result]) -> Callable[Options, Result]:
     """`function`, whose OSErrors become FileAccessErrors, whose errors of a file that is not there MissingFileErrors,
-    and which refuses arguments of other types with a WrongTypeError.
+    and which refuses arguments of other types with a WrongTypeError and paths that name no file.
     """
 
     @wraps(function)
     def raising_ours(*given: Options.args, **options: Options.kwargs) -> Result:
         refuse_wrong_types(function, given, options)
+        refuse_no_names(function, given, options)
         try:
             return function(*given, **options)
         except (CheckpointError, DataError) as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..compiler.common_baseline import pin_instructions
+from ..errors import DataError
 from .arguments import PathLike, optional_path, paths_of, selection_of, size_in_bytes
 from .file_errors import deliberate
 from .progress_bars import ProgressOption, heard
@@ -83,6 +84,8 @@ def _refuse_options(
 ) -> None:
     from ..compiler.refusals import refuse_compile
 
+    if not caps:
+        raise DataError("no cap is given; name one or several")
     refuse_compile(caps, scripts, [], force, recipe=recipe, effort=effort, profile=profile)
 
 
@@ -90,5 +93,7 @@ def _refuse(checkpoints: list[Path], data: list[Path], tokenizer: Path | None, a
     """What needs no torch to be refused, before it is loaded."""
     from ..compiler.refusals import refuse_inputs
 
+    if not checkpoints:
+        raise DataError("no checkpoint is given; name one or several")
     for path in checkpoints:
         refuse_inputs(path, data, tokenizer, architecture)

@@ -241,12 +241,13 @@ def _token_ids(tokens: object) -> np.ndarray:
 
     found = np.zeros((0, 0, 0))
     if isinstance(tokens, Sequence | np.ndarray) or hasattr(tokens, "__array__"):
-        with suppress(ValueError):  # rows of different lengths
+        with suppress(ValueError, TypeError, RuntimeError):  # rows of different lengths; what another device holds
             found = np.asarray(tokens)
-    of_objects = found.dtype.kind == "O"
+    of_objects, masked = found.dtype.kind == "O", isinstance(tokens, np.ma.MaskedArray)
     whole = all(map(is_whole, found.flat)) if of_objects else not found.size or found.dtype.kind in "iu"
-    if found.ndim not in (1, 2) or not whole:
+    if found.ndim not in (1, 2) or not whole or masked:
         raise WrongTypeError(f"tokens are {described(tokens)}; give whole numbers, [length] or [batch, length]")
-    if of_objects:
-        raise DataError("a token id is beyond 64 bits; tokenize with the model's own tokenizer")
-    return found.astype(np.int64)
+    try:
+        return np.array(found.tolist(), np.int64).reshape(found.shape)
+    except OverflowError as error:
+        raise DataError("a token id is beyond 64 bits; tokenize with the model's own tokenizer") from error

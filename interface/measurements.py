@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CapError
 from ..progress import silent
-from .arguments import PathLike, optional_path, selection_of, texts_of
+from .arguments import PathLike, optional_path, refuse_bits, selection_of, texts_of
 from .file_errors import deliberate
 from .progress_bars import ProgressOption, heard
 
@@ -71,14 +71,14 @@ def sensitivity(
     unit      what is ranked: one of bytecap.lab.measure.units.GRANULARITIES
     by        what it is ranked by: one of bytecap.lab.measure.sensitivity.METHODS, which says how each is defined
     tokens    of the calibration text that are used, at most, in so many disjoint `slices`
-    top       by "measured", how many units of the highest second-order sensitivity are swapped into the
-              float model, on the
-              end of the calibration text, which is held out
+    top       by "measured", how many units of the highest second-order sensitivity are swapped into the float model,
+              on the end of the calibration text, which is held out
 
     device    of torch, where the model runs
 
     Threads do not change the result. Raises CheckpointError, DataError or CompileError.
     """
+    refuse_bits(bits, 2, or_none=True)
     _refuse(checkpoint, [calibration], tokenizer, architecture)
     from ..compiler.extremes import naming_extremes
     from ..compiler.inputs import read_model_and_text
@@ -151,6 +151,7 @@ def curve(
     device     of torch, where models run
     Raises CheckpointError, DataError, CapError, CompileError, OutputError.
     """
+    refuse_bits(bits, 0.1)
     _refuse(checkpoint, [calibration, evaluation], tokenizer, architecture)
     from ..format.parallel import usable_cores
     from ..lab.measure.byte_returns import BaseSettings
@@ -220,6 +221,7 @@ def diagnose(
 
     Raises CheckpointError, DataError or CompileError.
     """
+    refuse_bits(bits, 2)
     _refuse(checkpoint, [data], tokenizer, architecture)
     from ..compiler.extremes import naming_extremes
     from ..compiler.inputs import read_model_and_text

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import DataError, OutputError
 from .arguments import PathLike, optional_path, size_in_bytes
 from .file_errors import deliberate
+from .progress_bars import ProgressOption, heard
 
 if TYPE_CHECKING:
     from ..packing.folder import Packed
@@ -29,6 +30,7 @@ def pack(
     documents: str = "auto",
     description: Description | None = None,
     force: bool = False,
+    progress: ProgressOption = None,
 ) -> Packed:
     """Write a folder with an artifact and one script that decodes, runs and scores it with numpy and torch alone.
 
@@ -63,7 +65,8 @@ def pack(
         documents=documents,
         description=_described(description, Path(artifact)),
     )
-    packed = pack_artifact(read_artifact_file(artifact), options)
+    with heard(progress) as listener:
+        packed = pack_artifact(read_artifact_file(artifact), options, listener)
     given = [artifact, *(path for path in (data, tokenizer) if path is not None)]
     write_output_folder(output, packed.files, force, files_read(given))
     return replace(packed, notes=(*packed.notes, *_left_over(output, packed)))

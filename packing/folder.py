@@ -17,6 +17,7 @@ from ..display import ShownByFacts
 from ..errors import CompileError, DataError, VerificationError
 from ..files.ledger import Ledger
 from ..format.artifact import Artifact, decode_tensors, read_artifact
+from ..progress import Progress, silent
 from ..runtime.check import Outcome
 from ..runtime.evaluation import ScoringData, ScoringOptions, choose_documents, read_scoring_data
 from ..runtime.identity import compare_tokenizer
@@ -99,12 +100,14 @@ class Packed(ShownByFacts):
         }
 
 
-def pack_artifact(data: bytes, options: PackOptions) -> Packed:
+def pack_artifact(data: bytes, options: PackOptions, progress: Progress | None = None) -> Packed:
     """The files of a submission of an artifact.
 
     Raises ArtifactError, DataError, CompileError when artifact and code do not fit the cap or the script is larger than
     LARGEST_SCRIPT, VerificationError when the script fails or does not compute what the runtime computes.
     """
+    told = progress or silent
+    told("decode", 0, 0)
     given, data = len(data), stored_plainly(data)
     content = read_artifact(data)
     tensors = decode_tensors(content)
@@ -121,13 +124,16 @@ def pack_artifact(data: bytes, options: PackOptions) -> Packed:
     ledger = submission_ledger(data, code, options.cap)
     _check_sizes(ledger, len(code[options.script]))
     shipped = {ARTIFACT_NAME: data, **code}
+    told("run the script beside the runtime", 0, 0)
     trial = try_script(options.script, shipped, content.program, tensors)
+    if scored is not None:
+        told("score by the script", 0, 0)
     measured, log = _measured(shipped, scored, content, options)
-    told = options.description
+    described = options.description
     files = {
         **shipped,
-        "submission.json": submission_json(told, ledger, measured),
-        "README.md": readme(told, ledger, measured, options.script, _shown_options(options, bool(table))),
+        "submission.json": submission_json(described, ledger, measured),
+        "README.md": readme(described, ledger, measured, options.script, _shown_options(options, bool(table))),
         "requirements.txt": REQUIREMENTS.encode(),
         **log,
     }
@@ -138,7 +144,7 @@ def pack_artifact(data: bytes, options: PackOptions) -> Packed:
         trial,
         measured,
         documents,
-        (*_larger(len(data) - given), _window(content), *notes, *more, *_missing(told)),
+        (*_larger(len(data) - given), _window(content), *notes, *more, *_missing(described)),
     )
 
 

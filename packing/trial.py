@@ -11,13 +11,14 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import VerificationError
+from ..errors import OutputError, VerificationError
 from ..format.program.program import Program
 from ..runtime.interpreter import Interpreter
 from ..runtime.shards import MAX_TOKEN_ID, encode_shard
@@ -54,9 +55,8 @@ def try_script(script: str, files: Mapping[str, bytes], program: Program, tensor
     ids = _made_up_tokens(program, TRIAL_SEQUENCES * length + 1)
     rows = np.stack([ids[first : first + length + 1] for first in range(0, len(ids) - 1, length)])
     expected = float(np.asarray(Interpreter(program, tensors).token_losses(rows), np.float64).mean())
-    with tempfile.TemporaryDirectory(prefix="bytecap-pack-") as name:
-        data = {"trial_val_0.bin": encode_shard(ids), "trial_val_bytes_0.bin": encode_shard(np.ones_like(ids))}
-        folder = _written(Path(name), {**files, **data})
+    data = {"trial_val_0.bin": encode_shard(ids), "trial_val_bytes_0.bin": encode_shard(np.ones_like(ids))}
+    with _written({**files, **data}) as folder:
         options = ["--data", str(folder / "trial_val_0.bin"), "--sequence-length", str(length), "--stride", str(length)]
         log = _run(folder / script, [*options, "--documents", "joined", "--device", "cpu", *QUICKEST])
     found = Trial(read_score(log).loss, expected, len(ids) - 1, log)
@@ -70,8 +70,8 @@ def try_script(script: str, files: Mapping[str, bytes], program: Program, tensor
 
 def run_on_data(script: str, files: Mapping[str, bytes], options: Sequence[str]) -> str:
     """The log of a packed script on the user's data; VerificationError when it fails."""
-    with tempfile.TemporaryDirectory(prefix="bytecap-pack-") as name:
-        return _run(_written(Path(name), files) / script, [*options, *QUICKEST])
+    with _written(files) as folder:
+        return _run(folder / script, [*options, *QUICKEST])
 
 
 def read_score(log: str) -> MeasuredScore:
@@ -92,10 +92,18 @@ def _made_up_tokens(program: Program, count: int) -> np.ndarray:
     return ids
 
 
-def _written(folder: Path, files: Mapping[str, bytes]) -> Path:
-    for name, data in files.items():
-        (folder / name).write_bytes(data)
-    return folder
+@contextmanager
+def _written(files: Mapping[str, bytes]) -> Iterator[Path]:
+    """A folder with the files, for as long as they are needed; OutputError where it cannot hold them."""
+    with ExitStack() as stack:
+        try:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bytecap-pack-")))
+            for name, data in files.items():
+                (folder / name).write_bytes(data)
+        except OSError as error:
+            message = f"the folder {tempfile.gettempdir()} cannot hold the script while it is tried"
+            raise OutputError(f"{message} ({error.strerror}); name another one by TMPDIR") from error
+        yield folder
 
 
 def _run(script: Path, options: Sequence[str]) -> str:

@@ -66,7 +66,7 @@ def expand_data(data: str | Path | Sequence[str | Path]) -> list[str]:
     given = [data] if isinstance(data, str | Path) else list(data)
     found: list[str] = []
     for entry in map(str, given):
-        if entry == STANDARD_INPUT or Path(entry).exists() or not glob.has_magic(entry):
+        if entry == STANDARD_INPUT or os.path.exists(entry) or not glob.has_magic(entry):
             found.append(entry)
             continue
         matches = sorted(name for name in glob.glob(entry) if SIDECAR_MARK not in Path(name).name)

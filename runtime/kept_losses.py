@@ -72,7 +72,11 @@ class KeptLosses:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as failure:  # what a full disk did not take is tried once more, and told already
+            if error is None:
+                raise _unwritable(self.path, failure) from failure
 
 
 def run_digest(

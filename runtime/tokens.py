@@ -1,8 +1,9 @@
 """The tokens that a model is scored or calibrated on, read from shards, plain text or JSON lines.
 
-Strategy: a shard is mapped, a text is encoded document by document, and neither further than is needed. Which token
-begins a document is the tokenizer's to say, then the program's; each id is checked against the model's vocabulary, and
-errors name the file and the place in it.
+Strategy: a shard is read, or mapped where it is longer than memory should hold, a text is encoded document by document,
+and neither further than is needed. What was read does not change while it is scored, whatever becomes of the file; what
+is mapped does, and a file that is cut ends the process. Which token begins a document is the tokenizer's to say, then
+the program's; each id is checked against the model's vocabulary, and errors name the file and the place in it.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from .data_files import SIDECAR_MARK, Content, DataFile, documents_of, expand_da
 from .document_parts import encode_parts
 from .opened_data import opened
 from .reading_progress import ReadingProgress
-from .shards import HEADER_BYTES, MAX_TOKEN_ID, WIDE, shard_layout, size_by_header
+from .shards import HEADER_BYTES, MAX_TOKEN_ID, WIDE, ShardLayout, shard_layout, size_by_header
 from .token_text import TokenText
 from .tokenizers import Tokenizer
 
 NO_TOKEN = -1
 LEAST_SHARE_OF_PIECES = 0.5  # a model has at most so many more rows than its tokenizer has pieces
+READ_BYTES = 1 << 28  # of a shard; a longer one is mapped
 SLACK_TOKENS = 1 << 16  # read of a shard beyond what is scored, so that the last document is whole
 
 
@@ -144,14 +146,13 @@ def _shards(files: Sequence[DataFile], source: str, vocabulary_size: int, most: 
 
 
 def _ids_of_shard(file: DataFile, vocabulary_size: int | None, most: int | None = None) -> tuple[np.ndarray, bool]:
-    """The ids of a shard, mapped where it is not compressed, and whether it has no header.
+    """The ids of a shard, at least `most` of them where it has so many, and whether it has no header.
 
     most : so many are enough; of a compressed shard no more are unfolded, and its header is believed
     """
     if file.plain:
-        size = Path(file.path).stat().st_size
-        layout = shard_layout(file.head, size, file.path, vocabulary_size)
-        return np.memmap(file.path, layout.dtype, "r", layout.offset, (layout.count,)), layout.bare
+        layout = shard_layout(file.head, Path(file.path).stat().st_size, file.path, vocabulary_size)
+        return _plain_ids(file.path, layout, most), layout.bare
     told = size_by_header(file.head)  # None for bare numbers, which only their end ends
     asked = -1 if told is None else max(told, 0) + 1
     if most is not None:
@@ -162,6 +163,18 @@ def _ids_of_shard(file: DataFile, vocabulary_size: int | None, most: int | None 
     layout = shard_layout(content, size, file.path, vocabulary_size)
     count = min(layout.count, (len(content) - layout.offset) // layout.dtype.itemsize)
     return np.frombuffer(content, layout.dtype, count, layout.offset), layout.bare
+
+
+def _plain_ids(path: str, layout: ShardLayout, most: int | None) -> np.ndarray:
+    """The first ids of a shard that is not compressed: `most`, or all. DataError where it is cut meanwhile."""
+    count = layout.count if most is None else min(most, layout.count)
+    if count * layout.dtype.itemsize > READ_BYTES:
+        return np.memmap(path, layout.dtype, "r", layout.offset, (count,))
+    ids = np.fromfile(path, layout.dtype, count, offset=layout.offset)
+    if len(ids) < count:
+        raise DataError(f"{path} became shorter while it was read; wait until it is whole, and give it again")
+    ids.flags.writeable = False
+    return ids
 
 
 def _texts(

@@ -62,12 +62,30 @@ def read_containers(files: Sequence[Path], selection: Selection, path: Path) -> 
 
     Raises CheckpointError, which names the file and what it is instead of a checkpoint.
     """
-    if _head(files[0]).startswith(GGUF_MAGIC):
+    is_gguf = _head(files[0]).startswith(GGUF_MAGIC)
+    before = [_standing(file) for file in files]
+    if is_gguf:
         _refuse_sets(selection, path)
-        content = read_gguf_tensors(files)
-        tensors = {name: Stored(values, content.dtypes[name]) for name, values in content.tensors.items()}
-        return Content(tensors, content.configuration, content.notes)
-    return _joined([_read_file(file, selection) for file in files], files)
+    content = _of_gguf(files) if is_gguf else _joined([_read_file(file, selection) for file in files], files)
+    for file, standing in zip(files, before, strict=True):
+        if _standing(file) != standing:
+            raise CheckpointError(f"{file} was written to while it was read; wait until it is whole")
+    return content
+
+
+def _standing(file: Path) -> tuple[int, int] | None:
+    """Size and time of the last change of a file; None where it is not there, which its reader tells."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _of_gguf(files: Sequence[Path]) -> Content:
+    content = read_gguf_tensors(files)
+    tensors = {name: Stored(values, content.dtypes[name]) for name, values in content.tensors.items()}
+    return Content(tensors, content.configuration, content.notes)
 
 
 def refuse_other_kinds(files: Sequence[Path]) -> None:

@@ -39,11 +39,11 @@ def export_checkpoint(
     anything that keeps the file from being written.
     """
     path = Path(path)
-    if path.suffix not in SUFFIXES:
+    if path.suffix.lower() not in SUFFIXES:
         raise OutputError(
             f"{path}: a checkpoint is written as {' or '.join(SUFFIXES)}; give the output one of these endings"
         )
-    if path.suffix == ".pt":
+    if path.suffix.lower() == ".pt":
         data = encode_state_dict(names, arrays, dtypes, metadata)
     else:
         data = encode_safetensors(names, arrays, dtypes, metadata)

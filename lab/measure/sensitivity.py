@@ -23,7 +23,7 @@ import numpy as np
 from ...compiler.model.model import Model
 from ...compiler.statistics.calibration import Statistics, measure_statistics
 from ...display import ShownByFacts, rows_table
-from ...errors import DataError
+from ...errors import CompileError, DataError
 from ...progress import Progress
 from ...runtime.tokenizers import Tokenizer
 from .rank_stability import RankStability, rank_correlation, rank_stability, top_shares
@@ -154,6 +154,8 @@ def measure_sensitivity(
     Raises DataError when the text is too short for so many slices, CheckpointError when the model has no such units.
     """
     slices, by = options.slices, options.by
+    if by not in METHODS:
+        raise CompileError(f"units are not ranked by {by!r}; they are by {', '.join(METHODS)}")
     units = find_units(model, options.kind)
     parts = data_slices(text, model.program.sequence_length, options.tokens, slices)
     if by == MEASURED and len(held_out) < slices:

@@ -134,6 +134,20 @@ def test_what_cannot_be_written_is_refused_in_one_sentence(small_job, folder_art
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("name", "kind"), [("X.SAFETENSORS", "safetensors"), ("x.Pt", "pt")])
+def test_an_ending_counts_in_any_case(small_job, tmp_path, name, kind):
+    outcome = bytecap_command("export", small_job.artifact, "-o", tmp_path / name, "--json")
+    assert (outcome.code, outcome.document["kind"]) == (0, kind)
+    assert list(outcome.document["files"]) == [str(tmp_path / name)]
+    assert bytecap_command("inspect", tmp_path / name, "--json").document["checkpoint"]
+
+
+@pytest.mark.parametrize("name", ["SmolLM2-1.7B", "v0.2", "model.2026-01-31"])
+def test_a_folder_may_have_a_number_behind_a_dot(folder_artifact, tmp_path, name):
+    assert bytecap_command("export", folder_artifact, "-o", tmp_path / name).code == 0
+    assert sorted(path.name for path in (tmp_path / name).iterdir()) == ["config.json", "model.safetensors"]
+
+
 def test_an_existing_file_is_kept(small_job, tmp_path):
     (tmp_path / "model.pt").write_bytes(b"precious")
     assert bytecap_command("export", small_job.artifact, "-o", tmp_path / "model.pt").code == 9

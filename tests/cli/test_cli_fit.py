@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 
 import pytest
 from command_line import bytecap_command
@@ -36,7 +38,7 @@ def test_two_caps_a_table_and_what_is_kept(small_job, arguments, tmp_path):
     assert again.code == 0 and lines[0] == "2 of 2 artifacts under their caps, 2 kept from before"
     assert lines[2].split() == ["artifact", "bytes", "margin", "bits/weight", "predicted", "measured", "seconds"]
     assert [line.split()[0] for line in lines[3:5]] == [f"checkpoint-{CAP}.bcap", "checkpoint-16000.bcap"]
-    assert lines[6].startswith("cap 18,000: ") and "range 0, least margin " in lines[6]
+    assert lines[6:] == ["predicted and measured: nats a token more than the checkpoint has"], "nothing lies apart"
     assert "bytecap: note: " in again.stderr and "assumed " in again.stderr
     more = [*command[:-1], arguments[-1], "--seed", 1]
     refused = bytecap_command(*more)
@@ -62,7 +64,21 @@ def test_evaluation_text_is_scored(small_job, arguments, tmp_path):
     assert row["bits_per_byte"] == spread["mean_bits_per_byte"] == pytest.approx(score["bits_per_byte"], abs=1e-9)
     assert row["gap_mbpb"] is not None and spread["deviation_bits_per_byte"] is None
     text = bytecap_command(*command).stdout
-    assert "bits/byte" in text and f"{row['bits_per_byte']:.5f} bits per byte on average" in text
+    assert "bits/byte" in text and f"  {row['bits_per_byte']:.5f}  " in text and " on average" not in text
+
+
+def test_two_checkpoints_lie_apart_and_caps_are_told_by_their_sizes(small_job, arguments, tmp_path):
+    other = tmp_path / "other.pt"
+    shutil.copyfile(small_job.checkpoint, other)
+    caps = ["--cap", "16KB", "--cap", CAP]
+    outcome = bytecap_command("fit", small_job.checkpoint, other, *caps, "-v", "-o", tmp_path / "out", *arguments)
+    spread = [line.split(":")[0] for line in outcome.stdout.splitlines() if line.startswith("cap ")]
+    assert outcome.code == 0 and spread == ["cap 16,000", "cap 18,000"]
+    stages = [line.split("  ")[-1] for line in outcome.stderr.splitlines() if ": took " in line]
+    told = [re.sub(r" [\d,]+/.*", "", stage) for stage in stages]
+    names = ("calibrate", "16,000 bytes: land on the cap", "18,000 bytes: land on the cap")
+    assert told == [f"{place}: {name}" for place in ("1/2 checkpoint.pt", "2/2 other.pt") for name in names]
+    assert len(re.findall(" 3 stages$", outcome.stderr, re.MULTILINE)) == 2
 
 
 def test_from_python(small_job, arguments, tmp_path):

@@ -113,6 +113,7 @@ ISSUE_OPTIONS = {
     "demo": set(),
 }
 GROUPS = {"lab"}
+LISTS = {"plugins", "lab list"}
 ALL_COMMANDS = [*COMMANDS, *(name for name in ISSUE_OPTIONS if " " in name)]
 
 
@@ -142,6 +143,13 @@ def test_every_command_has_its_options_json_and_one_example_at_the_end(command):
     assert len(example) == 2
     assert example[1].strip().startswith(f"bytecap {command}")
     assert all(line.endswith("\\") for line in example[1].splitlines()[:-1])
+
+
+@pytest.mark.parametrize("command", [name for name in ALL_COMMANDS if name not in GROUPS])
+def test_every_command_that_works_takes_quiet_and_verbose(command):
+    """So that a script may add -q to whatever it runs; the others only list."""
+    text = bytecap_command(*command.split(), "--help").stdout
+    assert [option in text for option in ("-q, --quiet", "-v, --verbose")] == [command not in LISTS] * 2
 
 
 def test_no_golden_help_is_left_over():

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from bytecap.cli.interruption import GRACE_SECONDS
+from bytecap.runtime.shards import write_shard
 
 SLACK_SECONDS = 10.0  # of a loaded machine; the alternative lasts an hour
 WRITING = """
@@ -182,3 +185,29 @@ def test_a_worker_leaves_interrupts_to_its_parent():
     program += "os.kill(os.getpid(), signal.SIGINT)\nprint('still here')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "still here\n")
+
+
+CUT_WHILE_MAPPED = """
+import os, sys
+import bytecap.runtime.tokens as tokens
+from bytecap.cli.main import main
+
+def cut(ids, *more, known=tokens._check_ids):
+    os.truncate(sys.argv[1], 1100)
+    known(ids, *more)
+
+tokens.READ_BYTES, tokens._check_ids = 0, cut
+main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize("option", [[], ["--json"]])
+def test_a_mapped_file_that_is_cut_is_one_line_and_its_code(small_job, tmp_path, option):
+    data = tmp_path / "long.bin"
+    write_shard(data, np.tile(np.arange(2, 402), 100))
+    words = ["eval", small_job.artifact, "--data", data, "--tokenizer", small_job.tokenizer, *option]
+    program = [sys.executable, "-c", CUT_WHILE_MAPPED, data, *words]
+    done = subprocess.run(list(map(str, program)), capture_output=True, text=True, check=False)
+    said = "a file that is read became shorter meanwhile, or its disk fails; start again when it is whole"
+    assert (done.returncode, done.stderr) == (8, f"bytecap: error: {said}\n")
+    assert (json.loads(done.stdout)["error"]["message"] if option else done.stdout) == (said if option else "")

@@ -6,12 +6,14 @@ import errno
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 
 import pytest
 from command_line import bytecap_command, process_arguments
 
+from bytecap import interface
 from bytecap.cli import main
 from bytecap.cli.progress import terminal_progress
 from bytecap.cli.tables import print_table
@@ -55,19 +57,32 @@ def test_a_bug_is_not_dressed_up(monkeypatch, error):
         bytecap_command("inspect")
 
 
-def test_a_reader_that_stops_early_is_no_error(small_job):
-    """`bytecap inspect --hex | head -1`: the pipe closes while there is more to print."""
-    process = subprocess.Popen(
-        process_arguments("inspect", small_job.artifact, "--hex"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-    )
-    process.stdout.read(1)
-    process.stdout.close()
-    assert b"Traceback" not in process.stderr.read()
-    process.stderr.close()
-    process.wait()
+@pytest.mark.parametrize("line", ["inspect {} --hex", "inspect {} --hex --json", "diff {} {}", "plugins", "--help"])
+def test_a_reader_that_is_gone_is_told_as_other_commands_tell_it(small_job, line):
+    """`bytecap inspect --hex | head -1`: 128 and SIGPIPE, and not a word; of `diff`, 1 would mean another file."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    arguments = line.format(*[small_job.artifact] * 2).split()
+    done = subprocess.run(process_arguments(*arguments), stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
+def test_a_pipe_that_breaks_elsewhere_is_an_error_that_is_told(monkeypatch):
+    def fail():
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE), "/dev/fuse")
+
+    monkeypatch.setattr(interface, "plugins", fail)
+    outcome = bytecap_command("plugins")
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (9, "", "bytecap: error: /dev/fuse: Broken pipe\n")
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("latin-1", b"K\xe4se \\u2603"), ("utf-8", "Käse ☃".encode())])
+def test_what_the_encoding_of_standard_output_lacks_is_written_in_ascii(small_job, encoding, shown):
+    words = ["generate", small_job.artifact, "--tokenizer", small_job.tokenizer, "--prompt", "Käse ☃", "--tokens", 1]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(process_arguments(*words), capture_output=True, env=environment, check=False)
+    assert done.returncode == 0 and done.stdout.startswith(shown) and b"Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])

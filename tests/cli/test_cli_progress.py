@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+
 import pytest
 from command_line import bytecap_command
 
 from bytecap.cli.estimate import Estimate
 from bytecap.cli.progress import ProgressLines, duration, header_lines
-from bytecap.progress import NamedProgress, Plan
+from bytecap.progress import NamedProgress, Plan, RepeatedProgress
 
 PLAN = Plan({"read": "model.pt, 10 weights"}, {"a": 10.0, "b": 30.0}, 24.0, 80.0, 1_500_000_000, 1.6, {"b": 5})
 
@@ -110,6 +113,22 @@ def test_a_long_stage_says_in_a_log_how_far_it_is(steps, told, capsys) -> None:
     assert len(found) <= len(told) + 1
 
 
+def test_what_is_repeated_is_planned_as_often() -> None:
+    plans: list[Plan] = []
+
+    class Taker:
+        def __call__(self, stage: str, done: int, total: int) -> None:
+            pass
+
+        def plan(self, plan: Plan) -> None:
+            plans.append(plan)
+
+    RepeatedProgress(Taker(), ["x", "y"], "a").plan(PLAN)
+    assert plans[0].seconds == {"a": 10.0, "x: b": 30.0, "y: b": 30.0}
+    assert plans[0].steps == {"x: b": 5, "y: b": 5}
+    assert (plans[0].total, plans[0].low, plans[0].high) == (70.0, 42.0, 140.0)
+
+
 def test_a_named_progress_names_the_stages_of_its_plan() -> None:
     lines = ProgressLines(every_step=True)
     named = NamedProgress(lines, "1/2 a.pt")
@@ -136,3 +155,32 @@ def test_verbose_shows_every_step_and_quiet_none(small_job, tmp_path) -> None:
     quiet = bytecap_command(*small_job.compile_arguments(tmp_path / "b.bcap", "-q", *options))
     assert (quiet.code, quiet.stderr) == (0, "")
     assert "before the work; it took" in quiet.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "stages"),
+    [
+        ("inspect {artifact}", ["read and decode"]),
+        ("inspect {checkpoint}", ["read"]),
+        ("export {artifact} -o x.pt", ["decode and write"]),
+        ("generate {artifact} --prompt 1 --tokens 2", ["read the model"]),
+        ("pack {artifact} -o out", ["decode", "run the script beside the runtime"]),
+        ("verify {artifact} --data {data} --tokenizer {tokenizer}", ["score 50/50"]),
+        (
+            "diff {artifact} {artifact} --data {data} --tokenizer {tokenizer}",
+            ["score reference 50/50"],
+        ),
+    ],
+)
+def test_every_command_that_works_says_its_stages_or_is_quiet(line, stages, small_job, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = line.format(**vars(small_job)).split()
+    verbose = bytecap_command(*words, "-v")
+    assert verbose.code == 0
+    told = [re.sub(r"^bytecap: +[0-9.]+ s  ", "", each) for each in verbose.stderr.splitlines()]
+    for stage in stages:
+        assert any(each.startswith(stage.format(**vars(small_job))) for each in told), verbose.stderr
+    shutil.rmtree(tmp_path / "out", ignore_errors=True)
+    (tmp_path / "x.pt").unlink(missing_ok=True)
+    quiet = bytecap_command(*words, "-q")
+    assert quiet.code == 0 and (not quiet.stderr or quiet.stderr.startswith("bytecap: note: "))

@@ -123,7 +123,7 @@ def test_fit_says_that_nothing_was_measured(capsys):
     one = FittedArtifact("seed.pt", 1000, "seed.bcap", "0" * 64, **doubt)
     print_fit(Fit((one,)))
     printed = capsys.readouterr()
-    assert "nothing measured" in printed.out and "no prediction: x" in printed.err
+    assert "predicted, with nothing measured: nats a token" in printed.out and "no prediction: x" in printed.err
 
 
 def test_verify_says_what_a_score_leaves_out():

@@ -33,6 +33,11 @@ MISTAKES = {
     "inspect {file} --sort colour": "--sort: 'colour' is not one of size, name, bits; see: bytecap inspect --help",
     "inspect {file} --srot size": "no such option --srot; did you mean --sort?",
     "inspect {file} --colour": "no such option --colour; see: bytecap inspect --help",
+    "verify {file} --max-tokens 3": "no such option --max-tokens (as diff, eval have); see: bytecap verify --help",
+    "generate {file} --max-tokens 3": "no such option --max-tokens (as diff, eval have); did you mean --tokens?",
+    "inspect {file} --seed 3": "no such option --seed (as compile, fit, generate and 3 more have); "
+    "see: bytecap inspect --help",
+    "eval {file} --html a": "no such option --html (as inspect, diff have); see: bytecap eval --help",
     "inspect {file} --hex --tensor a": "--by, --tensor, --program and --hex are four views; choose one",
     "inspect {file} --hex=3": "option '--hex' does not take a value; see: bytecap inspect --help",
     "compile {file}": "missing option --cap; see: bytecap compile --help",

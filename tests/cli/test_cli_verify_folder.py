@@ -100,6 +100,15 @@ def test_every_example_reads_well_in_80_columns(example, tmp_path):
     assert all(line.isprintable() for line in lines)
 
 
+def test_the_ledger_fits_a_terminal_of_40_columns(good, monkeypatch):
+    monkeypatch.setattr(verify_folder_report, "_width", lambda: 39)
+    lines = "\n".join(verify_folder_report.ledger_lines(judge_folder(good))).split("\n")
+    assert max(map(len, lines)) <= 39
+    assert [
+        lines[place + 1].split() for place, line in enumerate(lines) if line == "cap (none was given; assumed)"
+    ] == [["16,000,000", "16,000,000"]]
+
+
 def test_options_that_do_not_go_with_a_folder_are_wrong_usage(good, small_job):
     assert bytecap_command("verify", good, "--code", small_job.code).code == 2
     assert bytecap_command("verify", good, "--data", small_job.data).code == 2

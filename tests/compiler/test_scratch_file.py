@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bytecap.compiler.scratch_file import KEPT_IN_MEMORY, ScratchFile
-from bytecap.errors import CompileError
+from bytecap.errors import OutputError
 
 LARGE = KEPT_IN_MEMORY // 8 + 1
 
@@ -52,5 +52,5 @@ def test_a_full_disk_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     with ScratchFile() as scratch:
         monkeypatch.setattr(scratch, "_file", FullFile())
-        with pytest.raises(CompileError, match=r"No space left.*TMPDIR"):
+        with pytest.raises(OutputError, match=r"No space left.*TMPDIR"):
             scratch.keep(np.zeros(LARGE))

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import shlex
 import shutil
 import subprocess
 import sys
 import tomllib
+from functools import reduce
 from itertools import pairwise
 
 import click
@@ -149,6 +151,27 @@ def test_a_documented_command_runs_and_prints_what_its_page_shows(command, pages
     for option, value in pairwise(arguments):
         if option in OUTPUT_OPTIONS:
             assert (pages_folder / value).stat().st_size > 0
+
+
+def test_what_scripts_take_from_the_documents_is_there(small_job, tmp_path):
+    """Each path of jq in the page on all commands, in the document that the page takes it from."""
+    page = (ROOT / "docs" / "commands" / "README.md").read_text(encoding="utf-8")
+    scored, other = small_job.score_arguments(), tmp_path / "other.bcap"
+    other.write_bytes(small_job.artifact.read_bytes())
+    documents = {
+        "verify": bytecap_command("verify", small_job.artifact, *scored, "--json", "-q").document,
+        "eval": bytecap_command("eval", small_job.artifact, *scored, "--json").document,
+        "compile": json.loads(small_job.compiled.stdout),
+        "diff": bytecap_command("diff", small_job.artifact, other, "--json").document,
+    }
+    taken = re.findall(r"^bytecap (\w+) .*--json \| jq \.([\w.]+)", page, re.MULTILINE)
+    assert {command for command, _ in taken} == {"eval", "compile", "diff"}
+    for command, path in taken:
+        assert reduce(lambda found, name: found[name], path.split("."), documents[command]) is not None
+    assert "jq -r .summary" in page and documents["verify"]["summary"] == "PASS: 6 of 6 checks"
+    assert """jq '.checks[] | select(.name == "score").bits_per_byte'""" in page
+    check = next(check for check in documents["verify"]["checks"] if check["name"] == "score")
+    assert check["bits_per_byte"] == documents["eval"]["score"]["bits_per_byte"]
 
 
 @pytest.mark.parametrize("command", READ, ids=name_of)

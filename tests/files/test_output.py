@@ -61,6 +61,23 @@ def test_force_replaces_an_existing_file(tmp_path):
     assert contents(tmp_path) == {"a.bcap": b"new"}
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_force_replaces_a_link_and_not_what_it_points_to(tmp_path, there):
+    target, other = tmp_path / "a.bcap", tmp_path / "other"
+    target.symlink_to("other")
+    if there:
+        other.write_bytes(b"somebody else's")
+    for operation in (check_output, lambda path: write_output(path, b"new")):
+        said = r"a\.bcap exists$" if there else r"a\.bcap is a link to other, where nothing is$"
+        with pytest.raises(OutputError, match=said) as caught:
+            operation(target)
+        assert caught.value.argument == "force" and target.is_symlink()
+    check_output(target, force=True)
+    write_output(target, b"new", force=True)
+    assert not target.is_symlink() and target.read_bytes() == b"new"
+    assert other.exists() == there and (not there or other.read_bytes() == b"somebody else's")
+
+
 def unusable_paths(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_bytes(b"")

@@ -88,3 +88,13 @@ def test_a_copy_is_what_the_slice_assignment_is(dtype):
         copy_into(vector, into)
         expected[: vector.size] = vector
         assert np.array_equal(into, expected)
+
+
+def test_kernels_that_are_not_to_be_compiled_are_an_error_with_its_way_out():
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    words = [sys.executable, "-c", "import bytecap.format.kernels"]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
+    assert done.stderr.splitlines()[-1] == (
+        "bytecap.errors.BytecapError: NUMBA_DISABLE_JIT is set in the environment, and these loops do not run without "
+        "being compiled; unset it"
+    )

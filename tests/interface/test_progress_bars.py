@@ -108,7 +108,7 @@ def test_every_function_with_progress_takes_true():
     options = {name: signature(value).parameters for name, value in public.items() if callable(value)}
     found = {name for name, parameters in options.items() if "progress" in parameters}
     assert found == {
-        *("compile", "fit", "forecast", "evaluate", "verify", "diff", "verify_folders"),
+        *("compile", "fit", "forecast", "evaluate", "verify", "diff", "verify_folders", "pack"),
         *("sensitivity", "curve", "diagnose", "run_experiment"),
     }
     assert {options[name]["progress"].annotation for name in found} == {"ProgressOption"}

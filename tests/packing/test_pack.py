@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
+import os
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -156,3 +160,14 @@ def test_a_tokenizer_of_another_kind_is_a_table_that_counts(tmp_path):
     assert {path.name for path in folder.iterdir()} == {*PLAIN, "notes.txt"}
     assert again.document["notes"][-1] == "also in the folder, and neither written nor counted: notes.txt"
     assert "val_bpb" not in json.loads((folder / "submission.json").read_text())
+
+
+def test_a_full_folder_for_temporary_files_is_told_by_its_name(small_job, tmp_path, monkeypatch):
+    def full(self, data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as a write tells it: without a name
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    outcome = bytecap_command("pack", small_job.artifact, "-o", tmp_path / "new")
+    said = f"the folder {tempfile.gettempdir()} cannot hold the script while it is tried (No space left on device)"
+    assert outcome.stderr == f"bytecap: error: {said}; name another one by TMPDIR\n"
+    assert (outcome.code, outcome.stdout, list(tmp_path.iterdir())) == (9, "", [])

@@ -66,3 +66,12 @@ def test_whatever_a_loss_depends_on_changes_the_digest():
         run_digest(ARTIFACT.program, other, IDS, PLAN, "runtime"),
     }
     assert len(found) == 5
+
+
+def test_a_full_disk_is_told_once_and_with_the_file(tmp_path):
+    kept = KeptLosses(tmp_path, "ab", 4)
+    kept._file.close()
+    kept._file = open("/dev/full", "ab")
+    with pytest.raises(OutputError, match=r"cannot keep losses in .*ab\.losses: No space left on device; name another"):
+        with kept:
+            kept.add([0], np.array([1.0]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import re
 import sys
 import tracemalloc
@@ -15,7 +16,8 @@ import zstandard
 from tiny_tokenizers import tiny_tokenizer, words
 
 from bytecap.errors import DataError
-from bytecap.runtime.shards import encode_shard, write_shard
+from bytecap.runtime import tokens as tokens_module
+from bytecap.runtime.shards import encode_shard, shard_layout, write_shard
 from bytecap.runtime.tokenizers import load_tokenizer
 from bytecap.runtime.tokens import NO_TOKEN, read_tokens
 
@@ -45,6 +47,39 @@ def test_text_and_shard_are_the_same_tokens(text, tmp_path):
 def test_text_without_separators_is_one_document(tmp_path):
     (tmp_path / "x.txt").write_text("abc\nabc\n")
     assert (read(tmp_path / "x.txt").ids == BOS).sum() == 1
+
+
+@pytest.mark.parametrize("ids", [np.arange(2, 402), np.arange(2, 402) % 90])
+def test_what_was_read_of_a_shard_does_not_change_with_its_file(ids, tmp_path):
+    path = tmp_path / "x.bin"
+    write_shard(path, ids)
+    found = read_tokens(path, None, 420, BOS)
+    with path.open("r+b") as file:
+        file.seek(1024)
+        file.write(bytes(400))
+    os.truncate(path, 1100)  # of what is mapped the next look would end the process
+    assert found.ids.tolist() == ids.tolist() and not found.ids.flags.writeable
+
+
+@pytest.mark.parametrize("most", [None, 10])
+def test_a_shard_that_is_too_long_to_be_read_is_mapped(most, tmp_path, monkeypatch):
+    write_shard(tmp_path / "x.bin", np.arange(400))
+    read_whole = read_tokens(tmp_path / "x.bin", None, 420, BOS, max_tokens=most).ids
+    monkeypatch.setattr(tokens_module, "READ_BYTES", 19)
+    mapped = read_tokens(tmp_path / "x.bin", None, 420, BOS, max_tokens=most).ids
+    assert isinstance(mapped, np.memmap) and not isinstance(read_whole, np.memmap)
+    assert mapped.tolist() == read_whole.tolist()
+
+
+def test_a_shard_that_is_cut_while_it_is_read_is_told(tmp_path, monkeypatch):
+    path = tmp_path / "x.bin"
+    write_shard(path, np.arange(400))
+    monkeypatch.setattr(
+        tokens_module, "shard_layout", lambda *given: (shard_layout(*given), os.truncate(path, 1100))[0]
+    )
+    said = f"{path} became shorter while it was read; wait until it is whole, and give it again"
+    with pytest.raises(DataError, match=re.escape(said)):
+        read_tokens(path, None, 420, BOS)
 
 
 BAD = {

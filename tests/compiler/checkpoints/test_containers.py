@@ -11,6 +11,7 @@ import torch
 from naive_llama import META, Llama, under_metas_names, write_folder
 from read_back import assert_reads
 
+from bytecap.compiler.checkpoints import containers
 from bytecap.compiler.checkpoints.checkpoint import KNOWN_KINDS, read_checkpoint
 from bytecap.compiler.frontends import build_model
 from bytecap.errors import CheckpointError
@@ -27,6 +28,23 @@ def test_a_folder_is_read_whole(tmp_path, shards):
     assert_reads(folder, state)
     configuration = read_checkpoint(folder).configuration
     assert configuration.source == "config.json beside it" and configuration.values == NAIVE.config()
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_a_file_that_is_written_to_while_it_is_read_is_told(tmp_path, monkeypatch, shards):
+    folder = write_folder(tmp_path / "model", NAIVE, NAIVE.state(0), shards=shards)
+    first, read = min(folder.glob("*.safetensors")), containers.read_safetensors
+
+    def written_to(data, path):
+        found = read(data, path)
+        with first.open("r+b") as file:
+            file.seek(-4, 2)
+            file.write(bytes(4))
+        return found
+
+    monkeypatch.setattr(containers, "read_safetensors", written_to)
+    with pytest.raises(CheckpointError, match=f"{first} was written to while it was read; wait until it is whole"):
+        read_checkpoint(folder)
 
 
 @pytest.mark.parametrize("name", ["model-00002-of-00003.safetensors", "model.safetensors.index.json"])
