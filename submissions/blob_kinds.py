@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 
 from ..errors import BytecapError, DataError
 from ..runtime.shards import SHARD_MAGIC
+from ..runtime.tokenizers.sentencepiece_model import FIRST_PIECE
 from .blob_pickles import Pickled, read_pickled
 from .folder import SubmissionFile, SubmissionFolder
 
@@ -150,9 +151,7 @@ def _is_safetensors(head: bytes) -> bool:
 
 
 def _is_tokenizer(content: bytes) -> bool:
-    from ..compiler.checkpoints.identification import SENTENCEPIECE
-
-    return SENTENCEPIECE.match(content) is not None
+    return FIRST_PIECE.match(content) is not None
 
 
 def _tokenizer(content: bytes) -> dict[str, Any]:

@@ -208,9 +208,9 @@ class SourceReader(ExpressionReader):
     def _while(self, node: ast.While, names: dict[str, Any]) -> None:
         """A loop whose condition is known is run, as long as it is simple and short."""
         self.expressions(node.test, names)
-        left = MAX_LOOP_NODES if is_simple(node.body) else 0
-        cost = sum(1 for _ in ast.walk(node))
         condition = self.evaluator.value(node.test, names)
+        runs = not isinstance(condition, Unknown) and condition and is_simple(node.body)
+        left, cost = (MAX_LOOP_NODES, len(walk(node))) if runs else (0, 0)
         while not isinstance(condition, Unknown) and condition and left > 0:
             self.statements(node.body, names)
             left -= cost
