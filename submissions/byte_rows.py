@@ -174,9 +174,12 @@ def _as_shipped(rows: Sequence[ByteRow], code: ShippedCode, cap: int) -> Finding
     }
     side = f" + {row.side_bytes:,} of {row.side_file or 'what the log counts beside'}" if row.side_bytes else ""
     parts = f"{row.model or 0:,} bytes of model by {row.log} + {code.closure_bytes:,} of code{side} = {total:,}"
+    told, with_possible = code.with_possible(total, cap, {row.model, row.side_file})
     if total <= cap:
-        text = f"as shipped: {parts}, {cap - total:,} below the cap"
-        return Finding("bytes-as-shipped", Level.PASS, text, row.log, values)
+        text = f"as shipped: {parts}, {cap - total:,} below the cap{told}"
+        level = Level.PASS if with_possible <= cap else Level.FINDING
+        values |= {"with_possible": with_possible} if told else {}
+        return Finding("bytes-as-shipped", level, text, row.log, values)
     if packed <= cap < row.shipped(code.packed_bytes):
         text = f"as shipped: {parts}, {total - cap:,} over the cap; another model or run in the logs would fit"
         return Finding("bytes-as-shipped", Level.FINDING, text, row.log, values)

@@ -90,6 +90,7 @@ def judge_code(folder: SubmissionFolder) -> tuple[CodeFacts, list[Finding]]:
         packed.minified_bytes,
         tuple(texts),
         tuple((name_in_folder(file.path), file.place) for file in closure.uncounted if file.purpose in READ_AS_DATA),
+        tuple((name_in_folder(file.path), file.bytes) for file in closure.possible.values()),
     )
     facts = _facts(closure, shipped, packed, sum(file.bytes for file in python))
     return facts, closure_findings(folder, shipped.script, closure, packed)

@@ -88,6 +88,11 @@ RULES = (
     Rule("code-unpickling", (Level.INFORMATION,), "Files are unpickled without restriction, which runs what they say."),
     Rule("code-side-file", (Level.FINDING,), "A file of the folder that is no code is read by name; it counts."),
     Rule(
+        "code-possible-file",
+        (Level.FINDING,),
+        "Files that may be read, which cannot be told; they do not count, and the total with them is told.",
+    ),
+    Rule(
         "code-not-counted",
         (Level.INFORMATION, Level.FINDING),
         "Files that do not count: tokenizers, data, scripts not needed; a finding where a script is read as text.",
@@ -105,6 +110,7 @@ def closure_findings(folder: SubmissionFolder, main: str, closure: CodeClosure, 
     findings += _missing_findings(closure)
     findings += named_findings(closure)
     findings += _side_findings(closure)
+    findings += _possible_findings(closure)
     findings += _uncounted_findings(folder, main, closure)
     return findings
 
@@ -215,6 +221,18 @@ def _side_findings(closure: CodeClosure) -> Iterator[Finding]:
             assumed = "; assumed, since only the end of its path is known" if file.assumed else ""
             text = f"reads {name}, {file.bytes:,} bytes, which the script cannot do without, so it counts{assumed}"
             yield Finding("code-side-file", Level.FINDING, text, file.place, {"file": name, "bytes": file.bytes})
+
+
+def _possible_findings(closure: CodeClosure) -> Iterator[Finding]:
+    """One finding a place where the script looks into its folder, with the files that it may read of it."""
+    by_place: dict[str, list[ClosureFile]] = {}
+    for file in closure.possible.values():
+        by_place.setdefault(file.place, []).append(file)
+    for place, files in by_place.items():
+        names, bytes_ = [name_in_folder(file.path) for file in files], sum(file.bytes for file in files)
+        text = f"may read {listed(names, SHOWN_NAMES)}, {bytes_:,} bytes, of the folder that it looks into here; "
+        text += f"whether it does cannot be told: not counted, with them the code has {closure.code_bytes + bytes_:,}"
+        yield Finding("code-possible-file", Level.FINDING, text, place, {"files": names, "bytes": bytes_})
 
 
 def _uncounted_findings(folder: SubmissionFolder, main: str, closure: CodeClosure) -> Iterator[Finding]:

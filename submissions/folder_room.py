@@ -16,6 +16,7 @@ class FolderRoom:
         self.folder = folder
         self.files = {f"{ROOT}/{file.name}": file for file in folder.files if file.kind == "file"}
         self.folders: dict[str, list[str]] = {}
+        self.below: dict[str, list[str]] = {}
         self.by_last_name: dict[str, list[str]] = {}
         for path in self.files:
             above, name = posixpath.split(path)
@@ -33,6 +34,11 @@ class FolderRoom:
 
     def names_in(self, folder: str) -> list[str]:
         return self.folders.get(folder, [])
+
+    def files_below(self, folder: str) -> list[str]:
+        if folder not in self.below:
+            self.below[folder] = [path[len(folder) + 1 :] for path in self.files if path.startswith(f"{folder}/")]
+        return self.below[folder]
 
     def files_named(self, end: str) -> list[str]:
         same_name = self.by_last_name.get(posixpath.basename(end), [])

@@ -14,13 +14,23 @@ from typing import Any
 
 from . import call_names, network_names
 from .bounded_decompressors import CannotDecode
-from .call_arguments import CallArguments, as_word, keyword_is, keyword_of, summed_lists
+from .call_arguments import (
+    CallArguments,
+    as_word,
+    is_memory,
+    is_reflection,
+    is_system_library,
+    keyword_is,
+    keyword_of,
+    summed_lists,
+)
 from .call_forms import parsed
 from .changed_names import AssignedNames
 from .commands import Word, command_references, split_shell
 from .evaluated_functions import run_statements
-from .evaluated_values import UNKNOWN, Compiled, ComputedMember, Named, OpenFile, Scope, Unknown
+from .evaluated_values import UNKNOWN, Compiled, ComputedMember, Found, Named, OpenFile, Scope, Unknown
 from .evaluation import WRONG_VALUES, Evaluator
+from .found_files import LISTINGS, PATH_LISTINGS
 from .references import Kind, Payload, Reference
 
 FOUND = Callable[[Reference | Payload], None]
@@ -80,12 +90,8 @@ class CallMeaning(CallArguments):
             self._say(Kind.INLINE_NATIVE, name, call)
         elif name in call_names.LIBRARIES:
             self._path(Kind.LIBRARY, call, 0, names, name)
-        elif name in call_names.CODE_OBJECTS:
-            self._say(Kind.UNREADABLE, f"a code object ({name})", call)
-        elif name in call_names.CONSOLES:
-            self._say(Kind.UNREADABLE, f"what is typed or read there ({name})", call)
-        elif name in call_names.IMPORT_HOOKS:
-            self._say(Kind.UNREADABLE, f"an import hook of its own ({name})", call)
+        elif name in call_names.UNFOLLOWED:
+            self._say(Kind.UNREADABLE, f"{call_names.UNFOLLOWED[name]} ({name})", call)
         elif name == "operator.methodcaller":
             method = self.argument(call, 0, names)
             if isinstance(method, Unknown) or method in call_names.SHORT_NAMES:
@@ -98,14 +104,22 @@ class CallMeaning(CallArguments):
             self._path(Kind.READ_FILE, call, 1, names, name, "resource")
         elif name in ("sys.path.insert", "sys.path.append", "site.addsitedir"):
             self._path(Kind.IMPORT_PATH, call, 1 if name.endswith("insert") else 0, names, name)
+        elif name in LISTINGS:
+            self._look(name, call, names)
         else:
             self._data(name, call, names)
 
+    def _look(self, name: str, call: ast.Call, names: dict[str, Any]) -> None:
+        """Files that are looked for in a folder of the submission."""
+        found = self.evaluator.value(call, names)
+        if isinstance(found, Found) and found.paths:
+            self._say(Kind.LISTED_FILES, name, call, via=name, files=found.paths)
+
     def _data(self, name: str, call: ast.Call, names: dict[str, Any]) -> None:
         """Calls that may be several things: a reader that unpickles, a copy that reads and writes."""
-        if name in call_names.READERS and not (name == "torch.load" and _is_memory(call)):
-            keyword = "model_file" if "SentencePiece" in name else "file"
-            self._path(Kind.READ_FILE, call, 0, names, name, keyword)
+        if name in call_names.READERS and not (name == "torch.load" and is_memory(call)):
+            place, keyword = call_names.READ_PLACES.get(name, (0, "file"))
+            self._path(Kind.READ_FILE, call, place, names, name, keyword)
         if name in call_names.WRITERS:
             self._path(Kind.WRITTEN_FILE, call, call_names.WRITERS[name], names, name)
         if name in call_names.UNPICKLERS and not keyword_is(call, "weights_only", True):
@@ -117,7 +131,9 @@ class CallMeaning(CallArguments):
 
     def _method(self, name: str, owner: Any, call: ast.Call, names: dict[str, Any]) -> None:
         if isinstance(owner, PurePosixPath):
-            if name in call_names.PATH_READS:
+            if name in PATH_LISTINGS:
+                self._look(name, call, names)
+            elif name in call_names.PATH_READS | call_names.PATH_MOVES:
                 self._say(Kind.READ_FILE, str(owner), call, via="pathlib")
             elif name in call_names.PATH_WRITES:
                 self._say(Kind.WRITTEN_FILE, str(owner), call, via="pathlib")
@@ -129,6 +145,8 @@ class CallMeaning(CallArguments):
             if path:
                 kind = Kind.READ_FILE if name in call_names.PATH_READS else Kind.WRITTEN_FILE
                 self._say(kind, path, call, via="pathlib", assumed=True)
+            elif name in call_names.PATH_READS:
+                self._say(Kind.COMPUTED_FILE, f"pathlib.Path.{name}", call)
         elif name in call_names.TOKENIZER_LOADS and isinstance(owner, Unknown):
             self._path(Kind.READ_FILE, call, 0, names, name)
         elif name.endswith("from_pretrained") and name not in self.own_functions:
@@ -138,7 +156,7 @@ class CallMeaning(CallArguments):
             self._say(Kind.NETWORK, f"{name} to an address", call)
         elif name in call_names.INTERPRETER_RUNS:
             self._execute(name, call, names)
-        elif name == "__subclasses__" and _is_reflection(call.func):
+        elif name == "__subclasses__" and is_reflection(call.func):
             self._say(Kind.UNREADABLE, "functions found by reflection (__subclasses__)", call)
 
     def _execute(self, name: str, call: ast.Call, names: dict[str, Any]) -> None:
@@ -272,26 +290,7 @@ class CallMeaning(CallArguments):
         path = self.path_text(call, place, names, keyword)
         if path is not None:
             self._say(kind, path[0], call, via=via, assumed=path[1])
-        elif kind in (Kind.EXECUTED_FILE, Kind.LIBRARY) and not _is_system_library(call):
+        elif kind in (Kind.EXECUTED_FILE, Kind.LIBRARY) and not is_system_library(call):
             self._computed(f"{kind.value} of a computed path ({via})", call)
-        elif kind is Kind.READ_FILE and via not in call_names.TOKENIZER_LOADS and (call.args or call.keywords):
+        elif kind is Kind.READ_FILE and via not in call_names.SILENT_READS and (call.args or call.keywords):
             self._say(Kind.COMPUTED_FILE, via, call)
-
-
-def _is_reflection(node: ast.expr) -> bool:
-    """Whether an expression goes up to `object`: `().__class__.__base__`."""
-    attributes = {item.attr for item in ast.walk(node) if isinstance(item, ast.Attribute)}
-    bare = {item.id for item in ast.walk(node) if isinstance(item, ast.Name)}
-    return bool(attributes & {"__base__", "__bases__", "__mro__"} or "object" in bare)
-
-
-def _is_system_library(call: ast.Call) -> bool:
-    """`ctypes.CDLL(None)` and `ctypes.CDLL(find_library("c"))` are no files of a submission."""
-    argument = call.args[0] if call.args else None
-    named = argument.func if isinstance(argument, ast.Call) else argument
-    return isinstance(argument, ast.Constant) or getattr(named, "attr", getattr(named, "id", "")) == "find_library"
-
-
-def _is_memory(call: ast.Call) -> bool:
-    """Whether the first argument is made on the spot: `torch.load(io.BytesIO(...))`."""
-    return bool(call.args) and isinstance(call.args[0], ast.Call) and "BytesIO" in ast.dump(call.args[0].func)

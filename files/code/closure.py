@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from .bounded_decoding import packing_name
 from .call_names import ONLY_FIND
 from .closure_completion import mark_uncalled, put_in_order
+from .closure_reading import FileReadings
 from .closure_records import (
     FILE_ROLES,
     REPORTED,
@@ -35,7 +36,6 @@ from .python_source import PythonSource, UnreadableSource, read_python
 from .references import Kind, Payload, Reference
 from .script_paths import ScriptPaths
 from .shell_scripts import PYTHON_SUFFIXES, SHELL_SUFFIXES, is_shell_script, shell_references
-from .side_files import side_purpose
 from .source_reader import SourceReader
 from .source_room import SourceRoom
 
@@ -75,6 +75,7 @@ class _Tracer:
         self.folders: dict[str, list[str]] = {}  # by script
         self.code_left, self.steps_left = MAX_CODE_BYTES, MAX_STEPS
         self.paths = ScriptPaths(room)
+        self.readings = FileReadings(self.paths, self.result)
         self.parsed: dict[str, PythonSource] = {}  # packages whose exported names were asked for before their turn
         self.missed: set[str] = set()
         self.provided: set[str] = set()  # modules that a script makes itself
@@ -90,6 +91,7 @@ class _Tracer:
                 self._read_python(task)
         self.result.missing = [item for item in self.result.missing if item.name not in self.provided]
         mark_uncalled(self.result)
+        self.readings.finish()
         put_in_order(self.result)
 
     def add(
@@ -127,7 +129,7 @@ class _Tracer:
             task.path,
             lambda path: self.paths.side_bytes(self.paths.local(path, task.script)),
             lambda path: self.paths.exists(path, task.script),
-            lambda folder: self.room.names_in(self.paths.from_script(folder, task.script)),
+            lambda folder: self.paths.below(folder, task.script),
         )
         evaluator.steps = min(evaluator.steps, self.steps_left)
         reader = SourceReader(evaluator)
@@ -230,7 +232,9 @@ class _Tracer:
         elif reference.kind is Kind.WRITTEN_FILE:
             self.result.written.add(posixpath.basename(reference.name))
         elif reference.kind is Kind.READ_FILE:
-            self._follow_reading(reference, task, place)
+            self.readings.follow(reference, task.script, place)
+        elif reference.kind is Kind.LISTED_FILES:
+            self.readings.look(reference, task.script, place)
         elif reference.kind in REPORTED:
             self.result.named.append((place, reference))
 
@@ -278,14 +282,6 @@ class _Tracer:
         if missing.name not in self.missed:
             self.missed.add(missing.name)
             self.result.missing.append(missing)
-
-    def _follow_reading(self, reference: Reference, task: SourceTask, place: str) -> None:
-        path = self.paths.local(reference.name, task.script, reference.assumed)
-        if path is None or self.room.own(path) in self.result.files:
-            return
-        path = self.room.own(path)
-        purpose = side_purpose(posixpath.basename(path), reference.via)
-        self.result.files[path] = ClosureFile(path, self.room.size(path), Role.READ, place, reference.assumed, purpose)
 
     def _folders(self, task: SourceTask) -> list[str]:
         """Where modules are looked for; a script that changes its path adds to them."""

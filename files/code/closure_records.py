@@ -111,6 +111,7 @@ class CodeClosure:
     """What a script needs; made by `code_closure`. `named` are (place, reference) pairs that are no files."""
 
     files: dict[str, ClosureFile] = field(default_factory=dict)
+    possible: dict[str, ClosureFile] = field(default_factory=dict)  # that may be read, which nobody can tell
     payloads: list[UnpackedPayload] = field(default_factory=list)
     named: list[tuple[str, Reference]] = field(default_factory=list)
     missing: list[MissingModule] = field(default_factory=list)
