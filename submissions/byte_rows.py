@@ -155,6 +155,10 @@ def _logged_over_cap(counted: dict[str, int], totals: Sequence[Claim], cap: int,
 
 def _as_shipped(rows: Sequence[ByteRow], code: ShippedCode, cap: int) -> Finding:
     """The largest row with the code as it lies there; the smallest with it packed must not be over."""
+    if not rows and min(code.closure_bytes, code.packed_bytes or code.closure_bytes) > cap:
+        over = code.closure_bytes - cap
+        text = f"as shipped: the code alone has {code.closure_bytes:,} bytes, {over:,} over the cap"
+        return Finding("bytes-as-shipped", Level.FAIL, text, code.script, {"code": code.closure_bytes, "cap": cap})
     if not rows:
         return Finding(
             "bytes-as-shipped", Level.SKIPPED, "as shipped: neither a model in the folder nor its size in a log"

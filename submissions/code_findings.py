@@ -8,6 +8,7 @@ from ..files.code.closure_records import ClosureFile, CodeClosure, MissingModule
 from ..files.code.python_source import UnreadableSource, read_python
 from ..files.code.references import Kind
 from ..files.code.side_files import Purpose, side_purpose
+from ..files.code.unused_text import unused_data_bytes
 from ..files.listing import listed
 from .code_named_findings import SHOWN_NAMES, named_findings, times_told
 from .code_packing import PackedCode
@@ -52,6 +53,11 @@ RULES = (
         "code-hidden-payload",
         (Level.INFORMATION, Level.FINDING),
         "The script runs source packed inside it, which was unpacked and read; a finding where that needs files.",
+    ),
+    Rule(
+        "code-unused-text",
+        (Level.FINDING,),
+        "Comments, docstrings or names of a source look like packed data; it is packed by us as it is, not minified.",
     ),
     Rule("code-unread-payload", (Level.FINDING,), "Code is run whose text could not be computed without running it."),
     Rule(
@@ -106,6 +112,7 @@ def closure_findings(folder: SubmissionFolder, main: str, closure: CodeClosure, 
     if main:
         findings.append(_counted(main, closure, packed))
     findings += _payload_findings(closure)
+    findings += _unused_text_findings(closure)
     findings += [_file_finding(file) for file in closure.counted if file.role in ROLE_RULES]
     findings += _missing_findings(closure)
     findings += named_findings(closure)
@@ -187,6 +194,16 @@ def _payload_findings(closure: CodeClosure) -> Iterator[Finding]:
             text, level = f"{text}: it needs {listed(needed, SHOWN_NAMES)}", Level.FINDING
         values = {"bytes": bytes_, "layer": item.layer, "needs": needed}
         yield Finding("code-hidden-payload", level, text, item.place, values)
+
+
+def _unused_text_findings(closure: CodeClosure) -> Iterator[Finding]:
+    for path, source in closure.sources.items():
+        if found := unused_data_bytes(source.text):
+            text = (
+                f"{found:,} bytes of comments, docstrings, names or spaces look like packed data, which whoever opens "
+            )
+            text += "this source has: it is not minified to be packed by us"
+            yield Finding("code-unused-text", Level.FINDING, text, name_in_folder(path), {"bytes": found})
 
 
 def _file_finding(file: ClosureFile) -> Finding:

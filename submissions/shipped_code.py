@@ -55,6 +55,10 @@ def main_script(folder: SubmissionFolder) -> SubmissionFile | None:
 
     A file is run as a script when it asks whether its name is `__main__`.
     """
+    given = folder.get("train_gpt.py")
+    linked = folder.get(given.target) if given is not None and given.target else None
+    if linked is not None and linked.kind == "file":
+        return linked
     scripts = [file for file in folder.files if file.suffix == ".py" and file.kind == "file" and "/" not in file.name]
     if exact := [file for file in scripts if file.name == "train_gpt.py"]:
         return exact[0]

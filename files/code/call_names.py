@@ -28,6 +28,7 @@ FILE_IMPORTERS = {
     "importlib.machinery.ExtensionFileLoader": 1,
     "imp.load_source": 1,
     "zipimport.zipimporter": 0,
+    "torch.package.PackageImporter": 0,
     "runpy.run_path": 0,
     "execfile": 0,
 }
@@ -62,10 +63,15 @@ STARTERS_OF_WORDS |= {"os.posix_spawn": 1, "os.posix_spawnp": 1}
 STARTERS_OF_WORDS |= {f"os.spawn{name}": 2 for name in "l le lp lpe v ve vp vpe".split()}
 NATIVE_BUILDERS = {"torch.utils.cpp_extension.load", "torch.utils.cpp_extension.CUDAExtension"}
 NATIVE_BUILDERS |= {"torch.utils.cpp_extension.CppExtension", "setuptools.Extension", "distutils.core.Extension"}
-INLINE_BUILDERS = {"torch.utils.cpp_extension.load_inline", "cupy.RawKernel", "cupy.RawModule", "cffi.FFI.verify"}
+INLINE_BUILDERS = {"torch.utils.cpp_extension.load_inline", "cupy.RawKernel", "cupy.RawModule", "cffi.FFI().verify"}
+INLINE_BUILDERS |= {"cffi.FFI().set_source"}
 INLINE_BUILDERS |= {"pycuda.compiler.SourceModule", "torch.cuda._compile_kernel"}
-LIBRARIES = {"ctypes.CDLL", "ctypes.PyDLL", "ctypes.cdll.LoadLibrary", "torch.ops.load_library"}
-LIBRARIES |= {"torch.classes.load_library", "numpy.ctypeslib.load_library", "cffi.FFI.dlopen"}
+LIBRARIES = {f"ctypes.{name}" for name in "CDLL PyDLL cdll.LoadLibrary pydll.LoadLibrary".split()}
+LIBRARIES |= {"ctypes.LibraryLoader().LoadLibrary", "_ctypes.dlopen", "cffi.FFI().dlopen", "_cffi_backend.load_library"}
+LIBRARIES |= {f"{owner}.load_library" for owner in ("torch.ops", "torch.classes", "numpy.ctypeslib")}
+LIBRARIES |= {"tensorflow.load_op_library", "torch._inductor.aoti_load_package", "torch._export.aot_load"}
+LIBRARIES |= {"imp.load_dynamic", "pycuda.driver.module_from_file", "llvmlite.binding.load_library_permanently"}
+LOADERS = {"ctypes.cdll", "ctypes.pydll", "ctypes.LibraryLoader()"}  # `ctypes.cdll["./a.so"]`
 UNPICKLERS = {"torch.load", "pickle.load", "pickle.loads", "pickle.Unpickler", "dill.load", "dill.loads", "joblib.load"}
 UNPICKLERS |= {"cloudpickle.load", "cloudpickle.loads", "pandas.read_pickle", "_pickle.loads", "_pickle.load"}
 UNPICKLERS |= {"yaml.unsafe_load", "yaml.unsafe_load_all", "yaml.full_load", "jsonpickle.decode", "shelve.open"}
@@ -81,7 +87,8 @@ UNFOLLOWED = {  # what runs there, in words
 REPLACED = {f"builtins.{name}" for name in ("exec", "eval", "__import__", "open", "compile", "getattr")} | {
     "sys.meta_path"
 }
-STARTING_VARIABLES = {"PYTHONSTARTUP", "LD_PRELOAD", "BASH_ENV"}  # of the environment: files that run at a start
+STARTING_VARIABLES = {"PYTHONSTARTUP", "LD_PRELOAD", "LD_AUDIT", "BASH_ENV"}  # of the environment: what runs at a start
+SET_VARIABLES = {"os.putenv", "os.environ.setdefault", "os.environ.__setitem__"}
 PATH_READS = {"read_text", "read_bytes"}
 PATH_MOVES = {"rename", "replace"}
 PATH_WRITES = {"write_text", "write_bytes"}

@@ -21,7 +21,7 @@ from .side_files import Purpose, is_document, side_purpose
 FOLLOWS_NOT = {Kind.COMPUTED, Kind.COMPUTED_FILE, Kind.UNREADABLE}
 SHORT_TEXT, TEXT_BYTES = 4096, 1 << 20
 LETTERS_A_SPACE = 40  # of anything that is written for people; packed text in lines of 76 has more
-TAKE_FOLDERS = set("tar cp mv ln zip 7z rsync find shutil.copytree shutil.make_archive".split()) | MOVES
+TAKE_FOLDERS = set("pip tar cp mv ln zip 7z rsync find shutil.copytree shutil.make_archive".split()) | MOVES
 ONLY_MEASURES = {"os.path.getsize", "os.stat"}
 
 

@@ -80,12 +80,16 @@ class Found(list[Any]):
     paths : tuple   of all files that were looked at, from the script; more may lie there when it runs
     """
 
+    is_everything = False  # whatever lies in a folder, and not what fits a pattern or a condition
+
     def __init__(self, items: Iterable[Any], paths: Sequence[str] = (), is_sorted: bool = False) -> None:
         super().__init__(items)
         self.paths, self.is_sorted = tuple(paths), is_sorted
 
     def only(self) -> Any:
         """The one item; unknown where there are several and nothing tells which comes first."""
+        if self.is_everything:
+            return UNKNOWN
         return self[0] if len(self) == 1 or (self and self.is_sorted) else UNKNOWN
 
 

@@ -73,6 +73,7 @@ class ExpressionReader(ABC):
         self.attributes: dict[str, Any] = {}  # of classes and objects, by their own names alone
         self.calls = CallMeaning(evaluator, self.attributes, self.found)
         self.changing = ChangingFunctions(ast.Module([], []), AssignedNames())
+        self.loads_libraries = False  # whether ctypes was imported
         self.inside = ""  # the plain function whose body is read
         self.told = 0  # references of the kinds that a followed call is read for
         self.calls_left = MAX_FOLLOWED_CALLS
@@ -94,6 +95,7 @@ class ExpressionReader(ABC):
                 item = replace(item, inside=self.inside)
             if self.looking is not None and item.kind is Kind.READ_FILE:
                 item = replace(item, listed=True, possible=self.optional > self.looking)
+            self.loads_libraries |= item.kind is Kind.MODULE and item.name.startswith("ctypes")
             self.references.append(item)
             self.told += item.kind in FOLLOWED_KINDS
 
@@ -112,6 +114,10 @@ class ExpressionReader(ABC):
             self._scope(scope, names)
         for call in parts.calls:
             self._call(self._expanded(call, names), names)
+        for item in parts.subscripts if self.loads_libraries else ():
+            self.calls.loaded(item, names)
+        for name, setting in parts.settings:
+            self.calls.environment(name, self.evaluator.value(setting, names), setting.lineno)
         for value in parts.values:
             if value is not node and self._runs_code(value, names):
                 self._doubt(f"{self.evaluator.value(value, names).name} is used as a value, which", value)

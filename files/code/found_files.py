@@ -29,7 +29,9 @@ def listed_folder(files_below: FilesBelow, folder: str, as_paths: bool) -> Any:
     below = files_below(folder)
     names = list(dict.fromkeys(file.partition("/")[0] for file in below))
     items = [PurePosixPath(folder, name) for name in names] if as_paths else names
-    return Found(items, _joined(folder, [file for file in below if "/" not in file])) if names else UNKNOWN
+    found = Found(items, _joined(folder, [file for file in below if "/" not in file]))
+    found.is_everything = True
+    return found if names else UNKNOWN
 
 
 def walked_folder(files_below: FilesBelow, folder: str, as_paths: bool = False) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 from . import call_names, network_names
 from .branch_reader import BranchReader
 from .called_functions import is_plain_function
-from .changed_names import ChangingFunctions, forget
+from .changed_names import ChangingFunctions, forget, last_name
 from .evaluated_assignments import bind
 from .evaluated_functions import bind_imports
 from .evaluated_values import UNKNOWN, Named, OneOf, Unknown, UserFunction
@@ -122,6 +122,7 @@ class SourceReader(BranchReader):
             if isinstance(target, ast.Attribute):
                 self._attribute(target.attr, value)
                 self._replace(target, names)
+            self._extend_path(target, node.value, names)
             if isinstance(target, ast.Subscript):
                 self._provide(target, value, names)
             if not isinstance(target, ast.Name):
@@ -140,15 +141,18 @@ class SourceReader(BranchReader):
         owner, name = self.evaluator.value(target.value, names), self.evaluator.value(target.slice, names)
         if owner == Named("sys.modules") and isinstance(name, str):
             self.found(Reference(Kind.PROVIDED_MODULE, name, target.lineno))
-        elif owner == Named("os.environ") and isinstance(name, str) and name in call_names.STARTING_VARIABLES:
-            kind = Kind.LIBRARY if name == "LD_PRELOAD" else Kind.EXECUTED_FILE
-            if isinstance(value, str):
-                self.found(Reference(kind, value, target.lineno, optional=True, via=name))
-            else:
-                self.found(Reference(Kind.COMPUTED, f"sets {name} to a computed text", target.lineno))
+        elif owner == Named("os.environ") and isinstance(name, str):
+            self.calls.environment(name, value, target.lineno)
+
+    def _extend_path(self, target: ast.expr, value: ast.expr, names: dict[str, Any]) -> None:
+        """`sys.path = [...]`, `sys.path[:0] = [...]`, `sys.path += [...]`."""
+        owner = target.value if isinstance(target, ast.Subscript) else target
+        if last_name(owner) == "path" and self.evaluator.value(owner, names) == Named("sys.path"):
+            self.calls.import_paths(value, names)
 
     def _augmented(self, node: ast.AugAssign, names: dict[str, Any]) -> None:
         self.expressions(node.value, names)
+        self._extend_path(node.target, node.value, names)
         self.evaluator.assign(node, names)
 
     def _expression(self, node: ast.Expr, names: dict[str, Any]) -> None:

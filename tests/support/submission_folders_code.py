@@ -152,6 +152,11 @@ EXAMPLES = (
         {"train_gpt.py": READING, "prefix.npz": zlib.compress(b"x" * 99), "small.model": b"model"},
     ),
     Example(
+        "code-data-in-comments",
+        {"code-unused-text": "finding"},
+        {"train_gpt.py": f"# {''.join(map(chr, range(48, 91))) * 99}\nx = open(__file__).read()\n"},
+    ),
+    Example(
         "code-looking-into-folder",
         {"code-side-file": "finding", "code-possible-file": "finding"},
         {"train_gpt.py": LOOKING, "w/a.npz": zlib.compress(b"x" * 99), "w/b.npy": zlib.compress(b"y" * 99)},
