@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..files.code.closure_records import ClosureFile, CodeClosure, MissingModule, Role, is_own_package
+from ..files.code.closure_records import ClosureFile, CodeClosure, MissingModule, Role, is_own_package, place_of
 from ..files.code.python_source import UnreadableSource, read_python
 from ..files.code.references import Kind
 from ..files.code.side_files import Purpose, side_purpose
 from ..files.code.unused_text import unused_data_bytes
+from ..files.code.validation_training import validation_training
 from ..files.listing import listed
 from .code_named_findings import SHOWN_NAMES, named_findings, times_told
 from .code_packing import PackedCode
@@ -16,6 +17,7 @@ from .findings import Finding, Level, Rule
 from .folder import SubmissionFolder
 from .folder_room import name_in_folder
 
+TRAINS = "backward"  # stands in every script that trains
 MAIN_NAME = "train_gpt.py"
 CHECKED_BYTES = 1 << 20  # of Python files that the main script does not need, which are only parsed
 DATA_SUFFIXES = {
@@ -91,6 +93,11 @@ RULES = (
         (Level.FINDING, Level.INFORMATION),
         "Something is downloaded, or sent, at run time; information where only a function does that nothing calls.",
     ),
+    Rule(
+        "code-validation-data",
+        (Level.FINDING,),
+        "Training seems to read the validation files; to be looked at by a person, and no accusation.",
+    ),
     Rule("code-unpickling", (Level.INFORMATION,), "Files are unpickled without restriction, which runs what they say."),
     Rule("code-side-file", (Level.FINDING,), "A file of the folder that is no code is read by name; it counts."),
     Rule(
@@ -116,6 +123,7 @@ def closure_findings(folder: SubmissionFolder, main: str, closure: CodeClosure, 
     findings += [_file_finding(file) for file in closure.counted if file.role in ROLE_RULES]
     findings += _missing_findings(closure)
     findings += named_findings(closure)
+    findings += _training_findings(closure)
     findings += _side_findings(closure)
     findings += _possible_findings(closure)
     findings += _uncounted_findings(folder, main, closure)
@@ -204,6 +212,15 @@ def _unused_text_findings(closure: CodeClosure) -> Iterator[Finding]:
             )
             text += "this source has: it is not minified to be packed by us"
             yield Finding("code-unused-text", Level.FINDING, text, name_in_folder(path), {"bytes": found})
+
+
+def _training_findings(closure: CodeClosure) -> Iterator[Finding]:
+    sources = [(name_in_folder(path), source) for path, source in closure.sources.items()]
+    sources += [(item.label, item.source) for item in closure.payloads if item.source is not None]
+    for label, source in sources:
+        for place in validation_training(source.tree) if TRAINS in source.text else ():
+            text = f"{place.what}: look whether they were scored first, since only then may they be trained on"
+            yield Finding("code-validation-data", Level.FINDING, text, place_of(label, place.line))
 
 
 def _file_finding(file: ClosureFile) -> Finding:

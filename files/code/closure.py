@@ -32,7 +32,7 @@ from .evaluation import MAX_STEPS as EVALUATOR_STEPS
 from .evaluation import Evaluator
 from .known_modules import is_distributed, is_standard
 from .module_files import exported_names, main_files, module_files, relative_base
-from .python_source import UnreadableSource, read_python
+from .python_source import PythonSource, UnreadableSource, read_python
 from .references import Kind, Payload, Reference
 from .shell_scripts import PYTHON_SUFFIXES, is_shell_script, shell_references
 from .source_reader import SourceReader
@@ -77,13 +77,14 @@ class _Tracer(ClosureQueue):
         self.readings.finish()
         put_in_order(self.result)
 
-    def _read_python(self, task: SourceTask) -> None:
+    def _read_python(self, task: SourceTask) -> PythonSource | None:
+        """Read a source and follow it; None where it cannot be read, which is noted."""
         try:
             source = self.source_of(task)
         except UnreadableSource as error:
             if not any(item.label == task.label for item in self.result.unread):
                 self.result.unread.append(UnreadSource(task.label, error.line, error.reason, error.not_read))
-            return
+            return None
         folders = self.own_folders(task)
         evaluator = Evaluator(
             task.path,
@@ -109,6 +110,7 @@ class _Tracer(ClosureQueue):
             self._follow(reference, task)
         for payload in dict.fromkeys(reader.payloads):
             self._unpack(payload, task)
+        return source
 
     def _run_path_files(self, folder: str, reference: Reference, task: SourceTask) -> None:
         """The `.pth` files of a folder that becomes a site folder: lines that begin with `import` are executed."""
@@ -128,11 +130,9 @@ class _Tracer(ClosureQueue):
             within = " in each other" if layer > MAX_LAYERS else ""
             self.stop(label, f"more than {MAX_LAYERS if within else MAX_PAYLOADS} payloads{within}")
             return
-        before = len(self.result.unread)
-        self._read_python(SourceTask(task.path, label, task.script, payload.text, layer, names=payload.names))
-        parsed = len(self.result.unread) == before
+        source = self._read_python(SourceTask(task.path, label, task.script, payload.text, layer, names=payload.names))
         packing = " and ".join(dict.fromkeys(packing_name(name) for name in payload.packing.split(", ") if name))
-        self.result.payloads.append(UnpackedPayload(place, label, payload.text, packing, layer, parsed))
+        self.result.payloads.append(UnpackedPayload(place, label, payload.text, packing, layer, source))
 
     def _read_shell(self, task: SourceTask) -> None:
         for reference in shell_references(self.paths.bytes_of(task.path) or b""):

@@ -69,7 +69,12 @@ class UnpackedPayload:
     text: str
     packing: str
     layer: int
-    parsed: bool
+    source: PythonSource | None = field(default=None, compare=False)
+
+    @property
+    def parsed(self) -> bool:
+        """Whether it is Python."""
+        return self.source is not None
 
 
 @dataclass(frozen=True, slots=True)

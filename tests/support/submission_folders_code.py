@@ -157,6 +157,11 @@ EXAMPLES = (
         {"train_gpt.py": f"# {''.join(map(chr, range(48, 91))) * 99}\nx = open(__file__).read()\n"},
     ),
     Example(
+        "code-training-on-validation",
+        {"code-validation-data": "finding"},
+        {"train_gpt.py": "def main(a, model):\n    train_loader = Loader(a.val_files)\n    model.loss.backward()\n"},
+    ),
+    Example(
         "code-looking-into-folder",
         {"code-side-file": "finding", "code-possible-file": "finding"},
         {"train_gpt.py": LOOKING, "w/a.npz": zlib.compress(b"x" * 99), "w/b.npy": zlib.compress(b"y" * 99)},
