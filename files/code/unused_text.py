@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -16,6 +17,7 @@ from .tree_walk import walk
 
 RUN = re.compile(rb"[^\s]{20,}")
 LONG_NAME = re.compile(rb"\b[A-Za-z_]\w{59,}")
+LONGEST_CLAUSE = 80  # letters of a writing without spaces
 DIFFERENT_LETTERS = 16  # of a run that may be data
 ANNOTATIONS = ("annotation", "returns")
 LEAST_BYTES = 4096  # of all of it; addresses and names of files come to less
@@ -41,7 +43,16 @@ def unused_data_bytes(text: str) -> int:
 
 
 def _data_bytes(text: bytes) -> int:
-    return sum(len(run) for run in RUN.findall(text) if len(set(run)) >= DIFFERENT_LETTERS)
+    return sum(len(run) for run in RUN.findall(text) if len(set(run)) >= DIFFERENT_LETTERS and not _is_script(run))
+
+
+def _is_script(run: bytes) -> bool:
+    """Whether a run is of a writing that has no spaces, such as Chinese: it has marks between its clauses."""
+    if run.isascii():
+        return False
+    letters = run.decode(errors="replace")
+    clauses = "".join(" " if unicodedata.category(each)[0] in "PZ" else each for each in letters).split()
+    return max(map(len, clauses), default=0) < LONGEST_CLAUSE
 
 
 def _unused_strings(text: str) -> Iterator[bytes]:

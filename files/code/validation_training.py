@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .changed_names import last_name
@@ -28,6 +28,8 @@ EVALUATES = re.compile(r"eval|valid|ttt|adapt|score|test|infer|slot|phase|(^|_)v
 WITHOUT_GRADIENTS = {"no_grad", "inference_mode"}
 ROUNDS = 3  # of assignments that make a name of another
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
+Assigned = Sequence[tuple[str, ast.expr, int]]  # names, values, lines, in their order
+Held = dict[str, int]  # names, and the lines from which on they hold something
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +62,22 @@ def _scopes(tree: ast.Module) -> Iterator[list[ast.AST]]:
 
 
 def _of_scope(nodes: list[ast.AST]) -> Iterator[TrainingPlace]:
-    assigned = [pair for node in nodes for pair in _assignments(node)]
-    held = _made_of(assigned, set(), _is_validation)
+    assigned = sorted((pair for node in nodes for pair in _assignments(node)), key=lambda pair: pair[2])
+    held = _made_of(assigned, {}, _is_validation)
     for target, value, line in assigned:
-        if DATA_NAME.search(target) and any(_names_validation(part, held) for part in _summed(value)):
+        if DATA_NAME.search(target) and any(_names_validation(part, held, line) for part in _summed(value)):
             yield TrainingPlace(line, f"{target} is made of the validation files")
     backward = [node for node in nodes if isinstance(node, ast.Call) and last_name(node.func) == "backward"]
     if not backward or any(last_name(node) in WITHOUT_GRADIENTS for node in nodes):
         return
-    batches = {target for target, value, _ in assigned if _is_batch(value, held)}
-    batches |= {name for node in nodes if isinstance(node, ast.For) for name in _looped(node, held)}
+    batches = {target: line for target, value, line in reversed(assigned) if _is_batch(value, held, line)}
+    for loop in (node for node in nodes if isinstance(node, ast.For)):
+        for name in _looped(loop, held):
+            batches.setdefault(name, loop.lineno)
     losses = _made_of(assigned, batches, lambda value: False)
     for call in backward:
         propagated = {last_name(item) for item in walk(call.func) if isinstance(item, ast.Name)}
-        if propagated & (losses - batches):
+        if any(losses[name] <= call.lineno for name in propagated & (losses.keys() - batches.keys())):
             yield TrainingPlace(call.lineno, "a loss on a batch of the validation files is propagated back")
 
 
@@ -93,12 +97,15 @@ def _assignments(node: ast.AST) -> Iterator[tuple[str, ast.expr, int]]:
         yield last_name(node.target), node.value, node.lineno
 
 
-def _made_of(assigned: Iterable[tuple[str, ast.expr, int]], first: set[str], begins: object) -> set[str]:
-    """Names that values make of `first`, or of what `begins` says of a value."""
-    held = set(first)
-    assigned = list(assigned)
+def _made_of(assigned: Assigned, first: Held, begins: Callable[[ast.expr], bool]) -> Held:
+    """Names that values make of `first`, or of what `begins` says of a value, each with the line from which on."""
+    held = dict(first)
     for _ in range(ROUNDS):
-        news = {name for name, value, _ in assigned if name not in held and (_uses(value, held) or begins(value))}  # type: ignore[operator]
+        news = {
+            name: line
+            for name, value, line in reversed(assigned)
+            if name not in held and (_uses(value, held, line) or begins(value))
+        }
         if not news:
             break
         held |= news
@@ -126,11 +133,11 @@ def _says(value: ast.AST, pattern: re.Pattern[str]) -> bool:
     return False
 
 
-def _names_validation(value: ast.expr, held: set[str]) -> bool:
+def _names_validation(value: ast.expr, held: Held, line: int) -> bool:
     """Whether a value is whole validation data; a slice of it may be what was scored."""
     if any(isinstance(node, ast.Subscript) for node in walk(value)):
         return False
-    return _is_validation(value) or last_name(value) in held
+    return _is_validation(value) or held.get(last_name(value), line + 1) <= line
 
 
 def _summed(value: ast.expr) -> list[ast.expr]:
@@ -140,21 +147,21 @@ def _summed(value: ast.expr) -> list[ast.expr]:
     return value.elts if isinstance(value, ast.List) else [value]
 
 
-def _uses(value: ast.expr, names: set[str]) -> bool:
-    return bool(names) and any(last_name(node) in names for node in walk(value))
+def _uses(value: ast.expr, names: Held, line: int) -> bool:
+    return bool(names) and any(names.get(last_name(node), line + 1) <= line for node in walk(value))
 
 
-def _is_batch(value: ast.expr, held: set[str]) -> bool:
+def _is_batch(value: ast.expr, held: Held, line: int) -> bool:
     """`loader.next_batch(...)` and `next(loader)` of what is made of validation data."""
     if not isinstance(value, ast.Call):
         return False
     if isinstance(value.func, ast.Attribute) and value.func.attr in ("next_batch", "next", "get_batch", "sample"):
-        return _uses(value.func.value, held)
-    return last_name(value.func) == "next" and bool(value.args) and _uses(value.args[0], held)
+        return _uses(value.func.value, held, line)
+    return last_name(value.func) == "next" and bool(value.args) and _uses(value.args[0], held, line)
 
 
-def _looped(node: ast.For, held: set[str]) -> list[str]:
+def _looped(node: ast.For, held: Held) -> list[str]:
     """What a loop over validation data binds: `for x, y in loader`."""
-    if last_name(node.iter) not in held:
+    if held.get(last_name(node.iter), node.lineno + 1) > node.lineno:
         return []
     return [item.id for item in walk(node.target) if isinstance(item, ast.Name)]

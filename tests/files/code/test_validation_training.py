@@ -40,6 +40,12 @@ TRAINS = {
         "        out = model(x)\n        loss = cross_entropy(out, y)\n        (loss / 4).backward()\n",
         (7, FLOWS),
     ),
+    "a loader that changes": (
+        "def main():\n    feed = Loader(args.train_files)\n    x, y = feed.next_batch()\n    loss = model(x, y)\n"
+        "    loss.backward()\n    feed = Loader(args.val_files)\n    while True:\n        x, y = feed.next_batch()\n"
+        + STEP,
+        (10, FLOWS),
+    ),
     "a loop": ("def main():\n    feed = Loader(args.val_files)\n    for x, y in feed:\n" + STEP, (5, FLOWS)),
 }
 INNOCENT = {
