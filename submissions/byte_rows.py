@@ -8,7 +8,7 @@ form of the same code is not, the packed form is what a reader misses, and the f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .declared import Claim
 from .findings import Finding, Level, Rule
@@ -111,6 +111,8 @@ def judge_bytes(rows: Sequence[ByteRow], totals: Sequence[Claim], code: ShippedC
         text = f"the total of {row.log} counts {row.side_bytes:,} bytes beside model and code: {what}"
         place = row.side_file or row.log
         findings.append(Finding("bytes-side-file", Level.FINDING, text, place, {"bytes": row.side_bytes}))
+    # A file that the script reads stands in the code already.
+    rows = [replace(row, side_bytes=0) if row.side_file in code.modules else row for row in rows]
     # Where a log counts a file that lies in the folder, that log is of what is shipped.
     shipped = [row for row in rows if row.side_file] or [row for row in rows if row.model is not None]
     fits = not code.is_missing and any(row.least(code.closure_bytes) <= cap for row in shipped)

@@ -21,6 +21,7 @@ class ShippedCode:
     packed_bytes : int     the closure after our own packing
     texts : tuple          pairs of name and text of every Python file, unpacked payloads included
     reads : tuple          pairs of name and place of files that it reads and that are neither code nor its own output
+    sides : tuple          names among `modules` of files that are read and are no code
     possible : tuple       pairs of name and bytes of files that it may read, which nobody can tell
     """
 
@@ -32,6 +33,7 @@ class ShippedCode:
     texts: tuple[tuple[str, str], ...]
     reads: tuple[tuple[str, str], ...] = ()
     possible: tuple[tuple[str, int], ...] = ()
+    sides: tuple[str, ...] = ()
 
     def with_possible(self, total: int, cap: int, known: Collection[str | int | None]) -> tuple[str, int]:
         """What a total would be with the files that may be read, in words, and in bytes; the bytes of a file whose name
