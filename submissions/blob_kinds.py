@@ -12,6 +12,7 @@ import json
 import lzma
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections import Counter
@@ -62,6 +63,7 @@ UNREADABLE = (  # what the readers of headers raise for bytes of no such file
     ArithmeticError,
     RuntimeError,
     SyntaxError,
+    tokenize.TokenError,  # of the header of a .npy file
 )
 INT8_KEY = "__quant_format__"
 SCALES = (".scale", ".gs", ".lqAs", ".lqBs", ".lqAs_a", ".lqBs_a")

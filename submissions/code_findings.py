@@ -105,6 +105,7 @@ RULES = (
         (Level.FINDING,),
         "Files that may be read, which cannot be told; they do not count, and the total with them is told.",
     ),
+    Rule("code-outside-file", (Level.FINDING,), "A file outside of the folder is read that is no data by its name."),
     Rule(
         "code-not-counted",
         (Level.INFORMATION, Level.FINDING),
@@ -126,6 +127,10 @@ def closure_findings(folder: SubmissionFolder, main: str, closure: CodeClosure, 
     findings += _training_findings(closure)
     findings += _side_findings(closure)
     findings += _possible_findings(closure)
+    findings += [
+        Finding("code-outside-file", Level.FINDING, f"reads {name}, outside of the folder; it is not judged", place)
+        for name, place in closure.outside.items()
+    ]
     findings += _uncounted_findings(folder, main, closure)
     return findings
 
@@ -264,8 +269,10 @@ def _possible_findings(closure: CodeClosure) -> Iterator[Finding]:
         by_place.setdefault(file.place, []).append(file)
     for place, files in by_place.items():
         names, bytes_ = [name_in_folder(file.path) for file in files], sum(file.bytes for file in files)
-        text = f"may read {listed(names, SHOWN_NAMES)}, {bytes_:,} bytes, of the folder that it looks into here; "
-        text += f"whether it does cannot be told: not counted, with them the code has {closure.code_bytes + bytes_:,}"
+        text = (
+            f"may read {listed(names, SHOWN_NAMES)}, {bytes_:,} bytes, which it names or finds here; whether it does "
+        )
+        text += f"cannot be told: not counted, with them the code has {closure.code_bytes + bytes_:,} bytes"
         yield Finding("code-possible-file", Level.FINDING, text, place, {"files": names, "bytes": bytes_})
 
 

@@ -8,6 +8,7 @@ from .findings import Finding, Level, Rule, visible_text
 from .folder import SubmissionFolder
 
 TEXT_SUFFIXES = {".py", ".md", ".txt", ".log", ".sh", ".toml", ".yaml", ".yml", ".cfg", ".csv"}
+MOST_NAME_BYTES = 32 << 10  # of all files together; of 960 folders of the challenge the most is 8 KB
 
 RULES = (
     Rule("folder-empty", (Level.FAIL,), "The folder holds no file."),
@@ -49,6 +50,10 @@ def listing_findings(folder: SubmissionFolder) -> list[Finding]:
             findings.append(
                 Finding("folder-name", Level.FINDING, "the name holds characters that do not show", file.name)
             )
+    names = sum(len(file.name.encode("utf-8", "surrogateescape")) for file in folder.files)
+    if names > MOST_NAME_BYTES:
+        text = f"the names of its {len(folder.files):,} files have {names:,} bytes, which nobody counts"
+        findings.append(Finding("folder-name", Level.FINDING, text, "", {"bytes": names}))
     return findings + _alike(folder)
 
 

@@ -104,6 +104,8 @@ class CallMeaning(CallPaths):
                 self.environment(variable, self.argument(call, 1, names), call.lineno)
         elif name == "sys.path.extend":
             self.import_paths(call, names)
+        elif name in call_names.STANDARD_INPUT:
+            self.say(Kind.COMPUTED_FILE, "standard input", call)
         elif name in LISTINGS:
             self.look(name, call, names)
         else:

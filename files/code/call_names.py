@@ -81,7 +81,7 @@ UNFOLLOWED = {  # what runs there, in words
     **{
         f"sys.{hooks}.{change}": "an import hook of its own"
         for hooks in ("meta_path", "path_hooks")
-        for change in ("append", "insert")
+        for change in ("append", "insert", "extend", "__setitem__")
     },
 }
 REPLACED = {f"builtins.{name}" for name in ("exec", "eval", "__import__", "open", "compile", "getattr")} | {
@@ -89,6 +89,7 @@ REPLACED = {f"builtins.{name}" for name in ("exec", "eval", "__import__", "open"
 }
 STARTING_VARIABLES = {"PYTHONSTARTUP", "LD_PRELOAD", "LD_AUDIT", "BASH_ENV"}  # of the environment: what runs at a start
 SET_VARIABLES = {"os.putenv", "os.environ.setdefault", "os.environ.__setitem__"}
+STANDARD_INPUT = {f"sys.stdin.{name}" for name in "read readline readlines buffer.read buffer.readline".split()}
 PATH_READS = {"read_text", "read_bytes"}
 PATH_MOVES = {"rename", "replace"}
 PATH_WRITES = {"write_text", "write_bytes"}

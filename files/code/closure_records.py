@@ -117,6 +117,7 @@ class CodeClosure:
 
     files: dict[str, ClosureFile] = field(default_factory=dict)
     possible: dict[str, ClosureFile] = field(default_factory=dict)  # that may be read, which nobody can tell
+    outside: dict[str, str] = field(default_factory=dict)  # paths that lead out of the submission, and the places
     payloads: list[UnpackedPayload] = field(default_factory=list)
     named: list[tuple[str, Reference]] = field(default_factory=list)
     missing: list[MissingModule] = field(default_factory=list)

@@ -26,6 +26,7 @@ SHELL_WORDS |= {"for", "do", "done", "while", "mkdir", "rm", "cp", "mv", "ls", "
 SOURCING = {"source", "."}
 NOT_READING = {"echo", "rm", "mkdir", "ls", "tee", "touch", "export", "set", "cd", "test", "[", "unset", "exit", "git"}
 NOT_READING |= {"pip", "pip3", "uv", "conda", "apt", "apt-get", "nvidia-smi", "pyminify", "kill", "sleep", "wait"}
+GIT_CONTENT = set("cat-file archive checkout restore worktree apply am bundle unpack-file".split())  # of a repository
 OPTIONS_WITH_WORDS = {"-X", "-W", "--check-hash-based-pycs"}  # of Python, before the script
 Word = str | None
 
@@ -81,7 +82,10 @@ def _program_references(
     yield from _read_by(program, arguments, line)
     yield from _installed(program, arguments, line)
     if PROGRAM.match(program) and program not in SHELL_WORDS:
-        yield Reference(Kind.PROGRAM, program, line, via=via)
+        what = next((word for word in arguments if word and not word.startswith("-")), "")
+        of_revision = what == "show" and any(word and ":" in word and word[0] != "-" for word in arguments)
+        takes = program == "git" and (what in GIT_CONTENT or of_revision)
+        yield Reference(Kind.PROGRAM, f"git {what}" if takes else program, line, via=via)
         if command_download(program, arguments):
             yield Reference(Kind.NETWORK, _shown(program, arguments), line, via=via)
         for word in arguments:

@@ -25,6 +25,7 @@ from .statement_kinds import caught_names
 from .tree_walk import walk
 
 IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException", "OSError"}
+IMPORT_HOOKS = ("meta_path", "path_hooks", "path_importer_cache")  # of the module sys
 DOUBTS = {Kind.COMPUTED, Kind.COMPUTED_FILE, Kind.UNREADABLE}
 
 
@@ -141,18 +142,27 @@ class SourceReader(BranchReader):
         owner, name = self.evaluator.value(target.value, names), self.evaluator.value(target.slice, names)
         if owner == Named("sys.modules") and isinstance(name, str):
             self.found(Reference(Kind.PROVIDED_MODULE, name, target.lineno))
+        elif owner in (Named("builtins.__dict__"), Named("builtins")) and f"builtins.{name}" in call_names.REPLACED:
+            what = f"builtins.{name} is replaced by a function of its own"
+            self.found(Reference(Kind.UNREADABLE, what, target.lineno))
         elif owner == Named("os.environ") and isinstance(name, str):
             self.calls.environment(name, value, target.lineno)
 
     def _extend_path(self, target: ast.expr, value: ast.expr, names: dict[str, Any]) -> None:
-        """`sys.path = [...]`, `sys.path[:0] = [...]`, `sys.path += [...]`."""
+        """`sys.path = [...]`, `sys.path[:0] = [...]`, `sys.path += [...]`, and the same of import hooks."""
         owner = target.value if isinstance(target, ast.Subscript) else target
-        if last_name(owner) == "path" and self.evaluator.value(owner, names) == Named("sys.path"):
+        if last_name(owner) not in ("path", *IMPORT_HOOKS):
+            return
+        held = self.evaluator.value(owner, names)
+        if held == Named("sys.path"):
             self.calls.import_paths(value, names)
+        elif owner is not target and isinstance(held, Named) and held.name.removeprefix("sys.") in IMPORT_HOOKS:
+            self.found(Reference(Kind.UNREADABLE, f"an import hook of its own ({held.name})", target.lineno))
 
     def _augmented(self, node: ast.AugAssign, names: dict[str, Any]) -> None:
         self.expressions(node.value, names)
-        self._extend_path(node.target, node.value, names)
+        grown = ast.Subscript(node.target, node.value, ast.Store())
+        self._extend_path(ast.copy_location(grown, node), node.value, names)
         self.evaluator.assign(node, names)
 
     def _expression(self, node: ast.Expr, names: dict[str, Any]) -> None:

@@ -162,6 +162,11 @@ EXAMPLES = (
         {"train_gpt.py": "def main(a, model):\n    train_loader = Loader(a.val_files)\n    model.loss.backward()\n"},
     ),
     Example(
+        "code-reading-elsewhere",
+        {"code-outside-file": "finding"},
+        {"train_gpt.py": "x = open('../other/table.bin', 'rb').read()\n"},
+    ),
+    Example(
         "code-looking-into-folder",
         {"code-side-file": "finding", "code-possible-file": "finding"},
         {"train_gpt.py": LOOKING, "w/a.npz": zlib.compress(b"x" * 99), "w/b.npy": zlib.compress(b"y" * 99)},

@@ -117,6 +117,44 @@ READ = {  # a script, the files that count, those that may be read
 }
 
 
+NAMED = {  # scripts that name w.bin and open it where nobody follows
+    "a default of an option": "import argparse\np = argparse.ArgumentParser()\np.add_argument('--w', default='w.bin')\n"
+    "np.load(p.parse_args().w)\n",
+    "a reader that is not known": "from skimage import io\nio.imread('w.bin')\n",
+    "a global": "P = None\ndef s():\n    global P\n    P = 'w.bin'\ns()\nnp.load(P)\n",
+    "a generator": "def g():\n    yield './w.bin'\nfor p in g():\n    np.load(p)\n",
+}
+NOT_NAMED = {
+    "words": "print('the file w.bin is not needed')\n",
+    "a longer name": "print('w.bin.zst', 'my_w.bin')\n",
+    "its own output": "open('w.bin', 'wb').write(b'')\n",
+}
+
+
+@pytest.mark.parametrize("way", [*NAMED, *NOT_NAMED])
+def test_a_file_that_a_source_names_may_be_read(way, tmp_path):
+    script = HEAD + {**NAMED, **NOT_NAMED}[way]
+    facts, _ = judge_code(open_folder(write_folder(tmp_path / "folder", {"train_gpt.py": script, "w.bin": DATA})))
+    assert [name for name, _ in facts.shipped.possible] == (["w.bin"] if way in NAMED else [])
+
+
+@pytest.mark.parametrize(
+    ("script", "outside"),
+    [
+        ("np.load('../other/model.npz')\n", ["../other/model.npz"]),
+        ("open('/root/table.bin', 'rb')\n", ["/root/table.bin"]),
+        ("np.fromfile('../../data/datasets/fineweb10B_sp1024/fineweb_val_000000.bin')\n", []),
+        ("open('/proc/cpuinfo')\nopen('/proc/self/status.txt')\n", []),
+        ("open('../out.txt', 'w').write('x')\nopen('../out.txt').read()\n", []),
+        ("open('data/x.bin')\nopen(sys.argv[1])\n", []),
+    ],
+)
+def test_what_is_read_outside_of_the_folder_is_said(script, outside, tmp_path):
+    folder = open_folder(write_folder(tmp_path / "folder", {"train_gpt.py": HEAD + script}))
+    texts = [finding.text for finding in judge_code(folder)[1] if finding.rule == "code-outside-file"]
+    assert texts == [f"reads {name}, outside of the folder; it is not judged" for name in outside]
+
+
 @pytest.mark.parametrize("way", READ)
 def test_what_is_read_counts_and_what_may_be_is_said(way, tmp_path):
     source, counted, possible = READ[way]
