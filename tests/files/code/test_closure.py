@@ -222,7 +222,7 @@ def test_a_missing_module_is_told(script, optional, tmp_path):
 
 
 def test_known_names_are_not_missing(tmp_path):
-    script = "import os, torch, compression.zstd, flash_attn_interface, mine\nfrom typing import TYPE_CHECKING\n"
+    script = "import os, torch, compression.zstd, flash_attn_interface, tifffile, aiofiles, mine\nfrom typing import TYPE_CHECKING\n"
     script += "if TYPE_CHECKING:\n    import only_types\n"
     (tmp_path / "main.py").write_text(script)
     closure = code_closure(DiskRoom([tmp_path / "main.py"]), [(tmp_path / "main.py").as_posix()], ["mine"])
