@@ -41,6 +41,7 @@ from .source_room import SourceRoom
 MAX_LAYERS = 8  # payloads inside payloads
 MAX_PAYLOADS = 500
 FOR_ALL_SCRIPTS = {"PYTHONPATH", "pip"}  # who names folders of modules for more than the script itself
+COMPUTES_MORE = "not to its end, since it computes more than is looked at; what it opens or runs then is not seen"
 AT_EVERY_START = ("sitecustomize.py", "usercustomize.py")  # Python imports them where it looks for modules
 
 
@@ -98,6 +99,8 @@ class _Tracer(ClosureQueue):
             reader.read(source.tree, task.names)
         except RecursionError:
             self.result.unread.append(UnreadSource(task.label, 0, "is nested too deeply to be followed", True))
+        if evaluator.steps <= 0:
+            self.stop(task.label, COMPUTES_MORE)
         self.steps_left -= min(EVALUATOR_STEPS, self.steps_left) - max(evaluator.steps, 0)
         for reference in reader.references:
             if reference.kind is Kind.IMPORT_PATH and not reference.assumed:

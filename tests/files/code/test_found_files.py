@@ -165,6 +165,15 @@ def test_what_is_read_counts_and_what_may_be_is_said(way, tmp_path):
     assert {name for names in said for name in names} == possible == {name for name, _ in facts.shipped.possible}
 
 
+def test_a_listing_after_too_much_work_is_not_passed_over(tmp_path):
+    work = "y = [a + b for a in range(400) for b in range(400)]\n" * 3
+    script = HEAD + work + "for n in os.listdir('w'):\n    np.load('w/' + n)\n"
+    _, findings = judge_code(open_folder(write_folder(tmp_path / "folder", {**FILES, "train_gpt.py": script})))
+    (finding,) = [finding for finding in findings if finding.rule == "code-too-large"]
+    assert (finding.level.value, finding.place) == ("warning", "train_gpt.py")
+    assert "it computes more than is looked at" in finding.text
+
+
 def test_packed_text_that_is_found_is_no_document(tmp_path):
     script = HEAD + "for p in here.iterdir():\n    p.read_text()\n"
     files = {"train_gpt.py": script, "README.md": "# Words\n", "notes.md": "c9fK2" * 2000}
