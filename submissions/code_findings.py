@@ -48,7 +48,9 @@ RULES = (
         "A source is no Python of any known version; a finding where the main script does not need it.",
     ),
     Rule(
-        "code-too-large", (Level.WARNING,), "A source is too large or nested too deeply; it counts and is not followed."
+        "code-too-large",
+        (Level.WARNING,),
+        "A source is too large, too deep or computes too much; it counts and is not followed to its end.",
     ),
     Rule("code-newer-python", (Level.INFORMATION,), "The syntax is of a Python newer than the one that judges."),
     Rule(
