@@ -40,7 +40,7 @@ ARTIFACT_OPTIONS = (
     "threads",
 )
 NOT_AN_ARTIFACT = "[R-HDR-1]"  # the rule of its first bytes
-FOLDER_OPTIONS = ("cap", "data", "tokenizer", "tolerance", "seconds", "memory", "threads", "scheduler")
+FOLDER_OPTIONS = ("cap", "data", "tokenizer", "tolerance", "inside", "seconds", "memory", "threads", "scheduler")
 
 
 @click.command(
@@ -79,6 +79,11 @@ FOLDER_OPTIONS = ("cap", "data", "tokenizer", "tolerance", "seconds", "memory", 
 @threads_option("Folders at a time.  [default: all CPUs]")
 @click.option(
     "--scheduler", metavar="ADDRESS", help="Judge folders on the Dask cluster there, whose workers see the same files."
+)
+@click.option(
+    "--inside",
+    metavar="PATH",
+    help="Submission that is meant, where a folder or archive holds several: its path there.",
 )
 @click.option(
     "--seconds",
@@ -136,6 +141,8 @@ def _check_options(options: dict[str, Any], targets: tuple[Path, ...]) -> None:
         raise click.UsageError("--expect-bpb needs --data and --tokenizer.")
     if any_folder and len(options["data"]) > 1:
         raise click.UsageError("A folder is scored on one --data.")
+    if options["inside"] is not None and not (any_folder and len(targets) == 1):
+        raise click.UsageError("--inside picks a submission in one folder or archive; give that alone.")
     if any_folder and (options["code"] or options["expect_bpb"] is not None):
         raise click.UsageError("--code and --expect-bpb go with an artifact; a folder has code and a score of its own.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ def verify_folders(
     data: PathLike | None = None,
     tokenizer: PathLike | None = None,
     tolerance: float = 0.0005,
+    inside: str | None = None,
     seconds: float | None = None,
     memory: int | str | None = None,
     threads: int | None = None,
@@ -42,22 +44,26 @@ def verify_folders(
     cap                what artifact and code may take together; without one the challenge's 16,000,000 bytes
     data, tokenizer    validation text: weights of a known architecture in the folder are scored on it and held
                        against the declared score, with this tolerance in bits per byte
+    inside             the path in each folder or archive of the submission that is meant, where it holds several
     seconds, memory    what judging one folder may take: 10 seconds of a core and 1 GiB, with more for an artifact
                        that has to be decoded; with data there is no limit unless given.
                        A folder beyond them, or one that bytecap breaks down on, is "not judged", and the others go on.
     threads            folders at a time, by default one a CPU; the result does not depend on it
     scheduler          address of a Dask cluster whose workers see the same files; this machine without one
 
-    Raises DataError for a path that is neither folder nor archive and for only one of data and tokenizer, CapError
-    for a text that is no size, CompileError when the cluster cannot be reached.
+    Raises DataError for a path that is neither folder nor archive, for a folder `inside` that is not there, for only
+    one of data and tokenizer, CapError for a text that is no size, CompileError when the cluster cannot be reached.
     """
     from ..submissions.archive_kinds import is_submission
+    from ..submissions.chosen_folder import picked_folder
 
     folders = [Path(path) for path in paths]
     for folder in folders:
         if not is_submission(folder):
             raise DataError(f"{folder} is not a folder, nor an archive (.zip, .tar, .tar.gz, .tar.xz, .tar.zst) of one")
-    options = _options(cap, data, tokenizer, tolerance, seconds, memory)
+    if inside is not None:
+        folders = [picked_folder(folder, inside) if folder.is_dir() else folder for folder in folders]
+    options = replace(_options(cap, data, tokenizer, tolerance, seconds, memory), inside=inside or "")
     return _judged(folders, options, threads, scheduler, progress)
 
 

@@ -21,17 +21,15 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import DataError
-from ..files.listing import listed
 from .archive_kinds import archive_kind, is_archive
 from .archive_members import Member, TarMembers, ZipMembers, damage_told
+from .chosen_folder import DECLARATION, picked_folder, several_told, submissions_below
 
 MOST_BYTES = 512 << 20  # unpacked, and of a tar file without its compression
 MOST_MEMBERS = 10_000
 MOST_DEPTH = 32
-LISTED_SUBMISSIONS = 6
 CHUNK = 1 << 20
 MAC_LEFTOVERS = {"__MACOSX", ".DS_Store"}  # beside the folder that a Mac packs
-DECLARATION = "submission.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +44,8 @@ class OpenedArchive:
     entered: str
 
 
-def unpack_submission(path: Path, folder: Path) -> OpenedArchive:
-    """Unpack an archive into an empty folder, and find the submission in it.
+def unpack_submission(path: Path, folder: Path, inside: str = "") -> OpenedArchive:
+    """Unpack an archive into an empty folder, and find the submission in it: the one `inside` where that is given.
 
     Raises DataError, without the archive's name, for what is damaged, hostile, too large or not one submission.
     """
@@ -55,7 +53,9 @@ def unpack_submission(path: Path, folder: Path) -> OpenedArchive:
         members = _checked(list(_bounded(archive)))
         written = _write(archive, members, folder)
     files = sum(member.kind != "folder" for member in members)
-    return OpenedArchive(archive_kind(path) or "", files, written, _entered(folder))
+    entered = picked_folder(folder, inside) if inside else _entered(folder)
+    name = "" if entered == folder else entered.relative_to(folder).as_posix()
+    return OpenedArchive(archive_kind(path) or "", files, written, name)
 
 
 @contextmanager
@@ -187,7 +187,7 @@ def _too_large() -> DataError:
     return DataError(f"it unpacks to more than {MOST_BYTES >> 20:,} MiB")
 
 
-def _entered(folder: Path) -> str:
+def _entered(folder: Path) -> Path:
     """The folder in it that is the submission; DataError where it is not one."""
     entered = folder
     while True:
@@ -199,7 +199,7 @@ def _entered(folder: Path) -> str:
     if only is not None and is_archive(only):
         raise DataError(f"it holds one more archive and nothing else, {only.relative_to(folder).as_posix()}")
     if not (entered / DECLARATION).is_file():
-        inside = sorted(path.parent.relative_to(folder).as_posix() for path in entered.rglob(DECLARATION))
-        if len(inside) > 1:
-            raise DataError(f"it holds {len(inside):,} submissions, not one: {listed(inside, LISTED_SUBMISSIONS)}")
-    return "" if entered == folder else entered.relative_to(folder).as_posix()
+        found = submissions_below(folder)
+        if len(found) > 1:
+            raise DataError(several_told(found))
+    return entered

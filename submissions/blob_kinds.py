@@ -12,6 +12,7 @@ import json
 import lzma
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections import Counter
@@ -22,6 +23,7 @@ from typing import Any, BinaryIO
 
 from ..errors import BytecapError, DataError
 from ..runtime.shards import SHARD_MAGIC
+from ..runtime.tokenizers.sentencepiece_model import FIRST_PIECE
 from .blob_pickles import Pickled, read_pickled
 from .folder import SubmissionFile, SubmissionFolder
 
@@ -61,6 +63,7 @@ UNREADABLE = (  # what the readers of headers raise for bytes of no such file
     ArithmeticError,
     RuntimeError,
     SyntaxError,
+    tokenize.TokenError,  # of the header of a .npy file
 )
 INT8_KEY = "__quant_format__"
 SCALES = (".scale", ".gs", ".lqAs", ".lqBs", ".lqAs_a", ".lqBs_a")
@@ -150,9 +153,7 @@ def _is_safetensors(head: bytes) -> bool:
 
 
 def _is_tokenizer(content: bytes) -> bool:
-    from ..compiler.checkpoints.identification import SENTENCEPIECE
-
-    return SENTENCEPIECE.match(content) is not None
+    return FIRST_PIECE.match(content) is not None
 
 
 def _tokenizer(content: bytes) -> dict[str, Any]:

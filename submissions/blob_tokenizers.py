@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..files.code.side_files import TOKENIZER
+from ..runtime.tokenizers.sentencepiece_model import FIRST_PIECE
 from .blob_kinds import read_varint
 from .findings import Finding, Level, Rule
 from .folder import SubmissionFile, SubmissionFolder
@@ -100,9 +101,7 @@ def _file_findings(file: SubmissionFile, data: bytes, place: str) -> Iterator[Fi
 
 def bytes_beside(name: str, data: bytes) -> Beside | None:
     """What a tokenizer's file holds beside it; None for one of no known form."""
-    from ..compiler.checkpoints.identification import SENTENCEPIECE
-
-    if SENTENCEPIECE.match(data) is not None:
+    if FIRST_PIECE.match(data) is not None:
         return _of_sentencepiece(data)
     if data.lstrip()[:1] == b"{":
         try:

@@ -97,6 +97,8 @@ def _reads(claims: ClaimFacts | None) -> dict[str, str]:
 
 def _is_data(blob: Blob, models: Sequence[Blob], claims: ClaimFacts | None) -> bool:
     """Whether a file is none of the models, by its kind or because the code reads these weights beside the model."""
+    if claims is not None and blob.bytes in {row.model for row in claims.rows}:
+        return False
     if blob.kind in ("data", "shard", "array"):
         return True
     return blob.kind in ("weights", "artifact") and blob not in models and blob.name in _reads(claims)

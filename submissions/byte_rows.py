@@ -8,7 +8,7 @@ form of the same code is not, the packed form is what a reader misses, and the f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .declared import Claim
 from .findings import Finding, Level, Rule
@@ -111,6 +111,8 @@ def judge_bytes(rows: Sequence[ByteRow], totals: Sequence[Claim], code: ShippedC
         text = f"the total of {row.log} counts {row.side_bytes:,} bytes beside model and code: {what}"
         place = row.side_file or row.log
         findings.append(Finding("bytes-side-file", Level.FINDING, text, place, {"bytes": row.side_bytes}))
+    # A file that the script reads stands in the code already.
+    rows = [replace(row, side_bytes=0) if row.side_file in code.modules else row for row in rows]
     # Where a log counts a file that lies in the folder, that log is of what is shipped.
     shipped = [row for row in rows if row.side_file] or [row for row in rows if row.model is not None]
     fits = not code.is_missing and any(row.least(code.closure_bytes) <= cap for row in shipped)
@@ -155,6 +157,10 @@ def _logged_over_cap(counted: dict[str, int], totals: Sequence[Claim], cap: int,
 
 def _as_shipped(rows: Sequence[ByteRow], code: ShippedCode, cap: int) -> Finding:
     """The largest row with the code as it lies there; the smallest with it packed must not be over."""
+    if not rows and min(code.closure_bytes, code.packed_bytes or code.closure_bytes) > cap:
+        over = code.closure_bytes - cap
+        text = f"as shipped: the code alone has {code.closure_bytes:,} bytes, {over:,} over the cap"
+        return Finding("bytes-as-shipped", Level.FAIL, text, code.script, {"code": code.closure_bytes, "cap": cap})
     if not rows:
         return Finding(
             "bytes-as-shipped", Level.SKIPPED, "as shipped: neither a model in the folder nor its size in a log"
@@ -174,9 +180,12 @@ def _as_shipped(rows: Sequence[ByteRow], code: ShippedCode, cap: int) -> Finding
     }
     side = f" + {row.side_bytes:,} of {row.side_file or 'what the log counts beside'}" if row.side_bytes else ""
     parts = f"{row.model or 0:,} bytes of model by {row.log} + {code.closure_bytes:,} of code{side} = {total:,}"
+    told, with_possible = code.with_possible(total, cap, {row.model, row.side_file})
     if total <= cap:
-        text = f"as shipped: {parts}, {cap - total:,} below the cap"
-        return Finding("bytes-as-shipped", Level.PASS, text, row.log, values)
+        text = f"as shipped: {parts}, {cap - total:,} below the cap{told}"
+        level = Level.PASS if with_possible <= cap else Level.FINDING
+        values |= {"with_possible": with_possible} if told else {}
+        return Finding("bytes-as-shipped", level, text, row.log, values)
     if packed <= cap < row.shipped(code.packed_bytes):
         text = f"as shipped: {parts}, {total - cap:,} over the cap; another model or run in the logs would fit"
         return Finding("bytes-as-shipped", Level.FINDING, text, row.log, values)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..files.code.closure import code_closure
-from ..files.code.closure_records import ClosureFile, CodeClosure
+from ..files.code.closure_records import ClosureFile, CodeClosure, Role
 from ..files.code.known_modules import required_modules
 from ..files.code.references import Kind
 from ..files.code.side_files import Purpose
@@ -18,6 +18,7 @@ from .code_packing import PackedCode, pack_closure
 from .findings import Finding
 from .folder import SubmissionFolder
 from .folder_room import ROOT, FolderRoom, name_in_folder
+from .read_models import count_models_once
 from .shipped_code import ShippedCode, main_script
 
 READ_AS_DATA = {Purpose.TOKENIZER, Purpose.DATA, Purpose.MODEL}
@@ -78,6 +79,7 @@ def judge_code(folder: SubmissionFolder) -> tuple[CodeFacts, list[Finding]]:
     main = main_script(folder)
     room = FolderRoom(folder)
     closure = code_closure(room, [f"{ROOT}/{main.name}"] if main else [], sorted(_required(folder)))
+    count_models_once(folder, closure)
     packed = pack_closure(room, closure)
     python = [file for file in folder.files if file.suffix == ".py" and file.kind == "file"]
     texts = [(file.name, folder.read_text(file.name).text) for file in python]
@@ -90,6 +92,8 @@ def judge_code(folder: SubmissionFolder) -> tuple[CodeFacts, list[Finding]]:
         packed.minified_bytes,
         tuple(texts),
         tuple((name_in_folder(file.path), file.place) for file in closure.uncounted if file.purpose in READ_AS_DATA),
+        tuple((name_in_folder(file.path), file.bytes) for file in closure.possible.values()),
+        tuple(name_in_folder(file.path) for file in closure.counted if file.role is Role.READ),
     )
     facts = _facts(closure, shipped, packed, sum(file.bytes for file in python))
     return facts, closure_findings(folder, shipped.script, closure, packed)

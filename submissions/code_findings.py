@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..files.code.closure_records import ClosureFile, CodeClosure, MissingModule, Role, is_own_package
+from ..files.code.closure_records import ClosureFile, CodeClosure, MissingModule, Role, is_own_package, place_of
 from ..files.code.python_source import UnreadableSource, read_python
 from ..files.code.references import Kind
 from ..files.code.side_files import Purpose, side_purpose
+from ..files.code.unused_text import unused_data_bytes
+from ..files.code.validation_training import validation_training
 from ..files.listing import listed
 from .code_named_findings import SHOWN_NAMES, named_findings, times_told
 from .code_packing import PackedCode
@@ -15,6 +17,7 @@ from .findings import Finding, Level, Rule
 from .folder import SubmissionFolder
 from .folder_room import name_in_folder
 
+TRAINS = "backward"  # stands in every script that trains
 MAIN_NAME = "train_gpt.py"
 CHECKED_BYTES = 1 << 20  # of Python files that the main script does not need, which are only parsed
 DATA_SUFFIXES = {
@@ -45,13 +48,20 @@ RULES = (
         "A source is no Python of any known version; a finding where the main script does not need it.",
     ),
     Rule(
-        "code-too-large", (Level.WARNING,), "A source is too large or nested too deeply; it counts and is not followed."
+        "code-too-large",
+        (Level.WARNING,),
+        "A source is too large, too deep or computes too much; it counts and is not followed to its end.",
     ),
     Rule("code-newer-python", (Level.INFORMATION,), "The syntax is of a Python newer than the one that judges."),
     Rule(
         "code-hidden-payload",
         (Level.INFORMATION, Level.FINDING),
         "The script runs source packed inside it, which was unpacked and read; a finding where that needs files.",
+    ),
+    Rule(
+        "code-unused-text",
+        (Level.FINDING,),
+        "Comments, docstrings or names of a source look like packed data; it is packed by us as it is, not minified.",
     ),
     Rule("code-unread-payload", (Level.FINDING,), "Code is run whose text could not be computed without running it."),
     Rule(
@@ -85,8 +95,19 @@ RULES = (
         (Level.FINDING, Level.INFORMATION),
         "Something is downloaded, or sent, at run time; information where only a function does that nothing calls.",
     ),
+    Rule(
+        "code-validation-data",
+        (Level.FINDING,),
+        "Training seems to read the validation files; to be looked at by a person, and no accusation.",
+    ),
     Rule("code-unpickling", (Level.INFORMATION,), "Files are unpickled without restriction, which runs what they say."),
     Rule("code-side-file", (Level.FINDING,), "A file of the folder that is no code is read by name; it counts."),
+    Rule(
+        "code-possible-file",
+        (Level.FINDING,),
+        "Files that may be read, which cannot be told; they do not count, and the total with them is told.",
+    ),
+    Rule("code-outside-file", (Level.FINDING,), "A file outside of the folder is read that is no data by its name."),
     Rule(
         "code-not-counted",
         (Level.INFORMATION, Level.FINDING),
@@ -101,10 +122,17 @@ def closure_findings(folder: SubmissionFolder, main: str, closure: CodeClosure, 
     if main:
         findings.append(_counted(main, closure, packed))
     findings += _payload_findings(closure)
+    findings += _unused_text_findings(closure)
     findings += [_file_finding(file) for file in closure.counted if file.role in ROLE_RULES]
     findings += _missing_findings(closure)
     findings += named_findings(closure)
+    findings += _training_findings(closure)
     findings += _side_findings(closure)
+    findings += _possible_findings(closure)
+    findings += [
+        Finding("code-outside-file", Level.FINDING, f"reads {name}, outside of the folder; it is not judged", place)
+        for name, place in closure.outside.items()
+    ]
     findings += _uncounted_findings(folder, main, closure)
     return findings
 
@@ -183,6 +211,25 @@ def _payload_findings(closure: CodeClosure) -> Iterator[Finding]:
         yield Finding("code-hidden-payload", level, text, item.place, values)
 
 
+def _unused_text_findings(closure: CodeClosure) -> Iterator[Finding]:
+    for path, source in closure.sources.items():
+        if found := unused_data_bytes(source.text):
+            text = (
+                f"{found:,} bytes of comments, docstrings, names or spaces look like packed data, which whoever opens "
+            )
+            text += "this source has: it is not minified to be packed by us"
+            yield Finding("code-unused-text", Level.FINDING, text, name_in_folder(path), {"bytes": found})
+
+
+def _training_findings(closure: CodeClosure) -> Iterator[Finding]:
+    sources = [(name_in_folder(path), source) for path, source in closure.sources.items()]
+    sources += [(item.label, item.source) for item in closure.payloads if item.source is not None]
+    for label, source in sources:
+        for place in validation_training(source.tree) if TRAINS in source.text else ():
+            text = f"{place.what}: look whether they were scored first, since only then may they be trained on"
+            yield Finding("code-validation-data", Level.FINDING, text, place_of(label, place.line))
+
+
 def _file_finding(file: ClosureFile) -> Finding:
     rule, verb = ROLE_RULES[file.role]
     assumed = "; assumed, since only the end of its path is known" if file.assumed else ""
@@ -215,6 +262,20 @@ def _side_findings(closure: CodeClosure) -> Iterator[Finding]:
             assumed = "; assumed, since only the end of its path is known" if file.assumed else ""
             text = f"reads {name}, {file.bytes:,} bytes, which the script cannot do without, so it counts{assumed}"
             yield Finding("code-side-file", Level.FINDING, text, file.place, {"file": name, "bytes": file.bytes})
+
+
+def _possible_findings(closure: CodeClosure) -> Iterator[Finding]:
+    """One finding a place where the script looks into its folder, with the files that it may read of it."""
+    by_place: dict[str, list[ClosureFile]] = {}
+    for file in closure.possible.values():
+        by_place.setdefault(file.place, []).append(file)
+    for place, files in by_place.items():
+        names, bytes_ = [name_in_folder(file.path) for file in files], sum(file.bytes for file in files)
+        text = (
+            f"may read {listed(names, SHOWN_NAMES)}, {bytes_:,} bytes, which it names or finds here; whether it does "
+        )
+        text += f"cannot be told: not counted, with them the code has {closure.code_bytes + bytes_:,} bytes"
+        yield Finding("code-possible-file", Level.FINDING, text, place, {"files": names, "bytes": bytes_})
 
 
 def _uncounted_findings(folder: SubmissionFolder, main: str, closure: CodeClosure) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from ..files.code.closure_records import ClosureFile, CodeClosure
 from ..files.code.minified_source import minify_source
 from ..files.code.packed_source import packed_size
 from ..files.code.source_room import SourceRoom
+from ..files.code.unused_text import unused_data_bytes
 
 MODULE_LINE_BYTES = 80  # of text a module: its name and the call that makes it importable
 MAX_PACKED_BYTES = 4 << 20
@@ -62,7 +63,10 @@ def _label(closure: CodeClosure, file: ClosureFile) -> str:
 
 
 def _minified(text: str) -> str:
+    """A shorter text; the text as it is where what a minifier drops looks like data."""
     try:
+        if unused_data_bytes(text):
+            return text
         return minify_source(text, verify=False)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return text

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import posixpath
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,12 +49,14 @@ class FolderLimits:
 class SubmissionFile:
     """A listed file: `name` relative to the folder with "/", `bytes` on disk (of a link: of its own text).
 
-    kind : str   "file", "link" (never followed), or "special" (a pipe, a device, a socket; never opened)
+    kind : str     "file", "link" (never followed), or "special" (a pipe, a device, a socket; never opened)
+    target : str   of a link: the name in the folder that it means, "" where it leads out
     """
 
     name: str
     bytes: int
     kind: str = "file"
+    target: str = ""
 
     @property
     def is_link(self) -> bool:
@@ -207,11 +210,22 @@ def _listed(folder: int, prefix: str, depth: int, unlisted: list[str]) -> Iterat
             unlisted.append(f"{name}: {error.strerror or error}")
             continue
         if not stat.S_ISDIR(status.st_mode):
-            yield SubmissionFile(name, status.st_size, _kind(status.st_mode))
+            kind = _kind(status.st_mode)
+            yield SubmissionFile(name, status.st_size, kind, _target(folder, name) if kind == "link" else "")
         elif depth <= 1:
             unlisted.append(f"{name}/: too many folders inside each other")
         else:
             yield from _listed_folder(folder, entry.name, name, depth - 1, unlisted)
+
+
+def _target(folder: int, name: str) -> str:
+    """The name that a link means by its text alone; "" where that leads out of the folder."""
+    try:
+        text = os.readlink(name.rpartition("/")[2], dir_fd=folder)
+    except OSError:
+        return ""
+    meant = posixpath.normpath(posixpath.join(posixpath.dirname(name), text))
+    return "" if text.startswith("/") or meant.split("/")[0] in ("..", ".") else meant
 
 
 def _listed_folder(above: int, own_name: str, name: str, depth: int, unlisted: list[str]) -> Iterator[SubmissionFile]:

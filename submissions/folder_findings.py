@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from .findings import Finding, Level, Rule, visible_text
 from .folder import SubmissionFolder
 
 TEXT_SUFFIXES = {".py", ".md", ".txt", ".log", ".sh", ".toml", ".yaml", ".yml", ".cfg", ".csv"}
+MOST_NAME_BYTES = 32 << 10  # of all files together; of 960 folders of the challenge the most is 8 KB
 
 RULES = (
     Rule("folder-empty", (Level.FAIL,), "The folder holds no file."),
-    Rule("folder-link", (Level.FINDING,), "A symbolic link is listed and never followed."),
+    Rule(
+        "folder-link",
+        (Level.FINDING,),
+        "A symbolic link: its text alone is looked at, and what lies outside is not.",
+    ),
     Rule("folder-special-file", (Level.FINDING,), "A pipe, device or socket is listed and never opened."),
-    Rule("folder-name", (Level.FINDING,), "A name holds characters that are not seen as they are."),
+    Rule(
+        "folder-name",
+        (Level.FINDING,),
+        "A name holds characters that do not show, or is another name on some systems.",
+    ),
     Rule(
         "folder-encoding",
         (Level.INFORMATION, Level.FINDING),
@@ -29,7 +40,9 @@ def listing_findings(folder: SubmissionFolder) -> list[Finding]:
         findings.append(Finding("folder-empty", Level.FAIL, "the folder holds no file"))
     for file in folder.files:
         if file.is_link:
-            findings.append(Finding("folder-link", Level.FINDING, "a symbolic link, which is not followed", file.name))
+            outside = "out of the folder; what is behind is not judged"
+            where = f"to {file.target} in the folder" if file.target else outside
+            findings.append(Finding("folder-link", Level.FINDING, f"a symbolic link {where}", file.name))
         elif file.kind == "special":
             text = "a pipe, device or socket, which is not opened"
             findings.append(Finding("folder-special-file", Level.FINDING, text, file.name))
@@ -37,7 +50,24 @@ def listing_findings(folder: SubmissionFolder) -> list[Finding]:
             findings.append(
                 Finding("folder-name", Level.FINDING, "the name holds characters that do not show", file.name)
             )
-    return findings
+    names = sum(len(file.name.encode("utf-8", "surrogateescape")) for file in folder.files)
+    if names > MOST_NAME_BYTES:
+        text = f"the names of its {len(folder.files):,} files have {names:,} bytes, which nobody counts"
+        findings.append(Finding("folder-name", Level.FINDING, text, "", {"bytes": names}))
+    return findings + _alike(folder)
+
+
+def _alike(folder: SubmissionFolder) -> list[Finding]:
+    """Names that are one name where capitals, or the ways to write a letter, make no difference."""
+    groups: dict[str, list[str]] = {}
+    for file in folder.files:
+        groups.setdefault(unicodedata.normalize("NFC", file.name).casefold(), []).append(file.name)
+    text = "differs from {} only in capitals or in how a letter is written, and is the same file on some systems"
+    return [
+        Finding("folder-name", Level.FINDING, text.format(visible_text(names[0])), names[1], {"names": names})
+        for names in groups.values()
+        if len(names) > 1
+    ]
 
 
 def encoding_findings(folder: SubmissionFolder) -> list[Finding]:

@@ -16,6 +16,7 @@ from typing import Any
 from .blob_models import answered, judge_models
 from .blob_text import text_findings
 from .blobs import judge_blobs
+from .chosen_folder import several_among, several_told
 from .claims import judge_claims
 from .code import judge_code
 from .findings import Finding, Level, Rule
@@ -28,6 +29,7 @@ RULES = (
     Rule(
         "archive-unopened", (Level.SKIPPED,), "The archive of a submission is damaged, hostile, too large or not one."
     ),
+    Rule("folder-several", (Level.SKIPPED,), "The folder holds several submissions and is none itself."),
     Rule("judge-crash", (Level.SKIPPED,), "Judging ended in an error of bytecap's own, or of a library."),
     Rule("judge-time", (Level.SKIPPED,), "Judging took longer than is allowed for a folder, and was given up."),
     Rule("judge-memory", (Level.SKIPPED,), "Judging needed more memory than is allowed for a folder."),
@@ -43,6 +45,9 @@ def judge_folder(
     """
     options = options or JudgeOptions()
     folder = open_folder(path, limits)
+    if found := several_among(file.name for file in folder.files):
+        finding = Finding("folder-several", Level.SKIPPED, f"{several_told(found)}, or give its folder")
+        return Judgement(folder.path, options, (finding,), False, len(folder.files))
     sections = Sections()
 
     sections.judge("folder", lambda: (None, listing_findings(folder) + encoding_findings(folder)))

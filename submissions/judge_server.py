@@ -31,6 +31,7 @@ SECONDS_A_BYTE = 2e-6  # of an artifact
 MOST_ARTIFACT_SECONDS = 60.0
 UNPACKING_SECONDS, UNPACKING_BYTES = 30.0, 1 << 30  # of a core, and of memory
 WAY_OUT = "unpack it and give the folder"
+PICKED = "--inside"
 MEMORY_EXIT = 77  # of the fork, when not even the answer fits
 
 
@@ -63,7 +64,9 @@ def judged_apart(path: Path, options: JudgeOptions) -> dict[str, Any]:
 def judged_archive(path: Path, options: JudgeOptions, folder: Path) -> dict[str, Any]:
     """The document of the submission in an archive, which a fork of this process unpacks into the empty `folder`."""
     waited = IDLE_FACTOR * UNPACKING_SECONDS
-    answer, in_time, exit_code, _ = _from_fork(lambda writer: _unpack_and_exit(path, folder, writer), waited)
+    answer, in_time, exit_code, _ = _from_fork(
+        lambda writer: _unpack_and_exit(path, folder, options.inside, writer), waited
+    )
     if not in_time or exit_code == -signal.SIGPROF:
         refusal = f"it does not unpack in {UNPACKING_SECONDS:g} seconds of a core"
     elif exit_code == MEMORY_EXIT:
@@ -75,11 +78,12 @@ def judged_archive(path: Path, options: JudgeOptions, folder: Path) -> dict[str,
         if "refusal" not in found:
             return {**judged_apart(folder / found["entered"], options), "folder": str(path), "opened": found}
         refusal = found["refusal"]
-    text = f"the archive was not opened: {refusal}; {WAY_OUT}"
+    way_out = f", or {WAY_OUT}" if f"with {PICKED}" in refusal else f"; {WAY_OUT}"
+    text = f"the archive was not opened: {refusal}{way_out}"
     return json.loads(_nothing_judged(Finding("archive-unopened", Level.SKIPPED, text), path, options))
 
 
-def _unpack_and_exit(path: Path, folder: Path, writer: int) -> None:
+def _unpack_and_exit(path: Path, folder: Path, inside: str, writer: int) -> None:
     """In the fork: never returns."""
     code, answer = 1, b""
     try:
@@ -87,7 +91,7 @@ def _unpack_and_exit(path: Path, folder: Path, writer: int) -> None:
         signal.setitimer(signal.ITIMER_PROF, UNPACKING_SECONDS)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         _limit_memory(UNPACKING_BYTES)
-        answer = json.dumps(plain_facts(asdict(unpack_submission(path, folder)))).encode("ascii")
+        answer = json.dumps(plain_facts(asdict(unpack_submission(path, folder, inside)))).encode("ascii")
         code = 0
     except DataError as error:
         answer, code = json.dumps({"refusal": str(error)}).encode("ascii"), 0

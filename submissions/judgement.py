@@ -26,6 +26,7 @@ class JudgeOptions:
 
     cap : int                bytes of artifact and code together
     cap_assumed : bool       whether nobody gave the cap, which the report then says
+    inside : str             of an archive: the folder in it that is the submission; "" for the only one
     data, tokenizer          validation text and its tokenizer: blobs of known architecture are scored when given
     tolerance : float        allowed distance from the declared score, in bits per byte
     seconds, memory_bytes    what judging one folder may take of a core's time and of memory before it is given up;
@@ -34,6 +35,7 @@ class JudgeOptions:
 
     cap: int = CHALLENGE_CAP
     cap_assumed: bool = True
+    inside: str = ""
     data: str | None = None
     tokenizer: str | None = None
     tolerance: float = 0.0005

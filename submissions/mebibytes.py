@@ -13,8 +13,7 @@ from .shipped_code import ShippedCode
 MEBIBYTE_CAP = 16 << 20
 LOOKED_AT = 200  # of its spellings in one text
 _SIXTEEN_MEBIBYTES = re.compile(
-    r"(?<![\d.,_])16[,_]?777[,_]?216(?![\d,_])|\b16 ?\* ?1024 ?\* ?1024\b|\b16 ?<< ?20\b|\b16 ?\* ?2 ?\*\* ?20\b|"
-    r"\b16 ?MiB\b"
+    r"16(?:(?<![\d.,_]16)[,_]?777[,_]?216(?![\d,_])|(?<!\w16) ?(?:\* ?1024 ?\* ?1024|<< ?20|\* ?2 ?\*\* ?20|MiB)\b)"
 )
 _ABOUT_THE_CAP = re.compile(r"\bcap\b|_cap\b|limit|budget|artifact|submission|quant_file_bytes|under\b", re.IGNORECASE)
 _ABOUT_SOMETHING_ELSE = re.compile(r"bucket|memory|cuda|reserved|allreduce", re.IGNORECASE)

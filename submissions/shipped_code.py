@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ..files.code.packed_source import packed_size
@@ -20,6 +21,8 @@ class ShippedCode:
     packed_bytes : int     the closure after our own packing
     texts : tuple          pairs of name and text of every Python file, unpacked payloads included
     reads : tuple          pairs of name and place of files that it reads and that are neither code nor its own output
+    sides : tuple          names among `modules` of files that are read and are no code
+    possible : tuple       pairs of name and bytes of files that it may read, which nobody can tell
     """
 
     script: str
@@ -29,6 +32,19 @@ class ShippedCode:
     packed_bytes: int
     texts: tuple[tuple[str, str], ...]
     reads: tuple[tuple[str, str], ...] = ()
+    possible: tuple[tuple[str, int], ...] = ()
+    sides: tuple[str, ...] = ()
+
+    def with_possible(self, total: int, cap: int, known: Collection[str | int | None]) -> tuple[str, int]:
+        """What a total would be with the files that may be read, in words, and in bytes; the bytes of a file whose name
+        or size is `known` are in it.
+        """
+        more = sum(size for name, size in self.possible if name not in known and size not in known)
+        if not more:
+            return "", total
+        with_them = total + more
+        over = f"{abs(cap - with_them):,} {'below' if with_them <= cap else 'over'} the cap"
+        return f"; with the {more:,} bytes of files that it may read {with_them:,}, {over}", with_them
 
     @property
     def is_missing(self) -> bool:
@@ -41,6 +57,10 @@ def main_script(folder: SubmissionFolder) -> SubmissionFile | None:
 
     A file is run as a script when it asks whether its name is `__main__`.
     """
+    given = folder.get("train_gpt.py")
+    linked = folder.get(given.target) if given is not None and given.target else None
+    if linked is not None and linked.kind == "file":
+        return linked
     scripts = [file for file in folder.files if file.suffix == ".py" and file.kind == "file" and "/" not in file.name]
     if exact := [file for file in scripts if file.name == "train_gpt.py"]:
         return exact[0]

@@ -151,7 +151,7 @@ def _code_field(declaration: Declaration, logs: Sequence[LogFacts], code: Shippe
         value, place = claim.amount.value, _place(declaration, claim)
         if not value:
             continue
-        if code.modules and value == code.script_bytes:
+        if set(code.modules) - set(code.sides) and value == code.script_bytes:
             findings.append(_incomplete_code(code, place))
         elif claim.amount.matches(code.script_bytes) or claim.amount.matches(code.closure_bytes):
             findings.append(Finding("size-code-field", Level.PASS, f"{value:,} bytes of code, as shipped", place))

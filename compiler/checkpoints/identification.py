@@ -12,11 +12,11 @@ from pathlib import Path
 
 from ...files.nested_text import parse_json
 from ...runtime.shards import is_shard
+from ...runtime.tokenizers.sentencepiece_model import FIRST_PIECE
 from .llama2c import of_another_length
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 TEXT_BYTES = 256  # looked at, to tell a text from other bytes
-SENTENCEPIECE = re.compile(rb"\n.{1,3}\n[\x01-\x20].{1,32}\x15", re.DOTALL)  # the first piece of its list
 CONVERT = "convert it to .safetensors with the library that wrote it"
 MARKS = (  # place, bytes there, what the file is, the way out
     (0, b"\x89BCAP", "it is a compiled artifact", ""),
@@ -64,7 +64,7 @@ def what_it_is(data: bytes, path: Path, length: int = 0) -> tuple[str, str]:
         return "it is an ONNX graph", "give the checkpoint that it was exported from"
     if path.suffix == ".msgpack":
         return "it is a Flax checkpoint", "save the model as .safetensors (save_pretrained with PyTorch)"
-    if SENTENCEPIECE.match(data):
+    if FIRST_PIECE.match(data):
         return "it is a sentencepiece tokenizer", "a tokenizer is for --tokenizer; give the model's weights"
     other = of_another_length(data, length) if length else ""
     if other:

@@ -90,3 +90,22 @@ def summed_lists(node: ast.expr | None) -> list[ast.expr]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and (left := summed_lists(node.left)):
         return [*left, *(summed_lists(node.right) or [ast.Starred(node.right, ast.Load())])]
     return []
+
+
+def is_reflection(node: ast.expr) -> bool:
+    """Whether an expression goes up to `object`: `().__class__.__base__`."""
+    attributes = {item.attr for item in ast.walk(node) if isinstance(item, ast.Attribute)}
+    bare = {item.id for item in ast.walk(node) if isinstance(item, ast.Name)}
+    return bool(attributes & {"__base__", "__bases__", "__mro__"} or "object" in bare)
+
+
+def is_system_library(call: ast.Call) -> bool:
+    """`ctypes.CDLL(None)` and `ctypes.CDLL(find_library("c"))` are no files of a submission."""
+    argument = call.args[0] if call.args else None
+    named = argument.func if isinstance(argument, ast.Call) else argument
+    return isinstance(argument, ast.Constant) or getattr(named, "attr", getattr(named, "id", "")) == "find_library"
+
+
+def is_memory(call: ast.Call) -> bool:
+    """Whether the first argument is made on the spot: `torch.load(io.BytesIO(...))`."""
+    return bool(call.args) and isinstance(call.args[0], ast.Call) and "BytesIO" in ast.dump(call.args[0].func)

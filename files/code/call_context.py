@@ -22,8 +22,8 @@ class CallContext(Protocol):
         """Tells whether there is a file or folder."""
 
     @property
-    def files_in(self) -> Callable[[str], list[str]]:
-        """Names the files in a folder."""
+    def files_below(self) -> Callable[[str], list[str]]:
+        """Names the files in a folder and in those below it, relative to it."""
 
     def value(self, node: ast.expr, names: dict[str, Any]) -> Any:
         """The value of an expression."""

@@ -7,16 +7,15 @@ what it needs, and gives `NotImplemented` where the call is an ordinary one.
 from __future__ import annotations
 
 import ast
-import fnmatch
 import posixpath
-import re
 from collections.abc import Callable
 from typing import Any
 
 from .bounded_decoding import listed
 from .bounded_decompressors import CannotDecode
 from .call_context import CallContext
-from .evaluated_values import C_LIBRARY, UNKNOWN, Compiled, ComputedMember, Named, Scope, Unknown, is_powerful
+from .evaluated_values import C_LIBRARY, UNKNOWN, Compiled, ComputedMember, Found, Named, Scope, Unknown, is_powerful
+from .found_files import listed_folder, matching_files, walked_folder
 from .network_names import INSTANCES
 
 MAX_EVALUATED = 1 << 16  # characters of a text that is evaluated
@@ -79,13 +78,12 @@ def _next(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
     """The first item of something made on the spot; what a name holds may have been taken from already."""
     first = node.args[0] if node.args else None
     if isinstance(first, ast.Call) and getattr(first.func, "id", "") == "iter" and len(first.args) == 1:
-        return listed(evaluator.known(first.args[0], names))[0]
-    made = isinstance(first, ast.GeneratorExp) or (isinstance(first, ast.Call) and _is_glob(first))
-    return evaluator.known(first, names)[0] if first is not None and made else UNKNOWN
-
-
-def _is_glob(call: ast.Call) -> bool:
-    return isinstance(call.func, ast.Attribute) and call.func.attr in ("glob", "rglob", "iglob")
+        given = evaluator.known(first.args[0], names)
+        return given.only() if isinstance(given, Found) else listed(given)[0]
+    items: Any = evaluator.known(first, names) if isinstance(first, ast.GeneratorExp | ast.Call) else UNKNOWN
+    if isinstance(items, Found):
+        return items.only()
+    return items[0] if isinstance(first, ast.GeneratorExp) else UNKNOWN
 
 
 def _evaluated(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
@@ -99,19 +97,29 @@ def _evaluated(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) ->
 
 
 def _globbed(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
-    """Files whose names fit a pattern, as far as the pattern is of one folder."""
-    return matching_files(evaluator.files_in, str(evaluator.known(node.args[0], names))) if node.args else UNKNOWN
-
-
-def matching_files(files_in: Callable[[str], list[str]], pattern: str) -> Any:
-    """The files that a pattern of names means, `tables/*.npz`; unknown where there are none, for others may lie there,
-    and where the pattern does not say what kind of file.
-    """
-    folder, name = posixpath.split(pattern)
-    if "**" in pattern or any(letter in folder for letter in "*?[") or not re.search(r"\.\w+$", name):
+    """Files whose names fit a pattern."""
+    options = {item.arg: evaluator.known(item.value, names) for item in node.keywords}
+    pattern = str(evaluator.known(node.args[0], names) if node.args else options.get("pathname"))
+    if "root_dir" in options or "dir_fd" in options:
         return UNKNOWN
-    found = [posixpath.join(folder, file) for file in files_in(folder or ".") if fnmatch.fnmatchcase(file, name)]
-    return found or UNKNOWN
+    return matching_files(evaluator.files_below, pattern, bool(options.get("recursive")))
+
+
+def _listed(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
+    return listed_folder(evaluator.files_below, _folder(evaluator, node, names), as_paths=False)
+
+
+def _scanned(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
+    return listed_folder(evaluator.files_below, _folder(evaluator, node, names), as_paths=True)
+
+
+def _walked(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> Any:
+    return walked_folder(evaluator.files_below, _folder(evaluator, node, names))
+
+
+def _folder(evaluator: CallContext, node: ast.Call, names: dict[str, Any]) -> str:
+    given = [*node.args, *(item.value for item in node.keywords if item.arg in ("path", "top"))]
+    return str(evaluator.known(given[0], names) or ".") if given else "."
 
 
 def _instance(name: str) -> Callable[[CallContext, ast.Call, dict[str, Any]], Any]:
@@ -134,4 +142,7 @@ CALL_FORMS: dict[str, Callable[[CallContext, ast.Call, dict[str, Any]], Any]] = 
     **{name: _instance(name) for name in INSTANCES},
     "glob.glob": _globbed,
     "glob.iglob": _globbed,
+    "os.listdir": _listed,
+    "os.scandir": _scanned,
+    "os.walk": _walked,
 }

@@ -8,30 +8,35 @@ one thing. Paths are evaluated; where only their end is known, that end is kept 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
 from . import call_names, network_names
 from .bounded_decompressors import CannotDecode
-from .call_arguments import CallArguments, as_word, keyword_is, keyword_of, summed_lists
+from .call_arguments import (
+    as_word,
+    is_memory,
+    is_reflection,
+    keyword_is,
+    keyword_of,
+    summed_lists,
+)
 from .call_forms import parsed
+from .call_paths import FOUND, CallPaths
 from .changed_names import AssignedNames
 from .commands import Word, command_references, split_shell
 from .evaluated_functions import run_statements
 from .evaluated_values import UNKNOWN, Compiled, ComputedMember, Named, OpenFile, Scope, Unknown
 from .evaluation import WRONG_VALUES, Evaluator
-from .references import Kind, Payload, Reference
+from .found_files import LISTINGS, PATH_LISTINGS
+from .references import Kind, Payload
 
-FOUND = Callable[[Reference | Payload], None]
 
-
-class CallMeaning(CallArguments):
+class CallMeaning(CallPaths):
     """Hands what each call means to `found`; `attributes` are values of attributes by their own name."""
 
     def __init__(self, evaluator: Evaluator, attributes: dict[str, Any], found: FOUND) -> None:
-        super().__init__(evaluator, attributes)
-        self.found = found
+        super().__init__(evaluator, attributes, found)
         self.own_functions: set[str] = set()  # that the script defines, and which are read where they stand
 
     def read(self, call: ast.Call, names: dict[str, Any]) -> None:
@@ -47,15 +52,12 @@ class CallMeaning(CallArguments):
         if isinstance(callee, Named):
             self._named(callee.name, call, names)
         elif isinstance(callee, ComputedMember):
-            self._computed(f"calls a function of {callee.owner} by a computed name", call)
+            self.computed(f"calls a function of {callee.owner} by a computed name", call)
         elif isinstance(call.func, ast.Name) and call.func.id in call_names.IMPORTERS:  # wherever the name came from
             self._import(call, names)
         elif isinstance(call.func, ast.Attribute):
             owner = callee[0] if isinstance(callee, tuple) else UNKNOWN
             self._method(call.func.attr, owner, call, names)
-
-    def _say(self, kind: Kind, name: str, call: ast.Call, **more: Any) -> None:
-        self.found(Reference(kind, name, call.lineno, **more))
 
     def _named(self, name: str, call: ast.Call, names: dict[str, Any]) -> None:
         if name in call_names.EXECUTORS:
@@ -63,11 +65,11 @@ class CallMeaning(CallArguments):
         elif name in call_names.IMPORTERS:
             self._import(call, names, name)
         elif name in call_names.FILE_IMPORTERS:
-            self._path(Kind.EXECUTED_FILE, call, call_names.FILE_IMPORTERS[name], names, name)
+            self.path(Kind.EXECUTED_FILE, call, call_names.FILE_IMPORTERS[name], names, name)
         elif name == "runpy.run_module":
             module = self.argument(call, 0, names)
             if isinstance(module, str):
-                self._say(Kind.STARTED_MODULE, module, call, via=name)
+                self.say(Kind.STARTED_MODULE, module, call, via=name)
         elif name in call_names.OPENERS:
             self._open(call, names, name, 0)
         elif name in call_names.STARTERS:
@@ -77,50 +79,60 @@ class CallMeaning(CallArguments):
         elif name in call_names.NATIVE_BUILDERS:
             self._native(call, names, name)
         elif name in call_names.INLINE_BUILDERS:
-            self._say(Kind.INLINE_NATIVE, name, call)
+            self.say(Kind.INLINE_NATIVE, name, call)
         elif name in call_names.LIBRARIES:
-            self._path(Kind.LIBRARY, call, 0, names, name)
-        elif name in call_names.CODE_OBJECTS:
-            self._say(Kind.UNREADABLE, f"a code object ({name})", call)
-        elif name in call_names.CONSOLES:
-            self._say(Kind.UNREADABLE, f"what is typed or read there ({name})", call)
-        elif name in call_names.IMPORT_HOOKS:
-            self._say(Kind.UNREADABLE, f"an import hook of its own ({name})", call)
+            self.library(name, call, names)
+        elif name in call_names.UNFOLLOWED:
+            self.say(Kind.UNREADABLE, f"{call_names.UNFOLLOWED[name]} ({name})", call)
         elif name == "operator.methodcaller":
             method = self.argument(call, 0, names)
             if isinstance(method, Unknown) or method in call_names.SHORT_NAMES:
-                self._say(Kind.UNREADABLE, f"a method that is called by name ({name})", call)
+                self.say(Kind.UNREADABLE, f"a method that is called by name ({name})", call)
+        elif name == "getattr" and getattr(self.argument(call, 0, names), "name", "") in call_names.LOADERS:
+            self.path(Kind.LIBRARY, call, 1, names, "ctypes.cdll")
         elif name == "setattr":
             owner, attribute = self.argument(call, 0, names), self.argument(call, 1, names)
             if (replaced := f"{getattr(owner, 'name', '')}.{attribute}") in call_names.REPLACED:
-                self._say(Kind.UNREADABLE, f"{replaced} is replaced by a function of its own", call)
+                self.say(Kind.UNREADABLE, f"{replaced} is replaced by a function of its own", call)
         elif name == "pkgutil.get_data":
-            self._path(Kind.READ_FILE, call, 1, names, name, "resource")
+            self.path(Kind.READ_FILE, call, 1, names, name, "resource")
         elif name in ("sys.path.insert", "sys.path.append", "site.addsitedir"):
-            self._path(Kind.IMPORT_PATH, call, 1 if name.endswith("insert") else 0, names, name)
+            self.path(Kind.IMPORT_PATH, call, 1 if name.endswith("insert") else 0, names, name)
+        elif name in call_names.SET_VARIABLES:
+            variable = self.argument(call, 0, names)
+            if isinstance(variable, str):
+                self.environment(variable, self.argument(call, 1, names), call.lineno)
+        elif name == "sys.path.extend":
+            self.import_paths(call, names)
+        elif name in call_names.STANDARD_INPUT:
+            self.say(Kind.COMPUTED_FILE, "standard input", call)
+        elif name in LISTINGS:
+            self.look(name, call, names)
         else:
             self._data(name, call, names)
 
     def _data(self, name: str, call: ast.Call, names: dict[str, Any]) -> None:
         """Calls that may be several things: a reader that unpickles, a copy that reads and writes."""
-        if name in call_names.READERS and not (name == "torch.load" and _is_memory(call)):
-            keyword = "model_file" if "SentencePiece" in name else "file"
-            self._path(Kind.READ_FILE, call, 0, names, name, keyword)
+        if name in call_names.READERS and not (name == "torch.load" and is_memory(call)):
+            place, keyword = call_names.READ_PLACES.get(name, (0, "file"))
+            self.path(Kind.READ_FILE, call, place, names, name, keyword)
         if name in call_names.WRITERS:
-            self._path(Kind.WRITTEN_FILE, call, call_names.WRITERS[name], names, name)
+            self.path(Kind.WRITTEN_FILE, call, call_names.WRITERS[name], names, name)
         if name in call_names.UNPICKLERS and not keyword_is(call, "weights_only", True):
-            self._say(Kind.UNPICKLING, name, call)
+            self.say(Kind.UNPICKLING, name, call)
         if name == "numpy.load" and keyword_is(call, "allow_pickle", True):
-            self._say(Kind.UNPICKLING, name, call)
+            self.say(Kind.UNPICKLING, name, call)
         if used := network_names.network_use(name, call, self.argument(call, 0, names)):
-            self._say(Kind.NETWORK, used, call)
+            self.say(Kind.NETWORK, used, call)
 
     def _method(self, name: str, owner: Any, call: ast.Call, names: dict[str, Any]) -> None:
         if isinstance(owner, PurePosixPath):
-            if name in call_names.PATH_READS:
-                self._say(Kind.READ_FILE, str(owner), call, via="pathlib")
+            if name in PATH_LISTINGS:
+                self.look(name, call, names)
+            elif name in call_names.PATH_READS | call_names.PATH_MOVES:
+                self.say(Kind.READ_FILE, str(owner), call, via="pathlib")
             elif name in call_names.PATH_WRITES:
-                self._say(Kind.WRITTEN_FILE, str(owner), call, via="pathlib")
+                self.say(Kind.WRITTEN_FILE, str(owner), call, via="pathlib")
             elif name == "open":
                 mode = self.argument(call, 0, names, "mode")
                 self._opened(str(owner), mode, call, "pathlib")
@@ -128,18 +140,20 @@ class CallMeaning(CallArguments):
             path = self.known_end(call.func.value, names) if isinstance(call.func, ast.Attribute) else ""
             if path:
                 kind = Kind.READ_FILE if name in call_names.PATH_READS else Kind.WRITTEN_FILE
-                self._say(kind, path, call, via="pathlib", assumed=True)
+                self.say(kind, path, call, via="pathlib", assumed=True)
+            elif name in call_names.PATH_READS:
+                self.say(Kind.COMPUTED_FILE, f"pathlib.Path.{name}", call)
         elif name in call_names.TOKENIZER_LOADS and isinstance(owner, Unknown):
-            self._path(Kind.READ_FILE, call, 0, names, name)
+            self.path(Kind.READ_FILE, call, 0, names, name)
         elif name.endswith("from_pretrained") and name not in self.own_functions:
             if not network_names.stays_here(call, self.argument(call, 0, names)):
-                self._say(Kind.NETWORK, name, call)
+                self.say(Kind.NETWORK, name, call)
         elif name in ("connect", "sendto") and network_names.is_address(self.argument(call, -1, names)):
-            self._say(Kind.NETWORK, f"{name} to an address", call)
+            self.say(Kind.NETWORK, f"{name} to an address", call)
         elif name in call_names.INTERPRETER_RUNS:
             self._execute(name, call, names)
-        elif name == "__subclasses__" and _is_reflection(call.func):
-            self._say(Kind.UNREADABLE, "functions found by reflection (__subclasses__)", call)
+        elif name == "__subclasses__" and is_reflection(call.func):
+            self.say(Kind.UNREADABLE, "functions found by reflection (__subclasses__)", call)
 
     def _execute(self, name: str, call: ast.Call, names: dict[str, Any]) -> None:
         if not call.args:
@@ -151,7 +165,7 @@ class CallMeaning(CallArguments):
         text: Any = value.decode("utf-8", "replace") if isinstance(value, bytes | bytearray) else value
         if isinstance(text, str):
             for path in files:
-                self._say(Kind.EXECUTED_FILE, path, call, via=name)
+                self.say(Kind.EXECUTED_FILE, path, call, via=name)
             packing = ", ".join(self.evaluator.decoders)
             if not files or packing:
                 self.found(Payload(call.lineno, text, packing, self._names_there(call, names)))
@@ -160,10 +174,10 @@ class CallMeaning(CallArguments):
             return
         behind = self._file_behind(call.args[0], names)
         if behind is not None:
-            self._say(Kind.EXECUTED_FILE, behind, call, via=name)
+            self.say(Kind.EXECUTED_FILE, behind, call, via=name)
         elif name.endswith(("exec", "eval")) or not isinstance(value, Unknown) or value.reason:
             reason = value.reason if isinstance(value, Unknown) and value.reason else "its text is computed"
-            self._say(Kind.UNREADABLE, f"{name}, {reason}", call)
+            self.say(Kind.UNREADABLE, f"{name}, {reason}", call)
 
     def _names_there(self, call: ast.Call, names: dict[str, Any]) -> dict[str, Any]:
         """The names that executed text sees: those of the dict that it is given, or those around the call."""
@@ -202,13 +216,9 @@ class CallMeaning(CallArguments):
             name = module.partition(":")[0].lstrip(".")
             finds = via in call_names.ONLY_FIND
             dots = len(module) - len(module.lstrip("."))
-            self._say(Kind.MODULE, name, call, dots=dots, via=via if finds else "import_module", optional=True)
+            self.say(Kind.MODULE, name, call, dots=dots, via=via if finds else "import_module", optional=True)
         else:
-            self._computed("imports a module by a computed name", call)
-
-    def _computed(self, what: str, call: ast.Call) -> None:
-        """Something that cannot be looked for, since what it names is not known here."""
-        self._say(Kind.COMPUTED, what, call)
+            self.computed("imports a module by a computed name", call)
 
     def _open(self, call: ast.Call, names: dict[str, Any], via: str, place: int) -> None:
         mode = self.argument(call, place + 1, names, "mode")
@@ -216,11 +226,11 @@ class CallMeaning(CallArguments):
         if path is not None:
             self._opened(path[0], mode, call, via, path[1])
         elif not (isinstance(mode, str) and set(mode) & set("wax")):
-            self._say(Kind.COMPUTED_FILE, via, call)
+            self.say(Kind.COMPUTED_FILE, via, call)
 
     def _opened(self, path: str, mode: Any, call: ast.Call, via: str, assumed: bool = False) -> None:
         writes = isinstance(mode, str) and set(mode) & set("wax")
-        self._say(Kind.WRITTEN_FILE if writes else Kind.READ_FILE, path, call, via=via, assumed=assumed)
+        self.say(Kind.WRITTEN_FILE if writes else Kind.READ_FILE, path, call, via=via, assumed=assumed)
 
     def _start(self, call: ast.Call, names: dict[str, Any], via: str) -> None:
         argument = call.args[0] if call.args else keyword_of(call, "args")
@@ -234,7 +244,7 @@ class CallMeaning(CallArguments):
         elif argument is not None:
             text = value if isinstance(value, str) else self.sketch(argument, names)
             if text.startswith("?"):
-                self._computed(f"starts a computed command ({via})", call)
+                self.computed(f"starts a computed command ({via})", call)
             for command in split_shell(text):
                 self._found_all(command, call, via)
 
@@ -252,7 +262,7 @@ class CallMeaning(CallArguments):
 
     def _found_all(self, words: list[Word], call: ast.Call, via: str) -> None:
         if not words or words[0] is None:
-            self._computed(f"starts a computed command ({via})", call)
+            self.computed(f"starts a computed command ({via})", call)
         for item in command_references(words, call.lineno, via):
             self.found(item)
 
@@ -264,34 +274,4 @@ class CallMeaning(CallArguments):
             for item in value if isinstance(value, list | tuple) else [value]:
                 path = as_word(item) or self.known_end(node, names)
                 if path:
-                    self._say(Kind.NATIVE_SOURCE, path, call, via=via, assumed=as_word(item) is None)
-
-    def _path(
-        self, kind: Kind, call: ast.Call, place: int, names: dict[str, Any], via: str, keyword: str = "path"
-    ) -> None:
-        path = self.path_text(call, place, names, keyword)
-        if path is not None:
-            self._say(kind, path[0], call, via=via, assumed=path[1])
-        elif kind in (Kind.EXECUTED_FILE, Kind.LIBRARY) and not _is_system_library(call):
-            self._computed(f"{kind.value} of a computed path ({via})", call)
-        elif kind is Kind.READ_FILE and via not in call_names.TOKENIZER_LOADS and (call.args or call.keywords):
-            self._say(Kind.COMPUTED_FILE, via, call)
-
-
-def _is_reflection(node: ast.expr) -> bool:
-    """Whether an expression goes up to `object`: `().__class__.__base__`."""
-    attributes = {item.attr for item in ast.walk(node) if isinstance(item, ast.Attribute)}
-    bare = {item.id for item in ast.walk(node) if isinstance(item, ast.Name)}
-    return bool(attributes & {"__base__", "__bases__", "__mro__"} or "object" in bare)
-
-
-def _is_system_library(call: ast.Call) -> bool:
-    """`ctypes.CDLL(None)` and `ctypes.CDLL(find_library("c"))` are no files of a submission."""
-    argument = call.args[0] if call.args else None
-    named = argument.func if isinstance(argument, ast.Call) else argument
-    return isinstance(argument, ast.Constant) or getattr(named, "attr", getattr(named, "id", "")) == "find_library"
-
-
-def _is_memory(call: ast.Call) -> bool:
-    """Whether the first argument is made on the spot: `torch.load(io.BytesIO(...))`."""
-    return bool(call.args) and isinstance(call.args[0], ast.Call) and "BytesIO" in ast.dump(call.args[0].func)
+                    self.say(Kind.NATIVE_SOURCE, path, call, via=via, assumed=as_word(item) is None)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from .bounded_decoding import packing_name
 from .call_names import ONLY_FIND
 from .closure_completion import mark_uncalled, put_in_order
+from .closure_queue import ClosureQueue
 from .closure_records import (
     FILE_ROLES,
     REPORTED,
@@ -30,21 +31,17 @@ from .commands import SHELLS
 from .evaluation import MAX_STEPS as EVALUATOR_STEPS
 from .evaluation import Evaluator
 from .known_modules import is_distributed, is_standard
-from .module_files import exported_names, import_folders, main_files, module_files, relative_base
+from .module_files import exported_names, main_files, module_files, relative_base
 from .python_source import PythonSource, UnreadableSource, read_python
 from .references import Kind, Payload, Reference
-from .script_paths import ScriptPaths
-from .shell_scripts import PYTHON_SUFFIXES, SHELL_SUFFIXES, is_shell_script, shell_references
-from .side_files import side_purpose
+from .shell_scripts import PYTHON_SUFFIXES, is_shell_script, shell_references
 from .source_reader import SourceReader
 from .source_room import SourceRoom
 
 MAX_LAYERS = 8  # payloads inside payloads
-MAX_FILES = 500
 MAX_PAYLOADS = 500
-MAX_CODE_BYTES = 1 << 20  # of all sources of a closure together, outside string literals and comments
-MAX_STEPS = 1_000_000  # of evaluation for all sources together
-TEXT_HEAD = 4096  # bytes
+FOR_ALL_SCRIPTS = {"PYTHONPATH", "pip"}  # who names folders of modules for more than the script itself
+COMPUTES_MORE = "not to its end, since it computes more than is looked at; what it opens or runs then is not seen"
 AT_EVERY_START = ("sitecustomize.py", "usercustomize.py")  # Python imports them where it looks for modules
 
 
@@ -64,20 +61,8 @@ def code_closure(room: SourceRoom, scripts: Sequence[str], known: Sequence[str] 
     return tracer.result
 
 
-class _Tracer:
-    """The queue of sources, and what was found."""
-
-    def __init__(self, room: SourceRoom, known: set[str]) -> None:
-        self.room, self.known = room, known
-        self.result = CodeClosure()
-        self.waiting: list[SourceTask] = []
-        self.seen: set[tuple[str, str]] = set()
-        self.folders: dict[str, list[str]] = {}  # by script
-        self.code_left, self.steps_left = MAX_CODE_BYTES, MAX_STEPS
-        self.paths = ScriptPaths(room)
-        self.parsed: dict[str, PythonSource] = {}  # packages whose exported names were asked for before their turn
-        self.missed: set[str] = set()
-        self.provided: set[str] = set()  # modules that a script makes itself
+class _Tracer(ClosureQueue):
+    """Reads the queue's sources, and follows what they refer to."""
 
     def run(self) -> None:
         while self.waiting:
@@ -90,44 +75,23 @@ class _Tracer:
                 self._read_python(task)
         self.result.missing = [item for item in self.result.missing if item.name not in self.provided]
         mark_uncalled(self.result)
+        self.readings.finish()
         put_in_order(self.result)
 
-    def add(
-        self, path: str, role: Role, place: str, script: str = "", assumed: bool = False, is_shell: bool = False
-    ) -> None:
-        """A file of the closure, and its source to the queue; a script that is given or started has its own folders."""
-        path = self.room.own(path)
-        own_script = path if role in (Role.GIVEN, Role.STARTED) or not script else script
-        known = self.result.files.get(path)
-        if known is None or known.role is Role.READ:
-            if len(self.result.files) >= MAX_FILES:
-                self._stop(self.label(path), f"more than {MAX_FILES} files")
-                return
-            self.result.files[path] = ClosureFile(path, self.room.size(path), role, place, assumed)
-        is_source = path.endswith((*PYTHON_SUFFIXES, *SHELL_SUFFIXES)) or role in (Role.EXECUTED, Role.STARTED)
-        if (path, own_script) not in self.seen and is_source:
-            self.seen.add((path, own_script))
-            self.waiting.append(SourceTask(path, self.label(path), own_script, is_shell=is_shell))
-
-    def label(self, path: str) -> str:
-        """How a file is named in places: without the folder that the first given script lies in."""
-        first = next(iter(self.result.files), path)
-        folder = posixpath.dirname(first) + "/"
-        return path.removeprefix(folder)
-
-    def _read_python(self, task: SourceTask) -> None:
+    def _read_python(self, task: SourceTask) -> PythonSource | None:
+        """Read a source and follow it; None where it cannot be read, which is noted."""
         try:
-            source = self._source(task)
+            source = self.source_of(task)
         except UnreadableSource as error:
             if not any(item.label == task.label for item in self.result.unread):
                 self.result.unread.append(UnreadSource(task.label, error.line, error.reason, error.not_read))
-            return
-        folders = self._folders(task)
+            return None
+        folders = self.own_folders(task)
         evaluator = Evaluator(
             task.path,
             lambda path: self.paths.side_bytes(self.paths.local(path, task.script)),
             lambda path: self.paths.exists(path, task.script),
-            lambda folder: self.room.names_in(self.paths.from_script(folder, task.script)),
+            lambda folder: self.paths.below(folder, task.script),
         )
         evaluator.steps = min(evaluator.steps, self.steps_left)
         reader = SourceReader(evaluator)
@@ -135,16 +99,21 @@ class _Tracer:
             reader.read(source.tree, task.names)
         except RecursionError:
             self.result.unread.append(UnreadSource(task.label, 0, "is nested too deeply to be followed", True))
+        if evaluator.steps <= 0:
+            self.stop(task.label, COMPUTES_MORE)
         self.steps_left -= min(EVALUATOR_STEPS, self.steps_left) - max(evaluator.steps, 0)
         for reference in reader.references:
             if reference.kind is Kind.IMPORT_PATH and not reference.assumed:
                 folders.append(posixpath.normpath(posixpath.join(posixpath.dirname(task.path), reference.name)))
+                self.room.mount(folders[-1])
+                self.everywhere += [folders[-1]] if reference.via in FOR_ALL_SCRIPTS else []
                 if reference.via == "site.addsitedir":
                     self._run_path_files(folders[-1], reference, task)
         for reference in sorted(dict.fromkeys(reader.references), key=lambda reference: reference.line):
             self._follow(reference, task)
         for payload in dict.fromkeys(reader.payloads):
             self._unpack(payload, task)
+        return source
 
     def _run_path_files(self, folder: str, reference: Reference, task: SourceTask) -> None:
         """The `.pth` files of a folder that becomes a site folder: lines that begin with `import` are executed."""
@@ -156,45 +125,17 @@ class _Tracer:
                 self.result.files.setdefault(path, ClosureFile(path, self.room.size(path), Role.EXECUTED, place))
                 self._unpack(Payload(reference.line, code, ""), task)
 
-    def _source(self, task: SourceTask) -> PythonSource:
-        if task.path in self.result.sources and task.text is None:
-            return self.result.sources[task.path]
-        data = self._bytes(task.path) if task.text is None else task.text
-        if self.code_left <= 0:
-            raise UnreadableSource(f"more than {MAX_CODE_BYTES >> 20} MiB of code in all", not_read=True)
-        if isinstance(data, bytes) and b"\0" in data[:TEXT_HEAD] and not task.path.endswith(PYTHON_SUFFIXES):
-            raise UnreadableSource("it is no text, so what it runs is not seen", not_read=True)
-        source = (self.parsed.get(task.path) if task.text is None else None) or read_python(data)
-        self.code_left -= source.code_bytes
-        if task.text is None:
-            self.result.sources[task.path] = source
-        self.result.newer += [(place_of(task.label, syntax.line), syntax) for syntax in source.newer]
-        return source
-
-    def _bytes(self, path: str) -> bytes:
-        try:
-            return self.room.read(path)
-        except OSError as error:
-            raise UnreadableSource(f"cannot be read: {error.strerror or error}") from error
-
     def _unpack(self, payload: Payload, task: SourceTask) -> None:
         """Read text that a source executes as a source of its own, with the names and folders of its script."""
         label = f"{task.label}: payload" if task.layer == 0 else f"{task.label} in payload"
         place, layer = place_of(task.label, payload.line), task.layer + 1
         if len(self.result.payloads) >= MAX_PAYLOADS or layer > MAX_LAYERS:
             within = " in each other" if layer > MAX_LAYERS else ""
-            self._stop(label, f"more than {MAX_LAYERS if within else MAX_PAYLOADS} payloads{within}")
+            self.stop(label, f"more than {MAX_LAYERS if within else MAX_PAYLOADS} payloads{within}")
             return
-        before = len(self.result.unread)
-        self._read_python(SourceTask(task.path, label, task.script, payload.text, layer, names=payload.names))
-        parsed = len(self.result.unread) == before
+        source = self._read_python(SourceTask(task.path, label, task.script, payload.text, layer, names=payload.names))
         packing = " and ".join(dict.fromkeys(packing_name(name) for name in payload.packing.split(", ") if name))
-        self.result.payloads.append(UnpackedPayload(place, label, payload.text, packing, layer, parsed))
-
-    def _stop(self, label: str, reason: str) -> None:
-        """Say once that a limit was reached, and where first."""
-        if not any(item.reason == reason for item in self.result.unread):
-            self.result.unread.append(UnreadSource(label, 0, reason, True))
+        self.result.payloads.append(UnpackedPayload(place, label, payload.text, packing, layer, source))
 
     def _read_shell(self, task: SourceTask) -> None:
         for reference in shell_references(self.paths.bytes_of(task.path) or b""):
@@ -208,7 +149,7 @@ class _Tracer:
             self.provided.add(reference.name)
         elif reference.kind is Kind.STARTED_MODULE:
             names = reference.name.split(".")
-            for path in main_files(self.room, self._folders(task), names):
+            for path in main_files(self.room, self.all_folders(task), names):
                 self.add(path, Role.STARTED, place)
         elif reference.kind in FILE_ROLES:
             local = self.paths.local(reference.name, task.script, reference.assumed)
@@ -218,7 +159,10 @@ class _Tracer:
             named = [] if known else self.room.files_named(posixpath.basename(reference.name))
             assumed = reference.assumed or len(named) == 1
             local = named[0] if len(named) == 1 else local
-            if local is not None:
+            if local is not None and (members := self._run_members(local, reference)):
+                for member in members:
+                    self.add(member, Role.EXECUTED, place, task.script)
+            elif local is not None:
                 by_shell = reference.kind is Kind.STARTED_SCRIPT and reference.via in SHELLS
                 self.add(local, FILE_ROLES[reference.kind], place, task.script, assumed, by_shell)
                 if reference.kind is Kind.NATIVE_SOURCE:
@@ -230,14 +174,24 @@ class _Tracer:
         elif reference.kind is Kind.WRITTEN_FILE:
             self.result.written.add(posixpath.basename(reference.name))
         elif reference.kind is Kind.READ_FILE:
-            self._follow_reading(reference, task, place)
+            self.readings.follow(reference, task.script, place)
+        elif reference.kind is Kind.LISTED_FILES:
+            self.readings.look(reference, task.script, place)
         elif reference.kind in REPORTED:
             self.result.named.append((place, reference))
+
+    def _run_members(self, path: str, reference: Reference) -> list[str]:
+        """What runs of a zip file that is executed or started: its `__main__`, or all for its importer."""
+        if reference.kind not in (Kind.EXECUTED_FILE, Kind.STARTED_SCRIPT) or self.room.mount(path) is None:
+            return []
+        if reference.via == "zipimport.zipimporter":
+            return [member for member in self.room.members_of(path) if member.endswith(PYTHON_SUFFIXES)]
+        return [main for main in [f"{path}/__main__.py"] if self.room.is_file(main)]
 
     def _follow_import(self, reference: Reference, task: SourceTask, place: str) -> None:
         """`import a.b`, `from a.b import c`, `from .b import c`: the modules a and b, and c where it is one."""
         names = reference.name.split(".") if reference.name else []
-        bases = [relative_base(task.path, reference.dots)] if reference.dots else self._folders(task)
+        bases = [relative_base(task.path, reference.dots)] if reference.dots else self.all_folders(task)
         found = module_files(self.room, bases, names)
         submodules = reference.submodules
         if submodules == ("*",):
@@ -257,7 +211,7 @@ class _Tracer:
         if not files or not files[-1].endswith("/__init__.py"):
             return []
         try:
-            self.parsed[files[-1]] = source = self.parsed.get(files[-1]) or read_python(self._bytes(files[-1]))
+            self.parsed[files[-1]] = source = self.parsed.get(files[-1]) or read_python(self.bytes_of(files[-1]))
             return exported_names(source.tree)
         except UnreadableSource:
             return []  # said when its turn comes
@@ -278,17 +232,3 @@ class _Tracer:
         if missing.name not in self.missed:
             self.missed.add(missing.name)
             self.result.missing.append(missing)
-
-    def _follow_reading(self, reference: Reference, task: SourceTask, place: str) -> None:
-        path = self.paths.local(reference.name, task.script, reference.assumed)
-        if path is None or self.room.own(path) in self.result.files:
-            return
-        path = self.room.own(path)
-        purpose = side_purpose(posixpath.basename(path), reference.via)
-        self.result.files[path] = ClosureFile(path, self.room.size(path), Role.READ, place, reference.assumed, purpose)
-
-    def _folders(self, task: SourceTask) -> list[str]:
-        """Where modules are looked for; a script that changes its path adds to them."""
-        if task.script not in self.folders:
-            self.folders[task.script] = list(import_folders(self.room, task.script))
-        return self.folders[task.script]

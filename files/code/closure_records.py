@@ -69,7 +69,12 @@ class UnpackedPayload:
     text: str
     packing: str
     layer: int
-    parsed: bool
+    source: PythonSource | None = field(default=None, compare=False)
+
+    @property
+    def parsed(self) -> bool:
+        """Whether it is Python."""
+        return self.source is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,8 @@ class CodeClosure:
     """What a script needs; made by `code_closure`. `named` are (place, reference) pairs that are no files."""
 
     files: dict[str, ClosureFile] = field(default_factory=dict)
+    possible: dict[str, ClosureFile] = field(default_factory=dict)  # that may be read, which nobody can tell
+    outside: dict[str, str] = field(default_factory=dict)  # paths that lead out of the submission, and the places
     payloads: list[UnpackedPayload] = field(default_factory=list)
     named: list[tuple[str, Reference]] = field(default_factory=list)
     missing: list[MissingModule] = field(default_factory=list)

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
+from .call_names import STARTING_VARIABLES
 from .network_names import SHELL_ADDRESSES, command_download
 from .references import Kind, Payload, Reference
 
@@ -25,6 +26,7 @@ SHELL_WORDS |= {"for", "do", "done", "while", "mkdir", "rm", "cp", "mv", "ls", "
 SOURCING = {"source", "."}
 NOT_READING = {"echo", "rm", "mkdir", "ls", "tee", "touch", "export", "set", "cd", "test", "[", "unset", "exit", "git"}
 NOT_READING |= {"pip", "pip3", "uv", "conda", "apt", "apt-get", "nvidia-smi", "pyminify", "kill", "sleep", "wait"}
+GIT_CONTENT = set("cat-file archive checkout restore worktree apply am bundle unpack-file".split())  # of a repository
 OPTIONS_WITH_WORDS = {"-X", "-W", "--check-hash-based-pycs"}  # of Python, before the script
 Word = str | None
 
@@ -53,6 +55,7 @@ def command_references(words: Sequence[Word], line: int, via: str = "") -> Itera
     if any(word and word.startswith(SHELL_ADDRESSES) for word in words):
         yield Reference(Kind.NETWORK, next(word for word in words if word and word.startswith(SHELL_ADDRESSES)), line)
     while words and isinstance(words[0], str) and (ASSIGNMENT.match(words[0]) or _name(words[0]) in WRAPPERS):
+        yield from _setting(words[0], line) if ASSIGNMENT.match(words[0]) else ()
         words = words[1:]
     words, inputs = _without_redirections(words)
     if not words or words[0] is None:
@@ -74,9 +77,15 @@ def _program_references(
     program: str, written: str, arguments: Sequence[Word], line: int, via: str
 ) -> Iterator[Reference]:
     """A program that is neither a shell nor Python: it, what it downloads, compiles and reads."""
+    for word in arguments if program == "export" else ():
+        yield from _setting(word, line) if word and ASSIGNMENT.match(word) else ()
     yield from _read_by(program, arguments, line)
+    yield from _installed(program, arguments, line)
     if PROGRAM.match(program) and program not in SHELL_WORDS:
-        yield Reference(Kind.PROGRAM, program, line, via=via)
+        what = next((word for word in arguments if word and not word.startswith("-")), "")
+        of_revision = what == "show" and any(word and ":" in word and word[0] != "-" for word in arguments)
+        takes = program == "git" and (what in GIT_CONTENT or of_revision)
+        yield Reference(Kind.PROGRAM, f"git {what}" if takes else program, line, via=via)
         if command_download(program, arguments):
             yield Reference(Kind.NETWORK, _shown(program, arguments), line, via=via)
         for word in arguments:
@@ -84,6 +93,32 @@ def _program_references(
                 yield Reference(Kind.NATIVE_SOURCE, word, line, via=program)
         if written.startswith(("./", "/")):
             yield Reference(Kind.STARTED_SCRIPT, written, line, optional=True, via=via)
+
+
+def _setting(word: str, line: int) -> Iterator[Reference]:
+    """What `NAME=value` sets."""
+    name, _, value = word.partition("=")
+    return setting_references(name, value, line)
+
+
+def setting_references(name: str, value: str, line: int) -> Iterator[Reference]:
+    """What a variable of the environment makes run, or where it makes modules be found."""
+    paths = [path for path in re.split(r"[:;\s]", value) if path]
+    if name in ("LD_PRELOAD", "LD_AUDIT"):
+        yield from (Reference(Kind.LIBRARY, path, line, optional=True, via=name) for path in paths)
+    elif name == "PYTHONPATH":
+        yield from (Reference(Kind.IMPORT_PATH, path, line, via=name) for path in paths if not path.startswith("$"))
+    elif name in STARTING_VARIABLES and value:
+        yield Reference(Kind.EXECUTED_FILE, value, line, optional=True, via=name)
+
+
+def _installed(program: str, arguments: Sequence[Word], line: int) -> Iterator[Reference]:
+    """Packages that lie in the folder: `pip install ./wheel.whl`; `-r` names a list of others."""
+    if program in ("pip", "pip3", "uv") and "install" in arguments:
+        for before, word in zip(["", *arguments], arguments, strict=False):
+            if word and before not in ("-r", "--requirement", "-c") and word.startswith((".", "/")) | ("." in word):
+                yield Reference(Kind.READ_FILE, word, line, via="pip")
+                yield Reference(Kind.IMPORT_PATH, word, line, via="pip")
 
 
 def _without_redirections(words: Sequence[Word]) -> tuple[list[Word], list[str]]:
@@ -135,6 +170,7 @@ def _python_references(program: str, arguments: list[Word], line: int, via: str)
                 yield from _python_references("torchrun", arguments[number + 2 :], line, via)
             else:
                 yield Reference(Kind.STARTED_MODULE, following, line, via=via)
+                yield from _installed(following, arguments[number + 2 :], line)
                 if following in ("pip", "uv", "ensurepip") and (
                     following == "ensurepip" or command_download(following, arguments[number + 2 :])
                 ):

@@ -13,7 +13,7 @@ from .bounded_decompressors import CannotDecode
 from .bounded_functions import CHANGES, CHANGING
 from .call_context import CallContext
 from .changed_names import forget_value
-from .evaluated_values import UNKNOWN, OneOf, Scope, Unknown, bind_target
+from .evaluated_values import UNKNOWN, Found, OneOf, Scope, Unknown, bind_target
 
 
 def assign(evaluator: CallContext, statement: ast.stmt, names: dict[str, Any]) -> None:
@@ -58,7 +58,11 @@ def _change(evaluator: CallContext, call: ast.Call, names: dict[str, Any]) -> No
             if keyword.arg:
                 owner.names[keyword.arg] = evaluator.single(keyword.value, names)
         return
-    method = CHANGES.get(type(owner), {}).get(call.func.attr)
+    if isinstance(owner, Found) and call.func.attr in ("sort", "reverse"):
+        owner.is_sorted = call.func.attr == "sort" and not call.keywords
+        owner.sort()
+        return
+    method = CHANGES.get(list if isinstance(owner, Found) else type(owner), {}).get(call.func.attr)
     arguments = [evaluator.single(item, names) for item in call.args]
     options = {item.arg or "": evaluator.single(item.value, names) for item in call.keywords}
     try:

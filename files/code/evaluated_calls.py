@@ -14,21 +14,22 @@ from typing import Any
 from . import bounded_decoding, bounded_decompressors, bounded_functions
 from .bounded_functions import CHANGING
 from .call_context import CallContext
-from .call_forms import matching_files
 from .evaluated_functions import run_function
+from .evaluated_members import member
 from .evaluated_values import (
-    BUILTINS,
     DECOMPRESSOR_CLASSES,
     UNKNOWN,
     Decompressor,
+    Found,
     Named,
-    OneOf,
     OpenFile,
     Scope,
     Unknown,
     UserFunction,
     all_plain,
+    found_among,
 )
+from .found_files import PATH_LISTINGS, REORDERING, listed_in_path, reordered
 
 LOOKUPS = {"__getattribute__", "__getattr__"}
 SHORT_TEXT = 16  # bytes that hide nothing
@@ -42,31 +43,6 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     "list": list,
     "dict": dict,
 }
-
-
-def member(owner: Any, name: str) -> Any:
-    """What a module, a class or a path has under a name; whoever asks for `builtins.exec` means `exec`."""
-    if isinstance(owner, PurePosixPath) and name in bounded_decoding.PATH_ATTRIBUTES:
-        return getattr(owner, name)
-    if isinstance(owner, Scope):
-        value = owner.names.get(name, BUILTINS["__builtins__"] if name == "__builtins__" else UNKNOWN)
-        return UNKNOWN if isinstance(value, OneOf) else value
-    if isinstance(owner, UserFunction):
-        return _of_function(owner, name)
-    if not isinstance(owner, Named):
-        return UNKNOWN
-    if owner.name == "sys.modules":
-        return Named(name)
-    full = f"{owner.name.removesuffix('.__dict__')}.{name}"
-    return bounded_decoding.CONSTANTS.get(full, BUILTINS.get(full.removeprefix("builtins."), Named(full)))
-
-
-def _of_function(function: UserFunction, name: str) -> Any:
-    if name == "__globals__":
-        return Scope(function.names)
-    if isinstance(function.node, ast.FunctionDef) and name in ("__name__", "__qualname__", "__doc__"):
-        return ast.get_docstring(function.node, clean=False) if name == "__doc__" else function.node.name
-    return UNKNOWN
 
 
 def is_known_call(name: str) -> bool:
@@ -95,6 +71,8 @@ def apply_call(evaluator: CallContext, callee: Any, arguments: list[Any], option
     if name.startswith("numpy."):  # an array of bytes by the name of its type
         arguments = [_last_name(item) for item in arguments]
         options = {key: _last_name(item) for key, item in options.items()}
+    if name in REORDERING and arguments and isinstance(arguments[0], Found):
+        return reordered(name, arguments, options)
     if name in FUNCTIONS and all_plain([*arguments, *options.values()]):
         result = FUNCTIONS[name](*arguments, **options)
         if name.startswith(bounded_decoding.PACKING_MODULES) and len(result) > SHORT_TEXT:
@@ -124,10 +102,9 @@ def _method(evaluator: CallContext, owner: Any, name: str, arguments: list[Any],
             file = OpenFile(str(owner), mode)
             return file if name == "open" else _read(evaluator, file, "read", [])
         if name in ("exists", "is_file", "is_dir"):
-            return evaluator.file_exists(str(owner))
-        if name == "glob":
-            found = matching_files(evaluator.files_in, str(owner / str(arguments[0])))
-            return [PurePosixPath(file) for file in found] if isinstance(found, list) else UNKNOWN
+            return _exists(evaluator, [owner], {"kind": name})
+        if name in PATH_LISTINGS:
+            return listed_in_path(evaluator.files_below, owner, name, arguments)
         method = bounded_decoding.PATH_METHODS.get(name)
         return method(owner, *arguments, **options) if method else UNKNOWN
     if isinstance(owner, Scope):
@@ -227,7 +204,8 @@ def _filter(evaluator: CallContext, arguments: list[Any], options: dict[str, Any
     kept = [True if arguments[0] is None else apply_call(evaluator, arguments[0], [item], {}) for item in items]
     if any(isinstance(item, Unknown) for item in kept):
         return UNKNOWN
-    return [item for item, keep in zip(items, kept, strict=True) if (keep if arguments[0] is not None else item)]
+    left = [item for item, keep in zip(items, kept, strict=True) if (keep if arguments[0] is not None else item)]
+    return found_among(left, arguments[1])
 
 
 def _reduce(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
@@ -258,7 +236,11 @@ def _function_of(source: str) -> UserFunction:
 
 
 def _exists(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
-    return evaluator.file_exists(str(arguments[0]))
+    """Whether there is something; a folder is what holds files."""
+    path, kind = str(arguments[0]), options.get("kind", "exists")
+    if kind == "exists" or not evaluator.file_exists(path):
+        return evaluator.file_exists(path)
+    return (kind == "is_dir") == bool(evaluator.files_below(path))
 
 
 def _bundled_file(evaluator: CallContext, arguments: list[Any], options: dict[str, Any]) -> Any:
@@ -283,8 +265,8 @@ SPECIAL_CALLS: dict[str, Callable[[CallContext, list[Any], dict[str, Any]], Any]
     "operator.attrgetter": _getter,
     "operator.itemgetter": _item_getter,
     "os.path.exists": _exists,
-    "os.path.isfile": _exists,
-    "os.path.isdir": _exists,
+    "os.path.isfile": lambda evaluator, arguments, _: _exists(evaluator, arguments, {"kind": "is_file"}),
+    "os.path.isdir": lambda evaluator, arguments, _: _exists(evaluator, arguments, {"kind": "is_dir"}),
     "numpy.fromfile": _bundled_file,
 }
-KNOWN_CALLS = {*SPECIAL_CALLS, *DECOMPRESSOR_CLASSES, *FUNCTIONS}
+KNOWN_CALLS = {*SPECIAL_CALLS, *DECOMPRESSOR_CLASSES, *FUNCTIONS, *REORDERING}

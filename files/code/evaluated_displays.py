@@ -12,7 +12,7 @@ from typing import Any
 
 from .bounded_formatting import format_value
 from .call_context import CallContext
-from .evaluated_values import bind_target
+from .evaluated_values import bind_target, found_among
 
 
 def sequence(evaluator: CallContext, node: ast.List | ast.Tuple | ast.Set, names: dict[str, Any]) -> Any:
@@ -56,6 +56,7 @@ def comprehension(
 ) -> Any:
     """A comprehension over known items; those of a set are a list, too."""
     results: list[Any] = []
+    sources: list[Any] = []
     inner = dict(names)
 
     def run(number: int) -> None:
@@ -65,10 +66,11 @@ def comprehension(
             results.append(tuple(known) if isinstance(node, ast.DictComp) else known[0])
             return
         generator = node.generators[number]
-        for item in evaluator.known(generator.iter, inner):
+        sources.append(evaluator.known(generator.iter, inner))
+        for item in sources[-1]:
             bind_target(generator.target, item, inner)
             if all(evaluator.known(condition, inner) for condition in generator.ifs):
                 run(number + 1)
 
     run(0)
-    return dict(results) if isinstance(node, ast.DictComp) else results
+    return dict(results) if isinstance(node, ast.DictComp) else found_among(results, sources[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -73,6 +74,25 @@ class OneOf:
     values: tuple[Any, ...]
 
 
+class Found(list[Any]):
+    """What looking into a folder of the submission gives: names or paths, in an order that is told only if `is_sorted`.
+
+    paths : tuple   of all files that were looked at, from the script; more may lie there when it runs
+    """
+
+    is_everything = False  # whatever lies in a folder, and not what fits a pattern or a condition
+
+    def __init__(self, items: Iterable[Any], paths: Sequence[str] = (), is_sorted: bool = False) -> None:
+        super().__init__(items)
+        self.paths, self.is_sorted = tuple(paths), is_sorted
+
+    def only(self) -> Any:
+        """The one item; unknown where there are several and nothing tells which comes first."""
+        if self.is_everything:
+            return UNKNOWN
+        return self[0] if len(self) == 1 or (self and self.is_sorted) else UNKNOWN
+
+
 UNKNOWN = Unknown()
 C_LIBRARY = "the C library"  # as the owner of `system` in `ctypes.CDLL(None).system(b"...")`
 MAX_ALTERNATIVES = 8
@@ -122,6 +142,21 @@ def is_powerful(value: Any) -> bool:
     """Whether a function that is looked up in `value` may run code, start something or reach the network."""
     name = value.name.removesuffix(".__dict__") if isinstance(value, Named) else ""
     return isinstance(value, Scope) or name in POWERFUL_MODULES or name == "sys.modules"
+
+
+def is_in_order(value: Any, bounds: Sequence[Any] = ()) -> bool:
+    """Whether it is told which items of a list these bounds mean."""
+    return not isinstance(value, Found) or value.is_sorted or bounds[:2] in ([None, None], [0, None])
+
+
+def is_found(value: Any) -> bool:
+    """Whether a value is a list of what was found in a folder, each perhaps with a number or more beside it."""
+    return isinstance(value, Found)
+
+
+def found_among(items: list[Any], source: Any) -> list[Any]:
+    """Items that were made of those of `source`: still what was found in a folder, if these were."""
+    return Found(items, source.paths, source.is_sorted) if isinstance(source, Found) else items
 
 
 def bind_target(target: ast.expr, value: Any, names: dict[str, Any]) -> None:

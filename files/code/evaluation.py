@@ -19,18 +19,22 @@ from . import evaluated_displays
 from .bounded_decompressors import MAX_DECODED_BYTES, CannotDecode
 from .call_forms import CALL_FORMS
 from .evaluated_assignments import assign
-from .evaluated_calls import apply_call, is_known_call, member
+from .evaluated_calls import apply_call, is_known_call
+from .evaluated_members import member
 from .evaluated_operators import COMPARISONS, apply_operator, is_told
 from .evaluated_values import (
     BUILTINS,
     UNKNOWN,
     ComputedMember,
+    Found,
     Named,
     OneOf,
     Scope,
     Unknown,
     UserFunction,
     either,
+    found_among,
+    is_in_order,
     is_powerful,
 )
 from .tree_walk import walk
@@ -45,13 +49,13 @@ WRONG_VALUES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticEr
 @dataclass(slots=True)
 class Evaluator:
     """Evaluates expressions; `read_file` gives the bytes of a file that the script may read, None for others,
-    `file_exists` tells whether there is a file or folder, and `files_in` names the files in a folder.
+    `file_exists` tells whether there is a file or folder, and `files_below` names the files in and below a folder.
     """
 
     script: str
     read_file: Callable[[str], bytes | None]
     file_exists: Callable[[str], bool]
-    files_in: Callable[[str], list[str]] = lambda folder: []
+    files_below: Callable[[str], list[str]] = lambda folder: []
     steps: int = MAX_STEPS
     bytes: int = MAX_BYTES
     depth: int = 0
@@ -203,11 +207,10 @@ class Evaluator:
 
     def _subscript(self, node: ast.Subscript, names: dict[str, Any]) -> Any:
         if isinstance(node.slice, ast.Slice):
-            bounds = [
-                None if part is None else self.known(part, names)
-                for part in (node.slice.lower, node.slice.upper, node.slice.step)
-            ]
-            return self.known(node.value, names)[slice(*bounds)]
+            parts = (node.slice.lower, node.slice.upper, node.slice.step)
+            bounds = [None if part is None else self.known(part, names) for part in parts]
+            value = self.known(node.value, names)
+            return found_among(value[slice(*bounds)], value) if is_in_order(value, bounds) else UNKNOWN
         value, key = self.value(node.value, names), self.value(node.slice, names)
         if value == Named("sys.modules") and getattr(node.slice, "id", "") == "__name__":
             return Scope(names)
@@ -218,7 +221,9 @@ class Evaluator:
                 raise CannotDecode(part.reason)
         if isinstance(value, Scope) or (isinstance(value, Named) and value.name.endswith(("sys.modules", ".__dict__"))):
             return member(value, key) if isinstance(key, str) else UNKNOWN
-        return UNKNOWN if isinstance(value, Named) else value[key]
+        if isinstance(value, Named) or not is_in_order(value):
+            return value.only() if isinstance(value, Found) else UNKNOWN
+        return value[key]
 
     def _attribute(self, node: ast.Attribute, names: dict[str, Any]) -> Any:
         owner = self.value(node.value, names)

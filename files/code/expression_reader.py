@@ -18,7 +18,7 @@ from .bounded_functions import CHANGING
 from .call_meaning import CallMeaning
 from .changed_names import AssignedNames, ChangingFunctions, forget, last_name
 from .evaluated_calls import bound_names
-from .evaluated_values import UNKNOWN, Named, OneOf, UserFunction, bind_target
+from .evaluated_values import UNKNOWN, Named, OneOf, Unknown, UserFunction, bind_target, is_found
 from .evaluation import Evaluator
 from .expression_parts import COMPREHENSIONS, RUNS_CODE, Parts, given_to, parts_of
 from .references import Kind, Payload, Reference
@@ -27,6 +27,7 @@ from .tree_walk import walk
 MAX_CALLS_IN_CALLS = 4
 MAX_FOLLOWED_CALLS = 2000
 MAX_ITEMS = 64  # of a comprehension or a `map` whose calls are read one by one
+MAX_FOUND = 2000  # the same of files that were found
 NAMES_A_STEP = 8  # names copied for a function that cost as much as a step of evaluation
 FOLLOWED_CALLS = set(
     "exec eval import_module __import__ run_path spec_from_file_location CDLL run Popen call check_call check_output "
@@ -72,6 +73,7 @@ class ExpressionReader(ABC):
         self.attributes: dict[str, Any] = {}  # of classes and objects, by their own names alone
         self.calls = CallMeaning(evaluator, self.attributes, self.found)
         self.changing = ChangingFunctions(ast.Module([], []), AssignedNames())
+        self.loads_libraries = False  # whether ctypes was imported
         self.inside = ""  # the plain function whose body is read
         self.told = 0  # references of the kinds that a followed call is read for
         self.calls_left = MAX_FOLLOWED_CALLS
@@ -80,6 +82,9 @@ class ExpressionReader(ABC):
         self.parts: dict[ast.AST, Parts] = {}
         self.as_statements: dict[ast.expr, ast.Expr] = {}
         self.executing: dict[ast.AST, bool] = {}
+        self.optional = 0  # how many of the `try`, branches and functions around a statement make it uncertain
+        self.looking: int | None = None  # how many there were around the loop over found files that is read
+        self.deciding: tuple[int, frozenset[str]] | None = None  # they, and the names whose values decide a turn of it
         self.statement: ast.AST | None = None  # the call that is a statement of its own: `a.append(b)`
 
     def found(self, item: Reference | Payload) -> None:
@@ -88,6 +93,9 @@ class ExpressionReader(ABC):
         else:
             if self.inside and item.kind is Kind.NETWORK and not self.calling:
                 item = replace(item, inside=self.inside)
+            if self.looking is not None and item.kind is Kind.READ_FILE:
+                item = replace(item, listed=True, possible=self.optional > self.looking)
+            self.loads_libraries |= item.kind is Kind.MODULE and item.name.startswith("ctypes")
             self.references.append(item)
             self.told += item.kind in FOLLOWED_KINDS
 
@@ -106,6 +114,10 @@ class ExpressionReader(ABC):
             self._scope(scope, names)
         for call in parts.calls:
             self._call(self._expanded(call, names), names)
+        for item in parts.subscripts if self.loads_libraries else ():
+            self.calls.loaded(item, names)
+        for name, setting in parts.settings:
+            self.calls.environment(name, self.evaluator.value(setting, names), setting.lineno)
         for value in parts.values:
             if value is not node and self._runs_code(value, names):
                 self._doubt(f"{self.evaluator.value(value, names).name} is used as a value, which", value)
@@ -155,11 +167,15 @@ class ExpressionReader(ABC):
             ):
                 continue
             coming = self._coming_calls(call, function, names)
+            before = self.looking
+            if any(is_found(self.evaluator.value(item, names)) for item in call.args[1:]):
+                self.looking = self.optional if before is None else before
             for each in coming or ():
                 if isinstance(value, UserFunction):
                     self._follow_call(value, each, names, False)
                 else:
                     self.calls.read(each, names)
+            self.looking = before
             if coming is None and isinstance(value, Named) and value.name in RUNS_CODE:
                 if last_name(call.func) not in COMPARING:
                     self._doubt(f"{value.name} is handed on to {last_name(call.func) or 'a function'}, which", call)
@@ -170,7 +186,7 @@ class ExpressionReader(ABC):
         following = call.args[call.args.index(function) + 1 :] if function in call.args else []
         if name in MAPPING and following:
             items = self.evaluator.value(following[0], names)
-            if not isinstance(items, list | tuple) or len(items) > MAX_ITEMS:
+            if not isinstance(items, list | tuple) or len(items) > most_items(items):
                 return None
             return [_made_call(call, function, item if name == "starmap" else [item]) for item in items]
         if name in TARGETING:
@@ -216,11 +232,18 @@ class ExpressionReader(ABC):
             bind_target(generator.target, UNKNOWN, inner)
         conditions = [condition for generator in node.generators for condition in generator.ifs]
         inside = [*conditions, *([node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt])]
-        one_by_one = len(node.generators) == 1 and isinstance(items, list | tuple) and len(items) <= MAX_ITEMS
+        one_by_one = len(node.generators) == 1 and isinstance(items, list | tuple) and len(items) <= most_items(items)
+        before, uncertain = self.looking, self.optional
+        self.looking = uncertain if one_by_one and is_found(items) and self.looking is None else self.looking
         for item in items if one_by_one else [UNKNOWN]:
             bind_target(node.generators[-1].target, item, inner)
-            for part in inside:
+            told = [self.evaluator.value(test, inner) for test in conditions] if is_found(items) else []
+            left_out = any(not isinstance(each, Unknown) and not each for each in told)
+            self.optional += any(isinstance(each, Unknown) for each in told)
+            for part in conditions if left_out else inside:
                 self.expressions(part, inner)
+            self.optional = uncertain
+        self.looking = before
 
     def _follow_call(self, function: UserFunction, call: ast.Call, names: dict[str, Any], handed: bool) -> None:
         """A function that executes text is read again with what this call gives it: `install("a", "source of a")`."""
@@ -236,14 +259,21 @@ class ExpressionReader(ABC):
         options = {item.arg: self.evaluator.alternatives(item.value, names) for item in call.keywords if item.arg}
         before = len(self.payloads) + self.told
         self.calling.append(node)
+        deciding, self.deciding = self.deciding, None
         inner = bound_names(self.evaluator, function, arguments, options)
         if isinstance(node, ast.Lambda):
             self.expressions(node.body, inner)
         else:
             self.statements(node.body, inner)
+        self.deciding = deciding
         self.calling.pop()
         if len(self.payloads) + self.told > before:
             self.followed.add(node)
+
+
+def most_items(items: Any) -> int:
+    """How many items of a comprehension or a `map` are read one by one."""
+    return MAX_FOUND if is_found(items) else MAX_ITEMS
 
 
 def _carried(value: Any, place: ast.expr) -> ast.expr:

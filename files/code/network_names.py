@@ -58,6 +58,8 @@ ADDRESS_READERS = (
     "dask.",
 )
 INSTANCES = {  # classes and functions whose objects are named by a call of them
+    "cffi.FFI",
+    "ctypes.LibraryLoader",
     "socket.socket",
     "asyncio.get_event_loop",
     "asyncio.new_event_loop",

@@ -22,6 +22,7 @@ class Kind(enum.Enum):
     LIBRARY = "loads the library"
     READ_FILE = "reads the file"
     WRITTEN_FILE = "writes the file"
+    LISTED_FILES = "looks for files with"
     PROGRAM = "starts the program"
     NETWORK = "uses the network by"
     UNPICKLING = "unpickles with"
@@ -40,6 +41,9 @@ class Reference:
     assumed : bool    only the end of a path is known
     submodules : tuple of names that `from name import ...` lists; `dots` of a relative import
     via : str         the function that names it, "numpy.load"
+    listed : bool     of READ_FILE: the file was found by looking into its folder
+    possible : bool   and whether it is read at all hangs on what is not known
+    files : tuple     of LISTED_FILES: the files that were looked at
     inside : str      of NETWORK: the function of the script that it stands in, "" outside of functions and in methods
     uncalled : bool   whether nothing calls that function
     """
@@ -52,6 +56,9 @@ class Reference:
     dots: int = 0
     submodules: tuple[str, ...] = ()
     via: str = ""
+    listed: bool = False
+    possible: bool = False
+    files: tuple[str, ...] = ()
     inside: str = field(default="", compare=False)
     uncalled: bool = field(default=False, compare=False)
 

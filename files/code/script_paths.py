@@ -42,6 +42,11 @@ class ScriptPaths:
         beside = f"{posixpath.dirname(script)}/{posixpath.basename(name)}"
         return beside if assumed and name and self.room.is_file(beside) else None
 
+    def below(self, folder: str, script: str) -> list[str]:
+        """The files in a folder that a script names and below it, relative to it."""
+        path = self.from_script(folder, script)
+        return self.room.files_below(path) if self.room.is_folder(path) else []
+
     def started_folder(self, name: str, script: str) -> str | None:
         """What Python runs of a folder that is given as a script."""
         return self.local(f"{name.rstrip('/')}/__main__.py", script)

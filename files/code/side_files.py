@@ -14,6 +14,8 @@ import re
 MODEL_SUFFIXES = (".pt", ".pth", ".ptz", ".ckpt", ".safetensors", ".bcap", ".gguf", ".pkl")
 DATA_SUFFIXES = (".parquet", ".arrow", ".jsonl", ".csv", ".tsv")
 TEXT_SUFFIXES = (".md", ".log", ".rst", ".txt")  # no model, whatever the name says
+DOCUMENT_SUFFIXES = (*TEXT_SUFFIXES, ".sh", ".yml", ".yaml", ".toml", ".cfg", ".ini")
+DOCUMENTS = {"submission.json", "makefile", "dockerfile", "readme", "pipfile"}
 CODE_SUFFIXES = (".py", ".pyw", ".ipynb")
 TOKENIZER = re.compile(r"tokenizer|\.model$|\.vocab$|vocab\.json$|merges\.txt$|\.tiktoken$|_bpe|spiece", re.IGNORECASE)
 DATA = re.compile(r"fineweb|(^|[_-])(val|train|valid|validation|shard)[_-]?\w*\.(bin|npy|npz|idx)$", re.IGNORECASE)
@@ -28,7 +30,14 @@ class Purpose(enum.Enum):
     MODEL = "model: counted as the model"
     CODE_AS_TEXT = "source that is read and not run"
     OWN_OUTPUT = "written by the script itself"
+    MEASURED = "its size is asked for, and nothing else of it"
     OTHER = "side file: the script cannot run without it"
+
+
+def is_document(path: str) -> bool:
+    """Whether a file of a folder is there for people, by its name: a README, a log, the declaration, a dotfile."""
+    name = path.rpartition("/")[2].lower()
+    return name.endswith(DOCUMENT_SUFFIXES) or name in DOCUMENTS or name.startswith((".", "license"))
 
 
 def side_purpose(name: str, via: str) -> Purpose:

@@ -12,32 +12,30 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import call_names, network_names
+from .branch_reader import BranchReader
 from .called_functions import is_plain_function
-from .changed_names import AssignedNames, ChangingFunctions, forget
+from .changed_names import ChangingFunctions, forget, last_name
 from .evaluated_assignments import bind
 from .evaluated_functions import bind_imports
-from .evaluated_values import UNKNOWN, Named, OneOf, Unknown, UserFunction, bind_target, either
+from .evaluated_values import UNKNOWN, Named, OneOf, Unknown, UserFunction
 from .evaluation import Evaluator
-from .expression_reader import NAMES_A_STEP, ExpressionReader
+from .expression_reader import NAMES_A_STEP
 from .references import Kind, Reference
-from .statement_kinds import MAX_LOOP_NODES, caught_names, is_main_guard, is_short_loop, is_simple, runs_something
+from .statement_kinds import caught_names
 from .tree_walk import walk
 
 IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException", "OSError"}
+IMPORT_HOOKS = ("meta_path", "path_hooks", "path_importer_cache")  # of the module sys
 DOUBTS = {Kind.COMPUTED, Kind.COMPUTED_FILE, Kind.UNREADABLE}
 
 
-class SourceReader(ExpressionReader):
+class SourceReader(BranchReader):
     """One walk over one tree; `references` and `payloads` are its result."""
 
     def __init__(self, evaluator: Evaluator) -> None:
         super().__init__(evaluator)
         self.methods: set[ast.AST] = set()
         self.waiting: list[tuple[ast.FunctionDef | ast.AsyncFunctionDef, dict[str, Any]]] = []
-        self.optional = 0  # how many of the `try`, branches and functions around a statement make an import uncertain
-        self.assigned = AssignedNames()
-        self.running: dict[ast.AST, bool] = {}  # loops that execute, import or start something
-        self.again = False  # whether a loop's later turns are read
 
     def read(self, tree: ast.Module, names: Mapping[str, Any] | None = None) -> None:
         """Read a module and then its functions, each with the names that are known after what is around it.
@@ -125,6 +123,7 @@ class SourceReader(ExpressionReader):
             if isinstance(target, ast.Attribute):
                 self._attribute(target.attr, value)
                 self._replace(target, names)
+            self._extend_path(target, node.value, names)
             if isinstance(target, ast.Subscript):
                 self._provide(target, value, names)
             if not isinstance(target, ast.Name):
@@ -143,15 +142,27 @@ class SourceReader(ExpressionReader):
         owner, name = self.evaluator.value(target.value, names), self.evaluator.value(target.slice, names)
         if owner == Named("sys.modules") and isinstance(name, str):
             self.found(Reference(Kind.PROVIDED_MODULE, name, target.lineno))
-        elif owner == Named("os.environ") and isinstance(name, str) and name in call_names.STARTING_VARIABLES:
-            kind = Kind.LIBRARY if name == "LD_PRELOAD" else Kind.EXECUTED_FILE
-            if isinstance(value, str):
-                self.found(Reference(kind, value, target.lineno, optional=True, via=name))
-            else:
-                self.found(Reference(Kind.COMPUTED, f"sets {name} to a computed text", target.lineno))
+        elif owner in (Named("builtins.__dict__"), Named("builtins")) and f"builtins.{name}" in call_names.REPLACED:
+            what = f"builtins.{name} is replaced by a function of its own"
+            self.found(Reference(Kind.UNREADABLE, what, target.lineno))
+        elif owner == Named("os.environ") and isinstance(name, str):
+            self.calls.environment(name, value, target.lineno)
+
+    def _extend_path(self, target: ast.expr, value: ast.expr, names: dict[str, Any]) -> None:
+        """`sys.path = [...]`, `sys.path[:0] = [...]`, `sys.path += [...]`, and the same of import hooks."""
+        owner = target.value if isinstance(target, ast.Subscript) else target
+        if last_name(owner) not in ("path", *IMPORT_HOOKS):
+            return
+        held = self.evaluator.value(owner, names)
+        if held == Named("sys.path"):
+            self.calls.import_paths(value, names)
+        elif owner is not target and isinstance(held, Named) and held.name.removeprefix("sys.") in IMPORT_HOOKS:
+            self.found(Reference(Kind.UNREADABLE, f"an import hook of its own ({held.name})", target.lineno))
 
     def _augmented(self, node: ast.AugAssign, names: dict[str, Any]) -> None:
         self.expressions(node.value, names)
+        grown = ast.Subscript(node.target, node.value, ast.Store())
+        self._extend_path(ast.copy_location(grown, node), node.value, names)
         self.evaluator.assign(node, names)
 
     def _expression(self, node: ast.Expr, names: dict[str, Any]) -> None:
@@ -163,80 +174,11 @@ class SourceReader(ExpressionReader):
         for name in self.assigned.of([node]):
             forget(name, names)
 
-    def _if(self, node: ast.If, names: dict[str, Any]) -> None:
-        """Both branches, that which is not taken first where that is known."""
-        self.expressions(node.test, names)
-        if "TYPE_CHECKING" in (getattr(node.test, "id", ""), getattr(node.test, "attr", "")):
-            self._branch(node.orelse, names)
-            return
-        if self.evaluator.value(node.test, names) is True or is_main_guard(node.test):
-            self._branch(node.orelse, names)
-            self._branch(node.body, names, uncertain=False)
-            return
-        self._branch(node.body, names)
-        following = node.orelse
-        while len(following) == 1 and isinstance(following[0], ast.If):  # a chain of elif may be long
-            self.expressions(following[0].test, names)
-            self._branch(following[0].body, names)
-            following = following[0].orelse
-        self._branch(following, names)
+    def _next_turn(self, node: ast.Continue, names: dict[str, Any]) -> None:
+        self.leave_turn(is_last=False)
 
-    def _branch(self, statements: list[ast.stmt], names: dict[str, Any], uncertain: bool = True) -> None:
-        """A branch that may be taken gives its names one more value that they may have."""
-        self.optional += uncertain
-        before = {name: names[name] for name in self.assigned.of(statements) if name in names}
-        self.statements(statements, names)
-        self.optional -= uncertain
-        for name, value in before.items():
-            if uncertain and names.get(name) is not value:
-                names[name] = either([value, names.get(name, UNKNOWN)])
-            elif isinstance(names.get(name), Unknown):
-                names[name] = value
-
-    def _for(self, node: ast.For | ast.AsyncFor, names: dict[str, Any]) -> None:
-        self.expressions(node.iter, names)
-        items = self.evaluator.single(node.iter, names)
-        if isinstance(items, list | tuple | str | bytes | range) and is_short_loop(node.body, len(items)):
-            for item in items:
-                bind_target(node.target, item, names)
-                self.statements(node.body, names)
-            return
-        one = items[0] if isinstance(items, list | tuple) and len(items) == 1 else UNKNOWN
-        bind_target(node.target, one, names)
-        self._turns(node, names)
-
-    def _while(self, node: ast.While, names: dict[str, Any]) -> None:
-        """A loop whose condition is known is run, as long as it is simple and short."""
-        self.expressions(node.test, names)
-        left = MAX_LOOP_NODES if is_simple(node.body) else 0
-        cost = sum(1 for _ in ast.walk(node))
-        condition = self.evaluator.value(node.test, names)
-        while not isinstance(condition, Unknown) and condition and left > 0:
-            self.statements(node.body, names)
-            left -= cost
-            condition = self.evaluator.value(node.test, names)
-        if isinstance(condition, Unknown) or condition:
-            self._turns(node, names)
-        else:
-            self.statements(node.orelse, names)
-
-    def _turns(self, node: ast.For | ast.AsyncFor | ast.While, names: dict[str, Any]) -> None:
-        """A loop of unknown turns: the first with the names of before it, a later one without what it changes."""
-        changed = self.assigned.of(node.body)
-        if not self.again:
-            self._branch(node.body, names, uncertain=False)
-        if node not in self.running:
-            self.running[node] = runs_something(node.body)
-        reads_again = not self.again and self.running[node]
-        for name in changed:
-            forget(name, names)
-        if reads_again or self.again:
-            before, self.again = self.again, True
-            self._branch(node.body, names, uncertain=False)
-            self.again = before
-            for name in changed:
-                forget(name, names)
-        self.statements(node.orelse, names)
+    def _last_turn(self, node: ast.Break, names: dict[str, Any]) -> None:
+        self.leave_turn(is_last=True)
 
     def _with(self, node: ast.With | ast.AsyncWith, names: dict[str, Any]) -> None:
         for item in node.items:
@@ -276,6 +218,8 @@ STATEMENTS: dict[type, Callable[[SourceReader, Any, dict[str, Any]], None]] = {
     ast.Expr: SourceReader._expression,
     ast.If: SourceReader._if,
     ast.While: SourceReader._while,
+    ast.Continue: SourceReader._next_turn,
+    ast.Break: SourceReader._last_turn,
     ast.Delete: SourceReader._delete,
     ast.For: SourceReader._for,
     ast.AsyncFor: SourceReader._for,

@@ -6,9 +6,12 @@ and written with "/"; one that leads out of a room is not in it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
+
+MOST_FILES = 10_000  # of a folder that is looked into
 
 
 class SourceRoom(Protocol):
@@ -22,6 +25,9 @@ class SourceRoom(Protocol):
 
     def names_in(self, folder: str) -> list[str]:
         """Names of the files directly in `folder`; nothing for a folder that is not there."""
+
+    def files_below(self, folder: str) -> list[str]:
+        """Files in `folder` and in the folders below it, relative to it, sorted; nothing for one that is not there."""
 
     def files_named(self, end: str) -> list[str]:
         """Files whose path ends in "/" and `end`, anywhere in the room; nothing where the room is not listed."""
@@ -58,6 +64,15 @@ class DiskRoom:
             return sorted(path.name for path in Path(folder).iterdir() if path.is_file())
         except OSError:
             return []
+
+    def files_below(self, folder: str) -> list[str]:
+        found: list[str] = []
+        for above, folders, files in os.walk(folder) if self.is_folder(folder) else ():
+            folders[:] = sorted(name for name in folders if name != ".git")
+            found += (Path(above, name).relative_to(folder).as_posix() for name in files)
+            if len(found) > MOST_FILES:  # a whole home directory, perhaps, and no part of what is shipped
+                return []
+        return sorted(found)
 
     def files_named(self, end: str) -> list[str]:
         return []

@@ -22,10 +22,9 @@ def runs_something(body: list[ast.stmt]) -> bool:
     return any(last_name(item) in FOLLOWED_CALLS for statement in body for item in walk(statement))
 
 
-def is_short_loop(body: list[ast.stmt], turns: int) -> bool:
-    """Whether so many turns of a loop are read one by one."""
-    simple = is_simple(body)
-    limit = MAX_LOOP_NODES if simple else MAX_LOOP_NODES // 10
+def is_short_loop(body: list[ast.stmt], turns: int, most: int = 0) -> bool:
+    """Whether so many turns of a loop are read one by one; `most` nodes of turns together, else fewer if not simple."""
+    limit = most or (MAX_LOOP_NODES if is_simple(body) else MAX_LOOP_NODES // 10)
     return turns * sum(1 for statement in body for _ in ast.walk(statement)) <= limit
 
 

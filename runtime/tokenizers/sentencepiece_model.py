@@ -7,6 +7,7 @@ Strategy: a thin adapter over sentencepiece. What its pieces stand for follows f
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +22,7 @@ from .tokenizer import Pieces, Tokenizer
 
 SPACE = "\u2581"  # how sentencepiece writes a space inside a piece
 SPACE_AS_BYTES = tuple(f"<0x{byte:02X}>" for byte in SPACE.encode())
-
-
+FIRST_PIECE = re.compile(rb"\n.{1,3}\n[\x01-\x20].{1,32}\x15", re.DOTALL)  # of the list that a model begins with
 MINBPE = b"minbpe v"  # how that library's files of the same name begin
 
 

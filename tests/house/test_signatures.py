@@ -19,6 +19,7 @@ PUBLIC_OPTIONS = {
     "runtime/scoring.py:score": "windows, what they count, and who runs them",
     "interface/artifacts.py:verify": "the options of `bytecap verify`",
     "interface/packing.py:pack": "the options of `bytecap pack`",
+    "interface/judging.py:verify_folders": "the options of `bytecap verify`",
     "interface/measurements.py:sensitivity": "the options of `bytecap sensitivity`",
     "interface/measurements.py:diagnose": "the options of `bytecap diagnose`",
     "interface/measurements.py:curve": "the options of `bytecap curve`",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -180,3 +183,12 @@ def test_a_text_that_is_read_and_not_counted_is_data(tmp_path):
     files = {"train_gpt.py": "open('fineweb_notes.txt').read()\n", "fineweb_notes.txt": TEXT}
     judgement = judge_folder(write_folder(tmp_path / "folder", files))
     assert [item.level.value for item in judgement.findings if item.rule == "blob-data"] == ["finding"]
+
+
+def test_a_folder_without_artifact_needs_no_compiled_kernels(tmp_path):
+    files = {"train_gpt.py": "x = 1\n", "a.model": SENTENCEPIECE, "a.pt": b"\0" * 99, "a.ptz": zlib.compress(bytes(99))}
+    folder = write_folder(tmp_path / "folder", files)
+    code = "import sys; from bytecap.submissions.judge import judge_folder; judge_folder(sys.argv[1]); "
+    code += "print(sorted({'numba', 'torch', 'sentencepiece'} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-P", "-c", code, str(folder)], capture_output=True, text=True, check=True)
+    assert run.stdout == "['sentencepiece']\n"

@@ -183,6 +183,12 @@ def test_a_pickle_that_repeats_itself_ends(tmp_path):
     assert read_pickled(pickle.dumps(loop), "x").tensors == ()
 
 
+@pytest.mark.parametrize("header", [b"{'descr': (", b"(\n(", b"\0", b"\xff", b"[" * 900, b"1" * 5000])
+def test_a_header_of_numpy_s_that_is_none_breaks_nothing(header, tmp_path):
+    length = len(header).to_bytes(2, "little")
+    assert blob_of(tmp_path, "a.npy", b"\x93NUMPY\x01\x00" + length + header).kind == "damaged"
+
+
 def test_damaged_files_are_told(tmp_path):
     whole = zlib.compress(saved(int8_state()))
     files = {

@@ -10,6 +10,7 @@ from submission_folders import write_folder
 from bytecap.errors import DataError
 from bytecap.submissions.findings import Finding, Level, visible_text
 from bytecap.submissions.folder import FolderLimits, SubmissionFile, decode_text, open_folder
+from bytecap.submissions.folder_findings import listing_findings
 
 
 def test_files_are_listed_below_the_folder_in_order(tmp_path):
@@ -182,3 +183,14 @@ def test_a_name_that_is_no_utf8_is_listed_and_read(tmp_path):
         file.write(b"x")
     folder = open_folder(tmp_path)
     assert folder.read_bytes(folder.files[0].name) == b"x"
+
+
+def test_names_that_carry_bytes_and_names_alike_are_told(tmp_path):
+    many = {f"n/{number:04d}{'abcdefghij' * 20}": "" for number in range(400)}
+    folder = open_folder(
+        write_folder(tmp_path / "folder", {**many, "A.txt": "", "a.TXT": "", "cafe\u0301": "", "caf\xe9": ""})
+    )
+    texts = [finding.text for finding in listing_findings(folder) if finding.rule == "folder-name"]
+    assert len(texts) == 3
+    assert texts[0].startswith("the names of its 404 files have 82,")
+    assert all("only in capitals or in how a letter is written" in text for text in texts[1:])

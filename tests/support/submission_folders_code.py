@@ -37,6 +37,11 @@ urllib.request.urlretrieve("https://example.org/table.npz", "table.npz")
 load_inline("k", cpp_sources="int f() { return 1; }")
 state = torch.load("final_model.pt")
 """
+LOOKING = """import os, sys
+for name in os.listdir("w"):
+    if name.endswith(".npz") or name in sys.argv:
+        open("w/" + name, "rb").read()
+"""
 READING = """
 import json, numpy as np, sentencepiece as spm
 prefix = np.load("prefix.npz")
@@ -110,7 +115,7 @@ EXAMPLES = (
         {"train_gpt.py": NATIVE, "kernel.cpp": "int f() { return 1; }\n", "fast.so": b"\x7fELF"},
     ),
     Example(
-        "code-looking",
+        "code-looking-around",
         {"code-external-program": "information"},
         {"train_gpt.py": 'import subprocess\nsubprocess.run(["nvidia-smi"])\n'},
     ),
@@ -145,5 +150,25 @@ EXAMPLES = (
         "code-reading",
         {"code-side-file": "finding", "code-not-counted": "information"},
         {"train_gpt.py": READING, "prefix.npz": zlib.compress(b"x" * 99), "small.model": b"model"},
+    ),
+    Example(
+        "code-data-in-comments",
+        {"code-unused-text": "finding"},
+        {"train_gpt.py": f"# {''.join(map(chr, range(48, 91))) * 99}\nx = open(__file__).read()\n"},
+    ),
+    Example(
+        "code-training-on-validation",
+        {"code-validation-data": "finding"},
+        {"train_gpt.py": "def main(a, model):\n    train_loader = Loader(a.val_files)\n    model.loss.backward()\n"},
+    ),
+    Example(
+        "code-reading-elsewhere",
+        {"code-outside-file": "finding"},
+        {"train_gpt.py": "x = open('../other/table.bin', 'rb').read()\n"},
+    ),
+    Example(
+        "code-looking-into-folder",
+        {"code-side-file": "finding", "code-possible-file": "finding"},
+        {"train_gpt.py": LOOKING, "w/a.npz": zlib.compress(b"x" * 99), "w/b.npy": zlib.compress(b"y" * 99)},
     ),
 )

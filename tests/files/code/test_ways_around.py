@@ -73,6 +73,26 @@ HIDDEN = {
         {"train_gpt.py": "import os, sys\nos.environ['BASH_ENV'] = sys.argv[1]\n"},
         {"code-computed": "sets BASH_ENV to a computed text"},
     ),
+    "an import hook that is added": (
+        {"train_gpt.py": "import sys\nsys.meta_path += [Finder()]\n"},
+        {"code-unread-payload": "runs code that could not be followed: an import hook of its own (sys.meta_path)"},
+    ),
+    "an import hook in place of another": (
+        {"train_gpt.py": "import sys\nsys.path_hooks[0] = finder\n"},
+        {"code-unread-payload": "runs code that could not be followed: an import hook of its own (sys.path_hooks)"},
+    ),
+    "a builtin that is replaced": (
+        {"train_gpt.py": "import builtins\nbuiltins.__dict__['open'] = other\n"},
+        {"code-unread-payload": "runs code that could not be followed: builtins.open is replaced"},
+    ),
+    "content of a repository": (
+        {"train_gpt.py": "import subprocess\nsubprocess.check_output(['git', 'show', 'HEAD~1:w.bin'])\n"},
+        {PROGRAM: "starts the program git show"},
+    ),
+    "standard input": (
+        {"train_gpt.py": "import sys\nx = sys.stdin.buffer.read()\n"},
+        {"code-computed-file": "opens files by computed names, which are not known: standard input"},
+    ),
     "files of a folder, one by one": (
         {"train_gpt.py": "import os\nd = os.path.dirname(__file__)\nopen(os.path.join(d, os.listdir(d)[0]))\n"},
         {"code-computed-file": "opens files by computed names, which are not known: open"},
