@@ -1,8 +1,8 @@
 """Whether a checkpoint was read as the model that it is: a neighbouring program of the same tensors that predicts text
 better speaks against it.
 
-Strategy: what is worse on little text is not tried on more. Text that even the better program predicts worse than its
-tokens' own frequencies would is none that the model learned from, and says nothing.
+Strategy: what is worse on little text by more than chance explains is not tried on more. Text that even the better
+program predicts worse than its tokens' own frequencies would is none that the model learned from, and says nothing.
 """
 
 from __future__ import annotations
@@ -74,11 +74,11 @@ def doubt_of(program: Program, tensors: Sequence[np.ndarray], sequences: np.ndar
 
 
 def _promising(read: Interpreter, sample: Sample) -> list[Neighbour]:
-    """Those neighbours that are better on little text, the best first."""
-    own = read.token_losses(sample.little).mean()
+    """Those neighbours that may be better by what little text says, the best first; none that computes the same."""
+    own = read.token_losses(sample.little).ravel()
     found = []
     for neighbour in neighbours(read.program, read.shapes.widths, [tensor.shape for tensor in read.tensors]):
         losses = losses_of(neighbour.program, neighbour.tensors(read.tensors), sample.little)
-        if losses is not None and losses.mean() < own:
+        if losses is not None and sample.may_be_better(losses, own):
             found.append((float(losses.mean()), neighbour))
     return [neighbour for _, neighbour in sorted(found, key=lambda each: each[0])[:MOST_TRIED]]

@@ -24,9 +24,10 @@ from ...runtime.tokenizers import Tokenizer
 from ...runtime.tokens import read_tokens
 from ..model.model import Model
 
-LITTLE_WORK, LITTLE = 1e9, (128, 512)  # multiply-adds of a first look, and least and most tokens of it
+LITTLE_WORK, LITTLE = 1e9, (128, 256)  # multiply-adds of a first look, and least and most tokens of it
 MUCH_WORK, MUCH = 2e10, (256, 8192)  # of a second one
 ERRORS = 5.0  # standard errors of the mean difference by which a program is better
+SAME = 1e-3  # nats of a token, up to which two programs compute the same
 SHARE = 0.001  # and of what the better one knows: the same probability for all tokens less its loss
 BEGINNING = 1 << 14  # tokens of a text that is asked
 LONGEST = 256  # tokens of a sequence: what is far away tells little of which program it is
@@ -60,6 +61,13 @@ class Sample:
         """Of the frequencies of its own tokens, in nats a token."""
         counts = np.unique(self.much, return_counts=True)[1]
         return float(-(counts / self.much.size) @ np.log(counts / self.much.size))
+
+    @staticmethod
+    def may_be_better(other: np.ndarray, read: np.ndarray) -> bool:
+        """Whether losses of the same tokens are not the same, and not worse by more than chance explains."""
+        differences = other - read
+        error = differences.std() / math.sqrt(max(1, differences.size))
+        return bool(differences.mean() < error and np.abs(differences).max() > SAME)
 
     def decided(self, better: np.ndarray, worse: np.ndarray) -> bool:
         """Whether losses of the same tokens differ by more than chance explains, and by more than nothing."""

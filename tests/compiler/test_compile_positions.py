@@ -62,7 +62,8 @@ def compiled(tmp_path_factory) -> CompileResult:
         "[calibrate]\ntokens = 768\n\n[correct-drift]\ntokens = 256\n\n[distil]\nsteps = 0\n"
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inputs, "read_model", lambda *_: position_model())
+        patch.setattr(inputs, "read_checkpoint", lambda *_: None)
+        patch.setattr(inputs, "build_model", lambda *_: position_model())
         return compile_checkpoint(
             Path("model.pt"), cap=CAP, calibration=folder / "calibration.bin", recipe=folder / "quick.toml", threads=1
         )
