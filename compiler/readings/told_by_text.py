@@ -17,6 +17,7 @@ import numpy as np
 
 from ...errors import CheckpointError, DataError
 from ...format.program.program import Program
+from ...progress import Progress, silent
 from ...runtime.interpreter import Interpreter
 from ..checkpoints.checkpoint import Checkpoint
 from ..frontends import build_model
@@ -26,7 +27,7 @@ from .doubts import doubt_of
 from .sample import ERRORS, Sample, losses_of, on_one_core, weights_of
 
 MOST_ROUNDS = 3
-MOST_TRIALS = 200
+TRIALS, TRIAL_WORK = (30, 200), 8e11  # least and most of answers together, and multiply-adds of all of them
 ReadText = Callable[[Program], np.ndarray]  # int64 [n, length] of text for a program
 
 
@@ -35,6 +36,7 @@ class _Search:
     """Answers that are tried.
 
     questions, chosen : those that were asked so far, and the number of the answer to each
+    losses, trials : of the answers that were tried, by their numbers, and how many may be
     """
 
     checkpoint: Checkpoint
@@ -42,6 +44,7 @@ class _Search:
     questions: list[Question] = field(default_factory=list)
     chosen: list[int] = field(default_factory=list)
     sample: Sample = field(init=False)
+    trials: int = TRIALS[1]
     losses: dict[tuple[int, ...], np.ndarray | None] = field(default_factory=dict)
 
     def model(self, chosen: list[int]) -> Model:
@@ -53,7 +56,7 @@ class _Search:
 
     def begin(self) -> Model | None:
         """The model with the first answers that make one; None where a question has none."""
-        for _ in range(MOST_TRIALS):
+        for _ in range(TRIALS[1]):
             try:
                 return self.model(self.chosen)
             except UntoldError as error:
@@ -80,7 +83,7 @@ class _Search:
     def tried(self, chosen: list[int]) -> np.ndarray | None:
         """The losses of the text with these answers; None where they make no model."""
         key = tuple(chosen)
-        if key not in self.losses and len(self.losses) < MOST_TRIALS:
+        if key not in self.losses and len(self.losses) < self.trials:
             try:
                 model = self.model(chosen)
                 self.losses[key] = losses_of(model.program, weights_of(model), self.sample.much)
@@ -129,12 +132,18 @@ class _Search:
         return bool(losses.mean() + ERRORS * error < self.sample.entropy)
 
     def as_good(self, place: int) -> list[Answer]:
-        """The chosen answer to a question and those that the text does not tell from it, the best first."""
+        """The chosen answer to a question and those that the text does not tell from it or was not asked of, the
+        best first.
+        """
         best, found = self.tried(self.chosen), []
         for number, answer in enumerate(self.questions[place]):
-            losses = self.tried(self.with_answer(place, number))
-            if number == self.chosen[place] or (losses is not None and not self.sample.decided(best, losses)):
-                found.append((round(float(losses.mean()), 3), number, answer))
+            chosen = self.with_answer(place, number)
+            losses = self.tried(chosen)
+            if losses is None and tuple(chosen) in self.losses:  # it makes no model
+                continue
+            if losses is None or number == self.chosen[place] or not self.sample.decided(best, losses):
+                loss = math.inf if losses is None else round(float(losses.mean()), 3)
+                found.append((loss, number, answer))
         return [answer for _, _, answer in sorted(found, key=lambda each: each[:2])]
 
 
@@ -144,8 +153,10 @@ def answered_by_text(
     architecture: Mapping[str, object],
     read_text: ReadText,
     source: str,
+    progress: Progress | None = None,
 ) -> CheckpointError:
     """The error of a checkpoint that something has to be told of, with what the text of `source` tells."""
+    (progress or silent)("try what nothing tells", 0, 0)
     try:
         told = told_by_text(checkpoint, architecture, read_text, source)
     except DataError:  # of a text that cannot be read; what the checkpoint lacks comes first
@@ -165,7 +176,10 @@ def told_by_text(
         return None
     with on_one_core():
         text = read_text(model.program)
-        search.sample = Sample.of(Interpreter(model.program, weights_of(model)), text)
+        interpreter = Interpreter(model.program, weights_of(model))
+        search.sample = Sample.of(interpreter, text)
+        work = interpreter.shapes.multiply_adds * search.sample.much.size
+        search.trials = int(np.clip(TRIAL_WORK / max(1, work), *TRIALS))
         losses = search.settle()
         if losses is None:
             return None
