@@ -119,6 +119,7 @@ def read_model_and_text(
         spoken = None if tokenizer is None else load_tokenizer(Path(tokenizer))
         text_for = partial(beginning_of_text, data=calibration, tokenizer=spoken, progress=progress)
         raise answered_by_text(error, checkpoint, known, text_for, str(calibration), progress) from error
+    del checkpoint  # tensors that the model reads otherwise are not kept twice
     text = read_calibration(calibration, evaluation, tokenizer, model, glance, progress)
     sequences = text.held_out if text.held_out.size else in_sequences(text.tokens, model.program.sequence_length)
     doubts = () if model.configuration else doubts_of(model.program, weights_of(model), sequences)

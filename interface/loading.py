@@ -77,8 +77,7 @@ def load_model_file(
 ) -> ModelFile:
     """The model of a file or folder; `text` may tell what a checkpoint does not.
 
-    ArtifactError or CheckpointError when it is none, BudgetError for an artifact
-    whose weights are beyond the memory.
+    ArtifactError or CheckpointError when it is none, BudgetError for an artifact whose weights are beyond the memory.
     """
     if path.is_file() and is_artifact(path):
         from ..files.artifact_file import read_artifact_file

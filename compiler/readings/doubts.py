@@ -59,6 +59,8 @@ def doubt_of(program: Program, tensors: Sequence[np.ndarray], sequences: np.ndar
     """
     interpreter = Interpreter(program, tensors)
     sample = Sample.of(interpreter, sequences)
+    if not sample.is_enough:
+        return None
     with on_one_core():
         promising = _promising(interpreter, sample)
         if not promising:

@@ -57,6 +57,11 @@ class Sample:
         return cls(little, much, interpreter.program.vocabulary_size)
 
     @property
+    def is_enough(self) -> bool:
+        """Whether there are as many tokens as standard errors take to be believed."""
+        return self.much.size >= MUCH[0] // 2
+
+    @property
     def entropy(self) -> float:
         """Of the frequencies of its own tokens, in nats a token."""
         counts = np.unique(self.much, return_counts=True)[1]

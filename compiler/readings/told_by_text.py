@@ -178,6 +178,8 @@ def told_by_text(
         text = read_text(model.program)
         interpreter = Interpreter(model.program, weights_of(model))
         search.sample = Sample.of(interpreter, text)
+        if not search.sample.is_enough:
+            return None
         work = interpreter.shapes.multiply_adds * search.sample.much.size
         search.trials = int(np.clip(TRIAL_WORK / max(1, work), *TRIALS))
         losses = search.settle()

@@ -59,6 +59,14 @@ def test_what_was_read_right_is_not_doubted(kind):
         assert doubt_of(program, tensors, written_by(program, tensors, *TEXT, seed)) is None
 
 
+def test_a_few_tokens_say_nothing():
+    program, tensors = _model("gpt")
+    post = next(each for each in _neighbours("gpt") if each.change.startswith("norms after the sums"))
+    text = written_by(post.program, tensors, *TEXT)
+    assert doubt_of(program, tensors, text[:4, :16]) is None
+    assert doubt_of(program, tensors, text[:16]) is not None
+
+
 def test_text_that_no_reading_makes_sense_of_says_nothing():
     program, tensors = _model("llama")
     text = np.random.default_rng(0).integers(0, VOCABULARY, TEXT)
