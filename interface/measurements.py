@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CapError
-from ..progress import silent
+from ..progress import Progress, silent
 from .arguments import PathLike, optional_path, refuse_bits, selection_of, texts_of
 from .file_errors import deliberate
 from .progress_bars import ProgressOption, heard
 
 if TYPE_CHECKING:
-    from ..compiler.model.model import Reading
+    from ..compiler.checkpoints.selection import Selection
+    from ..compiler.inputs import CalibrationText
+    from ..compiler.model.model import Model, Reading
     from ..lab.measure.budgets import BudgetRange
     from ..lab.measure.curves import ByteReturns
     from ..lab.measure.diagnosis import Diagnosis
@@ -80,32 +83,51 @@ def sensitivity(
     """
     refuse_bits(bits, 2, or_none=True)
     _refuse(checkpoint, [calibration], tokenizer, architecture)
-    from ..compiler.extremes import naming_extremes
-    from ..compiler.inputs import read_model_and_text
     from ..compiler.model.structure import token_tables
-    from ..compiler.workers import check_device, one_thread_each
+    from ..compiler.workers import check_device
     from ..format.parallel import usable_cores
     from ..lab.measure.sensitivity import SensitivityOptions, measure_sensitivity
     from ..runtime.tokenizers import load_tokenizer
 
     check_device(device)
     how = optional_path(tokenizer), optional_path(architecture), selection_of(weights, ignore, rename)
-    with one_thread_each(), heard(progress) as listener:
-        model, text, known = read_model_and_text(Path(checkpoint), Path(calibration), [], *how, progress=listener)
-        with naming_extremes(model):
-            found = measure_sensitivity(
-                model,
-                text.tokens,
-                text.held_out,
-                SensitivityOptions(unit, by, bits, slices, top, tokens, seed),
-                threads=threads or usable_cores(),
-                progress=listener or silent,
-                device=device,
-            )
+    with _opened(checkpoint, calibration, *how, progress) as (model, text, known, listener):
+        found = measure_sensitivity(
+            model,
+            text.tokens,
+            text.held_out,
+            SensitivityOptions(unit, by, bits, slices, top, tokens, seed),
+            threads=threads or usable_cores(),
+            progress=listener,
+            device=device,
+        )
     found = replace(found, notes=text.notes)
     if known is None:
         return found
     return found.with_pieces(load_tokenizer(Path(known)), token_tables(model.program))
+
+
+@contextmanager
+def _opened(
+    checkpoint: PathLike,
+    data: PathLike,
+    tokenizer: Path | None,
+    architecture: Path | None,
+    selection: Selection,
+    progress: ProgressOption,
+) -> Iterator[tuple[Model, CalibrationText, Path | str | None, Progress]]:
+    """The model of a checkpoint, text for it, the tokenizer if one is known, and who hears of the progress; in the
+    context a tensor that arithmetic fails on is named.
+    """
+    from ..compiler.extremes import naming_extremes
+    from ..compiler.inputs import read_model_and_text
+    from ..compiler.workers import one_thread_each
+
+    files = Path(checkpoint), Path(data), (), tokenizer, architecture, selection
+    with one_thread_each(), heard(progress) as listener:
+        model, text, known = read_model_and_text(*files, progress=listener)
+        with naming_extremes(model):
+            yield model, text, known, listener or silent
 
 
 def score(checkpoint: PathLike, **options: Any) -> Sensitivity:
@@ -223,26 +245,22 @@ def diagnose(
     """
     refuse_bits(bits, 2)
     _refuse(checkpoint, [data], tokenizer, architecture)
-    from ..compiler.extremes import naming_extremes
-    from ..compiler.inputs import read_model_and_text
-    from ..compiler.workers import check_device, one_thread_each
+    from ..compiler.workers import check_device
     from ..format.parallel import usable_cores
     from ..lab.measure.diagnosis import diagnose_model
 
     check_device(device)
     how = optional_path(tokenizer), optional_path(architecture), selection_of(weights, ignore, rename)
-    with one_thread_each(), heard(progress) as listener:
-        model, text, _ = read_model_and_text(Path(checkpoint), Path(data), [], *how, progress=listener)
-        with naming_extremes(model):
-            found = diagnose_model(
-                model,
-                text.tokens,
-                text.held_out,
-                bits=bits,
-                tokens=tokens,
-                seed=seed,
-                threads=threads or usable_cores(),
-                progress=listener or silent,
-                device=device,
-            )
+    with _opened(checkpoint, data, *how, progress) as (model, text, _, listener):
+        found = diagnose_model(
+            model,
+            text.tokens,
+            text.held_out,
+            bits=bits,
+            tokens=tokens,
+            seed=seed,
+            threads=threads or usable_cores(),
+            progress=listener,
+            device=device,
+        )
     return replace(found, notes=text.notes)

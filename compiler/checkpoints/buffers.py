@@ -25,7 +25,8 @@ ROTATIONS = re.compile(
 MASKED_BIAS = re.compile(r"(.*\.)?masked_bias")
 POSITIONS = re.compile(r"(.*\.)?(position_ids|positions|pos_ids|arange)")
 COUNTS = re.compile(
-    r"(.*\.)?(n_averaged|num_batches_tracked|num_updates|initted|(global_)?steps?|(cur_|current_)?(iteration|iter|epoch))"
+    r"(.*\.)?(n_averaged|num_batches_tracked|num_updates|initted|(global_)?steps?|"
+    r"(cur_|current_)?(iteration|iter|epoch))"
 )
 EXTRA_STATE = re.compile(r"(.*\.)?_extra_state")  # what a module keeps beside its tensors, such as scales of fp8
 MASKS = re.compile(r"(.*\.)?[^.]*(mask|tril|triu|causal)[^.]*|(.*[._])?(attn|attention|att)\.bias")

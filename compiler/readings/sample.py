@@ -71,15 +71,18 @@ class Sample:
     def may_be_better(other: np.ndarray, read: np.ndarray) -> bool:
         """Whether losses of the same tokens are not the same, and not worse by more than chance explains."""
         differences = other - read
-        error = differences.std() / math.sqrt(max(1, differences.size))
-        return bool(differences.mean() < error and np.abs(differences).max() > SAME)
+        return bool(differences.mean() < error_of_mean(differences) and np.abs(differences).max() > SAME)
 
     def decided(self, better: np.ndarray, worse: np.ndarray) -> bool:
         """Whether losses of the same tokens differ by more than chance explains, and by more than nothing."""
         differences = worse - better
-        error = differences.std() / math.sqrt(max(1, differences.size))
         known = math.log(self.vocabulary) - better.mean()
-        return bool(differences.mean() > max(ERRORS * error, SHARE * known, 0.0))
+        return bool(differences.mean() > max(ERRORS * error_of_mean(differences), SHARE * known, 0.0))
+
+
+def error_of_mean(values: np.ndarray) -> float:
+    """Standard error of the mean of float64 [n]."""
+    return float(values.std()) / math.sqrt(max(1, values.size))
 
 
 def on_one_core() -> AbstractContextManager[object]:

@@ -24,7 +24,7 @@ from ..frontends import build_model
 from ..frontends.untold import Answer, Question, UntoldError
 from ..model.model import Model
 from .doubts import doubt_of
-from .sample import ERRORS, Sample, losses_of, on_one_core, weights_of
+from .sample import ERRORS, Sample, error_of_mean, losses_of, on_one_core, weights_of
 
 MOST_ROUNDS = 3
 TRIALS, TRIAL_WORK = (30, 200), 8e11  # least and most of answers together, and multiply-adds of all of them
@@ -128,8 +128,7 @@ class _Search:
         """Whether a model predicts the text better than the frequencies of its tokens, by more than chance explains."""
         if losses is None:
             return False
-        error = losses.std() / math.sqrt(losses.size)
-        return bool(losses.mean() + ERRORS * error < self.sample.entropy)
+        return bool(losses.mean() + ERRORS * error_of_mean(losses) < self.sample.entropy)
 
     def as_good(self, place: int) -> list[Answer]:
         """The chosen answer to a question and those that the text does not tell from it or was not asked of, the
