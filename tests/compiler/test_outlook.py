@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,12 +24,18 @@ WIDTH = 96
 SHAPES = ARCHITECTURE | {"model_dim": WIDTH, "num_heads": 4, "num_kv_heads": 2}
 
 
+def _write_model(folder: Path, sizes: dict[str, object]) -> list[str]:
+    """A model of these sizes, and its architecture beside it; the names of its tensors."""
+    tensors = golf_model(3, **sizes).tensors
+    names = [tensor.name for tensor in tensors]
+    export_checkpoint(names, [t.values for t in tensors], ["float32"] * len(names), folder / "model.pt")
+    (folder / "architecture.json").write_text(json.dumps(sizes))
+    return names
+
+
 def test_a_few_tokens_predict_what_many_do(tmp_path, monkeypatch):
     """As many tokens as a matrix has inputs span no more than these; errors elsewhere seem to cost nothing."""
-    model = golf_model(3, **SHAPES)
-    names, values = [t.name for t in model.tensors], [t.values for t in model.tensors]
-    export_checkpoint(names, values, ["float32"] * len(names), tmp_path / "model.pt")
-    (tmp_path / "architecture.json").write_text(json.dumps(SHAPES))
+    _write_model(tmp_path, SHAPES)
     tokens = random_sequences(SHAPES["vocab_size"], 512, SHAPES["seq_len"], seed=3)
     write_shard(tmp_path / "text.bin", tokens.astype(np.uint16).reshape(-1))
 
@@ -48,10 +55,7 @@ def test_a_few_tokens_predict_what_many_do(tmp_path, monkeypatch):
 def test_matrices_of_a_few_layers_stand_for_those_of_all(tmp_path, monkeypatch):
     """Five layers, of which three are looked at: the first, the last and the middle one."""
     sizes = SHAPES | {"num_layers": 5}
-    model = golf_model(3, **sizes)
-    names, values = [t.name for t in model.tensors], [t.values for t in model.tensors]
-    export_checkpoint(names, values, ["float32"] * len(names), tmp_path / "model.pt")
-    (tmp_path / "architecture.json").write_text(json.dumps(sizes))
+    names = _write_model(tmp_path, sizes)
     tokens = random_sequences(sizes["vocab_size"], 128, sizes["seq_len"], seed=3)
     write_shard(tmp_path / "text.bin", tokens.astype(np.uint16).reshape(-1))
     prepared: list[set[int]] = []
@@ -81,10 +85,7 @@ def test_matrices_of_a_few_layers_stand_for_those_of_all(tmp_path, monkeypatch):
 
 def test_a_long_text_is_looked_at_in_its_beginning(tmp_path, monkeypatch):
     """And what it says of time is what the whole text would."""
-    model = golf_model(3, vocab_size=420)
-    names, values = [t.name for t in model.tensors], [t.values for t in model.tensors]
-    export_checkpoint(names, values, ["float32"] * len(names), tmp_path / "model.pt")
-    (tmp_path / "architecture.json").write_text(json.dumps(ARCHITECTURE | {"vocab_size": 420}))
+    _write_model(tmp_path, ARCHITECTURE | {"vocab_size": 420})
     (tmp_path / "tokenizer.model").write_bytes(model_bytes())
     (tmp_path / "text.txt").write_text("\0".join(" ".join(words(seed, 400)) for seed in range(40)))
     paths = {"architecture": "architecture.json", "calibration": "text.txt", "tokenizer": "tokenizer.model"}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import torch
-from golden_logits import checkpoint_of
-from handwritten_parts import HEADS, VOCABULARY, WIDTH
+from golden_logits import assert_computes, checkpoint_of, drawn_tokens
+from handwritten_parts import HEADS, VOCABULARY, WIDTH, with_weights
 from torch import nn
 
 from bytecap.compiler.checkpoints.buffers import without_buffers
 from bytecap.compiler.checkpoints.checkpoint import Checkpoint
 from bytecap.compiler.checkpoints.configuration import as_configuration
 from bytecap.compiler.checkpoints.stored import stored_torch
+from bytecap.compiler.frontends import build_model, restored_tensors
 
 HEAD = WIDTH // HEADS
 Said = dict[str, object]
@@ -47,3 +49,15 @@ LITGPT: Said = {**ROTATED, "parallel_residual": False, "norm": "rms_norm", "hidd
 SIZES: Said = {"d_model": WIDTH, "nhead": HEADS, "num_layers": 2, "dim_feedforward": 40, "vocab_size": VOCABULARY}
 METAS: Said = {"dim": WIDTH, "n_heads": HEADS, "n_layers": 2, "norm_eps": 1e-6, "vocab_size": VOCABULARY}
 NANOGPTS: Said = {"n_embd": WIDTH, "n_head": HEADS, "n_layer": 2, "bias": False, "block_size": 32}
+
+
+def assert_computed_and_given_back(make: Callable[[], nn.Module], said: Said, family: str) -> None:
+    """A module's state is read as that family, computes what the module does, and comes back under its own names."""
+    module, tokens = with_weights(make()), drawn_tokens(VOCABULARY)
+    state = state_of(module)
+    model = build_model(checkpoint_of(state, None), said)
+    assert_computes(model, logits_of(module, tokens), tokens)
+    assert model.architecture["family"] == family
+    restored = {tensor.name: tensor.values for tensor in restored_tensors(model.program, model.tensors)}
+    assert restored.keys() == state.keys()
+    assert all(np.array_equal(restored[name], values) for name, values in state.items())

@@ -16,6 +16,7 @@ from handwritten_states import (
     PLAIN,
     H,
     State,
+    assert_computed_and_given_back,
     checkpoint_with,
     logits_of,
     state_of,
@@ -27,15 +28,7 @@ from bytecap.errors import CheckpointError
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_program_computes_what_the_module_computes_and_gives_its_tensors_back(name):
-    make, said, family = MODELS[name]
-    module, tokens = with_weights(make()), drawn_tokens(VOCABULARY)
-    state = state_of(module)
-    model = build_model(checkpoint_of(state, None), said)
-    assert_computes(model, logits_of(module, tokens), tokens)
-    assert model.architecture["family"] == family
-    restored = {tensor.name: tensor.values for tensor in restored_tensors(model.program, model.tensors)}
-    assert restored.keys() == state.keys()
-    assert all(np.array_equal(restored[name], values) for name, values in state.items())
+    assert_computed_and_given_back(*MODELS[name])
 
 
 def test_logits_may_be_capped():

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from golden_logits import assert_computes, checkpoint_of, drawn_tokens
+from golden_logits import checkpoint_of
 from handwritten_lists import LISTS, SAID, ListedGpt
-from handwritten_parts import VOCABULARY, with_weights
-from handwritten_states import logits_of, state_of
+from handwritten_states import assert_computed_and_given_back, state_of
 
-from bytecap.compiler.frontends import build_model, restored_tensors
+from bytecap.compiler.frontends import build_model
 from bytecap.compiler.frontends.gpt_numbered_modules import with_words
 from bytecap.errors import CheckpointError
 
 
 @pytest.mark.parametrize("name", LISTS)
 def test_a_list_of_modules_is_computed_and_given_back(name):
-    make, said, family = LISTS[name]
-    module, tokens = with_weights(make()), drawn_tokens(VOCABULARY)
-    state = state_of(module)
-    model = build_model(checkpoint_of(state, None), said)
-    assert_computes(model, logits_of(module, tokens), tokens)
-    assert model.architecture["family"] == family
-    restored = {tensor.name: tensor.values for tensor in restored_tensors(model.program, model.tensors)}
-    assert restored.keys() == state.keys()
-    assert all(np.array_equal(restored[name], values) for name, values in state.items())
+    assert_computed_and_given_back(*LISTS[name])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +27,11 @@ ALL = {"gpt": {**GPT, "layer_norm_eps": 1e-5}, "llama": LLAMA}
 
 def _said(message: str) -> dict[str, object]:
     return json.loads(re.search(r"an architecture file that says (\{.*?\})", message)[1])
+
+
+def _save_gpt(path: Path) -> None:
+    state = loud_state("gpt")
+    export_checkpoint(list(state), list(state.values()), ["float32"] * len(state), path)
 
 
 def _written(kind: str, count: int = 64, length: int = 40, **said: object) -> np.ndarray:
@@ -92,9 +98,8 @@ def test_what_the_caller_said_is_not_asked_again():
 
 
 def test_a_question_without_answers_cannot_be_told():
-    state = {**loud_state("llama")}
     with pytest.raises(UntoldError) as caught:
-        build_model(checkpoint_of(state, None), {})
+        build_model(checkpoint_of(loud_state("llama"), None), {})
     assert all(caught.value.questions)
     names = {name for question in caught.value.questions for answer in question for name in answer}
     assert {"num_attention_heads", "rotary_dims", "rope_theta", "hidden_act", "norm_first"} <= names
@@ -102,8 +107,7 @@ def test_a_question_without_answers_cannot_be_told():
 
 @pytest.mark.parametrize("command", ["compile", "evaluate", "sensitivity"])
 def test_commands_that_have_text_say_what_it_tells(tmp_path, command):
-    state = loud_state("gpt")
-    export_checkpoint(list(state), list(state.values()), ["float32"] * len(state), tmp_path / "model.pt")
+    _save_gpt(tmp_path / "model.pt")
     text = _written("gpt", 60, 64, **ALL["gpt"])
     write_shard(tmp_path / "text.bin", text.astype(np.uint16).reshape(-1))
     data = {"data": tmp_path / "text.bin"}
@@ -116,8 +120,7 @@ def test_commands_that_have_text_say_what_it_tells(tmp_path, command):
 
 
 def test_a_text_that_cannot_be_read_leaves_the_question_as_it_is(tmp_path):
-    state = loud_state("gpt")
-    export_checkpoint(list(state), list(state.values()), ["float32"] * len(state), tmp_path / "model.pt")
+    _save_gpt(tmp_path / "model.pt")
     write_shard(tmp_path / "text.bin", np.full(5000, VOCABULARY, np.uint16))  # ids that the model has not
     with pytest.raises(CheckpointError, match="nothing tells num_attention_heads") as caught:
         bytecap.forecast(tmp_path / "model.pt", cap=20_000, calibration=tmp_path / "text.bin")
@@ -125,8 +128,7 @@ def test_a_text_that_cannot_be_read_leaves_the_question_as_it_is(tmp_path):
 
 
 def test_a_checkpoint_read_as_another_model_is_said_by_every_command(tmp_path):
-    state = loud_state("gpt")
-    export_checkpoint(list(state), list(state.values()), ["float32"] * len(state), tmp_path / "model.pt")
+    _save_gpt(tmp_path / "model.pt")
     write_shard(tmp_path / "text.bin", _written("gpt", 60, 64, **ALL["gpt"]).astype(np.uint16).reshape(-1))
     wrong = {**ALL["gpt"], "num_attention_heads": HEADS, "norm": "rms_norm"}
     (tmp_path / "wrong.json").write_text(json.dumps(wrong))
