@@ -33,12 +33,13 @@ FILE_IMPORTERS = {
     "execfile": 0,
 }
 OPENERS = {"open", "io.open", "gzip.open", "lzma.open", "bz2.open", "codecs.open", "zstandard.open", "tarfile.open"}
-READERS = set(
+MOVES = set("os.rename os.renames os.replace os.link os.symlink shutil.move".split())
+READERS = MOVES | set(
     "numpy.load numpy.fromfile numpy.memmap numpy.loadtxt numpy.genfromtxt torch.load torch.from_file zipfile.ZipFile "
     "safetensors.torch.load_file safetensors.numpy.load_file safetensors.safe_open tokenizers.Tokenizer.from_file "
     "sentencepiece.SentencePieceProcessor joblib.load pandas.read_csv pandas.read_parquet pandas.read_pickle "
     "pyarrow.parquet.read_table os.path.getsize mmap.mmap shutil.copy shutil.copyfile shutil.copy2 "
-    "shutil.copytree shutil.move shutil.make_archive os.rename os.renames os.replace os.link os.symlink "
+    "shutil.copytree shutil.make_archive "
     "shutil.unpack_archive tiktoken.load.load_tiktoken_bpe PIL.Image.open cv2.imread imageio.imread imageio.v3.imread "
     "matplotlib.pyplot.imread torchvision.io.read_image torchvision.io.read_file soundfile.read torchaudio.load "
     "io.FileIO io.open_code tokenize.open zipfile.Path pandas.read_json pandas.read_table pandas.read_feather "
@@ -94,6 +95,5 @@ PATH_READS = {"read_text", "read_bytes"}
 PATH_MOVES = {"rename", "replace"}
 PATH_WRITES = {"write_text", "write_bytes"}
 TOKENIZER_LOADS = {"load", "Load", "LoadFromFile", "load_from_file"}
-MOVES = set("os.rename os.renames os.replace os.link os.symlink shutil.move".split())
 SILENT_READS = TOKENIZER_LOADS | MOVES  # of a computed name nothing is said
 SHORT_NAMES = {name.rpartition(".")[2] for name in EXECUTORS | IMPORTERS | set(FILE_IMPORTERS) | STARTERS}
