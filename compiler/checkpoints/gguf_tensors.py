@@ -1,8 +1,8 @@
 """Reads GGUF files: every type that the gguf package decodes, under Hugging Face's names.
 
-Strategy: tensor by tensor from the mapped file, so that nothing is there twice. Values are those that ggml's own
-formulas give, in float32; what llama.cpp's converter did to a tensor (gguf_names.py) is undone at once. Nothing of the
-file is run, and its counts are checked before anything is allocated.
+Strategy: tensor by tensor from the mapped file, on all cores, so that nothing is there twice. Values are those that
+ggml's own formulas give, in float32; what llama.cpp's converter did to a tensor (gguf_names.py) is undone at once.
+Nothing of the file is run, and its counts are checked before anything is allocated.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from ...errors import CheckpointError
 from ...files.listing import counted, listed
 from ...format.container.limits import DEFAULT_LIMITS
+from ...format.parallel import in_order
 from ...runtime.gguf_file import GgufDamaged, GgufFile, GgufTensor, read_gguf
 from .configuration import Configuration
 from .gguf_configuration import gguf_configuration
@@ -27,6 +28,7 @@ from .gguf_names import ARCHITECTURES
 
 Kind = gguf.GGMLQuantizationType
 PLAIN = {Kind.F32: "float32", Kind.F16: "float16", Kind.BF16: "bfloat16", Kind.F64: "float32"}
+Place = tuple[Path, GgufFile, GgufTensor]  # where a tensor lies
 FACTORS = {"rope_freqs.weight": "all", "rope_factors_long.weight": "long", "rope_factors_short.weight": "short"}
 
 
@@ -59,12 +61,15 @@ def read_gguf_tensors(files: Sequence[Path]) -> GgufContent:
     unknown = [name for name in placed if architecture.hugging_face_name(name) is None]
     if unknown:
         raise CheckpointError(f"{path} holds tensors that a GGUF of this architecture has not: {listed(unknown)}")
-    heads = head_counts(configuration.values)
+    heads, elements = head_counts(configuration.values), _elements(placed)
+
+    def decode(name: str) -> np.ndarray:
+        return to_hugging_face(_decoded(*placed[name]), name, architecture, heads, str(path))
+
     tensors, dtypes, kinds = {}, {}, Counter[str]()
-    for name, place in placed.items():
-        ours, kind = str(architecture.hugging_face_name(name)), Kind(place[2].kind)
-        tensors[ours] = to_hugging_face(_decoded(*place), name, architecture, heads, str(path))
-        dtypes[ours] = PLAIN.get(kind, "float32")
+    for name, values in zip(placed, in_order(decode, list(placed), elements), strict=True):
+        ours, kind = str(architecture.hugging_face_name(name)), Kind(placed[name][2].kind)
+        tensors[ours], dtypes[ours] = values, PLAIN.get(kind, "float32")
         kinds.update([] if kind in PLAIN else [kind.name])
     decoded = [f"{counted(count)} of {kind} decoded to float32" for kind, count in sorted(kinds.items())]
     return GgufContent(tensors, dtypes, configuration, tuple(decoded))
@@ -79,8 +84,12 @@ def _opened(path: Path) -> GgufFile:
         raise CheckpointError(f"{path} is not a whole GGUF file: {error}; copy it again") from error
 
 
-def _check_sizes(placed: Mapping[str, tuple[Path, GgufFile, GgufTensor]], path: Path) -> None:
-    elements = sum(math.prod(tensor.shape) for _, _, tensor in placed.values())
+def _elements(placed: Mapping[str, Place]) -> int:
+    return sum(math.prod(tensor.shape) for _, _, tensor in placed.values())
+
+
+def _check_sizes(placed: Mapping[str, Place], path: Path) -> None:
+    elements = _elements(placed)
     if elements > DEFAULT_LIMITS.elements:
         raise CheckpointError(f"{path} has {elements:,} weights; at most {DEFAULT_LIMITS.elements:,} can be compiled")
     decodable = {*PLAIN, *gguf.quants._type_traits}  # the package has no public list
