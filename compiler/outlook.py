@@ -10,6 +10,7 @@ nearly exact.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -132,13 +133,14 @@ def look_ahead(found: ReadJob, cap: int, progress: Progress = silent) -> Outlook
     job = replace(job, recipe=replace(job.recipe, row_sample=sampled, quantization=quantization))
     with naming_extremes(job.model), ScratchFile() as scratch:
         progress("measure a little text", 0, 0)
-        statistics = _quick_statistics(job, scratch)
+        stand_ins = _stand_ins(job.model)
+        statistics = _quick_statistics(job, stand_ins, scratch)
         model, statistics = exchange_symmetries(job.model, statistics, _leaving_order(job.recipe))
         job = replace(job, model=model, statistics=statistics)
         if budget < smallest.size * (1 + SPARED[0]) + SPARED[1]:
             smallest = smallest_draft(job, reckoned=True)
         grids = PlainGrids(model, statistics, GridQuantizer(quantization), job.threads)
-        trials = SampledTrials.of(job, grids, smallest.size, scratch, _stand_ins(job))
+        trials = SampledTrials.of(job, grids, smallest.size, scratch, stand_ins)
         nothing = SampledTrial(smallest.byte_price, smallest.size, {})
         progress("sample the rows", 0, 0)
         largest = trials.draft(job.recipe.rate_control.finest_price(job.weights))
@@ -156,13 +158,13 @@ def look_ahead(found: ReadJob, cap: int, progress: Progress = silent) -> Outlook
     return Outlook(*facts, usual, known, statistics.tokens, found.forecast, notes, job.model.reading)
 
 
-def _stand_ins(job: CompileJob) -> dict[int, int]:
+def _stand_ins(model: Model) -> dict[int, int]:
     """Of the matrices of many layers that have the same role and shape, for each the nearest of LAYERS, spread evenly
     from the first to the last.
     """
     alike: dict[tuple, list[int]] = {}
-    for index in job.statistics.matrices:
-        tensor = job.model.tensors[index]
+    for index in MeasuredProgram(model.program).matrices:
+        tensor = model.tensors[index]
         alike.setdefault((role_of(tensor.name), tensor.values.shape), []).append(index)
     found = {}
     for indexes in alike.values():
@@ -177,15 +179,16 @@ def _notes_of_cap(found: ReadJob, cap: int) -> list[str]:
     return [note for note in said if note is not None]
 
 
-def _quick_statistics(job: CompileJob, scratch: ScratchFile) -> Statistics:
-    """Statistics on as little text as tells something."""
+def _quick_statistics(job: CompileJob, stand_ins: Mapping[int, int], scratch: ScratchFile) -> Statistics:
+    """Statistics on as little text as tells something, of each matrix those of its stand-in."""
     tokens = int(min(max(PROBE_FLOPS / (6 * job.model.parameters), LEAST_TOKENS), MOST_TOKENS, len(job.text)))
     length = min(job.model.program.sequence_length, max(LEAST_TOKENS, tokens // (2 * job.threads)))
     sequences = calibration_sequences(job.text, min(length, len(job.text)), tokens)
     how = {"seed": job.seed, "device": job.device, "threads": job.threads, "scratch": scratch}
-    found = measure_statistics(job.model, sequences, batch_sequences=1, **how)
-    believed = MatrixTable(list(found.matrices), lambda i: _believed(found.matrices[i], found.tokens), scratch)
-    return replace(found, matrices=believed)
+    passed_over = stand_ins.keys() - set(stand_ins.values())
+    found = measure_statistics(job.model, sequences, batch_sequences=1, passed_over=passed_over, **how)
+    table = MatrixTable(list(stand_ins), lambda i: _believed(found.matrices[stand_ins[i]], found.tokens), scratch)
+    return replace(found, matrices=table)
 
 
 def _believed(measured: MatrixStatistics, tokens: int) -> MatrixStatistics:
@@ -206,10 +209,7 @@ def _leaving_order(recipe: Recipe) -> Recipe:
 def _no_statistics(model: Model) -> Statistics:
     """As if every weight mattered alike."""
     measured = MeasuredProgram(model.program)
-    shapes = {
-        i: matrix_shape(model.tensors[i].values.shape)
-        for i in sorted({*measured.uses, *(op.table for op in measured.lookups.values())})
-    }
+    shapes = {i: matrix_shape(model.tensors[i].values.shape) for i in sorted(measured.matrices)}
     eyes = {columns: np.eye(columns) for _, columns in shapes.values()}
     matrices = {i: MatrixStatistics(eyes[columns], np.ones(rows)) for i, (rows, columns) in shapes.items()}
     vectors = {i: np.ones(model.tensors[i].values.shape) for i in measured.vectors if i not in matrices}

@@ -68,19 +68,33 @@ class MeasuredProgram:
         vectors, whose gradients are taken together
     """
 
-    def __init__(self, program: Program, names: Sequence[str] = (), apart: Collection[int] = ()) -> None:
-        """names : of the tensors, for errors;  apart : weights of whose outputs each is measured by itself"""
+    def __init__(
+        self,
+        program: Program,
+        names: Sequence[str] = (),
+        apart: Collection[int] = (),
+        passed_over: Collection[int] = (),
+    ) -> None:
+        """names : of the tensors, for errors;  apart : weights of whose outputs each is measured by itself
+        passed_over : weights of linear maps that are not measured
+        """
         self.program, self.head, self.names, self.apart = program, find_head(program), names, frozenset(apart)
-        self.linear = {k: op for k, op in enumerate(program.instructions) if isinstance(op, Linear)}
+        linear = {k: op for k, op in enumerate(program.instructions) if isinstance(op, Linear)}
+        self.linear = {k: op for k, op in linear.items() if op.weight not in passed_over}
         self.lookups = {k: op for k, op in enumerate(program.instructions) if isinstance(op, Lookup)}
         self.uses = Counter(op.weight for op in self.linear.values())
         self.sources = {op.x for op in self.linear.values()}
         self.input_of = {op.weight: op.x for op in self.linear.values() if self.uses[op.weight] == 1}
         named = {t for op in program.instructions if not isinstance(op, Embed | PositionEmbed) for t in op.tensors}
-        self.vectors = sorted(named - set(self.uses))  # a table that is only looked up has sums of its own
+        self.vectors = sorted(named - {op.weight for op in linear.values()})  # tables have sums of their own
         self.stop, _ = before_logits(program)
         read = reads_logits(program)
         self.behind = [len(self.lookups) + k for k, i in enumerate(self.vectors) if i in read]
+
+    @property
+    def matrices(self) -> list[int]:
+        """The tensors that are measured as matrices: weights of linear maps, then tables that are only looked up."""
+        return list(dict.fromkeys([*self.uses, *(op.table for op in self.lookups.values())]))
 
     def readers(self, register: int) -> list[tuple[int, Linear]]:
         """The linear instructions that read a register."""
@@ -216,9 +230,10 @@ class BatchPass:
         looked_up, first, length = tokens, op.offset if isinstance(op, PositionEmbed) else 0, tokens.shape[1]
         if isinstance(op, PositionEmbed):
             looked_up = (torch.arange(length, device=tokens.device) + first).expand(tokens.shape)
-        rows, step = self.tensors[op.table].shape[0], max(1, CHUNK_FLOATS // gradient.shape[1])
-        row_gradients = gradient.new_zeros(rows, gradient.shape[1]).index_add_(0, looked_up.flatten(), gradient)
-        fisher = torch.cat([row_gradients[i : i + step].double().square().mean(1) for i in range(0, rows, step)])
+        found, places = looked_up.unique(return_inverse=True)
+        row_gradients = gradient.new_zeros(len(found), gradient.shape[1]).index_add_(0, places.flatten(), gradient)
+        fisher = gradient.new_zeros(len(self.tensors[op.table]), dtype=torch.float64)
+        fisher[found] = row_gradients.double().square().mean(1)
         if isinstance(op, PositionEmbed):
             fisher[first + length :] = fisher[first : first + length].mean()
         self._part("lookup_fisher", op.table, index, fisher)

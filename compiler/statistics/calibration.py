@@ -11,7 +11,7 @@ depend on the thread count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +83,7 @@ def measure_statistics(
     enough: Callable[[Statistics], bool] | None = None,
     scratch: ScratchFile | None = None,
     remembered: RememberedCalibration | None = None,
+    passed_over: Collection[int] = (),
 ) -> Statistics:
     """Second-order statistics of every tensor of a model.
 
@@ -92,12 +93,13 @@ def measure_statistics(
         correlations of outputs; True ends the measurement
     scratch : where statistics are put aside; the result reads them from there. In memory without it
     remembered : how far a run before has come, and where this one leaves how far it is
+    passed_over : weights of linear maps, not the head's, of which nothing is wanted
     """
     threads = threads_for(device, threads)
     batches = [(i, sequences[i : i + batch_sequences]) for i in range(0, len(sequences), batch_sequences)]
     tensors = {i: torch.from_numpy(t.values).to(device) for i, t in enumerate(model.tensors)}
     names, apart = [t.name for t in model.tensors], _with_many_rows(model, sequences.size)
-    measured, sums = MeasuredProgram(model.program, names, apart), RunningSums(scratch)
+    measured, sums = MeasuredProgram(model.program, names, apart, passed_over), RunningSums(scratch)
 
     def measure(number: int) -> int:
         first, tokens = batches[number]

@@ -19,7 +19,7 @@ from bytecap.compiler.model import logit_parts
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.torch_executor import TorchExecutor
 from bytecap.compiler.statistics import calibration
-from bytecap.compiler.statistics.batch_pass import second_moment
+from bytecap.compiler.statistics.batch_pass import MeasuredProgram, second_moment
 from bytecap.compiler.statistics.calibration import calibration_sequences, measure_statistics, told_share
 from bytecap.compiler.workers import one_thread_each
 from bytecap.format.program.operands import Row
@@ -322,6 +322,22 @@ def test_equal_bits_whatever_the_threads() -> None:
         assert matrix.hessian.tobytes() == two.matrices[tensor].hessian.tobytes()
         assert matrix.row_fisher.tobytes() == two.matrices[tensor].row_fisher.tobytes()
     assert all(fisher.tobytes() == two.vectors[tensor].tobytes() for tensor, fisher in one.vectors.items())
+
+
+@pytest.mark.parametrize("model", [golf_model(2), small_network(tied=False), small_network(tied=True)])
+def test_what_is_passed_over_changes_nothing_of_the_rest(model: Model) -> None:
+    sequences = random_sequences(model.program.vocabulary_size, 3, 16)
+    whole = measured(model, sequences, batch=1)
+    inner = [op.weight for op in MeasuredProgram(model.program).linear.values()][:-1]
+    how = {"batch_sequences": 1, "seed": 0, "device": "cpu", "threads": 1}
+    part = measure_statistics(model, sequences, passed_over=inner[::2], **how)
+    assert part.matrices.keys() == whole.matrices.keys() - set(inner[::2])
+    for tensor, matrix in part.matrices.items():
+        assert matrix.hessian.tobytes() == whole.matrices[tensor].hessian.tobytes()
+        assert matrix.row_fisher.tobytes() == whole.matrices[tensor].row_fisher.tobytes()
+    assert {i: values.tobytes() for i, values in part.vectors.items()} == {
+        i: values.tobytes() for i, values in whole.vectors.items()
+    }
 
 
 def test_the_seed_draws_the_labels() -> None:
