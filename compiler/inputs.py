@@ -17,7 +17,7 @@ from ..format.container.limits import DEFAULT_LIMITS
 from ..format.identity import Identity
 from ..progress import Progress
 from ..runtime.data_files import STANDARD_INPUT, Content, DataFile, inspect_data, text_bytes
-from ..runtime.tokenizers import find_tokenizer, load_tokenizer
+from ..runtime.tokenizers import Tokenizer, find_tokenizer, load_tokenizer
 from ..runtime.tokens import Tokens, check_tokenizer, read_tokens
 from .checkpoints.checkpoint import read_checkpoint
 from .checkpoints.selection import EVERYTHING, Selection
@@ -31,7 +31,7 @@ from .statistics.overlap import check_no_overlap
 
 HELD_OUT_TOKENS = 8192
 MOST_TEXT_TOKENS = 1 << 25  # of a text; to encode more takes minutes, and no effort learns from as much
-GLANCE_TOKENS = 1 << 17  # of a text that is looked at before a compile
+GLANCE_TOKENS = 1 << 16  # of a text that is looked at before a compile
 NOT_NAMED = "no tokenizer named, so verify can only compare sizes; name it with --tokenizer"
 
 
@@ -91,8 +91,19 @@ def read_inputs(
     progress : hears of how far texts are tokenized
     """
     how = [Path(path) for path in evaluation], tokenizer, architecture, selection, glance, progress
-    model, text, tokenizer = read_model_and_text(checkpoint, Path(calibration), *how)
-    return Inputs(model, text, known_identity(checkpoint, tokenizer, model))
+    model, text, tokenizer, loaded = read_model_and_text(checkpoint, Path(calibration), *how)
+    return Inputs(model, text, known_identity(checkpoint, tokenizer, loaded, model))
+
+
+class ModelAndText(NamedTuple):
+    """A float model, calibration text for it, the file or folder of the tokenizer, and the tokenizer; None for both
+    where none is known.
+    """
+
+    model: Model
+    text: CalibrationText
+    tokenizer: Path | str | None
+    loaded: Tokenizer | None
 
 
 def read_model_and_text(
@@ -104,7 +115,7 @@ def read_model_and_text(
     selection: Selection = EVERYTHING,
     glance: bool = False,
     progress: Progress | None = None,
-) -> tuple[Model, CalibrationText, Path | str | None]:
+) -> ModelAndText:
     """The float model of a checkpoint, calibration text for it, and the tokenizer: the given one, else the checkpoint's
     own for a text.
 
@@ -113,17 +124,17 @@ def read_model_and_text(
     """
     known = read_architecture(Path(architecture)) if architecture else {}
     tokenizer, checkpoint = own_tokenizer(path, calibration, tokenizer), read_checkpoint(Path(path), selection)
+    loaded = None if tokenizer is None else load_tokenizer(Path(tokenizer))
     try:
         model = build_model(checkpoint, known)
     except UntoldError as error:
-        spoken = None if tokenizer is None else load_tokenizer(Path(tokenizer))
-        text_for = partial(beginning_of_text, data=calibration, tokenizer=spoken, progress=progress)
+        text_for = partial(beginning_of_text, data=calibration, tokenizer=loaded, progress=progress)
         raise answered_by_text(error, checkpoint, known, text_for, str(calibration), progress) from error
     del checkpoint  # tensors that the model reads otherwise are not kept twice
-    text = read_calibration(calibration, evaluation, tokenizer, model, glance, progress)
+    text = read_calibration(calibration, evaluation, loaded, model, glance, progress)
     sequences = text.held_out if text.held_out.size else in_sequences(text.tokens, model.program.sequence_length)
     doubts = () if model.configuration else doubts_of(model.program, weights_of(model), sequences)
-    return model, text._replace(notes=(*text.notes, *doubts)), tokenizer
+    return ModelAndText(model, text._replace(notes=(*text.notes, *doubts)), tokenizer, loaded)
 
 
 class CalibrationText(NamedTuple):
@@ -140,7 +151,7 @@ class CalibrationText(NamedTuple):
 def read_calibration(
     path: Path,
     evaluation: Sequence[Path],
-    tokenizer: Path | str | None,
+    tokenizer: Tokenizer | None,
     model: Model,
     glance: bool = False,
     progress: Progress | None = None,
@@ -189,26 +200,26 @@ class KnownIdentity(NamedTuple):
     notes: tuple[str, ...]
 
 
-def known_identity(checkpoint: Path | str, tokenizer: Path | str | None, model: Model) -> KnownIdentity:
+def known_identity(
+    checkpoint: Path | str, tokenizer: Path | str | None, loaded: Tokenizer | None, model: Model
+) -> KnownIdentity:
     """The identity by the tokenizer that is given or was found for the text, else by the one inside the checkpoint.
 
-    What lies beside a file of weights is not taken: token shards do not show whether it made them. DataError when a
-    tokenizer that is given cannot be read.
+    What lies beside a file of weights is not taken: token shards do not show whether it made them.
     """
     document = model.document_digest
-    if tokenizer is not None:
-        found = load_tokenizer(Path(tokenizer)).identity
-        return KnownIdentity(replace(found, architecture=document), tokenizer, ())
+    if loaded is not None:
+        return KnownIdentity(replace(loaded.identity, architecture=document), tokenizer, ())
     inside = inner_tokenizer(checkpoint)
     nothing = Identity(architecture=document)
     if inside is None:
         return KnownIdentity(nothing, None, (NOT_NAMED,))
     try:
-        loaded = load_tokenizer(inside)
-        check_tokenizer(loaded, model.program.vocabulary_size)
+        own = load_tokenizer(inside)
+        check_tokenizer(own, model.program.vocabulary_size)
     except DataError as error:
         return KnownIdentity(nothing, None, (f"the checkpoint's own tokenizer was passed over: {error}", NOT_NAMED))
-    return KnownIdentity(replace(loaded.identity, architecture=document), inside, ())
+    return KnownIdentity(replace(own.identity, architecture=document), inside, ())
 
 
 def _most_tokens(file: DataFile, glance: bool) -> int | None:
@@ -233,11 +244,10 @@ def _beyond(found: Tokens, file: DataFile, most: int) -> tuple[int, str]:
 
 
 def _read_tokens(
-    path: Path, tokenizer: Path | str | None, model: Model, progress: Progress | None, most: int | None = None
+    path: Path, tokenizer: Tokenizer | None, model: Model, progress: Progress | None, most: int | None = None
 ) -> Tokens:
-    loaded = None if tokenizer is None else load_tokenizer(Path(tokenizer))
     sizes = model.program.vocabulary_size, model.program.boundary_token
-    return read_tokens(path, loaded, *sizes, max_tokens=most, progress=progress)
+    return read_tokens(path, tokenizer, *sizes, max_tokens=most, progress=progress)
 
 
 def _hold_out(tokens: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:

@@ -17,8 +17,8 @@ from .progress_bars import ProgressOption, heard
 
 if TYPE_CHECKING:
     from ..compiler.checkpoints.selection import Selection
-    from ..compiler.inputs import CalibrationText
-    from ..compiler.model.model import Model, Reading
+    from ..compiler.inputs import ModelAndText
+    from ..compiler.model.model import Reading
     from ..lab.measure.budgets import BudgetRange
     from ..lab.measure.curves import ByteReturns
     from ..lab.measure.diagnosis import Diagnosis
@@ -87,11 +87,10 @@ def sensitivity(
     from ..compiler.workers import check_device
     from ..format.parallel import usable_cores
     from ..lab.measure.sensitivity import SensitivityOptions, measure_sensitivity
-    from ..runtime.tokenizers import load_tokenizer
 
     check_device(device)
     how = optional_path(tokenizer), optional_path(architecture), selection_of(weights, ignore, rename)
-    with _opened(checkpoint, calibration, *how, progress) as (model, text, known, listener):
+    with _opened(checkpoint, calibration, *how, progress) as ((model, text, _, spoken), listener):
         found = measure_sensitivity(
             model,
             text.tokens,
@@ -102,9 +101,7 @@ def sensitivity(
             device=device,
         )
     found = replace(found, notes=text.notes)
-    if known is None:
-        return found
-    return found.with_pieces(load_tokenizer(Path(known)), token_tables(model.program))
+    return found if spoken is None else found.with_pieces(spoken, token_tables(model.program))
 
 
 @contextmanager
@@ -115,19 +112,17 @@ def _opened(
     architecture: Path | None,
     selection: Selection,
     progress: ProgressOption,
-) -> Iterator[tuple[Model, CalibrationText, Path | str | None, Progress]]:
-    """The model of a checkpoint, text for it, the tokenizer if one is known, and who hears of the progress; in the
-    context a tensor that arithmetic fails on is named.
-    """
+) -> Iterator[tuple[ModelAndText, Progress]]:
+    """What was read, and who hears of the progress; in the context a tensor that arithmetic fails on is named."""
     from ..compiler.extremes import naming_extremes
     from ..compiler.inputs import read_model_and_text
     from ..compiler.workers import one_thread_each
 
     files = Path(checkpoint), Path(data), (), tokenizer, architecture, selection
     with one_thread_each(), heard(progress) as listener:
-        model, text, known = read_model_and_text(*files, progress=listener)
-        with naming_extremes(model):
-            yield model, text, known, listener or silent
+        found = read_model_and_text(*files, progress=listener)
+        with naming_extremes(found.model):
+            yield found, listener or silent
 
 
 def score(checkpoint: PathLike, **options: Any) -> Sensitivity:
@@ -251,7 +246,7 @@ def diagnose(
 
     check_device(device)
     how = optional_path(tokenizer), optional_path(architecture), selection_of(weights, ignore, rename)
-    with _opened(checkpoint, data, *how, progress) as (model, text, _, listener):
+    with _opened(checkpoint, data, *how, progress) as ((model, text, *_), listener):
         found = diagnose_model(
             model,
             text.tokens,

@@ -116,7 +116,7 @@ class Bench:
         check_device(inputs.device)
         others = [] if inputs.evaluation is None else [inputs.evaluation]
         files = inputs.checkpoint, inputs.calibration, others, inputs.tokenizer, inputs.architecture, inputs.selection
-        model, (text, held_out, notes, _), _ = read_model_and_text(*files, progress=progress)
+        model, (text, held_out, notes, _), *_ = read_model_and_text(*files, progress=progress)
         judged, table = _judged(inputs, model, held_out, progress)
         options = fast_recipe(inputs.recipe)
         how = {"seed": inputs.seed, "device": inputs.device, "threads": threads}

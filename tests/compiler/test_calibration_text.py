@@ -16,6 +16,7 @@ from bytecap.compiler import inputs
 from bytecap.compiler.inputs import read_calibration
 from bytecap.errors import DataError
 from bytecap.runtime.shards import write_shard
+from bytecap.runtime.tokenizers import load_tokenizer
 from bytecap.runtime.tokens import read_tokens
 
 LENGTH = 16
@@ -41,7 +42,7 @@ def bounds(monkeypatch):
 
 
 def read(files, name, **options):
-    return read_calibration(files / name, [], files / "tokenizer.model", MODEL, **options)
+    return read_calibration(files / name, [], load_tokenizer(files / "tokenizer.model"), MODEL, **options)
 
 
 def test_a_text_within_the_bound_is_read_whole(files):
@@ -126,5 +127,5 @@ def test_what_is_damaged_behind_a_glance_is_found(shapes, bounds, monkeypatch):
 
 def test_standard_input_which_is_read_once_is_read_as_for_a_compile(shapes, bounds, monkeypatch):
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BufferedReader(io.BytesIO(TEXT.encode()))))
-    found = read_calibration("-", [], shapes / "tokenizer.model", MODEL, glance=True)
+    found = read_calibration("-", [], load_tokenizer(shapes / "tokenizer.model"), MODEL, glance=True)
     assert found.total + found.held_out.size == 1000 and "only the first 1,000 tokens of -" in found.notes[0]

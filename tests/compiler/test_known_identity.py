@@ -12,7 +12,6 @@ from small_job import ARCHITECTURE
 from tiny_tokenizers import model_bytes, tiny_tokenizer
 
 from bytecap.compiler.inputs import NOT_NAMED, known_identity, read_model
-from bytecap.errors import DataError
 from bytecap.format.artifact import read_artifact
 from bytecap.format.identity import Identity, document_digest
 from bytecap.runtime.tokenizers import load_tokenizer
@@ -49,31 +48,29 @@ def places(tmp_path):
 def test_the_one_that_is_given_is_named(places):
     given = places["inside"] / "tokenizer.model"
     for place in ("neither", "broken", "gguf"):
-        known = known_identity(places[place], given, model_of(document=DOCUMENT))
+        known = known_identity(places[place], given, load_tokenizer(given), model_of(document=DOCUMENT))
         assert (known.tokenizer, known.notes) == (given, ())
         own = tiny_tokenizer().identity
         assert known.identity == Identity(own.pieces, own.tokenizer, document_digest(DOCUMENT))
-    with pytest.raises(DataError):
-        known_identity(places["neither"], places["broken"] / "tokenizer.model", model_of())
 
 
 def test_the_one_inside_the_checkpoint_is_named(places):
-    folder = known_identity(places["inside"], None, model_of())
+    folder = known_identity(places["inside"], None, None, model_of())
     assert (folder.identity, folder.tokenizer) == (tiny_tokenizer().identity, places["inside"] / "tokenizer.model")
-    gguf = known_identity(places["gguf"], None, model_of())
+    gguf = known_identity(places["gguf"], None, None, model_of())
     assert (gguf.identity, gguf.tokenizer) == (load_tokenizer(places["gguf"]).identity, places["gguf"])
 
 
 @pytest.mark.parametrize("place", ["beside", "neither"])
 def test_what_only_lies_beside_is_not_taken_and_that_none_is_named_is_said(places, place):
-    known = known_identity(places[place], None, model_of(document=DOCUMENT))
+    known = known_identity(places[place], None, None, model_of(document=DOCUMENT))
     assert known.identity == Identity(architecture=document_digest(DOCUMENT))
     assert (known.tokenizer, known.notes) == (None, (NOT_NAMED,))
 
 
 @pytest.mark.parametrize(("place", "rows", "reason"), [("broken", 420, "not a sentencepiece"), ("inside", 300, "420")])
 def test_one_inside_that_cannot_be_the_models_is_passed_over_and_told(places, place, rows, reason):
-    known = known_identity(places[place], None, model_of(rows))
+    known = known_identity(places[place], None, None, model_of(rows))
     assert not known.identity.known and known.tokenizer is None
     assert "was passed over" in known.notes[0] and reason in known.notes[0] and known.notes[1] == NOT_NAMED
 

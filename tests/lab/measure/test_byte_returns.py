@@ -204,7 +204,7 @@ def test_a_model_without_such_units_is_refused_before_the_work(tmp_path, monkeyp
     text = random_sequences(len(table), 64, 16, seed=1)
     monkeypatch.setattr(
         "bytecap.lab.measure.equal_bytes.read_model_and_text",
-        lambda *paths, progress: (model, (text[:48].ravel(), text[48:], (), 48), None),
+        lambda *paths, progress: (model, (text[:48].ravel(), text[48:], (), 48), None, None),
     )
     (tmp_path / "any").write_bytes(b"")
     with pytest.raises(CheckpointError, match="no heads"):
