@@ -10,6 +10,7 @@ To add a command: write `cli/<name>_command.py` and what it prints in `cli/<name
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import warnings
@@ -68,6 +69,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     heed_lost_pages(lambda error, code: _fail(given, error, error_text(error), code))
     code = run(arguments)
     leave_when_interrupted(code)
+    gc.freeze()  # Python would look through all that torch made for cycles before it ends: half a second
     sys.exit(code)
 
 
