@@ -2,10 +2,10 @@
 
 Strategy: at each position the divergence is the sum over the whole vocabulary of p (log p - log q), p
 the float model's. It sees every token that the model might have said, the loss only the one that the
-text says, so it is the less noisy of the two. Logits are float32, everything after them float64. What
-the float model's head reads is kept, and its logits where they are no more than a gigabyte. Batches are
-fixed and every sequence's sum is its own, so that the thread count cannot change a digit. (Distillation
-has its own float32 loss, which is differentiated and never reported.)
+text says, so it is the less noisy of the two. Logits are float32, everything after them float64; on the
+processor a kernel goes over both once. What the float model's head reads is kept, and its logits where they
+are no more than a gigabyte. Batches are fixed and every sequence's sum is its own, so that the thread count
+cannot change a digit. (Distillation has its own float32 loss, which is differentiated and never reported.)
 """
 
 from __future__ import annotations
@@ -20,54 +20,46 @@ from ...format.program.program import Program
 from ..model.logit_parts import before_logits, go_on, in_parts, positions_at_once, split_positions
 from ..model.torch_executor import Forward, TorchExecutor, advance_to
 from ..workers import run_jobs, threads_for
+from .divergence_kernel import row_divergences
 
 BATCH_TOKENS = 1024
 KEPT_FLOATS = 1 << 28  # of the float model's logits that are kept; more are made again every time
 PIECE_FLOATS = 1 << 24  # logits that are looked at in double precision at once
 
 
-def log_probabilities(logits: torch.Tensor) -> torch.Tensor:
-    """float64 [..., vocabulary] of float32 logits."""
-    return logits.double().log_softmax(-1)
+def divergences(
+    expected: torch.Tensor, found: torch.Tensor, targets: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(KL from a model to another one, the other's loss -log q of the targets), both in nats, float64 [batch, length].
+
+    expected, found : their float32 logits [batch, length, vocabulary];  targets : int64 [batch, length], the loss is 0
+        without them
+    """
+    wanted = torch.zeros(found.shape[:2], dtype=torch.int64, device=found.device) if targets is None else targets
+    both = expected.flatten(0, 1), found.flatten(0, 1), wanted.flatten()
+    divergence, loss = _by_kernel(*both) if found.device.type == "cpu" else by_operations(*both)
+    loss = torch.zeros_like(loss) if targets is None else loss
+    return divergence.view(found.shape[:2]), loss.view(found.shape[:2])
 
 
-class Predictions:
-    """What the float model predicts at some positions, from its float32 logits [batch, length, vocabulary]."""
-
-    def __init__(self, logits: torch.Tensor) -> None:
-        self.shape = logits.shape
-        self._at_once = max(1, PIECE_FLOATS // logits.shape[-1])
-        self._pieces = split_positions(logits, self._at_once)
-        self._known = _Known.of(self._pieces[0]) if len(self._pieces) == 1 else None
-
-    def divergence(
-        self, logits: torch.Tensor, targets: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(KL from another model with these logits, its loss -log q of the targets), both in nats, float64 [batch,
-        length]; the loss is 0 without targets, int64 [batch, length].
-        """
-        found = []
-        wanted = torch.zeros(self.shape[:2], dtype=torch.int64, device=logits.device) if targets is None else targets
-        others, tokens = (split_positions(values, self._at_once) for values in (logits, wanted))
-        for mine, other, target in zip(self._pieces, others, tokens, strict=True):
-            known, logs = self._known or _Known.of(mine), log_probabilities(other)
-            terms = (known.probabilities * (known.logs - logs)).sum(-1)
-            found.append((terms, -logs.gather(-1, target[:, None])[:, 0]))
-        divergence, loss = (torch.cat(parts).reshape(self.shape[:2]) for parts in zip(*found, strict=True))
-        return divergence, loss if targets is not None else torch.zeros_like(loss)
+def _by_kernel(expected: torch.Tensor, found: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    divergence, loss = np.empty((2, len(found)))
+    logits = (values.detach().contiguous().numpy() for values in (expected, found))
+    row_divergences(*logits, targets.contiguous().numpy(), divergence, loss)
+    return torch.from_numpy(divergence), torch.from_numpy(loss)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Known:
-    """Log-probabilities and probabilities, float64 [n, vocabulary]."""
-
-    logs: torch.Tensor
-    probabilities: torch.Tensor
-
-    @classmethod
-    def of(cls, logits: torch.Tensor) -> _Known:
-        logs = log_probabilities(logits)
-        return cls(logs, logs.exp())
+def by_operations(
+    expected: torch.Tensor, found: torch.Tensor, targets: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`divergences` of logits [n, vocabulary] by torch's operations, on any device: equal up to float64 rounding."""
+    parts = []
+    at_once = max(1, PIECE_FLOATS // found.shape[-1])
+    for mine, other, target in zip(*(values.split(at_once) for values in (expected, found, targets)), strict=True):
+        known, logs = (values.double().log_softmax(-1) for values in (mine, other))
+        parts.append(((known.exp() * (known - logs)).sum(-1), -logs.gather(-1, target[:, None])[:, 0]))
+    divergence, loss = (torch.cat(each) for each in zip(*parts, strict=True))
+    return divergence, loss
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,7 +128,7 @@ class DivergenceMeter:
             for k, (mine, other) in enumerate(zip(in_parts(known), in_parts(own), strict=True)):
                 logits = self._logits[batch][k] if self._logits is not None else _logits(known, mine)
                 others = logits if executor is None else _logits(own, other)
-                found.append(Predictions(logits).divergence(others, None if following is None else following[k][None]))
+                found.append(divergences(logits, others, None if following is None else following[k][None]))
             divergence, loss = (torch.cat(each, 1).view(known.tokens.shape) for each in zip(*found, strict=True))
             return divergence.mean(-1).cpu().numpy(), loss.sum(-1).cpu().numpy()
 

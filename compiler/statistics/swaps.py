@@ -24,7 +24,7 @@ from ..model.model import Model
 from ..model.torch_executor import Forward, TorchExecutor
 from ..workers import iterate_jobs, run_jobs, threads_for
 from .calibration import Statistics
-from .divergence import BATCH_TOKENS, Predictions
+from .divergence import BATCH_TOKENS, divergences
 
 
 def predicted_swap_losses(
@@ -110,8 +110,8 @@ def _divergence_sums(
             passes[-1].advance_to(stop)
         forward.advance_to(stop)
         for part, *others in zip(*map(in_parts, (forward, *passes)), strict=True):
-            reference = Predictions(go_on(forward, part).finish())
+            reference = go_on(forward, part).finish()
             for (_, k), other, found in zip(changed, others, passes, strict=True):
-                divergence, _ = reference.divergence(go_on(found, other).finish())
+                divergence, _ = divergences(reference, go_on(found, other).finish())
                 sums[k] += float(divergence.sum())
     return sums

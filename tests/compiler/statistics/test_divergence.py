@@ -4,6 +4,7 @@ count and program.
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -16,7 +17,8 @@ from bytecap.compiler.checkpoints.checkpoint import Checkpoint
 from bytecap.compiler.frontends import build_model
 from bytecap.compiler.model import logit_parts
 from bytecap.compiler.statistics import divergence
-from bytecap.compiler.statistics.divergence import DivergenceMeter
+from bytecap.compiler.statistics.divergence import DivergenceMeter, by_operations, divergences
+from bytecap.compiler.statistics.divergence_kernel import LEAST, exp64
 from bytecap.compiler.statistics.swaps import measure_divergences
 
 LENGTH = 16
@@ -46,6 +48,39 @@ def test_it_is_the_sum_over_the_vocabulary():
     expected = (p * (p / q).log()).sum(-1).mean(-1).numpy()
     assert np.allclose(meter.measure(arrays[1], threads=1).divergence, expected, rtol=1e-4)
     assert not meter.measure(arrays[0], threads=1).divergence.any() and meter.float_model.loss is None
+
+
+@pytest.mark.parametrize("vocabulary", [1, 63, 64, 65, 1000])
+def test_the_kernel_is_torchs_operations(vocabulary, monkeypatch):
+    monkeypatch.setattr(divergence, "PIECE_FLOATS", 2 * vocabulary)
+    random = torch.Generator().manual_seed(vocabulary)
+    for scale, change in itertools.product([0.0, 1e-3, 3.0, 200.0, 1e5], [0.0, 1e-4, 1.0, 300.0]):
+        logits, noise = torch.randn(2, 2, 3, vocabulary, generator=random)
+        expected, found = scale * logits, scale * logits + change * noise
+        targets = torch.randint(vocabulary, (2, 3), generator=random)
+        kernel, twin = divergences(expected, found, targets), by_operations(*map(flat, (expected, found, targets)))
+        for one, other in zip(kernel, twin, strict=True):
+            assert one.shape == (2, 3) and torch.allclose(flat(one), other, rtol=1e-12, atol=2e-14 * max(1.0, scale))
+        assert not divergences(expected, found)[1].any() and not divergences(found, found)[0].any()
+
+
+def flat(values: torch.Tensor) -> torch.Tensor:
+    return values.flatten(0, 1)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_logit_that_is_not_finite_makes_its_position_nan(value):
+    logits = torch.zeros(1, 2, 70)
+    broken = logits.clone()
+    broken[0, 1, 69] = value
+    for pair in ((logits, broken), (broken, logits)):
+        assert divergences(*pair)[0].isnan().tolist() == [[False, True]]
+
+
+def test_the_exponential_is_that_of_the_c_library():
+    values = np.concatenate([-np.random.default_rng(0).uniform(0, 700, 500), -np.geomspace(1e-300, 2, 200), [0.0]])
+    assert np.allclose([exp64(x) for x in values], np.exp(values), rtol=4.5e-16, atol=0)
+    assert exp64(-1e9) == exp64(LEAST) < 4e-308 and math.isnan(exp64(math.nan))
 
 
 def test_losses_are_those_of_the_targets():
