@@ -145,7 +145,7 @@ class BatchPass:
         """The summed loss of labels drawn for a part; the head's Fisher of the part is added to the others."""
         head = None if self.measured.head is None else rest.advance_behind(self.measured.head)
         logits = rest.finish()
-        if not logits.isfinite().all():
+        if not all(extreme.isfinite() for extreme in torch.aminmax(logits.detach())):
             raise CheckpointError(
                 "the model's logits on the calibration text are not finite: "
                 f"{overflow_place(rest.executor, rest.tokens, self.measured.names)}; the training run diverged, take "
