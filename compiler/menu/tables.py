@@ -12,7 +12,8 @@ of each other, or two thin factors and such a grid (kinds/low_rank.py), which pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from ..model.structure import embedding_tables
 from ..quantize.representation import Quantized
 from ..rate_control.budget import is_walked
 from ..statistics.swaps import measure_divergences
+from ..workers import run_jobs
 from .allocation import Tried
 from .kinds import KINDS, Unit
 from .kinds.low_rank import KIND as LOW_RANK
@@ -33,6 +35,7 @@ CODEWORDS, FACTORS = "vq-rows", "low-rank"
 MEASURED, TAKEN = 3, 9  # octaves that are measured, and of which one is taken, evenly spaced
 LEFT_BY_WALKS = 0.5  # of a table's measured loss, about; what a walk aims at makes up for the rest
 LEAST_LOSS = 1e-30
+WEIGHTS_AT_ONCE = 1 << 27  # of tables that are quantized side by side: each takes 40 bytes a weight meanwhile
 
 
 def choose_tables(job: CompileJob, units: Units, byte_price: float) -> Tried:
@@ -102,18 +105,34 @@ class _TableTrial:
         """Whether steps are chosen by measured loss."""
         return bool(len(self._text) and self.settings.most_octaves)
 
+    @property
+    def _threads(self) -> int:
+        """How many ways to store the table are computed at once."""
+        return min(self.job.threads, max(1, WEIGHTS_AT_ONCE // math.prod(self._shape)))
+
     def _unit_at(self, octaves: float) -> Unit:
         price = self._byte_price * 2.0**octaves
         statistics = self._units.bounded_statistics(self.index, price) if self.bounded else None
         return self._units.unit(self.index, price, {}, statistics=statistics)
 
+    def _grids_at(self, tried: Iterable[float]) -> tuple[list[np.ndarray], list[int]]:
+        """Weights and bytes of the grids so many octaves from the byte price; their integers are not kept."""
+        shared = None if self.bounded else self._unit_at(0.0)  # bounded steps have statistics by their price
+
+        def weights_and_size(octaves: float) -> tuple[np.ndarray, int]:
+            grid = self._unit_at(octaves).grid() if shared is None else shared.grid(octaves=octaves)
+            return grid.weights, grid.bytes
+
+        found = run_jobs(weights_and_size, tried, self._threads)
+        return [weights for weights, _ in found], [size for _, size in found]
+
     def _best_octaves(self) -> tuple[float, float, float]:
         """The octaves; about the bytes of the grid there, and these with its measured loss."""
         tried = np.linspace(0.0, -self.settings.most_octaves, MEASURED)
-        grids = [self._unit_at(octaves).grid() for octaves in tried]
-        losses = np.log(np.maximum(self._losses(grids), LEAST_LOSS))
+        weights, of_grids = self._grids_at(tried)
+        losses = np.log(np.maximum(self._losses(weights), LEAST_LOSS))
         taken = np.linspace(0.0, -self.settings.most_octaves, TAKEN)
-        sizes = np.interp(-taken, -tried, [grid.bytes for grid in grids])
+        sizes = np.interp(-taken, -tried, of_grids)
         costs = sizes + self._left * np.exp(np.interp(-taken, -tried, losses)) / self.nats_per_byte
         best = int(np.argmin(costs))
         return float(taken[best]), float(sizes[best]), float(costs[best])
@@ -123,15 +142,16 @@ class _TableTrial:
         unit = self._unit_at(self.octaves)
         grid = unit.grid()
         menu = [self._offer(unit, PLAIN, Setting(), grid)]
-        fitted = [(kind, setting, KINDS[kind].fit(unit, setting)) for kind, setting in self._settings(unit)]
-        menu += [self._offer(unit, kind, setting, found) for kind, setting, found in fitted]
+        settings = self._settings(unit)
+        fitted = run_jobs(lambda each: KINDS[each[0]].fit(unit, each[1]), settings, self._threads)
+        menu += [self._offer(unit, *each, found) for each, found in zip(settings, fitted, strict=True)]
         costs = [offer.cost(self.nats_per_byte) for offer in menu]
         best, least = int(np.argmin(costs)), self.settings.least_saving * menu[0].bytes
         if costs[0] - costs[best] < max(least, 1):
             return menu, menu[0], None
         if not len(self._text):
             return menu, menu[best], None
-        before, after = self._losses([grid, fitted[best - 1][2]])
+        before, after = self._losses([grid.weights, fitted[best - 1].weights])
         saved = menu[0].bytes - menu[best].bytes + (before - after) / self.nats_per_byte
         return menu, menu[best if saved >= least else 0], (before, after)
 
@@ -146,8 +166,8 @@ class _TableTrial:
     def _offer(self, unit: Unit, kind: str, setting: Setting, found: Quantized) -> Offer:
         return Offer.of(unit, kind, setting, found, self.octaves, bounded=self.bounded)
 
-    def _losses(self, candidates: Sequence[Quantized]) -> list[float]:
-        """Measured nats a token of the table stored in these ways, alone in the float model."""
-        swaps = [{self.index: found.weights.reshape(self._shape)} for found in candidates]
+    def _losses(self, candidates: Sequence[np.ndarray]) -> list[float]:
+        """Measured nats a token of the table with these weights, alone in the float model."""
+        swaps = [{self.index: weights.reshape(self._shape)} for weights in candidates]
         how = {"threads": self.job.threads, "device": self.job.device}
         return measure_divergences(self.job.model, swaps, self._text, **how)

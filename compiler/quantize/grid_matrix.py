@@ -23,6 +23,7 @@ from ..statistics.row_coupling import couple_rows, coupled_costs, floor_fisher
 
 # Exponents are stored within +-MAX_STEP_OCTAVES; half of that on each side leaves room for the base.
 EXPONENT_OCTAVES = MAX_STEP_OCTAVES // 2
+BLOCK_FLOATS = 1 << 16  # of rows that are looked at at once
 LARGEST_CODE = 1 << 22  # of a weight by itself; feedback between columns may add to it, and a stream holds 2**24
 
 
@@ -144,6 +145,8 @@ def within_codes(prepared: PreparedMatrix, base: float) -> PreparedMatrix:
     against them: below the last bits of float32. Everything else keeps its steps; mostly that is all of it.
     """
     rows, columns = prepared.row_exponents, prepared.column_exponents[prepared.order]
+    if _is_far_within(prepared.weights, rows, columns, LARGEST_CODE * base, prepared.resolution):
+        return prepared
     limit = LARGEST_CODE * base * np.exp2((rows[:, None] + columns) / 2**prepared.resolution)
     beyond = np.abs(prepared.weights) > limit
     if not beyond.any():
@@ -158,6 +161,14 @@ def within_codes(prepared: PreparedMatrix, base: float) -> PreparedMatrix:
     return replace(
         prepared, row_exponents=np.minimum(rows + raised, bound), column_exponents=np.minimum(natural, bound)
     )
+
+
+def _is_far_within(weights: np.ndarray, rows: np.ndarray, columns: np.ndarray, largest: float, resolution: int) -> bool:
+    """Whether every weight is at most half of so many steps, as nearly always: told in one pass, a few rows at once."""
+    in_columns, bounds = np.exp2(-columns / 2**resolution), 0.5 * largest * np.exp2(rows / 2**resolution)
+    step = max(1, BLOCK_FLOATS // len(columns))
+    blocks = ((weights[i : i + step], bounds[i : i + step]) for i in range(0, len(rows), step))
+    return all((np.abs(block * in_columns).max(1, initial=0.0) <= bound).all() for block, bound in blocks)
 
 
 def _mean_magnitude(
