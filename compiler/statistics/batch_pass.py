@@ -29,11 +29,11 @@ from ..model.logit_parts import (
 )
 from ..model.structure import find_head
 from ..model.torch_executor import Forward, TorchExecutor
+from .label_variances import add_variances
 from .overflow_place import overflow_place
 from .running_sums import RunningSums
 
 Lookup = Embed | HashEmbed | PositionEmbed
-CHUNK_FLOATS = 1 << 25  # of logits or of a table that are looked at in double precision at once
 
 
 def second_moment(x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -151,9 +151,9 @@ class BatchPass:
                 f"{overflow_place(rest.executor, rest.tokens, self.measured.names)}; the training run diverged, take "
                 "an earlier checkpoint, or the architecture is another, tell it with --architecture"
             )
-        if head is not None:
-            fisher.append(self._head_fisher(head, logits))
         predicted = logits.detach().cpu().softmax(-1).flatten(0, 1)
+        if head is not None:
+            fisher.append(self._head_fisher(head, logits, predicted))
         labels = torch.multinomial(predicted, 1, generator=generator).to(logits.device)
         del predicted
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
@@ -201,24 +201,19 @@ class BatchPass:
         else:
             self._parts.setdefault((kind, weight), {})[index] = value
 
-    def _head_fisher(self, head: Tensor, logits: Tensor) -> Tensor:
+    def _head_fisher(self, head: Tensor, logits: Tensor, predicted: Tensor) -> Tensor:
         """Exact row Fisher of the head, sum over tokens of p (1 - p) (dlogit/dz)²; head : z, what the head makes.
 
         Expecting over the labels instead of sampling one makes the rows of rare tokens measurable.
         """
-        slope = None
+        slopes = np.empty((0, predicted.shape[1]), np.float32)  # all 1
         if self.measured.head != len(self.measured.program.instructions) - 1:
             # what follows the head works element by element, so that the gradient of the sum is the slope of each
             (slope,) = torch.autograd.grad(logits.sum(), head, retain_graph=True)
-            slope = slope.flatten(0, 1)
-        total, flat = None, logits.detach().flatten(0, 1)
-        step = max(1, CHUNK_FLOATS // flat.shape[1])
-        for start in range(0, len(flat), step):
-            p = flat[start : start + step].softmax(-1)
-            fisher = p - p * p if slope is None else (p - p * p) * slope[start : start + step].square()
-            part = fisher.double().sum(0)
-            total = part if total is None else total + part
-        return total
+            slopes = slope.flatten(0, 1).cpu().contiguous().numpy()
+        total = np.zeros(predicted.shape[1])
+        add_variances(predicted.contiguous().numpy(), slopes, total)
+        return torch.from_numpy(total)
 
     def _add_lookups(self, index: int, op: Lookup, tokens: Tensor, gradient: Tensor) -> None:
         """A hash table's rows are measured as `vectors` are; a table of tokens or positions may be tied, so
