@@ -9,7 +9,7 @@ over them and see every correction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -164,20 +164,29 @@ def within_codes(prepared: PreparedMatrix, base: float) -> PreparedMatrix:
 
 
 def _is_far_within(weights: np.ndarray, rows: np.ndarray, columns: np.ndarray, largest: float, resolution: int) -> bool:
-    """Whether every weight is at most half of so many steps, as nearly always: told in one pass, a few rows at once."""
-    in_columns, bounds = np.exp2(-columns / 2**resolution), 0.5 * largest * np.exp2(rows / 2**resolution)
-    step = max(1, BLOCK_FLOATS // len(columns))
-    blocks = ((weights[i : i + step], bounds[i : i + step]) for i in range(0, len(rows), step))
-    return all((np.abs(block * in_columns).max(1, initial=0.0) <= bound).all() for block, bound in blocks)
+    """Whether every weight is at most half of so many steps, as nearly always."""
+    bounds = 0.5 * largest * np.exp2(rows / 2**resolution)
+    blocks = _in_column_steps(weights, columns, resolution)
+    return all((block.max(1, initial=0.0) <= bounds[some]).all() for some, block in blocks)
 
 
 def _mean_magnitude(
     weights: np.ndarray, row_exponents: np.ndarray, column_exponents: np.ndarray, resolution: int
 ) -> float:
     """Mean |w| in units of the steps over the mean of 2**-(exponents): expected integers at base 1."""
-    finest = np.exp2(-row_exponents / 2**resolution).mean() * np.exp2(-column_exponents / 2**resolution).mean()
-    in_steps = np.abs(weights / np.exp2((row_exponents[:, None] + column_exponents) / 2**resolution)).mean()
-    return float(in_steps / finest)
+    in_rows, in_columns = (np.exp2(-each / 2**resolution) for each in (row_exponents, column_exponents))
+    sums = np.empty(len(weights))
+    for some, block in _in_column_steps(weights, column_exponents, resolution):
+        sums[some] = block.sum(1)
+    return float((sums * in_rows).mean() / len(in_columns) / (in_rows.mean() * in_columns.mean()))
+
+
+def _in_column_steps(weights: np.ndarray, columns: np.ndarray, resolution: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """|w| over the steps of the columns, float64 [some rows, columns], and which rows: a table has many."""
+    inverse, step = np.exp2(-columns / 2**resolution), max(1, BLOCK_FLOATS // len(columns))
+    for start in range(0, len(weights), step):
+        some = slice(start, start + step)
+        yield some, np.abs(weights[some]) * inverse
 
 
 def _factored(hessian: np.ndarray, damping: float) -> tuple[np.ndarray, np.ndarray]:
