@@ -233,6 +233,30 @@ def test_efforts_are_the_same_on_both_pages():
         assert cells == [*times, f"{row['against_reference']:.3f}"]
 
 
+def test_what_the_readme_says_in_words():
+    text = " ".join((ROOT / README).read_text(encoding="utf-8").split())
+    rows = [row["ratios"] for row in result("adamw-sizes")["comparison"]]
+    published, tuned = ([row[name] for row in rows if row[name]] for name in ("published", "tuned"))
+    assert f"it needs {_range(published)} of the published and {_range(tuned)} of the tuned bytes" in text
+    curve, shares = ours("smollm2-quantizers"), {}
+    for point in points("smollm2-quantizers"):
+        if size := bytes_at(curve, point.kl, "kl"):
+            shares.setdefault((point.pipeline, point.setting.split(" bits")[0]), []).append(size / point.bytes)
+    autoround, exl3 = _range(shares["autoround", "4"]), _range(shares["exl3", "3"])
+    assert f"{autoround} of AutoRound's with 4 bits a weight and {exl3} of EXL3's with 3" in text
+    found = {each["level"]: each["point"] for each in result("prose-efforts")["compiles"] if each["bits"] == 2.2}
+    nine, five = (
+        [shares_of(CompressionPoint(**found[level]), points("prose-peers"), ("gap",))[name][0] for name in PEERS[:2]]
+        for level in (9, 5)
+    )
+    assert f"At effort 9 that is {nine[0]:.2f} of the published bytes, {nine[1]:.2f} of the tuned" in text
+    assert f"where effort 5 needs {five[0]:.2f}, {five[1]:.2f} and" in text
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):.2f} to {max(values):.2f}"
+
+
 def test_how_fast_a_shipped_script_decodes():
     found = result("loader")
     for way, _, *cells in rows_under(SHIPPING, "way", "needs"):
