@@ -47,7 +47,7 @@ ONLY_COMPILED = {"evaluation", "evaluation_tokens", "work", "keep_work", "seed",
 @verbosity_options
 @json_option
 def command(output: Path | None, dry_run: bool, as_json: bool, **options: Any) -> None:
-    """Compile CHECKPOINT (a Hugging Face folder, .safetensors, .pt, llama2.c .bin or .int8.ptz) to an
+    """Compile CHECKPOINT (a Hugging Face folder, GGUF, .safetensors, .pt, .npz, llama2.c's .bin, .int8.ptz) to an
     artifact that fits under a byte cap.
     """
     if dry_run:

@@ -27,7 +27,7 @@ DOCUMENTS = Choice(("auto", "joined", "separate"))
 @click.option(
     "--data", type=DATA_PATH, metavar="PATH", help="Token shard, pattern, or folder of fineweb_val_*.bin to score."
 )
-@tokenizer_option(f"{tokenizer_help} Those of the data.")
+@tokenizer_option(f"{tokenizer_help} That of the data.")
 @click.option("--stride", type=click.IntRange(min=1), metavar="N", help="Targets scored a window. Default: all.")
 @click.option(
     "--documents",

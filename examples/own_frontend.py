@@ -37,10 +37,8 @@ class SmallLlama:
 
     def recognize(self, names: Iterable[str]) -> int:
         """How many of the tensor names are ours; the frontend that knows most of them is taken."""
-        return sum(
-            name.startswith("decoder.layers.") or name in ("decoder.embed_tokens.weight", "decoder.head.weight")
-            for name in names
-        )
+        ends = ("decoder.embed_tokens.weight", "decoder.norm.weight", "decoder.head.weight")
+        return sum(name.startswith("decoder.layers.") or name in ends for name in names)
 
     def build(self, checkpoint: Checkpoint, architecture: Mapping[str, object]) -> Model:
         """The program of a checkpoint; `architecture` is what the user's file says beyond the shapes."""
@@ -59,8 +57,13 @@ class SmallLlama:
         builder.emit(op.Linear(x, builder.tensor("decoder.head.weight")))
         vocabulary = tensors["decoder.embed_tokens.weight"].shape[0]
         program = Program(tuple(builder.instructions), vocabulary, SEQUENCE_LENGTH, BOUNDARY_TOKEN)
-        told = {"frontend": self.name, "num_attention_heads": heads}
-        return Model(program, builder.tensors(tensors, checkpoint.dtypes), told, ("rope_base", "rms_norm_eps"))
+        document = {
+            "frontend": self.name,
+            "num_attention_heads": heads,
+            "rope_base": ROPE_BASE,
+            "rms_norm_eps": EPSILON,
+        }
+        return Model(program, builder.tensors(tensors, checkpoint.dtypes), document, ("rope_base", "rms_norm_eps"))
 
     def restore(self, program: Program, tensors: Sequence[ModelTensor]) -> list[ModelTensor]:
         """What `export` writes: the tensors as the checkpoint had them. Nothing was rewritten here."""

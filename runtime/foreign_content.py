@@ -43,7 +43,8 @@ FEWEST_WIDE = 4  # bytes of two characters in UTF-16, from which on a NUL at eve
 LEAST_BYTES = 64  # by which shares are judged
 MOST_NULS, MOST_CONTROLS = 0.25, 0.1  # of the bytes; documents are longer, and text hardly has other control characters
 CONTROLS = bytes({*range(1, 32)} - set(b"\t\n\v\f\r\x1b\x1c\x1d\x1e\x1f"))
-NEVER_IN_TEXT = CONTROLS + b"\0\x7f"
+NEVER_IN_TEXT = CONTROLS + b"\x7f"
+MOST_SEPARATORS = 1 / 16  # of the bytes of a text that are NULs between its documents; ids below 256 have one in two
 JSON_BEGINNING = re.compile(rb"(?:\xef\xbb\xbf)?\s*[{\[]\s*[\"{\[]")
 MARKUP_BEGINNING = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|\?xml|rss|svg|body|head)\b", re.IGNORECASE)
 TABLE_SUFFIXES = (".csv", ".tsv")
@@ -69,10 +70,12 @@ def refuse_foreign(path: str, head: bytes) -> None:
 def refuse_foreign_ids(path: str, head: bytes) -> None:
     """DataError for a file given as bare token ids whose beginning is that of a container or of a text.
 
-    Two letters make an id below 32,768, so that with a large vocabulary a text would be scored as ids.
+    Two letters make an id below 32,768, so that with a large vocabulary a text would be scored as ids, and so would
+    documents with NULs between them.
     """
     _refuse_container(path, head, "token ids", LEAST_MAGIC)
-    if len(head) < LEAST_BYTES or head != head.translate(None, NEVER_IN_TEXT):
+    rare_nuls = head.count(0) <= MOST_SEPARATORS * len(head)
+    if len(head) < LEAST_BYTES or not rare_nuls or head != head.translate(None, NEVER_IN_TEXT):
         return
     with contextlib.suppress(UnicodeDecodeError):
         codecs.getincrementaldecoder("utf-8")().decode(head)

@@ -150,9 +150,14 @@ def _over_memory(needed: int, there: int, what: str, budget: ScoringBudget) -> B
     owner = "this process may have" if budget.memory_bytes is None else "the budget is"
     shorter = "" if what == "the weights" else "choose shorter sequences, or "
     return BudgetError(
-        f"{what} take {needed / GIB:,.2f} GiB of memory, and {owner} {there / GIB:,.2f} GiB; {shorter}allow more",
+        f"{what} take {_amount(needed)} of memory, and {owner} {_amount(there)}; {shorter}allow more",
         argument="memory",
     )
+
+
+def _amount(n_bytes: int) -> str:
+    """`2.40 GiB`; of little memory the bytes, which would be 0.00 GiB."""
+    return f"{n_bytes / GIB:,.2f} GiB" if n_bytes >= GIB / 10 else f"{n_bytes:,} bytes"
 
 
 def _over_seconds(what: str, seconds: float, allowed: float) -> BudgetError:

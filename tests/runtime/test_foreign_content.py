@@ -76,6 +76,7 @@ FOREIGN = {
         CYRILLIC.encode(),
         r"has the name of token ids and holds UTF-8 text; give it a name that .* \.txt say",
     ),
+    "documents.bin": ("\0".join([CYRILLIC, TEXT, TEXT]).encode(), "has the name of token ids and holds UTF-8 text"),
     "text.bin.gz": (gzip.compress(TEXT.encode()), "has the name of token ids and holds UTF-8 text"),
     "a.txt.lz4": (b"\x04\x22\x4d\x18" + TEXT.encode(), "looks like lz4 data; decompress it first"),
     "a.7z": (b"7z\xbc\xaf\x27\x1c" + TEXT.encode(), "looks like 7-Zip data; decompress it first"),

@@ -136,6 +136,8 @@ def header_vectors() -> Iterator[Vector]:
     yield bad("header-no-table", no_table, TruncatedArtifact, "R-HDR-2", 12, "The file claims 255 sections and ends.")
     yield bad("header-major", container(ROWS, version=(2, 0)), UnsupportedArtifact, "R-HDR-3", 8, "Version 2.0.")
     yield bad("header-minor-two", container(ROWS, version=(1, 2)), UnsupportedArtifact, "R-HDR-3", 8, "Version 1.2.")
+    short = "Version 1.2, and no more than the header: the version comes before the length of the table."
+    yield bad("header-minor-two-short", container(ROWS, version=(1, 2))[:12], UnsupportedArtifact, "R-HDR-3", 8, short)
     future = MAGIC + b"\x02\0"
     yield bad(
         "header-major-only",

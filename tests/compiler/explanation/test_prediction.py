@@ -48,7 +48,7 @@ def test_of_a_prediction_that_is_none_nobody_says_how_far_off_it_is():
     assert far_off_notes(judge_prediction(job(), 0.02, None)) == []
 
 
-@pytest.mark.parametrize(("distil", "usual"), [(True, "0.85 to 1.2"), (False, "0.9 to 3.6")])
+@pytest.mark.parametrize(("distil", "usual"), [(True, "0.85 to 1.6"), (False, "0.85 to 2.3")])
 def test_without_a_measurement_the_usual_ratio_is_said(distil, usual):
     found = judge_prediction(job(distil=distil), 0.02, None)
     assert found["measured_over_predicted"] is None and found["holds"] is None

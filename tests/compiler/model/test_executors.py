@@ -150,7 +150,6 @@ def test_both_executors_make_the_same_rotations(base, rotary_dims):
 
 def test_every_operation_is_covered_everywhere():
     registered = set(op.OPERATIONS)
-    assert len(registered) == 23
     for covered in (SHAPE_RULES, BINDERS, EXECUTIONS, ADDERS):
         assert set(covered) == registered
 

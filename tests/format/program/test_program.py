@@ -199,9 +199,9 @@ LATER = [(instruction, encoding) for instruction, encoding in ENCODINGS if instr
 @pytest.mark.parametrize(("instruction", "encoding"), LATER, ids=lambda value: getattr(value, "name", None))
 def test_files_of_an_older_version_do_not_know_what_came_later(instruction, encoding):
     program = Program((*PREFIX, instruction), 44, 1024, 1)
-    assert least_minor_version(program) == 1
+    assert least_minor_version(program) == instruction.minor_version
     with pytest.raises(ArtifactError) as caught:
-        decode_program(PREFIX_BYTES + bytes.fromhex(encoding), minor_version=0)
+        decode_program(PREFIX_BYTES + bytes.fromhex(encoding), minor_version=instruction.minor_version - 1)
     assert caught.value.rule == ("R-PRG-6" if isinstance(instruction, op.Activation) else "R-PRG-3")
     assert least_minor_version(Program((*PREFIX, op.Add(0, 1)), 44, 1024, 1)) == 0
 
