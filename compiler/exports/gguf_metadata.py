@@ -14,8 +14,9 @@ import numpy as np
 from ...errors import OutputError
 from ..checkpoints.gguf_configuration import GLOBAL_EVERY, KEYS, LOCAL_ROPE_BASE, RENAMED, SCALED_BY_WIDTH
 from ..checkpoints.gguf_names import ARCHITECTURES
-from ..frontends.llama_configuration import SLIDING, rope_settings
+from ..frontends.llama_configuration import rope_settings
 from ..frontends.llama_families import FAMILIES, MULTIMODAL
+from ..frontends.llama_layers import SLIDING
 from .gguf_agreement import refuse_another_model
 
 ALIASES = {

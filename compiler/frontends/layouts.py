@@ -5,7 +5,8 @@ the transpose of NAME, and `NAME.by_kind` has the rows of all queries first, the
 where NAME has them head by head. `NAME.column` is a vector as a column, so that an operand can name one element.
 `NAME.cut_from_256` are the first rows of a table padded to 256, the others of which the function never reads: they come
 back as zeros; `NAME.padded_from_250` has rows of zeros after its own 250. `NAME.bank_of_4` is a matrix [n, 4 m] as it
-lies in memory, read as a bank [4, n, m], and `NAME.flat` a table [n, 1, m] as [n, m]. `NAME=OTHER` stands under both
+lies in memory, read as a bank [4, n, m], and `NAME.flat` a table [n, 1, m] as [n, m]. `NAME.taps` are the
+weights [width, 1, n] of a convolution as [n, width]. `NAME=OTHER` stands under both
 names in the checkpoint, as a table that is the head. `BLOCK.heads.*.query` are the rows of the heads 0, 1, ... one
 after the other, which the checkpoint holds one by one. All but the cut are exact.
 """
@@ -24,7 +25,7 @@ from ...format.program.program import Program
 from ..model.model import ModelTensor
 from .parts import ONE, join_parts, split_bank, subtract_one, whole_name
 
-TRANSPOSED, BY_KIND, COLUMN, FLAT = ".T", ".by_kind", ".column", ".flat"
+TRANSPOSED, BY_KIND, COLUMN, FLAT, TAPS = ".T", ".by_kind", ".column", ".flat", ".taps"
 ROWS = re.compile(r"(?P<whole>.+)\.(?:cut|padded)_from_(?P<rows>\d{1,9})")
 BANK = re.compile(r"(?P<whole>.+)\.bank_of_\d{1,4}")
 SAME, ALL_HEADS = "=", "heads.*."
@@ -79,6 +80,24 @@ def cut_name(name: str, rows: int) -> str:
 def padded_name(name: str, rows: int) -> str:
     """The name of a table of so many rows with more after them."""
     return f"{name}.padded_from_{rows}"
+
+
+def taps_name(name: str) -> str:
+    """The name of a convolution's weights tap by tap."""
+    return name + TAPS
+
+
+def rows_of_taps(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
+    """The weights [width, 1, n] of a convolution in which each element has its own, as [n, width], by their name."""
+    return {taps_name(name): np.ascontiguousarray(values[:, 0].T)}
+
+
+def column_taps(tensor: ModelTensor) -> ModelTensor:
+    """The inverse of `rows_of_taps`; other tensors as they are."""
+    if not tensor.name.endswith(TAPS):
+        return tensor
+    values = np.ascontiguousarray(tensor.values.T)[:, None]
+    return replace(tensor, name=tensor.name.removesuffix(TAPS), values=values)
 
 
 def split_memory(name: str, values: np.ndarray, parts: int) -> dict[str, np.ndarray]:
