@@ -16,6 +16,7 @@ _REASONS = {
         "mixtral qwen2_moe qwen3_moe olmoe granitemoe granitemoeshared phimoe deepseek_v2 deepseek_v3 gpt_oss llama4 "
         "llama4_text dbrx jetmoe glm4_moe ernie4_5_moe"
     ),
+    "its positions are sines that are computed and added, which no instruction computes": "xglm ctrl",
     "its activation is xIELU, which no instruction computes": "apertus",
     "it is an encoder, which predicts no next token": (
         "bert roberta xlm-roberta distilbert albert electra deberta deberta-v2 camembert mpnet modernbert longformer"
