@@ -192,6 +192,7 @@ def _refuse_one_rotation_for_two(values: Values, family: Family, source: str) ->
     scaling, parameters = _told_of_rotations(values)
     of_each = {FULL, SLIDING} & parameters.keys()
     passed = (bool(parameters) and not of_each) or {FULL, SLIDING} & scaling.keys()
+    passed = passed or (family.local_scaling and bool(scaling))
     base = values.get("rope_theta") or family.rope_theta
     once = family.local_base is None and base != family.rope_theta  # OLMo 3's code gives it to the first that asks
     local = parameters.get(SLIDING)

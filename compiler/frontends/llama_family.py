@@ -80,7 +80,7 @@ class Family:
     period : of Windows.PERIODIC, where the first of so many layers sees everything (period_first), or the last;
         period_key : what its configuration may call it;  half_window : the window is half of what it says
     local_rotation : layers with a window turn by a base of their own, which nothing scales; local_base : assumed for
-        it (None: the same base)
+        it (None: the same base);  local_scaling : what an older file says of scaling is of both kinds of layers
     convolution : some layers have a short convolution in place of attention
     hybrid : some layers may carry a state in place of attention, or have experts, which is refused
     ntk_alpha : rotations of kind "dynamic" with an alpha have another base, whatever the length
@@ -118,6 +118,7 @@ class Family:
     unrotated: Unrotated = Unrotated.NONE
     local_rotation: bool = False
     local_base: float | None = None
+    local_scaling: bool = False
     convolution: bool = False
     hybrid: bool = False
     ntk_alpha: bool = False

@@ -122,6 +122,7 @@ MODERNBERT = Family(
     half_window=True,
     local_rotation=True,
     local_base=10_000.0,
+    local_scaling=True,
     activation_key="hidden_activation",
     activation="gelu",
     rope_theta=160_000.0,
