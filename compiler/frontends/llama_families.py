@@ -179,6 +179,7 @@ FAMILIES: Mapping[str, Family] = {
         assumes={"embedding_multiplier": 1.0, "residual_multiplier": 1.0, "logits_scaling": 1.0},
         only_named=True,
     ),
+    "mobilellm": replace(LLAMA, keys={"tie_word_embeddings": "share_embedding"}, only_named=True),
     "seed_oss": Family(
         head_dim=128,
         bos_token_id=0,

@@ -25,6 +25,8 @@ def layers_told(values: Values, family: Family, layers: int, source: str) -> Cha
     told: Changes = {}
     if family.hybrid:
         _refuse_hybrids(values, source)
+    if values.get("layer_sharing"):
+        raise CheckpointError(f"{source} says layer_sharing: layers that run twice, which are not read")
     if family.windows is not Windows.NONE:
         told |= _window(values, family, layers, source)
     if family.unrotated is not Unrotated.NONE:

@@ -172,12 +172,16 @@ def with_rows(naming: Naming, heights: Mapping[str, int]) -> Naming:
     return replace(naming, rows=rows)
 
 
-_INSIDE = {"embed_tokens.weight", "norm.weight"} | {
-    name for family in FAMILIES.values() for name in family.singles.values()
-}
-_KNOWN = {name for parts in (META_PARTS, *map(_parts, FAMILIES.values())) for name in parts.values()}
-_SINGLE = {FREQUENCIES, GAIN_OF_ONE, "tok_embeddings.weight", "output.weight", *HEADS} | {
-    f"{prefix}{name}" for prefix in PREFIXES for name in _INSIDE
+def _known(parts: Iterable[str], inside: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Names within layers and outside them of one naming."""
+    single = {FREQUENCIES, GAIN_OF_ONE, *HEADS, *inside, *(f"{prefix}{name}" for prefix in PREFIXES for name in inside)}
+    return frozenset(parts), frozenset(single)
+
+
+_USUAL = ("embed_tokens.weight", "norm.weight")
+_NAMINGS = {  # of which several families have each
+    _known(META_PARTS.values(), ("tok_embeddings.weight", "norm.weight", "output.weight")),
+    *(_known(_parts(family).values(), (*_USUAL, *family.singles.values())) for family in FAMILIES.values()),
 }
 _LAYER = re.compile(
     "(?P<prefix>" + "|".join(map(re.escape, PREFIXES)) + r")layers\.\d{1,4}\.(?P<part>.+)\.(weight|bias)"
@@ -190,13 +194,10 @@ def stored_name(name: str) -> str:
 
 
 def recognized(names: Iterable[str]) -> int:
-    """How many names are of these families, whether stored in a checkpoint or used by a program."""
+    """How many names are of that family which has most of them, whether stored in a checkpoint or used by a program."""
     stored = {stored_name(name) for name in names}
-    return sum(
-        name in _SINGLE or (match is not None and match["part"] in _KNOWN)
-        for name in stored
-        for match in [_LAYER.fullmatch(name)]
-    )
+    parts = {name: match["part"] for name in stored if (match := _LAYER.fullmatch(name)) is not None}
+    return max(sum(name in single or parts.get(name) in within for name in stored) for within, single in _NAMINGS)
 
 
 def fitting_families(names: Collection[str]) -> list[str]:

@@ -12,6 +12,7 @@ from llama_configurations import LLAMA_CONFIGURATIONS, SEQUENCE_LENGTHS
 
 from bytecap.compiler.frontends import build_model, restored_tensors
 from bytecap.compiler.frontends.llama_families import FAMILIES
+from bytecap.compiler.frontends.llama_names import recognized
 from bytecap.compiler.model.model import Model
 from bytecap.compiler.model.structure import exact_tensors
 from bytecap.errors import CheckpointError
@@ -201,6 +202,19 @@ def test_minicpms_scales_are_granites():
     assert found.program == expected.program
 
 
+def test_mobilellm_is_a_llama_whose_file_says_otherwise_that_it_is_tied():
+    golden = golden_logits("llama-tied-one-key-head")
+    plain = {name: value for name, value in golden.config.items() if name != "tie_word_embeddings"}
+    config = plain | {"model_type": "mobilellm", "share_embedding": True, "layer_sharing": False}
+    model = build_model(checkpoint_of(golden.state(), config | {"tie_word_embeddings": False}))
+    assert model.program == golden.model().program
+
+
+def test_names_of_several_families_are_no_family():
+    names = ["model.layers.0.attn.q_proj.weight", "model.layers.0.self_attn.q_layernorm.weight", "model.norm.weight"]
+    assert [recognized(each) for each in (names, names[:1], names[:2], names[1:])] == [2, 1, 1, 2]
+
+
 def test_a_layer_norm_without_gains_has_one_that_is_never_rounded():
     model = golden_logits("olmo").model()
     exact = [model.tensors[index] for index in exact_tensors(model.program)]
@@ -253,6 +267,8 @@ WRONG = [
     ("modernbert-decoder", {"rope_scaling": {"rope_type": "linear", "factor": 2.0}}, "says of rotations what transf"),
     ("modernbert-decoder", {"decoder_bias": False}, "holds decoder.bias, which a 'modernbert-decoder' by"),
     ("llama", {"model_type": "minicpm", "scale_depth": 0}, "scale_depth is 0; it must be a number above 0"),
+    ("llama", {"model_type": "mobilellm", "layer_sharing": True}, "says layer_sharing: layers that run twice"),
+    ("llama", {"model_type": "mobilellm", "share_embedding": True}, "says tie_word_embeddings True, the tensors say"),
     ("arcee", {"model_type": "apertus"}, "its activation is xIELU, which no instruction computes"),
 ]
 
