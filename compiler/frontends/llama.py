@@ -62,7 +62,7 @@ class Llama:
             notes = (*notes, TURNED_BY_NAMES[naming.layout])
         check_shapes(checkpoint, h, naming)
         _check_biases(checkpoint, h, naming)
-        naming = with_rows(naming, map_heights(h))
+        naming = with_rows(naming, [map_heights(h, layer) for layer in range(h.num_hidden_layers)])
         builder = build_program(h, naming, checkpoint.tensors)
         program = Program(tuple(builder.instructions), h.vocab_size, h.seq_len, h.boundary_token)
         values = _as_read(h, naming, checkpoint.tensors)
@@ -109,9 +109,8 @@ def _as_read(h: Hyperparameters, naming: Naming, tensors: Mapping[str, np.ndarra
     if naming.rows:
         for name in tensors:
             place = naming.place(name)
-            rows = [
-                naming.rows[part] for part in MAPS if place and part in naming.rows and naming.parts[part] == place[1]
-            ]
+            here = [part for part in MAPS if place and naming.parts.get(part) == place[1]]
+            rows = [naming.rows[place[0], part] for part in here if place and (place[0], part) in naming.rows]
             values |= split_rows(name, tensors[name], [stop - start for start, stop in rows]) if rows else {}
     for name in tensors if TAPS in naming.parts else ():
         place = naming.place(name)

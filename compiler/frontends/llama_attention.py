@@ -32,10 +32,10 @@ class Attention(Steps):
     def of(self, layer: int, x: int) -> int:
         """From the stream to what is added to it."""
         h = self.h
-        q = self.turned(layer, "query", x, h.num_attention_heads)
-        k = self.turned(layer, "key", x, h.num_key_value_heads)
+        heads = h.heads(layer)
+        q = self.turned(layer, "query", x, heads[0])
+        k = self.turned(layer, "key", x, heads[1])
         v = self.clipped(self.map(layer, "value", x))
-        heads = h.num_attention_heads, h.num_key_value_heads
         scale = h.attention_multiplier or (h.query_pre_attn_scalar or h.head_dim) ** -0.5
         window = h.sliding_window if layer in h.sliding_layers else 0
         if h.attn_logit_softcapping:
@@ -76,7 +76,7 @@ class Attention(Steps):
     def head_norm(self, layer: int, part: str, x: int, heads: int) -> int:
         """Queries or keys normalized, as a whole or head by head with one gain for all heads, or one for each."""
         kind = self.h.traits.head_norms
-        if kind is HeadNorms.NONE or (kind is HeadNorms.OWN and part not in self.naming.parts):
+        if kind is HeadNorms.NONE or not (part in self.naming.parts or self.h.traits.gainless):
             return x
         if kind is HeadNorms.WHOLE:
             return self.layer_norm(layer, part, x)

@@ -32,6 +32,7 @@ from .llama_forebears import (
     NEMOTRON,
     OF_ALL,
     OLMO2,
+    OPENELM,
     QWEN2,
     UNGATED,
 )
@@ -180,6 +181,7 @@ FAMILIES: Mapping[str, Family] = {
         only_named=True,
     ),
     "mobilellm": replace(LLAMA, keys={"tie_word_embeddings": "share_embedding"}, only_named=True),
+    "openelm": OPENELM,
     "seed_oss": Family(
         head_dim=128,
         bos_token_id=0,

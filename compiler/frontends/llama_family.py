@@ -82,6 +82,7 @@ class Family:
     local_rotation : layers with a window turn by a base of their own, which nothing scales; local_base : assumed for
         it (None: the same base);  local_scaling : what an older file says of scaling is of both kinds of layers
     convolution : some layers have a short convolution in place of attention
+    varied : every layer has a number of heads and a width of its MLP of its own
     hybrid : some layers may carry a state in place of attention, or have experts, which is refused
     ntk_alpha : rotations of kind "dynamic" with an alpha have another base, whatever the length
     activation_key : what its configuration calls the activation;  tanh_gelu : "gelu" means its tanh form here
@@ -121,6 +122,7 @@ class Family:
     local_scaling: bool = False
     convolution: bool = False
     hybrid: bool = False
+    varied: bool = False
     ntk_alpha: bool = False
     activation_key: str = "hidden_act"
     tanh_gelu: bool = False
@@ -143,4 +145,5 @@ class Family:
         local = ("rope_local_base_freq",) if self.local_rotation else ()
         unrotated = ("unrotated_layers",) if self.unrotated is not Unrotated.NONE else ()
         convolution = ("conv_layers",) if self.convolution else ()
-        return (*windowed, *local, *unrotated, *convolution, *self.assumes)
+        varied = ("layer_heads", "layer_key_heads", "layer_widths") if self.varied else ()
+        return (*windowed, *local, *unrotated, *convolution, *varied, *self.assumes)

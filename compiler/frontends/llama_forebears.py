@@ -163,6 +163,32 @@ NANOCHAT = Family(
     biases=ATTENTION_BIASES,
     assumes={"final_logit_softcapping": 15.0},
 )
+OPENELM = Family(
+    head_norms=HeadNorms.EACH,
+    varied=True,
+    names={
+        **dict.fromkeys(("query", "key", "value"), "attn.qkv_proj"),
+        **{"output": "attn.out_proj", "query_norm": "attn.q_norm", "key_norm": "attn.k_norm"},
+        **{"gate": "ffn.proj_1", "up": "ffn.proj_1", "down": "ffn.proj_2"},
+        **{"attention_norm": "attn_norm", "mlp_norm": "ffn_norm"},
+    },
+    singles={"table": "token_embeddings.weight"},
+    optional_parts={"use_qk_norm": ("query_norm", "key_norm")},
+    keys={
+        **{
+            "hidden_size": "model_dim",
+            "num_hidden_layers": "num_transformer_layers",
+            "rope_theta": "rope_freq_constant",
+        },
+        **{"max_position_embeddings": "max_context_length", "tie_word_embeddings": "share_input_output_layers"},
+        **{"use_qk_norm": "normalize_qk_projections", "rms_norm_eps": "", "intermediate_size": ""},
+        **{"num_attention_heads": "", "num_key_value_heads": ""},
+    },
+    activation_key="activation_fn_name",
+    head_dim=128,
+    bos_token_id=1,
+    assumes={"use_qk_norm": False},
+)
 HYPERCLOVAX = replace(
     LLAMA,
     norms=Norms.BOTH,

@@ -39,6 +39,9 @@ OF_SOME = {
     "unrotated_layers": Parameter(list),
     "conv_layers": Parameter(list),  # those with a short convolution in place of attention
     "conv_L_cache": Parameter(int, least=1),  # how many positions it sees
+    "layer_heads": Parameter(list),  # of queries, layer by layer
+    "layer_key_heads": Parameter(list),
+    "layer_widths": Parameter(list),  # of MLPs
     "partial_rotary_factor": Parameter(float, least=0, most=1),
     "query_pre_attn_scalar": Parameter(float, least=0),
     "attention_multiplier": Parameter(float, least=0),
@@ -81,6 +84,9 @@ class Hyperparameters:
     unrotated_layers: list[int] = field(default_factory=list)
     conv_layers: list[int] = field(default_factory=list)
     conv_L_cache: int = 1
+    layer_heads: list[int] = field(default_factory=list)  # []: the same everywhere
+    layer_key_heads: list[int] = field(default_factory=list)
+    layer_widths: list[int] = field(default_factory=list)
     partial_rotary_factor: float = 1.0
     query_pre_attn_scalar: float = 0.0  # 0: the width of a head
     attention_multiplier: float = 0.0  # 0: one over the root of the scalar above
@@ -109,6 +115,16 @@ class Hyperparameters:
     def keys(self) -> int:
         """Width of all keys together, and of all values."""
         return self.num_key_value_heads * self.head_dim
+
+    def heads(self, layer: int) -> tuple[int, int]:
+        """Heads of queries and of keys of a layer."""
+        if self.layer_heads and self.layer_key_heads:
+            return self.layer_heads[layer], self.layer_key_heads[layer]
+        return self.num_attention_heads, self.num_key_value_heads
+
+    def width(self, layer: int) -> int:
+        """Hidden units of a layer's MLP."""
+        return self.layer_widths[layer] if self.layer_widths else self.intermediate_size
 
     @property
     def rotary_dims(self) -> int:

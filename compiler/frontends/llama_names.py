@@ -9,7 +9,7 @@ when it converted the weights.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ...format.program.operations import RopeLayout
@@ -25,7 +25,7 @@ INNER_NORMS = ("attention_inner_norm", "mlp_inner_norm")  # of what their last m
 TAPS = "conv_taps"
 HEAD_NORMS = ("query_norm", "key_norm")
 OUTPUT_BIAS = "output_bias"  # of the head: what a compiled model may have and no checkpoint of these families
-PREFIXES = ("model.", "", "language_model.model.", "model.language_model.", "language_model.")
+PREFIXES = ("model.", "", "language_model.model.", "model.language_model.", "language_model.", "transformer.")
 HEADS = ("lm_head.weight", "language_model.lm_head.weight")
 LLAMA2C = "llama2.c"
 FREQUENCIES = "rope_frequencies"  # a tensor of the program that no checkpoint stores
@@ -79,7 +79,7 @@ class Naming:
     embedding_norm, head_map, head_norm : likewise, "" where there is none; the latter two stand before the head
     parts : by part (MAPS, NORMS, INNER_NORMS, HEAD_NORMS, TAPS), the name within a layer, without ".weight"
     layout : which elements of a head are rotated together
-    rows : by part that is stored in a tensor with others, its rows
+    rows : by layer and part that is stored in a tensor with others, its rows
     """
 
     table: str
@@ -88,7 +88,7 @@ class Naming:
     layers: str
     parts: Mapping[str, str]
     layout: RopeLayout
-    rows: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    rows: Mapping[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
     embedding_norm: str = ""
     head_map: str = ""
     head_norm: str = ""
@@ -107,7 +107,7 @@ class Naming:
 
     def name(self, layer: int, part: str, kind: str = "weight") -> str:
         """What a program calls it: what is stored in one tensor is read in parts."""
-        start, stop = self.rows.get(part, (0, 0))
+        start, stop = self.rows.get((layer, part), (0, 0))
         return self.stored(layer, part, kind) + (f"[{start}:{stop}]" if stop else "")
 
     def place(self, name: str) -> tuple[int, str, str] | None:
@@ -162,13 +162,16 @@ def is_metas(names: Collection[str]) -> bool:
     return meta_naming().table in names or any(_LAYER.fullmatch(name) and "attention.wq" in name for name in names)
 
 
-def with_rows(naming: Naming, heights: Mapping[str, int]) -> Naming:
-    """The naming with the rows of those parts that stand in one tensor; heights : by map, how many rows it has"""
+def with_rows(naming: Naming, heights: Sequence[Mapping[str, int]]) -> Naming:
+    """The naming with the rows of those parts that stand in one tensor; heights : layer by layer and map, how many
+    rows it has
+    """
     rows = {}
     for part in (part for part in MAPS if part in naming.parts):
         together = naming.together(part)
-        start = sum(heights[each] for each in together[: together.index(part)])
-        rows |= {part: (start, start + heights[part])} if len(together) > 1 else {}
+        for layer, of in enumerate(heights if len(together) > 1 else ()):
+            start = sum(of[each] for each in together[: together.index(part)])
+            rows[layer, part] = (start, start + of[part])
     return replace(naming, rows=rows)
 
 

@@ -50,13 +50,35 @@ def infer_from_shapes(tensors: Tensors, naming: Naming) -> dict[str, Any]:
     return shapes
 
 
+def varied_shapes(tensors: Tensors, naming: Naming, layers: int, width: object) -> dict[str, Any]:
+    """What the shapes of layers that differ tell, one by one; nothing where they lack a map. width : of a head, where
+    no gain of one tells it
+    """
+
+    def of(layer: int, part: str) -> tuple[int, ...]:
+        name = naming.stored(layer, part)
+        return tensors[name].shape if name in tensors and tensors[name].ndim == 2 else (0, 0)
+
+    gain = tensors.get(naming.stored(0, "query_norm")) if "query_norm" in naming.parts else None
+    head = len(gain) if gain is not None and gain.ndim == 1 else width if isinstance(width, int) else 0
+    queries = [of(layer, "output")[1] for layer in range(layers)]
+    keys = [(of(layer, "key")[0] - rows) // 2 for layer, rows in enumerate(queries)]
+    widths = [of(layer, "down")[1] for layer in range(layers)]
+    if head < 1 or min(*queries, *keys, *widths) < head:
+        return {}
+    found = {"query_rows": queries[0], "key_rows": keys[0], "intermediate_size": widths[0], "layer_widths": widths}
+    lists = {"layer_heads": [rows // head for rows in queries], "layer_key_heads": [rows // head for rows in keys]}
+    return {**found, **lists, "head_dim": head}
+
+
 def expected_shapes(h: Hyperparameters, naming: Naming, tensors: Tensors) -> dict[str, tuple[int, ...]]:
     """Stored name and shape of every tensor; biases stand in every layer when they stand in one."""
-    heights, columns = map_heights(h), {"output": h.queries, "down": h.intermediate_size}
     present = {place[1:] for name in tensors if (place := naming.place(name)) is not None}
     shapes = _single_shapes(h, naming, tensors)
     for layer in range(h.num_hidden_layers):
         parts = [part for part in naming.parts if part in parts_of_layer(h, layer)]
+        heights = map_heights(h, layer)
+        columns = {"output": heights["query"], "down": heights["up"]}
         for part in (part for part in MAPS if part in parts):
             height = sum(heights[each] for each in naming.together(part))
             shapes[naming.stored(layer, part)] = (height, columns.get(part, h.hidden_size))
@@ -90,10 +112,11 @@ def bias_of(weight: str) -> str:
     return weight.removesuffix(".weight") + ".bias"
 
 
-def map_heights(h: Hyperparameters) -> dict[str, int]:
+def map_heights(h: Hyperparameters, layer: int) -> dict[str, int]:
     """By map of a layer, how many rows it has."""
-    d, hidden = h.hidden_size, h.intermediate_size
-    rows = {"query": h.queries, "key": h.keys, "value": h.keys, "output": d, "gate": hidden, "up": hidden, "down": d}
+    d, hidden = h.hidden_size, h.width(layer)
+    queries, keys = (heads * h.head_dim for heads in h.heads(layer))
+    rows = {"query": queries, "key": keys, "value": keys, "output": d, "gate": hidden, "up": hidden, "down": d}
     return rows | dict.fromkeys(CONVOLUTION, d)
 
 
