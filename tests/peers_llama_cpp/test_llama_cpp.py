@@ -33,6 +33,8 @@ LLAMA_3 |= {"rope_theta": 500_000.0, "original_max_position_embeddings": 32}
 GEMMA = {**GROUPED, "head_dim": 16}
 WINDOWED = {**GEMMA, "query_pre_attn_scalar": 16, "sliding_window": 8}
 SCALES = {"embedding_multiplier": 3.0, "attention_multiplier": 0.2, "residual_multiplier": 0.5, "logits_scaling": 4.0}
+WITHOUT_STATE = {"num_local_experts": 0, "shared_intermediate_size": 80, "layer_types": ["full_attention"] * 2}
+WITHOUT_STATE |= {"position_embedding_type": "rope", "mamba_n_heads": 4}
 NTK_ALPHA = {"rope_type": "dynamic", "alpha": 1000.0, "factor": 1.0, "rope_theta": 10_000.0}
 CONFIGURATIONS = {
     "llama": transformers.LlamaConfig(**GROUPED),
@@ -52,6 +54,7 @@ CONFIGURATIONS = {
     ),
     "gpt_neox": transformers.GPTNeoXConfig(**SIZES),
     "granite": transformers.GraniteConfig(**GROUPED, **SCALES),
+    "granitemoehybrid": transformers.GraniteMoeHybridConfig(**GROUPED, **SCALES, **WITHOUT_STATE),
     "olmo": transformers.OlmoConfig(**GROUPED, clip_qkv=0.5, pad_token_id=0),
     "arcee": transformers.ArceeConfig(**GROUPED),
     "ernie4_5": transformers.Ernie4_5Config(**GROUPED, head_dim=32),

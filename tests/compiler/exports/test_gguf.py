@@ -7,14 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from golden_logits import assert_computes, drawn_tokens, golden_logits
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from bytecap.compiler.checkpoints.checkpoint import read_checkpoint
 from bytecap.compiler.checkpoints.gguf_configuration import gguf_configuration
 from bytecap.compiler.checkpoints.gguf_names import ARCHITECTURES
 from bytecap.compiler.checkpoints.gguf_tensors import read_gguf_tensors
 from bytecap.compiler.exports.gguf_file import gguf_tensors, tensor_kinds, write_gguf
 from bytecap.compiler.exports.gguf_metadata import gguf_metadata, llama3_factors
 from bytecap.compiler.exports.gguf_tokenizer import PREFIX, gguf_tokenizer
+from bytecap.compiler.exports.granite_hybrid import as_granite
+from bytecap.compiler.frontends import build_model
 from bytecap.compiler.model.model import ModelTensor
 from bytecap.errors import CheckpointError, OutputError
 from bytecap.runtime.gguf_file import read_gguf
@@ -236,6 +240,20 @@ def test_an_epsilon_that_nobody_tells_is_that_of_the_model_type():
     for model_type, expected in (("llama", 1e-6), ("olmo2", 1e-5), ("phi3", 1e-5)):
         name, metadata, _ = gguf_metadata({"model_type": model_type, **silent})
         assert metadata[f"{name}.attention.layer_norm_rms_epsilon"] == expected
+
+
+def test_a_granite_4_without_state_is_written_as_a_granite(tmp_path):
+    golden = golden_logits("granite-without-state")
+    state = [ModelTensor(name, values, "float32") for name, values in golden.state().items()]
+    configuration, tensors = as_granite(golden.config, state)
+    laid_out = gguf_tensors(configuration, tensors)
+    write_gguf(tmp_path / "m.gguf", configuration, {}, laid_out, tensor_kinds(laid_out, "float32"))
+    model = build_model(read_checkpoint(tmp_path / "m.gguf"))
+    assert model.architecture["family"] == "granite"
+    assert_computes(model, golden.logits, drawn_tokens(29))
+    assert as_granite({"model_type": "llama"}, state) == ({"model_type": "llama"}, state)
+    with pytest.raises(OutputError, match=r"of a Granite 4\.0 without rotations cannot be written"):
+        as_granite(golden.config | {"position_embedding_type": None}, state)
 
 
 def test_factors_of_llama_3():
