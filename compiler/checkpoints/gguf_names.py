@@ -143,6 +143,7 @@ ARCHITECTURES = {
     "llama": GgufArchitecture("llama", OUTER, LAYERS, LLAMA_PARTS, permuted=True),
     "smollm3": GgufArchitecture("smollm3", OUTER, LAYERS, LLAMA_PARTS, permuted=True),
     "granite": GgufArchitecture("granite", OUTER, LAYERS, LLAMA_PARTS, permuted=True),
+    "minicpm": GgufArchitecture("minicpm", OUTER, LAYERS, LLAMA_PARTS, permuted=True, biased=False),
     "olmo": GgufArchitecture("olmo", OUTER, LAYERS, OLMO, permuted=True, biased=False),
     "arcee": GgufArchitecture("arcee", OUTER, LAYERS, ATTENTION | BEFORE_MLP | UNGATED, permuted=True, biased=False),
     "ernie4_5": GgufArchitecture("ernie4_5", OUTER, LAYERS, LLAMA_PARTS, biased=False),

@@ -48,6 +48,8 @@ def constants_of_llama_cpp(
     architecture: str, own: Mapping[str, object], values: Mapping[str, object], layers: int, path: Path
 ) -> dict[str, object]:
     """What llama.cpp computes by an architecture's name alone. CheckpointError for rotations that are switched off."""
+    if architecture == "minicpm":
+        return _scales_of_minicpm(own, values, layers, path)
     if architecture == "granite" and own.get("rope.scaling.finetuned") is False:
         raise CheckpointError(f"{path} is a granite without rotations, of which its model type has none")
     if architecture == "lfm2":
@@ -58,6 +60,33 @@ def constants_of_llama_cpp(
         window = values.get("sliding_window", EXAONE_WINDOW) if windowed else None
         return {"layer_types": every, "sliding_window": window}
     return {}
+
+
+MINICPM_SCALES = ("embedding_scale", "residual_scale", "logit_scale")
+
+
+def _scales_of_minicpm(
+    own: Mapping[str, object], values: Mapping[str, object], layers: int, path: Path
+) -> dict[str, object]:
+    """MiniCPM's own numbers, which are relative to its sizes. CheckpointError where a file leaves them to llama.cpp,
+    whose older constants are those of one size.
+    """
+    scales = [own.get(name) for name in MINICPM_SCALES]
+    width = values.get("hidden_size")
+    if not all(isinstance(each, int | float) and each > 0 for each in (*scales, width)):
+        raise CheckpointError(f"{path} lacks {', '.join(MINICPM_SCALES)}, which a minicpm is scaled by")
+    embedding, residual, logit, size = (float(str(each)) for each in (*scales, width))
+    return {"scale_emb": embedding, "scale_depth": residual * layers**0.5, "dim_model_base": size / logit}
+
+
+def scales_of_minicpm(values: Mapping[str, object]) -> dict[str, float]:
+    """The inverse, by key after "ARCHITECTURE."."""
+    embedding, depth, base = (
+        float(str(values.get(name) or 1)) for name in ("scale_emb", "scale_depth", "dim_model_base")
+    )
+    layers, width = (float(str(values[name])) for name in ("num_hidden_layers", "hidden_size"))
+    found = embedding, depth / layers**0.5, width / base
+    return dict(zip(MINICPM_SCALES, found, strict=True))
 
 
 def key_heads(values: Mapping[str, object]) -> object:

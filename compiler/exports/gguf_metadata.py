@@ -20,6 +20,7 @@ from ..checkpoints.gguf_own_words import (
     base_of_hunyuan,
     key_heads,
     length_of_lfm2,
+    scales_of_minicpm,
 )
 from ..frontends.llama_configuration import rope_settings
 from ..frontends.llama_families import FAMILIES, MULTIMODAL
@@ -70,6 +71,8 @@ def gguf_metadata(configuration: Mapping[str, object]) -> tuple[str, dict[str, o
     metadata = {f"{architecture}.{theirs}": values[ours] for theirs, ours in KEYS.items() if ours in values}
     own = OWN_KEYS.get(architecture, {})
     metadata |= {f"{architecture}.{theirs}": values[ours] for theirs, ours in own.items() if values.get(ours)}
+    if architecture == "minicpm":
+        metadata |= {f"{architecture}.{name}": value for name, value in scales_of_minicpm(values).items()}
     metadata[f"{architecture}.attention.value_length"] = values["head_dim"]
     if architecture not in WITHOUT_ROTATION:
         rotated = int(values["head_dim"] * float(values.get("partial_rotary_factor", 1)))

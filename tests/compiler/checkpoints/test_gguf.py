@@ -195,6 +195,7 @@ def test_a_file_in_parts_is_read_whole(tmp_path):
 
 WRONG = [
     ("mamba", {}, TABLE, "is a GGUF of the architecture 'mamba', which no frontend knows; known are llama, "),
+    ("minicpm", {"embedding_length": 8}, TABLE, "lacks embedding_scale, residual_scale, logit_scale, which a minicpm"),
     ("granite", {"rope.scaling.finetuned": False}, TABLE, "is a granite without rotations"),
     ("lfm2", {"attention.head_count_kv": [0, 2, 4]}, TABLE, "has another attention.head_count_kv in every layer"),
     ("arcee", {}, {"blk.0.attn_q.bias": np.ones(8, np.float32)}, "has not: blk.0.attn_q.bias"),

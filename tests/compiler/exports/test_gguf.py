@@ -43,7 +43,8 @@ GEMMA3 = {
 }
 LFM2 = {"layer_types": ["full_attention"], "conv_L_cache": 3, "block_auto_adjust_ff_dim": False}
 SCALES = {"embedding_multiplier": 3.0, "attention_multiplier": 0.5, "residual_multiplier": 0.25, "logits_scaling": 4.0}
-OWN = {"granite": SCALES, "olmo": {"clip_qkv": 8.0}, "exaone4": {"sliding_window": None}}
+MINICPM = {"scale_emb": 12.0, "scale_depth": 1.5, "dim_model_base": 4.0}
+OWN = {"granite": SCALES, "minicpm": MINICPM, "olmo": {"clip_qkv": 8.0}, "exaone4": {"sliding_window": None}}
 GPT2 = {"model_type": "gpt2", "n_embd": 8, "n_layer": 1, "n_head": 2, "n_positions": 16, "vocab_size": 20}
 
 
@@ -94,7 +95,10 @@ def test_layouts_are_changed_where_llama_cpp_has_others():
         )
         if not np.array_equal(values, tensor.values)
     }
-    permuted, shifted = {"llama", "smollm3", "granite", "olmo", "arcee"}, {"gemma", "gemma2", "gemma3", "nemotron"}
+    permuted, shifted = (
+        {"llama", "smollm3", "granite", "olmo", "arcee", "minicpm"},
+        {"gemma", "gemma2", "gemma3", "nemotron"},
+    )
     assert changed == permuted | shifted | {"gpt2", "gptneox", "lfm2"}
 
 
