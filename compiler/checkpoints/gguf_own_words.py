@@ -36,7 +36,9 @@ def kinds_of_layers(own: Mapping[str, object], path: Path) -> tuple[dict[str, ob
     heads = own.get(KEY_HEADS)
     if not isinstance(heads, np.ndarray | list):
         return dict(own), {}
-    counts = [int(each) for each in heads]
+    counts = heads.tolist() if isinstance(heads, np.ndarray) else heads
+    if any(type(each) is not int or each < 0 for each in counts):
+        raise CheckpointError(f"{path}: {KEY_HEADS} lists what are no numbers of heads; copy it again")
     found = {each for each in counts if each}
     if len(found) > 1:
         raise CheckpointError(f"{path} has another {KEY_HEADS} in every layer, which no frontend knows")

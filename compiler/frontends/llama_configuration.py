@@ -184,7 +184,10 @@ def _ntk_base(rope: Values, values: Values, base: object, source: str) -> float:
     numbers = [each for each in (alpha, width, base) if isinstance(each, int | float) and not isinstance(each, bool)]
     if len(numbers) < 3 or min(numbers) <= 0 or numbers[1] <= 2:
         raise CheckpointError(f"{source} scales rotations by an alpha, which takes numbers above 0 and a head_dim")
-    return float(numbers[2] * numbers[0] ** (numbers[1] / (numbers[1] - 2)))
+    try:
+        return float(numbers[2] * numbers[0] ** (numbers[1] / (numbers[1] - 2)))
+    except OverflowError:
+        raise CheckpointError(f"{source} scales rotations by an alpha of {shown_value(alpha)}, beyond sense") from None
 
 
 def _refuse_one_rotation_for_two(values: Values, family: Family, source: str) -> None:

@@ -197,6 +197,8 @@ WRONG = [
     ("mamba", {}, TABLE, "is a GGUF of the architecture 'mamba', which no frontend knows; known are llama, "),
     ("minicpm", {"embedding_length": 8}, TABLE, "lacks embedding_scale, residual_scale, logit_scale, which a minicpm"),
     ("granite", {"rope.scaling.finetuned": False}, TABLE, "is a granite without rotations"),
+    ("lfm2", {"attention.head_count_kv": ["a", "b"]}, TABLE, "lists what are no numbers of heads"),
+    ("lfm2", {"attention.head_count_kv": [1.5, 2.0]}, TABLE, "lists what are no numbers of heads"),
     ("lfm2", {"attention.head_count_kv": [0, 2, 4]}, TABLE, "has another attention.head_count_kv in every layer"),
     ("arcee", {}, {"blk.0.attn_q.bias": np.ones(8, np.float32)}, "has not: blk.0.attn_q.bias"),
     ("llama", {"expert_count": 8}, TABLE, "is a mixture of 8 experts"),

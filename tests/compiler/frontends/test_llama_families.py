@@ -264,6 +264,7 @@ WRONG = [
     ("cohere", {"use_qk_norm": True}, "says use_qk_norm True, the tensors say use_qk_norm False"),
     ("hyperclovax-plain", {"use_post_norm": True}, "says use_post_norm True, the tensors say use_post_norm False"),
     ("hunyuan", {"head_dim": None}, "scales rotations by an alpha, which takes numbers above 0 and a head_dim"),
+    ("hunyuan", {"rope_parameters": {"rope_type": "dynamic", "alpha": 1e300}}, "by an alpha of 1e+300, beyond sense"),
     ("modernbert-decoder", {"rope_scaling": {"rope_type": "linear", "factor": 2.0}}, "says of rotations what transf"),
     ("modernbert-decoder", {"decoder_bias": False}, "holds decoder.bias, which a 'modernbert-decoder' by"),
     ("llama", {"model_type": "minicpm", "scale_depth": 0}, "scale_depth is 0; it must be a number above 0"),
